@@ -1,0 +1,61 @@
+# Two commands matter: `make run` and `make test`. Each sets up what it needs from nothing but Python 3.11.
+
+# The first of these that works and is new enough; a name on PATH may be a shim for a version that is not installed.
+PYTHON ?= $(shell for p in python3.11 python3 python; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+
+VENV := .venv
+BENCH := .venv-bench
+PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
+LOCK := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'
+
+# A half-made environment has no pip that works, and is made again from the start.
+ensure_venv = $(1)/bin/python -c 'import sys, pip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	|| $(PYTHON) -m venv --clear $(1)
+
+.PHONY: setup run test check bench crash lock clean
+
+setup: $(VENV)/.ready
+
+# Without a recipe: an interpreter that is gone makes the environment out of date.
+$(VENV)/bin/python $(BENCH)/bin/python:
+
+$(VENV)/.ready: requirements.lock pyproject.toml $(VENV)/bin/python
+	@test -n "$(PYTHON)" || { echo "Lichen needs Python 3.11 or newer on PATH."; exit 1; }
+	@$(call ensure_venv,$(VENV))
+	$(VENV)/bin/python $(PIP_INSTALL) --require-hashes -r requirements.lock
+	$(VENV)/bin/python $(PIP_INSTALL) --no-build-isolation --no-deps --editable .
+	@touch $@
+
+$(BENCH)/.ready: bench/requirements.lock $(BENCH)/bin/python
+	@$(call ensure_venv,$(BENCH))
+	$(BENCH)/bin/python $(PIP_INSTALL) --require-hashes -r $<
+	@touch $@
+
+run: setup
+	$(VENV)/bin/lichen demo
+
+test: setup
+	$(VENV)/bin/pytest
+
+check: setup
+	$(VENV)/bin/ruff check
+	$(VENV)/bin/ruff format --check
+	$(VENV)/bin/pyright
+	$(VENV)/bin/lint-imports --no-logo
+	$(VENV)/bin/python spec/check.py
+
+bench: setup $(BENCH)/.ready
+	$(VENV)/bin/python -m bench
+
+crash: setup
+	$(VENV)/bin/python -m tests.crash
+
+lock: setup
+	$(LOCK) pyproject.toml --extra fast --group dev -o requirements.lock
+	$(LOCK) bench/requirements.in -o bench/requirements.lock
+
+clean:
+	rm -rf $(VENV) $(BENCH) dist .hypothesis .import_linter_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,72 @@
+"""One measured figure, beside the peer it must beat, and how it is measured: in turns, in the same minutes."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+ROOT = Path(__file__).resolve().parents[1]
+PEER_PYTHON = ROOT / ".venv-bench" / "bin" / "python"
+
+
+class Figure(msgspec.Struct):
+    """`ratio` above 1 means ahead of the peer. `cpu_us` and `barriers` are per unit of `name`."""
+
+    name: str
+    value: float
+    unit: str
+    better: str
+    cpu_us: float | None = None
+    barriers: float | None = None
+    peer: str | None = None
+    peer_version: str | None = None
+    peer_value: float | None = None
+    ratio: float | None = None
+    fsync_us_p50: float | None = None
+
+    def beside(self, peer: str, version: str, value: float) -> Figure:
+        """This figure next to a peer's."""
+        ratio = value / self.value if self.better == "lower" else self.value / value
+        return msgspec.structs.replace(
+            self, peer=peer, peer_version=version, peer_value=round(value, 3), ratio=round(ratio, 2)
+        )
+
+
+def fsync_us_p50(samples: int = 200) -> float:
+    """What the disk takes for a small fdatasync, now."""
+    with tempfile.NamedTemporaryFile(dir=ROOT) as file:
+        times: list[float] = []
+        for _ in range(samples):
+            os.write(file.fileno(), b"x" * 400)
+            began = time.perf_counter()
+            os.fdatasync(file.fileno())
+            times.append(time.perf_counter() - began)
+    return round(statistics.median(times) * 1e6, 1)
+
+
+def run_peer(script: str, *args: str, input: str | None = None, python: Path = PEER_PYTHON) -> dict[str, Any]:
+    """The JSON a peer's script prints."""
+    with tempfile.TemporaryDirectory(dir=ROOT) as folder:
+        command = [str(python), str(ROOT / "bench" / "peers" / script), str(Path(folder) / "peer.sqlite"), *args]
+        done = subprocess.run(command, capture_output=True, text=True, input=input, check=False, timeout=600)
+    if done.returncode:
+        raise SystemExit(f"{script} failed:\n{done.stderr[-2000:]}")
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def run_own(module: str, *args: str) -> dict[str, Any]:
+    """The JSON one of our measurements prints, in a process of its own."""
+    command = [sys.executable, "-m", f"bench.{module}", *args]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False, timeout=600)
+    if done.returncode:
+        raise SystemExit(f"bench.{module} failed:\n{done.stderr[-2000:]}")
+    return json.loads(done.stdout.strip().splitlines()[-1])

@@ -1,0 +1,67 @@
+"""Lichen: a secure, durable, multi-tenant runtime for AI agents and conversation flows. One loop, one gate, one log.
+
+Names are imported when they are first used, so that `import lichen` stays quick.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lichen.agents.agent import Agent
+    from lichen.core.call import CallMeta, CannotTell, DidNotHappen, Happened, NotDone, Retry
+    from lichen.core.errors import LichenError
+    from lichen.core.limits import Limits
+    from lichen.core.scope import Actor, Customer, Operator, Scope, Service, TenantCtx
+    from lichen.runtime.runtime import Runtime
+    from lichen.tools.types import Money
+
+_HOMES = {
+    "Actor": "core.scope",
+    "Agent": "agents.agent",
+    "CallMeta": "core.call",
+    "CannotTell": "core.call",
+    "Customer": "core.scope",
+    "DidNotHappen": "core.call",
+    "Happened": "core.call",
+    "LichenError": "core.errors",
+    "Limits": "core.limits",
+    "Money": "tools.types",
+    "NotDone": "core.call",
+    "Operator": "core.scope",
+    "Retry": "core.call",
+    "Runtime": "runtime.runtime",
+    "Scope": "core.scope",
+    "Service": "core.scope",
+    "TenantCtx": "core.scope",
+    "tool": "tools.python",
+}
+
+__all__ = [
+    "Actor",
+    "Agent",
+    "CallMeta",
+    "CannotTell",
+    "Customer",
+    "DidNotHappen",
+    "Happened",
+    "LichenError",
+    "Limits",
+    "Money",
+    "NotDone",
+    "Operator",
+    "Retry",
+    "Runtime",
+    "Scope",
+    "Service",
+    "TenantCtx",
+    "tool",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'lichen' has no attribute {name!r}")
+    return getattr(import_module(f"lichen.{home}"), name)

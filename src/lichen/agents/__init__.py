@@ -1,0 +1,66 @@
+"""Planners that ask a model or a table, and the toolsets they choose from.
+
+Names are imported when they are first used, so that `import lichen` stays quick.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lichen.agents.agent import Agent
+    from lichen.agents.cassette import RecordedModel, Recorder
+    from lichen.agents.child import ChildTool
+    from lichen.agents.files import load_agent
+    from lichen.agents.llm import LLMPlanner
+    from lichen.agents.model import EchoModel, ScriptedModel
+    from lichen.agents.money import minor_units
+    from lichen.agents.rule_planner import RulePlanner
+    from lichen.agents.rules import Answer, Call, Intent, Slot, When
+    from lichen.agents.toolset import Toolset
+
+_HOMES = {
+    "Agent": "agent",
+    "Answer": "rules",
+    "Call": "rules",
+    "ChildTool": "child",
+    "EchoModel": "model",
+    "Intent": "rules",
+    "LLMPlanner": "llm",
+    "RecordedModel": "cassette",
+    "Recorder": "cassette",
+    "RulePlanner": "rule_planner",
+    "ScriptedModel": "model",
+    "Slot": "rules",
+    "Toolset": "toolset",
+    "When": "rules",
+    "load_agent": "files",
+    "minor_units": "money",
+}
+
+__all__ = [
+    "Agent",
+    "Answer",
+    "Call",
+    "ChildTool",
+    "EchoModel",
+    "Intent",
+    "LLMPlanner",
+    "RecordedModel",
+    "Recorder",
+    "RulePlanner",
+    "ScriptedModel",
+    "Slot",
+    "Toolset",
+    "When",
+    "load_agent",
+    "minor_units",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'lichen.agents' has no attribute {name!r}")
+    return getattr(import_module(f"lichen.agents.{home}"), name)

@@ -1,0 +1,89 @@
+"""An agent: a planner, the tools it may use and the limits of each run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from lichen.agents import document
+from lichen.agents.child import ChildTool, child_tool
+from lichen.agents.toolset import Toolset, flattened, repeated
+from lichen.core.call import Tool
+from lichen.core.errors import Invalid
+from lichen.core.ids import AgentName, ToolName
+from lichen.core.limits import Limits
+from lichen.core.plan import Planner
+from lichen.tools.agent_tool import Task
+from lichen.tools.spec import pinned
+
+NAME_CHARS_MAX = 64
+_NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+")
+
+
+@dataclass(frozen=True, slots=True, init=False, eq=False)
+class Agent:
+    """A definition, the same for every run: `Agent("shop.support", planner=..., tools=[lookup, refund])`.
+
+    `tools` takes tools, toolsets and other agents' `as_tool()`; the agent sees these and no others. `digest` pins the
+    name, the planner, every tool's contract and the limits.
+
+    Raises Invalid (`agent_invalid`) for a name that is not lower-case words joined by dots, for a missing planner, and
+    for two tools of one name.
+    """
+
+    name: AgentName
+    planner: Planner
+    tools: Mapping[ToolName, Tool]
+    limits: Limits
+    description: str
+    digest: str
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        planner: Planner,
+        tools: Iterable[Tool | Toolset] = (),
+        limits: Limits | None = None,
+        description: str = "",
+    ) -> None:
+        given = tuple(flattened(tools))
+        _check(name, planner, given)
+        limits = limits or Limits()
+        pins = [(tool.spec.name, tool.spec.digest or pinned(tool.spec).digest) for tool in given]
+        by_name = MappingProxyType({tool.spec.name: tool for tool in given})
+        object.__setattr__(self, "name", AgentName(name))
+        object.__setattr__(self, "planner", planner)
+        object.__setattr__(self, "tools", by_name)
+        object.__setattr__(self, "limits", limits)
+        object.__setattr__(self, "description", description)
+        object.__setattr__(self, "digest", document.digest("agent/1", (name, planner.digest, pins, limits)))
+
+    @property
+    def children(self) -> tuple[Agent, ...]:
+        """The agents it calls as tools: a runtime needs them too."""
+        return tuple(tool.child for tool in self.tools.values() if isinstance(tool, ChildTool))
+
+    def as_tool(self, *, description: str = "", input: object = Task, template: str = "", name: str = "") -> ChildTool:
+        """This agent as a tool of another one: each call is a child run with its own log and limits.
+
+        `input`: the type of the arguments, an object pydantic knows; one field `message` by default. The child's first
+        message is `template` with the arguments filled in, else the arguments as JSON. The result is
+        `{"answer": "…"}`. Raises Invalid (`tool_invalid`).
+        """
+        return child_tool(self, description=description, input=input, template=template, name=name)
+
+
+def _check(name: str, planner: Planner | None, tools: tuple[Tool, ...]) -> None:
+    if not _NAME.fullmatch(name) or len(name) > NAME_CHARS_MAX:
+        step = f"Use at least two lower-case words joined by dots, at most {NAME_CHARS_MAX} characters: shop.support."
+        raise Invalid(f"{name!r} is not an agent name.", code="agent_invalid", next_step=step)
+    if planner is None:
+        step = "Give it one, such as RulePlanner or LLMPlanner."
+        raise Invalid(f"Agent {name} has no planner.", code="agent_invalid", next_step=step)
+    twice = repeated(tools)
+    if twice is not None:
+        step = "Leave one out, or rename a toolset's tools with `with_prefix`."
+        raise Invalid(f"Agent {name} has two tools named {twice}.", code="agent_invalid", next_step=step)

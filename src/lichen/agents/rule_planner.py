@@ -1,0 +1,90 @@
+"""A planner that follows rules: no model, no cost, and the same answer to the same words every time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+
+from lichen.agents import document
+from lichen.agents.dialogue import Dialogue
+from lichen.agents.rule_compiler import rulebook
+from lichen.agents.rulebook import Rulebook
+from lichen.agents.rules import Endings, Intent
+from lichen.core.errors import Invalid
+from lichen.core.plan import Plan, PlanInput
+
+DAY_S = 86_400.0
+
+
+class RulePlanner(Endings, frozen=True, forbid_unknown_fields=True, kw_only=True, dict=True, eq=False):
+    """Recognizes intents, asks for what is missing, makes the calls and fills the answer in.
+
+    `greeting` answers an empty message, `fallback` one that states no intent; both are plain texts. A slot is asked
+    for at most `asks_max` times; a question stays open for `ask_expires_s` seconds (None: for good). The `on_` texts
+    hold where intents and calls say nothing; they may refer to `reason`, `code` and `limit`.
+
+    Raises Invalid (`rule_invalid`) naming intent, slot or call, with the JSON pointer as its place.
+    """
+
+    intents: Sequence[Intent]
+    fallback: str
+    greeting: str = ""
+    asks_max: int = 3
+    ask_expires_s: float | None = DAY_S
+    on_denied: str = "I am not allowed to do that."
+    on_failed: str = "That did not work."
+    on_cancelled: str = "That was stopped."
+    on_timed_out: str = "That took too long. Please try again later."
+    on_unknown: str = "I could not confirm whether that went through. A colleague is checking it."
+    on_expired: str = "I did not hear from you, so I closed this. Please write again whenever you like."
+    on_gave_up: str = "I am sorry, I did not understand. Please contact a colleague."
+    on_limit: str = "I could not finish this. Please try again later."
+    on_incomplete: str = "I do not have all the information I need for that."
+
+    def __post_init__(self) -> None:
+        if self.asks_max < 1 or (self.ask_expires_s is not None and self.ask_expires_s <= 0):
+            place = "/asks_max" if self.asks_max < 1 else "/ask_expires_s"
+            raise Invalid("A question must be asked once and stay open for a while.", code="rule_invalid", place=place)
+        _ = self._book, self._digest  # made here: wrong rules are refused where they are written
+
+    @classmethod
+    def from_mapping(cls, rules: Mapping[str, object]) -> RulePlanner:
+        """The planner that `rules`, a parsed TOML or JSON table, describes. Unknown keys are refused.
+
+        Raises Invalid (`rule_invalid`) with the JSON pointer of the first thing that is wrong.
+        """
+        return document.read(rules, cls, code="rule_invalid")
+
+    @property
+    def pure(self) -> bool:
+        """True: a plan depends on the input alone."""
+        return True
+
+    @property
+    def digest(self) -> str:
+        """Identifies the rules, however they were written."""
+        return self._digest
+
+    @cached_property
+    def tools(self) -> tuple[str, ...]:
+        """The names of the tools that the rules call, sorted."""
+        return tuple(sorted({call.tool for intent in self.intents for call in intent.calls}))
+
+    async def plan(self, input: PlanInput) -> Plan:
+        """A question, a call or the answer. Never raises for anything a customer wrote."""
+        dialogue = Dialogue(self._book, input, asks_max=self.asks_max, ask_expires_s=self.ask_expires_s)
+        return await dialogue.plan()
+
+    @cached_property
+    def _digest(self) -> str:
+        return document.digest("rules/1", self)
+
+    @cached_property
+    def _book(self) -> Rulebook:
+        return rulebook(self.intents, self, greeting=self.greeting, fallback=self.fallback)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, RulePlanner) and self.digest == other.digest
+
+    def __hash__(self) -> int:
+        return hash(self.digest)

@@ -1,0 +1,138 @@
+"""Toolsets: named groups of tools, and the small wrappers that make one group from another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import msgspec
+
+from lichen.core.call import CallMeta, Probe, Tool, ToolSpec
+from lichen.core.errors import Invalid
+from lichen.core.ids import ToolName
+from lichen.tools.spec import checked_name, pinned, tool_invalid
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class Toolset:
+    """Tools that belong together. Immutable: every method gives a new set, and the tools stay the same objects.
+
+    An agent given a set sees just the tools in it. Raises Invalid (`toolset_invalid`) for two tools of one name.
+    """
+
+    name: str
+    tools: tuple[Tool, ...]
+
+    def __init__(self, name: str, tools: Iterable[Tool | Toolset]) -> None:
+        object.__setattr__(self, "name", name)
+        object.__setattr__(self, "tools", tuple(flattened(tools)))
+        twice = repeated(self.tools)
+        if twice is not None:
+            step = "Leave one out, or give it another name with `with_prefix`."
+            raise Invalid(f"Toolset {name!r} has two tools named {twice}.", code="toolset_invalid", next_step=step)
+
+    def only(self, *names: str) -> Toolset:
+        """The named tools, in the order named. A name may leave out what precedes its last dot.
+
+        Raises Invalid (`tool_unknown`) for a name that no tool, or more than one, has.
+        """
+        return Toolset(self.name, [self[name] for name in names])
+
+    def without(self, *names: str) -> Toolset:
+        """All tools but the named ones. Raises Invalid (`tool_unknown`) as `only` does."""
+        gone = {self[name].spec.name for name in names}
+        return self._where(lambda spec: spec.name not in gone)
+
+    def tagged(self, *tags: str) -> Toolset:
+        """The tools that carry all of these tags."""
+        return self._where(lambda spec: set(tags) <= set(spec.tags))
+
+    def with_prefix(self, prefix: str) -> Toolset:
+        """The same tools under `prefix.<last part of the name>`: the names that models, policies and logs will see.
+
+        Raises Invalid (`tool_invalid`) when that is no tool name.
+        """
+        return Toolset(self.name, [renamed(tool, f"{prefix}.{_last(tool.spec.name)}") for tool in self.tools])
+
+    def _where(self, keep: Callable[[ToolSpec], bool]) -> Toolset:
+        return Toolset(self.name, [tool for tool in self.tools if keep(tool.spec)])
+
+    def __getitem__(self, name: str) -> Tool:
+        found = [tool for tool in self.tools if name in (tool.spec.name, _last(tool.spec.name))]
+        exact = [tool for tool in found if tool.spec.name == name] or found
+        if len(exact) != 1:
+            message = f"Toolset {self.name!r} has {len(exact) or 'no'} tools named {name!r}."
+            step = f"Choose from: {', '.join(tool.spec.name for tool in self.tools)}."
+            raise Invalid(message, code="tool_unknown", next_step=step)
+        return exact[0]
+
+    def __iter__(self) -> Iterator[Tool]:
+        return iter(self.tools)
+
+    def __len__(self) -> int:
+        return len(self.tools)
+
+
+@runtime_checkable
+class Renaming(Protocol):
+    """A tool that knows how to take another name itself."""
+
+    def renamed(self, name: ToolName) -> Tool:
+        """The same tool under `name`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Renamed:
+    """A tool under another name; in everything else it is the tool it wraps."""
+
+    tool: Tool
+    spec: ToolSpec
+
+    def decode(self, args: bytes) -> bytes:
+        """As the tool does."""
+        return self.tool.decode(args)
+
+    async def facts(self, args: bytes, meta: CallMeta) -> bytes:
+        """As the tool does."""
+        return await self.tool.facts(args, meta)
+
+    async def execute(self, args: bytes, meta: CallMeta) -> bytes:
+        """As the tool does."""
+        return await self.tool.execute(args, meta)
+
+    async def probe(self, args: bytes, meta: CallMeta) -> Probe:
+        """As the tool does."""
+        return await self.tool.probe(args, meta)
+
+
+def renamed(tool: Tool, name: str) -> Tool:
+    """`tool` under `name`. Raises Invalid (`tool_invalid`) when that is no tool name."""
+    checked = checked_name(name)
+    if isinstance(tool, Renaming):
+        return tool.renamed(checked)
+    inner = tool.tool if isinstance(tool, Renamed) else tool
+    return Renamed(inner, pinned(msgspec.structs.replace(tool.spec, name=checked)))
+
+
+def flattened(tools: Iterable[Tool | Toolset]) -> Iterator[Tool]:
+    """The tools, those of toolsets in their place."""
+    for tool in tools:
+        if isinstance(tool, Toolset):
+            yield from tool.tools
+        elif isinstance(getattr(tool, "spec", None), ToolSpec):
+            yield tool
+        else:
+            message = f"{getattr(tool, '__name__', type(tool).__name__)} is not a tool."
+            raise tool_invalid(message, place=None, next_step="Decorate the function with @tool.")
+
+
+def repeated(tools: Iterable[Tool]) -> ToolName | None:
+    """The first name that two of the tools share."""
+    names = [tool.spec.name for tool in tools]
+    return next((name for name in names if names.count(name) > 1), None)
+
+
+def _last(name: str) -> str:
+    return name.rpartition(".")[2]

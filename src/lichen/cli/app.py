@@ -1,0 +1,74 @@
+"""The `lichen` command: its tree, and how it ends. Anything heavy is imported by the command that needs it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from types import FrameType
+from typing import Annotated, Any
+
+import typer
+
+from lichen.cli import approvals, chat, demo, doctor, init, keys, log, policy, run, runs, stop
+from lichen.cli.errors import as_json, described, exit_code
+from lichen.core.errors import LichenError
+
+EPILOG = (
+    "Exit codes: 0 done, 1 the system failed, 2 your input is wrong, 3 somebody was first, 4 no such thing, "
+    "5 not allowed. Data lies in $LICHEN_HOME, else where lichen.toml says (./.lichen)."
+)
+
+app = typer.Typer(
+    name="lichen",
+    help="Runs AI agents, tools and conversations through one loop, one gate and one log.",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich" if sys.stdout.isatty() else None,  # drawing the help costs more than all the rest
+)
+
+
+@app.callback(invoke_without_command=True)
+def start(
+    version: Annotated[bool, typer.Option("--version", help="The version, and nothing else.", is_eager=True)] = False,
+) -> None:
+    """Runs AI agents, tools and conversations through one loop, one gate and one log."""
+    if version:
+        from importlib.metadata import version as installed
+
+        typer.echo(installed("lichen"))
+        raise typer.Exit
+
+
+app.command("demo")(demo.play)
+app.command("init")(init.copy)
+app.command("chat")(chat.talk)
+app.command("run")(run.run)
+app.add_typer(runs.app)
+app.add_typer(approvals.app)
+app.add_typer(log.app)
+app.add_typer(policy.app)
+app.add_typer(keys.app)
+app.command("stop")(stop.stop)
+app.command("start")(stop.start)
+app.command("doctor")(doctor.examine)
+
+
+def main() -> None:
+    """Runs the command of this process's arguments and ends the process with its exit code."""
+    signal.signal(signal.SIGTERM, _terminated)
+    try:
+        app()
+    except LichenError as error:
+        sys.stderr.write(f"{as_json(error) if '--json' in sys.argv else described(error)}\n")
+        sys.exit(exit_code(error))
+    except BrokenPipeError:  # whoever read our output has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+def _terminated(number: int, frame: FrameType | None) -> Any:
+    """SIGTERM unwinds the command, so that a directory it owns is let go in order."""
+    raise SystemExit(128 + number)

@@ -1,0 +1,111 @@
+"""`lichen approvals`: what waits for a person, and the answers."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any, cast
+
+import typer
+
+from lichen.cli.caller import Caller, calling
+from lichen.cli.client import segment
+from lichen.core.errors import Invalid
+
+app = typer.Typer(name="approvals", help="What waits for a person, and the answers.", no_args_is_help=True)
+
+Id = Annotated[str, typer.Argument(help="The id of what waits, from `approvals list`.", metavar="ID")]
+Note = Annotated[str, typer.Option(help="Why, for the log.")]
+Digest = Annotated[str | None, typer.Option(help="The digest shown with it: the answer is about exactly that.")]
+
+
+class Outcome(StrEnum):
+    """What a person found out about an effect in doubt."""
+
+    HAPPENED = "happened"
+    DID_NOT_HAPPEN = "did_not_happen"
+    TRY_AGAIN = "try_again"
+
+
+@app.command("list")
+@calling
+def list_waits(caller: Caller) -> None:
+    """Lists what waits for a person, the oldest first."""
+    waits = caller.client.get("approvals")
+    if caller.screen.data(waits):
+        return
+    if caller.screen.is_terminal:
+        from lichen.cli.card import draw_card
+
+        for wait in waits:
+            draw_card(caller.screen, wait, caller.options)
+    if not caller.screen.is_terminal or not waits:
+        rows = [(w["id"], w["kind"], _call(w), w["operator"].get("reason", "")) for w in waits]
+        caller.screen.table(("id", "kind", "call", "reason"), rows, empty="Nothing waits for a person.")
+
+
+@app.command()
+@calling
+def show(caller: Caller, id: Id) -> None:
+    """Shows one: the resolved call, the facts, the policy's reason, where each argument came from."""
+    wait = caller.client.get(f"approvals/{segment(id)}")
+    if caller.screen.data(wait):
+        return
+    from lichen.cli.card import draw_card, rows
+
+    if caller.screen.is_terminal:
+        draw_card(caller.screen, wait, caller.options)
+    else:
+        for name, text in rows(wait):
+            caller.screen.line(f"{name:<10}  {text}")
+
+
+@app.command()
+@calling
+def approve(caller: Caller, id: Id, note: Note = "", digest: Digest = None) -> None:
+    """Agrees to the call. Policy and facts are checked again before it is made."""
+    _answer(caller, id, "approve", "approved", {"note": note, "digest": digest})
+
+
+@app.command()
+@calling
+def deny(caller: Caller, id: Id, note: Note = "", digest: Digest = None) -> None:
+    """Refuses the call; the agent is told and answers accordingly."""
+    _answer(caller, id, "deny", "denied", {"note": note, "digest": digest})
+
+
+@app.command()
+@calling
+def reconcile(
+    caller: Caller,
+    id: Id,
+    outcome: Annotated[Outcome, typer.Argument(help="What you found out in the other system.")],
+    result: Annotated[str | None, typer.Option(help="The tool's result as JSON, when it happened.")] = None,
+    note: Note = "",
+) -> None:
+    """Says what became of an effect that was started and never confirmed."""
+    body = _object(result) if result is not None else None
+    _answer(caller, id, "reconcile", outcome.value, {"outcome": outcome.value, "result": body, "note": note})
+
+
+def _answer(caller: Caller, id: str, verb: str, done: str, fields: dict[str, Any]) -> None:
+    caller.client.post(f"approvals/{segment(id)}/{verb}", fields)
+    if not caller.screen.data({"id": id, "outcome": done}):
+        caller.screen.line(f"{id}: {done.replace('_', ' ')}.", "green" if done == "approved" else None)
+
+
+def _call(wait: dict[str, Any]) -> str:
+    operator = wait["operator"]
+    arguments = ", ".join(f"{name}={value}" for name, value in operator.get("arguments", {}).items())
+    return f"{operator.get('tool', '?')}({arguments})"
+
+
+def _object(text: str) -> dict[str, Any]:
+    import json
+
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise Invalid("--result is not a JSON object.", code="result_invalid", place="--result")
+    return cast(dict[str, Any], value)

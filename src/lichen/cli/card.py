@@ -1,0 +1,74 @@
+"""One thing that waits for a person, as that person needs to see it to decide."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from lichen.cli.moments import moment
+from lichen.cli.screen import Screen
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+
+def rows(wait: dict[str, Any]) -> list[tuple[str, str]]:
+    """Everything about it in one column of names and one of texts, the same in every output."""
+    operator, origins = wait["operator"], wait["operator"].get("origins", {})
+    found = [("id", wait["id"]), ("run", wait["run"]), ("kind", wait["kind"]), ("call", operator.get("tool", "?"))]
+    for name, value in operator.get("arguments", {}).items():
+        found.append((f"  {name}", f"{_shown(value)}  (from {origins.get(name, 'unknown')})"))
+    facts = "  ".join(f"{name}={_shown(value)}" for name, value in operator.get("facts", {}).items())
+    expires = wait["expires_at_us"]
+    return [
+        *found,
+        ("facts", facts or "none"),
+        ("reason", operator.get("reason", "")),
+        ("told", wait["public_text"]),
+        ("may answer", " or ".join(wait["may_answer"])),
+        ("asked", moment(wait["opened_at_us"])),
+        ("expires", moment(expires) if expires is not None else "never"),
+        ("digest", wait["digest"]),
+    ]
+
+
+def draw_card(screen: Screen, wait: dict[str, Any], options: str) -> None:
+    """A panel with the call, what is known about it, and the commands that answer."""
+    from rich.console import Group
+    from rich.panel import Panel
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column(overflow="fold")
+    for name, text in rows(wait):
+        if name not in ("id", "kind"):
+            grid.add_row(name, _styled(name, text))
+    answers = Text(_commands(wait, options), style="dim")
+    title = f"[bold yellow]{wait['kind']}[/] [bold]{wait['id']}[/]"
+    screen.draw(
+        Panel(Group(grid, Text(), answers), title=title, title_align="left", border_style="yellow", padding=(1, 2))
+    )
+
+
+def _styled(name: str, text: str) -> Text:
+    from rich.text import Text
+
+    value, separator, origin = text.partition("  (from ")
+    if name.startswith("  ") and separator:
+        return Text.assemble(
+            (value, "bold"), ("  from ", "dim"), (origin[:-1], "red" if origin == "model)" else "green")
+        )
+    return Text(text, style={"call": "bold cyan", "reason": "yellow"}.get(name, ""))
+
+
+def _commands(wait: dict[str, Any], options: str) -> str:
+    if wait["kind"] == "reconcile":
+        return f"lichen approvals reconcile {wait['id']} happened|did_not_happen|try_again{options} --as ACTOR"
+    verbs = (f"lichen approvals {verb} {wait['id']}{options} --as ACTOR" for verb in ("approve", "deny"))
+    return "\n".join(verbs)
+
+
+def _shown(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

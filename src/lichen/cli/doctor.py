@@ -1,0 +1,168 @@
+"""`lichen doctor`: every problem there is, each with the command that mends it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated, NamedTuple
+
+import typer
+
+from lichen.cli.client import Client
+from lichen.cli.door import Door
+from lichen.cli.project import Project, locate
+from lichen.cli.screen import Screen
+from lichen.core.errors import LichenError
+
+FREE_BYTES_MIN = 256 * 1024 * 1024
+AHEAD_S_MAX = 2.0
+VERIFY_S = 600.0
+
+
+class Finding(NamedTuple):
+    """What one check found: `ok` or `problem`; what is there; and for a problem what to do."""
+
+    check: str
+    state: str
+    what: str
+    mend: str = ""
+
+
+Check = Callable[[Project], Iterator[Finding]]
+
+
+def examine(as_json: Annotated[bool, typer.Option("--json", help="JSON on stdout and nothing else.")] = False) -> None:
+    """Names every problem and what mends it.
+
+    Examines project, policies, files, disk, clock and log. Exit code 1 if there is a problem."""
+    screen = Screen(as_json=as_json)
+    findings = list(examined(locate()))
+    if not screen.data([finding._asdict() for finding in findings]):
+        screen.table(("check", "state", "what", "mend"), findings, empty="Nothing was checked.")
+    if any(finding.state == "problem" for finding in findings):
+        raise typer.Exit(1)
+
+
+def examined(project: Project) -> Iterator[Finding]:
+    """Every finding. What needs the runtime is asked only when nothing stands in its way."""
+    has_problem = False
+    for check in (_project, _policies, _home, _keys, _disk, _clock):
+        for finding in _guarded(check, project):
+            has_problem = has_problem or finding.state == "problem"
+            yield finding
+    if has_problem or not project.home.exists():
+        return
+    for check in (_runtime,):
+        yield from _guarded(check, project)
+
+
+def _guarded(check: Check, project: Project) -> Iterator[Finding]:
+    """A check whose own failure is a finding too."""
+    name = check.__name__.strip("_")
+    try:
+        yield from check(project)
+    except LichenError as error:
+        place = f"{error.place}: " if error.place else ""
+        yield Finding(name, "problem", f"{place}{error.message} ({error.code})", error.next_step)
+    except OSError as error:
+        yield Finding(name, "problem", f"{error.filename}: {error.strerror}", "Give this user access to it.")
+
+
+def _project(project: Project) -> Iterator[Finding]:
+    from lichen.settings import load
+
+    file = project.needed()
+    settings = load(file, environ={**os.environ, "LICHEN_HOME": str(project.home)})
+    tenants, agents = ", ".join(settings.tenants), ", ".join(agent.name for agent in settings.agents)
+    yield Finding("project", "ok", f"{file}: tenants {tenants}")
+    yield Finding("agents", "ok", f"{agents} load")
+
+
+def _policies(project: Project) -> Iterator[Finding]:
+    from lichen.serve.api.policies import policies_of
+    from lichen.settings import load
+
+    settings = load(project.needed(), environ={**os.environ, "LICHEN_HOME": str(project.home)})
+    for tenant in settings.tenants:
+        found = policies_of(settings, tenant)
+        yield Finding("policies", "ok", f"{tenant}: {len(found.policies)} policies load")
+
+
+def _home(project: Project) -> Iterator[Finding]:
+    home = project.home
+    if not home.exists():
+        yield Finding("home", "ok", f"{home} does not exist yet; the first command makes it")
+        return
+    mode = stat.S_IMODE(home.stat().st_mode)
+    if mode & 0o077:
+        yield Finding("home", "problem", f"{home} is open to others (mode {mode:o})", f"chmod 700 {home}")
+    elif not os.access(home, os.W_OK | os.X_OK):
+        yield Finding("home", "problem", f"{home} cannot be written by this user", f"chown {os.getuid()} {home}")
+    else:
+        yield Finding("home", "ok", f"{home} is open to its owner only")
+
+
+def _keys(project: Project) -> Iterator[Finding]:
+    folder = project.home / "keys"
+    if not folder.exists():
+        return
+    exposed = [path for path in (folder, *folder.rglob("*")) if path.stat().st_mode & 0o077]
+    for path in exposed:
+        yield Finding("keys", "problem", f"{path} can be read by others", f"chmod go-rwx {path}")
+    if not exposed:
+        yield Finding("keys", "ok", f"{folder} is closed to others")
+
+
+def _disk(project: Project) -> Iterator[Finding]:
+    place = next(path for path in (project.home, *project.home.parents) if path.exists())
+    free = shutil.disk_usage(place).free
+    what = f"{free // 1024**2} MiB free at {place}"
+    if free < FREE_BYTES_MIN:
+        yield Finding("disk", "problem", what, f"df -h {place}, then make room")
+    else:
+        yield Finding("disk", "ok", what)
+
+
+def _clock(project: Project) -> Iterator[Finding]:
+    """A file of the data directory that was changed in the future: the clock was set back since."""
+    changed = [path.stat().st_mtime for path in project.home.glob("*") if path.is_file()]
+    ahead_s = max(changed, default=0.0) - time.time()  # noqa: TID251 - it is this machine's clock that is examined
+    if ahead_s > AHEAD_S_MAX:
+        yield Finding("clock", "problem", f"it is {ahead_s:.0f} s behind the newest data", "timedatectl set-ntp true")
+    else:
+        yield Finding("clock", "ok", "not behind the data")
+
+
+def _runtime(project: Project) -> Iterator[Finding]:
+    """Asks whoever owns the directory; when nobody does, this process opens it and lets go of it again."""
+    door = Door(project)
+    client = Client(door, {})
+    try:
+        health = client.get("health")
+        yield Finding("owner", "ok", _owner(door, project.home))
+        if health["status"] != "ok":
+            yield Finding("volume", "problem", f"the volume is {health['status']}", f"df -h {project.home}")
+        for scope in client.get("scopes"):
+            yield _verified(client, scope["tenant"], scope["env"])
+    finally:
+        door.leave()
+
+
+def _owner(door: Door, home: Path) -> str:
+    if door.owner is not None:
+        return "nobody; the directory can be opened"
+    pid = (home / "lock").read_text(encoding="utf-8").partition("\n")[0]
+    return f"process {pid} owns the directory and answers"
+
+
+def _verified(client: Client, tenant: str, env: str) -> Finding:
+    report = client.within(tenant, env).post("log/verify", answer_s=VERIFY_S)
+    if report["ok"]:
+        return Finding("log", "ok", f"{tenant}/{env} verifies")
+    return Finding(
+        "log", "problem", f"{tenant}/{env} does not verify", f"lichen log verify --tenant {tenant} --env {env}"
+    )

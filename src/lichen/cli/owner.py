@@ -1,0 +1,110 @@
+"""This process as the owner of the data directory: engine and socket in a thread of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from lichen.cli.project import Project
+
+JOIN_S = 60.0
+
+
+class Owner:
+    """Owns a project's data from `start` to `finish`, or to `leave`, which is quicker and loses nothing either.
+
+    Others reach it through the socket, and so does this process: there is one way in.
+    """
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+        self._thread = threading.Thread(target=self._run, name="lichen-owner", daemon=True)
+        self._begun = threading.Event()
+        self._error: BaseException | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._finishing: asyncio.Event | None = None
+        self._leaving: asyncio.Event | None = None
+        self.gone = threading.Event()
+        self.notices: tuple[str, ...] = ()
+
+    def start(self) -> None:
+        """Returns once the socket answers. Raises Unavailable (`data_dir_in_use`) and whatever opening raises."""
+        from lichen.settings import load
+
+        environ = {**os.environ, "LICHEN_HOME": str(self._project.home)}
+        self._settings = load(self._project.needed(), environ=environ)
+        self._thread.start()
+        self._begun.wait()
+        self.check()
+
+    def check(self) -> None:
+        """Raises what ended the owner's thread, if anything did."""
+        if self._error is not None:
+            raise self._error
+
+    def finish(self) -> None:
+        """Drives everything owed until nothing is in flight, then lets go of the directory."""
+        self._tell(self._finishing)
+        self._thread.join()
+        self.check()
+
+    def leave(self) -> None:
+        """Lets what is in flight end, starts nothing new, and lets go; what is left is taken up by the next owner."""
+        self._tell(self._leaving)
+        self._thread.join(JOIN_S)
+        self.check()
+
+    def _tell(self, event: asyncio.Event | None) -> None:
+        if self._loop is not None and event is not None and not self.gone.is_set():
+            try:
+                self._loop.call_soon_threadsafe(event.set)
+            except RuntimeError:  # the loop ended between the two lines
+                return
+
+    def _run(self) -> None:
+        try:
+            with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+                runner.run(self._own())
+        except BaseException as error:  # noqa: BLE001 - carried over to the thread that asked
+            self._error = error
+        finally:
+            self.gone.set()
+            self._begun.set()
+
+    async def _own(self) -> None:
+        from lichen.runtime.runtime import Runtime
+        from lichen.serve.app import make_app
+        from lichen.serve.auth import by_owner
+        from lichen.serve.socket import serving
+
+        self._loop = asyncio.get_running_loop()
+        self._finishing, self._leaving = asyncio.Event(), asyncio.Event()
+        async with Runtime.of(self._settings) as runtime:
+            self._project.remember()
+            self.notices = runtime.notices
+            async with serving(make_app(runtime, identify=by_owner(runtime)), self._project.socket):
+                self._begun.set()
+                await _first(self._finishing.wait(), self._leaving.wait())
+                await _first(runtime.idle(), self._leaving.wait())
+            await _first(runtime.idle(), self._leaving.wait())  # what came in while the door closed
+
+
+async def _first(*events: Any) -> None:
+    tasks = [asyncio.ensure_future(event) for event in events]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """uvloop when it is installed."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop

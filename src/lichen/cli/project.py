@@ -1,0 +1,80 @@
+"""Where a command works: the project's `lichen.toml` and the directory that holds its data."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from lichen.core.errors import Invalid, NotFound
+
+FILE = "lichen.toml"
+HOME = ".lichen"
+REMEMBERED = "project"  # in the data directory: the project that opened it last
+
+
+class Project(NamedTuple):
+    """The data directory, and the `lichen.toml` it belongs to if one is known. A socket needs only the directory."""
+
+    home: Path
+    file: Path | None
+
+    @property
+    def socket(self) -> Path:
+        """Where the process that owns the directory listens."""
+        return self.home / "lichen.sock"
+
+    def needed(self) -> Path:
+        """The `lichen.toml`. Raises NotFound (`project_unknown`)."""
+        if self.file is None:
+            raise NotFound(
+                f"There is no {FILE} here or above.",
+                code="project_unknown",
+                next_step="Run `lichen init` in an empty folder, or `lichen demo` to see what it does.",
+            )
+        return self.file
+
+    def remember(self) -> None:
+        """Notes in the data directory which project it belongs to, so that commands find it from anywhere."""
+        (self.home / REMEMBERED).write_text(f"{self.needed()}\n", encoding="utf-8")
+
+
+def locate(cwd: Path | None = None, environ: Mapping[str, str] = os.environ) -> Project:
+    """The project of a working directory: the nearest `lichen.toml` at or above it, else the one its data belongs to.
+
+    Data lies in `LICHEN_HOME`, else where the file says, else in `./.lichen`.
+    """
+    start = (cwd or Path.cwd()).resolve()
+    file = next((f / FILE for f in (start, *start.parents) if (f / FILE).is_file()), None)
+    given = environ.get("LICHEN_HOME")
+    if given:
+        home = (start / given).resolve()
+    elif file is not None:
+        home = (file.parent / _home_of(file)).resolve()
+    else:
+        home = start / HOME
+    return Project(home, file or _remembered(home) or _demo(start))
+
+
+def _home_of(file: Path) -> str:
+    try:
+        home = tomllib.loads(file.read_text(encoding="utf-8")).get("lichen", {}).get("home", HOME)
+    except tomllib.TOMLDecodeError as error:
+        raise Invalid(f"{error}.", code="settings_invalid", place=str(file)) from None
+    return home if isinstance(home, str) else HOME  # settings says what is wrong with it
+
+
+def _remembered(home: Path) -> Path | None:
+    try:
+        file = Path((home / REMEMBERED).read_text(encoding="utf-8").strip())
+    except OSError:
+        return None
+    return file if file.is_file() else None
+
+
+def _demo(start: Path) -> Path | None:
+    """The demo beside the sources, so that its commands work in a fresh clone."""
+    file = start / "demo" / FILE
+    return file if file.is_file() and (start / "src" / "lichen").is_dir() else None

@@ -1,0 +1,38 @@
+"""What people and models said, kept apart from control: sealed under the key of the subject it is about."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+CONTENT_BYTES_MAX = 4 * 1024 * 1024  # one part of one record
+INLINE_BYTES_MAX = 64 * 1024  # above this the ciphertext lives in a blob
+RETENTION = "retention"  # the subject of audit fields: they outlive a person's erasure
+
+
+class Content(msgspec.Struct, frozen=True):
+    """One part of a record before sealing. `subject` is the pseudonym whose key seals it."""
+
+    part: str
+    subject: str
+    data: bytes
+
+
+class Ref(msgspec.Struct, frozen=True, array_like=True):
+    """Where a content lies in the same stream: the record's position and the part's name."""
+
+    n: int
+    part: str
+
+
+class Sealed(msgspec.Struct, frozen=True, array_like=True):
+    """A content after sealing: AES-256-GCM under data key `key_id`."""
+
+    key_id: int
+    nonce: bytes
+    ciphertext: bytes
+
+
+Seal = Callable[[str, bytes, bytes], Sealed]
+"""`seal(subject, aad, plaintext)`; raises NotFound (`content_erased`) for a subject that was erased."""

@@ -1,0 +1,472 @@
+"""The control part of every record type: small, clear, and free of anything a stranger wrote.
+
+Fields may only be appended, never reordered or removed: stored bytes outlive this file (golden logs hold it).
+Texts, arguments, results and planner state are contents, sealed beside the control and named by part.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import ClassVar, Literal
+
+import msgspec
+
+from lichen.core.call import Effects, Outcome
+from lichen.core.content import Content
+from lichen.core.ids import (
+    AgentName,
+    CallId,
+    MessageId,
+    RunId,
+    SessionId,
+    StreamId,
+    ToolName,
+    TurnId,
+    WaitId,
+)
+from lichen.core.label import EMPTY, Label
+from lichen.core.limits import Limits, Usage
+from lichen.core.plan import PlanReason, Resume
+from lichen.core.policy import Reservation
+from lichen.core.wait import OnExpiry, WaitKind, WaitOutcome
+
+
+class Control(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Base of all controls. `type` is the record type; `key` makes the append idempotent within its stream."""
+
+    type: ClassVar[str]
+    type_v: ClassVar[int] = 1
+
+    @property
+    def key(self) -> str:
+        """Unique within the stream: the type and what tells this one from others of the type."""
+        return self.type
+
+
+# -- run ---------------------------------------------------------------------------------------------------------
+
+
+class Pins(msgspec.Struct, frozen=True, array_like=True):
+    """Digests of what the run was started with."""
+
+    agent: str = ""
+    tools: str = ""
+    policy: str = ""
+    decider: str = ""
+
+
+class Parent(msgspec.Struct, frozen=True, array_like=True):
+    """The call of which a child run is the execution."""
+
+    run: RunId
+    call: CallId
+
+
+class RunStarted(Control, frozen=True, array_like=True, gc=False):
+    """Contents: `input` (JSON list of messages), `actor` (JSON), `attributes` (JSON)."""
+
+    agent: AgentName
+    subject: str
+    limits: Limits
+    session: SessionId | None = None
+    turn: TurnId | None = None
+    parent: Parent | None = None
+    depth: int = 0
+    pins: Pins = Pins()
+
+
+class PlanStarted(Control, frozen=True, array_like=True, gc=False):
+    """A planner that costs something was asked. A lost one is billed from here."""
+
+    step: int
+    attempt: int
+    reason: PlanReason
+
+    @property
+    def key(self) -> str:
+        return f"plan_started/{self.step}/{self.attempt}"
+
+
+class PlannedCall(msgspec.Struct, frozen=True, array_like=True):
+    """A call as planned. Its arguments are content `<id>/args` of the record, its digest is keyed."""
+
+    id: CallId
+    tool: ToolName
+    effects: Effects
+    digest: bytes
+    cost: int = 1
+
+
+class Planned(Control, frozen=True, array_like=True, gc=False):
+    """Contents: `state`, `say/<i>`, `answer`, `<call>/args`, `notes`. `error` names why an attempt gave no plan."""
+
+    step: int
+    attempt: int
+    reason: PlanReason
+    calls: tuple[PlannedCall, ...] = ()
+    says: int = 0
+    has_answer: bool = False
+    has_state: bool = False
+    waits: int = 0
+    resume: Resume = "all"
+    usage: Usage = Usage()
+    error: str = ""
+    is_final: bool = False  # no further attempt: the run fails with `error`
+
+    @property
+    def key(self) -> str:
+        return f"planned/{self.step}/{self.attempt}"
+
+
+class Decided(Control, frozen=True, array_like=True, gc=False):
+    """Contents: `facts`, `origins`, `public`, `operator`."""
+
+    call: CallId
+    check: int
+    verdict: Literal["allow", "deny", "hold"]
+    policies: tuple[str, ...] = ()
+    policy_digest: str = ""
+    reservations: tuple[Reservation, ...] = ()
+    redact: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        return f"decided/{self.call}/{self.check}"
+
+
+class WaitOpened(Control, frozen=True, array_like=True, gc=False):
+    """Contents: `public`, `operator`, `schema`. Also written to the session's stream when the customer may answer."""
+
+    run: RunId
+    wait: WaitId
+    kind: WaitKind
+    call: CallId | None = None
+    may_answer: tuple[str, ...] = ()
+    requester: str = ""
+    digest: bytes = b""
+    role: str = ""
+    expires_at_us: int | None = None
+    on_expiry: OnExpiry = "deny"
+    stops_budget: bool = True
+
+    @property
+    def key(self) -> str:
+        return f"wait_opened/{self.run}/{self.wait}"
+
+
+class WaitClosed(Control, frozen=True, array_like=True, gc=False):
+    """Contents: `body`. `by` is the pseudonym of who answered; `note` stays sealed in the body."""
+
+    run: RunId
+    wait: WaitId
+    outcome: WaitOutcome
+    by: str = ""
+
+    @property
+    def key(self) -> str:
+        return f"wait_closed/{self.run}/{self.wait}"
+
+
+class Owned(Control, frozen=True, array_like=True, gc=False):
+    """A process took the stream over. What an older epoch started is in doubt from here."""
+
+    epoch: int
+
+    @property
+    def key(self) -> str:
+        return f"owned/{self.epoch}"
+
+
+class CallStarted(Control, frozen=True, array_like=True, gc=False):
+    """Durable before a `once` effect begins. A child's run id is pinned here; `reserved` calls are lent to it."""
+
+    call: CallId
+    attempt: int
+    epoch: int
+    child: RunId | None = None
+    reserved: int = 0
+
+    @property
+    def key(self) -> str:
+        return f"call_started/{self.call}/{self.attempt}"
+
+
+class CallProgressed(Control, frozen=True, array_like=True, gc=False):
+    """The call is neither finished nor where it was.
+
+    `in_doubt`: it must be settled; `not_done`: it certainly did not happen and goes again; `retry`: the same after
+    `due_us`; `child_cancelled`: its child run was told to stop.
+    """
+
+    call: CallId
+    attempt: int
+    what: Literal["in_doubt", "not_done", "retry", "child_cancelled"]
+    code: str = ""
+    due_us: int = 0
+
+    @property
+    def key(self) -> str:
+        return f"call_progressed/{self.call}/{self.attempt}/{self.what}"
+
+
+class CallFinished(Control, frozen=True, array_like=True, gc=False):
+    """Contents: `result` (JSON), `reason`, `issues` (JSON), `audit` (JSON, retention key).
+
+    `unknown` ends the attempt, not the call. `used` is what a child took of the calls lent to it.
+    """
+
+    call: CallId
+    attempt: int
+    outcome: Outcome
+    code: str = ""
+    duration_us: int = 0
+    used: int = 0
+
+    @property
+    def key(self) -> str:
+        suffix = "/unknown" if self.outcome == "unknown" else ""
+        return f"call_finished/{self.call}/{self.attempt}{suffix}"
+
+
+class Signal(Control, frozen=True, array_like=True, gc=False):
+    """Somebody wants something of the run. Contents: `input` (JSON list of messages), `reason`."""
+
+    kind: Literal["cancel", "input"]
+    id: str
+    code: str = ""
+
+    @property
+    def key(self) -> str:
+        return f"signal/{self.kind}/{self.id}"
+
+
+class TimerFired(Control, frozen=True, array_like=True, gc=False):
+    """A timer of the stream came due."""
+
+    timer: str
+
+    @property
+    def key(self) -> str:
+        return f"timer_fired/{self.timer}"
+
+
+class LimitReached(Control, frozen=True, array_like=True, gc=False):
+    """The run must answer with what it has."""
+
+    limit: Literal["calls", "time", "failures", "tokens", "fan_out", "depth"]
+
+    @property
+    def key(self) -> str:
+        return f"limit_reached/{self.limit}"
+
+
+class RunFinished(Control, frozen=True, array_like=True, gc=False):
+    """Contents: `answer`."""
+
+    outcome: Literal["completed", "failed", "cancelled"]
+    code: str = ""
+    usage: Usage = Usage()
+    calls: int = 0
+
+
+# -- mailbox -----------------------------------------------------------------------------------------------------
+
+DoubleTexting = Literal["enqueue", "interrupt", "merge", "reject"]
+
+
+class MailboxOpened(Control, frozen=True, array_like=True, gc=False):
+    """Contents: `actor` (JSON), `attributes` (JSON)."""
+
+    agent: AgentName
+    subject: str
+    channel: str
+    delivery: Literal["pull", "push"] = "pull"
+    double_texting: DoubleTexting = "enqueue"
+
+
+class MessageReceived(Control, frozen=True, array_like=True, gc=False):
+    """Contents: `text`. `token` is the HMAC of the sender's idempotency key, or the message id without one."""
+
+    message: MessageId
+    token: str
+    disposition: Literal["queued", "joined", "answered", "rejected"]
+    run: RunId | None = None
+    wait: WaitId | None = None
+
+    @property
+    def key(self) -> str:
+        return f"message_received/{self.token}"
+
+
+class TurnOpened(Control, frozen=True, array_like=True, gc=False):
+    """A turn begins with these messages; its run starts in the same append."""
+
+    turn: TurnId
+    run: RunId
+    messages: tuple[MessageId, ...]
+
+    @property
+    def key(self) -> str:
+        return f"turn_opened/{self.turn}"
+
+
+class TurnClosed(Control, frozen=True, array_like=True, gc=False):
+    """`released`: the run waits for somebody else and the customer may go on talking."""
+
+    turn: TurnId
+    run: RunId
+    outcome: Literal["answered", "released", "failed", "cancelled"]
+
+    @property
+    def key(self) -> str:
+        return f"turn_closed/{self.turn}"
+
+
+class MessageQueued(Control, frozen=True, array_like=True, gc=False):
+    """Contents: `text`. Leaves the process only once this is durable."""
+
+    message: MessageId
+    kind: Literal["answer", "say", "question", "notice"]
+    turn: TurnId | None = None
+    run: RunId | None = None
+    token: str = ""  # what makes this message the only one of its kind, such as `answer/<run>`
+
+    @property
+    def key(self) -> str:
+        return f"message_queued/{self.token or self.message}"
+
+
+class DeliveryAttempted(Control, frozen=True, array_like=True, gc=False):
+    """A message is about to be handed to the channel under its own id."""
+
+    message: MessageId
+    attempt: int
+
+    @property
+    def key(self) -> str:
+        return f"delivery_attempted/{self.message}/{self.attempt}"
+
+
+class DeliverySettled(Control, frozen=True, array_like=True, gc=False):
+    """How the attempt ended. `retry` waits until `due_us`."""
+
+    message: MessageId
+    attempt: int
+    outcome: Literal["delivered", "retry", "failed"]
+    code: str = ""
+    due_us: int = 0
+
+    @property
+    def key(self) -> str:
+        return f"delivery_settled/{self.message}/{self.attempt}"
+
+
+class MailboxClosed(Control, frozen=True, array_like=True, gc=False):
+    """No further message is taken."""
+
+    code: str = ""
+
+
+# -- tenant ------------------------------------------------------------------------------------------------------
+
+
+class LogOpened(Control, frozen=True, array_like=True, gc=False):
+    """A process opened the log for writing. `format_v` is the record format it writes."""
+
+    boot: str
+    format_v: int
+    version: str
+
+    @property
+    def key(self) -> str:
+        return f"log_opened/{self.boot}"
+
+
+class Changed(Control, frozen=True, array_like=True, gc=False):
+    """Something that governs the tenant changed. `name` is declared in configuration, never free text."""
+
+    kind: Literal["policy", "stop", "start", "key", "config"]
+    name: str
+    digest: str
+    id: str
+
+    @property
+    def key(self) -> str:
+        return f"changed/{self.kind}/{self.id}"
+
+
+class Erased(Control, frozen=True, array_like=True, gc=False):
+    """The data keys of a subject were destroyed."""
+
+    subject: str
+    key_ids: tuple[int, ...]
+    id: str
+
+    @property
+    def key(self) -> str:
+        return f"erased/{self.id}"
+
+
+RunControl = (
+    RunStarted
+    | PlanStarted
+    | Planned
+    | Decided
+    | WaitOpened
+    | WaitClosed
+    | Owned
+    | CallStarted
+    | CallProgressed
+    | CallFinished
+    | Signal
+    | TimerFired
+    | LimitReached
+    | RunFinished
+)
+MailboxControl = (
+    MailboxOpened
+    | MessageReceived
+    | TurnOpened
+    | TurnClosed
+    | MessageQueued
+    | DeliveryAttempted
+    | DeliverySettled
+    | WaitOpened
+    | WaitClosed
+    | Owned
+    | TimerFired
+    | MailboxClosed
+)
+TenantControl = LogOpened | Changed | Erased
+
+TYPES: dict[str, type[Control]] = {}
+"""Every record type by name: the class's name in snake case."""
+
+for _control in (*RunControl.__args__, *MailboxControl.__args__, *TenantControl.__args__):
+    _control.type = re.sub(r"(?<!^)(?=[A-Z])", "_", _control.__name__).lower()
+    TYPES[_control.type] = _control
+
+
+class Event(msgspec.Struct, frozen=True, gc=False):
+    """A record as deciders see it: its position in the stream, when it was written, its control and its label."""
+
+    n: int
+    ts_us: int
+    control: Control
+    label: Label = EMPTY
+
+
+class Draft(msgspec.Struct, frozen=True):
+    """A record before it is appended."""
+
+    control: Control
+    contents: tuple[Content, ...] = ()
+    label: Label = EMPTY
+
+
+class Part(msgspec.Struct, frozen=True):
+    """Drafts for one stream, valid only if the stream has exactly `expected_n` records."""
+
+    stream: StreamId
+    expected_n: int
+    drafts: tuple[Draft, ...]

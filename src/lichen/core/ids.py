@@ -1,0 +1,57 @@
+"""Identifiers. Each kind is its own type, so a call id never lands where a run id is meant."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple, NewType
+
+RunId = NewType("RunId", str)  # "run-01jd…", a child's is "<parent>.<call>"
+SessionId = NewType("SessionId", str)  # "ses-…"
+CallId = NewType("CallId", str)  # "c1", "c2" … within a run
+WaitId = NewType("WaitId", str)  # "w1", "w2" … within a run
+TurnId = NewType("TurnId", str)  # "t1", "t2" … within a session
+MessageId = NewType("MessageId", str)  # "m1" received, "o1" sent, within a session
+ObligationId = NewType("ObligationId", str)  # "exec/c7/1"
+LogId = NewType("LogId", str)  # "acme/dev/0"
+ToolName = NewType("ToolName", str)  # "payments.refund"
+AgentName = NewType("AgentName", str)  # "shop.support"
+Pseudonym = NewType("Pseudonym", str)  # "customer_9f2c…": names somebody without telling who
+
+StreamKind = Literal["run", "session", "agent", "tenant"]
+
+
+class StreamId(NamedTuple):
+    """A sequence of records in one log: a run's, a session's, an agent instance's or the tenant's own."""
+
+    kind: StreamKind
+    id: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.id}"
+
+
+def run_stream(run: RunId) -> StreamId:
+    """The stream that holds every record of `run`."""
+    return StreamId("run", run)
+
+
+def session_stream(session: SessionId) -> StreamId:
+    """The stream that holds every record of `session`'s mailbox."""
+    return StreamId("session", session)
+
+
+TENANT_STREAM = StreamId("tenant", "tenant")
+
+
+def child_run(run: RunId, call: CallId) -> RunId:
+    """The id of the run that an agent tool's call starts: always the same, so a recovery never starts a second one."""
+    return RunId(f"{run}.{call}")
+
+
+def idempotency_key(run: RunId, call: CallId) -> str:
+    """The key the outside world sees for a call: one per call, the same on every attempt."""
+    return f"{run}/{call}"
+
+
+def root_run(run: RunId) -> RunId:
+    """The run at the top of the tree: the one that has the turn."""
+    return RunId(run.partition(".")[0])

@@ -1,0 +1,231 @@
+"""What a planner is asked and what it may say. An LLM, a rule table and a flow graph all speak this."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Literal, Protocol
+
+import msgspec
+
+from lichen.core.call import Issue, Outcome, ToolSpec
+from lichen.core.ids import AgentName, CallId, RunId, SessionId, ToolName, TurnId, WaitId
+from lichen.core.limits import Usage
+from lichen.core.scope import Actor, Scope
+from lichen.core.wait import OnExpiry, WaitKind, WaitOutcome
+
+PlanReason = Literal["start", "resume", "finalize"]
+Resume = Literal["all", "each"]
+STATE_BYTES_MAX = 64 * 1024
+TEXT_BYTES_MAX = 256 * 1024
+
+
+class CallRequest(msgspec.Struct, frozen=True):
+    """A call the planner wants. `args` is JSON; the tool's schema decides whether it is right."""
+
+    tool: ToolName
+    args: bytes
+
+
+class WaitRequest(msgspec.Struct, frozen=True):
+    """Something the planner cannot go on without: a `clarification` from the customer, an `external` result, a `timer`.
+
+    `on_expiry="resume"` hands an expired answer to the planner, `deny` fails the run.
+    """
+
+    kind: WaitKind
+    public_text: str = ""
+    may_answer: tuple[str, ...] = ("customer",)
+    expires_s: float | None = None
+    on_expiry: OnExpiry = "resume"
+    answer_schema: Mapping[str, Any] = {}
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """What to do next: calls, waits, messages to send meanwhile, or the answer that ends the run.
+
+    `state` is recorded and handed back. `resume="each"` asks for a plan after every finished call instead of the last.
+    A plan with an answer has no calls or waits; a plan with nothing at all is an error.
+    """
+
+    calls: tuple[CallRequest, ...] = ()
+    waits: tuple[WaitRequest, ...] = ()
+    says: tuple[str, ...] = ()
+    answer: str | None = None
+    state: bytes = b""
+    resume: Resume = "all"
+    notes: tuple[str, ...] = ()
+
+
+class Message(msgspec.Struct, frozen=True):
+    """One message of the conversation."""
+
+    role: Literal["customer", "agent", "operator", "system"]
+    text: str
+
+
+class CallResult(msgspec.Struct, frozen=True):
+    """How one call of the last plan ended. `data` is the result as JSON when `outcome` is ok."""
+
+    call: CallId
+    tool: ToolName
+    args: bytes
+    outcome: Outcome
+    data: bytes = b""
+    code: str = ""
+    reason: str = ""
+    issues: tuple[Issue, ...] = ()
+
+
+class WaitAnswer(msgspec.Struct, frozen=True):
+    """How one wait of the planner's own ended. `body` is JSON."""
+
+    wait: WaitId
+    kind: WaitKind
+    outcome: WaitOutcome
+    body: bytes = b""
+
+
+class Step(msgspec.Struct, frozen=True):
+    """One earlier plan of this run with its results in call order: what a transcript is made of."""
+
+    says: tuple[str, ...]
+    calls: tuple[CallRequest, ...]
+    results: tuple[CallResult, ...]
+    answers: tuple[WaitAnswer, ...] = ()
+    inputs: tuple[Message, ...] = ()
+
+
+class History(msgspec.Struct, frozen=True):
+    """The conversation before this run, notes on runs of it that are still waiting, and this run's own steps."""
+
+    messages: tuple[Message, ...] = ()
+    notes: tuple[str, ...] = ()
+    steps: tuple[Step, ...] = ()
+
+
+class Left(msgspec.Struct, frozen=True):
+    """What the run may still use."""
+
+    calls: int
+    time_s: float
+    tokens: int
+
+
+class RunContext(msgspec.Struct, frozen=True):
+    """Which run this is, where, for whom."""
+
+    scope: Scope
+    actor: Actor
+    run: RunId
+    agent: AgentName
+    session: SessionId | None
+    turn: TurnId | None
+    step: int
+    attributes: Mapping[str, str] = {}
+
+
+class ModelRequest(msgspec.Struct, frozen=True):
+    """What a model is asked: provider-neutral messages and the tools it may call."""
+
+    system: str
+    messages: tuple[ModelMessage, ...]
+    tools: tuple[ToolSpec, ...] = ()
+    output_schema: Mapping[str, Any] | None = None
+    max_tokens: int = 1024
+
+
+class ModelCall(msgspec.Struct, frozen=True):
+    """A tool call in a model's words: `id` is the model's own, used to match results in the transcript."""
+
+    id: str
+    tool: ToolName
+    args: bytes
+
+
+class ModelMessage(msgspec.Struct, frozen=True):
+    """One message of a transcript. `calls` belong to `assistant`, `result_of` to `tool`."""
+
+    role: Literal["user", "assistant", "tool", "system"]
+    text: str = ""
+    calls: tuple[ModelCall, ...] = ()
+    result_of: str | None = None
+
+
+class ModelReply(msgspec.Struct, frozen=True):
+    """What a model said and what it cost."""
+
+    text: str
+    calls: tuple[ModelCall, ...] = ()
+    usage: Usage = Usage()
+    model: str = ""
+
+
+class Model(Protocol):
+    """A language model. One instance serves many runs at once."""
+
+    @property
+    def name(self) -> str:
+        """`provider:model`, the resource of the action `model.invoke`."""
+        ...
+
+    async def generate(self, request: ModelRequest, deltas: Callable[[str], None] | None = None) -> ModelReply:
+        """One reply; text deltas go to `deltas` as they come. Raises ModelError."""
+        ...
+
+
+class ModelError(Exception):
+    """A model call that gave no reply. `usage` is what it cost all the same."""
+
+    def __init__(self, message: str, *, code: str, retryable: bool, usage: Usage = Usage()) -> None:
+        super().__init__(message)
+        self.code = code
+        self.retryable = retryable
+        self.usage = usage
+
+
+ModelHandle = Callable[[Model, ModelRequest], Awaitable[ModelReply]]
+"""Asks a model through the gate: `model.invoke` is decided, usage is metered and billed to the run.
+
+Raises Denied when policy forbids the model."""
+
+
+class PlanInput(msgspec.Struct, frozen=True):
+    """Everything a planner may see. `history` is built on demand, so a planner that needs none costs none.
+
+    `input` holds the messages that came since the last plan; `limit` names the limit when `reason` is finalize.
+    """
+
+    run: RunContext
+    reason: PlanReason
+    attempt: int
+    input: tuple[Message, ...]
+    results: tuple[CallResult, ...]
+    answers: tuple[WaitAnswer, ...]
+    state: bytes
+    tools: tuple[ToolSpec, ...]
+    left: Left
+    limit: str | None
+    model: ModelHandle
+    history: Callable[[], Awaitable[History]]
+    deltas: Callable[[str], None] | None = None
+
+
+class Planner(Protocol):
+    """Decides what a run does next. One instance serves many runs at once and keeps nothing between plans.
+
+    `pure` planners depend on the input alone: they run inline and their `digest` is pinned when a run starts.
+    """
+
+    @property
+    def pure(self) -> bool:
+        """Whether the same input always gives the same plan."""
+        ...
+
+    @property
+    def digest(self) -> str:
+        """Identifies the version of the rules, prompt or graph."""
+        ...
+
+    async def plan(self, input: PlanInput) -> Plan:
+        """The next plan. Raising fails this attempt; the run tries a bounded number of times."""
+        ...

@@ -1,0 +1,472 @@
+"""The run, as two pure functions: `evolve` folds what happened, `decide` names what must be in flight now.
+
+`decide` is a reconciler: it does not say what to do next but what is owed as long as the state is as it is. The
+engine starts what is owed and not in flight, and cancels what is in flight and no longer owed. So cancel, pause,
+kill switch, recovery and replay need no code of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, NamedTuple, cast
+
+import msgspec
+
+from lichen.core import events as e
+from lichen.core.call import Effects, Outcome
+from lichen.core.content import Ref
+from lichen.core.ids import AgentName, CallId, ObligationId, RunId, SessionId, ToolName, TurnId, WaitId
+from lichen.core.label import EMPTY, Label, join
+from lichen.core.limits import Limits, Usage
+from lichen.core.plan import PlanReason, Resume
+from lichen.core.policy import Grant
+from lichen.core.wait import HALTING, Wait, WaitKind, WaitOutcome
+
+DECIDER = "run/1"  # pinned in every run; a change of meaning gets a new number
+
+Phase = Literal["proposed", "held", "ready", "running", "in_doubt", "unknown", "backoff"]
+Verb = Literal["plan", "check", "exec", "settle", "child-cancel", "finish", "turn", "deliver"]
+
+
+class Obligation(NamedTuple):
+    """Something that must be in flight. The id ends in an attempt and stands for this one piece of work."""
+
+    id: ObligationId
+    verb: Verb
+    call: CallId | None = None
+
+
+class Call(msgspec.Struct, frozen=True):
+    """An open call. Closed ones leave the state. `n` is the record that planned it and holds its arguments."""
+
+    id: CallId
+    tool: ToolName
+    effects: Effects
+    digest: bytes
+    n: int
+    cost: int
+    phase: Phase = "proposed"
+    check: int = 1
+    attempt: int = 1
+    settle: int = 0  # how often it has been in doubt
+    doubt: str = ""  # why it is in doubt; empty: its executor died
+    epoch: int = 0
+    decided_n: int = 0
+    child: RunId | None = None
+    child_cancelled: bool = False
+    reserved: int = 0
+    grants: tuple[Grant, ...] = ()
+    redact: tuple[str, ...] = ()
+
+
+class Result(msgspec.Struct, frozen=True):
+    """A closed call that the planner has not been told of. `n` is the record that closed it."""
+
+    call: CallId
+    tool: ToolName
+    outcome: Outcome
+    n: int
+    planned_n: int
+    code: str = ""
+
+
+class Answered(msgspec.Struct, frozen=True):
+    """A closed wait of the planner's own that it has not been told of."""
+
+    wait: WaitId
+    kind: WaitKind
+    outcome: WaitOutcome
+    n: int
+
+
+class RunState(msgspec.Struct, frozen=True):
+    """Everything `decide` needs, folded from controls alone. `n` counts the records of the stream."""
+
+    id: RunId
+    n: int = 0
+    agent: AgentName = AgentName("")
+    subject: str = ""
+    session: SessionId | None = None
+    turn: TurnId | None = None
+    parent: e.Parent | None = None
+    depth: int = 0
+    limits: Limits = Limits()
+    pins: e.Pins = e.Pins()
+    epoch: int = 1
+    started_us: int = 0
+
+    due: PlanReason | None = None
+    step: int = 0
+    plan_attempt: int = 1
+    plan_failures: int = 0  # attempts at this step that gave no plan; others were asked again for something new
+    is_planning: bool = False
+    resume: Resume = "all"
+    planner_state: Ref | None = None
+
+    calls: Mapping[CallId, Call] = {}
+    waits: Mapping[WaitId, Wait] = {}
+    timers: Mapping[str, int] = {}
+    results: tuple[Result, ...] = ()
+    answers: tuple[Answered, ...] = ()
+    inputs: tuple[int, ...] = ()
+
+    calls_made: int = 0  # numbers calls
+    waits_made: int = 0
+    calls_used: int = 0  # counts against the limit
+    has_step_succeeded: bool = False
+    has_step_cost: bool = False
+    streak: int = 0
+    usage: Usage = Usage()
+    left_us: int | None = None  # what is left of the time while a wait stops the budget
+
+    limit: str = ""
+    cancel: str = ""
+    failure: str = ""
+    answer: Ref | None = None
+    label: Label = EMPTY
+    outcome: str = ""
+
+    @property
+    def is_halted(self) -> bool:
+        """Whether nothing new may start."""
+        return any(wait.kind in HALTING for wait in self.waits.values())
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether no further plan will be asked for."""
+        return bool(self.cancel or self.failure or self.answer)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether what has not started never will: cancelled, failed or out of time."""
+        return bool(self.cancel or self.failure) or self.limit == "time"
+
+    @property
+    def budget_timer(self) -> Literal["deadline", "grace"]:
+        """The timer that ends what the run is doing: its time, or once a limit is reached the time to answer."""
+        return "grace" if self.limit else "deadline"
+
+    @property
+    def calls_left(self) -> int:
+        """What remains of the limit on calls."""
+        return max(0, self.limits.calls - self.calls_used)
+
+    def wants_plan(self, step: int, attempt: int) -> bool:
+        """Whether what this attempt at a plan says still counts. It does not once something else was asked."""
+        return self.due is not None and (step, attempt) == (self.step, self.plan_attempt)
+
+
+def start_state(run: RunId) -> RunState:
+    """A run of which nothing is known yet."""
+    return RunState(id=run)
+
+
+# -- decide ------------------------------------------------------------------------------------------------------
+
+
+def decide(s: RunState) -> tuple[Obligation, ...]:
+    """Everything that is owed now, in a fixed order. Empty: finished, or only waits are left."""
+    if s.outcome or not s.n:
+        return ()
+    halted = bool(s.waits) and s.is_halted
+    owed: list[Obligation] = []
+    for call in s.calls.values():
+        obligation = _owed_for(s, call, halted)
+        if obligation is not None:
+            owed.append(obligation)
+    if s.due is not None and (s.is_planning or not halted):
+        owed.append(Obligation(ObligationId(f"plan/{s.step}/{s.plan_attempt}"), "plan"))
+    if s.is_ending and not s.calls and not halted:
+        owed.append(Obligation(ObligationId("finish"), "finish"))
+    return tuple(owed)
+
+
+def _owed_for(s: RunState, call: Call, halted: bool) -> Obligation | None:
+    match call.phase:
+        case "running":
+            if call.effects == "child":
+                wanted = s.is_over and not call.child_cancelled
+                return _obligation("child-cancel", call, call.attempt) if wanted else None
+            return _obligation("exec", call, call.attempt)
+        case "in_doubt":
+            return _obligation("settle", call, call.settle)
+        case "proposed" if not halted:
+            return _obligation("check", call, call.check)
+        case "ready" if not halted:
+            return _obligation("exec", call, call.attempt)
+        case _:
+            return None
+
+
+def _obligation(verb: Verb, call: Call, attempt: int) -> Obligation:
+    return Obligation(ObligationId(f"{verb}/{call.id}/{attempt}"), verb, call.id)
+
+
+# -- evolve ------------------------------------------------------------------------------------------------------
+
+Changes = dict[str, Any]
+
+
+def evolve(s: RunState, event: e.Event) -> RunState:
+    """The state after `event`. Total over the run's record types; ignores what makes no difference."""
+    fold = _FOLDS.get(type(event.control))
+    if fold is None:
+        raise ValueError(f"a {event.control.type} record does not belong in a run")
+    changes = fold(s, event, event.control)
+    changes["n"] = event.n + 1
+    if event.label is not EMPTY and event.label != s.label:
+        changes["label"] = join(s.label, event.label)
+    return msgspec.structs.replace(s, **changes)
+
+
+def _started(s: RunState, event: e.Event, c: e.RunStarted) -> Changes:
+    return {
+        "agent": c.agent,
+        "subject": c.subject,
+        "session": c.session,
+        "turn": c.turn,
+        "parent": c.parent,
+        "depth": c.depth,
+        "limits": c.limits,
+        "pins": c.pins,
+        "started_us": event.ts_us,
+        "due": "start",
+        "inputs": (event.n,),
+        "timers": {"deadline": event.ts_us + int(c.limits.time_s * 1e6)},
+    }
+
+
+def _plan_started(s: RunState, event: e.Event, c: e.PlanStarted) -> Changes:
+    return {"is_planning": True}
+
+
+def _planned(s: RunState, event: e.Event, c: e.Planned) -> Changes:
+    usage = s.usage + c.usage if c.usage != _NO_USAGE else s.usage
+    if not s.wants_plan(c.step, c.attempt):
+        return {"usage": usage}
+    if c.error:
+        if c.is_final:
+            return {"usage": usage, "is_planning": False, "due": None, "failure": c.error}
+        return {"usage": usage, "plan_failures": s.plan_failures + 1, **_asked_again(s)}
+    calls = dict(s.calls)
+    for p in c.calls:
+        calls[p.id] = Call(p.id, p.tool, p.effects, p.digest, event.n, p.cost)
+    cost = sum(p.cost for p in c.calls)
+    changes: Changes = {
+        "usage": usage,
+        "is_planning": False,
+        "due": None,
+        "step": s.step + 1,
+        "plan_attempt": 1,
+        "plan_failures": 0,
+        "resume": c.resume,
+        "calls": calls,
+        "calls_made": s.calls_made + len(c.calls),
+        "calls_used": s.calls_used + (cost if cost <= s.calls_left else 0),  # else denied whole
+        "has_step_cost": any(p.cost for p in c.calls) or (s.has_step_cost and bool(s.calls)),
+        "has_step_succeeded": s.has_step_succeeded and bool(s.calls),
+        "results": (),
+        "answers": (),
+        "inputs": (),
+    }
+    if c.has_state:
+        changes["planner_state"] = Ref(event.n, "state")
+    if c.has_answer:
+        changes["answer"] = Ref(event.n, "answer")
+    return changes
+
+
+def _asked_again(s: RunState) -> Changes:
+    """What the planner is asked is not what it was asked any more: a plan in flight is void, the next attempt owed."""
+    return {"plan_attempt": s.plan_attempt + 1, "is_planning": False} if s.due is not None else {}
+
+
+def _decided(s: RunState, event: e.Event, c: e.Decided) -> Changes:
+    if c.verdict != "allow":
+        return {}
+    return {"calls": _with(s, c.call, phase="ready", redact=c.redact, decided_n=event.n)}
+
+
+def _wait_opened(s: RunState, event: e.Event, c: e.WaitOpened) -> Changes:
+    wait = Wait(
+        id=c.wait,
+        kind=c.kind,
+        n=event.n,
+        call=c.call,
+        may_answer=c.may_answer,
+        requester=c.requester,
+        digest=c.digest,
+        role=c.role,
+        expires_at_us=c.expires_at_us,
+        on_expiry=c.on_expiry,
+        stops_budget=c.stops_budget,
+    )
+    changes: Changes = {"waits": {**s.waits, c.wait: wait}, "waits_made": s.waits_made + 1}
+    timers = dict(s.timers)
+    if c.expires_at_us is not None:
+        timers[f"wait/{c.wait}"] = c.expires_at_us
+    if c.stops_budget and s.left_us is None and s.budget_timer in timers:
+        changes["left_us"] = max(0, timers.pop(s.budget_timer) - event.ts_us)
+    if timers != s.timers:
+        changes["timers"] = timers
+    if c.call is not None:
+        changes["calls"] = _with(s, c.call, phase="held" if c.kind == "approval" else "unknown")
+    return changes
+
+
+def _wait_closed(s: RunState, event: e.Event, c: e.WaitClosed) -> Changes:
+    wait = s.waits.get(c.wait)
+    if wait is None:
+        return {}
+    waits = {id: w for id, w in s.waits.items() if id != c.wait}
+    timers = {id: due for id, due in s.timers.items() if id != f"wait/{c.wait}"}
+    changes: Changes = {"waits": waits}
+    if s.left_us is not None and not any(w.stops_budget for w in waits.values()):
+        timers[s.budget_timer] = event.ts_us + s.left_us
+        changes["left_us"] = None
+    changes["timers"] = timers
+    if wait.call is not None:
+        if c.outcome in ("approved", "try_again"):
+            changes["calls"] = _checked_again(s, wait, c)
+        return changes
+    if wait.kind in HALTING:
+        return changes
+    changes["answers"] = (*s.answers, Answered(c.wait, wait.kind, c.outcome, event.n))
+    if c.outcome == "expired" and wait.on_expiry == "deny" and not s.is_ending:
+        changes |= {"failure": "wait_expired", "due": None, "is_planning": False}
+    return _settled(s, changes)
+
+
+def _checked_again(s: RunState, wait: Wait, c: e.WaitClosed) -> dict[CallId, Call]:
+    call = s.calls[cast(CallId, wait.call)]
+    grants = call.grants
+    attempt = call.attempt
+    if c.outcome == "approved":
+        grants = (*grants, Grant(wait.role, c.by, wait.digest))
+    else:
+        attempt += 1
+    return _with(s, call.id, phase="proposed", check=call.check + 1, attempt=attempt, grants=grants)
+
+
+def _owned(s: RunState, event: e.Event, c: e.Owned) -> Changes:
+    calls = {id: _inherited(call) for id, call in s.calls.items()}
+    return {"epoch": c.epoch, "calls": calls, **(_asked_again(s) if s.is_planning else {})}
+
+
+def _inherited(call: Call) -> Call:
+    """A call whose executor is gone: in doubt if a second attempt could be a second effect."""
+    if call.phase == "in_doubt":
+        return msgspec.structs.replace(call, settle=call.settle + 1)
+    if call.phase != "running" or call.effects == "child":
+        return call
+    if call.effects == "once":
+        return msgspec.structs.replace(call, phase="in_doubt", settle=call.settle + 1, doubt="")
+    return msgspec.structs.replace(call, phase="ready", attempt=call.attempt + 1)
+
+
+def _call_started(s: RunState, event: e.Event, c: e.CallStarted) -> Changes:
+    calls = _with(s, c.call, phase="running", attempt=c.attempt, epoch=c.epoch, child=c.child, reserved=c.reserved)
+    return {"calls": calls, "calls_used": s.calls_used + c.reserved}
+
+
+def _call_progressed(s: RunState, event: e.Event, c: e.CallProgressed) -> Changes:
+    match c.what:
+        case "in_doubt":
+            return {"calls": _with(s, c.call, phase="in_doubt", settle=s.calls[c.call].settle + 1, doubt=c.code)}
+        case "not_done":
+            return {"calls": _with(s, c.call, phase="ready", attempt=c.attempt + 1)}
+        case "child_cancelled":
+            return {"calls": _with(s, c.call, child_cancelled=True)}
+        case "retry":
+            timers = {**s.timers, f"retry/{c.call}/{c.attempt + 1}": c.due_us}
+            return {"calls": _with(s, c.call, phase="backoff"), "timers": timers}
+
+
+def _call_finished(s: RunState, event: e.Event, c: e.CallFinished) -> Changes:
+    call = s.calls[c.call]
+    if c.outcome == "unknown":
+        return {"calls": _with(s, c.call, phase="unknown")}
+    calls = {id: other for id, other in s.calls.items() if id != c.call}
+    result = Result(c.call, call.tool, c.outcome, event.n, call.n, c.code)
+    changes: Changes = {
+        "calls": calls,
+        "results": (*s.results, result),
+        "calls_used": s.calls_used - call.reserved + min(c.used, call.reserved),
+        "timers": {id: due for id, due in s.timers.items() if not id.startswith(f"retry/{c.call}/")},
+        "has_step_succeeded": s.has_step_succeeded or (c.outcome == "ok" and call.cost > 0),
+    }
+    if not calls and s.has_step_cost:
+        changes["streak"] = 0 if changes["has_step_succeeded"] else s.streak + 1
+    return _settled(s, changes)
+
+
+def _settled(s: RunState, changes: Changes) -> Changes:
+    """Adds what follows when a call or wait closed: the planner is due once nothing it asked for is open."""
+    calls = changes.get("calls", s.calls)
+    waits = changes.get("waits", s.waits)
+    blocked = bool(calls) or any(w.call is None and w.kind not in HALTING for w in waits.values())
+    if s.is_ending or changes.get("failure"):
+        return changes
+    if not blocked or (s.resume == "each" and not s.limit):
+        changes |= {"due": "finalize" if s.limit else "resume", **_asked_again(s)}
+    return changes
+
+
+def _signal(s: RunState, event: e.Event, c: e.Signal) -> Changes:
+    if c.kind == "cancel":
+        return {"cancel": c.code or "requested", "due": None, "is_planning": False}
+    return {"inputs": (*s.inputs, event.n), **_asked_again(s)}
+
+
+def _timer_fired(s: RunState, event: e.Event, c: e.TimerFired) -> Changes:
+    changes: Changes = {"timers": {id: due for id, due in s.timers.items() if id != c.timer}}
+    kind, _, rest = c.timer.partition("/")
+    if kind == "retry":
+        id, _, attempt = rest.partition("/")
+        if CallId(id) in s.calls:
+            changes["calls"] = _with(s, CallId(id), phase="ready", attempt=int(attempt))
+    elif kind == "grace" and not s.is_ending:
+        changes |= {"failure": "grace_over", "due": None, "is_planning": False}
+    return changes
+
+
+def _limit_reached(s: RunState, event: e.Event, c: e.LimitReached) -> Changes:
+    if s.limit:
+        return {}
+    timers = {id: due for id, due in s.timers.items() if id != "deadline"}
+    grace_us = int(s.limits.grace_s * 1e6)
+    changes: Changes = {"limit": c.limit, "timers": timers}
+    if any(w.stops_budget for w in s.waits.values()):
+        changes["left_us"] = grace_us
+    else:
+        timers["grace"] = event.ts_us + grace_us
+    if s.is_ending:
+        return changes
+    return {**changes, "due": None if s.calls else "finalize", "is_planning": False, **_asked_again(s)}
+
+
+def _finished(s: RunState, event: e.Event, c: e.RunFinished) -> Changes:
+    return {"outcome": c.outcome, "due": None, "timers": {}, "waits": {}, "calls": {}, "is_planning": False}
+
+
+def _with(s: RunState, id: CallId, **changes: Any) -> dict[CallId, Call]:
+    return {**s.calls, id: msgspec.structs.replace(s.calls[id], **changes)}
+
+
+_NO_USAGE = Usage()
+_FOLDS: dict[type[e.Control], Callable[[RunState, e.Event, Any], Changes]] = {
+    e.RunStarted: _started,
+    e.PlanStarted: _plan_started,
+    e.Planned: _planned,
+    e.Decided: _decided,
+    e.WaitOpened: _wait_opened,
+    e.WaitClosed: _wait_closed,
+    e.Owned: _owned,
+    e.CallStarted: _call_started,
+    e.CallProgressed: _call_progressed,
+    e.CallFinished: _call_finished,
+    e.Signal: _signal,
+    e.TimerFired: _timer_fired,
+    e.LimitReached: _limit_reached,
+    e.RunFinished: _finished,
+}

@@ -1,0 +1,86 @@
+"""What every stream has in common: an initial state, a fold, what is owed, and how it stands."""
+
+from __future__ import annotations
+
+from typing import Literal, assert_never
+
+import msgspec
+
+from lichen.core import events as e
+from lichen.core import mailbox, run
+from lichen.core.ids import RunId, SessionId, StreamId
+from lichen.core.run import Obligation
+
+Standing = Literal["owing", "waiting", "finished"]
+
+
+class TenantState(msgspec.Struct, frozen=True):
+    """The tenant's own stream: what governs it. `stopped` are kill switches that are on, as `kind:name`."""
+
+    n: int = 0
+    stopped: frozenset[str] = frozenset()
+    erased: frozenset[str] = frozenset()
+
+    @property
+    def timers(self) -> dict[str, int]:
+        """Always empty: nothing of the tenant's own comes due."""
+        return {}
+
+
+State = run.RunState | mailbox.MailboxState | TenantState
+
+
+def initial(stream: StreamId) -> State:
+    """The state of a stream without records."""
+    match stream.kind:
+        case "run":
+            return run.start_state(RunId(stream.id))
+        case "session":
+            return mailbox.start_state(SessionId(stream.id))
+        case "tenant" | "agent":
+            return TenantState()
+        case _:
+            assert_never(stream.kind)
+
+
+def evolve(state: State, event: e.Event) -> State:
+    """The state after `event`."""
+    match state:
+        case run.RunState():
+            return run.evolve(state, event)
+        case mailbox.MailboxState():
+            return mailbox.evolve(state, event)
+        case TenantState():
+            return _evolve_tenant(state, event)
+
+
+def decide(state: State) -> tuple[Obligation, ...]:
+    """Everything that is owed now."""
+    match state:
+        case run.RunState():
+            return run.decide(state)
+        case mailbox.MailboxState():
+            return mailbox.decide(state)
+        case TenantState():
+            return ()
+
+
+def standing(state: State) -> Standing:
+    """`owing`: somebody must drive it; `waiting`: only a record from elsewhere can move it; `finished`: never moves."""
+    if isinstance(state, TenantState):
+        return "waiting"
+    if state.outcome and not (isinstance(state, mailbox.MailboxState) and not state.is_quiet):
+        return "finished"
+    return "owing" if decide(state) else "waiting"
+
+
+def _evolve_tenant(state: TenantState, event: e.Event) -> TenantState:
+    match event.control:
+        case e.Changed(kind="stop", name=name):
+            return msgspec.structs.replace(state, n=event.n + 1, stopped=state.stopped | {name})
+        case e.Changed(kind="start", name=name):
+            return msgspec.structs.replace(state, n=event.n + 1, stopped=state.stopped - {name})
+        case e.Erased(subject=subject):
+            return msgspec.structs.replace(state, n=event.n + 1, erased=state.erased | {subject})
+        case _:
+            return msgspec.structs.replace(state, n=event.n + 1)

@@ -1,0 +1,1 @@
+"""Turns obligations into records."""

@@ -1,0 +1,423 @@
+"""The obligations `check`, `exec`, `settle` and `child-cancel`: a call's way through the gate into the world."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import msgspec
+
+from lichen.core import events as e
+from lichen.core import faults, moves
+from lichen.core.call import (
+    CallMeta,
+    CannotTell,
+    DidNotHappen,
+    Happened,
+    NotDone,
+    Probe,
+    Tool,
+)
+from lichen.core.content import RETENTION, Content
+from lichen.core.errors import LichenError, NotFound
+from lichen.core.ids import (
+    CallId,
+    RunId,
+    StreamId,
+    child_run,
+    idempotency_key,
+    run_stream,
+    session_stream,
+)
+from lichen.core.label import EMPTY, THIRD_PARTY, Label
+from lichen.core.policy import Check, Verdict
+from lichen.core.run import Call, RunState
+from lichen.engine.evidence import evidence_of
+from lichen.engine.journal import Journal
+from lichen.engine.ports import Services
+from lichen.engine.turns import release, start_child
+
+Json = dict[str, Any]
+
+
+def _tool(services: Services, state: RunState, call: Call) -> Tool:
+    agent = services.agents.get(state.agent)
+    tool = agent.tools.get(call.tool) if agent else None
+    if tool is None:
+        raise NotFound("The tool this call was planned for is not there any more.", code="tool_unavailable")
+    return tool
+
+
+def arguments(journal: Journal, run: RunId, call: Call) -> bytes:
+    """The canonical arguments the call was planned with, as JSON."""
+    return journal.log.contents(run_stream(run), call.n)[f"{call.id}/args"]
+
+
+def meta(services: Services, journal: Journal, state: RunState, call: Call, timeout_s: float) -> CallMeta:
+    """What the tool is told about this attempt."""
+    return CallMeta(
+        scope=journal.scope,
+        actor=journal.actor_of(state.id),
+        run=state.id,
+        call=call.id,
+        session=state.session,
+        idempotency_key=idempotency_key(state.id, call.id),
+        attempt=call.attempt,
+        timeout_s=timeout_s,
+        attributes=services.attributes,
+    )
+
+
+# -- check -------------------------------------------------------------------------------------------------------
+
+
+async def check(services: Services, journal: Journal, run: RunId, id: CallId) -> None:
+    """Performs `check`: asks the gate and appends its verdict in the tick in which it reserved."""
+    state = journal.run(run)
+    call = state.calls[id]
+    try:
+        question = await _question(services, journal, state, call)
+    except LichenError as error:
+        _finish(journal, run, id, e.CallFinished(id, call.attempt, "denied", error.code), reason=error.message)
+        return
+    verdict = await services.gate.check(question)
+    faults.hit("check.after")
+    now = journal.run(run)
+    current = now.calls.get(id)
+    if current is None or current.phase != "proposed" or current.check != call.check or now.is_halted:
+        services.gate.settle(journal.scope, run, id, paid=False)
+        return
+    _append_verdict(services, journal, now, current, question, verdict)
+
+
+async def _question(services: Services, journal: Journal, state: RunState, call: Call) -> Check:
+    tool = _tool(services, state, call)
+    args = arguments(journal, state.id, call)
+    facts_meta = meta(services, journal, state, call, tool.spec.timeout_s)
+
+    async def facts() -> Json:
+        return msgspec.json.decode(await tool.facts(args, facts_meta), type=Json)
+
+    return Check(
+        scope=journal.scope,
+        actor=facts_meta.actor,
+        action=tool.spec.name,
+        resource=tool.spec.name,
+        run=state.id,
+        call=call.id,
+        session=state.session,
+        tool=tool.spec,
+        args=msgspec.json.decode(args, type=Json),
+        label=state.label,
+        evidence=await evidence_of(services, journal, state) if _needs_evidence(state, tool) else (),
+        grants=call.grants,
+        digest=call.digest,
+        facts=facts if tool.spec.facts_schema is not None else None,
+    )
+
+
+def _needs_evidence(state: RunState, tool: Tool) -> bool:
+    """A call without effects of a run that read no stranger's text is decided without looking for it."""
+    return tool.spec.effects != "none" or state.label.is_tainted
+
+
+def _append_verdict(
+    services: Services, journal: Journal, state: RunState, call: Call, question: Check, verdict: Verdict
+) -> None:
+    decided = e.Decided(
+        call=call.id,
+        check=call.check,
+        verdict=verdict.outcome,
+        policies=verdict.policies,
+        policy_digest=verdict.policy_digest,
+        reservations=verdict.reservations if verdict.outcome == "allow" else (),
+        redact=verdict.redact,
+    )
+    draft = e.Draft(decided, moves.as_contents(_reasons(verdict), state.subject))
+    drafts: moves.Drafts = (draft,)
+    session: moves.Drafts = ()
+    if verdict.outcome == "deny":
+        finished = e.CallFinished(call.id, call.attempt, "denied", "policy")
+        contents = moves.as_contents([("reason", verdict.public_reason.encode())], state.subject)
+        drafts = moves.finish_call(state, finished, contents, also=drafts)
+    elif verdict.outcome == "hold":
+        drafts = (draft, _approval(services, journal, state, call, question, verdict))
+        session = release(services, journal, state, verdict.public_reason or services.texts.checking)
+    _append(journal, state, drafts, session)
+
+
+def _reasons(verdict: Verdict) -> list[tuple[str, bytes]]:
+    return [
+        ("facts", msgspec.json.encode(verdict.facts) if verdict.facts else b""),
+        ("origins", msgspec.json.encode(verdict.origins) if verdict.origins else b""),
+        ("public", verdict.public_reason.encode()),
+        ("operator", verdict.operator_reason.encode()),
+    ]
+
+
+def _approval(
+    services: Services, journal: Journal, state: RunState, call: Call, question: Check, verdict: Verdict
+) -> e.Draft:
+    assert verdict.approval is not None
+    opened = e.WaitOpened(
+        run=state.id,
+        wait=moves.next_wait(state),
+        kind="approval",
+        call=call.id,
+        may_answer=(verdict.approval.role,),
+        requester=state.subject,
+        digest=call.digest,
+        role=verdict.approval.role,
+        expires_at_us=services.clock() + int(verdict.approval.expires_s * 1e6),
+    )
+    operator = {
+        "tool": call.tool,
+        "arguments": question.args,
+        "facts": verdict.facts,
+        "origins": verdict.origins,
+        "sources": list(question.label.sources),
+        "policies": verdict.policies,
+        "reason": verdict.operator_reason,
+    }
+    parts = [("public", verdict.public_reason.encode()), ("operator", msgspec.json.encode(operator))]
+    return e.Draft(opened, moves.as_contents(parts, state.subject))
+
+
+# -- exec --------------------------------------------------------------------------------------------------------
+
+
+async def execute(services: Services, journal: Journal, run: RunId, id: CallId) -> None:
+    """Performs `exec`: makes what must be durable durable, then acts, then appends what came of it."""
+    state = journal.run(run)
+    call = state.calls[id]
+    try:
+        tool = _tool(services, state, call)
+    except LichenError as error:
+        _finish(journal, run, id, e.CallFinished(id, call.attempt, "failed", error.code), reason=error.message)
+        return
+    if _is_stopped(services, journal, state, call):
+        return
+    if call.effects == "child":
+        start_child(services, journal, state, call, tool, arguments(journal, run, call))
+        return
+    if call.effects != "none":
+        if call.phase == "ready":
+            journal.append({run_stream(run): (e.Draft(e.CallStarted(id, call.attempt, state.epoch)),)})
+        await journal.log.durable_stream(*_streams(state))
+        state = journal.run(run)
+        if id not in state.calls or _is_stopped(services, journal, state, state.calls[id]):
+            return
+    await _act(services, journal, state, state.calls[id], tool)
+
+
+def _streams(state: RunState) -> tuple[StreamId, ...]:
+    run = run_stream(state.id)
+    return (run,) if state.session is None else (run, session_stream(state.session))
+
+
+def _is_stopped(services: Services, journal: Journal, state: RunState, call: Call) -> bool:
+    """Reads the kill switch at the last moment; a stopped call ends as denied and certainly did not happen."""
+    stop = services.gate.is_stopped(journal.scope, run=state.id, agent=state.agent, tool=call.tool)
+    if stop is not None:
+        _finish(journal, state.id, call.id, e.CallFinished(call.id, call.attempt, "denied", "stopped"), reason=stop)
+    return stop is not None
+
+
+async def _act(services: Services, journal: Journal, state: RunState, call: Call, tool: Tool) -> None:
+    args = arguments(journal, state.id, call)
+    began_us = services.clock()
+    faults.hit(f"effect.before/{call.tool}")
+    try:
+        async with asyncio.timeout(tool.spec.timeout_s):
+            data = await tool.execute(args, meta(services, journal, state, call, tool.spec.timeout_s))
+    except NotDone as error:
+        _not_done(services, journal, state.id, call, tool, error)
+    except TimeoutError:
+        _in_doubt(journal, state.id, call, "timed_out", "timeout")
+    except LichenError as error:
+        _in_doubt(journal, state.id, call, "failed", error.code)
+    except Exception as error:
+        _in_doubt(journal, state.id, call, "failed", f"exception_{type(error).__name__}")
+    else:
+        faults.hit(f"effect.after/{call.tool}")
+        _succeed(journal, state.id, call, tool, args, data, services.clock() - began_us)
+
+
+def _succeed(
+    journal: Journal, run: RunId, call: Call, tool: Tool, args: bytes, data: bytes, duration_us: int, code: str = ""
+) -> None:
+    finished = e.CallFinished(call.id, call.attempt, "ok", code, duration_us=duration_us)
+    _finish(journal, run, call.id, finished, result=_redacted(data, call.redact), audit=_audit(tool, args), tool=tool)
+
+
+def _redacted(data: bytes, fields: tuple[str, ...]) -> bytes:
+    if not fields:
+        return data
+    value = msgspec.json.decode(data)
+    if isinstance(value, dict):
+        value = {k: "[redacted]" if k in fields else v for k, v in value.items()}  # type: ignore[misc]
+    return msgspec.json.encode(value)
+
+
+def _audit(tool: Tool, args: bytes) -> bytes:
+    if not tool.spec.audit:
+        return b""
+    values = msgspec.json.decode(args, type=Json)
+    return msgspec.json.encode({name: values.get(name) for name in tool.spec.audit})
+
+
+def _in_doubt(journal: Journal, run: RunId, call: Call, outcome: Any, code: str) -> None:
+    """A call that broke off. Only of a `once` call can nobody say whether it happened."""
+    state = journal.run(run)
+    current = state.calls.get(call.id)
+    if current is None or current.phase not in ("running", "ready"):
+        return
+    if call.effects == "once":
+        draft = e.Draft(e.CallProgressed(call.id, current.attempt, "in_doubt", code))
+        journal.append({run_stream(run): (draft,)})
+    else:
+        _finish(journal, run, call.id, e.CallFinished(call.id, current.attempt, outcome, code))
+
+
+def _not_done(
+    services: Services, journal: Journal, run: RunId, call: Call, tool: Tool, error: NotDone
+) -> None:
+    retry = tool.spec.retry
+    may_retry = error.retryable and call.attempt < retry.attempts and (not retry.on or error.code in retry.on)
+    current = journal.run(run).calls.get(call.id)
+    if may_retry and current is not None and current.phase in ("running", "ready"):
+        due_us = services.clock() + int(retry.backoff_s * 2 ** (call.attempt - 1) * 1e6)
+        draft = e.Draft(e.CallProgressed(call.id, call.attempt, "retry", error.code, due_us))
+        journal.append({run_stream(run): (draft,)})
+        return
+    _finish(journal, run, call.id, e.CallFinished(call.id, call.attempt, "failed", error.code), reason=error.message)
+
+
+# -- settle ------------------------------------------------------------------------------------------------------
+
+
+async def settle(services: Services, journal: Journal, run: RunId, id: CallId, *, let_go: bool) -> None:
+    """Performs `settle`: finds out whether a call in doubt happened. `let_go` is False while its executor still runs."""
+    state = journal.run(run)
+    call = state.calls[id]
+    args = arguments(journal, run, call)
+    try:
+        tool = _tool(services, state, call)
+    except LichenError:
+        tool, found = None, CannotTell()
+    else:
+        found = await _probe(services, tool, args, meta(services, journal, state, call, tool.spec.timeout_s))
+    faults.hit("probe.after")
+    state = journal.run(run)
+    current = state.calls.get(id)
+    if current is None or current.phase != "in_doubt":
+        return
+    match found:
+        case Happened(result) if tool is not None:
+            _succeed(journal, run, current, tool, args, result, 0, "probed")
+        case DidNotHappen() if let_go and tool is not None:
+            _go_again(services, journal, state, current, tool)
+        case _:
+            _unknown(services, journal, state, current)
+
+
+async def _probe(services: Services, tool: Tool, args: bytes, meta: CallMeta) -> Probe:
+    if not tool.spec.has_probe:
+        return CannotTell()
+    try:
+        async with asyncio.timeout(services.options.settle_timeout_s):
+            return await tool.probe(args, meta)
+    except Exception:
+        return CannotTell()
+
+
+def _go_again(services: Services, journal: Journal, state: RunState, call: Call, tool: Tool) -> None:
+    """It certainly did not happen: after a crash go again as if nothing had been; else as `retry` says."""
+    if state.cancel or state.failure or state.limit == "time":
+        outcome = "cancelled" if state.cancel else "timed_out"
+        _finish(journal, state.id, call.id, e.CallFinished(call.id, call.attempt, outcome, call.doubt))
+    elif not call.doubt:
+        journal.append({run_stream(state.id): (e.Draft(e.CallProgressed(call.id, call.attempt, "not_done")),)})
+    elif call.attempt < tool.spec.retry.attempts:
+        due_us = services.clock() + int(tool.spec.retry.backoff_s * 2 ** (call.attempt - 1) * 1e6)
+        draft = e.Draft(e.CallProgressed(call.id, call.attempt, "retry", call.doubt, due_us))
+        journal.append({run_stream(state.id): (draft,)})
+    else:
+        _finish(journal, state.id, call.id, e.CallFinished(call.id, call.attempt, "failed", call.doubt))
+
+
+def _unknown(services: Services, journal: Journal, state: RunState, call: Call) -> None:
+    opened = e.WaitOpened(
+        run=state.id,
+        wait=moves.next_wait(state),
+        kind="reconcile",
+        call=call.id,
+        may_answer=("operator",),
+        digest=call.digest,
+    )
+    facts = {
+        "tool": call.tool,
+        "arguments": msgspec.json.decode(arguments(journal, state.id, call), type=Json),
+        "idempotency_key": idempotency_key(state.id, call.id),
+        "attempt": call.attempt,
+        "reason": call.doubt or "the process died while the call was under way",
+    }
+    parts = [("public", services.texts.unknown.encode()), ("operator", msgspec.json.encode(facts))]
+    drafts = (
+        e.Draft(e.CallFinished(call.id, call.attempt, "unknown", call.doubt or "crash")),
+        e.Draft(opened, moves.as_contents(parts, state.subject)),
+    )
+    _append(journal, state, drafts, release(services, journal, state, services.texts.unknown, f"unknown/{call.id}"))
+
+
+# -- children ----------------------------------------------------------------------------------------------------
+
+
+def cancel_child(services: Services, journal: Journal, run: RunId, id: CallId) -> None:
+    """Performs `child-cancel`: tells the run that executes the call to stop."""
+    call = journal.run(run).calls[id]
+    child = call.child or child_run(run, id)
+    progressed = e.Draft(e.CallProgressed(id, call.attempt, "child_cancelled"))
+    told = moves.cancel(journal.run(child), "parent_stopped", f"parent-{call.attempt}")
+    journal.append({run_stream(child): told, run_stream(run): (progressed,)})
+
+
+# -- appending ---------------------------------------------------------------------------------------------------
+
+
+def _finish(
+    journal: Journal,
+    run: RunId,
+    id: CallId,
+    finished: e.CallFinished,
+    *,
+    reason: str = "",
+    result: bytes = b"",
+    audit: bytes = b"",
+    tool: Tool | None = None,
+) -> None:
+    state = journal.run(run)
+    if id not in state.calls:
+        return  # closed by a cancel, a limit or an answer meanwhile
+    contents = moves.as_contents([("result", result), ("reason", reason.encode())], state.subject)
+    if audit:
+        contents = (*contents, Content("audit", RETENTION, audit))
+    drafts = moves.finish_call(state, finished, contents)
+    if tool is not None and finished.outcome == "ok":
+        drafts = (msgspec.structs.replace(drafts[0], label=label_of(tool)), *drafts[1:])
+    _append(journal, state, drafts, ())
+
+
+def label_of(tool: Tool) -> Label:
+    """The label of a tool's result: a stranger's words taint whatever is made from them."""
+    if tool.spec.origin == "third_party":
+        return Label((THIRD_PARTY + tool.spec.name,), 0)
+    return EMPTY
+
+
+def _append(journal: Journal, state: RunState, drafts: moves.Drafts, session: moves.Drafts) -> None:
+    appended = {run_stream(state.id): drafts}
+    if session and state.session is not None:
+        appended[session_stream(state.session)] = session
+    journal.append(appended, actor=f"agent:{state.agent}", turn=state.turn)
+

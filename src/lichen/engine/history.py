@@ -1,0 +1,112 @@
+"""What a planner may look back on: the conversation so far, runs that still wait, this run's own steps."""
+
+from __future__ import annotations
+
+import msgspec
+
+from lichen.core import events as e
+from lichen.core.ids import CallId, RunId, SessionId, StreamId, run_stream, session_stream
+from lichen.core.plan import CallRequest, CallResult, History, Message, Step, WaitAnswer
+from lichen.core.run import Result, RunState
+from lichen.engine.journal import Journal
+from lichen.engine.ports import Services
+
+
+async def read_history(services: Services, journal: Journal, state: RunState) -> History:
+    """The history of a run as of now. Reads the log; erased contents are left out."""
+    messages = () if state.session is None else _messages(services, journal, state, state.session)
+    notes = () if state.session is None else _notes(journal, state.session, state.id)
+    return History(messages, notes, _steps(journal, state))
+
+
+def _messages(services: Services, journal: Journal, state: RunState, session: SessionId) -> tuple[Message, ...]:
+    """The last messages of the session before this run's turn. Reads a bounded tail of the session."""
+    stream = session_stream(session)
+    messages_max = services.options.history_messages_max
+    found: list[Message] = []
+    for event in journal.log.events(stream, max(0, journal.mailbox(session).n - 5 * messages_max)):
+        control = event.control
+        if isinstance(control, e.TurnOpened) and control.run == state.id:
+            break
+        if isinstance(control, e.MessageReceived) and control.disposition != "rejected":
+            found.append(Message("customer", _text(journal, stream, event.n)))
+        elif isinstance(control, e.MessageQueued):
+            found.append(Message("agent", _text(journal, stream, event.n)))
+    return tuple(found[-messages_max:])
+
+
+def _text(journal: Journal, stream: StreamId, n: int) -> str:
+    return journal.log.contents(stream, n).get("text", b"").decode()
+
+
+def _notes(journal: Journal, session: SessionId, run: RunId) -> tuple[str, ...]:
+    waiting = [id for id in journal.mailbox(session).released if id != run]
+    return tuple(_note(journal, id) for id in waiting)
+
+
+def _note(journal: Journal, run: RunId) -> str:
+    state = journal.run(run)
+    waits = ", ".join(
+        f"{wait.kind} of {state.calls[wait.call].tool}" if wait.call in state.calls and wait.call else wait.kind
+        for wait in state.waits.values()
+    )
+    return f"An earlier request is still open: waiting for {waits or 'its turn'}."
+
+
+# -- steps -------------------------------------------------------------------------------------------------------
+
+
+class _Open(msgspec.Struct):
+    says: tuple[str, ...]
+    calls: dict[CallId, CallRequest]
+    results: dict[CallId, CallResult]
+    answers: list[WaitAnswer]
+    inputs: list[Message]
+
+
+def _steps(journal: Journal, state: RunState) -> tuple[Step, ...]:
+    """Every plan so far with its results in call order: what came after a plan belongs to it."""
+    from lichen.engine.plans import inputs, results
+
+    stream = run_stream(state.id)
+    steps: list[_Open] = []
+    planned_n: dict[CallId, int] = {}
+    for event in journal.log.events(stream):
+        control = event.control
+        if isinstance(control, e.Planned) and not control.error:
+            steps.append(_planned(journal, stream, event.n, control))
+            planned_n.update({call.id: event.n for call in control.calls})
+        elif not steps:
+            continue
+        elif isinstance(control, e.CallFinished) and control.outcome != "unknown":
+            step = next(s for s in steps if control.call in s.calls)
+            closed = Result(
+                control.call,
+                step.calls[control.call].tool,
+                control.outcome,
+                event.n,
+                planned_n[control.call],
+                control.code,
+            )
+            step.results[control.call] = results(journal, state.id, (closed,))[0]
+        elif isinstance(control, e.Signal) and control.kind == "input":
+            steps[-1].inputs.extend(inputs(journal, state.id, (event.n,)))
+        elif isinstance(control, e.WaitClosed) and control.outcome == "answered":
+            body = journal.log.contents(stream, event.n).get("body", b"")
+            steps[-1].answers.append(WaitAnswer(control.wait, "clarification", control.outcome, body))
+    return tuple(_closed(step) for step in steps)
+
+
+def _planned(journal: Journal, stream: StreamId, n: int, planned: e.Planned) -> _Open:
+    contents = journal.log.contents(stream, n)
+    calls = {
+        call.id: CallRequest(call.tool, contents.get(f"{call.id}/args", b"{}")) for call in planned.calls
+    }
+    says = tuple(contents.get(f"say/{i}", b"").decode() for i in range(planned.says))
+    return _Open(says, calls, {}, [], [])
+
+
+def _closed(step: _Open) -> Step:
+    ordered = tuple(step.results[id] for id in step.calls if id in step.results)
+    return Step(step.says, tuple(step.calls.values()), ordered, tuple(step.answers), tuple(step.inputs))
+

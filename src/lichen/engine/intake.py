@@ -1,0 +1,376 @@
+"""What comes from outside: sessions, messages, runs, answers, signals. Acknowledged only once durable.
+
+Every operation takes the caller's idempotency key where it could be sent twice; a repeated one returns what the
+first returned.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from lichen.core import events as e
+from lichen.core import moves
+from lichen.core.content import Content
+from lichen.core.errors import Conflict, Denied, Expired, Invalid, NotFound, Unavailable
+from lichen.core.ids import (
+    AgentName,
+    MessageId,
+    RunId,
+    SessionId,
+    StreamId,
+    WaitId,
+    run_stream,
+    session_stream,
+)
+from lichen.core.mailbox import OUTBOX_MAX, MailboxState, Question, disposition
+from lichen.core.plan import TEXT_BYTES_MAX, Message
+from lichen.core.policy import Check
+from lichen.core.run import RunState
+from lichen.core.scope import Actor, Scope
+from lichen.core.wait import ANSWER_BYTES_MAX, OUTCOMES, Wait, WaitOutcome, may_answer
+from lichen.engine.journal import Journal
+from lichen.engine.local import LocalEngine, mirror
+from lichen.engine.turns import acting, pins, start_draft
+
+MESSAGE_BYTES_MAX = 16 * 1024
+KEY_CHARACTERS_MAX = 256
+
+
+class Receipt(msgspec.Struct, frozen=True):
+    """What became of a message: it waits for its turn, joined the open one, answered a wait, or was refused."""
+
+    session: SessionId
+    message: MessageId
+    disposition: Literal["queued", "joined", "answered", "rejected"]
+    run: RunId | None = None
+    wait: WaitId | None = None
+    is_repeated: bool = False
+
+
+class Intake:
+    """The operations of one engine. Scope and actor are always named; nothing is ambient."""
+
+    def __init__(self, engine: LocalEngine) -> None:
+        self._engine = engine
+        self._services = engine.services
+
+    # -- sessions ------------------------------------------------------------------------------------------------
+
+    async def open_session(
+        self,
+        scope: Scope,
+        actor: Actor,
+        *,
+        agent: AgentName,
+        channel: str = "api",
+        delivery: Literal["pull", "push"] = "pull",
+        double_texting: e.DoubleTexting = "enqueue",
+        key: str | None = None,
+    ) -> SessionId:
+        """A session of `actor` with `agent`; with a `key` always the same one for this actor, agent and channel.
+
+        Raises NotFound (`agent_unknown`), Denied by policy, Unavailable.
+        """
+        if agent not in self._services.agents:
+            raise NotFound("There is no agent of this name.", code="agent_unknown")
+        journal = self._engine.journal(scope)
+        session = SessionId(self._id(journal, "ses", key, f"{actor.kind}:{actor.id}:{agent}:{channel}"))
+        stream = session_stream(session)
+        if journal.state(stream).n:
+            return session
+        self._engine.admit()
+        await self._permit(scope, actor, "session.open", agent)
+        if journal.state(stream).n == 0:
+            subject = journal.log.name(actor)
+            opened = e.MailboxOpened(agent, subject, channel, delivery, double_texting)
+            draft = e.Draft(opened, (Content("actor", subject, msgspec.json.encode(actor)),))
+            journal.append({stream: (draft,)}, actor=subject)
+        await journal.log.durable_stream(stream)
+        return session
+
+    async def close_session(self, scope: Scope, session: SessionId, actor: Actor) -> None:
+        """Takes no further message and cancels the open turn's run. Closing twice is no error."""
+        journal = self._engine.journal(scope)
+        mailbox = self._mailbox(journal, session, actor)
+        if not mailbox.is_closed:
+            drafts: dict[StreamId, moves.Drafts] = {session_stream(session): (e.Draft(e.MailboxClosed("requested")),)}
+            if mailbox.turn is not None:
+                drafts[run_stream(mailbox.turn.run)] = moves.cancel(
+                    journal.run(mailbox.turn.run), "session_ended", "session-ended"
+                )
+            journal.append(drafts, actor=journal.log.name(actor))
+        await journal.log.durable_stream(session_stream(session))
+
+    # -- messages ------------------------------------------------------------------------------------------------
+
+    async def say(
+        self, scope: Scope, session: SessionId, text: str, actor: Actor, *, key: str | None = None
+    ) -> Receipt:
+        """Takes one message of the session's customer; returns once it is durable.
+
+        Raises Invalid (`message_too_large`, `message_empty`), NotFound, Conflict (`session_closed`, `key_reused`),
+        Unavailable (nothing was taken).
+        """
+        _check_text(text)
+        self._engine.admit()
+        journal = self._engine.journal(scope)
+        await journal.log.room()
+        mailbox = self._mailbox(journal, session, actor)
+        message = MessageId(f"m{mailbox.received + 1}")
+        token = _token(journal, key) or message
+        receipt = self._repeated(journal, session, token, text)
+        if receipt is None:
+            if mailbox.is_closed:
+                raise Conflict("The session is closed.", code="session_closed", next_step="Open a new session.")
+            if len(mailbox.outbox) >= OUTBOX_MAX:
+                raise Unavailable("Too many replies of this session were not received.", code="outbox_full")
+            receipt = self._take(journal, mailbox, message, token, text, journal.log.name(actor))
+        await journal.log.durable_stream(session_stream(session))
+        return receipt
+
+    def _repeated(self, journal: Journal, session: SessionId, token: str, text: str) -> Receipt | None:
+        stream = session_stream(session)
+        n = journal.log.find(stream, f"message_received/{token}")
+        if n is None:
+            return None
+        if journal.log.contents(stream, n).get("text") != text.encode():
+            raise Conflict("This idempotency key was used for another message.", code="key_reused")
+        control = journal.log.event(stream, n).control
+        assert isinstance(control, e.MessageReceived)
+        return Receipt(session, control.message, control.disposition, control.run, control.wait, is_repeated=True)
+
+    def _take(
+        self, journal: Journal, mailbox: MailboxState, message: MessageId, token: str, text: str, by: str
+    ) -> Receipt:
+        mailbox, withdrawn = self._without_stale_questions(journal, mailbox)
+        stream = session_stream(mailbox.id)
+        kind = disposition(mailbox)
+        run: RunId | None = mailbox.turn.run if mailbox.turn is not None else None
+        content = Content("text", mailbox.subject, text.encode())
+        appended: dict[StreamId, moves.Drafts] = {}
+        session: moves.Drafts = withdrawn
+        wait: WaitId | None = None
+        match kind:
+            case "answered":
+                question = mailbox.questions[-1]
+                run, wait = question.run, question.wait
+                body = Content("body", mailbox.subject, msgspec.json.encode({"text": text}))
+                closing = moves.close_wait(journal.run(run), wait, "answered", by=by, body=(body,))
+                appended[run_stream(run)] = closing
+                session = (*session, e.Draft(e.WaitClosed(run, wait, "answered", by)))
+            case "joined" if run is not None and not journal.run(run).is_ending:
+                messages = msgspec.json.encode([Message("customer", text)])
+                signal = e.Draft(e.Signal("input", token), (Content("input", mailbox.subject, messages),))
+                appended[run_stream(run)] = (signal,)
+            case "interrupts" if run is not None:
+                appended[run_stream(run)] = moves.cancel(journal.run(run), "interrupted", f"interrupt-{token}")
+            case _:
+                pass
+        taken = "queued" if kind == "interrupts" or (kind == "joined" and not appended) else kind
+        joined_run = run if taken in ("answered", "joined") else None
+        received = e.MessageReceived(message, token, taken, joined_run, wait)
+        session = (*session, e.Draft(received, (content,)))
+        if taken == "rejected":
+            notice = Content("text", mailbox.subject, self._services.texts.rejected.encode())
+            session = (*session, moves.queue(mailbox, "notice", notice, token=f"rejected/{token}"))
+        appended = {stream: session, **appended}
+        journal.append(appended, actor=by)
+        return Receipt(mailbox.id, message, taken, joined_run, wait)
+
+    def _without_stale_questions(
+        self, journal: Journal, mailbox: MailboxState
+    ) -> tuple[MailboxState, moves.Drafts]:
+        """The mailbox without questions whose wait is gone, and the records that withdraw them."""
+        stale = [q for q in mailbox.questions if not _is_open(journal, q)]
+        if not stale:
+            return mailbox, ()
+        kept = tuple(q for q in mailbox.questions if q not in stale)
+        drafts = tuple(e.Draft(e.WaitClosed(q.run, q.wait, "cancelled")) for q in stale)
+        return msgspec.structs.replace(mailbox, questions=kept), drafts
+
+    def _mailbox(self, journal: Journal, session: SessionId, actor: Actor) -> MailboxState:
+        mailbox = journal.mailbox(session)
+        if not mailbox.n or (actor.kind == "customer" and journal.log.name(actor) != mailbox.subject):
+            raise NotFound("There is no such session for this actor.", code="session_unknown")
+        return mailbox
+
+    # -- runs ----------------------------------------------------------------------------------------------------
+
+    async def start(
+        self, scope: Scope, agent: AgentName, text: str, actor: Actor, *, key: str | None = None
+    ) -> RunId:
+        """Starts one run without a session; returns once it is durable.
+
+        Raises NotFound (`agent_unknown`), Denied by policy, Conflict (`key_reused`), Unavailable.
+        """
+        _check_text(text)
+        self._engine.admit()
+        definition = self._services.agents.get(agent)
+        if definition is None:
+            raise NotFound("There is no agent of this name.", code="agent_unknown")
+        journal = self._engine.journal(scope)
+        await journal.log.room()
+        await self._permit(scope, actor, "run.start", agent)
+        run = RunId(self._id(journal, "run", key, f"{actor.kind}:{actor.id}:{agent}"))
+        stream = run_stream(run)
+        messages = [Message("customer" if actor.kind == "customer" else "operator", text)]
+        if journal.state(stream).n == 0:
+            subject = journal.log.name(actor)
+            started = e.RunStarted(agent, subject, definition.limits, pins=pins(self._services, journal, agent))
+            journal.append({stream: (start_draft(started, messages, acting(agent, actor)),)}, actor=subject)
+        elif journal.log.contents(stream, 0).get("input") != msgspec.json.encode(messages):
+            raise Conflict("This idempotency key was used for another run.", code="key_reused")
+        await journal.log.durable_stream(stream)
+        return run
+
+    async def cancel(self, scope: Scope, run: RunId, actor: Actor, *, code: str = "requested") -> None:
+        """Ends a run: what has not started never will, what started is settled. Cancelling twice is no error."""
+        journal = self._engine.journal(scope)
+        state = self._run(journal, run)
+        drafts = moves.cancel(state, code, f"{actor.kind}-{state.n}")
+        if drafts:
+            appended = {run_stream(run): drafts}
+            if state.session is not None and (mirrored := mirror(journal, state, drafts)):
+                appended[session_stream(state.session)] = mirrored
+            journal.append(appended, actor=journal.log.name(actor))
+        await journal.log.durable_stream(run_stream(run))
+
+    async def pause(self, scope: Scope, run: RunId, actor: Actor) -> None:
+        """Halts a run at its next step boundary. Raises Conflict (`run_finished`, `run_halted`)."""
+        journal = self._engine.journal(scope)
+        state = self._run(journal, run)
+        drafts = moves.pause(state, "pause", ("operator", "service"), journal.log.name(actor))
+        if not drafts:
+            raise Conflict("The run is finished or halted already.", code="run_halted")
+        journal.append({run_stream(run): drafts}, actor=journal.log.name(actor))
+        await journal.log.durable_stream(run_stream(run))
+
+    async def resume(self, scope: Scope, run: RunId, actor: Actor) -> None:
+        """Ends a pause. Raises Conflict (`run_not_paused`)."""
+        journal = self._engine.journal(scope)
+        state = self._run(journal, run)
+        paused = next((w for w in state.waits.values() if w.kind == "pause"), None)
+        if paused is None:
+            raise Conflict("The run is not paused.", code="run_not_paused")
+        closing = moves.close_wait(state, paused.id, "resumed", by=journal.log.name(actor))
+        journal.append({run_stream(run): closing}, actor=journal.log.name(actor))
+        await journal.log.durable_stream(run_stream(run))
+
+    def _run(self, journal: Journal, run: RunId) -> RunState:
+        state = journal.run(run)
+        if not state.n:
+            raise NotFound("There is no such run in this scope.", code="run_unknown")
+        return state
+
+    # -- waits ---------------------------------------------------------------------------------------------------
+
+    async def answer(
+        self,
+        scope: Scope,
+        run: RunId,
+        wait: WaitId,
+        outcome: WaitOutcome,
+        actor: Actor,
+        *,
+        digest: bytes,
+        body: dict[str, Any] | None = None,
+    ) -> None:
+        """Answers a wait; returns once the answer is durable.
+
+        Raises NotFound, Denied (`may_not_answer`), Conflict (`wait_closed`, `digest_differs`), Expired, Invalid.
+        """
+        journal = self._engine.journal(scope)
+        state = self._run(journal, run)
+        open_wait = self._open_wait(state, wait)
+        by = journal.log.name(actor)
+        _check_answer(open_wait, outcome, actor, by, digest, self._services.clock())
+        await self._permit(scope, actor, "wait.answer", open_wait.kind)
+        state = journal.run(run)
+        if wait not in state.waits:
+            raise _closed()
+        data = msgspec.json.encode(body or {})
+        if len(data) > ANSWER_BYTES_MAX:
+            raise Invalid("The answer is too large.", code="answer_too_large")
+        reason = str((body or {}).get("note", ""))
+        result = moves.as_contents(
+            [("reason", reason.encode()), ("result", msgspec.json.encode((body or {}).get("result", {})))],
+            state.subject,
+        )
+        content = (Content("body", state.subject, data),)
+        drafts = moves.close_wait(state, wait, outcome, by=by, body=content, result=result)
+        appended = {run_stream(run): drafts}
+        if state.session is not None and (mirrored := mirror(journal, state, drafts)):
+            appended[session_stream(state.session)] = mirrored
+        journal.append(appended, actor=by, turn=state.turn)
+        await journal.log.durable_stream(run_stream(run))
+
+    def _open_wait(self, state: RunState, wait: WaitId) -> Wait:
+        found = state.waits.get(wait)
+        if found is not None:
+            return found
+        number = int(wait[1:]) if wait[1:].isdigit() else 0
+        if wait.startswith("w") and 0 < number <= state.waits_made:
+            raise _closed()
+        raise NotFound("The run has no such wait.", code="wait_unknown")
+
+    # -- shared --------------------------------------------------------------------------------------------------
+
+    def _id(self, journal: Journal, kind: str, key: str | None, salt: str) -> str:
+        if key is None:
+            return self._services.new_id(kind)
+        _check_key(key)
+        return f"{kind}-{journal.log.digest(f'{kind}|{salt}|{key}'.encode()).hex()[:24]}"
+
+    async def _permit(self, scope: Scope, actor: Actor, action: str, resource: str) -> None:
+        verdict = await self._services.gate.check(Check(scope, actor, action, resource))
+        if verdict.outcome != "allow":
+            raise Denied(verdict.public_reason or "Policy does not allow this.", code="denied")
+
+
+def _is_open(journal: Journal, question: Question) -> bool:
+    return question.wait in journal.run(question.run).waits
+
+
+def _closed() -> Conflict:
+    return Conflict("This was answered already.", code="wait_closed", next_step="Read the run to see by whom.")
+
+
+def _check_answer(
+    wait: Wait, outcome: WaitOutcome, actor: Actor, by: str, digest: bytes, now_us: int
+) -> None:
+    if not may_answer(wait, actor, by):
+        raise Denied("This actor may not answer this.", code="may_not_answer")
+    if outcome not in OUTCOMES[wait.kind]:
+        raise Invalid(f"A wait of kind {wait.kind} is not answered with {outcome}.", code="answer_invalid")
+    if digest != wait.digest:
+        raise Conflict("The answer is about something else than what is asked.", code="digest_differs")
+    if wait.expires_at_us is not None and now_us >= wait.expires_at_us:
+        raise Expired("The time to answer is over.", code="wait_expired")
+
+
+def _check_text(text: str) -> None:
+    size = len(text.encode())
+    if not text.strip():
+        raise Invalid("The message is empty.", code="message_empty")
+    if size > min(MESSAGE_BYTES_MAX, TEXT_BYTES_MAX):
+        raise Invalid(
+            f"The message has {size} bytes; {MESSAGE_BYTES_MAX} are allowed.",
+            code="message_too_large",
+            next_step="Send it in shorter messages.",
+        )
+
+
+def _check_key(key: str) -> None:
+    if not 0 < len(key) <= KEY_CHARACTERS_MAX:
+        raise Invalid("An idempotency key has 1-256 characters.", code="key_invalid")
+
+
+def _token(journal: Journal, key: str | None) -> str | None:
+    """A caller's key as it may stand in a record: an HMAC, since people put names into keys."""
+    if key is None:
+        return None
+    _check_key(key)
+    return journal.log.digest(key.encode()).hex()
+

@@ -1,0 +1,254 @@
+"""The engine of one process: a task per stream that owes something, none for what waits."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from lichen.core import events as e
+from lichen.core import moves
+from lichen.core.errors import LichenError, Unavailable
+from lichen.core.ids import CallId, MessageId, RunId, SessionId, StreamId, session_stream
+from lichen.core.mailbox import MailboxState
+from lichen.core.run import Obligation, RunState
+from lichen.core.scope import Scope
+from lichen.core.streams import standing
+from lichen.engine import calls, outbox, plans, turns
+from lichen.engine.journal import Journal
+from lichen.engine.ports import Services
+from lichen.engine.step import Work, drive
+from lichen.engine.timers import Wheel
+from lichen.log.log import Log
+from lichen.log.volume import Volume
+
+_log = logging.getLogger("lichen.engine")
+Key = tuple[Scope, StreamId]
+
+
+class LocalEngine:
+    """Drives every stream of a volume. `start` takes over what an earlier process left, `drain` lets go in order.
+
+    `opened` is told of every log before anything happens in it.
+    """
+
+    def __init__(
+        self, services: Services, volume: Volume, *, opened: Callable[[Scope, Log], None] = lambda scope, log: None
+    ) -> None:
+        self.services = services
+        self._volume = volume
+        self._opened = opened
+        self._journals: dict[Scope, Journal] = {}
+        self._drivers: dict[Key, asyncio.Task[None]] = {}
+        self._closing: dict[tuple[Scope, str, CallId], asyncio.Task[None]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._is_draining = False
+        self.wheel = Wheel(services.clock, services.sleep, self._fire)
+
+    # -- life ----------------------------------------------------------------------------------------------------
+
+    def start(self, scopes: tuple[Scope, ...]) -> int:
+        """Takes over everything these scopes owe. Returns how many streams that is."""
+        self._spawn(self.wheel.run())
+        return sum(self._take_over(self.journal(scope)) for scope in scopes)
+
+    def _take_over(self, journal: Journal) -> int:
+        for stream, timers in journal.log.timers().items():
+            self.wheel.set(journal.scope, stream, timers)
+        owing = journal.log.owing()
+        for stream in owing:
+            state = journal.state(stream)
+            if isinstance(state, (RunState, MailboxState)):
+                journal.append({stream: (e.Draft(e.Owned(state.epoch + 1)),)})
+        return len(owing)
+
+    async def drain(self, grace_s: float = 10.0) -> None:
+        """Starts nothing new, gives what is in flight `grace_s` to end, then lets go. Nothing is lost: what was cut
+        off is settled by whoever opens the data next."""
+        self._is_draining = True
+        acting = [task for task in self._tasks if task.get_name().startswith(("exec/", "deliver/", "finish"))]
+        if acting:
+            await asyncio.wait(acting, timeout=grace_s)
+        everything = [*self._drivers.values(), *self._tasks]
+        for task in everything:
+            task.cancel()
+        await asyncio.gather(*everything, return_exceptions=True)
+
+    async def idle(self) -> None:
+        """Returns once nothing is in flight: all that is left are waits and timers."""
+        await self._idle.wait()
+
+    @property
+    def driven(self) -> int:
+        """How many streams are driven now."""
+        return len(self._drivers)
+
+    def admit(self) -> None:
+        """Raises Unavailable when the engine is draining or full."""
+        if self._is_draining:
+            raise Unavailable("The runtime is shutting down.", code="draining")
+        if len(self._drivers) >= self.services.options.runs_max:
+            raise Unavailable("The runtime has as many runs in flight as it may.", code="overloaded")
+
+    # -- streams -------------------------------------------------------------------------------------------------
+
+    def journal(self, scope: Scope) -> Journal:
+        """The journal of a scope's log, opened on first use."""
+        journal = self._journals.get(scope)
+        if journal is None:
+            log = self._volume.log(scope)
+            self._opened(scope, log)
+            journal = self._journals[scope] = Journal(scope, log, self._appended)
+        return journal
+
+    def _appended(self, journal: Journal, part: e.Part) -> None:
+        scope, stream = journal.scope, part.stream
+        state = journal.state(stream)
+        self.wheel.set(scope, stream, state.timers)
+        for draft in part.drafts:
+            control = draft.control
+            if isinstance(control, e.CallFinished) and control.outcome != "unknown":
+                self.services.gate.settle(scope, RunId(stream.id), control.call, paid=control.outcome == "ok")
+        if (scope, stream) not in self._drivers and not self._is_draining and standing(state) == "owing":
+            self._drivers[scope, stream] = asyncio.ensure_future(self._drive(journal, stream))
+            self._idle.clear()
+
+    async def _drive(self, journal: Journal, stream: StreamId) -> None:
+        key = (journal.scope, stream)
+        try:
+            await drive(stream, journal, lambda s, o: self._start(journal, s, o))
+        except Unavailable:
+            pass  # the volume broke: `resume` drives again what is owed then
+        finally:
+            del self._drivers[key]
+            if not self._drivers:
+                self._idle.set()
+        journal.forget(stream)
+
+    def _start(self, journal: Journal, stream: StreamId, obligation: Obligation) -> Work:
+        work = self._perform(journal, stream, obligation)
+        if self._is_quick(journal, stream, obligation):
+            return work
+        task = self._spawn(work, obligation.id)
+        if obligation.verb == "exec" and obligation.call is not None:
+            key = (journal.scope, stream.id, obligation.call)
+            self._closing[key] = task
+            task.add_done_callback(lambda t: self._closing.pop(key, None) if self._closing.get(key) is t else None)
+        return task
+
+    def _is_quick(self, journal: Journal, stream: StreamId, obligation: Obligation) -> bool:
+        """Whether this waits for nothing outside the process, so that a task of its own would be waste."""
+        if obligation.verb in ("turn", "finish", "child-cancel"):
+            return True
+        if obligation.verb not in ("plan", "check"):
+            return False
+        state = journal.run(RunId(stream.id))
+        agent = self.services.agents.get(state.agent)
+        if agent is None or obligation.call is None:
+            return agent is None or (agent.planner.pure and state.plan_attempt == 1)
+        tool = agent.tools.get(state.calls[obligation.call].tool)
+        return tool is None or tool.spec.facts_schema is None
+
+    def _spawn(self, work: Awaitable[None], name: str = "") -> asyncio.Task[None]:
+        task: asyncio.Task[None] = asyncio.ensure_future(work)  # type: ignore[assignment]
+        task.set_name(name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    # -- obligations ---------------------------------------------------------------------------------------------
+
+    async def _perform(self, journal: Journal, stream: StreamId, obligation: Obligation) -> None:
+        try:
+            await journal.log.room()
+            await self._dispatch(journal, stream, obligation)
+        except Unavailable:
+            _log.warning("%s of %s: the volume does not accept records", obligation.id, stream)
+        except LichenError as error:
+            _log.error("%s of %s: %s", obligation.id, stream, error.code)
+        except Exception:
+            _log.exception("%s of %s failed", obligation.id, stream)
+
+    async def _dispatch(self, journal: Journal, stream: StreamId, o: Obligation) -> None:
+        services, run = self.services, RunId(stream.id)
+        match o.verb:
+            case "plan":
+                await plans.plan(services, journal, run)
+            case "check" if o.call:
+                await calls.check(services, journal, run, o.call)
+            case "exec" if o.call:
+                await calls.execute(services, journal, run, o.call)
+            case "settle" if o.call:
+                let_go = await self._let_go(journal, stream, o.call)
+                await calls.settle(services, journal, run, o.call, let_go=let_go)
+            case "child-cancel" if o.call:
+                calls.cancel_child(services, journal, run, o.call)
+            case "finish":
+                await turns.finish(services, journal, run)
+            case "turn":
+                turns.open_turn(services, journal, SessionId(stream.id))
+            case "deliver":
+                await outbox.deliver(services, journal, SessionId(stream.id), MessageId(o.id.split("/")[1]))
+            case _:
+                raise AssertionError(f"an obligation without its call: {o}")
+
+    async def _let_go(self, journal: Journal, stream: StreamId, call: CallId) -> bool:
+        """Whether the cancelled executor of a call is gone, so that a probe's `did not happen` can be believed."""
+        task = self._closing.get((journal.scope, stream.id, call))
+        if task is None:
+            return True
+        done, _ = await asyncio.wait([task], timeout=self.services.options.closing_grace_s)
+        return bool(done)
+
+    # -- timers and trouble --------------------------------------------------------------------------------------
+
+    def _fire(self, scope: Scope, stream: StreamId, timer: str) -> None:
+        if self._is_draining:
+            return
+        journal = self.journal(scope)
+        try:
+            fire(journal, stream, timer)
+        except LichenError as error:
+            _log.warning("timer %s of %s: %s", timer, stream, error.code)
+
+    def suspend(self) -> None:
+        """The volume broke: everything in memory is ahead of the disk and is dropped."""
+        for journal in self._journals.values():
+            journal.set_broken(True)
+        for task in [*self._drivers.values(), *(t for t in self._tasks if t.get_name())]:
+            task.cancel()
+
+    def resume(self) -> int:
+        """The volume accepts records again: takes over what the disk says is owed."""
+        for journal in self._journals.values():
+            journal.set_broken(False)
+        return sum(self._take_over(journal) for journal in self._journals.values())
+
+
+def fire(journal: Journal, stream: StreamId, timer: str) -> None:
+    """Appends what a due timer means, to the run and, if it ends a question, to the session."""
+    state = journal.state(stream)
+    if isinstance(state, MailboxState):
+        if timer in state.timers:
+            journal.append({stream: (e.Draft(e.TimerFired(timer)),)})
+        return
+    if not isinstance(state, RunState):
+        return
+    drafts = moves.fire(state, timer)
+    appended = {stream: drafts}
+    if state.session is not None and (mirrored := mirror(journal, state, drafts)):
+        appended[session_stream(state.session)] = mirrored
+    if drafts:
+        journal.append(appended, turn=state.turn)
+
+
+def mirror(journal: Journal, state: RunState, drafts: moves.Drafts) -> moves.Drafts:
+    """The wait closings among `drafts` that concern questions to the customer, for the session's stream."""
+    assert state.session is not None
+    asked = {(q.run, q.wait) for q in journal.mailbox(state.session).questions}
+    closings = (d for d in drafts if isinstance(d.control, e.WaitClosed))
+    return tuple(
+        e.Draft(d.control) for d in closings if isinstance(d.control, e.WaitClosed) and (d.control.run, d.control.wait) in asked
+    )

@@ -1,0 +1,99 @@
+"""What the engine is given: agents, a gate, channels, and the world's clock and chance."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Literal, Protocol
+
+import msgspec
+
+from lichen.core.call import Tool
+from lichen.core.ids import AgentName, MessageId, SessionId, ToolName
+from lichen.core.limits import Limits
+from lichen.core.plan import Planner
+from lichen.core.policy import Gate
+from lichen.core.scope import Scope
+
+
+class AgentDef(Protocol):
+    """An agent as the engine sees it."""
+
+    @property
+    def name(self) -> AgentName:
+        """Unique in the runtime."""
+        ...
+
+    @property
+    def planner(self) -> Planner:
+        """Decides what a run does."""
+        ...
+
+    @property
+    def tools(self) -> Mapping[ToolName, Tool]:
+        """All it may call, by name."""
+        ...
+
+    @property
+    def limits(self) -> Limits:
+        """Bounds of each of its runs."""
+        ...
+
+    @property
+    def digest(self) -> str:
+        """Pins the definition."""
+        ...
+
+
+class Delivery(msgspec.Struct, frozen=True):
+    """What became of one attempt to send: `retry` after `retry_after_s`, or as the engine thinks fit."""
+
+    outcome: Literal["delivered", "retry", "failed"]
+    code: str = ""
+    retry_after_s: float | None = None
+
+
+class Channel(Protocol):
+    """A way out for messages. The id is the platform's idempotency key: a repeated one is the same message."""
+
+    async def send(self, scope: Scope, session: SessionId, message: MessageId, text: str) -> Delivery:
+        """Hands one message over. An exception counts as `retry`."""
+        ...
+
+
+class Texts(msgspec.Struct, frozen=True):
+    """What the runtime itself says to customers, in the tenant's language."""
+
+    checking: str = "I have to check this with a colleague first. I will come back to you here."
+    unknown: str = "I could not confirm whether this went through. A colleague is checking; you need not do anything."
+    failed: str = "Sorry, something went wrong on our side. Please try again later."
+    cancelled: str = "This request was stopped."
+    rejected: str = "I am still working on your last message. Please wait for my answer."
+    withheld: str = "Sorry, I may not answer that here."
+
+
+class Options(msgspec.Struct, frozen=True):
+    """Bounds of the engine."""
+
+    runs_max: int = 10_000  # streams driven at once; above it new work is refused
+    plan_attempts_max: int = 3
+    plan_backoff_s: float = 0.2
+    settle_timeout_s: float = 10.0
+    closing_grace_s: float = 5.0  # how long a cancelled call may take to let go
+    delivery_attempts_max: int = 8
+    delivery_backoff_s: float = 1.0
+    history_messages_max: int = 40
+
+
+class Services(msgspec.Struct, frozen=True):
+    """Everything performing an obligation needs besides the log."""
+
+    gate: Gate
+    agents: Mapping[AgentName, AgentDef]
+    clock: Callable[[], int]  # microseconds since the epoch
+    sleep: Callable[[float], Awaitable[None]]
+    new_id: Callable[[str], str]  # new_id("run") -> "run-…"
+    policy_digest: Callable[[Scope], str]
+    channels: Mapping[str, Channel] = {}
+    attributes: Mapping[str, str] = {}  # what every tool may know of the runtime, such as `home`
+    texts: Texts = Texts()
+    options: Options = Options()

@@ -1,0 +1,202 @@
+"""The obligations `turn` and `finish`: how runs begin and end, and what the session hears of it."""
+
+from __future__ import annotations
+
+import msgspec
+
+from lichen.core import events as e
+from lichen.core import moves
+from lichen.core.call import Tool
+from lichen.core.content import Content
+from lichen.core.ids import AgentName, RunId, SessionId, child_run, root_run, run_stream, session_stream
+from lichen.core.limits import Limits
+from lichen.core.plan import Message
+from lichen.core.policy import Check
+from lichen.core.run import DECIDER, Call, RunState
+from lichen.core.scope import Actor
+from lichen.engine.journal import Journal
+from lichen.engine.ports import AgentDef, Services
+
+# -- beginning ---------------------------------------------------------------------------------------------------
+
+
+def open_turn(services: Services, journal: Journal, session: SessionId) -> None:
+    """Performs `turn`: opens the next turn and starts its run in one append."""
+    mailbox = journal.mailbox(session)
+    taken = mailbox.queued if mailbox.double_texting == "merge" else mailbox.queued[:1]
+    stream = session_stream(session)
+    messages = [Message("customer", journal.log.contents(stream, m.n)["text"].decode()) for m in taken]
+    actor = msgspec.json.decode(journal.log.contents(stream, 0)["actor"], type=Actor)
+    run = RunId(services.new_id("run"))
+    turn = moves.next_turn(mailbox)
+    started = e.RunStarted(
+        agent=mailbox.agent,
+        subject=mailbox.subject,
+        limits=_limits(services, mailbox.agent),
+        session=session,
+        turn=turn,
+        pins=pins(services, journal, mailbox.agent),
+    )
+    opened = e.TurnOpened(turn, run, tuple(m.message for m in taken))
+    drafts = {
+        stream: (e.Draft(opened),),
+        run_stream(run): (start_draft(started, messages, acting(mailbox.agent, actor)),),
+    }
+    journal.append(drafts, turn=turn)
+
+
+def acting(agent: AgentName, person: Actor) -> Actor:
+    """The agent as it acts for somebody."""
+    return Actor("agent", agent, auth="system", on_behalf_of=person)
+
+
+def start_draft(started: e.RunStarted, messages: list[Message], actor: Actor) -> e.Draft:
+    """A run's first record."""
+    parts = [("input", msgspec.json.encode(messages)), ("actor", msgspec.json.encode(actor))]
+    return e.Draft(started, moves.as_contents(parts, started.subject))
+
+
+def pins(services: Services, journal: Journal, agent: AgentName) -> e.Pins:
+    """What the run is pinned to."""
+    definition = services.agents.get(agent)
+    if definition is None:
+        return e.Pins(decider=DECIDER)
+    return e.Pins(definition.digest, definition.planner.digest, services.policy_digest(journal.scope), DECIDER)
+
+
+def _limits(services: Services, agent: AgentName) -> Limits:
+    definition = services.agents.get(agent)
+    return definition.limits if definition else Limits()
+
+
+def start_child(services: Services, journal: Journal, parent: RunState, call: Call, tool: Tool, args: bytes) -> None:
+    """Starts the run that executes an agent tool's call, in the append that says so. It borrows the parent's calls."""
+    assert tool.spec.agent is not None
+    definition = services.agents.get(tool.spec.agent)
+    if definition is None or parent.depth >= parent.limits.depth:
+        code = "agent_unknown" if definition is None else "limit_depth"
+        refused = moves.finish_call(parent, e.CallFinished(call.id, call.attempt, "failed", code))
+        journal.append({run_stream(parent.id): refused})
+        return
+    child = child_run(parent.id, call.id)
+    started = _child_started(services, journal, parent, call, definition)
+    person = journal.actor_of(parent.id).subject
+    message = Message("agent", args.decode())
+    call_started = e.CallStarted(call.id, call.attempt, parent.epoch, child, started.limits.calls)
+    journal.append(
+        {
+            run_stream(parent.id): (e.Draft(call_started),),
+            run_stream(child): (start_draft(started, [message], acting(definition.name, person)),),
+        },
+        actor=f"agent:{parent.agent}",
+        turn=parent.turn,
+    )
+
+
+def _child_started(
+    services: Services, journal: Journal, parent: RunState, call: Call, definition: AgentDef
+) -> e.RunStarted:
+    own, left = definition.limits, parent.calls_left
+    limits = msgspec.structs.replace(
+        own,
+        calls=max(1, min(own.calls, left)),
+        time_s=min(own.time_s, parent.limits.time_s),
+        depth=min(own.depth, parent.limits.depth),
+        tokens=max(1, min(own.tokens, parent.limits.tokens - parent.usage.tokens)),
+    )
+    return e.RunStarted(
+        agent=definition.name,
+        subject=parent.subject,
+        limits=limits,
+        session=parent.session,
+        turn=parent.turn,
+        parent=e.Parent(parent.id, call.id),
+        depth=parent.depth + 1,
+        pins=pins(services, journal, definition.name),
+    )
+
+
+# -- giving the turn back ----------------------------------------------------------------------------------------
+
+
+def release(
+    services: Services, journal: Journal, state: RunState, text: str | None, token: str | None = None
+) -> moves.Drafts:
+    """What the session hears when a run waits for somebody else: one notice, and its turn is over.
+
+    With a `token` the notice is sent at most once for that token, however often this happens.
+    """
+    if state.session is None:
+        return ()
+    mailbox = journal.mailbox(state.session)
+    root = root_run(state.id)
+    token = f"{token or f'notice/{state.waits_made}'}/{state.id}"
+    drafts: moves.Drafts = ()
+    if text and journal.log.find(session_stream(state.session), f"message_queued/{token}") is None:
+        content = Content("text", state.subject, text.encode())
+        drafts = (moves.queue(mailbox, "notice", content, run=root, token=token),)
+    return (*drafts, *moves.close_turn(mailbox, root, "released"))
+
+
+# -- ending ------------------------------------------------------------------------------------------------------
+
+
+async def finish(services: Services, journal: Journal, run: RunId) -> None:
+    """Performs `finish`: the run's end, the customer's answer and the parent's result in one append."""
+    state = journal.run(run)
+    text = _answer(services, journal, state)
+    if state.session is not None and state.parent is None and text:
+        text = await _permitted(services, journal, state, text)
+        state = journal.run(run)
+        if state.outcome:
+            return
+    contents = moves.as_contents([("answer", text.encode())], state.subject)
+    drafts = {run_stream(run): moves.finish(state, contents)}
+    if state.parent is not None:
+        drafts[run_stream(state.parent.run)] = _tell_parent(services, journal, state, text)
+    elif state.session is not None:
+        drafts[session_stream(state.session)] = _tell_session(journal, state, text)
+    journal.append(drafts, actor=f"agent:{state.agent}", turn=state.turn)
+
+
+def _answer(services: Services, journal: Journal, state: RunState) -> str:
+    if state.cancel:
+        return "" if state.cancel == "interrupted" else services.texts.cancelled
+    if state.failure or state.answer is None:
+        return services.texts.failed
+    return journal.log.contents(run_stream(state.id), state.answer.n)["answer"].decode()
+
+
+async def _permitted(services: Services, journal: Journal, state: RunState, text: str) -> str:
+    """The text if policy lets it go to this session, else what may be said instead."""
+    assert state.session is not None
+    check = Check(
+        scope=journal.scope,
+        actor=journal.actor_of(state.id),
+        action="message.send",
+        resource=journal.mailbox(state.session).channel,
+        run=state.id,
+        session=state.session,
+        label=state.label,
+    )
+    verdict = await services.gate.check(check)
+    return text if verdict.outcome == "allow" else verdict.public_reason or services.texts.withheld
+
+
+def _tell_session(journal: Journal, state: RunState, text: str) -> moves.Drafts:
+    assert state.session is not None
+    mailbox = journal.mailbox(state.session)
+    outcome = "cancelled" if state.cancel else "failed" if state.failure else "answered"
+    drafts = moves.close_turn(mailbox, state.id, outcome)
+    if not text:
+        return drafts
+    content = Content("text", state.subject, text.encode())
+    return (moves.queue(mailbox, "answer", content, run=state.id, token=f"answer/{state.id}"), *drafts)
+
+
+def _tell_parent(services: Services, journal: Journal, state: RunState, text: str) -> moves.Drafts:
+    assert state.parent is not None
+    parent = journal.run(state.parent.run)
+    result = moves.as_contents([("result", msgspec.json.encode({"answer": text}))], state.subject)
+    duration_us = services.clock() - state.started_us
+    return moves.child_ended(parent, state.parent.call, state, result, duration_us)

@@ -1,0 +1,141 @@
+"""What a policy says in annotations: its id, its reasons, and the conditions it ties an allowed call to.
+
+@id("refunds.small")                          names the policy in every decision
+@public("Refunds need a manager.")            may be told to the customer
+@reason("limit agreed with finance")          for operators
+@approval("manager") @expires("24h")          a person of that role agrees first (permits only)
+@limit("refunds <= 3; refunded <= 5000")      meters may not pass these sums (permits only)
+@redact("email,phone")                        result fields the planner does not see (permits only)
+@description("…")                             for readers of the file
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+import msgspec
+from cedarpy import pst
+
+from lichen.core.errors import Invalid
+from lichen.core.policy import Approval, AtMost
+from lichen.gate.statements import Statement
+from lichen.gate.values import LONG_MAX
+
+EXPIRES_S: Final = 24 * 3600.0  # how long an approval may take if the policy does not say
+EXPIRES_MAX_S: Final = 365 * 24 * 3600.0
+
+_ALWAYS: Final = ("id", "public", "reason", "description")
+_ON_PERMITS: Final = ("approval", "expires", "limit", "redact")
+_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_DURATION = re.compile(r"(\d{1,8})([smhd])")
+_LIMIT = re.compile(r"(\w+)\s*<=\s*(\d{1,19})")
+_NAME = re.compile(r"\w[\w .-]{0,63}")
+_ID = re.compile(r"[^\s\x00-\x1f\x7f]{1,128}")
+
+
+class Terms(msgspec.Struct, frozen=True):
+    """What the annotations of one policy say."""
+
+    id: str
+    public: str = ""
+    reason: str = ""
+    approval: Approval | None = None
+    limits: tuple[AtMost, ...] = ()
+    redact: tuple[str, ...] = ()
+
+
+def terms_of(policy: pst.Template, statement: Statement, *, meters: Iterable[str]) -> Terms:
+    """The terms of a policy. Raises Invalid (`policy_annotation`) where an annotation says nothing that can be kept."""
+    reader = _Reader(statement, policy.annotations)
+    reader.check_names(policy.effect)
+    return Terms(
+        id=reader.id(),
+        public=policy.annotations.get("public", ""),
+        reason=policy.annotations.get("reason", ""),
+        approval=reader.approval(),
+        limits=reader.limits(frozenset(meters)),
+        redact=reader.redact(),
+    )
+
+
+def annotated_at(statement: Statement, name: str) -> str:
+    """The place of annotation `name`, of the policy if it has none."""
+    return statement.place(statement.find("@", name))
+
+
+class _Reader:
+    """Reads the annotations of one policy."""
+
+    def __init__(self, statement: Statement, annotations: Mapping[str, str]) -> None:
+        self.statement = statement
+        self.annotations = annotations
+
+    def refuse(self, name: str, problem: str, next_step: str) -> Invalid:
+        return Invalid(
+            f"Annotation @{name} {problem}.",
+            code="policy_annotation",
+            next_step=next_step,
+            place=annotated_at(self.statement, name),
+        )
+
+    def check_names(self, effect: pst.Effect) -> None:
+        for name in self.annotations:
+            if name in _ON_PERMITS and effect == "forbid":
+                raise self.refuse(name, "has no meaning on a forbid", "Move it to the permits it is meant for.")
+            if name not in (*_ALWAYS, *_ON_PERMITS):
+                known = ", ".join(f"@{known}" for known in (*_ALWAYS, *_ON_PERMITS))
+                raise self.refuse(name, "is not known", f"Use one of {known}.")
+        if "expires" in self.annotations and "approval" not in self.annotations:
+            raise self.refuse(
+                "expires", "says when an approval expires, and there is none", "Add @approval or drop it."
+            )
+
+    def id(self) -> str:
+        default = f"{self.statement.file.removesuffix('.cedar')}#{self.statement.number}"
+        value = self.annotations.get("id", default)
+        if not _ID.fullmatch(value):
+            raise self.refuse("id", "is not a name", "Use 1-128 printable characters without spaces.")
+        return value
+
+    def approval(self) -> Approval | None:
+        role = self.annotations.get("approval")
+        if role is None:
+            return None
+        if not _NAME.fullmatch(role):
+            raise self.refuse("approval", "names no role", 'Name one role, as in @approval("operator").')
+        return Approval(role, self.expires_s())
+
+    def expires_s(self) -> float:
+        text = self.annotations.get("expires")
+        if text is None:
+            return EXPIRES_S
+        match = _DURATION.fullmatch(text)
+        seconds = int(match[1]) * _UNITS[match[2]] if match else 0
+        if not 1 <= seconds <= EXPIRES_MAX_S:
+            raise self.refuse(
+                "expires", "is no duration from 1s to 365d", 'Write it as in "90s", "30m", "24h" or "7d".'
+            )
+        return float(seconds)
+
+    def limits(self, meters: frozenset[str]) -> tuple[AtMost, ...]:
+        text = self.annotations.get("limit")
+        return () if text is None else tuple(self.limit(part.strip(), meters) for part in text.split(";"))
+
+    def limit(self, text: str, meters: frozenset[str]) -> AtMost:
+        match = _LIMIT.fullmatch(text)
+        if match is None or int(match[2]) > LONG_MAX:
+            raise self.refuse("limit", "is no list of limits", 'Write it as in "refunds <= 3; refunded <= 5000".')
+        if match[1] not in meters:
+            raise self.refuse(
+                "limit", f"names the meter {match[1]}, which is not declared", "Declare it in meters.toml."
+            )
+        return AtMost(match[1], int(match[2]))
+
+    def redact(self) -> tuple[str, ...]:
+        text = self.annotations.get("redact")
+        names = () if text is None else tuple(part.strip() for part in text.split(","))
+        if not all(_NAME.fullmatch(name) for name in names):
+            raise self.refuse("redact", "is no list of field names", 'Write it as in "email,phone".')
+        return names

@@ -1,0 +1,95 @@
+"""From the policies that matched to a decision: the union of what they demand, the strictest of each kind, and
+whether it is met."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+from lichen.core.policy import (
+    Allow,
+    AllowWithConditions,
+    Approval,
+    AtMost,
+    Check,
+    Condition,
+    Decision,
+    Deny,
+    Meters,
+    Redact,
+)
+from lichen.gate.annotations import Terms
+from lichen.gate.cedar import Ruling
+from lichen.gate.meters import Claim
+
+NOT_ALLOWED: Final = "This is not allowed."
+NEEDS_APPROVAL: Final = "A person has to agree to this first."
+
+
+def decision_of(ruling: Ruling, terms: Sequence[Terms]) -> Decision:
+    """The decision that a ruling over policies with these terms means.
+
+    Two permits that ask for approvals of different roles contradict each other: one call waits for one person.
+    """
+    if not ruling.is_allowed:
+        return _denied(ruling, terms)
+    permits = [terms[number] for number in ruling.permits]
+    ids = tuple(permit.id for permit in permits)
+    roles = sorted({permit.approval.role for permit in permits if permit.approval})
+    if len(roles) > 1:
+        return Deny(ids, NOT_ALLOWED, f"approval_conflict: the permits ask for approval by {' and by '.join(roles)}.")
+    conditions = _conditions(permits)
+    if not conditions:
+        return Allow(ids)
+    reason = _joined(permit.reason for permit in permits) or f"{', '.join(ids)} allows it under conditions."
+    return AllowWithConditions(ids, conditions, _joined(permit.public for permit in permits), reason)
+
+
+def _denied(ruling: Ruling, terms: Sequence[Terms]) -> Deny:
+    forbids = [terms[number] for number in ruling.forbids]
+    errors = [terms[number] for number in ruling.errors]
+    ids = tuple(term.id for term in (*forbids, *errors))
+    if not ids:
+        return Deny((), NOT_ALLOWED, "no_permit: no policy permits it.")
+    public = _joined(forbid.public for forbid in forbids) or NOT_ALLOWED
+    names = ", ".join(ids)
+    if not forbids:
+        return Deny(ids, public, f"policy_error: nobody can tell whether {names} forbids it; its condition failed.")
+    return Deny(ids, public, f"forbidden: {_joined(forbid.reason for forbid in forbids) or f'{names} forbids it.'}")
+
+
+def _conditions(permits: Sequence[Terms]) -> tuple[Condition, ...]:
+    approvals = [permit.approval for permit in permits if permit.approval]
+    limits: dict[str, int] = {}
+    for limit in (limit for permit in permits for limit in permit.limits):
+        limits[limit.meter] = min(limit.limit, limits.get(limit.meter, limit.limit))
+    fields = tuple(sorted({field for permit in permits for field in permit.redact}))
+    conditions: list[Condition] = [AtMost(meter, limit) for meter, limit in sorted(limits.items())]
+    if approvals:
+        conditions.insert(0, Approval(approvals[0].role, min(approval.expires_s for approval in approvals)))
+    return (*conditions, Redact(fields)) if fields else tuple(conditions)
+
+
+def _joined(texts: Iterable[str]) -> str:
+    return " ".join(dict.fromkeys(text for text in texts if text))
+
+
+# -- whether a condition holds -----------------------------------------------------------------------------------
+
+
+def broken_limit(limit: AtMost, claimed: Mapping[str, Claim], meters: Meters) -> str | None:
+    """Why a call may not be counted on top of what its meter has, or None."""
+    claim = claimed.get(limit.meter)
+    if claim is None:
+        return f"limit: meter {limit.meter} does not count here, so nobody can tell whether it is passed."
+    used = meters.used(claim.key)
+    if used + claim.amount <= limit.limit:
+        return None
+    return f"limit: meter {limit.meter} is at {used}, this adds {claim.amount}, and the limit is {limit.limit}."
+
+
+def is_granted(approval: Approval, check: Check, requester: str | None) -> bool:
+    """Whether a person of the role, other than the requester, agreed to exactly this call."""
+    return bool(check.digest) and any(
+        grant.role == approval.role and grant.digest == check.digest and grant.by != requester for grant in check.grants
+    )

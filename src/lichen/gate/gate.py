@@ -1,0 +1,299 @@
+"""The gate of a process: may this happen, now, under which conditions.
+
+Facts are read first; then one step without an await decides and reserves, so of any number of parallel calls only as
+many pass as the meters allow. Whatever goes wrong on the way to an answer is a no.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final, assert_never
+
+import msgspec
+
+from lichen.core.errors import NotFound
+from lichen.core.ids import CallId, LogId, RunId, SessionId
+from lichen.core.policy import (
+    Allow,
+    AllowWithConditions,
+    Approval,
+    AtMost,
+    Check,
+    Decision,
+    Deny,
+    Redact,
+    Reservation,
+    Verdict,
+)
+from lichen.core.scope import Actor, Scope
+from lichen.gate.conditions import NEEDS_APPROVAL, NOT_ALLOWED, broken_limit, decision_of, is_granted
+from lichen.gate.facts import TIMEOUT_S, TRIES, FactsUnavailable, facts_value, read_facts
+from lichen.gate.labels import Endorsement, endorse
+from lichen.gate.meters import Claim, KeyedDigest, MeterBook, Unmeasurable, claims, reservations
+from lichen.gate.policies import PolicySet
+from lichen.gate.request import request_of, tool_context
+from lichen.gate.schema import ActionView, ToolView
+from lichen.gate.shapes import Unusable
+from lichen.gate.switches import Stop, StopKind, Switches
+from lichen.gate.values import Value
+
+CHECKING: Final = "The outcome of the same request before is still being checked."
+STOPPED: Final = "This is paused at the moment."
+BUSY: Final = "There is too much going on at the moment. Please try again."
+
+_HARMLESS: Final = ("log.read", "log.verify", "log.export", "run.cancel", "wait.answer")  # cleaning up what is stopped
+
+LoadMeter = Callable[[Scope, str], tuple[int, int]]
+"""`load(scope, key)`: what the log has reserved and paid under a key."""
+IsUnknown = Callable[[Scope, SessionId | None, str, bytes], bool]
+"""`is_unknown(scope, session, tool, digest)`: whether such a call was started there and nobody knows how it ended."""
+Pseudonyms = Callable[[Scope, Actor], str]
+
+
+class _Refused(Exception):
+    """A reason to say no before policy is asked."""
+
+    def __init__(self, operator_reason: str, public_reason: str = NOT_ALLOWED) -> None:
+        super().__init__(operator_reason)
+        self.operator_reason = operator_reason
+        self.public_reason = public_reason
+
+
+class _Question(msgspec.Struct, frozen=True):
+    """A check with all that is known of it before facts: everything here stays true while they are read."""
+
+    check: Check
+    policies: PolicySet
+    view: ActionView
+    args: Value
+    endorsement: Endorsement
+    claimed: Mapping[str, Claim]
+
+    @property
+    def watched(self) -> list[str]:
+        """The keys whose payments would make facts stale: those of which policies read what is pending."""
+        names = self.policies.pending
+        return [claim.key for name, claim in self.claimed.items() if names is None or name in names]
+
+
+class PolicyGate:
+    """Implements `lichen.core.policy.Gate` over one policy set per tenant and environment.
+
+    `clock` gives microseconds since 1970 in UTC. `pseudonym` names actors as grants do; with it, nobody's own grant
+    counts for a call made on their behalf.
+    """
+
+    def __init__(
+        self,
+        policies: Mapping[tuple[str, str], PolicySet],
+        *,
+        clock: Callable[[], int],
+        digest: KeyedDigest,
+        load: LoadMeter,
+        is_unknown: IsUnknown,
+        pseudonym: Pseudonyms | None = None,
+        facts_timeout_s: float = TIMEOUT_S,
+    ) -> None:
+        self.switches = Switches()
+        self._policies = dict(policies)
+        self._books: dict[LogId, MeterBook] = {}
+        self._clock = clock
+        self._digest = digest
+        self._load = load
+        self._is_unknown = is_unknown
+        self._pseudonym = pseudonym
+        self._facts_timeout_s = facts_timeout_s
+
+    # -- asking --------------------------------------------------------------------------------------------------
+
+    async def check(self, check: Check) -> Verdict:
+        """Allows, denies or holds; an allowed call has reserved what it counts for. Denies rather than raises."""
+        try:
+            return await self._answer(check)
+        except _Refused as refused:
+            return self._deny(check, refused.operator_reason, refused.public_reason)
+        except FactsUnavailable as error:
+            return self._deny(check, f"facts_unavailable: {error}.")
+        except Unmeasurable as error:
+            return self._deny(check, f"meter_unavailable: {error}.")
+        except Unusable as error:
+            return self._deny(check, f"argument_unusable: {error}.")
+        except Exception as error:  # noqa: BLE001 - fail closed: a fault of the gate must not open it
+            return self._deny(check, f"internal: the gate failed with {type(error).__name__}.")
+
+    async def _answer(self, check: Check) -> Verdict:
+        for _ in range(TRIES):
+            question = self._question(check)
+            tool = question.view.tool
+            if tool is None or tool.spec.facts_schema is None:
+                return self._decide(question, {})
+            with self._book(check.scope).watch(question.watched) as watch:
+                facts = await read_facts(tool, check.facts, timeout_s=self._facts_timeout_s)
+                if not watch.is_stale and self._current(check.scope) is question.policies:
+                    return self._decide(question, facts)
+        raise _Refused(f"busy: payments or new policies overtook the facts {TRIES} times.", BUSY)
+
+    def _question(self, check: Check) -> _Question:
+        policies = self._current(check.scope)
+        view = _view(check, policies)
+        self._refuse_stopped(check)
+        if view.tool is None:
+            return _Question(check, policies, view, {}, Endorsement({}, {}), {})
+        if self._is_unknown(check.scope, check.session, view.tool.spec.name, check.digest):
+            raise _Refused("outcome_unknown: nobody knows yet how the same call before it ended.", CHECKING)
+        return _Question(
+            check=check,
+            policies=policies,
+            view=view,
+            args=view.tool.args.shape.value(check.args),
+            endorsement=endorse(view.tool.spec, check.args, check.evidence),
+            claimed=claims(check, view.tool, now_us=self._clock(), digest=self._digest),
+        )
+
+    # -- deciding: from here on nothing awaits -------------------------------------------------------------------
+
+    def _decide(self, question: _Question, facts: Mapping[str, Any]) -> Verdict:
+        check = question.check
+        self._refuse_stopped(check)
+        if check.run is not None and check.call is not None:
+            self.settle(check.scope, check.run, check.call, paid=False)  # this decision replaces an earlier one
+        context = self._tool_context(question, question.view.tool, facts) if question.view.tool else {}
+        ruling = question.policies.decide(*request_of(check, question.view, context))
+        verdict = self._enforced(question, decision_of(ruling, question.policies.terms))
+        if verdict.outcome == "allow":
+            self._reserve(check, verdict.reservations)
+        return msgspec.structs.replace(verdict, facts=facts, origins=question.endorsement.origins)
+
+    def _tool_context(self, question: _Question, tool: ToolView, facts: Mapping[str, Any]) -> dict[str, Value]:
+        return tool_context(
+            tool,
+            args=question.args,
+            facts=facts_value(tool, facts),
+            endorsement=question.endorsement,
+            claimed=question.claimed,
+            meters=self._book(question.check.scope).meters,
+        )
+
+    def _enforced(self, question: _Question, decision: Decision) -> Verdict:
+        """The verdict on a decision whose conditions are met, missed, or wait for a person."""
+        digest = question.policies.digest
+        reserved = reservations(question.claimed)
+        match decision:
+            case Deny():
+                return Verdict("deny", decision.policies, digest, decision.public_reason, decision.operator_reason)
+            case Allow():
+                return Verdict("allow", decision.policies, digest, reservations=reserved)
+            case AllowWithConditions():
+                return self._conditional(question, decision, digest, reserved)
+            case _:
+                assert_never(decision)
+
+    def _conditional(
+        self, question: _Question, decision: AllowWithConditions, digest: str, reserved: tuple[Reservation, ...]
+    ) -> Verdict:
+        redact: tuple[str, ...] = ()
+        held: Approval | None = None
+        for condition in decision.conditions:
+            match condition:
+                case AtMost():
+                    broken = broken_limit(condition, question.claimed, self._book(question.check.scope).meters)
+                    if broken is not None:
+                        return Verdict("deny", decision.policies, digest, decision.public_reason or NOT_ALLOWED, broken)
+                case Approval():
+                    requester = self._requester(question.check)
+                    held = None if is_granted(condition, question.check, requester) else condition
+                case Redact():
+                    redact = condition.fields
+                case _:
+                    assert_never(condition)
+        if held is not None:
+            public = decision.public_reason or NEEDS_APPROVAL
+            reason = decision.operator_reason
+            return Verdict("hold", decision.policies, digest, public, reason, approval=held, redact=redact)
+        return Verdict("allow", decision.policies, digest, redact=redact, reservations=reserved)
+
+    def _requester(self, check: Check) -> str | None:
+        return self._pseudonym(check.scope, check.actor.subject) if self._pseudonym else None
+
+    def _reserve(self, check: Check, reserved: tuple[Reservation, ...]) -> None:
+        if not reserved:
+            return
+        if check.run is None or check.call is None:
+            raise _Refused("meter_unavailable: only a call of a run can be counted.")
+        self._book(check.scope).meters.reserve(check.run, check.call, reserved)
+
+    # -- meters --------------------------------------------------------------------------------------------------
+
+    def settle(self, scope: Scope, run: RunId, call: CallId, *, paid: bool) -> None:
+        """Tells the meters how a call ended. Calls they do not know are left alone."""
+        self._book(scope).settle(run, call, paid=paid)
+
+    def restore(self, scope: Scope, run: RunId, call: CallId, reserved: tuple[Reservation, ...]) -> None:
+        """Remembers what a call decided before a restart has reserved; `load` counts it already."""
+        self._book(scope).meters.restore(run, call, reserved)
+
+    def _book(self, scope: Scope) -> MeterBook:
+        log = scope.log_id()
+        book = self._books.get(log)
+        if book is None:
+            book = self._books[log] = MeterBook(lambda key: self._load(scope, key))
+        return book
+
+    # -- policies and switches -----------------------------------------------------------------------------------
+
+    def policies(self, scope: Scope) -> PolicySet:
+        """What decides for this tenant and environment. Raises NotFound (`policies_unknown`)."""
+        try:
+            return self._policies[scope.tenant, scope.env]
+        except KeyError:
+            raise NotFound("This tenant and environment has no policies.", code="policies_unknown") from None
+
+    def _current(self, scope: Scope) -> PolicySet:
+        policies = self._policies.get((scope.tenant, scope.env))
+        if policies is None:
+            raise _Refused("tenant_unknown: this tenant and environment has no policies.")
+        return policies
+
+    def replace(self, scope: Scope, policies: PolicySet) -> None:
+        """Decides by other policies from now on. A check that still reads facts starts again under them."""
+        self._policies[scope.tenant, scope.env] = policies
+
+    def stop(self, scope: Scope, kind: StopKind, name: str, reason: str) -> None:
+        """Turns a kill switch on: nothing is allowed there from now on."""
+        self.switches.stop(scope, kind, name, reason)
+
+    def start(self, scope: Scope, kind: StopKind, name: str) -> None:
+        """Turns a kill switch off."""
+        self.switches.start(scope, kind, name)
+
+    def is_stopped(self, scope: Scope, *, run: RunId, agent: str, tool: str) -> str | None:
+        """The kill switch that is on for this run, agent, tool or tenant, in words, or None."""
+        stop = self.switches.find(scope, run=run, agent=agent, tool=tool)
+        return None if stop is None else str(stop)
+
+    def _refuse_stopped(self, check: Check) -> None:
+        stop = None if check.action in _HARMLESS else _stop(check, self.switches)
+        if stop is not None:
+            raise _Refused(f"stopped: {stop}.", STOPPED)
+
+    def _deny(self, check: Check, operator_reason: str, public_reason: str = NOT_ALLOWED) -> Verdict:
+        policies = self._policies.get((check.scope.tenant, check.scope.env))
+        return Verdict("deny", (), policies.digest if policies else "", public_reason, operator_reason)
+
+
+def _view(check: Check, policies: PolicySet) -> ActionView:
+    """What the policies know of the action. They decide about nothing that they were not validated against."""
+    view = policies.schema.views.get(check.action)
+    if view is None:
+        raise _Refused(f"action_unknown: the policies were loaded without {check.action}.")
+    known, given = view.tool and view.tool.spec, check.tool
+    if (known is None) != (given is None) or (known and given and known.digest != given.digest):
+        raise _Refused(f"tool_changed: the policies were loaded for another version of {check.action}.")
+    return view
+
+
+def _stop(check: Check, switches: Switches) -> Stop | None:
+    agent = check.actor.id if check.actor.kind == "agent" else None
+    if check.action in ("run.start", "session.open"):
+        agent = check.resource
+    return switches.find(check.scope, run=check.run, agent=agent, tool=check.tool.name if check.tool else None)

@@ -1,0 +1,198 @@
+"""The Cedar schema of a tenant's tools: which actions there are, on what, and what policies may read about each.
+
+Every tool is an action of its own name, on `Tool::"<name>"`, in the group of its effects (`tool.call.once`) and in
+`tool.call`. What is no tool call is one of the fixed `ACTIONS`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, get_args
+
+import cedarpy
+import msgspec
+
+from lichen.core.call import Effects, ToolSpec
+from lichen.core.errors import Invalid
+from lichen.core.policy import Meter
+from lichen.core.scope import ActorKind
+from lichen.gate.shapes import Projection, projection
+from lichen.gate.values import Entity, Value
+
+ACTIONS: Final[Mapping[str, str]] = {
+    "agent.create": "Agent",
+    "log.erase": "Tenant",
+    "log.export": "Tenant",
+    "log.read": "Tenant",
+    "log.verify": "Tenant",
+    "message.send": "Channel",
+    "model.invoke": "Model",
+    "run.cancel": "Run",
+    "run.start": "Agent",
+    "session.open": "Agent",
+    "wait.answer": "Wait",
+}
+"""What can be asked for besides tool calls, and the type of the resource that a check names by its id."""
+
+PRINCIPALS: Final[Mapping[ActorKind, str]] = {kind: kind.capitalize() for kind in get_args(ActorKind)}
+"""The entity type of each kind of actor."""
+
+_STRING: Final = {"type": "String"}
+_STRINGS: Final = {"type": "Set", "element": _STRING}
+_TYPES: Final = {
+    "ActorInfo": {"kind": _STRING, "id": _STRING, "roles": _STRINGS},
+    "LabelInfo": {"sources": _STRINGS, "tainted": {"type": "Boolean"}, "secrecy": {"type": "Long"}},
+    "ToolInfo": {"effects": _STRING, "tags": _STRINGS},
+}
+_TOOL_CALL: Final = "tool.call"
+
+
+class ToolView(msgspec.Struct, frozen=True):
+    """What the gate knows of a tool: how to show its arguments and facts to policies, and which meters it reads."""
+
+    spec: ToolSpec
+    args: Projection
+    facts: Projection
+    info: Mapping[str, Value]  # `context.tool`
+    meters: tuple[Meter, ...]  # those that policies about this tool may read
+
+
+class ActionView(msgspec.Struct, frozen=True):
+    """What the gate knows of an action. `resource` is fixed for a tool, else made from `resource_type` and an id."""
+
+    action: Entity
+    resource_type: str
+    resource: Entity | None = None
+    tool: ToolView | None = None
+
+
+class PolicySchema(msgspec.Struct, frozen=True):
+    """What policies are validated against. `document` is the schema in Cedar's JSON notation."""
+
+    document: Mapping[str, Any]
+    cedar: cedarpy.Schema
+    views: Mapping[str, ActionView]
+
+    @property
+    def text(self) -> str:
+        """The schema in Cedar's own notation, for people."""
+        return str(self.cedar)
+
+
+def schema_of(tools: Iterable[ToolSpec], meters: Iterable[Meter] = ()) -> PolicySchema:
+    """The schema for these tools and meters. Raises Invalid (`tool_name_reserved`, `tool_twice`)."""
+    views = {name: ActionView(Entity("Action", name), resource) for name, resource in ACTIONS.items()}
+    declared = tuple(meters)
+    for spec in tools:
+        if not _is_known(spec, views):
+            views[spec.name] = _tool_action(spec, declared)
+    document = {"": {"entityTypes": _entity_types(), "actions": _actions(views), "commonTypes": _common_types()}}
+    return PolicySchema(document, cedarpy.Schema.from_json_str(json.dumps(document)), views)
+
+
+def is_readable(meter: Meter, tool: str) -> bool:
+    """Whether policies about `tool` may read `meter`: one kept apart by an argument needs a tool with that argument."""
+    return meter.per != "argument" or tool in meter.tools
+
+
+def _is_known(spec: ToolSpec, views: Mapping[str, ActionView]) -> bool:
+    """Whether the tool is there already: two agents may have the same one."""
+    if spec.name in ACTIONS or spec.name == _TOOL_CALL or spec.name.startswith(f"{_TOOL_CALL}."):
+        raise Invalid(
+            f"The tool name {spec.name} is the name of an action.",
+            code="tool_name_reserved",
+            next_step="Rename the tool; tools are named <toolset>.<tool>.",
+        )
+    known = views[spec.name].tool if spec.name in views else None
+    if known is not None and known.spec != spec:
+        raise Invalid(
+            f"There are two different tools named {spec.name}.",
+            code="tool_twice",
+            next_step="Give one of them another name.",
+        )
+    return known is not None
+
+
+def _tool_action(spec: ToolSpec, meters: tuple[Meter, ...]) -> ActionView:
+    group = Entity("Action", f"{_TOOL_CALL}.{spec.effects}", parents=[Entity("Action", _TOOL_CALL)])
+    info: dict[str, Value] = {"effects": spec.effects, "tags": frozenset(spec.tags)}
+    view = ToolView(
+        spec=spec,
+        args=projection(spec.input_schema, "args"),
+        facts=projection(spec.facts_schema or {"type": "object"}, "facts"),
+        info=info,
+        meters=tuple(meter for meter in meters if is_readable(meter, spec.name)),
+    )
+    resource = Entity("Tool", spec.name, parents=_toolsets(spec.name))
+    return ActionView(Entity("Action", spec.name, parents=[group]), "Tool", resource, view)
+
+
+def _toolsets(name: str) -> list[Entity]:
+    """`service.toolset.tool` is in Toolset `service.toolset`, which is in Toolset `service`."""
+    toolset, dot, _ = name.rpartition(".")
+    return [Entity("Toolset", toolset, parents=_toolsets(toolset))] if dot else []
+
+
+# -- the document ------------------------------------------------------------------------------------------------
+
+
+def _entity_types() -> dict[str, Any]:
+    who = {"memberOfTypes": ["Role"], "shape": _record({"roles": _STRINGS})}
+    principals: dict[str, Any] = dict.fromkeys(PRINCIPALS.values(), who)
+    plain: dict[str, Any] = {name: {} for name in ("Channel", "Model", "Role", "Run", "Session", "Tenant", "Wait")}
+    return {
+        **principals,
+        **plain,
+        "Tool": {"memberOfTypes": ["Toolset"]},
+        "Toolset": {"memberOfTypes": ["Toolset"]},
+    }
+
+
+def _common_types() -> dict[str, Any]:
+    return {name: _record(attributes) for name, attributes in _TYPES.items()}
+
+
+def _actions(views: Mapping[str, ActionView]) -> dict[str, Any]:
+    groups: dict[str, Any] = {_TOOL_CALL: {}}
+    for effects in get_args(Effects):
+        groups[f"{_TOOL_CALL}.{effects}"] = {"memberOf": [{"id": _TOOL_CALL}]}
+    return {**groups, **{name: _action(view) for name, view in views.items()}}
+
+
+def _action(view: ActionView) -> dict[str, Any]:
+    return {
+        "memberOf": [{"id": parent.id} for parent in view.action.parents],
+        "appliesTo": {
+            "principalTypes": list(PRINCIPALS.values()),
+            "resourceTypes": [view.resource_type],
+            "context": _context(view.tool),
+        },
+    }
+
+
+def _context(tool: ToolView | None) -> dict[str, Any]:
+    common = {"actor": {"type": "ActorInfo"}, "label": {"type": "LabelInfo"}}
+    if tool is None:
+        return _record(common)
+    counts = _record({meter.name: {"type": "Long"} for meter in tool.meters})
+    return _record(
+        {
+            **common,
+            "args": tool.args.shape.cedar,
+            "facts": tool.facts.shape.cedar,
+            "tool": {"type": "ToolInfo"},
+            "meters": counts,
+            "pending": counts,
+            "endorsed": _record({name: {"type": "Boolean"} for name in argument_names(tool.spec)}),
+        }
+    )
+
+
+def argument_names(spec: ToolSpec) -> tuple[str, ...]:
+    """The top-level arguments a tool declares, without those that Cedar's JSON could misread."""
+    return tuple(name for name in spec.input_schema.get("properties", {}) if not name.startswith("__"))
+
+
+def _record(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    return {"type": "Record", "attributes": dict(attributes)}

@@ -1,0 +1,1 @@
+"""Append, prove, read: one chained record of everything that happened."""

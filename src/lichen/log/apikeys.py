@@ -1,0 +1,103 @@
+"""API keys: the secrets by which programs and people outside say who they are."""
+
+from __future__ import annotations
+
+import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Iterable
+from hashlib import sha256
+from hmac import compare_digest
+
+import msgspec
+
+from lichen.core.errors import NotFound
+from lichen.core.scope import ActorKind
+from lichen.log.keyfile import KeyFile
+from lichen.log.masterkey import Random
+
+_TEXT = re.compile(r"lk_(?P<id>[0-9a-f]{8})_(?P<secret>[A-Za-z0-9_-]{43})")
+_SECRET_BYTES = 32
+_ID_BYTES = 4
+
+
+class ApiKey(msgspec.Struct, frozen=True):
+    """Who the holder of a key is: one actor of one tenant's environment. `expires_at_us` is None for never."""
+
+    id: str
+    tenant: str
+    env: str
+    actor_kind: ActorKind
+    actor_id: str
+    roles: tuple[str, ...]
+    expires_at_us: int | None
+
+
+_JSON = msgspec.json.Decoder(ApiKey)
+
+
+class ApiKeys:
+    """The API keys of a keyring, `keyring.api_keys`. Changes are durable when they return, and wait for the disk."""
+
+    def __init__(self, file: KeyFile, random: Random) -> None:
+        self._file, self._random = file, random
+
+    def issue(
+        self,
+        tenant: str,
+        env: str,
+        *,
+        actor_kind: ActorKind,
+        actor_id: str,
+        roles: Iterable[str] = (),
+        expires_at_us: int | None = None,
+    ) -> str:
+        """The text of a new key, `lk_<8 hex>_<43 characters>`. It is shown here once and stored nowhere."""
+        secret = self._random(_SECRET_BYTES)
+        with self._file.writing:
+            key = ApiKey(self._unused_id(), tenant, env, actor_kind, actor_id, tuple(roles), expires_at_us)
+            with self._file.transaction() as db:
+                row = (key.id, _hash(secret), msgspec.json.encode(key))
+                db.execute("INSERT INTO api_keys (id, secret_hash, entry) VALUES (?, ?, ?)", row)
+        return f"lk_{key.id}_{_encode(secret)}"
+
+    def check(self, text: str, now_us: int) -> ApiKey | None:
+        """Whose key `text` is; None for a text that is no key, a revoked key or one past its time.
+
+        Takes the same time however much of a wrong secret is right.
+        """
+        found = _TEXT.fullmatch(text)
+        if not found:
+            return None
+        secret = urlsafe_b64decode(found["secret"] + "=")
+        rows = self._file.read("SELECT secret_hash, entry FROM api_keys WHERE id = ?", found["id"])
+        is_right = compare_digest(_hash(secret), rows[0][0] if rows else b"")
+        if not is_right or _encode(secret) != found["secret"]:  # one spelling only: the last character has spare bits
+            return None
+        key = _JSON.decode(rows[0][1])
+        return None if key.expires_at_us is not None and now_us >= key.expires_at_us else key
+
+    def revoke(self, id: str) -> None:
+        """Makes the key with this id worthless at once. Raises NotFound (`api_key_missing`)."""
+        with self._file.transaction() as db:
+            is_gone = db.execute("DELETE FROM api_keys WHERE id = ?", (id,)).rowcount == 1
+        if not is_gone:
+            raise NotFound("No API key has this id.", code="api_key_missing", next_step="List the API keys.")
+
+    def list(self) -> list[ApiKey]:
+        """Every key that was not revoked, expired ones included, by id."""
+        return [_JSON.decode(entry) for (entry,) in self._file.read("SELECT entry FROM api_keys ORDER BY id")]
+
+    def _unused_id(self) -> str:
+        while True:
+            id = self._random(_ID_BYTES).hex()
+            if not self._file.read("SELECT 1 FROM api_keys WHERE id = ?", id):
+                return id
+
+
+def _hash(secret: bytes) -> bytes:
+    """A plain hash, and not a slow one: 32 random bytes cannot be guessed from it, as a password could."""
+    return sha256(secret).digest()
+
+
+def _encode(secret: bytes) -> str:
+    return urlsafe_b64encode(secret).decode().rstrip("=")

@@ -1,0 +1,143 @@
+"""The feed of a log: durable records in order, first those that are there, then as they come.
+
+A reader that is slow never holds the log up and never misses a record: what it cannot keep is read from disk again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, Iterator, Sequence
+
+from lichen.core.ids import StreamId
+from lichen.log.queries import Queries
+from lichen.log.record import Record
+
+Entry = Record
+"""What a feed yields."""
+
+BUFFERED_MAX = 1_024  # records kept for one follower
+PAGE = 256
+
+
+class Follower:
+    """One reader of a feed. Records that do not fit are dropped: `is_behind` says to read on from disk."""
+
+    __slots__ = ("buffer", "is_behind", "streams", "wanted")
+
+    def __init__(self, streams: frozenset[StreamId] | None) -> None:
+        self.streams = streams
+        self.buffer: deque[Record] = deque()
+        self.is_behind = True
+        self.wanted: asyncio.Future[None] | None = None
+
+    def offer(self, record: Record) -> None:
+        """Keeps a record that became durable, if there is room."""
+        if self.is_behind:
+            return
+        if len(self.buffer) >= BUFFERED_MAX:
+            self.buffer.clear()
+            self.is_behind = True
+            return
+        self.buffer.append(record)
+
+    def wake(self) -> None:
+        """Lets the reader go on."""
+        if self.wanted is not None and not self.wanted.done():
+            self.wanted.set_result(None)
+
+    async def wait(self) -> None:
+        """Returns when there may be something new."""
+        self.wanted = asyncio.get_running_loop().create_future()
+        await self.wanted
+
+
+class Feed:
+    """The followers of one log. Costs nothing while there are none."""
+
+    def __init__(self) -> None:
+        self._followers: dict[Follower, None] = {}
+        self._by_stream: dict[StreamId, dict[Follower, None]] = {}
+        self._to_all: dict[Follower, None] = {}
+        self._touched: dict[Follower, None] = {}
+        self.is_closed = False
+
+    def add(self, follower: Follower) -> None:
+        """From now on the follower is offered what becomes durable."""
+        self._followers[follower] = None
+        if follower.streams is None:
+            self._to_all[follower] = None
+        for stream in follower.streams or ():
+            self._by_stream.setdefault(stream, {})[follower] = None
+
+    def remove(self, follower: Follower) -> None:
+        """Forgets the follower."""
+        self._followers.pop(follower, None)
+        self._to_all.pop(follower, None)
+        self._touched.pop(follower, None)
+        for stream in follower.streams or ():
+            others = self._by_stream[stream]
+            others.pop(follower, None)
+            if not others:
+                del self._by_stream[stream]
+
+    def offer(self, records: Sequence[Record]) -> None:
+        """These records became durable."""
+        if not self._followers:
+            return
+        for record in records:
+            for followers in (self._to_all, self._by_stream.get(record.stream, {})):
+                for follower in followers:
+                    follower.offer(record)
+                    self._touched[follower] = None
+
+    def wake(self) -> None:
+        """Wakes whoever was offered something."""
+        touched, self._touched = self._touched, {}
+        for follower in touched:
+            follower.wake()
+
+    def close(self) -> None:
+        """No more records come: every reader ends when it has read what there is."""
+        self.is_closed = True
+        for follower in self._followers:
+            follower.wake()
+
+
+async def follow(
+    feed: Feed, queries: Queries, after_seq: int, streams: frozenset[StreamId] | None
+) -> AsyncGenerator[Record]:
+    """Yields each record once, in order, until the feed is closed."""
+    follower = Follower(streams)
+    feed.add(follower)
+    try:
+        while True:
+            while follower.is_behind:
+                follower.is_behind = False  # what comes from here on is offered again
+                for record in _from_disk(queries, after_seq, streams):
+                    after_seq = record.seq
+                    yield record
+            while follower.buffer:
+                record = follower.buffer.popleft()
+                if record.seq > after_seq:  # the disk may have been ahead of the buffer
+                    after_seq = record.seq
+                    yield record
+            if feed.is_closed:
+                return
+            if not follower.is_behind:
+                await follower.wait()
+    finally:
+        feed.remove(follower)
+
+
+def _from_disk(queries: Queries, after_seq: int, streams: frozenset[StreamId] | None) -> Iterator[Record]:
+    """Everything after `after_seq` that is on disk, page by page."""
+    while True:
+        if streams is None:
+            page = queries.after(after_seq, PAGE)
+        else:
+            page = queries.after_in(streams, after_seq, PAGE)
+        yield from page
+        if len(page) < PAGE:
+            return
+        after_seq = page[-1].seq

@@ -1,0 +1,29 @@
+"""Writing files so that they survive a power cut."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def write_new_file(path: Path, data: bytes) -> None:
+    """Makes `path` with `data`, mode 0600, durable with its name. Raises FileExistsError rather than overwrite."""
+    write_unnamed(path, data)
+    sync_directory(path.parent)
+
+
+def write_unnamed(path: Path, data: bytes) -> None:
+    """Makes `path` with `data`, mode 0600, the data durable but its name not yet. Raises FileExistsError."""
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def sync_directory(path: Path) -> None:
+    """Makes the names in the directory `path` durable."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

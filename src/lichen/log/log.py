@@ -1,0 +1,380 @@
+"""A log: append records to its streams, know their state at once, learn when they are durable, read them again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from lichen.core.errors import Conflict, NotFound
+from lichen.core.events import Draft, Erased, Event, LogOpened, Part
+from lichen.core.ids import TENANT_STREAM, LogId, Pseudonym, StreamId
+from lichen.core.scope import Actor
+from lichen.core.streams import State, TenantState, evolve, initial
+from lichen.log import erasures
+from lichen.log.contents import Sealer
+from lichen.log.feed import Feed, follow
+from lichen.log.ledger import Ledger, OpenReservation, Unknown
+from lichen.log.listings import Listings, stored_sums
+from lichen.log.live import ContentCache, Live, Lives
+from lichen.log.names import Names
+from lichen.log.queries import Queries
+from lichen.log.record import FORMAT_V, Record
+from lichen.log.sqlite import Op
+from lichen.log.staging import Staging, Step, publish
+from lichen.log.store import Store, as_new
+from lichen.log.waiters import Waiters
+from lichen.log.writer import Entry, Tip
+
+
+class Appended(NamedTuple):
+    """What one append brought, part by part, and where. `repeated`: it was all there before, under the same keys."""
+
+    events: tuple[tuple[Event, ...], ...]
+    first_seq: int
+    last_seq: int
+    repeated: bool = False
+
+
+class Stale(NamedTuple):
+    """Nothing was appended: `stream` has `n` records and not as many as a part expected. Fold and decide again."""
+
+    stream: StreamId
+    n: int
+
+
+class LogOptions(msgspec.Struct, frozen=True):
+    """Bounds of one log in memory."""
+
+    streams_max: int = 50_000
+    contents_bytes_max: int = 64 * 1024 * 1024
+
+
+class Log(Listings):
+    """One tenant's log in one environment. For the loop's thread; only `append`, `name` and `erase` write.
+
+    Records are counted from 1 (`seq`), those of a stream from 0 (`n`). `durable_seq` is the last one that is on disk.
+    What is said about streams, records, contents, meters and unknown outcomes is as of the last append; rows of views
+    are as of the last commit.
+    """
+
+    def __init__(self, id: LogId, store: Store, tip: Tip, *, ts_us: int, options: LogOptions) -> None:
+        super().__init__(store.reader, tip.number)
+        self.id, self._store = id, store
+        self._sealer = Sealer(id, store.keyring, store.blobs)
+        self._lives = Lives(options.streams_max)
+        self._cache = ContentCache(options.contents_bytes_max)
+        self._waiters = Waiters()
+        self.feed = Feed()
+        self.reload(tip, ts_us)
+
+    def reload(self, tip: Tip, ts_us: int) -> None:
+        """Goes on from what is on disk: from where the log ends, and the time of its last record."""
+        self.tip, self.number, self._ts_us = tip, tip.number, ts_us
+        self.last_seq = self.durable_seq = tip.frontier.size
+        self._queries = Queries(self._store.reader, tip.number)
+        self._names = Names(self.id, tip.number, self._store.keyring, self._store.reader)
+        self._ledger = Ledger(tip.number, stored_sums(self._store.reader, tip.number))
+
+    # -- append --------------------------------------------------------------------------------------------------
+
+    def append(self, *parts: Part, cause: int = 0, actor: str = "", turn: str | None = None) -> Appended | Stale:
+        """Appends every part or none. The states move at once; await `durable` before telling anybody outside.
+
+        Stale when a stream has not as many records as expected, unless every draft is there already, under the same
+        key with the same control and contents: then `repeated`, with the old positions. `cause` is the seq of the
+        record this answers, `actor` a pseudonym. Raises Conflict (`key_reused`), Erased for a subject that was erased,
+        Invalid (`content_too_large`), Unavailable (`volume_readonly`, `disk_full`).
+        """
+        store = self._store
+        store.check()
+        ts_us = max(store.now_us(), self._ts_us)
+        staging = Staging(self._sealer, (self.id, ts_us, cause, actor, turn), self.last_seq)
+        for part in parts:
+            live = self._lives.get(part.stream) or self._load(part.stream)
+            keys = [draft.control.key for draft in part.drafts]
+            if live.state.n != part.expected_n or self._has_any(live, keys):
+                return self._append_again(parts)
+            staging.add(live, part.drafts, keys)
+        self._ts_us = ts_us
+        return self._publish(staging)
+
+    def _publish(self, staging: Staging) -> Appended:
+        """Makes what is staged count, and queues it."""
+        store, first_seq = self._store, self.last_seq + 1
+        entry = Entry(self, self.tip, [])
+        for live, steps in staging.parts:
+            if steps:
+                live.is_parking = False
+                entry.lives.append((live, len(steps)))
+                entry.rows += publish(live, steps, store.last_pos, log=self.number, ledger=self._ledger, ops=entry.ops)
+                store.last_pos += len(steps)
+                self._take_in(entry, steps)
+        entry.blobs = staging.blobs
+        self.last_seq = staging.seq
+        store.put(entry)
+        return Appended(staging.events(), first_seq, staging.seq)
+
+    def _take_in(self, entry: Entry, steps: Sequence[Step]) -> None:
+        for record, data, _, _, _, contents in steps:
+            entry.records.append(record)
+            entry.data_bytes += len(data)
+            if contents:
+                opened = {each.part: each.data for each in contents}
+                self._cache.put(record.stream, record.n, opened, seq=record.seq, durable_seq=self.durable_seq)
+
+    def _append_again(self, parts: Sequence[Part]) -> Appended | Stale:
+        """The answer to an append that cannot land: it did before, somebody else was first, or a key is taken."""
+        found = [self._repeated(part) for part in parts]
+        records = [record for each in found if each for record in each]
+        if records and None not in found:
+            events = tuple(tuple(record.event for record in each or ()) for each in found)
+            seqs = [record.seq for record in records]
+            return Appended(events, min(seqs), max(seqs), repeated=True)
+        for part in parts:
+            n = self.state(part.stream).n
+            if n != part.expected_n:
+                return Stale(part.stream, n)
+        raise Conflict(
+            "A record with the same key is there already, with another body or without its companions.",
+            code="key_reused",
+            next_step="Use a new key for something new, or repeat exactly what was sent under the old one.",
+        )
+
+    def _repeated(self, part: Part) -> list[Record] | None:
+        """The records that hold exactly these drafts; None unless all do."""
+        live = self._live(part.stream)
+        if not part.drafts:
+            return [] if live.state.n == part.expected_n else None
+        found: list[Record] = []
+        for draft in part.drafts:
+            n = self._find(live, draft.control.key)
+            record = None if n is None else self.record(part.stream, n)
+            if record is None or record.control != draft.control or not self._holds(record, draft):
+                return None
+            found.append(record)
+        return found
+
+    def _holds(self, record: Record, draft: Draft) -> bool:
+        try:
+            return self.contents(record.stream, record.n) == {each.part: each.data for each in draft.contents}
+        except erasures.Erased:
+            return False  # nobody can say any more
+
+    def _has_any(self, live: Live, keys: Sequence[str]) -> bool:
+        if len(keys) > 1 and len(set(keys)) != len(keys):
+            raise Conflict("Two drafts of one append have the same key.", code="key_reused")
+        return any(key in live.keys or self._find(live, key) is not None for key in keys)
+
+    def _find(self, live: Live, key: str) -> int | None:
+        n = live.keys.get(key)
+        if n is None and not live.has_all_keys and live.row is not None:
+            return self._queries.find(live.row.number, key)
+        return n
+
+    # -- durability ----------------------------------------------------------------------------------------------
+
+    async def durable(self, seq: int | None = None) -> None:
+        """Returns once record `seq`, or everything appended so far, is on disk. Raises Unavailable if it never will be.
+
+        After a failure a seq is given again: await this, without another await since the append.
+        """
+        wanted = self.last_seq if seq is None else seq
+        if self._store.failure is not None and (seq is None or wanted > self.durable_seq):
+            raise as_new(self._store.failure)
+        if wanted > self.durable_seq:
+            await self._waiters.wait(wanted)
+
+    async def durable_stream(self, *streams: StreamId) -> None:
+        """Returns once all appended so far to these streams is on disk. Raises Unavailable if it never will be."""
+        if self._store.failure is not None:
+            raise as_new(self._store.failure)  # what was appended before it is gone from memory too
+        lives = [live for stream in streams if (live := self._lives.get(stream))]
+        await self.durable(max([live.last_seq for live in lives], default=0))
+
+    async def room(self) -> None:
+        """Returns once little enough is waiting to become durable, in the whole volume. Raises Unavailable."""
+        await self._store.room()
+
+    def settle(self, entry: Entry) -> None:
+        """The writer made `entry` durable."""
+        if not entry.records:
+            return
+        self.durable_seq = entry.records[-1].seq
+        for live, count in entry.lives:
+            live.settle(count)
+            if live.is_parking and not live.tail:
+                self._lives.drop(live.stream)
+        self.feed.offer(entry.records)
+
+    def wake(self) -> None:
+        """Tells those who wait for what is durable now."""
+        self._waiters.wake(self.durable_seq)
+        if self.durable_seq == self.last_seq:
+            self._ledger.trim()
+        self.feed.wake()
+
+    def fail(self) -> None:
+        """Nothing that was not durable will be: drops what is ahead of the disk and tells those who wait."""
+        assert self._store.failure is not None
+        self._waiters.fail(self._store.failure)
+        self._lives.clear()
+        self._cache.clear()
+        self._names.clear()
+        self.last_seq = self.durable_seq
+
+    # -- streams -------------------------------------------------------------------------------------------------
+
+    def state(self, stream: StreamId) -> State:
+        """The state of a stream; the initial one when it has no record."""
+        return self._live(stream).state
+
+    def events(self, stream: StreamId, from_n: int = 0) -> list[Event]:
+        """The events of a stream from `from_n` on."""
+        return [record.event for record in self.records(stream, from_n)]
+
+    def event(self, stream: StreamId, n: int) -> Event:
+        """One event of a stream. Raises NotFound (`record_missing`)."""
+        return self.record(stream, n).event
+
+    def records(self, stream: StreamId, after_n: int = 0, limit: int | None = None) -> list[Record]:
+        """A stream's records after the first `after_n`."""
+        live = self._lives.get(stream)
+        row = (live and live.row) or self._queries.stream_row(stream)
+        if row is None:
+            return []
+        found = list(self._queries.of_stream(row.number, after_n, limit))
+        seen = found[-1].n + 1 if found else after_n
+        if live is not None:
+            found += [record for record in live.tail if record.n >= seen]
+        return found if limit is None else found[:limit]
+
+    entries = records
+
+    def record(self, stream: StreamId, n: int) -> Record:
+        """One record of a stream. Raises NotFound (`record_missing`)."""
+        live = self._live(stream)
+        behind = live.state.n - n
+        if 0 < behind <= len(live.tail):
+            return live.tail[-behind]
+        record = self._queries.at(live.row.number, n) if live.row is not None else None
+        if record is None:
+            raise NotFound(f"The stream {stream} has no record {n}.", code="record_missing")
+        return record
+
+    def position(self, stream: StreamId, n: int) -> int:
+        """The place in the log (`seq`) of a stream's record. Raises NotFound (`record_missing`)."""
+        return self.record(stream, n).seq
+
+    def find(self, stream: StreamId, key: str) -> int | None:
+        """Which record of the stream has this key."""
+        return self._find(self._live(stream), key)
+
+    def contents(self, stream: StreamId, n: int) -> Mapping[str, bytes]:
+        """The contents of a record by part. Raises Erased when all are, or when an erased one is asked for."""
+        cached = self._cache.get(stream, n)
+        return cached if cached is not None else self._sealer.open(self.record(stream, n))
+
+    def park(self, stream: StreamId) -> None:
+        """Lets go of the stream's state as soon as all of it is durable; it is loaded again when needed."""
+        live = self._lives.get(stream)
+        if live is None:
+            return
+        if live.tail:
+            live.is_parking = True
+        else:
+            self._lives.drop(stream)
+
+    def _live(self, stream: StreamId) -> Live:
+        return self._lives.get(stream) or self._load(stream)
+
+    def _load(self, stream: StreamId) -> Live:
+        """Folds the stream from disk: whatever is not in memory is durable."""
+        live = Live(stream, initial(stream))
+        live.row = self._queries.stream_row(stream)
+        if live.row is not None:
+            for record in self._queries.of_stream(live.row.number):
+                live.state = evolve(live.state, record.event)
+                live.keys[record.key] = record.n
+                live.last_seq = record.seq
+        self._lives.add(live)
+        return live
+
+    # -- the log as a whole --------------------------------------------------------------------------------------
+
+    def read(self, after_seq: int = 0, limit: int = 512) -> list[Record]:
+        """A page of durable records after position `after_seq`, in order; the last one's `seq` is the next cursor."""
+        return self._queries.after(after_seq, limit)
+
+    def follow(self, after_seq: int, streams: Iterable[StreamId] | None = None) -> AsyncIterator[Record]:
+        """Durable records after `after_seq`, of these streams or all: those that are there, then as they come."""
+        return follow(self.feed, self._queries, after_seq, frozenset(streams) if streams is not None else None)
+
+    def meter(self, key: str) -> tuple[int, int]:
+        """What is reserved and what is paid under `key`."""
+        return self._ledger.meter(key)
+
+    def reservations(self) -> list[OpenReservation]:
+        """What open calls have reserved."""
+        return self._ledger.reservations()
+
+    def unknowns(self) -> list[Unknown]:
+        """The calls whose outcome nobody knows."""
+        return self._ledger.unknowns()
+
+    def is_unknown(self, session: str | None, tool: str, digest: bytes) -> bool:
+        """Whether nobody knows the outcome of a call of this tool with these arguments in this session."""
+        return self._ledger.is_unknown(session or "", tool, digest)
+
+    def stops(self) -> frozenset[str]:
+        """The kill switches that are on, as `kind:name`."""
+        state = self.state(TENANT_STREAM)
+        assert isinstance(state, TenantState)
+        return state.stopped
+
+    def announce(self, boot: str, version: str) -> None:
+        """Notes that this process writes to the log from now on."""
+        opened = LogOpened(boot, FORMAT_V, version)
+        if self.find(TENANT_STREAM, opened.key) is None:
+            self.append(Part(TENANT_STREAM, self.state(TENANT_STREAM).n, (Draft(opened),)), actor="system")
+
+    # -- names and erasure ---------------------------------------------------------------------------------------
+
+    def digest(self, data: bytes) -> bytes:
+        """A keyed digest of `data` (16 bytes): equal data has equal digests, and nobody can guess by trying."""
+        return self._store.keyring.secrets(self.id).digest(data)
+
+    def name(self, actor: Actor) -> Pseudonym:
+        """The actor's pseudonym in this log. Who that is stays readable, sealed, until the actor is erased."""
+        pseudonym = self._names.of(actor)
+        op = self._names.keep(pseudonym, actor.id) if self._store.failure is None else None
+        if op is not None:
+            self._write(op)
+        return pseudonym
+
+    def display(self, pseudonym: str) -> str:
+        """The id behind a pseudonym, once durable. Raises NotFound (`name_unknown`), Erased."""
+        return self._names.display(pseudonym)
+
+    async def erase(self, subject: str, id: str, *, by: str = "") -> tuple[int, ...]:
+        """Destroys the keys of everything that was sealed for `subject`, a pseudonym; durable when this returns.
+
+        Returns the ids of the keys. `id` makes it idempotent. Raises Unavailable; call it again then.
+        """
+        self._store.check()
+        await self.durable()  # what was accepted before is erased too
+        forget = self._store.keyring.forget
+        key_ids = tuple(await asyncio.to_thread(forget, self.id, subject, self._store.now_us()))
+        erased = Erased(subject, key_ids, id)
+        if self.find(TENANT_STREAM, erased.key) is None:
+            self._write(self._names.remove(subject))
+            self.append(Part(TENANT_STREAM, self.state(TENANT_STREAM).n, (Draft(erased),)), actor=by)
+        await self.durable()
+        self._cache.clear(self.durable_seq)
+        return key_ids
+
+    def _write(self, op: Op) -> None:
+        self._store.check()
+        self._store.put(Entry(self, self.tip, [op]))

@@ -1,0 +1,163 @@
+"""What the logs of a volume share: one writer, one reader, keys, blobs, a clock, and a bound on what is not durable."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import sqlite3
+from collections import deque
+from collections.abc import Callable
+from typing import NamedTuple
+
+from lichen.core.errors import LichenError, Unavailable
+from lichen.log.blobs import Blobs
+from lichen.log.keys import Keyring
+from lichen.log.sqlite import Reader
+from lichen.log.writer import Entry, Owner, Writer
+
+CLOCK_JUMP_US = 1_000_000  # a clock set back by less is only smoothed over
+JUMPS_KEPT = 16
+
+_NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+class ClockJump(NamedTuple):
+    """The clock went back by `back_us` microseconds when it had been at `at_us`."""
+
+    at_us: int
+    back_us: int
+
+
+class Store:
+    """Belongs to the loop's thread. `failure` is set from the moment a commit failed until the volume recovered."""
+
+    def __init__(
+        self,
+        *,
+        keyring: Keyring,
+        blobs: Blobs,
+        clock: Callable[[], int],
+        reader: Reader,
+        rows_max: int,
+        bytes_max: int,
+    ) -> None:
+        self.keyring, self.blobs, self.clock, self.reader = keyring, blobs, clock, reader
+        self.writer: Writer | None = None
+        self.failure: Unavailable | None = None
+        self.is_closed = False
+        self.clock_jumps: deque[ClockJump] = deque(maxlen=JUMPS_KEPT)
+        self.last_pos = self.load_pos()
+        self._rows_max, self._bytes_max = rows_max, bytes_max
+        self._rows = self._bytes = 0
+        self._waiting: list[asyncio.Future[None]] = []
+        self._clock_us = 0
+
+    def load_pos(self) -> int:
+        """The number of the newest record on disk."""
+        row = self.reader.row("SELECT coalesce(max(pos), 0) FROM records")
+        assert row is not None
+        return row[0]
+
+    def now_us(self) -> int:
+        """What the clock says; a jump back is noted."""
+        now_us = self.clock()
+        if self._clock_us - now_us > CLOCK_JUMP_US:
+            self.clock_jumps.append(ClockJump(self._clock_us, self._clock_us - now_us))
+        self._clock_us = now_us
+        return now_us
+
+    def check(self) -> None:
+        """Raises Unavailable while the volume does not write."""
+        if self.is_closed:
+            raise Unavailable("The volume is closed.", code="volume_closed")
+        if self.failure is not None:
+            raise as_new(self.failure)
+
+    def put(self, entry: Entry) -> None:
+        """Queues what one append brings."""
+        assert self.writer is not None
+        self._rows += len(entry.records)
+        self._bytes += entry.data_bytes
+        self.writer.put(entry)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether more is waiting to become durable than should."""
+        return self._rows > self._rows_max or self._bytes > self._bytes_max
+
+    @property
+    def queued_rows(self) -> int:
+        """How many records are not durable yet."""
+        return self._rows
+
+    async def room(self) -> None:
+        """Returns once little enough is waiting to become durable. Raises Unavailable."""
+        self.check()
+        while self.is_full:
+            future = asyncio.get_running_loop().create_future()
+            self._waiting.append(future)
+            await future
+            self.check()
+
+    def committed(self, batch: list[Entry]) -> None:
+        """Everything in `batch` is durable: tells the logs, then those who wait for room."""
+        touched: dict[Owner, None] = {}
+        for entry in batch:
+            self._rows -= len(entry.records)
+            self._bytes -= entry.data_bytes
+            entry.owner.settle(entry)
+            touched[entry.owner] = None
+        for owner in touched:
+            owner.wake()
+        if self._waiting and not self.is_full:
+            self._wake_waiting()
+
+    def fail(self, error: Exception) -> None:
+        """Nothing more becomes durable: forgets what is queued."""
+        assert self.writer is not None
+        self.failure = failure_of(error)
+        self.writer.discard()
+        self._rows = self._bytes = 0
+        self._wake_waiting()
+
+    def _wake_waiting(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for future in waiting:
+            if not future.done():
+                future.set_result(None)
+
+
+def failure_of(error: Exception) -> Unavailable:
+    """What a failed commit means to callers."""
+    if _is_full(error):
+        return Unavailable(
+            "The disk is full; nothing was accepted since it filled up.",
+            code="disk_full",
+            next_step="Free disk space; the volume goes on by itself, and the same idempotency key is safe.",
+        )
+    cause = error.code if isinstance(error, LichenError) else type(error).__name__
+    failure = Unavailable(
+        f"The volume cannot be written now ({cause}); nothing was accepted since.",
+        code="volume_readonly",
+        next_step="Run `lichen doctor`; the volume goes on by itself, and the same idempotency key is safe.",
+    )
+    failure.__cause__ = error
+    return failure
+
+
+def as_new(error: Unavailable) -> Unavailable:
+    """The same error for one more caller: an exception object collects the tracebacks of all who raise it."""
+    fresh = Unavailable(error.message, code=error.code, next_step=error.next_step)
+    fresh.__cause__ = error.__cause__
+    return fresh
+
+
+def _is_full(error: BaseException | None) -> bool:
+    """Whether the disk is full, here or in what caused this."""
+    while error is not None:
+        if isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_FULL:
+            return True
+        if isinstance(error, OSError) and error.errno in _NO_SPACE:
+            return True
+        error = error.__cause__
+    return False

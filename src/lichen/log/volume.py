@@ -1,0 +1,273 @@
+"""A volume: the logs of a data directory in one SQLite file, with one writer and one fsync for all of them."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Self
+
+import msgspec
+
+from lichen.core.errors import Corrupt, NotFound, Unavailable
+from lichen.core.ids import LogId
+from lichen.core.scope import Scope
+from lichen.log.blobs import Blobs
+from lichen.log.checkpoint import parse_and_verify
+from lichen.log.files import write_new_file
+from lichen.log.keys import Keyring
+from lichen.log.lock import DirectoryLock
+from lichen.log.log import Log, LogOptions
+from lichen.log.record import decode
+from lichen.log.sqlite import FILE_NAME, Reader, connect, prepare
+from lichen.log.store import ClockJump, Store, as_new
+from lichen.log.tree import Frontier
+from lichen.log.writer import Bounds, Entry, Tip, Writer
+
+BLOBS = "blobs"
+VERSION = "0.1.0"
+_BOOT_BYTES = 8
+
+
+class VolumeOptions(msgspec.Struct, frozen=True):
+    """Bounds of a volume. `socket` is noted in the lock; `connect` opens the writer's connection."""
+
+    commit_rows_max: int = 2_000
+    commit_bytes_max: int = 8 * 1024 * 1024
+    queued_rows_max: int = 20_000  # not durable yet; above it `room` waits
+    queued_bytes_max: int = 64 * 1024 * 1024
+    log: LogOptions = LogOptions()
+    socket: Path | None = None
+    connect: Callable[[Path], sqlite3.Connection] = connect
+
+
+class Volume:
+    """Opens, recovers and closes the logs of a data directory. For one process and its loop's thread."""
+
+    def __init__(
+        self,
+        home: Path,
+        *,
+        keyring: Keyring,
+        clock: Callable[[], int],
+        random: Callable[[int], bytes],
+        options: VolumeOptions,
+    ) -> None:
+        self.home, self.keyring, self.clock = home, keyring, clock
+        self._options = options
+        self._boot = random(_BOOT_BYTES).hex()
+        self._lock = DirectoryLock(home, socket=options.socket)
+        try:
+            path = _file(home, options)
+            self._store = Store(
+                keyring=keyring,
+                blobs=Blobs(home / BLOBS),
+                clock=clock,
+                reader=Reader(path),
+                rows_max=options.queued_rows_max,
+                bytes_max=options.queued_bytes_max,
+            )
+            self._logs: dict[LogId, Log] = {}
+            self._numbers = self._load_numbers()
+            for id in self._numbers:
+                self._load_tip(id)  # refuses a log that was rolled back
+            self._failed = asyncio.Event()
+            self._store.writer = self._writer = self._start(path)
+        except BaseException:
+            self._lock.release()
+            raise
+
+    @classmethod
+    def open(
+        cls,
+        home: Path,
+        *,
+        keyring: Keyring,
+        clock: Callable[[], int],
+        random: Callable[[int], bytes],
+        options: VolumeOptions | None = None,
+    ) -> Self:
+        """The volume in the directory `home`, made (mode 0700) when missing. Needs a running event loop.
+
+        `clock` gives microseconds since 1970, `random(n)` n unpredictable bytes.
+        Raises Unavailable (`data_dir_in_use`), Invalid (`format_unknown`), Corrupt (`log_rolled_back`).
+        """
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return cls(home, keyring=keyring, clock=clock, random=random, options=options or VolumeOptions())
+
+    def _start(self, path: Path) -> Writer:
+        return Writer(
+            path,
+            connect=self._options.connect,
+            keyring=self.keyring,
+            blobs=self._store.blobs,
+            clock=self.clock,
+            bounds=Bounds(self._options.commit_rows_max, self._options.commit_bytes_max),
+            on_commit=self._on_commit,
+            on_failure=self._on_failure,
+        )
+
+    # -- logs ----------------------------------------------------------------------------------------------------
+
+    def log(self, scope: Scope) -> Log:
+        """The log of a scope; its first use makes it and notes this process in it. Raises Corrupt, Unavailable."""
+        return self._log(scope.log_id())
+
+    def _log(self, id: LogId) -> Log:
+        log = self._logs.get(id)
+        if log is None:
+            tip, ts_us = self._load_tip(id)
+            log = Log(id, self._store, tip, ts_us=ts_us, options=self._options.log)
+            if self._store.failure is None:
+                log.announce(self._boot, VERSION)
+            self._numbers.setdefault(id, tip.number)
+            self._logs[id] = log
+        return log
+
+    def scopes(self) -> list[Scope]:
+        """The scopes that have a log here."""
+        return [Scope(*id.split("/")[:2]) for id in self._numbers]
+
+    @property
+    def is_readonly(self) -> bool:
+        """Whether a commit failed and nothing is accepted until `recover`."""
+        return self._store.failure is not None
+
+    @property
+    def clock_jumps(self) -> tuple[ClockJump, ...]:
+        """The last times the clock went back by more than a second. Records keep their order nevertheless."""
+        return tuple(self._store.clock_jumps)
+
+    @property
+    def queued_rows(self) -> int:
+        """How many records are not durable yet."""
+        return self._store.queued_rows
+
+    # -- life ----------------------------------------------------------------------------------------------------
+
+    async def sign(self, *logs: Log) -> None:
+        """Signs what is durable in these logs, or in all that are open, and remembers it with the keys."""
+        self._store.check()
+        await self._writer.sign([log.tip for log in logs or self._logs.values()])
+
+    async def failed(self) -> None:
+        """Returns when a commit has failed."""
+        await self._failed.wait()
+
+    async def recover(self) -> None:
+        """Tries to write again and, if that works, goes on from what is on disk. Raises Unavailable if it does not."""
+        if self._store.failure is None:
+            return
+        try:
+            await self._writer.recover()
+        except Exception as error:
+            raise as_new(self._store.failure) from error
+        self._store.last_pos = self._store.load_pos()
+        self._numbers = self._load_numbers()
+        for log in self._logs.values():
+            log.reload(*self._load_tip(log.id))
+            self._numbers.setdefault(log.id, log.tip.number)
+        self._store.failure = None
+        self._failed.clear()
+        for log in self._logs.values():
+            log.announce(self._boot, VERSION)
+
+    async def close(self) -> None:
+        """Makes everything durable, signs every log, and lets go of the directory. Raises Unavailable if it cannot."""
+        if self._store.is_closed:
+            return
+        try:
+            if self._store.failure is None:
+                for log in self._logs.values():
+                    await log.durable()
+                await self.sign()
+        finally:
+            self._store.is_closed = True
+            for log in self._logs.values():
+                log.feed.close()
+            await self._writer.stop()
+            self._store.reader.close()
+            self._lock.release()
+
+    def _on_commit(self, batch: list[Entry]) -> None:
+        if self._store.failure is None:
+            self._store.committed(batch)
+
+    def _on_failure(self, error: Exception) -> None:
+        self._store.fail(error)
+        for log in self._logs.values():
+            log.fail()
+        self._failed.set()
+
+    # -- loading -------------------------------------------------------------------------------------------------
+
+    def _load_numbers(self) -> dict[LogId, int]:
+        return {LogId(id): number for number, id in self._store.reader.rows("SELECT log, id FROM logs ORDER BY log")}
+
+    def _load_tip(self, id: LogId) -> tuple[Tip, int]:
+        """Where the log ends on disk, and the time of its last record. Raises Corrupt (`log_rolled_back`)."""
+        number = self._numbers.get(id)
+        if number is None:
+            self._check_remembered(id, None)
+            return Tip(max(self._numbers.values(), default=0) + 1, id), 0
+        rows = self._store.reader.rows(
+            """SELECT frontier, chain, record FROM frontiers JOIN records USING (log)
+            WHERE log = ? ORDER BY seq DESC LIMIT 1""",
+            number,
+        )
+        if not rows:
+            raise Corrupt(f"The log {id} has lost its records or its frontier.")
+        frontier, chain, data = rows[0]
+        record = decode(data)
+        tip = Tip(number, id, chain=chain, frontier=Frontier.decode(frontier))
+        if tip.frontier.size != record.seq:
+            raise Corrupt(f"The log {id} ends at {record.seq} and its frontier at {tip.frontier.size}.")
+        self._check_remembered(id, tip)
+        return tip, record.ts_us
+
+    def _check_remembered(self, id: LogId, tip: Tip | None) -> None:
+        """Compares the log with the signed head that lies with the keys."""
+        text = self.keyring.remembered_head(id)
+        if text is None:
+            return
+        remembered = parse_and_verify(text, self.keyring.secrets(id).signer.public_key)
+        size = tip.frontier.size if tip is not None else 0
+        query = "SELECT chain FROM records WHERE log = ? AND seq = ?"
+        found = self._store.reader.row(query, tip.number, remembered.size) if tip is not None else None
+        if size < remembered.size or found != (remembered.chain,):
+            raise rolled_back(id, size, remembered.size)
+        assert tip is not None
+        tip.signed_size, tip.signed_us = remembered.size, remembered.ts_us
+
+
+def rolled_back(id: LogId, found: int, remembered: int) -> Corrupt:
+    """The error for a log that is not what its remembered head says it was."""
+    return Corrupt(
+        f"The log {id} has {found} records and does not hold what was signed when it had {remembered}.",
+        code="log_rolled_back",
+        next_step="Restore the newest backup; `lichen log verify` tells what is missing.",
+        place=f"{id}:{min(found, remembered)}",
+    )
+
+
+def _file(home: Path, options: VolumeOptions) -> Path:
+    """The volume's file, made when missing, its format checked."""
+    path = home / FILE_NAME
+    if not path.exists():
+        write_new_file(path, b"")  # SQLite would make it readable by others; its WAL takes this mode over
+    connection = options.connect(path)
+    try:
+        prepare(connection)
+    except sqlite3.Error as error:
+        raise Unavailable(
+            "The volume cannot be opened.", code="volume_readonly", next_step="Run `lichen doctor`."
+        ) from error
+    finally:
+        connection.close()
+    return path
+
+
+def missing_log(id: LogId) -> NotFound:
+    """The error for a log that is not in this volume."""
+    return NotFound(f"There is no log {id} in this data directory.", code="log_missing")

@@ -1,0 +1,301 @@
+"""The writer: one thread that makes whatever queued while the last fsync ran durable in one commit.
+
+No timer: an idle volume commits at once, a busy one in batches that grow by themselves up to a bound.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple, Protocol, TypeVar
+
+from lichen.core import faults
+from lichen.core.ids import LogId
+from lichen.log.blobs import Blobs
+from lichen.log.checkpoint import TreeHead, sign
+from lichen.log.keys import Keyring
+from lichen.log.live import Live
+from lichen.log.record import Record
+from lichen.log.sqlite import FRONTIERS, HEADS, LOGS, RECORDS, Op, Row, apply, insert
+from lichen.log.staging import QueuedRow
+from lichen.log.tree import Frontier, chain_hash, leaf_hash
+
+T = TypeVar("T")
+
+SIGN_EVERY_US = 1_000_000
+START = bytes(32)  # what the first record is chained to
+
+
+class Tip:
+    """Where a log ends on disk. Owned by the writer's thread once the log is open."""
+
+    __slots__ = ("chain", "frontier", "id", "is_new", "number", "signed_size", "signed_us")
+
+    def __init__(self, number: int, id: LogId, *, chain: bytes = START, frontier: Frontier | None = None) -> None:
+        self.number, self.id, self.chain = number, id, chain
+        self.is_new = frontier is None
+        self.frontier = frontier or Frontier()
+        self.signed_size = self.signed_us = 0
+
+
+class Owner(Protocol):
+    """The log that an entry belongs to; told on the loop's thread."""
+
+    def settle(self, entry: Entry) -> None:
+        """`entry` is durable."""
+        ...
+
+    def wake(self) -> None:
+        """All entries of one commit are settled."""
+        ...
+
+
+class Entry:
+    """What one append brings: it lands whole or not at all. `rows` are the records' without their chain.
+
+    `lives` are the streams in memory that grow by so many records.
+    """
+
+    __slots__ = ("blobs", "data_bytes", "lives", "ops", "owner", "records", "rows", "tip")
+
+    def __init__(self, owner: Owner, tip: Tip, ops: list[Op]) -> None:
+        self.owner, self.tip, self.ops = owner, tip, ops
+        self.records: list[Record] = []
+        self.rows: list[QueuedRow] = []
+        self.blobs: Sequence[bytes] = ()
+        self.lives: list[tuple[Live, int]] = []
+        self.data_bytes = 0
+
+
+class Bounds(NamedTuple):
+    """How large one commit may get. An entry larger than that goes alone."""
+
+    rows: int = 2_000
+    data_bytes: int = 8 * 1024 * 1024
+
+
+class Writer:
+    """Commits entries in the order in which they were put.
+
+    `on_commit` and `on_failure` run on the loop's thread. After a failure nothing is written until `recover`.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        connect: Callable[[Path], sqlite3.Connection],
+        keyring: Keyring,
+        blobs: Blobs,
+        clock: Callable[[], int],
+        bounds: Bounds,
+        on_commit: Callable[[list[Entry]], None],
+        on_failure: Callable[[Exception], None],
+    ) -> None:
+        self._path, self._connect, self._bounds = path, connect, bounds
+        self._keyring, self._blobs, self._clock = keyring, blobs, clock
+        self._on_commit, self._on_failure = on_commit, on_failure
+        self._loop = asyncio.get_running_loop()
+        self._entries: deque[Entry] = deque()
+        self._jobs: deque[Callable[[], None]] = deque()
+        self._wake = threading.Event()
+        self._is_stopping = self._has_failed = False
+        self._connection = connect(path)
+        self._thread = threading.Thread(target=self._run, name="lichen-writer", daemon=True)
+        self._thread.start()
+
+    # -- for the loop's thread -----------------------------------------------------------------------------------
+
+    def put(self, entry: Entry) -> None:
+        """Queues an entry."""
+        self._entries.append(entry)
+        if not self._wake.is_set():
+            self._wake.set()
+
+    def discard(self) -> None:
+        """Throws away what is queued: it builds on something that did not become durable."""
+        self._entries.clear()
+
+    async def sign(self, tips: Iterable[Tip]) -> None:
+        """Signs the durable end of these logs unless it is signed already, and remembers it with the keys."""
+        await self._do(lambda: self._sign_now(tips))
+
+    async def recover(self) -> None:
+        """Opens the file anew and writes to it. From then on entries are taken again. Raises what the disk raises."""
+        await self._do(self._reopen)
+
+    async def stop(self) -> None:
+        """Ends the thread and closes the file. Entries still queued are not written."""
+        self._is_stopping = True
+        self._wake.set()
+        await asyncio.to_thread(self._thread.join)
+        with suppress(sqlite3.Error):
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        self._connection.close()
+
+    async def _do(self, job: Callable[[], T]) -> T:
+        """Runs `job` on the writer's thread, between two commits."""
+        future: Future[T] = Future()
+
+        def run() -> None:
+            try:
+                future.set_result(job())
+            except Exception as error:  # noqa: BLE001 - whoever asked gets it
+                future.set_exception(error)
+
+        self._jobs.append(run)
+        self._wake.set()
+        return await asyncio.wrap_future(future)
+
+    # -- the thread ----------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while not self._is_stopping:
+            self._wake.wait()
+            self._wake.clear()
+            while self._jobs or (self._entries and not self._has_failed and not self._is_stopping):
+                while self._jobs:
+                    self._jobs.popleft()()
+                if not self._has_failed and (batch := self._take()):
+                    self._commit(batch)
+
+    def _take(self) -> list[Entry]:
+        batch: list[Entry] = []
+        rows = data_bytes = 0
+        while self._entries:
+            entry = self._entries[0]
+            rows += len(entry.records)
+            data_bytes += entry.data_bytes
+            if batch and (rows > self._bounds.rows or data_bytes > self._bounds.data_bytes):
+                break
+            batch.append(self._entries.popleft())
+        return batch
+
+    def _commit(self, batch: list[Entry]) -> None:
+        try:
+            self._write(batch)
+        except Exception as error:  # noqa: BLE001 - a writer that dies in silence leaves everybody waiting
+            self._has_failed = True
+            with suppress(sqlite3.Error):
+                self._connection.execute("ROLLBACK")
+            self._tell(self._on_failure, error)
+        else:
+            self._tell(self._on_commit, batch)
+
+    def _tell(self, callback: Callable[[T], None], news: T) -> None:
+        with suppress(RuntimeError):  # the loop is gone, and with it everybody who waits
+            self._loop.call_soon_threadsafe(callback, news)
+
+    def _write(self, batch: list[Entry]) -> None:
+        self._keyring.commit()  # keys first: no record is durable before the key that opens it
+        for entry in batch:
+            for blob in entry.blobs:
+                self._blobs.put(blob)
+        growths = _grow(batch)
+        kinds = {record.type for entry in batch for record in entry.records}
+        for kind in kinds:
+            faults.hit(f"commit.before/{kind}")
+        heads = self._transact(growths, [op for entry in batch for op in entry.ops])
+        for kind in kinds:
+            faults.hit(f"commit.after/{kind}")
+        for growth in growths:
+            growth.settle()
+        self._remember(heads)
+
+    def _transact(self, growths: list[Growth], ops: list[Op]) -> list[Head]:
+        """One transaction: records, views, where each log ends now, and the heads whose time has come."""
+        now_us = self._clock()
+        due = [each for each in growths if abs(now_us - each.tip.signed_us) >= SIGN_EVERY_US]
+        heads = [self._head(each.tip, each.frontier, chain=each.chain, now_us=now_us) for each in due]
+        rows = [row for growth in growths for row in growth.rows]
+        rows.sort()  # by their number in the volume, so that the table only grows at its end
+        ops += [(LOGS, (each.tip.number,), (each.tip.id,)) for each in growths if each.tip.is_new]
+        ops += [(FRONTIERS, (each.tip.number,), (each.frontier.encode(),)) for each in growths]
+        self._connection.execute("BEGIN IMMEDIATE")
+        insert(self._connection, RECORDS, rows)
+        apply(self._connection, ops)
+        insert(self._connection, HEADS, [(each.tip.number, each.size, each.text) for each in heads])
+        self._connection.execute("COMMIT")
+        return heads
+
+    def _head(self, tip: Tip, frontier: Frontier, *, chain: bytes, now_us: int) -> Head:
+        head = TreeHead(tip.id, frontier.size, frontier.root(), chain, now_us)
+        return Head(tip, frontier.size, now_us, sign(head, self._keyring.secrets(tip.id).signer))
+
+    def _remember(self, heads: list[Head]) -> None:
+        """Only what is durable: a head remembered ahead of its log would look like a log rolled back."""
+        for tip, size, now_us, text in heads:
+            tip.signed_size, tip.signed_us = size, now_us
+            self._keyring.remember_head(tip.id, text)
+
+    def _sign_now(self, tips: Iterable[Tip]) -> None:
+        now_us = self._clock()
+        heads = [
+            self._head(tip, tip.frontier, chain=tip.chain, now_us=now_us)
+            for tip in tips
+            if tip.frontier.size > tip.signed_size
+        ]
+        if not heads:
+            return
+        self._keyring.commit()
+        insert(self._connection, HEADS, [(each.tip.number, each.size, each.text) for each in heads])
+        self._remember(heads)
+        self._keyring.commit()
+
+    def _reopen(self) -> None:
+        with suppress(sqlite3.Error):
+            self._connection.close()
+        self._connection = self._connect(self._path)
+        self._connection.execute("BEGIN IMMEDIATE")
+        (version,) = self._connection.execute("PRAGMA user_version").fetchone()
+        self._connection.execute(f"PRAGMA user_version = {version}")  # writes a page although nothing changes
+        self._connection.execute("COMMIT")
+        self._keyring.commit()
+        self._has_failed = False
+
+
+class Head(NamedTuple):
+    """A signed tree head on its way."""
+
+    tip: Tip
+    size: int
+    ts_us: int
+    text: bytes
+
+
+class Growth:
+    """How far one log grows in one commit. The log's tip moves only once that is durable."""
+
+    __slots__ = ("chain", "frontier", "rows", "tip")
+
+    def __init__(self, tip: Tip, rows: list[QueuedRow]) -> None:
+        self.tip = tip
+        self.frontier = tip.frontier.copy()
+        self.rows: list[Row] = []
+        leaves: list[bytes] = []
+        chain = tip.chain
+        for pos, log, seq, stream, n, key, data in rows:
+            leaf = leaf_hash(data)
+            chain = chain_hash(chain, leaf)
+            leaves.append(leaf)
+            self.rows.append((pos, log, seq, stream, n, key, chain, data))
+        self.chain = chain
+        self.frontier.extend(leaves)
+
+    def settle(self) -> None:
+        """Moves the log's tip."""
+        self.tip.chain, self.tip.frontier, self.tip.is_new = self.chain, self.frontier, False
+
+
+def _grow(batch: list[Entry]) -> list[Growth]:
+    rows: dict[Tip, list[QueuedRow]] = {}
+    for entry in batch:
+        if entry.rows:
+            rows.setdefault(entry.tip, []).extend(entry.rows)
+    return [Growth(tip, each) for tip, each in rows.items()]

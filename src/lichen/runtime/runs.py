@@ -1,0 +1,168 @@
+"""Runs as people and programs read and steer them, and why one is not moving."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from lichen.core.errors import NotFound
+from lichen.core.ids import AgentName, RunId, WaitId, run_stream
+from lichen.core.run import RunState, decide
+from lichen.core.scope import Actor, Scope
+from lichen.engine.intake import Intake
+from lichen.engine.journal import Journal
+from lichen.engine.local import LocalEngine
+from lichen.runtime.records import RecordView, view
+
+
+class RunSummary(msgspec.Struct, frozen=True):
+    """One line of a list. `status` is `running`, `waiting`, `completed`, `failed` or `cancelled`."""
+
+    id: RunId
+    agent: str
+    status: str
+    session: str | None
+    parent: str | None
+    started_at_us: int
+    first_seq: int
+
+
+class RunDetail(msgspec.Struct, frozen=True):
+    """A run and every record of it."""
+
+    id: RunId
+    agent: str
+    status: str
+    code: str
+    calls_used: int
+    tokens: int
+    records: tuple[RecordView, ...]
+
+
+class Explanation(msgspec.Struct, frozen=True):
+    """Why a run is where it is: one sentence, then what is owed, waited for and due."""
+
+    id: RunId
+    status: str
+    summary: str
+    obligations: tuple[str, ...]
+    waits: tuple[dict[str, Any], ...]
+    children: tuple[str, ...]
+    timers: tuple[dict[str, Any], ...]
+
+
+class Runs:
+    """The runs of a runtime. Every operation names a scope; another scope's runs do not exist for it."""
+
+    def __init__(self, engine: LocalEngine, intake: Intake) -> None:
+        self._engine = engine
+        self._intake = intake
+
+    async def start(self, scope: Scope, agent: str, text: str, actor: Actor, *, key: str | None = None) -> RunId:
+        """Starts one run without a session; returns once it is durable. With a `key` a repeated start is the same run."""
+        return await self._intake.start(scope, AgentName(agent), text, actor, key=key)
+
+    async def result(self, scope: Scope, run: RunId) -> str:
+        """The answer of a run, once it is finished and durable. Waits as long as the run does."""
+        journal = self._engine.journal(scope)
+        state = self._state(journal, run)
+        while not state.outcome:
+            await journal.changed(run_stream(run), state.n)
+            state = journal.run(run)
+        await journal.log.durable_stream(run_stream(run))
+        return journal.log.contents(run_stream(run), state.n - 1).get("answer", b"").decode()
+
+    def list(self, scope: Scope, *, limit: int = 100) -> tuple[RunSummary, ...]:
+        """The newest runs first."""
+        rows = self._engine.journal(scope).log.stream_rows("run", limit=limit)
+        return tuple(
+            RunSummary(
+                RunId(row.id),
+                row.agent,
+                row.outcome or ("waiting" if row.standing == "waiting" else "running"),
+                row.session,
+                row.parent,
+                row.started_us,
+                row.first_seq,
+            )
+            for row in rows
+        )
+
+    def show(self, scope: Scope, run: RunId) -> RunDetail:
+        """A run with its records, contents opened. Raises NotFound (`run_unknown`)."""
+        journal = self._engine.journal(scope)
+        state = self._state(journal, run)
+        entries = journal.log.records(run_stream(run))
+        records = tuple(view(journal.log, entry) for entry in entries)
+        code = state.cancel or state.failure or state.limit
+        return RunDetail(run, state.agent, _status(state), code, state.calls_used, state.usage.tokens, records)
+
+    def explain(self, scope: Scope, run: RunId) -> Explanation:
+        """Why the run is where it is. Raises NotFound (`run_unknown`)."""
+        journal = self._engine.journal(scope)
+        state = self._state(journal, run)
+        owed = tuple(o.id for o in decide(state))
+        children = tuple(c.child for c in state.calls.values() if c.child is not None)
+        return Explanation(
+            id=run,
+            status=_status(state),
+            summary=_summary(state, owed, children),
+            obligations=owed,
+            waits=tuple(_wait(state, wait) for wait in state.waits),
+            children=children,
+            timers=tuple({"timer": id, "due_at_us": due} for id, due in state.timers.items()),
+        )
+
+    async def cancel(self, scope: Scope, run: RunId, actor: Actor) -> None:
+        """Ends a run. Cancelling twice is no error."""
+        await self._intake.cancel(scope, run, actor)
+
+    async def pause(self, scope: Scope, run: RunId, actor: Actor) -> None:
+        """Halts a run at the next step boundary."""
+        await self._intake.pause(scope, run, actor)
+
+    async def resume(self, scope: Scope, run: RunId, actor: Actor) -> None:
+        """Lets a paused run go on."""
+        await self._intake.resume(scope, run, actor)
+
+    def _state(self, journal: Journal, run: RunId) -> RunState:
+        state = journal.run(run)
+        if not state.n:
+            raise NotFound("There is no such run in this scope.", code="run_unknown")
+        return state
+
+
+def _status(state: RunState) -> str:
+    return state.outcome or ("running" if decide(state) else "waiting")
+
+
+def _summary(state: RunState, owed: tuple[str, ...], children: tuple[str, ...]) -> str:
+    if state.outcome:
+        return f"It is {state.outcome}."
+    if owed:
+        return f"It is at work: {', '.join(owed)} must be in flight."
+    if state.waits:
+        waits = (_described(state, wait) for wait in state.waits)
+        return f"It waits for {', and for '.join(waits)}."
+    if children:
+        return f"It waits for its child run {', '.join(children)}."
+    return "It waits for a timer."
+
+
+def _described(state: RunState, id: WaitId) -> str:
+    wait = state.waits[id]
+    what = f"{wait.kind} of {state.calls[wait.call].tool}" if wait.call is not None else wait.kind
+    return f"{what} by {' or '.join(wait.may_answer) or 'the runtime'}"
+
+
+def _wait(state: RunState, id: WaitId) -> dict[str, Any]:
+    wait = state.waits[id]
+    return {
+        "id": f"{state.id}.{id}",
+        "kind": wait.kind,
+        "call": wait.call,
+        "tool": state.calls[wait.call].tool if wait.call is not None else None,
+        "may_answer": list(wait.may_answer),
+        "expires_at_us": wait.expires_at_us,
+    }

@@ -1,0 +1,370 @@
+"""The runtime: one data directory, its engine, its gate, and the agents it hosts."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, cast
+
+import msgspec
+
+from lichen.agents.agent import Agent
+from lichen.core import events as e
+from lichen.core.call import Tool, ToolSpec
+from lichen.core.errors import Invalid, Unavailable
+from lichen.core.ids import TENANT_STREAM, AgentName, ToolName
+from lichen.core.limits import Limits
+from lichen.core.plan import Planner
+from lichen.core.scope import SYSTEM, Actor, Scope
+from lichen.engine.intake import Intake
+from lichen.engine.local import LocalEngine
+from lichen.engine.ports import Channel, Options, Services, Texts
+from lichen.gate.gate import PolicyGate
+from lichen.gate.policies import PolicySet, load_policies, starter_policies
+from lichen.gate.switches import StopKind
+from lichen.log.keys import Keyring
+from lichen.log.log import Log
+from lichen.log.volume import Volume
+from lichen.runtime.runs import Runs
+from lichen.runtime.sessions import Sessions
+from lichen.runtime.waits import Waits
+from lichen.settings import Settings
+from lichen.tools.placement import Workers
+from lichen.tools.python import PythonTool
+
+SWITCH_INTERVAL_S = 0.0005  # the writer thread gets the interpreter back soon enough to keep commits small
+RECOVER_S = 1.0
+STOPPED = "An operator stopped this."
+STARTER_NOTICE = (
+    "No policies are given, so the starter policy applies: tools without effects run, tools with effect `once` wait for "
+    "an operator's approval."
+)
+
+
+class Health(msgspec.Struct, frozen=True):
+    """How the runtime is: `ok`, or `readonly` while the volume cannot write."""
+
+    status: str
+    home: str
+    driven: int
+    timers: int
+    clock_jumps: int
+    agents: tuple[str, ...]
+    notices: tuple[str, ...]
+
+
+class Runtime:
+    """Hosts agents over one data directory. Use it as an async context manager:
+
+        async with Runtime.open("./data", agents=[support], policies="policies/") as runtime:
+            session = await runtime.sessions.open(Scope("acme", "dev"), Customer("customer-7"))
+
+    Entering raises Unavailable (`data_dir_in_use`) when another process owns the directory, Invalid when a policy
+    does not load, Corrupt (`log_rolled_back`) when the log is older than the head that was remembered.
+    """
+
+    sessions: Sessions
+    runs: Runs
+    waits: Waits
+
+    def __init__(
+        self,
+        home: Path,
+        agents: Sequence[Agent],
+        policies: Callable[[Scope], PolicySet],
+        *,
+        scopes: Sequence[Scope] = (),
+        channels: Mapping[str, Channel] | None = None,
+        texts: Texts | None = None,
+        options: Options | None = None,
+        settings: Settings | None = None,
+        clock: Callable[[], int] = lambda: time.time_ns() // 1000,
+        random: Callable[[int], bytes] = os.urandom,
+    ) -> None:
+        self.home = home
+        self.agents = tuple(agents)
+        self.settings = settings
+        self.notices: tuple[str, ...] = ()
+        self._policies = policies
+        self._scopes = tuple(scopes)
+        self._channels = dict(channels or {})
+        self._texts = texts or Texts()
+        self._options = options or Options()
+        self._clock = clock
+        self._random = random
+        self._recovering: asyncio.Task[None] | None = None
+        self._digests: dict[Scope, str] = {}
+
+    @classmethod
+    def open(
+        cls,
+        home: str | Path,
+        *,
+        agents: Sequence[Agent],
+        policies: str | Path | None = None,
+        channels: Mapping[str, Channel] | None = None,
+        texts: Texts | None = None,
+        options: Options | None = None,
+    ) -> Runtime:
+        """A runtime over `home`. `policies` is a directory of Cedar files for every tenant, or one with a
+        subdirectory per tenant; without it the starter policy applies and says so."""
+        specs = _specs(agents)
+        if policies is None:
+            starter = starter_policies(specs)
+            runtime = cls(Path(home), agents, lambda scope: starter, channels=channels, texts=texts, options=options)
+            runtime.notices = (STARTER_NOTICE,)
+            return runtime
+        root = Path(policies)
+        return cls(
+            Path(home),
+            agents,
+            lambda scope: load_policies(_policy_directory(root, scope), specs),
+            channels=channels,
+            texts=texts,
+            options=options,
+        )
+
+    @classmethod
+    def of(cls, settings: Settings, *, channels: Mapping[str, Channel] | None = None) -> Runtime:
+        """The runtime of a project: every tenant, environment and policy directory of its `lichen.toml`."""
+        specs = _specs(settings.agents)
+
+        def policies(scope: Scope) -> PolicySet:
+            directory = settings.tenants[scope.tenant].policies
+            return starter_policies(specs) if directory is None else load_policies(settings.root / directory, specs)
+
+        runtime = cls(
+            settings.home, settings.agents, policies, scopes=settings.scopes, channels=channels, settings=settings
+        )
+        runtime.notices = tuple(
+            f"{name}: {STARTER_NOTICE}" for name, tenant in settings.tenants.items() if tenant.policies is None
+        )
+        return runtime
+
+    # -- life ----------------------------------------------------------------------------------------------------
+
+    async def __aenter__(self) -> Self:
+        sys.setswitchinterval(SWITCH_INTERVAL_S)
+        self.workers = Workers()
+        agents = {agent.name: _hosted(agent, self.workers) for agent in _family(self.agents)}
+        self.keyring = Keyring.open(self.home / "keys", self._random)
+        try:
+            self.volume = Volume.open(self.home, keyring=self.keyring, clock=self._clock, random=self._random)
+        except BaseException:
+            self.keyring.close()
+            raise
+        self.gate = PolicyGate(
+            {},
+            clock=self._clock,
+            digest=lambda scope, data: self.log(scope).digest(data).hex(),
+            load=lambda scope, key: self.log(scope).meter(key),
+            is_unknown=lambda scope, session, tool, digest: self.log(scope).is_unknown(session, tool, digest),
+            pseudonym=lambda scope, actor: self.log(scope).name(actor),
+        )
+        self._services = Services(
+            gate=self.gate,
+            agents=agents,
+            clock=self._clock,
+            sleep=asyncio.sleep,
+            new_id=self._new_id,
+            policy_digest=self._digests.__getitem__,
+            channels=self._channels,
+            attributes={"home": str(self.home)},
+            texts=self._texts,
+            options=self._options,
+        )
+        self.engine = LocalEngine(self._services, self.volume, opened=self._opened)
+        self.intake = Intake(self.engine)
+        self.sessions = Sessions(self.engine, self.intake, tuple(agent.name for agent in self.agents))
+        self.runs = Runs(self.engine, self.intake)
+        self.waits = Waits(self.engine, self.intake)
+        try:
+            self._begin()
+        except BaseException:
+            await self._close()
+            raise
+        return self
+
+    def _begin(self) -> None:
+        """Loads every policy first, so that a broken one stops the start; then takes over what is owed."""
+        known = {*self._scopes, *self.volume.scopes()}
+        scopes = tuple(sorted(known, key=lambda scope: scope.log_id()))
+        for scope in scopes:
+            self.engine.journal(scope)
+        self.engine.start(scopes)
+        self._recovering = asyncio.ensure_future(self._recover())
+
+    def _opened(self, scope: Scope, log: Log) -> None:
+        """Puts the scope's policies in force, and tells the gate what the log knows."""
+        self._load(scope)
+        for open_call in log.reservations():
+            self.gate.restore(scope, open_call.run, open_call.call, open_call.reservations)
+        for stop in log.stops():
+            kind, _, name = stop.partition(":")
+            self.gate.stop(scope, stop_kind(kind), name, STOPPED)
+
+    def _load(self, scope: Scope) -> str:
+        policies = self._policies(scope)
+        self.gate.replace(scope, policies)
+        self._digests[scope] = policies.digest
+        return policies.digest
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.drain(grace_s=0.0 if kind else 10.0)
+        await self._close()
+
+    async def drain(self, *, grace_s: float = 10.0) -> None:
+        """Starts nothing new and lets what is in flight end. Nothing is lost by leaving earlier."""
+        await self.engine.drain(grace_s)
+
+    async def _close(self) -> None:
+        if self._recovering is not None:
+            self._recovering.cancel()
+        await self.volume.close()
+        self.keyring.close()
+        await self.workers.close()
+
+    async def idle(self) -> None:
+        """Returns once nothing is in flight: only waits and timers are left."""
+        await self.engine.idle()
+
+    async def _recover(self) -> None:
+        """Brings a volume that stopped writing back as soon as it can write again."""
+        while True:
+            await self.volume.failed()
+            self.engine.suspend()
+            while True:
+                await asyncio.sleep(RECOVER_S)
+                try:
+                    await self.volume.recover()
+                except Unavailable:
+                    continue
+                break
+            self.engine.resume()
+
+    def _new_id(self, kind: str) -> str:
+        return f"{kind}-{self._random(12).hex()}"
+
+    # -- log -----------------------------------------------------------------------------------------------------
+
+    def log(self, scope: Scope) -> Log:
+        """The log of a scope."""
+        return self.volume.log(scope)
+
+    def health(self) -> Health:
+        """How the runtime is now."""
+        return Health(
+            status="readonly" if self.volume.is_readonly else "ok",
+            home=str(self.home),
+            driven=self.engine.driven,
+            timers=len(self.engine.wheel),
+            clock_jumps=len(self.volume.clock_jumps),
+            agents=tuple(agent.name for agent in self.agents),
+            notices=self.notices,
+        )
+
+    async def erase(self, scope: Scope, subject: Actor, by: Actor) -> tuple[int, ...]:
+        """Destroys the keys of everything a subject said or that was said about them. Returns the ids of the keys.
+
+        The log still verifies and runs still list; nobody can read the contents again, in backups neither.
+        """
+        log = self.log(scope)
+        return await log.erase(log.name(subject), self._new_id("erasure"), by=log.name(by))
+
+    # -- kill switch ---------------------------------------------------------------------------------------------
+
+    async def stop(self, scope: Scope, kind: str, name: str, by: Actor, *, reason: str = "") -> None:
+        """From now on nothing of this tenant, agent, tool or run begins an effect. Durable when this returns.
+
+        `kind` is `tenant`, `agent`, `tool` or `run`. Raises Invalid (`stop_invalid`).
+        """
+        self.gate.stop(scope, stop_kind(kind), name, reason or STOPPED)
+        await self._changed(scope, "stop", f"{kind}:{name}", by)
+
+    async def start(self, scope: Scope, kind: str, name: str, by: Actor) -> None:
+        """Takes a stop back."""
+        self.gate.start(scope, stop_kind(kind), name)
+        await self._changed(scope, "start", f"{kind}:{name}", by)
+
+    async def _changed(self, scope: Scope, kind: Any, name: str, by: Actor) -> None:
+        journal = self.engine.journal(scope)
+        changed = e.Changed(kind, name, "", self._new_id("change"))
+        journal.append({TENANT_STREAM: (e.Draft(changed),)}, actor=journal.log.name(by))
+        await journal.log.durable_stream(TENANT_STREAM)
+
+    # -- policies ------------------------------------------------------------------------------------------------
+
+    async def reload(self, scope: Scope, by: Actor = SYSTEM) -> str:
+        """Loads the policies of a scope again. The old ones stay in force when the new ones do not load.
+
+        Returns the digest of what is in force. Raises Invalid (`policy_syntax`, `policy_schema`) with the place.
+        """
+        digest = self._load(scope)
+        await self._changed(scope, "policy", digest, by)
+        return digest
+
+
+def stop_kind(text: str) -> StopKind:
+    """What a kill switch can be for. Raises Invalid (`stop_invalid`)."""
+    if text in ("tenant", "agent", "tool", "run"):
+        return text
+    raise Invalid(f"There is no kill switch for {text!r}.", code="stop_invalid", next_step="Use tenant, agent, tool or run.")
+
+
+def _policy_directory(root: Path, scope: Scope) -> Path:
+    own = root / scope.tenant
+    if own.is_dir():
+        return own
+    if any(root.glob("*.cedar")):
+        return root
+    raise Invalid(
+        f"There are no policies for tenant {scope.tenant!r}.",
+        code="policies_missing",
+        place=str(root),
+        next_step=f"Write {own}/*.cedar, or leave `policies` out to use the starter policy.",
+    )
+
+
+def _specs(agents: Sequence[Agent]) -> list[ToolSpec]:
+    """Every tool of these agents and of the agents they call, once."""
+    return list({tool.spec.name: tool.spec for agent in _family(agents) for tool in agent.tools.values()}.values())
+
+
+def _family(agents: Sequence[Agent]) -> list[Agent]:
+    """These agents and the ones they call as tools, at any depth. Raises Invalid (`agents_invalid`) for two of a name."""
+    found: dict[str, Agent] = {}
+    waiting = list(agents)
+    while waiting:
+        agent = waiting.pop()
+        known = found.setdefault(agent.name, agent)
+        if known is agent:
+            waiting += [child for child in agent.children if found.get(child.name) is not child]
+        elif known.digest != agent.digest:
+            raise Invalid(f"Two agents are called {agent.name!r}.", code="agents_invalid")
+    return list(found.values())
+
+
+class _Hosted(msgspec.Struct, frozen=True):
+    """An agent with its tools bound to this runtime's workers."""
+
+    name: AgentName
+    planner: Planner
+    tools: Mapping[ToolName, Tool]
+    limits: Limits
+    digest: str
+
+
+def _hosted(agent: Agent, workers: Workers) -> _Hosted:
+    tools = {name: _bound(tool, workers) for name, tool in agent.tools.items()}
+    return _Hosted(agent.name, agent.planner, tools, agent.limits, agent.digest)
+
+
+def _bound(tool: Tool, workers: Workers) -> Tool:
+    return cast(Tool, tool.with_workers(workers)) if isinstance(tool, PythonTool) else tool

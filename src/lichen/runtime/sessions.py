@@ -1,0 +1,204 @@
+"""Conversations as users hold them: a session, a turn, what was said."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Literal, NamedTuple
+
+import msgspec
+
+from lichen.core import events as e
+from lichen.core.ids import AgentName, MessageId, RunId, SessionId, StreamId, run_stream, session_stream
+from lichen.core.scope import Actor, Scope
+from lichen.engine.intake import Intake, Receipt
+from lichen.engine.journal import Journal
+from lichen.engine.local import LocalEngine
+from lichen.runtime.records import RecordView, view
+
+
+class Outgoing(msgspec.Struct, frozen=True):
+    """A message to the customer. Its id never changes, so a reader can tell a repeated one."""
+
+    id: MessageId
+    kind: str
+    text: str
+    run: RunId | None
+    queued_at_us: int
+
+
+class Reply(NamedTuple):
+    """How a turn ended and what the customer was told last. `released`: the run waits for somebody else."""
+
+    text: str
+    outcome: Literal["answered", "released", "failed", "cancelled", "asked"]
+    run: RunId
+
+
+class Sessions:
+    """Opens sessions."""
+
+    def __init__(self, engine: LocalEngine, intake: Intake, agents: tuple[AgentName, ...]) -> None:
+        self._engine = engine
+        self._intake = intake
+        self._agents = agents
+
+    async def open(
+        self,
+        scope: Scope,
+        actor: Actor,
+        *,
+        agent: str | None = None,
+        channel: str = "api",
+        delivery: Literal["pull", "push"] = "pull",
+        double_texting: e.DoubleTexting = "enqueue",
+        key: str | None = None,
+    ) -> Session:
+        """A session of `actor` with an agent (may be left out when the runtime has one).
+
+        `delivery="push"` sends replies through the runtime's channel of this name; else they are fetched.
+        With a `key` it is always the same session for this actor, agent and channel.
+        Raises NotFound (`agent_unknown`), Denied, Unavailable.
+        """
+        name = AgentName(agent or (self._agents[0] if len(self._agents) == 1 else ""))
+        id = await self._intake.open_session(
+            scope, actor, agent=name, channel=channel, delivery=delivery, double_texting=double_texting, key=key
+        )
+        return Session(self._engine, self._intake, scope, id, actor)
+
+    def get(self, scope: Scope, session: SessionId, actor: Actor) -> Session:
+        """An existing session, as `actor` may see it. Operations raise NotFound if there is none."""
+        return Session(self._engine, self._intake, scope, session, actor)
+
+
+class Session:
+    """One conversation. Messages of one session are handled in order, one turn at a time."""
+
+    def __init__(self, engine: LocalEngine, intake: Intake, scope: Scope, id: SessionId, actor: Actor) -> None:
+        self.id = id
+        self.scope = scope
+        self.actor = actor
+        self._intake = intake
+        self._journal = engine.journal(scope)
+        self._stream = session_stream(id)
+
+    async def say(self, text: str, *, key: str | None = None) -> Turn:
+        """Takes one message; returns, once it is durable, the turn it opens, joins or continues.
+
+        Raises Invalid (`message_empty`, `message_too_large`), NotFound, Conflict, Unavailable.
+        """
+        receipt = await self._intake.say(self.scope, self.id, text, self.actor, key=key)
+        return Turn(self._journal, self._stream, receipt)
+
+    async def close(self) -> None:
+        """Takes no further message and cancels the open turn."""
+        await self._intake.close_session(self.scope, self.id, self.actor)
+
+    @property
+    def is_owing(self) -> bool:
+        """Whether something the customer said is not dealt with. An open approval is not owed, a question neither."""
+        return self._journal.mailbox(self.id).is_owing_customer
+
+    async def pending(self) -> tuple[Outgoing, ...]:
+        """Messages the customer has not received, oldest first, once durable. Each counts as attempted."""
+        mailbox = self._journal.mailbox(self.id)
+        attempted = tuple(
+            e.Draft(e.DeliveryAttempted(out.message, out.attempt))
+            for out in mailbox.outbox.values()
+            if not out.is_in_flight
+        )
+        if attempted:
+            self._journal.append({self._stream: attempted})
+        await self._journal.log.durable_stream(self._stream)
+        return tuple(self._outgoing(out.message, out.n) for out in mailbox.outbox.values())
+
+    def _outgoing(self, message: MessageId, n: int) -> Outgoing:
+        event = self._journal.log.event(self._stream, n)
+        control = event.control
+        assert isinstance(control, e.MessageQueued)
+        text = self._journal.log.contents(self._stream, n)["text"].decode()
+        return Outgoing(message, control.kind, text, control.run, event.ts_us)
+
+    async def delivered(self, message: MessageId) -> None:
+        """The customer has this message. Saying so twice is no error."""
+        out = self._journal.mailbox(self.id).outbox.get(message)
+        if out is not None:
+            settled = e.DeliverySettled(message, out.attempt, "delivered")
+            self._journal.append({self._stream: (e.Draft(settled),)})
+        await self._journal.log.durable_stream(self._stream)
+
+    async def changed(self) -> None:
+        """Returns after the next record of the session."""
+        await self._journal.changed(self._stream, self._journal.mailbox(self.id).n)
+
+
+class Turn:
+    """What one message set going."""
+
+    def __init__(self, journal: Journal, stream: StreamId, receipt: Receipt) -> None:
+        self.receipt = receipt
+        self._journal = journal
+        self._stream = stream
+
+    @property
+    def disposition(self) -> str:
+        """`queued`, `joined`, `answered` or `rejected`."""
+        return self.receipt.disposition
+
+    async def run(self) -> RunId:
+        """The run that has this turn, as soon as there is one."""
+        if self.receipt.run is not None:
+            return self.receipt.run
+        async for event in self._session_events():
+            control = event.control
+            if isinstance(control, e.TurnOpened) and self.receipt.message in control.messages:
+                return control.run
+        raise AssertionError("the session's events never end")
+
+    async def result(self) -> Reply:
+        """The reply, once durable: the answer, or what the customer is told while the run waits for somebody else."""
+        run = await self.run()
+        text, has_begun = "", False
+        async for event in self._session_events():
+            control = event.control
+            if isinstance(control, e.MessageReceived) and control.message == self.receipt.message:
+                has_begun = True
+            elif not has_begun:
+                continue
+            elif isinstance(control, e.MessageQueued) and control.run == run:
+                text = self._journal.log.contents(self._stream, event.n)["text"].decode()
+            elif isinstance(control, e.TurnClosed) and control.run == run:
+                return Reply(text, control.outcome, run)
+            elif isinstance(control, e.WaitOpened) and control.run == run:
+                return Reply(text, "asked", run)
+        raise AssertionError("the session's events never end")
+
+    async def events(self) -> AsyncIterator[RecordView]:
+        """Every record of the run and its session since the message: those that are there, then as they happen.
+
+        Ends when the turn does, or when the run waits.
+        """
+        run = await self.run()
+        log = self._journal.log
+        after = log.position(self._stream, self._received_n()) - 1
+        async for entry in log.follow(after, streams=(self._stream, run_stream(run))):
+            yield view(log, entry)
+            control = entry.control
+            if isinstance(control, (e.TurnClosed, e.WaitOpened)) and control.run == run and entry.stream == self._stream:
+                return
+
+    def _received_n(self) -> int:
+        for event in self._journal.log.events(self._stream):
+            control = event.control
+            if isinstance(control, e.MessageReceived) and control.message == self.receipt.message:
+                return event.n
+        raise AssertionError("a receipt is given only for a recorded message")
+
+    async def _session_events(self) -> AsyncIterator[e.Event]:
+        """The session's durable events since the message, then as they come."""
+        n = self._received_n()
+        while True:
+            for event in self._journal.log.events(self._stream, n):
+                await self._journal.log.durable_stream(self._stream)
+                yield event
+                n = event.n + 1
+            await self._journal.changed(self._stream, n)

@@ -1,0 +1,1 @@
+"""The doors: the HTTP API and who may pass through it. The same app listens on a local socket and, later, on TCP."""

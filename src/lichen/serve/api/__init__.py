@@ -1,0 +1,17 @@
+"""Version 1 of the HTTP API: the table of its routes."""
+
+from __future__ import annotations
+
+from lichen.serve.api import approvals, log, policies, runs, sessions, tenant
+from lichen.serve.api.route import ApiRoute
+
+ROUTES: tuple[ApiRoute, ...] = (
+    *sessions.ROUTES,
+    *runs.ROUTES,
+    *approvals.ROUTES,
+    *log.ROUTES,
+    *policies.ROUTES,
+    *tenant.ROUTES,
+)
+
+__all__ = ["ROUTES", "ApiRoute"]

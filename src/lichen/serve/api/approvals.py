@@ -1,0 +1,103 @@
+"""What waits for a person: approvals, and outcomes that nobody but a person can find out."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from lichen.core.errors import Conflict, Invalid
+from lichen.core.wait import WaitOutcome
+from lichen.runtime.waits import WaitView, parse
+from lichen.serve.api.route import ApiRoute
+from lichen.serve.exchange import Body, Exchange, Nothing
+
+KINDS = ("approval", "reconcile")
+
+
+class Answering(Body, frozen=True):
+    """An answer. `digest` is the one shown with the wait: then it is about exactly what was seen."""
+
+    note: str = ""
+    digest: str | None = None
+
+
+class Reconciling(Body, frozen=True):
+    """What a person found out about an effect: `result` is the tool's result when it happened."""
+
+    outcome: Literal["happened", "did_not_happen", "try_again"]
+    result: dict[str, Any] | None = None
+    note: str = ""
+    digest: str | None = None
+
+
+async def list_waits(x: Exchange) -> tuple[WaitView, ...]:
+    """Everything in this scope that waits for a person, oldest first."""
+    return x.runtime.waits.list(x.scope, kinds=KINDS)
+
+
+async def show(x: Exchange) -> WaitView:
+    """One of them."""
+    return x.runtime.waits.show(x.scope, x.part("wait"))
+
+
+async def approve(x: Exchange) -> Nothing:
+    """Agrees to exactly the call that is shown."""
+    given = await x.body(Answering)
+    return await _answer(x, "approved", given.digest, {"note": given.note})
+
+
+async def deny(x: Exchange) -> Nothing:
+    """Refuses it."""
+    given = await x.body(Answering)
+    return await _answer(x, "denied", given.digest, {"note": given.note})
+
+
+async def reconcile(x: Exchange) -> Nothing:
+    """Says what became of an effect in doubt."""
+    given = await x.body(Reconciling)
+    if given.result is not None and given.outcome != "happened":
+        raise Invalid("Only what happened has a result.", code="body_invalid", place="$.result")
+    body: dict[str, Any] = {"note": given.note}
+    return await _answer(
+        x, given.outcome, given.digest, body if given.result is None else {**body, "result": given.result}
+    )
+
+
+async def _answer(x: Exchange, outcome: WaitOutcome, digest: str | None, body: dict[str, Any]) -> Nothing:
+    """Answers once. The same answer sent again under its idempotency key is no conflict."""
+    if digest is not None and not _is_hex(digest):
+        raise Invalid("A digest is written in hexadecimal.", code="body_invalid", place="$.digest")
+    wait = x.part("wait")
+    try:
+        await x.runtime.waits.answer(
+            x.scope, wait, outcome, x.actor, digest=digest, body=body if x.key is None else {**body, "key": x.key}
+        )
+    except Conflict as conflict:
+        if conflict.code != "wait_closed" or x.key is None or not _is_repeated(x, wait, outcome, x.key):
+            raise
+    return Nothing()
+
+
+def _is_repeated(x: Exchange, id: str, outcome: WaitOutcome, key: str) -> bool:
+    run, wait = parse(id)
+    for record in x.runtime.runs.show(x.scope, run).records:
+        if record.type == "wait_closed" and record.control["wait"] == wait:
+            answer: dict[str, Any] = (record.contents or {}).get("body") or {}
+            return record.control["outcome"] == outcome and answer.get("key") == key
+    return False
+
+
+def _is_hex(text: str) -> bool:
+    try:
+        bytes.fromhex(text)
+    except ValueError:
+        return False
+    return True
+
+
+ROUTES = (
+    ApiRoute("GET", "approvals", "approvals.answer", list_waits, owner_may=True),
+    ApiRoute("GET", "approvals/{wait}", "approvals.answer", show, owner_may=True),
+    ApiRoute("POST", "approvals/{wait}/approve", "approvals.answer", approve),
+    ApiRoute("POST", "approvals/{wait}/deny", "approvals.answer", deny),
+    ApiRoute("POST", "approvals/{wait}/reconcile", "approvals.answer", reconcile),
+)

@@ -1,0 +1,119 @@
+"""The log: read it, prove it, take it away, back it up, erase a person from it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+from starlette.responses import Response
+
+from lichen.core.errors import Invalid
+from lichen.core.ids import RunId, SessionId
+from lichen.core.scope import Actor, ActorKind
+from lichen.log.log import Log
+from lichen.runtime.records import RecordView, view
+from lichen.serve.api.route import ApiRoute
+from lichen.serve.exchange import Body, Exchange, WaitS
+
+PAGE_MAX = 500
+
+
+class Reading(Body, frozen=True):
+    """Records after position `after`, waiting up to `wait_s` for the first of them."""
+
+    after: Annotated[int, msgspec.Meta(ge=0)] = 0
+    limit: Annotated[int, msgspec.Meta(ge=1, le=PAGE_MAX)] = 100
+    wait_s: WaitS = 0.0
+
+
+class Exporting(Body, frozen=True):
+    """Which part of the log: one run, one session, or all of it."""
+
+    run: RunId | None = None
+    session: SessionId | None = None
+
+
+class BackingUp(Body, frozen=True):
+    """Absolute paths on this machine. Without `keys` they are left out, so the backup alone can be read by nobody."""
+
+    to: str
+    keys: str | None = None
+
+
+class Backup(msgspec.Struct, frozen=True):
+    """What was written."""
+
+    to: str
+    keys: str | None
+
+
+class Erasing(Body, frozen=True):
+    """Whose contents become unreadable for good."""
+
+    actor: str
+    kind: ActorKind = "customer"
+
+
+class Erasure(msgspec.Struct, frozen=True):
+    """The keys that are gone."""
+
+    keys: int
+
+
+async def read(x: Exchange) -> list[RecordView]:
+    """A page of durable records in order; the last one's `seq` is the next `after`."""
+    wanted = x.query(Reading)
+    log = x.runtime.log(x.scope)
+    await x.wait(_something_after(log, wanted.after), timeout_s=wanted.wait_s)
+    return [view(log, record) for record in log.read(wanted.after, wanted.limit)]
+
+
+async def _something_after(log: Log, seq: int) -> None:
+    async for _ in log.follow(seq):
+        return
+
+
+async def verify(x: Exchange) -> Any:
+    """Reads all of the log again and says what is wrong with it, if anything is."""
+    return await x.runtime.verify(x.scope)
+
+
+async def export(x: Exchange) -> Response:
+    """The log, or a part of it with its proofs, to be verified by anybody who knows its public key."""
+    wanted = x.query(Exporting)
+    if wanted.run is not None and wanted.session is not None:
+        raise Invalid("One run or one session, not both.", code="query_invalid", place="$.session")
+    data = await x.runtime.export(x.scope, run=wanted.run, session=wanted.session)
+    return Response(data, media_type="application/octet-stream")
+
+
+async def backup(x: Exchange) -> Backup:
+    """Copies every log of the data directory, and the keys to another place if that is wanted."""
+    wanted = await x.body(BackingUp)
+    keys = _path(wanted.keys, "$.keys") if wanted.keys is not None else None
+    await x.runtime.backup(_path(wanted.to, "$.to"), keys)
+    return Backup(wanted.to, wanted.keys)
+
+
+async def erase(x: Exchange) -> Erasure:
+    """Destroys the keys of everything one person said and of what was said about them."""
+    wanted = await x.body(Erasing)
+    key_ids = await x.runtime.erase(x.scope, Actor(wanted.kind, wanted.actor), x.actor)
+    return Erasure(len(key_ids))
+
+
+def _path(text: str, place: str) -> Path:
+    path = Path(text)
+    if not path.is_absolute():
+        raise Invalid("The path is not absolute.", code="body_invalid", place=place)
+    return path
+
+
+ROUTES = (
+    ApiRoute("GET", "log/records", "log.export", read, owner_may=True),
+    ApiRoute("POST", "log/verify", "log.verify", verify, owner_may=True),
+    ApiRoute("GET", "log/export", "log.export", export, owner_may=True),
+    ApiRoute("POST", "log/backup", "owner", backup),
+    ApiRoute("POST", "log/erase", "log.erase", erase),
+)

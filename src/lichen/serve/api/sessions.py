@@ -1,0 +1,131 @@
+"""Conversations: open one, say something, fetch the replies, confirm them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from lichen.core.errors import NotFound
+from lichen.core.events import DoubleTexting
+from lichen.core.ids import MessageId, RunId, SessionId, WaitId, session_stream
+from lichen.engine.journal import Journal
+from lichen.runtime.sessions import Outgoing, Session
+from lichen.serve.api.route import ApiRoute
+from lichen.serve.exchange import Body, Exchange, Nothing, WaitS
+
+
+class Opening(Body, frozen=True):
+    """The session wanted. Without `agent` it is the one this tenant's customers meet; with a `key`, always the same."""
+
+    agent: str | None = None
+    channel: Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9-]{0,31}$")] = "api"
+    double_texting: DoubleTexting = "enqueue"
+    key: str | None = None
+
+
+class Opened(msgspec.Struct, frozen=True):
+    """The session."""
+
+    id: SessionId
+
+
+class Saying(Body, frozen=True):
+    """A message of the customer."""
+
+    text: str
+
+
+class Taken(msgspec.Struct, frozen=True):
+    """What became of a message, once it is durable."""
+
+    message: MessageId
+    disposition: str
+    run: RunId | None
+    wait: WaitId | None
+    is_repeated: bool
+
+
+class Polling(Body, frozen=True):
+    """How long to wait for something to say."""
+
+    wait_s: WaitS = 0.0
+
+
+class Replies(msgspec.Struct, frozen=True):
+    """Messages the customer has not confirmed, oldest first; `owing` when something they said is not dealt with."""
+
+    messages: tuple[Outgoing, ...]
+    owing: bool
+
+
+async def open_session(x: Exchange) -> Opened:
+    """The caller's session with an agent."""
+    wanted = await x.body(Opening)
+    agent = wanted.agent
+    if agent is None and x.runtime.settings is not None:
+        agent = x.runtime.settings.agent_for(x.scope.tenant).name
+    session = await x.runtime.sessions.open(
+        x.scope,
+        x.actor,
+        agent=agent,
+        channel=wanted.channel,
+        double_texting=wanted.double_texting,
+        key=wanted.key or x.key,
+    )
+    return Opened(session.id)
+
+
+async def say(x: Exchange) -> Taken:
+    """Takes one message; a repeated idempotency key is the same message."""
+    text = (await x.body(Saying)).text
+    receipt = (await _session(x).say(text, key=x.key)).receipt
+    return Taken(receipt.message, receipt.disposition, receipt.run, receipt.wait, receipt.is_repeated)
+
+
+async def replies(x: Exchange) -> Replies:
+    """Waits until there is a message, or until nothing is owed any more, or until the time is up."""
+    wait_s = x.query(Polling).wait_s
+    session = _session(x)
+    await x.wait(_something_new(x.runtime.engine.journal(x.scope), session.id), timeout_s=wait_s)
+    owing = session.is_owing  # in the same moment as the messages: what was dealt with is among them
+    return Replies(await session.pending(), owing)
+
+
+async def _something_new(journal: Journal, id: SessionId) -> None:
+    mailbox = journal.mailbox(id)
+    was_owing = mailbox.is_owing_customer
+    while not mailbox.outbox and mailbox.is_owing_customer == was_owing:
+        await journal.changed(session_stream(id), mailbox.n)
+        mailbox = journal.mailbox(id)
+
+
+async def delivered(x: Exchange) -> Nothing:
+    """The customer has this message."""
+    await _session(x).delivered(MessageId(x.part("message")))
+    return Nothing()
+
+
+async def close(x: Exchange) -> Nothing:
+    """Ends the session."""
+    await _session(x).close()
+    return Nothing()
+
+
+def _session(x: Exchange) -> Session:
+    """The session of the path, if it is the caller's. Raises NotFound (`session_unknown`)."""
+    id = SessionId(x.part("session"))
+    journal = x.runtime.engine.journal(x.scope)
+    mailbox = journal.mailbox(id)
+    if not mailbox.n or (x.actor.kind == "customer" and journal.log.name(x.actor) != mailbox.subject):
+        raise NotFound("There is no such session for this actor.", code="session_unknown")
+    return x.runtime.sessions.get(x.scope, id, x.actor)
+
+
+ROUTES = (
+    ApiRoute("POST", "sessions", "chat", open_session),
+    ApiRoute("POST", "sessions/{session}/messages", "chat", say),
+    ApiRoute("GET", "sessions/{session}/messages", "chat", replies),
+    ApiRoute("POST", "sessions/{session}/messages/{message}/delivered", "chat", delivered),
+    ApiRoute("POST", "sessions/{session}/close", "chat", close),
+)

@@ -1,0 +1,68 @@
+"""The application: every route, wrapped once so that identity, rights and errors are the same everywhere."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from lichen.core.errors import LichenError, NotFound
+from lichen.runtime.runtime import Runtime
+from lichen.serve.api import ROUTES, ApiRoute
+from lichen.serve.auth import Identify
+from lichen.serve.errors import INTERNAL, JSON, MethodUnknown, failure
+from lichen.serve.exchange import Exchange
+
+PREFIX = "/api/v1"
+
+_log = logging.getLogger("lichen.serve")
+
+
+def make_app(runtime: Runtime, *, identify: Identify) -> Starlette:
+    """The HTTP API over a running runtime, as an ASGI application without lifespan.
+
+    `identify` recognises the caller of a request; it is what differs between a socket that only its owner can open
+    and a port that anybody can reach. Set `app.state.closing` to send long polls home.
+    """
+    routes = [
+        Route(f"{PREFIX}/{route.path}", _endpoint(runtime, identify, route), methods=[route.method]) for route in ROUTES
+    ]
+    app = Starlette(routes=routes, exception_handlers={HTTPException: _unroutable})
+    app.state.closing = asyncio.Event()
+    return app
+
+
+def _endpoint(runtime: Runtime, identify: Identify, route: ApiRoute) -> Callable[[Request], Awaitable[Response]]:
+    async def endpoint(request: Request) -> Response:
+        try:
+            caller = identify(request.headers)
+            caller.require(route.access, owner_may=route.owner_may)
+            return _success(await route.handler(Exchange(runtime, request, caller)))
+        except LichenError as error:
+            return failure(error)
+        except Exception:  # noqa: BLE001 - no stack trace ever leaves; the log has it
+            _log.exception("%s %s failed", route.method, route.path)
+            return failure(INTERNAL)
+
+    return endpoint
+
+
+def _success(value: Any) -> Response:
+    if isinstance(value, Response):
+        return value
+    return Response(msgspec.json.encode(value), media_type=JSON)
+
+
+async def _unroutable(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    if error.status_code == 405:
+        return failure(MethodUnknown("This path has no such method."))
+    return failure(NotFound("There is no such path.", code="path_unknown", next_step="Read the list of routes."))

@@ -1,0 +1,159 @@
+"""Who asks: recognised from an API key, or named by somebody who may open the local socket."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Literal
+
+import msgspec
+
+from lichen.core.errors import Denied, Invalid, NotFound
+from lichen.core.scope import Actor, Scope
+from lichen.gate.identity import Capability, may
+from lichen.log.apikeys import ApiKey
+from lichen.runtime.runtime import Runtime
+from lichen.serve.errors import Unauthenticated
+from lichen.settings import Settings
+
+TENANT, ENV, AS = "lichen-tenant", "lichen-env", "lichen-as"
+
+Access = Capability | Literal["anybody", "owner"]
+"""What a route asks of its caller: a capability, nothing at all, or to be the owner of the data directory."""
+
+
+class Caller(msgspec.Struct, frozen=True):
+    """Who asks and where, as far as they said. `is_owner`: could open a socket that only the directory's owner can."""
+
+    where: Scope | None
+    who: Actor | None
+    is_owner: bool = False
+
+    def scope(self) -> Scope:
+        """Where. Raises Invalid (`tenant_missing`)."""
+        if self.where is None:
+            raise Invalid(
+                "The request names no tenant.",
+                code="tenant_missing",
+                next_step="Name one with --tenant (Lichen-Tenant).",
+            )
+        return self.where
+
+    def actor(self) -> Actor:
+        """Who. Raises Invalid (`actor_missing`)."""
+        if self.who is None:
+            raise Invalid(
+                "The request names nobody who does this.",
+                code="actor_missing",
+                next_step="Name a declared actor with --as (Lichen-As), or use a key.",
+            )
+        return self.who
+
+    def require(self, access: Access, *, owner_may: bool) -> None:
+        """Whether the caller may pass. `owner_may`: the directory's owner need not say who they are.
+
+        Raises Denied (`role_missing`, `owner_only`), Invalid (`actor_missing`) when nobody was named.
+        """
+        match access:
+            case "anybody":
+                return
+            case "owner":
+                if not self.is_owner:
+                    raise _owner_only()
+            case capability:
+                if not (self.is_owner and self.who is None and owner_may) and not may(self.actor(), capability):
+                    raise _role_missing(capability)
+
+
+def _owner_only() -> Denied:
+    return Denied(
+        "Only the owner of the data directory may do this.",
+        code="owner_only",
+        next_step="Run the command on the machine itself, without a key.",
+    )
+
+
+def _role_missing(capability: str) -> Denied:
+    return Denied(
+        f"This actor may not do this ({capability}).",
+        code="role_missing",
+        next_step="Ask somebody who may: operators of the tenant may do everything in it.",
+    )
+
+
+Identify = Callable[[Mapping[str, str]], Caller]
+"""Recognises the caller from a request's headers. Raises Unauthenticated, Invalid, NotFound, Denied."""
+
+
+def by_key(runtime: Runtime) -> Identify:
+    """Callers are whom their API key says; without one they are refused. What a public port uses."""
+
+    def identify(headers: Mapping[str, str]) -> Caller:
+        key = _bearer(headers)
+        if key is None:
+            raise Unauthenticated("The request carries no key.", code="key_missing")
+        return _of_key(runtime, key, headers)
+
+    return identify
+
+
+def by_owner(runtime: Runtime) -> Identify:
+    """Callers may name any actor declared in `lichen.toml`; a key, when there is one, decides alone.
+
+    Only for a socket that nobody but the owner of the data directory can open.
+    """
+
+    def identify(headers: Mapping[str, str]) -> Caller:
+        key = _bearer(headers)
+        return _declared(runtime.settings, headers) if key is None else _of_key(runtime, key, headers)
+
+    return identify
+
+
+def _bearer(headers: Mapping[str, str]) -> str | None:
+    given = headers.get("authorization")
+    if given is None:
+        return None
+    scheme, _, key = given.partition(" ")
+    if scheme.lower() != "bearer" or not key:
+        raise Unauthenticated("The Authorization header is not a bearer key.", code="key_invalid")
+    return key
+
+
+def _of_key(runtime: Runtime, text: str, headers: Mapping[str, str]) -> Caller:
+    key = runtime.keyring.api_keys.check(text, runtime.engine.services.clock())
+    if key is None:
+        raise Unauthenticated(
+            "This is no key of this runtime, or it was revoked or is past its time.",
+            code="key_invalid",
+            next_step="Ask an operator of the tenant for a new key (`lichen keys create`).",
+        )
+    _check_nothing_contradicts(key, headers)
+    actor = Actor(key.actor_kind, key.actor_id, key.roles, auth=f"key:{key.id}")
+    return Caller(Scope(key.tenant, key.env), actor)
+
+
+def _check_nothing_contradicts(key: ApiKey, headers: Mapping[str, str]) -> None:
+    if headers.get(AS) is not None:
+        raise Invalid(
+            "A key alone says who asks; nobody else can be named beside it.",
+            code="key_decides",
+            next_step="Leave --as (Lichen-As) out, or the key (LICHEN_KEY).",
+        )
+    if headers.get(TENANT, key.tenant) != key.tenant or headers.get(ENV, key.env) != key.env:
+        raise Denied(
+            "This key is for another tenant or environment.",
+            code="key_scope",
+            next_step="Leave --tenant and --env out, or use a key of that tenant.",
+        )
+
+
+def _declared(settings: Settings | None, headers: Mapping[str, str]) -> Caller:
+    tenant, actor = headers.get(TENANT), headers.get(AS)
+    if tenant is None:
+        if actor is not None:
+            raise Invalid("An actor belongs to a tenant.", code="tenant_missing", next_step="Name it with --tenant.")
+        return Caller(None, None, is_owner=True)
+    if settings is None:
+        raise NotFound("This runtime declares no tenants.", code="tenant_unknown", next_step="Use a key.")
+    scope = settings.scope(tenant, headers.get(ENV))
+    return Caller(scope, settings.actor(tenant, actor) if actor is not None else None, is_owner=True)

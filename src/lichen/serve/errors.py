@@ -1,0 +1,97 @@
+"""Errors on the wire: the same code, sentence and next step that a caller in the process gets. Never a stack trace."""
+
+from __future__ import annotations
+
+import msgspec
+from starlette.responses import Response
+
+from lichen.core.errors import (
+    Conflict,
+    Corrupt,
+    Denied,
+    Expired,
+    Invalid,
+    LichenError,
+    NotFound,
+    OutcomeUnknown,
+    Unavailable,
+)
+
+JSON = "application/json"
+
+
+class Unauthenticated(LichenError):
+    """Nobody could be recognised in the request."""
+
+    code = "unauthenticated"
+    next_step = "Send `Authorization: Bearer <key>` with a valid key."
+
+
+class TooLarge(Invalid):
+    """The body has more bytes than a request may have."""
+
+    code = "body_too_large"
+    next_step = "Send less at once."
+
+
+class UnsupportedMedia(Invalid):
+    """The body is not JSON."""
+
+    code = "content_type_invalid"
+    next_step = "Send `Content-Type: application/json`."
+
+
+class MethodUnknown(Invalid):
+    """The path exists, but not with this method."""
+
+    code = "method_unknown"
+    next_step = "Read the list of routes."
+
+
+STATUSES: tuple[tuple[type[LichenError], int], ...] = (
+    (TooLarge, 413),
+    (UnsupportedMedia, 415),
+    (MethodUnknown, 405),
+    (Invalid, 400),
+    (Unauthenticated, 401),
+    (Denied, 403),
+    (NotFound, 404),
+    (Conflict, 409),
+    (OutcomeUnknown, 409),
+    (Expired, 410),
+    (Unavailable, 503),
+    (Corrupt, 500),
+)
+"""The HTTP status of each kind of error; the first that fits counts, and everything else is 500."""
+
+
+class ErrorBody(msgspec.Struct, frozen=True):
+    """What a caller is told. `place` says where, when there is a where."""
+
+    code: str
+    message: str
+    next_step: str
+    place: str | None = None
+
+
+class ErrorDocument(msgspec.Struct, frozen=True):
+    """The body of every response that is not a success."""
+
+    error: ErrorBody
+
+
+def status_of(error: LichenError) -> int:
+    """The HTTP status of an error."""
+    return next((status for kind, status in STATUSES if isinstance(error, kind)), 500)
+
+
+def failure(error: LichenError) -> Response:
+    """The response for an error; a 503 says when to try again, a 401 how to introduce oneself."""
+    status = status_of(error)
+    headers = {503: {"retry-after": "1"}, 401: {"www-authenticate": "Bearer"}}.get(status)
+    body = ErrorDocument(ErrorBody(error.code, error.message, error.next_step, error.place))
+    return Response(msgspec.json.encode(body), status, headers, media_type=JSON)
+
+
+INTERNAL = LichenError("Something went wrong inside the runtime; its own log says what.")
+"""What is told of an error that nobody foresaw."""

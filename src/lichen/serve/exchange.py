@@ -1,0 +1,108 @@
+"""One request as a handler sees it: who asks, where, and what, all of it checked and bounded."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+from starlette.requests import Request
+
+from lichen.core.errors import Invalid
+from lichen.core.scope import Actor, Scope
+from lichen.runtime.runtime import Runtime
+from lichen.serve.auth import Caller
+from lichen.serve.errors import JSON, TooLarge, UnsupportedMedia
+
+BODY_BYTES_MAX = 1024 * 1024
+WAIT_S_MAX = 60.0
+
+WaitS = Annotated[float, msgspec.Meta(ge=0, le=WAIT_S_MAX)]
+"""How long a request may wait for something to happen."""
+
+T = TypeVar("T")
+
+
+class Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Base of what a request may say, in its body or its query: every field is declared, an unknown one is refused."""
+
+
+class Nothing(Body, frozen=True):
+    """A request without any fields."""
+
+
+class Exchange:
+    """What a handler works with. `scope` and `actor` are the caller's; no handler takes them from anywhere else."""
+
+    def __init__(self, runtime: Runtime, request: Request, caller: Caller) -> None:
+        self.runtime = runtime
+        self.caller = caller
+        self._request = request
+
+    @property
+    def scope(self) -> Scope:
+        """Where. Raises Invalid (`tenant_missing`) when the caller named no tenant."""
+        return self.caller.scope()
+
+    @property
+    def actor(self) -> Actor:
+        """Who. Raises Invalid (`actor_missing`) when the caller named nobody."""
+        return self.caller.actor()
+
+    @property
+    def key(self) -> str | None:
+        """The caller's idempotency key."""
+        return self._request.headers.get("idempotency-key")
+
+    def part(self, name: str) -> str:
+        """A part of the path."""
+        return self._request.path_params[name]
+
+    def query(self, kind: type[T]) -> T:
+        """The query as `kind`. Raises Invalid (`query_invalid`) naming the field."""
+        given = self._request.query_params
+        if len(given.multi_items()) != len(given):
+            raise Invalid("A field of the query is given twice.", code="query_invalid")
+        return _decoded(lambda: msgspec.convert(dict(given), kind, strict=False), "query_invalid")
+
+    async def body(self, kind: type[T]) -> T:
+        """The JSON body as `kind`. Raises Invalid (`body_invalid`), TooLarge, UnsupportedMedia."""
+        data = await self._read()
+        if data and self._request.headers.get("content-type", "").partition(";")[0].strip() != JSON:
+            raise UnsupportedMedia("The body is not declared as JSON.")
+        return _decoded(lambda: msgspec.json.decode(data or b"{}", type=kind), "body_invalid")
+
+    async def wait(self, event: Coroutine[Any, Any, object], *, timeout_s: float) -> None:
+        """Returns when the event did, after `timeout_s`, or when the server stops. Raises what the event raises."""
+        happening = asyncio.ensure_future(event)
+        closing = asyncio.ensure_future(self._request.app.state.closing.wait())
+        try:
+            await asyncio.wait((happening, closing), timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+            if happening.done():
+                happening.result()
+        finally:
+            happening.cancel()
+            closing.cancel()
+
+    async def _read(self) -> bytes:
+        data = bytearray()
+        async for chunk in self._request.stream():
+            data += chunk
+            if len(data) > BODY_BYTES_MAX:
+                raise TooLarge(f"The body has more than {BODY_BYTES_MAX} bytes.")
+        return bytes(data)
+
+
+Handler = Callable[[Exchange], Awaitable[Any]]
+"""Answers one kind of request with something that can be written as JSON, or with a Response."""
+
+
+def _decoded(decode: Callable[[], T], code: str) -> T:
+    try:
+        return decode()
+    except msgspec.ValidationError as error:
+        what, _, where = str(error).partition(" - at ")
+        raise Invalid(f"{what}.", code=code, place=where.strip("`") or "$") from None
+    except (msgspec.DecodeError, RecursionError):
+        raise Invalid("The body is not JSON.", code=code, place="$") from None

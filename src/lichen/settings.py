@@ -1,0 +1,161 @@
+"""`lichen.toml`: the agents, the tenants, who may act for them, and their policies.
+
+Every path in the file is relative to the file. `LICHEN_HOME` overrides where data lives. Unknown keys are errors.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from lichen.agents.agent import Agent
+from lichen.core.errors import Invalid, NotFound
+from lichen.core.scope import Actor, ActorKind, Scope
+
+FILE = "lichen.toml"
+
+
+class DeclaredActor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Somebody who may be named with `--as` on the local socket, with the roles they have."""
+
+    id: str
+    kind: ActorKind
+    roles: tuple[str, ...] = ()
+
+
+class Tenant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One tenant: its environments, its policy directory, its declared actors, and which agent its customers meet."""
+
+    environments: tuple[str, ...] = ("dev",)
+    policies: str | None = None
+    agent: str | None = None
+    actors: tuple[DeclaredActor, ...] = ()
+
+
+class _Lichen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    agents: tuple[str, ...]
+    home: str = ".lichen"
+
+
+class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    lichen: _Lichen
+    tenants: Mapping[str, Tenant]
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """A project as loaded: where it lies, where its data goes, its agents and tenants."""
+
+    root: Path
+    home: Path
+    agents: tuple[Agent, ...]
+    tenants: Mapping[str, Tenant]
+
+    @property
+    def scopes(self) -> tuple[Scope, ...]:
+        """Every tenant in each of its environments."""
+        return tuple(Scope(name, env) for name, tenant in self.tenants.items() for env in tenant.environments)
+
+    def scope(self, tenant: str, env: str | None) -> Scope:
+        """The scope of a declared tenant; `env` may be left out when there is exactly one.
+
+        Raises NotFound (`tenant_unknown`, `env_unknown`), Invalid (`env_ambiguous`).
+        """
+        declared = self.tenants.get(tenant)
+        if declared is None:
+            raise NotFound(f"No tenant {tenant!r} is declared in {FILE}.", code="tenant_unknown")
+        if env is None:
+            if len(declared.environments) != 1:
+                raise Invalid(f"Tenant {tenant!r} has several environments.", code="env_ambiguous", next_step="Name one.")
+            env = declared.environments[0]
+        if env not in declared.environments:
+            raise NotFound(f"Tenant {tenant!r} has no environment {env!r}.", code="env_unknown")
+        return Scope(tenant, env)
+
+    def actor(self, tenant: str, id: str) -> Actor:
+        """A declared actor of a tenant. Raises NotFound (`actor_unknown`)."""
+        for declared in self.tenants[tenant].actors:
+            if declared.id == id:
+                return Actor(declared.kind, declared.id, declared.roles)
+        raise NotFound(
+            f"No such actor is declared for tenant {tenant!r}.",
+            code="actor_unknown",
+            next_step=f"Declare it under [[tenants.{tenant}.actors]] in {FILE}.",
+        )
+
+    def agent_for(self, tenant: str) -> Agent:
+        """The agent the customers of a tenant meet: the one it names, else the only one there is."""
+        name = self.tenants[tenant].agent
+        found = [agent for agent in self.agents if name in (None, agent.name)]
+        if len(found) != 1:
+            raise Invalid(
+                f"Tenant {tenant!r} does not say which agent its customers meet.",
+                code="agent_ambiguous",
+                next_step=f"Set `agent` under [tenants.{tenant}] in {FILE}.",
+            )
+        return found[0]
+
+
+def find(start: Path) -> Path:
+    """The nearest `lichen.toml` at or above a directory. Raises NotFound (`project_unknown`)."""
+    for folder in (start, *start.parents):
+        if (folder / FILE).is_file():
+            return folder / FILE
+    raise NotFound(
+        f"There is no {FILE} here or above.", code="project_unknown", next_step="Run `lichen init` in an empty folder."
+    )
+
+
+def load(path: Path, *, environ: Mapping[str, str]) -> Settings:
+    """The project of a `lichen.toml`. Raises Invalid (`settings_invalid`) with the place, or what loading agents raises."""
+    root = path.resolve().parent
+    file = _decode(path)
+    home = Path(environ.get("LICHEN_HOME") or root / file.lichen.home).resolve()
+    agents = tuple(agent for reference in file.lichen.agents for agent in load_agents(root, reference))
+    if len({agent.name for agent in agents}) != len(agents):
+        raise Invalid("Two agents have the same name.", code="settings_invalid", place=f"{path}: lichen.agents")
+    settings = Settings(root, home, agents, file.tenants)
+    _ = settings.scopes  # every name is spelt right
+    return settings
+
+
+def _decode(path: Path) -> _File:
+    try:
+        return msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), _File)
+    except tomllib.TOMLDecodeError as error:
+        raise Invalid(f"{error}.", code="settings_invalid", place=str(path)) from None
+    except msgspec.ValidationError as error:
+        what, _, where = str(error).partition(" - at ")
+        raise Invalid(f"{what}.", code="settings_invalid", place=f"{path}: {where.strip('`') or '$'}") from None
+
+
+def load_agents(root: Path, reference: str) -> tuple[Agent, ...]:
+    """The agents that `file.py:name` refers to: one Agent or a list of them. Raises Invalid (`agents_invalid`)."""
+    file, _, attribute = reference.partition(":")
+    place = f"{root / file}:{attribute}"
+    if not attribute or not (root / file).is_file():
+        raise Invalid("An agents entry is `file.py:name`.", code="agents_invalid", place=place)
+    value = getattr(_module(root / file), attribute, None)
+    found: tuple[Any, ...] = (value,) if isinstance(value, Agent) else tuple(value or ())
+    if not found or not all(isinstance(agent, Agent) for agent in found):
+        raise Invalid("There is no agent, or list of agents, of this name.", code="agents_invalid", place=place)
+    return found
+
+
+def _module(path: Path) -> Any:
+    name = f"lichen_project.{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    sys.path.insert(0, str(path.parent))
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.path.remove(str(path.parent))
+    return module

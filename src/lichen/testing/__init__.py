@@ -1,0 +1,1 @@
+"""Scripted model, simulated time, fault plans, and conformance suites that adapters subclass."""

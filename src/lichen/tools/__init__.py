@@ -1,0 +1,22 @@
+"""What a call can be: typed Python functions and agents, their contracts, and where they run."""
+
+from lichen.tools.agent_tool import AgentTool, agent_tool
+from lichen.tools.codec import ResultRefused
+from lichen.tools.frames import ToolFailed
+from lichen.tools.placement import StillRunning, Workers
+from lichen.tools.python import PythonTool, tool
+from lichen.tools.schemas import tool_schemas
+from lichen.tools.types import Money
+
+__all__ = [
+    "AgentTool",
+    "Money",
+    "PythonTool",
+    "ResultRefused",
+    "StillRunning",
+    "ToolFailed",
+    "Workers",
+    "agent_tool",
+    "tool",
+    "tool_schemas",
+]

@@ -1,0 +1,66 @@
+"""`make crash`: dies at every point again and again, at random passings of it, and prints the hits of each point."""
+
+from __future__ import annotations
+
+import argparse
+import random
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from tests.crash.harness import Trial, trial
+from tests.crash.points import may_be_unknown, needs_a_death_before, points
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=2, help="deaths at each point and mode")
+    parser.add_argument("--seed", type=int, default=random.randrange(2**32))
+    args = parser.parse_args()
+    console = Console()
+    console.print(f"seed {args.seed}")
+    chance = random.Random(args.seed)
+    trials = _trials(chance, args.rounds, console)
+    _print(console, trials)
+    bad = [t for t in trials if t.trouble or (t.unknown and (t.has_probe or not may_be_unknown(t.point)))]
+    never = sorted({t.point for t in trials} - {t.point for t in trials if t.was_hit})
+    for found in bad:
+        console.print(f"[red]{found.point} probe={found.has_probe}: {found.unknown} unknown {found.trouble}")
+    if never:
+        console.print(f"[red]never hit: {', '.join(never)}")
+    console.print(f"{len(trials)} trials, {sum(t.was_hit for t in trials)} deaths, {len(bad)} wrong")
+    return 1 if bad or never else 0
+
+
+def _trials(chance: random.Random, rounds: int, console: Console) -> list[Trial]:
+    plan = [(point, has_probe) for point in points() for has_probe in (True, False) for _ in range(rounds)]
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    found: list[Trial] = []
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task("dying", total=len(plan))
+        for i, (point, has_probe) in enumerate(plan):
+            nth = 1 if i % rounds == 0 else chance.randint(1, 6)
+            home = Path(tempfile.mkdtemp(prefix="lichen-crash-"))
+            progress.update(task, description=point)
+            found.append(trial(home, point, has_probe=has_probe, nth=nth, prelude=needs_a_death_before(point)))
+            progress.advance(task)
+            shutil.rmtree(home)
+    return found
+
+
+def _print(console: Console, trials: list[Trial]) -> None:
+    table = Table("point", "trials", "hits", "unknown with probe", "unknown without")
+    for point in dict.fromkeys(t.point for t in trials):
+        own = [t for t in trials if t.point == point]
+        unknown = [sum(t.unknown for t in own if t.has_probe is probe) for probe in (True, False)]
+        table.add_row(point, str(len(own)), str(sum(t.was_hit for t in own)), str(unknown[0]), str(unknown[1]))
+    console.print(table)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

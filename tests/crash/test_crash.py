@@ -1,0 +1,28 @@
+"""Every generated point is hit once, with and without a probe."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.crash.harness import trial
+from tests.crash.points import may_be_unknown, needs_a_death_before, points
+
+
+@pytest.mark.req("LIC-7.1")
+@pytest.mark.parametrize("point", points())
+def test_with_a_probe_a_death_here_leaves_every_effect_done_once_and_known(point: str, tmp_path: Path) -> None:
+    found = trial(tmp_path, point, has_probe=True, prelude=needs_a_death_before(point))
+    assert found.was_hit, f"{point} was never passed"
+    assert not found.trouble, found.trouble
+    assert found.unknown == 0
+
+
+@pytest.mark.req("LIC-7.2")
+@pytest.mark.parametrize("point", points())
+def test_without_a_probe_only_a_call_between_started_and_finished_becomes_unknown(point: str, tmp_path: Path) -> None:
+    found = trial(tmp_path, point, has_probe=False, prelude=needs_a_death_before(point))
+    assert found.was_hit, f"{point} was never passed"
+    assert not found.trouble, found.trouble
+    assert found.unknown == 0 or may_be_unknown(point)

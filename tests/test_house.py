@@ -1,0 +1,153 @@
+"""The house holds: wings keep to their floors, the core stays pure, and `import lichen` stays light."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+CORE = ROOT / "src/lichen/core"
+WINGS = ("core", "log", "gate", "tools", "engine", "agents", "serve", "cli", "testing")
+
+# What the core may import beside itself: values and pure functions, nothing that reaches the world.
+PURE = {
+    "__future__", "abc", "base64", "binascii", "bisect", "collections", "copy", "dataclasses", "datetime", "decimal",
+    "enum", "fractions", "functools", "hashlib", "heapq", "hmac", "itertools", "json", "math", "msgspec", "operator",
+    "re", "string", "struct", "types", "typing", "typing_extensions", "unicodedata", "urllib.parse",
+}  # fmt: skip
+# Names that reach the world without an import, or from a pure module.
+IMPURE = re.compile(r"open|print|input|exec|eval|compile|__import__|breakpoint|(.+\.)?date(time)?\.(now|utcnow|today)")
+
+
+def lint_imports(source: Path) -> subprocess.CompletedProcess[str]:
+    """Runs the contracts of pyproject.toml over the package in `source`."""
+    command = [Path(sys.executable).with_name("lint-imports"), "--no-cache", "--no-logo"]
+    environment = {**os.environ, "PYTHONPATH": str(source)}
+    return subprocess.run(command, cwd=ROOT, env=environment, text=True, capture_output=True, check=False)
+
+
+def house(root: Path, module: str, text: str) -> Path:
+    """Builds an empty house in which only `module` says something."""
+    for wing in WINGS:
+        (root / "lichen" / wing).mkdir(parents=True)
+        (root / "lichen" / wing / "__init__.py").touch()
+    (root / "lichen/__init__.py").touch()
+    (root / "lichen" / module).write_text(text)
+    return root
+
+
+@pytest.mark.req("HOUSE-1.1")
+def test_every_wing_imports_only_from_floors_below() -> None:
+    result = lint_imports(ROOT / "src")
+    assert result.returncode == 0, result.stdout
+
+
+@pytest.mark.req("HOUSE-1.1")
+@pytest.mark.parametrize(
+    ("module", "text"),
+    [
+        ("core/run.py", "from lichen.log import volume"),
+        ("core/run.py", "import asyncio"),
+        ("core/run.py", "def read():\n    import sqlite3"),
+        ("log/volume.py", "import lichen.gate"),
+        ("engine/step.py", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import lichen.agents"),
+        ("runtime.py", "import lichen.testing"),
+        ("settings.py", "import lichen.serve"),
+        ("stray.py", ""),
+    ],
+)
+def test_an_import_that_leaves_its_floor_breaks_the_build(tmp_path: Path, module: str, text: str) -> None:
+    result = lint_imports(house(tmp_path, module, text))
+    assert result.returncode == 1, result.stdout
+    assert "broken" in result.stdout
+
+
+def test_an_import_from_a_floor_below_is_fine(tmp_path: Path) -> None:
+    result = lint_imports(house(tmp_path, "runtime.py", "import asyncio\nimport lichen.engine, lichen.core"))
+    assert result.returncode == 0, result.stdout
+
+
+def impurities(source: str) -> Iterator[str]:
+    """Names everything in `source` that could make two calls with the same arguments differ."""
+    for node in ast.walk(ast.parse(source)):
+        for module in imported(node):
+            if not {module, module.partition(".")[0]} & PURE and not f"{module}.".startswith("lichen.core."):
+                yield f"import {module}"
+        match node:
+            case ast.AsyncFunctionDef(body=body) if not all(is_stub(statement) for statement in body):
+                yield f"{node.lineno}: async def {node.name}"
+            case ast.Await() | ast.AsyncFor() | ast.AsyncWith():
+                yield f"{node.lineno}: {type(node).__name__}"
+            case ast.Name(ctx=ast.Load()) | ast.Attribute() if IMPURE.fullmatch(ast.unparse(node)):
+                yield f"{node.lineno}: {ast.unparse(node)}"
+            case _:
+                pass
+
+
+def is_stub(statement: ast.stmt) -> bool:
+    """Whether `statement` is a docstring or `...`: a port is typed in the core and implemented above it."""
+    return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+
+
+def imported(node: ast.AST) -> list[str]:
+    """The modules that `node` imports."""
+    match node:
+        case ast.Import(names=names):
+            return [alias.name for alias in names]
+        case ast.ImportFrom(module=str(module), level=0):
+            return [module]
+        case ast.ImportFrom():
+            return ["."]
+        case _:
+            return []
+
+
+@pytest.mark.req("HOUSE-1.2")
+@pytest.mark.parametrize("path", sorted(CORE.rglob("*.py")), ids=lambda path: path.relative_to(CORE).as_posix())
+def test_the_core_touches_nothing_outside_its_arguments(path: Path) -> None:
+    assert list(impurities(path.read_text())) == []
+
+
+@pytest.mark.req("HOUSE-1.2")
+@pytest.mark.parametrize(
+    ("source", "pure"),
+    [
+        ("import msgspec", True),
+        ("from lichen.core.ids import RunId", True),
+        ("from lichen.core import errors", True),
+        ("from urllib.parse import quote", True),
+        ("def f(state: int) -> int: return state + 1", True),
+        ("def f(plan): return plan.now, plan.open", True),
+        ("import time", False),
+        ("import os.path", False),
+        ("from random import random", False),
+        ("import urllib.request", False),
+        ("from . import errors", False),
+        ("from lichen.log import volume", False),
+        ("def f():\n    import asyncio", False),
+        ("import datetime\ndatetime.datetime.now()", False),
+        ("from datetime import datetime\nclock = datetime.utcnow", False),
+        ("open('x')", False),
+        ("read = open", False),
+        ("class Port:\n    async def f(self) -> int:\n        'An int.'\n        ...", True),
+        ("async def f(): return 1", False),
+        ("from lichen import core", False),
+    ],
+)
+def test_code_that_leaves_the_core_pure_is_told_from_code_that_does_not(source: str, pure: bool) -> None:
+    assert (not list(impurities(source))) is pure
+
+
+@pytest.mark.req("HOUSE-1.3")
+def test_importing_lichen_loads_no_library_of_an_outer_wing() -> None:
+    script = "import sys, lichen; print(*sys.modules)"
+    result = subprocess.run([sys.executable, "-c", script], text=True, capture_output=True, check=True)
+    assert {"typer", "rich", "starlette", "uvicorn", "cedarpy"} & {*result.stdout.split()} == set()
+    assert "lichen" in result.stdout.split()
