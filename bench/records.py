@@ -49,7 +49,7 @@ async def main(runs: int, rounds: int, tenants: int) -> None:
 
 
 def _records(runtime: Runtime, scopes: list[Scope]) -> int:
-    return sum(runtime.log(scope).size for scope in scopes)
+    return sum(runtime.log(scope).last_seq for scope in scopes)
 
 
 if __name__ == "__main__":

@@ -29,7 +29,9 @@ REFUND = Intent(
     priority=5,
     slots=[
         ORDER,
-        Slot("amount", kind="money", currency="EUR", ask="How much, for order {order_id}?", ask_again="In EUR, please?"),
+        Slot(
+            "amount", kind="money", currency="EUR", ask="How much, for order {order_id}?", ask_again="In EUR, please?"
+        ),
         Slot("reason_given", kind="choice", choices=["broken", "late"], optional=True),
     ],
     calls=[
@@ -41,7 +43,9 @@ REFUND = Intent(
             on_denied="I may not refund that: {reason}",
         ),
     ],
-    answers=[Answer("Order {order_id} is {lookup.status}; that cannot be refunded.", when=When("refund", exists=False))],
+    answers=[
+        Answer("Order {order_id} is {lookup.status}; that cannot be refunded.", when=When("refund", exists=False))
+    ],
     answer="{amount|money} EUR for order {order_id} are on their way ({refund.receipt}).",
     on_failed="The refund did not work: {reason}",
 )
@@ -135,5 +139,11 @@ def shop_tools(status: str = "delivered", **others: Any) -> Tools:
 
 def spec(name: str, **changes: Any) -> ToolSpec:
     """A contract with nothing special about it."""
-    given: dict[str, Any] = {"description": "", "effects": "none", "input_schema": {}, "output_schema": {}, "digest": name}
+    given: dict[str, Any] = {
+        "description": "",
+        "effects": "none",
+        "input_schema": {},
+        "output_schema": {},
+        "digest": name,
+    }
     return ToolSpec(name=ToolName(name), **{**given, **changes})

@@ -14,12 +14,14 @@ from lichen.core.run import Call, RunState
 from lichen.core.wait import OnExpiry, WaitKind, WaitOutcome
 
 START_US = 1_000_000_000
+_LIMITS = Limits()
+_FREE = Usage()
 
 
 class Story:
     """`state` is the fold of `events`; every method appends what the engine would."""
 
-    def __init__(self, limits: Limits = Limits()) -> None:
+    def __init__(self, limits: Limits = _LIMITS) -> None:
         self.now_us = START_US
         self.events: list[e.Event] = []
         self.state: RunState = run.start_state(RunId("run-1"))
@@ -66,7 +68,7 @@ class Story:
         cost: int = 1,
         refused: int = 0,
         resume: Resume = "all",
-        usage: Usage = Usage(),
+        usage: Usage = _FREE,
         has_answer: bool = False,
     ) -> Story:
         """A plan that asks for these calls, of which the first `refused` cannot be made."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import msgspec
 import pytest
@@ -43,7 +43,7 @@ def patched(of: Any, name: str, mutate: Callable[[Any], Any]) -> Seed:
 
 def folded(decider: Any, control: type[e.Control], mutate: Callable[[Any, Any, Changes], Changes]) -> Seed:
     """Changes what a decider folds from one record type: `mutate(state, control, changes)`."""
-    folds: dict[type[e.Control], Callable[[Any, e.Event, Any], Changes]] = vars(decider)["_FOLDS"]
+    folds = cast(dict[type[e.Control], Callable[[Any, e.Event, Any], Changes]], vars(decider)["_FOLDS"])
     original = folds[control]
 
     def fold(s: Any, event: e.Event, c: Any) -> Changes:

@@ -95,7 +95,9 @@ def digest(scope: Scope, data: bytes) -> str:
 class Shop:
     """A gate with everything that is injected into it at hand."""
 
-    def __init__(self, cedar: str = MAY_REFUND, *, meters: str = "", base: bool = False) -> None:
+    def __init__(
+        self, cedar: str = MAY_REFUND, *, meters: str = "", base: bool = False, facts_timeout_s: float = 0.001
+    ) -> None:
         self.now_us = 1_700_000_000_000_000
         self.totals: dict[str, tuple[int, int]] = {}
         self.unknown: set[tuple[SessionId | None, str, bytes]] = set()
@@ -108,7 +110,7 @@ class Shop:
             load=lambda scope, key: self.totals.get(key, (0, 0)),
             is_unknown=lambda scope, session, tool, call: (session, tool, call) in self.unknown,
             pseudonym=lambda scope, actor: f"{actor.kind}_{actor.id}",
-            facts_timeout_s=0.001,
+            facts_timeout_s=facts_timeout_s,
         )
 
     async def facts(self) -> Mapping[str, Any]:

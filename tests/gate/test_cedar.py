@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import pytest
 
@@ -15,6 +15,7 @@ from lichen.gate.values import Entity, Value
 USER = Entity("User", "u", attrs={"n": 1}, parents=[Entity("Role", "boss")])
 READ = Entity("Action", "read", parents=[Entity("Action", "all")])
 DOC = Entity("Doc", "d")
+Decider = Callable[[str], Decide]
 PERMIT = "permit(principal, action, resource);"
 
 
@@ -29,14 +30,13 @@ def compiled(text: str) -> Decide:
 both = pytest.mark.parametrize("decider", [compiled, interpreted])
 
 
-def decide(decider: object, text: str, context: Mapping[str, Value] | None = None) -> Ruling:
-    assert callable(decider)
+def decide(decider: Decider, text: str, context: Mapping[str, Value] | None = None) -> Ruling:
     return decider(text)(USER, READ, DOC, context or {})
 
 
 @both
 @pytest.mark.req("SYM-70.3")
-def test_without_a_permit_that_matches_nothing_is_allowed(decider: object) -> None:
+def test_without_a_permit_that_matches_nothing_is_allowed(decider: Decider) -> None:
     assert not decide(decider, "").is_allowed
     assert not decide(decider, 'permit(principal == User::"x", action, resource);').is_allowed
     assert not decide(decider, 'forbid(principal == User::"x", action, resource);').is_allowed
@@ -44,7 +44,7 @@ def test_without_a_permit_that_matches_nothing_is_allowed(decider: object) -> No
 
 @both
 @pytest.mark.req("SYM-70.3")
-def test_one_forbid_that_matches_wins_over_all_permits(decider: object) -> None:
+def test_one_forbid_that_matches_wins_over_all_permits(decider: Decider) -> None:
     ruling = decide(decider, PERMIT * 3 + "forbid(principal, action, resource) when { principal.n == 1 };")
     assert ruling == Ruling(forbids=(3,))
     assert not ruling.is_allowed
@@ -52,7 +52,7 @@ def test_one_forbid_that_matches_wins_over_all_permits(decider: object) -> None:
 
 @both
 @pytest.mark.req("SYM-70.4")
-def test_a_decision_names_every_permit_that_matched_in_order(decider: object) -> None:
+def test_a_decision_names_every_permit_that_matched_in_order(decider: Decider) -> None:
     text = f"""
     permit(principal, action, resource) when {{ principal.n == 2 }};
     permit(principal in Role::"boss", action in [Action::"all", Action::"read"], resource);
@@ -65,7 +65,7 @@ def test_a_decision_names_every_permit_that_matched_in_order(decider: object) ->
 
 @both
 @pytest.mark.req("SYM-70.5")
-def test_an_error_in_a_permit_skips_it(decider: object) -> None:
+def test_an_error_in_a_permit_skips_it(decider: Decider) -> None:
     text = "permit(principal, action, resource) when { principal.missing };"
     assert decide(decider, text) == Ruling()
     assert decide(decider, text + PERMIT) == Ruling(permits=(1,))
@@ -77,7 +77,7 @@ def test_an_error_in_a_permit_skips_it(decider: object) -> None:
     "condition",
     ["principal.missing", "context.x > 1", "1", "9223372036854775807 + principal.n > 0", "!principal.n", '"a" < "b"'],
 )
-def test_an_error_in_a_forbid_whose_scope_matches_denies(decider: object, condition: str) -> None:
+def test_an_error_in_a_forbid_whose_scope_matches_denies(decider: Decider, condition: str) -> None:
     text = PERMIT + f'forbid(principal, action == Action::"read", resource) when {{ {condition} }};'
     ruling = decide(decider, text)
     assert ruling == Ruling(errors=(1,))
@@ -91,12 +91,12 @@ def test_an_error_in_a_forbid_whose_scope_matches_denies(decider: object, condit
     ['principal, action == Action::"write", resource', 'principal == User::"x", action, resource',
      'principal, action, resource in Folder::"f"', 'principal is Service, action, resource'],
 )  # fmt: skip
-def test_an_error_in_a_forbid_about_something_else_changes_nothing(decider: object, scope: str) -> None:
+def test_an_error_in_a_forbid_about_something_else_changes_nothing(decider: Decider, scope: str) -> None:
     assert decide(decider, PERMIT + f"forbid({scope}) when {{ principal.missing }};") == Ruling(permits=(0,))
 
 
 @both
-def test_booleans_are_no_numbers_even_inside_sets_and_records(decider: object) -> None:
+def test_booleans_are_no_numbers_even_inside_sets_and_records(decider: Decider) -> None:
     context: dict[str, Value] = {"one": 1, "yes": True}
     for condition in (
         "[1].contains(context.yes)", "[true].contains(context.one)", "context.one == context.yes",

@@ -38,7 +38,8 @@ async def test_nothing_is_allowed_that_no_permit_allows() -> None:
 async def test_a_forbid_wins_over_every_permit_and_tells_customers_and_operators_different_things() -> None:
     shop = Shop(
         MAY_REFUND + '@id("late") @public("It is too late for that.") @reason("beyond 30 days")'
-        "forbid(principal, action, resource) when { context has args && context.args has amount && context.args.amount > 10 };"
+        "forbid(principal, action, resource)"
+        "when { context has args && context.args has amount && context.args.amount > 10 };"
     )
     verdict = await shop.ask(shop.refund())
     assert (verdict.outcome, verdict.policies) == ("deny", ("late",))

@@ -31,7 +31,7 @@ def loaded(cedar: str, **files: str) -> PolicySet:
 @pytest.mark.parametrize(
     ("text", "place", "said"),
     [
-        (f"{REFUND_SCOPE};\n\n@id(\"x\") {REFUND_SCOPE}\n  when {{ context.x === 3 }};", "4:22", "unexpected token `=`"),
+        (f"{MAY_REFUND}\n\n{REFUND_SCOPE}\n  when {{ context.x === 3 }};", "4:22", "unexpected token `=`"),
         ("permit(principal, action, resource) whn { true };", "1:37", "whn"),
         ("// é; \"\npermit(principal, action, resource) when { \"open };", "2:44", "invalid token"),
         (f"{REFUND_SCOPE}", "1:64", "unexpected end of input"),

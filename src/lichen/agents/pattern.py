@@ -7,6 +7,7 @@ is refused when it is declared. What is left runs over at most TEXT_CHARS_MAX ch
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -28,8 +29,10 @@ def compiled(text: str) -> re.Pattern[str]:
     if not text or len(text) > PATTERN_CHARS_MAX:
         raise PatternError(f"it must have 1 to {PATTERN_CHARS_MAX} characters")
     try:
-        pattern = re.compile(text, re.IGNORECASE)
-    except (re.error, OverflowError, RecursionError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # what Python will read differently one day is refused today
+            pattern = re.compile(text, re.IGNORECASE)
+    except (re.error, OverflowError, RecursionError, Warning) as error:
         raise PatternError(f"it is no regular expression: {error}") from None
     _refuse_slow(text)
     return pattern

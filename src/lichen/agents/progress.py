@@ -3,48 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 from lichen.agents.rulebook import IntentRule
 from lichen.agents.slots import SlotValue
-from lichen.agents.template import Reference, pick
+from lichen.agents.template import TOO_LARGE, Reference, pick
 
 VALUE_BYTES_MAX = 4 * 1024  # of one result field kept for later calls
 VALUES_BYTES_MAX = 16 * 1024
 
 
 class Progress(msgspec.Struct):
-    """What is known and done. `made`: calls that were made or skipped. `asked`: the slot of the open question, asked
-    `asks` times. `questions`: asked in the whole run. `later`: what was written while a call was on its way.
+    """What is known and done. `made`: calls that were made or skipped. `large`: keys of result fields that were too
+    large to be kept. `asked`: the slot of the open question, asked `asks` times. `questions`: asked in the whole run.
+    `later`: what was written while a call was on its way.
     """
 
     intent: str = ""
     slots: dict[str, SlotValue] = {}
     values: dict[str, Any] = {}
-    made: int = 0
+    large: list[str] = []
+    made: Annotated[int, msgspec.Meta(ge=0)] = 0
     asked: str = ""
     asks: int = 0
     questions: int = 0
     later: str = ""
 
     def lookup(self, reference: Reference) -> object:
-        """A slot, or a field of a result that was kept; None when there is nothing."""
+        """A slot or a field of a result: its value, TOO_LARGE, or None when there is nothing."""
         if not reference.path and reference.name in self.slots:
             return self.slots[reference.name]
-        return self.values.get(reference.key)
+        return TOO_LARGE if reference.key in self.large else self.values.get(reference.key)
 
     def keep(self, intent: IntentRule, name: str, data: bytes) -> None:
         """Keeps those fields of the result `data` of call `name` that something of the intent needs."""
         tree = _decoded(data)
-        for key, reference in intent.kept.items():
-            if reference.name in (name, "result"):
-                self.values[key] = pick(tree, reference.path)
+        fresh = {key: r for key, r in intent.kept.items() if r.name in (name, "result")}
+        self.large = [key for key in self.large if key not in fresh]
+        self.values |= {key: pick(tree, reference.path) for key, reference in fresh.items()}
 
     def encode(self) -> bytes:
-        """The state. Result fields that pass the bounds are left out, and count as missing from then on."""
-        return msgspec.msgpack.encode(msgspec.structs.replace(self, values=_bounded(self.values)))
+        """The state. Result fields that pass the bounds stay behind."""
+        kept = _bounded(self.values)
+        large = [key for key, value in self.values.items() if value is not None and key not in kept]
+        return msgspec.msgpack.encode(msgspec.structs.replace(self, values=kept, large=[*self.large, *large]))
 
 
 def decode(state: bytes) -> Progress | None:

@@ -11,7 +11,7 @@ import msgspec
 from lichen.agents.pattern import TEXT_CHARS_MAX
 from lichen.agents.rules import Call, Intent, Slot, When
 from lichen.agents.slots import Finder
-from lichen.agents.template import Lookup, Reference, Template
+from lichen.agents.template import TOO_LARGE, Lookup, Reference, Template
 
 Ends = Mapping[str, Template]
 """What is said for each ending, by its name without `on_`; a failure code's key is `code:<code>`."""
@@ -108,7 +108,7 @@ def _value(argument: Argument, optional: frozenset[str], lookup: Lookup) -> obje
     match argument:
         case Template():
             value = argument.fill(lookup)
-            if value is None:
+            if value is None or value is TOO_LARGE:
                 raise LookupError
             return value
         case dict():

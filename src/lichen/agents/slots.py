@@ -110,10 +110,11 @@ def _group(match: re.Match[str]) -> str:
 
 def _words(choices: Sequence[str] | Mapping[str, Sequence[str]]) -> dict[str, str]:
     table = choices if isinstance(choices, Mapping) else {value: (value,) for value in choices}
-    words = {_plain(word): value for value, said in table.items() for word in (value, *said)}
+    said = [(word, value) for value, others in table.items() for word in (value, *others)]
+    words = {_plain(word): value for word, value in said}
     if not 0 < len(words) <= CHOICES_MAX:
         raise PatternError(f"a choice has 1 to {CHOICES_MAX} words")
-    if any("..." in word or "…" in word for word in words):
+    if any("..." in word or "…" in word for word, _ in said):
         raise PatternError("a choice may not have gaps")
     return words
 

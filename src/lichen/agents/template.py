@@ -36,8 +36,11 @@ class Reference(NamedTuple):
         return ".".join((self.name, *self.path))
 
 
+TOO_LARGE = object()
+"""Stands for a value that exists but was too large to be kept: it passes `exists`, and cannot be used."""
+
 Lookup = Callable[[Reference], object]
-"""What a reference stands for: a JSON value, or None when there is nothing."""
+"""What a reference stands for: a JSON value, TOO_LARGE, or None when there is nothing."""
 
 
 class Template(NamedTuple):

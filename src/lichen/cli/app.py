@@ -9,10 +9,11 @@ from types import FrameType
 from typing import Annotated, Any
 
 import typer
+from typer.exceptions import TyperException
 
 from lichen.cli import approvals, chat, demo, doctor, init, keys, log, policy, run, runs, stop
 from lichen.cli.errors import as_json, described, exit_code
-from lichen.core.errors import LichenError
+from lichen.core.errors import Invalid, LichenError
 
 EPILOG = (
     "Exit codes: 0 done, 1 the system failed, 2 your input is wrong, 3 somebody was first, 4 no such thing, "
@@ -59,14 +60,24 @@ app.command("doctor")(doctor.examine)
 def main() -> None:
     """Runs the command of this process's arguments and ends the process with its exit code."""
     signal.signal(signal.SIGTERM, _terminated)
+    is_json = "--json" in sys.argv
     try:
-        app()
+        _run_for_programs() if is_json else app()
     except LichenError as error:
-        sys.stderr.write(f"{as_json(error) if '--json' in sys.argv else described(error)}\n")
+        sys.stderr.write(f"{as_json(error) if is_json else described(error)}\n")
         sys.exit(exit_code(error))
     except BrokenPipeError:  # whoever read our output has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+
+
+def _run_for_programs() -> None:
+    """Runs the command so that a mistake in the arguments is told as every other error is."""
+    try:
+        code = app(standalone_mode=False)
+    except TyperException as error:
+        raise Invalid(error.format_message(), code="usage", next_step="Run the command with --help.") from None
+    sys.exit(code if isinstance(code, int) else 0)
 
 
 def _terminated(number: int, frame: FrameType | None) -> Any:

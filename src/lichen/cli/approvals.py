@@ -13,6 +13,8 @@ from lichen.core.errors import Invalid
 
 app = typer.Typer(name="approvals", help="What waits for a person, and the answers.", no_args_is_help=True)
 
+REST_S = 20.0
+
 Id = Annotated[str, typer.Argument(help="The id of what waits, from `approvals list`.", metavar="ID")]
 Note = Annotated[str, typer.Option(help="Why, for the log.")]
 Digest = Annotated[str | None, typer.Option(help="The digest shown with it: the answer is about exactly that.")]
@@ -62,7 +64,10 @@ def show(caller: Caller, id: Id) -> None:
 @app.command()
 @calling
 def approve(caller: Caller, id: Id, note: Note = "", digest: Digest = None) -> None:
-    """Agrees to the call. Policy and facts are checked again before it is made."""
+    """Agrees to the call. Policy and facts are checked again before it is made.
+
+    Returns when what this set going has come to rest, at the latest after 20 seconds.
+    """
     _answer(caller, id, "approve", "approved", {"note": note, "digest": digest})
 
 
@@ -88,9 +93,12 @@ def reconcile(
 
 
 def _answer(caller: Caller, id: str, verb: str, done: str, fields: dict[str, Any]) -> None:
+    """Answers, then waits for what the answer set going: the next command sees what came of it."""
     caller.client.post(f"approvals/{segment(id)}/{verb}", fields)
-    if not caller.screen.data({"id": id, "outcome": done}):
-        caller.screen.line(f"{id}: {done.replace('_', ' ')}.", "green" if done == "approved" else None)
+    run = caller.client.get(f"runs/{segment(id.partition('.')[0])}/result", wait_s=REST_S)
+    if not caller.screen.data({"id": id, "outcome": done, "run": run}):
+        status = f"its run is {run['status']}"
+        caller.screen.line(f"{id}: {done.replace('_', ' ')}; {status}.", "green" if done == "approved" else None)
 
 
 def _call(wait: dict[str, Any]) -> str:

@@ -36,6 +36,7 @@ class Owner:
 
         environ = {**os.environ, "LICHEN_HOME": str(self._project.home)}
         self._settings = load(self._project.needed(), environ=environ)
+        self._project.home.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._thread.start()
         self._begun.wait()
         self.check()

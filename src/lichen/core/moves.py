@@ -31,19 +31,15 @@ def admit(s: RunState, planned: e.Planned, contents: Contents, refused: Mapping[
     """
     if not s.wants_plan(planned.step, planned.attempt):
         return ()
+    draft = e.Draft(planned, contents)
+    if planned.error:
+        return (draft, *(_interrupt_all(s, "cancelled", "run_failed") if planned.is_final else ()))
     cost = sum(call.cost for call in planned.calls)
     limit = _limit_hit(s, planned, cost)
-    drafts: list[e.Draft] = [e.Draft(planned, contents)]
-    if planned.error:
-        return (*drafts, *(_interrupt_all(s, "cancelled", "run_failed") if planned.is_final else ()))
-    if limit is None:
-        is_step_over = cost > 0 and not s.calls and len(refused) == len(planned.calls)
-        return (*drafts, *refused.values(), *(_failures_hit(s) if is_step_over else ()))
-    for call in planned.calls:
-        refusal = refused.get(call.id) or e.Draft(e.CallFinished(call.id, 1, "denied", f"limit_{limit}"))
-        drafts.append(refusal)
-    drafts.append(e.Draft(e.LimitReached(limit)))
-    return tuple(drafts)
+    if limit is not None:
+        return (draft, e.Draft(e.LimitReached(limit)), *_denied(planned, f"limit_{limit}", refused))
+    is_failed = cost > 0 and not s.calls and len(refused) == len(planned.calls)
+    return (draft, *refused.values(), *(_failures_hit(s) if is_failed else ()))
 
 
 def _limit_hit(s: RunState, planned: e.Planned, cost: int) -> Literal["calls", "fan_out", "tokens"] | None:
@@ -56,6 +52,11 @@ def _limit_hit(s: RunState, planned: e.Planned, cost: int) -> Literal["calls", "
     if (s.usage + planned.usage).tokens > s.limits.tokens:
         return "tokens"
     return None
+
+
+def _denied(planned: e.Planned, code: str, refused: Mapping[CallId, e.Draft]) -> list[e.Draft]:
+    drafts = {call.id: e.Draft(e.CallFinished(call.id, 1, "denied", code)) for call in planned.calls}
+    return [*(drafts | refused).values()]
 
 
 # -- calls -------------------------------------------------------------------------------------------------------
@@ -181,7 +182,7 @@ def fire(s: RunState, timer: str) -> Drafts:
     kind, _, rest = timer.partition("/")
     match kind:
         case "deadline":
-            return (fired, *_interrupt_all(s, "timed_out", "limit_time"), e.Draft(e.LimitReached("time")))
+            return (fired, e.Draft(e.LimitReached("time")), *_interrupt_all(s, "timed_out", "limit_time"))
         case "grace":
             return (fired, *_interrupt_all(s, "timed_out", "grace_over"))
         case "wait":

@@ -24,7 +24,7 @@ OUTCOMES: dict[WaitKind, tuple[WaitOutcome, ...]] = {
     "preempt": ("resumed",),
     "reconcile": ("happened", "did_not_happen", "try_again"),
 }
-"""What an answer may say to a wait of each kind. Expiry and cancellation come from the runtime, never from an answer."""
+"""What an answer may say to a wait of each kind. Expiry and cancellation come from the runtime, never an answer."""
 
 HALTING: tuple[WaitKind, ...] = ("pause", "preempt")  # while one is open nothing new starts
 ANSWER_BYTES_MAX = 64 * 1024

@@ -76,7 +76,7 @@ async def check(services: Services, journal: Journal, run: RunId, id: CallId) ->
     state = journal.run(run)
     call = state.calls[id]
     try:
-        question = await _question(services, journal, state, call)
+        question = _question(services, journal, state, call)
     except LichenError as error:
         _finish(journal, run, id, e.CallFinished(id, call.attempt, "denied", error.code), reason=error.message)
         return
@@ -90,7 +90,7 @@ async def check(services: Services, journal: Journal, run: RunId, id: CallId) ->
     _append_verdict(services, journal, now, current, question, verdict)
 
 
-async def _question(services: Services, journal: Journal, state: RunState, call: Call) -> Check:
+def _question(services: Services, journal: Journal, state: RunState, call: Call) -> Check:
     tool = _tool(services, state, call)
     args = arguments(journal, state.id, call)
     facts_meta = meta(services, journal, state, call, tool.spec.timeout_s)
@@ -109,7 +109,7 @@ async def _question(services: Services, journal: Journal, state: RunState, call:
         tool=tool.spec,
         args=msgspec.json.decode(args, type=Json),
         label=state.label,
-        evidence=await evidence_of(services, journal, state) if _needs_evidence(state, tool) else (),
+        evidence=evidence_of(services, journal, state) if _needs_evidence(state, tool) else (),
         grants=call.grants,
         digest=call.digest,
         facts=facts if tool.spec.facts_schema is not None else None,

@@ -1,6 +1,7 @@
 """What accepted sources said in a run: the customer's own words, and record fields of tools.
 
-The gate endorses an argument that equals one of these values, whatever a model claims.
+The gate endorses an argument that equals one of these values, whatever a model claims. What was found is kept while the
+run is driven, and each look goes on from the last one.
 """
 
 from __future__ import annotations
@@ -8,50 +9,67 @@ from __future__ import annotations
 import msgspec
 
 from lichen.core import events as e
-from lichen.core.ids import run_stream
-from lichen.core.plan import History
+from lichen.core.ids import ToolName, run_stream
+from lichen.core.plan import Message
 from lichen.core.policy import Evidence
 from lichen.core.run import RunState
-from lichen.engine.history import read_history
-from lichen.engine.journal import Journal
-from lichen.engine.plans import inputs
+from lichen.engine.history import read_messages
+from lichen.engine.journal import Journal, Known
 from lichen.engine.ports import Services
-from lichen.gate.labels import evidence_from_json, evidence_from_text
+from lichen.gate.evidence import evidence_from_json, evidence_from_text
+
+EVIDENCE_MAX = 256  # the latest are kept
+_ACCEPTED = ("customer", "operator")
+_MESSAGES = msgspec.json.Decoder(tuple[Message, ...])
 
 
-async def evidence_of(services: Services, journal: Journal, state: RunState) -> tuple[Evidence, ...]:
-    """Everything an argument of this run's calls may be matched against, newest first."""
-    history = await read_history(services, journal, state)
-    customer = f"customer:{state.subject}"
-    spoken = [m for m in (*inputs(journal, state.id, (0,)), *history.messages) if m.role in ("customer", "operator")]
-    spoken += [m for step in history.steps for m in step.inputs]
-    found = [evidence_from_text(customer, message.text) for message in spoken]
-    found += [evidence_from_text(customer, text) for text in _answers(history)]
-    found += _records(services, journal, state)
-    return tuple(found)
-
-
-def _answers(history: History) -> list[str]:
-    """What the customer wrote when asked."""
-    bodies = [answer.body for step in history.steps for answer in step.answers if answer.body]
-    return [str(msgspec.json.decode(body).get("text", "")) for body in bodies]
-
-
-def _records(services: Services, journal: Journal, state: RunState) -> list[Evidence]:
-    """The record fields of every result of the run."""
-    agent = services.agents.get(state.agent)
+def evidence_of(services: Services, journal: Journal, state: RunState) -> tuple[Evidence, ...]:
+    """Everything an argument of this run's calls may be matched against, oldest first."""
     stream = run_stream(state.id)
-    tools: dict[str, str] = {}
-    found: list[Evidence] = []
-    for event in journal.log.events(stream):
-        control = event.control
-        if isinstance(control, e.Planned):
-            tools.update({call.id: call.tool for call in control.calls})
-        elif isinstance(control, e.CallFinished) and control.outcome == "ok" and agent is not None:
-            spec = next((t.spec for t in agent.tools.values() if t.spec.name == tools[control.call]), None)
-            if spec is None:
-                continue
-            fields = None if spec.origin == "records" else spec.record_fields
-            data = journal.log.contents(stream, event.n).get("result", b"{}")
-            found.append(evidence_from_json(f"tool:{spec.name}", data, fields))
-    return found
+    known = journal.evidence.get(stream)
+    if known is None:
+        known = journal.evidence[stream] = Known(found=_earlier(services, journal, state))
+    for event in journal.events(stream, known.n):
+        known.found = (*known.found, *_said(services, journal, state, known, event))[-EVIDENCE_MAX:]
+    known.n = state.n
+    return known.found
+
+
+def _earlier(services: Services, journal: Journal, state: RunState) -> tuple[Evidence, ...]:
+    """What the customer said in the session before this run."""
+    messages = read_messages(services, journal, state)
+    return tuple(evidence_from_text(_customer(state), m.text) for m in messages if m.role == "customer")
+
+
+def _customer(state: RunState) -> str:
+    return f"customer:{state.subject}"
+
+
+def _said(
+    services: Services, journal: Journal, state: RunState, known: Known, event: e.Event
+) -> tuple[Evidence, ...]:
+    contents = journal.log.contents(run_stream(state.id), event.n)
+    match event.control:
+        case e.RunStarted() | e.Signal(kind="input"):
+            spoken = _MESSAGES.decode(contents.get("input", b"[]"))
+            return tuple(evidence_from_text(_customer(state), m.text) for m in spoken if m.role in _ACCEPTED)
+        case e.WaitClosed(outcome="answered"):
+            text = str(msgspec.json.decode(contents.get("body", b"{}")).get("text", ""))
+            return (evidence_from_text(_customer(state), text),)
+        case e.Planned(calls=calls):
+            known.tools.update({call.id: call.tool for call in calls})
+            return ()
+        case e.CallFinished(outcome="ok", call=call):
+            return _recorded(services, state, known.tools.get(call), contents.get("result", b"{}"))
+        case _:
+            return ()
+
+
+def _recorded(services: Services, state: RunState, name: ToolName | None, result: bytes) -> tuple[Evidence, ...]:
+    """The record fields of a tool's result."""
+    agent = services.agents.get(state.agent)
+    tool = agent.tools.get(name) if agent is not None and name is not None else None
+    if tool is None:
+        return ()
+    fields = None if tool.spec.origin == "records" else tool.spec.record_fields
+    return (evidence_from_json(f"tool:{tool.spec.name}", result, fields),)

@@ -14,17 +14,20 @@ from lichen.engine.ports import Services
 
 async def read_history(services: Services, journal: Journal, state: RunState) -> History:
     """The history of a run as of now. Reads the log; erased contents are left out."""
-    messages = () if state.session is None else _messages(services, journal, state, state.session)
+    messages = read_messages(services, journal, state)
     notes = () if state.session is None else _notes(journal, state.session, state.id)
     return History(messages, notes, _steps(journal, state))
 
 
-def _messages(services: Services, journal: Journal, state: RunState, session: SessionId) -> tuple[Message, ...]:
-    """The last messages of the session before this run's turn. Reads a bounded tail of the session."""
+def read_messages(services: Services, journal: Journal, state: RunState) -> tuple[Message, ...]:
+    """The last messages of the session before this run's turn, none without one. Reads a bounded tail of the session."""
+    if state.session is None:
+        return ()
+    session = state.session
     stream = session_stream(session)
     messages_max = services.options.history_messages_max
     found: list[Message] = []
-    for event in journal.log.events(stream, max(0, journal.mailbox(session).n - 5 * messages_max)):
+    for event in journal.events(stream, max(0, journal.mailbox(session).n - 5 * messages_max)):
         control = event.control
         if isinstance(control, e.TurnOpened) and control.run == state.id:
             break
@@ -71,7 +74,7 @@ def _steps(journal: Journal, state: RunState) -> tuple[Step, ...]:
     stream = run_stream(state.id)
     steps: list[_Open] = []
     planned_n: dict[CallId, int] = {}
-    for event in journal.log.events(stream):
+    for event in journal.events(stream):
         control = event.control
         if isinstance(control, e.Planned) and not control.error:
             steps.append(_planned(journal, stream, event.n, control))

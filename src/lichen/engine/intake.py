@@ -43,6 +43,7 @@ class Receipt(msgspec.Struct, frozen=True):
 
     session: SessionId
     message: MessageId
+    n: int  # the session's record that holds the message
     disposition: Literal["queued", "joined", "answered", "rejected"]
     run: RunId | None = None
     wait: WaitId | None = None
@@ -139,7 +140,7 @@ class Intake:
             raise Conflict("This idempotency key was used for another message.", code="key_reused")
         control = journal.log.event(stream, n).control
         assert isinstance(control, e.MessageReceived)
-        return Receipt(session, control.message, control.disposition, control.run, control.wait, is_repeated=True)
+        return Receipt(session, control.message, n, control.disposition, control.run, control.wait, is_repeated=True)
 
     def _take(
         self, journal: Journal, mailbox: MailboxState, message: MessageId, token: str, text: str, by: str
@@ -171,13 +172,14 @@ class Intake:
         taken = "queued" if kind == "interrupts" or (kind == "joined" and not appended) else kind
         joined_run = run if taken in ("answered", "joined") else None
         received = e.MessageReceived(message, token, taken, joined_run, wait)
+        n = mailbox.n + len(session)
         session = (*session, e.Draft(received, (content,)))
         if taken == "rejected":
             notice = Content("text", mailbox.subject, self._services.texts.rejected.encode())
             session = (*session, moves.queue(mailbox, "notice", notice, token=f"rejected/{token}"))
         appended = {stream: session, **appended}
         journal.append(appended, actor=by)
-        return Receipt(mailbox.id, message, taken, joined_run, wait)
+        return Receipt(mailbox.id, message, n, taken, joined_run, wait)
 
     def _without_stale_questions(
         self, journal: Journal, mailbox: MailboxState

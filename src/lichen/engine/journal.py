@@ -3,21 +3,72 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from typing import cast
+from weakref import WeakSet
 
 import msgspec
 
 from lichen.core.errors import Unavailable
-from lichen.core.events import Draft, Part
-from lichen.core.ids import RunId, SessionId, StreamId, run_stream, session_stream
+from lichen.core.events import Draft, Event, Part
+from lichen.core.ids import CallId, RunId, SessionId, StreamId, ToolName, run_stream, session_stream
 from lichen.core.mailbox import MailboxState
+from lichen.core.policy import Evidence
 from lichen.core.run import RunState
 from lichen.core.scope import Actor, Scope
 from lichen.core.streams import State
 from lichen.log.log import Appended, Log
 
 Moves = Mapping[StreamId, tuple[Draft, ...]]
+TAIL_EVENTS_MAX = 1024
+
+
+class Known(msgspec.Struct):
+    """What accepted sources said in a run up to its record `n`."""
+
+    n: int = 0
+    found: tuple[Evidence, ...] = ()
+    tools: dict[CallId, ToolName] = {}
+
+
+class Tail:
+    """The last events of a stream that is driven, so that looking back costs no read."""
+
+    __slots__ = ("events", "first_n")
+
+    def __init__(self, first_n: int) -> None:
+        self.first_n = first_n
+        self.events: list[Event] = []
+
+    def extend(self, events: Sequence[Event]) -> None:
+        """Takes the stream's next events; forgets the older half when there are too many."""
+        self.events.extend(events)
+        if len(self.events) > TAIL_EVENTS_MAX:
+            dropped = len(self.events) - TAIL_EVENTS_MAX // 2
+            self.first_n += dropped
+            del self.events[:dropped]
+
+
+class Watch:
+    """The events of one stream from now on, for somebody in this process. Forgotten when nobody holds it."""
+
+    def __init__(self) -> None:
+        self._events: deque[Event] = deque()
+        self._waiter: asyncio.Future[None] | None = None
+
+    def offer(self, events: Sequence[Event]) -> None:
+        """Takes events that were just appended."""
+        self._events.extend(events)
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    async def next(self) -> Event:
+        """The next event; it may not be durable yet."""
+        while not self._events:
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+        return self._events.popleft()
 
 
 class Journal:
@@ -27,8 +78,11 @@ class Journal:
         self.scope = scope
         self.log = log
         self._on_append = on_append
+        self.evidence: dict[StreamId, Known] = {}
         self._waiting: dict[StreamId, list[asyncio.Future[None]]] = {}
         self._actors: dict[RunId, Actor] = {}
+        self._tails: dict[StreamId, Tail] = {}
+        self._watches: dict[StreamId, WeakSet[Watch]] = {}
         self._is_broken = False
 
     def state(self, stream: StreamId) -> State:
@@ -54,9 +108,31 @@ class Journal:
         appended = self.log.append(*parts, actor=actor, turn=turn)
         if not isinstance(appended, Appended):
             raise AssertionError(f"{appended} although nothing ran in between")
-        for part in parts:
+        for part, events in zip(parts, appended.events, strict=True):
+            self._keep(part, events)
             self._wake(part)
         return appended
+
+    def _keep(self, part: Part, events: Sequence[Event]) -> None:
+        tail = self._tails.get(part.stream)
+        if tail is None:
+            tail = self._tails[part.stream] = Tail(part.expected_n)
+        tail.extend(events)
+        for watch in self._watches.get(part.stream, ()):
+            watch.offer(events)
+
+    def events(self, stream: StreamId, from_n: int = 0) -> Sequence[Event]:
+        """The events of a stream from `from_n` on: from memory if they happened lately, else read."""
+        tail = self._tails.get(stream)
+        if tail is not None and from_n >= tail.first_n:
+            return tail.events[from_n - tail.first_n :]
+        return self.log.events(stream, from_n)
+
+    def watch(self, stream: StreamId) -> Watch:
+        """Every event of the stream from now on, as long as the caller keeps the watch."""
+        watch = Watch()
+        self._watches.setdefault(stream, WeakSet()).add(watch)
+        return watch
 
     def _wake(self, part: Part) -> None:
         for future in self._waiting.pop(part.stream, ()):
@@ -87,6 +163,10 @@ class Journal:
     def forget(self, stream: StreamId) -> None:
         """Drops what is kept in memory for a stream that nobody drives."""
         self._actors.pop(RunId(stream.id), None)
+        self._tails.pop(stream, None)
+        self.evidence.pop(stream, None)
+        if not self._watches.get(stream):
+            self._watches.pop(stream, None)
         self.log.park(stream)
 
     def set_broken(self, is_broken: bool) -> None:
@@ -94,6 +174,8 @@ class Journal:
         self._is_broken = is_broken
         if is_broken:
             self._actors.clear()
+            self._tails.clear()
+            self.evidence.clear()
             waiting, self._waiting = self._waiting, {}
             for future in (f for futures in waiting.values() for f in futures):
                 if not future.done():

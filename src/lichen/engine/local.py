@@ -147,7 +147,7 @@ class LocalEngine:
         state = journal.run(RunId(stream.id))
         agent = self.services.agents.get(state.agent)
         if agent is None or obligation.call is None:
-            return agent is None or (agent.planner.pure and state.plan_attempt == 1)
+            return agent is None or (agent.planner.pure and not state.plan_failures)
         tool = agent.tools.get(state.calls[obligation.call].tool)
         return tool is None or tool.spec.facts_schema is None
 

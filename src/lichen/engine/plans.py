@@ -110,8 +110,8 @@ async def _ask(services: Services, agent: AgentDef, input: PlanInput) -> Plan:
 
 
 async def _back_off(services: Services, state: RunState) -> None:
-    if state.plan_attempt > 1:
-        await services.sleep(services.options.plan_backoff_s * 2 ** (state.plan_attempt - 2))
+    if state.plan_failures:
+        await services.sleep(services.options.plan_backoff_s * 2 ** (state.plan_failures - 1))
 
 
 def _time_left_s(services: Services, state: RunState) -> float | None:
@@ -120,7 +120,7 @@ def _time_left_s(services: Services, state: RunState) -> float | None:
 
 
 def _retry_or_fail(services: Services, journal: Journal, state: RunState, code: str, usage: Usage) -> None:
-    is_final = state.plan_attempt >= services.options.plan_attempts_max or code == "model_denied"
+    is_final = state.plan_failures + 1 >= services.options.plan_attempts_max or code == "model_denied"
     _fail(journal, state, code, usage, is_final=is_final)
 
 
@@ -128,7 +128,9 @@ def _fail(journal: Journal, state: RunState, code: str, usage: Usage, *, is_fina
     planned = e.Planned(
         state.step, state.plan_attempt, state.due or "start", usage=usage, error=code, is_final=is_final
     )
-    journal.append({run_stream(state.id): (e.Draft(planned),)})
+    drafts = moves.admit(journal.run(state.id), planned, (), {})
+    if drafts:
+        journal.append({run_stream(state.id): drafts})
 
 
 # -- what the planner sees ---------------------------------------------------------------------------------------
@@ -230,8 +232,8 @@ def _append(
     usage: Usage,
 ) -> None:
     state = journal.run(run)
-    if state.due is None or state.step != planned_for.step or state.is_ending:
-        return  # cancelled or limited meanwhile: the plan is not wanted any more
+    if state.due is None or not state.wants_plan(planned_for.step, planned_for.plan_attempt):
+        return  # cancelled, limited or told something new meanwhile
     calls, refused, parts = _calls(journal, agent, state, plan)
     planned = e.Planned(
         step=state.step,

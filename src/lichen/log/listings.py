@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from functools import partial
 
 import msgspec
 
@@ -70,10 +71,7 @@ class Listings:
 def stored_sums(reader: Reader, log: int) -> Stored:
     """What the ledger of a log starts from, and asks for when it does not know."""
     return Stored(
-        _reservations(reader, log),
-        _unknowns(reader, log),
-        lambda key: _meter(reader, log, key),
-        lambda day, agent: _cost(reader, log, day, agent),
+        _reservations(reader, log), _unknowns(reader, log), partial(_meter, reader, log), partial(_cost, reader, log)
     )
 
 

@@ -166,7 +166,9 @@ class Log(Listings):
     def _has_any(self, live: Live, keys: Sequence[str]) -> bool:
         if len(keys) > 1 and len(set(keys)) != len(keys):
             raise Conflict("Two drafts of one append have the same key.", code="key_reused")
-        return any(key in live.keys or self._find(live, key) is not None for key in keys)
+        if not live.keys.keys().isdisjoint(keys):
+            return True
+        return not live.has_all_keys and any(self._find(live, key) is not None for key in keys)
 
     def _find(self, live: Live, key: str) -> int | None:
         n = live.keys.get(key)
@@ -191,8 +193,13 @@ class Log(Listings):
         """Returns once all appended so far to these streams is on disk. Raises Unavailable if it never will be."""
         if self._store.failure is not None:
             raise as_new(self._store.failure)  # what was appended before it is gone from memory too
-        lives = [live for stream in streams if (live := self._lives.get(stream))]
-        await self.durable(max([live.last_seq for live in lives], default=0))
+        wanted = 0
+        for stream in streams:
+            live = self._lives.get(stream)
+            if live is not None and live.last_seq > wanted:
+                wanted = live.last_seq
+        if wanted > self.durable_seq:
+            await self._waiters.wait(wanted)
 
     async def room(self) -> None:
         """Returns once little enough is waiting to become durable, in the whole volume. Raises Unavailable."""

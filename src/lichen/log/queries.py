@@ -71,5 +71,5 @@ class Queries:
 
     def last_head(self) -> bytes | None:
         """The text of the newest signed tree head."""
-        row = self._reader.row("SELECT checkpoint FROM heads WHERE log = ? ORDER BY size DESC LIMIT 1", self._log)
+        row = self._reader.row("SELECT checkpoint FROM heads WHERE log = ? ORDER BY number DESC LIMIT 1", self._log)
         return row[0] if row else None

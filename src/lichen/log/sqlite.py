@@ -69,7 +69,7 @@ RECORDS = _table(
 )
 LOGS = _table("logs", "log INTEGER", "id TEXT")
 FRONTIERS = _table("frontiers", "log INTEGER", "frontier BLOB")
-HEADS = _table("heads", "log INTEGER, size INTEGER", "checkpoint BLOB")
+HEADS = _table("heads", "log INTEGER, number INTEGER", "size INTEGER, checkpoint BLOB")
 STREAMS = _table(
     "streams",
     "stream INTEGER",

@@ -57,6 +57,7 @@ class Volume:
         self.home, self.keyring, self.clock = home, keyring, clock
         self._options = options
         self._boot = random(_BOOT_BYTES).hex()
+        self.commits = 0  # barriers so far: each is one fsync
         self._lock = DirectoryLock(home, socket=options.socket)
         try:
             path = _file(home, options)
@@ -191,6 +192,7 @@ class Volume:
             self._lock.release()
 
     def _on_commit(self, batch: list[Entry]) -> None:
+        self.commits += 1
         if self._store.failure is None:
             self._store.committed(batch)
 
@@ -224,6 +226,9 @@ class Volume:
         if tip.frontier.size != record.seq:
             raise Corrupt(f"The log {id} ends at {record.seq} and its frontier at {tip.frontier.size}.")
         self._check_remembered(id, tip)
+        head = self._store.reader.row("SELECT coalesce(max(number), 0), max(size) FROM heads WHERE log = ?", number)
+        assert head is not None
+        tip.heads, tip.signed_size = head[0], head[1] or 0
         return tip, record.ts_us
 
     def _check_remembered(self, id: LogId, tip: Tip | None) -> None:
@@ -237,8 +242,6 @@ class Volume:
         found = self._store.reader.row(query, tip.number, remembered.size) if tip is not None else None
         if size < remembered.size or found != (remembered.chain,):
             raise rolled_back(id, size, remembered.size)
-        assert tip is not None
-        tip.signed_size, tip.signed_us = remembered.size, remembered.ts_us
 
 
 def rolled_back(id: LogId, found: int, remembered: int) -> Corrupt:

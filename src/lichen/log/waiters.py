@@ -16,12 +16,12 @@ class Waiters:
         self._heap: list[tuple[int, int, asyncio.Future[None]]] = []
         self._count = 0
 
-    async def wait(self, seq: int) -> None:
-        """Returns when record `seq` is durable. Raises what `fail` was given when it never will be."""
+    def wait(self, seq: int) -> asyncio.Future[None]:
+        """Done when record `seq` is durable; raises what `fail` was given when it never will be."""
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._count += 1  # futures do not compare
         heappush(self._heap, (seq, self._count, future))
-        await future
+        return future
 
     def wake(self, durable_seq: int) -> None:
         """Everything up to `durable_seq` is durable."""

@@ -35,13 +35,13 @@ START = bytes(32)  # what the first record is chained to
 class Tip:
     """Where a log ends on disk. Owned by the writer's thread once the log is open."""
 
-    __slots__ = ("chain", "frontier", "id", "is_new", "number", "signed_size", "signed_us")
+    __slots__ = ("chain", "frontier", "heads", "id", "is_new", "number", "signed_size", "signed_us")
 
     def __init__(self, number: int, id: LogId, *, chain: bytes = START, frontier: Frontier | None = None) -> None:
         self.number, self.id, self.chain = number, id, chain
         self.is_new = frontier is None
         self.frontier = frontier or Frontier()
-        self.signed_size = self.signed_us = 0
+        self.heads = self.signed_size = self.signed_us = 0
 
 
 class Owner(Protocol):
@@ -220,7 +220,7 @@ class Writer:
         self._connection.execute("BEGIN IMMEDIATE")
         insert(self._connection, RECORDS, rows)
         apply(self._connection, ops)
-        insert(self._connection, HEADS, [(each.tip.number, each.size, each.text) for each in heads])
+        insert(self._connection, HEADS, [each.row for each in heads])
         self._connection.execute("COMMIT")
         return heads
 
@@ -231,7 +231,7 @@ class Writer:
     def _remember(self, heads: list[Head]) -> None:
         """Only what is durable: a head remembered ahead of its log would look like a log rolled back."""
         for tip, size, now_us, text in heads:
-            tip.signed_size, tip.signed_us = size, now_us
+            tip.heads, tip.signed_size, tip.signed_us = tip.heads + 1, size, now_us
             self._keyring.remember_head(tip.id, text)
 
     def _sign_now(self, tips: Iterable[Tip]) -> None:
@@ -244,7 +244,7 @@ class Writer:
         if not heads:
             return
         self._keyring.commit()
-        insert(self._connection, HEADS, [(each.tip.number, each.size, each.text) for each in heads])
+        insert(self._connection, HEADS, [each.row for each in heads])
         self._remember(heads)
         self._keyring.commit()
 
@@ -267,6 +267,11 @@ class Head(NamedTuple):
     size: int
     ts_us: int
     text: bytes
+
+    @property
+    def row(self) -> Row:
+        """What is stored. Heads are counted, so that a missing one leaves a gap."""
+        return self.tip.number, self.tip.heads + 1, self.size, self.text
 
 
 class Growth:

@@ -11,7 +11,7 @@ from lichen.core import events as e
 from lichen.core.ids import AgentName, MessageId, RunId, SessionId, StreamId, run_stream, session_stream
 from lichen.core.scope import Actor, Scope
 from lichen.engine.intake import Intake, Receipt
-from lichen.engine.journal import Journal
+from lichen.engine.journal import Journal, Watch
 from lichen.engine.local import LocalEngine
 from lichen.runtime.records import RecordView, view
 
@@ -86,8 +86,12 @@ class Session:
 
         Raises Invalid (`message_empty`, `message_too_large`), NotFound, Conflict, Unavailable.
         """
+        watch = self._journal.watch(self._stream)
         receipt = await self._intake.say(self.scope, self.id, text, self.actor, key=key)
-        return Turn(self._journal, self._stream, receipt)
+        if receipt.is_repeated:
+            watch = self._journal.watch(self._stream)
+            watch.offer(self._journal.events(self._stream, receipt.n + 1))
+        return Turn(self._journal, self._stream, receipt, watch)
 
     async def close(self) -> None:
         """Takes no further message and cancels the open turn."""
@@ -134,10 +138,12 @@ class Session:
 class Turn:
     """What one message set going."""
 
-    def __init__(self, journal: Journal, stream: StreamId, receipt: Receipt) -> None:
+    def __init__(self, journal: Journal, stream: StreamId, receipt: Receipt, watch: Watch) -> None:
         self.receipt = receipt
         self._journal = journal
         self._stream = stream
+        self._watch = watch
+        self._seen: list[e.Event] = []
 
     @property
     def disposition(self) -> str:
@@ -148,7 +154,7 @@ class Turn:
         """The run that has this turn, as soon as there is one."""
         if self.receipt.run is not None:
             return self.receipt.run
-        async for event in self._session_events():
+        async for event in self._events():
             control = event.control
             if isinstance(control, e.TurnOpened) and self.receipt.message in control.messages:
                 return control.run
@@ -156,15 +162,15 @@ class Turn:
 
     async def result(self) -> Reply:
         """The reply, once durable: the answer, or what the customer is told while the run waits for somebody else."""
-        run = await self.run()
-        text, has_begun = "", False
-        async for event in self._session_events():
+        reply = await self._reply(await self.run())
+        await self._journal.log.durable_stream(self._stream)
+        return reply
+
+    async def _reply(self, run: RunId) -> Reply:
+        text = ""
+        async for event in self._events():
             control = event.control
-            if isinstance(control, e.MessageReceived) and control.message == self.receipt.message:
-                has_begun = True
-            elif not has_begun:
-                continue
-            elif isinstance(control, e.MessageQueued) and control.run == run:
+            if isinstance(control, e.MessageQueued) and control.run == run:
                 text = self._journal.log.contents(self._stream, event.n)["text"].decode()
             elif isinstance(control, e.TurnClosed) and control.run == run:
                 return Reply(text, control.outcome, run)
@@ -179,26 +185,19 @@ class Turn:
         """
         run = await self.run()
         log = self._journal.log
-        after = log.position(self._stream, self._received_n()) - 1
+        after = log.position(self._stream, self.receipt.n) - 1
         async for entry in log.follow(after, streams=(self._stream, run_stream(run))):
             yield view(log, entry)
             control = entry.control
             if isinstance(control, (e.TurnClosed, e.WaitOpened)) and control.run == run and entry.stream == self._stream:
                 return
 
-    def _received_n(self) -> int:
-        for event in self._journal.log.events(self._stream):
-            control = event.control
-            if isinstance(control, e.MessageReceived) and control.message == self.receipt.message:
-                return event.n
-        raise AssertionError("a receipt is given only for a recorded message")
-
-    async def _session_events(self) -> AsyncIterator[e.Event]:
-        """The session's durable events since the message, then as they come."""
-        n = self._received_n()
+    async def _events(self) -> AsyncIterator[e.Event]:
+        """The session's events since the message: those seen before, then as they come."""
+        for event in tuple(self._seen):
+            yield event
         while True:
-            for event in self._journal.log.events(self._stream, n):
-                await self._journal.log.durable_stream(self._stream)
+            event = await self._watch.next()
+            if event.n > self.receipt.n:
+                self._seen.append(event)
                 yield event
-                n = event.n + 1
-            await self._journal.changed(self._stream, n)
