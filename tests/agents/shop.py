@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from lichen.agents.rule_planner import RulePlanner
 from lichen.agents.rules import Answer, Call, Intent, Slot, When
 from lichen.core.call import ToolSpec
 from lichen.core.ids import ToolName
-from tests.agents.talk import Tools
+from tests.agents.talk import Act, Tools
 
 FALLBACK = "I can tell you where an order is, or refund one."
 ORDER = Slot("order_id", pattern=r"\b(\d{4,12})\b", ask="Which order is it about?", remember=True)
@@ -128,13 +129,16 @@ answer = "You are welcome."
 """
 
 
-def shop_tools(status: str = "delivered", **others: Any) -> Tools:
+def shop_tools(status: str = "delivered", **others: Act) -> Tools:
     """The shop's tools: every order exists and has this status. `others` stand in for some, by their last name."""
-    tools: dict[str, Any] = {
-        "orders.lookup": lambda args: {"id": args["order_id"], "status": status, "items": ["cup", "pot"]},
-        "payments.refund": lambda args: {"receipt": f"r-{args['order_id']}"},
-    }
-    return {name: others.get(name.rpartition(".")[2], tool) for name, tool in tools.items()}
+
+    def lookup(args: Mapping[str, Any]) -> object:
+        return {"id": args["order_id"], "status": status, "items": ["cup", "pot"]}
+
+    def refund(args: Mapping[str, Any]) -> object:
+        return {"receipt": f"r-{args['order_id']}"}
+
+    return {"orders.lookup": others.get("lookup", lookup), "payments.refund": others.get("refund", refund)}
 
 
 def spec(name: str, **changes: Any) -> ToolSpec:

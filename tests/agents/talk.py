@@ -13,8 +13,10 @@ from lichen.core.plan import CallRequest, CallResult, History, Plan, Planner, Wa
 from lichen.core.wait import WaitOutcome
 from lichen.testing.models import plan_input
 
-Tools = Mapping[str, Callable[[Mapping[str, Any]], object]]
-"""What each tool gives for its arguments: data, or an Ended."""
+Act = Callable[[Mapping[str, Any]], object]
+"""What a tool gives for its arguments: data, or an Ended."""
+
+Tools = Mapping[str, Act]
 
 PLANS_MAX = 64
 

@@ -39,8 +39,8 @@ def test_an_amount_is_read_in_minor_units(text: str, minor: int) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "EUR", "-80", "80.5050", "1.23.45", "1,234,56", "12,34,567", "80 %", "80%", "8o", "80 JPY", "eighty", "80 EUR!",
-     "EUR 80 USD", "1234567890123456", "A80", "80 FOR", "1.234.56"],
+    ["", "EUR", "-80", "80.5050", "1.23.45", "1,234,56", "12,34,567", "80 %", "80%", "8o", "80 JPY", "eighty",
+     "80 EUR!", "EUR 80 USD", "1234567890123456", "A80", "80 FOR", "1.234.56"],
 )  # fmt: skip
 def test_what_is_no_amount_is_not_read_as_one(text: str) -> None:
     assert minor_units(text) is None

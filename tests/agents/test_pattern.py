@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import re
 
 import pytest
@@ -58,8 +59,8 @@ def test_a_pattern_that_is_wrong_or_could_take_forever_is_refused(pattern: str) 
 
 @pytest.mark.parametrize(
     "pattern",
-    [r"\b(\d{4,})\b", r"(?:order|#)\s*#?(\d{4,12})\b|^\s*(\d+)\s*$", "(a|b)+", r"[*+]+", r"\(\d+\)+", ".*order", "(a+)?",
-     r"[^@\s]+@[^@\s]+\.[a-z]+", r"(\d+-){2,4}", "a.{0,40}b.{0,40}c", r"\d++", r"(?P<id>x+?)"],
+    [r"\b(\d{4,})\b", r"(?:order|#)\s*#?(\d{4,12})\b|^\s*(\d+)\s*$", "(a|b)+", r"[*+]+", r"\(\d+\)+", ".*order",
+     "(a+)?", r"[^@\s]+@[^@\s]+\.[a-z]+", r"(\d+-){2,4}", "a.{0,40}b.{0,40}c", r"\d++", r"(?P<id>x+?)"],
 )  # fmt: skip
 def test_an_ordinary_pattern_is_taken(pattern: str) -> None:
     assert compiled(pattern).flags & re.IGNORECASE
@@ -67,10 +68,8 @@ def test_an_ordinary_pattern_is_taken(pattern: str) -> None:
 
 @given(st.text(alphabet="ab(+*?){}[]|\\.^$,12", max_size=12))
 def test_a_pattern_is_compiled_or_refused_and_nothing_else(pattern: str) -> None:
-    try:
+    with contextlib.suppress(PatternError):
         compiled(pattern).search("ab" * 8)
-    except PatternError:
-        pass
 
 
 @given(st.text(max_size=30))

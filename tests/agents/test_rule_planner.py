@@ -15,12 +15,12 @@ from lichen.core.ids import CallId, ToolName
 from lichen.core.plan import CallResult, History, Message, Plan
 from lichen.testing.models import plan_input
 from tests.agents.shop import FALLBACK, ORDER, REFUND, STATUS, THANKS, shop_planner, shop_tools
-from tests.agents.talk import Ended, Talk
+from tests.agents.talk import Act, Ended, Talk
 
 ADDRESS = Intent("move", phrases=["move"], slots=[Slot("address", ask="Where to?")], answer="Moved to {address}.")
 
 
-def talk(planner: RulePlanner | None = None, status: str = "delivered", **tools: Any) -> Talk:
+def talk(planner: RulePlanner | None = None, status: str = "delivered", **tools: Act) -> Talk:
     return Talk(planner or shop_planner(), shop_tools(status, **tools))
 
 
@@ -336,7 +336,7 @@ async def test_at_a_limit_an_answer_that_is_complete_is_given() -> None:
 async def test_at_a_limit_a_call_of_unknown_outcome_is_told_as_such() -> None:
     planner = shop_planner(on_limit="limit", on_unknown="unknown")
     first = await planner.plan(plan_input("where is order 1042?"))
-    given = {"limit": "time", "state": first.state}
+    given: dict[str, Any] = {"limit": "time", "state": first.state}
     plan = await planner.plan(plan_input(reason="finalize", results=[looked_up("unknown")], **given))
     assert plan.answer == "unknown"
     plan = await planner.plan(plan_input(reason="finalize", results=[looked_up("denied")], **given))

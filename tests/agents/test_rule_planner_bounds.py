@@ -71,8 +71,14 @@ ANSWERS = st.builds(
     outcome=st.sampled_from(get_args(WaitOutcome)),
     body=DATA | TEXTS.map(lambda text: msgspec.json.encode({"text": text})),
 )
+
+
+def made(said: list[str], earlier: list[Message], **given: Any) -> PlanInput:
+    return plan_input(*said, history=History(tuple(earlier)), **given)
+
+
 INPUTS = st.builds(
-    lambda said, earlier, **given: plan_input(*said, history=History(tuple(earlier)), **given),
+    made,
     st.lists(TEXTS, max_size=3),
     st.lists(st.builds(Message, st.sampled_from(["customer", "agent"]), TEXTS), max_size=3),
     reason=st.sampled_from(["start", "resume", "finalize"]),

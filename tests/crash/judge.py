@@ -43,8 +43,8 @@ async def judge(runtime: Runtime, home: Path, answers: dict[str, str], *, has_pr
     unknown = unknown_outcomes(log)
     if has_probe and unknown:
         raise Judgement(f"with a probe nothing may stay unknown: {unknown}")
-    report = None
-    if report and not report.is_ok:
+    report = await runtime.verify(scope)
+    if not report.ok:
         raise Judgement(f"the log does not verify: {report}")
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.gate.shop import LOOKUP, MAY_REFUND, Shop
+from lichen.gate.policies import policy_set
+from tests.gate.shop import LOOKUP, MAY_REFUND, REFUND, SCOPE, Shop
 
 
 async def failing() -> Mapping[str, Any]:
@@ -47,6 +48,18 @@ async def test_a_tool_with_facts_is_not_decided_when_nobody_reads_them() -> None
     shop = Shop(MAY_REFUND)
     verdict = await shop.ask(msgspec.structs.replace(shop.refund(), facts=None))
     assert verdict.operator_reason.startswith("facts_unavailable: ")
+
+
+@pytest.mark.req("LIC-11.7")
+async def test_facts_that_may_all_be_missing_are_still_asked_for() -> None:
+    relaxed = msgspec.structs.replace(
+        REFUND, facts_schema={"type": "object", "properties": {"vip": {"type": "string"}}}
+    )
+    shop = Shop(MAY_REFUND)
+    shop.gate.replace(SCOPE, policy_set({"a.cedar": MAY_REFUND}, [relaxed]))
+    check = msgspec.structs.replace(shop.refund(), tool=relaxed)
+    assert (await shop.ask(check)).outcome == "allow"
+    assert (await shop.ask(msgspec.structs.replace(check, facts=None))).outcome == "deny"
 
 
 async def test_a_tool_without_facts_is_decided_without_asking() -> None:

@@ -128,6 +128,14 @@ def test_an_amount_nobody_said_or_that_could_mean_two_numbers_stays_the_models(t
 
 
 @pytest.mark.req("LIC-10.4")
+@pytest.mark.parametrize(
+    ("text", "weight", "matches"), [("1.23", 1.23, True), ("1.234", 1.234, False), ("1,234", 1234.0, False)]
+)
+def test_a_fraction_is_endorsed_unless_it_could_be_a_thousand(text: str, weight: float, *, matches: bool) -> None:
+    assert endorse(MAIL, {"weight": weight}, said(f"it weighs {text} kg")).endorsed["weight"] is matches
+
+
+@pytest.mark.req("LIC-10.4")
 def test_our_own_records_state_amounts_in_the_unit_of_the_arguments() -> None:
     record = (evidence_from_json("tool:orders.lookup", b'{"total": 8000}'),)
     assert endorse(REFUND, {"amount": 8000}, record).endorsed["amount"]
@@ -184,7 +192,7 @@ def test_texts_are_equal_as_a_whole_or_not_at_all(text: str, value: str, *, matc
     [
         (True, (1,), False), (1, (True,), False), (True, (True,), True), (False, (0, "false", True), False),
         (42, ("42",), True), ("42", (42,), True), ("042", (42,), False), (42, ("42.0",), True), (42, ("4２",), False),
-        (1.5, ("1.5",), True), (1.5, (15,), False), (10**30, (10**30,), False), ("x", (), False),
+        (1.5, ("1.5",), True), (1.234, ("1.234",), True), (1.5, (15,), False), (10**30, (10**30,), False), ("x", (), False),
     ],
 )  # fmt: skip
 def test_values_of_different_types_compare_by_what_they_say(

@@ -284,6 +284,24 @@ async def test_facts_are_not_read_again_for_what_cannot_be_missing_from_them(*, 
     assert len(reads) == 1
 
 
+@pytest.mark.req("LIC-11.6")
+@pytest.mark.parametrize(
+    ("condition", "read"),
+    [
+        ("context.pending.refunds > 0", {"refunds"}),
+        ('if context.meters.refunds > 1 then context.pending["refunded"] == 0 else [context.pending.refunds].isEmpty()',
+         {"refunds", "refunded"}),
+        ("context.meters.refunds > 0 && context.args.amount > 1", set[str]()),
+        ("{a: context.pending} == {a: context.meters}", None),
+        ("context == context", None),
+        ("context has pending", None),
+    ],
+)  # fmt: skip
+def test_only_meters_whose_pending_sums_are_read_can_make_facts_stale(condition: str, read: set[str] | None) -> None:
+    text = f'forbid(principal, action == Action::"payments.refund", resource) when {{ {condition} }};'
+    assert policies(text, meters=COUNTED).pending == read
+
+
 async def test_settling_a_call_nobody_knows_changes_nothing() -> None:
     shop = Shop(limited("refunds <= 1"), meters=COUNTED)
     shop.gate.settle(SCOPE, RunId("run-7"), CallId("c1"), paid=True)

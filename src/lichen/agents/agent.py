@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+import msgspec
+
 from lichen.agents import document
 from lichen.agents.child import ChildTool, child_tool
 from lichen.agents.toolset import Toolset, flattened, repeated
@@ -59,7 +61,8 @@ class Agent:
         object.__setattr__(self, "tools", by_name)
         object.__setattr__(self, "limits", limits)
         object.__setattr__(self, "description", description)
-        object.__setattr__(self, "digest", document.digest("agent/1", (name, planner.digest, pins, limits)))
+        bounds = [float(bound) for bound in msgspec.structs.astuple(limits)]  # 120 and 120.0 are the same limit
+        object.__setattr__(self, "digest", document.digest("agent/1", (name, planner.digest, pins, bounds)))
 
     @property
     def children(self) -> tuple[Agent, ...]:

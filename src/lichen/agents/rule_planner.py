@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 
+import msgspec
+
 from lichen.agents import document
 from lichen.agents.dialogue import Dialogue
 from lichen.agents.rule_compiler import rulebook
@@ -77,7 +79,10 @@ class RulePlanner(Endings, frozen=True, forbid_unknown_fields=True, kw_only=True
 
     @cached_property
     def _digest(self) -> str:
-        return document.digest("rules/1", self)
+        rules = msgspec.to_builtins(self)
+        if self.ask_expires_s is not None:
+            rules["ask_expires_s"] = float(self.ask_expires_s)  # 60 and 60.0 are the same rule
+        return document.digest("rules/1", rules)
 
     @cached_property
     def _book(self) -> Rulebook:

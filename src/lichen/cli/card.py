@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from lichen.cli.moments import moment
-from lichen.cli.screen import Screen
+from lichen.cli.screen import Screen, safe
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -44,7 +44,7 @@ def draw_card(screen: Screen, wait: dict[str, Any], options: str) -> None:
     grid.add_column(overflow="fold")
     for name, text in rows(wait):
         if name not in ("id", "kind"):
-            grid.add_row(name, _styled(name, text))
+            grid.add_row(safe(name), _styled(name, safe(text)))
     answers = Text(_commands(wait, options), style="dim")
     title = f"[bold yellow]{wait['kind']}[/] [bold]{wait['id']}[/]"
     screen.draw(

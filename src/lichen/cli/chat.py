@@ -10,7 +10,7 @@ import typer
 
 from lichen.cli.caller import Caller, calling
 from lichen.cli.client import Client, segment
-from lichen.cli.screen import Screen, note
+from lichen.cli.screen import Screen, note, safe
 
 WAIT_S = 20.0
 PROMPT = "you › "
@@ -113,7 +113,7 @@ class Chat:
 
         typed = _typed()
         sys.stdout.write("\r\033[K")
-        self._screen.draw(Text.assemble(("agent › ", "bold cyan"), message["text"]))
+        self._screen.draw(Text.assemble(("agent › ", "bold cyan"), safe(message["text"])))
         sys.stdout.write(f"{PROMPT}{typed}")
         sys.stdout.flush()
 

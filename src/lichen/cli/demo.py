@@ -51,7 +51,12 @@ def _end(screen: Screen, project: Project, failures: list[str]) -> None:
         raise typer.Exit(1)
     screen.line("All of it happened as told. Go on yourself, for example:", "bold green")
     home = "" if locate().home == project.home else f"LICHEN_HOME={project.home} "
-    for command in ("chat --tenant acme --as customer-7", "runs list --tenant acme", "log verify --tenant acme", "doctor"):
+    for command in (
+        "chat --tenant acme --as customer-7",
+        "runs list --tenant acme",
+        "log verify --tenant acme",
+        "doctor",
+    ):
         screen.line(f"  {home}lichen {command}")
     screen.line("  lichen init my-shop    # the same files, to make your own")
     if screen.is_terminal and sys.stdin.isatty():

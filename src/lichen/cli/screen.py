@@ -72,9 +72,9 @@ class Screen:
         if self.is_terminal:
             from rich.text import Text
 
-            self.console.print(Text(text, style=style or ""), soft_wrap=True)
+            self.console.print(Text(safe(text), style=style or ""), soft_wrap=True)
         else:
-            self._write(text)
+            self._write(safe(text))
 
     def draw(self, picture: RenderableType) -> None:
         """A picture. For terminals only: in a pipe the caller writes rows."""
@@ -100,7 +100,7 @@ class Screen:
         for column in columns:
             table.add_column(column, overflow="fold", no_wrap=column in ("id", "time", "status"))
         for row in rows:
-            table.add_row(*(Text(cell, style=MEANINGS.get(cell, "")) for cell in row))
+            table.add_row(*(Text(safe(cell), style=MEANINGS.get(cell, "")) for cell in row))
         self.draw(table)
 
     def _write_table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -116,9 +116,17 @@ class Screen:
 
 def note(text: str) -> None:
     """Something the reader should know and a program should not read: on stderr."""
-    sys.stderr.write(f"lichen: {text}\n")
+    sys.stderr.write(f"lichen: {safe(text)}\n")
     sys.stderr.flush()
 
 
+def safe(text: str) -> str:
+    """A text that a stranger may have written, without what would steer the reader's terminal."""
+    return text.translate(_CONTROLS)
+
+
+_CONTROLS = {code: "�" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
+
+
 def _one_line(text: str) -> str:
-    return " ".join(text.split())
+    return safe(" ".join(text.split()))

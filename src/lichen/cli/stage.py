@@ -68,7 +68,9 @@ class Stage:
         assert self._host.stdout is not None
         line = self._host.stdout.readline().strip()
         if not line.startswith("serving"):
-            raise LichenError("The engine did not start.", code="host_failed", place=str(self.project.home / "host.log"))
+            raise LichenError(
+                "The engine did not start.", code="host_failed", place=str(self.project.home / "host.log")
+            )
         self.screen.line(f"  {line} (process {self._host.pid})", "dim")
         return self._host.pid
 

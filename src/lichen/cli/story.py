@@ -95,7 +95,7 @@ def _count(stage: Stage) -> None:
     denied = stage.run("approvals", "deny", waits[0]["id"], *OPS, "--note", "One refund a day is enough.")
     stage.check("ops denies it", holds=denied.code == 0)
     reply = stage.chat("acme", "customer-8")
-    stage.check("the agent is told and answers accordingly", holds="cannot refund" in reply)
+    stage.check("the agent is told and answers accordingly", holds="declined" in reply)
     stage.check("nothing was paid for it", holds=stage.refunds("acme", "1044") == [])
 
 
@@ -117,7 +117,9 @@ def _forbid(stage: Stage, run: str) -> None:
     stage.check("acme's run does not exist for globex", holds=stage.refusal(other) == "run_unknown" and other.code == 4)
     key = stage.run("keys", "create", "ops", "--tenant", "globex").data["key"]
     crossing = stage.run("approvals", "list", "--key", key, "--tenant", "acme", hide=key)
-    stage.check("a key of globex opens nothing of acme", holds=stage.refusal(crossing) == "key_scope" and crossing.code == 5)
+    stage.check(
+        "a key of globex opens nothing of acme", holds=stage.refusal(crossing) == "key_scope" and crossing.code == 5
+    )
 
 
 def _prove(stage: Stage, run: str) -> None:

@@ -56,7 +56,7 @@ def _limit_hit(s: RunState, planned: e.Planned, cost: int) -> Literal["calls", "
 
 def _denied(planned: e.Planned, code: str, refused: Mapping[CallId, e.Draft]) -> list[e.Draft]:
     drafts = {call.id: e.Draft(e.CallFinished(call.id, 1, "denied", code)) for call in planned.calls}
-    return [*(drafts | refused).values()]
+    return [*{**drafts, **refused}.values()]
 
 
 # -- calls -------------------------------------------------------------------------------------------------------

@@ -295,11 +295,8 @@ class Intake:
         data = msgspec.json.encode(body or {})
         if len(data) > ANSWER_BYTES_MAX:
             raise Invalid("The answer is too large.", code="answer_too_large")
-        reason = str((body or {}).get("note", ""))
-        result = moves.as_contents(
-            [("reason", reason.encode()), ("result", msgspec.json.encode((body or {}).get("result", {})))],
-            state.subject,
-        )
+        parts = [("result", msgspec.json.encode((body or {}).get("result", {})))] if outcome == "happened" else []
+        result = moves.as_contents(parts, state.subject)
         content = (Content("body", state.subject, data),)
         drafts = moves.close_wait(state, wait, outcome, by=by, body=content, result=result)
         appended = {run_stream(run): drafts}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 
 from lichen.core import events as e
@@ -40,6 +41,7 @@ class LocalEngine:
         self._opened = opened
         self._journals: dict[Scope, Journal] = {}
         self._drivers: dict[Key, asyncio.Task[None]] = {}
+        self._resting: OrderedDict[Key, Journal] = OrderedDict()
         self._closing: dict[tuple[Scope, str, CallId], asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._idle = asyncio.Event()
@@ -112,6 +114,7 @@ class LocalEngine:
             if isinstance(control, e.CallFinished) and control.outcome != "unknown":
                 self.services.gate.settle(scope, RunId(stream.id), control.call, paid=control.outcome == "ok")
         if (scope, stream) not in self._drivers and not self._is_draining and standing(state) == "owing":
+            self._resting.pop((scope, stream), None)
             self._drivers[scope, stream] = asyncio.ensure_future(self._drive(journal, stream))
             self._idle.clear()
 
@@ -125,7 +128,18 @@ class LocalEngine:
             del self._drivers[key]
             if not self._drivers:
                 self._idle.set()
-        journal.forget(stream)
+        self._rest(journal, stream)
+
+    def _rest(self, journal: Journal, stream: StreamId) -> None:
+        """Nothing is owed: a run leaves memory; a session stays a while, since people write more than once."""
+        if stream.kind != "session":
+            journal.forget(stream)
+            return
+        self._resting[journal.scope, stream] = journal
+        self._resting.move_to_end((journal.scope, stream))
+        if len(self._resting) > self.services.options.sessions_resting_max:
+            (_, oldest), its_journal = self._resting.popitem(last=False)
+            its_journal.forget(oldest)
 
     def _start(self, journal: Journal, stream: StreamId, obligation: Obligation) -> Work:
         work = self._perform(journal, stream, obligation)

@@ -75,6 +75,7 @@ class Options(msgspec.Struct, frozen=True):
     """Bounds of the engine."""
 
     runs_max: int = 10_000  # streams driven at once; above it new work is refused
+    sessions_resting_max: int = 2_000  # sessions kept in memory after their last turn
     plan_attempts_max: int = 3
     plan_backoff_s: float = 0.2
     settle_timeout_s: float = 10.0

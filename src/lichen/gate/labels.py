@@ -7,8 +7,9 @@ of whole values: texts in NFC, without space around and in no case; numbers by v
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from itertools import islice
 from typing import Any, Final, NamedTuple, cast
 
@@ -28,6 +29,7 @@ LEAVES_MAX: Final = 4096
 DEPTH_MAX: Final = 32
 MINOR_PER_MAJOR: Final = 100
 
+_DECIMAL = re.compile(r"[+-]?[0-9]{1,40}(?:\.([0-9]{1,40}))?")
 _RECORDS: Final = "tool:"  # sources that state amounts in the unit of the arguments
 
 
@@ -98,21 +100,19 @@ def _said(evidence: Evidence) -> _Said:
             truths.add(value)
             continue
         texts.add(normal(str(value)))
-        number = _number(value)
+        number = _number(value, is_record=evidence.source.startswith(_RECORDS))
         if number is not None:
             numbers.add(number)
     return _Said(evidence.source, frozenset(texts), frozenset(numbers), frozenset(truths))
 
 
-def _number(value: str | int) -> Decimal | None:
-    """The number a value is, if it is written as one: digits, perhaps a sign and a point."""
-    if isinstance(value, str) and not (value[:1] in "+-0123456789" and value[-1:].isdigit() and value.isascii()):
-        return None
-    try:
-        number = Decimal(value)
-    except InvalidOperation:
-        return None
-    return number if number.is_finite() and "e" not in str(value).lower() else None
+def _number(value: str | int, *, is_record: bool) -> Decimal | None:
+    """The number a value is, if it is written as one. Three digits after a point may be thousands, unless a record
+    of ours says so."""
+    match = None if isinstance(value, int) else _DECIMAL.fullmatch(value)
+    if match is None:
+        return Decimal(value) if isinstance(value, int) else None
+    return None if len(match[1] or "") == 3 and not is_record else Decimal(value)
 
 
 # -- the arguments -----------------------------------------------------------------------------------------------

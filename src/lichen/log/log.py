@@ -22,7 +22,7 @@ from lichen.log.live import ContentCache, Live, Lives
 from lichen.log.names import Names
 from lichen.log.queries import Queries
 from lichen.log.record import FORMAT_V, Record
-from lichen.log.sqlite import Op
+from lichen.log.sqlite import Op, Reader
 from lichen.log.staging import Staging, Step, publish
 from lichen.log.store import Store, as_new
 from lichen.log.waiters import Waiters
@@ -63,6 +63,7 @@ class Log(Listings):
     def __init__(self, id: LogId, store: Store, tip: Tip, *, ts_us: int, options: LogOptions) -> None:
         super().__init__(store.reader, tip.number)
         self.id, self._store = id, store
+        self.public_key = store.keyring.secrets(id).signer.public_key
         self._sealer = Sealer(id, store.keyring, store.blobs)
         self._lives = Lives(options.streams_max)
         self._cache = ContentCache(options.contents_bytes_max)
@@ -201,6 +202,12 @@ class Log(Listings):
         if wanted > self.durable_seq:
             await self._waiters.wait(wanted)
 
+    async def sign(self) -> None:
+        """Signs what is durable, unless it is signed already. Raises Unavailable."""
+        self._store.check()
+        assert self._store.writer is not None
+        await self._store.writer.sign([self.tip])
+
     async def room(self) -> None:
         """Returns once little enough is waiting to become durable, in the whole volume. Raises Unavailable."""
         await self._store.room()
@@ -318,6 +325,10 @@ class Log(Listings):
     def follow(self, after_seq: int, streams: Iterable[StreamId] | None = None) -> AsyncIterator[Record]:
         """Durable records after `after_seq`, of these streams or all: those that are there, then as they come."""
         return follow(self.feed, self._queries, after_seq, frozenset(streams) if streams is not None else None)
+
+    def new_reader(self) -> Reader:
+        """Another connection to the file, for a thread of its own. The caller closes it."""
+        return Reader(self._reader.path)
 
     def meter(self, key: str) -> tuple[int, int]:
         """What is reserved and what is paid under `key`."""

@@ -217,12 +217,13 @@ _DELETES = {
 
 
 class Reader:
-    """Reads what is committed, on the thread that made it.
+    """Reads what is committed. For one thread at a time.
 
     Raises Unavailable (`volume_unreadable`) when the disk refuses, Corrupt when the file is not what we wrote.
     """
 
     def __init__(self, path: Path) -> None:
+        self.path = path
         self._connection = connect(path, is_reader=True)
 
     def rows(self, query: str, *values: object) -> list[Row]:

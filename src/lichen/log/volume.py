@@ -226,9 +226,9 @@ class Volume:
         if tip.frontier.size != record.seq:
             raise Corrupt(f"The log {id} ends at {record.seq} and its frontier at {tip.frontier.size}.")
         self._check_remembered(id, tip)
-        head = self._store.reader.row("SELECT coalesce(max(number), 0), max(size) FROM heads WHERE log = ?", number)
-        assert head is not None
-        tip.heads, tip.signed_size = head[0], head[1] or 0
+        heads = self._store.reader.row("SELECT coalesce(max(number), 0) FROM heads WHERE log = ?", number)
+        assert heads is not None
+        tip.heads = heads[0]
         return tip, record.ts_us
 
     def _check_remembered(self, id: LogId, tip: Tip | None) -> None:
@@ -242,6 +242,8 @@ class Volume:
         found = self._store.reader.row(query, tip.number, remembered.size) if tip is not None else None
         if size < remembered.size or found != (remembered.chain,):
             raise rolled_back(id, size, remembered.size)
+        assert tip is not None
+        tip.signed_size, tip.signed_us = remembered.size, remembered.ts_us
 
 
 def rolled_back(id: LogId, found: int, remembered: int) -> Corrupt:

@@ -17,7 +17,7 @@ from lichen.agents.agent import Agent
 from lichen.core import events as e
 from lichen.core.call import Tool, ToolSpec
 from lichen.core.errors import Invalid, Unavailable
-from lichen.core.ids import TENANT_STREAM, AgentName, ToolName
+from lichen.core.ids import TENANT_STREAM, AgentName, RunId, SessionId, ToolName, run_stream, session_stream
 from lichen.core.limits import Limits
 from lichen.core.plan import Planner
 from lichen.core.scope import SYSTEM, Actor, Scope
@@ -27,8 +27,12 @@ from lichen.engine.ports import Channel, Options, Services, Texts
 from lichen.gate.gate import PolicyGate
 from lichen.gate.policies import PolicySet, load_policies, starter_policies
 from lichen.gate.switches import StopKind
+from lichen.log.backup import backup, backup_keys
+from lichen.log.export import export
+from lichen.log.findings import Report
 from lichen.log.keys import Keyring
 from lichen.log.log import Log
+from lichen.log.verify import verify
 from lichen.log.volume import Volume
 from lichen.runtime.runs import Runs
 from lichen.runtime.sessions import Sessions
@@ -56,6 +60,38 @@ class Health(msgspec.Struct, frozen=True):
     clock_jumps: int
     agents: tuple[str, ...]
     notices: tuple[str, ...]
+
+
+class Verification(msgspec.Struct, frozen=True):
+    """What a log's verification found. `unsigned` records are newer than the last signed head; `first` is the first
+    thing that is wrong. `remembered` says whether the log was compared with a head kept apart from it."""
+
+    ok: bool
+    log: str
+    records: int
+    heads: int
+    unsigned: int
+    root: str
+    remembered: bool
+    first: str | None
+    findings: tuple[str, ...]
+
+
+def verification(report: Report, log: str) -> Verification:
+    """What a report says of one log, and of what is wrong with the file as a whole."""
+    own = [finding for finding in report.findings if finding.place.log in ("", log)]
+    found = next((each for each in report.logs if each.id == log), None)
+    return Verification(
+        ok=not own and found is not None,
+        log=log,
+        records=found.records if found else 0,
+        heads=found.heads if found else 0,
+        unsigned=found.unsigned if found else 0,
+        root=found.root.hex() if found else "",
+        remembered=report.remembered > 0,
+        first=str(own[0]) if own else None if found else f"there is no log {log}",
+        findings=tuple(map(str, own)),
+    )
 
 
 class Runtime:
@@ -277,6 +313,33 @@ class Runtime:
         """
         log = self.log(scope)
         return await log.erase(log.name(subject), self._new_id("erasure"), by=log.name(by))
+
+    async def verify(self, scope: Scope) -> Verification:
+        """Reads every record of the data directory again, derives everything from them, and compares; see RECORD.md."""
+        log = self.log(scope)
+        remembered = self.keyring.remembered_head(log.id)
+        report = await asyncio.to_thread(
+            verify,
+            self.home,
+            public_keys={log.id: log.public_key for log in map(self.log, self.volume.scopes())},
+            remembered=() if remembered is None else (remembered,),
+        )
+        return verification(report, log.id)
+
+    async def export(self, scope: Scope, *, run: RunId | None = None, session: SessionId | None = None) -> bytes:
+        """The records of a run, a session with its runs, or the whole log, each with its proof and the signed head."""
+        log = self.log(scope)
+        if run is not None:
+            return await export(log, run_stream(run))
+        return await export(log, range(1, log.last_seq + 1) if session is None else session_stream(session))
+
+    async def backup(self, to: Path, keys: Path | None = None) -> None:
+        """Copies the logs to the new folder `to`, and the keys, if wanted, to another place. Raises Invalid."""
+        for scope in self.volume.scopes():
+            await self.log(scope).durable()
+        await asyncio.to_thread(backup, self.home, to)
+        if keys is not None:
+            await asyncio.to_thread(backup_keys, self.keyring, keys)
 
     # -- kill switch ---------------------------------------------------------------------------------------------
 

@@ -91,8 +91,9 @@ async def export(x: Exchange) -> Response:
 async def backup(x: Exchange) -> Backup:
     """Copies every log of the data directory, and the keys to another place if that is wanted."""
     wanted = await x.body(BackingUp)
+    to = _path(wanted.to, "$.to")
     keys = _path(wanted.keys, "$.keys") if wanted.keys is not None else None
-    await x.runtime.backup(_path(wanted.to, "$.to"), keys)
+    await x.runtime.backup(to, keys)
     return Backup(wanted.to, wanted.keys)
 
 

@@ -1,0 +1,173 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from lichen.agents.llm import LLMPlanner
+from lichen.agents.model import ScriptedModel
+from lichen.core.call import UNAVAILABLE
+from lichen.core.errors import Denied, Invalid
+from lichen.core.ids import CallId, ToolName
+from lichen.core.plan import (
+    CallRequest,
+    CallResult,
+    History,
+    Left,
+    Message,
+    Model,
+    ModelCall,
+    ModelError,
+    ModelMessage,
+    ModelReply,
+    ModelRequest,
+    Plan,
+    Step,
+)
+from lichen.testing.models import plan_input
+from tests.agents.shop import spec
+
+LOOKUP = spec("orders.lookup")
+CALL = ModelCall("call_1", ToolName("orders.lookup"), b'{"order_id":"1042"}')
+ASKED = ModelReply("", (CALL,))
+HELLO = Message("customer", "Where is order 1042?")
+
+
+def planner(*replies: Any, **given: Any) -> tuple[LLMPlanner, ScriptedModel]:
+    model = ScriptedModel(replies)
+    return LLMPlanner(model, **given), model
+
+
+def looked_up(**given: Any) -> tuple[History, CallResult]:
+    """The run after its first call."""
+    values: dict[str, Any] = {"outcome": "ok", "data": b'{"status":"shipped"}', **given}
+    result = CallResult(CallId("c1"), CALL.tool, CALL.args, **values)
+    return History(steps=(Step((), (CallRequest(CALL.tool, CALL.args),), (result,)),)), result
+
+
+async def test_the_model_sees_instructions_conversation_and_tools_and_its_calls_are_the_plan() -> None:
+    asked, model = planner(ASKED, instructions="Be brief.", max_tokens=99)
+    history = History((Message("customer", "Hi"), Message("agent", "Hello!")))
+    plan = await asked.plan(plan_input(HELLO, history=history, tools=[LOOKUP]))
+    assert plan.calls == (CallRequest(CALL.tool, CALL.args),)
+    assert model.requests == [
+        ModelRequest(
+            "Be brief.",
+            (ModelMessage("user", "Hi"), ModelMessage("assistant", "Hello!"), ModelMessage("user", HELLO.text)),
+            (LOOKUP,),
+            max_tokens=99,
+        )
+    ]
+
+
+async def test_words_without_calls_are_the_answer_and_words_with_calls_are_said_meanwhile() -> None:
+    asked, _ = planner(ModelReply("Let me look.", (CALL,)), "It is shipped.")
+    first = await asked.plan(plan_input(HELLO))
+    assert first.says == ("Let me look.",)
+    history, result = looked_up()
+    given: dict[str, Any] = {"reason": "resume", "state": first.state, "history": history, "results": [result]}
+    assert await asked.plan(plan_input(**given)) == Plan(answer="It is shipped.")
+
+
+async def test_the_model_reads_the_opening_message_again_though_history_does_not_hold_it() -> None:
+    asked, model = planner(ASKED, ASKED, "done")
+    first = await asked.plan(plan_input(HELLO))
+    history, result = looked_up()
+    given: dict[str, Any] = {"reason": "resume", "state": first.state, "history": history, "results": [result]}
+    second = await asked.plan(plan_input(**given))
+    assert [message.role for message in model.requests[1].messages] == ["user", "assistant", "tool"]
+    assert model.requests[1].messages[0].text == HELLO.text
+    assert second.state == b"", "what is recorded once is not recorded again"
+
+
+async def test_a_failed_call_reaches_the_model_with_its_reason() -> None:
+    asked, model = planner("Sorry.")
+    history, _ = looked_up(outcome="failed", code="order_unknown", reason="There is no order 1042.", data=b"")
+    await asked.plan(plan_input(reason="resume", history=history))
+    assert "There is no order 1042." in model.requests[0].messages[-1].text
+
+
+@pytest.mark.req("GOA-27.1")
+async def test_a_tool_the_model_made_up_is_passed_on_and_comes_back_as_unavailable() -> None:
+    call = ModelCall("x", ToolName("shop.fly"), b"")
+    asked, model = planner(ModelReply("", (call,)), "I cannot fly.")
+    first = await asked.plan(plan_input(HELLO, tools=[LOOKUP]))
+    assert first.calls == (CallRequest(ToolName("shop.fly"), b"{}"),)
+    gone = CallResult(CallId("c1"), UNAVAILABLE, b"{}", "failed", code="tool_unavailable")
+    history = History(steps=(Step((), first.calls, (gone,)),))
+    assert (await asked.plan(plan_input(reason="resume", history=history))).answer == "I cannot fly."
+    assert "tool_unavailable" in model.requests[1].messages[-1].text
+
+
+async def test_an_empty_reply_is_an_error_that_may_be_tried_again_and_costs_nothing_twice() -> None:
+    asked, _ = planner(ModelReply(" \n"))
+    with pytest.raises(ModelError) as caught:
+        await asked.plan(plan_input(HELLO))
+    assert (caught.value.code, caught.value.retryable, caught.value.usage.tokens) == ("reply_empty", True, 0)
+
+
+async def test_what_the_model_or_the_gate_raises_is_raised() -> None:
+    asked, _ = planner(ModelError("overloaded", code="overloaded", retryable=True))
+    with pytest.raises(ModelError, match="overloaded"):
+        await asked.plan(plan_input(HELLO))
+
+    async def forbidden(model: Model, request: ModelRequest) -> ModelReply:
+        raise Denied("Policy forbids it.", code="model_denied")
+
+    with pytest.raises(Denied):
+        await planner("never")[0].plan(plan_input(HELLO, model=forbidden))
+
+
+async def test_a_reply_may_take_no_more_tokens_than_the_run_has_left() -> None:
+    asked, model = planner("a", "b", max_tokens=1000)
+    await asked.plan(plan_input(HELLO, left=Left(1, 1.0, 10)))
+    await asked.plan(plan_input(HELLO, left=Left(1, 1.0, 0), reason="finalize", limit="tokens"))
+    assert [request.max_tokens for request in model.requests] == [10, 1000]
+
+
+# -- at a limit --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.req("GOA-24.2")
+async def test_at_a_limit_the_model_is_told_which_one_and_gets_no_tools() -> None:
+    asked, model = planner("As far as I know it is shipped.")
+    history, result = looked_up()
+    given: dict[str, Any] = {"reason": "finalize", "limit": "calls", "tools": [LOOKUP], "history": history}
+    plan = await asked.plan(plan_input(results=[result], **given))
+    assert plan == Plan(answer="As far as I know it is shipped.")
+    [request] = model.requests
+    assert request.tools == ()
+    assert request.messages[-1].role == "system"
+    assert "calls" in request.messages[-1].text
+
+
+@pytest.mark.req("GOA-24.2")
+@pytest.mark.parametrize("reply", [ASKED, ModelReply(""), ModelReply("Look:", (CALL,))])
+async def test_at_a_limit_calls_are_dropped_and_there_is_an_answer_all_the_same(reply: ModelReply) -> None:
+    asked, _ = planner(reply)
+    plan = await asked.plan(plan_input(reason="finalize", limit="time"))
+    assert plan.answer
+    assert (plan.calls, plan.waits, plan.says) == ((), (), ())
+
+
+# -- what it is --------------------------------------------------------------------------------------------------
+
+
+def test_the_digest_pins_model_instructions_and_bounds() -> None:
+    made = [
+        LLMPlanner("echo:"),
+        LLMPlanner(ScriptedModel([])),
+        LLMPlanner("echo:", instructions="x"),
+        LLMPlanner("echo:", max_tokens=1),
+        LLMPlanner("echo:", history_turns=1),
+    ]
+    assert len({one.digest for one in made}) == 5
+    assert LLMPlanner("echo:").digest == made[0].digest
+    assert not made[0].pure
+
+
+@pytest.mark.parametrize("wrong", [{"max_tokens": 0}, {"history_turns": -1}])
+def test_bounds_that_allow_nothing_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(Invalid) as caught:
+        LLMPlanner("echo:", **wrong)
+    assert caught.value.code == "planner_invalid"

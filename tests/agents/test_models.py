@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from lichen.agents.cassette import request_digest
+from lichen.agents.model import resolve
+from lichen.core.errors import Invalid
+from lichen.core.ids import ToolName
+from lichen.core.limits import Usage
+from lichen.core.plan import Model, ModelCall, ModelError, ModelMessage, ModelReply, ModelRequest, Plan
+from lichen.testing.models import EchoModel, RecordedModel, Recorder, ScriptedModel, plan_input, scripted_planner
+from tests.agents.shop import spec
+
+REPLY = ModelReply("", (ModelCall("c", ToolName("a.b"), b'{"x": 1'),), Usage(1, 2, 3, 4), "openai:gpt")
+
+
+def asking(text: str = "Hi", **given: Any) -> ModelRequest:
+    return ModelRequest("Be brief.", (ModelMessage("user", text),), **given)
+
+
+async def failure(model: Model, request: ModelRequest) -> ModelError:
+    with pytest.raises(ModelError) as caught:
+        await model.generate(request)
+    return caught.value
+
+
+# -- echo and script ---------------------------------------------------------------------------------------------
+
+
+async def test_an_echo_says_the_newest_user_message_word_by_word() -> None:
+    deltas: list[str] = []
+    request = ModelRequest(
+        "", (ModelMessage("user", "one"), ModelMessage("user", "two  three"), ModelMessage("system", "x"))
+    )
+    reply = await EchoModel().generate(request, deltas.append)
+    assert (reply.text, "".join(deltas), len(deltas)) == ("two  three", "two  three", 2)
+    assert (await EchoModel().generate(ModelRequest("", ()))).text
+
+
+async def test_a_script_gives_its_replies_in_order_and_remembers_what_it_was_asked() -> None:
+    model = ScriptedModel(["one", REPLY, lambda request: request.messages[0].text, lambda _: REPLY])
+    replies = [await model.generate(asking()) for _ in range(4)]
+    assert [reply.text for reply in replies] == ["one", "", "Hi", ""]
+    assert replies[1] is replies[3] is REPLY
+    assert model.requests == [asking()] * 4
+
+
+async def test_a_script_that_runs_out_fails_loudly_and_may_fail_on_purpose() -> None:
+    broken = ModelError("down", code="down", retryable=True)
+    model = ScriptedModel([broken])
+    assert await failure(model, asking()) is broken
+    assert (await failure(model, asking())).code == "script_exhausted"
+
+
+# -- cassettes ---------------------------------------------------------------------------------------------------
+
+
+async def test_what_was_recorded_is_replayed_without_the_model(tmp_path: Path) -> None:
+    path = tmp_path / "cassette.jsonl"
+    recorder = Recorder(ScriptedModel(["one", REPLY, "later"]), path)
+    assert recorder.name == "scripted:"
+    for request in (asking("a"), asking("b"), asking("a")):
+        await recorder.generate(request)
+    recorded = RecordedModel(path)
+    assert await recorded.generate(asking("b")) == REPLY
+    assert (await recorded.generate(asking("a"))).text == "later"
+    assert recorded.name == "recorded:cassette.jsonl"
+
+
+async def test_a_request_that_was_not_recorded_is_an_error_with_its_digest(tmp_path: Path) -> None:
+    path = tmp_path / "cassette.jsonl"
+    path.touch()
+    error = await failure(RecordedModel(path), asking())
+    assert (error.code, error.retryable) == ("recording_missing", False)
+    assert request_digest(asking()) in str(error)
+
+
+def test_a_request_is_identified_by_what_the_model_sees() -> None:
+    tool = spec("a.b")
+    same = [asking(tools=(tool,)), asking(tools=(spec("a.b", timeout_s=1.0, digest="other"),))]
+    others = [
+        asking(),
+        asking("Ho"),
+        asking(max_tokens=1),
+        asking(output_schema={"type": "object"}),
+        asking(tools=(spec("a.b", description="x"),)),
+        asking(tools=(spec("a.b", input_schema={"type": "object"}),)),
+        ModelRequest("", (ModelMessage("user", "Hi"),)),
+        ModelRequest("Be brief.", (ModelMessage("assistant", "Hi"),)),
+        ModelRequest("Be brief.", (ModelMessage("user", "Hi", calls=REPLY.calls),)),
+        ModelRequest("Be brief.", (ModelMessage("user", "Hi", result_of="c"),)),
+    ]
+    assert len({request_digest(request) for request in same}) == 1
+    assert len({request_digest(request) for request in [same[0], *others]}) == 11
+
+
+def test_a_cassette_that_cannot_be_read_is_refused_with_file_and_line(tmp_path: Path) -> None:
+    path = tmp_path / "cassette.jsonl"
+    for text, place in (('\n{"request":"a"}\n', f"{path}:2"), ("{", f"{path}:1")):
+        path.write_text(text)
+        with pytest.raises(Invalid) as caught:
+            RecordedModel(path)
+        assert (caught.value.code, caught.value.place) == ("cassette_invalid", place)
+    with pytest.raises(Invalid, match="cannot be read"):
+        RecordedModel(tmp_path / "none")
+
+
+# -- by name -----------------------------------------------------------------------------------------------------
+
+
+async def test_a_model_is_found_by_its_name(tmp_path: Path) -> None:
+    script = tmp_path / "script.jsonl"
+    script.write_text(
+        '{"text":"Let me see.","calls":[{"tool":"a.b","args":{"x":1}},{"tool":"a.c"}]}\n\n{"text":"Done."}\n'
+    )
+    model = resolve(f"scripted:{script}")
+    reply = await model.generate(asking())
+    assert [(call.id, call.tool, call.args) for call in reply.calls] == [
+        ("call_0", "a.b", b'{"x":1}'),
+        ("call_1", "a.c", b"{}"),
+    ]
+    assert (await model.generate(asking())).text == "Done."
+    assert model.name == "scripted:script.jsonl"
+    assert resolve("echo:").name == "echo:"
+    (tmp_path / "c").touch()
+    assert resolve(f"recorded:{tmp_path / 'c'}").name == "recorded:c"
+
+
+def test_an_unknown_provider_is_refused_with_the_extra_to_install() -> None:
+    with pytest.raises(Invalid) as caught:
+        resolve("openai:gpt-5")
+    assert caught.value.code == "model_unknown"
+    assert "lichen[openai]" in caught.value.next_step
+
+
+@pytest.mark.parametrize("name", ["", "gpt-5", ":gpt-5", "Open AI:gpt-5", "x" * 40 + ":y"])
+def test_a_name_without_a_provider_is_refused(name: str) -> None:
+    with pytest.raises(Invalid) as caught:
+        resolve(name)
+    assert caught.value.code == "model_unknown"
+
+
+def test_a_script_that_cannot_be_read_is_refused_with_file_and_line(tmp_path: Path) -> None:
+    script = tmp_path / "script.jsonl"
+    script.write_text('{"text":"a"}\n{"txt":"b"}\n')
+    with pytest.raises(Invalid) as caught:
+        resolve(f"scripted:{script}")
+    assert (caught.value.code, caught.value.place) == ("script_invalid", f"{script}:2")
+
+
+# -- scripted planner --------------------------------------------------------------------------------------------
+
+
+async def test_a_scripted_planner_follows_its_script_in_every_run_and_keeps_the_plans_state() -> None:
+    planner = scripted_planner([Plan(says=("a",), state=b"1/2"), lambda input: Plan(answer=input.state.decode())])
+    first = await planner.plan(plan_input("x"))
+    assert await planner.plan(plan_input("y")) == first
+    second = await planner.plan(plan_input(reason="resume", state=first.state))
+    assert second.answer == "1/2"
+    with pytest.raises(AssertionError, match="2 plans"):
+        await planner.plan(plan_input(reason="resume", state=second.state))
+    assert msgspec.structs.replace(first, state=b"") == Plan(says=("a",))

@@ -1,0 +1,39 @@
+"""Tools that are only contracts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from lichen.core.call import CallMeta, CannotTell, Probe, ToolSpec
+from lichen.tools.spec import pinned
+from tests.agents.shop import spec
+
+
+class FakeTool:
+    """Does what it is told to: nothing."""
+
+    def __init__(self, spec: ToolSpec) -> None:
+        self._spec = spec
+
+    @property
+    def spec(self) -> ToolSpec:
+        return self._spec
+
+    def decode(self, args: bytes) -> bytes:
+        return args.strip()
+
+    async def facts(self, args: bytes, meta: CallMeta) -> bytes:
+        return b'{"facts":1}'
+
+    async def execute(self, args: bytes, meta: CallMeta) -> bytes:
+        return msgspec.json.encode({"tool": self._spec.name})
+
+    async def probe(self, args: bytes, meta: CallMeta) -> Probe:
+        return CannotTell()
+
+
+def fake(name: str, **changes: Any) -> FakeTool:
+    """A tool of this name."""
+    return FakeTool(pinned(spec(name, **changes)))

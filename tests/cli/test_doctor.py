@@ -1,0 +1,86 @@
+"""What the doctor finds, and what it says to do about it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from lichen.cli import doctor
+from lichen.cli.doctor import examined
+from lichen.cli.project import Project
+from tests.cli.shop import DEMO, Shop
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    shutil.copytree(DEMO, tmp_path / "shop", ignore=shutil.ignore_patterns("__pycache__", ".lichen"))
+    return Project(tmp_path / "home", tmp_path / "shop" / "lichen.toml")
+
+
+def problems(project: Project) -> list[tuple[str, str]]:
+    return [(finding.check, finding.mend) for finding in examined(project) if finding.state == "problem"]
+
+
+@pytest.mark.req("LIC-27.1")
+def test_a_project_that_is_well_has_no_problem(project: Project) -> None:
+    assert problems(project) == []
+
+
+@pytest.mark.req("LIC-27.2")
+def test_a_directory_or_key_that_others_can_open_is_named_with_its_mend(project: Project) -> None:
+    (project.home / "keys").mkdir(parents=True, mode=0o700)
+    project.home.chmod(0o755)
+    (project.home / "keys" / "master.key").touch(0o644)
+    assert problems(project) == [
+        ("home", f"chmod 700 {project.home}"),
+        ("keys", f"chmod go-rwx {project.home / 'keys' / 'master.key'}"),
+    ]
+
+
+@pytest.mark.req("LIC-27.2")
+def test_policies_that_do_not_load_are_named_with_their_place(project: Project) -> None:
+    file = project.needed().parent / "policies" / "acme" / "wrong.cedar"
+    file.write_text("permit(principal, action resource);")
+    found = [finding for finding in examined(project) if finding.state == "problem"]
+    assert found[0].check == "policies"
+    assert f"{file}:1:" in found[0].what
+
+
+@pytest.mark.req("LIC-27.2")
+def test_an_agent_that_does_not_load_is_named(project: Project) -> None:
+    project.needed().write_text('[lichen]\nagents = ["shop.py:nobody"]\n[tenants.acme]\n')
+    assert [check for check, _ in problems(project)] == ["project", "policies"]
+
+
+@pytest.mark.req("LIC-27.2")
+def test_a_full_disk_is_named(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "FREE_BYTES_MIN", 1 << 62)
+    assert [check for check, _ in problems(project)] == ["disk"]
+
+
+@pytest.mark.req("LIC-27.2")
+def test_a_clock_behind_the_data_is_named(project: Project) -> None:
+    project.home.mkdir(mode=0o700)
+    data = project.home / "lichen.sqlite"
+    data.touch()
+    os.utime(data, (2**32, 2**32))
+    assert problems(project)[0][0] == "clock"
+
+
+@pytest.mark.req("LIC-27.1")
+def test_the_owner_of_the_directory_is_named(hosted: Shop) -> None:
+    findings = hosted.run("doctor", "--json").data
+    owner = next(finding for finding in findings if finding["check"] == "owner")
+    assert owner["what"].endswith("owns the directory and answers")
+
+
+@pytest.mark.req("LIC-27.1")
+def test_the_doctor_ends_with_an_error_when_there_is_a_problem(shop: Shop) -> None:
+    shop.home.mkdir(mode=0o755)
+    shop.home.chmod(0o755)
+    ended = shop.run("doctor")
+    assert ended.code == 1
+    assert f"chmod 700 {shop.home}" in ended.out

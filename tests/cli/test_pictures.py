@@ -1,0 +1,145 @@
+"""What commands draw in a terminal, and write in its place elsewhere."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import Any
+
+import pytest
+
+from lichen.cli.card import draw_card, rows
+from lichen.cli.moments import duration, moment
+from lichen.cli.screen import Screen
+from lichen.cli.timeline import Span, show_run, spans
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def record(seq: int, kind: str, **control: Any) -> dict[str, Any]:
+    return {"seq": seq, "ts_us": seq * 1000, "type": kind, "actor": "", "control": control}
+
+
+PLANNED = {"calls": [{"id": "c1", "tool": "payments.refund"}], "has_answer": False, "error": "", "waits": 0}
+RECORDS = [
+    record(1, "run_started", agent="shop.support"),
+    record(2, "plan_started", step=1, attempt=1),
+    record(3, "planned", step=1, attempt=1, **PLANNED),
+    record(4, "decided", call="c1", verdict="hold", policies=["ask"]),
+    record(5, "wait_opened", wait="w1", kind="approval", may_answer=["operator"]),
+    record(60_000, "wait_closed", wait="w1", outcome="approved"),
+    record(60_001, "call_started", call="c1", attempt=1, epoch=1),
+    record(60_004, "call_finished", call="c1", attempt=1, outcome="ok", code=""),
+]
+RUN = {"id": "run-1", "agent": "shop.support", "status": "completed", "code": "", "calls_used": 1, "tokens": 0}
+WAIT = {
+    "id": "run-1.w1",
+    "run": "run-1",
+    "kind": "approval",
+    "may_answer": ["operator"],
+    "digest": "abcd",
+    "opened_at_us": 0,
+    "expires_at_us": None,
+    "public_text": "I am having it checked.",
+    "operator": {
+        "tool": "payments.refund",
+        "arguments": {"amount": 8000, "order_id": "1042"},
+        "origins": {"amount": "model", "order_id": "customer:c_1"},
+        "facts": {"price": 12000},
+        "reason": "Too much.",
+    },
+}
+
+
+@pytest.mark.req("SYM-101.3")
+def test_what_takes_time_is_one_span_and_what_does_not_is_a_moment() -> None:
+    assert spans(RECORDS) == [
+        Span("point", "run_started  agent=shop.support", 1000, 1000, ""),
+        Span("plan", "plan 1  c1 payments.refund", 2000, 3000, ""),
+        Span("point", "decided  c1 hold by ask", 4000, 4000, "hold"),
+        Span("wait", "wait w1  approval", 5000, 60_000_000, "approved"),
+        Span("call", "call c1", 60_001_000, 60_004_000, "ok"),
+    ]
+
+
+def test_what_is_not_over_is_shown_as_open() -> None:
+    assert spans(RECORDS[:5])[-1] == Span("wait", "wait w1  approval", 5000, 5000, "open")
+
+
+@pytest.mark.req("SYM-101.3")
+def test_a_run_is_drawn_in_a_terminal_and_written_in_rows_elsewhere() -> None:
+    terminal, pipe = Terminal(), io.StringIO()
+    show_run(Screen(stream=terminal), {**RUN, "records": RECORDS})
+    show_run(Screen(stream=pipe), {**RUN, "records": RECORDS})
+    assert "█" in terminal.getvalue()
+    assert "░░░" in terminal.getvalue()
+    assert "1.0 min" in terminal.getvalue()
+    assert pipe.getvalue().isascii()
+    assert pipe.getvalue().splitlines()[1].split() == ["SEQ", "MS", "TYPE", "WHAT", "ACTOR"]
+
+
+@pytest.mark.req("LIC-12.1")
+def test_an_approval_shows_the_same_in_every_output() -> None:
+    terminal = Terminal()
+    draw_card(Screen(stream=terminal), WAIT, " --tenant acme")
+    drawn = terminal.getvalue()
+    for _, text in rows(WAIT):
+        for word in text.replace("(from ", "").rstrip(")").split():
+            assert word in drawn
+    assert "lichen approvals approve run-1.w1 --tenant acme --as ACTOR" in drawn
+
+
+def test_text_from_outside_is_never_taken_for_markup() -> None:
+    terminal = Terminal()
+    screen = Screen(stream=terminal)
+    draw_card(screen, {**WAIT, "public_text": "[bold]no[/bold] [/]"}, "")
+    screen.line("[red]no[/red]")
+    screen.table(("what",), [("[link=x]no[/link]",)], empty="")
+    for text in ("[bold]no[/bold] [/]", "[red]no[/red]", "[link=x]no[/link]"):
+        assert text in terminal.getvalue()
+
+
+def test_control_characters_of_a_text_do_not_reach_the_terminal() -> None:
+    terminal = Terminal()
+    Screen(stream=terminal).line("be\x1b[2Jware")
+    pipe = io.StringIO()
+    Screen(stream=pipe).line("be\x1b[2Jware\x07")
+    assert "\x1b[2J" not in terminal.getvalue()
+    assert "\x1b" not in pipe.getvalue()
+
+
+@pytest.mark.req("SYM-101.2")
+def test_for_programs_there_is_one_document_and_nothing_else() -> None:
+    stream = Terminal()
+    screen = Screen(as_json=True, stream=stream)
+    screen.line("noise")
+    screen.table(("a",), [("noise",)], empty="noise")
+    assert screen.data({"ä": 1})
+    assert json.loads(stream.getvalue()) == {"ä": 1}
+
+
+def test_rows_of_a_pipe_have_one_line_each() -> None:
+    stream = io.StringIO()
+    Screen(stream=stream).table(("id", "text"), [("1", "two\nlines"), ("22", "x")], empty="")
+    assert stream.getvalue() == "ID  TEXT\n1   two lines\n22  x\n"
+
+
+@pytest.mark.parametrize(
+    ("us", "text"),
+    [
+        (400, "0.4 ms"),
+        (1_500_000, "1.5 s"),
+        (90_000_000, "1.5 min"),
+        (5_400_000_000, "1.5 h"),
+        (2 * 86_400_000_000, "2.0 d"),
+    ],
+)
+def test_a_duration_has_the_unit_that_fits(us: int, text: str) -> None:
+    assert duration(us) == text
+
+
+def test_a_moment_is_told_in_utc() -> None:
+    assert moment(1_700_000_000_000_000) == "2023-11-14 22:13:20Z"

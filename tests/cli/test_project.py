@@ -1,0 +1,71 @@
+"""Where a command works."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lichen.cli.project import Project, locate
+from lichen.cli.stage import fresh_home
+from lichen.core.errors import Invalid, NotFound
+
+
+def project(root: Path, text: str = "[lichen]\n") -> Path:
+    root.mkdir(parents=True, exist_ok=True)
+    (root / "lichen.toml").write_text(text)
+    return root / "lichen.toml"
+
+
+def test_the_nearest_file_above_is_the_project_and_says_where_data_lies(tmp_path: Path) -> None:
+    file = project(tmp_path / "shop", '[lichen]\nhome = "../data"\n')
+    deep = tmp_path / "shop" / "a" / "b"
+    deep.mkdir(parents=True)
+    assert locate(deep, {}) == Project(tmp_path / "data", file)
+
+
+def test_data_lies_beside_the_file_unless_something_else_is_said(tmp_path: Path) -> None:
+    file = project(tmp_path)
+    assert locate(tmp_path, {}) == Project(tmp_path / ".lichen", file)
+    assert locate(tmp_path, {"LICHEN_HOME": "elsewhere"}) == Project(tmp_path / "elsewhere", file)
+
+
+def test_data_remembers_its_project(tmp_path: Path) -> None:
+    file = project(tmp_path / "shop")
+    home = tmp_path / "data"
+    home.mkdir()
+    Project(home, file).remember()
+    assert locate(tmp_path, {"LICHEN_HOME": str(home)}) == Project(home, file)
+    file.unlink()
+    assert locate(tmp_path, {"LICHEN_HOME": str(home)}).file is None
+
+
+def test_the_repository_has_the_demo_as_its_project(tmp_path: Path) -> None:
+    file = project(tmp_path / "demo")
+    assert locate(tmp_path, {}).file is None
+    (tmp_path / "src" / "lichen").mkdir(parents=True)
+    assert locate(tmp_path, {}) == Project(tmp_path / ".lichen", file)
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    file = project(tmp_path, "[lichen\n")
+    with pytest.raises(Invalid) as raised:
+        locate(tmp_path, {})
+    assert (raised.value.code, raised.value.place) == ("settings_invalid", str(file))
+
+
+def test_what_needs_a_project_says_so_without_one(tmp_path: Path) -> None:
+    with pytest.raises(NotFound) as raised:
+        locate(tmp_path, {}).needed()
+    assert raised.value.code == "project_unknown"
+
+
+def test_a_story_never_plays_over_another_one(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    assert fresh_home(home) == home
+    home.mkdir()
+    assert fresh_home(home) == home
+    (home / "lichen.sqlite").touch()
+    assert fresh_home(home) == home / "story-2"
+    (home / "story-2").mkdir()
+    assert fresh_home(home) == home / "story-3"

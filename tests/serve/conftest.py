@@ -1,0 +1,34 @@
+"""A runtime of the demo shop in a fresh data directory, and its doors."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import pytest
+
+from lichen.runtime.runtime import Runtime
+from lichen.serve.app import make_app
+from lichen.serve.auth import by_owner
+from lichen.settings import Settings, load
+from tests.serve.asgi import Door
+
+DEMO = Path(__file__).parents[2] / "demo"
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    shutil.copytree(DEMO, tmp_path / "shop", ignore=shutil.ignore_patterns("__pycache__", ".lichen"))
+    return load(tmp_path / "shop" / "lichen.toml", environ={"LICHEN_HOME": str(tmp_path / "home")})
+
+
+@pytest.fixture
+async def runtime(settings: Settings) -> AsyncGenerator[Runtime]:
+    async with Runtime.of(settings) as runtime:
+        yield runtime
+
+
+@pytest.fixture
+def door(runtime: Runtime) -> Door:
+    return Door(make_app(runtime, identify=by_owner(runtime)))

@@ -1,0 +1,52 @@
+"""The log over the API."""
+
+from __future__ import annotations
+
+import pytest
+
+from lichen.runtime.runtime import Runtime
+from tests.serve import talk
+from tests.serve.asgi import Door
+
+
+async def test_records_are_read_in_order_page_by_page(runtime: Runtime, door: Door) -> None:
+    wait = await talk.held(runtime, door)
+    ops = door.of("acme", "ops")
+    whole = (await ops.get("log/records")).data
+    assert [record["seq"] for record in whole] == list(range(1, len(whole) + 1))
+    first = (await ops.get("log/records?limit=3")).data
+    rest = (await ops.get(f"log/records?after={first[-1]['seq']}")).data
+    assert first + rest == whole
+    assert any(record["stream"] == f"run:{wait['run']}" for record in whole)
+
+
+async def test_customers_do_not_read_the_log(door: Door) -> None:
+    assert (await door.of("acme", "customer-7").get("log/records")).code == "role_missing"
+    assert (await door.of("acme", "customer-7").get("log/export")).code == "role_missing"
+
+
+async def test_an_erased_persons_words_are_gone_and_their_runs_still_list(runtime: Runtime, door: Door) -> None:
+    wait = await talk.held(runtime, door)
+    ops = door.of("acme", "ops")
+    assert (await ops.post("log/erase", {"actor": "customer-7"})).data["keys"] >= 1
+    assert [run["id"] for run in (await ops.get("runs")).data] == [wait["run"]]
+    records = (await ops.get(f"runs/{wait['run']}")).data["records"]
+    assert records[0]["contents"] is None
+
+
+async def test_a_backup_goes_to_an_absolute_path_and_only_for_the_owner(door: Door) -> None:
+    answer = await door.post("log/backup", {"to": "relative"})
+    assert (answer.status, answer.data["error"]["place"]) == (400, "$.to")
+    key = (await door.of("acme").post("keys", {"actor": "ops"})).data["key"]
+    answer = await Door(door.app, {**door.headers, "authorization": f"Bearer {key}"}).post("log/backup", {"to": "/x"})
+    assert (answer.status, answer.code) == (403, "owner_only")
+
+
+async def test_one_run_or_one_session_is_exported_not_both(door: Door) -> None:
+    answer = await door.of("acme", "ops").get("log/export?run=run-1&session=ses-1")
+    assert (answer.status, answer.code) == (400, "query_invalid")
+
+
+@pytest.mark.parametrize("query", ["after=-1", "limit=0", "wait_s=1000"])
+async def test_a_page_has_bounds(door: Door, query: str) -> None:
+    assert (await door.of("acme", "ops").get(f"log/records?{query}")).code == "query_invalid"
