@@ -46,9 +46,7 @@ def turn(effects: str) -> list[Figure]:
         fsync_us_p50=statistics.median(fsync),
     )
     titles = {"langgraph": "LangGraph + SQLite checkpointer", "pydantic_ai": "Pydantic AI, not durable"}
-    return [
-        figure.beside(titles[name], versions[name], _us(statistics.median(times))) for name, times in peers.items()
-    ]
+    return [figure.beside(titles[name], versions[name], _us(statistics.median(times))) for name, times in peers.items()]
 
 
 def records(runs: int, tenants: int = 1) -> list[Figure]:

@@ -60,7 +60,7 @@ def policies(home: Path, count: int = 1000) -> Path:
     own = '@id("all") permit (principal, action, resource);\n'
     rest = "".join(
         f'@id("p{i}") permit (principal == Agent::"a{i}", action == Action::"orders.lookup", resource)\n'
-        f"when {{ context.args.order_id == \"{i}\" }};\n"
+        f'when {{ context.args.order_id == "{i}" }};\n'
         for i in range(count)
     )
     (folder / "bench.cedar").write_text(own + rest)

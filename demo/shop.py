@@ -94,9 +94,7 @@ def lookup(order_id: OrderId, *, meta: CallMeta) -> Order:
 def refund(order_id: OrderId, amount: Money, *, meta: CallMeta) -> Receipt:
     """Pays money for an order back to the customer."""
     with _shop(meta) as shop:
-        shop.execute(
-            "insert into refunds values (?, ?, ?, datetime('now'))", (order_id, amount, meta.idempotency_key)
-        )
+        shop.execute("insert into refunds values (?, ?, ?, datetime('now'))", (order_id, amount, meta.idempotency_key))
     return Receipt(order_id=order_id, amount=amount)
 
 

@@ -12,7 +12,11 @@ STEPS = 10
 
 
 def main(path: str, runs: int, rounds: int) -> None:
-    DBOS(config=DBOSConfig(name="bench", system_database_url=f"sqlite:///{path}", run_admin_server=False, log_level="ERROR"))
+    DBOS(
+        config=DBOSConfig(
+            name="bench", system_database_url=f"sqlite:///{path}", run_admin_server=False, log_level="ERROR"
+        )
+    )
 
     @DBOS.step()
     def step(i: int) -> int:

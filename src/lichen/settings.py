@@ -71,7 +71,9 @@ class Settings(msgspec.Struct, frozen=True):
             raise NotFound(f"No tenant {tenant!r} is declared in {FILE}.", code="tenant_unknown")
         if env is None:
             if len(declared.environments) != 1:
-                raise Invalid(f"Tenant {tenant!r} has several environments.", code="env_ambiguous", next_step="Name one.")
+                raise Invalid(
+                    f"Tenant {tenant!r} has several environments.", code="env_ambiguous", next_step="Name one."
+                )
             env = declared.environments[0]
         if env not in declared.environments:
             raise NotFound(f"Tenant {tenant!r} has no environment {env!r}.", code="env_unknown")

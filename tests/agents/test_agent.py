@@ -55,10 +55,12 @@ def test_an_agent_has_a_name_of_words_joined_by_dots(name: str) -> None:
     assert refusal(name=name).code == "agent_invalid"
 
 
+@pytest.mark.req("GOA-1.1")
 def test_an_agent_without_a_planner_is_refused() -> None:
     assert refusal(planner=None).code == "agent_invalid"
 
 
+@pytest.mark.req("GOA-1.1")
 def test_two_tools_of_one_name_are_refused() -> None:
     error = refusal(tools=[LOOKUP, Toolset("orders", [fake("orders.lookup")])])
     assert error.code == "agent_invalid"

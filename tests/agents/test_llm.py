@@ -87,7 +87,7 @@ async def test_a_failed_call_reaches_the_model_with_its_reason() -> None:
     assert "There is no order 1042." in model.requests[0].messages[-1].text
 
 
-@pytest.mark.req("GOA-27.1")
+@pytest.mark.req("GOA-27.11")
 async def test_a_tool_the_model_made_up_is_passed_on_and_comes_back_as_unavailable() -> None:
     call = ModelCall("x", ToolName("shop.fly"), b"")
     asked, model = planner(ModelReply("", (call,)), "I cannot fly.")
@@ -128,7 +128,7 @@ async def test_a_reply_may_take_no_more_tokens_than_the_run_has_left() -> None:
 # -- at a limit --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.req("GOA-24.2")
+@pytest.mark.req("GOA-24.12")
 async def test_at_a_limit_the_model_is_told_which_one_and_gets_no_tools() -> None:
     asked, model = planner("As far as I know it is shipped.")
     history, result = looked_up()
@@ -141,7 +141,7 @@ async def test_at_a_limit_the_model_is_told_which_one_and_gets_no_tools() -> Non
     assert "calls" in request.messages[-1].text
 
 
-@pytest.mark.req("GOA-24.2")
+@pytest.mark.req("GOA-24.12")
 @pytest.mark.parametrize("reply", [ASKED, ModelReply(""), ModelReply("Look:", (CALL,))])
 async def test_at_a_limit_calls_are_dropped_and_there_is_an_answer_all_the_same(reply: ModelReply) -> None:
     asked, _ = planner(reply)

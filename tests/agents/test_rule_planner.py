@@ -31,6 +31,7 @@ def remembering(*texts: str) -> History:
 # -- recognizing -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.req("LIC-23.3")
 async def test_an_intent_that_has_all_it_needs_makes_its_call_and_answers_from_the_result() -> None:
     run = talk()
     assert await run.say("Where is order 1042?") == "Order 1042 is delivered."
@@ -76,7 +77,7 @@ async def test_a_child_run_hears_the_agent_that_called_it() -> None:
 # -- asking ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.req("GOA-39.1")
+@pytest.mark.req("GOA-39.11")
 async def test_a_missing_slot_is_asked_for_and_the_answer_fills_it() -> None:
     run = talk()
     assert await run.say("Where is my order?") == "Which order is it about?"
@@ -105,6 +106,7 @@ async def test_an_answer_may_fill_several_slots() -> None:
     assert run.calls[-1][1]["why"] == "late"
 
 
+@pytest.mark.req("GOA-39.13")
 async def test_a_question_is_repeated_in_other_words_and_given_up_politely() -> None:
     run = talk(shop_planner(asks_max=2, on_gave_up="A colleague will help."))
     await run.say("refund for 1042")
@@ -119,6 +121,7 @@ async def test_a_blank_answer_is_asked_again() -> None:
     assert await run.say(" ") == "Which order is it about?"
 
 
+@pytest.mark.req("LIC-23.3")
 async def test_an_answer_that_states_another_intent_switches_to_it() -> None:
     run = talk()
     await run.say("Where is my order?")
@@ -178,6 +181,7 @@ async def test_remembered_slots_are_taken_from_the_customers_earlier_messages_th
     assert await Talk(shop_planner(), shop_tools(), history=theirs).say("order status") == "Which order is it about?"
 
 
+@pytest.mark.req("GOA-39.13")
 async def test_the_questions_of_one_run_are_bounded_even_if_the_customer_keeps_changing_the_subject() -> None:
     intents = [
         Intent(name, phrases=[name], slots=[Slot("x", pattern="never", ask="x?")], answer="x") for name in ("aa", "bb")
@@ -202,7 +206,7 @@ async def test_the_choices_of_a_question_are_offered_but_not_required() -> None:
     assert "enum" not in plan.waits[0].answer_schema
 
 
-@pytest.mark.req("GOA-39.2")
+@pytest.mark.req("GOA-39.12")
 async def test_a_question_that_expired_or_was_cancelled_ends_the_run_in_its_own_words() -> None:
     run = talk(shop_planner(on_expired="Too late.", on_cancelled="Stopped."))
     await run.say("Where is my order?")
@@ -240,6 +244,7 @@ async def test_a_missing_optional_slot_leaves_its_argument_out() -> None:
     assert run.calls[1][1]["why"] == "broken"
 
 
+@pytest.mark.req("LIC-23.3")
 @pytest.mark.parametrize(
     ("ended", "said"),
     [
@@ -315,7 +320,7 @@ def looked_up(outcome: Outcome = "ok") -> CallResult:
     return CallResult(CallId("c1"), ToolName("orders.lookup"), b"{}", outcome, b'{"id":"1042","status":"shipped"}')
 
 
-@pytest.mark.req("GOA-24.1")
+@pytest.mark.req("GOA-24.11")
 @pytest.mark.parametrize("said", ["refund 5 EUR for 1042", "refund", "thanks", ""])
 async def test_at_a_limit_the_plan_is_an_answer_and_nothing_else(said: str) -> None:
     planner = shop_planner(on_limit="Stopped at {limit}.")

@@ -101,11 +101,13 @@ def check(plan: Plan, input: PlanInput) -> None:
     msgspec.json.encode(plan)
 
 
+@pytest.mark.req("LIC-23.4")
 @given(INPUTS)
 async def test_a_plan_never_raises_whatever_was_written_returned_or_stored(input: PlanInput) -> None:
     check(await PLANNER.plan(input), input)
 
 
+@pytest.mark.req("LIC-23.4")
 @given(INPUTS)
 async def test_the_same_input_gives_the_same_plan_to_every_planner_with_these_rules(input: PlanInput) -> None:
     assert PLANNER.pure

@@ -4,12 +4,13 @@ import pytest
 
 from lichen.agents.agent import Agent
 from lichen.agents.child import ChildTool
-from lichen.agents.toolset import Toolset
+from lichen.agents.toolset import Renamed, Toolset
 from lichen.core.call import CallMeta, CannotTell, Tool
 from lichen.core.errors import Invalid
 from lichen.testing.models import scripted_planner
+from lichen.tools.placement import Workers
 from lichen.tools.spec import pinned
-from tests.agents.tools import fake
+from tests.agents.tools import FakeTool, fake
 
 LOOKUP = fake("shop.orders.lookup", tags=("read",))
 CANCEL = fake("shop.orders.cancel", tags=("write", "slow"))
@@ -91,3 +92,20 @@ def test_a_prefix_that_makes_no_tool_name_is_refused(prefix: str) -> None:
     with pytest.raises(Invalid) as caught:
         SHOP.with_prefix(prefix)
     assert caught.value.code == "tool_invalid"
+
+
+def test_a_renamed_tool_runs_on_the_workers_a_runtime_gives_it() -> None:
+    given: list[Workers] = []
+
+    class Threaded(FakeTool):
+        def with_workers(self, workers: Workers) -> FakeTool:
+            given.append(workers)
+            return LOOKUP
+
+    workers = Workers()
+    [renamed] = Toolset("shop", [Threaded(LOOKUP.spec)]).with_prefix("acme")
+    assert isinstance(renamed, Renamed)
+    placed = renamed.with_workers(workers)
+    assert (given, placed.tool, placed.spec.name) == ([workers], LOOKUP, "acme.lookup")
+    plain = Renamed(CANCEL, CANCEL.spec)
+    assert plain.with_workers(workers) is plain

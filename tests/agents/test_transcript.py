@@ -143,7 +143,7 @@ def test_a_result_without_a_call_gets_one() -> None:
     assert list(transcript_faults(messages)) == []
 
 
-@pytest.mark.req("GOA-27.1")
+@pytest.mark.req("GOA-27.11")
 def test_a_tool_that_is_not_there_is_told_under_the_name_the_model_used() -> None:
     gone = result("c2", UNAVAILABLE, "failed", code="tool_unavailable", reason="There is no tool 'shop.fly'.")
     one = step((request(), request(ToolName("shop.fly")), request(REFUND)), (result("c1"), gone))

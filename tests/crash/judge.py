@@ -59,7 +59,9 @@ def _told_once(home: Path, log: Log) -> None:
     """One final answer for each message, sent under one id."""
     for row in log.stream_rows("session", limit=1000):
         stream = row.stream
-        finals = [ev for ev in log.events(stream) if isinstance(ev.control, e.MessageQueued) and ev.control.kind == "answer"]
+        finals = [
+            ev for ev in log.events(stream) if isinstance(ev.control, e.MessageQueued) and ev.control.kind == "answer"
+        ]
         runs = [ev.control.run for ev in finals if isinstance(ev.control, e.MessageQueued)]
         if len(runs) != len(set(runs)):
             raise Judgement(f"two answers for one run in {stream}")

@@ -124,6 +124,5 @@ def main() -> None:
     sys.exit(0)
 
 
-
 if __name__ == "__main__":
     main()

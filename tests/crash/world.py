@@ -153,9 +153,7 @@ class Post:
 
     async def send(self, scope: Scope, session: SessionId, message: MessageId, text: str) -> Delivery:
         with outside(self._home) as world:
-            known = world.execute(
-                "select 1 from sent where session = ? and message = ?", (session, message)
-            ).fetchone()
+            known = world.execute("select 1 from sent where session = ? and message = ?", (session, message)).fetchone()
             if known is None:
                 world.execute("insert into sent values (?, ?, ?)", (session, message, text))
         return Delivery("delivered")

@@ -10,7 +10,7 @@ import pytest
 from lichen.core.label import Label
 from lichen.core.policy import Evidence
 from lichen.gate.evidence import TEXT_CHARS_MAX, VALUES_MAX
-from lichen.gate.labels import LEAVES_MAX, MODEL, endorse, evidence_from_json, evidence_from_text
+from lichen.gate.labels import LEAVES_MAX, MODEL, arguments_of, endorse, evidence_from_json, evidence_from_text
 from tests.gate.shop import MAIL, REFUND, Shop
 
 TAINTED = Label(("customer:c1", "third_party:web.fetch"))
@@ -91,7 +91,7 @@ async def test_the_verdict_says_for_every_argument_where_it_came_from() -> None:
 @pytest.mark.req("LIC-10.3")
 def test_parts_of_nested_arguments_are_named_by_path_and_all_of_them_must_be_endorsed() -> None:
     args = {"to": ["a@b.c"], "cc": None, "body": {"text": "hello", "urgent": True}, "extra": 1}
-    found = endorse(MAIL, args, said("a@b.c hello"))
+    found = endorse(arguments_of(MAIL.input_schema), args, said("a@b.c hello"))
     assert found.origins == {
         "to.0": "customer:c1", "body.text": "customer:c1", "body.urgent": MODEL, "extra": MODEL,
     }  # fmt: skip
@@ -111,7 +111,7 @@ def test_parts_of_nested_arguments_are_named_by_path_and_all_of_them_must_be_end
     ],
 )  # fmt: skip
 def test_an_amount_in_minor_units_is_what_people_call_it(text: str, amount: int) -> None:
-    assert endorse(REFUND, {"amount": amount}, said(f"pay {text} back")).endorsed["amount"]
+    assert endorse(arguments_of(REFUND.input_schema), {"amount": amount}, said(f"pay {text} back")).endorsed["amount"]
 
 
 @pytest.mark.req("LIC-10.4")
@@ -124,7 +124,9 @@ def test_an_amount_in_minor_units_is_what_people_call_it(text: str, amount: int)
     ],
 )  # fmt: skip
 def test_an_amount_nobody_said_or_that_could_mean_two_numbers_stays_the_models(text: str, amount: int) -> None:
-    assert not endorse(REFUND, {"amount": amount}, said(f"pay {text} back")).endorsed["amount"]
+    assert not endorse(arguments_of(REFUND.input_schema), {"amount": amount}, said(f"pay {text} back")).endorsed[
+        "amount"
+    ]
 
 
 @pytest.mark.req("LIC-10.4")
@@ -132,15 +134,18 @@ def test_an_amount_nobody_said_or_that_could_mean_two_numbers_stays_the_models(t
     ("text", "weight", "matches"), [("1.23", 1.23, True), ("1.234", 1.234, False), ("1,234", 1234.0, False)]
 )
 def test_a_fraction_is_endorsed_unless_it_could_be_a_thousand(text: str, weight: float, *, matches: bool) -> None:
-    assert endorse(MAIL, {"weight": weight}, said(f"it weighs {text} kg")).endorsed["weight"] is matches
+    assert (
+        endorse(arguments_of(MAIL.input_schema), {"weight": weight}, said(f"it weighs {text} kg")).endorsed["weight"]
+        is matches
+    )
 
 
 @pytest.mark.req("LIC-10.4")
 def test_our_own_records_state_amounts_in_the_unit_of_the_arguments() -> None:
     record = (evidence_from_json("tool:orders.lookup", b'{"total": 8000}'),)
-    assert endorse(REFUND, {"amount": 8000}, record).endorsed["amount"]
-    assert not endorse(REFUND, {"amount": 800000}, record).endorsed["amount"]
-    assert not endorse(REFUND, {"amount": 80}, record).endorsed["amount"]
+    assert endorse(arguments_of(REFUND.input_schema), {"amount": 8000}, record).endorsed["amount"]
+    assert not endorse(arguments_of(REFUND.input_schema), {"amount": 800000}, record).endorsed["amount"]
+    assert not endorse(arguments_of(REFUND.input_schema), {"amount": 80}, record).endorsed["amount"]
 
 
 @pytest.mark.req("LIC-10.4")
@@ -159,7 +164,7 @@ def test_a_unit_is_found_behind_references_optionals_and_in_lists() -> None:
             "$defs": {"Money": money},
         },
     )
-    found = endorse(spec, {"a": 8000, "b": 8000, "c": [{"d": 8000}], "e": 80}, said("80"))
+    found = endorse(arguments_of(spec.input_schema), {"a": 8000, "b": 8000, "c": [{"d": 8000}], "e": 80}, said("80"))
     assert found.endorsed == {"a": True, "b": True, "c": True, "e": True}
 
 
@@ -184,7 +189,7 @@ def test_a_unit_is_found_behind_references_optionals_and_in_lists() -> None:
     ],
 )  # fmt: skip
 def test_texts_are_equal_as_a_whole_or_not_at_all(text: str, value: str, *, matches: bool) -> None:
-    assert endorse(REFUND, {"order_id": value}, said(text)).endorsed["order_id"] is matches
+    assert endorse(arguments_of(REFUND.input_schema), {"order_id": value}, said(text)).endorsed["order_id"] is matches
 
 
 @pytest.mark.parametrize(
@@ -192,14 +197,15 @@ def test_texts_are_equal_as_a_whole_or_not_at_all(text: str, value: str, *, matc
     [
         (True, (1,), False), (1, (True,), False), (True, (True,), True), (False, (0, "false", True), False),
         (42, ("42",), True), ("42", (42,), True), ("042", (42,), False), (42, ("42.0",), True), (42, ("4２",), False),
-        (1.5, ("1.5",), True), (1.234, ("1.234",), True), (1.5, (15,), False), (10**30, (10**30,), False), ("x", (), False),
+        (1.5, ("1.5",), True), (1.234, ("1.234",), True), (1.5, (15,), False),
+        (10**30, (10**30,), False), ("x", (), False),
     ],
 )  # fmt: skip
 def test_values_of_different_types_compare_by_what_they_say(
     value: Any, evidence: tuple[Any, ...], *, matches: bool
 ) -> None:
     args = {"body": {"text": value}}
-    assert endorse(MAIL, args, (Evidence("tool:t", evidence),)).endorsed["body"] is matches
+    assert endorse(arguments_of(MAIL.input_schema), args, (Evidence("tool:t", evidence),)).endorsed["body"] is matches
 
 
 # -- evidence and its bounds -------------------------------------------------------------------------------------
@@ -217,6 +223,14 @@ def test_a_record_says_the_scalars_of_its_accepted_fields() -> None:
     assert evidence_from_json("tool:t", b"no json").values == ()
 
 
+def test_a_text_says_itself_its_phrases_addresses_words_and_numbers_once_each() -> None:
+    evidence = evidence_from_text("s", "Send „two words“ to A@b.org, 1,234 or 80,50!")
+    assert evidence.values == (
+        "send „two words“ to a@b.org, 1,234 or 80,50!", "two words", "a@b.org", "send", "two", "words", "to",
+        "1,234", "or", "80,50", "80.50",
+    )  # fmt: skip
+
+
 def test_evidence_is_bounded() -> None:
     assert len(evidence_from_text("s", " ".join(map(str, range(10_000)))).values) == VALUES_MAX
     assert len(evidence_from_json("s", msgspec.json.encode(list(range(10_000)))).values) == VALUES_MAX
@@ -226,9 +240,9 @@ def test_evidence_is_bounded() -> None:
 
 
 def test_arguments_too_large_or_too_deep_to_compare_stay_the_models() -> None:
-    many = endorse(MAIL, {"to": ["a"] * (LEAVES_MAX + 1)}, said("a"))
+    many = endorse(arguments_of(MAIL.input_schema), {"to": ["a"] * (LEAVES_MAX + 1)}, said("a"))
     assert (many.origins, many.endorsed["to"]) == ({"to": MODEL}, False)
     deep: Any = "a"
     for _ in range(100):
         deep = [deep]
-    assert not endorse(MAIL, {"to": deep}, said("a")).endorsed["to"]
+    assert not endorse(arguments_of(MAIL.input_schema), {"to": deep}, said("a")).endorsed["to"]

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 PREFIX = "/api/v1"
 PAUSE_S = 0.05
+ASKING_S = 5.0
 TRIES_MAX = 200  # while the directory is owned and its owner does not answer yet
 
 Headers = Mapping[str, str]
@@ -67,6 +68,14 @@ class Door:
         """Lets go of the directory without waiting for what is owed."""
         if self._owner is not None:
             self._owner.leave()
+
+    def is_answered(self) -> bool:
+        """Whether somebody owns the directory and answers now."""
+        try:
+            self._send("GET", "health", None, {}, ASKING_S)
+        except (NobodyAnswers, OwnerDied):
+            return False
+        return True
 
     def _own_or_wait(self) -> Unavailable | None:
         """Somebody owns the directory after this: we, or another process; then why we cannot."""

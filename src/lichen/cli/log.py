@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from lichen.cli import backup, proof
 from lichen.cli.caller import Caller, calling
 from lichen.cli.moments import moment
-from lichen.cli.screen import note
 from lichen.core.errors import Conflict, Invalid
 
 app = typer.Typer(name="log", help="Read the log, prove it, take it away, back it up.", no_args_is_help=True)
 
-LONG_S = 3600.0
 PAGE = 500
+
+app.command("verify")(proof.verify)
+app.command("backup")(backup.backup)
+app.command("restore")(backup.restore)
 
 
 @app.command()
@@ -44,38 +47,6 @@ def show(
 
 @app.command()
 @calling
-def verify(caller: Caller) -> None:
-    """Proves the log: reads every record again, checks chain, tree and signatures, rebuilds every view and compares.
-
-    Without a tenant, every log of the data directory. Exit code 1 when anything is wrong.
-    """
-    reports: list[dict[str, Any]] = []
-    for scope in _scopes(caller):
-        client = caller.client.within(scope["tenant"], scope["env"]) if scope else caller.client
-        reports.append(client.post("log/verify", answer_s=LONG_S))
-    if not caller.screen.data(reports[0] if caller.tenant or caller.has_key else reports):
-        for report in reports:
-            _tell(caller, report)
-    if not all(_is_fine(report) for report in reports):
-        raise typer.Exit(1)
-
-
-def _scopes(caller: Caller) -> list[dict[str, Any] | None]:
-    """The named scope, or all of them."""
-    return [None] if caller.tenant is not None or caller.has_key else caller.client.get("scopes")
-
-
-def _is_fine(report: dict[str, Any]) -> bool:
-    return bool(report["ok"])
-
-
-def _tell(caller: Caller, report: dict[str, Any]) -> None:
-    for name, value in report.items():
-        caller.screen.line(f"{name:<16}  {value}")
-
-
-@app.command()
-@calling
 def export(
     caller: Caller,
     to: Annotated[Path | None, typer.Argument(help="The file to write; stdout if left out.", metavar="[FILE]")] = None,
@@ -90,23 +61,9 @@ def export(
         sys.stdout.buffer.write(data)
         return
     to.write_bytes(data)
-    if not caller.screen.data({"file": str(to), "bytes": len(data)}):
-        caller.screen.line(f"{to}: {len(data)} bytes.")
-
-
-@app.command()
-@calling
-def backup(
-    caller: Caller,
-    to: Annotated[Path, typer.Argument(help="Where the logs go: a folder that does not exist yet.", metavar="FOLDER")],
-    keys: Annotated[Path | None, typer.Option(help="Where the keys go; never into the same place.")] = None,
-) -> None:
-    """Copies every log while it is in use. Keys are left out unless they are given a place of their own."""
-    places = {"to": str(to.resolve()), "keys": str(keys.resolve()) if keys is not None else None}
-    done = caller.client.post("log/backup", places, answer_s=LONG_S)
-    if not caller.screen.data(done):
-        caller.screen.line(f"Logs are in {done['to']}.")
-        note(f"Keys are in {done['keys']}." if done["keys"] else "Without its keys nobody can read this backup.")
+    signer = proof.signer(data)
+    if not caller.screen.data({"file": str(to), "bytes": len(data), "public_key": signer}):
+        caller.screen.line(f"{to}: {len(data)} bytes, signed by {signer}.")
 
 
 @app.command()

@@ -5,15 +5,17 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lichen.cli.caller import Caller, calling
 from lichen.cli.client import segment
-from lichen.cli.owner import Owner
 from lichen.cli.screen import note
 from lichen.core.errors import Invalid, LichenError, Unavailable
+
+if TYPE_CHECKING:
+    from lichen.cli.owner import Owner
 
 WAIT_S = 20.0
 PATIENCE_S = 3.0  # longer than a command that owns the directory for itself usually takes

@@ -36,6 +36,7 @@ from lichen.engine.evidence import evidence_of
 from lichen.engine.journal import Journal
 from lichen.engine.ports import Services
 from lichen.engine.turns import release, start_child
+from lichen.tools.placement import StillRunning
 
 Json = dict[str, Any]
 
@@ -187,7 +188,10 @@ def _approval(
 
 
 async def execute(services: Services, journal: Journal, run: RunId, id: CallId) -> None:
-    """Performs `exec`: makes what must be durable durable, then acts, then appends what came of it."""
+    """Performs `exec`: makes what must be durable durable, then acts, then appends what came of it.
+
+    Raises StillRunning when the tool was cut off and goes on all the same.
+    """
     state = journal.run(run)
     call = state.calls[id]
     try:
@@ -234,6 +238,8 @@ async def _act(services: Services, journal: Journal, state: RunState, call: Call
         _not_done(services, journal, state.id, call, tool, error)
     except TimeoutError:
         _in_doubt(journal, state.id, call, "timed_out", "timeout")
+    except StillRunning:
+        raise
     except LichenError as error:
         _in_doubt(journal, state.id, call, "failed", error.code)
     except Exception as error:
@@ -266,6 +272,13 @@ def _audit(tool: Tool, args: bytes) -> bytes:
     return msgspec.json.encode({name: values.get(name) for name in tool.spec.audit})
 
 
+def cut_off(journal: Journal, run: RunId, id: CallId, error: StillRunning) -> None:
+    """What becomes of a call that was cut off at its timeout, or cancelled, and goes on all the same."""
+    call = journal.run(run).calls.get(id)
+    if call is not None:
+        _in_doubt(journal, run, call, "timed_out", error.code)
+
+
 def _in_doubt(journal: Journal, run: RunId, call: Call, outcome: Any, code: str) -> None:
     """A call that broke off. Only of a `once` call can nobody say whether it happened."""
     state = journal.run(run)
@@ -279,9 +292,7 @@ def _in_doubt(journal: Journal, run: RunId, call: Call, outcome: Any, code: str)
         _finish(journal, run, call.id, e.CallFinished(call.id, current.attempt, outcome, code))
 
 
-def _not_done(
-    services: Services, journal: Journal, run: RunId, call: Call, tool: Tool, error: NotDone
-) -> None:
+def _not_done(services: Services, journal: Journal, run: RunId, call: Call, tool: Tool, error: NotDone) -> None:
     retry = tool.spec.retry
     may_retry = error.retryable and call.attempt < retry.attempts and (not retry.on or error.code in retry.on)
     current = journal.run(run).calls.get(call.id)
@@ -420,4 +431,3 @@ def _append(journal: Journal, state: RunState, drafts: moves.Drafts, session: mo
     if session and state.session is not None:
         appended[session_stream(state.session)] = session
     journal.append(appended, actor=f"agent:{state.agent}", turn=state.turn)
-

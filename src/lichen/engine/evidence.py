@@ -45,9 +45,7 @@ def _customer(state: RunState) -> str:
     return f"customer:{state.subject}"
 
 
-def _said(
-    services: Services, journal: Journal, state: RunState, known: Known, event: e.Event
-) -> tuple[Evidence, ...]:
+def _said(services: Services, journal: Journal, state: RunState, known: Known, event: e.Event) -> tuple[Evidence, ...]:
     contents = journal.log.contents(run_stream(state.id), event.n)
     match event.control:
         case e.RunStarted() | e.Signal(kind="input"):

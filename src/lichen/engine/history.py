@@ -102,9 +102,7 @@ def _steps(journal: Journal, state: RunState) -> tuple[Step, ...]:
 
 def _planned(journal: Journal, stream: StreamId, n: int, planned: e.Planned) -> _Open:
     contents = journal.log.contents(stream, n)
-    calls = {
-        call.id: CallRequest(call.tool, contents.get(f"{call.id}/args", b"{}")) for call in planned.calls
-    }
+    calls = {call.id: CallRequest(call.tool, contents.get(f"{call.id}/args", b"{}")) for call in planned.calls}
     says = tuple(contents.get(f"say/{i}", b"").decode() for i in range(planned.says))
     return _Open(says, calls, {}, [], [])
 
@@ -112,4 +110,3 @@ def _planned(journal: Journal, stream: StreamId, n: int, planned: e.Planned) -> 
 def _closed(step: _Open) -> Step:
     ordered = tuple(step.results[id] for id in step.calls if id in step.results)
     return Step(step.says, tuple(step.calls.values()), ordered, tuple(step.answers), tuple(step.inputs))
-

@@ -181,9 +181,7 @@ class Intake:
         journal.append(appended, actor=by)
         return Receipt(mailbox.id, message, n, taken, joined_run, wait)
 
-    def _without_stale_questions(
-        self, journal: Journal, mailbox: MailboxState
-    ) -> tuple[MailboxState, moves.Drafts]:
+    def _without_stale_questions(self, journal: Journal, mailbox: MailboxState) -> tuple[MailboxState, moves.Drafts]:
         """The mailbox without questions whose wait is gone, and the records that withdraw them."""
         stale = [q for q in mailbox.questions if not _is_open(journal, q)]
         if not stale:
@@ -200,9 +198,7 @@ class Intake:
 
     # -- runs ----------------------------------------------------------------------------------------------------
 
-    async def start(
-        self, scope: Scope, agent: AgentName, text: str, actor: Actor, *, key: str | None = None
-    ) -> RunId:
+    async def start(self, scope: Scope, agent: AgentName, text: str, actor: Actor, *, key: str | None = None) -> RunId:
         """Starts one run without a session; returns once it is durable.
 
         Raises NotFound (`agent_unknown`), Denied by policy, Conflict (`key_reused`), Unavailable.
@@ -336,9 +332,7 @@ def _closed() -> Conflict:
     return Conflict("This was answered already.", code="wait_closed", next_step="Read the run to see by whom.")
 
 
-def _check_answer(
-    wait: Wait, outcome: WaitOutcome, actor: Actor, by: str, digest: bytes, now_us: int
-) -> None:
+def _check_answer(wait: Wait, outcome: WaitOutcome, actor: Actor, by: str, digest: bytes, now_us: int) -> None:
     if not may_answer(wait, actor, by):
         raise Denied("This actor may not answer this.", code="may_not_answer")
     if outcome not in OUTCOMES[wait.kind]:
@@ -372,4 +366,3 @@ def _token(journal: Journal, key: str | None) -> str | None:
         return None
     _check_key(key)
     return journal.log.digest(key.encode()).hex()
-

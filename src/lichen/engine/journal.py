@@ -102,9 +102,7 @@ class Journal:
 
         Raises Unavailable when the volume cannot write.
         """
-        parts = [
-            Part(stream, self.log.state(stream).n, drafts) for stream, drafts in moves.items() if drafts
-        ]
+        parts = [Part(stream, self.log.state(stream).n, drafts) for stream, drafts in moves.items() if drafts]
         appended = self.log.append(*parts, actor=actor, turn=turn)
         if not isinstance(appended, Appended):
             raise AssertionError(f"{appended} although nothing ran in between")

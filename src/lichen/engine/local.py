@@ -22,6 +22,7 @@ from lichen.engine.step import Work, drive
 from lichen.engine.timers import Wheel
 from lichen.log.log import Log
 from lichen.log.volume import Volume
+from lichen.tools.placement import StillRunning
 
 _log = logging.getLogger("lichen.engine")
 Key = tuple[Scope, StreamId]
@@ -43,6 +44,7 @@ class LocalEngine:
         self._drivers: dict[Key, asyncio.Task[None]] = {}
         self._resting: OrderedDict[Key, Journal] = OrderedDict()
         self._closing: dict[tuple[Scope, str, CallId], asyncio.Task[None]] = {}
+        self._stuck: set[tuple[Scope, str, CallId]] = set()  # cut off, and their threads go on
         self._tasks: set[asyncio.Task[None]] = set()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -81,6 +83,11 @@ class LocalEngine:
     async def idle(self) -> None:
         """Returns once nothing is in flight: all that is left are waits and timers."""
         await self._idle.wait()
+
+    @property
+    def scopes(self) -> tuple[Scope, ...]:
+        """The scopes whose logs are open."""
+        return tuple(self._journals)
 
     @property
     def driven(self) -> int:
@@ -193,7 +200,7 @@ class LocalEngine:
             case "check" if o.call:
                 await calls.check(services, journal, run, o.call)
             case "exec" if o.call:
-                await calls.execute(services, journal, run, o.call)
+                await self._execute(journal, run, o.call)
             case "settle" if o.call:
                 let_go = await self._let_go(journal, stream, o.call)
                 await calls.settle(services, journal, run, o.call, let_go=let_go)
@@ -208,13 +215,20 @@ class LocalEngine:
             case _:
                 raise AssertionError(f"an obligation without its call: {o}")
 
+    async def _execute(self, journal: Journal, run: RunId, call: CallId) -> None:
+        try:
+            await calls.execute(self.services, journal, run, call)
+        except StillRunning as error:
+            self._stuck.add((journal.scope, run, call))  # until this process ends, and the thread with it
+            calls.cut_off(journal, run, call, error)
+
     async def _let_go(self, journal: Journal, stream: StreamId, call: CallId) -> bool:
         """Whether the cancelled executor of a call is gone, so that a probe's `did not happen` can be believed."""
-        task = self._closing.get((journal.scope, stream.id, call))
-        if task is None:
-            return True
-        done, _ = await asyncio.wait([task], timeout=self.services.options.closing_grace_s)
-        return bool(done)
+        key = (journal.scope, stream.id, call)
+        task = self._closing.get(key)
+        if task is not None:
+            await asyncio.wait([task], timeout=self.services.options.closing_grace_s)
+        return (task is None or task.done()) and key not in self._stuck
 
     # -- timers and trouble --------------------------------------------------------------------------------------
 
@@ -264,5 +278,7 @@ def mirror(journal: Journal, state: RunState, drafts: moves.Drafts) -> moves.Dra
     asked = {(q.run, q.wait) for q in journal.mailbox(state.session).questions}
     closings = (d for d in drafts if isinstance(d.control, e.WaitClosed))
     return tuple(
-        e.Draft(d.control) for d in closings if isinstance(d.control, e.WaitClosed) and (d.control.run, d.control.wait) in asked
+        e.Draft(d.control)
+        for d in closings
+        if isinstance(d.control, e.WaitClosed) and (d.control.run, d.control.wait) in asked
     )

@@ -267,7 +267,9 @@ def _append_with_session(
             content = Content("text", state.subject, text.encode())
             token = f"{kind}/{state.id}/{state.step}/{i}"
             session_drafts.append(
-                moves.queue(mailbox, "say" if kind == "say" else "question", content, run=state.id, token=token, offset=i)
+                moves.queue(
+                    mailbox, "say" if kind == "say" else "question", content, run=state.id, token=token, offset=i
+                )
             )
         opened = [d for d in run_drafts if isinstance(d.control, e.WaitOpened)]
         session_drafts += [d for d in opened if "customer" in d.control.may_answer]  # type: ignore[union-attr]

@@ -45,6 +45,11 @@ class Terms(msgspec.Struct, frozen=True):
     limits: tuple[AtMost, ...] = ()
     redact: tuple[str, ...] = ()
 
+    @property
+    def has_conditions(self) -> bool:
+        """Whether a call that this permits must satisfy anything else."""
+        return bool(self.approval or self.limits or self.redact)
+
 
 def terms_of(policy: pst.Template, statement: Statement, *, meters: Iterable[str]) -> Terms:
     """The terms of a policy. Raises Invalid (`policy_annotation`) where an annotation says nothing that can be kept."""

@@ -34,15 +34,14 @@ def decision_of(ruling: Ruling, terms: Sequence[Terms]) -> Decision:
     if not ruling.is_allowed:
         return _denied(ruling, terms)
     permits = [terms[number] for number in ruling.permits]
-    ids = tuple(permit.id for permit in permits)
+    ids = tuple([permit.id for permit in permits])
+    if not any(permit.has_conditions for permit in permits):
+        return Allow(ids)
     roles = sorted({permit.approval.role for permit in permits if permit.approval})
     if len(roles) > 1:
         return Deny(ids, NOT_ALLOWED, f"approval_conflict: the permits ask for approval by {' and by '.join(roles)}.")
-    conditions = _conditions(permits)
-    if not conditions:
-        return Allow(ids)
     reason = _joined(permit.reason for permit in permits) or f"{', '.join(ids)} allows it under conditions."
-    return AllowWithConditions(ids, conditions, _joined(permit.public for permit in permits), reason)
+    return AllowWithConditions(ids, _conditions(permits), _joined(permit.public for permit in permits), reason)
 
 
 def _denied(ruling: Ruling, terms: Sequence[Terms]) -> Deny:

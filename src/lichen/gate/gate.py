@@ -146,7 +146,7 @@ class PolicyGate:
             policies=policies,
             view=view,
             args=view.tool.args.shape.value(check.args),
-            endorsement=endorse(view.tool.spec, check.args, check.evidence),
+            endorsement=endorse(view.tool.arguments, check.args, check.evidence),
             claimed=claims(check, view.tool, now_us=self._clock(), digest=self._digest),
         )
 
@@ -231,6 +231,10 @@ class PolicyGate:
     def restore(self, scope: Scope, run: RunId, call: CallId, reserved: tuple[Reservation, ...]) -> None:
         """Remembers what a call decided before a restart has reserved; `load` counts it already."""
         self._book(scope).meters.restore(run, call, reserved)
+
+    def forget(self, scope: Scope) -> None:
+        """Drops what the meters hold of a log: it went back to what is durable. `restore` follows."""
+        self._books.pop(scope.log_id(), None)
 
     def _book(self, scope: Scope) -> MeterBook:
         log = scope.log_id()

@@ -15,14 +15,12 @@ from typing import Any, Final, NamedTuple, cast
 
 import msgspec
 
-from lichen.core.call import ToolSpec
 from lichen.core.label import THIRD_PARTY
 from lichen.core.policy import Evidence
 from lichen.gate.evidence import evidence_from_json, evidence_from_text, normal
-from lichen.gate.schema import argument_names
 from lichen.gate.values import LONG_MAX, LONG_MIN
 
-__all__ = ["MODEL", "Endorsement", "endorse", "evidence_from_json", "evidence_from_text"]
+__all__ = ["MODEL", "Arguments", "Endorsement", "arguments_of", "endorse", "evidence_from_json", "evidence_from_text"]
 
 MODEL: Final = "model"  # the origin of what no accepted source said
 LEAVES_MAX: Final = 4096
@@ -39,6 +37,13 @@ class Endorsement(msgspec.Struct, frozen=True):
 
     origins: Mapping[str, str]
     endorsed: Mapping[str, bool]
+
+
+class Arguments(msgspec.Struct, frozen=True):
+    """The arguments a tool declares: what is known of each, and the schema document that it may refer to."""
+
+    root: Mapping[str, Any]
+    properties: Mapping[str, Mapping[str, Any]]
 
 
 class _Leaf(NamedTuple):
@@ -73,13 +78,19 @@ class _Said(NamedTuple):
         return Decimal(leaf.value) / MINOR_PER_MAJOR if in_major else Decimal(leaf.value)
 
 
-def endorse(spec: ToolSpec, args: Mapping[str, Any], evidence: Sequence[Evidence]) -> Endorsement:
+def arguments_of(schema: Mapping[str, Any]) -> Arguments:
+    """The arguments of an input schema, without those whose names Cedar's JSON could misread."""
+    names = [name for name in schema.get("properties", {}) if not name.startswith("__")]
+    return Arguments(schema, {name: _property(schema, schema, name) for name in names})
+
+
+def endorse(declared: Arguments, args: Mapping[str, Any], evidence: Sequence[Evidence]) -> Endorsement:
     """Compares every argument with the evidence; the first source that says it is its origin."""
     said = [_said(item) for item in evidence if not item.source.startswith(THIRD_PARTY)]
     origins: dict[str, str] = {}
-    endorsed = dict.fromkeys(argument_names(spec), False)
+    endorsed = dict.fromkeys(declared.properties, False)
     for name, value in args.items():
-        leaves = list(islice(_leaves(spec, name, value), LEAVES_MAX + 1))
+        leaves = list(islice(_leaves(declared, name, value), LEAVES_MAX + 1))
         found = {leaf.path: _origin(leaf, said) for leaf in leaves} if len(leaves) <= LEAVES_MAX else {name: MODEL}
         origins.update(found)
         if name in endorsed:
@@ -109,22 +120,23 @@ def _said(evidence: Evidence) -> _Said:
 def _number(value: str | int, *, is_record: bool) -> Decimal | None:
     """The number a value is, if it is written as one. Three digits after a point may be thousands, unless a record
     of ours says so."""
-    match = None if isinstance(value, int) else _DECIMAL.fullmatch(value)
-    if match is None:
-        return Decimal(value) if isinstance(value, int) else None
-    return None if len(match[1] or "") == 3 and not is_record else Decimal(value)
+    if isinstance(value, int):
+        return Decimal(value)
+    match = _DECIMAL.fullmatch(value)
+    if match is None or (len(match[1] or "") == 3 and not is_record):
+        return None
+    return Decimal(value)
 
 
 # -- the arguments -----------------------------------------------------------------------------------------------
 
 
-def _leaves(spec: ToolSpec, name: str, value: Any) -> Iterator[_Leaf]:
-    """The scalars of an argument. null is nothing; deeper than `DEPTH_MAX` is one value that nobody said."""
-    root = spec.input_schema
-    yield from _walk(root, _property(root, root, name), name, value, 0)
+def _leaves(declared: Arguments, name: str, value: Any) -> Iterator[_Leaf]:
+    return _walk(declared.root, declared.properties.get(name, {}), name, value, 0)
 
 
 def _walk(root: Mapping[str, Any], schema: Mapping[str, Any], path: str, value: Any, depth: int) -> Iterator[_Leaf]:
+    """The scalars of a value. null is nothing; deeper than `DEPTH_MAX` is one value that nobody said."""
     if value is None:
         return
     if depth > DEPTH_MAX:

@@ -17,6 +17,7 @@ from lichen.core.call import Effects, ToolSpec
 from lichen.core.errors import Invalid
 from lichen.core.policy import Meter
 from lichen.core.scope import ActorKind
+from lichen.gate.labels import Arguments, arguments_of
 from lichen.gate.shapes import Projection, projection
 from lichen.gate.values import Entity, Value
 
@@ -52,6 +53,7 @@ class ToolView(msgspec.Struct, frozen=True):
     """What the gate knows of a tool: how to show its arguments and facts to policies, and which meters it reads."""
 
     spec: ToolSpec
+    arguments: Arguments
     args: Projection
     facts: Projection
     info: Mapping[str, Value]  # `context.tool`
@@ -119,6 +121,7 @@ def _tool_action(spec: ToolSpec, meters: tuple[Meter, ...]) -> ActionView:
     info: dict[str, Value] = {"effects": spec.effects, "tags": frozenset(spec.tags)}
     view = ToolView(
         spec=spec,
+        arguments=arguments_of(spec.input_schema),
         args=projection(spec.input_schema, "args"),
         facts=projection(spec.facts_schema or {"type": "object"}, "facts"),
         info=info,
@@ -184,14 +187,9 @@ def _context(tool: ToolView | None) -> dict[str, Any]:
             "tool": {"type": "ToolInfo"},
             "meters": counts,
             "pending": counts,
-            "endorsed": _record({name: {"type": "Boolean"} for name in argument_names(tool.spec)}),
+            "endorsed": _record({name: {"type": "Boolean"} for name in tool.arguments.properties}),
         }
     )
-
-
-def argument_names(spec: ToolSpec) -> tuple[str, ...]:
-    """The top-level arguments a tool declares, without those that Cedar's JSON could misread."""
-    return tuple(name for name in spec.input_schema.get("properties", {}) if not name.startswith("__"))
 
 
 def _record(attributes: Mapping[str, Any]) -> dict[str, Any]:

@@ -301,6 +301,11 @@ class Log(Listings):
         else:
             self._lives.drop(stream)
 
+    @property
+    def streams_in_memory(self) -> int:
+        """How many streams are loaded."""
+        return len(self._lives)
+
     def _live(self, stream: StreamId) -> Live:
         return self._lives.get(stream) or self._load(stream)
 

@@ -20,8 +20,14 @@ Key = tuple[Any, ...]
 Values = tuple[Any, ...]
 Row = tuple[Any, ...]  # what SQLite hands out; the reader of a query knows its columns
 
-_BUSY_MS = 5_000
-_CACHE_KIB = 32 * 1024
+_PRAGMAS = (
+    "busy_timeout = 5000",  # milliseconds
+    "cache_size = -32768",  # KiB
+    "temp_store = MEMORY",
+    "trusted_schema = OFF",  # the file may come from a stranger: no code of his runs when we read it
+)
+_READER_PRAGMAS = (*_PRAGMAS, "query_only = ON")
+_WRITER_PRAGMAS = (*_PRAGMAS, "journal_mode = WAL", "synchronous = FULL")
 _ROWS_PER_STATEMENT = (256, 64, 16, 4, 1)  # few sizes, so that every statement stays prepared
 _STATEMENTS_CACHED = 256
 
@@ -116,20 +122,16 @@ Op = tuple[Table, Key, Values | None]
 
 
 def connect(path: Path, *, is_reader: bool = False) -> sqlite3.Connection:
-    """A connection in autocommit mode, every commit durable when it returns."""
+    """A connection in autocommit mode, every commit durable when it returns. Raises sqlite3.Error."""
     connection = sqlite3.connect(
         path, isolation_level=None, check_same_thread=False, cached_statements=_STATEMENTS_CACHED
     )
-    for pragma in (
-        f"busy_timeout = {_BUSY_MS}",
-        "journal_mode = WAL",
-        "synchronous = FULL",
-        f"cache_size = -{_CACHE_KIB}",
-        "temp_store = MEMORY",
-        "trusted_schema = OFF",  # the file may come from a stranger: no code of his runs when we read it
-        f"query_only = {int(is_reader)}",
-    ):
-        connection.execute(f"PRAGMA {pragma}").fetchall()
+    try:
+        for pragma in _READER_PRAGMAS if is_reader else _WRITER_PRAGMAS:
+            connection.execute(f"PRAGMA {pragma}").fetchall()
+    except sqlite3.Error:
+        connection.close()
+        raise
     return connection
 
 
@@ -252,8 +254,11 @@ class Reader:
 
 def storage_error(error: sqlite3.Error | OSError) -> Unavailable | Corrupt:
     """What a failure to read means to the caller."""
-    if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError):
+    refused = sqlite3.OperationalError | sqlite3.ProgrammingError  # the latter: it was closed
+    if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, refused):
         return Corrupt("The volume's file is damaged.")
     return Unavailable(
-        "The volume cannot be read now.", code="volume_unreadable", next_step="Look at the disk, then try again."
+        "The volume cannot be opened or read now.",
+        code="volume_unreadable",
+        next_step="Run `lichen doctor`, then try again.",
     )

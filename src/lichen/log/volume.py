@@ -10,7 +10,7 @@ from typing import Self
 
 import msgspec
 
-from lichen.core.errors import Corrupt, NotFound, Unavailable
+from lichen.core.errors import Corrupt
 from lichen.core.ids import LogId
 from lichen.core.scope import Scope
 from lichen.log.blobs import Blobs
@@ -20,7 +20,7 @@ from lichen.log.keys import Keyring
 from lichen.log.lock import DirectoryLock
 from lichen.log.log import Log, LogOptions
 from lichen.log.record import decode
-from lichen.log.sqlite import FILE_NAME, Reader, connect, prepare
+from lichen.log.sqlite import FILE_NAME, Reader, connect, prepare, storage_error
 from lichen.log.store import ClockJump, Store, as_new
 from lichen.log.tree import Frontier
 from lichen.log.writer import Bounds, Entry, Tip, Writer
@@ -261,18 +261,12 @@ def _file(home: Path, options: VolumeOptions) -> Path:
     path = home / FILE_NAME
     if not path.exists():
         write_new_file(path, b"")  # SQLite would make it readable by others; its WAL takes this mode over
-    connection = options.connect(path)
     try:
-        prepare(connection)
+        connection = options.connect(path)
+        try:
+            prepare(connection)
+        finally:
+            connection.close()
     except sqlite3.Error as error:
-        raise Unavailable(
-            "The volume cannot be opened.", code="volume_readonly", next_step="Run `lichen doctor`."
-        ) from error
-    finally:
-        connection.close()
+        raise storage_error(error) from error
     return path
-
-
-def missing_log(id: LogId) -> NotFound:
-    """The error for a log that is not in this volume."""
-    return NotFound(f"There is no log {id} in this data directory.", code="log_missing")

@@ -236,8 +236,13 @@ class Runtime:
         self._recovering = asyncio.ensure_future(self._recover())
 
     def _opened(self, scope: Scope, log: Log) -> None:
-        """Puts the scope's policies in force, and tells the gate what the log knows."""
+        """Puts the scope's policies in force before anything is decided there."""
         self._load(scope)
+        self._remind(scope, log)
+
+    def _remind(self, scope: Scope, log: Log) -> None:
+        """Tells the gate what the log knows, and to forget what it does not."""
+        self.gate.forget(scope)
         for open_call in log.reservations():
             self.gate.restore(scope, open_call.run, open_call.call, open_call.reservations)
         for stop in log.stops():
@@ -283,6 +288,8 @@ class Runtime:
                 except Unavailable:
                     continue
                 break
+            for scope in self.engine.scopes:
+                self._remind(scope, self.log(scope))
             self.engine.resume()
 
     def _new_id(self, kind: str) -> str:
@@ -352,9 +359,10 @@ class Runtime:
         await self._changed(scope, "stop", f"{kind}:{name}", by)
 
     async def start(self, scope: Scope, kind: str, name: str, by: Actor) -> None:
-        """Takes a stop back."""
-        self.gate.start(scope, stop_kind(kind), name)
+        """Takes a stop back, once that is durable."""
+        stopped = stop_kind(kind)
         await self._changed(scope, "start", f"{kind}:{name}", by)
+        self.gate.start(scope, stopped, name)
 
     async def _changed(self, scope: Scope, kind: Any, name: str, by: Actor) -> None:
         journal = self.engine.journal(scope)
@@ -378,7 +386,9 @@ def stop_kind(text: str) -> StopKind:
     """What a kill switch can be for. Raises Invalid (`stop_invalid`)."""
     if text in ("tenant", "agent", "tool", "run"):
         return text
-    raise Invalid(f"There is no kill switch for {text!r}.", code="stop_invalid", next_step="Use tenant, agent, tool or run.")
+    raise Invalid(
+        f"There is no kill switch for {text!r}.", code="stop_invalid", next_step="Use tenant, agent, tool or run."
+    )
 
 
 def _policy_directory(root: Path, scope: Scope) -> Path:

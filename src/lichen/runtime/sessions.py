@@ -189,7 +189,11 @@ class Turn:
         async for entry in log.follow(after, streams=(self._stream, run_stream(run))):
             yield view(log, entry)
             control = entry.control
-            if isinstance(control, (e.TurnClosed, e.WaitOpened)) and control.run == run and entry.stream == self._stream:
+            if (
+                isinstance(control, (e.TurnClosed, e.WaitOpened))
+                and control.run == run
+                and entry.stream == self._stream
+            ):
                 return
 
     async def _events(self) -> AsyncIterator[e.Event]:

@@ -46,9 +46,7 @@ class Waits:
         """Open waits of these kinds, oldest first."""
         journal = self._engine.journal(scope)
         rows = journal.log.wait_rows()
-        found = (
-            self._view(journal, RunId(row.run), WaitId(row.wait)) for row in rows if row.kind in kinds
-        )
+        found = (self._view(journal, RunId(row.run), WaitId(row.wait)) for row in rows if row.kind in kinds)
         return tuple(wait for wait in found if wait is not None)
 
     def show(self, scope: Scope, id: str) -> WaitView:
@@ -62,12 +60,21 @@ class Waits:
         found = self._view(journal, run, wait)
         if found is None:
             raise Conflict(
-                "This was answered already.", code="wait_closed", next_step=f"Run `lichen runs show {run}` to see by whom."
+                "This was answered already.",
+                code="wait_closed",
+                next_step=f"Run `lichen runs show {run}` to see by whom.",
             )
         return found
 
     async def answer(
-        self, scope: Scope, id: str, outcome: WaitOutcome, actor: Actor, *, digest: str | None = None, body: dict[str, Any]
+        self,
+        scope: Scope,
+        id: str,
+        outcome: WaitOutcome,
+        actor: Actor,
+        *,
+        digest: str | None = None,
+        body: dict[str, Any],
     ) -> None:
         """Answers a wait; returns once durable. Without `digest` the answer is about what is asked now.
 
