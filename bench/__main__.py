@@ -1,4 +1,4 @@
-"""`make bench`: every figure beside the peer it must beat, measured in turns on this machine. Writes results/latest.json."""
+"""`make bench`: every figure beside the peer it must beat, measured in turns. Writes results/latest.json."""
 
 from __future__ import annotations
 

@@ -14,11 +14,11 @@ ROUNDS = 20_000
 def source(count: int) -> str:
     """So many permits of which one matches, and a forbid that does not."""
     rules = ['@id("suspended") forbid(principal, action, resource) when { principal.suspended };']
-    for i in range(count):
-        rules.append(
-            f'@id("p{i}") permit(principal in Role::"r{i % 20}", action == Action::"a{i % 50}", '
-            f'resource == Scope::"s{i}") when {{ context.risk < 50 && resource.level <= 3 }};'
-        )
+    rules += [
+        f'@id("p{i}") permit(principal in Role::"r{i % 20}", action == Action::"a{i % 50}", '
+        f'resource == Scope::"s{i}") when {{ context.risk < 50 && resource.level <= 3 }};'
+        for i in range(count)
+    ]
     return "\n".join(rules)
 
 

@@ -69,7 +69,8 @@ def measure(runs: int) -> None:
     with tempfile.TemporaryDirectory(dir=ROOT) as folder:
         command = [sys.executable, "-m", "bench.recovery"]
         first = subprocess.Popen([*command, "begin", folder, str(runs)], stdout=subprocess.PIPE, text=True, cwd=ROOT)
-        assert first.stdout is not None and first.stdout.readline().strip() == "ready"
+        assert first.stdout is not None
+        assert first.stdout.readline().strip() == "ready"
         first.send_signal(signal.SIGKILL)
         first.wait()
         began = time.perf_counter()

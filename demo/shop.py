@@ -7,7 +7,7 @@ only the runtime keeps it to one row.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -44,7 +44,7 @@ class Receipt(BaseModel):
 
 
 @contextmanager
-def _shop(meta: CallMeta) -> Iterator[sqlite3.Connection]:
+def _shop(meta: CallMeta) -> Generator[sqlite3.Connection]:
     """The tenant's shop, with three orders when it is new. Commits when all went well."""
     path = Path(meta.attributes["home"]) / "shop" / f"{meta.scope.tenant}.sqlite"
     path.parent.mkdir(parents=True, exist_ok=True)

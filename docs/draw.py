@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import pty
@@ -18,6 +19,7 @@ COLUMNS = 118
 
 
 def main() -> None:
+    """Plays the refund in a folder of its own and writes both pictures."""
     with tempfile.TemporaryDirectory() as folder:
         environ = {**os.environ, "LICHEN_HOME": f"{folder}/.lichen"}
         _lichen(folder, environ, "init")
@@ -31,7 +33,7 @@ def main() -> None:
         ("approval", panel, "lichen approvals show"),
         ("run", run, "lichen runs show"),
     ):
-        console = Console(width=COLUMNS, record=True, file=open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+        console = Console(width=COLUMNS, record=True, file=io.StringIO())
         console.print(Text.from_ansi(ansi))
         Path(__file__).with_name(f"{name}.svg").write_text(console.export_svg(title=title), encoding="utf-8")
 

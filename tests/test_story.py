@@ -70,7 +70,7 @@ class Shop:
             return 0
         self._host.send_signal(signal.SIGTERM)
         self._host.communicate(timeout=COMMAND_S)
-        return self._host.returncode
+        return self._host.wait()
 
     def _env(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("LICHEN_")}

@@ -114,7 +114,7 @@ def find(start: Path) -> Path:
 
 
 def load(path: Path, *, environ: Mapping[str, str]) -> Settings:
-    """The project of a `lichen.toml`. Raises Invalid (`settings_invalid`) with the place, or what loading agents raises."""
+    """The project of a `lichen.toml`. Raises Invalid (`settings_invalid`) with the place, and what agents raise."""
     root = path.resolve().parent
     file = _decode(path)
     home = Path(environ.get("LICHEN_HOME") or root / file.lichen.home).resolve()
@@ -152,7 +152,8 @@ def load_agents(root: Path, reference: str) -> tuple[Agent, ...]:
 def _module(path: Path) -> Any:
     name = f"lichen_project.{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     sys.path.insert(0, str(path.parent))

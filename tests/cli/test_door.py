@@ -29,6 +29,19 @@ def error(status: int, code: str) -> bytes:
     return http(status, {"error": {"code": code, "message": "It is so.", "next_step": "Do this.", "place": None}})
 
 
+def read(channel: socket.socket) -> str:
+    """A whole request."""
+    data = b""
+    while True:
+        head, end, body = data.partition(b"\r\n\r\n")
+        length = next(
+            (int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")), 0
+        )
+        if end and len(body) >= length:
+            return data.decode()
+        data += channel.recv(65536)
+
+
 class Peer:
     """Somebody at the other end of the socket who answers each request as told, or dies on it."""
 
@@ -45,7 +58,7 @@ class Peer:
         for answer in self._answers:
             channel, _ = self._listener.accept()
             with channel:
-                self.requests.append(channel.recv(65536).decode())
+                self.requests.append(read(channel))
                 if answer is not None:
                     channel.sendall(answer)
 

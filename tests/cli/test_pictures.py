@@ -14,16 +14,26 @@ from lichen.cli.screen import Screen
 from lichen.cli.timeline import Span, show_run, spans
 
 
+@pytest.fixture(autouse=True)
+def wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+
+
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
 
 
-def record(seq: int, kind: str, **control: Any) -> dict[str, Any]:
-    return {"seq": seq, "ts_us": seq * 1000, "type": kind, "actor": "", "control": control}
+def record(seq: int, of: str, **control: Any) -> dict[str, Any]:
+    return {"seq": seq, "ts_us": seq * 1000, "type": of, "actor": "", "control": control}
 
 
-PLANNED = {"calls": [{"id": "c1", "tool": "payments.refund"}], "has_answer": False, "error": "", "waits": 0}
+PLANNED: dict[str, Any] = {
+    "calls": [{"id": "c1", "tool": "payments.refund"}],
+    "has_answer": False,
+    "error": "",
+    "waits": 0,
+}
 RECORDS = [
     record(1, "run_started", agent="shop.support"),
     record(2, "plan_started", step=1, attempt=1),

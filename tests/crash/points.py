@@ -11,7 +11,7 @@ PROBES = ("probe.after",)
 
 def points() -> list[str]:
     """Before and after the commit of every record type, around every effect, and at every step between."""
-    commits = [f"commit.{when}/{type}" for type in TYPES for when in ("before", "after")]
+    commits = [f"commit.{when}/{name}" for name in TYPES for when in ("before", "after")]
     effects = [f"effect.{when}/{tool}" for tool in EFFECTS for when in ("before", "after")]
     return [*commits, *effects, "plan.after", "check.after", "deliver.before", "deliver.after", *PROBES]
 

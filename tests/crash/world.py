@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -27,7 +27,7 @@ class Done(BaseModel):
 
 
 @contextmanager
-def outside(home: str | Path) -> Iterator[sqlite3.Connection]:
+def outside(home: str | Path) -> Generator[sqlite3.Connection]:
     """The outside world: no constraint keeps an effect from happening twice."""
     connection = sqlite3.connect(Path(home) / "outside.sqlite", timeout=10)
     connection.executescript(SCHEMA)

@@ -98,6 +98,13 @@ def test_parts_of_nested_arguments_are_named_by_path_and_all_of_them_must_be_end
     assert found.endorsed == {"to": True, "cc": False, "body": False, "weight": False}
 
 
+@pytest.mark.req("LIC-10.3")
+def test_a_name_with_a_dot_in_it_hides_nothing() -> None:
+    for body in ({"a.b": "evil", "a": {"b": "hello"}}, {"a": {"b": "hello"}, "a.b": "evil"}):
+        found = endorse(arguments_of(MAIL.input_schema), {"body": body}, said("hello"))
+        assert (found.origins, found.endorsed["body"]) == ({"body.a.b": MODEL}, False)
+
+
 # -- how values compare ------------------------------------------------------------------------------------------
 
 
@@ -198,7 +205,10 @@ def test_texts_are_equal_as_a_whole_or_not_at_all(text: str, value: str, *, matc
         (True, (1,), False), (1, (True,), False), (True, (True,), True), (False, (0, "false", True), False),
         (42, ("42",), True), ("42", (42,), True), ("042", (42,), False), (42, ("42.0",), True), (42, ("4２",), False),
         (1.5, ("1.5",), True), (1.234, ("1.234",), True), (1.5, (15,), False),
-        (10**30, (10**30,), False), ("x", (), False),
+        (10**30, (10**30,), True), (10**30, (10**30 + 1,), False),
+        (10**99, (10**99,), False), ("9" * 9999, ("9" * 9999,), True), ("x", (), False), ("A-1", ("A-1",), True),
+        (-5, ("-5",), True), (-5, (5,), False), (-0.5, ("-0.5",), True), (1e300, ("1e300",), False),
+        (None, ("None",), False),
     ],
 )  # fmt: skip
 def test_values_of_different_types_compare_by_what_they_say(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -77,7 +77,7 @@ class Home:
         return (await self.open()).log(SCOPE)
 
     @asynccontextmanager
-    async def opened(self, options: VolumeOptions | None = None) -> AsyncIterator[Log]:
+    async def opened(self, options: VolumeOptions | None = None) -> AsyncGenerator[Log]:
         volume = await self.open(options)
         try:
             yield volume.log(SCOPE)

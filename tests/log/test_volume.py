@@ -1,7 +1,7 @@
 from __future__ import annotations
 
+import asyncio
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -37,8 +37,9 @@ async def main():
     Volume.open(pathlib.Path({str(home.logs)!r}), keyring=keyring, clock=lambda: 0, random=os.urandom)
 asyncio.run(main())
 """
-    second = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert f"data_dir_in_use: The data directory {home.logs} is in use by process {os.getpid()}" in second.stderr
+    second = await asyncio.create_subprocess_exec(sys.executable, "-c", code, stderr=asyncio.subprocess.PIPE)
+    _, output = await second.communicate()
+    assert f"data_dir_in_use: The data directory {home.logs} is in use by process {os.getpid()}" in output.decode()
     assert lock == f"{os.getpid()}\n/run/lichen.sock\n"
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from lichen.cli.caller import Caller, calling
+from lichen.cli.entrance import entrance
 from lichen.cli.project import locate
 from lichen.cli.screen import Screen, note
 from lichen.core.errors import Invalid
@@ -54,12 +56,9 @@ def restore(
     refused by every command until the loss is accepted.
     """
     from lichen.log.backup import restore_keys, restore_logs
-    from lichen.log.lock import DirectoryLock
 
     home = locate().home
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    lock = DirectoryLock(home)
-    try:
+    with entrance(home):
         if keys is not None:
             restore_keys(keys, home / "keys", homes=[logs, *(newest or [])], erasure_lists=erasures or [])
         elif not (home / "keys" / "master.key").exists():
@@ -72,8 +71,6 @@ def restore(
         restore_logs(logs, home)
         if accept_loss:
             _accept_loss(home)
-    finally:
-        lock.release()
     screen = Screen(as_json=as_json)
     if not screen.data({"home": str(home), "accepted_loss": accept_loss}):
         screen.line(f"The logs are in {home}. Run `lichen log verify` before you go on.")
@@ -83,8 +80,5 @@ def _accept_loss(home: Path) -> None:
     from lichen.log.backup import accept_loss
     from lichen.log.keys import Keyring
 
-    keyring = Keyring.open(home / "keys", os.urandom)  # noqa: TID251 - the command line is the outermost adapter
-    try:
+    with closing(Keyring.open(home / "keys", os.urandom)) as keyring:  # noqa: TID251 - the outermost adapter
         accept_loss(home, keyring, time.time_ns() // 1000)  # noqa: TID251
-    finally:
-        keyring.close()

@@ -8,13 +8,15 @@ import stat
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
 from lichen.cli.client import Client
 from lichen.cli.door import Door
+from lichen.cli.entrance import entrance
 from lichen.cli.project import Project, locate
+from lichen.cli.proof import read
 from lichen.cli.screen import Screen
 from lichen.core.errors import LichenError
 
@@ -48,7 +50,7 @@ def examine(as_json: Annotated[bool, typer.Option("--json", help="JSON on stdout
 
 
 def examined(project: Project) -> Iterator[Finding]:
-    """Every finding. What needs the runtime is asked only when nothing stands in its way."""
+    """Every finding. The log is read only when nothing stands in its way."""
     has_problem = False
     for check in (_project, _policies, _home, _keys, _disk, _clock):
         for finding in _guarded(check, project):
@@ -56,8 +58,7 @@ def examined(project: Project) -> Iterator[Finding]:
             yield finding
     if has_problem or not project.home.exists():
         return
-    for check in (_runtime,):
-        yield from _guarded(check, project)
+    yield from _guarded(_log, project)
 
 
 def _guarded(check: Check, project: Project) -> Iterator[Finding]:
@@ -137,32 +138,30 @@ def _clock(project: Project) -> Iterator[Finding]:
         yield Finding("clock", "ok", "not behind the data")
 
 
-def _runtime(project: Project) -> Iterator[Finding]:
-    """Asks whoever owns the directory; when nobody does, this process opens it and lets go of it again."""
+def _log(project: Project) -> Iterator[Finding]:
+    """Asks whoever owns the directory; when nobody does, reads the files as they are."""
     door = Door(project)
-    client = Client(door, {})
-    try:
-        health = client.get("health")
-        yield Finding("owner", "ok", _owner(door, project.home))
-        if health["status"] != "ok":
-            yield Finding("volume", "problem", f"the volume is {health['status']}", f"df -h {project.home}")
-        for scope in client.get("scopes"):
-            yield _verified(client, scope["tenant"], scope["env"])
-    finally:
-        door.leave()
+    if door.is_answered():
+        yield from _owned(Client(door, {}), project.home)
+        return
+    with entrance(project.home):  # raises with the process that holds it and does not answer
+        pass
+    yield Finding("owner", "ok", "nobody; the directory can be opened")
+    if (project.home / "lichen.sqlite").exists():
+        yield from map(_verified, read(project.home))
 
 
-def _owner(door: Door, home: Path) -> str:
-    if door.owner is not None:
-        return "nobody; the directory can be opened"
+def _owned(client: Client, home: Path) -> Iterator[Finding]:
     pid = (home / "lock").read_text(encoding="utf-8").partition("\n")[0]
-    return f"process {pid} owns the directory and answers"
+    yield Finding("owner", "ok", f"process {pid} owns the directory and answers")
+    status = client.get("health")["status"]
+    if status != "ok":
+        yield Finding("volume", "problem", f"the volume is {status}", f"df -h {home}")
+    for scope in client.get("scopes"):
+        yield _verified(client.within(scope["tenant"], scope["env"]).post("log/verify", answer_s=VERIFY_S))
 
 
-def _verified(client: Client, tenant: str, env: str) -> Finding:
-    report = client.within(tenant, env).post("log/verify", answer_s=VERIFY_S)
+def _verified(report: dict[str, Any]) -> Finding:
     if report["ok"]:
-        return Finding("log", "ok", f"{tenant}/{env} verifies")
-    return Finding(
-        "log", "problem", f"{tenant}/{env} does not verify", f"lichen log verify --tenant {tenant} --env {env}"
-    )
+        return Finding("log", "ok", f"{report['log']} verifies")
+    return Finding("log", "problem", f"{report['first']}", "lichen log verify, then lichen log restore FOLDER")

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from lichen.cli.entrance import entrance
 from lichen.cli.project import Project
 
 JOIN_S = 60.0
@@ -36,7 +37,6 @@ class Owner:
 
         environ = {**os.environ, "LICHEN_HOME": str(self._project.home)}
         self._settings = load(self._project.needed(), environ=environ)
-        self._project.home.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._thread.start()
         self._begun.wait()
         self.check()
@@ -67,7 +67,7 @@ class Owner:
 
     def _run(self) -> None:
         try:
-            with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            with entrance(self._project.home), asyncio.Runner(loop_factory=_loop_factory()) as runner:
                 runner.run(self._own())
         except BaseException as error:  # noqa: BLE001 - carried over to the thread that asked
             self._error = error

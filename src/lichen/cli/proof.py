@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from lichen.cli.caller import Caller, calling
+from lichen.cli.entrance import entrance
 from lichen.core.errors import Invalid, NotFound
 
 LONG_S = 3600.0
@@ -49,28 +51,35 @@ def _asked(caller: Caller) -> list[dict[str, Any]]:
 
 
 def _read(caller: Caller) -> list[dict[str, Any]]:
-    """What the files say, read by this process. Raises NotFound (`log_missing`)."""
+    """What the files say of the named logs. Raises NotFound (`log_missing`)."""
+    found = [report for report in read(caller.client.door.project.home) if _is_named(caller, report["log"])]
+    if not found:
+        raise NotFound("This tenant and environment has no log yet.", code="log_missing")
+    return found
+
+
+def read(home: Path) -> list[dict[str, Any]]:
+    """What the files of a data directory that nobody owns say of its logs, read by this process; nothing is changed.
+
+    One report for each log, or a single one without a log when the file as a whole is damaged. Raises NotFound.
+    """
     import msgspec
 
     from lichen.log.keys import Keyring
     from lichen.log.verify import verify as verify_files
     from lichen.runtime.runtime import verification
 
-    home = caller.client.door.project.home
     if not (home / "lichen.sqlite").exists():
         raise NotFound("There is no log yet.", code="log_missing", place=str(home))
-    keyring = Keyring.open(home / "keys", os.urandom)  # noqa: TID251 - nothing is drawn from it to verify
-    try:
+    with entrance(home), closing(Keyring.open(home / "keys", os.urandom)) as keyring:  # noqa: TID251 - none is drawn
         report = verify_files(home, keyring=keyring)
-    finally:
-        keyring.close()
-    ids = [log.id for log in report.logs if _is_named(caller, log.id)]
-    if not ids and report.is_sound:
-        raise NotFound("This tenant and environment has no log yet.", code="log_missing", place=str(home))
-    return [msgspec.to_builtins(verification(report, id)) for id in ids or [f"{caller.tenant or '?'}"]]
+    ids = [log.id for log in report.logs] or ([] if report.is_sound else [""])
+    return [msgspec.to_builtins(verification(report, id)) for id in ids]
 
 
 def _is_named(caller: Caller, id: str) -> bool:
+    if not id:
+        return True
     tenant, env, _ = id.split("/")
     return caller.tenant in (None, tenant) and caller.env in (None, env)
 
@@ -80,7 +89,7 @@ def _tell(caller: Caller, report: dict[str, Any]) -> None:
     what = (
         f"{report['records']} records, {report['heads']} signed heads, {report['unsigned']} records newer than the last"
     )
-    caller.screen.line(f"{report['log']} {state}: {what}.", "green" if report["ok"] else "bold red")
+    caller.screen.line(f"{report['log'] or 'the data'} {state}: {what}.", "green" if report["ok"] else "bold red")
     for finding in report["findings"]:
         caller.screen.line(f"  {finding}", "red")
     if not report["remembered"]:

@@ -242,7 +242,7 @@ async def _act(services: Services, journal: Journal, state: RunState, call: Call
         raise
     except LichenError as error:
         _in_doubt(journal, state.id, call, "failed", error.code)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - a tool may raise anything; of a `once` call nothing is known then
         _in_doubt(journal, state.id, call, "failed", f"exception_{type(error).__name__}")
     else:
         faults.hit(f"effect.after/{call.tool}")
@@ -308,7 +308,7 @@ def _not_done(services: Services, journal: Journal, run: RunId, call: Call, tool
 
 
 async def settle(services: Services, journal: Journal, run: RunId, id: CallId, *, let_go: bool) -> None:
-    """Performs `settle`: finds out whether a call in doubt happened. `let_go` is False while its executor still runs."""
+    """Performs `settle`: finds out whether a call in doubt happened. `let_go`: its executor does not run any more."""
     state = journal.run(run)
     call = state.calls[id]
     args = arguments(journal, run, call)
@@ -338,7 +338,7 @@ async def _probe(services: Services, tool: Tool, args: bytes, meta: CallMeta) ->
     try:
         async with asyncio.timeout(services.options.settle_timeout_s):
             return await tool.probe(args, meta)
-    except Exception:
+    except Exception:  # noqa: BLE001 - a probe that fails knows nothing
         return CannotTell()
 
 

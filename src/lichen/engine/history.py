@@ -20,7 +20,7 @@ async def read_history(services: Services, journal: Journal, state: RunState) ->
 
 
 def read_messages(services: Services, journal: Journal, state: RunState) -> tuple[Message, ...]:
-    """The last messages of the session before this run's turn, none without one. Reads a bounded tail of the session."""
+    """The last messages of the session before this run's turn: a bounded tail. None without a session."""
     if state.session is None:
         return ()
     session = state.session

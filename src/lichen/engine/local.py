@@ -189,7 +189,7 @@ class LocalEngine:
             _log.warning("%s of %s: the volume does not accept records", obligation.id, stream)
         except LichenError as error:
             _log.error("%s of %s: %s", obligation.id, stream, error.code)
-        except Exception:
+        except Exception:  # noqa: BLE001 - one obligation's bug may not stop the others; `explain` shows it
             _log.exception("%s of %s failed", obligation.id, stream)
 
     async def _dispatch(self, journal: Journal, stream: StreamId, o: Obligation) -> None:

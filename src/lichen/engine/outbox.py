@@ -32,7 +32,7 @@ async def _send(services: Services, journal: Journal, mailbox: MailboxState, out
     text = journal.log.contents(session_stream(mailbox.id), out.n)["text"].decode()
     try:
         return await channel.send(journal.scope, mailbox.id, out.message, text)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - a channel may raise anything; the message goes again
         return Delivery("retry", f"exception_{type(error).__name__}")
 
 

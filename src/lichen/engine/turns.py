@@ -73,8 +73,8 @@ def start_child(services: Services, journal: Journal, parent: RunState, call: Ca
     """Starts the run that executes an agent tool's call, in the append that says so. It borrows the parent's calls."""
     assert tool.spec.agent is not None
     definition = services.agents.get(tool.spec.agent)
-    if definition is None or parent.depth >= parent.limits.depth:
-        code = "agent_unknown" if definition is None else "limit_depth"
+    if definition is None or parent.depth >= parent.limits.depth or not parent.calls_left:
+        code = "agent_unknown" if definition is None else "limit_calls" if not parent.calls_left else "limit_depth"
         refused = moves.finish_call(parent, e.CallFinished(call.id, call.attempt, "failed", code))
         journal.append({run_stream(parent.id): refused})
         return
@@ -99,7 +99,7 @@ def _child_started(
     own, left = definition.limits, parent.calls_left
     limits = msgspec.structs.replace(
         own,
-        calls=max(1, min(own.calls, left)),
+        calls=min(own.calls, left),
         time_s=min(own.time_s, parent.limits.time_s),
         depth=min(own.depth, parent.limits.depth),
         tokens=max(1, min(own.tokens, parent.limits.tokens - parent.usage.tokens)),
@@ -161,10 +161,15 @@ async def finish(services: Services, journal: Journal, run: RunId) -> None:
 
 def _answer(services: Services, journal: Journal, state: RunState) -> str:
     if state.cancel:
-        return "" if state.cancel == "interrupted" else services.texts.cancelled
+        return "" if state.cancel == "interrupted" and _has_turn(journal, state) else services.texts.cancelled
     if state.failure or state.answer is None:
         return services.texts.failed
     return journal.log.contents(run_stream(state.id), state.answer.n)["answer"].decode()
+
+
+def _has_turn(journal: Journal, state: RunState) -> bool:
+    turn = journal.mailbox(state.session).turn if state.session is not None else None
+    return turn is not None and turn.run == state.id
 
 
 async def _permitted(services: Services, journal: Journal, state: RunState, text: str) -> str:

@@ -64,18 +64,23 @@ def check_paths(policy: pst.Template, part: Statement, id: str, schema: PolicySc
             )
 
 
-def check_redactions(policy: pst.Template, part: Statement, terms: Terms, schema: PolicySchema) -> None:
-    """Refuses to redact a field that no tool of the policy returns."""
-    tools = [view.tool.spec for view in _applicable(policy.action, schema) if view.tool is not None]
+def check_conditions(policy: pst.Template, part: Statement, terms: Terms, schema: PolicySchema) -> None:
+    """Refuses conditions on what is no tool call, and redacting a field that no tool of the policy returns."""
+    views = list(_applicable(policy.action, schema))
+    tools = [view.tool.spec for view in views if view.tool is not None]
+    if terms.has_conditions and views and not tools:
+        problem = "nothing it applies to is a tool call, and only tool calls have conditions"
+        raise _annotation(terms, problem, "Drop the condition, or write a forbid.", part.place())
     declared = [cast(Mapping[str, Any], tool.output_schema.get("properties", {})) for tool in tools]
     for field in terms.redact:
         if declared and all(declared) and not any(field in properties for properties in declared):
-            raise Invalid(
-                f"Policy {terms.id}: no tool it applies to returns a field {field}.",
-                code="policy_annotation",
-                next_step="Name fields of the result as its schema spells them.",
-                place=annotated_at(part, "redact"),
-            )
+            problem = f"no tool it applies to returns a field {field}"
+            next_step = "Name fields of the result as its schema spells them."
+            raise _annotation(terms, problem, next_step, annotated_at(part, "redact"))
+
+
+def _annotation(terms: Terms, problem: str, next_step: str, place: str) -> Invalid:
+    return Invalid(f"Policy {terms.id}: {problem}.", code="policy_annotation", next_step=next_step, place=place)
 
 
 def _applicable(constraint: pst.ActionConstraint, schema: PolicySchema) -> Iterator[ActionView]:

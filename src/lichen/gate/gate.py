@@ -177,20 +177,17 @@ class PolicyGate:
     def _enforced(self, question: _Question, decision: Decision) -> Verdict:
         """The verdict on a decision whose conditions are met, missed, or wait for a person."""
         digest = question.policies.digest
-        reserved = reservations(question.claimed)
         match decision:
             case Deny():
                 return Verdict("deny", decision.policies, digest, decision.public_reason, decision.operator_reason)
             case Allow():
-                return Verdict("allow", decision.policies, digest, reservations=reserved)
+                return Verdict("allow", decision.policies, digest, reservations=reservations(question.claimed))
             case AllowWithConditions():
-                return self._conditional(question, decision, digest, reserved)
+                return self._conditional(question, decision, digest)
             case _:
                 assert_never(decision)
 
-    def _conditional(
-        self, question: _Question, decision: AllowWithConditions, digest: str, reserved: tuple[Reservation, ...]
-    ) -> Verdict:
+    def _conditional(self, question: _Question, decision: AllowWithConditions, digest: str) -> Verdict:
         redact: tuple[str, ...] = ()
         held: Approval | None = None
         for condition in decision.conditions:
@@ -200,8 +197,7 @@ class PolicyGate:
                     if broken is not None:
                         return Verdict("deny", decision.policies, digest, decision.public_reason or NOT_ALLOWED, broken)
                 case Approval():
-                    requester = self._requester(question.check)
-                    held = None if is_granted(condition, question.check, requester) else condition
+                    held = None if is_granted(condition, question.check, self._requester(question.check)) else condition
                 case Redact():
                     redact = condition.fields
                 case _:
@@ -210,6 +206,7 @@ class PolicyGate:
             public = decision.public_reason or NEEDS_APPROVAL
             reason = decision.operator_reason
             return Verdict("hold", decision.policies, digest, public, reason, approval=held, redact=redact)
+        reserved = reservations(question.claimed)
         return Verdict("allow", decision.policies, digest, redact=redact, reservations=reserved)
 
     def _requester(self, check: Check) -> str | None:

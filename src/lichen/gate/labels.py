@@ -7,7 +7,6 @@ of whole values: texts in NFC, without space around and in no case; numbers by v
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from itertools import islice
@@ -17,8 +16,7 @@ import msgspec
 
 from lichen.core.label import THIRD_PARTY
 from lichen.core.policy import Evidence
-from lichen.gate.evidence import evidence_from_json, evidence_from_text, normal
-from lichen.gate.values import LONG_MAX, LONG_MIN
+from lichen.gate.evidence import Scalar, evidence_from_json, evidence_from_text, normal
 
 __all__ = ["MODEL", "Arguments", "Endorsement", "arguments_of", "endorse", "evidence_from_json", "evidence_from_text"]
 
@@ -27,7 +25,7 @@ LEAVES_MAX: Final = 4096
 DEPTH_MAX: Final = 32
 MINOR_PER_MAJOR: Final = 100
 
-_DECIMAL = re.compile(r"[+-]?[0-9]{1,40}(?:\.([0-9]{1,40}))?")
+_INT_MAX: Final = 2**128  # beyond, writing a number down costs more than it is worth
 _RECORDS: Final = "tool:"  # sources that state amounts in the unit of the arguments
 
 
@@ -52,32 +50,6 @@ class _Leaf(NamedTuple):
     is_minor: bool
 
 
-class _Said(NamedTuple):
-    """One source's values, ready for look-up."""
-
-    source: str
-    texts: frozenset[str]
-    numbers: frozenset[Decimal]
-    truths: frozenset[bool]
-
-    def says(self, leaf: _Leaf) -> bool:
-        match leaf.value:
-            case bool():
-                return leaf.value in self.truths
-            case int() if LONG_MIN <= leaf.value <= LONG_MAX:  # beyond, division by 100 would round
-                return self.amount(leaf) in self.numbers
-            case float():
-                return Decimal(str(leaf.value)) in self.numbers
-            case str():
-                return normal(leaf.value) in self.texts
-            case _:
-                return False
-
-    def amount(self, leaf: _Leaf) -> Decimal:
-        in_major = leaf.is_minor and not self.source.startswith(_RECORDS)
-        return Decimal(leaf.value) / MINOR_PER_MAJOR if in_major else Decimal(leaf.value)
-
-
 def arguments_of(schema: Mapping[str, Any]) -> Arguments:
     """The arguments of an input schema, without those whose names Cedar's JSON could misread."""
     names = [name for name in schema.get("properties", {}) if not name.startswith("__")]
@@ -86,46 +58,68 @@ def arguments_of(schema: Mapping[str, Any]) -> Arguments:
 
 def endorse(declared: Arguments, args: Mapping[str, Any], evidence: Sequence[Evidence]) -> Endorsement:
     """Compares every argument with the evidence; the first source that says it is its origin."""
-    said = [_said(item) for item in evidence if not item.source.startswith(THIRD_PARTY)]
+    accepted = [item for item in evidence if not item.source.startswith(THIRD_PARTY)]
     origins: dict[str, str] = {}
     endorsed = dict.fromkeys(declared.properties, False)
     for name, value in args.items():
         leaves = list(islice(_leaves(declared, name, value), LEAVES_MAX + 1))
-        found = {leaf.path: _origin(leaf, said) for leaf in leaves} if len(leaves) <= LEAVES_MAX else {name: MODEL}
-        origins.update(found)
+        if len(leaves) > LEAVES_MAX:
+            leaves = [_Leaf(name, None, False)]
+        found = [(leaf.path, _origin(leaf, accepted)) for leaf in leaves]
+        for path, origin in found:
+            origins[path] = MODEL if origins.get(path) == MODEL else origin  # a name with a dot in it hides nothing
         if name in endorsed:
-            endorsed[name] = bool(found) and MODEL not in found.values()
+            endorsed[name] = bool(found) and all(origin != MODEL for _, origin in found)
     return Endorsement(origins, endorsed)
 
 
-def _origin(leaf: _Leaf, said: Sequence[_Said]) -> str:
-    return next((source.source for source in said if source.says(leaf)), MODEL)
+def _origin(leaf: _Leaf, evidence: Sequence[Evidence]) -> str:
+    spoken = _forms(leaf.value, is_minor=leaf.is_minor, is_record=False)
+    recorded = _forms(leaf.value, is_minor=False, is_record=True)
+    for item in evidence:
+        forms = recorded if item.source.startswith(_RECORDS) else spoken
+        if any(_says(item.values, form) for form in forms):
+            return item.source
+    return MODEL
 
 
-def _said(evidence: Evidence) -> _Said:
-    texts: set[str] = set()
-    numbers: set[Decimal] = set()
-    truths: set[bool] = set()
-    for value in evidence.values:
-        if isinstance(value, bool):
-            truths.add(value)
-            continue
-        texts.add(normal(str(value)))
-        number = _number(value, is_record=evidence.source.startswith(_RECORDS))
-        if number is not None:
-            numbers.add(number)
-    return _Said(evidence.source, frozenset(texts), frozenset(numbers), frozenset(truths))
+def _says(values: Sequence[Scalar], form: Scalar) -> bool:
+    """Whether `form` is among the values. True and 1 differ."""
+    return form in values and any(type(value) is type(form) and value == form for value in values)
 
 
-def _number(value: str | int, *, is_record: bool) -> Decimal | None:
-    """The number a value is, if it is written as one. Three digits after a point may be thousands, unless a record
-    of ours says so."""
-    if isinstance(value, int):
-        return Decimal(value)
-    match = _DECIMAL.fullmatch(value)
-    if match is None or (len(match[1] or "") == 3 and not is_record):
-        return None
-    return Decimal(value)
+# -- how a value may be written ----------------------------------------------------------------------------------
+
+
+def _forms(value: Any, *, is_minor: bool, is_record: bool) -> tuple[Scalar, ...]:
+    """Everything that says the same as `value`, in the forms that evidence has."""
+    match value:
+        case bool():
+            return (value,)
+        case int() if abs(value) < _INT_MAX:
+            whole, cents = divmod(abs(value), MINOR_PER_MAJOR) if is_minor else (abs(value), 0)
+            return _number_forms("-" if value < 0 else "", whole, f"{cents:02}")
+        case float():
+            text = str(Decimal(str(value)))
+            whole, _, fraction = text.lstrip("-").partition(".")
+            if not whole.isdigit() or (len(fraction) == 3 and not is_record):  # 1.234 may be said of a thousand
+                return ()
+            return _number_forms("-" if text.startswith("-") else "", int(whole), fraction.ljust(2, "0"))
+        case str():
+            is_number = len(value) < 20 and value.isascii() and value.isdigit() and str(int(value)) == value
+            return (value, normal(value), *((int(value),) if is_number else ()))
+        case _:
+            return ()
+
+
+def _number_forms(sign: str, whole: int, fraction: str) -> tuple[Scalar, ...]:
+    """`8050` cents are 80.50 and 80.5; a number without a fraction is also a whole one."""
+    texts = [f"{sign}{whole}.{fraction}"]
+    if fraction.endswith("0"):
+        texts.append(f"{sign}{whole}.{fraction[:-1]}")
+    if fraction == "00":
+        return (int(f"{sign}{whole}"), f"{sign}{whole}", *texts)
+    return tuple(texts)
 
 
 # -- the arguments -----------------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from lichen.core.errors import Invalid
 from lichen.core.policy import Meter
 from lichen.gate import cedar
 from lichen.gate.annotations import Terms, annotated_at, terms_of
-from lichen.gate.checks import applies_to_nothing, check_paths, check_redactions, syntax, unfit
+from lichen.gate.checks import applies_to_nothing, check_conditions, check_paths, syntax, unfit
 from lichen.gate.declarations import declared_meters, policy_settings
 from lichen.gate.mentions import pending_read
 from lichen.gate.schema import PolicySchema, schema_of
@@ -169,7 +169,7 @@ def _check(
             raise unfit(parts[issue.number], terms[issue.number].id, issue.message, schema)
     for policy, part, said in zip(policies, parts, terms, strict=True):
         check_paths(policy, part, said.id, schema)
-        check_redactions(policy, part, said, schema)
+        check_conditions(policy, part, said, schema)
 
 
 def _digest(files: Mapping[str, str]) -> str:

@@ -1,7 +1,14 @@
 """The Cedar schema of a tenant's tools: which actions there are, on what, and what policies may read about each.
 
 Every tool is an action of its own name, on `Tool::"<name>"`, in the group of its effects (`tool.call.once`) and in
-`tool.call`. What is no tool call is one of the fixed `ACTIONS`.
+`tool.call`. What is no tool call is one of the fixed `ACTIONS`. The context of every action has
+    actor {kind, id, roles}               whom it is about in the end: the person an agent acts for
+    label {sources, tainted, secrecy}     what the asker has read
+and the context of a tool call besides
+    args, facts                           by the tool's schemas
+    meters, pending {<meter>: Long}       what is used up, and the part of it that is not settled yet; without this call
+    endorsed {<argument>: Bool}           whether an accepted source said the argument
+    tool {effects, tags}
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from lichen.core.errors import Unavailable
@@ -27,15 +28,14 @@ class DirectoryLock:
             holder = os.pread(self._descriptor, _TEXT_BYTES_MAX, 0)
             os.close(self._descriptor)
             raise _in_use(directory, holder) from None
-        self._write(f"{os.getpid()}\n{socket or ''}\n")
-
-    def _write(self, text: str) -> None:
-        os.ftruncate(self._descriptor, 0)
-        os.pwrite(self._descriptor, text.encode(), 0)
+        with suppress(OSError):  # on a full disk nobody learns who we are, but we are alone all the same
+            os.ftruncate(self._descriptor, 0)
+            os.pwrite(self._descriptor, f"{os.getpid()}\n{socket or ''}\n".encode(), 0)
 
     def release(self) -> None:
         """Lets the next one in. The file stays: removing it would let two processes hold two files of one name."""
-        os.ftruncate(self._descriptor, 0)
+        with suppress(OSError):
+            os.ftruncate(self._descriptor, 0)
         os.close(self._descriptor)
 
 

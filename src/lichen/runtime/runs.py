@@ -60,7 +60,7 @@ class Runs:
         self._intake = intake
 
     async def start(self, scope: Scope, agent: str, text: str, actor: Actor, *, key: str | None = None) -> RunId:
-        """Starts one run without a session; returns once it is durable. With a `key` a repeated start is the same run."""
+        """Starts one run without a session; returns once it is durable. Repeated with the same `key` it is one run."""
         return await self._intake.start(scope, AgentName(agent), text, actor, key=key)
 
     async def result(self, scope: Scope, run: RunId) -> str:

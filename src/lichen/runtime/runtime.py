@@ -45,8 +45,8 @@ SWITCH_INTERVAL_S = 0.0005  # the writer thread gets the interpreter back soon e
 RECOVER_S = 1.0
 STOPPED = "An operator stopped this."
 STARTER_NOTICE = (
-    "No policies are given, so the starter policy applies: tools without effects run, tools with effect `once` wait for "
-    "an operator's approval."
+    "No policies are given, so the starter policy applies: tools run, except that those with effect `once` wait for an "
+    "operator's approval."
 )
 
 
@@ -411,7 +411,7 @@ def _specs(agents: Sequence[Agent]) -> list[ToolSpec]:
 
 
 def _family(agents: Sequence[Agent]) -> list[Agent]:
-    """These agents and the ones they call as tools, at any depth. Raises Invalid (`agents_invalid`) for two of a name."""
+    """These agents and the ones they call, at any depth. Raises Invalid (`agents_invalid`) for two of a name."""
     found: dict[str, Agent] = {}
     waiting = list(agents)
     while waiting:

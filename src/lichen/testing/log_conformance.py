@@ -1,5 +1,7 @@
 """What every log must do, whatever it is stored in. An adapter's test subclasses it and says how to open one."""
 
+# ruff: noqa: D102 - a test's name is its sentence
+
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
