@@ -136,9 +136,11 @@ async def test_an_answer_that_also_states_another_intent_stays_only_with_the_hig
     run = talk(shop_planner(intents=[low, REFUND, THANKS]))
     await run.say("refund")
     assert await run.say("order 1042") == "How much, for order 1042?"
-    run = talk()
-    await run.say("where is my order")
-    assert await run.say("a refund for order 1042") == "How much, for order 1042?"
+    for priority in (0, 5):
+        equal_or_higher = msgspec.structs.replace(REFUND, priority=priority)
+        run = talk(shop_planner(intents=[STATUS, equal_or_higher]))
+        await run.say("where is my order")
+        assert await run.say("a refund for order 1042") == "How much, for order 1042?"
 
 
 async def test_remembered_slots_go_along_when_the_intent_changes_and_others_do_not() -> None:
@@ -177,6 +179,9 @@ async def test_remembered_slots_are_taken_from_the_customers_earlier_messages_th
     history = remembering("where is order 1041?", "and 1042?")
     run = Talk(shop_planner(), shop_tools(), history=history)
     assert await run.say("where is my order now") == "Order 1042 is delivered."
+    forgetful = msgspec.structs.replace(STATUS, slots=[msgspec.structs.replace(ORDER, remember=False)])
+    run = Talk(shop_planner(intents=[forgetful]), shop_tools(), history=history)
+    assert await run.say("where is my order now") == "Which order is it about?"
     theirs = History((Message("agent", "Try order 9999."),))
     assert await Talk(shop_planner(), shop_tools(), history=theirs).say("order status") == "Which order is it about?"
 
@@ -242,6 +247,17 @@ async def test_a_missing_optional_slot_leaves_its_argument_out() -> None:
     run = talk()
     await run.say("refund 5 EUR for 1042, it is broken")
     assert run.calls[1][1]["why"] == "broken"
+
+
+async def test_an_argument_with_a_missing_optional_slot_among_other_words_is_incomplete() -> None:
+    calls = [Call("orders.lookup", {"order_id": "{order_id}", "note": ["because {reason_given}"]})]
+    planner = shop_planner(
+        intents=[msgspec.structs.replace(REFUND, calls=calls, answers=[], answer="ok")], on_incomplete="?"
+    )
+    assert await talk(planner).say("refund 5 EUR for 1042") == "?"
+    run = talk(planner)
+    assert await run.say("refund 5 EUR for 1042, broken") == "ok"
+    assert run.calls[0][1]["note"] == ["because broken"]
 
 
 @pytest.mark.req("LIC-23.3")

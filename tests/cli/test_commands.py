@@ -83,7 +83,7 @@ def test_a_run_says_why_it_does_not_move_also_without_its_tenant(hosted: Shop) -
         (("runs", "list", "--tenant", "acme", "--env", "prod"), 4, "env_unknown"),
         (("runs", "list", "--tenant", "acme", "--limit", "0"), 2, "query_invalid"),
         (("runs", "show", "run-1", "--tenant", "acme"), 4, "run_unknown"),
-        (("runs", "show", "../keys", "--tenant", "acme"), 4, "run_unknown"),
+        (("runs", "show", "../keys", "--tenant", "acme"), 4, "path_unknown"),
         (("runs", "frobnicate"), 2, "usage"),
         (("runs", "list", "--key", "lk_wrong"), 5, "key_invalid"),
         (("approvals", "show", "nonsense", "--tenant", "acme"), 2, "wait_id_invalid"),

@@ -69,7 +69,7 @@ async def test_one_success_in_a_step_ends_the_streak_of_failures(make_world: Mak
 async def test_at_the_end_of_its_time_a_run_stops_its_tools_and_answers(
     make_world: MakeWorld, clock: SimulatedClock
 ) -> None:
-    tool = FakeTool("shop.slow", does=sleeps(1_000), timeout_s=1_000)
+    tool = FakeTool("shop.slow", "idempotent", does=sleeps(1_000), timeout_s=1_000)
     world = await make_world(agent("shop.bot", [calls("shop.slow")], [tool], Limits(time_s=60)))
     run = await world.start()
     await clock.advance(60.1)

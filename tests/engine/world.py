@@ -9,6 +9,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -267,7 +268,7 @@ class World:
 
     async def close(self) -> None:
         """Ends in order."""
-        await self.engine.drain()
+        await self.engine.drain(0.0)
         await self.volume.close()
         self.volume.keyring.close()
 
@@ -324,6 +325,11 @@ class World:
             for event in self.log.events(stream)
             if isinstance(event.control, e.MessageQueued) and kind in ("", event.control.kind)
         ]
+
+    def streams_in_memory(self, kind: str) -> int:
+        """How many streams of this kind the log holds a state of."""
+        lives: Any = self.log._lives  # pyright: ignore[reportPrivateUsage] - nothing public tells
+        return sum(stream.kind == kind for stream in lives.streams())
 
     def session_controls(self, session: Session) -> list[e.Control]:
         return self._controls(session_stream(session.id))

@@ -81,7 +81,7 @@ async def test_permits_that_want_approvals_of_different_roles_contradict_each_ot
 # -- approvals ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.req("LIC-12.1")
+@pytest.mark.req("LIC-12.11")
 async def test_a_held_call_says_who_must_agree_until_when_and_why_and_reserves_nothing() -> None:
     shop = Shop(ASK, meters=COUNTED)
     verdict = await shop.ask(shop.refund())
@@ -94,7 +94,7 @@ async def test_a_held_call_says_who_must_agree_until_when_and_why_and_reserves_n
     assert (await shop.ask(shop.refund("c2"))).outcome == "hold"
 
 
-@pytest.mark.req("LIC-12.2")
+@pytest.mark.req("LIC-12.12")
 @pytest.mark.parametrize(
     "grant",
     [
@@ -111,13 +111,13 @@ async def test_a_grant_of_another_role_for_another_call_or_by_the_requester_coun
     assert (await shop.ask(shop.refund(grants=(grant, GRANT)))).outcome == "allow"
 
 
-@pytest.mark.req("LIC-12.2")
+@pytest.mark.req("LIC-12.12")
 async def test_a_call_without_a_digest_cannot_be_approved() -> None:
     shop = Shop(ASK)
     assert (await shop.ask(shop.refund(of=b"", grants=(Grant("manager", "operator_mia", b""),)))).outcome == "hold"
 
 
-@pytest.mark.req("LIC-12.2")
+@pytest.mark.req("LIC-12.12")
 async def test_an_approved_call_is_decided_again_with_the_facts_and_budgets_of_now() -> None:
     shop = Shop(
         ASK + '@id("paid") forbid(principal, action == Action::"payments.refund", resource)'
@@ -187,7 +187,7 @@ async def test_a_fault_inside_the_gate_denies_and_says_nothing_of_it() -> None:
     assert "secret" not in verdict.operator_reason + verdict.public_reason
 
 
-@pytest.mark.req("LIC-7.1")
+@pytest.mark.req("LIC-7.11")
 async def test_while_the_outcome_of_the_same_call_is_unknown_in_a_session_it_is_not_allowed_again() -> None:
     shop = Shop()
     first = shop.refund()
@@ -202,7 +202,7 @@ async def test_while_the_outcome_of_the_same_call_is_unknown_in_a_session_it_is_
 # -- kill switches -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.req("LIC-13.1")
+@pytest.mark.req("LIC-13.11")
 @pytest.mark.parametrize(
     ("kind", "name"),
     [("tenant", ""), ("agent", "shop.support"), ("tool", "payments.refund"), ("run", "run-1"), ("run", "run-1.c3")],
@@ -226,7 +226,7 @@ async def test_nothing_passes_a_switch_that_is_on_and_all_passes_when_it_is_off_
     assert shop.gate.is_stopped(SCOPE, run=RunId("run-1.c3"), agent="shop.support", tool="payments.refund") is None
 
 
-@pytest.mark.req("LIC-13.1")
+@pytest.mark.req("LIC-13.11")
 async def test_a_switch_reaches_no_other_tenant_environment_agent_tool_or_run() -> None:
     shop = Shop()
     shop.gate.stop(Scope("other", "dev"), "tenant", "", "x")
@@ -239,7 +239,7 @@ async def test_a_switch_reaches_no_other_tenant_environment_agent_tool_or_run() 
     assert len(shop.gate.switches.stops(SCOPE)) == 4
 
 
-@pytest.mark.req("LIC-13.1")
+@pytest.mark.req("LIC-13.11")
 async def test_a_switch_turned_on_while_facts_are_read_still_stops_the_call() -> None:
     shop = Shop()
 
@@ -250,7 +250,7 @@ async def test_a_switch_turned_on_while_facts_are_read_still_stops_the_call() ->
     assert code(await shop.ask(shop.refund(facts=facts))) == "stopped"
 
 
-@pytest.mark.req("LIC-13.2")
+@pytest.mark.req("LIC-13.12")
 async def test_in_a_stopped_tenant_nothing_starts_and_operators_can_still_look_and_clean_up() -> None:
     shop = Shop("permit(principal, action, resource);")
     shop.gate.stop(SCOPE, "tenant", "", "x")
@@ -264,7 +264,7 @@ async def test_in_a_stopped_tenant_nothing_starts_and_operators_can_still_look_a
         assert (await shop.ask(Check(SCOPE, mia, action, resource))).outcome == "allow"
 
 
-@pytest.mark.req("LIC-13.2")
+@pytest.mark.req("LIC-13.12")
 async def test_a_stopped_agent_is_not_started() -> None:
     shop = Shop("permit(principal, action, resource);")
     shop.gate.stop(SCOPE, "agent", "shop.support", "x")

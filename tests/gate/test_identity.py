@@ -26,20 +26,20 @@ MAY: dict[str, set[Capability]] = {
 }  # fmt: skip
 
 
-@pytest.mark.req("LIC-12.4")
+@pytest.mark.req("LIC-12.13")
 @pytest.mark.parametrize("capability", CAPABILITIES)
 @pytest.mark.parametrize("actor", [ANNA, MIA, Service("crm"), SYSTEM, AGENT], ids=lambda actor: actor.kind)
 def test_each_kind_of_actor_may_do_what_the_table_says_and_nothing_else(actor: Actor, capability: Capability) -> None:
     assert may(actor, capability) is (capability in MAY[actor.kind])
 
 
-@pytest.mark.req("LIC-12.4")
+@pytest.mark.req("LIC-12.13")
 def test_an_agent_gets_nothing_from_whom_it_acts_for() -> None:
     agent = Actor("agent", "ops.helper", on_behalf_of=MIA)
     assert not any(may(agent, capability) for capability in CAPABILITIES)
 
 
-@pytest.mark.req("LIC-12.4")
+@pytest.mark.req("LIC-12.13")
 @pytest.mark.parametrize(
     ("actor", "requester", "role", "answer"),
     [

@@ -11,6 +11,7 @@ import json
 import socket
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from lichen.cli.errors import of_response
@@ -122,7 +123,8 @@ class Door:
         connection = http.client.HTTPConnection("localhost", timeout=answer_s)
         connection.sock = self._connected(answer_s)
         try:
-            connection.request(method, f"{PREFIX}/{path}", body, {**headers, "Connection": "close"})
+            with suppress(BrokenPipeError, ConnectionResetError):  # the answer may be there before all was sent
+                connection.request(method, f"{PREFIX}/{path}", body, {**headers, "Connection": "close"})
             response = connection.getresponse()
             data, media = response.read(), response.headers.get_content_type()
         except TimeoutError:

@@ -11,7 +11,7 @@ INLINE_BYTES_MAX = 64 * 1024  # above this the ciphertext lives in a blob
 RETENTION = "retention"  # the subject of audit fields: they outlive a person's erasure
 
 
-class Content(msgspec.Struct, frozen=True):
+class Content(msgspec.Struct, frozen=True, gc=False):
     """One part of a record before sealing. `subject` is the pseudonym whose key seals it."""
 
     part: str
@@ -19,14 +19,14 @@ class Content(msgspec.Struct, frozen=True):
     data: bytes
 
 
-class Ref(msgspec.Struct, frozen=True, array_like=True):
+class Ref(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Where a content lies in the same stream: the record's position and the part's name."""
 
     n: int
     part: str
 
 
-class Sealed(msgspec.Struct, frozen=True, array_like=True):
+class Sealed(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A content after sealing: AES-256-GCM under data key `key_id`."""
 
     key_id: int

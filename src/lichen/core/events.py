@@ -46,7 +46,7 @@ class Control(msgspec.Struct, frozen=True, array_like=True, gc=False):
 # -- run ---------------------------------------------------------------------------------------------------------
 
 
-class Pins(msgspec.Struct, frozen=True, array_like=True):
+class Pins(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Digests of what the run was started with."""
 
     agent: str = ""
@@ -55,7 +55,7 @@ class Pins(msgspec.Struct, frozen=True, array_like=True):
     decider: str = ""
 
 
-class Parent(msgspec.Struct, frozen=True, array_like=True):
+class Parent(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The call of which a child run is the execution."""
 
     run: RunId
@@ -87,7 +87,7 @@ class PlanStarted(Control, frozen=True, array_like=True, gc=False):
         return f"plan_started/{self.step}/{self.attempt}"
 
 
-class PlannedCall(msgspec.Struct, frozen=True, array_like=True):
+class PlannedCall(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A call as planned. Its arguments are content `<id>/args` of the record, its digest is keyed."""
 
     id: CallId
@@ -456,7 +456,7 @@ class Event(msgspec.Struct, frozen=True, gc=False):
     label: Label = EMPTY
 
 
-class Draft(msgspec.Struct, frozen=True):
+class Draft(msgspec.Struct, frozen=True, gc=False):
     """A record before it is appended."""
 
     control: Control
@@ -464,7 +464,7 @@ class Draft(msgspec.Struct, frozen=True):
     label: Label = EMPTY
 
 
-class Part(msgspec.Struct, frozen=True):
+class Part(msgspec.Struct, frozen=True, gc=False):
     """Drafts for one stream, valid only if the stream has exactly `expected_n` records."""
 
     stream: StreamId

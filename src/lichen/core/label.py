@@ -10,7 +10,7 @@ import msgspec
 THIRD_PARTY = "third_party:"  # prefix of sources whose words nobody vouches for
 
 
-class Label(msgspec.Struct, frozen=True, array_like=True):
+class Label(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """`sources`: sorted names such as `customer:<pseudonym>`, `tool:orders.lookup`, `third_party:web.fetch`.
 
     `secrecy`: 0 public, 1 internal, 2 personal, 3 secret.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 
-class Limits(msgspec.Struct, frozen=True, array_like=True):
+class Limits(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Bounds of one run. Reaching one ends the work with a finalizing turn, never without an answer.
 
     `calls`: budgeted tool calls, a batch over the rest is denied whole. `time_s`: wall time without waiting.
@@ -28,7 +28,7 @@ class Limits(msgspec.Struct, frozen=True, array_like=True):
             raise ValueError("time_s must be positive and grace_s not negative")
 
 
-class Usage(msgspec.Struct, frozen=True, array_like=True):
+class Usage(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What a model call cost: tokens by kind, and money in millionths of a US dollar."""
 
     input_tokens: int = 0

@@ -19,21 +19,21 @@ QUEUED_MAX = 100  # messages waiting for their turn
 OUTBOX_MAX = 1_000  # messages not yet delivered
 
 
-class Turn(msgspec.Struct, frozen=True):
+class Turn(msgspec.Struct, frozen=True, gc=False):
     """The open turn and the run that has it."""
 
     id: TurnId
     run: RunId
 
 
-class Inbound(msgspec.Struct, frozen=True):
+class Inbound(msgspec.Struct, frozen=True, gc=False):
     """A message waiting for its turn; its text is the content of record `n`."""
 
     message: MessageId
     n: int
 
 
-class Outbound(msgspec.Struct, frozen=True):
+class Outbound(msgspec.Struct, frozen=True, gc=False):
     """A message on its way out; its text is the content of record `n`."""
 
     message: MessageId
@@ -44,14 +44,14 @@ class Outbound(msgspec.Struct, frozen=True):
     is_backing_off: bool = False
 
 
-class Question(msgspec.Struct, frozen=True):
+class Question(msgspec.Struct, frozen=True, gc=False):
     """A wait the customer may answer by writing. The newest takes the answer."""
 
     run: RunId
     wait: WaitId
 
 
-class MailboxState(msgspec.Struct, frozen=True):
+class MailboxState(msgspec.Struct, frozen=True, gc=False):
     """Everything `decide` needs, folded from controls alone. `n` counts the records of the stream."""
 
     id: SessionId

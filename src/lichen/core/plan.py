@@ -19,7 +19,7 @@ STATE_BYTES_MAX = 64 * 1024
 TEXT_BYTES_MAX = 256 * 1024
 
 
-class CallRequest(msgspec.Struct, frozen=True):
+class CallRequest(msgspec.Struct, frozen=True, gc=False):
     """A call the planner wants. `args` is JSON; the tool's schema decides whether it is right."""
 
     tool: ToolName
@@ -40,7 +40,7 @@ class WaitRequest(msgspec.Struct, frozen=True):
     answer_schema: Mapping[str, Any] = {}
 
 
-class Plan(msgspec.Struct, frozen=True):
+class Plan(msgspec.Struct, frozen=True, gc=False):
     """What to do next: calls, waits, messages to send meanwhile, or the answer that ends the run.
 
     `state` is recorded and handed back. `resume="each"` asks for a plan after every finished call instead of the last.
@@ -56,14 +56,14 @@ class Plan(msgspec.Struct, frozen=True):
     notes: tuple[str, ...] = ()
 
 
-class Message(msgspec.Struct, frozen=True):
+class Message(msgspec.Struct, frozen=True, gc=False):
     """One message of the conversation."""
 
     role: Literal["customer", "agent", "operator", "system"]
     text: str
 
 
-class CallResult(msgspec.Struct, frozen=True):
+class CallResult(msgspec.Struct, frozen=True, gc=False):
     """How one call of the last plan ended. `data` is the result as JSON when `outcome` is ok."""
 
     call: CallId

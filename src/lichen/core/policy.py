@@ -82,7 +82,7 @@ class Meter(msgspec.Struct, frozen=True):
     window: Literal["day", "forever"] = "forever"
 
 
-class Reservation(msgspec.Struct, frozen=True, array_like=True):
+class Reservation(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A call's claim on a meter: `key` is an opaque digest of the meter, whom it counts for and its window."""
 
     key: str
@@ -139,7 +139,7 @@ class Meters:
 # -- the question and the answer ---------------------------------------------------------------------------------
 
 
-class Evidence(msgspec.Struct, frozen=True):
+class Evidence(msgspec.Struct, frozen=True, gc=False):
     """Something an accepted source said: words of the customer or an operator, or fields of a tool's record.
 
     `values` are the scalars found in it; an argument that equals one of them is endorsed by `source`.
@@ -149,7 +149,7 @@ class Evidence(msgspec.Struct, frozen=True):
     values: tuple[str | int | bool, ...]
 
 
-class Grant(msgspec.Struct, frozen=True, array_like=True):
+class Grant(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """An approval that was given: by whom (a pseudonym), in which role, for the call with this digest."""
 
     role: str
@@ -177,7 +177,7 @@ class Check(msgspec.Struct, frozen=True):
     facts: Callable[[], Awaitable[Mapping[str, Any]]] | None = None
 
 
-class Verdict(msgspec.Struct, frozen=True):
+class Verdict(msgspec.Struct, frozen=True, gc=False):
     """The gate's answer. `hold` means allowed once `approval` is given; only `allow` reserves.
 
     `facts` is what was read, `origins` says for each argument where it came from (a source, or `model`).

@@ -36,7 +36,7 @@ class Obligation(NamedTuple):
     call: CallId | None = None
 
 
-class Call(msgspec.Struct, frozen=True):
+class Call(msgspec.Struct, frozen=True, gc=False):
     """An open call. Closed ones leave the state. `n` is the record that planned it and holds its arguments."""
 
     id: CallId
@@ -59,7 +59,7 @@ class Call(msgspec.Struct, frozen=True):
     redact: tuple[str, ...] = ()
 
 
-class Result(msgspec.Struct, frozen=True):
+class Result(msgspec.Struct, frozen=True, gc=False):
     """A closed call that the planner has not been told of. `n` is the record that closed it."""
 
     call: CallId
@@ -70,7 +70,7 @@ class Result(msgspec.Struct, frozen=True):
     code: str = ""
 
 
-class Answered(msgspec.Struct, frozen=True):
+class Answered(msgspec.Struct, frozen=True, gc=False):
     """A closed wait of the planner's own that it has not been told of."""
 
     wait: WaitId
@@ -79,7 +79,7 @@ class Answered(msgspec.Struct, frozen=True):
     n: int
 
 
-class RunState(msgspec.Struct, frozen=True):
+class RunState(msgspec.Struct, frozen=True, gc=False):
     """Everything `decide` needs, folded from controls alone. `n` counts the records of the stream."""
 
     id: RunId

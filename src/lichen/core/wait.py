@@ -30,7 +30,7 @@ HALTING: tuple[WaitKind, ...] = ("pause", "preempt")  # while one is open nothin
 ANSWER_BYTES_MAX = 64 * 1024
 
 
-class Wait(msgspec.Struct, frozen=True, array_like=True):
+class Wait(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """An open wait as the run's state holds it. Its texts lie in the content of record `n` of the run.
 
     `may_answer`: actor kinds and roles, any of which suffices. `requester`: pseudonym of who caused it and so may

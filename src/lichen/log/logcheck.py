@@ -50,7 +50,6 @@ class LogCheck:
     def __init__(
         self,
         id: LogId,
-        number: int,
         public_key: bytes | None,
         *,
         findings: Findings,
@@ -58,7 +57,7 @@ class LogCheck:
         reread: Reread,
         blobs: dict[bytes, int],
     ) -> None:
-        self.id, self.number, self.public_key = id, number, public_key
+        self.id, self.number, self.public_key = id, 0, public_key
         self._findings, self._apply, self._reread, self._blobs = findings, apply, reread, blobs
         self.size = self.heads = self._signed = self._ts_us = 0
         self.chain = START
@@ -66,18 +65,28 @@ class LogCheck:
         self._leaves: list[bytes] = []
         self._suspect: _Suspect | None = None
         self._streams: dict[StreamId, _Folded] = {}
-        self._ledger = Ledger(number, Stored())
+        self._ledger = Ledger(0, Stored())
         self._claims: dict[int, list[TreeHead]] = {}
-        self._texts: set[bytes] = set()
+        self._held: list[Row] = []
         self._kept: list[tuple[bytes, TreeHead]] = []
 
     # -- heads ---------------------------------------------------------------------------------------------------
 
-    def hold(self, head: TreeHead, text: bytes) -> None:
-        """A signed head that the volume stores."""
+    def begin(self, number: int) -> None:
+        """The log has records, and this number in its volume."""
+        self.number = number
+        self._ledger = Ledger(number, Stored())
+
+    def hold(self, head: TreeHead, row: Row) -> None:
+        """A signed head that the volume stores, and its row."""
         self.heads += 1
-        self._texts.add(bytes(text))
+        self._held.append(row)
         self._claims.setdefault(head.size, []).append(head)
+        if row[2] != head.size:
+            self._findings.add(self._head_place(row).in_column("size"), "the column is not the size that was signed")
+
+    def _head_place(self, row: Row) -> Place:
+        return Place(table="heads", log=self.id, key=f"{row[0]}/{row[1]}")
 
     def expect(self, head: TreeHead, text: bytes) -> None:
         """A signed head that somebody kept."""
@@ -221,14 +230,15 @@ class LogCheck:
             self._findings.add(
                 self._suspect.place.in_column("record"), "the record and its chain do not fit each other"
             )
-        if not self.size:
-            self._findings.add(Place(table="logs", log=self.id), "the log has no records")
         self._check_heads()
+        for row in self._held:
+            if row[0] != self.number:
+                self._findings.add(self._head_place(row).in_column("log"), "the column is not the head's log")
         for size in sorted(self._claims):
             place = Place(table="records", log=self.id, seq=self.size + 1)
             self._findings.add(place, f"the log was signed when it had {size} records, and has {self.size}: it was cut")
         for text, head in self._kept:
-            if text not in self._texts:
+            if text not in [row[3] for row in self._held]:
                 place = Place(table="heads", log=self.id)
                 self._findings.add(place, f"the head signed at {head.size}, which was kept elsewhere, is missing here")
 

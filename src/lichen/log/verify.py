@@ -47,7 +47,7 @@ class _Verification:
     ) -> None:
         self._home, self._keyring, self._public_keys, self._remembered = home, keyring, public_keys, remembered
         self._findings = Findings()
-        self._logs: dict[int, LogCheck] = {}
+        self._logs: dict[LogId, LogCheck] = {}
         self._views: dict[str, dict[Key, Values]] = {table.name: {} for table in VIEWS}
         self._blobs: dict[bytes, int] = {}
         self._heads_known = 0
@@ -77,67 +77,56 @@ class _Verification:
         if problem is not None:
             self._findings.add(Place(table="file", column="schema"), problem)
             return
-        self._load_logs()
         self._load_heads()
+        for text in self._remembered:
+            self._expect(text)
         self._check_records()
         for check in self._logs.values():
             check.finish()
             self._views["streams"].update(check.stream_rows())
-        self._compare(LOGS, {(number,): (check.id,) for number, check in self._logs.items()})
-        self._compare(FRONTIERS, {(number,): (check.frontier.encode(),) for number, check in self._logs.items()})
+        logs = [check for check in self._logs.values() if check.number]
+        self._compare(LOGS, {(check.number,): (check.id,) for check in logs})
+        self._compare(FRONTIERS, {(check.number,): (check.frontier.encode(),) for check in logs})
         for table in VIEWS:
             self._compare(table, self._views[table.name])
-        self._check_names()
+        self._check_names({check.number: check for check in logs})
         for damage in self._rows.damage():
             self._findings.add(Place(table="file"), damage)
 
-    # -- what is claimed -----------------------------------------------------------------------------------------
+    def _log(self, id: LogId) -> LogCheck:
+        """What is known of a log, from its heads or its records, whichever come first."""
+        check = self._logs.get(id)
+        if check is None:
+            key = self._public_key(id)
+            check = self._logs[id] = LogCheck(
+                id, key, findings=self._findings, apply=self._apply, reread=self._rows.of_stream, blobs=self._blobs
+            )
+            text = self._keyring.remembered_head(id) if self._keyring is not None else None
+            if text is not None:
+                self._expect(text)
+        return check
 
-    def _load_logs(self) -> None:
-        for row in self._rows.each(LOGS, "log"):
-            if wrong_column(LOGS, row) is None:
-                number, id = plain(row)
-                key = self._public_key(id)
-                self._logs[number] = LogCheck(
-                    LogId(id),
-                    number,
-                    key,
-                    findings=self._findings,
-                    apply=self._apply,
-                    reread=self._rows.of_stream,
-                    blobs=self._blobs,
-                )
-        for text in (*self._kept_with_keys(), *self._remembered):
-            self._expect(text)
+    # -- what is claimed -----------------------------------------------------------------------------------------
 
     def _public_key(self, id: str) -> bytes | None:
         if id in self._public_keys:
             return self._public_keys[id]
         return self._keyring.secrets(id).signer.public_key if self._keyring is not None else None
 
-    def _kept_with_keys(self) -> list[bytes]:
-        if self._keyring is None:
-            return []
-        texts = (self._keyring.remembered_head(check.id) for check in self._logs.values())
-        return [text for text in texts if text is not None]
-
     def _expect(self, text: bytes) -> None:
         """Notes a head that somebody kept; its log must hold it."""
-        id = text.partition(b"\n")[0].decode(errors="replace")
+        id = _log_of(text)
+        check = self._log(id)
         place = Place(table="heads", column="checkpoint", log=id)
-        check = next((check for check in self._logs.values() if check.id == id), None)
-        if check is None:
-            self._findings.add(place, "a head was kept of this log, and the volume does not have it")
+        if check.public_key is None:
+            self._findings.add(place, "there is no public key to check this kept head with")
             return
         head = self._head_of(text, check.public_key, place)
         if head is not None:
             self._heads_known += 1
             check.expect(head, text)
 
-    def _head_of(self, text: bytes, public_key: bytes | None, place: Place) -> TreeHead | None:
-        if public_key is None:
-            self._findings.add(place, "there is no public key to check this head with")
-            return None
+    def _head_of(self, text: bytes, public_key: bytes, place: Place) -> TreeHead | None:
         try:
             return parse_and_verify(text, public_key)
         except Corrupt as error:
@@ -145,46 +134,43 @@ class _Verification:
             return None
 
     def _load_heads(self) -> None:
-        last: dict[int, int] = {}
+        last: dict[object, int] = {}
         for row in self._rows.each(HEADS, "log, number"):
-            log, number, size, text = row
+            log, number, _, text = row
             place = Place(table="heads", key=f"{log}/{number}")
-            column = wrong_column(HEADS, row) or ("log" if log not in self._logs else None)
+            column = wrong_column(HEADS, row)
             if column is not None:
-                self._findings.add(place.in_column(column), "the value is not what belongs here")
+                self._findings.add(place.in_column(column), "the value is of another type")
                 continue
-            check = self._logs[log]
-            place = Place(table="heads", log=check.id, key=str(number))
             if number != last.get(log, 0) + 1:
-                self._findings.add(place.in_column("number"), f"head {last.get(log, 0) + 1} is missing")
+                self._findings.add(place.in_column("number"), f"head {last.get(log, 0) + 1} is missing before this one")
             last[log] = number
+            check = self._log(_log_of(text))
             if check.public_key is None:
                 check.heads += 1
                 continue
             head = self._head_of(text, check.public_key, place.in_column("checkpoint"))
-            if head is None:
-                continue
-            if head.size != size or head.log_id != check.id:
-                column = "size" if head.log_id == check.id else "checkpoint"
-                self._findings.add(place.in_column(column), "the row does not say what its signed text says")
-            check.hold(head, text)
+            if head is not None:
+                check.hold(head, row)
 
     # -- what is there -------------------------------------------------------------------------------------------
 
     def _check_records(self) -> None:
-        expected, by_id = 1, {check.id: check for check in self._logs.values()}
+        expected, count = 1, 0
+        by_number: dict[object, LogCheck] = {}
         for row in self._rows.each(RECORDS, "pos"):
-            pos, log, record = row[0], row[1], decoded(row[-1])
-            check = self._logs.get(log) if type(log) is int else None
-            if isinstance(record, Record):
-                check = by_id.get(record.log, check)
+            record = decoded(row[-1])
+            check = self._log(record.log) if isinstance(record, Record) else by_number.get(row[1])
             if check is None:
-                self._findings.add(Place(table="records", column="log", key=str(pos)), "the volume has no such log")
-                expected = pos + 1
-                continue
-            self._check_row(check, row, record, expected)
-            expected = pos + 1
-            check.take(row, record if isinstance(record, Record) else None)
+                self._findings.add(Place(table="records", column="record", key=str(row[0])), str(record))
+            else:
+                if not check.number:
+                    count += 1  # logs are counted in the order of their first records
+                    check.begin(count)
+                    by_number[count] = check
+                self._check_row(check, row, record, expected)
+                check.take(row, record if isinstance(record, Record) else None)
+            expected = row[0] + 1
 
     def _check_row(self, check: LogCheck, row: Row, record: Record | str, expected: int) -> None:
         place = Place(table="records", log=check.id, seq=check.size + 1)
@@ -235,18 +221,17 @@ class _Verification:
             if is_value != must_be:
                 self._findings.add(place.in_column(column.name), "the value does not follow from the records")
 
-    def _check_names(self) -> None:
+    def _check_names(self, logs: Mapping[object, LogCheck]) -> None:
         for row in self._rows.each(NAMES, "log, pseudonym"):
-            place = Place(table="names", key=f"{row[0]}/{row[1]!r}")
-            column = wrong_column(NAMES, row) or ("log" if row[0] not in self._logs else None)
+            log, *_ = name = plain(row)
+            place = Place(table="names", key=f"{log}/{name[1]}")
+            column = wrong_column(NAMES, row) or ("log" if log not in logs else None)
             if column is not None:
                 self._findings.add(place.in_column(column), "the value is not what belongs here")
                 continue
-            check = self._logs[row[0]]
-            problem = check.name_problem(self._keyring, plain(row))
+            problem = logs[log].name_problem(self._keyring, name)
             if problem is not None:
-                place = Place(table="names", column=problem[0], log=check.id, key=plain(row)[1])
-                self._findings.add(place, problem[1])
+                self._findings.add(place.in_column(problem[0]), problem[1])
 
     def _check_blobs(self) -> int:
         """Reads every blob that a record names. Returns how many files no record names."""
@@ -257,6 +242,11 @@ class _Verification:
                 self._findings.add(Place(table="blobs", key=digest.hex()), problem)
         stored = {path.name for path in directory.glob("*")} if directory.exists() else set[str]()
         return len(stored - {digest.hex() for digest in self._blobs})
+
+
+def _log_of(text: bytes) -> LogId:
+    """The log that a head says it is of."""
+    return LogId(bytes(text).partition(b"\n")[0].decode(errors="replace"))
 
 
 def _blob_problem(path: Path, digest: bytes, size: int) -> str | None:

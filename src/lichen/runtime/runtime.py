@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import sys
 import time
@@ -42,6 +43,7 @@ from lichen.tools.placement import Workers
 from lichen.tools.python import PythonTool
 
 SWITCH_INTERVAL_S = 0.0005  # the writer thread gets the interpreter back soon enough to keep commits small
+COLLECT_AFTER_OBJECTS = 50_000
 RECOVER_S = 1.0
 STOPPED = "An operator stopped this."
 STARTER_NOTICE = (
@@ -185,7 +187,7 @@ class Runtime:
     # -- life ----------------------------------------------------------------------------------------------------
 
     async def __aenter__(self) -> Self:
-        sys.setswitchinterval(SWITCH_INTERVAL_S)
+        _prepare_process()
         self.workers = Workers()
         agents = {agent.name: _hosted(agent, self.workers) for agent in _family(self.agents)}
         self.keyring = Keyring.open(self.home / "keys", self._random)
@@ -380,6 +382,17 @@ class Runtime:
         digest = self._load(scope)
         await self._changed(scope, "policy", digest, by)
         return digest
+
+
+def _prepare_process() -> None:
+    """Keeps the interpreter off the hot path: short thread switches, and rare collections of what is young only.
+
+    State, records and drafts form no cycles and are not tracked at all, so nothing is lost by collecting rarely.
+    """
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(COLLECT_AFTER_OBJECTS, 20, 50)
 
 
 def stop_kind(text: str) -> StopKind:

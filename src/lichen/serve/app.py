@@ -10,16 +10,16 @@ from typing import Any
 import msgspec
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from lichen.core.errors import LichenError, NotFound
+from lichen.core.errors import Invalid, LichenError, NotFound
 from lichen.runtime.runtime import Runtime
 from lichen.serve.api import ROUTES, ApiRoute
 from lichen.serve.auth import Identify
 from lichen.serve.errors import INTERNAL, JSON, MethodUnknown, failure
-from lichen.serve.exchange import Exchange
+from lichen.serve.exchange import Exchange, read_body
 
 PREFIX = "/api/v1"
 
@@ -43,9 +43,12 @@ def make_app(runtime: Runtime, *, identify: Identify) -> Starlette:
 def _endpoint(runtime: Runtime, identify: Identify, route: ApiRoute) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
         try:
+            body = await read_body(request)
             caller = identify(request.headers)
             caller.require(route.access, owner_may=route.owner_may)
-            return _success(await route.handler(Exchange(runtime, request, caller)))
+            return _success(await route.handler(Exchange(runtime, request, body, caller=caller)))
+        except ClientDisconnect:
+            return failure(Invalid("The body ended early.", code="body_invalid"))
         except LichenError as error:
             return failure(error)
         except Exception:  # noqa: BLE001 - no stack trace ever leaves; the log has it

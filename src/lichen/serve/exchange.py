@@ -35,10 +35,11 @@ class Nothing(Body, frozen=True):
 class Exchange:
     """What a handler works with. `scope` and `actor` are the caller's; no handler takes them from anywhere else."""
 
-    def __init__(self, runtime: Runtime, request: Request, caller: Caller) -> None:
+    def __init__(self, runtime: Runtime, request: Request, body: bytes, *, caller: Caller) -> None:
         self.runtime = runtime
         self.caller = caller
         self._request = request
+        self._body = body
 
     @property
     def scope(self) -> Scope:
@@ -66,12 +67,11 @@ class Exchange:
             raise Invalid("A field of the query is given twice.", code="query_invalid")
         return _decoded(lambda: msgspec.convert(dict(given), kind, strict=False), "query_invalid")
 
-    async def body(self, kind: type[T]) -> T:
-        """The JSON body as `kind`. Raises Invalid (`body_invalid`), TooLarge, UnsupportedMedia."""
-        data = await self._read()
-        if data and self._request.headers.get("content-type", "").partition(";")[0].strip() != JSON:
+    def body(self, kind: type[T]) -> T:
+        """The JSON body as `kind`. Raises Invalid (`body_invalid`) naming the field, UnsupportedMedia."""
+        if self._body and self._request.headers.get("content-type", "").partition(";")[0].strip() != JSON:
             raise UnsupportedMedia("The body is not declared as JSON.")
-        return _decoded(lambda: msgspec.json.decode(data or b"{}", type=kind), "body_invalid")
+        return _decoded(lambda: msgspec.json.decode(self._body or b"{}", type=kind), "body_invalid")
 
     async def wait(self, event: Coroutine[Any, Any, object], *, timeout_s: float) -> None:
         """Returns when the event did, after `timeout_s`, or when the server stops. Raises what the event raises."""
@@ -85,13 +85,18 @@ class Exchange:
             happening.cancel()
             closing.cancel()
 
-    async def _read(self) -> bytes:
-        data = bytearray()
-        async for chunk in self._request.stream():
-            data += chunk
-            if len(data) > BODY_BYTES_MAX:
-                raise TooLarge(f"The body has more than {BODY_BYTES_MAX} bytes.")
-        return bytes(data)
+
+async def read_body(request: Request) -> bytes:
+    """All of a request's body, read before anything is answered: whoever still sends would miss the answer.
+
+    Raises TooLarge.
+    """
+    data = bytearray()
+    async for chunk in request.stream():
+        data += chunk
+        if len(data) > BODY_BYTES_MAX:
+            raise TooLarge(f"The body has more than {BODY_BYTES_MAX} bytes.")
+    return bytes(data)
 
 
 Handler = Callable[[Exchange], Awaitable[Any]]

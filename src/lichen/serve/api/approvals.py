@@ -41,19 +41,19 @@ async def show(x: Exchange) -> WaitView:
 
 async def approve(x: Exchange) -> Nothing:
     """Agrees to exactly the call that is shown."""
-    given = await x.body(Answering)
+    given = x.body(Answering)
     return await _answer(x, "approved", given.digest, {"note": given.note})
 
 
 async def deny(x: Exchange) -> Nothing:
     """Refuses it."""
-    given = await x.body(Answering)
+    given = x.body(Answering)
     return await _answer(x, "denied", given.digest, {"note": given.note})
 
 
 async def reconcile(x: Exchange) -> Nothing:
     """Says what became of an effect in doubt."""
-    given = await x.body(Reconciling)
+    given = x.body(Reconciling)
     if given.result is not None and given.outcome != "happened":
         raise Invalid("Only what happened has a result.", code="body_invalid", place="$.result")
     body: dict[str, Any] = {"note": given.note}

@@ -90,7 +90,7 @@ async def export(x: Exchange) -> Response:
 
 async def backup(x: Exchange) -> Backup:
     """Copies every log of the data directory, and the keys to another place if that is wanted."""
-    wanted = await x.body(BackingUp)
+    wanted = x.body(BackingUp)
     to = _path(wanted.to, "$.to")
     keys = _path(wanted.keys, "$.keys") if wanted.keys is not None else None
     await x.runtime.backup(to, keys)
@@ -99,7 +99,7 @@ async def backup(x: Exchange) -> Backup:
 
 async def erase(x: Exchange) -> Erasure:
     """Destroys the keys of everything one person said and of what was said about them."""
-    wanted = await x.body(Erasing)
+    wanted = x.body(Erasing)
     key_ids = await x.runtime.erase(x.scope, Actor(wanted.kind, wanted.actor), x.actor)
     return Erasure(len(key_ids))
 

@@ -69,7 +69,7 @@ async def explain(x: Exchange) -> Explanation:
 
 async def start(x: Exchange) -> Started:
     """Starts a run; a repeated idempotency key is the same run."""
-    wanted = await x.body(Starting)
+    wanted = x.body(Starting)
     return Started(await x.runtime.runs.start(x.scope, wanted.agent, wanted.text, x.actor, key=x.key))
 
 

@@ -61,7 +61,7 @@ class Replies(msgspec.Struct, frozen=True):
 
 async def open_session(x: Exchange) -> Opened:
     """The caller's session with an agent."""
-    wanted = await x.body(Opening)
+    wanted = x.body(Opening)
     agent = wanted.agent
     if agent is None and x.runtime.settings is not None:
         agent = x.runtime.settings.agent_for(x.scope.tenant).name
@@ -78,7 +78,7 @@ async def open_session(x: Exchange) -> Opened:
 
 async def say(x: Exchange) -> Taken:
     """Takes one message; a repeated idempotency key is the same message."""
-    text = (await x.body(Saying)).text
+    text = x.body(Saying).text
     receipt = (await _session(x).say(text, key=x.key)).receipt
     return Taken(receipt.message, receipt.disposition, receipt.run, receipt.wait, receipt.is_repeated)
 

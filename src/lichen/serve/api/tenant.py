@@ -88,21 +88,21 @@ async def agents(x: Exchange) -> tuple[AgentLine, ...]:
 
 async def stop(x: Exchange) -> Nothing:
     """From now on nothing of what is named begins an effect."""
-    wanted = await x.body(Stopping)
+    wanted = x.body(Stopping)
     await x.runtime.stop(x.scope, wanted.kind, wanted.name, x.actor, reason=wanted.reason)
     return Nothing()
 
 
 async def start(x: Exchange) -> Nothing:
     """Takes a stop back."""
-    wanted = await x.body(Starting)
+    wanted = x.body(Starting)
     await x.runtime.start(x.scope, wanted.kind, wanted.name, x.actor)
     return Nothing()
 
 
 async def issue_key(x: Exchange) -> Issued:
     """A key for an actor of the caller's tenant; kind and roles are the declared ones unless they are named."""
-    wanted = await x.body(Issuing)
+    wanted = x.body(Issuing)
     actor = _actor(x, wanted)
     expires_at_us = x.runtime.engine.services.clock() + wanted.valid_s * 1_000_000 if wanted.valid_s else None
     key = x.runtime.keyring.api_keys.issue(
