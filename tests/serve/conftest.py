@@ -6,6 +6,7 @@ import shutil
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from lichen.runtime.runtime import Runtime
@@ -17,10 +18,17 @@ from tests.serve.asgi import Door
 DEMO = Path(__file__).parents[2] / "demo"
 
 
+@pytest.fixture(scope="session")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """The demo shop as loaded once. Tests leave its files as they are."""
+    root = tmp_path_factory.mktemp("project") / "shop"
+    shutil.copytree(DEMO, root, ignore=shutil.ignore_patterns("__pycache__", ".lichen"))
+    return load(root / "lichen.toml", environ={})
+
+
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    shutil.copytree(DEMO, tmp_path / "shop", ignore=shutil.ignore_patterns("__pycache__", ".lichen"))
-    return load(tmp_path / "shop" / "lichen.toml", environ={"LICHEN_HOME": str(tmp_path / "home")})
+def settings(project: Settings, tmp_path: Path) -> Settings:
+    return msgspec.structs.replace(project, home=tmp_path / "home")
 
 
 @pytest.fixture

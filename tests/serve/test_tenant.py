@@ -47,7 +47,10 @@ async def test_policies_are_checked_as_they_lie_on_disk(settings: Settings, door
     assert "refund-at-once" in (await ops.post("policies/check")).data["policies"]
     file = settings.root / "policies" / "acme" / "wrong.cedar"
     file.write_text("permit(principal, action, resource)\nwhen { context.nosuch };\n")
-    answer = await ops.post("policies/check")
+    try:
+        answer = await ops.post("policies/check")
+    finally:
+        file.unlink()
     assert (answer.status, answer.code) == (400, "policy_schema")
     assert answer.data["error"]["place"].startswith(f"{file}:2:")
 

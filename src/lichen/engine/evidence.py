@@ -46,21 +46,24 @@ def _customer(state: RunState) -> str:
 
 
 def _said(services: Services, journal: Journal, state: RunState, known: Known, event: e.Event) -> tuple[Evidence, ...]:
-    contents = journal.log.contents(run_stream(state.id), event.n)
     match event.control:
         case e.RunStarted() | e.Signal(kind="input"):
-            spoken = _MESSAGES.decode(contents.get("input", b"[]"))
+            spoken = _MESSAGES.decode(_part(journal, state, event, "input", b"[]"))
             return tuple(evidence_from_text(_customer(state), m.text) for m in spoken if m.role in _ACCEPTED)
         case e.WaitClosed(outcome="answered"):
-            text = str(msgspec.json.decode(contents.get("body", b"{}")).get("text", ""))
+            text = str(msgspec.json.decode(_part(journal, state, event, "body", b"{}")).get("text", ""))
             return (evidence_from_text(_customer(state), text),)
         case e.Planned(calls=calls):
             known.tools.update({call.id: call.tool for call in calls})
             return ()
         case e.CallFinished(outcome="ok", call=call):
-            return _recorded(services, state, known.tools.get(call), contents.get("result", b"{}"))
+            return _recorded(services, state, known.tools.get(call), _part(journal, state, event, "result", b"{}"))
         case _:
             return ()
+
+
+def _part(journal: Journal, state: RunState, event: e.Event, part: str, default: bytes) -> bytes:
+    return journal.log.contents(run_stream(state.id), event.n).get(part, default)
 
 
 def _recorded(services: Services, state: RunState, name: ToolName | None, result: bytes) -> tuple[Evidence, ...]:

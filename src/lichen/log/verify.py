@@ -156,8 +156,9 @@ class _Verification:
     # -- what is there -------------------------------------------------------------------------------------------
 
     def _check_records(self) -> None:
-        expected, count = 1, 0
+        expected, count, gaps = 1, 0, list[int]()
         by_number: dict[object, LogCheck] = {}
+        numbers = {id: number for number, id in map(plain, self._rows.each(LOGS, "log"))}
         for row in self._rows.each(RECORDS, "pos"):
             record = decoded(row[-1])
             check = self._log(record.log) if isinstance(record, Record) else by_number.get(row[1])
@@ -166,20 +167,23 @@ class _Verification:
             else:
                 if not check.number:
                     count += 1  # logs are counted in the order of their first records
-                    check.begin(count)
-                    by_number[count] = check
-                self._check_row(check, row, record, expected)
+                    number = row[1] if row[1] == numbers.get(check.id) else count
+                    check.begin(number)
+                    by_number[number] = check
+                self._check_row(check, row, record)
                 check.take(row, record if isinstance(record, Record) else None)
+            if row[0] != expected:
+                gaps.append(expected)
             expected = row[0] + 1
+        for pos in gaps:  # after what they mean to the logs, which is what people ask about
+            self._findings.add(Place(table="records", column="pos", key=str(pos)), "there is no such row")
 
-    def _check_row(self, check: LogCheck, row: Row, record: Record | str, expected: int) -> None:
+    def _check_row(self, check: LogCheck, row: Row, record: Record | str) -> None:
         place = Place(table="records", log=check.id, seq=check.size + 1)
         if isinstance(record, Record):
             place = Place(table="records", log=check.id, seq=record.seq, stream=str(record.stream), n=record.n)
         else:
             self._findings.add(place.in_column("record"), record)
-        if row[0] != expected:
-            self._findings.add(place.in_column("pos"), f"row {expected} of the volume is missing before this one")
         if row[1] != check.number:
             self._findings.add(place.in_column("log"), "the column is not the number of the record's log")
         column = wrong_column(RECORDS, row)

@@ -28,7 +28,7 @@ class SimulatedClock:
     def __enter__(self) -> SimulatedClock:
         self._loop: Any = asyncio.get_running_loop()
         self._call_at: Callable[..., asyncio.TimerHandle] = self._loop.call_at
-        self._now_s = self._began_s = self._loop.time()
+        self._now_s = 0.0  # not the loop's own time: sums of the same seconds are the same only from the same start
         self._loop.time = lambda: self._now_s  # an attribute of this one loop shadows the method
         self._loop.call_at = self._remember
         return self
@@ -47,7 +47,7 @@ class SimulatedClock:
 
     def now_us(self) -> int:
         """Microseconds since 1970."""
-        return self._start_us + round((self._now_s - self._began_s) * 1e6)
+        return self._start_us + round(self._now_s * 1e6)
 
     async def sleep(self, seconds: float) -> None:
         """Returns once the clock was advanced that far."""

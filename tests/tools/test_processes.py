@@ -1,0 +1,206 @@
+"""Calls in processes: killed when cancelled, and a crash costs only the call it happened in."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lichen.core.call import NotDone
+from lichen.core.errors import Invalid
+from lichen.tools import PythonTool, ToolFailed, Workers, tool
+from tests.tools import samples
+from tests.tools.samples import call_meta
+
+DEADLINE_S = 20.0
+
+
+@pytest.fixture
+async def workers() -> AsyncIterator[Workers]:
+    async with Workers(processes=1) as made:
+        yield made
+
+
+async def run(tool: PythonTool[..., Any], workers: Workers, **args: Any) -> Any:
+    """What `tool` returns when executed on `workers`."""
+    served = tool.with_workers(workers)
+    async with asyncio.timeout(DEADLINE_S):
+        return json.loads(await served.execute(served.decode(json.dumps(args).encode()), call_meta()))
+
+
+def is_running(pid: int) -> bool:
+    """Whether the process does anything still; one that is dead and only unnoticed by its parent does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+async def read_when_there(path: Path) -> str:
+    async with asyncio.timeout(DEADLINE_S):
+        while not path.exists():
+            await asyncio.sleep(0.005)
+    return path.read_text()
+
+
+async def test_a_process_serves_one_call_after_the_other(workers: Workers) -> None:
+    assert await run(samples.add, workers, a=2) == 3
+    first, key, person = await run(samples.who, workers)
+    second, *_ = await run(samples.who, workers)
+    assert first == second != os.getpid()
+    assert (key, person) == ("run-1/c1", "customer-7")
+
+
+async def test_what_a_tool_prints_is_no_answer_and_its_input_is_empty(workers: Workers) -> None:
+    assert await run(samples.noisy, workers) == ""
+
+
+async def test_a_cancelled_call_is_gone_with_everything_it_started(workers: Workers, tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    task = asyncio.create_task(run(samples.hang, workers, pids=str(pids)))
+    worker, child = map(int, (await read_when_there(pids)).split())
+    assert is_running(worker)
+    assert is_running(child)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert not Path(f"/proc/{worker}").exists()
+    assert not is_running(child)
+    assert await run(samples.add, workers, a=2) == 3
+
+
+async def test_a_call_that_runs_out_of_time_is_killed(workers: Workers, tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(None) as timeout:
+            task = asyncio.ensure_future(read_when_there(pids))
+            task.add_done_callback(lambda _: timeout.reschedule(0))
+            await run(samples.hang, workers, pids=str(pids))
+    assert not Path(f"/proc/{pids.read_text().split()[0]}").exists()
+
+
+async def test_closing_kills_a_call_that_goes_on(tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    async with Workers(processes=1) as workers:
+        task = asyncio.create_task(run(samples.hang, workers, pids=str(pids)))
+        worker = int((await read_when_there(pids)).split()[0])
+    assert not is_running(worker)
+    with pytest.raises(ToolFailed):
+        await task
+    with pytest.raises(NotDone) as caught:
+        await run(samples.add, workers, a=1)
+    assert caught.value.code == "workers_closed"
+
+
+async def test_a_crash_costs_only_its_call(workers: Workers) -> None:
+    with pytest.raises(ToolFailed) as caught:
+        await run(samples.crash, workers)
+    assert caught.value.code == "worker_crashed"
+    assert await run(samples.add, workers, a=1, b=1) == 2
+
+
+async def test_a_process_that_died_while_idle_is_replaced(workers: Workers) -> None:
+    pid, *_ = await run(samples.who, workers)
+    os.kill(pid, 9)
+    while is_running(pid) or Path(f"/proc/{pid}").exists():
+        await asyncio.sleep(0.005)
+    await asyncio.sleep(0.02)
+    assert await run(samples.add, workers, a=1, b=1) == 2
+
+
+async def test_not_done_crosses_as_itself(workers: Workers) -> None:
+    with pytest.raises(NotDone) as caught:
+        await run(samples.refuse, workers)
+    error = caught.value
+    assert (error.message, error.code, error.retryable) == ("The account is closed.", "account_closed", False)
+
+
+async def test_another_error_crosses_by_name_and_its_text_only_as_a_note(workers: Workers) -> None:
+    with pytest.raises(ToolFailed) as caught:
+        await run(samples.break_down, workers, secret="hunter2")
+    assert caught.value.message == "The tool raised ValueError."
+    assert "hunter2" not in str(caught.value)
+    assert "samples.py" in caught.value.__notes__[0]
+
+
+async def test_a_tool_that_exits_ends_only_its_call(workers: Workers) -> None:
+    before, *_ = await run(samples.who, workers)
+    with pytest.raises(ToolFailed, match="SystemExit"):
+        await run(samples.leave, workers)
+    after, *_ = await run(samples.who, workers)
+    assert before == after
+
+
+async def test_a_result_that_is_too_large_is_told_by_its_code(workers: Workers) -> None:
+    with pytest.raises(ToolFailed) as caught:
+        await run(samples.overflow, workers)
+    assert caught.value.code == "result_too_large"
+
+
+async def test_a_call_cancelled_before_a_process_was_free_was_certainly_not_done(
+    workers: Workers, tmp_path: Path
+) -> None:
+    first = asyncio.create_task(run(samples.hang, workers, pids=str(tmp_path / "pids")))
+    await read_when_there(tmp_path / "pids")
+    second = asyncio.create_task(run(samples.add, workers, a=1))
+    await asyncio.sleep(0.01)
+    second.cancel()
+    with pytest.raises(NotDone) as caught:
+        await second
+    assert caught.value.code == "not_started"
+    first.cancel()
+    await asyncio.wait({first})
+
+
+async def test_code_that_changed_under_a_running_program_is_not_run(workers: Workers, tmp_path: Path) -> None:
+    source = "from lichen.tools import tool\n\n@tool(runs='process')\ndef give(a: int{}) -> int:\n    return a\n"
+    module = tmp_path / "changing.py"
+    module.write_text(source.format(""))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(tmp_path))
+        give = __import__("changing").give
+        module.write_text(source.format(" = 7"))
+        with pytest.raises(NotDone) as caught:
+            await run(give, workers, a=1)
+    assert caught.value.code == "tool_changed"
+
+
+async def test_a_function_that_no_process_would_find_is_refused(workers: Workers) -> None:
+    def local() -> None: ...
+
+    for function in (local, lambda: None):
+        function.__annotations__["return"] = None
+        with pytest.raises(Invalid, match="importable"):
+            tool(name="a.b", runs="process")(function)
+    with pytest.raises(Invalid, match="would not find"):
+        samples.renamed.with_workers(workers)
+
+
+def test_processes_end_with_the_program_that_started_them(tmp_path: Path) -> None:
+    program = f"""
+import asyncio, os
+from lichen.tools import Workers
+from tests.tools.samples import call_meta, hang
+async def main():
+    workers = Workers(processes=1)
+    task = asyncio.create_task(hang.with_workers(workers).execute(b'{{"pids":"{tmp_path}/pids"}}', call_meta()))
+    while not os.path.exists("{tmp_path}/pids"):
+        await asyncio.sleep(0.005)
+    os._exit(9)
+asyncio.run(main())
+"""
+    subprocess.run([sys.executable, "-c", program], timeout=DEADLINE_S, check=False)
+    worker = int((tmp_path / "pids").read_text().split()[0])
+    for _ in range(2000):
+        if not is_running(worker):
+            return
+        os.sched_yield()
+        subprocess.run(["true"], check=True)
+    pytest.fail("the worker outlived its program")
