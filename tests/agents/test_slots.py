@@ -31,6 +31,11 @@ def test_a_pattern_of_kind_integer_gives_a_number_and_skips_what_is_none() -> No
     assert one(slot, "some pieces, 12 pieces") == 12
 
 
+def test_a_slot_with_a_pattern_takes_nothing_else_even_as_the_answer() -> None:
+    assert one(finder(Slot("count", kind="integer", pattern=r"(\d+) pieces")), "7", asked=True) is None
+    assert one(finder(Slot("order_id", pattern=r"order (\d+)")), "1042", asked=True) is None
+
+
 def test_a_choice_is_found_by_any_of_its_words_and_gives_its_value() -> None:
     assert one(SIZE, "the BIG one") == "large"
     assert one(SIZE, "extra - Large, please") == "large"
@@ -56,11 +61,15 @@ def test_a_bare_number_counts_only_as_the_answer_to_its_question() -> None:
 def test_free_text_is_the_whole_answer_and_never_taken_from_other_words() -> None:
     assert one(ADDRESS, "Main Street 5") is None
     assert one(ADDRESS, "  Main Street 5 ", asked=True) == "Main Street 5"
+    assert one(ADDRESS, "x", asked=True) == "x"
+    assert one(ADDRESS, " ", asked=True) is None
     assert one(ADDRESS, "x" * (VALUE_CHARS_MAX + 1), asked=True) is None
 
 
 def test_two_slots_never_share_characters() -> None:
     assert search("refund 2000 EUR for order 1042", [ORDER, AMOUNT]) == {"order_id": "1042", "amount": 200_000}
+    assert search("xy", [finder(Slot("x", pattern="x")), finder(Slot("y", pattern="y"))]) == {"x": "x", "y": "y"}
+    assert search("yx", [finder(Slot("x", pattern="x")), finder(Slot("y", pattern="y"))]) == {"x": "x", "y": "y"}
     assert search("1042 and 5", [ORDER, COUNT], "count") == {"count": 1042}
     assert search("order 1042, Main Street", [ORDER, ADDRESS], "address") == {"address": "order 1042, Main Street"}
 

@@ -19,6 +19,8 @@ DATA: dict[str, Any] = {
     },
     "name": "Ada {order.id}",
     "nothing": None,
+    "huge": 10**5000,
+    "closed": False,
 }
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
@@ -37,7 +39,7 @@ def lookup(reference: Reference) -> object:
         ("Order {order.id}: {order.total|money}", "Order 1042: 80.50"),
         ("{order.items} ({order.items|count})", "cup, pot (2)"),
         ("{order.lines.0.sku}", "a-1"),
-        ("{order.open} {order.price}", "yes 2.5"),
+        ("{order.open} {closed} {order.price}", "yes no 2.5"),
         ("{{order}} costs }}{{", "{order} costs }{"),
         ("", ""),
     ],
@@ -47,7 +49,21 @@ def test_a_template_shows_what_its_references_stand_for(text: str, shown: str) -
 
 
 @pytest.mark.parametrize(
-    "text", ["{order}", "{order.lines}", "{nothing}", "{nobody}", "{order.id.x}", "{order.items.9}", "{name|money}"]
+    "text",
+    [
+        "{order}",
+        "{name|count}",
+        "{order.items.2}",
+        "{huge}",
+        "{huge|money}",
+        "{order.open|money}",
+        "{order.lines}",
+        "{nothing}",
+        "{nobody}",
+        "{order.id.x}",
+        "{order.items.9}",
+        "{name|money}",
+    ],
 )
 def test_a_template_with_nothing_to_show_shows_nothing_at_all(text: str) -> None:
     assert parse(f"Here: {text}").render(lookup) is None

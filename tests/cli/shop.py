@@ -82,6 +82,27 @@ class Shop:
         assert host.stdout.readline().startswith("serving on")
         return host
 
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """A command that goes on."""
+        command = subprocess.Popen(
+            [*LICHEN, *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=self.root,
+            env=self.environ,
+        )
+        self._hosts.append(command)
+        return command
+
+    def ask(self, chat: subprocess.Popen[str], text: str) -> str:
+        """Says one line and reads one."""
+        assert chat.stdin is not None
+        assert chat.stdout is not None
+        chat.stdin.write(f"{text}\n")
+        chat.stdin.flush()
+        return chat.stdout.readline()
+
     def kill(self, host: subprocess.Popen[str], number: signal.Signals = signal.SIGKILL) -> int:
         """Ends a host and returns its exit code."""
         host.send_signal(number)
@@ -94,3 +115,6 @@ class Shop:
         for host in self._hosts:
             if host.poll() is None:
                 self.kill(host)
+            for stream in (host.stdin, host.stdout):
+                if stream is not None:
+                    stream.close()

@@ -142,7 +142,7 @@ def test_a_directory_whose_owner_does_not_answer_is_given_up_with_its_reason(
         raise Unavailable("It is in use.", code="data_dir_in_use")
 
     monkeypatch.setattr(door, "own", refused)
-    monkeypatch.setattr(door_module, "TRIES_MAX", 3)
+    monkeypatch.setattr(door_module, "PAUSE_S", (0.0, 0.0))
     with pytest.raises(Unavailable) as raised:
         Client(door, {}).get("health")
     assert raised.value.code == "data_dir_in_use"

@@ -48,6 +48,18 @@ def test_commands_that_start_at_once_all_get_through_one_owner(shop: Shop) -> No
     assert [run["status"] for run in runs] == ["completed"] * 4
 
 
+@pytest.mark.req("SYM-101.10")
+def test_a_conversation_goes_on_when_the_host_dies_in_the_middle(shop: Shop) -> None:
+    host = shop.host()
+    chat = shop.start("chat", "--tenant", "acme", "--as", "customer-7")
+    assert "shipped" in shop.ask(chat, STATUS)
+    shop.kill(host)
+    assert "delivered" in shop.ask(chat, "Where is order 1043?")
+    assert chat.stdin is not None
+    chat.stdin.close()
+    assert chat.wait(30) == 0
+
+
 @pytest.mark.req("SYM-101.8")
 def test_a_host_that_is_told_to_end_drains_and_leaves_nothing_behind(shop: Shop) -> None:
     host = shop.host()

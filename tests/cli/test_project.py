@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from lichen.cli.entrance import entrance
 from lichen.cli.project import Project, locate
 from lichen.cli.stage import fresh_home
-from lichen.core.errors import Invalid, NotFound
+from lichen.core.errors import Invalid, NotFound, Unavailable
 
 
 def project(root: Path, text: str = "[lichen]\n") -> Path:
@@ -58,6 +59,32 @@ def test_what_needs_a_project_says_so_without_one(tmp_path: Path) -> None:
     with pytest.raises(NotFound) as raised:
         locate(tmp_path, {}).needed()
     assert raised.value.code == "project_unknown"
+
+
+@pytest.mark.req("SYM-101.5")
+@pytest.mark.parametrize(("code", "line"), [("x = 1\ndef (", 2), ("x = 1\n\nraise ValueError('boom')", 3)])
+def test_agents_whose_code_fails_are_named_with_the_line_that_does(tmp_path: Path, code: str, line: int) -> None:
+    file = project(tmp_path, '[lichen]\nagents = ["shop.py:agent"]\n[tenants.acme]\n')
+    (tmp_path / "shop.py").write_text(code)
+    with pytest.raises(Invalid) as raised:
+        Project(tmp_path / "home", file).load()
+    assert (raised.value.code, raised.value.place) == ("agents_invalid", f"{tmp_path / 'shop.py'}:{line}")
+
+
+def test_a_data_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(Unavailable) as raised, entrance(tmp_path / "file" / "home"):
+        pass
+    assert raised.value.code == "home_unusable"
+
+
+@pytest.mark.req("SYM-101.7")
+def test_a_data_directory_is_entered_by_one_at_a_time(tmp_path: Path) -> None:
+    with entrance(tmp_path), pytest.raises(Unavailable) as raised, entrance(tmp_path):
+        pass
+    assert raised.value.code == "data_dir_in_use"
+    with entrance(tmp_path):
+        pass
 
 
 def test_a_story_never_plays_over_another_one(tmp_path: Path) -> None:

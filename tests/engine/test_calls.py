@@ -10,10 +10,11 @@ import pytest
 from lichen.core import events as e
 from lichen.core.call import CallMeta, NotDone, Retry
 from lichen.core.plan import Plan, PlanInput
+from lichen.core.policy import Check, Verdict
 from lichen.testing.clock import SimulatedClock
 from lichen.tools.placement import StillRunning
 from tests.engine.conftest import MakeWorld
-from tests.engine.world import OPS, SCOPE, FakeTool, Script, agent, call, calls, outcomes, refuses, sleeps
+from tests.engine.world import OPS, SCOPE, Does, FakeTool, Script, agent, call, calls, outcomes, refuses, sleeps
 
 
 def finished(controls: list[e.Control]) -> list[tuple[str, str]]:
@@ -64,7 +65,9 @@ async def test_a_planner_that_wants_each_result_is_asked_as_they_come(
 @pytest.mark.parametrize("effects", ["none", "idempotent"])
 async def test_a_timeout_fails_just_that_call(make_world: MakeWorld, clock: SimulatedClock, effects: str) -> None:
     slow = FakeTool("shop.slow", effects, does=sleeps(100), timeout_s=5)  # type: ignore[arg-type]
-    world = await make_world(agent("shop.bot", [calls("shop.slow", "shop.look"), outcomes], [slow, FakeTool("shop.look")]))
+    world = await make_world(
+        agent("shop.bot", [calls("shop.slow", "shop.look"), outcomes], [slow, FakeTool("shop.look")])
+    )
     run = await world.start()
     await clock.advance(5)
     assert await world.answer(run) == "timed_out ok"
@@ -123,7 +126,7 @@ async def test_a_retry_survives_a_crash(make_world: MakeWorld, clock: SimulatedC
 # -- in doubt ----------------------------------------------------------------------------------------------------
 
 
-def breaks(tool: list[FakeTool], how: str, *, happens: bool):
+def breaks(tool: list[FakeTool], how: str, *, happens: bool) -> Does:
     """A tool that breaks off, before or after its effect."""
 
     async def does(meta: CallMeta) -> bytes:
@@ -354,10 +357,10 @@ async def test_a_kill_switch_is_read_at_the_last_moment(make_world: MakeWorld, w
     world = await make_world(agent("shop.bot", [calls("shop.pay"), outcomes], [pay]))
     check = world.gate.check
 
-    async def stop_afterwards(asked):  # type: ignore[no-untyped-def]
+    async def stop_afterwards(asked: Check) -> Verdict:
         verdict = await check(asked)
         if asked.tool is not None:
-            world.gate.stopped.add(asked.run if what == "run" else what)
+            world.gate.stopped.add(str(asked.run) if what == "run" else what)
         return verdict
 
     world.gate.check = stop_afterwards  # type: ignore[method-assign]
@@ -374,7 +377,7 @@ async def test_a_result_is_redacted_before_it_is_recorded(make_world: MakeWorld)
     world = await make_world(agent("shop.bot", script, [FakeTool("shop.look", does=does)]))
     check = world.gate.check
 
-    async def redact(asked):  # type: ignore[no-untyped-def]
+    async def redact(asked: Check) -> Verdict:
         return msgspec.structs.replace(await check(asked), redact=("card",))
 
     world.gate.check = redact  # type: ignore[method-assign]

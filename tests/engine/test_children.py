@@ -78,7 +78,9 @@ async def test_what_a_child_may_call_is_taken_from_its_parents_calls(make_world:
         return calls(*["shop.look"] * 4)
 
     parent = agent("shop.bot", [calls("shop.helper"), more], [HELPER, FakeTool("shop.look")], Limits(calls=6))
-    helper = agent("shop.helper", [calls("shop.look", "shop.look"), outcomes], [FakeTool("shop.look")], Limits(calls=20))
+    helper = agent(
+        "shop.helper", [calls("shop.look", "shop.look"), outcomes], [FakeTool("shop.look")], Limits(calls=20)
+    )
     world = await make_world(parent, helper)
     run = await world.start()
     assert world.state(child_of(run)).limits.calls == 5

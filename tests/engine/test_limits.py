@@ -104,7 +104,9 @@ async def test_the_deadline_of_a_run_survives_a_crash(make_world: MakeWorld, clo
 
 
 async def test_waiting_for_an_answer_costs_no_time(make_world: MakeWorld, clock: SimulatedClock) -> None:
-    world = await make_world(agent("shop.bot", [calls("shop.pay"), outcomes], [FakeTool("shop.pay")], Limits(time_s=60)))
+    world = await make_world(
+        agent("shop.bot", [calls("shop.pay"), outcomes], [FakeTool("shop.pay")], Limits(time_s=60))
+    )
     world.gate.held.add("shop.pay")
     run = await world.start()
     await clock.advance(3_000)

@@ -87,7 +87,9 @@ async def test_a_plan_that_makes_no_sense_fails_the_attempt_and_in_the_end_the_r
     assert world.state(run).outcome == "failed"
 
 
-async def test_a_call_of_a_tool_that_is_not_there_fails_alone_and_never_names_it_in_clear(make_world: MakeWorld) -> None:
+async def test_a_call_of_a_tool_that_is_not_there_fails_alone_and_never_names_it_in_clear(
+    make_world: MakeWorld,
+) -> None:
     script = Script([calls("shop.look", "evil.words"), outcomes])
     world = await make_world(agent("shop.bot", script, [FakeTool("shop.look")]))
     run = await world.start()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections import Counter
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import msgspec
@@ -135,10 +135,8 @@ class Simulation:
         rows = [row for row in self.world.log.stream_rows("run", limit=1_000) if not row.outcome]
         if rows:
             run = RunId(rows[int(pick * len(rows))].id)
-            try:
+            with suppress(Conflict):  # it is halted, or not, or over already
                 await getattr(self.world.runs, verb)(SCOPE, run, OPS)
-            except Conflict:
-                pass  # it is halted, or not, or over already
 
     async def _answer(self, kind: str, outcome: str) -> None:
         for wait in self.world.waits.list(SCOPE, kinds=(kind,))[:1]:
@@ -174,7 +172,7 @@ class Simulation:
             self._judge_run(stream)
         for stream in sessions:
             self._judge_session(stream)
-        assert {run for run in self.started} <= {RunId(s.id) for s in runs}
+        assert set(self.started) <= {RunId(s.id) for s in runs}
         self._judge_effects()
 
     def _judge_run(self, stream: StreamId) -> None:

@@ -236,7 +236,9 @@ async def test_a_paused_run_lets_its_tools_end_and_starts_nothing_new(
 @pytest.mark.req("GOA-42.2")
 async def test_a_pause_burns_no_budget_and_survives_a_crash(make_world: MakeWorld, clock: SimulatedClock) -> None:
     slow = FakeTool("shop.slow", "idempotent", does=sleeps(5))
-    world = await make_world(agent("shop.bot", [calls("shop.slow"), calls("shop.slow"), outcomes], [slow], Limits(time_s=20)))
+    world = await make_world(
+        agent("shop.bot", [calls("shop.slow"), calls("shop.slow"), outcomes], [slow], Limits(time_s=20))
+    )
     run = await world.start()
     await clock.advance(2)
     await world.runs.pause(SCOPE, run, OPS)
@@ -253,7 +255,9 @@ async def test_a_pause_burns_no_budget_and_survives_a_crash(make_world: MakeWorl
 
 @pytest.mark.req("GOA-42.3")
 async def test_pauses_and_resumptions_are_balanced(make_world: MakeWorld, clock: SimulatedClock) -> None:
-    world = await make_world(agent("shop.bot", [calls("shop.slow"), outcomes], [FakeTool("shop.slow", "idempotent", does=sleeps(5))]))
+    world = await make_world(
+        agent("shop.bot", [calls("shop.slow"), outcomes], [FakeTool("shop.slow", "idempotent", does=sleeps(5))])
+    )
     run = await world.start()
     await world.runs.pause(SCOPE, run, OPS)
     with pytest.raises(Conflict, match="run_halted"):
@@ -267,7 +271,9 @@ async def test_pauses_and_resumptions_are_balanced(make_world: MakeWorld, clock:
 
 
 async def test_a_paused_run_can_be_cancelled(make_world: MakeWorld, clock: SimulatedClock) -> None:
-    world = await make_world(agent("shop.bot", [calls("shop.slow"), outcomes], [FakeTool("shop.slow", "idempotent", does=sleeps(5))]))
+    world = await make_world(
+        agent("shop.bot", [calls("shop.slow"), outcomes], [FakeTool("shop.slow", "idempotent", does=sleeps(5))])
+    )
     run = await world.start()
     await world.runs.pause(SCOPE, run, OPS)
     await world.runs.cancel(SCOPE, run, OPS)

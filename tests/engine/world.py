@@ -1,4 +1,4 @@
-"""A small world around one engine: scripted planners, tools that do what they are told, a gate that says what it should.
+"""A small world around one engine: scripted planners, tools that do what they are told, a scripted gate.
 
 Time, randomness and the disk are simulated or seeded, so that a scenario happens the same way every time.
 """
@@ -28,7 +28,17 @@ from lichen.core.call import (
     Tool,
     ToolSpec,
 )
-from lichen.core.ids import AgentName, CallId, MessageId, RunId, SessionId, StreamId, ToolName, run_stream, session_stream
+from lichen.core.ids import (
+    AgentName,
+    CallId,
+    MessageId,
+    RunId,
+    SessionId,
+    StreamId,
+    ToolName,
+    run_stream,
+    session_stream,
+)
 from lichen.core.limits import Limits
 from lichen.core.plan import CallRequest, Plan, PlanInput, Planner
 from lichen.core.policy import Approval, Check, Verdict

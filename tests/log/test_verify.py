@@ -356,3 +356,20 @@ async def test_findings_are_bounded_and_counted(lived: Home) -> None:
 async def test_a_clock_is_not_needed(lived: Home) -> None:
     lived.clock = Clock(0)
     assert check(lived).is_sound
+
+
+@pytest.mark.req("LIC-3.1")
+async def test_every_byte_of_a_record_and_of_a_head_is_covered(home: Home) -> None:
+    log = await home.reopen()
+    put(log, RUN, started(log))
+    keys: dict[str, bytes] = {log.id: log.public_key}
+    await home.close()
+    for table, column, order in (("records", "record", "pos"), ("heads", "checkpoint", "number")):
+        (data,) = home.sql(f"SELECT {column} FROM {table} ORDER BY {order} DESC LIMIT 1")[0]
+        for index in range(len(data)):
+            changed = data[:index] + bytes([data[index] ^ 1]) + data[index + 1 :]
+            home.sql(f"UPDATE {table} SET {column} = ? WHERE {column} = ?", changed, data)
+            places = {finding.place.table for finding in verify(home.logs, public_keys=keys).findings}
+            assert table in places, f"byte {index} of {table}.{column}"
+            home.sql(f"UPDATE {table} SET {column} = ? WHERE {column} = ?", data, changed)
+    assert check(home).is_sound

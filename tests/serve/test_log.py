@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from lichen.runtime.runtime import Runtime
@@ -50,3 +52,27 @@ async def test_one_run_or_one_session_is_exported_not_both(door: Door) -> None:
 @pytest.mark.parametrize("query", ["after=-1", "limit=0", "wait_s=1000"])
 async def test_a_page_has_bounds(door: Door, query: str) -> None:
     assert (await door.of("acme", "ops").get(f"log/records?{query}")).code == "query_invalid"
+
+
+@pytest.mark.req("SYM-97.4")
+async def test_the_log_is_proved_and_exported(runtime: Runtime, door: Door) -> None:
+    wait = await talk.held(runtime, door)
+    ops = door.of("acme", "ops")
+    report = (await ops.post("log/verify")).data
+    assert (report["ok"], report["log"], report["first"]) == (True, "acme/dev/0", None)
+    export = await ops.get(f"log/export?run={wait['run']}")
+    assert (export.status, export.headers["content-type"]) == (200, "application/octet-stream")
+    assert export.data["log"] == "acme/dev/0"
+
+
+@pytest.mark.req("SYM-97.6")
+async def test_another_tenants_run_is_not_exported(runtime: Runtime, door: Door) -> None:
+    wait = await talk.held(runtime, door)
+    answer = await door.of("globex", "ops").get(f"log/export?run={wait['run']}")
+    assert answer.status in (400, 404)
+
+
+async def test_a_backup_holds_the_logs_and_no_key(door: Door, tmp_path: Path) -> None:
+    assert (await door.post("log/backup", {"to": str(tmp_path / "logs")})).status == 200
+    assert (tmp_path / "logs" / "lichen.sqlite").exists()
+    assert not list((tmp_path / "logs").rglob("*key*"))

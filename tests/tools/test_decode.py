@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
-from pydantic_core import _pydantic_core as pydantic_errors
+from pydantic_core._pydantic_core import list_all_errors  # pyright: ignore[reportPrivateUsage]
 
 from lichen.core.call import ARGUMENT_BYTES_MAX, InvalidArguments, Issue
 from lichen.core.errors import Invalid
@@ -179,7 +179,7 @@ def test_a_member_of_a_union_does_not_show_in_the_pointer() -> None:
 
 @pytest.mark.req("GOA-2.4")
 def test_every_error_that_pydantic_knows_has_a_documented_code() -> None:
-    for error in pydantic_errors.list_all_errors():
+    for error in list_all_errors():
         constraint, template = issues._rule(error["type"])  # pyright: ignore[reportPrivateUsage]
         assert constraint in CODES
         assert template.format_map(error.get("example_context") or {}).endswith((".", "pattern "))
@@ -205,7 +205,11 @@ def test_what_json_cannot_write_is_taken_in_its_json_form() -> None:
     sent = b'{"when":"2024-01-02T03:04:05Z","id":"12345678-1234-5678-1234-567812345678","rate":"1.50","speed":"normal"}'
     value = codec.values(codec.decode(sent))
     assert value.when == datetime.fromisoformat("2024-01-02T03:04:05+00:00")
-    assert (value.id, value.rate, value.speed) == (UUID(int=0x12345678123456781234567812345678), Decimal("1.50"), Speed.normal)
+    assert (value.id, value.rate, value.speed) == (
+        UUID(int=0x12345678123456781234567812345678),
+        Decimal("1.50"),
+        Speed.normal,
+    )
 
 
 class Natural(BaseModel):
@@ -279,7 +283,7 @@ def test_arguments_have_a_bound_in_depth(opening: bytes) -> None:
 @pytest.mark.req("GOA-2.7")
 def test_brackets_in_strings_and_beside_each_other_are_not_depth() -> None:
     codec = ArgumentCodec(Lists)
-    sent = json.dumps({"rows": [["[[{\\\"" * DEPTH_MAX, '"[']] * DEPTH_MAX}).encode()
+    sent = json.dumps({"rows": [['[[{\\"' * DEPTH_MAX, '"[']] * DEPTH_MAX}).encode()
     assert json.loads(codec.decode(sent)) == json.loads(sent)
 
 

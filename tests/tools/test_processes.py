@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import json
 import os
-import subprocess
 import sys
-from collections.abc import AsyncIterator
+import threading
+import time
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -43,11 +45,29 @@ def is_running(pid: int) -> bool:
         return False
 
 
-async def read_when_there(path: Path) -> str:
-    async with asyncio.timeout(DEADLINE_S):
-        while not path.exists():
-            await asyncio.sleep(0.005)
-    return path.read_text()
+def is_gone(pid: int) -> bool:
+    """Whether the process is dead and its parent has noticed."""
+    return not Path(f"/proc/{pid}").exists()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Returns once `condition` holds; fails after the deadline."""
+
+    def look() -> None:
+        pause = threading.Event()
+        while not condition():
+            assert not pause.wait(0.005)
+            assert time.monotonic() < deadline_s
+
+    deadline_s = time.monotonic() + DEADLINE_S
+    await asyncio.to_thread(look)
+
+
+async def pids_of(path: Path) -> tuple[int, int]:
+    """The worker and its child, once a hanging call has written them down."""
+    await until(path.exists)
+    worker, child = path.read_text().split()  # noqa: ASYNC240 - a dozen bytes
+    return int(worker), int(child)
 
 
 async def test_a_process_serves_one_call_after_the_other(workers: Workers) -> None:
@@ -65,32 +85,34 @@ async def test_what_a_tool_prints_is_no_answer_and_its_input_is_empty(workers: W
 async def test_a_cancelled_call_is_gone_with_everything_it_started(workers: Workers, tmp_path: Path) -> None:
     pids = tmp_path / "pids"
     task = asyncio.create_task(run(samples.hang, workers, pids=str(pids)))
-    worker, child = map(int, (await read_when_there(pids)).split())
+    worker, child = await pids_of(pids)
     assert is_running(worker)
     assert is_running(child)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert not Path(f"/proc/{worker}").exists()
+    assert is_gone(worker)
     assert not is_running(child)
     assert await run(samples.add, workers, a=2) == 3
 
 
 async def test_a_call_that_runs_out_of_time_is_killed(workers: Workers, tmp_path: Path) -> None:
-    pids = tmp_path / "pids"
-    with pytest.raises(TimeoutError):
+    async def hang_until_known() -> None:
         async with asyncio.timeout(None) as timeout:
-            task = asyncio.ensure_future(read_when_there(pids))
-            task.add_done_callback(lambda _: timeout.reschedule(0))
-            await run(samples.hang, workers, pids=str(pids))
-    assert not Path(f"/proc/{pids.read_text().split()[0]}").exists()
+            known.add_done_callback(lambda _: timeout.reschedule(0))
+            await run(samples.hang, workers, pids=str(tmp_path / "pids"))
+
+    known = asyncio.create_task(pids_of(tmp_path / "pids"))
+    with pytest.raises(TimeoutError):
+        await hang_until_known()
+    assert is_gone(known.result()[0])
 
 
 async def test_closing_kills_a_call_that_goes_on(tmp_path: Path) -> None:
     pids = tmp_path / "pids"
     async with Workers(processes=1) as workers:
         task = asyncio.create_task(run(samples.hang, workers, pids=str(pids)))
-        worker = int((await read_when_there(pids)).split()[0])
+        worker, _ = await pids_of(pids)
     assert not is_running(worker)
     with pytest.raises(ToolFailed):
         await task
@@ -109,9 +131,7 @@ async def test_a_crash_costs_only_its_call(workers: Workers) -> None:
 async def test_a_process_that_died_while_idle_is_replaced(workers: Workers) -> None:
     pid, *_ = await run(samples.who, workers)
     os.kill(pid, 9)
-    while is_running(pid) or Path(f"/proc/{pid}").exists():
-        await asyncio.sleep(0.005)
-    await asyncio.sleep(0.02)
+    await until(lambda: is_gone(pid))
     assert await run(samples.add, workers, a=1, b=1) == 2
 
 
@@ -148,7 +168,7 @@ async def test_a_call_cancelled_before_a_process_was_free_was_certainly_not_done
     workers: Workers, tmp_path: Path
 ) -> None:
     first = asyncio.create_task(run(samples.hang, workers, pids=str(tmp_path / "pids")))
-    await read_when_there(tmp_path / "pids")
+    await pids_of(tmp_path / "pids")
     second = asyncio.create_task(run(samples.add, workers, a=1))
     await asyncio.sleep(0.01)
     second.cancel()
@@ -159,16 +179,17 @@ async def test_a_call_cancelled_before_a_process_was_free_was_certainly_not_done
     await asyncio.wait({first})
 
 
-async def test_code_that_changed_under_a_running_program_is_not_run(workers: Workers, tmp_path: Path) -> None:
+async def test_code_that_changed_under_a_running_program_is_not_run(
+    workers: Workers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     source = "from lichen.tools import tool\n\n@tool(runs='process')\ndef give(a: int{}) -> int:\n    return a\n"
     module = tmp_path / "changing.py"
     module.write_text(source.format(""))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(tmp_path))
-        give = __import__("changing").give
-        module.write_text(source.format(" = 7"))
-        with pytest.raises(NotDone) as caught:
-            await run(give, workers, a=1)
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    give = importlib.import_module("changing").give
+    module.write_text(source.format(" = 7"))
+    with pytest.raises(NotDone) as caught:
+        await run(give, workers, a=1)
     assert caught.value.code == "tool_changed"
 
 
@@ -183,7 +204,7 @@ async def test_a_function_that_no_process_would_find_is_refused(workers: Workers
         samples.renamed.with_workers(workers)
 
 
-def test_processes_end_with_the_program_that_started_them(tmp_path: Path) -> None:
+async def test_processes_end_with_the_program_that_started_them(tmp_path: Path) -> None:
     program = f"""
 import asyncio, os
 from lichen.tools import Workers
@@ -196,11 +217,8 @@ async def main():
     os._exit(9)
 asyncio.run(main())
 """
-    subprocess.run([sys.executable, "-c", program], timeout=DEADLINE_S, check=False)
-    worker = int((tmp_path / "pids").read_text().split()[0])
-    for _ in range(2000):
-        if not is_running(worker):
-            return
-        os.sched_yield()
-        subprocess.run(["true"], check=True)
-    pytest.fail("the worker outlived its program")
+    ended = await asyncio.create_subprocess_exec(sys.executable, "-c", program)
+    assert await ended.wait() == 9
+    worker, child = await pids_of(tmp_path / "pids")
+    await until(lambda: not is_running(worker))
+    os.kill(child, 9)

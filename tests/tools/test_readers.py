@@ -39,7 +39,9 @@ def compact_facts(amount: int) -> Compact:
     return Compact(amount * 10)
 
 
-def refund_with(facts: Callable[..., Any] | None = None, probe: Callable[..., Any] | None = None) -> PythonTool[..., Any]:
+def refund_with(
+    facts: Callable[..., Any] | None = None, probe: Callable[..., Any] | None = None
+) -> PythonTool[..., Any]:
     @tool(name="payments.refund", facts=facts, probe=probe)
     async def refund(order_id: str, amount: int) -> Receipt:
         return Receipt(order_id=order_id, amount=amount)

@@ -86,8 +86,7 @@ def _refuse_slow(text: str) -> None:
             inner = groups.pop()
             groups[-1] = groups[-1] or inner
             token = "group with repetition" if inner else token
-        if not (token in ("?", "+") and last in ("*", "+", "?", "}")):
-            last = "}" if token.startswith("{") else token
+        last = token
     if wildcards > 1:
         raise PatternError("it has more than one unbounded '.'; use '.{0,40}', or a phrase with '...'")
 

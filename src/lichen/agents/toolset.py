@@ -61,12 +61,11 @@ class Toolset:
 
     def __getitem__(self, name: str) -> Tool:
         found = [tool for tool in self.tools if name in (tool.spec.name, _last(tool.spec.name))]
-        exact = [tool for tool in found if tool.spec.name == name] or found
-        if len(exact) != 1:
-            message = f"Toolset {self.name!r} has {len(exact) or 'no'} tools named {name!r}."
+        if len(found) != 1:
+            message = f"Toolset {self.name!r} has {len(found) or 'no'} tools named {name!r}."
             step = f"Choose from: {', '.join(tool.spec.name for tool in self.tools)}."
             raise Invalid(message, code="tool_unknown", next_step=step)
-        return exact[0]
+        return found[0]
 
     def __iter__(self) -> Iterator[Tool]:
         return iter(self.tools)

@@ -63,12 +63,19 @@ def main() -> None:
     is_json = "--json" in sys.argv
     try:
         _run_for_programs() if is_json else app()
-    except LichenError as error:
-        sys.stderr.write(f"{as_json(error) if is_json else described(error)}\n")
-        sys.exit(exit_code(error))
     except BrokenPipeError:  # whoever read our output has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except Exception as error:
+        if os.environ.get("LICHEN_DEBUG"):
+            raise
+        told = error if isinstance(error, LichenError) else _unforeseen(error)
+        sys.stderr.write(f"{as_json(told) if is_json else described(told)}\n")
+        sys.exit(exit_code(told))
+
+
+def _unforeseen(error: Exception) -> LichenError:
+    return LichenError(f"{type(error).__name__}: {error}.", next_step="Set LICHEN_DEBUG=1 to see where.")
 
 
 def _run_for_programs() -> None:

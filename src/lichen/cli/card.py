@@ -12,6 +12,16 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 
+WHENCE = {
+    "customer": ("the customer's own words", "green"),
+    "operator": ("an operator's words", "green"),
+    "tool": ("a record of a tool", "green"),
+    "model": ("the model", "bold red"),
+    "third_party": ("a stranger's text", "bold red"),
+}
+"""Who vouches for an argument, by the kind of its source, in the colour of how far that can be trusted."""
+
+
 def rows(wait: dict[str, Any]) -> list[tuple[str, str]]:
     """Everything about it in one column of names and one of texts, the same in every output."""
     operator, origins = wait["operator"], wait["operator"].get("origins", {})
@@ -57,9 +67,9 @@ def _styled(name: str, text: str) -> Text:
 
     value, separator, origin = text.partition("  (from ")
     if name.startswith("  ") and separator:
-        return Text.assemble(
-            (value, "bold"), ("  from ", "dim"), (origin[:-1], "red" if origin == "model)" else "green")
-        )
+        kind, _, who = origin[:-1].partition(":")
+        whence, colour = WHENCE.get(kind, (kind, "yellow"))
+        return Text.assemble((value, "bold"), ("  from ", "dim"), (whence, colour), (f"  {who}", "dim"))
     return Text(text, style={"call": "bold cyan", "reason": "yellow"}.get(name, ""))
 
 

@@ -42,17 +42,26 @@ def examine(as_json: Annotated[bool, typer.Option("--json", help="JSON on stdout
 
     Examines project, policies, files, disk, clock and log. Exit code 1 if there is a problem."""
     screen = Screen(as_json=as_json)
-    findings = list(examined(locate()))
+    findings = _examined_here()
     if not screen.data([finding._asdict() for finding in findings]):
         screen.table(("check", "state", "what", "mend"), findings, empty="Nothing was checked.")
     if any(finding.state == "problem" for finding in findings):
         raise typer.Exit(1)
 
 
+def _examined_here() -> list[Finding]:
+    try:
+        return list(examined(locate()))
+    except LichenError as error:
+        return [_failure("project", error)]
+
+
 def examined(project: Project) -> Iterator[Finding]:
     """Every finding. The log is read only when nothing stands in its way."""
     has_problem = False
     for check in (_project, _policies, _home, _keys, _disk, _clock):
+        if check is _policies and has_problem:
+            continue  # they are checked against the agents
         for finding in _guarded(check, project):
             has_problem = has_problem or finding.state == "problem"
             yield finding
@@ -67,27 +76,27 @@ def _guarded(check: Check, project: Project) -> Iterator[Finding]:
     try:
         yield from check(project)
     except LichenError as error:
-        place = f"{error.place}: " if error.place else ""
-        yield Finding(name, "problem", f"{place}{error.message} ({error.code})", error.next_step)
+        yield _failure(name, error)
     except OSError as error:
         yield Finding(name, "problem", f"{error.filename}: {error.strerror}", "Give this user access to it.")
 
 
-def _project(project: Project) -> Iterator[Finding]:
-    from lichen.settings import load
+def _failure(check: str, error: LichenError) -> Finding:
+    place = f"{error.place}: " if error.place else ""
+    return Finding(check, "problem", f"{place}{error.message} ({error.code})", error.next_step)
 
-    file = project.needed()
-    settings = load(file, environ={**os.environ, "LICHEN_HOME": str(project.home)})
+
+def _project(project: Project) -> Iterator[Finding]:
+    settings = project.load()
     tenants, agents = ", ".join(settings.tenants), ", ".join(agent.name for agent in settings.agents)
-    yield Finding("project", "ok", f"{file}: tenants {tenants}")
+    yield Finding("project", "ok", f"{project.file}: tenants {tenants}")
     yield Finding("agents", "ok", f"{agents} load")
 
 
 def _policies(project: Project) -> Iterator[Finding]:
     from lichen.serve.api.policies import policies_of
-    from lichen.settings import load
 
-    settings = load(project.needed(), environ={**os.environ, "LICHEN_HOME": str(project.home)})
+    settings = project.load()
     for tenant in settings.tenants:
         found = policies_of(settings, tenant)
         yield Finding("policies", "ok", f"{tenant}: {len(found.policies)} policies load")
@@ -99,7 +108,9 @@ def _home(project: Project) -> Iterator[Finding]:
         yield Finding("home", "ok", f"{home} does not exist yet; the first command makes it")
         return
     mode = stat.S_IMODE(home.stat().st_mode)
-    if mode & 0o077:
+    if not home.is_dir():
+        yield Finding("home", "problem", f"{home} is not a directory", "export LICHEN_HOME=DIRECTORY")
+    elif mode & 0o077:
         yield Finding("home", "problem", f"{home} is open to others (mode {mode:o})", f"chmod 700 {home}")
     elif not os.access(home, os.W_OK | os.X_OK):
         yield Finding("home", "problem", f"{home} cannot be written by this user", f"chown {os.getuid()} {home}")

@@ -21,11 +21,13 @@ from lichen.serve.address import address
 
 if TYPE_CHECKING:
     from lichen.cli.owner import Owner
+    from lichen.settings import Settings
 
 PREFIX = "/api/v1"
-PAUSE_S = 0.05
+PAUSE_S = (0.05, 0.06, 0.07, 0.09, 0.1, 0.12, 0.15, 0.18, 0.2, 0.25, 0.3, 0.4, *[0.5] * 16)
+"""How long to wait each time, about ten seconds in all, while the directory is owned and nobody answers yet."""
+
 ASKING_S = 5.0
-TRIES_MAX = 200  # while the directory is owned and its owner does not answer yet
 
 Headers = Mapping[str, str]
 
@@ -44,6 +46,7 @@ class Door:
     def __init__(self, project: Project) -> None:
         self.project = project
         self._owner: Owner | None = None
+        self._settings: Settings | None = None
         self._owning = threading.Lock()
 
     @property
@@ -55,7 +58,9 @@ class Door:
         """Makes this process the owner. Raises Unavailable (`data_dir_in_use`) if another one is."""
         from lichen.cli.owner import Owner
 
-        owner = Owner(self.project)
+        if self._settings is None:
+            self._settings = self.project.load()
+        owner = Owner(self.project, self._settings)
         owner.start()
         self._owner = owner
         return owner
@@ -100,12 +105,12 @@ class Door:
         """The content of the answer: decoded JSON, or bytes. Raises the error that the answer tells of, Unavailable
         when the owner died twice, does not answer within `answer_s`, or cannot be reached."""
         has_died, refused = False, None
-        for _ in range(TRIES_MAX):
+        for pause_s in PAUSE_S:
             try:
                 return self._send(method, path, body, headers, answer_s)
             except NobodyAnswers:
                 if refused := self._own_or_wait():
-                    threading.Event().wait(PAUSE_S)  # its owner is about to answer, or to let go
+                    threading.Event().wait(pause_s)  # its owner is about to answer, or to let go
             except OwnerDied:
                 if has_died:
                     raise Unavailable("The owner of the data directory died twice.", code="owner_died") from None
@@ -114,7 +119,7 @@ class Door:
                 if error.code != "draining":
                     raise
                 refused = error
-                threading.Event().wait(PAUSE_S)  # nothing was taken: it goes to the next owner
+                threading.Event().wait(pause_s)  # nothing was taken: it goes to the next owner
         raise refused or Unavailable("Nobody answers on the socket of the data directory.", code="owner_silent")
 
     def _send(self, method: str, path: str, body: bytes | None, headers: Headers, answer_s: float) -> Any:

@@ -15,10 +15,18 @@ from lichen.core.errors import Unavailable
 def entrance(home: Path) -> Generator[None]:
     """Holds the directory `home`, made (mode 0700) when missing. The system lets go of it when the process ends.
 
-    Raises Unavailable (`data_dir_in_use`) with the process that owns the directory, or when one is about to.
+    Raises Unavailable (`data_dir_in_use`) with the process that owns the directory, or when one is about to;
+    `home_unusable`.
     """
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    held = os.open(home, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        held = os.open(home, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise Unavailable(
+            f"The data directory {home} cannot be made or opened ({error.strerror}).",
+            code="home_unusable",
+            next_step="Set LICHEN_HOME to a directory that this user can write.",
+        ) from None
     try:
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lichen.cli.entrance import entrance
 from lichen.cli.project import Project
+
+if TYPE_CHECKING:
+    from lichen.settings import Settings
 
 JOIN_S = 60.0
 
@@ -20,8 +22,8 @@ class Owner:
     Others reach it through the socket, and so does this process: there is one way in.
     """
 
-    def __init__(self, project: Project) -> None:
-        self._project = project
+    def __init__(self, project: Project, settings: Settings) -> None:
+        self._project, self._settings = project, settings
         self._thread = threading.Thread(target=self._run, name="lichen-owner", daemon=True)
         self._begun = threading.Event()
         self._error: BaseException | None = None
@@ -33,10 +35,6 @@ class Owner:
 
     def start(self) -> None:
         """Returns once the socket answers. Raises Unavailable (`data_dir_in_use`) and whatever opening raises."""
-        from lichen.settings import load
-
-        environ = {**os.environ, "LICHEN_HOME": str(self._project.home)}
-        self._settings = load(self._project.needed(), environ=environ)
         self._thread.start()
         self._begun.wait()
         self.check()

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from lichen.cli.caller import Tenant
 from lichen.cli.project import locate
 from lichen.cli.screen import Screen
-
-if TYPE_CHECKING:
-    from lichen.settings import Settings
 
 app = typer.Typer(name="policy", help="The policies that decide what agents may do.", no_args_is_help=True)
 
@@ -53,21 +49,14 @@ def schema() -> None:
     """
     from lichen.gate.schema import schema_of
 
-    tools = {tool.spec.name: tool.spec for agent in _settings().agents for tool in agent.tools.values()}
+    tools = {tool.spec.name: tool.spec for agent in locate().load().agents for tool in agent.tools.values()}
     typer.echo(schema_of(tools.values()).text)
 
 
 def _checked(directory: Path | None, tenant: str | None) -> dict[str, Any]:
     from lichen.serve.api.policies import policies_in, policies_of
 
-    settings = _settings()
+    settings = locate().load()
     if directory is not None:
         return {str(directory): policies_in(directory.resolve(), settings.agents)}
     return {name: policies_of(settings, name) for name in ([tenant] if tenant is not None else settings.tenants)}
-
-
-def _settings() -> Settings:
-    from lichen.settings import load
-
-    project = locate()
-    return load(project.needed(), environ={**os.environ, "LICHEN_HOME": str(project.home)})

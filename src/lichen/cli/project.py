@@ -5,10 +5,15 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from traceback import extract_tb
+from typing import TYPE_CHECKING, NamedTuple
 
-from lichen.core.errors import Invalid, NotFound
+from lichen.core.errors import Invalid, LichenError, NotFound
+
+if TYPE_CHECKING:
+    from lichen.settings import Settings
 
 FILE = "lichen.toml"
 HOME = ".lichen"
@@ -36,9 +41,22 @@ class Project(NamedTuple):
             )
         return self.file
 
+    def load(self) -> Settings:
+        """The project with its agents. Raises NotFound (`project_unknown`), Invalid with the place of the mistake."""
+        from lichen.settings import load
+
+        file = self.needed()
+        try:
+            return load(file, environ={**os.environ, "LICHEN_HOME": str(self.home)})
+        except LichenError:
+            raise
+        except Exception as error:  # a project's own code may fail in any way
+            raise _failed(error, file) from error
+
     def remember(self) -> None:
         """Notes in the data directory which project it belongs to, so that commands find it from anywhere."""
-        (self.home / REMEMBERED).write_text(f"{self.needed()}\n", encoding="utf-8")
+        with suppress(OSError):  # a comfort: a full disk is told by what needs the disk
+            (self.home / REMEMBERED).write_text(f"{self.needed()}\n", encoding="utf-8")
 
 
 def locate(cwd: Path | None = None, environ: Mapping[str, str] = os.environ) -> Project:
@@ -56,6 +74,21 @@ def locate(cwd: Path | None = None, environ: Mapping[str, str] = os.environ) -> 
     else:
         home = start / HOME
     return Project(home, file or _remembered(home) or _demo(start))
+
+
+def _failed(error: Exception, file: Path) -> Invalid:
+    """The error for a project whose own code failed, at the line of it that did."""
+    if isinstance(error, SyntaxError):
+        place = f"{error.filename}:{error.lineno}"
+    else:
+        lines = [f for f in extract_tb(error.__traceback__) if Path(f.filename).is_relative_to(file.parent)]
+        place = f"{lines[-1].filename}:{lines[-1].lineno}" if lines else str(file)
+    return Invalid(
+        f"The agents do not load: {type(error).__name__}: {error}.",
+        code="agents_invalid",
+        next_step="Correct the file; `lichen doctor` loads it again.",
+        place=place,
+    )
 
 
 def _home_of(file: Path) -> str:

@@ -36,6 +36,7 @@ from lichen.engine.evidence import evidence_of
 from lichen.engine.journal import Journal
 from lichen.engine.ports import Services
 from lichen.engine.turns import release, start_child
+from lichen.log.erasures import Erased
 from lichen.tools.placement import StillRunning
 
 Json = dict[str, Any]
@@ -66,6 +67,7 @@ def meta(services: Services, journal: Journal, state: RunState, call: Call, time
         attempt=call.attempt,
         timeout_s=timeout_s,
         attributes=services.attributes,
+        turn=state.turn,
     )
 
 
@@ -195,14 +197,14 @@ async def execute(services: Services, journal: Journal, run: RunId, id: CallId) 
     state = journal.run(run)
     call = state.calls[id]
     try:
-        tool = _tool(services, state, call)
+        tool, args = _tool(services, state, call), arguments(journal, run, call)
     except LichenError as error:
         _finish(journal, run, id, e.CallFinished(id, call.attempt, "failed", error.code), reason=error.message)
         return
     if _is_stopped(services, journal, state, call):
         return
     if call.effects == "child":
-        start_child(services, journal, state, call, tool, arguments(journal, run, call))
+        start_child(services, journal, state, call, tool, args)
         return
     if call.effects != "none":
         if call.phase == "ready":
@@ -211,7 +213,7 @@ async def execute(services: Services, journal: Journal, run: RunId, id: CallId) 
         state = journal.run(run)
         if id not in state.calls or _is_stopped(services, journal, state, state.calls[id]):
             return
-    await _act(services, journal, state, state.calls[id], tool)
+    await _act(services, journal, state, state.calls[id], tool, args)
 
 
 def _streams(state: RunState) -> tuple[StreamId, ...]:
@@ -227,8 +229,7 @@ def _is_stopped(services: Services, journal: Journal, state: RunState, call: Cal
     return stop is not None
 
 
-async def _act(services: Services, journal: Journal, state: RunState, call: Call, tool: Tool) -> None:
-    args = arguments(journal, state.id, call)
+async def _act(services: Services, journal: Journal, state: RunState, call: Call, tool: Tool, args: bytes) -> None:
     began_us = services.clock()
     faults.hit(f"effect.before/{call.tool}")
     try:
@@ -311,11 +312,10 @@ async def settle(services: Services, journal: Journal, run: RunId, id: CallId, *
     """Performs `settle`: finds out whether a call in doubt happened. `let_go`: its executor does not run any more."""
     state = journal.run(run)
     call = state.calls[id]
-    args = arguments(journal, run, call)
     try:
-        tool = _tool(services, state, call)
+        tool, args = _tool(services, state, call), arguments(journal, run, call)
     except LichenError:
-        tool, found = None, CannotTell()
+        tool, args, found = None, b"", CannotTell()
     else:
         found = await _probe(services, tool, args, meta(services, journal, state, call, tool.spec.timeout_s))
     faults.hit("probe.after")
@@ -368,7 +368,7 @@ def _unknown(services: Services, journal: Journal, state: RunState, call: Call) 
     )
     facts = {
         "tool": call.tool,
-        "arguments": msgspec.json.decode(arguments(journal, state.id, call), type=Json),
+        "arguments": _shown(journal, state, call),
         "idempotency_key": idempotency_key(state.id, call.id),
         "attempt": call.attempt,
         "reason": call.doubt or "the process died while the call was under way",
@@ -379,6 +379,13 @@ def _unknown(services: Services, journal: Journal, state: RunState, call: Call) 
         e.Draft(opened, moves.as_contents(parts, state.subject)),
     )
     _append(journal, state, drafts, release(services, journal, state, services.texts.unknown, f"unknown/{call.id}"))
+
+
+def _shown(journal: Journal, state: RunState, call: Call) -> Json | None:
+    try:
+        return msgspec.json.decode(arguments(journal, state.id, call), type=Json)
+    except Erased:
+        return None
 
 
 # -- children ----------------------------------------------------------------------------------------------------

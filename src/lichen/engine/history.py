@@ -10,6 +10,7 @@ from lichen.core.plan import CallRequest, CallResult, History, Message, Step, Wa
 from lichen.core.run import Result, RunState
 from lichen.engine.journal import Journal
 from lichen.engine.ports import Services
+from lichen.log.erasures import Erased
 
 
 async def read_history(services: Services, journal: Journal, state: RunState) -> History:
@@ -39,7 +40,10 @@ def read_messages(services: Services, journal: Journal, state: RunState) -> tupl
 
 
 def _text(journal: Journal, stream: StreamId, n: int) -> str:
-    return journal.log.contents(stream, n).get("text", b"").decode()
+    try:
+        return journal.log.contents(stream, n).get("text", b"").decode()
+    except Erased:
+        return ""
 
 
 def _notes(journal: Journal, session: SessionId, run: RunId) -> tuple[str, ...]:

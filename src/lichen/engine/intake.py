@@ -33,9 +33,11 @@ from lichen.core.wait import ANSWER_BYTES_MAX, OUTCOMES, Wait, WaitOutcome, may_
 from lichen.engine.journal import Journal
 from lichen.engine.local import LocalEngine, mirror
 from lichen.engine.turns import acting, pins, start_draft
+from lichen.log.erasures import Erased
 
 MESSAGE_BYTES_MAX = 16 * 1024
 KEY_CHARACTERS_MAX = 256
+ALL = 2**31  # rows
 
 
 class Receipt(msgspec.Struct, frozen=True):
@@ -84,7 +86,7 @@ class Intake:
         self._engine.admit()
         await self._permit(scope, actor, "session.open", agent)
         if journal.state(stream).n == 0:
-            subject = journal.log.name(actor)
+            subject = _subject(journal, actor)
             opened = e.MailboxOpened(agent, subject, channel, delivery, double_texting)
             draft = e.Draft(opened, (Content("actor", subject, msgspec.json.encode(actor)),))
             journal.append({stream: (draft,)}, actor=subject)
@@ -103,6 +105,17 @@ class Intake:
                 )
             journal.append(drafts, actor=journal.log.name(actor))
         await journal.log.durable_stream(session_stream(session))
+
+    async def end_all(self, scope: Scope, subject: str, actor: Actor) -> None:
+        """Closes every session and cancels every run of a subject, a pseudonym."""
+        log = self._engine.journal(scope).log
+        await log.durable()  # rows are as of the last commit
+        for row in log.stream_rows("session", limit=ALL):
+            if row.subject == subject and not row.outcome:
+                await self.close_session(scope, SessionId(row.id), actor)
+        for row in log.stream_rows("run", limit=ALL):
+            if row.subject == subject and not row.outcome:
+                await self.cancel(scope, RunId(row.id), actor, code="subject_erased")
 
     # -- messages ------------------------------------------------------------------------------------------------
 
@@ -215,7 +228,7 @@ class Intake:
         stream = run_stream(run)
         messages = [Message("customer" if actor.kind == "customer" else "operator", text)]
         if journal.state(stream).n == 0:
-            subject = journal.log.name(actor)
+            subject = _subject(journal, actor)
             started = e.RunStarted(agent, subject, definition.limits, pins=pins(self._services, journal, agent))
             journal.append({stream: (start_draft(started, messages, acting(agent, actor)),)}, actor=subject)
         elif journal.log.contents(stream, 0).get("input") != msgspec.json.encode(messages):
@@ -341,6 +354,14 @@ def _check_answer(wait: Wait, outcome: WaitOutcome, actor: Actor, by: str, diges
         raise Conflict("The answer is about something else than what is asked.", code="digest_differs")
     if wait.expires_at_us is not None and now_us >= wait.expires_at_us:
         raise Expired("The time to answer is over.", code="wait_expired")
+
+
+def _subject(journal: Journal, actor: Actor) -> str:
+    """The actor's pseudonym. Raises Erased: of somebody who was erased nothing new is written."""
+    subject = journal.log.name(actor)
+    if journal.is_erased(subject):
+        raise Erased("This subject was erased, so nothing more is sealed for it.")
+    return subject
 
 
 def _check_text(text: str) -> None:

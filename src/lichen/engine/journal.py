@@ -10,14 +10,16 @@ from weakref import WeakSet
 
 import msgspec
 
+from lichen.core.content import RETENTION
 from lichen.core.errors import Unavailable
 from lichen.core.events import Draft, Event, Part
-from lichen.core.ids import CallId, RunId, SessionId, StreamId, ToolName, run_stream, session_stream
+from lichen.core.ids import TENANT_STREAM, CallId, RunId, SessionId, StreamId, ToolName, run_stream, session_stream
 from lichen.core.mailbox import MailboxState
 from lichen.core.policy import Evidence
 from lichen.core.run import RunState
 from lichen.core.scope import Actor, Scope
-from lichen.core.streams import State
+from lichen.core.streams import State, TenantState
+from lichen.log.erasures import Erased
 from lichen.log.log import Appended, Log
 
 Moves = Mapping[StreamId, tuple[Draft, ...]]
@@ -100,10 +102,14 @@ class Journal:
     def append(self, moves: Moves, *, actor: str = "system", turn: str | None = None) -> Appended:
         """Appends to every named stream or to none. The drafts must come from the states as they are in this tick.
 
-        Raises Unavailable when the volume cannot write.
+        What is said about a subject that was erased is left out. Raises Unavailable when the volume cannot write.
         """
         parts = [Part(stream, self.log.state(stream).n, drafts) for stream, drafts in moves.items() if drafts]
-        appended = self.log.append(*parts, actor=actor, turn=turn)
+        try:
+            appended = self.log.append(*parts, actor=actor, turn=turn)
+        except Erased:
+            parts = [Part(part.stream, part.expected_n, _kept(part.drafts)) for part in parts]
+            appended = self.log.append(*parts, actor=actor, turn=turn)
         if not isinstance(appended, Appended):
             raise AssertionError(f"{appended} although nothing ran in between")
         for part, events in zip(parts, appended.events, strict=True):
@@ -154,9 +160,18 @@ class Journal:
         """Who acts in a run: its agent, on behalf of whoever started it."""
         actor = self._actors.get(run)
         if actor is None:
-            data = self.log.contents(run_stream(run), 0)["actor"]
-            actor = self._actors[run] = msgspec.json.decode(data, type=Actor)
+            actor = self._actors[run] = self._read_actor(run)
         return actor
+
+    def _read_actor(self, run: RunId) -> Actor:
+        try:
+            return msgspec.json.decode(self.log.contents(run_stream(run), 0)["actor"], type=Actor)
+        except Erased:
+            return Actor("agent", self.run(run).agent, auth="system")  # for whom, nobody knows any more
+
+    def is_erased(self, subject: str) -> bool:
+        """Whether nothing may be written about this subject any more."""
+        return subject in cast(TenantState, self.log.state(TENANT_STREAM)).erased
 
     def forget(self, stream: StreamId) -> None:
         """Drops what is kept in memory for a stream that nobody drives."""
@@ -178,3 +193,11 @@ class Journal:
             for future in (f for futures in waiting.values() for f in futures):
                 if not future.done():
                     future.set_result(None)
+
+
+def _kept(drafts: tuple[Draft, ...]) -> tuple[Draft, ...]:
+    """The drafts with what outlives an erasure."""
+    return tuple(
+        msgspec.structs.replace(draft, contents=tuple(c for c in draft.contents if c.subject == RETENTION))
+        for draft in drafts
+    )

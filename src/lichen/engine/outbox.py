@@ -8,6 +8,7 @@ from lichen.core.ids import MessageId, SessionId, session_stream
 from lichen.core.mailbox import MailboxState, Outbound
 from lichen.engine.journal import Journal
 from lichen.engine.ports import Delivery, Services
+from lichen.log.erasures import Erased
 
 
 async def deliver(services: Services, journal: Journal, session: SessionId, message: MessageId) -> None:
@@ -29,7 +30,10 @@ async def _send(services: Services, journal: Journal, mailbox: MailboxState, out
     channel = services.channels.get(mailbox.channel)
     if channel is None:
         return Delivery("retry", "channel_unknown")
-    text = journal.log.contents(session_stream(mailbox.id), out.n)["text"].decode()
+    try:
+        text = journal.log.contents(session_stream(mailbox.id), out.n)["text"].decode()
+    except Erased:
+        return Delivery("failed", "content_erased")
     try:
         return await channel.send(journal.scope, mailbox.id, out.message, text)
     except Exception as error:  # noqa: BLE001 - a channel may raise anything; the message goes again

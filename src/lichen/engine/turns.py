@@ -160,6 +160,8 @@ async def finish(services: Services, journal: Journal, run: RunId) -> None:
 
 
 def _answer(services: Services, journal: Journal, state: RunState) -> str:
+    if journal.is_erased(state.subject):
+        return ""
     if state.cancel:
         return "" if state.cancel == "interrupted" and _has_turn(journal, state) else services.texts.cancelled
     if state.failure or state.answer is None:

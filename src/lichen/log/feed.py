@@ -62,6 +62,10 @@ class Feed:
         self._touched: dict[Follower, None] = {}
         self.is_closed = False
 
+    def __len__(self) -> int:
+        """How many follow."""
+        return len(self._followers)
+
     def add(self, follower: Follower) -> None:
         """From now on the follower is offered what becomes durable."""
         self._followers[follower] = None

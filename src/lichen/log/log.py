@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -327,7 +327,7 @@ class Log(Listings):
         """A page of durable records after position `after_seq`, in order; the last one's `seq` is the next cursor."""
         return self._queries.after(after_seq, limit)
 
-    def follow(self, after_seq: int, streams: Iterable[StreamId] | None = None) -> AsyncIterator[Record]:
+    def follow(self, after_seq: int, streams: Iterable[StreamId] | None = None) -> AsyncGenerator[Record]:
         """Durable records after `after_seq`, of these streams or all: those that are there, then as they come."""
         return follow(self.feed, self._queries, after_seq, frozenset(streams) if streams is not None else None)
 

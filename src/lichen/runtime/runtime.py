@@ -318,10 +318,13 @@ class Runtime:
     async def erase(self, scope: Scope, subject: Actor, by: Actor) -> tuple[int, ...]:
         """Destroys the keys of everything a subject said or that was said about them. Returns the ids of the keys.
 
-        The log still verifies and runs still list; nobody can read the contents again, in backups neither.
+        What is open about the subject ends first. The log still verifies and runs still list; nobody can read the
+        contents again, in backups neither.
         """
         log = self.log(scope)
-        return await log.erase(log.name(subject), self._new_id("erasure"), by=log.name(by))
+        pseudonym = log.name(subject)
+        await self.intake.end_all(scope, pseudonym, by)
+        return await log.erase(pseudonym, self._new_id("erasure"), by=log.name(by))
 
     async def verify(self, scope: Scope) -> Verification:
         """Reads every record of the data directory again, derives everything from them, and compares; see RECORD.md."""

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
 from lichen.core import events as e
 from lichen.core.errors import Conflict, Invalid, NotFound
-from lichen.core.ids import RunId, WaitId, run_stream
+from lichen.core.ids import RunId, StreamId, WaitId, run_stream
 from lichen.core.scope import Actor, Scope
 from lichen.core.wait import Wait, WaitOutcome
 from lichen.engine.intake import Intake
 from lichen.engine.journal import Journal
 from lichen.engine.local import LocalEngine
+from lichen.log.erasures import Erased
 
 
 class WaitView(msgspec.Struct, frozen=True):
@@ -104,7 +106,7 @@ class Waits:
         if wait is None:
             return None
         stream = run_stream(run)
-        contents = journal.log.contents(stream, wait.n)
+        contents = _contents(journal, stream, wait.n)
         event = journal.log.event(stream, wait.n)
         assert isinstance(event.control, e.WaitOpened)
         return WaitView(
@@ -119,6 +121,14 @@ class Waits:
             public_text=contents.get("public", b"").decode(),
             operator=msgspec.json.decode(contents.get("operator", b"{}")),
         )
+
+
+def _contents(journal: Journal, stream: StreamId, n: int) -> Mapping[str, bytes]:
+    """None of them once whom they are about was erased; the wait can be answered all the same."""
+    try:
+        return journal.log.contents(stream, n)
+    except Erased:
+        return {}
 
 
 def parse(id: str) -> tuple[RunId, WaitId]:

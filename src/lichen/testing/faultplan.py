@@ -10,9 +10,17 @@ Fault = Literal["none", "not_done", "raises", "hangs", "raises_after", "hangs_af
 
 FAULTS: tuple[Fault, ...] = ("none", "none", "none", "not_done", "raises", "hangs", "raises_after", "hangs_after")
 Event = Literal["say", "start", "approve", "deny", "reconcile", "cancel", "pause", "resume", "wait", "crash"]
-EVENTS: tuple[Event, ...] = ("say", "say", "start", "approve", "deny", "reconcile", "cancel", "pause", "resume") + (
-    "wait",
-    "wait",
+OFTEN: tuple[Event, ...] = ("say", "wait")
+EVENTS: tuple[Event, ...] = (
+    *OFTEN,
+    *OFTEN,
+    "start",
+    "approve",
+    "deny",
+    "reconcile",
+    "cancel",
+    "pause",
+    "resume",
     "crash",
 )
 

@@ -75,6 +75,9 @@ class Processes:
         except (OSError, asyncio.CancelledError):
             raise NotDone("No process could be started in time.", code="not_started") from None
         self._all.add(process)
+        if self._is_closed:
+            await self._discard(process)
+            raise NotDone("The workers are closed.", code="workers_closed")
         return process
 
     async def _discard(self, process: _Process) -> None:

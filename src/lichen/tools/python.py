@@ -61,6 +61,7 @@ class PythonTool(Generic[P, R]):
     """
 
     spec: ToolSpec
+    __name__: str
 
     def __init__(self, function: Function, spec: ToolSpec, codecs: Codecs, readers: Readers) -> None:
         functools.update_wrapper(self, function.call)

@@ -1,0 +1,101 @@
+"""The log through commands: proved, taken away, kept safe, and a person erased from it."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.cli.shop import LARGE, STATUS, Shop
+
+
+def tamper(shop: Shop, statement: str) -> None:
+    with closing(sqlite3.connect(shop.home / "lichen.sqlite")) as volume, volume:
+        volume.execute(statement)
+
+
+@pytest.mark.req("SYM-101.11")
+def test_a_log_that_was_tampered_with_is_found_with_its_first_wrong_place(shop: Shop) -> None:
+    shop.chat(LARGE)
+    fine = shop.run("log", "verify", "--tenant", "acme", "--json")
+    assert (fine.code, fine.data["ok"], fine.data["unsigned"]) == (0, True, 0)
+    tamper(shop, "delete from records where log = 1 and seq = 5")
+    found = shop.run("log", "verify", "--json")
+    assert found.code == 1
+    acme = next(report for report in found.data if report["log"] == "acme/dev/0")
+    assert acme["first"].startswith("acme/dev/0 · record 5 ")
+    assert "DOES NOT VERIFY" in shop.run("log", "verify", "--tenant", "acme").out
+    assert shop.run("doctor").code == 1
+
+
+@pytest.mark.req("SYM-101.11")
+def test_to_verify_a_log_that_nobody_owns_changes_nothing(shop: Shop) -> None:
+    shop.chat(STATUS)
+    before = shop.run("log", "verify", "--json").data
+    assert shop.run("log", "verify", "--json").data == before
+
+
+@pytest.mark.req("SYM-101.11")
+def test_an_older_log_put_back_in_place_is_refused(shop: Shop) -> None:
+    shop.chat(STATUS)
+    shutil.copy(shop.home / "lichen.sqlite", shop.home.parent / "older.sqlite")
+    shop.chat(LARGE)
+    shutil.copy(shop.home.parent / "older.sqlite", shop.home / "lichen.sqlite")
+    assert shop.run("runs", "list", "--tenant", "acme", "--json").error == "log_rolled_back"
+    assert shop.run("log", "verify", "--tenant", "acme").code == 1
+
+
+@pytest.mark.req("SYM-101.11")
+def test_an_export_is_verified_by_anybody_and_a_changed_byte_is_found(hosted: Shop, tmp_path: Path) -> None:
+    run = hosted.approvals()[0]["run"]
+    file = tmp_path / "run.json"
+    written = hosted.run("log", "export", str(file), "--run", run, "--tenant", "acme", "--json").data
+    again = hosted.run("log", "export", str(file), "--tenant", "acme", "--json")
+    assert (again.code, again.error) == (3, "file_exists")
+    key = written["public_key"]
+    assert hosted.run("log", "verify", str(file), "--public-key", key, "--json").data["is_key_known"]
+    assert hosted.run("log", "verify", str(file), "--public-key", "00" * 32, "--json").error == "export_corrupt"
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.write_bytes(data)
+    changed = hosted.run("log", "verify", str(file), "--json")
+    assert (changed.code, changed.error) == (1, "export_corrupt")
+
+
+def test_an_export_goes_to_stdout_when_no_file_is_named(hosted: Shop) -> None:
+    assert hosted.run("log", "export", "--tenant", "acme").data["log"] == "acme/dev/0"
+
+
+@pytest.mark.req("SYM-101.12")
+def test_a_backup_is_restored_with_its_keys_and_read_by_nobody_without(shop: Shop, tmp_path: Path) -> None:
+    shop.chat(LARGE)
+    waiting = shop.approvals()
+    logs, keys = str(tmp_path / "logs"), str(tmp_path / "keys")
+    assert shop.run("log", "backup", logs, "--keys", keys).code == 0
+    assert not list((tmp_path / "logs").rglob("*key*"))
+    shutil.rmtree(shop.home)
+    assert shop.run("log", "restore", logs, "--json").error == "keys_missing"
+    assert shop.run("log", "restore", logs, "--keys", keys).code == 0
+    assert shop.run("log", "verify").code == 0
+    assert shop.approvals() == waiting
+
+
+@pytest.mark.req("SYM-101.12")
+def test_nothing_is_restored_over_data_that_is_in_use(hosted: Shop, tmp_path: Path) -> None:
+    ended = hosted.run("log", "restore", str(tmp_path), "--json")
+    assert (ended.code, ended.error) == (1, "data_dir_in_use")
+
+
+@pytest.mark.req("SYM-101.13")
+def test_an_erased_customer_is_unreadable_and_the_log_still_verifies(shop: Shop) -> None:
+    shop.chat(LARGE)
+    erased = shop.run("log", "erase", "customer-7", "--tenant", "acme", "--as", "ops", "--yes", "--json")
+    assert erased.data["keys"] >= 1
+    run = shop.run("runs", "list", "--tenant", "acme", "--json").data[0]["id"]
+    shown = shop.run("runs", "show", run, "--tenant", "acme", "--json")
+    assert shown.data["records"][0]["contents"] is None
+    assert "1042" not in shown.out
+    assert shop.run("log", "verify", "--tenant", "acme").code == 0

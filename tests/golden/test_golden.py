@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lichen.core.events import TYPES
+from lichen.log.erasures import Erased
+from lichen.log.export import verify_export
+from lichen.log.keys import Keyring
+from lichen.log.record import decode, encode
+from lichen.log.verify import verify
+from tests.golden.volumes import GOLDEN, copy
+from tests.log.busy import SESSION, A, S
+from tests.log.homes import Home
+
+VERSIONS = ("v1",)
+
+
+def stored(version: str) -> list[bytes]:
+    return [bytes.fromhex(line) for line in (GOLDEN / version / "records.hex").read_text().splitlines()]
+
+
+@pytest.mark.req("LIC-3.8")
+@pytest.mark.parametrize("version", VERSIONS)
+def test_golden_records_are_encoded_to_the_same_bytes(version: str) -> None:
+    for data in stored(version):
+        assert encode(decode(data)) == data
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_golden_records_are_of_every_type_and_have_the_documented_keys(version: str) -> None:
+    records = [decode(data) for data in stored(version)]
+    assert {record.type for record in records} == set(TYPES)
+    assert all(record.key == record.control.key for record in records)
+
+
+@pytest.mark.req("LIC-3.8")
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_golden_volume_verifies(version: str, tmp_path: Path) -> None:
+    copy(version, tmp_path)
+    home = Home(tmp_path)
+    keyring = Keyring.open(home.keys, home.random)
+    report = verify(home.logs, keyring=keyring)
+    keyring.close()
+    assert report.findings == ()
+    assert report.remembered == 1
+    assert [record for (record,) in home.sql("SELECT record FROM records ORDER BY seq")] == stored(version)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_a_golden_volume_opens_reads_and_goes_on(version: str, tmp_path: Path) -> None:
+    copy(version, tmp_path)
+    home = Home(tmp_path)
+    async with home.opened() as log:
+        assert log.contents(S, 1)["text"] == b"Pay 10 please"
+        assert len(log.contents(A, 2)["state"]) == 65_537
+        assert [row.id for row in log.stream_rows("session")][-1] == SESSION
+        with pytest.raises(Erased):
+            log.contents(log.stream_rows("session")[0].stream, 0)
+        assert log.last_seq == len(stored(version)) + 1
+    keyring = Keyring.open(home.keys, home.random)
+    assert verify(home.logs, keyring=keyring).findings == ()
+    keyring.close()
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_golden_export_verifies_with_the_public_key_alone(version: str) -> None:
+    key = bytes.fromhex((GOLDEN / version / "public.key").read_text())
+    report = verify_export((GOLDEN / version / "export.json").read_bytes(), key)
+    assert {record.stream for record in report.records} == {A}

@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+
+from lichen.core.errors import Conflict, Corrupt, NotFound
+from lichen.core.ids import RunId, run_stream
+from lichen.core.scope import Customer
+from lichen.log.backup import accept_loss, backup, backup_keys, restore_keys, restore_logs
+from lichen.log.erasures import Erased
+from lichen.log.keys import Keyring
+from lichen.log.log import Log
+from lichen.log.verify import verify
+from lichen.testing.log_conformance import OTHER, RUN, put, started
+from tests.log.busy import A, live
+from tests.log.homes import Home
+
+
+@pytest.fixture
+async def log(home: Home) -> Log:
+    log = await home.reopen()
+    put(log, RUN, started(log, b"a secret"))
+    await live(log)
+    return log
+
+
+def restored(tmp_path: Path, home: Home) -> Home:
+    """Where a backup is put back."""
+    other = Home(tmp_path / "restored")
+    other.clock = home.clock
+    return other
+
+
+def open_keyring(home: Home) -> Keyring:
+    assert home.keyring is not None
+    return home.keyring
+
+
+async def test_a_backup_of_a_volume_in_use_is_one_consistent_moment(log: Log, home: Home, tmp_path: Path) -> None:
+    writing = True
+
+    async def write() -> None:
+        number = 0
+        while writing:
+            put(log, run_stream(RunId(f"run-{number + 10}")), started(log))
+            number += 1
+            await log.durable()
+
+    writer = asyncio.ensure_future(write())
+    report = await asyncio.to_thread(backup, home.logs, tmp_path / "backup")
+    writing = False
+    await writer
+    checked = verify(tmp_path / "backup", public_keys={log.id: log.public_key})
+    assert checked.findings == ()
+    assert (report.records, report.blobs) == (checked.logs[0].records, 1)
+
+
+async def test_a_backup_of_logs_holds_no_key(log: Log, home: Home, tmp_path: Path) -> None:
+    backup(home.logs, tmp_path / "backup")
+    names = sorted(path.name for path in (tmp_path / "backup").rglob("*") if path.is_file())
+    assert [name for name in names if len(name) != 64] == ["lichen.sqlite"]
+    everything = b"".join(path.read_bytes() for path in (tmp_path / "backup").rglob("*") if path.is_file())
+    assert (home.keys / "master.key").read_bytes() not in everything
+    assert b"a secret" not in everything
+
+
+async def test_backups_are_for_their_owner_only(log: Log, home: Home, tmp_path: Path) -> None:
+    backup(home.logs, tmp_path / "backup")
+    assert {oct(path.stat().st_mode & 0o077) for path in (tmp_path / "backup").rglob("*")} == {"0o0"}
+
+
+async def test_a_backup_never_overwrites(log: Log, home: Home, tmp_path: Path) -> None:
+    backup(home.logs, tmp_path / "backup")
+    with pytest.raises(Conflict, match="target_not_empty"):
+        backup(home.logs, tmp_path / "backup")
+    with pytest.raises(NotFound, match="volume_missing"):
+        backup(tmp_path / "nowhere", tmp_path / "other")
+
+
+@pytest.mark.parametrize("place", ["backup", "backup/keys", "backup/deep/down"])
+async def test_keys_are_never_backed_up_beside_or_under_logs(log: Log, home: Home, tmp_path: Path, place: str) -> None:
+    backup(home.logs, tmp_path / "backup")
+    with pytest.raises(Conflict) as caught:
+        backup_keys(open_keyring(home), tmp_path / place)
+    assert caught.value.code == "backup_together"
+
+
+@pytest.mark.req("LIC-5.4")
+async def test_restored_logs_and_keys_open_and_read_as_before(log: Log, home: Home, tmp_path: Path) -> None:
+    await log.sign()
+    backup(home.logs, tmp_path / "logs-backup")
+    backup_keys(open_keyring(home), tmp_path / "keys-backup")
+    expected = [(record, dict(log.contents(record.stream, record.n))) for record in log.records(A)]
+    await home.close()
+    other = restored(tmp_path, home)
+    restore_keys(tmp_path / "keys-backup", other.keys, homes=[home.logs], erasure_lists=[home.keys / "erasures.jsonl"])
+    restore_logs(tmp_path / "logs-backup", other.logs)
+    async with other.opened() as again:
+        assert [(record, dict(again.contents(record.stream, record.n))) for record in again.records(A)] == expected
+        put(again, OTHER, started(again))
+    keyring = Keyring.open(other.keys, os.urandom)
+    assert verify(other.logs, keyring=keyring).findings == ()
+    keyring.close()
+
+
+@pytest.mark.req("LIC-5.3")
+@pytest.mark.parametrize("known_by", ["newest log", "erasure list"])
+async def test_keys_restored_from_before_an_erasure_do_not_bring_it_back(
+    log: Log, home: Home, tmp_path: Path, known_by: str
+) -> None:
+    backup(home.logs, tmp_path / "logs-backup")
+    backup_keys(open_keyring(home), tmp_path / "keys-backup")
+    await log.erase(log.name(Customer("customer-7")), "erasure-2")
+    await home.close()
+    other = restored(tmp_path, home)
+    homes = [home.logs] if known_by == "newest log" else []
+    lists = [home.keys / "erasures.jsonl"] if known_by == "erasure list" else []
+    entries = restore_keys(tmp_path / "keys-backup", other.keys, homes=homes, erasure_lists=lists)
+    assert len(entries) == 2
+    restore_logs(tmp_path / "logs-backup", other.logs)
+    async with other.opened() as again:
+        with pytest.raises(Erased):
+            again.contents(RUN, 0)
+        assert again.state(RUN).n == 1
+
+
+@pytest.mark.req("LIC-5.3")
+async def test_an_erasure_reaches_the_logs_in_every_backup(log: Log, home: Home, tmp_path: Path) -> None:
+    backup(home.logs, tmp_path / "logs-backup")
+    await log.erase(log.name(Customer("customer-7")), "erasure-2")
+    await home.close()
+    restore_logs(tmp_path / "logs-backup", tmp_path / "older")
+    keyring = Keyring.open(home.keys, os.urandom)
+    accept_loss(tmp_path / "older", keyring, home.clock())
+    keyring.close()
+    home.logs = tmp_path / "older"
+    async with home.opened() as older:
+        with pytest.raises(Erased):
+            older.contents(RUN, 0)
+
+
+async def test_an_older_log_is_refused_until_its_loss_is_accepted(log: Log, home: Home, tmp_path: Path) -> None:
+    backup(home.logs, tmp_path / "logs-backup")
+    put(log, OTHER, started(log))
+    await home.close()
+    restore_logs(tmp_path / "logs-backup", tmp_path / "older")
+    home.logs = tmp_path / "older"
+    with pytest.raises(Corrupt, match="log_rolled_back"):
+        await home.open()
+    keyring = Keyring.open(home.keys, os.urandom)
+    (head,) = accept_loss(home.logs, keyring, home.clock())
+    keyring.close()
+    async with home.opened() as older:
+        assert older.state(OTHER).n == 0
+        assert older.last_seq == head.size + 1  # this boot's own record
+        put(older, OTHER, started(older))
+    keyring = Keyring.open(home.keys, os.urandom)
+    assert verify(home.logs, keyring=keyring).findings == ()
+    keyring.close()
+
+
+async def test_restoring_never_overwrites_and_says_what_is_missing(log: Log, home: Home, tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match="backup_missing"):
+        restore_logs(tmp_path / "nowhere", tmp_path / "other")
+    with pytest.raises(NotFound, match="backup_missing"):
+        restore_keys(tmp_path / "nowhere", tmp_path / "other", homes=[], erasure_lists=[])
+    backup(home.logs, tmp_path / "logs-backup")
+    with pytest.raises(Conflict):
+        restore_logs(tmp_path / "logs-backup", home.logs)
+    backup_keys(open_keyring(home), tmp_path / "keys-backup")
+    with pytest.raises(Conflict, match="target_not_empty"):
+        restore_keys(tmp_path / "keys-backup", home.keys, homes=[], erasure_lists=[])
+
+
+async def test_a_backup_with_a_rotten_blob_is_no_backup(log: Log, home: Home, tmp_path: Path) -> None:
+    (blob,) = (home.logs / "blobs").iterdir()
+    blob.write_bytes(blob.read_bytes()[:-1] + b"x")
+    with pytest.raises(Corrupt):
+        backup(home.logs, tmp_path / "backup")

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from lichen.core import events as e
+from lichen.core.ids import RunId, run_stream
+from lichen.log import feed
+from lichen.log.log import Log
+from lichen.testing.log_conformance import OTHER, RUN, put, started
+from tests.log.homes import Home
+
+
+def plan_started(log: Log, count: int) -> None:
+    """So many more records of RUN, each in an append of its own."""
+    n = log.state(RUN).n
+    for number in range(count):
+        put(log, RUN, e.Draft(e.PlanStarted(n, number, "start")))
+
+
+@pytest.fixture
+async def log(home: Home) -> Log:
+    log = await home.reopen()
+    put(log, RUN, started(log))
+    await log.durable()
+    return log
+
+
+@pytest.mark.req("LIC-2.1")
+async def test_a_follower_that_is_slow_misses_nothing_and_holds_nothing_up(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed, "BUFFERED_MAX", 5)
+    monkeypatch.setattr(feed, "PAGE", 4)
+    following = log.follow(0)
+    seen = [(await anext(following)).seq for _ in range(2)]
+    for _ in range(4):
+        plan_started(log, 7)
+        await log.durable()
+        seen.append((await anext(following)).seq)
+    while len(seen) < log.last_seq:
+        seen.append((await anext(following)).seq)
+    assert seen == list(range(1, log.last_seq + 1))
+
+
+async def test_a_follower_begins_after_the_position_it_names(log: Log) -> None:
+    plan_started(log, 3)
+    await log.durable()
+    following = log.follow(log.last_seq - 1)
+    assert (await anext(following)).seq == log.last_seq
+
+
+async def test_a_follower_sleeps_until_a_record_is_durable(log: Log) -> None:
+    following = log.follow(log.last_seq)
+    waiting = asyncio.ensure_future(anext(following))  # type: ignore[arg-type]
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    plan_started(log, 1)
+    record = await asyncio.wait_for(waiting, 10)
+    assert (record.seq, log.durable_seq) == (log.last_seq, log.last_seq)
+
+
+async def test_a_stream_that_begins_later_is_followed_from_its_first_record(log: Log) -> None:
+    following = log.follow(0, streams=(OTHER,))
+    waiting = asyncio.ensure_future(anext(following))  # type: ignore[arg-type]
+    await asyncio.sleep(0)
+    put(log, OTHER, started(log))
+    assert (await asyncio.wait_for(waiting, 10)).stream == OTHER
+
+
+async def test_followers_that_leave_are_forgotten(log: Log) -> None:
+    following = [log.follow(0), log.follow(0, streams=(RUN, OTHER))]
+    for each in following:
+        await anext(each)
+        await each.aclose()  # type: ignore[attr-defined]
+    plan_started(log, 1)
+    await log.durable()
+    assert len(log.feed) == 0
+
+
+async def test_followers_end_when_the_volume_closes_and_have_seen_everything(log: Log, home: Home) -> None:
+    async def all_of(streams: tuple[RunId, ...] | None) -> list[int]:
+        chosen = None if streams is None else [run_stream(run) for run in streams]
+        return [record.seq async for record in log.follow(0, streams=chosen)]
+
+    readers = [asyncio.ensure_future(all_of(None)), asyncio.ensure_future(all_of((RunId("run-1"),)))]
+    await asyncio.sleep(0)
+    plan_started(log, 3)
+    last = log.last_seq
+    await home.close()
+    everything, run = await asyncio.gather(*readers)
+    assert everything == list(range(1, last + 1))
+    assert run == everything[1:]
+
+
+async def test_two_followers_see_the_same(log: Log) -> None:
+    first, second = log.follow(0), log.follow(0)
+    await anext(first)
+    plan_started(log, 5)
+    await log.durable()
+    seen = [(await anext(first)).seq for _ in range(log.last_seq - 1)]
+    assert [(await anext(second)).seq for _ in range(log.last_seq)] == [1, *seen]

@@ -1,0 +1,30 @@
+"""What every test of the runtime starts from."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from lichen.core import faults
+from lichen.runtime import Runtime, runtime
+from tests.runtime.world import PAID, Disk, runtime_in
+
+
+@pytest.fixture(autouse=True)
+def empty_till() -> None:
+    PAID.clear()
+
+
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Disk]:
+    monkeypatch.setattr(runtime, "RECOVER_S", 0.01)
+    yield Disk()
+    faults.install(None)
+
+
+@pytest.fixture
+async def till(tmp_path: Path) -> AsyncIterator[Runtime]:
+    async with runtime_in(tmp_path) as opened:
+        yield opened
