@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from lichen.core.limits import Limits
     from lichen.core.scope import Actor, Customer, Operator, Scope, Service, TenantCtx
     from lichen.runtime.runtime import Runtime
+    from lichen.tools.python import tool
     from lichen.tools.types import Money
 
 _HOMES = {

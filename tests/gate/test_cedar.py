@@ -140,10 +140,10 @@ def best_us(decide: Decide, calls: int) -> float:
     assert decide(principal, action, resource, context).is_allowed
     took: list[float] = []
     for _ in range(7):
-        begin = time.perf_counter()
+        begin = time.process_time()
         for _ in range(calls):
             decide(principal, action, resource, context)
-        took.append((time.perf_counter() - begin) / calls * 1e6)
+        took.append((time.process_time() - begin) / calls * 1e6)
     return min(took)
 
 

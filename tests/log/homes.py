@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import sqlite3
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,7 @@ class Home:
     def __init__(self, path: Path, *, seed: int = 1) -> None:
         self.logs, self.keys = path / "logs", path / "keys"
         self.clock = Clock()
-        self.random = random.Random(seed).randbytes
+        self.random: Callable[[int], bytes] = random.Random(seed).randbytes
         self.keyring: Keyring | None = None
         self.volume: Volume | None = None
 

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from lichen.core import events as e
@@ -139,7 +139,7 @@ async def play(home: Home, history: list[Append | Other]) -> None:
     assert report.findings == ()
 
 
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=25, deadline=None, derandomize=True, phases=[Phase.generate])  # shrinking waits for the disk
 @given(history=steps)
 def test_any_history_of_appends_is_as_the_model_says_and_verifies(history: list[Append | Other]) -> None:
     with tempfile.TemporaryDirectory() as directory:

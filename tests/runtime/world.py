@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import threading
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -94,15 +95,18 @@ def runtime_in(home: Path) -> Runtime:
 
 
 class Disk:
-    """Every commit fails while `is_full`. `fails_on` narrows that to commits with a record of this type."""
+    """Every commit fails while `is_full`, as soon as it `may_fail`. `fails_on` narrows that to a type of record."""
 
     def __init__(self) -> None:
         self.is_full = False
         self.fails_on = ""
+        self.may_fail = threading.Event()
+        self.may_fail.set()
         faults.install(self._hit)
 
     def _hit(self, name: str) -> None:
         if self.is_full and name.startswith(f"commit.before/{self.fails_on}"):
+            self.may_fail.wait(DEADLINE_S)
             raise OSError(errno.ENOSPC, "No space left on device")
 
 
