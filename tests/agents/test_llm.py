@@ -50,6 +50,7 @@ async def test_the_model_sees_instructions_conversation_and_tools_and_its_calls_
     history = History((Message("customer", "Hi"), Message("agent", "Hello!")))
     plan = await asked.plan(plan_input(HELLO, history=history, tools=[LOOKUP]))
     assert plan.calls == (CallRequest(CALL.tool, CALL.args),)
+    assert plan.says == ()
     assert model.requests == [
         ModelRequest(
             "Be brief.",

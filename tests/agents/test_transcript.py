@@ -116,6 +116,11 @@ def test_what_came_after_a_plan_follows_its_results() -> None:
     ]
 
 
+def test_a_step_that_said_and_called_nothing_leaves_no_empty_message() -> None:
+    assert roles(read(step(inputs=(Message("customer", "hurry"),)))) == "user user"
+    assert outcome(result(data=b"x" * RESULT_BYTES_MAX)) == "x" * RESULT_BYTES_MAX
+
+
 def test_what_the_input_brings_is_told_once_whether_or_not_history_has_it() -> None:
     more = Message("customer", "and the blue one?")
     answer = WaitAnswer(WaitId("w1"), "clarification", "answered", b'"yes"')

@@ -139,7 +139,7 @@ async def play(home: Home, history: list[Append | Other]) -> None:
     assert report.findings == ()
 
 
-@settings(max_examples=25, deadline=None, derandomize=True, phases=[Phase.generate])  # shrinking waits for the disk
+@settings(max_examples=60, deadline=None, derandomize=True, phases=[Phase.generate])  # shrinking waits for the disk
 @given(history=steps)
 def test_any_history_of_appends_is_as_the_model_says_and_verifies(history: list[Append | Other]) -> None:
     with tempfile.TemporaryDirectory() as directory:

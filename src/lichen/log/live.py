@@ -56,6 +56,10 @@ class Lives:
             self._make_room()
         self._lives[live.stream] = live
 
+    def keep(self, live: Live) -> None:
+        """Has the stream in memory, even if it was let go while a companion of the same append was loaded."""
+        self._lives[live.stream] = live
+
     def drop(self, stream: StreamId) -> None:
         """Lets a stream go that is durable."""
         self._lives.pop(stream, None)

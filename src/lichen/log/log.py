@@ -109,6 +109,7 @@ class Log(Listings):
         for live, steps in staging.parts:
             if steps:
                 live.is_parking = False
+                self._lives.keep(live)
                 entry.lives.append((live, len(steps)))
                 entry.rows += publish(live, steps, store.last_pos, log=self.number, ledger=self._ledger, ops=entry.ops)
                 store.last_pos += len(steps)

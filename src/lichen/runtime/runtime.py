@@ -161,7 +161,7 @@ class Runtime:
         return cls(
             Path(home),
             agents,
-            lambda scope: load_policies(_policy_directory(root, scope), specs),
+            lambda scope: _loaded(_policy_directory(root, scope), specs),
             channels=channels,
             texts=texts,
             options=options,
@@ -174,7 +174,7 @@ class Runtime:
 
         def policies(scope: Scope) -> PolicySet:
             directory = settings.tenants[scope.tenant].policies
-            return starter_policies(specs) if directory is None else load_policies(settings.root / directory, specs)
+            return starter_policies(specs) if directory is None else _loaded(settings.root / directory, specs)
 
         runtime = cls(
             settings.home, settings.agents, policies, scopes=settings.scopes, channels=channels, settings=settings
@@ -190,6 +190,7 @@ class Runtime:
         _prepare_process()
         self.workers = Workers()
         agents = {agent.name: _hosted(agent, self.workers) for agent in _family(self.agents)}
+        self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.keyring = Keyring.open(self.home / "keys", self._random)
         try:
             self.volume = Volume.open(self.home, keyring=self.keyring, clock=self._clock, random=self._random)
@@ -405,6 +406,15 @@ def stop_kind(text: str) -> StopKind:
     raise Invalid(
         f"There is no kill switch for {text!r}.", code="stop_invalid", next_step="Use tenant, agent, tool or run."
     )
+
+
+def _loaded(directory: Path, specs: Sequence[ToolSpec]) -> PolicySet:
+    """The policies of a directory; what is wrong with them is named by its full path."""
+    try:
+        return load_policies(directory, specs)
+    except Invalid as error:
+        place = str(directory / error.place) if error.place else str(directory)
+        raise Invalid(error.message, code=error.code, next_step=error.next_step, place=place) from error
 
 
 def _policy_directory(root: Path, scope: Scope) -> Path:
