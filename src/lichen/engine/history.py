@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
 from lichen.core import events as e
-from lichen.core.ids import CallId, RunId, SessionId, StreamId, run_stream, session_stream
+from lichen.core.ids import CallId, RunId, SessionId, StreamId, ToolName, run_stream, session_stream
 from lichen.core.plan import CallRequest, CallResult, History, Message, Step, WaitAnswer
 from lichen.core.run import Result, RunState
 from lichen.engine.journal import Journal
@@ -106,9 +108,15 @@ def _steps(journal: Journal, state: RunState) -> tuple[Step, ...]:
 
 def _planned(journal: Journal, stream: StreamId, n: int, planned: e.Planned) -> _Open:
     contents = journal.log.contents(stream, n)
-    calls = {call.id: CallRequest(call.tool, contents.get(f"{call.id}/args", b"{}")) for call in planned.calls}
+    calls = {call.id: _request(call, contents) for call in planned.calls}
     says = tuple(contents.get(f"say/{i}", b"").decode() for i in range(planned.says))
     return _Open(says, calls, {}, [], [])
+
+
+def _request(call: e.PlannedCall, contents: Mapping[str, bytes]) -> CallRequest:
+    """The call as it was asked for: a tool that is not there under the name it was asked for by."""
+    asked = contents.get(f"{call.id}/tool")
+    return CallRequest(ToolName(asked.decode()) if asked else call.tool, contents.get(f"{call.id}/args", b"{}"))
 
 
 def _closed(step: _Open) -> Step:

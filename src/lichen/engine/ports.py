@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import msgspec
 
@@ -41,6 +41,15 @@ class AgentDef(Protocol):
     @property
     def digest(self) -> str:
         """Pins the definition."""
+        ...
+
+
+@runtime_checkable
+class Briefing(Protocol):
+    """An agent tool that words its child's first message itself."""
+
+    def message(self, args: bytes) -> str:
+        """The message for these canonical arguments."""
         ...
 
 

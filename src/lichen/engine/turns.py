@@ -15,7 +15,7 @@ from lichen.core.policy import Check
 from lichen.core.run import DECIDER, Call, RunState
 from lichen.core.scope import Actor
 from lichen.engine.journal import Journal
-from lichen.engine.ports import AgentDef, Services
+from lichen.engine.ports import AgentDef, Briefing, Services
 
 # -- beginning ---------------------------------------------------------------------------------------------------
 
@@ -81,7 +81,7 @@ def start_child(services: Services, journal: Journal, parent: RunState, call: Ca
     child = child_run(parent.id, call.id)
     started = _child_started(services, journal, parent, call, definition)
     person = journal.actor_of(parent.id).subject
-    message = Message("agent", args.decode())
+    message = Message("agent", tool.message(args) if isinstance(tool, Briefing) else args.decode())
     call_started = e.CallStarted(call.id, call.attempt, parent.epoch, child, started.limits.calls)
     journal.append(
         {

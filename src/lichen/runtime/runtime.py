@@ -10,11 +10,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, Self
 
 import msgspec
 
 from lichen.agents.agent import Agent
+from lichen.agents.toolset import Placed
 from lichen.core import events as e
 from lichen.core.call import Tool, ToolSpec
 from lichen.core.errors import Invalid, Unavailable
@@ -40,7 +41,6 @@ from lichen.runtime.sessions import Sessions
 from lichen.runtime.waits import Waits
 from lichen.settings import Settings
 from lichen.tools.placement import Workers
-from lichen.tools.python import PythonTool
 
 SWITCH_INTERVAL_S = 0.0005  # the writer thread gets the interpreter back soon enough to keep commits small
 COLLECT_AFTER_OBJECTS = 50_000
@@ -466,4 +466,4 @@ def _hosted(agent: Agent, workers: Workers) -> _Hosted:
 
 
 def _bound(tool: Tool, workers: Workers) -> Tool:
-    return cast(Tool, tool.with_workers(workers)) if isinstance(tool, PythonTool) else tool
+    return tool.with_workers(workers) if isinstance(tool, Placed) else tool
