@@ -15,13 +15,10 @@ from typing import Any, Self
 import msgspec
 
 from lichen.agents.agent import Agent
-from lichen.agents.toolset import Placed
 from lichen.core import events as e
-from lichen.core.call import Tool, ToolSpec
+from lichen.core.call import ToolSpec
 from lichen.core.errors import Invalid, Unavailable
-from lichen.core.ids import TENANT_STREAM, AgentName, RunId, SessionId, ToolName, run_stream, session_stream
-from lichen.core.limits import Limits
-from lichen.core.plan import Planner
+from lichen.core.ids import TENANT_STREAM, RunId, SessionId, run_stream, session_stream
 from lichen.core.scope import SYSTEM, Actor, Scope
 from lichen.engine.intake import Intake
 from lichen.engine.local import LocalEngine
@@ -31,11 +28,12 @@ from lichen.gate.policies import PolicySet, load_policies, starter_policies
 from lichen.gate.switches import StopKind
 from lichen.log.backup import backup, backup_keys
 from lichen.log.export import export
-from lichen.log.findings import Report
 from lichen.log.keys import Keyring
 from lichen.log.log import Log
 from lichen.log.verify import verify
 from lichen.log.volume import Volume
+from lichen.runtime.hosting import family, hosted, specs_of
+from lichen.runtime.proof import Verification, verification
 from lichen.runtime.runs import Runs
 from lichen.runtime.sessions import Sessions
 from lichen.runtime.waits import Waits
@@ -62,38 +60,6 @@ class Health(msgspec.Struct, frozen=True):
     clock_jumps: int
     agents: tuple[str, ...]
     notices: tuple[str, ...]
-
-
-class Verification(msgspec.Struct, frozen=True):
-    """What a log's verification found. `unsigned` records are newer than the last signed head; `first` is the first
-    thing that is wrong. `remembered` says whether the log was compared with a head kept apart from it."""
-
-    ok: bool
-    log: str
-    records: int
-    heads: int
-    unsigned: int
-    root: str
-    remembered: bool
-    first: str | None
-    findings: tuple[str, ...]
-
-
-def verification(report: Report, log: str) -> Verification:
-    """What a report says of one log, and of what is wrong with the file as a whole."""
-    own = [finding for finding in report.findings if finding.place.log in ("", log)]
-    found = next((each for each in report.logs if each.id == log), None)
-    return Verification(
-        ok=not own and found is not None,
-        log=log,
-        records=found.records if found else 0,
-        heads=found.heads if found else 0,
-        unsigned=found.unsigned if found else 0,
-        root=found.root.hex() if found else "",
-        remembered=report.remembered > 0,
-        first=str(own[0]) if own else None if found else f"there is no log {log}",
-        findings=tuple(map(str, own)),
-    )
 
 
 class Runtime:
@@ -151,7 +117,7 @@ class Runtime:
     ) -> Runtime:
         """A runtime over `home`. `policies` is a directory of Cedar files for every tenant, or one with a
         subdirectory per tenant; without it the starter policy applies and says so."""
-        specs = _specs(agents)
+        specs = specs_of(agents)
         if policies is None:
             starter = starter_policies(specs)
             runtime = cls(Path(home), agents, lambda scope: starter, channels=channels, texts=texts, options=options)
@@ -170,7 +136,7 @@ class Runtime:
     @classmethod
     def of(cls, settings: Settings, *, channels: Mapping[str, Channel] | None = None) -> Runtime:
         """The runtime of a project: every tenant, environment and policy directory of its `lichen.toml`."""
-        specs = _specs(settings.agents)
+        specs = specs_of(settings.agents)
 
         def policies(scope: Scope) -> PolicySet:
             directory = settings.tenants[scope.tenant].policies
@@ -189,7 +155,7 @@ class Runtime:
     async def __aenter__(self) -> Self:
         _prepare_process()
         self.workers = Workers()
-        agents = {agent.name: _hosted(agent, self.workers) for agent in _family(self.agents)}
+        agents = {agent.name: hosted(agent, self.workers) for agent in family(self.agents)}
         self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.keyring = Keyring.open(self.home / "keys", self._random)
         try:
@@ -429,41 +395,3 @@ def _policy_directory(root: Path, scope: Scope) -> Path:
         place=str(root),
         next_step=f"Write {own}/*.cedar, or leave `policies` out to use the starter policy.",
     )
-
-
-def _specs(agents: Sequence[Agent]) -> list[ToolSpec]:
-    """Every tool of these agents and of the agents they call, once."""
-    return list({tool.spec.name: tool.spec for agent in _family(agents) for tool in agent.tools.values()}.values())
-
-
-def _family(agents: Sequence[Agent]) -> list[Agent]:
-    """These agents and the ones they call, at any depth. Raises Invalid (`agents_invalid`) for two of a name."""
-    found: dict[str, Agent] = {}
-    waiting = list(agents)
-    while waiting:
-        agent = waiting.pop()
-        known = found.setdefault(agent.name, agent)
-        if known is agent:
-            waiting += [child for child in agent.children if found.get(child.name) is not child]
-        elif known.digest != agent.digest:
-            raise Invalid(f"Two agents are called {agent.name!r}.", code="agents_invalid")
-    return list(found.values())
-
-
-class _Hosted(msgspec.Struct, frozen=True):
-    """An agent with its tools bound to this runtime's workers."""
-
-    name: AgentName
-    planner: Planner
-    tools: Mapping[ToolName, Tool]
-    limits: Limits
-    digest: str
-
-
-def _hosted(agent: Agent, workers: Workers) -> _Hosted:
-    tools = {name: _bound(tool, workers) for name, tool in agent.tools.items()}
-    return _Hosted(agent.name, agent.planner, tools, agent.limits, agent.digest)
-
-
-def _bound(tool: Tool, workers: Workers) -> Tool:
-    return tool.with_workers(workers) if isinstance(tool, Placed) else tool

@@ -1,0 +1,55 @@
+"""The agents a runtime hosts: those given, the ones they call, and their tools bound to the runtime's workers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from lichen.agents.agent import Agent
+from lichen.agents.toolset import Placed
+from lichen.core.call import Tool, ToolSpec
+from lichen.core.errors import Invalid
+from lichen.core.ids import AgentName, ToolName
+from lichen.core.limits import Limits
+from lichen.core.plan import Planner
+from lichen.tools.placement import Workers
+
+
+def specs_of(agents: Sequence[Agent]) -> list[ToolSpec]:
+    """Every tool of these agents and of the agents they call, once."""
+    return list({tool.spec.name: tool.spec for agent in family(agents) for tool in agent.tools.values()}.values())
+
+
+def family(agents: Sequence[Agent]) -> list[Agent]:
+    """These agents and the ones they call, at any depth. Raises Invalid (`agents_invalid`) for two of a name."""
+    found: dict[str, Agent] = {}
+    waiting = list(agents)
+    while waiting:
+        agent = waiting.pop()
+        known = found.setdefault(agent.name, agent)
+        if known is agent:
+            waiting += [child for child in agent.children if found.get(child.name) is not child]
+        elif known.digest != agent.digest:
+            raise Invalid(f"Two agents are called {agent.name!r}.", code="agents_invalid")
+    return list(found.values())
+
+
+class Hosted(msgspec.Struct, frozen=True):
+    """An agent with its tools bound to this runtime's workers."""
+
+    name: AgentName
+    planner: Planner
+    tools: Mapping[ToolName, Tool]
+    limits: Limits
+    digest: str
+
+
+def hosted(agent: Agent, workers: Workers) -> Hosted:
+    """The agent, its tools bound to `workers`."""
+    tools = {name: _bound(tool, workers) for name, tool in agent.tools.items()}
+    return Hosted(agent.name, agent.planner, tools, agent.limits, agent.digest)
+
+
+def _bound(tool: Tool, workers: Workers) -> Tool:
+    return tool.with_workers(workers) if isinstance(tool, Placed) else tool

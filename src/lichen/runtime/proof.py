@@ -1,0 +1,39 @@
+"""What verification found, of one log: what an operator of the tenant may see of it."""
+
+from __future__ import annotations
+
+import msgspec
+
+from lichen.log.findings import Report
+
+
+class Verification(msgspec.Struct, frozen=True):
+    """What a log's verification found. `unsigned` records are newer than the last signed head; `first` is the first
+    thing that is wrong. `remembered` says whether the log was compared with a head kept apart from it."""
+
+    ok: bool
+    log: str
+    records: int
+    heads: int
+    unsigned: int
+    root: str
+    remembered: bool
+    first: str | None
+    findings: tuple[str, ...]
+
+
+def verification(report: Report, log: str) -> Verification:
+    """What a report says of one log, and of what is wrong with the file as a whole."""
+    own = [finding for finding in report.findings if finding.place.log in ("", log)]
+    found = next((each for each in report.logs if each.id == log), None)
+    return Verification(
+        ok=not own and found is not None,
+        log=log,
+        records=found.records if found else 0,
+        heads=found.heads if found else 0,
+        unsigned=found.unsigned if found else 0,
+        root=found.root.hex() if found else "",
+        remembered=report.remembered > 0,
+        first=str(own[0]) if own else None if found else f"there is no log {log}",
+        findings=tuple(map(str, own)),
+    )
