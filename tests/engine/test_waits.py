@@ -233,6 +233,22 @@ async def test_a_paused_run_lets_its_tools_end_and_starts_nothing_new(
     assert await world.answer(run) == "ok"
 
 
+@pytest.mark.req("SYM-20.1")
+async def test_a_preempted_run_lets_its_tools_end_leaves_memory_and_goes_on_later(
+    make_world: MakeWorld, clock: SimulatedClock
+) -> None:
+    slow = FakeTool("shop.slow", "idempotent", does=sleeps(5))
+    world = await make_world(agent("shop.bot", [calls("shop.slow"), calls("shop.slow"), outcomes], [slow]))
+    run = await world.start()
+    await world.runs.preempt(SCOPE, run)
+    await clock.advance(100)
+    assert world.ended(run) == {"c1": "ok"}
+    assert world.engine.driven == 0
+    await world.runs.resume(SCOPE, run, OPS)
+    await clock.advance(6)
+    assert await world.answer(run) == "ok"
+
+
 @pytest.mark.req("GOA-42.2")
 async def test_a_pause_burns_no_budget_and_survives_a_crash(make_world: MakeWorld, clock: SimulatedClock) -> None:
     slow = FakeTool("shop.slow", "idempotent", does=sleeps(5))

@@ -28,8 +28,8 @@ from lichen.core.mailbox import OUTBOX_MAX, MailboxState, Question, disposition
 from lichen.core.plan import TEXT_BYTES_MAX, Message
 from lichen.core.policy import Check
 from lichen.core.run import RunState
-from lichen.core.scope import Actor, Scope
-from lichen.core.wait import ANSWER_BYTES_MAX, OUTCOMES, Wait, WaitOutcome, may_answer
+from lichen.core.scope import SYSTEM, Actor, Scope
+from lichen.core.wait import ANSWER_BYTES_MAX, HALTING, OUTCOMES, Wait, WaitOutcome, may_answer
 from lichen.engine.journal import Journal
 from lichen.engine.local import LocalEngine, mirror
 from lichen.engine.turns import acting, pins, start_draft
@@ -249,24 +249,34 @@ class Intake:
         await journal.log.durable_stream(run_stream(run))
 
     async def pause(self, scope: Scope, run: RunId, actor: Actor) -> None:
-        """Halts a run at its next step boundary. Raises Conflict (`run_finished`, `run_halted`)."""
+        """Halts a run at its next step boundary. Raises Conflict (`run_halted`)."""
+        await self._halt(scope, run, actor, "pause", ("operator", "service"))
+
+    async def preempt(self, scope: Scope, run: RunId, actor: Actor = SYSTEM) -> None:
+        """Sets a run aside for more urgent work: nothing new starts, what runs may end, then it leaves memory and its
+        time stands still until `resume`. Raises Conflict (`run_halted`)."""
+        await self._halt(scope, run, actor, "preempt", ("system", "operator"))
+
+    async def _halt(
+        self, scope: Scope, run: RunId, actor: Actor, kind: Literal["pause", "preempt"], may_answer: tuple[str, ...]
+    ) -> None:
         journal = self._engine.journal(scope)
-        state = self._run(journal, run)
-        drafts = moves.pause(state, "pause", ("operator", "service"), journal.log.name(actor))
+        by = journal.log.name(actor)
+        drafts = moves.pause(self._run(journal, run), kind, may_answer, by)
         if not drafts:
             raise Conflict("The run is finished or halted already.", code="run_halted")
-        journal.append({run_stream(run): drafts}, actor=journal.log.name(actor))
+        journal.append({run_stream(run): drafts}, actor=by)
         await journal.log.durable_stream(run_stream(run))
 
     async def resume(self, scope: Scope, run: RunId, actor: Actor) -> None:
-        """Ends a pause. Raises Conflict (`run_not_paused`)."""
+        """Ends a pause or preemption. Raises Conflict (`run_not_paused`)."""
         journal = self._engine.journal(scope)
         state = self._run(journal, run)
-        paused = next((w for w in state.waits.values() if w.kind == "pause"), None)
-        if paused is None:
+        halted = next((w for w in state.waits.values() if w.kind in HALTING), None)
+        if halted is None:
             raise Conflict("The run is not paused.", code="run_not_paused")
-        closing = moves.close_wait(state, paused.id, "resumed", by=journal.log.name(actor))
-        journal.append({run_stream(run): closing}, actor=journal.log.name(actor))
+        by = journal.log.name(actor)
+        journal.append({run_stream(run): moves.close_wait(state, halted.id, "resumed", by=by)}, actor=by)
         await journal.log.durable_stream(run_stream(run))
 
     def _run(self, journal: Journal, run: RunId) -> RunState:

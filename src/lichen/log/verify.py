@@ -108,6 +108,9 @@ class _Verification:
 
     # -- what is claimed -----------------------------------------------------------------------------------------
 
+    def _has_key(self, id: str) -> bool:
+        return self._keyring is not None or id in self._public_keys
+
     def _public_key(self, id: str) -> bytes | None:
         if id in self._public_keys:
             return self._public_keys[id]
@@ -135,6 +138,7 @@ class _Verification:
 
     def _load_heads(self) -> None:
         last: dict[object, int] = {}
+        ids = {id for _, id in map(plain, self._rows.each(LOGS, "log"))}
         for row in self._rows.each(HEADS, "log, number"):
             log, number, _, text = row
             place = Place(table="heads", key=f"{log}/{number}")
@@ -145,6 +149,9 @@ class _Verification:
             if number != last.get(log, 0) + 1:
                 self._findings.add(place.in_column("number"), f"head {last.get(log, 0) + 1} is missing before this one")
             last[log] = number
+            if _log_of(text) not in ids and not self._has_key(_log_of(text)):
+                self._findings.add(place.in_column("checkpoint"), "the head is that of a log which is not here")
+                continue
             check = self._log(_log_of(text))
             if check.public_key is None:
                 check.heads += 1

@@ -122,8 +122,12 @@ class Runs:
         """Halts a run at the next step boundary."""
         await self._intake.pause(scope, run, actor)
 
+    async def preempt(self, scope: Scope, run: RunId) -> None:
+        """Sets a run aside for more urgent work; it leaves memory once what it runs has ended."""
+        await self._intake.preempt(scope, run)
+
     async def resume(self, scope: Scope, run: RunId, actor: Actor) -> None:
-        """Lets a paused run go on."""
+        """Lets a paused or preempted run go on."""
         await self._intake.resume(scope, run, actor)
 
     def _state(self, journal: Journal, run: RunId) -> RunState:
