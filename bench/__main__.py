@@ -53,12 +53,12 @@ def records(runs: int, tenants: int = 1) -> list[Figure]:
     """Durable records and steps per second, beside DBOS on SQLite on the same disk."""
     own, peer, fsync = [], [], []
     version = ""
-    rounds = max(1, 400 // runs)
+    rounds = max(1, 200 // runs)
     for _ in range(ROUNDS):
         own.append(run_own("records", str(runs), str(rounds), str(tenants)))
         fsync.append(fsync_us_p50())
         if tenants == 1:
-            found = run_peer("dbos_steps.py", str(runs), str(max(1, 40 // runs)))
+            found = run_peer("dbos_steps.py", str(runs), str(max(30, min(runs, 120))))
             peer.append(found["steps_per_s"])
             version = found["version"]
     where = f"{runs:,} runs" + (f" of {tenants:,} tenants" if tenants > 1 else "")
@@ -121,11 +121,16 @@ def main() -> None:
         for title, measure in plan:
             progress.update(task, description=title)
             figures += measure()
+            _write(figures)
             progress.advance(task)
-    RESULTS.parent.mkdir(parents=True, exist_ok=True)
-    RESULTS.write_bytes(msgspec.json.format(msgspec.json.encode(figures), indent=2) + b"\n")
     _print(console, figures)
     console.print(f"{time.perf_counter() - began:.0f} s, written to {RESULTS.relative_to(ROOT)}")
+
+
+def _write(figures: list[Figure]) -> None:
+    """Writes what there is so far, so that a run that is cut off leaves its figures."""
+    RESULTS.parent.mkdir(parents=True, exist_ok=True)
+    RESULTS.write_bytes(msgspec.json.format(msgspec.json.encode(figures), indent=2) + b"\n")
 
 
 def _print(console: Console, figures: list[Figure]) -> None:

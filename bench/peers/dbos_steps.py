@@ -1,4 +1,4 @@
-"""Durable steps per second of DBOS on SQLite: `runs` workflows at once, ten steps each. Prints JSON."""
+"""Durable steps per second of DBOS on SQLite: `total` workflows, `runs` at once, ten steps each. Prints JSON."""
 
 import json
 import sys
@@ -11,7 +11,7 @@ from dbos import DBOS, DBOSConfig
 STEPS = 10
 
 
-def main(path: str, runs: int, rounds: int) -> None:
+def main(path: str, runs: int, total: int) -> None:
     DBOS(
         config=DBOSConfig(
             name="bench", system_database_url=f"sqlite:///{path}", run_admin_server=False, log_level="ERROR"
@@ -28,7 +28,6 @@ def main(path: str, runs: int, rounds: int) -> None:
 
     DBOS.launch()
     workflow()
-    total = runs * rounds
     with ThreadPoolExecutor(min(runs, 32)) as pool:
         began = time.perf_counter()
         list(pool.map(lambda _: workflow(), range(total)))
