@@ -123,11 +123,11 @@ class Runtime:
             runtime = cls(Path(home), agents, lambda scope: starter, channels=channels, texts=texts, options=options)
             runtime.notices = (STARTER_NOTICE,)
             return runtime
-        root = Path(policies)
+        root, loader = Path(policies), _Loader(specs)
         return cls(
             Path(home),
             agents,
-            lambda scope: _loaded(_policy_directory(root, scope), specs),
+            lambda scope: loader.load(_policy_directory(root, scope)),
             channels=channels,
             texts=texts,
             options=options,
@@ -137,10 +137,11 @@ class Runtime:
     def of(cls, settings: Settings, *, channels: Mapping[str, Channel] | None = None) -> Runtime:
         """The runtime of a project: every tenant, environment and policy directory of its `lichen.toml`."""
         specs = specs_of(settings.agents)
+        starter, loader = starter_policies(specs), _Loader(specs)
 
         def policies(scope: Scope) -> PolicySet:
             directory = settings.tenants[scope.tenant].policies
-            return starter_policies(specs) if directory is None else _loaded(settings.root / directory, specs)
+            return starter if directory is None else loader.load(settings.root / directory)
 
         runtime = cls(
             settings.home, settings.agents, policies, scopes=settings.scopes, channels=channels, settings=settings
@@ -374,13 +375,28 @@ def stop_kind(text: str) -> StopKind:
     )
 
 
-def _loaded(directory: Path, specs: Sequence[ToolSpec]) -> PolicySet:
-    """The policies of a directory; what is wrong with them is named by its full path."""
-    try:
-        return load_policies(directory, specs)
-    except Invalid as error:
-        place = str(directory / error.place) if error.place else str(directory)
-        raise Invalid(error.message, code=error.code, next_step=error.next_step, place=place) from error
+class _Loader:
+    """Loads directories of policies. One that many tenants share is compiled once, until it changes."""
+
+    def __init__(self, specs: Sequence[ToolSpec]) -> None:
+        self._specs = specs
+        self._known: dict[Path, tuple[object, PolicySet]] = {}
+
+    def load(self, directory: Path) -> PolicySet:
+        """The policies of a directory; what is wrong with them is named by its full path."""
+        files = sorted(directory.glob("*"))
+        stand = [(path.name, path.stat().st_mtime_ns, path.stat().st_size) for path in files]
+        known = self._known.get(directory)
+        if known is None or known[0] != stand:
+            known = self._known[directory] = (stand, self._fresh(directory))
+        return known[1]
+
+    def _fresh(self, directory: Path) -> PolicySet:
+        try:
+            return load_policies(directory, self._specs)
+        except Invalid as error:
+            place = str(directory / error.place) if error.place else str(directory)
+            raise Invalid(error.message, code=error.code, next_step=error.next_step, place=place) from error
 
 
 def _policy_directory(root: Path, scope: Scope) -> Path:
