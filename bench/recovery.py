@@ -43,7 +43,7 @@ def agent(gate: asyncio.Event) -> Agent:
 
 async def begin(home: Path, runs: int) -> None:
     """Starts the runs, says so, and waits for death."""
-    async with Runtime.open(home / "data", agents=[agent(asyncio.Event())], policies=policies(home)) as runtime:
+    async with Runtime.open(home / "data", agents=[agent(asyncio.Event())], policies=policies(home, 0)) as runtime:
         await asyncio.gather(
             *(runtime.runs.start(SCOPE, "bench.wait", "go", Customer(f"customer-{i % 50}")) for i in range(runs))
         )
@@ -58,7 +58,7 @@ async def finish(home: Path) -> None:
     """Opens the data again and finishes everything."""
     gate = asyncio.Event()
     gate.set()
-    async with Runtime.open(home / "data", agents=[agent(gate)], policies=policies(home)) as runtime:
+    async with Runtime.open(home / "data", agents=[agent(gate)], policies=policies(home, 0)) as runtime:
         await runtime.idle()
         await runtime.log(SCOPE).durable()
         done = [run for run in runtime.runs.list(SCOPE, limit=1_000_000) if run.status == "completed"]
