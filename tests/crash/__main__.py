@@ -11,10 +11,10 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from tests.crash.harness import Trial, trial
-from tests.crash.points import may_be_unknown, needs_a_death_before, points
+from tests.crash.points import needs_a_death_before, points
 
 
 def main() -> int:
@@ -27,7 +27,7 @@ def main() -> int:
     chance = random.Random(args.seed)
     trials = _trials(chance, args.rounds, console)
     _print(console, trials)
-    bad = [t for t in trials if t.trouble or (t.unknown and (t.has_probe or not may_be_unknown(t.point)))]
+    bad = [t for t in trials if t.is_wrong]
     never = sorted({t.point for t in trials} - {t.point for t in trials if t.was_hit})
     for found in bad:
         console.print(f"[red]{found.point} probe={found.has_probe}: {found.unknown} unknown {found.trouble}")
@@ -54,7 +54,7 @@ def _trials(chance: random.Random, rounds: int, console: Console) -> list[Trial]
 
 
 def _print(console: Console, trials: list[Trial]) -> None:
-    table = Table("point", "trials", "hits", "unknown with probe", "unknown without")
+    table = Table(Column("point", no_wrap=True), "trials", "hits", "unknown with probe", "unknown without")
     for point in dict.fromkeys(t.point for t in trials):
         own = [t for t in trials if t.point == point]
         unknown = [sum(t.unknown for t in own if t.has_probe is probe) for probe in (True, False)]

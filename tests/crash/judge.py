@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from lichen.core import events as e
 from lichen.core.ids import RunId, run_stream
 from lichen.core.scope import Scope
+from lichen.log import record
 from lichen.log.log import Log
+from lichen.log.sqlite import FILE_NAME
 from lichen.runtime import Runtime
 from tests.crash.world import outside
 
@@ -95,3 +99,19 @@ def unknown_outcomes(log: Log) -> list[str]:
         for event in log.events(run_stream(RunId(row.id)))
         if isinstance(event.control, e.CallFinished) and event.control.outcome == "unknown"
     ]
+
+
+def left_started(home: Path, tool: str = "shop.pay") -> int:
+    """How many calls of a tool a death left started and not finished, read from the file it left."""
+    with closing(sqlite3.connect(home / FILE_NAME)) as volume:
+        rows = [record.decode(data) for (data,) in volume.execute("select record from records order by pos")]
+    wanted = {
+        (row.stream, call.id)
+        for row in rows
+        if isinstance(row.control, e.Planned)
+        for call in row.control.calls
+        if call.tool == tool
+    }
+    started = {(row.stream, row.control.call) for row in rows if isinstance(row.control, e.CallStarted)}
+    finished = {(row.stream, row.control.call) for row in rows if isinstance(row.control, e.CallFinished)}
+    return len(wanted & started - finished)

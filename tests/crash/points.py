@@ -21,12 +21,9 @@ def needs_a_death_before(point: str) -> bool:
     return point in PROBES or point.rpartition("/")[2] in AFTER_A_CRASH
 
 
-WINDOW = frozenset({"commit.after/call_started", "effect.before/shop.pay", "effect.after/shop.pay"})
-"""The only points at which a death leaves a payment without a probe in doubt: it is started and not finished.
+WINDOW = ("commit.after/call_started", "effect.before/shop.pay", "effect.after/shop.pay")
+"""The points between the start and the end of a payment: a death here certainly leaves it in doubt.
 
-Besides these, any record that is committed while the payment is under way: its `call_finished`, before the commit."""
-
-
-def may_be_unknown(point: str) -> bool:
-    """Whether a payment without a probe may end up unknown after a death at this point."""
-    return point in WINDOW or point in {"commit.before/call_finished", *PROBES} or needs_a_death_before(point)
+At any other point it is in doubt only if the log that the death left says that it was started and not finished: one
+commit may hold records of several kinds, so the death after it may come after a `call_started` as well.
+"""

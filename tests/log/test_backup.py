@@ -88,7 +88,7 @@ async def test_keys_are_never_backed_up_beside_or_under_logs(log: Log, home: Hom
     assert caught.value.code == "backup_together"
 
 
-@pytest.mark.req("LIC-5.4")
+@pytest.mark.req("LIC-5.24")
 async def test_restored_logs_and_keys_open_and_read_as_before(log: Log, home: Home, tmp_path: Path) -> None:
     await log.sign()
     backup(home.logs, tmp_path / "logs-backup")
@@ -106,7 +106,7 @@ async def test_restored_logs_and_keys_open_and_read_as_before(log: Log, home: Ho
     keyring.close()
 
 
-@pytest.mark.req("LIC-5.3")
+@pytest.mark.req("LIC-5.23")
 @pytest.mark.parametrize("known_by", ["newest log", "erasure list"])
 async def test_keys_restored_from_before_an_erasure_do_not_bring_it_back(
     log: Log, home: Home, tmp_path: Path, known_by: str
@@ -127,7 +127,7 @@ async def test_keys_restored_from_before_an_erasure_do_not_bring_it_back(
         assert again.state(RUN).n == 1
 
 
-@pytest.mark.req("LIC-5.3")
+@pytest.mark.req("LIC-5.23")
 async def test_an_erasure_reaches_the_logs_in_every_backup(log: Log, home: Home, tmp_path: Path) -> None:
     backup(home.logs, tmp_path / "logs-backup")
     await log.erase(log.name(Customer("customer-7")), "erasure-2")

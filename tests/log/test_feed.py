@@ -27,7 +27,7 @@ async def log(home: Home) -> Log:
     return log
 
 
-@pytest.mark.req("LIC-2.1")
+@pytest.mark.req("LIC-2.21")
 async def test_a_follower_that_is_slow_misses_nothing_and_holds_nothing_up(
     log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:

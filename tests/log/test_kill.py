@@ -32,7 +32,7 @@ def life(directory: Path, seed: int, lines: int) -> list[str]:
     return [line.decode().strip() for line in said if line.endswith(b"\n")][1:]
 
 
-@pytest.mark.req("LIC-2.3")
+@pytest.mark.req("LIC-2.23")
 async def test_what_was_acknowledged_survives_sigkill_and_verifies(tmp_path: Path) -> None:
     chance = random.Random(SEED)
     acknowledged: dict[tuple[str, str], int] = {}

@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
+import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
@@ -139,6 +140,7 @@ async def play(home: Home, history: list[Append | Other]) -> None:
     assert report.findings == ()
 
 
+@pytest.mark.req("LIC-2.25")
 @settings(max_examples=60, deadline=None, derandomize=True, phases=[Phase.generate])  # shrinking waits for the disk
 @given(history=steps)
 def test_any_history_of_appends_is_as_the_model_says_and_verifies(history: list[Append | Other]) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from lichen.core.events import TYPES
-from lichen.core.scope import Scope
+from lichen.core.scope import Customer, Scope
 from lichen.log.findings import Report
 from lichen.log.keys import Keyring
 from lichen.log.sqlite import FRONTIERS, HEADS, LOGS, NAMES, RECORDS, TABLES, VIEWS, Column, Table
@@ -20,6 +20,8 @@ from lichen.log.verify import verify
 from lichen.testing.log_conformance import OTHER, RUN, put, started
 from tests.log.busy import live
 from tests.log.homes import SCOPE, Clock, Home
+
+PAGE_BYTES = 8192
 
 
 @pytest.fixture
@@ -300,6 +302,35 @@ async def test_a_name_that_was_to_go_with_its_subject_is_found(home: Home) -> No
     assert (first.place.table, first.problem) == ("names", "the row was to go when its subject was erased")
 
 
+@pytest.mark.req("LIC-5.22")
+async def test_after_an_erasure_the_chain_verifies_and_the_keys_are_in_no_file(home: Home) -> None:
+    log = await home.reopen()
+    put(log, RUN, started(log))
+    await live(log)
+    assert home.keyring is not None
+    wrapped = [row[0] for row in keys_of(home)]
+    destroyed = await log.erase(log.name(Customer("customer-7")), "erasure-2")
+    left = [row[0] for row in keys_of(home)]
+    gone = [key for key in wrapped if key not in left and key is not None]
+    assert gone
+    assert destroyed
+    await home.close()
+    assert check(home).findings == ()
+    assert not [key for key in gone if key in everything_in(home.keys) + everything_in(home.logs)]
+
+
+def everything_in(directory: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in directory.iterdir() if path.is_file())
+
+
+def keys_of(home: Home) -> list[tuple[bytes | None]]:
+    db = sqlite3.connect(home.keys / "keys.sqlite")
+    try:
+        return db.execute("SELECT wrapped FROM data_keys").fetchall()
+    finally:
+        db.close()
+
+
 # -- blobs and the file ------------------------------------------------------------------------------------------
 
 
@@ -319,10 +350,11 @@ async def test_a_blob_that_no_record_names_is_counted_and_no_harm(lived: Home) -
     assert (report.is_sound, report.orphans) == (True, 1)
 
 
-async def test_a_file_that_is_no_volume_is_reported(tmp_path: Path) -> None:
+def test_a_file_that_is_no_volume_is_reported(tmp_path: Path) -> None:
     report = verify(tmp_path)
     assert report.first is not None
     assert report.first.place.table == "file"
+    assert list(tmp_path.iterdir()) == []
     (tmp_path / "lichen.sqlite").write_bytes(b"not a database " * 100)
     report = verify(tmp_path)
     assert report.first is not None
@@ -338,9 +370,9 @@ async def test_an_added_trigger_is_found(lived: Home) -> None:
 
 async def test_a_file_with_torn_pages_is_reported_whatever_is_torn(lived: Home, tmp_path: Path) -> None:
     data = lived.file.read_bytes()
-    for page in range(1, len(data) // 4096):
+    for page in range(1, len(data) // PAGE_BYTES):
         torn = bytearray(data)
-        torn[page * 4096 : page * 4096 + 2048] = bytes(2048)
+        torn[page * PAGE_BYTES : (page + 1) * PAGE_BYTES - PAGE_BYTES // 2] = bytes(PAGE_BYTES // 2)
         lived.file.write_bytes(torn)
         assert not check(lived).is_sound, f"page {page}"
     shutil.rmtree(tmp_path / "keys")

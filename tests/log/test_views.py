@@ -129,7 +129,7 @@ async def test_the_outbox_tells_what_is_under_way_and_what_became_of_it(log: Log
     assert [row.state for row in log.outbox_rows()] == ["failed"]
 
 
-@pytest.mark.req("LIC-2.2")
+@pytest.mark.req("LIC-2.22")
 async def test_costs_are_added_up_per_day_and_agent(log: Log, home: Home) -> None:
     (row,) = log.cost_rows(TODAY, TODAY)
     assert (row.agent, row.calls, row.tokens, row.micro_usd) == (AGENT, 2, 135, 157)
@@ -203,7 +203,7 @@ async def test_an_append_that_is_refused_reserves_nothing(home: Home) -> None:
 # -- unknown outcomes --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.req("LIC-6.2")
+@pytest.mark.req("LIC-6.22")
 async def test_a_call_of_unknown_outcome_is_known_to_be_until_it_ends(log: Log, home: Home) -> None:
     assert log.unknowns() == [Unknown(SECOND, C1, SESSION, PAY, DIGEST)]
     assert log.is_unknown(SESSION, PAY, DIGEST)
@@ -217,7 +217,7 @@ async def test_a_call_of_unknown_outcome_is_known_to_be_until_it_ends(log: Log, 
     assert (await home.reopen()).unknowns() == []
 
 
-@pytest.mark.req("LIC-6.2")
+@pytest.mark.req("LIC-6.22")
 async def test_a_call_that_is_tried_again_is_no_longer_unknown(log: Log) -> None:
     put(log, B, e.Draft(e.WaitClosed(SECOND, WaitId("w1"), "try_again", "operator_1")))
     assert not log.is_unknown(SESSION, PAY, DIGEST)

@@ -232,6 +232,13 @@ async def test_closing_makes_everything_durable_first(home: Home) -> None:
     assert len(log.stream_rows("run", limit=1000)) == 500
 
 
+async def test_a_name_that_nobody_waited_for_is_kept_when_the_volume_closes(home: Home) -> None:
+    log = await home.reopen()
+    who = log.name(Customer("customer-7"))
+    await home.close()
+    assert (await home.reopen()).display(who) == "customer-7"
+
+
 async def test_every_record_type_of_a_commit_passes_a_fault_point_before_and_after_it(home: Home) -> None:
     log = await home.reopen()
     await settle(log)
@@ -275,6 +282,7 @@ async def test_keys_are_durable_before_the_records_they_seal(home: Home) -> None
 # -- failure and recovery ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.req("LIC-2.24")
 async def test_a_failed_commit_tells_those_who_wait_and_refuses_those_who_come(home: Home) -> None:
     disk = Disk()
     volume = await home.open(disk.options)
@@ -315,6 +323,7 @@ async def test_after_a_failure_states_are_those_of_the_disk(home: Home) -> None:
     disk.error = None
 
 
+@pytest.mark.req("LIC-2.24")
 async def test_recovery_goes_on_from_the_disk_and_loses_nothing_acknowledged(home: Home) -> None:
     disk = Disk()
     volume = await home.open(disk.options)
@@ -404,6 +413,7 @@ def file_size_limit(size: int) -> Generator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
+@pytest.mark.req("LIC-2.24")
 async def test_a_file_that_may_not_grow_is_survived(home: Home) -> None:
     assert signal.getsignal(signal.SIGXFSZ) == signal.SIG_IGN
     volume = await home.open()
@@ -426,6 +436,7 @@ async def run(*command: str) -> bool:
     return await process.wait() == 0
 
 
+@pytest.mark.req("LIC-2.24")
 async def test_a_full_disk_is_named_survived_and_left_behind(tmp_path: Path) -> None:
     if not await run("mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(tmp_path)):
         pytest.skip("may not mount here")

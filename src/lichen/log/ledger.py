@@ -16,6 +16,9 @@ from lichen.core.run import RunState
 from lichen.core.streams import State
 from lichen.log.sqlite import COSTS, METERS, UNKNOWNS, Op
 
+COUNTED = frozenset({e.Decided, e.CallFinished, e.Planned, e.WaitClosed})
+"""The controls that `apply` does anything for."""
+
 DAY_US = 86_400_000_000
 CACHED_MAX = 100_000  # totals in memory
 

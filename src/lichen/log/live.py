@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from lichen.core.ids import StreamId
 from lichen.core.streams import State
@@ -39,47 +39,25 @@ class Live:
             self.has_all_keys = False
 
 
-class Lives:
+class Lives(dict[StreamId, Live]):
     """All streams of a log in memory, a bounded number: those longest here go first, never one with a tail."""
 
     def __init__(self, streams_max: int = STREAMS_MAX) -> None:
-        self._lives: dict[StreamId, Live] = {}
+        super().__init__()
         self._streams_max = streams_max
 
-    def get(self, stream: StreamId) -> Live | None:
-        """The stream, if it is in memory."""
-        return self._lives.get(stream)
-
     def add(self, live: Live) -> None:
-        """Takes a stream in."""
-        if len(self._lives) >= self._streams_max:
+        """Takes a stream in. Others may go: whoever holds one of them puts it back before moving it on."""
+        if len(self) >= self._streams_max:
             self._make_room()
-        self._lives[live.stream] = live
-
-    def keep(self, live: Live) -> None:
-        """Has the stream in memory, even if it was let go while a companion of the same append was loaded."""
-        self._lives[live.stream] = live
-
-    def drop(self, stream: StreamId) -> None:
-        """Lets a stream go that is durable."""
-        self._lives.pop(stream, None)
-
-    def clear(self) -> None:
-        """Lets all go, durable or not."""
-        self._lives.clear()
-
-    def __len__(self) -> int:
-        return len(self._lives)
-
-    def __iter__(self) -> Iterator[Live]:
-        return iter(self._lives.values())
+        self[live.stream] = live
 
     def _make_room(self) -> None:
         """Drops a tenth at a time, so that a full house is not searched at every step."""
         wanted = max(1, self._streams_max // 10)
-        oldest = [stream for stream, live in self._lives.items() if not live.tail]
+        oldest = [stream for stream, live in self.items() if not live.tail]
         for stream in oldest[:wanted]:
-            del self._lives[stream]
+            del self[stream]
 
 
 class ContentCache:

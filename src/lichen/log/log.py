@@ -3,30 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from typing import NamedTuple
 
 import msgspec
 
-from lichen.core.errors import Conflict, NotFound
+from lichen.core.errors import Conflict
 from lichen.core.events import Draft, Erased, Event, LogOpened, Part
 from lichen.core.ids import TENANT_STREAM, LogId, Pseudonym, StreamId
 from lichen.core.scope import Actor
-from lichen.core.streams import State, TenantState, evolve, initial
+from lichen.core.streams import TenantState
 from lichen.log import erasures
 from lichen.log.contents import Sealer
 from lichen.log.feed import Feed, follow
 from lichen.log.ledger import Ledger, OpenReservation, Unknown
-from lichen.log.listings import Listings, stored_sums
-from lichen.log.live import ContentCache, Live, Lives
+from lichen.log.listings import stored_sums
+from lichen.log.live import Live
 from lichen.log.names import Names
-from lichen.log.queries import Queries
 from lichen.log.record import FORMAT_V, Record
 from lichen.log.sqlite import Op, Reader
-from lichen.log.staging import Staging, Step, publish
+from lichen.log.staging import Header, Staging, publish
 from lichen.log.store import Store, as_new
+from lichen.log.streams import Streams
+from lichen.log.tips import Tip
 from lichen.log.waiters import Waiters
-from lichen.log.writer import Entry, Tip
+from lichen.log.writer import Entry
 
 
 class Appended(NamedTuple):
@@ -52,7 +53,7 @@ class LogOptions(msgspec.Struct, frozen=True):
     contents_bytes_max: int = 64 * 1024 * 1024
 
 
-class Log(Listings):
+class Log(Streams):
     """One tenant's log in one environment. For the loop's thread; only `append`, `name` and `erase` write.
 
     Records are counted from 1 (`seq`), those of a stream from 0 (`n`). `durable_seq` is the last one that is on disk.
@@ -61,21 +62,24 @@ class Log(Listings):
     """
 
     def __init__(self, id: LogId, store: Store, tip: Tip, *, ts_us: int, options: LogOptions) -> None:
-        super().__init__(store.reader, tip.number)
+        super().__init__(
+            store.reader,
+            tip.number,
+            sealer=Sealer(id, store.keyring, store.blobs),
+            streams_max=options.streams_max,
+            contents_bytes_max=options.contents_bytes_max,
+        )
         self.id, self._store = id, store
         self.public_key = store.keyring.secrets(id).signer.public_key
-        self._sealer = Sealer(id, store.keyring, store.blobs)
-        self._lives = Lives(options.streams_max)
-        self._cache = ContentCache(options.contents_bytes_max)
         self._waiters = Waiters()
         self.feed = Feed()
         self.reload(tip, ts_us)
 
     def reload(self, tip: Tip, ts_us: int) -> None:
         """Goes on from what is on disk: from where the log ends, and the time of its last record."""
-        self.tip, self.number, self._ts_us = tip, tip.number, ts_us
+        self.tip, self._ts_us = tip, ts_us
         self.last_seq = self.durable_seq = tip.frontier.size
-        self._queries = Queries(self._store.reader, tip.number)
+        self.forget(tip.number)
         self._names = Names(self.id, tip.number, self._store.keyring, self._store.reader)
         self._ledger = Ledger(tip.number, stored_sums(self._store.reader, tip.number))
 
@@ -90,9 +94,11 @@ class Log(Listings):
         Invalid (`content_too_large`), Unavailable (`volume_readonly`, `disk_full`).
         """
         store = self._store
-        store.check()
+        if store.failure is not None or store.is_closed:
+            store.check()
         ts_us = max(store.now_us(), self._ts_us)
-        staging = Staging(self._sealer, (self.id, ts_us, cause, actor, turn), self.last_seq)
+        header = Header(self.id, ts_us, cause, actor, turn)
+        staging = Staging(self._sealer, header, number=self.number, seq=self.last_seq, pos=store.last_pos)
         for part in parts:
             live = self._lives.get(part.stream) or self._load(part.stream)
             keys = [draft.control.key for draft in part.drafts]
@@ -104,28 +110,20 @@ class Log(Listings):
 
     def _publish(self, staging: Staging) -> Appended:
         """Makes what is staged count, and queues it."""
-        store, first_seq = self._store, self.last_seq + 1
-        entry = Entry(self, self.tip, [])
-        for live, steps in staging.parts:
-            if steps:
+        first_seq, entry = self.last_seq + 1, Entry(self, self.tip, [])
+        for staged in staging.parts:
+            if staged.events:
+                live = staged.live
                 live.is_parking = False
-                self._lives.keep(live)
-                entry.lives.append((live, len(steps)))
-                entry.rows += publish(live, steps, store.last_pos, log=self.number, ledger=self._ledger, ops=entry.ops)
-                store.last_pos += len(steps)
-                self._take_in(entry, steps)
+                self._lives[live.stream] = live  # loading a companion may have let it go
+                publish(staged, self._ledger, entry.ops)
+                entry.add(staged)
+                for record, contents in staged.contents:
+                    self._cache.put(record.stream, record.n, contents, seq=record.seq, durable_seq=self.durable_seq)
         entry.blobs = staging.blobs
-        self.last_seq = staging.seq
-        store.put(entry)
-        return Appended(staging.events(), first_seq, staging.seq)
-
-    def _take_in(self, entry: Entry, steps: Sequence[Step]) -> None:
-        for record, data, _, _, _, contents in steps:
-            entry.records.append(record)
-            entry.data_bytes += len(data)
-            if contents:
-                opened = {each.part: each.data for each in contents}
-                self._cache.put(record.stream, record.n, opened, seq=record.seq, durable_seq=self.durable_seq)
+        self.last_seq, self._store.last_pos = staging.seq, staging.pos
+        self._store.put(entry)
+        return Appended(tuple([tuple(staged.events) for staged in staging.parts]), first_seq, staging.seq)
 
     def _append_again(self, parts: Sequence[Part]) -> Appended | Stale:
         """The answer to an append that cannot land: it did before, somebody else was first, or a key is taken."""
@@ -172,12 +170,6 @@ class Log(Listings):
             return True
         return not live.has_all_keys and any(self._find(live, key) is not None for key in keys)
 
-    def _find(self, live: Live, key: str) -> int | None:
-        n = live.keys.get(key)
-        if n is None and not live.has_all_keys and live.row is not None:
-            return self._queries.find(live.row.number, key)
-        return n
-
     # -- durability ----------------------------------------------------------------------------------------------
 
     async def durable(self, seq: int | None = None) -> None:
@@ -221,7 +213,7 @@ class Log(Listings):
         for live, count in entry.lives:
             live.settle(count)
             if live.is_parking and not live.tail:
-                self._lives.drop(live.stream)
+                self._lives.pop(live.stream, None)
         self.feed.offer(entry.records)
 
     def wake(self) -> None:
@@ -235,92 +227,9 @@ class Log(Listings):
         """Nothing that was not durable will be: drops what is ahead of the disk and tells those who wait."""
         assert self._store.failure is not None
         self._waiters.fail(self._store.failure)
-        self._lives.clear()
-        self._cache.clear()
+        self.forget(self.number)
         self._names.clear()
         self.last_seq = self.durable_seq
-
-    # -- streams -------------------------------------------------------------------------------------------------
-
-    def state(self, stream: StreamId) -> State:
-        """The state of a stream; the initial one when it has no record."""
-        return self._live(stream).state
-
-    def events(self, stream: StreamId, from_n: int = 0) -> list[Event]:
-        """The events of a stream from `from_n` on."""
-        return [record.event for record in self.records(stream, from_n)]
-
-    def event(self, stream: StreamId, n: int) -> Event:
-        """One event of a stream. Raises NotFound (`record_missing`)."""
-        return self.record(stream, n).event
-
-    def records(self, stream: StreamId, after_n: int = 0, limit: int | None = None) -> list[Record]:
-        """A stream's records after the first `after_n`."""
-        live = self._lives.get(stream)
-        row = (live and live.row) or self._queries.stream_row(stream)
-        if row is None:
-            return []
-        found = list(self._queries.of_stream(row.number, after_n, limit))
-        seen = found[-1].n + 1 if found else after_n
-        if live is not None:
-            found += [record for record in live.tail if record.n >= seen]
-        return found if limit is None else found[:limit]
-
-    entries = records
-
-    def record(self, stream: StreamId, n: int) -> Record:
-        """One record of a stream. Raises NotFound (`record_missing`)."""
-        live = self._live(stream)
-        behind = live.state.n - n
-        if 0 < behind <= len(live.tail):
-            return live.tail[-behind]
-        record = self._queries.at(live.row.number, n) if live.row is not None else None
-        if record is None:
-            raise NotFound(f"The stream {stream} has no record {n}.", code="record_missing")
-        return record
-
-    def position(self, stream: StreamId, n: int) -> int:
-        """The place in the log (`seq`) of a stream's record. Raises NotFound (`record_missing`)."""
-        return self.record(stream, n).seq
-
-    def find(self, stream: StreamId, key: str) -> int | None:
-        """Which record of the stream has this key."""
-        return self._find(self._live(stream), key)
-
-    def contents(self, stream: StreamId, n: int) -> Mapping[str, bytes]:
-        """The contents of a record by part. Raises Erased when all are, or when an erased one is asked for."""
-        cached = self._cache.get(stream, n)
-        return cached if cached is not None else self._sealer.open(self.record(stream, n))
-
-    def park(self, stream: StreamId) -> None:
-        """Lets go of the stream's state as soon as all of it is durable; it is loaded again when needed."""
-        live = self._lives.get(stream)
-        if live is None:
-            return
-        if live.tail:
-            live.is_parking = True
-        else:
-            self._lives.drop(stream)
-
-    @property
-    def streams_in_memory(self) -> int:
-        """How many streams are loaded."""
-        return len(self._lives)
-
-    def _live(self, stream: StreamId) -> Live:
-        return self._lives.get(stream) or self._load(stream)
-
-    def _load(self, stream: StreamId) -> Live:
-        """Folds the stream from disk: whatever is not in memory is durable."""
-        live = Live(stream, initial(stream))
-        live.row = self._queries.stream_row(stream)
-        if live.row is not None:
-            for record in self._queries.of_stream(live.row.number):
-                live.state = evolve(live.state, record.event)
-                live.keys[record.key] = record.n
-                live.last_seq = record.seq
-        self._lives.add(live)
-        return live
 
     # -- the log as a whole --------------------------------------------------------------------------------------
 

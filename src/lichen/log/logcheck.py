@@ -12,14 +12,13 @@ from lichen.core.streams import State, TenantState, evolve, initial
 from lichen.log.checkpoint import TreeHead
 from lichen.log.findings import Findings, LogReport, Place
 from lichen.log.keys import Keyring
-from lichen.log.ledger import Ledger, Stored
+from lichen.log.ledger import COUNTED, Ledger, Stored
 from lichen.log.names import name_aad
 from lichen.log.record import Blob, Record, decode
 from lichen.log.sqlite import Key, Op, Row, Values
+from lichen.log.tips import START
 from lichen.log.tree import Frontier, chain_hash, leaf_hash
 from lichen.log.views import StreamRow, first_row, next_row, project
-
-START = bytes(32)
 
 Apply = Callable[[list[Op]], None]
 Reread = Callable[[int, int], Iterator[Row]]
@@ -111,28 +110,34 @@ class LogCheck:
         pos, _, seq, number, n, key, chain, data = row
         if record is not None and record.seq != self.size + 1:
             self._resume(record)
-        place = self._place(record)
-        is_chained = self._extend(place, chain, bytes(data))
+        is_chained = self._extend(record, chain, bytes(data))
         if record is None:
             return
-        self._check_columns(place, record, (seq, n, key))
+        if (seq, n, key) != (record.seq, record.n, record.key.encode()):
+            self._name_columns(record, (seq, n, key))
+        if record.key != record.control.key or record.type != record.control.type:
+            self._find(record, "record", "the record's key or type is not that of its control")
         if record.ts_us < self._ts_us and is_chained:
-            self._findings.add(place.in_column("record"), "the record is older than the one before it")
+            self._find(record, "record", "the record is older than the one before it")
         self._ts_us = max(self._ts_us, record.ts_us)
         for each in record.contents:
             if isinstance(each.body, Blob):
                 self._blobs[each.body.digest] = each.body.size
         try:
-            self._fold(place, record, pos, number)
+            self._fold(record, pos, number)
         except Exception as error:  # noqa: BLE001 - what was tampered with may break the fold in any way
-            self._findings.add(place.in_column("record"), f"the record does not fold ({type(error).__name__})")
+            self._find(record, "record", f"the record does not fold ({type(error).__name__})")
         if self.size in self._claims:
             self._check_heads()
 
-    def _place(self, record: Record | None) -> Place:
+    def place(self, record: Record | None) -> Place:
+        """Where the record lies; the place after the last one for bytes that hold none."""
         if record is None:
             return Place(table="records", log=self.id, seq=self.size + 1)
         return Place(table="records", log=self.id, seq=record.seq, stream=str(record.stream), n=record.n)
+
+    def _find(self, record: Record | None, column: str, problem: str) -> None:
+        self._findings.add(self.place(record).in_column(column), problem)
 
     def _resume(self, record: Record) -> None:
         """Goes on after records that are missing, or that come again."""
@@ -142,20 +147,21 @@ class LogCheck:
         self._suspect = None
         self.chain = b""
 
-    def _extend(self, place: Place, chain: object, data: bytes) -> bool:
+    def _extend(self, record: Record | None, chain: object, data: bytes) -> bool:
         """Chain and tree with one more record. Returns whether the stored chain is the derived one."""
         leaf = leaf_hash(data)
         self._leaves.append(leaf)
-        self.size += 1
-        stored = bytes(chain) if isinstance(chain, bytes) else b""
-        derived = chain_hash(self.chain, leaf) if self.chain else stored
+        derived = chain_hash(self.chain, leaf) if self.chain else chain
         if self._suspect is not None:
-            derived = self._settle(self._suspect, stored, leaf)
-        self._suspect = None if stored == derived else _Suspect(place, stored, derived)
-        self.chain = derived
-        return self._suspect is None
+            derived = self._settle(self._suspect, chain, leaf)
+        is_chained = chain == derived
+        self.chain = bytes(derived) if isinstance(derived, bytes) else b""
+        if not is_chained:
+            self._suspect = _Suspect(self.place(record), bytes(chain) if isinstance(chain, bytes) else b"", self.chain)
+        self.size += 1
+        return is_chained
 
-    def _settle(self, suspect: _Suspect, stored: bytes, leaf: bytes) -> bytes:
+    def _settle(self, suspect: _Suspect, stored: object, leaf: bytes) -> bytes:
         """Whether the row before had its record or its chain changed; returns what this row is derived to."""
         self._suspect = None
         from_stored = chain_hash(suspect.stored, leaf)
@@ -165,32 +171,32 @@ class LogCheck:
         self._findings.add(suspect.place.in_column("chain"), "the chain does not follow from the records")
         return chain_hash(suspect.derived, leaf)
 
-    def _check_columns(self, place: Place, record: Record, found: tuple[object, object, object]) -> None:
-        for column, value, must_be in zip(
-            ("seq", "n", "key"), found, (record.seq, record.n, record.key.encode()), strict=True
-        ):
-            if value != must_be:
-                self._findings.add(place.in_column(column), "the column does not say what the record says")
-        if record.key != record.control.key or record.type != record.control.type:
-            self._findings.add(place.in_column("record"), "the record's key or type is not that of its control")
+    def _name_columns(self, record: Record, found: tuple[object, object, object]) -> None:
+        must_be = (record.seq, record.n, record.key.encode())
+        for column, value, expected in zip(("seq", "n", "key"), found, must_be, strict=True):
+            if value != expected:
+                self._find(record, column, "the column does not say what the record says")
 
     # -- streams and views ---------------------------------------------------------------------------------------
 
-    def _fold(self, place: Place, record: Record, pos: int, number: object) -> None:
+    def _fold(self, record: Record, pos: int, number: object) -> None:
         stream = record.stream
         folded = self._streams.get(stream)
         if folded is None:
             row = first_row(self.number, pos, stream, seq=record.seq, ts_us=record.ts_us)
             folded = self._streams[stream] = _Folded(row, initial(stream))
         if number != folded.row.number:
-            self._findings.add(place.in_column("stream"), "the column is not the number of the record's stream")
+            self._find(record, "stream", "the column is not the number of the record's stream")
         before = folded.state if folded.state is not None else self._again(folded, stream, pos)
         if record.n != before.n:
-            self._findings.add(place.in_column("n"), f"record {before.n} of the stream is missing")
+            self._find(record, "n", f"record {before.n} of the stream is missing")
         event = record.event
         after = folded.state = evolve(before, event)
         ops = project(folded.row, event, record.seq, before=before, after=after)
-        self._apply(ops + self._ledger.apply(event, before, after))
+        if event.control.__class__ in COUNTED:
+            ops += self._ledger.apply(event, before, after)
+        if ops:
+            self._apply(ops)
         if not isinstance(after, TenantState) and after.outcome:
             folded.row, folded.state = next_row(folded.row, after), None
 

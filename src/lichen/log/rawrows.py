@@ -56,8 +56,7 @@ class RawRows:
 
 def wrong_column(table: Table, row: Row) -> str | None:
     """The first column of the row whose value is not of its type."""
-    types = tuple(map(type, row))
-    if types == _ROW_TYPES[table.name] and all(value.isascii() for value in row if type(value) is Text):
+    if tuple(map(type, row)) == _ROW_TYPES[table.name] and not any(map(_is_odd, row)):
         return None
     for column, value in zip(table.columns, row, strict=True):
         is_null = value is None and column.type.endswith("?")
@@ -71,6 +70,11 @@ def wrong_column(table: Table, row: Row) -> str | None:
 def plain(row: Row) -> Row:
     """The row with its texts as strings."""
     return tuple([str(value, "utf-8", "replace") if type(value) is Text else value for value in row])
+
+
+def _is_odd(value: object) -> bool:
+    """Whether this is a text that needs a closer look."""
+    return type(value) is Text and not value.isascii()
 
 
 def _is_utf8(text: bytes) -> bool:

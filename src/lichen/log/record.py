@@ -5,6 +5,7 @@ A record is one msgpack array in a fixed order. `RECORD.md` describes it byte by
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal, cast
 
 import msgspec
@@ -87,9 +88,8 @@ _wire = msgspec.msgpack.Decoder(_Wire)
 _controls = {name: msgspec.msgpack.Decoder(control) for name, control in TYPES.items()}
 
 
-def encode(record: Record) -> bytes:
-    """The stored bytes of `record`."""
-    return _encoder.encode(record)
+encode: Callable[[Record], bytes] = _encoder.encode
+"""The stored bytes of a record."""
 
 
 def decode(data: bytes) -> Record:

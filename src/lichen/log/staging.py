@@ -3,49 +3,72 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
-from lichen.core.content import Content
 from lichen.core.errors import Invalid
 from lichen.core.events import Draft, Event
 from lichen.core.ids import LogId
 from lichen.core.streams import State, evolve
 from lichen.log.contents import Sealer
-from lichen.log.ledger import Ledger
+from lichen.log.ledger import COUNTED, Ledger
 from lichen.log.live import Live
 from lichen.log.record import FORMAT_V, RECORD_BYTES_MAX, Record, encode
 from lichen.log.sqlite import STREAMS, Op
-from lichen.log.views import first_row, next_row, project
-
-Step = tuple[Record, bytes, Event, State, State, tuple[Content, ...]]
-"""A record, its bytes, its event, the state before and after it, and its contents in clear."""
+from lichen.log.views import StreamRow, first_row, next_row, project
 
 QueuedRow = tuple[int, int, int, int, int, str, bytes]
 """A row of the records table without its chain, which the writer adds."""
 
 
+class Header(NamedTuple):
+    """What all records of an append have in common."""
+
+    log: LogId
+    ts_us: int
+    cause: int
+    actor: str
+    turn: str | None
+
+
+class Staged:
+    """The part of an append that concerns one stream. `states` begins with the one before the first event."""
+
+    __slots__ = ("contents", "data_bytes", "events", "live", "records", "row", "rows", "states")
+
+    def __init__(self, live: Live, row: StreamRow) -> None:
+        self.live, self.row = live, row
+        self.events: list[Event] = []
+        self.states: list[State] = [live.state]
+        self.records: list[Record] = []
+        self.rows: list[QueuedRow] = []
+        self.contents: list[tuple[Record, dict[str, bytes]]] = []
+        self.data_bytes = 0
+
+
 class Staging:
-    """Builds the records of one append. A plain class with plain tuples: this is the path every record takes."""
+    """Builds the records of one append, which follow record `seq` of the log and row `pos` of its volume."""
 
-    __slots__ = ("_header", "_sealer", "blobs", "parts", "seq")
+    __slots__ = ("_header", "_number", "_sealer", "blobs", "parts", "pos", "seq")
 
-    def __init__(self, sealer: Sealer, header: tuple[LogId, int, int, str, str | None], seq: int) -> None:
-        """`header`: the log, the time, cause, actor and turn of all records. They follow record `seq` of the log."""
-        self._sealer, self._header, self.seq = sealer, header, seq
-        self.parts: list[tuple[Live, list[Step]]] = []
+    def __init__(self, sealer: Sealer, header: Header, *, number: int, seq: int, pos: int) -> None:
+        self._sealer, self._header, self._number = sealer, header, number
+        self.seq, self.pos = seq, pos
+        self.parts: list[Staged] = []
         self.blobs: list[bytes] = []
 
     def add(self, live: Live, drafts: Sequence[Draft], keys: Sequence[str]) -> None:
         """Adds a part. Raises Erased, Invalid (`content_too_large`, `record_too_large`), and what the fold raises."""
         log, ts_us, cause, actor, turn = self._header
-        stream, state, seq = live.stream, live.state, self.seq
-        n = state.n
-        steps: list[Step] = []
+        number, stream, state, seq, pos = self._number, live.stream, live.state, self.seq, self.pos
+        row = live.row or first_row(number, pos + 1, stream, seq=seq + 1, ts_us=ts_us)
+        staged, n = Staged(live, row), state.n
         for draft, key in zip(drafts, keys, strict=True):
             control, contents, label = draft.control, draft.contents, draft.label
             kind = control.type
             seq += 1
+            pos += 1
             event = Event(n, ts_us, control, label)
-            after = evolve(state, event)
+            state = evolve(state, event)
             sealed = self._sealer.seal(contents, stream, n, key=key, kind=kind, blobs=self.blobs) if contents else ()
             record = Record(
                 FORMAT_V,
@@ -65,47 +88,42 @@ class Staging:
                 label,
             )
             data = encode(record)
-            if len(data) > RECORD_BYTES_MAX:
-                raise _too_large(len(data))
-            steps.append((record, data, event, state, after, contents))
-            state = after
+            staged.data_bytes += len(data)
+            staged.events.append(event)
+            staged.states.append(state)
+            staged.records.append(record)
+            staged.rows.append((pos, number, seq, row.number, n, key, data))
+            if contents:
+                staged.contents.append((record, {each.part: each.data for each in contents}))
             n += 1
-        self.seq = seq
-        self.parts.append((live, steps))
-
-    def events(self) -> tuple[tuple[Event, ...], ...]:
-        """The events, part by part."""
-        return tuple([tuple([step[2] for step in steps]) for _, steps in self.parts])
+        if staged.data_bytes > RECORD_BYTES_MAX:
+            raise _too_large(staged.data_bytes)
+        self.seq, self.pos = seq, pos
+        self.parts.append(staged)
 
 
-def publish(live: Live, steps: Sequence[Step], pos: int, *, log: int, ledger: Ledger, ops: list[Op]) -> list[QueuedRow]:
-    """Makes a staged part count in memory. Returns its rows; `ops` takes what it changes in the views.
-
-    `pos` is the last number given in the volume, `log` the log's number there. Nothing here can fail.
-    """
-    first = steps[0][0]
-    row = live.row or first_row(log, pos + 1, live.stream, seq=first.seq, ts_us=first.ts_us)
-    number, keys, tail = row.number, live.keys, live.tail
-    rows: list[QueuedRow] = []
-    for record, data, event, before, after, _ in steps:
-        pos += 1
-        seq, n, key = record.seq, record.n, record.key
-        rows.append((pos, log, seq, number, n, key, data))
-        keys[key] = n
-        tail.append(record)
-        ops += project(row, event, seq, before=before, after=after)
-        ops += ledger.apply(event, before, after)
-    live.state = after = steps[-1][4]
-    live.last_seq = steps[-1][0].seq
-    live.row = next_row(row, after)
-    if live.row is not row or not first.n:
+def publish(staged: Staged, ledger: Ledger, ops: list[Op]) -> None:
+    """Makes a part count in memory; `ops` takes what it changes in the views. Nothing here can fail."""
+    live, row, states, records = staged.live, staged.row, staged.states, staged.records
+    before = states[0]
+    for index, event in enumerate(staged.events):
+        after, record = states[index + 1], records[index]
+        live.keys[record.key] = record.n
+        ops += project(row, event, record.seq, before=before, after=after)
+        if event.control.__class__ in COUNTED:
+            ops += ledger.apply(event, before, after)
+        before = after
+    live.tail += records
+    live.state = before
+    live.last_seq = records[-1].seq
+    live.row = next_row(row, before)
+    if live.row is not row or not records[0].n:
         ops.append((STREAMS, live.row[:1], live.row[1:]))
-    return rows
 
 
 def _too_large(size: int) -> Invalid:
     return Invalid(
-        f"The record has {size} bytes and may have {RECORD_BYTES_MAX}.",
+        f"The records have {size} bytes, and those of one append may have {RECORD_BYTES_MAX}.",
         code="record_too_large",
-        next_step="Send less in one record.",
+        next_step="Send less at once.",
     )

@@ -69,7 +69,7 @@ class Store:
     def check(self) -> None:
         """Raises Unavailable while the volume does not write."""
         if self.is_closed:
-            raise Unavailable("The volume is closed.", code="volume_closed")
+            raise Unavailable("The volume is closed.", code="volume_closed", next_step="Open it again.")
         if self.failure is not None:
             raise as_new(self.failure)
 

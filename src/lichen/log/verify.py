@@ -186,14 +186,14 @@ class _Verification:
             self._findings.add(Place(table="records", column="pos", key=str(pos)), "there is no such row")
 
     def _check_row(self, check: LogCheck, row: Row, record: Record | str) -> None:
-        place = Place(table="records", log=check.id, seq=check.size + 1)
-        if isinstance(record, Record):
-            place = Place(table="records", log=check.id, seq=record.seq, stream=str(record.stream), n=record.n)
-        else:
+        column = wrong_column(RECORDS, row)
+        if isinstance(record, Record) and row[1] == check.number and column is None:
+            return
+        place = check.place(record if isinstance(record, Record) else None)
+        if not isinstance(record, Record):
             self._findings.add(place.in_column("record"), record)
         if row[1] != check.number:
             self._findings.add(place.in_column("log"), "the column is not the number of the record's log")
-        column = wrong_column(RECORDS, row)
         if column is not None:
             self._findings.add(place.in_column(column), "the value is of another type")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Self
 
@@ -22,11 +23,11 @@ from lichen.log.log import Log, LogOptions
 from lichen.log.record import decode
 from lichen.log.sqlite import FILE_NAME, Reader, connect, prepare, storage_error
 from lichen.log.store import ClockJump, Store, as_new
+from lichen.log.tips import Tip
 from lichen.log.tree import Frontier
-from lichen.log.writer import Bounds, Entry, Tip, Writer
+from lichen.log.writer import Bounds, Entry, Writer
 
 BLOBS = "blobs"
-VERSION = "0.1.0"
 _BOOT_BYTES = 8
 
 
@@ -57,6 +58,7 @@ class Volume:
         self.home, self.keyring, self.clock = home, keyring, clock
         self._options = options
         self._boot = random(_BOOT_BYTES).hex()
+        self._version = version("lichen")
         self.commits = 0  # barriers so far: each is one fsync
         self._lock = DirectoryLock(home, socket=options.socket)
         try:
@@ -121,7 +123,7 @@ class Volume:
             tip, ts_us = self._load_tip(id)
             log = Log(id, self._store, tip, ts_us=ts_us, options=self._options.log)
             if self._store.failure is None:
-                log.announce(self._boot, VERSION)
+                log.announce(self._boot, self._version)
             self._numbers.setdefault(id, tip.number)
             self._logs[id] = log
         return log
@@ -172,7 +174,7 @@ class Volume:
         self._store.failure = None
         self._failed.clear()
         for log in self._logs.values():
-            log.announce(self._boot, VERSION)
+            log.announce(self._boot, self._version)
 
     async def close(self) -> None:
         """Makes everything durable, signs every log, and lets go of the directory. Raises Unavailable if it cannot."""

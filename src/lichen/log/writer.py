@@ -16,32 +16,20 @@ from pathlib import Path
 from typing import NamedTuple, Protocol, TypeVar
 
 from lichen.core import faults
-from lichen.core.ids import LogId
 from lichen.log.blobs import Blobs
 from lichen.log.checkpoint import TreeHead, sign
 from lichen.log.keys import Keyring
 from lichen.log.live import Live
 from lichen.log.record import Record
-from lichen.log.sqlite import FRONTIERS, HEADS, LOGS, RECORDS, Op, Row, apply, insert
-from lichen.log.staging import QueuedRow
-from lichen.log.tree import Frontier, chain_hash, leaf_hash
+from lichen.log.sqlite import FRONTIERS, HEADS, LOGS, RECORDS, Op, apply, insert
+from lichen.log.staging import QueuedRow, Staged
+from lichen.log.tips import Growth, Head, Tip
+from lichen.log.tree import Frontier
 
 T = TypeVar("T")
 
 SIGN_EVERY_US = 1_000_000
-START = bytes(32)  # what the first record is chained to
-
-
-class Tip:
-    """Where a log ends on disk. Owned by the writer's thread once the log is open."""
-
-    __slots__ = ("chain", "frontier", "heads", "id", "is_new", "number", "signed_size", "signed_us")
-
-    def __init__(self, number: int, id: LogId, *, chain: bytes = START, frontier: Frontier | None = None) -> None:
-        self.number, self.id, self.chain = number, id, chain
-        self.is_new = frontier is None
-        self.frontier = frontier or Frontier()
-        self.heads = self.signed_size = self.signed_us = 0
+PORTION = 256  # entries handed over at once
 
 
 class Owner(Protocol):
@@ -71,6 +59,13 @@ class Entry:
         self.blobs: Sequence[bytes] = ()
         self.lives: list[tuple[Live, int]] = []
         self.data_bytes = 0
+
+    def add(self, staged: Staged) -> None:
+        """Takes in the records of one stream."""
+        self.records += staged.records
+        self.rows += staged.rows
+        self.lives.append((staged.live, len(staged.records)))
+        self.data_bytes += staged.data_bytes
 
 
 class Bounds(NamedTuple):
@@ -102,6 +97,7 @@ class Writer:
         self._keyring, self._blobs, self._clock = keyring, blobs, clock
         self._on_commit, self._on_failure = on_commit, on_failure
         self._loop = asyncio.get_running_loop()
+        self._fresh: list[Entry] = []  # of the loop's present turn
         self._entries: deque[Entry] = deque()
         self._jobs: deque[Callable[[], None]] = deque()
         self._wake = threading.Event()
@@ -113,13 +109,28 @@ class Writer:
     # -- for the loop's thread -----------------------------------------------------------------------------------
 
     def put(self, entry: Entry) -> None:
-        """Queues an entry."""
-        self._entries.append(entry)
-        if not self._wake.is_set():
+        """Queues an entry.
+
+        The writer gets it when the loop's turn is over, with all else that the turn brings: in the midst of it the two
+        threads would only take the interpreter from each other, for commits of a few records. A long turn hands over in
+        portions, so that both have something to do.
+        """
+        fresh = self._fresh
+        fresh.append(entry)
+        if len(fresh) == 1:
+            self._loop.call_soon(self._hand_over)
+        elif len(fresh) >= PORTION:
+            self._hand_over()
+
+    def _hand_over(self) -> None:
+        if self._fresh:
+            self._entries.extend(self._fresh)
+            self._fresh.clear()
             self._wake.set()
 
     def discard(self) -> None:
         """Throws away what is queued: it builds on something that did not become durable."""
+        self._fresh.clear()
         self._entries.clear()
 
     async def sign(self, tips: Iterable[Tip]) -> None:
@@ -131,7 +142,8 @@ class Writer:
         await self._do(self._reopen)
 
     async def stop(self) -> None:
-        """Ends the thread and closes the file. Entries still queued are not written."""
+        """Writes what is queued, ends the thread and closes the file."""
+        self._hand_over()
         self._is_stopping = True
         self._wake.set()
         await asyncio.to_thread(self._thread.join)
@@ -156,14 +168,18 @@ class Writer:
     # -- the thread ----------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        while not self._is_stopping:
+        while not (self._is_stopping and self._is_idle):
             self._wake.wait()
             self._wake.clear()
-            while self._jobs or (self._entries and not self._has_failed and not self._is_stopping):
+            while not self._is_idle:
                 while self._jobs:
                     self._jobs.popleft()()
                 if not self._has_failed and (batch := self._take()):
                     self._commit(batch)
+
+    @property
+    def _is_idle(self) -> bool:
+        return not self._jobs and (self._has_failed or not self._entries)
 
     def _take(self) -> list[Entry]:
         batch: list[Entry] = []
@@ -258,44 +274,6 @@ class Writer:
         self._connection.execute("COMMIT")
         self._keyring.commit()
         self._has_failed = False
-
-
-class Head(NamedTuple):
-    """A signed tree head on its way."""
-
-    tip: Tip
-    size: int
-    ts_us: int
-    text: bytes
-
-    @property
-    def row(self) -> Row:
-        """What is stored. Heads are counted, so that a missing one leaves a gap."""
-        return self.tip.number, self.tip.heads + 1, self.size, self.text
-
-
-class Growth:
-    """How far one log grows in one commit. The log's tip moves only once that is durable."""
-
-    __slots__ = ("chain", "frontier", "rows", "tip")
-
-    def __init__(self, tip: Tip, rows: list[QueuedRow]) -> None:
-        self.tip = tip
-        self.frontier = tip.frontier.copy()
-        self.rows: list[Row] = []
-        leaves: list[bytes] = []
-        chain = tip.chain
-        for pos, log, seq, stream, n, key, data in rows:
-            leaf = leaf_hash(data)
-            chain = chain_hash(chain, leaf)
-            leaves.append(leaf)
-            self.rows.append((pos, log, seq, stream, n, key, chain, data))
-        self.chain = chain
-        self.frontier.extend(leaves)
-
-    def settle(self) -> None:
-        """Moves the log's tip."""
-        self.tip.chain, self.tip.frontier, self.tip.is_new = self.chain, self.frontier, False
 
 
 def _grow(batch: list[Entry]) -> list[Growth]:

@@ -109,6 +109,7 @@ class LogConformance:
         assert log.state(RUN) == before == folded
         assert log.events(RUN) == events
 
+    @pytest.mark.req("LIC-2.26")
     async def test_parts_land_together(self, reopen: Reopen) -> None:
         log = await reopen()
         opened = e.Draft(e.MailboxOpened(AgentName("shop.support"), "customer_1", "web"))
@@ -116,6 +117,7 @@ class LogConformance:
         assert isinstance(appended, Appended)
         assert (log.state(SESSION).n, log.state(RUN).n) == (1, 1)
 
+    @pytest.mark.req("LIC-2.26")
     async def test_one_stale_part_keeps_all_of_them_out(self, reopen: Reopen) -> None:
         log = await reopen()
         last = log.last_seq
@@ -148,6 +150,7 @@ class LogConformance:
 
     # -- again, or instead ---------------------------------------------------------------------------------------
 
+    @pytest.mark.req("LIC-2.25")
     async def test_the_same_append_again_changes_nothing_and_gives_the_old_positions(self, reopen: Reopen) -> None:
         log = await reopen()
         part = e.Part(RUN, 0, (started(log), planned(log)))
@@ -170,6 +173,7 @@ class LogConformance:
         put(log, RUN, started(log, b"hello"))
         assert log.append(e.Part(RUN, 0, (started(log, b"other"),))) == Stale(RUN, 1)
 
+    @pytest.mark.req("LIC-2.25")
     async def test_another_content_under_a_used_key_is_refused(self, reopen: Reopen) -> None:
         log = await reopen()
         put(log, RUN, started(log, b"hello"))
@@ -276,6 +280,7 @@ class LogConformance:
         put(log, RUN, e.Draft(e.Decided(C1, 1, "allow")))
         assert cast(RunState, log.state(RUN)).calls[C1].phase == "ready"
 
+    @pytest.mark.req("LIC-2.21")
     async def test_followers_get_every_record_once_in_order_and_only_durable_ones(self, reopen: Reopen) -> None:
         log = await reopen()
         put(log, RUN, started(log))
@@ -315,7 +320,7 @@ class LogConformance:
         assert "customer-7" not in who
         assert log.display(who) == "customer-7"
 
-    @pytest.mark.req("LIC-5.1")
+    @pytest.mark.req("LIC-5.21")
     async def test_what_was_said_by_an_erased_person_cannot_be_read_any_more(self, reopen: Reopen) -> None:
         log = await reopen()
         who = log.name(Customer("customer-7"))
@@ -330,7 +335,7 @@ class LogConformance:
         with pytest.raises(NotFound, match="name_unknown"):
             log.display(who)
 
-    @pytest.mark.req("LIC-5.2")
+    @pytest.mark.req("LIC-5.22")
     async def test_after_an_erasure_runs_still_fold_and_list(self, reopen: Reopen) -> None:
         log = await reopen()
         put(log, RUN, started(log), planned(log))

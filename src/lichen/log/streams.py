@@ -1,0 +1,122 @@
+"""The streams of a log: their states, records and contents as of the last append, loaded from disk when asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from lichen.core.errors import NotFound
+from lichen.core.events import Event
+from lichen.core.ids import StreamId
+from lichen.core.streams import State, evolve, initial
+from lichen.log.contents import Sealer
+from lichen.log.listings import Listings
+from lichen.log.live import ContentCache, Live, Lives
+from lichen.log.queries import Queries
+from lichen.log.record import Record
+from lichen.log.sqlite import Reader
+
+
+class Streams(Listings):
+    """What is in memory of a log's streams, in front of what is on disk. Whatever is not in memory is durable."""
+
+    def __init__(
+        self, reader: Reader, number: int, *, sealer: Sealer, streams_max: int, contents_bytes_max: int
+    ) -> None:
+        super().__init__(reader, number)
+        self._queries = Queries(reader, number)
+        self._sealer = sealer
+        self._lives = Lives(streams_max)
+        self._cache = ContentCache(contents_bytes_max)
+
+    def state(self, stream: StreamId) -> State:
+        """The state of a stream; the initial one when it has no record."""
+        return self._live(stream).state
+
+    def events(self, stream: StreamId, from_n: int = 0) -> list[Event]:
+        """The events of a stream from `from_n` on."""
+        return [record.event for record in self.records(stream, from_n)]
+
+    def event(self, stream: StreamId, n: int) -> Event:
+        """One event of a stream. Raises NotFound (`record_missing`)."""
+        return self.record(stream, n).event
+
+    def records(self, stream: StreamId, after_n: int = 0, limit: int | None = None) -> list[Record]:
+        """A stream's records after the first `after_n`."""
+        live = self._lives.get(stream)
+        row = (live and live.row) or self._queries.stream_row(stream)
+        if row is None:
+            return []
+        found = list(self._queries.of_stream(row.number, after_n, limit))
+        seen = found[-1].n + 1 if found else after_n
+        if live is not None:
+            found += [record for record in live.tail if record.n >= seen]
+        return found if limit is None else found[:limit]
+
+    entries = records
+
+    def record(self, stream: StreamId, n: int) -> Record:
+        """One record of a stream. Raises NotFound (`record_missing`)."""
+        live = self._live(stream)
+        behind = live.state.n - n
+        if 0 < behind <= len(live.tail):
+            return live.tail[-behind]
+        record = self._queries.at(live.row.number, n) if live.row is not None else None
+        if record is None:
+            raise NotFound(f"The stream {stream} has no record {n}.", code="record_missing")
+        return record
+
+    def position(self, stream: StreamId, n: int) -> int:
+        """The place in the log (`seq`) of a stream's record. Raises NotFound (`record_missing`)."""
+        return self.record(stream, n).seq
+
+    def find(self, stream: StreamId, key: str) -> int | None:
+        """Which record of the stream has this key."""
+        return self._find(self._live(stream), key)
+
+    def contents(self, stream: StreamId, n: int) -> Mapping[str, bytes]:
+        """The contents of a record by part. Raises Erased when all are, or when an erased one is asked for."""
+        cached = self._cache.get(stream, n)
+        return cached if cached is not None else self._sealer.open(self.record(stream, n))
+
+    def park(self, stream: StreamId) -> None:
+        """Lets go of the stream's state as soon as all of it is durable; it is loaded again when needed."""
+        live = self._lives.get(stream)
+        if live is None:
+            return
+        if live.tail:
+            live.is_parking = True
+        else:
+            del self._lives[stream]
+
+    @property
+    def streams_in_memory(self) -> int:
+        """How many streams are loaded."""
+        return len(self._lives)
+
+    def _live(self, stream: StreamId) -> Live:
+        return self._lives.get(stream) or self._load(stream)
+
+    def _load(self, stream: StreamId) -> Live:
+        """Folds the stream from disk: whatever is not in memory is durable."""
+        live = Live(stream, initial(stream))
+        live.row = self._queries.stream_row(stream)
+        if live.row is not None:
+            for record in self._queries.of_stream(live.row.number):
+                live.state = evolve(live.state, record.event)
+                live.keys[record.key] = record.n
+                live.last_seq = record.seq
+        self._lives.add(live)
+        return live
+
+    def forget(self, number: int) -> None:
+        """Drops everything in memory, durable or not. `number` is the log's in its volume from now on."""
+        self.number = number
+        self._queries = Queries(self._reader, number)
+        self._lives.clear()
+        self._cache.clear()
+
+    def _find(self, live: Live, key: str) -> int | None:
+        n = live.keys.get(key)
+        if n is None and not live.has_all_keys and live.row is not None:
+            return self._queries.find(live.row.number, key)
+        return n
