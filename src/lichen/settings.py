@@ -10,11 +10,13 @@ import sys
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 from lichen.agents.agent import Agent
+from lichen.channels.routes import Route
+from lichen.channels.routes import find as find_route
 from lichen.core.errors import Invalid, NotFound
 from lichen.core.scope import Actor, ActorKind, Scope
 
@@ -29,13 +31,33 @@ class DeclaredActor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     roles: tuple[str, ...] = ()
 
 
+class WebChat(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A tenant's web chat. Without this table the tenant has none.
+
+    `env` is the environment its conversations belong to; `origins` are the pages that may embed it, `*` for any.
+    """
+
+    env: str = "dev"
+    title: str = ""
+    accent: Annotated[str, msgspec.Meta(pattern="^#[0-9a-fA-F]{6}$")] = "#2f6f4f"
+    locale: str = "en"
+    token_s: Annotated[int, msgspec.Meta(ge=60, le=604_800)] = 1_800
+    tokens_per_minute: Annotated[int, msgspec.Meta(ge=1)] = 600  # of one address; one user gets five
+    origins: tuple[str, ...] = ("*",)
+
+
 class Tenant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One tenant: its environments, its policy directory, its declared actors, and which agent its customers meet."""
+    """One tenant: environments, policy directory, declared actors, and which agent or flow its customers meet where.
+
+    Without a fitting route they meet `agent`, which may be left out when there is only one.
+    """
 
     environments: tuple[str, ...] = ("dev",)
     policies: str | None = None
     agent: str | None = None
     actors: tuple[DeclaredActor, ...] = ()
+    routes: tuple[Route, ...] = ()
+    webchat: WebChat | None = None
 
 
 class _Lichen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -102,6 +124,11 @@ class Settings(msgspec.Struct, frozen=True):
             )
         return found[0]
 
+    def route(self, tenant: str, channel: str) -> Route:
+        """Where the conversations of a channel go. Raises Invalid (`agent_ambiguous`) when nothing says so."""
+        found = find_route(self.tenants[tenant].routes, channel)
+        return found or Route(channel, agent=self.agent_for(tenant).name)
+
 
 def find(start: Path) -> Path:
     """The nearest `lichen.toml` at or above a directory. Raises NotFound (`project_unknown`)."""
@@ -123,7 +150,29 @@ def load(path: Path, *, environ: Mapping[str, str]) -> Settings:
         raise Invalid("Two agents have the same name.", code="settings_invalid", place=f"{path}: lichen.agents")
     settings = Settings(root, home, agents, file.tenants)
     _ = settings.scopes  # every name is spelt right
+    _check_routes(settings, path)
     return settings
+
+
+def _check_routes(settings: Settings, path: Path) -> None:
+    """Raises Invalid (`route_unknown`, `env_unknown`) for a route or web chat that leads nowhere."""
+    names = {agent.name for agent in settings.agents}
+    for name, tenant in settings.tenants.items():
+        for i, route in enumerate(tenant.routes):
+            if route.target not in names:
+                raise Invalid(
+                    f"There is no agent or flow {route.target!r}.",
+                    code="route_unknown",
+                    next_step=f"Name one of: {', '.join(sorted(names))}.",
+                    place=f"{path}: tenants.{name}.routes[{i}]",
+                )
+        if tenant.webchat is not None and tenant.webchat.env not in tenant.environments:
+            raise Invalid(
+                f"Tenant {name!r} has no environment {tenant.webchat.env!r}.",
+                code="env_unknown",
+                next_step="Name one of its environments.",
+                place=f"{path}: tenants.{name}.webchat.env",
+            )
 
 
 def _decode(path: Path) -> _File:

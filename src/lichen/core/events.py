@@ -285,7 +285,10 @@ class MailboxOpened(Control, frozen=True, array_like=True, gc=False):
 
 
 class MessageReceived(Control, frozen=True, array_like=True, gc=False):
-    """Contents: `text`. `token` is the HMAC of the sender's idempotency key, or the message id without one."""
+    """Contents: `text`, `channel` (what its channel keeps with it).
+
+    `token` is the HMAC of the sender's idempotency key, or the message id without one.
+    """
 
     message: MessageId
     token: str

@@ -27,9 +27,12 @@ class CallRequest(msgspec.Struct, frozen=True, gc=False):
 
 
 class WaitRequest(msgspec.Struct, frozen=True):
-    """Something the planner cannot go on without: a `clarification` from the customer, an `external` result, a `timer`.
+    """Something the planner cannot go on without: a `clarification` from the customer, an `approval` by somebody else,
+    an `external` result, a `timer`.
 
-    `on_expiry="resume"` hands an expired answer to the planner, `deny` fails the run.
+    `public_text` is what the customer is asked or told; without it a clarification waits for the next message in
+    silence. `operator` is what whoever approves is shown. `on_expiry="resume"` hands an expired answer to the planner,
+    `deny` fails the run.
     """
 
     kind: WaitKind
@@ -38,6 +41,7 @@ class WaitRequest(msgspec.Struct, frozen=True):
     expires_s: float | None = None
     on_expiry: OnExpiry = "resume"
     answer_schema: Mapping[str, Any] = {}
+    operator: Mapping[str, Any] = {}
 
 
 class Plan(msgspec.Struct, frozen=True, gc=False):

@@ -120,9 +120,18 @@ class Intake:
     # -- messages ------------------------------------------------------------------------------------------------
 
     async def say(
-        self, scope: Scope, session: SessionId, text: str, actor: Actor, *, key: str | None = None
+        self,
+        scope: Scope,
+        session: SessionId,
+        text: str,
+        actor: Actor,
+        *,
+        key: str | None = None,
+        channel_data: bytes = b"",
     ) -> Receipt:
         """Takes one message of the session's customer; returns once it is durable.
+
+        `channel_data` is kept with the message for its channel alone.
 
         Raises Invalid (`message_too_large`, `message_empty`), NotFound, Conflict (`session_closed`, `key_reused`),
         Unavailable (nothing was taken).
@@ -140,7 +149,9 @@ class Intake:
                 raise Conflict("The session is closed.", code="session_closed", next_step="Open a new session.")
             if len(mailbox.outbox) >= OUTBOX_MAX:
                 raise Unavailable("Too many replies of this session were not received.", code="outbox_full")
-            receipt = self._take(journal, mailbox, message, token, text, journal.log.name(actor))
+            parts = [("text", text.encode()), ("channel", channel_data)]
+            contents = moves.as_contents(parts, mailbox.subject)
+            receipt = self._take(journal, mailbox, message, token, text, contents, journal.log.name(actor))
         await journal.log.durable_stream(session_stream(session))
         return receipt
 
@@ -156,13 +167,19 @@ class Intake:
         return Receipt(session, control.message, n, control.disposition, control.run, control.wait, is_repeated=True)
 
     def _take(
-        self, journal: Journal, mailbox: MailboxState, message: MessageId, token: str, text: str, by: str
+        self,
+        journal: Journal,
+        mailbox: MailboxState,
+        message: MessageId,
+        token: str,
+        text: str,
+        contents: tuple[Content, ...],
+        by: str,
     ) -> Receipt:
         mailbox, withdrawn = self._without_stale_questions(journal, mailbox)
         stream = session_stream(mailbox.id)
         kind = disposition(mailbox)
         run: RunId | None = mailbox.turn.run if mailbox.turn is not None else None
-        content = Content("text", mailbox.subject, text.encode())
         appended: dict[StreamId, moves.Drafts] = {}
         session: moves.Drafts = withdrawn
         wait: WaitId | None = None
@@ -186,7 +203,7 @@ class Intake:
         joined_run = run if taken in ("answered", "joined") else None
         received = e.MessageReceived(message, token, taken, joined_run, wait)
         n = mailbox.n + len(session)
-        session = (*session, e.Draft(received, (content,)))
+        session = (*session, e.Draft(received, contents))
         if taken == "rejected":
             notice = Content("text", mailbox.subject, self._services.texts.rejected.encode())
             session = (*session, moves.queue(mailbox, "notice", notice, token=f"rejected/{token}"))

@@ -78,9 +78,11 @@ def _session_drafts(
         return ()
     mailbox = journal.mailbox(state.session)
     asked = [wait for wait in plan.waits if "customer" in wait.may_answer] if waits else []
-    texts: list[tuple[Literal["say", "question"], str]] = []
+    held = [wait for wait in plan.waits if wait.kind == "approval"] if waits else []
+    texts: list[tuple[Literal["say", "question", "notice"], str]] = []
     texts.extend(("say", text) for text in plan.says)
-    texts.extend(("question", wait.public_text) for wait in asked)
+    texts.extend(("question", wait.public_text) for wait in asked if wait.public_text)
+    texts.extend(("notice", wait.public_text or services.texts.checking) for wait in held)
     messages = [
         moves.queue(
             mailbox,
@@ -162,4 +164,5 @@ def _wait(services: Services, journal: Journal, state: RunState, wait: WaitReque
         on_expiry=wait.on_expiry,
     )
     parts = [("public", wait.public_text.encode()), ("schema", msgspec.json.encode(wait.answer_schema))]
+    parts += [("operator", msgspec.json.encode(wait.operator) if wait.operator else b"")]
     return e.Draft(opened, moves.as_contents(parts, state.subject))

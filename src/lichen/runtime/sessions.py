@@ -81,13 +81,15 @@ class Session:
         self._journal = engine.journal(scope)
         self._stream = session_stream(id)
 
-    async def say(self, text: str, *, key: str | None = None) -> Turn:
+    async def say(self, text: str, *, key: str | None = None, channel_data: bytes = b"") -> Turn:
         """Takes one message; returns, once it is durable, the turn it opens, joins or continues.
+
+        `channel_data` is kept with it for the channel it came through.
 
         Raises Invalid (`message_empty`, `message_too_large`), NotFound, Conflict, Unavailable.
         """
         watch = self._journal.watch(self._stream)
-        receipt = await self._intake.say(self.scope, self.id, text, self.actor, key=key)
+        receipt = await self._intake.say(self.scope, self.id, text, self.actor, key=key, channel_data=channel_data)
         if receipt.is_repeated:
             watch = self._journal.watch(self._stream)
             watch.offer(self._journal.events(self._stream, receipt.n + 1))

@@ -1,0 +1,1 @@
+"""Planners that walk a graph: `.ygtc` flows, loaded, checked, drawn, and walked node by node."""
