@@ -37,6 +37,7 @@ run: setup
 	$(VENV)/bin/lichen demo
 
 test: setup
+	@tests/browser.sh
 	$(VENV)/bin/pytest
 
 check: setup
