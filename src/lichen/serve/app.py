@@ -32,19 +32,23 @@ def make_app(runtime: Runtime, *, identify: Identify) -> Starlette:
     `identify` recognises the caller of a request; it is what differs between a socket that only its owner can open
     and a port that anybody can reach. Set `app.state.closing` to send long polls home.
     """
-    routes = [
-        Route(f"{PREFIX}/{route.path}", _endpoint(runtime, identify, route), methods=[route.method]) for route in ROUTES
-    ]
-    app = Starlette(routes=routes, exception_handlers={HTTPException: _unroutable})
+    app = Starlette(routes=api_routes(runtime, identify), exception_handlers={HTTPException: _unroutable})
     app.state.closing = asyncio.Event()
     return app
+
+
+def api_routes(runtime: Runtime, identify: Identify) -> list[Route]:
+    """The API's routes, for an application whose `state.closing` is an event."""
+    return [
+        Route(f"{PREFIX}/{route.path}", _endpoint(runtime, identify, route), methods=[route.method]) for route in ROUTES
+    ]
 
 
 def _endpoint(runtime: Runtime, identify: Identify, route: ApiRoute) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
         try:
             body = await read_body(request)
-            caller = identify(request.headers)
+            caller = identify(request)
             caller.require(route.access, owner_may=route.owner_may)
             return _success(await route.handler(Exchange(runtime, request, body, caller=caller)))
         except ClientDisconnect:

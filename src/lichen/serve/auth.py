@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Literal
 
 import msgspec
+from starlette.requests import HTTPConnection
 
 from lichen.core.errors import Denied, Invalid, NotFound
 from lichen.core.scope import Actor, Scope
@@ -80,18 +81,18 @@ def _role_missing(capability: str) -> Denied:
     )
 
 
-Identify = Callable[[Mapping[str, str]], Caller]
-"""Recognises the caller from a request's headers. Raises Unauthenticated, Invalid, NotFound, Denied."""
+Identify = Callable[[HTTPConnection], Caller]
+"""Recognises the caller of a request. Raises Unauthenticated, Invalid, NotFound, Denied."""
 
 
 def by_key(runtime: Runtime) -> Identify:
     """Callers are whom their API key says; without one they are refused. What a public port uses."""
 
-    def identify(headers: Mapping[str, str]) -> Caller:
-        key = _bearer(headers)
+    def identify(request: HTTPConnection) -> Caller:
+        key = bearer(request.headers)
         if key is None:
             raise Unauthenticated("The request carries no key.", code="key_missing")
-        return _of_key(runtime, key, headers)
+        return _of_key(runtime, key, request.headers)
 
     return identify
 
@@ -102,14 +103,17 @@ def by_owner(runtime: Runtime) -> Identify:
     Only for a socket that nobody but the owner of the data directory can open.
     """
 
-    def identify(headers: Mapping[str, str]) -> Caller:
-        key = _bearer(headers)
-        return _declared(runtime.settings, headers) if key is None else _of_key(runtime, key, headers)
+    def identify(request: HTTPConnection) -> Caller:
+        key = bearer(request.headers)
+        if key is None:
+            return _declared(runtime.settings, request.headers)
+        return _of_key(runtime, key, request.headers)
 
     return identify
 
 
-def _bearer(headers: Mapping[str, str]) -> str | None:
+def bearer(headers: Mapping[str, str]) -> str | None:
+    """The key a request carries, if it carries any. Raises Unauthenticated (`key_invalid`) for another scheme."""
     given = headers.get("authorization")
     if given is None:
         return None
@@ -127,12 +131,18 @@ def _of_key(runtime: Runtime, text: str, headers: Mapping[str, str]) -> Caller:
             code="key_invalid",
             next_step="Ask an operator of the tenant for a new key (`lichen keys create`).",
         )
-    _check_nothing_contradicts(key, headers)
+    check_nothing_contradicts(key, headers)
+    return caller_of(key)
+
+
+def caller_of(key: ApiKey) -> Caller:
+    """Who the holder of a valid key is, and where."""
     actor = Actor(key.actor_kind, key.actor_id, key.roles, auth=f"key:{key.id}")
     return Caller(Scope(key.tenant, key.env), actor)
 
 
-def _check_nothing_contradicts(key: ApiKey, headers: Mapping[str, str]) -> None:
+def check_nothing_contradicts(key: ApiKey, headers: Mapping[str, str]) -> None:
+    """A key alone says who asks and where. Raises Invalid (`key_decides`), Denied (`key_scope`)."""
     if headers.get(AS) is not None:
         raise Invalid(
             "A key alone says who asks; nobody else can be named beside it.",

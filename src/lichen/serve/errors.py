@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import ceil
+
 import msgspec
 from starlette.responses import Response
 
@@ -48,10 +50,22 @@ class MethodUnknown(Invalid):
     next_step = "Read the list of routes."
 
 
+class TooMany(LichenError):
+    """Whoever asks does so too often; `retry_after_s` says when it may ask again."""
+
+    code = "too_many_requests"
+    next_step = "Wait as long as Retry-After says, then go on more slowly."
+
+    def __init__(self, message: str, *, retry_after_s: float, code: str | None = None) -> None:
+        super().__init__(message, code=code)
+        self.retry_after_s = retry_after_s
+
+
 STATUSES: tuple[tuple[type[LichenError], int], ...] = (
     (TooLarge, 413),
     (UnsupportedMedia, 415),
     (MethodUnknown, 405),
+    (TooMany, 429),
     (Invalid, 400),
     (Unauthenticated, 401),
     (Denied, 403),
@@ -86,11 +100,21 @@ def status_of(error: LichenError) -> int:
 
 
 def failure(error: LichenError) -> Response:
-    """The response for an error; a 503 says when to try again, a 401 how to introduce oneself."""
-    status = status_of(error)
-    headers = {503: {"retry-after": "1"}, 401: {"www-authenticate": "Bearer"}}.get(status)
+    """The response for an error; a 503 and a 429 say when to try again, a 401 how to introduce oneself."""
     body = ErrorDocument(ErrorBody(error.code, error.message, error.next_step, error.place))
-    return Response(msgspec.json.encode(body), status, headers, media_type=JSON)
+    return Response(msgspec.json.encode(body), status_of(error), _headers(error), media_type=JSON)
+
+
+def _headers(error: LichenError) -> dict[str, str] | None:
+    match error:
+        case TooMany():
+            return {"retry-after": str(max(1, ceil(error.retry_after_s)))}
+        case Unavailable():
+            return {"retry-after": "1"}
+        case Unauthenticated():
+            return {"www-authenticate": "Bearer"}
+        case _:
+            return None
 
 
 INTERNAL = LichenError("Something went wrong inside the runtime; its own log says what.")

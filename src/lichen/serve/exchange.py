@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Annotated, Any, TypeVar
+from urllib.parse import parse_qsl
 
 import msgspec
 from starlette.requests import Request
@@ -16,6 +17,8 @@ from lichen.serve.auth import Caller
 from lichen.serve.errors import JSON, TooLarge, UnsupportedMedia
 
 BODY_BYTES_MAX = 1024 * 1024
+FORM_BYTES_MAX = 64 * 1024
+FORM_FIELDS_MAX = 100
 WAIT_S_MAX = 60.0
 
 WaitS = Annotated[float, msgspec.Meta(ge=0, le=WAIT_S_MAX)]
@@ -86,7 +89,7 @@ class Exchange:
             closing.cancel()
 
 
-async def read_body(request: Request) -> bytes:
+async def read_body(request: Request, *, bytes_max: int = BODY_BYTES_MAX) -> bytes:
     """All of a request's body, read before anything is answered: whoever still sends would miss the answer.
 
     Raises TooLarge.
@@ -94,9 +97,19 @@ async def read_body(request: Request) -> bytes:
     data = bytearray()
     async for chunk in request.stream():
         data += chunk
-        if len(data) > BODY_BYTES_MAX:
-            raise TooLarge(f"The body has more than {BODY_BYTES_MAX} bytes.")
+        if len(data) > bytes_max:
+            raise TooLarge(f"The body has more than {bytes_max} bytes.")
     return bytes(data)
+
+
+async def read_form(request: Request, *, bytes_max: int = FORM_BYTES_MAX) -> dict[str, str]:
+    """The fields of a posted form, the last of each name. Raises TooLarge, Invalid (`form_invalid`)."""
+    body = await read_body(request, bytes_max=bytes_max)
+    try:
+        fields = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=FORM_FIELDS_MAX)
+    except ValueError:
+        raise Invalid("The body is not a form.", code="form_invalid") from None
+    return dict(fields)
 
 
 Handler = Callable[[Exchange], Awaitable[Any]]

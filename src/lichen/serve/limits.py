@@ -1,0 +1,67 @@
+"""How often somebody may ask: a bucket of tokens for each address or key, and how many things may be open at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+
+from lichen.serve.errors import TooMany
+
+NAMES_MAX = 20_000
+
+
+def loop_time() -> float:
+    """Seconds on the running loop's clock, which never goes back."""
+    return asyncio.get_running_loop().time()
+
+
+class Rates:
+    """Buckets by name: `burst` requests at once, then `per_s` in every second. Those longest unused are forgotten."""
+
+    def __init__(self, *, per_s: float, burst: int, clock: Callable[[], float] = loop_time) -> None:
+        self._per_s, self._burst, self._clock = per_s, burst, clock
+        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def take(self, name: str) -> None:
+        """Takes one token. Raises TooMany (`too_many_requests`) when there is none."""
+        left = self._left(name)
+        if left < 1.0:
+            raise TooMany("That is too many requests in a short time.", retry_after_s=(1.0 - left) / self._per_s)
+        self._keep(name, left - 1.0)
+
+    def _left(self, name: str) -> float:
+        tokens, since = self._buckets.get(name, (float(self._burst), 0.0))
+        return min(self._burst, tokens + (self._clock() - since) * self._per_s)
+
+    def _keep(self, name: str, tokens: float) -> None:
+        self._buckets[name] = (tokens, self._clock())
+        self._buckets.move_to_end(name)
+        if len(self._buckets) > NAMES_MAX:
+            self._buckets.popitem(last=False)
+
+
+class Slots:
+    """How many of something may be open at once: `most` in all, `most_each` for one name."""
+
+    def __init__(self, *, most: int, most_each: int) -> None:
+        self._most, self._most_each = most, most_each
+        self._taken: dict[str, int] = {}
+
+    def __len__(self) -> int:
+        """How many are open."""
+        return sum(self._taken.values())
+
+    @contextmanager
+    def one(self, name: str) -> Generator[None]:
+        """Holds one for `name`. Raises TooMany (`streams_full`)."""
+        if len(self) >= self._most or self._taken.get(name, 0) >= self._most_each:
+            raise TooMany("As many streams are open as may be.", code="streams_full", retry_after_s=5.0)
+        self._taken[name] = self._taken.get(name, 0) + 1
+        try:
+            yield
+        finally:
+            self._taken[name] -= 1
+            if not self._taken[name]:
+                del self._taken[name]

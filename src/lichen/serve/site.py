@@ -1,0 +1,91 @@
+"""The public door: the API, the web chat, the console and health under one roof, for strangers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from html import escape
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from lichen.core.errors import LichenError, NotFound
+from lichen.runtime.runtime import Runtime
+from lichen.serve.app import PREFIX, api_routes
+from lichen.serve.errors import INTERNAL, MethodUnknown, failure
+from lichen.serve.headers import NOBODY, Frames, SecurityHeaders
+from lichen.serve.health import health_routes
+from lichen.serve.login import HOME, Login
+from lichen.settings import Settings
+
+CHAT = "/chat/"
+
+
+def make_site(runtime: Runtime) -> Starlette:
+    """Everything strangers may reach, as an ASGI application without lifespan. Callers have a key or a cookie.
+
+    `app.state.draining` turns `/readyz` to 503; `app.state.closing` sends long polls and streams home.
+    """
+    login = Login(runtime)
+    routes: Sequence[BaseRoute] = (
+        *api_routes(runtime, login.identify),
+        *health_routes(runtime),
+        *login.routes(),
+        Route("/", _home),
+    )
+    site = Starlette(
+        routes=routes,
+        middleware=[Middleware(SecurityHeaders, frames=_frames(runtime.settings))],
+        exception_handlers={HTTPException: _unroutable, LichenError: _refused, Exception: _broken},
+    )
+    site.state.closing = asyncio.Event()
+    site.state.draining = False
+    return site
+
+
+async def _home(request: Request) -> Response:
+    return RedirectResponse(HOME)
+
+
+def _frames(settings: Settings | None) -> Frames:
+    """A tenant's pages may frame its chat; nobody frames anything else."""
+
+    def frames(path: str) -> str:
+        if settings is None or not path.startswith(CHAT):
+            return NOBODY
+        tenant = settings.tenants.get(path.removeprefix(CHAT).partition("/")[0])
+        return NOBODY if tenant is None or tenant.webchat is None else " ".join(("'self'", *tenant.webchat.origins))
+
+    return frames
+
+
+async def _unroutable(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    if error.status_code == 405:
+        return _told(request, MethodUnknown("This path has no such method."), error.headers)
+    return _told(request, NotFound("There is no such page.", code="path_unknown", next_step="Begin at the start: /"))
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, LichenError)
+    return _told(request, error)
+
+
+async def _broken(request: Request, error: Exception) -> Response:
+    return _told(request, INTERNAL)
+
+
+def _told(request: Request, error: LichenError, headers: object = None) -> Response:
+    """The error as a page for people and as JSON for programs."""
+    response = failure(error)
+    if "text/html" in request.headers.get("accept", "") and not request.url.path.startswith(PREFIX):
+        text = f"<h1>{escape(error.message)}</h1><p>{escape(error.next_step)}</p>"
+        page = (
+            f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{response.status_code}</title>{text}</html>'
+        )
+        return HTMLResponse(page, response.status_code)
+    return response
