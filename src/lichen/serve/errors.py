@@ -36,6 +36,20 @@ class TooLarge(Invalid):
     next_step = "Send less at once."
 
 
+class HeadTooLarge(Invalid):
+    """The path and headers have more bytes than a request may have."""
+
+    code = "head_too_large"
+    next_step = "Send fewer or shorter headers, or put what is long into the body."
+
+
+class Late(Invalid):
+    """The body did not come in time."""
+
+    code = "body_late"
+    next_step = "Send it again, and faster."
+
+
 class UnsupportedMedia(Invalid):
     """The body is not JSON."""
 
@@ -63,6 +77,8 @@ class TooMany(LichenError):
 
 STATUSES: tuple[tuple[type[LichenError], int], ...] = (
     (TooLarge, 413),
+    (HeadTooLarge, 431),
+    (Late, 408),
     (UnsupportedMedia, 415),
     (MethodUnknown, 405),
     (TooMany, 429),

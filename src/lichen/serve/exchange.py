@@ -14,9 +14,10 @@ from lichen.core.errors import Invalid
 from lichen.core.scope import Actor, Scope
 from lichen.runtime.runtime import Runtime
 from lichen.serve.auth import Caller
-from lichen.serve.errors import JSON, TooLarge, UnsupportedMedia
+from lichen.serve.errors import JSON, Late, TooLarge, UnsupportedMedia
 
 BODY_BYTES_MAX = 1024 * 1024
+BODY_S = 30.0
 FORM_BYTES_MAX = 64 * 1024
 FORM_FIELDS_MAX = 100
 WAIT_S_MAX = 60.0
@@ -92,13 +93,17 @@ class Exchange:
 async def read_body(request: Request, *, bytes_max: int = BODY_BYTES_MAX) -> bytes:
     """All of a request's body, read before anything is answered: whoever still sends would miss the answer.
 
-    Raises TooLarge.
+    Raises TooLarge, Late.
     """
     data = bytearray()
-    async for chunk in request.stream():
-        data += chunk
-        if len(data) > bytes_max:
-            raise TooLarge(f"The body has more than {bytes_max} bytes.")
+    try:
+        async with asyncio.timeout(BODY_S):
+            async for chunk in request.stream():
+                data += chunk
+                if len(data) > bytes_max:
+                    raise TooLarge(f"The body has more than {bytes_max} bytes.")
+    except TimeoutError:
+        raise Late(f"The body was not there after {BODY_S:g} seconds.") from None
     return bytes(data)
 
 

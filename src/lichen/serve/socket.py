@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import socket
 from collections.abc import AsyncGenerator, Generator
@@ -10,11 +9,10 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from starlette.applications import Starlette
-from uvicorn import Config, Server
 
 from lichen.serve.address import address
+from lichen.serve.server import InLoop, config_of, running
 
-GRACE_S = 5
 BACKLOG = 128
 
 
@@ -26,39 +24,8 @@ async def serving(app: Starlette, path: Path) -> AsyncGenerator[None]:
     replaced. Signals are left alone.
     """
     with _listening(path) as listener:
-        config = Config(
-            app, lifespan="off", ws="none", log_config=None, access_log=False, server_header=False, date_header=False,
-            timeout_graceful_shutdown=GRACE_S,
-        )  # fmt: skip
-        server = _Server(config)
-        task = asyncio.ensure_future(server.serve(sockets=[listener]))
-        try:
-            await server.ready.wait()
+        async with running(InLoop(config_of(app, ws="none")), listener, app.state):
             yield
-        finally:
-            app.state.closing.set()
-            server.leaving.set()
-            await task
-
-
-class _Server(Server):
-    """A server that starts and stops when it is told to, not on signals and not on a tick."""
-
-    def __init__(self, config: Config) -> None:
-        super().__init__(config)
-        self.ready = asyncio.Event()
-        self.leaving = asyncio.Event()
-
-    @contextmanager
-    def capture_signals(self) -> Generator[None]:
-        yield
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.ready.set()
-
-    async def main_loop(self) -> None:
-        await self.leaving.wait()
 
 
 @contextmanager

@@ -1,0 +1,192 @@
+"""The door to the network: an app on a TCP port, with bounds on what a stranger can make it hold."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.types import Receive, Scope, Send
+from starlette.websockets import WebSocket
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from lichen.core.errors import Invalid, LichenError, Unavailable
+from lichen.serve.errors import HeadTooLarge, failure
+from lichen.serve.server import InLoop, config_of, running
+
+BACKLOG = 2_048
+
+if TYPE_CHECKING:
+    from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol as _Base
+else:
+    _Base = asyncio.Protocol
+
+
+class Bounds(msgspec.Struct, frozen=True):
+    """What one process holds for strangers. Above `connections_max` every request is answered with 503."""
+
+    connections_max: int = 2_000
+    head_bytes_max: int = 32 * 1024
+    head_s: float = 10.0  # how long a request's head may take to come, from the first moment of a connection
+    keep_alive_s: int = 30
+    frame_bytes_max: int = 256 * 1024  # of a WebSocket message
+
+
+@asynccontextmanager
+async def listening(app: Starlette, host: str, port: int, *, bounds: Bounds | None = None) -> AsyncGenerator[int]:
+    """Answers requests on a port as long as the context lasts, and yields the port: with `port` 0 a free one is taken.
+
+    On leaving, those begun may end. Raises Unavailable (`port_in_use`, `port_unusable`), Invalid (`host_unknown`).
+    """
+    bounds = bounds or Bounds()
+    with _bound(host, port) as listener:
+        bounded = _Bounded(app, bounds)
+        config = config_of(
+            bounded, http=_protocol(bounds), ws="websockets-sansio", ws_max_size=bounds.frame_bytes_max,
+            ws_per_message_deflate=False, timeout_keep_alive=bounds.keep_alive_s, backlog=BACKLOG,
+            h11_max_incomplete_event_size=bounds.head_bytes_max,
+        )  # fmt: skip
+        bounded.server = server = InLoop(config)
+        async with running(server, listener, app.state):
+            yield listener.getsockname()[1]
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    try:
+        family, kind, protocol, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except (socket.gaierror, UnicodeError, OverflowError):
+        raise Invalid(
+            f"There is no address {host!r} to listen on.", code="host_unknown", next_step="Use --host 127.0.0.1."
+        ) from None
+    listener = socket.socket(family, kind, protocol)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(place)
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise _unusable(error, host, port) from None
+    return listener
+
+
+def _unusable(error: OSError, host: str, port: int) -> Unavailable:
+    if error.errno == errno.EADDRINUSE:
+        return Unavailable(
+            f"Port {port} is in use by another program.",
+            code="port_in_use",
+            next_step="Stop that program, or choose another port with --port (LICHEN_PORT); 0 takes a free one.",
+        )
+    return Unavailable(
+        f"Nobody can listen on {host}, port {port} ({error.strerror}).",
+        code="port_unusable",
+        next_step="Choose another address with --host or another port with --port.",
+    )
+
+
+# -- bounds ------------------------------------------------------------------------------------------------------
+
+
+class _Bounded:
+    """Refuses what is too much before the app sees it."""
+
+    server: InLoop
+
+    def __init__(self, app: Starlette, bounds: Bounds) -> None:
+        self._app, self._bounds = app, bounds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        refusal = self._refusal(scope)
+        if refusal is None:
+            await self._app(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await WebSocket(scope, receive, send).send_denial_response(failure(refusal))
+        else:
+            await failure(refusal)(scope, receive, send)
+
+    def _refusal(self, scope: Scope) -> LichenError | None:
+        if len(self.server.server_state.connections) > self._bounds.connections_max:
+            return Unavailable("As many connections are open as may be.", code="overloaded")
+        head_bytes = sum(len(name) + len(value) for name, value in scope["headers"])
+        if head_bytes + len(scope["raw_path"]) + len(scope["query_string"]) > self._bounds.head_bytes_max:
+            return HeadTooLarge(f"The head has more than {self._bounds.head_bytes_max} bytes.")
+        return None
+
+
+class _Patience(_Base):
+    """Closes a connection whose next request does not begin in time, however slowly it trickles."""
+
+    bounds: Bounds
+    _is_upgraded = False
+    _timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._expect()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._is_upgraded or self._is_answering():
+            self._forget()
+        else:
+            self._expect()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._forget()
+        super().connection_lost(exc)
+
+    def handle_websocket_upgrade(self, *event: Any) -> None:
+        self._is_upgraded = True
+        super().handle_websocket_upgrade(*event)
+
+    def _is_answering(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete  # pyright: ignore[reportUnnecessaryComparison]
+
+    def _expect(self) -> None:
+        if self._timer is None:
+            self._timer = self.loop.call_later(self.bounds.head_s, self._give_up)
+
+    def _give_up(self) -> None:
+        self._timer = None
+        if not self._is_answering():
+            self.transport.close()
+
+    def _forget(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+def _protocol(bounds: Bounds) -> type[asyncio.Protocol]:
+    """HTTP by httptools when it is installed, which is faster; else by h11."""
+    try:
+        from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+    except ImportError:
+        return type("PatientH11", (_Patience, H11Protocol), {"bounds": bounds})
+    return type("PatientHttpTools", (_Counting, _Patience, HttpToolsProtocol), {"bounds": bounds})
+
+
+class _Counting(_Base):
+    """Bounds a head while it comes: httptools itself keeps however much there is."""
+
+    bounds: Bounds
+    _is_in_head = False
+    _head_bytes = 0
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._head_bytes = self._head_bytes + len(data) if self._is_in_head else 0
+        if self._head_bytes > self.bounds.head_bytes_max:
+            self.transport.abort()
+
+    def on_message_begin(self) -> None:
+        self._is_in_head = True
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._is_in_head = False
+        super().on_headers_complete()

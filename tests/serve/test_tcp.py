@@ -1,0 +1,220 @@
+"""The door to the network: what a stranger cannot make it hold, and how it opens and shuts."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import NamedTuple
+
+import httpx
+import pytest
+import websockets
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from lichen.core.errors import LichenError
+from lichen.serve import tcp
+from lichen.serve.tcp import Bounds, listening
+
+SMALL = Bounds(connections_max=3, head_bytes_max=4096, head_s=0.2)
+
+
+class Visit(NamedTuple):
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+
+    async def send(self, data: bytes) -> None:
+        self.writer.write(data)
+        await self.writer.drain()
+
+    async def go_on_forever(self) -> None:
+        """Sends a head that never ends."""
+        await self.send(b"GET / HTTP/1.1\r\nx-long: ")
+        while True:
+            await self.send(b"a" * 1024)
+            await asyncio.sleep(0)
+
+    async def rest(self) -> bytes:
+        try:
+            return await self.reader.read()
+        except ConnectionResetError:
+            return b""
+
+
+@pytest.fixture(params=["httptools", "h11"])
+def parser(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Both parsers: one is an extra."""
+    if request.param == "h11":
+
+        def protocol(bounds: Bounds) -> type[asyncio.Protocol]:
+            return type("PatientH11", (tcp._Patience, H11Protocol), {"bounds": bounds})  # pyright: ignore[reportPrivateUsage]
+
+        monkeypatch.setattr(tcp, "_protocol", protocol)
+    return request.param
+
+
+def app() -> Starlette:
+    async def hello(request: Request) -> Response:
+        return PlainTextResponse("hello")
+
+    async def hold(request: Request) -> Response:
+        request.app.state.held.set()
+        await request.app.state.closing.wait()
+        return PlainTextResponse("at last")
+
+    async def talk(socket: WebSocket) -> None:
+        await socket.accept()
+        await socket.send_text(await socket.receive_text())
+        await socket.receive()
+
+    found = Starlette(routes=[Route("/", hello), Route("/hold", hold), WebSocketRoute("/talk", talk)])
+    found.state.closing, found.state.held = asyncio.Event(), asyncio.Event()
+    return found
+
+
+@asynccontextmanager
+async def visiting(port: int) -> AsyncGenerator[Visit]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        yield Visit(reader, writer)
+    finally:
+        writer.close()
+
+
+@pytest.mark.req("SYM-97.8")
+async def test_a_free_port_is_found_and_told() -> None:
+    async with listening(app(), "127.0.0.1", 0) as port, httpx.AsyncClient() as client:
+        assert (await client.get(f"http://127.0.0.1:{port}/")).text == "hello"
+
+
+@pytest.mark.req("SYM-97.8")
+async def test_a_port_in_use_is_said_with_what_to_do() -> None:
+    async with listening(app(), "127.0.0.1", 0) as port:
+        with pytest.raises(LichenError) as caught:
+            async with listening(app(), "127.0.0.1", port):
+                pass
+    assert caught.value.code == "port_in_use"
+    assert "--port" in caught.value.next_step
+
+
+@pytest.mark.parametrize(("host", "code"), [("no.such.host.invalid", "host_unknown"), ("192.0.2.1", "port_unusable")])
+async def test_an_address_that_is_not_ours_is_said(host: str, code: str) -> None:
+    with pytest.raises(LichenError) as caught:
+        async with listening(app(), host, 0):
+            pass
+    assert caught.value.code == code
+
+
+@pytest.mark.req("SYM-97.9")
+async def test_above_its_connections_it_answers_that_it_is_full(parser: str) -> None:
+    async with listening(app(), "127.0.0.1", 0, bounds=SMALL) as port, httpx.AsyncClient() as client:
+        async with visiting(port), visiting(port), visiting(port):
+            full = await client.get(f"http://127.0.0.1:{port}/")
+            assert (full.status_code, full.json()["error"]["code"]) == (503, "overloaded")
+            assert full.headers["retry-after"] == "1"
+            with pytest.raises(websockets.InvalidStatus) as caught:
+                async with websockets.connect(f"ws://127.0.0.1:{port}/talk"):
+                    pass
+            assert caught.value.response.status_code == 503
+        async with asyncio.timeout(5):
+            while (await client.get(f"http://127.0.0.1:{port}/")).status_code != 200:
+                pass
+
+
+@pytest.mark.req("SYM-97.9")
+async def test_a_head_that_trickles_is_given_up(parser: str) -> None:
+    async with listening(app(), "127.0.0.1", 0, bounds=SMALL) as port, visiting(port) as visit:
+        async with asyncio.timeout(5):
+            await visit.send(b"GET / HTTP/1.1\r\nhost: x\r\n")
+            assert await visit.rest() == b""
+
+
+@pytest.mark.req("SYM-97.9")
+async def test_whoever_says_nothing_is_given_up(parser: str) -> None:
+    async with listening(app(), "127.0.0.1", 0, bounds=SMALL) as port, visiting(port) as visit:
+        async with asyncio.timeout(5):
+            assert await visit.rest() == b""
+
+
+@pytest.mark.req("SYM-97.9")
+async def test_a_head_without_end_is_cut_off(parser: str) -> None:
+    patient = Bounds(head_bytes_max=4096, head_s=60)
+    async with listening(app(), "127.0.0.1", 0, bounds=patient) as port, visiting(port) as visit:
+        async with asyncio.timeout(5):
+            with pytest.raises(ConnectionError):
+                await visit.go_on_forever()
+
+
+@pytest.mark.req("SYM-97.9")
+@pytest.mark.parametrize("where", ["path", "header", "many"])
+async def test_a_head_that_is_too_large_is_refused(parser: str, where: str) -> None:
+    long = "a" * 3000
+    headers = {"many": {f"x-{i}": "b" * 20 for i in range(200)}, "header": {"x-1": long, "x-2": long}}.get(where, {})
+    async with listening(app(), "127.0.0.1", 0, bounds=SMALL) as port, httpx.AsyncClient() as client:
+        path = f"/?{'a' * 5000}" if where == "path" else "/"
+        refused = await client.get(f"http://127.0.0.1:{port}{path}", headers=headers)
+    assert refused.status_code in (400, 431)  # h11 refuses it itself
+    if parser == "httptools":
+        assert refused.json()["error"]["code"] == "head_too_large"
+
+
+@pytest.mark.req("SYM-97.9")
+async def test_a_second_head_cannot_grow_while_the_first_request_is_answered() -> None:
+    patient = Bounds(head_bytes_max=4096, head_s=60)
+    site = app()
+    async with listening(site, "127.0.0.1", 0, bounds=patient) as port, visiting(port) as visit:
+        async with asyncio.timeout(5):
+            await visit.send(b"GET /hold HTTP/1.1\r\nhost: x\r\n\r\n")
+            await site.state.held.wait()
+            with pytest.raises(ConnectionError):
+                await visit.go_on_forever()
+
+
+async def test_a_request_that_takes_long_is_not_given_up(parser: str) -> None:
+    site = app()
+    async with listening(site, "127.0.0.1", 0, bounds=SMALL) as port, visiting(port) as visit:
+        await visit.send(b"GET /hold HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+        await site.state.held.wait()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(SMALL.head_s * 2):
+                await visit.reader.read(1)
+        site.state.closing.set()
+        assert (await visit.rest()).endswith(b"at last")
+
+
+async def test_a_websocket_outlives_the_patience_for_heads_and_its_messages_are_bounded(parser: str) -> None:
+    bounds = Bounds(head_s=0.2, frame_bytes_max=100)
+    async with listening(app(), "127.0.0.1", 0, bounds=bounds) as port:
+        async with websockets.connect(f"ws://127.0.0.1:{port}/talk") as socket:
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.5):
+                    await socket.recv()
+            await socket.send("still here")
+            assert await socket.recv() == "still here"
+        async with websockets.connect(f"ws://127.0.0.1:{port}/talk") as socket:
+            await socket.send("a" * 101)
+            with pytest.raises(websockets.ConnectionClosed) as caught:
+                await socket.recv()
+            assert caught.value.rcvd is not None
+            assert caught.value.rcvd.code == 1009
+
+
+@pytest.mark.req("SYM-107.1")
+async def test_on_leaving_requests_begun_end_and_websockets_are_sent_home(parser: str) -> None:
+    site = app()
+    async with asyncio.timeout(10):
+        async with listening(site, "127.0.0.1", 0) as port:
+            socket = await websockets.connect(f"ws://127.0.0.1:{port}/talk")
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b"GET /hold HTTP/1.1\r\nhost: x\r\n\r\n")
+            await site.state.held.wait()
+        assert site.state.draining
+        assert (await reader.read()).endswith(b"at last")
+        with pytest.raises(websockets.ConnectionClosed):
+            await socket.recv()
+        writer.close()
