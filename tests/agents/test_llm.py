@@ -112,7 +112,7 @@ async def test_what_the_model_or_the_gate_raises_is_raised() -> None:
     with pytest.raises(ModelError, match="overloaded"):
         await asked.plan(plan_input(HELLO))
 
-    async def forbidden(model: Model, request: ModelRequest) -> ModelReply:
+    async def forbidden(model: Model, request: ModelRequest, deltas: object = None, /) -> ModelReply:
         raise Denied("Policy forbids it.", code="model_denied")
 
     with pytest.raises(Denied):

@@ -70,7 +70,7 @@ class LLMPlanner:
         opening, state = _opening(input)
         history = await input.history()
         messages = transcript(history, opening, input, self._history_turns)
-        reply = await input.model(self._model, self._request(messages, input))
+        reply = await input.model(self._model, self._request(messages, input), input.deltas)
         return _last(reply) if input.reason == "finalize" else _next(reply, state)
 
     def _request(self, messages: tuple[ModelMessage, ...], input: PlanInput) -> ModelRequest:

@@ -187,16 +187,21 @@ class ModelError(Exception):
         self.usage = usage
 
 
-ModelHandle = Callable[[Model, ModelRequest], Awaitable[ModelReply]]
-"""Asks a model through the gate: `model.invoke` is decided, usage is metered and billed to the run.
+class ModelHandle(Protocol):
+    """Asks a model through the gate: `model.invoke` is decided, usage is metered and billed to the run."""
 
-Raises Denied when policy forbids the model."""
+    def __call__(
+        self, model: Model, request: ModelRequest, deltas: Callable[[str], None] | None = None, /
+    ) -> Awaitable[ModelReply]:
+        """One reply. Raises Denied when policy forbids the model, and ModelError."""
+        ...
 
 
 class PlanInput(msgspec.Struct, frozen=True):
     """Everything a planner may see. `history` is built on demand, so a planner that needs none costs none.
 
     `input` holds the messages that came since the last plan; `limit` names the limit when `reason` is finalize.
+    `deltas` takes text that the customer may see while it is made; None where policy might yet keep it back.
     """
 
     run: RunContext

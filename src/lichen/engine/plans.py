@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 
 import msgspec
 
@@ -28,10 +29,12 @@ from lichen.core.plan import (
 )
 from lichen.core.policy import Check
 from lichen.core.run import Result, RunState
+from lichen.engine.deltas import Partial
 from lichen.engine.history import read_history
 from lichen.engine.journal import Journal
 from lichen.engine.planned import append_plan, validate
 from lichen.engine.ports import AgentDef, Services
+from lichen.engine.turns import sending
 
 _MESSAGES = msgspec.json.Decoder(tuple[Message, ...])
 _ISSUES = msgspec.json.Decoder(tuple[Issue, ...])
@@ -47,7 +50,9 @@ class Meterer:
         self._state = state
         self.usage = Usage()
 
-    async def __call__(self, model: Model, request: ModelRequest) -> ModelReply:
+    async def __call__(
+        self, model: Model, request: ModelRequest, deltas: Callable[[str], None] | None = None, /
+    ) -> ModelReply:
         """One reply. Raises Denied (`model_denied`) or ModelError."""
         state = self._state
         check = Check(
@@ -63,7 +68,7 @@ class Meterer:
         if verdict.outcome != "allow":
             raise Denied(f"Policy does not let this agent use {model.name}.", code="model_denied")
         try:
-            reply = await model.generate(request)
+            reply = await model.generate(request, deltas)
         except ModelError as error:
             self.usage += error.usage
             raise
@@ -84,7 +89,11 @@ async def plan(services: Services, journal: Journal, run: RunId) -> None:
         journal.append({run_stream(run): (e.Draft(started),)})
     await _back_off(services, state)
     try:
-        answer = await _ask(services, agent, _input(services, journal, agent, state, meterer))
+        input = _input(services, journal, agent, state, meterer)
+        if agent.planner.pure:  # it waits for nothing, so nothing has to stop it
+            answer = await agent.planner.plan(input)
+        else:
+            answer = await _ask(services, journal, agent, input)
         validate(answer, state)
     except TimeoutError:
         return  # the run's own deadline is about to fire and says what follows
@@ -97,12 +106,32 @@ async def plan(services: Services, journal: Journal, run: RunId) -> None:
         append_plan(services, journal, agent, state, answer, meterer.usage)
 
 
-async def _ask(services: Services, agent: AgentDef, input: PlanInput) -> Plan:
-    """A pure planner waits for nothing, so nothing has to stop it."""
-    if agent.planner.pure:
-        return await agent.planner.plan(input)
+async def _ask(services: Services, journal: Journal, agent: AgentDef, input: PlanInput) -> Plan:
     async with asyncio.timeout(input.left.time_s + 1.0):  # the run's own deadline comes first
-        return await agent.planner.plan(input)
+        if not await _may_stream(services, journal, input.run):
+            return await agent.planner.plan(input)
+        with _streaming(services, input) as streamed:
+            return await agent.planner.plan(streamed)
+
+
+async def _may_stream(services: Services, journal: Journal, run: RunContext) -> bool:
+    """Whether a message of this run may go to its session as things stand, whatever it says."""
+    if run.session is None or journal.run(run.run).parent is not None:
+        return False
+    verdict = await services.gate.check(sending(journal, journal.run(run.run)))
+    return verdict.outcome == "allow" and not verdict.redact
+
+
+@contextmanager
+def _streaming(services: Services, input: PlanInput) -> Generator[PlanInput]:
+    run = input.run
+    assert run.session is not None
+    partial = Partial(run.run, run.step, input.attempt)
+    deltas = services.deltas.begin(run.scope, run.session, partial)
+    try:
+        yield msgspec.structs.replace(input, deltas=deltas)
+    finally:
+        services.deltas.end(run.scope, run.session, partial)
 
 
 async def _back_off(services: Services, state: RunState) -> None:

@@ -13,6 +13,7 @@ from lichen.core.limits import Limits
 from lichen.core.plan import Planner
 from lichen.core.policy import Gate
 from lichen.core.scope import Scope
+from lichen.engine.deltas import Deltas
 
 
 class AgentDef(Protocol):
@@ -107,3 +108,4 @@ class Services(msgspec.Struct, frozen=True):
     attributes: Mapping[str, str] = {}  # what every tool may know of the runtime, such as `home`
     texts: Texts = Texts()
     options: Options = Options()
+    deltas: Deltas = msgspec.field(default_factory=Deltas)

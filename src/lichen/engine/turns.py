@@ -176,8 +176,14 @@ def _has_turn(journal: Journal, state: RunState) -> bool:
 
 async def _permitted(services: Services, journal: Journal, state: RunState, text: str) -> str:
     """The text if policy lets it go to this session, else what may be said instead."""
+    verdict = await services.gate.check(sending(journal, state))
+    return text if verdict.outcome == "allow" else verdict.public_reason or services.texts.withheld
+
+
+def sending(journal: Journal, state: RunState) -> Check:
+    """The question whether a message of this run, which has a session, may go there."""
     assert state.session is not None
-    check = Check(
+    return Check(
         scope=journal.scope,
         actor=journal.actor_of(state.id),
         action="message.send",
@@ -186,8 +192,6 @@ async def _permitted(services: Services, journal: Journal, state: RunState, text
         session=state.session,
         label=state.label,
     )
-    verdict = await services.gate.check(check)
-    return text if verdict.outcome == "allow" else verdict.public_reason or services.texts.withheld
 
 
 def _tell_session(journal: Journal, state: RunState, text: str) -> moves.Drafts:

@@ -46,9 +46,9 @@ _HISTORY = History()
 _SEPARATOR = b"/"
 
 
-async def _ask(model: Model, request: ModelRequest) -> ModelReply:
+async def _ask(model: Model, request: ModelRequest, deltas: Callable[[str], None] | None = None, /) -> ModelReply:
     """The model itself: no gate, no meter."""
-    return await model.generate(request)
+    return await model.generate(request, deltas)
 
 
 def plan_input(

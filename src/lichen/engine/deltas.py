@@ -1,0 +1,88 @@
+"""Text of a model as it comes, for whoever looks on now: never in the log, gone when the message itself is there."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import msgspec
+
+from lichen.core.ids import RunId, SessionId
+from lichen.core.scope import Scope
+
+PARTIAL_CHARS_MAX = 64 * 1024
+
+Key = tuple[Scope, SessionId]
+
+
+class Partial(msgspec.Struct, frozen=True):
+    """All that a model has said so far in one planning attempt, in `pieces` pieces.
+
+    It is an announcement and no message: the attempt may fail, or policy may word the message differently.
+    """
+
+    run: RunId
+    step: int
+    attempt: int
+    text: str = ""
+    pieces: int = 0
+
+
+class Deltas:
+    """The sessions in which a model is speaking. A slow reader misses pieces and never text: it reads what there is.
+
+    Nothing is held for anybody, so a reader costs an event and a session costs its one text, while it is spoken.
+    """
+
+    def __init__(self) -> None:
+        self._partials: dict[Key, Partial] = {}
+        self._waiting: dict[Key, list[asyncio.Future[None]]] = {}
+
+    def speaking(self, scope: Scope, session: SessionId) -> Partial | None:
+        """What is being said in this session, or None."""
+        return self._partials.get((scope, session))
+
+    async def changed(self, scope: Scope, session: SessionId) -> None:
+        """Returns when more was said, or when it is over."""
+        waiting = self._waiting.setdefault((scope, session), [])
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        waiting.append(future)
+        try:
+            await future
+        finally:
+            if future in waiting:
+                waiting.remove(future)
+            if not waiting and self._waiting.get((scope, session)) is waiting:
+                del self._waiting[scope, session]
+
+    def begin(self, scope: Scope, session: SessionId, partial: Partial) -> Callable[[str], None]:
+        """The place where a model's text goes, piece by piece. What was being said there before is forgotten."""
+        key = (scope, session)
+        self._set(key, partial)
+
+        def add(piece: str) -> None:
+            said = self._partials.get(key)
+            if said is not None and _is_same(said, partial) and len(said.text) < PARTIAL_CHARS_MAX:
+                self._set(key, msgspec.structs.replace(said, text=said.text + piece, pieces=said.pieces + 1))
+
+        return add
+
+    def end(self, scope: Scope, session: SessionId, partial: Partial) -> None:
+        """It is over, however it ended: what there is to say stands in the log."""
+        said = self._partials.get((scope, session))
+        if said is not None and _is_same(said, partial):
+            del self._partials[scope, session]
+            self._wake((scope, session))
+
+    def _set(self, key: Key, partial: Partial) -> None:
+        self._partials[key] = partial
+        self._wake(key)
+
+    def _wake(self, key: Key) -> None:
+        for future in self._waiting.pop(key, ()):
+            if not future.done():
+                future.set_result(None)
+
+
+def _is_same(a: Partial, b: Partial) -> bool:
+    return (a.run, a.step, a.attempt) == (b.run, b.step, b.attempt)

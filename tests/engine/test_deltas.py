@@ -1,0 +1,100 @@
+"""What a customer sees of a message while a model still makes it."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from lichen.core.ids import RunId, SessionId
+from lichen.core.plan import Plan, PlanInput
+from lichen.engine.deltas import PARTIAL_CHARS_MAX, Deltas, Partial
+from lichen.testing.clock import SimulatedClock
+from tests.engine.conftest import MakeWorld
+from tests.engine.world import SCOPE, World, agent
+
+
+class Speaker:
+    """A planner that speaks one word whenever it is let."""
+
+    pure = False
+    digest = "speaker"
+
+    def __init__(self, *words: str) -> None:
+        self.words = words
+        self.may_go_on = asyncio.Event()
+        self.was_streaming = False
+
+    async def plan(self, input: PlanInput) -> Plan:
+        self.was_streaming = input.deltas is not None
+        for word in self.words:
+            if input.deltas is not None:
+                input.deltas(word)
+            await self.may_go_on.wait()
+            self.may_go_on.clear()
+        return Plan(answer="".join(self.words))
+
+
+def spoken(world: World, session: SessionId) -> str | None:
+    partial = world.engine.services.deltas.speaking(SCOPE, session)
+    return None if partial is None else partial.text
+
+
+@pytest.mark.req("GOA-50.3")
+async def test_what_a_model_says_is_seen_as_it_comes_and_gone_when_the_message_is_there(
+    make_world: MakeWorld, clock: SimulatedClock
+) -> None:
+    speaker = Speaker("All ", "is ", "well.")
+    world = await make_world(agent("shop.bot", speaker))
+    session = await world.session()
+    turn = await session.say("Well?")
+    seen: list[str | None] = []
+    for _ in speaker.words:
+        await clock.settle()
+        seen.append(spoken(world, session.id))
+        speaker.may_go_on.set()
+    assert (await turn.result()).text == "All is well."
+    assert seen == ["All ", "All is ", "All is well."]
+    assert spoken(world, session.id) is None
+
+
+@pytest.mark.req("GOA-50.4")
+async def test_nothing_is_seen_early_of_what_policy_may_keep_back(make_world: MakeWorld, clock: SimulatedClock) -> None:
+    speaker = Speaker("secret")
+    world = await make_world(agent("shop.bot", speaker))
+    world.gate.denied.add("api")  # the session's channel
+    session = await world.session()
+    turn = await session.say("Well?")
+    await clock.settle()
+    assert not speaker.was_streaming
+    assert spoken(world, session.id) is None
+    speaker.may_go_on.set()
+    assert (await turn.result()).text == "Not here."
+
+
+async def test_a_reader_is_woken_by_each_piece_and_by_the_end() -> None:
+    deltas, session = Deltas(), SessionId("ses-1")
+    partial = Partial(RunId("run-1"), 1, 1)
+    add = deltas.begin(SCOPE, session, partial)
+    for change in (lambda: add("a"), lambda: deltas.end(SCOPE, session, partial)):
+        reader = asyncio.ensure_future(deltas.changed(SCOPE, session))
+        await asyncio.sleep(0)
+        change()
+        await reader
+    add("late")
+    assert deltas.speaking(SCOPE, session) is None
+
+
+async def test_a_text_that_is_streamed_is_bounded_and_a_later_attempt_takes_its_place() -> None:
+    deltas, session = Deltas(), SessionId("ses-1")
+    first = Partial(RunId("run-1"), 1, 1)
+    add = deltas.begin(SCOPE, session, first)
+    for _ in range(3):
+        add("x" * PARTIAL_CHARS_MAX)
+    said = deltas.speaking(SCOPE, session)
+    assert said is not None
+    assert len(said.text) == PARTIAL_CHARS_MAX
+    deltas.begin(SCOPE, session, Partial(RunId("run-1"), 1, 2))
+    add("of the first attempt")
+    deltas.end(SCOPE, session, first)
+    assert deltas.speaking(SCOPE, session) == Partial(RunId("run-1"), 1, 2)
