@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from typer.exceptions import TyperException
 
-from lichen.cli import approvals, chat, demo, doctor, init, keys, log, policy, run, runs, stop
+from lichen.cli import approvals, chat, demo, doctor, init, keys, log, policy, run, runs, serve, stop
 from lichen.cli.errors import as_json, described, exit_code
 from lichen.core.errors import Invalid, LichenError
 
@@ -47,6 +47,7 @@ app.command("demo")(demo.play)
 app.command("init")(init.copy)
 app.command("chat")(chat.talk)
 app.command("run")(run.run)
+app.command("serve")(serve.serve)
 app.add_typer(runs.app)
 app.add_typer(approvals.app)
 app.add_typer(log.app)

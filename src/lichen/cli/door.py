@@ -20,7 +20,7 @@ from lichen.core.errors import LichenError, Unavailable
 from lichen.serve.address import address
 
 if TYPE_CHECKING:
-    from lichen.cli.owner import Owner
+    from lichen.cli.owner import Owner, Port
     from lichen.settings import Settings
 
 PREFIX = "/api/v1"
@@ -50,17 +50,25 @@ class Door:
         self._owning = threading.Lock()
 
     @property
+    def settings(self) -> Settings:
+        """The project as loaded once. Raises NotFound (`project_unknown`), Invalid."""
+        if self._settings is None:
+            self._settings = self.project.load()
+        return self._settings
+
+    @property
     def owner(self) -> Owner | None:
         """This process as the owner, if it had to become it."""
         return self._owner
 
-    def own(self) -> Owner:
-        """Makes this process the owner. Raises Unavailable (`data_dir_in_use`) if another one is."""
+    def own(self, port: Port | None = None) -> Owner:
+        """Makes this process the owner, with a port for strangers if one is named.
+
+        Raises Unavailable (`data_dir_in_use`) if another process is it, or (`port_in_use`).
+        """
         from lichen.cli.owner import Owner
 
-        if self._settings is None:
-            self._settings = self.project.load()
-        owner = Owner(self.project, self._settings)
+        owner = Owner(self.project, self.settings, port=port)
         owner.start()
         self._owner = owner
         return owner

@@ -1,29 +1,40 @@
-"""This process as the owner of the data directory: engine and socket in a thread of their own."""
+"""This process as the owner of the data directory: engine, socket and perhaps a port in a thread of their own."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lichen.cli.entrance import entrance
 from lichen.cli.project import Project
 
 if TYPE_CHECKING:
+    from lichen.runtime.runtime import Runtime
     from lichen.settings import Settings
 
 JOIN_S = 60.0
 
 
+class Port(NamedTuple):
+    """Where strangers are let in. Port 0 stands for a free one."""
+
+    host: str
+    number: int
+
+
 class Owner:
     """Owns a project's data from `start` to `finish`, or to `leave`, which is quicker and loses nothing either.
 
-    Others reach it through the socket, and so does this process: there is one way in.
+    Others reach it through the socket, and so does this process: there is one way in. With a `port`, strangers reach
+    the public site there; `port` is then the one that was found.
     """
 
-    def __init__(self, project: Project, settings: Settings) -> None:
+    def __init__(self, project: Project, settings: Settings, *, port: Port | None = None) -> None:
         self._project, self._settings = project, settings
+        self.port = port
         self._thread = threading.Thread(target=self._run, name="lichen-owner", daemon=True)
         self._begun = threading.Event()
         self._error: BaseException | None = None
@@ -34,7 +45,7 @@ class Owner:
         self.notices: tuple[str, ...] = ()
 
     def start(self) -> None:
-        """Returns once the socket answers. Raises Unavailable (`data_dir_in_use`) and whatever opening raises."""
+        """Returns once the doors are open. Raises Unavailable (`data_dir_in_use`, `port_in_use`), and as opening does."""
         self._thread.start()
         self._begun.wait()
         self.check()
@@ -84,11 +95,24 @@ class Owner:
         async with Runtime.of(self._settings) as runtime:
             self._project.remember()
             self.notices = runtime.notices
-            async with serving(make_app(runtime, identify=by_owner(runtime)), self._project.socket):
+            async with AsyncExitStack() as doors:
+                await doors.enter_async_context(
+                    serving(make_app(runtime, identify=by_owner(runtime)), self._project.socket)
+                )
+                if self.port is not None:
+                    self.port = await _opened(doors, runtime, self.port)
                 self._begun.set()
                 await _first(self._finishing.wait(), self._leaving.wait())
                 await _first(runtime.idle(), self._leaving.wait())
             await _first(runtime.idle(), self._leaving.wait())  # what came in while the door closed
+
+
+async def _opened(doors: AsyncExitStack, runtime: Runtime, port: Port) -> Port:
+    from lichen.serve.site import make_site
+    from lichen.serve.tcp import listening
+
+    number = await doors.enter_async_context(listening(make_site(runtime), port.host, port.number))
+    return Port(port.host, number)
 
 
 async def _first(*events: Any) -> None:

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-import threading
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from lichen.cli.caller import Caller, calling
 from lichen.cli.client import segment
+from lichen.cli.host import hosting
 from lichen.cli.screen import note
-from lichen.core.errors import Invalid, LichenError, Unavailable
-
-if TYPE_CHECKING:
-    from lichen.cli.owner import Owner
+from lichen.core.errors import Invalid
 
 WAIT_S = 20.0
-PATIENCE_S = 3.0  # longer than a command that owns the directory for itself usually takes
-RETRY_S = 0.1
 
 
 @calling
@@ -61,30 +55,12 @@ def _tell(caller: Caller, outcome: dict[str, Any]) -> None:
         note(f"{outcome['id']} waits for {wait}. See `lichen approvals show {wait}{caller.options}`.")
 
 
-def _own(caller: Caller, end: threading.Event) -> Owner:
-    """Owns the directory; a command that owns it for a moment is waited for. Raises Unavailable (`data_dir_in_use`)."""
-    for _ in range(int(PATIENCE_S / RETRY_S)):
-        try:
-            return caller.client.door.own()
-        except Unavailable as error:
-            if error.code != "data_dir_in_use" or end.wait(RETRY_S):
-                raise
-    return caller.client.door.own()
-
-
 def _host(caller: Caller) -> None:
     """Owns the data directory until SIGTERM or Ctrl-C, then drains."""
-    end = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda number, frame: end.set())
-    owner = _own(caller, end)
-    for notice in owner.notices:
-        note(notice)
-    socket = str(caller.client.door.project.socket)
-    if not caller.screen.event({"serving": socket}):
-        caller.screen.line(f"serving on {socket}")
-    while not end.wait(1.0):
-        if owner.gone.is_set():
-            owner.check()
-            raise LichenError("The runtime ended by itself.", code="owner_gone")
-    owner.leave()
+    with hosting(caller.client.door) as host:
+        for notice in host.owner.notices:
+            note(notice)
+        socket = str(caller.client.door.project.socket)
+        if not caller.screen.event({"serving": socket}):
+            caller.screen.line(f"serving on {socket}")
+        host.stay()

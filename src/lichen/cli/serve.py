@@ -1,0 +1,115 @@
+"""`lichen serve`: the runtime with its API, console and web chat on a port, until it is told to end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lichen.cli.door import Door
+from lichen.cli.host import hosting
+from lichen.cli.project import Project, locate
+from lichen.cli.screen import Screen, note
+
+if TYPE_CHECKING:
+    from lichen.settings import Settings
+
+PORT = 8080
+ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # how to reach what listens everywhere
+
+
+def serve(
+    host: Annotated[str, typer.Option(help="The address to listen on.", metavar="ADDRESS")] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(envvar="LICHEN_PORT", help="The port; 0 takes a free one.", min=0, max=65_535)
+    ] = PORT,
+    demo: Annotated[
+        bool, typer.Option("--demo", help="Serve the demo shop if there is no project, with keys to try it.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON on stdout and nothing else.")] = False,
+) -> None:
+    """Serves the API, the console and the web chat.
+
+    Runs until SIGTERM or Ctrl-C, then lets what has begun end. Every other command on the same data works through it.
+    """
+    from lichen.cli.owner import Port
+
+    screen = Screen(as_json=as_json)
+    project = _demo_or(locate()) if demo else locate()
+    door = Door(project)
+    with hosting(door, Port(host, port)) as found:
+        assert found.owner.port is not None
+        url = _url(found.owner.port)
+        keys = _keys(door, url) if demo else None
+        for notice in found.owner.notices:
+            note(notice)
+        _tell(screen, project, url, chats=_chats(door.settings), keys=keys)
+        found.stay()
+        screen.line("Letting what has begun end.", "dim")
+
+
+def _demo_or(project: Project) -> Project:
+    """The nearest project, else the demo shop that comes with Lichen."""
+    if project.file is not None:
+        return project
+    from lichen.cli.init import demo_files
+
+    return Project(project.home, demo_files() / "lichen.toml")
+
+
+def _url(port: tuple[str, int]) -> str:
+    host, number = port
+    shown = ANYWHERE.get(host, f"[{host}]" if ":" in host else host)
+    return f"http://{shown}:{number}"
+
+
+def _chats(settings: Settings) -> tuple[str, ...]:
+    return tuple(name for name, tenant in settings.tenants.items() if tenant.webchat is not None)
+
+
+def _keys(door: Door, url: str) -> Mapping[str, str]:
+    from lichen.cli.demokeys import demo_keys
+
+    return demo_keys(door, url)
+
+
+def _tell(
+    screen: Screen, project: Project, url: str, *, chats: tuple[str, ...], keys: Mapping[str, str] | None
+) -> None:
+    """Where everything is."""
+    pages = [("console", f"{url}/console"), ("api", f"{url}/api/docs")]
+    pages += [(f"chat {tenant}", f"{url}/chat/{tenant}") for tenant in chats]
+    shown = [(f"key {tenant}", key) for tenant, key in (keys or {}).items()]
+    told = {"serving": url, "socket": str(project.socket), "pages": dict(pages), "keys": dict(keys or {})}
+    if screen.event(told):
+        return
+    if screen.is_terminal:
+        _draw(screen, url, pages, shown)
+    else:
+        screen.line(f"serving on {url}")
+        for name, value in (*pages, *shown):
+            screen.line(f"{name}  {value}")
+    screen.line(_next(project, keys), "dim")
+
+
+def _draw(screen: Screen, url: str, pages: list[tuple[str, str]], keys: list[tuple[str, str]]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    screen.line()
+    screen.line(f"  Lichen serves on {url}", "bold green")
+    screen.line()
+    table = Table.grid(padding=(0, 3, 0, 2))
+    for name, value in pages:
+        table.add_row(Text(name, style="dim"), Text(value, style=f"cyan link {value}"))
+    for name, value in keys:
+        table.add_row(Text(name, style="dim"), Text(value, style="yellow", no_wrap=True, overflow="ignore"))
+    screen.draw(table)
+    screen.line()
+
+
+def _next(project: Project, keys: Mapping[str, str] | None) -> str:
+    if keys:
+        return f"The keys are operators' and lie in {project.home / 'demo.env'}. Ctrl-C ends it."
+    return "Keys are made with `lichen keys create ACTOR --tenant NAME`. Ctrl-C ends it."

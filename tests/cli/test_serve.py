@@ -1,0 +1,112 @@
+"""`lichen serve`: both doors open, what it prints, whom it lets in, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import stat
+import subprocess
+import urllib.error
+import urllib.request
+from contextlib import closing
+from typing import Any
+
+import pytest
+
+from tests.cli.shop import Shop
+
+
+def serve(shop: Shop, *options: str) -> tuple[subprocess.Popen[str], dict[str, Any]]:
+    """A process that serves on a free port, and what it said of it."""
+    process = shop.start("serve", "--port", "0", "--json", *options)
+    assert process.stdout is not None
+    return process, json.loads(process.stdout.readline())
+
+
+def ask(url: str, path: str, key: str | None = None) -> tuple[int, Any]:
+    request = urllib.request.Request(f"{url}{path}", headers={"Authorization": f"Bearer {key}"} if key else {})
+    try:
+        with urllib.request.urlopen(request, timeout=10) as response:
+            return response.status, json.load(response)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, json.load(error)
+
+
+def environment(shop: Shop) -> dict[str, str]:
+    lines = (shop.home / "demo.env").read_text().splitlines()
+    return dict(line.split("=", 1) for line in lines)
+
+
+@pytest.mark.req("SYM-97.10")
+def test_both_doors_are_open_at_once(shop: Shop) -> None:
+    process, said = serve(shop, "--demo")
+    assert ask(said["serving"], "/api/v1/runs", said["keys"]["acme"]) == (200, [])
+    assert shop.chat("Where is order 1042?")
+    assert len(ask(said["serving"], "/api/v1/runs", said["keys"]["acme"])[1]) == 1
+    assert ask(said["serving"], "/api/v1/runs", said["keys"]["globex"]) == (200, [])
+    assert shop.kill(process, signal.SIGTERM) == 0
+
+
+@pytest.mark.req("SYM-98.3")
+def test_the_demos_keys_are_for_their_owner_only_and_stay_the_same(shop: Shop) -> None:
+    process, said = serve(shop, "--demo")
+    assert stat.S_IMODE((shop.home / "demo.env").stat().st_mode) == 0o600
+    assert environment(shop) == {
+        "LICHEN_URL": said["serving"],
+        "LICHEN_KEY_ACME": said["keys"]["acme"],
+        "LICHEN_KEY_GLOBEX": said["keys"]["globex"],
+    }
+    revoked = said["keys"]["globex"].split("_")[1]
+    assert shop.run("keys", "revoke", revoked, "--tenant", "globex").code == 0
+    assert shop.kill(process, signal.SIGTERM) == 0
+    process, again = serve(shop, "--demo")
+    assert again["keys"]["acme"] == said["keys"]["acme"]
+    assert again["keys"]["globex"] != said["keys"]["globex"]
+    assert environment(shop)["LICHEN_KEY_GLOBEX"] == again["keys"]["globex"]
+    assert environment(shop)["LICHEN_URL"] == again["serving"]
+    assert shop.kill(process, signal.SIGINT) == 0
+
+
+def test_without_demo_no_key_is_made_and_the_way_to_one_is_named(shop: Shop) -> None:
+    process = shop.start("serve", "--port", "0")
+    assert process.stdout is not None
+    lines = [process.stdout.readline() for _ in range(4)]
+    assert lines[0].startswith("serving on http://127.0.0.1:")
+    assert [line.split()[0] for line in lines[1:3]] == ["console", "api"]
+    assert "lichen keys create" in lines[3]
+    assert not (shop.home / "demo.env").exists()
+    assert shop.run("keys", "list", "--tenant", "acme", "--json").data == []
+    assert shop.kill(process, signal.SIGTERM) == 0
+
+
+@pytest.mark.req("SYM-97.10")
+def test_a_second_one_on_the_same_data_is_refused(shop: Shop) -> None:
+    process, _ = serve(shop)
+    second = shop.run("serve", "--port", "0", "--json")
+    assert (second.code, second.error) == (1, "data_dir_in_use")
+    assert shop.kill(process, signal.SIGTERM) == 0
+
+
+@pytest.mark.req("SYM-97.8")
+def test_a_port_in_use_is_said_and_the_data_is_let_go(shop: Shop) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
+        refused = shop.run("serve", "--json", LICHEN_PORT=str(taken.getsockname()[1]))
+    assert (refused.code, refused.error) == (1, "port_in_use")
+    assert shop.chat("Where is order 1042?")
+
+
+@pytest.mark.req("SYM-107.1")
+def test_who_waits_is_sent_home_when_it_ends(shop: Shop) -> None:
+    process, said = serve(shop, "--demo")
+    address = said["serving"].removeprefix("http://").split(":")
+    with closing(socket.create_connection((address[0], int(address[1])), timeout=20)) as poll:
+        head = "GET /api/v1/log/records?after=1000000&wait_s=60 HTTP/1.1\r\nhost: x\r\nauthorization: Bearer"
+        poll.sendall(f"{head} {said['keys']['acme']}\r\n\r\n".encode())
+        assert ask(said["serving"], "/readyz")[0] == 200
+        assert shop.kill(process, signal.SIGTERM) == 0
+        answer = b""
+        while data := poll.recv(65536):
+            answer += data
+    assert answer.startswith(b"HTTP/1.1 200")
