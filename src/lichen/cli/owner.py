@@ -45,7 +45,7 @@ class Owner:
         self.notices: tuple[str, ...] = ()
 
     def start(self) -> None:
-        """Returns once the doors are open. Raises Unavailable (`data_dir_in_use`, `port_in_use`), and as opening does."""
+        """Returns once the doors are open. Raises Unavailable (`data_dir_in_use`, `port_in_use`), as opening does."""
         self._thread.start()
         self._begun.wait()
         self.check()
