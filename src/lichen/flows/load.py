@@ -1,0 +1,68 @@
+"""A `.ygtc` flow from its file: read, checked, lowered, and looked through for what its author may not have meant."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from lichen.core.errors import NotFound
+from lichen.flows import schema
+from lichen.flows.document import BYTES_MAX, read
+from lichen.flows.findings import Finding, Report
+from lichen.flows.ir import Flow, Place
+from lichen.flows.legacy import check_form, modernised
+from lichen.flows.lint import examine
+from lichen.flows.lower import lowered
+from lichen.flows.shape import check_shapes
+
+
+class Loaded(msgspec.Struct, frozen=True):
+    """A flow that can be walked, and what its author should know."""
+
+    flow: Flow
+    warnings: tuple[Finding, ...] = ()
+
+
+def load(path: Path) -> Flow:
+    """The flow of a file. Raises FlowInvalid, which carries every finding, and NotFound `flow_missing`."""
+    return parse_file(path).flow
+
+
+def parse_file(path: Path) -> Loaded:
+    """The flow of a file with its warnings. Raises what `load` raises."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(BYTES_MAX + 1)
+    except OSError as error:
+        message = f"The flow {path} cannot be read: {error.strerror}."
+        raise NotFound(message, code="flow_missing", next_step="Name a .ygtc file.") from None
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        at = Place(data[: error.start].count(b"\n") + 1, 1, "")
+        message = f"The file is not UTF-8: byte {error.start} is 0x{data[error.start]:02x}."
+        step = "Save it as UTF-8."
+        raise Report(str(path)).refuse("Yaml", "yaml_encoding", message, at=at, next_step=step) from None
+    return parse(text, str(path))
+
+
+def parse(text: str, path: str) -> Loaded:
+    """The flow of a text; `path` is what findings call it.
+
+    Raises FlowInvalid. Later checks need what earlier ones promise, so they run only when those found no error.
+    """
+    report = Report(path)
+    source = read(text, report)
+    check_form(source, report)
+    document = modernised(source, report)
+    report.halt()
+    check_shapes(document, report)
+    report.halt()
+    schema.check(document, report)
+    report.halt()
+    flow = lowered(source, document, report)
+    report.halt()
+    assert flow is not None  # lowering gives up only over errors, and there are none
+    examine(flow, document, report)
+    return Loaded(flow, report.warnings)
