@@ -81,6 +81,8 @@ class Intake:
         journal = self._engine.journal(scope)
         session = SessionId(self._id(journal, "ses", key, f"{actor.kind}:{actor.id}:{agent}:{channel}"))
         stream = session_stream(session)
+        if key is None:
+            journal.log.begin(stream)
         if journal.state(stream).n:
             return session
         self._engine.admit()
@@ -243,6 +245,8 @@ class Intake:
         await self._permit(scope, actor, "run.start", agent)
         run = RunId(self._id(journal, "run", key, f"{actor.kind}:{actor.id}:{agent}"))
         stream = run_stream(run)
+        if key is None:
+            journal.log.begin(stream)
         messages = [Message("customer" if actor.kind == "customer" else "operator", text)]
         if journal.state(stream).n == 0:
             subject = _subject(journal, actor)

@@ -28,6 +28,7 @@ def open_turn(services: Services, journal: Journal, session: SessionId) -> None:
     messages = [Message("customer", journal.log.contents(stream, m.n)["text"].decode()) for m in taken]
     actor = msgspec.json.decode(journal.log.contents(stream, 0)["actor"], type=Actor)
     run = RunId(services.new_id("run"))
+    journal.log.begin(run_stream(run))
     turn = moves.next_turn(mailbox)
     started = e.RunStarted(
         agent=mailbox.agent,
@@ -82,11 +83,12 @@ def start_child(services: Services, journal: Journal, parent: RunState, call: Ca
     started = _child_started(services, journal, parent, call, definition)
     person = journal.actor_of(parent.id).subject
     message = Message("agent", tool.message(args) if isinstance(tool, Briefing) else args.decode())
+    draft = start_draft(started, [message], acting(definition.name, person))
     call_started = e.CallStarted(call.id, call.attempt, parent.epoch, child, started.limits.calls)
     journal.append(
         {
             run_stream(parent.id): (e.Draft(call_started),),
-            run_stream(child): (start_draft(started, [message], acting(definition.name, person)),),
+            run_stream(child): (msgspec.structs.replace(draft, label=parent.label),),
         },
         actor=f"agent:{parent.agent}",
         turn=parent.turn,
@@ -166,7 +168,8 @@ def _answer(services: Services, journal: Journal, state: RunState) -> str:
         return "" if state.cancel == "interrupted" and _has_turn(journal, state) else services.texts.cancelled
     if state.failure or state.answer is None:
         return services.texts.failed
-    return journal.log.contents(run_stream(state.id), state.answer.n)["answer"].decode()
+    text = journal.log.contents(run_stream(state.id), state.answer.n)["answer"].decode()
+    return text if text.strip() else ""  # everything was said before
 
 
 def _has_turn(journal: Journal, state: RunState) -> bool:
@@ -210,4 +213,5 @@ def _tell_parent(services: Services, journal: Journal, state: RunState, text: st
     parent = journal.run(state.parent.run)
     result = moves.as_contents([("result", msgspec.json.encode({"answer": text}))], state.subject)
     duration_us = services.clock() - state.started_us
-    return moves.child_ended(parent, state.parent.call, state, result, duration_us)
+    drafts = moves.child_ended(parent, state.parent.call, state, result, duration_us)
+    return tuple(msgspec.structs.replace(draft, label=state.label) for draft in drafts)  # what it read, its caller read
