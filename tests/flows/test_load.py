@@ -7,6 +7,7 @@ from textwrap import dedent
 
 import msgspec
 import pytest
+from blake3 import blake3
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -160,9 +161,9 @@ def test_after_puts_nodes_of_version_1_in_order_whatever_their_order_in_the_file
 @pytest.mark.req("GRE-3.1")
 def test_version_1_nodes_that_come_after_each_other_or_after_nothing_are_refused() -> None:
     head = "schema_version: 1\nid: a\ntype: event\nnodes:\n"
-    (circle,) = refused(head + "  a: {after: b, x.y: {}}\n  b: {after: a, x.y: {}}\n")
+    circle = refused(head + "  a: {after: b, x.y: {}}\n  b: {after: a, x.y: {}}\n")[0]
     assert circle.code == "after_cycle"
-    (missing,) = refused(head + "  a: {after: gone, x.y: {}}\n")
+    missing = refused(head + "  a: {after: gone, x.y: {}}\n")[0]
     assert (missing.kind, missing.code) == ("MissingNode", "after_missing")
 
 
@@ -195,9 +196,7 @@ def test_the_digest_is_the_same_however_the_file_is_laid_out() -> None:
 @pytest.mark.req("GRE-6.1")
 def test_the_digest_is_blake3_over_canonical_json() -> None:
     assert canonical({"b": [1, 2.5, None], "a": "é"}) == '{"a":"é","b":[1,2.5,null]}'.encode()
-    assert (
-        digest_of({}) == "7e4fe19c75e6d75b95d1ee69cc3c4ecf1a7c7f4bd2d6ac7c3ef0b4a1ce63f9aa" or len(digest_of({})) == 64
-    )
+    assert digest_of({"b": 1, "a": []}) == blake3(b'{"a":[],"b":1}').hexdigest()
 
 
 @pytest.mark.req("GRE-10.1")
@@ -385,9 +384,11 @@ def test_no_text_does_anything_but_load_or_be_refused(text: str) -> None:
     try:
         loaded = parse(text, "any.ygtc")
     except FlowInvalid as error:
-        assert all(finding.line >= 1 and finding.column >= 1 and finding.code for finding in error.findings)
+        found = error.findings
     else:
+        found = loaded.warnings
         assert msgspec.json.encode(loaded.flow)
+    assert all(finding.line >= 1 and finding.column >= 1 and finding.code for finding in found)
 
 
 @settings(max_examples=100, deadline=None)
