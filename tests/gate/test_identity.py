@@ -18,9 +18,9 @@ AGENT = Actor("agent", "shop.support", on_behalf_of=ANNA)
 
 MAY: dict[str, set[Capability]] = {
     "customer": {"chat"},
-    "operator": {"chat", "runs.read", "runs.cancel", "approvals.answer", "policy.check", "stops.set",
-                 "log.verify", "log.export", "log.erase"},
-    "service": {"chat", "runs.read", "runs.cancel", "policy.check"},
+    "operator": {"chat", "runs.read", "runs.cancel", "approvals.answer", "waits.answer", "policy.check",
+                 "stops.set", "log.verify", "log.export", "log.erase"},
+    "service": {"chat", "runs.read", "runs.cancel", "waits.answer", "policy.check"},
     "system": {"runs.read", "log.verify", "log.export"},
     "agent": set(),
 }  # fmt: skip

@@ -14,7 +14,7 @@ from lichen.core.errors import NotFound
 from lichen.core.scope import Actor, ActorKind
 
 Capability = Literal[
-    "chat", "runs.read", "runs.cancel", "approvals.answer", "policy.check", "stops.set",
+    "chat", "runs.read", "runs.cancel", "approvals.answer", "waits.answer", "policy.check", "stops.set",
     "log.verify", "log.export", "log.erase",
 ]  # fmt: skip
 """What a door asks before it lets an actor in."""
@@ -24,7 +24,7 @@ CAPABILITIES: Final[tuple[Capability, ...]] = get_args(Capability)
 _MAY: Final[Mapping[ActorKind, frozenset[Capability]]] = {
     "customer": frozenset[Capability](("chat",)),
     "operator": frozenset(CAPABILITIES),
-    "service": frozenset[Capability](("chat", "runs.read", "runs.cancel", "policy.check")),
+    "service": frozenset[Capability](("chat", "runs.read", "runs.cancel", "waits.answer", "policy.check")),
     "system": frozenset[Capability](("runs.read", "log.verify", "log.export")),
     "agent": frozenset(),
 }

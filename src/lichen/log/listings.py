@@ -14,6 +14,7 @@ from lichen.log.sqlite import STREAMS, Reader
 from lichen.log.views import CostRow, OutboxRow, StreamRow, WaitRow
 
 _TEXTS = msgspec.json.Decoder(tuple[str, ...])
+_FILTERS = {"agent", "session", "outcome", "standing"}
 _STREAM_ROWS = f"SELECT {STREAMS.names} FROM streams"  # noqa: S608 - our own names
 
 
@@ -23,10 +24,20 @@ class Listings:
     def __init__(self, reader: Reader, number: int) -> None:
         self._reader, self.number = reader, number
 
-    def stream_rows(self, kind: StreamKind, limit: int = 100, before_seq: int | None = None) -> list[StreamRow]:
-        """Streams of a kind, the newest first; with `before_seq` those that began before it: the next page."""
-        query = f"{_STREAM_ROWS} WHERE log = ? AND kind = ? AND first_seq < ? ORDER BY stream DESC LIMIT ?"
-        return [StreamRow(*row) for row in self._reader.rows(query, self.number, kind, before_seq or 2**62, limit)]
+    def stream_rows(
+        self, kind: StreamKind, limit: int = 100, before_seq: int | None = None, **equal: str | None
+    ) -> list[StreamRow]:
+        """Streams of a kind, the newest first; with `before_seq` those that began before it: the next page.
+
+        `equal` names columns (`agent`, `session`, `outcome`, `standing`) and what they must hold, None for anything.
+        """
+        wanted = {name: value for name, value in equal.items() if value is not None}
+        assert wanted.keys() <= _FILTERS
+        conditions = "".join(f" AND {name} = ?" for name in wanted)
+        query = f"{_STREAM_ROWS} WHERE log = ? AND kind = ? AND first_seq < ?{conditions} ORDER BY stream DESC LIMIT ?"
+        before = 2**62 if before_seq is None else before_seq
+        rows = self._reader.rows(query, self.number, kind, before, *wanted.values(), limit)
+        return [StreamRow(*row) for row in rows]
 
     def owing(self) -> list[StreamId]:
         """Streams that somebody must drive, the oldest first."""
@@ -60,6 +71,11 @@ class Listings:
             WHERE outbox.log = ? AND state != 'delivered' ORDER BY stream, n LIMIT ?
         """
         return [OutboxRow(*row) for row in self._reader.rows(query, self.number, limit)]
+
+    def checkpoints(self, limit: int) -> list[bytes]:
+        """The texts of the last signed tree heads, the newest first."""
+        query = "SELECT checkpoint FROM heads WHERE log = ? ORDER BY number DESC LIMIT ?"
+        return [text for (text,) in self._reader.rows(query, self.number, limit)]
 
     def cost_rows(self, first: date, last: date) -> list[CostRow]:
         """What each agent used on each of these days (UTC), both included."""

@@ -32,7 +32,10 @@ _BOOT_BYTES = 8
 
 
 class VolumeOptions(msgspec.Struct, frozen=True):
-    """Bounds of a volume. `socket` is noted in the lock; `connect` opens the writer's connection."""
+    """Bounds of a volume. `socket` is noted in the lock; `connect` opens the writer's connection.
+
+    `lock` is the directory's, if the caller holds it already; the volume lets go of it then too.
+    """
 
     commit_rows_max: int = 2_000
     commit_bytes_max: int = 8 * 1024 * 1024
@@ -41,6 +44,7 @@ class VolumeOptions(msgspec.Struct, frozen=True):
     log: LogOptions = LogOptions()
     socket: Path | None = None
     connect: Callable[[Path], sqlite3.Connection] = connect
+    lock: DirectoryLock | None = None
 
 
 class Volume:
@@ -60,7 +64,7 @@ class Volume:
         self._boot = random(_BOOT_BYTES).hex()
         self._version = version("lichen")
         self.commits = 0  # barriers so far: each is one fsync
-        self._lock = DirectoryLock(home, socket=options.socket)
+        self._lock = options.lock or DirectoryLock(home, socket=options.socket)
         try:
             path = _file(home, options)
             self._store = Store(

@@ -1,10 +1,12 @@
-"""What verification found, of one log: what an operator of the tenant may see of it."""
+"""What proves a log: the heads that were signed, and what verification found. What an operator may see of it."""
 
 from __future__ import annotations
 
 import msgspec
 
+from lichen.log.checkpoint import parse_and_verify
 from lichen.log.findings import Report
+from lichen.log.log import Log
 
 
 class Verification(msgspec.Struct, frozen=True):
@@ -37,3 +39,19 @@ def verification(report: Report, log: str) -> Verification:
         first=str(own[0]) if own else None if found else f"there is no log {log}",
         findings=tuple(map(str, own)),
     )
+
+
+class Head(msgspec.Struct, frozen=True):
+    """A signed tree head: the log's size and root (hexadecimal) at a moment, and the text anybody may keep."""
+
+    size: int
+    root: str
+    ts_us: int
+    checkpoint: str
+
+
+def heads(log: Log, limit: int) -> tuple[Head, ...]:
+    """The last signed heads, the newest first, their signatures checked. Raises Corrupt (`checkpoint_corrupt`)."""
+    texts = log.checkpoints(limit)
+    found = ((parse_and_verify(text, log.public_key), text) for text in texts)
+    return tuple(Head(head.size, head.root.hex(), head.ts_us, text.decode()) for head, text in found)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -13,7 +13,11 @@ from lichen.core.scope import Actor, Scope
 from lichen.engine.intake import Intake
 from lichen.engine.journal import Journal
 from lichen.engine.local import LocalEngine
+from lichen.log.views import StreamRow
 from lichen.runtime.records import RecordView, view
+from lichen.runtime.replay import Replay, replay
+
+RunStatus = Literal["running", "waiting", "completed", "failed", "cancelled"]
 
 
 class RunSummary(msgspec.Struct, frozen=True):
@@ -73,21 +77,29 @@ class Runs:
         await journal.log.durable_stream(run_stream(run))
         return journal.log.contents(run_stream(run), state.n - 1).get("answer", b"").decode()
 
-    def list(self, scope: Scope, *, limit: int = 100) -> tuple[RunSummary, ...]:
-        """The newest runs first."""
-        rows = self._engine.journal(scope).log.stream_rows("run", limit=limit)
+    def list(
+        self,
+        scope: Scope,
+        *,
+        limit: int = 100,
+        before: int | None = None,
+        status: RunStatus | None = None,
+        agent: str | None = None,
+        session: str | None = None,
+    ) -> tuple[RunSummary, ...]:
+        """The newest runs first, of one status, agent or session if that is named. `before` is the `first_seq` of the
+        last run of the page before."""
+        log = self._engine.journal(scope).log
+        rows = log.stream_rows("run", limit, before, agent=agent, session=session, **_STANDINGS.get(status or "", {}))
         return tuple(
-            RunSummary(
-                RunId(row.id),
-                row.agent,
-                row.outcome or ("waiting" if row.standing == "waiting" else "running"),
-                row.session,
-                row.parent,
-                row.started_us,
-                row.first_seq,
-            )
-            for row in rows
+            RunSummary(RunId(r.id), r.agent, _standing(r), r.session, r.parent, r.started_us, r.first_seq) for r in rows
         )
+
+    async def replay(self, scope: Scope, run: RunId) -> Replay:
+        """Goes through a run again with no effect performed. Raises NotFound (`run_unknown`)."""
+        journal = self._engine.journal(scope)
+        self._state(journal, run)
+        return await replay(self._engine.services, journal, run)
 
     def show(self, scope: Scope, run: RunId) -> RunDetail:
         """A run with its records, contents opened. Raises NotFound (`run_unknown`)."""
@@ -135,6 +147,20 @@ class Runs:
         if not state.n:
             raise NotFound("There is no such run in this scope.", code="run_unknown")
         return state
+
+
+def _standing(row: StreamRow) -> str:
+    return row.outcome or ("waiting" if row.standing == "waiting" else "running")
+
+
+_STANDINGS: dict[str, dict[str, str]] = {
+    "running": {"outcome": "", "standing": "owing"},
+    "waiting": {"outcome": "", "standing": "waiting"},
+    "completed": {"outcome": "completed"},
+    "failed": {"outcome": "failed"},
+    "cancelled": {"outcome": "cancelled"},
+}
+"""What each status is in the columns of a row."""
 
 
 def _status(state: RunState) -> str:

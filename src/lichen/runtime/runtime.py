@@ -17,7 +17,7 @@ import msgspec
 from lichen.agents.agent import Agent
 from lichen.core import events as e
 from lichen.core.call import ToolSpec
-from lichen.core.errors import Invalid, Unavailable
+from lichen.core.errors import Invalid, NotFound, Unavailable
 from lichen.core.ids import TENANT_STREAM, RunId, SessionId, run_stream, session_stream
 from lichen.core.scope import SYSTEM, Actor, Scope
 from lichen.engine.intake import Intake
@@ -26,12 +26,14 @@ from lichen.engine.ports import Channel, Options, Services, Texts
 from lichen.gate.gate import PolicyGate
 from lichen.gate.policies import PolicySet, load_policies, starter_policies
 from lichen.gate.switches import StopKind
+from lichen.log.apikeys import ApiKey
 from lichen.log.backup import backup, backup_keys
 from lichen.log.export import export
 from lichen.log.keys import Keyring
+from lichen.log.lock import DirectoryLock
 from lichen.log.log import Log
 from lichen.log.verify import verify
-from lichen.log.volume import Volume
+from lichen.log.volume import Volume, VolumeOptions
 from lichen.runtime.hosting import family, hosted, specs_of
 from lichen.runtime.proof import Verification, verification
 from lichen.runtime.runs import Runs
@@ -158,12 +160,7 @@ class Runtime:
         self.workers = Workers()
         agents = {agent.name: hosted(agent, self.workers) for agent in family(self.agents)}
         self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.keyring = Keyring.open(self.home / "keys", self._random)
-        try:
-            self.volume = Volume.open(self.home, keyring=self.keyring, clock=self._clock, random=self._random)
-        except BaseException:
-            self.keyring.close()
-            raise
+        self._open_volume()
         self.gate = PolicyGate(
             {},
             clock=self._clock,
@@ -195,6 +192,26 @@ class Runtime:
             await self._close()
             raise
         return self
+
+    def _open_volume(self) -> None:
+        """The lock first: whoever comes second learns that, and touches neither keys nor logs."""
+        lock = DirectoryLock(self.home)
+        try:
+            self.keyring = Keyring.open(self.home / "keys", self._random)
+        except BaseException:
+            lock.release()
+            raise
+        try:
+            self.volume = Volume.open(
+                self.home,
+                keyring=self.keyring,
+                clock=self._clock,
+                random=self._random,
+                options=VolumeOptions(lock=lock),
+            )
+        except BaseException:  # the volume has let go of the lock
+            self.keyring.close()
+            raise
 
     def _begin(self) -> None:
         """Loads every policy first, so that a broken one stops the start; then takes over what is owed."""
@@ -306,9 +323,14 @@ class Runtime:
         )
         return verification(report, log.id)
 
-    async def export(self, scope: Scope, *, run: RunId | None = None, session: SessionId | None = None) -> bytes:
-        """The records of a run, a session with its runs, or the whole log, each with its proof and the signed head."""
+    async def export(
+        self, scope: Scope, *, run: RunId | None = None, session: SessionId | None = None, record: int | None = None
+    ) -> bytes:
+        """The records of a run, a session with its runs, the record at a position, or the whole log, each with its
+        proof and the signed head."""
         log = self.log(scope)
+        if record is not None:
+            return await export(log, range(record, record + 1))
         if run is not None:
             return await export(log, run_stream(run))
         return await export(log, range(1, log.last_seq + 1) if session is None else session_stream(session))
@@ -342,6 +364,43 @@ class Runtime:
         changed = e.Changed(kind, name, "", self._new_id("change"))
         journal.append({TENANT_STREAM: (e.Draft(changed),)}, actor=journal.log.name(by))
         await journal.log.durable_stream(TENANT_STREAM)
+
+    # -- keys ----------------------------------------------------------------------------------------------------
+
+    async def issue_key(
+        self, scope: Scope, actor: Actor, *, by: Actor | None = None, valid_s: int | None = None
+    ) -> str:
+        """The text of a new API key for `actor`, once that is durable and in the log. It is told once.
+
+        Raises Unavailable (`keys_readonly`, `volume_readonly`).
+        """
+        key = await asyncio.to_thread(
+            self.keyring.api_keys.issue,
+            scope.tenant,
+            scope.env,
+            actor_kind=actor.kind,
+            actor_id=actor.id,
+            roles=actor.roles,
+            expires_at_us=None if valid_s is None else self._clock() + valid_s * 1_000_000,
+        )
+        id = key.split("_")[1]
+        try:
+            await self._changed(scope, "key", f"issued:{id}", by or SYSTEM)
+        except BaseException:
+            self.keyring.api_keys.revoke(id)  # nobody was told of it
+            raise
+        return key
+
+    def keys(self, scope: Scope) -> tuple[ApiKey, ...]:
+        """The API keys of a scope, expired ones included, without their secrets."""
+        return tuple(key for key in self.keyring.api_keys.list() if (key.tenant, key.env) == (scope.tenant, scope.env))
+
+    async def revoke_key(self, scope: Scope, id: str, *, by: Actor | None = None) -> None:
+        """Makes a key of the scope worthless at once; the log says so. Raises NotFound (`api_key_missing`)."""
+        if id not in {key.id for key in self.keys(scope)}:
+            raise NotFound("There is no such key in this scope.", code="api_key_missing", next_step="List the keys.")
+        await asyncio.to_thread(self.keyring.api_keys.revoke, id)
+        await self._changed(scope, "key", f"revoked:{id}", by or SYSTEM)
 
     # -- policies ------------------------------------------------------------------------------------------------
 

@@ -8,12 +8,16 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from lichen.core import events as e
-from lichen.core.ids import AgentName, MessageId, RunId, SessionId, StreamId, run_stream, session_stream
+from lichen.core.ids import AgentName, MessageId, RunId, SessionId, StreamId, root_run, run_stream, session_stream
 from lichen.core.scope import Actor, Scope
 from lichen.engine.intake import Intake, Receipt
 from lichen.engine.journal import Journal, Watch
 from lichen.engine.local import LocalEngine
+from lichen.log.erasures import Erased
 from lichen.runtime.records import RecordView, view
+
+TRANSCRIPT_MAX = 200
+_SPOKEN = (e.MessageReceived, e.MessageQueued)
 
 
 class Outgoing(msgspec.Struct, frozen=True):
@@ -24,6 +28,41 @@ class Outgoing(msgspec.Struct, frozen=True):
     text: str
     run: RunId | None
     queued_at_us: int
+
+
+class SessionSummary(msgspec.Struct, frozen=True):
+    """One line of a list. `customer` is the pseudonym of who talks; `status` is `open` or `closed`."""
+
+    id: SessionId
+    agent: str
+    customer: str
+    status: str
+    opened_at_us: int
+    first_seq: int
+
+
+class Said(msgspec.Struct, frozen=True):
+    """One message of a conversation. `text` is None once it was erased; `kind` says what it is to its reader."""
+
+    id: MessageId
+    role: Literal["customer", "agent"]
+    kind: str
+    text: str | None
+    run: RunId | None
+    at_us: int
+
+
+class SessionDetail(msgspec.Struct, frozen=True):
+    """A session and the last of what was said, oldest first. `earlier` says how much was said before that."""
+
+    id: SessionId
+    agent: str
+    channel: str
+    customer: str
+    status: str
+    is_owing: bool
+    earlier: int
+    transcript: tuple[Said, ...]
 
 
 class Reply(NamedTuple):
@@ -64,6 +103,16 @@ class Sessions:
             scope, actor, agent=name, channel=channel, delivery=delivery, double_texting=double_texting, key=key
         )
         return Session(self._engine, self._intake, scope, id, actor)
+
+    def list(
+        self, scope: Scope, *, limit: int = 100, before: int | None = None, agent: str | None = None
+    ) -> tuple[SessionSummary, ...]:
+        """The newest sessions first. `before` is the `first_seq` of the last session of the page before."""
+        rows = self._engine.journal(scope).log.stream_rows("session", limit, before, agent=agent)
+        return tuple(
+            SessionSummary(SessionId(r.id), r.agent, r.subject, r.outcome or "open", r.started_us, r.first_seq)
+            for r in rows
+        )
 
     def get(self, scope: Scope, session: SessionId, actor: Actor) -> Session:
         """An existing session, as `actor` may see it. Operations raise NotFound if there is none."""
@@ -132,6 +181,35 @@ class Session:
             self._journal.append({self._stream: (e.Draft(settled),)})
         await self._journal.log.durable_stream(self._stream)
 
+    def detail(self) -> SessionDetail:
+        """The session and the last messages of it, in the order they came and went."""
+        mailbox = self._journal.mailbox(self.id)
+        spoken = [event for event in self._journal.log.events(self._stream) if isinstance(event.control, _SPOKEN)]
+        return SessionDetail(
+            id=self.id,
+            agent=mailbox.agent,
+            channel=mailbox.channel,
+            customer=mailbox.subject,
+            status=mailbox.outcome or "open",
+            is_owing=mailbox.is_owing_customer,
+            earlier=max(0, len(spoken) - TRANSCRIPT_MAX),
+            transcript=tuple(self._said(event) for event in spoken[-TRANSCRIPT_MAX:]),
+        )
+
+    def _said(self, event: e.Event) -> Said:
+        control = event.control
+        text = self._text(event.n)
+        if isinstance(control, e.MessageReceived):
+            return Said(control.message, "customer", control.disposition, text, control.run, event.ts_us)
+        assert isinstance(control, e.MessageQueued)
+        return Said(control.message, "agent", control.kind, text, control.run, event.ts_us)
+
+    def _text(self, n: int) -> str | None:
+        try:
+            return self._journal.log.contents(self._stream, n).get("text", b"").decode()
+        except Erased:
+            return None
+
     async def changed(self) -> None:
         """Returns after the next record of the session."""
         await self._journal.changed(self._stream, self._journal.mailbox(self.id).n)
@@ -155,7 +233,7 @@ class Turn:
     async def run(self) -> RunId:
         """The run that has this turn, as soon as there is one."""
         if self.receipt.run is not None:
-            return self.receipt.run
+            return root_run(self.receipt.run)
         async for event in self._events():
             control = event.control
             if isinstance(control, e.TurnOpened) and self.receipt.message in control.messages:
@@ -172,11 +250,11 @@ class Turn:
         text = ""
         async for event in self._events():
             control = event.control
-            if isinstance(control, e.MessageQueued) and control.run == run:
+            if isinstance(control, e.MessageQueued) and control.run and root_run(control.run) == run:
                 text = self._journal.log.contents(self._stream, event.n)["text"].decode()
             elif isinstance(control, e.TurnClosed) and control.run == run:
                 return Reply(text, control.outcome, run)
-            elif isinstance(control, e.WaitOpened) and control.run == run:
+            elif isinstance(control, e.WaitOpened) and root_run(control.run) == run:
                 return Reply(text, "asked", run)
         raise AssertionError("the session's events never end")
 
@@ -193,7 +271,7 @@ class Turn:
             control = entry.control
             if (
                 isinstance(control, (e.TurnClosed, e.WaitOpened))
-                and control.run == run
+                and root_run(control.run) == run
                 and entry.stream == self._stream
             ):
                 return

@@ -50,7 +50,7 @@ def _endpoint(runtime: Runtime, identify: Identify, route: ApiRoute) -> Callable
             body = await read_body(request)
             caller = identify(request)
             caller.require(route.access, owner_may=route.owner_may)
-            return _success(await route.handler(Exchange(runtime, request, body, caller=caller)))
+            return _success(await route.handler(Exchange(runtime, request, body, caller=caller, takes=route)))
         except ClientDisconnect:
             return failure(Invalid("The body ended early.", code="body_invalid"))
         except LichenError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Protocol, TypeVar
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -22,6 +22,15 @@ FORM_BYTES_MAX = 64 * 1024
 FORM_FIELDS_MAX = 100
 WAIT_S_MAX = 60.0
 
+Position = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+"""A place in the log: `seq` of the last record seen, 0 for none."""
+
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
+"""What something is called."""
+
+Note = Annotated[str, msgspec.Meta(max_length=4_000)]
+"""A few sentences of a person."""
+
 WaitS = Annotated[float, msgspec.Meta(ge=0, le=WAIT_S_MAX)]
 """How long a request may wait for something to happen."""
 
@@ -36,14 +45,32 @@ class Nothing(Body, frozen=True):
     """A request without any fields."""
 
 
+class Takes(Protocol):
+    """What a route declares that it takes."""
+
+    @property
+    def query(self) -> type[Body]:
+        """The fields of the query."""
+        ...
+
+    @property
+    def body(self) -> type[Body]:
+        """The fields of the JSON body."""
+        ...
+
+
 class Exchange:
     """What a handler works with. `scope` and `actor` are the caller's; no handler takes them from anywhere else."""
 
-    def __init__(self, runtime: Runtime, request: Request, body: bytes, *, caller: Caller) -> None:
+    def __init__(self, runtime: Runtime, request: Request, body: bytes, *, caller: Caller, takes: Takes) -> None:
         self.runtime = runtime
         self.caller = caller
-        self._request = request
+        self.request = request
         self._body = body
+        self._takes = takes
+        for kind, given in ((takes.query, self.query), (takes.body, self.body)):
+            if kind is Nothing:
+                given(Nothing)  # a handler that takes nothing never asks, and what is not declared is refused
 
     @property
     def scope(self) -> Scope:
@@ -58,29 +85,31 @@ class Exchange:
     @property
     def key(self) -> str | None:
         """The caller's idempotency key."""
-        return self._request.headers.get("idempotency-key")
+        return self.request.headers.get("idempotency-key")
 
     def part(self, name: str) -> str:
         """A part of the path."""
-        return self._request.path_params[name]
+        return self.request.path_params[name]
 
     def query(self, kind: type[T]) -> T:
         """The query as `kind`. Raises Invalid (`query_invalid`) naming the field."""
-        given = self._request.query_params
+        assert kind is self._takes.query, "the route's table says something else"
+        given = self.request.query_params
         if len(given.multi_items()) != len(given):
             raise Invalid("A field of the query is given twice.", code="query_invalid")
         return _decoded(lambda: msgspec.convert(dict(given), kind, strict=False), "query_invalid")
 
     def body(self, kind: type[T]) -> T:
         """The JSON body as `kind`. Raises Invalid (`body_invalid`) naming the field, UnsupportedMedia."""
-        if self._body and self._request.headers.get("content-type", "").partition(";")[0].strip() != JSON:
+        assert kind is self._takes.body, "the route's table says something else"
+        if self._body and self.request.headers.get("content-type", "").partition(";")[0].strip() != JSON:
             raise UnsupportedMedia("The body is not declared as JSON.")
         return _decoded(lambda: msgspec.json.decode(self._body or b"{}", type=kind), "body_invalid")
 
     async def wait(self, event: Coroutine[Any, Any, object], *, timeout_s: float) -> None:
         """Returns when the event did, after `timeout_s`, or when the server stops. Raises what the event raises."""
         happening = asyncio.ensure_future(event)
-        closing = asyncio.ensure_future(self._request.app.state.closing.wait())
+        closing = asyncio.ensure_future(self.request.app.state.closing.wait())
         try:
             await asyncio.wait((happening, closing), timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
             if happening.done():

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from lichen.serve.api import approvals, log, policies, runs, sessions, tenant
+from lichen.serve.api import agents, approvals, keys, log, policies, runs, sessions, tenant
 from lichen.serve.api.route import ApiRoute
 
 ROUTES: tuple[ApiRoute, ...] = (
     *sessions.ROUTES,
     *runs.ROUTES,
+    *agents.ROUTES,
     *approvals.ROUTES,
     *log.ROUTES,
     *policies.ROUTES,
+    *keys.ROUTES,
     *tenant.ROUTES,
 )
 

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from lichen.core.errors import Conflict, Invalid
-from lichen.core.wait import WaitOutcome
+from lichen.core.wait import OUTCOMES, WaitOutcome
 from lichen.runtime.waits import WaitView, parse
 from lichen.serve.api.route import ApiRoute
-from lichen.serve.exchange import Body, Exchange, Nothing
+from lichen.serve.exchange import Body, Exchange, Note, Nothing
 
 KINDS = ("approval", "reconcile")
+ALL_KINDS = tuple(OUTCOMES)
+GONE = (409, 410)  # somebody answered before, or time did
 
 
 class Answering(Body, frozen=True):
     """An answer. `digest` is the one shown with the wait: then it is about exactly what was seen."""
 
-    note: str = ""
+    note: Note = ""
     digest: str | None = None
 
 
@@ -25,8 +28,26 @@ class Reconciling(Body, frozen=True):
 
     outcome: Literal["happened", "did_not_happen", "try_again"]
     result: dict[str, Any] | None = None
-    note: str = ""
+    note: Note = ""
     digest: str | None = None
+
+
+class Told(Body, frozen=True):
+    """What a run waits for from outside: `result` is handed to its planner."""
+
+    result: Mapping[str, Any] = {}
+    digest: str | None = None
+
+
+async def list_all(x: Exchange) -> tuple[WaitView, ...]:
+    """Every open wait of this scope's runs, of whatever kind, oldest first."""
+    return x.runtime.waits.list(x.scope, kinds=ALL_KINDS)
+
+
+async def answer(x: Exchange) -> Nothing:
+    """Brings what a run waits for from outside: a clarification or an external result."""
+    given = x.body(Told)
+    return await _answer(x, "answered", given.digest, {"result": given.result})
 
 
 async def list_waits(x: Exchange) -> tuple[WaitView, ...]:
@@ -96,8 +117,20 @@ def _is_hex(text: str) -> bool:
 
 ROUTES = (
     ApiRoute("GET", "approvals", "approvals.answer", list_waits, owner_may=True),
-    ApiRoute("GET", "approvals/{wait}", "approvals.answer", show, owner_may=True),
-    ApiRoute("POST", "approvals/{wait}/approve", "approvals.answer", approve),
-    ApiRoute("POST", "approvals/{wait}/deny", "approvals.answer", deny),
-    ApiRoute("POST", "approvals/{wait}/reconcile", "approvals.answer", reconcile),
+    ApiRoute("GET", "approvals/{wait}", "approvals.answer", show, owner_may=True, fails=(409,)),
+    ApiRoute(
+        "POST", "approvals/{wait}/approve", "approvals.answer", approve, body=Answering, fails=GONE, takes_key=True
+    ),
+    ApiRoute("POST", "approvals/{wait}/deny", "approvals.answer", deny, body=Answering, fails=GONE, takes_key=True),
+    ApiRoute(
+        "POST",
+        "approvals/{wait}/reconcile",
+        "approvals.answer",
+        reconcile,
+        body=Reconciling,
+        fails=GONE,
+        takes_key=True,
+    ),
+    ApiRoute("GET", "waits", "runs.read", list_all, owner_may=True),
+    ApiRoute("POST", "waits/{wait}/answer", "waits.answer", answer, body=Told, fails=GONE, takes_key=True),
 )

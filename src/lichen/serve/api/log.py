@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 from starlette.responses import Response
@@ -12,26 +12,36 @@ from lichen.core.errors import Invalid
 from lichen.core.ids import RunId, SessionId
 from lichen.core.scope import Actor, ActorKind
 from lichen.log.log import Log
+from lichen.runtime.proof import Head, Verification, heads
 from lichen.runtime.records import RecordView, view
 from lichen.serve.api.route import ApiRoute
-from lichen.serve.exchange import Body, Exchange, WaitS
+from lichen.serve.exchange import Body, Exchange, Position, WaitS
 
 PAGE_MAX = 500
+HEADS_MAX = 100
+BINARY = "application/octet-stream"
 
 
 class Reading(Body, frozen=True):
     """Records after position `after`, waiting up to `wait_s` for the first of them."""
 
-    after: Annotated[int, msgspec.Meta(ge=0)] = 0
+    after: Position = 0
     limit: Annotated[int, msgspec.Meta(ge=1, le=PAGE_MAX)] = 100
     wait_s: WaitS = 0.0
 
 
+class Listing(Body, frozen=True):
+    """How many, at most."""
+
+    limit: Annotated[int, msgspec.Meta(ge=1, le=HEADS_MAX)] = 10
+
+
 class Exporting(Body, frozen=True):
-    """Which part of the log: one run, one session, or all of it."""
+    """Which part of the log: one run, one session, one record, or all of it."""
 
     run: RunId | None = None
     session: SessionId | None = None
+    record: Annotated[int, msgspec.Meta(ge=1, le=2**53)] | None = None
 
 
 class BackingUp(Body, frozen=True):
@@ -74,7 +84,15 @@ async def _something_after(log: Log, seq: int) -> None:
         return
 
 
-async def verify(x: Exchange) -> Any:
+async def list_heads(x: Exchange) -> tuple[Head, ...]:
+    """The last signed heads of the log, the newest first. Keep one apart: it proves everything before it."""
+    wanted = x.query(Listing)
+    log = x.runtime.log(x.scope)
+    await log.sign()
+    return heads(log, wanted.limit)
+
+
+async def verify(x: Exchange) -> Verification:
     """Reads all of the log again and says what is wrong with it, if anything is."""
     return await x.runtime.verify(x.scope)
 
@@ -82,10 +100,10 @@ async def verify(x: Exchange) -> Any:
 async def export(x: Exchange) -> Response:
     """The log, or a part of it with its proofs, to be verified by anybody who knows its public key."""
     wanted = x.query(Exporting)
-    if wanted.run is not None and wanted.session is not None:
-        raise Invalid("One run or one session, not both.", code="query_invalid", place="$.session")
-    data = await x.runtime.export(x.scope, run=wanted.run, session=wanted.session)
-    return Response(data, media_type="application/octet-stream")
+    if sum(each is not None for each in (wanted.run, wanted.session, wanted.record)) > 1:
+        raise Invalid("One run, one session or one record, not several.", code="query_invalid", place="$.session")
+    data = await x.runtime.export(x.scope, run=wanted.run, session=wanted.session, record=wanted.record)
+    return Response(data, media_type=BINARY)
 
 
 async def backup(x: Exchange) -> Backup:
@@ -112,9 +130,10 @@ def _path(text: str, place: str) -> Path:
 
 
 ROUTES = (
-    ApiRoute("GET", "log/records", "log.export", read, owner_may=True),
+    ApiRoute("GET", "log/records", "log.export", read, owner_may=True, query=Reading),
+    ApiRoute("GET", "log/heads", "log.verify", list_heads, owner_may=True, query=Listing),
     ApiRoute("POST", "log/verify", "log.verify", verify, owner_may=True),
-    ApiRoute("GET", "log/export", "log.export", export, owner_may=True),
-    ApiRoute("POST", "log/backup", "owner", backup),
-    ApiRoute("POST", "log/erase", "log.erase", erase),
+    ApiRoute("GET", "log/export", "log.export", export, owner_may=True, query=Exporting, media=BINARY),
+    ApiRoute("POST", "log/backup", "owner", backup, body=BackingUp),
+    ApiRoute("POST", "log/erase", "log.erase", erase, body=Erasing),
 )

@@ -1,17 +1,20 @@
-"""What a route is: where it listens, what the caller must be allowed to do, and who answers."""
+"""What a route is: where it listens, what the caller must be allowed to do, what it takes, and who answers."""
 
 from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
 from lichen.serve.auth import Access
-from lichen.serve.exchange import Handler
+from lichen.serve.errors import JSON
+from lichen.serve.exchange import Body, Handler, Nothing
 
 
 class ApiRoute(NamedTuple):
     """One route. `path` is relative to the version's prefix; `access` is checked before the handler runs.
 
     `owner_may`: for the owner of the data directory, who can read the files anyway, it need not be said who asks.
+    `query` and `body` are all it takes, `media` is what it answers with. `fails` are the statuses it can end with
+    besides those every route has; `takes_key`: a repeated `Idempotency-Key` is the same request.
     """
 
     method: Literal["GET", "POST", "DELETE"]
@@ -19,3 +22,8 @@ class ApiRoute(NamedTuple):
     access: Access
     handler: Handler
     owner_may: bool = False
+    query: type[Body] = Nothing
+    body: type[Body] = Nothing
+    media: str = JSON
+    fails: tuple[int, ...] = ()
+    takes_key: bool = False

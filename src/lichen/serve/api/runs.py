@@ -10,17 +10,22 @@ from lichen.core.errors import NotFound
 from lichen.core.ids import RunId, run_stream
 from lichen.core.run import RunState, decide
 from lichen.engine.journal import Journal
-from lichen.runtime.runs import Explanation, RunDetail, RunSummary
+from lichen.runtime.replay import Replay
+from lichen.runtime.runs import Explanation, RunDetail, RunStatus, RunSummary
 from lichen.serve.api.route import ApiRoute
-from lichen.serve.exchange import Body, Exchange, Nothing, WaitS
+from lichen.serve.exchange import Body, Exchange, Name, Nothing, Position, WaitS
 
 LISTED_MAX = 1000
 
 
 class Listing(Body, frozen=True):
-    """How many, at most."""
+    """A page of runs, of one status, agent or session if that is named: those that began before record `before`."""
 
     limit: Annotated[int, msgspec.Meta(ge=1, le=LISTED_MAX)] = 100
+    before: Position | None = None
+    status: RunStatus | None = None
+    agent: Name | None = None
+    session: Name | None = None
 
 
 class Starting(Body, frozen=True):
@@ -53,8 +58,16 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 async def list_runs(x: Exchange) -> tuple[RunSummary, ...]:
-    """The newest runs first."""
-    return x.runtime.runs.list(x.scope, limit=x.query(Listing).limit)
+    """The newest runs first. The last one's `first_seq` is the next page's `before`."""
+    wanted = x.query(Listing)
+    return x.runtime.runs.list(
+        x.scope,
+        limit=wanted.limit,
+        before=wanted.before,
+        status=wanted.status,
+        agent=wanted.agent,
+        session=wanted.session,
+    )
 
 
 async def show(x: Exchange) -> RunDetail:
@@ -107,6 +120,11 @@ async def resume(x: Exchange) -> Nothing:
     return Nothing()
 
 
+async def replay(x: Exchange) -> Replay:
+    """Goes through the run again with no effect performed: its state after every record, and each plan compared."""
+    return await x.runtime.runs.replay(x.scope, _id(x))
+
+
 def _id(x: Exchange) -> RunId:
     return RunId(x.part("run"))
 
@@ -134,12 +152,13 @@ async def _at_rest(journal: Journal, run: RunId) -> None:
 
 
 ROUTES = (
-    ApiRoute("GET", "runs", "runs.read", list_runs, owner_may=True),
-    ApiRoute("POST", "runs", "chat", start),
+    ApiRoute("GET", "runs", "runs.read", list_runs, owner_may=True, query=Listing),
+    ApiRoute("POST", "runs", "chat", start, body=Starting, fails=(404, 409), takes_key=True),
     ApiRoute("GET", "runs/{run}", "runs.read", show, owner_may=True),
     ApiRoute("GET", "runs/{run}/explain", "runs.read", explain, owner_may=True),
-    ApiRoute("GET", "runs/{run}/result", "chat", result),
+    ApiRoute("GET", "runs/{run}/result", "chat", result, query=Patience),
     ApiRoute("POST", "runs/{run}/cancel", "runs.cancel", cancel),
-    ApiRoute("POST", "runs/{run}/pause", "runs.cancel", pause),
-    ApiRoute("POST", "runs/{run}/resume", "runs.cancel", resume),
+    ApiRoute("POST", "runs/{run}/pause", "runs.cancel", pause, fails=(409,)),
+    ApiRoute("POST", "runs/{run}/resume", "runs.cancel", resume, fails=(409,)),
+    ApiRoute("POST", "runs/{run}/replay", "runs.read", replay, owner_may=True),
 )

@@ -10,9 +10,11 @@ from lichen.core.errors import NotFound
 from lichen.core.events import DoubleTexting
 from lichen.core.ids import MessageId, RunId, SessionId, WaitId, session_stream
 from lichen.engine.journal import Journal
-from lichen.runtime.sessions import Outgoing, Session
+from lichen.runtime.sessions import Outgoing, Session, SessionDetail, SessionSummary
 from lichen.serve.api.route import ApiRoute
-from lichen.serve.exchange import Body, Exchange, Nothing, WaitS
+from lichen.serve.exchange import Body, Exchange, Name, Nothing, Position, WaitS
+
+LISTED_MAX = 1000
 
 
 class Opening(Body, frozen=True):
@@ -22,6 +24,14 @@ class Opening(Body, frozen=True):
     channel: Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9-]{0,31}$")] = "api"
     double_texting: DoubleTexting = "enqueue"
     key: str | None = None
+
+
+class Listing(Body, frozen=True):
+    """A page of sessions: those that began before record `before`, or the newest."""
+
+    limit: Annotated[int, msgspec.Meta(ge=1, le=LISTED_MAX)] = 100
+    before: Position | None = None
+    agent: Name | None = None
 
 
 class Opened(msgspec.Struct, frozen=True):
@@ -76,6 +86,17 @@ async def open_session(x: Exchange) -> Opened:
     return Opened(session.id)
 
 
+async def list_sessions(x: Exchange) -> tuple[SessionSummary, ...]:
+    """The newest sessions first. The last one's `first_seq` is the next page's `before`."""
+    wanted = x.query(Listing)
+    return x.runtime.sessions.list(x.scope, limit=wanted.limit, before=wanted.before, agent=wanted.agent)
+
+
+async def show(x: Exchange) -> SessionDetail:
+    """A session and the last of what was said in it."""
+    return _session(x).detail()
+
+
 async def say(x: Exchange) -> Taken:
     """Takes one message; a repeated idempotency key is the same message."""
     text = x.body(Saying).text
@@ -123,9 +144,11 @@ def _session(x: Exchange) -> Session:
 
 
 ROUTES = (
-    ApiRoute("POST", "sessions", "chat", open_session),
-    ApiRoute("POST", "sessions/{session}/messages", "chat", say),
-    ApiRoute("GET", "sessions/{session}/messages", "chat", replies),
+    ApiRoute("POST", "sessions", "chat", open_session, body=Opening, fails=(404, 409), takes_key=True),
+    ApiRoute("GET", "sessions", "runs.read", list_sessions, owner_may=True, query=Listing),
+    ApiRoute("GET", "sessions/{session}", "chat", show),
+    ApiRoute("POST", "sessions/{session}/messages", "chat", say, body=Saying, fails=(409,), takes_key=True),
+    ApiRoute("GET", "sessions/{session}/messages", "chat", replies, query=Polling),
     ApiRoute("POST", "sessions/{session}/messages/{message}/delivered", "chat", delivered),
     ApiRoute("POST", "sessions/{session}/close", "chat", close),
 )

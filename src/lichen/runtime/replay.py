@@ -1,0 +1,258 @@
+"""A run gone through again with no effect performed: its state after every record, and whether its planner would say
+the same again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any, NoReturn
+
+import msgspec
+
+from lichen.core import events as e
+from lichen.core import mailbox as mailboxes
+from lichen.core.call import InvalidArguments
+from lichen.core.errors import Denied
+from lichen.core.ids import RunId, SessionId, StreamId, run_stream, session_stream
+from lichen.core.mailbox import MailboxState
+from lichen.core.plan import CallRequest, Left, Model, ModelRequest, Plan, PlanInput, RunContext, WaitAnswer
+from lichen.core.run import RunState, decide, evolve, start_state
+from lichen.engine.history import read_history
+from lichen.engine.journal import Journal
+from lichen.engine.plans import inputs, results
+from lichen.engine.ports import AgentDef, Services
+from lichen.log.erasures import Erased
+from lichen.log.record import Record
+
+BREATH = 128  # records folded before others get their turn
+
+
+class OpenCall(msgspec.Struct, frozen=True):
+    """A call that is not finished."""
+
+    id: str
+    tool: str
+    phase: str
+
+
+class Moment(msgspec.Struct, frozen=True):
+    """A record, and the run right after it: what is open, what is owed, what is waited for."""
+
+    seq: int
+    n: int
+    type: str
+    at_us: int
+    status: str
+    step: int
+    calls: tuple[OpenCall, ...]
+    waits: tuple[str, ...]
+    obligations: tuple[str, ...]
+
+
+class PlanCheck(msgspec.Struct, frozen=True):
+    """A plan that was recorded, and whether the planner, asked again with what it was asked then, says the same.
+
+    `same` is None when it was not asked: `not_replayed` says why (`planner_not_pure`, `agent_unknown`,
+    `attempt_failed`, `superseded`, `erased`, `planner_error`). `difference` names the first part that is not the same.
+    """
+
+    seq: int
+    step: int
+    attempt: int
+    same: bool | None = None
+    difference: str | None = None
+    not_replayed: str | None = None
+
+
+class Replay(msgspec.Struct, frozen=True):
+    """A run, moment by moment. `is_same_version`: the agent hosted now is the one the run began with. `same` is None
+    when no plan could be asked for again."""
+
+    id: RunId
+    agent: str
+    status: str
+    is_same_version: bool
+    same: bool | None
+    moments: tuple[Moment, ...]
+    plans: tuple[PlanCheck, ...]
+
+
+async def replay(services: Services, journal: Journal, run: RunId) -> Replay:
+    """Goes through all of a run's records. Asks only pure planners, and performs nothing they say."""
+    state = start_state(run)
+    moments: list[Moment] = []
+    plans: list[PlanCheck] = []
+    for record in journal.log.records(run_stream(run)):
+        if isinstance(record.control, e.Planned):
+            plans.append(await _checked(services, journal, state, record, record.control))
+        state = evolve(state, record.event)
+        moments.append(_moment(state, record))
+        if len(moments) % BREATH == 0:
+            await asyncio.sleep(0)
+    agent = services.agents.get(state.agent)
+    answers = [check.same for check in plans if check.same is not None]
+    return Replay(
+        id=run,
+        agent=state.agent,
+        status=moments[-1].status,
+        is_same_version=agent is not None and agent.digest == state.pins.agent,
+        same=all(answers) if answers else None,
+        moments=tuple(moments),
+        plans=tuple(plans),
+    )
+
+
+def _moment(state: RunState, record: Record) -> Moment:
+    owed = tuple(obligation.id for obligation in decide(state))
+    return Moment(
+        seq=record.seq,
+        n=record.n,
+        type=record.type,
+        at_us=record.ts_us,
+        status=state.outcome or ("running" if owed else "waiting"),
+        step=state.step,
+        calls=tuple(OpenCall(call.id, call.tool, call.phase) for call in state.calls.values()),
+        waits=tuple(state.waits),
+        obligations=owed,
+    )
+
+
+# -- asking again ------------------------------------------------------------------------------------------------
+
+
+async def _checked(
+    services: Services, journal: Journal, state: RunState, record: Record, planned: e.Planned
+) -> PlanCheck:
+    check = PlanCheck(record.seq, planned.step, planned.attempt)
+    agent = services.agents.get(state.agent)
+    reason = _reason_not_to(agent, state, planned)
+    if agent is None or reason is not None:
+        return msgspec.structs.replace(check, not_replayed=reason)
+    try:
+        recorded = _recorded(planned, journal.log.contents(record.stream, record.n))
+        plan = await agent.planner.plan(_asked(services, _Past(journal, state), agent, state, record.ts_us))
+    except Erased:
+        return msgspec.structs.replace(check, not_replayed="erased")
+    except Exception:  # noqa: BLE001 - a planner may raise anything
+        return msgspec.structs.replace(check, not_replayed="planner_error")
+    difference = _difference(recorded, _fresh(agent, plan))
+    return msgspec.structs.replace(check, same=difference is None, difference=difference)
+
+
+def _reason_not_to(agent: AgentDef | None, state: RunState, planned: e.Planned) -> str | None:
+    if agent is None:
+        return "agent_unknown"
+    if not agent.planner.pure:
+        return "planner_not_pure"
+    if not state.wants_plan(planned.step, planned.attempt):
+        return "superseded"
+    return "attempt_failed" if planned.error else None
+
+
+def _asked(services: Services, past: _Past, agent: AgentDef, state: RunState, now_us: int) -> PlanInput:
+    """What the planner was asked, from the records before its plan."""
+    stream = run_stream(state.id)
+    due_us = state.timers.get(state.budget_timer)
+    ref = state.planner_state
+    return PlanInput(
+        run=RunContext(
+            scope=past.scope,
+            actor=past.actor_of(state.id),
+            run=state.id,
+            agent=state.agent,
+            session=state.session,
+            turn=state.turn,
+            step=state.step,
+            started_at_us=state.started_us,
+        ),
+        reason=state.due or "start",
+        attempt=state.plan_attempt,
+        input=inputs(past, state.id, state.inputs),
+        results=results(past, state.id, state.results),
+        answers=tuple(
+            WaitAnswer(a.wait, a.kind, a.outcome, past.log.contents(stream, a.n).get("body", b""))
+            for a in state.answers
+        ),
+        state=b"" if ref is None else past.log.contents(stream, ref.n)[ref.part],
+        tools=() if state.limit else tuple(tool.spec for tool in agent.tools.values()),
+        left=Left(
+            calls=state.calls_left,
+            time_s=state.limits.time_s if due_us is None else max(0.0, (due_us - now_us) / 1e6) + 1.0,
+            tokens=max(0, state.limits.tokens - state.usage.tokens),
+        ),
+        limit=state.limit or None,
+        model=_no_model,
+        history=lambda: read_history(services, past, state),
+    )
+
+
+async def _no_model(model: Model, request: ModelRequest, deltas: Callable[[str], None] | None = None, /) -> NoReturn:
+    raise Denied("Nothing is asked of a model while a run is replayed.", code="replaying")
+
+
+class _Past(Journal):
+    """The log as it was when a run was in `state`: what came later is not there."""
+
+    def __init__(self, journal: Journal, state: RunState) -> None:
+        super().__init__(journal.scope, journal.log, lambda journal, part: None)
+        self._run_n = {run_stream(state.id): state.n}
+        self._run = state.id
+
+    def events(self, stream: StreamId, from_n: int = 0) -> list[e.Event]:
+        """The events of a stream, the run's own up to then."""
+        return self.log.events(stream, from_n)[
+            : max(0, self._run_n[stream] - from_n) if stream in self._run_n else None
+        ]
+
+    def mailbox(self, session: SessionId) -> MailboxState:
+        """The session as it was when the run's turn opened."""
+        state = mailboxes.start_state(session)
+        for event in self.log.events(session_stream(session)):
+            state = mailboxes.evolve(state, event)
+            if isinstance(event.control, e.TurnOpened) and event.control.run == self._run:
+                break
+        return state
+
+
+# -- comparing ---------------------------------------------------------------------------------------------------
+
+Parts = Mapping[str, Any]
+
+
+def _recorded(planned: e.Planned, contents: Mapping[str, bytes]) -> Parts:
+    parts: dict[str, Any] = {"answer": contents.get("answer") if planned.has_answer else None}
+    parts["calls"], parts["waits"], parts["says"] = len(planned.calls), planned.waits, planned.says
+    for i, call in enumerate(planned.calls):
+        parts[f"calls/{i}/tool"] = contents.get(f"{call.id}/tool", call.tool.encode())
+        parts[f"calls/{i}/args"] = contents.get(f"{call.id}/args", b"")
+    for i in range(planned.says):
+        parts[f"says/{i}"] = contents.get(f"say/{i}", b"")
+    parts["state"], parts["resume"] = contents.get("state", b""), planned.resume
+    return parts
+
+
+def _fresh(agent: AgentDef, plan: Plan) -> Parts:
+    answer = None if plan.answer is None else plan.answer.encode() or b" "
+    parts: dict[str, Any] = {"answer": answer}
+    parts["calls"], parts["waits"], parts["says"] = len(plan.calls), len(plan.waits), len(plan.says)
+    for i, call in enumerate(plan.calls):
+        parts[f"calls/{i}/tool"] = call.tool.encode()
+        parts[f"calls/{i}/args"] = _canonical(agent, call)
+    for i, text in enumerate(plan.says):
+        parts[f"says/{i}"] = text.encode()
+    parts["state"], parts["resume"] = plan.state, plan.resume
+    return parts
+
+
+def _canonical(agent: AgentDef, call: CallRequest) -> bytes:
+    """The arguments as they are recorded."""
+    tool = agent.tools.get(call.tool)
+    try:
+        return call.args if tool is None else tool.decode(call.args)
+    except InvalidArguments:
+        return call.args
+
+
+def _difference(recorded: Parts, fresh: Parts) -> str | None:
+    """The first part that is not the same."""
+    return next((part for part in recorded if part not in fresh or recorded[part] != fresh[part]), None)

@@ -1,0 +1,65 @@
+"""The API keys of a tenant: who holds one is whom it names."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from lichen.core.errors import NotFound
+from lichen.core.scope import Actor, ActorKind
+from lichen.log.apikeys import ApiKey
+from lichen.serve.api.route import ApiRoute
+from lichen.serve.exchange import Body, Exchange, Nothing
+
+VALID_S_MAX = 10 * 366 * 86_400
+
+
+class Issuing(Body, frozen=True):
+    """Whose key it is and how long it is valid; without `valid_s`, for good."""
+
+    actor: str
+    kind: ActorKind | None = None
+    roles: tuple[str, ...] | None = None
+    valid_s: Annotated[int, msgspec.Meta(gt=0, le=VALID_S_MAX)] | None = None
+
+
+class Issued(msgspec.Struct, frozen=True):
+    """The key. It is told once and stored nowhere."""
+
+    key: str
+    id: str
+
+
+async def issue(x: Exchange) -> Issued:
+    """A key for an actor of the caller's tenant; kind and roles are the declared ones unless they are named."""
+    wanted = x.body(Issuing)
+    key = await x.runtime.issue_key(x.scope, _actor(x, wanted), by=x.caller.who, valid_s=wanted.valid_s)
+    return Issued(key, key.split("_")[1])
+
+
+def _actor(x: Exchange, wanted: Issuing) -> Actor:
+    if wanted.kind is not None:
+        return Actor(wanted.kind, wanted.actor, wanted.roles or ())
+    if x.runtime.settings is None:
+        raise NotFound("This runtime declares no actors.", code="actor_unknown", next_step="Name the actor's kind.")
+    declared = x.runtime.settings.actor(x.scope.tenant, wanted.actor)
+    return Actor(declared.kind, declared.id, declared.roles if wanted.roles is None else wanted.roles)
+
+
+async def list_keys(x: Exchange) -> tuple[ApiKey, ...]:
+    """The keys of the caller's tenant and environment, without their secrets."""
+    return x.runtime.keys(x.scope)
+
+
+async def revoke(x: Exchange) -> Nothing:
+    """Makes a key of the caller's tenant worthless at once."""
+    await x.runtime.revoke_key(x.scope, x.part("id"), by=x.caller.who)
+    return Nothing()
+
+
+ROUTES = (
+    ApiRoute("POST", "keys", "owner", issue, body=Issuing, fails=(404,)),
+    ApiRoute("GET", "keys", "owner", list_keys),
+    ApiRoute("DELETE", "keys/{id}", "owner", revoke),
+)
