@@ -32,6 +32,13 @@ class Retry(msgspec.Struct, frozen=True, array_like=True):
     on: tuple[str, ...] = ()  # failure codes; empty means any failure the tool reported as NotDone
 
 
+class CallTerms(msgspec.Struct, frozen=True):
+    """What a plan asked for beyond the tool's own: how long an attempt may take, and how often it is tried."""
+
+    timeout_s: float | None = None
+    retry: Retry | None = None
+
+
 class ToolSpec(msgspec.Struct, frozen=True):
     """Everything the loop and the gate know of a tool. JSON schemas are draft 2020-12 objects.
 

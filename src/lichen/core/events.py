@@ -98,7 +98,10 @@ class PlannedCall(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Planned(Control, frozen=True, array_like=True, gc=False):
-    """Contents: `state`, `say/<i>`, `answer`, `<call>/args`, `notes`. `error` names why an attempt gave no plan."""
+    """Contents: `state`, `say/<i>`, `answer`, `<call>/args`, `<call>/terms`, `notes`.
+
+    `error` names why an attempt gave no plan.
+    """
 
     step: int
     attempt: int

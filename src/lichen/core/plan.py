@@ -7,7 +7,7 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
-from lichen.core.call import Issue, Outcome, ToolSpec
+from lichen.core.call import Issue, Outcome, Retry, ToolSpec
 from lichen.core.ids import AgentName, CallId, RunId, SessionId, ToolName, TurnId, WaitId
 from lichen.core.limits import Usage
 from lichen.core.scope import Actor, Scope
@@ -20,10 +20,16 @@ TEXT_BYTES_MAX = 256 * 1024
 
 
 class CallRequest(msgspec.Struct, frozen=True, gc=False):
-    """A call the planner wants. `args` is JSON; the tool's schema decides whether it is right."""
+    """A call the planner wants. `args` is JSON; the tool's schema decides whether it is right.
+
+    `timeout_s` may shorten the tool's own for each attempt. `retry` stands in for the tool's own; of a tool that may
+    run again under the same key it also covers failures and timeouts that the tool did not report as NotDone.
+    """
 
     tool: ToolName
     args: bytes
+    timeout_s: float | None = None
+    retry: Retry | None = None
 
 
 class WaitRequest(msgspec.Struct, frozen=True):
@@ -48,7 +54,9 @@ class Plan(msgspec.Struct, frozen=True, gc=False):
     """What to do next: calls, waits, messages to send meanwhile, or the answer that ends the run.
 
     `state` is recorded and handed back. `resume="each"` asks for a plan after every finished call instead of the last.
-    A plan with an answer has no calls or waits; a plan with nothing at all is an error.
+    A plan with an answer has no calls or waits; a plan with nothing at all is an error. `failure` ends the run as
+    failed with this code, which goes into the records and so holds nothing a stranger wrote; such a plan has only
+    `says` and `notes` besides.
     """
 
     calls: tuple[CallRequest, ...] = ()
@@ -58,6 +66,7 @@ class Plan(msgspec.Struct, frozen=True, gc=False):
     state: bytes = b""
     resume: Resume = "all"
     notes: tuple[str, ...] = ()
+    failure: str = ""
 
 
 class Message(msgspec.Struct, frozen=True, gc=False):
@@ -126,6 +135,7 @@ class RunContext(msgspec.Struct, frozen=True):
     turn: TurnId | None
     step: int
     attributes: Mapping[str, str] = {}
+    started_at_us: int = 0
 
 
 class ModelRequest(msgspec.Struct, frozen=True):

@@ -1,0 +1,132 @@
+"""A flow made ready to be walked: templates and conditions parsed, and what every node is about looked up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, TypeVar
+
+from lichen.core.errors import Invalid
+from lichen.flows.expr import Condition, ExprError, parse_condition
+from lichen.flows.ir import Custom, Flow, Node
+from lichen.flows.mapping import Filling, Mapped, mapping
+from lichen.flows.nodes import kind_of, named_in, operation_of
+from lichen.flows.reach import MISSING, Path, fields_of, reach
+from lichen.flows.steps import Kind
+from lichen.flows.template import RenderError, TemplateError
+
+T = TypeVar("T")
+
+
+class Ready(NamedTuple):
+    """A node ready to be visited. `target` is the tool, agent or flow it is about, empty when it is about none."""
+
+    node: Node
+    kind: Kind
+    target: str
+    input: Mapped
+    output: Mapped | None
+    errors: Mapped | None
+    vars_out: Mapping[str, Mapped]
+    when: Condition | None
+    conditions: tuple[Condition | None, ...]  # of the routes of a Custom routing
+
+
+class ReadyFlow(NamedTuple):
+    """A flow ready to be walked. `strict`: a missing value is an error, not an empty text."""
+
+    flow: Flow
+    nodes: Mapping[str, Ready]
+    strict: bool
+
+
+class Need(NamedTuple):
+    """What a node is about: a `tool`, an `agent` or a `flow`, and the node that says so."""
+
+    kind: str
+    name: str
+    node: Node
+
+
+def ready(flow: Flow) -> ReadyFlow:
+    """The flow, ready. Raises Invalid (`flow_invalid`) at the node whose template, condition or target is wrong."""
+    nodes = {id: _ready(flow, node) for id, node in flow.nodes.items()}
+    extra = flow.metadata.extra
+    is_strict = (flow.parameters.get("strict"), extra.get("strict"), fields_of(extra.get("meta")).get("strict"))
+    return ReadyFlow(flow, nodes, strict=True in is_strict)
+
+
+def needs(flow: Flow) -> tuple[Need, ...]:
+    """The tools, agents and flows that the flow's nodes are about, in their order. Raises as `ready` does."""
+    prepared = ready(flow)
+    return tuple(
+        Need(one.kind.target, one.target, one.node) for one in prepared.nodes.values() if one.kind.target and one.target
+    )
+
+
+def place_of(flow: Flow, node: Node) -> str:
+    """Where a node stands: `file:line:column`."""
+    return f"{flow.path}:{node.place.line}:{node.place.column}"
+
+
+def invalid(flow: Flow, node: Node, message: str, *, code: str = "flow_invalid", next_step: str) -> Invalid:
+    """The error for a node that cannot be walked."""
+    return Invalid(f"Node {node.id!r}: {message}", code=code, next_step=next_step, place=place_of(flow, node))
+
+
+def _ready(flow: Flow, node: Node) -> Ready:
+    operation = operation_of(node)
+    kind = kind_of(operation)
+
+    def mapped(value: Any, *, has_pointers: bool = False) -> Mapped:
+        return _parsed(flow, node, lambda: mapping(value, flow.nodes, has_pointers=has_pointers))
+
+    def condition(text: str) -> Condition:
+        return _parsed(flow, node, lambda: parse_condition(text))
+
+    routes = node.routing.routes if isinstance(node.routing, Custom) else ()
+    return Ready(
+        node=node,
+        kind=kind,
+        target=_target(flow, node, operation) if kind.target else "",
+        input=mapped(node.input),
+        output=None if node.output is None else mapped(node.output, has_pointers=True),
+        errors=None if node.errors is None else mapped(node.errors, has_pointers=True),
+        vars_out={name: mapped(value, has_pointers=True) for name, value in node.vars_out.items()},
+        when=None if node.when is None else condition(node.when),
+        conditions=tuple(None if route.condition is None else condition(route.condition) for route in routes),
+    )
+
+
+def _parsed(flow: Flow, node: Node, parse: Callable[[], T]) -> T:
+    try:
+        return parse()
+    except (TemplateError, ExprError) as error:
+        raise invalid(
+            flow, node, f"{error}.", next_step="Correct the text; `lichen flow check` reads it again."
+        ) from None
+
+
+class _Parameters(NamedTuple):
+    """All that is known of a flow before it runs."""
+
+    parameters: Mapping[str, Any]
+
+    def get(self, path: Path) -> Any:
+        """A parameter, or MISSING for anything else."""
+        return reach(self.parameters, path[1:]) if path[0] == "parameters" else MISSING
+
+
+def _target(flow: Flow, node: Node, operation: str) -> str:
+    """The name of what a node is about. It may come from the flow's parameters, never from what somebody said."""
+    named = named_in(node, operation)
+    is_local = operation == "flow.goto" and not named
+    if is_local:
+        return ""
+    try:
+        found = mapping(named, flow.nodes).fill(Filling(_Parameters(flow.parameters), strict=True))
+    except (RenderError, TemplateError):
+        found = None
+    if not isinstance(found, str) or not found.strip("."):
+        step = "Write the name down, or take it from `parameters`."
+        raise invalid(flow, node, "It does not say which tool, agent or flow it is about.", next_step=step)
+    return found

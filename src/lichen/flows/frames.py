@@ -1,0 +1,75 @@
+"""Where a run stands in its flows: what a planner is handed back, and all it knows. Linear in nodes, never history."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from lichen.core.plan import STATE_BYTES_MAX
+
+FRAMES_MAX: Final = 8  # flows that call each other
+
+
+class Output(msgspec.Struct, array_like=True, omit_defaults=True):
+    """What a node gave last. `status` is `ok`, or what its routes were told; `error` is set where it failed."""
+
+    payload: Any = None
+    status: str = "ok"
+    code: str = ""
+    message: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether it did what it should."""
+        return not self.code
+
+
+class Frame(msgspec.Struct, array_like=True):
+    """One flow under way. `at` is the node it is at; `local` is that node's own, until it is left.
+
+    `parked` holds while the node is done and its routes wait for a message that fits one of them.
+    """
+
+    flow: str
+    at: str
+    entry: dict[str, Any]
+    nodes: dict[str, Output] = {}
+    vars: dict[str, Any] = {}
+    slots: dict[str, Any] = {}
+    prev: str = ""
+    local: dict[str, Any] = {}
+    parked: int = 0
+    said: bool = False  # whether the node's text went to the customer already
+
+    def go(self, node: str) -> None:
+        """Stands at `node` from now on."""
+        self.at, self.local, self.parked, self.said = node, {}, 0, False
+
+
+class Progress(msgspec.Struct, array_like=True):
+    """The frames, the one that is walked last. `latest` is what came in last, `later` what was said meanwhile."""
+
+    frames: list[Frame]
+    latest: dict[str, Any] = {}
+    later: str = ""
+
+
+_DECODER = msgspec.msgpack.Decoder(Progress)
+
+
+def encode(progress: Progress) -> bytes | None:
+    """The progress as a planner's state, or None when it does not fit into one."""
+    try:
+        data = msgspec.msgpack.encode(progress)
+    except (OverflowError, RecursionError, ValueError):
+        return None
+    return data if len(data) <= STATE_BYTES_MAX else None
+
+
+def decode(state: bytes) -> Progress | None:
+    """The progress in `state`, or None when there is none that can be read."""
+    try:
+        return _DECODER.decode(state) if state else None
+    except (msgspec.DecodeError, RecursionError):
+        return None

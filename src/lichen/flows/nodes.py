@@ -1,0 +1,68 @@
+"""Which kind a node is: a built-in operation by its name, and everything else a tool."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from lichen.flows import nodes_ask, nodes_call, nodes_flow, nodes_say
+from lichen.flows.ir import Node
+from lichen.flows.reach import fields_of
+from lichen.flows.steps import Kind
+
+AGENT_PREFIXES: Final = ("dw.agent.", "agent.")
+EXEC: Final = "component.exec"
+
+_KINDS: Final[Mapping[str, Kind]] = {
+    "text": nodes_say.TEXT,
+    "template": nodes_say.TEXT,
+    "render_text": nodes_say.TEXT,
+    "templating.handlebars": nodes_say.TEXT,
+    "messaging.emit": nodes_say.EMIT,
+    "var.set": nodes_say.SET,
+    "slots": nodes_ask.QUESTIONS,
+    "questions": nodes_ask.QUESTIONS,
+    "qa.process": nodes_ask.QUESTIONS,
+    "session.wait": nodes_ask.WAIT,
+    "approval.call": nodes_ask.APPROVAL,
+    "mcp": nodes_call.MCP,
+    "mcp.exec": nodes_call.MCP,
+    "dw.agent": nodes_call.AGENT,
+    "agent": nodes_call.AGENT,
+    "flow.call": nodes_flow.CALL,
+    "flow.goto": nodes_flow.GOTO,
+    "flow.return": nodes_flow.RETURN,
+}
+
+
+def operation_of(node: Node) -> str:
+    """What the node does, by name: a built-in operation, or the tool that does it."""
+    component, named = node.component, fields_of(node.input)
+    if component.id != EXEC:
+        return f"{component.id}.{component.operation}" if component.operation else component.id
+    operation = component.operation or named.get("operation", "")
+    return f"{named['component']}.{operation}" if named.get("component") and operation else str(operation)
+
+
+def kind_of(operation: str) -> Kind:
+    """The kind of an operation."""
+    if operation in _KINDS:
+        return _KINDS[operation]
+    if operation.startswith("emit."):
+        return nodes_say.EMIT
+    return nodes_call.AGENT if operation.startswith(AGENT_PREFIXES) else nodes_call.TOOL
+
+
+def named_in(node: Node, operation: str) -> Any:
+    """What a node says of the tool, agent or flow it is about, as written; None when it names none."""
+    payload = fields_of(node.input)
+    match kind_of(operation).target:
+        case "agent":
+            named = next((operation.removeprefix(p) for p in AGENT_PREFIXES if operation.startswith(p)), "")
+            return named or payload.get("agent") or payload.get("agent_id")
+        case "flow":
+            return payload.get("flow_id") or payload.get("flow")
+        case _ if kind_of(operation) is nodes_call.MCP:
+            return f"{payload.get('server', '')}.{payload.get('tool', '')}"
+        case _:
+            return operation

@@ -1,0 +1,144 @@
+"""Nodes that wait for a person: `slots`, `questions` and `qa.process`, `session.wait`, `approval.call`."""
+
+from __future__ import annotations
+
+from typing import Any, Final, cast
+
+from lichen.core.plan import WaitRequest
+from lichen.flows.context import text_of
+from lichen.flows.reach import MISSING
+from lichen.flows.slots import Question, answered, found, questions_of
+from lichen.flows.steps import Done, Failed, Heard, Kind, Step, Visit, Wait
+
+WAIT_EXPIRES_S: Final = 86_400.0  # of a wait that says nothing else
+ASKS_MAX: Final = 3  # of one question
+_SKIP: Final = ("skip", "-", "none", "weiter")
+NOBODY: Final = Failed("nobody_to_ask", "The run has no session, so there is nobody to ask.")
+
+
+def expires_s(visit: Visit) -> float:
+    """How long a wait of the node stays open: its timeout, or `timeout_s` of its payload."""
+    given = visit.fields().get("timeout_s", visit.fields().get("timeout"))
+    if visit.node.timeout_s is not None:
+        return visit.node.timeout_s
+    return float(given) if isinstance(given, (int, float)) and given > 0 else WAIT_EXPIRES_S
+
+
+def ended(heard: Heard) -> Failed:
+    """What a wait means that nobody answered."""
+    if heard.outcome == "expired":
+        return Failed("wait_expired", "Nobody answered in time.", "timeout")
+    return Failed("wait_cancelled", "The question was withdrawn.", "cancelled")
+
+
+# -- questions ---------------------------------------------------------------------------------------------------
+
+
+def _fill(visit: Visit) -> Step:
+    """Looks for everything in what was said, then asks for what is missing, one thing at a time."""
+    local, frame = visit.frame.local, visit.frame
+    local["values"] = {}
+    heard = "\n".join(text for text in (text_of(frame.entry), visit.later()) if text)
+    for slot in visit.slots:
+        value = found(slot, heard)
+        if value is not MISSING:
+            frame.slots[slot.name] = value
+    for question in questions_of(visit.payload, visit.slots):
+        name = question.slot.name
+        value = found(question.slot, heard) if question.is_searched else MISSING
+        value = frame.slots.get(name, MISSING) if question.is_searched and value is MISSING else value
+        if value is not MISSING:
+            local["values"][name] = value
+    return _ask(visit)
+
+
+def _ask(visit: Visit) -> Step:
+    """The next question, or what is known when there is none."""
+    local = visit.frame.local
+    values = cast("dict[str, Any]", local["values"])
+    question = next((q for q in questions_of(visit.payload, visit.slots) if q.slot.name not in values), None)
+    if question is None:
+        visit.frame.slots.update(values)
+        return Done(values)
+    if not visit.has_session:
+        return NOBODY
+    name = question.slot.name
+    local["asks"] = local.get("asks", 0) + 1 if local.get("asked") == name else 1
+    if local["asks"] > int(visit.fields().get("attempts", ASKS_MAX)):
+        return Failed("slot_not_understood", f"{name} was asked for too often.")
+    welcome = "" if "asked" in local else str(visit.fields().get("welcome", ""))
+    local["asked"] = name
+    text = f"{welcome}\n{question.prompt}".strip()
+    return Wait(WaitRequest("clarification", text, expires_s=expires_s(visit), answer_schema=_schema(question)))
+
+
+def _schema(question: Question) -> dict[str, Any]:
+    slot = question.slot
+    return {"type": "string", **({"examples": list(slot.enum_values)} if slot.enum_values else {})}
+
+
+def _answered(visit: Visit, heard: Heard) -> Step:
+    if heard.outcome != "answered":
+        return ended(heard)
+    values = cast("dict[str, Any]", visit.frame.local["values"])
+    questions = {q.slot.name: q for q in questions_of(visit.payload, visit.slots)}
+    asked = questions.get(visit.frame.local.get("asked", ""))
+    given = {name: heard.body[name] for name in questions if name in heard.body}  # a form was sent
+    for name, question in questions.items():
+        value = _value(question, str(given.get(name, heard.text)), is_asked=question is asked or name in given)
+        if value is not MISSING and (question is asked or name not in values):
+            values[name] = value
+    return _ask(visit)
+
+
+def _value(question: Question, text: str, *, is_asked: bool) -> Any:
+    slot = question.slot
+    if not is_asked:
+        return found(slot, text) if question.is_searched else MISSING
+    if not slot.required and text.strip().casefold() in _SKIP:
+        return slot.default_value
+    return answered(question, text)
+
+
+# -- waits -------------------------------------------------------------------------------------------------------
+
+
+def _wait(visit: Visit) -> Step:
+    """Waits for the next message; one that came while the flow was busy is taken at once."""
+    later = visit.later()
+    if later:
+        return Done({"text": later})
+    if not visit.has_session:
+        return NOBODY
+    prompt = str(visit.fields().get("prompt") or text_of(visit.payload))
+    return Wait(WaitRequest("clarification", prompt, expires_s=expires_s(visit)))
+
+
+def _waited(visit: Visit, heard: Heard) -> Step:
+    return Done(dict(heard.body)) if heard.outcome == "answered" else ended(heard)
+
+
+def _approval(visit: Visit) -> Step:
+    """Asks an operator, who sees the node's payload. The customer is told `public`, and may go on talking."""
+    fields = visit.fields()
+    role = str(fields.pop("role", "operator"))
+    public = str(fields.pop("public", ""))
+    asked = {"flow": visit.frame.flow, "node": visit.node.id, **(fields or {"text": text_of(visit.payload)})}
+    return Wait(WaitRequest("approval", public, (role,), expires_s(visit), operator=asked))
+
+
+def _approved(visit: Visit, heard: Heard) -> Step:
+    match heard.outcome:
+        case "approved":
+            return Done({**heard.body, "outcome": "approved"}, status="approved")
+        case "denied":
+            return Failed("approval_denied", str(heard.body.get("note", "")), "denied")
+        case "expired":
+            return Failed("approval_expired", "Nobody decided in time.", "timeout")
+        case _:
+            return ended(heard)
+
+
+QUESTIONS = Kind(_fill, heard=_answered, is_silent=True)
+WAIT = Kind(_wait, heard=_waited, is_silent=True)
+APPROVAL = Kind(_approval, heard=_approved, is_silent=True)

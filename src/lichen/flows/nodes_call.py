@@ -1,0 +1,77 @@
+"""Nodes that need the world: tools, MCP tools, agents. Each is a call of the run, and passes the gate as one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+from lichen.core.call import Outcome
+from lichen.core.plan import CallResult
+from lichen.flows.context import text_of
+from lichen.flows.nodes_say import keep
+from lichen.flows.reach import fields_of
+from lichen.flows.steps import Done, Event, Failed, Invoke, Kind, Step, Visit
+
+_EVENTS: Final[Mapping[Outcome, Event]] = {"denied": "denied", "timed_out": "timeout", "cancelled": "cancelled"}
+_NAMING: Final = ("component", "operation")
+
+
+def _tool(visit: Visit) -> Step:
+    """The payload as the tool's arguments: `arguments`, or all of it but what names the tool."""
+    fields = visit.fields()
+    if visit.payload and not fields:
+        return Failed("arguments_invalid", "The arguments of a tool are an object.")
+    given = fields.get("arguments")
+    if visit.node.component.id in ("component.exec", "mcp.exec") and "component" in fields:
+        fields = {name: value for name, value in fields.items() if name not in _NAMING}
+    return Invoke(given if isinstance(given, Mapping) else fields)
+
+
+def _mcp(visit: Visit) -> Step:
+    return Invoke(visit.fields().get("arguments", {}))
+
+
+def _mcp_ended(visit: Visit, result: CallResult) -> Step:
+    """As a tool; `output` of the payload names a variable that keeps the result as well."""
+    step = _ended(visit, result)
+    name = visit.fields().get("output")
+    if isinstance(step, Done) and isinstance(name, str) and name:
+        keep(visit.frame.vars, name, step.payload)
+    return step
+
+
+def _agent(visit: Visit) -> Step:
+    """What the agent is asked: `message` of the payload, or what the flow was told. `arguments` go as they are."""
+    fields = visit.fields()
+    if isinstance(fields.get("arguments"), Mapping):
+        return Invoke(fields["arguments"])
+    asked = (fields.get(name) for name in ("message", "text", "input", "prompt", "user_message"))
+    own = visit.payload if isinstance(visit.payload, str) else next((text for text in asked if text), "")
+    message = own if isinstance(own, str) else msgspec.json.encode(own).decode()
+    return Invoke({"message": message or text_of(visit.frame.entry)})
+
+
+def _agent_ended(visit: Visit, result: CallResult) -> Step:
+    """The agent's answer as the node's text."""
+    step = _ended(visit, result)
+    if isinstance(step, Done):
+        answer = fields_of(step.payload).get("answer", "")
+        return Done({"text": answer if isinstance(answer, str) else msgspec.json.encode(answer).decode()})
+    return step
+
+
+def _ended(visit: Visit, result: CallResult) -> Step:
+    if result.outcome != "ok":
+        event: Event = "timeout" if result.code == "timeout" else _EVENTS.get(result.outcome, "error")
+        return Failed(result.code or result.outcome, result.reason, event)
+    try:
+        return Done(msgspec.json.decode(result.data) if result.data else {})
+    except (msgspec.DecodeError, RecursionError):
+        return Failed("result_unreadable", "The tool's result is no JSON.")
+
+
+TOOL = Kind(_tool, ended=_ended, target="tool")
+MCP = Kind(_mcp, ended=_mcp_ended, target="tool")
+AGENT = Kind(_agent, ended=_agent_ended, target="agent")
