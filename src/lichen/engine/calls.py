@@ -35,6 +35,7 @@ from lichen.core.run import Call, RunState
 from lichen.engine.evidence import evidence_of
 from lichen.engine.journal import Journal
 from lichen.engine.ports import Services
+from lichen.engine.terms import terms_of
 from lichen.engine.turns import release, start_child
 from lichen.log.erasures import Erased
 from lichen.tools.placement import StillRunning
@@ -231,20 +232,21 @@ def _is_stopped(services: Services, journal: Journal, state: RunState, call: Cal
 
 async def _act(services: Services, journal: Journal, state: RunState, call: Call, tool: Tool, args: bytes) -> None:
     began_us = services.clock()
+    timeout_s = terms_of(journal, state.id, call, tool).timeout_s
     faults.hit(f"effect.before/{call.tool}")
     try:
-        async with asyncio.timeout(tool.spec.timeout_s):
-            data = await tool.execute(args, meta(services, journal, state, call, tool.spec.timeout_s))
+        async with asyncio.timeout(timeout_s):
+            data = await tool.execute(args, meta(services, journal, state, call, timeout_s))
     except NotDone as error:
         _not_done(services, journal, state.id, call, tool, error)
     except TimeoutError:
-        _in_doubt(journal, state.id, call, "timed_out", "timeout")
+        _in_doubt(services, journal, state.id, call, "timed_out", "timeout", tool)
     except StillRunning:
         raise
     except LichenError as error:
-        _in_doubt(journal, state.id, call, "failed", error.code)
+        _in_doubt(services, journal, state.id, call, "failed", error.code, tool)
     except Exception as error:  # noqa: BLE001 - a tool may raise anything; of a `once` call nothing is known then
-        _in_doubt(journal, state.id, call, "failed", f"exception_{type(error).__name__}")
+        _in_doubt(services, journal, state.id, call, "failed", f"exception_{type(error).__name__}", tool)
     else:
         faults.hit(f"effect.after/{call.tool}")
         _succeed(journal, state.id, call, tool, args, data, services.clock() - began_us)
@@ -273,15 +275,18 @@ def _audit(tool: Tool, args: bytes) -> bytes:
     return msgspec.json.encode({name: values.get(name) for name in tool.spec.audit})
 
 
-def cut_off(journal: Journal, run: RunId, id: CallId, error: StillRunning) -> None:
+def cut_off(services: Services, journal: Journal, run: RunId, id: CallId, error: StillRunning) -> None:
     """What becomes of a call that was cut off at its timeout, or cancelled, and goes on all the same."""
     call = journal.run(run).calls.get(id)
     if call is not None:
-        _in_doubt(journal, run, call, "timed_out", error.code)
+        _in_doubt(services, journal, run, call, "timed_out", error.code, None)
 
 
-def _in_doubt(journal: Journal, run: RunId, call: Call, outcome: Any, code: str) -> None:
-    """A call that broke off. Only of a `once` call can nobody say whether it happened."""
+def _in_doubt(
+    services: Services, journal: Journal, run: RunId, call: Call, outcome: Any, code: str, tool: Tool | None
+) -> None:
+    """A call that broke off. Only of a `once` call can nobody say whether it happened. `tool` is None where what was
+    cut off goes on all the same."""
     state = journal.run(run)
     current = state.calls.get(call.id)
     if current is None or current.phase not in ("running", "ready"):
@@ -289,16 +294,22 @@ def _in_doubt(journal: Journal, run: RunId, call: Call, outcome: Any, code: str)
     if call.effects == "once":
         draft = e.Draft(e.CallProgressed(call.id, current.attempt, "in_doubt", code))
         journal.append({run_stream(run): (draft,)})
-    else:
-        _finish(journal, run, call.id, e.CallFinished(call.id, current.attempt, outcome, code))
+        return
+    terms = terms_of(journal, run, current, tool) if tool is not None else None
+    if terms is not None and terms.retries_all and terms.may_retry(current.attempt, code):
+        due_us = services.clock() + terms.pause_us(current.attempt)
+        draft = e.Draft(e.CallProgressed(call.id, current.attempt, "retry", code, due_us))
+        journal.append({run_stream(run): (draft,)})
+        return
+    _finish(journal, run, call.id, e.CallFinished(call.id, current.attempt, outcome, code))
 
 
 def _not_done(services: Services, journal: Journal, run: RunId, call: Call, tool: Tool, error: NotDone) -> None:
-    retry = tool.spec.retry
-    may_retry = error.retryable and call.attempt < retry.attempts and (not retry.on or error.code in retry.on)
+    terms = terms_of(journal, run, call, tool)
+    may_retry = error.retryable and terms.may_retry(call.attempt, error.code)
     current = journal.run(run).calls.get(call.id)
     if may_retry and current is not None and current.phase in ("running", "ready"):
-        due_us = services.clock() + int(retry.backoff_s * 2 ** (call.attempt - 1) * 1e6)
+        due_us = services.clock() + terms.pause_us(call.attempt)
         draft = e.Draft(e.CallProgressed(call.id, call.attempt, "retry", error.code, due_us))
         journal.append({run_stream(run): (draft,)})
         return
@@ -349,8 +360,8 @@ def _go_again(services: Services, journal: Journal, state: RunState, call: Call,
         _finish(journal, state.id, call.id, e.CallFinished(call.id, call.attempt, outcome, call.doubt))
     elif not call.doubt:
         journal.append({run_stream(state.id): (e.Draft(e.CallProgressed(call.id, call.attempt, "not_done")),)})
-    elif call.attempt < tool.spec.retry.attempts:
-        due_us = services.clock() + int(tool.spec.retry.backoff_s * 2 ** (call.attempt - 1) * 1e6)
+    elif call.attempt < (terms := terms_of(journal, state.id, call, tool)).retry.attempts:
+        due_us = services.clock() + terms.pause_us(call.attempt)
         draft = e.Draft(e.CallProgressed(call.id, call.attempt, "retry", call.doubt, due_us))
         journal.append({run_stream(state.id): (draft,)})
     else:

@@ -220,7 +220,7 @@ class LocalEngine:
             await calls.execute(self.services, journal, run, call)
         except StillRunning as error:
             self._stuck.add((journal.scope, run, call))  # until this process ends, and the thread with it
-            calls.cut_off(journal, run, call, error)
+            calls.cut_off(self.services, journal, run, call, error)
 
     async def _let_go(self, journal: Journal, stream: StreamId, call: CallId) -> bool:
         """Whether the cancelled executor of a call is gone, so that a probe's `did not happen` can be believed."""

@@ -9,12 +9,12 @@ import msgspec
 
 from lichen.core import events as e
 from lichen.core import moves
-from lichen.core.call import UNAVAILABLE, InvalidArguments, Issue, Tool
+from lichen.core.call import UNAVAILABLE, CallTerms, InvalidArguments, Issue, Tool
 from lichen.core.content import Content
 from lichen.core.errors import Invalid
 from lichen.core.ids import CallId, ToolName, run_stream, session_stream
 from lichen.core.limits import Usage
-from lichen.core.plan import STATE_BYTES_MAX, TEXT_BYTES_MAX, Plan, WaitRequest
+from lichen.core.plan import STATE_BYTES_MAX, TEXT_BYTES_MAX, CallRequest, Plan, WaitRequest
 from lichen.core.run import RunState
 from lichen.engine.journal import Journal
 from lichen.engine.ports import AgentDef, Services
@@ -23,11 +23,13 @@ from lichen.engine.turns import release
 
 def validate(plan: Plan, state: RunState) -> None:
     """Raises Invalid for a plan that contradicts itself, says nothing, or is larger than the bounds."""
-    if plan.answer is not None and (plan.calls or plan.waits):
+    if (plan.answer is not None and (plan.calls or plan.waits)) or (
+        plan.failure and (plan.calls or plan.waits or plan.answer is not None)
+    ):
         raise Invalid("A plan with an answer also asks for calls or waits.", code="plan_contradicts_itself")
-    if plan.answer is None and not plan.calls and not plan.waits:
+    if plan.answer is None and not plan.calls and not plan.waits and not plan.failure:
         raise Invalid("A plan says nothing at all.", code="plan_empty")
-    if state.limit and plan.answer is None:
+    if state.limit and plan.answer is None and not plan.failure:
         raise Invalid("A finalizing plan must answer.", code="plan_not_final")
     if len(plan.state) > STATE_BYTES_MAX or len(plan.calls) > 1024 or len(plan.waits) > 16:
         raise Invalid("A plan is larger than the bounds allow.", code="plan_too_large")
@@ -57,6 +59,8 @@ def append_plan(
         waits=len(plan.waits),
         resume=plan.resume,
         usage=usage,
+        error=plan.failure,
+        is_final=bool(plan.failure),
     )
     parts += [("state", plan.state), ("answer", (plan.answer or "").encode() or b" " * (plan.answer is not None))]
     parts += [(f"say/{i}", text.encode()) for i, text in enumerate(plan.says)]
@@ -129,9 +133,16 @@ def _calls(
                 refused[id] = _refusal(state, id, error.code, error.message, error.issues)
         calls.append(_planned_call(journal, id, tool, args))
         parts.append((f"{id}/args", args))
+        parts.append((f"{id}/terms", _terms(request)))
         if tool is None:
             parts.append((f"{id}/tool", request.tool.encode()))
     return calls, refused, parts
+
+
+def _terms(request: CallRequest) -> bytes:
+    if request.timeout_s is None and request.retry is None:
+        return b""
+    return msgspec.json.encode(CallTerms(request.timeout_s, request.retry))
 
 
 def _planned_call(journal: Journal, id: CallId, tool: Tool | None, args: bytes) -> e.PlannedCall:
@@ -159,7 +170,9 @@ def _wait(services: Services, journal: Journal, state: RunState, wait: WaitReque
         kind=wait.kind,
         may_answer=wait.may_answer,
         requester=f"agent:{state.agent}",
-        digest=journal.log.digest(wait.public_text.encode()),
+        digest=journal.log.digest(
+            wait.public_text.encode() + (msgspec.json.encode(wait.operator) if wait.operator else b"")
+        ),
         expires_at_us=expires,
         on_expiry=wait.on_expiry,
     )

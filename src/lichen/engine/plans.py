@@ -170,6 +170,7 @@ def _input(services: Services, journal: Journal, agent: AgentDef, state: RunStat
         session=state.session,
         turn=state.turn,
         step=state.step,
+        started_at_us=state.started_us,
     )
     left_s = _time_left_s(services, state) or state.limits.time_s
     return PlanInput(
