@@ -17,11 +17,13 @@ from starlette.routing import Route
 from lichen.core.errors import Invalid, LichenError, NotFound
 from lichen.runtime.runtime import Runtime
 from lichen.serve.api import ROUTES, ApiRoute
-from lichen.serve.auth import Identify
+from lichen.serve.auth import Caller, Identify
 from lichen.serve.errors import INTERNAL, JSON, MethodUnknown, failure
 from lichen.serve.exchange import Exchange, read_body
+from lichen.serve.limits import Slots
 
 PREFIX = "/api/v1"
+STREAMS_MAX, STREAMS_MAX_EACH = 1_000, 200  # open at once, in all and in one log
 
 _log = logging.getLogger("lichen.serve")
 
@@ -32,13 +34,19 @@ def make_app(runtime: Runtime, *, identify: Identify) -> Starlette:
     `identify` recognises the caller of a request; it is what differs between a socket that only its owner can open
     and a port that anybody can reach. Set `app.state.closing` to send long polls home.
     """
-    app = Starlette(routes=api_routes(runtime, identify), exception_handlers={HTTPException: _unroutable})
+    return prepared(Starlette(routes=api_routes(runtime, identify), exception_handlers={HTTPException: _unroutable}))
+
+
+def prepared(app: Starlette) -> Starlette:
+    """The application with what its routes and its server share in `app.state`."""
+    app.state.draining = False
     app.state.closing = asyncio.Event()
+    app.state.streams = Slots(most=STREAMS_MAX, most_each=STREAMS_MAX_EACH)
     return app
 
 
 def api_routes(runtime: Runtime, identify: Identify) -> list[Route]:
-    """The API's routes, for an application whose `state.closing` is an event."""
+    """The API's routes, for an application that was `prepared`."""
     return [
         Route(f"{PREFIX}/{route.path}", _endpoint(runtime, identify, route), methods=[route.method]) for route in ROUTES
     ]
@@ -48,9 +56,8 @@ def _endpoint(runtime: Runtime, identify: Identify, route: ApiRoute) -> Callable
     async def endpoint(request: Request) -> Response:
         try:
             body = await read_body(request)
-            caller = identify(request)
-            caller.require(route.access, owner_may=route.owner_may)
-            return _success(await route.handler(Exchange(runtime, request, body, caller=caller, takes=route)))
+            exchange = Exchange(runtime, request, body, admit=lambda: _admitted(identify, request, route), takes=route)
+            return _success(await route.handler(exchange))
         except ClientDisconnect:
             return failure(Invalid("The body ended early.", code="body_invalid"))
         except LichenError as error:
@@ -60,6 +67,12 @@ def _endpoint(runtime: Runtime, identify: Identify, route: ApiRoute) -> Callable
             return failure(INTERNAL)
 
     return endpoint
+
+
+def _admitted(identify: Identify, request: Request, route: ApiRoute) -> Caller:
+    caller = identify(request)
+    caller.require(route.access, owner_may=route.owner_may)
+    return caller
 
 
 def _success(value: Any) -> Response:

@@ -15,6 +15,7 @@ from lichen.core.scope import Actor, Scope
 from lichen.runtime.runtime import Runtime
 from lichen.serve.auth import Caller
 from lichen.serve.errors import JSON, Late, TooLarge, UnsupportedMedia
+from lichen.serve.limits import Slots
 
 BODY_BYTES_MAX = 1024 * 1024
 BODY_S = 30.0
@@ -62,9 +63,12 @@ class Takes(Protocol):
 class Exchange:
     """What a handler works with. `scope` and `actor` are the caller's; no handler takes them from anywhere else."""
 
-    def __init__(self, runtime: Runtime, request: Request, body: bytes, *, caller: Caller, takes: Takes) -> None:
+    def __init__(
+        self, runtime: Runtime, request: Request, body: bytes, *, admit: Callable[[], Caller], takes: Takes
+    ) -> None:
         self.runtime = runtime
-        self.caller = caller
+        self.admit = admit  # recognises the caller and checks their rights: once now, and again where a request lasts
+        self.caller = admit()
         self.request = request
         self._body = body
         self._takes = takes
@@ -81,6 +85,16 @@ class Exchange:
     def actor(self) -> Actor:
         """Who. Raises Invalid (`actor_missing`) when the caller named nobody."""
         return self.caller.actor()
+
+    @property
+    def closing(self) -> asyncio.Event:
+        """Set when the server is about to stop."""
+        return self.request.app.state.closing
+
+    @property
+    def streams(self) -> Slots:
+        """How many streams may be open at once."""
+        return self.request.app.state.streams
 
     @property
     def key(self) -> str | None:
@@ -109,7 +123,7 @@ class Exchange:
     async def wait(self, event: Coroutine[Any, Any, object], *, timeout_s: float) -> None:
         """Returns when the event did, after `timeout_s`, or when the server stops. Raises what the event raises."""
         happening = asyncio.ensure_future(event)
-        closing = asyncio.ensure_future(self.request.app.state.closing.wait())
+        closing = asyncio.ensure_future(self.closing.wait())
         try:
             await asyncio.wait((happening, closing), timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
             if happening.done():

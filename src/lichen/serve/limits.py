@@ -53,11 +53,14 @@ class Slots:
         """How many are open."""
         return sum(self._taken.values())
 
-    @contextmanager
-    def one(self, name: str) -> Generator[None]:
-        """Holds one for `name`. Raises TooMany (`streams_full`)."""
+    def check(self, name: str) -> None:
+        """Whether there is one left for `name`. Raises TooMany (`streams_full`)."""
         if len(self) >= self._most or self._taken.get(name, 0) >= self._most_each:
             raise TooMany("As many streams are open as may be.", code="streams_full", retry_after_s=5.0)
+
+    @contextmanager
+    def holding(self, name: str) -> Generator[None]:
+        """Takes one for `name` while the context lasts."""
         self._taken[name] = self._taken.get(name, 0) + 1
         try:
             yield

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from html import escape
 
@@ -15,7 +14,7 @@ from starlette.routing import BaseRoute, Route
 
 from lichen.core.errors import LichenError, NotFound
 from lichen.runtime.runtime import Runtime
-from lichen.serve.app import PREFIX, api_routes
+from lichen.serve.app import PREFIX, api_routes, prepared
 from lichen.serve.errors import INTERNAL, MethodUnknown, failure
 from lichen.serve.headers import NOBODY, Frames, SecurityHeaders
 from lichen.serve.health import health_routes
@@ -42,9 +41,7 @@ def make_site(runtime: Runtime) -> Starlette:
         middleware=[Middleware(SecurityHeaders, frames=_frames(runtime.settings))],
         exception_handlers={HTTPException: _unroutable, LichenError: _refused, Exception: _broken},
     )
-    site.state.closing = asyncio.Event()
-    site.state.draining = False
-    return site
+    return prepared(site)
 
 
 async def _home(request: Request) -> Response:

@@ -1,0 +1,58 @@
+"""What happens in a run, as it happens."""
+
+from __future__ import annotations
+
+import re
+
+from starlette.responses import Response
+
+from lichen.core.errors import Invalid, NotFound
+from lichen.core.ids import RunId, run_stream, session_stream
+from lichen.serve.api.route import ApiRoute
+from lichen.serve.exchange import Body, Exchange, Position
+from lichen.serve.sse import MEDIA, EventStream, run_frames
+
+_POSITION = re.compile(r"[0-9]{1,15}")
+
+
+class Following(Body, frozen=True):
+    """Records after position `after` (a `Last-Event-ID` header counts more), of the run and with `session` of its
+    session too; with `follow` the stream stays open when the run has finished."""
+
+    after: Position = 0
+    session: bool = False
+    follow: bool = False
+
+
+async def events(x: Exchange) -> Response:
+    """The run's durable records as server-sent events: those that are there, then as they come."""
+    wanted = x.query(Following)
+    after = _after(x, wanted.after)
+    state = x.runtime.engine.journal(x.scope).run(RunId(x.part("run")))
+    if not state.n:
+        raise NotFound("There is no such run in this scope.", code="run_unknown")
+    name = x.scope.log_id()
+    x.streams.check(name)
+    if x.request.method == "HEAD":
+        return Response(media_type=MEDIA)
+    own = run_stream(state.id)
+    streams = (own, session_stream(state.session)) if wanted.session and state.session is not None else (own,)
+    frames = run_frames(x.runtime.log(x.scope), streams, after, follows=wanted.follow, closing=x.closing, check=x.admit)
+    return EventStream(frames, slot=x.streams.holding(name))
+
+
+def _after(x: Exchange, asked: int) -> int:
+    """Where to go on."""
+    given = x.request.headers.get("last-event-id")
+    if given is None:
+        return asked
+    if not _POSITION.fullmatch(given):
+        raise Invalid("The Last-Event-ID is no position of a log.", code="position_invalid", place="Last-Event-ID")
+    return int(given)
+
+
+ROUTES = (
+    ApiRoute(
+        "GET", "runs/{run}/events", "runs.read", events, owner_may=True, query=Following, media=MEDIA, fails=(429,)
+    ),
+)

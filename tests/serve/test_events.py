@@ -1,0 +1,216 @@
+"""A run's records as server-sent events, over a real port: all of them, once, in order, and no longer than needed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any, NamedTuple
+
+import httpx
+import pytest
+
+from lichen.core.scope import Actor, Operator, Scope
+from lichen.runtime.runtime import Runtime
+from lichen.serve import sse
+from lichen.serve.app import make_app
+from lichen.serve.auth import by_owner
+from lichen.serve.site import make_site
+from lichen.serve.tcp import listening
+from tests.serve.asgi import Door
+from tests.serve.browser import issue
+from tests.serve.talk import STATUS, held, say, session
+
+ACME = Scope("acme", "dev")
+OPS: Actor = Operator("ops", ("operator",))
+
+
+class Event(NamedTuple):
+    id: int
+    type: str
+    data: Any
+
+
+class Frames:
+    """A stream as a browser reads it."""
+
+    def __init__(self, response: httpx.Response) -> None:
+        self._lines = response.aiter_lines()
+        self.comments = 0
+
+    async def next(self) -> Event | None:
+        fields: dict[str, str] = {}
+        async for line in self._lines:
+            if not line and "data" in fields:
+                return Event(int(fields["id"]), fields["event"], json.loads(fields["data"]))
+            name, _, value = line.partition(": ")
+            self.comments += name == "" and bool(line)
+            fields = {**fields, name: value} if line else {}
+        return None
+
+    async def all(self) -> list[Event]:
+        found: list[Event] = []
+        while (event := await self.next()) is not None:
+            found.append(event)
+        return found
+
+
+@asynccontextmanager
+async def door_to(runtime: Runtime) -> AsyncGenerator[httpx.AsyncClient]:
+    async with (
+        asyncio.timeout(30),
+        listening(make_site(runtime), "127.0.0.1", 0) as port,
+        httpx.AsyncClient(
+            base_url=f"http://127.0.0.1:{port}/api/v1",
+            headers={"authorization": f"Bearer {issue(runtime)}"},
+            timeout=20,
+        ) as client,
+    ):
+        yield client
+
+
+@asynccontextmanager
+async def reading(client: httpx.AsyncClient, run: str, query: str = "", **headers: str) -> AsyncGenerator[Frames]:
+    async with client.stream("GET", f"/runs/{run}/events{query}", headers=headers) as response:
+        assert response.status_code == 200
+        assert response.headers["content-type"].startswith("text/event-stream")
+        yield Frames(response)
+
+
+async def asked(runtime: Runtime) -> str:
+    """A run that is finished."""
+    door = Door(make_app(runtime, identify=by_owner(runtime)))
+    customer = door.of("acme", "customer-7")
+    await say(customer, await session(customer), STATUS)
+    await runtime.idle()
+    return runtime.runs.list(ACME)[0].id
+
+
+@pytest.mark.req("GOA-52.1")
+async def test_a_finished_runs_stream_holds_every_record_once_in_order_and_ends(runtime: Runtime) -> None:
+    run = await asked(runtime)
+    async with door_to(runtime) as client, reading(client, run) as frames:
+        found = await frames.all()
+        shown = (await client.get(f"/runs/{run}")).json()["records"]
+    assert [event.data for event in found[:-1]] == shown
+    assert [(event.id, event.type) for event in found[:-1]] == [(r["seq"], r["type"]) for r in shown]
+    assert found[-1].type == "end"
+
+
+@pytest.mark.req("GOA-52.2")
+@pytest.mark.parametrize("way", ["header", "query"])
+async def test_a_reader_goes_on_where_it_left_off(runtime: Runtime, way: str) -> None:
+    run = await asked(runtime)
+    async with door_to(runtime) as client:
+        async with reading(client, run) as frames:
+            every = await frames.all()
+        for at, seen in enumerate(every[:-1]):
+            headers = {"last-event-id": str(seen.id)} if way == "header" else {}
+            query = f"?after={seen.id}" if way == "query" else "?after=0"
+            async with reading(client, run, query, **headers) as frames:
+                assert await frames.all() == every[at + 1 :]
+
+
+@pytest.mark.req("GOA-54.1")
+async def test_with_its_session_the_answer_comes_before_the_end(runtime: Runtime) -> None:
+    run = await asked(runtime)
+    async with door_to(runtime) as client, reading(client, run, "?session=1") as frames:
+        found = await frames.all()
+    types = [event.type for event in found]
+    assert {"message_received", "turn_opened", "run_finished", "message_queued", "turn_closed"} <= set(types)
+    assert types[-1] == "end"
+    assert [event.id for event in found[:-1]] == sorted({event.id for event in found[:-1]})
+
+
+@pytest.mark.req("GOA-52.1")
+async def test_what_happens_later_comes_as_it_happens(runtime: Runtime) -> None:
+    door = Door(make_app(runtime, identify=by_owner(runtime)))
+    wait = await held(runtime, door)
+    async with door_to(runtime) as client, reading(client, wait["run"], "?session=1") as frames:
+        seen: list[str] = []
+        while "wait_opened" not in seen:
+            event = await frames.next()
+            assert event is not None
+            seen.append(event.type)
+        await runtime.waits.approve(ACME, wait["id"], OPS)
+        rest = [event.type for event in await frames.all()]
+    assert rest.index("wait_closed") < rest.index("call_started") < rest.index("run_finished") < rest.index("end")
+    assert "message_queued" in rest
+
+
+async def test_one_who_follows_stays_after_the_end(runtime: Runtime) -> None:
+    run = await asked(runtime)
+    async with door_to(runtime) as client, reading(client, run, "?follow=1&session=1") as frames:
+        event = await frames.next()
+        while event is not None and event.type != "turn_closed":
+            event = await frames.next()
+        await asked(runtime)
+        later = await frames.next()
+        assert later is not None
+        assert later.type != "end"
+
+
+@pytest.mark.req("GOA-52.3")
+async def test_a_quiet_stream_gives_signs_of_life_until_its_key_is_revoked(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sse, "BEAT_S", 0.02)
+    door = Door(make_app(runtime, identify=by_owner(runtime)))
+    wait = await held(runtime, door)
+    async with door_to(runtime) as client, reading(client, wait["run"]) as frames:
+        while (event := await frames.next()) is not None and event.type != "wait_opened":
+            pass
+        nothing = asyncio.ensure_future(frames.next())
+        while not frames.comments:
+            await asyncio.sleep(0)
+        assert not nothing.done()
+        for key in runtime.keyring.api_keys.list():
+            runtime.keyring.api_keys.revoke(key.id)
+        assert await nothing is None
+
+
+@pytest.mark.req("SYM-107.1")
+async def test_streams_end_when_the_door_closes(runtime: Runtime) -> None:
+    door = Door(make_app(runtime, identify=by_owner(runtime)))
+    wait = await held(runtime, door)
+    key = issue(runtime)
+    async with asyncio.timeout(20), httpx.AsyncClient(headers={"authorization": f"Bearer {key}"}) as client:
+        site = make_site(runtime)
+        async with listening(site, "127.0.0.1", 0) as port:
+            url = f"http://127.0.0.1:{port}/api/v1/runs/{wait['run']}/events"
+            request = client.build_request("GET", url)
+            response = await client.send(request, stream=True)
+            frames = Frames(response)
+            assert await frames.next() is not None
+        assert "end" not in [event.type for event in await frames.all()]
+        await response.aclose()
+
+
+@pytest.mark.req("GOA-52.3")
+async def test_no_more_streams_are_open_than_may_be_and_each_gives_its_place_back(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lichen.serve.app.STREAMS_MAX_EACH", 1)
+    door = Door(make_app(runtime, identify=by_owner(runtime)))
+    wait = await held(runtime, door)
+    async with door_to(runtime) as client:
+        url = f"/runs/{wait['run']}/events"
+        async with reading(client, wait["run"]) as frames:
+            assert await frames.next() is not None
+            refused = await client.get(url)
+            assert (refused.status_code, refused.json()["error"]["code"]) == (429, "streams_full")
+        while (await client.head(url)).status_code == 429:
+            pass
+
+
+@pytest.mark.req("SYM-97.6")
+async def test_another_tenants_run_and_a_position_that_is_none_are_refused(runtime: Runtime) -> None:
+    run = await asked(runtime)
+    async with door_to(runtime) as client:
+        foreign = {"authorization": f"Bearer {issue(runtime, 'globex')}"}
+        assert (await client.get(f"/runs/{run}/events", headers=foreign)).status_code == 404
+        assert (await client.get("/runs/run-none/events")).status_code == 404
+        assert (await client.get(f"/runs/{run}/events", headers={"last-event-id": "x"})).status_code == 400
+        customer = {"authorization": f"Bearer {issue(runtime, kind='customer', actor='customer-7')}"}
+        assert (await client.get(f"/runs/{run}/events", headers=customer)).status_code == 403
