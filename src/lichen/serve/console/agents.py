@@ -1,0 +1,185 @@
+"""Who acts here: agents with their tools and limits, and the switches that stop them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from lichen.agents.agent import Agent
+from lichen.agents.llm import LLMPlanner
+from lichen.agents.rule_planner import RulePlanner
+from lichen.core.call import ToolSpec
+from lichen.core.errors import NotFound
+from lichen.core.limits import Limits
+from lichen.gate.switches import StopKind
+from lichen.runtime.hosting import family
+from lichen.runtime.runtime import stop_kind
+from lichen.serve.console.visit import Outcome, Visit
+
+REASON_CHARS_MAX = 500
+
+
+class AgentLine(msgspec.Struct, frozen=True):
+    """An agent. `kind` is `rules`, `model`, `flow` or `own code`; `stopped` is the reason of its switch, else None."""
+
+    name: str
+    kind: str
+    description: str
+    tools: int
+    digest: str
+    stopped: str | None
+
+
+class Switch(msgspec.Struct, frozen=True):
+    """A kill switch that is on."""
+
+    kind: str
+    name: str
+    reason: str
+
+
+class AgentList(msgspec.Struct, frozen=True):
+    """The agents, and every switch that is on in this scope."""
+
+    agents: tuple[AgentLine, ...]
+    switches: tuple[Switch, ...]
+
+
+class ToolView(msgspec.Struct, frozen=True):
+    """A tool's contract. `facts` names what policy may read before it decides."""
+
+    name: str
+    description: str
+    effects: str
+    digest: str
+    input_schema: Mapping[str, Any]
+    output_schema: Mapping[str, Any]
+    facts: tuple[str, ...]
+    audit: tuple[str, ...]
+    has_probe: bool
+    origin: str
+    timeout_s: float
+    attempts: int
+    child: str | None
+    stopped: str | None
+
+
+class LimitsView(msgspec.Struct, frozen=True):
+    """The limits of each run, by name."""
+
+    calls: int
+    time_s: float
+    failures: int
+    fan_out: int
+    depth: int
+    tokens: int
+    grace_s: float
+
+
+class AgentPage(msgspec.Struct, frozen=True):
+    """One agent with everything it may do."""
+
+    agent: AgentLine
+    planner_digest: str
+    limits: LimitsView
+    tools: tuple[ToolView, ...]
+
+
+async def listing(visit: Visit) -> AgentList:
+    """Every agent the runtime hosts, those that agents call included."""
+    agents = sorted(family(visit.runtime.agents), key=lambda agent: agent.name)
+    lines = tuple(_line(visit, agent) for agent in agents)
+    stops = visit.runtime.gate.switches.stops(visit.scope)
+    return AgentList(lines, tuple(Switch(stop.kind, stop.name, stop.reason) for stop in stops))
+
+
+async def show(visit: Visit) -> AgentPage:
+    """The agent of the path. Raises NotFound (`agent_unknown`)."""
+    agent = _agent(visit)
+    tools = tuple(_tool(visit, tool.spec) for tool in agent.tools.values())
+    return AgentPage(_line(visit, agent), agent.planner.digest, _limits(agent.limits), tools)
+
+
+def _agent(visit: Visit) -> Agent:
+    for agent in family(visit.runtime.agents):
+        if agent.name == visit.part("name"):
+            return agent
+    raise NotFound("There is no such agent.", code="agent_unknown")
+
+
+def _line(visit: Visit, agent: Agent) -> AgentLine:
+    stopped = _stopped(visit, "agent", agent.name)
+    return AgentLine(agent.name, kind_of(agent), agent.description, len(agent.tools), agent.digest, stopped)
+
+
+def kind_of(agent: Agent) -> str:
+    """What its planner is."""
+    match agent.planner:
+        case RulePlanner():
+            return "rules"
+        case LLMPlanner():
+            return "model"
+        case planner:
+            return "flow" if type(planner).__module__.startswith("lichen.flows.") else "own code"
+
+
+def _limits(limits: Limits) -> LimitsView:
+    return LimitsView(*msgspec.structs.astuple(limits))
+
+
+def _tool(visit: Visit, spec: ToolSpec) -> ToolView:
+    facts = tuple((spec.facts_schema or {}).get("properties") or ())
+    return ToolView(
+        spec.name,
+        spec.description,
+        spec.effects,
+        spec.digest,
+        spec.input_schema,
+        spec.output_schema,
+        facts,
+        spec.audit,
+        spec.has_probe,
+        spec.origin,
+        spec.timeout_s,
+        spec.retry.attempts,
+        spec.agent,
+        _stopped(visit, "tool", spec.name),
+    )
+
+
+def _stopped(visit: Visit, kind: StopKind, name: str) -> str | None:
+    stops = visit.runtime.gate.switches.stops(visit.scope)
+    return next((stop.reason for stop in stops if (stop.kind, stop.name) == (kind, name)), None)
+
+
+async def stop(visit: Visit) -> Outcome:
+    """From now on nothing of what is named begins an effect."""
+    kind, name = _named(visit)
+    reason = visit.form.get("reason", "").strip()[:REASON_CHARS_MAX]
+    await visit.runtime.stop(visit.scope, kind, name, visit.actor, reason=reason)
+    return _back(visit)
+
+
+async def start(visit: Visit) -> Outcome:
+    """Takes a stop back."""
+    kind, name = _named(visit)
+    await visit.runtime.start(visit.scope, kind, name, visit.actor)
+    return _back(visit)
+
+
+def _named(visit: Visit) -> tuple[StopKind, str]:
+    kind, name = stop_kind(visit.form.get("kind", "")), visit.form.get("name", "")
+    tools = {tool for agent in family(visit.runtime.agents) for tool in agent.tools}
+    known = {"tenant": {""}, "agent": {agent.name for agent in family(visit.runtime.agents)}, "tool": tools}
+    if name not in known.get(kind, {name}):
+        raise NotFound(f"There is no such {kind}.", code=f"{kind}_unknown")
+    return kind, name
+
+
+def _back(visit: Visit) -> Outcome:
+    """To the page of the agent the form was on, when it names one."""
+    page = visit.form.get("page", "")
+    names = {agent.name for agent in family(visit.runtime.agents)}
+    return Outcome(f"/console/agents/{page}" if page in names else "/console/agents")

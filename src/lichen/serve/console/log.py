@@ -1,0 +1,100 @@
+"""The log: how long it is, what was signed, its records a page at a time, its proof, and parts to take away."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from starlette.responses import Response
+
+from lichen.core.errors import Invalid
+from lichen.core.ids import RunId
+from lichen.log.export import export
+from lichen.runtime.proof import Head, Verification, heads
+from lichen.runtime.records import view
+from lichen.serve.console.run import RecordLine
+from lichen.serve.console.visit import Outcome, Query, Visit
+from lichen.serve.console.what import what
+
+PAGE = 50
+HEADS_SHOWN = 8
+
+
+class Reading(Query, frozen=True):
+    """Records before position `before`, or the newest."""
+
+    before: Annotated[int, msgspec.Meta(ge=1)] | None = None
+
+
+class Taking(Query, frozen=True):
+    """What to take away: one run, one record, or with neither the whole log."""
+
+    run: str | None = None
+    seq: Annotated[int, msgspec.Meta(ge=1)] | None = None
+
+
+class LogPage(msgspec.Struct, frozen=True):
+    """The log of this scope. `public_key` is hexadecimal; `unsigned` records are newer than the newest head."""
+
+    log: str
+    records_total: int
+    durable: int
+    unsigned: int
+    public_key: str
+    heads: tuple[Head, ...]
+    records: tuple[RecordLine, ...]
+    next_before: int | None
+    is_newest: bool
+
+
+class Verified(msgspec.Struct, frozen=True):
+    """What reading everything again found."""
+
+    verification: Verification
+
+
+async def show(visit: Visit) -> LogPage:
+    """A page of records, the newest first, under what is signed."""
+    wanted = visit.query(Reading)
+    log = visit.runtime.log(visit.scope)
+    end = min(wanted.before or log.durable_seq + 1, log.durable_seq + 1)
+    first = max(1, end - PAGE)
+    records = [view(log, record) for record in log.read(first - 1, end - first)] if end > first else []
+    signed = heads(log, HEADS_SHOWN)
+    return LogPage(
+        log.id,
+        log.last_seq,
+        log.durable_seq,
+        log.durable_seq - (signed[0].size if signed else 0),
+        log.public_key.hex(),
+        signed,
+        tuple(RecordLine(what(record), record) for record in reversed(records)),
+        first if first > 1 else None,
+        end == log.durable_seq + 1,
+    )
+
+
+async def verify(visit: Visit) -> Outcome:
+    """Reads every record again, derives everything from them, and compares."""
+    found = await visit.runtime.verify(visit.scope)
+    return Outcome(template="console/verified.html", view=Verified(found))
+
+
+async def take(visit: Visit) -> Response:
+    """Records with their proofs and the signed head, as a file anybody with the public key can check."""
+    wanted = visit.query(Taking)
+    if wanted.run is not None and wanted.seq is not None:
+        raise Invalid("One run or one record, not both.", code="query_invalid", place="$.seq")
+    if wanted.seq is not None:
+        data = await export(visit.runtime.log(visit.scope), range(wanted.seq, wanted.seq + 1))
+    else:
+        data = await visit.runtime.export(visit.scope, run=RunId(wanted.run) if wanted.run else None)
+    name = f"{visit.scope.tenant}-{visit.scope.env}-{_part(wanted)}.json"
+    headers = {"content-disposition": f'attachment; filename="{name}"', "cache-control": "no-store"}
+    return Response(data, headers=headers, media_type="application/octet-stream")
+
+
+def _part(wanted: Taking) -> str:
+    if wanted.seq is not None:
+        return f"record-{wanted.seq}"
+    return "run" if wanted.run else "log"

@@ -1,0 +1,177 @@
+"""Where everything of the console is, and what all of it has in common: who may, which shape, what errors look like."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from lichen.core.errors import Conflict, LichenError
+from lichen.gate.identity import Capability
+from lichen.runtime.runtime import Runtime
+from lichen.serve import html
+from lichen.serve.assets import static_routes
+from lichen.serve.auth import Caller
+from lichen.serve.console import agents, approvals, entry, health, log, run, runs, sessions
+from lichen.serve.console.picture import picture
+from lichen.serve.console.visit import Act, Outcome, Page, Visit
+from lichen.serve.errors import INTERNAL, JSON, Unauthenticated, failure, status_of
+from lichen.serve.exchange import read_form
+from lichen.serve.login import CSRF_FIELD, Login
+
+PREFIX = "/console"
+STATIC = ("console.css", "console.js", "theme.js", "mark.svg")
+
+PAGES = (
+    Page("runs", "runs.read", runs.show, "console/runs.html"),
+    Page("runs/{run}", "runs.read", run.show, "console/run.html"),
+    Page("approvals", "approvals.answer", approvals.inbox, "console/approvals.html"),
+    Page("approvals/{wait}", "approvals.answer", approvals.show, "console/approval.html"),
+    Page("sessions", "runs.read", sessions.listing, "console/sessions.html"),
+    Page("sessions/{session}", "runs.read", sessions.show, "console/session.html"),
+    Page("log", "log.export", log.show, "console/log.html"),
+    Page("agents", "runs.read", agents.listing, "console/agents.html"),
+    Page("agents/{name}", "runs.read", agents.show, "console/agent.html"),
+    Page("health", "runs.read", health.show, "console/health.html"),
+)
+ACTS = (
+    Act("runs/{run}/cancel", "runs.cancel", run.cancel),
+    Act("runs/{run}/pause", "runs.cancel", run.pause),
+    Act("runs/{run}/resume", "runs.cancel", run.resume),
+    Act("approvals/{wait}/answer", "approvals.answer", approvals.answer),
+    Act("log/verify", "log.verify", log.verify),
+    Act("stops", "stops.set", agents.stop),
+    Act("stops/release", "stops.set", agents.start),
+)
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+_log = logging.getLogger("lichen.serve")
+
+
+def console_routes(runtime: Runtime, login: Login) -> list[BaseRoute]:
+    """The console's pages, each with a `.json` twin, its forms, the page to sign in with, and its static files."""
+    console = _Console(runtime, login)
+    twins = [Route(f"{PREFIX}/{page.path}.json", console.twin(page), methods=["GET"]) for page in PAGES]
+    pages = [Route(f"{PREFIX}/{page.path}", console.page(page), methods=["GET"]) for page in PAGES]
+    acts = [Route(f"{PREFIX}/{act.path}", console.act(act), methods=["POST"]) for act in ACTS]
+    return [
+        *entry.entry_routes(login),
+        Route(PREFIX, _home, methods=["GET"]),
+        Route(f"{PREFIX}/log/export", console.download("log.export", log.take), methods=["GET"]),
+        *twins,
+        *pages,
+        *acts,
+        *static_routes(*STATIC),
+    ]
+
+
+class _Console:
+    """Wraps every handler once."""
+
+    def __init__(self, runtime: Runtime, login: Login) -> None:
+        self._runtime, self._login = runtime, login
+
+    def twin(self, page: Page) -> Endpoint:
+        """The page's view as JSON."""
+
+        async def endpoint(request: Request) -> Response:
+            try:
+                visit = self._visit(request, page.access, {})
+                return Response(msgspec.json.encode(await page.show(visit)), media_type=JSON)
+            except LichenError as error:
+                return failure(error)
+
+        return endpoint
+
+    def page(self, page: Page) -> Endpoint:
+        """The page's view as people read it."""
+
+        async def look(visit: Visit, request: Request) -> Response:
+            return self._drawn(page.template, visit, request, await page.show(visit))
+
+        return self._guarded(page.access, look)
+
+    def download(self, access: Capability, take: Callable[[Visit], Awaitable[Response]]) -> Endpoint:
+        """A file."""
+
+        async def fetch(visit: Visit, request: Request) -> Response:
+            return await take(visit)
+
+        return self._guarded(access, fetch)
+
+    def act(self, act: Act) -> Endpoint:
+        """What a form does, once its token is compared; then where to go on."""
+
+        async def do(visit: Visit, request: Request) -> Response:
+            outcome: Outcome = await act.do(visit)
+            if outcome.address:
+                return RedirectResponse(outcome.address, 303)
+            return self._drawn(outcome.template, visit, request, outcome.view)
+
+        return self._guarded(act.access, do)
+
+    def _guarded(self, access: Capability, handle: Callable[[Visit, Request], Awaitable[Response]]) -> Endpoint:
+        async def endpoint(request: Request) -> Response:
+            visit: Visit | None = None
+            try:
+                form = await self._form(request)
+                visit = self._visit(request, access, form)
+                return await handle(visit, request)
+            except Unauthenticated:
+                return RedirectResponse(entry.address(request), 303)
+            except LichenError as error:
+                return self._failed(request, visit, error)
+            except Exception:  # noqa: BLE001 - no stack trace ever leaves; the log has it
+                _log.exception("%s failed", request.url.path)
+                return self._failed(request, visit, INTERNAL)
+
+        return endpoint
+
+    async def _form(self, request: Request) -> Mapping[str, str]:
+        if request.method != "POST":
+            return {}
+        form = await read_form(request)
+        if self._login.caller(request) is not None:
+            self._login.check_csrf(request, form.get(CSRF_FIELD))
+        return form
+
+    def _visit(self, request: Request, access: Capability, form: Mapping[str, str]) -> Visit:
+        caller = self._login.caller(request)
+        if caller is None:
+            raise Unauthenticated("Nobody is signed in.", code="key_missing", next_step="Sign in at /login.")
+        caller.require(access, owner_may=False)
+        return Visit(self._runtime, request, caller, form)
+
+    def _drawn(self, template: str, visit: Visit, request: Request, view: Any) -> Response:
+        return html.page(template, view=view, picture=picture, **self._frame(request, visit.caller))
+
+    def _failed(self, request: Request, visit: Visit | None, error: LichenError) -> Response:
+        caller = visit.caller if visit is not None else self._login.caller(request)
+        if caller is None:
+            return failure(error)
+        closed = approvals.closed(visit, error) if visit is not None and isinstance(error, Conflict) else None
+        frame = self._frame(request, caller)
+        return html.page("console/failed.html", status=status_of(error), error=error, closed=closed, **frame)
+
+    def _frame(self, request: Request, caller: Caller) -> dict[str, Any]:
+        """What every page's frame shows."""
+        scope = caller.scope()
+        open_waits = self._runtime.log(scope).wait_rows()
+        return {
+            "caller": caller,
+            "csrf": self._login.csrf(request),
+            "path": request.url.path,
+            "now": self._runtime.engine.services.clock(),
+            "waiting": sum(row.kind in approvals.KINDS for row in open_waits),
+            "readonly": self._runtime.volume.is_readonly,
+        }
+
+
+async def _home(request: Request) -> Response:
+    return RedirectResponse(f"{PREFIX}/runs")

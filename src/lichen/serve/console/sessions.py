@@ -1,0 +1,140 @@
+"""Conversations: who talks with which agent, what was said by both, and what did not arrive."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import msgspec
+
+from lichen.core.errors import NotFound
+from lichen.core.ids import SessionId, session_stream
+from lichen.core.mailbox import MailboxState
+from lichen.runtime.records import RecordView, view
+from lichen.serve.console.visit import Query, Visit
+
+PAGE = 50
+
+
+class Wanted(Query, frozen=True):
+    """Sessions that began before record `before`, or the newest."""
+
+    before: Annotated[int, msgspec.Meta(ge=1)] | None = None
+
+
+class SessionLine(msgspec.Struct, frozen=True):
+    """One conversation. `undelivered` messages wait to be fetched or sent."""
+
+    id: SessionId
+    agent: str
+    channel: str
+    customer: str
+    status: str
+    turns: int
+    undelivered: int
+    opened_at_us: int
+    last_at_us: int
+
+
+class SessionList(msgspec.Struct, frozen=True):
+    """A page of conversations, the newest first."""
+
+    sessions: tuple[SessionLine, ...]
+    next_before: int | None
+
+
+class Spoken(msgspec.Struct, frozen=True):
+    """A message. `side` is `customer` or `agent`; `text` is None once erased.
+
+    `state` is what became of it: `queued`, `joined`, `answered` or `rejected` for a customer's, `delivered`, `failed`
+    or `undelivered` for an agent's.
+    """
+
+    id: str
+    side: str
+    kind: str
+    text: str | None
+    at_us: int
+    state: str
+    run: str | None
+    turn: str | None
+
+
+class SessionPage(msgspec.Struct, frozen=True):
+    """A conversation from its beginning."""
+
+    session: SessionLine
+    messages: tuple[Spoken, ...]
+
+
+async def listing(visit: Visit) -> SessionList:
+    """The conversations of this scope."""
+    before = visit.query(Wanted).before
+    rows = visit.runtime.log(visit.scope).stream_rows("session", limit=PAGE, before_seq=before)
+    lines = tuple(_line(visit, SessionId(row.id)) for row in rows)
+    return SessionList(lines, rows[-1].first_seq if len(rows) == PAGE else None)
+
+
+async def show(visit: Visit) -> SessionPage:
+    """The conversation of the path. Raises NotFound (`session_unknown`)."""
+    id = SessionId(visit.part("session"))
+    log = visit.runtime.log(visit.scope)
+    if not visit.runtime.engine.journal(visit.scope).mailbox(id).n:
+        raise NotFound("There is no such session in this scope.", code="session_unknown")
+    records = tuple(view(log, record) for record in log.records(session_stream(id)))
+    return SessionPage(_line(visit, id), tuple(_messages(records)))
+
+
+def _line(visit: Visit, id: SessionId) -> SessionLine:
+    log, stream = visit.runtime.log(visit.scope), session_stream(id)
+    mailbox = visit.runtime.engine.journal(visit.scope).mailbox(id)
+    return SessionLine(
+        id,
+        mailbox.agent,
+        mailbox.channel,
+        mailbox.subject,
+        _status(mailbox),
+        mailbox.turns,
+        len(mailbox.outbox),
+        log.event(stream, 0).ts_us,
+        log.event(stream, mailbox.n - 1).ts_us,
+    )
+
+
+def _status(mailbox: MailboxState) -> str:
+    if mailbox.is_closed:
+        return "closed"
+    if mailbox.questions:
+        return "asked"
+    return "busy" if mailbox.is_owing_customer else "waiting" if mailbox.released else "quiet"
+
+
+def _messages(records: tuple[RecordView, ...]) -> Iterator[Spoken]:
+    turns = {
+        message: (record.control["turn"], record.control["run"])
+        for record in records
+        if record.type == "turn_opened"
+        for message in record.control["messages"]
+    }
+    settled = {
+        record.control["message"]: record.control["outcome"]
+        for record in records
+        if record.type == "delivery_settled" and record.control["outcome"] != "retry"
+    }
+    for record in records:
+        control: Any = record.control
+        text = None if record.contents is None else _text(record.contents.get("text"))
+        if record.type == "message_received":
+            turn, run = turns.get(control["message"], (None, control["run"]))
+            yield Spoken(
+                control["message"], "customer", "message", text, record.ts_us, control["disposition"], run, turn
+            )
+        elif record.type == "message_queued":
+            state = settled.get(control["message"], "undelivered")
+            yield Spoken(
+                control["message"], "agent", control["kind"], text, record.ts_us, state, control["run"], control["turn"]
+            )
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()

@@ -1,0 +1,84 @@
+"""One request of a signed-in operator, as a page sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, NamedTuple, TypeVar
+
+import msgspec
+from starlette.requests import Request
+
+from lichen.core.errors import Invalid
+from lichen.core.scope import Actor, Scope
+from lichen.gate.identity import Capability
+from lichen.runtime.runtime import Runtime
+from lichen.serve.auth import Caller
+
+T = TypeVar("T")
+
+
+class Query(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Base of what an address may carry after its question mark; unknown fields are refused."""
+
+
+class Visit:
+    """What a page works with. `scope` and `actor` are the signed-in person's; no page takes them from anywhere else."""
+
+    def __init__(self, runtime: Runtime, request: Request, caller: Caller, form: Mapping[str, str]) -> None:
+        self.runtime = runtime
+        self.caller = caller
+        self.form = form
+        self._request = request
+
+    @property
+    def scope(self) -> Scope:
+        """Where."""
+        return self.caller.scope()
+
+    @property
+    def actor(self) -> Actor:
+        """Who."""
+        return self.caller.actor()
+
+    @property
+    def now_us(self) -> int:
+        """When, in microseconds since 1970."""
+        return self.runtime.engine.services.clock()
+
+    def part(self, name: str) -> str:
+        """A part of the path."""
+        return self._request.path_params[name]
+
+    def query(self, kind: type[T]) -> T:
+        """The query as `kind`; empty fields, as forms send them, do not count. Raises Invalid (`query_invalid`)."""
+        given = {name: value for name, value in self._request.query_params.items() if value}
+        try:
+            return msgspec.convert(given, kind, strict=False)
+        except msgspec.ValidationError as error:
+            what, _, where = str(error).partition(" - at ")
+            raise Invalid(f"{what}.", code="query_invalid", place=where.strip("`") or "$") from None
+
+
+class Page(NamedTuple):
+    """A page: where it is under `/console`, who may see it, what it shows, and the template that draws that."""
+
+    path: str
+    access: Capability
+    show: Callable[[Visit], Awaitable[Any]]
+    template: str
+
+
+class Outcome(NamedTuple):
+    """What an act ends with: the address to go on to, or a view to show at once with its template."""
+
+    address: str = ""
+    template: str = ""
+    view: Any = None
+
+
+class Act(NamedTuple):
+    """Something a form does. The person's token was compared before it is done."""
+
+    path: str
+    access: Capability
+    do: Callable[[Visit], Awaitable[Outcome]]

@@ -1,0 +1,52 @@
+"""Pages as they leave: templates that escape everything, with nothing hidden in what strangers wrote."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any, cast
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+from starlette.responses import HTMLResponse, Response
+
+from lichen.serve import assets, words
+
+FOLDER = Path(__file__).parent / "templates"
+
+_INVISIBLE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\ud800-\udfff]"
+)
+
+
+def visible(value: Any) -> Any:
+    """Text in which nothing hides: control characters, direction overrides and the like are named instead."""
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    return _INVISIBLE.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", value)
+
+
+@cache
+def _environment() -> Environment:
+    environment: Any = Environment(
+        loader=FileSystemLoader(FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=visible,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(words.FILTERS)
+    environment.globals["static"] = assets.address
+    return cast(Environment, environment)
+
+
+def render(template: str, **context: Any) -> str:
+    """A template with everything in `context` escaped, and invisible characters made visible."""
+    return _environment().get_template(template).render(**context)
+
+
+def page(template: str, *, status: int = 200, **context: Any) -> Response:
+    """A page. What it may run and who may keep or embed it is said for the whole site."""
+    return HTMLResponse(render(template, **context), status)

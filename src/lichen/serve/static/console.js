@@ -1,0 +1,182 @@
+// Everything works without this file. It adds keys, confirmations, the theme switch and live pages.
+
+const $ = (selector, root = document) => root.querySelector(selector);
+const all = (selector, root = document) => [...root.querySelectorAll(selector)];
+
+// -- theme --
+
+function isDark() {
+  const chosen = document.documentElement.dataset.theme;
+  return chosen ? chosen === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+}
+
+function toggleTheme() {
+  const theme = isDark() ? "light" : "dark";
+  document.documentElement.dataset.theme = theme;
+  localStorage.setItem("lichen.theme", theme);
+}
+
+// -- dialogs --
+
+function ask(question, then) {
+  const dialog = $("#confirm") ?? plainDialog();
+  $("h2", dialog).textContent = question;
+  $("[data-sure]", dialog).onclick = () => { dialog.close(); then(); };
+  dialog.showModal();
+  $("[data-sure]", dialog).focus();
+}
+
+function plainDialog() {
+  const dialog = document.createElement("dialog");
+  const box = document.createElement("div");
+  const title = document.createElement("h2");
+  const actions = document.createElement("div");
+  actions.className = "actions";
+  for (const [name, words, look] of [["close", "Back", ""], ["sure", "Yes", "yes"]]) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = look;
+    button.dataset[name] = "";
+    button.textContent = words;
+    actions.append(button);
+  }
+  title.id = "confirm-title";
+  dialog.id = "confirm";
+  dialog.setAttribute("aria-labelledby", title.id);
+  box.append(title, actions);
+  dialog.append(box);
+  document.body.append(dialog);
+  return dialog;
+}
+
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  const button = event.submitter;
+  const question = button?.dataset.question ?? form.dataset.confirm;
+  if (!question || form.dataset.sure) {
+    for (const each of all("button", form)) setTimeout(() => { each.disabled = true; });
+    return;
+  }
+  event.preventDefault();
+  ask(question, () => {
+    form.dataset.sure = "1";
+    form.requestSubmit(button ?? undefined);
+  });
+});
+
+document.addEventListener("click", (event) => {
+  const target = event.target.closest("button");
+  if (!target) return;
+  if ("close" in target.dataset) target.closest("dialog").close();
+  if ("themeToggle" in target.dataset) toggleTheme();
+  if ("keys" in target.dataset) $("#keys").showModal();
+});
+
+document.addEventListener("change", (event) => {
+  if ("submit" in event.target.dataset) event.target.form.requestSubmit();
+});
+
+// -- keys --
+
+const PLACES = { r: "runs", a: "approvals", s: "sessions", l: "log", e: "agents", h: "health" };
+let going = false;
+
+function rows() {
+  return all("[data-rows] tbody tr, .records tbody tr");
+}
+
+function move(step) {
+  const found = rows();
+  if (!found.length) return;
+  const now = found.findIndex((row) => row.classList.contains("at"));
+  const next = found[Math.min(found.length - 1, Math.max(0, now < 0 ? 0 : now + step))];
+  for (const row of found) row.classList.remove("at");
+  next.classList.add("at");
+  $("a.row, summary", next)?.focus();
+  next.scrollIntoView({ block: "nearest" });
+}
+
+const KEYS = {
+  j: () => move(1),
+  k: () => move(-1),
+  u: () => $("[data-up]")?.click(),
+  t: toggleTheme,
+  "?": () => $("#keys").showModal(),
+  a: () => $("[data-key=a]:enabled")?.click(),
+  d: () => $("[data-key=d]:enabled")?.click(),
+  g: () => { going = true; setTimeout(() => { going = false; }, 1200); },
+};
+
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || $("dialog[open]")) return;
+  if (event.target.matches("input, textarea, select")) {
+    if (event.key === "Escape") event.target.blur();
+    return;
+  }
+  const place = going && PLACES[event.key];
+  going = false;
+  if (place) {
+    location.href = `/console/${place}`;
+    return;
+  }
+  if (KEYS[event.key] && $(".side")) {
+    event.preventDefault();
+    KEYS[event.key]();
+  }
+});
+
+// -- live pages: the page is fetched again and the parts marked `data-live` are exchanged --
+
+const EVERY_MS = 5000;
+let busy = false;
+
+async function refresh() {
+  if (busy || document.hidden || $("dialog[open]") || !$("[data-live]")) return;
+  busy = true;
+  try {
+    const response = await fetch(location.href, { headers: { accept: "text/html" } });
+    if (response.redirected) location.reload();
+    if (response.ok) exchange(new DOMParser().parseFromString(await response.text(), "text/html"));
+  } catch {
+    // The server is away; the next look may find it.
+  } finally {
+    busy = false;
+  }
+}
+
+function exchange(page) {
+  for (const part of all("[data-live]")) {
+    const fresh = $(`[data-live="${part.dataset.live}"]`, page);
+    if (!fresh || fresh.innerHTML === part.innerHTML || part.contains(getSelectionNode())) continue;
+    const open = all("details[open]", part).map((each) => each.id);
+    const focused = part.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
+    const row = rows().findIndex((each) => each.classList.contains("at"));
+    part.replaceChildren(...fresh.childNodes);
+    for (const id of open) if (id) $(`#${CSS.escape(id)}`, part)?.setAttribute("open", "");
+    if (focused) $(`[href="${CSS.escape(focused)}"]`, part)?.focus();
+    if (row >= 0) rows()[row]?.classList.add("at");
+  }
+}
+
+function getSelectionNode() {
+  const selection = getSelection();
+  return selection && !selection.isCollapsed ? selection.anchorNode : null;
+}
+
+function follow(address) {
+  const source = new EventSource(address);
+  let timer = 0;
+  const show = (on) => {
+    const state = $("[data-live-state]");
+    if (state) { state.hidden = false; state.classList.toggle("on", on); }
+  };
+  source.onopen = () => show(true);
+  source.onerror = () => show(false);
+  const changed = () => { clearTimeout(timer); timer = setTimeout(async () => { await refresh(); show(true); }, 150); };
+  source.onmessage = changed;
+  for (const kind of ["record", "end", "done"]) source.addEventListener(kind, changed);
+}
+
+const stream = $("[data-events]");
+if (stream && $(".running, .waiting", stream)) follow(stream.dataset.events);
+if ($("[data-live]")) setInterval(refresh, EVERY_MS);

@@ -1,0 +1,77 @@
+"""What tests of the console need: its routes behind a login, a signed-in operator, and a shop where things happened."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+import httpx
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+
+from lichen.core.scope import Actor, Customer, Operator, Scope
+from lichen.runtime.runtime import Runtime
+from lichen.serve.console import console_routes
+from lichen.serve.headers import NOBODY, SecurityHeaders
+from lichen.serve.login import Login
+from tests.serve.browser import browser, enter, issue
+
+ACME, GLOBEX = Scope("acme", "dev"), Scope("globex", "dev")
+OPS = Operator("ops", ("operator",))
+LARGE = "I want a refund of 80 EUR for order 1042."
+
+
+def site(runtime: Runtime) -> Starlette:
+    login = Login(runtime)
+    app = Starlette(
+        routes=[*login.routes(), *console_routes(runtime, login)],
+        middleware=[Middleware(SecurityHeaders, frames=lambda path: NOBODY)],
+    )
+    app.state.closing = asyncio.Event()
+    return app
+
+
+@asynccontextmanager
+async def signed_in(runtime: Runtime, tenant: str = "acme") -> AsyncGenerator[httpx.AsyncClient]:
+    async with browser(site(runtime)) as client:
+        assert (await enter(client, issue(runtime, tenant))).status_code == 303
+        yield client
+
+
+async def said(runtime: Runtime, text: str, who: Actor | None = None, scope: Scope = ACME) -> str:
+    """Says something to the shop's agent and waits until nothing is in flight. Returns the run."""
+    session = await runtime.sessions.open(scope, who or Customer("customer-7"), key="chat")
+    turn = await session.say(text)
+    run = await turn.run()
+    await turn.result()
+    await runtime.idle()
+    return run
+
+
+async def held(runtime: Runtime) -> str:
+    """The id of an approval that waits in acme."""
+    await said(runtime, LARGE)
+    return runtime.waits.list(ACME)[-1].id
+
+
+async def token(client: httpx.AsyncClient, path: str) -> str:
+    """What a form of the page carries to prove that it is ours."""
+    found = re.search(r'name="csrf_token" value="([0-9a-f]+)"', (await client.get(path)).text)
+    assert found is not None
+    return found[1]
+
+
+async def answer(client: httpx.AsyncClient, wait: str, outcome: str, **changes: str) -> httpx.Response:
+    """Sends the form of the wait's page."""
+    page = (await client.get(f"/console/approvals/{wait}")).text
+    digest = re.search(r'name="digest" value="([0-9a-f]+)"', page)
+    fields = {
+        "csrf_token": await token(client, "/console/runs"),
+        "digest": digest[1] if digest else "00",
+        "outcome": outcome,
+        "note": "",
+        **changes,
+    }
+    return await client.post(f"/console/approvals/{wait}/answer", data=fields)

@@ -1,0 +1,97 @@
+"""Approvals in the console: what the approver sees, what the answer is bound to, and that it counts once."""
+
+from __future__ import annotations
+
+import pytest
+
+from lichen.runtime.runtime import Runtime
+from lichen.runtime.waits import parse
+from tests.serve.console import ACME, OPS, answer, held, signed_in
+
+
+@pytest.mark.req("LIC-12.31")
+async def test_the_page_shows_the_call_its_origins_facts_reason_and_what_was_told(runtime: Runtime) -> None:
+    wait = await held(runtime)
+    async with signed_in(runtime) as client:
+        shown = (await client.get(f"/console/approvals/{wait}.json")).json()
+        page = (await client.get(f"/console/approvals/{wait}")).text
+    arguments = {argument["name"]: argument for argument in shown["arguments"]}
+    assert (arguments["amount"]["value"], arguments["amount"]["amount"]) == (8000, "80.00")
+    assert all(argument["is_vouched"] for argument in shown["arguments"])
+    assert shown["facts"] == {"price": 12000, "refunded": 0}
+    for text in (
+        "payments.refund",
+        "8000",
+        "the customer’s own words",
+        "12000",
+        shown["reason"],
+        shown["wait"]["digest"],
+    ):
+        assert text in page
+    assert shown["wait"]["public_text"] in page
+
+
+async def test_the_inbox_has_what_waits_for_a_person(runtime: Runtime) -> None:
+    wait = await held(runtime)
+    async with signed_in(runtime) as client:
+        (line,) = (await client.get("/console/approvals.json")).json()["waits"]
+        assert (line["id"], line["tool"]) == (wait, "payments.refund")
+        assert line["customer"].startswith("customer_")
+        assert line["expires_at_us"] > line["opened_at_us"]
+        assert '<span class="count">1' in (await client.get("/console/runs")).text
+
+
+@pytest.mark.req("LIC-12.32")
+@pytest.mark.parametrize(("outcome", "done"), [("approved", "ok"), ("denied", "denied")])
+async def test_an_answer_is_given_with_its_note_and_leads_to_the_run(runtime: Runtime, outcome: str, done: str) -> None:
+    wait = await held(runtime)
+    run = wait.rpartition(".")[0]
+    async with signed_in(runtime) as client:
+        answered = await answer(client, wait, outcome, note="I looked at it.")
+        assert (answered.status_code, answered.headers["location"]) == (303, f"/console/runs/{run}")
+        await runtime.idle()
+        shown = (await client.get(f"/console/runs/{run}.json")).json()
+    finished = [each["record"] for each in shown["records"] if each["record"]["type"] == "call_finished"]
+    closed = [each["record"] for each in shown["records"] if each["record"]["type"] == "wait_closed"]
+    assert [record["control"]["outcome"] for record in finished] == [done]
+    assert closed[0]["contents"]["body"]["note"] == "I looked at it."
+
+
+@pytest.mark.req("LIC-12.33")
+async def test_an_answer_is_bound_to_what_was_shown(runtime: Runtime) -> None:
+    wait = await held(runtime)
+    async with signed_in(runtime) as client:
+        for digest in ("", "not hex", "00" * 16):
+            refused = await answer(client, wait, "approved", digest=digest)
+            assert refused.status_code in (400, 409), digest
+    assert [each.id for each in runtime.waits.list(ACME)] == [wait]
+
+
+@pytest.mark.req("LIC-12.34")
+async def test_a_second_answer_is_told_kindly_who_was_first(runtime: Runtime) -> None:
+    wait = await held(runtime)
+    async with signed_in(runtime) as client:
+        fields = await answer(client, wait, "denied", note="Not today.")
+        assert fields.status_code == 303
+        for late in (await answer(client, wait, "approved"), await client.get(f"/console/approvals/{wait}")):
+            assert late.status_code == 409
+            assert "This was answered already." in late.text
+            assert "Not today." in late.text
+            assert "operator_" in late.text
+
+
+async def test_an_outcome_that_no_form_offers_is_refused(runtime: Runtime) -> None:
+    wait = await held(runtime)
+    async with signed_in(runtime) as client:
+        assert (await answer(client, wait, "expired")).status_code == 400
+        assert (await answer(client, wait, "happened")).status_code in (400, 409)
+    assert [each.id for each in runtime.waits.list(ACME)] == [wait]
+
+
+async def test_the_answer_of_an_operator_is_in_the_log_under_their_pseudonym(runtime: Runtime) -> None:
+    wait = await held(runtime)
+    run, _ = parse(wait)
+    async with signed_in(runtime) as client:
+        await answer(client, wait, "denied")
+    (closed,) = [record for record in runtime.runs.show(ACME, run).records if record.type == "wait_closed"]
+    assert closed.actor == runtime.log(ACME).name(OPS)
