@@ -42,7 +42,7 @@ async def signed_in(runtime: Runtime, tenant: str = "acme") -> AsyncGenerator[ht
 
 async def said(runtime: Runtime, text: str, who: Actor | None = None, scope: Scope = ACME) -> str:
     """Says something to the shop's agent and waits until nothing is in flight. Returns the run."""
-    session = await runtime.sessions.open(scope, who or Customer("customer-7"), key="chat")
+    session = await runtime.sessions.open(scope, who or Customer("customer-7"), agent="shop.support", key="chat")
     turn = await session.say(text)
     run = await turn.run()
     await turn.result()
