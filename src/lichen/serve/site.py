@@ -15,10 +15,12 @@ from starlette.routing import BaseRoute, Route
 from lichen.core.errors import LichenError, NotFound
 from lichen.runtime.runtime import Runtime
 from lichen.serve.app import PREFIX, api_routes, prepared
+from lichen.serve.console import console_routes
 from lichen.serve.errors import INTERNAL, MethodUnknown, failure
 from lichen.serve.headers import NOBODY, Frames, SecurityHeaders
 from lichen.serve.health import health_routes
 from lichen.serve.login import HOME, Login
+from lichen.serve.pages import chat_routes
 from lichen.settings import Settings
 
 CHAT = "/chat/"
@@ -34,6 +36,8 @@ def make_site(runtime: Runtime) -> Starlette:
         *api_routes(runtime, login.identify),
         *health_routes(runtime),
         *login.routes(),
+        *console_routes(runtime, login),
+        *chat_routes(runtime),
         Route("/", _home),
     )
     site = Starlette(
