@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -62,6 +62,7 @@ class Tenant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class _Lichen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     agents: tuple[str, ...]
+    flows: tuple[str, ...] = ()
     home: str = ".lichen"
 
 
@@ -71,12 +72,16 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """A project as loaded: where it lies, where its data goes, its agents and tenants."""
+    """A project as loaded: where it lies, where its data goes, its agents and tenants.
+
+    Flows are among the agents; `flows` names them.
+    """
 
     root: Path
     home: Path
     agents: tuple[Agent, ...]
     tenants: Mapping[str, Tenant]
+    flows: tuple[str, ...] = ()
 
     @property
     def scopes(self) -> tuple[Scope, ...]:
@@ -113,9 +118,11 @@ class Settings(msgspec.Struct, frozen=True):
         )
 
     def agent_for(self, tenant: str) -> Agent:
-        """The agent the customers of a tenant meet: the one it names, else the only one there is."""
+        """The agent the customers of a tenant meet: the one it names, else the only one there is besides flows."""
         name = self.tenants[tenant].agent
-        found = [agent for agent in self.agents if name in (None, agent.name)]
+        found = [
+            agent for agent in self.agents if name == agent.name or (name is None and agent.name not in self.flows)
+        ]
         if len(found) != 1:
             raise Invalid(
                 f"Tenant {tenant!r} does not say which agent its customers meet.",
@@ -146,12 +153,30 @@ def load(path: Path, *, environ: Mapping[str, str]) -> Settings:
     file = _decode(path)
     home = Path(environ.get("LICHEN_HOME") or root / file.lichen.home).resolve()
     agents = tuple(agent for reference in file.lichen.agents for agent in load_agents(root, reference))
+    flows = _load_flows(root, file.lichen.flows, agents, path) if file.lichen.flows else ()
+    agents = (*agents, *flows)
     if len({agent.name for agent in agents}) != len(agents):
         raise Invalid("Two agents have the same name.", code="settings_invalid", place=f"{path}: lichen.agents")
-    settings = Settings(root, home, agents, file.tenants)
+    settings = Settings(root, home, agents, file.tenants, tuple(flow.name for flow in flows))
     _ = settings.scopes  # every name is spelt right
     _check_routes(settings, path)
     return settings
+
+
+def _load_flows(root: Path, patterns: Sequence[str], agents: Sequence[Agent], path: Path) -> tuple[Agent, ...]:
+    """The flows that these paths and globs name, as agents. Raises Invalid (`flows_missing`) where one names none."""
+    from lichen.flows.load import load as load_flow
+    from lichen.runtime.flows import flow_agents
+
+    files: dict[Path, None] = {}
+    for i, pattern in enumerate(patterns):
+        found = sorted(root.glob(pattern))
+        if not found:
+            place = f"{path}: lichen.flows[{i}]"
+            step = "Name a .ygtc file, relative to lichen.toml."
+            raise Invalid(f"No file fits {pattern!r}.", code="flows_missing", next_step=step, place=place)
+        files |= dict.fromkeys(found)
+    return flow_agents([load_flow(file) for file in files], agents)
 
 
 def _check_routes(settings: Settings, path: Path) -> None:

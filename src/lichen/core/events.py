@@ -389,9 +389,12 @@ class LogOpened(Control, frozen=True, array_like=True, gc=False):
 
 
 class Changed(Control, frozen=True, array_like=True, gc=False):
-    """Something that governs the tenant changed. `name` is declared in configuration, never free text."""
+    """Something that governs the tenant changed. `name` is declared in configuration, never free text.
 
-    kind: Literal["policy", "stop", "start", "key", "config"]
+    Contents of kind `state`, in the stream of its key: `value` (JSON).
+    """
+
+    kind: Literal["policy", "stop", "start", "key", "config", "state"]
     name: str
     digest: str
     id: str

@@ -13,6 +13,7 @@ from lichen.core.errors import Invalid
 from lichen.core.ids import AgentName, ToolName
 from lichen.core.limits import Limits
 from lichen.core.plan import Planner
+from lichen.runtime.state import StateStore, StateTool
 from lichen.tools.placement import Workers
 
 
@@ -45,11 +46,13 @@ class Hosted(msgspec.Struct, frozen=True):
     digest: str
 
 
-def hosted(agent: Agent, workers: Workers) -> Hosted:
-    """The agent, its tools bound to `workers`."""
-    tools = {name: _bound(tool, workers) for name, tool in agent.tools.items()}
+def hosted(agent: Agent, workers: Workers, state: StateStore) -> Hosted:
+    """The agent, its tools bound to `workers` and to `state`."""
+    tools = {name: _bound(tool, workers, state) for name, tool in agent.tools.items()}
     return Hosted(agent.name, agent.planner, tools, agent.limits, agent.digest)
 
 
-def _bound(tool: Tool, workers: Workers) -> Tool:
+def _bound(tool: Tool, workers: Workers, state: StateStore) -> Tool:
+    if isinstance(tool, StateTool):
+        return tool.with_store(state)
     return tool.with_workers(workers) if isinstance(tool, Placed) else tool

@@ -38,6 +38,7 @@ from lichen.runtime.hosting import family, hosted, specs_of
 from lichen.runtime.proof import Verification, verification
 from lichen.runtime.runs import Runs
 from lichen.runtime.sessions import Sessions
+from lichen.runtime.state import StateStore
 from lichen.runtime.waits import Waits
 from lichen.settings import Settings
 from lichen.tools.placement import Workers
@@ -158,7 +159,8 @@ class Runtime:
     async def __aenter__(self) -> Self:
         _prepare_process()
         self.workers = Workers()
-        agents = {agent.name: hosted(agent, self.workers) for agent in family(self.agents)}
+        state = StateStore(lambda scope: self.engine.journal(scope))
+        agents = {agent.name: hosted(agent, self.workers, state) for agent in family(self.agents)}
         self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._open_volume()
         self.gate = PolicyGate(
