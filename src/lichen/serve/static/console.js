@@ -163,6 +163,11 @@ function getSelectionNode() {
   return selection && !selection.isCollapsed ? selection.anchorNode : null;
 }
 
+const RECORDS = [
+  "run_started", "plan_started", "planned", "decided", "wait_opened", "wait_closed", "owned", "call_started",
+  "call_progressed", "call_finished", "signal", "timer_fired", "limit_reached", "run_finished",
+];
+
 function follow(address) {
   const source = new EventSource(address);
   let timer = 0;
@@ -172,9 +177,9 @@ function follow(address) {
   };
   source.onopen = () => show(true);
   source.onerror = () => show(false);
-  const changed = () => { clearTimeout(timer); timer = setTimeout(async () => { await refresh(); show(true); }, 150); };
-  source.onmessage = changed;
-  for (const kind of ["record", "end", "done"]) source.addEventListener(kind, changed);
+  const changed = () => { clearTimeout(timer); timer = setTimeout(async () => { await refresh(); show(source.readyState === EventSource.OPEN); }, 150); };
+  for (const kind of RECORDS) source.addEventListener(kind, changed);
+  source.addEventListener("end", () => { source.close(); show(false); changed(); });
 }
 
 const stream = $("[data-events]");
