@@ -72,10 +72,10 @@ def test_the_demos_keys_are_for_their_owner_only_and_stay_the_same(shop: Shop) -
 def test_without_demo_no_key_is_made_and_the_way_to_one_is_named(shop: Shop) -> None:
     process = shop.start("serve", "--port", "0")
     assert process.stdout is not None
-    lines = [process.stdout.readline() for _ in range(4)]
+    lines = [process.stdout.readline() for _ in range(6)]
     assert lines[0].startswith("serving on http://127.0.0.1:")
-    assert [line.split()[0] for line in lines[1:3]] == ["console", "api"]
-    assert "lichen keys create" in lines[3]
+    assert [line.split()[0] for line in lines[1:5]] == ["console", "api", "chat", "chat"]
+    assert "lichen keys create" in lines[5]
     assert not (shop.home / "demo.env").exists()
     assert shop.run("keys", "list", "--tenant", "acme", "--json").data == []
     assert shop.kill(process, signal.SIGTERM) == 0
