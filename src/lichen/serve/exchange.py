@@ -170,5 +170,5 @@ def _decoded(decode: Callable[[], T], code: str) -> T:
     except msgspec.ValidationError as error:
         what, _, where = str(error).partition(" - at ")
         raise Invalid(f"{what}.", code=code, place=where.strip("`") or "$") from None
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise Invalid("The body is not JSON.", code=code, place="$") from None

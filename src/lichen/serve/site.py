@@ -8,22 +8,27 @@ from html import escape
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from lichen.core.errors import LichenError, NotFound
 from lichen.runtime.runtime import Runtime
 from lichen.serve.app import PREFIX, api_routes, prepared
+from lichen.serve.auth import Caller, Identify
 from lichen.serve.console import console_routes
-from lichen.serve.errors import INTERNAL, MethodUnknown, failure
+from lichen.serve.docs import docs_routes
+from lichen.serve.errors import INTERNAL, MethodUnknown, Unauthenticated, failure
 from lichen.serve.headers import NOBODY, Frames, SecurityHeaders
 from lichen.serve.health import health_routes
+from lichen.serve.limits import Rates
 from lichen.serve.login import HOME, Login
 from lichen.serve.pages import chat_routes
 from lichen.settings import Settings
 
 CHAT = "/chat/"
+REQUESTS_PER_S, REQUESTS_BURST = 200.0, 400  # of one key
+GUESSES_PER_S, GUESSES_BURST = 0.5, 30  # of one address
 
 
 def make_site(runtime: Runtime) -> Starlette:
@@ -33,7 +38,8 @@ def make_site(runtime: Runtime) -> Starlette:
     """
     login = Login(runtime)
     routes: Sequence[BaseRoute] = (
-        *api_routes(runtime, login.identify),
+        *api_routes(runtime, _rated(login.identify)),
+        *docs_routes(),
         *health_routes(runtime),
         *login.routes(),
         *console_routes(runtime, login),
@@ -46,6 +52,23 @@ def make_site(runtime: Runtime) -> Starlette:
         exception_handlers={HTTPException: _unroutable, LichenError: _refused, Exception: _broken},
     )
     return prepared(site)
+
+
+def _rated(identify: Identify) -> Identify:
+    """Callers as `identify` says, each so often only; an address that guesses keys, more seldom."""
+    requests = Rates(per_s=REQUESTS_PER_S, burst=REQUESTS_BURST)
+    guesses = Rates(per_s=GUESSES_PER_S, burst=GUESSES_BURST)
+
+    def rated(request: HTTPConnection) -> Caller:
+        try:
+            caller = identify(request)
+        except Unauthenticated:
+            guesses.take(request.client.host if request.client else "")
+            raise
+        requests.take(caller.actor().auth)
+        return caller
+
+    return rated
 
 
 async def _home(request: Request) -> Response:
