@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from typer.exceptions import TyperException
 
-from lichen.cli import approvals, chat, demo, doctor, init, keys, log, policy, run, runs, serve, stop
+from lichen.cli import approvals, chat, demo, doctor, flow, init, keys, log, policy, run, runs, serve, stop
 from lichen.cli.errors import as_json, described, exit_code
 from lichen.core.errors import Invalid, LichenError
 
@@ -52,6 +52,7 @@ app.add_typer(runs.app)
 app.add_typer(approvals.app)
 app.add_typer(log.app)
 app.add_typer(policy.app)
+app.add_typer(flow.app)
 app.add_typer(keys.app)
 app.command("stop")(stop.stop)
 app.command("start")(stop.start)

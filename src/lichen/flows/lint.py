@@ -48,7 +48,7 @@ def _check_templates(node: Node, flow: Flow, document: Document, report: Report)
                 paths = parse_template(text).paths
             except TemplateError as error:
                 message = f"A text of node {node.id!r} is no template: {error}."
-                step = "Close every {{ with }} and every block."
+                step = "Close every {{ with }} and every block; until then the flow loads and cannot be walked."
                 report.warn("Schema", "template_syntax", message, at=document.at(*steps), next_step=step)
             else:
                 _check_paths(paths, steps, flow, document, report)

@@ -31,6 +31,11 @@ def load(path: Path) -> Flow:
 
 def parse_file(path: Path) -> Loaded:
     """The flow of a file with its warnings. Raises what `load` raises."""
+    return parse(text_of(path), str(path))
+
+
+def text_of(path: Path) -> str:
+    """The text of a flow's file. Raises FlowInvalid `yaml_encoding` and NotFound `flow_missing`."""
     try:
         with path.open("rb") as file:
             data = file.read(BYTES_MAX + 1)
@@ -38,13 +43,12 @@ def parse_file(path: Path) -> Loaded:
         message = f"The flow {path} cannot be read: {error.strerror}."
         raise NotFound(message, code="flow_missing", next_step="Name a .ygtc file.") from None
     try:
-        text = data.decode("utf-8-sig")
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         at = Place(data[: error.start].count(b"\n") + 1, 1, "")
         message = f"The file is not UTF-8: byte {error.start} is 0x{data[error.start]:02x}."
         step = "Save it as UTF-8."
         raise Report(str(path)).refuse("Yaml", "yaml_encoding", message, at=at, next_step=step) from None
-    return parse(text, str(path))
 
 
 def parse(text: str, path: str) -> Loaded:

@@ -1,0 +1,104 @@
+"""`lichen flow`: whether flows load, and how they look. Works on the files alone."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lichen.cli.screen import Screen, note
+from lichen.core.errors import NotFound
+
+if TYPE_CHECKING:
+    from lichen.flows.doctor import Diagnosis
+    from lichen.flows.findings import Finding
+
+app = typer.Typer(name="flow", help="Flows of nodes: .ygtc files.", no_args_is_help=True)
+
+
+class Format(StrEnum):
+    """How a flow is drawn."""
+
+    svg = "svg"
+    mermaid = "mermaid"
+
+
+@app.callback()
+def group() -> None:
+    """Flows of nodes: .ygtc files."""
+
+
+@app.command()
+def doctor(
+    paths: Annotated[list[Path], typer.Argument(help="Flow files, or directories that hold some.")],
+    as_json: Annotated[bool, typer.Option("--json", help="JSON on stdout and nothing else.")] = False,
+) -> None:
+    """Says whether flows load, what they need, and what is wrong with them; exit code 2 when one does not load.
+
+    With --json one file is one object, and several are a list of them.
+    """
+    from lichen.flows.doctor import as_json as told
+    from lichen.flows.doctor import diagnose
+
+    files = _files(paths)
+    found = [diagnose(file) for file in files]
+    screen = Screen(as_json=as_json)
+    if as_json:
+        screen.data(told(found[0]) if paths == files and len(files) == 1 else [told(each) for each in found])
+    else:
+        for diagnosis in found:
+            _show(diagnosis, screen)
+    if not all(diagnosis.is_ok for diagnosis in found):
+        raise typer.Exit(2)
+
+
+@app.command()
+def graph(
+    path: Annotated[Path, typer.Argument(help="A flow file.")],
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file.")] = None,
+    form: Annotated[Format, typer.Option("--format", help="SVG, or the text of a Mermaid flowchart.")] = Format.svg,
+) -> None:
+    """Draws a flow, to stdout or into a file."""
+    from lichen.flows.draw import svg
+    from lichen.flows.load import load
+    from lichen.flows.mermaid import mermaid
+
+    flow = load(path)
+    drawn = svg(flow) if form is Format.svg else mermaid(flow)
+    if output is None:
+        typer.echo(drawn, nl=False)
+        return
+    output.write_text(drawn, encoding="utf-8")
+    note(f"{flow.id} is drawn in {output}.")
+
+
+def _files(paths: list[Path]) -> list[Path]:
+    found = [file for path in paths for file in (sorted(path.rglob("*.ygtc")) if path.is_dir() else [path])]
+    if not found:
+        where = ", ".join(map(str, paths))
+        raise NotFound(f"There is no .ygtc file in {where}.", code="flow_missing", next_step="Name a .ygtc file.")
+    return found
+
+
+def _show(diagnosis: Diagnosis, screen: Screen) -> None:
+    flow = diagnosis.flow
+    if flow is not None:
+        nodes = f"{len(flow.nodes)} node{'s' if len(flow.nodes) != 1 else ''}"
+        screen.line(f"{diagnosis.path}: ok: {flow.id}, {flow.kind}, {nodes}, starts at {flow.start}", "green")
+        screen.line(f"  blake3 {flow.digest}", "dim")
+        for kind in ("tool", "agent", "flow"):
+            if names := [need.name for need in diagnosis.needs if need.kind == kind]:
+                screen.line(f"  needs the {kind}{'s' if len(names) > 1 else ''} {', '.join(names)}", "dim")
+    for finding in (*diagnosis.errors, *diagnosis.warnings):
+        _tell(finding, diagnosis.text, screen)
+
+
+def _tell(finding: Finding, text: str, screen: Screen) -> None:
+    style = "bold red" if finding.severity == "error" else "yellow"
+    screen.line(f"{finding.place}: {finding.severity}: {finding.code}: {finding.message}  {finding.next_step}", style)
+    lines = text.splitlines()
+    if screen.is_terminal and finding.line <= len(lines):
+        screen.line(f"  {finding.line:>5} │ {lines[finding.line - 1][:200]}")
+        screen.line(f"        │ {' ' * (min(finding.column, 200) - 1)}^", style)

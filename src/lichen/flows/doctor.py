@@ -1,0 +1,110 @@
+"""What there is to say of a flow file: whether it loads, what it is, what it needs, and what is wrong with it.
+
+The JSON has the fields of `greentic-flow doctor --json`, and more beside them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from lichen.core.errors import Invalid
+from lichen.flows.compiled import needs
+from lichen.flows.document import read
+from lichen.flows.findings import Finding, FlowInvalid, Report
+from lichen.flows.ir import Flow, Node
+from lichen.flows.load import Loaded, parse, text_of
+
+
+class Need(msgspec.Struct, frozen=True):
+    """A tool, agent or flow that must be there for the flow to run, and the nodes that use it."""
+
+    kind: str
+    name: str
+    nodes: tuple[str, ...]
+
+
+class Diagnosis(msgspec.Struct, frozen=True):
+    """One file. `flow` is None when it does not load; `text` is the file's, empty when it is not text."""
+
+    path: str
+    text: str
+    flow: Flow | None
+    errors: tuple[Finding, ...]
+    warnings: tuple[Finding, ...]
+    needs: tuple[Need, ...] = ()
+
+    @property
+    def is_ok(self) -> bool:
+        """Whether the flow loads."""
+        return self.flow is not None
+
+
+def diagnose(path: Path) -> Diagnosis:
+    """The diagnosis of a file. Raises NotFound `flow_missing` when it cannot be read."""
+    text = ""
+    try:
+        text = text_of(path)
+        loaded: Loaded = parse(text, str(path))
+    except FlowInvalid as error:
+        errors = tuple(finding for finding in error.findings if finding.severity == "error")
+        warnings = tuple(finding for finding in error.findings if finding.severity == "warning")
+        return Diagnosis(str(path), text, None, errors, warnings)
+    return Diagnosis(str(path), text, loaded.flow, (), loaded.warnings, needed(loaded.flow))
+
+
+def needed(flow: Flow) -> tuple[Need, ...]:
+    """What the flow's nodes are about; nothing when the flow cannot be walked, which its warnings then say."""
+    found: dict[tuple[str, str], list[str]] = {}
+    try:
+        for need in needs(flow):
+            found.setdefault((need.kind, need.name), []).append(need.node.id)
+    except Invalid:
+        return ()
+    return tuple(Need(kind, name, tuple(nodes)) for (kind, name), nodes in found.items())
+
+
+def as_json(diagnosis: Diagnosis) -> dict[str, Any]:
+    """The diagnosis as plain values."""
+    flow = diagnosis.flow
+    return {
+        "ok": diagnosis.is_ok,
+        "source_path": diagnosis.path,
+        "bundle": None if flow is None else _bundle(flow, diagnosis.text),
+        "hash_blake3": None if flow is None else flow.digest,
+        "errors": [_finding(finding) for finding in diagnosis.errors],
+        "warnings": [_finding(finding) for finding in diagnosis.warnings],
+        "needs": msgspec.to_builtins(diagnosis.needs),
+    }
+
+
+def _bundle(flow: Flow, text: str) -> dict[str, Any]:
+    return {
+        "id": flow.id,
+        "kind": flow.kind,
+        "entry": flow.start,
+        "yaml": text,
+        "json": read(text, Report(flow.path)).value,
+        "hash_blake3": flow.digest,
+        "nodes": [_node(node) for node in flow.nodes.values()],
+    }
+
+
+def _node(node: Node) -> dict[str, Any]:
+    component = {"name": node.component.id, "version_req": "*", "operation": node.component.operation}
+    return {"node_id": node.id, "component": component, "schema_id": None}
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    return {
+        "message": finding.message,
+        "source_path": finding.path,
+        "line": finding.line,
+        "col": finding.column,
+        "json_pointer": finding.pointer,
+        "kind": finding.kind,
+        "code": finding.code,
+        "next_step": finding.next_step,
+    }

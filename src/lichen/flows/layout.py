@@ -1,0 +1,285 @@
+"""Where the boxes of a graph go: layers from above to below, few crossings, and room for the edges between them.
+
+Ranks by longest path, order by barycentres, positions by least squares. Edges that lead back run at the sides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Final, NamedTuple
+
+GAP_X: Final = 30.0
+GAP_THIN: Final = 16.0  # beside an edge or a label
+GAP_Y: Final = 22.0  # between boxes and the layer of labels under them, and again between that and the next boxes
+GAP_LABELS: Final = 34.0  # above labels: room for the edges to part
+LABEL_HEIGHT: Final = 14.0
+SWEEPS: Final = 12
+LANE: Final = 16.0
+BEND: Final = 13.0  # how far below or above a box an edge that leads back turns
+STEP: Final = 14.0  # between two edges at one box
+
+
+class Edge(NamedTuple):
+    """From one box to another; `room` is the width that its label needs, 0 without one."""
+
+    source: str
+    target: str
+    room: float = 0.0
+
+
+class Box(NamedTuple):
+    """A box by its centre."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    layer: int
+
+
+class Picture(NamedTuple):
+    """Boxes by id, and for each edge its points; `lanes` has the x of the edges that lead back.
+
+    `labels` has a box for the label of each edge that leads on.
+    """
+
+    boxes: Mapping[str, Box]
+    paths: Sequence[Sequence[tuple[float, float]]]
+    lanes: Mapping[int, float]
+    labels: Mapping[int, Box]
+
+
+def arranged(sizes: Mapping[str, tuple[float, float]], edges: Sequence[Edge]) -> Picture:
+    """A place for every box and every edge; boxes that come first in `sizes` tend to stand above."""
+    ranks, back = _ranked(list(sizes), edges)
+    graph = _Graph(sizes, edges, ranks, back)
+    layers = _ordered(graph)
+    xs = _positioned(layers, graph)
+    boxes = _placed(layers, xs, graph)
+    paths: list[Sequence[tuple[float, float]]] = []
+    lanes = _lanes(edges, back, boxes)
+    ports = _ports(edges, back, graph, boxes)
+    for number, edge in enumerate(edges):
+        start, end = ports[number]
+        if number in back:
+            paths.append(_around(boxes[edge.source], boxes[edge.target], lanes[number]))
+        else:
+            paths.append(_through(graph.chains[number], start, end, boxes))
+    labels = {number: boxes[chain[1]] for number, chain in graph.chains.items() if edges[number].room}
+    return Picture({node: boxes[node] for node in sizes}, paths, lanes, labels)
+
+
+class _Graph:
+    """The boxes in every second layer, and a thin one or a label in every layer that an edge passes."""
+
+    def __init__(
+        self, sizes: Mapping[str, tuple[float, float]], edges: Sequence[Edge], ranks: dict[str, int], back: set[int]
+    ) -> None:
+        self.real = frozenset(sizes)
+        self.sizes = dict(sizes)
+        self.ranks = {node: 2 * rank for node, rank in ranks.items()}
+        self.chains: dict[int, list[str]] = {}
+        self.above: dict[str, list[str]] = {}
+        self.below: dict[str, list[str]] = {}
+        for number, edge in enumerate(edges):
+            if number not in back:
+                self.chains[number] = self._chain(number, edge)
+
+    def _chain(self, number: int, edge: Edge) -> list[str]:
+        first, last = self.ranks[edge.source], self.ranks[edge.target]
+        chain = [edge.source, *(f"{number}\0{rank}" for rank in range(first + 1, last)), edge.target]
+        for rank, node in enumerate(chain, first):
+            self.ranks.setdefault(node, rank)
+            self.sizes.setdefault(node, (8.0, 0.0))
+        if edge.room:
+            self.sizes[chain[1]] = (edge.room, LABEL_HEIGHT)
+        for upper, lower in pairwise(chain):
+            self.below.setdefault(upper, []).append(lower)
+            self.above.setdefault(lower, []).append(upper)
+        return chain
+
+    def gap(self, left: str, right: str) -> float:
+        """How far the middles of two neighbours must be apart."""
+        between = GAP_X if left in self.real and right in self.real else GAP_THIN
+        return (self.sizes[left][0] + self.sizes[right][0]) / 2 + between
+
+
+def _ranked(nodes: Sequence[str], edges: Sequence[Edge]) -> tuple[dict[str, int], set[int]]:
+    leaving: dict[str, list[tuple[int, str]]] = {node: [] for node in nodes}
+    for number, edge in enumerate(edges):
+        leaving[edge.source].append((number, edge.target))
+    back: set[int] = set()
+    done: list[str] = []
+    state: dict[str, bool] = {}  # True while it is being visited
+    for root in nodes:
+        if root in state:
+            continue
+        state[root] = True
+        stack = [(root, iter(leaving[root]))]
+        while stack:
+            node, rest = stack[-1]
+            step = next(rest, None)
+            if step is None:
+                state[node] = False
+                done.append(node)
+                stack.pop()
+            elif state.get(step[1]) is True:
+                back.add(step[0])
+            elif step[1] not in state:
+                state[step[1]] = True
+                stack.append((step[1], iter(leaving[step[1]])))
+    ranks = dict.fromkeys(nodes, 0)
+    for node in reversed(done):
+        for number, target in leaving[node]:
+            if number not in back:
+                ranks[target] = max(ranks[target], ranks[node] + 1)
+    entered = {edge.target for number, edge in enumerate(edges) if number not in back}
+    for node in nodes:  # what nothing leads to stands right above what it leads to
+        following = [ranks[target] for number, target in leaving[node] if number not in back]
+        if node not in entered and following:
+            ranks[node] = min(following) - 1
+    return ranks, back
+
+
+def _ordered(graph: _Graph) -> list[list[str]]:
+    layers: list[list[str]] = [[] for _ in range(max(graph.ranks.values()) + 1)]
+    for node, rank in graph.ranks.items():
+        layers[rank].append(node)
+    best, fewest = [list(layer) for layer in layers], _crossings(layers, graph)
+    for sweep in range(SWEEPS):
+        ties = graph.above if sweep % 2 == 0 else graph.below
+        for rank in range(len(layers)) if sweep % 2 == 0 else reversed(range(len(layers))):
+            places = {node: number for layer in layers for number, node in enumerate(layer)}
+            layers[rank].sort(key=lambda node: _mean([places[tied] for tied in ties.get(node, [])], places[node]))
+        crossings = _crossings(layers, graph)
+        if crossings < fewest:
+            best, fewest = [list(layer) for layer in layers], crossings
+    return best
+
+
+def _mean(values: Sequence[float], default: float) -> float:
+    return sum(values) / len(values) if values else default
+
+
+def _crossings(layers: Sequence[Sequence[str]], graph: _Graph) -> int:
+    found = 0
+    for upper, lower in pairwise(layers):
+        places = {node: number for number, node in enumerate(lower)}
+        ties = [places[below] for node in upper for below in sorted(graph.below.get(node, []), key=places.__getitem__)]
+        found += sum(left > right for number, left in enumerate(ties) for right in ties[number + 1 :])
+    return found
+
+
+def _positioned(layers: Sequence[Sequence[str]], graph: _Graph) -> dict[str, float]:
+    xs: dict[str, float] = {}
+    for layer in layers:
+        xs |= _spread(layer, [0.0] * len(layer), graph)
+    for sweep in range(SWEEPS):
+        ties = graph.above if sweep % 2 == 0 else graph.below
+        for layer in layers if sweep % 2 == 0 else reversed(layers):
+            wanted = [_mean([xs[tied] for tied in ties.get(node, [])], xs[node]) for node in layer]
+            xs |= _spread(layer, wanted, graph)
+    both = {node: _pull(node, graph) for node in xs}
+    for layer in (*layers, *reversed(layers)) * SWEEPS:
+        wanted = [_mean([xs[tied] for tied in both[node]], xs[node]) for node in layer]
+        xs |= _spread(layer, wanted, graph)
+    return xs
+
+
+def _pull(node: str, graph: _Graph) -> list[str]:
+    """Who draws a box to its x: all it is tied to, but between boxes only what is below, to stand right above it."""
+    is_between = graph.ranks[node] % 2 == 1
+    return graph.below[node] if is_between else [*graph.above.get(node, []), *graph.below.get(node, [])]
+
+
+def _spread(layer: Sequence[str], wanted: Sequence[float], graph: _Graph) -> dict[str, float]:
+    """Positions nearest to those wanted, by least squares, that keep the order and the gaps."""
+    offsets = [0.0]
+    for left, right in pairwise(layer):
+        offsets.append(offsets[-1] + graph.gap(left, right))
+    groups: list[tuple[float, int]] = []  # mean and size of what has been pushed together
+    for position, offset in zip(wanted, offsets, strict=True):
+        mean, size = position - offset, 1
+        while groups and groups[-1][0] > mean:
+            other, count = groups.pop()
+            mean, size = (mean * size + other * count) / (size + count), size + count
+        groups.append((mean, size))
+    means = [mean for mean, size in groups for _ in range(size)]
+    return {node: mean + offset for node, mean, offset in zip(layer, means, offsets, strict=True)}
+
+
+def _placed(layers: Sequence[Sequence[str]], xs: Mapping[str, float], graph: _Graph) -> dict[str, Box]:
+    boxes: dict[str, Box] = {}
+    top = 0.0
+    for rank, layer in enumerate(layers):
+        tall = max((graph.sizes[node][1] for node in layer), default=0.0)
+        for node in layer:
+            width, height = graph.sizes[node]
+            boxes[node] = Box(xs[node], top + tall / 2, width, height or tall, rank)
+        following = max((graph.sizes[node][1] for below in layers[rank + 1 : rank + 2] for node in below), default=0.0)
+        top += tall + (GAP_LABELS if following and rank % 2 == 0 else GAP_Y)
+    return boxes
+
+
+def _ports(
+    edges: Sequence[Edge], back: set[int], graph: _Graph, boxes: Mapping[str, Box]
+) -> dict[int, tuple[float, float]]:
+    """Where each edge leaves and enters its boxes, so that those of one box do not lie upon each other."""
+    starts: dict[int, float] = {}
+    ends: dict[int, float] = {}
+    forward = [number for number in range(len(edges)) if number not in back]
+    for node in dict.fromkeys(end for edge in edges for end in edge[:2]):
+        box = boxes[node]
+        room = max(0.0, box.width - 2 * STEP)
+        leaving = [number for number in forward if edges[number].source == node]
+        starts |= _fanned(leaving, box.x, room, {number: boxes[graph.chains[number][1]].x for number in leaving})
+        entering = [number for number in forward if edges[number].target == node]
+        ends |= _fanned(entering, box.x, room, {number: boxes[graph.chains[number][-2]].x for number in entering})
+    return {number: (starts.get(number, 0.0), ends.get(number, 0.0)) for number in range(len(edges))}
+
+
+def _fanned(numbers: Sequence[int], centre: float, room: float, towards: Mapping[int, float]) -> dict[int, float]:
+    step = min(STEP, room / max(1, len(numbers) - 1))
+    inorder = sorted(numbers, key=towards.__getitem__)
+    return {number: centre + (place - (len(inorder) - 1) / 2) * step for place, number in enumerate(inorder)}
+
+
+def _through(chain: Sequence[str], start: float, end: float, boxes: Mapping[str, Box]) -> list[tuple[float, float]]:
+    source, target = boxes[chain[0]], boxes[chain[-1]]
+    points = [(start, source.y + source.height / 2)]
+    for node in chain[1:-1]:
+        box = boxes[node]
+        if not box.height:  # no label in this layer: nothing to keep clear of
+            continue
+        points += [(box.x, box.y - box.height / 2), (box.x, box.y + box.height / 2)]
+    nearly = len(points) == 1 and abs(start - end) < STEP / 2
+    return [*points, (start if nearly else end, target.y - target.height / 2)]
+
+
+def _lanes(edges: Sequence[Edge], back: set[int], boxes: Mapping[str, Box]) -> dict[int, float]:
+    """The x of every edge that leads back: outside of all it passes, short ones inside of long ones."""
+    lanes: dict[int, float] = {}
+    for number in sorted(back):
+        if edges[number].source == edges[number].target:
+            box = boxes[edges[number].source]
+            lanes[number] = box.x + box.width / 2 + LANE - 2
+    centre = _mean([box.x for box in boxes.values()], 0.0)
+    for number in sorted(
+        back - set(lanes), key=lambda n: (boxes[edges[n].source].layer - boxes[edges[n].target].layer, n)
+    ):
+        source, target = boxes[edges[number].source], boxes[edges[number].target]
+        passed = [box for box in boxes.values() if target.layer - 1 <= box.layer <= source.layer + 1]
+        side = 1.0 if (source.x + target.x) / 2 >= centre else -1.0
+        edge = max(side * box.x + box.width / 2 for box in passed)
+        taken = [side * x for x in lanes.values() if side * x >= edge]
+        lanes[number] = side * max([edge + LANE, *(x + LANE for x in taken)])
+    return lanes
+
+
+def _around(source: Box, target: Box, lane: float) -> list[tuple[float, float]]:
+    side = 1.0 if lane >= source.x else -1.0
+    leaves, enters = source.x + side * source.width * 0.3, target.x + side * target.width * 0.3
+    below, above = source.y + source.height / 2, target.y - target.height / 2
+    turns = [(leaves, below), (leaves, below + BEND), (lane, below + BEND)]
+    return [*turns, (lane, above - BEND), (enters, above - BEND), (enters, above)]
