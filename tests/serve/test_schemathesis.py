@@ -93,8 +93,9 @@ def test_the_document_is_openapi() -> None:
 def test_every_operation_does_what_the_document_says(case: Any, served: Served) -> None:
     if "run" in case.path_parameters and len(case.path_parameters["run"]) % 2:
         case.path_parameters["run"] = served.run  # else nothing would ever be found
-    if isinstance((case.query or {}).get("wait_s"), (int, float)):
-        case.query["wait_s"] = 0  # nothing will come
+    query: dict[str, Any] = case.query or {}
+    if isinstance(query.get("wait_s"), (int, float)):
+        query["wait_s"] = 0  # nothing will come
     case.call_and_validate(
         base_url=served.url, headers={"Authorization": f"Bearer {served.key}"}, checks=CHECKS, timeout=20
     )

@@ -64,6 +64,10 @@ class Listings:
         rows = self._reader.rows(query, self.number)
         return [WaitRow(*row)._replace(may_answer=_TEXTS.decode(row[4])) for row in rows]
 
+    def wait_counts(self) -> dict[str, int]:
+        """How many waits of each kind are open."""
+        return dict(self._reader.rows("SELECT kind, count(*) FROM waits WHERE log = ? GROUP BY kind", self.number))
+
     def outbox_rows(self, limit: int = 1_000) -> list[OutboxRow]:
         """Messages that are not delivered, the oldest first."""
         query = """

@@ -23,6 +23,7 @@ from lichen.serve.headers import NOBODY, Frames, SecurityHeaders
 from lichen.serve.health import health_routes
 from lichen.serve.limits import Rates
 from lichen.serve.login import HOME, Login
+from lichen.serve.metrics import Metered, Metrics
 from lichen.serve.pages import chat_routes
 from lichen.settings import Settings
 
@@ -36,11 +37,12 @@ def make_site(runtime: Runtime) -> Starlette:
 
     `app.state.draining` turns `/readyz` to 503; `app.state.closing` sends long polls and streams home.
     """
-    login = Login(runtime)
+    login, metrics = Login(runtime), Metrics(runtime)
     routes: Sequence[BaseRoute] = (
         *api_routes(runtime, _rated(login.identify)),
         *docs_routes(),
         *health_routes(runtime),
+        *metrics.routes(),
         *login.routes(),
         *console_routes(runtime, login),
         *chat_routes(runtime),
@@ -48,7 +50,10 @@ def make_site(runtime: Runtime) -> Starlette:
     )
     site = Starlette(
         routes=routes,
-        middleware=[Middleware(SecurityHeaders, frames=_frames(runtime.settings))],
+        middleware=[
+            Middleware(Metered, metrics=metrics),
+            Middleware(SecurityHeaders, frames=_frames(runtime.settings)),
+        ],
         exception_handlers={HTTPException: _unroutable, LichenError: _refused, Exception: _broken},
     )
     return prepared(site)

@@ -1,0 +1,77 @@
+"""What a watcher outside is told: alive, ready, and how much there is of what."""
+
+from __future__ import annotations
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from starlette.routing import Route
+
+from lichen.core.scope import Customer, Scope
+from lichen.runtime.runtime import Runtime
+from lichen.serve.app import make_app
+from lichen.serve.auth import by_owner
+from lichen.serve.site import make_site
+from tests.serve.asgi import Door
+from tests.serve.browser import browser, issue
+from tests.serve.talk import held
+
+
+def figures(text: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    samples = (sample for family in text_string_to_metric_families(text) for sample in family.samples)
+    return {(sample.name, tuple(sorted(sample.labels.items()))): sample.value for sample in samples}
+
+
+@pytest.mark.req("SYM-107.2")
+async def test_it_is_ready_until_it_is_about_to_end_and_alive_until_it_did(runtime: Runtime) -> None:
+    site = make_site(runtime)
+    async with browser(site) as client:
+        ready = await client.get("/readyz")
+        assert (ready.status_code, ready.json()) == (200, {"ready": True, "reasons": []})
+        site.state.draining = True
+        leaving = await client.get("/readyz")
+        assert (leaving.status_code, leaving.json()) == (503, {"ready": False, "reasons": ["draining"]})
+        assert (await client.get("/healthz")).status_code == 200
+
+
+@pytest.mark.req("SYM-107.3")
+async def test_a_volume_that_cannot_write_is_not_ready(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with browser(make_site(runtime)) as client:
+        monkeypatch.setattr(type(runtime.volume), "is_readonly", property(lambda volume: True))
+        found = await client.get("/readyz")
+        assert (found.status_code, found.json()["reasons"]) == (503, ["volume_readonly"])
+        assert figures((await client.get("/metrics")).text)["lichen_volume_readonly", ()] == 1
+
+
+@pytest.mark.req("SYM-104.1")
+async def test_the_figures_are_those_of_the_runtime(runtime: Runtime) -> None:
+    await held(runtime, Door(make_app(runtime, identify=by_owner(runtime))))
+    async with browser(make_site(runtime)) as client:
+        found = figures((await client.get("/metrics")).text)
+    logs = [runtime.log(scope) for scope in runtime.engine.scopes]
+    assert found["lichen_records_total", ()] == sum(log.durable_seq for log in logs) > 10
+    assert found["lichen_commits_total", ()] == runtime.volume.commits > 0
+    assert found["lichen_waits_open", (("kind", "approval"),)] == 1
+    assert found["lichen_waits_open", (("kind", "external"),)] == 0
+    assert found["lichen_runs_driven", ()] == 0
+    assert found["lichen_volume_readonly", ()] == 0
+    assert found["lichen_websockets_open", ()] == 0
+
+
+@pytest.mark.req("SYM-104.2")
+async def test_requests_are_counted_by_route_and_never_by_what_strangers_chose(runtime: Runtime) -> None:
+    site = make_site(runtime)
+    headers = {"authorization": f"Bearer {issue(runtime)}"}
+    await runtime.sessions.open(Scope("acme", "dev"), Customer("customer-7"), agent=runtime.agents[0].name)
+    async with browser(site) as client:
+        for run in range(20):
+            await client.get(f"/api/v1/runs/run-{run}", headers=headers)
+            await client.get(f"/nowhere/{run}")
+        text = (await client.get("/metrics")).text
+    found = figures(text)
+    counted = (("route", "/api/v1/runs/{run}"), ("status", "404"))
+    assert found["lichen_http_requests_total", counted] == 20
+    assert found["lichen_http_request_seconds_count", (("route", "/api/v1/runs/{run}"),)] == 20
+    assert found["lichen_http_requests_total", (("route", "unmatched"), ("status", "404"))] == 20
+    known = {route.path for route in site.routes if isinstance(route, Route)} | {"unmatched"}
+    assert {dict(labels)["route"] for _, labels in found if "route" in dict(labels)} <= known
+    assert "acme" not in text
