@@ -7,6 +7,7 @@ const slot = `lichen.chat.${tenant}${given ? `.${given}` : ""}`;
 const LINE = `${door}/v3/directline`;
 const BACKOFF_MS = [500, 1000, 2000, 5000, 10000, 20000];
 const POLL_MS = 2000;
+const REPLACED = 4000; // another window follows this conversation: look now and then instead of taking it back
 const TYPING_MS = 60000;
 
 let kept = JSON.parse(localStorage.getItem(slot) ?? "{}"); // user, conversation, token, outbox
@@ -105,10 +106,11 @@ function listen(address) {
   socket = new WebSocket(address.replace(/^http/, "ws"));
   socket.onopen = () => { opened = true; broken = 0; };
   socket.onmessage = (event) => { if (event.data) take(JSON.parse(event.data)); };
-  socket.onclose = () => {
+  socket.onclose = ({ code }) => {
     socket = null;
     if (!opened) broken += 1;
-    later();
+    if (code === REPLACED) poll();
+    else later();
   };
 }
 
