@@ -1,0 +1,95 @@
+"""WebChat over Bot Framework Direct Line 3.0: what the widget sends and what it is shown, without a network.
+
+Text goes out as `plain`, so nothing that a model or a stranger wrote is ever markup in somebody's page.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import msgspec
+
+from lichen.channels.activities import ONLY_REPORTS, Activity, data_of, decode, key_of, text_of
+from lichen.channels.port import Arrival, Inbound, Outbound
+from lichen.channels.tokens import Issued, Tokens, Visitor
+from lichen.core.errors import Denied, Invalid
+from lichen.core.ids import MessageId, SessionId
+from lichen.core.scope import Actor, Scope
+from lichen.engine.ports import Delivery
+
+NAME: Final = "webchat"
+
+
+class WebChatChannel:
+    """The web chat of one tenant: `tokens` say who speaks in which conversation, `bot` is the name it answers under."""
+
+    name = NAME
+
+    def __init__(self, tokens: Tokens, bot: str) -> None:
+        self.tokens = tokens
+        self._bot = {"id": bot, "name": bot, "role": "bot"}
+
+    def issued(self, arrival: Arrival) -> Issued:
+        """The token a request carries. Raises Denied (`token_missing`, `token_invalid`, `token_expired`)."""
+        scheme, _, token = arrival.headers.get("authorization", "").partition(" ")
+        token = token if scheme.lower() == "bearer" else arrival.query.get("t", "")
+        if not token:
+            raise Denied("The request carries no token.", code="token_missing", next_step="Send `Bearer <token>`.")
+        return self.tokens.read(token, now_s=arrival.now_us // 1_000_000)
+
+    def verify(self, scope: Scope, arrival: Arrival) -> Actor:
+        """Who sent this, by its token. Raises Denied as `issued` does."""
+        return self.issued(arrival).visitor.actor
+
+    def parse(self, scope: Scope, arrival: Arrival, sender: Actor) -> tuple[Inbound, ...]:
+        """The message in a posted activity; none in one that only reports.
+
+        Raises Invalid: `body_invalid`, `activity_unsupported` (an invoke wants an answer at once, which no queue
+        gives), `attachments_unsupported` (ignoring them would lose them silently), `text_invalid`,
+        `channel_data_too_large`.
+        """
+        activity = decode(arrival.body, Activity)
+        if activity.type in ONLY_REPORTS:
+            return ()
+        if activity.type != "message":
+            raise Invalid("Activities of this type are not taken.", code="activity_unsupported", place="$.type")
+        if activity.attachments:
+            raise Invalid("Attachments are not taken.", code="attachments_unsupported", place="$.attachments")
+        conversation = self.issued(arrival).visitor.conversation
+        return (Inbound(conversation, sender, text_of(activity), key_of(activity), data_of(activity)),)
+
+    def render(self, message: Outbound) -> dict[str, Any]:
+        """The message as an activity; `id` and `conversation` are the transcript's to say."""
+        shown: dict[str, Any] = {
+            "type": "message",
+            "channelId": NAME,
+            "timestamp": timestamp(message.queued_at_us),
+            "from": self._bot,
+            "text": message.text,
+            "textFormat": "plain",
+            "inputHint": "expectingInput" if message.kind == "question" else "acceptingInput",
+        }
+        return shown if message.reply_to is None else {**shown, "replyToId": message.reply_to}
+
+    def echo(self, visitor: Visitor, text: str, data: bytes, ts_us: int) -> dict[str, Any]:
+        """The customer's own message, with what their client keeps with it."""
+        shown: dict[str, Any] = {
+            "type": "message",
+            "channelId": NAME,
+            "timestamp": timestamp(ts_us),
+            "from": {"id": visitor.user, "role": "user"},
+            "text": text,
+            "textFormat": "plain",
+        }
+        return {**shown, "channelData": msgspec.Raw(data)} if data else shown
+
+    async def send(self, scope: Scope, session: SessionId, message: MessageId, text: str) -> Delivery:
+        """Nothing is left to do: clients fetch their messages, and fetching is what is recorded."""
+        return Delivery("delivered")
+
+
+def timestamp(ts_us: int) -> str:
+    """ISO 8601 in UTC with milliseconds, as Direct Line writes it."""
+    moment = datetime.fromtimestamp(ts_us / 1_000_000, UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{ts_us // 1_000 % 1_000:03}Z"

@@ -1,0 +1,58 @@
+"""Activities by HTTP: what the customer says, and what there is to read."""
+
+from __future__ import annotations
+
+from starlette.responses import Response
+
+from lichen.channels.tokens import Visitor
+from lichen.core import faults
+from lichen.runtime.sessions import Session
+from lichen.serve.errors import JSON, UnsupportedMedia
+from lichen.serve.webchat import points
+from lichen.serve.webchat.transcript import Transcript, activity_id
+from lichen.serve.webchat.visit import Visit, answer
+
+
+async def post(visit: Visit) -> Response:
+    """Takes one activity; acknowledged once it is durable. The same one sent again gets the same id.
+
+    An activity that says nothing (typing, an event) is acknowledged under an id of its own and kept nowhere.
+    """
+    visitor = visit.visitor()
+    channel = visit.chat.channel
+    found = channel.parse(visit.chat.scope, visit.arrival, visitor.actor)
+    if not found:
+        return answer({"id": f"{visitor.conversation}|{visit.chat.new_id('report')}"})
+    message = found[0]
+    faults.hit(points.TAKEN)
+    session, _ = await visit.chat.session(visitor)
+    turn = await session.say(message.text, key=message.id, channel_data=message.data)
+    faults.hit(points.DURABLE)
+    return answer({"id": activity_id(visitor.conversation, turn.receipt.n)})
+
+
+async def get(visit: Visit) -> Response:
+    """Activities after the watermark. Asking with a watermark confirms what lies before it."""
+    visitor = visit.visitor()
+    watermark = visit.watermark()
+    session, _ = await visit.chat.session(visitor)
+    transcript = transcript_of(visit, session, visitor)
+    if watermark:
+        await transcript.confirm(watermark)
+        faults.hit(points.CONFIRMED)
+    faults.hit(points.READ)
+    page = await transcript.page(watermark)
+    return Response(page.frame, media_type=JSON)
+
+
+async def upload(visit: Visit) -> Response:
+    """Refuses a file. Raises UnsupportedMedia (`attachments_unsupported`)."""
+    visit.visitor()
+    raise UnsupportedMedia(
+        "Attachments are not taken.", code="attachments_unsupported", next_step="Say it in the text of a message."
+    )
+
+
+def transcript_of(visit: Visit, session: Session, visitor: Visitor) -> Transcript:
+    """The conversation as this client reads it."""
+    return Transcript(visit.chat.journal, session.id, visitor, visit.chat.channel)

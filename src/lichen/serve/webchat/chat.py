@@ -1,0 +1,104 @@
+"""The web chat of one tenant, over a runtime: its tokens, its conversations, and how often it may be asked."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+from weakref import WeakValueDictionary
+
+from lichen.channels.tokens import Tokens, Visitor
+from lichen.channels.webchat import NAME, WebChatChannel
+from lichen.core.errors import NotFound
+from lichen.core.ids import session_stream
+from lichen.core.scope import Scope
+from lichen.runtime.runtime import Runtime
+from lichen.runtime.sessions import Session
+from lichen.serve.webchat.limits import Windows
+from lichen.settings import WebChat
+
+_KEY: Final = b"\xffwebchat/token/1/"  # no text begins with this byte, so no digest of a text is ever the key
+
+
+class Chat:
+    """A tenant's web chat. All its conversations belong to the environment that the settings name."""
+
+    def __init__(self, runtime: Runtime, scope: Scope, settings: WebChat, windows: Windows) -> None:
+        self.runtime = runtime
+        self.scope = scope
+        self.settings = settings
+        self.windows = windows
+        self.journal = runtime.engine.journal(scope)
+        digest = self.journal.log.digest
+        self.channel = WebChatChannel(
+            Tokens(digest(_KEY + b"a") + digest(_KEY + b"b"), scope), settings.title or scope.tenant
+        )
+        self._opening: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    @property
+    def now_us(self) -> int:
+        """Microseconds since the epoch, on the runtime's clock."""
+        return self.runtime.engine.services.clock()
+
+    def new_id(self, kind: str) -> str:
+        """An id nobody can guess."""
+        return self.runtime.engine.services.new_id(kind)
+
+    @property
+    def agent(self) -> str:
+        """Whom conversations that begin now are with."""
+        assert self.runtime.settings is not None
+        return self.runtime.settings.route(self.scope.tenant, NAME).target
+
+    def mint(self, visitor: Visitor) -> str:
+        """A token for the visitor, for as long as the settings say."""
+        now_s = self.now_us // 1_000_000
+        return self.channel.tokens.mint(visitor, now_s=now_s, lifetime_s=self.settings.token_s)
+
+    async def session(self, visitor: Visitor) -> tuple[Session, bool]:
+        """The session of the visitor's conversation, and whether it was opened by this.
+
+        While one opens it others wait in line, so that what comes after keeps its order. Raises NotFound
+        (`agent_unknown`) when the agent is gone, Denied by policy, Unavailable.
+        """
+        assert self.runtime.settings is not None
+        route = self.runtime.settings.route(self.scope.tenant, NAME)
+        log = self.journal.log
+        async with self._opening.setdefault(visitor.conversation, asyncio.Lock()):
+            before = log.last_seq
+            session = await self.runtime.sessions.open(
+                self.scope,
+                visitor.actor,
+                agent=visitor.agent,
+                channel=NAME,
+                delivery="pull",
+                double_texting=route.double_texting,
+                key=visitor.conversation,
+            )
+            return session, log.position(session_stream(session.id), 0) > before
+
+
+class Chats:
+    """The web chats of a runtime, each made when it is first asked for."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.runtime = runtime
+        self._windows = Windows()
+        self._chats: dict[str, Chat] = {}
+
+    def of(self, tenant: str) -> Chat:
+        """A tenant's web chat. Raises NotFound (`webchat_unknown`), whether or not there is such a tenant."""
+        chat = self._chats.get(tenant)
+        if chat is None:
+            chat = self._chats[tenant] = self._new(tenant)
+        return chat
+
+    def _new(self, tenant: str) -> Chat:
+        settings = self.runtime.settings
+        declared = settings.tenants.get(tenant) if settings is not None else None
+        if declared is None or declared.webchat is None:
+            raise NotFound(
+                "There is no web chat here.",
+                code="webchat_unknown",
+                next_step="Declare [tenants.<name>.webchat] in lichen.toml.",
+            )
+        return Chat(self.runtime, Scope(tenant, declared.webchat.env), declared.webchat, self._windows)

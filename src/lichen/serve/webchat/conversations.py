@@ -1,0 +1,113 @@
+"""Tokens and conversations: whoever asks gets a token for one new conversation; with it they open and resume it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from starlette.responses import Response
+
+from lichen.channels.tokens import Visitor
+from lichen.core.errors import Denied
+from lichen.serve.auth import by_key
+from lichen.serve.webchat.limits import USER_TOKENS_MAX, network_of
+from lichen.serve.webchat.visit import Visit, answer
+
+UserId = Annotated[str, msgspec.Meta(max_length=100)]
+
+
+class User(msgspec.Struct, frozen=True):
+    """Who the conversation is with, as the caller says."""
+
+    id: UserId = ""
+
+
+class Wanted(msgspec.Struct, frozen=True, rename="camel"):
+    """Whom a token is wanted for, in either spelling; nobody in particular when both are left out."""
+
+    user: User | None = None
+    user_id: UserId = ""
+
+
+class Token(msgspec.Struct, frozen=True, rename={"conversation": "conversationId"}):
+    """A token and how long it is good, in seconds."""
+
+    conversation: str
+    token: str
+    expires_in: int
+
+
+class Conversation(Token, frozen=True, rename={"conversation": "conversationId", "stream_url": "streamUrl"}):
+    """A conversation that can be followed."""
+
+    stream_url: str = ""
+
+
+async def generate(visit: Visit) -> Response:
+    """A token for a new conversation.
+
+    Anybody gets one; the user id they name is only a claim. With an API key of a service or operator of the tenant
+    (what a Direct Line secret is for) the user id is vouched for, and the limits do not count.
+    """
+    wanted = visit.body(Wanted)
+    user = (wanted.user.id if wanted.user is not None else "") or wanted.user_id
+    chat = visit.chat
+    is_keyed = _is_keyed(visit)
+    if not is_keyed:
+        _limit(visit, user)
+    user_id = user or chat.new_id("visitor")
+    visitor = Visitor(user_id, chat.new_id("chat"), chat.agent, is_trusted=is_keyed and bool(user))
+    _ = visitor.actor  # raises Invalid (`actor_invalid`) for an unusable id
+    return answer(_token(visit, visitor))
+
+
+async def refresh(visit: Visit) -> Response:
+    """The same token, good for longer."""
+    return answer(_token(visit, visit.issued().visitor))
+
+
+async def open_conversation(visit: Visit) -> Response:
+    """The token's conversation, which is opened if it was not yet: 201 then, else 200."""
+    visitor = visit.issued().visitor
+    _, is_new = await visit.chat.session(visitor)
+    return answer(_conversation(visit, visitor, 0), 201 if is_new else 200)
+
+
+async def resume(visit: Visit) -> Response:
+    """Where to go on after a lost connection: a new stream that begins after the watermark."""
+    visitor = visit.visitor()
+    await visit.chat.session(visitor)
+    return answer(_conversation(visit, visitor, visit.watermark()))
+
+
+def _token(visit: Visit, visitor: Visitor) -> Token:
+    return Token(visitor.conversation, visit.chat.mint(visitor), visit.chat.settings.token_s)
+
+
+def _conversation(visit: Visit, visitor: Visitor, watermark: int) -> Conversation:
+    token = visit.chat.mint(visitor)
+    url = visit.stream_url(token, watermark)
+    return Conversation(visitor.conversation, token, visit.chat.settings.token_s, url)
+
+
+def _limit(visit: Visit, user: str) -> None:
+    """Raises TooMany (`tokens_too_many`): of one user id five a minute, of one address as the settings say."""
+    chat, client = visit.chat, visit.request.client
+    where = (chat.scope.env, chat.scope.tenant, chat.scope.team)
+    address = network_of(client.host) if client is not None else ""
+    chat.windows.take(("address", where, address), chat.settings.tokens_per_minute, chat.now_us)
+    if user:
+        chat.windows.take(("user", where, user), USER_TOKENS_MAX, chat.now_us)
+
+
+def _is_keyed(visit: Visit) -> bool:
+    """Whether the caller proved to be a service or operator of the tenant. Raises Unauthenticated, Denied."""
+    if "authorization" not in visit.arrival.headers:
+        return False
+    caller = by_key(visit.chat.runtime)(visit.request)
+    scope = caller.scope()
+    if (scope.tenant, scope.env) != (visit.chat.scope.tenant, visit.chat.scope.env):
+        raise Denied("This key is for another tenant or environment.", code="key_scope")
+    if caller.actor().kind not in ("service", "operator"):
+        raise Denied("Only services and operators may vouch for a user.", code="role_missing")
+    return True

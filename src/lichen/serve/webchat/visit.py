@@ -1,0 +1,116 @@
+"""One request of a web chat as its handlers see it, and which pages may make one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+import msgspec
+from starlette.requests import HTTPConnection
+from starlette.responses import Response
+
+from lichen.channels.activities import decode
+from lichen.channels.port import Arrival
+from lichen.channels.tokens import Issued, Visitor
+from lichen.core.errors import Denied, Invalid
+from lichen.serve.errors import JSON, Unauthenticated
+from lichen.serve.webchat.chat import Chat
+
+WATERMARK_DIGITS_MAX = 15
+
+T = TypeVar("T")
+
+
+class Visit:
+    """A request to a tenant's web chat. `arrival` is what the channel verifies and parses."""
+
+    def __init__(self, chat: Chat, request: HTTPConnection, method: str, body: bytes = b"") -> None:
+        self.chat = chat
+        self.request = request
+        self.arrival = Arrival(
+            method, request.url.path, dict(request.query_params), dict(request.headers), body, chat.now_us
+        )
+
+    def body(self, kind: type[T]) -> T:
+        """The JSON body; none is an empty object. Raises Invalid (`body_invalid`)."""
+        return decode(self.arrival.body or b"{}", kind)
+
+    def issued(self) -> Issued:
+        """The token of the request. Raises Unauthenticated (`token_missing`), Denied as the channel does."""
+        try:
+            return self.chat.channel.issued(self.arrival)
+        except Denied as error:
+            if error.code == "token_missing":
+                raise Unauthenticated(error.message, code=error.code, next_step=error.next_step) from None
+            raise
+
+    def visitor(self) -> Visitor:
+        """Whose conversation of the path this is. Raises Denied (`token_conversation`) for somebody else's."""
+        return self.admitted().visitor
+
+    def admitted(self) -> Issued:
+        """The token, if it is for the conversation of the path. Raises Denied (`token_conversation`)."""
+        issued = self.issued()
+        if issued.visitor.conversation != self.request.path_params["conversation"]:
+            raise Denied(
+                "The token is for another conversation.",
+                code="token_conversation",
+                next_step="Use the token that names this conversation.",
+            )
+        return issued
+
+    def watermark(self) -> int:
+        """How many records of the conversation the client has; 0 for none. Raises Invalid (`watermark_invalid`)."""
+        given = self.arrival.query.get("watermark", "")
+        if given in ("", "null", "undefined"):  # what scripts write for none
+            return 0
+        if not (given.isascii() and given.isdigit() and len(given) <= WATERMARK_DIGITS_MAX):
+            raise Invalid("This is no watermark.", code="watermark_invalid", next_step="Leave it out to begin anew.")
+        return int(given)
+
+    def stream_url(self, token: str, watermark: int = 0) -> str:
+        """Where the WebSocket of the token's conversation is, beside this request."""
+        url = self.request.url
+        conversation = self.chat.channel.tokens.read(token, now_s=self.chat.now_us // 1_000_000).visitor.conversation
+        base = url.path.partition("/conversations")[0]
+        since = f"&watermark={watermark}" if watermark else ""
+        scheme = "wss" if url.scheme in ("https", "wss") else "ws"
+        return f"{scheme}://{url.netloc}{base}/conversations/{conversation}/stream?t={token}{since}"
+
+
+def answer(value: object, status: int = 200) -> Response:
+    """A success."""
+    return Response(msgspec.json.encode(value), status, media_type=JSON)
+
+
+def check_origin(chat: Chat, request: HTTPConnection) -> None:
+    """Raises Denied (`origin_denied`) for a page of another site that the tenant does not name.
+
+    This stands for WebSockets too, which browsers open without asking first.
+    """
+    origin = request.headers.get("origin")
+    allowed = chat.settings.origins
+    is_same = origin is not None and urlsplit(origin).netloc == request.headers.get("host")
+    if origin is not None and "*" not in allowed and origin not in allowed and not is_same:
+        raise Denied(
+            "Pages of this origin may not use this web chat.",
+            code="origin_denied",
+            next_step="Add it to `origins` of the tenant's web chat.",
+        )
+
+
+def cors(chat: Chat, request: HTTPConnection) -> Mapping[str, str]:
+    """What lets the browser hand an answer to the page that asked. No credentials: the token is in a header."""
+    origin = request.headers.get("origin")
+    if origin is None:
+        return {}
+    allowed = "*" if "*" in chat.settings.origins else origin
+    return {"access-control-allow-origin": allowed, "access-control-expose-headers": "retry-after", "vary": "origin"}
+
+
+PREFLIGHT: Mapping[str, str] = {
+    "access-control-allow-methods": "GET, POST, OPTIONS",
+    "access-control-allow-headers": "authorization, content-type, x-ms-bot-agent, x-requested-with",
+    "access-control-max-age": "86400",
+}

@@ -1,0 +1,114 @@
+"""WebChat without a network: tokens, what an activity says, how a message is worded."""
+
+from __future__ import annotations
+
+import jwt
+import msgspec
+import pytest
+
+from lichen.channels.port import Arrival, ChannelPort, Outbound
+from lichen.channels.tokens import Tokens, Visitor
+from lichen.channels.webchat import WebChatChannel, timestamp
+from lichen.core.errors import Denied, Invalid
+from lichen.core.ids import MessageId, SessionId
+from lichen.core.scope import Customer, Scope
+
+SCOPE = Scope("acme", "dev")
+KEY = b"k" * 32
+NOW_S = 1_760_000_000
+ANN = Visitor("ann", "chat-1", "shop.echo", is_trusted=False)
+TOKENS = Tokens(KEY, SCOPE)
+CHANNEL = WebChatChannel(TOKENS, "Acme")
+
+
+def arrival(body: object = None, *, token: str | None = None, now_s: float = NOW_S) -> Arrival:
+    token = TOKENS.mint(ANN, now_s=NOW_S, lifetime_s=60) if token is None else token
+    headers = {"authorization": f"Bearer {token}"}
+    return Arrival("POST", "/", {}, headers, msgspec.json.encode(body), int(now_s * 1e6))
+
+
+def test_the_web_chat_is_a_channel() -> None:
+    port: ChannelPort = CHANNEL
+    assert port.name == "webchat"
+    assert port.verify(SCOPE, arrival()) == Customer("webchat:ann")
+
+
+@pytest.mark.req("GRE-61.4")
+def test_a_claimed_user_is_never_the_one_that_was_vouched_for() -> None:
+    vouched = msgspec.structs.replace(ANN, is_trusted=True)
+    assert vouched.actor == Customer("ann")
+    assert ANN.actor == Customer("webchat:ann")
+    token = TOKENS.mint(vouched, now_s=NOW_S, lifetime_s=60)
+    assert CHANNEL.verify(SCOPE, arrival(token=token)) == Customer("ann")
+
+
+def test_a_token_has_the_claims_of_direct_line() -> None:
+    claims = jwt.decode(TOKENS.mint(ANN, now_s=NOW_S, lifetime_s=60), options={"verify_signature": False})
+    assert claims["aud"] == "directline"
+    assert claims["ctx"] == {"env": "dev", "tenant": "acme", "team": None}
+    assert (claims["sub"], claims["user"], claims["conv"]) == ("ann", "ann", "chat-1")
+    assert (claims["iat"], claims["nbf"], claims["exp"]) == (NOW_S, NOW_S, NOW_S + 60)
+
+
+@pytest.mark.req("GRE-61.2")
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"exp": "never"}, {"exp": None}, {"aud": "other"}, {"aud": ["directline"]}, {"iss": "else"}, {"conv": 7},
+        {"nbf": NOW_S + 3_600}, {"trusted": "yes"}, {"ctx": {"env": "dev", "tenant": "globex", "team": None}},
+        {"ctx": {"env": "prod", "tenant": "acme", "team": None}}, {"admin": True}, {"sub": None},
+    ],
+)  # fmt: skip
+def test_a_rightly_signed_token_with_a_wrong_claim_is_refused(change: dict[str, object]) -> None:
+    claims = jwt.decode(TOKENS.mint(ANN, now_s=NOW_S, lifetime_s=60), options={"verify_signature": False})
+    token = jwt.encode({k: v for k, v in {**claims, **change}.items() if v is not None}, KEY, algorithm="HS256")
+    with pytest.raises(Denied) as refused:
+        TOKENS.read(token, now_s=NOW_S)
+    assert refused.value.code == "token_invalid"
+
+
+def test_a_token_ends_to_the_second() -> None:
+    token = TOKENS.mint(ANN, now_s=NOW_S, lifetime_s=60)
+    assert TOKENS.read(token, now_s=NOW_S + 59).visitor == ANN
+    with pytest.raises(Denied, match="past its time"):
+        TOKENS.read(token, now_s=NOW_S + 60)
+
+
+def test_a_message_is_read_with_its_id_and_what_the_client_keeps_with_it() -> None:
+    posted = {"type": "message", "text": "Hi", "channelData": {"clientActivityID": "c1", "x": [1]}, "locale": "de"}
+    (message,) = CHANNEL.parse(SCOPE, arrival(posted), ANN.actor)
+    assert (message.conversation, message.text, message.id) == ("chat-1", "Hi", "c1")
+    assert msgspec.json.decode(message.data) == posted["channelData"]
+    (named,) = CHANNEL.parse(SCOPE, arrival({**posted, "id": "a1"}), ANN.actor)
+    assert named.id == "a1"
+
+
+@pytest.mark.parametrize("kind", ["invoke", "handoff", "", "Message"])
+def test_an_activity_that_cannot_be_served_is_refused_with_its_place(kind: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        CHANNEL.parse(SCOPE, arrival({"type": kind}), ANN.actor)
+    assert (refused.value.code, refused.value.place) == ("activity_unsupported", "$.type")
+
+
+@pytest.mark.parametrize(("kind", "hint"), [("question", "expectingInput"), ("answer", "acceptingInput")])
+def test_a_message_is_plain_text_whatever_it_says(kind: str, hint: str) -> None:
+    text = "<img src=x onerror=alert(1)> [a](javascript:alert(1))"
+    shown = CHANNEL.render(Outbound(MessageId("o1"), SessionId("ses-1"), kind, text, NOW_S * 1_000_000 + 1_999))
+    assert shown == {
+        "type": "message",
+        "channelId": "webchat",
+        "timestamp": "2025-10-09T08:53:20.001Z",
+        "from": {"id": "Acme", "name": "Acme", "role": "bot"},
+        "text": text,
+        "textFormat": "plain",
+        "inputHint": hint,
+    }
+
+
+async def test_nothing_is_left_to_send_for_a_channel_that_is_read() -> None:
+    assert (await CHANNEL.send(SCOPE, SessionId("s"), MessageId("o1"), "x")).outcome == "delivered"
+
+
+def test_a_timestamp_keeps_its_milliseconds() -> None:
+    assert timestamp(999) == "1970-01-01T00:00:00.000Z"
+    assert timestamp(61_007_000) == "1970-01-01T00:01:01.007Z"
