@@ -10,7 +10,6 @@ import msgspec
 from lichen.agents.agent import Agent
 from lichen.core.call import Effects, ToolSpec
 from lichen.core.errors import NotFound
-from lichen.core.limits import Limits
 from lichen.serve.api.route import ApiRoute
 from lichen.serve.exchange import Exchange
 
@@ -50,6 +49,18 @@ class ToolDetail(msgspec.Struct, frozen=True):
     digest: str
 
 
+class Bounds(msgspec.Struct, frozen=True):
+    """The limits of each run of an agent."""
+
+    calls: int
+    time_s: float
+    failures: int
+    fan_out: int
+    depth: int
+    tokens: int
+    grace_s: float
+
+
 class AgentDetail(msgspec.Struct, frozen=True):
     """An agent. `kind` is what decides in it: `rules`, `llm`, `flow` or `own`; plans of a pure one can be replayed."""
 
@@ -58,7 +69,7 @@ class AgentDetail(msgspec.Struct, frozen=True):
     description: str
     is_pure: bool
     tools: tuple[ToolDetail, ...]
-    limits: Limits
+    limits: Bounds
     digest: str
     planner_digest: str
 
@@ -89,7 +100,7 @@ def _detail(agent: Agent) -> AgentDetail:
         description=agent.description,
         is_pure=agent.planner.pure,
         tools=tuple(_tool(tool.spec) for tool in agent.tools.values()),
-        limits=agent.limits,
+        limits=Bounds(*msgspec.structs.astuple(agent.limits)),
         digest=agent.digest,
         planner_digest=agent.planner.digest,
     )
