@@ -77,5 +77,5 @@ def keep(tree: dict[str, Any], key: str, value: Any) -> bool:
 
 
 TEXT = Kind(_text)
-EMIT = Kind(_emit)
+EMIT = Kind(_emit, is_silent=True)
 SET = Kind(_set, is_silent=True)
