@@ -25,6 +25,7 @@ from lichen.serve.limits import Rates
 from lichen.serve.login import HOME, Login
 from lichen.serve.metrics import Metered, Metrics
 from lichen.serve.pages import chat_routes
+from lichen.serve.webchat import webchat_routes
 from lichen.settings import Settings
 
 CHAT = "/chat/"
@@ -46,6 +47,7 @@ def make_site(runtime: Runtime) -> Starlette:
         *login.routes(),
         *console_routes(runtime, login),
         *chat_routes(runtime),
+        *webchat_routes(runtime),
         Route("/", _home),
     )
     site = Starlette(

@@ -15,6 +15,7 @@ from lichen.runtime.records import RecordView
 from lichen.runtime.runs import Explanation
 from lichen.serve.console.lanes import Timeline, timeline
 from lichen.serve.console.visit import Outcome, Visit
+from lichen.serve.console.walk import Walk, walk
 from lichen.serve.console.what import what
 
 
@@ -70,6 +71,7 @@ class RunPage(msgspec.Struct, frozen=True):
     cost: Cost
     pins: Mapping[str, str]
     timeline: Timeline
+    walk: Walk | None
     decisions: tuple[Decision, ...]
     records: tuple[RecordLine, ...]
 
@@ -97,6 +99,7 @@ async def show(visit: Visit) -> RunPage:
         cost=_cost(records, detail.calls_used),
         pins=begun["pins"],
         timeline=timeline(records, lambda run: _records_of(visit, run), visit.now_us),
+        walk=walk(visit.runtime, detail),
         decisions=tuple(_decisions(records)),
         records=tuple(RecordLine(what(record), record) for record in records),
     )

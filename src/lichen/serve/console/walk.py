@@ -1,0 +1,55 @@
+"""The way a run took through its flow, as a list of nodes and as a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from lichen.core.errors import Invalid
+from lichen.flows.draw import svg
+from lichen.flows.path import taken
+from lichen.flows.planner import FlowPlanner
+from lichen.runtime.hosting import family
+from lichen.runtime.runs import RunDetail
+from lichen.runtime.runtime import Runtime
+
+
+class Step(msgspec.Struct, frozen=True):
+    """A visit to a node and how it ended."""
+
+    flow: str
+    node: str
+    outcome: str
+
+
+class Walk(msgspec.Struct, frozen=True):
+    """The nodes visited, in order. `current` is where the run stands while it is open; `svg` shows the flow itself."""
+
+    flow: str
+    title: str
+    steps: tuple[Step, ...]
+    current: str | None
+    svg: str
+
+
+def walk(runtime: Runtime, run: RunDetail) -> Walk | None:
+    """The way of a run whose agent is a flow that is hosted here and can be drawn."""
+    planner = next((agent.planner for agent in family(runtime.agents) if agent.name == run.agent), None)
+    if not isinstance(planner, FlowPlanner):
+        return None
+    flow = planner.flow
+    steps = tuple(Step(visit.flow, visit.node, visit.outcome) for visit in taken(_notes(run)))
+    own = [step.node for step in steps if step.flow == flow.id and step.node in flow.nodes]
+    current = own[-1] if own and run.status in ("running", "waiting") else None
+    try:
+        return Walk(flow.id, flow.metadata.title or flow.id, steps, current, svg(flow, own, current))
+    except Invalid:
+        return None
+
+
+def _notes(run: RunDetail) -> Iterator[str]:
+    for record in run.records:
+        notes = (record.contents or {}).get("notes") if record.type == "planned" else None
+        if isinstance(notes, list):
+            yield from (note for note in notes if isinstance(note, str))  # pyright: ignore[reportUnknownVariableType]

@@ -1,0 +1,135 @@
+"""The chat page in a real browser, against the web chat's own door."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.async_api import Locator, Page, Route, expect
+
+from lichen.runtime.runtime import Runtime
+from tests.browser.looks import dim, faults
+from tests.serve.console import ACME, OPS
+
+GREETING = re.compile("I can tell you where an order is")
+
+
+async def send(page: Page, text: str) -> None:
+    await page.get_by_label("Your message").fill(text)
+    await page.keyboard.press("Enter")
+
+
+def bubble(page: Page, text: str | re.Pattern[str]) -> Locator:
+    return page.get_by_role("log").get_by_text(text)
+
+
+@pytest.mark.req("LIC-25.23")
+async def test_a_customer_asks_and_is_answered(page: Page, runtime: Runtime) -> None:
+    await page.goto("/chat/acme")
+    await expect(page.get_by_label("Your message")).to_be_focused()
+    await send(page, "Where is order 1042?")
+    await expect(bubble(page, re.compile("shipped"))).to_be_visible()
+    await expect(page.locator("#log .mine small")).to_have_text(re.compile(r"\d\d:\d\d"))
+    await expect(page.locator("#typing")).to_be_hidden()
+    await expect(page.get_by_label("Your message")).to_be_focused()
+    assert (await faults(page), await dim(page)) == ([], [])
+
+
+@pytest.mark.req("LIC-25.24")
+async def test_a_conversation_is_kept_across_a_reload_until_a_new_one_is_wanted(page: Page, runtime: Runtime) -> None:
+    await page.goto("/chat/acme")
+    await send(page, "Hello")
+    await expect(bubble(page, GREETING)).to_be_visible()
+    await page.reload()
+    await expect(bubble(page, GREETING)).to_be_visible()
+    assert len(runtime.log(ACME).stream_rows("session")) == 1
+    await page.get_by_role("button", name="New conversation").click()
+    await expect(bubble(page, GREETING)).to_have_count(0)
+    await send(page, "Where is order 1043?")
+    await expect(bubble(page, re.compile("delivered"))).to_be_visible()
+    assert len(runtime.log(ACME).stream_rows("session")) == 2
+
+
+@pytest.mark.req("LIC-25.25")
+async def test_what_anybody_writes_is_text_and_nothing_else(page: Page) -> None:
+    text = "<img src=x onerror=\"document.title='owned'\"> https://example.org **bold**"
+    await page.goto("/chat/acme")
+    await send(page, text)
+    await expect(bubble(page, text)).to_be_visible()
+    await expect(bubble(page, GREETING)).to_be_visible()
+    assert await page.locator("#log a, #log img, #log b, #log strong").count() == 0
+    assert "owned" not in await page.title()
+
+
+@pytest.mark.req("LIC-25.26")
+async def test_a_message_written_while_the_line_is_down_is_sent_once_when_it_is_back(
+    page: Page, runtime: Runtime
+) -> None:
+    await page.goto("/chat/acme")
+    await send(page, "Hello")
+    await expect(bubble(page, GREETING)).to_be_visible()
+    lost = 0
+
+    async def lose(route: Route) -> None:
+        """The server takes the message, and its answer is lost on the way."""
+        nonlocal lost
+        if route.request.method != "POST" or lost:
+            await route.continue_()
+            return
+        lost += 1
+        await route.fetch()
+        await route.abort()
+
+    await page.route("**/activities", lose)
+    await send(page, "Where is order 1042?")
+    await expect(bubble(page, re.compile("shipped"))).to_be_visible()
+    await expect(page.locator("#log .sending")).to_have_count(0, timeout=8_000)
+    assert lost == 1
+    (session,) = runtime.log(ACME).stream_rows("session")
+    received = [event for event in runtime.log(ACME).events(session.stream) if event.control.type == "message_received"]
+    assert len(received) == 2, "sent again under its own id it is the same message"
+    assert await page.locator("#log .mine").count() == 2
+
+
+@pytest.mark.req("LIC-25.26")
+async def test_a_message_that_is_refused_says_so_and_can_be_tried_again(page: Page) -> None:
+    await page.goto("/chat/acme")
+    await send(page, "Hello")
+    await expect(bubble(page, GREETING)).to_be_visible()
+    refuse = "**/activities"
+    await page.route(refuse, lambda route: route.fulfill(status=400, json={}))
+    await send(page, "Where is order 1042?")
+    await expect(page.locator("#log .failed")).to_contain_text("Not sent.")
+    await page.unroute(refuse)
+    await page.get_by_role("button", name="Try again").click()
+    await expect(bubble(page, re.compile("shipped"))).to_be_visible()
+    await expect(page.locator("#log .failed")).to_have_count(0)
+
+
+@pytest.mark.req("LIC-25.27")
+async def test_without_a_socket_the_page_asks_now_and_then(page: Page) -> None:
+    await page.add_init_script("window.WebSocket = class { constructor() { setTimeout(() => this.onclose({}), 0); } };")
+    await page.goto("/chat/acme")
+    await send(page, "Where is order 1042?")
+    await expect(bubble(page, re.compile("shipped"))).to_be_visible()
+
+
+@pytest.mark.req("LIC-25.28")
+async def test_an_answer_that_waited_for_an_approval_arrives_by_itself(page: Page, runtime: Runtime) -> None:
+    await page.goto("/chat/acme?user=customer-7")
+    await send(page, "I want a refund of 80 EUR for order 1042.")
+    await expect(bubble(page, re.compile("approved by a colleague"))).to_be_visible()
+    await runtime.waits.approve(ACME, runtime.waits.list(ACME)[0].id, OPS)
+    await expect(bubble(page, re.compile("80.00 EUR for order 1042"))).to_be_visible()
+
+
+@pytest.mark.req("LIC-25.21")
+@pytest.mark.parametrize("theme", ["light", "dark"])
+async def test_the_page_is_legible_in_both_themes_and_fits_a_phone(page: Page, theme: str) -> None:
+    await page.set_viewport_size({"width": 390, "height": 760})
+    await page.goto(f"/chat/acme?theme={theme}")
+    await send(page, "Hello " + "w" * 500)
+    await expect(bubble(page, GREETING)).to_be_visible()
+    assert (await faults(page), await dim(page)) == ([], [])
+    inside = await page.evaluate("document.querySelector('form').getBoundingClientRect().bottom <= innerHeight")
+    assert inside
