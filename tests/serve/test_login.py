@@ -8,6 +8,7 @@ import pytest
 from starlette.requests import Request
 
 from lichen.runtime.runtime import Runtime
+from lichen.serve import login
 from lichen.serve.login import ATTEMPTS_BURST, COOKIE, LIFE_S, Login
 from lichen.serve.site import make_site
 from tests.serve.browser import ORIGIN, browser, enter, issue
@@ -54,23 +55,23 @@ async def test_only_operators_enter(runtime: Runtime, kind: str) -> None:
 
 @pytest.mark.req("SYM-100.3")
 async def test_a_cookie_ends_with_its_key_and_with_its_day(runtime: Runtime) -> None:
-    login = Login(runtime)
+    entrance = Login(runtime)
     key = issue(runtime)
-    cookie = login.enter(key)
-    assert login.caller(carrying(cookie)) is not None
+    cookie = entrance.enter(key)
+    assert entrance.caller(carrying(cookie)) is not None
     services, clock = runtime.engine.services, runtime.engine.services.clock
     runtime.engine.services = msgspec.structs.replace(services, clock=lambda: clock() + (LIFE_S + 1) * 1_000_000)
-    assert login.caller(carrying(cookie)) is None
+    assert entrance.caller(carrying(cookie)) is None
     runtime.engine.services = services
     runtime.keyring.api_keys.revoke(key.split("_")[1])
-    assert login.caller(carrying(cookie)) is None
+    assert entrance.caller(carrying(cookie)) is None
 
 
 @pytest.mark.req("SYM-100.3")
 async def test_a_cookie_that_was_changed_anywhere_is_worthless(runtime: Runtime) -> None:
-    login = Login(runtime)
-    cookie = login.enter(issue(runtime))
-    other = login.enter(issue(runtime, "globex"))
+    entrance = Login(runtime)
+    cookie = entrance.enter(issue(runtime))
+    other = entrance.enter(issue(runtime, "globex"))
     id, until, mac = cookie.split(".")
     forged = [
         f"{id}.{int(until) + 1}.{mac}",
@@ -81,17 +82,17 @@ async def test_a_cookie_that_was_changed_anywhere_is_worthless(runtime: Runtime)
         "..",
         f"{id}.{'9' * 400}.{mac}",
     ]
-    assert [login.caller(carrying(each)) for each in forged] == [None] * len(forged)
+    assert [entrance.caller(carrying(each)) for each in forged] == [None] * len(forged)
 
 
 @pytest.mark.req("SYM-100.4")
 async def test_a_change_by_cookie_needs_the_token_of_its_session(runtime: Runtime) -> None:
-    site, login = make_site(runtime), Login(runtime)
+    site, entrance = make_site(runtime), Login(runtime)
     async with browser(site) as client, browser(site) as stranger:
         await enter(client, issue(runtime))
         await enter(stranger, issue(runtime, "globex"))
-        token = login.csrf(carrying(client.cookies[COOKIE]))
-        foreign = login.csrf(carrying(stranger.cookies[COOKIE]))
+        token = entrance.csrf(carrying(client.cookies[COOKIE]))
+        foreign = entrance.csrf(carrying(stranger.cookies[COOKIE]))
         for given in ({}, {"x-csrf-token": "no"}, {"x-csrf-token": foreign}):
             refused = await client.post(STOP, json=WANTED, headers=given)
             assert (refused.status_code, refused.json()["error"]["code"]) == (403, "csrf_invalid")
@@ -119,7 +120,8 @@ async def test_another_sites_page_can_neither_change_nor_log_anybody_in(runtime:
 
 
 @pytest.mark.req("SYM-100.5")
-async def test_keys_cannot_be_guessed_quickly(runtime: Runtime) -> None:
+async def test_keys_cannot_be_guessed_quickly(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(login, "ATTEMPTS_PER_S", 0.001)
     async with browser(make_site(runtime)) as client:
         answers: list[httpx.Response] = [await enter(client, f"lk_{i}") for i in range(ATTEMPTS_BURST + 1)]
         assert [answer.status_code for answer in answers] == [401] * ATTEMPTS_BURST + [429]
