@@ -34,7 +34,7 @@ $(BENCH)/.ready: bench/requirements.lock $(BENCH)/bin/python
 	@touch $@
 
 run: setup
-	$(VENV)/bin/lichen demo
+	$(VENV)/bin/lichen serve --demo
 
 test: setup
 	@tests/browser.sh
