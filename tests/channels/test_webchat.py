@@ -102,6 +102,7 @@ def test_a_message_is_plain_text_whatever_it_says(kind: str, hint: str) -> None:
         "text": text,
         "textFormat": "plain",
         "inputHint": hint,
+        "channelData": {"lichen": {"kind": kind}},
     }
 
 

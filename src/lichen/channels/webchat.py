@@ -69,6 +69,7 @@ class WebChatChannel:
             "text": message.text,
             "textFormat": "plain",
             "inputHint": "expectingInput" if message.kind == "question" else "acceptingInput",
+            "channelData": {"lichen": {"kind": message.kind}},
         }
         return shown if message.reply_to is None else {**shown, "replyToId": message.reply_to}
 

@@ -152,9 +152,20 @@ class Journal:
             state = self.log.state(stream)
             if state.n > n:
                 return state
-            future = asyncio.get_running_loop().create_future()
-            self._waiting.setdefault(stream, []).append(future)
+            await self._wait(stream)
+
+    async def _wait(self, stream: StreamId) -> None:
+        """Returns at the next append; who stops waiting is forgotten."""
+        future = asyncio.get_running_loop().create_future()
+        waiting = self._waiting.setdefault(stream, [])
+        waiting.append(future)
+        try:
             await future
+        except asyncio.CancelledError:
+            waiting.remove(future)
+            if not waiting and self._waiting.get(stream) is waiting:
+                del self._waiting[stream]
+            raise
 
     def actor_of(self, run: RunId) -> Actor:
         """Who acts in a run: its agent, on behalf of whoever started it."""
