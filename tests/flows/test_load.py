@@ -125,6 +125,8 @@ def test_types_that_nothing_runs_are_refused_when_they_are_loaded(kind: str) -> 
         ("retry: {attempts: 0}", "retry_invalid"),
         ("retry: {attempts: 1000}", "retry_invalid"),
         ("retry: {times: 3}", "retry_invalid"),
+        ("retry: {attempts: 3, jitter: true}", "retry_invalid"),
+        ("retry: {attempts: true}", "retry_invalid"),
         ("retry: {attempts: 3, backoff_s: -1}", "retry_invalid"),
         ("retry: {attempts: 3, on: [1]}", "retry_invalid"),
     ],
