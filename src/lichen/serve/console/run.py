@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -94,7 +94,7 @@ async def show(visit: Visit) -> RunPage:
         subject=begun["subject"],
         answer=_answer(records),
         explanation=explanation,
-        open_waits=tuple(wait["id"] for wait in explanation.waits if wait["kind"] in ("approval", "reconcile")),
+        open_waits=tuple(_open_waits(visit, explanation)),
         is_halted=any(wait["kind"] in HALTING for wait in explanation.waits),
         cost=_cost(records, detail.calls_used),
         pins=begun["pins"],
@@ -115,6 +115,13 @@ def _records_of(visit: Visit, run: str) -> tuple[RecordView, ...]:
         return visit.runtime.runs.show(visit.scope, RunId(run)).records
     except NotFound:
         return ()
+
+
+def _open_waits(visit: Visit, run: Explanation) -> Iterator[str]:
+    """What a person is asked by the run, or by a child run it waits for."""
+    yield from (wait["id"] for wait in run.waits if wait["kind"] in ("approval", "reconcile"))
+    for child in run.children:
+        yield from _open_waits(visit, visit.runtime.runs.explain(visit.scope, RunId(child)))
 
 
 def _answer(records: tuple[RecordView, ...]) -> str | None:
