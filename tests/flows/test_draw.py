@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from lichen.core.errors import Invalid
 from lichen.flows.draw import NODES_MAX, svg
 from lichen.flows.ir import Flow
-from lichen.flows.layout import Edge, arranged
+from lichen.flows.layers import Edge
+from lichen.flows.layout import arranged
 from lichen.flows.load import load, parse
 from lichen.flows.mermaid import mermaid
 

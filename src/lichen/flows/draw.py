@@ -14,7 +14,8 @@ from lichen.core.errors import Invalid
 from lichen.flows import pen
 from lichen.flows.graph import Drawn, Graph, Mark, graph_of
 from lichen.flows.ir import Flow
-from lichen.flows.layout import Box, Edge, Picture, arranged
+from lichen.flows.layers import Edge
+from lichen.flows.layout import Box, Picture, arranged
 
 NODES_MAX: Final = 300
 LABEL_CHARS_MAX: Final = 30

@@ -9,23 +9,13 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Final, NamedTuple
 
-GAP_X: Final = 30.0
-GAP_THIN: Final = 16.0  # beside an edge or a label
+from lichen.flows.layers import SWEEPS, Edge, Layered, mean, ordered, ranked
+
 GAP_Y: Final = 22.0  # between boxes and the layer of labels under them, and again between that and the next boxes
 GAP_LABELS: Final = 34.0  # above labels: room for the edges to part
-LABEL_HEIGHT: Final = 14.0
-SWEEPS: Final = 12
 LANE: Final = 16.0
 BEND: Final = 13.0  # how far below or above a box an edge that leads back turns
 STEP: Final = 14.0  # between two edges at one box
-
-
-class Edge(NamedTuple):
-    """From one box to another; `room` is the width that its label needs, 0 without one."""
-
-    source: str
-    target: str
-    room: float = 0.0
 
 
 class Box(NamedTuple):
@@ -52,9 +42,9 @@ class Picture(NamedTuple):
 
 def arranged(sizes: Mapping[str, tuple[float, float]], edges: Sequence[Edge]) -> Picture:
     """A place for every box and every edge; boxes that come first in `sizes` tend to stand above."""
-    ranks, back = _ranked(list(sizes), edges)
-    graph = _Graph(sizes, edges, ranks, back)
-    layers = _ordered(graph)
+    ranks, back = ranked(list(sizes), edges)
+    graph = Layered(sizes, edges, ranks, back)
+    layers = ordered(graph)
     xs = _positioned(layers, graph)
     boxes = _placed(layers, xs, graph)
     paths: list[Sequence[tuple[float, float]]] = []
@@ -70,130 +60,29 @@ def arranged(sizes: Mapping[str, tuple[float, float]], edges: Sequence[Edge]) ->
     return Picture({node: boxes[node] for node in sizes}, paths, lanes, labels)
 
 
-class _Graph:
-    """The boxes in every second layer, and a thin one or a label in every layer that an edge passes."""
-
-    def __init__(
-        self, sizes: Mapping[str, tuple[float, float]], edges: Sequence[Edge], ranks: dict[str, int], back: set[int]
-    ) -> None:
-        self.real = frozenset(sizes)
-        self.sizes = dict(sizes)
-        self.ranks = {node: 2 * rank for node, rank in ranks.items()}
-        self.chains: dict[int, list[str]] = {}
-        self.above: dict[str, list[str]] = {}
-        self.below: dict[str, list[str]] = {}
-        for number, edge in enumerate(edges):
-            if number not in back:
-                self.chains[number] = self._chain(number, edge)
-
-    def _chain(self, number: int, edge: Edge) -> list[str]:
-        first, last = self.ranks[edge.source], self.ranks[edge.target]
-        chain = [edge.source, *(f"{number}\0{rank}" for rank in range(first + 1, last)), edge.target]
-        for rank, node in enumerate(chain, first):
-            self.ranks.setdefault(node, rank)
-            self.sizes.setdefault(node, (8.0, 0.0))
-        if edge.room:
-            self.sizes[chain[1]] = (edge.room, LABEL_HEIGHT)
-        for upper, lower in pairwise(chain):
-            self.below.setdefault(upper, []).append(lower)
-            self.above.setdefault(lower, []).append(upper)
-        return chain
-
-    def gap(self, left: str, right: str) -> float:
-        """How far the middles of two neighbours must be apart."""
-        between = GAP_X if left in self.real and right in self.real else GAP_THIN
-        return (self.sizes[left][0] + self.sizes[right][0]) / 2 + between
-
-
-def _ranked(nodes: Sequence[str], edges: Sequence[Edge]) -> tuple[dict[str, int], set[int]]:
-    leaving: dict[str, list[tuple[int, str]]] = {node: [] for node in nodes}
-    for number, edge in enumerate(edges):
-        leaving[edge.source].append((number, edge.target))
-    back: set[int] = set()
-    done: list[str] = []
-    state: dict[str, bool] = {}  # True while it is being visited
-    for root in nodes:
-        if root in state:
-            continue
-        state[root] = True
-        stack = [(root, iter(leaving[root]))]
-        while stack:
-            node, rest = stack[-1]
-            step = next(rest, None)
-            if step is None:
-                state[node] = False
-                done.append(node)
-                stack.pop()
-            elif state.get(step[1]) is True:
-                back.add(step[0])
-            elif step[1] not in state:
-                state[step[1]] = True
-                stack.append((step[1], iter(leaving[step[1]])))
-    ranks = dict.fromkeys(nodes, 0)
-    for node in reversed(done):
-        for number, target in leaving[node]:
-            if number not in back:
-                ranks[target] = max(ranks[target], ranks[node] + 1)
-    entered = {edge.target for number, edge in enumerate(edges) if number not in back}
-    for node in nodes:  # what nothing leads to stands right above what it leads to
-        following = [ranks[target] for number, target in leaving[node] if number not in back]
-        if node not in entered and following:
-            ranks[node] = min(following) - 1
-    return ranks, back
-
-
-def _ordered(graph: _Graph) -> list[list[str]]:
-    layers: list[list[str]] = [[] for _ in range(max(graph.ranks.values()) + 1)]
-    for node, rank in graph.ranks.items():
-        layers[rank].append(node)
-    best, fewest = [list(layer) for layer in layers], _crossings(layers, graph)
-    for sweep in range(SWEEPS):
-        ties = graph.above if sweep % 2 == 0 else graph.below
-        for rank in range(len(layers)) if sweep % 2 == 0 else reversed(range(len(layers))):
-            places = {node: number for layer in layers for number, node in enumerate(layer)}
-            layers[rank].sort(key=lambda node: _mean([places[tied] for tied in ties.get(node, [])], places[node]))
-        crossings = _crossings(layers, graph)
-        if crossings < fewest:
-            best, fewest = [list(layer) for layer in layers], crossings
-    return best
-
-
-def _mean(values: Sequence[float], default: float) -> float:
-    return sum(values) / len(values) if values else default
-
-
-def _crossings(layers: Sequence[Sequence[str]], graph: _Graph) -> int:
-    found = 0
-    for upper, lower in pairwise(layers):
-        places = {node: number for number, node in enumerate(lower)}
-        ties = [places[below] for node in upper for below in sorted(graph.below.get(node, []), key=places.__getitem__)]
-        found += sum(left > right for number, left in enumerate(ties) for right in ties[number + 1 :])
-    return found
-
-
-def _positioned(layers: Sequence[Sequence[str]], graph: _Graph) -> dict[str, float]:
+def _positioned(layers: Sequence[Sequence[str]], graph: Layered) -> dict[str, float]:
     xs: dict[str, float] = {}
     for layer in layers:
         xs |= _spread(layer, [0.0] * len(layer), graph)
     for sweep in range(SWEEPS):
         ties = graph.above if sweep % 2 == 0 else graph.below
         for layer in layers if sweep % 2 == 0 else reversed(layers):
-            wanted = [_mean([xs[tied] for tied in ties.get(node, [])], xs[node]) for node in layer]
+            wanted = [mean([xs[tied] for tied in ties.get(node, [])], xs[node]) for node in layer]
             xs |= _spread(layer, wanted, graph)
     both = {node: _pull(node, graph) for node in xs}
     for layer in (*layers, *reversed(layers)) * SWEEPS:
-        wanted = [_mean([xs[tied] for tied in both[node]], xs[node]) for node in layer]
+        wanted = [mean([xs[tied] for tied in both[node]], xs[node]) for node in layer]
         xs |= _spread(layer, wanted, graph)
     return xs
 
 
-def _pull(node: str, graph: _Graph) -> list[str]:
+def _pull(node: str, graph: Layered) -> list[str]:
     """Who draws a box to its x: all it is tied to, but between boxes only what is below, to stand right above it."""
     is_between = graph.ranks[node] % 2 == 1
     return graph.below[node] if is_between else [*graph.above.get(node, []), *graph.below.get(node, [])]
 
 
-def _spread(layer: Sequence[str], wanted: Sequence[float], graph: _Graph) -> dict[str, float]:
+def _spread(layer: Sequence[str], wanted: Sequence[float], graph: Layered) -> dict[str, float]:
     """Positions nearest to those wanted, by least squares, that keep the order and the gaps."""
     offsets = [0.0]
     for left, right in pairwise(layer):
@@ -209,7 +98,7 @@ def _spread(layer: Sequence[str], wanted: Sequence[float], graph: _Graph) -> dic
     return {node: mean + offset for node, mean, offset in zip(layer, means, offsets, strict=True)}
 
 
-def _placed(layers: Sequence[Sequence[str]], xs: Mapping[str, float], graph: _Graph) -> dict[str, Box]:
+def _placed(layers: Sequence[Sequence[str]], xs: Mapping[str, float], graph: Layered) -> dict[str, Box]:
     boxes: dict[str, Box] = {}
     top = 0.0
     for rank, layer in enumerate(layers):
@@ -223,7 +112,7 @@ def _placed(layers: Sequence[Sequence[str]], xs: Mapping[str, float], graph: _Gr
 
 
 def _ports(
-    edges: Sequence[Edge], back: set[int], graph: _Graph, boxes: Mapping[str, Box]
+    edges: Sequence[Edge], back: set[int], graph: Layered, boxes: Mapping[str, Box]
 ) -> dict[int, tuple[float, float]]:
     """Where each edge leaves and enters its boxes, so that those of one box do not lie upon each other."""
     starts: dict[int, float] = {}
@@ -264,7 +153,7 @@ def _lanes(edges: Sequence[Edge], back: set[int], boxes: Mapping[str, Box]) -> d
         if edges[number].source == edges[number].target:
             box = boxes[edges[number].source]
             lanes[number] = box.x + box.width / 2 + LANE - 2
-    centre = _mean([box.x for box in boxes.values()], 0.0)
+    centre = mean([box.x for box in boxes.values()], 0.0)
     for number in sorted(
         back - set(lanes), key=lambda n: (boxes[edges[n].source].layer - boxes[edges[n].target].layer, n)
     ):
