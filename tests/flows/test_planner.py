@@ -6,7 +6,7 @@ import pytest
 
 from lichen.core.call import Retry
 from lichen.core.errors import Invalid
-from lichen.core.plan import STATE_BYTES_MAX
+from lichen.core.plan import STATE_BYTES_MAX, Message
 from lichen.flows.frames import decode
 from lichen.flows.path import taken
 from lichen.flows.planner import FlowPlanner
@@ -396,15 +396,15 @@ def test_a_run_out_of_limits_ends_with_what_it_has_or_fails() -> None:
 
 
 def test_what_is_said_meanwhile_is_heard_next() -> None:
-    from lichen.core.plan import Message
-
-    shop = flow(
-        LOOKUP
-        + "  routing: [{to: ask}]\nask: {session.wait: {prompt: And?}, routing: [{to: tell}]}\ntell: {text: 'heard {{ask.payload.text}}'}"
-    )
-    talk = Talk(shop).begin("1")
-    talk.returns({}, messages=(Message("customer", "hurry"),))
+    shop = flow("""
+look: {orders.lookup: {}, routing: [{to: ask}]}
+ask: {session.wait: {prompt: And?}, routing: [{to: tell}]}
+tell: {text: "heard {{ask.payload.text}}"}
+""")
+    talk = Talk(shop).begin("1").returns({}, messages=(Message("customer", "hurry"),))
     assert talk.last.answer == "heard hurry"
+    talk = Talk(flow(LOOKUP)).begin("1").returns({"text": "one"}, messages=(Message("customer", "2"),))
+    assert (talk.last.says, talk.args) == (("one",), {"order_id": "2"}), "it begins anew with what came in between"
 
 
 def test_the_same_input_gives_the_same_plan() -> None:

@@ -67,10 +67,10 @@ def _part(journal: Journal, state: RunState, event: e.Event, part: str, default:
 
 
 def _recorded(services: Services, state: RunState, name: ToolName | None, result: bytes) -> tuple[Evidence, ...]:
-    """The record fields of a tool's result."""
+    """The record fields of a tool's result. What an agent answers is a model's word and endorses nothing."""
     agent = services.agents.get(state.agent)
     tool = agent.tools.get(name) if agent is not None and name is not None else None
-    if tool is None:
+    if tool is None or tool.spec.agent is not None:
         return ()
     fields = None if tool.spec.origin == "records" else tool.spec.record_fields
     return (evidence_from_json(f"tool:{tool.spec.name}", result, fields),)
