@@ -199,7 +199,7 @@ async def test_no_more_streams_are_open_than_may_be_and_each_gives_its_place_bac
         async with reading(client, wait["run"]) as frames:
             assert await frames.next() is not None
             refused = await client.get(url)
-            assert (refused.status_code, refused.json()["error"]["code"]) == (429, "streams_full")
+            assert (refused.status_code, refused.json()["error"]["code"]) == (429, "all_taken")
         while (await client.head(url)).status_code == 429:
             pass
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -175,6 +176,45 @@ async def test_the_api_describes_itself_to_programs_and_people(runtime: Runtime)
             assert operation["operationId"] in page
     assert "<script>" not in page
     assert "style=" not in page
+
+
+@pytest.mark.req("LIC-16.6")
+async def test_a_message_that_is_posted_five_times_at_once_is_one_message(runtime: Runtime) -> None:
+    async with browser(make_site(runtime)) as client:
+        headers = bearer(issue(runtime, kind="customer", actor="customer-7"))
+        opened = (await client.post("/api/v1/sessions", json={"agent": "shop.support"}, headers=headers)).json()
+        path, sent = f"/api/v1/sessions/{opened['id']}/messages", {**headers, "idempotency-key": "delivery-1"}
+        taken = await asyncio.gather(
+            *(client.post(path, json={"text": "Where is order 1042?"}, headers=sent) for _ in range(5))
+        )
+        await runtime.idle()
+        assert [answer.status_code for answer in taken] == [200] * 5
+        assert len({answer.json()["message"] for answer in taken}) == 1
+        assert sorted(answer.json()["is_repeated"] for answer in taken) == [False, True, True, True, True]
+        runs = (await client.get("/api/v1/runs", headers=bearer(issue(runtime)))).json()
+        assert len(runs) == 1
+
+
+@pytest.mark.req("SYM-98.4")
+async def test_a_log_is_read_as_a_whole_once_at_a_time(runtime: Runtime) -> None:
+    async with browser(make_site(runtime)) as client:
+        headers, other = bearer(issue(runtime)), bearer(issue(runtime, "globex"))
+        answers = await asyncio.gather(
+            *(client.post("/api/v1/log/verify", headers=headers) for _ in range(3)),
+            client.post("/api/v1/log/verify", headers=other),
+        )
+        assert sorted(answer.status_code for answer in answers) == [200, 200, 429, 429]
+        assert answers[-1].status_code == 200
+        assert (await client.post("/api/v1/log/verify", headers=headers)).status_code == 200
+
+
+async def test_customers_are_not_told_where_the_data_lies(runtime: Runtime) -> None:
+    async with browser(make_site(runtime)) as client:
+        told = {
+            kind: (await client.get("/api/v1/health", headers=bearer(issue(runtime, kind=kind)))).json()["home"]
+            for kind in ("customer", "service", "operator")
+        }
+    assert told == {"customer": "", "service": "", "operator": str(runtime.home)}
 
 
 async def test_an_error_that_nobody_foresaw_tells_nothing(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:

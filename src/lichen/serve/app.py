@@ -24,6 +24,7 @@ from lichen.serve.limits import Slots
 
 PREFIX = "/api/v1"
 STREAMS_MAX, STREAMS_MAX_EACH = 1_000, 200  # open at once, in all and in one log
+AUDITS_MAX = 4  # readings of a whole log at once
 
 _log = logging.getLogger("lichen.serve")
 
@@ -41,6 +42,7 @@ def prepared(app: Starlette) -> Starlette:
     """The application with what its routes and its server share in `app.state`."""
     app.state.draining = False
     app.state.closing = asyncio.Event()
+    app.state.audits = Slots(most=AUDITS_MAX, most_each=1)
     app.state.streams = Slots(most=STREAMS_MAX, most_each=STREAMS_MAX_EACH)
     return app
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from contextlib import contextmanager
 from typing import Annotated, Any, Protocol, TypeVar
 from urllib.parse import parse_qsl
 
@@ -95,6 +96,14 @@ class Exchange:
     def streams(self) -> Slots:
         """How many streams may be open at once."""
         return self.request.app.state.streams
+
+    @contextmanager
+    def audit(self) -> Generator[None]:
+        """Held while a whole log is read: a few at a time, one for each log. Raises TooMany (`all_taken`)."""
+        audits: Slots = self.request.app.state.audits
+        audits.check(self.scope.log_id())
+        with audits.holding(self.scope.log_id()):
+            yield
 
     @property
     def key(self) -> str | None:

@@ -54,9 +54,9 @@ class Slots:
         return sum(self._taken.values())
 
     def check(self, name: str) -> None:
-        """Whether there is one left for `name`. Raises TooMany (`streams_full`)."""
+        """Whether there is one left for `name`. Raises TooMany (`all_taken`)."""
         if len(self) >= self._most or self._taken.get(name, 0) >= self._most_each:
-            raise TooMany("As many streams are open as may be.", code="streams_full", retry_after_s=5.0)
+            raise TooMany("As many of these are under way as may be.", code="all_taken", retry_after_s=5.0)
 
     @contextmanager
     def holding(self, name: str) -> Generator[None]:

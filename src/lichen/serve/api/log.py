@@ -94,7 +94,8 @@ async def list_heads(x: Exchange) -> tuple[Head, ...]:
 
 async def verify(x: Exchange) -> Verification:
     """Reads all of the log again and says what is wrong with it, if anything is."""
-    return await x.runtime.verify(x.scope)
+    with x.audit():
+        return await x.runtime.verify(x.scope)
 
 
 async def export(x: Exchange) -> Response:
@@ -102,7 +103,8 @@ async def export(x: Exchange) -> Response:
     wanted = x.query(Exporting)
     if sum(each is not None for each in (wanted.run, wanted.session, wanted.record)) > 1:
         raise Invalid("One run, one session or one record, not several.", code="query_invalid", place="$.session")
-    data = await x.runtime.export(x.scope, run=wanted.run, session=wanted.session, record=wanted.record)
+    with x.audit():
+        data = await x.runtime.export(x.scope, run=wanted.run, session=wanted.session, record=wanted.record)
     return Response(data, media_type=BINARY)
 
 
