@@ -30,6 +30,7 @@ def site(runtime: Runtime) -> Starlette:
         middleware=[Middleware(SecurityHeaders, frames=lambda path: NOBODY)],
     )
     app.state.closing = asyncio.Event()
+    app.state.draining = False
     return app
 
 

@@ -13,10 +13,12 @@ from lichen.agents.rule_planner import RulePlanner
 from lichen.core.call import ToolSpec
 from lichen.core.errors import NotFound
 from lichen.core.limits import Limits
+from lichen.flows.planner import FlowPlanner
 from lichen.gate.switches import StopKind
 from lichen.runtime.hosting import family
 from lichen.runtime.runtime import stop_kind
 from lichen.serve.console.visit import Outcome, Visit
+from lichen.serve.console.walk import drawn
 
 REASON_CHARS_MAX = 500
 
@@ -79,12 +81,13 @@ class LimitsView(msgspec.Struct, frozen=True):
 
 
 class AgentPage(msgspec.Struct, frozen=True):
-    """One agent with everything it may do."""
+    """One agent with everything it may do. `svg` is the picture of a flow, None for other agents."""
 
     agent: AgentLine
     planner_digest: str
     limits: LimitsView
     tools: tuple[ToolView, ...]
+    svg: str | None
 
 
 async def listing(visit: Visit) -> AgentList:
@@ -99,7 +102,7 @@ async def show(visit: Visit) -> AgentPage:
     """The agent of the path. Raises NotFound (`agent_unknown`)."""
     agent = _agent(visit)
     tools = tuple(_tool(visit, tool.spec) for tool in agent.tools.values())
-    return AgentPage(_line(visit, agent), agent.planner.digest, _limits(agent.limits), tools)
+    return AgentPage(_line(visit, agent), agent.planner.digest, _limits(agent.limits), tools, drawn(agent.planner))
 
 
 def _agent(visit: Visit) -> Agent:
@@ -121,8 +124,10 @@ def kind_of(agent: Agent) -> str:
             return "rules"
         case LLMPlanner():
             return "model"
-        case planner:
-            return "flow" if type(planner).__module__.startswith("lichen.flows.") else "own code"
+        case FlowPlanner():
+            return "flow"
+        case _:
+            return "own code"
 
 
 def _limits(limits: Limits) -> LimitsView:

@@ -10,6 +10,7 @@ import msgspec
 
 from lichen.runtime.runtime import Health
 from lichen.serve.console.visit import Visit
+from lichen.serve.health import readiness
 
 TIMERS_SHOWN = 50
 _LIBRARIES = ("lichen", "starlette", "msgspec", "cedarpy", "cryptography", "pydantic")
@@ -24,9 +25,11 @@ class Due(msgspec.Struct, frozen=True):
 
 
 class HealthPage(msgspec.Struct, frozen=True):
-    """`is_ready`: new work is taken. `queued_rows` wait to be committed; `driven` runs and sessions are at work."""
+    """`is_ready`: new work is taken, else `reasons` say why not. `queued_rows`
+    wait to be committed; `driven` runs and sessions are at work."""
 
     is_ready: bool
+    reasons: tuple[str, ...]
     health: Health
     queued_rows: int
     streams_in_memory: int
@@ -40,10 +43,11 @@ async def show(visit: Visit) -> HealthPage:
     """The runtime now; timers are those of the visitor's scope, the next ones first."""
     runtime, log = visit.runtime, visit.runtime.log(visit.scope)
     due = [Due(str(stream), timer, at) for stream, timers in log.timers().items() for timer, at in timers.items()]
-    health = runtime.health()
+    found = readiness(runtime, draining=visit.is_draining)
     return HealthPage(
-        is_ready=health.status == "ok",
-        health=health,
+        is_ready=found.ready,
+        reasons=found.reasons,
+        health=runtime.health(),
         queued_rows=runtime.volume.queued_rows,
         streams_in_memory=log.streams_in_memory,
         records=log.last_seq,

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 
-from lichen.core.ids import RunId
-from lichen.core.run import RunState
-from lichen.core.scope import Scope
-from lichen.log.views import StreamRow
-from lichen.runtime.runtime import Runtime
+from lichen.core.ids import RunId, run_stream
+from lichen.runtime.hosting import family
+from lichen.runtime.runs import RunStatus, RunSummary
 from lichen.serve.console.visit import Query, Visit
 
 PAGE = 50
-SCANNED_MAX = 5_000  # rows looked at for one page when a filter leaves most of them out
-
-Status = Literal["running", "waiting", "completed", "failed", "cancelled"]
 
 
 class Wanted(Query, frozen=True):
     """Which runs. `before` is the first record of the last run of the page before."""
 
-    status: Status | None = None
+    status: RunStatus | None = None
     agent: str | None = None
     before: Annotated[int, msgspec.Meta(ge=1)] | None = None
 
@@ -55,58 +49,24 @@ class RunList(msgspec.Struct, frozen=True):
 async def show(visit: Visit) -> RunList:
     """The runs that are wanted."""
     wanted = visit.query(Wanted)
-    rows = _rows(visit.runtime, visit.scope, wanted)
-    lines: list[RunLine] = []
-    last: int | None = None
-    for row in rows:
-        if len(lines) == PAGE:
-            break
-        lines.append(_line(visit.runtime, visit.scope, row))
-        last = row.first_seq
-    else:
-        last = None
-    agents = tuple(sorted(agent.name for agent in visit.runtime.agents))
-    return RunList(tuple(lines), agents, wanted.status, wanted.agent, last)
+    runs = visit.runtime.runs
+    found = runs.list(visit.scope, limit=PAGE, before=wanted.before, status=wanted.status, agent=wanted.agent)
+    agents = tuple(sorted(agent.name for agent in family(visit.runtime.agents)))
+    next_before = found[-1].first_seq if len(found) == PAGE else None
+    return RunList(tuple(_line(visit, run) for run in found), agents, wanted.status, wanted.agent, next_before)
 
 
-def _rows(runtime: Runtime, scope: Scope, wanted: Wanted) -> Iterator[StreamRow]:
-    log = runtime.log(scope)
-    before, scanned = wanted.before, 0
-    while scanned < SCANNED_MAX:
-        rows = log.stream_rows("run", limit=PAGE, before_seq=before)
-        yield from (row for row in rows if _fits(row, wanted))
-        if len(rows) < PAGE:
-            return
-        scanned += len(rows)
-        before = rows[-1].first_seq
-
-
-def _fits(row: StreamRow, wanted: Wanted) -> bool:
-    return wanted.status in (None, status_of(row)) and wanted.agent in (None, row.agent)
-
-
-def status_of(row: StreamRow) -> str:
-    """How the run of a row stands."""
-    return row.outcome or ("waiting" if row.standing == "waiting" else "running")
-
-
-def _line(runtime: Runtime, scope: Scope, row: StreamRow) -> RunLine:
-    log = runtime.log(scope)
-    state = runtime.engine.journal(scope).run(RunId(row.id))
-    ended_at_us = log.event(row.stream, state.n - 1).ts_us if row.outcome else None
+def _line(visit: Visit, run: RunSummary) -> RunLine:
+    state = visit.runtime.engine.journal(visit.scope).run(run.id)
+    last = visit.runtime.log(visit.scope).event(run_stream(run.id), state.n - 1)
     return RunLine(
-        RunId(row.id),
-        row.agent,
-        status_of(row),
+        run.id,
+        run.agent,
+        run.status,
         state.cancel or state.failure or state.limit,
-        waits_for(state),
-        row.session,
-        row.parent,
-        row.started_us,
-        ended_at_us,
+        tuple(dict.fromkeys(wait.kind for wait in state.waits.values())),
+        run.session,
+        run.parent,
+        run.started_at_us,
+        last.ts_us if state.outcome else None,
     )
-
-
-def waits_for(state: RunState) -> tuple[str, ...]:
-    """What an open run waits for, in a word each."""
-    return tuple(dict.fromkeys(wait.kind for wait in state.waits.values()))

@@ -14,6 +14,7 @@ from lichen.runtime.records import RecordView, view
 from lichen.serve.console.visit import Query, Visit
 
 PAGE = 50
+RECORDS_MAX = 2_000  # of one transcript, the last ones
 
 
 class Wanted(Query, frozen=True):
@@ -61,28 +62,31 @@ class Spoken(msgspec.Struct, frozen=True):
 
 
 class SessionPage(msgspec.Struct, frozen=True):
-    """A conversation from its beginning."""
+    """A conversation. `is_whole` is false when its beginning is left out, so long is it."""
 
     session: SessionLine
+    is_whole: bool
     messages: tuple[Spoken, ...]
 
 
 async def listing(visit: Visit) -> SessionList:
     """The conversations of this scope."""
     before = visit.query(Wanted).before
-    rows = visit.runtime.log(visit.scope).stream_rows("session", limit=PAGE, before_seq=before)
-    lines = tuple(_line(visit, SessionId(row.id)) for row in rows)
-    return SessionList(lines, rows[-1].first_seq if len(rows) == PAGE else None)
+    found = visit.runtime.sessions.list(visit.scope, limit=PAGE, before=before)
+    lines = tuple(_line(visit, session.id) for session in found)
+    return SessionList(lines, found[-1].first_seq if len(found) == PAGE else None)
 
 
 async def show(visit: Visit) -> SessionPage:
     """The conversation of the path. Raises NotFound (`session_unknown`)."""
     id = SessionId(visit.part("session"))
     log = visit.runtime.log(visit.scope)
-    if not visit.runtime.engine.journal(visit.scope).mailbox(id).n:
+    n = visit.runtime.engine.journal(visit.scope).mailbox(id).n
+    if not n:
         raise NotFound("There is no such session in this scope.", code="session_unknown")
-    records = tuple(view(log, record) for record in log.records(session_stream(id)))
-    return SessionPage(_line(visit, id), tuple(_messages(records)))
+    first = max(0, n - RECORDS_MAX)
+    records = tuple(view(log, record) for record in log.records(session_stream(id), first))
+    return SessionPage(_line(visit, id), first == 0, tuple(_messages(records)))
 
 
 def _line(visit: Visit, id: SessionId) -> SessionLine:

@@ -45,6 +45,11 @@ class Visit:
         """When, in microseconds since 1970."""
         return self.runtime.engine.services.clock()
 
+    @property
+    def is_draining(self) -> bool:
+        """Whether the process is about to end."""
+        return self._request.app.state.draining
+
     def part(self, name: str) -> str:
         """A part of the path."""
         return self._request.path_params[name]

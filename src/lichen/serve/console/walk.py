@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
 from lichen.core.errors import Invalid
+from lichen.core.plan import Planner
 from lichen.flows.draw import svg
 from lichen.flows.path import taken
 from lichen.flows.planner import FlowPlanner
@@ -24,7 +25,8 @@ class Step(msgspec.Struct, frozen=True):
 
 
 class Walk(msgspec.Struct, frozen=True):
-    """The nodes visited, in order. `current` is where the run stands while it is open; `svg` shows the flow itself."""
+    """The nodes visited, in order. `current` is where the run stands while it is open; `svg` shows them in the flow,
+    empty for one too large to be drawn."""
 
     flow: str
     title: str
@@ -34,7 +36,7 @@ class Walk(msgspec.Struct, frozen=True):
 
 
 def walk(runtime: Runtime, run: RunDetail) -> Walk | None:
-    """The way of a run whose agent is a flow that is hosted here and can be drawn."""
+    """The way of a run whose agent is a flow that is hosted here; None for other runs."""
     planner = next((agent.planner for agent in family(runtime.agents) if agent.name == run.agent), None)
     if not isinstance(planner, FlowPlanner):
         return None
@@ -42,8 +44,16 @@ def walk(runtime: Runtime, run: RunDetail) -> Walk | None:
     steps = tuple(Step(visit.flow, visit.node, visit.outcome) for visit in taken(_notes(run)))
     own = [step.node for step in steps if step.flow == flow.id and step.node in flow.nodes]
     current = own[-1] if own and run.status in ("running", "waiting") else None
+    picture = drawn(planner, own, current)
+    return Walk(flow.id, flow.metadata.title or flow.id, steps, current, picture or "")
+
+
+def drawn(planner: Planner, steps: Sequence[str] = (), current: str | None = None) -> str | None:
+    """The picture of the flow that a planner walks; None for other planners, and for a flow too large to be drawn."""
+    if not isinstance(planner, FlowPlanner):
+        return None
     try:
-        return Walk(flow.id, flow.metadata.title or flow.id, steps, current, svg(flow, own, current))
+        return svg(planner.flow, steps, current)
     except Invalid:
         return None
 
