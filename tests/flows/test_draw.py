@@ -105,6 +105,14 @@ def test_a_flow_larger_than_a_picture_is_refused() -> None:
     assert len(titles(svg(chain(NODES_MAX)))) == NODES_MAX + 3
 
 
+def test_a_flow_of_too_many_long_ways_is_refused_before_it_is_laid_out() -> None:
+    sizes = {f"n{n}": (100.0, 48.0) for n in range(100)}
+    edges = [Edge(f"n{n}", f"n{m}") for n in range(99) for m in (n + 1, 99)]
+    with pytest.raises(Invalid) as caught:
+        arranged(sizes, edges)
+    assert caught.value.code == "flow_too_large"
+
+
 def test_mermaid_has_every_node_and_every_way() -> None:
     text = mermaid(load(FIXTURES / "conditions.ygtc"))
     assert text.startswith("flowchart TD\n")

@@ -34,7 +34,7 @@ _MARKS: Final = {
 def svg(flow: Flow, taken: Sequence[str] = (), current: str | None = None) -> str:
     """The flow from above to below. `taken` are the nodes walked, in their order; `current` is where the run stands.
 
-    Raises Invalid `flow_too_large` for more nodes than a picture can hold.
+    Raises Invalid `flow_too_large` for more nodes or long ways than a picture can hold.
     """
     if len(flow.nodes) > NODES_MAX:
         message = f"The flow has {len(flow.nodes)} nodes; a picture holds {NODES_MAX}."

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right, insort
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Final, NamedTuple
+
+from lichen.core.errors import Invalid
 
 GAP_X: Final = 30.0
 GAP_THIN: Final = 16.0  # beside an edge or a label
 SWEEPS: Final = 12
 LABEL_HEIGHT: Final = 14.0
+BOXES_MAX: Final = 3_000  # the thin ones counted: more cannot be followed by an eye
 
 
 class Edge(NamedTuple):
@@ -21,7 +25,10 @@ class Edge(NamedTuple):
 
 
 class Layered:
-    """The boxes in every second layer, and a thin one or a label in every layer that an edge passes."""
+    """The boxes in every second layer, and a thin one or a label in every layer that an edge passes.
+
+    Raises Invalid `flow_too_large` when there would be too many.
+    """
 
     def __init__(
         self, sizes: Mapping[str, tuple[float, float]], edges: Sequence[Edge], ranks: dict[str, int], back: set[int]
@@ -38,6 +45,9 @@ class Layered:
 
     def _chain(self, number: int, edge: Edge) -> list[str]:
         first, last = self.ranks[edge.source], self.ranks[edge.target]
+        if len(self.sizes) + last - first > BOXES_MAX:
+            message = "The flow has too many long ways for a picture."
+            raise Invalid(message, code="flow_too_large", next_step="Split the flow, or draw it with --format mermaid.")
         chain = [edge.source, *(f"{number}\0{rank}" for rank in range(first + 1, last)), edge.target]
         for rank, node in enumerate(chain, first):
             self.ranks.setdefault(node, rank)
@@ -104,12 +114,15 @@ def ordered(graph: Layered) -> list[list[str]]:
     layers: list[list[str]] = [[] for _ in range(max(graph.ranks.values()) + 1)]
     for node, rank in graph.ranks.items():
         layers[rank].append(node)
+    places = {node: number for layer in layers for number, node in enumerate(layer)}
     best, fewest = [list(layer) for layer in layers], _crossings(layers, graph)
     for sweep in range(SWEEPS):
+        if not fewest:
+            break
         ties = graph.above if sweep % 2 == 0 else graph.below
-        for rank in range(len(layers)) if sweep % 2 == 0 else reversed(range(len(layers))):
-            places = {node: number for layer in layers for number, node in enumerate(layer)}
-            layers[rank].sort(key=lambda node: mean([places[tied] for tied in ties.get(node, [])], places[node]))
+        for layer in layers if sweep % 2 == 0 else reversed(layers):
+            layer.sort(key=lambda node: mean([places[tied] for tied in ties.get(node, [])], places[node]))
+            places.update((node, number) for number, node in enumerate(layer))
         crossings = _crossings(layers, graph)
         if crossings < fewest:
             best, fewest = [list(layer) for layer in layers], crossings
@@ -125,6 +138,10 @@ def _crossings(layers: Sequence[Sequence[str]], graph: Layered) -> int:
     found = 0
     for upper, lower in pairwise(layers):
         places = {node: number for number, node in enumerate(lower)}
-        ties = [places[below] for node in upper for below in sorted(graph.below.get(node, []), key=places.__getitem__)]
-        found += sum(left > right for number, left in enumerate(ties) for right in ties[number + 1 :])
+        met: list[int] = []
+        for node in upper:
+            ties = sorted(places[below] for below in graph.below.get(node, []))
+            found += sum(len(met) - bisect_right(met, tie) for tie in ties)
+            for tie in ties:
+                insort(met, tie)
     return found

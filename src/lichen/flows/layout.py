@@ -6,6 +6,7 @@ Ranks by longest path, order by barycentres, positions by least squares. Edges t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from itertools import pairwise
 from typing import Final, NamedTuple
 
@@ -41,7 +42,16 @@ class Picture(NamedTuple):
 
 
 def arranged(sizes: Mapping[str, tuple[float, float]], edges: Sequence[Edge]) -> Picture:
-    """A place for every box and every edge; boxes that come first in `sizes` tend to stand above."""
+    """A place for every box and every edge; boxes that come first in `sizes` tend to stand above.
+
+    Raises Invalid `flow_too_large`. The last few are remembered: a flow is looked at more often than it is changed.
+    """
+    return _arranged(tuple(sizes.items()), tuple(edges))
+
+
+@lru_cache(16)
+def _arranged(boxed: tuple[tuple[str, tuple[float, float]], ...], edges: tuple[Edge, ...]) -> Picture:
+    sizes = dict(boxed)
     ranks, back = ranked(list(sizes), edges)
     graph = Layered(sizes, edges, ranks, back)
     layers = ordered(graph)
