@@ -100,11 +100,11 @@ def _draw(screen: Screen, url: str, pages: list[tuple[str, str]], keys: list[tup
     screen.line()
     screen.line(f"  Lichen serves on {url}", "bold green")
     screen.line()
-    table = Table.grid(padding=(0, 3, 0, 2))
+    table = Table.grid(padding=(0, 2, 0, 0))
     for name, value in pages:
-        table.add_row(Text(name, style="dim"), Text(value, style=f"cyan link {value}"))
+        table.add_row(Text(f"  {name}", style="dim"), Text(value, style=f"cyan link {value}"))
     for name, value in keys:
-        table.add_row(Text(name, style="dim"), Text(value, style="yellow", no_wrap=True, overflow="ignore"))
+        table.add_row(Text(f"  {name}", style="dim"), Text(value, style="yellow", no_wrap=True, overflow="ignore"))
     screen.draw(table)
     screen.line()
 

@@ -17,6 +17,10 @@ from lichen.serve.errors import JSON
 from lichen.serve.openapi import document
 
 
+Spans = tuple[tuple[str, bool], ...]
+"""A text in pieces, and of each whether it is code."""
+
+
 class Field(msgspec.Struct, frozen=True):
     """A field or parameter, its type in a few words."""
 
@@ -31,8 +35,8 @@ class Entry(msgspec.Struct, frozen=True):
     id: str
     method: str
     path: str
-    summary: str
-    description: str
+    summary: Spans
+    description: Spans
     access: str
     parameters: tuple[Field, ...]
     body: tuple[Field, ...]
@@ -56,7 +60,7 @@ async def _document(request: Request) -> Response:
 
 
 async def _page(request: Request) -> Response:
-    return html.page("api.html", groups=_groups(), title=document()["info"])
+    return html.page("api.html", groups=_groups(), about=_spans(document()["info"]["description"]))
 
 
 @cache
@@ -77,8 +81,8 @@ def _entry(path: str, method: str, operation: dict[str, Any]) -> Entry:
         id=operation["operationId"],
         method=method.upper(),
         path=path,
-        summary=operation["summary"],
-        description=operation.get("description", ""),
+        summary=_spans(operation["summary"]),
+        description=_spans(operation.get("description", "")),
         access=operation.get("x-capability", ""),
         parameters=tuple(
             Field(each["name"], _kind(each["schema"]), each.get("required", False)) for each in operation["parameters"]
@@ -88,6 +92,10 @@ def _entry(path: str, method: str, operation: dict[str, Any]) -> Entry:
         fields=_fields(schema.get("items", schema)),
         statuses=tuple(operation["responses"]),
     )
+
+
+def _spans(text: str) -> Spans:
+    return tuple((piece, i % 2 == 1) for i, piece in enumerate(text.split("`")) if piece)
 
 
 def _fields(schema: dict[str, Any]) -> tuple[Field, ...]:
