@@ -14,7 +14,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 CORE = ROOT / "src/lichen/core"
-WINGS = ("core", "log", "gate", "tools", "engine", "agents", "serve", "cli", "testing")
+WINGS = ("core", "log", "gate", "tools", "engine", "agents", "channels", "flows", "serve", "cli", "testing")
 
 # What the core may import beside itself: values and pure functions, nothing that reaches the world.
 PURE = {
