@@ -58,7 +58,7 @@ async def test_the_official_widget_converses_as_it_stands(
     client = Client(app)
     await client.generate("ann")
     sockets: list[WebSocket] = []
-    widget.on("websocket", sockets.append)
+    widget.on("websocket", lambda socket: sockets.append(socket))  # playwright marks what it is given
     await widget.goto(f"{url}/{way}#{client.token}")
     await say(widget, "Hello <b>there</b> **you**")
     bubbles = widget.locator(BUBBLE)

@@ -171,12 +171,17 @@ async def test_a_reply_counts_as_delivered_once_the_client_asks_for_what_comes_a
     assert outbox() == {}
 
 
-async def test_a_watermark_before_the_reply_confirms_nothing(runtime: Runtime, ann: Client) -> None:
-    id = await ann.say("Hello")
+@pytest.mark.req("LIC-16.7")
+async def test_a_watermark_at_the_reply_does_not_confirm_it(runtime: Runtime, ann: Client) -> None:
+    await ann.say("Hello")
     await runtime.idle()
-    after_mine = int(id.partition("|")[2]) + 1
-    assert texts((await ann.get(after_mine))["activities"]) == ["echo: Hello"]
-    assert len(runtime.engine.journal(ACME).mailbox(session_of(runtime)).outbox) == 1
+    reply = (await ann.get())["activities"][1]
+    n = int(reply["id"].partition("|")[2])
+    assert (await ann.get(n))["activities"] == [reply]
+    journal = runtime.engine.journal(ACME)
+    assert len(journal.mailbox(session_of(runtime)).outbox) == 1
+    assert (await ann.get(n + 1))["activities"] == []
+    assert journal.mailbox(session_of(runtime)).outbox == {}
 
 
 async def test_a_long_conversation_is_read_in_pages_without_gaps_or_repeats(

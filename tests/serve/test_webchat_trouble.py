@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncGenerator, Callable, Generator
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from websockets.asyncio.client import connect
 
 from lichen.core import faults
 from lichen.core.ids import SessionId
-from lichen.core.scope import Scope
+from lichen.core.scope import Customer, Operator, Scope
 from lichen.runtime import Runtime
 from lichen.serve.webchat import points
 from tests.runtime.world import Disk, until
@@ -78,9 +79,8 @@ async def test_a_frame_that_was_not_recorded_is_sent_again_under_the_same_ids(
     journal = runtime.engine.journal(ACME)
     session = SessionId(journal.log.stream_rows("session", limit=1)[0].id)
     break_at(point)
-    async with served(app) as host:
-        async with connect(ann.url.replace("chat.test", host)) as socket, asyncio.timeout(DEADLINE_S):
-            await socket.wait_closed()
+    async with served(app) as host, connect(ann.url.replace("chat.test", host)) as socket:
+        await asyncio.wait_for(socket.wait_closed(), DEADLINE_S)
     assert len(journal.mailbox(session).outbox) == left
     assert texts((await ann.get())["activities"]) == ["Hello", "echo: Hello"]
 
@@ -108,3 +108,36 @@ async def test_a_waiter_that_goes_away_is_forgotten(runtime: Runtime, app: Starl
             async with connect(ann.url.replace("chat.test", host)):
                 pass
         await until(lambda: not any(waiting.values()))
+
+
+@pytest.mark.req("LIC-16.6")
+async def test_nothing_is_acknowledged_or_shown_before_it_is_durable(runtime: Runtime, ann: Client) -> None:
+    disk = threading.Event()
+    faults.install(lambda name: None if not name.startswith("commit.before") else _wait(disk))
+    journal = runtime.engine.journal(ACME)
+    await journal.log.durable()
+    session = SessionId(journal.log.stream_rows("session", limit=1)[0].id)
+    try:
+        post = asyncio.ensure_future(ann.post(HELLO))
+        await until(lambda: journal.mailbox(session).received)
+        gets = [asyncio.ensure_future(ann.get()) for _ in range(2)]  # the second finds the attempt made, not durable
+        done, _ = await asyncio.wait((post, *gets), timeout=0.2)
+        assert not done
+    finally:
+        disk.set()
+    assert (await post).status_code == 200
+    for get in gets:
+        assert texts((await get)["activities"])[:1] == ["Hello"]
+    faults.install(None)
+
+
+async def test_what_was_erased_is_not_shown_and_the_conversation_is_over(runtime: Runtime, ann: Client) -> None:
+    await ann.post(HELLO)
+    await runtime.idle()
+    await runtime.erase(ACME, Customer("webchat:ann"), Operator("ops"))
+    assert (await ann.get())["activities"] == []
+    assert (await ann.post({**HELLO, "id": "a2"})).status_code in (409, 410)
+
+
+def _wait(event: threading.Event) -> None:
+    event.wait(DEADLINE_S)
