@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from blake3 import blake3
 
+from lichen.core.errors import Invalid, NotFound
+from lichen.flows.catalog import Catalog, read_catalog
 from lichen.flows.doctor import as_json, diagnose
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -56,3 +58,29 @@ def test_a_file_that_is_no_text_has_a_diagnosis_too(tmp_path: Path) -> None:
     found = diagnose(path)
     assert [error.code for error in found.errors] == ["yaml_encoding"]
     assert found.text == ""
+
+
+@pytest.mark.req("GRE-2.5")
+def test_an_adapter_that_a_catalogue_lacks_is_an_error_at_its_node() -> None:
+    path = FIXTURES / "accepted" / "adapter_keys.ygtc"
+    catalog = Catalog({"messaging.telegram": ("sendMessage", "editMessage"), "email.google": ("draft.create",)})
+    assert diagnose(path).is_ok
+    found = diagnose(path, catalog)
+    (error,) = found.errors
+    assert not found.is_ok
+    assert (error.kind, error.code, error.line) == ("BadComponentKey", "adapter_resolvable", 10)
+    assert error.next_step == "email.google has: draft.create."
+    assert diagnose(FIXTURES / "accepted" / "loop_back.ygtc", catalog).is_ok
+
+
+@pytest.mark.req("GRE-2.5")
+def test_a_catalogue_is_json_of_adapters(tmp_path: Path) -> None:
+    path = tmp_path / "adapters.json"
+    path.write_text('{"adapters": {"a.b": ["c"]}}')
+    assert read_catalog(path).adapters == {"a.b": ("c",)}
+    path.write_text('{"adapters": {"a.b": "c"}}')
+    with pytest.raises(Invalid) as invalid:
+        read_catalog(path)
+    assert (invalid.value.code, invalid.value.place) == ("catalog_invalid", str(path))
+    with pytest.raises(NotFound):
+        read_catalog(tmp_path / "none.json")

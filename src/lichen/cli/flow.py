@@ -33,17 +33,20 @@ def group() -> None:
 @app.command()
 def doctor(
     paths: Annotated[list[Path], typer.Argument(help="Flow files, or directories that hold some.")],
+    registry: Annotated[Path | None, typer.Option("--registry", help="A JSON catalogue of adapters.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="JSON on stdout and nothing else.")] = False,
 ) -> None:
-    """Says whether flows load, what they need, and what is wrong with them; exit code 2 when one does not load.
+    """Says whether flows load, what they need, and what is wrong with them; exit code 2 when one must be mended.
 
     With --json one file is one object, and several are a list of them.
     """
+    from lichen.flows.catalog import read_catalog
     from lichen.flows.doctor import as_json as told
     from lichen.flows.doctor import diagnose
 
     files = _files(paths)
-    found = [diagnose(file) for file in files]
+    catalog = None if registry is None else read_catalog(registry)
+    found = [diagnose(file, catalog) for file in files]
     screen = Screen(as_json=as_json)
     if as_json:
         screen.data(told(found[0]) if paths == files and len(files) == 1 else [told(each) for each in found])
@@ -86,7 +89,8 @@ def _show(diagnosis: Diagnosis, screen: Screen) -> None:
     flow = diagnosis.flow
     if flow is not None:
         nodes = f"{len(flow.nodes)} node{'s' if len(flow.nodes) != 1 else ''}"
-        screen.line(f"{diagnosis.path}: ok: {flow.id}, {flow.kind}, {nodes}, starts at {flow.start}", "green")
+        verdict, style = ("ok", "green") if diagnosis.is_ok else ("not ok", "bold red")
+        screen.line(f"{diagnosis.path}: {verdict}: {flow.id}, {flow.kind}, {nodes}, starts at {flow.start}", style)
         screen.line(f"  blake3 {flow.digest}", "dim")
         for kind in ("tool", "agent", "flow"):
             if names := [need.name for need in diagnosis.needs if need.kind == kind]:

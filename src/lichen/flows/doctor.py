@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from lichen.core.errors import Invalid
+from lichen.flows.catalog import Catalog, unresolved
 from lichen.flows.compiled import needs
 from lichen.flows.document import read
 from lichen.flows.findings import Finding, FlowInvalid, Report
@@ -27,7 +28,10 @@ class Need(msgspec.Struct, frozen=True):
 
 
 class Diagnosis(msgspec.Struct, frozen=True):
-    """One file. `flow` is None when it does not load; `text` is the file's, empty when it is not text."""
+    """One file. `flow` is None when it does not load; `text` is the file's, empty when it is not text.
+
+    A flow that loads has errors only for adapters that a catalogue lacks.
+    """
 
     path: str
     text: str
@@ -38,12 +42,12 @@ class Diagnosis(msgspec.Struct, frozen=True):
 
     @property
     def is_ok(self) -> bool:
-        """Whether the flow loads."""
-        return self.flow is not None
+        """Whether the flow loads and nothing must be mended."""
+        return not self.errors
 
 
-def diagnose(path: Path) -> Diagnosis:
-    """The diagnosis of a file. Raises NotFound `flow_missing` when it cannot be read."""
+def diagnose(path: Path, catalog: Catalog | None = None) -> Diagnosis:
+    """The diagnosis of a file, with `catalog` also of its adapters. Raises NotFound `flow_missing`."""
     text = ""
     try:
         text = text_of(path)
@@ -52,7 +56,8 @@ def diagnose(path: Path) -> Diagnosis:
         errors = tuple(finding for finding in error.findings if finding.severity == "error")
         warnings = tuple(finding for finding in error.findings if finding.severity == "warning")
         return Diagnosis(str(path), text, None, errors, warnings)
-    return Diagnosis(str(path), text, loaded.flow, (), loaded.warnings, needed(loaded.flow))
+    errors = () if catalog is None else unresolved(loaded.flow, catalog)
+    return Diagnosis(str(path), text, loaded.flow, errors, loaded.warnings, needed(loaded.flow))
 
 
 def needed(flow: Flow) -> tuple[Need, ...]:
