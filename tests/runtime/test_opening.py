@@ -15,7 +15,7 @@ from lichen.log.lock import DirectoryLock
 from lichen.runtime import Runtime
 
 
-@pytest.mark.req("LIC-26.4")
+@pytest.mark.req("LIC-26.2")
 async def test_the_lock_comes_before_the_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def touched(*given: object, **named: object) -> NoReturn:
         raise AssertionError("the keys were touched")
@@ -29,7 +29,7 @@ async def test_the_lock_comes_before_the_keys(tmp_path: Path, monkeypatch: pytes
     assert caught.value.code == "data_dir_in_use"
 
 
-@pytest.mark.req("LIC-26.4")
+@pytest.mark.req("LIC-26.2")
 async def test_a_start_that_fails_lets_the_next_one_in(tmp_path: Path) -> None:
     (tmp_path / "keys").write_text("no directory")
     with pytest.raises(LichenError):
@@ -40,7 +40,7 @@ async def test_a_start_that_fails_lets_the_next_one_in(tmp_path: Path) -> None:
         pass
 
 
-@pytest.mark.req("LIC-26.4")
+@pytest.mark.req("LIC-26.2")
 def test_of_two_that_start_at_the_same_instant_one_learns_that_it_is_second(tmp_path: Path) -> None:
     for n in range(10):
         assert sorted(_race(tmp_path / str(n))) == ["data_dir_in_use", "ok"]

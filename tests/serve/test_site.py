@@ -178,7 +178,7 @@ async def test_the_api_describes_itself_to_programs_and_people(runtime: Runtime)
     assert "style=" not in page
 
 
-@pytest.mark.req("LIC-16.6")
+@pytest.mark.req("LIC-16.9")
 async def test_a_message_that_is_posted_five_times_at_once_is_one_message(runtime: Runtime) -> None:
     async with browser(make_site(runtime)) as client:
         headers = bearer(issue(runtime, kind="customer", actor="customer-7"))

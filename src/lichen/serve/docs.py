@@ -16,7 +16,6 @@ from lichen.serve.assets import static_routes
 from lichen.serve.errors import JSON
 from lichen.serve.openapi import document
 
-
 Spans = tuple[tuple[str, bool], ...]
 """A text in pieces, and of each whether it is code."""
 
