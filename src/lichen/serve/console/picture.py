@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from lichen.serve.console.axis import Axis
@@ -12,7 +13,7 @@ WIDTH, NAMES, RIGHT = 1000.0, 172.0, 12.0
 TOP, ROW, LANE_GAP, FOOT = 40.0, 22.0, 8.0, 10.0
 NAME_CHARS_MAX = 24
 LABEL_PX = 6.6
-LABEL_APART = 66.0
+LABEL_APART, TICK_APART = 66.0, 48.0
 BAR_MIN = 4.0
 
 
@@ -80,13 +81,20 @@ def picture(timeline: Timeline) -> Picture:
         row = _row(axis, lane, y, timeline.end_us)
         rows.append(row)
         y += row.height + LANE_GAP
-    ticks = tuple(
-        Line(_tenth(t.x), "tick", f"+{duration(t.offset_us)}", "") for piece in axis.runs for t in axis.ticks(piece)
-    )
     folds = tuple((_tenth(f.left), _tenth(f.right), duration(f.end_us - f.start_us)) for f in axis.folds)
+    ticks = tuple(_ticks(axis))
     marks = tuple(Line(_tenth(axis.x(mark.at_us)), mark.kind, _short(mark), mark.detail) for mark in timeline.marks)
     clocks = tuple(Line(_tenth(piece.left), "clock", clock(piece.start_us), "") for piece in axis.runs)
     return Picture(WIDTH, y + FOOT, NAMES, tuple(rows), ticks, folds, _apart(clocks, marks), marks)
+
+
+def _ticks(axis: Axis) -> Iterator[Line]:
+    """Ticks whose label has room beside those of the folds."""
+    middles = [(fold.left + fold.right) / 2 for fold in axis.folds]
+    for piece in axis.runs:
+        for tick in axis.ticks(piece):
+            if all(abs(tick.x - middle) > TICK_APART for middle in middles):
+                yield Line(_tenth(tick.x), "tick", f"+{duration(tick.offset_us)}", "")
 
 
 def _axis(timeline: Timeline) -> Axis:

@@ -156,6 +156,7 @@ function exchange(page) {
     if (focused) $(`[href="${CSS.escape(focused)}"]`, part)?.focus();
     if (row >= 0) rows()[row]?.classList.add("at");
   }
+  show(isLive);
 }
 
 function getSelectionNode() {
@@ -168,16 +169,22 @@ const RECORDS = [
   "call_progressed", "call_finished", "signal", "timer_fired", "limit_reached", "run_finished",
 ];
 
+let isLive = null; // whether this page's stream is open; null without one
+
+function show(on) {
+  isLive = on;
+  const state = $("[data-live-state]");
+  if (!state || on === null) return;
+  state.hidden = false;
+  state.classList.toggle("on", on);
+}
+
 function follow(address) {
   const source = new EventSource(address);
   let timer = 0;
-  const show = (on) => {
-    const state = $("[data-live-state]");
-    if (state) { state.hidden = false; state.classList.toggle("on", on); }
-  };
+  const changed = () => { clearTimeout(timer); timer = setTimeout(refresh, 150); };
   source.onopen = () => show(true);
   source.onerror = () => show(false);
-  const changed = () => { clearTimeout(timer); timer = setTimeout(async () => { await refresh(); show(source.readyState === EventSource.OPEN); }, 150); };
   for (const kind of RECORDS) source.addEventListener(kind, changed);
   source.addEventListener("end", () => { source.close(); show(false); changed(); });
 }
