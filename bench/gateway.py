@@ -1,0 +1,45 @@
+"""The gateway that is measured: the shop's agent behind the web chat. Prints its port and a key, ends on SIGTERM."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import tempfile
+from pathlib import Path
+
+from bench.figure import ROOT
+from bench.shop import agents, policies
+from lichen.channels.routes import Route
+from lichen.runtime.runtime import Runtime
+from lichen.serve.site import make_site
+from lichen.serve.tcp import Bounds, listening
+from lichen.settings import Settings, Tenant, WebChat
+
+
+async def main() -> None:
+    told = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told.set)
+    with tempfile.TemporaryDirectory(dir=ROOT) as folder:
+        root = Path(folder)
+        policies(root)
+        route = Route("webchat", agent="bench.none")
+        tenant = Tenant(policies="policies", routes=(route,), webchat=WebChat())
+        settings = Settings(root, root / "data", tuple(agents(1)), {"acme": tenant})
+        async with (
+            Runtime.of(settings) as runtime,
+            listening(make_site(runtime), "127.0.0.1", 0, bounds=Bounds(connections_max=5_000)) as port,
+        ):
+            key = runtime.keyring.api_keys.issue("acme", "dev", actor_kind="service", actor_id="bench", roles=())
+            print(json.dumps({"port": port, "key": key, "pid": os.getpid()}), flush=True)
+            await told.wait()
+
+
+if __name__ == "__main__":
+    try:
+        import uvloop
+
+        uvloop.run(main())
+    except ImportError:
+        asyncio.run(main())

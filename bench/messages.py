@@ -1,0 +1,217 @@
+"""Messages through the web chat: how many are accepted, how long until the reply, what a thousand open sockets cost."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import httpx
+from websockets.asyncio.client import ClientConnection, connect
+
+from bench.figure import ROOT, Figure, fsync_us_p50
+
+PATH = "/v1/messaging/webchat/acme/v3/directline"
+CONVERSATIONS = 100
+LOAD_S = 5
+RATE_PER_S = 200
+SOCKETS = 1_000
+IDLE_S = 5.0
+
+
+class Conversation(NamedTuple):
+    """A conversation that is open."""
+
+    path: str
+    token: str
+    stream: str
+
+
+@contextmanager
+def served(*command: str) -> Generator[dict[str, Any]]:
+    """What a server prints when it listens; it ends with the context."""
+    process = subprocess.Popen([sys.executable, *command], stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    try:
+        assert process.stdout is not None
+        yield json.loads(process.stdout.readline())
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(60)
+
+
+async def opened(served: dict[str, Any], count: int) -> list[Conversation]:
+    """So many conversations, each with a customer of its own."""
+    base = f"http://127.0.0.1:{served['port']}"
+    async with httpx.AsyncClient(base_url=base, timeout=60) as http:
+
+        async def one(i: int) -> Conversation:
+            key = {"authorization": f"Bearer {served['key']}"}
+            asked = await http.post(f"{PATH}/tokens/generate", json={"user": {"id": f"dl_{i}"}}, headers=key)
+            token = asked.raise_for_status().json()["token"]
+            begun = await http.post(f"{PATH}/conversations", headers={"authorization": f"Bearer {token}"})
+            found = begun.raise_for_status().json()
+            path = f"{PATH}/conversations/{found['conversationId']}/activities"
+            return Conversation(path, found["token"], found["streamUrl"])
+
+        return [await one(i) for i in range(count)]
+
+
+# -- accepted ----------------------------------------------------------------------------------------------------
+
+
+def accepted() -> list[Figure]:
+    """Messages accepted a second (verified, durable, and answered meanwhile), beside bare Starlette."""
+    own, peer, fsync = [], [], []
+    version = ""
+    for _ in range(3):
+        with served("-m", "bench.gateway") as gateway:
+            own.append(_wrk(gateway["port"], asyncio.run(opened(gateway, CONVERSATIONS))))
+        fsync.append(fsync_us_p50())
+        with served("bench/peers/starlette_messages.py") as bare:
+            version = bare["version"]
+            stranger = Conversation(f"{PATH}/conversations/c/activities", "none", "")
+            peer.append(_wrk(bare["port"], [stranger]))
+    figure = Figure(
+        "messages accepted through web chat", round(statistics.median(own)), "1/s", "higher",
+        fsync_us_p50=statistics.median(fsync),
+    )  # fmt: skip
+    return [figure.beside("bare Starlette, nothing verified or stored", version, statistics.median(peer))]
+
+
+def _wrk(port: int, conversations: Sequence[Conversation]) -> float:
+    if shutil.which("wrk") is None:
+        raise SystemExit("wrk is missing: apt-get install wrk")
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
+        file.writelines(f"{c.path} {c.token}\n" for c in conversations)
+        file.flush()
+        script = str(ROOT / "bench" / "peers" / "post.lua")
+        load = ["wrk", "-t1", "-c32", f"-d{LOAD_S}s", "-s", script, f"http://127.0.0.1:{port}", "--", file.name]
+        done = subprocess.run(load, capture_output=True, text=True, check=True)
+    found = json.loads(done.stdout.strip().splitlines()[-1])
+    if found["bad"]:
+        raise SystemExit(f"{found['bad']} of {found['requests']} messages were not accepted")
+    return found["requests"] / found["seconds"]
+
+
+# -- answered ----------------------------------------------------------------------------------------------------
+
+
+def answered() -> list[Figure]:
+    """From the moment a message was due to be sent until its reply came over the WebSocket, at a steady rate."""
+    with served("-m", "bench.gateway") as gateway:
+        times = sorted(asyncio.run(_steady(gateway)))
+    name = f"message to reply, {RATE_PER_S} messages/s over WebSockets"
+    fsync = fsync_us_p50()
+    return [
+        Figure(f"{name} (p50)", _ms(times[len(times) // 2]), "ms", "lower", fsync_us_p50=fsync),
+        Figure(f"{name} (p99)", _ms(times[len(times) * 99 // 100]), "ms", "lower", fsync_us_p50=fsync),
+    ]
+
+
+async def _steady(gateway: dict[str, Any]) -> list[float]:
+    conversations = await opened(gateway, CONVERSATIONS)
+    times: list[float] = []
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{gateway['port']}", timeout=60) as http:
+        lines = [await Line.open(conversation, http) for conversation in conversations]
+        began = time.perf_counter()
+        sending: list[asyncio.Task[float]] = []
+        for i in range(RATE_PER_S * LOAD_S):
+            due = began + i / RATE_PER_S
+            await asyncio.sleep(max(0.0, due - time.perf_counter()))
+            sending.append(asyncio.create_task(lines[i % len(lines)].ask(f"m{i}", due)))
+        times = list(await asyncio.gather(*sending))
+        for line in lines:
+            await line.close()
+    return times
+
+
+class Line:
+    """A conversation with its stream. Replies come in order, so the next one belongs to the oldest question."""
+
+    def __init__(self, conversation: Conversation, http: httpx.AsyncClient, stream: ClientConnection) -> None:
+        self._conversation, self._http, self._stream = conversation, http, stream
+        self._asked: list[asyncio.Future[float]] = []
+        self._reading = asyncio.create_task(self._read())
+
+    @classmethod
+    async def open(cls, conversation: Conversation, http: httpx.AsyncClient) -> Line:
+        """The conversation, listening."""
+        return cls(conversation, http, await connect(conversation.stream, max_size=None))
+
+    async def ask(self, id: str, due: float) -> float:
+        """Sends a message. Returns the seconds from when it was due to its reply."""
+        reply: asyncio.Future[float] = asyncio.get_running_loop().create_future()
+        self._asked.append(reply)
+        activity = {"type": "message", "id": id, "from": {"id": "dl"}, "text": "Where is order 1042?"}
+        headers = {"authorization": f"Bearer {self._conversation.token}"}
+        (await self._http.post(self._conversation.path, json=activity, headers=headers)).raise_for_status()
+        return await reply - due
+
+    async def close(self) -> None:
+        """Stops listening."""
+        self._reading.cancel()
+        await self._stream.close()
+
+    async def _read(self) -> None:
+        async for frame in self._stream:
+            for activity in json.loads(frame)["activities"] if frame else ():
+                if activity["type"] == "message" and activity["from"].get("role") == "bot":
+                    self._asked.pop(0).set_result(time.perf_counter())
+
+
+# -- open --------------------------------------------------------------------------------------------------------
+
+
+def sockets() -> list[Figure]:
+    """What a thousand open WebSockets take of memory and, while nothing happens, of a core; then each is answered."""
+    with served("-m", "bench.gateway") as gateway:
+        found = asyncio.run(_many(gateway))
+    name = f"{SOCKETS:,} open WebSockets"
+    return [
+        Figure(f"{name}: memory each, conversation included", round(found["kb"], 1), "KB", "lower"),
+        Figure(f"{name}: CPU while idle", round(found["idle_percent"], 2), "%", "lower"),
+        Figure(f"{name}: all answered once", round(found["answered_s"], 2), "s", "lower"),
+    ]
+
+
+async def _many(gateway: dict[str, Any]) -> dict[str, float]:
+    before_kb = _resident_kb(gateway["pid"])
+    conversations = await opened(gateway, SOCKETS)
+    async with httpx.AsyncClient(
+        base_url=f"http://127.0.0.1:{gateway['port']}", timeout=120, limits=httpx.Limits(max_connections=32)
+    ) as http:
+        lines = [await Line.open(conversation, http) for conversation in conversations]
+        kb = (_resident_kb(gateway["pid"]) - before_kb) / SOCKETS
+        cpu_s = _cpu_s(gateway["pid"])
+        await asyncio.sleep(IDLE_S)
+        idle_percent = (_cpu_s(gateway["pid"]) - cpu_s) / IDLE_S * 100
+        began = time.perf_counter()
+        await asyncio.gather(*(line.ask(f"m{i}", began) for i, line in enumerate(lines)))
+        answered_s = time.perf_counter() - began
+        for line in lines:
+            await line.close()
+    return {"kb": kb, "idle_percent": idle_percent, "answered_s": answered_s}
+
+
+def _resident_kb(pid: int) -> int:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS")))
+
+
+def _cpu_s(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / 100
+
+
+def _ms(seconds: float) -> float:
+    return round(seconds * 1e3, 2)

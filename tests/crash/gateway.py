@@ -1,0 +1,52 @@
+"""One life of the gateway: serves the web chat until it is told to end, or dies at the named point.
+
+`python -m tests.crash.gateway HOME [--point NAME] [--nth N]` prints the port once it listens.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+from collections import Counter
+from pathlib import Path
+
+from lichen.channels.routes import Route
+from lichen.runtime.runtime import Runtime
+from lichen.serve.site import make_site
+from lichen.serve.tcp import listening
+from lichen.settings import Settings, Tenant, WebChat
+from tests.crash.life import install
+from tests.crash.world import POLICY, agents
+
+
+def settings_of(home: Path) -> Settings:
+    """One tenant whose web chat leads to the agent that does everything a run can do."""
+    policies = home / "policies"
+    policies.mkdir(parents=True, exist_ok=True)
+    (policies / "crash.cedar").write_text(POLICY)
+    tenant = Tenant(policies="policies", routes=(Route("webchat", agent="crash.main"),), webchat=WebChat())
+    return Settings(root=home, home=home, agents=tuple(agents(has_probe=True)), tenants={"acme": tenant})
+
+
+async def live(home: Path, point: str, nth: int) -> None:
+    """From opening the data to SIGTERM."""
+    install(point, nth, Counter())
+    told = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told.set)
+    async with Runtime.of(settings_of(home)) as runtime, listening(make_site(runtime), "127.0.0.1", 0) as port:
+        print(port, flush=True)
+        await told.wait()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("home", type=Path)
+    parser.add_argument("--point", default="")
+    parser.add_argument("--nth", type=int, default=1)
+    args = parser.parse_args()
+    asyncio.run(live(args.home, args.point, args.nth))
+
+
+if __name__ == "__main__":
+    main()
