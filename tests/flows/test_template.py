@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import pytest
 
 from lichen.flows.reach import Path, reach
-from lichen.flows.template import RENDERED_CHARS_MAX, RenderError, TemplateError, parse_template
+from lichen.flows.rendering import RENDERED_CHARS_MAX, RenderError
+from lichen.flows.template import TemplateError, parse_template
 
 
 class Values(NamedTuple):

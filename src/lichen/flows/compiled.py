@@ -11,8 +11,9 @@ from lichen.flows.ir import Custom, Flow, Node
 from lichen.flows.mapping import Filling, Mapped, mapping
 from lichen.flows.nodes import kind_of, named_in, operation_of
 from lichen.flows.reach import MISSING, Path, fields_of, reach
+from lichen.flows.rendering import RenderError
 from lichen.flows.steps import Kind
-from lichen.flows.template import RenderError, TemplateError
+from lichen.flows.template import TemplateError
 
 T = TypeVar("T")
 

@@ -16,8 +16,9 @@ import msgspec
 from lichen.core.errors import Invalid
 from lichen.flows.ir import Flow, Next, Node
 from lichen.flows.reach import Path, fields_of, reach
+from lichen.flows.rendering import RenderError
 from lichen.flows.shape import operations
-from lichen.flows.template import RenderError, TemplateError, parse_template
+from lichen.flows.template import TemplateError, parse_template
 
 NEXT_NODE: Final = "NEXT_NODE_PLACEHOLDER"
 

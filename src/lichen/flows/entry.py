@@ -11,7 +11,7 @@ from lichen.core.plan import Message
 from lichen.flows.context import text_of
 from lichen.flows.ir import Flow
 from lichen.flows.reach import fields_of
-from lichen.flows.template import written
+from lichen.flows.rendering import written
 
 
 def entry_of(messages: Sequence[Message], body: bytes = b"") -> dict[str, Any]:

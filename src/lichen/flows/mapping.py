@@ -12,7 +12,8 @@ from typing import Any, Final, NamedTuple, cast
 
 from lichen.flows.expr import Values
 from lichen.flows.reach import MISSING, Path, parse_path, parse_pointer, reach
-from lichen.flows.template import RenderError, parse_template
+from lichen.flows.rendering import RenderError
+from lichen.flows.template import parse_template
 
 ROOTS: Final = ("entry", "in", "input", "inputs", "parameters", "prev", "session", "slots", "vars")
 _OF_NODE: Final = ("payload", "output", "data", "error")

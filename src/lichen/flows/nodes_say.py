@@ -7,8 +7,8 @@ from typing import Any, cast
 
 from lichen.flows.context import text_of
 from lichen.flows.reach import parse_pointer
+from lichen.flows.rendering import written
 from lichen.flows.steps import Done, Failed, Kind, Step, Visit
-from lichen.flows.template import written
 
 _LOG = "emit.log"
 _MESSAGES_MAX = 32

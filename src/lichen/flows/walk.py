@@ -12,35 +12,29 @@ from lichen.core.ids import ToolName
 from lichen.core.plan import CallRequest, Message, Plan, PlanInput, WaitRequest
 from lichen.flows import frames, routing
 from lichen.flows.compiled import Ready, ReadyFlow
-from lichen.flows.context import Around, Context, around, text_of
+from lichen.flows.context import text_of
 from lichen.flows.entry import body_of, entry_of, first_vars, said
 from lichen.flows.expr import holds
 from lichen.flows.frames import FRAMES_MAX, Frame, Output, Progress
 from lichen.flows.mapping import Filling
 from lichen.flows.nodes_ask import WAIT_EXPIRES_S
-from lichen.flows.path import note
 from lichen.flows.reach import fields_of
-from lichen.flows.steps import Done, Enter, Event, Failed, Heard, Invoke, Jump, Leave, Step, Visit, Wait
-from lichen.flows.template import RenderError
+from lichen.flows.rendering import RenderError
+from lichen.flows.stage import Stage, code_of
+from lichen.flows.steps import Done, Enter, Event, Failed, Heard, Invoke, Jump, Leave, Step, Wait
 
 VISITS_MAX: Final = 1_000  # nodes of one plan
 JUMPS_MAX: Final = 3  # `flow.goto` of one plan, as upstream
 PARKED_MAX: Final = 16  # messages in a row that fit no route
-_CODE_CHARS_MAX: Final = 64
 
 
-class Walk:
+class Walk(Stage):
     """Used for one plan and thrown away. `tools` are the names of the tools by what nodes call them."""
 
     def __init__(self, flows: Mapping[str, ReadyFlow], root: str, tools: Mapping[str, str], input: PlanInput) -> None:
-        self._flows = flows
+        super().__init__(flows, input)
         self._root = root
         self._tools = tools
-        self._input = input
-        self._around: Around = around(input.run)
-        self._progress = Progress([])
-        self._says: list[str] = []
-        self._notes: list[str] = []
         self._visits = 0
         self._jumps = 0
 
@@ -112,10 +106,6 @@ class Walk:
 
     # -- visiting ------------------------------------------------------------------------------------------------
 
-    def _ready(self, frame: Frame) -> Ready | None:
-        flow = self._flows.get(frame.flow)
-        return flow.nodes.get(frame.at) if flow else None
-
     def _visit(self) -> Step:
         self._visits += 1
         frame = self._progress.frames[-1]
@@ -128,27 +118,6 @@ class Walk:
             return ready.kind.begin(self._visited(frame, ready))
         except RenderError as error:
             return Failed(error.code, error.message)
-
-    def _visited(self, frame: Frame, ready: Ready) -> Visit:
-        flow = self._flows[frame.flow]
-        return Visit(
-            node=ready.node,
-            payload=ready.input.fill(Filling(self._context(frame), flow.strict)),
-            frame=frame,
-            target=ready.target,
-            slots=flow.flow.slots,
-            has_session=self._input.run.session is not None,
-            later=self._later,
-        )
-
-    def _later(self) -> str:
-        text, self._progress.later = self._progress.later, ""
-        return text
-
-    def _context(self, frame: Frame, extra: Mapping[str, Any] | None = None, spread: Any = None) -> Context:
-        parameters = self._flows[frame.flow].flow.parameters
-        latest = self._progress.latest
-        return Context(frame, self._around, parameters=parameters, latest=latest, extra=extra, spread=spread)
 
     # -- what a step means ---------------------------------------------------------------------------------------
 
@@ -176,9 +145,6 @@ class Walk:
                 return self._over(payload, text_of(payload), is_said=False)
             case _:
                 assert_never(step)
-
-    def _note(self, frame: Frame, outcome: str) -> None:
-        self._notes.append(note(frame.flow, frame.at, outcome))
 
     def _invoke(self, frame: Frame, args: Any) -> Step | Plan | None:
         ready = self._ready(frame)
@@ -224,22 +190,12 @@ class Walk:
         self._note(frame, done.status)
         return self._leave(frame, ready, output, None)
 
-    def _mapped(self, frame: Frame, ready: Ready, output: Output) -> Any:
-        """The payload as the node's output mapping has it, after `vars_out` took what they keep."""
-        flow, result = self._flows[frame.flow], output.payload
-        roots = {"result": result, "output": result, "response": result}
-        filling = Filling(self._context(frame, roots, result), flow.strict, result)
-        kept = {name: mapped.fill(filling) for name, mapped in ready.vars_out.items()}
-        payload = result if ready.output is None else ready.output.fill(filling)
-        frame.vars.update(kept)
-        return payload
-
     def _failed(self, frame: Frame, failed: Failed) -> Step | Plan | None:
         ready = self._ready(frame)
         if ready is None:
             return self._fail(failed)
-        self._note(frame, f"error:{_code(failed)}")
-        output = Output(None, failed.event, _code(failed), failed.message)
+        self._note(frame, f"error:{code_of(failed)}")
+        output = Output(None, failed.event, code_of(failed), failed.message)
         roots = {"error": {"code": output.code, "message": failed.message, "event": failed.event}}
         if ready.errors is None:
             return self._leave(frame, ready, output, failed.event)
@@ -332,22 +288,6 @@ class Walk:
             return self._over(None, "", is_said=False)
         return self._fail(failed)
 
-    def _fail(self, failed: Failed) -> Plan:
-        return Plan(failure=_code(failed), says=tuple(self._says), notes=tuple(self._notes))
-
-    def _pause(self, plan: Plan) -> Plan:
-        """The plan with where the run stands, unless that is too much to be kept."""
-        state = frames.encode(self._progress)
-        if state is None:
-            return self._fail(Failed("flow_state_too_large"))
-        return msgspec.structs.replace(plan, says=tuple(self._says), notes=tuple(self._notes), state=state)
-
 
 def _entry(value: Any) -> dict[str, Any]:
     return entry_of((), msgspec.json.encode(value))
-
-
-def _code(failed: Failed) -> str:
-    """The failure's code as it may stand in a record: nothing a stranger wrote."""
-    is_plain = failed.code.replace("_", "").replace(".", "").replace("-", "").isalnum() and failed.code.isascii()
-    return failed.code if is_plain and len(failed.code) <= _CODE_CHARS_MAX else "failed"

@@ -1,0 +1,85 @@
+"""Where a plan of a flow stands: its frames, what it said and noted so far, and the values around each node."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from lichen.core.plan import Plan, PlanInput
+from lichen.flows import frames
+from lichen.flows.compiled import Ready, ReadyFlow
+from lichen.flows.context import Context, around
+from lichen.flows.frames import Frame, Output, Progress
+from lichen.flows.mapping import Filling
+from lichen.flows.path import note
+from lichen.flows.steps import Failed, Visit
+
+_CODE_CHARS_MAX: Final = 64
+
+
+class Stage:
+    """What a walk stands on. For one plan."""
+
+    def __init__(self, flows: Mapping[str, ReadyFlow], input: PlanInput) -> None:
+        self._flows = flows
+        self._input = input
+        self._around = around(input.run)
+        self._progress = Progress([])
+        self._says: list[str] = []
+        self._notes: list[str] = []
+
+    def _ready(self, frame: Frame) -> Ready | None:
+        flow = self._flows.get(frame.flow)
+        return flow.nodes.get(frame.at) if flow else None
+
+    def _visited(self, frame: Frame, ready: Ready) -> Visit:
+        flow = self._flows[frame.flow]
+        return Visit(
+            node=ready.node,
+            payload=ready.input.fill(Filling(self._context(frame), flow.strict)),
+            frame=frame,
+            target=ready.target,
+            slots=flow.flow.slots,
+            has_session=self._input.run.session is not None,
+            later=self._later,
+        )
+
+    def _later(self) -> str:
+        text, self._progress.later = self._progress.later, ""
+        return text
+
+    def _context(self, frame: Frame, extra: Mapping[str, Any] | None = None, spread: Any = None) -> Context:
+        parameters = self._flows[frame.flow].flow.parameters
+        latest = self._progress.latest
+        return Context(frame, self._around, parameters=parameters, latest=latest, extra=extra, spread=spread)
+
+    def _mapped(self, frame: Frame, ready: Ready, output: Output) -> Any:
+        """The payload as the node's output mapping has it, after `vars_out` took what they keep."""
+        flow, result = self._flows[frame.flow], output.payload
+        roots = {"result": result, "output": result, "response": result}
+        filling = Filling(self._context(frame, roots, result), flow.strict, result)
+        kept = {name: mapped.fill(filling) for name, mapped in ready.vars_out.items()}
+        payload = result if ready.output is None else ready.output.fill(filling)
+        frame.vars.update(kept)
+        return payload
+
+    def _note(self, frame: Frame, outcome: str) -> None:
+        self._notes.append(note(frame.flow, frame.at, outcome))
+
+    def _fail(self, failed: Failed) -> Plan:
+        return Plan(failure=code_of(failed), says=tuple(self._says), notes=tuple(self._notes))
+
+    def _pause(self, plan: Plan) -> Plan:
+        """The plan with where the run stands, unless that is too much to be kept."""
+        state = frames.encode(self._progress)
+        if state is None:
+            return self._fail(Failed("flow_state_too_large"))
+        return msgspec.structs.replace(plan, says=tuple(self._says), notes=tuple(self._notes), state=state)
+
+
+def code_of(failed: Failed) -> str:
+    """The failure's code as it may stand in a record: nothing a stranger wrote."""
+    is_plain = failed.code.replace("_", "").replace(".", "").replace("-", "").isalnum() and failed.code.isascii()
+    return failed.code if is_plain and len(failed.code) <= _CODE_CHARS_MAX else "failed"
