@@ -8,13 +8,17 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import jwt
+import msgspec
 import pytest
 from starlette.applications import Starlette
 
+from lichen import Agent
+from lichen.channels.routes import Route
 from lichen.core.ids import SessionId
 from lichen.core.scope import Scope
 from lichen.runtime import Runtime
-from tests.serve.widget import LINE, PREFIX, Client, Clock, app_of, code, runtime_of, settings_in, texts
+from lichen.settings import Tenant, WebChat
+from tests.serve.widget import LINE, PREFIX, Client, Clock, Echo, app_of, code, runtime_of, settings_in, texts
 
 ACME = Scope("acme", "dev")
 
@@ -152,6 +156,28 @@ async def test_what_was_acknowledged_is_there_after_a_restart_and_the_token_stil
         assert (await again.send("POST", "conversations")).status_code == 200
         assert await again.say("Hello", id="a1") == first
         assert (await again.get())["activities"] == before
+
+
+async def test_a_conversation_stays_with_its_agent_when_the_route_leads_elsewhere(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path)
+    async with runtime_of(settings) as runtime:
+        client = await Client(app_of(runtime)).open()
+        await client.say("Hello")
+        before = await client.heard(2)
+    tenants = {"acme": Tenant(webchat=WebChat(title="Acme"), routes=(Route("webchat", agent="shop.other"),))}
+    agents = (*settings.agents, Agent("shop.other", planner=Echo()))
+    async with runtime_of(msgspec.structs.replace(settings, tenants=tenants, agents=agents)) as runtime:
+        app = app_of(runtime)
+        again = Client(app)
+        again.token, again.conversation = client.token, client.conversation
+        assert (await again.get())["activities"] == before
+        await (await Client(app).open()).say("Hello")
+        await runtime.log(ACME).durable()
+        rows = runtime.log(ACME).stream_rows("session", limit=10)
+        assert {runtime.engine.journal(ACME).mailbox(SessionId(row.id)).agent for row in rows} == {
+            "shop.echo",
+            "shop.other",
+        }
 
 
 # -- told until confirmed ----------------------------------------------------------------------------------------

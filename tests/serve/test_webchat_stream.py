@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from starlette.applications import Starlette
@@ -19,6 +20,7 @@ from lichen.core.scope import Scope
 from lichen.runtime import Runtime
 from lichen.serve.webchat import points
 from lichen.serve.webchat.sockets import Sockets
+from tests.runtime.world import until
 from tests.serve.widget import DEADLINE_S, Client, Clock, app_of, runtime_of, served, settings_in, texts
 
 ACME = Scope("acme", "dev")
@@ -181,6 +183,49 @@ async def test_a_socket_ends_with_its_token(runtime: Runtime, host: str, ann: Cl
             await asyncio.wait_for(socket.recv(), DEADLINE_S)
     assert closed.value.rcvd is not None
     assert closed.value.rcvd.code == 1008
+
+
+@pytest.mark.req("GRE-61.8")
+async def test_a_reader_that_does_not_read_holds_one_page_and_loses_nothing(
+    runtime: Runtime, app: Starlette, ann: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lichen.serve.webchat.transcript.ACTIVITIES_MAX", 2)
+    is_read, is_gone = asyncio.Event(), asyncio.Event()
+    begun, sent = asyncio.Event(), list[str]()
+    events = iter([{"type": "websocket.connect"}])
+
+    async def receive() -> dict[str, Any]:
+        event = next(events, None)
+        if event is None:
+            await is_gone.wait()
+        return event or {"type": "websocket.disconnect", "code": 1000}
+
+    async def send(message: Any) -> None:
+        if message["type"] == "websocket.send":
+            sent.append(message["text"])
+            begun.set()
+            await is_read.wait()
+
+    for i in range(3):
+        await ann.say(str(i))
+        await runtime.idle()
+    url = urlsplit(ann.url)
+    scope: dict[str, Any] = {
+        "type": "websocket", "path": url.path, "query_string": url.query.encode(), "headers": [], "scheme": "ws",
+        "server": ("chat.test", 80), "subprotocols": [],
+    }  # fmt: skip
+    serving = asyncio.ensure_future(app(scope, receive, send))  # type: ignore[arg-type]
+    await asyncio.wait_for(begun.wait(), DEADLINE_S)
+    for i in range(3, 6):
+        await ann.say(str(i))
+        await runtime.idle()
+    assert len(sent) == 1
+    is_read.set()
+    await until(lambda: len(sent) == 6)
+    is_gone.set()
+    await serving
+    found = [activity for frame in sent for activity in json.loads(frame)["activities"]]
+    assert texts(found) == [text for i in range(6) for text in (str(i), f"echo: {i}")]
 
 
 def test_a_full_house_takes_no_further_socket_and_a_place_is_given_back() -> None:
