@@ -92,6 +92,21 @@ async def test_a_message_written_while_the_line_is_down_is_sent_once_when_it_is_
 
 
 @pytest.mark.req("LIC-25.26")
+async def test_a_message_written_offline_waits_even_for_a_reload(page: Page) -> None:
+    await page.goto("/chat/acme")
+    await send(page, "Hello")
+    await expect(bubble(page, GREETING)).to_be_visible()
+    await page.route("**/v1/**", lambda route: route.abort())
+    await send(page, "Where is order 1042?")
+    await expect(page.locator("#log .sending")).to_have_count(1)
+    await page.reload()
+    await expect(page.locator("#state")).to_have_text("Reconnecting…")
+    await page.unroute("**/v1/**")
+    await expect(bubble(page, re.compile("shipped"))).to_be_visible()
+    await expect(page.locator("#log .mine")).to_have_count(2)
+
+
+@pytest.mark.req("LIC-25.26")
 async def test_a_message_that_is_refused_says_so_and_can_be_tried_again(page: Page) -> None:
     await page.goto("/chat/acme")
     await send(page, "Hello")
@@ -119,8 +134,10 @@ async def test_an_answer_that_waited_for_an_approval_arrives_by_itself(page: Pag
     await page.goto("/chat/acme?user=customer-7")
     await send(page, "I want a refund of 80 EUR for order 1042.")
     await expect(bubble(page, re.compile("approved by a colleague"))).to_be_visible()
+    await expect(page.locator("#log .notice")).to_have_count(1)
     await runtime.waits.approve(ACME, runtime.waits.list(ACME)[0].id, OPS)
     await expect(bubble(page, re.compile("80.00 EUR for order 1042"))).to_be_visible()
+    await expect(page.locator("#log .notice")).to_have_count(1)
 
 
 @pytest.mark.req("LIC-25.21")
