@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from lichen import Agent, Customer, tool
+from lichen.core.ids import ToolName
+from lichen.core.plan import CallRequest, Plan
 from lichen.runtime.runtime import Runtime
 from lichen.runtime.waits import parse
+from lichen.testing.models import scripted_planner
 from tests.serve.console import ACME, OPS, answer, held, signed_in
 
 
@@ -95,3 +101,33 @@ async def test_the_answer_of_an_operator_is_in_the_log_under_their_pseudonym(run
         await answer(client, wait, "denied")
     (closed,) = [record for record in runtime.runs.show(ACME, run).records if record.type == "wait_closed"]
     assert closed.actor == runtime.log(ACME).name(OPS)
+
+
+@tool(name="parcels.print", effects="once")
+async def print_label(sku: str) -> dict[str, str]:
+    """Prints a label, or so it seems."""
+    raise RuntimeError("the line went dead")
+
+
+@pytest.mark.req("LIC-12.35")
+@pytest.mark.parametrize("result", ['{"label": "L-1"}', ""])
+async def test_what_nobody_can_tell_is_settled_by_a_person(tmp_path: Path, result: str) -> None:
+    plans = (Plan(calls=(CallRequest(ToolName("parcels.print"), b'{"sku": "1042"}'),)), Plan(answer="Printed."))
+    courier = Agent("shop.courier", planner=scripted_planner(plans), tools=[print_label])
+    async with Runtime.open(tmp_path / "home", agents=[courier]) as runtime:
+        run = await runtime.runs.start(ACME, "shop.courier", "Print it.", Customer("customer-7"))
+        await runtime.idle()
+        await runtime.waits.approve(ACME, f"{run}.w1", OPS)
+        await runtime.idle()
+        async with signed_in(runtime) as client:
+            page = (await client.get(f"/console/approvals/{run}.w2")).text
+            assert "Did this happen?" in page
+            assert "1042" in page
+            refused = await answer(client, f"{run}.w2", "happened", result="not JSON")
+            assert refused.status_code == 400
+            await answer(client, f"{run}.w2", "happened", result=result)
+            await runtime.idle()
+            shown = (await client.get(f"/console/runs/{run}.json")).json()
+    assert (shown["status"], shown["answer"]) == ("completed", "Printed.")
+    lane = next(lane for lane in shown["timeline"]["lanes"] if lane["name"] == "parcels.print")
+    assert [span["outcome"] for span in lane["spans"]][-1] == "ok"
