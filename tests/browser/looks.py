@@ -27,6 +27,13 @@ _FAULTS = r"""() => {
   for (const e of document.querySelectorAll("img:not([alt])")) faults.push(`image without alt ${e.src}`);
   const ids = [...document.querySelectorAll("[id]")].map((e) => e.id);
   for (const id of new Set(ids.filter((id, i) => ids.indexOf(id) !== i))) faults.push(`id ${id} twice`);
+  for (const card of document.querySelectorAll(".card, .tile, .note")) {
+    const edge = card.getBoundingClientRect().right + 0.5;
+    for (const e of card.querySelectorAll("*")) {
+      const isOut = seen(e) && !e.closest(".scroll, pre, svg, .sr") && e.getBoundingClientRect().right > edge;
+      if (isOut) faults.push(`sticks out: ${e.outerHTML.slice(0, 80)}`);
+    }
+  }
   if (document.documentElement.scrollWidth > innerWidth) faults.push("wider than the screen");
   return faults;
 }"""

@@ -129,8 +129,10 @@ document.addEventListener("keydown", (event) => {
 
 const EVERY_MS = 5000;
 let busy = false;
+let isStale = false; // something happened while the page was fetched
 
 async function refresh() {
+  isStale = busy;
   if (busy || document.hidden || $("dialog[open]") || !$("[data-live]")) return;
   busy = true;
   try {
@@ -141,6 +143,7 @@ async function refresh() {
     // The server is away; the next look may find it.
   } finally {
     busy = false;
+    if (isStale) refresh();
   }
 }
 
@@ -189,6 +192,7 @@ function follow(address) {
   source.addEventListener("end", () => { source.close(); show(false); changed(); });
 }
 
+$(".side [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
 const stream = $("[data-events]");
 if (stream && $(".running, .waiting", stream)) follow(stream.dataset.events);
 if ($("[data-live]")) setInterval(refresh, EVERY_MS);
