@@ -125,12 +125,13 @@ class Journal:
         for watch in self._watches.get(part.stream, ()):
             watch.offer(events)
 
-    def events(self, stream: StreamId, from_n: int = 0) -> Sequence[Event]:
-        """The events of a stream from `from_n` on: from memory if they happened lately, else read."""
+    def events(self, stream: StreamId, from_n: int = 0, limit: int | None = None) -> Sequence[Event]:
+        """The events of a stream from `from_n` on, so many at most: from memory if they happened lately, else read."""
         tail = self._tails.get(stream)
         if tail is not None and from_n >= tail.first_n:
-            return tail.events[from_n - tail.first_n :]
-        return self.log.events(stream, from_n)
+            first = from_n - tail.first_n
+            return tail.events[first : None if limit is None else first + limit]
+        return [record.event for record in self.log.records(stream, from_n, limit)]
 
     def watch(self, stream: StreamId) -> Watch:
         """Every event of the stream from now on, as long as the caller keeps the watch."""

@@ -17,7 +17,6 @@ from lichen.core import events as e
 from lichen.core.ids import MessageId, SessionId, session_stream
 from lichen.engine.journal import Journal
 from lichen.log.erasures import Erased
-from lichen.log.record import Record
 
 ACTIVITIES_MAX = 200  # of one page
 TEXT_BYTES_MAX = 1024 * 1024  # of one page; one more message always fits
@@ -83,9 +82,9 @@ class Transcript:
         found: list[dict[str, Any]] = []
         size = 0
         while after < end:
-            for record in self._journal.log.records(self._stream, after, min(RECORDS, end - after)):
-                after = record.n + 1
-                activity = self._activity(record)
+            for event in self._journal.events(self._stream, after, min(RECORDS, end - after)):
+                after = event.n + 1
+                activity = self._activity(event)
                 if activity is not None:
                     found.append(activity)
                     size += len(activity["text"].encode())
@@ -93,26 +92,24 @@ class Transcript:
                     return Page(tuple(found), after, after == end)
         return Page(tuple(found), after, is_last=True)
 
-    def _activity(self, record: Record) -> dict[str, Any] | None:
+    def _activity(self, event: e.Event) -> dict[str, Any] | None:
         """What the record shows; None for one that shows nothing, or not any more."""
-        if not isinstance(record.control, (e.MessageReceived, e.MessageQueued)):
+        if not isinstance(event.control, (e.MessageReceived, e.MessageQueued)):
             return None
         try:
-            shown = self._shown(record, record.control)
+            shown = self._shown(event, event.control)
         except Erased:
             return None
         conversation = self._visitor.conversation
-        return {**shown, "id": activity_id(conversation, record.n), "conversation": {"id": conversation}}
+        return {**shown, "id": activity_id(conversation, event.n), "conversation": {"id": conversation}}
 
-    def _shown(self, record: Record, control: e.MessageReceived | e.MessageQueued) -> dict[str, Any]:
-        contents = self._journal.log.contents(self._stream, record.n)
+    def _shown(self, event: e.Event, control: e.MessageReceived | e.MessageQueued) -> dict[str, Any]:
+        contents = self._journal.log.contents(self._stream, event.n)
         text = contents["text"].decode()
         if isinstance(control, e.MessageReceived):
-            return self._channel.echo(self._visitor, text, contents.get("channel", b""), record.ts_us)
+            return self._channel.echo(self._visitor, text, contents.get("channel", b""), event.ts_us)
         reply_to = self._question(control)
-        return self._channel.render(
-            Outbound(control.message, self._session, control.kind, text, record.ts_us, reply_to)
-        )
+        return self._channel.render(Outbound(control.message, self._session, control.kind, text, event.ts_us, reply_to))
 
     def _question(self, control: e.MessageQueued) -> str | None:
         """The activity that opened the turn of a reply, if it lies close before it."""
@@ -123,7 +120,7 @@ class Transcript:
         assert isinstance(opened, e.TurnOpened)
         wanted: MessageId = opened.messages[-1]
         first = max(0, n - QUESTION_RECORDS)
-        for event in reversed(self._journal.log.events(self._stream, first)[: n - first]):
+        for event in reversed(self._journal.events(self._stream, first, n - first)):
             if isinstance(event.control, e.MessageReceived) and event.control.message == wanted:
                 return activity_id(self._visitor.conversation, event.n)
         return None
