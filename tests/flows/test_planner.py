@@ -192,6 +192,16 @@ error: {text: error}
     assert Talk(shop).begin().returns({}).last.answer == "fine"
 
 
+@pytest.mark.req("GRE-14.3")
+def test_a_failure_never_takes_a_route_that_is_not_about_failures() -> None:
+    nodes = LOOKUP + "  routing: [{condition: missing == null, to: fine}, {to: fine}]\nfine: {text: fine}"
+    assert Talk(flow(nodes)).begin().returns({}).last.answer == "fine"
+    assert Talk(flow(nodes)).begin().returns(outcome="failed", code="down").last.failure == "down"
+    for condition in ("event == on_error", "error.code == down", "not ok", "status == error"):
+        told = Talk(flow(nodes.replace("missing == null", condition))).begin().returns(outcome="failed", code="down")
+        assert told.last.answer == "fine"
+
+
 @pytest.mark.req("GRE-16.3")
 def test_a_mapping_of_errors_gives_the_payload_of_a_failure_and_the_flow_goes_on() -> None:
     shop = flow(
