@@ -73,6 +73,11 @@ class WebChatChannel:
         }
         return shown if message.reply_to is None else {**shown, "replyToId": message.reply_to}
 
+    def typing(self, text: str) -> dict[str, Any]:
+        """That an answer is being written, and how far it is."""
+        shown: dict[str, Any] = {"type": "typing", "channelId": NAME, "from": self._bot}
+        return {**shown, "text": text, "textFormat": "plain"} if text else shown
+
     def echo(self, visitor: Visitor, text: str, data: bytes, ts_us: int) -> dict[str, Any]:
         """The customer's own message, with what their client keeps with it."""
         shown: dict[str, Any] = {

@@ -18,6 +18,7 @@ let broken = 0; // sockets in a row that never opened
 let timer = 0;
 let refreshing = 0;
 let typing = 0;
+let live = null; // the item of a message that is still being made
 const items = new Map(); // by activity id, and by the id we gave a message of our own
 
 kept.user ??= given ?? `dl_${crypto.randomUUID()}`;
@@ -193,18 +194,31 @@ function sent(id) {
 
 function take({ activities = [], watermark: mark }) {
   for (const activity of activities) {
-    if (activity.type === "typing" && activity.from?.id !== kept.user) wait(true);
+    if (activity.type === "typing" && activity.from?.id !== kept.user) speak(activity);
     if (activity.type !== "message") continue;
     const own = activity.channelData?.clientActivityID;
     if (activity.from?.id === kept.user && own && items.has(own)) {
       sent(own);
       items.set(activity.id, items.get(own));
     } else if (!items.has(activity.id)) {
+      if (activity.from?.id !== kept.user) {
+        live?.remove();
+        live = null;
+        wait(false);
+      }
       draw(activity, "sent");
-      if (activity.from?.id !== kept.user) wait(false);
     }
   }
   if (mark !== undefined && mark !== null) watermark = mark;
+}
+
+// Text that is still being made: the message itself takes its place.
+function speak(activity) {
+  wait(!activity.text);
+  if (!activity.text) return;
+  live ??= draw({ ...activity, id: undefined }, "sent");
+  live.classList.add("live");
+  live.firstElementChild.textContent = activity.text;
 }
 
 function draw(activity, state) {
@@ -229,6 +243,7 @@ function draw(activity, state) {
   for (const id of [activity.id, activity.channelData?.clientActivityID]) if (id) items.set(id, item);
   show(item, state, activity.channelData?.clientActivityID);
   if (isDown || mine) log.scrollTop = log.scrollHeight;
+  return item;
 }
 
 function separate(at) {
@@ -297,6 +312,7 @@ $("fresh").addEventListener("click", () => {
   keep({ conversation: null, token: null, outbox: [] });
   watermark = "";
   items.clear();
+  live = null;
   $("log").replaceChildren();
   delete $("log").dataset.day;
   wait(false);

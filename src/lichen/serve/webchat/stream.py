@@ -18,6 +18,7 @@ from lichen.serve.errors import INTERNAL, failure
 from lichen.serve.webchat import points
 from lichen.serve.webchat.activities import transcript_of
 from lichen.serve.webchat.chat import Chats
+from lichen.serve.webchat.live import Live
 from lichen.serve.webchat.sockets import Sockets
 from lichen.serve.webchat.visit import Visit, check_origin
 
@@ -102,7 +103,7 @@ async def _listen(socket: WebSocket) -> None:
 async def _send(socket: WebSocket, visit: Visit, issued: Issued, session: Session, watermark: int) -> None:
     """Sends page after page; ends when the volume stops accepting records or the line is gone."""
     transcript = transcript_of(visit, session, issued.visitor)
-    journal, name = visit.chat.journal, session_stream(session.id)
+    live = Live(visit.chat.channel, issued.visitor.conversation, watermark)
     try:
         if watermark:
             await transcript.confirm(watermark)
@@ -111,11 +112,30 @@ async def _send(socket: WebSocket, visit: Visit, issued: Issued, session: Sessio
             page = await transcript.page(watermark)
             watermark = page.watermark
             if page.activities:
+                live.finish(page.activities)
                 await socket.send_text(page.frame.decode())
                 faults.hit(points.SENT)
                 await transcript.confirm(watermark)
                 faults.hit(points.CONFIRMED)
             if page.is_last:
-                await journal.changed(name, watermark)
+                await _news(socket, visit, session, watermark, live)
     except (Unavailable, WebSocketDisconnect, RuntimeError) as error:
         _log.info("a stream ended: %s", type(error).__name__)
+
+
+async def _news(socket: WebSocket, visit: Visit, session: Session, watermark: int, live: Live) -> None:
+    """Shows what a model says until the log has more."""
+    journal, deltas = visit.chat.journal, visit.chat.runtime.engine.services.deltas
+    news = asyncio.ensure_future(journal.changed(session_stream(session.id), watermark))
+    try:
+        while not news.done() and journal.mailbox(session.id).turn is not None:
+            partial = deltas.speaking(visit.chat.scope, session.id)
+            if partial is not None and live.is_news(partial):
+                await socket.send_text(live.frame(partial, watermark).decode())
+                continue
+            more = asyncio.ensure_future(deltas.changed(visit.chat.scope, session.id))
+            await asyncio.wait((news, more), return_when=asyncio.FIRST_COMPLETED)
+            more.cancel()
+        await news
+    finally:
+        news.cancel()

@@ -1,0 +1,66 @@
+"""What a customer sees on the socket while a model still makes the message."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from websockets.asyncio.client import ClientConnection, connect
+
+from lichen import Agent
+from lichen.core.plan import Plan, PlanInput
+from tests.serve.widget import DEADLINE_S, Client, app_of, runtime_of, served, settings_in
+
+
+class Speaker:
+    """A model's stand-in that says its words one by one, each when it is let."""
+
+    pure = False
+    digest = "speaker"
+
+    def __init__(self) -> None:
+        self.may_go_on = asyncio.Semaphore(0)
+
+    async def plan(self, input: PlanInput) -> Plan:
+        for word in ("Al", "most"):
+            await self.may_go_on.acquire()
+            assert input.deltas is not None
+            input.deltas(word)
+        await self.may_go_on.acquire()
+        return Plan(answer="Almost.")
+
+
+async def _next(socket: ClientConnection) -> dict[str, Any]:
+    async with asyncio.timeout(DEADLINE_S):
+        (activity,) = json.loads(await socket.recv())["activities"]
+    return activity
+
+
+@pytest.mark.req("GOA-50.5")
+async def test_a_message_is_shown_as_it_comes_and_then_takes_the_place_of_what_was_shown(tmp_path: Path) -> None:
+    speaker = Speaker()
+    settings = msgspec.structs.replace(settings_in(tmp_path), agents=(Agent("shop.echo", planner=speaker),))
+    async with runtime_of(settings) as runtime:
+        app = app_of(runtime)
+        ann = await Client(app).open()
+        async with served(app) as host, connect(ann.url.replace("chat.test", host)) as socket:
+            await ann.say("Well?")
+            seen = [await _next(socket), await _next(socket)]
+            for _ in range(3):
+                speaker.may_go_on.release()
+                seen.append(await _next(socket))
+        history = (await ann.get())["activities"]
+    echo, typing, first, second, message = seen
+    assert (echo["type"], typing["type"], "text" in typing) == ("message", "typing", False)
+    stream = first["id"]
+    assert [(a["type"], a["text"], a["channelData"]) for a in (first, second)] == [
+        ("typing", "Al", {"streamType": "streaming", "streamSequence": 1}),
+        ("typing", "Almost", {"streamType": "streaming", "streamSequence": 2, "streamId": stream}),
+    ]
+    assert (message["type"], message["text"]) == ("message", "Almost.")
+    assert (message["channelData"]["streamType"], message["channelData"]["streamId"]) == ("final", stream)
+    assert [a["type"] for a in history] == ["message", "message"], "what was shown meanwhile is kept nowhere"
