@@ -197,7 +197,7 @@ def test_a_failure_never_takes_a_route_that_is_not_about_failures() -> None:
     nodes = LOOKUP + "  routing: [{condition: missing == null, to: fine}, {to: fine}]\nfine: {text: fine}"
     assert Talk(flow(nodes)).begin().returns({}).last.answer == "fine"
     assert Talk(flow(nodes)).begin().returns(outcome="failed", code="down").last.failure == "down"
-    for condition in ("event == on_error", "error.code == down", "not ok", "status == error"):
+    for condition in ("event == on_error", "error.code == down", "not ok", "status == 'error'"):
         told = Talk(flow(nodes.replace("missing == null", condition))).begin().returns(outcome="failed", code="down")
         assert told.last.answer == "fine"
 
