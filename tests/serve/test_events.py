@@ -37,7 +37,7 @@ class Frames:
 
     def __init__(self, response: httpx.Response) -> None:
         self._lines = response.aiter_lines()
-        self.comments = 0
+        self.signed = asyncio.Event()  # a sign of life came
 
     async def next(self) -> Event | None:
         fields: dict[str, str] = {}
@@ -45,7 +45,8 @@ class Frames:
             if not line and "data" in fields:
                 return Event(int(fields["id"]), fields["event"], json.loads(fields["data"]))
             name, _, value = line.partition(": ")
-            self.comments += name == "" and bool(line)
+            if line and not name:
+                self.signed.set()
             fields = {**fields, name: value} if line else {}
         return None
 
@@ -162,8 +163,7 @@ async def test_a_quiet_stream_gives_signs_of_life_until_its_key_is_revoked(
         while (event := await frames.next()) is not None and event.type != "wait_opened":
             pass
         nothing = asyncio.ensure_future(frames.next())
-        while not frames.comments:
-            await asyncio.sleep(0)
+        await frames.signed.wait()
         assert not nothing.done()
         for key in runtime.keyring.api_keys.list():
             runtime.keyring.api_keys.revoke(key.id)

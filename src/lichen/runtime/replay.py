@@ -198,11 +198,10 @@ class _Past(Journal):
         self._run_n = {run_stream(state.id): state.n}
         self._run = state.id
 
-    def events(self, stream: StreamId, from_n: int = 0) -> list[e.Event]:
-        """The events of a stream, the run's own up to then."""
-        return self.log.events(stream, from_n)[
-            : max(0, self._run_n[stream] - from_n) if stream in self._run_n else None
-        ]
+    def events(self, stream: StreamId, from_n: int = 0, limit: int | None = None) -> list[e.Event]:
+        """The events of a stream, so many at most, the run's own up to then."""
+        found = [record.event for record in self.log.records(stream, from_n, limit)]
+        return [event for event in found if stream not in self._run_n or event.n < self._run_n[stream]]
 
     def mailbox(self, session: SessionId) -> MailboxState:
         """The session as it was when the run's turn opened."""
