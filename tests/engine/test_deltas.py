@@ -77,8 +77,8 @@ async def test_a_reader_is_woken_by_each_piece_and_by_the_end() -> None:
     partial = Partial(RunId("run-1"), 1, 1)
     add = deltas.begin(SCOPE, session, partial)
     for change in (lambda: add("a"), lambda: deltas.end(SCOPE, session, partial)):
-        reader = asyncio.ensure_future(deltas.changed(SCOPE, session))
-        await asyncio.sleep(0)
+        reader, left = deltas.changed(SCOPE, session), deltas.changed(SCOPE, session)
+        left.cancel()
         change()
         await reader
     add("late")

@@ -42,18 +42,20 @@ class Deltas:
         """What is being said in this session, or None."""
         return self._partials.get((scope, session))
 
-    async def changed(self, scope: Scope, session: SessionId) -> None:
-        """Returns when more was said, or when it is over."""
-        waiting = self._waiting.setdefault((scope, session), [])
+    def changed(self, scope: Scope, session: SessionId) -> asyncio.Future[None]:
+        """Done when more was said from now on, or when it is over. Cancel it to be forgotten."""
+        key = (scope, session)
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        waiting.append(future)
-        try:
-            await future
-        finally:
-            if future in waiting:
-                waiting.remove(future)
-            if not waiting and self._waiting.get((scope, session)) is waiting:
-                del self._waiting[scope, session]
+        self._waiting.setdefault(key, []).append(future)
+        future.add_done_callback(lambda future: self._forget(key, future))
+        return future
+
+    def _forget(self, key: Key, future: asyncio.Future[None]) -> None:
+        waiting = self._waiting.get(key, [])
+        if future in waiting:
+            waiting.remove(future)
+            if not waiting:
+                del self._waiting[key]
 
     def begin(self, scope: Scope, session: SessionId, partial: Partial) -> Callable[[str], None]:
         """The place where a model's text goes, piece by piece. What was being said there before is forgotten."""

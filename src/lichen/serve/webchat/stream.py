@@ -133,7 +133,7 @@ async def _news(socket: WebSocket, visit: Visit, session: Session, watermark: in
             if partial is not None and live.is_news(partial):
                 await socket.send_text(live.frame(partial, watermark).decode())
                 continue
-            more = asyncio.ensure_future(deltas.changed(visit.chat.scope, session.id))
+            more = deltas.changed(visit.chat.scope, session.id)
             await asyncio.wait((news, more), return_when=asyncio.FIRST_COMPLETED)
             more.cancel()
         await news
