@@ -130,9 +130,9 @@ async def test_setting_twice_under_one_key_happens_once_whatever_comes_in_betwee
         store = StateStore(runtime.engine.journal)
         first = called("c1")
         await store.set(StateSet(key="n", value=1, pointer="/a"), first)
-        await store.set(StateSet(key="n", value=2, pointer="/a"), called("c2"))
+        await store.set(StateSet(key="n", value={"a": 2, "b": 2}), called("c2"))
         await store.set(StateSet(key="n", value=1, pointer="/a"), first)
-        assert (await store.get(StateGet(key="n"), first)).value == {"a": 2}
+        assert (await store.get(StateGet(key="n"), first)).value == {"a": 2, "b": 2}
 
 
 async def test_sets_at_once_lose_nothing(tmp_path: Path) -> None:
