@@ -93,6 +93,7 @@ async def test_a_held_refund_of_the_flows_child_survives_a_restart_and_happens_o
         assert (await runtime.verify(ACME)).ok
 
 
+@pytest.mark.req("LIC-1.10")
 async def test_a_denied_refund_is_answered_through_the_flow_and_never_made(shop: Shop) -> None:
     async with shop.open() as runtime:
         session = await meet(runtime)
@@ -105,6 +106,7 @@ async def test_a_denied_refund_is_answered_through_the_flow_and_never_made(shop:
         assert shop.refunds() == []
 
 
+@pytest.mark.req("LIC-1.10")
 async def test_the_daily_limit_holds_through_the_flow(shop: Shop) -> None:
     async with shop.open() as runtime:
         session = await meet(runtime, customer="customer-8")
@@ -113,6 +115,7 @@ async def test_the_daily_limit_holds_through_the_flow(shop: Shop) -> None:
         assert shop.refunds() == [("1043", 5000)]
 
 
+@pytest.mark.req("LIC-1.10")
 async def test_the_other_tenant_refuses_refunds_through_the_flow(shop: Shop) -> None:
     async with shop.open() as runtime:
         session = await meet(runtime, "globex")
@@ -120,6 +123,7 @@ async def test_the_other_tenant_refuses_refunds_through_the_flow(shop: Shop) -> 
         assert runtime.waits.list(Scope("globex", "dev")) == ()
 
 
+@pytest.mark.req("LIC-1.11")
 async def test_what_the_child_asks_reaches_the_customer_and_the_answer_the_child(shop: Shop) -> None:
     async with shop.open() as runtime:
         session = await meet(runtime)
