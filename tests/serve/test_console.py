@@ -207,6 +207,34 @@ async def test_an_agents_page_says_what_its_tools_do_to_the_world(runtime: Runti
     assert "a probe finds out whether it happened" in page
 
 
+@pytest.mark.req("LIC-25.29")
+async def test_a_run_of_a_flow_shows_its_way_through_it(runtime: Runtime) -> None:
+    session = await runtime.sessions.open(ACME, Customer("customer-7"), agent="shop.welcome")
+    turn = await session.say("Where is order 1042?")
+    await turn.result()
+    run = await turn.run()
+    async with signed_in(runtime) as client:
+        walk = (await client.get(f"/console/runs/{run}.json")).json()["walk"]
+        page = (await client.get(f"/console/runs/{run}")).text
+        agent = (await client.get("/console/agents/shop.welcome")).text
+    assert [step["node"] for step in walk["steps"]] == ["hear", "order", "lookup", "lookup", "status"]
+    assert walk["current"] is None
+    assert "The way through Welcome" in page
+    assert walk["svg"] in page
+    assert "<svg" in agent
+    assert 'style="' not in page
+
+
+async def test_a_process_that_is_about_to_end_says_so(runtime: Runtime) -> None:
+    app = site(runtime)
+    app.state.draining = True
+    async with browser(app) as client:
+        await enter(client, issue(runtime))
+        health = (await client.get("/console/health.json")).json()
+        assert (health["is_ready"], health["reasons"]) == (False, ["draining"])
+        assert "Not ready." in (await client.get("/console/health")).text
+
+
 async def test_health_says_whether_work_is_taken_and_what_is_due(runtime: Runtime) -> None:
     await held(runtime)
     async with signed_in(runtime) as client:
