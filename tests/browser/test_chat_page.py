@@ -150,3 +150,20 @@ async def test_the_page_is_legible_in_both_themes_and_fits_a_phone(page: Page, t
     assert (await faults(page), await dim(page)) == ([], [])
     inside = await page.evaluate("document.querySelector('form').getBoundingClientRect().bottom <= innerHeight")
     assert inside
+
+
+@pytest.mark.req("LIC-25.30")
+async def test_two_windows_of_one_conversation_do_not_fight_for_its_stream(page: Page) -> None:
+    sockets: list[str] = []
+    page.on("websocket", lambda socket: sockets.append(socket.url))
+    await page.goto("/chat/acme")
+    await send(page, "Hello")
+    await expect(bubble(page, GREETING)).to_be_visible()
+    other = await page.context.new_page()
+    other.on("websocket", lambda socket: sockets.append(socket.url))
+    await other.goto("/chat/acme")
+    await expect(bubble(other, GREETING)).to_be_visible()
+    await send(other, "Where is order 1042?")
+    for each in (other, page):
+        await expect(bubble(each, re.compile("shipped"))).to_be_visible()
+    assert len(sockets) == 2, "the first one looks now and then instead of taking the stream back"
