@@ -242,6 +242,26 @@ no: {text: "{{node.pay.error.message}}"}
         assert DONE["paid 666"] == 0
 
 
+@pytest.mark.req("LIC-10.11")
+async def test_what_a_stranger_said_is_not_laundered_through_state(bench: Bench) -> None:
+    keep = """
+read: {web.fetch: {word: x}, routing: [{to: keep}]}
+keep: {state.set: {key: account, scope: user, value: "{{node.read.account}}"}, routing: [{to: NEXT}]}
+load: {state.get: {key: account, scope: user}, routing: [{to: pay}]}
+pay: {bank.pay: {account: "{{node.load.value}}"}, routing: [{status: denied, to: no}, {reply: true}]}
+no: {text: "{{node.pay.error.message}}"}
+"""
+    echoed = keep.replace("NEXT", "pay").replace("node.load.value", "node.keep.value")
+    later = "start: {text: '', routing: [{to: load}]}" + keep.replace("NEXT", "load")
+    async with bench.open(keep.replace("NEXT", "load"), echoed, later) as runtime:
+        for agent in ("shop.flow", "shop.flow1", "shop.flow2"):
+            await (await (await meet(runtime, agent)).say("pay it")).result()
+        assert (
+            await (await (await meet(runtime, "shop.flow2", "2")).say("again")).result()
+        ).text == "Not this account."
+        assert DONE["paid 666"] == 0
+
+
 @pytest.mark.req("LIC-10.10")
 async def test_a_child_run_has_read_what_its_caller_had_read(bench: Bench) -> None:
     nodes = """

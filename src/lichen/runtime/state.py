@@ -85,7 +85,7 @@ class StateStore:
             draft = e.Draft(changed, (Content(_PART, slot.subject, data),))
             journal.append({slot.stream: (draft,)}, actor=f"agent:{meta.actor.id}", turn=meta.turn)
         await journal.log.durable_stream(slot.stream)
-        return Kept(value=asked.value, found=True)
+        return Kept(found=True)  # an echo would be a record's word, and endorse what was set
 
 
 def _slot(journal: Journal, key: str, scope: str, meta: CallMeta) -> Slot:
@@ -147,6 +147,7 @@ class StateTool:
                 effects=effects,
                 input_schema=self._arguments.schema,
                 output_schema=ResultCodec(Kept).schema,
+                origin="third_party" if effects == "none" else "records",  # who set it may have read a stranger's words
                 cost=0,
             )
         )
