@@ -6,6 +6,7 @@ made, and says whether its user id was vouched for by somebody with a key or is 
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, Literal
 
 import jwt
@@ -18,6 +19,7 @@ ISSUER = "lichen.webchat"
 AUDIENCE = "directline"
 ALGORITHM = "HS256"
 TOKEN_CHARACTERS_MAX = 4_096
+TOKENS_KNOWN = 4_096  # verified once; whether they are past their time is asked each time
 SKEW_S = 30  # of another process's clock, for tokens from the future
 
 
@@ -68,6 +70,7 @@ class Tokens:
     def __init__(self, key: bytes, scope: Scope) -> None:
         self._key = key
         self._scope = scope
+        self._claims = lru_cache(TOKENS_KNOWN)(self._verified)
 
     def mint(self, visitor: Visitor, *, now_s: int, lifetime_s: int) -> str:
         """A token for the visitor, good from now on."""
@@ -96,7 +99,7 @@ class Tokens:
             raise _invalid()
         return Issued(Visitor(claims.user, claims.conv, claims.agent, claims.trusted), claims.exp)
 
-    def _claims(self, text: str) -> _Claims:
+    def _verified(self, text: str) -> _Claims:
         if len(text) > TOKEN_CHARACTERS_MAX:
             raise _invalid()
         try:
