@@ -18,12 +18,14 @@ from lichen.core.errors import Unavailable
 from lichen.core.ids import TENANT_STREAM, RunId, run_stream
 from lichen.core.run import RunState
 from lichen.core.scope import Customer, Scope
+from lichen.log import writer
 from lichen.log.log import Log
 from lichen.log.sqlite import connect
 from lichen.log.verify import verify
 from lichen.log.volume import VolumeOptions
 from lichen.testing.log_conformance import C1, OTHER, RUN, planned, put, started
 from tests.log.homes import SCOPE, Home
+from tests.runtime.world import until
 
 
 class Disk:
@@ -462,3 +464,35 @@ async def test_a_full_disk_is_named_survived_and_left_behind(tmp_path: Path) -> 
     finally:
         await home.close()
         assert await run("umount", str(tmp_path))
+
+
+@pytest.mark.req("LIC-3.9")
+async def test_what_was_written_last_is_signed_although_nothing_follows(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "QUIET_S", 0.01)
+    async with home.opened() as log:
+        for number in range(3):
+            put(log, run_stream(RunId(f"run-{number}")), started(log))
+            await log.durable()
+        home.clock.tick(2)
+        known = {str(log.id): log.public_key}
+        await until(lambda: verify(home.logs, public_keys=known).logs[0].unsigned == 0)
+
+
+@pytest.mark.req("LIC-3.9")
+async def test_a_disk_that_fails_while_the_last_records_are_signed_is_told(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "QUIET_S", 0.01)
+    disk = Disk()
+    async with home.opened(disk.options) as log:
+        for stream in (RUN, OTHER):  # the first commit is signed at once, the second is not
+            put(log, stream, started(log))
+            await log.durable()
+        disk.error, disk.fails_at = sqlite3.OperationalError("disk I/O error"), "INSERT INTO heads"
+        home.clock.tick(2)
+        assert home.volume is not None
+        async with asyncio.timeout(10):
+            await home.volume.failed()
+        disk.error = None

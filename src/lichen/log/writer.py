@@ -29,6 +29,7 @@ from lichen.log.tree import Frontier
 T = TypeVar("T")
 
 SIGN_EVERY_US = 1_000_000
+QUIET_S = 1.0  # after so long without a commit the records that no head covers yet are signed
 PORTION = 256  # entries handed over at once
 
 
@@ -100,6 +101,7 @@ class Writer:
         self._fresh: list[Entry] = []  # of the loop's present turn
         self._entries: deque[Entry] = deque()
         self._jobs: deque[Callable[[], None]] = deque()
+        self._unsigned: set[Tip] = set()  # the logs whose last records no head covers
         self._wake = threading.Event()
         self._is_stopping = self._has_failed = False
         self._connection = connect(path)
@@ -169,7 +171,8 @@ class Writer:
 
     def _run(self) -> None:
         while not (self._is_stopping and self._is_idle):
-            self._wake.wait()
+            if not self._wake.wait(QUIET_S if self._unsigned else None):
+                self._sign_quietly()
             self._wake.clear()
             while not self._is_idle:
                 while self._jobs:
@@ -197,12 +200,23 @@ class Writer:
         try:
             self._write(batch)
         except Exception as error:  # noqa: BLE001 - a writer that dies in silence leaves everybody waiting
-            self._has_failed = True
-            with suppress(sqlite3.Error):
-                self._connection.execute("ROLLBACK")
-            self._tell(self._on_failure, error)
+            self._fail(error)
         else:
             self._tell(self._on_commit, batch)
+
+    def _sign_quietly(self) -> None:
+        now_us = self._clock()
+        try:
+            self._sign_now([tip for tip in self._unsigned if _is_due(tip, now_us)])
+        except Exception as error:  # noqa: BLE001 - as above
+            self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        self._has_failed = True
+        self._unsigned.clear()
+        with suppress(sqlite3.Error):
+            self._connection.execute("ROLLBACK")
+        self._tell(self._on_failure, error)
 
     def _tell(self, callback: Callable[[T], None], news: T) -> None:
         with suppress(RuntimeError):  # the loop is gone, and with it everybody who waits
@@ -222,12 +236,13 @@ class Writer:
             faults.hit(f"commit.after/{kind}")
         for growth in growths:
             growth.settle()
+        self._unsigned.update(growth.tip for growth in growths)
         self._remember(heads)
 
     def _transact(self, growths: list[Growth], ops: list[Op]) -> list[Head]:
         """One transaction: records, views, where each log ends now, and the heads whose time has come."""
         now_us = self._clock()
-        due = [each for each in growths if abs(now_us - each.tip.signed_us) >= SIGN_EVERY_US]
+        due = [each for each in growths if _is_due(each.tip, now_us)]
         heads = [self._head(each.tip, each.frontier, chain=each.chain, now_us=now_us) for each in due]
         rows = [row for growth in growths for row in growth.rows]
         rows.sort()  # by their number in the volume, so that the table only grows at its end
@@ -248,6 +263,7 @@ class Writer:
         """Only what is durable: a head remembered ahead of its log would look like a log rolled back."""
         for tip, size, now_us, text in heads:
             tip.heads, tip.signed_size, tip.signed_us = tip.heads + 1, size, now_us
+            self._unsigned.discard(tip)
             self._keyring.remember_head(tip.id, text)
 
     def _sign_now(self, tips: Iterable[Tip]) -> None:
@@ -274,6 +290,10 @@ class Writer:
         self._connection.execute("COMMIT")
         self._keyring.commit()
         self._has_failed = False
+
+
+def _is_due(tip: Tip, now_us: int) -> bool:
+    return abs(now_us - tip.signed_us) >= SIGN_EVERY_US
 
 
 def _grow(batch: list[Entry]) -> list[Growth]:
