@@ -14,7 +14,7 @@ LOCK := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --g
 ensure_venv = $(1)/bin/python -c 'import sys, pip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	|| $(PYTHON) -m venv --clear $(1)
 
-.PHONY: setup run test check bench crash lock clean
+.PHONY: setup run test check bench crash pictures lock clean
 
 setup: $(VENV)/.ready
 
@@ -52,6 +52,12 @@ bench: setup $(BENCH)/.ready
 
 crash: setup
 	$(VENV)/bin/python -m tests.crash
+
+# The pictures of the README: the terminal's, and those the test takes that plays the story in a browser.
+pictures: setup
+	@tests/browser.sh
+	$(VENV)/bin/python docs/draw.py
+	LICHEN_PICTURES=docs $(VENV)/bin/pytest -q tests/browser/test_story.py
 
 lock: setup
 	$(LOCK) pyproject.toml --extra fast --group dev -o requirements.lock

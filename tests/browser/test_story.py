@@ -100,7 +100,6 @@ def test_a_refund_is_asked_for_on_a_phone_and_approved_in_the_console_after_a_ki
     assert served.refunds("acme") == [("1042", 8000)]
 
     console.goto(f"{served.url}/console/runs")
-    _picture(console, "runs")
     console.locator("a.row").first.wait_for()
     for i in range(console.locator("a.row").count()):
         console.goto(f"{served.url}/console/runs")
@@ -108,7 +107,7 @@ def test_a_refund_is_asked_for_on_a_phone_and_approved_in_the_console_after_a_ki
         if console.get_by_text("payments.refund").count():
             break
     expect(console.locator("svg").first).to_be_visible()
-    _picture(console, "run")
+    _picture(console, "console")
 
     chat.reload()
     expect(said.filter(has_text="80.00 EUR for order 1042")).to_have_count(1)
