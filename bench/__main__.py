@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from bench import policy, start
+from bench import messages, policy, start
 from bench.figure import ROOT, Figure, fsync_us_p50, run_own, run_peer
 
 RESULTS = ROOT / "bench" / "results" / "latest.json"
@@ -111,6 +111,9 @@ def main() -> None:
         ("records, 1,000 tenants", lambda: records(1000, 1000)),
         *((f"decisions, {n} policies", lambda n=n: decisions(n)) for n in (10, 100, 1000)),
         ("recovery, 1,000 runs", lambda: recovery(1000)),
+        ("messages accepted", messages.accepted),
+        ("message to reply", messages.answered),
+        ("1,000 WebSockets", messages.sockets),
         ("start", start.figures),
     ]
     figures: list[Figure] = []

@@ -52,7 +52,7 @@ def parser(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
     if request.param == "h11":
 
         def protocol(bounds: Bounds) -> type[asyncio.Protocol]:
-            return type("PatientH11", (tcp._Patience, H11Protocol), {"bounds": bounds})  # pyright: ignore[reportPrivateUsage]
+            return type("PatientH11", (tcp._Patience, H11Protocol), {"bounds": bounds, "stall_s": bounds.stall_s})  # pyright: ignore[reportPrivateUsage]
 
         monkeypatch.setattr(tcp, "_protocol", protocol)
     return request.param

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hmac
 import re
 from collections.abc import Mapping
-from urllib.parse import urlsplit
 
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import RedirectResponse, Response
@@ -20,6 +19,7 @@ from lichen.serve.auth import Caller, bearer, by_key, caller_of, check_nothing_c
 from lichen.serve.errors import Unauthenticated, failure
 from lichen.serve.exchange import read_form
 from lichen.serve.limits import Rates
+from lichen.serve.origin import is_own
 
 COOKIE = "lichen_session"
 CSRF_FIELD, CSRF_HEADER = "csrf_token", "x-csrf-token"
@@ -148,7 +148,7 @@ def check_origin(request: HTTPConnection) -> None:
     if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
         raise _csrf_invalid()
     origin = request.headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
+    if origin is not None and not is_own(request, origin):
         raise _csrf_invalid()
 
 

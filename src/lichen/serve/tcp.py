@@ -17,7 +17,10 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from lichen.core.errors import Invalid, LichenError, Unavailable
 from lichen.serve.errors import HeadTooLarge, failure
+from lichen.serve.frames import websocket_protocol
+from lichen.serve.quiet import quiet
 from lichen.serve.server import InLoop, config_of, running
+from lichen.serve.stall import Stalling
 
 BACKLOG = 2_048
 
@@ -35,6 +38,7 @@ class Bounds(msgspec.Struct, frozen=True):
     head_s: float = 10.0  # how long a request's head may take to come, from the first moment of a connection
     keep_alive_s: int = 30
     frame_bytes_max: int = 256 * 1024  # of a WebSocket message
+    stall_s: float = 30.0  # how long somebody may take nothing of what waits for them
 
 
 @asynccontextmanager
@@ -47,7 +51,7 @@ async def listening(app: Starlette, host: str, port: int, *, bounds: Bounds | No
     with _bound(host, port) as listener:
         bounded = _Bounded(app, bounds)
         config = config_of(
-            bounded, http=_protocol(bounds), ws="websockets-sansio", ws_max_size=bounds.frame_bytes_max,
+            bounded, http=_protocol(bounds), ws=websocket_protocol(bounds.stall_s), ws_max_size=bounds.frame_bytes_max,
             ws_per_message_deflate=False, timeout_keep_alive=bounds.keep_alive_s, backlog=BACKLOG,
             h11_max_incomplete_event_size=bounds.head_bytes_max,
         )  # fmt: skip
@@ -117,7 +121,7 @@ class _Bounded:
         return None
 
 
-class _Patience(_Base):
+class _Patience(Stalling):
     """Closes a connection whose next request does not begin in time, however slowly it trickles."""
 
     bounds: Bounds
@@ -126,6 +130,7 @@ class _Patience(_Base):
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
+        self.logger = quiet()
         self._expect()
 
     def data_received(self, data: bytes) -> None:
@@ -153,7 +158,16 @@ class _Patience(_Base):
     def _give_up(self) -> None:
         self._timer = None
         if not self._is_answering():
-            self.transport.close()
+            self._part()
+
+    def timeout_keep_alive_handler(self) -> None:
+        super().timeout_keep_alive_handler()
+        self._part()
+
+    def _part(self) -> None:
+        """Closes, after `stall_s` even if something still waits to be read."""
+        self.transport.close()
+        self.loop.call_later(self.stall_s, self.transport.abort)
 
     def _forget(self) -> None:
         if self._timer is not None:
@@ -163,11 +177,12 @@ class _Patience(_Base):
 
 def _protocol(bounds: Bounds) -> type[asyncio.Protocol]:
     """HTTP by httptools when it is installed, which is faster; else by h11."""
+    limits = {"bounds": bounds, "stall_s": bounds.stall_s}
     try:
         from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
     except ImportError:
-        return type("PatientH11", (_Patience, H11Protocol), {"bounds": bounds})
-    return type("PatientHttpTools", (_Counting, _Patience, HttpToolsProtocol), {"bounds": bounds})
+        return type("PatientH11", (_Patience, H11Protocol), limits)
+    return type("PatientHttpTools", (_Counting, _Patience, HttpToolsProtocol), limits)
 
 
 class _Counting(_Base):

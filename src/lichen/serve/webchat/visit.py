@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TypeVar
-from urllib.parse import urlsplit
 
 import msgspec
 from starlette.requests import HTTPConnection
@@ -15,6 +14,7 @@ from lichen.channels.port import Arrival
 from lichen.channels.tokens import Issued, Visitor
 from lichen.core.errors import Denied, Invalid
 from lichen.serve.errors import JSON, Unauthenticated
+from lichen.serve.origin import is_own
 from lichen.serve.webchat.chat import Chat
 
 WATERMARK_DIGITS_MAX = 15
@@ -91,8 +91,7 @@ def check_origin(chat: Chat, request: HTTPConnection) -> None:
     """
     origin = request.headers.get("origin")
     allowed = chat.settings.origins
-    is_same = origin is not None and urlsplit(origin).netloc == request.headers.get("host")
-    if origin is not None and "*" not in allowed and origin not in allowed and not is_same:
+    if origin is not None and "*" not in allowed and origin not in allowed and not is_own(request, origin):
         raise Denied(
             "Pages of this origin may not use this web chat.",
             code="origin_denied",
