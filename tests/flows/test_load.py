@@ -209,6 +209,7 @@ def test_the_digest_is_blake3_over_canonical_json() -> None:
         ("{name: a, slot_type: string, pattern: '('}", "slot_pattern"),
         (f"{{name: a, slot_type: string, pattern: '{'a' * 600}'}}", "slot_pattern"),
         ("{name: a, slot_type: enum}", "schema_required"),
+        ("{name: a, slot_type: string, pattern: '(a+)+b'}", "slot_pattern"),
         ("{name: a, slot_type: enum, enum_values: []}", "schema_empty"),
         ("{name: a, slot_type: enum, enum_values: [x], default_value: y}", "slot_default"),
         ("{name: a, slot_type: number, default_value: many}", "slot_default"),
@@ -400,3 +401,13 @@ def test_no_bytes_do_anything_but_load_or_be_refused(data: bytes, tmp_path_facto
     path.write_bytes(data)
     with pytest.raises(FlowInvalid):
         load(path)
+
+
+@pytest.mark.req("GRE-10.1")
+@pytest.mark.parametrize(
+    ("operation", "key"), [("questions", "fields"), ("qa.process", "questions"), ("slots", "fields")]
+)
+def test_a_question_whose_pattern_could_take_forever_is_refused(operation: str, key: str) -> None:
+    ask = f"{{{key}: [{{id: a}}, {{id: b, pattern: '(a+)+b'}}]}}"
+    found = refused(f"id: a\ntype: job\nnodes:\n  in: {{{operation}: {ask}}}\n")
+    assert (found[0].code, found[0].pointer) == ("question_pattern", f"/nodes/in/{operation}/{key}/1/pattern")

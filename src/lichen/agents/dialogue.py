@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from lichen.agents.answer import answer_text
-from lichen.agents.pattern import TEXT_CHARS_MAX
 from lichen.agents.progress import Progress, decode
 from lichen.agents.rulebook import CallRule, IntentRule, Rulebook, SlotRule, filled
 from lichen.agents.slots import SlotValue, search
 from lichen.agents.template import Reference
 from lichen.core.ids import ToolName
+from lichen.core.pattern import TEXT_CHARS_MAX
 from lichen.core.plan import CallRequest, CallResult, Plan, PlanInput, WaitRequest
 
 QUESTIONS_MAX = 32  # of one run, over all intents

@@ -7,12 +7,13 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any, NoReturn, TypeVar, cast
 
-from lichen.agents.pattern import PatternError, any_of, compiled, phrase
+from lichen.agents.phrase import any_of, phrase
 from lichen.agents.rulebook import AnswerRule, Argument, CallRule, Condition, Ends, IntentRule, Rulebook, SlotRule
 from lichen.agents.rules import Answer, Call, Endings, Intent, Outcomes, Slot, When
 from lichen.agents.slots import finder
 from lichen.agents.template import Reference, Template, TemplateError, parse
 from lichen.core.errors import Invalid
+from lichen.core.pattern import PatternError, compiled
 
 INTENTS_MAX = 256
 SLOTS_MAX = 16

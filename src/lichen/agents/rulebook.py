@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 import msgspec
 
-from lichen.agents.pattern import TEXT_CHARS_MAX
 from lichen.agents.rules import Call, Intent, Slot, When
 from lichen.agents.slots import Finder
 from lichen.agents.template import TOO_LARGE, Lookup, Reference, Template
+from lichen.core.pattern import TEXT_CHARS_MAX
 
 Ends = Mapping[str, Template]
 """What is said for each ending, by its name without `on_`; a failure code's key is `code:<code>`."""

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from lichen.agents.money import amounts, minor_units
-from lichen.agents.pattern import PatternError, any_of, compiled, phrase
+from lichen.agents.phrase import any_of, phrase
 from lichen.agents.rules import Slot
+from lichen.core.pattern import PatternError, compiled
 
 VALUE_CHARS_MAX = 500
 CHOICES_MAX = 64

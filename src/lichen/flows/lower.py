@@ -19,7 +19,7 @@ from lichen.flows.ir import Component, Flow, FlowKind, Metadata, Node
 from lichen.flows.legacy import version_of
 from lichen.flows.lower_routing import check_condition, routing_of
 from lichen.flows.shape import EXEC, MCP, Parts, taken_apart
-from lichen.flows.slotschema import slots_of
+from lichen.flows.slotschema import check_questions, slots_of
 
 KINDS: Final[Mapping[str, FlowKind]] = {
     "messaging": "messaging",
@@ -34,6 +34,9 @@ BUILTIN: Final = frozenset(
     ("questions", "template", "operala.call", "sorla.call", "agentic.call", "approval.call", "telco-x.call")
 )
 """Operation keys that are components of their own, besides everything that begins with `dw.`."""
+
+QUESTIONS: Final = frozenset(("questions", "slots", "qa.process"))
+"""Operation keys whose payload is questions."""
 
 _IDENTIFIER: Final = re.compile(r"[A-Za-z0-9._-]+")
 _NAMED_ONLY: Final = ("webhook", "timer", "websocket", "pubsub")
@@ -114,6 +117,8 @@ def _node(node_id: str, node: Mapping[str, Any], document: Document, report: Rep
     rest, nodes = parts.rest, cast(dict[str, Any], document.value["nodes"])
     if parts.operation == MCP:
         _check_mcp(node_id, parts.payload, document, report)
+    if parts.operation in QUESTIONS:
+        check_questions(node_id, parts.operation, parts.payload, document, report)
     _warn_of_keys(node_id, parts, document, report)
     when = timing.when_of(node_id, rest.get("when"), document, report)
     if when is not None:

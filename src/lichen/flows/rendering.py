@@ -14,7 +14,7 @@ RENDERED_CHARS_MAX: Final = 32_000
 
 
 class RenderError(Exception):
-    """A template that has no text for these values: `code` is `value_missing` or `text_too_large`."""
+    """What a flow says gives nothing for these values: `value_missing`, `text_too_large`, `pattern_invalid`."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)

@@ -10,8 +10,10 @@ from typing import Any, Final, cast
 
 import msgspec
 
+from lichen.core.pattern import PatternError, compiled
 from lichen.flows.ir import Slot, SlotType
 from lichen.flows.reach import MISSING, fields_of
+from lichen.flows.rendering import RenderError
 
 HEARD_CHARS_MAX: Final = 2_000  # of a message; what follows is not searched
 ANSWER_CHARS_MAX: Final = 1_000
@@ -86,7 +88,10 @@ def _asked(field: Mapping[str, Any], declared: Mapping[str, Slot]) -> Question:
 
 
 def found(slot: Slot, text: str) -> Any:
-    """The slot's value in a message that was not asked for it, or MISSING: by its pattern, or one of its choices."""
+    """The slot's value in a message that was not asked for it, or MISSING: by its pattern, or one of its choices.
+
+    Raises RenderError (`pattern_invalid`) for the pattern of a question that was filled in and cannot be used.
+    """
     text = text[:HEARD_CHARS_MAX]
     if slot.pattern:
         match = _compiled(slot.pattern).search(text)
@@ -153,4 +158,7 @@ def _choice(choices: Sequence[str], text: str) -> Any:
 
 @lru_cache(1024)
 def _compiled(pattern: str) -> re.Pattern[str]:
-    return re.compile(pattern, re.IGNORECASE)
+    try:
+        return compiled(pattern)
+    except PatternError as error:
+        raise RenderError("pattern_invalid", f"A pattern cannot be used: {error}.") from None

@@ -1,14 +1,18 @@
-"""The slots a flow declares: what must be known before it goes on. Source: greentic-flow, `slot_schema`."""
+"""The slots a flow declares: what must be known before it goes on. Source: greentic-flow, `slot_schema`.
+
+Customers' words are searched with their patterns, so a pattern that a text could keep busy is refused here.
+"""
 
 from __future__ import annotations
 
 import re
-import warnings
 from typing import Any, Final, cast
 
+from lichen.core.pattern import PatternError, compiled
 from lichen.flows.document import Document
 from lichen.flows.findings import Report
 from lichen.flows.ir import Slot
+from lichen.flows.reach import fields_of
 
 PATTERN_CHARS_MAX: Final = 512
 SLOTS_MAX: Final = 100
@@ -17,7 +21,7 @@ SLOTS_MAX: Final = 100
 def slots_of(document: Document, report: Report) -> tuple[Slot, ...]:
     """The slots of a document that passed the schema.
 
-    Notes names that stand twice (`slot_duplicate`), patterns that are no regular expression or too long
+    Notes names that stand twice (`slot_duplicate`), patterns that are wrong, too long or could be slow
     (`slot_pattern`), and defaults that do not fit their slot (`slot_default`).
     """
     declared = cast(list[dict[str, Any]], document.value.get("slot_schema") or [])
@@ -53,17 +57,32 @@ def _check(slot: Slot, number: int, document: Document, report: Report) -> None:
         _refuse(report, document, "slot_default", message, (number, "default_value"), "Give a default that fits.")
 
 
+def check_questions(node_id: str, operation: str, payload: Any, document: Document, report: Report) -> None:
+    """Notes patterns of a node's own questions that cannot be used (`question_pattern`).
+
+    One with a template in it is known only when it is filled in.
+    """
+    for key in ("fields", "questions"):
+        entries = fields_of(payload).get(key)
+        for number, entry in enumerate(cast(list[Any], entries) if isinstance(entries, list) else ()):
+            pattern = fields_of(entry).get("pattern")
+            problem = _pattern_problem(pattern) if isinstance(pattern, str) and "{{" not in pattern else None
+            if problem is not None:
+                at = document.at("nodes", node_id, operation, key, number, "pattern")
+                message = f"The pattern of question {number + 1} of node {node_id!r} {problem}."
+                step = "Correct the regular expression."
+                report.error("Schema", "question_pattern", message, at=at, next_step=step)
+
+
 def _pattern_problem(pattern: str | None) -> str | None:
     if pattern is None:
         return None
     if len(pattern) > PATTERN_CHARS_MAX:
         return f"is longer than {PATTERN_CHARS_MAX} characters"
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what a later Python might read differently is still readable now
-            re.compile(pattern)
-    except (re.error, OverflowError, RecursionError) as error:
-        return f"is no regular expression: {error}"
+        compiled(pattern)
+    except PatternError as error:
+        return f"cannot be used: {error}"
     return None
 
 
