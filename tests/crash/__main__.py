@@ -47,7 +47,7 @@ def _runs(chance: random.Random, rounds: int, console: Console) -> bool:
 
 def _doors(chance: random.Random, rounds: int, console: Console) -> bool:
     """Deaths between the request and the reply, at random passings of each point."""
-    plan = [(point, transport) for point, transport in doors.points() for _ in range(rounds)]
+    plan = [each for each in doors.points() for _ in range(rounds)]
     found: list[doors.Passage] = []
     with _progress(console) as progress:
         task = progress.add_task("dying", total=len(plan))
