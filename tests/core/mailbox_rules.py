@@ -162,7 +162,7 @@ def _trace_in(s: MailboxState, control: e.Control, t: Trace) -> None:
                 t.forbid(IN_ORDER, *(("pending", f"m{i}") for i in range(1, _number(message))))
                 t.end(("pending", message))
                 t.begin(("dealt", message))
-        case e.TurnClosed():
+        case e.TurnClosed() if control.outcome != "ended":
             t.end(("turn open",))
         case e.MailboxClosed():
             t.begin(("shut",))

@@ -14,7 +14,7 @@ import msgspec
 from lichen.core import events as e
 from lichen.core import mailbox, moves
 from lichen.core.content import Content
-from lichen.core.ids import AgentName, MessageId, RunId, SessionId, WaitId
+from lichen.core.ids import AgentName, MessageId, RunId, SessionId, TurnId, WaitId
 from lichen.core.mailbox import MailboxState
 from lichen.core.run import Obligation
 from lichen.testing.explore import Edge, Step
@@ -152,7 +152,7 @@ class MailboxWorld:
                 released,
                 _with_run(node._replace(releases=node.releases + 1), run._replace(asked=None)),
             )
-        yield self._end(node, run)
+        yield from self._end(node, run)
 
     def _ask(self, node: Node, run: Run) -> Happening:
         wait = WaitId(f"w{node.questions + 1}")
@@ -161,13 +161,16 @@ class MailboxWorld:
         after = _with_run(node._replace(questions=node.questions + 1), run._replace(asked=wait))
         return f"{run.id} asks {wait}", (question, opened), after
 
-    def _end(self, node: Node, run: Run) -> Happening:
+    def _end(self, node: Node, run: Run) -> Iterator[Happening]:
         s = node.state
         answer = moves.queue(s, "answer", TEXT, run=run.id, token=f"answer/{run.id}")
-        is_silent = run.is_cancelled and run.id not in s.released
-        closed = moves.close_turn(s, run.id, "cancelled" if run.is_cancelled else "answered")
+        turn = TurnId(run.id.removeprefix("run-"))
+        closed = moves.end_turn(s, run.id, turn, "cancelled" if run.is_cancelled else "answered")
         after = node._replace(runs=tuple(r for r in node.runs if r.id != run.id))
-        return f"{run.id} ends", closed if is_silent else (answer, *closed), after
+        if run.is_cancelled or run.id in s.released:
+            yield f"{run.id} ends in silence", closed, after
+        if not run.is_cancelled or run.id in s.released:
+            yield f"{run.id} ends", (answer, *closed), after
 
     # -- what goes out -------------------------------------------------------------------------------------------
 

@@ -124,6 +124,18 @@ def test_a_run_that_waits_for_somebody_else_gives_its_turn_back_and_still_answer
     assert box.state.turn == Turn(TurnId("t2"), RunId("run-2"))
 
 
+@pytest.mark.req("LIC-15.10")
+def test_a_run_that_gave_its_turn_back_and_ends_in_silence_is_open_no_more() -> None:
+    box = Box().receive().open_turn("m1")
+    box.add(*moves.end_turn(box.state, RUN, TurnId("t1"), "answered"))
+    assert (box.state.turn, box.state.is_quiet) == (None, True), "a run that has its turn closes it once"
+    box = Box().receive().open_turn("m1").receive()
+    box.add(*moves.close_turn(box.state, RUN, "released"))
+    box.open_turn("m2").add(*moves.end_turn(box.state, RUN, TurnId("t1"), "answered"))
+    assert box.state.released == ()
+    assert box.state.turn == Turn(TurnId("t2"), RunId("run-2")), "the turn of another run is not touched"
+
+
 def test_only_the_run_that_has_the_turn_can_close_it() -> None:
     box = Box().receive().open_turn("m1")
     assert moves.close_turn(box.state, RunId("run-9"), "answered") == ()

@@ -317,15 +317,15 @@ class TurnOpened(Control, frozen=True, array_like=True, gc=False):
 
 
 class TurnClosed(Control, frozen=True, array_like=True, gc=False):
-    """`released`: the run waits for somebody else and the customer may go on talking."""
+    """`released`: the run waits for somebody else and the customer may go on talking. `ended`: that run is over."""
 
     turn: TurnId
     run: RunId
-    outcome: Literal["answered", "released", "failed", "cancelled"]
+    outcome: Literal["answered", "released", "failed", "cancelled", "ended"]
 
     @property
     def key(self) -> str:
-        return f"turn_closed/{self.turn}"
+        return f"turn_closed/{self.turn}{'/ended' if self.outcome == 'ended' else ''}"
 
 
 class MessageQueued(Control, frozen=True, array_like=True, gc=False):

@@ -68,7 +68,7 @@ class MailboxState(msgspec.Struct, frozen=True, gc=False):
     questions: tuple[Question, ...] = ()
     outbox: Mapping[MessageId, Outbound] = {}
     timers: Mapping[str, int] = {}
-    released: tuple[RunId, ...] = ()  # runs that gave their turn back and are not heard of since
+    released: tuple[RunId, ...] = ()  # runs that gave their turn back and are not over
 
     received: int = 0  # number messages and turns
     turns: int = 0
@@ -170,6 +170,8 @@ def _turn_closed(s: MailboxState, event: e.Event, c: e.TurnClosed) -> Changes:
         changes["turn"] = None
     if c.outcome == "released":
         changes["released"] = (*s.released, c.run)
+    elif c.outcome == "ended":
+        changes["released"] = tuple(run for run in s.released if run != c.run)
     return changes
 
 

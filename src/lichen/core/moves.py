@@ -241,6 +241,14 @@ def close_turn(m: MailboxState, run: RunId, outcome: Literal["answered", "releas
     return tuple(drafts)
 
 
+def end_turn(
+    m: MailboxState, run: RunId, turn: TurnId | None, outcome: Literal["answered", "failed", "cancelled"]
+) -> Drafts:
+    """The end of a run that has its turn, or gave it back."""
+    late = (e.Draft(e.TurnClosed(turn, run, "ended")),) if run in m.released and turn is not None else ()
+    return (*close_turn(m, run, outcome), *late)
+
+
 def next_turn(m: MailboxState) -> TurnId:
     """The id the next turn of the session gets."""
     return TurnId(f"t{m.turns + 1}")

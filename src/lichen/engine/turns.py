@@ -201,7 +201,7 @@ def _tell_session(journal: Journal, state: RunState, text: str) -> moves.Drafts:
     assert state.session is not None
     mailbox = journal.mailbox(state.session)
     outcome = "cancelled" if state.cancel else "failed" if state.failure else "answered"
-    drafts = moves.close_turn(mailbox, state.id, outcome)
+    drafts = moves.end_turn(mailbox, state.id, state.turn, outcome)
     if not text:
         return drafts
     content = Content("text", state.subject, text.encode())

@@ -253,10 +253,14 @@ class Turn:
             if isinstance(control, e.MessageQueued) and control.run and root_run(control.run) == run:
                 text = self._journal.log.contents(self._stream, event.n)["text"].decode()
             elif isinstance(control, e.TurnClosed) and control.run == run:
-                return Reply(text, control.outcome, run)
+                return Reply(text, self._outcome(run) if control.outcome == "ended" else control.outcome, run)
             elif isinstance(control, e.WaitOpened) and root_run(control.run) == run:
                 return Reply(text, "asked", run)
         raise AssertionError("the session's events never end")
+
+    def _outcome(self, run: RunId) -> Literal["answered", "failed", "cancelled"]:
+        state = self._journal.run(run)
+        return "cancelled" if state.cancel else "failed" if state.failure else "answered"
 
     async def events(self) -> AsyncIterator[RecordView]:
         """Every record of the run and its session since the message: those that are there, then as they happen.
