@@ -434,4 +434,4 @@ def test_notes_are_read_back_as_a_path() -> None:
 def test_a_state_can_be_read_back() -> None:
     progress = decode(Talk(flow(LOOKUP)).begin("1042").last.state)
     assert progress is not None
-    assert (progress.frames[0].at, progress.latest["text"]) == ("look", "1042")
+    assert (progress.frames[0].at, progress.frames[0].entry["text"]) == ("look", "1042")

@@ -1,7 +1,8 @@
 """What templates and conditions may read: the entry, nodes that ran, variables, slots, the session, the time.
 
 Roots: `entry` (also `in`, `inputs`), `input` (what came last), `prev`, `node.<id>` and plain `<id>`, `state`, `vars`,
-`slots`, `parameters`, `now`, `session`. The time is that of the run's start, so the same records give the same texts.
+`slots`, `parameters`, `now`, `session`. What questions found out stands in the entry and the input as well. The time
+is that of the run's start, so the same records give the same texts.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from lichen.flows.frames import Frame, Output
 from lichen.flows.reach import MISSING, Path, fields_of, reach
 
 _VIEWS = ("payload", "output", "data")
+_ENTRY = ("entry", "in", "inputs", "input")
 
 
 class Around(NamedTuple):
@@ -73,7 +75,8 @@ class Context:
         if first in self._extra:
             return reach(self._extra[first], rest)
         if first in self._roots:
-            return reach(self._roots[first], rest)
+            found = reach(self._roots[first], rest)
+            return self._besides(first, rest) if found is MISSING and first in _ENTRY else found
         match first:
             case "node":
                 return self._node(rest) if rest else {id: output.payload for id, output in self._frame.nodes.items()}
@@ -85,6 +88,11 @@ class Context:
                 return self._node(path)
             case _:
                 return reach(self._spread, path)
+
+    def _besides(self, root: str, path: Path) -> Any:
+        """What the entry and the input know besides what was sent: answers to questions, and the entry as `input`."""
+        is_whole = path[0] == "input" and root != "input"
+        return reach(self._frame.entry, path[1:]) if is_whole else reach(self._frame.slots, path)
 
     def _node(self, path: Path) -> Any:
         """A node's payload; its fields also under `payload`, `output` and `data`, and how the node ended."""

@@ -15,13 +15,12 @@ from lichen.flows.rendering import written
 
 
 def entry_of(messages: Sequence[Message], body: bytes = b"") -> dict[str, Any]:
-    """The entry for these messages: their words as `text`, and as `input`.
+    """The entry for these messages: their words as `text`.
 
     What an agent or another flow sends may be an object, here or in `body`: its fields stand in the entry then.
     """
     is_sent = bool(messages) and all(message.role == "agent" for message in messages)
-    fields = body_of(body or said(messages).encode()) if body or is_sent else {"text": said(messages)}
-    return {**fields, "input": fields}
+    return body_of(body or said(messages).encode()) if body or is_sent else {"text": said(messages)}
 
 
 def body_of(data: bytes) -> dict[str, Any]:

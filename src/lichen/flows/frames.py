@@ -48,7 +48,8 @@ class Frame(msgspec.Struct, array_like=True):
 
 
 class Progress(msgspec.Struct, array_like=True):
-    """The frames, the one that is walked last. `latest` is what came in last, `later` what was said meanwhile."""
+    """The frames, the one that is walked last. `latest` is what came in after the first frame's entry, `later` what was
+    said meanwhile."""
 
     frames: list[Frame]
     latest: dict[str, Any] = {}

@@ -40,6 +40,8 @@ def operation_of(node: Node) -> str:
     component, named = node.component, fields_of(node.input)
     if component.id != EXEC:
         return f"{component.id}.{component.operation}" if component.operation else component.id
+    if component.operation and "." in component.operation and kind_of(component.operation) is not nodes_call.TOOL:
+        return component.operation
     operation = component.operation or named.get("operation", "")
     return f"{named['component']}.{operation}" if named.get("component") and operation else str(operation)
 
@@ -63,6 +65,7 @@ def named_in(node: Node, operation: str) -> Any:
         case "flow":
             return payload.get("flow_id") or payload.get("flow")
         case _ if kind_of(operation) is nodes_call.MCP:
-            return f"{payload.get('server', '')}.{payload.get('tool', '')}"
+            server = payload.get("server") or payload.get("component", "")
+            return f"{server}.{payload.get('tool') or payload.get('action', '')}"
         case _:
             return operation

@@ -11,17 +11,20 @@ from lichen.flows.slots import Question, answered, found, questions_of
 from lichen.flows.steps import Done, Failed, Heard, Kind, Step, Visit, Wait
 
 WAIT_EXPIRES_S: Final = 86_400.0  # of a wait that says nothing else
+WAIT_S_MAX: Final = 366 * 86_400.0
 ASKS_MAX: Final = 3  # of one question
 _SKIP: Final = ("skip", "-", "none", "weiter")
 NOBODY: Final = Failed("nobody_to_ask", "The run has no session, so there is nobody to ask.")
 
 
 def expires_s(visit: Visit) -> float:
-    """How long a wait of the node stays open: its timeout, or `timeout_s` of its payload."""
+    """How long a wait of the node stays open: its timeout, or `timeout_s` of its payload; at most WAIT_S_MAX."""
     given = visit.fields().get("timeout_s", visit.fields().get("timeout"))
     if visit.node.timeout_s is not None:
         return visit.node.timeout_s
-    return float(given) if isinstance(given, (int, float)) and given > 0 else WAIT_EXPIRES_S
+    if isinstance(given, bool) or not isinstance(given, (int, float)) or given <= 0:
+        return WAIT_EXPIRES_S
+    return float(min(given, WAIT_S_MAX))
 
 
 def ended(heard: Heard) -> Failed:
@@ -64,7 +67,8 @@ def _ask(visit: Visit) -> Step:
         return NOBODY
     name = question.slot.name
     local["asks"] = local.get("asks", 0) + 1 if local.get("asked") == name else 1
-    if local["asks"] > int(visit.fields().get("attempts", ASKS_MAX)):
+    asks = visit.fields().get("attempts")
+    if local["asks"] > (asks if isinstance(asks, int) and asks > 0 else ASKS_MAX):
         return Failed("slot_not_understood", f"{name} was asked for too often.")
     welcome = "" if "asked" in local else str(visit.fields().get("welcome", ""))
     local["asked"] = name

@@ -30,7 +30,9 @@ def _tool(visit: Visit) -> Step:
 
 
 def _mcp(visit: Visit) -> Step:
-    return Invoke(visit.fields().get("arguments", {}))
+    """The tool of a server: `server`, `tool`, `arguments`, or `component`, `action`, `args` as `mcp.exec` has them."""
+    fields = visit.fields()
+    return Invoke(fields.get("arguments", fields.get("args", {})))
 
 
 def _mcp_ended(visit: Visit, result: CallResult) -> Step:

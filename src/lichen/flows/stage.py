@@ -52,7 +52,7 @@ class Stage:
 
     def _context(self, frame: Frame, extra: Mapping[str, Any] | None = None, spread: Any = None) -> Context:
         parameters = self._flows[frame.flow].flow.parameters
-        latest = self._progress.latest
+        latest = self._progress.latest or self._progress.frames[0].entry
         return Context(frame, self._around, parameters=parameters, latest=latest, extra=extra, spread=spread)
 
     def _mapped(self, frame: Frame, ready: Ready, output: Output) -> Any:

@@ -26,6 +26,7 @@ from lichen.flows.steps import Done, Enter, Event, Failed, Heard, Invoke, Jump, 
 VISITS_MAX: Final = 1_000  # nodes of one plan
 JUMPS_MAX: Final = 3  # `flow.goto` of one plan, as upstream
 PARKED_MAX: Final = 16  # messages in a row that fit no route
+SAYS_MAX: Final = 100  # messages of one plan
 
 
 class Walk(Stage):
@@ -60,7 +61,7 @@ class Walk(Stage):
             return Failed(error.code, error.message)
 
     def _begin(self, entry: dict[str, Any]) -> Failed | None:
-        self._progress = Progress([], latest=entry)
+        self._progress = Progress([])
         return self._entered(self._root, entry, "")
 
     def _entered(self, flow: str, entry: dict[str, Any], node: str) -> Failed | None:
@@ -180,6 +181,8 @@ class Walk(Stage):
         ready = self._ready(frame)
         assert ready is not None
         self._says += done.says
+        if len(self._says) > SAYS_MAX:
+            return self._fail(Failed("messages_too_many"))
         frame.said = frame.said or bool(done.says) or ready.kind.is_silent
         output = Output(done.payload, done.status)
         if done.status != "skipped":
