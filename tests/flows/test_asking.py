@@ -57,6 +57,10 @@ def test_a_slot_needs_somebody_to_ask() -> None:
     ("kind", "text", "value"),
     [
         ("number", "about 12 of them", 12),
+        ("number", "1,000 EUR", MISSING),
+        ("number", "1.000", MISSING),
+        ("number", "0.125", 0.125),
+        ("number", "1000", 1000),
         ("number", "1,5", 1.5),
         ("number", "none", MISSING),
         ("number", "9" * 30, MISSING),
@@ -184,3 +188,28 @@ def test_what_was_not_approved_never_goes_on_unasked() -> None:
         talk = Talk(shop).begin().answers(kind="approval", outcome=outcome)  # type: ignore[arg-type]
         assert (talk.last.calls, talk.last.failure) == ((), code)
     assert Talk(shop).begin().answers(kind="approval", outcome="approved").last.calls
+
+
+@pytest.mark.req("GRE-10.16")
+@pytest.mark.parametrize(
+    ("question", "answers", "told"),
+    [
+        ("{id: a, type: integer}", ["2.5", "two", "3"], "3"),
+        ("{id: a, choices: [café, tea]}", ["cafe\u0301, please"], "café"),
+        ("{id: a, choices: 5}", ["x"], "x"),
+        ("{id: a, pattern: 5}", ["x"], "x"),
+    ],
+)
+def test_an_answer_is_read_as_its_question_says(question: str, answers: list[str], told: str) -> None:
+    nodes = f"ask: {{qa.process: {{attempts: x, questions: [{question}]}}, routing: [{{to: tell}}]}}"
+    talk = Talk(flow(nodes + '\ntell: {text: "{{ask.payload.a}}"}')).begin("hello")
+    for answer in answers:
+        talk.answers(answer)
+    assert talk.last.answer == told
+
+
+@pytest.mark.req("GRE-10.16")
+@pytest.mark.parametrize("named", ["5", "[{name: order_id}]", "[[order_id]]"])
+def test_slots_that_are_named_in_a_way_nobody_knows_ask_nothing_or_the_required_ones(named: str) -> None:
+    talk = Talk(flow(f"fill: {{slots: {{slots: {named}}}}}", head=HEAD)).begin("hello")
+    assert (talk.last.failure, len(talk.last.waits)) == ("", 1 if named == "5" else 0)

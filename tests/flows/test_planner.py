@@ -435,3 +435,31 @@ def test_a_state_can_be_read_back() -> None:
     progress = decode(Talk(flow(LOOKUP)).begin("1042").last.state)
     assert progress is not None
     assert (progress.frames[0].at, progress.frames[0].entry["text"]) == ("look", "1042")
+
+
+@pytest.mark.req("GRE-12.4")
+@pytest.mark.parametrize(
+    "asked", ["in.city", "input.city", "entry.city", "ask.payload.city", "{{in.city}}", "{{city}}"]
+)
+def test_answers_to_questions_stand_in_the_entry_and_what_was_sent_comes_first(asked: str) -> None:
+    nodes = f"""
+ask: {{qa.process: {{questions: [{{id: city}}, {{id: text}}]}}, routing: [{{to: look}}]}}
+look: {{shop.find: {{q: "{asked}", said: in.text, whole: in.input.text}}}}
+"""
+    talk = Talk(flow(nodes)).begin("hello").answers("Rome").answers("other")
+    wanted = "" if asked == "{{city}}" else "Rome"
+    assert talk.args == {"q": wanted, "said": "hello", "whole": "hello"}
+
+
+@pytest.mark.req("GRE-12.5")
+@pytest.mark.parametrize(
+    "node",
+    [
+        "{mcp.exec: {component: weather, action: forecast, args: {q: x}}}",
+        "{mcp.exec: {server: weather, tool: forecast, arguments: {q: x}}}",
+        "{mcp: {server: weather, tool: forecast, arguments: {q: x}}}",
+    ],
+)
+def test_a_tool_of_a_server_may_be_named_in_both_ways(node: str) -> None:
+    talk = Talk(flow(f"a: {node}")).begin("hello")
+    assert (talk.last.calls[0].tool, talk.args) == ("weather.forecast", {"q": "x"})

@@ -125,7 +125,7 @@ def test_what_a_value_contains_is_never_read_as_a_template() -> None:
         ("{{}}", 0),
         ("x {{n m}}", 2),
         ("x {{1}}", 2),
-        ("{{#each o}}{{/each}}", 0),
+        ("{{#each o p}}{{/each}}", 0),
         ("x{{#if n}}y", 1),
         ("x{{/if}}", 1),
         ("{{#if n}}{{/unless}}", 0),
@@ -147,3 +147,34 @@ def test_what_a_template_gives_is_bounded() -> None:
     assert refused.value.code == "text_too_large"
     with pytest.raises(TemplateError):
         parse_template("{{#if n}}" * 20 + "{{/if}}" * 20)
+
+
+ITEMS = {"items": [{"n": 1, "name": "a"}, {"n": 2, "name": "{{b}}"}], "name": "outer", "o": {"x": 1, "y": [2]}, "e": []}
+
+
+@pytest.mark.req("GRE-11.10")
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("{{#each items}}{{@index}}:{{name}} {{this.n}};{{/each}}", "0:a 1;1:{{b}} 2;"),
+        ("{{#each items}}{{n}}{{#unless @last}}, {{/unless}}{{/each}}", "1, 2"),
+        ("{{#each o}}{{@key}}={{this}} {{/each}}", "x=1 y=[2] "),
+        ("{{#each e}}x{{else}}none{{/each}}", "none"),
+        ("{{#each name}}x{{else}}none{{/each}}", "none"),
+        ("{{#items}}{{name}}{{o.x}} {{/items}}", "a1 {{b}}1 "),
+        ("{{#o.y}}{{this}}{{name}}{{/o.y}}", "2outer"),
+        ("{{#with o}}{{x}} {{name}}{{/with}}", "1 outer"),
+        ("{{#gone}}x{{else}}no{{/gone}}{{#e}}y{{/e}}", "no"),
+        ("{{#each items}}{{#each o}}{{@key}}{{/each}}{{@index}} {{/each}}", "xy0 xy1 "),
+    ],
+)
+def test_blocks_go_round_lists_and_look_into_objects(text: str, expected: str) -> None:
+    assert parse_template(text).value(Values(ITEMS)) == expected
+
+
+@pytest.mark.req("GRE-11.10")
+def test_blocks_within_blocks_end_however_long_the_lists_are() -> None:
+    many = Values({"a": list(range(3_000))})
+    with pytest.raises(RenderError) as refused:
+        parse_template("{{#each a}}{{#each a}}{{#each a}}{{/each}}{{/each}}{{/each}}").value(many)
+    assert refused.value.code == "text_too_large"

@@ -87,7 +87,8 @@ def _answered(visit: Visit, heard: Heard) -> Step:
     values = cast("dict[str, Any]", visit.frame.local["values"])
     questions = {q.slot.name: q for q in questions_of(visit.payload, visit.slots)}
     asked = questions.get(visit.frame.local.get("asked", ""))
-    given = {name: heard.body[name] for name in questions if name in heard.body}  # a form was sent
+    sent = {name: value for name, value in heard.body.items() if name != "text"}  # the fields of a form
+    given = {name: sent[name] for name in questions if name in sent}
     for name, question in questions.items():
         value = _value(question, str(given.get(name, heard.text)), is_asked=question is asked or name in given)
         if value is not MISSING and (question is asked or name not in values):

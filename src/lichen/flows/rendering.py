@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, NamedTuple, cast
 
 import msgspec
 
 from lichen.flows.expr import Values, equal
-from lichen.flows.reach import MISSING, Path
+from lichen.flows.reach import MISSING, Path, fields_of, reach
 
 RENDERED_CHARS_MAX: Final = 32_000
+ROUNDS_MAX: Final = 5_000  # items of all blocks of a text
 
 
 class RenderError(Exception):
@@ -42,7 +43,8 @@ class Helper(NamedTuple):
 
 
 class Block(NamedTuple):
-    """What stands between `{{#name …}}` and `{{/name}}`: one half of it is rendered."""
+    """What stands between `{{#name …}}` and `{{/name}}`: one half of it is rendered, the first one once for each item
+    of an `each`. The name of `{{#path}}` is empty."""
 
     name: str
     arguments: tuple[Literal | Reference, ...]
@@ -80,7 +82,7 @@ class Template(NamedTuple):
 
     def text(self, context: Values, *, strict: bool = False) -> str:
         """The text, at most RENDERED_CHARS_MAX characters. Raises RenderError."""
-        return _joined(self.parts, context, strict)
+        return _joined(self.parts, context, strict, _Room())
 
 
 def written(value: Any) -> str:
@@ -116,28 +118,91 @@ def _value(part: Reference | Helper | Literal, context: Values, *, strict: bool)
             return _HELPERS[name]([_value(argument, context, strict=False) for argument in arguments])
 
 
-def _joined(parts: tuple[Part, ...], context: Values, strict: bool) -> str:
+class _Room:
+    """What is left of the bounds of one text."""
+
+    def __init__(self) -> None:
+        self._chars = RENDERED_CHARS_MAX
+        self._rounds = ROUNDS_MAX
+
+    def take(self, piece: str) -> str:
+        """The piece, if there is room for it. Raises RenderError."""
+        self._chars -= len(piece)
+        if self._chars < 0:
+            raise RenderError("text_too_large", f"A text would be longer than {RENDERED_CHARS_MAX} characters.")
+        return piece
+
+    def turn(self) -> None:
+        """Counts one item of a block. Raises RenderError."""
+        self._rounds -= 1
+        if self._rounds < 0:
+            raise RenderError("text_too_large", f"The blocks of a text go round more than {ROUNDS_MAX} times.")
+
+
+class _Inside(NamedTuple):
+    """The values inside a block: the item, its fields, and everything around it."""
+
+    item: Any
+    special: Mapping[str, Any]
+    outer: Values
+
+    def get(self, path: Path) -> Any:
+        """The value at a path, or MISSING."""
+        if path[0] == "this":
+            return reach(self.item, path[1:])
+        if path[0] in self.special:
+            return reach(self.special[path[0]], path[1:])
+        found = reach(fields_of(self.item), path)
+        return self.outer.get(path) if found is MISSING else found
+
+
+def _joined(parts: tuple[Part, ...], context: Values, strict: bool, room: _Room) -> str:
     pieces: list[str] = []
-    left = RENDERED_CHARS_MAX
     for part in parts:
         match part:
             case str():
-                piece = part
+                pieces.append(room.take(part))
             case Block():
-                piece = _joined(_half(part, context), context, strict)
+                pieces.append(_block(part, context, strict, room))
             case _:
-                piece = written(_value(part, context, strict=strict))
-        left -= len(piece)
-        if left < 0:
-            raise RenderError("text_too_large", f"A text would be longer than {RENDERED_CHARS_MAX} characters.")
-        pieces.append(piece)
+                pieces.append(room.take(written(_value(part, context, strict=strict))))
     return "".join(pieces)
 
 
-def _half(block: Block, context: Values) -> tuple[Part, ...]:
+def _block(block: Block, context: Values, strict: bool, room: _Room) -> str:
     values = [_value(argument, context, strict=False) for argument in block.arguments]
-    is_so = equal(values[0], values[1]) if block.name == "ifEq" else values[0] is not MISSING and bool(values[0])
-    return block.otherwise if is_so == (block.name == "unless") else block.then
+    if block.name in _TESTS:
+        half = block.then if _TESTS[block.name](values) else block.otherwise
+        return _joined(half, context, strict, room)
+    pieces: list[str] = []
+    for inside in _insides(block.name, values[0], context):
+        room.turn()
+        pieces.append(_joined(block.then, inside, strict, room))
+    return "".join(pieces) if pieces else _joined(block.otherwise, context, strict, room)
+
+
+def _insides(name: str, value: Any, outer: Values) -> Iterator[_Inside]:
+    if name != "with" and isinstance(value, list):
+        items = cast("list[Any]", value)
+        for i, item in enumerate(items):
+            yield _Inside(item, {"@index": i, "@first": i == 0, "@last": i == len(items) - 1}, outer)
+    elif name == "each" and isinstance(value, Mapping):
+        fields = cast("Mapping[str, Any]", value)
+        for i, (key, item) in enumerate(fields.items()):
+            yield _Inside(item, {"@key": key, "@index": i, "@first": i == 0, "@last": i == len(fields) - 1}, outer)
+    elif name != "each" and _is_so(value):
+        yield _Inside(value, {}, outer)
+
+
+def _is_so(value: Any) -> bool:
+    return value is not MISSING and bool(value)
+
+
+_TESTS: Final[dict[str, Callable[[list[Any]], bool]]] = {
+    "if": lambda values: _is_so(values[0]),
+    "unless": lambda values: not _is_so(values[0]),
+    "ifEq": lambda values: equal(values[0], values[1]),
+}
 
 
 def _json(values: list[Any]) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from functools import lru_cache
 from typing import Any, Final, cast
+from unicodedata import normalize
 
 import msgspec
 
@@ -33,9 +34,11 @@ _TYPES: Final[Mapping[str, SlotType]] = {
     "bool": "boolean",
     "yes_no": "boolean",
 }
+_WHOLE: Final = ("integer", "int")
 _YES: Final = ("yes", "y", "true", "1", "ja", "oui", "si", "ok", "sure")
 _NO: Final = ("no", "n", "false", "0", "nein", "non")
 _NUMBER = re.compile(r"(?<![\w.,])[-+]?\d+(?:[.,]\d+)?(?!\w|[.,]\d)")
+_GROUPED = re.compile(r"[-+]?[1-9]\d{0,2}[.,]\d{3}")  # 1,000: a thousand to some people, one to others
 _ISO = re.compile(r"(?<!\d)(\d{4})-(\d{1,2})-(\d{1,2})(?!\d)")
 _DOTTED = re.compile(r"(?<!\d)(\d{1,2})\.(\d{1,2})\.(\d{4})(?!\d)")
 
@@ -46,6 +49,7 @@ class Question(msgspec.Struct, frozen=True):
     slot: Slot
     prompt: str
     is_searched: bool  # whether a message that was not asked for it may hold it
+    is_whole: bool = False  # of a number: whether it has no fraction
     words_max: int | None = None
 
 
@@ -60,31 +64,36 @@ def questions_of(payload: Any, slots: Sequence[Slot]) -> tuple[Question, ...]:
     if listed is not None:
         fields = [fields_of(field) for field in listed]
         return tuple(_asked(field, declared) for field in fields if field.get("id"))
-    names = payload.get("slots", [slot.name for slot in slots if slot.required])
+    named = payload.get("slots")
+    names = cast("list[Any]", named) if isinstance(named, list) else [slot.name for slot in slots if slot.required]
     prompts = fields_of(payload.get("prompts"))
     one = payload.get("prompt", "")
     return tuple(
         Question(declared[name], str(prompts.get(name) or one or f"{name}?"), is_searched=True)
         for name in names
-        if name in declared
+        if isinstance(name, str) and name in declared
     )
 
 
 def _asked(field: Mapping[str, Any], declared: Mapping[str, Slot]) -> Question:
     name = str(field["id"])
-    kind = _TYPES.get(str(field.get("type") or field.get("answer_type") or "string"), "string")
-    choices = field.get("choices") or field.get("enum_values") or field.get("options") or ()
+    said = str(field.get("type") or field.get("answer_type") or "string")
+    kind = _TYPES.get(said, "string")
+    given = field.get("choices") or field.get("enum_values") or field.get("options")
+    choices = cast("list[Any]", given) if isinstance(given, list) else []
+    pattern = field.get("pattern")
     slot = declared.get(name) or Slot(
         name=name,
         slot_type="enum" if choices else kind,
-        pattern=field.get("pattern"),
+        pattern=pattern if isinstance(pattern, str) and pattern else None,
         required=not field.get("optional") and field.get("required", True) is not False,
         enum_values=tuple(str(choice) for choice in choices),
         default_value=field.get("default"),
     )
     words = field.get("max_words")
     prompt = str(field.get("prompt") or field.get("title") or f"{name}?")
-    return Question(slot, prompt, slot.pattern is not None, words if isinstance(words, int) else None)
+    words_max = words if isinstance(words, int) else None
+    return Question(slot, prompt, slot.pattern is not None, said in _WHOLE, words_max)
 
 
 def found(slot: Slot, text: str) -> Any:
@@ -109,12 +118,13 @@ def answered(question: Question, text: str) -> Any:
         return found(slot, text)
     if question.words_max is not None and len(text.split()) > question.words_max:
         return MISSING
-    return coerced(slot, text.strip())
+    value = coerced(slot, text.strip())
+    return MISSING if question.is_whole and isinstance(value, float) else value
 
 
 def coerced(slot: Slot, text: str) -> Any:
     """`text` as a value of the slot's type, or MISSING."""
-    text = text[:HEARD_CHARS_MAX]
+    text = normalize("NFC", text[:HEARD_CHARS_MAX])  # an accent typed as a character of its own is the same accent
     match slot.slot_type:
         case "string":
             return text if 0 < len(text) <= ANSWER_CHARS_MAX else MISSING
@@ -131,7 +141,7 @@ def coerced(slot: Slot, text: str) -> Any:
 
 def _number(text: str) -> Any:
     match = _NUMBER.search(text)
-    if match is None or len(match[0]) > 18:
+    if match is None or len(match[0]) > 18 or _GROUPED.fullmatch(match[0]):
         return MISSING
     digits = match[0].replace(",", ".")
     return float(digits) if "." in digits else int(digits)
@@ -151,7 +161,8 @@ def _date(text: str) -> Any:
 def _choice(choices: Sequence[str], text: str) -> Any:
     said = text.casefold()
     for choice in sorted(choices, key=len, reverse=True):  # of two that fit the longer is meant
-        if re.search(rf"(?<!\w){re.escape(choice.casefold())}(?!\w)", said):
+        wanted = normalize("NFC", choice).casefold()
+        if re.search(rf"(?<!\w){re.escape(wanted)}(?!\w)", said):
             return choice
     return MISSING
 

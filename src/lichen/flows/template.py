@@ -1,9 +1,11 @@
 """Texts with values in them: `Order {{node.lookup.order_id}} is {{node.lookup.status}}.`
 
 A text that is exactly one `{{path}}` becomes the value itself, a number staying one. Helpers: `{{json x}}`,
-`{{default x "none"}}`, `{{ifEq a b "then" "else"}}`; blocks `{{#if x}}`, `{{#unless x}}`, `{{#ifEq a b}}` with an
-optional `{{else}}`. `${inputs.x}` and `${node.output.x}` are the spelling of schema version 1. Nothing is escaped, and
-what a value contains is never read as a template.
+`{{default x "none"}}`, `{{ifEq a b "then" "else"}}`; blocks `{{#if x}}`, `{{#unless x}}`, `{{#ifEq a b}}`,
+`{{#each x}}`, `{{#with x}}` with an optional `{{else}}`, and `{{#x}}`, which is `each` of a list and `with` of anything
+else. The last three know `this` and its fields, `@index`, `@key`, `@first` and `@last`. `${inputs.x}` and
+`${node.output.x}` are the spelling of schema version 1. Nothing is escaped, and what a value contains is never read as
+a template.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ _WORD = re.compile(r"""\s*("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|(?:[^\s"'\[]|\[[^
 _NUMBER = re.compile(r"-?\d+(\.\d+)?")
 _CONSTANTS: Final = {"true": True, "false": False, "null": None}
 _ARGUMENTS: Final = {"json": (1,), "default": (2,), "ifEq": (3, 4)}
-_BLOCKS: Final = {"if": 1, "unless": 1, "ifEq": 2}
+_BLOCKS: Final = {"if": 1, "unless": 1, "ifEq": 2, "each": 1, "with": 1}
 
 
 class TemplateError(ValueError):
@@ -93,16 +95,18 @@ def _parts(tokens: Iterator[_Token], block: str, opened: int, depth: int) -> tup
 
 def _block(tokens: Iterator[_Token], token: _Token, depth: int) -> Block:
     name, *words = _words(token._replace(text=token.text[1:]))
-    if name not in _BLOCKS or len(words) != _BLOCKS[name]:
-        raise TemplateError(f"{{{{#{token.text[1:]}}}}} is no block; there are #if, #unless and #ifEq", token.offset)
-    arguments = tuple(_operand(word, token) for word in words)
+    is_section = name not in _BLOCKS and not words and parse_path(name) is not None
+    if not is_section and len(words) != _BLOCKS.get(name):
+        known = "#if, #unless, #ifEq, #each, #with and # before a path"
+        raise TemplateError(f"{{{{#{token.text[1:]}}}}} is no block; there are {known}", token.offset)
+    arguments = tuple(_operand(word, token) for word in words or [name])
     then, closing = _parts(tokens, name, token.offset, depth + 1)
     otherwise: tuple[Part, ...] = ()
     if closing is not None and closing.text == "else":
         otherwise, closing = _parts(tokens, name, token.offset, depth + 1)
     if closing is None or closing.text != f"/{name}":
         raise TemplateError(f"{{{{#{name}}}}} has no {{{{/{name}}}}}", token.offset)
-    return Block(name, arguments, then, otherwise)
+    return Block("" if is_section else name, arguments, then, otherwise)
 
 
 def _expression(token: _Token) -> Reference | Helper:
