@@ -105,6 +105,7 @@ async def test_a_change_by_cookie_needs_the_token_of_its_session(runtime: Runtim
     [
         {"origin": "https://evil.example"},
         {"origin": "null"},
+        {"origin": "http://["},
         {"sec-fetch-site": "cross-site"},
         {"sec-fetch-site": "same-site"},
     ],

@@ -445,7 +445,8 @@ async def test_a_page_of_any_origin_may_ask_unless_the_tenant_names_some(tmp_pat
         named = await Client(strict).generate(origin="https://shop.example")
         assert named.headers["access-control-allow-origin"] == "https://shop.example"
         assert named.headers["vary"] == "origin"
-        assert code(await Client(strict).generate(origin="https://evil.example")) == (403, "origin_denied")
+        for origin in ("https://evil.example", "http://["):
+            assert code(await Client(strict).generate(origin=origin)) == (403, "origin_denied")
         assert (await Client(strict).generate(origin="http://chat.test")).status_code == 200, "its own pages may"
         found = await Client(strict).send("OPTIONS", "conversations", origin="https://evil.example")
         assert "access-control-allow-origin" not in found.headers

@@ -18,7 +18,7 @@ from lichen.runtime.runtime import Runtime
 from lichen.serve.auth import Caller, bearer, by_key, caller_of, check_nothing_contradicts
 from lichen.serve.errors import Unauthenticated, failure
 from lichen.serve.exchange import read_form
-from lichen.serve.limits import Rates
+from lichen.serve.limits import Rates, client_of
 from lichen.serve.origin import is_own
 
 COOKIE = "lichen_session"
@@ -98,7 +98,7 @@ class Login:
     async def _log_in(self, request: Request) -> Response:
         try:
             check_origin(request)
-            self._attempts.take(request.client.host if request.client else "")
+            self._attempts.take(client_of(request))
             form = await read_form(request)
             cookie = self.enter(form.get("key", ""))
         except LichenError as error:
