@@ -167,7 +167,8 @@ class _Patience(Stalling):
     def _part(self) -> None:
         """Closes, after `stall_s` even if something still waits to be read."""
         self.transport.close()
-        self.loop.call_later(self.stall_s, self.transport.abort)
+        if self.transport.get_write_buffer_size():
+            self.loop.call_later(self.stall_s, self.transport.abort)
 
     def _forget(self) -> None:
         if self._timer is not None:
