@@ -6,6 +6,9 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from ipaddress import AddressValueError, IPv6Address
+
+from starlette.requests import HTTPConnection
 
 from lichen.serve.errors import TooMany
 
@@ -15,6 +18,21 @@ NAMES_MAX = 20_000
 def loop_time() -> float:
     """Seconds on the running loop's clock, which never goes back."""
     return asyncio.get_running_loop().time()
+
+
+def client_of(request: HTTPConnection) -> str:
+    """Who asks, as far as the network tells: one name for all addresses that one customer has. Empty on a socket."""
+    return network_of(request.client.host) if request.client is not None else ""
+
+
+def network_of(address: str) -> str:
+    """Whom an address stands for: itself, or the /64 of IPv6, of which one customer has all."""
+    try:
+        whole = IPv6Address(address.partition("%")[0])
+    except AddressValueError:
+        return address
+    mapped = whole.ipv4_mapped
+    return str(mapped) if mapped is not None else whole.packed[:8].hex()
 
 
 class Rates:

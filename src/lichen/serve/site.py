@@ -21,7 +21,7 @@ from lichen.serve.docs import docs_routes
 from lichen.serve.errors import INTERNAL, MethodUnknown, Unauthenticated, failure
 from lichen.serve.headers import NOBODY, Frames, SecurityHeaders
 from lichen.serve.health import health_routes
-from lichen.serve.limits import Rates
+from lichen.serve.limits import Rates, client_of
 from lichen.serve.login import HOME, Login
 from lichen.serve.metrics import Metered, Metrics
 from lichen.serve.pages import chat_routes
@@ -70,7 +70,7 @@ def _rated(identify: Identify) -> Identify:
         try:
             caller = identify(request)
         except Unauthenticated:
-            guesses.take(request.client.host if request.client else "")
+            guesses.take(client_of(request))
             raise
         requests.take(caller.actor().auth)
         return caller

@@ -10,7 +10,8 @@ from starlette.responses import Response
 from lichen.channels.tokens import Visitor
 from lichen.core.errors import Denied
 from lichen.serve.auth import by_key
-from lichen.serve.webchat.limits import USER_TOKENS_MAX, network_of
+from lichen.serve.limits import client_of
+from lichen.serve.webchat.limits import USER_TOKENS_MAX
 from lichen.serve.webchat.visit import Visit, answer
 
 UserId = Annotated[str, msgspec.Meta(max_length=100)]
@@ -92,10 +93,9 @@ def _conversation(visit: Visit, visitor: Visitor, watermark: int) -> Conversatio
 
 def _limit(visit: Visit, user: str) -> None:
     """Raises TooMany (`tokens_too_many`): of one user id five a minute, of one address as the settings say."""
-    chat, client = visit.chat, visit.request.client
+    chat = visit.chat
     where = (chat.scope.env, chat.scope.tenant, chat.scope.team)
-    address = network_of(client.host) if client is not None else ""
-    chat.windows.take(("address", where, address), chat.settings.tokens_per_minute, chat.now_us)
+    chat.windows.take(("address", where, client_of(visit.request)), chat.settings.tokens_per_minute, chat.now_us)
     if user:
         chat.windows.take(("user", where, user), USER_TOKENS_MAX, chat.now_us)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 from collections.abc import Hashable
-from ipaddress import AddressValueError, IPv6Address
 from math import ceil
 
 from lichen.serve.errors import TooMany
@@ -42,13 +41,3 @@ class Windows:
     def events(self) -> int:
         """How many are remembered."""
         return self._events
-
-
-def network_of(address: str) -> str:
-    """Whom an address stands for: itself, or the /64 of IPv6, of which one customer has all."""
-    try:
-        whole = IPv6Address(address.partition("%")[0])
-    except AddressValueError:
-        return address
-    mapped = whole.ipv4_mapped
-    return str(mapped) if mapped is not None else whole.packed[:8].hex()
