@@ -18,6 +18,11 @@ def flow(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
+def piped(text: bytes, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-m", "lichen.cli", "flow", "doctor", *arguments]
+    return subprocess.run(command, input=text, capture_output=True, timeout=60, check=False)
+
+
 def told(*arguments: str | Path) -> Any:
     return json.loads(flow(*arguments, "--json").stdout)
 
@@ -59,3 +64,23 @@ def test_a_flow_is_drawn_to_stdout_or_into_a_file(tmp_path: Path) -> None:
     assert (tmp_path / "a.svg").read_text() == drawn.stdout
     assert flow("graph", path, "--format", "mermaid").stdout.startswith("flowchart TD\n")
     assert flow("graph", FIXTURES / "rejected" / "two_operations.ygtc").returncode == 2
+
+
+@pytest.mark.req("GRE-5.5")
+def test_the_doctor_reads_a_flow_from_stdin() -> None:
+    path = FIXTURES / "accepted" / "hello.ygtc"
+    good = json.loads(piped(path.read_bytes(), "--stdin", "--json").stdout)
+    of_file = told("doctor", path)
+    assert (good["ok"], good["source_path"], good["hash_blake3"]) == (True, "<stdin>", of_file["hash_blake3"])
+    bad = piped((FIXTURES / "rejected" / "two_operations.ygtc").read_bytes(), "--stdin")
+    assert bad.returncode == 2
+    assert bad.stdout.startswith(b"<stdin>:7:5: error: operation_count: ")
+    assert b"yaml_encoding" in piped(b"id: \xff", "--stdin").stdout
+
+
+@pytest.mark.req("GRE-5.5")
+@pytest.mark.parametrize("arguments", [(), ("--stdin", "a.ygtc")])
+def test_the_doctor_wants_files_or_stdin(arguments: tuple[str, ...]) -> None:
+    ended = piped(b"", *arguments)
+    assert (ended.returncode, ended.stdout) == (2, b"")
+    assert b"--stdin" in ended.stderr

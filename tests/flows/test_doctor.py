@@ -84,3 +84,13 @@ def test_a_catalogue_is_json_of_adapters(tmp_path: Path) -> None:
     assert (invalid.value.code, invalid.value.place) == ("catalog_invalid", str(path))
     with pytest.raises(NotFound):
         read_catalog(tmp_path / "none.json")
+
+
+@pytest.mark.req("GRE-5.6")
+@pytest.mark.parametrize("node", ["dw.agent: {message: hi}", "flow.call: {input: {}}", "mcp.exec: {args: {}}"])
+def test_a_node_that_does_not_say_what_it_is_about_is_warned_of(node: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.ygtc"
+    path.write_text(f"id: a\ntype: messaging\nnodes:\n  a:\n    {node}\n")
+    found = diagnose(path)
+    assert found.is_ok
+    assert [(each.code, each.line, each.pointer) for each in found.warnings] == [("target_missing", 4, "/nodes/a")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,6 +13,7 @@ from lichen.cli.screen import Screen, note
 from lichen.core.errors import NotFound
 
 if TYPE_CHECKING:
+    from lichen.flows.catalog import Catalog
     from lichen.flows.doctor import Diagnosis
     from lichen.flows.findings import Finding
 
@@ -32,7 +34,8 @@ def group() -> None:
 
 @app.command()
 def doctor(
-    paths: Annotated[list[Path], typer.Argument(help="Flow files, or directories that hold some.")],
+    paths: Annotated[list[Path] | None, typer.Argument(help="Flow files, or directories that hold some.")] = None,
+    stdin: Annotated[bool, typer.Option("--stdin", help="Read one flow from stdin instead.")] = False,
     registry: Annotated[Path | None, typer.Option("--registry", help="A JSON catalogue of adapters.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="JSON on stdout and nothing else.")] = False,
 ) -> None:
@@ -42,14 +45,14 @@ def doctor(
     """
     from lichen.flows.catalog import read_catalog
     from lichen.flows.doctor import as_json as told
-    from lichen.flows.doctor import diagnose
 
-    files = _files(paths)
-    catalog = None if registry is None else read_catalog(registry)
-    found = [diagnose(file, catalog) for file in files]
+    if stdin is bool(paths):
+        raise typer.BadParameter("Name flow files, or read one with --stdin.")
+    found = _diagnoses(paths or [], None if registry is None else read_catalog(registry))
+    is_one = len(found) == 1 and (stdin or paths == [Path(found[0].path)])
     screen = Screen(as_json=as_json)
     if as_json:
-        screen.data(told(found[0]) if paths == files and len(files) == 1 else [told(each) for each in found])
+        screen.data(told(found[0]) if is_one else [told(each) for each in found])
     else:
         for diagnosis in found:
             _show(diagnosis, screen)
@@ -75,6 +78,16 @@ def graph(
         return
     output.write_text(drawn, encoding="utf-8")
     note(f"{flow.id} is drawn in {output}.")
+
+
+def _diagnoses(paths: list[Path], catalog: Catalog | None) -> list[Diagnosis]:
+    """Of the flows at these paths, or without any of the one on stdin."""
+    from lichen.flows.doctor import diagnose, diagnose_bytes
+    from lichen.flows.document import BYTES_MAX
+
+    if not paths:
+        return [diagnose_bytes(sys.stdin.buffer.read(BYTES_MAX + 1), "<stdin>", catalog)]
+    return [diagnose(file, catalog) for file in _files(paths)]
 
 
 def _files(paths: list[Path]) -> list[Path]:

@@ -75,9 +75,6 @@ def invalid(flow: Flow, node: Node, message: str, *, code: str = "flow_invalid",
 
 
 def _ready(flow: Flow, node: Node) -> Ready:
-    operation = operation_of(node)
-    kind = kind_of(operation)
-
     def mapped(value: Any, *, has_pointers: bool = False) -> Mapped:
         return _parsed(flow, node, lambda: mapping(value, flow.nodes, has_pointers=has_pointers))
 
@@ -87,8 +84,8 @@ def _ready(flow: Flow, node: Node) -> Ready:
     routes = node.routing.routes if isinstance(node.routing, Custom) else ()
     return Ready(
         node=node,
-        kind=kind,
-        target=_target(flow, node, operation) if kind.target else "",
+        kind=kind_of(operation_of(node)),
+        target=target_of(flow, node),
         input=mapped(node.input),
         output=None if node.output is None else mapped(node.output, has_pointers=True),
         errors=None if node.errors is None else mapped(node.errors, has_pointers=True),
@@ -117,11 +114,14 @@ class _Parameters(NamedTuple):
         return reach(self.parameters, path[1:]) if path[0] == "parameters" else MISSING
 
 
-def _target(flow: Flow, node: Node, operation: str) -> str:
-    """The name of what a node is about. It may come from the flow's parameters, never from what somebody said."""
+def target_of(flow: Flow, node: Node) -> str:
+    """The tool, agent or flow that a node is about, empty when it is about none. Raises Invalid when it does not say.
+
+    The name may come from the flow's parameters, never from what somebody said.
+    """
+    operation = operation_of(node)
     named = named_in(node, operation)
-    is_local = operation == "flow.goto" and not named
-    if is_local:
+    if not kind_of(operation).target or (operation == "flow.goto" and not named):
         return ""
     try:
         found = mapping(named, flow.nodes).fill(Filling(_Parameters(flow.parameters), strict=True))

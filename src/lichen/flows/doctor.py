@@ -5,6 +5,7 @@ The JSON has the fields of `greentic-flow doctor --json`, and more beside them.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from lichen.flows.compiled import needs
 from lichen.flows.document import read
 from lichen.flows.findings import Finding, FlowInvalid, Report
 from lichen.flows.ir import Flow, Node
-from lichen.flows.load import Loaded, parse, text_of
+from lichen.flows.load import Loaded, decoded, parse, text_of
 
 
 class Need(msgspec.Struct, frozen=True):
@@ -48,16 +49,25 @@ class Diagnosis(msgspec.Struct, frozen=True):
 
 def diagnose(path: Path, catalog: Catalog | None = None) -> Diagnosis:
     """The diagnosis of a file, with `catalog` also of its adapters. Raises NotFound `flow_missing`."""
+    return _diagnosed(str(path), lambda: text_of(path), catalog)
+
+
+def diagnose_bytes(data: bytes, path: str, catalog: Catalog | None = None) -> Diagnosis:
+    """The diagnosis of a flow that is in no file; `path` is what findings call it."""
+    return _diagnosed(path, lambda: decoded(data, path), catalog)
+
+
+def _diagnosed(path: str, read_text: Callable[[], str], catalog: Catalog | None) -> Diagnosis:
     text = ""
     try:
-        text = text_of(path)
-        loaded: Loaded = parse(text, str(path))
+        text = read_text()
+        loaded: Loaded = parse(text, path)
     except FlowInvalid as error:
         errors = tuple(finding for finding in error.findings if finding.severity == "error")
         warnings = tuple(finding for finding in error.findings if finding.severity == "warning")
-        return Diagnosis(str(path), text, None, errors, warnings)
+        return Diagnosis(path, text, None, errors, warnings)
     errors = () if catalog is None else unresolved(loaded.flow, catalog)
-    return Diagnosis(str(path), text, loaded.flow, errors, loaded.warnings, needed(loaded.flow))
+    return Diagnosis(path, text, loaded.flow, errors, loaded.warnings, needed(loaded.flow))
 
 
 def needed(flow: Flow) -> tuple[Need, ...]:

@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, cast
 
+from lichen.core.errors import Invalid
+from lichen.flows.compiled import target_of
 from lichen.flows.document import Document
 from lichen.flows.expr import parse_condition
 from lichen.flows.findings import Report
@@ -24,6 +26,7 @@ def examine(flow: Flow, document: Document, report: Report) -> None:
             message = f"Nothing leads to node {node.id!r}."
             step = "Route a node to it, name it in `entrypoints`, or remove it."
             report.warn("Routing", "node_unreachable", message, at=node.place, next_step=step)
+        _check_target(node, flow, report)
         _check_templates(node, flow, document, report)
         _check_conditions(node, flow, document, report)
 
@@ -38,6 +41,14 @@ def reachable(flow: Flow) -> frozenset[str]:
             found.add(node_id)
             open_ends.extend(to for to, _ in targets(flow.nodes[node_id].routing))
     return frozenset(found)
+
+
+def _check_target(node: Node, flow: Flow, report: Report) -> None:
+    try:
+        target_of(flow, node)
+    except Invalid as error:
+        step = f"{error.next_step} Until then the flow loads and cannot be walked."
+        report.warn("Schema", "target_missing", error.message, at=node.place, next_step=step)
 
 
 def _check_templates(node: Node, flow: Flow, document: Document, report: Report) -> None:

@@ -42,13 +42,18 @@ def text_of(path: Path) -> str:
     except OSError as error:
         message = f"The flow {path} cannot be read: {error.strerror}."
         raise NotFound(message, code="flow_missing", next_step="Name a .ygtc file.") from None
+    return decoded(data, str(path))
+
+
+def decoded(data: bytes, path: str) -> str:
+    """The text of these bytes; `path` is what findings call it. Raises FlowInvalid `yaml_encoding`."""
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         at = Place(data[: error.start].count(b"\n") + 1, 1, "")
         message = f"The file is not UTF-8: byte {error.start} is 0x{data[error.start]:02x}."
         step = "Save it as UTF-8."
-        raise Report(str(path)).refuse("Yaml", "yaml_encoding", message, at=at, next_step=step) from None
+        raise Report(path).refuse("Yaml", "yaml_encoding", message, at=at, next_step=step) from None
 
 
 def parse(text: str, path: str) -> Loaded:
