@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from lichen.core.call import Retry
 from lichen.core.errors import Invalid
 from lichen.core.plan import STATE_BYTES_MAX, Message
+from lichen.flows.compiled import ready
 from lichen.flows.frames import decode
+from lichen.flows.load import load
 from lichen.flows.path import taken
 from lichen.flows.planner import FlowPlanner
 from lichen.flows.walk import JUMPS_MAX, PARKED_MAX, VISITS_MAX
 from tests.flows.walking import Talk, flow
 
+FIXTURES = Path(__file__).parent / "fixtures" / "accepted"
 LOOKUP = """
 look:
   orders.lookup: {order_id: "{{entry.text}}"}
@@ -463,3 +468,25 @@ look: {{shop.find: {{q: "{asked}", said: in.text, whole: in.input.text}}}}
 def test_a_tool_of_a_server_may_be_named_in_both_ways(node: str) -> None:
     talk = Talk(flow(f"a: {node}")).begin("hello")
     assert (talk.last.calls[0].tool, talk.args) == ("weather.forecast", {"q": "x"})
+
+
+@pytest.mark.req("GRE-1.7")
+def test_a_flow_in_the_words_of_older_packs_is_walked_to_its_end() -> None:
+    talk = Talk(load(FIXTURES / "weather_references.ygtc")).begin("hello")
+    assert talk.says == ["Where are you?\nA town, please"]
+    talk.answers("Kiel")
+    assert (talk.last.calls[0].tool, talk.args) == ("weather_api.forecast", {"q": "Kiel", "days": 3})
+    talk.returns(
+        {"location": {"name": "Kiel"}, "current": {"temp_c": 9.5}, "days": [{"date": "1 May"}, {"date": "2 May"}]}
+    )
+    assert [line.strip() for line in (talk.last.answer or "").splitlines() if line.strip()] == [
+        "Weather in Kiel: 9.5 °C",
+        "- 1 May",
+        "- 2 May",
+    ]
+
+
+@pytest.mark.req("GRE-1.7")
+@pytest.mark.parametrize("path", sorted(FIXTURES.glob("*.ygtc")), ids=lambda path: path.stem)
+def test_every_flow_that_loads_can_be_walked(path: Path) -> None:
+    assert ready(load(path)).nodes
