@@ -164,6 +164,16 @@ async def test_a_slow_reader_is_not_cut_off() -> None:
     assert connection.transport.is_aborted
 
 
+@pytest.mark.req("SYM-97.17")
+@pytest.mark.parametrize(("hosts", "status"), [("", 400), ("host: a\r\nhost: b\r\n", 400), ("host: a\r\n", 404)])
+async def test_a_request_names_one_host(hosts: str, status: int) -> None:
+    async with asyncio.timeout(DEADLINE_S), listening(app(), "127.0.0.1", 0) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(f"GET /nothing HTTP/1.1\r\n{hosts}connection: close\r\n\r\n".encode())
+        assert (await reader.read()).startswith(f"HTTP/1.1 {status}".encode())
+        writer.close()
+
+
 @pytest.mark.req("SYM-97.16")
 async def test_strangers_cannot_fill_the_log_and_no_token_is_in_it(
     runtime: Runtime, caplog: pytest.LogCaptureFixture

@@ -115,6 +115,9 @@ class _Bounded:
     def _refusal(self, scope: Scope) -> LichenError | None:
         if len(self.server.server_state.connections) > self._bounds.connections_max:
             return Unavailable("As many connections are open as may be.", code="overloaded")
+        hosts = sum(name == b"host" for name, _ in scope["headers"])
+        if hosts > 1 or (hosts == 0 and scope["http_version"] == "1.1"):
+            return Invalid("A request names one host.", code="host_invalid", next_step="Send one Host header.")
         head_bytes = sum(len(name) + len(value) for name, value in scope["headers"])
         if head_bytes + len(scope["raw_path"]) + len(scope["query_string"]) > self._bounds.head_bytes_max:
             return HeadTooLarge(f"The head has more than {self._bounds.head_bytes_max} bytes.")
