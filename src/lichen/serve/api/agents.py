@@ -10,6 +10,7 @@ import msgspec
 from lichen.agents.agent import Agent
 from lichen.core.call import Effects, ToolSpec
 from lichen.core.errors import NotFound
+from lichen.runtime.agents import Bounds, PlannerKind, bounds_of, kind_of
 from lichen.serve.api.route import ApiRoute
 from lichen.serve.exchange import Exchange
 
@@ -29,7 +30,7 @@ class AgentLine(msgspec.Struct, frozen=True):
     tools: tuple[ToolLine, ...]
     digest: str
     description: str
-    kind: str
+    kind: PlannerKind
 
 
 class ToolDetail(msgspec.Struct, frozen=True):
@@ -49,23 +50,11 @@ class ToolDetail(msgspec.Struct, frozen=True):
     digest: str
 
 
-class Bounds(msgspec.Struct, frozen=True):
-    """The limits of each run of an agent."""
-
-    calls: int
-    time_s: float
-    failures: int
-    fan_out: int
-    depth: int
-    tokens: int
-    grace_s: float
-
-
 class AgentDetail(msgspec.Struct, frozen=True):
     """An agent. `kind` is what decides in it: `rules`, `llm`, `flow` or `own`; plans of a pure one can be replayed."""
 
     name: str
-    kind: str
+    kind: PlannerKind
     description: str
     is_pure: bool
     tools: tuple[ToolDetail, ...]
@@ -100,7 +89,7 @@ def _detail(agent: Agent) -> AgentDetail:
         description=agent.description,
         is_pure=agent.planner.pure,
         tools=tuple(_tool(tool.spec) for tool in agent.tools.values()),
-        limits=Bounds(*msgspec.structs.astuple(agent.limits)),
+        limits=bounds_of(agent.limits),
         digest=agent.digest,
         planner_digest=agent.planner.digest,
     )
@@ -122,13 +111,6 @@ def _tool(spec: ToolSpec) -> ToolDetail:
         digest=spec.digest,
     )
 
-
-def kind_of(agent: Agent) -> str:
-    """What decides in an agent: `rules`, `llm`, `flow`, or a planner of one's `own`."""
-    return _KINDS.get(type(agent.planner).__name__, "own")
-
-
-_KINDS = {"RulePlanner": "rules", "LLMPlanner": "llm", "FlowPlanner": "flow"}
 
 ROUTES = (
     ApiRoute("GET", "agents", "chat", list_agents, owner_may=True),

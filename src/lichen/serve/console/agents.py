@@ -8,13 +8,10 @@ from typing import Any
 import msgspec
 
 from lichen.agents.agent import Agent
-from lichen.agents.llm import LLMPlanner
-from lichen.agents.rule_planner import RulePlanner
 from lichen.core.call import ToolSpec
 from lichen.core.errors import NotFound
-from lichen.core.limits import Limits
-from lichen.flows.planner import FlowPlanner
 from lichen.gate.switches import StopKind
+from lichen.runtime.agents import Bounds, PlannerKind, bounds_of, kind_of
 from lichen.runtime.hosting import family
 from lichen.runtime.runtime import stop_kind
 from lichen.serve.console.visit import Outcome, Visit
@@ -24,10 +21,10 @@ REASON_CHARS_MAX = 500
 
 
 class AgentLine(msgspec.Struct, frozen=True):
-    """An agent. `kind` is `rules`, `model`, `flow` or `own code`; `stopped` is the reason of its switch, else None."""
+    """An agent. `kind` is what decides in it; `stopped` is the reason of its switch, else None."""
 
     name: str
-    kind: str
+    kind: PlannerKind
     description: str
     tools: int
     digest: str
@@ -68,24 +65,12 @@ class ToolView(msgspec.Struct, frozen=True):
     stopped: str | None
 
 
-class LimitsView(msgspec.Struct, frozen=True):
-    """The limits of each run, by name."""
-
-    calls: int
-    time_s: float
-    failures: int
-    fan_out: int
-    depth: int
-    tokens: int
-    grace_s: float
-
-
 class AgentPage(msgspec.Struct, frozen=True):
     """One agent with everything it may do. `svg` is the picture of a flow, None for other agents."""
 
     agent: AgentLine
     planner_digest: str
-    limits: LimitsView
+    limits: Bounds
     tools: tuple[ToolView, ...]
     svg: str | None
 
@@ -102,7 +87,7 @@ async def show(visit: Visit) -> AgentPage:
     """The agent of the path. Raises NotFound (`agent_unknown`)."""
     agent = _agent(visit)
     tools = tuple(_tool(visit, tool.spec) for tool in agent.tools.values())
-    return AgentPage(_line(visit, agent), agent.planner.digest, _limits(agent.limits), tools, drawn(agent.planner))
+    return AgentPage(_line(visit, agent), agent.planner.digest, bounds_of(agent.limits), tools, drawn(agent.planner))
 
 
 def _agent(visit: Visit) -> Agent:
@@ -115,23 +100,6 @@ def _agent(visit: Visit) -> Agent:
 def _line(visit: Visit, agent: Agent) -> AgentLine:
     stopped = _stopped(visit, "agent", agent.name)
     return AgentLine(agent.name, kind_of(agent), agent.description, len(agent.tools), agent.digest, stopped)
-
-
-def kind_of(agent: Agent) -> str:
-    """What its planner is."""
-    match agent.planner:
-        case RulePlanner():
-            return "rules"
-        case LLMPlanner():
-            return "model"
-        case FlowPlanner():
-            return "flow"
-        case _:
-            return "own code"
-
-
-def _limits(limits: Limits) -> LimitsView:
-    return LimitsView(*msgspec.structs.astuple(limits))
 
 
 def _tool(visit: Visit, spec: ToolSpec) -> ToolView:
