@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -13,6 +12,7 @@ from starlette.middleware import Middleware
 
 from lichen.core.scope import Actor, Customer, Operator, Scope
 from lichen.runtime.runtime import Runtime
+from lichen.serve.app import prepared
 from lichen.serve.console import console_routes
 from lichen.serve.headers import NOBODY, SecurityHeaders
 from lichen.serve.login import Login
@@ -29,9 +29,7 @@ def site(runtime: Runtime) -> Starlette:
         routes=[*login.routes(), *console_routes(runtime, login)],
         middleware=[Middleware(SecurityHeaders, frames=lambda path: NOBODY)],
     )
-    app.state.closing = asyncio.Event()
-    app.state.draining = False
-    return app
+    return prepared(app)
 
 
 @asynccontextmanager

@@ -7,7 +7,8 @@ import pytest
 from lichen.core.errors import Corrupt
 from lichen.log.export import verify_export
 from lichen.runtime.runtime import Runtime
-from tests.serve.console import ACME, LARGE, said, signed_in, token
+from tests.serve.browser import browser, enter, issue
+from tests.serve.console import ACME, LARGE, said, signed_in, site, token
 
 
 @pytest.mark.req("LIC-25.19")
@@ -72,3 +73,15 @@ async def test_records_are_read_a_page_at_a_time_the_newest_first(
             before = str(page["next_before"])
         assert (await client.get("/console/log?before=1")).status_code == 200
     assert seen == list(range(runtime.log(ACME).durable_seq, 0, -1))
+
+
+async def test_a_whole_log_is_read_once_at_a_time_whoever_asks(runtime: Runtime) -> None:
+    await said(runtime, LARGE)
+    app = site(runtime)
+    async with browser(app) as client:
+        await enter(client, issue(runtime))
+        fields = {"csrf_token": await token(client, "/console/log")}
+        with app.state.audits.holding(ACME.log_id()):
+            assert (await client.post("/console/log/verify", data=fields)).status_code == 429
+            assert (await client.get("/console/log/export")).status_code == 429
+        assert (await client.get("/console/log/export")).status_code == 200

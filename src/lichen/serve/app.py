@@ -10,11 +10,11 @@ from typing import Any
 import msgspec
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from lichen.core.errors import Invalid, LichenError, NotFound
+from lichen.core.errors import LichenError, NotFound
 from lichen.runtime.runtime import Runtime
 from lichen.serve.api import ROUTES, ApiRoute
 from lichen.serve.auth import Caller, Identify
@@ -60,8 +60,6 @@ def _endpoint(runtime: Runtime, identify: Identify, route: ApiRoute) -> Callable
             body = await read_body(request)
             exchange = Exchange(runtime, request, body, admit=lambda: _admitted(identify, request, route), takes=route)
             return _success(await route.handler(exchange))
-        except ClientDisconnect:
-            return failure(Invalid("The body ended early.", code="body_invalid"))
         except LichenError as error:
             return failure(error)
         except Exception:  # noqa: BLE001 - no stack trace ever leaves; the log has it

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Protocol, TypeVar
 from urllib.parse import parse_qsl
 
 import msgspec
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from lichen.core.errors import Invalid
 from lichen.core.scope import Actor, Scope
@@ -99,10 +99,8 @@ class Exchange:
 
     @contextmanager
     def audit(self) -> Generator[None]:
-        """Held while a whole log is read: a few at a time, one for each log. Raises TooMany (`all_taken`)."""
-        audits: Slots = self.request.app.state.audits
-        audits.check(self.scope.log_id())
-        with audits.holding(self.scope.log_id()):
+        """Held while a whole log is read. Raises TooMany (`all_taken`)."""
+        with auditing(self.request, self.scope):
             yield
 
     @property
@@ -120,14 +118,14 @@ class Exchange:
         given = self.request.query_params
         if len(given.multi_items()) != len(given):
             raise Invalid("A field of the query is given twice.", code="query_invalid")
-        return _decoded(lambda: msgspec.convert(dict(given), kind, strict=False), "query_invalid")
+        return decoded(lambda: msgspec.convert(dict(given), kind, strict=False), "query_invalid")
 
     def body(self, kind: type[T]) -> T:
         """The JSON body as `kind`. Raises Invalid (`body_invalid`) naming the field, UnsupportedMedia."""
         assert kind is self._takes.body, "the route's table says something else"
         if self._body and self.request.headers.get("content-type", "").partition(";")[0].strip() != JSON:
             raise UnsupportedMedia("The body is not declared as JSON.")
-        return _decoded(lambda: msgspec.json.decode(self._body or b"{}", type=kind), "body_invalid")
+        return decoded(lambda: msgspec.json.decode(self._body or b"{}", type=kind), "body_invalid")
 
     async def wait(self, event: Coroutine[Any, Any, object], *, timeout_s: float) -> None:
         """Returns when the event did, after `timeout_s`, or when the server stops. Raises what the event raises."""
@@ -142,10 +140,19 @@ class Exchange:
             closing.cancel()
 
 
+@contextmanager
+def auditing(request: Request, scope: Scope) -> Generator[None]:
+    """Held while a whole log is read: a few at a time, one for each log. Raises TooMany (`all_taken`)."""
+    audits: Slots = request.app.state.audits
+    audits.check(scope.log_id())
+    with audits.holding(scope.log_id()):
+        yield
+
+
 async def read_body(request: Request, *, bytes_max: int = BODY_BYTES_MAX) -> bytes:
     """All of a request's body, read before anything is answered: whoever still sends would miss the answer.
 
-    Raises TooLarge, Late.
+    Raises TooLarge, Late, Invalid (`body_invalid`) when the caller leaves before the end.
     """
     data = bytearray()
     try:
@@ -156,11 +163,13 @@ async def read_body(request: Request, *, bytes_max: int = BODY_BYTES_MAX) -> byt
                     raise TooLarge(f"The body has more than {bytes_max} bytes.")
     except TimeoutError:
         raise Late(f"The body was not there after {BODY_S:g} seconds.") from None
+    except ClientDisconnect:
+        raise Invalid("The body ended early.", code="body_invalid") from None
     return bytes(data)
 
 
 async def read_form(request: Request, *, bytes_max: int = FORM_BYTES_MAX) -> dict[str, str]:
-    """The fields of a posted form, the last of each name. Raises TooLarge, Invalid (`form_invalid`)."""
+    """The fields of a posted form, the last of each name. Raises as `read_body`, Invalid (`form_invalid`)."""
     body = await read_body(request, bytes_max=bytes_max)
     try:
         fields = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=FORM_FIELDS_MAX)
@@ -173,7 +182,8 @@ Handler = Callable[[Exchange], Awaitable[Any]]
 """Answers one kind of request with something that can be written as JSON, or with a Response."""
 
 
-def _decoded(decode: Callable[[], T], code: str) -> T:
+def decoded(decode: Callable[[], T], code: str) -> T:
+    """What `decode` gives. Raises Invalid with this code and the place where it is wrong."""
     try:
         return decode()
     except msgspec.ValidationError as error:

@@ -9,7 +9,6 @@ from starlette.responses import Response
 
 from lichen.core.errors import Invalid
 from lichen.core.ids import RunId
-from lichen.log.export import export
 from lichen.runtime.proof import Head, Verification, heads
 from lichen.runtime.records import view
 from lichen.serve.console.run import RecordLine
@@ -76,7 +75,8 @@ async def show(visit: Visit) -> LogPage:
 
 async def verify(visit: Visit) -> Outcome:
     """Reads every record again, derives everything from them, and compares."""
-    found = await visit.runtime.verify(visit.scope)
+    with visit.audit():
+        found = await visit.runtime.verify(visit.scope)
     return Outcome(template="console/verified.html", view=Verified(found))
 
 
@@ -85,10 +85,9 @@ async def take(visit: Visit) -> Response:
     wanted = visit.query(Taking)
     if wanted.run is not None and wanted.seq is not None:
         raise Invalid("One run or one record, not both.", code="query_invalid", place="$.seq")
-    if wanted.seq is not None:
-        data = await export(visit.runtime.log(visit.scope), range(wanted.seq, wanted.seq + 1))
-    else:
-        data = await visit.runtime.export(visit.scope, run=RunId(wanted.run) if wanted.run else None)
+    with visit.audit():
+        run = RunId(wanted.run) if wanted.run else None
+        data = await visit.runtime.export(visit.scope, run=run, record=wanted.seq)
     name = f"{visit.scope.tenant}-{visit.scope.env}-{_part(wanted)}.json"
     headers = {"content-disposition": f'attachment; filename="{name}"', "cache-control": "no-store"}
     return Response(data, headers=headers, media_type="application/octet-stream")

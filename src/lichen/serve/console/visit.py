@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Generator, Mapping
+from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 from starlette.requests import Request
 
-from lichen.core.errors import Invalid
 from lichen.core.scope import Actor, Scope
 from lichen.gate.identity import Capability
 from lichen.runtime.runtime import Runtime
 from lichen.serve.auth import Caller
+from lichen.serve.exchange import auditing, decoded
 
 T = TypeVar("T")
 
@@ -57,11 +58,13 @@ class Visit:
     def query(self, kind: type[T]) -> T:
         """The query as `kind`; empty fields, as forms send them, do not count. Raises Invalid (`query_invalid`)."""
         given = {name: value for name, value in self._request.query_params.items() if value}
-        try:
-            return msgspec.convert(given, kind, strict=False)
-        except msgspec.ValidationError as error:
-            what, _, where = str(error).partition(" - at ")
-            raise Invalid(f"{what}.", code="query_invalid", place=where.strip("`") or "$") from None
+        return decoded(lambda: msgspec.convert(given, kind, strict=False), "query_invalid")
+
+    @contextmanager
+    def audit(self) -> Generator[None]:
+        """Held while a whole log is read. Raises TooMany (`all_taken`)."""
+        with auditing(self._request, self.scope):
+            yield
 
 
 class Page(NamedTuple):

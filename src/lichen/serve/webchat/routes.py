@@ -9,12 +9,12 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
-from lichen.core.errors import Invalid, LichenError
+from lichen.core.errors import LichenError
 from lichen.runtime.runtime import Runtime
 from lichen.serve.errors import INTERNAL, failure
 from lichen.serve.exchange import read_body
@@ -90,8 +90,6 @@ def _endpoint(chats: Chats, handler: Handler) -> Callable[[Request], Awaitable[R
 async def _answered(handler: Handler, chat: Chat, request: Request) -> Response:
     try:
         return await handler(Visit(chat, request, request.method, await read_body(request)))
-    except ClientDisconnect:
-        return failure(Invalid("The body ended early.", code="body_invalid"))
     except LichenError as error:
         return failure(error)
     except Exception:  # noqa: BLE001 - no stack trace ever leaves; the log has it
