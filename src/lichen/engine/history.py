@@ -10,6 +10,7 @@ from lichen.core import events as e
 from lichen.core.ids import CallId, RunId, SessionId, StreamId, ToolName, run_stream, session_stream
 from lichen.core.plan import CallRequest, CallResult, History, Message, Step, WaitAnswer
 from lichen.core.run import Result, RunState
+from lichen.engine.contents import inputs, results
 from lichen.engine.journal import Journal
 from lichen.engine.ports import Services
 from lichen.log.erasures import Erased
@@ -75,8 +76,6 @@ class _Open(msgspec.Struct):
 
 def _steps(journal: Journal, state: RunState) -> tuple[Step, ...]:
     """Every plan so far with its results in call order: what came after a plan belongs to it."""
-    from lichen.engine.plans import inputs, results
-
     stream = run_stream(state.id)
     steps: list[_Open] = []
     planned_n: dict[CallId, int] = {}

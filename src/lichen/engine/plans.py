@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 import msgspec
 
 from lichen.core import events as e
 from lichen.core import faults, moves
-from lichen.core.call import Issue
 from lichen.core.errors import Denied, LichenError
 from lichen.core.ids import RunId, run_stream
 from lichen.core.limits import Usage
 from lichen.core.plan import (
-    CallResult,
-    Left,
-    Message,
     Model,
     ModelError,
     ModelReply,
@@ -25,19 +21,16 @@ from lichen.core.plan import (
     Plan,
     PlanInput,
     RunContext,
-    WaitAnswer,
 )
 from lichen.core.policy import Check
-from lichen.core.run import Result, RunState
+from lichen.core.run import RunState
+from lichen.engine.asking import plan_input
 from lichen.engine.deltas import Partial
-from lichen.engine.history import read_history
 from lichen.engine.journal import Journal
 from lichen.engine.planned import append_plan, validate
 from lichen.engine.ports import AgentDef, Services
 from lichen.engine.turns import sending
 
-_MESSAGES = msgspec.json.Decoder(tuple[Message, ...])
-_ISSUES = msgspec.json.Decoder(tuple[Issue, ...])
 _EMPTY_USAGE = Usage()
 
 
@@ -89,7 +82,7 @@ async def plan(services: Services, journal: Journal, run: RunId) -> None:
         journal.append({run_stream(run): (e.Draft(started),)})
     await _back_off(services, state)
     try:
-        input = _input(services, journal, agent, state, meterer)
+        input = plan_input(services, journal, agent, state, now_us=services.clock(), model=meterer)
         if agent.planner.pure:  # it waits for nothing, so nothing has to stop it
             answer = await agent.planner.plan(input)
         else:
@@ -139,11 +132,6 @@ async def _back_off(services: Services, state: RunState) -> None:
         await services.sleep(services.options.plan_backoff_s * 2 ** (state.plan_failures - 1))
 
 
-def _time_left_s(services: Services, state: RunState) -> float | None:
-    due_us = state.timers.get(state.budget_timer)
-    return None if due_us is None else max(0.0, (due_us - services.clock()) / 1e6) + 1.0
-
-
 def _retry_or_fail(services: Services, journal: Journal, state: RunState, code: str, usage: Usage) -> None:
     is_final = state.plan_failures + 1 >= services.options.plan_attempts_max or code == "model_denied"
     _fail(journal, state, code, usage, is_final=is_final)
@@ -156,75 +144,3 @@ def _fail(journal: Journal, state: RunState, code: str, usage: Usage, *, is_fina
     drafts = moves.admit(journal.run(state.id), planned, (), {})
     if drafts:
         journal.append({run_stream(state.id): drafts})
-
-
-# -- what the planner sees ---------------------------------------------------------------------------------------
-
-
-def _input(services: Services, journal: Journal, agent: AgentDef, state: RunState, meterer: Meterer) -> PlanInput:
-    context = RunContext(
-        scope=journal.scope,
-        actor=journal.actor_of(state.id),
-        run=state.id,
-        agent=state.agent,
-        session=state.session,
-        turn=state.turn,
-        step=state.step,
-        started_at_us=state.started_us,
-    )
-    left_s = _time_left_s(services, state) or state.limits.time_s
-    return PlanInput(
-        run=context,
-        reason=state.due or "start",
-        attempt=state.plan_attempt,
-        input=inputs(journal, state.id, state.inputs),
-        results=results(journal, state.id, state.results),
-        answers=_answers(journal, state),
-        state=_planner_state(journal, state),
-        tools=() if state.limit else tuple(tool.spec for tool in agent.tools.values()),
-        left=Left(state.calls_left, left_s, max(0, state.limits.tokens - state.usage.tokens)),
-        limit=state.limit or None,
-        model=meterer,
-        history=lambda: read_history(services, journal, state),
-    )
-
-
-def inputs(journal: Journal, run: RunId, positions: Sequence[int]) -> tuple[Message, ...]:
-    """The messages in the `input` contents of these records."""
-    stream = run_stream(run)
-    found = (journal.log.contents(stream, n).get("input", b"[]") for n in positions)
-    return tuple(message for data in found for message in _MESSAGES.decode(data))
-
-
-def results(journal: Journal, run: RunId, closed: Sequence[Result]) -> tuple[CallResult, ...]:
-    """How these calls ended, in the order they were planned in."""
-    ordered = sorted(closed, key=lambda r: int(r.call[1:]))
-    return tuple(_result(journal, run, r) for r in ordered)
-
-
-def _result(journal: Journal, run: RunId, r: Result) -> CallResult:
-    stream = run_stream(run)
-    contents = journal.log.contents(stream, r.n)
-    issues = contents.get("issues")
-    return CallResult(
-        call=r.call,
-        tool=r.tool,
-        args=journal.log.contents(stream, r.planned_n).get(f"{r.call}/args", b"{}"),
-        outcome=r.outcome,
-        data=contents.get("result", b""),
-        code=r.code,
-        reason=contents.get("reason", b"").decode(),
-        issues=_ISSUES.decode(issues) if issues else (),
-    )
-
-
-def _answers(journal: Journal, state: RunState) -> tuple[WaitAnswer, ...]:
-    stream = run_stream(state.id)
-    return tuple(
-        WaitAnswer(a.wait, a.kind, a.outcome, journal.log.contents(stream, a.n).get("body", b"")) for a in state.answers
-    )
-
-
-def _planner_state(journal: Journal, state: RunState) -> bytes:
-    ref = state.planner_state
-    return b"" if ref is None else journal.log.contents(run_stream(state.id), ref.n)[ref.part]

@@ -15,11 +15,10 @@ from lichen.core.call import InvalidArguments
 from lichen.core.errors import Denied
 from lichen.core.ids import RunId, SessionId, StreamId, run_stream, session_stream
 from lichen.core.mailbox import MailboxState
-from lichen.core.plan import CallRequest, Left, Model, ModelRequest, Plan, PlanInput, RunContext, WaitAnswer
+from lichen.core.plan import CallRequest, Model, ModelRequest, Plan
 from lichen.core.run import RunState, decide, evolve, start_state
-from lichen.engine.history import read_history
+from lichen.engine.asking import plan_input
 from lichen.engine.journal import Journal
-from lichen.engine.plans import inputs, results
 from lichen.engine.ports import AgentDef, Services
 from lichen.log.erasures import Erased
 from lichen.log.record import Record
@@ -130,7 +129,9 @@ async def _checked(
         return msgspec.structs.replace(check, not_replayed=reason)
     try:
         recorded = _recorded(planned, journal.log.contents(record.stream, record.n))
-        plan = await agent.planner.plan(_asked(services, _Past(journal, state), agent, state, record.ts_us))
+        past = _Past(journal, state)
+        asked = plan_input(services, past, agent, state, now_us=record.ts_us, model=_no_model)
+        plan = await agent.planner.plan(asked)
     except Erased:
         return msgspec.structs.replace(check, not_replayed="erased")
     except Exception:  # noqa: BLE001 - a planner may raise anything
@@ -147,43 +148,6 @@ def _reason_not_to(agent: AgentDef | None, state: RunState, planned: e.Planned) 
     if not state.wants_plan(planned.step, planned.attempt):
         return "superseded"
     return "attempt_failed" if planned.error else None
-
-
-def _asked(services: Services, past: _Past, agent: AgentDef, state: RunState, now_us: int) -> PlanInput:
-    """What the planner was asked, from the records before its plan."""
-    stream = run_stream(state.id)
-    due_us = state.timers.get(state.budget_timer)
-    ref = state.planner_state
-    return PlanInput(
-        run=RunContext(
-            scope=past.scope,
-            actor=past.actor_of(state.id),
-            run=state.id,
-            agent=state.agent,
-            session=state.session,
-            turn=state.turn,
-            step=state.step,
-            started_at_us=state.started_us,
-        ),
-        reason=state.due or "start",
-        attempt=state.plan_attempt,
-        input=inputs(past, state.id, state.inputs),
-        results=results(past, state.id, state.results),
-        answers=tuple(
-            WaitAnswer(a.wait, a.kind, a.outcome, past.log.contents(stream, a.n).get("body", b""))
-            for a in state.answers
-        ),
-        state=b"" if ref is None else past.log.contents(stream, ref.n)[ref.part],
-        tools=() if state.limit else tuple(tool.spec for tool in agent.tools.values()),
-        left=Left(
-            calls=state.calls_left,
-            time_s=state.limits.time_s if due_us is None else max(0.0, (due_us - now_us) / 1e6) + 1.0,
-            tokens=max(0, state.limits.tokens - state.usage.tokens),
-        ),
-        limit=state.limit or None,
-        model=_no_model,
-        history=lambda: read_history(services, past, state),
-    )
 
 
 async def _no_model(model: Model, request: ModelRequest, deltas: Callable[[str], None] | None = None, /) -> NoReturn:

@@ -1,0 +1,45 @@
+"""What a planner is asked: all that one state of a run says, to plan by now or to compare with later."""
+
+from __future__ import annotations
+
+from lichen.core.plan import Left, ModelHandle, PlanInput, RunContext
+from lichen.core.run import RunState
+from lichen.engine.contents import answers, inputs, planner_state, results
+from lichen.engine.history import read_history
+from lichen.engine.journal import Journal
+from lichen.engine.ports import AgentDef, Services
+
+
+def plan_input(
+    services: Services, journal: Journal, agent: AgentDef, state: RunState, *, now_us: int, model: ModelHandle
+) -> PlanInput:
+    """The input of the plan that is due in `state`. `model` is how the planner may ask one. Raises Erased."""
+    return PlanInput(
+        run=RunContext(
+            scope=journal.scope,
+            actor=journal.actor_of(state.id),
+            run=state.id,
+            agent=state.agent,
+            session=state.session,
+            turn=state.turn,
+            step=state.step,
+            started_at_us=state.started_us,
+        ),
+        reason=state.due or "start",
+        attempt=state.plan_attempt,
+        input=inputs(journal, state.id, state.inputs),
+        results=results(journal, state.id, state.results),
+        answers=answers(journal, state),
+        state=planner_state(journal, state),
+        tools=() if state.limit else tuple(tool.spec for tool in agent.tools.values()),
+        left=Left(state.calls_left, _left_s(state, now_us), max(0, state.limits.tokens - state.usage.tokens)),
+        limit=state.limit or None,
+        model=model,
+        history=lambda: read_history(services, journal, state),
+    )
+
+
+def _left_s(state: RunState, now_us: int) -> float:
+    """The time that is left, and a second more: the run's own deadline comes first."""
+    due_us = state.timers.get(state.budget_timer)
+    return state.limits.time_s if due_us is None else max(0.0, (due_us - now_us) / 1e6) + 1.0
