@@ -11,7 +11,7 @@ from lichen.core.errors import Invalid
 from lichen.core.plan import STATE_BYTES_MAX, Message
 from lichen.flows.compiled import ready
 from lichen.flows.frames import decode
-from lichen.flows.load import load
+from lichen.flows.load import load, parse
 from lichen.flows.path import taken
 from lichen.flows.planner import FlowPlanner
 from lichen.flows.walk import JUMPS_MAX, PARKED_MAX, VISITS_MAX
@@ -490,3 +490,30 @@ def test_a_flow_in_the_words_of_older_packs_is_walked_to_its_end() -> None:
 @pytest.mark.parametrize("path", sorted(FIXTURES.glob("*.ygtc")), ids=lambda path: path.stem)
 def test_every_flow_that_loads_can_be_walked(path: Path) -> None:
     assert ready(load(path)).nodes
+
+
+@pytest.mark.req("GRE-12.4")
+def test_the_fields_of_a_form_stand_in_the_entry_behind_what_was_there() -> None:
+    nodes = """
+card: {session.wait: {prompt: "Search?"}, routing: [{to: look}]}
+look: {shop.find: {q: "{{in.input.query}}", r: in.query, action: "{{input.action}}", said: "{{in.input.text}}"}}
+"""
+    talk = Talk(flow(nodes)).begin("hello").answers("", action="search", query="tea")
+    assert talk.args == {"q": "tea", "r": "tea", "action": "search", "said": "hello"}
+
+
+@pytest.mark.req("GRE-12.6")
+def test_an_output_of_version_1_is_taken_from_the_result() -> None:
+    text = """
+schema_version: 1
+id: shop.rotate
+type: event
+nodes:
+  make: {operation: make, component.exec: {component: keys}, output: {value: "${data.value}", all: ["v ${data.n}"]}}
+  write:
+    after: make
+    operation: put
+    component.exec: {component: vault, value: "${make.output.value}", a: "${make.output.all}"}
+"""
+    talk = Talk(parse(text, "rotate.ygtc").flow).begin("hello").returns({"value": {"k": 1}, "n": 2})
+    assert talk.args == {"value": {"k": 1}, "a": ["v 2"]}

@@ -1,7 +1,7 @@
 """What templates and conditions may read: the entry, nodes that ran, variables, slots, the session, the time.
 
 Roots: `entry` (also `in`, `inputs`), `input` (what came last), `prev`, `node.<id>` and plain `<id>`, `state`, `vars`,
-`slots`, `parameters`, `now`, `session`. What questions found out stands in the entry and the input as well. The time
+`slots`, `parameters`, `now`, `session`. What a form sent and questions found out stands in the entry as well. The time
 is that of the run's start, so the same records give the same texts.
 """
 
@@ -90,9 +90,12 @@ class Context:
                 return reach(self._spread, path)
 
     def _besides(self, root: str, path: Path) -> Any:
-        """What the entry and the input know besides what was sent: answers to questions, and the entry as `input`."""
-        is_whole = path[0] == "input" and root != "input"
-        return reach(self._frame.entry, path[1:]) if is_whole else reach(self._frame.slots, path)
+        """What the entry and the input know besides what was sent: the fields of the last form, answers to questions,
+        and all of it once more under `input`."""
+        if path[0] == "input" and root != "input":
+            return self.get((root, *path[1:]))
+        form = reach(self._roots["input"], path)
+        return reach(self._frame.slots, path) if form is MISSING else form
 
     def _node(self, path: Path) -> Any:
         """A node's payload; its fields also under `payload`, `output` and `data`, and how the node ended."""

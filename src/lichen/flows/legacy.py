@@ -1,7 +1,8 @@
 """Older ways to write a flow, read as if written today, with a warning for each.
 
 `schema_version: 1` orders nodes with `after` and has keys of its own; routes that say `next` mean `to`. Its
-`${inputs.x}` and `${node.output.x}` stay as they are in payloads, where templates know them.
+`${inputs.x}` and `${node.output.x}` stay as they are in payloads, where templates know them; `${data.x}` of an `output`
+is its `{{result.x}}`.
 
 Source: greentic-secrets packs, greentic-demo packs.
 """
@@ -20,6 +21,7 @@ from lichen.flows.findings import FlowInvalid, Report
 from lichen.flows.shape import EXEC, RESERVED, operations
 
 _REFERENCE: Final = re.compile(r"\$\{\s*([^{}]*?)\s*\}")
+_RESULT: Final = re.compile(r"\$\{\s*data\.([^{}]+?)\s*\}")
 _TEST: Final = re.compile(r"\$\{\s*([^{}?]+?)\s*\?\s*true\s*:\s*false\s*\}")
 
 
@@ -149,12 +151,27 @@ def _node(
         report.warn(
             "NodeComponentShape", "legacy_key", message, at=at, next_step="Remove it, or express it today's way."
         )
+    if "output" in kept:
+        kept["output"] = _of_result(kept["output"])
     if isinstance(when := node.get("when"), str):
         kept["when"] = _condition(when, known)
     if isinstance(telemetry := kept.get("telemetry"), dict) and "span" in telemetry:
         hints = cast(dict[str, Any], telemetry)
         kept["telemetry"] = {"span_name" if key == "span" else key: value for key, value in hints.items()}
     return kept
+
+
+def _of_result(value: Any) -> Any:
+    """An output mapping in which `${data.x}` is the field of the component's result."""
+    match value:
+        case str():
+            return _RESULT.sub(r"{{result.\1}}", value)
+        case dict():
+            return {key: _of_result(inner) for key, inner in cast(dict[str, Any], value).items()}
+        case list():
+            return [_of_result(inner) for inner in cast(list[Any], value)]
+        case _:
+            return value
 
 
 def _condition(text: str, known: frozenset[str]) -> str:

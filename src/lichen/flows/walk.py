@@ -1,4 +1,16 @@
-"""One plan of a flow: from where it stands, node by node, until something from outside is needed or it is over."""
+"""One plan of a flow: from where it stands, node by node, until something from outside is needed or it is over.
+
+What upstream's runner (greentic-runner) does otherwise, and why not here:
+- After a transient error it starts the flow again from its first node; here the failed node alone is tried again.
+- It tells the customer of a failure and calls the flow a success; here the run has failed, and the tenant's words go out.
+- `when`, `retry`, `timeout`, `err_map`, output mappings and the statuses of a Branch are accepted there, executed here.
+- Its waits have no end, one for a customer and conversation, and none in a flow that was called; here they expire after
+  a day if nothing else is said, each run has its own, and any frame may wait.
+- Its output is the list of all it said; here what was said last is the answer, and nothing is said twice.
+- `state.get` and `state.set` are the tenant's there; here the session's unless `scope` says `user` or `tenant`.
+- `card` and other components are not built in; they are tools that the runtime must be given.
+As upstream: `flow.goto` at most three times at once, and a node none of whose conditions fits waits for a message.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +29,7 @@ from lichen.flows.entry import body_of, entry_of, first_vars, said
 from lichen.flows.expr import holds
 from lichen.flows.frames import FRAMES_MAX, Frame, Output, Progress
 from lichen.flows.mapping import Filling
-from lichen.flows.nodes_ask import WAIT_EXPIRES_S
+from lichen.flows.nodes_ask import WAIT_EXPIRES_S, ended
 from lichen.flows.reach import fields_of
 from lichen.flows.rendering import RenderError
 from lichen.flows.stage import Stage, code_of
@@ -255,7 +267,7 @@ class Walk(Stage):
     def _unparked(self, frame: Frame, ready: Ready, heard: Heard) -> Step | Plan | None:
         if heard.outcome != "answered":
             frame.parked = 0
-            return Failed("wait_expired", "Nobody answered in time.", "timeout")
+            return ended(heard)
         output = frame.nodes.get(frame.at, Output())
         self._note(frame, "ok")
         return self._go(frame, ready, output, self._way(frame, ready, output, None, heard.body))
