@@ -1,4 +1,17 @@
-"""Which kind a node is: a built-in operation by its name, and everything else a tool."""
+"""Which kind a node is: a built-in operation by its name, and everything else a tool.
+
+What upstream's runner (greentic-runner) does otherwise, and why not here:
+- After a transient error it starts the flow again from its first node; here the failed node alone is tried again.
+- It calls a flow that failed a success and tells the customer why; here the run has failed, and the tenant's words
+  go out.
+- `when`, `retry`, `timeout`, `err_map`, output mappings and the statuses of a Branch are accepted there, executed here.
+- Its waits have no end, one for a customer and conversation, and none in a flow that was called; here they expire after
+  a day if nothing else is said, each run has its own, and any frame may wait.
+- Its output is the list of all it said; here what was said last is the answer, and nothing is said twice.
+- `state.get` and `state.set` are the tenant's there; here the session's unless `scope` says `user` or `tenant`.
+- `card` and other components are not built in; they are tools that the runtime must be given.
+As upstream: `flow.goto` at most three times at once, and a node none of whose conditions fits waits for a message.
+"""
 
 from __future__ import annotations
 
