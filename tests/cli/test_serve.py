@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import resource
 import signal
 import socket
 import stat
 import subprocess
+import sys
 import urllib.error
 import urllib.request
 from contextlib import closing
@@ -14,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from lichen.cli.serve import FILES
 from tests.cli.shop import Shop
 
 
@@ -87,6 +90,15 @@ def test_a_second_one_on_the_same_data_is_refused(shop: Shop) -> None:
     second = shop.run("serve", "--port", "0", "--json")
     assert (second.code, second.error) == (1, "data_dir_in_use")
     assert shop.kill(process, signal.SIGTERM) == 0
+
+
+@pytest.mark.req("SYM-97.18")
+def test_the_systems_usual_number_of_files_is_raised_as_far_as_it_lets() -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    lowered = f"import resource as r; r.setrlimit(r.RLIMIT_NOFILE, (256, {hard}))"
+    raised = "from lichen.cli.serve import allow_files; allow_files(); print(r.getrlimit(r.RLIMIT_NOFILE)[0])"
+    found = subprocess.run([sys.executable, "-c", f"{lowered}; {raised}"], capture_output=True, text=True, check=True)
+    assert int(found.stdout) == (FILES if hard == resource.RLIM_INFINITY else min(FILES, hard))
 
 
 @pytest.mark.req("SYM-97.8")

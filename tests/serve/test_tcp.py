@@ -86,6 +86,22 @@ async def visiting(port: int) -> AsyncGenerator[Visit]:
         writer.close()
 
 
+@pytest.mark.req("SYM-97.18")
+async def test_far_above_its_connections_it_takes_no_more(parser: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tcp, "REFUSED_MAX", 1)
+    async with (
+        asyncio.timeout(10),
+        listening(app(), "127.0.0.1", 0, bounds=Bounds(connections_max=1)) as port,
+        visiting(port) as first,
+        visiting(port) as second,
+        visiting(port) as third,
+    ):
+        assert await third.rest() == b""
+        for visit, answer in ((first, b"HTTP/1.1 503"), (second, b"HTTP/1.1 200")):
+            await visit.send(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+            assert (await visit.rest()).startswith(answer)
+
+
 @pytest.mark.req("SYM-97.8")
 async def test_a_free_port_is_found_and_told() -> None:
     async with listening(app(), "127.0.0.1", 0) as port, httpx.AsyncClient() as client:

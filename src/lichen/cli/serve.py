@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from lichen.settings import Settings
 
 PORT = 8080
+FILES = 8_192  # open at once: every connection is one, and the system's usual 1,024 are soon used up
 ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # how to reach what listens everywhere
 
 
@@ -37,6 +38,7 @@ def serve(
 
     screen = Screen(as_json=as_json)
     project = _demo_or(locate()) if demo else locate()
+    allow_files()
     door = Door(project)
     with hosting(door, Port(host, port)) as found:
         assert found.owner.port is not None
@@ -47,6 +49,16 @@ def serve(
         _tell(screen, project, url, chats=_chats(door.settings), keys=keys)
         found.stay()
         screen.line("Letting what has begun end.", "dim")
+
+
+def allow_files() -> None:
+    """Lets this process have FILES files open, or as many as the system grants without asking."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    granted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < granted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (granted, hard))
 
 
 def _demo_or(project: Project) -> Project:

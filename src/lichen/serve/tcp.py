@@ -23,6 +23,7 @@ from lichen.serve.server import InLoop, config_of, running
 from lichen.serve.stall import Stalling
 
 BACKLOG = 2_048
+REFUSED_MAX = 200  # connections held beyond the bound, only to be told so
 
 if TYPE_CHECKING:
     from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol as _Base
@@ -31,7 +32,8 @@ else:
 
 
 class Bounds(msgspec.Struct, frozen=True):
-    """What one process holds for strangers. Above `connections_max` every request is answered with 503."""
+    """What one process holds for strangers. Above `connections_max` every request is answered with 503; REFUSED_MAX
+    further on, connections are cut off, so that files of our own can still be opened."""
 
     connections_max: int = 2_000
     head_bytes_max: int = 32 * 1024
@@ -134,7 +136,10 @@ class _Patience(Stalling):
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         self.logger = quiet()
-        self._expect()
+        if len(self.connections) > self.bounds.connections_max + REFUSED_MAX:
+            transport.abort()
+        else:
+            self._expect()
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
