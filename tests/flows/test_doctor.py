@@ -94,3 +94,11 @@ def test_a_node_that_does_not_say_what_it_is_about_is_warned_of(node: str, tmp_p
     found = diagnose(path)
     assert found.is_ok
     assert [(each.code, each.line, each.pointer) for each in found.warnings] == [("target_missing", 4, "/nodes/a")]
+
+
+@pytest.mark.req("GRE-5.7")
+@pytest.mark.parametrize(("routing", "codes"), [("out", ["wait_leads_nowhere"]), ("[{to: a}]", [])])
+def test_a_wait_that_leads_nowhere_is_warned_of(routing: str, codes: list[str], tmp_path: Path) -> None:
+    path = tmp_path / "a.ygtc"
+    path.write_text(f"id: a\ntype: messaging\nnodes:\n  a: {{session.wait: {{prompt: hi}}, routing: {routing}}}\n")
+    assert [each.code for each in diagnose(path).warnings] == codes

@@ -11,8 +11,10 @@ from lichen.flows.compiled import target_of
 from lichen.flows.document import Document
 from lichen.flows.expr import parse_condition
 from lichen.flows.findings import Report
-from lichen.flows.ir import Custom, Flow, Node
+from lichen.flows.ir import Custom, End, Flow, Node, Reply
 from lichen.flows.lower_routing import targets
+from lichen.flows.nodes import kind_of, operation_of
+from lichen.flows.nodes_ask import WAIT
 from lichen.flows.reach import Path
 from lichen.flows.shape import operations
 from lichen.flows.template import TemplateError, parse_template
@@ -27,6 +29,7 @@ def examine(flow: Flow, document: Document, report: Report) -> None:
             step = "Route a node to it, name it in `entrypoints`, or remove it."
             report.warn("Routing", "node_unreachable", message, at=node.place, next_step=step)
         _check_target(node, flow, report)
+        _check_wait(node, report)
         _check_templates(node, flow, document, report)
         _check_conditions(node, flow, document, report)
 
@@ -49,6 +52,12 @@ def _check_target(node: Node, flow: Flow, report: Report) -> None:
     except Invalid as error:
         step = f"{error.next_step} Until then the flow loads and cannot be walked."
         report.warn("Schema", "target_missing", error.message, at=node.place, next_step=step)
+
+
+def _check_wait(node: Node, report: Report) -> None:
+    if kind_of(operation_of(node)) is WAIT and isinstance(node.routing, (End, Reply)):
+        message = f"Node {node.id!r} waits for a message, and the flow ends when it comes."
+        report.warn("Routing", "wait_leads_nowhere", message, at=node.place, next_step="Route it to a node.")
 
 
 def _check_templates(node: Node, flow: Flow, document: Document, report: Report) -> None:
