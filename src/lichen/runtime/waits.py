@@ -11,11 +11,12 @@ from lichen.core import events as e
 from lichen.core.errors import Conflict, Invalid, NotFound
 from lichen.core.ids import RunId, StreamId, WaitId, run_stream
 from lichen.core.scope import Actor, Scope
-from lichen.core.wait import Wait, WaitOutcome
+from lichen.core.wait import Wait, WaitKind, WaitOutcome
 from lichen.engine.intake import Intake
 from lichen.engine.journal import Journal
 from lichen.engine.local import LocalEngine
 from lichen.log.erasures import Erased
+from lichen.runtime.records import RecordView, view
 
 
 class WaitView(msgspec.Struct, frozen=True):
@@ -28,7 +29,7 @@ class WaitView(msgspec.Struct, frozen=True):
     id: str
     run: RunId
     wait: WaitId
-    kind: str
+    kind: WaitKind
     may_answer: tuple[str, ...]
     digest: str
     opened_at_us: int
@@ -92,6 +93,15 @@ class Waits:
             digest=bytes.fromhex(digest if digest is not None else shown.digest),
             body=body,
         )
+
+    def closing(self, scope: Scope, id: str) -> RecordView | None:
+        """The record that closed a wait; None while it is open."""
+        run, wait = parse(id)
+        log = self._engine.journal(scope).log
+        for record in log.records(run_stream(run)):
+            if isinstance(record.control, e.WaitClosed) and record.control.wait == wait:
+                return view(log, record)
+        return None
 
     async def approve(self, scope: Scope, id: str, actor: Actor, *, digest: str | None = None, note: str = "") -> None:
         """Agrees to exactly the call that is shown. Policy and facts are checked again before it is made."""

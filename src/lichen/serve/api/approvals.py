@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from lichen.core.errors import Conflict, Invalid
 from lichen.core.wait import OUTCOMES, WaitOutcome
-from lichen.runtime.waits import WaitView, parse
+from lichen.runtime.waits import WaitView
 from lichen.serve.api.route import ApiRoute
 from lichen.serve.exchange import Body, Exchange, Note, Nothing
 
@@ -99,12 +99,11 @@ async def _answer(x: Exchange, outcome: WaitOutcome, digest: str | None, body: d
 
 
 def _is_repeated(x: Exchange, id: str, outcome: WaitOutcome, key: str) -> bool:
-    run, wait = parse(id)
-    for record in x.runtime.runs.show(x.scope, run).records:
-        if record.type == "wait_closed" and record.control["wait"] == wait:
-            answer: dict[str, Any] = (record.contents or {}).get("body") or {}
-            return record.control["outcome"] == outcome and answer.get("key") == key
-    return False
+    record = x.runtime.waits.closing(x.scope, id)
+    if record is None:
+        return False
+    answer: dict[str, Any] = (record.contents or {}).get("body") or {}
+    return record.control["outcome"] == outcome and answer.get("key") == key
 
 
 def _is_hex(text: str) -> bool:

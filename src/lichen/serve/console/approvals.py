@@ -121,13 +121,9 @@ async def show(visit: Visit) -> WaitPage:
         customer=state.subject,
         agent=state.agent,
         session=state.session,
-        answers=OUTCOMES[_kind(wait)],
+        answers=OUTCOMES[wait.kind],
         may_answer=may_answer,
     )
-
-
-def _kind(wait: WaitView) -> Any:
-    return wait.kind
 
 
 def _argument(name: str, value: Any, origins: Mapping[str, str], *, in_cents: bool) -> Argument:
@@ -187,15 +183,13 @@ def _result(text: str) -> Any:
 
 def closed(visit: Visit, error: Conflict) -> Closed | None:
     """How the wait of the path was answered, when that is what the error is about."""
-    if error.code != "wait_closed":
+    id = visit.part("wait") if error.code == "wait_closed" else ""
+    record = visit.runtime.waits.closing(visit.scope, id) if id else None
+    if record is None:
         return None
-    run, wait = parse(visit.part("wait"))
-    for record in visit.runtime.runs.show(visit.scope, run).records:
-        if record.type == "wait_closed" and record.control["wait"] == wait:
-            body: dict[str, Any] = (record.contents or {}).get("body") or {}
-            note = str(body.get("note") or "")
-            return Closed(visit.part("wait"), run, record.control["outcome"], record.actor, note, record.ts_us)
-    return None
+    run, _ = parse(id)
+    body: dict[str, Any] = (record.contents or {}).get("body") or {}
+    return Closed(id, run, record.control["outcome"], record.actor, str(body.get("note") or ""), record.ts_us)
 
 
 def _is_hex(text: str) -> bool:
