@@ -14,6 +14,7 @@ from typing import Any, Final, cast
 import msgspec
 
 from lichen.core.errors import Invalid
+from lichen.flows.compiled import place_of
 from lichen.flows.ir import Flow, Next, Node
 from lichen.flows.reach import Path, fields_of, reach
 from lichen.flows.rendering import RenderError
@@ -70,7 +71,7 @@ def configured(flow: Flow, answers: Mapping[str, Any], *, following: str | None 
             f"The node id {node_id!r} is a placeholder or no id.",
             code="node_id_placeholder",
             next_step="Let the template give the node an id of its own.",
-            place=_place(flow, template),
+            place=place_of(flow, template),
         )
     if not isinstance(node, dict) or len(operations(cast(dict[str, Any], node))) != 1:
         raise _invalid("The template's node has not exactly one operation.", flow, template)
@@ -159,8 +160,4 @@ def _leading(node: dict[str, Any], following: str | None) -> dict[str, Any]:
 
 def _invalid(message: str, flow: Flow, node: Node) -> Invalid:
     step = "Write questions with `fields`, then a template of {node_id, node}."
-    return Invalid(message, code="config_flow_invalid", next_step=step, place=_place(flow, node))
-
-
-def _place(flow: Flow, node: Node) -> str:
-    return f"{flow.path}:{node.place.line}:{node.place.column}"
+    return Invalid(message, code="config_flow_invalid", next_step=step, place=place_of(flow, node))

@@ -7,7 +7,7 @@ for the value. Where a mapping takes values out of a result, a JSON pointer (`/i
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final, NamedTuple, cast
 
 from lichen.flows.expr import Values
@@ -96,18 +96,3 @@ def _found(value: Any, text: str, filling: Filling) -> Any:
     if filling.strict:
         raise RenderError("value_missing", f"There is no {text}.")
     return ""
-
-
-def texts(value: Any) -> Iterator[str]:
-    """Every text in a JSON value."""
-    match value:
-        case str():
-            yield value
-        case Mapping():
-            for field in cast("Mapping[str, Any]", value).values():
-                yield from texts(field)
-        case list():
-            for item in cast("list[Any]", value):
-                yield from texts(item)
-        case _:
-            pass

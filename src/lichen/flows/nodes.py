@@ -21,10 +21,10 @@ from typing import Any, Final
 from lichen.flows import nodes_ask, nodes_call, nodes_flow, nodes_say
 from lichen.flows.ir import Node
 from lichen.flows.reach import fields_of
+from lichen.flows.shape import EXEC
 from lichen.flows.steps import Kind
 
 AGENT_PREFIXES: Final = ("dw.agent.", "agent.")
-EXEC: Final = "component.exec"
 
 _KINDS: Final[Mapping[str, Kind]] = {
     "text": nodes_say.TEXT,
