@@ -12,8 +12,8 @@ from lichen.core.plan import STATE_BYTES_MAX, Message
 from lichen.flows.compiled import ready
 from lichen.flows.frames import decode
 from lichen.flows.load import load, parse
-from lichen.flows.path import taken
 from lichen.flows.planner import FlowPlanner
+from lichen.flows.trail import taken
 from lichen.flows.walk import JUMPS_MAX, PARKED_MAX, VISITS_MAX
 from tests.flows.walking import Talk, flow
 

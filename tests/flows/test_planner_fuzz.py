@@ -14,7 +14,7 @@ from lichen.core.ids import RunId, SessionId
 from lichen.core.plan import Plan
 from lichen.core.run import RunState
 from lichen.engine.planned import validate
-from lichen.flows.path import taken
+from lichen.flows.trail import taken
 from tests.flows.walking import Talk, flow
 
 SHOP = flow(

@@ -27,8 +27,8 @@ from lichen.core.scope import Actor, Customer, Scope
 from lichen.core.wait import WaitKind, WaitOutcome
 from lichen.flows.ir import Flow
 from lichen.flows.load import parse
-from lichen.flows.path import taken
 from lichen.flows.planner import FlowPlanner
+from lichen.flows.trail import taken
 
 STARTED_US = 1_767_225_600_000_000  # 2026-01-01
 

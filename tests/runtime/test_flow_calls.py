@@ -18,7 +18,7 @@ from lichen.core.scope import Customer, Operator
 from lichen.engine.ports import Texts
 from lichen.flows.ir import Flow
 from lichen.flows.load import parse
-from lichen.flows.path import taken
+from lichen.flows.trail import taken
 from lichen.runtime import Session
 from lichen.runtime.flows import flow_agents
 

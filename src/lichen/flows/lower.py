@@ -19,7 +19,7 @@ from lichen.flows.ir import Component, Flow, FlowKind, Metadata, Node
 from lichen.flows.legacy import version_of
 from lichen.flows.lower_routing import check_condition, routing_of
 from lichen.flows.shape import EXEC, MCP, Parts, taken_apart
-from lichen.flows.slotschema import check_questions, slots_of
+from lichen.flows.slot_schema import check_questions, slots_of
 
 KINDS: Final[Mapping[str, FlowKind]] = {
     "messaging": "messaging",

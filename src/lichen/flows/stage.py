@@ -13,8 +13,8 @@ from lichen.flows.compiled import Ready, ReadyFlow
 from lichen.flows.context import Context, around
 from lichen.flows.frames import Frame, Output, Progress
 from lichen.flows.mapping import Filling
-from lichen.flows.path import note
 from lichen.flows.steps import Failed, Visit
+from lichen.flows.trail import note
 
 _CODE_CHARS_MAX: Final = 64
 

@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 
 from lichen.runtime.records import RecordView
-from lichen.serve.console.what import what
+from lichen.serve.console.gist import gist
 
 LaneKind = Literal["planner", "gate", "tool", "child", "waits"]
 
@@ -60,13 +60,13 @@ def timeline(records: tuple[RecordView, ...], records_of: RecordsOf, now_us: int
     """The time of a run from its first record to its last, or to now while it is open."""
     is_over = records[-1].type == "run_finished"
     lanes = tuple(_lanes(records, records_of, depth=0))
-    marks = tuple(Mark(r.type, r.ts_us, f"{r.type.replace('_', ' ')} {what(r)}") for r in records if r.type in _MARKS)
+    marks = tuple(Mark(r.type, r.ts_us, f"{r.type.replace('_', ' ')} {gist(r)}") for r in records if r.type in _MARKS)
     return Timeline(records[0].ts_us, records[-1].ts_us if is_over else now_us, lanes, marks)
 
 
 def _lanes(records: tuple[RecordView, ...], records_of: RecordsOf, *, depth: int) -> Iterable[Lane]:
     yield Lane("planner", "planner", depth, tuple(_plans(records)))
-    decisions = tuple(Mark(r.control["verdict"], r.ts_us, what(r)) for r in records if r.type == "decided")
+    decisions = tuple(Mark(r.control["verdict"], r.ts_us, gist(r)) for r in records if r.type == "decided")
     if decisions:
         yield Lane("gate", "gate", depth, (), decisions)
     tools = {call["id"]: call["tool"] for r in records if r.type == "planned" for call in r.control["calls"]}
@@ -93,7 +93,7 @@ def _plans(records: tuple[RecordView, ...]) -> Iterable[Span]:
         elif record.type == "planned":
             first = begun or record
             outcome = record.control["error"] or "ok"
-            yield Span(f"plan {record.control['step']}", first.ts_us, record.ts_us, outcome, what(record))
+            yield Span(f"plan {record.control['step']}", first.ts_us, record.ts_us, outcome, gist(record))
             begun = None
         elif record.type == "owned" and begun is not None:
             yield Span("plan", begun.ts_us, record.ts_us, "lost", "its process died")
@@ -109,9 +109,9 @@ def _waits(records: tuple[RecordView, ...]) -> Iterable[Span]:
             begun[record.control["wait"]] = record
         elif record.type == "wait_closed" and record.control["wait"] in begun:
             first = begun.pop(record.control["wait"])
-            yield Span(first.control["kind"], first.ts_us, record.ts_us, record.control["outcome"], what(record))
+            yield Span(first.control["kind"], first.ts_us, record.ts_us, record.control["outcome"], gist(record))
     for first in begun.values():
-        yield Span(first.control["kind"], first.ts_us, None, "open", what(first))
+        yield Span(first.control["kind"], first.ts_us, None, "open", gist(first))
 
 
 class _Attempts:
@@ -146,7 +146,7 @@ class _Attempts:
     def by_tool(self) -> dict[str, tuple[Span, ...]]:
         """Every attempt by its tool, those under way included."""
         for call, first in self._open.items():
-            self._add(call, Span(call, first.ts_us, None, "open", what(first)))
+            self._add(call, Span(call, first.ts_us, None, "open", gist(first)))
         return {tool: tuple(spans) for tool, spans in self._spans.items()}
 
     def _end(self, call: str, record: RecordView, outcome: str) -> None:
@@ -155,7 +155,7 @@ class _Attempts:
         start_us = record.ts_us - took_us if first is None else first.ts_us
         attempt = (first or record).control.get("attempt", 1)
         label = f"{call} #{attempt}" if attempt > 1 else call
-        detail = "its process died" if outcome == "lost" else what(record)
+        detail = "its process died" if outcome == "lost" else gist(record)
         self._add(call, Span(label, start_us, record.ts_us, outcome, detail))
 
     def _add(self, call: str, span: Span) -> None:

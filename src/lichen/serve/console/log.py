@@ -11,9 +11,9 @@ from lichen.core.errors import Invalid
 from lichen.core.ids import RunId
 from lichen.runtime.proof import Head, Verification, heads
 from lichen.runtime.records import view
+from lichen.serve.console.gist import gist
 from lichen.serve.console.run import RecordLine
 from lichen.serve.console.visit import Outcome, Query, Visit
-from lichen.serve.console.what import what
 
 PAGE = 50
 HEADS_SHOWN = 8
@@ -67,7 +67,7 @@ async def show(visit: Visit) -> LogPage:
         log.durable_seq - (signed[0].size if signed else 0),
         log.public_key.hex(),
         signed,
-        tuple(RecordLine(what(record), record) for record in reversed(records)),
+        tuple(RecordLine(gist(record), record) for record in reversed(records)),
         first if first > 1 else None,
         end == log.durable_seq + 1,
     )

@@ -17,7 +17,7 @@ from lichen.runtime.runtime import Runtime
 from lichen.serve import html
 from lichen.serve.assets import static_routes
 from lichen.serve.auth import Caller
-from lichen.serve.console import agents, approvals, entry, health, log, run, runs, sessions
+from lichen.serve.console import agents, approvals, health, log, run, runs, sessions, signin
 from lichen.serve.console.picture import picture
 from lichen.serve.console.visit import Act, Outcome, Page, Visit
 from lichen.serve.errors import INTERNAL, JSON, Unauthenticated, failure, status_of
@@ -61,7 +61,7 @@ def console_routes(runtime: Runtime, login: Login) -> list[BaseRoute]:
     pages = [Route(f"{PREFIX}/{page.path}", console.page(page), methods=["GET"]) for page in PAGES]
     acts = [Route(f"{PREFIX}/{act.path}", console.act(act), methods=["POST"]) for act in ACTS]
     return [
-        *entry.entry_routes(login),
+        *signin.signin_routes(login),
         Route(PREFIX, _home, methods=["GET"]),
         Route(f"{PREFIX}/log/export", console.download("log.export", log.take), methods=["GET"]),
         *twins,
@@ -124,7 +124,7 @@ class _Console:
                 visit = self._visit(request, access, form)
                 return await handle(visit, request)
             except Unauthenticated:
-                return RedirectResponse(entry.address(request), 303)
+                return RedirectResponse(signin.address(request), 303)
             except LichenError as error:
                 return self._failed(request, visit, error)
             except Exception:  # noqa: BLE001 - no stack trace ever leaves; the log has it

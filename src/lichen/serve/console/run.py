@@ -13,10 +13,10 @@ from lichen.core.limits import Usage
 from lichen.core.wait import HALTING
 from lichen.runtime.records import RecordView
 from lichen.runtime.runs import Explanation
+from lichen.serve.console.gist import gist
 from lichen.serve.console.lanes import Timeline, timeline
 from lichen.serve.console.visit import Outcome, Visit
 from lichen.serve.console.walk import Walk, walk
-from lichen.serve.console.what import what
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -101,7 +101,7 @@ async def show(visit: Visit) -> RunPage:
         timeline=timeline(records, lambda run: _records_of(visit, run), visit.now_us),
         walk=walk(visit.runtime, detail),
         decisions=tuple(_decisions(records)),
-        records=tuple(RecordLine(what(record), record) for record in records),
+        records=tuple(RecordLine(gist(record), record) for record in records),
     )
 
 

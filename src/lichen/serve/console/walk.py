@@ -9,8 +9,8 @@ import msgspec
 from lichen.core.errors import Invalid
 from lichen.core.plan import Planner
 from lichen.flows.draw import svg
-from lichen.flows.path import taken
 from lichen.flows.planner import FlowPlanner
+from lichen.flows.trail import taken
 from lichen.runtime.hosting import family
 from lichen.runtime.runs import RunDetail
 from lichen.runtime.runtime import Runtime

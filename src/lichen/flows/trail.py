@@ -1,4 +1,4 @@
-"""The path a run took through its flows, as its plans noted it: one note for every node visited, in order."""
+"""The way a run took through its flows, as its plans noted it: one note for every node visited, in order."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 
-class Visit(NamedTuple):
+class Visited(NamedTuple):
     """One visit: `outcome` is `ok`, `waits`, `calls`, a status such as `approved`, or `error:<code>`."""
 
     flow: str
@@ -19,12 +19,12 @@ def note(flow: str, node: str, outcome: str) -> str:
     return f"{flow}/{node} {outcome}"
 
 
-def taken(notes: Iterable[str]) -> list[Visit]:
+def taken(notes: Iterable[str]) -> list[Visited]:
     """The visits in the notes of a run's plans; notes of anything else are left out."""
-    visits: list[Visit] = []
+    visits: list[Visited] = []
     for text in notes:
         where, _, outcome = text.partition(" ")
         flow, slash, node = where.partition("/")
         if slash and outcome:
-            visits.append(Visit(flow, node, outcome))
+            visits.append(Visited(flow, node, outcome))
     return visits

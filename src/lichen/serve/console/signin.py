@@ -20,7 +20,7 @@ _REASONS = {
 _OTHER = "That did not work. Try again."
 
 
-def entry_routes(login: Login) -> list[BaseRoute]:
+def signin_routes(login: Login) -> list[BaseRoute]:
     """`GET /login`. Whoever is signed in already goes on."""
 
     async def show(request: Request) -> Response:

@@ -12,7 +12,7 @@ _FIELDS = (
 )  # fmt: skip
 
 
-def what(record: RecordView) -> str:
+def gist(record: RecordView) -> str:
     """The few fields of a record's control that tell what it is about."""
     control = record.control
     match record.type:
