@@ -203,8 +203,11 @@ class Simulation:
         answers = Counter(c.run for c in controls if isinstance(c, e.MessageQueued) and c.kind == "answer")
         assert all(count == 1 for count in answers.values()), f"{stream}: one answer for each run"
         opened = [c.run for c in controls if isinstance(c, e.TurnOpened)]
-        closed = [c.run for c in controls if isinstance(c, e.TurnClosed)]
-        assert opened == closed, f"{stream}: every turn has one end, in order"
+        closed = [c for c in controls if isinstance(c, e.TurnClosed)]
+        assert opened == [c.run for c in closed if c.outcome != "ended"], f"{stream}: every turn has one end, in order"
+        released = Counter(c.run for c in closed if c.outcome == "released")
+        ended = Counter(c.run for c in closed if c.outcome == "ended")
+        assert released == ended, f"{stream}: every run that gave its turn back has one end"
         taken = [m for c in controls if isinstance(c, e.TurnOpened) for m in c.messages]
         queued = [c.message for c in controls if isinstance(c, e.MessageReceived) and c.disposition == "queued"]
         assert taken == queued, f"{stream}: every message gets its turn"
