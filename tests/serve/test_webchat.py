@@ -352,7 +352,15 @@ async def test_one_address_gets_as_many_tokens_as_the_settings_say(app: Starlett
     for _ in range(20):
         assert (await Client(app).generate("")).status_code == 200
     assert code(await Client(app).generate("")) == (429, "tokens_too_many")
+    assert code(await Client(app).generate("", authorization="Bearer guessed")) == (429, "tokens_too_many")
     assert (await Client(app, address="192.0.2.2").generate("")).status_code == 200
+
+
+@pytest.mark.req("SYM-97.19")
+async def test_keys_are_guessed_no_faster_than_tokens_are_given(app: Starlette) -> None:
+    for _ in range(20):
+        assert (await Client(app).generate("", authorization="Bearer guessed")).status_code == 401
+    assert code(await Client(app).generate("", authorization="Bearer guessed")) == (429, "tokens_too_many")
 
 
 async def test_a_key_is_not_limited(runtime: Runtime, app: Starlette) -> None:

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from lichen.channels.tokens import Visitor
 from lichen.core.errors import Denied
 from lichen.serve.auth import by_key
+from lichen.serve.errors import Unauthenticated
 from lichen.serve.limits import client_of
 from lichen.serve.webchat.limits import USER_TOKENS_MAX
 from lichen.serve.webchat.visit import Visit, answer
@@ -53,7 +54,11 @@ async def generate(visit: Visit) -> Response:
     wanted = visit.body(Wanted)
     user = (wanted.user.id if wanted.user is not None else "") or wanted.user_id
     chat = visit.chat
-    is_keyed = _is_keyed(visit)
+    try:
+        is_keyed = _is_keyed(visit)
+    except Unauthenticated:
+        _limit(visit, "")  # who guesses keys asks as seldom as who has none
+        raise
     if not is_keyed:
         _limit(visit, user)
     user_id = user or chat.new_id("visitor")
