@@ -92,6 +92,13 @@ def test_a_second_one_on_the_same_data_is_refused(shop: Shop) -> None:
     assert shop.kill(process, signal.SIGTERM) == 0
 
 
+def test_demo_keys_that_cannot_be_kept_are_said(shop: Shop) -> None:
+    (shop.home / "demo.env").mkdir(parents=True)
+    ended = shop.run("serve", "--demo", "--port", "0")
+    assert ended.code == 1
+    assert "demo_keys_unwritable" in ended.err
+
+
 @pytest.mark.req("SYM-97.18")
 def test_the_systems_usual_number_of_files_is_raised_as_far_as_it_lets() -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lichen.cli.client import Client
-from lichen.core.errors import LichenError
+from lichen.core.errors import LichenError, Unavailable
 
 if TYPE_CHECKING:
     from lichen.cli.door import Door
@@ -21,12 +21,15 @@ ENV = "dev"
 
 def demo_keys(door: Door, url: str) -> dict[str, str]:
     """A valid key for each declared tenant, by its name. They are kept in `demo.env` in the data directory, beside
-    `LICHEN_URL`, for nobody but its owner to read."""
+    `LICHEN_URL`, for nobody but its owner to read. Raises Unavailable (`demo_keys_unwritable`)."""
     file = door.project.home / FILE
     known = _read(file)
     keys = {name: _key(door, name, env, known.get(_variable(name))) for name, env in _places(door.settings)}
     lines = [f"LICHEN_URL={url}", *(f"{_variable(name)}={key}" for name, key in keys.items())]
-    _write(file, "".join(f"{line}\n" for line in lines))
+    try:
+        _write(file, "".join(f"{line}\n" for line in lines))
+    except OSError as error:
+        raise _unwritable(file, error) from None
     return keys
 
 
@@ -73,3 +76,12 @@ def _write(file: Path, text: str) -> None:
         stream.flush()
         os.fsync(stream.fileno())
     fresh.replace(file)
+
+
+def _unwritable(file: Path, error: OSError) -> Unavailable:
+    return Unavailable(
+        f"The demo's keys cannot be kept ({error.strerror}).",
+        code="demo_keys_unwritable",
+        next_step="Move away what is in the way, and make room, or serve without --demo.",
+        place=str(file),
+    )
