@@ -517,3 +517,15 @@ nodes:
 """
     talk = Talk(parse(text, "rotate.ygtc").flow).begin("hello").returns({"value": {"k": 1}, "n": 2})
     assert talk.args == {"value": {"k": 1}, "a": ["v 2"]}
+
+
+@pytest.mark.req("GRE-14.4")
+@pytest.mark.parametrize("route", ["status: on_cancel", "status: cancelled", "condition: event == on_cancel"])
+def test_a_node_that_was_cancelled_tells_its_routes_by_upstreams_name_too(route: str) -> None:
+    nodes = f"""
+look: {{shop.find: {{}}, routing: [{{{route}, to: gone}}, {{to: there}}]}}
+gone: {{text: gone}}
+there: {{text: there}}
+"""
+    talk = Talk(flow(nodes)).begin("hello").returns(outcome="cancelled", code="run_cancelled")
+    assert talk.last.answer == "gone"

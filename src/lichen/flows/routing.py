@@ -1,8 +1,9 @@
 """Where a node leads: what its result tells its routes, and which of them is taken.
 
 A success tells `outcome` and `status` of its payload, its own status, `ok`, `on_success`, `on_complete`, `on_submit`; a
-failure its code and `timeout`, `denied`, `cancelled` or `error` with `on_` before it, in the end always `on_error`. A
-failure takes only a route that names one of these or whose condition reads `event`, `status`, `error` or `ok`.
+failure its code and `timeout`, `denied`, `cancelled` (also `cancel`) or `error` with `on_` before it, in the end always
+`on_error`. A failure takes only a route that names one of these or whose condition reads `event`, `status`, `error` or
+`ok`.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from lichen.flows.reach import fields_of
 from lichen.flows.steps import Event
 
 _SUCCESS: Final = ("ok", "success", "on_success", "on_complete", "on_submit")
+_ALSO: Final[Mapping[Event, tuple[str, ...]]] = {"cancelled": ("cancel", "on_cancel")}
 _READS_FAILURE: Final = ("event", "status", "error", "ok")
 
 
@@ -48,7 +50,7 @@ Way = To | Out | Park | Nowhere
 def told(output: Output, event: Event | None) -> tuple[str, ...]:
     """What a node's result tells its routes, the most telling first. `event` of None is a success."""
     if event is not None:
-        own = () if event == "error" else (event, f"on_{event}")
+        own = () if event == "error" else (event, f"on_{event}", *_ALSO.get(event, ()))
         return (output.code, *own, "error", "failed", "on_error")
     fields = fields_of(output.payload)
     said = tuple(fields[name] for name in ("outcome", "status") if isinstance(fields.get(name), str))
@@ -63,7 +65,8 @@ def route_roots(output: Output, event: Event | None, heard: Mapping[str, Any] | 
     fields = fields_of(output.payload)
     metadata = fields_of(fields.get("metadata"))
     response = heard if heard is not None else {**fields, **metadata, "text": text_of(output.payload)}
-    name = "on_submit" if heard is not None else f"on_{event}" if event else "on_success"
+    failed = "on_cancel" if event == "cancelled" else f"on_{event}"
+    name = "on_submit" if heard is not None else failed if event else "on_success"
     error = {"code": output.code, "message": output.message} if event else None
     return {"response": response, "event": name, "status": output.status, "ok": event is None, "error": error}
 
