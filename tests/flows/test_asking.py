@@ -213,3 +213,14 @@ def test_an_answer_is_read_as_its_question_says(question: str, answers: list[str
 def test_slots_that_are_named_in_a_way_nobody_knows_ask_nothing_or_the_required_ones(named: str) -> None:
     talk = Talk(flow(f"fill: {{slots: {{slots: {named}}}}}", head=HEAD)).begin("hello")
     assert (talk.last.failure, len(talk.last.waits)) == ("", 1 if named == "5" else 0)
+
+
+@pytest.mark.req("GRE-10.16")
+def test_a_form_answers_with_the_types_of_its_fields_and_not_with_what_it_left_empty() -> None:
+    nodes = """
+ask: {qa.process: {questions: [{id: name}, {id: sure, type: boolean}, {id: n, type: number}]}, routing: [{to: tell}]}
+tell: {text: "{{json ask.payload}}"}
+"""
+    talk = Talk(flow(nodes)).begin("hello").answers("", name=None, sure=True, n=5)
+    assert asked(talk) == "name?"
+    assert talk.answers("Ada").last.answer == '{"sure":true,"n":5,"name":"Ada"}'

@@ -7,6 +7,7 @@ from typing import Any, Final, cast
 from lichen.core.plan import WaitRequest
 from lichen.flows.context import text_of
 from lichen.flows.reach import MISSING
+from lichen.flows.rendering import written
 from lichen.flows.slots import Question, answered, found, questions_of
 from lichen.flows.steps import Done, Failed, Heard, Kind, Step, Visit, Wait
 
@@ -90,7 +91,7 @@ def _answered(visit: Visit, heard: Heard) -> Step:
     sent = {name: value for name, value in heard.body.items() if name != "text"}  # the fields of a form
     given = {name: sent[name] for name in questions if name in sent}
     for name, question in questions.items():
-        value = _value(question, str(given.get(name, heard.text)), is_asked=question is asked or name in given)
+        value = _value(question, written(given.get(name, heard.text)), is_asked=question is asked or name in given)
         if value is not MISSING and (question is asked or name not in values):
             values[name] = value
     return _ask(visit)
