@@ -228,3 +228,11 @@ async def test_an_error_that_nobody_foresaw_tells_nothing(runtime: Runtime, monk
     assert answer.status_code == 500
     assert "secret" not in answer.text
     assert json.loads(answer.text)["error"]["code"] == LichenError.code
+
+
+@pytest.mark.req("SYM-97.20")
+async def test_no_answer_repeats_the_host_a_stranger_names(runtime: Runtime) -> None:
+    async with browser(make_site(runtime)) as client:
+        for path in ("/healthz/", "/console/", "/api/v1/runs/", "/login/"):
+            answer = await client.get(path, headers={"host": "evil.example"}, follow_redirects=False)
+            assert "evil.example" not in f"{answer.headers}{answer.text}", path

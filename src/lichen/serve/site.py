@@ -58,6 +58,7 @@ def make_site(runtime: Runtime) -> Starlette:
         ],
         exception_handlers={HTTPException: _unroutable, LichenError: _refused, Exception: _broken},
     )
+    site.router.redirect_slashes = False  # such a redirect repeats whatever host a stranger names
     return prepared(site)
 
 
