@@ -48,6 +48,7 @@ check: setup
 	$(VENV)/bin/python spec/check.py
 
 bench: setup $(BENCH)/.ready
+	@bench/wrk.sh
 	$(VENV)/bin/python -m bench
 
 crash: setup
