@@ -14,9 +14,11 @@ LOCK := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --g
 ensure_venv = $(1)/bin/python -c 'import sys, pip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	|| $(PYTHON) -m venv --clear $(1)
 
-.PHONY: setup run test check bench crash pictures lock clean
+.PHONY: setup dev run test check bench crash pictures lock clean
 
+# What running needs, and what testing needs beside it: one environment, two locks that agree.
 setup: $(VENV)/.ready
+dev: $(VENV)/.ready-dev
 
 # Without a recipe: an interpreter that is gone makes the environment out of date.
 $(VENV)/bin/python $(BENCH)/bin/python:
@@ -28,6 +30,10 @@ $(VENV)/.ready: requirements.lock pyproject.toml $(VENV)/bin/python
 	$(VENV)/bin/python $(PIP_INSTALL) --no-build-isolation --no-deps --editable .
 	@touch $@
 
+$(VENV)/.ready-dev: requirements-dev.lock $(VENV)/.ready
+	$(VENV)/bin/python $(PIP_INSTALL) --require-hashes -r requirements-dev.lock
+	@touch $@
+
 $(BENCH)/.ready: bench/requirements.lock $(BENCH)/bin/python
 	@$(call ensure_venv,$(BENCH))
 	$(BENCH)/bin/python $(PIP_INSTALL) --require-hashes -r $<
@@ -36,32 +42,37 @@ $(BENCH)/.ready: bench/requirements.lock $(BENCH)/bin/python
 run: setup
 	$(VENV)/bin/lichen serve --demo
 
-test: setup
-	@tests/browser.sh
-	$(VENV)/bin/pytest
+# As many tests at once as there are cores; `make test WORKERS=0` runs them one by one.
+WORKERS ?= logical
 
-check: setup
+test: dev
+	@tests/browser.sh
+	$(VENV)/bin/pytest -n $(WORKERS) --dist worksteal
+
+check: dev
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/pyright
 	$(VENV)/bin/lint-imports --no-logo
 	$(VENV)/bin/python spec/check.py
 
-bench: setup $(BENCH)/.ready
+bench: dev $(BENCH)/.ready
 	@bench/wrk.sh
 	$(VENV)/bin/python -m bench
 
-crash: setup
+crash: dev
 	$(VENV)/bin/python -m tests.crash
 
 # The pictures of the README: the terminal's, and those the test takes that plays the story in a browser.
-pictures: setup
+pictures: dev
 	@tests/browser.sh
 	$(VENV)/bin/python docs/draw.py
 	LICHEN_PICTURES=docs $(VENV)/bin/pytest -q tests/browser/test_story.py
 
-lock: setup
-	$(LOCK) pyproject.toml --extra fast --group dev -o requirements.lock
+lock: dev
+	$(LOCK) pyproject.toml --extra fast --group build -o requirements.lock
+	$(LOCK) pyproject.toml --extra fast --group build --group dev -c requirements.lock -o requirements-dev.lock
+	$(LOCK) --group docs -o requirements-docs.lock
 	$(LOCK) bench/requirements.in -o bench/requirements.lock
 
 clean:

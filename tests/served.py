@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import random
 import signal
 import socket
 import sqlite3
@@ -18,10 +20,17 @@ LICHEN = str(Path(sys.executable).with_name("lichen"))
 PATIENCE_S = 60.0
 
 
+PORTS_EACH = 500  # below those that the system hands out by itself, so that nobody takes one between two lives
+
+
 def free_port() -> int:
-    """A port nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
+    """A port nobody listens on, and that no other worker of the tests looks at."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    first = 12_000 + worker % 40 * PORTS_EACH
+    for port in random.sample(range(first, first + PORTS_EACH), PORTS_EACH):
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise AssertionError(f"no port from {first} on is free")
 
 
 class Served:

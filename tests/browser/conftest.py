@@ -10,11 +10,11 @@ from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright
 from lichen.runtime.runtime import Runtime
 from lichen.serve.site import make_site
 from lichen.serve.tcp import listening
+from tests.browser.chromium import QUIET, path
 from tests.serve.conftest import project, runtime, settings
 
 __all__ = ["chromium", "page", "project", "runtime", "settings", "url"]
 
-CHROMIUM = "/usr/bin/chromium"
 TIMEOUT_MS = 10_000
 EXPECTED = "Failed to load resource"  # what the browser says of every status from 400 on
 
@@ -29,7 +29,7 @@ async def url(runtime: Runtime) -> AsyncGenerator[str]:
 @pytest.fixture
 async def chromium() -> AsyncGenerator[Browser]:
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        browser = await playwright.chromium.launch(executable_path=path(), args=list(QUIET))
         yield browser
         await browser.close()
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import random
-import shutil
 import sys
 import tempfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
+from typing import TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -17,6 +20,9 @@ from rich.table import Column, Table
 from tests.crash import doors
 from tests.crash.harness import Trial, trial
 from tests.crash.points import needs_a_death_before, points
+from tests.crash.visitor import Transport
+
+T = TypeVar("T")
 
 
 def main() -> int:
@@ -24,16 +30,17 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=2, help="deaths at each point and mode")
     parser.add_argument("--doors", action="store_true", help="only between the request and the reply")
     parser.add_argument("--seed", type=int, default=random.randrange(2**32))
+    parser.add_argument("--at-once", type=int, default=os.cpu_count() or 1, help="trials at once, each a process")
     args = parser.parse_args()
     console = Console()
     console.print(f"seed {args.seed}")
     chance = random.Random(args.seed)
-    is_wrong = False if args.doors else _runs(chance, args.rounds, console)
-    return 1 if _doors(chance, args.rounds, console) or is_wrong else 0
+    is_wrong = False if args.doors else _runs(chance, args, console)
+    return 1 if _doors(chance, args, console) or is_wrong else 0
 
 
-def _runs(chance: random.Random, rounds: int, console: Console) -> bool:
-    trials = _trials(chance, rounds, console)
+def _runs(chance: random.Random, args: argparse.Namespace, console: Console) -> bool:
+    trials = _trials(chance, args, console)
     _print(console, trials)
     bad = [t for t in trials if t.is_wrong]
     never = sorted({t.point for t in trials} - {t.point for t in trials if t.was_hit})
@@ -45,18 +52,18 @@ def _runs(chance: random.Random, rounds: int, console: Console) -> bool:
     return bool(bad or never)
 
 
-def _doors(chance: random.Random, rounds: int, console: Console) -> bool:
+def _doors(chance: random.Random, args: argparse.Namespace, console: Console) -> bool:
     """Deaths between the request and the reply, at random passings of each point."""
-    plan = [each for each in doors.points() for _ in range(rounds)]
-    found: list[doors.Passage] = []
-    with _progress(console) as progress:
-        task = progress.add_task("dying", total=len(plan))
-        for i, (point, transport) in enumerate(plan):
-            nth = 1 if i % rounds == 0 or doors.passed_once(point) else chance.randint(1, 4)
-            progress.update(task, description=f"{point}, {transport}")
-            with tempfile.TemporaryDirectory(prefix="lichen-crash-") as home:
-                found.append(asyncio.run(doors.passage(Path(home), point, transport, nth)))
-            progress.advance(task)
+
+    def die(point: str, transport: Transport, nth: int) -> Callable[[Path], doors.Passage]:
+        return lambda home: asyncio.run(doors.passage(home, point, transport, nth))
+
+    plan: list[Callable[[Path], doors.Passage]] = []
+    for point, transport in doors.points():
+        for i in range(args.rounds):
+            nth = 1 if i == 0 or doors.passed_once(point) else chance.randint(1, 4)
+            plan.append(die(point, transport, nth))
+    found = _all_of(plan, args.at_once, console)
     table = Table(Column("point", no_wrap=True), "transport", "conversations", "hits")
     for point, transport in doors.points():
         own = [p for p in found if (p.point, p.transport) == (point, transport)]
@@ -72,19 +79,34 @@ def _doors(chance: random.Random, rounds: int, console: Console) -> bool:
     return bool(bad or never)
 
 
-def _trials(chance: random.Random, rounds: int, console: Console) -> list[Trial]:
-    plan = [(point, has_probe) for point in points() for has_probe in (True, False) for _ in range(rounds)]
-    found: list[Trial] = []
-    with _progress(console) as progress:
+def _trials(chance: random.Random, args: argparse.Namespace, console: Console) -> list[Trial]:
+    """Deaths in the midst of runs, with and without a probe."""
+
+    def die(point: str, has_probe: bool, *, nth: int) -> Callable[[Path], Trial]:
+        prelude = needs_a_death_before(point)
+        return lambda home: trial(home, point, has_probe=has_probe, nth=nth, prelude=prelude)
+
+    rounds: int = args.rounds
+    each = [(point, has_probe) for point in points() for has_probe in (True, False)]
+    nths = [1 if i == 0 else chance.randint(1, 6) for _ in each for i in range(rounds)]
+    plan = [die(*each[i // rounds], nth=nth) for i, nth in enumerate(nths)]
+    return _all_of(plan, args.at_once, console)
+
+
+def _all_of(plan: list[Callable[[Path], T]], at_once: int, console: Console) -> list[T]:
+    """Carries out the plan, so many at once, each in a home of its own that is gone afterwards. In the plan's order."""
+
+    def in_a_home(die: Callable[[Path], T]) -> T:
+        with tempfile.TemporaryDirectory(prefix="lichen-crash-") as home:
+            return die(Path(home))
+
+    with ThreadPoolExecutor(at_once) as pool, _progress(console) as progress:
         task = progress.add_task("dying", total=len(plan))
-        for i, (point, has_probe) in enumerate(plan):
-            nth = 1 if i % rounds == 0 else chance.randint(1, 6)
-            home = Path(tempfile.mkdtemp(prefix="lichen-crash-"))
-            progress.update(task, description=point)
-            found.append(trial(home, point, has_probe=has_probe, nth=nth, prelude=needs_a_death_before(point)))
+        deaths = [pool.submit(in_a_home, die) for die in plan]
+        for death in as_completed(deaths):
+            death.result()
             progress.advance(task)
-            shutil.rmtree(home)
-    return found
+    return [death.result() for death in deaths]
 
 
 def _progress(console: Console) -> Progress:
