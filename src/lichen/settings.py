@@ -18,7 +18,7 @@ from lichen.agents.agent import Agent
 from lichen.channels.routes import Route
 from lichen.channels.routes import find as find_route
 from lichen.core.errors import Invalid, NotFound
-from lichen.core.scope import Actor, ActorKind, Scope
+from lichen.core.scope import PRODUCTION, Actor, ActorKind, Environment, Scope
 
 FILE = "lichen.toml"
 
@@ -49,10 +49,14 @@ class WebChat(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Tenant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One tenant: environments, policy directory, declared actors, and which agent or flow its customers meet where.
 
-    Without a fitting route they meet `agent`, which may be left out when there is only one.
+    Without a fitting route they meet `agent`, which may be left out when there is only one. `development` names the
+    environments that are for development; only there `self_approval` and `error_text` count.
     """
 
     environments: tuple[str, ...] = ("dev",)
+    development: tuple[str, ...] = ()
+    self_approval: bool = False
+    error_text: bool = False
     policies: str | None = None
     agent: str | None = None
     actors: tuple[DeclaredActor, ...] = ()
@@ -105,6 +109,13 @@ class Settings(msgspec.Struct, frozen=True):
         if env not in declared.environments:
             raise NotFound(f"Tenant {tenant!r} has no environment {env!r}.", code="env_unknown")
         return Scope(tenant, env)
+
+    def environment(self, scope: Scope) -> Environment:
+        """What this environment of a tenant is for; one nobody declared is for production."""
+        tenant = self.tenants.get(scope.tenant)
+        if tenant is None or scope.env not in tenant.development:
+            return PRODUCTION
+        return Environment(True, tenant.self_approval, tenant.error_text)
 
     def actor(self, tenant: str, id: str) -> Actor:
         """A declared actor of a tenant. Raises NotFound (`actor_unknown`)."""
@@ -190,6 +201,14 @@ def _check_routes(settings: Settings, path: Path) -> None:
                     code="route_unknown",
                     next_step=f"Name one of: {', '.join(sorted(names))}.",
                     place=f"{path}: tenants.{name}.routes[{i}]",
+                )
+        for i, env in enumerate(tenant.development):
+            if env not in tenant.environments:
+                raise Invalid(
+                    f"Tenant {name!r} has no environment {env!r}.",
+                    code="env_unknown",
+                    next_step="Name one of its environments.",
+                    place=f"{path}: tenants.{name}.development[{i}]",
                 )
         if tenant.webchat is not None and tenant.webchat.env not in tenant.environments:
             raise Invalid(

@@ -20,11 +20,21 @@ GOLDEN: dict[str, dict[str, str]] = json.loads((Path(__file__).parent / "golden_
 RUN, CALL, WAIT, TURN = RunId("run-1"), CallId("c7"), WaitId("w2"), TurnId("t3")
 AGENT, SUBJECT, MESSAGE = AgentName("shop.support"), "customer_9f2c", MessageId("m4")
 USAGE = Usage(100, 20, 30, 4_000)
+RULING = e.Ruling("run.start", ("policy0",), "d4")
 LIMITS = Limits(9, 60.0, 2, 8, 1, 5_000, 5.0)
 
 SAMPLES: tuple[e.Control, ...] = (
     e.RunStarted(
-        AGENT, SUBJECT, LIMITS, SessionId("ses-1"), TURN, e.Parent(RUN, CALL), 1, e.Pins("a1", "t2", "p3", "run/1")
+        AGENT,
+        SUBJECT,
+        LIMITS,
+        SessionId("ses-1"),
+        TURN,
+        e.Parent(RUN, CALL),
+        1,
+        e.Pins("a1", "t2", "p3", "run/1"),
+        (SUBJECT, "operator_1a"),
+        RULING,
     ),
     e.PlanStarted(2, 1, "resume"),
     e.Planned(
@@ -40,31 +50,47 @@ SAMPLES: tuple[e.Control, ...] = (
         USAGE,
         "planner_error",
         True,
+        (RULING,),
     ),
-    e.Decided(CALL, 2, "hold", ("policy0",), "d4", (Reservation("refunds", 5),), ("iban",)),
+    e.Decided(CALL, 2, "hold", ("policy0",), "d4", (Reservation("refunds", 5),), ("iban",), ("third_party:web.fetch",)),
     e.WaitOpened(
-        RUN, WAIT, "approval", CALL, ("supervisor",), SUBJECT, b"\x01\x02", "supervisor", 1_700_000_000, "resume", False
+        RUN,
+        WAIT,
+        "approval",
+        CALL,
+        ("supervisor",),
+        SUBJECT,
+        b"\x01\x02",
+        "supervisor",
+        1_700_000_000,
+        "resume",
+        False,
+        (SUBJECT, "operator_1a"),
+        RULING,
     ),
-    e.WaitClosed(RUN, WAIT, "approved", "operator_1a"),
+    e.WaitClosed(RUN, WAIT, "approved", "operator_1a", True, RULING),
     e.Owned(3),
     e.CallStarted(CALL, 2, 3, RunId("run-1.c7"), 4),
-    e.CallProgressed(CALL, 2, "retry", "busy", 1_700_000_000),
+    e.CallProgressed(CALL, 2, "waited", "busy", 1_700_000_000, 3),
     e.CallFinished(CALL, 2, "ok", "probed", 1_234, 3),
-    e.Signal("cancel", "s1", "requested"),
+    e.Signal("cancel", "s1", "requested", "operator_1a", RULING),
     e.TimerFired("wait/w2"),
     e.LimitReached("calls"),
     e.RunFinished("completed", "limit_calls", USAGE, 9),
-    e.MailboxOpened(AGENT, SUBJECT, "web", "push", "merge"),
-    e.MessageReceived(MESSAGE, "5f0a", "answered", RUN, WAIT),
+    e.Declassified(("third_party:web.fetch",), "operator_1a", "x7", RULING),
+    e.Refused("model.invoke", "5f0a", "deny", "x6", ("policy0",), "d4", 3, 1_700_000_000),
+    e.MailboxOpened(AGENT, SUBJECT, "web", "push", "merge", "de", RULING),
+    e.MessageReceived(MESSAGE, "5f0a", "answered", RUN, WAIT, "operator", RULING),
     e.TurnOpened(TURN, RUN, (MESSAGE, MessageId("m5"))),
     e.TurnClosed(TURN, RUN, "released"),
-    e.MessageQueued(MessageId("o6"), "answer", TURN, RUN, "answer/run-1"),
+    e.MessageQueued(MessageId("o6"), "answer", TURN, RUN, "answer/run-1", RULING),
     e.DeliveryAttempted(MessageId("o6"), 2),
     e.DeliverySettled(MessageId("o6"), 2, "retry", "busy", 1_700_000_000),
-    e.MailboxClosed("requested"),
+    e.MailboxClosed("requested", RULING),
     e.LogOpened("b7", 1, "0.1.0"),
-    e.Changed("stop", "tool:payments.refund", "d4", "x8"),
-    e.Erased(SUBJECT, (1, 2), "x9"),
+    e.Changed("stop", "tool:payments.refund", "d4", "x8", RULING),
+    e.Erased(SUBJECT, (1, 2), "x9", 1, 2, 30, RULING),
+    e.Accessed("run", "x5", RULING),
 )
 
 
@@ -79,7 +105,7 @@ def golden(control: e.Control) -> dict[str, str]:
 
 def test_every_record_type_has_a_sample_that_sets_every_field() -> None:
     assert [type(sample) for sample in SAMPLES] == list(e.TYPES.values())
-    assert len(SAMPLES) == 25
+    assert len(SAMPLES) == 28
     for sample in SAMPLES:
         for field in msgspec.structs.fields(sample):
             assert getattr(sample, field.name) != field.default, f"{sample.type}.{field.name}"
@@ -108,7 +134,7 @@ def test_a_change_of_field_order_is_noticed() -> None:
     swapped: Any = msgspec.defstruct(
         "WaitClosed", [fields[1], fields[0], *fields[2:]], bases=(e.Control,), frozen=True, array_like=True
     )
-    stored = msgspec.msgpack.encode(swapped(WAIT, RUN, "approved", "operator_1a"))
+    stored = msgspec.msgpack.encode(swapped(WAIT, RUN, "approved", "operator_1a", True, RULING))
     assert stored.hex() != GOLDEN["wait_closed"]["bytes"]
 
 

@@ -128,7 +128,7 @@ def test_annotations_become_reasons_and_conditions() -> None:
         ('@approval("a") @expires("24")', "no duration"),
         ('@approval("a") @expires("0s")', "no duration"),
         ('@approval("a") @expires("366d")', "no duration"),
-        ('@expires("24h")', "there is none"),
+        ('@expires("24h")', "none is asked for"),
         ('@redact("")', "no list of field names"),
         ('@redact("emial")', "returns a field emial"),
         ('@id("")', "not a name"),

@@ -85,8 +85,10 @@ def _heard(message: Message) -> ModelMessage:
     match message.role:
         case "customer" | "agent":
             return ModelMessage("user", message.text)
-        case "operator":
-            return ModelMessage("system", f"An operator wrote: {message.text}")
+        case "operator" | "service":
+            return ModelMessage(
+                "system", f"{'An' if message.role == 'operator' else 'A'} {message.role} wrote: {message.text}"
+            )
         case "system":
             return ModelMessage("system", message.text)
 

@@ -26,7 +26,7 @@ from lichen.core.ids import (
 )
 from lichen.core.label import EMPTY, Label
 from lichen.core.limits import Limits, Usage
-from lichen.core.plan import PlanReason, Resume
+from lichen.core.plan import PlanReason, Resume, SpeakerRole
 from lichen.core.policy import Reservation
 from lichen.core.wait import OnExpiry, WaitKind, WaitOutcome
 
@@ -62,8 +62,22 @@ class Parent(msgspec.Struct, frozen=True, array_like=True, gc=False):
     call: CallId
 
 
+class Ruling(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What the gate said of the act that its record states: the action, the policies that decided, their digest.
+
+    The label it was decided on is the record's own. None in a record where nobody was asked.
+    """
+
+    action: str
+    policies: tuple[str, ...] = ()
+    policy_digest: str = ""
+
+
 class RunStarted(Control, frozen=True, array_like=True, gc=False):
-    """Contents: `input` (JSON list of messages), `actor` (JSON), `attributes` (JSON)."""
+    """Contents: `input` (JSON list of messages), `actor` (JSON), `attributes` (JSON).
+
+    `requesters` are the pseudonyms of everybody who spoke in its input: none of them may approve what it wants.
+    """
 
     agent: AgentName
     subject: str
@@ -73,6 +87,8 @@ class RunStarted(Control, frozen=True, array_like=True, gc=False):
     parent: Parent | None = None
     depth: int = 0
     pins: Pins = Pins()
+    requesters: tuple[str, ...] = ()
+    ruling: Ruling | None = None
 
 
 class PlanStarted(Control, frozen=True, array_like=True, gc=False):
@@ -98,9 +114,10 @@ class PlannedCall(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Planned(Control, frozen=True, array_like=True, gc=False):
-    """Contents: `state`, `say/<i>`, `answer`, `<call>/args`, `<call>/terms`, `notes`.
+    """Contents: `state`, `say/<i>`, `answer`, `<call>/args`, `<call>/terms`, `notes`, `failure` (JSON, for operators).
 
-    `error` names why an attempt gave no plan.
+    `error` names why an attempt gave no plan. `rulings` are those on the model requests it took. The record's label is
+    that of the earlier words the planner was handed.
     """
 
     step: int
@@ -115,6 +132,7 @@ class Planned(Control, frozen=True, array_like=True, gc=False):
     usage: Usage = Usage()
     error: str = ""
     is_final: bool = False  # no further attempt: the run fails with `error`
+    rulings: tuple[Ruling, ...] = ()
 
     @property
     def key(self) -> str:
@@ -122,7 +140,10 @@ class Planned(Control, frozen=True, array_like=True, gc=False):
 
 
 class Decided(Control, frozen=True, array_like=True, gc=False):
-    """Contents: `facts`, `origins`, `public`, `operator`."""
+    """Contents: `facts`, `origins`, `public`, `operator`, `meters` (JSON).
+
+    `declassified` are the sources that policy lets this call's result go without.
+    """
 
     call: CallId
     check: int
@@ -131,6 +152,7 @@ class Decided(Control, frozen=True, array_like=True, gc=False):
     policy_digest: str = ""
     reservations: tuple[Reservation, ...] = ()
     redact: tuple[str, ...] = ()
+    declassified: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
@@ -138,7 +160,10 @@ class Decided(Control, frozen=True, array_like=True, gc=False):
 
 
 class WaitOpened(Control, frozen=True, array_like=True, gc=False):
-    """Contents: `public`, `operator`, `schema`. Also written to the session's stream when the customer may answer."""
+    """Contents: `public`, `operator`, `schema`. Also written to the session's stream when the customer may answer.
+
+    `requester` is whom it is wanted for; `requesters` are all who spoke for it, and none of them may approve it.
+    """
 
     run: RunId
     wait: WaitId
@@ -151,6 +176,8 @@ class WaitOpened(Control, frozen=True, array_like=True, gc=False):
     expires_at_us: int | None = None
     on_expiry: OnExpiry = "deny"
     stops_budget: bool = True
+    requesters: tuple[str, ...] = ()
+    ruling: Ruling | None = None
 
     @property
     def key(self) -> str:
@@ -158,12 +185,17 @@ class WaitOpened(Control, frozen=True, array_like=True, gc=False):
 
 
 class WaitClosed(Control, frozen=True, array_like=True, gc=False):
-    """Contents: `body`. `by` is the pseudonym of who answered; `note` stays sealed in the body."""
+    """Contents: `body`. `by` is the pseudonym of who answered; `note` stays sealed in the body.
+
+    `is_own`: they approved what they had asked for themselves, which only a development environment may allow.
+    """
 
     run: RunId
     wait: WaitId
     outcome: WaitOutcome
     by: str = ""
+    is_own: bool = False
+    ruling: Ruling | None = None
 
     @property
     def key(self) -> str:
@@ -198,22 +230,26 @@ class CallProgressed(Control, frozen=True, array_like=True, gc=False):
     """The call is neither finished nor where it was.
 
     `in_doubt`: it must be settled; `not_done`: it certainly did not happen and goes again; `retry`: the same after
-    `due_us`; `child_cancelled`: its child run was told to stop.
+    `due_us`; `child_cancelled`: its child run was told to stop; `waited`: it had to wait for a place to run in, so it
+    is decided again. Contents: `failure` (JSON, for operators).
     """
 
     call: CallId
     attempt: int
-    what: Literal["in_doubt", "not_done", "retry", "child_cancelled"]
+    what: Literal["in_doubt", "not_done", "retry", "child_cancelled", "waited"]
     code: str = ""
     due_us: int = 0
+    check: int = 0  # of `waited`: which decision it overtook
 
     @property
     def key(self) -> str:
-        return f"call_progressed/{self.call}/{self.attempt}/{self.what}"
+        return f"call_progressed/{self.call}/{self.attempt}/{self.what}{f'/{self.check}' if self.check else ''}"
 
 
 class CallFinished(Control, frozen=True, array_like=True, gc=False):
-    """Contents: `result` (JSON), `reason`, `issues` (JSON), `audit` (JSON, retention key).
+    """Contents: `result` (JSON), `reason`, `issues` (JSON), `audit` (JSON, retention key), `failure` (JSON).
+
+    `failure` holds what went wrong in a tool's own words, for operators: exception, message, traceback.
 
     `unknown` ends the attempt, not the call. `used` is what a child took of the calls lent to it.
     """
@@ -232,11 +268,16 @@ class CallFinished(Control, frozen=True, array_like=True, gc=False):
 
 
 class Signal(Control, frozen=True, array_like=True, gc=False):
-    """Somebody wants something of the run. Contents: `input` (JSON list of messages), `reason`."""
+    """Somebody wants something of the run. Contents: `input` (JSON list of messages), `reason`.
+
+    `by` is the pseudonym of who spoke; they become a requester of what the run wants.
+    """
 
     kind: Literal["cancel", "input"]
     id: str
     code: str = ""
+    by: str = ""
+    ruling: Ruling | None = None
 
     @property
     def key(self) -> str:
@@ -272,24 +313,65 @@ class RunFinished(Control, frozen=True, array_like=True, gc=False):
     calls: int = 0
 
 
+class Declassified(Control, frozen=True, array_like=True, gc=False):
+    """A person let what was read so far go without these sources: of a run, or of a session's earlier messages.
+
+    Contents: `reason`.
+    """
+
+    sources: tuple[str, ...]
+    by: str
+    id: str
+    ruling: Ruling | None = None
+
+    @property
+    def key(self) -> str:
+        return f"declassified/{self.id}"
+
+
+class Refused(Control, frozen=True, array_like=True, gc=False):
+    """The gate did not allow an act, or holds it, so there is no record of the act itself.
+
+    `resource` is the keyed digest of what was asked about; contents: `resource`, `operator`. Equal refusals of one
+    actor within a minute are one record: `count` of them between `first_us` and its own time.
+    """
+
+    action: str
+    resource: str
+    verdict: Literal["deny", "hold"]
+    id: str
+    policies: tuple[str, ...] = ()
+    policy_digest: str = ""
+    count: int = 1
+    first_us: int = 0
+
+    @property
+    def key(self) -> str:
+        return f"refused/{self.id}"
+
+
 # -- mailbox -----------------------------------------------------------------------------------------------------
 
 DoubleTexting = Literal["enqueue", "interrupt", "merge", "reject"]
 
 
 class MailboxOpened(Control, frozen=True, array_like=True, gc=False):
-    """Contents: `actor` (JSON), `attributes` (JSON)."""
+    """Contents: `actor` (JSON), `attributes` (JSON). `locale` is one of the languages the runtime speaks."""
 
     agent: AgentName
     subject: str
     channel: str
     delivery: Literal["pull", "push"] = "pull"
     double_texting: DoubleTexting = "enqueue"
+    locale: str = ""
+    ruling: Ruling | None = None
 
 
 class MessageReceived(Control, frozen=True, array_like=True, gc=False):
     """Contents: `text`, `channel` (what its channel keeps with it).
 
+    The record's actor is who sent it. `role` is whose words they are: the customer's where the customer sent them, or a
+    channel that vouches for them; only those endorse.
     `token` is the HMAC of the sender's idempotency key, or the message id without one.
     """
 
@@ -298,6 +380,8 @@ class MessageReceived(Control, frozen=True, array_like=True, gc=False):
     disposition: Literal["queued", "joined", "answered", "rejected"]
     run: RunId | None = None
     wait: WaitId | None = None
+    role: SpeakerRole = "customer"
+    ruling: Ruling | None = None
 
     @property
     def key(self) -> str:
@@ -329,13 +413,14 @@ class TurnClosed(Control, frozen=True, array_like=True, gc=False):
 
 
 class MessageQueued(Control, frozen=True, array_like=True, gc=False):
-    """Contents: `text`. Leaves the process only once this is durable."""
+    """Contents: `text`. Leaves the process only once this is durable. Its label is that of the run that made it."""
 
     message: MessageId
     kind: Literal["answer", "say", "question", "notice"]
     turn: TurnId | None = None
     run: RunId | None = None
     token: str = ""  # what makes this message the only one of its kind, such as `answer/<run>`
+    ruling: Ruling | None = None
 
     @property
     def key(self) -> str:
@@ -371,6 +456,7 @@ class MailboxClosed(Control, frozen=True, array_like=True, gc=False):
     """No further message is taken."""
 
     code: str = ""
+    ruling: Ruling | None = None
 
 
 # -- tenant ------------------------------------------------------------------------------------------------------
@@ -391,13 +477,15 @@ class LogOpened(Control, frozen=True, array_like=True, gc=False):
 class Changed(Control, frozen=True, array_like=True, gc=False):
     """Something that governs the tenant changed. `name` is declared in configuration, never free text.
 
-    Contents of kind `state`, in the stream of its key: `value` (JSON).
+    Contents: `reason` (retention key); of kind `state`, in the stream of its key: `value` (JSON). `catalog` is a new
+    version of an agent or flow.
     """
 
-    kind: Literal["policy", "stop", "start", "key", "config", "state"]
+    kind: Literal["policy", "stop", "start", "key", "config", "state", "catalog"]
     name: str
     digest: str
     id: str
+    ruling: Ruling | None = None
 
     @property
     def key(self) -> str:
@@ -405,15 +493,34 @@ class Changed(Control, frozen=True, array_like=True, gc=False):
 
 
 class Erased(Control, frozen=True, array_like=True, gc=False):
-    """The data keys of a subject were destroyed."""
+    """The data keys of a subject were destroyed. `sessions`, `runs` and `records` count what was about them."""
 
     subject: str
     key_ids: tuple[int, ...]
     id: str
+    sessions: int = 0
+    runs: int = 0
+    records: int = 0
+    ruling: Ruling | None = None
 
     @property
     def key(self) -> str:
         return f"erased/{self.id}"
+
+
+class Accessed(Control, frozen=True, array_like=True, gc=False):
+    """Somebody opened contents, or took them away: once for each opening, not for each frame or page of it.
+
+    Contents: `resource`, what was opened.
+    """
+
+    what: Literal["run", "session", "wait", "record", "log", "feed", "export", "names"]
+    id: str
+    ruling: Ruling | None = None
+
+    @property
+    def key(self) -> str:
+        return f"accessed/{self.id}"
 
 
 RunControl = (
@@ -431,6 +538,8 @@ RunControl = (
     | TimerFired
     | LimitReached
     | RunFinished
+    | Declassified
+    | Refused
 )
 MailboxControl = (
     MailboxOpened
@@ -445,8 +554,10 @@ MailboxControl = (
     | Owned
     | TimerFired
     | MailboxClosed
+    | Declassified
+    | Refused
 )
-TenantControl = LogOpened | Changed | Erased
+TenantControl = LogOpened | Changed | Erased | Refused | Accessed
 
 TYPES: dict[str, type[Control]] = {}
 """Every record type by name: the class's name in snake case."""

@@ -33,3 +33,8 @@ def join(a: Label, b: Label) -> Label:
     if a == b or b == EMPTY:
         return a
     return Label(tuple(sorted({*a.sources, *b.sources})), max(a.secrecy, b.secrecy))
+
+
+def without(label: Label, sources: tuple[str, ...]) -> Label:
+    """The label once somebody vouched for what came from these sources."""
+    return Label(tuple(source for source in label.sources if source not in sources), label.secrecy)

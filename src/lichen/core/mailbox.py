@@ -225,6 +225,11 @@ def _closed(s: MailboxState, event: e.Event, c: e.MailboxClosed) -> Changes:
     return {"is_closed": True, "queued": ()}
 
 
+def _unmoved(s: MailboxState, event: e.Event, c: e.Declassified | e.Refused) -> Changes:
+    """Makes no difference to what is owed; whoever looks back reads it."""
+    return {}
+
+
 def _with_out(s: MailboxState, message: MessageId, **changes: Any) -> Changes:
     out = s.outbox.get(message)
     if out is None:
@@ -245,4 +250,6 @@ _FOLDS: dict[type[e.Control], Callable[[MailboxState, e.Event, Any], Changes]] =
     e.TimerFired: _timer_fired,
     e.Owned: _owned,
     e.MailboxClosed: _closed,
+    e.Declassified: _unmoved,
+    e.Refused: _unmoved,
 }

@@ -15,6 +15,7 @@ from lichen.core.wait import OnExpiry, WaitKind, WaitOutcome
 
 PlanReason = Literal["start", "resume", "finalize"]
 Resume = Literal["all", "each"]
+SpeakerRole = Literal["customer", "operator", "service"]
 STATE_BYTES_MAX = 64 * 1024
 TEXT_BYTES_MAX = 256 * 1024
 
@@ -33,8 +34,8 @@ class CallRequest(msgspec.Struct, frozen=True, gc=False):
 
 
 class WaitRequest(msgspec.Struct, frozen=True):
-    """Something the planner cannot go on without: a `clarification` from the customer, an `approval` by somebody else,
-    an `external` result, a `timer`.
+    """Something the planner cannot go on without: a `clarification` from the customer, their `confirmation`, an
+    `approval` by somebody else, a `handover` to a person, an `external` result, a `timer`.
 
     `public_text` is what the customer is asked or told; without it a clarification waits for the next message in
     silence. `operator` is what whoever approves is shown. `on_expiry="resume"` hands an expired answer to the planner,
@@ -70,10 +71,14 @@ class Plan(msgspec.Struct, frozen=True, gc=False):
 
 
 class Message(msgspec.Struct, frozen=True, gc=False):
-    """One message of the conversation."""
+    """One message of the conversation. `by` is the pseudonym of who spoke, empty where the runtime did.
 
-    role: Literal["customer", "agent", "operator", "system"]
+    Who spoke decides the role: only the customer, or a channel that vouches for them, speaks as `customer`.
+    """
+
+    role: Literal["customer", "agent", "operator", "service", "system"]
     text: str
+    by: str = ""
 
 
 class CallResult(msgspec.Struct, frozen=True, gc=False):

@@ -35,7 +35,23 @@ class Redact(msgspec.Struct, frozen=True, tag=True, array_like=True):
     fields: tuple[str, ...]
 
 
-Condition = Approval | AtMost | Redact
+class Confirmation(msgspec.Struct, frozen=True, tag=True, array_like=True):
+    """The requester must say that they really want exactly this call, asked with `text`, within `expires_s`.
+
+    It is a question to who asked; it never stands in for an approval, which is another person's.
+    """
+
+    text: str
+    expires_s: float
+
+
+class Declassify(msgspec.Struct, frozen=True, tag=True, array_like=True):
+    """The result may go without these sources of its label."""
+
+    sources: tuple[str, ...]
+
+
+Condition = Approval | Confirmation | AtMost | Redact | Declassify
 
 
 # -- decisions ---------------------------------------------------------------------------------------------------
@@ -150,16 +166,25 @@ class Evidence(msgspec.Struct, frozen=True, gc=False):
 
 
 class Grant(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """An approval that was given: by whom (a pseudonym), in which role, for the call with this digest."""
+    """What a person agreed to: by whom (a pseudonym), in which role, for the call with this digest.
+
+    An `approval` is another person's, unless `is_own` says that the environment let a requester give it; a
+    `confirmation` is a requester's. Neither satisfies the other.
+    """
 
     role: str
     by: str
     digest: bytes
+    kind: Literal["approval", "confirmation"] = "approval"
+    is_own: bool = False
 
 
 class Check(msgspec.Struct, frozen=True):
     """May this happen? `action` is the tool's name for a call, else one of the documented actions
-    (`run.start`, `session.open`, `message.send`, `model.invoke`, `wait.answer`, `log.read` …)."""
+    (`run.start`, `session.open`, `message.send`, `model.invoke`, `wait.answer`, `log.read` …).
+
+    `requesters` are the pseudonyms of everybody who spoke for it.
+    """
 
     scope: Scope
     actor: Actor
@@ -175,12 +200,14 @@ class Check(msgspec.Struct, frozen=True):
     grants: tuple[Grant, ...] = ()
     digest: bytes = b""
     facts: Callable[[], Awaitable[Mapping[str, Any]]] | None = None
+    requesters: tuple[str, ...] = ()
 
 
 class Verdict(msgspec.Struct, frozen=True, gc=False):
-    """The gate's answer. `hold` means allowed once `approval` is given; only `allow` reserves.
+    """The gate's answer. `hold` means allowed once `approval` or `confirmation` is given; only `allow` reserves.
 
-    `facts` is what was read, `origins` says for each argument where it came from (a source, or `model`).
+    `facts` is what was read, `origins` says for each argument where it came from (a source, or `model`), `meters` what
+    policy saw counted before this call, by name. `declassified` are sources the result may go without.
     """
 
     outcome: Literal["allow", "deny", "hold"]
@@ -193,6 +220,9 @@ class Verdict(msgspec.Struct, frozen=True, gc=False):
     reservations: tuple[Reservation, ...] = ()
     facts: Mapping[str, Any] = {}
     origins: Mapping[str, str] = {}
+    confirmation: Confirmation | None = None
+    declassified: tuple[str, ...] = ()
+    meters: Mapping[str, int] = {}
 
 
 class Gate(Protocol):

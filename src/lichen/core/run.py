@@ -16,7 +16,7 @@ from lichen.core import events as e
 from lichen.core.call import Effects, Outcome
 from lichen.core.content import Ref
 from lichen.core.ids import AgentName, CallId, ObligationId, RunId, SessionId, ToolName, TurnId, WaitId
-from lichen.core.label import EMPTY, Label, join
+from lichen.core.label import EMPTY, Label, join, without
 from lichen.core.limits import Limits, Usage
 from lichen.core.plan import PlanReason, Resume
 from lichen.core.policy import Grant
@@ -300,6 +300,7 @@ def _wait_opened(s: RunState, event: e.Event, c: e.WaitOpened) -> Changes:
         expires_at_us=c.expires_at_us,
         on_expiry=c.on_expiry,
         stops_budget=c.stops_budget,
+        requesters=c.requesters,
     )
     changes: Changes = {"waits": {**s.waits, c.wait: wait}, "waits_made": s.waits_made + 1}
     timers = dict(s.timers)
@@ -377,6 +378,8 @@ def _call_progressed(s: RunState, event: e.Event, c: e.CallProgressed) -> Change
             return {"calls": _with(s, c.call, phase="ready", attempt=c.attempt + 1)}
         case "child_cancelled":
             return {"calls": _with(s, c.call, child_cancelled=True)}
+        case "waited":
+            return {"calls": _with(s, c.call, phase="proposed", check=s.calls[c.call].check + 1)}
         case "retry":
             timers = {**s.timers, f"retry/{c.call}/{c.attempt + 1}": c.due_us}
             return {"calls": _with(s, c.call, phase="backoff"), "timers": timers}
@@ -445,6 +448,14 @@ def _limit_reached(s: RunState, event: e.Event, c: e.LimitReached) -> Changes:
     return {**changes, "due": None if s.calls else "finalize", "is_planning": False, **_asked_again(s)}
 
 
+def _declassified(s: RunState, event: e.Event, c: e.Declassified) -> Changes:
+    return {"label": without(s.label, c.sources)}
+
+
+def _refused(s: RunState, event: e.Event, c: e.Refused) -> Changes:
+    return {}
+
+
 def _finished(s: RunState, event: e.Event, c: e.RunFinished) -> Changes:
     return {"outcome": c.outcome, "due": None, "timers": {}, "waits": {}, "calls": {}, "is_planning": False}
 
@@ -469,4 +480,6 @@ _FOLDS: dict[type[e.Control], Callable[[RunState, e.Event, Any], Changes]] = {
     e.TimerFired: _timer_fired,
     e.LimitReached: _limit_reached,
     e.RunFinished: _finished,
+    e.Declassified: _declassified,
+    e.Refused: _refused,
 }

@@ -82,6 +82,20 @@ def Service(id: str, roles: tuple[str, ...] = ()) -> Actor:  # noqa: N802
     return Actor("service", id, roles)
 
 
+class Environment(msgspec.Struct, frozen=True):
+    """What one environment of a tenant is for. Only one for development may be lenient.
+
+    `self_approval`: a requester may approve what they asked for, and the record says so. `error_text`: messages of
+    failing tools and planners also go to the process's own log.
+    """
+
+    is_development: bool = False
+    self_approval: bool = False
+    error_text: bool = False
+
+
+PRODUCTION = Environment()
+
 SYSTEM = Actor("system", "lichen", auth="system")
 
 

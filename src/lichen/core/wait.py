@@ -9,16 +9,21 @@ import msgspec
 from lichen.core.ids import CallId, RunId, WaitId
 from lichen.core.scope import Actor
 
-WaitKind = Literal["approval", "clarification", "external", "timer", "pause", "preempt", "reconcile"]
-WaitOutcome = Literal[
-    "approved", "denied", "answered", "expired", "cancelled", "resumed", "happened", "did_not_happen", "try_again"
+WaitKind = Literal[
+    "approval", "clarification", "confirmation", "external", "handover", "timer", "pause", "preempt", "reconcile"
 ]
+WaitOutcome = Literal[
+    "approved", "denied", "answered", "confirmed", "declined", "expired", "cancelled", "resumed", "happened",
+    "did_not_happen", "try_again",
+]  # fmt: skip
 OnExpiry = Literal["deny", "resume"]
 
 OUTCOMES: dict[WaitKind, tuple[WaitOutcome, ...]] = {
     "approval": ("approved", "denied"),
     "clarification": ("answered",),
+    "confirmation": ("confirmed", "declined"),
     "external": ("answered",),
+    "handover": ("answered",),
     "timer": (),
     "pause": ("resumed",),
     "preempt": ("resumed",),
@@ -33,8 +38,9 @@ ANSWER_BYTES_MAX = 64 * 1024
 class Wait(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """An open wait as the run's state holds it. Its texts lie in the content of record `n` of the run.
 
-    `may_answer`: actor kinds and roles, any of which suffices. `requester`: pseudonym of who caused it and so may
-    not approve it. `digest`: keyed digest of exactly what is asked about; an answer must name it.
+    `may_answer`: actor kinds and roles, any of which suffices. `requester`: pseudonym of whom it is wanted for.
+    `requesters`: of everybody who spoke for it, none of whom may approve it. `digest`: keyed digest of exactly what is
+    asked about; an answer must name it.
     """
 
     id: WaitId
@@ -48,6 +54,7 @@ class Wait(msgspec.Struct, frozen=True, array_like=True, gc=False):
     expires_at_us: int | None = None
     on_expiry: OnExpiry = "deny"
     stops_budget: bool = True
+    requesters: tuple[str, ...] = ()
 
 
 class WaitDetail(msgspec.Struct, frozen=True):

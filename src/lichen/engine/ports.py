@@ -12,7 +12,7 @@ from lichen.core.ids import AgentName, MessageId, SessionId, ToolName
 from lichen.core.limits import Limits
 from lichen.core.plan import Planner
 from lichen.core.policy import Gate
-from lichen.core.scope import Scope
+from lichen.core.scope import PRODUCTION, Environment, Scope
 from lichen.engine.deltas import Deltas
 
 
@@ -109,3 +109,4 @@ class Services(msgspec.Struct, frozen=True):
     texts: Texts = Texts()
     options: Options = Options()
     deltas: Deltas = msgspec.field(default_factory=Deltas)
+    environment: Callable[[Scope], Environment] = lambda scope: PRODUCTION

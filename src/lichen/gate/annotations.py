@@ -5,7 +5,9 @@
 @reason("limit agreed with finance")          for operators
 @approval("manager") @expires("24h")          a person of that role agrees first (permits only)
 @limit("refunds <= 3; refunded <= 5000")      meters may not pass these sums (permits only)
+@confirm("Really pay it?") @expires("10m")    who asks says first that they really want it (permits only)
 @redact("email,phone")                        result fields the planner does not see (permits only)
+@declassify("third_party:web.fetch")          sources that the result may go without (permits only)
 @description("…")                             for readers of the file
 """
 
@@ -19,19 +21,21 @@ import msgspec
 from cedarpy import pst
 
 from lichen.core.errors import Invalid
-from lichen.core.policy import Approval, AtMost
+from lichen.core.policy import Approval, AtMost, Confirmation
 from lichen.gate.statements import Statement
 from lichen.gate.values import LONG_MAX
 
 EXPIRES_S: Final = 24 * 3600.0  # how long an approval may take if the policy does not say
+QUESTION_CHARS_MAX: Final = 500
 EXPIRES_MAX_S: Final = 365 * 24 * 3600.0
 
 _ALWAYS: Final = ("id", "public", "reason", "description")
-_ON_PERMITS: Final = ("approval", "expires", "limit", "redact")
+_ON_PERMITS: Final = ("approval", "confirm", "declassify", "expires", "limit", "redact")
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATION = re.compile(r"(\d{1,8})([smhd])")
 _LIMIT = re.compile(r"(\w+)\s*<=\s*(\d{1,19})")
 _NAME = re.compile(r"\w[\w .-]{0,63}")
+_SOURCE = re.compile(r"third_party:[\w.:/-]{1,128}")
 _ID = re.compile(r"[^\s\x00-\x1f\x7f]{1,128}")
 
 
@@ -44,11 +48,13 @@ class Terms(msgspec.Struct, frozen=True):
     approval: Approval | None = None
     limits: tuple[AtMost, ...] = ()
     redact: tuple[str, ...] = ()
+    confirmation: Confirmation | None = None
+    declassify: tuple[str, ...] = ()
 
     @property
     def has_conditions(self) -> bool:
         """Whether a call that this permits must satisfy anything else."""
-        return bool(self.approval or self.limits or self.redact)
+        return bool(self.approval or self.confirmation or self.limits or self.redact or self.declassify)
 
 
 def terms_of(policy: pst.Template, statement: Statement, *, meters: Iterable[str]) -> Terms:
@@ -62,6 +68,8 @@ def terms_of(policy: pst.Template, statement: Statement, *, meters: Iterable[str
         approval=reader.approval(),
         limits=reader.limits(frozenset(meters)),
         redact=reader.redact(),
+        confirmation=reader.confirmation(),
+        declassify=reader.declassify(),
     )
 
 
@@ -92,9 +100,11 @@ class _Reader:
             if name not in (*_ALWAYS, *_ON_PERMITS):
                 known = ", ".join(f"@{known}" for known in (*_ALWAYS, *_ON_PERMITS))
                 raise self.refuse(name, "is not known", f"Use one of {known}.")
-        if "expires" in self.annotations and "approval" not in self.annotations:
+        if "expires" in self.annotations and not {"approval", "confirm"} & self.annotations.keys():
             raise self.refuse(
-                "expires", "says when an approval expires, and there is none", "Add @approval or drop it."
+                "expires",
+                "says when an answer expires, and none is asked for",
+                "Add @approval or @confirm, or drop it.",
             )
 
     def id(self) -> str:
@@ -111,6 +121,21 @@ class _Reader:
         if not _NAME.fullmatch(role):
             raise self.refuse("approval", "names no role", 'Name one role, as in @approval("operator").')
         return Approval(role, self.expires_s())
+
+    def confirmation(self) -> Confirmation | None:
+        text = self.annotations.get("confirm")
+        if text is None:
+            return None
+        if not 0 < len(text) <= QUESTION_CHARS_MAX:
+            raise self.refuse("confirm", "is no question", 'Write it as in @confirm("Do you really want this?").')
+        return Confirmation(text, self.expires_s())
+
+    def declassify(self) -> tuple[str, ...]:
+        text = self.annotations.get("declassify")
+        sources = () if text is None else tuple(part.strip() for part in text.split(","))
+        if not all(_SOURCE.fullmatch(source) for source in sources):
+            raise self.refuse("declassify", "is no list of sources", 'Write it as in "third_party:web.fetch".')
+        return sources
 
     def expires_s(self) -> float:
         text = self.annotations.get("expires")

@@ -13,7 +13,9 @@ from lichen.core.policy import (
     AtMost,
     Check,
     Condition,
+    Confirmation,
     Decision,
+    Declassify,
     Deny,
     Meters,
     Redact,
@@ -66,7 +68,18 @@ def _conditions(permits: Sequence[Terms]) -> tuple[Condition, ...]:
     conditions: list[Condition] = [AtMost(meter, limit) for meter, limit in sorted(limits.items())]
     if approvals:
         conditions.insert(0, Approval(approvals[0].role, min(approval.expires_s for approval in approvals)))
-    return (*conditions, Redact(fields)) if fields else tuple(conditions)
+    conditions.extend(_questions(permits))
+    if fields:
+        conditions.append(Redact(fields))
+    agreed = frozenset(permits[0].declassify).intersection(*(permit.declassify for permit in permits))
+    sources = tuple(sorted(agreed))
+    return (*conditions, Declassify(sources)) if sources else tuple(conditions)
+
+
+def _questions(permits: Sequence[Terms]) -> list[Condition]:
+    """One question to the requester, in the words of the first permit that has any."""
+    asked = [permit.confirmation for permit in permits if permit.confirmation]
+    return [Confirmation(asked[0].text, min(each.expires_s for each in asked))] if asked else []
 
 
 def _joined(texts: Iterable[str]) -> str:
@@ -88,7 +101,22 @@ def broken_limit(limit: AtMost, claimed: Mapping[str, Claim], meters: Meters) ->
 
 
 def is_granted(approval: Approval, check: Check, requester: str | None) -> bool:
-    """Whether a person of the role, other than the requester, agreed to exactly this call."""
+    """Whether a person of the role, who is no requester of it, agreed to exactly this call.
+
+    A requester's own approval counts where the environment let them give it; a confirmation never does.
+    """
+    requesters = {*check.requesters, requester}
     return bool(check.digest) and any(
-        grant.role == approval.role and grant.digest == check.digest and grant.by != requester for grant in check.grants
+        grant.kind == "approval"
+        and grant.role == approval.role
+        and grant.digest == check.digest
+        and (grant.is_own or grant.by not in requesters)
+        for grant in check.grants
+    )
+
+
+def is_confirmed(check: Check) -> bool:
+    """Whether a requester said that they want exactly this call."""
+    return bool(check.digest) and any(
+        grant.kind == "confirmation" and grant.digest == check.digest for grant in check.grants
     )

@@ -19,14 +19,16 @@ from lichen.core.policy import (
     Approval,
     AtMost,
     Check,
+    Confirmation,
     Decision,
+    Declassify,
     Deny,
     Redact,
     Reservation,
     Verdict,
 )
 from lichen.core.scope import Actor, Scope
-from lichen.gate.conditions import NEEDS_APPROVAL, NOT_ALLOWED, broken_limit, decision_of, is_granted
+from lichen.gate.conditions import NEEDS_APPROVAL, NOT_ALLOWED, broken_limit, decision_of, is_confirmed, is_granted
 from lichen.gate.facts import TIMEOUT_S, TRIES, FactsUnavailable, facts_value, read_facts
 from lichen.gate.labels import Endorsement, endorse
 from lichen.gate.meters import Claim, KeyedDigest, MeterBook, Unmeasurable, claims, reservations
@@ -189,7 +191,9 @@ class PolicyGate:
 
     def _conditional(self, question: _Question, decision: AllowWithConditions, digest: str) -> Verdict:
         redact: tuple[str, ...] = ()
+        declassified: tuple[str, ...] = ()
         held: Approval | None = None
+        asked: Confirmation | None = None
         for condition in decision.conditions:
             match condition:
                 case AtMost():
@@ -198,16 +202,23 @@ class PolicyGate:
                         return Verdict("deny", decision.policies, digest, decision.public_reason or NOT_ALLOWED, broken)
                 case Approval():
                     held = None if is_granted(condition, question.check, self._requester(question.check)) else condition
+                case Confirmation():
+                    asked = None if is_confirmed(question.check) else condition
                 case Redact():
                     redact = condition.fields
+                case Declassify():
+                    declassified = condition.sources
                 case _:
                     assert_never(condition)
+        verdict = Verdict("allow", decision.policies, digest, redact=redact, declassified=declassified)
+        if asked is not None:  # who asked says that they want it before anybody else is troubled
+            return msgspec.structs.replace(verdict, outcome="hold", public_reason=asked.text, confirmation=asked)
         if held is not None:
-            public = decision.public_reason or NEEDS_APPROVAL
-            reason = decision.operator_reason
-            return Verdict("hold", decision.policies, digest, public, reason, approval=held, redact=redact)
-        reserved = reservations(question.claimed)
-        return Verdict("allow", decision.policies, digest, redact=redact, reservations=reserved)
+            public, reason = decision.public_reason or NEEDS_APPROVAL, decision.operator_reason
+            return msgspec.structs.replace(
+                verdict, outcome="hold", public_reason=public, operator_reason=reason, approval=held
+            )
+        return msgspec.structs.replace(verdict, reservations=reservations(question.claimed))
 
     def _requester(self, check: Check) -> str | None:
         return self._pseudonym(check.scope, check.actor.subject) if self._pseudonym else None

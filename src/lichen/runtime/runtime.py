@@ -19,7 +19,7 @@ from lichen.core import events as e
 from lichen.core.call import ToolSpec
 from lichen.core.errors import Invalid, NotFound, Unavailable
 from lichen.core.ids import TENANT_STREAM, RunId, SessionId, run_stream, session_stream
-from lichen.core.scope import SYSTEM, Actor, Scope
+from lichen.core.scope import PRODUCTION, SYSTEM, Actor, Scope
 from lichen.engine.intake import Intake
 from lichen.engine.local import LocalEngine
 from lichen.engine.ports import Channel, Options, Services, Texts
@@ -182,6 +182,7 @@ class Runtime:
             attributes={"home": str(self.home)},
             texts=self._texts,
             options=self._options,
+            environment=self.settings.environment if self.settings else lambda scope: PRODUCTION,
         )
         self.engine = LocalEngine(self._services, self.volume, opened=self._opened)
         self.intake = Intake(self.engine)
