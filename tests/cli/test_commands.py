@@ -171,3 +171,16 @@ def test_a_project_is_made_in_an_empty_folder_and_works_there(shop: Shop, tmp_pa
     mine = Shop(tmp_path / "elsewhere")
     mine.root = tmp_path / "mine"
     assert mine.run("policy", "check").code == 0
+
+
+@pytest.mark.req("LIC-1.12")
+def test_a_run_is_started_with_a_text_or_with_json_from_an_option_or_stdin(shop: Shop) -> None:
+    where = ("--tenant", "acme", "--as", "customer-7")
+    told = shop.run("runs", "start", "shop.support", STATUS, "--wait-s", "10", *where)
+    assert (told.code, "1042" in told.out) == (0, True), told.err
+    given = json.dumps({"text": STATUS})
+    for arguments, text in ((("--json-input", given), ""), (("--json-input", "-"), given)):
+        begun = shop.run("runs", "start", "shop.support", *arguments, *where, "--json", text=text)
+        assert begun.data["id"].startswith("run-"), begun.err
+    wrong = shop.run("runs", "start", "shop.support", "--json-input", "{", *where, "--json")
+    assert (wrong.code, wrong.error) == (2, "input_invalid")

@@ -28,6 +28,19 @@ async def test_a_run_is_started_and_its_answer_awaited(door: Door) -> None:
     }
 
 
+@pytest.mark.req("LIC-1.12")
+async def test_a_flow_is_started_with_json_over_the_api_and_a_message_may_bring_some(ops: Door, door: Door) -> None:
+    started = await ops.post("runs", {"agent": "shop.support", "input": {"text": talk.STATUS}}, key="json")
+    again = await ops.post("runs", {"agent": "shop.support", "input": {"text": "another"}}, key="json")
+    assert (started.status, again.status, again.code) == (200, 409, "key_reused")
+    refused = await ops.post("runs", {"agent": "shop.support"})
+    assert (refused.status, refused.code) == (400, "message_empty")
+    customer = door.of("acme", "customer-8")
+    session = (await customer.post("sessions", {"agent": "shop.support"})).data["id"]
+    said = {"text": talk.STATUS, "input": {"metadata": {"city": "Bonn"}}}
+    assert (await customer.post(f"sessions/{session}/messages", said)).status == 200
+
+
 @pytest.mark.req("GOA-48.1")
 async def test_a_run_that_waits_for_a_person_is_at_rest(door: Door) -> None:
     customer = door.of("acme", "customer-8")

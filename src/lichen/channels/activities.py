@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import msgspec
 
@@ -60,6 +60,21 @@ def text_of(activity: Activity) -> str:
     if "\x00" in text:
         raise Invalid("The text has a NUL character.", code="text_invalid", place="$.text")
     return _CONTROLS.sub("", text.replace("\r\n", "\n"))
+
+
+def envelope_of(activity: Activity) -> dict[str, Any] | None:
+    """What the activity says beside its words: the fields of a form, also as `value` and `metadata`, and what the
+    client's `channelData.metadata` holds. None when that is nothing."""
+    metadata = _object(_object(activity.channel_data).get("metadata"))
+    value: Any = activity.value
+    if value is None:
+        return {"metadata": metadata} if metadata else None
+    fields = _object(value)
+    return {**fields, "metadata": {**metadata, **fields}, "value": value}
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return cast(dict[str, Any], value) if isinstance(value, dict) else {}
 
 
 def key_of(activity: Activity) -> str | None:

@@ -33,7 +33,8 @@ class Inbound(msgspec.Struct, frozen=True):
     """One message of a customer. `id` is the platform's, the same when it sends the message again.
 
     `conversation` is the platform's too: the key of the session. `data` is JSON that the platform wants back with this
-    message, at most CHANNEL_DATA_BYTES_MAX; nothing else reads it.
+    message, at most CHANNEL_DATA_BYTES_MAX; nothing else reads it. `envelope` is what a planner may read beside the
+    words: `metadata`, `attachments`, the fields of a form.
     """
 
     conversation: str
@@ -41,6 +42,7 @@ class Inbound(msgspec.Struct, frozen=True):
     text: str
     id: str | None = None
     data: bytes = b""
+    envelope: Mapping[str, Any] | None = None
 
 
 class Outbound(msgspec.Struct, frozen=True):

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from lichen.channels.activities import ONLY_REPORTS, Activity, data_of, decode, key_of, text_of
+from lichen.channels.activities import ONLY_REPORTS, Activity, data_of, decode, envelope_of, key_of, text_of
 from lichen.channels.port import Arrival, Inbound, Outbound
 from lichen.channels.tokens import Issued, Tokens, Visitor
 from lichen.core.errors import Denied, Invalid
@@ -57,7 +57,8 @@ class WebChatChannel:
         if activity.attachments:
             raise Invalid("Attachments are not taken.", code="attachments_unsupported", place="$.attachments")
         conversation = self.issued(arrival).visitor.conversation
-        return (Inbound(conversation, sender, text_of(activity), key_of(activity), data_of(activity)),)
+        key, beside = key_of(activity), envelope_of(activity)
+        return (Inbound(conversation, sender, text_of(activity), key, data_of(activity), beside),)
 
     def render(self, message: Outbound) -> dict[str, Any]:
         """The message as an activity; `id` and `conversation` are the transcript's to say."""

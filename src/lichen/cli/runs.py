@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+import sys
+from typing import Annotated, Any, Final
 
+import msgspec
 import typer
 
 from lichen.cli.caller import Caller, calling
 from lichen.cli.client import segment
 from lichen.cli.moments import moment
-from lichen.core.errors import NotFound
+from lichen.core.errors import Invalid, NotFound
+
+INPUT_BYTES_MAX: Final = 64 * 1024
 
 app = typer.Typer(name="runs", help="What the agents are doing and did.", no_args_is_help=True)
 
@@ -54,6 +58,39 @@ def explain(caller: Caller, run: Run) -> None:
         caller.screen.line(f"  child       {child}")
     for timer in explanation["timers"]:
         caller.screen.line(f"  due         {timer['timer']} at {moment(timer['due_at_us'])}", "dim")
+
+
+@app.command()
+@calling
+def start(
+    caller: Caller,
+    agent: Annotated[str, typer.Argument(help="The name of an agent or flow.", metavar="AGENT")],
+    text: Annotated[str, typer.Argument(help="What it is told.")] = "",
+    json_input: Annotated[
+        str, typer.Option("--json-input", help="What it begins with, as JSON; `-` reads it from stdin.")
+    ] = "",
+    idempotency_key: Annotated[str, typer.Option(help="With the same key it is the same run.")] = "",
+    wait_s: Annotated[float, typer.Option("--wait-s", min=0, help="Waits so long for the answer.")] = 0.0,
+) -> None:
+    """Starts a run without a session: of an agent with a text, of a flow with JSON."""
+    given = read_json(json_input) if json_input else None
+    body = {"agent": agent, "text": text, "input": given}
+    run = caller.client.post("runs", body, key=idempotency_key or None)["id"]
+    outcome = caller.client.get(f"runs/{segment(run)}/result", wait_s=wait_s) if wait_s else {"id": run}
+    if not caller.screen.data(outcome):
+        caller.screen.line(outcome.get("answer") or f"{run} has begun: `lichen runs show {run}` draws it.")
+
+
+def read_json(text: str) -> Any:
+    """The JSON of an option, or of stdin for `-`. Raises Invalid (`input_invalid`)."""
+    data = sys.stdin.buffer.read(INPUT_BYTES_MAX + 1) if text == "-" else text.encode()
+    try:
+        return msgspec.json.decode(data[: INPUT_BYTES_MAX + 1])
+    except (msgspec.DecodeError, RecursionError):
+        message = "The input is no JSON."
+        raise Invalid(
+            message, code="input_invalid", next_step="""Write --json-input '{"answers": {"name": "x"}}'."""
+        ) from None
 
 
 @app.command()

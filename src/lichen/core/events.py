@@ -368,7 +368,7 @@ class MailboxOpened(Control, frozen=True, array_like=True, gc=False):
 
 
 class MessageReceived(Control, frozen=True, array_like=True, gc=False):
-    """Contents: `text`, `channel` (what its channel keeps with it).
+    """Contents: `text`, `data` (JSON that came with it), `channel` (what its channel keeps with it).
 
     The record's actor is who sent it. `role` is whose words they are: the customer's where the customer sent them, or a
     channel that vouches for them; only those endorse.

@@ -70,15 +70,18 @@ class Plan(msgspec.Struct, frozen=True, gc=False):
     failure: str = ""
 
 
-class Message(msgspec.Struct, frozen=True, gc=False):
+class Message(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """One message of the conversation. `by` is the pseudonym of who spoke, empty where the runtime did.
 
-    Who spoke decides the role: only the customer, or a channel that vouches for them, speaks as `customer`.
+    Who spoke decides the role: only the customer, or a channel that vouches for them, speaks as `customer`. `data` is
+    JSON that came with it: what a run was started with, or what its channel knows beside the words, such as
+    `metadata`, `attachments` and the `value` of a form. None when there is none.
     """
 
     role: Literal["customer", "agent", "operator", "service", "system"]
     text: str
     by: str = ""
+    data: Any = None
 
 
 class CallResult(msgspec.Struct, frozen=True, gc=False):
@@ -130,7 +133,7 @@ class Left(msgspec.Struct, frozen=True):
 
 
 class RunContext(msgspec.Struct, frozen=True):
-    """Which run this is, where, for whom."""
+    """Which run this is, where, for whom. `attributes` are the caller's, and the `channel` of the session."""
 
     scope: Scope
     actor: Actor

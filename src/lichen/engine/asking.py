@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lichen.core.plan import Left, ModelHandle, PlanInput, RunContext
 from lichen.core.run import RunState
+from lichen.engine.attributes import attributes_of
 from lichen.engine.contents import answers, inputs, planner_state, results
 from lichen.engine.history import read_history
 from lichen.engine.journal import Journal
@@ -23,6 +24,7 @@ def plan_input(
             session=state.session,
             turn=state.turn,
             step=state.step,
+            attributes=attributes_of(journal, state),
             started_at_us=state.started_us,
         ),
         reason=state.due or "start",

@@ -32,6 +32,7 @@ from lichen.core.ids import (
 from lichen.core.label import EMPTY, THIRD_PARTY, Label
 from lichen.core.policy import Check, Verdict
 from lichen.core.run import Call, RunState
+from lichen.engine.attributes import attributes_of
 from lichen.engine.evidence import evidence_of
 from lichen.engine.journal import Journal
 from lichen.engine.ports import Services
@@ -67,7 +68,7 @@ def meta(services: Services, journal: Journal, state: RunState, call: Call, time
         idempotency_key=idempotency_key(state.id, call.id),
         attempt=call.attempt,
         timeout_s=timeout_s,
-        attributes=services.attributes,
+        attributes={**services.attributes, **attributes_of(journal, state)},
         turn=state.turn,
     )
 

@@ -49,10 +49,10 @@ def _said(services: Services, journal: Journal, state: RunState, known: Known, e
     match event.control:
         case e.RunStarted() | e.Signal(kind="input"):
             spoken = _MESSAGES.decode(_part(journal, state, event, "input", b"[]"))
-            return tuple(evidence_from_text(_customer(state), m.text) for m in spoken if m.role in _ACCEPTED)
+            return tuple(found for m in spoken if m.role in _ACCEPTED for found in _of(_customer(state), m))
         case e.WaitClosed(outcome="answered"):
-            text = str(msgspec.json.decode(_part(journal, state, event, "body", b"{}")).get("text", ""))
-            return (evidence_from_text(_customer(state), text),)
+            body = msgspec.json.decode(_part(journal, state, event, "body", b"{}"))
+            return _of(_customer(state), Message("customer", str(body.get("text", "")), data=body))
         case e.Planned(calls=calls):
             known.tools.update({call.id: call.tool for call in calls})
             return ()
@@ -60,6 +60,12 @@ def _said(services: Services, journal: Journal, state: RunState, known: Known, e
             return _recorded(services, state, known.tools.get(call), _part(journal, state, event, "result", b"{}"))
         case _:
             return ()
+
+
+def _of(source: str, message: Message) -> tuple[Evidence, ...]:
+    """What a message says in its words, and in the fields that came with them."""
+    words = evidence_from_text(source, message.text)
+    return (words,) if message.data is None else (words, evidence_from_json(source, msgspec.json.encode(message.data)))
 
 
 def _part(journal: Journal, state: RunState, event: e.Event, part: str, default: bytes) -> bytes:

@@ -6,6 +6,7 @@ first returned.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import msgspec
@@ -25,13 +26,15 @@ from lichen.core.ids import (
     session_stream,
 )
 from lichen.core.mailbox import OUTBOX_MAX, MailboxState, Question, disposition
-from lichen.core.plan import TEXT_BYTES_MAX, Message
+from lichen.core.plan import TEXT_BYTES_MAX
 from lichen.core.policy import Check
 from lichen.core.run import RunState
 from lichen.core.scope import SYSTEM, Actor, Scope
 from lichen.core.wait import ANSWER_BYTES_MAX, HALTING, OUTCOMES, Wait, WaitOutcome, may_answer
+from lichen.engine.attributes import sealed
 from lichen.engine.journal import Journal
 from lichen.engine.local import LocalEngine, mirror
+from lichen.engine.messages import answer, encoded, message
 from lichen.engine.turns import acting, pins, start_draft
 from lichen.log.erasures import Erased
 
@@ -71,11 +74,15 @@ class Intake:
         delivery: Literal["pull", "push"] = "pull",
         double_texting: e.DoubleTexting = "enqueue",
         key: str | None = None,
+        attributes: Mapping[str, str] = {},
     ) -> SessionId:
         """A session of `actor` with `agent`; with a `key` always the same one for this actor, agent and channel.
 
-        Raises NotFound (`agent_unknown`), Denied by policy, Unavailable.
+        `attributes` are those of every run of the session, for its planner and its tools.
+
+        Raises NotFound (`agent_unknown`), Invalid (`attributes_invalid`), Denied by policy, Unavailable.
         """
+        own = sealed(attributes)
         if agent not in self._services.agents:
             raise NotFound("There is no agent of this name.", code="agent_unknown")
         journal = self._engine.journal(scope)
@@ -90,7 +97,8 @@ class Intake:
         if journal.state(stream).n == 0:
             subject = _subject(journal, actor)
             opened = e.MailboxOpened(agent, subject, channel, delivery, double_texting)
-            draft = e.Draft(opened, (Content("actor", subject, msgspec.json.encode(actor)),))
+            parts = [("actor", msgspec.json.encode(actor)), ("attributes", own)]
+            draft = e.Draft(opened, moves.as_contents(parts, subject))
             journal.append({stream: (draft,)}, actor=subject)
         await journal.log.durable_stream(stream)
         return session
@@ -130,39 +138,43 @@ class Intake:
         *,
         key: str | None = None,
         channel_data: bytes = b"",
+        data: Any = None,
     ) -> Receipt:
         """Takes one message of the session's customer; returns once it is durable.
 
-        `channel_data` is kept with the message for its channel alone.
+        `channel_data` is kept with the message for its channel alone. `data`, any JSON, goes to the planner with the
+        words: what a channel knows beside them.
 
-        Raises Invalid (`message_too_large`, `message_empty`), NotFound, Conflict (`session_closed`, `key_reused`),
-        Unavailable (nothing was taken).
+        Raises Invalid (`message_too_large`, `message_empty`, `input_too_large`, `input_invalid`), NotFound, Conflict
+        (`session_closed`, `key_reused`), Unavailable (nothing was taken).
         """
         _check_text(text)
+        beside = encoded(data)
         self._engine.admit()
         journal = self._engine.journal(scope)
         await journal.log.room()
         mailbox = self._mailbox(journal, session, actor)
-        message = MessageId(f"m{mailbox.received + 1}")
-        token = _token(journal, key) or message
-        receipt = self._repeated(journal, session, token, text)
+        number = MessageId(f"m{mailbox.received + 1}")
+        token = _token(journal, key) or number
+        receipt = self._repeated(journal, session, token, text, beside)
         if receipt is None:
             if mailbox.is_closed:
                 raise Conflict("The session is closed.", code="session_closed", next_step="Open a new session.")
             if len(mailbox.outbox) >= OUTBOX_MAX:
                 raise Unavailable("Too many replies of this session were not received.", code="outbox_full")
-            parts = [("text", text.encode()), ("channel", channel_data)]
+            parts = [("text", text.encode()), ("data", beside), ("channel", channel_data)]
             contents = moves.as_contents(parts, mailbox.subject)
-            receipt = self._take(journal, mailbox, message, token, text, contents, journal.log.name(actor))
+            receipt = self._take(journal, mailbox, number, token, text, contents, journal.log.name(actor))
         await journal.log.durable_stream(session_stream(session))
         return receipt
 
-    def _repeated(self, journal: Journal, session: SessionId, token: str, text: str) -> Receipt | None:
+    def _repeated(self, journal: Journal, session: SessionId, token: str, text: str, data: bytes) -> Receipt | None:
         stream = session_stream(session)
         n = journal.log.find(stream, f"message_received/{token}")
         if n is None:
             return None
-        if journal.log.contents(stream, n).get("text") != text.encode():
+        contents = journal.log.contents(stream, n)
+        if (contents.get("text"), contents.get("data", b"")) != (text.encode(), data):
             raise Conflict("This idempotency key was used for another message.", code="key_reused")
         control = journal.log.event(stream, n).control
         assert isinstance(control, e.MessageReceived)
@@ -172,7 +184,7 @@ class Intake:
         self,
         journal: Journal,
         mailbox: MailboxState,
-        message: MessageId,
+        number: MessageId,
         token: str,
         text: str,
         contents: tuple[Content, ...],
@@ -189,12 +201,13 @@ class Intake:
             case "answered":
                 question = mailbox.questions[-1]
                 run, wait = question.run, question.wait
-                body = Content("body", mailbox.subject, msgspec.json.encode({"text": text}))
+                data = next((content.data for content in contents if content.part == "data"), b"")
+                body = Content("body", mailbox.subject, msgspec.json.encode(answer(text, data)))
                 closing = moves.close_wait(journal.run(run), wait, "answered", by=by, body=(body,))
                 appended[run_stream(run)] = closing
                 session = (*session, e.Draft(e.WaitClosed(run, wait, "answered", by)))
             case "joined" if run is not None and not journal.run(run).is_ending:
-                messages = msgspec.json.encode([Message("customer", text)])
+                messages = msgspec.json.encode([message("customer", {c.part: c.data for c in contents})])
                 signal = e.Draft(e.Signal("input", token), (Content("input", mailbox.subject, messages),))
                 appended[run_stream(run)] = (signal,)
             case "interrupts" if run is not None:
@@ -203,7 +216,7 @@ class Intake:
                 pass
         taken = "queued" if kind == "interrupts" or (kind == "joined" and not appended) else kind
         joined_run = run if taken in ("answered", "joined") else None
-        received = e.MessageReceived(message, token, taken, joined_run, wait)
+        received = e.MessageReceived(number, token, taken, joined_run, wait)
         n = mailbox.n + len(session)
         session = (*session, e.Draft(received, contents))
         if taken == "rejected":
@@ -211,7 +224,7 @@ class Intake:
             session = (*session, moves.queue(mailbox, "notice", notice, token=f"rejected/{token}"))
         appended = {stream: session, **appended}
         journal.append(appended, actor=by)
-        return Receipt(mailbox.id, message, n, taken, joined_run, wait)
+        return Receipt(mailbox.id, number, n, taken, joined_run, wait)
 
     def _without_stale_questions(self, journal: Journal, mailbox: MailboxState) -> tuple[MailboxState, moves.Drafts]:
         """The mailbox without questions whose wait is gone, and the records that withdraw them."""
@@ -230,12 +243,28 @@ class Intake:
 
     # -- runs ----------------------------------------------------------------------------------------------------
 
-    async def start(self, scope: Scope, agent: AgentName, text: str, actor: Actor, *, key: str | None = None) -> RunId:
+    async def start(
+        self,
+        scope: Scope,
+        agent: AgentName,
+        text: str,
+        actor: Actor,
+        *,
+        key: str | None = None,
+        input: Any = None,
+        attributes: Mapping[str, str] = {},
+    ) -> RunId:
         """Starts one run without a session; returns once it is durable.
 
-        Raises NotFound (`agent_unknown`), Denied by policy, Conflict (`key_reused`), Unavailable.
+        `input` is any JSON; with it the text may be empty. `attributes` are for the run's planner and tools.
+
+        Raises NotFound (`agent_unknown`), Invalid (`message_empty`, `input_invalid`, `input_too_large`,
+        `attributes_invalid`), Denied by policy, Conflict (`key_reused`), Unavailable.
         """
-        _check_text(text)
+        if text or input is None:
+            _check_text(text)
+        own = sealed(attributes)
+        contents = {"text": text.encode(), "data": encoded(input)}
         self._engine.admit()
         definition = self._services.agents.get(agent)
         if definition is None:
@@ -247,11 +276,11 @@ class Intake:
         stream = run_stream(run)
         if key is None:
             journal.log.begin(stream)
-        messages = [Message("customer" if actor.kind == "customer" else "operator", text)]
+        messages = [message("customer" if actor.kind == "customer" else "operator", contents)]
         if journal.state(stream).n == 0:
             subject = _subject(journal, actor)
             started = e.RunStarted(agent, subject, definition.limits, pins=pins(self._services, journal, agent))
-            journal.append({stream: (start_draft(started, messages, acting(agent, actor)),)}, actor=subject)
+            journal.append({stream: (start_draft(started, messages, acting(agent, actor), own),)}, actor=subject)
         elif journal.log.contents(stream, 0).get("input") != msgspec.json.encode(messages):
             raise Conflict("This idempotency key was used for another run.", code="key_reused")
         await journal.log.durable_stream(stream)

@@ -83,6 +83,7 @@ class Journal:
         self.evidence: dict[StreamId, Known] = {}
         self._waiting: dict[StreamId, list[asyncio.Future[None]]] = {}
         self._actors: dict[RunId, Actor] = {}
+        self._attributes: dict[RunId, bytes] = {}
         self._tails: dict[StreamId, Tail] = {}
         self._watches: dict[StreamId, WeakSet[Watch]] = {}
         self._is_broken = False
@@ -181,6 +182,17 @@ class Journal:
         except Erased:
             return Actor("agent", self.run(run).agent, auth="system")  # for whom, nobody knows any more
 
+    def attributes_of(self, run: RunId) -> bytes:
+        """The attributes a run began with, as JSON; empty for none, and when its subject was erased."""
+        data = self._attributes.get(run)
+        if data is None:
+            try:
+                data = self.log.contents(run_stream(run), 0).get("attributes", b"")
+            except Erased:
+                data = b""
+            self._attributes[run] = data
+        return data
+
     def is_erased(self, subject: str) -> bool:
         """Whether nothing may be written about this subject any more."""
         return subject in cast(TenantState, self.log.state(TENANT_STREAM)).erased
@@ -188,6 +200,7 @@ class Journal:
     def forget(self, stream: StreamId) -> None:
         """Drops what is kept in memory for a stream that nobody drives."""
         self._actors.pop(RunId(stream.id), None)
+        self._attributes.pop(RunId(stream.id), None)
         self._tails.pop(stream, None)
         self.evidence.pop(stream, None)
         if not self._watches.get(stream):
@@ -199,6 +212,7 @@ class Journal:
         self._is_broken = is_broken
         if is_broken:
             self._actors.clear()
+            self._attributes.clear()
             self._tails.clear()
             self.evidence.clear()
             waiting, self._waiting = self._waiting, {}

@@ -15,6 +15,7 @@ from lichen.core.policy import Check
 from lichen.core.run import DECIDER, Call, RunState
 from lichen.core.scope import Actor
 from lichen.engine.journal import Journal
+from lichen.engine.messages import message
 from lichen.engine.ports import AgentDef, Briefing, Services
 
 # -- beginning ---------------------------------------------------------------------------------------------------
@@ -25,8 +26,9 @@ def open_turn(services: Services, journal: Journal, session: SessionId) -> None:
     mailbox = journal.mailbox(session)
     taken = mailbox.queued if mailbox.double_texting == "merge" else mailbox.queued[:1]
     stream = session_stream(session)
-    messages = [Message("customer", journal.log.contents(stream, m.n)["text"].decode()) for m in taken]
-    actor = msgspec.json.decode(journal.log.contents(stream, 0)["actor"], type=Actor)
+    messages = [message("customer", journal.log.contents(stream, m.n)) for m in taken]
+    opening = journal.log.contents(stream, 0)
+    actor = msgspec.json.decode(opening["actor"], type=Actor)
     run = RunId(services.new_id("run"))
     journal.log.begin(run_stream(run))
     turn = moves.next_turn(mailbox)
@@ -41,7 +43,9 @@ def open_turn(services: Services, journal: Journal, session: SessionId) -> None:
     opened = e.TurnOpened(turn, run, tuple(m.message for m in taken))
     drafts = {
         stream: (e.Draft(opened),),
-        run_stream(run): (start_draft(started, messages, acting(mailbox.agent, actor)),),
+        run_stream(run): (
+            start_draft(started, messages, acting(mailbox.agent, actor), opening.get("attributes", b"")),
+        ),
     }
     journal.append(drafts, turn=turn)
 
@@ -51,9 +55,10 @@ def acting(agent: AgentName, person: Actor) -> Actor:
     return Actor("agent", agent, auth="system", on_behalf_of=person)
 
 
-def start_draft(started: e.RunStarted, messages: list[Message], actor: Actor) -> e.Draft:
+def start_draft(started: e.RunStarted, messages: list[Message], actor: Actor, attributes: bytes = b"") -> e.Draft:
     """A run's first record."""
     parts = [("input", msgspec.json.encode(messages)), ("actor", msgspec.json.encode(actor))]
+    parts += [("attributes", attributes)]
     return e.Draft(started, moves.as_contents(parts, started.subject))
 
 
@@ -82,8 +87,8 @@ def start_child(services: Services, journal: Journal, parent: RunState, call: Ca
     child = child_run(parent.id, call.id)
     started = _child_started(services, journal, parent, call, definition)
     person = journal.actor_of(parent.id).subject
-    message = Message("agent", tool.message(args) if isinstance(tool, Briefing) else args.decode())
-    draft = start_draft(started, [message], acting(definition.name, person))
+    asked = Message("agent", tool.message(args) if isinstance(tool, Briefing) else args.decode())
+    draft = start_draft(started, [asked], acting(definition.name, person), journal.attributes_of(parent.id))
     call_started = e.CallStarted(call.id, call.attempt, parent.epoch, child, started.limits.calls)
     journal.append(
         {

@@ -15,12 +15,23 @@ from lichen.flows.rendering import written
 
 
 def entry_of(messages: Sequence[Message], body: bytes = b"") -> dict[str, Any]:
-    """The entry for these messages: their words as `text`.
+    """The entry for these messages: their words as `text`, and the fields of the JSON that came with them.
 
     What an agent or another flow sends may be an object, here or in `body`: its fields stand in the entry then.
     """
     is_sent = bool(messages) and all(message.role == "agent" for message in messages)
-    return body_of(body or said(messages).encode()) if body or is_sent else {"text": said(messages)}
+    if body or (is_sent and all(message.data is None for message in messages)):
+        return body_of(body or said(messages).encode())
+    return {**beside(messages), "text": said(messages)}
+
+
+def beside(messages: Sequence[Message]) -> dict[str, Any]:
+    """The fields that came with these messages; JSON that is no object stands under `input`."""
+    fields: dict[str, Any] = {}
+    for message in messages:
+        if message.data is not None:
+            fields |= fields_of(message.data) or {"input": message.data}
+    return fields
 
 
 def body_of(data: bytes) -> dict[str, Any]:
@@ -34,7 +45,15 @@ def body_of(data: bytes) -> dict[str, Any]:
 
 def said(messages: Sequence[Message]) -> str:
     """What was said, as one text."""
-    return "\n".join(message.text for message in messages if message.text)
+    return "\n".join(text for message in messages if (text := _words(message)))
+
+
+def _words(message: Message) -> str:
+    """The words of a message; of one that is JSON alone its `text`, or `message`."""
+    if message.data is None:
+        return message.text
+    fields = fields_of(message.data)
+    return text_of(fields) or written(fields.get("message", "") if fields else message.data)
 
 
 def first_vars(flow: Flow, entry: Mapping[str, Any]) -> tuple[dict[str, Any], str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import msgspec
@@ -63,9 +64,24 @@ class Runs:
         self._engine = engine
         self._intake = intake
 
-    async def start(self, scope: Scope, agent: str, text: str, actor: Actor, *, key: str | None = None) -> RunId:
-        """Starts one run without a session; returns once it is durable. Repeated with the same `key` it is one run."""
-        return await self._intake.start(scope, AgentName(agent), text, actor, key=key)
+    async def start(
+        self,
+        scope: Scope,
+        agent: str,
+        text: str,
+        actor: Actor,
+        *,
+        key: str | None = None,
+        input: Any = None,
+        attributes: Mapping[str, str] = {},
+    ) -> RunId:
+        """Starts one run without a session; returns once it is durable. Repeated with the same `key` it is one run.
+
+        `input` is any JSON that the run begins with: a flow's entry, an agent's message. With it `text` may be empty.
+        """
+        return await self._intake.start(
+            scope, AgentName(agent), text, actor, key=key, input=input, attributes=attributes
+        )
 
     async def result(self, scope: Scope, run: RunId) -> str:
         """The answer of a run, once it is finished and durable. Waits as long as the run does."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from typing import Literal, NamedTuple
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -91,16 +91,25 @@ class Sessions:
         delivery: Literal["pull", "push"] = "pull",
         double_texting: e.DoubleTexting = "enqueue",
         key: str | None = None,
+        attributes: Mapping[str, str] = {},
     ) -> Session:
         """A session of `actor` with an agent (may be left out when the runtime has one).
 
         `delivery="push"` sends replies through the runtime's channel of this name; else they are fetched.
-        With a `key` it is always the same session for this actor, agent and channel.
-        Raises NotFound (`agent_unknown`), Denied, Unavailable.
+        With a `key` it is always the same session for this actor, agent and channel. `attributes` reach the planner
+        and the tools of every run of the session.
+        Raises NotFound (`agent_unknown`), Invalid (`attributes_invalid`), Denied, Unavailable.
         """
         name = AgentName(agent or (self._agents[0] if len(self._agents) == 1 else ""))
         id = await self._intake.open_session(
-            scope, actor, agent=name, channel=channel, delivery=delivery, double_texting=double_texting, key=key
+            scope,
+            actor,
+            agent=name,
+            channel=channel,
+            delivery=delivery,
+            double_texting=double_texting,
+            key=key,
+            attributes=attributes,
         )
         return Session(self._engine, self._intake, scope, id, actor)
 
@@ -130,15 +139,18 @@ class Session:
         self._journal = engine.journal(scope)
         self._stream = session_stream(id)
 
-    async def say(self, text: str, *, key: str | None = None, channel_data: bytes = b"") -> Turn:
+    async def say(self, text: str, *, key: str | None = None, channel_data: bytes = b"", data: Any = None) -> Turn:
         """Takes one message; returns, once it is durable, the turn it opens, joins or continues.
 
-        `channel_data` is kept with it for the channel it came through.
+        `channel_data` is kept with it for the channel it came through. `data`, any JSON, goes to the planner with the
+        words.
 
-        Raises Invalid (`message_empty`, `message_too_large`), NotFound, Conflict, Unavailable.
+        Raises Invalid (`message_empty`, `message_too_large`, `input_too_large`), NotFound, Conflict, Unavailable.
         """
         watch = self._journal.watch(self._stream)
-        receipt = await self._intake.say(self.scope, self.id, text, self.actor, key=key, channel_data=channel_data)
+        receipt = await self._intake.say(
+            self.scope, self.id, text, self.actor, key=key, channel_data=channel_data, data=data
+        )
         if receipt.is_repeated:
             watch = self._journal.watch(self._stream)
             watch.offer(self._journal.events(self._stream, receipt.n + 1))

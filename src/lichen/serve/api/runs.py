@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 
@@ -29,10 +29,11 @@ class Listing(Body, frozen=True):
 
 
 class Starting(Body, frozen=True):
-    """A run without a session."""
+    """A run without a session. `input`, any JSON, is what a flow begins with; with it `text` may be left out."""
 
     agent: str
-    text: str
+    text: str = ""
+    input: Any = None
 
 
 class Started(msgspec.Struct, frozen=True):
@@ -83,7 +84,8 @@ async def explain(x: Exchange) -> Explanation:
 async def start(x: Exchange) -> Started:
     """Starts a run; a repeated idempotency key is the same run."""
     wanted = x.body(Starting)
-    return Started(await x.runtime.runs.start(x.scope, wanted.agent, wanted.text, x.actor, key=x.key))
+    run = await x.runtime.runs.start(x.scope, wanted.agent, wanted.text, x.actor, key=x.key, input=wanted.input)
+    return Started(run)
 
 
 async def result(x: Exchange) -> Outcome:

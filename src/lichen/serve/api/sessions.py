@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 
@@ -41,9 +41,10 @@ class Opened(msgspec.Struct, frozen=True):
 
 
 class Saying(Body, frozen=True):
-    """A message of the customer."""
+    """A message of the customer. `input`, any JSON, goes to the agent or flow with the words."""
 
     text: str
+    input: Any = None
 
 
 class Taken(msgspec.Struct, frozen=True):
@@ -99,8 +100,8 @@ async def show(x: Exchange) -> SessionDetail:
 
 async def say(x: Exchange) -> Taken:
     """Takes one message; a repeated idempotency key is the same message."""
-    text = x.body(Saying).text
-    receipt = (await _session(x).say(text, key=x.key)).receipt
+    said = x.body(Saying)
+    receipt = (await _session(x).say(said.text, key=x.key, data=said.input)).receipt
     return Taken(receipt.message, receipt.disposition, receipt.run, receipt.wait, receipt.is_repeated)
 
 

@@ -26,7 +26,7 @@ async def post(visit: Visit) -> Response:
     message = found[0]
     faults.hit(points.TAKEN)
     session, _ = await visit.chat.session(visitor)
-    turn = await session.say(message.text, key=message.id, channel_data=message.data)
+    turn = await session.say(message.text, key=message.id, channel_data=message.data, data=message.envelope)
     faults.hit(points.DURABLE)
     return answer({"id": activity_id(visitor.conversation, turn.receipt.n)})
 
