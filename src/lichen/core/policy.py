@@ -237,5 +237,6 @@ class Gate(Protocol):
         ...
 
     def is_stopped(self, scope: Scope, *, run: RunId, agent: str, tool: str) -> str | None:
-        """The kill switch that is on for this run, agent, tool or tenant, or None. Read before every effect."""
+        """What may be told while a kill switch is on for this run, agent, tool or tenant, or None. Read before every
+        effect."""
         ...

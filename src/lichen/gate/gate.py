@@ -279,9 +279,11 @@ class PolicyGate:
         self.switches.start(scope, kind, name)
 
     def is_stopped(self, scope: Scope, *, run: RunId, agent: str, tool: str) -> str | None:
-        """The kill switch that is on for this run, agent, tool or tenant, in words, or None."""
-        stop = self.switches.find(scope, run=run, agent=agent, tool=tool)
-        return None if stop is None else str(stop)
+        """What may be told where a kill switch is on for this run, agent, tool or tenant, or None.
+
+        The operator's own words are not: what this returns reaches the planner, and perhaps the customer.
+        """
+        return None if self.switches.find(scope, run=run, agent=agent, tool=tool) is None else STOPPED
 
     def _refuse_stopped(self, check: Check) -> None:
         stop = None if check.action in _HARMLESS else _stop(check, self.switches)
