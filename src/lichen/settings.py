@@ -42,6 +42,7 @@ class WebChat(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     accent: Annotated[str, msgspec.Meta(pattern="^#[0-9a-fA-F]{6}$")] = "#2f6f4f"
     locale: str = "en"
     token_s: Annotated[int, msgspec.Meta(ge=60, le=604_800)] = 1_800
+    age_s: Annotated[int, msgspec.Meta(ge=60, le=31_622_400)] = 604_800  # how long a token can be renewed
     tokens_per_minute: Annotated[int, msgspec.Meta(ge=1)] = 600  # of one address; one user gets five
     origins: tuple[str, ...] = ("*",)
 

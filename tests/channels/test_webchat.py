@@ -16,13 +16,13 @@ from lichen.core.scope import Customer, Scope
 SCOPE = Scope("acme", "dev")
 KEY = b"k" * 32
 NOW_S = 1_760_000_000
-ANN = Visitor("ann", "chat-1", "shop.echo", is_trusted=False)
+ANN = Visitor("ann", "chat-1", "shop.echo")
 TOKENS = Tokens(KEY, SCOPE)
 CHANNEL = WebChatChannel(TOKENS, "Acme")
 
 
 def arrival(body: object = None, *, token: str | None = None, now_s: float = NOW_S) -> Arrival:
-    token = TOKENS.mint(ANN, now_s=NOW_S, lifetime_s=60) if token is None else token
+    token = TOKENS.mint(ANN, now_s=NOW_S, lifetime_s=60, age_max_s=3_600) if token is None else token
     headers = {"authorization": f"Bearer {token}"}
     return Arrival("POST", "/", {}, headers, msgspec.json.encode(body), int(now_s * 1e6))
 
@@ -35,15 +35,17 @@ def test_the_web_chat_is_a_channel() -> None:
 
 @pytest.mark.req("GRE-61.4")
 def test_a_claimed_user_is_never_the_one_that_was_vouched_for() -> None:
-    vouched = msgspec.structs.replace(ANN, is_trusted=True)
+    vouched = msgspec.structs.replace(ANN, key="0a1b2c3d")
     assert vouched.actor == Customer("ann")
     assert ANN.actor == Customer("webchat:ann")
-    token = TOKENS.mint(vouched, now_s=NOW_S, lifetime_s=60)
+    token = TOKENS.mint(vouched, now_s=NOW_S, lifetime_s=60, age_max_s=3_600)
     assert CHANNEL.verify(SCOPE, arrival(token=token)) == Customer("ann")
 
 
 def test_a_token_has_the_claims_of_direct_line() -> None:
-    claims = jwt.decode(TOKENS.mint(ANN, now_s=NOW_S, lifetime_s=60), options={"verify_signature": False})
+    claims = jwt.decode(
+        TOKENS.mint(ANN, now_s=NOW_S, lifetime_s=60, age_max_s=3_600), options={"verify_signature": False}
+    )
     assert claims["aud"] == "directline"
     assert claims["ctx"] == {"env": "dev", "tenant": "acme", "team": None}
     assert (claims["sub"], claims["user"], claims["conv"]) == ("ann", "ann", "chat-1")
@@ -55,12 +57,15 @@ def test_a_token_has_the_claims_of_direct_line() -> None:
     "change",
     [
         {"exp": "never"}, {"exp": None}, {"aud": "other"}, {"aud": ["directline"]}, {"iss": "else"}, {"conv": 7},
-        {"nbf": NOW_S + 3_600}, {"trusted": "yes"}, {"ctx": {"env": "dev", "tenant": "globex", "team": None}},
+        {"nbf": NOW_S + 3_600}, {"trusted": "yes"}, {"trusted": True}, {"kid": "0a1b2c3d"},
+        {"ctx": {"env": "dev", "tenant": "globex", "team": None}},
         {"ctx": {"env": "prod", "tenant": "acme", "team": None}}, {"admin": True}, {"sub": None},
     ],
 )  # fmt: skip
 def test_a_rightly_signed_token_with_a_wrong_claim_is_refused(change: dict[str, object]) -> None:
-    claims = jwt.decode(TOKENS.mint(ANN, now_s=NOW_S, lifetime_s=60), options={"verify_signature": False})
+    claims = jwt.decode(
+        TOKENS.mint(ANN, now_s=NOW_S, lifetime_s=60, age_max_s=3_600), options={"verify_signature": False}
+    )
     token = jwt.encode({k: v for k, v in {**claims, **change}.items() if v is not None}, KEY, algorithm="HS256")
     with pytest.raises(Denied) as refused:
         TOKENS.read(token, now_s=NOW_S)
@@ -68,10 +73,29 @@ def test_a_rightly_signed_token_with_a_wrong_claim_is_refused(change: dict[str, 
 
 
 def test_a_token_ends_to_the_second() -> None:
-    token = TOKENS.mint(ANN, now_s=NOW_S, lifetime_s=60)
-    assert TOKENS.read(token, now_s=NOW_S + 59).visitor == ANN
+    token = TOKENS.mint(ANN, now_s=NOW_S, lifetime_s=60, age_max_s=3_600)
+    assert TOKENS.read(token, now_s=NOW_S + 59).visitor == msgspec.structs.replace(ANN, since_s=NOW_S)
     with pytest.raises(Denied, match="past its time"):
         TOKENS.read(token, now_s=NOW_S + 60)
+
+
+@pytest.mark.req("GRE-61.11")
+def test_a_token_made_from_another_one_is_as_old_as_the_first() -> None:
+    token, now_s = TOKENS.mint(ANN, now_s=NOW_S, lifetime_s=60, age_max_s=100), NOW_S + 50
+    again = TOKENS.mint(TOKENS.read(token, now_s=now_s).visitor, now_s=now_s, lifetime_s=60, age_max_s=100)
+    last = TOKENS.read(again, now_s=now_s)
+    assert (last.visitor.since_s, last.expires_s) == (NOW_S, NOW_S + 100)
+    with pytest.raises(Denied) as refused:
+        TOKENS.mint(last.visitor, now_s=NOW_S + 100, lifetime_s=60, age_max_s=100)
+    assert refused.value.code == "token_expired"
+
+
+@pytest.mark.req("GRE-61.4")
+def test_nobody_can_vouch_for_an_id_that_strangers_claim() -> None:
+    with pytest.raises(Invalid) as refused:
+        msgspec.structs.replace(ANN, user="webchat:ann", key="0a1b2c3d").check()
+    assert refused.value.code == "user_reserved"
+    ANN.check()
 
 
 def test_a_message_is_read_with_its_id_and_what_the_client_keeps_with_it() -> None:

@@ -1,7 +1,8 @@
 """Direct Line tokens: who may read and write which one conversation, for how long. Signed, never stored.
 
 A token is a JWT (RFC 7519, HS256) whose claims are those of Direct Line 3.0. It is bound to one conversation when it is
-made, and says whether its user id was vouched for by somebody with a key or is only what a stranger claims.
+made, and says which key vouched for its user id, or that it is only what a stranger claims; and since when: a token
+that is made from another one is as old as the first of them.
 """
 
 from __future__ import annotations
@@ -12,29 +13,50 @@ from typing import Any, Literal
 import jwt
 import msgspec
 
-from lichen.core.errors import Denied
+from lichen.core.errors import Denied, Invalid
 from lichen.core.scope import Actor, Customer, Scope
 
 ISSUER = "lichen.webchat"
 AUDIENCE = "directline"
 ALGORITHM = "HS256"
+CLAIMED = "webchat:"  # begins the actor id of everybody for whom no key vouched
 TOKEN_CHARACTERS_MAX = 4_096
 TOKENS_KNOWN = 4_096  # verified once; whether they are past their time is asked each time
 SKEW_S = 30  # of another process's clock, for tokens from the future
 
 
 class Visitor(msgspec.Struct, frozen=True):
-    """The customer of one conversation. `user` is the id the platform knows, `agent` whom the conversation is with."""
+    """The customer of one conversation. `user` is the id the platform knows, `agent` whom the conversation is with.
+
+    `key` is the id of the API key that vouched for the user id, empty for a claim; `since_s` when the conversation's
+    first token was made.
+    """
 
     user: str
     conversation: str
     agent: str
-    is_trusted: bool
+    key: str = ""
+    since_s: int = 0
+
+    @property
+    def is_trusted(self) -> bool:
+        """Whether a key vouched for the user id."""
+        return bool(self.key)
 
     @property
     def actor(self) -> Actor:
         """Who that is in the log: a claimed id never names the same person as one that was vouched for."""
-        return Customer(self.user if self.is_trusted else f"webchat:{self.user}")
+        return Customer(self.user if self.is_trusted else f"{CLAIMED}{self.user}")
+
+    def check(self) -> None:
+        """Whether the user id can be used. Raises Invalid (`actor_invalid`, `user_reserved`)."""
+        if self.is_trusted and self.user.startswith(CLAIMED):
+            raise Invalid(
+                f"No key can vouch for a user id that begins with {CLAIMED!r}: these are claimed by strangers.",
+                code="user_reserved",
+                next_step="Vouch for the id your own system knows the customer by.",
+            )
+        _ = self.actor
 
 
 class _Context(msgspec.Struct, frozen=True):
@@ -55,6 +77,8 @@ class _Claims(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     conv: str
     agent: str
     trusted: bool
+    kid: str = ""
+    since: int = 0
 
 
 class Issued(msgspec.Struct, frozen=True):
@@ -72,9 +96,15 @@ class Tokens:
         self._scope = scope
         self._claims = lru_cache(TOKENS_KNOWN)(self._verified)
 
-    def mint(self, visitor: Visitor, *, now_s: int, lifetime_s: int) -> str:
-        """A token for the visitor, good from now on."""
-        where = self._scope
+    def mint(self, visitor: Visitor, *, now_s: int, lifetime_s: int, age_max_s: int) -> str:
+        """A token for the visitor, good from now on for its lifetime, but never beyond `age_max_s` since the first.
+
+        Raises Denied (`token_expired`) when the first is older than that.
+        """
+        where, since_s = self._scope, visitor.since_s or now_s
+        until_s = min(now_s + lifetime_s, since_s + age_max_s)
+        if until_s <= now_s:
+            raise _expired("The conversation's tokens cannot be renewed any more.")
         claims = _Claims(
             iss=ISSUER,
             aud=AUDIENCE,
@@ -82,11 +112,13 @@ class Tokens:
             user=visitor.user,
             iat=now_s,
             nbf=now_s,
-            exp=now_s + lifetime_s,
+            exp=until_s,
             ctx=_Context(where.env, where.tenant, where.team),
             conv=visitor.conversation,
             agent=visitor.agent,
             trusted=visitor.is_trusted,
+            kid=visitor.key,
+            since=since_s,
         )
         return jwt.encode(msgspec.to_builtins(claims), self._key, algorithm=ALGORITHM)
 
@@ -94,10 +126,13 @@ class Tokens:
         """What a token says. Raises Denied (`token_invalid`, `token_expired`): Direct Line clients expect 403."""
         claims = self._claims(text)
         if now_s >= claims.exp:
-            raise Denied("The token is past its time.", code="token_expired", next_step="Ask for a new token.")
+            raise _expired("The token is past its time.")
         if claims.nbf > now_s + SKEW_S or claims.ctx != _Context(self._scope.env, self._scope.tenant, self._scope.team):
             raise _invalid()
-        return Issued(Visitor(claims.user, claims.conv, claims.agent, claims.trusted), claims.exp)
+        if claims.trusted != bool(claims.kid):
+            raise _invalid()  # nobody can say who vouched for it
+        visitor = Visitor(claims.user, claims.conv, claims.agent, claims.kid, claims.since or claims.iat)
+        return Issued(visitor, claims.exp)
 
     def _verified(self, text: str) -> _Claims:
         if len(text) > TOKEN_CHARACTERS_MAX:
@@ -114,6 +149,10 @@ class Tokens:
             return msgspec.convert(found, _Claims)
         except (jwt.InvalidTokenError, msgspec.ValidationError, ValueError):
             raise _invalid() from None
+
+
+def _expired(message: str) -> Denied:
+    return Denied(message, code="token_expired", next_step="Ask for a new token.")
 
 
 def _invalid() -> Denied:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, assert_never
 
 import msgspec
 
@@ -36,6 +36,7 @@ from lichen.log.verify import verify
 from lichen.log.volume import Volume, VolumeOptions
 from lichen.runtime.hosting import family, hosted, specs_of
 from lichen.runtime.proof import Verification, verification
+from lichen.runtime.register import Key, Name, Person, Register
 from lichen.runtime.runs import Runs
 from lichen.runtime.sessions import Sessions
 from lichen.runtime.state import StateStore
@@ -184,6 +185,7 @@ class Runtime:
             options=self._options,
             environment=self.settings.environment if self.settings else lambda scope: PRODUCTION,
         )
+        self.register = Register(self._counts)
         self.engine = LocalEngine(self._services, self.volume, opened=self._opened)
         self.intake = Intake(self.engine)
         self.sessions = Sessions(self.engine, self.intake, tuple(agent.name for agent in self.agents))
@@ -258,6 +260,7 @@ class Runtime:
     async def _close(self) -> None:
         if self._recovering is not None:
             self._recovering.cancel()
+        self.register.close()
         await self.volume.close()
         self.keyring.close()
         await self.workers.close()
@@ -312,7 +315,9 @@ class Runtime:
         log = self.log(scope)
         pseudonym = log.name(subject)
         await self.intake.end_all(scope, pseudonym, by)
-        return await log.erase(pseudonym, self._new_id("erasure"), by=log.name(by))
+        erased = await log.erase(pseudonym, self._new_id("erasure"), by=log.name(by))
+        self.register.end(Person(scope, pseudonym))
+        return erased
 
     async def verify(self, scope: Scope) -> Verification:
         """Reads every record of the data directory again, derives everything from them, and compares; see RECORD.md."""
@@ -403,7 +408,18 @@ class Runtime:
         if id not in {key.id for key in self.keys(scope)}:
             raise NotFound("There is no such key in this scope.", code="api_key_missing", next_step="List the keys.")
         await asyncio.to_thread(self.keyring.api_keys.revoke, id)
+        self.register.end(Key(id))
         await self._changed(scope, "key", f"revoked:{id}", by or SYSTEM)
+
+    def _counts(self, name: Name) -> bool:
+        """Whether what is open in a name may stay open."""
+        match name:
+            case Key():
+                return self.keyring.api_keys.find(name.id, self._clock()) is not None
+            case Person():
+                return not self.engine.journal(name.scope).is_erased(name.pseudonym)
+            case _:
+                assert_never(name)
 
     # -- policies ------------------------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from lichen.core.errors import Denied, Invalid, NotFound
 from lichen.core.scope import Actor, Scope
 from lichen.gate.identity import Capability, may
 from lichen.log.apikeys import ApiKey
+from lichen.runtime.register import Key, Name, Person
 from lichen.runtime.runtime import Runtime
 from lichen.serve.errors import Unauthenticated
 from lichen.settings import Settings
@@ -48,6 +49,16 @@ class Caller(msgspec.Struct, frozen=True):
                 next_step="Name a declared actor with --as (Lichen-As), or use a key.",
             )
         return self.who
+
+    def names(self, runtime: Runtime) -> tuple[Name, ...]:
+        """In whose names something of this caller's is open: the key's, and the customer's. None for the owner."""
+        if self.who is None or self.where is None:
+            return ()
+        method, _, id = self.who.auth.partition(":")
+        keys = (Key(id),) if method == "key" else ()
+        if self.who.kind != "customer":
+            return keys
+        return (*keys, Person(self.where, runtime.log(self.where).name(self.who)))
 
     def require(self, access: Access, *, owner_may: bool) -> None:
         """Whether the caller may pass. `owner_may`: the directory's owner need not say who they are.

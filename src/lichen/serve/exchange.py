@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Annotated, Any, Protocol, TypeVar
 from urllib.parse import parse_qsl
 
@@ -128,16 +128,25 @@ class Exchange:
         return decoded(lambda: msgspec.json.decode(self._body or b"{}", type=kind), "body_invalid")
 
     async def wait(self, event: Coroutine[Any, Any, object], *, timeout_s: float) -> None:
-        """Returns when the event did, after `timeout_s`, or when the server stops. Raises what the event raises."""
-        happening = asyncio.ensure_future(event)
-        closing = asyncio.ensure_future(self.closing.wait())
-        try:
-            await asyncio.wait((happening, closing), timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
-            if happening.done():
-                happening.result()
-        finally:
-            happening.cancel()
-            closing.cancel()
+        """Returns when the event did, after `timeout_s`, or when the server stops. Raises what the event raises.
+
+        What the caller may is asked again after it. Raises Unauthenticated as soon as their key is revoked.
+        """
+        with self.holding() as ended:
+            tasks = [asyncio.ensure_future(each) for each in (event, self.closing.wait(), ended.wait())]
+            try:
+                await asyncio.wait(tasks, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+                if tasks[0].done():
+                    tasks[0].result()
+            finally:
+                for task in tasks:
+                    task.cancel()
+        if timeout_s:
+            self.caller = self.admit()
+
+    def holding(self) -> AbstractContextManager[asyncio.Event]:
+        """Something is open in the caller's name; the event is set when that name ends."""
+        return self.runtime.register.holding(*self.caller.names(self.runtime))
 
 
 @contextmanager

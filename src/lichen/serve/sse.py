@@ -15,7 +15,6 @@ from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from lichen.core import events as e
-from lichen.core.errors import LichenError
 from lichen.core.ids import StreamId
 from lichen.log.log import Log
 from lichen.log.record import Record
@@ -49,23 +48,33 @@ async def run_frames(
     *,
     follows: bool,
     closing: asyncio.Event,
-    check: Callable[[], object],
+    holding: Callable[[], AbstractContextManager[asyncio.Event]],
 ) -> AsyncGenerator[bytes]:
     """The frames of a run, whose stream is the first of `streams`, after a position.
 
-    Ends with `event: end` when the run has finished, unless it `follows`; without it when the server closes or when
-    `check`, asked at every beat, raises.
+    Ends with `event: end` when the run has finished, unless it `follows`; without it when the server closes, or when
+    the event that `holding` gives says that whoever reads may not any more: no frame leaves after that.
     """
+    with holding() as ended:
+        frames = _frames(log, streams, after, follows=follows, leaving=(closing, ended))
+        async with aclosing(frames):
+            async for frame in frames:
+                if ended.is_set():
+                    return
+                yield frame
+
+
+async def _frames(
+    log: Log, streams: tuple[StreamId, ...], after: int, *, follows: bool, leaving: tuple[asyncio.Event, ...]
+) -> AsyncGenerator[bytes]:
     yield HELLO
     last = _end_of(log, streams)
     if not follows and last is not None and after >= last:
         yield _end(last)
         return
-    async with aclosing(log.follow(after, streams)) as records, aclosing(_beating(records, closing)) as beats:
+    async with aclosing(log.follow(after, streams)) as records, aclosing(_beating(records, leaving)) as beats:
         async for record in beats:
             if record is None:
-                if not _is_allowed(check):
-                    return
                 yield BEAT
                 continue
             yield _frame(log, record)
@@ -76,26 +85,29 @@ async def run_frames(
                 return
 
 
-async def _beating(records: AsyncGenerator[Record], closing: asyncio.Event) -> AsyncGenerator[Record | None]:
-    """The records as they come, None whenever none came for a while; ends when the server closes."""
-    leaving = asyncio.ensure_future(closing.wait())
+async def _beating(
+    records: AsyncGenerator[Record], leaving: tuple[asyncio.Event, ...]
+) -> AsyncGenerator[Record | None]:
+    """The records as they come, None whenever none came for a while; ends with the first of the events `leaving`."""
+    endings = [asyncio.ensure_future(event.wait()) for event in leaving]
     coming: asyncio.Task[Record | None] | None = None
     try:
         while True:
             if coming is None:
                 coming = asyncio.ensure_future(_next(records))
-            await asyncio.wait((coming, leaving), timeout=BEAT_S, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((coming, *endings), timeout=BEAT_S, return_when=asyncio.FIRST_COMPLETED)
             if coming.done():
                 record, coming = coming.result(), None
                 if record is None:
                     return
                 yield record
-            elif leaving.done():
+            elif any(ending.done() for ending in endings):
                 return
             else:
                 yield None
     finally:
-        leaving.cancel()
+        for ending in endings:
+            ending.cancel()
         if coming is not None:
             coming.cancel()
             await asyncio.wait((coming,))
@@ -115,14 +127,6 @@ def _end_of(log: Log, streams: tuple[StreamId, ...]) -> int | None:
         return None
     beside = (r for r in log.read(finished.seq, COMPANIONS_MAX) if r.ts_us == finished.ts_us and r.stream in streams)
     return max((record.seq for record in beside), default=finished.seq)
-
-
-def _is_allowed(check: Callable[[], object]) -> bool:
-    try:
-        check()
-    except LichenError:
-        return False
-    return True
 
 
 def _frame(log: Log, record: Record) -> bytes:

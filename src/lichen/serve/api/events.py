@@ -37,7 +37,8 @@ async def events(x: Exchange) -> Response:
         return Response(media_type=MEDIA)
     own = run_stream(state.id)
     streams = (own, session_stream(state.session)) if wanted.session and state.session is not None else (own,)
-    frames = run_frames(x.runtime.log(x.scope), streams, after, follows=wanted.follow, closing=x.closing, check=x.admit)
+    log = x.runtime.log(x.scope)
+    frames = run_frames(log, streams, after, follows=wanted.follow, closing=x.closing, holding=x.holding)
     return EventStream(frames, slot=x.streams.holding(name))
 
 

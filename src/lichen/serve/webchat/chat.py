@@ -8,9 +8,10 @@ from weakref import WeakValueDictionary
 
 from lichen.channels.tokens import Tokens, Visitor
 from lichen.channels.webchat import NAME, WebChatChannel
-from lichen.core.errors import NotFound
+from lichen.core.errors import Denied, NotFound
 from lichen.core.ids import session_stream
 from lichen.core.scope import Scope
+from lichen.runtime.register import Key, Name, Person
 from lichen.runtime.runtime import Runtime
 from lichen.runtime.sessions import Session
 from lichen.serve.webchat.limits import Windows
@@ -50,9 +51,27 @@ class Chat:
         return self.runtime.settings.route(self.scope.tenant, NAME).target
 
     def mint(self, visitor: Visitor) -> str:
-        """A token for the visitor, for as long as the settings say."""
+        """A token for the visitor, for as long as the settings say. Raises Denied (`token_expired`)."""
         now_s = self.now_us // 1_000_000
-        return self.channel.tokens.mint(visitor, now_s=now_s, lifetime_s=self.settings.token_s)
+        settings = self.settings
+        return self.channel.tokens.mint(visitor, now_s=now_s, lifetime_s=settings.token_s, age_max_s=settings.age_s)
+
+    def check(self, visitor: Visitor) -> None:
+        """Whether the key that vouched for a visitor still counts. Raises Denied (`token_revoked`)."""
+        if not visitor.is_trusted:
+            return
+        key = self.runtime.keyring.api_keys.find(visitor.key, self.now_us)
+        if key is None or (key.tenant, key.env) != (self.scope.tenant, self.scope.env):
+            raise Denied(
+                "The key that vouched for this token was revoked or is past its time.",
+                code="token_revoked",
+                next_step="Ask for a token with another key.",
+            )
+
+    def names(self, visitor: Visitor) -> tuple[Name, ...]:
+        """In whose names a stream of this visitor's is open."""
+        keys = (Key(visitor.key),) if visitor.is_trusted else ()
+        return (*keys, Person(self.scope, self.journal.log.name(visitor.actor)))
 
     async def session(self, visitor: Visitor) -> tuple[Session, bool]:
         """The session of the visitor's conversation, and whether it was opened by this.

@@ -55,20 +55,20 @@ async def generate(visit: Visit) -> Response:
     user = (wanted.user.id if wanted.user is not None else "") or wanted.user_id
     chat = visit.chat
     try:
-        is_keyed = _is_keyed(visit)
+        key = _key_of(visit)
     except Unauthenticated:
         _limit(visit, "")  # who guesses keys asks as seldom as who has none
         raise
-    if not is_keyed:
+    if not key:
         _limit(visit, user)
     user_id = user or chat.new_id("visitor")
-    visitor = Visitor(user_id, chat.new_id("chat"), chat.agent, is_trusted=is_keyed and bool(user))
-    _ = visitor.actor  # raises Invalid (`actor_invalid`) for an unusable id
+    visitor = Visitor(user_id, chat.new_id("chat"), chat.agent, key if user else "")
+    visitor.check()
     return answer(_token(visit, visitor))
 
 
 async def refresh(visit: Visit) -> Response:
-    """The same token, good for longer."""
+    """The same token, good for longer, until its conversation is as old as the settings allow."""
     return answer(_token(visit, visit.issued().visitor))
 
 
@@ -105,14 +105,17 @@ def _limit(visit: Visit, user: str) -> None:
         chat.windows.take(("user", where, user), USER_TOKENS_MAX, chat.now_us)
 
 
-def _is_keyed(visit: Visit) -> bool:
-    """Whether the caller proved to be a service or operator of the tenant. Raises Unauthenticated, Denied."""
+def _key_of(visit: Visit) -> str:
+    """The id of the caller's key, if they proved to be a service or operator of the tenant; empty without a key.
+
+    Raises Unauthenticated, Denied.
+    """
     if "authorization" not in visit.arrival.headers:
-        return False
+        return ""
     caller = by_key(visit.chat.runtime)(visit.request)
     scope = caller.scope()
     if (scope.tenant, scope.env) != (visit.chat.scope.tenant, visit.chat.scope.env):
         raise Denied("This key is for another tenant or environment.", code="key_scope")
     if caller.actor().kind not in ("service", "operator"):
         raise Denied("Only services and operators may vouch for a user.", code="role_missing")
-    return True
+    return caller.actor().auth.removeprefix("key:")

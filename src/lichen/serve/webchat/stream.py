@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
@@ -31,16 +31,18 @@ _log = logging.getLogger("lichen.serve")
 
 
 async def stream(socket: WebSocket, chats: Chats, sockets: Sockets) -> None:
-    """Serves one WebSocket until the client leaves, its token ends, it is replaced, or the server stops."""
+    """Serves one WebSocket until the client leaves, its token ends or what vouched for it, it is replaced, or the
+    server stops."""
     try:
         chat = chats.of(socket.path_params["tenant"])
         check_origin(chat, socket)
         visit = Visit(chat, socket, "GET")
         issued, watermark = visit.admitted(), visit.watermark()
         session, _ = await chat.session(issued.visitor)
-        with sockets.holding(issued.visitor.conversation) as replaced:
+        register, names = chat.runtime.register, chat.names(issued.visitor)
+        with sockets.holding(issued.visitor.conversation) as replaced, register.holding(*names) as ended:
             await socket.accept()
-            code = await _serve(socket, visit, issued, session, watermark, replaced)
+            code = await _serve(socket, visit, issued, session, watermark, {replaced: REPLACED, ended: TOKEN_OVER})
         if code is not None and socket.application_state is WebSocketState.CONNECTED:
             await socket.close(code)
     except LichenError as error:
@@ -63,15 +65,21 @@ async def _refuse(socket: WebSocket, error: LichenError) -> None:
 
 
 async def _serve(
-    socket: WebSocket, visit: Visit, issued: Issued, session: Session, watermark: int, replaced: asyncio.Event
+    socket: WebSocket,
+    visit: Visit,
+    issued: Issued,
+    session: Session,
+    watermark: int,
+    events: Mapping[asyncio.Event, int],
 ) -> int | None:
-    """Sends and listens until one of the endings comes. Returns the code to close with, None if the client left."""
+    """Sends and listens until one of the endings comes, `events` among them. Returns the code to close with, None if
+    the client left."""
     left_s = issued.expires_s - visit.chat.now_us / 1_000_000
     sleep = visit.chat.runtime.engine.services.sleep
     endings: dict[asyncio.Task[Any], int | None] = {
         _task(_listen(socket)): None,
         _task(_send(socket, visit, issued, session, watermark)): TRY_LATER,
-        _task(replaced.wait()): REPLACED,
+        **{_task(event.wait()): code for event, code in events.items()},
         _task(socket.app.state.closing.wait()): GOING_AWAY,
         _task(_pause(sleep(left_s))): TOKEN_OVER,
     }

@@ -37,9 +37,12 @@ class Visit:
         return decode(self.arrival.body or b"{}", kind)
 
     def issued(self) -> Issued:
-        """The token of the request. Raises Unauthenticated (`token_missing`), Denied as the channel does."""
+        """The token of the request. Raises Unauthenticated (`token_missing`), Denied (`token_revoked`) and as the
+        channel does."""
         try:
-            return self.chat.channel.issued(self.arrival)
+            issued = self.chat.channel.issued(self.arrival)
+            self.chat.check(issued.visitor)
+            return issued
         except Denied as error:
             if error.code == "token_missing":
                 raise Unauthenticated(error.message, code=error.code, next_step=error.next_step) from None
