@@ -19,8 +19,12 @@ from lichen.channels.routes import Route
 from lichen.channels.routes import find as find_route
 from lichen.core.errors import Invalid, NotFound
 from lichen.core.scope import PRODUCTION, Actor, ActorKind, Environment, Scope
+from lichen.core.wording import BUILT_IN, DEFAULT, Texts, Wording
 
 FILE = "lichen.toml"
+
+
+Language = Annotated[str, msgspec.Meta(pattern="^[a-z]{2,3}$")]
 
 
 class DeclaredActor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -51,7 +55,8 @@ class Tenant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One tenant: environments, policy directory, declared actors, and which agent or flow its customers meet where.
 
     Without a fitting route they meet `agent`, which may be left out when there is only one. `development` names the
-    environments that are for development; only there `self_approval` and `error_text` count.
+    environments that are for development; only there `self_approval` and `error_text` count. `languages` are spoken to
+    customers, the first where they want none of these; `texts` stand, by language, for the runtime's own words.
     """
 
     environments: tuple[str, ...] = ("dev",)
@@ -63,6 +68,17 @@ class Tenant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     actors: tuple[DeclaredActor, ...] = ()
     routes: tuple[Route, ...] = ()
     webchat: WebChat | None = None
+    languages: Annotated[tuple[Language, ...], msgspec.Meta(min_length=1)] = (DEFAULT,)
+    texts: Mapping[Language, Mapping[str, str]] = {}
+
+    @property
+    def wording(self) -> Wording:
+        """Its languages, and what the runtime says in them. Raises ValidationError for a text there is none of."""
+        texts = dict(BUILT_IN)
+        for language, own in self.texts.items():
+            before = msgspec.structs.asdict(texts.get(language, texts[DEFAULT]))
+            texts[language] = msgspec.convert({**before, **own}, Texts)
+        return Wording(self.languages, texts)
 
 
 class _Lichen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -118,6 +134,10 @@ class Settings(msgspec.Struct, frozen=True):
             return PRODUCTION
         return Environment(True, tenant.self_approval, tenant.error_text)
 
+    def wording(self, tenant: str) -> Wording:
+        """The languages of a declared tenant, and what the runtime says in them."""
+        return self.tenants[tenant].wording
+
     def actor(self, tenant: str, id: str) -> Actor:
         """A declared actor of a tenant. Raises NotFound (`actor_unknown`)."""
         for declared in self.tenants[tenant].actors:
@@ -172,6 +192,7 @@ def load(path: Path, *, environ: Mapping[str, str]) -> Settings:
     settings = Settings(root, home, agents, file.tenants, tuple(flow.name for flow in flows))
     _ = settings.scopes  # every name is spelt right
     _check_routes(settings, path)
+    _check_texts(settings, path)
     return settings
 
 
@@ -218,6 +239,21 @@ def _check_routes(settings: Settings, path: Path) -> None:
                 next_step="Name one of its environments.",
                 place=f"{path}: tenants.{name}.webchat.env",
             )
+
+
+def _check_texts(settings: Settings, path: Path) -> None:
+    """Raises Invalid (`text_unknown`) for a text that the runtime never says."""
+    for name, tenant in settings.tenants.items():
+        try:
+            _ = tenant.wording
+        except msgspec.ValidationError:
+            known = ", ".join(Texts.__struct_fields__)
+            raise Invalid(
+                "There is no such text of the runtime.",
+                code="text_unknown",
+                next_step=f"Name some of: {known}.",
+                place=f"{path}: tenants.{name}.texts",
+            ) from None
 
 
 def _decode(path: Path) -> _File:

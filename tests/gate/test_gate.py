@@ -9,6 +9,7 @@ from lichen.core.errors import NotFound
 from lichen.core.ids import CallId, RunId
 from lichen.core.policy import Approval, Check, Gate, Grant, Verdict
 from lichen.core.scope import SYSTEM, Customer, Operator, Scope
+from lichen.core.wording import Texts
 from tests.gate.shop import ANNA, COUNTED, LOOKUP, MAIL, MAY_REFUND, REFUND, SCOPE, SUPPORT, Shop, policies
 
 ASK = """
@@ -215,7 +216,7 @@ async def test_nothing_passes_a_switch_that_is_on_and_all_passes_when_it_is_off_
     assert (verdict.outcome, code(verdict), verdict.public_reason) == (
         "deny",
         "stopped",
-        "This is paused at the moment.",
+        Texts().stopped,
     )
     words = shop.gate.is_stopped(SCOPE, run=RunId("run-1.c3"), agent="shop.support", tool="payments.refund")
     assert words == verdict.public_reason
@@ -370,3 +371,27 @@ async def test_the_operators_words_at_a_stop_are_not_told_to_the_planner() -> No
     verdict = await shop.ask(shop.refund(run="run-1"))
     assert told == verdict.public_reason
     assert "Jones" in verdict.operator_reason
+
+
+# -- what the customer is told -----------------------------------------------------------------------------------
+
+BOTH_TONGUES = """
+@id("no") @public("Not here.") @public_de("Hier nicht.")
+forbid(principal, action == Action::"mail.send", resource);
+@id("ask") @approval("operator") @public("Needs a colleague.") @public_de("Braucht eine Kollegin.")
+permit(principal, action == Action::"payments.refund", resource);
+"""
+
+
+@pytest.mark.req("LIC-30.2")
+@pytest.mark.parametrize(
+    ("language", "held", "nothing"),
+    [("", "Needs a colleague.", "This is not allowed."), ("de", "Braucht eine Kollegin.", "Das ist nicht erlaubt.")],
+)
+async def test_a_public_reason_is_told_in_the_customers_language(language: str, held: str, nothing: str) -> None:
+    shop = Shop(BOTH_TONGUES)
+    verdict = await shop.ask(msgspec.structs.replace(shop.refund(), language=language))
+    assert (verdict.outcome, verdict.public_reason) == ("hold", held)
+    shop = Shop("")
+    verdict = await shop.ask(msgspec.structs.replace(shop.refund(), language=language))
+    assert (verdict.outcome, verdict.public_reason) == ("deny", nothing)

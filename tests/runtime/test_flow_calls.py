@@ -15,7 +15,7 @@ from lichen import Agent, CallMeta, NotDone, Runtime, Scope, tool
 from lichen.core.ids import RunId
 from lichen.core.plan import CallRequest, Plan, PlanInput
 from lichen.core.scope import Customer, Operator
-from lichen.engine.ports import Texts
+from lichen.core.wording import Texts
 from lichen.flows.ir import Flow
 from lichen.flows.load import parse
 from lichen.flows.trail import taken

@@ -31,6 +31,7 @@ class Activity(msgspec.Struct, frozen=True, rename="camel"):
     id: str | None = None
     channel_data: Any = None
     attachments: tuple[Any, ...] | None = None
+    locale: str | None = None
 
 
 def decode(body: bytes, kind: type[T]) -> T:

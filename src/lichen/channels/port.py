@@ -34,7 +34,7 @@ class Inbound(msgspec.Struct, frozen=True):
 
     `conversation` is the platform's too: the key of the session. `data` is JSON that the platform wants back with this
     message, at most CHANNEL_DATA_BYTES_MAX; nothing else reads it. `envelope` is what a planner may read beside the
-    words: `metadata`, `attachments`, the fields of a form.
+    words: `metadata`, `attachments`, the fields of a form. `locale` is the language it is said to be in.
     """
 
     conversation: str
@@ -43,6 +43,7 @@ class Inbound(msgspec.Struct, frozen=True):
     id: str | None = None
     data: bytes = b""
     envelope: Mapping[str, Any] | None = None
+    locale: str | None = None
 
 
 class Outbound(msgspec.Struct, frozen=True):

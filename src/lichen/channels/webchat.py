@@ -58,7 +58,7 @@ class WebChatChannel:
             raise Invalid("Attachments are not taken.", code="attachments_unsupported", place="$.attachments")
         conversation = self.issued(arrival).visitor.conversation
         key, beside = key_of(activity), envelope_of(activity)
-        return (Inbound(conversation, sender, text_of(activity), key, data_of(activity), beside),)
+        return (Inbound(conversation, sender, text_of(activity), key, data_of(activity), beside, activity.locale),)
 
     def render(self, message: Outbound) -> dict[str, Any]:
         """The message as an activity; `id` and `conversation` are the transcript's to say."""

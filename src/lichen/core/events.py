@@ -356,7 +356,8 @@ DoubleTexting = Literal["enqueue", "interrupt", "merge", "reject"]
 
 
 class MailboxOpened(Control, frozen=True, array_like=True, gc=False):
-    """Contents: `actor` (JSON), `attributes` (JSON). `locale` is one of the languages the runtime speaks."""
+    """Contents: `actor` (JSON), `attributes` (JSON). `locale` is a language the tenant
+    declares; empty for its first."""
 
     agent: AgentName
     subject: str

@@ -61,6 +61,7 @@ class MailboxState(msgspec.Struct, frozen=True, gc=False):
     channel: str = ""
     delivery: Literal["pull", "push"] = "pull"
     double_texting: e.DoubleTexting = "enqueue"
+    language: str = ""
     epoch: int = 1
 
     queued: tuple[Inbound, ...] = ()
@@ -149,6 +150,7 @@ def _opened(s: MailboxState, event: e.Event, c: e.MailboxOpened) -> Changes:
         "channel": c.channel,
         "delivery": c.delivery,
         "double_texting": c.double_texting,
+        "language": c.locale,
     }
 
 

@@ -201,6 +201,7 @@ class Check(msgspec.Struct, frozen=True):
     digest: bytes = b""
     facts: Callable[[], Awaitable[Mapping[str, Any]]] | None = None
     requesters: tuple[str, ...] = ()
+    language: str = ""  # in which a public reason is told; empty for the tenant's own
 
 
 class Verdict(msgspec.Struct, frozen=True, gc=False):

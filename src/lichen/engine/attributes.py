@@ -1,4 +1,4 @@
-"""The attributes of a run: what whoever began it said of it, and the channel of its session."""
+"""The attributes of a run: what whoever began it said of it, and the channel and language of its session."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 from lichen.core.errors import Invalid
+from lichen.core.mailbox import MailboxState
 from lichen.core.run import RunState
 from lichen.engine.journal import Journal
 
@@ -33,7 +34,12 @@ def sealed(attributes: Mapping[str, str]) -> bytes:
 
 
 def attributes_of(journal: Journal, state: RunState) -> dict[str, str]:
-    """The attributes of a run. The channel is the session's, whatever a caller called it."""
+    """The attributes of a run. Channel and language are the session's, whatever a caller called them."""
     data = journal.attributes_of(state.id)
-    channel = {} if state.session is None else {"channel": journal.mailbox(state.session).channel}
-    return {**(_ATTRIBUTES.decode(data) if data else {}), **channel}
+    own = {} if state.session is None else _of_session(journal.mailbox(state.session))
+    return {**(_ATTRIBUTES.decode(data) if data else {}), **own}
+
+
+def _of_session(mailbox: MailboxState) -> dict[str, str]:
+    language = {"language": mailbox.language} if mailbox.language else {}
+    return {"channel": mailbox.channel, **language}

@@ -37,7 +37,7 @@ from lichen.engine.evidence import evidence_of
 from lichen.engine.journal import Journal
 from lichen.engine.ports import Services
 from lichen.engine.terms import terms_of
-from lichen.engine.turns import release, start_child
+from lichen.engine.turns import language_of, release, start_child, texts_for
 from lichen.log.erasures import Erased
 from lichen.tools.placement import StillRunning
 
@@ -117,6 +117,7 @@ def _question(services: Services, journal: Journal, state: RunState, call: Call)
         evidence=evidence_of(services, journal, state) if _needs_evidence(state, tool) else (),
         grants=call.grants,
         digest=call.digest,
+        language=language_of(journal, state),
         facts=facts if tool.spec.facts_schema is not None else None,
     )
 
@@ -147,7 +148,8 @@ def _append_verdict(
         drafts = moves.finish_call(state, finished, contents, also=drafts)
     elif verdict.outcome == "hold":
         drafts = (draft, _approval(services, journal, state, call, question, verdict))
-        session = release(services, journal, state, verdict.public_reason or services.texts.checking)
+        told = verdict.public_reason or texts_for(services, journal, state).checking
+        session = release(services, journal, state, told)
     _append(journal, state, drafts, session)
 
 
@@ -385,12 +387,13 @@ def _unknown(services: Services, journal: Journal, state: RunState, call: Call) 
         "attempt": call.attempt,
         "reason": call.doubt or "the process died while the call was under way",
     }
-    parts = [("public", services.texts.unknown.encode()), ("operator", msgspec.json.encode(facts))]
+    told = texts_for(services, journal, state).unknown
+    parts = [("public", told.encode()), ("operator", msgspec.json.encode(facts))]
     drafts = (
         e.Draft(e.CallFinished(call.id, call.attempt, "unknown", call.doubt or "crash")),
         e.Draft(opened, moves.as_contents(parts, state.subject)),
     )
-    _append(journal, state, drafts, release(services, journal, state, services.texts.unknown, f"unknown/{call.id}"))
+    _append(journal, state, drafts, release(services, journal, state, told, f"unknown/{call.id}"))
 
 
 def _shown(journal: Journal, state: RunState, call: Call) -> Json | None:

@@ -75,10 +75,12 @@ class Intake:
         double_texting: e.DoubleTexting = "enqueue",
         key: str | None = None,
         attributes: Mapping[str, str] = {},
+        language: str = "",
     ) -> SessionId:
         """A session of `actor` with `agent`; with a `key` always the same one for this actor, agent and channel.
 
-        `attributes` are those of every run of the session, for its planner and its tools.
+        `attributes` are those of every run of the session, for its planner and its tools. `language` is what the
+        customer wants, as Accept-Language has it; the session gets one that the tenant speaks.
 
         Raises NotFound (`agent_unknown`), Invalid (`attributes_invalid`), Denied by policy, Unavailable.
         """
@@ -93,10 +95,11 @@ class Intake:
         if journal.state(stream).n:
             return session
         self._engine.admit()
-        await self._permit(scope, actor, "session.open", agent)
+        spoken = self._services.wording(scope).chosen(language) if language else ""
+        await self._permit(scope, actor, "session.open", agent, language=spoken)
         if journal.state(stream).n == 0:
             subject = _subject(journal, actor)
-            opened = e.MailboxOpened(agent, subject, channel, delivery, double_texting)
+            opened = e.MailboxOpened(agent, subject, channel, delivery, double_texting, spoken)
             parts = [("actor", msgspec.json.encode(actor)), ("attributes", own)]
             draft = e.Draft(opened, moves.as_contents(parts, subject))
             journal.append({stream: (draft,)}, actor=subject)
@@ -220,7 +223,8 @@ class Intake:
         n = mailbox.n + len(session)
         session = (*session, e.Draft(received, contents))
         if taken == "rejected":
-            notice = Content("text", mailbox.subject, self._services.texts.rejected.encode())
+            told = self._services.wording(journal.scope).of(mailbox.language).rejected
+            notice = Content("text", mailbox.subject, told.encode())
             session = (*session, moves.queue(mailbox, "notice", notice, token=f"rejected/{token}"))
         appended = {stream: session, **appended}
         journal.append(appended, actor=by)
@@ -391,8 +395,8 @@ class Intake:
         _check_key(key)
         return f"{kind}-{journal.log.digest(f'{kind}|{salt}|{key}'.encode()).hex()[:24]}"
 
-    async def _permit(self, scope: Scope, actor: Actor, action: str, resource: str) -> None:
-        verdict = await self._services.gate.check(Check(scope, actor, action, resource))
+    async def _permit(self, scope: Scope, actor: Actor, action: str, resource: str, *, language: str = "") -> None:
+        verdict = await self._services.gate.check(Check(scope, actor, action, resource, language=language))
         if verdict.outcome != "allow":
             raise Denied(verdict.public_reason or "Policy does not allow this.", code="denied")
 

@@ -18,7 +18,7 @@ from lichen.core.plan import STATE_BYTES_MAX, TEXT_BYTES_MAX, CallRequest, Plan,
 from lichen.core.run import RunState
 from lichen.engine.journal import Journal
 from lichen.engine.ports import AgentDef, Services
-from lichen.engine.turns import release
+from lichen.engine.turns import release, texts_for
 
 
 def validate(plan: Plan, state: RunState) -> None:
@@ -86,7 +86,7 @@ def _session_drafts(
     texts: list[tuple[Literal["say", "question", "notice"], str]] = []
     texts.extend(("say", text) for text in plan.says)
     texts.extend(("question", wait.public_text) for wait in asked if wait.public_text)
-    texts.extend(("notice", wait.public_text or services.texts.checking) for wait in held)
+    texts.extend(("notice", wait.public_text or texts_for(services, journal, state).checking) for wait in held)
     messages = [
         moves.queue(
             mailbox,

@@ -13,6 +13,7 @@ from lichen.core.limits import Limits
 from lichen.core.plan import Planner
 from lichen.core.policy import Gate
 from lichen.core.scope import PRODUCTION, Environment, Scope
+from lichen.core.wording import Wording
 from lichen.engine.deltas import Deltas
 
 
@@ -70,17 +71,6 @@ class Channel(Protocol):
         ...
 
 
-class Texts(msgspec.Struct, frozen=True):
-    """What the runtime itself says to customers, in the tenant's language."""
-
-    checking: str = "I have to check this with a colleague first. I will come back to you here."
-    unknown: str = "I could not confirm whether this went through. A colleague is checking; you need not do anything."
-    failed: str = "Sorry, something went wrong on our side. Please try again later."
-    cancelled: str = "This request was stopped."
-    rejected: str = "I am still working on your last message. Please wait for my answer."
-    withheld: str = "Sorry, I may not answer that here."
-
-
 class Options(msgspec.Struct, frozen=True):
     """Bounds of the engine."""
 
@@ -106,7 +96,7 @@ class Services(msgspec.Struct, frozen=True):
     policy_digest: Callable[[Scope], str]
     channels: Mapping[str, Channel] = {}
     attributes: Mapping[str, str] = {}  # what every tool may know of the runtime, such as `home`
-    texts: Texts = Texts()
+    wording: Callable[[Scope], Wording] = lambda scope: Wording()  # what customers are told
     options: Options = Options()
     deltas: Deltas = msgspec.field(default_factory=Deltas)
     environment: Callable[[Scope], Environment] = lambda scope: PRODUCTION

@@ -14,6 +14,7 @@ from lichen.core.plan import Message
 from lichen.core.policy import Check
 from lichen.core.run import DECIDER, Call, RunState
 from lichen.core.scope import Actor
+from lichen.core.wording import Texts
 from lichen.engine.journal import Journal
 from lichen.engine.messages import message
 from lichen.engine.ports import AgentDef, Briefing, Services
@@ -123,6 +124,19 @@ def _child_started(
     )
 
 
+# -- in the customer's language ------------------------------------------------------------------------------------
+
+
+def language_of(journal: Journal, state: RunState) -> str:
+    """The language of the session that the run belongs to; empty for the tenant's own."""
+    return journal.mailbox(state.session).language if state.session is not None else ""
+
+
+def texts_for(services: Services, journal: Journal, state: RunState) -> Texts:
+    """What the runtime itself says in the run's session."""
+    return services.wording(journal.scope).of(language_of(journal, state))
+
+
 # -- giving the turn back ----------------------------------------------------------------------------------------
 
 
@@ -170,9 +184,10 @@ def _answer(services: Services, journal: Journal, state: RunState) -> str:
     if journal.is_erased(state.subject):
         return ""
     if state.cancel:
-        return "" if state.cancel == "interrupted" and _has_turn(journal, state) else services.texts.cancelled
+        is_taken_over = state.cancel == "interrupted" and _has_turn(journal, state)
+        return "" if is_taken_over else texts_for(services, journal, state).cancelled
     if state.failure or state.answer is None:
-        return services.texts.failed
+        return texts_for(services, journal, state).failed
     text = journal.log.contents(run_stream(state.id), state.answer.n)["answer"].decode()
     return text if text.strip() else ""  # everything was said before
 
@@ -185,7 +200,7 @@ def _has_turn(journal: Journal, state: RunState) -> bool:
 async def _permitted(services: Services, journal: Journal, state: RunState, text: str) -> str:
     """The text if policy lets it go to this session, else what may be said instead."""
     verdict = await services.gate.check(sending(journal, state))
-    return text if verdict.outcome == "allow" else verdict.public_reason or services.texts.withheld
+    return text if verdict.outcome == "allow" else verdict.public_reason or texts_for(services, journal, state).withheld
 
 
 def sending(journal: Journal, state: RunState) -> Check:
@@ -199,6 +214,7 @@ def sending(journal: Journal, state: RunState) -> Check:
         run=state.id,
         session=state.session,
         label=state.label,
+        language=language_of(journal, state),
     )
 
 

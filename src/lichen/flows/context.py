@@ -34,6 +34,7 @@ def around(run: RunContext) -> Around:
         "turn": number,
         "is_new": number == 1,
         "channel": run.attributes.get("channel", ""),
+        "language": run.attributes.get("language", ""),
     }
     moment = datetime.fromtimestamp(run.started_at_us / 1e6, UTC)
     iso = moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,7 +1,8 @@
 """What a policy says in annotations: its id, its reasons, and the conditions it ties an allowed call to.
 
 @id("refunds.small")                          names the policy in every decision
-@public("Refunds need a manager.")            may be told to the customer
+@public("Refunds need a manager.")            may be told to the customer, in the tenant's own language
+@public_de("…")                               the same in another one of its languages
 @reason("limit agreed with finance")          for operators
 @approval("manager") @expires("24h")          a person of that role agrees first (permits only)
 @limit("refunds <= 3; refunded <= 5000")      meters may not pass these sums (permits only)
@@ -31,6 +32,7 @@ EXPIRES_MAX_S: Final = 365 * 24 * 3600.0
 
 _ALWAYS: Final = ("id", "public", "reason", "description")
 _ON_PERMITS: Final = ("approval", "confirm", "declassify", "expires", "limit", "redact")
+_PUBLIC_IN = re.compile(r"public_([a-z]{2,3})")
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATION = re.compile(r"(\d{1,8})([smhd])")
 _LIMIT = re.compile(r"(\w+)\s*<=\s*(\d{1,19})")
@@ -50,6 +52,11 @@ class Terms(msgspec.Struct, frozen=True):
     redact: tuple[str, ...] = ()
     confirmation: Confirmation | None = None
     declassify: tuple[str, ...] = ()
+    public_in: Mapping[str, str] = {}
+
+    def told(self, language: str) -> str:
+        """What may be told to a customer who is spoken to in this language."""
+        return self.public_in.get(language, self.public)
 
     @property
     def has_conditions(self) -> bool:
@@ -70,6 +77,7 @@ def terms_of(policy: pst.Template, statement: Statement, *, meters: Iterable[str
         redact=reader.redact(),
         confirmation=reader.confirmation(),
         declassify=reader.declassify(),
+        public_in=reader.public_in(),
     )
 
 
@@ -97,8 +105,8 @@ class _Reader:
         for name in self.annotations:
             if name in _ON_PERMITS and effect == "forbid":
                 raise self.refuse(name, "has no meaning on a forbid", "Move it to the permits it is meant for.")
-            if name not in (*_ALWAYS, *_ON_PERMITS):
-                known = ", ".join(f"@{known}" for known in (*_ALWAYS, *_ON_PERMITS))
+            if name not in (*_ALWAYS, *_ON_PERMITS) and not _PUBLIC_IN.fullmatch(name):
+                known = ", ".join(f"@{known}" for known in (*_ALWAYS, "public_de", *_ON_PERMITS))
                 raise self.refuse(name, "is not known", f"Use one of {known}.")
         if "expires" in self.annotations and not {"approval", "confirm"} & self.annotations.keys():
             raise self.refuse(
@@ -113,6 +121,10 @@ class _Reader:
         if not _ID.fullmatch(value):
             raise self.refuse("id", "is not a name", "Use 1-128 printable characters without spaces.")
         return value
+
+    def public_in(self) -> dict[str, str]:
+        found = ((_PUBLIC_IN.fullmatch(name), text) for name, text in self.annotations.items())
+        return {match[1]: text for match, text in found if match is not None}
 
     def approval(self) -> Approval | None:
         role = self.annotations.get("approval")

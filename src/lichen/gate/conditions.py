@@ -4,7 +4,7 @@ whether it is met."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from lichen.core.policy import (
     Allow,
@@ -20,39 +20,49 @@ from lichen.core.policy import (
     Meters,
     Redact,
 )
+from lichen.core.wording import Texts
 from lichen.gate.annotations import Terms
 from lichen.gate.cedar import Ruling
 from lichen.gate.meters import Claim
 
-NOT_ALLOWED: Final = "This is not allowed."
-NEEDS_APPROVAL: Final = "A person has to agree to this first."
+
+class Telling(NamedTuple):
+    """In which language customers are told a reason, and what they are told where no policy gives one."""
+
+    language: str
+    texts: Texts
 
 
-def decision_of(ruling: Ruling, terms: Sequence[Terms]) -> Decision:
+_ENGLISH: Final = Telling("", Texts())
+
+
+def decision_of(ruling: Ruling, terms: Sequence[Terms], telling: Telling = _ENGLISH) -> Decision:
     """The decision that a ruling over policies with these terms means.
 
     Two permits that ask for approvals of different roles contradict each other: one call waits for one person.
     """
     if not ruling.is_allowed:
-        return _denied(ruling, terms)
+        return _denied(ruling, terms, telling)
     permits = [terms[number] for number in ruling.permits]
     ids = tuple([permit.id for permit in permits])
     if not any(permit.has_conditions for permit in permits):
         return Allow(ids)
     roles = sorted({permit.approval.role for permit in permits if permit.approval})
     if len(roles) > 1:
-        return Deny(ids, NOT_ALLOWED, f"approval_conflict: the permits ask for approval by {' and by '.join(roles)}.")
+        reason = f"approval_conflict: the permits ask for approval by {' and by '.join(roles)}."
+        return Deny(ids, telling.texts.denied, reason)
     reason = _joined(permit.reason for permit in permits) or f"{', '.join(ids)} allows it under conditions."
-    return AllowWithConditions(ids, _conditions(permits), _joined(permit.public for permit in permits), reason)
+    public = _joined(permit.told(telling.language) for permit in permits)
+    return AllowWithConditions(ids, _conditions(permits), public, reason)
 
 
-def _denied(ruling: Ruling, terms: Sequence[Terms]) -> Deny:
+def _denied(ruling: Ruling, terms: Sequence[Terms], telling: Telling) -> Deny:
     forbids = [terms[number] for number in ruling.forbids]
     errors = [terms[number] for number in ruling.errors]
     ids = tuple(term.id for term in (*forbids, *errors))
     if not ids:
-        return Deny((), NOT_ALLOWED, "no_permit: no policy permits it.")
-    public = _joined(forbid.public for forbid in forbids) or NOT_ALLOWED
+        return Deny((), telling.texts.denied, "no_permit: no policy permits it.")
+    public = _joined(forbid.told(telling.language) for forbid in forbids) or telling.texts.denied
     names = ", ".join(ids)
     if not forbids:
         return Deny(ids, public, f"policy_error: nobody can tell whether {names} forbids it; its condition failed.")

@@ -7,7 +7,7 @@ many pass as the meters allow. Whatever goes wrong on the way to an answer is a 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final, assert_never
+from typing import Any, Final, Literal, assert_never
 
 import msgspec
 
@@ -28,7 +28,8 @@ from lichen.core.policy import (
     Verdict,
 )
 from lichen.core.scope import Actor, Scope
-from lichen.gate.conditions import NEEDS_APPROVAL, NOT_ALLOWED, broken_limit, decision_of, is_confirmed, is_granted
+from lichen.core.wording import Texts, Wording
+from lichen.gate.conditions import Telling, broken_limit, decision_of, is_confirmed, is_granted
 from lichen.gate.facts import TIMEOUT_S, TRIES, FactsUnavailable, facts_value, read_facts
 from lichen.gate.labels import Endorsement, endorse
 from lichen.gate.meters import Claim, KeyedDigest, MeterBook, Unmeasurable, claims, reservations
@@ -39,12 +40,10 @@ from lichen.gate.shapes import Unusable
 from lichen.gate.switches import Stop, StopKind, Switches
 from lichen.gate.values import Value
 
-CHECKING: Final = "The outcome of the same request before is still being checked."
-STOPPED: Final = "This is paused at the moment."
-BUSY: Final = "There is too much going on at the moment. Please try again."
-
 _HARMLESS: Final = ("log.read", "log.verify", "log.export", "run.cancel", "wait.answer")  # cleaning up what is stopped
 
+PublicText = Literal["denied", "in_doubt", "busy", "stopped"]
+"""Which of the runtime's own texts the customer is told."""
 LoadMeter = Callable[[Scope, str], tuple[int, int]]
 """`load(scope, key)`: what the log has reserved and paid under a key."""
 IsUnknown = Callable[[Scope, SessionId | None, str, bytes], bool]
@@ -55,10 +54,10 @@ Pseudonyms = Callable[[Scope, Actor], str]
 class _Refused(Exception):
     """A reason to say no before policy is asked."""
 
-    def __init__(self, operator_reason: str, public_reason: str = NOT_ALLOWED) -> None:
+    def __init__(self, operator_reason: str, public: PublicText = "denied") -> None:
         super().__init__(operator_reason)
         self.operator_reason = operator_reason
-        self.public_reason = public_reason
+        self.public: PublicText = public
 
 
 class _Question(msgspec.Struct, frozen=True):
@@ -95,6 +94,7 @@ class PolicyGate:
         is_unknown: IsUnknown,
         pseudonym: Pseudonyms | None = None,
         facts_timeout_s: float = TIMEOUT_S,
+        wording: Callable[[Scope], Wording] = lambda scope: Wording(),
     ) -> None:
         self.switches = Switches()
         self._policies = dict(policies)
@@ -105,6 +105,7 @@ class PolicyGate:
         self._is_unknown = is_unknown
         self._pseudonym = pseudonym
         self._facts_timeout_s = facts_timeout_s
+        self._wording = wording
 
     # -- asking --------------------------------------------------------------------------------------------------
 
@@ -113,7 +114,7 @@ class PolicyGate:
         try:
             return await self._answer(check)
         except _Refused as refused:
-            return self._deny(check, refused.operator_reason, refused.public_reason)
+            return self._deny(check, refused.operator_reason, refused.public)
         except FactsUnavailable as error:
             return self._deny(check, f"facts_unavailable: {error}.")
         except Unmeasurable as error:
@@ -133,7 +134,7 @@ class PolicyGate:
                 facts = await read_facts(tool, check.facts, timeout_s=self._facts_timeout_s)
                 if not watch.is_stale and self._current(check.scope) is question.policies:
                     return self._decide(question, facts)
-        raise _Refused(f"busy: payments or new policies overtook the facts {TRIES} times.", BUSY)
+        raise _Refused(f"busy: payments or new policies overtook the facts {TRIES} times.", "busy")
 
     def _question(self, check: Check) -> _Question:
         policies = self._current(check.scope)
@@ -142,7 +143,7 @@ class PolicyGate:
         if view.tool is None:
             return _Question(check, policies, view, {}, Endorsement({}, {}), {})
         if self._is_unknown(check.scope, check.session, view.tool.spec.name, check.digest):
-            raise _Refused("outcome_unknown: nobody knows yet how the same call before it ended.", CHECKING)
+            raise _Refused("outcome_unknown: nobody knows yet how the same call before it ended.", "in_doubt")
         return _Question(
             check=check,
             policies=policies,
@@ -161,7 +162,8 @@ class PolicyGate:
             self.settle(check.scope, check.run, check.call, paid=False)  # this decision replaces an earlier one
         context = self._tool_context(question, question.view.tool, facts) if question.view.tool else {}
         ruling = question.policies.decide(*request_of(check, question.view, context))
-        verdict = self._enforced(question, decision_of(ruling, question.policies.terms))
+        telling = Telling(check.language, self._texts(check))
+        verdict = self._enforced(question, decision_of(ruling, question.policies.terms, telling))
         if verdict.outcome == "allow":
             self._reserve(check, verdict.reservations)
         return msgspec.structs.replace(verdict, facts=facts, origins=question.endorsement.origins)
@@ -199,7 +201,8 @@ class PolicyGate:
                 case AtMost():
                     broken = broken_limit(condition, question.claimed, self._book(question.check.scope).meters)
                     if broken is not None:
-                        return Verdict("deny", decision.policies, digest, decision.public_reason or NOT_ALLOWED, broken)
+                        public = decision.public_reason or self._texts(question.check).denied
+                        return Verdict("deny", decision.policies, digest, public, broken)
                 case Approval():
                     held = None if is_granted(condition, question.check, self._requester(question.check)) else condition
                 case Confirmation():
@@ -214,7 +217,7 @@ class PolicyGate:
         if asked is not None:  # who asked says that they want it before anybody else is troubled
             return msgspec.structs.replace(verdict, outcome="hold", public_reason=asked.text, confirmation=asked)
         if held is not None:
-            public, reason = decision.public_reason or NEEDS_APPROVAL, decision.operator_reason
+            public, reason = decision.public_reason or self._texts(question.check).approval, decision.operator_reason
             return msgspec.structs.replace(
                 verdict, outcome="hold", public_reason=public, operator_reason=reason, approval=held
             )
@@ -283,16 +286,21 @@ class PolicyGate:
 
         The operator's own words are not: what this returns reaches the planner, and perhaps the customer.
         """
-        return None if self.switches.find(scope, run=run, agent=agent, tool=tool) is None else STOPPED
+        is_on = self.switches.find(scope, run=run, agent=agent, tool=tool) is not None
+        return self._wording(scope).of("").stopped if is_on else None
 
     def _refuse_stopped(self, check: Check) -> None:
         stop = None if check.action in _HARMLESS else _stop(check, self.switches)
         if stop is not None:
-            raise _Refused(f"stopped: {stop}.", STOPPED)
+            raise _Refused(f"stopped: {stop}.", "stopped")
 
-    def _deny(self, check: Check, operator_reason: str, public_reason: str = NOT_ALLOWED) -> Verdict:
+    def _deny(self, check: Check, operator_reason: str, public: PublicText = "denied") -> Verdict:
         policies = self._policies.get((check.scope.tenant, check.scope.env))
-        return Verdict("deny", (), policies.digest if policies else "", public_reason, operator_reason)
+        told: str = getattr(self._texts(check), public)
+        return Verdict("deny", (), policies.digest if policies else "", told, operator_reason)
+
+    def _texts(self, check: Check) -> Texts:
+        return self._wording(check.scope).of(check.language)
 
 
 def _view(check: Check, policies: PolicySet) -> ActionView:

@@ -20,9 +20,10 @@ from lichen.core.call import ToolSpec
 from lichen.core.errors import Invalid, NotFound, Unavailable
 from lichen.core.ids import TENANT_STREAM, RunId, SessionId, run_stream, session_stream
 from lichen.core.scope import PRODUCTION, SYSTEM, Actor, Scope
+from lichen.core.wording import DEFAULT, Texts, Wording
 from lichen.engine.intake import Intake
 from lichen.engine.local import LocalEngine
-from lichen.engine.ports import Channel, Options, Services, Texts
+from lichen.engine.ports import Channel, Options, Services
 from lichen.gate.gate import PolicyGate
 from lichen.gate.policies import PolicySet, load_policies, starter_policies
 from lichen.gate.switches import StopKind
@@ -101,7 +102,7 @@ class Runtime:
         self._policies = policies
         self._scopes = tuple(scopes)
         self._channels = dict(channels or {})
-        self._texts = texts or Texts()
+        self._texts = texts
         self._options = options or Options()
         self._clock = clock
         self._random = random
@@ -171,6 +172,7 @@ class Runtime:
             load=lambda scope, key: self.log(scope).meter(key),
             is_unknown=lambda scope, session, tool, digest: self.log(scope).is_unknown(session, tool, digest),
             pseudonym=lambda scope, actor: self.log(scope).name(actor),
+            wording=self.wording,
         )
         self._services = Services(
             gate=self.gate,
@@ -181,7 +183,7 @@ class Runtime:
             policy_digest=self._digests.__getitem__,
             channels=self._channels,
             attributes={"home": str(self.home)},
-            texts=self._texts,
+            wording=self.wording,
             options=self._options,
             environment=self.settings.environment if self.settings else lambda scope: PRODUCTION,
         )
@@ -287,6 +289,12 @@ class Runtime:
 
     def _new_id(self, kind: str) -> str:
         return f"{kind}-{self._random(12).hex()}"
+
+    def wording(self, scope: Scope) -> Wording:
+        """The languages of a tenant, and what the runtime itself says in them."""
+        if self.settings is not None and scope.tenant in self.settings.tenants:
+            return self.settings.wording(scope.tenant)
+        return Wording() if self._texts is None else Wording(texts={DEFAULT: self._texts})
 
     # -- log -----------------------------------------------------------------------------------------------------
 

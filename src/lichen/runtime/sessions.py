@@ -92,8 +92,12 @@ class Sessions:
         double_texting: e.DoubleTexting = "enqueue",
         key: str | None = None,
         attributes: Mapping[str, str] = {},
+        language: str = "",
     ) -> Session:
         """A session of `actor` with an agent (may be left out when the runtime has one).
+
+        `language` is what the customer wants, a tag or a list as Accept-Language has it. The session is held in one
+        that the tenant speaks, for good.
 
         `delivery="push"` sends replies through the runtime's channel of this name; else they are fetched.
         With a `key` it is always the same session for this actor, agent and channel. `attributes` reach the planner
@@ -110,6 +114,7 @@ class Sessions:
             double_texting=double_texting,
             key=key,
             attributes=attributes,
+            language=language,
         )
         return Session(self._engine, self._intake, scope, id, actor)
 

@@ -9,6 +9,7 @@ import msgspec
 from lichen.core.errors import NotFound
 from lichen.core.events import DoubleTexting
 from lichen.core.ids import MessageId, RunId, SessionId, WaitId, session_stream
+from lichen.core.wording import WANTED_CHARS_MAX
 from lichen.engine.journal import Journal
 from lichen.runtime.sessions import Outgoing, Session, SessionDetail, SessionSummary
 from lichen.serve.api.route import ApiRoute
@@ -18,12 +19,16 @@ LISTED_MAX = 1000
 
 
 class Opening(Body, frozen=True):
-    """The session wanted. Without `agent` it is the one this tenant's customers meet; with a `key`, always the same."""
+    """The session wanted. Without `agent` it is the one this tenant's customers meet; with a `key`, always the same.
+
+    `language` is a tag such as `de`, or a list as Accept-Language has it.
+    """
 
     agent: str | None = None
     channel: Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9-]{0,31}$")] = "api"
     double_texting: DoubleTexting = "enqueue"
     key: str | None = None
+    language: Annotated[str, msgspec.Meta(max_length=WANTED_CHARS_MAX)] = ""
 
 
 class Listing(Body, frozen=True):
@@ -83,6 +88,7 @@ async def open_session(x: Exchange) -> Opened:
         channel=wanted.channel,
         double_texting=wanted.double_texting,
         key=wanted.key or x.key,
+        language=wanted.language,
     )
     return Opened(session.id)
 

@@ -25,7 +25,7 @@ async def post(visit: Visit) -> Response:
         return answer({"id": f"{visitor.conversation}|{visit.chat.new_id('report')}"})
     message = found[0]
     faults.hit(points.TAKEN)
-    session, _ = await visit.chat.session(visitor)
+    session, _ = await visit.chat.session(visitor, visit.language(message.locale))
     turn = await session.say(message.text, key=message.id, channel_data=message.data, data=message.envelope)
     faults.hit(points.DURABLE)
     return answer({"id": activity_id(visitor.conversation, turn.receipt.n)})
@@ -35,7 +35,7 @@ async def get(visit: Visit) -> Response:
     """Activities after the watermark. Asking with a watermark confirms what lies before it."""
     visitor = visit.visitor()
     watermark = visit.watermark()
-    session, _ = await visit.chat.session(visitor)
+    session, _ = await visit.chat.session(visitor, visit.language())
     transcript = transcript_of(visit, session, visitor)
     if watermark:
         await transcript.confirm(watermark)

@@ -73,8 +73,8 @@ class Chat:
         keys = (Key(visitor.key),) if visitor.is_trusted else ()
         return (*keys, Person(self.scope, self.journal.log.name(visitor.actor)))
 
-    async def session(self, visitor: Visitor) -> tuple[Session, bool]:
-        """The session of the visitor's conversation, and whether it was opened by this.
+    async def session(self, visitor: Visitor, language: str = "") -> tuple[Session, bool]:
+        """The session of the visitor's conversation, and whether it was opened by this, in the language they want.
 
         While one opens it others wait in line, so that what comes after keeps its order. Raises NotFound
         (`agent_unknown`) when the agent is gone, Denied by policy, Unavailable.
@@ -92,6 +92,7 @@ class Chat:
                 delivery="pull",
                 double_texting=route.double_texting,
                 key=visitor.conversation,
+                language=language,
             )
             return session, log.position(session_stream(session.id), 0) > before
 

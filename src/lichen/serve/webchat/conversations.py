@@ -31,6 +31,12 @@ class Wanted(msgspec.Struct, frozen=True, rename="camel"):
     user_id: UserId = ""
 
 
+class Opening(msgspec.Struct, frozen=True):
+    """What a client says as it opens the token's conversation; who it is with, the token says."""
+
+    locale: str | None = None
+
+
 class Token(msgspec.Struct, frozen=True, rename={"conversation": "conversationId"}):
     """A token and how long it is good, in seconds."""
 
@@ -75,14 +81,14 @@ async def refresh(visit: Visit) -> Response:
 async def open_conversation(visit: Visit) -> Response:
     """The token's conversation, which is opened if it was not yet: 201 then, else 200."""
     visitor = visit.issued().visitor
-    _, is_new = await visit.chat.session(visitor)
+    _, is_new = await visit.chat.session(visitor, visit.language(visit.body(Opening).locale))
     return answer(_conversation(visit, visitor, 0), 201 if is_new else 200)
 
 
 async def resume(visit: Visit) -> Response:
     """Where to go on after a lost connection: a new stream that begins after the watermark."""
     visitor = visit.visitor()
-    await visit.chat.session(visitor)
+    await visit.chat.session(visitor, visit.language())
     return answer(_conversation(visit, visitor, visit.watermark()))
 
 

@@ -63,6 +63,10 @@ class Visit:
             )
         return issued
 
+    def language(self, locale: str | None = None) -> str:
+        """The languages the customer wants: the `locale` of what was sent, else those of the browser."""
+        return locale or self.arrival.headers.get("accept-language", "")
+
     def watermark(self) -> int:
         """How many records of the conversation the client has; 0 for none. Raises Invalid (`watermark_invalid`)."""
         given = self.arrival.query.get("watermark", "")

@@ -1,0 +1,77 @@
+"""What the runtime itself says to customers, in the languages a tenant speaks, and how a session's is chosen."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+DEFAULT: Final = "en"
+WANTED_CHARS_MAX: Final = 256
+_TAG = re.compile(r"([A-Za-z]{2,3})(?:-[A-Za-z0-9]{1,8})*")
+_RANK = re.compile(r"q=(0(?:\.[0-9]{1,3})?|1(?:\.0{1,3})?)")
+
+
+class Texts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The runtime's own words, in one language."""
+
+    checking: str = "I have to check this with a colleague first. I will come back to you here."
+    unknown: str = "I could not confirm whether this went through. A colleague is checking; you need not do anything."
+    failed: str = "Sorry, something went wrong on our side. Please try again later."
+    cancelled: str = "This request was stopped."
+    rejected: str = "I am still working on your last message. Please wait for my answer."
+    withheld: str = "Sorry, I may not answer that here."
+    denied: str = "This is not allowed."
+    approval: str = "A person has to agree to this first."
+    in_doubt: str = "The outcome of the same request before is still being checked."
+    busy: str = "There is too much going on at the moment. Please try again."
+    stopped: str = "Sorry, I cannot help you just now: we have paused this for the moment. Please try again later."
+
+
+GERMAN: Final = Texts(
+    checking="Das muss ich zuerst von einer Kollegin oder einem Kollegen prüfen lassen. Sie hören hier von mir.",
+    unknown="Ich konnte nicht feststellen, ob das geklappt hat. Jemand aus dem Team prüft es; Sie müssen nichts tun.",
+    failed="Entschuldigung, bei uns ist etwas schiefgegangen. Bitte versuchen Sie es später noch einmal.",
+    cancelled="Dieser Vorgang wurde beendet.",
+    rejected="Ich bin noch mit Ihrer letzten Nachricht beschäftigt. Bitte warten Sie auf meine Antwort.",
+    withheld="Entschuldigung, das darf ich hier nicht beantworten.",
+    denied="Das ist nicht erlaubt.",
+    approval="Dem muss zuerst ein Mensch zustimmen.",
+    in_doubt="Wie derselbe Vorgang vorher ausging, wird noch geprüft.",
+    busy="Im Moment ist zu viel los. Bitte versuchen Sie es noch einmal.",
+    stopped="Entschuldigung, im Moment kann ich nicht helfen: Wir haben das gerade angehalten. "
+    "Bitte versuchen Sie es später noch einmal.",
+)
+BUILT_IN: Final[Mapping[str, Texts]] = {DEFAULT: Texts(), "de": GERMAN}
+
+
+class Wording(msgspec.Struct, frozen=True):
+    """The languages of a tenant, the first of which is spoken to whoever wants none of them, and its words in each."""
+
+    languages: tuple[str, ...] = (DEFAULT,)
+    texts: Mapping[str, Texts] = msgspec.field(default_factory=lambda: BUILT_IN)
+
+    def chosen(self, wanted: str) -> str:
+        """The language for somebody who wants `wanted`: a tag (`de-AT`), or a list as Accept-Language has it."""
+        spoken = (tag for tag in tags(wanted) if tag in self.languages)
+        return next(spoken, self.languages[0])
+
+    def of(self, language: str) -> Texts:
+        """The words in a language; without a language, or in one that has none, those of the default."""
+        for name in (language, self.languages[0], DEFAULT):
+            if name in self.texts:
+                return self.texts[name]
+        return Texts()
+
+
+def tags(wanted: str) -> tuple[str, ...]:
+    """The languages somebody wants, best first, as primary subtags in lower case. What cannot be read is left out."""
+    ranked: list[tuple[float, str]] = []
+    for part in wanted[:WANTED_CHARS_MAX].split(","):
+        tag, _, rank = (piece.strip() for piece in part.partition(";"))
+        found, weight = _TAG.fullmatch(tag), _RANK.fullmatch(rank)
+        if found is not None and (weight is not None or not rank):
+            ranked.append((-float(weight[1]) if weight else -1.0, found[1].lower()))
+    return tuple(dict.fromkeys(tag for weight, tag in sorted(ranked, key=lambda each: each[0]) if weight))
