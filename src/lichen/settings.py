@@ -9,6 +9,7 @@ import importlib.util
 import sys
 import tomllib
 from collections.abc import Mapping, Sequence
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -81,6 +82,23 @@ class Tenant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return Wording(self.languages, texts)
 
 
+Many = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
+
+
+class Serve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The port that `lichen serve` opens: which proxies may say for whom they speak, and how many are let in."""
+
+    trusted_proxies: tuple[str, ...] = ()  # addresses or networks
+    connections: Many = 2_000
+    connections_per_address: Many = 200
+    sockets: Many = 4_000
+    sockets_per_address: Many = 200
+
+    def __post_init__(self) -> None:
+        for name in self.trusted_proxies:
+            ip_network(name)
+
+
 class _Lichen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     agents: tuple[str, ...]
     flows: tuple[str, ...] = ()
@@ -90,6 +108,7 @@ class _Lichen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     lichen: _Lichen
     tenants: Mapping[str, Tenant]
+    serve: Serve = Serve()
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -103,6 +122,7 @@ class Settings(msgspec.Struct, frozen=True):
     agents: tuple[Agent, ...]
     tenants: Mapping[str, Tenant]
     flows: tuple[str, ...] = ()
+    serve: Serve = Serve()
 
     @property
     def scopes(self) -> tuple[Scope, ...]:
@@ -189,7 +209,7 @@ def load(path: Path, *, environ: Mapping[str, str]) -> Settings:
     agents = (*agents, *flows)
     if len({agent.name for agent in agents}) != len(agents):
         raise Invalid("Two agents have the same name.", code="settings_invalid", place=f"{path}: lichen.agents")
-    settings = Settings(root, home, agents, file.tenants, tuple(flow.name for flow in flows))
+    settings = Settings(root, home, agents, file.tenants, tuple(flow.name for flow in flows), file.serve)
     _ = settings.scopes  # every name is spelt right
     _check_routes(settings, path)
     _check_texts(settings, path)

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import NamedTuple
 
 import httpx
 import pytest
 import websockets
 from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from lichen.core.errors import LichenError
-from lichen.serve import tcp
+from lichen.serve import places, tcp
+from lichen.serve.proxies import Proxies
 from lichen.serve.tcp import Bounds, listening
 
 SMALL = Bounds(connections_max=3, head_bytes_max=4096, head_s=0.2)
@@ -51,11 +52,15 @@ def parser(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
     """Both parsers: one is an extra."""
     if request.param == "h11":
 
-        def protocol(bounds: Bounds) -> type[asyncio.Protocol]:
-            return type("PatientH11", (tcp._Patience, H11Protocol), {"bounds": bounds, "stall_s": bounds.stall_s})  # pyright: ignore[reportPrivateUsage]
+        def protocol(hall: tcp.Hall) -> type[asyncio.Protocol]:
+            return type("PatientH11", (tcp._Patience, H11Protocol), {"hall": hall, "stall_s": hall.bounds.stall_s})  # pyright: ignore[reportPrivateUsage]
 
         monkeypatch.setattr(tcp, "_protocol", protocol)
     return request.param
+
+
+def is_operator(request: HTTPConnection) -> bool:
+    return "x-operator" in request.headers
 
 
 def app() -> Starlette:
@@ -72,7 +77,20 @@ def app() -> Starlette:
         await socket.send_text(await socket.receive_text())
         await socket.receive()
 
-    found = Starlette(routes=[Route("/", hello), Route("/hold", hold), WebSocketRoute("/talk", talk)])
+    async def who(request: Request) -> Response:
+        assert request.client is not None
+        return JSONResponse([request.client.host, request.url.scheme])
+
+    async def take(request: Request) -> Response:
+        return PlainTextResponse(str(len(await request.body())))
+
+    found = Starlette(
+        routes=[
+            Route("/", hello, methods=["GET"]), Route("/", take, methods=["POST"]), Route("/healthz", hello),
+            Route("/hold", hold), Route("/who", who), WebSocketRoute("/talk", talk),
+        ]
+    )  # fmt: skip
+    found.state.reserved = is_operator
     found.state.closing, found.state.held = asyncio.Event(), asyncio.Event()
     return found
 
@@ -86,20 +104,114 @@ async def visiting(port: int) -> AsyncGenerator[Visit]:
         writer.close()
 
 
+HOLD = b"GET /hold HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
+HELLO = b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
+
+
+@asynccontextmanager
+async def holding(port: int, count: int) -> AsyncGenerator[list[Visit]]:
+    """So many connections whose requests are being answered."""
+    async with AsyncExitStack() as stack:
+        visits = [await stack.enter_async_context(visiting(port)) for _ in range(count)]
+        for visit in visits:
+            await visit.send(HOLD)
+        yield visits
+
+
 @pytest.mark.req("SYM-97.18")
 async def test_far_above_its_connections_it_takes_no_more(parser: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tcp, "REFUSED_MAX", 1)
+    monkeypatch.setattr(places, "SPARE", 1)
+    site = app()
     async with (
         asyncio.timeout(10),
-        listening(app(), "127.0.0.1", 0, bounds=Bounds(connections_max=1)) as port,
-        visiting(port) as first,
+        listening(site, "127.0.0.1", 0, bounds=Bounds(connections_max=1)) as port,
+        holding(port, 1),
         visiting(port) as second,
-        visiting(port) as third,
     ):
-        assert await third.rest() == b""
-        for visit, answer in ((first, b"HTTP/1.1 503"), (second, b"HTTP/1.1 200")):
-            await visit.send(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
-            assert (await visit.rest()).startswith(answer)
+        await site.state.held.wait()
+        await second.send(HELLO.replace(b"close", b"keep-alive"))
+        assert (await second.reader.readline()).startswith(b"HTTP/1.1 503")
+        site.state.held.clear()
+        async with visiting(port) as operator:
+            await operator.send(HOLD.replace(b"close", b"close\r\nx-operator: yes"))
+            await site.state.held.wait()
+            assert (await second.rest()).endswith(b"}"), "it made room"
+            async with visiting(port) as beyond:
+                assert await beyond.rest() == b""
+        site.state.closing.set()
+
+
+@pytest.mark.req("SYM-97.22")
+@pytest.mark.parametrize(
+    "half", [b"", b"GET / HTTP/1.1\r\nhost: x\r\n", b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\na"]
+)
+async def test_who_has_too_many_requests_half_sent_makes_room_for_whole_ones(parser: str, half: bytes) -> None:
+    async with (
+        asyncio.timeout(20),
+        listening(app(), "127.0.0.1", 0, bounds=Bounds(connections_each_max=5)) as port,
+        AsyncExitStack() as stack,
+    ):
+        first = await stack.enter_async_context(visiting(port))
+        await first.send(half)
+        for _ in range(20):
+            await (await stack.enter_async_context(visiting(port))).send(half)
+        async with httpx.AsyncClient() as client:
+            assert (await client.get(f"http://127.0.0.1:{port}/")).status_code == 200
+        assert await first.rest() == b""
+
+
+@pytest.mark.req("SYM-97.22")
+async def test_one_address_holds_no_more_requests_and_sockets_than_its_share(parser: str) -> None:
+    site = app()
+    bounds = Bounds(connections_each_max=3, sockets_each_max=2)
+    async with asyncio.timeout(20), listening(site, "127.0.0.1", 0, bounds=bounds) as port:
+        async with AsyncExitStack() as stack:
+            url = f"ws://127.0.0.1:{port}/talk"
+            for _ in range(2):
+                await stack.enter_async_context(websockets.connect(url))
+            with pytest.raises(websockets.InvalidStatus) as caught:
+                await stack.enter_async_context(websockets.connect(url))
+            assert caught.value.response.status_code == 429
+            await stack.enter_async_context(holding(port, 3))
+            client = await stack.enter_async_context(httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}"))
+            while (full := await client.get("/")).status_code == 200:
+                pass
+            assert (full.status_code, full.json()["error"]["code"]) == (429, "all_taken")
+            assert full.headers["retry-after"]
+            assert (await client.get("/healthz")).status_code == 200
+            assert (await client.get("/", headers={"x-operator": "yes"})).status_code == 200
+        site.state.closing.set()
+
+
+@pytest.mark.req("SYM-97.23")
+async def test_only_a_proxy_that_is_named_may_say_for_whom_it_speaks(parser: str) -> None:
+    for trusted, seen in (((), ("127.0.0.1", "http")), (("127.0.0.0/8",), ("203.0.113.9", "https"))):
+        async with (
+            asyncio.timeout(10),
+            listening(app(), "127.0.0.1", 0, proxies=Proxies(trusted)) as port,
+            httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client,
+        ):
+            told = {"x-forwarded-for": "1.2.3.4, 203.0.113.9", "x-forwarded-proto": "https"}
+            assert tuple((await client.get("/who", headers=told)).json()) == seen
+
+
+@pytest.mark.req("SYM-97.23")
+async def test_behind_a_proxy_each_client_has_its_own_share(parser: str) -> None:
+    site = app()
+    bounds = Bounds(connections_each_max=2)
+    async with (
+        asyncio.timeout(20),
+        listening(site, "127.0.0.1", 0, bounds=bounds, proxies=Proxies(["127.0.0.1"])) as port,
+        AsyncExitStack() as stack,
+    ):
+        for _ in range(2):
+            visit = await stack.enter_async_context(visiting(port))
+            await visit.send(HOLD.replace(b"\r\n", b"\r\nx-forwarded-for: 192.0.2.1\r\n", 1))
+        client = await stack.enter_async_context(httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}"))
+        while (await client.get("/", headers={"x-forwarded-for": "192.0.2.1"})).status_code != 429:
+            pass
+        assert (await client.get("/", headers={"x-forwarded-for": "192.0.2.2"})).status_code == 200
+        site.state.closing.set()
 
 
 @pytest.mark.req("SYM-97.8")
@@ -128,16 +240,19 @@ async def test_an_address_that_is_not_ours_is_said(host: str, code: str) -> None
 
 @pytest.mark.req("SYM-97.9")
 async def test_above_its_connections_it_answers_that_it_is_full(parser: str) -> None:
-    async with listening(app(), "127.0.0.1", 0, bounds=SMALL) as port, httpx.AsyncClient() as client:
-        async with visiting(port), visiting(port), visiting(port):
+    site = app()
+    async with listening(site, "127.0.0.1", 0, bounds=SMALL) as port, httpx.AsyncClient() as client:
+        async with holding(port, 3):
+            await site.state.held.wait()
             full = await client.get(f"http://127.0.0.1:{port}/")
             assert (full.status_code, full.json()["error"]["code"]) == (503, "overloaded")
             assert full.headers["retry-after"] == "1"
-            with pytest.raises(websockets.InvalidStatus) as caught:
-                async with websockets.connect(f"ws://127.0.0.1:{port}/talk"):
-                    pass
-            assert caught.value.response.status_code == 503
-        async with asyncio.timeout(5):
+            async with websockets.connect(f"ws://127.0.0.1:{port}/talk") as socket:
+                await socket.send("counted apart")
+                assert await socket.recv() == "counted apart"
+                await socket.send("")
+            site.state.closing.set()
+        async with asyncio.timeout(5), httpx.AsyncClient() as client:
             while (await client.get(f"http://127.0.0.1:{port}/")).status_code != 200:
                 pass
 

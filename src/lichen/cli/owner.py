@@ -109,9 +109,9 @@ class Owner:
 
 async def _opened(doors: AsyncExitStack, runtime: Runtime, port: Port) -> Port:
     from lichen.serve.site import make_site
-    from lichen.serve.tcp import listening
+    from lichen.serve.tcp import listening_as
 
-    number = await doors.enter_async_context(listening(make_site(runtime), port.host, port.number))
+    number = await doors.enter_async_context(listening_as(make_site(runtime), port.host, port.number, runtime.settings))
     return Port(port.host, number)
 
 

@@ -66,10 +66,11 @@ class Slots:
     def __init__(self, *, most: int, most_each: int) -> None:
         self._most, self._most_each = most, most_each
         self._taken: dict[str, int] = {}
+        self._count = 0
 
     def __len__(self) -> int:
         """How many are open."""
-        return sum(self._taken.values())
+        return self._count
 
     def check(self, name: str) -> None:
         """Whether there is one left for `name`. Raises TooMany (`all_taken`)."""
@@ -80,9 +81,11 @@ class Slots:
     def holding(self, name: str) -> Generator[None]:
         """Takes one for `name` while the context lasts."""
         self._taken[name] = self._taken.get(name, 0) + 1
+        self._count += 1
         try:
             yield
         finally:
+            self._count -= 1
             self._taken[name] -= 1
             if not self._taken[name]:
                 del self._taken[name]

@@ -52,8 +52,9 @@ async def running(server: InLoop, listener: socket.socket, state: Any) -> AsyncG
 
 
 def config_of(app: Any, **options: Any) -> Config:
-    """What every door of ours has in common: no signals, no logs, nothing told about the server."""
+    """What every door of ours has in common: no signals, no logs, nothing told about the server, and nobody's word for
+    whom they speak for."""
     return Config(
         app, lifespan="off", log_config=None, access_log=False, server_header=False, date_header=False,
-        timeout_graceful_shutdown=GRACE_S, **options,
+        proxy_headers=False, timeout_graceful_shutdown=GRACE_S, **options,
     )  # fmt: skip

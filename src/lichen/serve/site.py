@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 
 from starlette.applications import Starlette
@@ -59,7 +59,20 @@ def make_site(runtime: Runtime) -> Starlette:
         exception_handlers={HTTPException: _unroutable, LichenError: _refused, Exception: _broken},
     )
     site.router.redirect_slashes = False  # such a redirect repeats whatever host a stranger names
+    site.state.reserved = _reserved(login.identify)
     return prepared(site)
+
+
+def _reserved(identify: Identify) -> Callable[[HTTPConnection], bool]:
+    """Whether a request is an operator's, for whom a full port keeps some room."""
+
+    def reserved(request: HTTPConnection) -> bool:
+        try:
+            return identify(request).actor().kind == "operator"
+        except LichenError:
+            return False
+
+    return reserved
 
 
 def _rated(identify: Identify) -> Identify:
