@@ -79,7 +79,7 @@ def test_every_form_of_routing_is_lowered(routing: str, into: Routing) -> None:
         ("x.approval.call: {}", Component("component.exec", "x.approval.call")),
         ("state.get: {}", Component("component.exec", "state.get")),
         ("state.get: {}, operation: other", Component("component.exec", "other")),
-        ("component.exec: {component: c}", Component("component.exec")),
+        ("component.exec: {component: c}", Component("component.exec", "component.exec")),
         ("component.exec: {component: c}, operation: add", Component("component.exec", "add")),
         ("calc.add: {}, component.exec: c", Component("component.exec", "calc.add")),
         ("calc.add: {}, pack_alias: tools", Component("component.exec", "calc.add", "tools")),

@@ -9,7 +9,7 @@ from lichen.core.errors import Invalid
 from lichen.flows.expr import Condition, ExprError, parse_condition
 from lichen.flows.ir import Custom, Flow, Node
 from lichen.flows.mapping import Filling, Mapped, mapping
-from lichen.flows.nodes import kind_of, named_in, operation_of
+from lichen.flows.nodes import kind_of, named_in, operation_of, payload_of
 from lichen.flows.reach import MISSING, Path, fields_of, reach
 from lichen.flows.rendering import RenderError
 from lichen.flows.steps import Kind
@@ -86,7 +86,7 @@ def _ready(flow: Flow, node: Node) -> Ready:
         node=node,
         kind=kind_of(operation_of(node)),
         target=target_of(flow, node),
-        input=mapped(node.input),
+        input=mapped(payload_of(node)),
         output=None if node.output is None else mapped(node.output, has_pointers=True),
         errors=None if node.errors is None else mapped(node.errors, has_pointers=True),
         vars_out={name: mapped(value, has_pointers=True) for name, value in node.vars_out.items()},

@@ -24,6 +24,7 @@ class Around(NamedTuple):
 
     session: Mapping[str, Any]
     now: Mapping[str, Any]
+    envelope: Mapping[str, Any] = {}
 
 
 def around(run: RunContext) -> Around:
@@ -38,7 +39,22 @@ def around(run: RunContext) -> Around:
     }
     moment = datetime.fromtimestamp(run.started_at_us / 1e6, UTC)
     iso = moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    return Around(session, {"iso": iso, "epoch_ms": run.started_at_us // 1000, "date": iso[:10]})
+    now = {"iso": iso, "epoch_ms": run.started_at_us // 1000, "date": iso[:10]}
+    return Around(session, now, _envelope(run))
+
+
+def _envelope(run: RunContext) -> dict[str, Any]:
+    """What a channel's envelope says of every message: the entry and the input have it where nothing else was sent."""
+    user = {"id": run.actor.subject.id, "kind": run.actor.subject.kind}
+    return {
+        "metadata": {},
+        "attachments": [],
+        "user": user,
+        "from": user,
+        "tenant": {"env": run.scope.env, "tenant": run.scope.tenant, "tenant_id": run.scope.tenant},
+        "session_id": run.session or "",
+        "channel": run.attributes.get("channel", ""),
+    }
 
 
 class Context:
@@ -69,6 +85,7 @@ class Context:
             "now": around.now,
             "session": around.session,
         }
+        self._envelope = around.envelope
 
     def get(self, path: Path) -> Any:
         """The value at `path`, or MISSING."""
@@ -92,11 +109,14 @@ class Context:
 
     def _besides(self, root: str, path: Path) -> Any:
         """What the entry and the input know besides what was sent: the fields of the last form, answers to questions,
-        and all of it once more under `input`."""
+        what the channel says of every message, and all of it once more under `input`."""
         if path[0] == "input" and root != "input":
             return self.get((root, *path[1:]))
-        form = reach(self._roots["input"], path)
-        return reach(self._frame.slots, path) if form is MISSING else form
+        for values in (self._roots["input"], self._frame.slots, self._envelope):
+            found = reach(values, path)
+            if found is not MISSING:
+                return found
+        return MISSING
 
     def _node(self, path: Path) -> Any:
         """A node's payload; its fields also under `payload`, `output` and `data`, and how the node ended."""
@@ -115,7 +135,7 @@ class Context:
             return {"entry": self._frame.entry, "input": self._roots["input"], "nodes": self._nodes()}
         match path[0]:
             case "entry" | "input":
-                return reach(self._roots[path[0]], path[1:])
+                return self.get(path)
             case "nodes" if len(path) == 1:
                 return self._nodes()
             case "nodes":

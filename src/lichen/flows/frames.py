@@ -18,6 +18,7 @@ class Output(msgspec.Struct, array_like=True, omit_defaults=True):
     status: str = "ok"
     code: str = ""
     message: str = ""
+    is_foreign: bool = False  # the code is a component's own word, which no record may hold in the clear
 
     @property
     def ok(self) -> bool:
@@ -41,6 +42,7 @@ class Frame(msgspec.Struct, array_like=True):
     local: dict[str, Any] = {}
     parked: int = 0
     said: bool = False  # whether the node's text went to the customer already
+    latest: dict[str, Any] = {}  # what came in since this flow began
 
     def go(self, node: str) -> None:
         """Stands at `node` from now on."""
@@ -48,12 +50,15 @@ class Frame(msgspec.Struct, array_like=True):
 
 
 class Progress(msgspec.Struct, array_like=True):
-    """The frames, the one that is walked last. `latest` is what came in after the first frame's entry, `later` what was
-    said meanwhile."""
+    """The frames, the one that is walked last. `later` is what was said meanwhile."""
 
     frames: list[Frame]
-    latest: dict[str, Any] = {}
     later: str = ""
+
+    def hear(self, body: dict[str, Any]) -> None:
+        """Something came in: every flow under way has it for its input."""
+        for frame in self.frames:
+            frame.latest = body
 
 
 _DECODER = msgspec.msgpack.Decoder(Progress)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple, cast
+from typing import Literal, NamedTuple
 
 from lichen.flows.ir import Custom, Flow, Node, Reply
 from lichen.flows.lower_routing import exits, targets
+from lichen.flows.reach import fields_of
 from lichen.flows.shape import EXEC
 
 Look = Literal["say", "ask", "approve", "agent", "tool", "state", "flow"]
@@ -62,12 +63,11 @@ def graph_of(flow: Flow) -> Graph:
 
 def operation_of(node: Node) -> str:
     """What a node does, as its author wrote it."""
-    component, payload = node.component, node.input
-    if component.id == EXEC and component.operation is None and isinstance(payload, dict):
-        known = cast(dict[str, Any], payload)
-        return " ".join(str(known[key]) for key in ("component", "operation") if key in known) or EXEC
+    component, payload = node.component, fields_of(node.input)
     if component.id == EXEC:
-        return component.operation or EXEC
+        of = payload.get("component") or payload.get("component_ref") or ""
+        own = "" if component.operation == EXEC else component.operation
+        return f"{of} {own or payload.get('operation') or payload.get('op') or ''}".strip() or EXEC
     return f"{component.id} {component.operation}" if component.operation else component.id
 
 

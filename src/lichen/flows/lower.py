@@ -1,8 +1,8 @@
 """From a checked document to the flow that is walked: entry, kinds, operations, mappings, routing.
 
 Source: greentic-flow, compile_flow. An operation key becomes an operation of `component.exec`, except for `mcp`, the
-built-in kinds below, and everything in schema_version 1, which keep their key as the component. The key
-`component.exec` itself names no operation: a sibling `operation` does, or the payload's.
+built-in kinds below, and everything in schema_version 1, which keep their key as the component. Of the bare key
+`component.exec` the operation is that key too, as upstream has it; what it does stands in its payload.
 """
 
 from __future__ import annotations
@@ -144,7 +144,7 @@ def _component(parts: Parts, version: int) -> Component:
     is_builtin = parts.operation in BUILTIN or parts.operation.startswith("dw.")
     if parts.operation == MCP or is_builtin or version < 2:
         return Component(parts.operation, sibling, alias)
-    return Component(EXEC, sibling or (None if parts.operation == EXEC else parts.operation), alias)
+    return Component(EXEC, sibling or parts.operation, alias)
 
 
 def _check_mcp(node_id: str, payload: Any, document: Document, report: Report) -> None:

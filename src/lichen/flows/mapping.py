@@ -22,11 +22,12 @@ _BARE = re.compile(r"[A-Za-z_][\w-]*(?:\.[\w-]+|\[\d{1,6}\])+")
 
 
 class Filling(NamedTuple):
-    """What a mapping is filled in from."""
+    """What a mapping is filled in from, and who is told of a value that is not there."""
 
     values: Values
     strict: bool
     result: Any = None  # what JSON pointers point into
+    missed: Callable[[str], None] = lambda path: None
 
 
 Fill = Callable[[Filling], Any]
@@ -72,7 +73,11 @@ def _text(text: str, nodes: Collection[str], has_pointers: bool, paths: list[Pat
     paths.extend(template.paths)
     if template.is_plain:
         return lambda filling: text
-    return lambda filling: template.value(filling.values, strict=filling.strict)
+
+    def fill(filling: Filling) -> Any:
+        return template.value(filling.values, strict=filling.strict, missed=lambda path: filling.missed(".".join(path)))
+
+    return fill
 
 
 def bare_reference(text: str, nodes: Collection[str]) -> Path | None:
@@ -95,4 +100,5 @@ def _found(value: Any, text: str, filling: Filling) -> Any:
         return value
     if filling.strict:
         raise RenderError("value_missing", f"There is no {text}.")
+    filling.missed(text)
     return ""

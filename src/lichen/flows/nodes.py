@@ -55,8 +55,22 @@ def operation_of(node: Node) -> str:
         return f"{component.id}.{component.operation}" if component.operation else component.id
     if component.operation and "." in component.operation and kind_of(component.operation) is not nodes_call.TOOL:
         return component.operation
-    operation = component.operation or named.get("operation", "")
-    return f"{named['component']}.{operation}" if named.get("component") and operation else str(operation)
+    own = "" if component.operation == EXEC else component.operation
+    operation = own or named.get("operation") or named.get("op") or ""
+    of = str(named.get("component") or named.get("component_ref") or "")
+    if of and kind_of(of) is not nodes_call.TOOL:
+        return of
+    return f"{of}.{operation}" if of and operation else str(operation or of or "")
+
+
+def payload_of(node: Node) -> Any:
+    """What a node hands to its operation, as written: of a built-in operation that is named as a component, the part
+    meant for it."""
+    named = fields_of(node.input)
+    of = named.get("component") or named.get("component_ref")
+    if node.component.id == EXEC and isinstance(of, str) and kind_of(of) is not nodes_call.TOOL:
+        return named.get("input", named.get("payload", {}))
+    return node.input
 
 
 def kind_of(operation: str) -> Kind:

@@ -53,6 +53,9 @@ def _fill(visit: Visit) -> Step:
         value = frame.slots.get(name, MISSING) if question.is_searched and value is MISSING else value
         if value is not MISSING:
             local["values"][name] = value
+    welcome = str(visit.fields().get("welcome") or "")
+    if welcome and not questions_of(visit.payload, visit.slots):
+        return Done({"text": welcome}, says=(welcome,))
     return _ask(visit)
 
 

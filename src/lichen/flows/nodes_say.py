@@ -12,6 +12,7 @@ from lichen.flows.steps import Done, Failed, Kind, Step, Visit
 
 _LOG = "emit.log"
 _MESSAGES_MAX = 32
+_FOR_OPERATORS = ("debug", "log")
 
 
 def _text(visit: Visit) -> Step:
@@ -44,6 +45,8 @@ def _texts(payload: Any) -> Iterator[str]:
                 yield from _texts(item)
         case Mapping():
             fields = cast("Mapping[str, Any]", payload)
+            if fields.get("channel") in _FOR_OPERATORS:
+                return  # what a model thought, and the like: it stands in the node's output
             if "messages" in fields:
                 yield from _texts(fields["messages"])
             else:

@@ -12,7 +12,7 @@ from lichen.flows.compiled import ReadyFlow, invalid, ready
 from lichen.flows.ir import Flow
 from lichen.flows.walk import Walk
 
-WALKER = "walk/1"  # part of every digest; a change of meaning gets a new number
+WALKER = "walk/2"  # part of every digest; a change of meaning gets a new number
 
 
 class FlowPlanner:

@@ -53,6 +53,8 @@ class Block(NamedTuple):
 
 
 Part = str | Reference | Helper | Block
+Missed = Callable[[Path], None]
+"""Is told of a value that a text shows and that is not there."""
 
 
 class Template(NamedTuple):
@@ -70,19 +72,19 @@ class Template(NamedTuple):
         """The values it reads."""
         return tuple(_paths(self.parts))
 
-    def value(self, context: Values, *, strict: bool = False) -> Any:
+    def value(self, context: Values, *, strict: bool = False, missed: Missed = lambda path: None) -> Any:
         """The text; of a lone reference or helper the value itself. Raises RenderError.
 
-        A missing value is an empty text, or with `strict` an error.
+        A missing value is an empty text, of which `missed` is told, or with `strict` an error.
         """
         if len(self.parts) == 1 and isinstance(self.parts[0], (Reference, Helper)):
-            found = _value(self.parts[0], context, strict=strict)
+            found = _shown(self.parts[0], context, strict, missed)
             return "" if found is MISSING else found
-        return self.text(context, strict=strict)
+        return self.text(context, strict=strict, missed=missed)
 
-    def text(self, context: Values, *, strict: bool = False) -> str:
+    def text(self, context: Values, *, strict: bool = False, missed: Missed = lambda path: None) -> str:
         """The text, at most RENDERED_CHARS_MAX characters. Raises RenderError."""
-        return _joined(self.parts, context, strict, _Room())
+        return _joined(self.parts, context, strict, _Room(missed))
 
 
 def written(value: Any) -> str:
@@ -118,10 +120,18 @@ def _value(part: Reference | Helper | Literal, context: Values, *, strict: bool)
             return _HELPERS[name]([_value(argument, context, strict=False) for argument in arguments])
 
 
-class _Room:
-    """What is left of the bounds of one text."""
+def _shown(part: Reference | Helper, context: Values, strict: bool, missed: Missed) -> Any:
+    found = _value(part, context, strict=strict)
+    if found is MISSING and isinstance(part, Reference):
+        missed(part.path)
+    return found
 
-    def __init__(self) -> None:
+
+class _Room:
+    """What is left of the bounds of one text, and who is told of what it misses."""
+
+    def __init__(self, missed: Missed) -> None:
+        self.missed = missed
         self._chars = RENDERED_CHARS_MAX
         self._rounds = ROUNDS_MAX
 
@@ -165,7 +175,7 @@ def _joined(parts: tuple[Part, ...], context: Values, strict: bool, room: _Room)
             case Block():
                 pieces.append(_block(part, context, strict, room))
             case _:
-                pieces.append(room.take(written(_value(part, context, strict=strict))))
+                pieces.append(room.take(written(_shown(part, context, strict, room.missed))))
     return "".join(pieces)
 
 

@@ -14,8 +14,9 @@ from lichen.flows.context import Context, around
 from lichen.flows.frames import Frame, Output, Progress
 from lichen.flows.mapping import Filling
 from lichen.flows.steps import Failed, Visit
-from lichen.flows.trail import note
+from lichen.flows.trail import missing, note
 
+MISSED_MAX: Final = 32  # notes of values that are not there, of one plan
 _CODE_CHARS_MAX: Final = 64
 
 
@@ -29,6 +30,7 @@ class Stage:
         self._progress = Progress([])
         self._says: list[str] = []
         self._notes: list[str] = []
+        self._missed = 0
 
     def _ready(self, frame: Frame) -> Ready | None:
         flow = self._flows.get(frame.flow)
@@ -38,7 +40,7 @@ class Stage:
         flow = self._flows[frame.flow]
         return Visit(
             node=ready.node,
-            payload=ready.input.fill(Filling(self._context(frame), flow.strict)),
+            payload=ready.input.fill(self._filling(frame, self._context(frame))),
             frame=frame,
             target=ready.target,
             slots=flow.flow.slots,
@@ -52,24 +54,34 @@ class Stage:
 
     def _context(self, frame: Frame, extra: Mapping[str, Any] | None = None, spread: Any = None) -> Context:
         parameters = self._flows[frame.flow].flow.parameters
-        latest = self._progress.latest or self._progress.frames[0].entry
+        latest = frame.latest or frame.entry
         return Context(frame, self._around, parameters=parameters, latest=latest, extra=extra, spread=spread)
 
     def _mapped(self, frame: Frame, ready: Ready, output: Output) -> Any:
         """The payload as the node's output mapping has it, after `vars_out` took what they keep."""
-        flow, result = self._flows[frame.flow], output.payload
+        result = output.payload
         roots = {"result": result, "output": result, "response": result}
-        filling = Filling(self._context(frame, roots, result), flow.strict, result)
+        filling = self._filling(frame, self._context(frame, roots, result), result)
         kept = {name: mapped.fill(filling) for name, mapped in ready.vars_out.items()}
         payload = result if ready.output is None else ready.output.fill(filling)
         frame.vars.update(kept)
         return payload
 
+    def _filling(self, frame: Frame, values: Context, result: Any = None) -> Filling:
+        def missed(path: str) -> None:
+            text = missing(frame.flow, frame.at, path)
+            if text not in self._notes and self._missed < MISSED_MAX:
+                self._missed += 1
+                self._notes.append(text)
+
+        return Filling(values, self._flows[frame.flow].strict, result, missed)
+
     def _note(self, frame: Frame, outcome: str) -> None:
         self._notes.append(note(frame.flow, frame.at, outcome))
 
     def _fail(self, failed: Failed) -> Plan:
-        return Plan(failure=code_of(failed), says=tuple(self._says), notes=tuple(self._notes))
+        code = "component_error" if failed.is_foreign else code_of(failed)
+        return Plan(failure=code, says=tuple(self._says), notes=tuple(self._notes))
 
     def _pause(self, plan: Plan) -> Plan:
         """The plan with where the run stands, unless that is too much to be kept."""

@@ -24,11 +24,16 @@ class Done(NamedTuple):
 
 
 class Failed(NamedTuple):
-    """The node failed: `code` is stable, `message` may be shown."""
+    """The node failed: `code` is stable, `message` may be shown. `payload` is what it gave all the same.
+
+    `is_foreign`: the code is the word of a component, which routes may name and records may not.
+    """
 
     code: str
     message: str = ""
     event: Event = "error"
+    payload: Any = None
+    is_foreign: bool = False
 
 
 class Wait(NamedTuple):

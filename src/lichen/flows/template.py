@@ -2,10 +2,11 @@
 
 A text that is exactly one `{{path}}` becomes the value itself, a number staying one. Helpers: `{{json x}}`,
 `{{default x "none"}}`, `{{ifEq a b "then" "else"}}`; blocks `{{#if x}}`, `{{#unless x}}`, `{{#ifEq a b}}`,
-`{{#each x}}`, `{{#with x}}` with an optional `{{else}}`, and `{{#x}}`, which is `each` of a list and `with` of anything
-else. The last three know `this` and its fields, `@index`, `@key`, `@first` and `@last`. `${inputs.x}` and
-`${node.output.x}` are the spelling of schema version 1. Nothing is escaped, and what a value contains is never read as
-a template.
+`{{#each x}}`, `{{#with x}}` with an optional `{{else}}` or `{{else if y}}`, and `{{#x}}`, which is `each` of a list and
+`with` of anything else. The last three know `this` and its fields, `@index`, `@key`, `@first` and `@last`. A block's
+tag that has a line of its own leaves no line behind, and `~` inside the braces takes the space beside them away.
+`${inputs.x}` and `${node.output.x}` are the spelling of schema version 1. Nothing is escaped, and what a value contains
+is never read as a template.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ DEPTH_MAX: Final = 16
 _TOKEN = re.compile(
     r"\{\{\{\s*(.*?)\s*\}\}\}|\{\{\s*(.*?)\s*\}\}|\$\{((?:inputs|[A-Za-z_][\w-]*\.output)\.[^{}]+)\}", re.DOTALL
 )
+_OF_BLOCK = re.compile(r"~?\s*(?:[#/!]|else\b)")
+_LINE_END = re.compile(r"[ \t]*(?:\r?\n|\Z)")
 _WORD = re.compile(r"""\s*("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|(?:[^\s"'\[]|\[[^\]]*\])+)""")
 _NUMBER = re.compile(r"-?\d+(\.\d+)?")
 _CONSTANTS: Final = {"true": True, "false": False, "null": None}
@@ -59,12 +62,28 @@ class _Token(NamedTuple):
 def _tokens(text: str) -> Iterator[_Token]:
     end = 0
     for found in _TOKEN.finditer(text):
-        if text[end : found.start()]:
-            yield _literal(text, end, found.start())
-        yield _Token(next(group for group in found.groups() if group is not None), found.start(), is_literal=False)
-        end = found.end()
+        inner = next(group for group in found.groups() if group is not None)
+        start, after = _around(text, found.start(), found.end(), inner)
+        if text[end:start]:
+            yield _literal(text, end, start)
+        yield _Token(inner.strip("~ \t\r\n") if found[1] is None else inner, found.start(), is_literal=False)
+        end = max(after, end)
     if text[end:]:
         yield _literal(text, end, len(text))
+
+
+def _around(text: str, start: int, end: int, inner: str) -> tuple[int, int]:
+    """What a tag takes out of the text: with `~` the space beside it, and a block's tag that has a line of its own the
+    whole line, as Handlebars does."""
+    if inner.startswith("~"):
+        start = len(text[:start].rstrip())
+    if inner.endswith("~") and len(inner) > 1:
+        end += len(text[end:]) - len(text[end:].lstrip())
+    if not _OF_BLOCK.match(inner):
+        return start, end
+    line = text.rfind("\n", 0, start) + 1
+    rest = _LINE_END.match(text, end)
+    return (line, rest.end()) if rest is not None and not text[line:start].strip(" \t") else (start, end)
 
 
 def _literal(text: str, start: int, end: int) -> _Token:
@@ -82,10 +101,10 @@ def _parts(tokens: Iterator[_Token], block: str, opened: int, depth: int) -> tup
     for token in tokens:
         if token.is_literal:
             parts.append(token.text)
-        elif token.text == "else" or token.text.startswith("/"):
+        elif token.text == "else" or token.text.startswith(("else ", "/")):
             return tuple(parts), token
         elif token.text.startswith("#"):
-            parts.append(_block(tokens, token, depth))
+            parts.append(_block(tokens, token._replace(text=token.text[1:]), depth, ""))
         elif not token.text.startswith("!"):  # a comment
             parts.append(_expression(token))
     if block:
@@ -93,18 +112,22 @@ def _parts(tokens: Iterator[_Token], block: str, opened: int, depth: int) -> tup
     return tuple(parts), None
 
 
-def _block(tokens: Iterator[_Token], token: _Token, depth: int) -> Block:
-    name, *words = _words(token._replace(text=token.text[1:]))
+def _block(tokens: Iterator[_Token], token: _Token, depth: int, around: str) -> Block:
+    """The block that `token` opens; behind an `{{else …}}` it ends with the block `around` it."""
+    name, *words = _words(token)
     is_section = name not in _BLOCKS and not words and parse_path(name) is not None
     if not is_section and len(words) != _BLOCKS.get(name):
         known = "#if, #unless, #ifEq, #each, #with and # before a path"
-        raise TemplateError(f"{{{{#{token.text[1:]}}}}} is no block; there are {known}", token.offset)
+        raise TemplateError(f"{{{{#{token.text}}}}} is no block; there are {known}", token.offset)
     arguments = tuple(_operand(word, token) for word in words or [name])
     then, closing = _parts(tokens, name, token.offset, depth + 1)
     otherwise: tuple[Part, ...] = ()
+    if closing is not None and closing.text.startswith("else "):
+        chained = closing._replace(text=closing.text[5:].strip())
+        return Block("" if is_section else name, arguments, then, (_block(tokens, chained, depth + 1, around or name),))
     if closing is not None and closing.text == "else":
         otherwise, closing = _parts(tokens, name, token.offset, depth + 1)
-    if closing is None or closing.text != f"/{name}":
+    if closing is None or closing.text != f"/{around or name}":
         raise TemplateError(f"{{{{#{name}}}}} has no {{{{/{name}}}}}", token.offset)
     return Block("" if is_section else name, arguments, then, otherwise)
 

@@ -16,7 +16,6 @@ from lichen.flows.context import text_of
 from lichen.flows.entry import body_of, entry_of, first_vars, said
 from lichen.flows.expr import holds
 from lichen.flows.frames import FRAMES_MAX, Frame, Output, Progress
-from lichen.flows.mapping import Filling
 from lichen.flows.nodes_ask import WAIT_EXPIRES_S, ended
 from lichen.flows.reach import fields_of
 from lichen.flows.rendering import RenderError
@@ -98,7 +97,7 @@ class Walk(Stage):
 
     def _heard(self, frame: Frame, ready: Ready, heard: Heard) -> Step | Plan | None:
         if heard.outcome == "answered":
-            self._progress.latest = dict(heard.body)
+            self._progress.hear(dict(heard.body))
         if frame.parked:
             return self._unparked(frame, ready, heard)
         if ready.kind.heard is None:
@@ -198,13 +197,12 @@ class Walk(Stage):
         if ready is None:
             return self._fail(failed)
         self._note(frame, f"error:{code_of(failed)}")
-        output = Output(None, failed.event, code_of(failed), failed.message)
+        output = Output(failed.payload, failed.event, code_of(failed), failed.message, failed.is_foreign)
         roots = {"error": {"code": output.code, "message": failed.message, "event": failed.event}}
         if ready.errors is None:
             return self._leave(frame, ready, output, failed.event)
-        flow = self._flows[frame.flow]
         try:
-            output.payload = ready.errors.fill(Filling(self._context(frame, roots), flow.strict, roots["error"]))
+            output.payload = ready.errors.fill(self._filling(frame, self._context(frame, roots), roots["error"]))
         except RenderError as error:
             return self._uncaught(Failed(error.code, error.message))
         return self._leave(frame, ready, output, failed.event)
@@ -237,7 +235,8 @@ class Walk(Stage):
             case routing.Park():
                 return self._park(frame, ready, output)
             case routing.Nowhere():
-                return self._uncaught(Failed(output.code, output.message, cast(Event, output.status)))
+                event = cast(Event, output.status)
+                return self._uncaught(Failed(output.code, output.message, event, is_foreign=output.is_foreign))
 
     # -- parked nodes --------------------------------------------------------------------------------------------
 
