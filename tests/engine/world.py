@@ -43,7 +43,7 @@ from lichen.core.limits import Limits
 from lichen.core.plan import CallRequest, Plan, PlanInput, Planner
 from lichen.core.policy import Approval, Check, Verdict
 from lichen.core.run import RunState
-from lichen.core.scope import Customer, Operator, Scope
+from lichen.core.scope import PRODUCTION, Customer, Environment, Operator, Scope
 from lichen.engine.intake import Intake
 from lichen.engine.journal import Journal
 from lichen.engine.local import LocalEngine
@@ -230,6 +230,7 @@ class World:
         options: Options | None = None,
         volume_options: VolumeOptions | None = None,
         channels: Mapping[str, Channel] | None = None,
+        environment: Environment = PRODUCTION,
     ) -> None:
         self.home, self.clock = home, clock
         self.gate = ScriptedGate()
@@ -243,6 +244,7 @@ class World:
             policy_digest=lambda scope: "policy",
             channels=channels or {},
             options=options or Options(),
+            environment=lambda scope: environment,
         )
         self._volume_options = volume_options
         self.agent = agents[0].name

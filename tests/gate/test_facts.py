@@ -35,12 +35,14 @@ async def nothing() -> Any:
 
 
 @pytest.mark.req("LIC-11.7")
+@pytest.mark.req("LIC-28.3")
 @pytest.mark.parametrize("facts", [failing, hanging, incomplete, mistyped, nothing])
 async def test_facts_that_fail_hang_or_are_not_what_was_declared_deny(facts: Any) -> None:
     verdict = await Shop(MAY_REFUND).ask(Shop().refund(facts=facts))
     assert (verdict.outcome, verdict.public_reason) == ("deny", "This is not allowed.")
     assert verdict.operator_reason.startswith("facts_unavailable: ")
     assert "hunter2" not in verdict.operator_reason
+    assert verdict.failure is not None
 
 
 @pytest.mark.req("LIC-11.7")

@@ -142,12 +142,16 @@ async def test_not_done_crosses_as_itself(workers: Workers) -> None:
     assert (error.message, error.code, error.retryable) == ("The account is closed.", "account_closed", False)
 
 
-async def test_another_error_crosses_by_name_and_its_text_only_as_a_note(workers: Workers) -> None:
+async def test_another_error_crosses_by_name_and_its_text_only_as_its_failure(workers: Workers) -> None:
     with pytest.raises(ToolFailed) as caught:
         await run(samples.break_down, workers, secret="hunter2")
     assert caught.value.message == "The tool raised ValueError."
     assert "hunter2" not in str(caught.value)
-    assert "samples.py" in caught.value.__notes__[0]
+    failure = caught.value.failure
+    assert failure is not None
+    assert (failure.exception, failure.file.endswith("samples.py")) == ("ValueError", True)
+    assert "hunter2" in failure.message
+    assert "break_down" in failure.traceback
 
 
 async def test_a_tool_that_exits_ends_only_its_call(workers: Workers) -> None:

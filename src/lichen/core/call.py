@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol
 import msgspec
 
 from lichen.core.errors import Invalid
+from lichen.core.failure import Failure
 from lichen.core.ids import AgentName, CallId, RunId, SessionId, ToolName, TurnId
 from lichen.core.scope import Actor, Scope
 
@@ -117,6 +118,7 @@ class NotDone(Exception):
         self.message = message
         self.code = code
         self.retryable = retryable
+        self.failure: Failure | None = None  # in the words of the process in which it was raised
 
 
 class Happened(msgspec.Struct, frozen=True, tag=True):
@@ -130,7 +132,9 @@ class DidNotHappen(msgspec.Struct, frozen=True, tag=True):
 
 
 class CannotTell(msgspec.Struct, frozen=True, tag=True):
-    """A probe does not know."""
+    """A probe does not know; `failure` says what went wrong in it, if anything did."""
+
+    failure: Failure | None = None
 
 
 Probe = Happened | DidNotHappen | CannotTell

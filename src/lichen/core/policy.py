@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol
 import msgspec
 
 from lichen.core.call import ToolSpec
+from lichen.core.failure import Failure
 from lichen.core.ids import CallId, RunId, SessionId
 from lichen.core.label import EMPTY, Label
 from lichen.core.scope import Actor, Scope
@@ -208,7 +209,8 @@ class Verdict(msgspec.Struct, frozen=True, gc=False):
     """The gate's answer. `hold` means allowed once `approval` or `confirmation` is given; only `allow` reserves.
 
     `facts` is what was read, `origins` says for each argument where it came from (a source, or `model`), `meters` what
-    policy saw counted before this call, by name. `declassified` are sources the result may go without.
+    policy saw counted before this call, by name. `declassified` are sources the result may go without. `failure` is
+    what went wrong where facts or the gate itself did.
     """
 
     outcome: Literal["allow", "deny", "hold"]
@@ -224,6 +226,7 @@ class Verdict(msgspec.Struct, frozen=True, gc=False):
     confirmation: Confirmation | None = None
     declassified: tuple[str, ...] = ()
     meters: Mapping[str, int] = {}
+    failure: Failure | None = None
 
 
 class Gate(Protocol):

@@ -15,11 +15,13 @@ from lichen.core.call import (
     DidNotHappen,
     Happened,
     NotDone,
+    Outcome,
     Probe,
     Tool,
 )
 from lichen.core.content import RETENTION, Content
 from lichen.core.errors import LichenError, NotFound
+from lichen.core.failure import Failure
 from lichen.core.ids import (
     CallId,
     RunId,
@@ -34,11 +36,13 @@ from lichen.core.policy import Check, Verdict
 from lichen.core.run import Call, RunState
 from lichen.engine.attributes import attributes_of
 from lichen.engine.evidence import evidence_of
+from lichen.engine.failures import sealed, tell, told
 from lichen.engine.journal import Journal
 from lichen.engine.ports import Services
 from lichen.engine.terms import terms_of
 from lichen.engine.turns import language_of, release, start_child, texts_for
 from lichen.log.erasures import Erased
+from lichen.tools.failure import failure_of
 from lichen.tools.placement import StillRunning
 
 Json = dict[str, Any]
@@ -144,7 +148,10 @@ def _append_verdict(
     session: moves.Drafts = ()
     if verdict.outcome == "deny":
         finished = e.CallFinished(call.id, call.attempt, "denied", "policy")
-        contents = moves.as_contents([("reason", verdict.public_reason.encode())], state.subject)
+        if verdict.failure is not None:
+            tell(services, journal, state, f"{call.id} {call.tool}", "policy", verdict.failure)
+        parts = [("reason", verdict.public_reason.encode()), *sealed(verdict.failure)]
+        contents = moves.as_contents(parts, state.subject)
         drafts = moves.finish_call(state, finished, contents, also=drafts)
     elif verdict.outcome == "hold":
         drafts = (draft, _approval(services, journal, state, call, question, verdict))
@@ -242,14 +249,14 @@ async def _act(services: Services, journal: Journal, state: RunState, call: Call
             data = await tool.execute(args, meta(services, journal, state, call, timeout_s))
     except NotDone as error:
         _not_done(services, journal, state.id, call, tool, error)
-    except TimeoutError:
-        _in_doubt(services, journal, state.id, call, "timed_out", "timeout", tool)
+    except TimeoutError as error:
+        _in_doubt(services, journal, state.id, call, "timed_out", "timeout", tool, error)
     except StillRunning:
         raise
     except LichenError as error:
-        _in_doubt(services, journal, state.id, call, "failed", error.code, tool)
+        _in_doubt(services, journal, state.id, call, "failed", error.code, tool, error)
     except Exception as error:  # noqa: BLE001 - a tool may raise anything; of a `once` call nothing is known then
-        _in_doubt(services, journal, state.id, call, "failed", f"exception_{type(error).__name__}", tool)
+        _in_doubt(services, journal, state.id, call, "failed", f"exception_{type(error).__name__}", tool, error)
     else:
         faults.hit(f"effect.after/{call.tool}")
         _succeed(journal, state.id, call, tool, args, data, services.clock() - began_us)
@@ -282,11 +289,18 @@ def cut_off(services: Services, journal: Journal, run: RunId, id: CallId, error:
     """What becomes of a call that was cut off at its timeout, or cancelled, and goes on all the same."""
     call = journal.run(run).calls.get(id)
     if call is not None:
-        _in_doubt(services, journal, run, call, "timed_out", error.code, None)
+        _in_doubt(services, journal, run, call, "timed_out", error.code, None, error)
 
 
 def _in_doubt(
-    services: Services, journal: Journal, run: RunId, call: Call, outcome: Any, code: str, tool: Tool | None
+    services: Services,
+    journal: Journal,
+    run: RunId,
+    call: Call,
+    outcome: Outcome,
+    code: str,
+    tool: Tool | None,
+    error: Exception,
 ) -> None:
     """A call that broke off. Only of a `once` call can nobody say whether it happened. `tool` is None where what was
     cut off goes on all the same."""
@@ -294,29 +308,35 @@ def _in_doubt(
     current = state.calls.get(call.id)
     if current is None or current.phase not in ("running", "ready"):
         return
+    failure = told(services, journal, state, f"{call.id} {call.tool}", code, error)
+    contents = moves.as_contents(sealed(failure), state.subject)
     if call.effects == "once":
-        draft = e.Draft(e.CallProgressed(call.id, current.attempt, "in_doubt", code))
+        draft = e.Draft(e.CallProgressed(call.id, current.attempt, "in_doubt", code), contents)
         journal.append({run_stream(run): (draft,)})
         return
     terms = terms_of(journal, run, current, tool) if tool is not None else None
     if terms is not None and terms.retries_all and terms.may_retry(current.attempt, code):
         due_us = services.clock() + terms.pause_us(current.attempt)
-        draft = e.Draft(e.CallProgressed(call.id, current.attempt, "retry", code, due_us))
+        draft = e.Draft(e.CallProgressed(call.id, current.attempt, "retry", code, due_us), contents)
         journal.append({run_stream(run): (draft,)})
         return
-    _finish(journal, run, call.id, e.CallFinished(call.id, current.attempt, outcome, code))
+    _finish(journal, run, call.id, e.CallFinished(call.id, current.attempt, outcome, code), failure=failure)
 
 
 def _not_done(services: Services, journal: Journal, run: RunId, call: Call, tool: Tool, error: NotDone) -> None:
     terms = terms_of(journal, run, call, tool)
     may_retry = error.retryable and terms.may_retry(call.attempt, error.code)
-    current = journal.run(run).calls.get(call.id)
+    state = journal.run(run)
+    current = state.calls.get(call.id)
+    failure = told(services, journal, state, f"{call.id} {call.tool}", error.code, error)
     if may_retry and current is not None and current.phase in ("running", "ready"):
         due_us = services.clock() + terms.pause_us(call.attempt)
-        draft = e.Draft(e.CallProgressed(call.id, call.attempt, "retry", error.code, due_us))
+        contents = moves.as_contents(sealed(failure), state.subject)
+        draft = e.Draft(e.CallProgressed(call.id, call.attempt, "retry", error.code, due_us), contents)
         journal.append({run_stream(run): (draft,)})
         return
-    _finish(journal, run, call.id, e.CallFinished(call.id, call.attempt, "failed", error.code), reason=error.message)
+    finished = e.CallFinished(call.id, call.attempt, "failed", error.code)
+    _finish(journal, run, call.id, finished, reason=error.message, failure=failure)
 
 
 # -- settle ------------------------------------------------------------------------------------------------------
@@ -342,6 +362,9 @@ async def settle(services: Services, journal: Journal, run: RunId, id: CallId, *
             _succeed(journal, run, current, tool, args, result, 0, "probed")
         case DidNotHappen() if let_go and tool is not None:
             _go_again(services, journal, state, current, tool)
+        case CannotTell(failure) if failure is not None:
+            tell(services, journal, state, f"{id} {current.tool} probe", "probe_failed", failure)
+            _unknown(services, journal, state, current, failure)
         case _:
             _unknown(services, journal, state, current)
 
@@ -352,8 +375,8 @@ async def _probe(services: Services, tool: Tool, args: bytes, meta: CallMeta) ->
     try:
         async with asyncio.timeout(services.options.settle_timeout_s):
             return await tool.probe(args, meta)
-    except Exception:  # noqa: BLE001 - a probe that fails knows nothing
-        return CannotTell()
+    except Exception as error:  # noqa: BLE001 - a probe that fails knows nothing
+        return CannotTell(failure_of(error))
 
 
 def _go_again(services: Services, journal: Journal, state: RunState, call: Call, tool: Tool) -> None:
@@ -371,7 +394,7 @@ def _go_again(services: Services, journal: Journal, state: RunState, call: Call,
         _finish(journal, state.id, call.id, e.CallFinished(call.id, call.attempt, "failed", call.doubt))
 
 
-def _unknown(services: Services, journal: Journal, state: RunState, call: Call) -> None:
+def _unknown(services: Services, journal: Journal, state: RunState, call: Call, failure: Failure | None = None) -> None:
     opened = e.WaitOpened(
         run=state.id,
         wait=moves.next_wait(state),
@@ -390,7 +413,10 @@ def _unknown(services: Services, journal: Journal, state: RunState, call: Call) 
     told = texts_for(services, journal, state).unknown
     parts = [("public", told.encode()), ("operator", msgspec.json.encode(facts))]
     drafts = (
-        e.Draft(e.CallFinished(call.id, call.attempt, "unknown", call.doubt or "crash")),
+        e.Draft(
+            e.CallFinished(call.id, call.attempt, "unknown", call.doubt or "crash"),
+            moves.as_contents(sealed(failure), state.subject),
+        ),
         e.Draft(opened, moves.as_contents(parts, state.subject)),
     )
     _append(journal, state, drafts, release(services, journal, state, told, f"unknown/{call.id}"))
@@ -428,11 +454,13 @@ def _finish(
     result: bytes = b"",
     audit: bytes = b"",
     tool: Tool | None = None,
+    failure: Failure | None = None,
 ) -> None:
     state = journal.run(run)
     if id not in state.calls:
         return  # closed by a cancel, a limit or an answer meanwhile
-    contents = moves.as_contents([("result", result), ("reason", reason.encode())], state.subject)
+    parts = [("result", result), ("reason", reason.encode()), *sealed(failure)]
+    contents = moves.as_contents(parts, state.subject)
     if audit:
         contents = (*contents, Content("audit", RETENTION, audit))
     drafts = moves.finish_call(state, finished, contents)

@@ -16,6 +16,7 @@ from lichen.core.run import Obligation, RunState
 from lichen.core.scope import Scope
 from lichen.core.streams import standing
 from lichen.engine import calls, outbox, plans, turns
+from lichen.engine.failures import unforeseen
 from lichen.engine.journal import Journal
 from lichen.engine.ports import Services
 from lichen.engine.step import Work, drive
@@ -187,10 +188,8 @@ class LocalEngine:
             await self._dispatch(journal, stream, obligation)
         except Unavailable:
             _log.warning("%s of %s: the volume does not accept records", obligation.id, stream)
-        except LichenError as error:
-            _log.error("%s of %s: %s", obligation.id, stream, error.code)
-        except Exception:  # noqa: BLE001 - one obligation's bug may not stop the others; `explain` shows it
-            _log.exception("%s of %s failed", obligation.id, stream)
+        except Exception as error:  # noqa: BLE001 - one obligation's bug may not stop the others; `explain` shows it
+            unforeseen(self.services, journal.scope, stream, obligation.id, error)
 
     async def _dispatch(self, journal: Journal, stream: StreamId, o: Obligation) -> None:
         services, run = self.services, RunId(stream.id)

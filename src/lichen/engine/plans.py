@@ -11,6 +11,7 @@ import msgspec
 from lichen.core import events as e
 from lichen.core import faults, moves
 from lichen.core.errors import Denied, LichenError
+from lichen.core.failure import Failure
 from lichen.core.ids import RunId, run_stream
 from lichen.core.limits import Usage
 from lichen.core.plan import (
@@ -26,6 +27,7 @@ from lichen.core.policy import Check
 from lichen.core.run import RunState
 from lichen.engine.asking import plan_input
 from lichen.engine.deltas import Partial
+from lichen.engine.failures import sealed, told
 from lichen.engine.journal import Journal
 from lichen.engine.planned import append_plan, validate
 from lichen.engine.ports import AgentDef, Services
@@ -91,9 +93,9 @@ async def plan(services: Services, journal: Journal, run: RunId) -> None:
     except TimeoutError:
         return  # the run's own deadline is about to fire and says what follows
     except (LichenError, ModelError) as error:
-        _retry_or_fail(services, journal, state, error.code, meterer.usage)
-    except Exception:  # noqa: BLE001 - a planner may raise anything; the attempt is recorded as failed
-        _retry_or_fail(services, journal, state, "planner_error", meterer.usage)
+        _retry_or_fail(services, journal, state, error.code, meterer.usage, error)
+    except Exception as error:  # noqa: BLE001 - a planner may raise anything; the attempt is recorded as failed
+        _retry_or_fail(services, journal, state, "planner_error", meterer.usage, error)
     else:
         faults.hit("plan.after")
         append_plan(services, journal, agent, state, answer, meterer.usage)
@@ -132,15 +134,26 @@ async def _back_off(services: Services, state: RunState) -> None:
         await services.sleep(services.options.plan_backoff_s * 2 ** (state.plan_failures - 1))
 
 
-def _retry_or_fail(services: Services, journal: Journal, state: RunState, code: str, usage: Usage) -> None:
+def _retry_or_fail(
+    services: Services, journal: Journal, state: RunState, code: str, usage: Usage, error: Exception
+) -> None:
+    failure = told(services, journal, state, f"plan {state.step}", code, error)
     is_final = state.plan_failures + 1 >= services.options.plan_attempts_max or code == "model_denied"
-    _fail(journal, state, code, usage, is_final=is_final)
+    _fail(journal, state, code, usage, is_final=is_final, failure=failure)
 
 
-def _fail(journal: Journal, state: RunState, code: str, usage: Usage, *, is_final: bool) -> None:
+def _fail(
+    journal: Journal,
+    state: RunState,
+    code: str,
+    usage: Usage,
+    *,
+    is_final: bool,
+    failure: Failure | None = None,
+) -> None:
     planned = e.Planned(
         state.step, state.plan_attempt, state.due or "start", usage=usage, error=code, is_final=is_final
     )
-    drafts = moves.admit(journal.run(state.id), planned, (), {})
+    drafts = moves.admit(journal.run(state.id), planned, moves.as_contents(sealed(failure), state.subject), {})
     if drafts:
         journal.append({run_stream(state.id): drafts})

@@ -29,8 +29,8 @@ async def read_facts(tool: ToolView, resolve: Resolver | None, *, timeout_s: flo
     try:
         async with asyncio.timeout(timeout_s):
             return await resolve()
-    except TimeoutError:
-        raise FactsUnavailable(f"the resolver gave no answer within {timeout_s} s") from None
+    except TimeoutError as error:
+        raise FactsUnavailable(f"the resolver gave no answer within {timeout_s} s") from error
     except Exception as error:
         raise FactsUnavailable(f"the resolver failed with {type(error).__name__}") from error
 

@@ -12,6 +12,7 @@ from typing import Any, Final, Literal, assert_never
 import msgspec
 
 from lichen.core.errors import NotFound
+from lichen.core.failure import Failure
 from lichen.core.ids import CallId, LogId, RunId, SessionId
 from lichen.core.policy import (
     Allow,
@@ -49,6 +50,7 @@ LoadMeter = Callable[[Scope, str], tuple[int, int]]
 IsUnknown = Callable[[Scope, SessionId | None, str, bytes], bool]
 """`is_unknown(scope, session, tool, digest)`: whether such a call was started there and nobody knows how it ended."""
 Pseudonyms = Callable[[Scope, Actor], str]
+Describe = Callable[[BaseException], Failure]
 
 
 class _Refused(Exception):
@@ -93,6 +95,7 @@ class PolicyGate:
         load: LoadMeter,
         is_unknown: IsUnknown,
         pseudonym: Pseudonyms | None = None,
+        describe: Describe = lambda error: Failure(type(error).__name__),
         facts_timeout_s: float = TIMEOUT_S,
         wording: Callable[[Scope], Wording] = lambda scope: Wording(),
     ) -> None:
@@ -104,6 +107,7 @@ class PolicyGate:
         self._load = load
         self._is_unknown = is_unknown
         self._pseudonym = pseudonym
+        self._describe = describe
         self._facts_timeout_s = facts_timeout_s
         self._wording = wording
 
@@ -116,13 +120,13 @@ class PolicyGate:
         except _Refused as refused:
             return self._deny(check, refused.operator_reason, refused.public)
         except FactsUnavailable as error:
-            return self._deny(check, f"facts_unavailable: {error}.")
+            return self._failed(check, f"facts_unavailable: {error}.", error.__cause__ or error)
         except Unmeasurable as error:
-            return self._deny(check, f"meter_unavailable: {error}.")
+            return self._failed(check, f"meter_unavailable: {error}.", error)
         except Unusable as error:
-            return self._deny(check, f"argument_unusable: {error}.")
+            return self._failed(check, f"argument_unusable: {error}.", error)
         except Exception as error:  # noqa: BLE001 - fail closed: a fault of the gate must not open it
-            return self._deny(check, f"internal: the gate failed with {type(error).__name__}.")
+            return self._failed(check, f"internal: the gate failed with {type(error).__name__}.", error)
 
     async def _answer(self, check: Check) -> Verdict:
         for _ in range(TRIES):
@@ -293,6 +297,9 @@ class PolicyGate:
         stop = None if check.action in _HARMLESS else _stop(check, self.switches)
         if stop is not None:
             raise _Refused(f"stopped: {stop}.", "stopped")
+
+    def _failed(self, check: Check, operator_reason: str, error: BaseException) -> Verdict:
+        return msgspec.structs.replace(self._deny(check, operator_reason), failure=self._describe(error))
 
     def _deny(self, check: Check, operator_reason: str, public: PublicText = "denied") -> Verdict:
         policies = self._policies.get((check.scope.tenant, check.scope.env))

@@ -43,6 +43,7 @@ from lichen.runtime.sessions import Sessions
 from lichen.runtime.state import StateStore
 from lichen.runtime.waits import Waits
 from lichen.settings import Settings
+from lichen.tools.failure import failure_of
 from lichen.tools.placement import Workers
 
 SWITCH_INTERVAL_S = 0.0005  # the writer thread gets the interpreter back soon enough to keep commits small
@@ -173,6 +174,7 @@ class Runtime:
             is_unknown=lambda scope, session, tool, digest: self.log(scope).is_unknown(session, tool, digest),
             pseudonym=lambda scope, actor: self.log(scope).name(actor),
             wording=self.wording,
+            describe=failure_of,
         )
         self._services = Services(
             gate=self.gate,

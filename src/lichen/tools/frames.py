@@ -8,10 +8,10 @@ import msgspec
 
 from lichen.core.call import ARGUMENT_BYTES_MAX, RESULT_BYTES_MAX, CallMeta
 from lichen.core.errors import LichenError
+from lichen.core.failure import Failure
 
 PREFIX = struct.Struct(">I")
 FRAME_BYTES_MAX = ARGUMENT_BYTES_MAX + RESULT_BYTES_MAX  # either payload with ample room for what surrounds it
-NOTE_CHARS_MAX = 16_384
 
 
 class Job(msgspec.Struct, frozen=True, array_like=True):
@@ -36,15 +36,16 @@ class Refused(msgspec.Struct, frozen=True, array_like=True, tag=True):
     message: str
     code: str
     retryable: bool
+    failure: Failure | None = None
 
 
 class Raised(msgspec.Struct, frozen=True, array_like=True, tag=True):
-    """The tool raised something else. `note` is the traceback, for a developer's eyes."""
+    """The tool raised something else. `failure` is in its own words, for operators' eyes."""
 
     message: str
     code: str
     next_step: str
-    note: str
+    failure: Failure
 
 
 Answer = Returned | Refused | Raised
@@ -54,7 +55,8 @@ class ToolFailed(LichenError):
     """A tool ended without a result and without saying that nothing happened."""
 
     code = "tool_failed"
-    next_step = "Read the tool's own log, and correct the tool."
+    next_step = "`lichen runs show RUN` has its traceback; correct the tool."
+    failure: Failure | None = None  # in the words of the process in which it failed
 
 
 _answers: msgspec.msgpack.Decoder[Answer] = msgspec.msgpack.Decoder(Answer)

@@ -66,17 +66,19 @@ class Workers:
     async def in_process(self, job: Job) -> bytes:
         """The result of `job` as JSON, from a worker process that is killed when the caller is cancelled.
 
-        Raises what the tool raised: NotDone as itself, anything else as ToolFailed with the tool's traceback as a note.
+        Raises what the tool raised: NotDone as itself, anything else as ToolFailed with its own words in `failure`.
         """
         answer = await self._processes.ask(job)
         match answer:
             case Returned(result):
                 return result
-            case Refused(message, code, retryable):
-                raise NotDone(message, code=code, retryable=retryable)
-            case Raised(message, code, next_step, note):
+            case Refused(message, code, retryable, failure):
+                refused = NotDone(message, code=code, retryable=retryable)
+                refused.failure = failure
+                raise refused
+            case Raised(message, code, next_step, failure):
                 error = ToolFailed(message, code=code, next_step=next_step)
-                error.add_note(note)
+                error.failure = failure
                 raise error
             case _:
                 assert_never(answer)

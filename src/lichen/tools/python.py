@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import copy
 import functools
-import logging
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -35,6 +34,7 @@ from lichen.tools.declaration import (
     contract_of,
     facts_codec,
 )
+from lichen.tools.failure import failure_of
 from lichen.tools.frames import Job
 from lichen.tools.function import Function, arguments_of, arguments_type, caller_names, import_path, read
 from lichen.tools.placement import Workers, contained
@@ -42,8 +42,6 @@ from lichen.tools.spec import tool_invalid
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +121,7 @@ class PythonTool(Generic[P, R]):
             values = {**self._values(args), KEY: meta.idempotency_key}
             return self._found(await self._read(self._readers.probe, values, meta))
         except Exception as error:  # noqa: BLE001 - a probe that fails knows nothing, for whatever reason
-            _log.warning("The probe of %s raised %s.", self.spec.name, type(error).__name__)
-            return CannotTell()
+            return CannotTell(failure_of(error))
 
     def run(self, args: bytes, meta: CallMeta) -> bytes:
         """The function's result as JSON, computed here and now, outside any event loop: the inside of a process."""

@@ -12,15 +12,14 @@ import os
 import signal
 import sys
 import threading
-import traceback
 from io import BufferedReader
 from queue import SimpleQueue
 from typing import Any, cast
 
 from lichen.core.call import NotDone
 from lichen.core.errors import LichenError
+from lichen.tools.failure import failure_of
 from lichen.tools.frames import (
-    NOTE_CHARS_MAX,
     PREFIX,
     Answer,
     Job,
@@ -53,11 +52,13 @@ def answer(job: Job) -> Answer:
         tool = _find(job)
         return Returned(tool.run(job.args, job.meta))
     except NotDone as error:
-        return Refused(error.message, error.code, error.retryable)
+        return Refused(error.message, error.code, error.retryable, failure_of(error))
     except LichenError as error:
-        return Raised(error.message, error.code, error.next_step, _note(error))
+        return Raised(error.message, error.code, error.next_step, failure_of(error))
     except BaseException as error:  # noqa: BLE001 - exit included: the process serves the next call
-        return Raised(f"The tool raised {type(error).__name__}.", ToolFailed.code, ToolFailed.next_step, _note(error))
+        return Raised(
+            f"The tool raised {type(error).__name__}.", ToolFailed.code, ToolFailed.next_step, failure_of(error)
+        )
 
 
 def _find(job: Job) -> PythonTool[..., Any]:
@@ -71,10 +72,6 @@ def _find(job: Job) -> PythonTool[..., Any]:
     if not isinstance(found, PythonTool) or tool.spec.digest != job.digest:
         raise NotDone("The tool's code has changed.", code="tool_changed", retryable=False)
     return tool
-
-
-def _note(error: BaseException) -> str:
-    return "".join(traceback.format_exception(error))[-NOTE_CHARS_MAX:]
 
 
 def _claim_pipes() -> tuple[int, int]:

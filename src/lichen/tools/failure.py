@@ -1,0 +1,59 @@
+"""An exception as the record of a call keeps it: its type, its words, its traceback, and the line to look at."""
+
+from __future__ import annotations
+
+import sysconfig
+import traceback
+from pathlib import Path
+from types import TracebackType
+from typing import Final
+
+from lichen.core.failure import Failure
+
+MESSAGE_BYTES_MAX: Final = 4 * 1024
+TRACEBACK_BYTES_MAX: Final = 16 * 1024
+FRAMES_MAX: Final = 64  # of a recursion only the ends tell anything
+
+_LICHEN: Final = str(Path(__file__).resolve().parent.parent)
+_FOREIGN: Final = (*{sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}, _LICHEN, "<")
+
+
+def failure_of(error: BaseException) -> Failure:
+    """What an exception says, bounded. One that brings a `failure` from another process is taken at its word."""
+    brought = getattr(error, "failure", None)
+    if isinstance(brought, Failure):
+        return brought
+    file, line = place_of(error)
+    return Failure(type(error).__name__, _message(error), _traceback(error), file, line)
+
+
+def place_of(error: BaseException) -> tuple[str, int]:
+    """The innermost file and line of the project's own code; of the innermost code at all, where none of it is."""
+    frames = _frames(error.__traceback__)
+    own = [frame for frame in frames if not frame[0].startswith(_FOREIGN)]
+    return (own or frames or [("", 0)])[-1]
+
+
+def _frames(trace: TracebackType | None) -> list[tuple[str, int]]:
+    return [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(trace)]
+
+
+def _message(error: BaseException) -> str:
+    try:
+        return bounded(str(error), MESSAGE_BYTES_MAX)
+    except Exception as broken:  # noqa: BLE001 - an exception's own __str__ may raise anything
+        return f"(its text cannot be read: {type(broken).__name__})"
+
+
+def _traceback(error: BaseException) -> str:
+    try:
+        lines = traceback.TracebackException.from_exception(error, limit=-FRAMES_MAX).format()
+        return bounded("".join(lines), TRACEBACK_BYTES_MAX)
+    except Exception as broken:  # noqa: BLE001 - as above; a failure must not fail for want of its words
+        return f"(its traceback cannot be read: {type(broken).__name__})"
+
+
+def bounded(text: str, bytes_max: int) -> str:
+    """The text, or its end where it is longer: the end of a traceback says what happened."""
+    data = text.encode("utf-8", "replace")
+    return text if len(data) <= bytes_max else "…" + data[3 - bytes_max :].decode("utf-8", "ignore")
