@@ -124,7 +124,9 @@ def expires_once(seen: Seen) -> bool:
     s = seen.state
     due = {f"wait/{wait.id}" for wait in s.waits.values() if wait.expires_at_us is not None}
     backing_off = {f"retry/{call.id}/{call.attempt + 1}" for call in s.calls.values() if call.phase == "backoff"}
-    return {timer for timer in s.timers if "/" in timer} == due | backing_off
+    children = (call for call in s.calls.values() if call.effects == "child" and call.phase == "running")
+    running_out = {f"call/{call.id}/{call.attempt}" for call in children if not call.is_late}
+    return {timer for timer in s.timers if "/" in timer} == due | backing_off | running_out
 
 
 def holds_what_waits(seen: Seen) -> bool:
@@ -150,7 +152,7 @@ STATES = {
     "a finished run owes nothing and cannot be moved": stays_finished,
     "standing agrees with decide": stands_as_it_owes,
     "one clock runs, none while a wait stops the budget": has_one_clock,
-    "a timer is set for every expiry and retry and for nothing else": expires_once,
+    "a timer is set for every expiry, retry and child and for nothing else": expires_once,
     "every held or unknown call has its one wait, and no wait is about another": holds_what_waits,
     "the limit on calls holds": stays_within_calls,
 }
@@ -177,7 +179,7 @@ def denies_what_does_not_fit(before: Seen, edge: Edge, after: Seen) -> bool:
     over = {
         "calls": s.calls_used + sum(call.cost for call in planned.calls) > s.limits.calls,
         "fan_out": len(planned.calls) > s.limits.fan_out,
-        "tokens": (s.usage + planned.usage).tokens > s.limits.tokens,
+        "tokens": s.usage.tokens + s.child_tokens + planned.usage.tokens > s.limits.tokens,
     }
     is_over = any(over.values()) and not planned.error
     return not is_over or (

@@ -157,7 +157,8 @@ class RunWorld:
         call = _call(s, o)
         if call.effects == "child":
             lent = min(1, s.calls_left)
-            yield "start", (e.Draft(e.CallStarted(call.id, call.attempt, s.epoch, child_run(s.id, call.id), lent)),)
+            child = child_run(s.id, call.id, call.attempt)
+            yield "start", (e.Draft(e.CallStarted(call.id, call.attempt, s.epoch, child, lent, due_us=1)),)
             yield "refused", moves.finish_call(s, _finished(call, "failed"))
             return
         if call.effects != "none" and call.phase == "ready":
@@ -184,7 +185,11 @@ class RunWorld:
         yield "cannot tell", (e.Draft(_finished(call, "unknown")), e.Draft(opened))
 
     def _cancel_child(self, s: RunState, o: Obligation) -> Outcomes:
-        yield "told", (_progressed(_call(s, o), "child_cancelled"),)
+        call = _call(s, o)
+        told = _progressed(call, "child_cancelled")
+        yield "told", (told,)
+        if not s.is_over:
+            yield "told, and not waited for", (told, *moves.child_late(s, call, _CHILDREN[2], 0))
 
     def _unasked(self, s: RunState, call: Call) -> Outcomes:
         """What comes of a call without an obligation: its child ends, or a slow executor ends well after all."""
@@ -192,6 +197,10 @@ class RunWorld:
             for used, child in enumerate(_CHILDREN):
                 ended = msgspec.structs.replace(child, calls_used=used)
                 yield f"child {call.id} {_end_of(child)}", moves.child_ended(s, call.id, ended, (), 0)
+                is_again = _end_of(child) != "ok" and not (s.is_over or s.is_ending)
+                if is_again and call.attempt < self.bounds.attempts:
+                    again = moves.child_ended(s, call.id, ended, (), 0, retry_us=1)
+                    yield f"child {call.id} {_end_of(child)}, again", again
         if self.bounds.is_late and call.phase in ("in_doubt", "unknown"):
             yield f"{call.id} happened after all", moves.finish_call(s, _finished(call, "ok"))
 

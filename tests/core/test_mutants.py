@@ -189,7 +189,9 @@ RUN_MUTANTS = {
         folded(run, e.WaitOpened, _let_time_run), HOLD, "one clock runs, none while a wait stops the budget"
     ),
     "an answered wait expires all the same": Mutant(
-        folded(run, e.WaitClosed, _keep_expiry), HOLD, "a timer is set for every expiry and retry and for nothing else"
+        folded(run, e.WaitClosed, _keep_expiry),
+        HOLD,
+        "a timer is set for every expiry, retry and child and for nothing else",
     ),
     "a plan in flight is not asked again": Mutant(
         patched(run, "_asked_again", becomes(_no_changes)), EACH, "an obligation that stays owed asks the same"

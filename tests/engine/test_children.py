@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
-from lichen.core.ids import RunId, child_run
-from lichen.core.limits import Limits
-from lichen.core.plan import Plan, PlanInput
+from lichen.core.call import CallMeta, Retry
+from lichen.core.ids import CallId, RunId, ToolName, child_run
+from lichen.core.limits import Limits, Usage
+from lichen.core.plan import CallRequest, ModelReply, ModelRequest, Plan, PlanInput
 from lichen.testing.clock import SimulatedClock
 from tests.engine.conftest import MakeWorld
 from tests.engine.world import OPS, SCOPE, FakeTool, Script, agent, calls, outcomes, sleeps
@@ -16,6 +19,10 @@ HELPER = FakeTool("shop.helper", "child", agent="shop.helper")
 
 def answer(input: PlanInput) -> Plan:
     return Plan(answer=input.results[0].data.decode() or input.results[0].code)
+
+
+def code(input: PlanInput) -> Plan:
+    return Plan(answer=input.results[0].code)
 
 
 def child_of(run: RunId) -> RunId:
@@ -135,3 +142,169 @@ async def test_a_parent_out_of_time_stops_its_child_and_answers(make_world: Make
     await clock.advance(75)
     assert await world.answer(run) == "limit time"
     assert world.state(child_of(run)).outcome == "cancelled"
+
+
+# -- what children share -----------------------------------------------------------------------------------------
+
+
+def helpers(count: int) -> Plan:
+    """A plan that asks so many helpers at once."""
+    return calls(*["shop.helper"] * count)
+
+
+@pytest.mark.req("GOA-11.4")
+async def test_children_of_one_plan_share_what_their_parent_has_left(make_world: MakeWorld) -> None:
+    parent = agent("shop.bot", [helpers(3), outcomes], [HELPER])
+    helper = agent("shop.helper", [calls("shop.look"), outcomes], [FakeTool("shop.look")])
+    world = await make_world(parent, helper)
+    run = await world.start()
+    assert await world.answer(run) == "ok ok ok"
+    lent = [world.state(child_run(run, CallId(f"c{i}"))).limits for i in (1, 2, 3)]
+    assert [limits.calls for limits in lent] == [9, 10, 10]
+    assert sum(limits.tokens for limits in lent) == Limits().tokens
+    assert world.state(run).calls_used == 6
+
+
+@pytest.mark.req("GOA-11.4")
+async def test_children_one_after_the_other_each_get_all_that_is_left(make_world: MakeWorld) -> None:
+    parent = agent("shop.bot", [helpers(1), helpers(1), outcomes], [HELPER])
+    helper = agent("shop.helper", [calls("shop.look"), outcomes], [FakeTool("shop.look")])
+    world = await make_world(parent, helper)
+    run = await world.start()
+    assert await world.answer(run) == "ok"
+    assert [world.state(child_run(run, CallId(f"c{i}"))).limits.calls for i in (1, 2)] == [31, 29]
+
+
+@pytest.mark.req("GOA-11.5")
+async def test_what_children_use_of_the_tokens_counts_against_their_parents_limit(make_world: MakeWorld) -> None:
+    parent = agent("shop.bot", [helpers(1), helpers(1), outcomes], [HELPER], Limits(tokens=100))
+    world = await make_world(parent, agent("shop.helper", Bills(60), [FakeTool("shop.look")]))
+    run = await world.start()
+    assert world.state(child_of(run)).limits.tokens == 100
+    assert world.state(child_run(run, CallId("c2"))).limits.tokens == 40
+    assert (world.state(run).usage.tokens, world.state(run).tokens_used) == (0, 120)
+    assert await world.answer(run) == "ok"
+
+
+class Bills:
+    """A planner that asks a model once, which costs so many tokens, and answers."""
+
+    pure = False
+    digest = "bills"
+
+    def __init__(self, tokens: int) -> None:
+        self._model = Priced(tokens)
+
+    async def plan(self, input: PlanInput) -> Plan:
+        reply = await input.model(self._model, ModelRequest("", ()))
+        return Plan(answer=reply.text)
+
+
+class Priced:
+    """A model that answers at once."""
+
+    name = "test:priced"
+
+    def __init__(self, tokens: int) -> None:
+        self._usage = Usage(output_tokens=tokens)
+
+    async def generate(self, request: ModelRequest, deltas: Callable[[str], None] | None = None) -> ModelReply:
+        return ModelReply("done", usage=self._usage)
+
+
+# -- their time and their retries --------------------------------------------------------------------------------
+
+ON_TIME = CallRequest(ToolName("shop.helper"), b"{}", timeout_s=5)
+AGAIN = CallRequest(ToolName("shop.helper"), b"{}", timeout_s=5, retry=Retry(attempts=2, backoff_s=1))
+
+
+def is_second(meta: CallMeta) -> bool:
+    return meta.run.endswith("-2")
+
+
+@pytest.mark.req("GOA-22.2")
+async def test_a_child_over_the_time_of_its_call_is_stopped_and_the_call_timed_out(
+    make_world: MakeWorld, clock: SimulatedClock
+) -> None:
+    slow = FakeTool("shop.slow", does=sleeps(100), timeout_s=1_000)
+    parent = agent("shop.bot", [Plan(calls=(ON_TIME,)), answer], [HELPER])
+    world = await make_world(parent, agent("shop.helper", [calls("shop.slow"), outcomes], [slow]))
+    run = await world.start()
+    await clock.advance(4.9)
+    assert world.ended(run) == {}
+    await clock.advance(0.2)
+    assert world.ended(run) == {"c1": "timed_out"}
+    assert (await world.answer(run), world.state(child_of(run)).cancel) == ("timeout", "timeout")
+    assert world.state(run).calls_used == 2
+
+
+@pytest.mark.req("GOA-22.3")
+async def test_the_time_of_a_child_survives_a_crash(make_world: MakeWorld, clock: SimulatedClock) -> None:
+    slow = FakeTool("shop.slow", does=sleeps(100), timeout_s=1_000)
+    parent = agent("shop.bot", [Plan(calls=(ON_TIME,)), answer], [HELPER])
+    world = await make_world(parent, agent("shop.helper", [calls("shop.slow"), outcomes], [slow]))
+    run = await world.start()
+    await clock.advance(3)
+    await world.reopen()
+    await clock.advance(2.1)
+    assert await world.answer(run) == "timeout"
+
+
+@pytest.mark.req("GOA-22.2")
+async def test_a_call_over_its_time_does_not_wait_for_what_its_child_has_to_settle(
+    make_world: MakeWorld, clock: SimulatedClock
+) -> None:
+    pay = FakeTool("shop.pay", "once", does=sleeps(100), timeout_s=1_000)
+    parent = agent("shop.bot", [Plan(calls=(AGAIN,)), answer], [HELPER])
+    world = await make_world(parent, agent("shop.helper", [calls("shop.pay"), outcomes], [pay]))
+    run = await world.start()
+    await clock.advance(5.1)
+    assert await world.answer(run) == "timeout"
+    assert len(world.waits.list(SCOPE, kinds=("reconcile",))) == 1
+    assert world.state(run).has_acted
+
+
+@pytest.mark.req("GRE-17.4")
+async def test_a_child_that_ran_out_of_time_is_tried_again_as_a_new_run(
+    make_world: MakeWorld, clock: SimulatedClock
+) -> None:
+    async def does(meta: CallMeta) -> bytes:
+        return b"{}" if is_second(meta) else await sleeps(100)(meta)
+
+    slow = FakeTool("shop.slow", does=does, timeout_s=1_000)
+    parent = agent("shop.bot", [Plan(calls=(AGAIN,)), answer], [HELPER])
+    world = await make_world(parent, agent("shop.helper", [calls("shop.slow"), outcomes], [slow]))
+    run = await world.start()
+    await clock.advance(5.1)
+    assert (world.ended(run), world.state(child_of(run)).outcome) == ({}, "cancelled")
+    await world.reopen()
+    await clock.advance(1.1)
+    assert await world.answer(run) == '{"answer":"ok"}'
+    second = world.state(child_run(run, CallId("c1"), 2))
+    assert (second.outcome, second.parent and second.parent.call) == ("completed", "c1")
+    assert world.state(run).calls_used == 3
+
+
+@pytest.mark.req("GRE-17.4")
+async def test_a_child_that_fails_is_tried_no_more_than_its_call_says(
+    make_world: MakeWorld, clock: SimulatedClock
+) -> None:
+    parent = agent("shop.bot", [Plan(calls=(AGAIN,)), code], [HELPER])
+    world = await make_world(parent, agent("shop.helper", [Plan(failure="broken")]))
+    run = await world.start()
+    await clock.advance(10)
+    assert await world.answer(run) == "broken"
+    assert len(world.runs.list(SCOPE)) == 3
+
+
+@pytest.mark.req("GRE-17.5")
+async def test_a_child_that_did_what_may_not_be_repeated_is_not_tried_again(
+    make_world: MakeWorld, clock: SimulatedClock
+) -> None:
+    pay = FakeTool("shop.pay", "once")
+    parent = agent("shop.bot", [Plan(calls=(AGAIN,)), code], [HELPER])
+    world = await make_world(parent, agent("shop.helper", [calls("shop.pay"), Plan(failure="broken")], [pay]))
+    run = await world.start()
+    await clock.advance(10)
+    assert await world.answer(run) == "broken"
+    assert pay.effects.total() == 1

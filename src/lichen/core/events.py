@@ -213,13 +213,17 @@ class Owned(Control, frozen=True, array_like=True, gc=False):
 
 
 class CallStarted(Control, frozen=True, array_like=True, gc=False):
-    """Durable before a `once` effect begins. A child's run id is pinned here; `reserved` calls are lent to it."""
+    """Durable before a `once` effect begins. A child's run id is pinned here; `reserved` calls and `reserved_tokens`
+    are lent to it, and at `due_us` its time is over (0: its own limits end it).
+    """
 
     call: CallId
     attempt: int
     epoch: int
     child: RunId | None = None
     reserved: int = 0
+    reserved_tokens: int = 0
+    due_us: int = 0
 
     @property
     def key(self) -> str:
@@ -231,7 +235,8 @@ class CallProgressed(Control, frozen=True, array_like=True, gc=False):
 
     `in_doubt`: it must be settled; `not_done`: it certainly did not happen and goes again; `retry`: the same after
     `due_us`; `child_cancelled`: its child run was told to stop; `waited`: it had to wait for a place to run in, so it
-    is decided again. Contents: `failure` (JSON, for operators).
+    is decided again. Contents: `failure` (JSON, for operators). `used` and `used_tokens` are what a child that is tried
+    again took of what was lent to it.
     """
 
     call: CallId
@@ -240,6 +245,8 @@ class CallProgressed(Control, frozen=True, array_like=True, gc=False):
     code: str = ""
     due_us: int = 0
     check: int = 0  # of `waited`: which decision it overtook
+    used: int = 0
+    used_tokens: int = 0
 
     @property
     def key(self) -> str:
@@ -251,7 +258,8 @@ class CallFinished(Control, frozen=True, array_like=True, gc=False):
 
     `failure` holds what went wrong in a tool's own words, for operators: exception, message, traceback.
 
-    `unknown` ends the attempt, not the call. `used` is what a child took of the calls lent to it.
+    `unknown` ends the attempt, not the call. `used` and `used_tokens` are what a child took of what was lent to it;
+    `has_acted`: something that may not be repeated happened in it, or may have.
     """
 
     call: CallId
@@ -260,6 +268,8 @@ class CallFinished(Control, frozen=True, array_like=True, gc=False):
     code: str = ""
     duration_us: int = 0
     used: int = 0
+    used_tokens: int = 0
+    has_acted: bool = False
 
     @property
     def key(self) -> str:

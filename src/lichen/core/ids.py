@@ -42,9 +42,10 @@ def session_stream(session: SessionId) -> StreamId:
 TENANT_STREAM = StreamId("tenant", "tenant")
 
 
-def child_run(run: RunId, call: CallId) -> RunId:
-    """The id of the run that an agent tool's call starts: always the same, so a recovery never starts a second one."""
-    return RunId(f"{run}.{call}")
+def child_run(run: RunId, call: CallId, attempt: int = 1) -> RunId:
+    """The id of the run that an attempt at an agent tool's call starts: always the same, so a recovery never starts a
+    second one."""
+    return RunId(f"{run}.{call}" if attempt == 1 else f"{run}.{call}-{attempt}")
 
 
 def idempotency_key(run: RunId, call: CallId) -> str:

@@ -49,7 +49,7 @@ def _limit_hit(s: RunState, planned: e.Planned, cost: int) -> Literal["calls", "
         return "calls"
     if len(planned.calls) > s.limits.fan_out:
         return "fan_out"
-    if (s.usage + planned.usage).tokens > s.limits.tokens:
+    if s.tokens_used + planned.usage.tokens > s.limits.tokens:
         return "tokens"
     return None
 
@@ -202,16 +202,55 @@ def finish(s: RunState, contents: Contents) -> Drafts:
     return (*_close_waits(s, s.waits.values()), e.Draft(ended, contents))
 
 
-def child_ended(parent: RunState, call_id: CallId, child: RunState, contents: Contents, duration_us: int) -> Drafts:
-    """What the parent learns when the run that executes its call ends: in the same append as that end."""
+def share(left: int, s: RunState) -> int:
+    """What the next child gets of what is left: as much as every child call of the run that has not begun yet."""
+    waiting = sum(call.effects == "child" and call.phase != "running" for call in s.calls.values())
+    return min(left, max(1, left // max(1, waiting)))
+
+
+def child_outcome(call: Call, child: RunState) -> tuple[Outcome, str]:
+    """How a call ended whose child ended like this, and the code of why."""
+    if call.is_late and child.cancel:
+        return "timed_out", "timeout"
+    return "cancelled" if child.cancel else "failed" if child.failure else "ok", child.cancel or child.failure
+
+
+def child_ended(
+    parent: RunState, call_id: CallId, child: RunState, contents: Contents, duration_us: int, *, retry_us: int = 0
+) -> Drafts:
+    """What the parent learns when the run that executes its call ends: in the same append as that end.
+
+    With `retry_us` the call is tried again then, by a new child. Nothing if the call ended before its child.
+    """
     call = parent.calls.get(call_id)
     if call is None or call.phase != "running":
         return ()
-    outcome: Outcome = "cancelled" if child.cancel else "failed" if child.failure else "ok"
-    code = child.cancel or child.failure
-    used = min(child.calls_used, call.reserved)
-    return finish_call(
-        parent, e.CallFinished(call_id, call.attempt, outcome, code, duration_us=duration_us, used=used), contents
+    outcome, code = child_outcome(call, child)
+    if retry_us:
+        used = min(child.calls_used, call.reserved)
+        again = e.CallProgressed(
+            call_id, call.attempt, "retry", code, retry_us, used=used, used_tokens=child.tokens_used
+        )
+        return (e.Draft(again),)
+    finished = _child_finished(call, child, outcome, code, duration_us)
+    return finish_call(parent, finished, contents)
+
+
+def child_late(parent: RunState, call: Call, child: RunState, duration_us: int) -> Drafts:
+    """The end of a call whose time is over, whatever its child has yet to settle."""
+    return finish_call(parent, _child_finished(call, child, "timed_out", "timeout", duration_us))
+
+
+def _child_finished(call: Call, child: RunState, outcome: Outcome, code: str, duration_us: int) -> e.CallFinished:
+    return e.CallFinished(
+        call.id,
+        call.attempt,
+        outcome,
+        code,
+        duration_us=duration_us,
+        used=min(child.calls_used, call.reserved),
+        used_tokens=child.tokens_used,
+        has_acted=child.may_have_acted,
     )
 
 

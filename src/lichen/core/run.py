@@ -54,9 +54,16 @@ class Call(msgspec.Struct, frozen=True, gc=False):
     decided_n: int = 0
     child: RunId | None = None
     child_cancelled: bool = False
+    is_late: bool = False  # its time is over, and its child has to end
     reserved: int = 0
+    reserved_tokens: int = 0
     grants: tuple[Grant, ...] = ()
     redact: tuple[str, ...] = ()
+
+    @property
+    def may_act(self) -> bool:
+        """Whether it has begun to do something that may not be repeated."""
+        return self.effects in ("once", "child") and self.phase in ("running", "in_doubt", "unknown")
 
 
 class Result(msgspec.Struct, frozen=True, gc=False):
@@ -117,6 +124,8 @@ class RunState(msgspec.Struct, frozen=True, gc=False):
     has_step_cost: bool = False
     streak: int = 0
     usage: Usage = Usage()
+    child_tokens: int = 0  # what children that ended have used
+    has_acted: bool = False  # something that may not be repeated happened here or in a child, or may have
     left_us: int | None = None  # what is left of the time while a wait stops the budget
 
     limit: str = ""
@@ -147,9 +156,25 @@ class RunState(msgspec.Struct, frozen=True, gc=False):
         return "grace" if self.limit else "deadline"
 
     @property
+    def may_have_acted(self) -> bool:
+        """Whether something that may not be repeated has happened here or in a child, or still may."""
+        return self.has_acted or any(call.may_act for call in self.calls.values())
+
+    @property
     def calls_left(self) -> int:
         """What remains of the limit on calls."""
         return max(0, self.limits.calls - self.calls_used)
+
+    @property
+    def tokens_used(self) -> int:
+        """The model tokens of this run and of its children that ended."""
+        return self.usage.tokens + self.child_tokens
+
+    @property
+    def tokens_left(self) -> int:
+        """What remains of the limit on tokens, without what is lent to children."""
+        lent = sum(call.reserved_tokens for call in self.calls.values())
+        return max(0, self.limits.tokens - self.tokens_used - lent)
 
     def wants_plan(self, step: int, attempt: int) -> bool:
         """Whether what this attempt at a plan says still counts. It does not once something else was asked."""
@@ -185,7 +210,7 @@ def _owed_for(s: RunState, call: Call, halted: bool) -> Obligation | None:
     match call.phase:
         case "running":
             if call.effects == "child":
-                wanted = s.is_over and not call.child_cancelled
+                wanted = (s.is_over or call.is_late) and not call.child_cancelled
                 return _obligation("child-cancel", call, call.attempt) if wanted else None
             return _obligation("exec", call, call.attempt)
         case "in_doubt":
@@ -366,8 +391,20 @@ def _inherited(call: Call) -> Call:
 
 
 def _call_started(s: RunState, event: e.Event, c: e.CallStarted) -> Changes:
-    calls = _with(s, c.call, phase="running", attempt=c.attempt, epoch=c.epoch, child=c.child, reserved=c.reserved)
-    return {"calls": calls, "calls_used": s.calls_used + c.reserved}
+    calls = _with(
+        s,
+        c.call,
+        phase="running",
+        attempt=c.attempt,
+        epoch=c.epoch,
+        child=c.child,
+        reserved=c.reserved,
+        reserved_tokens=c.reserved_tokens,
+    )
+    changes: Changes = {"calls": calls, "calls_used": s.calls_used + c.reserved}
+    if c.due_us:
+        changes["timers"] = {**s.timers, f"call/{c.call}/{c.attempt}": c.due_us}
+    return changes
 
 
 def _call_progressed(s: RunState, event: e.Event, c: e.CallProgressed) -> Changes:
@@ -381,8 +418,9 @@ def _call_progressed(s: RunState, event: e.Event, c: e.CallProgressed) -> Change
         case "waited":
             return {"calls": _with(s, c.call, phase="proposed", check=s.calls[c.call].check + 1)}
         case "retry":
-            timers = {**s.timers, f"retry/{c.call}/{c.attempt + 1}": c.due_us}
-            return {"calls": _with(s, c.call, phase="backoff"), "timers": timers}
+            timers = {**_timers_without(s, c.call), f"retry/{c.call}/{c.attempt + 1}": c.due_us}
+            calls = _with(s, c.call, phase="backoff", **_UNBORN)
+            return {"calls": calls, "timers": timers, **_given_back(s, s.calls[c.call], c.used, c.used_tokens)}
 
 
 def _call_finished(s: RunState, event: e.Event, c: e.CallFinished) -> Changes:
@@ -394,13 +432,31 @@ def _call_finished(s: RunState, event: e.Event, c: e.CallFinished) -> Changes:
     changes: Changes = {
         "calls": calls,
         "results": (*s.results, result),
-        "calls_used": s.calls_used - call.reserved + min(c.used, call.reserved),
-        "timers": {id: due for id, due in s.timers.items() if not id.startswith(f"retry/{c.call}/")},
+        **_given_back(s, call, c.used, c.used_tokens),
+        "has_acted": s.has_acted or c.has_acted or (call.effects == "once" and c.outcome == "ok"),
+        "timers": _timers_without(s, c.call),
         "has_step_succeeded": s.has_step_succeeded or (c.outcome == "ok" and call.cost > 0),
     }
     if not calls and s.has_step_cost:
         changes["streak"] = 0 if changes["has_step_succeeded"] else s.streak + 1
     return _settled(s, changes)
+
+
+_UNBORN: Changes = {"child": None, "child_cancelled": False, "is_late": False, "reserved": 0, "reserved_tokens": 0}
+
+
+def _given_back(s: RunState, call: Call, used: int, used_tokens: int) -> Changes:
+    """What the end of a child gives back of what was lent to it."""
+    return {
+        "calls_used": s.calls_used - call.reserved + min(used, call.reserved),
+        "child_tokens": s.child_tokens + used_tokens,
+    }
+
+
+def _timers_without(s: RunState, call: CallId) -> dict[str, int]:
+    """The run's timers but those of this call."""
+    own = (f"retry/{call}/", f"call/{call}/")
+    return {id: due for id, due in s.timers.items() if not id.startswith(own)}
 
 
 def _settled(s: RunState, changes: Changes) -> Changes:
@@ -428,6 +484,10 @@ def _timer_fired(s: RunState, event: e.Event, c: e.TimerFired) -> Changes:
         id, _, attempt = rest.partition("/")
         if CallId(id) in s.calls:
             changes["calls"] = _with(s, CallId(id), phase="ready", attempt=int(attempt))
+    elif kind == "call":
+        id = CallId(rest.partition("/")[0])
+        if id in s.calls:
+            changes["calls"] = _with(s, id, is_late=True)
     elif kind == "grace" and not s.is_ending:
         changes |= {"failure": "grace_over", "due": None, "is_planning": False}
     return changes

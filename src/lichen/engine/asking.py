@@ -34,7 +34,7 @@ def plan_input(
         answers=answers(journal, state),
         state=planner_state(journal, state),
         tools=() if state.limit else tuple(tool.spec for tool in agent.tools.values()),
-        left=Left(state.calls_left, _left_s(state, now_us), max(0, state.limits.tokens - state.usage.tokens)),
+        left=Left(state.calls_left, _left_s(state, now_us), state.tokens_left),
         limit=state.limit or None,
         model=model,
         history=lambda: read_history(services, journal, state),

@@ -1,4 +1,4 @@
-"""The obligations `check`, `exec`, `settle` and `child-cancel`: a call's way through the gate into the world."""
+"""The obligations `check`, `exec` and `settle`: a call's way through the gate into the world."""
 
 from __future__ import annotations
 
@@ -26,7 +26,6 @@ from lichen.core.ids import (
     CallId,
     RunId,
     StreamId,
-    child_run,
     idempotency_key,
     run_stream,
     session_stream,
@@ -35,12 +34,13 @@ from lichen.core.label import EMPTY, THIRD_PARTY, Label
 from lichen.core.policy import Check, Verdict
 from lichen.core.run import Call, RunState
 from lichen.engine.attributes import attributes_of
+from lichen.engine.children import start_child
 from lichen.engine.evidence import evidence_of
 from lichen.engine.failures import sealed, tell, told
 from lichen.engine.journal import Journal
 from lichen.engine.ports import Services
 from lichen.engine.terms import terms_of
-from lichen.engine.turns import language_of, release, start_child, texts_for
+from lichen.engine.turns import language_of, release, texts_for
 from lichen.log.erasures import Erased
 from lichen.tools.failure import failure_of
 from lichen.tools.placement import StillRunning
@@ -427,18 +427,6 @@ def _shown(journal: Journal, state: RunState, call: Call) -> Json | None:
         return msgspec.json.decode(arguments(journal, state.id, call), type=Json)
     except Erased:
         return None
-
-
-# -- children ----------------------------------------------------------------------------------------------------
-
-
-def cancel_child(services: Services, journal: Journal, run: RunId, id: CallId) -> None:
-    """Performs `child-cancel`: tells the run that executes the call to stop."""
-    call = journal.run(run).calls[id]
-    child = call.child or child_run(run, id)
-    progressed = e.Draft(e.CallProgressed(id, call.attempt, "child_cancelled"))
-    told = moves.cancel(journal.run(child), "parent_stopped", f"parent-{call.attempt}")
-    journal.append({run_stream(child): told, run_stream(run): (progressed,)})
 
 
 # -- appending ---------------------------------------------------------------------------------------------------

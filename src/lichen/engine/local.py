@@ -15,7 +15,7 @@ from lichen.core.mailbox import MailboxState
 from lichen.core.run import Obligation, RunState
 from lichen.core.scope import Scope
 from lichen.core.streams import standing
-from lichen.engine import calls, outbox, plans, turns
+from lichen.engine import calls, children, outbox, plans, turns
 from lichen.engine.failures import unforeseen
 from lichen.engine.journal import Journal
 from lichen.engine.ports import Services
@@ -204,9 +204,9 @@ class LocalEngine:
                 let_go = await self._let_go(journal, stream, o.call)
                 await calls.settle(services, journal, run, o.call, let_go=let_go)
             case "child-cancel" if o.call:
-                calls.cancel_child(services, journal, run, o.call)
+                children.cancel_child(services, journal, run, o.call)
             case "finish":
-                await turns.finish(services, journal, run)
+                await turns.finish(services, journal, run, tell=children.tell_parent)
             case "turn":
                 turns.open_turn(services, journal, SessionId(stream.id))
             case "deliver":

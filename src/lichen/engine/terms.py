@@ -11,11 +11,13 @@ from lichen.engine.journal import Journal
 
 
 class Terms(msgspec.Struct, frozen=True, gc=False):
-    """What holds for one call. `retries_all`: a failure that the tool did not report as NotDone is tried again too."""
+    """What holds for one call. `retries_all`: a failure that the tool did not report as NotDone is tried again too.
+    `is_timed`: the plan itself says how long an attempt may take."""
 
     timeout_s: float
     retry: Retry
     retries_all: bool
+    is_timed: bool = False
 
     def may_retry(self, attempt: int, code: str) -> bool:
         """Whether a further attempt follows this one that failed with `code`."""
@@ -31,12 +33,13 @@ _TERMS = msgspec.json.Decoder(CallTerms)
 
 def terms_of(journal: Journal, run: RunId, call: Call, tool: Tool) -> Terms:
     """The terms of a planned call. A plan may shorten the tool's time, never lengthen it; of an effect that may not be
-    repeated only a tool that says NotDone, or a probe, lets it be tried again."""
+    repeated only a tool that says NotDone, or a probe, lets it be tried again; of a child nothing that was done in it
+    may be such an effect."""
     spec = tool.spec
     data = journal.log.contents(run_stream(run), call.n).get(f"{call.id}/terms")
     if data is None:
         return Terms(spec.timeout_s, spec.retry, retries_all=False)
     asked = _TERMS.decode(data)
     timeout_s = spec.timeout_s if asked.timeout_s is None else min(asked.timeout_s, spec.timeout_s)
-    is_repeatable = spec.effects in ("none", "idempotent")
-    return Terms(timeout_s, asked.retry or spec.retry, retries_all=asked.retry is not None and is_repeatable)
+    retries_all = asked.retry is not None and spec.effects != "once"
+    return Terms(timeout_s, asked.retry or spec.retry, retries_all, is_timed=asked.timeout_s is not None)

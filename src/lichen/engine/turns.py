@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 
 from lichen.core import events as e
 from lichen.core import moves
-from lichen.core.call import Tool
 from lichen.core.content import Content
-from lichen.core.ids import AgentName, RunId, SessionId, child_run, root_run, run_stream, session_stream
+from lichen.core.ids import AgentName, RunId, SessionId, root_run, run_stream, session_stream
 from lichen.core.limits import Limits
 from lichen.core.plan import Message
 from lichen.core.policy import Check
-from lichen.core.run import DECIDER, Call, RunState
+from lichen.core.run import DECIDER, RunState
 from lichen.core.scope import Actor
 from lichen.core.wording import Texts
 from lichen.engine.journal import Journal
 from lichen.engine.messages import message
-from lichen.engine.ports import AgentDef, Briefing, Services
+from lichen.engine.ports import Services
 
 # -- beginning ---------------------------------------------------------------------------------------------------
 
@@ -76,54 +77,6 @@ def _limits(services: Services, agent: AgentName) -> Limits:
     return definition.limits if definition else Limits()
 
 
-def start_child(services: Services, journal: Journal, parent: RunState, call: Call, tool: Tool, args: bytes) -> None:
-    """Starts the run that executes an agent tool's call, in the append that says so. It borrows the parent's calls."""
-    assert tool.spec.agent is not None
-    definition = services.agents.get(tool.spec.agent)
-    if definition is None or parent.depth >= parent.limits.depth or not parent.calls_left:
-        code = "agent_unknown" if definition is None else "limit_calls" if not parent.calls_left else "limit_depth"
-        refused = moves.finish_call(parent, e.CallFinished(call.id, call.attempt, "failed", code))
-        journal.append({run_stream(parent.id): refused})
-        return
-    child = child_run(parent.id, call.id)
-    started = _child_started(services, journal, parent, call, definition)
-    person = journal.actor_of(parent.id).subject
-    asked = Message("agent", tool.message(args) if isinstance(tool, Briefing) else args.decode())
-    draft = start_draft(started, [asked], acting(definition.name, person), journal.attributes_of(parent.id))
-    call_started = e.CallStarted(call.id, call.attempt, parent.epoch, child, started.limits.calls)
-    journal.append(
-        {
-            run_stream(parent.id): (e.Draft(call_started),),
-            run_stream(child): (msgspec.structs.replace(draft, label=parent.label),),
-        },
-        actor=f"agent:{parent.agent}",
-        turn=parent.turn,
-    )
-
-
-def _child_started(
-    services: Services, journal: Journal, parent: RunState, call: Call, definition: AgentDef
-) -> e.RunStarted:
-    own, left = definition.limits, parent.calls_left
-    limits = msgspec.structs.replace(
-        own,
-        calls=min(own.calls, left),
-        time_s=min(own.time_s, parent.limits.time_s),
-        depth=min(own.depth, parent.limits.depth),
-        tokens=max(1, min(own.tokens, parent.limits.tokens - parent.usage.tokens)),
-    )
-    return e.RunStarted(
-        agent=definition.name,
-        subject=parent.subject,
-        limits=limits,
-        session=parent.session,
-        turn=parent.turn,
-        parent=e.Parent(parent.id, call.id),
-        depth=parent.depth + 1,
-        pins=pins(services, journal, definition.name),
-    )
-
-
 # -- in the customer's language ------------------------------------------------------------------------------------
 
 
@@ -162,7 +115,11 @@ def release(
 # -- ending ------------------------------------------------------------------------------------------------------
 
 
-async def finish(services: Services, journal: Journal, run: RunId) -> None:
+Tell = Callable[[Services, Journal, RunState, str], moves.Drafts]
+"""What the parent of a child that ends with this text learns."""
+
+
+async def finish(services: Services, journal: Journal, run: RunId, *, tell: Tell) -> None:
     """Performs `finish`: the run's end, the customer's answer and the parent's result in one append."""
     state = journal.run(run)
     text = _answer(services, journal, state)
@@ -174,7 +131,7 @@ async def finish(services: Services, journal: Journal, run: RunId) -> None:
     contents = moves.as_contents([("answer", text.encode())], state.subject)
     drafts = {run_stream(run): moves.finish(state, contents)}
     if state.parent is not None:
-        drafts[run_stream(state.parent.run)] = _tell_parent(services, journal, state, text)
+        drafts[run_stream(state.parent.run)] = tell(services, journal, state, text)
     elif state.session is not None:
         drafts[session_stream(state.session)] = _tell_session(journal, state, text)
     journal.append(drafts, actor=f"agent:{state.agent}", turn=state.turn)
@@ -227,12 +184,3 @@ def _tell_session(journal: Journal, state: RunState, text: str) -> moves.Drafts:
         return drafts
     content = Content("text", state.subject, text.encode())
     return (moves.queue(mailbox, "answer", content, run=state.id, token=f"answer/{state.id}"), *drafts)
-
-
-def _tell_parent(services: Services, journal: Journal, state: RunState, text: str) -> moves.Drafts:
-    assert state.parent is not None
-    parent = journal.run(state.parent.run)
-    result = moves.as_contents([("result", msgspec.json.encode({"answer": text}))], state.subject)
-    duration_us = services.clock() - state.started_us
-    drafts = moves.child_ended(parent, state.parent.call, state, result, duration_us)
-    return tuple(msgspec.structs.replace(draft, label=state.label) for draft in drafts)  # what it read, its caller read
