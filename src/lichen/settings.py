@@ -19,6 +19,7 @@ from lichen.agents.agent import Agent
 from lichen.channels.routes import Route
 from lichen.channels.routes import find as find_route
 from lichen.core.errors import Invalid, NotFound
+from lichen.core.quotas import Quotas
 from lichen.core.scope import PRODUCTION, Actor, ActorKind, Environment, Scope
 from lichen.core.wording import BUILT_IN, DEFAULT, Texts, Wording
 
@@ -71,6 +72,7 @@ class Tenant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     webchat: WebChat | None = None
     languages: Annotated[tuple[Language, ...], msgspec.Meta(min_length=1)] = (DEFAULT,)
     texts: Mapping[Language, Mapping[str, str]] = {}
+    quotas: Quotas = Quotas()
 
     @property
     def wording(self) -> Wording:
@@ -86,13 +88,15 @@ Many = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
 
 
 class Serve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The port that `lichen serve` opens: which proxies may say for whom they speak, and how many are let in."""
+    """What strangers get of the machine: which proxies may say for whom they speak, how many are let in, and how much
+    of the disk is kept from them for operators."""
 
     trusted_proxies: tuple[str, ...] = ()  # addresses or networks
     connections: Many = 2_000
     connections_per_address: Many = 200
     sockets: Many = 4_000
     sockets_per_address: Many = 200
+    disk_reserve_mib: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 128
 
     def __post_init__(self) -> None:
         for name in self.trusted_proxies:

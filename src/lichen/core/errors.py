@@ -70,6 +70,24 @@ class Unavailable(LichenError):
     next_step = "Try again later with the same idempotency key."
 
 
+class Full(Unavailable):
+    """There is no more room for this; nothing was accepted."""
+
+    code = "full"
+    next_step = "An operator makes room on the disk; then send it again."
+
+
+class TooMany(LichenError):
+    """Whoever asks does so too often or too much; `retry_after_s` says when they may ask again."""
+
+    code = "too_many_requests"
+    next_step = "Wait as long as Retry-After says, then go on more slowly."
+
+    def __init__(self, message: str, *, retry_after_s: float, code: str | None = None) -> None:
+        super().__init__(message, code=code)
+        self.retry_after_s = retry_after_s
+
+
 class OutcomeUnknown(LichenError):
     """An effect was started and nobody can say whether it happened."""
 

@@ -94,7 +94,7 @@ class Intake:
             journal.log.begin(stream)
         if journal.state(stream).n:
             return session
-        self._engine.admit()
+        self._engine.admit(scope, actor)
         spoken = self._services.wording(scope).chosen(language) if language else ""
         await self._permit(scope, actor, "session.open", agent, language=spoken)
         if journal.state(stream).n == 0:
@@ -153,7 +153,7 @@ class Intake:
         """
         _check_text(text)
         beside = encoded(data)
-        self._engine.admit()
+        self._engine.admit(scope, actor)
         journal = self._engine.journal(scope)
         await journal.log.room()
         mailbox = self._mailbox(journal, session, actor)
@@ -269,7 +269,7 @@ class Intake:
             _check_text(text)
         own = sealed(attributes)
         contents = {"text": text.encode(), "data": encoded(input)}
-        self._engine.admit()
+        self._engine.admit(scope, actor)
         definition = self._services.agents.get(agent)
         if definition is None:
             raise NotFound("There is no agent of this name.", code="agent_unknown")

@@ -13,7 +13,7 @@ from lichen.core.errors import LichenError, Unavailable
 from lichen.core.ids import CallId, MessageId, RunId, SessionId, StreamId, session_stream
 from lichen.core.mailbox import MailboxState
 from lichen.core.run import Obligation, RunState
-from lichen.core.scope import Scope
+from lichen.core.scope import Actor, Scope
 from lichen.core.streams import standing
 from lichen.engine import calls, children, outbox, plans, turns
 from lichen.engine.failures import unforeseen
@@ -95,8 +95,9 @@ class LocalEngine:
         """How many streams are driven now."""
         return len(self._drivers)
 
-    def admit(self) -> None:
-        """Raises Unavailable when the engine is draining or full."""
+    def admit(self, scope: Scope, actor: Actor) -> None:
+        """Whether new work is taken. Raises Unavailable when the engine is draining or full, and as `quota` does."""
+        self.services.quota(scope, actor)
         if self._is_draining:
             raise Unavailable("The runtime is shutting down.", code="draining")
         if len(self._drivers) >= self.services.options.runs_max:

@@ -12,7 +12,7 @@ from lichen.core.ids import AgentName, MessageId, SessionId, ToolName
 from lichen.core.limits import Limits
 from lichen.core.plan import Planner
 from lichen.core.policy import Gate
-from lichen.core.scope import PRODUCTION, Environment, Scope
+from lichen.core.scope import PRODUCTION, Actor, Environment, Scope
 from lichen.core.wording import Wording
 from lichen.engine.deltas import Deltas
 
@@ -98,5 +98,6 @@ class Services(msgspec.Struct, frozen=True):
     attributes: Mapping[str, str] = {}  # what every tool may know of the runtime, such as `home`
     wording: Callable[[Scope], Wording] = lambda scope: Wording()  # what customers are told
     options: Options = Options()
+    quota: Callable[[Scope, Actor], None] = lambda scope, actor: None  # raises when an actor may have no more written
     deltas: Deltas = msgspec.field(default_factory=Deltas)
     environment: Callable[[Scope], Environment] = lambda scope: PRODUCTION

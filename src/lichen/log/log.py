@@ -16,6 +16,7 @@ from lichen.core.streams import TenantState
 from lichen.log import erasures
 from lichen.log.contents import Sealer
 from lichen.log.feed import Feed, follow
+from lichen.log.growth import DAY_US, Growth
 from lichen.log.ledger import Ledger, OpenReservation, Unknown
 from lichen.log.listings import stored_sums
 from lichen.log.live import Live
@@ -80,6 +81,8 @@ class Log(Streams):
         self.tip, self._ts_us = tip, ts_us
         self.last_seq = self.durable_seq = tip.frontier.size
         self.forget(tip.number)
+        self._growth = Growth()
+        self._growth.add(ts_us, self._queries.bytes_since(ts_us - ts_us % DAY_US, self.last_seq))
         self._names = Names(self.id, tip.number, self._store.keyring, self._store.reader)
         self._ledger = Ledger(tip.number, stored_sums(self._store.reader, tip.number))
 
@@ -121,9 +124,14 @@ class Log(Streams):
                 for record, contents in staged.contents:
                     self._cache.put(record.stream, record.n, contents, seq=record.seq, durable_seq=self.durable_seq)
         entry.blobs = staging.blobs
+        self._growth.add(self._ts_us, entry.data_bytes + sum(map(len, staging.blobs)))
         self.last_seq, self._store.last_pos = staging.seq, staging.pos
         self._store.put(entry)
         return Appended(tuple([tuple(staged.events) for staged in staging.parts]), first_seq, staging.seq)
+
+    def grown_bytes(self, now_us: int) -> int:
+        """By how many bytes of records and contents the log grew today."""
+        return self._growth.on(now_us)
 
     def _append_again(self, parts: Sequence[Part]) -> Appended | Stale:
         """The answer to an append that cannot land: it did before, somebody else was first, or a key is taken."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 
+from lichen.core.errors import Corrupt
 from lichen.core.ids import StreamId
-from lichen.log.record import Record, decode
+from lichen.log.record import Blob, Record, decode
 from lichen.log.sqlite import STREAMS, Reader
 from lichen.log.views import StreamRow
 
 _PAGE = 512
+SAMPLE = 5_000
 _STREAM_ROWS = f"SELECT {STREAMS.names} FROM streams"  # noqa: S608 - our own names
 
 
@@ -64,6 +67,25 @@ class Queries:
         """The stored bytes of a stream's records by position."""
         return self._reader.rows("SELECT seq, record FROM records WHERE stream = ? ORDER BY n", number)
 
+    def bytes_since(self, ts_us: int, last_seq: int) -> int:
+        """How many bytes the records up to `last_seq` have that are not older than a moment, with their contents.
+
+        Where there are more than SAMPLE of them, as many of the last ones stand for all.
+        """
+        first = bisect_left(range(1, last_seq + 1), ts_us, key=self._ts_us) + 1
+        count = last_seq - first + 1
+        if count <= 0:
+            return 0
+        data = [data for _, data in self.data_between(last_seq - min(count, SAMPLE) + 1, last_seq)]
+        return sum(map(_size, data)) * count // max(1, len(data))
+
+    def _ts_us(self, seq: int) -> int:
+        """When a record was written; of one that is not there or damaged, the beginning of time."""
+        try:
+            return max((decode(data).ts_us for _, data in self.data_between(seq, seq)), default=0)
+        except Corrupt:
+            return 0
+
     def all_data(self, last_seq: int) -> Iterator[bytes]:
         """The stored bytes of all records up to `last_seq`."""
         query = "SELECT record FROM records WHERE log = ? AND seq <= ? ORDER BY seq"
@@ -73,3 +95,11 @@ class Queries:
         """The text of the newest signed tree head."""
         row = self._reader.row("SELECT checkpoint FROM heads WHERE log = ? ORDER BY number DESC LIMIT 1", self._log)
         return row[0] if row else None
+
+
+def _size(data: bytes) -> int:
+    """A record's bytes, and those of its contents that lie apart."""
+    try:
+        return len(data) + sum(part.body.size for part in decode(data).contents if isinstance(part.body, Blob))
+    except Corrupt:
+        return len(data)

@@ -7,7 +7,7 @@ import gc
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, assert_never
@@ -37,6 +37,7 @@ from lichen.log.verify import verify
 from lichen.log.volume import Volume, VolumeOptions
 from lichen.runtime.hosting import family, hosted, specs_of
 from lichen.runtime.proof import Verification, verification
+from lichen.runtime.quota import Quota
 from lichen.runtime.register import Key, Name, Person, Register
 from lichen.runtime.runs import Runs
 from lichen.runtime.sessions import Sessions
@@ -187,6 +188,7 @@ class Runtime:
             attributes={"home": str(self.home)},
             wording=self.wording,
             options=self._options,
+            quota=Quota(self.settings, self.log, self._clock).check,
             environment=self.settings.environment if self.settings else lambda scope: PRODUCTION,
         )
         self.register = Register(self._counts)
@@ -303,6 +305,11 @@ class Runtime:
     def log(self, scope: Scope) -> Log:
         """The log of a scope."""
         return self.volume.log(scope)
+
+    @property
+    def channels(self) -> Collection[str]:
+        """The names of the channels that messages are pushed to."""
+        return self._channels
 
     def health(self) -> Health:
         """How the runtime is now."""

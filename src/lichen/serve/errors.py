@@ -12,14 +12,17 @@ from lichen.core.errors import (
     Corrupt,
     Denied,
     Expired,
+    Full,
     Invalid,
     LichenError,
     NotFound,
     OutcomeUnknown,
+    TooMany,
     Unavailable,
 )
 
 JSON = "application/json"
+FULL_S = 60  # how long somebody waits who is told that there is no room
 
 
 class Unauthenticated(LichenError):
@@ -64,17 +67,6 @@ class MethodUnknown(Invalid):
     next_step = "Read the list of routes."
 
 
-class TooMany(LichenError):
-    """Whoever asks does so too often; `retry_after_s` says when it may ask again."""
-
-    code = "too_many_requests"
-    next_step = "Wait as long as Retry-After says, then go on more slowly."
-
-    def __init__(self, message: str, *, retry_after_s: float, code: str | None = None) -> None:
-        super().__init__(message, code=code)
-        self.retry_after_s = retry_after_s
-
-
 STATUSES: tuple[tuple[type[LichenError], int], ...] = (
     (TooLarge, 413),
     (HeadTooLarge, 431),
@@ -89,6 +81,7 @@ STATUSES: tuple[tuple[type[LichenError], int], ...] = (
     (Conflict, 409),
     (OutcomeUnknown, 409),
     (Expired, 410),
+    (Full, 507),
     (Unavailable, 503),
     (Corrupt, 500),
 )
@@ -125,6 +118,8 @@ def _headers(error: LichenError) -> dict[str, str] | None:
     match error:
         case TooMany():
             return {"retry-after": str(max(1, ceil(error.retry_after_s)))}
+        case Full():
+            return {"retry-after": str(FULL_S)}
         case Unavailable():
             return {"retry-after": "1"}
         case Unauthenticated():

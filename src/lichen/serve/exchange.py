@@ -16,7 +16,8 @@ from lichen.core.scope import Actor, Scope
 from lichen.runtime.runtime import Runtime
 from lichen.serve.auth import Caller
 from lichen.serve.errors import JSON, Late, TooLarge, UnsupportedMedia
-from lichen.serve.limits import Slots
+from lichen.serve.limits import Slots, client_of
+from lichen.serve.messages import Messages
 
 BODY_BYTES_MAX = 1024 * 1024
 BODY_S = 30.0
@@ -96,6 +97,12 @@ class Exchange:
     def streams(self) -> Slots:
         """How many streams may be open at once."""
         return self.request.app.state.streams
+
+    def count(self, session: str, size: int) -> None:
+        """Counts a customer's message of so many bytes. Raises TooMany (`messages_too_many`, `address_bytes`)."""
+        messages: Messages | None = getattr(self.request.app.state, "messages", None)
+        if messages is not None and self.actor.kind == "customer":
+            messages.take(self.scope, client_of(self.request), conversation=session, size=size)
 
     @contextmanager
     def audit(self) -> Generator[None]:

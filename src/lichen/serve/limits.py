@@ -10,7 +10,7 @@ from ipaddress import AddressValueError, IPv6Address
 
 from starlette.requests import HTTPConnection
 
-from lichen.serve.errors import TooMany
+from lichen.core.errors import TooMany
 
 NAMES_MAX = 20_000
 
@@ -42,12 +42,13 @@ class Rates:
         self._per_s, self._burst, self._clock = per_s, burst, clock
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
-    def take(self, name: str) -> None:
-        """Takes one token. Raises TooMany (`too_many_requests`) when there is none."""
+    def take(self, name: str, amount: float = 1.0, *, code: str = "too_many_requests") -> None:
+        """Takes one token, or so many. Raises TooMany, under this code, when there are not enough."""
         left = self._left(name)
-        if left < 1.0:
-            raise TooMany("That is too many requests in a short time.", retry_after_s=(1.0 - left) / self._per_s)
-        self._keep(name, left - 1.0)
+        if left < amount:
+            wait_s = (amount - left) / self._per_s
+            raise TooMany("That is too much in a short time.", code=code, retry_after_s=wait_s)
+        self._keep(name, left - amount)
 
     def _left(self, name: str) -> float:
         tokens, since = self._buckets.get(name, (float(self._burst), 0.0))

@@ -23,6 +23,7 @@ from lichen.serve.headers import NOBODY, Frames, SecurityHeaders
 from lichen.serve.health import health_routes
 from lichen.serve.limits import Rates, client_of
 from lichen.serve.login import HOME, Login
+from lichen.serve.messages import Messages
 from lichen.serve.metrics import Metered, Metrics
 from lichen.serve.pages import chat_routes
 from lichen.serve.webchat import webchat_routes
@@ -38,7 +39,7 @@ def make_site(runtime: Runtime) -> Starlette:
 
     `app.state.draining` turns `/readyz` to 503; `app.state.closing` sends long polls and streams home.
     """
-    login, metrics = Login(runtime), Metrics(runtime)
+    login, metrics, messages = Login(runtime), Metrics(runtime), Messages(runtime.settings)
     routes: Sequence[BaseRoute] = (
         *api_routes(runtime, _rated(login.identify)),
         *docs_routes(),
@@ -47,7 +48,7 @@ def make_site(runtime: Runtime) -> Starlette:
         *login.routes(),
         *console_routes(runtime, login),
         *chat_routes(runtime),
-        *webchat_routes(runtime),
+        *webchat_routes(runtime, messages),
         Route("/", _home),
     )
     site = Starlette(
@@ -59,6 +60,7 @@ def make_site(runtime: Runtime) -> Starlette:
         exception_handlers={HTTPException: _unroutable, LichenError: _refused, Exception: _broken},
     )
     site.router.redirect_slashes = False  # such a redirect repeats whatever host a stranger names
+    site.state.messages = messages
     site.state.reserved = _reserved(login.identify)
     return prepared(site)
 

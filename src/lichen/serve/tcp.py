@@ -16,8 +16,8 @@ from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from lichen.core.errors import Invalid, LichenError, Unavailable
-from lichen.serve.errors import HeadTooLarge, TooMany, failure
+from lichen.core.errors import Invalid, LichenError, TooMany, Unavailable
+from lichen.serve.errors import HeadTooLarge, failure
 from lichen.serve.frames import websocket_protocol
 from lichen.serve.limits import Slots, client_of, network_of
 from lichen.serve.places import Places

@@ -6,7 +6,9 @@ from typing import Annotated, Any
 
 import msgspec
 
-from lichen.core.errors import NotFound
+from lichen.channels import webchat
+from lichen.channels.routes import ANY
+from lichen.core.errors import Invalid, NotFound
 from lichen.core.events import DoubleTexting
 from lichen.core.ids import MessageId, RunId, SessionId, WaitId, session_stream
 from lichen.core.wording import WANTED_CHARS_MAX
@@ -16,6 +18,7 @@ from lichen.serve.api.route import ApiRoute
 from lichen.serve.exchange import Body, Exchange, Name, Nothing, Position, WaitS
 
 LISTED_MAX = 1000
+BUILT_IN = ("api", "cli", webchat.NAME)
 
 
 class Opening(Body, frozen=True):
@@ -81,6 +84,7 @@ async def open_session(x: Exchange) -> Opened:
     agent = wanted.agent
     if agent is None and x.runtime.settings is not None:
         agent = x.runtime.settings.agent_for(x.scope.tenant).name
+    _check_channel(x, wanted.channel)
     session = await x.runtime.sessions.open(
         x.scope,
         x.actor,
@@ -91,6 +95,20 @@ async def open_session(x: Exchange) -> Opened:
         language=wanted.language,
     )
     return Opened(session.id)
+
+
+def _check_channel(x: Exchange, channel: str) -> None:
+    """Raises Invalid (`channel_unknown`): the name is in the clear in the log, so nobody invents one."""
+    settings = x.runtime.settings
+    routes = settings.tenants[x.scope.tenant].routes if settings is not None else ()
+    known = {*BUILT_IN, *x.runtime.channels, *(route.channel for route in routes)} - {ANY}
+    if channel not in known:
+        raise Invalid(
+            "There is no channel of this name.",
+            code="channel_unknown",
+            next_step=f"Name one of: {', '.join(sorted(known))}; a route in lichen.toml declares another.",
+            place="$.channel",
+        )
 
 
 async def list_sessions(x: Exchange) -> tuple[SessionSummary, ...]:
@@ -107,6 +125,7 @@ async def show(x: Exchange) -> SessionDetail:
 async def say(x: Exchange) -> Taken:
     """Takes one message; a repeated idempotency key is the same message."""
     said = x.body(Saying)
+    x.count(x.part("session"), len(said.text.encode()))
     receipt = (await _session(x).say(said.text, key=x.key, data=said.input)).receipt
     return Taken(receipt.message, receipt.disposition, receipt.run, receipt.wait, receipt.is_repeated)
 

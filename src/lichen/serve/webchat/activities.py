@@ -24,6 +24,8 @@ async def post(visit: Visit) -> Response:
     if not found:
         return answer({"id": f"{visitor.conversation}|{visit.chat.new_id('report')}"})
     message = found[0]
+    size = len(message.text.encode()) + len(message.data)
+    visit.count(visitor.conversation, size)
     faults.hit(points.TAKEN)
     session, _ = await visit.chat.session(visitor, visit.language(message.locale))
     turn = await session.say(message.text, key=message.id, channel_data=message.data, data=message.envelope)

@@ -14,6 +14,7 @@ from lichen.core.scope import Scope
 from lichen.runtime.register import Key, Name, Person
 from lichen.runtime.runtime import Runtime
 from lichen.runtime.sessions import Session
+from lichen.serve.messages import Messages
 from lichen.serve.webchat.limits import Windows
 from lichen.settings import WebChat
 
@@ -23,11 +24,14 @@ _KEY: Final = b"\xffwebchat/token/1/"  # no text begins with this byte, so no di
 class Chat:
     """A tenant's web chat. All its conversations belong to the environment that the settings name."""
 
-    def __init__(self, runtime: Runtime, scope: Scope, settings: WebChat, windows: Windows) -> None:
+    def __init__(
+        self, runtime: Runtime, scope: Scope, settings: WebChat, *, windows: Windows, messages: Messages
+    ) -> None:
         self.runtime = runtime
         self.scope = scope
         self.settings = settings
         self.windows = windows
+        self.messages = messages
         self.journal = runtime.engine.journal(scope)
         digest = self.journal.log.digest
         self.channel = WebChatChannel(
@@ -100,9 +104,9 @@ class Chat:
 class Chats:
     """The web chats of a runtime, each made when it is first asked for."""
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self, runtime: Runtime, messages: Messages) -> None:
         self.runtime = runtime
-        self._windows = Windows()
+        self._windows, self._messages = Windows(), messages
         self._chats: dict[str, Chat] = {}
 
     def of(self, tenant: str) -> Chat:
@@ -121,4 +125,5 @@ class Chats:
                 code="webchat_unknown",
                 next_step="Declare [tenants.<name>.webchat] in lichen.toml.",
             )
-        return Chat(self.runtime, Scope(tenant, declared.webchat.env), declared.webchat, self._windows)
+        scope = Scope(tenant, declared.webchat.env)
+        return Chat(self.runtime, scope, declared.webchat, windows=self._windows, messages=self._messages)

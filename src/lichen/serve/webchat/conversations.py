@@ -81,6 +81,7 @@ async def refresh(visit: Visit) -> Response:
 async def open_conversation(visit: Visit) -> Response:
     """The token's conversation, which is opened if it was not yet: 201 then, else 200."""
     visitor = visit.issued().visitor
+    visit.weigh()
     _, is_new = await visit.chat.session(visitor, visit.language(visit.body(Opening).locale))
     return answer(_conversation(visit, visitor, 0), 201 if is_new else 200)
 

@@ -18,6 +18,7 @@ from lichen.core.errors import LichenError
 from lichen.runtime.runtime import Runtime
 from lichen.serve.errors import INTERNAL, failure
 from lichen.serve.exchange import read_body
+from lichen.serve.messages import Messages
 from lichen.serve.webchat import activities, conversations
 from lichen.serve.webchat.chat import Chat, Chats
 from lichen.serve.webchat.sockets import Sockets
@@ -42,12 +43,12 @@ _TABLE: Final[tuple[tuple[str, str, Handler], ...]] = (
 )
 
 
-def webchat_routes(runtime: Runtime) -> list[BaseRoute]:
-    """The routes of every tenant's web chat, over a running runtime.
+def webchat_routes(runtime: Runtime, messages: Messages | None = None) -> list[BaseRoute]:
+    """The routes of every tenant's web chat, over a running runtime. `messages` counts what is said.
 
     The application they are put into sets `app.state.closing`, an asyncio.Event, to send streams home.
     """
-    chats, sockets = Chats(runtime), Sockets()
+    chats, sockets = Chats(runtime, messages or Messages(runtime.settings)), Sockets()
     routes: list[BaseRoute] = []
 
     async def follow(socket: WebSocket) -> None:

@@ -14,6 +14,7 @@ from lichen.channels.port import Arrival
 from lichen.channels.tokens import Issued, Visitor
 from lichen.core.errors import Denied, Invalid
 from lichen.serve.errors import JSON, Unauthenticated
+from lichen.serve.limits import client_of
 from lichen.serve.origin import is_own
 from lichen.serve.webchat.chat import Chat
 
@@ -66,6 +67,15 @@ class Visit:
     def language(self, locale: str | None = None) -> str:
         """The languages the customer wants: the `locale` of what was sent, else those of the browser."""
         return locale or self.arrival.headers.get("accept-language", "")
+
+    def count(self, conversation: str, size: int) -> None:
+        """Counts a message of so many bytes. Raises TooMany (`messages_too_many`, `address_bytes`)."""
+        chat, client = self.chat, client_of(self.request)
+        chat.messages.take(chat.scope, client, conversation=conversation, size=size)
+
+    def weigh(self) -> None:
+        """Counts what a new conversation writes. Raises TooMany (`address_bytes`)."""
+        self.chat.messages.weigh(self.chat.scope, client_of(self.request), size=0)
 
     def watermark(self) -> int:
         """How many records of the conversation the client has; 0 for none. Raises Invalid (`watermark_invalid`)."""
