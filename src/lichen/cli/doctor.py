@@ -26,7 +26,7 @@ VERIFY_S = 600.0
 
 
 class Finding(NamedTuple):
-    """What one check found: `ok` or `problem`; what is there; and for a problem what to do."""
+    """What one check found: `ok`, `warning` or `problem`; what is there; and for the latter two what to do."""
 
     check: str
     state: str
@@ -91,6 +91,10 @@ def _project(project: Project) -> Iterator[Finding]:
     tenants, agents = ", ".join(settings.tenants), ", ".join(agent.name for agent in settings.agents)
     yield Finding("project", "ok", f"{project.file}: tenants {tenants}")
     yield Finding("agents", "ok", f"{agents} load")
+    for scope in settings.scopes:
+        if settings.environment(scope).error_text:
+            what = f"{scope.tenant}/{scope.env}: messages of errors, and whatever is in them, go to the process's log"
+            yield Finding("log", "warning", what, f"error_text = false under [tenants.{scope.tenant}]")
 
 
 def _policies(project: Project) -> Iterator[Finding]:

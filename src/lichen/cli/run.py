@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,7 +11,11 @@ from lichen.cli.caller import Caller, calling
 from lichen.cli.client import segment
 from lichen.cli.host import hosting
 from lichen.cli.screen import note
+from lichen.cli.serve import LogFormat, LogLevel, write_lines
 from lichen.core.errors import Invalid
+
+if TYPE_CHECKING:
+    from lichen.serve.lines import LineFormat
 
 WAIT_S = 20.0
 
@@ -22,12 +26,14 @@ def run(
     agent: Annotated[str | None, typer.Argument(help="The agent, by name.", metavar="[AGENT]")] = None,
     text: Annotated[str | None, typer.Argument(help="What to tell it; from stdin if left out.")] = None,
     stay: Annotated[bool, typer.Option("--stay", help="Host the engine until SIGTERM instead.")] = False,
+    log_format: LogFormat = "text",
+    log_level: LogLevel = "info",
 ) -> None:
     """Runs one agent once, or hosts the engine.
 
     With --stay the engine runs until SIGTERM, and every other command on the same data works through it."""
     if stay:
-        _host(caller)
+        _host(caller, log_format, log_level)
     elif agent is None:
         raise Invalid(
             "No agent is named.", code="agent_missing", next_step="Name one, or use --stay to host the engine."
@@ -55,12 +61,18 @@ def _tell(caller: Caller, outcome: dict[str, Any]) -> None:
         note(f"{outcome['id']} waits for {wait}. See `lichen approvals show {wait}{caller.options}`.")
 
 
-def _host(caller: Caller) -> None:
+def _host(caller: Caller, log_format: LineFormat, log_level: str) -> None:
     """Owns the data directory until SIGTERM or Ctrl-C, then drains."""
+    from lichen.serve.lines import event
+
+    write_lines(caller.client.door.settings, log_format, log_level)
     with hosting(caller.client.door) as host:
         for notice in host.owner.notices:
             note(notice)
         socket = str(caller.client.door.project.socket)
         if not caller.screen.event({"serving": socket}):
             caller.screen.line(f"serving on {socket}")
+        event("started", {"socket": socket})
         host.stay()
+        event("stopping", {"socket": socket})
+    event("stopped", {"socket": socket})

@@ -29,6 +29,7 @@ MEANINGS = {
     "unknown": "bold yellow",
     "expired": "dim",
     "problem": "bold red",
+    "warning": "yellow",
     "once": "yellow",
     "readonly": "bold red",
 }

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -13,10 +14,18 @@ from lichen.cli.project import Project, locate
 from lichen.cli.screen import Screen, note
 
 if TYPE_CHECKING:
+    from lichen.serve.lines import LineFormat
     from lichen.settings import Settings
 
 PORT = 8080
 FILES = 8_192  # open at once: every connection is one, and the system's usual 1,024 are soon used up
+LogFormat = Annotated[
+    Literal["text", "json"], typer.Option("--log-format", help="How the process's log on stderr is written.")
+]
+LogLevel = Annotated[
+    Literal["debug", "info", "warning", "error"],
+    typer.Option("--log-level", help="What is the least that goes into it."),
+]
 ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # how to reach what listens everywhere
 
 
@@ -28,6 +37,8 @@ def serve(
     demo: Annotated[
         bool, typer.Option("--demo", help="Serve the demo shop if there is no project, with keys to try it.")
     ] = False,
+    log_format: LogFormat = "text",
+    log_level: LogLevel = "info",
     as_json: Annotated[bool, typer.Option("--json", help="JSON on stdout and nothing else.")] = False,
 ) -> None:
     """Serves the API, the console and the web chat.
@@ -35,11 +46,13 @@ def serve(
     Runs until SIGTERM or Ctrl-C, then lets what has begun end. Every other command on the same data works through it.
     """
     from lichen.cli.owner import Port
+    from lichen.serve.lines import event
 
     screen = Screen(as_json=as_json)
     project = _demo_or(locate()) if demo else locate()
     allow_files()
     door = Door(project)
+    write_lines(door.settings, log_format, log_level)
     with hosting(door, Port(host, port)) as found:
         assert found.owner.port is not None
         url = _url(found.owner.port)
@@ -47,8 +60,20 @@ def serve(
         for notice in found.owner.notices:
             note(notice)
         _tell(screen, project, url, chats=_chats(door.settings), keys=keys)
+        event("started", {"url": url, "home": str(project.home), "version": version("lichen")})
         found.stay()
+        event("stopping", {"url": url})
         screen.line("Letting what has begun end.", "dim")
+    event("stopped", {"url": url})
+
+
+def write_lines(settings: Settings, log_format: LineFormat, log_level: str) -> None:
+    """From now on the process's log is lines on stderr. What others log is shown where every environment allows it:
+    nobody knows whose words those are."""
+    from lichen.serve.lines import write
+
+    texts = [settings.environment(scope).error_text for scope in settings.scopes]
+    write(log_format, log_level, with_text=bool(texts) and all(texts))
 
 
 def allow_files() -> None:

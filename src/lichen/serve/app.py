@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -21,12 +20,11 @@ from lichen.serve.auth import Caller, Identify
 from lichen.serve.errors import INTERNAL, JSON, MethodUnknown, failure
 from lichen.serve.exchange import Exchange, read_body
 from lichen.serve.limits import Slots
+from lichen.serve.lines import broken
 
 PREFIX = "/api/v1"
 STREAMS_MAX, STREAMS_MAX_EACH = 1_000, 200  # open at once, in all and in one log
 AUDITS_MAX = 4  # readings of a whole log at once
-
-_log = logging.getLogger("lichen.serve")
 
 
 def make_app(runtime: Runtime, *, identify: Identify) -> Starlette:
@@ -62,8 +60,8 @@ def _endpoint(runtime: Runtime, identify: Identify, route: ApiRoute) -> Callable
             return _success(await route.handler(exchange))
         except LichenError as error:
             return failure(error)
-        except Exception:  # noqa: BLE001 - no stack trace ever leaves; the log has it
-            _log.exception("%s %s failed", route.method, route.path)
+        except Exception as error:  # noqa: BLE001 - no stack trace ever leaves; the log has its place
+            broken(f"{route.method} {route.path}", error)
             return failure(INTERNAL)
 
     return endpoint

@@ -22,6 +22,7 @@ from lichen.serve.console.picture import picture
 from lichen.serve.console.visit import Act, Outcome, Page, Visit
 from lichen.serve.errors import INTERNAL, JSON, Unauthenticated, failure, status_of
 from lichen.serve.exchange import read_form
+from lichen.serve.lines import broken
 from lichen.serve.login import CSRF_FIELD, Login
 
 PREFIX = "/console"
@@ -127,8 +128,8 @@ class _Console:
                 return RedirectResponse(signin.address(request), 303)
             except LichenError as error:
                 return self._failed(request, visit, error)
-            except Exception:  # noqa: BLE001 - no stack trace ever leaves; the log has it
-                _log.exception("%s failed", request.url.path)
+            except Exception as error:  # noqa: BLE001 - no stack trace ever leaves; the log has its place
+                broken("console page", error)
                 return self._failed(request, visit, INTERNAL)
 
         return endpoint

@@ -5,7 +5,6 @@ Upstream serves them under two prefixes, and the conversations also without Dire
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -18,6 +17,7 @@ from lichen.core.errors import LichenError
 from lichen.runtime.runtime import Runtime
 from lichen.serve.errors import INTERNAL, failure
 from lichen.serve.exchange import read_body
+from lichen.serve.lines import broken
 from lichen.serve.messages import Messages
 from lichen.serve.webchat import activities, conversations
 from lichen.serve.webchat.chat import Chat, Chats
@@ -27,8 +27,6 @@ from lichen.serve.webchat.visit import PREFLIGHT, Visit, check_origin, cors
 
 PREFIXES: Final = ("/v1/messaging/webchat/{tenant}/", "/v1/web/webchat/{tenant}/")
 DIRECT_LINE: Final = "v3/directline/"
-
-_log = logging.getLogger("lichen.serve")
 
 Handler = Callable[[Visit], Awaitable[Response]]
 
@@ -93,6 +91,6 @@ async def _answered(handler: Handler, chat: Chat, request: Request) -> Response:
         return await handler(Visit(chat, request, request.method, await read_body(request)))
     except LichenError as error:
         return failure(error)
-    except Exception:  # noqa: BLE001 - no stack trace ever leaves; the log has it
-        _log.exception("a request of a web chat failed")
+    except Exception as error:  # noqa: BLE001 - no stack trace ever leaves; the log has its place
+        broken("webchat request", error)
         return failure(INTERNAL)

@@ -15,6 +15,7 @@ from lichen.core.errors import LichenError, Unavailable
 from lichen.core.ids import session_stream
 from lichen.runtime.sessions import Session
 from lichen.serve.errors import INTERNAL, failure
+from lichen.serve.lines import broken
 from lichen.serve.webchat import points
 from lichen.serve.webchat.activities import transcript_of
 from lichen.serve.webchat.chat import Chats
@@ -49,8 +50,8 @@ async def stream(socket: WebSocket, chats: Chats, sockets: Sockets) -> None:
         await _refuse(socket, error)
     except WebSocketDisconnect:
         pass
-    except Exception:  # noqa: BLE001 - no stack trace ever leaves; the log has it
-        _log.exception("a stream failed")
+    except Exception as error:  # noqa: BLE001 - no stack trace ever leaves; the log has its place
+        broken("webchat stream", error)
         await _refuse(socket, INTERNAL)
 
 

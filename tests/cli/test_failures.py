@@ -1,0 +1,47 @@
+"""A tool that fails, from the seat of who wrote it: what the record says, what the log says, and what neither does."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.cli.projects import SETTINGS, Project
+from tests.cli.shop import LICHEN
+
+ASK = ("run", "shop.support", "Where is order 13?", "--tenant", "acme", "--as", "customer-7")
+
+
+@pytest.mark.req("LIC-28.4")
+@pytest.mark.req("LIC-28.7")
+def test_a_serving_process_logs_its_start_its_end_and_failures_without_their_text(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    process = subprocess.Popen(
+        [*LICHEN, "serve", "--port", "0", "--json", "--log-format", "json"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=project.root, env=project.environ,
+    )  # fmt: skip
+    assert process.stdout is not None
+    process.stdout.readline()
+    project.run(*ASK)
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=30)
+    told = [json.loads(line) for line in err.splitlines()]
+    assert [line["event"] for line in told] == ["started", "failed", "stopping", "stopped"]
+    failed = told[1]
+    assert (failed["code"], failed["tenant"], failed["env"]) == ("exception_RuntimeError", "acme", "dev")
+    assert failed["at"] == f"{project.root / 'shop.py'}:10"
+    assert "hunter2" not in err
+
+
+@pytest.mark.req("LIC-28.5")
+def test_doctor_warns_where_the_text_of_errors_goes_to_the_log(tmp_path: Path) -> None:
+    loud = SETTINGS.replace("[tenants.acme]", '[tenants.acme]\n    development = ["dev"]\n    error_text = true')
+    project = Project(tmp_path, {"lichen.toml": loud})
+    ended = project.run("doctor", "--json")
+    assert ended.code == 0
+    (warning,) = [finding for finding in ended.data if finding["state"] == "warning"]
+    assert "acme/dev" in warning["what"]
+    assert "hunter2" in project.run(*ASK).err
