@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from lichen.channels.port import Arrival, ChannelPort, Outbound
-from lichen.channels.tokens import Tokens, Visitor
+from lichen.channels.tokens import SKEW_S, Tokens, Visitor
 from lichen.channels.webchat import WebChatChannel, timestamp
 from lichen.core.errors import Denied, Invalid
 from lichen.core.ids import MessageId, SessionId
@@ -96,6 +96,15 @@ def test_nobody_can_vouch_for_an_id_that_strangers_claim() -> None:
         msgspec.structs.replace(ANN, user="webchat:ann", key="0a1b2c3d").check()
     assert refused.value.code == "user_reserved"
     ANN.check()
+
+
+def test_a_token_of_a_clock_that_is_ahead_is_taken_to_the_second() -> None:
+    ahead = TOKENS.mint(ANN, now_s=NOW_S + SKEW_S, lifetime_s=60, age_max_s=600)
+    assert TOKENS.read(ahead, now_s=NOW_S).visitor.user == "ann"
+    too_far = TOKENS.mint(ANN, now_s=NOW_S + SKEW_S + 1, lifetime_s=60, age_max_s=600)
+    with pytest.raises(Denied) as refused:
+        TOKENS.read(too_far, now_s=NOW_S)
+    assert refused.value.code == "token_invalid"
 
 
 def test_a_message_is_read_with_its_id_and_what_the_client_keeps_with_it() -> None:

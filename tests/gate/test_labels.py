@@ -122,6 +122,15 @@ def test_an_amount_in_minor_units_is_what_people_call_it(text: str, amount: int)
 
 
 @pytest.mark.req("LIC-10.4")
+@pytest.mark.parametrize(("digits", "is_number"), [("1" * 19, True), ("1" * 20, False), ("07", False)])
+def test_a_text_of_up_to_nineteen_digits_is_the_number_it_says(digits: str, is_number: bool) -> None:
+    """A record gave the number, the model makes a text of it. What is longer is no number any more."""
+    record = (evidence_from_json("tool:orders.lookup", b'{"n": %s}' % digits.lstrip("0").encode()),)
+    body = endorse(arguments_of(MAIL.input_schema), {"body": digits}, record).endorsed["body"]
+    assert body is is_number
+
+
+@pytest.mark.req("LIC-10.4")
 @pytest.mark.parametrize(
     ("text", "amount"),
     [

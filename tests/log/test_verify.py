@@ -114,6 +114,26 @@ async def test_heads_signed_by_somebody_else_are_found(lived: Home) -> None:
     assert (report.first.place.table, report.first.place.column) == ("heads", "checkpoint")
 
 
+async def test_a_kept_head_of_a_log_whose_key_nobody_has_is_a_finding(lived: Home) -> None:
+    ((kept,),) = lived.sql("SELECT checkpoint FROM heads WHERE log = 1 ORDER BY number DESC LIMIT 1")
+    report = verify(lived.logs, remembered=[kept])
+    assert [finding.place.table for finding in report.findings] == ["heads"]
+    assert "no public key" in report.findings[0].problem
+    assert report.remembered == 0
+
+
+@pytest.mark.parametrize("by", ["keyring", "public_keys"])
+async def test_a_log_whose_name_was_taken_out_of_the_file_does_not_put_its_heads_in_doubt(lived: Home, by: str) -> None:
+    keyring = Keyring.open(lived.keys, lived.random)
+    public = {id: keyring.secrets(id).signer.public_key for id in ("acme/dev/0", "acme/prod/0")}
+    lived.sql("DELETE FROM logs WHERE id = 'acme/prod/0'")
+    known = {"keyring": keyring} if by == "keyring" else {"public_keys": public}
+    report = verify(lived.logs, **known)  # type: ignore[arg-type]
+    keyring.close()
+    assert not report.is_sound
+    assert "heads" not in {finding.place.table for finding in report.findings}
+
+
 # -- every column of every table ---------------------------------------------------------------------------------
 
 

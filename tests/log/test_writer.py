@@ -496,3 +496,28 @@ async def test_a_disk_that_fails_while_the_last_records_are_signed_is_told(
         async with asyncio.timeout(10):
             await home.volume.failed()
         disk.error = None
+
+
+@pytest.mark.req("LIC-2.24")
+async def test_after_a_failure_nothing_is_signed_until_the_volume_recovers(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "QUIET_S", 0.01)
+    disk = Disk()
+    async with home.opened(disk.options) as log:
+        for stream in (RUN, OTHER):  # the first commit is signed at once, the second is not
+            put(log, stream, started(log))
+            await log.durable()
+        disk.error = sqlite3.OperationalError("disk I/O error")
+        put(log, RUN, planned(log))
+        assert home.volume is not None
+        async with asyncio.timeout(10):
+            await home.volume.failed()
+        disk.error = None
+        signed = home.sql("SELECT count(*) FROM heads")
+        home.clock.tick(2)
+        assert not await asyncio.to_thread(threading.Event().wait, 0.2)  # twenty times as long as it takes to sign
+        assert home.sql("SELECT count(*) FROM heads") == signed
+        await home.volume.recover()
+        put(log, RUN, planned(log))
+        await log.durable()

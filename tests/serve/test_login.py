@@ -68,6 +68,16 @@ async def test_a_cookie_ends_with_its_key_and_with_its_day(runtime: Runtime) -> 
 
 
 @pytest.mark.req("SYM-100.3")
+@pytest.mark.parametrize(("before_us", "is_open"), [(1, True), (0, False)])
+async def test_a_cookie_ends_to_the_microsecond(runtime: Runtime, before_us: int, is_open: bool) -> None:
+    entrance = Login(runtime)
+    cookie = entrance.enter(issue(runtime))
+    ends_us = int(cookie.split(".")[1]) * 1_000_000
+    runtime.engine.services = msgspec.structs.replace(runtime.engine.services, clock=lambda: ends_us - before_us)
+    assert (entrance.caller(carrying(cookie)) is not None) is is_open
+
+
+@pytest.mark.req("SYM-100.3")
 async def test_a_cookie_that_was_changed_anywhere_is_worthless(runtime: Runtime) -> None:
     entrance = Login(runtime)
     cookie = entrance.enter(issue(runtime))
