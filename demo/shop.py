@@ -1,5 +1,7 @@
 """The demo shop: its own database, reached only by tools, and the support agent that uses them.
 
+Orders belong to customers: nobody reads or refunds those of others, whatever number they guess.
+
 The shop is somebody else's system. Its `refunds` table has no unique constraint and `refund` inserts blindly:
 only the runtime keeps it to one row.
 """
@@ -14,8 +16,29 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from lichen import CallMeta, Money, NotDone, tool
+from lichen import CallMeta, Money, NotDone, tool, withdraw
 from lichen.agents import load_agent
+
+ORDERS = (
+    ("1042", "customer-7", "espresso machine", "Espressomaschine", 12000, "shipped"),
+    ("1043", "customer-7", "coffee grinder", "Kaffeemühle", 7500, "delivered"),
+    ("1044", "customer-7", "milk frother", "Milchaufschäumer", 7500, "delivered"),
+    ("1045", "customer-7", "kettle", "Wasserkocher", 8900, "delivered"),
+    ("1046", "customer-7", "pair of cups", "Tassenpaar", 3200, "packed"),
+    ("1047", "customer-7", "espresso machine", "Espressomaschine", 12000, "delivered"),
+    ("1048", "customer-7", "coffee roaster", "Kaffeeröster", 24900, "delivered"),
+    ("1052", "customer-8", "espresso machine", "Espressomaschine", 12000, "shipped"),
+    ("1053", "customer-8", "coffee grinder", "Kaffeemühle", 7500, "delivered"),
+    ("1054", "customer-8", "milk frother", "Milchaufschäumer", 7500, "delivered"),
+    ("1055", "customer-8", "coffee roaster", "Kaffeeröster", 24900, "delivered"),
+)
+"""Number, whose it is, item in English and German, price in cents, status."""
+
+STATUS = {
+    "shipped": ("shipped, arrives tomorrow", "unterwegs, kommt morgen an"),
+    "delivered": ("delivered", "zugestellt"),
+    "packed": ("being packed", "wird gerade verpackt"),
+}
 
 OrderId = Annotated[str, Field(pattern=r"^[0-9]{4,12}$", description="The number of the order.")]
 
@@ -30,10 +53,15 @@ class Order(BaseModel):
 
 
 class OrderFacts(BaseModel):
-    """What policy needs to know of an order: what it cost and what was refunded."""
+    """What policy needs to know of an order: whose it is, what it cost and what was refunded."""
 
+    owner: str
     price: int
     refunded: int
+
+
+class Offer(BaseModel):
+    """That the shop refunds by chat."""
 
 
 class Receipt(BaseModel):
@@ -45,30 +73,28 @@ class Receipt(BaseModel):
 
 @contextmanager
 def _shop(meta: CallMeta) -> Generator[sqlite3.Connection]:
-    """The tenant's shop, with three orders when it is new. Commits when all went well."""
+    """The tenant's shop, with the orders of its customers when it is new. Commits when all went well."""
     path = Path(meta.attributes["home"]) / "shop" / f"{meta.scope.tenant}.sqlite"
     path.parent.mkdir(parents=True, exist_ok=True)
     connection = sqlite3.connect(path, timeout=10)
     connection.executescript(
         """
-        create table if not exists orders (id text primary key, item text, price integer, status text);
+        create table if not exists orders
+            (id text primary key, owner text, item text, item_de text, price integer, status text);
         create table if not exists refunds (order_id text, amount integer, idempotency_key text, refunded_at text);
-        insert or ignore into orders values
-            ('1042', 'espresso machine', 12000, 'shipped, arrives tomorrow'),
-            ('1043', 'coffee grinder', 7500, 'delivered'),
-            ('1044', 'milk frother', 7500, 'delivered');
         """
     )
+    connection.executemany("insert or ignore into orders values (?, ?, ?, ?, ?, ?)", ORDERS)
     with closing(connection), connection:
         yield connection
 
 
 def order_facts(order_id: str, *, meta: CallMeta) -> OrderFacts:
-    """Reads what the order cost and what was refunded already. An unknown order cost nothing."""
+    """Reads whose the order is, what it cost and what was refunded already. An unknown order is nobody's."""
     with _shop(meta) as shop:
-        price = shop.execute("select price from orders where id = ?", (order_id,)).fetchone()
+        found = shop.execute("select owner, price from orders where id = ?", (order_id,)).fetchone() or ("", 0)
         refunded = shop.execute("select coalesce(sum(amount), 0) from refunds where order_id = ?", (order_id,))
-        return OrderFacts(price=price[0] if price else 0, refunded=refunded.fetchone()[0])
+        return OrderFacts(owner=found[0], price=found[1], refunded=refunded.fetchone()[0])
 
 
 def find_refund(idempotency_key: str, *, meta: CallMeta) -> Receipt | None:
@@ -82,12 +108,19 @@ def find_refund(idempotency_key: str, *, meta: CallMeta) -> Receipt | None:
 
 @tool(name="orders.lookup", effects="none")
 def lookup(order_id: OrderId, *, meta: CallMeta) -> Order:
-    """Looks up one order."""
+    """Looks up one order. A customer finds their own only, and cannot tell those of others from none."""
+    asks, german = meta.actor.subject, meta.attributes.get("language") == "de"
     with _shop(meta) as shop:
-        row = shop.execute("select id, item, price, status from orders where id = ?", (order_id,)).fetchone()
-    if row is None:
+        row = shop.execute("select * from orders where id = ?", (order_id,)).fetchone()
+    if row is None or (asks.kind == "customer" and row[1] != asks.id):
         raise NotDone(f"There is no order {order_id}.", code="order_unknown", retryable=False)
-    return Order(order_id=row[0], item=row[1], price=row[2], status=row[3])
+    return Order(order_id=row[0], item=row[2 + german], price=row[4], status=STATUS[row[5]][german])
+
+
+@tool(name="refunds.offered", effects="none")
+def offered() -> Offer:
+    """Whether this shop refunds by chat at all: policy says so."""
+    return Offer()
 
 
 @tool(name="payments.refund", effects="once", facts=order_facts, probe=find_refund, audit=["order_id", "amount"])
@@ -98,4 +131,4 @@ def refund(order_id: OrderId, amount: Money, *, meta: CallMeta) -> Receipt:
     return Receipt(order_id=order_id, amount=amount)
 
 
-support = load_agent(Path(__file__).parent / "support.toml", tools=[lookup, refund])
+support = load_agent(Path(__file__).parent / "support.toml", tools=[lookup, offered, refund, withdraw])

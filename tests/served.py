@@ -97,10 +97,14 @@ class Served:
 
 
 class Customer:
-    """Somebody at a tenant's web chat, over plain HTTP. `told` is everything the bot said, in order."""
+    """Somebody at a tenant's web chat, over plain HTTP. `told` is everything the bot said, in order.
+
+    Their name is vouched for by the tenant's key, as a shop does for whoever signed in there.
+    """
 
     def __init__(self, served: Served, tenant: str, name: str) -> None:
         self._http = served.client(f"/v1/messaging/webchat/{tenant}")
+        self._http.headers["authorization"] = f"Bearer {served.key(tenant)}"
         token = self._post("/token", {"user": {"id": name}})["token"]
         self._http.headers["authorization"] = f"Bearer {token}"
         self._conversation = self._post("/v3/directline/conversations", {})["conversationId"]

@@ -99,11 +99,11 @@ def test_a_customer_asks_where_an_order_is_and_is_told(shop: Shop) -> None:
 @pytest.mark.req("STORY-1.2")
 def test_a_refund_above_the_limit_survives_a_kill_and_happens_once_after_approval(shop: Shop) -> None:
     shop.host()
-    assert "approved by a colleague" in shop.chat("acme", "customer-7", "I want a refund of 80 EUR for order 1042.")
+    assert "a colleague’s approval" in shop.chat("acme", "customer-7", "I want a refund of 80 EUR for order 1042.")
     assert "shipped" in shop.chat("acme", "customer-7", "Where is order 1042?"), "the customer may go on talking"
     waiting = _held(shop)
     assert waiting["operator"]["arguments"] == {"order_id": "1042", "amount": 8000}
-    assert waiting["operator"]["facts"] == {"price": 12000, "refunded": 0}
+    assert waiting["operator"]["facts"] == {"owner": "customer-7", "price": 12000, "refunded": 0}
     assert "50 EUR" in waiting["operator"]["reason"]
     assert all(origin.startswith("customer:") for origin in waiting["operator"]["origins"].values())
     shop.kill()
@@ -132,9 +132,9 @@ def test_a_denied_refund_is_answered_and_never_made(shop: Shop) -> None:
 
 @pytest.mark.req("STORY-1.4")
 def test_the_daily_limit_counts_what_was_paid_before(shop: Shop) -> None:
-    assert "50.00 EUR for order 1043" in shop.chat("acme", "customer-8", "I want a refund of 50 EUR for order 1043.")
-    assert "colleague" in shop.chat("acme", "customer-8", "I want a refund of 50 EUR for order 1044.")
-    assert shop.refunds("acme") == [("1043", 5000)]
+    assert "50.00 EUR for order 1053" in shop.chat("acme", "customer-8", "I want a refund of 50 EUR for order 1053.")
+    assert "colleague" in shop.chat("acme", "customer-8", "I want a refund of 50 EUR for order 1054.")
+    assert shop.refunds("acme") == [("1053", 5000)]
 
 
 @pytest.mark.req("STORY-1.5")

@@ -32,7 +32,7 @@ def test_a_refund_above_the_limit_survives_a_kill_and_happens_once_after_approva
     customer.say("Where is order 1042?", until="shipped")
     (waiting,) = _held(served)
     assert waiting["operator"]["arguments"] == {"order_id": "1042", "amount": 8000}
-    assert waiting["operator"]["facts"] == {"price": 12000, "refunded": 0}
+    assert waiting["operator"]["facts"] == {"owner": "customer-7", "price": 12000, "refunded": 0}
     assert "50 EUR" in waiting["operator"]["reason"]
     key = served.key("acme")
     served.kill()
@@ -54,12 +54,12 @@ def test_a_refund_above_the_limit_survives_a_kill_and_happens_once_after_approva
 @pytest.mark.req("STORY-2.2")
 def test_the_daily_limit_counts_what_was_paid_before_and_a_denial_is_told(served: Served) -> None:
     customer = Customer(served, "acme", "customer-8")
-    customer.say("I want a refund of 50 EUR for order 1043.", until="50.00 EUR for order 1043")
-    customer.say("I want a refund of 50 EUR for order 1044.", until="colleague")
+    customer.say("I want a refund of 50 EUR for order 1053.", until="50.00 EUR for order 1053")
+    customer.say("I want a refund of 50 EUR for order 1054.", until="colleague")
     (waiting,) = _held(served)
     assert served.operator("acme").post(f"/approvals/{waiting['id']}/deny", json={}).status_code == 200
     customer.hear("declined")
-    assert served.refunds("acme") == [("1043", 5000)]
+    assert served.refunds("acme") == [("1053", 5000)]
 
 
 @pytest.mark.req("STORY-2.3")

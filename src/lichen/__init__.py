@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from lichen.core.limits import Limits
     from lichen.core.scope import Actor, Customer, Operator, Scope, Service, TenantCtx
     from lichen.runtime.runtime import Runtime
+    from lichen.runtime.withdrawal import withdraw
     from lichen.tools.python import tool
     from lichen.tools.types import Money
 
@@ -37,6 +38,7 @@ _HOMES = {
     "Service": "core.scope",
     "TenantCtx": "core.scope",
     "tool": "tools.python",
+    "withdraw": "runtime.withdrawal",
 }
 
 __all__ = [
@@ -58,6 +60,7 @@ __all__ = [
     "Service",
     "TenantCtx",
     "tool",
+    "withdraw",
 ]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from lichen.agents.rule_compiler import rulebook
+from lichen.agents.rule_compiler import Opening, rulebook
 from lichen.agents.rule_planner import RulePlanner
 from lichen.agents.rulebook import Condition
 from lichen.agents.rules import Answer, Call, Intent, Slot, When
@@ -146,7 +146,7 @@ def test_rules_that_do_not_fit_together_are_refused() -> None:
 def conditions(when: When) -> Sequence[Condition]:
     calls = [Call("tools.x")]
     rule = intent(calls=calls, answers=[Answer("a", when=[when])])
-    return rulebook([rule], shop_planner(), greeting="", fallback="?").by_name["buy"].answers[0].conditions
+    return rulebook([rule], shop_planner(), Opening("", "?")).by_name["buy"].answers[0].conditions
 
 
 def test_conditions_compare_values_and_do_not_take_true_for_one() -> None:

@@ -133,7 +133,7 @@ async def test_without_a_socket_the_page_asks_now_and_then(page: Page) -> None:
 async def test_an_answer_that_waited_for_an_approval_arrives_by_itself(page: Page, runtime: Runtime) -> None:
     await page.goto("/chat/acme?user=customer-7")
     await send(page, "I want a refund of 80 EUR for order 1042.")
-    await expect(bubble(page, re.compile("approved by a colleague"))).to_be_visible()
+    await expect(bubble(page, re.compile("needs a colleague’s approval"))).to_be_visible()
     await expect(page.locator("#log .notice")).to_have_count(1)
     await runtime.waits.approve(ACME, runtime.waits.list(ACME)[0].id, OPS)
     await expect(bubble(page, re.compile("80.00 EUR for order 1042"))).to_be_visible()

@@ -131,7 +131,7 @@ def test_a_key_decides_alone_and_a_key_of_another_tenant_sees_nothing(hosted: Sh
 
 @pytest.mark.req("GOA-48.1")
 def test_an_agent_is_run_once(hosted: Shop) -> None:
-    asked = ("run", "shop.support", "--tenant", "globex", "--as", "customer-8")
+    asked = ("run", "shop.support", "--tenant", "globex", "--as", "customer-7")
     assert hosted.run(*asked, STATUS).out == "Order 1042 (espresso machine) is shipped, arrives tomorrow.\n"
     assert hosted.run(*asked, "--json", text=STATUS).data["status"] == "completed"
 

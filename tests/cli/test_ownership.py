@@ -42,7 +42,7 @@ def test_without_a_host_each_command_does_all_that_is_owed_and_lets_go(shop: Sho
 @pytest.mark.req("SYM-101.7")
 def test_commands_that_start_at_once_all_get_through_one_owner(shop: Shop) -> None:
     with ThreadPoolExecutor(4) as pool:
-        told = list(pool.map(shop.chat, [STATUS] * 4, ["customer-7", "customer-8"] * 2))
+        told = list(pool.map(shop.chat, [STATUS] * 4, ["customer-7"] * 4))
     assert all("shipped" in reply for replies in told for reply in replies)
     runs = shop.run("runs", "list", "--tenant", "acme", "--json").data
     assert [run["status"] for run in runs] == ["completed"] * 4
@@ -85,7 +85,7 @@ def test_a_conversation_in_a_pipe_ends_when_nothing_more_is_owed(shop: Shop) -> 
     lines = shop.chat("hello\n\nI want a refund\n1042\n20 EUR\nI want a refund of 30 EUR\n")
     assert lines[1:4] == [
         "Which order is it about?",
-        "How much shall I refund?",
+        "How much shall I refund for order 1042?",
         "Done: 20.00 EUR for order 1042 are on their way back to you.",
     ]
     assert len(lines) == 5

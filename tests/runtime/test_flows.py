@@ -69,14 +69,14 @@ async def test_the_flow_greets_and_tells_where_an_order_is(shop: Shop) -> None:
         assert "Hello" in await hear(session, "Hi")
         assert "shipped" in await hear(session, "Where is order 1042?")
         assert await hear(session, "thanks!") == "You are welcome."
-        assert await hear(session, "Where is order 9999?") == "I do not know an order 9999."
+        assert await hear(session, "Where is order 9999?") == "I find no order 9999 of yours."
 
 
 @pytest.mark.req("GRE-20.1", "LIC-1.4")
 async def test_a_held_refund_of_the_flows_child_survives_a_restart_and_happens_once(shop: Shop) -> None:
     async with shop.open() as runtime:
         session = await meet(runtime)
-        assert "approved by a colleague" in await hear(session, ASKED)
+        assert "needs a colleague’s approval" in await hear(session, ASKED)
         assert "shipped" in await hear(session, "Where is order 1042?"), "the customer may go on talking"
         wait = held(runtime)
         assert wait.operator["arguments"] == {"order_id": "1042", "amount": 8000}
@@ -110,9 +110,9 @@ async def test_a_denied_refund_is_answered_through_the_flow_and_never_made(shop:
 async def test_the_daily_limit_holds_through_the_flow(shop: Shop) -> None:
     async with shop.open() as runtime:
         session = await meet(runtime, customer="customer-8")
-        assert "50.00 EUR for order 1043" in await hear(session, "I want a refund of 50 EUR for order 1043.")
-        assert "colleague" in await hear(session, "I want a refund of 50 EUR for order 1044.")
-        assert shop.refunds() == [("1043", 5000)]
+        assert "50.00 EUR for order 1053" in await hear(session, "I want a refund of 50 EUR for order 1053.")
+        assert "colleague" in await hear(session, "I want a refund of 50 EUR for order 1054.")
+        assert shop.refunds() == [("1053", 5000)]
 
 
 @pytest.mark.req("LIC-1.10")
@@ -130,7 +130,7 @@ async def test_what_the_child_asks_reaches_the_customer_and_the_answer_the_child
         assert await hear(session, "I want a refund") == "Which order is it about?"
     async with shop.open() as runtime:
         session = await meet(runtime)
-        assert await hear(session, "1043") == "How much shall I refund?"
+        assert await hear(session, "1043") == "How much shall I refund for order 1043?"
         assert "20.00 EUR for order 1043" in await hear(session, "20 EUR")
         assert shop.refunds() == [("1043", 2000)]
 
@@ -139,5 +139,5 @@ async def test_the_flow_asks_for_the_order_itself(shop: Shop) -> None:
     async with shop.open() as runtime:
         session = await meet(runtime)
         assert await hear(session, "Where is my order?") == "Which order is it about?"
-        assert await hear(session, "no idea") == "Which order is it about?"
+        assert "name the order" in await hear(session, "no idea")
         assert "shipped" in await hear(session, "ah, 1042")

@@ -36,7 +36,7 @@ async def test_the_approver_sees_call_facts_reason_and_where_each_argument_came_
     assert shown == wait
     operator = shown["operator"]
     assert (operator["tool"], operator["arguments"]) == ("payments.refund", {"order_id": "1042", "amount": 8000})
-    assert operator["facts"] == {"price": 12000, "refunded": 0}
+    assert operator["facts"] == {"owner": "customer-7", "price": 12000, "refunded": 0}
     assert "More than 50 EUR" in operator["reason"]
     assert all(origin.startswith("customer:") for origin in operator["origins"].values())
     assert shown["digest"]

@@ -203,7 +203,7 @@ async def test_an_agents_page_says_what_its_tools_do_to_the_world(runtime: Runti
     tools = {tool["name"]: tool for tool in agent["tools"]}
     assert agent["agent"]["kind"] == "rules"
     assert (tools["payments.refund"]["effects"], tools["payments.refund"]["has_probe"]) == ("once", True)
-    assert tools["payments.refund"]["facts"] == ["price", "refunded"]
+    assert tools["payments.refund"]["facts"] == ["owner", "price", "refunded"]
     assert "a probe finds out whether it happened" in page
 
 

@@ -24,7 +24,7 @@ async def test_the_page_shows_the_call_its_origins_facts_reason_and_what_was_tol
     arguments = {argument["name"]: argument for argument in shown["arguments"]}
     assert (arguments["amount"]["value"], arguments["amount"]["amount"]) == (8000, "80.00")
     assert all(argument["is_vouched"] for argument in shown["arguments"])
-    assert shown["facts"] == {"price": 12000, "refunded": 0}
+    assert shown["facts"] == {"owner": "customer-7", "price": 12000, "refunded": 0}
     for text in (
         "payments.refund",
         "8000",

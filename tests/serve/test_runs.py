@@ -16,7 +16,7 @@ def ops(door: Door) -> Door:
 
 @pytest.mark.req("GOA-48.1")
 async def test_a_run_is_started_and_its_answer_awaited(door: Door) -> None:
-    customer = door.of("acme", "customer-8")
+    customer = door.of("acme", "customer-7")
     started = await customer.post("runs", {"agent": "shop.support", "text": talk.STATUS})
     result = await customer.get(f"runs/{started.data['id']}/result?wait_s=10")
     assert result.data == {
@@ -35,7 +35,7 @@ async def test_a_flow_is_started_with_json_over_the_api_and_a_message_may_bring_
     assert (started.status, again.status, again.code) == (200, 409, "key_reused")
     refused = await ops.post("runs", {"agent": "shop.support"})
     assert (refused.status, refused.code) == (400, "message_empty")
-    customer = door.of("acme", "customer-8")
+    customer = door.of("acme", "customer-7")
     session = (await customer.post("sessions", {"agent": "shop.support"})).data["id"]
     said = {"text": talk.STATUS, "input": {"metadata": {"city": "Bonn"}}}
     assert (await customer.post(f"sessions/{session}/messages", said)).status == 200
@@ -43,7 +43,7 @@ async def test_a_flow_is_started_with_json_over_the_api_and_a_message_may_bring_
 
 @pytest.mark.req("GOA-48.1")
 async def test_a_run_that_waits_for_a_person_is_at_rest(door: Door) -> None:
-    customer = door.of("acme", "customer-8")
+    customer = door.of("acme", "customer-7")
     run = (
         await customer.post("runs", {"agent": "shop.support", "text": "I want a refund of 75 EUR for order 1043"})
     ).data

@@ -24,7 +24,9 @@ async def test_agents_are_listed_with_their_tools_and_what_repeating_them_would_
     agents = (await door.of("acme").get("agents")).data
     assert [(tool["name"], tool["effects"]) for tool in agents[0]["tools"]] == [
         ("orders.lookup", "none"),
+        ("refunds.offered", "none"),
         ("payments.refund", "once"),
+        ("session.withdraw", "idempotent"),
     ]
 
 

@@ -8,8 +8,10 @@ from typing import Any
 from lichen.agents.answer import answer_text
 from lichen.agents.progress import Progress, decode
 from lichen.agents.rulebook import CallRule, IntentRule, Rulebook, SlotRule, filled
+from lichen.agents.rules import Slot
 from lichen.agents.slots import SlotValue, search
-from lichen.agents.template import Reference
+from lichen.agents.template import Reference, Template
+from lichen.core.handover import handover, reply_of
 from lichen.core.ids import ToolName
 from lichen.core.pattern import TEXT_CHARS_MAX
 from lichen.core.plan import CallRequest, CallResult, Plan, PlanInput, WaitRequest
@@ -21,15 +23,20 @@ _BLAMED = ("failed", "unknown")  # outcomes worth telling even where a limit end
 
 
 class Dialogue:
-    """Used for one plan and thrown away. `asks_max` and `ask_expires_s` are the planner's."""
+    """Used for one plan and thrown away. `books` are the rules by language, their own first; `asks_max` and
+    `ask_expires_s` are the planner's."""
 
-    def __init__(self, book: Rulebook, input: PlanInput, *, asks_max: int, ask_expires_s: float | None) -> None:
-        self._book = book
+    def __init__(
+        self, books: Mapping[str, Rulebook], input: PlanInput, *, asks_max: int, ask_expires_s: float | None
+    ) -> None:
+        self._books = books
         self._input = input
         self._asks_max = asks_max
         self._ask_expires_s = ask_expires_s
         self._progress = decode(input.state) or Progress()
-        self._intent = book.by_name.get(self._progress.intent)
+        wanted = self._progress.language or input.run.attributes.get("language", "")
+        self._language = wanted if wanted in books else next(iter(books))
+        self._intent = self._book.by_name.get(self._progress.intent)
         self._texts = heard(input)
         self._says: tuple[str, ...] = ()
         self._extras: dict[str, str] = {}
@@ -38,6 +45,8 @@ class Dialogue:
         """What follows."""
         if self._intent is None:
             return await self._open()
+        if self._progress.is_handed_over:
+            return self._relay(self._intent)
         if self._input.reason == "finalize":
             return self._finalize(self._intent)
         if self._progress.asked:
@@ -53,7 +62,7 @@ class Dialogue:
             return self._end("limit")
         if not text.strip():
             return Plan(answer=self._book.greeting or self._book.fallback)
-        intent = self._book.match(text)
+        intent = self._wish(text)
         return Plan(answer=self._book.fallback) if intent is None else await self._begin(intent)
 
     async def _hear(self, intent: IntentRule) -> Plan:
@@ -62,7 +71,7 @@ class Dialogue:
         if ended is not None and not self._texts:
             return self._end(ended)
         said = self._said(intent, self._progress.asked)
-        wish = self._book.match("\n".join(self._texts))
+        wish = self._wish("\n".join(self._texts))
         if wish is not None and wish is not intent and self._is_meant(wish, intent, said):
             return await self._begin(wish)
         self._fill(intent, said)
@@ -95,7 +104,7 @@ class Dialogue:
                 return self._blame(call, result)
             if result.outcome == "ok":
                 self._progress.keep(intent, call.name, result.data)
-                if self._next_call(intent) is None:
+                if self._next_call(intent, early=False) is None and intent.handover is None:
                     return self._answer(intent)
         return self._end("limit")
 
@@ -103,10 +112,12 @@ class Dialogue:
 
     async def _begin(self, intent: IntentRule) -> Plan:
         """Starts `intent` with what was said; of what the intent before knew, remembered slots are taken over."""
-        known = self._carried(intent)
+        slots = {**self._carried(intent), **self._said(intent)}
         self._intent = intent
+        self._language = intent.language
         self._extras = {}
-        self._progress = Progress(intent.rule.name, {**known, **self._said(intent)}, questions=self._progress.questions)
+        questions = self._progress.questions
+        self._progress = Progress(intent.rule.name, slots, questions=questions, language=intent.language)
         await self._recall(intent)
         return await self._advance(intent)
 
@@ -114,10 +125,12 @@ class Dialogue:
         """Asks for what is missing, else makes the next call, else answers."""
         slots = self._progress.slots
         missing = next((s for name, s in intent.slots.items() if not s.slot.optional and name not in slots), None)
-        if missing is not None:
+        call = self._next_call(intent, early=missing is not None)
+        if missing is not None and call is None:
             return await self._ask(missing)
         self._progress.asked = ""
-        call = self._next_call(intent)
+        if call is None and intent.handover is not None:
+            return self._hand_over(intent.handover)
         if call is None:
             return await self._conclude(self._answer(intent))
         args = filled(call, self._lookup)
@@ -142,9 +155,31 @@ class Dialogue:
         wait = WaitRequest("clarification", text, expires_s=self._ask_expires_s, answer_schema=schema)
         return Plan(waits=(wait,), says=self._says, state=progress.encode())
 
+    # -- a person takes over -------------------------------------------------------------------------------------
+
+    def _hand_over(self, told: Template) -> Plan:
+        """Asks for a person, with what was said."""
+        said = "\n".join(self._texts)
+        if self._input.run.session is None:
+            return self._end("incomplete")  # there is no conversation that they could take over
+        self._progress.is_handed_over = True
+        wait = handover(said, told=told.render(self._lookup) or self._book.fallback, expires_s=self._ask_expires_s)
+        return Plan(waits=(wait,), says=self._says, state=self._progress.encode())
+
+    def _relay(self, intent: IntentRule) -> Plan:
+        """What the person wrote, as they wrote it; they may have more to say."""
+        ended = self._input.answers[-1] if self._input.answers else None
+        if self._input.reason == "finalize" or ended is None or ended.outcome != "answered":
+            return self._end(ended.outcome if ended is not None else "limit")
+        reply = reply_of(ended.body)
+        if reply.text and reply.goes_on:
+            wait = handover("", expires_s=self._ask_expires_s)
+            return Plan(waits=(wait,), says=(reply.text,), state=self._progress.encode())
+        return Plan(answer=reply.text or (self._answer(intent).answer if intent.answers else ""))
+
     async def _conclude(self, plan: Plan) -> Plan:
         """Ends with `plan`, unless the customer stated another wish meanwhile: then that is next."""
-        wish = self._book.match(self._progress.later) if self._progress.later else None
+        wish = self._wish(self._progress.later) if self._progress.later else None
         if wish is None or plan.answer is None:
             return plan
         self._says = (*self._says, plan.answer)
@@ -170,6 +205,18 @@ class Dialogue:
         keys = (f"code:{self._extras.get('code', '')}", kind)
         texts = (ends[key].render(self._lookup) for ends in levels for key in keys if key in ends)
         return Plan(answer=next((text.strip() for text in texts if text), self._book.fallback), says=self._says)
+
+    # -- what is meant -------------------------------------------------------------------------------------------
+
+    @property
+    def _book(self) -> Rulebook:
+        """The rules in the language that is spoken."""
+        return self._books[self._language]
+
+    def _wish(self, text: str) -> IntentRule | None:
+        """The intent that `text` states, in the language that is spoken before any other."""
+        others = (book for language, book in self._books.items() if language != self._language)
+        return next(filter(None, (book.match(text) for book in (self._book, *others))), None)
 
     # -- what is known -------------------------------------------------------------------------------------------
 
@@ -198,8 +245,9 @@ class Dialogue:
         if self._intent is None:
             return {}
         before = {rule.slot.name: rule.slot for rule in self._intent.slots.values() if rule.slot.remember}
-        known = self._progress.slots.items()
-        return {n: v for n, v in known if n in before and n in intent.slots and intent.slots[n].slot == before[n]}
+        both = before.keys() & intent.slots.keys()
+        same = {name for name in both if _is_same(intent.slots[name].slot, before[name])}
+        return {name: value for name, value in self._progress.slots.items() if name in same}
 
     async def _recall(self, intent: IntentRule) -> None:
         """Looks for remembered slots in the customer's earlier messages, the newest first."""
@@ -226,14 +274,22 @@ class Dialogue:
         call = intent.calls[made - 1] if 0 < made <= len(intent.calls) else None
         return call, self._input.results[-1] if self._input.results else None
 
-    def _next_call(self, intent: IntentRule) -> CallRule | None:
-        """The next call whose conditions hold; those before it count as made."""
+    def _next_call(self, intent: IntentRule, *, early: bool) -> CallRule | None:
+        """The next call whose conditions hold; those before it count as made. While something is missing only `early`
+        ones are made, and without anything missing none of them."""
         while self._progress.made < len(intent.calls):
             call = intent.calls[self._progress.made]
+            if early and not call.rule.early:
+                return None
             self._progress.made += 1
-            if all(condition.holds(self._lookup) for condition in call.conditions):
+            if call.rule.early == early and all(condition.holds(self._lookup) for condition in call.conditions):
                 return call
         return None
+
+
+def _is_same(one: Slot, other: Slot) -> bool:
+    """Whether two slots of one name ask for the same, in whatever language."""
+    return (one.kind, one.currency, set(one.choices)) == (other.kind, other.currency, set(other.choices))
 
 
 def heard(input: PlanInput) -> tuple[str, ...]:

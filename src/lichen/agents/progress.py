@@ -18,7 +18,8 @@ VALUES_BYTES_MAX = 16 * 1024
 class Progress(msgspec.Struct):
     """What is known and done. `made`: calls that were made or skipped. `large`: keys of result fields that were too
     large to be kept. `asked`: the slot of the open question, asked `asks` times. `questions`: asked in the whole run.
-    `later`: what was written while a call was on its way.
+    `later`: what was written while a call was on its way. `language` is the one the intent was recognized in.
+    `is_handed_over`: a person answers.
     """
 
     intent: str = ""
@@ -30,6 +31,8 @@ class Progress(msgspec.Struct):
     asks: int = 0
     questions: int = 0
     later: str = ""
+    language: str = ""
+    is_handed_over: bool = False
 
     def lookup(self, reference: Reference) -> object:
         """A slot or a field of a result: its value, TOO_LARGE, or None when there is nothing."""

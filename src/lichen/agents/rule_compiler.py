@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
-from typing import Any, NoReturn, TypeVar, cast
+from typing import Any, NamedTuple, NoReturn, TypeVar, cast
 
 from lichen.agents.phrase import any_of, phrase
 from lichen.agents.rulebook import AnswerRule, Argument, CallRule, Condition, Ends, IntentRule, Rulebook, SlotRule
@@ -27,32 +27,43 @@ _ENDING_NAMES = frozenset(("reason", "code", "limit"))
 T = TypeVar("T")
 
 
-def rulebook(intents: Sequence[Intent], general: Endings, *, greeting: str, fallback: str) -> Rulebook:
-    """The rulebook of these intents; `general` says what intents leave open.
+class Opening(NamedTuple):
+    """What is said to an empty message, and to one that states no intent; both are plain texts."""
+
+    greeting: str
+    fallback: str
+
+
+def rulebook(
+    intents: Sequence[Intent], general: Endings, opening: Opening, *, language: str = "en", at: str = ""
+) -> Rulebook:
+    """The rulebook of these intents in one language; `general` says what intents leave open. `at` is the place of that
+    language's words, where its intents go by their names.
 
     Raises Invalid (`rule_invalid`) with the JSON pointer of the first thing that is wrong.
     """
     _bounded("intents", intents, INTENTS_MAX, "")
     _unique("intent", [intent.name for intent in intents], "/intents")
-    made = [_Rules(f"/intents/{i}", intent).compile() for i, intent in enumerate(intents)]
+    places = [f"{at}/intents/{intent.name if at else i}" for i, intent in enumerate(intents)]
+    made = [_Rules(place, intent, language).compile() for place, intent in zip(places, intents, strict=True)]
     ordered = sorted(made, key=lambda intent: -intent.rule.priority)
-    root = _Place("", "the rules")
+    root = _Place(at, "the rules")
     ends = _ends(root, general, _ENDING_NAMES)
-    for key, text in (("greeting", greeting), ("fallback", fallback)):
+    for key, text in (("greeting", opening.greeting), ("fallback", opening.fallback)):
         if root.template(text, f"/{key}", ()).references or (key == "fallback" and not text):
             root.refuse(f"{key} must be a text without references", f"/{key}")
-    book = Rulebook(ordered, {i.rule.name: i for i in ordered}, ends, greeting, fallback)
-    _prove_examples(intents, book)
+    book = Rulebook(ordered, {i.rule.name: i for i in ordered}, ends, *opening)
+    _prove_examples(intents, book, places)
     return book
 
 
-def _prove_examples(intents: Sequence[Intent], book: Rulebook) -> None:
-    for i, intent in enumerate(intents):
+def _prove_examples(intents: Sequence[Intent], book: Rulebook, places: Sequence[str]) -> None:
+    for intent, pointer in zip(intents, places, strict=True):
         for j, example in enumerate(intent.examples):
             won = book.match(example)
             if won is None or won.rule.name != intent.name:
                 winner = "no intent" if won is None else f"intent {won.rule.name!r}"
-                place = _Place(f"/intents/{i}", f"intent {intent.name!r}")
+                place = _Place(pointer, f"intent {intent.name!r}")
                 place.refuse(f"its example is taken by {winner}", f"/examples/{j}")
 
 
@@ -101,11 +112,12 @@ class _Place:
 class _Rules(_Place):
     """One intent on its way into the rulebook."""
 
-    def __init__(self, pointer: str, intent: Intent) -> None:
+    def __init__(self, pointer: str, intent: Intent, language: str) -> None:
         super().__init__(pointer, f"intent {intent.name!r}")
         self.intent = intent
+        self.language = language
         self.slots = {slot.name: slot for slot in intent.slots}
-        self.calls = [call.name or call.tool.rpartition(".")[2] for call in intent.calls]
+        self.calls = [call.called for call in intent.calls]
 
     def compile(self) -> IntentRule:
         """The intent, checked."""
@@ -117,7 +129,8 @@ class _Rules(_Place):
             answers.append(AnswerRule(self.template(self.intent.answer, "/answer", self._names()), ()))
         ends = _ends(self, self.intent, {*self._names(), *_ENDING_NAMES})
         kept = _kept(calls, answers, ends, (*self.calls, "result"))
-        return IntentRule(self.intent, self._words(), slots, calls, answers, ends, kept)
+        told = self.template(self.intent.handover, "/handover", self._names()) if self.intent.handover else None
+        return IntentRule(self.intent, self._words(), slots, calls, answers, ends, kept, told, self.language)
 
     def _check(self) -> None:
         self.check_name(self.intent.name)
@@ -128,8 +141,11 @@ class _Rules(_Place):
         _unique("slot or call", [*self.slots, *self.calls, *_RESERVED], f"{self.pointer}/calls")
         if not (self.intent.phrases or self.intent.patterns):
             self.refuse("it needs phrases or patterns to be recognized by")
-        if not (self.intent.answer or self.intent.answers):
+        if not (self.intent.answer or self.intent.answers or self.intent.handover):
             self.refuse("it needs an answer")
+        early = [call.early for call in self.intent.calls]
+        if early != sorted(early, reverse=True):
+            self.refuse("its early calls must come before the others", "/calls")
 
     def _names(self, calls_before: int | None = None) -> set[str]:
         """What a text may refer to when that many calls are done; all of them by default."""
@@ -165,7 +181,7 @@ class _Rules(_Place):
         name = self.calls[i]
         place = _Place(f"{self.pointer}/calls/{i}", f"intent {self.intent.name!r}, call {name!r}")
         place.check_name(name)
-        names = self._names(i)
+        names = set(self._names(i)) - (self.slots.keys() if call.early else set())  # nothing is known yet
         args = {key: _argument(place, value, f"/args/{key}", names) for key, value in call.args.items()}
         conditions = _conditions(place, call.when, names)
         optional = frozenset(slot.name for slot in self.intent.slots if slot.optional)

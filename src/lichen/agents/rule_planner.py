@@ -9,11 +9,13 @@ import msgspec
 
 from lichen.agents import document
 from lichen.agents.dialogue import Dialogue
-from lichen.agents.rule_compiler import rulebook
+from lichen.agents.rule_compiler import Opening, rulebook
 from lichen.agents.rulebook import Rulebook
 from lichen.agents.rules import Endings, Intent
+from lichen.agents.words import ENDINGS, Words, endings, translated
 from lichen.core.errors import Invalid
 from lichen.core.plan import Plan, PlanInput
+from lichen.core.wording import DEFAULT, is_language
 
 DAY_S = 86_400.0
 
@@ -25,12 +27,18 @@ class RulePlanner(Endings, frozen=True, forbid_unknown_fields=True, kw_only=True
     for at most `asks_max` times; a question stays open for `ask_expires_s` seconds (None: for good). The `on_` texts
     hold where intents and calls say nothing; they may refer to `reason`, `code` and `limit`.
 
+    All of it is in `language`; `languages` has the words of others. A customer is spoken to in the language of their
+    session, or in the one that their words were recognized in. `suggestions` are shown with the greeting.
+
     Raises Invalid (`rule_invalid`) naming intent, slot or call, with the JSON pointer as its place.
     """
 
     intents: Sequence[Intent]
     fallback: str
     greeting: str = ""
+    suggestions: Sequence[str] = ()
+    language: str = DEFAULT
+    languages: Mapping[str, Words] = msgspec.field(default_factory=dict[str, Words])
     asks_max: int = 3
     ask_expires_s: float | None = DAY_S
     on_denied: str = "I am not allowed to do that."
@@ -47,7 +55,7 @@ class RulePlanner(Endings, frozen=True, forbid_unknown_fields=True, kw_only=True
         if self.asks_max < 1 or (self.ask_expires_s is not None and self.ask_expires_s <= 0):
             place = "/asks_max" if self.asks_max < 1 else "/ask_expires_s"
             raise Invalid("A question must be asked once and stay open for a while.", code="rule_invalid", place=place)
-        _ = self._book, self._digest  # made here: wrong rules are refused where they are written
+        _ = self._books, self._digest  # made here: wrong rules are refused where they are written
 
     @classmethod
     def from_mapping(cls, rules: Mapping[str, object]) -> RulePlanner:
@@ -74,7 +82,7 @@ class RulePlanner(Endings, frozen=True, forbid_unknown_fields=True, kw_only=True
 
     async def plan(self, input: PlanInput) -> Plan:
         """A question, a call or the answer. Never raises for anything a customer wrote."""
-        dialogue = Dialogue(self._book, input, asks_max=self.asks_max, ask_expires_s=self.ask_expires_s)
+        dialogue = Dialogue(self._books, input, asks_max=self.asks_max, ask_expires_s=self.ask_expires_s)
         return await dialogue.plan()
 
     @cached_property
@@ -85,8 +93,21 @@ class RulePlanner(Endings, frozen=True, forbid_unknown_fields=True, kw_only=True
         return document.digest("rules/1", rules)
 
     @cached_property
-    def _book(self) -> Rulebook:
-        return rulebook(self.intents, self, greeting=self.greeting, fallback=self.fallback)
+    def _books(self) -> Mapping[str, Rulebook]:
+        """The rules in every language, its own first."""
+        opening = Opening(self.greeting, self.fallback)
+        books = {self.language: rulebook(self.intents, self, opening, language=self.language)}
+        for language, words in self.languages.items():
+            at = f"/languages/{language}"
+            if language in books or not is_language(language):
+                step = "Write two or three lower-case letters, each language once: [rules.languages.de]."
+                message = f"{language!r} is not a further language."
+                raise Invalid(message, code="rule_invalid", next_step=step, place=at)
+            general = endings(endings(words, ENDINGS.get(language, Endings())), self)
+            opening = Opening(words.greeting, words.fallback or self.fallback)
+            intents = translated(self.intents, words, at=at)
+            books[language] = rulebook(intents, general, opening, language=language, at=at)
+        return books
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, RulePlanner) and self.digest == other.digest

@@ -65,7 +65,7 @@ class SlotRule(NamedTuple):
 
 
 class IntentRule(NamedTuple):
-    """An intent. `kept` are the references into results that something of it needs later."""
+    """An intent in one language. `kept` are the references into results that something of it needs later."""
 
     rule: Intent
     words: re.Pattern[str]
@@ -74,6 +74,8 @@ class IntentRule(NamedTuple):
     answers: Sequence[AnswerRule]
     ends: Ends
     kept: Mapping[str, Reference]
+    handover: Template | None
+    language: str
 
     @property
     def finders(self) -> list[Finder]:

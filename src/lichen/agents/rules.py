@@ -83,13 +83,20 @@ class Call(Outcomes, frozen=True, forbid_unknown_fields=True):
 
     A lone reference keeps its type; an argument that is a missing optional slot is left out. The result is known to
     later calls and answers as `name` (the last part of the tool's name by default) and, until the next call, as
-    `result`. `when`: the call is skipped unless all conditions hold.
+    `result`. `when`: the call is skipped unless all conditions hold. `early`: it is made before anything is asked, and
+    only if something has to be, so that nobody is asked for what policy refuses anyway; such calls come first.
     """
 
     tool: str
     args: Mapping[str, Any] = msgspec.field(default_factory=dict[str, Any])
     name: str = ""
     when: When | Sequence[When] = ()
+    early: bool = False
+
+    @property
+    def called(self) -> str:
+        """The name its result is known under."""
+        return self.name or self.tool.rpartition(".")[2]
 
 
 class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -106,6 +113,8 @@ class Intent(Endings, frozen=True, forbid_unknown_fields=True):
     Case does not matter. Of several intents that fit, the highest `priority` wins, then the one listed first.
     `examples`: messages that this intent must win; checked when the rules are made.
     `calls` run one after the other. Of `answers` the first that fits is given, else `answer`.
+    `handover`: what the customer is told while a person is asked to take over, once the calls are done. What the person
+    writes is sent as it is; `answer` follows when they end it without a word.
     """
 
     name: str
@@ -117,3 +126,4 @@ class Intent(Endings, frozen=True, forbid_unknown_fields=True):
     calls: Sequence[Call] = ()
     answers: Sequence[Answer] = ()
     answer: str = ""
+    handover: str = ""

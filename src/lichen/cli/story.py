@@ -87,16 +87,16 @@ def _count(stage: Stage) -> None:
         "5. Another customer, twice 50 EUR.",
         "The first is within what acme pays at once. The second is not: the policy counts what was paid today.",
     )
-    stage.chat("acme", "customer-8", "I want a refund of 50 EUR for order 1043.")
-    stage.check("the first 50 EUR are paid at once", holds=stage.refunds("acme", "1043") == [5000])
-    stage.chat("acme", "customer-8", "I want a refund of 50 EUR for order 1044.")
+    stage.chat("acme", "customer-8", "I want a refund of 50 EUR for order 1053.")
+    stage.check("the first 50 EUR are paid at once", holds=stage.refunds("acme", "1053") == [5000])
+    stage.chat("acme", "customer-8", "I want a refund of 50 EUR for order 1054.")
     waits = stage.run("approvals", "list", "--tenant", "acme").data
-    stage.check("the second is held", holds=len(waits) == 1 and stage.refunds("acme", "1044") == [])
+    stage.check("the second is held", holds=len(waits) == 1 and stage.refunds("acme", "1054") == [])
     denied = stage.run("approvals", "deny", waits[0]["id"], *OPS, "--note", "One refund a day is enough.")
     stage.check("ops denies it", holds=denied.code == 0)
     reply = stage.chat("acme", "customer-8")
     stage.check("the agent is told and answers accordingly", holds="declined" in reply)
-    stage.check("nothing was paid for it", holds=stage.refunds("acme", "1044") == [])
+    stage.check("nothing was paid for it", holds=stage.refunds("acme", "1054") == [])
 
 
 def _forbid(stage: Stage, run: str) -> None:

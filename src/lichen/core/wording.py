@@ -11,6 +11,7 @@ import msgspec
 DEFAULT: Final = "en"
 WANTED_CHARS_MAX: Final = 256
 _TAG = re.compile(r"([A-Za-z]{2,3})(?:-[A-Za-z0-9]{1,8})*")
+_LANGUAGE = re.compile(r"[a-z]{2,3}")
 _RANK = re.compile(r"q=(0(?:\.[0-9]{1,3})?|1(?:\.0{1,3})?)")
 
 
@@ -64,6 +65,11 @@ class Wording(msgspec.Struct, frozen=True):
             if name in self.texts:
                 return self.texts[name]
         return Texts()
+
+
+def is_language(text: str) -> bool:
+    """Whether this is how a language is written here: two or three lower-case letters."""
+    return _LANGUAGE.fullmatch(text) is not None
 
 
 def tags(wanted: str) -> tuple[str, ...]:

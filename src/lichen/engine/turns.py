@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 import msgspec
 
@@ -19,6 +20,9 @@ from lichen.core.wording import Texts
 from lichen.engine.journal import Journal
 from lichen.engine.messages import message
 from lichen.engine.ports import Services
+
+WITHDRAWN: Final = "withdrawn"
+"""The code of a run that its customer took back. It says nothing more: the run that was asked to do so speaks."""
 
 # -- beginning ---------------------------------------------------------------------------------------------------
 
@@ -142,7 +146,7 @@ def _answer(services: Services, journal: Journal, state: RunState) -> str:
         return ""
     if state.cancel:
         is_taken_over = state.cancel == "interrupted" and _has_turn(journal, state)
-        return "" if is_taken_over else texts_for(services, journal, state).cancelled
+        return "" if is_taken_over or state.cancel == WITHDRAWN else texts_for(services, journal, state).cancelled
     if state.failure or state.answer is None:
         return texts_for(services, journal, state).failed
     text = journal.log.contents(run_stream(state.id), state.answer.n)["answer"].decode()

@@ -13,6 +13,7 @@ from lichen.flows.compiled import Need, invalid, needs
 from lichen.flows.ir import Flow
 from lichen.flows.planner import FlowPlanner
 from lichen.runtime.state import STATE_TOOLS
+from lichen.runtime.withdrawal import withdraw
 
 MONTH_S: Final = 30 * 86_400.0
 FLOW_LIMITS: Final = Limits(calls=256, time_s=MONTH_S, failures=256)
@@ -89,7 +90,7 @@ def _agent_tools(names: Iterable[str], agents: Sequence[Agent]) -> dict[str, Too
 def _tools(agents: Sequence[Agent]) -> dict[str, Tool]:
     """Every tool of these agents by name, and the state tools."""
     given = {tool.spec.name: tool for agent in agents for tool in agent.tools.values()}
-    return {**{tool.spec.name: tool for tool in STATE_TOOLS}, **given}
+    return {**{tool.spec.name: tool for tool in (*STATE_TOOLS, withdraw)}, **given}
 
 
 def _tool(flow: Flow, need: Need, given: Mapping[str, Tool]) -> Tool:

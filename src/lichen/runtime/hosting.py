@@ -14,6 +14,7 @@ from lichen.core.ids import AgentName, ToolName
 from lichen.core.limits import Limits
 from lichen.core.plan import Planner
 from lichen.runtime.state import StateStore, StateTool
+from lichen.runtime.withdrawal import JournalOf, WithdrawTool
 from lichen.tools.placement import Workers
 
 
@@ -46,13 +47,15 @@ class Hosted(msgspec.Struct, frozen=True):
     digest: str
 
 
-def hosted(agent: Agent, workers: Workers, state: StateStore) -> Hosted:
-    """The agent, its tools bound to `workers` and to `state`."""
-    tools = {name: _bound(tool, workers, state) for name, tool in agent.tools.items()}
+def hosted(agent: Agent, workers: Workers, state: StateStore, journal_of: JournalOf) -> Hosted:
+    """The agent, its tools bound to `workers`, to `state` and to the logs."""
+    tools = {name: _bound(tool, workers, state, journal_of) for name, tool in agent.tools.items()}
     return Hosted(agent.name, agent.planner, tools, agent.limits, agent.digest)
 
 
-def _bound(tool: Tool, workers: Workers, state: StateStore) -> Tool:
+def _bound(tool: Tool, workers: Workers, state: StateStore, journal_of: JournalOf) -> Tool:
+    if isinstance(tool, WithdrawTool):
+        return tool.with_journals(journal_of)
     if isinstance(tool, StateTool):
         return tool.with_store(state)
     return tool.with_workers(workers) if isinstance(tool, Placed) else tool

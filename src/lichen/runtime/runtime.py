@@ -43,6 +43,7 @@ from lichen.runtime.runs import Runs
 from lichen.runtime.sessions import Sessions
 from lichen.runtime.state import StateStore
 from lichen.runtime.waits import Waits
+from lichen.runtime.withdrawal import JournalOf
 from lichen.settings import Settings
 from lichen.tools.failure import failure_of
 from lichen.tools.placement import Workers
@@ -163,8 +164,9 @@ class Runtime:
     async def __aenter__(self) -> Self:
         _prepare_process()
         self.workers = Workers()
-        state = StateStore(lambda scope: self.engine.journal(scope))
-        agents = {agent.name: hosted(agent, self.workers, state) for agent in family(self.agents)}
+        journal_of: JournalOf = lambda scope: self.engine.journal(scope)  # noqa: E731 - the engine comes later
+        state = StateStore(journal_of)
+        agents = {agent.name: hosted(agent, self.workers, state, journal_of) for agent in family(self.agents)}
         self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._open_volume()
         self.gate = PolicyGate(
