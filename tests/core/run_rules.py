@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 import msgspec
 
 from lichen.core import events as e
 from lichen.core import moves, run, streams
+from lichen.core.call import Effects
 from lichen.core.run import Call, Obligation, RunState
 from lichen.testing.explore import (
     Broken,
@@ -234,6 +235,7 @@ ONCE_OWED = "an obligation is never owed again once it is closed"
 ONE_KEY = "no key is used twice"
 ONE_END = "every call ends exactly once, and before its run"
 ALLOWED = "a call runs only when allowed after its last approval"
+FRESH = "a call begins on a decision younger than the last wait, timer, takeover or pause"
 SETTLED = "a once call that may have happened runs again only when settled"
 LIMITED = "a limit is reached once, and no call is planned after it"
 CANCELLED = "no plan is taken and no call is started after a cancel"
@@ -264,6 +266,10 @@ def _trace_control(s: RunState, control: e.Control, t: Trace) -> None:
             t.begin(("over",))
         case e.WaitClosed():
             _trace_answer(s, control, t)
+        case e.Owned():
+            t.begin(*_to_begin(s, "child"))
+        case e.TimerFired(timer=timer) if timer.startswith("retry/"):
+            t.begin(("stale", timer.split("/")[1]))
         case e.Decided() | e.CallStarted() | e.CallProgressed() | e.CallFinished():
             _trace_call(control, t)
         case _:
@@ -280,12 +286,19 @@ def _trace_plan(control: e.Planned, t: Trace) -> None:
 
 def _trace_answer(s: RunState, control: e.WaitClosed, t: Trace) -> None:
     call = s.waits[control.wait].call
+    if control.outcome == "resumed":
+        t.begin(*_to_begin(s, *get_args(Effects)))
     if call is None:
         return
     if control.outcome in ("approved", "try_again"):
-        t.begin(("unallowed", call))
+        t.begin(("unallowed", call), ("stale", call))
     if control.outcome == "try_again":
         t.end(*_perhaps_done(s, call))
+
+
+def _to_begin(s: RunState, *going_on: Effects) -> list[Fact]:
+    """Every call that has yet to begin, or to begin again, when only those with these effects go on."""
+    return [("stale", c.id) for c in s.calls.values() if c.phase != "running" or c.effects not in going_on]
 
 
 def _perhaps_done(s: RunState, call: str) -> list[Fact]:
@@ -298,15 +311,19 @@ def _trace_call(control: e.Decided | e.CallStarted | e.CallProgressed | e.CallFi
     t.forbid(ONE_END, ("finished", call))
     match control:
         case e.Decided(verdict="allow"):
-            t.end(("unallowed", call))
+            t.end(("unallowed", call), ("stale", call))
         case e.CallStarted():
             t.forbid(ALLOWED, ("unallowed", call))
+            t.forbid(FRESH, ("stale", call))
             t.forbid(CANCELLED, ("cancelled",))
             t.forbid(SETTLED, ("doubted", call))
             t.begin(("begun", call, str(control.epoch)))
         case e.CallProgressed(what="in_doubt"):
             t.begin(("doubted", call))
+        case e.CallProgressed(what="waited"):
+            t.begin(("stale", call))
         case e.CallProgressed(what="not_done" | "retry"):
+            t.begin(("stale", call))
             t.end(("doubted", call), *(("begun", call, str(epoch)) for epoch in range(1, 9)))
         case e.CallFinished(outcome="ok"):
             t.forbid(ALLOWED, ("unallowed", call))
@@ -326,6 +343,8 @@ def _trace_obligations(before: Seen, after: Seen, t: Trace) -> None:
         if o.verb == "exec" and o.call is not None:
             call = after.state.calls[o.call]
             t.forbid(ALLOWED, ("unallowed", call.id))
+            if call.phase == "ready":
+                t.forbid(FRESH, ("stale", call.id))
             if call.effects == "once":
                 t.forbid(SETTLED, ("doubted", call.id), *_begun_before(call, after.state.epoch))
 

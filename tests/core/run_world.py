@@ -50,6 +50,7 @@ class Bounds(NamedTuple):
     cancels: int = 0
     pauses: int = 0
     inputs: int = 0
+    queues: int = 0  # how many decisions of a call are overtaken while it waits for a place
     is_late: bool = False  # an executor that was told to stop may end well all the same
     is_pure: bool = True  # the planner answers at once, without `plan_started`
 
@@ -155,6 +156,8 @@ class RunWorld:
 
     def _exec(self, s: RunState, o: Obligation) -> Outcomes:
         call = _call(s, o)
+        if call.phase == "ready" and call.check <= self.bounds.queues:
+            yield "waits for a place", (e.Draft(e.CallProgressed(call.id, call.attempt, "waited", check=call.check)),)
         if call.effects == "child":
             lent = min(1, s.calls_left)
             child = child_run(s.id, call.id, call.attempt)

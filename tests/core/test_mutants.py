@@ -24,6 +24,8 @@ replace = msgspec.structs.replace
 
 ONCE = (r.Batch(("once",)),)
 CRASH = r.Bounds(plans=(ONCE,), attempts=2, crashes=2)
+REPEAT = r.Bounds(plans=((r.Batch(("idempotent",)), r.Batch(("none",))),), crashes=1)
+QUEUE = r.Bounds(plans=(ONCE,), queues=1)
 CANCEL = r.Bounds(plans=(ONCE,), attempts=2, cancels=1, is_late=True)
 HOLD = r.Bounds(plans=(ONCE,), checks=2)
 HALT = r.Bounds(plans=(ONCE,), pauses=1)
@@ -127,6 +129,29 @@ def _keep_expiry(s: RunState, c: e.WaitClosed, changes: Changes) -> Changes:
     return {**changes, "timers": {**s.timers, **changes["timers"]}}
 
 
+def _retry_as_decided(s: RunState, c: e.TimerFired, changes: Changes) -> Changes:
+    calls = {id: replace(call, phase="ready") for id, call in changes.get("calls", {}).items()}
+    return {**changes, "calls": calls} if c.timer.startswith("retry/") else changes
+
+
+def _repeat_as_decided(s: RunState, c: e.CallProgressed, changes: Changes) -> Changes:
+    if c.what not in ("not_done", "waited"):
+        return changes
+    return {**changes, "calls": {**changes["calls"], c.call: replace(changes["calls"][c.call], phase="ready")}}
+
+
+def _inherit_as_decided(original: Callable[[Call], Call]) -> Callable[[Call], Call]:
+    def inherited(call: Call) -> Call:
+        after = original(call)
+        return replace(after, phase="ready") if call.phase in ("ready", "running") and after != call else after
+
+    return inherited
+
+
+def _resume_as_decided(s: RunState, c: e.WaitClosed, changes: Changes) -> Changes:
+    return {**changes, "calls": s.calls} if c.outcome == "resumed" else changes
+
+
 def _forget_retry(s: RunState, c: e.TimerFired, changes: Changes) -> Changes:
     return {"timers": changes["timers"]} if c.timer.startswith("retry/") else changes
 
@@ -155,6 +180,17 @@ RUN_MUTANTS = {
     "a once call is run again after a crash": Mutant(patched(run, "_inherited", _rerun), CRASH, run_rules.SETTLED),
     "a second crash settles under the first id": Mutant(folded(run, e.Owned, _same_settle), CRASH, run_rules.ONCE_OWED),
     "a retry that came due is forgotten": Mutant(folded(run, e.TimerFired, _forget_retry), CRASH, ENDS),
+    "a retry acts on the decision before its pause": Mutant(
+        folded(run, e.TimerFired, _retry_as_decided), CRASH, run_rules.FRESH
+    ),
+    "what did not happen goes again undecided": Mutant(
+        folded(run, e.CallProgressed, _repeat_as_decided), CRASH, run_rules.FRESH
+    ),
+    "who takes a run over acts on the decision of the dead": Mutant(
+        patched(run, "_inherited", _inherit_as_decided), REPEAT, run_rules.FRESH
+    ),
+    "a decision outlives a pause": Mutant(folded(run, e.WaitClosed, _resume_as_decided), HALT, run_rules.FRESH),
+    "a decision outlives a queue": Mutant(folded(run, e.CallProgressed, _repeat_as_decided), QUEUE, run_rules.FRESH),
     "a halt is ignored": Mutant(
         patched(RunState, "is_halted", becomes(property(_never))), HALT, "nothing new starts while halted"
     ),

@@ -142,7 +142,8 @@ def test_a_retry_waits_for_its_time_and_runs_under_the_next_attempt() -> None:
     story.add(e.CallProgressed(CallId("c1"), 1, "retry", "busy", story.now_us + 5))
     assert story.owed == []
     assert story.state.timers["retry/c1/2"] == START_US + 5
-    assert story.fire("retry/c1/2").owed == ["exec/c1/2"]
+    assert story.fire("retry/c1/2").owed == ["check/c1/2"]
+    assert (story.allow().owed, story.call().attempt) == (["exec/c1/2"], 2)
     assert "retry/c1/2" not in story.state.timers
 
 
@@ -158,24 +159,32 @@ def test_a_once_call_whose_process_died_is_settled_before_anything_else() -> Non
     assert story.owed == ["settle/c1/1"]
     story.crash()
     assert story.owed == ["settle/c1/2"]
-    assert story.add(e.CallProgressed(CallId("c1"), 1, "not_done")).owed == ["exec/c1/2"]
+    assert story.add(e.CallProgressed(CallId("c1"), 1, "not_done")).owed == ["check/c1/2"]
 
 
 @pytest.mark.req("LIC-7.3")
 def test_every_time_a_call_is_in_doubt_is_settled_under_its_own_id() -> None:
     story = Story().plan("once").allow().start().crash()
-    story.add(e.CallProgressed(CallId("c1"), 1, "not_done")).start()
+    story.add(e.CallProgressed(CallId("c1"), 1, "not_done")).allow().start()
     story.add(e.CallProgressed(CallId("c1"), 2, "in_doubt", "timeout"))
     assert (story.owed, story.call().doubt) == (["settle/c1/2"], "timeout")
 
 
 @pytest.mark.req("LIC-7.4")
-@pytest.mark.parametrize(("effects", "owed"), [("idempotent", "exec/c1/2"), ("none", "exec/c1/1")])
-def test_a_call_that_may_be_repeated_runs_again_after_a_crash(effects: Effects, owed: str) -> None:
+@pytest.mark.parametrize(("effects", "attempt"), [("idempotent", 2), ("none", 1)])
+def test_a_call_that_may_be_repeated_is_decided_and_run_again_after_a_crash(effects: Effects, attempt: int) -> None:
     story = Story().plan(effects).allow()
     if effects == "idempotent":
         story.start()
-    assert story.crash().owed == [owed]
+    assert story.crash().owed == ["check/c1/2"]
+    assert (story.allow().owed, story.call().attempt) == (["exec/c1/2"], attempt)
+
+
+@pytest.mark.req("LIC-12.41")
+def test_a_call_that_had_to_wait_for_a_place_is_decided_again() -> None:
+    story = Story().plan("once").allow().add(e.CallProgressed(CallId("c1"), 1, "waited", check=1))
+    assert story.owed == ["check/c1/2"]
+    assert (story.allow().owed, story.call().attempt) == (["exec/c1/2"], 1)
 
 
 @pytest.mark.req("LIC-6.1")
@@ -226,7 +235,7 @@ def test_a_held_call_runs_only_after_approval_and_another_check() -> None:
     assert story.owed == ["check/c1/2"]
     (grant,) = story.call().grants
     assert (grant.role, grant.by, grant.digest) == ("supervisor", "operator_1", b"digest")
-    assert story.allow().owed == ["exec/c1/1"]
+    assert story.allow().owed == ["exec/c1/2"]
 
 
 @pytest.mark.req("GOA-38.2")
@@ -338,7 +347,7 @@ def test_a_pause_lets_end_what_runs_and_starts_nothing_new() -> None:
     assert story.owed == ["exec/c1/1"]
     story.finish("ok", "c1")
     assert story.owed == []
-    assert story.close("resumed").owed == ["exec/c2/1"]
+    assert story.close("resumed").owed == ["check/c2/2"]
 
 
 @pytest.mark.req("GOA-42.1")

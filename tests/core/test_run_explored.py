@@ -18,6 +18,7 @@ WORLDS = {
         plans=(tuple(Batch((effects,)) for effects in EFFECTS),),
         attempts=2,
         checks=2,
+        queues=1,
         crashes=1,
         cancels=1,
         pauses=1,
@@ -83,7 +84,7 @@ WORLDS = {
 @pytest.mark.req(
     "GOA-15.1", "GOA-15.2", "GOA-19.1", "GOA-21.2", "GOA-38.1", "GOA-42.1", "GOA-42.2", "GOA-45.1", "GOA-49.1"
 )
-@pytest.mark.req("LIC-1.1", "LIC-6.1", "LIC-7.3", "LIC-7.4")
+@pytest.mark.req("LIC-1.1", "LIC-6.1", "LIC-7.3", "LIC-7.4", "LIC-12.41")
 @pytest.mark.parametrize("name", WORLDS)
 def test_a_run_keeps_its_rules_whatever_happens(name: str, record_property: Callable[[str, object], None]) -> None:
     world = RunWorld(WORLDS[name])

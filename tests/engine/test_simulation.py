@@ -152,7 +152,7 @@ class Simulation:
 
     async def _clear_up(self) -> None:
         for _ in range(60):
-            for row in self.world.log.stream_rows("run", limit=1_000):
+            for row in reversed(self.world.log.stream_rows("run", limit=1_000)):  # those above before those below
                 if any(w.kind == "pause" for w in self.world.state(RunId(row.id)).waits.values()):
                     await self.world.runs.resume(SCOPE, RunId(row.id), OPS)
             await self._answer("approval", "approved")

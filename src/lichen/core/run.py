@@ -22,14 +22,15 @@ from lichen.core.plan import PlanReason, Resume
 from lichen.core.policy import Grant
 from lichen.core.wait import HALTING, Wait, WaitKind, WaitOutcome
 
-DECIDER = "run/1"  # pinned in every run; a change of meaning gets a new number
+DECIDER = "run/2"  # pinned in every run; a change of meaning gets a new number
 
 Phase = Literal["proposed", "held", "ready", "running", "in_doubt", "unknown", "backoff"]
 Verb = Literal["plan", "check", "exec", "settle", "child-cancel", "finish", "turn", "deliver"]
 
 
 class Obligation(NamedTuple):
-    """Something that must be in flight. The id ends in an attempt and stands for this one piece of work."""
+    """Something that must be in flight. The id ends in a number and stands for this one piece of work: of an `exec`
+    that of the decision which allows it, so no decision is acted on twice."""
 
     id: ObligationId
     verb: Verb
@@ -52,6 +53,7 @@ class Call(msgspec.Struct, frozen=True, gc=False):
     doubt: str = ""  # why it is in doubt; empty: its executor died
     epoch: int = 0
     decided_n: int = 0
+    decided_us: int = 0
     child: RunId | None = None
     child_cancelled: bool = False
     is_late: bool = False  # its time is over, and its child has to end
@@ -212,13 +214,13 @@ def _owed_for(s: RunState, call: Call, halted: bool) -> Obligation | None:
             if call.effects == "child":
                 wanted = (s.is_over or call.is_late) and not call.child_cancelled
                 return _obligation("child-cancel", call, call.attempt) if wanted else None
-            return _obligation("exec", call, call.attempt)
+            return _obligation("exec", call, call.check)
         case "in_doubt":
             return _obligation("settle", call, call.settle)
         case "proposed" if not halted:
             return _obligation("check", call, call.check)
         case "ready" if not halted:
-            return _obligation("exec", call, call.attempt)
+            return _obligation("exec", call, call.check)
         case _:
             return None
 
@@ -309,7 +311,7 @@ def _asked_again(s: RunState) -> Changes:
 def _decided(s: RunState, event: e.Event, c: e.Decided) -> Changes:
     if c.verdict != "allow":
         return {}
-    return {"calls": _with(s, c.call, phase="ready", redact=c.redact, decided_n=event.n)}
+    return {"calls": _with(s, c.call, phase="ready", redact=c.redact, decided_n=event.n, decided_us=event.ts_us)}
 
 
 def _wait_opened(s: RunState, event: e.Event, c: e.WaitOpened) -> Changes:
@@ -356,7 +358,7 @@ def _wait_closed(s: RunState, event: e.Event, c: e.WaitClosed) -> Changes:
             changes["calls"] = _checked_again(s, wait, c)
         return changes
     if wait.kind in HALTING:
-        return changes
+        return {**changes, "calls": {id: _overtaken(call) for id, call in s.calls.items()}}
     changes["answers"] = (*s.answers, Answered(c.wait, wait.kind, c.outcome, event.n))
     if c.outcome == "expired" and wait.on_expiry == "deny" and not s.is_ending:
         changes |= {"failure": "wait_expired", "due": None, "is_planning": False}
@@ -380,14 +382,21 @@ def _owned(s: RunState, event: e.Event, c: e.Owned) -> Changes:
 
 
 def _inherited(call: Call) -> Call:
-    """A call whose executor is gone: in doubt if a second attempt could be a second effect."""
+    """A call whose executor is gone: in doubt if a second attempt could be a second effect, else decided again."""
     if call.phase == "in_doubt":
         return msgspec.structs.replace(call, settle=call.settle + 1)
     if call.phase != "running" or call.effects == "child":
-        return call
+        return _overtaken(call)
     if call.effects == "once":
         return msgspec.structs.replace(call, phase="in_doubt", settle=call.settle + 1, doubt="")
-    return msgspec.structs.replace(call, phase="ready", attempt=call.attempt + 1)
+    return msgspec.structs.replace(call, phase="proposed", attempt=call.attempt + 1, check=call.check + 1)
+
+
+def _overtaken(call: Call) -> Call:
+    """A call after time has passed: one that was allowed and has not begun is decided again."""
+    if call.phase != "ready":
+        return call
+    return msgspec.structs.replace(call, phase="proposed", check=call.check + 1)
 
 
 def _call_started(s: RunState, event: e.Event, c: e.CallStarted) -> Changes:
@@ -412,7 +421,8 @@ def _call_progressed(s: RunState, event: e.Event, c: e.CallProgressed) -> Change
         case "in_doubt":
             return {"calls": _with(s, c.call, phase="in_doubt", settle=s.calls[c.call].settle + 1, doubt=c.code)}
         case "not_done":
-            return {"calls": _with(s, c.call, phase="ready", attempt=c.attempt + 1)}
+            check = s.calls[c.call].check + 1
+            return {"calls": _with(s, c.call, phase="proposed", attempt=c.attempt + 1, check=check)}
         case "child_cancelled":
             return {"calls": _with(s, c.call, child_cancelled=True)}
         case "waited":
@@ -483,7 +493,8 @@ def _timer_fired(s: RunState, event: e.Event, c: e.TimerFired) -> Changes:
     if kind == "retry":
         id, _, attempt = rest.partition("/")
         if CallId(id) in s.calls:
-            changes["calls"] = _with(s, CallId(id), phase="ready", attempt=int(attempt))
+            check = s.calls[CallId(id)].check + 1
+            changes["calls"] = _with(s, CallId(id), phase="proposed", attempt=int(attempt), check=check)
     elif kind == "call":
         id = CallId(rest.partition("/")[0])
         if id in s.calls:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -46,6 +46,7 @@ from lichen.tools.failure import failure_of
 from lichen.tools.placement import StillRunning
 
 Json = dict[str, Any]
+DECISION_AGE_MAX_S: Final = 1.0  # between a decision and its effect, for all that lies between them in this process
 
 
 def _tool(services: Services, state: RunState, call: Call) -> Tool:
@@ -83,7 +84,9 @@ def meta(services: Services, journal: Journal, state: RunState, call: Call, time
 async def check(services: Services, journal: Journal, run: RunId, id: CallId) -> None:
     """Performs `check`: asks the gate and appends its verdict in the tick in which it reserved."""
     state = journal.run(run)
-    call = state.calls[id]
+    call = state.calls.get(id)
+    if call is None or call.phase != "proposed":
+        return  # ended, or decided, while this waited for its turn
     try:
         question = _question(services, journal, state, call)
     except LichenError as error:
@@ -206,7 +209,11 @@ async def execute(services: Services, journal: Journal, run: RunId, id: CallId) 
     Raises StillRunning when the tool was cut off and goes on all the same.
     """
     state = journal.run(run)
-    call = state.calls[id]
+    call = state.calls.get(id)
+    if call is None or call.phase not in ("ready", "running"):
+        return  # ended, or to be decided again, while this waited for its turn
+    if _is_overtaken(services, journal, state, call):
+        return
     try:
         tool, args = _tool(services, state, call), arguments(journal, run, call)
     except LichenError as error:
@@ -222,9 +229,26 @@ async def execute(services: Services, journal: Journal, run: RunId, id: CallId) 
             journal.append({run_stream(run): (e.Draft(e.CallStarted(id, call.attempt, state.epoch)),)})
         await journal.log.durable_stream(*_streams(state))
         state = journal.run(run)
-        if id not in state.calls or _is_stopped(services, journal, state, state.calls[id]):
+        call = state.calls.get(id)
+        if call is None or _is_stopped(services, journal, state, call):
             return
-    await _act(services, journal, state, state.calls[id], tool, args)
+        if _is_overtaken(services, journal, state, call):
+            return
+    await _act(services, journal, state, call, tool, args)
+
+
+def _is_overtaken(services: Services, journal: Journal, state: RunState, call: Call) -> bool:
+    """Whether so much time has passed since a call was decided that it is decided again before it begins.
+
+    Each further decision may be twice as old, so that an overloaded process gets on all the same.
+    """
+    age_us = services.clock() - call.decided_us
+    if age_us <= DECISION_AGE_MAX_S * 1e6 * 2 ** min(call.check - 1, 16):
+        return False
+    what = "waited" if call.phase == "ready" else "not_done"
+    progressed = e.CallProgressed(call.id, call.attempt, what, check=call.check)
+    journal.append({run_stream(state.id): (e.Draft(progressed),)})
+    return True
 
 
 def _streams(state: RunState) -> tuple[StreamId, ...]:
@@ -345,7 +369,9 @@ def _not_done(services: Services, journal: Journal, run: RunId, call: Call, tool
 async def settle(services: Services, journal: Journal, run: RunId, id: CallId, *, let_go: bool) -> None:
     """Performs `settle`: finds out whether a call in doubt happened. `let_go`: its executor does not run any more."""
     state = journal.run(run)
-    call = state.calls[id]
+    call = state.calls.get(id)
+    if call is None or call.phase != "in_doubt":
+        return
     try:
         tool, args = _tool(services, state, call), arguments(journal, run, call)
     except LichenError:

@@ -91,7 +91,9 @@ def cancel_child(services: Services, journal: Journal, run: RunId, id: CallId) -
     A call that is over its time and is not tried again ends at once: its child may take longer to settle what it began.
     """
     parent = journal.run(run)
-    call = parent.calls[id]
+    call = parent.calls.get(id)
+    if call is None or call.phase != "running":
+        return  # the child ended while this waited for its turn
     child = journal.run(call.child or child_run(run, id, call.attempt))
     code = "parent_stopped" if parent.is_over else "timeout"
     told = moves.cancel(child, code, f"parent-{call.attempt}")

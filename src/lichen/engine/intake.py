@@ -33,8 +33,9 @@ from lichen.core.scope import SYSTEM, Actor, Scope
 from lichen.core.wait import ANSWER_BYTES_MAX, HALTING, OUTCOMES, Wait, WaitOutcome, may_answer
 from lichen.engine.attributes import sealed
 from lichen.engine.journal import Journal
-from lichen.engine.local import LocalEngine, mirror
+from lichen.engine.local import LocalEngine
 from lichen.engine.messages import answer, encoded, message
+from lichen.engine.tree import cancel_tree, halt_tree, mirror, resume_tree
 from lichen.engine.turns import acting, pins, start_draft
 from lichen.log.erasures import Erased
 
@@ -107,16 +108,20 @@ class Intake:
         return session
 
     async def close_session(self, scope: Scope, session: SessionId, actor: Actor) -> None:
-        """Takes no further message and cancels the open turn's run. Closing twice is no error."""
+        """Takes no further message and cancels every run of the session, those included that wait for somebody else.
+
+        Closing twice is no error.
+        """
         journal = self._engine.journal(scope)
         mailbox = self._mailbox(journal, session, actor)
         if not mailbox.is_closed:
-            drafts: dict[StreamId, moves.Drafts] = {session_stream(session): (e.Draft(e.MailboxClosed("requested")),)}
-            if mailbox.turn is not None:
-                drafts[run_stream(mailbox.turn.run)] = moves.cancel(
-                    journal.run(mailbox.turn.run), "session_ended", "session-ended"
-                )
-            journal.append(drafts, actor=journal.log.name(actor))
+            stream = session_stream(session)
+            appended: dict[StreamId, moves.Drafts] = {stream: (e.Draft(e.MailboxClosed("requested")),)}
+            turn = () if mailbox.turn is None else (mailbox.turn.run,)
+            for run in (*turn, *mailbox.released):
+                told = cancel_tree(journal, journal.run(run), "session_ended", "session-ended")
+                _merge(appended, told)
+            journal.append(appended, actor=journal.log.name(actor))
         await journal.log.durable_stream(session_stream(session))
 
     async def end_all(self, scope: Scope, subject: str, actor: Actor) -> None:
@@ -214,7 +219,7 @@ class Intake:
                 signal = e.Draft(e.Signal("input", token), (Content("input", mailbox.subject, messages),))
                 appended[run_stream(run)] = (signal,)
             case "interrupts" if run is not None:
-                appended[run_stream(run)] = moves.cancel(journal.run(run), "interrupted", f"interrupt-{token}")
+                appended = cancel_tree(journal, journal.run(run), "interrupted", f"interrupt-{token}")
             case _:
                 pass
         taken = "queued" if kind == "interrupts" or (kind == "joined" and not appended) else kind
@@ -226,8 +231,7 @@ class Intake:
             told = self._services.wording(journal.scope).of(mailbox.language).rejected
             notice = Content("text", mailbox.subject, told.encode())
             session = (*session, moves.queue(mailbox, "notice", notice, token=f"rejected/{token}"))
-        appended = {stream: session, **appended}
-        journal.append(appended, actor=by)
+        journal.append(_merge({stream: session}, appended), actor=by)
         return Receipt(mailbox.id, number, n, taken, joined_run, wait)
 
     def _without_stale_questions(self, journal: Journal, mailbox: MailboxState) -> tuple[MailboxState, moves.Drafts]:
@@ -291,19 +295,17 @@ class Intake:
         return run
 
     async def cancel(self, scope: Scope, run: RunId, actor: Actor, *, code: str = "requested") -> None:
-        """Ends a run: what has not started never will, what started is settled. Cancelling twice is no error."""
+        """Ends a run and the runs it started: what has not started never will, what started is settled. Cancelling
+        twice is no error."""
         journal = self._engine.journal(scope)
         state = self._run(journal, run)
-        drafts = moves.cancel(state, code, f"{actor.kind}-{state.n}")
-        if drafts:
-            appended = {run_stream(run): drafts}
-            if state.session is not None and (mirrored := mirror(journal, state, drafts)):
-                appended[session_stream(state.session)] = mirrored
+        appended = cancel_tree(journal, state, code, f"{actor.kind}-{state.n}")
+        if appended:
             journal.append(appended, actor=journal.log.name(actor))
         await journal.log.durable_stream(run_stream(run))
 
     async def pause(self, scope: Scope, run: RunId, actor: Actor) -> None:
-        """Halts a run at its next step boundary. Raises Conflict (`run_halted`)."""
+        """Halts a run and the runs it started, each at its next step boundary. Raises Conflict (`run_halted`)."""
         await self._halt(scope, run, actor, "pause", ("operator", "service"))
 
     async def preempt(self, scope: Scope, run: RunId, actor: Actor = SYSTEM) -> None:
@@ -316,21 +318,29 @@ class Intake:
     ) -> None:
         journal = self._engine.journal(scope)
         by = journal.log.name(actor)
-        drafts = moves.pause(self._run(journal, run), kind, may_answer, by)
-        if not drafts:
+        appended = halt_tree(journal, self._run(journal, run), kind, may_answer, by)
+        if not appended:
             raise Conflict("The run is finished or halted already.", code="run_halted")
-        journal.append({run_stream(run): drafts}, actor=by)
+        journal.append(appended, actor=by)
         await journal.log.durable_stream(run_stream(run))
 
     async def resume(self, scope: Scope, run: RunId, actor: Actor) -> None:
-        """Ends a pause or preemption. Raises Conflict (`run_not_paused`)."""
+        """Ends a pause or preemption, of the runs it started too; calls that were allowed before are decided again.
+
+        Raises Conflict (`run_not_paused`, `parent_paused`).
+        """
         journal = self._engine.journal(scope)
         state = self._run(journal, run)
-        halted = next((w for w in state.waits.values() if w.kind in HALTING), None)
-        if halted is None:
+        if not state.is_halted:
             raise Conflict("The run is not paused.", code="run_not_paused")
+        if state.parent is not None and (parent := journal.run(state.parent.run)).is_halted:
+            raise Conflict(
+                "The run that started this one is paused.",
+                code="parent_paused",
+                next_step=f"Run `lichen runs resume {parent.id}`.",
+            )
         by = journal.log.name(actor)
-        journal.append({run_stream(run): moves.close_wait(state, halted.id, "resumed", by=by)}, actor=by)
+        journal.append(resume_tree(journal, state, by), actor=by)
         await journal.log.durable_stream(run_stream(run))
 
     def _run(self, journal: Journal, run: RunId) -> RunState:
@@ -365,6 +375,9 @@ class Intake:
         state = journal.run(run)
         if wait not in state.waits:
             raise _closed()
+        if open_wait.kind in HALTING:
+            await self.resume(scope, run, actor)
+            return
         data = msgspec.json.encode(body or {})
         if len(data) > ANSWER_BYTES_MAX:
             raise Invalid("The answer is too large.", code="answer_too_large")
@@ -399,6 +412,15 @@ class Intake:
         verdict = await self._services.gate.check(Check(scope, actor, action, resource, language=language))
         if verdict.outcome != "allow":
             raise Denied(verdict.public_reason or "Policy does not allow this.", code="denied")
+
+
+def _merge(
+    appended: dict[StreamId, moves.Drafts], more: Mapping[StreamId, moves.Drafts]
+) -> dict[StreamId, moves.Drafts]:
+    """Both, in their order where they are about one stream."""
+    for stream, drafts in more.items():
+        appended[stream] = (*appended.get(stream, ()), *drafts)
+    return appended
 
 
 def _is_open(journal: Journal, question: Question) -> bool:

@@ -21,6 +21,7 @@ from lichen.engine.journal import Journal
 from lichen.engine.ports import Services
 from lichen.engine.step import Work, drive
 from lichen.engine.timers import Wheel
+from lichen.engine.tree import mirror
 from lichen.log.log import Log
 from lichen.log.volume import Volume
 from lichen.tools.placement import StillRunning
@@ -270,15 +271,3 @@ def fire(journal: Journal, stream: StreamId, timer: str) -> None:
         appended[session_stream(state.session)] = mirrored
     if drafts:
         journal.append(appended, turn=state.turn)
-
-
-def mirror(journal: Journal, state: RunState, drafts: moves.Drafts) -> moves.Drafts:
-    """The wait closings among `drafts` that concern questions to the customer, for the session's stream."""
-    assert state.session is not None
-    asked = {(q.run, q.wait) for q in journal.mailbox(state.session).questions}
-    closings = (d for d in drafts if isinstance(d.control, e.WaitClosed))
-    return tuple(
-        e.Draft(d.control)
-        for d in closings
-        if isinstance(d.control, e.WaitClosed) and (d.control.run, d.control.wait) in asked
-    )
