@@ -87,6 +87,8 @@ def second_day(log: Log) -> None:
     put(log, B, e.Draft(approval, (Content("public", who, b"Wait."),)))
     put(log, B, e.Draft(e.WaitClosed(SECOND, WaitId("w2"), "denied", boss), (Content("body", boss, b"{}"),)))
     put(log, B, e.Draft(e.CallFinished(C2, 1, "denied", "approval_denied")))
+    put(log, B, e.Draft(e.Declassified(("third_party:web.fetch",), boss, "word-1")))
+    put(log, B, e.Draft(e.Refused("model.invoke", "5f0a", "deny", "no-1"), (Content("operator", who, b"forbidden"),)))
     put(log, B, e.Draft(e.Decided(C3, 1, "hold")))
     again = e.WaitOpened(SECOND, WaitId("w3"), "approval", C3, ("manager",), who, DIGEST, "manager", expires)
     put(log, B, e.Draft(again, (Content("public", who, b"Wait."),)))
@@ -102,6 +104,7 @@ def second_day(log: Log) -> None:
     released = e.MessageQueued(MessageId("o2"), "notice", None, SECOND, "notice/1")
     put(log, S, e.Draft(released, (Content("text", who, b"I am checking."),)))
     put(log, TENANT_STREAM, e.Draft(e.Changed("stop", "tool:shop.pay", "", "change-1")))
+    put(log, TENANT_STREAM, e.Draft(e.Accessed("run", "opening-1"), (Content("resource", RETENTION, b"run-b"),)))
 
 
 async def last_day(log: Log) -> None:

@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 
 from lichen.core.errors import Conflict, Corrupt, NotFound
 from lichen.core.ids import RunId, run_stream
-from lichen.core.scope import Customer
+from lichen.core.scope import Customer, Scope
 from lichen.log.backup import accept_loss, backup, backup_keys, restore_keys, restore_logs
 from lichen.log.erasures import Erased
 from lichen.log.keys import Keyring
@@ -160,6 +161,105 @@ async def test_an_older_log_is_refused_until_its_loss_is_accepted(log: Log, home
     keyring = Keyring.open(home.keys, os.urandom)
     assert verify(home.logs, keyring=keyring).findings == ()
     keyring.close()
+
+
+def bytes_under(folder: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
+
+
+ACME, GLOBEX = "acme/dev/0", "globex/dev/0"
+
+
+@pytest.fixture
+async def both(home: Home, log: Log) -> Log:
+    """Two tenants in one volume, their records in turn."""
+    assert home.volume is not None
+    other = home.volume.log(Scope("globex", "dev"))
+    for number in range(3):
+        put(other, run_stream(RunId(f"run-{number}")), started(other, b"the neighbour's words"))
+        put(log, run_stream(RunId(f"run-{number}0")), started(log))
+    await log.durable()
+    await other.durable()
+    assert home.keyring is not None
+    home.keyring.api_keys.issue("globex", "dev", actor_kind="operator", actor_id="their-ops")
+    home.keyring.api_keys.issue("acme", "dev", actor_kind="operator", actor_id="our-ops")
+    return log
+
+
+@pytest.mark.req("LIC-5.30")
+async def test_a_backup_of_one_tenant_holds_no_byte_of_another(both: Log, home: Home, tmp_path: Path) -> None:
+    report = backup(home.logs, tmp_path / "logs-only", logs={ACME})
+    backup_keys(open_keyring(home), tmp_path / "keys-only", logs={ACME})
+    assert report.logs == (ACME,)
+    everything = bytes_under(tmp_path / "logs-only") + bytes_under(tmp_path / "keys-only")
+    theirs = home.keyring.secrets(GLOBEX).pseudonym("customer", "customer-7") if home.keyring else ""
+    assert b"globex" not in everything
+    assert b"their-ops" not in everything
+    assert theirs.encode() not in everything
+    assert b"our-ops" in everything
+
+
+@pytest.mark.req("LIC-5.30")
+async def test_a_backup_of_one_tenant_verifies_and_reads_as_before(both: Log, home: Home, tmp_path: Path) -> None:
+    await both.sign()
+    backup(home.logs, tmp_path / "logs-backup", logs={ACME})
+    backup_keys(open_keyring(home), tmp_path / "keys-backup", logs={ACME})
+    expected = [(record, dict(both.contents(record.stream, record.n))) for record in both.records(A)]
+    await home.close()
+    other = restored(tmp_path, home)
+    restore_keys(tmp_path / "keys-backup", other.keys, homes=[home.logs], erasure_lists=[])
+    restore_logs(tmp_path / "logs-backup", other.logs)
+    keyring = Keyring.open(other.keys, os.urandom)
+    report = verify(other.logs, keyring=keyring)
+    keyring.close()
+    assert report.findings == ()
+    assert [log.id for log in report.logs] == [ACME]
+    async with other.opened() as again:
+        assert [(record, dict(again.contents(record.stream, record.n))) for record in again.records(A)] == expected
+        put(again, OTHER, started(again))
+
+
+async def test_a_backup_of_a_log_that_is_not_there_is_refused(log: Log, home: Home, tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match="log_missing"):
+        backup(home.logs, tmp_path / "backup", logs={"nobody/dev/0"})
+
+
+@pytest.mark.req("LIC-5.26")
+@pytest.mark.parametrize("way", ["copied by hand", "restored without the newest logs"])
+async def test_older_keys_beside_newer_logs_do_not_undo_what_the_logs_record(
+    log: Log, home: Home, tmp_path: Path, way: str
+) -> None:
+    backup_keys(open_keyring(home), tmp_path / "keys-backup")
+    subject = log.name(Customer("customer-7"))
+    await log.erase(subject, "erasure-2")
+    await home.close()
+    older = tmp_path / "older-keys"
+    if way == "copied by hand":
+        shutil.copytree(tmp_path / "keys-backup", older)
+    else:
+        restore_keys(tmp_path / "keys-backup", older, homes=[], erasure_lists=[])
+    home.keys = older
+    async with home.opened() as again:
+        assert home.volume is not None
+        assert subject in {erasure.subject for erasure in home.volume.erasures_applied}
+        with pytest.raises(Erased):
+            again.contents(RUN, 0)
+    keys = b"".join(path.read_bytes() for path in older.iterdir())
+    assert keys.count(subject.encode()) > 0  # named as erased, its keys gone
+    async with home.opened():
+        assert home.volume is not None
+        assert home.volume.erasures_applied == []
+
+
+async def test_somebody_who_may_have_keys_again_keeps_them_when_the_log_is_opened(log: Log, home: Home) -> None:
+    subject = log.name(Customer("customer-7"))
+    await log.erase(subject, "erasure-2")
+    open_keyring(home).revive(log.id, subject, home.clock() + 1)
+    put(log, OTHER, started(log, b"new words"))
+    again = await home.reopen()
+    assert again.contents(OTHER, 0)["input"] == b"new words"
+    with pytest.raises(Erased):
+        again.contents(RUN, 0)
 
 
 async def test_restoring_never_overwrites_and_says_what_is_missing(log: Log, home: Home, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from lichen.log.keys import Keyring
 from lichen.log.sqlite import FRONTIERS, HEADS, LOGS, NAMES, RECORDS, TABLES, VIEWS, Column, Table
 from lichen.log.tree import chain_hash, leaf_hash
 from lichen.log.verify import verify
+from lichen.runtime.proof import verification
 from lichen.testing.log_conformance import OTHER, RUN, put, started
 from tests.log.busy import live
 from tests.log.homes import SCOPE, Clock, Home
@@ -203,6 +204,25 @@ def set_schema(home: Home, table: Table, sql: str) -> None:
         db.execute("PRAGMA writable_schema = RESET")
     finally:
         db.close()
+
+
+@pytest.mark.req("LIC-3.10")
+@pytest.mark.parametrize(("table", "column"), columns(), ids=name_of)
+async def test_what_is_wrong_with_one_log_is_not_told_of_another(lived: Home, table: Table, column: Column) -> None:
+    if table is LOGS or (table is RECORDS and column.name == "pos"):
+        return  # these number the logs and records of a volume, and are nobody's
+    key = [each.name for each in table.columns[: table.key]]
+    *place, value = lived.sql(f"SELECT {', '.join(key)}, {column.name} FROM {table.name} WHERE log = 1 LIMIT 1")[0]
+    where = " AND ".join(f"{name} = ?" for name in key)
+    lived.sql(f"UPDATE {table.name} SET {column.name} = ? WHERE {where}", change(column, value), *place)
+    report = check(lived)
+    assert not report.is_sound
+    neighbour = verification(report, "acme/prod/0")
+    if column.name == "log" and table is not RECORDS:  # now the row is of no log, and does not say whose it was
+        assert not any(str(value) in finding for value in place[1:] for finding in neighbour.findings)
+    else:
+        assert (neighbour.ok, neighbour.findings) == (True, ())
+        assert not verification(report, "acme/dev/0").ok
 
 
 # -- rows --------------------------------------------------------------------------------------------------------

@@ -8,20 +8,21 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 import msgspec
 
 from lichen.core.errors import Conflict, NotFound, Unavailable
-from lichen.core.events import Erased
 from lichen.core.ids import LogId
 from lichen.log.blobs import Blobs
 from lichen.log.checkpoint import TreeHead, sign
 from lichen.log.erasures import Erasure, decode_erasure
+from lichen.log.extract import extract
 from lichen.log.files import sync_directory, write_new_file
 from lichen.log.keys import Keyring
 from lichen.log.record import Blob, Record, decode
+from lichen.log.recorded import recorded_erasures
 from lichen.log.sqlite import FILE_NAME, Reader, connect
 from lichen.log.tree import Frontier
 
@@ -37,15 +38,21 @@ class BackupReport(msgspec.Struct, frozen=True):
     blobs: int
 
 
-def backup(home: Path, target: Path) -> BackupReport:
+def backup(home: Path, target: Path, *, logs: Collection[str] | None = None) -> BackupReport:
     """Copies the logs of `home`, in use or not, into the new directory `target`: one consistent moment, never any key.
 
-    Waits for the disk: call it in a thread. Raises Conflict when `target` holds something, Unavailable.
+    With `logs` only those with these ids. Waits for the disk: call it in a thread. Raises Conflict when `target` holds
+    something, NotFound (`log_missing`), Unavailable.
     """
     _refuse_full(target)
+    if not (home / FILE_NAME).exists():
+        raise NotFound(f"There are no logs in {home}.", code="volume_missing")
     target.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
-        _copy_file(home / FILE_NAME, target / FILE_NAME)
+        if logs is None:
+            _copy_file(home / FILE_NAME, target / FILE_NAME)
+        else:
+            extract(home / FILE_NAME, target / FILE_NAME, logs)
         report = _copy_blobs(target / FILE_NAME, home / BLOBS, target / BLOBS)
         sync_directory(target)
     except (sqlite3.Error, OSError) as error:
@@ -55,8 +62,11 @@ def backup(home: Path, target: Path) -> BackupReport:
     return report
 
 
-def backup_keys(keyring: Keyring, target: Path) -> None:
-    """Copies the keys into the new directory `target`. Raises Conflict when a backup of logs is there or above."""
+def backup_keys(keyring: Keyring, target: Path, *, logs: Collection[str] | None = None) -> None:
+    """Copies the keys, with `logs` those of these logs, into the new directory `target`.
+
+    Raises Conflict when a backup of logs is there or above.
+    """
     for directory in (target, *target.resolve().parents):
         if (directory / FILE_NAME).exists():
             raise Conflict(
@@ -65,7 +75,7 @@ def backup_keys(keyring: Keyring, target: Path) -> None:
                 next_step="Name a directory in another place, best on another machine.",
             )
     _refuse_full(target)
-    keyring.backup(target)
+    keyring.backup(target, logs=logs)
 
 
 def restore_keys(source: Path, target: Path, *, homes: Iterable[Path], erasure_lists: Iterable[Path]) -> list[Erasure]:
@@ -196,11 +206,7 @@ def _recorded(homes: Iterable[Path]) -> list[Erasure]:
             raise NotFound(f"There are no logs in {home}.", code="volume_missing")
         reader = Reader(home / FILE_NAME)
         try:
-            query = "SELECT record FROM records JOIN streams USING (stream) WHERE streams.kind = 'tenant' ORDER BY pos"
-            for record in _records(reader, query):
-                if isinstance(record.control, Erased):
-                    erased = record.control
-                    found.append(Erasure("erased", record.log, erased.subject, erased.key_ids, record.ts_us))
+            found += recorded_erasures(reader)
         finally:
             reader.close()
     return found

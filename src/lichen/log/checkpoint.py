@@ -119,6 +119,11 @@ def _parse(text: bytes) -> tuple[TreeHead, bytes]:
     return head, b64decode(found["signature"])[_KEY_HASH_BYTES:]
 
 
+def signed_us(text: bytes) -> int:
+    """When a head says it was signed, microseconds since 1970; its signature is not checked. Raises Corrupt."""
+    return _parse(text)[0].ts_us
+
+
 def _text(head: TreeHead) -> bytes:
     """The signed part: everything up to the blank line."""
     root, chain = b64encode(head.root).decode(), b64encode(head.chain).decode()

@@ -75,6 +75,14 @@ class ErasureList:
         latest = self._latest.get(owner)
         return latest is not None and latest.op == "erased"
 
+    def covers(self, entry: Erasure) -> bool:
+        """Whether every key that `entry` names was destroyed by what is on the list, or was made after a revival."""
+        listed = [each for each in self.entries if each.owner == entry.owner]
+        if any(each.op == "revived" and each.at_us >= entry.at_us for each in listed):
+            return True
+        destroyed = {id for each in listed if each.op == "erased" for id in each.key_ids}
+        return self.is_erased(entry.owner) and destroyed.issuperset(entry.key_ids)
+
     def next_us(self, owner: Owner, at_us: int) -> int:
         """`at_us`, or just after the last entry about `owner` when the clock went back."""
         latest = self._latest.get(owner)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Collection, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from lichen.core.errors import Conflict, Corrupt, Invalid, Unavailable
 from lichen.log.files import sync_directory, write_new_file
@@ -100,13 +102,16 @@ class KeyFile:
         """Whether rows were destroyed and their last bytes may still be about."""
         return bool(self.read("SELECT 1 FROM meta WHERE name = 'scrub_due'"))
 
-    def backup(self, target: Path) -> None:
-        """A consistent copy as the new file `target`, mode 0600, durable."""
+    def backup(self, target: Path, *, logs: Collection[str] | None = None) -> None:
+        """A consistent copy as the new file `target`, mode 0600, durable; with `logs`, of what is theirs."""
         with self.writing, storage_errors():
             write_new_file(target, b"")
             copy = sqlite3.connect(target)
             try:
-                self._writer.backup(copy)
+                if logs is None:
+                    self._writer.backup(copy)
+                else:
+                    _copy_of(self._writer, copy, frozenset(logs))
             finally:
                 copy.close()
             with target.open("rb") as file:
@@ -136,6 +141,33 @@ def storage_errors() -> Generator[None, None, None]:
         ) from error
     except sqlite3.DatabaseError as error:
         raise Corrupt("The keyring's file is damaged.", next_step="Restore the keys from their backup.") from error
+
+
+def _copy_of(source: sqlite3.Connection, target: sqlite3.Connection, logs: frozenset[str]) -> None:
+    """Copies what belongs to these logs, row by row: no byte of another one's keys reaches the new file."""
+    target.executescript(_SCHEMA)
+    for table, log_of in _LOG_OF.items():
+        rows = [row for row in source.execute(f"SELECT * FROM {table}") if log_of(row) in {*logs, ""}]  # noqa: S608 - our own names
+        if rows:
+            target.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(rows[0]))})", rows)  # noqa: S608
+    target.commit()
+
+
+def _log_of_api_key(row: Row) -> str:
+    """API keys are of an environment: its first log."""
+    entry = msgspec.json.decode(row[2])
+    return f"{entry['tenant']}/{entry['env']}/0"
+
+
+_LOG_OF: dict[str, Callable[[Row], str]] = {
+    "meta": lambda row: "",
+    "data_keys": lambda row: row[1],
+    "log_secrets": lambda row: row[0],
+    "heads": lambda row: row[0],
+    "erasures": lambda row: msgspec.json.decode(row[1])["log_id"],
+    "api_keys": _log_of_api_key,
+}
+"""By table: whose log a row belongs to, empty for what every keyring has."""
 
 
 def in_use() -> Conflict:

@@ -7,7 +7,7 @@ names whose keys were destroyed. Without the first two no content can be read; n
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -17,6 +17,7 @@ from lichen.core.content import Sealed
 from lichen.core.errors import Conflict, Corrupt
 from lichen.core.faults import hit
 from lichen.log.apikeys import ApiKeys
+from lichen.log.checkpoint import signed_us
 from lichen.log.datakeys import USES_MAX, DataKeys, Reservation, destroy, write
 from lichen.log.erasures import Erased, Erasure, ErasureList, decode_erasure, encode_erasure
 from lichen.log.keyfile import KeyFile, storage_errors
@@ -146,9 +147,10 @@ class Keyring:
                 _take(self._new_secrets, secrets)
                 _take(self._new_heads, heads)
 
-    def backup(self, target: Path) -> None:
+    def backup(self, target: Path, *, logs: Collection[str] | None = None) -> None:
         """A copy of master key and key file in the directory `target` (0700). Raises Conflict when it holds some.
 
+        With `logs`, only what belongs to the logs with these ids is in it.
         The erasure list is left out, so that putting a backup back never replaces the newer list.
         """
         if any((target / name).exists() for name in ("master.key", "keys.sqlite")):
@@ -157,7 +159,7 @@ class Keyring:
         with storage_errors():
             target.mkdir(mode=0o700, parents=True, exist_ok=True)
             copy_master_key(self._directory / "master.key", target / "master.key")
-            self._file.backup(target / "keys.sqlite")
+            self._file.backup(target / "keys.sqlite", logs=logs)
 
     def close(self) -> None:
         """Commits what is pending and closes the files."""
@@ -195,6 +197,22 @@ class Keyring:
                 self._note(entries)
             self._carry_out(entries)
             self._file.scrub()
+
+    def apply_recorded(self, entries: Sequence[Erasure]) -> list[Erasure]:
+        """Applies those of the erasures a log records that these keys do not know of, and returns them.
+
+        An older copy of the keys, put back beside a newer log, does not undo what the log says was erased.
+        """
+        with self._file.writing:
+            missing = [entry for entry in entries if not self._erasures.covers(entry)]
+        if missing:
+            self.apply_erasures(missing)
+        return missing
+
+    def newest_head_us(self) -> int | None:
+        """When the newest head that lies with the keys was signed: older keys know of nothing after it."""
+        heads = [text for (text,) in self._file.read("SELECT text FROM heads")]
+        return max((signed_us(text) for text in heads), default=None)
 
     def erasures(self) -> list[Erasure]:
         """The erasure list, the oldest entry first."""

@@ -141,7 +141,7 @@ class _Verification:
         ids = {id for _, id in map(plain, self._rows.each(LOGS, "log"))}
         for row in self._rows.each(HEADS, "log, number"):
             log, number, _, text = row
-            place = Place(table="heads", key=f"{log}/{number}")
+            place = Place(table="heads", log=_log_of(text) if isinstance(text, bytes) else "", key=f"{log}/{number}")
             column = wrong_column(HEADS, row)
             if column is not None:
                 self._findings.add(place.in_column(column), "the value is of another type")
@@ -206,14 +206,19 @@ class _Verification:
                 rows[key] = values
 
     def _compare(self, table: Table, expected: Mapping[Key, Values]) -> None:
-        """The table's rows against those that follow from the records."""
+        """The table's rows against those that follow from the records. What is wrong is told of the row's own log."""
         left = dict(expected)
         key_columns = ", ".join(str(each + 1) for each in range(table.key))
+        ids = {check.number: check.id for check in self._logs.values()}
+        log = [column.name for column in table.columns].index("log")
         for row in self._rows.each(table, key_columns):
             column = wrong_column(table, row)
             found = plain(row)
             key = found[: table.key]
-            place = Place(table=table.name, key="/".join(map(str, key)))
+            must_be = (*key, *left[key]) if key in left else found
+            whose = ids.get(must_be[log]) or ids.get(found[log], LogId(""))
+            name = "/".join(map(str, key)) if whose else ""  # what is nobody's is shown to everybody
+            place = Place(table=table.name, log=whose, key=name)
             if column is not None:
                 self._findings.add(place.in_column(column), "the value is of another type")
                 left.pop(key, None)
@@ -221,8 +226,9 @@ class _Verification:
                 self._findings.add(place, "no record calls for this row")
             else:
                 self._compare_row(table, place, found, (*key, *left.pop(key)))
-        for key in left:
-            place = Place(table=table.name, key="/".join(map(str, key)))
+        for key, values in left.items():
+            whose = ids.get((*key, *values)[log], LogId(""))
+            place = Place(table=table.name, log=whose, key="/".join(map(str, key)))
             self._findings.add(place, "the row that the records call for is missing")
 
     def _compare_row(self, table: Table, place: Place, found: Row, expected: Row) -> None:
@@ -235,7 +241,8 @@ class _Verification:
     def _check_names(self, logs: Mapping[object, LogCheck]) -> None:
         for row in self._rows.each(NAMES, "log, pseudonym"):
             log, *_ = name = plain(row)
-            place = Place(table="names", key=f"{log}/{name[1]}")
+            whose = logs[log].id if log in logs else ""
+            place = Place(table="names", log=whose, key=f"{log}/{name[1]}" if whose else "")
             column = wrong_column(NAMES, row) or ("log" if log not in logs else None)
             if column is not None:
                 self._findings.add(place.in_column(column), "the value is not what belongs here")

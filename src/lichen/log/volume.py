@@ -21,6 +21,7 @@ from lichen.log.keys import Keyring
 from lichen.log.lock import DirectoryLock
 from lichen.log.log import Log, LogOptions
 from lichen.log.record import decode
+from lichen.log.recorded import recorded_erasures
 from lichen.log.sqlite import FILE_NAME, Reader, connect, prepare, storage_error
 from lichen.log.store import ClockJump, Store, as_new
 from lichen.log.tips import Tip
@@ -79,6 +80,7 @@ class Volume:
             self._numbers = self._load_numbers()
             for id in self._numbers:
                 self._load_tip(id)  # refuses a log that was rolled back
+            self.erasures_applied = keyring.apply_recorded(recorded_erasures(self._store.reader))
             self._failed = asyncio.Event()
             self._store.writer = self._writer = self._start(path)
         except BaseException:
