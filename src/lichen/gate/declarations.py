@@ -82,6 +82,8 @@ def policy_settings(file: str, text: str) -> PolicySettings:
 def _toml(file: str, text: str, code: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
+    except RecursionError:
+        raise Invalid("The file nests too deep.", code=code, place=file) from None
     except tomllib.TOMLDecodeError as error:
         at = _TOML_PLACE.search(str(error))
         end = f"{text.count(chr(10)) + 1}:{len(text) - text.rfind(chr(10))}"

@@ -19,14 +19,14 @@ from lichen.core.errors import Invalid
 from lichen.core.policy import Meter
 from lichen.gate import cedar
 from lichen.gate.annotations import Terms, annotated_at, terms_of
+from lichen.gate.bounds import POLICIES_MAX, check_bounds
 from lichen.gate.checks import applies_to_nothing, check_conditions, check_paths, syntax, unfit
 from lichen.gate.declarations import declared_meters, policy_settings
 from lichen.gate.mentions import pending_read
 from lichen.gate.schema import PolicySchema, schema_of
 from lichen.gate.statements import Statement, statements
 
-POLICIES_MAX: Final = 50_000
-FILES_BYTES_MAX: Final = 32 * 1024 * 1024
+FILES_BYTES_MAX: Final = 16 * 1024 * 1024
 
 BASE: Final = """\
 // Whoever the door let in may talk to an agent; an agent may answer, think, and use tools without effects.
@@ -90,7 +90,8 @@ def load_policies(directory: Path, tools: Iterable[ToolSpec]) -> PolicySet:
             code="policies_missing",
             next_step="Create it with at least one .cedar file, or leave the setting out to use the starter policies.",
         )
-    paths = sorted([*directory.glob("*.cedar"), *directory.glob("meters.toml"), *directory.glob("policy.toml")])
+    named = [*directory.glob("*.cedar"), *directory.glob("meters.toml"), *directory.glob("policy.toml")]
+    paths = sorted(path for path in named if path.is_file())  # what else may bear the name has no end
     if sum(path.stat().st_size for path in paths) > FILES_BYTES_MAX:
         raise _too_large(f"The policies are larger than {FILES_BYTES_MAX} bytes.")
     return policy_set({path.name: _read(path) for path in paths}, tools)
@@ -110,6 +111,8 @@ def policy_set(files: Mapping[str, str], tools: Iterable[ToolSpec]) -> PolicySet
     texts = {name: text for name, text in sorted(files.items()) if name.endswith(".cedar")}
     if settings.base:
         texts = {"(base)": BASE, **texts}
+    for name, text in texts.items():
+        check_bounds(name, text)
     schema = schema_of(known, meters)
     parts = [part for name, text in texts.items() for part in statements(name, text)]
     policies = _parsed(texts, parts)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
-_TOKEN = re.compile(r'\s+|//[^\n]*|"(?:\\.|[^"\\])*"|[A-Za-z_]\w*|\d+|::|==|!=|<=|>=|&&|\|\||.', re.DOTALL)
+_TOKEN = re.compile(r'\s+|//[^\n\r]*|"(?:\\.|[^"\\])*"|[A-Za-z_]\w*|\d+|::|==|!=|<=|>=|&&|\|\||.', re.DOTALL)
 
 _LINKS = (".", "[", "]", "has")  # what stands between the parts of a path
 UNFINISHED = "unexpected end of input"  # what cedarpy says of a text that could still become a policy
@@ -61,7 +61,7 @@ def statements(file: str, source: str) -> list[Statement]:
     """The policies of a file, in order. What follows the last semicolon is a statement too, if it is anything."""
     found: list[Statement] = []
     tokens: list[Token] = []
-    for token in _tokens(source):
+    for token in (Token(*each) for each in scan(source)):
         tokens.append(token)
         if token.text == ";":
             found.append(Statement(file, len(found) + 1, source, tuple(tokens)))
@@ -71,11 +71,12 @@ def statements(file: str, source: str) -> list[Statement]:
     return found
 
 
-def _tokens(source: str) -> Iterator[Token]:
+def scan(source: str) -> Iterator[tuple[str, int]]:
+    """Every word and sign of a text, and where it begins."""
     for match in _TOKEN.finditer(source):
         text = match[0]
         if not text.isspace() and not text.startswith("//"):
-            yield Token(text, match.start())
+            yield text, match.start()
 
 
 def offender(statement: Statement, error_of: Callable[[str], str | None]) -> Token:
