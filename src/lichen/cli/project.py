@@ -10,6 +10,7 @@ from pathlib import Path
 from traceback import extract_tb
 from typing import TYPE_CHECKING, NamedTuple
 
+from lichen.cli.trust import check_trust, nearest
 from lichen.core.errors import Invalid, LichenError, NotFound
 
 if TYPE_CHECKING:
@@ -62,18 +63,28 @@ class Project(NamedTuple):
 def locate(cwd: Path | None = None, environ: Mapping[str, str] = os.environ) -> Project:
     """The project of a working directory: the nearest `lichen.toml` at or above it, else the one its data belongs to.
 
-    Data lies in `LICHEN_HOME`, else where the file says, else in `./.lichen`.
+    Data lies in `LICHEN_HOME`, else where the file says, else in `./.lichen`. Raises Denied (`project_untrusted`) for
+    files of strangers.
     """
     start = (cwd or Path.cwd()).resolve()
-    file = next((f / FILE for f in (start, *start.parents) if (f / FILE).is_file()), None)
+    file = nearest(start, FILE)
+    if file is not None:
+        check_trust(file, environ)
+    home = _home(start, file, environ)
+    found = file or _remembered(home) or _demo(start)
+    if found is not None:
+        check_trust(found, environ)
+    return Project(home, found)
+
+
+def _home(start: Path, file: Path | None, environ: Mapping[str, str]) -> Path:
     given = environ.get("LICHEN_HOME")
     if given:
-        home = (start / given).resolve()
-    elif file is not None:
-        home = (file.parent / _home_of(file)).resolve()
-    else:
-        home = start / HOME
-    return Project(home, file or _remembered(home) or _demo(start))
+        return (start / given).resolve()
+    home = start / HOME if file is None else (file.parent / _home_of(file)).resolve()
+    if home.exists():
+        check_trust(home, environ)
+    return home
 
 
 def _failed(error: Exception, file: Path) -> Invalid:
