@@ -144,7 +144,9 @@ class Settings(msgspec.Struct, frozen=True):
         if env is None:
             if len(declared.environments) != 1:
                 raise Invalid(
-                    f"Tenant {tenant!r} has several environments.", code="env_ambiguous", next_step="Name one."
+                    f"Tenant {tenant!r} has several environments.",
+                    code="env_ambiguous",
+                    next_step=f"Name one with --env (Lichen-Env): {', '.join(declared.environments)}.",
                 )
             env = declared.environments[0]
         if env not in declared.environments:
@@ -170,7 +172,7 @@ class Settings(msgspec.Struct, frozen=True):
         raise NotFound(
             f"No such actor is declared for tenant {tenant!r}.",
             code="actor_unknown",
-            next_step=f"Declare it under [[tenants.{tenant}.actors]] in {FILE}.",
+            next_step=f"Add it to `actors` of [tenants.{tenant}] in {FILE}, or name one that is there.",
         )
 
     def agent_for(self, tenant: str) -> Agent:
@@ -294,8 +296,10 @@ def load_agents(root: Path, reference: str) -> tuple[Agent, ...]:
     """The agents that `file.py:name` refers to: one Agent or a list of them. Raises Invalid (`agents_invalid`)."""
     file, _, attribute = reference.partition(":")
     place = f"{root / file}:{attribute}"
-    if not attribute or not (root / file).is_file():
+    if not attribute:
         raise Invalid("An agents entry is `file.py:name`.", code="agents_invalid", place=place)
+    if not (root / file).is_file():
+        raise Invalid(f"There is no file {file}.", code="agents_invalid", place=place)
     value = getattr(_module(root / file), attribute, None)
     found: tuple[Any, ...] = (value,) if isinstance(value, Agent) else tuple(value or ())
     if not found or not all(isinstance(agent, Agent) for agent in found):

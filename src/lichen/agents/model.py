@@ -113,14 +113,13 @@ def resolve(name: str) -> Model:
     """
     found = _NAME.fullmatch(name)
     if found is None:
-        step = "Write it as provider:model, such as openai:gpt-5."
+        step = "Write it as provider:model, such as scripted:replies.jsonl."
         raise Invalid(f"{name[:80]!r} is not a model name.", code="model_unknown", next_step=step)
     provider = _PROVIDERS.get(found[1])
     if provider is None:
         raise Invalid(
             f"There is no model provider {found[1]!r}.",
             code="model_unknown",
-            next_step=f"Install the extra named for it, `pip install 'lichen[{found[1]}]'`, or use one of: "
-            f"{', '.join(sorted(_PROVIDERS))}.",
+            next_step=f"Use one of {', '.join(sorted(_PROVIDERS))}, or hand over a Model of your own in Python.",
         )
     return provider(found[2])

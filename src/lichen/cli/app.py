@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from typer.exceptions import TyperException
 
-from lichen.cli import approvals, chat, demo, doctor, flow, init, keys, log, policy, run, runs, serve, stop
+from lichen.cli import approvals, chat, demo, doctor, flow, init, keys, listing, log, policy, run, runs, serve, stop
 from lichen.cli.errors import as_json, described, exit_code
 from lichen.core.errors import Invalid, LichenError
 
@@ -50,6 +50,7 @@ app.command("run")(run.run)
 app.command("serve")(serve.serve)
 app.add_typer(runs.app)
 app.add_typer(approvals.app)
+app.add_typer(listing.app)
 app.add_typer(log.app)
 app.add_typer(policy.app)
 app.add_typer(flow.app)

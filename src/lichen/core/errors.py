@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from lichen.core.steps import STEPS
+
 
 class LichenError(Exception):
     """Root of every error Lichen raises on purpose.
@@ -20,7 +22,7 @@ class LichenError(Exception):
         super().__init__(message)
         self.message = message
         self.code = code or type(self).code
-        self.next_step = next_step or type(self).next_step
+        self.next_step = next_step or STEPS.get(self.code) or type(self).next_step
         self.place = place
 
     def __str__(self) -> str:
@@ -32,14 +34,14 @@ class Invalid(LichenError):
     """The input is wrong; sending it again unchanged will fail again."""
 
     code = "invalid"
-    next_step = "Correct the input and send it again."
+    next_step = "Correct it at the place named, and try again."
 
 
 class NotFound(LichenError):
     """The named thing does not exist, or not for this scope."""
 
     code = "not_found"
-    next_step = "List what exists in this tenant and environment."
+    next_step = "`lichen list` shows what there is: agents, tools, tenants, sessions."
 
 
 class Denied(LichenError):

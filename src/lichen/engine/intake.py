@@ -428,7 +428,7 @@ def _is_open(journal: Journal, question: Question) -> bool:
 
 
 def _closed() -> Conflict:
-    return Conflict("This was answered already.", code="wait_closed", next_step="Read the run to see by whom.")
+    return Conflict("This was answered already.", code="wait_closed", next_step="`lichen runs show RUN` says by whom.")
 
 
 def _check_answer(wait: Wait, outcome: WaitOutcome, actor: Actor, by: str, digest: bytes, now_us: int) -> None:

@@ -100,7 +100,7 @@ def _parsed(flow: Flow, node: Node, parse: Callable[[], T]) -> T:
         return parse()
     except (TemplateError, ExprError) as error:
         raise invalid(
-            flow, node, f"{error}.", next_step="Correct the text; `lichen flow check` reads it again."
+            flow, node, f"{error}.", next_step="Correct the text; `lichen flow doctor` reads it again."
         ) from None
 
 

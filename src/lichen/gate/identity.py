@@ -48,7 +48,7 @@ def resolve_declared(name: str, declared: Mapping[str, Declared], *, auth: str =
         raise NotFound(
             "No actor of this name is declared.",
             code="actor_unknown",
-            next_step="Declare it under [actors] in the settings, or use a name that is declared there.",
+            next_step="Add it to `actors` of the tenant in lichen.toml, or name one that is there.",
         )
     return Actor(found.kind, found.id, found.roles, auth=auth)
 

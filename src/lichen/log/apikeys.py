@@ -85,7 +85,7 @@ class ApiKeys:
         with self._file.transaction() as db:
             is_gone = db.execute("DELETE FROM api_keys WHERE id = ?", (id,)).rowcount == 1
         if not is_gone:
-            raise NotFound("No API key has this id.", code="api_key_missing", next_step="List the API keys.")
+            raise NotFound("No API key has this id.", code="api_key_missing")
 
     def list(self) -> list[ApiKey]:
         """Every key that was not revoked, expired ones included, by id."""

@@ -425,7 +425,7 @@ class Runtime:
     async def revoke_key(self, scope: Scope, id: str, *, by: Actor | None = None) -> None:
         """Makes a key of the scope worthless at once; the log says so. Raises NotFound (`api_key_missing`)."""
         if id not in {key.id for key in self.keys(scope)}:
-            raise NotFound("There is no such key in this scope.", code="api_key_missing", next_step="List the keys.")
+            raise NotFound("There is no such key in this scope.", code="api_key_missing")
         await asyncio.to_thread(self.keyring.api_keys.revoke, id)
         self.register.end(Key(id))
         await self._changed(scope, "key", f"revoked:{id}", by or SYSTEM)

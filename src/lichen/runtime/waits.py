@@ -145,5 +145,5 @@ def parse(id: str) -> tuple[RunId, WaitId]:
     """The run and wait of a wait's id. Raises Invalid (`wait_id_invalid`)."""
     run, _, wait = id.rpartition(".")
     if not run or not wait.startswith("w") or not wait[1:].isdigit() or len(id) > 256:
-        raise Invalid("This is not the id of a wait.", code="wait_id_invalid", next_step="Take it from the list.")
+        raise Invalid("This is not the id of a wait.", code="wait_id_invalid")
     return RunId(run), WaitId(wait)

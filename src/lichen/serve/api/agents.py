@@ -74,7 +74,7 @@ async def show(x: Exchange) -> AgentDetail:
     for agent in x.runtime.agents:
         if agent.name == name:
             return _detail(agent)
-    raise NotFound("This runtime hosts no such agent.", code="agent_unknown", next_step="List the agents.")
+    raise NotFound("This runtime hosts no such agent.", code="agent_unknown")
 
 
 def _line(agent: Agent) -> AgentLine:

@@ -42,7 +42,11 @@ def _actor(x: Exchange, wanted: Issuing) -> Actor:
     if wanted.kind is not None:
         return Actor(wanted.kind, wanted.actor, wanted.roles or ())
     if x.runtime.settings is None:
-        raise NotFound("This runtime declares no actors.", code="actor_unknown", next_step="Name the actor's kind.")
+        raise NotFound(
+            "This runtime declares no actors.",
+            code="actor_unknown",
+            next_step="Name the actor's kind with --kind, or add the actor to `actors` of the tenant.",
+        )
     declared = x.runtime.settings.actor(x.scope.tenant, wanted.actor)
     return Actor(declared.kind, declared.id, declared.roles if wanted.roles is None else wanted.roles)
 
