@@ -9,6 +9,7 @@ import pytest
 from blake3 import blake3
 
 from lichen.core.errors import Invalid, NotFound
+from lichen.flows.canonical import canonical
 from lichen.flows.catalog import Catalog, read_catalog
 from lichen.flows.doctor import as_json, diagnose
 
@@ -27,8 +28,48 @@ def test_a_flow_that_loads_is_reported_with_its_bundle_and_digest() -> None:
     canonical = json.dumps(bundle["json"], sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
     assert told["hash_blake3"] == bundle["hash_blake3"] == blake3(canonical).hexdigest()
     assert [node["node_id"] for node in bundle["nodes"]] == ["call_weather", "render"]
-    assert bundle["nodes"][0]["component"]["name"] == "component.exec"
+    assert bundle["nodes"][0]["component"] == {"name": "component.exec", "version_req": "*"}
     assert json.dumps(told)
+
+
+UPSTREAMS = (
+    '{"entrypoints":{},"id":"ask","nodes":{"answer":{"messaging.emit":{"rate":1e-7,"text":"ü"},"routing":[]},'
+    '"in":{"qa.process":{"welcome":"hi"},"routing":[{"to":"answer"}],'
+    '"telemetry":{"attributes":{},"sampling":null,"span_name":"ask"}}},'
+    '"parameters":{},"schema_version":2,"start":"in","tags":[],"type":"events"}'
+)
+
+
+@pytest.mark.req("GRE-5.8")
+def test_the_document_and_its_hash_are_the_ones_upstream_makes_of_the_same_file(tmp_path: Path) -> None:
+    path = tmp_path / "ask.ygtc"
+    path.write_text(
+        "x-generated-by: a tool\ntype: events\nid: ask\nnodes:\n"
+        "  in: {telemetry: {span_name: ask}, qa.process: {welcome: hi}, routing: [{to: answer}]}\n"
+        '  answer: {messaging.emit: {text: "ü", rate: 1.0e-7}}\n'
+    )
+    told = as_json(diagnose(path))
+    assert canonical(told["bundle"]["json"]).decode() == UPSTREAMS
+    assert told["hash_blake3"] == blake3(UPSTREAMS.encode()).hexdigest()
+    assert told["bundle"]["kind"] == "events"
+    assert [node["component"]["name"] for node in told["bundle"]["nodes"]] == ["qa.process", "messaging.emit"]
+
+
+@pytest.mark.req("GRE-5.8")
+@pytest.mark.parametrize(
+    ("number", "written"),
+    [
+        (1.0, "1.0"),
+        (0.00001, "0.00001"),
+        (-0.0000125, "-0.0000125"),
+        (1e-6, "1e-6"),
+        (1e16, "1e16"),
+        (1.5e300, "1.5e300"),
+        (1e15, "1000000000000000.0"),
+    ],
+)
+def test_numbers_are_hashed_as_upstreams_serializer_writes_them(number: float, written: str) -> None:
+    assert canonical([number, "1e-05"]).decode() == f'[{written},"1e-05"]'
 
 
 @pytest.mark.req("GRE-5.1")

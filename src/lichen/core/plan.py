@@ -144,6 +144,7 @@ class RunContext(msgspec.Struct, frozen=True):
     step: int
     attributes: Mapping[str, str] = {}
     started_at_us: int = 0
+    now_us: int = 0  # when the plan came to be due: the moment of the run's last record
 
 
 class ModelRequest(msgspec.Struct, frozen=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lichen.core.ids import run_stream
 from lichen.core.plan import Left, ModelHandle, PlanInput, RunContext
 from lichen.core.run import RunState
 from lichen.engine.attributes import attributes_of
@@ -26,6 +27,7 @@ def plan_input(
             step=state.step,
             attributes=attributes_of(journal, state),
             started_at_us=state.started_us,
+            now_us=journal.events(run_stream(state.id), state.n - 1, 1)[0].ts_us,
         ),
         reason=state.due or "start",
         attempt=state.plan_attempt,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, TypeVar
 
 from lichen.core.errors import Invalid
@@ -33,11 +33,14 @@ class Ready(NamedTuple):
 
 
 class ReadyFlow(NamedTuple):
-    """A flow ready to be walked. `strict`: a missing value is an error, not an empty text."""
+    """A flow ready to be walked. `strict`: a missing value is an error, not an empty text. `keeps_inputs`: something
+    reads what nodes were given."""
 
     flow: Flow
     nodes: Mapping[str, Ready]
     strict: bool
+    outputs: Mapped | None = None
+    keeps_inputs: bool = False
 
 
 class Need(NamedTuple):
@@ -53,7 +56,23 @@ def ready(flow: Flow) -> ReadyFlow:
     nodes = {id: _ready(flow, node) for id, node in flow.nodes.items()}
     extra = flow.metadata.extra
     is_strict = (flow.parameters.get("strict"), extra.get("strict"), fields_of(extra.get("meta")).get("strict"))
-    return ReadyFlow(flow, nodes, strict=True in is_strict)
+    outputs = None if flow.outputs is None else _outputs(flow)
+    read = {path[:2] for mapped in _mappings(nodes, outputs) for path in mapped.paths}
+    keeps = any((id, "input") in read for id in nodes)
+    return ReadyFlow(flow, nodes, True in is_strict, outputs, keeps)
+
+
+def _outputs(flow: Flow) -> Mapped:
+    try:
+        return mapping(flow.outputs, flow.nodes)
+    except TemplateError as error:
+        step = "Correct the text; `lichen flow doctor` reads it again."
+        raise Invalid(f"`outputs`: {error}.", code="flow_invalid", next_step=step, place=flow.path) from None
+
+
+def _mappings(nodes: Mapping[str, Ready], outputs: Mapped | None) -> Iterator[Mapped]:
+    for one in nodes.values():
+        yield from (found for found in (one.input, one.output, one.errors, outputs) if found is not None)
 
 
 def needs(flow: Flow) -> tuple[Need, ...]:

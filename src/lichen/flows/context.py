@@ -1,8 +1,9 @@
 """What templates and conditions may read: the entry, nodes that ran, variables, slots, the session, the time.
 
 Roots: `entry` (also `in`, `inputs`), `input` (what came last), `prev`, `node.<id>` and plain `<id>`, `state`, `vars`,
-`slots`, `parameters`, `now`, `session`. What a form sent and questions found out stands in the entry as well. The time
-is that of the run's start, so the same records give the same texts.
+`slots`, `parameters`, `now`, `session`, `context`. What a form sent and questions found out stands in the entry as
+well, and what a channel says of every message. The time is that of the run's start, so the same records give the same
+texts.
 """
 
 from __future__ import annotations
@@ -51,6 +52,7 @@ def _envelope(run: RunContext) -> dict[str, Any]:
         "attachments": [],
         "user": user,
         "from": user,
+        "env": run.scope.env,
         "tenant": {"env": run.scope.env, "tenant": run.scope.tenant, "tenant_id": run.scope.tenant},
         "session_id": run.session or "",
         "channel": run.attributes.get("channel", ""),
@@ -104,6 +106,8 @@ class Context:
                 return self._state(rest)
             case _ if first in self._frame.nodes:
                 return self._node(path)
+            case "context":
+                return reach(self._envelope, rest)
             case _:
                 return reach(self._spread, path)
 
@@ -126,6 +130,8 @@ class Context:
         found = reach(output.payload, path[1:])
         if found is not MISSING:
             return found
+        if path[1] == "input":
+            return reach(output.input, path[2:])
         if path[1] in _VIEWS:
             return reach(output.payload, path[2:])
         return reach(described(output), path[1:])

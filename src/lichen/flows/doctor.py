@@ -1,6 +1,7 @@
 """What there is to say of a flow file: whether it loads, what it is, what it needs, and what is wrong with it.
 
-The JSON has the fields of `greentic-flow doctor --json`, and more beside them.
+The JSON has the fields of `greentic-flow doctor --json`, with the same document and the same hash in them, and more
+beside them.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ import msgspec
 from lichen.core.errors import Invalid
 from lichen.flows.catalog import Catalog, unresolved
 from lichen.flows.compiled import needs
-from lichen.flows.document import read
-from lichen.flows.findings import Finding, FlowInvalid, Report
+from lichen.flows.findings import Finding, FlowInvalid
 from lichen.flows.ir import Flow, Node
 from lichen.flows.load import Loaded, decoded, parse, text_of
+from lichen.flows.normal import normalised
+from lichen.flows.shape import EXEC
 
 
 class Need(msgspec.Struct, frozen=True):
@@ -29,7 +31,8 @@ class Need(msgspec.Struct, frozen=True):
 
 
 class Diagnosis(msgspec.Struct, frozen=True):
-    """One file. `flow` is None when it does not load; `text` is the file's, empty when it is not text.
+    """One file. `flow` is None when it does not load; `text` is the file's, empty when it is not text,
+    `document` what it says.
 
     A flow that loads has errors only for adapters that a catalogue lacks.
     """
@@ -40,6 +43,7 @@ class Diagnosis(msgspec.Struct, frozen=True):
     errors: tuple[Finding, ...]
     warnings: tuple[Finding, ...]
     needs: tuple[Need, ...] = ()
+    document: Any = None
 
     @property
     def is_ok(self) -> bool:
@@ -67,7 +71,7 @@ def _diagnosed(path: str, read_text: Callable[[], str], catalog: Catalog | None)
         warnings = tuple(finding for finding in error.findings if finding.severity == "warning")
         return Diagnosis(path, text, None, errors, warnings)
     errors = () if catalog is None else unresolved(loaded.flow, catalog)
-    return Diagnosis(path, text, loaded.flow, errors, loaded.warnings, needed(loaded.flow))
+    return Diagnosis(path, text, loaded.flow, errors, loaded.warnings, needed(loaded.flow), loaded.document)
 
 
 def needed(flow: Flow) -> tuple[Need, ...]:
@@ -87,7 +91,7 @@ def as_json(diagnosis: Diagnosis) -> dict[str, Any]:
     return {
         "ok": diagnosis.is_ok,
         "source_path": diagnosis.path,
-        "bundle": None if flow is None else _bundle(flow, diagnosis.text),
+        "bundle": None if flow is None else _bundle(flow, diagnosis),
         "hash_blake3": None if flow is None else flow.digest,
         "errors": [_finding(finding) for finding in diagnosis.errors],
         "warnings": [_finding(finding) for finding in diagnosis.warnings],
@@ -95,20 +99,22 @@ def as_json(diagnosis: Diagnosis) -> dict[str, Any]:
     }
 
 
-def _bundle(flow: Flow, text: str) -> dict[str, Any]:
+def _bundle(flow: Flow, diagnosis: Diagnosis) -> dict[str, Any]:
+    document = normalised(diagnosis.document)
     return {
         "id": flow.id,
-        "kind": flow.kind,
+        "kind": document["type"],
         "entry": flow.start,
-        "yaml": text,
-        "json": read(text, Report(flow.path)).value,
+        "yaml": diagnosis.text,
+        "json": document,
         "hash_blake3": flow.digest,
         "nodes": [_node(node) for node in flow.nodes.values()],
     }
 
 
 def _node(node: Node) -> dict[str, Any]:
-    component = {"name": node.component.id, "version_req": "*", "operation": node.component.operation}
+    name = node.component.operation if node.component.id == EXEC else node.component.id
+    component = {"name": name or EXEC, "version_req": "*"}
     return {"node_id": node.id, "component": component, "schema_id": None}
 
 

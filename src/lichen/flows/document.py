@@ -1,27 +1,38 @@
 """A YAML text as plain JSON values, and the line and column of every one of them.
 
-One document of mappings, sequences and scalars of YAML's core schema, bounded in bytes, values and depth. Anything
-that JSON cannot hold, and every key that stands twice, is refused with its place.
+One document of mappings, sequences and scalars of YAML's core schema, bounded in bytes, values and depth while it is
+read. Anything that JSON cannot hold, and every key that stands twice, is refused with its place. The events are
+libyaml's, which is also what upstream reads with.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any, Final, Literal, NamedTuple, cast
+from collections.abc import Iterator
+from typing import Any, Final, cast
 
 import msgspec
-from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
+import yaml
+from yaml.error import MarkedYAMLError, YAMLError
+from yaml.events import (
+    AliasEvent,
+    DocumentStartEvent,
+    MappingEndEvent,
+    MappingStartEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    SequenceStartEvent,
+)
 
 from lichen.flows.findings import FlowInvalid, Report
 from lichen.flows.ir import Place
 
-BYTES_MAX: Final = 1024 * 1024
-VALUES_MAX: Final = 60_000
+BYTES_MAX: Final = 4 * 1024 * 1024
+VALUES_MAX: Final = 250_000
 DEPTH_MAX: Final = 64
 
+_LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # without libyaml slower, and otherwise the same
 _CORE_TAGS: Final = {f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "map", "seq")}
 _NULL: Final = re.compile(r"(?:~|null|Null|NULL)?")
 _BOOL: Final = re.compile(r"true|True|TRUE|false|False|FALSE")
@@ -29,22 +40,43 @@ _INT: Final = re.compile(r"[-+]?(?:0|[1-9][0-9]*)|0o[0-7]+|0x[0-9a-fA-F]+")  # 0
 _FLOAT: Final = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+\.[0-9]*|[0-9]+(?=[eE]))(?:[eE][-+]?[0-9]+)?")
 _NO_NUMBER: Final = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
 _CONTROLS: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
+_TYPED: Final = frozenset("~nNtTfF0123456789+-.")  # how a plain scalar begins that may be something else than a text
+_COLUMNS: Final = 1 << 24
+
+Mark = int
+"""A line and a column, each counted from 0, in one number."""
+
+Marks = Mark | tuple[Mark, "dict[str, Marks] | list[Marks]"]
+"""Where a value stands, and of a mapping or sequence what is in it; a mapping's value stands where its key does."""
 
 
 class Document(msgspec.Struct, frozen=True):
-    """`value` is the document; `places` has every value under its JSON pointer, a mapping's value where its key is."""
+    """`value` is the document; `marks` say where everything in the file stands."""
 
     value: Any
-    places: Mapping[str, Place]
+    marks: Any  # Marks, which are too many to be checked
 
     def at(self, *steps: str | int) -> Place:
         """Where the value at these keys and indexes stands, or the closest value around it that is in the file."""
-        for length in range(len(steps), -1, -1):
-            pointer = "".join(f"/{_escaped(str(step))}" for step in steps[:length])
-            if pointer in self.places:
-                wanted = "".join(f"/{_escaped(str(step))}" for step in steps)
-                return msgspec.structs.replace(self.places[pointer], pointer=wanted)
-        raise AssertionError("every document has a place for its root")
+        found: Marks = self.marks
+        for step in steps:
+            inner = _inside(found, step)
+            if inner is None:
+                break
+            found = inner
+        mark = found if isinstance(found, int) else found[0]
+        return _place(mark, "".join(f"/{_escaped(str(step))}" for step in steps))
+
+
+def _inside(marks: Marks, step: str | int) -> Marks | None:
+    inner = None if isinstance(marks, int) else marks[1]
+    match inner:
+        case dict() if isinstance(step, str):
+            return inner.get(step)
+        case list() if isinstance(step, int) and 0 <= step < len(inner):
+            return inner[step]
+        case _:
+            return None
 
 
 def read(text: str, report: Report) -> Document:
@@ -63,134 +95,114 @@ def read(text: str, report: Report) -> Document:
         raise _refused(report, "yaml_syntax", message, Place(1, 1, "")) from None
 
 
-class _Event(NamedTuple):
-    """What the parser met. `is_plain`: a scalar without quotes, whose type is to be found out."""
-
-    what: Literal["document", "mapping", "sequence", "scalar", "alias", "end"]
-    line: int
-    column: int
-    text: str
-    anchor: str | None
-    tag: str | None
-    is_plain: bool
-
-    def at(self, pointer: str) -> Place:
-        """Its place under a pointer."""
-        return Place(self.line, self.column, pointer)
-
-
-def _events(text: str) -> Iterator[_Event]:
-    kinds = {"DocumentStart": "document", "MappingStart": "mapping", "SequenceStart": "sequence", "Scalar": "scalar"}
-    kinds |= {"Alias": "alias", "MappingEnd": "end", "SequenceEnd": "end"}
-    for raw in cast(Iterator[Any], cast(Any, YAML(typ="safe", pure=True)).parse(text)):
-        what: Any = kinds.get(type(raw).__name__.removesuffix("Event"))
-        if what is None:
-            continue
-        tag = None if what in ("document", "end", "alias") else raw.tag
-        is_plain = what == "scalar" and bool(raw.implicit[0]) and not raw.style
-        content = raw.value if what == "scalar" else ""
-        mark = raw.start_mark
-        yield _Event(what, mark.line + 1, mark.column + 1, content, getattr(raw, "anchor", None), tag, is_plain)
-
-
 class _Reader:
     """Composes values from the parser's events, so that no bound is passed before it is looked at."""
 
     def __init__(self, text: str, report: Report) -> None:
         self._report = report
-        self._events = _events(text)
-        self._places: dict[str, Place] = {}
-        self._anchors: dict[str, list[_Event]] = {}
-        self._recording: list[list[_Event]] = []
-        self._replayed: list[Iterator[_Event]] = []
+        self._parsed = _LOADER(text).get_event
+        self._anchors: dict[str, list[Any]] = {}
+        self._recording: list[list[Any]] = []
+        self._replayed: list[Iterator[Any]] = []
+        self._steps: list[str | int] = []
         self._values = 0
 
     def document(self) -> Document:
         """The one document of the stream; null when it has none."""
+        found: tuple[Any, Marks] | None = None
         starts = 0
-        value: Any = None
-        for event in self._events:
-            if event.what != "document":
-                value = self._value(event, 0, event.at(""))
-                continue
-            starts += 1
-            if starts > 1:
-                raise self._refused("yaml_documents", "A flow file holds one document.", event.at(""))
-        self._places.setdefault("", Place(1, 1, ""))
-        return Document(value, self._places)
+        while (event := self._parsed()) is not None:
+            if isinstance(event, DocumentStartEvent):
+                starts += 1
+                if starts > 1:
+                    raise self._refused("yaml_documents", "A flow file holds one document.", _mark(event))
+            elif isinstance(event, (AliasEvent, ScalarEvent, MappingStartEvent, SequenceStartEvent)):
+                found = self._value(event, _mark(event))
+        return Document(*(found or (None, 0)))
 
-    def _next(self) -> _Event:
-        event = next(self._replayed[-1]) if self._replayed else next(self._events)
+    def _next(self) -> Any:
+        event = next(self._replayed[-1]) if self._replayed else self._parsed()
         for record in self._recording:
             record.append(event)
         return event
 
-    def _value(self, event: _Event, depth: int, place: Place) -> Any:
+    def _value(self, event: Any, mark: Mark) -> tuple[Any, Marks]:
         self._values += 1
         if self._values > VALUES_MAX:
-            raise self._refused("yaml_too_many", f"There are more than {VALUES_MAX} values, aliases counted.", place)
-        if depth > DEPTH_MAX:
-            raise self._refused("yaml_too_deep", f"Values are nested deeper than {DEPTH_MAX}.", place)
-        self._places[place.pointer] = place
-        if event.what == "alias":
-            return self._alias(event, depth, place)
+            raise self._refused("yaml_too_many", f"There are more than {VALUES_MAX} values, aliases counted.", mark)
+        if len(self._steps) > DEPTH_MAX:
+            raise self._refused("yaml_too_deep", f"Values are nested deeper than {DEPTH_MAX}.", mark)
+        if isinstance(event, AliasEvent):
+            return self._alias(event, mark)
         if event.anchor is None:
-            return self._content(event, depth, place.pointer)
+            return self._content(event, mark)
         self._recording.append([event])
-        value = self._content(event, depth, place.pointer)
+        found = self._content(event, mark)
         self._anchors[event.anchor] = self._recording.pop()
-        return value
+        return found
 
-    def _content(self, event: _Event, depth: int, pointer: str) -> Any:
+    def _content(self, event: Any, mark: Mark) -> tuple[Any, Marks]:
         if event.tag is not None and event.tag not in _CORE_TAGS:
             message = "A flow holds plain values; tags such as this one are not read."
-            raise self._refused("yaml_tag", message, event.at(pointer))
-        if event.what == "mapping":
-            return self._mapping(depth, pointer)
-        if event.what == "sequence":
-            return self._sequence(depth, pointer)
-        return self._plain(event, pointer) if event.is_plain else self._text(event, pointer)
+            raise self._refused("yaml_tag", message, _mark(event))
+        if isinstance(event, ScalarEvent):
+            return self._scalar(event), mark
+        return self._mapping(mark) if isinstance(event, MappingStartEvent) else self._sequence(mark)
 
-    def _alias(self, event: _Event, depth: int, place: Place) -> Any:
-        record = self._anchors.get(event.anchor or "")
+    def _alias(self, event: Any, mark: Mark) -> tuple[Any, Marks]:
+        record = self._anchors.get(event.anchor)
         if record is None:
-            raise self._refused("yaml_alias", f"There is no anchor &{event.anchor} before this alias.", place)
+            raise self._refused("yaml_alias", f"There is no anchor &{event.anchor} before this alias.", mark)
         self._replayed.append(iter(record[1:]))
         paused, self._recording = self._recording, []
-        value = self._content(record[0], depth, place.pointer)
+        found = self._content(record[0], mark)
         self._recording = paused
         self._replayed.pop()
-        return value
+        return found
 
-    def _mapping(self, depth: int, pointer: str) -> dict[str, Any]:
+    def _mapping(self, mark: Mark) -> tuple[dict[str, Any], Marks]:
         found: dict[str, Any] = {}
-        while (event := self._next()).what != "end":
-            key = self._key(event, pointer)
-            place = event.at(f"{pointer}/{_escaped(key)}")
+        marks: dict[str, Marks] = {}
+        while not isinstance(event := self._next(), MappingEndEvent):
+            key, here = self._key(event), _mark(event)
+            self._steps.append(key)
             if key in found:
-                first = self._places[place.pointer]
+                first = _place(_own(marks[key]), "")
                 message = f"The key {key!r} stands here and in line {first.line}, column {first.column}."
-                raise self._refused("yaml_duplicate_key", message, place)
-            found[key] = self._value(self._next(), depth + 1, place)
-        return found
+                raise self._refused("yaml_duplicate_key", message, here)
+            found[key], marks[key] = self._value(self._next(), here)
+            self._steps.pop()
+        return found, (mark, marks)
 
-    def _sequence(self, depth: int, pointer: str) -> list[Any]:
+    def _sequence(self, mark: Mark) -> tuple[list[Any], Marks]:
         found: list[Any] = []
-        while (event := self._next()).what != "end":
-            found.append(self._value(event, depth + 1, event.at(f"{pointer}/{len(found)}")))
-        return found
+        marks: list[Marks] = []
+        while not isinstance(event := self._next(), SequenceEndEvent):
+            self._steps.append(len(found))
+            value, where = self._value(event, _mark(event))
+            found.append(value)
+            marks.append(where)
+            self._steps.pop()
+        return found, (mark, marks)
 
-    def _key(self, event: _Event, pointer: str) -> str:
-        if event.what != "scalar":
-            raise self._refused("yaml_key", "A key is a plain text here.", event.at(pointer))
-        if event.is_plain and not isinstance(self._plain(event, pointer), str):
-            message = f"The key {event.text!r} is not a text in YAML and is read as one."
-            step = f"Write it in quotes: {event.text!r}."
-            self._report.warn("Yaml", "yaml_key_not_text", message, at=event.at(pointer), next_step=step)
-        return self._text(event, pointer)
+    def _key(self, event: Any) -> str:
+        if not isinstance(event, ScalarEvent):
+            raise self._refused("yaml_key", "A key is a plain text here.", _mark(event))
+        text = cast(str, event.value)
+        if _is_plain(event) and (not text or text[0] in _TYPED) and not isinstance(self._plain(event), str):
+            message = f"The key {text!r} is not a text in YAML and is read as one."
+            step = f"Write it in quotes: {text!r}."
+            self._report.warn("Yaml", "yaml_key_not_text", message, at=self._at(_mark(event)), next_step=step)
+        return self._text(event)
 
-    def _plain(self, event: _Event, pointer: str) -> Any:
-        text = event.text
+    def _scalar(self, event: Any) -> Any:
+        text = cast(str, event.value)
+        if _is_plain(event) and (not text or text[0] in _TYPED):
+            return self._plain(event)
+        return self._text(event)
+
+    def _plain(self, event: Any) -> Any:
+        text = cast(str, event.value)
         if _NULL.fullmatch(text):
             return None
         if _BOOL.fullmatch(text):
@@ -203,17 +215,39 @@ class _Reader:
             if math.isfinite(decimal := float(text)):
                 return decimal
         elif not _NO_NUMBER.fullmatch(text):
-            return self._text(event, pointer)
-        raise self._refused("yaml_number", "This number is none that JSON can hold.", event.at(pointer))
+            return text
+        raise self._refused("yaml_number", "This number is none that JSON can hold.", _mark(event))
 
-    def _text(self, event: _Event, pointer: str) -> str:
-        if bad := re.search("[\x00\ud800-\udfff]", event.text):
+    def _text(self, event: Any) -> str:
+        text = cast(str, event.value)
+        if event.style == '"' and (bad := re.search("[\x00\ud800-\udfff]", text)):
             message = f"The character U+{ord(bad.group()):04X} does not belong in a flow."
-            raise self._refused("yaml_character", message, event.at(pointer))
-        return event.text
+            raise self._refused("yaml_character", message, _mark(event))
+        return text
 
-    def _refused(self, code: str, message: str, place: Place) -> FlowInvalid:
-        return _refused(self._report, code, message, place)
+    def _at(self, mark: Mark) -> Place:
+        return _place(mark, "".join(f"/{_escaped(str(step))}" for step in self._steps))
+
+    def _refused(self, code: str, message: str, mark: Mark) -> FlowInvalid:
+        return _refused(self._report, code, message, self._at(mark))
+
+
+def _is_plain(event: Any) -> bool:
+    """A scalar without quotes and tag, whose type is to be found out."""
+    return not event.style and bool(event.implicit[0])
+
+
+def _mark(event: Any) -> Mark:
+    mark = event.start_mark
+    return mark.line * _COLUMNS + mark.column
+
+
+def _own(marks: Marks) -> Mark:
+    return marks if isinstance(marks, int) else marks[0]
+
+
+def _place(mark: Mark, pointer: str) -> Place:
+    return Place(mark // _COLUMNS + 1, mark % _COLUMNS + 1, pointer)
 
 
 _STEPS: Final = {

@@ -19,6 +19,7 @@ class Output(msgspec.Struct, array_like=True, omit_defaults=True):
     code: str = ""
     message: str = ""
     is_foreign: bool = False  # the code is a component's own word, which no record may hold in the clear
+    input: Any = None  # what the node was given, where the flow reads that
 
     @property
     def ok(self) -> bool:
@@ -43,6 +44,8 @@ class Frame(msgspec.Struct, array_like=True):
     parked: int = 0
     said: bool = False  # whether the node's text went to the customer already
     latest: dict[str, Any] = {}  # what came in since this flow began
+    due_us: int = 0  # when the time of the node that called this flow is over; 0 for never
+    is_fixed: bool = False  # something was done or said that is not done again
 
     def go(self, node: str) -> None:
         """Stands at `node` from now on."""

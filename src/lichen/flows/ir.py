@@ -85,7 +85,8 @@ class Node(msgspec.Struct, frozen=True):
     """One node. `input`, `output` and `errors` are the mappings as written, templates unrendered.
 
     `output` of None keeps the component's result as it is; `errors` maps a failure to the node's payload.
-    `when` is a condition under which the node does anything at all.
+    `when` is a condition under which the node does anything at all. `redact` are fields of its result that are shown
+    to nobody.
     """
 
     id: str
@@ -100,6 +101,7 @@ class Node(msgspec.Struct, frozen=True):
     when: str | None = None
     telemetry: Mapping[str, Any] = {}
     vars_out: Mapping[str, str] = {}
+    redact: tuple[str, ...] = ()
 
 
 class Slot(msgspec.Struct, frozen=True):
@@ -123,9 +125,10 @@ class Metadata(msgspec.Struct, frozen=True):
 
 
 class Flow(msgspec.Struct, frozen=True):
-    """A whole flow. `nodes` keep the order of the file; `digest` is the BLAKE3 of its canonical JSON, in hexadecimal.
+    """A whole flow. `nodes` keep the order of the file; `digest` is the BLAKE3 of its normalised document.
 
-    `start` is the node a run begins with: `start`, else a node `in`, else the first.
+    `start` is the node a run begins with: `start`, else a node `in`, else the first; empty where there are no nodes.
+    `outputs` is what the flow gives in place of its last node's payload, a mapping as written.
     """
 
     id: str
@@ -139,3 +142,4 @@ class Flow(msgspec.Struct, frozen=True):
     parameters: Mapping[str, Any] = {}
     slots: tuple[Slot, ...] = ()
     vars_init: Mapping[str, Any] = {}
+    outputs: Any = None

@@ -1,8 +1,9 @@
 """Older ways to write a flow, read as if written today, with a warning for each.
 
 `schema_version: 1` orders nodes with `after` and has keys of its own; routes that say `next` mean `to`. Its
-`${inputs.x}` and `${node.output.x}` stay as they are in payloads, where templates know them; `${data.x}` of an `output`
-is its `{{result.x}}`.
+`${inputs.x}`, `${context.x}`, `${node.input.x}` and `${node.output.x}` stay as they are in payloads, where templates
+know them; `${data.x}` of an `output` is its `{{result.x}}`. `outputs` is what the flow gives, and `redaction` of a node
+names the fields of its result that nobody is shown.
 
 Source: greentic-secrets packs, greentic-demo packs.
 """
@@ -18,6 +19,7 @@ import msgspec
 
 from lichen.flows.document import Document
 from lichen.flows.findings import FlowInvalid, Report
+from lichen.flows.reach import fields_of
 from lichen.flows.shape import EXEC, RESERVED, operations
 
 _REFERENCE: Final = re.compile(r"\$\{\s*([^{}]*?)\s*\}")
@@ -32,22 +34,39 @@ def version_of(document: Document) -> int:
 
 
 def check_form(document: Document, report: Report) -> None:
-    """Raises FlowInvalid for a document that is no flow of any version: not a mapping, no type, nodes as a list."""
+    """Notes what makes a document a flow of no version or of the first one. Raises FlowInvalid where no node can be
+    read: not a mapping, nodes as a list or as something else."""
     value, at = document.value, document.at
     if not isinstance(value, dict):
         message = "A flow is a mapping with `id`, `type` and `nodes`."
         raise report.refuse("Schema", "flow_not_mapping", message, at=at(), next_step="Write these keys first.")
     root = cast(dict[str, Any], value)
-    if isinstance(root.get("nodes"), list):
-        raise _list_form(document, report)
-    if "type" not in root:
+    _check_first_format(root, document, report)
+    if root.get("type") is None:
         message = "The flow lacks `type`."
         step = "Add `type: messaging`, or event, job, http, component-config."
-        raise report.refuse("Schema", "type_missing", message, at=at("type"), next_step=step)
-    if not isinstance(root.get("nodes"), dict):
+        report.error("Schema", "type_missing", message, at=at("type"), next_step=step)
+    if isinstance(root.get("nodes"), list):
+        raise _list_form(document, report)
+    if root.get("nodes") is not None and not isinstance(root["nodes"], dict):
         message = "The flow has no nodes: `nodes` is a mapping from id to node."
         step = "Write at least one node under `nodes`."
         raise report.refuse("Schema", "nodes_missing", message, at=at("nodes"), next_step=step)
+
+
+def _check_first_format(root: Mapping[str, Any], document: Document, report: Report) -> None:
+    """Notes `connections`, which hold the ways between nodes in flows of the first days."""
+    if "connections" not in root:
+        return
+    leads = [
+        f"{source}: `routing: [{', '.join(f'{{to: {to}}}' for to in cast(list[Any], targets))}]`"
+        for source, targets in fields_of(root["connections"]).items()
+        if isinstance(targets, list) and targets
+    ]
+    message = "This is a flow of the first format: `connections` and `channels` are not read today."
+    step = "Say in each node where it leads" + (f", {leads[0]}" if leads else "")
+    step += "; give each node one operation, and route channels in the settings."
+    report.error("Schema", "first_format", message, at=document.at("connections"), next_step=step)
 
 
 def _list_form(document: Document, report: Report) -> FlowInvalid:
@@ -62,17 +81,13 @@ def _list_form(document: Document, report: Report) -> FlowInvalid:
 def modernised(document: Document, report: Report) -> Document:
     """The document as version 2 would say it. Places stay those of the file."""
     root = dict(cast(dict[str, Any], document.value))
-    nodes = cast(dict[str, Any], root["nodes"])
+    nodes = fields_of(root.get("nodes"))
     root["nodes"] = {node_id: _without_next(node_id, node, document, report) for node_id, node in nodes.items()}
     if version_of(document) < 2:
         at, step = document.at("schema_version"), "Write it as schema_version 2: `routing` and {{...}}."
         message = "schema_version 1 is read in a tolerant way: unknown keys of nodes are not executed."
         report.warn("Schema", "legacy_version", message, at=at, next_step=step)
         root["nodes"] = _of_version_1(root["nodes"], document, report)
-        if "outputs" in root:
-            message = "`outputs` of a flow is kept and not executed: a flow's output is its last node's."
-            at = document.at("outputs")
-            report.warn("Schema", "legacy_outputs", message, at=at, next_step="Map it in the last node's `output`.")
     return msgspec.structs.replace(document, value=root)
 
 

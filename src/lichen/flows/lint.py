@@ -1,27 +1,27 @@
 """What a flow that loads may still get wrong: nodes nothing leads to, references to nodes that are not there, templates
-that are none, and components this runtime needs to be given."""
+that are none, keys that do nothing, and components this runtime needs to be given."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from lichen.core.errors import Invalid
 from lichen.flows.compiled import target_of
 from lichen.flows.document import Document
-from lichen.flows.expr import parse_condition
 from lichen.flows.findings import Report
-from lichen.flows.ir import Custom, End, Flow, Node, Reply
+from lichen.flows.ir import End, Flow, Node, Reply
+from lichen.flows.lint_texts import check_conditions, check_texts
 from lichen.flows.lower_routing import targets
 from lichen.flows.nodes import kind_of, operation_of
 from lichen.flows.nodes_ask import WAIT
-from lichen.flows.reach import Path
+from lichen.flows.nodes_flow import GOTO
+from lichen.flows.reach import fields_of
 from lichen.flows.shape import operations
-from lichen.flows.template import TemplateError, parse_template
 
 
 def examine(flow: Flow, document: Document, report: Report) -> None:
     """Notes warnings about a flow."""
+    _check_top(flow, document, report)
     reached = reachable(flow)
     for node in flow.nodes.values():
         if node.id not in reached:
@@ -30,14 +30,16 @@ def examine(flow: Flow, document: Document, report: Report) -> None:
             report.warn("Routing", "node_unreachable", message, at=node.place, next_step=step)
         _check_target(node, flow, report)
         _check_wait(node, report)
-        _check_templates(node, flow, document, report)
-        _check_conditions(node, flow, document, report)
+        _check_terms(node, report)
+        _check_payload(node, document, report)
+        check_texts(node, flow, document, report)
+        check_conditions(node, flow, document, report)
 
 
 def reachable(flow: Flow) -> frozenset[str]:
     """The nodes that a walk from the start or an entrypoint may come to."""
     found: set[str] = set()
-    open_ends = [flow.start, *flow.entrypoints.values()]
+    open_ends = [flow.start, *flow.entrypoints.values()] if flow.nodes else []
     while open_ends:
         node_id = open_ends.pop()
         if node_id not in found:
@@ -60,47 +62,52 @@ def _check_wait(node: Node, report: Report) -> None:
         report.warn("Routing", "wait_leads_nowhere", message, at=node.place, next_step="Route it to a node.")
 
 
-def _check_templates(node: Node, flow: Flow, document: Document, report: Report) -> None:
+def _check_terms(node: Node, report: Report) -> None:
+    """`retry` and `timeout` mean something where the node calls a tool, an agent or a flow; a wait may end in time."""
+    kind = kind_of(operation_of(node))
+    does = kind.target and kind is not GOTO
+    for key, is_said, is_meant in (
+        ("retry", node.retry.attempts > 1, does),
+        ("timeout", node.timeout_s is not None, does or kind.heard is not None),
+    ):
+        if is_said and not is_meant:
+            message = f"`{key}` of node {node.id!r} has no effect: the node calls no tool, agent or flow."
+            step = f"Remove `{key}`, or put it on the node that calls."
+            report.warn("Schema", f"{key}_without_effect", message, at=node.place, next_step=step)
+
+
+def _check_payload(node: Node, document: Document, report: Report) -> None:
     raw = cast(dict[str, Any], document.value["nodes"][node.id])
-    for key in ("in_map", "out_map", "output", "err_map", *operations(raw)):
-        for steps, text in _texts(raw.get(key), ("nodes", node.id, key)):
-            try:
-                paths = parse_template(text).paths
-            except TemplateError as error:
-                message = f"A text of node {node.id!r} is no template: {error}."
-                step = "Close every {{ with }} and every block; until then the flow loads and cannot be walked."
-                report.warn("Schema", "template_syntax", message, at=document.at(*steps), next_step=step)
-            else:
-                _check_paths(paths, steps, flow, document, report)
+    for key in operations(raw):
+        payload = fields_of(raw[key])
+        if "routing" in payload and "routing" not in raw:
+            usual = fields_of(payload["routing"]).get("default")
+            wanted = "routing: out" if usual in ("out", "end") else f"routing: [{{to: {usual or '...'}}}]"
+            message = f"`routing` of node {node.id!r} stands inside the payload, so the node leads nowhere."
+            step = f"Write `{wanted}` beside `{key}`, not in it."
+            at = document.at("nodes", node.id, key, "routing")
+            report.warn("Routing", "routing_in_payload", message, at=at, next_step=step)
 
 
-def _check_conditions(node: Node, flow: Flow, document: Document, report: Report) -> None:
-    here: tuple[str | int, ...] = ("nodes", node.id)
-    if node.when is not None:
-        _check_paths(parse_condition(node.when).paths, (*here, "when"), flow, document, report)
-    for number, route in enumerate(node.routing.routes if isinstance(node.routing, Custom) else ()):
-        if route.condition is not None:
-            steps = (*here, "routing", number, "condition")
-            _check_paths(parse_condition(route.condition).paths, steps, flow, document, report)
+def _check_top(flow: Flow, document: Document, report: Report) -> None:
+    value = cast(dict[str, Any], document.value)
+    if not flow.nodes:
+        message = "The flow has no nodes: it loads and cannot be walked."
+        report.warn("Schema", "nodes_empty", message, at=document.at("nodes"), next_step="Write a node under `nodes`.")
+    for key, step in _IGNORED.items():
+        if key in value and not (key == "outputs" and flow.outputs is not None):
+            message = f"`{key}` at the top is not read."
+            named = value[key]
+            if key == "in" and isinstance(named, str) and named in flow.nodes:
+                message = f"`in` at the top is not read; the flow starts at {flow.start!r}."
+                step = f"Write `start: {named}`."
+            report.warn("Schema", "key_ignored", message, at=document.at(key), next_step=step)
 
 
-def _check_paths(
-    paths: tuple[Path, ...], steps: tuple[str | int, ...], flow: Flow, document: Document, report: Report
-) -> None:
-    for path in paths:
-        if path[0] == "node" and len(path) > 1 and path[1] not in flow.nodes:
-            message = f"`{'.'.join(path)}` names node {path[1]!r}, which is not there."
-            step = "Name a node of this flow."
-            report.warn("MissingNode", "reference_missing", message, at=document.at(*steps), next_step=step)
-
-
-def _texts(value: Any, steps: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    """Every text in a value that could hold a template, with where it stands."""
-    if isinstance(value, str) and "{{" in value:
-        yield steps, value
-    elif isinstance(value, dict):
-        for key, inner in cast(dict[str, Any], value).items():
-            yield from _texts(inner, (*steps, key))
-    elif isinstance(value, list):
-        for number, inner in enumerate(cast(list[Any], value)):
-            yield from _texts(inner, (*steps, number))
+_IGNORED: Final = {
+    "in": "Name the first node in `start`.",
+    "outputs": "Map what the flow gives in the last node's `output`; only schema_version 1 has `outputs`.",
+    "edges": "Say in each node where it leads: `routing: [{to: ...}]`.",
+    "channels": "Route channels in the settings, under `[[tenants.NAME.routes]]`.",
+    "triggers": "Route channels in the settings, under `[[tenants.NAME.routes]]`.",
+}

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from lichen.core.errors import NotFound
 from lichen.flows import schema
-from lichen.flows.document import BYTES_MAX, read
+from lichen.flows.document import BYTES_MAX, Document, read
 from lichen.flows.findings import Finding, Report
 from lichen.flows.ir import Flow, Place
 from lichen.flows.legacy import check_form, modernised
 from lichen.flows.lint import examine
 from lichen.flows.lower import lowered
+from lichen.flows.reach import fields_of
 from lichen.flows.shape import check_shapes
 
 
 class Loaded(msgspec.Struct, frozen=True):
-    """A flow that can be walked, and what its author should know."""
+    """A flow that can be walked, what its author should know, and the document it was written as."""
 
     flow: Flow
     warnings: tuple[Finding, ...] = ()
+    document: Any = None
 
 
 def load(path: Path) -> Flow:
@@ -32,6 +35,22 @@ def load(path: Path) -> Flow:
 def parse_file(path: Path) -> Loaded:
     """The flow of a file with its warnings. Raises what `load` raises."""
     return parse(text_of(path), str(path))
+
+
+def sound(document: Document, report: Report) -> Document:
+    """The document without the nodes and keys of the top that something is wrong with."""
+    errors = (finding for finding in report.found if finding.severity == "error")
+    wrong = {tuple(map(_plain, finding.pointer.split("/")[1:3])) for finding in errors}
+    if not wrong:
+        return document
+    nodes = {id: node for id, node in fields_of(document.value.get("nodes")).items() if ("nodes", id) not in wrong}
+    tops = {steps[0] for steps in wrong if steps and steps[0] != "nodes"}
+    value = {key: found for key, found in document.value.items() if key not in tops}
+    return msgspec.structs.replace(document, value={**value, "nodes": nodes})
+
+
+def _plain(step: str) -> str:
+    return step.replace("~1", "/").replace("~0", "~")
 
 
 def text_of(path: Path) -> str:
@@ -59,19 +78,16 @@ def decoded(data: bytes, path: str) -> str:
 def parse(text: str, path: str) -> Loaded:
     """The flow of a text; `path` is what findings call it.
 
-    Raises FlowInvalid. Later checks need what earlier ones promise, so they run only when those found no error.
+    Raises FlowInvalid with everything that is wrong: what one check found wrong is left out of the next.
     """
     report = Report(path)
     source = read(text, report)
     check_form(source, report)
     document = modernised(source, report)
-    report.halt()
     check_shapes(document, report)
-    report.halt()
     schema.check(document, report)
-    report.halt()
-    flow = lowered(source, document, report)
+    flow = lowered(source, sound(document, report), report)
     report.halt()
     assert flow is not None  # lowering gives up only over errors, and there are none
     examine(flow, document, report)
-    return Loaded(flow, report.warnings)
+    return Loaded(flow, report.warnings, source.value)

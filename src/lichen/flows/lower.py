@@ -18,6 +18,8 @@ from lichen.flows.findings import Report
 from lichen.flows.ir import Component, Flow, FlowKind, Metadata, Node
 from lichen.flows.legacy import version_of
 from lichen.flows.lower_routing import check_condition, routing_of
+from lichen.flows.normal import normalised
+from lichen.flows.reach import fields_of
 from lichen.flows.shape import EXEC, MCP, Parts, taken_apart
 from lichen.flows.slot_schema import check_questions, slots_of
 
@@ -46,17 +48,21 @@ _SAMPLING: Final = ("high", "normal", "low")
 def lowered(source: Document, document: Document, report: Report) -> Flow | None:
     """The flow of a document that passed the schema, None when an error was noted.
 
-    `source` is the document as written, which is what the digest is of.
+    `source` is the document as written, which is what the digest is of. `document` has only what is right so far, so
+    that everything else that is wrong is found in the same round.
     """
     value = cast(dict[str, Any], document.value)
-    kind = _kind(value["type"], document, report)
-    _check_identifier("flow", value["id"], document, report, "id")
-    nodes = {node_id: _node(node_id, node, document, report) for node_id, node in value["nodes"].items()}
-    start = _start(document, report)
-    entrypoints = _entrypoints(start, document, report)
+    kind = _kind(value["type"], document, report) if "type" in value else None
+    if "id" in value:
+        _check_identifier("flow", value["id"], document, report, "id")
+    known = fields_of(source.value.get("nodes"))
+    nodes = {id: _node(id, node, known, document, report) for id, node in fields_of(value.get("nodes")).items()}
+    start = _start(known, document, report)
+    entrypoints = _entrypoints(start, known, document, report)
     slots = slots_of(document, report)
     if kind is None or any(finding.severity == "error" for finding in report.found):
         return None
+    start = start if start in nodes else next(iter(nodes), "")
     parameters = cast(dict[str, Any], value.get("parameters") or {})
     extra = {**parameters, "greentic.slot_schema": value["slot_schema"]} if slots else parameters
     return Flow(
@@ -66,11 +72,12 @@ def lowered(source: Document, document: Document, report: Report) -> Flow | None
         entrypoints=entrypoints,
         nodes=nodes,
         metadata=Metadata(value.get("title", ""), value.get("description", ""), tuple(value.get("tags", ())), extra),
-        digest=digest_of(source.value),
+        digest=digest_of(normalised(source.value)),
         path=report.path,
         parameters=parameters,
         slots=slots,
         vars_init=value.get("vars_init") or _mapping(parameters.get("vars_init")),
+        outputs=value.get("outputs") if version_of(document) < 2 else None,
     )
 
 
@@ -86,11 +93,11 @@ def _kind(found: str, document: Document, report: Report) -> FlowKind | None:
     return None
 
 
-def _start(document: Document, report: Report) -> str:
-    nodes = cast(dict[str, Any], document.value["nodes"])
+def _start(nodes: Mapping[str, Any], document: Document, report: Report) -> str:
     named = document.value.get("start")
     if named is None:
-        return "in" if "in" in nodes else next(iter(nodes))
+        ordered = fields_of(document.value.get("nodes"))  # version 1 orders them anew
+        return "in" if "in" in nodes else next(iter(ordered), "")
     if named not in nodes:
         message = f"The flow starts at {named!r}, which is not there."
         step = f"Name one of: {', '.join(list(nodes)[:12])}."
@@ -98,23 +105,26 @@ def _start(document: Document, report: Report) -> str:
     return named
 
 
-def _entrypoints(start: str, document: Document, report: Report) -> dict[str, str]:
+def _entrypoints(start: str, nodes: Mapping[str, Any], document: Document, report: Report) -> dict[str, str]:
     found: dict[str, str] = {}
     for name, target in _mapping(document.value.get("entrypoints")).items():
-        if isinstance(target, str) and target in document.value["nodes"]:
+        if isinstance(target, str) and target in nodes:
             found[name] = target
             continue
+        if target == {} and version_of(document) < 2:
+            continue  # as version 1 writes it
         message = f"The entrypoint {name!r} names no node and is left out."
         at = document.at("entrypoints", name)
         report.warn("MissingNode", "entrypoint_missing", message, at=at, next_step="Name a node of this flow.")
-    found.setdefault("default", start)
+    if start:
+        found.setdefault("default", start)
     return found
 
 
-def _node(node_id: str, node: Mapping[str, Any], document: Document, report: Report) -> Node:
+def _node(node_id: str, node: Mapping[str, Any], nodes: Mapping[str, Any], document: Document, report: Report) -> Node:
     _check_identifier("node", node_id, document, report, "nodes", node_id)
     parts = taken_apart(node)
-    rest, nodes = parts.rest, cast(dict[str, Any], document.value["nodes"])
+    rest = parts.rest
     if parts.operation == MCP:
         _check_mcp(node_id, parts.payload, document, report)
     if parts.operation in QUESTIONS:
@@ -136,6 +146,7 @@ def _node(node_id: str, node: Mapping[str, Any], document: Document, report: Rep
         when=when,
         telemetry=_mapping(rest.get("telemetry")),
         vars_out=_mapping(rest.get("vars_out")),
+        redact=tuple(_mapping(rest.get("redaction")).get("fields", ())),
     )
 
 
@@ -163,7 +174,8 @@ def _check_mcp(node_id: str, payload: Any, document: Document, report: Report) -
 def _check_identifier(what: str, found: str, document: Document, report: Report, *steps: str) -> None:
     if not _IDENTIFIER.fullmatch(found):
         message = f"The {what} id {found!r} may hold only ASCII letters, digits, `.`, `_` and `-`."
-        report.error("InvalidIdentifier", f"{what}_id", message, at=document.at(*steps), next_step="Choose such an id.")
+        step = f"Write {re.sub(r'[^A-Za-z0-9._-]+', '-', found).strip('-') or what!r}."
+        report.error("InvalidIdentifier", f"{what}_id", message, at=document.at(*steps), next_step=step)
 
 
 def _warn_of_keys(node_id: str, parts: Parts, document: Document, report: Report) -> None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from lichen.flows.steps import Enter, Jump, Kind, Leave, Step, Visit
+from lichen.flows.steps import Enter, Failed, Heard, Jump, Kind, Leave, Step, Visit
 
 
 def _call(visit: Visit) -> Step:
     """Runs a flow as a frame of this run. Without `input` it is told what this flow was told."""
     return Enter(visit.target, visit.fields().get("input", visit.frame.entry))
+
+
+def _again(visit: Visit, heard: Heard) -> Step:
+    """The pause before a further attempt is over."""
+    return _call(visit) if heard.outcome == "expired" else Failed("wait_cancelled", "", "cancelled")
 
 
 def _goto(visit: Visit) -> Step:
@@ -21,6 +26,6 @@ def _return(visit: Visit) -> Step:
     return Leave(visit.payload)
 
 
-CALL = Kind(_call, target="flow")
+CALL = Kind(_call, heard=_again, target="flow")
 GOTO = Kind(_goto, target="flow")
 RETURN = Kind(_return)

@@ -72,6 +72,11 @@ class Template(NamedTuple):
         """The values it reads."""
         return tuple(_paths(self.parts))
 
+    @property
+    def outer_paths(self) -> tuple[Path, ...]:
+        """The values it reads outside of blocks whose item has fields of its own."""
+        return tuple(_paths(self.parts, is_outer=True))
+
     def value(self, context: Values, *, strict: bool = False, missed: Missed = lambda path: None) -> Any:
         """The text; of a lone reference or helper the value itself. Raises RenderError.
 
@@ -230,7 +235,7 @@ def _if_eq(values: list[Any]) -> Any:
 _HELPERS: Final[dict[str, Callable[[list[Any]], Any]]] = {"json": _json, "default": _default, "ifEq": _if_eq}
 
 
-def _paths(parts: tuple[Part, ...]) -> Iterator[Path]:
+def _paths(parts: tuple[Part, ...], *, is_outer: bool = False) -> Iterator[Path]:
     for part in parts:
         match part:
             case Reference(path):
@@ -243,6 +248,7 @@ def _paths(parts: tuple[Part, ...]) -> Iterator[Path]:
                 yield from _paths(
                     cast("tuple[Part, ...]", tuple(a for a in part.arguments if isinstance(a, Reference)))
                 )
-                yield from _paths((*part.then, *part.otherwise))
+                then = () if is_outer and part.name not in _TESTS else part.then
+                yield from _paths((*then, *part.otherwise), is_outer=is_outer)
             case str():
                 pass

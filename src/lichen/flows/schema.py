@@ -16,6 +16,8 @@ from jsonschema.exceptions import ValidationError
 
 from lichen.flows.document import Document
 from lichen.flows.findings import Kind, Report
+from lichen.flows.reach import fields_of
+from lichen.flows.shape import led
 
 _ANYTHING: Final[Mapping[str, Any]] = {"type": "object"}
 
@@ -57,6 +59,7 @@ NODE: Final[Mapping[str, Any]] = {
         "when": {"type": ["object", "string"]},
         "annotations": _ANYTHING,
         "meta": _ANYTHING,
+        "redaction": {"type": "object", "properties": {"fields": {"type": "array", "items": {"type": "string"}}}},
         "vars_out": {"type": "object", "additionalProperties": {"type": "string"}},
     },
     "patternProperties": {r"^[A-Za-z_][\w.-]*$": {}},
@@ -91,7 +94,7 @@ SCHEMA: Final[Mapping[str, Any]] = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
     "title": "A flow of nodes that describe themselves (.ygtc, version 2)",
     "type": "object",
-    "required": ["id", "type", "nodes"],
+    "required": ["id", "type"],
     "properties": {
         "id": {"type": "string", "minLength": 1},
         "title": {"type": "string"},
@@ -107,12 +110,16 @@ SCHEMA: Final[Mapping[str, Any]] = {
         "slot_schema": {"type": "array", "items": SLOT},
         "nodes": {
             "type": "object",
-            "minProperties": 1,
             "additionalProperties": False,
             "patternProperties": {r"^[a-zA-Z_][\w-]*$": NODE},
         },
     },
 }
+
+_NODE_ID: Final = re.compile(r"[a-zA-Z_][\w-]*$")
+_KEY: Final = re.compile(r"[A-Za-z_][\w.-]*$")
+_LOOKED_AT: Final = frozenset(cast(dict[str, Any], NODE["properties"])) - {"routing"}
+_ROUTE: Final[Mapping[str, type]] = {"to": str, "out": bool, "reply": bool, "status": str, "condition": str}
 
 _HINTS: Final[Mapping[str, str]] = {
     "when": "The condition of a route is called `condition`.",
@@ -126,12 +133,40 @@ _HINTS: Final[Mapping[str, str]] = {
 
 
 def check(document: Document, report: Report) -> None:
-    """Notes everything in which the document differs from SCHEMA, as errors of kind Schema or Routing."""
-    for error in cast(Any, _validator()).iter_errors(document.value):
+    """Notes everything in which the document differs from SCHEMA, as errors of kind Schema or Routing.
+
+    Of nodes only those are looked at in full that are not plainly right, which most are.
+    """
+    nodes = fields_of(document.value.get("nodes"))
+    doubtful = {node_id: node for node_id, node in nodes.items() if not _is_right(node_id, node)}
+    for error in cast(Any, _validator()).iter_errors({**document.value, "nodes": doubtful}):
         steps: tuple[str | int, ...] = tuple(error.absolute_path)
+        if not steps and error.validator == "required" and "type" not in error.instance and "id" in error.instance:
+            continue  # said already, in more words
         message, step, extra = _in_words(error, steps)
         at = document.at(*steps, *extra)
         report.error(_kind(steps), f"schema_{_code(error)}", message, at=at, next_step=step)
+
+
+def _is_right(node_id: str, node: Any) -> bool:
+    """Whether a node fits NODE for reasons that are quickly seen: an operation, and a usual routing."""
+    if not (_NODE_ID.match(node_id) and isinstance(node, dict) and node):
+        return False
+    for key, value in cast(dict[str, Any], node).items():
+        if key == "routing":
+            if not (value in ("out", "reply") if isinstance(value, str) else _leads(value)):
+                return False
+        elif key in _LOOKED_AT or not _KEY.match(key):
+            return False
+    return True
+
+
+def _leads(value: Any) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(route, dict)
+        and all(isinstance(said, _ROUTE.get(key, ())) for key, said in cast(dict[str, Any], route).items())
+        for route in cast(list[Any], value)
+    )
 
 
 @cache
@@ -167,9 +202,13 @@ def _in_words(error: ValidationError, steps: tuple[str | int, ...]) -> tuple[str
             return f"{name} lacks `{missing}`.", f"Add `{missing}`.", ()
         case "type":
             kinds = " or ".join([wanted] if isinstance(wanted, str) else wanted)
+            if steps[2:3] == ("routing",) and len(steps) < 5 and (written := led(error.instance)):
+                return f"{name} must be of type {kinds}.", f"Write `{written}`.", ()
             return f"{name} must be of type {kinds}.", f"Write {name} as {kinds}.", ()
         case "enum":
             choices = ", ".join(f"`{choice}`" for choice in wanted)
+            if steps[2:] == ("routing",) and (written := led(error.instance)):
+                return f"{name} must be one of {choices}.", f"Write `{written}`.", ()
             return f"{name} must be one of {choices}.", "Write one of these.", ()
         case "minProperties" | "minLength" | "minItems":
             return f"{name} is empty.", "Write at least one.", ()

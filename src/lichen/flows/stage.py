@@ -38,9 +38,12 @@ class Stage:
 
     def _visited(self, frame: Frame, ready: Ready) -> Visit:
         flow = self._flows[frame.flow]
+        payload = ready.input.fill(self._filling(frame, self._context(frame)))
+        if flow.keeps_inputs:
+            frame.local["input"] = payload
         return Visit(
             node=ready.node,
-            payload=ready.input.fill(self._filling(frame, self._context(frame))),
+            payload=payload,
             frame=frame,
             target=ready.target,
             slots=flow.flow.slots,

@@ -49,7 +49,7 @@ class Invoke(NamedTuple):
 
 
 class Enter(NamedTuple):
-    """The node calls a flow, and is done when that flow is."""
+    """The node calls a flow, and is done when that flow is, or fails."""
 
     flow: str
     entry: Any

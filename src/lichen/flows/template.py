@@ -5,8 +5,8 @@ A text that is exactly one `{{path}}` becomes the value itself, a number staying
 `{{#each x}}`, `{{#with x}}` with an optional `{{else}}` or `{{else if y}}`, and `{{#x}}`, which is `each` of a list and
 `with` of anything else. The last three know `this` and its fields, `@index`, `@key`, `@first` and `@last`. A block's
 tag that has a line of its own leaves no line behind, and `~` inside the braces takes the space beside them away.
-`${inputs.x}` and `${node.output.x}` are the spelling of schema version 1. Nothing is escaped, and what a value contains
-is never read as a template.
+`${inputs.x}`, `${context.x}`, `${node.input.x}` and `${node.output.x}` are the spelling of schema version 1. Nothing is
+escaped, and what a value contains is never read as a template.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ TEMPLATE_CHARS_MAX: Final = 64_000
 DEPTH_MAX: Final = 16
 
 _TOKEN = re.compile(
-    r"\{\{\{\s*(.*?)\s*\}\}\}|\{\{\s*(.*?)\s*\}\}|\$\{((?:inputs|[A-Za-z_][\w-]*\.output)\.[^{}]+)\}", re.DOTALL
+    r"\{\{\{\s*(.*?)\s*\}\}\}|\{\{\s*(.*?)\s*\}\}|\$\{((?:inputs|context|[A-Za-z_][\w-]*\.(?:output|input))\.[^{}]+)\}",
+    re.DOTALL,
 )
 _OF_BLOCK = re.compile(r"~?\s*(?:[#/!]|else\b)")
 _LINE_END = re.compile(r"[ \t]*(?:\r?\n|\Z)")

@@ -19,8 +19,9 @@ from lichen.flows.frames import FRAMES_MAX, Frame, Output, Progress
 from lichen.flows.nodes_ask import WAIT_EXPIRES_S, ended
 from lichen.flows.reach import fields_of
 from lichen.flows.rendering import RenderError
-from lichen.flows.stage import Stage, code_of
+from lichen.flows.stage import code_of
 from lichen.flows.steps import Done, Enter, Event, Failed, Heard, Invoke, Jump, Leave, Step, Wait
+from lichen.flows.underway import Underway
 
 VISITS_MAX: Final = 1_000  # nodes of one plan
 JUMPS_MAX: Final = 3  # `flow.goto` of one plan, as upstream
@@ -28,7 +29,7 @@ PARKED_MAX: Final = 16  # messages in a row that fit no route
 SAYS_MAX: Final = 100  # messages of one plan
 
 
-class Walk(Stage):
+class Walk(Underway):
     """Used for one plan and thrown away. `tools` are the names of the tools by what nodes call them."""
 
     def __init__(self, flows: Mapping[str, ReadyFlow], root: str, tools: Mapping[str, str], input: PlanInput) -> None:
@@ -87,6 +88,8 @@ class Walk(Stage):
         ready = self._ready(frame)
         if ready is None:
             return self._fail(Failed("flow_changed", "The node it waited at is not there any more."))
+        if (late := self._late()) is not None:
+            return late
         answer = self._input.answers[-1] if self._input.answers else None
         result = self._input.results[-1] if self._input.results else None
         if answer is not None:
@@ -132,12 +135,12 @@ class Walk(Stage):
                 return self._failed(frame, step)
             case Wait(request):
                 self._note(frame, "waits")
-                return self._pause(Plan(waits=(request,)))
+                return self._ask(request)
             case Invoke(args):
                 return self._invoke(frame, args)
             case Enter(flow, entry):
                 self._note(frame, "calls")
-                return self._entered(flow, _entry(entry), "")
+                return self._called(frame, flow, _entry(entry))
             case Jump():
                 return self._jump(frame, step)
             case Leave(payload):
@@ -145,6 +148,14 @@ class Walk(Stage):
                 return self._over(payload, text_of(payload), is_said=False)
             case _:
                 assert_never(step)
+
+    def _called(self, frame: Frame, flow: str, entry: dict[str, Any]) -> Failed | None:
+        """A frame for the flow that a node calls, due when the node's time is over."""
+        ready = self._ready(frame)
+        failed = self._entered(flow, entry, "")
+        if failed is None and ready is not None and ready.node.timeout_s is not None:
+            self._progress.frames[-1].due_us = self._input.run.now_us + int(ready.node.timeout_s * 1e6)
+        return failed
 
     def _invoke(self, frame: Frame, args: Any) -> Step | Plan | None:
         ready = self._ready(frame)
@@ -155,7 +166,9 @@ class Walk(Stage):
         self._note(frame, "calls")
         wanted = ready.node.retry
         retry = Retry(wanted.attempts, wanted.backoff_s, wanted.on) if wanted.attempts > 1 else None
-        request = CallRequest(ToolName(tool), msgspec.json.encode(args), ready.node.timeout_s, retry)
+        if not any(spec.name == tool and spec.effects in ("none", "idempotent") for spec in self._input.tools):
+            self._fix()
+        request = CallRequest(ToolName(tool), msgspec.json.encode(args), self._within(ready.node.timeout_s), retry)
         return self._pause(Plan(calls=(request,)))
 
     def _jump(self, frame: Frame, jump: Jump) -> Step | None:
@@ -172,6 +185,8 @@ class Walk(Stage):
         failed = self._entered(jump.flow, _entry(jump.entry), jump.node)
         if failed is not None:
             self._progress.frames.append(frame)
+        else:
+            self._progress.frames[-1].due_us, self._progress.frames[-1].is_fixed = frame.due_us, frame.is_fixed
         return failed
 
     # -- leaving a node ------------------------------------------------------------------------------------------
@@ -180,6 +195,8 @@ class Walk(Stage):
         ready = self._ready(frame)
         assert ready is not None
         self._says += done.says
+        if done.says:
+            self._fix()
         if len(self._says) > SAYS_MAX:
             return self._fail(Failed("messages_too_many"))
         frame.said = frame.said or bool(done.says) or ready.kind.is_silent
@@ -197,6 +214,8 @@ class Walk(Stage):
         if ready is None:
             return self._fail(failed)
         self._note(frame, f"error:{code_of(failed)}")
+        if (pause := self._again(frame, ready, failed)) is not None:
+            return pause
         output = Output(failed.payload, failed.event, code_of(failed), failed.message, failed.is_foreign)
         roots = {"error": {"code": output.code, "message": failed.message, "event": failed.event}}
         if ready.errors is None:
@@ -210,6 +229,7 @@ class Walk(Stage):
     def _leave(self, frame: Frame, ready: Ready, output: Output, event: Event | None) -> Step | Plan | None:
         """Keeps the output and takes the way that fits. A failure with a mapping of errors counts as dealt with where
         no route is about it."""
+        output.input = frame.local.get("input")
         frame.nodes[frame.at], frame.prev = output, frame.at
         way = self._way(frame, ready, output, event, None)
         if isinstance(way, routing.Nowhere) and ready.errors is not None:
@@ -249,7 +269,7 @@ class Walk(Stage):
         frame.said = True
         self._note(frame, "waits")
         expires_s = WAIT_EXPIRES_S if ready.node.timeout_s is None else ready.node.timeout_s
-        return self._pause(Plan(waits=(WaitRequest("clarification", text, expires_s=expires_s),)))
+        return self._ask(WaitRequest("clarification", text, expires_s=expires_s))
 
     def _unparked(self, frame: Frame, ready: Ready, heard: Heard) -> Step | Plan | None:
         if heard.outcome != "answered":
@@ -267,10 +287,15 @@ class Walk(Stage):
         What this plan said last is the answer where there is no other text, so that nothing is said twice. What was
         said to the flow while it was busy begins it anew.
         """
+        try:
+            payload, text = self._given(self._progress.frames[-1], payload, text)
+        except RenderError as error:
+            return self._uncaught(Failed(error.code, error.message))
         ended = self._progress.frames.pop()
         if self._progress.frames:
             if is_said and text:
                 self._says.append(text)
+                self._fix()
             self._progress.frames[-1].said = ended.said or (is_said and bool(text))
             return Done(payload)
         if text.strip():
@@ -284,7 +309,8 @@ class Walk(Stage):
     def _uncaught(self, failed: Failed) -> Step | Plan | None:
         """No route is about this failure: the flow fails, and with it the node that called it."""
         if len(self._progress.frames) > 1:
-            self._progress.frames.pop()
+            left = self._progress.frames.pop()
+            self._progress.frames[-1].local["fixed"] = left.is_fixed
             return failed
         if failed.code == "wait_expired":  # nobody is there to be told
             return self._over(None, "", is_said=False)
