@@ -100,7 +100,7 @@ def test_routes_and_tenants_may_name_a_flow(project: Project) -> None:
         ),
         ("shop.welcome", "  a: {flow.call: {flow_id: gone}}", "flow_unknown", "a.ygtc:5:3"),
         ("hello-flow", "  a: {text: hi}", "flow_id", "a.ygtc"),
-        ("shop.support", "  a: {text: hi}", "settings_invalid", "lichen.toml: lichen.agents"),
+        ("shop.support", "  a: {text: hi}", "settings_invalid", "lichen.toml:2: lichen.agents"),
     ],
 )
 def test_a_flow_about_something_unknown_is_refused_where_it_says_so(

@@ -7,11 +7,10 @@ import tomllib
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from traceback import extract_tb
 from typing import TYPE_CHECKING, NamedTuple
 
 from lichen.cli.trust import check_trust, nearest
-from lichen.core.errors import Invalid, LichenError, NotFound
+from lichen.core.errors import Invalid, NotFound
 
 if TYPE_CHECKING:
     from lichen.settings import Settings
@@ -46,13 +45,7 @@ class Project(NamedTuple):
         """The project with its agents. Raises NotFound (`project_unknown`), Invalid with the place of the mistake."""
         from lichen.settings import load
 
-        file = self.needed()
-        try:
-            return load(file, environ={**os.environ, "LICHEN_HOME": str(self.home)})
-        except LichenError:
-            raise
-        except Exception as error:  # a project's own code may fail in any way
-            raise _failed(error, file) from error
+        return load(self.needed(), environ={**os.environ, "LICHEN_HOME": str(self.home)})
 
     def remember(self) -> None:
         """Notes in the data directory which project it belongs to, so that commands find it from anywhere."""
@@ -85,21 +78,6 @@ def _home(start: Path, file: Path | None, environ: Mapping[str, str]) -> Path:
     if home.exists():
         check_trust(home, environ)
     return home
-
-
-def _failed(error: Exception, file: Path) -> Invalid:
-    """The error for a project whose own code failed, at the line of it that did."""
-    if isinstance(error, SyntaxError):
-        place = f"{error.filename}:{error.lineno}"
-    else:
-        lines = [f for f in extract_tb(error.__traceback__) if Path(f.filename).is_relative_to(file.parent)]
-        place = f"{lines[-1].filename}:{lines[-1].lineno}" if lines else str(file)
-    return Invalid(
-        f"The agents do not load: {type(error).__name__}: {error}.",
-        code="agents_invalid",
-        next_step="Correct the file; `lichen doctor` loads it again.",
-        place=place,
-    )
 
 
 def _home_of(file: Path) -> str:

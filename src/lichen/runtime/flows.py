@@ -21,12 +21,14 @@ FLOW_LIMITS: Final = Limits(calls=256, time_s=MONTH_S, failures=256)
 their own."""
 
 
-def flow_agents(flows: Sequence[Flow], agents: Sequence[Agent] = ()) -> tuple[Agent, ...]:
+def flow_agents(
+    flows: Sequence[Flow], agents: Sequence[Agent] = (), *, tools: Sequence[Tool] = ()
+) -> tuple[Agent, ...]:
     """An agent for every flow, named by its id.
 
-    Tools are found among those of `agents`, agents among `agents`, flows among `flows`. A flow that another one calls
-    need not have an agent's name; it is a part of that one then. Raises Invalid at `file:line:column` (`flow_invalid`,
-    `flow_id`, `flow_twice`, `flow_unknown`, `agent_unknown`, `tool_unknown`).
+    Tools are found among `tools` and those of `agents`, agents among `agents`, flows among `flows`. A flow that another
+    one calls need not have an agent's name; it is a part of that one then. Raises Invalid at `file:line:column`
+    (`flow_invalid`, `flow_id`, `flow_twice`, `flow_unknown`, `agent_unknown`, `tool_unknown`).
     """
     known = {flow.id: flow for flow in flows}
     if len(known) != len(flows):
@@ -37,16 +39,20 @@ def flow_agents(flows: Sequence[Flow], agents: Sequence[Agent] = ()) -> tuple[Ag
     wanted = {flow.id: needs(flow) for flow in flows if flow.kind != "component-config"}
     called = {need.name for found in wanted.values() for need in found if need.kind == "flow"}
     hosted = [known[id] for id in wanted if id not in called or _is_name(id)]
-    return tuple(_agent(flow, known, wanted, agents) for flow in hosted)
+    given = _tools(agents, tools)
+    return tuple(_agent(flow, known, wanted, agents, given) for flow in hosted)
 
 
 def _agent(
-    flow: Flow, known: Mapping[str, Flow], wanted: Mapping[str, tuple[Need, ...]], agents: Sequence[Agent]
+    flow: Flow,
+    known: Mapping[str, Flow],
+    wanted: Mapping[str, tuple[Need, ...]],
+    agents: Sequence[Agent],
+    given: Mapping[str, Tool],
 ) -> Agent:
     parts = _parts(flow, known, wanted)
     asked = _agent_tools((need.name for part in parts for need in wanted[part.id] if need.kind == "agent"), agents)
     planner = FlowPlanner(flow, flows=parts, agents={name: tool.spec.name for name, tool in asked.items()})
-    given = _tools(agents)
     tools: dict[str, Tool] = {tool.spec.name: tool for tool in asked.values()}
     for part in parts:
         for need in wanted[part.id]:
@@ -77,7 +83,7 @@ def _parts(flow: Flow, known: Mapping[str, Flow], wanted: Mapping[str, tuple[Nee
 
 def _agent_tools(names: Iterable[str], agents: Sequence[Agent]) -> dict[str, Tool]:
     """The tool that is each of these agents: one that the project has already, else a new one."""
-    there = {tool.spec.agent: tool for tool in _tools(agents).values() if tool.spec.agent}
+    there = {tool.spec.agent: tool for tool in _tools(agents, ()).values() if tool.spec.agent}
     by_name = {agent.name: agent for agent in agents}
     found: dict[str, Tool] = {}
     for name in names:
@@ -87,16 +93,16 @@ def _agent_tools(names: Iterable[str], agents: Sequence[Agent]) -> dict[str, Too
     return found
 
 
-def _tools(agents: Sequence[Agent]) -> dict[str, Tool]:
-    """Every tool of these agents by name, and the state tools."""
-    given = {tool.spec.name: tool for agent in agents for tool in agent.tools.values()}
-    return {**{tool.spec.name: tool for tool in (*STATE_TOOLS, withdraw)}, **given}
+def _tools(agents: Sequence[Agent], tools: Sequence[Tool]) -> dict[str, Tool]:
+    """Every tool by name: the state tools, those of these agents, and those given for flows."""
+    given = [*STATE_TOOLS, withdraw, *(tool for agent in agents for tool in agent.tools.values()), *tools]
+    return {tool.spec.name: tool for tool in given}
 
 
 def _tool(flow: Flow, need: Need, given: Mapping[str, Tool]) -> Tool:
     tool = given.get(need.name)
     if tool is None:
-        step = f"Name one of: {', '.join(sorted(given))}."
+        step = f"Name one of: {', '.join(sorted(given))}; or add it to `tools` in lichen.toml."
         raise invalid(flow, need.node, f"There is no tool {need.name!r}.", code="tool_unknown", next_step=step)
     return tool
 

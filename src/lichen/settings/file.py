@@ -1,23 +1,21 @@
-"""`lichen.toml`: the agents, the tenants, who may act for them, and their policies.
+"""What `lichen.toml` says: the agents, the tenants, who may act for them, and their policies.
 
 Every path in the file is relative to the file. `LICHEN_HOME` overrides where data lives. Unknown keys are errors.
 """
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 
 from lichen.agents.agent import Agent
 from lichen.channels.routes import Route
 from lichen.channels.routes import find as find_route
+from lichen.core.call import Tool
 from lichen.core.errors import Invalid, NotFound
 from lichen.core.quotas import Quotas
 from lichen.core.scope import PRODUCTION, Actor, ActorKind, Environment, Scope
@@ -103,14 +101,20 @@ class Serve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             ip_network(name)
 
 
-class _Lichen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Parts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a project is made of. `agents` are `file.py:name` or agent files; `tools`, as `file.py:name`, are for agent
+    files and flows; `flows` are paths and globs."""
+
     agents: tuple[str, ...]
     flows: tuple[str, ...] = ()
+    tools: tuple[str, ...] = ()
     home: str = ".lichen"
 
 
-class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    lichen: _Lichen
+class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The whole file."""
+
+    lichen: Parts
     tenants: Mapping[str, Tenant]
     serve: Serve = Serve()
 
@@ -118,7 +122,8 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Settings(msgspec.Struct, frozen=True):
     """A project as loaded: where it lies, where its data goes, its agents and tenants.
 
-    Flows are among the agents; `flows` names them.
+    Flows are among the agents; `flows` names them. `tools` are those that the file lists. `modules` are the
+    project's own Python files that were loaded, each with the digest of what it held.
     """
 
     root: Path
@@ -127,6 +132,9 @@ class Settings(msgspec.Struct, frozen=True):
     tenants: Mapping[str, Tenant]
     flows: tuple[str, ...] = ()
     serve: Serve = Serve()
+    tools: tuple[Tool, ...] = ()
+    file: Path | None = None
+    modules: Mapping[Path, str] = {}
 
     @property
     def scopes(self) -> tuple[Scope, ...]:
@@ -193,130 +201,3 @@ class Settings(msgspec.Struct, frozen=True):
         """Where the conversations of a channel go. Raises Invalid (`agent_ambiguous`) when nothing says so."""
         found = find_route(self.tenants[tenant].routes, channel)
         return found or Route(channel, agent=self.agent_for(tenant).name)
-
-
-def find(start: Path) -> Path:
-    """The nearest `lichen.toml` at or above a directory. Raises NotFound (`project_unknown`)."""
-    for folder in (start, *start.parents):
-        if (folder / FILE).is_file():
-            return folder / FILE
-    raise NotFound(
-        f"There is no {FILE} here or above.", code="project_unknown", next_step="Run `lichen init` in an empty folder."
-    )
-
-
-def load(path: Path, *, environ: Mapping[str, str]) -> Settings:
-    """The project of a `lichen.toml`. Raises Invalid (`settings_invalid`) with the place, and what agents raise."""
-    root = path.resolve().parent
-    file = _decode(path)
-    home = Path(environ.get("LICHEN_HOME") or root / file.lichen.home).resolve()
-    agents = tuple(agent for reference in file.lichen.agents for agent in load_agents(root, reference))
-    flows = _load_flows(root, file.lichen.flows, agents, path) if file.lichen.flows else ()
-    agents = (*agents, *flows)
-    if len({agent.name for agent in agents}) != len(agents):
-        raise Invalid("Two agents have the same name.", code="settings_invalid", place=f"{path}: lichen.agents")
-    settings = Settings(root, home, agents, file.tenants, tuple(flow.name for flow in flows), file.serve)
-    _ = settings.scopes  # every name is spelt right
-    _check_routes(settings, path)
-    _check_texts(settings, path)
-    return settings
-
-
-def _load_flows(root: Path, patterns: Sequence[str], agents: Sequence[Agent], path: Path) -> tuple[Agent, ...]:
-    """The flows that these paths and globs name, as agents. Raises Invalid (`flows_missing`) where one names none."""
-    from lichen.flows.load import load as load_flow
-    from lichen.runtime.flows import flow_agents
-
-    files: dict[Path, None] = {}
-    for i, pattern in enumerate(patterns):
-        found = sorted(root.glob(pattern))
-        if not found:
-            place = f"{path}: lichen.flows[{i}]"
-            step = "Name a .ygtc file, relative to lichen.toml."
-            raise Invalid(f"No file fits {pattern!r}.", code="flows_missing", next_step=step, place=place)
-        files |= dict.fromkeys(found)
-    return flow_agents([load_flow(file) for file in files], agents)
-
-
-def _check_routes(settings: Settings, path: Path) -> None:
-    """Raises Invalid (`route_unknown`, `env_unknown`) for a route or web chat that leads nowhere."""
-    names = {agent.name for agent in settings.agents}
-    for name, tenant in settings.tenants.items():
-        for i, route in enumerate(tenant.routes):
-            if route.target not in names:
-                raise Invalid(
-                    f"There is no agent or flow {route.target!r}.",
-                    code="route_unknown",
-                    next_step=f"Name one of: {', '.join(sorted(names))}.",
-                    place=f"{path}: tenants.{name}.routes[{i}]",
-                )
-        for i, env in enumerate(tenant.development):
-            if env not in tenant.environments:
-                raise Invalid(
-                    f"Tenant {name!r} has no environment {env!r}.",
-                    code="env_unknown",
-                    next_step="Name one of its environments.",
-                    place=f"{path}: tenants.{name}.development[{i}]",
-                )
-        if tenant.webchat is not None and tenant.webchat.env not in tenant.environments:
-            raise Invalid(
-                f"Tenant {name!r} has no environment {tenant.webchat.env!r}.",
-                code="env_unknown",
-                next_step="Name one of its environments.",
-                place=f"{path}: tenants.{name}.webchat.env",
-            )
-
-
-def _check_texts(settings: Settings, path: Path) -> None:
-    """Raises Invalid (`text_unknown`) for a text that the runtime never says."""
-    for name, tenant in settings.tenants.items():
-        try:
-            _ = tenant.wording
-        except msgspec.ValidationError:
-            known = ", ".join(Texts.__struct_fields__)
-            raise Invalid(
-                "There is no such text of the runtime.",
-                code="text_unknown",
-                next_step=f"Name some of: {known}.",
-                place=f"{path}: tenants.{name}.texts",
-            ) from None
-
-
-def _decode(path: Path) -> _File:
-    try:
-        return msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), _File)
-    except tomllib.TOMLDecodeError as error:
-        raise Invalid(f"{error}.", code="settings_invalid", place=str(path)) from None
-    except msgspec.ValidationError as error:
-        what, _, where = str(error).partition(" - at ")
-        raise Invalid(f"{what}.", code="settings_invalid", place=f"{path}: {where.strip('`') or '$'}") from None
-
-
-def load_agents(root: Path, reference: str) -> tuple[Agent, ...]:
-    """The agents that `file.py:name` refers to: one Agent or a list of them. Raises Invalid (`agents_invalid`)."""
-    file, _, attribute = reference.partition(":")
-    place = f"{root / file}:{attribute}"
-    if not attribute:
-        raise Invalid("An agents entry is `file.py:name`.", code="agents_invalid", place=place)
-    if not (root / file).is_file():
-        raise Invalid(f"There is no file {file}.", code="agents_invalid", place=place)
-    value = getattr(_module(root / file), attribute, None)
-    found: tuple[Any, ...] = (value,) if isinstance(value, Agent) else tuple(value or ())
-    if not found or not all(isinstance(agent, Agent) for agent in found):
-        raise Invalid("There is no agent, or list of agents, of this name.", code="agents_invalid", place=place)
-    return found
-
-
-def _module(path: Path) -> Any:
-    name = f"lichen_project.{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    sys.path.insert(0, str(path.parent))
-    try:
-        spec.loader.exec_module(module)
-    finally:
-        sys.path.remove(str(path.parent))
-    return module

@@ -1,0 +1,169 @@
+"""A TOML text as a `File`, with every mistake in it: at its line, with what is meant where that can be guessed."""
+
+from __future__ import annotations
+
+import copy
+import re
+import tomllib
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from lichen.core.errors import Invalid
+from lichen.settings.file import FILE, File, Tenant
+from lichen.settings.places import Steps, line_of, spelt, texts_place, without
+
+MISTAKES_MAX: Final = 50
+CODE: Final = "settings_invalid"
+
+_PLACE = re.compile(r" - at `(?:key in )?\$(?P<path>[^`]*)`$")
+_STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+|\.\.\.)\]")
+_UNKNOWN = re.compile(r"unknown field `([^`]*)`")
+_MISSING = re.compile(r"missing required field `([^`]*)`")
+_VALUE = re.compile(r"[Ii]nvalid enum value '([^']*)'")
+_TOML_PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)")
+
+
+class Decoded(NamedTuple):
+    """What the text says, as far as it could be read, and what is wrong with it."""
+
+    text: str
+    file: File | None
+    errors: tuple[Invalid, ...]
+
+
+def decode(path: Path) -> Decoded:
+    """The file at `path`. Every error is an Invalid (`settings_invalid`) with its line."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        document = tomllib.loads(text)
+    except (OSError, UnicodeDecodeError) as error:
+        message = f"The file cannot be read: {error}."
+        return Decoded("", None, (Invalid(message, code=CODE, place=str(path), next_step=f"Make {FILE} readable."),))
+    except tomllib.TOMLDecodeError as error:
+        return Decoded("", None, (_not_toml(path, error),))
+    return _converted(path, text, document)
+
+
+def _not_toml(path: Path, error: tomllib.TOMLDecodeError) -> Invalid:
+    found = _TOML_PLACE.search(str(error))
+    place = f"{path}:{found[1]}:{found[2]}" if found and found[1] else str(path)
+    message = _TOML_PLACE.sub("", str(error))
+    step = "Correct the line; `lichen doctor` reads it again."
+    if "immutable" in message or "mutate" in message or "overwrite" in message:
+        step = "What is written `name = [...]` cannot be added to with [[name]]: put it inside the brackets."
+    return Invalid(f"The file is not TOML: {message}.", code=CODE, place=place, next_step=step)
+
+
+def _converted(path: Path, text: str, document: dict[str, Any]) -> Decoded:
+    """Reads again without what was wrong, so that one mistake does not hide the next."""
+    rest = copy.deepcopy(document)
+    found: dict[Steps, _Mistake] = {}
+    file: File | None = None
+    for _ in range(MISTAKES_MAX):
+        try:
+            file = _convert(rest)
+            break
+        except _Mistake as mistake:
+            if mistake.lacks not in found:
+                found[mistake.steps] = mistake
+            if not mistake.steps or not without(rest, mistake.steps):
+                break
+    ordered = sorted(found.values(), key=lambda mistake: line_of(text, mistake.steps) or 0)
+    return Decoded(text, file, tuple(_invalid(path, text, mistake) for mistake in ordered))
+
+
+class _Mistake(Exception):
+    """What msgspec said, the path to it, and what could stand there."""
+
+    def __init__(self, message: str, steps: Steps, known: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.message, self.steps, self.known = message, steps, known
+
+    @property
+    def lacks(self) -> Steps:
+        """The path of the field that is missing, empty where it is something else that is wrong."""
+        found = _MISSING.search(self.message)
+        return (*self.steps, found[1]) if found else ()
+
+
+def _convert(document: dict[str, Any]) -> File:
+    """Tenants one by one: msgspec does not tell in which entry of a table a mistake is."""
+    tenants: dict[str, Any] = {}
+    given = document.get("tenants")
+    for name, tenant in given.items() if isinstance(given, dict) else ():  # type: ignore[union-attr]
+        tenants[str(name)] = _part(tenant, Tenant, ("tenants", str(name)))  # type: ignore[arg-type]
+    whole: dict[str, Any] = {**document, "tenants": {}} if isinstance(given, dict) else document
+    return msgspec.structs.replace(_part(whole, File, ()), tenants=tenants)
+
+
+def _part(value: object, kind: Any, above: Steps) -> Any:
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        message = str(error)
+        found = _PLACE.search(message)
+        steps = _steps(found["path"]) if found else ()
+        field = _UNKNOWN.search(message)
+        known = _known(kind, steps, is_field=field is not None)
+        if field is not None:
+            steps = (*steps, field[1])
+        raise _Mistake(_PLACE.sub("", message), (*above, *steps), known) from None
+
+
+def _steps(path: str) -> Steps:
+    return tuple(name or (int(index) if index.isdecimal() else index) for name, index in _STEP.findall(path))
+
+
+def _known(kind: Any, steps: Steps, *, is_field: bool) -> tuple[str, ...]:
+    """The names or words that could stand at a path of a type."""
+    info: Any = msgspec.inspect.type_info(kind)
+    for step in steps:
+        info = _inner(info, step)
+        if info is None:
+            return ()
+    info = _bare(info)
+    if is_field and isinstance(info, msgspec.inspect.StructType):
+        return tuple(field.encode_name for field in info.fields)
+    return tuple(str(value) for value in info.values) if isinstance(info, msgspec.inspect.LiteralType) else ()
+
+
+def _inner(info: Any, step: object) -> Any:
+    info = _bare(info)
+    match info:
+        case msgspec.inspect.StructType():
+            return next((field.type for field in info.fields if field.encode_name == step), None)
+        case msgspec.inspect.VarTupleType() | msgspec.inspect.ListType():
+            return info.item_type
+        case msgspec.inspect.DictType():
+            return info.value_type
+        case _:
+            return None
+
+
+def _bare(info: Any) -> Any:
+    """The type without `| None` and metadata."""
+    if isinstance(info, msgspec.inspect.Metadata):
+        return _bare(info.type)
+    if isinstance(info, msgspec.inspect.UnionType):
+        return _bare(next((one for one in info.types if not isinstance(one, msgspec.inspect.NoneType)), info.types[0]))
+    return info
+
+
+def _invalid(path: Path, text: str, mistake: _Mistake) -> Invalid:
+    value = _VALUE.search(mistake.message)
+    name = value[1] if value else str(mistake.steps[-1]) if mistake.steps else ""
+    step = f"Correct {FILE}; `lichen doctor` reads it again."
+    if mistake.known:
+        (close,) = get_close_matches(name, mistake.known, 1) or ("",)
+        step = f"Did you mean {close!r}? " if close else ""
+        step += f"It knows: {', '.join(mistake.known)}."
+    return Invalid(f"{mistake.message}.", code=CODE, next_step=step, place=texts_place(str(path), text, mistake.steps))
+
+
+def place_in(path: Path, text: str, *steps: str | int) -> str:
+    """The place of something in the file: `file:line: a.b[0]`."""
+    line = line_of(text, steps)
+    return f"{path}: {spelt(steps)}" if line is None else f"{path}:{line}: {spelt(steps)}"
