@@ -16,7 +16,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from lichen import CallMeta, Money, NotDone, tool, withdraw
+from lichen import Balance, CallMeta, Currency, Money, NotDone, tool, withdraw
 from lichen.agents import load_agent
 
 ORDERS = (
@@ -43,6 +43,9 @@ STATUS = {
 OrderId = Annotated[str, Field(pattern=r"^[0-9]{4,12}$", description="The number of the order.")]
 
 
+Euros = Annotated[Balance, Currency("EUR")]
+
+
 class Order(BaseModel):
     """An order as the shop knows it. Money is in cents."""
 
@@ -56,8 +59,8 @@ class OrderFacts(BaseModel):
     """What policy needs to know of an order: whose it is, what it cost and what was refunded."""
 
     owner: str
-    price: int
-    refunded: int
+    price: Euros
+    refunded: Euros
 
 
 class Offer(BaseModel):
@@ -124,7 +127,7 @@ def offered() -> Offer:
 
 
 @tool(name="payments.refund", effects="once", facts=order_facts, probe=find_refund, audit=["order_id", "amount"])
-def refund(order_id: OrderId, amount: Money, *, meta: CallMeta) -> Receipt:
+def refund(order_id: OrderId, amount: Annotated[Money, Currency("EUR")], *, meta: CallMeta) -> Receipt:
     """Pays money for an order back to the customer."""
     with _shop(meta) as shop:
         shop.execute("insert into refunds values (?, ?, ?, datetime('now'))", (order_id, amount, meta.idempotency_key))

@@ -17,13 +17,15 @@ if TYPE_CHECKING:
     from lichen.runtime.runtime import Runtime
     from lichen.runtime.withdrawal import withdraw
     from lichen.tools.python import tool
-    from lichen.tools.types import Money
+    from lichen.tools.types import Balance, Currency, Money
 
 _HOMES = {
     "Actor": "core.scope",
     "Agent": "agents.agent",
+    "Balance": "tools.types",
     "CallMeta": "core.call",
     "CannotTell": "core.call",
+    "Currency": "tools.types",
     "Customer": "core.scope",
     "DidNotHappen": "core.call",
     "Happened": "core.call",
@@ -44,8 +46,10 @@ _HOMES = {
 __all__ = [
     "Actor",
     "Agent",
+    "Balance",
     "CallMeta",
     "CannotTell",
+    "Currency",
     "Customer",
     "DidNotHappen",
     "Happened",

@@ -195,6 +195,7 @@ def _approval(
         "sources": list(question.label.sources),
         "policies": verdict.policies,
         "reason": verdict.operator_reason,
+        "meters": verdict.meters,
     }
     parts = [("public", verdict.public_reason.encode()), ("operator", msgspec.json.encode(operator))]
     return e.Draft(opened, moves.as_contents(parts, state.subject))

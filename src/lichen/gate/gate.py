@@ -170,7 +170,13 @@ class PolicyGate:
         verdict = self._enforced(question, decision_of(ruling, question.policies.terms, telling))
         if verdict.outcome == "allow":
             self._reserve(check, verdict.reservations)
-        return msgspec.structs.replace(verdict, facts=facts, origins=question.endorsement.origins)
+        counted = self._counted(question) if verdict.outcome == "hold" else {}
+        return msgspec.structs.replace(verdict, facts=facts, origins=question.endorsement.origins, meters=counted)
+
+    def _counted(self, question: _Question) -> dict[str, int]:
+        """What each meter has counted before this call: whoever is asked to agree sees what policy saw."""
+        meters = self._book(question.check.scope).meters
+        return {name: meters.used(claim.key) for name, claim in question.claimed.items()}
 
     def _tool_context(self, question: _Question, tool: ToolView, facts: Mapping[str, Any]) -> dict[str, Value]:
         return tool_context(

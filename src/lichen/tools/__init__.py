@@ -6,10 +6,12 @@ from lichen.tools.frames import ToolFailed
 from lichen.tools.placement import StillRunning, Workers
 from lichen.tools.python import PythonTool, tool
 from lichen.tools.schemas import tool_schemas
-from lichen.tools.types import Money
+from lichen.tools.types import Balance, Currency, Money
 
 __all__ = [
     "AgentTool",
+    "Balance",
+    "Currency",
     "Money",
     "PythonTool",
     "ResultRefused",

@@ -1,0 +1,160 @@
+"""What a person is shown before they decide: what is wanted, on which facts and counts, and who said what.
+
+Made once, so that console, API and command line show the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, cast
+
+import msgspec
+
+from lichen.core.call import ToolSpec
+from lichen.core.policy import Meter
+from lichen.runtime.agents import PlannerKind
+
+MINOR_PER_MAJOR = 100
+_OF_A_CALL = ("tool", "arguments", "facts", "origins", "sources", "policies", "reason", "meters")
+_VOUCHED = ("customer", "tool")
+_UNVERIFIED = "webchat:"  # how the ids of visitors begin whom no key vouches for
+
+
+class Shown(msgspec.Struct, frozen=True):
+    """One value. `text` is how people read it, money with its currency. Of an argument, `origin` names the source it
+    was found in and `whence` says that in words; `is_vouched`: the source is one that endorses."""
+
+    name: str
+    value: Any
+    text: str
+    origin: str = ""
+    whence: str = ""
+    is_vouched: bool = False
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """What is asked. `tool` is empty where no call is held, as when a flow wants an approval of its own."""
+
+    title: str
+    tool: str
+    description: str
+    details: tuple[Shown, ...]
+    facts: tuple[Shown, ...]
+    meters: tuple[Shown, ...]
+    reason: str
+    policies: tuple[str, ...]
+
+
+class Setting(msgspec.Struct, frozen=True):
+    """What is known around a wait: the tool of its call, the meters policies read of it, who plans, who is who.
+
+    `name_of` gives the id behind a pseudonym, or the pseudonym itself where nobody may know.
+    """
+
+    agent: str
+    kind: PlannerKind
+    spec: ToolSpec | None
+    meters: tuple[Meter, ...]
+    name_of: Callable[[str], str]
+
+
+def asked(operator: Mapping[str, Any], setting: Setting) -> Asked:
+    """What the `operator` content of a wait asks."""
+    tool = str(operator.get("tool") or "")
+    if not tool:
+        own = {name: value for name, value in operator.items() if name not in ("policies", "reason")}
+        title = f"{setting.agent} asks"
+        return Asked(title, "", "", _plain(own), (), (), str(operator.get("reason") or ""), ())
+    arguments: dict[str, Any] = operator.get("arguments") or {}
+    origins: dict[str, str] = operator.get("origins") or {}
+    known: dict[str, Any] = operator.get("facts") or {}
+    inputs = _properties(setting.spec.input_schema if setting.spec else None)
+    facts = _properties(setting.spec.facts_schema if setting.spec else None)
+    others = {name: value for name, value in operator.items() if name not in _OF_A_CALL}
+    return Asked(
+        title=tool,
+        tool=tool,
+        description=setting.spec.description if setting.spec else "",
+        details=(
+            *(_argument(name, value, inputs.get(name, {}), origins, setting) for name, value in arguments.items()),
+            *_plain(others),
+        ),
+        facts=tuple(Shown(name, value, shown(value, facts.get(name, {}))) for name, value in known.items()),
+        meters=tuple(_counted(operator.get("meters") or {}, inputs, setting.meters)),
+        reason=str(operator.get("reason") or ""),
+        policies=tuple(operator.get("policies") or ()),
+    )
+
+
+def _plain(values: Mapping[str, Any]) -> tuple[Shown, ...]:
+    return tuple(Shown(name, value, shown(value, {})) for name, value in values.items())
+
+
+def shown(value: Any, schema: Mapping[str, Any]) -> str:
+    """A value as people read it: money in units with its currency, texts as they are, everything else as JSON."""
+    if isinstance(value, int) and not isinstance(value, bool) and schema.get("x-lichen-unit") == "minor":
+        return f"{value / MINOR_PER_MAJOR:,.2f} {schema.get('x-lichen-currency', '')}".rstrip()
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+def line(asked: Asked) -> str:
+    """All of it on one line: `amount 80.00 EUR  order_id 1042`."""
+    return "  ".join(f"{detail.name} {detail.text}" for detail in asked.details)
+
+
+def _properties(schema: Mapping[str, Any] | None) -> dict[str, Mapping[str, Any]]:
+    return dict(schema.get("properties", {})) if schema else {}
+
+
+def _counted(
+    used: Mapping[str, int], inputs: Mapping[str, Mapping[str, Any]], meters: Iterable[Meter]
+) -> Iterable[Shown]:
+    """What the meters had counted before this call, in the unit of what they count."""
+    units = {meter.name: inputs.get(meter.amount or "", {}) for meter in meters}
+    return (Shown(name, value, shown(value, units.get(name, {}))) for name, value in used.items())
+
+
+# -- where an argument came from ---------------------------------------------------------------------------------
+
+
+def _argument(name: str, value: Any, schema: Mapping[str, Any], origins: Mapping[str, str], setting: Setting) -> Shown:
+    """An argument with the least trusted of its sources: an object has one for each of its parts."""
+    own = [origin for path, origin in origins.items() if path == name or path.startswith(f"{name}.")]
+    origin = next((each for each in own if not _is_vouched(each, setting)), own[0] if own else "")
+    vouched = bool(own) and _is_vouched(origin, setting)
+    return Shown(name, value, shown(value, schema), origin, _whence(origin, setting), vouched)
+
+
+def _is_vouched(origin: str, setting: Setting) -> bool:
+    kind, _, who = origin.partition(":")
+    return kind in _VOUCHED and not (kind == "customer" and setting.name_of(who).startswith(_UNVERIFIED))
+
+
+def _whence(origin: str, setting: Setting) -> str:
+    kind, _, rest = origin.partition(":")
+    match kind:
+        case "customer" if setting.name_of(rest).startswith(_UNVERIFIED):
+            return "the words of a visitor nobody vouches for"
+        case "customer":
+            return "the customer’s own words"
+        case "operator" | "service":
+            return f"the words of {'an operator' if kind == 'operator' else 'a service'}"
+        case "tool":
+            return f"a record of {rest}"
+        case "third_party":
+            return "a stranger’s text"
+        case "model":
+            return _PLANNED[setting.kind]
+        case _:
+            return "unknown"
+
+
+_PLANNED: Mapping[PlannerKind, str] = cast(
+    Mapping[PlannerKind, str],
+    {
+        "llm": "the model: nobody said this",
+        "flow": "worked out by the flow",
+        "rules": "worked out by the rules",
+        "own": "worked out by the agent’s code",
+    },
+)
