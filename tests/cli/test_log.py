@@ -78,9 +78,35 @@ def test_a_backup_is_restored_with_its_keys_and_read_by_nobody_without(shop: Sho
     assert not list((tmp_path / "logs").rglob("*key*"))
     shutil.rmtree(shop.home)
     assert shop.run("log", "restore", logs, "--json").error == "keys_missing"
-    assert shop.run("log", "restore", logs, "--keys", keys).code == 0
+    assert shop.run("log", "restore", logs, "--keys", keys, "--no-newer-logs").code == 0
     assert shop.run("log", "verify").code == 0
     assert shop.approvals() == waiting
+
+
+@pytest.mark.req("LIC-5.31")
+def test_keys_are_restored_only_with_what_knows_of_the_erasures_since(shop: Shop, tmp_path: Path) -> None:
+    shop.chat(LARGE)
+    logs, keys, lost = str(tmp_path / "logs"), str(tmp_path / "keys"), str(tmp_path / "lost")
+    assert shop.run("log", "backup", logs, "--keys", keys).code == 0
+    assert shop.run("log", "erase", "customer-7", "--tenant", "acme", "--as", "ops", "--yes").code == 0
+    shutil.move(shop.home, lost)
+    refused = shop.run("log", "restore", logs, "--keys", keys, "--json")
+    assert (refused.code, refused.error) == (2, "erasures_unknown")
+    restored = shop.run("log", "restore", logs, "--keys", keys, "--newest", lost, "--json")
+    assert restored.data["erasures_applied"] == 1
+    run = shop.run("runs", "list", "--tenant", "acme", "--json").data[0]["id"]
+    assert "1042" not in shop.run("runs", "show", run, "--tenant", "acme", "--json").out
+
+
+@pytest.mark.req("LIC-5.31")
+def test_a_restore_without_newer_logs_says_until_when_its_keys_know_of_erasures(shop: Shop, tmp_path: Path) -> None:
+    shop.chat(LARGE)
+    logs, keys = str(tmp_path / "logs"), str(tmp_path / "keys")
+    assert shop.run("log", "backup", logs, "--keys", keys).code == 0
+    shutil.rmtree(shop.home)
+    told = shop.run("log", "restore", logs, "--keys", keys, "--no-newer-logs")
+    assert told.code == 0
+    assert "whoever was erased later is readable" in told.err
 
 
 @pytest.mark.req("SYM-101.12")

@@ -6,15 +6,19 @@ import os
 import time
 from contextlib import closing
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lichen.cli.caller import Caller, calling
 from lichen.cli.entrance import entrance
+from lichen.cli.moments import moment
 from lichen.cli.project import locate
 from lichen.cli.screen import Screen, note
 from lichen.core.errors import Invalid
+
+if TYPE_CHECKING:
+    from lichen.log.erasures import Erasure
 
 LONG_S = 3600.0
 
@@ -45,6 +49,12 @@ def restore(
     erasures: Annotated[
         list[Path] | None, typer.Option(help="A list of erasures kept elsewhere (erasures.jsonl). Repeatable.")
     ] = None,
+    no_newer_logs: Annotated[
+        bool,
+        typer.Option(
+            "--no-newer-logs", help="There are no newer logs and no list: what was erased since is not known."
+        ),
+    ] = False,
     accept_loss: Annotated[
         bool, typer.Option("--accept-loss", help="What came after the backup is lost, and that is so.")
     ] = False,
@@ -52,15 +62,24 @@ def restore(
 ) -> None:
     """Puts a backup into an empty data directory.
 
-    The keys first, without any that was destroyed since; then the logs. A log older than what its keys remember is
-    refused by every command until the loss is accepted.
+    The keys first, without any that was destroyed since; then the logs. Keys are copied before an erasure as often as
+    after it, so say what knows of the erasures since: --newest, --erasures, or that there is nothing. A log older than
+    what its keys remember is refused by every command until the loss is accepted.
     """
     from lichen.log.backup import restore_keys, restore_logs
 
     home = locate().home
+    applied: list[Erasure] = []
     with entrance(home):
         if keys is not None:
-            restore_keys(keys, home / "keys", homes=[logs, *(newest or [])], erasure_lists=erasures or [])
+            if not (newest or erasures or no_newer_logs):
+                raise Invalid(
+                    "Older keys would make readable again what was erased since they were copied.",
+                    code="erasures_unknown",
+                    next_step="Name the newest logs with --newest or the list with --erasures; or say --no-newer-logs.",
+                    place=str(keys),
+                )
+            applied = restore_keys(keys, home / "keys", homes=[logs, *(newest or [])], erasure_lists=erasures or [])
         elif not (home / "keys" / "master.key").exists():
             raise Invalid(
                 "There are no keys here, and without them nobody can read the logs.",
@@ -71,9 +90,28 @@ def restore(
         restore_logs(logs, home)
         if accept_loss:
             _accept_loss(home)
+        known_until_us = _known_until_us(home) if no_newer_logs else None
     screen = Screen(as_json=as_json)
-    if not screen.data({"home": str(home), "accepted_loss": accept_loss}):
-        screen.line(f"The logs are in {home}. Run `lichen log verify` before you go on.")
+    told = {
+        "home": str(home),
+        "accepted_loss": accept_loss,
+        "erasures_applied": len(applied),
+        "erasures_known_until_us": known_until_us,
+    }
+    if not screen.data(told):
+        screen.line(f"The logs are in {home}; {len(applied)} erasures were applied to the keys.")
+        if no_newer_logs:
+            last = "nobody knows when" if known_until_us is None else moment(known_until_us)
+            note(f"These keys know of nothing after {last}: whoever was erased later is readable. Erase them again.")
+        screen.line("Run `lichen log verify` before you go on.")
+
+
+def _known_until_us(home: Path) -> int | None:
+    """When the newest head was signed that lies with the keys."""
+    from lichen.log.keys import Keyring
+
+    with closing(Keyring.open(home / "keys", os.urandom)) as keyring:  # noqa: TID251 - the outermost adapter
+        return keyring.newest_head_us()
 
 
 def _accept_loss(home: Path) -> None:
