@@ -12,6 +12,7 @@ from pathlib import Path
 from bench.figure import ROOT
 from bench.shop import agents, policies
 from lichen import Customer, Runtime, Scope
+from lichen.core.scope import SYSTEM
 
 STEPS = 10
 
@@ -27,7 +28,7 @@ async def main(runs: int, rounds: int, tenants: int) -> None:
                 for _ in range(rounds):
                     scope = scopes[i % tenants]
                     run = await runtime.runs.start(scope, "bench.once", "go", customer)
-                    await runtime.runs.result(scope, run)
+                    await runtime.runs.result(scope, run, SYSTEM)
 
             await one(0)
             cpu, commits, before = time.process_time(), runtime.volume.commits, _records(runtime, scopes)

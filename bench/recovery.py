@@ -16,6 +16,7 @@ from bench.shop import policies
 from lichen import Agent, Customer, Limits, Runtime, Scope, tool
 from lichen.core.ids import ToolName
 from lichen.core.plan import CallRequest, Plan, PlanInput
+from lichen.core.scope import SYSTEM
 
 SCOPE = Scope("acme", "dev")
 
@@ -61,7 +62,7 @@ async def finish(home: Path) -> None:
     async with Runtime.open(home / "data", agents=[agent(gate)], policies=policies(home, 0)) as runtime:
         await runtime.idle()
         await runtime.log(SCOPE).durable()
-        done = [run for run in runtime.runs.list(SCOPE, limit=1_000_000) if run.status == "completed"]
+        done = [run for run in runtime.runs.list(SCOPE, SYSTEM, limit=1_000_000) if run.status == "completed"]
         print(len(done), flush=True)
 
 

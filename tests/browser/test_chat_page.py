@@ -7,6 +7,7 @@ import re
 import pytest
 from playwright.async_api import Locator, Page, Route, expect
 
+from lichen.core.scope import SYSTEM
 from lichen.runtime.runtime import Runtime
 from tests.browser.looks import dim, faults
 from tests.serve.console import ACME, OPS
@@ -135,7 +136,7 @@ async def test_an_answer_that_waited_for_an_approval_arrives_by_itself(page: Pag
     await send(page, "I want a refund of 80 EUR for order 1042.")
     await expect(bubble(page, re.compile("needs a colleague’s approval"))).to_be_visible()
     await expect(page.locator("#log .notice")).to_have_count(1)
-    await runtime.waits.approve(ACME, runtime.waits.list(ACME)[0].id, OPS)
+    await runtime.waits.approve(ACME, runtime.waits.list(ACME, SYSTEM)[0].id, OPS)
     await expect(bubble(page, re.compile("80.00 EUR for order 1042"))).to_be_visible()
     await expect(page.locator("#log .notice")).to_have_count(1)
 

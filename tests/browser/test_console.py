@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.async_api import Page, expect
 
-from lichen.core.scope import Customer
+from lichen.core.scope import SYSTEM, Customer
 from lichen.runtime.runtime import Runtime
 from tests.browser.looks import dim, faults
 from tests.serve.browser import issue
@@ -95,12 +95,12 @@ async def test_a_held_call_is_approved_by_the_keyboard_alone(page: Page, runtime
     await expect(page.get_by_role("dialog")).to_contain_text("payments.refund")
     await page.keyboard.press("Escape")
     await expect(page.get_by_role("dialog")).to_be_hidden()
-    assert [each.id for each in runtime.waits.list(ACME)] == [wait], "a key alone decides nothing"
+    assert [each.id for each in runtime.waits.list(ACME, SYSTEM)] == [wait], "a key alone decides nothing"
     await page.keyboard.press("a")
     await page.keyboard.press("Enter")
     await expect(page).to_have_url(f"/console/runs/{wait.rpartition('.')[0]}")
     await runtime.idle()
-    assert runtime.waits.list(ACME) == ()
+    assert runtime.waits.list(ACME, SYSTEM) == ()
     await expect(page.locator(".head .chip").first).to_have_text("completed")
 
 
@@ -153,4 +153,4 @@ async def test_an_approval_is_answered_without_any_script(page: Page, runtime: R
     await page.get_by_label("Note").fill("By hand.")
     await page.get_by_role("button", name="Deny").click()
     await expect(page.get_by_role("heading", level=1)).to_contain_text("run-")
-    assert runtime.waits.list(ACME) == ()
+    assert runtime.waits.list(ACME, SYSTEM) == ()

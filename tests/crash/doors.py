@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from lichen.core import events as e
-from lichen.core.scope import Scope
+from lichen.core.scope import SYSTEM, Scope
 from lichen.runtime.runtime import Runtime
 from lichen.serve.webchat.points import POINTS, SENT
 from tests.crash.gateway import settings_of
@@ -56,7 +56,7 @@ async def passage(home: Path, point: str, transport: Transport, nth: int) -> Pas
     if payments != 1:
         trouble.append(f"paid {payments} times")
     async with Runtime.of(settings_of(home)) as runtime:
-        report = await runtime.verify(Scope("acme", "dev"))
+        report = await runtime.proofs.verify(Scope("acme", "dev"), SYSTEM)
     if not report.ok:
         trouble.append(f"the log does not verify: {report}")
     return Passage(point, transport, gateway.deaths == 1, "; ".join(trouble))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lichen.core import events as e
 from lichen.core.ids import RunId, run_stream
-from lichen.core.scope import Scope
+from lichen.core.scope import SYSTEM, Scope
 from lichen.log import record
 from lichen.log.log import Log
 from lichen.log.sqlite import FILE_NAME
@@ -47,7 +47,7 @@ async def judge(runtime: Runtime, home: Path, answers: dict[str, str], *, has_pr
     unknown = unknown_outcomes(log)
     if has_probe and unknown:
         raise Judgement(f"with a probe nothing may stay unknown: {unknown}")
-    report = await runtime.verify(scope)
+    report = await runtime.proofs.verify(scope, SYSTEM)
     if not report.ok:
         raise Judgement(f"the log does not verify: {report}")
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from lichen.core import faults
 from lichen.core.ids import RunId, run_stream
 from lichen.core.run import RunState
-from lichen.core.scope import Customer, Operator, Scope
+from lichen.core.scope import SYSTEM, Customer, Operator, Scope
 from lichen.runtime import Runtime, Session
 from tests.crash.judge import judge, unknown_outcomes
 from tests.crash.world import POLICY, Post, agents, count
@@ -41,15 +41,15 @@ def install(point: str, nth: int, seen: Counter[str]) -> None:
 
 async def play(runtime: Runtime, home: Path) -> dict[str, str]:
     """The scenario. Returns each message's final answer."""
-    await runtime.stop(SCOPE, "tool", "shop.nothing", OPS)
-    await runtime.start(SCOPE, "tool", "shop.nothing", OPS)
+    await runtime.stops.set(SCOPE, "tool", "shop.nothing", OPS)
+    await runtime.stops.clear(SCOPE, "tool", "shop.nothing", OPS)
     answers: dict[str, str] = {}
     for message in MESSAGES:
         session = await _session(runtime, message)
         answers[message] = await _converse(runtime, session, message, home)
     closed = await _session(runtime, "closed")
     await closed.close()
-    await runtime.erase(SCOPE, Customer("nobody"), OPS)
+    await runtime.people.erase(SCOPE, Customer("nobody"), OPS)
     return answers
 
 
@@ -66,14 +66,14 @@ async def _converse(runtime: Runtime, session: Session, message: str, home: Path
     while not (state := _state(runtime, run)).outcome:
         if message == "hang" and state.calls:
             await runtime.runs.cancel(SCOPE, run, OPS)
-        for wait in runtime.waits.list(SCOPE):
+        for wait in runtime.waits.list(SCOPE, SYSTEM):
             if wait.kind == "approval":
                 await runtime.waits.approve(SCOPE, wait.id, OPS)
             else:
                 await _reconcile(runtime, wait.id, str(wait.operator["idempotency_key"]), home)
         await asyncio.sleep(0.002)
     await runtime.log(SCOPE).durable_stream(run_stream(run))
-    return await runtime.runs.result(SCOPE, run)
+    return await runtime.runs.result(SCOPE, run, SYSTEM)
 
 
 async def _until(runtime: Runtime, session: Session, run: RunId) -> None:

@@ -11,6 +11,7 @@ from lichen.core import events as e
 from lichen.core.call import CallMeta, NotDone, Retry
 from lichen.core.plan import Plan, PlanInput
 from lichen.core.policy import Check, Verdict
+from lichen.core.scope import SYSTEM
 from lichen.testing.clock import SimulatedClock
 from lichen.tools.placement import StillRunning
 from tests.engine.conftest import MakeWorld
@@ -185,13 +186,13 @@ async def test_without_a_probe_nobody_guesses_and_a_person_is_asked(
     world = await make_world(agent("shop.bot", [calls("shop.pay"), outcomes], [tool]))
     run = await world.start()
     await clock.advance(1_000)
-    (wait,) = world.waits.list(SCOPE)
+    (wait,) = world.waits.list(SCOPE, SYSTEM)
     assert (wait.kind, wait.operator["idempotency_key"]) == ("reconcile", f"{run}/c1")
     assert world.state(run).outcome == ""
     await world.reopen()
     await clock.advance(1_000)
     assert len(tool.entered) == 1
-    assert len(world.waits.list(SCOPE)) == 1
+    assert len(world.waits.list(SCOPE, SYSTEM)) == 1
 
 
 @pytest.mark.req("LIC-6.3")
@@ -275,7 +276,7 @@ async def test_a_tool_that_goes_on_in_its_thread_is_never_called_a_second_time(
         await world.runs.cancel(SCOPE, run, OPS)
     await clock.advance(200)
     assert len(tool.entered) == 1
-    assert [wait.kind for wait in world.waits.list(SCOPE)] == ["reconcile"]
+    assert [wait.kind for wait in world.waits.list(SCOPE, SYSTEM)] == ["reconcile"]
 
 
 @pytest.mark.req("LIC-7.2")
@@ -297,10 +298,10 @@ async def test_an_executor_that_lets_go_too_late_leaves_the_outcome_unknown_unti
     run = await world.start()
     await world.runs.cancel(SCOPE, run, OPS)
     await clock.advance(10)
-    assert [wait.kind for wait in world.waits.list(SCOPE)] == ["reconcile"]
+    assert [wait.kind for wait in world.waits.list(SCOPE, SYSTEM)] == ["reconcile"]
     await clock.advance(60)
     assert world.ended(run) == {"c1": "ok"}
-    assert world.waits.list(SCOPE) == ()
+    assert world.waits.list(SCOPE, SYSTEM) == ()
     assert made[0].effects.total() == 1
 
 

@@ -10,6 +10,7 @@ from lichen.core.call import CallMeta, Retry
 from lichen.core.ids import CallId, RunId, ToolName, child_run
 from lichen.core.limits import Limits, Usage
 from lichen.core.plan import CallRequest, ModelReply, ModelRequest, Plan, PlanInput
+from lichen.core.scope import SYSTEM
 from lichen.testing.clock import SimulatedClock
 from tests.engine.conftest import MakeWorld
 from tests.engine.world import OPS, SCOPE, FakeTool, Script, agent, calls, outcomes, sleeps
@@ -50,8 +51,8 @@ async def test_a_parent_lists_its_open_children_and_a_list_of_runs_names_the_par
     helper = agent("shop.helper", [calls("shop.slow"), outcomes], [FakeTool("shop.slow", does=sleeps(5))])
     world = await make_world(parent, helper)
     run = await world.start()
-    assert world.runs.explain(SCOPE, run).children == (child_of(run),)
-    assert {row.id: row.parent for row in world.runs.list(SCOPE)} == {run: None, child_of(run): run}
+    assert world.runs.explain(SCOPE, run, SYSTEM).children == (child_of(run),)
+    assert {row.id: row.parent for row in world.runs.list(SCOPE, SYSTEM)} == {run: None, child_of(run): run}
     await clock.advance(6)
     assert await world.answer(run) == '{"answer":"ok"}'
 
@@ -74,7 +75,7 @@ async def test_runs_nest_only_as_deep_as_the_limit(make_world: MakeWorld) -> Non
     again = FakeTool("shop.bot", "child", agent="shop.bot")
     world = await make_world(agent("shop.bot", [calls("shop.bot"), answer], [again], Limits(depth=2)))
     run = await world.start()
-    rows = world.runs.list(SCOPE)
+    rows = world.runs.list(SCOPE, SYSTEM)
     assert sorted(row.id.count(".") for row in rows) == [0, 1, 2]
     assert "limit_depth" in await world.answer(run)
 
@@ -131,7 +132,7 @@ async def test_a_child_in_flight_at_a_crash_goes_on_and_is_not_started_twice(
     await world.reopen()
     await clock.advance(6)
     assert await world.answer(run) == '{"answer":"ok"}'
-    assert len(world.runs.list(SCOPE)) == 2
+    assert len(world.runs.list(SCOPE, SYSTEM)) == 2
 
 
 async def test_a_parent_out_of_time_stops_its_child_and_answers(make_world: MakeWorld, clock: SimulatedClock) -> None:
@@ -260,7 +261,7 @@ async def test_a_call_over_its_time_does_not_wait_for_what_its_child_has_to_sett
     run = await world.start()
     await clock.advance(5.1)
     assert await world.answer(run) == "timeout"
-    assert len(world.waits.list(SCOPE, kinds=("reconcile",))) == 1
+    assert len(world.waits.list(SCOPE, SYSTEM, kinds=("reconcile",))) == 1
     assert world.state(run).has_acted
 
 
@@ -294,7 +295,7 @@ async def test_a_child_that_fails_is_tried_no_more_than_its_call_says(
     run = await world.start()
     await clock.advance(10)
     assert await world.answer(run) == "broken"
-    assert len(world.runs.list(SCOPE)) == 3
+    assert len(world.runs.list(SCOPE, SYSTEM)) == 3
 
 
 @pytest.mark.req("GRE-17.5")

@@ -10,6 +10,7 @@ from lichen.core import events as e
 from lichen.core.call import Retry
 from lichen.core.errors import Conflict
 from lichen.core.ids import CallId, StreamId, child_run, run_stream
+from lichen.core.scope import SYSTEM
 from lichen.engine import calls as performing
 from lichen.engine import children
 from lichen.testing.clock import SimulatedClock
@@ -205,7 +206,7 @@ async def test_the_end_of_a_session_ends_what_it_held_and_an_approval_after_it_p
     world.gate.held.add("shop.pay")
     session = await world.session()
     released = await (await session.say("refund")).result()
-    (wait,) = world.waits.list(SCOPE)
+    (wait,) = world.waits.list(SCOPE, SYSTEM)
     await session.close()
     with pytest.raises(Conflict, match="wait_closed"):
         await world.waits.approve(SCOPE, wait.id, OPS)

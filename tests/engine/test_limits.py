@@ -7,6 +7,7 @@ import pytest
 from lichen.core import events as e
 from lichen.core.limits import Limits
 from lichen.core.plan import Plan, PlanInput
+from lichen.core.scope import SYSTEM
 from lichen.testing.clock import SimulatedClock
 from tests.engine.conftest import MakeWorld
 from tests.engine.world import SCOPE, FakeTool, Script, agent, calls, outcomes, refuses, sleeps
@@ -129,4 +130,4 @@ async def test_a_planner_that_asks_for_more_after_the_limit_is_refused(
     run = await world.start()
     await clock.advance(10)
     assert tool.entered == []
-    assert world.runs.show(SCOPE, run).code == "plan_not_final"
+    assert world.runs.show(SCOPE, run, SYSTEM).code == "plan_not_final"

@@ -13,6 +13,7 @@ from lichen.core.call import CallMeta, Retry
 from lichen.core.ids import RunId, run_stream
 from lichen.core.limits import Limits
 from lichen.core.plan import Plan, WaitRequest
+from lichen.core.scope import SYSTEM
 from lichen.log.queries import Queries
 from lichen.testing.clock import SimulatedClock
 from tests.engine.conftest import MakeWorld
@@ -120,7 +121,7 @@ async def test_an_interrupted_run_that_gave_its_turn_away_says_in_the_end_that_i
     await clock.settle()
     second = await session.say("look")
     await clock.advance(5)
-    assert [wait.kind for wait in world.waits.list(SCOPE)] == ["reconcile"]
+    assert [wait.kind for wait in world.waits.list(SCOPE, SYSTEM)] == ["reconcile"]
     assert world.state(await second.run()).outcome == ""  # the turn is another run's now
     before = world.said(session)
     await world.reconcile("did_not_happen")

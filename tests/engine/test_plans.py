@@ -6,6 +6,7 @@ import pytest
 
 from lichen.core import events as e
 from lichen.core.plan import STATE_BYTES_MAX, TEXT_BYTES_MAX, Plan, PlanInput, WaitRequest
+from lichen.core.scope import SYSTEM
 from lichen.testing.clock import SimulatedClock
 from tests.engine.conftest import MakeWorld
 from tests.engine.world import CUSTOMER, SCOPE, FakeTool, Script, agent, call, calls, outcomes
@@ -83,7 +84,7 @@ async def test_a_plan_that_makes_no_sense_fails_the_attempt_and_in_the_end_the_r
     run = await world.start()
     await clock.advance(10)
     assert {p.error for p in planned(world.controls(run))} == {code}
-    assert world.runs.show(SCOPE, run).code == code
+    assert world.runs.show(SCOPE, run, SYSTEM).code == code
     assert world.state(run).outcome == "failed"
 
 
@@ -143,4 +144,4 @@ async def test_starting_twice_with_one_key_is_one_run(make_world: MakeWorld) -> 
     first = await world.intake.start(SCOPE, world.agent, "go", CUSTOMER, key="k")
     second = await world.intake.start(SCOPE, world.agent, "go", CUSTOMER, key="k")
     assert first == second
-    assert len(world.runs.list(SCOPE)) == 1
+    assert len(world.runs.list(SCOPE, SYSTEM)) == 1

@@ -9,12 +9,13 @@ import pytest
 from lichen.core import events as e
 from lichen.core.errors import Conflict, Invalid, NotFound, Unavailable
 from lichen.core.plan import Plan, PlanInput
-from lichen.core.scope import Customer
+from lichen.core.scope import SYSTEM, Customer
 from lichen.engine.ports import Options
 from lichen.testing.clock import SimulatedClock
 from tests.engine.conftest import MakeWorld
 from tests.engine.world import (
     CUSTOMER,
+    OPS,
     SCOPE,
     FakeAgent,
     FakeTool,
@@ -52,7 +53,7 @@ async def test_messages_of_one_session_are_handled_one_after_the_other(
     session = await world.session()
     turns = [await session.say(text) for text in ("one", "two", "three")]
     await clock.settle()
-    assert len(world.runs.list(SCOPE)) == 1
+    assert len(world.runs.list(SCOPE, SYSTEM)) == 1
     await clock.advance(16)
     assert [(await turn.result()).text for turn in turns] == ["one", "two", "three"]
     opened = [type(c).__name__ for c in world.session_controls(session) if isinstance(c, e.TurnOpened | e.TurnClosed)]
@@ -302,11 +303,11 @@ async def test_a_turns_records_are_caught_up_with_and_then_followed(
 ) -> None:
     world = await make_world(slow_echo())
     session = await world.session()
-    turn = await session.say("one")
+    turn = await world.sessions.get(SCOPE, session.id, OPS).say("one")
     await clock.advance(1)
 
     async def types() -> list[str]:
-        return [record.type async for record in turn.events()]
+        return [record.type async for record in turn.records()]
 
     following = asyncio.ensure_future(types())
     await clock.advance(6)
@@ -340,4 +341,4 @@ async def test_runs_that_wait_leave_memory(make_world: MakeWorld) -> None:
     await world.clock.settle()
     assert world.engine.driven == 0
     assert world.streams_in_memory("run") == 0
-    assert len(world.waits.list(SCOPE)) == 300
+    assert len(world.waits.list(SCOPE, SYSTEM)) == 300

@@ -18,9 +18,10 @@ from lichen.core.ids import RunId, StreamId, run_stream
 from lichen.core.limits import Limits
 from lichen.core.plan import Plan, PlanInput
 from lichen.core.run import RunState
+from lichen.core.scope import SYSTEM
 from lichen.core.streams import decide
 from lichen.log.sqlite import FILE_NAME
-from lichen.runtime.sessions import Session
+from lichen.runtime.operations.sessions import Session
 from lichen.testing.clock import SimulatedClock
 from lichen.testing.faultplan import FaultPlan, Happening
 from tests.engine.world import CUSTOMER, OPS, SCOPE, FakeAgent, FakeTool, Post, Script, World, agent, call, outcomes
@@ -139,12 +140,12 @@ class Simulation:
                 await getattr(self.world.runs, verb)(SCOPE, run, OPS)
 
     async def _answer(self, kind: str, outcome: str) -> None:
-        for wait in self.world.waits.list(SCOPE, kinds=(kind,))[:1]:
+        for wait in self.world.waits.list(SCOPE, SYSTEM, kinds=(kind,))[:1]:
             await self.world.waits.answer(SCOPE, wait.id, outcome, OPS, body={})  # type: ignore[arg-type]
 
     async def _reconcile(self) -> None:
         """Somebody looks into the other system and says what is true."""
-        for wait in self.world.waits.list(SCOPE, kinds=("reconcile",)):
+        for wait in self.world.waits.list(SCOPE, SYSTEM, kinds=("reconcile",)):
             key = str(wait.operator["idempotency_key"])
             has_happened = any(tool.effects[key] for tool in self.tools)
             outcome = "happened" if has_happened else "did_not_happen"
@@ -178,7 +179,7 @@ class Simulation:
     def _judge_run(self, stream: StreamId) -> None:
         state = self.world.log.state(stream)
         assert isinstance(state, RunState)
-        assert state.outcome, f"{stream} hangs: {self.world.runs.explain(SCOPE, state.id).summary}"
+        assert state.outcome, f"{stream} hangs: {self.world.runs.explain(SCOPE, state.id, SYSTEM).summary}"
         planned: set[str] = set()
         ended: Counter[str] = Counter()
         opened: Counter[str] = Counter()

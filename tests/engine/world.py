@@ -43,16 +43,18 @@ from lichen.core.limits import Limits
 from lichen.core.plan import CallRequest, Plan, PlanInput, Planner
 from lichen.core.policy import Approval, Check, Verdict
 from lichen.core.run import RunState
-from lichen.core.scope import PRODUCTION, Customer, Environment, Operator, Scope
+from lichen.core.scope import PRODUCTION, SYSTEM, Customer, Environment, Operator, Scope
 from lichen.engine.intake import Intake
 from lichen.engine.journal import Journal
 from lichen.engine.local import LocalEngine
 from lichen.engine.ports import Channel, Delivery, Options, Services
 from lichen.log.log import Log
 from lichen.log.volume import VolumeOptions
-from lichen.runtime.runs import Runs
-from lichen.runtime.sessions import Session, Sessions
-from lichen.runtime.waits import Waits
+from lichen.runtime.operations.access import Access
+from lichen.runtime.operations.runs import Runs
+from lichen.runtime.operations.session import Session
+from lichen.runtime.operations.sessions import Sessions
+from lichen.runtime.operations.waits import Waits
 from lichen.testing.clock import SimulatedClock
 from lichen.testing.simulation import SimulatedVolume, open_volume, seeded
 
@@ -186,6 +188,9 @@ class ScriptedGate:
         self.is_unknown: Callable[[Check], bool] = lambda check: False
 
     async def check(self, check: Check) -> Verdict:
+        return self.rule(check)
+
+    def rule(self, check: Check) -> Verdict:
         self.checked.append(check)
         if check.resource in self.denied or (check.tool is not None and self.is_unknown(check)):
             return Verdict("deny", ("deny",), "policy", "Not here.", "denied by the script")
@@ -259,9 +264,10 @@ class World:
             check.tool is not None and self.log.is_unknown(check.session, check.tool.name, check.digest)
         )
         self.intake = Intake(self.engine)
-        self.sessions = Sessions(self.engine, self.intake, (self.agent,))
-        self.runs = Runs(self.engine, self.intake)
-        self.waits = Waits(self.engine, self.intake)
+        access = Access(self.gate, self.engine.journal)
+        self.sessions = Sessions(self.engine, self.intake, access, (self.agent,))
+        self.runs = Runs(self.engine, self.intake, access)
+        self.waits = Waits(self.engine, self.intake, access)
         self.taken_over = self.engine.start((SCOPE,))
         await self.clock.settle()
         return self
@@ -302,13 +308,13 @@ class World:
 
     async def approve(self) -> None:
         """Approves everything that waits for it."""
-        for wait in self.waits.list(SCOPE, kinds=("approval",)):
+        for wait in self.waits.list(SCOPE, OPS, kinds=("approval",)):
             await self.waits.approve(SCOPE, wait.id, OPS)
         await self.clock.settle()
 
     async def reconcile(self, outcome: str) -> None:
         """A person says what became of everything that is unknown."""
-        for wait in self.waits.list(SCOPE, kinds=("reconcile",)):
+        for wait in self.waits.list(SCOPE, OPS, kinds=("reconcile",)):
             await self.waits.answer(SCOPE, wait.id, outcome, OPS, body={"result": {"ok": True}})  # type: ignore[arg-type]
         await self.clock.settle()
 
@@ -359,8 +365,8 @@ class World:
 
     async def answer(self, run: RunId) -> str:
         """The answer of a run that is finished."""
-        assert self.state(run).outcome, f"{run} owes {self.runs.explain(SCOPE, run).summary}"
-        return await self.runs.result(SCOPE, run)
+        assert self.state(run).outcome, f"{run} owes {self.runs.explain(SCOPE, run, SYSTEM).summary}"
+        return await self.runs.result(SCOPE, run, SYSTEM)
 
 
 def sleeps(seconds: float) -> Does:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lichen.core.errors import Invalid
-from lichen.core.scope import Operator, Scope
+from lichen.core.scope import SYSTEM, Operator, Scope
 from lichen.gate.bounds import NESTING_MAX, OPERATORS_MAX, check_bounds
 from lichen.gate.policies import load_policies, policy_set
 from lichen.runtime import Runtime
@@ -76,14 +76,14 @@ async def test_reload_check_and_start_survive_a_deadly_file_of_one_tenant(tmp_pa
     settings = load(root / "lichen.toml", environ={"LICHEN_HOME": str(tmp_path / "home")})
     deadly = root / "policies" / "acme" / "deadly.cedar"
     async with Runtime.of(settings) as runtime:
-        before = await runtime.reload(ACME)
+        before = await runtime.policies.reload(ACME, SYSTEM)
         deadly.write_text(policy(DEADLY["or"]))
         door = Door(make_app(runtime, identify=by_owner(runtime)))
         refused = await door.of("acme", "ops").post("policies/check")
         assert (refused.status, refused.code) == (400, "policy_too_deep")
         assert str(deadly) in refused.data["error"]["place"]
         with pytest.raises(Invalid):
-            await runtime.reload(ACME, Operator("ops", ("operator",)))
+            await runtime.policies.reload(ACME, Operator("ops", ("operator",)))
         assert runtime.engine.services.policy_digest(ACME) == before, "the old ones stay in force"
     with pytest.raises(Invalid) as stopped:
         async with Runtime.of(settings):

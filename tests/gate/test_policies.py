@@ -90,9 +90,14 @@ def test_two_policies_with_one_id_are_refused_also_across_files() -> None:
     assert error.code == "policy_duplicate"
 
 
+def own(found: PolicySet) -> list[str]:
+    """The policies of the files; those that are always in force are left out."""
+    return [terms.id for terms in found.terms if not terms.id.startswith("lichen/")]
+
+
 def test_policies_without_an_id_are_named_by_file_and_number() -> None:
     found = loaded(f"{REFUND_SCOPE};\n{REFUND_SCOPE};", **{"policy.toml": "base = false"})
-    assert [terms.id for terms in found.terms] == ["a#1", "a#2"]
+    assert own(found) == ["a#1", "a#2"]
 
 
 # -- annotations -------------------------------------------------------------------------------------------------
@@ -214,7 +219,7 @@ def test_a_directory_of_policies_is_one_set(tmp_path: Path) -> None:
     (tmp_path / "policy.toml").write_text("base = false")
     (tmp_path / "notes.md").write_text("not a policy")
     found = load_policies(tmp_path, TOOLS)
-    assert [terms.id for terms in found.terms] == ["first", "may"]
+    assert own(found) == ["first", "may"]
     assert sorted(found.files) == ["a.cedar", "b.cedar", "meters.toml", "policy.toml"]
 
 

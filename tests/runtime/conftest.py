@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lichen.core import faults
-from lichen.runtime import Runtime, runtime
+from lichen.runtime import Runtime, wiring
 from tests.runtime.world import PAID, Disk, runtime_in
 
 
@@ -19,7 +19,7 @@ def empty_till() -> None:
 
 @pytest.fixture
 def disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Disk]:
-    monkeypatch.setattr(runtime, "RECOVER_S", 0.01)
+    monkeypatch.setattr(wiring, "RECOVER_S", 0.01)
     yield Disk()
     faults.install(None)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from lichen.core.scope import Actor, Customer, Scope
+from lichen.core.scope import SYSTEM, Actor, Customer, Scope
 from lichen.runtime import Runtime, Session
 from lichen.settings import Settings, load
 
@@ -117,11 +117,11 @@ async def test_a_shop_that_never_refunds_says_so_before_it_asks_for_anything(
 async def test_never_mind_takes_back_what_waits_for_a_colleague(runtime: Runtime, agent: str) -> None:
     session = await meet(runtime, agent=agent)
     await hear(session, LARGE)
-    (wait,) = runtime.waits.list(ACME)
+    (wait,) = runtime.waits.list(ACME, SYSTEM)
     await told(runtime, session)
     assert await hear(session, "never mind") == ("All right, I have withdrawn your request. Nothing happens any more.")
     assert len(await told(runtime, session)) == 1, "the request that was taken back says nothing more"
-    assert runtime.waits.list(ACME) == ()
+    assert runtime.waits.list(ACME, SYSTEM) == ()
     with pytest.raises(Exception, match="answered already"):
         await runtime.waits.approve(ACME, wait.id, OPS)
     assert await hear(session, "never mind") == "All right. Tell me when I can help."
@@ -132,7 +132,7 @@ async def test_what_other_customers_asked_for_is_left_alone(runtime: Runtime) ->
     await hear(await meet(runtime), LARGE)
     other = await meet(runtime, customer="customer-8")
     assert await hear(other, "never mind") == "All right. Tell me when I can help."
-    assert len(runtime.waits.list(ACME)) == 1
+    assert len(runtime.waits.list(ACME, SYSTEM)) == 1
 
 
 @pytest.mark.req("LIC-30.7")
@@ -146,14 +146,14 @@ async def test_a_person_is_asked_for_at_any_moment_and_answers_in_the_conversati
     assert "asked a colleague to join us" in await hear(session, "I want to speak to a human")
     assert "shipped" in await hear(session, "Where is order 1042?"), "the customer may go on talking meanwhile"
     await told(runtime, session)
-    (wait,) = runtime.waits.list(ACME, kinds=("external",))
+    (wait,) = runtime.waits.list(ACME, SYSTEM, kinds=("external",))
     assert wait.operator == {"handover": "I want to speak to a human"}
     await runtime.waits.answer(ACME, wait.id, "answered", OPS, body={"text": "Ada here. What is it?", "goes_on": True})
     assert await told(runtime, session) == ["Ada here. What is it?"]
-    (wait,) = runtime.waits.list(ACME, kinds=("external",))
+    (wait,) = runtime.waits.list(ACME, SYSTEM, kinds=("external",))
     await runtime.waits.answer(ACME, wait.id, "answered", OPS, body={"text": "It is sorted."})
     assert await told(runtime, session) == ["It is sorted."]
-    assert runtime.waits.list(ACME, kinds=("external",)) == ()
+    assert runtime.waits.list(ACME, SYSTEM, kinds=("external",)) == ()
 
 
 @pytest.mark.req("LIC-30.10")
@@ -167,4 +167,4 @@ async def test_orders_of_others_can_neither_be_read_nor_refunded_nor_told_from_n
         for amount in ("20", "500"):
             heard = await hear(session, f"I want a refund of {amount} EUR for order {number}.")
             assert heard == "I find no order of yours with this number."
-    assert runtime.waits.list(ACME) == ()
+    assert runtime.waits.list(ACME, SYSTEM) == ()

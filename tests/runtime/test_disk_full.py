@@ -10,7 +10,7 @@ import pytest
 
 from lichen.core.errors import Unavailable
 from lichen.core.ids import RunId
-from lichen.core.scope import Actor, Customer
+from lichen.core.scope import SYSTEM, Actor, Customer
 from lichen.runtime import Runtime
 from tests.runtime.world import CUSTOMER, DEADLINE_S, OPS, PAID, SCOPE, Disk, until
 
@@ -22,15 +22,15 @@ OPERATIONS: dict[str, Operation] = {
     "cancel": lambda till, run: till.runs.cancel(SCOPE, run, OPS),
     "pause": lambda till, run: till.runs.pause(SCOPE, run, OPS),
     "approve": lambda till, run: till.waits.approve(SCOPE, f"{run}.w1", OPS),
-    "stop": lambda till, run: till.stop(SCOPE, "tool", "till.pay", OPS),
-    "erase": lambda till, run: till.erase(SCOPE, CUSTOMER, OPS),
+    "stop": lambda till, run: till.stops.set(SCOPE, "tool", "till.pay", OPS),
+    "erase": lambda till, run: till.people.erase(SCOPE, CUSTOMER, OPS),
 }
 
 
 async def held(till: Runtime) -> RunId:
     """A run that waits for approval, durable."""
     run = await till.runs.start(SCOPE, "till.clerk", "pay 500", CUSTOMER)
-    await until(lambda: till.waits.list(SCOPE))
+    await until(lambda: till.waits.list(SCOPE, SYSTEM))
     return run
 
 
@@ -43,9 +43,9 @@ async def fill(till: Runtime, disk: Disk) -> None:
 
 async def free(till: Runtime, disk: Disk) -> None:
     """There is room again and the runtime has noticed."""
-    await until(lambda: till.health().status == "readonly")
+    await until(lambda: till.admin.health(None, SYSTEM).status == "readonly")
     disk.is_full = False
-    await until(lambda: till.health().status == "ok")
+    await until(lambda: till.admin.health(None, SYSTEM).status == "ok")
     await till.idle()
 
 
@@ -56,7 +56,7 @@ async def start(till: Runtime, text: str, customer: Actor = CUSTOMER) -> RunId:
             try:
                 return await till.runs.start(SCOPE, "till.clerk", text, customer, key="k")
             except Unavailable:
-                await until(lambda: till.health().status == "ok")
+                await until(lambda: till.admin.health(None, SYSTEM).status == "ok")
 
 
 @pytest.mark.req("LIC-2.1")
@@ -82,10 +82,10 @@ async def test_every_operation_after_it_is_refused(till: Runtime, disk: Disk, na
 async def test_what_is_there_can_still_be_read(till: Runtime, disk: Disk) -> None:
     run = await held(till)
     await fill(till, disk)
-    assert till.health().status == "readonly"
-    assert [row.id for row in till.runs.list(SCOPE)] == [run]
-    assert till.runs.show(SCOPE, run).status == "waiting"
-    assert [wait.run for wait in till.waits.list(SCOPE)] == [run]
+    assert till.admin.health(None, SYSTEM).status == "readonly"
+    assert [row.id for row in till.runs.list(SCOPE, SYSTEM)] == [run]
+    assert till.runs.show(SCOPE, run, SYSTEM).status == "waiting"
+    assert [wait.run for wait in till.waits.list(SCOPE, SYSTEM)] == [run]
     await free(till, disk)
 
 
@@ -113,11 +113,11 @@ async def test_a_payment_whose_records_do_not_fit_happens_once_all_the_same(
     disk.is_full = True
     with suppress(Unavailable):
         await till.runs.start(SCOPE, "till.clerk", "pay 10", CUSTOMER, key="k")
-    await until(lambda: till.health().status == "readonly")
+    await until(lambda: till.admin.health(None, SYSTEM).status == "readonly")
     disk.is_full = False
     run = await start(till, "pay 10")
-    await until(lambda: till.runs.show(SCOPE, run).status == "completed")
-    assert await till.runs.result(SCOPE, run) == "ok"
+    await until(lambda: till.runs.show(SCOPE, run, SYSTEM).status == "completed")
+    assert await till.runs.result(SCOPE, run, SYSTEM) == "ok"
     assert PAID.total() == 1
 
 
@@ -135,21 +135,21 @@ async def test_what_was_reserved_by_decisions_that_never_were_is_given_back(till
     assert all(isinstance(refused, Unavailable) for refused in await start_all)
     await free(till, disk)
     run = await start(till, "pay 100")
-    await until(lambda: till.runs.show(SCOPE, run).status != "running")
-    assert till.runs.show(SCOPE, run).status == "completed"
+    await until(lambda: till.runs.show(SCOPE, run, SYSTEM).status != "running")
+    assert till.runs.show(SCOPE, run, SYSTEM).status == "completed"
     more = await till.runs.start(SCOPE, "till.clerk", "pay 1", CUSTOMER)
-    await until(lambda: till.runs.show(SCOPE, more).status == "waiting")
+    await until(lambda: till.runs.show(SCOPE, more, SYSTEM).status == "waiting")
     assert PAID.total() == 1
 
 
 async def test_a_kill_switch_that_could_not_be_taken_back_durably_stays_on(till: Runtime, disk: Disk) -> None:
-    await till.stop(SCOPE, "tool", "till.pay", OPS)
+    await till.stops.set(SCOPE, "tool", "till.pay", OPS)
     disk.is_full = True
     with pytest.raises(Unavailable):
-        await till.start(SCOPE, "tool", "till.pay", OPS)
+        await till.stops.clear(SCOPE, "tool", "till.pay", OPS)
     await free(till, disk)
     run = await till.runs.start(SCOPE, "till.clerk", "pay 10", CUSTOMER)
-    assert await till.runs.result(SCOPE, run) == "denied"
+    assert await till.runs.result(SCOPE, run, SYSTEM) == "denied"
     assert PAID.total() == 0
 
 
@@ -161,10 +161,10 @@ async def test_hundreds_of_runs_in_flight_when_the_disk_fills_up_all_end_and_pay
     disk.is_full = True
     starts = (till.runs.start(SCOPE, "till.clerk", "pay 10", each, key="k") for each in customers)
     await asyncio.gather(*starts, return_exceptions=True)
-    await until(lambda: till.health().status == "readonly")
+    await until(lambda: till.admin.health(None, SYSTEM).status == "readonly")
     assert PAID.total() > 0
     disk.is_full = False
     runs = [await start(till, "pay 10", each) for each in customers]
-    await until(lambda: all(till.runs.show(SCOPE, run).status == "completed" for run in runs))
+    await until(lambda: all(till.runs.show(SCOPE, run, SYSTEM).status == "completed" for run in runs))
     assert set(PAID.values()) == {1}
     assert len(PAID) == 200

@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 from lichen import Agent, CallMeta, NotDone, Runtime, Scope, tool
 from lichen.core.ids import RunId
 from lichen.core.plan import CallRequest, Plan, PlanInput
-from lichen.core.scope import Customer, Operator
+from lichen.core.scope import SYSTEM, Customer, Operator
 from lichen.core.wording import Texts
 from lichen.flows.ir import Flow
 from lichen.flows.load import parse
@@ -149,7 +149,7 @@ def path(runtime: Runtime, run: RunId) -> list[str]:
     """The path of a run as its records hold it."""
     notes = [
         note
-        for record in runtime.runs.show(SCOPE, run).records
+        for record in runtime.runs.show(SCOPE, run, SYSTEM).records
         if record.type == "planned" and record.contents
         for note in record.contents.get("notes", [])
     ]
@@ -199,7 +199,7 @@ async def test_a_node_over_its_time_is_cut_off_and_takes_the_route_of_a_timeout(
         assert reply.text == "too slow"
         assert 0.2 <= loop.time() - began_s < 5.0, "the tool itself would have taken 30 seconds"
         assert DONE["cut off"] == 1
-        (finished,) = [r for r in runtime.runs.show(SCOPE, reply.run).records if r.type == "call_finished"]
+        (finished,) = [r for r in runtime.runs.show(SCOPE, reply.run, SYSTEM).records if r.type == "call_finished"]
         assert (finished.control["outcome"], finished.control["code"]) == ("timed_out", "timeout")
 
 
@@ -208,7 +208,7 @@ async def test_the_customer_gets_the_tenants_words_and_the_operator_the_code(ben
     async with bench.open("a: {try.flaky: {word: refuse}, routing: reply}") as runtime:
         reply = await (await (await meet(runtime)).say("go")).result()
         assert (reply.text, reply.outcome) == ("Leider ging etwas schief.", "failed")
-        shown = runtime.runs.show(SCOPE, reply.run)
+        shown = runtime.runs.show(SCOPE, reply.run, SYSTEM)
         assert (shown.status, shown.code) == ("failed", "refused")
         assert path(runtime, reply.run) == ["a calls", "a error:refused"]
 
@@ -225,7 +225,7 @@ c: {try.first: {word: x}, out_map: {done: true}, routing: out}
         reply = await (await session.say("go")).result()
         assert reply.outcome == "answered"
         assert [message.text for message in await session.pending()] == ["one", "two"]
-        assert runtime.runs.show(SCOPE, reply.run).status == "completed"
+        assert runtime.runs.show(SCOPE, reply.run, SYSTEM).status == "completed"
 
 
 @pytest.mark.req("LIC-10.9")
@@ -302,7 +302,7 @@ no: {text: no}
         session = await meet(runtime)
         reply = await (await session.say("now")).result()
         assert (reply.outcome, reply.text) == ("released", Texts().checking)
-        (wait,) = runtime.waits.list(SCOPE)
+        (wait,) = runtime.waits.list(SCOPE, SYSTEM)
         assert wait.operator == {"flow": "shop.flow", "node": "ask", "text": "Really, now?", "amount": 5}
     async with bench.open(nodes) as runtime:
         await runtime.waits.approve(SCOPE, wait.id, OPS)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from lichen import Runtime
+from lichen.core.scope import SYSTEM
 from lichen.engine.history import read_history
 from lichen.runtime import Session
 from tests.runtime.test_flow_calls import DEADLINE_S, DONE, KEYS, OPS, SCOPE, Bench, meet
@@ -27,7 +28,7 @@ async def hear(session: Session, text: str) -> str:
 
 
 async def decide(runtime: Runtime, verdict: str) -> None:
-    (wait,) = runtime.waits.list(SCOPE)
+    (wait,) = runtime.waits.list(SCOPE, SYSTEM)
     await getattr(runtime.waits, verdict)(SCOPE, wait.id, OPS)
     await runtime.idle()
 
@@ -175,7 +176,7 @@ async def test_a_flow_that_talks_without_end_is_stopped(bench: Bench) -> None:
     async with bench.open("a: {emit.response: again, routing: [{to: a}]}") as runtime:
         session = await meet(runtime)
         reply = await (await session.say("go")).result()
-        assert runtime.runs.show(SCOPE, reply.run).code == "messages_too_many"
+        assert runtime.runs.show(SCOPE, reply.run, SYSTEM).code == "messages_too_many"
         assert len(await session.pending()) < 110
 
 

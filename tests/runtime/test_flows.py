@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from lichen.core.scope import Actor, Scope
+from lichen.core.scope import SYSTEM, Actor, Scope
 from lichen.runtime import Runtime, Session
-from lichen.runtime.waits import WaitView
+from lichen.runtime.operations.waits import WaitView
 from lichen.settings import load
 
 DEMO = Path(__file__).parents[2] / "demo"
@@ -51,7 +51,7 @@ async def hear(session: Session, text: str) -> str:
 
 
 def held(runtime: Runtime, tenant: str = "acme") -> WaitView:
-    (wait,) = runtime.waits.list(Scope(tenant, "dev"))
+    (wait,) = runtime.waits.list(Scope(tenant, "dev"), SYSTEM)
     return wait
 
 
@@ -90,7 +90,7 @@ async def test_a_held_refund_of_the_flows_child_survives_a_restart_and_happens_o
         (text,) = await told(await meet(runtime))
         assert "80.00 EUR for order 1042" in text
         assert shop.refunds() == [("1042", 8000)]
-        assert (await runtime.verify(ACME)).ok
+        assert (await runtime.proofs.verify(ACME, SYSTEM)).ok
 
 
 @pytest.mark.req("LIC-1.10")
@@ -120,7 +120,7 @@ async def test_the_other_tenant_refuses_refunds_through_the_flow(shop: Shop) -> 
     async with shop.open() as runtime:
         session = await meet(runtime, "globex")
         assert "write to our service desk" in await hear(session, ASKED)
-        assert runtime.waits.list(Scope("globex", "dev")) == ()
+        assert runtime.waits.list(Scope("globex", "dev"), SYSTEM) == ()
 
 
 @pytest.mark.req("LIC-1.11")

@@ -13,7 +13,7 @@ from lichen.core.errors import NotFound
 from lichen.core.ids import RunId
 from lichen.core.plan import CallRequest, Plan, PlanInput
 from lichen.core.run import decide
-from lichen.core.scope import Customer, Scope
+from lichen.core.scope import SYSTEM, Customer, Operator, Scope
 from lichen.runtime import Runtime
 
 SCOPE = Scope("acme", "dev")
@@ -62,7 +62,7 @@ async def runtime(tmp_path: Path, planner: Counting) -> AsyncIterator[Runtime]:
 
 async def ran(runtime: Runtime) -> RunId:
     run = await runtime.runs.start(SCOPE, "shop.counter", "count", CUSTOMER)
-    await runtime.runs.result(SCOPE, run)
+    await runtime.runs.result(SCOPE, run, SYSTEM)
     return run
 
 
@@ -70,15 +70,15 @@ async def ran(runtime: Runtime) -> RunId:
 async def test_a_replay_performs_nothing_and_writes_nothing(runtime: Runtime) -> None:
     run = await ran(runtime)
     before, done = runtime.log(SCOPE).last_seq, list(DONE)
-    assert (await runtime.runs.replay(SCOPE, run)).same is True
+    assert (await runtime.runs.replay(SCOPE, run, SYSTEM)).same is True
     assert (runtime.log(SCOPE).last_seq, DONE) == (before, done)
 
 
 @pytest.mark.req("LIC-9.2")
 async def test_every_moment_of_a_run_can_be_looked_at(runtime: Runtime) -> None:
     run = await ran(runtime)
-    found = await runtime.runs.replay(SCOPE, run)
-    shown = runtime.runs.show(SCOPE, run)
+    found = await runtime.runs.replay(SCOPE, run, SYSTEM)
+    shown = runtime.runs.show(SCOPE, run, SYSTEM)
     assert [(m.seq, m.n, m.type) for m in found.moments] == [(r.seq, r.n, r.type) for r in shown.records]
     assert (found.status, found.moments[-1].status, found.is_same_version) == ("completed", "completed", True)
     assert found.moments[0].obligations == ("plan/0/1",)
@@ -97,7 +97,7 @@ async def test_a_planner_that_says_something_else_now_is_found_out_at_the_first_
     run = await ran(runtime)
     asked = planner.asked
     planner.shift = 1
-    found = await runtime.runs.replay(SCOPE, run)
+    found = await runtime.runs.replay(SCOPE, run, SYSTEM)
     assert planner.asked == 2 * asked
     assert [(check.same, check.difference) for check in found.plans] == [
         (True, None),
@@ -113,7 +113,7 @@ async def test_a_planner_that_is_not_pure_is_not_asked_again(tmp_path: Path, pla
     async with Runtime.open(tmp_path, agents=[Agent("shop.counter", planner=planner, tools=[note])]) as runtime:
         run = await ran(runtime)
         asked = planner.asked
-        found = await runtime.runs.replay(SCOPE, run)
+        found = await runtime.runs.replay(SCOPE, run, SYSTEM)
     assert planner.asked == asked
     assert {check.not_replayed for check in found.plans} == {"planner_not_pure"}
     assert found.same is None
@@ -121,14 +121,14 @@ async def test_a_planner_that_is_not_pure_is_not_asked_again(tmp_path: Path, pla
 
 async def test_what_was_erased_is_not_asked_again(runtime: Runtime, planner: Counting) -> None:
     run = await ran(runtime)
-    await runtime.erase(SCOPE, CUSTOMER, CUSTOMER)
+    await runtime.people.erase(SCOPE, CUSTOMER, Operator("ops"))
     asked = planner.asked
-    found = await runtime.runs.replay(SCOPE, run)
+    found = await runtime.runs.replay(SCOPE, run, SYSTEM)
     assert {check.not_replayed for check in found.plans} == {"erased"}
     assert (planner.asked, found.status) == (asked, "completed")
 
 
 async def test_a_run_that_is_not_there_cannot_be_replayed(runtime: Runtime) -> None:
     with pytest.raises(NotFound) as caught:
-        await runtime.runs.replay(SCOPE, RunId("run-none"))
+        await runtime.runs.replay(SCOPE, RunId("run-none"), SYSTEM)
     assert caught.value.code == "run_unknown"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lichen.core.errors import Conflict, NotFound, Unavailable
-from lichen.core.scope import Customer, Scope
+from lichen.core.scope import SYSTEM, Customer, Scope
 from lichen.core.wait import WaitOutcome
 from lichen.runtime import Runtime
 from tests.runtime.world import CUSTOMER, OPS, PAID, SCOPE, runtime_in, until
@@ -21,26 +21,26 @@ async def test_a_directory_has_one_runtime_at_a_time(tmp_path: Path) -> None:
             async with runtime_in(tmp_path):
                 pass
     async with runtime_in(tmp_path) as again:
-        assert again.health().status == "ok"
+        assert again.admin.health(None, SYSTEM).status == "ok"
 
 
 @pytest.mark.req("LIC-11.2")
 async def test_of_payments_planned_at_once_only_as_many_pass_as_the_budget_allows(till: Runtime) -> None:
     await till.runs.start(SCOPE, "till.clerk", "pay " + " ".join(["30"] * 10), CUSTOMER)
-    await until(lambda: len(till.waits.list(SCOPE)) == 7)
+    await until(lambda: len(till.waits.list(SCOPE, SYSTEM)) == 7)
     await until(lambda: PAID.total() == 3)
 
 
 async def test_meters_are_the_same_after_a_restart(tmp_path: Path) -> None:
     async with runtime_in(tmp_path) as till:
         run = await till.runs.start(SCOPE, "till.clerk", "pay 90", CUSTOMER)
-        assert await till.runs.result(SCOPE, run) == "ok"
+        assert await till.runs.result(SCOPE, run, SYSTEM) == "ok"
     async with runtime_in(tmp_path) as till:
         run = await till.runs.start(SCOPE, "till.clerk", "pay 20", CUSTOMER)
-        await until(lambda: till.waits.list(SCOPE))
-        (wait,) = till.waits.list(SCOPE)
+        await until(lambda: till.waits.list(SCOPE, SYSTEM))
+        (wait,) = till.waits.list(SCOPE, SYSTEM)
         await till.waits.approve(SCOPE, wait.id, OPS)
-        assert await till.runs.result(SCOPE, run) == "ok"
+        assert await till.runs.result(SCOPE, run, SYSTEM) == "ok"
     assert PAID.total() == 2
 
 
@@ -48,35 +48,35 @@ async def test_closing_lets_what_is_in_flight_end_and_loses_nothing(tmp_path: Pa
     async with runtime_in(tmp_path) as till:
         runs = [await till.runs.start(SCOPE, "till.clerk", "pay 1", CUSTOMER) for _ in range(50)]
     async with runtime_in(tmp_path) as till:
-        assert [await till.runs.result(SCOPE, run) for run in runs] == ["ok"] * 50
+        assert [await till.runs.result(SCOPE, run, SYSTEM) for run in runs] == ["ok"] * 50
     assert PAID.total() == 50
 
 
 @pytest.mark.req("LIC-13.2")
 async def test_a_kill_switch_survives_a_restart(tmp_path: Path) -> None:
     async with runtime_in(tmp_path) as till:
-        await till.stop(SCOPE, "tool", "till.pay", OPS)
+        await till.stops.set(SCOPE, "tool", "till.pay", OPS)
     async with runtime_in(tmp_path) as till:
         run = await till.runs.start(SCOPE, "till.clerk", "pay 1", CUSTOMER)
-        assert await till.runs.result(SCOPE, run) == "denied"
-        await till.start(SCOPE, "tool", "till.pay", OPS)
+        assert await till.runs.result(SCOPE, run, SYSTEM) == "denied"
+        await till.stops.clear(SCOPE, "tool", "till.pay", OPS)
         run = await till.runs.start(SCOPE, "till.clerk", "pay 1", CUSTOMER)
-        assert await till.runs.result(SCOPE, run) == "ok"
+        assert await till.runs.result(SCOPE, run, SYSTEM) == "ok"
 
 
 async def test_another_tenants_runs_do_not_exist(till: Runtime) -> None:
     run = await till.runs.start(SCOPE, "till.clerk", "hello", CUSTOMER)
     other = Scope("globex", "dev")
-    assert till.runs.list(other) == ()
+    assert till.runs.list(other, SYSTEM) == ()
     with pytest.raises(NotFound, match="run_unknown"):
-        till.runs.show(other, run)
+        till.runs.show(other, run, SYSTEM)
 
 
 async def test_a_result_that_is_asked_for_early_comes_when_it_is_there(till: Runtime) -> None:
     run = await till.runs.start(SCOPE, "till.clerk", "pay 500", CUSTOMER)
-    result = asyncio.ensure_future(till.runs.result(SCOPE, run))
-    await until(lambda: till.waits.list(SCOPE))
-    (wait,) = till.waits.list(SCOPE)
+    result = asyncio.ensure_future(till.runs.result(SCOPE, run, SYSTEM))
+    await until(lambda: till.waits.list(SCOPE, SYSTEM))
+    (wait,) = till.waits.list(SCOPE, SYSTEM)
     await till.waits.deny(SCOPE, wait.id, OPS)
     assert await result == "denied"
 
@@ -88,9 +88,9 @@ async def test_a_result_that_is_asked_for_early_comes_when_it_is_there(till: Run
 async def test_the_runs_of_an_erased_customer_list_and_show_without_contents(till: Runtime) -> None:
     session = await till.sessions.open(SCOPE, CUSTOMER)
     reply = await (await session.say("pay 10")).result()
-    await till.erase(SCOPE, CUSTOMER, OPS)
-    assert [row.status for row in till.runs.list(SCOPE)] == ["completed"]
-    shown = till.runs.show(SCOPE, reply.run)
+    await till.people.erase(SCOPE, CUSTOMER, OPS)
+    assert [row.status for row in till.runs.list(SCOPE, SYSTEM)] == ["completed"]
+    shown = till.runs.show(SCOPE, reply.run, SYSTEM)
     assert shown.status == "completed"
     assert all(record.contents is None for record in shown.records if record.type in ("run_started", "planned"))
 
@@ -100,19 +100,19 @@ async def test_what_is_open_about_an_erased_customer_ends_and_leaves_nothing_in_
     session = await till.sessions.open(SCOPE, CUSTOMER)
     await (await session.say("pay 500")).result()
     run = await till.runs.start(SCOPE, "till.clerk", "pay 500", CUSTOMER)
-    await until(lambda: len(till.waits.list(SCOPE)) == 2)
-    await till.erase(SCOPE, CUSTOMER, OPS)
-    await until(lambda: {row.status for row in till.runs.list(SCOPE)} == {"cancelled"})
+    await until(lambda: len(till.waits.list(SCOPE, SYSTEM)) == 2)
+    await till.people.erase(SCOPE, CUSTOMER, OPS)
+    await until(lambda: {row.status for row in till.runs.list(SCOPE, SYSTEM)} == {"cancelled"})
     await till.idle()
-    assert till.waits.list(SCOPE) == ()
-    assert till.runs.show(SCOPE, run).code == "subject_erased"
+    assert till.waits.list(SCOPE, SYSTEM) == ()
+    assert till.runs.show(SCOPE, run, SYSTEM).code == "subject_erased"
     with pytest.raises(Conflict, match="session_closed"):
         await session.say("hello")
 
 
 async def test_nothing_new_begins_for_an_erased_customer(till: Runtime) -> None:
     await (await till.sessions.open(SCOPE, CUSTOMER)).say("hello")
-    await till.erase(SCOPE, CUSTOMER, OPS)
+    await till.people.erase(SCOPE, CUSTOMER, OPS)
     with pytest.raises(NotFound, match="content_erased"):
         await till.runs.start(SCOPE, "till.clerk", "hello", CUSTOMER)
     with pytest.raises(NotFound, match="content_erased"):
@@ -125,7 +125,7 @@ async def test_an_erasure_disturbs_nobody_else(till: Runtime) -> None:
     mine, theirs = await till.sessions.open(SCOPE, CUSTOMER), await till.sessions.open(SCOPE, other)
     await (await mine.say("one")).result()
     await (await theirs.say("two")).result()
-    await till.erase(SCOPE, CUSTOMER, OPS)
+    await till.people.erase(SCOPE, CUSTOMER, OPS)
     assert (await (await theirs.say("history")).result()).text.startswith("two / two")
 
 
@@ -135,10 +135,10 @@ async def test_an_unknown_outcome_of_an_erased_customer_can_still_be_settled(
     till: Runtime, outcome: WaitOutcome
 ) -> None:
     run = await till.runs.start(SCOPE, "till.clerk", "lose 5", CUSTOMER)
-    await until(lambda: [wait.kind for wait in till.waits.list(SCOPE)] == ["reconcile"])
-    await till.erase(SCOPE, CUSTOMER, OPS)
-    (wait,) = till.waits.list(SCOPE)
+    await until(lambda: [wait.kind for wait in till.waits.list(SCOPE, SYSTEM)] == ["reconcile"])
+    await till.people.erase(SCOPE, CUSTOMER, OPS)
+    (wait,) = till.waits.list(SCOPE, SYSTEM)
     assert (wait.public_text, wait.operator) == ("", {})
     await till.waits.answer(SCOPE, wait.id, outcome, OPS, body={})
-    await until(lambda: till.runs.show(SCOPE, run).status == "cancelled")
+    await until(lambda: till.runs.show(SCOPE, run, SYSTEM).status == "cancelled")
     await till.idle()

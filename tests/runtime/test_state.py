@@ -15,7 +15,7 @@ from lichen import Agent, CallMeta, NotDone, Runtime, Scope
 from lichen.core import events as e
 from lichen.core.ids import CallId, RunId, SessionId, StreamId
 from lichen.core.plan import Plan, PlanInput
-from lichen.core.scope import Actor, Customer, Operator
+from lichen.core.scope import SYSTEM, Actor, Customer, Operator
 from lichen.flows.load import parse
 from lichen.flows.planner import FlowPlanner
 from lichen.runtime.flows import flow_agents
@@ -87,7 +87,7 @@ nodes:
         async with Runtime.open(tmp_path, agents=[flow]) as runtime:
             session = await runtime.sessions.open(ACME, ADA, key=str(n))
             said.append((await (await session.say(f"hi {n}")).result()).text)
-            assert (await runtime.verify(ACME)).ok
+            assert (await runtime.proofs.verify(ACME, SYSTEM)).ok
     assert said == ['before: {"seen":0}', 'before: {"said":"hi 0","seen":1}']
 
 
@@ -148,9 +148,9 @@ async def test_an_erased_persons_state_is_gone_and_the_log_still_verifies(tmp_pa
         memory = Memory(runtime)
         for of in ("session", "user", "tenant"):
             await memory.set("k", f"kept {of}", of=of)
-        await runtime.erase(ACME, ADA, OPS)
+        await runtime.people.erase(ACME, ADA, OPS)
         assert [await memory.get("k", of=of) for of in ("session", "user", "tenant")] == [None, None, "kept tenant"]
-        assert (await runtime.verify(ACME)).ok
+        assert (await runtime.proofs.verify(ACME, SYSTEM)).ok
 
 
 @pytest.mark.req("GRE-25.7")

@@ -11,7 +11,7 @@ import pytest
 from lichen import Agent, CallMeta, Runtime, Scope, tool
 from lichen.core.errors import LichenError
 from lichen.core.plan import Plan, PlanInput
-from lichen.core.scope import Customer, Operator
+from lichen.core.scope import SYSTEM, Customer, Operator
 from lichen.flows.ir import Flow
 from lichen.flows.load import parse
 from lichen.runtime.flows import flow_agents
@@ -58,7 +58,7 @@ def opened(home: Path, *nodes: str) -> Runtime:
 
 
 async def ended(runtime: Runtime, agent: str, text: str = "", **given: Any) -> str:
-    return await runtime.runs.result(SCOPE, await runtime.runs.start(SCOPE, agent, text, OPS, **given))
+    return await runtime.runs.result(SCOPE, await runtime.runs.start(SCOPE, agent, text, OPS, **given), SYSTEM)
 
 
 @pytest.mark.req("LIC-1.12")

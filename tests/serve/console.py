@@ -10,7 +10,7 @@ import httpx
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
-from lichen.core.scope import Actor, Customer, Operator, Scope
+from lichen.core.scope import SYSTEM, Actor, Customer, Operator, Scope
 from lichen.runtime.runtime import Runtime
 from lichen.serve.app import prepared
 from lichen.serve.console import console_routes
@@ -52,7 +52,7 @@ async def said(runtime: Runtime, text: str, who: Actor | None = None, scope: Sco
 async def held(runtime: Runtime) -> str:
     """The id of an approval that waits in acme."""
     await said(runtime, LARGE)
-    return runtime.waits.list(ACME)[-1].id
+    return runtime.waits.list(ACME, SYSTEM)[-1].id
 
 
 async def token(client: httpx.AsyncClient, path: str) -> str:

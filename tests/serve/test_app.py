@@ -7,6 +7,7 @@ import logging
 import pytest
 
 from lichen.core.errors import Conflict, Corrupt, Denied, Expired, Invalid, LichenError, NotFound, Unavailable
+from lichen.core.scope import Actor, Scope
 from lichen.runtime.runtime import Runtime
 from lichen.serve.errors import Unauthenticated, failure
 from lichen.serve.exchange import BODY_BYTES_MAX
@@ -82,10 +83,10 @@ async def test_a_body_that_is_not_json_is_not_taken(door: Door) -> None:
 async def test_an_error_nobody_foresaw_is_logged_and_tells_nothing(
     runtime: Runtime, door: Door, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def health() -> None:
+    def health(scope: Scope | None, actor: Actor) -> None:
         raise RuntimeError("a secret")
 
-    monkeypatch.setattr(runtime, "health", health)
+    monkeypatch.setattr(runtime.admin, "health", health)
     with caplog.at_level(logging.ERROR, "lichen.serve"):
         answer = await door.get("health")
     assert (answer.status, answer.code) == (500, "internal")

@@ -89,7 +89,7 @@ async def test_an_answer_about_something_else_than_what_is_asked_does_not_count(
 ) -> None:
     answer = await ops.post(f"approvals/{wait['id']}/approve", {"digest": "00" * 16})
     assert (answer.status, answer.code) == (409, "digest_differs")
-    assert (await ops.post(f"approvals/{wait['id']}/approve", {"digest": "xyz"})).code == "body_invalid"
+    assert (await ops.post(f"approvals/{wait['id']}/approve", {"digest": "xyz"})).code == "digest_invalid"
     await runtime.idle()
     assert refunds(runtime) == []
 

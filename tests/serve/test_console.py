@@ -6,7 +6,7 @@ import httpx
 import msgspec
 import pytest
 
-from lichen.core.scope import Customer
+from lichen.core.scope import SYSTEM, Customer
 from lichen.runtime.runtime import Runtime
 from tests.serve.browser import browser, enter, issue
 from tests.serve.console import ACME, LARGE, OPS, answer, held, said, signed_in, site, token
@@ -120,7 +120,7 @@ async def test_another_tenants_things_do_not_exist(runtime: Runtime) -> None:
             assert (await client.get(address)).status_code == 404, address
             assert (await client.get(f"{address}.json")).status_code == 404, address
         assert (await answer(client, wait, "approved", digest="00")).status_code == 404
-    assert [each.id for each in runtime.waits.list(ACME)] == [wait]
+    assert [each.id for each in runtime.waits.list(ACME, SYSTEM)] == [wait]
 
 
 @pytest.mark.req("LIC-25.6")
@@ -136,7 +136,7 @@ async def test_a_change_without_the_forms_token_is_refused(runtime: Runtime) -> 
         other = {"origin": "https://evil.test"}
         good = {"csrf_token": await token(client, "/console/runs")}
         assert (await client.post("/console/log/verify", data=good, headers=other)).status_code == 403
-    assert runtime.runs.show(ACME, runtime.waits.list(ACME)[0].run).status == "waiting"
+    assert runtime.runs.show(ACME, runtime.waits.list(ACME, SYSTEM)[0].run, SYSTEM).status == "waiting"
 
 
 @pytest.mark.req("LIC-25.7")
@@ -172,7 +172,7 @@ async def test_a_conversation_shows_its_turns_and_what_was_not_received(runtime:
 @pytest.mark.req("LIC-25.9")
 async def test_what_was_erased_is_marked_and_breaks_no_page(runtime: Runtime) -> None:
     run = await said(runtime, LARGE)
-    await runtime.erase(ACME, Customer("customer-7"), OPS)
+    await runtime.people.erase(ACME, Customer("customer-7"), OPS)
     async with signed_in(runtime) as client:
         for address in await pages(client):
             assert (await client.get(address)).status_code == 200, address

@@ -9,8 +9,9 @@ import pytest
 from lichen import Agent, Customer, tool
 from lichen.core.ids import ToolName
 from lichen.core.plan import CallRequest, Plan
+from lichen.core.scope import SYSTEM
+from lichen.runtime.operations.waits import parse
 from lichen.runtime.runtime import Runtime
-from lichen.runtime.waits import parse
 from lichen.testing.models import scripted_planner
 from tests.serve.console import ACME, OPS, answer, held, signed_in
 
@@ -70,7 +71,7 @@ async def test_an_answer_is_bound_to_what_was_shown(runtime: Runtime) -> None:
         for digest in ("", "not hex", "00" * 16):
             refused = await answer(client, wait, "approved", digest=digest)
             assert refused.status_code in (400, 409), digest
-    assert [each.id for each in runtime.waits.list(ACME)] == [wait]
+    assert [each.id for each in runtime.waits.list(ACME, SYSTEM)] == [wait]
 
 
 @pytest.mark.req("LIC-12.34")
@@ -91,7 +92,7 @@ async def test_an_outcome_that_no_form_offers_is_refused(runtime: Runtime) -> No
     async with signed_in(runtime) as client:
         assert (await answer(client, wait, "expired")).status_code == 400
         assert (await answer(client, wait, "happened")).status_code in (400, 409)
-    assert [each.id for each in runtime.waits.list(ACME)] == [wait]
+    assert [each.id for each in runtime.waits.list(ACME, SYSTEM)] == [wait]
 
 
 async def test_the_answer_of_an_operator_is_in_the_log_under_their_pseudonym(runtime: Runtime) -> None:
@@ -99,7 +100,7 @@ async def test_the_answer_of_an_operator_is_in_the_log_under_their_pseudonym(run
     run, _ = parse(wait)
     async with signed_in(runtime) as client:
         await answer(client, wait, "denied")
-    (closed,) = [record for record in runtime.runs.show(ACME, run).records if record.type == "wait_closed"]
+    (closed,) = [record for record in runtime.runs.show(ACME, run, SYSTEM).records if record.type == "wait_closed"]
     assert closed.actor == runtime.log(ACME).name(OPS)
 
 

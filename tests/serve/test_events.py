@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import httpx
 import pytest
 
-from lichen.core.scope import Actor, Operator, Scope
+from lichen.core.scope import SYSTEM, Actor, Operator, Scope
 from lichen.runtime.runtime import Runtime
 from lichen.serve import sse
 from lichen.serve.app import make_app
@@ -85,7 +85,7 @@ async def asked(runtime: Runtime) -> str:
     customer = door.of("acme", "customer-7")
     await say(customer, await session(customer), STATUS)
     await runtime.idle()
-    return runtime.runs.list(ACME)[0].id
+    return runtime.runs.list(ACME, SYSTEM)[0].id
 
 
 @pytest.mark.req("GOA-52.1")

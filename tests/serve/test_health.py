@@ -61,7 +61,7 @@ async def test_the_figures_are_those_of_the_runtime(runtime: Runtime) -> None:
 async def test_requests_are_counted_by_route_and_never_by_what_strangers_chose(runtime: Runtime) -> None:
     site = make_site(runtime)
     headers = {"authorization": f"Bearer {issue(runtime)}"}
-    await runtime.sessions.open(Scope("acme", "dev"), Customer("customer-7"), agent=runtime.agents[0].name)
+    await runtime.sessions.open(Scope("acme", "dev"), Customer("customer-7"), agent=runtime.hosted[0].name)
     async with browser(site) as client:
         for run in range(20):
             await client.get(f"/api/v1/runs/run-{run}", headers=headers)

@@ -13,7 +13,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from lichen.core.scope import Actor, Customer, Operator, Scope
+from lichen.core.scope import SYSTEM, Actor, Customer, Operator, Scope
 from lichen.runtime import Runtime
 from lichen.runtime.register import Key, Register
 from lichen.serve.app import make_app
@@ -34,7 +34,7 @@ End = Callable[[Runtime, str], Awaitable[None]]
 
 
 async def told(runtime: Runtime, key: str) -> None:
-    await runtime.revoke_key(ACME, key.split("_")[1])
+    await runtime.keys.revoke(ACME, key.split("_")[1], SYSTEM)
 
 
 async def untold(runtime: Runtime, key: str) -> None:
@@ -92,7 +92,7 @@ async def test_a_request_that_waits_is_refused_within_a_second_of_its_keys_revoc
     runtime: Runtime, path: str
 ) -> None:
     customer = Customer("customer-7") if "session" in path else OPS
-    key = await runtime.issue_key(ACME, customer)
+    key = await runtime.keys.issue(ACME, customer, SYSTEM)
     id = (await runtime.sessions.open(ACME, Customer("customer-7"), agent="shop.support")).id
     async with port_of(runtime) as url, httpx.AsyncClient(base_url=url, timeout=20) as client:
         client.headers["authorization"] = f"Bearer {key}"
@@ -116,7 +116,7 @@ async def test_a_request_that_waits_is_refused_within_a_second_of_its_keys_revoc
 async def test_a_stream_ends_within_a_second_of_its_keys_time(tmp_path: Path) -> None:
     clock, asked = Clock(), list[str]()
     async with runtime_of(settings_in(tmp_path), clock) as runtime:
-        key = await runtime.issue_key(ACME, OPS, valid_s=100)
+        key = await runtime.keys.issue(ACME, OPS, SYSTEM, valid_s=100)
         with runtime.register.holding(Key(key.split("_")[1])) as ended:
             clock.ahead_s = 101
             await asyncio.wait_for(ended.wait(), PROMISED_S)
@@ -135,7 +135,7 @@ async def test_a_chat_token_is_worth_nothing_once_the_key_that_vouched_for_it_is
 ) -> None:
     async with asyncio.timeout(30), runtime_of(settings_in(tmp_path)) as runtime:
         app = app_of(runtime)
-        ann, key = Client(app), await runtime.issue_key(ACME, Actor("service", "shop"))
+        ann, key = Client(app), await runtime.keys.issue(ACME, Actor("service", "shop"), SYSTEM)
         assert (await ann.generate("customer-7", authorization=f"Bearer {key}")).status_code == 200
         opened = (await ann.send("POST", "conversations")).json()
         assert await ann.say("hello")
@@ -181,7 +181,7 @@ async def test_an_erasure_ends_what_is_open_in_the_customers_name(tmp_path: Path
         async with served(app) as host, connect(ann.url.replace("chat.test", host)) as socket:
             await socket.recv()
             since = time.monotonic()
-            await runtime.erase(ACME, Customer("webchat:ann"), OPS)
+            await runtime.people.erase(ACME, Customer("webchat:ann"), OPS)
             with pytest.raises(ConnectionClosed):
                 await read_to_the_end(socket)
         assert time.monotonic() < since + PROMISED_S

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from lichen.core.errors import LichenError
+from lichen.core.scope import Actor, Scope
 from lichen.runtime.runtime import Runtime
 from lichen.serve import site
 from lichen.serve.site import GUESSES_BURST, make_site
@@ -218,11 +219,11 @@ async def test_customers_are_not_told_where_the_data_lies(runtime: Runtime) -> N
 
 
 async def test_an_error_that_nobody_foresaw_tells_nothing(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken() -> None:
+    def broken(scope: Scope | None, actor: Actor) -> None:
         raise RuntimeError("secret")
 
     site = make_site(runtime)
-    monkeypatch.setattr(runtime, "health", broken)
+    monkeypatch.setattr(runtime.admin, "health", broken)
     async with browser(site) as client:
         answer: httpx.Response = await client.get("/api/v1/health", headers=bearer(issue(runtime)))
     assert answer.status_code == 500

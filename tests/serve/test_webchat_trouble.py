@@ -134,7 +134,7 @@ async def test_nothing_is_acknowledged_or_shown_before_it_is_durable(runtime: Ru
 async def test_what_was_erased_is_not_shown_and_the_conversation_is_over(runtime: Runtime, ann: Client) -> None:
     await ann.post(HELLO)
     await runtime.idle()
-    await runtime.erase(ACME, Customer("webchat:ann"), Operator("ops"))
+    await runtime.people.erase(ACME, Customer("webchat:ann"), Operator("ops"))
     assert (await ann.get())["activities"] == []
     assert (await ann.post({**HELLO, "id": "a2"})).status_code in (409, 410)
 

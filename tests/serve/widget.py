@@ -18,8 +18,8 @@ from starlette.routing import BaseRoute
 from lichen import Agent
 from lichen.channels.routes import Route
 from lichen.core.plan import Plan, PlanInput
-from lichen.gate.policies import starter_policies
 from lichen.runtime import Runtime
+from lichen.runtime.policies import Starter
 from lichen.serve.webchat import webchat_routes
 from lichen.settings import Settings, Tenant, WebChat
 
@@ -59,11 +59,10 @@ def settings_in(home: Path, **webchat: Any) -> Settings:
 
 
 def runtime_of(settings: Settings, clock: Clock | None = None) -> Runtime:
-    starter = starter_policies([])
     return Runtime(
         settings.home,
         settings.agents,
-        lambda scope: starter,
+        Starter([]),
         scopes=settings.scopes,
         settings=settings,
         clock=clock or Clock(),

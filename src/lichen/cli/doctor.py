@@ -98,7 +98,7 @@ def _project(project: Project) -> Iterator[Finding]:
 
 
 def _policies(project: Project) -> Iterator[Finding]:
-    from lichen.serve.api.policies import policies_of
+    from lichen.runtime.policies import policies_of
 
     settings = project.load()
     for tenant in settings.tenants:

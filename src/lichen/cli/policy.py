@@ -54,7 +54,7 @@ def schema() -> None:
 
 
 def _checked(directory: Path | None, tenant: str | None) -> dict[str, Any]:
-    from lichen.serve.api.policies import policies_in, policies_of
+    from lichen.runtime.policies import policies_in, policies_of
 
     settings = locate().load()
     if directory is not None:

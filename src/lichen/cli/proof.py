@@ -67,7 +67,7 @@ def read(home: Path) -> list[dict[str, Any]]:
 
     from lichen.log.keys import Keyring
     from lichen.log.verify import verify as verify_files
-    from lichen.runtime.runtime import verification
+    from lichen.runtime.proof import verification
 
     if not (home / "lichen.sqlite").exists():
         raise NotFound("There is no log yet.", code="log_missing", place=str(home))

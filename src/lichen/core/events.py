@@ -485,6 +485,9 @@ class LogOpened(Control, frozen=True, array_like=True, gc=False):
         return f"log_opened/{self.boot}"
 
 
+ChangeKind = Literal["policy", "stop", "start", "key", "config", "state", "catalog"]
+
+
 class Changed(Control, frozen=True, array_like=True, gc=False):
     """Something that governs the tenant changed. `name` is declared in configuration, never free text.
 
@@ -492,7 +495,7 @@ class Changed(Control, frozen=True, array_like=True, gc=False):
     version of an agent or flow.
     """
 
-    kind: Literal["policy", "stop", "start", "key", "config", "state", "catalog"]
+    kind: ChangeKind
     name: str
     digest: str
     id: str

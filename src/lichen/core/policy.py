@@ -236,6 +236,10 @@ class Gate(Protocol):
         """Reads facts, then decides and reserves in one step without an await. Denies rather than raises."""
         ...
 
+    def rule(self, check: Check) -> Verdict:
+        """The answer about an act that is no tool call: nothing is read for it. Denies rather than raises."""
+        ...
+
     def settle(self, scope: Scope, run: RunId, call: CallId, *, paid: bool) -> None:
         """Tells the meters how a call ended."""
         ...

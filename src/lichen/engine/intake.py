@@ -1,5 +1,6 @@
 """What comes from outside: sessions, messages, runs, answers, signals. Acknowledged only once durable.
 
+Whether somebody may is asked before (`lichen.runtime.operations`); what the gate said of it is handed in as `ruling`.
 Every operation takes the caller's idempotency key where it could be sent twice; a repeated one returns what the
 first returned.
 """
@@ -27,14 +28,14 @@ from lichen.core.ids import (
 )
 from lichen.core.mailbox import OUTBOX_MAX, MailboxState, Question, disposition
 from lichen.core.plan import TEXT_BYTES_MAX
-from lichen.core.policy import Check
 from lichen.core.run import RunState
-from lichen.core.scope import SYSTEM, Actor, Scope
+from lichen.core.scope import Actor, Scope
 from lichen.core.wait import ANSWER_BYTES_MAX, HALTING, OUTCOMES, Wait, WaitOutcome, may_answer
 from lichen.engine.attributes import sealed
 from lichen.engine.journal import Journal
 from lichen.engine.local import LocalEngine
 from lichen.engine.messages import answer, encoded, message
+from lichen.engine.ports import AgentDef
 from lichen.engine.tree import cancel_tree, halt_tree, mirror, resume_tree
 from lichen.engine.turns import acting, pins, start_draft
 from lichen.log.erasures import Erased
@@ -42,6 +43,7 @@ from lichen.log.erasures import Erased
 MESSAGE_BYTES_MAX = 16 * 1024
 KEY_CHARACTERS_MAX = 256
 ALL = 2**31  # rows
+_MAY_RESUME: dict[str, tuple[str, ...]] = {"pause": ("operator", "service"), "preempt": ("system", "operator")}
 
 
 class Receipt(msgspec.Struct, frozen=True):
@@ -65,58 +67,66 @@ class Intake:
 
     # -- sessions ------------------------------------------------------------------------------------------------
 
+    def session_id(self, scope: Scope, actor: Actor, *, agent: AgentName, channel: str, key: str | None) -> SessionId:
+        """The id of a session that is to be opened; with a `key` always the same for this actor, agent and channel.
+
+        Raises NotFound (`agent_unknown`), Invalid (`key_invalid`).
+        """
+        self._agent(agent)
+        journal = self._engine.journal(scope)
+        return SessionId(self._id(journal, "ses", key, f"{actor.kind}:{actor.id}:{agent}:{channel}"))
+
     async def open_session(
         self,
         scope: Scope,
+        session: SessionId,
         actor: Actor,
         *,
         agent: AgentName,
         channel: str = "api",
         delivery: Literal["pull", "push"] = "pull",
         double_texting: e.DoubleTexting = "enqueue",
-        key: str | None = None,
         attributes: Mapping[str, str] = {},
         language: str = "",
+        is_fresh: bool = False,
+        ruling: e.Ruling | None = None,
     ) -> SessionId:
-        """A session of `actor` with `agent`; with a `key` always the same one for this actor, agent and channel.
+        """Opens a session of `actor` with `agent` under an id from `session_id`; once it is open, does nothing.
 
-        `attributes` are those of every run of the session, for its planner and its tools. `language` is what the
-        customer wants, as Accept-Language has it; the session gets one that the tenant speaks.
+        `is_fresh`: the id was drawn just now. `attributes` are those of every run of the session, for its planner and
+        its tools. `language` is what the customer wants, as Accept-Language has it; the session gets one that the
+        tenant speaks.
 
-        Raises NotFound (`agent_unknown`), Invalid (`attributes_invalid`), Denied by policy, Unavailable.
+        Raises Invalid (`attributes_invalid`), Unavailable.
         """
         own = sealed(attributes)
-        if agent not in self._services.agents:
-            raise NotFound("There is no agent of this name.", code="agent_unknown")
         journal = self._engine.journal(scope)
-        session = SessionId(self._id(journal, "ses", key, f"{actor.kind}:{actor.id}:{agent}:{channel}"))
         stream = session_stream(session)
-        if key is None:
+        if is_fresh:
             journal.log.begin(stream)
-        if journal.state(stream).n:
-            return session
-        self._engine.admit(scope, actor)
-        spoken = self._services.wording(scope).chosen(language) if language else ""
-        await self._permit(scope, actor, "session.open", agent, language=spoken)
         if journal.state(stream).n == 0:
+            self._engine.admit(scope, actor)
+            spoken = self._services.wording(scope).chosen(language) if language else ""
             subject = _subject(journal, actor)
-            opened = e.MailboxOpened(agent, subject, channel, delivery, double_texting, spoken)
+            opened = e.MailboxOpened(agent, subject, channel, delivery, double_texting, spoken, ruling=ruling)
             parts = [("actor", msgspec.json.encode(actor)), ("attributes", own)]
             draft = e.Draft(opened, moves.as_contents(parts, subject))
             journal.append({stream: (draft,)}, actor=subject)
         await journal.log.durable_stream(stream)
         return session
 
-    async def close_session(self, scope: Scope, session: SessionId, actor: Actor) -> None:
+    async def close_session(
+        self, scope: Scope, session: SessionId, actor: Actor, *, ruling: e.Ruling | None = None
+    ) -> None:
         """Takes no further message and cancels every run of the session, those included that wait for somebody else.
 
         Closing twice is no error.
         """
         journal = self._engine.journal(scope)
-        mailbox = self._mailbox(journal, session, actor)
+        mailbox = self._mailbox(journal, session)
         if not mailbox.is_closed:
             stream = session_stream(session)
-            appended: dict[StreamId, moves.Drafts] = {stream: (e.Draft(e.MailboxClosed("requested")),)}
+            appended: dict[StreamId, moves.Drafts] = {stream: (e.Draft(e.MailboxClosed("requested", ruling)),)}
             turn = () if mailbox.turn is None else (mailbox.turn.run,)
             for run in (*turn, *mailbox.released):
                 told = cancel_tree(journal, journal.run(run), "session_ended", "session-ended")
@@ -147,6 +157,7 @@ class Intake:
         key: str | None = None,
         channel_data: bytes = b"",
         data: Any = None,
+        ruling: e.Ruling | None = None,
     ) -> Receipt:
         """Takes one message of the session's customer; returns once it is durable.
 
@@ -161,7 +172,7 @@ class Intake:
         self._engine.admit(scope, actor)
         journal = self._engine.journal(scope)
         await journal.log.room()
-        mailbox = self._mailbox(journal, session, actor)
+        mailbox = self._mailbox(journal, session)
         number = MessageId(f"m{mailbox.received + 1}")
         token = _token(journal, key) or number
         receipt = self._repeated(journal, session, token, text, beside)
@@ -172,7 +183,7 @@ class Intake:
                 raise Unavailable("Too many replies of this session were not received.", code="outbox_full")
             parts = [("text", text.encode()), ("data", beside), ("channel", channel_data)]
             contents = moves.as_contents(parts, mailbox.subject)
-            receipt = self._take(journal, mailbox, number, token, text, contents, journal.log.name(actor))
+            receipt = self._take(journal, mailbox, number, token, text, contents, journal.log.name(actor), ruling)
         await journal.log.durable_stream(session_stream(session))
         return receipt
 
@@ -197,6 +208,7 @@ class Intake:
         text: str,
         contents: tuple[Content, ...],
         by: str,
+        ruling: e.Ruling | None,
     ) -> Receipt:
         mailbox, withdrawn = self._without_stale_questions(journal, mailbox)
         stream = session_stream(mailbox.id)
@@ -224,7 +236,7 @@ class Intake:
                 pass
         taken = "queued" if kind == "interrupts" or (kind == "joined" and not appended) else kind
         joined_run = run if taken in ("answered", "joined") else None
-        received = e.MessageReceived(number, token, taken, joined_run, wait)
+        received = e.MessageReceived(number, token, taken, joined_run, wait, ruling=ruling)
         n = mailbox.n + len(session)
         session = (*session, e.Draft(received, contents))
         if taken == "rejected":
@@ -243,10 +255,10 @@ class Intake:
         drafts = tuple(e.Draft(e.WaitClosed(q.run, q.wait, "cancelled")) for q in stale)
         return msgspec.structs.replace(mailbox, questions=kept), drafts
 
-    def _mailbox(self, journal: Journal, session: SessionId, actor: Actor) -> MailboxState:
+    def _mailbox(self, journal: Journal, session: SessionId) -> MailboxState:
         mailbox = journal.mailbox(session)
-        if not mailbox.n or (actor.kind == "customer" and journal.log.name(actor) != mailbox.subject):
-            raise NotFound("There is no such session for this actor.", code="session_unknown")
+        if not mailbox.n:
+            raise NotFound("There is no such session in this scope.", code="session_unknown")
         return mailbox
 
     # -- runs ----------------------------------------------------------------------------------------------------
@@ -261,25 +273,23 @@ class Intake:
         key: str | None = None,
         input: Any = None,
         attributes: Mapping[str, str] = {},
+        ruling: e.Ruling | None = None,
     ) -> RunId:
         """Starts one run without a session; returns once it is durable.
 
         `input` is any JSON; with it the text may be empty. `attributes` are for the run's planner and tools.
 
         Raises NotFound (`agent_unknown`), Invalid (`message_empty`, `input_invalid`, `input_too_large`,
-        `attributes_invalid`), Denied by policy, Conflict (`key_reused`), Unavailable.
+        `attributes_invalid`), Conflict (`key_reused`), Unavailable.
         """
         if text or input is None:
             _check_text(text)
         own = sealed(attributes)
         contents = {"text": text.encode(), "data": encoded(input)}
         self._engine.admit(scope, actor)
-        definition = self._services.agents.get(agent)
-        if definition is None:
-            raise NotFound("There is no agent of this name.", code="agent_unknown")
+        definition = self._agent(agent)
         journal = self._engine.journal(scope)
         await journal.log.room()
-        await self._permit(scope, actor, "run.start", agent)
         run = RunId(self._id(journal, "run", key, f"{actor.kind}:{actor.id}:{agent}"))
         stream = run_stream(run)
         if key is None:
@@ -287,44 +297,47 @@ class Intake:
         messages = [message("customer" if actor.kind == "customer" else "operator", contents)]
         if journal.state(stream).n == 0:
             subject = _subject(journal, actor)
-            started = e.RunStarted(agent, subject, definition.limits, pins=pins(self._services, journal, agent))
+            pinned = pins(self._services, journal, agent)
+            started = e.RunStarted(agent, subject, definition.limits, pins=pinned, ruling=ruling)
             journal.append({stream: (start_draft(started, messages, acting(agent, actor), own),)}, actor=subject)
         elif journal.log.contents(stream, 0).get("input") != msgspec.json.encode(messages):
             raise Conflict("This idempotency key was used for another run.", code="key_reused")
         await journal.log.durable_stream(stream)
         return run
 
-    async def cancel(self, scope: Scope, run: RunId, actor: Actor, *, code: str = "requested") -> None:
+    async def cancel(
+        self, scope: Scope, run: RunId, actor: Actor, *, code: str = "requested", ruling: e.Ruling | None = None
+    ) -> None:
         """Ends a run and the runs it started: what has not started never will, what started is settled. Cancelling
         twice is no error."""
         journal = self._engine.journal(scope)
         state = self._run(journal, run)
         appended = cancel_tree(journal, state, code, f"{actor.kind}-{state.n}")
         if appended:
-            journal.append(appended, actor=journal.log.name(actor))
+            journal.append(_ruled(appended, run, ruling), actor=journal.log.name(actor))
         await journal.log.durable_stream(run_stream(run))
 
-    async def pause(self, scope: Scope, run: RunId, actor: Actor) -> None:
+    async def pause(self, scope: Scope, run: RunId, actor: Actor, *, ruling: e.Ruling | None = None) -> None:
         """Halts a run and the runs it started, each at its next step boundary. Raises Conflict (`run_halted`)."""
-        await self._halt(scope, run, actor, "pause", ("operator", "service"))
+        await self._halt(scope, run, actor, "pause", ruling)
 
-    async def preempt(self, scope: Scope, run: RunId, actor: Actor = SYSTEM) -> None:
+    async def preempt(self, scope: Scope, run: RunId, actor: Actor, *, ruling: e.Ruling | None = None) -> None:
         """Sets a run aside for more urgent work: nothing new starts, what runs may end, then it leaves memory and its
         time stands still until `resume`. Raises Conflict (`run_halted`)."""
-        await self._halt(scope, run, actor, "preempt", ("system", "operator"))
+        await self._halt(scope, run, actor, "preempt", ruling)
 
     async def _halt(
-        self, scope: Scope, run: RunId, actor: Actor, kind: Literal["pause", "preempt"], may_answer: tuple[str, ...]
+        self, scope: Scope, run: RunId, actor: Actor, kind: Literal["pause", "preempt"], ruling: e.Ruling | None
     ) -> None:
         journal = self._engine.journal(scope)
         by = journal.log.name(actor)
-        appended = halt_tree(journal, self._run(journal, run), kind, may_answer, by)
+        appended = halt_tree(journal, self._run(journal, run), kind, _MAY_RESUME[kind], by)
         if not appended:
             raise Conflict("The run is finished or halted already.", code="run_halted")
-        journal.append(appended, actor=by)
+        journal.append(_ruled(appended, run, ruling), actor=by)
         await journal.log.durable_stream(run_stream(run))
 
-    async def resume(self, scope: Scope, run: RunId, actor: Actor) -> None:
+    async def resume(self, scope: Scope, run: RunId, actor: Actor, *, ruling: e.Ruling | None = None) -> None:
         """Ends a pause or preemption, of the runs it started too; calls that were allowed before are decided again.
 
         Raises Conflict (`run_not_paused`, `parent_paused`).
@@ -340,7 +353,7 @@ class Intake:
                 next_step=f"Run `lichen runs resume {parent.id}`.",
             )
         by = journal.log.name(actor)
-        journal.append(resume_tree(journal, state, by), actor=by)
+        journal.append(_ruled(resume_tree(journal, state, by), run, ruling), actor=by)
         await journal.log.durable_stream(run_stream(run))
 
     def _run(self, journal: Journal, run: RunId) -> RunState:
@@ -361,6 +374,7 @@ class Intake:
         *,
         digest: bytes,
         body: dict[str, Any] | None = None,
+        ruling: e.Ruling | None = None,
     ) -> None:
         """Answers a wait; returns once the answer is durable.
 
@@ -371,12 +385,8 @@ class Intake:
         open_wait = self._open_wait(state, wait)
         by = journal.log.name(actor)
         _check_answer(open_wait, outcome, actor, by, digest, self._services.clock())
-        await self._permit(scope, actor, "wait.answer", open_wait.kind)
-        state = journal.run(run)
-        if wait not in state.waits:
-            raise _closed()
         if open_wait.kind in HALTING:
-            await self.resume(scope, run, actor)
+            await self.resume(scope, run, actor, ruling=ruling)
             return
         data = msgspec.json.encode(body or {})
         if len(data) > ANSWER_BYTES_MAX:
@@ -388,7 +398,7 @@ class Intake:
         appended = {run_stream(run): drafts}
         if state.session is not None and (mirrored := mirror(journal, state, drafts)):
             appended[session_stream(state.session)] = mirrored
-        journal.append(appended, actor=by, turn=state.turn)
+        journal.append(_ruled(appended, run, ruling), actor=by, turn=state.turn)
         await journal.log.durable_stream(run_stream(run))
 
     def _open_wait(self, state: RunState, wait: WaitId) -> Wait:
@@ -408,10 +418,18 @@ class Intake:
         _check_key(key)
         return f"{kind}-{journal.log.digest(f'{kind}|{salt}|{key}'.encode()).hex()[:24]}"
 
-    async def _permit(self, scope: Scope, actor: Actor, action: str, resource: str, *, language: str = "") -> None:
-        verdict = await self._services.gate.check(Check(scope, actor, action, resource, language=language))
-        if verdict.outcome != "allow":
-            raise Denied(verdict.public_reason or "Policy does not allow this.", code="denied")
+    def _agent(self, name: AgentName) -> AgentDef:
+        found = self._services.agents.get(name)
+        if found is None:
+            raise NotFound("There is no agent of this name.", code="agent_unknown")
+        return found
+
+
+def _ruled(appended: dict[StreamId, moves.Drafts], run: RunId, ruling: e.Ruling | None) -> dict[StreamId, moves.Drafts]:
+    """The records with what the gate said of the act, which is the first that the run itself hears."""
+    act, *others = appended[run_stream(run)]
+    ruled = msgspec.structs.replace(act, control=msgspec.structs.replace(act.control, ruling=ruling))
+    return {**appended, run_stream(run): (ruled, *others)}
 
 
 def _merge(

@@ -41,7 +41,7 @@ from lichen.gate.shapes import Unusable
 from lichen.gate.switches import Stop, StopKind, Switches
 from lichen.gate.values import Value
 
-_HARMLESS: Final = ("log.read", "log.verify", "log.export", "run.cancel", "wait.answer")  # cleaning up what is stopped
+_BEGINS: Final = ("message.send", "model.invoke", "run.start", "session.open")  # what a stop is for, beside calls
 
 PublicText = Literal["denied", "in_doubt", "busy", "stopped"]
 """Which of the runtime's own texts the customer is told."""
@@ -117,16 +117,31 @@ class PolicyGate:
         """Allows, denies or holds; an allowed call has reserved what it counts for. Denies rather than raises."""
         try:
             return await self._answer(check)
-        except _Refused as refused:
-            return self._deny(check, refused.operator_reason, refused.public)
-        except FactsUnavailable as error:
-            return self._failed(check, f"facts_unavailable: {error}.", error.__cause__ or error)
-        except Unmeasurable as error:
-            return self._failed(check, f"meter_unavailable: {error}.", error)
-        except Unusable as error:
-            return self._failed(check, f"argument_unusable: {error}.", error)
         except Exception as error:  # noqa: BLE001 - fail closed: a fault of the gate must not open it
-            return self._failed(check, f"internal: the gate failed with {type(error).__name__}.", error)
+            return self._refusal(check, error)
+
+    def rule(self, check: Check) -> Verdict:
+        """The answer about an act that is no tool call. Nothing is read for it, so nothing is waited for."""
+        try:
+            question = self._question(check)
+            if question.view.tool is not None:
+                raise _Refused(f"is_a_tool: {check.action} is a tool, and this is no call of it.")
+            return self._decide(question, {})
+        except Exception as error:  # noqa: BLE001 - fail closed, as above
+            return self._refusal(check, error)
+
+    def _refusal(self, check: Check, error: Exception) -> Verdict:
+        match error:
+            case _Refused():
+                return self._deny(check, error.operator_reason, error.public)
+            case FactsUnavailable():
+                return self._failed(check, f"facts_unavailable: {error}.", error.__cause__ or error)
+            case Unmeasurable():
+                return self._failed(check, f"meter_unavailable: {error}.", error)
+            case Unusable():
+                return self._failed(check, f"argument_unusable: {error}.", error)
+            case _:
+                return self._failed(check, f"internal: the gate failed with {type(error).__name__}.", error)
 
     async def _answer(self, check: Check) -> Verdict:
         for _ in range(TRIES):
@@ -300,7 +315,7 @@ class PolicyGate:
         return self._wording(scope).of("").stopped if is_on else None
 
     def _refuse_stopped(self, check: Check) -> None:
-        stop = None if check.action in _HARMLESS else _stop(check, self.switches)
+        stop = _stop(check, self.switches) if check.tool is not None or check.action in _BEGINS else None
         if stop is not None:
             raise _Refused(f"stopped: {stop}.", "stopped")
 

@@ -1,32 +1,48 @@
-"""Who somebody is by declaration, and what each kind of actor may ask of the doors.
+"""Who somebody is by declaration, and what each kind of actor may ask of the runtime.
 
-This table guards operations on the runtime itself; what agents may do to the world is for policies.
+This table decides first, and by default; policy can only take away from it. What agents may do to the world is for
+policies alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, Literal, get_args
+from typing import Final, Literal
 
 import msgspec
 
 from lichen.core.errors import NotFound
 from lichen.core.scope import Actor, ActorKind
+from lichen.gate.schema import Action
 
-Capability = Literal[
-    "chat", "runs.read", "runs.cancel", "approvals.answer", "waits.answer", "policy.check", "stops.set",
-    "log.verify", "log.export", "log.erase",
-]  # fmt: skip
-"""What a door asks before it lets an actor in."""
+_TALK: Final[tuple[Action, ...]] = (
+    "agent.list", "health.read", "run.result", "run.start", "session.close", "session.open", "session.read",
+    "session.say", "wait.answer",
+)  # fmt: skip
+_LOOK: Final[tuple[Action, ...]] = (
+    "agent.list", "agent.read", "health.read", "policy.check", "run.read", "run.result", "session.list",
+    "session.read", "stop.read", "wait.read",
+)  # fmt: skip
+_STEER: Final[tuple[Action, ...]] = ("run.cancel", "run.pause", "run.resume")
+_ACT: Final[tuple[Action, ...]] = ("message.send", "model.invoke")
+_PROVE: Final[tuple[Action, ...]] = ("log.backup", "log.export", "log.read", "log.verify")
+_KEEP: Final[tuple[Action, ...]] = ("key.issue", "key.read", "key.revoke", "policy.reload")
+_GOVERN: Final[tuple[Action, ...]] = (
+    "log.erase", "run.declassify", "session.declassify", "stop.clear", "stop.set",
+)  # fmt: skip
 
-CAPABILITIES: Final[tuple[Capability, ...]] = get_args(Capability)
+MAY: Final[Mapping[ActorKind, frozenset[Action]]] = {
+    "customer": frozenset(_TALK),
+    "operator": frozenset((*_TALK, *_LOOK, *_STEER, *_PROVE, *_KEEP, *_GOVERN)),
+    "service": frozenset((*_TALK, *_LOOK, *_STEER)),
+    "system": frozenset((*_LOOK, *_PROVE, *_KEEP, "agent.create", "process.stop", "run.pause", "run.resume")),
+    "agent": frozenset(_ACT),
+}
+"""What each kind of actor may ask for. Customers see what is theirs alone: that is no matter of kinds."""
 
-_MAY: Final[Mapping[ActorKind, frozenset[Capability]]] = {
-    "customer": frozenset[Capability](("chat",)),
-    "operator": frozenset(CAPABILITIES),
-    "service": frozenset[Capability](("chat", "runs.read", "runs.cancel", "waits.answer", "policy.check")),
-    "system": frozenset[Capability](("runs.read", "log.verify", "log.export")),
-    "agent": frozenset(),
+_ANSWERS: Final[Mapping[ActorKind, tuple[str, ...]]] = {
+    "customer": ("clarification", "confirmation", "external"),
+    "service": ("clarification", "confirmation", "external", "handover", "pause", "preempt"),
 }
 
 
@@ -53,9 +69,14 @@ def resolve_declared(name: str, declared: Mapping[str, Declared], *, auth: str =
     return Actor(found.kind, found.id, found.roles, auth=auth)
 
 
-def may(actor: Actor, capability: Capability) -> bool:
-    """Whether actors of this kind may ask for this. Whom somebody acts for gives them nothing."""
-    return capability in _MAY[actor.kind]
+def may(actor: Actor, action: Action, resource: str = "") -> bool:
+    """Whether actors of this kind may ask for this. Whom somebody acts for gives them nothing.
+
+    Of waits, whose resource is their kind, only operators answer those that are about effects.
+    """
+    if action == "wait.answer" and resource and actor.kind in _ANSWERS:
+        return resource in _ANSWERS[actor.kind]
+    return action in MAY[actor.kind]
 
 
 def may_answer(actor: Actor, requester: Actor, *, role: str = "operator") -> bool:
@@ -65,7 +86,7 @@ def may_answer(actor: Actor, requester: Actor, *, role: str = "operator") -> boo
     whoever made it on their behalf.
     """
     return (
-        may(actor, "approvals.answer")
+        may(actor, "wait.answer", "approval")
         and (role == "operator" or role in actor.roles)
         and _person(actor) != _person(requester)
     )

@@ -1,7 +1,8 @@
 """The policies of one tenant and environment: loaded all or nothing, validated against the schema of its tools.
 
 A directory holds `*.cedar` files, and optionally `meters.toml` and `policy.toml`. Nothing is allowed that no permit
-allows; unless `policy.toml` says `base = false`, the permits of `BASE` are part of the set.
+allows. The permits of `DEFAULT`, for operations on the runtime, are part of every set; those of `BASE` too, unless
+`policy.toml` says `base = false`.
 """
 
 from __future__ import annotations
@@ -22,8 +23,9 @@ from lichen.gate.annotations import Terms, annotated_at, terms_of
 from lichen.gate.bounds import POLICIES_MAX, check_bounds
 from lichen.gate.checks import applies_to_nothing, check_conditions, check_paths, syntax, unfit
 from lichen.gate.declarations import declared_meters, policy_settings
+from lichen.gate.identity import MAY
 from lichen.gate.mentions import pending_read
-from lichen.gate.schema import PolicySchema, schema_of
+from lichen.gate.schema import PRINCIPALS, Action, PolicySchema, schema_of
 from lichen.gate.statements import Statement, statements
 
 FILES_BYTES_MAX: Final = 16 * 1024 * 1024
@@ -45,9 +47,25 @@ permit(principal, action == Action::"wait.answer", resource)
 when { resource in [Wait::"clarification", Wait::"external"] };
 
 @id("base.operate")
-permit(principal is Operator, action in [Action::"wait.answer", Action::"run.cancel", Action::"log.read"], resource);
+permit(principal is Operator, action == Action::"wait.answer", resource);
 """
 """The built-in permits, kept small: default deny stands for all the rest."""
+
+
+def _by_default() -> str:
+    """A permit for each kind of actor: whatever the table of identities gives it, but for what `BASE` is about."""
+    permits: list[str] = []
+    for kind, actions in MAY.items():
+        named = ", ".join(f'Action::"{action}"' for action in sorted(actions) if action not in _IN_BASE)
+        if named:
+            head = f'@id("lichen/{kind}")\npermit(principal is {PRINCIPALS[kind]}, action in [{named}], resource);\n'
+            permits.append(head)
+    return "".join(permits)
+
+
+_IN_BASE: Final[tuple[Action, ...]] = ("message.send", "model.invoke", "run.start", "session.open", "wait.answer")
+DEFAULT: Final = _by_default()
+"""What each kind of actor may ask of the runtime, as permits. Always in force: policies take away from it by forbid."""
 
 STARTER: Final = """\
 // For trying things out, when no policies are given: any tool may be used, and an operator agrees to lasting effects.
@@ -109,8 +127,7 @@ def policy_set(files: Mapping[str, str], tools: Iterable[ToolSpec]) -> PolicySet
     settings = policy_settings("policy.toml", files.get("policy.toml", ""))
     meters = declared_meters("meters.toml", files.get("meters.toml", ""), specs)
     texts = {name: text for name, text in sorted(files.items()) if name.endswith(".cedar")}
-    if settings.base:
-        texts = {"(base)": BASE, **texts}
+    texts = {"(lichen)": DEFAULT, **({"(base)": BASE} if settings.base else {}), **texts}
     for name, text in texts.items():
         check_bounds(name, text)
     schema = schema_of(known, meters)

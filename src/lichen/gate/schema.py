@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any, Final, get_args
+from typing import Any, Final, Literal, get_args
 
 import cedarpy
 import msgspec
@@ -28,20 +28,54 @@ from lichen.gate.labels import Arguments, arguments_of
 from lichen.gate.shapes import Projection, projection
 from lichen.gate.values import Entity, Value
 
-ACTIONS: Final[Mapping[str, str]] = {
+Action = Literal[
+    "agent.create", "agent.list", "agent.read", "health.read", "key.issue", "key.read", "key.revoke", "log.backup",
+    "log.erase", "log.export", "log.read", "log.verify", "message.send", "model.invoke", "policy.check",
+    "policy.reload", "process.stop", "run.cancel", "run.declassify", "run.pause", "run.read", "run.result",
+    "run.resume", "run.start", "session.close", "session.declassify", "session.list", "session.open", "session.read",
+    "session.say", "stop.clear", "stop.read", "stop.set", "wait.answer", "wait.read",
+]  # fmt: skip
+"""What can be asked for besides tool calls. Each of these is asked for by some operation; there are no others."""
+
+ACTIONS: Final[Mapping[Action, str]] = {
     "agent.create": "Agent",
+    "agent.list": "Agent",
+    "agent.read": "Agent",
+    "health.read": "Tenant",
+    "key.issue": "Key",
+    "key.read": "Key",
+    "key.revoke": "Key",
+    "log.backup": "Tenant",
     "log.erase": "Tenant",
     "log.export": "Tenant",
     "log.read": "Tenant",
     "log.verify": "Tenant",
     "message.send": "Channel",
     "model.invoke": "Model",
+    "policy.check": "Tenant",
+    "policy.reload": "Tenant",
+    "process.stop": "Tenant",
     "run.cancel": "Run",
+    "run.declassify": "Run",
+    "run.pause": "Run",
+    "run.read": "Run",
+    "run.result": "Run",
+    "run.resume": "Run",
     "run.start": "Agent",
+    "session.close": "Session",
+    "session.declassify": "Session",
+    "session.list": "Session",
     "session.open": "Agent",
+    "session.read": "Session",
+    "session.say": "Session",
+    "stop.clear": "Stop",
+    "stop.read": "Stop",
+    "stop.set": "Stop",
     "wait.answer": "Wait",
+    "wait.read": "Wait",
 }
-"""What can be asked for besides tool calls, and the type of the resource that a check names by its id."""
+"""The type of the resource that a check names by its id. What is about all of a type names `*`; of a wait, its kind;
+of a new key, the kind of actor it is for; of a stop, `<kind>:<name>`."""
 
 PRINCIPALS: Final[Mapping[ActorKind, str]] = {kind: kind.capitalize() for kind in get_args(ActorKind)}
 """The entity type of each kind of actor."""
@@ -54,6 +88,7 @@ _TYPES: Final = {
     "ToolInfo": {"effects": _STRING, "tags": _STRINGS},
 }
 _TOOL_CALL: Final = "tool.call"
+_PLAIN: Final = ("Channel", "Key", "Model", "Role", "Run", "Session", "Stop", "Tenant", "Wait")
 
 
 class ToolView(msgspec.Struct, frozen=True):
@@ -91,7 +126,9 @@ class PolicySchema(msgspec.Struct, frozen=True):
 
 def schema_of(tools: Iterable[ToolSpec], meters: Iterable[Meter] = ()) -> PolicySchema:
     """The schema for these tools and meters. Raises Invalid (`tool_name_reserved`, `tool_twice`)."""
-    views = {name: ActionView(Entity("Action", name), resource) for name, resource in ACTIONS.items()}
+    views: dict[str, ActionView] = {
+        name: ActionView(Entity("Action", name), resource) for name, resource in ACTIONS.items()
+    }
     declared = tuple(meters)
     for spec in tools:
         if not _is_known(spec, views):
@@ -150,7 +187,7 @@ def _toolsets(name: str) -> list[Entity]:
 def _entity_types() -> dict[str, Any]:
     who = {"memberOfTypes": ["Role"], "shape": _record({"roles": _STRINGS})}
     principals: dict[str, Any] = dict.fromkeys(PRINCIPALS.values(), who)
-    plain: dict[str, Any] = {name: {} for name in ("Channel", "Model", "Role", "Run", "Session", "Tenant", "Wait")}
+    plain: dict[str, Any] = {name: {} for name in _PLAIN}
     return {
         **principals,
         **plain,

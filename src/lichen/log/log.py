@@ -295,6 +295,10 @@ class Log(Streams):
             self._write(op)
         return pseudonym
 
+    def pseudonym(self, actor: Actor) -> Pseudonym:
+        """The actor's pseudonym, for comparing: nothing is written."""
+        return self._names.of(actor)
+
     def display(self, pseudonym: str) -> str:
         """The id behind a pseudonym, once durable. Raises NotFound (`name_unknown`), Erased."""
         return self._names.display(pseudonym)

@@ -1,6 +1,7 @@
 """The composition root: wires ports to adapters and gives users one object to hold."""
 
+from lichen.runtime.operations.session import Session
+from lichen.runtime.operations.turn import Turn
 from lichen.runtime.runtime import Runtime
-from lichen.runtime.sessions import Session, Turn
 
 __all__ = ["Runtime", "Session", "Turn"]

@@ -69,7 +69,7 @@ def _endpoint(runtime: Runtime, identify: Identify, route: ApiRoute) -> Callable
 
 def _admitted(identify: Identify, request: Request, route: ApiRoute) -> Caller:
     caller = identify(request)
-    caller.require(route.access, owner_may=route.owner_may)
+    caller.require(route.access)
     return caller
 
 

@@ -10,7 +10,8 @@ from starlette.requests import HTTPConnection
 
 from lichen.core.errors import Denied, Invalid, NotFound
 from lichen.core.scope import Actor, Scope
-from lichen.gate.identity import Capability, may
+from lichen.gate.identity import may
+from lichen.gate.schema import Action
 from lichen.log.apikeys import ApiKey
 from lichen.runtime.register import Key, Name, Person
 from lichen.runtime.runtime import Runtime
@@ -19,8 +20,12 @@ from lichen.settings import Settings
 
 TENANT, ENV, AS = "lichen-tenant", "lichen-env", "lichen-as"
 
-Access = Capability | Literal["anybody", "owner"]
-"""What a route asks of its caller: a capability, nothing at all, or to be the owner of the data directory."""
+OWNER = Actor("system", "owner", auth="owner")
+"""Whoever may open the data directory's own socket and says no more about themselves."""
+
+Access = Action | Literal["anybody", "owner"]
+"""What a route is for: the action that its operation asks for, nothing of anybody's, or something that only the owner
+of the data directory may reach at all."""
 
 
 class Caller(msgspec.Struct, frozen=True):
@@ -41,13 +46,11 @@ class Caller(msgspec.Struct, frozen=True):
         return self.where
 
     def actor(self) -> Actor:
-        """Who. Raises Invalid (`actor_missing`)."""
+        """Who; the owner when nobody was named on their socket. Raises Invalid (`actor_missing`)."""
+        if self.who is None and self.is_owner:
+            return OWNER
         if self.who is None:
-            raise Invalid(
-                "The request names nobody who does this.",
-                code="actor_missing",
-                next_step="Name a declared actor with --as (Lichen-As), or use a key.",
-            )
+            raise _actor_missing()
         return self.who
 
     def names(self, runtime: Runtime) -> tuple[Name, ...]:
@@ -60,10 +63,10 @@ class Caller(msgspec.Struct, frozen=True):
             return keys
         return (*keys, Person(self.where, runtime.log(self.where).name(self.who)))
 
-    def require(self, access: Access, *, owner_may: bool) -> None:
-        """Whether the caller may pass. `owner_may`: the directory's owner need not say who they are.
+    def require(self, access: Access) -> None:
+        """Whether the caller may come this far; whether they may do it, the operation asks.
 
-        Raises Denied (`role_missing`, `owner_only`), Invalid (`actor_missing`) when nobody was named.
+        Raises Denied (`owner_only`), Invalid (`actor_missing`) where somebody must be named.
         """
         match access:
             case "anybody":
@@ -71,9 +74,9 @@ class Caller(msgspec.Struct, frozen=True):
             case "owner":
                 if not self.is_owner:
                     raise _owner_only()
-            case capability:
-                if not (self.is_owner and self.who is None and owner_may) and not may(self.actor(), capability):
-                    raise _role_missing(capability)
+            case action:
+                if self.who is None and not (self.is_owner and may(OWNER, action)):
+                    raise _actor_missing()
 
 
 def _owner_only() -> Denied:
@@ -84,11 +87,11 @@ def _owner_only() -> Denied:
     )
 
 
-def _role_missing(capability: str) -> Denied:
-    return Denied(
-        f"This actor may not do this ({capability}).",
-        code="role_missing",
-        next_step="Ask somebody who may: operators of the tenant may do everything in it.",
+def _actor_missing() -> Invalid:
+    return Invalid(
+        "The request names nobody who does this.",
+        code="actor_missing",
+        next_step="Name a declared actor with --as (Lichen-As), or use a key.",
     )
 
 

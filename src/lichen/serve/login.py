@@ -153,7 +153,7 @@ def check_origin(request: HTTPConnection) -> None:
 
 
 def _may_enter(key: ApiKey) -> bool:
-    return key.actor_kind == "operator" and may(caller_of(key).actor(), "runs.read")
+    return key.actor_kind == "operator" and may(caller_of(key).actor(), "run.read")
 
 
 def _inside(form: Mapping[str, str]) -> str:

@@ -14,15 +14,12 @@ import msgspec
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from lichen.core import events as e
-from lichen.core.ids import StreamId
-from lichen.log.log import Log
-from lichen.log.record import Record
-from lichen.runtime.records import view
+from lichen.core.errors import Denied
+from lichen.runtime.operations.feed import Feed
+from lichen.runtime.records import RecordView
 
 MEDIA = "text/event-stream"
 BEAT_S = 15.0
-COMPANIONS_MAX = 64  # records of one append: more than a run's end brings
 HELLO = b"retry: 2000\n\n"
 BEAT = b": still here\n\n"
 
@@ -42,55 +39,57 @@ class EventStream(StreamingResponse):
 
 
 async def run_frames(
-    log: Log,
-    streams: tuple[StreamId, ...],
+    feed: Feed,
     after: int,
     *,
     follows: bool,
     closing: asyncio.Event,
     holding: Callable[[], AbstractContextManager[asyncio.Event]],
 ) -> AsyncGenerator[bytes]:
-    """The frames of a run, whose stream is the first of `streams`, after a position.
+    """The frames of a run after a position.
 
     Ends with `event: end` when the run has finished, unless it `follows`; without it when the server closes, or when
     the event that `holding` gives says that whoever reads may not any more: no frame leaves after that.
     """
     with holding() as ended:
-        frames = _frames(log, streams, after, follows=follows, leaving=(closing, ended))
+        frames = _frames(feed, after, follows=follows, leaving=(closing, ended))
         async with aclosing(frames):
-            async for frame in frames:
-                if ended.is_set():
-                    return
-                yield frame
+            try:
+                async for frame in frames:
+                    if ended.is_set():
+                        return
+                    yield frame
+            except Denied:
+                return
 
 
 async def _frames(
-    log: Log, streams: tuple[StreamId, ...], after: int, *, follows: bool, leaving: tuple[asyncio.Event, ...]
+    feed: Feed, after: int, *, follows: bool, leaving: tuple[asyncio.Event, ...]
 ) -> AsyncGenerator[bytes]:
     yield HELLO
-    last = _end_of(log, streams)
+    last = feed.last()
     if not follows and last is not None and after >= last:
         yield _end(last)
         return
-    async with aclosing(log.follow(after, streams)) as records, aclosing(_beating(records, leaving)) as beats:
+    async with aclosing(feed.records(after)) as records, aclosing(_beating(records, leaving)) as beats:
         async for record in beats:
             if record is None:
                 yield BEAT
                 continue
-            yield _frame(log, record)
-            if last is None and isinstance(record.control, e.RunFinished):
-                last = _end_of(log, streams)
+            yield _frame(record)
+            if last is None and feed.is_end(record):
+                last = feed.last()
             if not follows and last is not None and record.seq >= last:
                 yield _end(last)
                 return
 
 
 async def _beating(
-    records: AsyncGenerator[Record], leaving: tuple[asyncio.Event, ...]
-) -> AsyncGenerator[Record | None]:
+    records: AsyncGenerator[RecordView], leaving: tuple[asyncio.Event, ...]
+) -> AsyncGenerator[RecordView | None]:
     """The records as they come, None whenever none came for a while; ends with the first of the events `leaving`."""
     endings = [asyncio.ensure_future(event.wait()) for event in leaving]
-    coming: asyncio.Task[Record | None] | None = None
+    coming: asyncio.Task[RecordView | None] | None = None
     try:
         while True:
             if coming is None:
@@ -113,24 +112,12 @@ async def _beating(
             await asyncio.wait((coming,))
 
 
-async def _next(records: AsyncIterator[Record]) -> Record | None:
+async def _next(records: AsyncIterator[RecordView]) -> RecordView | None:
     return await anext(records, None)
 
 
-def _end_of(log: Log, streams: tuple[StreamId, ...]) -> int | None:
-    """The last position of what was appended together with a run's end, once that is durable."""
-    state = log.state(streams[0])
-    if not getattr(state, "outcome", ""):
-        return None
-    finished = log.record(streams[0], state.n - 1)
-    if finished.seq > log.durable_seq:
-        return None
-    beside = (r for r in log.read(finished.seq, COMPANIONS_MAX) if r.ts_us == finished.ts_us and r.stream in streams)
-    return max((record.seq for record in beside), default=finished.seq)
-
-
-def _frame(log: Log, record: Record) -> bytes:
-    data = msgspec.json.encode(view(log, record))
+def _frame(record: RecordView) -> bytes:
+    data = msgspec.json.encode(record)
     return b"id: %d\nevent: %s\ndata: %s\n\n" % (record.seq, record.type.encode(), data)
 
 

@@ -9,7 +9,6 @@ import msgspec
 
 from lichen.agents.agent import Agent
 from lichen.core.call import Effects, ToolSpec
-from lichen.core.errors import NotFound
 from lichen.runtime.agents import Bounds, PlannerKind, bounds_of, kind_of
 from lichen.serve.api.route import ApiRoute
 from lichen.serve.exchange import Exchange
@@ -65,16 +64,12 @@ class AgentDetail(msgspec.Struct, frozen=True):
 
 async def list_agents(x: Exchange) -> tuple[AgentLine, ...]:
     """The agents the runtime hosts."""
-    return tuple(_line(agent) for agent in x.runtime.agents)
+    return tuple(_line(agent) for agent in x.runtime.agents.list(x.scope, x.actor))
 
 
 async def show(x: Exchange) -> AgentDetail:
     """One of them."""
-    name = x.part("agent")
-    for agent in x.runtime.agents:
-        if agent.name == name:
-            return _detail(agent)
-    raise NotFound("This runtime hosts no such agent.", code="agent_unknown")
+    return _detail(x.runtime.agents.show(x.scope, x.part("agent"), x.actor))
 
 
 def _line(agent: Agent) -> AgentLine:
@@ -113,6 +108,6 @@ def _tool(spec: ToolSpec) -> ToolDetail:
 
 
 ROUTES = (
-    ApiRoute("GET", "agents", "chat", list_agents, owner_may=True),
-    ApiRoute("GET", "agents/{agent}", "runs.read", show, owner_may=True),
+    ApiRoute("GET", "agents", "agent.list", list_agents),
+    ApiRoute("GET", "agents/{agent}", "agent.read", show),
 )

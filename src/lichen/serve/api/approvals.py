@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from lichen.core.errors import Conflict, Invalid
+from lichen.core.errors import Invalid
 from lichen.core.wait import OUTCOMES, WaitOutcome
-from lichen.runtime.waits import WaitView
+from lichen.runtime.operations.waits import WaitView
 from lichen.serve.api.route import ApiRoute
 from lichen.serve.exchange import Body, Exchange, Note, Nothing
 
@@ -41,7 +41,7 @@ class Told(Body, frozen=True):
 
 async def list_all(x: Exchange) -> tuple[WaitView, ...]:
     """Every open wait of this scope's runs, of whatever kind, oldest first."""
-    return x.runtime.waits.list(x.scope, kinds=ALL_KINDS)
+    return x.runtime.waits.list(x.scope, x.actor, kinds=ALL_KINDS)
 
 
 async def answer(x: Exchange) -> Nothing:
@@ -52,12 +52,12 @@ async def answer(x: Exchange) -> Nothing:
 
 async def list_waits(x: Exchange) -> tuple[WaitView, ...]:
     """Everything in this scope that waits for a person, oldest first."""
-    return x.runtime.waits.list(x.scope, kinds=KINDS)
+    return x.runtime.waits.list(x.scope, x.actor, kinds=KINDS)
 
 
 async def show(x: Exchange) -> WaitView:
     """One of them."""
-    return x.runtime.waits.show(x.scope, x.part("wait"))
+    return x.runtime.waits.show(x.scope, x.part("wait"), x.actor)
 
 
 async def approve(x: Exchange) -> Nothing:
@@ -84,52 +84,24 @@ async def reconcile(x: Exchange) -> Nothing:
 
 
 async def _answer(x: Exchange, outcome: WaitOutcome, digest: str | None, body: dict[str, Any]) -> Nothing:
-    """Answers once. The same answer sent again under its idempotency key is no conflict."""
-    if digest is not None and not _is_hex(digest):
-        raise Invalid("A digest is written in hexadecimal.", code="body_invalid", place="$.digest")
-    wait = x.part("wait")
-    try:
-        await x.runtime.waits.answer(
-            x.scope, wait, outcome, x.actor, digest=digest, body=body if x.key is None else {**body, "key": x.key}
-        )
-    except Conflict as conflict:
-        if conflict.code != "wait_closed" or x.key is None or not _is_repeated(x, wait, outcome, x.key):
-            raise
+    await x.runtime.waits.answer(x.scope, x.part("wait"), outcome, x.actor, digest=digest, body=body, key=x.key)
     return Nothing()
 
 
-def _is_repeated(x: Exchange, id: str, outcome: WaitOutcome, key: str) -> bool:
-    record = x.runtime.waits.closing(x.scope, id)
-    if record is None:
-        return False
-    answer: dict[str, Any] = (record.contents or {}).get("body") or {}
-    return record.control["outcome"] == outcome and answer.get("key") == key
-
-
-def _is_hex(text: str) -> bool:
-    try:
-        bytes.fromhex(text)
-    except ValueError:
-        return False
-    return True
-
-
 ROUTES = (
-    ApiRoute("GET", "approvals", "approvals.answer", list_waits, owner_may=True),
-    ApiRoute("GET", "approvals/{wait}", "approvals.answer", show, owner_may=True, fails=(409,)),
-    ApiRoute(
-        "POST", "approvals/{wait}/approve", "approvals.answer", approve, body=Answering, fails=GONE, takes_key=True
-    ),
-    ApiRoute("POST", "approvals/{wait}/deny", "approvals.answer", deny, body=Answering, fails=GONE, takes_key=True),
+    ApiRoute("GET", "approvals", "wait.read", list_waits),
+    ApiRoute("GET", "approvals/{wait}", "wait.read", show, fails=(409,)),
+    ApiRoute("POST", "approvals/{wait}/approve", "wait.answer", approve, body=Answering, fails=GONE, takes_key=True),
+    ApiRoute("POST", "approvals/{wait}/deny", "wait.answer", deny, body=Answering, fails=GONE, takes_key=True),
     ApiRoute(
         "POST",
         "approvals/{wait}/reconcile",
-        "approvals.answer",
+        "wait.answer",
         reconcile,
         body=Reconciling,
         fails=GONE,
         takes_key=True,
     ),
-    ApiRoute("GET", "waits", "runs.read", list_all, owner_may=True),
-    ApiRoute("POST", "waits/{wait}/answer", "waits.answer", answer, body=Told, fails=GONE, takes_key=True),
+    ApiRoute("GET", "waits", "wait.read", list_all),
+    ApiRoute("POST", "waits/{wait}/answer", "wait.answer", answer, body=Told, fails=GONE, takes_key=True),
 )

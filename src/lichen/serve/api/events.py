@@ -6,8 +6,8 @@ import re
 
 from starlette.responses import Response
 
-from lichen.core.errors import Invalid, NotFound
-from lichen.core.ids import RunId, run_stream, session_stream
+from lichen.core.errors import Invalid
+from lichen.core.ids import RunId
 from lichen.serve.api.route import ApiRoute
 from lichen.serve.exchange import Body, Exchange, Position
 from lichen.serve.sse import MEDIA, EventStream, run_frames
@@ -28,17 +28,12 @@ async def events(x: Exchange) -> Response:
     """The run's durable records as server-sent events: those that are there, then as they come."""
     wanted = x.query(Following)
     after = _after(x, wanted.after)
-    state = x.runtime.engine.journal(x.scope).run(RunId(x.part("run")))
-    if not state.n:
-        raise NotFound("There is no such run in this scope.", code="run_unknown")
+    feed = x.runtime.runs.follow(x.scope, RunId(x.part("run")), x.actor, with_session=wanted.session)
     name = x.scope.log_id()
     x.streams.check(name)
     if x.request.method == "HEAD":
         return Response(media_type=MEDIA)
-    own = run_stream(state.id)
-    streams = (own, session_stream(state.session)) if wanted.session and state.session is not None else (own,)
-    log = x.runtime.log(x.scope)
-    frames = run_frames(log, streams, after, follows=wanted.follow, closing=x.closing, holding=x.holding)
+    frames = run_frames(feed, after, follows=wanted.follow, closing=x.closing, holding=x.holding)
     return EventStream(frames, slot=x.streams.holding(name))
 
 
@@ -52,8 +47,4 @@ def _after(x: Exchange, asked: int) -> int:
     return int(given)
 
 
-ROUTES = (
-    ApiRoute(
-        "GET", "runs/{run}/events", "runs.read", events, owner_may=True, query=Following, media=MEDIA, fails=(429,)
-    ),
-)
+ROUTES = (ApiRoute("GET", "runs/{run}/events", "run.read", events, query=Following, media=MEDIA, fails=(429,)),)

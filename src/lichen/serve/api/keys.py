@@ -34,7 +34,7 @@ class Issued(msgspec.Struct, frozen=True):
 async def issue(x: Exchange) -> Issued:
     """A key for an actor of the caller's tenant; kind and roles are the declared ones unless they are named."""
     wanted = x.body(Issuing)
-    key = await x.runtime.issue_key(x.scope, _actor(x, wanted), by=x.caller.who, valid_s=wanted.valid_s)
+    key = await x.runtime.keys.issue(x.scope, _actor(x, wanted), x.actor, valid_s=wanted.valid_s)
     return Issued(key, key.split("_")[1])
 
 
@@ -53,12 +53,12 @@ def _actor(x: Exchange, wanted: Issuing) -> Actor:
 
 async def list_keys(x: Exchange) -> tuple[ApiKey, ...]:
     """The keys of the caller's tenant and environment, without their secrets."""
-    return x.runtime.keys(x.scope)
+    return x.runtime.keys.list(x.scope, x.actor)
 
 
 async def revoke(x: Exchange) -> Nothing:
     """Makes a key of the caller's tenant worthless at once."""
-    await x.runtime.revoke_key(x.scope, x.part("id"), by=x.caller.who)
+    await x.runtime.keys.revoke(x.scope, x.part("id"), x.actor)
     return Nothing()
 
 

@@ -1,4 +1,4 @@
-"""What a route is: where it listens, what the caller must be allowed to do, what it takes, and who answers."""
+"""What a route is: where it listens, which action it is for, what it takes, and who answers."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from lichen.serve.exchange import Body, Handler, Nothing
 
 
 class ApiRoute(NamedTuple):
-    """One route. `path` is relative to the version's prefix; `access` is checked before the handler runs.
+    """One route. `path` is relative to the version's prefix; `access` is the action that its operation asks for.
 
-    `owner_may`: for the owner of the data directory, who can read the files anyway, it need not be said who asks.
     `query` and `body` are all it takes, `media` is what it answers with. `fails` are the statuses it can end with
     besides those every route has; `takes_key`: a repeated `Idempotency-Key` is the same request.
     """
@@ -21,7 +20,6 @@ class ApiRoute(NamedTuple):
     path: str
     access: Access
     handler: Handler
-    owner_may: bool = False
     query: type[Body] = Nothing
     body: type[Body] = Nothing
     media: str = JSON

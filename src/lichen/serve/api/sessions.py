@@ -8,12 +8,12 @@ import msgspec
 
 from lichen.channels import webchat
 from lichen.channels.routes import ANY
-from lichen.core.errors import Invalid, NotFound
+from lichen.core.errors import Invalid
 from lichen.core.events import DoubleTexting
-from lichen.core.ids import MessageId, RunId, SessionId, WaitId, session_stream
+from lichen.core.ids import MessageId, RunId, SessionId, WaitId
 from lichen.core.wording import WANTED_CHARS_MAX
-from lichen.engine.journal import Journal
-from lichen.runtime.sessions import Outgoing, Session, SessionDetail, SessionSummary
+from lichen.runtime.operations.session import Outgoing, Session, SessionDetail
+from lichen.runtime.operations.sessions import SessionSummary
 from lichen.serve.api.route import ApiRoute
 from lichen.serve.exchange import Body, Exchange, Name, Nothing, Position, WaitS
 
@@ -114,7 +114,7 @@ def _check_channel(x: Exchange, channel: str) -> None:
 async def list_sessions(x: Exchange) -> tuple[SessionSummary, ...]:
     """The newest sessions first. The last one's `first_seq` is the next page's `before`."""
     wanted = x.query(Listing)
-    return x.runtime.sessions.list(x.scope, limit=wanted.limit, before=wanted.before, agent=wanted.agent)
+    return x.runtime.sessions.list(x.scope, x.actor, limit=wanted.limit, before=wanted.before, agent=wanted.agent)
 
 
 async def show(x: Exchange) -> SessionDetail:
@@ -134,17 +134,9 @@ async def replies(x: Exchange) -> Replies:
     """Waits until there is a message, or until nothing is owed any more, or until the time is up."""
     wait_s = x.query(Polling).wait_s
     session = _session(x)
-    await x.wait(_something_new(x.runtime.engine.journal(x.scope), session.id), timeout_s=wait_s)
-    owing = session.is_owing  # in the same moment as the messages: what was dealt with is among them
+    await x.wait(session.news(), timeout_s=wait_s)
+    owing = session.is_owing()  # in the same moment as the messages: what was dealt with is among them
     return Replies(await session.pending(), owing)
-
-
-async def _something_new(journal: Journal, id: SessionId) -> None:
-    mailbox = journal.mailbox(id)
-    was_owing = mailbox.is_owing_customer
-    while not mailbox.outbox and mailbox.is_owing_customer == was_owing:
-        await journal.changed(session_stream(id), mailbox.n)
-        mailbox = journal.mailbox(id)
 
 
 async def delivered(x: Exchange) -> Nothing:
@@ -160,21 +152,16 @@ async def close(x: Exchange) -> Nothing:
 
 
 def _session(x: Exchange) -> Session:
-    """The session of the path, if it is the caller's. Raises NotFound (`session_unknown`)."""
-    id = SessionId(x.part("session"))
-    journal = x.runtime.engine.journal(x.scope)
-    mailbox = journal.mailbox(id)
-    if not mailbox.n or (x.actor.kind == "customer" and journal.log.name(x.actor) != mailbox.subject):
-        raise NotFound("There is no such session for this actor.", code="session_unknown")
-    return x.runtime.sessions.get(x.scope, id, x.actor)
+    """The session of the path. Raises NotFound (`session_unknown`) where the caller may not see it."""
+    return x.runtime.sessions.get(x.scope, SessionId(x.part("session")), x.actor)
 
 
 ROUTES = (
-    ApiRoute("POST", "sessions", "chat", open_session, body=Opening, fails=(404, 409), takes_key=True),
-    ApiRoute("GET", "sessions", "runs.read", list_sessions, owner_may=True, query=Listing),
-    ApiRoute("GET", "sessions/{session}", "chat", show),
-    ApiRoute("POST", "sessions/{session}/messages", "chat", say, body=Saying, fails=(409,), takes_key=True),
-    ApiRoute("GET", "sessions/{session}/messages", "chat", replies, query=Polling),
-    ApiRoute("POST", "sessions/{session}/messages/{message}/delivered", "chat", delivered),
-    ApiRoute("POST", "sessions/{session}/close", "chat", close),
+    ApiRoute("POST", "sessions", "session.open", open_session, body=Opening, fails=(404, 409), takes_key=True),
+    ApiRoute("GET", "sessions", "session.list", list_sessions, query=Listing),
+    ApiRoute("GET", "sessions/{session}", "session.read", show),
+    ApiRoute("POST", "sessions/{session}/messages", "session.say", say, body=Saying, fails=(409,), takes_key=True),
+    ApiRoute("GET", "sessions/{session}/messages", "session.read", replies, query=Polling),
+    ApiRoute("POST", "sessions/{session}/messages/{message}/delivered", "session.read", delivered),
+    ApiRoute("POST", "sessions/{session}/close", "session.close", close),
 )

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-import msgspec
-
 from lichen.core.scope import Scope
-from lichen.runtime.runtime import Health
+from lichen.runtime.operations.admin import Health
 from lichen.serve.api.route import ApiRoute
 from lichen.serve.exchange import Body, Exchange, Name, Note, Nothing
 
@@ -31,11 +29,7 @@ class Releasing(Body, frozen=True):
 
 async def health(x: Exchange) -> Health:
     """How the runtime is. Where its data lies is told to those who run it."""
-    found = x.runtime.health()
-    who = x.caller.who
-    if who is not None and who.kind not in ("operator", "system"):
-        return msgspec.structs.replace(found, home="", notices=())
-    return found
+    return x.runtime.admin.health(x.caller.where, x.actor)
 
 
 async def scopes(x: Exchange) -> tuple[Scope, ...]:
@@ -46,20 +40,20 @@ async def scopes(x: Exchange) -> tuple[Scope, ...]:
 async def stop(x: Exchange) -> Nothing:
     """From now on nothing of what is named begins an effect."""
     wanted = x.body(Stopping)
-    await x.runtime.stop(x.scope, wanted.kind, wanted.name, x.actor, reason=wanted.reason)
+    await x.runtime.stops.set(x.scope, wanted.kind, wanted.name, x.actor, reason=wanted.reason)
     return Nothing()
 
 
 async def start(x: Exchange) -> Nothing:
     """Takes a stop back."""
     wanted = x.body(Releasing)
-    await x.runtime.start(x.scope, wanted.kind, wanted.name, x.actor)
+    await x.runtime.stops.clear(x.scope, wanted.kind, wanted.name, x.actor)
     return Nothing()
 
 
 ROUTES = (
     ApiRoute("GET", "health", "anybody", health),
     ApiRoute("GET", "scopes", "owner", scopes),
-    ApiRoute("POST", "stops", "stops.set", stop, body=Stopping),
-    ApiRoute("POST", "stops/release", "stops.set", start, body=Releasing),
+    ApiRoute("POST", "stops", "stop.set", stop, body=Stopping),
+    ApiRoute("POST", "stops/release", "stop.clear", start, body=Releasing),
 )

@@ -12,8 +12,7 @@ from lichen.core.call import ToolSpec
 from lichen.core.errors import NotFound
 from lichen.gate.switches import StopKind
 from lichen.runtime.agents import Bounds, PlannerKind, bounds_of, kind_of
-from lichen.runtime.hosting import family
-from lichen.runtime.runtime import stop_kind
+from lichen.runtime.operations.stops import stop_kind
 from lichen.serve.console.visit import Outcome, Visit
 from lichen.serve.console.walk import drawn
 
@@ -77,24 +76,17 @@ class AgentPage(msgspec.Struct, frozen=True):
 
 async def listing(visit: Visit) -> AgentList:
     """Every agent the runtime hosts, those that agents call included."""
-    agents = sorted(family(visit.runtime.agents), key=lambda agent: agent.name)
+    agents = visit.runtime.agents.all(visit.scope, visit.actor)
     lines = tuple(_line(visit, agent) for agent in agents)
-    stops = visit.runtime.gate.switches.stops(visit.scope)
+    stops = visit.runtime.stops.list(visit.scope, visit.actor)
     return AgentList(lines, tuple(Switch(stop.kind, stop.name, stop.reason) for stop in stops))
 
 
 async def show(visit: Visit) -> AgentPage:
     """The agent of the path. Raises NotFound (`agent_unknown`)."""
-    agent = _agent(visit)
+    agent = visit.runtime.agents.show(visit.scope, visit.part("name"), visit.actor)
     tools = tuple(_tool(visit, tool.spec) for tool in agent.tools.values())
     return AgentPage(_line(visit, agent), agent.planner.digest, bounds_of(agent.limits), tools, drawn(agent.planner))
-
-
-def _agent(visit: Visit) -> Agent:
-    for agent in family(visit.runtime.agents):
-        if agent.name == visit.part("name"):
-            return agent
-    raise NotFound("There is no such agent.", code="agent_unknown")
 
 
 def _line(visit: Visit, agent: Agent) -> AgentLine:
@@ -123,7 +115,7 @@ def _tool(visit: Visit, spec: ToolSpec) -> ToolView:
 
 
 def _stopped(visit: Visit, kind: StopKind, name: str) -> str | None:
-    stops = visit.runtime.gate.switches.stops(visit.scope)
+    stops = visit.runtime.stops.list(visit.scope, visit.actor)
     return next((stop.reason for stop in stops if (stop.kind, stop.name) == (kind, name)), None)
 
 
@@ -131,21 +123,22 @@ async def stop(visit: Visit) -> Outcome:
     """From now on nothing of what is named begins an effect."""
     kind, name = _named(visit)
     reason = visit.form.get("reason", "").strip()[:REASON_CHARS_MAX]
-    await visit.runtime.stop(visit.scope, kind, name, visit.actor, reason=reason)
+    await visit.runtime.stops.set(visit.scope, kind, name, visit.actor, reason=reason)
     return _back(visit)
 
 
 async def start(visit: Visit) -> Outcome:
     """Takes a stop back."""
     kind, name = _named(visit)
-    await visit.runtime.start(visit.scope, kind, name, visit.actor)
+    await visit.runtime.stops.clear(visit.scope, kind, name, visit.actor)
     return _back(visit)
 
 
 def _named(visit: Visit) -> tuple[StopKind, str]:
     kind, name = stop_kind(visit.form.get("kind", "")), visit.form.get("name", "")
-    tools = {tool for agent in family(visit.runtime.agents) for tool in agent.tools}
-    known = {"tenant": {""}, "agent": {agent.name for agent in family(visit.runtime.agents)}, "tool": tools}
+    agents = visit.runtime.agents.all(visit.scope, visit.actor)
+    tools = {tool for agent in agents for tool in agent.tools}
+    known = {"tenant": {""}, "agent": {agent.name for agent in agents}, "tool": tools}
     if name not in known.get(kind, {name}):
         raise NotFound(f"There is no such {kind}.", code=f"{kind}_unknown")
     return kind, name
@@ -154,5 +147,5 @@ def _named(visit: Visit) -> tuple[StopKind, str]:
 def _back(visit: Visit) -> Outcome:
     """To the page of the agent the form was on, when it names one."""
     page = visit.form.get("page", "")
-    names = {agent.name for agent in family(visit.runtime.agents)}
+    names = {agent.name for agent in visit.runtime.agents.all(visit.scope, visit.actor)}
     return Outcome(f"/console/agents/{page}" if page in names else "/console/agents")

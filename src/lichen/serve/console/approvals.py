@@ -10,8 +10,7 @@ import msgspec
 from lichen.core.errors import Conflict, Invalid
 from lichen.core.ids import RunId
 from lichen.core.wait import OUTCOMES, WaitOutcome
-from lichen.runtime.hosting import family
-from lichen.runtime.waits import WaitView, parse
+from lichen.runtime.operations.waits import WaitView, parse
 from lichen.serve.console.visit import Outcome, Visit
 
 KINDS = ("approval", "reconcile")
@@ -83,7 +82,7 @@ async def inbox(visit: Visit) -> Inbox:
     """The open waits for people."""
     journal = visit.runtime.engine.journal(visit.scope)
     found: list[Asked] = []
-    for wait in visit.runtime.waits.list(visit.scope, kinds=KINDS):
+    for wait in visit.runtime.waits.list(visit.scope, visit.actor, kinds=KINDS):
         state = journal.run(wait.run)
         arguments: dict[str, Any] = wait.operator.get("arguments") or {}
         gist = "  ".join(f"{name} {value}" for name, value in arguments.items())
@@ -105,7 +104,7 @@ async def inbox(visit: Visit) -> Inbox:
 
 async def show(visit: Visit) -> WaitPage:
     """The wait of the path. Raises NotFound (`wait_unknown`), Conflict (`wait_closed`), Invalid (`wait_id_invalid`)."""
-    wait = visit.runtime.waits.show(visit.scope, visit.part("wait"))
+    wait = visit.runtime.waits.show(visit.scope, visit.part("wait"), visit.actor)
     state = visit.runtime.engine.journal(visit.scope).run(wait.run)
     operator = wait.operator
     origins: dict[str, str] = operator.get("origins") or {}
@@ -137,7 +136,7 @@ def _argument(name: str, value: Any, origins: Mapping[str, str], *, in_cents: bo
 
 def _in_cents(visit: Visit, tool: str) -> set[str]:
     """The arguments of a tool that count in hundredths of what people say."""
-    for agent in family(visit.runtime.agents):
+    for agent in visit.runtime.agents.all(visit.scope, visit.actor):
         for each in agent.tools.values():
             if each.spec.name == tool:
                 properties: Mapping[str, Mapping[str, Any]] = each.spec.input_schema.get("properties", {})
@@ -164,7 +163,7 @@ async def answer(visit: Visit) -> Outcome:
     if outcome not in {each for kind in KINDS for each in OUTCOMES[kind]}:
         raise Invalid("This is no answer to a wait.", code="answer_invalid")
     digest = visit.form.get("digest", "")
-    if not _is_hex(digest):
+    if not digest:
         raise Invalid("The answer does not say what it is about.", code="digest_missing", next_step="Open it again.")
     body: dict[str, Any] = {"note": visit.form.get("note", "")[:NOTE_CHARS_MAX]}
     if result := visit.form.get("result", "").strip():
@@ -184,16 +183,9 @@ def _result(text: str) -> Any:
 def closed(visit: Visit, error: Conflict) -> Closed | None:
     """How the wait of the path was answered, when that is what the error is about."""
     id = visit.part("wait") if error.code == "wait_closed" else ""
-    record = visit.runtime.waits.closing(visit.scope, id) if id else None
+    record = visit.runtime.waits.closing(visit.scope, id, visit.actor) if id else None
     if record is None:
         return None
     run, _ = parse(id)
     body: dict[str, Any] = (record.contents or {}).get("body") or {}
     return Closed(id, run, record.control["outcome"], record.actor, str(body.get("note") or ""), record.ts_us)
-
-
-def _is_hex(text: str) -> bool:
-    try:
-        return bool(bytes.fromhex(text))
-    except ValueError:
-        return False

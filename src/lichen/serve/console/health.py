@@ -8,7 +8,7 @@ from importlib.metadata import version
 
 import msgspec
 
-from lichen.runtime.runtime import Health
+from lichen.runtime.operations.admin import Health
 from lichen.serve.console.visit import Visit
 from lichen.serve.health import readiness
 
@@ -42,12 +42,13 @@ class HealthPage(msgspec.Struct, frozen=True):
 async def show(visit: Visit) -> HealthPage:
     """The runtime now; timers are those of the visitor's scope, the next ones first."""
     runtime, log = visit.runtime, visit.runtime.log(visit.scope)
+    health = runtime.admin.health(visit.scope, visit.actor)
     due = [Due(str(stream), timer, at) for stream, timers in log.timers().items() for timer, at in timers.items()]
     found = readiness(runtime, draining=visit.is_draining)
     return HealthPage(
         is_ready=found.ready,
         reasons=found.reasons,
-        health=runtime.health(),
+        health=health,
         queued_rows=runtime.volume.queued_rows,
         streams_in_memory=log.streams_in_memory,
         records=log.last_seq,

@@ -9,8 +9,7 @@ from starlette.responses import Response
 
 from lichen.core.errors import Invalid
 from lichen.core.ids import RunId
-from lichen.runtime.proof import Head, Verification, heads
-from lichen.runtime.records import view
+from lichen.runtime.proof import Head, Verification
 from lichen.serve.console.gist import gist
 from lichen.serve.console.run import RecordLine
 from lichen.serve.console.visit import Outcome, Query, Visit
@@ -55,28 +54,29 @@ class Verified(msgspec.Struct, frozen=True):
 async def show(visit: Visit) -> LogPage:
     """A page of records, the newest first, under what is signed."""
     wanted = visit.query(Reading)
-    log = visit.runtime.log(visit.scope)
-    end = min(wanted.before or log.durable_seq + 1, log.durable_seq + 1)
+    runtime, scope, actor = visit.runtime, visit.scope, visit.actor
+    stand = runtime.records.position(scope, actor)
+    end = min(wanted.before or stand.durable + 1, stand.durable + 1)
     first = max(1, end - PAGE)
-    records = [view(log, record) for record in log.read(first - 1, end - first)] if end > first else []
-    signed = heads(log, HEADS_SHOWN)
+    records = runtime.records.page(scope, actor, after=first - 1, limit=end - first) if end > first else ()
+    signed = runtime.proofs.signed(scope, actor, limit=HEADS_SHOWN)
     return LogPage(
-        log.id,
-        log.last_seq,
-        log.durable_seq,
-        log.durable_seq - (signed[0].size if signed else 0),
-        log.public_key.hex(),
+        stand.log,
+        stand.last,
+        stand.durable,
+        stand.durable - (signed[0].size if signed else 0),
+        stand.public_key,
         signed,
         tuple(RecordLine(gist(record), record) for record in reversed(records)),
         first if first > 1 else None,
-        end == log.durable_seq + 1,
+        end == stand.durable + 1,
     )
 
 
 async def verify(visit: Visit) -> Outcome:
     """Reads every record again, derives everything from them, and compares."""
     with visit.audit():
-        found = await visit.runtime.verify(visit.scope)
+        found = await visit.runtime.proofs.verify(visit.scope, visit.actor)
     return Outcome(template="console/verified.html", view=Verified(found))
 
 
@@ -87,7 +87,7 @@ async def take(visit: Visit) -> Response:
         raise Invalid("One run or one record, not both.", code="query_invalid", place="$.seq")
     with visit.audit():
         run = RunId(wanted.run) if wanted.run else None
-        data = await visit.runtime.export(visit.scope, run=run, record=wanted.seq)
+        data = await visit.runtime.proofs.export(visit.scope, visit.actor, run=run, record=wanted.seq)
     name = f"{visit.scope.tenant}-{visit.scope.env}-{_part(wanted)}.json"
     headers = {"content-disposition": f'attachment; filename="{name}"', "cache-control": "no-store"}
     return Response(data, headers=headers, media_type="application/octet-stream")

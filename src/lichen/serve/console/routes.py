@@ -12,7 +12,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from lichen.core.errors import Conflict, LichenError
-from lichen.gate.identity import Capability
+from lichen.gate.schema import Action
 from lichen.runtime.runtime import Runtime
 from lichen.serve import html
 from lichen.serve.assets import static_routes
@@ -29,25 +29,25 @@ PREFIX = "/console"
 STATIC = ("console.css", "console.js", "theme.js", "mark.svg")
 
 PAGES = (
-    Page("runs", "runs.read", runs.show, "console/runs.html"),
-    Page("runs/{run}", "runs.read", run.show, "console/run.html"),
-    Page("approvals", "approvals.answer", approvals.inbox, "console/approvals.html"),
-    Page("approvals/{wait}", "approvals.answer", approvals.show, "console/approval.html"),
-    Page("sessions", "runs.read", sessions.listing, "console/sessions.html"),
-    Page("sessions/{session}", "runs.read", sessions.show, "console/session.html"),
-    Page("log", "log.export", log.show, "console/log.html"),
-    Page("agents", "runs.read", agents.listing, "console/agents.html"),
-    Page("agents/{name}", "runs.read", agents.show, "console/agent.html"),
-    Page("health", "runs.read", health.show, "console/health.html"),
+    Page("runs", "run.read", runs.show, "console/runs.html"),
+    Page("runs/{run}", "run.read", run.show, "console/run.html"),
+    Page("approvals", "wait.read", approvals.inbox, "console/approvals.html"),
+    Page("approvals/{wait}", "wait.read", approvals.show, "console/approval.html"),
+    Page("sessions", "session.list", sessions.listing, "console/sessions.html"),
+    Page("sessions/{session}", "session.read", sessions.show, "console/session.html"),
+    Page("log", "log.read", log.show, "console/log.html"),
+    Page("agents", "agent.read", agents.listing, "console/agents.html"),
+    Page("agents/{name}", "agent.read", agents.show, "console/agent.html"),
+    Page("health", "health.read", health.show, "console/health.html"),
 )
 ACTS = (
-    Act("runs/{run}/cancel", "runs.cancel", run.cancel),
-    Act("runs/{run}/pause", "runs.cancel", run.pause),
-    Act("runs/{run}/resume", "runs.cancel", run.resume),
-    Act("approvals/{wait}/answer", "approvals.answer", approvals.answer),
+    Act("runs/{run}/cancel", "run.cancel", run.cancel),
+    Act("runs/{run}/pause", "run.pause", run.pause),
+    Act("runs/{run}/resume", "run.resume", run.resume),
+    Act("approvals/{wait}/answer", "wait.answer", approvals.answer),
     Act("log/verify", "log.verify", log.verify),
-    Act("stops", "stops.set", agents.stop),
-    Act("stops/release", "stops.set", agents.start),
+    Act("stops", "stop.set", agents.stop),
+    Act("stops/release", "stop.clear", agents.start),
 )
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -98,7 +98,7 @@ class _Console:
 
         return self._guarded(page.access, look)
 
-    def download(self, access: Capability, take: Callable[[Visit], Awaitable[Response]]) -> Endpoint:
+    def download(self, access: Action, take: Callable[[Visit], Awaitable[Response]]) -> Endpoint:
         """A file."""
 
         async def fetch(visit: Visit, request: Request) -> Response:
@@ -117,7 +117,7 @@ class _Console:
 
         return self._guarded(act.access, do)
 
-    def _guarded(self, access: Capability, handle: Callable[[Visit, Request], Awaitable[Response]]) -> Endpoint:
+    def _guarded(self, access: Action, handle: Callable[[Visit, Request], Awaitable[Response]]) -> Endpoint:
         async def endpoint(request: Request) -> Response:
             visit: Visit | None = None
             try:
@@ -142,11 +142,11 @@ class _Console:
             self._login.check_csrf(request, form.get(CSRF_FIELD))
         return form
 
-    def _visit(self, request: Request, access: Capability, form: Mapping[str, str]) -> Visit:
+    def _visit(self, request: Request, access: Action, form: Mapping[str, str]) -> Visit:
         caller = self._login.caller(request)
         if caller is None:
             raise Unauthenticated("Nobody is signed in.", code="key_missing", next_step="Sign in at /login.")
-        caller.require(access, owner_may=False)
+        caller.require(access)
         return Visit(self._runtime, request, caller, form)
 
     def _drawn(self, template: str, visit: Visit, request: Request, view: Any) -> Response:

@@ -11,8 +11,8 @@ from lichen.core.errors import NotFound
 from lichen.core.ids import RunId
 from lichen.core.limits import Usage
 from lichen.core.wait import HALTING
+from lichen.runtime.operations.runs import Explanation
 from lichen.runtime.records import RecordView
-from lichen.runtime.runs import Explanation
 from lichen.serve.console.gist import gist
 from lichen.serve.console.lanes import Timeline, timeline
 from lichen.serve.console.visit import Outcome, Visit
@@ -79,8 +79,8 @@ class RunPage(msgspec.Struct, frozen=True):
 async def show(visit: Visit) -> RunPage:
     """The run of the path. Raises NotFound (`run_unknown`)."""
     runtime, scope = visit.runtime, visit.scope
-    detail = runtime.runs.show(scope, run_of(visit))
-    explanation = runtime.runs.explain(scope, detail.id)
+    detail = runtime.runs.show(scope, run_of(visit), visit.actor)
+    explanation = runtime.runs.explain(scope, detail.id, visit.actor)
     records = detail.records
     begun = records[0].control
     return RunPage(
@@ -99,7 +99,7 @@ async def show(visit: Visit) -> RunPage:
         cost=_cost(records, detail.calls_used),
         pins=begun["pins"],
         timeline=timeline(records, lambda run: _records_of(visit, run), visit.now_us),
-        walk=walk(visit.runtime, detail),
+        walk=walk(visit.runtime.agents.all(scope, visit.actor), detail),
         decisions=tuple(_decisions(records)),
         records=tuple(RecordLine(gist(record), record) for record in records),
     )
@@ -112,7 +112,7 @@ def run_of(visit: Visit) -> RunId:
 
 def _records_of(visit: Visit, run: str) -> tuple[RecordView, ...]:
     try:
-        return visit.runtime.runs.show(visit.scope, RunId(run)).records
+        return visit.runtime.runs.show(visit.scope, RunId(run), visit.actor).records
     except NotFound:
         return ()
 
@@ -121,7 +121,7 @@ def _open_waits(visit: Visit, run: Explanation) -> Iterator[str]:
     """What a person is asked by the run, or by a child run it waits for."""
     yield from (wait["id"] for wait in run.waits if wait["kind"] in ("approval", "reconcile"))
     for child in run.children:
-        yield from _open_waits(visit, visit.runtime.runs.explain(visit.scope, RunId(child)))
+        yield from _open_waits(visit, visit.runtime.runs.explain(visit.scope, RunId(child), visit.actor))
 
 
 def _answer(records: tuple[RecordView, ...]) -> str | None:

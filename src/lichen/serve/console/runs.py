@@ -6,9 +6,8 @@ from typing import Annotated
 
 import msgspec
 
-from lichen.core.ids import RunId, run_stream
-from lichen.runtime.hosting import family
-from lichen.runtime.runs import RunStatus, RunSummary
+from lichen.core.ids import RunId
+from lichen.runtime.operations.runs import RunStatus, RunSummary
 from lichen.serve.console.visit import Query, Visit
 
 PAGE = 50
@@ -49,24 +48,22 @@ class RunList(msgspec.Struct, frozen=True):
 async def show(visit: Visit) -> RunList:
     """The runs that are wanted."""
     wanted = visit.query(Wanted)
-    runs = visit.runtime.runs
-    found = runs.list(visit.scope, limit=PAGE, before=wanted.before, status=wanted.status, agent=wanted.agent)
-    agents = tuple(sorted(agent.name for agent in family(visit.runtime.agents)))
+    runs, scope, actor = visit.runtime.runs, visit.scope, visit.actor
+    found = runs.list(scope, actor, limit=PAGE, before=wanted.before, status=wanted.status, agent=wanted.agent)
+    agents = tuple(agent.name for agent in visit.runtime.agents.all(scope, actor))
     next_before = found[-1].first_seq if len(found) == PAGE else None
-    return RunList(tuple(_line(visit, run) for run in found), agents, wanted.status, wanted.agent, next_before)
+    return RunList(tuple(_line(run) for run in found), agents, wanted.status, wanted.agent, next_before)
 
 
-def _line(visit: Visit, run: RunSummary) -> RunLine:
-    state = visit.runtime.engine.journal(visit.scope).run(run.id)
-    last = visit.runtime.log(visit.scope).event(run_stream(run.id), state.n - 1)
+def _line(run: RunSummary) -> RunLine:
     return RunLine(
         run.id,
         run.agent,
         run.status,
-        state.cancel or state.failure or state.limit,
-        tuple(dict.fromkeys(wait.kind for wait in state.waits.values())),
+        run.code,
+        run.waits_for,
         run.session,
         run.parent,
         run.started_at_us,
-        last.ts_us if state.outcome else None,
+        run.ended_at_us,
     )

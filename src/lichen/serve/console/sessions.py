@@ -7,10 +7,9 @@ from typing import Annotated, Any
 
 import msgspec
 
-from lichen.core.errors import NotFound
-from lichen.core.ids import SessionId, session_stream
-from lichen.core.mailbox import MailboxState
-from lichen.runtime.records import RecordView, view
+from lichen.core.ids import SessionId
+from lichen.runtime.operations.session import SessionSummary
+from lichen.runtime.records import RecordView
 from lichen.serve.console.visit import Query, Visit
 
 PAGE = 50
@@ -72,45 +71,29 @@ class SessionPage(msgspec.Struct, frozen=True):
 async def listing(visit: Visit) -> SessionList:
     """The conversations of this scope."""
     before = visit.query(Wanted).before
-    found = visit.runtime.sessions.list(visit.scope, limit=PAGE, before=before)
-    lines = tuple(_line(visit, session.id) for session in found)
-    return SessionList(lines, found[-1].first_seq if len(found) == PAGE else None)
+    found = visit.runtime.sessions.list(visit.scope, visit.actor, limit=PAGE, before=before)
+    return SessionList(tuple(map(_line, found)), found[-1].first_seq if len(found) == PAGE else None)
 
 
 async def show(visit: Visit) -> SessionPage:
     """The conversation of the path. Raises NotFound (`session_unknown`)."""
-    id = SessionId(visit.part("session"))
-    log = visit.runtime.log(visit.scope)
-    n = visit.runtime.engine.journal(visit.scope).mailbox(id).n
-    if not n:
-        raise NotFound("There is no such session in this scope.", code="session_unknown")
-    first = max(0, n - RECORDS_MAX)
-    records = tuple(view(log, record) for record in log.records(session_stream(id), first))
-    return SessionPage(_line(visit, id), first == 0, tuple(_messages(records)))
+    session = visit.runtime.sessions.get(visit.scope, SessionId(visit.part("session")), visit.actor)
+    first = max(0, session.length - RECORDS_MAX)
+    return SessionPage(_line(session.summary()), first == 0, tuple(_messages(session.records(first))))
 
 
-def _line(visit: Visit, id: SessionId) -> SessionLine:
-    log, stream = visit.runtime.log(visit.scope), session_stream(id)
-    mailbox = visit.runtime.engine.journal(visit.scope).mailbox(id)
+def _line(session: SessionSummary) -> SessionLine:
     return SessionLine(
-        id,
-        mailbox.agent,
-        mailbox.channel,
-        mailbox.subject,
-        _status(mailbox),
-        mailbox.turns,
-        len(mailbox.outbox),
-        log.event(stream, 0).ts_us,
-        log.event(stream, mailbox.n - 1).ts_us,
+        session.id,
+        session.agent,
+        session.channel,
+        session.customer,
+        session.standing,
+        session.turns,
+        session.undelivered,
+        session.opened_at_us,
+        session.last_at_us,
     )
-
-
-def _status(mailbox: MailboxState) -> str:
-    if mailbox.is_closed:
-        return "closed"
-    if mailbox.questions:
-        return "asked"
-    return "busy" if mailbox.is_owing_customer else "waiting" if mailbox.released else "quiet"
 
 
 def _messages(records: tuple[RecordView, ...]) -> Iterator[Spoken]:

@@ -10,7 +10,7 @@ import msgspec
 from starlette.requests import Request
 
 from lichen.core.scope import Actor, Scope
-from lichen.gate.identity import Capability
+from lichen.gate.schema import Action
 from lichen.runtime.runtime import Runtime
 from lichen.serve.auth import Caller
 from lichen.serve.exchange import auditing, decoded
@@ -71,7 +71,7 @@ class Page(NamedTuple):
     """A page: where it is under `/console`, who may see it, what it shows, and the template that draws that."""
 
     path: str
-    access: Capability
+    access: Action
     show: Callable[[Visit], Awaitable[Any]]
     template: str
 
@@ -88,5 +88,5 @@ class Act(NamedTuple):
     """Something a form does. The person's token was compared before it is done."""
 
     path: str
-    access: Capability
+    access: Action
     do: Callable[[Visit], Awaitable[Outcome]]

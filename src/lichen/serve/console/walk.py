@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
+from lichen.agents.agent import Agent
 from lichen.core.errors import Invalid
 from lichen.core.plan import Planner
 from lichen.flows.draw import svg
 from lichen.flows.planner import FlowPlanner
 from lichen.flows.trail import taken
-from lichen.runtime.hosting import family
-from lichen.runtime.runs import RunDetail
-from lichen.runtime.runtime import Runtime
+from lichen.runtime.operations.runs import RunDetail
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -35,9 +34,9 @@ class Walk(msgspec.Struct, frozen=True):
     svg: str
 
 
-def walk(runtime: Runtime, run: RunDetail) -> Walk | None:
+def walk(agents: Iterable[Agent], run: RunDetail) -> Walk | None:
     """The way of a run whose agent is a flow that is hosted here; None for other runs."""
-    planner = next((agent.planner for agent in family(runtime.agents) if agent.name == run.agent), None)
+    planner = next((agent.planner for agent in agents if agent.name == run.agent), None)
     if not isinstance(planner, FlowPlanner):
         return None
     flow = planner.flow

@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 from lichen.channels.tokens import Visitor
 from lichen.core import faults
-from lichen.runtime.sessions import Session
+from lichen.runtime.operations.sessions import Session
 from lichen.serve.errors import JSON, UnsupportedMedia
 from lichen.serve.webchat import points
 from lichen.serve.webchat.transcript import Transcript, activity_id

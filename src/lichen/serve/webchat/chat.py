@@ -11,9 +11,9 @@ from lichen.channels.webchat import NAME, WebChatChannel
 from lichen.core.errors import Denied, NotFound
 from lichen.core.ids import session_stream
 from lichen.core.scope import Scope
+from lichen.runtime.operations.sessions import Session
 from lichen.runtime.register import Key, Name, Person
 from lichen.runtime.runtime import Runtime
-from lichen.runtime.sessions import Session
 from lichen.serve.messages import Messages
 from lichen.serve.webchat.limits import Windows
 from lichen.settings import WebChat

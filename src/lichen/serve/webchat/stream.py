@@ -13,7 +13,7 @@ from lichen.channels.tokens import Issued
 from lichen.core import faults
 from lichen.core.errors import LichenError, Unavailable
 from lichen.core.ids import session_stream
-from lichen.runtime.sessions import Session
+from lichen.runtime.operations.sessions import Session
 from lichen.serve.errors import INTERNAL, failure
 from lichen.serve.lines import broken
 from lichen.serve.webchat import points

@@ -8,14 +8,16 @@ from typing import Any
 import msgspec
 
 from lichen.core import events as e
-from lichen.core.errors import Conflict, Invalid, NotFound
+from lichen.core.errors import Conflict, Invalid
 from lichen.core.ids import RunId, StreamId, WaitId, run_stream
+from lichen.core.run import RunState
 from lichen.core.scope import Actor, Scope
 from lichen.core.wait import Wait, WaitKind, WaitOutcome
 from lichen.engine.intake import Intake
 from lichen.engine.journal import Journal
 from lichen.engine.local import LocalEngine
 from lichen.log.erasures import Erased
+from lichen.runtime.operations.access import EVERYTHING, About, Access
 from lichen.runtime.records import RecordView, view
 
 
@@ -39,35 +41,27 @@ class WaitView(msgspec.Struct, frozen=True):
 
 
 class Waits:
-    """The open waits of a runtime."""
+    """The open waits of a runtime. Each operation raises Denied, and NotFound where the actor may not know of it."""
 
-    def __init__(self, engine: LocalEngine, intake: Intake) -> None:
+    def __init__(self, engine: LocalEngine, intake: Intake, access: Access) -> None:
         self._engine = engine
         self._intake = intake
+        self._access = access
 
-    def list(self, scope: Scope, *, kinds: tuple[str, ...] = ("approval", "reconcile")) -> tuple[WaitView, ...]:
+    def list(
+        self, scope: Scope, actor: Actor, *, kinds: tuple[str, ...] = ("approval", "reconcile")
+    ) -> tuple[WaitView, ...]:
         """Open waits of these kinds, oldest first."""
+        self._access.ask("wait.read", scope, actor, EVERYTHING)
         journal = self._engine.journal(scope)
         rows = journal.log.wait_rows()
         found = (self._view(journal, RunId(row.run), WaitId(row.wait)) for row in rows if row.kind in kinds)
         return tuple(wait for wait in found if wait is not None)
 
-    def show(self, scope: Scope, id: str) -> WaitView:
+    def show(self, scope: Scope, id: str, actor: Actor) -> WaitView:
         """One open wait. Raises NotFound (`wait_unknown`), Conflict (`wait_closed`)."""
-        run, wait = parse(id)
-        journal = self._engine.journal(scope)
-        state = journal.run(run)
-        number = int(wait[1:])
-        if not state.n or number > state.waits_made:
-            raise NotFound("There is no such wait in this scope.", code="wait_unknown")
-        found = self._view(journal, run, wait)
-        if found is None:
-            raise Conflict(
-                "This was answered already.",
-                code="wait_closed",
-                next_step=f"Run `lichen runs show {run}` to see by whom.",
-            )
-        return found
+        self._access.ask("wait.read", scope, actor, self._about(scope, id))
+        return self._shown(scope, id)
 
     async def answer(
         self,
@@ -78,24 +72,45 @@ class Waits:
         *,
         digest: str | None = None,
         body: dict[str, Any],
+        key: str | None = None,
     ) -> None:
         """Answers a wait; returns once durable. Without `digest` the answer is about what is asked now.
 
-        Raises NotFound, Denied, Conflict (`wait_closed` on the second answer), Expired, Invalid.
-        """
-        shown = self.show(scope, id)
-        await self._intake.answer(
-            scope,
-            shown.run,
-            shown.wait,
-            outcome,
-            actor,
-            digest=bytes.fromhex(digest if digest is not None else shown.digest),
-            body=body,
-        )
+        The same answer sent again under its idempotency `key` is no conflict.
 
-    def closing(self, scope: Scope, id: str) -> RecordView | None:
+        Raises NotFound, Denied, Conflict (`wait_closed` on the second answer), Expired, Invalid (`digest_invalid`).
+        """
+        ruling = self._access.ask("wait.answer", scope, actor, self._about(scope, id))
+        bound = None if digest is None else _bytes(digest)
+        try:
+            shown = self._shown(scope, id)
+            await self._intake.answer(
+                scope,
+                shown.run,
+                shown.wait,
+                outcome,
+                actor,
+                digest=bytes.fromhex(shown.digest) if bound is None else bound,
+                body=body if key is None else {**body, "key": key},
+                ruling=ruling,
+            )
+        except Conflict as conflict:
+            if conflict.code != "wait_closed" or key is None or not self._is_repeated(scope, id, outcome, key):
+                raise
+
+    def _is_repeated(self, scope: Scope, id: str, outcome: WaitOutcome, key: str) -> bool:
+        record = self._closing(scope, id)
+        if record is None:
+            return False
+        answer: dict[str, Any] = (record.contents or {}).get("body") or {}
+        return record.control["outcome"] == outcome and answer.get("key") == key
+
+    def closing(self, scope: Scope, id: str, actor: Actor) -> RecordView | None:
         """The record that closed a wait; None while it is open."""
+        self._access.ask("wait.read", scope, actor, self._about(scope, id))
+        return self._closing(scope, id)
+
+    def _closing(self, scope: Scope, id: str) -> RecordView | None:
         run, wait = parse(id)
         log = self._engine.journal(scope).log
         for record in log.records(run_stream(run)):
@@ -110,6 +125,25 @@ class Waits:
     async def deny(self, scope: Scope, id: str, actor: Actor, *, digest: str | None = None, note: str = "") -> None:
         """Refuses it; the agent is told and answers accordingly."""
         await self.answer(scope, id, "denied", actor, digest=digest, body={"note": note})
+
+    def _about(self, scope: Scope, id: str) -> About:
+        """The wait as policies see it: of its kind, and its run's customer's."""
+        run, wait = parse(id)
+        journal = self._engine.journal(scope)
+        state = journal.run(run)
+        kind = _kind(journal, state, wait)
+        return About(kind, "wait", lambda journal: state.subject if kind else None, session=state.session, run=run)
+
+    def _shown(self, scope: Scope, id: str) -> WaitView:
+        run, wait = parse(id)
+        found = self._view(self._engine.journal(scope), run, wait)
+        if found is None:
+            raise Conflict(
+                "This was answered already.",
+                code="wait_closed",
+                next_step=f"Run `lichen runs show {run}` to see by whom.",
+            )
+        return found
 
     def _view(self, journal: Journal, run: RunId, id: WaitId) -> WaitView | None:
         wait: Wait | None = journal.run(run).waits.get(id)
@@ -131,6 +165,23 @@ class Waits:
             public_text=contents.get("public", b"").decode(),
             operator=msgspec.json.decode(contents.get("operator", b"{}")),
         )
+
+
+def _kind(journal: Journal, state: RunState, id: WaitId) -> str:
+    """The kind of a wait, also of one that is closed; empty when the run never had it."""
+    wait = state.waits.get(id)
+    if wait is not None:
+        return wait.kind
+    n = journal.log.find(run_stream(state.id), f"wait_opened/{state.id}/{id}") if state.n else None
+    opened = None if n is None else journal.log.event(run_stream(state.id), n).control
+    return opened.kind if isinstance(opened, e.WaitOpened) else ""
+
+
+def _bytes(digest: str) -> bytes:
+    try:
+        return bytes.fromhex(digest)
+    except ValueError:
+        raise Invalid("A digest is written in hexadecimal.", code="digest_invalid", place="$.digest") from None
 
 
 def _contents(journal: Journal, stream: StreamId, n: int) -> Mapping[str, bytes]:

@@ -1,0 +1,53 @@
+"""The runtime as a whole: how it is, and its end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from lichen.core.scope import Actor, Scope
+from lichen.gate.identity import may
+from lichen.gate.schema import Action
+from lichen.runtime.operations.access import About, Access, role_missing
+
+
+class Health(msgspec.Struct, frozen=True):
+    """How the runtime is: `ok`, or `readonly` while the volume cannot write."""
+
+    status: str
+    home: str
+    driven: int
+    timers: int
+    clock_jumps: int
+    agents: tuple[str, ...]
+    notices: tuple[str, ...]
+
+
+class Admin:
+    """Asks how the runtime is, and ends it. `look` says how it is, `stop` begins its end."""
+
+    def __init__(self, access: Access, look: Callable[[], Health], stop: Callable[[], None]) -> None:
+        self._access = access
+        self._look = look
+        self._stop = stop
+
+    def health(self, scope: Scope | None, actor: Actor) -> Health:
+        """How the runtime is now. Where its data lies is told to those who run it.
+
+        Without a scope there is no tenant whose policies could say anything of it. Raises Denied.
+        """
+        self._ask("health.read", scope, actor)
+        found = self._look()
+        return found if actor.kind in ("operator", "system") else msgspec.structs.replace(found, home="", notices=())
+
+    def stop(self, scope: Scope | None, actor: Actor) -> None:
+        """Asks the process to end in order, as SIGTERM does. Raises Denied: only the owner of the data may."""
+        self._ask("process.stop", scope, actor)
+        self._stop()
+
+    def _ask(self, action: Action, scope: Scope | None, actor: Actor) -> None:
+        if scope is not None:
+            self._access.ask(action, scope, actor, About(scope.tenant))
+        elif not may(actor, action):
+            raise role_missing(action)

@@ -1,0 +1,83 @@
+"""What proves a log: its signed heads, verification, and the parts and copies that are taken away."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from lichen.core.ids import RunId, SessionId, run_stream, session_stream
+from lichen.core.scope import Actor, Scope
+from lichen.engine.local import LocalEngine
+from lichen.log.backup import backup, backup_keys
+from lichen.log.export import export
+from lichen.log.keys import Keyring
+from lichen.log.verify import verify
+from lichen.log.volume import Volume
+from lichen.runtime.operations.access import About, Access
+from lichen.runtime.proof import Head, Verification, heads, verification
+
+
+class Proofs:
+    """Verifies, exports, backs up. Every operation raises Denied."""
+
+    def __init__(self, engine: LocalEngine, access: Access, *, home: Path, volume: Volume, keyring: Keyring) -> None:
+        self._engine = engine
+        self._access = access
+        self._home = home
+        self._volume = volume
+        self._keyring = keyring
+
+    async def heads(self, scope: Scope, actor: Actor, *, limit: int) -> tuple[Head, ...]:
+        """The last signed heads of the log, the newest first; what is durable is signed before."""
+        self._access.ask("log.verify", scope, actor, About(scope.tenant))
+        log = self._engine.journal(scope).log
+        await log.sign()
+        return heads(log, limit)
+
+    def signed(self, scope: Scope, actor: Actor, *, limit: int) -> tuple[Head, ...]:
+        """The last heads that were signed, the newest first; nothing is signed for this."""
+        self._access.ask("log.verify", scope, actor, About(scope.tenant))
+        return heads(self._engine.journal(scope).log, limit)
+
+    async def verify(self, scope: Scope, actor: Actor) -> Verification:
+        """Reads every record of the data directory again, derives everything from them, and compares; see RECORD.md."""
+        self._access.ask("log.verify", scope, actor, About(scope.tenant))
+        log = self._engine.journal(scope).log
+        remembered = self._keyring.remembered_head(log.id)
+        report = await asyncio.to_thread(
+            verify,
+            self._home,
+            public_keys={log.id: log.public_key for log in map(self._volume.log, self._volume.scopes())},
+            remembered=() if remembered is None else (remembered,),
+        )
+        return verification(report, log.id)
+
+    async def export(
+        self,
+        scope: Scope,
+        actor: Actor,
+        *,
+        run: RunId | None = None,
+        session: SessionId | None = None,
+        record: int | None = None,
+    ) -> bytes:
+        """The records of a run, a session with its runs, the record at a position, or the whole log, each with its
+        proof and the signed head."""
+        self._access.ask("log.export", scope, actor, About(scope.tenant))
+        log = self._engine.journal(scope).log
+        if record is not None:
+            return await export(log, range(record, record + 1))
+        if run is not None:
+            return await export(log, run_stream(run))
+        return await export(log, range(1, log.last_seq + 1) if session is None else session_stream(session))
+
+    async def backup(self, actor: Actor, to: Path, *, keys: Path | None = None) -> None:
+        """Copies the logs to the new folder `to`, and the keys, if wanted, to another place. Raises Invalid."""
+        scopes = self._volume.scopes()
+        for scope in scopes:
+            self._access.ask("log.backup", scope, actor, About(scope.tenant))
+        for scope in scopes:
+            await self._volume.log(scope).durable()
+        await asyncio.to_thread(backup, self._home, to)
+        if keys is not None:
+            await asyncio.to_thread(backup_keys, self._keyring, keys)

@@ -1,0 +1,48 @@
+"""The log as it is read: a page of its records, and what comes after."""
+
+from __future__ import annotations
+
+import msgspec
+
+from lichen.core.scope import Actor, Scope
+from lichen.engine.local import LocalEngine
+from lichen.log.log import Log
+from lichen.runtime.operations.access import About, Access
+from lichen.runtime.records import RecordView, view
+
+
+class Position(msgspec.Struct, frozen=True):
+    """How long a log is. `public_key` is hexadecimal."""
+
+    log: str
+    last: int
+    durable: int
+    public_key: str
+
+
+class Records:
+    """Reads records, contents opened where the key still exists. Every operation raises Denied."""
+
+    def __init__(self, engine: LocalEngine, access: Access) -> None:
+        self._engine = engine
+        self._access = access
+
+    def page(self, scope: Scope, actor: Actor, *, after: int = 0, limit: int = 100) -> tuple[RecordView, ...]:
+        """Durable records after a position, in order; the last one's `seq` is the next `after`."""
+        log = self._asked(scope, actor)
+        return tuple(view(log, record) for record in log.read(after, limit))
+
+    async def after(self, scope: Scope, actor: Actor, position: int) -> None:
+        """Returns once there is a durable record after a position."""
+        log = self._asked(scope, actor)
+        async for _ in log.follow(position):
+            return
+
+    def position(self, scope: Scope, actor: Actor) -> Position:
+        """How long the log is now."""
+        log = self._asked(scope, actor)
+        return Position(log.id, log.last_seq, log.durable_seq, log.public_key.hex())
+
+    def _asked(self, scope: Scope, actor: Actor) -> Log:
+        self._access.ask("log.read", scope, actor, About(scope.tenant))
+        return self._engine.journal(scope).log

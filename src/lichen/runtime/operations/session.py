@@ -1,0 +1,244 @@
+"""One conversation as somebody holds it: what they say, what they have not received, what was said."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from lichen.core import events as e
+from lichen.core.ids import MessageId, RunId, SessionId, session_stream
+from lichen.core.mailbox import MailboxState
+from lichen.core.scope import Actor, Scope
+from lichen.engine.intake import Intake
+from lichen.engine.journal import Journal
+from lichen.gate.schema import Action
+from lichen.log.erasures import Erased
+from lichen.runtime.operations.access import Access, of_session
+from lichen.runtime.operations.turn import Turn
+from lichen.runtime.records import RecordView, view
+
+TRANSCRIPT_MAX = 200
+_SPOKEN = (e.MessageReceived, e.MessageQueued)
+
+
+Standing = Literal["closed", "asked", "busy", "waiting", "quiet"]
+"""A session is over, its customer was asked something, is owed something, waits for somebody else, or none of it."""
+
+
+class SessionSummary(msgspec.Struct, frozen=True):
+    """One line of a list. `customer` is the pseudonym of who talks; `status` is `open` or `closed`.
+
+    `undelivered` messages wait to be fetched or sent.
+    """
+
+    id: SessionId
+    agent: str
+    customer: str
+    status: str
+    opened_at_us: int
+    first_seq: int
+    channel: str
+    standing: Standing
+    turns: int
+    undelivered: int
+    last_at_us: int
+
+
+class Outgoing(msgspec.Struct, frozen=True):
+    """A message to the customer. Its id never changes, so a reader can tell a repeated one."""
+
+    id: MessageId
+    kind: str
+    text: str
+    run: RunId | None
+    queued_at_us: int
+
+
+class Said(msgspec.Struct, frozen=True):
+    """One message of a conversation. `text` is None once it was erased; `kind` says what it is to its reader."""
+
+    id: MessageId
+    role: Literal["customer", "agent"]
+    kind: str
+    text: str | None
+    run: RunId | None
+    at_us: int
+
+
+class SessionDetail(msgspec.Struct, frozen=True):
+    """A session and the last of what was said, oldest first. `earlier` says how much was said before that."""
+
+    id: SessionId
+    agent: str
+    channel: str
+    customer: str
+    status: str
+    is_owing: bool
+    earlier: int
+    transcript: tuple[Said, ...]
+
+
+class Session:
+    """One conversation. Messages of one session are handled in order, one turn at a time.
+
+    `Sessions` makes one for whoever may have it; each thing done with it is asked for again.
+    """
+
+    def __init__(self, access: Access, intake: Intake, journal: Journal, id: SessionId, actor: Actor) -> None:
+        self.id = id
+        self.scope: Scope = journal.scope
+        self.actor = actor
+        self._access = access
+        self._intake = intake
+        self._journal = journal
+        self._stream = session_stream(id)
+
+    async def say(self, text: str, *, key: str | None = None, channel_data: bytes = b"", data: Any = None) -> Turn:
+        """Takes one message; returns, once it is durable, the turn it opens, joins or continues.
+
+        `channel_data` is kept with it for the channel it came through. `data`, any JSON, goes to the planner with the
+        words.
+
+        Raises Invalid (`message_empty`, `message_too_large`, `input_too_large`), NotFound, Conflict, Denied,
+        Unavailable.
+        """
+        ruling = self._ask("session.say")
+        watch = self._journal.watch(self._stream)
+        receipt = await self._intake.say(
+            self.scope, self.id, text, self.actor, key=key, channel_data=channel_data, data=data, ruling=ruling
+        )
+        if receipt.is_repeated:
+            watch = self._journal.watch(self._stream)
+            watch.offer(self._journal.events(self._stream, receipt.n + 1))
+        return Turn(self._access, self._journal, self.id, self.actor, receipt=receipt, watch=watch)
+
+    async def close(self) -> None:
+        """Takes no further message and cancels the open turn."""
+        ruling = self._ask("session.close")
+        await self._intake.close_session(self.scope, self.id, self.actor, ruling=ruling)
+
+    def is_owing(self) -> bool:
+        """Whether something the customer said is not dealt with. An open approval is not owed, a question neither."""
+        self._ask("session.read")
+        return self._journal.mailbox(self.id).is_owing_customer
+
+    async def pending(self) -> tuple[Outgoing, ...]:
+        """Messages the customer has not received, oldest first, once durable. Each counts as attempted."""
+        self._ask("session.read")
+        mailbox = self._journal.mailbox(self.id)
+        attempted = tuple(
+            e.Draft(e.DeliveryAttempted(out.message, out.attempt))
+            for out in mailbox.outbox.values()
+            if not out.is_in_flight
+        )
+        if attempted:
+            self._journal.append({self._stream: attempted})
+        await self._journal.log.durable_stream(self._stream)
+        return tuple(self._outgoing(out.message, out.n) for out in mailbox.outbox.values())
+
+    def _outgoing(self, message: MessageId, n: int) -> Outgoing:
+        event = self._journal.log.event(self._stream, n)
+        control = event.control
+        assert isinstance(control, e.MessageQueued)
+        text = self._journal.log.contents(self._stream, n)["text"].decode()
+        return Outgoing(message, control.kind, text, control.run, event.ts_us)
+
+    async def delivered(self, message: MessageId) -> None:
+        """The customer has this message. Saying so twice is no error."""
+        self._ask("session.read")
+        out = self._journal.mailbox(self.id).outbox.get(message)
+        if out is not None:
+            settled = e.DeliverySettled(message, out.attempt, "delivered")
+            self._journal.append({self._stream: (e.Draft(settled),)})
+        await self._journal.log.durable_stream(self._stream)
+
+    def summary(self) -> SessionSummary:
+        """The session in one line."""
+        self._ask("session.read")
+        return summary(self._journal, self.id)
+
+    def records(self, after: int = 0) -> tuple[RecordView, ...]:
+        """The session's own records from number `after` on, contents opened."""
+        self._ask("session.read")
+        log = self._journal.log
+        return tuple(view(log, record) for record in log.records(self._stream, after))
+
+    @property
+    def length(self) -> int:
+        """How many records the session has."""
+        self._ask("session.read")
+        return self._journal.mailbox(self.id).n
+
+    def detail(self) -> SessionDetail:
+        """The session and the last messages of it, in the order they came and went."""
+        self._ask("session.read")
+        mailbox = self._journal.mailbox(self.id)
+        spoken = [event for event in self._journal.log.events(self._stream) if isinstance(event.control, _SPOKEN)]
+        return SessionDetail(
+            id=self.id,
+            agent=mailbox.agent,
+            channel=mailbox.channel,
+            customer=mailbox.subject,
+            status=mailbox.outcome or "open",
+            is_owing=mailbox.is_owing_customer,
+            earlier=max(0, len(spoken) - TRANSCRIPT_MAX),
+            transcript=tuple(self._said(event) for event in spoken[-TRANSCRIPT_MAX:]),
+        )
+
+    def _said(self, event: e.Event) -> Said:
+        control = event.control
+        text = self._text(event.n)
+        if isinstance(control, e.MessageReceived):
+            return Said(control.message, "customer", control.disposition, text, control.run, event.ts_us)
+        assert isinstance(control, e.MessageQueued)
+        return Said(control.message, "agent", control.kind, text, control.run, event.ts_us)
+
+    def _text(self, n: int) -> str | None:
+        try:
+            return self._journal.log.contents(self._stream, n).get("text", b"").decode()
+        except Erased:
+            return None
+
+    async def changed(self) -> None:
+        """Returns after the next record of the session."""
+        self._ask("session.read")
+        await self._journal.changed(self._stream, self._journal.mailbox(self.id).n)
+
+    async def news(self) -> None:
+        """Returns once there is a message the customer has not received, or what was owed is dealt with."""
+        self._ask("session.read")
+        mailbox = self._journal.mailbox(self.id)
+        was_owing = mailbox.is_owing_customer
+        while not mailbox.outbox and mailbox.is_owing_customer == was_owing:
+            await self._journal.changed(self._stream, mailbox.n)
+            mailbox = self._journal.mailbox(self.id)
+
+    def _ask(self, action: Action) -> e.Ruling:
+        return self._access.ask(action, self.scope, self.actor, of_session(self.id))
+
+
+def summary(journal: Journal, id: SessionId) -> SessionSummary:
+    """A session in one line."""
+    mailbox, log, stream = journal.mailbox(id), journal.log, session_stream(id)
+    return SessionSummary(
+        id=id,
+        agent=mailbox.agent,
+        customer=mailbox.subject,
+        status=mailbox.outcome or "open",
+        opened_at_us=log.event(stream, 0).ts_us,
+        first_seq=log.position(stream, 0),
+        channel=mailbox.channel,
+        standing=_standing(mailbox),
+        turns=mailbox.turns,
+        undelivered=len(mailbox.outbox),
+        last_at_us=log.event(stream, mailbox.n - 1).ts_us,
+    )
+
+
+def _standing(mailbox: MailboxState) -> Standing:
+    if mailbox.is_closed:
+        return "closed"
+    if mailbox.questions:
+        return "asked"
+    return "busy" if mailbox.is_owing_customer else "waiting" if mailbox.released else "quiet"

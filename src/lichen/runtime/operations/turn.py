@@ -1,0 +1,110 @@
+"""What one message set going, as whoever said it follows it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Literal, NamedTuple
+
+from lichen.core import events as e
+from lichen.core.ids import RunId, SessionId, root_run, run_stream, session_stream
+from lichen.core.scope import Actor, Scope
+from lichen.engine.intake import Receipt
+from lichen.engine.journal import Journal, Watch
+from lichen.runtime.operations.access import Access, of_run, of_session
+from lichen.runtime.records import RecordView, view
+
+
+class Reply(NamedTuple):
+    """How a turn ended and what the customer was told last. `released`: the run waits for somebody else."""
+
+    text: str
+    outcome: Literal["answered", "released", "failed", "cancelled", "asked"]
+    run: RunId
+
+
+class Turn:
+    """A message that was taken, and what comes of it."""
+
+    def __init__(
+        self, access: Access, journal: Journal, session: SessionId, actor: Actor, *, receipt: Receipt, watch: Watch
+    ) -> None:
+        self.receipt = receipt
+        self.scope: Scope = journal.scope
+        self.actor = actor
+        self._access = access
+        self._journal = journal
+        self._session = session
+        self._stream = session_stream(session)
+        self._watch = watch
+        self._seen: list[e.Event] = []
+
+    @property
+    def disposition(self) -> str:
+        """`queued`, `joined`, `answered` or `rejected`."""
+        return self.receipt.disposition
+
+    async def run(self) -> RunId:
+        """The run that has this turn, as soon as there is one."""
+        self._ask()
+        if self.receipt.run is not None:
+            return root_run(self.receipt.run)
+        async for event in self._events():
+            control = event.control
+            if isinstance(control, e.TurnOpened) and self.receipt.message in control.messages:
+                return control.run
+        raise AssertionError("the session's events never end")
+
+    async def result(self) -> Reply:
+        """The reply, once durable: the answer, or what the customer is told while the run waits for somebody else."""
+        reply = await self._reply(await self.run())
+        await self._journal.log.durable_stream(self._stream)
+        return reply
+
+    async def _reply(self, run: RunId) -> Reply:
+        text = ""
+        async for event in self._events():
+            control = event.control
+            if isinstance(control, e.MessageQueued) and control.run and root_run(control.run) == run:
+                text = self._journal.log.contents(self._stream, event.n)["text"].decode()
+            elif isinstance(control, e.TurnClosed) and control.run == run:
+                return Reply(text, self._outcome(run) if control.outcome == "ended" else control.outcome, run)
+            elif isinstance(control, e.WaitOpened) and root_run(control.run) == run:
+                return Reply(text, "asked", run)
+        raise AssertionError("the session's events never end")
+
+    def _outcome(self, run: RunId) -> Literal["answered", "failed", "cancelled"]:
+        state = self._journal.run(run)
+        return "cancelled" if state.cancel else "failed" if state.failure else "answered"
+
+    async def records(self) -> AsyncIterator[RecordView]:
+        """Every record of the run and its session since the message: those that are there, then as they happen.
+
+        They hold what operators may read and customers not. Ends when the turn does, or when the run waits.
+        """
+        run = await self.run()
+        self._access.ask("run.read", self.scope, self.actor, of_run(run))
+        log = self._journal.log
+        after = log.position(self._stream, self.receipt.n) - 1
+        async for entry in log.follow(after, streams=(self._stream, run_stream(run))):
+            self._access.ask("run.read", self.scope, self.actor, of_run(run))
+            yield view(log, entry)
+            control = entry.control
+            if (
+                isinstance(control, (e.TurnClosed, e.WaitOpened))
+                and root_run(control.run) == run
+                and entry.stream == self._stream
+            ):
+                return
+
+    def _ask(self) -> None:
+        self._access.ask("session.read", self.scope, self.actor, of_session(self._session))
+
+    async def _events(self) -> AsyncIterator[e.Event]:
+        """The session's events since the message: those seen before, then as they come."""
+        for event in tuple(self._seen):
+            yield event
+        while True:
+            event = await self._watch.next()
+            if event.n > self.receipt.n:
+                self._seen.append(event)
+                yield event

@@ -1,0 +1,172 @@
+"""Where the policies of a scope lie, and whether they load."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from lichen.agents.agent import Agent
+from lichen.core.call import ToolSpec
+from lichen.core.errors import Invalid, NotFound
+from lichen.core.scope import Scope
+from lichen.gate.gate import PolicyGate
+from lichen.gate.policies import PolicySet, load_policies, starter_policies
+from lichen.settings import Settings
+
+STARTER_NOTICE = (
+    "No policies are given, so the starter policy applies: tools run, except that those with effect `once` wait for an "
+    "operator's approval."
+)
+
+
+class PolicySource(Protocol):
+    """Where policies come from."""
+
+    def place(self, scope: Scope) -> Path | None:
+        """Their directory; None for the starter policies. Raises Invalid (`policies_missing`)."""
+        ...
+
+    def load(self, scope: Scope) -> PolicySet:
+        """The policies of a scope as they are on disk now. Raises Invalid with file, line and column."""
+        ...
+
+
+class InForce:
+    """The policies that decide, scope by scope."""
+
+    def __init__(self, gate: PolicyGate, source: PolicySource) -> None:
+        self.source = source
+        self._gate = gate
+        self._digests: dict[Scope, str] = {}
+
+    def load(self, scope: Scope) -> str:
+        """Puts those on disk in force; the old ones stay when that fails. Returns their digest. Raises Invalid."""
+        policies = self.source.load(scope)
+        self._gate.replace(scope, policies)
+        self._digests[scope] = policies.digest
+        return policies.digest
+
+    def digest(self, scope: Scope) -> str:
+        """The digest of what decides there."""
+        return self._digests[scope]
+
+
+class PolicyReport(msgspec.Struct, frozen=True):
+    """Policies that load. `directory` is None for the starter policies; `digest` pins what would be in force."""
+
+    directory: str | None
+    policies: tuple[str, ...]
+    meters: tuple[str, ...]
+    digest: str
+
+
+def report_of(directory: Path | None, found: PolicySet) -> PolicyReport:
+    """What is told of policies that load."""
+    return PolicyReport(
+        None if directory is None else str(directory),
+        tuple(terms.id for terms in found.terms),
+        tuple(meter.name for meter in found.meters),
+        found.digest,
+    )
+
+
+def policies_in(directory: Path | None, agents: Iterable[Agent]) -> PolicyReport:
+    """What a directory holds, for the tools of these agents. Raises Invalid with file, line and column."""
+    specs = [tool.spec for agent in agents for tool in agent.tools.values()]
+    return report_of(directory, starter_policies(specs) if directory is None else _loaded(directory, specs))
+
+
+def policies_of(settings: Settings, tenant: str) -> PolicyReport:
+    """The policies of a declared tenant. Raises Invalid with file, line and column, NotFound (`tenant_unknown`)."""
+    declared = settings.tenants.get(tenant)
+    if declared is None:
+        raise NotFound(f"No tenant {tenant!r} is declared.", code="tenant_unknown")
+    return policies_in(settings.root / declared.policies if declared.policies else None, settings.agents)
+
+
+class Starter:
+    """The starter policies for everybody."""
+
+    def __init__(self, specs: Sequence[ToolSpec]) -> None:
+        self._policies = starter_policies(specs)
+
+    def place(self, scope: Scope) -> Path | None:
+        """None: they lie nowhere."""
+        return None
+
+    def load(self, scope: Scope) -> PolicySet:
+        """The same for every scope."""
+        return self._policies
+
+
+class FromDirectory:
+    """Policies of a directory of Cedar files for every tenant, or of one with a subdirectory for each."""
+
+    def __init__(self, root: Path, specs: Sequence[ToolSpec]) -> None:
+        self._root = root
+        self._loader = _Loader(specs)
+
+    def place(self, scope: Scope) -> Path:
+        """The tenant's subdirectory, or the directory itself. Raises Invalid (`policies_missing`)."""
+        own = self._root / scope.tenant
+        if own.is_dir():
+            return own
+        if any(self._root.glob("*.cedar")):
+            return self._root
+        raise Invalid(
+            f"There are no policies for tenant {scope.tenant!r}.",
+            code="policies_missing",
+            place=str(self._root),
+            next_step=f"Write {own}/*.cedar, or leave `policies` out to use the starter policy.",
+        )
+
+    def load(self, scope: Scope) -> PolicySet:
+        """What lies there now."""
+        return self._loader.load(self.place(scope))
+
+
+class FromSettings:
+    """Policies as a project declares them for each tenant."""
+
+    def __init__(self, settings: Settings, specs: Sequence[ToolSpec]) -> None:
+        self._settings = settings
+        self._starter = starter_policies(specs)
+        self._loader = _Loader(specs)
+
+    def place(self, scope: Scope) -> Path | None:
+        """The directory that the tenant names."""
+        directory = self._settings.tenants[scope.tenant].policies
+        return None if directory is None else self._settings.root / directory
+
+    def load(self, scope: Scope) -> PolicySet:
+        """What lies there now, or the starter policies for a tenant that names none."""
+        directory = self.place(scope)
+        return self._starter if directory is None else self._loader.load(directory)
+
+
+class _Loader:
+    """Loads directories of policies. One that many tenants share is compiled once, until it changes."""
+
+    def __init__(self, specs: Sequence[ToolSpec]) -> None:
+        self._specs = specs
+        self._known: dict[Path, tuple[object, PolicySet]] = {}
+
+    def load(self, directory: Path) -> PolicySet:
+        """The policies of a directory; what is wrong with them is named by its full path."""
+        files = sorted(directory.glob("*"))
+        stand = [(path.name, path.stat().st_mtime_ns, path.stat().st_size) for path in files]
+        known = self._known.get(directory)
+        if known is None or known[0] != stand:
+            known = self._known[directory] = (stand, _loaded(directory, self._specs))
+        return known[1]
+
+
+def _loaded(directory: Path, specs: Sequence[ToolSpec]) -> PolicySet:
+    try:
+        return load_policies(directory, specs)
+    except Invalid as error:
+        place = str(directory / error.place) if error.place else str(directory)
+        raise Invalid(error.message, code=error.code, next_step=error.next_step, place=place) from error

@@ -1,0 +1,228 @@
+"""How a runtime is put together: ports to adapters, in the order in which they need each other."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import sys
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import assert_never
+
+import msgspec
+
+from lichen.agents.agent import Agent
+from lichen.core.errors import Unavailable
+from lichen.core.scope import Actor, Environment, Scope
+from lichen.core.wording import Wording
+from lichen.engine.intake import Intake
+from lichen.engine.local import LocalEngine
+from lichen.engine.ports import Channel, Options, Services
+from lichen.gate.gate import PolicyGate
+from lichen.log.keys import Keyring
+from lichen.log.lock import DirectoryLock
+from lichen.log.log import Log
+from lichen.log.volume import Volume, VolumeOptions
+from lichen.runtime.hosting import family, hosted
+from lichen.runtime.operations.stops import STOPPED, stop_kind
+from lichen.runtime.policies import InForce, PolicySource
+from lichen.runtime.quota import Quota
+from lichen.runtime.register import Key, Name, Person, Register
+from lichen.runtime.state import StateStore
+from lichen.runtime.withdrawal import JournalOf
+from lichen.settings import Settings
+from lichen.tools.failure import failure_of
+from lichen.tools.placement import Workers
+
+SWITCH_INTERVAL_S = 0.0005  # the writer thread gets the interpreter back soon enough to keep commits small
+COLLECT_AFTER_OBJECTS = 50_000
+RECOVER_S = 1.0
+
+
+class Blueprint(msgspec.Struct, frozen=True):
+    """What a runtime is made of."""
+
+    home: Path
+    agents: tuple[Agent, ...]
+    policies: PolicySource
+    scopes: tuple[Scope, ...]
+    channels: Mapping[str, Channel]
+    options: Options
+    wording: Callable[[Scope], Wording]
+    environment: Callable[[Scope], Environment]
+    settings: Settings | None
+    clock: Callable[[], int]
+    random: Callable[[int], bytes]
+
+    def new_id(self, kind: str) -> str:
+        """An id nobody can guess."""
+        return f"{kind}-{self.random(12).hex()}"
+
+
+class Book:
+    """What the gate asks the logs."""
+
+    def __init__(self, volume: Volume) -> None:
+        self._volume = volume
+
+    def digest(self, scope: Scope, data: bytes) -> str:
+        """The keyed digest of data, in hexadecimal."""
+        return self._volume.log(scope).digest(data).hex()
+
+    def meter(self, scope: Scope, key: str) -> tuple[int, int]:
+        """What is reserved and what is paid under a key."""
+        return self._volume.log(scope).meter(key)
+
+    def is_unknown(self, scope: Scope, session: str | None, tool: str, digest: bytes) -> bool:
+        """Whether nobody knows how such a call ended there."""
+        return self._volume.log(scope).is_unknown(session, tool, digest)
+
+    def pseudonym(self, scope: Scope, actor: Actor) -> str:
+        """The actor's pseudonym there."""
+        return self._volume.log(scope).pseudonym(actor)
+
+
+class Wiring:
+    """The adapters of a runtime: `keyring` and `volume` are open, and the engine has not begun."""
+
+    def __init__(self, blueprint: Blueprint, workers: Workers, keyring: Keyring, volume: Volume) -> None:
+        self.blueprint = blueprint
+        self.keyring, self.volume = keyring, volume
+        book = Book(volume)
+        self.gate = PolicyGate(
+            {},
+            clock=blueprint.clock,
+            digest=book.digest,
+            load=book.meter,
+            is_unknown=book.is_unknown,
+            pseudonym=book.pseudonym,
+            wording=blueprint.wording,
+            describe=failure_of,
+        )
+        self.in_force = InForce(self.gate, blueprint.policies)
+        journal_of: JournalOf = lambda scope: self.engine.journal(scope)  # noqa: E731 - the engine comes later
+        state = StateStore(journal_of)
+        self.services = Services(
+            gate=self.gate,
+            agents={agent.name: hosted(agent, workers, state, journal_of) for agent in family(blueprint.agents)},
+            clock=blueprint.clock,
+            sleep=asyncio.sleep,
+            new_id=blueprint.new_id,
+            policy_digest=self.in_force.digest,
+            channels=blueprint.channels,
+            attributes={"home": str(blueprint.home)},
+            wording=blueprint.wording,
+            options=blueprint.options,
+            quota=Quota(blueprint.settings, volume.log, blueprint.clock).check,
+            environment=blueprint.environment,
+        )
+        self.engine = LocalEngine(self.services, volume, opened=self._opened)
+        self.intake = Intake(self.engine)
+        self.register = Register(self._counts)
+
+    def begin(self) -> None:
+        """Loads every policy first, so that a broken one stops the start; then takes over what is owed."""
+        known = {*self.blueprint.scopes, *self.volume.scopes()}
+        scopes = tuple(sorted(known, key=lambda scope: scope.log_id()))
+        for scope in scopes:
+            self.engine.journal(scope)
+        self.engine.start(scopes)
+
+    def _opened(self, scope: Scope, log: Log) -> None:
+        """Puts the scope's policies in force before anything is decided there."""
+        self.in_force.load(scope)
+        self._remind(scope, log)
+
+    def _remind(self, scope: Scope, log: Log) -> None:
+        """Tells the gate what the log knows, and to forget what it does not."""
+        self.gate.forget(scope)
+        for open_call in log.reservations():
+            self.gate.restore(scope, open_call.run, open_call.call, open_call.reservations)
+        for stop in log.stops():
+            kind, _, name = stop.partition(":")
+            self.gate.stop(scope, stop_kind(kind), name, STOPPED)
+
+    def _counts(self, name: Name) -> bool:
+        """Whether what is open in a name may stay open."""
+        match name:
+            case Key():
+                return self.keyring.api_keys.find(name.id, self.blueprint.clock()) is not None
+            case Person():
+                return not self.engine.journal(name.scope).is_erased(name.pseudonym)
+            case _:
+                assert_never(name)
+
+    async def recover(self) -> None:
+        """Brings a volume that stopped writing back as soon as it can write again, for ever."""
+        while True:
+            await self.volume.failed()
+            self.engine.suspend()
+            while not await self._is_back():
+                pass
+            for scope in self.engine.scopes:
+                self._remind(scope, self.volume.log(scope))
+            self.engine.resume()
+
+    async def _is_back(self) -> bool:
+        await asyncio.sleep(RECOVER_S)
+        try:
+            await self.volume.recover()
+        except Unavailable:
+            return False
+        return True
+
+
+@asynccontextmanager
+async def wired(blueprint: Blueprint) -> AsyncGenerator[Wiring]:
+    """A runtime's adapters at work. They are let go of in the reverse order of their making.
+
+    Raises Unavailable (`data_dir_in_use`), Invalid when a policy does not load, Corrupt (`log_rolled_back`).
+    """
+    _prepare_process()
+    blueprint.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    async with AsyncExitStack() as stack:
+        workers = Workers()
+        stack.push_async_callback(workers.close)
+        keyring, volume = _opened(blueprint)
+        stack.callback(keyring.close)
+        stack.push_async_callback(volume.close)
+        wiring = Wiring(blueprint, workers, keyring, volume)
+        stack.callback(wiring.register.close)
+        wiring.begin()
+        recovering = asyncio.ensure_future(wiring.recover())
+        stack.callback(recovering.cancel)
+        yield wiring
+
+
+def _opened(blueprint: Blueprint) -> tuple[Keyring, Volume]:
+    """The lock first: whoever comes second learns that, and touches neither keys nor logs."""
+    lock = DirectoryLock(blueprint.home)
+    try:
+        keyring = Keyring.open(blueprint.home / "keys", blueprint.random)
+    except BaseException:
+        lock.release()
+        raise
+    try:
+        volume = Volume.open(
+            blueprint.home,
+            keyring=keyring,
+            clock=blueprint.clock,
+            random=blueprint.random,
+            options=VolumeOptions(lock=lock),
+        )
+    except BaseException:  # the volume has let go of the lock
+        keyring.close()
+        raise
+    return keyring, volume
+
+
+def _prepare_process() -> None:
+    """Keeps the interpreter off the hot path: short thread switches, and rare collections of what is young only.
+
+    State, records and drafts form no cycles and are not tracked at all, so nothing is lost by collecting rarely.
+    """
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(COLLECT_AFTER_OBJECTS, 20, 50)
