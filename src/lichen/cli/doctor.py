@@ -7,8 +7,9 @@ import shutil
 import stat
 import time
 from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -19,6 +20,9 @@ from lichen.cli.project import Project, locate
 from lichen.cli.proof import read
 from lichen.cli.screen import Screen
 from lichen.core.errors import LichenError
+
+if TYPE_CHECKING:
+    from lichen.settings import Settings
 
 FREE_BYTES_MIN = 256 * 1024 * 1024
 AHEAD_S_MAX = 2.0
@@ -59,12 +63,9 @@ def _examined_here() -> list[Finding]:
 def examined(project: Project) -> Iterator[Finding]:
     """Every finding. The log is read only when nothing stands in its way."""
     has_problem = False
-    for check in (_project, _policies, _home, _keys, _disk, _clock):
-        if check is _policies and has_problem:
-            continue  # they are checked against the agents
-        for finding in _guarded(check, project):
-            has_problem = has_problem or finding.state == "problem"
-            yield finding
+    for finding in chain(_project(project), *(_guarded(check, project) for check in (_home, _keys, _disk, _clock))):
+        has_problem = has_problem or finding.state == "problem"
+        yield finding
     if has_problem or not project.home.exists():
         return
     yield from _guarded(_log, project)
@@ -87,23 +88,50 @@ def _failure(check: str, error: LichenError) -> Finding:
 
 
 def _project(project: Project) -> Iterator[Finding]:
-    settings = project.load()
-    tenants, agents = ", ".join(settings.tenants), ", ".join(agent.name for agent in settings.agents)
-    yield Finding("project", "ok", f"{project.file}: tenants {tenants}")
-    yield Finding("agents", "ok", f"{agents} load")
+    """What the project says and names, and then what of it will fail when it runs."""
+    from lichen.settings import examine
+
+    try:
+        settings, errors = examine(project.needed(), environ={**os.environ, "LICHEN_HOME": str(project.home)})
+    except LichenError as error:
+        yield _failure("project", error)
+        return
+    for error in errors:
+        yield _failure("project", error)
+    if settings is None:
+        return
+    if not errors:
+        yield Finding("project", "ok", f"{project.file}: tenants {', '.join(settings.tenants)}")
+        yield Finding("agents", "ok", f"{', '.join(agent.name for agent in settings.agents)} load")
+    yield from _environments(settings)
+    if not errors:  # else policies would be checked against agents that are not all there
+        yield from _policies(settings)
+        yield from _reviewed(settings)
+
+
+def _environments(settings: Settings) -> Iterator[Finding]:
     for scope in settings.scopes:
         if settings.environment(scope).error_text:
             what = f"{scope.tenant}/{scope.env}: messages of errors, and whatever is in them, go to the process's log"
             yield Finding("log", "warning", what, f"error_text = false under [tenants.{scope.tenant}]")
 
 
-def _policies(project: Project) -> Iterator[Finding]:
-    from lichen.runtime.policies import policies_of
+def _policies(settings: Settings) -> Iterator[Finding]:
+    from lichen.runtime.review import policy_errors
 
-    settings = project.load()
-    for tenant in settings.tenants:
-        found = policies_of(settings, tenant)
-        yield Finding("policies", "ok", f"{tenant}: {len(found.policies)} policies load")
+    for name in settings.tenants:
+        count, errors = policy_errors(settings, name)
+        yield from (_failure("policies", error) for error in errors)
+        if not errors:
+            yield Finding("policies", "ok", f"{name}: {count} policies load")
+
+
+def _reviewed(settings: Settings) -> Iterator[Finding]:
+    from lichen.runtime.review import review
+
+    for flaw in review(settings):
+        place = f"{flaw.place}: " if flaw.place else ""
+        yield Finding("review", flaw.severity, f"{place}{flaw.message} ({flaw.code})", flaw.mend)
 
 
 def _home(project: Project) -> Iterator[Finding]:

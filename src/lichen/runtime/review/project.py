@@ -1,0 +1,105 @@
+"""A loaded project, looked at as a whole: its rules, flows, routes and policies beside each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from lichen.agents.agent import Agent
+from lichen.channels import webchat
+from lichen.channels.routes import ANY
+from lichen.core.call import ToolSpec
+from lichen.core.errors import LichenError
+from lichen.gate.policies import PolicySet, load_policies, policy_set, starter_policies
+from lichen.gate.statements import Statement, statements
+from lichen.runtime.hosting import specs_of
+from lichen.runtime.review.contracts import contract_flaws
+from lichen.runtime.review.flaw import Flaw
+from lichen.runtime.review.policies import policy_flaws
+from lichen.settings import FILE, Settings
+
+STATEMENTS_MAX = 1_000  # of a file that does not load, looked at one by one
+CHANNELS = (webchat.NAME, ANY)
+"""What a route can be for: the channels that this runtime hosts, or any of them."""
+
+
+def review(settings: Settings) -> tuple[Flaw, ...]:
+    """Everything that loads and will fail when it runs. Policies that do not load are not this one's matter."""
+    flaws: list[Flaw] = [flaw for agent in settings.agents for flaw in contract_flaws(agent)]
+    flaws += _routes(settings)
+    agents: dict[str, Agent] = {agent.name: agent for agent in settings.agents}
+    for name, tenant in settings.tenants.items():
+        policies = _policies(settings, name)
+        if policies is not None:
+            directory = settings.root / tenant.policies if tenant.policies else None
+            flaws += policy_flaws(name, tenant, policies, agents, directory)
+    return tuple(dict.fromkeys(flaws))
+
+
+def policy_errors(settings: Settings, tenant: str) -> tuple[int, tuple[LichenError, ...]]:
+    """How many policies a tenant has, and why they do not load: every statement that is wrong, not the first alone."""
+    directory, specs = settings.tenants[tenant].policies, specs_of(settings.agents)
+    if directory is None:
+        return len(starter_policies(specs).terms), ()
+    return errors_in(settings.root / directory, specs)
+
+
+def errors_in(directory: Path, specs: Sequence[ToolSpec]) -> tuple[int, tuple[LichenError, ...]]:
+    """The same of a directory."""
+    try:
+        return len(load_policies(directory, specs).terms), ()
+    except LichenError as error:
+        found = [_placed(each, directory) for each in (*_alone(directory, specs), error)]
+        unique = {(each.place, each.code): each for each in found}
+        return 0, tuple(unique.values())
+
+
+def _alone(directory: Path, specs: Sequence[ToolSpec]) -> Iterator[LichenError]:
+    """What is wrong with each statement by itself, at the place where it stands."""
+    files = {path.name: path.read_text("utf-8", "replace") for path in sorted(directory.glob("*")) if path.is_file()}
+    beside = {name: text for name, text in files.items() if name in ("meters.toml", "policy.toml")}
+    for name, text in files.items():
+        if not name.endswith(".cedar"):
+            continue
+        for part in statements(name, text)[:STATEMENTS_MAX]:
+            try:
+                policy_set({**beside, name: _but(part)}, specs)
+            except LichenError as error:
+                yield error
+
+
+def _but(part: Statement) -> str:
+    """The file with nothing in it but one statement, which stands where it stood."""
+    begin = part.tokens[0].start
+    before = "".join("\n" if sign == "\n" else " " for sign in part.source[:begin])
+    return before + part.text
+
+
+def _placed(error: LichenError, directory: Path) -> LichenError:
+    if not error.place:
+        error.place = str(directory)
+    elif not Path(error.place).is_absolute():
+        error.place = str(directory / error.place)
+    return error
+
+
+def _policies(settings: Settings, tenant: str) -> PolicySet | None:
+    directory = settings.tenants[tenant].policies
+    specs = specs_of(settings.agents)
+    try:
+        return load_policies(settings.root / directory, specs) if directory else starter_policies(specs)
+    except LichenError:
+        return None
+
+
+def _routes(settings: Settings) -> Iterator[Flaw]:
+    for name, tenant in settings.tenants.items():
+        for i, route in enumerate(tenant.routes):
+            place = f"{settings.file or FILE}: tenants.{name}.routes[{i}]"
+            if route.channel not in CHANNELS:
+                message = f"A route of {name} is for the channel {route.channel!r}, which this runtime does not have."
+                mend = f"Name one of: {', '.join(CHANNELS)}."
+                yield Flaw("channel_unknown", "problem", message, mend, place)
+            elif route.channel == webchat.NAME and tenant.webchat is None:
+                message = f"A route of {name} is for web chat, and {name} has none."
+                yield Flaw("webchat_missing", "warning", message, f"Add a table [tenants.{name}.webchat].", place)

@@ -1,0 +1,116 @@
+"""What `doctor` and `policy check` find before a customer does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.projects import POLICIES, SETTINGS, SHOP, Project
+
+LOOK = '    @id("look") permit (principal is Agent, action == Action::"orders.lookup", resource);\n'
+VOUCHER = """
+    id: shop.voucher
+    type: messaging
+    nodes:
+      find:
+        orders.lookup: {order: "1042"}
+        routing: out
+"""
+
+
+def flaws(project: Project) -> dict[str, tuple[str, str]]:
+    """State and text of what doctor says of the project besides that it is fine, by code."""
+    found = [finding for finding in project.run("doctor", "--json").data if finding["state"] != "ok"]
+    return {f["what"].rpartition("(")[2].rstrip(")"): (f["state"], f["what"]) for f in found}
+
+
+def test_a_project_that_is_well_has_nothing_to_mend(tmp_path: Path) -> None:
+    assert flaws(Project(tmp_path)) == {}
+
+
+@pytest.mark.req("LIC-29.4")
+def test_a_tool_that_no_policy_permits_is_found_before_it_is_denied(tmp_path: Path) -> None:
+    bare = POLICIES.replace(LOOK, "")
+    project = Project(tmp_path, {"policies/shop.cedar": bare, "policies/policy.toml": "base = false\n"})
+    state, what = flaws(project)["tool_unpermitted"]
+    assert state == "warning"
+    assert "No policy of acme permits orders.lookup, which shop.support calls" in what
+
+
+@pytest.mark.req("LIC-29.4")
+def test_a_tool_that_policy_forbids_on_purpose_is_no_finding(tmp_path: Path) -> None:
+    bare = POLICIES.replace(LOOK, '    forbid (principal, action == Action::"orders.lookup", resource);\n')
+    project = Project(tmp_path, {"policies/shop.cedar": bare, "policies/policy.toml": "base = false\n"})
+    assert flaws(project) == {}
+
+
+@pytest.mark.req("LIC-29.5")
+def test_an_approval_by_a_role_that_nobody_has_is_found_with_its_line(tmp_path: Path) -> None:
+    asking = POLICIES.replace('@id("look")', '@id("look") @approval("supervisor")')
+    state, what = flaws(Project(tmp_path, {"policies/shop.cedar": asking}))["role_unheld"]
+    assert state == "warning"
+    assert "shop.cedar:4:1" in what
+    assert "'supervisor'" in what
+
+
+@pytest.mark.req("LIC-29.5")
+def test_a_policy_about_an_agent_that_is_not_there_is_found_with_its_line(tmp_path: Path) -> None:
+    about = POLICIES.replace("principal is Agent", 'principal == Agent::"shop.suport"')
+    state, what = flaws(Project(tmp_path, {"policies/shop.cedar": about}))["policy_agent_unknown"]
+    assert state == "problem"
+    assert "shop.cedar:4:1" in what
+
+
+@pytest.mark.req("LIC-29.6")
+@pytest.mark.parametrize(
+    ("right", "wrong", "code", "said"),
+    [
+        ('{"order_id": "{order_id}"}', '{"order": "{order_id}"}', "argument_unknown", "Did you mean 'order_id'"),
+        ('{"order_id": "{order_id}"}', "{}", "argument_missing", "'order_id'"),
+    ],
+)
+def test_rules_that_call_a_tool_otherwise_than_it_takes_are_found(
+    tmp_path: Path, right: str, wrong: str, code: str, said: str
+) -> None:
+    project = Project(tmp_path, {"shop.py": SHOP.replace(right, wrong)})
+    found = [finding for finding in project.run("doctor", "--json").data if f"({code})" in finding["what"]]
+    assert found[0]["state"] == "problem"
+    assert said in f"{found[0]['what']} {found[0]['mend']}"
+
+
+@pytest.mark.req("LIC-29.6")
+def test_rules_that_use_a_field_no_result_has_are_found(tmp_path: Path) -> None:
+    typed = SHOP.replace("-> dict[str, str]", "-> Order").replace(
+        "    @tool(", "    class Order(BaseModel):\n        status: str\n\n\n    @tool("
+    )
+    wrong = typed.replace("{lookup.status}", "{lookup.statos}").replace(
+        "    from lichen import", "    from pydantic import BaseModel\n\n    from lichen import"
+    )
+    state, what = flaws(Project(tmp_path, {"shop.py": wrong}))["field_unknown"]
+    assert state == "problem"
+    assert "{lookup.statos}" in what
+
+
+@pytest.mark.req("LIC-29.6")
+def test_a_flow_that_calls_a_tool_otherwise_than_it_takes_is_found_with_its_line(tmp_path: Path) -> None:
+    parts = SETTINGS.replace("[lichen]", '[lichen]\n    flows = ["voucher.ygtc"]')
+    found = flaws(Project(tmp_path, {"lichen.toml": parts, "voucher.ygtc": VOUCHER}))
+    assert "voucher.ygtc:4:3" in found["argument_unknown"][1]
+    assert "argument_missing" in found
+
+
+@pytest.mark.req("LIC-29.7")
+def test_a_route_for_a_channel_that_is_not_there_is_found(tmp_path: Path) -> None:
+    routed = f'{SETTINGS}\n    [[tenants.acme.routes]]\n    channel = "slack"\n    agent = "shop.support"\n'
+    assert flaws(Project(tmp_path, {"lichen.toml": routed}))["channel_unknown"][0] == "problem"
+
+
+@pytest.mark.req("LIC-29.1")
+def test_every_statement_that_does_not_load_is_named_at_its_place(tmp_path: Path) -> None:
+    wrong = 'permit (principal, action resource);\n\npermit (principal, action == Action::"no.tool", resource);\n'
+    project = Project(tmp_path, {"policies/shop.cedar": wrong})
+    found = [finding["what"] for finding in project.run("doctor", "--json").data if finding["check"] == "policies"]
+    assert len(found) == 2
+    assert "shop.cedar:1:" in found[0]
+    assert "shop.cedar:3:" in found[1]
