@@ -14,6 +14,7 @@ import urllib.request
 from contextlib import closing
 from typing import Any
 
+import httpx
 import pytest
 
 from lichen.cli.serve import FILES
@@ -97,6 +98,32 @@ def test_demo_keys_that_cannot_be_kept_are_said(shop: Shop) -> None:
     ended = shop.run("serve", "--demo", "--port", "0")
     assert ended.code == 1
     assert "demo_keys_unwritable" in ended.err
+
+
+@pytest.mark.req("SYM-101.16")
+def test_keys_that_did_not_change_are_not_written_again(shop: Shop) -> None:
+    """A full disk is no reason not to serve."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as free:
+        port = str(free.getsockname()[1])
+    process, said = serve(shop, "--demo", "--port", port)
+    assert shop.kill(process, signal.SIGTERM) == 0
+    (shop.home / "demo.new").mkdir()  # whoever writes it needs this name
+    process, again = serve(shop, "--demo", "--port", port)
+    assert again["keys"] == said["keys"]
+    assert shop.kill(process, signal.SIGTERM) == 0
+
+
+@pytest.mark.req("SYM-97.27")
+@pytest.mark.parametrize(("host", "is_told"), [("127.0.0.1", False), ("0.0.0.0", True)])
+def test_a_port_that_others_reach_is_said_to_be_plain_http_and_where_it_is(
+    shop: Shop, capfd: pytest.CaptureFixture[str], host: str, is_told: bool
+) -> None:
+    process = shop.start("serve", "--host", host, "--port", "0")
+    assert process.stdout is not None
+    address = process.stdout.readline().split()[-1]
+    assert httpx.get(f"{address}/healthz", timeout=20).status_code == 200
+    assert shop.kill(process, signal.SIGTERM) == 0
+    assert ("plain HTTP" in capfd.readouterr().err) is is_told
 
 
 @pytest.mark.req("SYM-97.18")

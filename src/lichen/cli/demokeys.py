@@ -25,9 +25,11 @@ def demo_keys(door: Door, url: str) -> dict[str, str]:
     file = door.project.home / FILE
     known = _read(file)
     keys = {name: _key(door, name, env, known.get(_variable(name))) for name, env in _places(door.settings)}
-    lines = [f"LICHEN_URL={url}", *(f"{_variable(name)}={key}" for name, key in keys.items())]
+    wanted = {"LICHEN_URL": url, **{_variable(name): key for name, key in keys.items()}}
+    if wanted == known:
+        return keys  # a full disk is no reason not to serve
     try:
-        _write(file, "".join(f"{line}\n" for line in lines))
+        _write(file, "".join(f"{name}={value}\n" for name, value in wanted.items()))
     except OSError as error:
         raise _unwritable(file, error) from None
     return keys

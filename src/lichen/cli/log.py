@@ -54,13 +54,15 @@ def export(
     session: Annotated[str | None, typer.Option(help="Only this session.", metavar="SESSION")] = None,
 ) -> None:
     """Writes the log, or a run or session of it, with the proofs by which anybody can verify it."""
+    from lichen.log.files import write_new_file
+
     if to is not None and to.exists():
         raise Conflict("The file exists already.", code="file_exists", next_step="Name another.", place=str(to))
     data: bytes = caller.client.get("log/export", run=run, session=session)
     if to is None:
         sys.stdout.buffer.write(data)
         return
-    to.write_bytes(data)
+    write_new_file(to, data)
     signer = proof.signer(data)
     if not caller.screen.data({"file": str(to), "bytes": len(data), "public_key": signer}):
         caller.screen.line(f"{to}: {len(data)} bytes, signed by {signer}.")

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
+from lichen.core.hidden import HIDDEN
+
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
@@ -57,13 +59,13 @@ class Screen:
     def data(self, value: Any) -> bool:
         """Writes `value` as JSON if that is wanted. Tells whether it was, so that nothing else is said."""
         if self.as_json:
-            self._write(json.dumps(value, ensure_ascii=False, indent=2))
+            self._write(json.dumps(value, ensure_ascii=self._stream.isatty(), indent=2))
         return self.as_json
 
     def event(self, value: Any) -> bool:
         """Writes `value` as one line of JSON if that is wanted: for what comes one after the other."""
         if self.as_json:
-            self._write(json.dumps(value, ensure_ascii=False))
+            self._write(json.dumps(value, ensure_ascii=self._stream.isatty()))
         return self.as_json
 
     def line(self, text: str = "", style: str | None = None) -> None:
@@ -122,11 +124,8 @@ def note(text: str) -> None:
 
 
 def safe(text: str) -> str:
-    """A text that a stranger may have written, without what would steer the reader's terminal."""
-    return text.translate(_CONTROLS)
-
-
-_CONTROLS = {code: "�" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
+    """A text that a stranger may have written, without what would steer the reader's terminal or hide in it."""
+    return HIDDEN.sub("�", text)
 
 
 def _one_line(text: str) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Mapping
 from importlib.metadata import version
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -26,7 +28,12 @@ LogLevel = Annotated[
     Literal["debug", "info", "warning", "error"],
     typer.Option("--log-level", help="What is the least that goes into it."),
 ]
-ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # how to reach what listens everywhere
+ANYWHERE = ("0.0.0.0", "::")  # stand for every address of the machine
+FAR = {"0.0.0.0": "192.0.2.1", "::": "2001:db8::1"}  # nobody's: asking how to get there tells from where
+PLAIN = (
+    "This is plain HTTP on an address that others reach: keys and words can be read on the way. Put a proxy with TLS "
+    "in front of it, and name it under [serve] trusted_proxies in lichen.toml."
+)
 
 
 def serve(
@@ -57,7 +64,7 @@ def serve(
         assert found.owner.port is not None
         url = _url(found.owner.port)
         keys = _keys(door, url) if demo else None
-        for notice in found.owner.notices:
+        for notice in (*found.owner.notices, *_warnings(host, door.settings)):
             note(notice)
         _tell(screen, project, url, chats=_chats(door.settings), keys=keys)
         event("started", {"url": url, "home": str(project.home), "version": version("lichen")})
@@ -97,8 +104,28 @@ def _demo_or(project: Project) -> Project:
 
 def _url(port: tuple[str, int]) -> str:
     host, number = port
-    shown = ANYWHERE.get(host, f"[{host}]" if ":" in host else host)
-    return f"http://{shown}:{number}"
+    shown = own_address(host) if host in ANYWHERE else host
+    return f"http://{f'[{shown}]' if ':' in shown else shown}:{number}"
+
+
+def own_address(host: str) -> str:
+    """An address under which others reach what listens on all of them; the loopback where there is no network."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as asking:
+        try:
+            asking.connect((FAR[host], 9))  # sends nothing
+            return asking.getsockname()[0].partition("%")[0]
+        except OSError:
+            return "::1" if ":" in host else "127.0.0.1"
+
+
+def _warnings(host: str, settings: Settings) -> tuple[str, ...]:
+    """What whoever opens a port to others should know."""
+    try:
+        is_near = all(ip_address(found[4][0]).is_loopback for found in socket.getaddrinfo(host, None))
+    except (OSError, ValueError):
+        is_near = False
+    return () if is_near or settings.serve.trusted_proxies else (PLAIN,)
 
 
 def _chats(settings: Settings) -> tuple[str, ...]:

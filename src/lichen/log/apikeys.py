@@ -10,7 +10,7 @@ from hmac import compare_digest
 
 import msgspec
 
-from lichen.core.errors import NotFound
+from lichen.core.errors import Corrupt, NotFound
 from lichen.core.scope import ActorKind
 from lichen.log.keyfile import KeyFile
 from lichen.log.masterkey import Random
@@ -89,7 +89,7 @@ class ApiKeys:
 
     def list(self) -> list[ApiKey]:
         """Every key that was not revoked, expired ones included, by id."""
-        return [_JSON.decode(entry) for (entry,) in self._file.read("SELECT entry FROM api_keys ORDER BY id")]
+        return [_decoded(entry) for (entry,) in self._file.read("SELECT entry FROM api_keys ORDER BY id")]
 
     def _unused_id(self) -> str:
         while True:
@@ -99,8 +99,15 @@ class ApiKeys:
 
 
 def _valid(entry: bytes, now_us: int) -> ApiKey | None:
-    key = _JSON.decode(entry)
+    key = _decoded(entry)
     return None if key.expires_at_us is not None and now_us >= key.expires_at_us else key
+
+
+def _decoded(entry: bytes) -> ApiKey:
+    try:
+        return _JSON.decode(entry)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Corrupt("An API key's entry is damaged.", next_step="Restore the keys from their backup.") from error
 
 
 def _hash(secret: bytes) -> bytes:

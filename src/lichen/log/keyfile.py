@@ -14,9 +14,11 @@ import msgspec
 
 from lichen.core.errors import Conflict, Corrupt, Invalid, Unavailable
 from lichen.log.files import sync_directory, write_new_file
+from lichen.log.sqlite import connect_readonly, is_writable
 
 _APPLICATION_ID = 0x4C4B4559  # "LKEY"
 _FORMAT = 1
+NO_TEXT = "Could not decode to UTF-8"  # what the driver says of a text that is none
 
 _PRAGMAS = (
     "busy_timeout = 5000",
@@ -52,6 +54,8 @@ Row = tuple[Any, ...]  # what SQLite hands out; the reader of a query knows its 
 class KeyFile:
     """The file `keys.sqlite`. Reads never wait for a commit; one thread at a time writes.
 
+    On media that nobody can write it is read as it is; every change of it is refused then.
+
     Every method raises Unavailable (`keys_readonly`) when the disk refuses, Corrupt when the file is not what we wrote.
     """
 
@@ -61,6 +65,10 @@ class KeyFile:
         self.writing = threading.RLock()  # held while a commit waits for the disk
         self._reading = threading.Lock()  # never held while anything waits for the disk
         with storage_errors():
+            if path.exists() and not is_writable(path):
+                self._writer, self._reader = connect_readonly(path), connect_readonly(path)
+                _is_new(self._writer)
+                return
             if not path.exists():
                 write_new_file(path, b"")  # SQLite would make it readable by others; its WAL takes this mode over
             self._writer = _connect(path)
@@ -133,14 +141,22 @@ def storage_errors() -> Generator[None, None, None]:
         raise  # a mistake of ours, such as using a closed keyring
     except sqlite3.IntegrityError as error:
         raise in_use() from error
+    except UnicodeDecodeError as error:
+        raise _damaged() from error
     except (OSError, sqlite3.OperationalError) as error:
+        if NO_TEXT in str(error):
+            raise _damaged() from error
         raise Unavailable(
             "The keyring cannot be written or read now.",
             code="keys_readonly",
             next_step="Free disk space, make the keys directory writable, then try again.",
         ) from error
     except sqlite3.DatabaseError as error:
-        raise Corrupt("The keyring's file is damaged.", next_step="Restore the keys from their backup.") from error
+        raise _damaged() from error
+
+
+def _damaged() -> Corrupt:
+    return Corrupt("The keyring's file is damaged.", next_step="Restore the keys from their backup.")
 
 
 def _copy_of(source: sqlite3.Connection, target: sqlite3.Connection, logs: frozenset[str]) -> None:

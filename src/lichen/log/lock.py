@@ -16,12 +16,15 @@ class DirectoryLock:
     """Holds `directory`/lock from construction to `release`. The system lets go of it when the process ends.
 
     The file says who: its process id, then `socket`, where that process can be spoken to, if anywhere.
-    Raises Unavailable (`data_dir_in_use`) with the process id of the holder.
+    Raises Unavailable (`data_dir_in_use`) with the process id of the holder, or (`home_unusable`).
     """
 
     def __init__(self, directory: Path, *, socket: Path | None = None) -> None:
         self._path = directory / "lock"
-        self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise _unwritable(directory, error) from None
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -37,6 +40,14 @@ class DirectoryLock:
         with suppress(OSError):
             os.ftruncate(self._descriptor, 0)
         os.close(self._descriptor)
+
+
+def _unwritable(directory: Path, error: OSError) -> Unavailable:
+    return Unavailable(
+        f"The data directory {directory} cannot be written ({error.strerror}).",
+        code="home_unusable",
+        next_step="Make it writable, or copy it to where it is; `lichen log verify` reads it as it is.",
+    )
 
 
 def _in_use(directory: Path, holder: bytes) -> Unavailable:

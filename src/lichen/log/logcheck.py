@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ from lichen.log.keys import Keyring
 from lichen.log.ledger import COUNTED, Ledger, Stored
 from lichen.log.names import name_aad
 from lichen.log.record import Blob, Record, decode
-from lichen.log.sqlite import Key, Op, Row, Values
+from lichen.log.sqlite import STREAMS, Key, Op, Row, Values
 from lichen.log.tips import START
 from lichen.log.tree import Frontier, chain_hash, leaf_hash
 from lichen.log.views import StreamRow, first_row, next_row, project
@@ -23,6 +24,10 @@ from lichen.log.views import StreamRow, first_row, next_row, project
 Apply = Callable[[list[Op]], None]
 Reread = Callable[[int, int], Iterator[Row]]
 """`reread(stream, pos)`: the stored records of a stream that lie before a position of the volume."""
+
+
+_SUBJECT = [column.name for column in STREAMS.columns].index("subject") - STREAMS.key
+_PSEUDONYM = re.compile(r"(customer|operator|service)_[0-9a-f]{16}")
 
 
 class _Folded:
@@ -67,6 +72,7 @@ class LogCheck:
         self._ledger = Ledger(0, Stored())
         self._claims: dict[int, list[TreeHead]] = {}
         self._held: list[Row] = []
+        self._named: set[str] = set()
         self._kept: list[tuple[bytes, TreeHead]] = []
 
     # -- heads ---------------------------------------------------------------------------------------------------
@@ -120,6 +126,8 @@ class LogCheck:
         if record.ts_us < self._ts_us and is_chained:
             self._find(record, "record", "the record is older than the one before it")
         self._ts_us = max(self._ts_us, record.ts_us)
+        if _PSEUDONYM.fullmatch(record.actor):
+            self._named.add(record.actor)
         for each in record.contents:
             if isinstance(each.body, Blob):
                 self._blobs[each.body.digest] = each.body.size
@@ -210,6 +218,14 @@ class LogCheck:
         """The rows of the streams view."""
         rows = (each.row if each.state is None else next_row(each.row, each.state) for each in self._streams.values())
         return {row[:1]: row[1:] for row in rows}
+
+    def names_expected(self) -> set[str]:
+        """The pseudonyms that acted here or were acted for, and were not erased: each of them has a name."""
+        tenant = self._streams.get(TENANT_STREAM)
+        state = tenant.state if tenant is not None else None
+        subjects = {values[_SUBJECT] for values in self.stream_rows().values()}
+        named = self._named | {each for each in subjects if _PSEUDONYM.fullmatch(each)}
+        return named - set(state.erased) if isinstance(state, TenantState) else named
 
     def name_problem(self, keyring: Keyring | None, row: Row) -> tuple[str, str] | None:
         """What is wrong with a row of the names view: the column, and why."""

@@ -6,7 +6,18 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
-from lichen.log.sqlite import APPLICATION_ID, FORMAT, TABLES, Row, Table, connect, format_stamp, schema
+from lichen.log.sqlite import (
+    APPLICATION_ID,
+    FORMAT,
+    TABLES,
+    Row,
+    Table,
+    connect,
+    connect_readonly,
+    format_stamp,
+    is_writable,
+    schema,
+)
 
 
 class Text(bytes):
@@ -21,11 +32,15 @@ class RawRows:
     """One consistent snapshot of a volume's file, also while another process writes to it."""
 
     def __init__(self, path: Path) -> None:
-        """Raises sqlite3.Error when the file cannot be read at all."""
-        self._connection = connect(path, is_reader=True)
-        self._connection.text_factory = Text
-        self._connection.execute("BEGIN")
-        self._connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()  # takes the snapshot
+        """Raises sqlite3.Error or UnicodeDecodeError when the file cannot be read at all."""
+        self._connection = connect(path, is_reader=True) if is_writable(path) else connect_readonly(path)
+        try:
+            self._connection.text_factory = Text
+            self._connection.execute("BEGIN")
+            self._connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()  # takes the snapshot
+        except (sqlite3.Error, UnicodeDecodeError):
+            self._connection.close()
+            raise
 
     def each(self, table: Table, order: str) -> Iterator[Row]:
         """The table's rows in this order. Raises sqlite3.Error when the file is damaged on the way."""

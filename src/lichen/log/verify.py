@@ -22,6 +22,7 @@ from lichen.log.record import Record
 from lichen.log.sqlite import FILE_NAME, FRONTIERS, HEADS, LOGS, NAMES, RECORDS, VIEWS, Key, Op, Row, Table, Values
 
 BLOBS = "blobs"
+DAMAGE = (sqlite3.Error, UnicodeDecodeError)  # the second where SQLite quotes a damaged file in its own message
 
 
 def verify(
@@ -56,13 +57,13 @@ class _Verification:
         """The report. A file that cannot be read to its end is a finding, not an error."""
         try:
             self._rows = RawRows(self._home / FILE_NAME)
-        except sqlite3.Error as error:
-            self._findings.add(Place(table="file"), f"the file cannot be read: {error}")
+        except DAMAGE as error:
+            self._findings.add(Place(table="file"), f"the file cannot be read: {_said(error)}")
             return self._report(orphans=0)
         try:
             self._check_file()
-        except sqlite3.Error as error:
-            self._findings.add(Place(table="file"), f"the file is damaged: {error}")
+        except DAMAGE as error:
+            self._findings.add(Place(table="file"), f"the file is damaged: {_said(error)}")
         finally:
             self._rows.close()
         return self._report(self._check_blobs())
@@ -239,8 +240,10 @@ class _Verification:
                 self._findings.add(place.in_column(column.name), "the value does not follow from the records")
 
     def _check_names(self, logs: Mapping[object, LogCheck]) -> None:
+        left = {(number, name) for number, check in logs.items() for name in check.names_expected()}
         for row in self._rows.each(NAMES, "log, pseudonym"):
             log, *_ = name = plain(row)
+            left.discard((log, name[1]))
             whose = logs[log].id if log in logs else ""
             place = Place(table="names", log=whose, key=f"{log}/{name[1]}" if whose else "")
             column = wrong_column(NAMES, row) or ("log" if log not in logs else None)
@@ -250,6 +253,9 @@ class _Verification:
             problem = logs[log].name_problem(self._keyring, name)
             if problem is not None:
                 self._findings.add(place.in_column(problem[0]), problem[1])
+        for log, pseudonym in sorted(left, key=str):
+            place = Place(table="names", log=logs[log].id, key=f"{log}/{pseudonym}")
+            self._findings.add(place, "the name of somebody who acted is missing, and they were not erased")
 
     def _check_blobs(self) -> int:
         """Reads every blob that a record names. Returns how many files no record names."""
@@ -260,6 +266,10 @@ class _Verification:
                 self._findings.add(Place(table="blobs", key=digest.hex()), problem)
         stored = {path.name for path in directory.glob("*")} if directory.exists() else set[str]()
         return len(stored - {digest.hex() for digest in self._blobs})
+
+
+def _said(error: sqlite3.Error | UnicodeDecodeError) -> str:
+    return str(error) if isinstance(error, sqlite3.Error) else "its description of itself is no text"
 
 
 def _log_of(text: bytes) -> LogId:
