@@ -9,7 +9,7 @@ from cedarpy import pst
 
 from lichen.gate import cedar
 from lichen.gate.annotations import Terms
-from lichen.gate.policies import BASE, PolicySet
+from lichen.gate.policies import BASE, DEFAULT, PolicySet
 from lichen.gate.schema import PRINCIPALS
 from lichen.gate.statements import Statement, statements
 from lichen.gate.values import Entity, Value, uid
@@ -53,10 +53,14 @@ class Written(NamedTuple):
 
 def written(policies: PolicySet) -> tuple[Written, ...]:
     """The policies of a set in their order, the built-in ones included."""
-    texts = {name: text for name, text in sorted(policies.files.items()) if name.endswith(".cedar")}
-    parts = [part for name, text in texts.items() for part in statements(name, text)]
-    if len(parts) < len(policies.terms):
-        parts = [*statements("(base)", BASE), *parts]
+    own = [
+        part
+        for name, text in sorted(policies.files.items())
+        if name.endswith(".cedar")
+        for part in statements(name, text)
+    ]
+    always, base = statements("(lichen)", DEFAULT), statements("(base)", BASE)
+    parts = [*always, *base, *own] if len(policies.terms) > len(always) + len(own) else [*always, *own]
     trees = cedar.parse("\n".join(part.text for part in parts))
     each = zip(trees, parts, policies.terms, strict=True)
     return tuple(Written(number, *one) for number, one in enumerate(each))
