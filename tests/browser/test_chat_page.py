@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.async_api import Locator, Page, Route, expect
+from playwright.async_api import Browser, Locator, Page, Route, expect
 
-from lichen.core.scope import SYSTEM
+from lichen.core.scope import SYSTEM, Customer
 from lichen.runtime.runtime import Runtime
 from tests.browser.looks import dim, faults
 from tests.serve.console import ACME, OPS
 
+# The greeting of the page, and once more what the agent says to small talk.
 GREETING = re.compile("I can tell you where an order is")
 
 
@@ -40,12 +41,14 @@ async def test_a_customer_asks_and_is_answered(page: Page, runtime: Runtime) -> 
 async def test_a_conversation_is_kept_across_a_reload_until_a_new_one_is_wanted(page: Page, runtime: Runtime) -> None:
     await page.goto("/chat/acme")
     await send(page, "Hello")
-    await expect(bubble(page, GREETING)).to_be_visible()
+    await expect(bubble(page, GREETING)).to_have_count(2)
     await page.reload()
-    await expect(bubble(page, GREETING)).to_be_visible()
+    await expect(page.locator("#log .mine")).to_have_count(1)
+    await expect(bubble(page, GREETING)).to_have_count(2)
     assert len(runtime.log(ACME).stream_rows("session")) == 1
     await page.get_by_role("button", name="New conversation").click()
-    await expect(bubble(page, GREETING)).to_have_count(0)
+    await expect(bubble(page, GREETING)).to_have_count(1)
+    await expect(page.locator("#log .mine")).to_have_count(0)
     await send(page, "Where is order 1043?")
     await expect(bubble(page, re.compile("delivered"))).to_be_visible()
     assert len(runtime.log(ACME).stream_rows("session")) == 2
@@ -57,7 +60,7 @@ async def test_what_anybody_writes_is_text_and_nothing_else(page: Page) -> None:
     await page.goto("/chat/acme")
     await send(page, text)
     await expect(bubble(page, text)).to_be_visible()
-    await expect(bubble(page, GREETING)).to_be_visible()
+    await expect(bubble(page, GREETING)).to_have_count(2)
     assert await page.locator("#log a, #log img, #log b, #log strong").count() == 0
     assert "owned" not in await page.title()
 
@@ -68,7 +71,7 @@ async def test_a_message_written_while_the_line_is_down_is_sent_once_when_it_is_
 ) -> None:
     await page.goto("/chat/acme")
     await send(page, "Hello")
-    await expect(bubble(page, GREETING)).to_be_visible()
+    await expect(bubble(page, GREETING)).to_have_count(2)
     lost = 0
 
     async def lose(route: Route) -> None:
@@ -96,7 +99,7 @@ async def test_a_message_written_while_the_line_is_down_is_sent_once_when_it_is_
 async def test_a_message_written_offline_waits_even_for_a_reload(page: Page) -> None:
     await page.goto("/chat/acme")
     await send(page, "Hello")
-    await expect(bubble(page, GREETING)).to_be_visible()
+    await expect(bubble(page, GREETING)).to_have_count(2)
     await page.route("**/v1/**", lambda route: route.abort())
     await send(page, "Where is order 1042?")
     await expect(page.locator("#log .sending")).to_have_count(1)
@@ -111,7 +114,7 @@ async def test_a_message_written_offline_waits_even_for_a_reload(page: Page) -> 
 async def test_a_message_that_is_refused_says_so_and_can_be_tried_again(page: Page) -> None:
     await page.goto("/chat/acme")
     await send(page, "Hello")
-    await expect(bubble(page, GREETING)).to_be_visible()
+    await expect(bubble(page, GREETING)).to_have_count(2)
     refuse = "**/activities"
     await page.route(refuse, lambda route: route.fulfill(status=400, json={}))
     await send(page, "Where is order 1042?")
@@ -147,7 +150,7 @@ async def test_the_page_is_legible_in_both_themes_and_fits_a_phone(page: Page, t
     await page.set_viewport_size({"width": 390, "height": 760})
     await page.goto(f"/chat/acme?theme={theme}")
     await send(page, "Hello " + "w" * 500)
-    await expect(bubble(page, GREETING)).to_be_visible()
+    await expect(bubble(page, GREETING)).to_have_count(2)
     assert (await faults(page), await dim(page)) == ([], [])
     inside = await page.evaluate("document.querySelector('form').getBoundingClientRect().bottom <= innerHeight")
     assert inside
@@ -159,12 +162,125 @@ async def test_two_windows_of_one_conversation_do_not_fight_for_its_stream(page:
     page.on("websocket", lambda socket: sockets.append(socket.url))
     await page.goto("/chat/acme")
     await send(page, "Hello")
-    await expect(bubble(page, GREETING)).to_be_visible()
+    await expect(bubble(page, GREETING)).to_have_count(2)
     other = await page.context.new_page()
     other.on("websocket", lambda socket: sockets.append(socket.url))
     await other.goto("/chat/acme")
-    await expect(bubble(other, GREETING)).to_be_visible()
+    await expect(bubble(other, GREETING)).to_have_count(2)
     await send(other, "Where is order 1042?")
     for each in (other, page):
         await expect(bubble(each, re.compile("shipped"))).to_be_visible()
     assert len(sockets) == 2, "the first one looks now and then instead of taking the stream back"
+
+
+@pytest.mark.req("LIC-30.11")
+async def test_what_is_offered_is_said_by_pressing_it_until_something_was_said(page: Page, runtime: Runtime) -> None:
+    await page.goto("/chat/acme")
+    offered = page.get_by_role("group", name="Suggestions").get_by_role("button")
+    await expect(offered).to_have_count(3)
+    await offered.first.click()
+    await expect(bubble(page, re.compile("shipped"))).to_be_visible()
+    await expect(offered).to_have_count(0)
+    await page.reload()
+    await expect(bubble(page, re.compile("shipped"))).to_be_visible()
+    await expect(offered).to_have_count(0)
+    await page.get_by_role("button", name="New conversation").click()
+    await expect(offered).to_have_count(3)
+    assert len(runtime.log(ACME).stream_rows("session")) == 1, "a conversation begins with its first message"
+
+
+@pytest.mark.req("LIC-30.12")
+async def test_a_german_browser_is_spoken_to_in_german(chromium: Browser, url: str) -> None:
+    context = await chromium.new_context(base_url=url, locale="de-DE")
+    page = await context.new_page()
+    await page.goto("/chat/acme")
+    await page.get_by_label("Ihre Nachricht").fill("Ich möchte mein Geld zurück für Bestellung 1043, 20 Euro")
+    await page.get_by_role("button", name="Senden").click()
+    await expect(bubble(page, re.compile("20.00 EUR für Bestellung 1043"))).to_be_visible()
+    await page.get_by_label("Ihre Nachricht").fill("80 EUR Erstattung für Bestellung 1045")
+    await page.keyboard.press("Enter")
+    await expect(bubble(page, re.compile("muss jemand aus dem Team genehmigen"))).to_be_visible()
+    await context.close()
+
+
+@pytest.mark.req("LIC-30.13")
+async def test_every_window_of_the_demo_is_the_same_customer_whose_limit_is_one(page: Page, chromium: Browser) -> None:
+    await page.goto("/chat/acme")
+    await expect(page.get_by_text("Signed in as customer-7")).to_be_visible()
+    await send(page, "I want a refund of 40 EUR for order 1043.")
+    await expect(bubble(page, re.compile("40.00 EUR for order 1043"))).to_be_visible()
+    private = await chromium.new_context(base_url=page.url, locale="en")
+    other = await private.new_page()
+    await other.goto("/chat/acme")
+    await send(other, "I want a refund of 40 EUR for order 1044.")
+    await expect(bubble(other, re.compile("needs a colleague’s approval"))).to_be_visible()
+    await private.close()
+
+
+@pytest.mark.req("LIC-30.14")
+@pytest.mark.parametrize("user", ["", "?user=somebody"])
+async def test_whoever_was_erased_begins_anew_and_what_they_wrote_is_not_lost(
+    page: Page, runtime: Runtime, user: str
+) -> None:
+    await page.goto(f"/chat/acme{user}")
+    await send(page, "Hello")
+    await expect(bubble(page, GREETING)).to_have_count(2)
+    subject = Customer("webchat:somebody" if user else "customer-7")
+    await runtime.people.erase(ACME, subject, OPS)
+    await send(page, "How are you?")
+    await expect(bubble(page, re.compile("Very well"))).to_be_visible()
+    await expect(page.get_by_text("The conversation before has ended.")).to_be_visible()
+    await expect(page.locator("#log .failed")).to_have_count(0)
+    await expect(page.locator("#log .mine")).to_have_count(1)
+
+
+@pytest.mark.req("LIC-30.15")
+async def test_a_message_that_is_too_long_is_neither_cut_nor_sent(page: Page) -> None:
+    await page.goto("/chat/acme")
+    await page.get_by_label("Your message").fill("ä" * 9_000)
+    await expect(page.get_by_role("alert")).to_contain_text("too long")
+    await page.keyboard.press("Enter")
+    assert await page.get_by_label("Your message").input_value() == "ä" * 9_000
+    await expect(page.get_by_role("button", name="Send")).to_be_disabled()
+    await send(page, "ä" * 8_000)
+    await expect(page.locator("#log .mine")).to_have_count(1)
+    await expect(bubble(page, GREETING)).to_have_count(2)
+    assert await page.locator("#log .mine p").inner_text() == "ä" * 8_000
+
+
+@pytest.mark.req("LIC-30.15")
+async def test_while_the_line_is_down_the_page_does_not_look_as_if_it_were_up(page: Page) -> None:
+    await page.goto("/chat/acme")
+    await send(page, "Hello")
+    await expect(bubble(page, GREETING)).to_have_count(2)
+    dot = "() => getComputedStyle(document.querySelector('h1'), '::before').backgroundColor"
+    up = await page.evaluate(dot)
+    await page.route("**/v1/**", lambda route: route.abort())
+    await page.reload()
+    await expect(page.locator("#state")).to_have_text("Reconnecting…")
+    assert await page.evaluate(dot) != up
+    await page.unroute("**/v1/**")
+    await expect(page.locator("#state")).to_be_empty()
+    assert await page.evaluate(dot) == up
+
+
+@pytest.mark.req("LIC-30.15")
+async def test_what_was_said_at_once_has_one_time_below_it(page: Page) -> None:
+    await page.goto("/chat/acme")
+    for text in ("Hello", "How are you?"):
+        await send(page, text)
+    await expect(bubble(page, re.compile("Very well"))).to_be_visible()
+    times = page.locator("#log small").filter(visible=True)
+    await expect(times).to_have_count(1)
+
+
+@pytest.mark.req("LIC-30.4")
+async def test_a_tenant_that_is_stopped_tells_who_begins_to_talk_so(page: Page, runtime: Runtime) -> None:
+    runtime.gate.stop(ACME, "tenant", "", "incident 7")
+    await page.goto("/chat/acme")
+    await send(page, "Hello")
+    await expect(page.locator("#log .notice")).to_contain_text("Please try again later.")
+    await expect(page.locator("#log .failed")).to_have_count(1)
+    runtime.gate.start(ACME, "tenant", "")
+    await page.get_by_role("button", name="Try again").click()
+    await expect(bubble(page, GREETING)).to_have_count(2)

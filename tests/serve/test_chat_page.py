@@ -9,6 +9,8 @@ import msgspec
 import pytest
 from starlette.applications import Starlette
 
+from lichen.core.scope import Scope
+from lichen.core.wording import Greeting
 from lichen.runtime.runtime import Runtime
 from lichen.serve.assets import FOLDER
 from lichen.serve.pages import chat_routes
@@ -17,12 +19,14 @@ from lichen.serve.site import make_site
 from lichen.settings import Settings, WebChat
 from tests.serve.browser import browser
 
-BYTES_MAX = 20_000
+BYTES_MAX = 24_000
 
 
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
-    acme = msgspec.structs.replace(settings.tenants["acme"], webchat=WebChat(title="Acme <Coffee>", accent="#7A3E1D"))
+    greetings = {"de": Greeting("Guten Tag & willkommen", ("Ich brauche Hilfe",))}
+    chat = WebChat(title="Acme <Coffee>", accent="#7A3E1D", greetings=greetings)
+    acme = msgspec.structs.replace(settings.tenants["acme"], webchat=chat)
     globex = msgspec.structs.replace(settings.tenants["globex"], webchat=None)
     return msgspec.structs.replace(settings, tenants={"acme": acme, "globex": globex})
 
@@ -38,11 +42,37 @@ async def test_a_tenant_has_a_page_in_its_own_name_and_colour(client: httpx.Asyn
     page = await client.get("/chat/acme")
     assert page.status_code == 200
     assert "<h1>Acme &lt;Coffee&gt;</h1>" in page.text
+    assert '<html lang="en">' in page.text
     style = await client.get("/chat/acme/theme.css")
     assert style.headers["content-type"].startswith("text/css")
     assert "--accent: #7a3e1d" in style.text
     assert 'data-theme="dark"' in (await client.get("/chat/acme?theme=dark")).text
     assert (await client.get("/chat/acme?theme=%22onload=")).status_code == 400
+
+
+@pytest.mark.req("LIC-30.11")
+@pytest.mark.parametrize(
+    ("address", "accepts", "language", "says"),
+    [
+        ("/chat/acme", "de-DE,de;q=0.9,en;q=0.8", "de", "Schreiben Sie eine Nachricht"),
+        ("/chat/acme", "en-US,en;q=0.9,de;q=0.8", "en", "Write a message"),
+        ("/chat/acme", "fr", "en", "Write a message"),
+        ("/chat/acme?locale=de-AT", "en", "de", "Ich brauche Hilfe"),
+    ],
+)
+async def test_the_page_greets_and_offers_in_the_language_of_whoever_opens_it(
+    client: httpx.AsyncClient, address: str, accepts: str, language: str, says: str
+) -> None:
+    page = (await client.get(address, headers={"accept-language": accepts})).text
+    assert f'<html lang="{language}">' in page
+    assert says in page
+    assert ("Guten Tag &amp; willkommen" in page) == (language == "de")
+
+
+@pytest.mark.req("LIC-30.11")
+async def test_opening_the_page_begins_no_conversation(client: httpx.AsyncClient, runtime: Runtime) -> None:
+    await client.get("/chat/acme")
+    assert runtime.log(Scope("acme", "dev")).stream_rows("session") == []
 
 
 @pytest.mark.req("LIC-25.21")

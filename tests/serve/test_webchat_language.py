@@ -102,7 +102,7 @@ def test_a_text_that_the_runtime_never_says_is_refused_with_its_place(tmp_path: 
     file.write_text('[lichen]\nagents = []\n[tenants.acme]\n[tenants.acme.texts.de]\nstoped = "Zu."\n')
     with pytest.raises(Invalid) as refused:
         load(file, environ={})
-    assert (refused.value.code, refused.value.place) == ("text_unknown", f"{file}: tenants.acme.texts")
+    assert (refused.value.code, refused.value.place) == ("text_unknown", f"{file}:3: tenants.acme.texts")
     assert "stopped" in refused.value.next_step
     file.write_text(file.read_text().replace("stoped", "stopped"))
     wording = load(file, environ={}).wording("acme")

@@ -15,7 +15,7 @@ from lichen.agents.rules import Endings, Intent
 from lichen.agents.words import ENDINGS, Words, endings, translated
 from lichen.core.errors import Invalid
 from lichen.core.plan import Plan, PlanInput
-from lichen.core.wording import DEFAULT, is_language
+from lichen.core.wording import DEFAULT, Greeting, is_language
 
 DAY_S = 86_400.0
 
@@ -84,6 +84,13 @@ class RulePlanner(Endings, frozen=True, forbid_unknown_fields=True, kw_only=True
         """A question, a call or the answer. Never raises for anything a customer wrote."""
         dialogue = Dialogue(self._books, input, asks_max=self.asks_max, ask_expires_s=self.ask_expires_s)
         return await dialogue.plan()
+
+    def welcome(self, language: str) -> Greeting:
+        """The greeting and the suggestions in a language, else in its own."""
+        words = self.languages.get(language)
+        if words is None or not words.greeting:
+            return Greeting(self.greeting, tuple(self.suggestions))
+        return Greeting(words.greeting, tuple(words.suggestions))
 
     @cached_property
     def _digest(self) -> str:

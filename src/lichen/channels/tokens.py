@@ -22,14 +22,16 @@ ALGORITHM = "HS256"
 CLAIMED = "webchat:"  # begins the actor id of everybody for whom no key vouched
 TOKEN_CHARACTERS_MAX = 4_096
 TOKENS_KNOWN = 4_096  # verified once; whether they are past their time is asked each time
+DECLARED = "declared"
+"""Stands for the key of a customer whom a development environment believes without one. No key has this id."""
 SKEW_S = 30  # of another process's clock, for tokens from the future
 
 
 class Visitor(msgspec.Struct, frozen=True):
     """The customer of one conversation. `user` is the id the platform knows, `agent` whom the conversation is with.
 
-    `key` is the id of the API key that vouched for the user id, empty for a claim; `since_s` when the conversation's
-    first token was made.
+    `key` is the id of the API key that vouched for the user id, empty for a claim, DECLARED for one that a development
+    environment believes; `since_s` when the conversation's first token was made.
     """
 
     user: str

@@ -5,6 +5,7 @@ Text goes out as `plain`, so nothing that a model or a stranger wrote is ever ma
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ from lichen.channels.tokens import Issued, Tokens, Visitor
 from lichen.core.errors import Denied, Invalid
 from lichen.core.ids import MessageId, SessionId
 from lichen.core.scope import Actor, Scope
+from lichen.core.wording import Greeting
 from lichen.engine.ports import Delivery
 
 NAME: Final = "webchat"
@@ -74,6 +76,11 @@ class WebChatChannel:
         }
         return shown if message.reply_to is None else {**shown, "replyToId": message.reply_to}
 
+    def greeting(self, greeting: Greeting, opened_us: int) -> dict[str, Any]:
+        """What is there before anything was said, with what the customer may say by pressing a button."""
+        shown = self.render(Outbound(MessageId(""), SessionId(""), "greeting", greeting.text, opened_us))
+        return {**shown, "suggestedActions": suggested(greeting.suggestions)} if greeting.suggestions else shown
+
     def typing(self, text: str) -> dict[str, Any]:
         """That an answer is being written, and how far it is."""
         shown: dict[str, Any] = {"type": "typing", "channelId": NAME, "from": self._bot}
@@ -94,6 +101,11 @@ class WebChatChannel:
     async def send(self, scope: Scope, session: SessionId, message: MessageId, text: str) -> Delivery:
         """Nothing is left to do: clients fetch their messages, and fetching is what is recorded."""
         return Delivery("delivered")
+
+
+def suggested(texts: Sequence[str]) -> dict[str, Any]:
+    """Buttons, each of which says its own text."""
+    return {"actions": [{"type": "imBack", "title": text, "value": text} for text in texts]}
 
 
 def timestamp(ts_us: int) -> str:

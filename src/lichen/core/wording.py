@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, Protocol, runtime_checkable
 
 import msgspec
 
@@ -46,6 +46,22 @@ GERMAN: Final = Texts(
     "Bitte versuchen Sie es später noch einmal.",
 )
 BUILT_IN: Final[Mapping[str, Texts]] = {DEFAULT: Texts(), "de": GERMAN}
+
+
+class Greeting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What customers see before they say anything, and what they are offered to say."""
+
+    text: str = ""
+    suggestions: tuple[str, ...] = ()
+
+
+@runtime_checkable
+class Greeter(Protocol):
+    """A planner that knows how conversations with it begin."""
+
+    def welcome(self, language: str) -> Greeting:
+        """The greeting in a language, or in its own where it has none in that one."""
+        ...
 
 
 class Wording(msgspec.Struct, frozen=True):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import cast
 
 from blake3 import blake3
 
 from lichen.core.errors import Invalid
 from lichen.core.plan import Plan, PlanInput
+from lichen.core.wording import Greeting
 from lichen.flows.compiled import ReadyFlow, invalid, ready
 from lichen.flows.ir import Flow
 from lichen.flows.walk import Walk
@@ -52,6 +54,13 @@ class FlowPlanner:
         }
         return tuple(sorted(named | set(self._agents.values())))
 
+    def welcome(self, language: str) -> Greeting:
+        """`greeting` of the flow's parameters, a text or a table of texts by language, with its `suggestions`."""
+        given = self.flow.parameters
+        text, suggestions = _spoken(given.get("greeting"), language), _spoken(given.get("suggestions"), language)
+        offered = cast("list[object]", suggestions) if isinstance(suggestions, list) else []
+        return Greeting(text if isinstance(text, str) else "", tuple(each for each in offered if isinstance(each, str)))
+
     async def plan(self, input: PlanInput) -> Plan:
         """A call, a wait, the answer, or a failure with its code. Never raises for what somebody said or returned."""
         return Walk(self._ready, self.flow.id, self._tools, input).plan()
@@ -75,3 +84,11 @@ class FlowPlanner:
         for name, tool in sorted(self._agents.items()):
             hasher.update(f"\x00{name}\x00{tool}".encode())
         return hasher.hexdigest()
+
+
+def _spoken(given: object, language: str) -> object:
+    """A value by language: in this one, else in the first there is."""
+    if not isinstance(given, Mapping):
+        return given
+    table = cast("Mapping[str, object]", given)
+    return table.get(language, next(iter(table.values()), None))

@@ -19,7 +19,7 @@ from lichen.core.call import Tool
 from lichen.core.errors import Invalid, NotFound
 from lichen.core.quotas import Quotas
 from lichen.core.scope import PRODUCTION, Actor, ActorKind, Environment, Scope
-from lichen.core.wording import BUILT_IN, DEFAULT, Texts, Wording
+from lichen.core.wording import BUILT_IN, DEFAULT, Greeter, Greeting, Texts, Wording
 
 FILE = "lichen.toml"
 
@@ -39,16 +39,20 @@ class WebChat(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A tenant's web chat. Without this table the tenant has none.
 
     `env` is the environment its conversations belong to; `origins` are the pages that may embed it, `*` for any.
+    `greetings` are shown, by language, before anything is said; without one it is what agent or flow begin with.
+    `signed_in`, in a development environment only: customers whose names are believed without a key, the first of which
+    the chat page speaks for.
     """
 
     env: str = "dev"
     title: str = ""
     accent: Annotated[str, msgspec.Meta(pattern="^#[0-9a-fA-F]{6}$")] = "#2f6f4f"
-    locale: str = "en"
     token_s: Annotated[int, msgspec.Meta(ge=60, le=604_800)] = 1_800
     age_s: Annotated[int, msgspec.Meta(ge=60, le=31_622_400)] = 604_800  # how long a token can be renewed
     tokens_per_minute: Annotated[int, msgspec.Meta(ge=1)] = 600  # of one address; one user gets five
     origins: tuple[str, ...] = ("*",)
+    greetings: Mapping[Language, Greeting] = {}
+    signed_in: tuple[str, ...] = ()
 
 
 class Tenant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -171,6 +175,15 @@ class Settings(msgspec.Struct, frozen=True):
     def wording(self, tenant: str) -> Wording:
         """The languages of a declared tenant, and what the runtime says in them."""
         return self.tenants[tenant].wording
+
+    def greeting(self, tenant: str, language: str) -> Greeting:
+        """What visitors of a tenant's web chat see before they say anything; nothing where nobody says what."""
+        declared = self.tenants[tenant].webchat
+        if declared is not None and language in declared.greetings:
+            return declared.greetings[language]
+        target = self.route(tenant, "webchat").target
+        planner = next((agent.planner for agent in self.agents if agent.name == target), None)
+        return planner.welcome(language) if isinstance(planner, Greeter) else Greeting()
 
     def actor(self, tenant: str, id: str) -> Actor:
         """A declared actor of a tenant. Raises NotFound (`actor_unknown`)."""

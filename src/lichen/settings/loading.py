@@ -185,6 +185,13 @@ class _Loading:
         if tenant.webchat is not None and tenant.webchat.env not in tenant.environments:
             env = tenant.webchat.env
             yield self._unknown(f"environment of {name}", env, "env_unknown", environments, *here, "webchat", "env")
+        if tenant.webchat is not None and tenant.webchat.signed_in and tenant.webchat.env not in tenant.development:
+            yield Invalid(
+                "Only in a development environment is anybody believed to be a customer without a key.",
+                code="signed_in_refused",
+                next_step=f"Leave `signed_in` out, or add {tenant.webchat.env!r} to `development` of the tenant.",
+                place=self.place(*here, "webchat", "signed_in"),
+            )
         try:
             _ = tenant.wording
         except msgspec.ValidationError:

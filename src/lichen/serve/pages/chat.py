@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 from starlette.requests import Request
@@ -10,10 +10,14 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from lichen.core.errors import Invalid, NotFound
+from lichen.core.scope import Customer, Scope
+from lichen.core.wording import WANTED_CHARS_MAX
+from lichen.engine.intake import MESSAGE_BYTES_MAX
 from lichen.runtime.runtime import Runtime
 from lichen.serve import html
 from lichen.serve.assets import static_routes
 from lichen.serve.pages.accent import stylesheet
+from lichen.serve.pages.words import ENGLISH, WORDS
 from lichen.settings import WebChat
 
 STATIC = ("chat.css", "chat.js", "mark.svg")
@@ -23,9 +27,11 @@ Theme = Literal["dark", "light"]
 
 
 class Wanted(msgspec.Struct, frozen=True):
-    """What the address may say of the page; `user` is read by the page itself."""
+    """What the address may say of the page: its theme, and the language in which it speaks whatever the browser wants.
+    `user` is read by the page itself."""
 
     theme: Theme | None = None
+    locale: Annotated[str, msgspec.Meta(max_length=WANTED_CHARS_MAX)] = ""
 
 
 def chat_routes(runtime: Runtime) -> list[BaseRoute]:
@@ -33,8 +39,21 @@ def chat_routes(runtime: Runtime) -> list[BaseRoute]:
 
     async def show(request: Request) -> Response:
         tenant, chat = _webchat(runtime, request)
-        theme = _theme(request)
-        return html.page("chat.html", tenant=tenant, chat=chat, title=chat.title or tenant, theme=theme, door=DOOR)
+        wanted, scope = _wanted(request), Scope(tenant, chat.env)
+        language = runtime.wording(scope).chosen(wanted.locale or request.headers.get("accept-language", ""))
+        assert runtime.settings is not None
+        return html.page(
+            "chat.html",
+            tenant=tenant,
+            title=chat.title or tenant,
+            theme=wanted.theme,
+            door=DOOR,
+            language=language,
+            words=WORDS.get(language, ENGLISH),
+            greeting=runtime.settings.greeting(tenant, language),
+            user=_signed_in(runtime, scope, chat),
+            bytes_max=MESSAGE_BYTES_MAX,
+        )
 
     async def style(request: Request) -> Response:
         _, chat = _webchat(runtime, request)
@@ -56,8 +75,18 @@ def _webchat(runtime: Runtime, request: Request) -> tuple[str, WebChat]:
     return name, declared.webchat
 
 
-def _theme(request: Request) -> Theme | None:
+def _signed_in(runtime: Runtime, scope: Scope, chat: WebChat) -> str:
+    """The customer that a development environment takes the visitor for: the first who was not erased."""
+    journal = runtime.engine.journal(scope)
+    there = (user for user in chat.signed_in if not journal.is_erased(journal.log.name(Customer(user))))
+    return next(there, "")
+
+
+def _wanted(request: Request) -> Wanted:
+    given = {name: value for name in ("theme", "locale") if (value := request.query_params.get(name)) is not None}
     try:
-        return msgspec.convert({"theme": request.query_params.get("theme")}, Wanted).theme
-    except msgspec.ValidationError:
-        raise Invalid("A theme is dark or light.", code="query_invalid", place="$.theme") from None
+        return msgspec.convert(given, Wanted)
+    except msgspec.ValidationError as error:
+        place = "$.theme" if "theme" in str(error) else "$.locale"
+        said = "A theme is dark or light, and a locale a language such as de."
+        raise Invalid(said, code="query_invalid", place=place) from None

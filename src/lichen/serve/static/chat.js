@@ -1,7 +1,9 @@
 // A Direct Line client: one conversation, kept across reloads, every message sent at least once under its own id.
 
 const $ = (id) => document.getElementById(id);
-const { door, tenant, locale } = document.body.dataset;
+const { door, tenant, user: signedIn, max, words } = document.body.dataset;
+const locale = document.documentElement.lang;
+const spoken = JSON.parse(words);
 const given = new URLSearchParams(location.search).get("user");
 const slot = `lichen.chat.${tenant}${given ? `.${given}` : ""}`;
 const LINE = `${door}/v3/directline`;
@@ -9,8 +11,9 @@ const BACKOFF_MS = [500, 1000, 2000, 5000, 10000, 20000];
 const POLL_MS = 2000;
 const REPLACED = 4000; // another window follows this conversation: look now and then instead of taking it back
 const TYPING_MS = 60000;
+const GROUP_MS = 300000;
 
-let kept = JSON.parse(localStorage.getItem(slot) ?? "{}"); // user, conversation, token, outbox
+let kept = JSON.parse(localStorage.getItem(slot) ?? "{}"); // user, alias, conversation, token, outbox, ended
 let watermark = "";
 let socket = null;
 let attempt = 0; // failures in a row
@@ -21,8 +24,10 @@ let typing = 0;
 let live = null; // the item of a message that is still being made
 const items = new Map(); // by activity id, and by the id we gave a message of our own
 
-kept.user ??= given ?? `dl_${crypto.randomUUID()}`;
+const someone = kept.alias ?? given ?? (signedIn || kept.user || `dl_${crypto.randomUUID()}`);
+if (kept.user !== someone) Object.assign(kept, { user: someone, conversation: null, token: null });
 kept.outbox ??= [];
+const opening = [...$("log").children]; // the greeting
 
 function keep(changes = {}) {
   Object.assign(kept, changes);
@@ -32,9 +37,9 @@ function keep(changes = {}) {
 // -- requests --
 
 class Refused extends Error {
-  constructor(status) {
+  constructor(status, error) {
     super(`refused with ${status}`);
-    this.status = status;
+    Object.assign(this, { status, code: error?.code, said: error?.message });
   }
 }
 
@@ -42,7 +47,7 @@ async function ask(method, address, body) {
   const headers = kept.token ? { authorization: `Bearer ${kept.token}` } : {};
   if (body) headers["content-type"] = "application/json";
   const response = await fetch(address, { method, headers, body: body && JSON.stringify(body) });
-  if (!response.ok) throw new Refused(response.status);
+  if (!response.ok) throw new Refused(response.status, (await response.json().catch(() => null))?.error);
   return response.json();
 }
 
@@ -80,16 +85,44 @@ async function open() {
 
 // -- receiving: a socket, polling where there can be none --
 
+let connecting = false;
+
 async function connect() {
   clearTimeout(timer);
+  if (connecting) return;
+  connecting = true;
+  if (!kept.conversation) tell(spoken.connecting);
   try {
     const address = await open();
     await catchUp();
     if (address && broken < 3) listen(address);
     else poll();
   } catch (error) {
-    later(error);
+    if (isOver(error) && !kept.ended) renew();
+    else if (isOver(error) || error.code === "denied") refuse(error);
+    else later(error);
+  } finally {
+    connecting = false;
   }
+}
+
+function refuse({ code, said }) {
+  keep({ outbox: kept.outbox.map((each) => ({ ...each, failed: true })) });
+  for (const { id } of kept.outbox) mark(id, "failed");
+  wait(false);
+  tell("");
+  if (code === "denied") draw({ text: said, channelData: { lichen: { kind: "notice" } } }, "sent");
+}
+
+// Who was erased, or whose conversation was closed, begins anew as somebody else; what they wrote goes there.
+function isOver(error) {
+  return ["session_closed", "content_erased", "session_unknown"].includes(error.code);
+}
+
+function renew() {
+  const alias = given ? `${given}-${crypto.randomUUID().slice(0, 8)}` : undefined;
+  keep({ alias, user: null, conversation: null, token: null, ended: true });
+  location.reload();
 }
 
 async function catchUp() {
@@ -127,19 +160,24 @@ async function poll() {
 
 function later(error) {
   if (error?.status === 401) keep({ token: null, conversation: kept.conversation });
-  tell(navigator.onLine ? "Reconnecting…" : "You are offline");
+  tell(navigator.onLine ? spoken.reconnecting : spoken.offline, "down");
   clearTimeout(timer);
   timer = setTimeout(connect, BACKOFF_MS[Math.min(attempt, BACKOFF_MS.length - 1)] * (0.75 + Math.random() / 2));
   attempt += 1;
 }
 
-function again() {
+function stop() {
   const old = socket;
   if (old) old.onclose = null;
   old?.close();
   socket = null;
   attempt = broken = 0;
-  connect();
+  clearTimeout(timer);
+}
+
+function again() {
+  stop();
+  if (kept.conversation || kept.outbox.length) connect();
 }
 
 // -- sending: shown at once, kept until the server has it, sent again under the same id --
@@ -147,9 +185,11 @@ function again() {
 function say(text) {
   const message = { id: crypto.randomUUID(), text };
   keep({ outbox: [...kept.outbox, message] });
+  offer([]);
   draw({ type: "message", from: { id: kept.user }, text, channelData: { clientActivityID: message.id } }, "sending");
   wait(true);
-  flush();
+  if (kept.conversation) flush();
+  else connect();
 }
 
 let flushing = false;
@@ -173,6 +213,10 @@ async function send({ id, text }) {
     sent(id);
     return true;
   } catch (error) {
+    if (isOver(error) && !kept.ended) {
+      renew();
+      return false;
+    }
     if (error.status >= 400 && error.status < 500 && ![401, 403, 408, 429].includes(error.status)) {
       keep({ outbox: kept.outbox.map((each) => (each.id === id ? { ...each, failed: true } : each)) });
       mark(id, "failed");
@@ -186,7 +230,7 @@ async function send({ id, text }) {
 }
 
 function sent(id) {
-  keep({ outbox: kept.outbox.filter((each) => each.id !== id) });
+  keep({ outbox: kept.outbox.filter((each) => each.id !== id), ended: undefined });
   mark(id, "sent");
 }
 
@@ -195,7 +239,7 @@ function sent(id) {
 function take({ activities = [], watermark: mark }) {
   for (const activity of activities) {
     if (activity.type === "typing" && activity.from?.id !== kept.user) speak(activity);
-    if (activity.type !== "message") continue;
+    if (activity.type !== "message" || activity.channelData?.lichen?.kind === "greeting") continue;
     const own = activity.channelData?.clientActivityID;
     if (activity.from?.id === kept.user && own && items.has(own)) {
       sent(own);
@@ -207,6 +251,7 @@ function take({ activities = [], watermark: mark }) {
         wait(false);
       }
       draw(activity, "sent");
+      offer(activity.suggestedActions?.actions.map((each) => each.title) ?? []);
     }
   }
   if (mark !== undefined && mark !== null) watermark = mark;
@@ -232,6 +277,7 @@ function draw(activity, state) {
   const last = log.lastElementChild;
   item.className = mine ? "mine" : "theirs";
   if (!last?.classList.contains(item.className)) item.classList.add("turn");
+  if (at - new Date(last?.dataset.at ?? 0) < GROUP_MS) last.classList.add("more"); // one time for what was said at once
   if (kind === "notice") item.classList.add("notice");
   const text = document.createElement("p");
   text.textContent = activity.text ?? "";
@@ -251,10 +297,14 @@ function separate(at) {
   const log = $("log");
   if (log.dataset.day === day) return;
   log.dataset.day = day;
+  note(day === new Date().toDateString() ? spoken.today : at.toLocaleDateString(locale, { dateStyle: "long" }));
+}
+
+function note(text) {
   const item = document.createElement("li");
   item.className = "day";
-  item.textContent = day === new Date().toDateString() ? "Today" : at.toLocaleDateString(undefined, { dateStyle: "long" });
-  log.append(item);
+  item.textContent = text;
+  $("log").append(item);
 }
 
 function mark(id, state) {
@@ -264,18 +314,19 @@ function mark(id, state) {
 
 function show(item, state, id) {
   const small = item.querySelector("small");
-  const time = new Date(item.dataset.at).toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit" });
+  const time = new Date(item.dataset.at).toLocaleTimeString(locale, { hour: "2-digit", minute: "2-digit" });
   item.classList.toggle("sending", state === "sending");
   item.classList.toggle("failed", state === "failed");
-  small.textContent = { sending: "Sending…", failed: "Not sent." }[state] ?? time;
+  small.textContent = { sending: spoken.sending, failed: spoken.failed }[state] ?? time;
   if (state !== "failed") return;
   const retry = document.createElement("button");
   retry.type = "button";
-  retry.textContent = "Try again";
+  retry.textContent = spoken.again;
   retry.onclick = () => {
     keep({ outbox: kept.outbox.map((each) => (each.id === id ? { ...each, failed: false } : each)) });
     show(item, "sending", id);
-    flush();
+    if (kept.conversation) flush();
+    else connect();
   };
   small.append(" ", retry);
 }
@@ -287,8 +338,29 @@ function wait(on) {
   if (on) $("log").scrollTop = $("log").scrollHeight;
 }
 
-function tell(text) {
+function tell(text, line) {
   $("state").textContent = text;
+  if (line) document.body.dataset.line = line;
+  else delete document.body.dataset.line;
+}
+
+// What the customer may say by pressing a button, until they say something.
+function offer(texts) {
+  $("suggestions").replaceChildren(...texts.map((text) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = text;
+    return button;
+  }));
+  $("suggestions").hidden = !texts.length;
+}
+
+function measure() {
+  const isLong = new TextEncoder().encode($("text").value.trim()).length > Number(max);
+  $("form").querySelector("button").disabled = isLong;
+  $("long").textContent = isLong ? spoken.long : "";
+  $("long").hidden = !isLong;
+  return isLong;
 }
 
 // -- the page --
@@ -296,7 +368,7 @@ function tell(text) {
 $("form").addEventListener("submit", (event) => {
   event.preventDefault();
   const text = $("text").value.trim();
-  if (!text) return;
+  if (!text || measure()) return;
   $("text").value = "";
   say(text);
   $("text").focus();
@@ -308,15 +380,26 @@ $("text").addEventListener("keydown", (event) => {
   $("form").requestSubmit();
 });
 
+$("text").addEventListener("input", measure);
+
+const first = [...$("suggestions").children].map((each) => each.textContent);
+$("suggestions").addEventListener("click", ({ target }) => {
+  if (target.type !== "button") return;
+  say(target.textContent);
+  $("text").focus();
+});
+
 $("fresh").addEventListener("click", () => {
-  keep({ conversation: null, token: null, outbox: [] });
+  keep({ conversation: null, token: null, outbox: [], ended: undefined });
   watermark = "";
   items.clear();
   live = null;
-  $("log").replaceChildren();
+  $("log").replaceChildren(...opening);
   delete $("log").dataset.day;
   wait(false);
-  again();
+  stop();
+  tell("");
+  offer(first);
   $("text").focus();
 });
 
@@ -327,6 +410,7 @@ window.visualViewport?.addEventListener("resize", () => {
 });
 
 $("fresh").hidden = false;
-tell("Connecting…");
+if (kept.ended) note(spoken.renewed);
+if (!kept.conversation && !kept.outbox.length) offer(first);
 if (matchMedia("(pointer: fine)").matches) $("text").focus();
-connect();
+again();

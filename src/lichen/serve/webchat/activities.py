@@ -57,4 +57,6 @@ async def upload(visit: Visit) -> Response:
 
 def transcript_of(visit: Visit, session: Session, visitor: Visitor) -> Transcript:
     """The conversation as this client reads it."""
-    return Transcript(visit.chat.journal, session.id, visitor, visit.chat.channel)
+    chat = visit.chat
+    greeting = chat.greeting(chat.journal.mailbox(session.id).language)
+    return Transcript(chat.journal, session.id, visitor, chat.channel, greeting)

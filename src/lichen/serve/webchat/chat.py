@@ -6,11 +6,12 @@ import asyncio
 from typing import Final
 from weakref import WeakValueDictionary
 
-from lichen.channels.tokens import Tokens, Visitor
+from lichen.channels.tokens import DECLARED, Tokens, Visitor
 from lichen.channels.webchat import NAME, WebChatChannel
 from lichen.core.errors import Denied, NotFound
 from lichen.core.ids import session_stream
 from lichen.core.scope import Scope
+from lichen.core.wording import Greeting
 from lichen.runtime.operations.sessions import Session
 from lichen.runtime.register import Key, Name, Person
 from lichen.runtime.runtime import Runtime
@@ -54,6 +55,12 @@ class Chat:
         assert self.runtime.settings is not None
         return self.runtime.settings.route(self.scope.tenant, NAME).target
 
+    def greeting(self, language: str) -> Greeting:
+        """What conversations in a language begin with."""
+        assert self.runtime.settings is not None
+        spoken = language or self.runtime.wording(self.scope).languages[0]
+        return self.runtime.settings.greeting(self.scope.tenant, spoken)
+
     def mint(self, visitor: Visitor) -> str:
         """A token for the visitor, for as long as the settings say. Raises Denied (`token_expired`)."""
         now_s = self.now_us // 1_000_000
@@ -62,7 +69,7 @@ class Chat:
 
     def check(self, visitor: Visitor) -> None:
         """Whether the key that vouched for a visitor still counts. Raises Denied (`token_revoked`)."""
-        if not visitor.is_trusted:
+        if not visitor.is_trusted or (visitor.key == DECLARED and self.is_signed_in(visitor.user)):
             return
         key = self.runtime.keyring.api_keys.find(visitor.key, self.now_us)
         if key is None or (key.tenant, key.env) != (self.scope.tenant, self.scope.env):
@@ -72,9 +79,15 @@ class Chat:
                 next_step="Ask for a token with another key.",
             )
 
+    def is_signed_in(self, user: str) -> bool:
+        """Whether this environment, one for development, believes everybody to be this customer."""
+        settings = self.runtime.settings
+        is_development = settings is not None and settings.environment(self.scope).is_development
+        return is_development and user in self.settings.signed_in
+
     def names(self, visitor: Visitor) -> tuple[Name, ...]:
         """In whose names a stream of this visitor's is open."""
-        keys = (Key(visitor.key),) if visitor.is_trusted else ()
+        keys = (Key(visitor.key),) if visitor.is_trusted and visitor.key != DECLARED else ()
         return (*keys, Person(self.scope, self.journal.log.name(visitor.actor)))
 
     async def session(self, visitor: Visitor, language: str = "") -> tuple[Session, bool]:

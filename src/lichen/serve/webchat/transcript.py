@@ -15,6 +15,7 @@ from lichen.channels.tokens import Visitor
 from lichen.channels.webchat import WebChatChannel
 from lichen.core import events as e
 from lichen.core.ids import MessageId, SessionId, session_stream
+from lichen.core.wording import Greeting
 from lichen.engine.journal import Journal
 from lichen.log.erasures import Erased
 
@@ -43,14 +44,23 @@ def activity_id(conversation: str, n: int) -> str:
 
 
 class Transcript:
-    """One conversation. Reading records that it was tried; confirming records that the client has it."""
+    """One conversation, which begins with the greeting. Reading records that it was tried; confirming records that the
+    client has it."""
 
-    def __init__(self, journal: Journal, session: SessionId, visitor: Visitor, channel: WebChatChannel) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        session: SessionId,
+        visitor: Visitor,
+        channel: WebChatChannel,
+        greeting: Greeting,
+    ) -> None:
         self._journal = journal
         self._session = session
         self._stream = session_stream(session)
         self._visitor = visitor
         self._channel = channel
+        self._greeting = greeting
 
     async def page(self, after: int) -> Page:
         """What is durable after a watermark. That it leaves is recorded first. Raises Unavailable."""
@@ -94,14 +104,17 @@ class Transcript:
 
     def _activity(self, event: e.Event) -> dict[str, Any] | None:
         """What the record shows; None for one that shows nothing, or not any more."""
+        conversation = self._visitor.conversation
+        own = {"id": activity_id(conversation, event.n), "conversation": {"id": conversation}}
+        if isinstance(event.control, e.MailboxOpened) and self._greeting.text:
+            return {**self._channel.greeting(self._greeting, event.ts_us), **own}
         if not isinstance(event.control, (e.MessageReceived, e.MessageQueued)):
             return None
         try:
             shown = self._shown(event, event.control)
         except Erased:
             return None
-        conversation = self._visitor.conversation
-        return {**shown, "id": activity_id(conversation, event.n), "conversation": {"id": conversation}}
+        return {**shown, **own}
 
     def _shown(self, event: e.Event, control: e.MessageReceived | e.MessageQueued) -> dict[str, Any]:
         contents = self._journal.log.contents(self._stream, event.n)
