@@ -266,7 +266,7 @@ async def test_a_tool_that_goes_on_in_its_thread_is_never_called_a_second_time(
         try:
             await asyncio.sleep(1_000)
         except asyncio.CancelledError:
-            raise StillRunning("It goes on.") from None
+            raise StillRunning(asyncio.get_running_loop().create_future()) from None
         return b"{}"
 
     tool = FakeTool("shop.pay", "once", does=does, has_probe=has_probe, timeout_s=5, retry=Retry(attempts=5))

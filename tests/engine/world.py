@@ -23,6 +23,7 @@ from lichen.core.call import (
     InvalidArguments,
     Issue,
     NotDone,
+    Placement,
     Probe,
     Retry,
     Tool,
@@ -113,6 +114,7 @@ class FakeTool:
         retry: Retry | None = None,
         cost: int = 1,
         agent: str | None = None,
+        runs: Placement = "loop",
     ) -> None:
         self.spec = ToolSpec(
             name=ToolName(name),
@@ -125,6 +127,7 @@ class FakeTool:
             has_probe=has_probe,
             cost=cost,
             agent=AgentName(agent) if agent else None,
+            runs=runs,
         )
         self.entered: list[CallMeta] = []
         self.effects: Counter[str] = Counter()
@@ -252,6 +255,7 @@ class World:
             environment=lambda scope: environment,
         )
         self._volume_options = volume_options
+        self.places = self._services.places
         self.agent = agents[0].name
 
     async def open(self) -> World:

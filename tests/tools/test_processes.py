@@ -92,7 +92,7 @@ async def test_a_cancelled_call_is_gone_with_everything_it_started(workers: Work
     with pytest.raises(asyncio.CancelledError):
         await task
     assert is_gone(worker)
-    assert not is_running(child)
+    await until(lambda: not is_running(child))
     assert await run(samples.add, workers, a=2) == 3
 
 

@@ -6,15 +6,22 @@ import asyncio
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import pytest
 
 from lichen.core.call import NotDone
+from lichen.core.ids import CallId, RunId
+from lichen.core.scope import Scope
 from lichen.tools import StillRunning, Workers
+from lichen.tools.placement import NOBODY, in_loop
+from lichen.tools.places import Owner
 from tests.tools.samples import where
 
 DEADLINE_S = 10.0
+CALL = (Scope("acme", "dev"), RunId("run-1"), CallId("c1"))
 
 
 class Gate:
@@ -32,7 +39,7 @@ class Gate:
 
 @pytest.fixture
 async def workers() -> AsyncIterator[Workers]:
-    async with Workers(threads=1, waiting_max=1, grace_s=0.02) as made:
+    async with Workers(threads=1, waiting_max=2) as made:
         yield made
 
 
@@ -57,42 +64,44 @@ async def test_a_job_sees_the_context_of_its_caller(workers: Workers) -> None:
     assert await workers.in_thread(where.get) == "here"
 
 
-async def test_the_outcome_of_a_cancelled_call_is_used_if_it_comes_within_the_grace() -> None:
-    gate = Gate()
-    async with Workers(threads=1, grace_s=DEADLINE_S) as workers:
-        task = await begun(gate, workers)
-        task.cancel()
-        asyncio.get_running_loop().call_later(0.01, gate.free.set)
-        assert await task == "done"
-
-
-async def test_the_outcome_of_a_timed_out_call_is_used_if_it_comes_within_the_grace() -> None:
-    gate = Gate()
-    async with Workers(threads=1, grace_s=DEADLINE_S) as workers:
-        asyncio.get_running_loop().call_later(0.03, gate.free.set)
-        async with asyncio.timeout(0.01):
-            assert await workers.in_thread(gate) == "done"
-
-
-async def test_a_cancelled_call_whose_thread_goes_on_is_in_doubt(workers: Workers) -> None:
-    gate = Gate()
+async def cut_off(gate: Gate, workers: Workers) -> StillRunning:
+    """What is known of a call that was cancelled while its job goes on."""
     task = await begun(gate, workers)
     task.cancel()
-    with pytest.raises(StillRunning):
+    with pytest.raises(StillRunning) as caught:
         await task
+    return caught.value
+
+
+async def test_a_cancelled_call_ends_at_once_and_its_outcome_is_told_when_there_is_one(workers: Workers) -> None:
+    gate = Gate()
+    error = await cut_off(gate, workers)
+    assert not error.ended.done()
+    gate.free.set()
+    assert await error.ended == "done"
+
+
+@pytest.mark.req("GOA-22.4")
+async def test_a_call_over_its_time_ends_then_although_its_thread_goes_on(workers: Workers) -> None:
+    gate = Gate()
+    began = time.monotonic()
+    with pytest.raises(StillRunning):
+        async with asyncio.timeout(0.05):
+            await workers.in_thread(gate)
+    assert time.monotonic() - began < 1.0
     gate.free.set()
 
 
-async def test_a_second_cancellation_ends_the_grace() -> None:
+@pytest.mark.req("LIC-14.11")
+async def test_a_thread_that_was_given_up_is_replaced_and_counted_until_it_ends(workers: Workers) -> None:
     gate = Gate()
-    async with Workers(threads=1, grace_s=DEADLINE_S) as workers:
-        task = await begun(gate, workers)
-        task.cancel()
-        await asyncio.sleep(0)
-        task.cancel()
-        with pytest.raises(StillRunning):
-            await task
-        gate.free.set()
+    error = await cut_off(gate, workers)
+    assert workers.threads.figures == (0, 1, 0)
+    assert await workers.in_thread(lambda: "next", owner=Owner("other", "shop.look")) == "next"
+    gate.free.set()
+    await error.ended
+    await asyncio.sleep(0)
+    assert workers.threads.figures == (0, 0, 0)
 
 
 async def test_a_call_cancelled_before_a_thread_was_free_was_certainly_not_done(workers: Workers) -> None:
@@ -121,13 +130,50 @@ async def test_calls_that_wait_for_a_thread_are_bounded(workers: Workers) -> Non
     assert (await first, await second) == ("done", "second")
 
 
-async def test_a_reader_that_is_cancelled_is_left_to_itself() -> None:
+@pytest.mark.req("LIC-14.12")
+async def test_what_reads_for_the_gate_has_threads_of_its_own() -> None:
     gate = Gate()
-    async with Workers(threads=1, grace_s=DEADLINE_S) as workers:
+    async with Workers(threads=1) as workers:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.01):
                 await workers.read_in_thread(gate)
+        assert await workers.in_thread(lambda: "done") == "done"
         gate.free.set()
+
+
+async def test_a_reserved_place_is_kept_for_its_call(workers: Workers) -> None:
+    assert workers.reserve("thread", NOBODY, CALL)
+    assert not workers.reserve("thread", NOBODY, (*CALL[:2], CallId("c2")))
+    assert await workers.in_thread(lambda: 5, call=CALL) == 5
+    await asyncio.sleep(0)
+    assert (workers.reserved, workers.threads.figures.used) == ((), 0)
+
+
+async def test_a_place_that_is_given_back_goes_to_whoever_waits(workers: Workers) -> None:
+    other = (*CALL[:2], CallId("c2"))
+    assert workers.reserve("thread", NOBODY, CALL)
+    waiting = asyncio.create_task(workers.wait("thread", NOBODY, other))
+    await asyncio.sleep(0)
+    workers.release(CALL)
+    await waiting
+    assert workers.reserved == (other,)
+
+
+@pytest.mark.req("GOA-22.5")
+async def test_a_function_in_the_loop_that_does_not_let_itself_be_cancelled_is_left_to_itself() -> None:
+    free = asyncio.Event()
+
+    async def stubborn() -> str:
+        while not free.is_set():
+            with suppress(asyncio.CancelledError):
+                await free.wait()
+        return "done"
+
+    with pytest.raises(StillRunning) as caught:
+        async with asyncio.timeout(0.01):
+            await in_loop(stubborn())
+    free.set()
+    assert await caught.value.ended == "done"
 
 
 async def test_closing_refuses_calls_that_wait_and_calls_that_come() -> None:
@@ -155,7 +201,7 @@ def test_a_thread_that_never_ends_does_not_keep_the_program_alive() -> None:
 import asyncio, threading
 from lichen.tools import Workers
 async def main():
-    async with Workers(grace_s=0.01) as workers:
+    async with Workers() as workers:
         async with asyncio.timeout(0.01):
             await workers.in_thread(threading.Event().wait)
 asyncio.run(main())

@@ -38,6 +38,7 @@ from lichen.engine.children import start_child
 from lichen.engine.evidence import evidence_of
 from lichen.engine.failures import sealed, tell, told
 from lichen.engine.journal import Journal
+from lichen.engine.places import placed
 from lichen.engine.ports import Services
 from lichen.engine.terms import terms_of
 from lichen.engine.turns import language_of, release, texts_for
@@ -205,7 +206,7 @@ def _approval(
 
 
 async def execute(services: Services, journal: Journal, run: RunId, id: CallId) -> None:
-    """Performs `exec`: makes what must be durable durable, then acts, then appends what came of it.
+    """Performs `exec`: gets a place to run in, makes what must be durable durable, acts, and appends what came of it.
 
     Raises StillRunning when the tool was cut off and goes on all the same.
     """
@@ -224,6 +225,12 @@ async def execute(services: Services, journal: Journal, run: RunId, id: CallId) 
         return
     if call.effects == "child":
         start_child(services, journal, state, call, tool, args)
+        return
+    try:
+        if not await placed(services, journal, state, call, tool):
+            return
+    except NotDone as error:
+        _not_done(services, journal, run, call, tool, error)
         return
     if call.effects != "none":
         if call.phase == "ready":
@@ -268,15 +275,18 @@ def _is_stopped(services: Services, journal: Journal, state: RunState, call: Cal
 async def _act(services: Services, journal: Journal, state: RunState, call: Call, tool: Tool, args: bytes) -> None:
     began_us = services.clock()
     timeout_s = terms_of(journal, state.id, call, tool).timeout_s
+    limit = asyncio.timeout(timeout_s)
     faults.hit(f"effect.before/{call.tool}")
     try:
-        async with asyncio.timeout(timeout_s):
+        async with limit:
             data = await tool.execute(args, meta(services, journal, state, call, timeout_s))
     except NotDone as error:
         _not_done(services, journal, state.id, call, tool, error)
     except TimeoutError as error:
         _in_doubt(services, journal, state.id, call, "timed_out", "timeout", tool, error)
-    except StillRunning:
+    except StillRunning as error:
+        if limit.expired():
+            _in_doubt(services, journal, state.id, call, "timed_out", "timeout", tool, error)
         raise
     except LichenError as error:
         _in_doubt(services, journal, state.id, call, "failed", error.code, tool, error)
@@ -310,11 +320,21 @@ def _audit(tool: Tool, args: bytes) -> bytes:
     return msgspec.json.encode({name: values.get(name) for name in tool.spec.audit})
 
 
-def cut_off(services: Services, journal: Journal, run: RunId, id: CallId, error: StillRunning) -> None:
-    """What becomes of a call that was cut off at its timeout, or cancelled, and goes on all the same."""
-    call = journal.run(run).calls.get(id)
-    if call is not None:
-        _in_doubt(services, journal, run, call, "timed_out", error.code, None, error)
+def end_late(
+    services: Services, journal: Journal, run: RunId, begun: Call, ended: asyncio.Future[bytes], duration_us: int
+) -> None:
+    """What a call that was cut off came to in the end, if that is still in question."""
+    state = journal.run(run)
+    call = state.calls.get(begun.id)
+    if call is None or call.attempt != begun.attempt or call.phase not in ("in_doubt", "unknown"):
+        return
+    error = ended.exception()
+    if error is None:
+        tool, args = _tool(services, state, call), arguments(journal, run, call)
+        _succeed(journal, run, call, tool, args, ended.result(), duration_us, "late")
+    elif isinstance(error, NotDone):
+        finished = e.CallFinished(call.id, call.attempt, "failed", error.code, duration_us=duration_us)
+        _finish(journal, run, call.id, finished, reason=error.message)
 
 
 def _in_doubt(
@@ -324,11 +344,10 @@ def _in_doubt(
     call: Call,
     outcome: Outcome,
     code: str,
-    tool: Tool | None,
+    tool: Tool,
     error: Exception,
 ) -> None:
-    """A call that broke off. Only of a `once` call can nobody say whether it happened. `tool` is None where what was
-    cut off goes on all the same."""
+    """A call that broke off. Only of a `once` call can nobody say whether it happened."""
     state = journal.run(run)
     current = state.calls.get(call.id)
     if current is None or current.phase not in ("running", "ready"):
@@ -339,8 +358,8 @@ def _in_doubt(
         draft = e.Draft(e.CallProgressed(call.id, current.attempt, "in_doubt", code), contents)
         journal.append({run_stream(run): (draft,)})
         return
-    terms = terms_of(journal, run, current, tool) if tool is not None else None
-    if terms is not None and terms.retries_all and terms.may_retry(current.attempt, code):
+    terms = terms_of(journal, run, current, tool)
+    if terms.retries_all and terms.may_retry(current.attempt, code):
         due_us = services.clock() + terms.pause_us(current.attempt)
         draft = e.Draft(e.CallProgressed(call.id, current.attempt, "retry", code, due_us), contents)
         journal.append({run_stream(run): (draft,)})

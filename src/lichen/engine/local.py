@@ -6,18 +6,20 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from lichen.core import events as e
 from lichen.core import moves
 from lichen.core.errors import LichenError, Unavailable
 from lichen.core.ids import CallId, MessageId, RunId, SessionId, StreamId, session_stream
 from lichen.core.mailbox import MailboxState
-from lichen.core.run import Obligation, RunState
+from lichen.core.run import Call, Obligation, RunState
 from lichen.core.scope import Actor, Scope
 from lichen.core.streams import standing
 from lichen.engine import calls, children, outbox, plans, turns
 from lichen.engine.failures import unforeseen
 from lichen.engine.journal import Journal
+from lichen.engine.places import give_back
 from lichen.engine.ports import Services
 from lichen.engine.step import Work, drive
 from lichen.engine.timers import Wheel
@@ -45,8 +47,7 @@ class LocalEngine:
         self._journals: dict[Scope, Journal] = {}
         self._drivers: dict[Key, asyncio.Task[None]] = {}
         self._resting: OrderedDict[Key, Journal] = OrderedDict()
-        self._closing: dict[tuple[Scope, str, CallId], asyncio.Task[None]] = {}
-        self._stuck: set[tuple[Scope, str, CallId]] = set()  # cut off, and their threads go on
+        self._closing: dict[tuple[Scope, str, CallId], asyncio.Future[Any]] = {}  # what still runs of a call
         self._tasks: set[asyncio.Task[None]] = set()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -123,6 +124,8 @@ class LocalEngine:
             control = draft.control
             if isinstance(control, e.CallFinished) and control.outcome != "unknown":
                 self.services.gate.settle(scope, RunId(stream.id), control.call, paid=control.outcome == "ok")
+        if isinstance(state, RunState) and self.services.places.reserved:
+            give_back(self.services, scope, state)
         if (scope, stream) not in self._drivers and not self._is_draining and standing(state) == "owing":
             self._resting.pop((scope, stream), None)
             self._drivers[scope, stream] = asyncio.ensure_future(self._drive(journal, stream))
@@ -217,19 +220,37 @@ class LocalEngine:
                 raise AssertionError(f"an obligation without its call: {o}")
 
     async def _execute(self, journal: Journal, run: RunId, call: CallId) -> None:
+        begun, began_us = journal.run(run).calls.get(call), self.services.clock()
         try:
             await calls.execute(self.services, journal, run, call)
         except StillRunning as error:
-            self._stuck.add((journal.scope, run, call))  # until this process ends, and the thread with it
-            calls.cut_off(self.services, journal, run, call, error)
+            key, ended = (journal.scope, run, call), error.ended
+            self._closing[key] = ended
+
+            def tell(_: asyncio.Future[bytes]) -> None:
+                if self._closing.get(key) is ended:
+                    del self._closing[key]
+                if begun is not None and not self._is_draining:
+                    self._end_late(journal, run, begun, ended, self.services.clock() - began_us)
+
+            ended.add_done_callback(tell)
+
+    def _end_late(
+        self, journal: Journal, run: RunId, begun: Call, ended: asyncio.Future[bytes], duration_us: int
+    ) -> None:
+        if ended.cancelled():
+            return
+        try:
+            calls.end_late(self.services, journal, run, begun, ended, duration_us)
+        except LichenError as error:  # a probe or a person will have to say it
+            _log.warning("the late end of %s of %s: %s", begun.id, run, error.code)
 
     async def _let_go(self, journal: Journal, stream: StreamId, call: CallId) -> bool:
         """Whether the cancelled executor of a call is gone, so that a probe's `did not happen` can be believed."""
-        key = (journal.scope, stream.id, call)
-        task = self._closing.get(key)
-        if task is not None:
-            await asyncio.wait([task], timeout=self.services.options.closing_grace_s)
-        return (task is None or task.done()) and key not in self._stuck
+        executor = self._closing.get((journal.scope, stream.id, call))
+        if executor is not None:
+            await asyncio.wait([executor], timeout=self.services.options.closing_grace_s)
+        return executor is None or executor.done()
 
     # -- timers and trouble --------------------------------------------------------------------------------------
 
@@ -246,6 +267,8 @@ class LocalEngine:
         """The volume broke: everything in memory is ahead of the disk and is dropped."""
         for journal in self._journals.values():
             journal.set_broken(True)
+        for call in self.services.places.reserved:
+            self.services.places.release(call)
         for task in [*self._drivers.values(), *(t for t in self._tasks if t.get_name())]:
             task.cancel()
 

@@ -15,6 +15,7 @@ from lichen.core.policy import Gate
 from lichen.core.scope import PRODUCTION, Actor, Environment, Scope
 from lichen.core.wording import Wording
 from lichen.engine.deltas import Deltas
+from lichen.tools.placement import Workers
 
 
 class AgentDef(Protocol):
@@ -100,4 +101,5 @@ class Services(msgspec.Struct, frozen=True):
     options: Options = Options()
     quota: Callable[[Scope, Actor], None] = lambda scope, actor: None  # raises when an actor may have no more written
     deltas: Deltas = msgspec.field(default_factory=Deltas)
+    places: Workers = msgspec.field(default_factory=Workers)
     environment: Callable[[Scope], Environment] = lambda scope: PRODUCTION

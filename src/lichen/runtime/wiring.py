@@ -112,6 +112,7 @@ class Wiring:
             policy_digest=self.in_force.digest,
             channels=blueprint.channels,
             attributes={"home": str(blueprint.home)},
+            places=workers,
             wording=blueprint.wording,
             options=blueprint.options,
             quota=Quota(blueprint.settings, volume.log, blueprint.clock).check,

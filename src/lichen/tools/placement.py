@@ -5,70 +5,136 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import os
-from collections.abc import Callable, Generator
-from concurrent.futures import Future
+from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Any, Self, TypeVar, assert_never
 
-from lichen.core.call import NotDone
+from lichen.core.call import NotDone, Placement
 from lichen.core.errors import LichenError
 from lichen.tools.frames import Job, Raised, Refused, Returned, ToolFailed
+from lichen.tools.places import CallKey, Figures, Owner, Place, Places
 from lichen.tools.processes import Processes
 from lichen.tools.threads import Threads
 
 T = TypeVar("T")
 
+THREADS = 64
+PROCESSES_MIN = 4
+TOOL_THREADS = 4
+WAITING_MAX = 1024
+NOBODY = Owner("", "")
+LET_GO_S = 0.05  # how long a function in the loop may take to notice that it was cancelled
+
 
 class StillRunning(LichenError):
-    """A call was cancelled, but its thread cannot be stopped and goes on: its effect may still happen."""
+    """A call was cancelled and goes on all the same: its effect may still happen. `ended` is its outcome, once it has
+    one; nobody needs to look at it."""
 
     code = "still_running"
     next_step = "Treat the call's outcome as unknown; let tools that can hang run in a process."
 
+    def __init__(self, ended: asyncio.Future[Any]) -> None:
+        super().__init__("A cancelled call goes on.")
+        self.ended = ended
+        ended.add_done_callback(_look)
+
 
 class Workers:
-    """The threads and processes that tools run on. Belongs to one event loop; close it, or use `async with`.
+    """The threads and processes that tools run on, and who may have them. Belongs to one event loop; close it, or use
+    `async with`.
 
-    `threads`, `processes`: how many at once. `waiting_max`: how many calls may wait for a thread. `grace_s`: how long
-    a cancelled call waits for its thread to end, so that an outcome which is about to be known is not lost.
+    `threads`, `processes`: how many at once; what only reads for the gate has as many threads of its own. `tool_max`:
+    how many of the threads one tool of a tenant may hold. `waiting_max`: how many calls may wait for each.
     """
 
     def __init__(
-        self, *, threads: int = 32, processes: int | None = None, waiting_max: int = 1024, grace_s: float = 5.0
+        self,
+        *,
+        threads: int = THREADS,
+        processes: int | None = None,
+        tool_max: int = TOOL_THREADS,
+        waiting_max: int = WAITING_MAX,
     ) -> None:
-        self._threads = Threads(threads, waiting_max=waiting_max)
-        self._processes = Processes(processes or os.cpu_count() or 1)
-        self._grace_s = grace_s
+        processes = processes or max(PROCESSES_MIN, os.cpu_count() or 1)
+        self.threads = Places(threads, tool_max=tool_max, waiting_max=waiting_max)
+        self.readers = Places(threads, tool_max=tool_max, waiting_max=waiting_max)
+        self.processes = Places(processes, tool_max=processes, waiting_max=waiting_max)
+        self._threads = Threads(idle_max=threads)
+        self._processes = Processes()
+        self._reserved: dict[CallKey, Place] = {}
 
-    async def in_thread(self, job: Callable[[], T]) -> T:
-        """What `job` returns or raises, run in a thread.
+    # -- places --------------------------------------------------------------------------------------------------
 
-        When cancelled: the outcome, if the thread ends within `grace_s`; else raises StillRunning. Raises NotDone if
-        the job was not started and never will be (`not_started`, `workers_busy`, `workers_closed`).
+    def reserve(self, runs: Placement, owner: Owner, call: CallKey) -> bool:
+        """Reserves a place for a call, if one is free now, until it begins or `release`. In the loop there always is.
+
+        Raises NotDone as `Places.get`.
         """
-        future = self._submit(job)
-        waiter = asyncio.wrap_future(future)
-        try:
-            await asyncio.wait({waiter})
-        except asyncio.CancelledError:
-            if future.cancel():
-                raise NotDone("No thread was free in time.", code="not_started") from None
-            await self._outlast(waiter)
-        if waiter.cancelled():
-            raise NotDone("The workers were closed before a thread was free.", code="workers_closed")
-        return waiter.result()
+        if runs == "loop" or call in self._reserved:
+            return True
+        place = self._places(runs).take(owner)
+        if place is not None:
+            self._reserved[call] = place
+        return place is not None
 
-    async def read_in_thread(self, job: Callable[[], T]) -> T:
+    async def wait(self, runs: Placement, owner: Owner, call: CallKey) -> None:
+        """Returns once a place is reserved for a call. Raises NotDone as `Places.get`."""
+        place = await self._places(runs).get(owner)
+        if call in self._reserved:
+            place.release()
+        else:
+            self._reserved[call] = place
+
+    def release(self, call: CallKey) -> None:
+        """Gives back what is reserved for a call that has not begun, if anything is."""
+        place = self._reserved.pop(call, None)
+        if place is not None:
+            place.release()
+
+    @property
+    def reserved(self) -> tuple[CallKey, ...]:
+        """The calls that have a place and have not begun."""
+        return tuple(self._reserved)
+
+    def figures(self) -> dict[str, Figures]:
+        """Places in use, given up and waited for, by what they are."""
+        return {"thread": self.threads.figures, "facts": self.readers.figures, "process": self.processes.figures}
+
+    def _places(self, runs: Placement) -> Places:
+        return self.processes if runs == "process" else self.threads
+
+    async def _place(self, places: Places, owner: Owner, call: CallKey | None) -> Place:
+        reserved = self._reserved.pop(call, None) if call is not None else None
+        return reserved or await _in_time(places, owner)
+
+    # -- running -------------------------------------------------------------------------------------------------
+
+    async def in_thread(self, job: Callable[[], T], *, owner: Owner = NOBODY, call: CallKey | None = None) -> T:
+        """What `job` returns or raises, run in a thread, in the place that is reserved for `call` if one is.
+
+        When cancelled it raises StillRunning at once, and the thread is given up until it ends. Raises NotDone if the
+        job was not started and never will be (`not_started`, or as `Places.get`).
+        """
+        return await self._threaded(await self._place(self.threads, owner, call), job)
+
+    async def read_in_thread(self, job: Callable[[], T], *, owner: Owner = NOBODY) -> T:
         """What `job`, which only reads, returns or raises. When cancelled, the thread is left to itself."""
-        return await asyncio.wrap_future(self._submit(job))
+        try:
+            return await self._threaded(await self.readers.get(owner), job)
+        except StillRunning:
+            raise asyncio.CancelledError from None
 
-    async def in_process(self, job: Job) -> bytes:
+    async def in_process(self, job: Job, *, owner: Owner = NOBODY, call: CallKey | None = None) -> bytes:
         """The result of `job` as JSON, from a worker process that is killed when the caller is cancelled.
 
         Raises what the tool raised: NotDone as itself, anything else as ToolFailed with its own words in `failure`.
         """
-        answer = await self._processes.ask(job)
+        place = await self._place(self.processes, owner, call)
+        try:
+            answer = await self._processes.ask(job)
+        finally:
+            place.release()
         match answer:
             case Returned(result):
                 return result
@@ -83,8 +149,26 @@ class Workers:
             case _:
                 assert_never(answer)
 
+    async def _threaded(self, place: Place, job: Callable[[], T]) -> T:
+        context = contextvars.copy_context()
+        try:
+            ended = asyncio.wrap_future(self._threads.submit(lambda: context.run(_contained_call, job)))
+        except BaseException:
+            place.release()
+            raise
+        ended.add_done_callback(lambda _: place.release())
+        try:
+            await asyncio.wait({ended})
+        except asyncio.CancelledError:
+            if not ended.done():
+                place.give_up()
+                raise StillRunning(ended) from None
+        return ended.result()
+
     async def close(self) -> None:
-        """Kills the processes, cancels calls that wait for a thread, and leaves running threads to themselves."""
+        """Kills the processes, refuses calls that wait for a place, and leaves running threads to themselves."""
+        for places in (self.threads, self.readers, self.processes):
+            places.close()
         self._threads.close()
         await self._processes.close()
 
@@ -96,17 +180,37 @@ class Workers:
     ) -> None:
         await self.close()
 
-    def _submit(self, job: Callable[[], T]) -> Future[T]:
-        context = contextvars.copy_context()
-        return self._threads.submit(lambda: context.run(_contained_call, job))
 
-    async def _outlast(self, waiter: asyncio.Future[Any]) -> None:
-        """Returns once `waiter` is done. A second cancellation ends the wait as the grace does."""
+async def in_loop(work: Coroutine[Any, Any, T]) -> T:
+    """What `work` returns or raises, run in this loop. When cancelled it is cancelled too, and left to itself, with
+    StillRunning, if it goes on all the same."""
+    ended = asyncio.ensure_future(work)
+    try:
+        await asyncio.wait({ended})
+    except asyncio.CancelledError:
+        ended.cancel()
         with suppress(asyncio.CancelledError):
-            await asyncio.wait({waiter}, timeout=self._grace_s)
-        if not waiter.done():
-            waiter.cancel()
-            raise StillRunning("A cancelled call goes on in its thread.") from None
+            await asyncio.wait({ended}, timeout=LET_GO_S)
+        if not ended.done():
+            raise StillRunning(ended) from None
+        if ended.cancelled():
+            raise
+    if ended.cancelled():
+        raise ToolFailed("Something inside the tool was cancelled.")
+    return ended.result()
+
+
+async def _in_time(places: Places, owner: Owner) -> Place:
+    try:
+        return await places.get(owner)
+    except asyncio.CancelledError:
+        raise NotDone("No place to run in was free in time.", code="not_started") from None
+
+
+def _look(ended: asyncio.Future[Any]) -> None:
+    """So that an outcome nobody asks for is no complaint of the loop."""
+    if not ended.cancelled():
+        ended.exception()
 
 
 @contextmanager

@@ -22,10 +22,9 @@ _BOOT = (
 
 
 class Processes:
-    """At most `size` worker processes, each serving one call at a time and kept for the next."""
+    """Worker processes, each serving one call at a time and kept for the next. Whoever asks bounds how many."""
 
-    def __init__(self, size: int) -> None:
-        self._free = asyncio.Semaphore(size)
+    def __init__(self) -> None:
         self._idle: list[_Process] = []
         self._all: set[_Process] = set()
         self._is_closed = False
@@ -36,14 +35,12 @@ class Processes:
         The process is killed when the caller is cancelled, and it is gone before this returns. Raises NotDone if no
         process took the job, ToolFailed (`worker_crashed`) if one did and ended without an answer.
         """
-        process = await self._acquire()
+        process = await self._take()
         try:
             answer = await process.ask(pack(job))
         except BaseException:
             await self._discard(process)
             raise
-        finally:
-            self._free.release()
         self._idle.append(process)
         return answer
 
@@ -51,17 +48,6 @@ class Processes:
         """Kills every process and waits until they are gone."""
         self._is_closed = True
         await asyncio.gather(*(self._discard(process) for process in tuple(self._all)))
-
-    async def _acquire(self) -> _Process:
-        try:
-            await self._free.acquire()
-        except asyncio.CancelledError:
-            raise NotDone("No process was free in time.", code="not_started") from None
-        try:
-            return await self._take()
-        except BaseException:
-            self._free.release()
-            raise
 
     async def _take(self) -> _Process:
         if self._is_closed:

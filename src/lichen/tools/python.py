@@ -37,7 +37,8 @@ from lichen.tools.declaration import (
 from lichen.tools.failure import failure_of
 from lichen.tools.frames import Job
 from lichen.tools.function import Function, arguments_of, arguments_type, caller_names, import_path, read
-from lichen.tools.placement import Workers, contained
+from lichen.tools.placement import Workers, contained, in_loop
+from lichen.tools.places import Owner, call_key
 from lichen.tools.spec import tool_invalid
 
 P = ParamSpec("P")
@@ -105,13 +106,17 @@ class PythonTool(Generic[P, R]):
         """
         if self.spec.runs == "process":
             module, name = import_path(self._function)
-            return await self._bound().in_process(Job(module, name, self.spec.digest, args, meta))
+            job = Job(module, name, self.spec.digest, args, meta)
+            return await self._bound().in_process(job, owner=self._owner(meta), call=call_key(meta))
         keywords = self._keywords(args, meta)
         if self.spec.runs == "thread":
-            return await self._bound().in_thread(lambda: self._encoded(self._function.call(**keywords)))
+            return await self._bound().in_thread(
+                lambda: self._encoded(self._function.call(**keywords)), owner=self._owner(meta), call=call_key(meta)
+            )
+        if self._function.is_async:
+            return self._encoded(await in_loop(_awaited(self._function, keywords)))
         with contained():
-            value = self._function.call(**keywords)
-            return self._encoded(await value if self._function.is_async else value)
+            return self._encoded(self._function.call(**keywords))
 
     async def probe(self, args: bytes, meta: CallMeta) -> Probe:
         """What the probe found; CannotTell without one, and when it raises. See `tool`."""
@@ -131,9 +136,11 @@ class PythonTool(Generic[P, R]):
     async def _read(self, reader: Function, values: Mapping[str, Any], meta: CallMeta) -> Any:
         keywords = reader.keywords(values, meta)
         if not reader.is_async:
-            return await self._bound().read_in_thread(lambda: reader.call(**keywords))
-        with contained():
-            return await reader.call(**keywords)
+            return await self._bound().read_in_thread(lambda: reader.call(**keywords), owner=self._owner(meta))
+        return await in_loop(_awaited(reader, keywords))
+
+    def _owner(self, meta: CallMeta) -> Owner:
+        return Owner(meta.scope.tenant, self.spec.name)
 
     def _found(self, value: Any) -> Probe:
         if isinstance(value, Happened | DidNotHappen | CannotTell):
@@ -165,6 +172,11 @@ class PythonTool(Generic[P, R]):
         for part in name.split("."):
             found = getattr(found, part, None)
         return isinstance(found, PythonTool) and found.spec == self.spec
+
+
+async def _awaited(function: Function, keywords: Mapping[str, Any]) -> Any:
+    with contained():
+        return await function.call(**keywords)
 
 
 @overload

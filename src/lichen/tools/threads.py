@@ -1,12 +1,12 @@
-"""A bounded set of threads for functions that block. A thread that never ends does not keep the program from ending."""
+"""Threads for functions that block. A thread that never ends does not keep the program from ending."""
 
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
-from contextlib import suppress
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from typing import Any, TypeVar
 
 from lichen.core.call import NotDone
@@ -17,52 +17,79 @@ _Job = tuple[Future[Any], Callable[[], Any]]
 
 
 class Threads:
-    """Runs jobs on at most `size` daemon threads, started when first needed; at most `waiting_max` jobs wait.
+    """Runs each job at once on a daemon thread: one that is idle, or a new one. At most `idle_max` are kept idle.
 
-    The standard library's executor joins its threads when the program ends, so one stuck call would keep it alive.
+    Whoever hands jobs in bounds how many there are at once. The standard library's executor joins its threads when the
+    program ends, so one stuck call would keep it alive.
     """
 
-    def __init__(self, size: int, *, waiting_max: int) -> None:
-        self._size = size
-        self._waiting_max = waiting_max
-        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
-        self._idle = threading.Semaphore(0)
+    def __init__(self, idle_max: int) -> None:
+        self._idle_max = idle_max
+        self._idle: deque[_Thread] = deque()
         self._started = 0
         self._is_closed = False
 
     def submit(self, job: Callable[[], T]) -> Future[T]:
-        """A future of what `job` returns. Raises NotDone when closed (`workers_closed`) or full (`workers_busy`)."""
+        """A future of what `job` returns. Raises NotDone when closed (`workers_closed`)."""
         if self._is_closed:
             raise NotDone("The workers are closed.", code="workers_closed")
-        if self._jobs.qsize() >= self._waiting_max:
-            raise NotDone("Too many calls wait for a thread.", code="workers_busy")
         future: Future[T] = Future()
-        self._jobs.put((future, job))
-        if not self._idle.acquire(blocking=False) and self._started < self._size:
-            self._started += 1
-            threading.Thread(target=self._serve, name=f"lichen-tool-{self._started}", daemon=True).start()
+        future.set_running_or_notify_cancel()
+        self._take().give((future, job))
         return future
 
     def close(self) -> None:
-        """Cancels the jobs that wait and lets every thread end after the job it has."""
+        """Lets every thread end after the job it has."""
         self._is_closed = True
-        with suppress(Empty):
-            while entry := self._jobs.get_nowait():
-                entry[0].cancel()
-        for _ in range(self._started):
-            self._jobs.put(None)
+        while self._idle:
+            self._idle.pop().end()
+
+    def _take(self) -> _Thread:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            self._started += 1
+            return _Thread(f"lichen-tool-{self._started}", self._keep)
+
+    def _keep(self, thread: _Thread) -> bool:
+        """Called on the thread itself, when it has done its job: whether it is kept for the next."""
+        if self._is_closed or len(self._idle) >= self._idle_max:
+            return False
+        self._idle.append(thread)
+        if self._is_closed:  # meanwhile
+            thread.end()
+        return True
+
+
+class _Thread:
+    """One thread, with the jobs it was given. `keep` says whether it goes on after a job."""
+
+    def __init__(self, name: str, keep: Callable[[_Thread], bool]) -> None:
+        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        self._keep = keep
+        threading.Thread(target=self._serve, name=name, daemon=True).start()
+
+    def give(self, job: _Job) -> None:
+        """The next job."""
+        self._jobs.put(job)
+
+    def end(self) -> None:
+        """No further job comes."""
+        self._jobs.put(None)
 
     def _serve(self) -> None:
         while entry := self._jobs.get():
-            _settle(*entry)
+            future, result, error = entry[0], None, None
+            try:
+                result = entry[1]()
+            except BaseException as raised:  # noqa: BLE001 - whatever a job raises belongs to who waits for it
+                error = raised
             del entry  # an idle thread holds on to no result
-            self._idle.release()
-
-
-def _settle(future: Future[Any], job: Callable[[], Any]) -> None:
-    if not future.set_running_or_notify_cancel():
-        return
-    try:
-        future.set_result(job())
-    except BaseException as error:  # noqa: BLE001 - whatever a job raises belongs to who waits for it
-        future.set_exception(error)
+            is_kept = self._keep(self)  # before anybody is told, so that whoever comes next finds it idle
+            if error is not None:
+                future.set_exception(error)
+            else:
+                future.set_result(result)
+            del future, result, error
+            if not is_kept:
+                return
