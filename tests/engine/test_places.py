@@ -172,7 +172,7 @@ async def test_the_late_outcome_of_what_may_not_be_repeated_is_not_lost(
     assert world.state(run).calls["c1"].phase == "in_doubt"  # type: ignore[index]
     await clock.advance(seconds)
     assert await world.answer(run) == "ok"
-    assert not world.waits.list(SCOPE)
+    assert not world.waits.list(SCOPE, OPS)
 
 
 @pytest.mark.req("GOA-22.7")
@@ -181,7 +181,7 @@ async def test_what_says_late_that_it_did_nothing_is_believed(make_world: MakeWo
     world = await make_world(agent("shop.bot", [calls("shop.pay"), outcomes], [tool]))
     run = await world.start()
     await clock.advance(20)
-    assert [wait.kind for wait in world.waits.list(SCOPE)] == ["reconcile"]
+    assert [wait.kind for wait in world.waits.list(SCOPE, OPS)] == ["reconcile"]
     await clock.advance(20)
     assert await world.answer(run) == "failed"
 

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from lichen import Agent, CallMeta, Limits, tool
 from lichen.core.ids import ToolName
 from lichen.core.plan import CallRequest, Plan, PlanInput
-from lichen.core.scope import Scope
+from lichen.core.scope import SYSTEM, Scope
 from lichen.runtime import Runtime
 from lichen.tools.placement import TOOL_THREADS
 from tests.runtime.world import CUSTOMER, OPS, SCOPE, until
@@ -95,24 +95,24 @@ async def runtime(tmp_path: Path, blocked: None) -> AsyncIterator[Runtime]:
 @pytest.mark.req("GOA-22.8")
 async def test_a_function_that_blocks_longer_than_it_may_is_timed_out_at_its_limit(runtime: Runtime) -> None:
     run = await runtime.runs.start(SCOPE, "till.clerk", "till.look 1", CUSTOMER)
-    answer = await runtime.runs.result(SCOPE, run)
+    answer = await runtime.runs.result(SCOPE, run, SYSTEM)
     taken_s = time.monotonic() - BEGUN[0]
     assert (answer, len(BEGUN)) == ("timed_out", 1)
     assert taken_s == pytest.approx(1.0, abs=0.25)
-    assert runtime.workers.threads.figures.given_up == 1
+    assert runtime.places.threads.figures.given_up == 1
     FREE.set()
-    await until(lambda: runtime.workers.threads.figures == (0, 0, 0))
+    await until(lambda: runtime.places.threads.figures == (0, 0, 0))
 
 
 @pytest.mark.req("LIC-13.6")
 async def test_no_call_that_waits_for_a_thread_begins_once_its_tenant_is_stopped(runtime: Runtime) -> None:
     run = await runtime.runs.start(SCOPE, "till.clerk", "till.pay 50", CUSTOMER)
     await until(lambda: len(BEGUN) == TOOL_THREADS)
-    await runtime.stop(SCOPE, "tenant", "", OPS)
+    await runtime.stops.set(SCOPE, "tenant", "", OPS)
     stopped = time.monotonic()
     FREE.set()
     async with asyncio.timeout(DEADLINE_S):
-        answer = await runtime.runs.result(SCOPE, run)
+        answer = await runtime.runs.result(SCOPE, run, SYSTEM)
     assert [begun for begun in BEGUN if begun > stopped] == []
     assert answer.split().count("denied") == 50 - TOOL_THREADS
 
@@ -123,7 +123,7 @@ async def test_facts_that_hang_for_one_tenant_deny_nothing_of_another(runtime: R
     await until(lambda: len(BEGUN) == TOOL_THREADS)
     run = await runtime.runs.start(OTHER, "till.clerk", "till.count 20", CUSTOMER)
     async with asyncio.timeout(3.0):  # less than facts may take
-        answer = await runtime.runs.result(OTHER, run)
+        answer = await runtime.runs.result(OTHER, run, SYSTEM)
     assert answer.split() == ["ok"] * 20
     assert len(BEGUN) == TOOL_THREADS
 
@@ -136,5 +136,5 @@ async def test_a_tool_that_hangs_holds_few_threads_and_others_find_theirs(runtim
         tool_of_theirs = "till.look 1" if scope is SCOPE else "till.count 1"
         run = await runtime.runs.start(scope, "till.clerk", tool_of_theirs, CUSTOMER)
         async with asyncio.timeout(3.0):
-            assert await runtime.runs.result(scope, run) == ("timed_out" if scope is SCOPE else "ok")
+            assert await runtime.runs.result(scope, run, SYSTEM) == ("timed_out" if scope is SCOPE else "ok")
     assert len(BEGUN) == TOOL_THREADS + 1

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
+
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.routing import Route
 
-from lichen.core.scope import Customer, Scope
+from lichen.core.scope import SYSTEM, Customer, Scope
+from lichen.runtime.operations.admin import Room
 from lichen.runtime.runtime import Runtime
 from lichen.serve.app import make_app
 from lichen.serve.auth import by_owner
 from lichen.serve.site import make_site
+from lichen.tools.placement import StillRunning
+from lichen.tools.places import Owner
 from tests.serve.asgi import Door
 from tests.serve.browser import browser, issue
 from tests.serve.talk import held
@@ -55,6 +61,27 @@ async def test_the_figures_are_those_of_the_runtime(runtime: Runtime) -> None:
     assert found["lichen_runs_driven", ()] == 0
     assert found["lichen_volume_readonly", ()] == 0
     assert found["lichen_websockets_open", ()] == 0
+
+
+@pytest.mark.req("LIC-14.14")
+async def test_places_in_use_given_up_and_waited_for_are_counted(runtime: Runtime) -> None:
+    free = threading.Event()
+    places = runtime.places.threads
+    with pytest.raises(StillRunning) as caught:
+        async with asyncio.timeout(0.01):
+            await runtime.places.in_thread(free.wait)
+    used = places.take(Owner("acme", "shop.look"))
+    assert used is not None
+    async with browser(make_site(runtime)) as client:
+        found = figures((await client.get("/metrics")).text)
+    shown = [
+        found["lichen_places", (("kind", "thread"), ("state", state))] for state in ("used", "given_up", "waiting")
+    ]
+    assert shown == [1, 1, 0]
+    assert runtime.admin.health(None, SYSTEM).places[0] == Room("thread", 1, 1, 0)
+    free.set()
+    used.release()
+    await caught.value.ended
 
 
 @pytest.mark.req("SYM-104.2")

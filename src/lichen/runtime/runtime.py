@@ -18,7 +18,7 @@ from lichen.engine.ports import Channel, Options
 from lichen.log.log import Log
 from lichen.runtime.hosting import specs_of
 from lichen.runtime.operations.access import Access
-from lichen.runtime.operations.admin import Admin, Health
+from lichen.runtime.operations.admin import Admin, Health, Room
 from lichen.runtime.operations.agents import Agents
 from lichen.runtime.operations.changes import Changes
 from lichen.runtime.operations.keys import Keys
@@ -118,6 +118,7 @@ class Runtime:
         self._stack = AsyncExitStack()
         wiring = await self._stack.enter_async_context(wired(self._blueprint))
         self.keyring, self.volume, self.gate = wiring.keyring, wiring.volume, wiring.gate
+        self.places = wiring.services.places
         self.engine, self.intake, self.register = wiring.engine, wiring.intake, wiring.register
         new_id = self._blueprint.new_id
         access = Access(wiring.gate, wiring.engine.journal)
@@ -177,4 +178,5 @@ class Runtime:
             clock_jumps=len(self.volume.clock_jumps),
             agents=tuple(agent.name for agent in self.hosted),
             notices=self.notices,
+            places=tuple(Room(kind, *figures) for kind, figures in self.places.figures().items()),
         )

@@ -95,6 +95,7 @@ class _Runtime(Collector):
         yield _gauge("lichen_records_queued", "Records that are not durable yet.", volume.queued_rows)
         yield _counter("lichen_records", "Durable records of all logs.", sum(log.durable_seq for log in logs))
         yield _counter("lichen_commits", "Commits of this process: each is one fsync.", volume.commits)
+        yield _places(runtime)
         waits = GaugeMetricFamily("lichen_waits_open", "Open waits of runs.", labels=("kind",))
         found = Tally[str]()
         for log in logs:
@@ -102,6 +103,14 @@ class _Runtime(Collector):
         for kind in OUTCOMES:
             waits.add_metric((kind,), found[kind])
         yield waits
+
+
+def _places(runtime: Runtime) -> Metric:
+    places = GaugeMetricFamily("lichen_places", "Places that tools run in.", labels=("kind", "state"))
+    for kind, figures in runtime.places.figures().items():
+        for state, count in figures._asdict().items():
+            places.add_metric((kind, state), count)
+    return places
 
 
 def _gauge(name: str, described: str, value: float) -> Metric:

@@ -12,6 +12,15 @@ from lichen.gate.schema import Action
 from lichen.runtime.operations.access import About, Access, role_missing
 
 
+class Room(msgspec.Struct, frozen=True):
+    """Where tools run: threads, those of facts, or processes; `given_up` are held by calls that do not end."""
+
+    kind: str
+    used: int
+    given_up: int
+    waiting: int
+
+
 class Health(msgspec.Struct, frozen=True):
     """How the runtime is: `ok`, or `readonly` while the volume cannot write."""
 
@@ -22,6 +31,7 @@ class Health(msgspec.Struct, frozen=True):
     clock_jumps: int
     agents: tuple[str, ...]
     notices: tuple[str, ...]
+    places: tuple[Room, ...]
 
 
 class Admin:
