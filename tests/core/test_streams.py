@@ -76,5 +76,5 @@ def test_the_tenants_stream_tells_what_is_stopped_and_erased() -> None:
         e.Erased("customer_1", (1,), "x5"),
     )
     assert isinstance(state, TenantState)
-    assert (state.stopped, state.erased, state.n) == ({"tool:payments.refund"}, {"customer_1"}, 6)
+    assert (state.stopped, state.erased, state.n) == ({"tool:payments.refund": 1}, {"customer_1"}, 6)
     assert (streams.decide(state), streams.standing(state)) == ((), "waiting")

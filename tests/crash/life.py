@@ -49,7 +49,7 @@ async def play(runtime: Runtime, home: Path) -> dict[str, str]:
         answers[message] = await _converse(runtime, session, message, home)
     closed = await _session(runtime, "closed")
     await closed.close()
-    await runtime.people.erase(SCOPE, Customer("nobody"), OPS)
+    await runtime.people.erase(SCOPE, Customer("nobody"), OPS, force=True)
     return answers
 
 

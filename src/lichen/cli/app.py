@@ -57,6 +57,7 @@ app.add_typer(flow.app)
 app.add_typer(keys.app)
 app.command("stop")(stop.stop)
 app.command("start")(stop.start)
+app.command("stops")(stop.stops)
 app.command("doctor")(doctor.examine)
 
 

@@ -29,14 +29,14 @@ def backup(
     to: Annotated[Path, typer.Argument(help="Where the logs go: a folder that does not exist yet.", metavar="FOLDER")],
     keys: Annotated[Path | None, typer.Option(help="Where the keys go; never into the same place.")] = None,
 ) -> None:
-    """Copies every log while it is in use.
+    """Copies the logs of a tenant, or every log if none is named, while they are in use.
 
     Keys are left out unless they are given a place of their own: together they would undo every erasure made since.
     """
     places = {"to": str(to.resolve()), "keys": str(keys.resolve()) if keys is not None else None}
     done = caller.client.post("log/backup", places, answer_s=LONG_S)
     if not caller.screen.data(done):
-        caller.screen.line(f"Logs are in {done['to']}.")
+        caller.screen.line(f"{', '.join(done['logs'])}: {done['records']} records are in {done['to']}.")
         note(f"Keys are in {done['keys']}." if done["keys"] else "Without its keys nobody can read this backup.")
 
 

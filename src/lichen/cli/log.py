@@ -10,6 +10,7 @@ import typer
 
 from lichen.cli import backup, proof
 from lichen.cli.caller import Caller, calling
+from lichen.cli.keys import Kind
 from lichen.cli.moments import moment
 from lichen.core.errors import Conflict, Invalid
 
@@ -72,14 +73,30 @@ def export(
 @calling
 def erase(
     caller: Caller,
-    actor: Annotated[str, typer.Argument(help="Whose contents become unreadable for good.", metavar="ACTOR")],
+    actor: Annotated[
+        str, typer.Argument(help="Whose contents become unreadable for good: their id or pseudonym.", metavar="ACTOR")
+    ],
+    kind: Annotated[Kind, typer.Option(help="What the actor is, when an id is given.")] = Kind.CUSTOMER,
+    force: Annotated[bool, typer.Option("--force", help="Shut somebody out beforehand whom nobody knows.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Destroys the keys of everything a customer said. The log still verifies and runs still list."""
+    """Destroys the keys of everything a person said. The log still verifies and runs still list.
+
+    Whom nobody knows is not erased, and the answer says so.
+    """
     if not yes:
         if not sys.stdin.isatty():
             raise Invalid("This cannot be undone.", code="not_confirmed", next_step="Say --yes if you mean it.")
         typer.confirm(f"Make everything of {actor} unreadable, for good?", abort=True, err=True)
-    erased = caller.client.post("log/erase", {"actor": actor})
-    if not caller.screen.data(erased):
-        caller.screen.line(f"{actor}: {erased['keys']} keys destroyed.")
+    erased = caller.client.post("log/erase", {"actor": actor, "kind": kind.value, "force": force})
+    if caller.screen.data(erased):
+        return
+    if erased["is_repeated"]:
+        caller.screen.line(f"{actor} was erased before; nothing was left to erase.")
+        return
+    counts = ", ".join(_count(erased[f"{name}s"], name) for name in ("session", "run", "record"))
+    caller.screen.line(f"{actor} is erased: {counts}, {_count(erased['keys'], 'key')} destroyed.")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from lichen.cli.caller import Caller, calling
+from lichen.cli.moments import moment
 from lichen.core.errors import Invalid
 
 
@@ -22,24 +23,40 @@ class Kind(StrEnum):
 
 What = Annotated[Kind, typer.Argument(help="What kind of thing.")]
 Name = Annotated[str, typer.Argument(help="Its name or id; a tenant is the one of --tenant.", metavar="[NAME]")]
+Reason = Annotated[str, typer.Option(help="Why; kept sealed in the log.")]
 
 
 @calling
 def stop(
-    caller: Caller, kind: What, name: Name = "", reason: Annotated[str, typer.Option(help="Why, for the log.")] = ""
+    caller: Caller,
+    kind: What,
+    name: Name = "",
+    reason: Reason = "",
+    anyway: Annotated[bool, typer.Option("--anyway", help="Also what is not there yet.")] = False,
 ) -> None:
     """Stops a tool, agent, run or tenant.
 
-    From now on nothing of it begins an effect; what has begun is brought to its end."""
-    caller.client.post("stops", {"kind": kind.value, "name": _checked(kind, name), "reason": reason})
-    _confirm(caller, kind, name, "stopped")
+    From now on nothing of it begins an effect; what has begun is brought to its end. What is not there is not stopped,
+    and the answer says so."""
+    wanted = {"kind": kind.value, "name": _checked(kind, name), "reason": reason, "anyway": anyway}
+    _confirm(caller, caller.client.post("stops", wanted), "stopped")
 
 
 @calling
-def start(caller: Caller, kind: What, name: Name = "") -> None:
+def start(caller: Caller, kind: What, name: Name = "", reason: Reason = "") -> None:
     """Takes a stop back."""
-    caller.client.post("stops/release", {"kind": kind.value, "name": _checked(kind, name)})
-    _confirm(caller, kind, name, "started")
+    wanted = {"kind": kind.value, "name": _checked(kind, name), "reason": reason}
+    _confirm(caller, caller.client.post("stops/release", wanted), "started")
+
+
+@calling
+def stops(caller: Caller) -> None:
+    """Lists what is stopped now, by whom and why."""
+    found = caller.client.get("stops")
+    if caller.screen.data(found):
+        return
+    rows = [(stop["kind"], stop["name"], stop["by_name"], moment(stop["at_us"]), stop["reason"]) for stop in found]
+    caller.screen.table(("kind", "name", "by", "since", "reason"), rows, empty="Nothing is stopped.")
 
 
 def _checked(kind: Kind, name: str) -> str:
@@ -48,6 +65,7 @@ def _checked(kind: Kind, name: str) -> str:
     return name
 
 
-def _confirm(caller: Caller, kind: Kind, name: str, done: str) -> None:
-    if not caller.screen.data({"kind": kind.value, "name": name, "state": done}):
-        caller.screen.line(f"{kind.value} {name} is {done}.".replace("  ", " "))
+def _confirm(caller: Caller, hit: dict[str, Any], done: str) -> None:
+    if not caller.screen.data({**hit, "state": done}):
+        calls = f" {hit['calls']} open calls are held by it." if done == "stopped" else ""
+        caller.screen.line(f"{hit['kind']} {hit['name']} is {done}.{calls}")

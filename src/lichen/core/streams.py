@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal, assert_never
 
 import msgspec
@@ -15,10 +16,13 @@ Standing = Literal["owing", "waiting", "finished"]
 
 
 class TenantState(msgspec.Struct, frozen=True):
-    """The tenant's own stream: what governs it. `stopped` are kill switches that are on, as `kind:name`."""
+    """The tenant's own stream: what governs it.
+
+    `stopped` are kill switches that are on, as `kind:name`, with the position of the record that set each.
+    """
 
     n: int = 0
-    stopped: frozenset[str] = frozenset()
+    stopped: Mapping[str, int] = {}
     erased: frozenset[str] = frozenset()
 
     @property
@@ -74,12 +78,16 @@ def standing(state: State) -> Standing:
     return "owing" if decide(state) else "waiting"
 
 
+def _left(stopped: Mapping[str, int], name: str) -> dict[str, int]:
+    return {each: n for each, n in stopped.items() if each != name}
+
+
 def _evolve_tenant(state: TenantState, event: e.Event) -> TenantState:
     match event.control:
         case e.Changed(kind="stop", name=name):
-            return msgspec.structs.replace(state, n=event.n + 1, stopped=state.stopped | {name})
+            return msgspec.structs.replace(state, n=event.n + 1, stopped={**state.stopped, name: event.n})
         case e.Changed(kind="start", name=name):
-            return msgspec.structs.replace(state, n=event.n + 1, stopped=state.stopped - {name})
+            return msgspec.structs.replace(state, n=event.n + 1, stopped=_left(state.stopped, name))
         case e.Erased(subject=subject):
             return msgspec.structs.replace(state, n=event.n + 1, erased=state.erased | {subject})
         case _:

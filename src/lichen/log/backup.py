@@ -78,6 +78,20 @@ def backup_keys(keyring: Keyring, target: Path, *, logs: Collection[str] | None 
     keyring.backup(target, logs=logs)
 
 
+def refuse_together(to: Path, keys: Path | None) -> None:
+    """Raises Conflict when a backup of logs to `to` and keys to `keys` would overwrite, or lie in one another."""
+    _refuse_full(to)
+    if keys is None:
+        return
+    _refuse_full(keys)
+    if to.resolve() in (keys.resolve(), *keys.resolve().parents):
+        raise Conflict(
+            f"The directory {to} is for logs; keys beside them would undo every erasure.",
+            code="backup_together",
+            next_step="Name a directory in another place, best on another machine.",
+        )
+
+
 def restore_keys(source: Path, target: Path, *, homes: Iterable[Path], erasure_lists: Iterable[Path]) -> list[Erasure]:
     """Copies backed-up keys into the new directory `target`, without any that was destroyed since.
 

@@ -198,6 +198,11 @@ class Keyring:
             self._carry_out(entries)
             self._file.scrub()
 
+    def keys_of(self, log_id: str, subject: str) -> frozenset[int]:
+        """The ids of every data key that was ever made for `subject` in this log, destroyed ones included."""
+        with self._lock:
+            return frozenset(self._data_keys.ids_of((log_id, subject)))
+
     def apply_recorded(self, entries: Sequence[Erasure]) -> list[Erasure]:
         """Applies those of the erasures a log records that these keys do not know of, and returns them.
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
 
 from lichen.core.errors import Conflict
-from lichen.core.events import Draft, Erased, Event, LogOpened, Part
+from lichen.core.events import Draft, Erased, Event, LogOpened, Part, Ruling
 from lichen.core.ids import TENANT_STREAM, LogId, Pseudonym, StreamId
 from lichen.core.scope import Actor
 from lichen.core.streams import TenantState
@@ -269,8 +269,8 @@ class Log(Streams):
         """Whether nobody knows the outcome of a call of this tool with these arguments in this session."""
         return self._ledger.is_unknown(session or "", tool, digest)
 
-    def stops(self) -> frozenset[str]:
-        """The kill switches that are on, as `kind:name`."""
+    def stops(self) -> Mapping[str, int]:
+        """The kill switches that are on, as `kind:name`, and the record of the tenant's stream that set each."""
         state = self.state(TENANT_STREAM)
         assert isinstance(state, TenantState)
         return state.stopped
@@ -303,16 +303,37 @@ class Log(Streams):
         """The id behind a pseudonym, once durable. Raises NotFound (`name_unknown`), Erased."""
         return self._names.display(pseudonym)
 
-    async def erase(self, subject: str, id: str, *, by: str = "") -> tuple[int, ...]:
+    def knows(self, pseudonym: str) -> bool:
+        """Whether anything here is or was sealed for them, or they have a name."""
+        state = self.state(TENANT_STREAM)
+        assert isinstance(state, TenantState)
+        return pseudonym in state.erased or self._names.has(pseudonym) or bool(self.keys_of(pseudonym))
+
+    def keys_of(self, subject: str) -> frozenset[int]:
+        """The ids of every data key that was ever made for a subject, a pseudonym, here."""
+        return self._store.keyring.keys_of(self.id, subject)
+
+    async def erase(
+        self,
+        subject: str,
+        id: str,
+        *,
+        by: str = "",
+        sessions: int = 0,
+        runs: int = 0,
+        records: int = 0,
+        ruling: Ruling | None = None,
+    ) -> tuple[int, ...]:
         """Destroys the keys of everything that was sealed for `subject`, a pseudonym; durable when this returns.
 
-        Returns the ids of the keys. `id` makes it idempotent. Raises Unavailable; call it again then.
+        Returns the ids of the keys. `id` makes it idempotent; the counts and the ruling go into the record. Raises
+        Unavailable; call it again then.
         """
         self._store.check()
         await self.durable()  # what was accepted before is erased too
         forget = self._store.keyring.forget
         key_ids = tuple(await asyncio.to_thread(forget, self.id, subject, self._store.now_us()))
-        erased = Erased(subject, key_ids, id)
+        erased = Erased(subject, key_ids, id, sessions, runs, records, ruling)
         if self.find(TENANT_STREAM, erased.key) is None:
             self._write(self._names.remove(subject))
             self.append(Part(TENANT_STREAM, self.state(TENANT_STREAM).n, (Draft(erased),)), actor=by)

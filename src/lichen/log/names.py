@@ -44,6 +44,10 @@ class Names:
             raise NotFound("Nobody is known by this pseudonym in this log.", code="name_unknown")
         return self._keyring.unseal(Sealed(*found), name_aad(self._log, pseudonym)).decode()
 
+    def has(self, pseudonym: str) -> bool:
+        """Whether somebody is known by this pseudonym, as of the last commit."""
+        return self._find(pseudonym) is not None
+
     def remove(self, pseudonym: str) -> Op:
         """The change that forgets who is behind a pseudonym."""
         self._known.discard(pseudonym)

@@ -131,7 +131,7 @@ class Runtime:
         self.proofs = Proofs(wiring.engine, access, home=self.home, volume=wiring.volume, keyring=wiring.keyring)
         self.people = People(wiring.engine, wiring.intake, access, register=wiring.register, new_id=new_id)
         self.keys = Keys(wiring.engine, wiring.keyring, access, changes, register=wiring.register)
-        self.stops = Stops(wiring.gate, access, changes)
+        self.stops = Stops(wiring.engine, wiring.gate, access, changes, agents=self.hosted)
         self.policies = Policies(access, changes, wiring.in_force)
         self.agents = Agents(access, self.hosted)
         self.ending = asyncio.Event()

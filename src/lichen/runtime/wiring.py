@@ -25,7 +25,7 @@ from lichen.log.lock import DirectoryLock
 from lichen.log.log import Log
 from lichen.log.volume import Volume, VolumeOptions
 from lichen.runtime.hosting import family, hosted
-from lichen.runtime.operations.stops import STOPPED, stop_kind
+from lichen.runtime.operations.stops import STOPPED, reason_of, stop_kind
 from lichen.runtime.policies import InForce, PolicySource
 from lichen.runtime.quota import Quota
 from lichen.runtime.register import Key, Name, Person, Register
@@ -140,9 +140,9 @@ class Wiring:
         self.gate.forget(scope)
         for open_call in log.reservations():
             self.gate.restore(scope, open_call.run, open_call.call, open_call.reservations)
-        for stop in log.stops():
+        for stop, n in log.stops().items():
             kind, _, name = stop.partition(":")
-            self.gate.stop(scope, stop_kind(kind), name, STOPPED)
+            self.gate.stop(scope, stop_kind(kind), name, reason_of(log, n) or STOPPED)
 
     def _counts(self, name: Name) -> bool:
         """Whether what is open in a name may stay open."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from lichen.core import events as e
+from lichen.core import moves
+from lichen.core.content import RETENTION
 from lichen.core.ids import TENANT_STREAM
 from lichen.core.scope import Actor, Scope
 from lichen.engine.local import LocalEngine
@@ -17,9 +19,12 @@ class Changes:
         self._engine = engine
         self._new_id = new_id
 
-    async def note(self, scope: Scope, kind: e.ChangeKind, name: str, actor: Actor, ruling: e.Ruling) -> None:
-        """Says that something of the tenant's was changed; returns once that is durable."""
+    async def note(
+        self, scope: Scope, kind: e.ChangeKind, name: str, actor: Actor, ruling: e.Ruling, *, reason: str = ""
+    ) -> None:
+        """Says that something of the tenant's was changed, and why; returns once that is durable."""
         journal = self._engine.journal(scope)
+        contents = moves.as_contents([("reason", reason.encode())], RETENTION)
         changed = e.Changed(kind, name, "", self._new_id("change"), ruling)
-        journal.append({TENANT_STREAM: (e.Draft(changed),)}, actor=journal.log.name(actor))
+        journal.append({TENANT_STREAM: (e.Draft(changed, contents),)}, actor=journal.log.name(actor))
         await journal.log.durable_stream(TENANT_STREAM)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from lichen.core.ids import RunId, SessionId, run_stream, session_stream
 from lichen.core.scope import Actor, Scope
 from lichen.engine.local import LocalEngine
-from lichen.log.backup import backup, backup_keys
+from lichen.log.backup import BackupReport, backup, backup_keys, refuse_together
 from lichen.log.export import export
 from lichen.log.keys import Keyring
 from lichen.log.verify import verify
@@ -71,13 +73,22 @@ class Proofs:
             return await export(log, run_stream(run))
         return await export(log, range(1, log.last_seq + 1) if session is None else session_stream(session))
 
-    async def backup(self, actor: Actor, to: Path, *, keys: Path | None = None) -> None:
-        """Copies the logs to the new folder `to`, and the keys, if wanted, to another place. Raises Invalid."""
-        scopes = self._volume.scopes()
-        for scope in scopes:
+    async def backup(
+        self, actor: Actor, to: Path, *, keys: Path | None = None, scopes: Sequence[Scope] | None = None
+    ) -> BackupReport:
+        """Copies the logs of these scopes, or all, to the new folder `to`, and their keys, if wanted, elsewhere.
+
+        Both places are looked at before anything is written. Raises Conflict (`target_not_empty`, `backup_together`),
+        NotFound (`log_missing`).
+        """
+        wanted = self._volume.scopes() if scopes is None else list(scopes)
+        for scope in wanted:
             self._access.ask("log.backup", scope, actor, About(scope.tenant))
-        for scope in scopes:
+        refuse_together(to, keys)
+        for scope in wanted:
             await self._volume.log(scope).durable()
-        await asyncio.to_thread(backup, self._home, to)
+        logs = None if scopes is None else {scope.log_id() for scope in wanted}
+        report = await asyncio.to_thread(partial(backup, self._home, to, logs=logs))
         if keys is not None:
-            await asyncio.to_thread(backup_keys, self._keyring, keys)
+            await asyncio.to_thread(partial(backup_keys, self._keyring, keys, logs=logs))
+        return report

@@ -11,10 +11,11 @@ from starlette.responses import Response
 from lichen.core.errors import Invalid
 from lichen.core.ids import RunId, SessionId
 from lichen.core.scope import Actor, ActorKind
+from lichen.runtime.operations.people import Erasure
 from lichen.runtime.proof import Head, Verification
 from lichen.runtime.records import RecordView
 from lichen.serve.api.route import ApiRoute
-from lichen.serve.exchange import Body, Exchange, Position, WaitS
+from lichen.serve.exchange import Body, Exchange, Name, Position, WaitS
 
 PAGE_MAX = 500
 HEADS_MAX = 100
@@ -51,23 +52,23 @@ class BackingUp(Body, frozen=True):
 
 
 class Backup(msgspec.Struct, frozen=True):
-    """What was written."""
+    """What was written: which logs, and how many records."""
 
     to: str
     keys: str | None
+    logs: tuple[str, ...]
+    records: int
 
 
 class Erasing(Body, frozen=True):
-    """Whose contents become unreadable for good."""
+    """Whose contents become unreadable for good: a pseudonym, or the id of somebody of this kind.
 
-    actor: str
+    With `force` somebody nobody knows is shut out beforehand.
+    """
+
+    actor: Name
     kind: ActorKind = "customer"
-
-
-class Erasure(msgspec.Struct, frozen=True):
-    """The keys that are gone."""
-
-    keys: int
+    force: bool = False
 
 
 async def read(x: Exchange) -> tuple[RecordView, ...]:
@@ -103,19 +104,19 @@ async def export(x: Exchange) -> Response:
 
 
 async def backup(x: Exchange) -> Backup:
-    """Copies every log of the data directory, and the keys to another place if that is wanted."""
+    """Copies the logs of the environment that is named, or every log there is, and their keys to another place."""
     wanted = x.body(BackingUp)
     to = _path(wanted.to, "$.to")
     keys = _path(wanted.keys, "$.keys") if wanted.keys is not None else None
-    await x.runtime.proofs.backup(x.actor, to, keys=keys)
-    return Backup(wanted.to, wanted.keys)
+    where = x.caller.where
+    report = await x.runtime.proofs.backup(x.actor, to, keys=keys, scopes=None if where is None else [where])
+    return Backup(wanted.to, wanted.keys, report.logs, report.records)
 
 
 async def erase(x: Exchange) -> Erasure:
     """Destroys the keys of everything one person said and of what was said about them."""
     wanted = x.body(Erasing)
-    key_ids = await x.runtime.people.erase(x.scope, Actor(wanted.kind, wanted.actor), x.actor)
-    return Erasure(len(key_ids))
+    return await x.runtime.people.erase(x.scope, Actor(wanted.kind, wanted.actor), x.actor, force=wanted.force)
 
 
 def _path(text: str, place: str) -> Path:
@@ -131,5 +132,5 @@ ROUTES = (
     ApiRoute("POST", "log/verify", "log.verify", verify),
     ApiRoute("GET", "log/export", "log.export", export, query=Exporting, media=BINARY),
     ApiRoute("POST", "log/backup", "owner", backup, body=BackingUp),
-    ApiRoute("POST", "log/erase", "log.erase", erase, body=Erasing),
+    ApiRoute("POST", "log/erase", "log.erase", erase, body=Erasing, fails=(404,)),
 )

@@ -2,29 +2,38 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
+
+import msgspec
 
 from lichen.core.scope import Scope
 from lichen.runtime.operations.admin import Health
+from lichen.runtime.operations.stops import Stop, Stopped
 from lichen.serve.api.route import ApiRoute
-from lichen.serve.exchange import Body, Exchange, Name, Note, Nothing
+from lichen.serve.exchange import Body, Exchange, Note
 
+StopName = Annotated[str, msgspec.Meta(max_length=256)]
 StopKind = Literal["tenant", "agent", "tool", "run"]
 
 
 class Stopping(Body, frozen=True):
-    """What to stop: everything of the tenant, one agent, one tool, one run."""
+    """What to stop: everything of the tenant, which needs no name, one agent, one tool, one run.
+
+    With `anyway` also what is not there yet.
+    """
 
     kind: StopKind
-    name: Name
+    name: StopName = ""
     reason: Note = ""
+    anyway: bool = False
 
 
 class Releasing(Body, frozen=True):
     """Which stop to take back."""
 
     kind: StopKind
-    name: Name
+    name: StopName = ""
+    reason: Note = ""
 
 
 async def health(x: Exchange) -> Health:
@@ -37,23 +46,29 @@ async def scopes(x: Exchange) -> tuple[Scope, ...]:
     return x.runtime.settings.scopes if x.runtime.settings is not None else ()
 
 
-async def stop(x: Exchange) -> Nothing:
+async def list_stops(x: Exchange) -> tuple[Stop, ...]:
+    """What is stopped now, by whom and why, the oldest first."""
+    return x.runtime.stops.list(x.scope, x.actor)
+
+
+async def stop(x: Exchange) -> Stopped:
     """From now on nothing of what is named begins an effect."""
     wanted = x.body(Stopping)
-    await x.runtime.stops.set(x.scope, wanted.kind, wanted.name, x.actor, reason=wanted.reason)
-    return Nothing()
+    return await x.runtime.stops.set(
+        x.scope, wanted.kind, wanted.name, x.actor, reason=wanted.reason, anyway=wanted.anyway
+    )
 
 
-async def start(x: Exchange) -> Nothing:
+async def start(x: Exchange) -> Stopped:
     """Takes a stop back."""
     wanted = x.body(Releasing)
-    await x.runtime.stops.clear(x.scope, wanted.kind, wanted.name, x.actor)
-    return Nothing()
+    return await x.runtime.stops.clear(x.scope, wanted.kind, wanted.name, x.actor, reason=wanted.reason)
 
 
 ROUTES = (
     ApiRoute("GET", "health", "anybody", health),
     ApiRoute("GET", "scopes", "owner", scopes),
-    ApiRoute("POST", "stops", "stop.set", stop, body=Stopping),
-    ApiRoute("POST", "stops/release", "stop.clear", start, body=Releasing),
+    ApiRoute("GET", "stops", "stop.read", list_stops),
+    ApiRoute("POST", "stops", "stop.set", stop, body=Stopping, fails=(404,)),
+    ApiRoute("POST", "stops/release", "stop.clear", start, body=Releasing, fails=(404,)),
 )
