@@ -67,13 +67,7 @@ def backup_keys(keyring: Keyring, target: Path, *, logs: Collection[str] | None 
 
     Raises Conflict when a backup of logs is there or above.
     """
-    for directory in (target, *target.resolve().parents):
-        if (directory / FILE_NAME).exists():
-            raise Conflict(
-                f"The directory {directory} holds logs; keys beside them would undo every erasure.",
-                code="backup_together",
-                next_step="Name a directory in another place, best on another machine.",
-            )
+    _refuse_logs(target)
     _refuse_full(target)
     keyring.backup(target, logs=logs)
 
@@ -84,12 +78,24 @@ def refuse_together(to: Path, keys: Path | None) -> None:
     if keys is None:
         return
     _refuse_full(keys)
+    _refuse_logs(keys)
     if to.resolve() in (keys.resolve(), *keys.resolve().parents):
-        raise Conflict(
-            f"The directory {to} is for logs; keys beside them would undo every erasure.",
-            code="backup_together",
-            next_step="Name a directory in another place, best on another machine.",
-        )
+        raise _together(to)
+
+
+def _refuse_logs(keys: Path) -> None:
+    """Raises Conflict where logs lie in the directory for keys or above it."""
+    for directory in (keys, *keys.resolve().parents):
+        if (directory / FILE_NAME).exists():
+            raise _together(directory)
+
+
+def _together(directory: Path) -> Conflict:
+    return Conflict(
+        f"The directory {directory} is for logs; keys beside them would undo every erasure.",
+        code="backup_together",
+        next_step="Name a directory in another place, best on another machine.",
+    )
 
 
 def restore_keys(source: Path, target: Path, *, homes: Iterable[Path], erasure_lists: Iterable[Path]) -> list[Erasure]:
