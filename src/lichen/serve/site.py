@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from html import escape
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import HTTPConnection, Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from lichen.core.errors import LichenError, NotFound
 from lichen.runtime.runtime import Runtime
+from lichen.serve import html
 from lichen.serve.app import PREFIX, api_routes, prepared
 from lichen.serve.auth import Caller, Identify
 from lichen.serve.console import console_routes
@@ -114,7 +114,7 @@ async def _unroutable(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code == 405:
         return _told(request, MethodUnknown("This path has no such method."), error.headers)
-    return _told(request, NotFound("There is no such page.", code="path_unknown", next_step="Begin at the start: /"))
+    return _told(request, NotFound("There is no such page.", code="path_unknown", next_step="Check the address."))
 
 
 async def _refused(request: Request, error: Exception) -> Response:
@@ -130,9 +130,6 @@ def _told(request: Request, error: LichenError, headers: object = None) -> Respo
     """The error as a page for people and as JSON for programs."""
     response = failure(error)
     if "text/html" in request.headers.get("accept", "") and not request.url.path.startswith(PREFIX):
-        text = f"<h1>{escape(error.message)}</h1><p>{escape(error.next_step)}</p>"
-        page = (
-            f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{response.status_code}</title>{text}</html>'
-        )
-        return HTMLResponse(page, response.status_code)
+        start = "" if request.url.path.startswith(CHAT) else HOME  # customers have no business there
+        return html.page("trouble.html", status=response.status_code, error=error, start=start)
     return response

