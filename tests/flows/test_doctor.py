@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from hashlib import blake2s
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ from lichen.core.errors import Invalid, NotFound
 from lichen.flows.canonical import canonical
 from lichen.flows.catalog import Catalog, read_catalog
 from lichen.flows.doctor import as_json, diagnose
+from lichen.flows.load import parse
+from lichen.flows.naming import hosted_name, is_agent_name
 
 FIXTURES = Path(__file__).parent / "fixtures"
 
@@ -131,7 +134,7 @@ def test_a_catalogue_is_json_of_adapters(tmp_path: Path) -> None:
 @pytest.mark.parametrize("node", ["dw.agent: {message: hi}", "flow.call: {input: {}}", "mcp.exec: {args: {}}"])
 def test_a_node_that_does_not_say_what_it_is_about_is_warned_of(node: str, tmp_path: Path) -> None:
     path = tmp_path / "a.ygtc"
-    path.write_text(f"id: a\ntype: messaging\nnodes:\n  a:\n    {node}\n")
+    path.write_text(f"id: shop.a\ntype: messaging\nnodes:\n  a:\n    {node}\n")
     found = diagnose(path)
     assert found.is_ok
     assert [(each.code, each.line, each.pointer) for each in found.warnings] == [("target_missing", 4, "/nodes/a")]
@@ -141,5 +144,58 @@ def test_a_node_that_does_not_say_what_it_is_about_is_warned_of(node: str, tmp_p
 @pytest.mark.parametrize(("routing", "codes"), [("out", ["wait_leads_nowhere"]), ("[{to: a}]", [])])
 def test_a_wait_that_leads_nowhere_is_warned_of(routing: str, codes: list[str], tmp_path: Path) -> None:
     path = tmp_path / "a.ygtc"
-    path.write_text(f"id: a\ntype: messaging\nnodes:\n  a: {{session.wait: {{prompt: hi}}, routing: {routing}}}\n")
+    path.write_text(f"id: shop.a\ntype: messaging\nnodes:\n  a: {{session.wait: {{prompt: hi}}, routing: {routing}}}\n")
     assert [each.code for each in diagnose(path).warnings] == codes
+
+
+@pytest.mark.req("LIC-1.16")
+def test_a_sidecar_names_the_component_of_an_operation_and_a_broken_one_is_warned_of(tmp_path: Path) -> None:
+    path = tmp_path / "pack-x" / "flows" / "a.ygtc"
+    path.parent.mkdir(parents=True)
+    path.write_text("id: a\ntype: job\nnodes:\n  one: {run: {}}\n")
+    sidecar = path.with_name("a.ygtc.resolve.summary.json")
+    sidecar.write_text('{"nodes": {"one": {"component_id": "org.acme.probe-kit"}, "two": 1}}')
+    found = diagnose(path, pack="pack_x")
+    assert found.needs[0].names == ("probe_kit.run", "pack_x.run")
+    sidecar.write_text("{")
+    broken = diagnose(path, pack="pack_x")
+    assert broken.is_ok
+    assert "sidecar_invalid" in {warning.code for warning in broken.warnings}
+    assert broken.needs[0].names == ("pack_x.run",)
+
+
+@pytest.mark.req("LIC-1.16")
+@pytest.mark.parametrize(
+    ("nodes", "node", "codes"),
+    [
+        (257, "orders.lookup: {}", ["flow_too_long"]),
+        (256, "orders.lookup: {}", []),
+        (1001, "text: hi", ["flow_too_long"]),
+        (1000, "text: hi", []),
+    ],
+)
+def test_a_flow_that_no_run_is_long_enough_for_is_warned_of(
+    nodes: int, node: str, codes: list[str], tmp_path: Path
+) -> None:
+    chain = "".join(f"  n{i}: {{{node}, routing: [{{to: n{i + 1}}}]}}\n" for i in range(nodes - 1))
+    path = tmp_path / "a.ygtc"
+    path.write_text(f"id: shop.a\ntype: job\nnodes:\n{chain}  n{nodes - 1}: {{{node}, routing: out}}\n")
+    assert [warning.code for warning in diagnose(path).warnings] == codes
+
+
+@pytest.mark.req("LIC-1.14")
+@pytest.mark.parametrize(
+    ("id", "pack", "name"),
+    [
+        ("shop.welcome", "x", "shop.welcome"),
+        ("main", "weather_bot", "weather_bot.main"),
+        ("hello-flow", "x", "x.hello_flow"),
+        ("ai.greentic.component-http.gtest", "x", "ai.greentic.component_http.gtest"),
+        ("Flow.2nd", "x", "flow.n2nd"),
+        ("a" * 80, "x", "x." + "a" * 53 + "_" + blake2s(("x." + "a" * 80).encode(), digest_size=4).hexdigest()),
+    ],
+)
+def test_ids_become_names(id: str, pack: str, name: str) -> None:
+    flow = parse(f"id: {id}\ntype: job\nnodes: {{}}\n", "a.ygtc").flow
+    assert hosted_name(flow, pack) == name
+    assert is_agent_name(name)

@@ -69,7 +69,7 @@ def test_a_flow_is_an_agent_with_exactly_what_its_nodes_are_about(project: Proje
     project.flow("flows/a.ygtc", "shop.welcome", nodes)
     project.flow("flows/b.ygtc", "part", "  a: {state.set: {key: k}}\n")
     settings = project.load('["flows/*.ygtc"]')
-    assert settings.flows == ("shop.welcome",)
+    assert settings.flows == ("shop.welcome", "flows.part")
     welcome = next(agent for agent in settings.agents if agent.name == "shop.welcome")
     assert set(welcome.tools) == {"orders.lookup", "shop.support", "state.set"}
     assert [child.name for child in welcome.children] == ["shop.support"]
@@ -99,7 +99,7 @@ def test_routes_and_tenants_may_name_a_flow(project: Project) -> None:
             "a.ygtc:6:3",
         ),
         ("shop.welcome", "  a: {flow.call: {flow_id: gone}}", "flow_unknown", "a.ygtc:5:3"),
-        ("hello-flow", "  a: {text: hi}", "flow_id", "a.ygtc"),
+        ("shop.welcome", "  {}", "flow_empty", "a.ygtc"),
         ("shop.support", "  a: {text: hi}", "settings_invalid", "lichen.toml:2: lichen.agents"),
     ],
 )

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from lichen.flows.catalog import Catalog
     from lichen.flows.doctor import Diagnosis
     from lichen.flows.findings import Finding
+    from lichen.flows.hosting import Needed
 
 app = typer.Typer(name="flow", help="Flows of nodes: .ygtc files.", no_args_is_help=True)
 
@@ -87,7 +88,19 @@ def _diagnoses(paths: list[Path], catalog: Catalog | None) -> list[Diagnosis]:
 
     if not paths:
         return [diagnose_bytes(sys.stdin.buffer.read(BYTES_MAX + 1), "<stdin>", catalog)]
-    return [diagnose(file, catalog) for file in _files(paths)]
+    return [diagnose(file, catalog, pack=_pack(file)) for file in _files(paths)]
+
+
+def _pack(file: Path) -> str | None:
+    """The pack of a file as the project around it sees that; None where there is no project."""
+    from lichen.flows.naming import pack_of
+    from lichen.settings import find
+
+    try:
+        root = find(file.resolve().parent).parent
+    except NotFound:
+        return None
+    return pack_of(str(file.resolve().relative_to(root)))
 
 
 def _files(paths: list[Path]) -> list[Path]:
@@ -106,10 +119,15 @@ def _show(diagnosis: Diagnosis, screen: Screen) -> None:
         screen.line(f"{diagnosis.path}: {verdict}: {flow.id}, {flow.kind}, {nodes}, starts at {flow.start}", style)
         screen.line(f"  blake3 {flow.digest}", "dim")
         for kind in ("tool", "agent", "flow"):
-            if names := [need.name for need in diagnosis.needs if need.kind == kind]:
+            if names := [_named(need) for need in diagnosis.needs if need.kind == kind]:
                 screen.line(f"  needs the {kind}{'s' if len(names) > 1 else ''} {', '.join(names)}", "dim")
     for finding in (*diagnosis.errors, *diagnosis.warnings):
         _tell(finding, diagnosis.text, screen)
+
+
+def _named(need: Needed) -> str:
+    """What is needed, and where it has another name here, that."""
+    return need.name if not need.names or need.name in need.names else f"{need.name} ({' or '.join(need.names)})"
 
 
 def _tell(finding: Finding, text: str, screen: Screen) -> None:

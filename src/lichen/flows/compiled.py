@@ -51,9 +51,13 @@ class Need(NamedTuple):
     node: Node
 
 
-def ready(flow: Flow) -> ReadyFlow:
-    """The flow, ready. Raises Invalid (`flow_invalid`) at the node whose template, condition or target is wrong."""
-    nodes = {id: _ready(flow, node) for id, node in flow.nodes.items()}
+def ready(flow: Flow, targets: Mapping[str, str] | None = None) -> ReadyFlow:
+    """The flow, ready; `targets` are what nodes are about where that has another name here than they write.
+
+    Raises Invalid (`flow_invalid`) at the node whose template, condition or target is wrong.
+    """
+    named = targets or {}
+    nodes = {id: _ready(flow, node, named.get(id)) for id, node in flow.nodes.items()}
     extra = flow.metadata.extra
     is_strict = (flow.parameters.get("strict"), extra.get("strict"), fields_of(extra.get("meta")).get("strict"))
     outputs = None if flow.outputs is None else _outputs(flow)
@@ -93,7 +97,7 @@ def invalid(flow: Flow, node: Node, message: str, *, code: str = "flow_invalid",
     return Invalid(f"Node {node.id!r}: {message}", code=code, next_step=next_step, place=place_of(flow, node))
 
 
-def _ready(flow: Flow, node: Node) -> Ready:
+def _ready(flow: Flow, node: Node, target: str | None) -> Ready:
     def mapped(value: Any, *, has_pointers: bool = False) -> Mapped:
         return _parsed(flow, node, lambda: mapping(value, flow.nodes, has_pointers=has_pointers))
 
@@ -104,7 +108,7 @@ def _ready(flow: Flow, node: Node) -> Ready:
     return Ready(
         node=node,
         kind=kind_of(operation_of(node)),
-        target=target_of(flow, node),
+        target=target_of(flow, node) if target is None else target,
         input=mapped(payload_of(node)),
         output=None if node.output is None else mapped(node.output, has_pointers=True),
         errors=None if node.errors is None else mapped(node.errors, has_pointers=True),

@@ -26,6 +26,7 @@ class Around(NamedTuple):
     session: Mapping[str, Any]
     now: Mapping[str, Any]
     envelope: Mapping[str, Any] = {}
+    tenant: Mapping[str, Any] = {}
 
 
 def around(run: RunContext) -> Around:
@@ -41,7 +42,14 @@ def around(run: RunContext) -> Around:
     moment = datetime.fromtimestamp(run.started_at_us / 1e6, UTC)
     iso = moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     now = {"iso": iso, "epoch_ms": run.started_at_us // 1000, "date": iso[:10]}
-    return Around(session, now, _envelope(run))
+    return Around(session, now, _envelope(run), _tenant(run))
+
+
+def _tenant(run: RunContext) -> dict[str, Any]:
+    """The context of a tenant as components get it. Source: greentic-types, TenantCtx."""
+    tenant, user = run.scope.tenant, run.actor.subject.id
+    named = {"env": run.scope.env, "tenant": tenant, "tenant_id": tenant, "user": user, "user_id": user}
+    return {**named, "session_id": run.session or "", "attributes": dict(run.attributes)}
 
 
 def _envelope(run: RunContext) -> dict[str, Any]:
@@ -52,7 +60,6 @@ def _envelope(run: RunContext) -> dict[str, Any]:
         "attachments": [],
         "user": user,
         "from": user,
-        "env": run.scope.env,
         "tenant": {"env": run.scope.env, "tenant": run.scope.tenant, "tenant_id": run.scope.tenant},
         "session_id": run.session or "",
         "channel": run.attributes.get("channel", ""),
@@ -88,6 +95,7 @@ class Context:
             "session": around.session,
         }
         self._envelope = around.envelope
+        self._tenant = around.tenant
 
     def get(self, path: Path) -> Any:
         """The value at `path`, or MISSING."""
@@ -107,7 +115,7 @@ class Context:
             case _ if first in self._frame.nodes:
                 return self._node(path)
             case "context":
-                return reach(self._envelope, rest)
+                return reach(self._tenant, rest)
             case _:
                 return reach(self._spread, path)
 

@@ -16,18 +16,12 @@ from lichen.core.errors import Invalid
 from lichen.flows.catalog import Catalog, unresolved
 from lichen.flows.compiled import needs
 from lichen.flows.findings import Finding, FlowInvalid
+from lichen.flows.hosting import Needed, hosted
 from lichen.flows.ir import Flow, Node
 from lichen.flows.load import Loaded, decoded, parse, text_of
+from lichen.flows.naming import pack_of
 from lichen.flows.normal import normalised
 from lichen.flows.shape import EXEC
-
-
-class Need(msgspec.Struct, frozen=True):
-    """A tool, agent or flow that must be there for the flow to run, and the nodes that use it."""
-
-    kind: str
-    name: str
-    nodes: tuple[str, ...]
 
 
 class Diagnosis(msgspec.Struct, frozen=True):
@@ -42,8 +36,9 @@ class Diagnosis(msgspec.Struct, frozen=True):
     flow: Flow | None
     errors: tuple[Finding, ...]
     warnings: tuple[Finding, ...]
-    needs: tuple[Need, ...] = ()
+    needs: tuple[Needed, ...] = ()
     document: Any = None
+    name: str = ""
 
     @property
     def is_ok(self) -> bool:
@@ -51,17 +46,20 @@ class Diagnosis(msgspec.Struct, frozen=True):
         return not self.errors
 
 
-def diagnose(path: Path, catalog: Catalog | None = None) -> Diagnosis:
-    """The diagnosis of a file, with `catalog` also of its adapters. Raises NotFound `flow_missing`."""
-    return _diagnosed(str(path), lambda: text_of(path), catalog)
+def diagnose(path: Path, catalog: Catalog | None = None, *, pack: str | None = None) -> Diagnosis:
+    """The diagnosis of a file, with `catalog` also of its adapters. `pack` is the one it lies in, else its folder.
+
+    Raises NotFound `flow_missing`.
+    """
+    return _diagnosed(str(path), lambda: text_of(path), catalog, pack)
 
 
 def diagnose_bytes(data: bytes, path: str, catalog: Catalog | None = None) -> Diagnosis:
     """The diagnosis of a flow that is in no file; `path` is what findings call it."""
-    return _diagnosed(path, lambda: decoded(data, path), catalog)
+    return _diagnosed(path, lambda: decoded(data, path), catalog, None)
 
 
-def _diagnosed(path: str, read_text: Callable[[], str], catalog: Catalog | None) -> Diagnosis:
+def _diagnosed(path: str, read_text: Callable[[], str], catalog: Catalog | None, pack: str | None) -> Diagnosis:
     text = ""
     try:
         text = read_text()
@@ -70,11 +68,15 @@ def _diagnosed(path: str, read_text: Callable[[], str], catalog: Catalog | None)
         errors = tuple(finding for finding in error.findings if finding.severity == "error")
         warnings = tuple(finding for finding in error.findings if finding.severity == "warning")
         return Diagnosis(path, text, None, errors, warnings)
-    errors = () if catalog is None else unresolved(loaded.flow, catalog)
-    return Diagnosis(path, text, loaded.flow, errors, loaded.warnings, needed(loaded.flow), loaded.document)
+    flow = loaded.flow
+    errors = () if catalog is None else unresolved(flow, catalog)
+    if flow.kind == "component-config" or not flow.nodes:
+        return Diagnosis(path, text, flow, errors, loaded.warnings, needed(flow), loaded.document)
+    name, needs, warnings = hosted(flow, needed(flow), pack_of(path) if pack is None else pack)
+    return Diagnosis(path, text, flow, errors, (*loaded.warnings, *warnings), needs, loaded.document, name)
 
 
-def needed(flow: Flow) -> tuple[Need, ...]:
+def needed(flow: Flow) -> tuple[Needed, ...]:
     """What the flow's nodes are about; nothing when the flow cannot be walked, which its warnings then say."""
     found: dict[tuple[str, str], list[str]] = {}
     try:
@@ -82,7 +84,7 @@ def needed(flow: Flow) -> tuple[Need, ...]:
             found.setdefault((need.kind, need.name), []).append(need.node.id)
     except Invalid:
         return ()
-    return tuple(Need(kind, name, tuple(nodes)) for (kind, name), nodes in found.items())
+    return tuple(Needed(kind, name, tuple(nodes)) for (kind, name), nodes in found.items())
 
 
 def as_json(diagnosis: Diagnosis) -> dict[str, Any]:
@@ -96,6 +98,7 @@ def as_json(diagnosis: Diagnosis) -> dict[str, Any]:
         "errors": [_finding(finding) for finding in diagnosis.errors],
         "warnings": [_finding(finding) for finding in diagnosis.warnings],
         "needs": msgspec.to_builtins(diagnosis.needs),
+        "hosted_as": diagnosis.name or None,
     }
 
 

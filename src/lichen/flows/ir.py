@@ -128,7 +128,7 @@ class Flow(msgspec.Struct, frozen=True):
     """A whole flow. `nodes` keep the order of the file; `digest` is the BLAKE3 of its normalised document.
 
     `start` is the node a run begins with: `start`, else a node `in`, else the first; empty where there are no nodes.
-    `outputs` is what the flow gives in place of its last node's payload, a mapping as written.
+    `outputs` is what the flow gives in place of its last node's payload, a mapping as written; `place` is its id's.
     """
 
     id: str
@@ -143,3 +143,4 @@ class Flow(msgspec.Struct, frozen=True):
     slots: tuple[Slot, ...] = ()
     vars_init: Mapping[str, Any] = {}
     outputs: Any = None
+    place: Place = Place(1, 1, "/id")

@@ -77,6 +77,7 @@ def lowered(source: Document, document: Document, report: Report) -> Flow | None
         parameters=parameters,
         slots=slots,
         vars_init=value.get("vars_init") or _mapping(parameters.get("vars_init")),
+        place=document.at("id"),
         outputs=value.get("outputs") if version_of(document) < 2 else None,
     )
 

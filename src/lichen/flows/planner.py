@@ -21,15 +21,24 @@ class FlowPlanner:
     """Walks `flow` from its start, node by node, until it needs something from outside.
 
     `flows` are those it may call or go to; each is a frame of the same run. `agents` are the names of the agents that
-    its nodes ask, with the tool that is the agent. What the nodes call besides are tools of their own names.
+    its nodes ask, with the tool that is the agent. What the nodes call besides are tools of their own names, unless
+    `targets` has another one: by flow and node, what the node is about.
 
     Raises Invalid (`flow_invalid`, `flow_unknown`, `agent_unknown`) at the node that is wrong.
     """
 
-    def __init__(self, flow: Flow, *, flows: Iterable[Flow] = (), agents: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        flow: Flow,
+        *,
+        flows: Iterable[Flow] = (),
+        agents: Mapping[str, str] | None = None,
+        targets: Mapping[str, Mapping[str, str]] | None = None,
+    ) -> None:
         self.flow = flow
         self.flows = {one.id: one for one in (*flows, flow)}
-        self._ready = {id: ready(one) for id, one in self.flows.items()}
+        named = targets or {}
+        self._ready = {id: ready(one, named.get(id)) for id, one in self.flows.items()}
         self._agents = dict(agents or {})
         for prepared in self._ready.values():
             self._check(prepared)
@@ -81,6 +90,9 @@ class FlowPlanner:
         hasher = blake3(f"{WALKER}\x00{self.flow.id}".encode())
         for id, one in sorted(self.flows.items()):
             hasher.update(f"\x00{id}\x00{one.digest}".encode())
+        for id, one in sorted(self._ready.items()):
+            for node in one.nodes.values():
+                hasher.update(f"\x00{id}\x00{node.node.id}\x00{node.target}".encode() if node.target else b"")
         for name, tool in sorted(self._agents.items()):
             hasher.update(f"\x00{name}\x00{tool}".encode())
         return hasher.hexdigest()

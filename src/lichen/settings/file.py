@@ -105,12 +105,22 @@ class Serve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             ip_network(name)
 
 
+class FlowFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A flow, or with a pattern several, and what is called otherwise here than it is written there: the flow itself,
+    operations (`"apply" = "shop.apply"`, or `"@node" = ...` for one node) and agents."""
+
+    file: str
+    name: str = ""
+    tools: Mapping[str, str] = {}
+    agents: Mapping[str, str] = {}
+
+
 class Parts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a project is made of. `agents` are `file.py:name` or agent files; `tools`, as `file.py:name`, are for agent
-    files and flows; `flows` are paths and globs."""
+    files and flows; `flows` are paths and globs, or tables that also say names."""
 
     agents: tuple[str, ...]
-    flows: tuple[str, ...] = ()
+    flows: tuple[str | FlowFile, ...] = ()
     tools: tuple[str, ...] = ()
     home: str = ".lichen"
 

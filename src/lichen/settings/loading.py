@@ -15,12 +15,12 @@ from lichen.core.call import Tool, ToolSpec
 from lichen.core.errors import Invalid, LichenError, NotFound
 from lichen.core.wording import Texts
 from lichen.settings.decoding import Decoded, decode, place_in
-from lichen.settings.file import FILE, Settings
+from lichen.settings.file import FILE, FlowFile, Settings
 from lichen.settings.modules import own_modules, referred
 from lichen.settings.places import line_of, steps_of
 
 if TYPE_CHECKING:
-    from lichen.flows.ir import Flow
+    from lichen.runtime.flows import Hosting
 
 AGENT_FILES = (".toml", ".json")
 
@@ -126,16 +126,20 @@ class _Loading:
 
     # -- flows ---------------------------------------------------------------------------------------------------
 
-    def _flows(self, patterns: Sequence[str], agents: Sequence[Agent], tools: Sequence[Tool]) -> tuple[Agent, ...]:
+    def _flows(
+        self, named: Sequence[str | FlowFile], agents: Sequence[Agent], tools: Sequence[Tool]
+    ) -> tuple[Agent, ...]:
         """The flows that these paths and globs name, as agents; without those in which something is wrong."""
-        if not patterns:
+        if not named:
             return ()
-        from lichen.flows.load import load as load_flow
         from lichen.runtime.flows import flow_agents
 
-        files = dict.fromkeys(file for i, pattern in enumerate(patterns) for file in self._matching(i, pattern))
-        loaded = [self._guarded(lambda file=file: load_flow(file), None, str(file)) for file in files]
-        flows = [flow for flow in loaded if flow is not None]
+        files: dict[Path, FlowFile] = {}
+        for i, one in enumerate(named):
+            said = FlowFile(one) if isinstance(one, str) else one
+            found = self._matching(i, said)
+            files |= {file: said for file in found if file not in files or not isinstance(one, str)}
+        flows = [flow for file, said in files.items() if (flow := self._hosting(file, said)) is not None]
         while flows:
             try:
                 return flow_agents(flows, agents, tools=tools)
@@ -144,13 +148,27 @@ class _Loading:
                 flows = _apart_from(flows, error)
         return ()
 
-    def _matching(self, i: int, pattern: str) -> list[Path]:
-        found = sorted(self.root.glob(pattern))
+    def _hosting(self, file: Path, said: FlowFile) -> Hosting | None:
+        from lichen.flows.load import load as load_flow
+        from lichen.flows.naming import pack_of
+        from lichen.runtime.flows import Hosting
+
+        pack = pack_of(str(file.relative_to(self.root)))
+        return self._guarded(
+            lambda: Hosting(load_flow(file), said.name, pack, said.tools, said.agents), None, str(file)
+        )
+
+    def _matching(self, i: int, said: FlowFile) -> list[Path]:
+        """The files that an entry names. What a table says of a file comes before a glob."""
+        found = sorted(self.root.glob(said.file))
+        place = self.place("lichen", "flows", i)
         if not found:
             step = f"Name a .ygtc file, relative to {FILE}."
-            place = self.place("lichen", "flows", i)
-            error = Invalid(f"No file fits {pattern!r}.", code="flows_missing", next_step=step, place=place)
-            self.errors.append(error)
+            self._note(Invalid(f"No file fits {said.file!r}.", code="flows_missing", next_step=step, place=place))
+        if said.name and len(found) > 1:
+            message = f"{len(found)} files fit {said.file!r}, and only one can be called {said.name!r}."
+            self._note(Invalid(message, code="flows_several", next_step="Name one file.", place=place))
+            return []
         return found
 
     # -- what the parts say of each other --------------------------------------------------------------------------
@@ -221,10 +239,10 @@ def _is_tool(value: object) -> TypeGuard[Tool | Toolset]:
     return isinstance(value, Toolset) or isinstance(getattr(value, "spec", None), ToolSpec)
 
 
-def _apart_from(flows: Sequence[Flow], error: Invalid) -> list[Flow]:
+def _apart_from(flows: Sequence[Hosting], error: Invalid) -> list[Hosting]:
     """The flows but the one that the error is about; none when it does not say which."""
     path = (error.place or "").split(":")[0]
-    rest = [flow for flow in flows if flow.path != path]
+    rest = [one for one in flows if one.flow.path != path]
     return rest if len(rest) < len(flows) else []
 
 
