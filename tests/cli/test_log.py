@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sqlite3
 from contextlib import closing
@@ -125,3 +126,64 @@ def test_an_erased_customer_is_unreadable_and_the_log_still_verifies(shop: Shop)
     assert shown.data["records"][0]["contents"] is None
     assert "1042" not in shown.out
     assert shop.run("log", "verify", "--tenant", "acme").code == 0
+
+
+@pytest.mark.req("SYM-101.18")
+@pytest.mark.parametrize("is_hosted", [True, False])
+def test_a_head_that_was_kept_finds_a_log_and_keys_that_were_rolled_back_together(
+    shop: Shop, tmp_path: Path, is_hosted: bool
+) -> None:
+    shop.chat(STATUS)
+    shutil.copytree(shop.home, tmp_path / "earlier", ignore=shutil.ignore_patterns("*.sock"))
+    shop.chat(LARGE)
+    kept = tmp_path / "kept.txt"
+    told = shop.run("log", "head", "-o", str(kept), "--tenant", "acme", "--json")
+    assert told.data["size"] > 10
+    assert shop.run("log", "head", "-o", str(kept), "--tenant", "acme", "--json").error == "file_exists"
+    assert kept.stat().st_mode & 0o777 == 0o600
+    shutil.rmtree(shop.home)
+    shutil.copytree(tmp_path / "earlier", shop.home)
+    if is_hosted:
+        shop.host()
+    assert shop.run("log", "verify", "--tenant", "acme").code == 0, "nothing in the folder can tell"
+    found = shop.run("log", "verify", "--head", str(kept), "--tenant", "acme", "--json")
+    assert (found.code, found.data["ok"]) == (1, False)
+    assert shop.run("log", "verify", "--head", str(kept)).code == 1
+    for options in (("--tenant", "globex"), ("--tenant", "globex", "--env", "dev")):
+        refused = shop.run("log", "verify", "--head", str(kept), *options, "--json")
+        assert refused.error in ("head_foreign", "log_missing")
+    kept.write_text("nonsense")
+    assert shop.run("log", "verify", "--head", str(kept), "--json").error == "head_foreign"
+
+
+@pytest.mark.req("SYM-101.18")
+def test_a_head_of_now_is_held_and_the_log_goes_on(hosted: Shop, tmp_path: Path) -> None:
+    kept = tmp_path / "kept.txt"
+    hosted.run("log", "head", "-o", str(kept), "--tenant", "acme")
+    hosted.chat(STATUS)
+    assert hosted.run("log", "verify", "--head", str(kept), "--tenant", "acme").code == 0
+    assert "acme/dev/0" in hosted.run("log", "head", "--tenant", "acme").out
+
+
+@pytest.mark.req("SYM-101.19")
+def test_an_export_is_told_as_whole_or_with_what_is_missing_and_is_nobody_elses_to_read(
+    hosted: Shop, tmp_path: Path
+) -> None:
+    whole, part = tmp_path / "whole.json", tmp_path / "part.json"
+    run = hosted.approvals()[0]["run"]
+    hosted.run("log", "export", str(whole), "--tenant", "acme")
+    hosted.run("log", "export", str(part), "--tenant", "acme", "--run", run)
+    assert whole.stat().st_mode & 0o777 == 0o600
+    assert "without a gap" in hosted.run("log", "verify", str(whole)).out
+    said = hosted.run("log", "verify", str(part)).out
+    assert "It is a part of the" in said
+    first = hosted.run("log", "verify", str(part), "--json").data["positions"][0][0]
+    assert str(first) in said
+    less = json.loads(whole.read_text())
+    del less["records"][1]
+    whole.write_text(json.dumps(less, separators=(",", ":"), ensure_ascii=False) + "\n")
+    found = hosted.run("log", "verify", str(whole), "--json").data
+    assert (found["is_whole"], found["positions"][:2]) == (False, [[1, 1], [3, found["head"]]])
+    less["records"] = []
+    whole.write_text(json.dumps(less, separators=(",", ":"), ensure_ascii=False) + "\n")
+    assert hosted.run("log", "verify", str(whole), "--json").error == "export_corrupt"

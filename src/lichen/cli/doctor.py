@@ -29,6 +29,9 @@ AHEAD_S_MAX = 2.0
 VERIFY_S = 600.0
 
 
+BEHIND_S = 3600
+
+
 class Finding(NamedTuple):
     """What one check found: `ok`, `warning` or `problem`; what is there; and for the latter two what to do."""
 
@@ -197,9 +200,14 @@ def _log(project: Project) -> Iterator[Finding]:
 def _owned(client: Client, home: Path) -> Iterator[Finding]:
     pid = (home / "lock").read_text(encoding="utf-8").partition("\n")[0]
     yield Finding("owner", "ok", f"process {pid} owns the directory and answers")
-    status = client.get("health")["status"]
-    if status != "ok":
-        yield Finding("volume", "problem", f"the volume is {status}", f"df -h {home}")
+    health = client.get("health")
+    if health["status"] != "ok":
+        yield Finding("volume", "problem", f"the volume is {health['status']}", f"df -h {home}")
+    if health["clock_behind_s"] > BEHIND_S:
+        hours = health["clock_behind_s"] / 3600
+        yield Finding(
+            "clock", "warning", f"it is {hours:.1f} h behind the newest record; limits of a day count by that", "date"
+        )
     for scope in client.get("scopes"):
         yield _verified(client.within(scope["tenant"], scope["env"]).post("log/verify", answer_s=VERIFY_S))
 

@@ -19,6 +19,7 @@ app = typer.Typer(name="log", help="Read the log, prove it, take it away, back i
 PAGE = 500
 
 app.command("verify")(proof.verify)
+app.command("head")(proof.head)
 app.command("backup")(backup.backup)
 app.command("restore")(backup.restore)
 

@@ -57,6 +57,22 @@ class ExportReport(msgspec.Struct, frozen=True):
     is_key_known: bool
     records: tuple[Record, ...]
 
+    @property
+    def runs(self) -> tuple[tuple[int, int], ...]:
+        """The positions that are there, as first and last of each stretch without a gap."""
+        found: list[tuple[int, int]] = []
+        for record in self.records:
+            if found and record.seq == found[-1][1] + 1:
+                found[-1] = (found[-1][0], record.seq)
+            else:
+                found.append((record.seq, record.seq))
+        return tuple(found)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every record up to the signed head is there."""
+        return self.runs == ((1, self.head.size),)
+
 
 _decoder = msgspec.json.Decoder(Export)
 
@@ -82,6 +98,8 @@ def verify_export(data: bytes, public_key: bytes | None = None) -> ExportReport:
     head = parse_and_verify(document.checkpoint.encode(), document.public_key)
     if head.log_id != document.log:
         raise _corrupt("The signed head is that of another log.")
+    if not document.records:
+        raise _corrupt("The export holds no record, so it proves nothing.")
     records = tuple(_proven(each, head) for each in document.records)
     if any(after.seq <= before.seq for before, after in pairwise(records)):
         raise _corrupt("The records are not in the log's order.")

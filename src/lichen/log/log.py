@@ -79,6 +79,7 @@ class Log(Streams):
     def reload(self, tip: Tip, ts_us: int) -> None:
         """Goes on from what is on disk: from where the log ends, and the time of its last record."""
         self.tip, self._ts_us = tip, ts_us
+        self._store.latest_us = max(self._store.latest_us, ts_us)
         self.last_seq = self.durable_seq = tip.frontier.size
         self.forget(tip.number)
         self._growth = Growth()
@@ -109,6 +110,8 @@ class Log(Streams):
                 return self._append_again(parts)
             staging.add(live, part.drafts, keys)
         self._ts_us = ts_us
+        if ts_us > store.latest_us:
+            store.latest_us = ts_us
         return self._publish(staging)
 
     def _publish(self, staging: Staging) -> Appended:

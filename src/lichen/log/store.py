@@ -51,6 +51,7 @@ class Store:
         self._rows = self._bytes = 0
         self._waiting: list[asyncio.Future[None]] = []
         self._clock_us = 0
+        self.latest_us = 0  # of the newest record of all logs, now or ever
 
     def load_pos(self) -> int:
         """The number of the newest record on disk."""

@@ -79,7 +79,8 @@ class Volume:
             self._logs: dict[LogId, Log] = {}
             self._numbers = self._load_numbers()
             for id in self._numbers:
-                self._load_tip(id)  # refuses a log that was rolled back
+                _, ts_us = self._load_tip(id)  # refuses a log that was rolled back
+                self._store.latest_us = max(self._store.latest_us, ts_us)
             self.erasures_applied = keyring.apply_recorded(recorded_erasures(self._store.reader))
             self._failed = asyncio.Event()
             self._store.writer = self._writer = self._start(path)
@@ -142,6 +143,15 @@ class Volume:
     def is_readonly(self) -> bool:
         """Whether a commit failed and nothing is accepted until `recover`."""
         return self._store.failure is not None
+
+    @property
+    def latest_us(self) -> int:
+        """When the newest record of any log was written, 0 before the first."""
+        return self._store.latest_us
+
+    def steady_us(self) -> int:
+        """The time by the clock, but never earlier than the newest record: no day begins twice."""
+        return max(self.clock(), self._store.latest_us)
 
     @property
     def clock_jumps(self) -> tuple[ClockJump, ...]:

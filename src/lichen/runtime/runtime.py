@@ -179,4 +179,5 @@ class Runtime:
             agents=tuple(agent.name for agent in self.hosted),
             notices=self.notices,
             places=tuple(Room(kind, *figures) for kind, figures in self.places.figures().items()),
+            clock_behind_s=max(0, self.volume.latest_us - self.volume.clock()) // 1_000_000,
         )

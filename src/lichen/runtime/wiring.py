@@ -92,7 +92,7 @@ class Wiring:
         book = Book(volume)
         self.gate = PolicyGate(
             {},
-            clock=blueprint.clock,
+            clock=volume.steady_us,  # a clock that goes back gives nobody a second budget of the day
             digest=book.digest,
             load=book.meter,
             is_unknown=book.is_unknown,

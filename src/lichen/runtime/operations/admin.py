@@ -22,7 +22,8 @@ class Room(msgspec.Struct, frozen=True):
 
 
 class Health(msgspec.Struct, frozen=True):
-    """How the runtime is: `ok`, or `readonly` while the volume cannot write."""
+    """How the runtime is: `ok`, or `readonly` while the volume cannot write. `clock_behind_s`: by how much the clock is
+    behind the newest record; the limits of a day count by the later of the two."""
 
     status: str
     home: str
@@ -32,6 +33,7 @@ class Health(msgspec.Struct, frozen=True):
     agents: tuple[str, ...]
     notices: tuple[str, ...]
     places: tuple[Room, ...]
+    clock_behind_s: int = 0
 
 
 class Admin:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+from lichen.core.errors import Invalid
 from lichen.core.ids import RunId, SessionId, run_stream, session_stream
 from lichen.core.scope import Actor, Scope
 from lichen.engine.local import LocalEngine
@@ -41,16 +42,27 @@ class Proofs:
         self._access.ask("log.verify", scope, actor, About(scope.tenant))
         return heads(self._engine.journal(scope).log, limit)
 
-    async def verify(self, scope: Scope, actor: Actor) -> Verification:
-        """Reads every record of the data directory again, derives everything from them, and compares; see RECORD.md."""
+    async def verify(self, scope: Scope, actor: Actor, *, kept: Sequence[bytes] = ()) -> Verification:
+        """Reads every record of the data directory again, derives everything from them, and compares; see RECORD.md.
+
+        The log must hold every head in `kept`, which somebody kept apart from it. Raises Invalid (`head_foreign`).
+        """
         self._access.ask("log.verify", scope, actor, About(scope.tenant))
         log = self._engine.journal(scope).log
+        for text in kept:
+            if text.partition(b"\n")[0].decode(errors="replace") != log.id:
+                raise Invalid(
+                    "This signed head is not one of this log.",
+                    code="head_foreign",
+                    next_step="Compare it with the log that its first line names.",
+                    place="$.heads",
+                )
         remembered = self._keyring.remembered_head(log.id)
         report = await asyncio.to_thread(
             verify,
             self._home,
             public_keys={log.id: log.public_key for log in map(self._volume.log, self._volume.scopes())},
-            remembered=() if remembered is None else (remembered,),
+            remembered=(*kept, *(() if remembered is None else (remembered,))),
         )
         return verification(report, log.id)
 

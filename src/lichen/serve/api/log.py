@@ -22,6 +22,10 @@ HEADS_MAX = 100
 BINARY = "application/octet-stream"
 
 
+Checkpoint = Annotated[str, msgspec.Meta(max_length=4_000)]
+"""The text of a signed head."""
+
+
 class Reading(Body, frozen=True):
     """Records after position `after`, waiting up to `wait_s` for the first of them."""
 
@@ -85,10 +89,17 @@ async def list_heads(x: Exchange) -> tuple[Head, ...]:
     return await x.runtime.proofs.heads(x.scope, x.actor, limit=wanted.limit)
 
 
+class Verifying(Body, frozen=True):
+    """Signed heads that the caller kept, as `log/heads` showed them: the log must hold each of them."""
+
+    heads: Annotated[tuple[Checkpoint, ...], msgspec.Meta(max_length=HEADS_MAX)] = ()
+
+
 async def verify(x: Exchange) -> Verification:
     """Reads all of the log again and says what is wrong with it, if anything is."""
+    kept = tuple(text.encode() for text in x.body(Verifying).heads)
     with x.audit():
-        return await x.runtime.proofs.verify(x.scope, x.actor)
+        return await x.runtime.proofs.verify(x.scope, x.actor, kept=kept)
 
 
 async def export(x: Exchange) -> Response:
@@ -129,7 +140,7 @@ def _path(text: str, place: str) -> Path:
 ROUTES = (
     ApiRoute("GET", "log/records", "log.read", read, query=Reading),
     ApiRoute("GET", "log/heads", "log.verify", list_heads, query=Listing),
-    ApiRoute("POST", "log/verify", "log.verify", verify),
+    ApiRoute("POST", "log/verify", "log.verify", verify, body=Verifying),
     ApiRoute("GET", "log/export", "log.export", export, query=Exporting, media=BINARY),
     ApiRoute("POST", "log/backup", "owner", backup, body=BackingUp),
     ApiRoute("POST", "log/erase", "log.erase", erase, body=Erasing, fails=(404,)),
