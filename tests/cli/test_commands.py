@@ -184,3 +184,17 @@ def test_a_run_is_started_with_a_text_or_with_json_from_an_option_or_stdin(shop:
         assert begun.data["id"].startswith("run-"), begun.err
     wrong = shop.run("runs", "start", "shop.support", "--json-input", "{", *where, "--json")
     assert (wrong.code, wrong.error) == (2, "input_invalid")
+
+
+@pytest.mark.req("LIC-30.18")
+def test_a_customer_who_wants_a_person_is_answered(hosted: Shop) -> None:
+    tenant = ("--tenant", "globex", "--as")
+    assert "asked a colleague" in hosted.run("chat", *tenant, "customer-7", text="I want to speak to a human\n").out
+    listed = hosted.run("approvals", "list", "--tenant", "globex").out
+    assert "a person: I want to speak to a human" in listed
+    (wait,) = hosted.run("approvals", "list", "--tenant", "globex", "--json").data
+    assert hosted.run("approvals", "reply", wait["id"], "Ada here.", *tenant, "ops", "--stay").out.endswith(": sent.\n")
+    assert "Ada here." in hosted.run("chat", *tenant, "customer-7", text="").out
+    (wait,) = hosted.run("approvals", "list", "--tenant", "globex", "--json").data
+    assert hosted.run("approvals", "reply", wait["id"], *tenant, "ops").out.endswith(": closed.\n")
+    assert hosted.run("approvals", "list", "--tenant", "globex", "--json").data == []

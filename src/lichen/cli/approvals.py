@@ -92,6 +92,22 @@ def reconcile(
     _answer(caller, id, "reconcile", outcome.value, {"outcome": outcome.value, "result": body, "note": note})
 
 
+@app.command()
+@calling
+def reply(
+    caller: Caller,
+    id: Id,
+    text: Annotated[str, typer.Argument(help="What the customer reads; empty closes it without a word.")] = "",
+    stay: Annotated[bool, typer.Option("--stay", help="There is more to say: the conversation stays yours.")] = False,
+) -> None:
+    """Answers a customer who asked for a person."""
+    result = {"text": text, "goes_on": stay} if text else {}
+    caller.client.post(f"waits/{segment(id)}/answer", {"result": result})
+    run = caller.client.get(f"runs/{segment(id.partition('.')[0])}/result", wait_s=REST_S)
+    if not caller.screen.data({"id": id, "outcome": "answered", "run": run}):
+        caller.screen.line(f"{id}: {'sent' if text else 'closed'}.", "green")
+
+
 def _answer(caller: Caller, id: str, verb: str, done: str, fields: dict[str, Any]) -> None:
     """Answers, then waits for what the answer set going: the next command sees what came of it."""
     caller.client.post(f"approvals/{segment(id)}/{verb}", fields)
@@ -103,6 +119,8 @@ def _answer(caller: Caller, id: str, verb: str, done: str, fields: dict[str, Any
 
 def _call(wait: dict[str, Any]) -> str:
     operator = wait["operator"]
+    if "handover" in operator:
+        return f"a person: {operator['handover']}"
     arguments = ", ".join(f"{name}={value}" for name, value in operator.get("arguments", {}).items())
     return f"{operator.get('tool', '?')}({arguments})"
 

@@ -26,6 +26,8 @@ def rows(wait: dict[str, Any]) -> list[tuple[str, str]]:
     """Everything about it in one column of names and one of texts, the same in every output."""
     operator, origins = wait["operator"], wait["operator"].get("origins", {})
     found = [("id", wait["id"]), ("run", wait["run"]), ("kind", wait["kind"]), ("call", operator.get("tool", "?"))]
+    if "handover" in operator:
+        found[-1] = ("wants", f"a person: {operator['handover']}")
     for name, value in operator.get("arguments", {}).items():
         found.append((f"  {name}", f"{_shown(value)}  (from {origins.get(name, 'unknown')})"))
     facts = "  ".join(f"{name}={_shown(value)}" for name, value in operator.get("facts", {}).items())
@@ -74,6 +76,8 @@ def _styled(name: str, text: str) -> Text:
 
 
 def _commands(wait: dict[str, Any], options: str) -> str:
+    if "handover" in wait["operator"]:
+        return f"lichen approvals reply {wait['id']} 'TEXT'{options} --as ACTOR"
     if wait["kind"] == "reconcile":
         return f"lichen approvals reconcile {wait['id']} happened|did_not_happen|try_again{options} --as ACTOR"
     verbs = (f"lichen approvals {verb} {wait['id']}{options} --as ACTOR" for verb in ("approve", "deny"))

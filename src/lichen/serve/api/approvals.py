@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from lichen.core.errors import Invalid
+from lichen.core.handover import KEY
 from lichen.core.wait import OUTCOMES, WaitOutcome
 from lichen.runtime.operations.waits import WaitView
 from lichen.serve.api.route import ApiRoute
@@ -52,7 +53,8 @@ async def answer(x: Exchange) -> Nothing:
 
 async def list_waits(x: Exchange) -> tuple[WaitView, ...]:
     """Everything in this scope that waits for a person, oldest first."""
-    return x.runtime.waits.list(x.scope, x.actor, kinds=KINDS)
+    waits = x.runtime.waits.list(x.scope, x.actor, kinds=(*KINDS, "external"))
+    return tuple(wait for wait in waits if wait.kind in KINDS or KEY in wait.operator)
 
 
 async def show(x: Exchange) -> WaitView:

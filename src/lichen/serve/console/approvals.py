@@ -11,6 +11,7 @@ from lichen.core.errors import Conflict, Invalid
 from lichen.core.ids import RunId
 from lichen.core.wait import OUTCOMES, WaitOutcome
 from lichen.runtime.operations.waits import WaitView, parse
+from lichen.serve.console.handovers import HandedOver, open_handovers
 from lichen.serve.console.visit import Outcome, Visit
 
 KINDS = ("approval", "reconcile")
@@ -33,9 +34,10 @@ class Asked(msgspec.Struct, frozen=True):
 
 
 class Inbox(msgspec.Struct, frozen=True):
-    """Everything in this scope that waits for a person, oldest first."""
+    """Everything in this scope that waits for a person, oldest first; `handovers` are customers who want one."""
 
     waits: tuple[Asked, ...]
+    handovers: tuple[HandedOver, ...] = ()
 
 
 class Argument(msgspec.Struct, frozen=True):
@@ -99,7 +101,7 @@ async def inbox(visit: Visit) -> Inbox:
                 wait.expires_at_us,
             )
         )
-    return Inbox(tuple(found))
+    return Inbox(tuple(found), open_handovers(visit))
 
 
 async def show(visit: Visit) -> WaitPage:

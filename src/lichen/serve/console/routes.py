@@ -17,7 +17,7 @@ from lichen.runtime.runtime import Runtime
 from lichen.serve import html
 from lichen.serve.assets import static_routes
 from lichen.serve.auth import Caller
-from lichen.serve.console import agents, approvals, health, log, run, runs, sessions, signin
+from lichen.serve.console import agents, approvals, handovers, health, log, run, runs, sessions, signin
 from lichen.serve.console.picture import picture
 from lichen.serve.console.visit import Act, Outcome, Page, Visit
 from lichen.serve.errors import INTERNAL, JSON, Unauthenticated, failure, status_of
@@ -45,6 +45,7 @@ ACTS = (
     Act("runs/{run}/pause", "run.pause", run.pause),
     Act("runs/{run}/resume", "run.resume", run.resume),
     Act("approvals/{wait}/answer", "wait.answer", approvals.answer),
+    Act("sessions/{session}/reply", "wait.answer", handovers.reply),
     Act("log/verify", "log.verify", log.verify),
     Act("stops", "stop.set", agents.stop),
     Act("stops/release", "stop.clear", agents.start),

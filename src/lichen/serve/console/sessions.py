@@ -10,6 +10,7 @@ import msgspec
 from lichen.core.ids import SessionId
 from lichen.runtime.operations.session import SessionSummary
 from lichen.runtime.records import RecordView
+from lichen.serve.console.handovers import HandedOver, open_handovers
 from lichen.serve.console.visit import Query, Visit
 
 PAGE = 50
@@ -61,11 +62,13 @@ class Spoken(msgspec.Struct, frozen=True):
 
 
 class SessionPage(msgspec.Struct, frozen=True):
-    """A conversation. `is_whole` is false when its beginning is left out, so long is it."""
+    """A conversation. `is_whole` is false when its beginning is left out, so long is it. `handovers`: where a person is
+    awaited in it."""
 
     session: SessionLine
     is_whole: bool
     messages: tuple[Spoken, ...]
+    handovers: tuple[HandedOver, ...] = ()
 
 
 async def listing(visit: Visit) -> SessionList:
@@ -79,7 +82,8 @@ async def show(visit: Visit) -> SessionPage:
     """The conversation of the path. Raises NotFound (`session_unknown`)."""
     session = visit.runtime.sessions.get(visit.scope, SessionId(visit.part("session")), visit.actor)
     first = max(0, session.length - RECORDS_MAX)
-    return SessionPage(_line(session.summary()), first == 0, tuple(_messages(session.records(first))))
+    messages = tuple(_messages(session.records(first)))
+    return SessionPage(_line(session.summary()), first == 0, messages, open_handovers(visit, session.id))
 
 
 def _line(session: SessionSummary) -> SessionLine:
