@@ -51,8 +51,8 @@ def test_reading_commands_are_plain_in_a_pipe_and_json_for_programs(hosted: Shop
 @pytest.mark.req("SYM-101.2")
 def test_columns_stay_where_they_are_in_a_pipe(hosted: Shop) -> None:
     head, *rows = hosted.run("runs", "list", "--tenant", "acme").out.splitlines()
-    assert head.split() == ["ID", "AGENT", "STATUS", "STARTED", "SESSION"]
-    start = head.index("STATUS")
+    assert head.split() == ["ID", "RESULT", "WHO", "AGENT", "ASKED", "OUTCOME", "STARTED"]
+    start = head.index("RESULT")
     assert {row[start : start + 7] for row in rows} == {"waiting"}
 
 

@@ -45,3 +45,14 @@ def test_doctor_warns_where_the_text_of_errors_goes_to_the_log(tmp_path: Path) -
     (warning,) = [finding for finding in ended.data if finding["state"] == "warning"]
     assert "acme/dev" in warning["what"]
     assert "hunter2" in project.run(*ASK).err
+
+
+@pytest.mark.req("LIC-28.8")
+def test_who_wrote_a_failing_tool_finds_its_message_line_and_traceback_in_runs_show(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    project.run(*ASK)
+    (run,) = project.run("runs", "list", "--tenant", "acme", "--json").data
+    shown = project.run("runs", "show", run["id"]).out
+    assert "RuntimeError: database is down: password=hunter2" in shown
+    assert f"{project.root / 'shop.py'}:10" in shown
+    assert "Traceback (most recent call last)" in shown

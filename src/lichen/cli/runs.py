@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from typing import Annotated, Any, Final
 
-import msgspec
 import typer
 
 from lichen.cli.caller import Caller, calling
@@ -13,6 +12,7 @@ from lichen.cli.client import segment
 from lichen.cli.moments import moment
 from lichen.core.errors import Invalid, NotFound
 
+ASKED_CHARS: Final = 48
 INPUT_BYTES_MAX: Final = 64 * 1024
 
 app = typer.Typer(name="runs", help="What the agents are doing and did.", no_args_is_help=True)
@@ -26,8 +26,20 @@ def list_runs(caller: Caller, limit: Annotated[int, typer.Option(help="How many,
     """Lists the newest runs first."""
     runs = caller.client.get("runs", limit=limit)
     if not caller.screen.data(runs):
-        rows = [(r["id"], r["agent"], r["status"], moment(r["started_at_us"]), r["session"] or "-") for r in runs]
-        caller.screen.table(("id", "agent", "status", "started", "session"), rows, empty="There are no runs yet.")
+        rows = [
+            (r["id"], r["result"], r["who"], r["agent"], _asked(r), r["summary"] or "-", moment(r["started_at_us"]))
+            for r in runs
+        ]
+        columns = ("id", "result", "who", "agent", "asked", "outcome", "started")
+        caller.screen.table(columns, rows, empty="There are no runs yet.")
+
+
+def _asked(run: dict[str, Any]) -> str:
+    """The first words of what was asked."""
+    asked = run["asked"]
+    if asked is None:
+        return "(erased)"
+    return asked if len(asked) <= ASKED_CHARS else f"{asked[: ASKED_CHARS - 1]}…"
 
 
 @app.command()
@@ -48,7 +60,7 @@ def explain(caller: Caller, run: Run) -> None:
     explanation = found(caller, f"runs/{segment(run)}/explain")
     if caller.screen.data(explanation):
         return
-    caller.screen.line(f"{explanation['id']} is {explanation['status']}. {explanation['summary']}")
+    caller.screen.line(f"{explanation['id']} is {explanation['story']['result']}. {explanation['summary']}")
     for owed in explanation["obligations"]:
         caller.screen.line(f"  in flight   {owed}", "cyan")
     for wait in explanation["waits"]:
@@ -58,6 +70,9 @@ def explain(caller: Caller, run: Run) -> None:
         caller.screen.line(f"  child       {child}")
     for timer in explanation["timers"]:
         caller.screen.line(f"  due         {timer['timer']} at {moment(timer['due_at_us'])}", "dim")
+    from lichen.cli.account import tell_failures
+
+    tell_failures(caller.screen, explanation["story"])
 
 
 @app.command()
@@ -83,6 +98,8 @@ def start(
 
 def read_json(text: str) -> Any:
     """The JSON of an option, or of stdin for `-`. Raises Invalid (`input_invalid`)."""
+    import msgspec
+
     data = sys.stdin.buffer.read(INPUT_BYTES_MAX + 1) if text == "-" else text.encode()
     try:
         return msgspec.json.decode(data[: INPUT_BYTES_MAX + 1])

@@ -7,6 +7,7 @@ from itertools import pairwise
 from math import log1p
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from lichen.cli.account import tell
 from lichen.cli.moments import duration, moment
 from lichen.cli.screen import MEANINGS, Screen
 
@@ -35,13 +36,13 @@ def show_run(screen: Screen, run: dict[str, Any]) -> None:
     start_us = records[0]["ts_us"]
     if screen.is_terminal:
         _draw(screen, run, spans(records), start_us)
+        tell(screen, run["story"])
         return
-    screen.line(f"{run['id']}  {run['agent']}  {run['status']}  {run['code'] or '-'}")
-    rows = [
-        (str(r["seq"]), f"{(r['ts_us'] - start_us) / 1000:.1f}", r["type"], summary(r), r["actor"] or "-")
-        for r in records
-    ]
-    screen.table(("seq", "ms", "type", "what", "actor"), rows, empty="It has no records.")
+    story = run["story"]
+    screen.line("  ".join(part for part in (run["id"], run["agent"], story["result"], run["code"]) if part))
+    tell(screen, story)
+    rows = [(str(r["seq"]), duration(r["ts_us"] - start_us), r["type"], summary(r), r["actor"] or "-") for r in records]
+    screen.table(("seq", "after", "type", "what", "actor"), rows, empty="It has no records.")
 
 
 def spans(records: Iterable[Record]) -> list[Span]:
@@ -146,14 +147,16 @@ class _Scale:
 def _draw(screen: Screen, run: dict[str, Any], found: list[Span], start_us: int) -> None:
     from rich.text import Text
 
-    head = Text.assemble(
-        (run["id"], "bold"), "  ", run["agent"], "  ", (run["status"], MEANINGS.get(run["status"], ""))
-    )
+    head = Text.assemble((run["id"], "bold"), "  ", run["agent"], "  ", (_result(run), MEANINGS.get(_result(run), "")))
     if run["code"]:
         head.append(f"  {run['code']}", "red")
     screen.draw(head)
     screen.line(f"started {moment(start_us)}, {run['calls_used']} calls, {run['tokens']} tokens", "dim")
     screen.draw(_bars(found, start_us))
+
+
+def _result(run: dict[str, Any]) -> str:
+    return run["story"]["result"]
 
 
 def _bars(found: list[Span], start_us: int) -> Table:

@@ -15,7 +15,7 @@ from lichen.log.record import Record
 
 
 class RecordView(msgspec.Struct, frozen=True):
-    """One record. `contents` is None when its key was destroyed; JSON parts are decoded, others are text."""
+    """One record. `contents` is None when its key was destroyed; each part is what its name says, text or decoded."""
 
     seq: int
     ts_us: int
@@ -41,7 +41,7 @@ def view(log: Log, entry: Record) -> RecordView:
         actor=entry.actor,
         turn=entry.turn,
         control=_fields(control),
-        contents=_opened(log, entry.stream, entry.n),
+        contents=_opened(log, entry.stream, entry.n, control.type),
         sources=entry.label.sources,
     )
 
@@ -60,16 +60,36 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _opened(log: Log, stream: StreamId, n: int) -> dict[str, Any] | None:
+def _opened(log: Log, stream: StreamId, n: int, kind: str) -> dict[str, Any] | None:
     try:
         contents = log.contents(stream, n)
     except Erased:
         return None
-    return {part: _readable(data) for part, data in contents.items()}
+    return {part: readable(kind, part, data) for part, data in contents.items()}
 
 
-def _readable(data: bytes) -> Any:
+def readable(kind: str, part: str, data: bytes) -> Any:
+    """A content by what its part is known to hold: a text stays a text whatever is written in it."""
+    name, _, of = part.partition("/")
+    if name in _TEXTS or of == "tool" or (name == "operator" and kind != "wait_opened"):
+        return data.decode("utf-8", "replace")
+    if name == "state":
+        return _state(data)
     try:
         return msgspec.json.decode(data)
     except msgspec.DecodeError:
         return data.decode("utf-8", "replace")
+
+
+def _state(data: bytes) -> Any:
+    """What a planner kept for itself: rules and flows keep msgpack, own planners what they like."""
+    for decode in (msgspec.msgpack.decode, msgspec.json.decode):
+        try:
+            return msgspec.to_builtins(decode(data), str_keys=True)
+        except (msgspec.DecodeError, TypeError, RecursionError):
+            continue
+    return f"({len(data)} bytes)"
+
+
+_TEXTS = frozenset(("answer", "channel", "public", "reason", "say", "text"))
+"""The parts that are texts, `say/0` among them; every other one but a planner's state is JSON."""

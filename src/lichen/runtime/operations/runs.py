@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from lichen.core.errors import Conflict
 from lichen.core.ids import AgentName, RunId, WaitId, run_stream
 from lichen.core.run import RunState, decide
 from lichen.core.scope import Actor, Scope
@@ -18,6 +19,7 @@ from lichen.runtime.operations.access import EVERYTHING, About, Access, of_run
 from lichen.runtime.operations.feed import Feed
 from lichen.runtime.records import RecordView, view
 from lichen.runtime.replay import Replay, replay
+from lichen.runtime.story import Story, brief, story
 
 RunStatus = Literal["running", "waiting", "completed", "failed", "cancelled"]
 
@@ -25,7 +27,8 @@ RunStatus = Literal["running", "waiting", "completed", "failed", "cancelled"]
 class RunSummary(msgspec.Struct, frozen=True):
     """One line of a list. `status` is `running`, `waiting`, `completed`, `failed` or `cancelled`.
 
-    `waits_for` names the kinds of what it waits for; `ended_at_us` is None while it is open.
+    `waits_for` names the kinds of what it waits for; `ended_at_us` is None while it is open. `result` and `summary` say
+    what came out, `who` and `asked` what was asked by whom; `asked` is None once erased.
     """
 
     id: RunId
@@ -38,10 +41,14 @@ class RunSummary(msgspec.Struct, frozen=True):
     code: str = ""
     waits_for: tuple[str, ...] = ()
     ended_at_us: int | None = None
+    result: str = ""
+    summary: str = ""
+    who: str = ""
+    asked: str | None = None
 
 
 class RunDetail(msgspec.Struct, frozen=True):
-    """A run and every record of it."""
+    """A run: its story, and every record of it."""
 
     id: RunId
     agent: str
@@ -50,6 +57,7 @@ class RunDetail(msgspec.Struct, frozen=True):
     calls_used: int
     tokens: int
     records: tuple[RecordView, ...]
+    story: Story
 
 
 class Explanation(msgspec.Struct, frozen=True):
@@ -62,6 +70,7 @@ class Explanation(msgspec.Struct, frozen=True):
     waits: tuple[dict[str, Any], ...]
     children: tuple[str, ...]
     timers: tuple[dict[str, Any], ...]
+    story: Story
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -172,27 +181,38 @@ class Runs:
         entries = journal.log.records(run_stream(run))
         records = tuple(view(journal.log, entry) for entry in entries)
         code = state.cancel or state.failure or state.limit
-        return RunDetail(run, state.agent, _status(state), code, state.calls_used, state.usage.tokens, records)
+        told = story(journal.log, run, _status(state))
+        return RunDetail(run, state.agent, _status(state), code, state.calls_used, state.usage.tokens, records, told)
 
     def explain(self, scope: Scope, run: RunId, actor: Actor) -> Explanation:
         """Why the run is where it is."""
         self._access.ask("run.read", scope, actor, of_run(run))
-        state = self._engine.journal(scope).run(run)
+        journal = self._engine.journal(scope)
+        state = journal.run(run)
         owed = tuple(o.id for o in decide(state))
+        told = story(journal.log, run, _status(state))
         children = tuple(c.child for c in state.calls.values() if c.child is not None)
         return Explanation(
             id=run,
             status=_status(state),
-            summary=_summary(state, owed, children),
+            summary=_summary(state, owed, children, told),
             obligations=owed,
             waits=tuple(_wait(state, wait) for wait in state.waits),
             children=children,
             timers=tuple({"timer": id, "due_at_us": due} for id, due in state.timers.items()),
+            story=told,
         )
 
     async def cancel(self, scope: Scope, run: RunId, actor: Actor) -> None:
-        """Ends a run. Cancelling twice is no error."""
+        """Ends a run. Cancelling twice is no error; one that ended by itself is a Conflict (`run_finished`)."""
         ruling = self._access.ask("run.cancel", scope, actor, of_run(run))
+        outcome = self._engine.journal(scope).run(run).outcome
+        if outcome and outcome != "cancelled":
+            raise Conflict(
+                f"The run is over: it {'has failed' if outcome == 'failed' else 'completed'}.",
+                code="run_finished",
+                next_step=f"`lichen runs explain {run}` says how.",
+            )
         await self._intake.cancel(scope, run, actor, ruling=ruling)
 
     async def pause(self, scope: Scope, run: RunId, actor: Actor) -> None:
@@ -214,6 +234,7 @@ class Runs:
 def _line(journal: Journal, row: StreamRow) -> RunSummary:
     state = journal.run(RunId(row.id))
     last = journal.log.event(run_stream(state.id), state.n - 1) if state.outcome else None
+    told = brief(journal.log, state.id, _status(state))
     return RunSummary(
         id=state.id,
         agent=row.agent,
@@ -225,6 +246,10 @@ def _line(journal: Journal, row: StreamRow) -> RunSummary:
         code=state.cancel or state.failure or state.limit,
         waits_for=tuple(dict.fromkeys(wait.kind for wait in state.waits.values())),
         ended_at_us=last.ts_us if last is not None else None,
+        result=told.result,
+        summary=told.summary,
+        who=told.who,
+        asked=told.asked,
     )
 
 
@@ -267,9 +292,11 @@ def _status(state: RunState) -> str:
     return state.outcome or ("running" if decide(state) else "waiting")
 
 
-def _summary(state: RunState, owed: tuple[str, ...], children: tuple[str, ...]) -> str:
+def _summary(state: RunState, owed: tuple[str, ...], children: tuple[str, ...], told: Story) -> str:
     if state.outcome:
-        return f"It is {state.outcome}."
+        return _ended(state, told)
+    if told.result == "paused":
+        return f"It is {told.summary}, and goes on with `lichen runs resume {state.id}`."
     if owed:
         return f"It is at work: {', '.join(owed)} must be in flight."
     if state.waits:
@@ -278,6 +305,18 @@ def _summary(state: RunState, owed: tuple[str, ...], children: tuple[str, ...]) 
     if children:
         return f"It waits for its child run {', '.join(children)}."
     return "It waits for a timer."
+
+
+def _ended(state: RunState, told: Story) -> str:
+    """How it ended: what it did, or what stopped it, in the words of what failed."""
+    if told.failures and state.outcome == "failed":
+        last = told.failures[-1]
+        return (
+            f"It is over: {told.summary}. Its planner said {last.exception}: {last.message} ({last.file}:{last.line})."
+        )
+    failed = next((call for call in reversed(told.calls) if call.failure is not None and call.outcome != "ok"), None)
+    said = f" It said {failed.failure.exception}: {failed.failure.message}." if failed and failed.failure else ""
+    return f"It is over: {told.summary or 'it answered'}.{said}"
 
 
 def _described(state: RunState, id: WaitId) -> str:

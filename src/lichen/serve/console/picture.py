@@ -12,9 +12,9 @@ from lichen.serve.words import clock, duration
 WIDTH, NAMES, RIGHT = 1000.0, 172.0, 12.0
 TOP, ROW, LANE_GAP, FOOT = 40.0, 22.0, 8.0, 10.0
 NAME_CHARS_MAX = 24
-LABEL_PX = 6.6
+LABEL_PX = 7.3
 LABEL_APART, TICK_APART = 66.0, 48.0
-BAR_MIN = 4.0
+BAR_MIN = 6.0
 
 
 class Bar(NamedTuple):

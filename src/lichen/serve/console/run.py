@@ -13,6 +13,7 @@ from lichen.core.limits import Usage
 from lichen.core.wait import HALTING
 from lichen.runtime.operations.runs import Explanation
 from lichen.runtime.records import RecordView
+from lichen.runtime.story import Person, Story
 from lichen.serve.console.gist import gist
 from lichen.serve.console.lanes import Timeline, timeline
 from lichen.serve.console.visit import Outcome, Visit
@@ -20,7 +21,10 @@ from lichen.serve.console.walk import Walk, walk
 
 
 class Decision(msgspec.Struct, frozen=True):
-    """What the gate said of a call. `public_reason` may be told to the customer, `operator_reason` not."""
+    """What the gate said of a call, and what a person answered where it held the call.
+
+    `public_reason` may be told to the customer, `operator_reason` not.
+    """
 
     call: str
     tool: str
@@ -33,6 +37,7 @@ class Decision(msgspec.Struct, frozen=True):
     origins: Mapping[str, str]
     facts: Mapping[str, Any]
     sources: tuple[str, ...]
+    people: tuple[Person, ...] = ()
 
 
 class RecordLine(msgspec.Struct, frozen=True):
@@ -65,6 +70,7 @@ class RunPage(msgspec.Struct, frozen=True):
     parent: str | None
     subject: str
     answer: str | None
+    story: Story
     explanation: Explanation
     open_waits: tuple[str, ...]
     is_halted: bool
@@ -92,7 +98,8 @@ async def show(visit: Visit) -> RunPage:
         turn=begun["turn"],
         parent=begun["parent"]["run"] if begun["parent"] else None,
         subject=begun["subject"],
-        answer=_answer(records),
+        answer=detail.story.answer,
+        story=detail.story,
         explanation=explanation,
         open_waits=tuple(_open_waits(visit, explanation)),
         is_halted=any(wait["kind"] in HALTING for wait in explanation.waits),
@@ -100,7 +107,7 @@ async def show(visit: Visit) -> RunPage:
         pins=begun["pins"],
         timeline=timeline(records, lambda run: _records_of(visit, run), visit.now_us),
         walk=walk(visit.runtime.agents.all(scope, visit.actor), detail),
-        decisions=tuple(_decisions(records)),
+        decisions=tuple(_decisions(records, detail.story)),
         records=tuple(RecordLine(gist(record), record) for record in records),
     )
 
@@ -124,11 +131,6 @@ def _open_waits(visit: Visit, run: Explanation) -> Iterator[str]:
         yield from _open_waits(visit, visit.runtime.runs.explain(visit.scope, RunId(child), visit.actor))
 
 
-def _answer(records: tuple[RecordView, ...]) -> str | None:
-    found = (r.contents for r in records if r.type == "run_finished" and r.contents)
-    return next((str(contents["answer"]) for contents in found if contents.get("answer") is not None), None)
-
-
 def _cost(records: tuple[RecordView, ...], calls: int) -> Cost:
     limits = records[0].control["limits"]
     usage = Usage()
@@ -138,7 +140,8 @@ def _cost(records: tuple[RecordView, ...], calls: int) -> Cost:
     return Cost(calls, limits["calls"], usage.tokens, limits["tokens"], usage.cost_micro_usd, limits["time_s"])
 
 
-def _decisions(records: tuple[RecordView, ...]) -> list[Decision]:
+def _decisions(records: tuple[RecordView, ...], story: Story) -> list[Decision]:
+    people = {call.id: call.people for call in story.calls}
     tools: dict[str, str] = {}
     arguments: dict[str, Any] = {}
     found: list[Decision] = []
@@ -163,6 +166,7 @@ def _decisions(records: tuple[RecordView, ...]) -> list[Decision]:
                     contents.get("origins") or {},
                     contents.get("facts") or {},
                     record.sources,
+                    people.get(call, ()) if record.control["verdict"] == "hold" else (),
                 )
             )
     return found

@@ -22,7 +22,10 @@ class Wanted(Query, frozen=True):
 
 
 class RunLine(msgspec.Struct, frozen=True):
-    """One run. `waits_for` names what it waits for; `ended_at_us` is None while it is open."""
+    """One run. `waits_for` names what it waits for; `ended_at_us` is None while it is open.
+
+    `result` and `summary` say what came out, `who` and `asked` who wanted what; `asked` is None once erased.
+    """
 
     id: RunId
     agent: str
@@ -33,6 +36,10 @@ class RunLine(msgspec.Struct, frozen=True):
     parent: str | None
     started_at_us: int
     ended_at_us: int | None
+    result: str
+    summary: str
+    who: str
+    asked: str | None
 
 
 class RunList(msgspec.Struct, frozen=True):
@@ -66,4 +73,8 @@ def _line(run: RunSummary) -> RunLine:
         run.parent,
         run.started_at_us,
         run.ended_at_us,
+        run.result,
+        run.summary,
+        run.who,
+        run.asked,
     )
