@@ -100,7 +100,7 @@ def _session_drafts(
         )
         for i, (kind, text) in enumerate(texts)
     ]
-    if waits and not asked:
+    if waits and not asked and any(wait.kind != "timer" for wait in plan.waits):  # a pause keeps its turn
         return (*messages, *release(services, journal, state, None))
     questions = [draft for draft, wait in zip(waits, plan.waits, strict=True) if wait in asked] if waits else []
     return (*messages, *questions)
