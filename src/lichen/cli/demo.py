@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
+from typing import Annotated
 
 import typer
 
-from lichen.cli.project import Project, locate
+from lichen.cli.project import Project, locate, remembered
 from lichen.cli.screen import Screen
+from lichen.core.errors import Denied
 
 CUSTOMER = {"Lichen-Tenant": "acme", "Lichen-As": "customer-7"}
 
 
-def play() -> None:
+def play(
+    reset: Annotated[
+        bool, typer.Option("--reset", help="Throw the demo's data away, so that its story can be told again.")
+    ] = False,
+) -> None:
     """Plays the story of the demo shop.
 
     Real processes, one of them killed in the middle, and real commands: each is shown so that you can repeat it. In a
@@ -22,6 +29,9 @@ def play() -> None:
     from lichen.cli.stage import Stage
 
     screen = Screen()
+    if reset:
+        _reset(screen)
+        return
     project = _project()
     stage = Stage(project, screen)
     screen.line("Lichen: one loop, one gate, one log. This is the story of a shop that refunds by chat.", "bold")
@@ -42,6 +52,32 @@ def _project() -> Project:
     here = locate()
     home = here.home if here.file in (None, file) else here.home / "demo"
     return Project(fresh_home(home), file)
+
+
+def _reset(screen: Screen) -> None:
+    """Empties the data directory of the demo: conversations, logs, keys, and what the shop remembers.
+
+    Raises Denied (`not_the_demo`) for data of another project, Unavailable (`data_dir_in_use`) while a process has it.
+    """
+    from lichen.cli.entrance import entrance
+    from lichen.cli.init import demo_files
+
+    here, demo = locate(), demo_files() / "lichen.toml"
+    home = here.home if here.file in (None, demo) else here.home / "demo"
+    if not home.exists() or not any(home.iterdir()):
+        screen.line(f"The demo has no data in {home}.")
+        return
+    if remembered(home) != demo and not (home / "story-2").exists():
+        raise Denied(
+            f"The data in {home} is not the demo's.",
+            code="not_the_demo",
+            next_step="Move it away yourself, if you mean it.",
+            place=str(home),
+        )
+    with entrance(home):
+        for entry in home.iterdir():
+            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+    screen.line(f"The demo begins anew: {home} is empty. Run `lichen demo`, or `lichen serve --demo`.", "green")
 
 
 def _end(screen: Screen, project: Project, failures: list[str]) -> None:

@@ -64,7 +64,7 @@ def locate(cwd: Path | None = None, environ: Mapping[str, str] = os.environ) -> 
     if file is not None:
         check_trust(file, environ)
     home = _home(start, file, environ)
-    found = file or _remembered(home) or _demo(start)
+    found = file or remembered(home) or _demo(start)
     if found is not None:
         check_trust(found, environ)
     return Project(home, found)
@@ -88,7 +88,8 @@ def _home_of(file: Path) -> str:
     return home if isinstance(home, str) else HOME  # settings says what is wrong with it
 
 
-def _remembered(home: Path) -> Path | None:
+def remembered(home: Path) -> Path | None:
+    """The `lichen.toml` that a data directory belongs to, None if nobody knows or it is gone."""
     try:
         file = Path((home / REMEMBERED).read_text(encoding="utf-8").strip())
     except OSError:
