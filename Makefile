@@ -6,6 +6,7 @@ PYTHON ?= $(shell for p in python3.11 python3 python; do \
 
 VENV := .venv
 BENCH := .venv-bench
+DOCS := .venv-docs
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 LOCK := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'
@@ -14,14 +15,14 @@ LOCK := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --g
 ensure_venv = $(1)/bin/python -c 'import sys, pip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	|| $(PYTHON) -m venv --clear $(1)
 
-.PHONY: setup dev run test check bench crash pictures lock clean
+.PHONY: setup dev run test check docs bench crash pictures lock clean
 
 # What running needs, and what testing needs beside it: one environment, two locks that agree.
 setup: $(VENV)/.ready
 dev: $(VENV)/.ready-dev
 
 # Without a recipe: an interpreter that is gone makes the environment out of date.
-$(VENV)/bin/python $(BENCH)/bin/python:
+$(VENV)/bin/python $(BENCH)/bin/python $(DOCS)/bin/python:
 
 $(VENV)/.ready: requirements.lock pyproject.toml $(VENV)/bin/python
 	@test -n "$(PYTHON)" || { echo "Lichen needs Python 3.11 or newer on PATH."; exit 1; }
@@ -37,6 +38,11 @@ $(VENV)/.ready-dev: requirements-dev.lock $(VENV)/.ready
 $(BENCH)/.ready: bench/requirements.lock $(BENCH)/bin/python
 	@$(call ensure_venv,$(BENCH))
 	$(BENCH)/bin/python $(PIP_INSTALL) --require-hashes -r $<
+	@touch $@
+
+$(DOCS)/.ready: requirements-docs.lock $(DOCS)/bin/python
+	@$(call ensure_venv,$(DOCS))
+	$(DOCS)/bin/python $(PIP_INSTALL) --require-hashes -r $<
 	@touch $@
 
 run: setup
@@ -55,6 +61,12 @@ check: dev
 	$(VENV)/bin/pyright
 	$(VENV)/bin/lint-imports --no-logo
 	$(VENV)/bin/python spec/check.py
+
+# The site, in build/site: pages by hand and reference from the code. Nothing in it comes from elsewhere.
+docs: setup $(DOCS)/.ready
+	$(VENV)/bin/python -m docs.reference build/docs
+	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --quiet --strict --clean --config-file docs/mkdocs.yml
+	$(VENV)/bin/python -m docs.sealed build/site
 
 bench: dev $(BENCH)/.ready
 	@bench/wrk.sh
@@ -76,5 +88,5 @@ lock: dev
 	$(LOCK) bench/requirements.in -o bench/requirements.lock
 
 clean:
-	rm -rf $(VENV) $(BENCH) dist .hypothesis .import_linter_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(BENCH) $(DOCS) build dist .hypothesis .import_linter_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

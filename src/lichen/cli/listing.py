@@ -29,6 +29,9 @@ def tools(as_json: Json = False) -> None:
     settings = locate().load()
     callers: dict[str, list[str]] = {}
     effects: dict[str, str] = {}
+    for tool in settings.tools:
+        callers.setdefault(tool.spec.name, [])
+        effects[tool.spec.name] = tool.spec.effects
     for agent in settings.agents:
         for tool in agent.tools.values():
             callers.setdefault(tool.spec.name, []).append(agent.name)

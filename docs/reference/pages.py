@@ -1,0 +1,48 @@
+"""The pages: those written by hand, with the generated parts where they say `<!-- generated: name -->`."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from docs.reference import codes, commands, flows, policies, settings, tools
+
+PAGES = Path(__file__).parents[1] / "pages"
+PICTURES = Path(__file__).parents[1]
+MARK = re.compile(r"^<!-- generated: ([a-z-]+) -->$", re.MULTILINE)
+
+PARTS: Mapping[str, Callable[[], str]] = {
+    "agent-file": settings.agent_file,
+    "commands": commands.page,
+    "errors": codes.errors,
+    "failures": codes.failures,
+    "findings": codes.findings,
+    "flow-nodes": flows.nodes,
+    "meters": policies.meters,
+    "policy-actions": policies.actions,
+    "policy-annotations": policies.annotated,
+    "policy-base": policies.base,
+    "policy-context": policies.context,
+    "settings": settings.settings,
+    "texts": settings.texts,
+    "tool-call": tools.call,
+    "tool-options": tools.options,
+}
+"""What can be generated, by name. Each name stands on exactly one page."""
+
+
+def filled(text: str) -> str:
+    """A page with its generated parts."""
+    return MARK.sub(lambda mark: PARTS[mark[1]](), text)
+
+
+def write(folder: Path) -> None:
+    """Writes every page, and the pictures they show."""
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(PAGES, folder)
+    for page in folder.rglob("*.md"):
+        page.write_text(filled(page.read_text(encoding="utf-8")), encoding="utf-8")
+    for picture in (*PICTURES.glob("*.png"), *PICTURES.glob("*.svg")):
+        shutil.copy(picture, folder / "assets")

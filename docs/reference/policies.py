@@ -1,0 +1,137 @@
+"""What policies are about and may read: actions, context, annotations, meters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import get_args
+
+from docs.reference.markdown import block, code, table
+from docs.reference.structs import rows
+from lichen.core.call import Effects
+from lichen.gate import annotations as read
+from lichen.gate import declarations, policies
+from lichen.gate.schema import ACTIONS, schema_of
+
+_METER = declarations._Meter  # pyright: ignore[reportPrivateUsage] - the struct of the file itself
+
+ACTION: Mapping[str, str] = {
+    "agent.create": "Agents are declared from Python while the runtime runs.",
+    "agent.list": "The agents are listed.",
+    "agent.read": "An agent is shown, with its tools and limits.",
+    "health.read": "The state of the runtime is shown.",
+    "key.issue": "A key is made.",
+    "key.read": "Keys are listed, without their secrets.",
+    "key.revoke": "A key is made worthless.",
+    "log.backup": "The log is copied.",
+    "log.erase": "A person is erased.",
+    "log.export": "A part of the log is exported.",
+    "log.read": "Records are read.",
+    "log.verify": "The log is proved.",
+    "message.send": "A message goes to a channel.",
+    "model.invoke": "A language model is asked.",
+    "policy.check": "Policies are loaded without taking effect.",
+    "policy.reload": "Policies, flows and agents are read again.",
+    "process.stop": "The process is told to end.",
+    "run.cancel": "A run is cancelled.",
+    "run.declassify": "A run goes on without a source in its label.",
+    "run.pause": "A run is halted.",
+    "run.read": "Runs are listed and shown.",
+    "run.result": "The answer of a run is read.",
+    "run.resume": "A halted run goes on.",
+    "run.start": "A run is started without a session.",
+    "session.close": "A conversation is ended.",
+    "session.declassify": "A conversation goes on without a source in its label.",
+    "session.list": "Conversations are listed.",
+    "session.open": "A conversation with an agent is opened.",
+    "session.read": "A conversation is read.",
+    "session.say": "Something is said in a conversation.",
+    "stop.clear": "A stop is taken back.",
+    "stop.read": "Stops are listed.",
+    "stop.set": "A tool, agent, run or tenant is stopped.",
+    "wait.answer": "A question, an approval or a call in doubt is answered.",
+    "wait.read": "What waits for a person is listed and shown.",
+}
+
+CONTEXT: Mapping[str, tuple[str, str]] = {
+    "context.actor": ("{kind, id, roles}", "Whom it is about in the end: the person an agent acts for."),
+    "context.label": ("{sources, tainted, secrecy}", "What the asker has read: `tainted` once a third party's words."),
+    "context.args": ("by the tool's parameters", "The arguments of the call. Money is in minor units."),
+    "context.facts": ("by what `facts` returns", "What your own system says, whatever a model claims."),
+    "context.meters": ("{METER: Long}", "What is used up and reserved, without this call."),
+    "context.pending": ("{METER: Long}", "The part of that which is not settled yet."),
+    "context.endorsed": ("{ARGUMENT: Bool}", "Whether the customer or your records said the argument."),
+    "context.tool": ("{effects, tags}", "What the tool says of itself."),
+}
+
+ANNOTATION: Mapping[str, tuple[str, str]] = {
+    "id": ('@id("refund-at-once")', "Names the policy in every decision."),
+    "public": ('@public("A colleague has to agree.")', "May be told to the customer. `@public_de` says it in German."),
+    "reason": ('@reason("More than 50 EUR.")', "For operators, beside the decision."),
+    "description": ('@description("…")', "For readers of the file."),
+    "approval": ('@approval("operator")', "Somebody of this role agrees first."),
+    "confirm": ('@confirm("Really?")', "Who asks says first that they really want it. Never an approval."),
+    "expires": ('@expires("24h")', "How long the answer may take: `s`, `m`, `h` or `d`. A day if left out."),
+    "limit": ('@limit("refunds <= 3")', "Meters may not pass these sums."),
+    "redact": ('@redact("email,phone")', "Fields of the result that the planner does not see."),
+    "declassify": ('@declassify("third_party:web.fetch")', "Sources that the result may go without."),
+}
+
+METER: Mapping[str, str] = {
+    "name": "Policies read it as `context.meters.NAME`.",
+    "tools": "Calls of these count.",
+    "amount": "The integer argument that is summed; without it, calls are counted.",
+    "per": "What it is kept apart by.",
+    "per_argument": 'With `per = "argument"`: which one.',
+    "window": "Per day, UTC, or for good.",
+}
+
+
+def actions() -> str:
+    """What can be asked for."""
+    _same("actions", ACTIONS, ACTION)
+    fixed = [(code(f'Action::"{name}"'), code(kind), ACTION[name]) for name, kind in ACTIONS.items()]
+    groups = [
+        (code(f'Action::"tool.call.{effects}"'), code("Tool"), f"Any tool with effects `{effects}`.")
+        for effects in get_args(Effects)
+    ]
+    tool = (code('Action::"payments.refund"'), code("Tool"), "A tool, by its own name.")
+    any_tool = (code('Action::"tool.call"'), code("Tool"), "Any tool.")
+    return table(("action", "resource", "when it is asked for"), [tool, any_tool, *groups, *fixed])
+
+
+def context() -> str:
+    """What conditions may read."""
+    text = schema_of([]).text
+    for name in ("ActorInfo", "LabelInfo", "ToolInfo"):
+        if name not in text:
+            raise ValueError(f"the schema has no {name} any more: say so in docs/reference/policies.py")
+    return table(("name", "shape", "what it says"), ((code(n), s, w) for n, (s, w) in CONTEXT.items()))
+
+
+def annotated() -> str:
+    """What a policy may say beside its condition."""
+    always, permits = read._ALWAYS, read._ON_PERMITS  # pyright: ignore[reportPrivateUsage]
+    _same("annotations", (*always, *permits), ANNOTATION)
+    lines = (
+        (code(ANNOTATION[name][0]), "permits" if name in permits else "any", ANNOTATION[name][1])
+        for name in (*always, *permits)
+    )
+    return table(("annotation", "on", "what it says"), lines)
+
+
+def meters() -> str:
+    """The keys of a meter."""
+    return rows(_METER, METER)
+
+
+def base() -> str:
+    """The permits that are part of every set unless `policy.toml` says `base = false`, and the starter policies."""
+    return f"{block('cedar', policies.BASE)}\n\nWithout a directory of policies these are added:\n\n" + block(
+        "cedar", policies.STARTER
+    )
+
+
+def _same(what: str, there: object, said: Mapping[str, object]) -> None:
+    names = set(there)  # type: ignore[call-overload]
+    if names != set(said):
+        raise ValueError(f"{what}: say what {names ^ set(said)} means in docs/reference/policies.py")

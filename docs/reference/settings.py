@@ -1,0 +1,150 @@
+"""`lichen.toml` and agent files, from the structs that read them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from docs.reference.markdown import prose, table
+from docs.reference.structs import plain, rows
+from lichen.agents.files import AgentFile, LimitsTable, LLMTable
+from lichen.agents.rule_planner import RulePlanner
+from lichen.agents.rules import Answer, Call, Intent, Slot, When
+from lichen.agents.words import IntentWords, SlotWords, Words
+from lichen.channels.routes import Route
+from lichen.core.quotas import Quotas
+from lichen.core.wording import BUILT_IN, Texts
+from lichen.settings.file import DeclaredActor, Parts, Serve, Tenant, WebChat
+
+SETTINGS: Mapping[str, tuple[type[msgspec.Struct], Mapping[str, str]]] = {
+    "[lichen]": (
+        Parts,
+        {
+            "agents": "Where agents are: `file.py:name`, an `Agent` or a list of them.",
+            "flows": "Flow files, `.ygtc`. Each is hosted as an agent of its `id`.",
+            "tools": "Tools that only flows use: `file.py:name`, a tool or a list of them.",
+            "home": "Where data lies; `LICHEN_HOME` overrides it.",
+        },
+    ),
+    "[tenants.NAME]": (
+        Tenant,
+        {
+            "environments": "Its environments. Each has a log, keys and meters of its own.",
+            "development": "Those of them that are for development.",
+            "self_approval": "In a development environment: who asked may approve as well. The record says so.",
+            "error_text": "In a development environment: texts of errors go to the process's log, too.",
+            "policies": "The directory of its `.cedar` files; the starter policies when left out.",
+            "agent": "Which agent its customers meet; may be left out when there is only one.",
+            "actors": "Who may be named with `--as` on the machine itself.",
+            "routes": "Which agent or flow has the conversations of which channel.",
+            "webchat": "Its web chat; none without this table.",
+            "languages": "What its customers are spoken to in, the first where they want none of these.",
+            "texts": "Words of its own, by language, in place of the runtime's.",
+            "quotas": "How much its customers and services may write.",
+        },
+    ),
+    "actors = [{ … }]": (
+        DeclaredActor,
+        {
+            "id": "Its name.",
+            "kind": "What it is; only operators may approve and see other people's runs.",
+            "roles": "What approvals ask for. An operator has no role unless it stands here.",
+        },
+    ),
+    "[[tenants.NAME.routes]]": (
+        Route,
+        {
+            "channel": "The channel, `*` for any.",
+            "agent": "The agent that has its conversations.",
+            "flow": "The flow that has them; exactly one of the two is named.",
+            "double_texting": "What becomes of a message that comes while an earlier one is being answered.",
+        },
+    ),
+    "[tenants.NAME.webchat]": (
+        WebChat,
+        {
+            "env": "The environment its conversations belong to.",
+            "title": "What stands above the chat; the tenant's name when empty.",
+            "accent": "Its colour.",
+            "token_s": "How long a token is good.",
+            "age_s": "How long it can be renewed.",
+            "tokens_per_minute": "How many tokens one address gets; one user gets five.",
+            "origins": "The pages that may embed it, `*` for any.",
+            "greetings": "What is shown, by language, before anything is said: `text` and `suggestions`.",
+            "signed_in": "In a development environment: customers believed without a key, the first in the page.",
+        },
+    ),
+    "[tenants.NAME.quotas]": (
+        Quotas,
+        {
+            "messages_per_minute": "Of one conversation.",
+            "messages_per_minute_address": "Of one address.",
+            "messages_per_minute_tenant": "Of the whole tenant.",
+            "bytes_per_day": "What its log may grow by in a day, UTC, in each environment.",
+            "bytes_per_day_address": "What one address may cause of that.",
+        },
+    ),
+    "[serve]": (
+        Serve,
+        {
+            "trusted_proxies": "Addresses or networks of proxies that may say for whom they speak.",
+            "connections": "How many connections are open at once.",
+            "connections_per_address": "How many of them from one address.",
+            "sockets": "How many WebSockets are open at once.",
+            "sockets_per_address": "How many of them from one address.",
+            "disk_reserve_mib": "How much of the disk is kept for operators.",
+        },
+    ),
+}
+"""Each table of `lichen.toml`, with what every key says."""
+
+_AGENT = (
+    AgentFile,
+    LimitsTable,
+    LLMTable,
+    RulePlanner,
+    Intent,
+    Slot,
+    Call,
+    When,
+    Answer,
+    Words,
+    IntentWords,
+    SlotWords,
+)
+_HEADS: Mapping[str, str] = {
+    "AgentFile": "The file",
+    "LimitsTable": "[limits]",
+    "LLMTable": "[llm]",
+    "RulePlanner": "[rules]",
+    "Intent": "[[rules.intents]]",
+    "Slot": "slots",
+    "Call": "calls",
+    "When": "when",
+    "Answer": "answers",
+    "Words": "[rules.languages.LANGUAGE]",
+    "IntentWords": "[rules.languages.LANGUAGE.intents.NAME]",
+    "SlotWords": "slots, in another language",
+}
+
+
+def settings() -> str:
+    """Every table of `lichen.toml`."""
+    return "\n\n".join(f"## {name}\n\n{rows(struct, meaning)}" for name, (struct, meaning) in SETTINGS.items())
+
+
+def agent_file() -> str:
+    """Every table of an agent file, in the words of the struct that reads it."""
+    parts = (f"## {_HEADS[struct.__name__]}\n\n{prose(struct)}\n\n{plain(struct)}" for struct in _AGENT)
+    return "\n\n".join(parts)
+
+
+def texts() -> str:
+    """The runtime's own words, by language."""
+    languages = sorted(BUILT_IN, key=lambda each: each != "en")
+    lines = (
+        (f"`{name}`", *(getattr(BUILT_IN[language], name) for language in languages))
+        for name in Texts.__struct_fields__
+    )
+    return table(("text", *languages), lines)

@@ -1,0 +1,110 @@
+"""Somebody who does what a page says: writes its files, types its commands, and compares what comes out.
+
+In a block of `console`, a line that begins with `$ ` is typed and the lines after it are what must come out, where `…`
+stands for anything. `lichen serve` goes on in the background; the page's port 8080 is a free one here.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.docs.fences import Fence
+from tests.served import free_port
+
+BIN = Path(sys.executable).parent
+PATIENCE_S = 60
+ADDRESS = "127.0.0.1:8080"
+
+
+class Reader:
+    """A folder, and what was typed in it. `outputs` holds what each command printed."""
+
+    def __init__(self, folder: Path, **environ: str) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.outputs: dict[str, str] = {}
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("LICHEN_")}
+        path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
+        self._environ = {
+            **kept,
+            "PATH": path,
+            "LICHEN_PORT": str(self.port),
+            "COLUMNS": "120",
+            "HOME": str(folder),
+            **environ,
+        }
+        self._served: subprocess.Popen[str] | None = None
+
+    def follow(self, fence: Fence) -> None:
+        """Does what a block says."""
+        if fence.title:
+            file = self.folder / fence.title
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(fence.text.replace(ADDRESS, self.url[7:]), encoding="utf-8")
+        elif fence.language == "console":
+            for command, expected in _typed(fence):
+                self._type(command, expected, f"{fence.page}:{fence.line}")
+        elif fence.language == "python":
+            self._run([sys.executable, "-c", fence.text], f"{fence.page}:{fence.line}")
+
+    def _type(self, command: str, expected: str, place: str) -> None:
+        command, expected = command.replace(ADDRESS, self.url[7:]), expected.replace(ADDRESS, self.url[7:])
+        if command.startswith("lichen serve"):
+            out = self._serve(command, expected)
+        else:
+            out = self._run(["bash", "-c", f"set -o pipefail; {command}"], f"{place}: {command}", "exit" in expected)
+        self.outputs[command] = out
+        assert _fits(expected, out), f"{place}: {command}\n--- expected\n{expected}\n--- came\n{out}"
+
+    def _run(self, command: list[str], place: str, may_fail: bool = False) -> str:
+        done = subprocess.run(
+            command, cwd=self.folder, env=self._environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            timeout=PATIENCE_S, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0 or may_fail, f"{place}\n{done.stdout}"
+        return done.stdout + (f"exit {done.returncode}\n" if done.returncode else "")
+
+    def _serve(self, command: str, expected: str) -> str:
+        self._served = subprocess.Popen(
+            ["bash", "-c", f"exec {command}"], cwd=self.folder, env=self._environ, stdout=subprocess.PIPE, text=True
+        )
+        assert self._served.stdout is not None
+        return "".join(self._served.stdout.readline() for _ in expected.splitlines())
+
+    def stop(self) -> None:
+        """Ends what was begun."""
+        if self._served is not None:
+            self._served.terminate()
+            self._served.communicate(timeout=PATIENCE_S)
+
+
+def commands_of(text: str) -> list[str]:
+    """The commands that the prose of a page names, `lichen …` in backticks."""
+    prose = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
+    return [" ".join(command.split()) for command in re.findall(r"`(lichen [^`]+)`", prose)]
+
+
+def _typed(fence: Fence) -> list[tuple[str, str]]:
+    """The commands of a block, each with what must come out of it. A line that ends with a backslash goes on."""
+    found: list[tuple[str, str]] = []
+    for part in re.split(r"^\$ ", fence.text, flags=re.MULTILINE)[1:]:
+        command, _, expected = re.sub(r"\\\n\s*", "", part).partition("\n")
+        found.append((command, expected))
+    return found
+
+
+def _fits(expected: str, out: str) -> bool:
+    """Whether the output is what the page says; a page that says nothing of it expects nothing particular."""
+    some = r"(?:[^\n]*\n)*"
+    lines = (some if line == "…" else re.escape(line).replace("…", r"[^\n]*") + r"\n" for line in _lines(expected))
+    return re.fullmatch(some + "".join(lines) + some, "".join(f"{line}\n" for line in _lines(out))) is not None
+
+
+def _lines(text: str) -> list[str]:
+    """The lines, with the columns of tables as narrow as they can be."""
+    return [" ".join(line.split()) for line in text.strip().splitlines()]
