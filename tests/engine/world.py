@@ -23,6 +23,7 @@ from lichen.core.call import (
     InvalidArguments,
     Issue,
     NotDone,
+    Origin,
     Placement,
     Probe,
     Retry,
@@ -115,6 +116,7 @@ class FakeTool:
         cost: int = 1,
         agent: str | None = None,
         runs: Placement = "loop",
+        origin: Origin = "records",
     ) -> None:
         self.spec = ToolSpec(
             name=ToolName(name),
@@ -128,6 +130,7 @@ class FakeTool:
             cost=cost,
             agent=AgentName(agent) if agent else None,
             runs=runs,
+            origin=origin,
         )
         self.entered: list[CallMeta] = []
         self.effects: Counter[str] = Counter()
@@ -185,6 +188,7 @@ class ScriptedGate:
         self.denied: set[str] = set()
         self.held: set[str] = set()
         self.stopped: set[str] = set()
+        self.declassified: dict[str, tuple[str, ...]] = {}  # by tool
         self.checked: list[Check] = []
         self.settled: list[tuple[str, str, bool]] = []
         self.expires_s = 3600.0
@@ -200,7 +204,7 @@ class ScriptedGate:
         is_granted = any(grant.digest == check.digest for grant in check.grants)
         if check.action in self.held and not is_granted:
             return Verdict("hold", ("ask",), "policy", "Please wait.", "ask", Approval("operator", self.expires_s))
-        return Verdict("allow", ("allow",), "policy")
+        return Verdict("allow", ("allow",), "policy", declassified=self.declassified.get(check.action, ()))
 
     def settle(self, scope: Scope, run: RunId, call: CallId, *, paid: bool) -> None:
         self.settled.append((run, call, paid))

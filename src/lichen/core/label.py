@@ -8,6 +8,7 @@ from __future__ import annotations
 import msgspec
 
 THIRD_PARTY = "third_party:"  # prefix of sources whose words nobody vouches for
+EXTERNAL = f"{THIRD_PARTY}external"  # what a program brought as an external result
 
 
 class Label(msgspec.Struct, frozen=True, array_like=True, gc=False):

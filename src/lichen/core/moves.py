@@ -12,6 +12,7 @@ from lichen.core import events as e
 from lichen.core.call import Outcome
 from lichen.core.content import Content
 from lichen.core.ids import CallId, MessageId, RunId, TurnId, WaitId
+from lichen.core.label import EMPTY, Label
 from lichen.core.mailbox import MailboxState
 from lichen.core.run import Call, RunState
 from lichen.core.wait import Wait, WaitOutcome
@@ -62,10 +63,12 @@ def _denied(planned: e.Planned, code: str, refused: Mapping[CallId, e.Draft]) ->
 # -- calls -------------------------------------------------------------------------------------------------------
 
 
-def finish_call(s: RunState, finished: e.CallFinished, contents: Contents = (), *, also: Drafts = ()) -> Drafts:
+def finish_call(
+    s: RunState, finished: e.CallFinished, contents: Contents = (), *, also: Drafts = (), label: Label = EMPTY
+) -> Drafts:
     """A call's end with that of the wait about it, and the limit on failures when this ends a step in which everything
-    failed."""
-    drafts = (*also, *_withdrawn(s, finished, also), e.Draft(finished, contents))
+    failed. `label` is that of the contents."""
+    drafts = (*also, *_withdrawn(s, finished, also), e.Draft(finished, contents, label))
     ends_step = len(s.calls) == 1 and finished.outcome != "unknown" and not s.is_ending
     call = s.calls[finished.call]
     has_succeeded = s.has_step_succeeded or (finished.outcome == "ok" and call.cost > 0)
@@ -117,11 +120,21 @@ def _close_waits(s: RunState, waits: Iterable[Wait]) -> list[e.Draft]:
 
 
 def close_wait(
-    s: RunState, wait_id: WaitId, outcome: WaitOutcome, *, by: str = "", body: Contents = (), result: Contents = ()
+    s: RunState,
+    wait_id: WaitId,
+    outcome: WaitOutcome,
+    *,
+    by: str = "",
+    body: Contents = (),
+    result: Contents = (),
+    label: Label = EMPTY,
 ) -> Drafts:
-    """A wait's end and what it means for the call it held: checked again, denied, or settled by a person's word."""
+    """A wait's end and what it means for the call it held: checked again, denied, or settled by a person's word.
+
+    `label` is that of the body and the result.
+    """
     wait = s.waits[wait_id]
-    closed = e.Draft(e.WaitClosed(s.id, wait_id, outcome, by), body)
+    closed = e.Draft(e.WaitClosed(s.id, wait_id, outcome, by), body, label)
     if wait.call is None:
         fails = outcome == "expired" and wait.on_expiry == "deny" and not s.is_ending
         return (closed, *(_interrupt_all(s, "cancelled", "run_failed", but=wait_id) if fails else ()))
@@ -139,7 +152,7 @@ def close_wait(
             return ()  # an unknown outcome does not become known by waiting
         case _:
             finished = e.CallFinished(call.id, call.attempt, "denied", f"approval_{outcome}")
-    return finish_call(s, finished, result, also=(closed,))
+    return finish_call(s, finished, result, also=(closed,), label=label)
 
 
 def open_wait(s: RunState, wait: e.WaitOpened, contents: Contents) -> e.Draft:
@@ -265,11 +278,12 @@ def queue(
     run: RunId | None = None,
     token: str = "",
     offset: int = 0,
+    label: Label = EMPTY,
 ) -> e.Draft:
-    """A message to the customer under the mailbox's next free id."""
+    """A message to the customer under the mailbox's next free id. Its words carry the label of who made them."""
     message = MessageId(f"o{m.sent + 1 + offset}")
     turn = m.turn.id if m.turn is not None and m.turn.run == run else None
-    return e.Draft(e.MessageQueued(message, kind, turn, run, token), (text,))
+    return e.Draft(e.MessageQueued(message, kind, turn, run, token), (text,), label)
 
 
 def close_turn(m: MailboxState, run: RunId, outcome: Literal["answered", "released", "failed", "cancelled"]) -> Drafts:

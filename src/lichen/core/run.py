@@ -61,6 +61,7 @@ class Call(msgspec.Struct, frozen=True, gc=False):
     reserved_tokens: int = 0
     grants: tuple[Grant, ...] = ()
     redact: tuple[str, ...] = ()
+    declassified: tuple[str, ...] = ()  # sources that policy lets its result go without
 
     @property
     def may_act(self) -> bool:
@@ -311,7 +312,8 @@ def _asked_again(s: RunState) -> Changes:
 def _decided(s: RunState, event: e.Event, c: e.Decided) -> Changes:
     if c.verdict != "allow":
         return {}
-    return {"calls": _with(s, c.call, phase="ready", redact=c.redact, decided_n=event.n, decided_us=event.ts_us)}
+    allowed: Changes = {"redact": c.redact, "declassified": c.declassified}
+    return {"calls": _with(s, c.call, phase="ready", decided_n=event.n, decided_us=event.ts_us, **allowed)}
 
 
 def _wait_opened(s: RunState, event: e.Event, c: e.WaitOpened) -> Changes:

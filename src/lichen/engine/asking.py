@@ -7,15 +7,23 @@ from lichen.core.plan import Left, ModelHandle, PlanInput, RunContext
 from lichen.core.run import RunState
 from lichen.engine.attributes import attributes_of
 from lichen.engine.contents import answers, inputs, planner_state, results
-from lichen.engine.history import read_history
+from lichen.engine.history import Handed, read_history
 from lichen.engine.journal import Journal
 from lichen.engine.ports import AgentDef, Services
 
 
 def plan_input(
-    services: Services, journal: Journal, agent: AgentDef, state: RunState, *, now_us: int, model: ModelHandle
+    services: Services,
+    journal: Journal,
+    agent: AgentDef,
+    state: RunState,
+    *,
+    now_us: int,
+    model: ModelHandle,
+    handed: Handed | None = None,
 ) -> PlanInput:
-    """The input of the plan that is due in `state`. `model` is how the planner may ask one. Raises Erased."""
+    """The input of the plan that is due in `state`. `model` is how the planner may ask one; `handed` is told the label
+    of the earlier words it takes. Raises Erased."""
     return PlanInput(
         run=RunContext(
             scope=journal.scope,
@@ -39,7 +47,7 @@ def plan_input(
         left=Left(state.calls_left, _left_s(state, now_us), state.tokens_left),
         limit=state.limit or None,
         model=model,
-        history=lambda: read_history(services, journal, state),
+        history=lambda: read_history(services, journal, state, handed),
     )
 
 

@@ -30,7 +30,7 @@ from lichen.core.ids import (
     run_stream,
     session_stream,
 )
-from lichen.core.label import EMPTY, THIRD_PARTY, Label
+from lichen.core.label import EMPTY, Label
 from lichen.core.policy import Check, Verdict
 from lichen.core.run import Call, RunState
 from lichen.engine.attributes import attributes_of
@@ -38,6 +38,7 @@ from lichen.engine.children import start_child
 from lichen.engine.evidence import evidence_of
 from lichen.engine.failures import sealed, tell, told
 from lichen.engine.journal import Journal
+from lichen.engine.labels import label_of, labelled
 from lichen.engine.places import placed
 from lichen.engine.ports import Services
 from lichen.engine.terms import terms_of
@@ -146,6 +147,7 @@ def _append_verdict(
         policy_digest=verdict.policy_digest,
         reservations=verdict.reservations if verdict.outcome == "allow" else (),
         redact=verdict.redact,
+        declassified=verdict.declassified,
     )
     draft = e.Draft(decided, moves.as_contents(_reasons(verdict), state.subject))
     drafts: moves.Drafts = (draft,)
@@ -294,14 +296,24 @@ async def _act(services: Services, journal: Journal, state: RunState, call: Call
         _in_doubt(services, journal, state.id, call, "failed", f"exception_{type(error).__name__}", tool, error)
     else:
         faults.hit(f"effect.after/{call.tool}")
-        _succeed(journal, state.id, call, tool, args, data, services.clock() - began_us)
+        _succeed(services, journal, state.id, call, tool, args, data, services.clock() - began_us)
 
 
 def _succeed(
-    journal: Journal, run: RunId, call: Call, tool: Tool, args: bytes, data: bytes, duration_us: int, code: str = ""
+    services: Services,
+    journal: Journal,
+    run: RunId,
+    call: Call,
+    tool: Tool,
+    args: bytes,
+    data: bytes,
+    duration_us: int,
+    code: str = "",
 ) -> None:
     finished = e.CallFinished(call.id, call.attempt, "ok", code, duration_us=duration_us)
-    _finish(journal, run, call.id, finished, result=_redacted(data, call.redact), audit=_audit(tool, args), tool=tool)
+    result, audit = _redacted(data, call.redact), _audit(tool, args)
+    label = label_of(services, journal.run(run), call, "ok")
+    _finish(journal, run, call.id, finished, result=result, audit=audit, label=label)
 
 
 def _redacted(data: bytes, fields: tuple[str, ...]) -> bytes:
@@ -331,7 +343,7 @@ def end_late(
     error = ended.exception()
     if error is None:
         tool, args = _tool(services, state, call), arguments(journal, run, call)
-        _succeed(journal, run, call, tool, args, ended.result(), duration_us, "late")
+        _succeed(services, journal, run, call, tool, args, ended.result(), duration_us, "late")
     elif isinstance(error, NotDone):
         finished = e.CallFinished(call.id, call.attempt, "failed", error.code, duration_us=duration_us)
         _finish(journal, run, call.id, finished, reason=error.message)
@@ -353,18 +365,19 @@ def _in_doubt(
     if current is None or current.phase not in ("running", "ready"):
         return
     failure = told(services, journal, state, f"{call.id} {call.tool}", code, error)
-    contents = moves.as_contents(sealed(failure), state.subject)
+    contents, label = moves.as_contents(sealed(failure), state.subject), label_of(services, state, current)
     if call.effects == "once":
-        draft = e.Draft(e.CallProgressed(call.id, current.attempt, "in_doubt", code), contents)
+        draft = e.Draft(e.CallProgressed(call.id, current.attempt, "in_doubt", code), contents, label)
         journal.append({run_stream(run): (draft,)})
         return
     terms = terms_of(journal, run, current, tool)
     if terms.retries_all and terms.may_retry(current.attempt, code):
         due_us = services.clock() + terms.pause_us(current.attempt)
-        draft = e.Draft(e.CallProgressed(call.id, current.attempt, "retry", code, due_us), contents)
+        draft = e.Draft(e.CallProgressed(call.id, current.attempt, "retry", code, due_us), contents, label)
         journal.append({run_stream(run): (draft,)})
         return
-    _finish(journal, run, call.id, e.CallFinished(call.id, current.attempt, outcome, code), failure=failure)
+    finished = e.CallFinished(call.id, current.attempt, outcome, code)
+    _finish(journal, run, call.id, finished, failure=failure, label=label)
 
 
 def _not_done(services: Services, journal: Journal, run: RunId, call: Call, tool: Tool, error: NotDone) -> None:
@@ -375,12 +388,13 @@ def _not_done(services: Services, journal: Journal, run: RunId, call: Call, tool
     failure = told(services, journal, state, f"{call.id} {call.tool}", error.code, error)
     if may_retry and current is not None and current.phase in ("running", "ready"):
         due_us = services.clock() + terms.pause_us(call.attempt)
-        contents = moves.as_contents(sealed(failure), state.subject)
-        draft = e.Draft(e.CallProgressed(call.id, call.attempt, "retry", error.code, due_us), contents)
+        contents, label = moves.as_contents(sealed(failure), state.subject), label_of(services, state, call)
+        draft = e.Draft(e.CallProgressed(call.id, call.attempt, "retry", error.code, due_us), contents, label)
         journal.append({run_stream(run): (draft,)})
         return
     finished = e.CallFinished(call.id, call.attempt, "failed", error.code)
-    _finish(journal, run, call.id, finished, reason=error.message, failure=failure)
+    label = label_of(services, state, call)
+    _finish(journal, run, call.id, finished, reason=error.message, failure=failure, label=label)
 
 
 # -- settle ------------------------------------------------------------------------------------------------------
@@ -405,7 +419,7 @@ async def settle(services: Services, journal: Journal, run: RunId, id: CallId, *
         return
     match found:
         case Happened(result) if tool is not None:
-            _succeed(journal, run, current, tool, args, result, 0, "probed")
+            _succeed(services, journal, run, current, tool, args, result, 0, "probed")
         case DidNotHappen() if let_go and tool is not None:
             _go_again(services, journal, state, current, tool)
         case CannotTell(failure) if failure is not None:
@@ -462,6 +476,7 @@ def _unknown(services: Services, journal: Journal, state: RunState, call: Call, 
         e.Draft(
             e.CallFinished(call.id, call.attempt, "unknown", call.doubt or "crash"),
             moves.as_contents(sealed(failure), state.subject),
+            label_of(services, state, call) if failure is not None else EMPTY,
         ),
         e.Draft(opened, moves.as_contents(parts, state.subject)),
     )
@@ -487,7 +502,7 @@ def _finish(
     reason: str = "",
     result: bytes = b"",
     audit: bytes = b"",
-    tool: Tool | None = None,
+    label: Label = EMPTY,
     failure: Failure | None = None,
 ) -> None:
     state = journal.run(run)
@@ -497,21 +512,11 @@ def _finish(
     contents = moves.as_contents(parts, state.subject)
     if audit:
         contents = (*contents, Content("audit", RETENTION, audit))
-    drafts = moves.finish_call(state, finished, contents)
-    if tool is not None and finished.outcome == "ok":
-        drafts = (msgspec.structs.replace(drafts[0], label=label_of(tool)), *drafts[1:])
-    _append(journal, state, drafts, ())
-
-
-def label_of(tool: Tool) -> Label:
-    """The label of a tool's result: a stranger's words taint whatever is made from them."""
-    if tool.spec.origin == "third_party":
-        return Label((THIRD_PARTY + tool.spec.name,), 0)
-    return EMPTY
+    _append(journal, state, moves.finish_call(state, finished, contents, label=label), ())
 
 
 def _append(journal: Journal, state: RunState, drafts: moves.Drafts, session: moves.Drafts) -> None:
-    appended = {run_stream(state.id): drafts}
+    appended = {run_stream(state.id): labelled(drafts, state.label)}
     if session and state.session is not None:
         appended[session_stream(state.session)] = session
     journal.append(appended, actor=f"agent:{state.agent}", turn=state.turn)

@@ -8,6 +8,7 @@ from lichen.core import events as e
 from lichen.core import moves
 from lichen.core.call import Tool
 from lichen.core.ids import CallId, RunId, child_run, run_stream
+from lichen.core.label import without
 from lichen.core.plan import Message
 from lichen.core.run import Call, RunState
 from lichen.engine.journal import Journal
@@ -107,7 +108,7 @@ def cancel_child(services: Services, journal: Journal, run: RunId, id: CallId) -
 def tell_parent(services: Services, journal: Journal, state: RunState, text: str) -> moves.Drafts:
     """What the parent learns of the end of a child, in the append of that end: its answer, or that it is tried again.
 
-    What the child read, its caller has read.
+    What the child read, its caller has read, but for sources that policy lets this call's result go without.
     """
     assert state.parent is not None
     parent = journal.run(state.parent.run)
@@ -115,7 +116,9 @@ def tell_parent(services: Services, journal: Journal, state: RunState, text: str
     duration_us = services.clock() - state.started_us
     retry_us = _retry_us(services, journal, parent, state)
     drafts = moves.child_ended(parent, state.parent.call, state, result, duration_us, retry_us=retry_us)
-    return tuple(msgspec.structs.replace(draft, label=state.label) for draft in drafts)
+    call = parent.calls.get(state.parent.call)
+    label = without(state.label, call.declassified) if call is not None else state.label
+    return tuple(msgspec.structs.replace(draft, label=label) for draft in drafts)
 
 
 def _retry_us(services: Services, journal: Journal, parent: RunState, child: RunState) -> int:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Literal, NamedTuple
 
 import msgspec
 
 from lichen.core import events as e
-from lichen.core.ids import CallId, RunId, SessionId, StreamId, ToolName, run_stream, session_stream
+from lichen.core.ids import CallId, RunId, SessionId, StreamId, ToolName, root_run, run_stream, session_stream
+from lichen.core.label import EMPTY, Label, join, without
 from lichen.core.plan import CallRequest, CallResult, History, Message, Step, WaitAnswer
 from lichen.core.run import Result, RunState
 from lichen.engine.contents import inputs, results
@@ -16,30 +18,82 @@ from lichen.engine.ports import Services
 from lichen.log.erasures import Erased
 
 
-async def read_history(services: Services, journal: Journal, state: RunState) -> History:
-    """The history of a run as of now. Reads the log; erased contents are left out."""
-    messages = read_messages(services, journal, state)
+class Handed:
+    """What of earlier words one attempt at a plan was given. `label` is that of exactly these."""
+
+    def __init__(self) -> None:
+        self.label = EMPTY
+
+    def take(self, label: Label) -> None:
+        """Words of this label were handed out."""
+        self.label = join(self.label, label)
+
+
+class Spoken(NamedTuple):
+    """A message of a session: where its words lie, whose they are, and the label of what they were made from."""
+
+    n: int
+    role: Literal["customer", "agent", "operator", "service"]
+    by: str
+    label: Label
+
+
+async def read_history(services: Services, journal: Journal, state: RunState, handed: Handed | None = None) -> History:
+    """The history of a run as of now. Reads the log; erased contents are left out. `handed` is told of its label."""
+    spoken = _spoken(services, journal, state)
+    if handed is not None:
+        handed.take(_joined(spoken))
+    messages = _messages(journal, state, spoken)
     notes = () if state.session is None else _notes(journal, state.session, state.id)
     return History(messages, notes, _steps(journal, state))
 
 
 def read_messages(services: Services, journal: Journal, state: RunState) -> tuple[Message, ...]:
     """The last messages of the session before this run's turn: a bounded tail. None without a session."""
+    return _messages(journal, state, _spoken(services, journal, state))
+
+
+def window_label(services: Services, journal: Journal, state: RunState) -> Label:
+    """The label of all that `read_history` could hand out beside the run's own steps."""
+    return _joined(_spoken(services, journal, state))
+
+
+def _spoken(services: Services, journal: Journal, state: RunState) -> list[Spoken]:
+    """What was said before this run's turn, without the sources that somebody vouched for since."""
+    if state.session is None:
+        return []
+    messages_max = services.options.history_messages_max
+    found: list[Spoken] = []
+    is_before = True
+    for event in journal.events(
+        session_stream(state.session), max(0, journal.mailbox(state.session).n - 5 * messages_max)
+    ):
+        match event.control:
+            case e.TurnOpened(run=run) if run == root_run(state.id):
+                is_before = False
+            case e.Declassified(sources=sources):
+                found = [each._replace(label=without(each.label, sources)) for each in found]
+            case e.MessageReceived(disposition=disposition, role=role) if is_before and disposition != "rejected":
+                found.append(Spoken(event.n, role, "", event.label))
+            case e.MessageQueued() if is_before:
+                found.append(Spoken(event.n, "agent", "", event.label))
+            case _:
+                pass
+    return found[-messages_max:]
+
+
+def _joined(spoken: Sequence[Spoken]) -> Label:
+    label = EMPTY
+    for each in spoken:
+        label = join(label, each.label)
+    return label
+
+
+def _messages(journal: Journal, state: RunState, spoken: Sequence[Spoken]) -> tuple[Message, ...]:
     if state.session is None:
         return ()
-    session = state.session
-    stream = session_stream(session)
-    messages_max = services.options.history_messages_max
-    found: list[Message] = []
-    for event in journal.events(stream, max(0, journal.mailbox(session).n - 5 * messages_max)):
-        control = event.control
-        if isinstance(control, e.TurnOpened) and control.run == state.id:
-            break
-        if isinstance(control, e.MessageReceived) and control.disposition != "rejected":
-            found.append(Message("customer", _text(journal, stream, event.n)))
-        elif isinstance(control, e.MessageQueued):
-            found.append(Message("agent", _text(journal, stream, event.n)))
-    return tuple(found[-messages_max:])
+    stream = session_stream(state.session)
+    return tuple(Message(each.role, _text(journal, stream, each.n), each.by) for each in spoken)
 
 
 def _text(journal: Journal, stream: StreamId, n: int) -> str:

@@ -14,7 +14,7 @@ import msgspec
 
 from lichen.core import events as e
 from lichen.core import moves
-from lichen.core.content import Content
+from lichen.core.content import RETENTION, Content
 from lichen.core.errors import Conflict, Denied, Expired, Invalid, NotFound, Unavailable
 from lichen.core.ids import (
     AgentName,
@@ -26,6 +26,7 @@ from lichen.core.ids import (
     run_stream,
     session_stream,
 )
+from lichen.core.label import EMPTY, EXTERNAL, Label
 from lichen.core.mailbox import OUTBOX_MAX, MailboxState, Question, disposition
 from lichen.core.plan import TEXT_BYTES_MAX
 from lichen.core.run import RunState
@@ -33,15 +34,17 @@ from lichen.core.scope import Actor, Scope
 from lichen.core.wait import ANSWER_BYTES_MAX, HALTING, OUTCOMES, Wait, WaitOutcome, may_answer
 from lichen.engine.attributes import sealed
 from lichen.engine.journal import Journal
+from lichen.engine.labels import label_of
 from lichen.engine.local import LocalEngine
 from lichen.engine.messages import answer, encoded, message
-from lichen.engine.ports import AgentDef
+from lichen.engine.ports import AgentDef, Services
 from lichen.engine.tree import cancel_tree, halt_tree, mirror, resume_tree
 from lichen.engine.turns import acting, pins, start_draft
 from lichen.log.erasures import Erased
 
 MESSAGE_BYTES_MAX = 16 * 1024
 KEY_CHARACTERS_MAX = 256
+REASON_CHARACTERS_MAX = 1_000
 ALL = 2**31  # rows
 _MAY_RESUME: dict[str, tuple[str, ...]] = {"pause": ("operator", "service"), "preempt": ("system", "operator")}
 
@@ -356,6 +359,62 @@ class Intake:
         journal.append(_ruled(resume_tree(journal, state, by), run, ruling), actor=by)
         await journal.log.durable_stream(run_stream(run))
 
+    # -- labels --------------------------------------------------------------------------------------------------
+
+    async def declassify(
+        self,
+        scope: Scope,
+        actor: Actor,
+        *,
+        sources: tuple[str, ...],
+        reason: str,
+        run: RunId | None = None,
+        session: SessionId | None = None,
+        ruling: e.Ruling | None = None,
+    ) -> None:
+        """Lets what was read so far go without these sources, as a record of who vouched for them and why.
+
+        Of a run: its label, and the earlier messages of its session for the turns to come; of a session: these alone.
+        Raises Denied (`may_not_declassify`) for anybody but an operator, Invalid (`sources_unknown`, `reason_missing`),
+        NotFound, Conflict (`run_finished`).
+        """
+        journal = self._engine.journal(scope)
+        if actor.kind != "operator":
+            raise Denied("Only an operator vouches for what was read.", code="may_not_declassify")
+        if not 0 < len(reason.strip()) <= REASON_CHARACTERS_MAX:
+            raise Invalid("A reason of 1-1000 characters is part of the record.", code="reason_missing")
+        streams = self._declassified(journal, sources, run, session)
+        declassified = e.Declassified(sources, journal.log.name(actor), self._services.new_id("dec"), ruling)
+        draft = e.Draft(declassified, (Content("reason", RETENTION, reason.encode()),))
+        journal.append(dict.fromkeys(streams, (draft,)), actor=journal.log.name(actor))
+        await journal.log.durable_stream(*streams)
+
+    def _declassified(
+        self, journal: Journal, sources: tuple[str, ...], run: RunId | None, session: SessionId | None
+    ) -> tuple[StreamId, ...]:
+        """The streams a declassification is about; whoever is named knows these sources."""
+        streams: list[StreamId] = []
+        labels: list[Label] = []
+        if run is not None:
+            state = self._run(journal, run)
+            if state.outcome:
+                raise Conflict("The run is finished; declassify its session.", code="run_finished")
+            streams.append(run_stream(run))
+            labels.append(state.label)
+            session = session or state.session
+        if session is not None:
+            self._mailbox(journal, session)
+            streams.append(session_stream(session))
+            labels.extend(event.label for event in journal.events(session_stream(session)))
+        known = {source for label in labels for source in label.sources}
+        if not sources or not known.issuperset(sources):
+            raise Invalid(
+                "None of what was read there has one of these sources.",
+                code="sources_unknown",
+                next_step="`lichen runs show RUN` names the sources of each record.",
+            )
+        return tuple(streams)
+
     def _run(self, journal: Journal, run: RunId) -> RunState:
         state = journal.run(run)
         if not state.n:
@@ -394,7 +453,8 @@ class Intake:
         parts = [("result", msgspec.json.encode((body or {}).get("result", {})))] if outcome == "happened" else []
         result = moves.as_contents(parts, state.subject)
         content = (Content("body", state.subject, data),)
-        drafts = moves.close_wait(state, wait, outcome, by=by, body=content, result=result)
+        label = _label(self._services, state, open_wait, outcome, actor)
+        drafts = moves.close_wait(state, wait, outcome, by=by, body=content, result=result, label=label)
         appended = {run_stream(run): drafts}
         if state.session is not None and (mirrored := mirror(journal, state, drafts)):
             appended[session_stream(state.session)] = mirrored
@@ -458,6 +518,15 @@ def _check_answer(wait: Wait, outcome: WaitOutcome, actor: Actor, by: str, diges
         raise Conflict("The answer is about something else than what is asked.", code="digest_differs")
     if wait.expires_at_us is not None and now_us >= wait.expires_at_us:
         raise Expired("The time to answer is over.", code="wait_expired")
+
+
+def _label(services: Services, state: RunState, wait: Wait, outcome: WaitOutcome, actor: Actor) -> Label:
+    """The label of an answer: a result belongs to its tool, whoever brings it, and what a program brings to nobody."""
+    call = state.calls.get(wait.call) if wait.call is not None else None
+    if call is not None and outcome == "happened":
+        return label_of(services, state, call, "ok")
+    is_vouched_for = wait.kind != "external" or actor.kind in ("customer", "operator")
+    return EMPTY if is_vouched_for else Label((EXTERNAL,))
 
 
 def _subject(journal: Journal, actor: Actor) -> str:

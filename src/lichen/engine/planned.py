@@ -12,11 +12,13 @@ from lichen.core import moves
 from lichen.core.call import UNAVAILABLE, CallTerms, InvalidArguments, Issue, Tool
 from lichen.core.content import Content
 from lichen.core.errors import Invalid
-from lichen.core.ids import CallId, ToolName, run_stream, session_stream
+from lichen.core.ids import CallId, StreamId, ToolName, run_stream, session_stream
+from lichen.core.label import EMPTY, Label, join
 from lichen.core.limits import Usage
 from lichen.core.plan import STATE_BYTES_MAX, TEXT_BYTES_MAX, CallRequest, Plan, WaitRequest
 from lichen.core.run import RunState
 from lichen.engine.journal import Journal
+from lichen.engine.labels import labelled
 from lichen.engine.ports import AgentDef, Services
 from lichen.engine.turns import release, texts_for
 
@@ -40,9 +42,18 @@ def validate(plan: Plan, state: RunState) -> None:
 
 
 def append_plan(
-    services: Services, journal: Journal, agent: AgentDef, planned_for: RunState, plan: Plan, usage: Usage
+    services: Services,
+    journal: Journal,
+    agent: AgentDef,
+    planned_for: RunState,
+    plan: Plan,
+    usage: Usage,
+    handed: Label = EMPTY,
 ) -> None:
-    """Appends a valid plan to the run as it is now. One that is not wanted any more is only billed."""
+    """Appends a valid plan to the run as it is now. One that is not wanted any more is only billed.
+
+    `handed` is the label of the earlier words it was made from: the run has read them from here on.
+    """
     state = journal.run(planned_for.id)
     if state.due is None or not state.wants_plan(planned_for.step, planned_for.plan_attempt):
         _bill(journal, state, planned_for, usage)
@@ -66,9 +77,12 @@ def append_plan(
     parts += [(f"say/{i}", text.encode()) for i, text in enumerate(plan.says)]
     parts += [("notes", msgspec.json.encode(plan.notes) if plan.notes else b"")]
     drafts = moves.admit(state, planned, moves.as_contents(parts, state.subject), refused)
+    state = msgspec.structs.replace(state, label=join(state.label, handed))
+    drafts = (msgspec.structs.replace(drafts[0], label=state.label), *labelled(drafts[1:], state.label))
     is_limited = any(isinstance(draft.control, e.LimitReached) for draft in drafts)
-    waits = [] if is_limited else [_wait(services, journal, state, wait, i) for i, wait in enumerate(plan.waits)]
-    appended = {run_stream(state.id): (*drafts, *waits)}
+    asked = () if is_limited else tuple(_wait(services, journal, state, wait, i) for i, wait in enumerate(plan.waits))
+    waits = labelled(asked, state.label)
+    appended: dict[StreamId, moves.Drafts] = {run_stream(state.id): (*drafts, *waits)}
     if state.session is not None:
         appended[session_stream(state.session)] = _session_drafts(services, journal, state, plan, waits)
     journal.append(appended, actor=f"agent:{state.agent}", turn=state.turn)
@@ -97,6 +111,7 @@ def _session_drafts(
             run=state.id,
             token=f"{kind}/{state.id}/{state.step}/{i}",
             offset=i,
+            label=state.label,
         )
         for i, (kind, text) in enumerate(texts)
     ]

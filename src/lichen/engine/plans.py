@@ -13,6 +13,7 @@ from lichen.core import faults, moves
 from lichen.core.errors import Denied, LichenError
 from lichen.core.failure import Failure
 from lichen.core.ids import RunId, run_stream
+from lichen.core.label import EMPTY, Label, join
 from lichen.core.limits import Usage
 from lichen.core.plan import (
     Model,
@@ -28,6 +29,7 @@ from lichen.core.run import RunState
 from lichen.engine.asking import plan_input
 from lichen.engine.deltas import Partial
 from lichen.engine.failures import sealed, told
+from lichen.engine.history import Handed, window_label
 from lichen.engine.journal import Journal
 from lichen.engine.planned import append_plan, validate
 from lichen.engine.ports import AgentDef, Services
@@ -44,6 +46,7 @@ class Meterer:
         self._journal = journal
         self._state = state
         self.usage = Usage()
+        self.handed = Handed()
 
     async def __call__(
         self, model: Model, request: ModelRequest, deltas: Callable[[str], None] | None = None, /
@@ -57,7 +60,7 @@ class Meterer:
             resource=model.name,
             run=state.id,
             session=state.session,
-            label=state.label,
+            label=join(self._journal.run(state.id).label, self.handed.label),
         )
         verdict = await self._services.gate.check(check)
         if verdict.outcome != "allow":
@@ -84,7 +87,8 @@ async def plan(services: Services, journal: Journal, run: RunId) -> None:
         journal.append({run_stream(run): (e.Draft(started),)})
     await _back_off(services, state)
     try:
-        input = plan_input(services, journal, agent, state, now_us=services.clock(), model=meterer)
+        now_us, handed = services.clock(), meterer.handed
+        input = plan_input(services, journal, agent, state, now_us=now_us, model=meterer, handed=handed)
         if agent.planner.pure:  # it waits for nothing, so nothing has to stop it
             answer = await agent.planner.plan(input)
         else:
@@ -93,12 +97,12 @@ async def plan(services: Services, journal: Journal, run: RunId) -> None:
     except TimeoutError:
         return  # the run's own deadline is about to fire and says what follows
     except (LichenError, ModelError) as error:
-        _retry_or_fail(services, journal, state, error.code, meterer.usage, error)
+        _retry_or_fail(services, journal, state, error.code, meterer, error)
     except Exception as error:  # noqa: BLE001 - a planner may raise anything; the attempt is recorded as failed
-        _retry_or_fail(services, journal, state, "planner_error", meterer.usage, error)
+        _retry_or_fail(services, journal, state, "planner_error", meterer, error)
     else:
         faults.hit("plan.after")
-        append_plan(services, journal, agent, state, answer, meterer.usage)
+        append_plan(services, journal, agent, state, answer, meterer.usage, meterer.handed.label)
 
 
 async def _ask(services: Services, journal: Journal, agent: AgentDef, input: PlanInput) -> Plan:
@@ -113,7 +117,8 @@ async def _may_stream(services: Services, journal: Journal, run: RunContext) -> 
     """Whether a message of this run may go to its session as things stand, whatever it says."""
     if run.session is None or journal.run(run.run).parent is not None:
         return False
-    verdict = await services.gate.check(sending(journal, journal.run(run.run)))
+    state = journal.run(run.run)
+    verdict = await services.gate.check(sending(journal, state, window_label(services, journal, state)))
     return verdict.outcome == "allow" and not verdict.redact
 
 
@@ -135,11 +140,11 @@ async def _back_off(services: Services, state: RunState) -> None:
 
 
 def _retry_or_fail(
-    services: Services, journal: Journal, state: RunState, code: str, usage: Usage, error: Exception
+    services: Services, journal: Journal, state: RunState, code: str, meterer: Meterer, error: Exception
 ) -> None:
     failure = told(services, journal, state, f"plan {state.step}", code, error)
     is_final = state.plan_failures + 1 >= services.options.plan_attempts_max or code == "model_denied"
-    _fail(journal, state, code, usage, is_final=is_final, failure=failure)
+    _fail(journal, state, code, meterer.usage, is_final=is_final, failure=failure, label=meterer.handed.label)
 
 
 def _fail(
@@ -150,10 +155,12 @@ def _fail(
     *,
     is_final: bool,
     failure: Failure | None = None,
+    label: Label = EMPTY,
 ) -> None:
     planned = e.Planned(
         state.step, state.plan_attempt, state.due or "start", usage=usage, error=code, is_final=is_final
     )
     drafts = moves.admit(journal.run(state.id), planned, moves.as_contents(sealed(failure), state.subject), {})
     if drafts:
-        journal.append({run_stream(state.id): drafts})
+        first = msgspec.structs.replace(drafts[0], label=join(state.label, label))
+        journal.append({run_stream(state.id): (first, *drafts[1:])})

@@ -11,6 +11,7 @@ from lichen.core import events as e
 from lichen.core import moves
 from lichen.core.content import Content
 from lichen.core.ids import AgentName, RunId, SessionId, root_run, run_stream, session_stream
+from lichen.core.label import EMPTY, Label, join
 from lichen.core.limits import Limits
 from lichen.core.plan import Message
 from lichen.core.policy import Check
@@ -18,6 +19,7 @@ from lichen.core.run import DECIDER, RunState
 from lichen.core.scope import Actor
 from lichen.core.wording import Texts
 from lichen.engine.journal import Journal
+from lichen.engine.labels import labelled
 from lichen.engine.messages import message
 from lichen.engine.ports import Services
 
@@ -112,7 +114,7 @@ def release(
     drafts: moves.Drafts = ()
     if text and journal.log.find(session_stream(state.session), f"message_queued/{token}") is None:
         content = Content("text", state.subject, text.encode())
-        drafts = (moves.queue(mailbox, "notice", content, run=root, token=token),)
+        drafts = (moves.queue(mailbox, "notice", content, run=root, token=token, label=state.label),)
     return (*drafts, *moves.close_turn(mailbox, root, "released"))
 
 
@@ -133,7 +135,7 @@ async def finish(services: Services, journal: Journal, run: RunId, *, tell: Tell
         if state.outcome:
             return
     contents = moves.as_contents([("answer", text.encode())], state.subject)
-    drafts = {run_stream(run): moves.finish(state, contents)}
+    drafts = {run_stream(run): labelled(moves.finish(state, contents), state.label)}
     if state.parent is not None:
         drafts[run_stream(state.parent.run)] = tell(services, journal, state, text)
     elif state.session is not None:
@@ -164,8 +166,9 @@ async def _permitted(services: Services, journal: Journal, state: RunState, text
     return text if verdict.outcome == "allow" else verdict.public_reason or texts_for(services, journal, state).withheld
 
 
-def sending(journal: Journal, state: RunState) -> Check:
-    """The question whether a message of this run, which has a session, may go there."""
+def sending(journal: Journal, state: RunState, label: Label = EMPTY) -> Check:
+    """The question whether a message of this run, which has a session, may go there. `label` is that of what it is made
+    from beside what the run has read."""
     assert state.session is not None
     return Check(
         scope=journal.scope,
@@ -174,7 +177,7 @@ def sending(journal: Journal, state: RunState) -> Check:
         resource=journal.mailbox(state.session).channel,
         run=state.id,
         session=state.session,
-        label=state.label,
+        label=join(state.label, label),
         language=language_of(journal, state),
     )
 
@@ -187,4 +190,5 @@ def _tell_session(journal: Journal, state: RunState, text: str) -> moves.Drafts:
     if not text:
         return drafts
     content = Content("text", state.subject, text.encode())
-    return (moves.queue(mailbox, "answer", content, run=state.id, token=f"answer/{state.id}"), *drafts)
+    answer = moves.queue(mailbox, "answer", content, run=state.id, token=f"answer/{state.id}", label=state.label)
+    return (answer, *drafts)
