@@ -15,7 +15,7 @@ LOCK := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --g
 ensure_venv = $(1)/bin/python -c 'import sys, pip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	|| $(PYTHON) -m venv --clear $(1)
 
-.PHONY: setup dev run test check docs bench crash pictures lock clean
+.PHONY: setup dev run test check docs bench crash attack pictures lock clean
 
 # What running needs, and what testing needs beside it: one environment, two locks that agree.
 setup: $(VENV)/.ready
@@ -74,6 +74,10 @@ bench: dev $(BENCH)/.ready
 
 crash: dev
 	$(VENV)/bin/python -m tests.crash
+
+# Everything somebody who means harm might try, at full size; the tests try it at a small one.
+attack: dev
+	$(VENV)/bin/python -m tests.attack
 
 # The pictures of the README: the terminal's, and those the test takes that plays the story in a browser.
 pictures: dev

@@ -41,7 +41,7 @@ def install(point: str, nth: int, seen: Counter[str]) -> None:
 
 async def play(runtime: Runtime, home: Path) -> dict[str, str]:
     """The scenario. Returns each message's final answer."""
-    await runtime.stops.set(SCOPE, "tool", "shop.nothing", OPS)
+    await runtime.stops.set(SCOPE, "tool", "shop.nothing", OPS, anyway=True)
     await runtime.stops.clear(SCOPE, "tool", "shop.nothing", OPS)
     answers: dict[str, str] = {}
     for message in MESSAGES:
