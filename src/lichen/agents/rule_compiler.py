@@ -128,8 +128,9 @@ class _Rules(_Place):
         if self.intent.answer:
             answers.append(AnswerRule(self.template(self.intent.answer, "/answer", self._names()), ()))
         ends = _ends(self, self.intent, {*self._names(), *_ENDING_NAMES})
-        kept = _kept(calls, answers, ends, (*self.calls, "result"))
         told = self.template(self.intent.handover, "/handover", self._names()) if self.intent.handover else None
+        said = answers if told is None else [*answers, AnswerRule(told, ())]
+        kept = _kept(calls, said, ends, (*self.calls, "result"))
         return IntentRule(self.intent, self._words(), slots, calls, answers, ends, kept, told, self.language)
 
     def _check(self) -> None:

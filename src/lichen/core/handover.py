@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final, NamedTuple, cast
 
 import msgspec
@@ -28,14 +29,18 @@ def handover(said: str, *, told: str = "", role: str = ROLE, expires_s: float | 
 
 
 def reply_of(body: bytes) -> Reply:
-    """The reply in an answer's body: `text` and `goes_on`, which may lie in its `result`."""
+    """The reply in an answer's body as JSON."""
     try:
         found: Any = msgspec.json.decode(body)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return Reply("", goes_on=False)
-    fields = cast("dict[str, Any]", found) if isinstance(found, dict) else {}
-    inner = fields.get("result")
-    fields = {**fields, **cast("dict[str, Any]", inner)} if isinstance(inner, dict) else fields
+    return reply_in(cast("dict[str, Any]", found) if isinstance(found, dict) else {})
+
+
+def reply_in(body: Mapping[str, Any]) -> Reply:
+    """The reply in an answer's body: `text` and `goes_on`, which may lie in its `result`."""
+    inner = body.get("result")
+    fields = {**body, **cast("dict[str, Any]", inner)} if isinstance(inner, dict) else body
     text = fields.get("text")
     is_text = isinstance(text, str) and bool(text.strip()) and len(text.encode("utf-8", "replace")) <= TEXT_BYTES_MAX
     return Reply(cast(str, text).strip() if is_text else "", goes_on=fields.get("goes_on") is True)

@@ -37,6 +37,7 @@ _KINDS: Final[Mapping[str, Kind]] = {
     "questions": nodes_ask.QUESTIONS,
     "qa.process": nodes_ask.QUESTIONS,
     "session.wait": nodes_ask.WAIT,
+    "session.handover": nodes_ask.HANDOVER,
     "approval.call": nodes_ask.APPROVAL,
     "mcp": nodes_call.MCP,
     "mcp.exec": nodes_call.MCP,

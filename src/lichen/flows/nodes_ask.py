@@ -1,9 +1,11 @@
-"""Nodes that wait for a person: `slots`, `questions` and `qa.process`, `session.wait`, `approval.call`."""
+"""Nodes that wait for a person: `slots`, `questions` and `qa.process`, `session.wait`, `session.handover`,
+`approval.call`."""
 
 from __future__ import annotations
 
 from typing import Any, Final, cast
 
+from lichen.core.handover import ROLE, handover, reply_in
 from lichen.core.plan import WaitRequest
 from lichen.flows.context import text_of
 from lichen.flows.reach import MISSING
@@ -148,6 +150,30 @@ def _approved(visit: Visit, heard: Heard) -> Step:
             return ended(heard)
 
 
+def _hand_over(visit: Visit) -> Step:
+    """Asks for a person, who sees `text` or else what the flow was told. The customer reads `public`."""
+    if not visit.has_session:
+        return NOBODY
+    fields = visit.fields()
+    said = str(fields.get("text") or text_of(visit.frame.entry))
+    return Wait(handover(said, told=str(fields.get("public", "")), role=_role(visit), expires_s=expires_s(visit)))
+
+
+def _relayed(visit: Visit, heard: Heard) -> Step:
+    """What the person wrote is the node's text; while they have more to say it is said at once."""
+    if heard.outcome != "answered":
+        return ended(heard)
+    reply = reply_in(heard.body)
+    if reply.text and reply.goes_on:
+        return Wait(handover("", role=_role(visit), expires_s=expires_s(visit)), (reply.text,))
+    return Done({"text": reply.text})
+
+
+def _role(visit: Visit) -> str:
+    return str(visit.fields().get("role", ROLE))
+
+
+HANDOVER = Kind(_hand_over, heard=_relayed)
 QUESTIONS = Kind(_fill, heard=_answered, is_silent=True)
 WAIT = Kind(_wait, heard=_waited, is_silent=True)
 APPROVAL = Kind(_approval, heard=_approved, is_silent=True)

@@ -37,9 +37,10 @@ class Failed(NamedTuple):
 
 
 class Wait(NamedTuple):
-    """The node waits for somebody."""
+    """The node waits for somebody. `says` goes to the customer first."""
 
     request: WaitRequest
+    says: tuple[str, ...] = ()
 
 
 class Invoke(NamedTuple):

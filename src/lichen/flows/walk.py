@@ -133,8 +133,9 @@ class Walk(Underway):
                 return self._done(frame, step)
             case Failed():
                 return self._failed(frame, step)
-            case Wait(request):
+            case Wait(request, says):
                 self._note(frame, "waits")
+                self._says.extend(says)
                 return self._ask(request)
             case Invoke(args):
                 return self._invoke(frame, args)
