@@ -10,10 +10,11 @@ import ast
 import importlib
 import pkgutil
 import re
+import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import lichen
 from docs.reference.markdown import code, table
@@ -68,8 +69,11 @@ def findings() -> str:
 
 def failures() -> str:
     """The table of what calls, nodes of flows and models fail with: the codes that rules and routes can name."""
-    rows = {(code(each.code), _shown(each.cause) or GAP) for each in failed()}
-    return table(("code", "cause"), sorted(rows))
+    causes: dict[str, list[str]] = {}
+    for each in failed():
+        causes.setdefault(each.code, []).extend([_shown(each.cause)] if each.cause.strip(f"{GAP}. ") else [])
+    rows = ((code(name), "<br>".join(dict.fromkeys(said))) for name, said in sorted(causes.items()))
+    return table(("code", "cause"), rows)
 
 
 def _link(name: str) -> str:
@@ -105,6 +109,9 @@ def _shown(text: str) -> str:
 # -- the source --------------------------------------------------------------------------------------------------
 
 
+_HOMES: dict[ast.AST, str] = {}  # the module of each function
+
+
 @cache
 def classes() -> dict[str, type[LichenError]]:
     """Every kind of error of the package, by name."""
@@ -120,8 +127,14 @@ def classes() -> dict[str, type[LichenError]]:
 @cache
 def modules() -> tuple[tuple[str, ast.Module], ...]:
     """Every file of the package, parsed."""
-    paths = sorted(SOURCE.rglob("*.py"))
-    return tuple((p.relative_to(SOURCE).as_posix(), ast.parse(p.read_text(encoding="utf-8"))) for p in paths)
+    found: list[tuple[str, ast.Module]] = []
+    for path in sorted(SOURCE.rglob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Module | ast.FunctionDef | ast.AsyncFunctionDef):
+                _HOMES[node] = ".".join(("lichen", *path.relative_to(SOURCE).with_suffix("").parts))
+        found.append((path.relative_to(SOURCE).as_posix(), tree))
+    return tuple(found)
 
 
 @cache
@@ -234,7 +247,7 @@ def _text(value: ast.expr | None, around: ast.AST) -> str:
         case ast.Constant(value=str(text)):
             return text
         case ast.JoinedStr(values=parts):
-            return "".join(str(part.value) if isinstance(part, ast.Constant) else GAP for part in parts)
+            return "".join(str(p.value) if isinstance(p, ast.Constant) else _filled(p, around) for p in parts)
         case ast.BinOp(left=left, op=ast.Add(), right=right):
             return _text(left, around) + _text(right, around)
         case ast.IfExp(body=first, orelse=second):
@@ -248,6 +261,16 @@ def _text(value: ast.expr | None, around: ast.AST) -> str:
             return next((text for each in assigned if (text := _text(each, ast.Module([], [])))), "")
         case _:
             return ""
+
+
+def _filled(part: ast.expr, around: ast.AST) -> str:
+    """What is filled in: the value of a constant of the module, else a gap."""
+    match part:
+        case ast.FormattedValue(value=ast.Name(id=name)) if name.isupper():
+            value: Any = getattr(sys.modules.get(_HOMES.get(around, "")), name, GAP)
+            return str(value) if isinstance(value, str | int | float) else GAP
+        case _:
+            return GAP
 
 
 def _name(function: ast.expr) -> str:
