@@ -9,12 +9,15 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from lichen.core.errors import LichenError
+from lichen.core.ids import RunId, run_stream
 from lichen.core.scope import Customer, Operator, Scope
 from lichen.flows.doctor import diagnose
 from lichen.flows.trail import missed, taken
+from lichen.log.log import Log
 from lichen.runtime import Runtime, Session
 from lichen.settings import Settings, load
 
@@ -64,6 +67,12 @@ async def said(session: Session, text: str, **data: Any) -> list[str]:
 
 async def started(runtime: Runtime, agent: str, **entry: Any) -> str:
     return await runtime.runs.result(ACME, await runtime.runs.start(ACME, agent, "", OPS, input=entry), OPS)
+
+
+def contents_of(log: Log, run: RunId, n: int) -> list[bytes]:
+    """The contents of a run's record; none where there is none."""
+    records = log.records(run_stream(run), n, 1)
+    return list(log.contents(run_stream(run), n).values()) if records else []
 
 
 # -- hosting -----------------------------------------------------------------------------------------------------
@@ -224,6 +233,19 @@ async def test_a_flow_of_version_1_runs_in_its_order_and_gives_its_outputs(runti
     assert [name for name, _ in stubs().CALLS] == ["vault.validate", "vault.get", "vault.emit_event"]
     assert calls("vault.get") == [{"config": {"addr": "x", "checked": True}, "name": "db", "tenant": "acme"}]
     assert calls("vault.emit_event") == [{"config": {"addr": "x"}, "name": "db"}]
+
+
+@pytest.mark.req("GRE-3.5")
+async def test_what_a_flow_redacts_is_shown_to_no_operator_and_goes_where_the_flow_says(runtime: Runtime) -> None:
+    asked = {"config": {"addr": "x"}, "name": "db"}
+    run = await runtime.runs.start(ACME, "secrets_vault.vault_read", "", OPS, input=asked)
+    assert "s3cr3t-of-acme" in await runtime.runs.result(ACME, run, OPS), "who asks for the secret gets it"
+    told = json.dumps(msgspec.to_builtins(runtime.runs.show(ACME, run, OPS)))
+    assert "s3cr3t" not in told
+    assert told.count("[redacted]") >= 3, "in the result, in what the planner keeps, in the answer"
+    assert '"version": 4' in told, "the field beside it is shown"
+    log = runtime.engine.journal(ACME).log
+    assert any(b"s3cr3t-of-acme" in data for n in range(20) for data in contents_of(log, run, n)), "sealed, not lost"
 
 
 @pytest.mark.req("LIC-1.18")

@@ -114,7 +114,8 @@ class PlannedCall(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Planned(Control, frozen=True, array_like=True, gc=False):
-    """Contents: `state`, `say/<i>`, `answer`, `<call>/args`, `<call>/terms`, `notes`, `failure` (JSON, for operators).
+    """Contents: `state`, `say/<i>`, `answer`, `<call>/args`, `<call>/terms`, `<call>/redact`, `notes`, `failure` (JSON,
+    for operators).
 
     `error` names why an attempt gave no plan. `rulings` are those on the model requests it took. The record's label is
     that of the earlier words the planner was handed.

@@ -18,6 +18,7 @@ Resume = Literal["all", "each"]
 SpeakerRole = Literal["customer", "operator", "service"]
 STATE_BYTES_MAX = 64 * 1024
 TEXT_BYTES_MAX = 256 * 1024
+REDACT = "/redact"  # behind a call's id the name of the content that lists the fields of its result to be hidden
 
 
 class CallRequest(msgspec.Struct, frozen=True, gc=False):
@@ -25,12 +26,14 @@ class CallRequest(msgspec.Struct, frozen=True, gc=False):
 
     `timeout_s` may shorten the tool's own for each attempt. `retry` stands in for the tool's own; of a tool that may
     run again under the same key it also covers failures and timeouts that the tool did not report as NotDone.
+    `redact` are fields of the result whose values no view of the run shows.
     """
 
     tool: ToolName
     args: bytes
     timeout_s: float | None = None
     retry: Retry | None = None
+    redact: tuple[str, ...] = ()
 
 
 class WaitRequest(msgspec.Struct, frozen=True):

@@ -15,7 +15,7 @@ from lichen.core.errors import Invalid
 from lichen.core.ids import CallId, StreamId, ToolName, run_stream, session_stream
 from lichen.core.label import EMPTY, Label, join
 from lichen.core.limits import Usage
-from lichen.core.plan import STATE_BYTES_MAX, TEXT_BYTES_MAX, CallRequest, Plan, WaitRequest
+from lichen.core.plan import REDACT, STATE_BYTES_MAX, TEXT_BYTES_MAX, CallRequest, Plan, WaitRequest
 from lichen.core.run import RunState
 from lichen.engine.journal import Journal
 from lichen.engine.labels import labelled
@@ -151,6 +151,7 @@ def _calls(
         calls.append(_planned_call(journal, id, tool, args))
         parts.append((f"{id}/args", args))
         parts.append((f"{id}/terms", _terms(request)))
+        parts.append((f"{id}{REDACT}", msgspec.json.encode(request.redact) if request.redact else b""))
         if tool is None:
             parts.append((f"{id}/tool", request.tool.encode()))
     return calls, refused, parts

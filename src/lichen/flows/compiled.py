@@ -10,7 +10,7 @@ from lichen.flows.expr import Condition, ExprError, parse_condition
 from lichen.flows.ir import Custom, Flow, Node
 from lichen.flows.mapping import Filling, Mapped, mapping
 from lichen.flows.nodes import kind_of, named_in, operation_of, payload_of
-from lichen.flows.reach import MISSING, Path, fields_of, reach
+from lichen.flows.reach import MISSING, Path, fields_of, parse_pointer, reach
 from lichen.flows.rendering import RenderError
 from lichen.flows.steps import Kind
 from lichen.flows.template import TemplateError
@@ -30,6 +30,7 @@ class Ready(NamedTuple):
     vars_out: Mapping[str, Mapped]
     when: Condition | None
     conditions: tuple[Condition | None, ...]  # of the routes of a Custom routing
+    redact: tuple[str, ...] = ()  # fields of the result, by the names they have there
 
 
 class ReadyFlow(NamedTuple):
@@ -115,7 +116,18 @@ def _ready(flow: Flow, node: Node, target: str | None) -> Ready:
         vars_out={name: mapped(value, has_pointers=True) for name, value in node.vars_out.items()},
         when=None if node.when is None else condition(node.when),
         conditions=tuple(None if route.condition is None else condition(route.condition) for route in routes),
+        redact=tuple(dict.fromkeys(name for field in node.redact for name in (field, *_sources(flow, node, field)))),
     )
+
+
+def _sources(flow: Flow, node: Node, field: str) -> Iterator[str]:
+    """The fields of the result that a field of the node's output is made of."""
+    written = fields_of(node.output).get(field)
+    if isinstance(written, str) and (steps := parse_pointer(written)):
+        yield steps[0]
+    if written is not None:
+        read = _parsed(flow, node, lambda: mapping(written, flow.nodes)).paths
+        yield from (path[1] for path in read if len(path) > 1 and path[0] in ("result", "output", "response"))
 
 
 def _parsed(flow: Flow, node: Node, parse: Callable[[], T]) -> T:

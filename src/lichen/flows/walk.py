@@ -169,7 +169,9 @@ class Walk(Underway):
         retry = Retry(wanted.attempts, wanted.backoff_s, wanted.on) if wanted.attempts > 1 else None
         if not any(spec.name == tool and spec.effects in ("none", "idempotent") for spec in self._input.tools):
             self._fix()
-        request = CallRequest(ToolName(tool), msgspec.json.encode(args), self._within(ready.node.timeout_s), retry)
+        request = CallRequest(
+            ToolName(tool), msgspec.json.encode(args), self._within(ready.node.timeout_s), retry, ready.redact
+        )
         return self._pause(Plan(calls=(request,)))
 
     def _jump(self, frame: Frame, jump: Jump) -> Step | None:

@@ -12,6 +12,7 @@ from lichen.core.ids import StreamId
 from lichen.log.datakeys import Erased
 from lichen.log.log import Log
 from lichen.log.record import Record
+from lichen.runtime.redaction import shown
 
 
 class RecordView(msgspec.Struct, frozen=True):
@@ -65,7 +66,7 @@ def _opened(log: Log, stream: StreamId, n: int, kind: str) -> dict[str, Any] | N
         contents = log.contents(stream, n)
     except Erased:
         return None
-    return {part: readable(kind, part, data) for part, data in contents.items()}
+    return {part: shown(log, stream, readable(kind, part, data)) for part, data in contents.items()}
 
 
 def readable(kind: str, part: str, data: bytes) -> Any:

@@ -18,6 +18,7 @@ from lichen.log.erasures import Erased
 from lichen.log.log import Log
 from lichen.log.record import Record
 from lichen.runtime.names import name_of
+from lichen.runtime.redaction import shown_struct
 
 ASKED_CHARS_MAX = 160  # of what was asked, in a row of a list
 
@@ -113,7 +114,7 @@ def story(log: Log, run: RunId, status: str) -> Story:
     teller = _Teller(log, with_contents=True)
     for record in log.records(run_stream(run)):
         teller.take(record)
-    return teller.told(status)
+    return shown_struct(log, run_stream(run), teller.told(status))
 
 
 class Brief(msgspec.Struct, frozen=True):
@@ -132,7 +133,8 @@ def brief(log: Log, run: RunId, status: str) -> Brief:
         teller.take(record)
     told = teller.told(status)
     asked = None if told.asked is None else " ".join(" ".join(told.asked).split())
-    return Brief(told.result, told.summary, told.who, asked if asked is None else asked[:ASKED_CHARS_MAX])
+    brief = Brief(told.result, told.summary, told.who, asked if asked is None else asked[:ASKED_CHARS_MAX])
+    return shown_struct(log, run_stream(run), brief)
 
 
 class _Teller:

@@ -19,6 +19,7 @@ from lichen.engine.local import LocalEngine
 from lichen.log.erasures import Erased
 from lichen.runtime.operations.access import EVERYTHING, About, Access
 from lichen.runtime.records import RecordView, view
+from lichen.runtime.redaction import shown
 
 
 class WaitView(msgspec.Struct, frozen=True):
@@ -163,7 +164,7 @@ class Waits:
             opened_at_us=event.ts_us,
             expires_at_us=wait.expires_at_us,
             public_text=contents.get("public", b"").decode(),
-            operator=msgspec.json.decode(contents.get("operator", b"{}")),
+            operator=shown(journal.log, run_stream(run), msgspec.json.decode(contents.get("operator", b"{}"))),
         )
 
 
