@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from bench import messages, policy, start
+from bench import fair, messages, policy, start
 from bench.figure import ROOT, Figure, fsync_us_p50, run_own, run_peer
 
 RESULTS = ROOT / "bench" / "results" / "latest.json"
@@ -114,6 +114,7 @@ def main() -> None:
         ("messages accepted", messages.accepted),
         ("message to reply", messages.answered),
         ("1,000 WebSockets", messages.sockets),
+        ("beside a flood", fair.figures),
         ("start", start.figures),
     ]
     figures: list[Figure] = []

@@ -13,6 +13,7 @@ from lichen.core.ids import TENANT_STREAM, RunId, run_stream
 from lichen.core.scope import Customer, Scope
 from lichen.log.checkpoint import parse_and_verify
 from lichen.log.log import LogOptions
+from lichen.log.store import ROWS_TOGETHER
 from lichen.log.volume import VolumeOptions
 from lichen.testing.log_conformance import OTHER, RUN, planned, put, started
 from tests.log.homes import SCOPE, START_US, Home
@@ -150,6 +151,30 @@ async def test_what_is_not_durable_can_be_read_however_small_the_cache(home: Hom
     put(log, RUN, started(log, b"x" * 100_000))
     put(log, OTHER, started(log, b"y" * 100_000))
     assert (log.contents(RUN, 0)["input"][:1], log.contents(OTHER, 0)["input"][:1]) == (b"x", b"y")
+
+
+# -- shares -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.req("LIC-14.7")
+async def test_while_others_write_too_a_log_has_no_more_waiting_for_the_disk_than_a_commit_does_quickly(
+    home: Home,
+) -> None:
+    volume = await home.open()
+    busy, quiet = volume.log(SCOPE), volume.log(Scope("globex", "dev"))
+    await busy.durable()
+
+    def fill() -> None:
+        for number in range(ROWS_TOGETHER):
+            put(busy, run_stream(RunId(f"run-{busy.last_seq}-{number}")), started(busy))
+
+    fill()
+    assert (busy.has_room, quiet.has_room) == (False, True)
+    await busy.room()
+    assert busy.has_room
+    home.clock.tick(2)
+    fill()
+    assert busy.has_room  # nobody else is about any more
 
 
 # -- time --------------------------------------------------------------------------------------------------------

@@ -238,6 +238,7 @@ async def execute(services: Services, journal: Journal, run: RunId, id: CallId) 
         if call.phase == "ready":
             journal.append({run_stream(run): (e.Draft(e.CallStarted(id, call.attempt, state.epoch)),)})
         await journal.log.durable_stream(*_streams(state))
+        await services.turns.turn(journal.scope.tenant)
         state = journal.run(run)
         call = state.calls.get(id)
         if call is None or _is_stopped(services, journal, state, call):

@@ -107,6 +107,7 @@ class Intake:
         stream = session_stream(session)
         if is_fresh:
             journal.log.begin(stream)
+        await self._engine.turn(journal)
         if journal.state(stream).n == 0:
             self._engine.admit(scope, actor)
             spoken = self._services.wording(scope).chosen(language) if language else ""
@@ -174,7 +175,7 @@ class Intake:
         beside = encoded(data)
         self._engine.admit(scope, actor)
         journal = self._engine.journal(scope)
-        await journal.log.room()
+        await self._engine.turn(journal)
         mailbox = self._mailbox(journal, session)
         number = MessageId(f"m{mailbox.received + 1}")
         token = _token(journal, key) or number
@@ -292,7 +293,7 @@ class Intake:
         self._engine.admit(scope, actor)
         definition = self._agent(agent)
         journal = self._engine.journal(scope)
-        await journal.log.room()
+        await self._engine.turn(journal)
         run = RunId(self._id(journal, "run", key, f"{actor.kind}:{actor.id}:{agent}"))
         stream = run_stream(run)
         if key is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -46,6 +46,7 @@ class LocalEngine:
         self._opened = opened
         self._journals: dict[Scope, Journal] = {}
         self._drivers: dict[Key, asyncio.Task[None]] = {}
+        self._driven_by: Counter[str] = Counter()
         self._resting: OrderedDict[Key, Journal] = OrderedDict()
         self._closing: dict[tuple[Scope, str, CallId], asyncio.Future[Any]] = {}  # what still runs of a call
         self._tasks: set[asyncio.Task[None]] = set()
@@ -98,12 +99,22 @@ class LocalEngine:
         return len(self._drivers)
 
     def admit(self, scope: Scope, actor: Actor) -> None:
-        """Whether new work is taken. Raises Unavailable when the engine is draining or full, and as `quota` does."""
+        """Whether new work is taken. No tenant drives more than it leaves for the others.
+
+        Raises Unavailable when the engine is draining or full, and as `quota` does.
+        """
         self.services.quota(scope, actor)
         if self._is_draining:
             raise Unavailable("The runtime is shutting down.", code="draining")
-        if len(self._drivers) >= self.services.options.runs_max:
-            raise Unavailable("The runtime has as many runs in flight as it may.", code="overloaded")
+        left = self.services.options.runs_max - len(self._drivers)
+        if self._driven_by[scope.tenant] >= left:
+            raise Unavailable("There are as many runs in flight as may be, beside those of others.", code="overloaded")
+
+    async def turn(self, journal: Journal) -> None:
+        """Returns when the scope may do its next piece of work: records find room, and its tenant's turn has come."""
+        await journal.log.room()
+        while await self.services.turns.turn(journal.scope.tenant) and not journal.log.has_room:
+            await journal.log.room()
 
     # -- streams -------------------------------------------------------------------------------------------------
 
@@ -128,17 +139,19 @@ class LocalEngine:
             give_back(self.services, scope, state)
         if (scope, stream) not in self._drivers and not self._is_draining and standing(state) == "owing":
             self._resting.pop((scope, stream), None)
+            self._driven_by[scope.tenant] += 1
             self._drivers[scope, stream] = asyncio.ensure_future(self._drive(journal, stream))
             self._idle.clear()
 
     async def _drive(self, journal: Journal, stream: StreamId) -> None:
         key = (journal.scope, stream)
         try:
-            await drive(stream, journal, lambda s, o: self._start(journal, s, o))
+            await drive(stream, journal, lambda s, o: self._start(journal, s, o), lambda: self.turn(journal))
         except Unavailable:
             pass  # the volume broke: `resume` drives again what is owed then
         finally:
             del self._drivers[key]
+            self._driven_by[journal.scope.tenant] -= 1
             if not self._drivers:
                 self._idle.set()
         self._rest(journal, stream)
@@ -155,10 +168,9 @@ class LocalEngine:
             its_journal.forget(oldest)
 
     def _start(self, journal: Journal, stream: StreamId, obligation: Obligation) -> Work:
-        work = self._perform(journal, stream, obligation)
         if self._is_quick(journal, stream, obligation):
-            return work
-        task = self._spawn(work, obligation.id)
+            return self._perform(journal, stream, obligation)
+        task = self._spawn(self._perform_in_turn(journal, stream, obligation), obligation.id)
         if obligation.verb == "exec" and obligation.call is not None:
             key = (journal.scope, stream.id, obligation.call)
             self._closing[key] = task
@@ -187,9 +199,16 @@ class LocalEngine:
 
     # -- obligations ---------------------------------------------------------------------------------------------
 
+    async def _perform_in_turn(self, journal: Journal, stream: StreamId, obligation: Obligation) -> None:
+        try:
+            await self.turn(journal)
+        except Unavailable:
+            _log.warning("%s of %s: the volume does not accept records", obligation.id, stream)
+        else:
+            await self._perform(journal, stream, obligation)
+
     async def _perform(self, journal: Journal, stream: StreamId, obligation: Obligation) -> None:
         try:
-            await journal.log.room()
             await self._dispatch(journal, stream, obligation)
         except Unavailable:
             _log.warning("%s of %s: the volume does not accept records", obligation.id, stream)

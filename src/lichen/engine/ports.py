@@ -15,6 +15,7 @@ from lichen.core.policy import Gate
 from lichen.core.scope import PRODUCTION, Actor, Environment, Scope
 from lichen.core.wording import Wording
 from lichen.engine.deltas import Deltas
+from lichen.engine.fair import Turns
 from lichen.tools.placement import Workers
 
 
@@ -102,4 +103,5 @@ class Services(msgspec.Struct, frozen=True):
     quota: Callable[[Scope, Actor], None] = lambda scope, actor: None  # raises when an actor may have no more written
     deltas: Deltas = msgspec.field(default_factory=Deltas)
     places: Workers = msgspec.field(default_factory=Workers)
+    turns: Turns = msgspec.field(default_factory=Turns)
     environment: Callable[[Scope], Environment] = lambda scope: PRODUCTION

@@ -29,22 +29,32 @@ Start = Callable[[StreamId, Obligation], Work]
 performed on the spot."""
 
 
-async def drive(stream: StreamId, journal: Changing, start: Start) -> State:
+Turn = Callable[[], Awaitable[None]]
+"""Waits until the next piece of work on the stream may be done. Its state may have moved by then."""
+
+BEGUN_MAX = 8  # obligations in one piece of work
+
+
+async def drive(stream: StreamId, journal: Changing, start: Start, turn: Turn) -> State:
     """Drives a stream until nothing is owed: it is finished, or only waits are left. Returns that state.
 
     Whatever is in flight when the caller cancels is cancelled with it.
     """
     inflight: dict[ObligationId, asyncio.Task[None] | None] = {}
+    await turn()
     state = journal.state(stream)
     try:
         while wanted := {o.id: o for o in decide(state)}:
             for gone in [id for id in inflight if id not in wanted]:
                 if (task := inflight.pop(gone)) is not None:
                     task.cancel()
-            for id, obligation in wanted.items():
-                if id not in inflight:
-                    inflight[id] = await _begin(start(stream, obligation))
-            state = await journal.changed(stream, state.n)
+            fresh = [obligation for id, obligation in wanted.items() if id not in inflight]
+            for obligation in fresh[:BEGUN_MAX]:
+                inflight[obligation.id] = await _begin(start(stream, obligation))
+            if len(fresh) <= BEGUN_MAX:
+                await journal.changed(stream, state.n)
+            await turn()
+            state = journal.state(stream)
         return state
     finally:
         for task in inflight.values():

@@ -213,8 +213,14 @@ class Log(Streams):
         await self._store.writer.sign([self.tip])
 
     async def room(self) -> None:
-        """Returns once little enough is waiting to become durable, in the whole volume. Raises Unavailable."""
-        await self._store.room()
+        """Returns once little enough is waiting to become durable, of this log and in the whole volume. Raises
+        Unavailable."""
+        await self._store.room(self)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether `room` returns at once."""
+        return self._store.has_room(self)
 
     def settle(self, entry: Entry) -> None:
         """The writer made `entry` durable."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import sqlite3
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -15,6 +15,8 @@ from lichen.log.keys import Keyring
 from lichen.log.sqlite import Reader
 from lichen.log.writer import Entry, Owner, Writer
 
+ROWS_TOGETHER = 128  # of one log that are not durable yet, while others write too
+SHARED_US = 1_000_000  # so long after its last record a log counts as one of those
 CLOCK_JUMP_US = 1_000_000  # a clock set back by less is only smoothed over
 JUMPS_KEPT = 16
 
@@ -49,7 +51,9 @@ class Store:
         self.last_pos = self.load_pos()
         self._rows_max, self._bytes_max = rows_max, bytes_max
         self._rows = self._bytes = 0
-        self._waiting: list[asyncio.Future[None]] = []
+        self._rows_of: dict[Owner, int] = {}
+        self._last_put_us: OrderedDict[Owner, int] = OrderedDict()
+        self._waiting: list[tuple[Owner, asyncio.Future[None]]] = []
         self._clock_us = 0
         self.latest_us = 0  # of the newest record of all logs, now or ever
 
@@ -79,6 +83,8 @@ class Store:
         assert self.writer is not None
         self._rows += len(entry.records)
         self._bytes += entry.data_bytes
+        self._rows_of[entry.owner] = self._rows_of.get(entry.owner, 0) + len(entry.records)
+        self._note(entry.owner)
         self.writer.put(entry)
 
     @property
@@ -91,14 +97,27 @@ class Store:
         """How many records are not durable yet."""
         return self._rows
 
-    async def room(self) -> None:
-        """Returns once little enough is waiting to become durable. Raises Unavailable."""
+    def has_room(self, owner: Owner) -> bool:
+        """Whether little enough is waiting to become durable, in all and of this log: while others write too it may
+        have no more than a commit does quickly, since theirs comes after it."""
+        is_shared = len(self._last_put_us) > 1
+        return not self.is_full and not (is_shared and self._rows_of.get(owner, 0) >= ROWS_TOGETHER)
+
+    async def room(self, owner: Owner) -> None:
+        """Returns once `has_room`. Raises Unavailable."""
         self.check()
-        while self.is_full:
+        while not self.has_room(owner):
             future = asyncio.get_running_loop().create_future()
-            self._waiting.append(future)
+            self._waiting.append((owner, future))
             await future
             self.check()
+
+    def _note(self, owner: Owner) -> None:
+        """Remembers who wrote within the last second."""
+        self._last_put_us[owner] = self._clock_us
+        self._last_put_us.move_to_end(owner)
+        while next(iter(self._last_put_us.values())) < self._clock_us - SHARED_US:
+            self._last_put_us.popitem(last=False)
 
     def committed(self, batch: list[Entry]) -> None:
         """Everything in `batch` is durable: tells the logs, then those who wait for room."""
@@ -106,11 +125,12 @@ class Store:
         for entry in batch:
             self._rows -= len(entry.records)
             self._bytes -= entry.data_bytes
+            self._rows_of[entry.owner] -= len(entry.records)
             entry.owner.settle(entry)
             touched[entry.owner] = None
         for owner in touched:
             owner.wake()
-        if self._waiting and not self.is_full:
+        if self._waiting:
             self._wake_waiting()
 
     def fail(self, error: Exception) -> None:
@@ -119,13 +139,19 @@ class Store:
         self.failure = failure_of(error)
         self.writer.discard()
         self._rows = self._bytes = 0
+        self._rows_of.clear()
         self._wake_waiting()
 
     def _wake_waiting(self) -> None:
+        """Wakes those who have room now, and everybody when nothing is written any more."""
         waiting, self._waiting = self._waiting, []
-        for future in waiting:
-            if not future.done():
+        for owner, future in waiting:
+            if future.done():
+                continue
+            if self.failure is not None or self.has_room(owner):
                 future.set_result(None)
+            else:
+                self._waiting.append((owner, future))
 
 
 def failure_of(error: Exception) -> Unavailable:

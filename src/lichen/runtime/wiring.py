@@ -35,7 +35,7 @@ from lichen.settings import Settings
 from lichen.tools.failure import failure_of
 from lichen.tools.placement import Workers
 
-SWITCH_INTERVAL_S = 0.0005  # the writer thread gets the interpreter back soon enough to keep commits small
+SWITCH_INTERVAL_S = 0.0002  # the writer thread gets the interpreter back soon enough to keep commits small
 COLLECT_AFTER_OBJECTS = 50_000
 RECOVER_S = 1.0
 

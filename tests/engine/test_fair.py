@@ -1,0 +1,184 @@
+"""The flood of one tenant does not hold up another: the rule on virtual time, and the engine that follows it."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+
+import pytest
+
+from lichen.core.errors import Unavailable
+from lichen.core.plan import Plan, PlanInput
+from lichen.core.scope import Customer, Scope
+from lichen.engine.fair import ALONE, CREDIT, Queue, Turns
+from lichen.engine.ports import Options
+from lichen.testing.clock import SimulatedClock
+from lichen.testing.simulation import until
+from tests.engine.conftest import MakeWorld
+from tests.engine.world import SCOPE, FakeTool, Script, agent, calls, outcomes, sleeps
+
+OTHER = Scope("globex", "dev")
+LOUD = ("acme", "initech", "umbrella")
+
+
+def filled(queue: Queue[int], tenants: tuple[str, ...], count: int) -> Queue[int]:
+    """The queue with so many pieces of each tenant waiting."""
+    for i in range(count):
+        for tenant in tenants:
+            queue.push(tenant, i)
+    return queue
+
+
+@pytest.mark.req("LIC-14.2")
+@pytest.mark.parametrize("seed", range(30))
+def test_a_tenant_with_little_work_waits_for_at_most_one_piece_of_each_other(seed: int) -> None:
+    chance = random.Random(seed)
+    queue = filled(Queue[int](), LOUD, 400)
+    served: Counter[str] = Counter()
+    waits: list[int] = []
+    came: int | None = None
+    for now in range(800):
+        if came is None and chance.random() < 0.1 and served["quiet"] * 4 < now:
+            queue.push("quiet", now)
+            came = now
+        tenant, _ = queue.pop()
+        served[tenant] += 1
+        if tenant == "quiet" and came is not None:
+            waits.append(now - came)
+            came = None
+    assert len(waits) > 20
+    assert max(waits) <= len(LOUD)
+
+
+@pytest.mark.req("LIC-14.3")
+@pytest.mark.parametrize("seed", range(10))
+def test_busy_tenants_get_the_same_however_much_of_theirs_waits(seed: int) -> None:
+    chance = random.Random(seed)
+    queue: Queue[int] = Queue()
+    for i in range(200):
+        for tenant, many in (("acme", 1), ("initech", chance.randint(1, 9)), ("umbrella", 40)):
+            for _ in range(many):
+                queue.push(tenant, i)
+    served = Counter(queue.pop()[0] for _ in range(300))
+    assert max(served.values()) - min(served.values()) <= 1
+
+
+@pytest.mark.req("LIC-14.3")
+def test_who_comes_back_has_saved_up_only_so_much() -> None:
+    queue = filled(Queue[int](), ("acme",), 1_000)
+    for _ in range(500):
+        queue.pop()
+    ahead = 0
+    while queue.goes_ahead("quiet"):
+        ahead += 1
+    assert CREDIT <= ahead <= CREDIT + 2
+    filled(queue, ("quiet",), 100)
+    served = Counter(queue.pop()[0] for _ in range(100))
+    assert served["quiet"] == served["acme"] == 50
+
+
+def test_nothing_is_remembered_of_those_who_are_gone() -> None:
+    queue = filled(Queue[int](), tuple(f"t{i}" for i in range(100)), 1)
+    while queue:
+        queue.pop()
+    assert queue.start("t1") <= 0
+
+
+# -- turns of the loop -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.req("LIC-14.4")
+async def test_a_tenant_alone_waits_for_nothing() -> None:
+    turns = Turns()
+    waited = [await turns.turn("acme") for _ in range(ALONE)]
+    assert not any(waited)
+    assert not turns.is_shared
+
+
+@pytest.mark.req("LIC-14.2")
+async def test_in_the_midst_of_a_flood_another_tenants_chain_of_work_goes_on_at_once() -> None:
+    turns = Turns()
+    order: list[str] = []
+
+    async def work(tenant: str, pieces: int) -> None:
+        for _ in range(pieces):
+            await turns.turn(tenant)
+            order.append(tenant)
+
+    await turns.turn("quiet")  # it is about
+    loud = [asyncio.ensure_future(work("loud", 5)) for _ in range(200)]
+    for _ in range(20):
+        await asyncio.sleep(0)
+    before = len(order)
+    await work("quiet", 10)
+    between = order[before:]
+    assert between.count("loud") <= 1
+    await asyncio.gather(*loud)
+    assert order.count("loud") == 1_000
+
+
+async def test_whoever_is_cancelled_takes_no_turn_and_holds_up_nobody() -> None:
+    turns = Turns()
+    await turns.turn("quiet")
+    waiting = [asyncio.ensure_future(turns.turn("loud")) for _ in range(50)]
+    await asyncio.sleep(0)
+    for task in waiting[:-1]:
+        task.cancel()
+    assert await asyncio.wait_for(waiting[-1], 5)
+
+
+# -- the engine --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.req("LIC-14.5")
+async def test_beside_a_flood_a_run_of_another_tenant_ends_after_a_few_pieces_of_it(make_world: MakeWorld) -> None:
+    planned: list[str] = []
+
+    def look(input: PlanInput) -> Plan:
+        planned.append(input.run.scope.tenant)
+        return calls("shop.look")
+
+    def end(input: PlanInput) -> Plan:
+        planned.append(input.run.scope.tenant)
+        return outcomes(input)
+
+    world = await make_world(agent("shop.bot", Script([look, look, look, end]), [FakeTool("shop.look", "once")]))
+    customer = Customer("customer-8")
+    await world.intake.start(OTHER, world.agent, "go", customer)
+    await world.clock.settle()
+    flood = [asyncio.ensure_future(world.intake.start(SCOPE, world.agent, "go", customer)) for _ in range(200)]
+    await until(lambda: len(planned) >= 150)
+    before = len(planned)
+    run = await world.intake.start(OTHER, world.agent, "go", customer)
+    await until(lambda: world.engine.journal(OTHER).run(run).outcome)
+    theirs = planned[before:].count(SCOPE.tenant)
+    assert planned[before:].count(OTHER.tenant) == 4
+    assert theirs < 40
+    runs = await asyncio.gather(*flood)
+    await world.clock.settle()
+    assert all(world.state(run).outcome == "completed" for run in runs)
+
+
+@pytest.mark.req("LIC-14.6")
+async def test_no_tenant_drives_more_runs_than_it_leaves_for_the_others(
+    make_world: MakeWorld, clock: SimulatedClock
+) -> None:
+    slow = FakeTool("shop.slow", does=sleeps(100), timeout_s=1_000)
+    script = Script([calls("shop.slow"), outcomes])
+    world = await make_world(agent("shop.bot", script, [slow]), options=Options(runs_max=8))
+    customer = Customer("customer-8")
+
+    async def admitted(scope: Scope) -> int:
+        count = 0
+        while count < 20:
+            try:
+                await world.intake.start(scope, world.agent, "go", customer)
+            except Unavailable:
+                break
+            count += 1
+        return count
+
+    assert [await admitted(scope) for scope in (SCOPE, OTHER)] == [4, 2]
+    await clock.advance(200)
+    assert await admitted(SCOPE) == 4
