@@ -122,6 +122,20 @@ async def test_a_file_whose_description_of_itself_is_no_text_is_a_finding(lived:
 
 
 @pytest.mark.req("SYM-77.3")
+@pytest.mark.parametrize("value", ["-7", "1000000000000", "NULL", "'text'", "1.5"])
+async def test_a_record_that_became_something_else_is_a_finding(lived: Home, value: str) -> None:
+    """As a flipped bit of a row's header makes it; SQLite itself would refuse the value."""
+    ((strict,),) = lived.sql("SELECT sql FROM sqlite_schema WHERE name = 'records'")
+    loose = strict.replace("record BLOB NOT NULL", "record BLOB").replace("BLOB", "").replace(" STRICT", "")
+    for sql, then in ((loose, f"UPDATE records SET record = {value} WHERE seq = 5"), (strict, "SELECT 1")):  # noqa: S608
+        with closing(sqlite3.connect(lived.file, isolation_level=None)) as volume:
+            volume.execute("PRAGMA writable_schema = ON")
+            volume.execute("UPDATE sqlite_schema SET sql = ? WHERE name = 'records'", (sql,))
+        lived.sql(then)
+    assert any("record" in finding for finding in found(lived))
+
+
+@pytest.mark.req("SYM-77.3")
 async def test_a_flipped_bit_of_the_keys_is_said_to_be_damage_whatever_it_hits(lived: Home, tmp_path: Path) -> None:
     seed = 20_261
     chance = random.Random(seed)

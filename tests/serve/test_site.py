@@ -11,11 +11,11 @@ import msgspec
 import pytest
 
 from lichen.core.errors import LichenError
-from lichen.core.scope import Actor, Scope
+from lichen.core.scope import SYSTEM, Actor, Customer, Operator, Scope
 from lichen.runtime.runtime import Runtime
 from lichen.serve import site
-from lichen.serve.site import GUESSES_BURST, make_site
-from lichen.settings import WebChat
+from lichen.serve.site import GUESSES_BURST, make_metrics_site, make_site
+from lichen.settings import Serve, Settings, WebChat
 from tests.serve.browser import browser, enter, issue
 
 STRICT = {
@@ -209,13 +209,44 @@ async def test_a_log_is_read_as_a_whole_once_at_a_time(runtime: Runtime) -> None
         assert (await client.post("/api/v1/log/verify", headers=headers)).status_code == 200
 
 
-async def test_customers_are_not_told_where_the_data_lies(runtime: Runtime) -> None:
+@pytest.mark.req("SYM-97.28")
+async def test_nobody_outside_is_told_where_the_data_lies(runtime: Runtime) -> None:
     async with browser(make_site(runtime)) as client:
         told = {
             kind: (await client.get("/api/v1/health", headers=bearer(issue(runtime, kind=kind)))).json()["home"]
             for kind in ("customer", "service", "operator")
         }
-    assert told == {"customer": "", "service": "", "operator": str(runtime.home)}
+        page = await console_health(client, runtime)
+    assert told == {"customer": "", "service": "", "operator": ""}
+    assert str(runtime.home) not in page
+    assert runtime.admin.health(None, SYSTEM).home == str(runtime.home)
+
+
+async def console_health(client: httpx.AsyncClient, runtime: Runtime) -> str:
+    await enter(client, issue(runtime))
+    return (await client.get("/console/health")).text
+
+
+@pytest.mark.req("SYM-97.28")
+async def test_what_is_noticed_of_one_tenant_is_told_to_no_other(runtime: Runtime) -> None:
+    runtime.notices = ("acme: starter policies", "globex: starter policies", "The disk is old.")
+    ops = Operator("ops", ("operator",))
+    assert runtime.admin.health(Scope("acme", "dev"), ops).notices == ("acme: starter policies", "The disk is old.")
+    assert runtime.admin.health(Scope("globex", "dev"), Customer("customer-7")).notices == ()
+
+
+@pytest.mark.req("SYM-97.29")
+async def test_metrics_can_have_a_port_of_their_own(settings: Settings) -> None:
+    apart = msgspec.structs.replace(settings, serve=Serve(metrics_port=9_100))
+    async with Runtime.of(apart) as runtime:
+        site = make_site(runtime)
+        async with browser(site) as client:
+            assert (await client.get("/metrics")).status_code == 404
+        async with browser(make_metrics_site(site, runtime)) as client:
+            found = (await client.get("/metrics")).text
+            assert 'lichen_http_requests_total{route="unmatched",status="404"} 1.0' in found, "of the site"
+            assert (await client.get("/healthz")).status_code == 200
+            assert (await client.get("/api/v1/runs")).status_code == 404
 
 
 async def test_an_error_that_nobody_foresaw_tells_nothing(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:

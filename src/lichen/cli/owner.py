@@ -108,10 +108,14 @@ class Owner:
 
 
 async def _opened(doors: AsyncExitStack, runtime: Runtime, port: Port) -> Port:
-    from lichen.serve.site import make_site
-    from lichen.serve.tcp import listening_as
+    from lichen.serve.site import make_metrics_site, make_site
+    from lichen.serve.tcp import listening, listening_as
 
-    number = await doors.enter_async_context(listening_as(make_site(runtime), port.host, port.number, runtime.settings))
+    site, settings = make_site(runtime), runtime.settings
+    if settings is not None and settings.serve.metrics_port is not None:
+        figures = listening(make_metrics_site(site, runtime), "127.0.0.1", settings.serve.metrics_port)
+        await doors.enter_async_context(figures)
+    number = await doors.enter_async_context(listening_as(site, port.host, port.number, settings))
     return Port(port.host, number)
 
 

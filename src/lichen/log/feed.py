@@ -16,8 +16,8 @@ from lichen.log.record import Record
 Entry = Record
 """What a feed yields."""
 
-BUFFERED_MAX = 1_024  # records kept for one follower
-PAGE = 256
+BUFFERED_MAX = 256  # records kept for one follower, which shares them with the others
+PAGE = 32  # read for one follower at a time: many that do not go on hold little
 
 
 class Follower:

@@ -116,7 +116,7 @@ class LogCheck:
         pos, _, seq, number, n, key, chain, data = row
         if record is not None and record.seq != self.size + 1:
             self._resume(record)
-        is_chained = self._extend(record, chain, bytes(data))
+        is_chained = self._extend(record, chain, data if isinstance(data, bytes) else b"")
         if record is None:
             return
         if (seq, n, key) != (record.seq, record.n, record.key.encode()):

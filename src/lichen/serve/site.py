@@ -44,7 +44,7 @@ def make_site(runtime: Runtime) -> Starlette:
         *api_routes(runtime, _rated(login.identify)),
         *docs_routes(),
         *health_routes(runtime),
-        *metrics.routes(),
+        *(() if _is_apart(runtime.settings) else metrics.routes()),
         *login.routes(),
         *console_routes(runtime, login),
         *chat_routes(runtime),
@@ -60,7 +60,7 @@ def make_site(runtime: Runtime) -> Starlette:
         exception_handlers={HTTPException: _unroutable, LichenError: _refused, Exception: _broken},
     )
     site.router.redirect_slashes = False  # such a redirect repeats whatever host a stranger names
-    site.state.messages = messages
+    site.state.messages, site.state.metrics = messages, metrics
     site.state.reserved = _reserved(login.identify)
     return prepared(site)
 
@@ -75,6 +75,17 @@ def _reserved(identify: Identify) -> Callable[[HTTPConnection], bool]:
             return False
 
     return reserved
+
+
+def make_metrics_site(site: Starlette, runtime: Runtime) -> Starlette:
+    """`/metrics` of a site, and health, for a port that strangers do not reach."""
+    metrics: Metrics = site.state.metrics
+    return prepared(Starlette(routes=[*health_routes(runtime), *metrics.routes()]))
+
+
+def _is_apart(settings: Settings | None) -> bool:
+    """Whether the figures have a port of their own."""
+    return settings is not None and settings.serve.metrics_port is not None
 
 
 def _rated(identify: Identify) -> Identify:

@@ -98,6 +98,7 @@ class Serve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     connections_per_address: Many = 200
     sockets: Many = 4_000
     sockets_per_address: Many = 200
+    metrics_port: Annotated[int, msgspec.Meta(ge=1, le=65_535)] | None = None  # of the loopback, instead of the port
     disk_reserve_mib: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 128
 
     def __post_init__(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import msgspec
@@ -10,6 +11,8 @@ from lichen.core.scope import Actor, Scope
 from lichen.gate.identity import may
 from lichen.gate.schema import Action
 from lichen.runtime.operations.access import About, Access, role_missing
+
+_TENANT = re.compile(r"[a-z0-9-]+: ")
 
 
 class Room(msgspec.Struct, frozen=True):
@@ -45,13 +48,17 @@ class Admin:
         self._stop = stop
 
     def health(self, scope: Scope | None, actor: Actor) -> Health:
-        """How the runtime is now. Where its data lies is told to those who run it.
+        """How the runtime is now. Where its data lies is told to its owner only; operators are told what to know of
+        their own tenant.
 
         Without a scope there is no tenant whose policies could say anything of it. Raises Denied.
         """
         self._ask("health.read", scope, actor)
         found = self._look()
-        return found if actor.kind in ("operator", "system") else msgspec.structs.replace(found, home="", notices=())
+        if actor.kind == "system":
+            return found
+        own = () if scope is None or actor.kind != "operator" else _notices_of(scope, found.notices)
+        return msgspec.structs.replace(found, home="", notices=own)
 
     def stop(self, scope: Scope | None, actor: Actor) -> None:
         """Asks the process to end in order, as SIGTERM does. Raises Denied: only the owner of the data may."""
@@ -63,3 +70,8 @@ class Admin:
             self._access.ask(action, scope, actor, About(scope.tenant))
         elif not may(actor, action):
             raise role_missing(action)
+
+
+def _notices_of(scope: Scope, notices: tuple[str, ...]) -> tuple[str, ...]:
+    """What is noticed of a tenant, and of all of them."""
+    return tuple(each for each in notices if each.startswith(f"{scope.tenant}: ") or not _TENANT.match(each))
