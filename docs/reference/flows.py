@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
-from docs.reference.markdown import block
+from docs.reference.markdown import block, table
 from lichen.flows import nodes as read
+from lichen.flows import schema
 from lichen.flows.ir import Flow
 
 _KINDS = read._KINDS  # pyright: ignore[reportPrivateUsage] - the table of the built-in operations
@@ -63,6 +65,14 @@ SHOWN: tuple[Shown, ...] = (
         "  routing:\n    - { status: approved, to: bye }\n    - { to: bye }\n",
     ),
     Shown(
+        "Hand over to a person",
+        ("session.handover",),
+        "A person joins and writes in the chat until they end it; what they write last is the node's text. The customer is "
+        "told `public` meanwhile.",
+        "person:\n  session.handover: { public: I have asked a colleague to join us. }\n"
+        "  routing:\n    - { status: on_error, to: bye }\n    - { reply: true }\n",
+    ),
+    Shown(
         "Call a tool of an MCP server",
         ("mcp", "mcp.exec"),
         "The tool `SERVER.TOOL`, which this runtime must be given as a tool of that name. `output` keeps the result "
@@ -96,6 +106,81 @@ SHOWN: tuple[Shown, ...] = (
         "done:\n  flow.return: { found: true }\n",
     ),
 )
+
+FILE: Mapping[str, str] = {
+    "id": "Its name; lower-case words joined by dots when it is hosted.",
+    "type": "`messaging` for conversations.",
+    "schema_version": "`2`; `1` is read in a tolerant way.",
+    "title": "For people.",
+    "description": "What it is for; models that may call it read this.",
+    "tags": "For whoever sorts flows.",
+    "start": "The node it begins at.",
+    "entrypoints": "Further nodes it may begin at, by name.",
+    "parameters": "Values of its own, read as `parameters.NAME`.",
+    "vars_init": "Variables it begins with.",
+    "slot_schema": "What has to be known: a list of slots.",
+    "nodes": "The nodes, by id.",
+    "meta": "For other programs.",
+}
+
+SLOT: Mapping[str, str] = {
+    "name": "Its name, read as `slots.NAME`.",
+    "slot_type": "`string` (with a `pattern`), `enum`, `number`, `date` or `boolean`.",
+    "pattern": "The first group, or the whole match, is the value.",
+    "required": "Whether it is asked for.",
+    "enum_values": "The values of an `enum`.",
+    "default_value": "What it is when somebody leaves it out.",
+}
+
+NODE: Mapping[str, str] = {
+    "routing": "Where it leads: `reply` (say it and end), `out` (end), or a list of routes.",
+    "when": "The node is skipped unless this condition holds.",
+    "retry": "`{ attempts: 3, backoff_ms: 200 }`: how often a failed call is tried again.",
+    "timeout": "Seconds that a call or a wait may take.",
+    "output": "A mapping that makes the node's output of its result.",
+    "vars_out": "Variables that keep parts of the result.",
+    "redaction": "`fields` of the result that nobody sees.",
+    "operation": "What of the component, when it has several.",
+    "pack_alias": "Kept for other programs.",
+    "annotations": "Kept for other programs.",
+    "meta": "Kept for other programs.",
+    "telemetry": "Kept for other programs.",
+}
+
+ROUTE: Mapping[str, str] = {
+    "to": "The node it leads to.",
+    "out": "`true`: the flow ends.",
+    "reply": "`true`: the node's text goes to the customer, and the flow ends.",
+    "status": "Taken only for this status.",
+    "condition": "Taken only if this holds.",
+}
+
+
+def keys_of(schema: Mapping[str, Any], said: Mapping[str, str]) -> str:
+    """The keys that a part of a flow may have."""
+    if set(schema["properties"]) != set(said):
+        raise ValueError(f"say what {set(schema['properties']) ^ set(said)} of flows mean in docs/reference/flows.py")
+    return table(("key", "what it says"), ((f"`{name}`", text) for name, text in said.items()))
+
+
+def file() -> str:
+    """The keys of the file."""
+    return keys_of(schema.SCHEMA, FILE)
+
+
+def slot() -> str:
+    """The keys of a slot."""
+    return keys_of(schema.SLOT, SLOT)
+
+
+def node() -> str:
+    """The keys of every node."""
+    return keys_of(schema.NODE, NODE)
+
+
+def route() -> str:
+    """The keys of a route."""
+    return keys_of(schema.ROUTE, ROUTE)
 
 
 def nodes() -> str:
