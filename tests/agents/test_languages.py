@@ -187,7 +187,7 @@ def test_an_early_call_comes_first_and_needs_no_slot(calls: list[Call], place: s
 
 
 def answered(**body: Any) -> list[WaitAnswer]:
-    return [WaitAnswer(WaitId("w1"), "external", "answered", msgspec.json.encode(body))]
+    return [WaitAnswer(WaitId("w1"), "handover", "answered", msgspec.json.encode(body))]
 
 
 @pytest.mark.req("LIC-30.7")
@@ -200,7 +200,7 @@ async def test_a_person_can_be_asked_for_at_any_moment(before: tuple[str, ...]) 
     assert talk.plan is not None
     (wait,) = talk.plan.waits
     assert (wait.kind, wait.may_answer, wait.operator) == (
-        "external",
+        "handover",
         ("operator",),
         {KEY: "I want to speak to a human!"},
     )
@@ -224,7 +224,7 @@ async def test_what_the_person_writes_is_sent_as_it_is_until_they_have_no_more_t
 async def test_a_hand_over_that_nobody_answered_says_so() -> None:
     planner = shop_planner(intents=[PERSON], on_expired="Nobody could answer in time.")
     plan = await planner.plan(plan_input("a human please"))
-    gone = [WaitAnswer(WaitId("w1"), "external", "expired")]
+    gone = [WaitAnswer(WaitId("w1"), "handover", "expired")]
     assert (await planner.plan(plan_input(reason="resume", state=plan.state, answers=gone))).answer == (
         "Nobody could answer in time."
     )

@@ -55,11 +55,17 @@ WAIT = {
     "opened_at_us": 0,
     "expires_at_us": None,
     "public_text": "I am having it checked.",
-    "operator": {
+    "customer_name": "customer-7",
+    "decision": None,
+    "asked": {
+        "title": "payments.refund",
         "tool": "payments.refund",
-        "arguments": {"amount": 8000, "order_id": "1042"},
-        "origins": {"amount": "model", "order_id": "customer:c_1"},
-        "facts": {"price": 12000},
+        "details": [
+            {"name": "amount", "text": "80.00 EUR", "origin": "model", "whence": "the model: nobody said this"},
+            {"name": "order_id", "text": "1042", "origin": "customer:c_1", "whence": "the customer’s own words"},
+        ],
+        "facts": [{"name": "price", "text": "120.00 EUR"}],
+        "meters": [{"name": "refunded_today", "text": "30.00 EUR"}],
         "reason": "Too much.",
     },
 }
@@ -100,8 +106,8 @@ def test_an_approval_shows_the_same_in_every_output() -> None:
     for name, text in rows(WAIT):
         if name not in ("  amount", "  order_id"):
             assert all(word in drawn for word in text.split())
-    assert "8000  from the model" in drawn
-    assert "1042  from the customer's own words  c_1" in drawn
+    assert "80.00 EUR  from the model: nobody said this" in drawn
+    assert "1042  from the customer’s own words  customer:c_1" in drawn
     assert "lichen approvals approve run-1.w1 --tenant acme --as ACTOR" in drawn
 
 

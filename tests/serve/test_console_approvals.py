@@ -22,16 +22,22 @@ async def test_the_page_shows_the_call_its_origins_facts_reason_and_what_was_tol
     async with signed_in(runtime) as client:
         shown = (await client.get(f"/console/approvals/{wait}.json")).json()
         page = (await client.get(f"/console/approvals/{wait}")).text
-    arguments = {argument["name"]: argument for argument in shown["arguments"]}
-    assert (arguments["amount"]["value"], arguments["amount"]["amount"]) == (8000, "80.00")
-    assert all(argument["is_vouched"] for argument in shown["arguments"])
-    assert shown["facts"] == {"owner": "customer-7", "price": 12000, "refunded": 0}
+    asked = shown["wait"]["asked"]
+    details = {detail["name"]: detail for detail in asked["details"]}
+    assert (details["amount"]["value"], details["amount"]["text"]) == (8000, "80.00 EUR")
+    assert all(detail["is_vouched"] for detail in asked["details"])
+    assert {fact["name"]: fact["text"] for fact in asked["facts"]} == {
+        "owner": "customer-7",
+        "price": "120.00 EUR",
+        "refunded": "0.00 EUR",
+    }
     for text in (
         "payments.refund",
-        "8000",
+        "80.00 EUR",
         "the customer’s own words",
-        "12000",
-        shown["reason"],
+        "120.00 EUR",
+        "refunded_today",
+        asked["reason"],
         shown["wait"]["digest"],
     ):
         assert text in page
@@ -42,8 +48,8 @@ async def test_the_inbox_has_what_waits_for_a_person(runtime: Runtime) -> None:
     wait = await held(runtime)
     async with signed_in(runtime) as client:
         (line,) = (await client.get("/console/approvals.json")).json()["waits"]
-        assert (line["id"], line["tool"]) == (wait, "payments.refund")
-        assert line["customer"].startswith("customer_")
+        assert (line["id"], line["title"]) == (wait, "payments.refund")
+        assert (line["customer"], line["summary"]) == ("customer-7", "amount 80.00 EUR  order_id 1042")
         assert line["expires_at_us"] > line["opened_at_us"]
         assert '<span class="count">1' in (await client.get("/console/runs")).text
 
@@ -84,7 +90,26 @@ async def test_a_second_answer_is_told_kindly_who_was_first(runtime: Runtime) ->
             assert late.status_code == 409
             assert "This was answered already." in late.text
             assert "Not today." in late.text
-            assert "operator_" in late.text
+            assert ">ops<" in late.text
+            assert "80.00 EUR" in late.text
+
+
+@pytest.mark.req("LIC-12.24")
+async def test_what_was_decided_is_listed_with_who_decided_when_and_why(runtime: Runtime) -> None:
+    wait = await held(runtime)
+    async with signed_in(runtime) as client:
+        await answer(client, wait, "denied", note="Not today.")
+        await runtime.idle()
+        await runtime.log(ACME).durable()
+        (line,) = (await client.get("/console/approvals.json")).json()["decided"]
+        page = (await client.get("/console/approvals")).text
+    decision = line["decision"]
+    assert (line["id"], line["summary"]) == (wait, "amount 80.00 EUR  order_id 1042")
+    assert (decision["outcome"], decision["by_name"], decision["note"]) == ("denied", "ops", "Not today.")
+    assert "Not today." in page
+    (told,) = runtime.waits.history(ACME, OPS)
+    assert told.decision is not None
+    assert told.decision.by == runtime.log(ACME).name(OPS)
 
 
 async def test_an_outcome_that_no_form_offers_is_refused(runtime: Runtime) -> None:

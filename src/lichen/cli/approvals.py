@@ -8,7 +8,9 @@ from typing import Annotated, Any, cast
 import typer
 
 from lichen.cli.caller import Caller, calling
+from lichen.cli.card import call
 from lichen.cli.client import segment
+from lichen.cli.moments import moment
 from lichen.core.errors import Invalid
 
 app = typer.Typer(name="approvals", help="What waits for a person, and the answers.", no_args_is_help=True)
@@ -30,10 +32,18 @@ class Outcome(StrEnum):
 
 @app.command("list")
 @calling
-def list_waits(caller: Caller) -> None:
+def list_waits(
+    caller: Caller,
+    closed: Annotated[bool, typer.Option("--closed", help="What was decided, the last decision first.")] = False,
+    limit: Annotated[int, typer.Option(help="How many decisions, at most.", min=1, max=200)] = 50,
+) -> None:
     """Lists what waits for a person, the oldest first."""
-    waits = caller.client.get("approvals")
+    waits = caller.client.get("approvals/closed", limit=limit) if closed else caller.client.get("approvals")
     if caller.screen.data(waits):
+        return
+    if closed:
+        rows = [(w["id"], call(w), *_decided(w["decision"])) for w in waits]
+        caller.screen.table(("id", "call", "decision", "by", "when", "note"), rows, empty="Nothing was decided yet.")
         return
     if caller.screen.is_terminal:
         from lichen.cli.card import draw_card
@@ -41,20 +51,24 @@ def list_waits(caller: Caller) -> None:
         for wait in waits:
             draw_card(caller.screen, wait, caller.options)
     if not caller.screen.is_terminal or not waits:
-        rows = [(w["id"], w["kind"], _call(w), w["operator"].get("reason", "")) for w in waits]
+        rows = [(w["id"], w["kind"], call(w), w["asked"]["reason"]) for w in waits]
         caller.screen.table(("id", "kind", "call", "reason"), rows, empty="Nothing waits for a person.")
 
 
 @app.command()
 @calling
-def show(caller: Caller, id: Id) -> None:
+def show(
+    caller: Caller,
+    id: Id,
+    closed: Annotated[bool, typer.Option("--closed", help="One that was answered, and how.")] = False,
+) -> None:
     """Shows one: the resolved call, the facts, the policy's reason, where each argument came from."""
-    wait = caller.client.get(f"approvals/{segment(id)}")
+    wait = caller.client.get(f"approvals/closed/{segment(id)}" if closed else f"approvals/{segment(id)}")
     if caller.screen.data(wait):
         return
     from lichen.cli.card import draw_card, rows
 
-    if caller.screen.is_terminal:
+    if caller.screen.is_terminal and not closed:
         draw_card(caller.screen, wait, caller.options)
     else:
         for name, text in rows(wait):
@@ -117,12 +131,9 @@ def _answer(caller: Caller, id: str, verb: str, done: str, fields: dict[str, Any
         caller.screen.line(f"{id}: {done.replace('_', ' ')}; {status}.", "green" if done == "approved" else None)
 
 
-def _call(wait: dict[str, Any]) -> str:
-    operator = wait["operator"]
-    if "handover" in operator:
-        return f"a person: {operator['handover']}"
-    arguments = ", ".join(f"{name}={value}" for name, value in operator.get("arguments", {}).items())
-    return f"{operator.get('tool', '?')}({arguments})"
+def _decided(decision: dict[str, Any]) -> tuple[str, str, str, str]:
+    outcome = decision["outcome"].replace("_", " ") + (" (their own request)" if decision["is_own"] else "")
+    return outcome, decision["by_name"] or "nobody", moment(decision["at_us"]), decision["note"]
 
 
 def _object(text: str) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from lichen.cli.moments import moment
@@ -12,35 +11,59 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 
-WHENCE = {
-    "customer": ("the customer's own words", "green"),
-    "operator": ("an operator's words", "green"),
-    "tool": ("a record of a tool", "green"),
-    "model": ("the model", "bold red"),
-    "third_party": ("a stranger's text", "bold red"),
-}
-"""Who vouches for an argument, by the kind of its source, in the colour of how far that can be trusted."""
+VOUCHED, DOUBTFUL = ("the customer", "a record"), ("the model", "a stranger")
+"""How the words begin that say where an argument came from, by how far that can be trusted."""
+
+
+def call(wait: dict[str, Any]) -> str:
+    """What is asked, on one line: `payments.refund(amount=80.00 EUR, order_id=1042)`."""
+    asked = wait["asked"]
+    details = ", ".join(f"{detail['name']}={detail['text']}" for detail in asked["details"])
+    return f"{asked['title']}({details})" if asked["tool"] else f"{asked['title']}: {details}"
 
 
 def rows(wait: dict[str, Any]) -> list[tuple[str, str]]:
     """Everything about it in one column of names and one of texts, the same in every output."""
-    operator, origins = wait["operator"], wait["operator"].get("origins", {})
-    found = [("id", wait["id"]), ("run", wait["run"]), ("kind", wait["kind"]), ("call", operator.get("tool", "?"))]
-    if "handover" in operator:
-        found[-1] = ("wants", f"a person: {operator['handover']}")
-    for name, value in operator.get("arguments", {}).items():
-        found.append((f"  {name}", f"{_shown(value)}  (from {origins.get(name, 'unknown')})"))
-    facts = "  ".join(f"{name}={_shown(value)}" for name, value in operator.get("facts", {}).items())
-    expires = wait["expires_at_us"]
-    return [
-        *found,
-        ("facts", facts or "none"),
-        ("reason", operator.get("reason", "")),
+    asked, expires = wait["asked"], wait["expires_at_us"]
+    found = [
+        ("id", wait["id"]),
+        ("run", wait["run"]),
+        ("kind", wait["kind"]),
+        ("call" if asked["tool"] else "asks", asked["title"]),
+        ("for", wait["customer_name"]),
+    ]
+    found += [(f"  {detail['name']}", detail["text"] + _whence(detail)) for detail in asked["details"]]
+    found += [("facts", _together(asked["facts"]))] if asked["tool"] else []
+    found += [("counted", _together(asked["meters"]))] if asked["meters"] else []
+    found += [
+        ("reason", asked["reason"]),
         ("told", wait["public_text"]),
         ("may answer", " or ".join(wait["may_answer"])),
         ("asked", moment(wait["opened_at_us"])),
         ("expires", moment(expires) if expires is not None else "never"),
         ("digest", wait["digest"]),
+    ]
+    return [*found, *_decision(wait["decision"])]
+
+
+def _whence(detail: dict[str, Any]) -> str:
+    source = f" · {detail['origin']}" if detail["origin"] else ""
+    return f"  (from {detail['whence']}{source})" if detail["whence"] else ""
+
+
+def _together(values: list[dict[str, Any]]) -> str:
+    return "  ".join(f"{each['name']}={each['text']}" for each in values) or "none"
+
+
+def _decision(decision: dict[str, Any] | None) -> list[tuple[str, str]]:
+    if decision is None:
+        return []
+    own = ", who had asked for it" if decision["is_own"] else ""
+    return [
+        ("decision", decision["outcome"].replace("_", " ")),
+        ("by", (decision["by_name"] or "nobody") + own),
+        ("when", moment(decision["at_us"])),
+        ("note", decision["note"]),
     ]
 
 
@@ -69,9 +92,9 @@ def _styled(name: str, text: str) -> Text:
 
     value, separator, origin = text.partition("  (from ")
     if name.startswith("  ") and separator:
-        kind, _, who = origin[:-1].partition(":")
-        whence, colour = WHENCE.get(kind, (kind, "yellow"))
-        return Text.assemble((value, "bold"), ("  from ", "dim"), (whence, colour), (f"  {who}", "dim"))
+        whence, _, source = origin[:-1].partition(" · ")
+        colour = "green" if whence.startswith(VOUCHED) else "bold red" if whence.startswith(DOUBTFUL) else "yellow"
+        return Text.assemble((value, "bold"), ("  from ", "dim"), (whence, colour), (f"  {source}", "dim"))
     return Text(text, style={"call": "bold cyan", "reason": "yellow"}.get(name, ""))
 
 
@@ -82,7 +105,3 @@ def _commands(wait: dict[str, Any], options: str) -> str:
         return f"lichen approvals reconcile {wait['id']} happened|did_not_happen|try_again{options} --as ACTOR"
     verbs = (f"lichen approvals {verb} {wait['id']}{options} --as ACTOR" for verb in ("approve", "deny"))
     return "\n".join(verbs)
-
-
-def _shown(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -25,7 +25,7 @@ class Reply(NamedTuple):
 def handover(said: str, *, told: str = "", role: str = ROLE, expires_s: float | None = None) -> WaitRequest:
     """Waits for a person of this role, who sees what was said. `told` is what the customer reads meanwhile; without it
     they are told nothing. The wait is answered with a reply."""
-    return WaitRequest("external", told, (role,), expires_s, operator={KEY: said})
+    return WaitRequest("handover", told, (role,), expires_s, operator={KEY: said})
 
 
 def reply_of(body: bytes) -> Reply:

@@ -101,7 +101,9 @@ def _session_drafts(
     texts.extend(("say", text) for text in plan.says)
     texts.extend(("question", wait.public_text) for wait in asked if wait.public_text)
     texts.extend(("notice", wait.public_text or texts_for(services, journal, state).checking) for wait in held)
-    called = [wait for wait in plan.waits if wait.kind == "external" and wait not in asked] if waits else []
+    called = (
+        [wait for wait in plan.waits if wait.kind in ("external", "handover") and wait not in asked] if waits else []
+    )
     texts.extend(("notice", wait.public_text) for wait in called if wait.public_text)
     messages = [
         moves.queue(

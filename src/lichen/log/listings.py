@@ -7,12 +7,15 @@ from functools import partial
 
 import msgspec
 
+from lichen.core.events import WaitClosed
 from lichen.core.ids import CallId, RunId, StreamId, StreamKind
 from lichen.core.policy import Reservation
 from lichen.log.ledger import OpenReservation, Stored, Unknown
+from lichen.log.record import Record, decode
 from lichen.log.sqlite import STREAMS, Reader
 from lichen.log.views import CostRow, OutboxRow, StreamRow, WaitRow
 
+DECIDED = ("approved", "denied", "happened", "did_not_happen", "try_again", "expired")
 _TEXTS = msgspec.json.Decoder(tuple[str, ...])
 _FILTERS = {"agent", "session", "outcome", "standing"}
 _STREAM_ROWS = f"SELECT {STREAMS.names} FROM streams"  # noqa: S608 - our own names
@@ -63,6 +66,23 @@ class Listings:
         """
         rows = self._reader.rows(query, self.number)
         return [WaitRow(*row)._replace(may_answer=_TEXTS.decode(row[4])) for row in rows]
+
+    def closed_waits(self, limit: int, before_seq: int | None = None) -> list[Record]:
+        """How runs' waits for a person's decision ended, the newest first; durable ones only."""
+        query = """
+            SELECT record FROM records JOIN streams USING (stream)
+            WHERE records.log = ? AND seq < ? AND kind = 'run' AND key >= 'wait_closed/' AND key < 'wait_closed0'
+            ORDER BY seq DESC
+        """
+        found: list[Record] = []
+        before = 2**62 if before_seq is None else before_seq
+        for (data,) in self._reader.each(query, self.number, before):
+            record = decode(data)
+            if isinstance(record.control, WaitClosed) and record.control.outcome in DECIDED:
+                found.append(record)
+            if len(found) == limit:
+                break
+        return found
 
     def wait_counts(self) -> dict[str, int]:
         """How many waits of each kind are open."""

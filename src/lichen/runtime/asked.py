@@ -11,6 +11,7 @@ from typing import Any, cast
 import msgspec
 
 from lichen.core.call import ToolSpec
+from lichen.core.handover import KEY as HANDOVER
 from lichen.core.policy import Meter
 from lichen.runtime.agents import PlannerKind
 
@@ -63,7 +64,7 @@ def asked(operator: Mapping[str, Any], setting: Setting) -> Asked:
     tool = str(operator.get("tool") or "")
     if not tool:
         own = {name: value for name, value in operator.items() if name not in ("policies", "reason")}
-        title = f"{setting.agent} asks"
+        title = "a person is wanted" if HANDOVER in operator else f"{setting.agent} asks"
         return Asked(title, "", "", _plain(own), (), (), str(operator.get("reason") or ""), ())
     arguments: dict[str, Any] = operator.get("arguments") or {}
     origins: dict[str, str] = operator.get("origins") or {}

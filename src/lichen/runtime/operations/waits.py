@@ -2,31 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
+from lichen.agents.agent import Agent
 from lichen.core import events as e
-from lichen.core.errors import Conflict, Invalid
-from lichen.core.ids import RunId, StreamId, WaitId, run_stream
+from lichen.core.errors import Conflict, Invalid, NotFound
+from lichen.core.ids import RunId, SessionId, StreamId, ToolName, WaitId, run_stream
 from lichen.core.run import RunState
 from lichen.core.scope import Actor, Scope
-from lichen.core.wait import Wait, WaitKind, WaitOutcome
+from lichen.core.wait import WaitKind, WaitOutcome
 from lichen.engine.intake import Intake
 from lichen.engine.journal import Journal
 from lichen.engine.local import LocalEngine
+from lichen.gate.gate import PolicyGate
 from lichen.log.erasures import Erased
+from lichen.runtime.agents import kind_of
+from lichen.runtime.asked import Asked, Setting, asked
+from lichen.runtime.hosting import family, specs_of
+from lichen.runtime.names import name_of
 from lichen.runtime.operations.access import EVERYTHING, About, Access
 from lichen.runtime.records import RecordView, view
 from lichen.runtime.redaction import shown
 
+PEOPLE = ("approval", "reconcile")  # kinds of waits in which a person decides about an effect
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """How a wait was answered: by whom (a pseudonym, and the name where it is known), when, and with which note.
+
+    `is_own`: they approved what they had asked for themselves.
+    """
+
+    outcome: WaitOutcome
+    by: str
+    by_name: str
+    at_us: int
+    note: str
+    is_own: bool
+
 
 class WaitView(msgspec.Struct, frozen=True):
-    """An open wait. `id` names it in its scope; `digest` is what an answer is bound to.
+    """A wait. `id` names it in its scope; `digest` is what an answer is bound to; `decision` comes with its end.
 
-    `operator` holds, for an approval, the resolved call (`tool`, `arguments`), the `facts`, the policy's `reason`,
-    and in `origins` where each argument came from.
+    `asked` is what whoever decides is shown, whatever asks for it. `operator` is what lies behind: for an approval, the
+    resolved call (`tool`, `arguments`), the `facts`, the policy's `reason`, and in `origins` where each argument came
+    from. `requesters` spoke for it and may not approve it.
     """
 
     id: str
@@ -39,25 +62,53 @@ class WaitView(msgspec.Struct, frozen=True):
     expires_at_us: int | None
     public_text: str
     operator: dict[str, Any]
+    asked: Asked
+    agent: str
+    session: SessionId | None
+    customer: str
+    customer_name: str
+    requesters: tuple[str, ...]
+    decision: Decision | None = None
 
 
 class Waits:
     """The open waits of a runtime. Each operation raises Denied, and NotFound where the actor may not know of it."""
 
-    def __init__(self, engine: LocalEngine, intake: Intake, access: Access) -> None:
+    def __init__(
+        self, engine: LocalEngine, intake: Intake, access: Access, *, gate: PolicyGate, agents: Sequence[Agent]
+    ) -> None:
         self._engine = engine
         self._intake = intake
         self._access = access
+        self._gate = gate
+        self._agents = {agent.name: agent for agent in family(agents)}
+        self._specs = {spec.name: spec for spec in specs_of(agents)}
 
-    def list(
-        self, scope: Scope, actor: Actor, *, kinds: tuple[str, ...] = ("approval", "reconcile")
-    ) -> tuple[WaitView, ...]:
+    def list(self, scope: Scope, actor: Actor, *, kinds: tuple[str, ...] = PEOPLE) -> tuple[WaitView, ...]:
         """Open waits of these kinds, oldest first."""
         self._access.ask("wait.read", scope, actor, EVERYTHING)
         journal = self._engine.journal(scope)
         rows = journal.log.wait_rows()
         found = (self._view(journal, RunId(row.run), WaitId(row.wait)) for row in rows if row.kind in kinds)
         return tuple(wait for wait in found if wait is not None)
+
+    def history(
+        self, scope: Scope, actor: Actor, *, limit: int = 50, before: int | None = None
+    ) -> tuple[WaitView, ...]:
+        """What people were asked and answered, the last answer first; `before` is a position in the log."""
+        self._access.ask("wait.read", scope, actor, EVERYTHING)
+        journal = self._engine.journal(scope)
+        closed = (record.control for record in journal.log.closed_waits(limit, before))
+        found = (self._view(journal, each.run, each.wait) for each in closed if isinstance(each, e.WaitClosed))
+        return tuple(wait for wait in found if wait is not None and wait.kind in PEOPLE)
+
+    def closed(self, scope: Scope, id: str, actor: Actor) -> WaitView:
+        """A wait that was answered: what was asked and what was decided. Raises NotFound (`wait_unknown`)."""
+        self._access.ask("wait.read", scope, actor, self._about(scope, id))
+        found = self._view(self._engine.journal(scope), *parse(id))
+        if found is None or found.decision is None:
+            raise NotFound("There is no such answered wait.", code="wait_unknown")
+        return found
 
     def show(self, scope: Scope, id: str, actor: Actor) -> WaitView:
         """One open wait. Raises NotFound (`wait_unknown`), Conflict (`wait_closed`)."""
@@ -139,33 +190,70 @@ class Waits:
         run, wait = parse(id)
         found = self._view(self._engine.journal(scope), run, wait)
         if found is None:
+            raise NotFound("There is no such wait in this scope.", code="wait_unknown")
+        if found.decision is not None:
             raise Conflict(
-                "This was answered already.",
+                f"This was {found.decision.outcome.replace('_', ' ')} already by {found.decision.by_name or 'nobody'}.",
                 code="wait_closed",
-                next_step=f"Run `lichen runs show {run}` to see by whom.",
+                next_step=f"Run `lichen approvals show {id} --closed` to see what was decided.",
             )
         return found
 
     def _view(self, journal: Journal, run: RunId, id: WaitId) -> WaitView | None:
-        wait: Wait | None = journal.run(run).waits.get(id)
-        if wait is None:
-            return None
+        """The wait as it was opened, with how it was answered; None when the run never had it."""
         stream = run_stream(run)
-        contents = _contents(journal, stream, wait.n)
-        event = journal.log.event(stream, wait.n)
+        state = journal.run(run)
+        n = journal.log.find(stream, f"wait_opened/{run}/{id}") if state.n else None
+        if n is None:
+            return None
+        event = journal.log.event(stream, n)
         assert isinstance(event.control, e.WaitOpened)
+        opened, contents = event.control, _contents(journal, stream, n)
+        operator: dict[str, Any] = shown(journal.log, stream, msgspec.json.decode(contents.get("operator", b"{}")))
+        log = journal.log
         return WaitView(
             id=f"{run}.{id}",
             run=run,
             wait=id,
-            kind=wait.kind,
-            may_answer=wait.may_answer,
-            digest=wait.digest.hex(),
+            kind=opened.kind,
+            may_answer=opened.may_answer,
+            digest=opened.digest.hex(),
             opened_at_us=event.ts_us,
-            expires_at_us=wait.expires_at_us,
+            expires_at_us=opened.expires_at_us,
             public_text=contents.get("public", b"").decode(),
-            operator=shown(journal.log, run_stream(run), msgspec.json.decode(contents.get("operator", b"{}"))),
+            operator=operator,
+            asked=asked(operator, self._setting(journal, state, str(operator.get("tool") or ""))),
+            agent=state.agent,
+            session=state.session,
+            customer=state.subject,
+            customer_name=name_of(log, state.subject),
+            requesters=tuple(name_of(log, each) for each in opened.requesters),
+            decision=None if id in state.waits else _decision(journal, stream, run, id),
         )
+
+    def _setting(self, journal: Journal, state: RunState, tool: str) -> Setting:
+        agent = self._agents.get(state.agent)
+        view = self._gate.policies(journal.scope).schema.views.get(tool)
+        return Setting(
+            agent=state.agent,
+            kind=kind_of(agent) if agent else "own",
+            spec=self._specs.get(ToolName(tool)),
+            meters=view.tool.meters if view and view.tool else (),
+            name_of=lambda pseudonym: name_of(journal.log, pseudonym),
+        )
+
+
+def _decision(journal: Journal, stream: StreamId, run: RunId, id: WaitId) -> Decision | None:
+    n = journal.log.find(stream, f"wait_closed/{run}/{id}")
+    if n is None:
+        return None
+    event = journal.log.event(stream, n)
+    assert isinstance(event.control, e.WaitClosed)
+    closed = event.control
+    body: Any = msgspec.json.decode(_contents(journal, stream, n).get("body", b"{}"))
+    note = str(body.get("note") or "") if isinstance(body, dict) else ""  # pyright: ignore[reportUnknownArgumentType, reportUnknownMemberType] - our own object
+    by_name = name_of(journal.log, closed.by) if closed.by else ""
+    return Decision(closed.outcome, closed.by, by_name, event.ts_us, note, closed.is_own)
 
 
 def _kind(journal: Journal, state: RunState, id: WaitId) -> str:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+import msgspec
 
 from lichen.core.errors import Invalid
-from lichen.core.handover import KEY
 from lichen.core.wait import OUTCOMES, WaitOutcome
-from lichen.runtime.operations.waits import WaitView
+from lichen.runtime.operations.waits import PEOPLE, WaitView
 from lichen.serve.api.route import ApiRoute
-from lichen.serve.exchange import Body, Exchange, Note, Nothing
+from lichen.serve.exchange import Body, Exchange, Note, Nothing, Position
 
-KINDS = ("approval", "reconcile")
 ALL_KINDS = tuple(OUTCOMES)
 GONE = (409, 410)  # somebody answered before, or time did
 
@@ -22,6 +22,13 @@ class Answering(Body, frozen=True):
 
     note: Note = ""
     digest: str | None = None
+
+
+class Past(Body, frozen=True):
+    """A page of answers: those before position `before` of the log, or the newest."""
+
+    limit: Annotated[int, msgspec.Meta(ge=1, le=200)] = 50
+    before: Position | None = None
 
 
 class Reconciling(Body, frozen=True):
@@ -53,8 +60,18 @@ async def answer(x: Exchange) -> Nothing:
 
 async def list_waits(x: Exchange) -> tuple[WaitView, ...]:
     """Everything in this scope that waits for a person, oldest first."""
-    waits = x.runtime.waits.list(x.scope, x.actor, kinds=(*KINDS, "external"))
-    return tuple(wait for wait in waits if wait.kind in KINDS or KEY in wait.operator)
+    return x.runtime.waits.list(x.scope, x.actor, kinds=(*PEOPLE, "handover"))
+
+
+async def history(x: Exchange) -> tuple[WaitView, ...]:
+    """What people were asked and answered, the last answer first."""
+    wanted = x.query(Past)
+    return x.runtime.waits.history(x.scope, x.actor, limit=wanted.limit, before=wanted.before)
+
+
+async def closed(x: Exchange) -> WaitView:
+    """One that was answered: what was asked, who decided, when, with which note."""
+    return x.runtime.waits.closed(x.scope, x.part("wait"), x.actor)
 
 
 async def show(x: Exchange) -> WaitView:
@@ -92,6 +109,8 @@ async def _answer(x: Exchange, outcome: WaitOutcome, digest: str | None, body: d
 
 ROUTES = (
     ApiRoute("GET", "approvals", "wait.read", list_waits),
+    ApiRoute("GET", "approvals/closed", "wait.read", history, query=Past),
+    ApiRoute("GET", "approvals/closed/{wait}", "wait.read", closed),
     ApiRoute("GET", "approvals/{wait}", "wait.read", show, fails=(409,)),
     ApiRoute("POST", "approvals/{wait}/approve", "wait.answer", approve, body=Answering, fails=GONE, takes_key=True),
     ApiRoute("POST", "approvals/{wait}/deny", "wait.answer", deny, body=Answering, fails=GONE, takes_key=True),

@@ -35,9 +35,9 @@ def open_handovers(visit: Visit, session: str | None = None) -> tuple[HandedOver
     """Those of this scope, or of one session, the oldest first."""
     journal = visit.runtime.engine.journal(visit.scope)
     found: list[HandedOver] = []
-    for wait in visit.runtime.waits.list(visit.scope, visit.actor, kinds=("external",)):
+    for wait in visit.runtime.waits.list(visit.scope, visit.actor, kinds=("handover",)):
         state = journal.run(wait.run)
-        if KEY not in wait.operator or state.session is None or session not in (None, state.session):
+        if state.session is None or session not in (None, state.session):
             continue
         found.append(
             HandedOver(
@@ -46,7 +46,7 @@ def open_handovers(visit: Visit, session: str | None = None) -> tuple[HandedOver
                 wait.run,
                 state.session,
                 state.subject,
-                str(wait.operator[KEY]),
+                str(wait.operator.get(KEY, "")),
                 wait.opened_at_us,
                 wait.expires_at_us,
                 visit.actor.kind in wait.may_answer or any(role in wait.may_answer for role in visit.actor.roles),

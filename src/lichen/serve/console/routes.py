@@ -13,6 +13,7 @@ from starlette.routing import BaseRoute, Route
 
 from lichen.core.errors import Conflict, LichenError
 from lichen.gate.schema import Action
+from lichen.runtime.operations.waits import PEOPLE
 from lichen.runtime.runtime import Runtime
 from lichen.serve import html
 from lichen.serve.assets import static_routes
@@ -170,7 +171,7 @@ class _Console:
             "csrf": self._login.csrf(request),
             "path": request.url.path,
             "now": self._runtime.engine.services.clock(),
-            "waiting": sum(row.kind in approvals.KINDS for row in open_waits),
+            "waiting": sum(row.kind in PEOPLE for row in open_waits),
             "readonly": self._runtime.volume.is_readonly,
         }
 
