@@ -24,6 +24,7 @@ from lichen.core.policy import (
     Decision,
     Declassify,
     Deny,
+    Meter,
     Redact,
     Reservation,
     Verdict,
@@ -287,6 +288,11 @@ class PolicyGate:
             return self._policies[scope.tenant, scope.env]
         except KeyError:
             raise NotFound("This tenant and environment has no policies.", code="policies_unknown") from None
+
+    def meters_of(self, scope: Scope, tool: str) -> tuple[Meter, ...]:
+        """The meters that policies about this tool may read there."""
+        view = self.policies(scope).schema.views.get(tool)
+        return view.tool.meters if view is not None and view.tool is not None else ()
 
     def _current(self, scope: Scope) -> PolicySet:
         policies = self._policies.get((scope.tenant, scope.env))

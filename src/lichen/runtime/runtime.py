@@ -126,7 +126,7 @@ class Runtime:
         names = tuple(agent.name for agent in self.hosted)
         self.sessions = Sessions(wiring.engine, wiring.intake, access, names)
         self.runs = Runs(wiring.engine, wiring.intake, access)
-        self.waits = Waits(wiring.engine, wiring.intake, access, gate=wiring.gate, agents=self.hosted)
+        self.waits = Waits(wiring.engine, wiring.intake, access, agents=self.hosted, meters_of=wiring.gate.meters_of)
         self.records = Records(wiring.engine, access)
         self.proofs = Proofs(wiring.engine, access, home=self.home, volume=wiring.volume, keyring=wiring.keyring)
         self.people = People(wiring.engine, wiring.intake, access, register=wiring.register, new_id=new_id)

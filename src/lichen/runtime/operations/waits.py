@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -11,13 +11,13 @@ from lichen.agents.agent import Agent
 from lichen.core import events as e
 from lichen.core.errors import Conflict, Invalid, NotFound
 from lichen.core.ids import RunId, SessionId, StreamId, ToolName, WaitId, run_stream
+from lichen.core.policy import Meter
 from lichen.core.run import RunState
 from lichen.core.scope import Actor, Scope
 from lichen.core.wait import WaitKind, WaitOutcome
 from lichen.engine.intake import Intake
 from lichen.engine.journal import Journal
 from lichen.engine.local import LocalEngine
-from lichen.gate.gate import PolicyGate
 from lichen.log.erasures import Erased
 from lichen.runtime.agents import kind_of
 from lichen.runtime.asked import Asked, Setting, asked
@@ -75,12 +75,18 @@ class Waits:
     """The open waits of a runtime. Each operation raises Denied, and NotFound where the actor may not know of it."""
 
     def __init__(
-        self, engine: LocalEngine, intake: Intake, access: Access, *, gate: PolicyGate, agents: Sequence[Agent]
+        self,
+        engine: LocalEngine,
+        intake: Intake,
+        access: Access,
+        *,
+        agents: Sequence[Agent] = (),
+        meters_of: Callable[[Scope, str], tuple[Meter, ...]] = lambda scope, tool: (),
     ) -> None:
         self._engine = engine
         self._intake = intake
         self._access = access
-        self._gate = gate
+        self._meters_of = meters_of
         self._agents = {agent.name: agent for agent in family(agents)}
         self._specs = {spec.name: spec for spec in specs_of(agents)}
 
@@ -193,7 +199,7 @@ class Waits:
             raise NotFound("There is no such wait in this scope.", code="wait_unknown")
         if found.decision is not None:
             raise Conflict(
-                f"This was {found.decision.outcome.replace('_', ' ')} already by {found.decision.by_name or 'nobody'}.",
+                f"This was answered already: {found.decision.outcome.replace('_', ' ')}{_by(found.decision)}.",
                 code="wait_closed",
                 next_step=f"Run `lichen approvals show {id} --closed` to see what was decided.",
             )
@@ -233,14 +239,17 @@ class Waits:
 
     def _setting(self, journal: Journal, state: RunState, tool: str) -> Setting:
         agent = self._agents.get(state.agent)
-        view = self._gate.policies(journal.scope).schema.views.get(tool)
         return Setting(
             agent=state.agent,
             kind=kind_of(agent) if agent else "own",
             spec=self._specs.get(ToolName(tool)),
-            meters=view.tool.meters if view and view.tool else (),
+            meters=self._meters_of(journal.scope, tool),
             name_of=lambda pseudonym: name_of(journal.log, pseudonym),
         )
+
+
+def _by(decision: Decision) -> str:
+    return f" by {decision.by_name}" if decision.by_name else ""
 
 
 def _decision(journal: Journal, stream: StreamId, run: RunId, id: WaitId) -> Decision | None:
