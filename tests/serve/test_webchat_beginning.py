@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from lichen import Agent
-from lichen.agents import RulePlanner
+from lichen.agents import Intent, RulePlanner, Slot
 from lichen.agents.words import Words
 from lichen.core.errors import Invalid
 from lichen.core.plan import Planner
@@ -94,6 +94,24 @@ async def test_where_nobody_says_how_to_begin_nothing_is_said(tmp_path: Path) ->
     async with runtime_of(settings_in(tmp_path)) as runtime:
         client = await Client(app_of(runtime)).open()
         assert (await client.get())["activities"] == []
+
+
+@pytest.mark.req("LIC-30.16")
+async def test_a_question_with_few_answers_offers_them(tmp_path: Path) -> None:
+    sizes = {"small": ["s"], "large": ["l"]}
+    size = Slot("size", kind="choice", choices=sizes, ask="Which size?")
+    number = Slot("number", kind="choice", choices=[str(i) for i in range(20)], ask="Which number?")
+    order = Intent("order", phrases=["order"], slots=[size, number], answer="{size}")
+    planner = RulePlanner(intents=[order], fallback="?")
+    async with runtime_of(greeting_shop(tmp_path, planner)) as runtime:
+        client = await Client(app_of(runtime)).open()
+        await client.say("order")
+        asked = (await client.heard(2))[1]
+        actions = [{"type": "imBack", "title": each, "value": each} for each in ("small", "large")]
+        assert (asked["text"], asked["suggestedActions"]) == ("Which size?", {"actions": actions})
+        await client.say("small")
+        many = (await client.heard(4))[3]
+        assert (many["text"], "suggestedActions" in many) == ("Which number?", False)
 
 
 # -- in development -----------------------------------------------------------------------------------------------

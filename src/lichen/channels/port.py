@@ -55,6 +55,7 @@ class Outbound(msgspec.Struct, frozen=True):
     text: str
     queued_at_us: int
     reply_to: str | None = None
+    suggestions: tuple[str, ...] = ()  # what the customer may answer by pressing a button
 
 
 class ChannelPort(Protocol):

@@ -74,12 +74,16 @@ class WebChatChannel:
             "inputHint": "expectingInput" if message.kind == "question" else "acceptingInput",
             "channelData": {"lichen": {"kind": message.kind}},
         }
+        if message.suggestions:
+            shown["suggestedActions"] = suggested(message.suggestions)
         return shown if message.reply_to is None else {**shown, "replyToId": message.reply_to}
 
     def greeting(self, greeting: Greeting, opened_us: int) -> dict[str, Any]:
         """What is there before anything was said, with what the customer may say by pressing a button."""
-        shown = self.render(Outbound(MessageId(""), SessionId(""), "greeting", greeting.text, opened_us))
-        return {**shown, "suggestedActions": suggested(greeting.suggestions)} if greeting.suggestions else shown
+        said = Outbound(
+            MessageId(""), SessionId(""), "greeting", greeting.text, opened_us, suggestions=greeting.suggestions
+        )
+        return self.render(said)
 
     def typing(self, text: str) -> dict[str, Any]:
         """That an answer is being written, and how far it is."""

@@ -425,7 +425,8 @@ class TurnClosed(Control, frozen=True, array_like=True, gc=False):
 
 
 class MessageQueued(Control, frozen=True, array_like=True, gc=False):
-    """Contents: `text`. Leaves the process only once this is durable. Its label is that of the run that made it."""
+    """Contents: `text`, `suggestions` (JSON, of a question: answers it expects). Leaves the process only once this is
+    durable. Its label is that of the run that made it."""
 
     message: MessageId
     kind: Literal["answer", "say", "question", "notice"]

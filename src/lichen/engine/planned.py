@@ -22,6 +22,8 @@ from lichen.engine.labels import labelled
 from lichen.engine.ports import AgentDef, Services
 from lichen.engine.turns import release, texts_for
 
+SUGGESTIONS_MAX = 8  # more are a list to read, not buttons to press
+
 
 def validate(plan: Plan, state: RunState) -> None:
     """Raises Invalid for a plan that contradicts itself, says nothing, or is larger than the bounds."""
@@ -117,10 +119,24 @@ def _session_drafts(
         )
         for i, (kind, text) in enumerate(texts)
     ]
+    messages = [_offering(draft, asked, state.subject) for draft in messages]
     if waits and not asked and any(wait.kind != "timer" for wait in plan.waits):  # a pause keeps its turn
         return (*messages, *release(services, journal, state, None))
     questions = [draft for draft, wait in zip(waits, plan.waits, strict=True) if wait in asked] if waits else []
     return (*messages, *questions)
+
+
+def _offering(draft: e.Draft, asked: Sequence[WaitRequest], subject: str) -> e.Draft:
+    """A message to the session; a question with the few answers it expects, for a channel to show as buttons."""
+    if not isinstance(draft.control, e.MessageQueued) or draft.control.kind != "question":
+        return draft
+    text = next(content.data for content in draft.contents if content.part == "text")
+    schemas = [wait.answer_schema for wait in asked if wait.public_text.encode() == text]
+    expected = [each for schema in schemas[:1] for each in schema.get("examples", ()) if isinstance(each, str)]
+    if not 0 < len(expected) <= SUGGESTIONS_MAX:
+        return draft
+    content = Content("suggestions", subject, msgspec.json.encode(expected))
+    return msgspec.structs.replace(draft, contents=(*draft.contents, content))
 
 
 def _bill(journal: Journal, state: RunState, planned_for: RunState, usage: Usage) -> None:

@@ -251,7 +251,7 @@ function take({ activities = [], watermark: mark }) {
         wait(false);
       }
       draw(activity, "sent");
-      offer(activity.suggestedActions?.actions.map((each) => each.title) ?? []);
+      offer(activity.from?.id === kept.user ? [] : (activity.suggestedActions?.actions.map((each) => each.title) ?? []));
     }
   }
   if (mark !== undefined && mark !== null) watermark = mark;

@@ -122,7 +122,9 @@ class Transcript:
         if isinstance(control, e.MessageReceived):
             return self._channel.echo(self._visitor, text, contents.get("channel", b""), event.ts_us)
         reply_to = self._question(control)
-        return self._channel.render(Outbound(control.message, self._session, control.kind, text, event.ts_us, reply_to))
+        offered = msgspec.json.decode(contents.get("suggestions", b"[]"), type=tuple[str, ...])
+        said = Outbound(control.message, self._session, control.kind, text, event.ts_us, reply_to, offered)
+        return self._channel.render(said)
 
     def _question(self, control: e.MessageQueued) -> str | None:
         """The activity that opened the turn of a reply, if it lies close before it."""
