@@ -67,8 +67,8 @@ SHOWN: tuple[Shown, ...] = (
     Shown(
         "Hand over to a person",
         ("session.handover",),
-        "A person joins and writes in the chat until they end it; what they write last is the node's text. The customer is "
-        "told `public` meanwhile.",
+        "A person joins and writes in the chat until they end it; what they write last is the node's text. The "
+        "customer is told `public` meanwhile.",
         "person:\n  session.handover: { public: I have asked a colleague to join us. }\n"
         "  routing:\n    - { status: on_error, to: bye }\n    - { reply: true }\n",
     ),
