@@ -93,6 +93,7 @@ SETTINGS: Mapping[str, tuple[type[msgspec.Struct], Mapping[str, str]]] = {
             "connections_per_address": "How many of them from one address.",
             "sockets": "How many WebSockets are open at once.",
             "sockets_per_address": "How many of them from one address.",
+            "metrics_port": "A port of the loopback for `/metrics`, which the other port then has not.",
             "disk_reserve_mib": "How much of the disk is kept for operators.",
         },
     ),

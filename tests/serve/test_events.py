@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any, NamedTuple
 
 import httpx
 import pytest
 
+from lichen.core.ids import RunId, StreamId
 from lichen.core.scope import SYSTEM, Actor, Operator, Scope
+from lichen.log.queries import Queries
+from lichen.log.record import Record
 from lichen.runtime.runtime import Runtime
 from lichen.serve import sse
 from lichen.serve.app import make_app
 from lichen.serve.auth import by_owner
 from lichen.serve.site import make_site
 from lichen.serve.tcp import listening
+from tests.runtime.world import until
 from tests.serve.asgi import Door
 from tests.serve.browser import issue
 from tests.serve.talk import STATUS, held, say, session
@@ -168,6 +172,51 @@ async def test_a_quiet_stream_gives_signs_of_life_until_its_key_is_revoked(
         for key in runtime.keyring.api_keys.list():
             runtime.keyring.api_keys.revoke(key.id)
         assert await nothing is None
+
+
+@pytest.mark.req("SYM-97.30")
+async def test_records_are_read_only_as_the_reader_takes_them(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = await asked(runtime)
+    read, sent, may_go_on = list[int](), list[bytes](), asyncio.Event()
+    after_in = Queries.after_in
+
+    def counted(queries: Queries, streams: Iterable[StreamId], seq: int, limit: int) -> list[Record]:
+        found = after_in(queries, streams, seq, limit)
+        read.append(len(found))
+        return found
+
+    async def send(message: Any) -> None:
+        if message.get("body"):
+            sent.append(message["body"])
+            if len(sent) == 2:
+                await may_go_on.wait()
+
+    async def receive() -> Any:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(Queries, "after_in", counted)
+    monkeypatch.setattr("lichen.log.feed.PAGE", 2)
+    feed = runtime.runs.follow(ACME, RunId(run), OPS)
+    holding = runtime.register.holding
+    frames = sse.run_frames(feed, 0, follows=False, closing=asyncio.Event(), holding=holding)
+    stream = sse.EventStream(frames, slot=nullcontext())
+    scope: dict[str, Any] = {
+        "type": "http",
+        "asgi": {"spec_version": "2.4"},
+        "method": "GET",
+        "path": "/",
+        "headers": [],
+    }
+    serving = asyncio.ensure_future(stream(scope, receive, send))
+    await until(lambda: len(sent) == 2)
+    await asyncio.sleep(0.05)
+    assert read == [2], "one page, although there are more"
+    may_go_on.set()
+    await serving
+    assert sum(read) > 4
+    assert sent[-1].startswith(b"id: ")
 
 
 @pytest.mark.req("SYM-107.1")

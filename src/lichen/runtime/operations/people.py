@@ -78,6 +78,8 @@ class People:
             records=records,
             ruling=ruling,
         )
+        for stream in (*sessions, *runs):
+            journal.forget(stream)
         self._register.end(Person(scope, subject))
         return Erasure(subject, len(keys), len(sessions), len(runs), records)
 
