@@ -108,7 +108,7 @@ SHOWN: tuple[Shown, ...] = (
 )
 
 FILE: Mapping[str, str] = {
-    "id": "Its name; lower-case words joined by dots when it is hosted.",
+    "id": "Its name: lower-case words joined by dots, or anything that is [made into one](#names-that-do-not-fit).",
     "type": "`messaging` for conversations.",
     "schema_version": "`2`; `1` is read in a tolerant way.",
     "title": "For people.",
@@ -135,8 +135,8 @@ SLOT: Mapping[str, str] = {
 NODE: Mapping[str, str] = {
     "routing": "Where it leads: `reply` (say it and end), `out` (end), or a list of routes.",
     "when": "The node is skipped unless this condition holds.",
-    "retry": "`{ attempts: 3, backoff_ms: 200 }`: how often a failed call is tried again.",
-    "timeout": "Seconds that a call or a wait may take.",
+    "retry": "`{ attempts: 3, backoff_ms: 200 }`: how often a tool, agent or flow that failed is tried again.",
+    "timeout": "Seconds that a tool, an agent, a flow or a wait may take.",
     "output": "A mapping that makes the node's output of its result.",
     "vars_out": "Variables that keep parts of the result.",
     "redaction": "`fields` of the result that nobody sees.",

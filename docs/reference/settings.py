@@ -15,16 +15,25 @@ from lichen.agents.words import IntentWords, SlotWords, Words
 from lichen.channels.routes import Route
 from lichen.core.quotas import Quotas
 from lichen.core.wording import BUILT_IN, Texts
-from lichen.settings.file import DeclaredActor, Parts, Serve, Tenant, WebChat
+from lichen.settings.file import DeclaredActor, FlowFile, Parts, Serve, Tenant, WebChat
 
 SETTINGS: Mapping[str, tuple[type[msgspec.Struct], Mapping[str, str]]] = {
     "[lichen]": (
         Parts,
         {
             "agents": "Where agents are: `file.py:name`, an `Agent` or a list of them.",
-            "flows": "Flow files, `.ygtc`. Each is hosted as an agent of its `id`.",
+            "flows": "Flow files, `.ygtc`, as paths and globs, or as tables that also say names.",
             "tools": "Tools that only flows use: `file.py:name`, a tool or a list of them.",
             "home": "Where data lies; `LICHEN_HOME` overrides it.",
+        },
+    ),
+    "flows = [{ … }]": (
+        FlowFile,
+        {
+            "file": "A path or a glob. What a table says of a file comes before a glob.",
+            "name": "What the flow is called; else its `id`, else its pack and `id`, such as `weather_bot.main`.",
+            "tools": 'The tool for an operation of it: `"apply" = "shop.apply"`, or `"@node"` for one node.',
+            "agents": "The agent for one that it names otherwise.",
         },
     ),
     "[tenants.NAME]": (

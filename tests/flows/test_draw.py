@@ -143,3 +143,34 @@ def test_no_two_boxes_or_labels_lie_upon_each_other(count: int, ties: list[tuple
             assert beside or above
     for number, path in enumerate(picture.paths):
         assert (path[0][1] < path[-1][1]) is (number not in picture.lanes)
+
+
+@pytest.mark.req("GRE-5.9")
+def test_nodes_that_nothing_leads_to_are_dashed_and_stand_below_the_start() -> None:
+    nodes = "  in: {text: hi, routing: out}\n" + "".join(f"  loose_{i}: {{text: x}}\n" for i in range(4))
+    picture = svg(parse(f"id: a\ntype: messaging\nnodes:\n{nodes}", "a.ygtc").flow)
+    assert picture.count("stroke-dasharray") == 4
+    assert picture.count("nothing leads here") == 4
+    start = re.search(r'<circle cx="[\d.-]+" cy="([\d.-]+)" r="6"', picture)
+    assert start is not None
+    tops = [float(found) for found in re.findall(r'nothing leads here</title><rect x="[\d.-]+" y="([\d.-]+)"', picture)]
+    assert len(tops) == 4
+    assert min(tops) > float(start[1])
+    width = re.search(r'width="([\d.]+)" height', picture)
+    assert width is not None
+    assert float(width[1]) < 500, "a column beside the flow, not a row"
+
+
+@pytest.mark.req("GRE-5.9")
+def test_a_long_id_is_written_in_full_and_the_component_stands_beside_its_operation() -> None:
+    nodes = "  setup_default__emit_questions: {component.exec: {component: secrets.aws, operation: run}}\n"
+    picture = svg(parse(f"id: a\ntype: job\nnodes:\n{nodes}", "a.ygtc").flow)
+    assert ">setup_default__emit_questions<" in picture
+    assert ">secrets.aws run<" in picture
+
+
+@pytest.mark.req("GRE-5.9")
+def test_a_flow_without_nodes_is_an_empty_picture() -> None:
+    flow = parse("id: a\ntype: job\nnodes: {}\n", "a.ygtc").flow
+    assert "0 nodes" in svg(flow)
+    assert mermaid(flow)

@@ -23,6 +23,8 @@ HEIGHT: Final = 48.0
 MARGIN: Final = 24.0
 ID_PX: Final = 8.2  # what a letter takes at most on average, in fonts that are wide
 SMALL_PX: Final = 6.5
+WIDE_PX: Final = 380.0
+LOOSE_IN_A_COLUMN: Final = 6
 
 _MARKS: Final = {
     "start": "The flow begins here",
@@ -53,7 +55,7 @@ class _Drawing:
         self._taken = frozenset(walked)
         self._steps = frozenset(pairwise(walked))
         self._edges, self._labels = _edges(self._graph)
-        self._picture: Picture = arranged(_sizes(self._graph), self._edges)
+        self._picture: Picture = arranged(_sizes(self._graph), [*self._edges, *_hidden(self._graph)])
 
     def text(self) -> str:
         """The whole document."""
@@ -84,15 +86,15 @@ class _Drawing:
 
     def _bounds(self) -> tuple[float, float, float, float]:
         boxes = self._picture.boxes.values()
-        points = [point for path in self._picture.paths for point in path]
+        points = [point for path in self._picture.paths[: len(self._edges)] for point in path]
         xs = [x for box in boxes for x in (box.x - box.width / 2, box.x + box.width / 2)] + [x for x, _ in points]
         ys = [y for box in boxes for y in (box.y - box.height / 2, box.y + box.height / 2)] + [y for _, y in points]
         for number, (text, _) in self._labels.items():
             x, _, anchor = self._label_at(number)
             wide = _label_width(text)
             xs += [x + wide] if anchor == "start" else [x - wide] if anchor == "end" else [x - wide / 2, x + wide / 2]
-        left, top = min(xs) - MARGIN, min(ys) - MARGIN
-        return left, top, max(xs) + MARGIN - left, max(ys) + MARGIN - top
+        left, top = min(xs, default=0.0) - MARGIN, min(ys, default=0.0) - MARGIN
+        return left, top, max(xs, default=0.0) + MARGIN - left, max(ys, default=0.0) + MARGIN - top
 
     def _halo(self) -> str:
         box = self._picture.boxes.get(self._current or "")
@@ -134,13 +136,15 @@ class _Drawing:
         box = self._picture.boxes[node.id]
         is_taken = node.id in self._taken
         border = f'{pen.stroke("green" if is_taken else "line")} stroke-width="{2 if is_taken else 1.2}"'
+        border += ' stroke-dasharray="5 4"' if node.is_loose else ""
+        ink, about = ("soft", f"{node.id}: {node.operation}, nothing leads here") if node.is_loose else ("ink", "")
         name, operation = _elided(node.id, int((box.width - 56) / ID_PX)), node.operation
         said = _elided(operation, int((box.width - 56) / SMALL_PX))
         parts = [
-            f"<g><title>{pen.escaped(f'{node.id}: {operation}')}</title>",
+            f"<g><title>{pen.escaped(about or f'{node.id}: {operation}')}</title>",
             pen.rect(box, 0, 10, f"{pen.fill('card')} {border}"),
             pen.icon(box, node.look),
-            pen.text(name, box.x - box.width / 2 + 46, box.y - 3, f'font-weight="600" {pen.fill("ink")}'),
+            pen.text(name, box.x - box.width / 2 + 46, box.y - 3, f'font-weight="600" {pen.fill(ink)}'),
             pen.text(said, box.x - box.width / 2 + 46, box.y + 13, f'font-size="11" {pen.fill("soft")}'),
             "</g>",
         ]
@@ -192,8 +196,21 @@ def _edges(graph: Graph) -> tuple[list[Edge], dict[int, tuple[str, str]]]:
     return edges, labels
 
 
+def _hidden(graph: Graph) -> list[Edge]:
+    """Edges that nobody sees, from the start to nodes that nothing leads to and from one of these to the next: they
+    stand in columns beside the flow then, not in a row above it."""
+    led = {way.target for way in graph.ways if way.source != way.target}
+    roots = [node.id for node in graph.nodes if node.is_loose and node.id not in led]
+    starts = [f"\0{mark.id}" for mark in graph.marks if mark.what == "start"][:1]
+    found: list[Edge] = []
+    for i, root in enumerate(roots):
+        before = roots[i - 1 : i] if i % LOOSE_IN_A_COLUMN else starts
+        found += [Edge(source, root) for source in before]
+    return found
+
+
 def _width(node: Drawn) -> float:
-    return min(290.0, max(132.0, 60 + len(node.id) * ID_PX, 60 + len(node.operation) * SMALL_PX))
+    return min(WIDE_PX, max(132.0, 60 + len(node.id) * ID_PX, 60 + len(node.operation) * SMALL_PX))
 
 
 def _label_width(text: str) -> float:

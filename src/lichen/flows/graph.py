@@ -13,11 +13,12 @@ Look = Literal["say", "ask", "approve", "agent", "tool", "state", "flow"]
 
 
 class Drawn(NamedTuple):
-    """A node: what is written on it and how it looks."""
+    """A node: what is written on it and how it looks. `is_loose`: nothing leads to it."""
 
     id: str
     operation: str
     look: Look
+    is_loose: bool = False
 
 
 class Mark(NamedTuple):
@@ -47,8 +48,12 @@ class Graph(NamedTuple):
 
 def graph_of(flow: Flow) -> Graph:
     """The graph of a flow. Two routes between the same nodes are one way with both labels."""
-    nodes = tuple(Drawn(node.id, operation_of(node), look_of(operation_of(node))) for node in flow.nodes.values())
-    starts = [Mark("start", flow.start, "start")]
+    reached = reachable(flow)
+    nodes = tuple(
+        Drawn(node.id, operation_of(node), look_of(operation_of(node)), node.id not in reached)
+        for node in flow.nodes.values()
+    )
+    starts = [Mark("start", flow.start, "start")] if flow.nodes else []
     for name, target in flow.entrypoints.items():
         if name != "default" or target != flow.start:
             starts.append(Mark(f"start {name}", target, "start", name))
@@ -59,6 +64,18 @@ def graph_of(flow: Flow) -> Graph:
             labels.setdefault((node.id, target), []).append(label)
     ways = tuple(Way(source, target, _joined(said)) for (source, target), said in labels.items())
     return Graph(nodes, (*starts, *ends), ways)
+
+
+def reachable(flow: Flow) -> frozenset[str]:
+    """The nodes that a walk from the start or an entrypoint may come to."""
+    found: set[str] = set()
+    open_ends = [flow.start, *flow.entrypoints.values()] if flow.nodes else []
+    while open_ends:
+        node_id = open_ends.pop()
+        if node_id not in found:
+            found.add(node_id)
+            open_ends.extend(to for to, _ in targets(flow.nodes[node_id].routing))
+    return frozenset(found)
 
 
 def operation_of(node: Node) -> str:

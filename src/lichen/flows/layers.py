@@ -111,7 +111,7 @@ def _visited(nodes: Sequence[str], leaving: Mapping[str, Sequence[tuple[int, str
 
 def ordered(graph: Layered) -> list[list[str]]:
     """The layers from above to below, each from left to right, with as few crossings as a few sweeps find."""
-    layers: list[list[str]] = [[] for _ in range(max(graph.ranks.values()) + 1)]
+    layers: list[list[str]] = [[] for _ in range(max(graph.ranks.values(), default=-1) + 1)]
     for node, rank in graph.ranks.items():
         layers[rank].append(node)
     places = {node: number for layer in layers for number, node in enumerate(layer)}

@@ -9,9 +9,9 @@ from lichen.core.errors import Invalid
 from lichen.flows.compiled import target_of
 from lichen.flows.document import Document
 from lichen.flows.findings import Report
+from lichen.flows.graph import reachable
 from lichen.flows.ir import End, Flow, Node, Reply
 from lichen.flows.lint_texts import check_conditions, check_texts
-from lichen.flows.lower_routing import targets
 from lichen.flows.nodes import kind_of, operation_of
 from lichen.flows.nodes_ask import WAIT
 from lichen.flows.nodes_flow import GOTO
@@ -34,18 +34,6 @@ def examine(flow: Flow, document: Document, report: Report) -> None:
         _check_payload(node, document, report)
         check_texts(node, flow, document, report)
         check_conditions(node, flow, document, report)
-
-
-def reachable(flow: Flow) -> frozenset[str]:
-    """The nodes that a walk from the start or an entrypoint may come to."""
-    found: set[str] = set()
-    open_ends = [flow.start, *flow.entrypoints.values()] if flow.nodes else []
-    while open_ends:
-        node_id = open_ends.pop()
-        if node_id not in found:
-            found.add(node_id)
-            open_ends.extend(to for to, _ in targets(flow.nodes[node_id].routing))
-    return frozenset(found)
 
 
 def _check_target(node: Node, flow: Flow, report: Report) -> None:

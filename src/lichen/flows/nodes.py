@@ -9,6 +9,7 @@ What upstream's runner (greentic-runner) does otherwise, and why not here:
   a day if nothing else is said, each run has its own, and any frame may wait.
 - Its output is the list of all it said; here what was said last is the answer, and nothing is said twice.
 - `state.get` and `state.set` are the tenant's there; here the session's unless `scope` says `user` or `tenant`.
+- The configuration of a component is an argument of its tool here, `config`.
 - `card` and other components are not built in; they are tools that the runtime must be given.
 As upstream: `flow.goto` at most three times at once, and a node none of whose conditions fits waits for a message.
 """
