@@ -272,7 +272,7 @@ class World:
             check.tool is not None and self.log.is_unknown(check.session, check.tool.name, check.digest)
         )
         self.intake = Intake(self.engine)
-        access = Access(self.gate, self.engine.journal)
+        access = Access(self.engine)
         self.sessions = Sessions(self.engine, self.intake, access, (self.agent,))
         self.runs = Runs(self.engine, self.intake, access)
         self.waits = Waits(self.engine, self.intake, access)

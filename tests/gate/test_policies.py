@@ -90,6 +90,13 @@ def test_two_policies_with_one_id_are_refused_also_across_files() -> None:
     assert error.code == "policy_duplicate"
 
 
+@pytest.mark.req("SYM-69.8")
+def test_a_policy_about_an_action_that_nobody_asks_for_is_refused() -> None:
+    error = refused({"a.cedar": '@id("x") forbid(principal, action == Action::"log.rotate", resource);'})
+    assert (error.code, error.place) == ("policy_schema", "a.cedar:1:46")
+    assert "log.rotate" in error.message
+
+
 def own(found: PolicySet) -> list[str]:
     """The policies of the files; those that are always in force are left out."""
     return [terms.id for terms in found.terms if not terms.id.startswith("lichen/")]

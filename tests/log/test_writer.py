@@ -521,3 +521,20 @@ async def test_after_a_failure_nothing_is_signed_until_the_volume_recovers(
         await home.volume.recover()
         put(log, RUN, planned(log))
         await log.durable()
+
+
+@pytest.mark.req("LIC-3.11")
+async def test_whoever_stops_waiting_for_a_signature_does_not_stop_the_writer(home: Home) -> None:
+    disk = Disk()
+    log = (await home.open(disk.options)).log(SCOPE)
+    await settle(log)
+    with disk.standing_still():
+        put(log, RUN, started(log))
+        await disk.stands_still()
+        signing = asyncio.ensure_future(log.sign())
+        await asyncio.sleep(0)
+        signing.cancel()
+        await asyncio.gather(signing, return_exceptions=True)
+    async with asyncio.timeout(10):
+        await log.durable()
+        await log.sign()

@@ -69,6 +69,17 @@ async def test_keys_are_listed_without_their_secrets_and_only_in_their_tenant(do
     assert (await door.of("globex").delete(f"keys/{key.split('_')[1]}")).status == 404
 
 
+@pytest.mark.req("LIC-12.29")
+async def test_who_is_named_on_the_socket_makes_and_revokes_keys_only_if_they_may(door: Door) -> None:
+    key = await key_of(door, "acme", "ops")
+    named = door.of("acme", "customer-7")
+    wanted = {"actor": "x", "kind": "operator", "roles": ["operator"]}
+    assert (await named.post("keys", wanted)).code == "role_missing"
+    assert (await named.get("keys")).code == "role_missing"
+    assert (await named.delete(f"keys/{key.split('_')[1]}")).code == "role_missing"
+    assert (await door.of("acme", "ops").post("keys", wanted)).status == 200
+
+
 async def test_whoever_holds_a_key_makes_no_keys(door: Door) -> None:
     answer = await with_key(door, await key_of(door, "acme", "ops")).post("keys", {"actor": "ops"})
     assert (answer.status, answer.code) == (403, "owner_only")

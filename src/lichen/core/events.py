@@ -343,8 +343,9 @@ class Declassified(Control, frozen=True, array_like=True, gc=False):
 class Refused(Control, frozen=True, array_like=True, gc=False):
     """The gate did not allow an act, or holds it, so there is no record of the act itself.
 
-    `resource` is the keyed digest of what was asked about; contents: `resource`, `operator`. Equal refusals of one
-    actor within a minute are one record: `count` of them between `first_us` and its own time.
+    `resource` is the keyed digest of what was asked about; contents: `resource`, `operator`. The first is written at
+    once; those equal to it within a minute are one more record, `count` of them since `first_us`. Without an `action`
+    it counts refusals of any kind beyond what a log takes in a minute.
     """
 
     action: str

@@ -158,6 +158,8 @@ class Writer:
         future: Future[T] = Future()
 
         def run() -> None:
+            if not future.set_running_or_notify_cancel():
+                return  # whoever asked is gone
             try:
                 future.set_result(job())
             except Exception as error:  # noqa: BLE001 - whoever asked gets it

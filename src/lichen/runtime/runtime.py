@@ -121,7 +121,8 @@ class Runtime:
         self.places = wiring.services.places
         self.engine, self.intake, self.register = wiring.engine, wiring.intake, wiring.register
         new_id = self._blueprint.new_id
-        access = Access(wiring.gate, wiring.engine.journal)
+        access = Access(wiring.engine)
+        self._stack.callback(access.close)
         changes = Changes(wiring.engine, new_id)
         names = tuple(agent.name for agent in self.hosted)
         self.sessions = Sessions(wiring.engine, wiring.intake, access, names)

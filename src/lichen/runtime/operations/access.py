@@ -13,11 +13,14 @@ import msgspec
 from lichen.core.errors import Denied, NotFound
 from lichen.core.events import Ruling
 from lichen.core.ids import RunId, SessionId
-from lichen.core.policy import Check, Gate
-from lichen.core.scope import Actor, Scope
+from lichen.core.policy import Check, Verdict
+from lichen.core.scope import SYSTEM, Actor, Scope
 from lichen.engine.journal import Journal
+from lichen.engine.local import LocalEngine
 from lichen.gate.identity import may
 from lichen.gate.schema import Action
+from lichen.runtime.operations.openings import Openings, What
+from lichen.runtime.operations.refusals import Refusals
 
 ALL = "*"
 
@@ -49,26 +52,59 @@ def of_run(id: RunId) -> About:
 
 
 class Access:
-    """Asks. `journal_of` opens the journal of a scope."""
+    """Asks, and sees to it that what is refused and what is opened stand in the log."""
 
-    def __init__(self, gate: Gate, journal_of: Callable[[Scope], Journal]) -> None:
-        self._gate = gate
-        self._journal_of = journal_of
+    def __init__(self, engine: LocalEngine) -> None:
+        services = engine.services
+        self._gate = services.gate
+        self._journal_of = engine.journal
+        self.refusals = Refusals(engine.journal, clock=services.clock, sleep=services.sleep, new_id=services.new_id)
+        self.openings = Openings(engine.journal, clock=services.clock, new_id=services.new_id)
 
     def ask(self, action: Action, scope: Scope, actor: Actor, about: About, *, language: str = "") -> Ruling:
-        """What the gate says of an act that it allows.
+        """What the gate says of an act that it allows. What it refuses is in the log.
 
         Raises Denied (`role_missing`, `denied`), NotFound (`session_unknown`, `run_unknown`, `wait_unknown`).
         """
-        if not may(actor, action, about.resource):
-            raise role_missing(action)
-        journal = self._journal_of(scope)
-        _find(journal, actor, about)
         check = Check(scope, actor, action, about.resource, run=about.run, session=about.session, language=language)
+        if not may(actor, action, about.resource):
+            self.refusals.note(check, Verdict("deny", (), "", operator_reason=f"{actor.kind}s never may."))
+            raise role_missing(action)
+        _find(self._journal_of(scope), actor, about)
         verdict = self._gate.rule(check)
         if verdict.outcome != "allow":
+            self.refusals.note(check, verdict)
             raise Denied(verdict.public_reason or "Policy does not allow this.", code="denied")
         return Ruling(action, verdict.policies, verdict.policy_digest)
+
+    def open(self, action: Action, scope: Scope, actor: Actor, about: About, *, what: What, opened: str = "") -> Ruling:
+        """Asks, and notes that contents are opened, unless they are the actor's own: those of `about`, or `opened`.
+
+        Raises as `ask`.
+        """
+        ruling = self.ask(action, scope, actor, about)
+        journal = self._journal_of(scope)
+        owner = about.owner(journal) if about.owner is not None else None
+        if owner is None or owner != journal.log.pseudonym(actor):
+            self.openings.note(what, scope, actor, opened or about.resource, ruling)
+        return ruling
+
+    def close(self) -> None:
+        """Writes what is outstanding."""
+        self.openings.settle()
+        self.refusals.close()
+
+    def host(self, scope: Scope, agent: str) -> None:
+        """Whether an agent may be at work in a scope at all: the runtime asks, before anybody begins with it.
+
+        Raises Denied.
+        """
+        self.ask("agent.create", scope, SYSTEM, About(agent))
+
+    def refuse(self, action: Action, scope: Scope, actor: Actor, about: About, *, reason: str) -> None:
+        """Notes that an act which policy allowed was refused for another reason."""
+        check = Check(scope, actor, action, about.resource, run=about.run, session=about.session)
+        self.refusals.note(check, Verdict("deny", (), "", operator_reason=reason))
 
 
 def role_missing(action: str) -> Denied:

@@ -77,7 +77,8 @@ class Proofs:
     ) -> bytes:
         """The records of a run, a session with its runs, the record at a position, or the whole log, each with its
         proof and the signed head."""
-        self._access.ask("log.export", scope, actor, About(scope.tenant))
+        taken = run or session or (scope.tenant if record is None else f"record {record}")
+        self._access.open("log.export", scope, actor, About(scope.tenant), what="export", opened=taken)
         log = self._engine.journal(scope).log
         if record is not None:
             return await export(log, range(record, record + 1))

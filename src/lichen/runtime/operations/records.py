@@ -29,7 +29,8 @@ class Records:
 
     def page(self, scope: Scope, actor: Actor, *, after: int = 0, limit: int = 100) -> tuple[RecordView, ...]:
         """Durable records after a position, in order; the last one's `seq` is the next `after`."""
-        log = self._asked(scope, actor)
+        self._access.open("log.read", scope, actor, About(scope.tenant), what="log")
+        log = self._engine.journal(scope).log
         return tuple(view(log, record) for record in log.read(after, limit))
 
     async def after(self, scope: Scope, actor: Actor, position: int) -> None:

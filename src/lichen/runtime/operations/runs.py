@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -110,6 +110,7 @@ class Runs:
         `input` is any JSON that the run begins with: a flow's entry, an agent's message. With it `text` may be empty.
         """
         ruling = self._access.ask("run.start", scope, actor, About(agent))
+        self._access.host(scope, agent)
         return await self._intake.start(
             scope, AgentName(agent), text, actor, key=key, input=input, attributes=attributes, ruling=ruling
         )
@@ -123,12 +124,12 @@ class Runs:
             await journal.changed(run_stream(run), state.n)
             state = journal.run(run)
         await journal.log.durable_stream(run_stream(run))
-        self._access.ask("run.result", scope, actor, of_run(run))
+        self._access.open("run.result", scope, actor, of_run(run), what="run")
         return _answer(journal, state)
 
     def outcome(self, scope: Scope, run: RunId, actor: Actor) -> Outcome:
         """How a run and the children it waits for stand now."""
-        self._access.ask("run.result", scope, actor, of_run(run))
+        self._access.open("run.result", scope, actor, of_run(run), what="run")
         journal = self._engine.journal(scope)
         state = journal.run(run)
         waits = tuple(f"{each.id}.{wait}" for each in _family(journal, run) for wait in each.waits)
@@ -165,17 +166,17 @@ class Runs:
 
     def follow(self, scope: Scope, run: RunId, actor: Actor, *, with_session: bool = False) -> Feed:
         """The run's records as they happen."""
-        self._access.ask("run.read", scope, actor, of_run(run))
+        self._access.open("run.read", scope, actor, of_run(run), what="feed")
         return Feed(self._access, self._engine.journal(scope), run, actor, with_session=with_session)
 
     async def replay(self, scope: Scope, run: RunId, actor: Actor) -> Replay:
         """Goes through a run again with no effect performed."""
-        self._access.ask("run.read", scope, actor, of_run(run))
+        self._access.open("run.read", scope, actor, of_run(run), what="run")
         return await replay(self._engine.services, self._engine.journal(scope), run)
 
     def show(self, scope: Scope, run: RunId, actor: Actor) -> RunDetail:
         """A run with its records, contents opened."""
-        self._access.ask("run.read", scope, actor, of_run(run))
+        self._access.open("run.read", scope, actor, of_run(run), what="run")
         journal = self._engine.journal(scope)
         state = journal.run(run)
         entries = journal.log.records(run_stream(run))
@@ -202,6 +203,14 @@ class Runs:
             timers=tuple({"timer": id, "due_at_us": due} for id, due in state.timers.items()),
             story=told,
         )
+
+    async def declassify(self, scope: Scope, run: RunId, sources: Sequence[str], actor: Actor, *, reason: str) -> None:
+        """Lets what the run has read go without these sources of its label, and its session's turns to come.
+
+        Raises Invalid (`sources_unknown`, `reason_missing`), Conflict (`run_finished`).
+        """
+        ruling = self._access.ask("run.declassify", scope, actor, of_run(run))
+        await self._intake.declassify(scope, actor, sources=tuple(sources), reason=reason, run=run, ruling=ruling)
 
     async def cancel(self, scope: Scope, run: RunId, actor: Actor) -> None:
         """Ends a run. Cancelling twice is no error; one that ended by itself is a Conflict (`run_finished`)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -118,6 +119,16 @@ class Session:
         ruling = self._ask("session.close")
         await self._intake.close_session(self.scope, self.id, self.actor, ruling=ruling)
 
+    async def declassify(self, sources: Sequence[str], *, reason: str) -> None:
+        """Lets what was said so far go without these sources of its label in the turns to come.
+
+        Raises Invalid (`sources_unknown`, `reason_missing`).
+        """
+        ruling = self._ask("session.declassify")
+        await self._intake.declassify(
+            self.scope, self.actor, sources=tuple(sources), reason=reason, session=self.id, ruling=ruling
+        )
+
     def is_owing(self) -> bool:
         """Whether something the customer said is not dealt with. An open approval is not owed, a question neither."""
         self._ask("session.read")
@@ -160,7 +171,7 @@ class Session:
 
     def records(self, after: int = 0) -> tuple[RecordView, ...]:
         """The session's own records from number `after` on, contents opened."""
-        self._ask("session.read")
+        self._open()
         log = self._journal.log
         return tuple(view(log, record) for record in log.records(self._stream, after))
 
@@ -172,7 +183,7 @@ class Session:
 
     def detail(self) -> SessionDetail:
         """The session and the last messages of it, in the order they came and went."""
-        self._ask("session.read")
+        self._open()
         mailbox = self._journal.mailbox(self.id)
         spoken = [event for event in self._journal.log.events(self._stream) if isinstance(event.control, _SPOKEN)]
         return SessionDetail(
@@ -213,6 +224,9 @@ class Session:
         while not mailbox.outbox and mailbox.is_owing_customer == was_owing:
             await self._journal.changed(self._stream, mailbox.n)
             mailbox = self._journal.mailbox(self.id)
+
+    def _open(self) -> None:
+        self._access.open("session.read", self.scope, self.actor, of_session(self.id), what="session")
 
     def _ask(self, action: Action) -> e.Ruling:
         return self._access.ask(action, self.scope, self.actor, of_session(self.id))

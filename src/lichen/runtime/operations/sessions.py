@@ -55,6 +55,7 @@ class Sessions:
         ruling = self._access.ask(
             "session.open", scope, actor, About(name), language=wording.chosen(language) if language else ""
         )
+        self._access.host(scope, name)
         await self._intake.open_session(
             scope,
             id,

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Literal, NamedTuple
 
+import msgspec
+
 from lichen.core import events as e
 from lichen.core.ids import RunId, SessionId, root_run, run_stream, session_stream
 from lichen.core.scope import Actor, Scope
 from lichen.engine.intake import Receipt
 from lichen.engine.journal import Journal, Watch
-from lichen.runtime.operations.access import Access, of_run, of_session
+from lichen.runtime.operations.access import ALL, Access, of_run, of_session
 from lichen.runtime.records import RecordView, view
 
 
@@ -81,8 +83,10 @@ class Turn:
 
         They hold what operators may read and customers not. Ends when the turn does, or when the run waits.
         """
+        runs = msgspec.structs.replace(of_session(self._session), resource=ALL)
+        self._access.ask("run.read", self.scope, self.actor, runs)
         run = await self.run()
-        self._access.ask("run.read", self.scope, self.actor, of_run(run))
+        self._access.open("run.read", self.scope, self.actor, of_run(run), what="feed")
         log = self._journal.log
         after = log.position(self._stream, self.receipt.n) - 1
         async for entry in log.follow(after, streams=(self._stream, run_stream(run))):

@@ -9,7 +9,7 @@ import msgspec
 
 from lichen.agents.agent import Agent
 from lichen.core import events as e
-from lichen.core.errors import Conflict, Invalid, NotFound
+from lichen.core.errors import Conflict, Denied, Invalid, NotFound
 from lichen.core.ids import RunId, SessionId, StreamId, ToolName, WaitId, run_stream
 from lichen.core.policy import Meter
 from lichen.core.run import RunState
@@ -92,7 +92,7 @@ class Waits:
 
     def list(self, scope: Scope, actor: Actor, *, kinds: tuple[str, ...] = PEOPLE) -> tuple[WaitView, ...]:
         """Open waits of these kinds, oldest first."""
-        self._access.ask("wait.read", scope, actor, EVERYTHING)
+        self._access.open("wait.read", scope, actor, EVERYTHING, what="wait")
         journal = self._engine.journal(scope)
         rows = journal.log.wait_rows()
         found = (self._view(journal, RunId(row.run), WaitId(row.wait)) for row in rows if row.kind in kinds)
@@ -102,7 +102,7 @@ class Waits:
         self, scope: Scope, actor: Actor, *, limit: int = 50, before: int | None = None
     ) -> tuple[WaitView, ...]:
         """What people were asked and answered, the last answer first; `before` is a position in the log."""
-        self._access.ask("wait.read", scope, actor, EVERYTHING)
+        self._access.open("wait.read", scope, actor, EVERYTHING, what="wait")
         journal = self._engine.journal(scope)
         closed = (record.control for record in journal.log.closed_waits(limit, before))
         found = (self._view(journal, each.run, each.wait) for each in closed if isinstance(each, e.WaitClosed))
@@ -110,7 +110,7 @@ class Waits:
 
     def closed(self, scope: Scope, id: str, actor: Actor) -> WaitView:
         """A wait that was answered: what was asked and what was decided. Raises NotFound (`wait_unknown`)."""
-        self._access.ask("wait.read", scope, actor, self._about(scope, id))
+        self._access.open("wait.read", scope, actor, self._about(scope, id), what="wait")
         found = self._view(self._engine.journal(scope), *parse(id))
         if found is None or found.decision is None:
             raise NotFound("There is no such answered wait.", code="wait_unknown")
@@ -118,7 +118,7 @@ class Waits:
 
     def show(self, scope: Scope, id: str, actor: Actor) -> WaitView:
         """One open wait. Raises NotFound (`wait_unknown`), Conflict (`wait_closed`)."""
-        self._access.ask("wait.read", scope, actor, self._about(scope, id))
+        self._access.open("wait.read", scope, actor, self._about(scope, id), what="wait")
         return self._shown(scope, id)
 
     async def answer(
@@ -138,7 +138,8 @@ class Waits:
 
         Raises NotFound, Denied, Conflict (`wait_closed` on the second answer), Expired, Invalid (`digest_invalid`).
         """
-        ruling = self._access.ask("wait.answer", scope, actor, self._about(scope, id))
+        about = self._about(scope, id)
+        ruling = self._access.ask("wait.answer", scope, actor, about)
         bound = None if digest is None else _bytes(digest)
         try:
             shown = self._shown(scope, id)
@@ -152,6 +153,9 @@ class Waits:
                 body=body if key is None else {**body, "key": key},
                 ruling=ruling,
             )
+        except Denied as denied:
+            self._access.refuse("wait.answer", scope, actor, about, reason=denied.code)
+            raise
         except Conflict as conflict:
             if conflict.code != "wait_closed" or key is None or not self._is_repeated(scope, id, outcome, key):
                 raise
@@ -165,7 +169,7 @@ class Waits:
 
     def closing(self, scope: Scope, id: str, actor: Actor) -> RecordView | None:
         """The record that closed a wait; None while it is open."""
-        self._access.ask("wait.read", scope, actor, self._about(scope, id))
+        self._access.open("wait.read", scope, actor, self._about(scope, id), what="wait")
         return self._closing(scope, id)
 
     def _closing(self, scope: Scope, id: str) -> RecordView | None:

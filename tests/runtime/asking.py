@@ -1,0 +1,209 @@
+"""Every operation that may be asked of a runtime, and how to ask for it: one entry for each public method.
+
+Tests are generated from this table. A method without an entry fails one of them, and so does one that does not ask.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import pytest
+
+from lichen.core.events import Ruling
+from lichen.core.ids import MessageId, RunId, SessionId, session_stream
+from lichen.core.scope import SYSTEM, Actor, Customer, Operator, Scope, Service
+from lichen.gate.schema import Action
+from lichen.runtime import Runtime
+from lichen.runtime.operations.access import About, Access
+from lichen.runtime.operations.feed import Feed
+from lichen.runtime.operations.session import Session
+from lichen.runtime.operations.turn import Turn
+from tests.runtime.world import CUSTOMER, SCOPE
+
+OTHER = Scope("globex", "dev")
+OPS = Operator("ops", ("operator",))
+AGENT = Actor("agent", "till.clerk", on_behalf_of=OPS)
+
+
+class Asker(NamedTuple):
+    """Somebody who asks, in a scope."""
+
+    name: str
+    scope: Scope
+    actor: Actor
+
+
+ASKERS = (
+    Asker("the customer whose it is", SCOPE, CUSTOMER),
+    Asker("another customer", SCOPE, Customer("customer-8")),
+    Asker("an operator of the tenant", SCOPE, OPS),
+    Asker("an operator of another tenant", OTHER, Operator("their-ops", ("operator",))),
+    Asker("a service", SCOPE, Service("crm")),
+    Asker("a channel", SCOPE, Service("post", ("channel",))),
+    Asker("an agent", SCOPE, AGENT),
+    Asker("the system", SCOPE, SYSTEM),
+)
+
+
+class World(NamedTuple):
+    """A runtime with something of everything: a session, a run that is finished, one that waits for approval."""
+
+    runtime: Runtime
+    session: SessionId
+    done: RunId
+    held: RunId
+    access: Access
+    """What the runtime's own operations ask."""
+
+    def session_of(self, asker: Asker) -> Session:
+        """A handle that nobody was asked for: its methods must ask by themselves."""
+        engine = self.runtime.engine
+        return Session(self.access, self.runtime.intake, engine.journal(asker.scope), self.session, asker.actor)
+
+    async def turn_of(self, asker: Asker) -> Turn:
+        """The turn of the session's first message, as the asker would hold it."""
+        journal = self.runtime.engine.journal(asker.scope)
+        session = self.runtime.sessions.get(SCOPE, self.session, CUSTOMER)
+        said = await session.say("hello", key="one")
+        watch = journal.watch(session_stream(self.session))
+        watch.offer(journal.events(session_stream(self.session), said.receipt.n + 1))
+        return Turn(self.access, journal, self.session, asker.actor, receipt=said.receipt, watch=watch)
+
+    def feed_of(self, asker: Asker) -> Feed:
+        """A run's feed that nobody was asked for."""
+        return Feed(self.access, self.runtime.engine.journal(asker.scope), self.done, asker.actor, with_session=False)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """How to ask for an operation. `is_owned`: it is about something that is somebody's; `waits`: for what may never
+    come."""
+
+    action: Action
+    call: Callable[[World, Asker], Any]
+    is_owned: bool = False
+    waits: bool = False
+
+
+def _first(records: AsyncIterator[Any]) -> Any:
+    return anext(records)  # type: ignore[call-overload]
+
+
+ENTRIES: dict[str, Entry] = {
+    "Sessions.open": Entry("session.open", lambda w, a: w.runtime.sessions.open(a.scope, a.actor)),
+    "Sessions.list": Entry("session.list", lambda w, a: w.runtime.sessions.list(a.scope, a.actor)),
+    "Sessions.get": Entry("session.read", lambda w, a: w.runtime.sessions.get(a.scope, w.session, a.actor), True),
+    "Session.say": Entry("session.say", lambda w, a: w.session_of(a).say("more"), True),
+    "Session.close": Entry("session.close", lambda w, a: w.session_of(a).close(), True),
+    "Session.declassify": Entry(
+        "session.declassify", lambda w, a: w.session_of(a).declassify(("third_party:web",), reason="ours"), True
+    ),
+    "Session.is_owing": Entry("session.read", lambda w, a: w.session_of(a).is_owing(), True),
+    "Session.pending": Entry("session.read", lambda w, a: w.session_of(a).pending(), True),
+    "Session.delivered": Entry("session.read", lambda w, a: w.session_of(a).delivered(MessageId("o1")), True),
+    "Session.detail": Entry("session.read", lambda w, a: w.session_of(a).detail(), True),
+    "Session.summary": Entry("session.read", lambda w, a: w.session_of(a).summary(), True),
+    "Session.records": Entry("session.read", lambda w, a: w.session_of(a).records(), True),
+    "Session.length": Entry("session.read", lambda w, a: w.session_of(a).length, True),
+    "Session.changed": Entry("session.read", lambda w, a: w.session_of(a).changed(), True, waits=True),
+    "Session.news": Entry("session.read", lambda w, a: w.session_of(a).news(), True, waits=True),
+    "Turn.run": Entry("session.read", lambda w, a: _then(w.turn_of(a), lambda turn: turn.run()), True),
+    "Turn.result": Entry("session.read", lambda w, a: _then(w.turn_of(a), lambda turn: turn.result()), True),
+    "Turn.records": Entry("run.read", lambda w, a: _then(w.turn_of(a), lambda turn: _first(turn.records())), True),
+    "Runs.start": Entry("run.start", lambda w, a: w.runtime.runs.start(a.scope, "till.clerk", "hello", a.actor)),
+    "Runs.result": Entry("run.result", lambda w, a: w.runtime.runs.result(a.scope, w.done, a.actor), True),
+    "Runs.outcome": Entry("run.result", lambda w, a: w.runtime.runs.outcome(a.scope, w.done, a.actor), True),
+    "Runs.rest": Entry("run.result", lambda w, a: w.runtime.runs.rest(a.scope, w.done, a.actor), True),
+    "Runs.list": Entry("run.read", lambda w, a: w.runtime.runs.list(a.scope, a.actor)),
+    "Runs.show": Entry("run.read", lambda w, a: w.runtime.runs.show(a.scope, w.done, a.actor), True),
+    "Runs.explain": Entry("run.read", lambda w, a: w.runtime.runs.explain(a.scope, w.done, a.actor), True),
+    "Runs.replay": Entry("run.read", lambda w, a: w.runtime.runs.replay(a.scope, w.done, a.actor), True),
+    "Runs.follow": Entry("run.read", lambda w, a: w.runtime.runs.follow(a.scope, w.done, a.actor), True),
+    "Runs.declassify": Entry(
+        "run.declassify",
+        lambda w, a: w.runtime.runs.declassify(a.scope, w.held, ("third_party:web",), a.actor, reason="ours"),
+        True,
+    ),
+    "Runs.cancel": Entry("run.cancel", lambda w, a: w.runtime.runs.cancel(a.scope, w.held, a.actor), True),
+    "Runs.pause": Entry("run.pause", lambda w, a: w.runtime.runs.pause(a.scope, w.held, a.actor), True),
+    "Runs.preempt": Entry("run.pause", lambda w, a: w.runtime.runs.preempt(a.scope, w.held, a.actor), True),
+    "Runs.resume": Entry("run.resume", lambda w, a: w.runtime.runs.resume(a.scope, w.held, a.actor), True),
+    "Feed.last": Entry("run.read", lambda w, a: w.feed_of(a).last(), True),
+    "Feed.records": Entry("run.read", lambda w, a: _first(w.feed_of(a).records(0)), True),
+    "Feed.is_end": Entry("run.read", lambda w, a: w.feed_of(a).is_end(_record(w)), True),
+    "Waits.list": Entry("wait.read", lambda w, a: w.runtime.waits.list(a.scope, a.actor)),
+    "Waits.show": Entry("wait.read", lambda w, a: w.runtime.waits.show(a.scope, f"{w.held}.w1", a.actor), True),
+    "Waits.history": Entry("wait.read", lambda w, a: w.runtime.waits.history(a.scope, a.actor)),
+    "Waits.closed": Entry("wait.read", lambda w, a: w.runtime.waits.closed(a.scope, f"{w.held}.w1", a.actor), True),
+    "Waits.closing": Entry("wait.read", lambda w, a: w.runtime.waits.closing(a.scope, f"{w.held}.w1", a.actor), True),
+    "Waits.answer": Entry(
+        "wait.answer", lambda w, a: w.runtime.waits.answer(a.scope, f"{w.held}.w1", "denied", a.actor, body={}), True
+    ),
+    "Waits.approve": Entry("wait.answer", lambda w, a: w.runtime.waits.approve(a.scope, f"{w.held}.w1", a.actor), True),
+    "Waits.deny": Entry("wait.answer", lambda w, a: w.runtime.waits.deny(a.scope, f"{w.held}.w1", a.actor), True),
+    "Records.page": Entry("log.read", lambda w, a: w.runtime.records.page(a.scope, a.actor)),
+    "Records.after": Entry("log.read", lambda w, a: w.runtime.records.after(a.scope, a.actor, 10**9), waits=True),
+    "Records.position": Entry("log.read", lambda w, a: w.runtime.records.position(a.scope, a.actor)),
+    "Proofs.heads": Entry("log.verify", lambda w, a: w.runtime.proofs.heads(a.scope, a.actor, limit=1)),
+    "Proofs.signed": Entry("log.verify", lambda w, a: w.runtime.proofs.signed(a.scope, a.actor, limit=1)),
+    "Proofs.verify": Entry("log.verify", lambda w, a: w.runtime.proofs.verify(a.scope, a.actor)),
+    "Proofs.export": Entry("log.export", lambda w, a: w.runtime.proofs.export(a.scope, a.actor, run=w.done)),
+    "Proofs.backup": Entry("log.backup", lambda w, a: w.runtime.proofs.backup(a.actor, w.runtime.home / "copy")),
+    "People.erase": Entry("log.erase", lambda w, a: w.runtime.people.erase(a.scope, Customer("nobody"), a.actor)),
+    "Keys.issue": Entry("key.issue", lambda w, a: w.runtime.keys.issue(a.scope, Service("till"), a.actor)),
+    "Keys.list": Entry("key.read", lambda w, a: w.runtime.keys.list(a.scope, a.actor)),
+    "Keys.revoke": Entry("key.revoke", lambda w, a: w.runtime.keys.revoke(a.scope, "00000000", a.actor)),
+    "Stops.set": Entry("stop.set", lambda w, a: w.runtime.stops.set(a.scope, "tool", "till.pay", a.actor)),
+    "Stops.clear": Entry("stop.clear", lambda w, a: w.runtime.stops.clear(a.scope, "tool", "till.pay", a.actor)),
+    "Stops.list": Entry("stop.read", lambda w, a: w.runtime.stops.list(a.scope, a.actor)),
+    "Policies.reload": Entry("policy.reload", lambda w, a: w.runtime.policies.reload(a.scope, a.actor)),
+    "Policies.check": Entry("policy.check", lambda w, a: w.runtime.policies.check(a.scope, a.actor)),
+    "Agents.list": Entry("agent.list", lambda w, a: w.runtime.agents.list(a.scope, a.actor)),
+    "Agents.all": Entry("agent.read", lambda w, a: w.runtime.agents.all(a.scope, a.actor)),
+    "Agents.show": Entry("agent.read", lambda w, a: w.runtime.agents.show(a.scope, "till.clerk", a.actor)),
+    "Admin.health": Entry("health.read", lambda w, a: w.runtime.admin.health(a.scope, a.actor)),
+    "Admin.stop": Entry("process.stop", lambda w, a: w.runtime.admin.stop(a.scope, a.actor)),
+}
+"""Each operation, and how to ask for it."""
+
+
+async def _then(made: Any, ask: Callable[[Any], Any]) -> Any:
+    return await ask(await made)
+
+
+def _record(world: World) -> Any:
+    return world.runtime.runs.show(SCOPE, world.done, SYSTEM).records[-1]
+
+
+VALUES = ("Turn.disposition",)  # of what the holder was told already
+
+
+def operations(runtime: Runtime) -> Iterator[str]:
+    """`Class.method` of every public method and property of the runtime's operations and of their handles."""
+    held: list[object] = list(vars(runtime).values())
+    rooms: set[type] = {each.__class__ for each in held if _is_room(each.__class__)}
+    for kind in sorted({*rooms, Session, Turn, Feed}, key=lambda each: each.__name__):
+        for name, member in inspect.getmembers_static(kind):
+            if not name.startswith("_") and (callable(member) or isinstance(member, property)):
+                yield f"{kind.__name__}.{name}"
+
+
+def _is_room(kind: type) -> bool:
+    return kind.__module__.startswith("lichen.runtime.operations.")
+
+
+class Recorder:
+    """Remembers what was asked, and lets the question go on."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.asked: list[tuple[Action, Scope, Actor]] = []
+        ask = Access.ask
+
+        def recording(access: Access, action: Action, scope: Scope, actor: Actor, about: About, **more: Any) -> Ruling:
+            self.asked.append((action, scope, actor))
+            return ask(access, action, scope, actor, about, **more)
+
+        monkeypatch.setattr(Access, "ask", recording)
