@@ -9,12 +9,15 @@ import msgspec
 import pytest
 from starlette.applications import Starlette
 
+from lichen.agents.rules import Endings
+from lichen.agents.words import ENDINGS
 from lichen.core.scope import Scope
-from lichen.core.wording import Greeting
+from lichen.core.wording import BUILT_IN, Greeting
 from lichen.runtime.runtime import Runtime
 from lichen.serve.assets import FOLDER
 from lichen.serve.pages import chat_routes
 from lichen.serve.pages.accent import contrast, ink_on
+from lichen.serve.pages.words import WORDS, PageWords
 from lichen.serve.site import make_site
 from lichen.settings import Settings, WebChat
 from tests.serve.browser import browser
@@ -67,6 +70,15 @@ async def test_the_page_greets_and_offers_in_the_language_of_whoever_opens_it(
     assert f'<html lang="{language}">' in page
     assert says in page
     assert ("Guten Tag &amp; willkommen" in page) == (language == "de")
+
+
+@pytest.mark.req("LIC-30.1")
+def test_page_and_rules_have_words_in_every_language_the_runtime_speaks() -> None:
+    for language in BUILT_IN.keys() - {"en"}:
+        for name in PageWords.__struct_fields__:
+            assert getattr(WORDS[language], name) != getattr(WORDS["en"], name), (language, name)
+        for name in Endings.__struct_fields__:
+            assert name == "on_code" or getattr(ENDINGS[language], name), (language, name)
 
 
 @pytest.mark.req("LIC-30.11")

@@ -54,6 +54,7 @@ async def test_who_wants_a_person_is_on_the_approvals_page_and_is_answered_in_th
         inbox = (await client.get("/console/approvals")).text
         assert "I want to speak to a &lt;human&gt;" in inbox
         assert f"/console/sessions/{session.id}#reply" in inbox
+        assert '<span class="count">1<span class="sr"> open</span></span>' in inbox
         answer = await reply(client, session, text="Ada here. <b>What</b> is it?", then="stay")
         assert (answer.status_code, answer.headers["location"]) == (303, f"/console/sessions/{session.id}#reply")
         assert await told(runtime, session) == ["Ada here. <b>What</b> is it?"]

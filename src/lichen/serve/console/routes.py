@@ -12,7 +12,9 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from lichen.core.errors import Conflict, LichenError
+from lichen.core.handover import ROLE
 from lichen.gate.schema import Action
+from lichen.log.listings import WaitRow
 from lichen.runtime.operations.waits import PEOPLE
 from lichen.runtime.runtime import Runtime
 from lichen.serve import html
@@ -171,9 +173,14 @@ class _Console:
             "csrf": self._login.csrf(request),
             "path": request.url.path,
             "now": self._runtime.engine.services.clock(),
-            "waiting": sum(row.kind in PEOPLE for row in open_waits),
+            "waiting": sum(map(_is_for_people, open_waits)),
             "readonly": self._runtime.volume.is_readonly,
         }
+
+
+def _is_for_people(row: WaitRow) -> bool:
+    """Whether an operator decides this, or is asked to take over."""
+    return row.kind in PEOPLE or (row.kind == "external" and ROLE in row.may_answer)
 
 
 async def _home(request: Request) -> Response:
