@@ -49,7 +49,7 @@ from lichen.core.scope import PRODUCTION, SYSTEM, Customer, Environment, Operato
 from lichen.engine.intake import Intake
 from lichen.engine.journal import Journal
 from lichen.engine.local import LocalEngine
-from lichen.engine.ports import Channel, Delivery, Options, Services
+from lichen.engine.ports import Channel, Delivery, Listed, Options, Services
 from lichen.log.log import Log
 from lichen.log.volume import VolumeOptions
 from lichen.runtime.operations.access import Access
@@ -249,7 +249,7 @@ class World:
         self.random = seeded(seed)
         self._services = Services(
             gate=self.gate,
-            agents={each.name: each for each in agents},
+            agents=Listed({each.name: each for each in agents}),
             clock=clock.now_us,
             sleep=clock.sleep,
             new_id=lambda kind: f"{kind}-{self.random(8).hex()}",
@@ -273,7 +273,7 @@ class World:
         )
         self.intake = Intake(self.engine)
         access = Access(self.engine)
-        self.sessions = Sessions(self.engine, self.intake, access, (self.agent,))
+        self.sessions = Sessions(self.engine, self.intake, access, lambda: ())
         self.runs = Runs(self.engine, self.intake, access)
         self.waits = Waits(self.engine, self.intake, access)
         self.taken_over = self.engine.start((SCOPE,))
@@ -300,7 +300,7 @@ class World:
 
     def forget_agents(self) -> None:
         """The next process hosts none of the agents."""
-        self._services = msgspec.structs.replace(self._services, agents={})
+        self._services = msgspec.structs.replace(self._services, agents=Listed({}))
 
     # -- what happens --------------------------------------------------------------------------------------------
 

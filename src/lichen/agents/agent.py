@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ import msgspec
 
 from lichen.agents import document
 from lichen.agents.child import ChildTool, child_tool
+from lichen.agents.source import Source
 from lichen.agents.toolset import Toolset, flattened, repeated
 from lichen.core.call import Tool
 from lichen.core.errors import Invalid
@@ -41,6 +43,7 @@ class Agent:
     limits: Limits
     description: str
     digest: str
+    source: Source | None
 
     def __init__(
         self,
@@ -61,8 +64,15 @@ class Agent:
         object.__setattr__(self, "tools", by_name)
         object.__setattr__(self, "limits", limits)
         object.__setattr__(self, "description", description)
+        object.__setattr__(self, "source", None)
         bounds = [float(bound) for bound in msgspec.structs.astuple(limits)]  # 120 and 120.0 are the same limit
         object.__setattr__(self, "digest", document.digest("agent/1", (name, planner.digest, pins, bounds)))
+
+    def from_source(self, source: Source) -> Agent:
+        """The same agent, which knows the files that it was made of."""
+        made = copy.copy(self)
+        object.__setattr__(made, "source", source)
+        return made
 
     @property
     def children(self) -> tuple[Agent, ...]:

@@ -14,6 +14,7 @@ from lichen.agents import document
 from lichen.agents.agent import Agent
 from lichen.agents.llm import INSTRUCTIONS, LLMPlanner
 from lichen.agents.rule_planner import RulePlanner
+from lichen.agents.source import Source
 from lichen.agents.toolset import Toolset
 from lichen.core.call import Tool
 from lichen.core.errors import Invalid
@@ -82,8 +83,19 @@ def load_agent(path: str | Path, tools: Iterable[Tool | Toolset] = ()) -> Agent:
     Raises Invalid (`agent_file_invalid`, `rule_invalid`, `tool_unknown`, `agent_invalid`, `model_unknown`) whose place
     is `file:line:column` where the file cannot be read, else `file#` and the JSON pointer of what is wrong.
     """
-    tree = _parsed(Path(path))
     given = Toolset("given", tools)
+    data = document.load(path, FILE_BYTES_MAX, code=CODE)
+    key = str(Path(path).resolve())
+
+    def again(files: Mapping[str, bytes]) -> Agent:
+        agent = _made(Path(path), files[key], given)
+        return agent.from_source(Source(files, again, given.tools))
+
+    return again({key: data})
+
+
+def _made(path: Path, data: bytes, given: Toolset) -> Agent:
+    tree = _parsed(path, data)
     return _placed(lambda: _agent(document.read(tree, AgentFile, code=CODE), given), f"{path}#")
 
 
@@ -128,8 +140,7 @@ def _placed(make: Callable[[], T], prefix: str) -> T:
         raise Invalid(error.message, code=error.code, next_step=error.next_step, place=place) from error
 
 
-def _parsed(path: Path) -> Mapping[str, Any]:
-    data = document.load(path, FILE_BYTES_MAX, code=CODE)
+def _parsed(path: Path, data: bytes) -> Mapping[str, Any]:
     kind = "JSON" if path.suffix == ".json" else "TOML"
     try:
         return msgspec.json.decode(data) if kind == "JSON" else tomllib.loads(data.decode())

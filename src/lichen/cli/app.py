@@ -11,7 +11,23 @@ from typing import Annotated, Any
 import typer
 from typer.exceptions import TyperException
 
-from lichen.cli import approvals, chat, demo, doctor, flow, init, keys, listing, log, policy, run, runs, serve, stop
+from lichen.cli import (
+    approvals,
+    chat,
+    demo,
+    doctor,
+    flow,
+    init,
+    keys,
+    listing,
+    log,
+    policy,
+    reload,
+    run,
+    runs,
+    serve,
+    stop,
+)
 from lichen.cli.errors import as_json, described, exit_code
 from lichen.core.errors import Invalid, LichenError
 
@@ -58,6 +74,7 @@ app.add_typer(keys.app)
 app.command("stop")(stop.stop)
 app.command("start")(stop.start)
 app.command("stops")(stop.stops)
+app.command("reload")(reload.reload)
 app.command("doctor")(doctor.examine)
 
 

@@ -40,7 +40,7 @@ from lichen.engine.failures import sealed, tell, told
 from lichen.engine.journal import Journal
 from lichen.engine.labels import label_of, labelled
 from lichen.engine.places import placed
-from lichen.engine.ports import Services
+from lichen.engine.ports import Services, agent_of
 from lichen.engine.terms import terms_of
 from lichen.engine.turns import language_of, release, texts_for
 from lichen.log.erasures import Erased
@@ -51,9 +51,14 @@ Json = dict[str, Any]
 DECISION_AGE_MAX_S: Final = 1.0  # between a decision and its effect, for all that lies between them in this process
 
 
-def _tool(services: Services, state: RunState, call: Call) -> Tool:
-    agent = services.agents.get(state.agent)
-    tool = agent.tools.get(call.tool) if agent else None
+def _tool(services: Services, state: RunState, call: Call, *, or_current: bool = False) -> Tool:
+    """The tool as the run began with it; to look whether a call happened, a newer one will do."""
+    agent = agent_of(services, state)
+    current = services.agents.get(state.agent)
+    if agent is None and current is not None and not or_current:
+        raise NotFound("The version of the agent that this run began with is gone.", code="version_gone")
+    agent = agent or current
+    tool = agent.tools.get(call.tool) if agent is not None else None
     if tool is None:
         raise NotFound("The tool this call was planned for is not there any more.", code="tool_unavailable")
     return tool
@@ -408,7 +413,7 @@ async def settle(services: Services, journal: Journal, run: RunId, id: CallId, *
     if call is None or call.phase != "in_doubt":
         return
     try:
-        tool, args = _tool(services, state, call), arguments(journal, run, call)
+        tool, args = _tool(services, state, call, or_current=True), arguments(journal, run, call)
     except LichenError:
         tool, args, found = None, b"", CannotTell()
     else:

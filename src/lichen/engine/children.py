@@ -12,7 +12,7 @@ from lichen.core.label import without
 from lichen.core.plan import Message
 from lichen.core.run import Call, RunState
 from lichen.engine.journal import Journal
-from lichen.engine.ports import AgentDef, Briefing, Services
+from lichen.engine.ports import AgentDef, Briefing, Services, agent_of
 from lichen.engine.terms import Terms, terms_of
 from lichen.engine.turns import acting, pins, start_draft
 from lichen.log.erasures import Erased
@@ -143,7 +143,7 @@ def _may_retry(services: Services, journal: Journal, parent: RunState, call: Cal
 
 
 def _terms(services: Services, journal: Journal, parent: RunState, call: Call) -> Terms | None:
-    agent = services.agents.get(parent.agent)
+    agent = agent_of(services, parent)
     tool = agent.tools.get(call.tool) if agent is not None else None
     try:
         return terms_of(journal, parent.id, call, tool) if tool is not None else None

@@ -15,7 +15,7 @@ from lichen.core.policy import Evidence
 from lichen.core.run import RunState
 from lichen.engine.history import read_messages
 from lichen.engine.journal import Journal, Known
-from lichen.engine.ports import Services
+from lichen.engine.ports import Services, agent_of
 from lichen.gate.evidence import evidence_from_json, evidence_from_text
 
 EVIDENCE_MAX = 256  # the latest are kept
@@ -74,7 +74,7 @@ def _part(journal: Journal, state: RunState, event: e.Event, part: str, default:
 
 def _recorded(services: Services, state: RunState, name: ToolName | None, result: bytes) -> tuple[Evidence, ...]:
     """The record fields of a tool's result. What an agent answers is a model's word and endorses nothing."""
-    agent = services.agents.get(state.agent)
+    agent = agent_of(services, state)
     tool = agent.tools.get(name) if agent is not None and name is not None else None
     if tool is None or tool.spec.agent is not None:
         return ()

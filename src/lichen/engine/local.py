@@ -20,7 +20,7 @@ from lichen.engine import calls, children, outbox, plans, turns
 from lichen.engine.failures import unforeseen
 from lichen.engine.journal import Journal
 from lichen.engine.places import give_back
-from lichen.engine.ports import Services
+from lichen.engine.ports import Services, agent_of
 from lichen.engine.step import Work, drive
 from lichen.engine.timers import Wheel
 from lichen.engine.tree import mirror
@@ -184,7 +184,7 @@ class LocalEngine:
         if obligation.verb not in ("plan", "check"):
             return False
         state = journal.run(RunId(stream.id))
-        agent = self.services.agents.get(state.agent)
+        agent = agent_of(self.services, state)
         if agent is None or obligation.call is None:
             return agent is None or (agent.planner.pure and not state.plan_failures)
         tool = agent.tools.get(state.calls[obligation.call].tool)

@@ -32,7 +32,7 @@ from lichen.engine.failures import sealed, told
 from lichen.engine.history import Handed, window_label
 from lichen.engine.journal import Journal
 from lichen.engine.planned import append_plan, validate
-from lichen.engine.ports import AgentDef, Services
+from lichen.engine.ports import AgentDef, Services, agent_of
 from lichen.engine.turns import sending
 
 _EMPTY_USAGE = Usage()
@@ -77,9 +77,10 @@ class Meterer:
 async def plan(services: Services, journal: Journal, run: RunId) -> None:
     """Performs `plan`: one attempt, recorded whatever comes of it."""
     state = journal.run(run)
-    agent = services.agents.get(state.agent)
+    agent = agent_of(services, state)
     if agent is None:
-        _fail(journal, state, "agent_unknown", _EMPTY_USAGE, is_final=True)
+        code = "version_gone" if services.agents.get(state.agent) is not None else "agent_unknown"
+        _fail(journal, state, code, _EMPTY_USAGE, is_final=True)
         return
     meterer = Meterer(services, journal, state)
     if not agent.planner.pure and not state.is_planning and state.due is not None:

@@ -12,6 +12,7 @@ from lichen.core.ids import AgentName, MessageId, SessionId, ToolName
 from lichen.core.limits import Limits
 from lichen.core.plan import Planner
 from lichen.core.policy import Gate
+from lichen.core.run import RunState
 from lichen.core.scope import PRODUCTION, Actor, Environment, Scope
 from lichen.core.wording import Wording
 from lichen.engine.deltas import Deltas
@@ -46,6 +47,39 @@ class AgentDef(Protocol):
     def digest(self) -> str:
         """Pins the definition."""
         ...
+
+
+class Agents(Protocol):
+    """The agents that a runtime hosts, each perhaps in several versions."""
+
+    def get(self, name: AgentName, /) -> AgentDef | None:
+        """The version that new runs and turns begin with."""
+        ...
+
+    def pinned(self, name: AgentName, digest: str, /) -> AgentDef | None:
+        """The version that a run began with, None when it is gone. An empty digest stands for whatever is current."""
+        ...
+
+
+class Listed:
+    """Agents of one version each."""
+
+    def __init__(self, agents: Mapping[AgentName, AgentDef]) -> None:
+        self._agents = agents
+
+    def get(self, name: AgentName, /) -> AgentDef | None:
+        """The agent of this name."""
+        return self._agents.get(name)
+
+    def pinned(self, name: AgentName, digest: str, /) -> AgentDef | None:
+        """The agent of this name, if it still is that version."""
+        agent = self._agents.get(name)
+        return agent if agent is not None and digest in ("", agent.digest) else None
+
+
+def agent_of(services: Services, state: RunState) -> AgentDef | None:
+    """The agent of a run, in the version that it began with."""
+    return services.agents.pinned(state.agent, state.pins.agent)
 
 
 @runtime_checkable
@@ -91,7 +125,7 @@ class Services(msgspec.Struct, frozen=True):
     """Everything performing an obligation needs besides the log."""
 
     gate: Gate
-    agents: Mapping[AgentName, AgentDef]
+    agents: Agents
     clock: Callable[[], int]  # microseconds since the epoch
     sleep: Callable[[float], Awaitable[None]]
     new_id: Callable[[str], str]  # new_id("run") -> "run-…"

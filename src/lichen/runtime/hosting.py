@@ -19,8 +19,11 @@ from lichen.tools.placement import Workers
 
 
 def specs_of(agents: Sequence[Agent]) -> list[ToolSpec]:
-    """Every tool of these agents and of the agents they call, once."""
-    return list({tool.spec.name: tool.spec for agent in family(agents) for tool in agent.tools.values()}.values())
+    """Every tool of these agents and of the agents they call, once, and those that agents of files could be given."""
+    everybody = family(agents)
+    could = [tool for agent in everybody if agent.source is not None for tool in agent.source.tools]
+    given = [*could, *(tool for agent in everybody for tool in agent.tools.values())]
+    return list({tool.spec.name: tool.spec for tool in given}.values())
 
 
 def family(agents: Sequence[Agent]) -> list[Agent]:

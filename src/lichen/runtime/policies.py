@@ -33,6 +33,10 @@ class PolicySource(Protocol):
         """The policies of a scope as they are on disk now. Raises Invalid with file, line and column."""
         ...
 
+    def learn(self, specs: Sequence[ToolSpec]) -> None:
+        """From now on policies are for these tools."""
+        ...
+
 
 class InForce:
     """The policies that decide, scope by scope."""
@@ -101,6 +105,10 @@ class Starter:
         """The same for every scope."""
         return self._policies
 
+    def learn(self, specs: Sequence[ToolSpec]) -> None:
+        """From now on policies are for these tools."""
+        self._policies = starter_policies(specs)
+
 
 class FromDirectory:
     """Policies of a directory of Cedar files for every tenant, or of one with a subdirectory for each."""
@@ -127,6 +135,10 @@ class FromDirectory:
         """What lies there now."""
         return self._loader.load(self.place(scope))
 
+    def learn(self, specs: Sequence[ToolSpec]) -> None:
+        """From now on policies are for these tools."""
+        self._loader = _Loader(specs)
+
 
 class FromSettings:
     """Policies as a project declares them for each tenant."""
@@ -145,6 +157,10 @@ class FromSettings:
         """What lies there now, or the starter policies for a tenant that names none."""
         directory = self.place(scope)
         return self._starter if directory is None else self._loader.load(directory)
+
+    def learn(self, specs: Sequence[ToolSpec]) -> None:
+        """From now on policies are for these tools."""
+        self._starter, self._loader = starter_policies(specs), _Loader(specs)
 
 
 class _Loader:

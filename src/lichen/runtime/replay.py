@@ -19,7 +19,7 @@ from lichen.core.plan import CallRequest, Model, ModelRequest, Plan
 from lichen.core.run import RunState, decide, evolve, start_state
 from lichen.engine.asking import plan_input
 from lichen.engine.journal import Journal
-from lichen.engine.ports import AgentDef, Services
+from lichen.engine.ports import AgentDef, Services, agent_of
 from lichen.log.erasures import Erased
 from lichen.log.record import Record
 
@@ -88,7 +88,7 @@ async def replay(services: Services, journal: Journal, run: RunId) -> Replay:
         moments.append(_moment(state, record))
         if len(moments) % BREATH == 0:
             await asyncio.sleep(0)
-    agent = services.agents.get(state.agent)
+    agent = agent_of(services, state) or services.agents.get(state.agent)
     answers = [check.same for check in plans if check.same is not None]
     return Replay(
         id=run,
@@ -123,7 +123,7 @@ async def _checked(
     services: Services, journal: Journal, state: RunState, record: Record, planned: e.Planned
 ) -> PlanCheck:
     check = PlanCheck(record.seq, planned.step, planned.attempt)
-    agent = services.agents.get(state.agent)
+    agent = agent_of(services, state) or services.agents.get(state.agent)
     reason = _reason_not_to(agent, state, planned)
     if agent is None or reason is not None:
         return msgspec.structs.replace(check, not_replayed=reason)

@@ -26,6 +26,7 @@ from lichen.runtime.operations.people import People
 from lichen.runtime.operations.policies import Policies
 from lichen.runtime.operations.proofs import Proofs
 from lichen.runtime.operations.records import Records
+from lichen.runtime.operations.reload import Reload
 from lichen.runtime.operations.runs import Runs
 from lichen.runtime.operations.sessions import Sessions
 from lichen.runtime.operations.stops import Stops
@@ -65,11 +66,10 @@ class Runtime:
         self.home = home
         self.settings = settings
         self.notices: tuple[str, ...] = ()
-        self.hosted = tuple(agents)
         self._texts = texts
         self._blueprint = Blueprint(
             home=home,
-            agents=self.hosted,
+            agents=tuple(agents),
             policies=policies,
             scopes=tuple(scopes),
             channels=dict(channels or {}),
@@ -124,17 +124,22 @@ class Runtime:
         access = Access(wiring.engine)
         self._stack.callback(access.close)
         changes = Changes(wiring.engine, new_id)
-        names = tuple(agent.name for agent in self.hosted)
-        self.sessions = Sessions(wiring.engine, wiring.intake, access, names)
+        self._wiring = wiring
+
+        def agents() -> tuple[Agent, ...]:
+            return wiring.catalog.agents
+
+        self.sessions = Sessions(wiring.engine, wiring.intake, access, agents)
         self.runs = Runs(wiring.engine, wiring.intake, access)
         self.waits = Waits(wiring.engine, wiring.intake, access, agents=self.hosted, meters_of=wiring.gate.meters_of)
         self.records = Records(wiring.engine, access)
         self.proofs = Proofs(wiring.engine, access, home=self.home, volume=wiring.volume, keyring=wiring.keyring)
         self.people = People(wiring.engine, wiring.intake, access, register=wiring.register, new_id=new_id)
         self.keys = Keys(wiring.engine, wiring.keyring, access, changes, register=wiring.register)
-        self.stops = Stops(wiring.engine, wiring.gate, access, changes, agents=self.hosted)
+        self.stops = Stops(wiring.engine, wiring.gate, access, changes, agents=agents)
         self.policies = Policies(access, changes, wiring.in_force)
-        self.agents = Agents(access, self.hosted)
+        self.reload = Reload(wiring.engine, access, changes, wiring.in_force, wiring.catalog, self.settings)
+        self.agents = Agents(access, agents)
         self.ending = asyncio.Event()
         self.admin = Admin(access, self._health, self.ending.set)
         return self
@@ -152,6 +157,15 @@ class Runtime:
     async def idle(self) -> None:
         """Returns once nothing is in flight: only waits and timers are left."""
         await self.engine.idle()
+
+    @property
+    def hosted(self) -> tuple[Agent, ...]:
+        """The current agents, without those that only others call."""
+        return self._wiring.catalog.agents
+
+    def add(self, agent: Agent) -> None:
+        """Hosts one agent more. Raises Conflict (`registration_closed`) once a run has begun or was taken over."""
+        self._wiring.add(agent)
 
     # -- for the process itself ----------------------------------------------------------------------------------
 

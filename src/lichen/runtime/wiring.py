@@ -24,7 +24,8 @@ from lichen.log.keys import Keyring
 from lichen.log.lock import DirectoryLock
 from lichen.log.log import Log
 from lichen.log.volume import Volume, VolumeOptions
-from lichen.runtime.hosting import family, hosted
+from lichen.runtime.catalog import Catalog
+from lichen.runtime.hosting import Hosted, hosted, specs_of
 from lichen.runtime.operations.stops import STOPPED, reason_of, stop_kind
 from lichen.runtime.policies import InForce, PolicySource
 from lichen.runtime.quota import Quota
@@ -103,9 +104,14 @@ class Wiring:
         self.in_force = InForce(self.gate, blueprint.policies)
         journal_of: JournalOf = lambda scope: self.engine.journal(scope)  # noqa: E731 - the engine comes later
         state = StateStore(journal_of)
+
+        def host(agent: Agent) -> Hosted:
+            return hosted(agent, workers, state, journal_of)
+
+        self.catalog = Catalog(blueprint.home, blueprint.agents, host)
         self.services = Services(
             gate=self.gate,
-            agents={agent.name: hosted(agent, workers, state, journal_of) for agent in family(blueprint.agents)},
+            agents=self.catalog,
             clock=blueprint.clock,
             sleep=asyncio.sleep,
             new_id=blueprint.new_id,
@@ -121,6 +127,13 @@ class Wiring:
         self.engine = LocalEngine(self.services, volume, opened=self._opened)
         self.intake = Intake(self.engine)
         self.register = Register(self._counts)
+
+    def add(self, agent: Agent) -> None:
+        """Hosts one agent more. Raises Conflict (`registration_closed`)."""
+        self.catalog.register(agent)
+        self.in_force.source.learn(specs_of(self.catalog.agents))
+        for scope in self.engine.scopes:
+            self.in_force.load(scope)
 
     def begin(self) -> None:
         """Loads every policy first, so that a broken one stops the start; then takes over what is owed."""

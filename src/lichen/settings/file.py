@@ -138,7 +138,8 @@ class Settings(msgspec.Struct, frozen=True):
     """A project as loaded: where it lies, where its data goes, its agents and tenants.
 
     Flows are among the agents; `flows` names them. `tools` are those that the file lists. `modules` are the
-    project's own Python files that were loaded, each with the digest of what it held.
+    project's own Python files that were loaded, each with the digest of what it held. `flow_files` says
+    where the flows are.
     """
 
     root: Path
@@ -150,6 +151,7 @@ class Settings(msgspec.Struct, frozen=True):
     tools: tuple[Tool, ...] = ()
     file: Path | None = None
     modules: Mapping[Path, str] = {}
+    flow_files: tuple[str | FlowFile, ...] = ()
 
     @property
     def scopes(self) -> tuple[Scope, ...]:

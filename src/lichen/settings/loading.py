@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeGuard, TypeVar
 
 import msgspec
 
 from lichen.agents.agent import Agent
-from lichen.agents.files import load_agent
+from lichen.agents.document import load as load_file
+from lichen.agents.files import CODE, FILE_BYTES_MAX, load_agent
+from lichen.agents.source import Source
 from lichen.agents.toolset import Toolset, flattened
 from lichen.core.call import Tool, ToolSpec
 from lichen.core.errors import Invalid, LichenError, NotFound
@@ -80,10 +82,10 @@ class _Loading:
         parts = self.file.lichen
         tools = tuple(tool for i, name in enumerate(parts.tools) for tool in self._tools(i, name))
         agents = tuple(agent for i, name in enumerate(parts.agents) for agent in self._agents(i, name, tools))
-        flows = self._flows(parts.flows, agents, tools)
+        flows = self.flows(parts.flows, agents, tools)
         home = Path(environ.get("LICHEN_HOME") or self.root / parts.home).resolve()
         names = tuple(flow.name for flow in flows)
-        modules = own_modules(self.root)
+        modules = own_modules(self.root, self.path.resolve())
         settings = Settings(
             self.root,
             home,
@@ -94,6 +96,7 @@ class _Loading:
             tools=tools,
             file=self.path.resolve(),
             modules=modules,
+            flow_files=parts.flows,
         )
         self._check(settings)
         return settings
@@ -126,7 +129,7 @@ class _Loading:
 
     # -- flows ---------------------------------------------------------------------------------------------------
 
-    def _flows(
+    def flows(
         self, named: Sequence[str | FlowFile], agents: Sequence[Agent], tools: Sequence[Tool]
     ) -> tuple[Agent, ...]:
         """The flows that these paths and globs name, as agents; without those in which something is wrong."""
@@ -134,29 +137,30 @@ class _Loading:
             return ()
         from lichen.runtime.flows import flow_agents
 
-        files: dict[Path, FlowFile] = {}
+        files: dict[str, FlowFile] = {}
         for i, one in enumerate(named):
             said = FlowFile(one) if isinstance(one, str) else one
-            found = self._matching(i, said)
+            found = [str(file) for file in self._matching(i, said)]
             files |= {file: said for file in found if file not in files or not isinstance(one, str)}
-        flows = [flow for file, said in files.items() if (flow := self._hosting(file, said)) is not None]
+        texts = {
+            file: text
+            for file in files
+            if (text := self._guarded(lambda file=file: _text(file), None, file)) is not None
+        }
+        flows = [flow for file, text in texts.items() if (flow := self._hosting(file, text, files[file])) is not None]
         while flows:
             try:
-                return flow_agents(flows, agents, tools=tools)
+                made = flow_agents(flows, agents, tools=tools)
             except Invalid as error:
                 self.errors.append(error)
                 flows = _apart_from(flows, error)
+            else:
+                again = _Again(self.root, files, agents, tools)
+                return tuple(agent.from_source(Source(texts, again.of(agent.name))) for agent in made)
         return ()
 
-    def _hosting(self, file: Path, said: FlowFile) -> Hosting | None:
-        from lichen.flows.load import load as load_flow
-        from lichen.flows.naming import pack_of
-        from lichen.runtime.flows import Hosting
-
-        pack = pack_of(str(file.relative_to(self.root)))
-        return self._guarded(
-            lambda: Hosting(load_flow(file), said.name, pack, said.tools, said.agents), None, str(file)
-        )
+    def _hosting(self, file: str, text: bytes, said: FlowFile) -> Hosting | None:
+        return self._guarded(lambda: _hosted(self.root, file, text, said), None, file)
 
     def _matching(self, i: int, said: FlowFile) -> list[Path]:
         """The files that an entry names. What a table says of a file comes before a glob."""
@@ -229,6 +233,82 @@ class _Loading:
     def _unknown(self, what: str, name: str, code: str, known: str, *steps: str | int) -> Invalid:
         message = f"There is no {what} {name!r}."
         return Invalid(message, code=code, next_step=f"Name one of: {known}.", place=self.place(*steps))
+
+
+def refreshed(settings: Settings) -> tuple[tuple[Agent, ...], tuple[LichenError, ...]]:
+    """The agents of a loaded project with those that are files as the files are now, and what is wrong with these.
+
+    An agent or flow whose files are wrong stays as it is. Python files are not looked at.
+    """
+    known = {agent.name: agent for agent in settings.agents}
+    agents, errors = made_again(agent for agent in settings.agents if agent.name not in settings.flows)
+    decoded = None if settings.file is None else decode(settings.file)
+    if settings.file is None or decoded is None or decoded.file is None:
+        return (*agents, *(known[name] for name in settings.flows)), (*errors, *(decoded.errors if decoded else ()))  # type: ignore[index]
+    loading = _Loading(settings.file, decoded)
+    flows = {flow.name: flow for flow in loading.flows(settings.flow_files, agents, settings.tools)}
+    if loading.errors:  # what the broken file held is in force still
+        flows = {**{name: known[name] for name in settings.flows if name in known}, **flows}  # type: ignore[index]
+    return (*agents, *flows.values()), (*errors, *loading.errors)
+
+
+def made_again(agents: Iterable[Agent]) -> tuple[list[Agent], list[LichenError]]:
+    """The agents as their files are now; one whose file is wrong, or gone, stays as it is and says why."""
+    found: list[Agent] = []
+    errors: list[LichenError] = []
+    for agent in agents:
+        try:
+            found.append(agent if agent.source is None else _fresh(agent, agent.source))
+        except LichenError as error:
+            error.place = _with_line(error.place)
+            errors.append(error)
+            found.append(agent)
+    return found, errors
+
+
+def _fresh(agent: Agent, source: Source) -> Agent:
+    files = {path: load_file(path, FILE_BYTES_MAX, code=CODE) for path in source.files}
+    return agent if files == source.files else source.again(files)
+
+
+def _text(file: str) -> bytes:
+    from lichen.flows.load import text_of
+
+    return text_of(Path(file)).encode()
+
+
+def _hosted(root: Path, file: str, text: bytes, said: FlowFile) -> Hosting:
+    from lichen.flows.load import parse
+    from lichen.flows.naming import pack_of
+    from lichen.runtime.flows import Hosting
+
+    pack = pack_of(str(Path(file).relative_to(root)))
+    return Hosting(parse(text.decode(), file).flow, said.name, pack, said.tools, said.agents)
+
+
+class _Again(NamedTuple):
+    """Makes flows of other texts of the same files."""
+
+    root: Path
+    said: Mapping[str, FlowFile]
+    agents: Sequence[Agent]
+    tools: Sequence[Tool]
+
+    def of(self, name: str) -> Callable[[Mapping[str, bytes]], Agent]:
+        """What makes the flow of this name. Raises Invalid."""
+
+        def make(files: Mapping[str, bytes]) -> Agent:
+            from lichen.runtime.flows import flow_agents
+
+            parts = [
+                _hosted(self.root, path, data, self.said.get(path, FlowFile(path))) for path, data in files.items()
+            ]
+            found = next((one for one in flow_agents(parts, self.agents, tools=self.tools) if one.name == name), None)
+            if found is None:
+                raise Invalid(f"The files hold no flow {name!r}.", code="flow_missing", next_step="Put its id back.")
+            return found.from_source(Source(files, make))
+
+        return make
 
 
 def _is_agent(value: object) -> TypeGuard[Agent]:

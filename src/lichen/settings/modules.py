@@ -90,11 +90,11 @@ def failed(error: Exception, root: Path) -> Invalid:
     )
 
 
-def own_modules(root: Path) -> dict[Path, str]:
-    """The Python files below `root` that are loaded, each with the digest of what is in it now."""
+def own_modules(root: Path, *more: Path) -> dict[Path, str]:
+    """The Python files below `root` that are loaded, and `more`, each with the digest of what is in it now."""
     files = {Path(file) for module in list(sys.modules.values()) if (file := getattr(module, "__file__", None))}
     own = (file for file in files if file.is_relative_to(root) and "site-packages" not in file.parts and file.exists())
-    return {file: hashlib.sha256(file.read_bytes()).hexdigest() for file in sorted(own)}
+    return {file: hashlib.sha256(file.read_bytes()).hexdigest() for file in (*more, *sorted(own))}
 
 
 def changed_modules(known: Mapping[Path, str]) -> tuple[Path, ...]:

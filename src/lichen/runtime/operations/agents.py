@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 
 from lichen.agents.agent import Agent
 from lichen.core.errors import NotFound
@@ -14,24 +14,24 @@ from lichen.runtime.operations.access import EVERYTHING, About, Access
 class Agents:
     """Those that were given, and the ones they call. Every operation raises Denied."""
 
-    def __init__(self, access: Access, agents: Sequence[Agent]) -> None:
+    def __init__(self, access: Access, agents: Callable[[], tuple[Agent, ...]]) -> None:
         self._access = access
-        self._given = tuple(agents)
+        self._agents = agents
 
     def list(self, scope: Scope, actor: Actor) -> tuple[Agent, ...]:
         """The agents that people and programs may begin with."""
         self._access.ask("agent.list", scope, actor, EVERYTHING)
-        return self._given
+        return self._agents()
 
     def all(self, scope: Scope, actor: Actor) -> tuple[Agent, ...]:
         """Every agent, by name: those that agents call included."""
         self._access.ask("agent.read", scope, actor, EVERYTHING)
-        return tuple(sorted(family(self._given), key=lambda agent: agent.name))
+        return tuple(sorted(family(self._agents()), key=lambda agent: agent.name))
 
     def show(self, scope: Scope, name: str, actor: Actor) -> Agent:
         """One of them, whether given or called. Raises NotFound (`agent_unknown`)."""
         self._access.ask("agent.read", scope, actor, About(name))
-        for agent in family(self._given):
+        for agent in family(self._agents()):
             if agent.name == name:
                 return agent
         raise NotFound("This runtime hosts no such agent.", code="agent_unknown")

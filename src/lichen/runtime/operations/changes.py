@@ -20,11 +20,19 @@ class Changes:
         self._new_id = new_id
 
     async def note(
-        self, scope: Scope, kind: e.ChangeKind, name: str, actor: Actor, ruling: e.Ruling, *, reason: str = ""
+        self,
+        scope: Scope,
+        kind: e.ChangeKind,
+        name: str,
+        actor: Actor,
+        ruling: e.Ruling | None,
+        *,
+        reason: str = "",
+        digest: str = "",
     ) -> None:
         """Says that something of the tenant's was changed, and why; returns once that is durable."""
         journal = self._engine.journal(scope)
         contents = moves.as_contents([("reason", reason.encode())], RETENTION)
-        changed = e.Changed(kind, name, "", self._new_id("change"), ruling)
+        changed = e.Changed(kind, name, digest, self._new_id("change"), ruling)
         journal.append({TENANT_STREAM: (e.Draft(changed, contents),)}, actor=journal.log.name(actor))
         await journal.log.durable_stream(TENANT_STREAM)

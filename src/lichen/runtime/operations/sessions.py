@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Literal
 
+from lichen.agents.agent import Agent
 from lichen.core import events as e
 from lichen.core.ids import AgentName, SessionId, session_stream
 from lichen.core.scope import Actor, Scope
@@ -17,7 +18,9 @@ from lichen.runtime.operations.session import Session, SessionSummary, summary
 class Sessions:
     """Opens sessions. Every operation names a scope; another scope's sessions do not exist for it."""
 
-    def __init__(self, engine: LocalEngine, intake: Intake, access: Access, agents: tuple[AgentName, ...]) -> None:
+    def __init__(
+        self, engine: LocalEngine, intake: Intake, access: Access, agents: Callable[[], tuple[Agent, ...]]
+    ) -> None:
         self._engine = engine
         self._intake = intake
         self._access = access
@@ -46,7 +49,8 @@ class Sessions:
         and the tools of every run of the session.
         Raises NotFound (`agent_unknown`), Invalid (`attributes_invalid`), Denied, Unavailable.
         """
-        name = AgentName(agent or (self._agents[0] if len(self._agents) == 1 else ""))
+        given = self._agents()
+        name = AgentName(agent or (given[0].name if len(given) == 1 else ""))
         id = self._intake.session_id(scope, actor, agent=name, channel=channel, key=key)
         journal = self._engine.journal(scope)
         if key is not None and journal.state(session_stream(id)).n:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 
 import msgspec
@@ -53,14 +53,19 @@ class Stops:
     """Sets, clears and lists stops. Raises Denied."""
 
     def __init__(
-        self, engine: LocalEngine, gate: PolicyGate, access: Access, changes: Changes, *, agents: Sequence[Agent]
+        self,
+        engine: LocalEngine,
+        gate: PolicyGate,
+        access: Access,
+        changes: Changes,
+        *,
+        agents: Callable[[], Sequence[Agent]],
     ) -> None:
         self._engine = engine
         self._gate = gate
         self._access = access
         self._changes = changes
-        self._agents = frozenset(agent.name for agent in family(agents))
-        self._tools = frozenset(spec.name for spec in specs_of(agents))
+        self._agents = agents
 
     async def set(
         self, scope: Scope, kind: str, name: str, actor: Actor, *, reason: str = "", anyway: bool = False
@@ -110,9 +115,9 @@ class Stops:
                     raise _unknown(kind, name, [journal.scope.tenant])
                 return ""
             case "agent":
-                known = self._agents
+                known = frozenset(agent.name for agent in family(self._agents()))
             case "tool":
-                known = self._tools
+                known = frozenset(spec.name for spec in specs_of(self._agents()))
             case "run":
                 known = frozenset([name] if journal.run(RunId(name)).n else [])
         if name in known:

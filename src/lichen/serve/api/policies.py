@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lichen.runtime.operations.reload import Reloaded
 from lichen.runtime.policies import PolicyReport
 from lichen.serve.api.route import ApiRoute
 from lichen.serve.exchange import Exchange
@@ -12,4 +13,12 @@ async def check(x: Exchange) -> PolicyReport:
     return x.runtime.policies.check(x.scope, x.actor)
 
 
-ROUTES = (ApiRoute("POST", "policies/check", "policy.check", check),)
+async def reload(x: Exchange) -> Reloaded:
+    """Puts policies, agents and flows in force as their files are now; what is broken leaves the old and is named."""
+    return await x.runtime.reload(x.scope, x.actor)
+
+
+ROUTES = (
+    ApiRoute("POST", "policies/check", "policy.check", check),
+    ApiRoute("POST", "reload", "policy.reload", reload),
+)

@@ -1,0 +1,103 @@
+"""Files that changed, put in force without a restart: policies at once, agents and flows for runs that begin now."""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+
+from lichen.core.errors import LichenError
+from lichen.core.scope import SYSTEM, Actor, Scope
+from lichen.engine.local import LocalEngine
+from lichen.flows.planner import FlowPlanner
+from lichen.runtime.catalog import Catalog
+from lichen.runtime.operations.access import About, Access
+from lichen.runtime.operations.changes import Changes
+from lichen.runtime.policies import InForce
+from lichen.settings import Settings
+from lichen.settings.loading import refreshed
+from lichen.settings.modules import changed_modules
+
+
+class Broken(msgspec.Struct, frozen=True):
+    """Why something stayed as it was."""
+
+    code: str
+    message: str
+    next_step: str
+    place: str | None
+
+
+class Reloaded(msgspec.Struct, frozen=True):
+    """What is in force now. `agents` have a new version, or are new, or are gone; `broken` says what stayed as it was;
+    `needs_restart` names the changed files that only a new process reads."""
+
+    policies: str
+    are_policies_new: bool
+    agents: tuple[str, ...]
+    broken: tuple[Broken, ...]
+    needs_restart: tuple[str, ...]
+
+
+class Reload:
+    """Reads policies, agents and flows again. Raises Denied."""
+
+    def __init__(
+        self,
+        engine: LocalEngine,
+        access: Access,
+        changes: Changes,
+        in_force: InForce,
+        catalog: Catalog,
+        settings: Settings | None,
+    ) -> None:
+        self._engine = engine
+        self._access = access
+        self._changes = changes
+        self._in_force = in_force
+        self._catalog = catalog
+        self._settings = settings
+
+    async def __call__(self, scope: Scope, actor: Actor) -> Reloaded:
+        """Puts the files as they are now in force: the policies of the scope, the agents and flows of the runtime.
+
+        What is broken leaves the old in force and is named. A run under way keeps the version it began with.
+        """
+        ruling = self._access.ask("policy.reload", scope, actor, About(scope.tenant))
+        broken: list[LichenError] = []
+        before = self._in_force.digest(scope)
+        try:
+            self._in_force.load(scope)
+        except LichenError as error:
+            broken.append(error)
+        after = self._in_force.digest(scope)
+        if after != before:
+            await self._changes.note(scope, "policy", after, actor, ruling)
+        changed = await self._agents(broken)
+        for name, digest in changed:
+            for other in self._engine.scopes:
+                mine = other == scope
+                by, said = (actor, ruling) if mine else (SYSTEM, None)
+                await self._changes.note(other, "catalog", name, by, said, digest=digest)
+        files = changed_modules(self._settings.modules) if self._settings is not None else ()
+        return Reloaded(
+            after,
+            after != before,
+            tuple(name for name, _ in changed),
+            tuple(Broken(error.code, error.message, error.next_step, error.place) for error in broken),
+            tuple(str(file) for file in files),
+        )
+
+    async def _agents(self, broken: list[LichenError]) -> list[tuple[str, str]]:
+        """The agents that changed, each with its digest, empty for one that is gone."""
+        if self._settings is None:
+            return []
+        now = self._catalog.agents
+        flows = tuple(agent.name for agent in now if isinstance(agent.planner, FlowPlanner))
+        current = msgspec.structs.replace(self._settings, agents=now, flows=flows)
+        agents, errors = await asyncio.to_thread(refreshed, current)
+        broken += errors
+        changed = self._catalog.replace(agents)
+        digests: dict[str, str] = {agent.name: agent.digest for agent in self._catalog.agents}
+        gone = [agent.name for agent in now if agent.name not in digests]
+        return [(name, digests.get(name, "")) for name in sorted({*changed, *gone})]
