@@ -80,7 +80,7 @@ SAMPLES: tuple[e.Control, ...] = (
     e.Declassified(("third_party:web.fetch",), "operator_1a", "x7", RULING),
     e.Refused("model.invoke", "5f0a", "deny", "x6", ("policy0",), "d4", 3, 1_700_000_000),
     e.MailboxOpened(AGENT, SUBJECT, "web", "push", "merge", "de", RULING),
-    e.MessageReceived(MESSAGE, "5f0a", "answered", RUN, WAIT, "operator", RULING),
+    e.MessageReceived(MESSAGE, "5f0a", "answered", RUN, WAIT, "operator", RULING, "operator_1a"),
     e.TurnOpened(TURN, RUN, (MESSAGE, MessageId("m5"))),
     e.TurnClosed(TURN, RUN, "released"),
     e.MessageQueued(MessageId("o6"), "answer", TURN, RUN, "answer/run-1", RULING),

@@ -64,7 +64,11 @@ def test_a_message_opens_a_turn_and_the_next_waits_for_its_own() -> None:
     box = Box().receive()
     assert box.owed == ["turn/1"]
     box.open_turn("m1").receive()
-    assert (box.owed, box.state.turn, box.state.queued) == ([], Turn(TurnId("t1"), RUN), (Inbound(MessageId("m2"), 3),))
+    assert (box.owed, box.state.turn, box.state.queued) == (
+        [],
+        Turn(TurnId("t1"), RUN),
+        (Inbound(MessageId("m2"), 3, "customer", "customer_1"),),
+    )
     box.add(*moves.close_turn(box.state, RUN, "answered"))
     assert box.owed == ["turn/2"]
 

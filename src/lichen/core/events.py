@@ -383,8 +383,8 @@ class MailboxOpened(Control, frozen=True, array_like=True, gc=False):
 class MessageReceived(Control, frozen=True, array_like=True, gc=False):
     """Contents: `text`, `data` (JSON that came with it), `channel` (what its channel keeps with it).
 
-    The record's actor is who sent it. `role` is whose words they are: the customer's where the customer sent them, or a
-    channel that vouches for them; only those endorse.
+    The record's actor is who sent it. `role` and `by` are whose words they are: the customer's where the customer sent
+    them, or a channel that vouches for them; only those endorse.
     `token` is the HMAC of the sender's idempotency key, or the message id without one.
     """
 
@@ -395,6 +395,7 @@ class MessageReceived(Control, frozen=True, array_like=True, gc=False):
     wait: WaitId | None = None
     role: SpeakerRole = "customer"
     ruling: Ruling | None = None
+    by: str = ""
 
     @property
     def key(self) -> str:

@@ -13,6 +13,7 @@ import msgspec
 
 from lichen.core import events as e
 from lichen.core.ids import AgentName, MessageId, ObligationId, RunId, SessionId, TurnId, WaitId
+from lichen.core.plan import SpeakerRole
 from lichen.core.run import Obligation
 
 QUEUED_MAX = 100  # messages waiting for their turn
@@ -31,6 +32,8 @@ class Inbound(msgspec.Struct, frozen=True, gc=False):
 
     message: MessageId
     n: int
+    role: SpeakerRole = "customer"
+    by: str = ""
 
 
 class Outbound(msgspec.Struct, frozen=True, gc=False):
@@ -157,7 +160,7 @@ def _opened(s: MailboxState, event: e.Event, c: e.MailboxOpened) -> Changes:
 def _received(s: MailboxState, event: e.Event, c: e.MessageReceived) -> Changes:
     changes: Changes = {"received": s.received + 1}
     if c.disposition == "queued":
-        changes["queued"] = (*s.queued, Inbound(c.message, event.n))
+        changes["queued"] = (*s.queued, Inbound(c.message, event.n, c.role, c.by or s.subject))
     return changes
 
 

@@ -128,13 +128,14 @@ def close_wait(
     body: Contents = (),
     result: Contents = (),
     label: Label = EMPTY,
+    is_own: bool = False,
 ) -> Drafts:
     """A wait's end and what it means for the call it held: checked again, denied, or settled by a person's word.
 
-    `label` is that of the body and the result.
+    `label` is that of the body and the result. `is_own`: whoever approves had asked for it.
     """
     wait = s.waits[wait_id]
-    closed = e.Draft(e.WaitClosed(s.id, wait_id, outcome, by), body, label)
+    closed = e.Draft(e.WaitClosed(s.id, wait_id, outcome, by, is_own), body, label)
     if wait.call is None:
         fails = outcome == "expired" and wait.on_expiry == "deny" and not s.is_ending
         return (closed, *(_interrupt_all(s, "cancelled", "run_failed", but=wait_id) if fails else ()))

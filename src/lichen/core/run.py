@@ -96,6 +96,7 @@ class RunState(msgspec.Struct, frozen=True, gc=False):
     n: int = 0
     agent: AgentName = AgentName("")
     subject: str = ""
+    requesters: tuple[str, ...] = ()  # everybody who spoke for what it wants
     session: SessionId | None = None
     turn: TurnId | None = None
     parent: e.Parent | None = None
@@ -247,10 +248,15 @@ def evolve(s: RunState, event: e.Event) -> RunState:
     return msgspec.structs.replace(s, **changes)
 
 
+def _with_speaker(requesters: tuple[str, ...], by: str) -> tuple[str, ...]:
+    return requesters if not by or by in requesters else tuple(sorted((*requesters, by)))
+
+
 def _started(s: RunState, event: e.Event, c: e.RunStarted) -> Changes:
     return {
         "agent": c.agent,
         "subject": c.subject,
+        "requesters": _with_speaker(c.requesters, c.subject),
         "session": c.session,
         "turn": c.turn,
         "parent": c.parent,
@@ -362,6 +368,8 @@ def _wait_closed(s: RunState, event: e.Event, c: e.WaitClosed) -> Changes:
     if wait.kind in HALTING:
         return {**changes, "calls": {id: _overtaken(call) for id, call in s.calls.items()}}
     changes["answers"] = (*s.answers, Answered(c.wait, wait.kind, c.outcome, event.n))
+    if c.outcome == "answered":
+        changes["requesters"] = _with_speaker(s.requesters, c.by)
     if c.outcome == "expired" and wait.on_expiry == "deny" and not s.is_ending:
         changes |= {"failure": "wait_expired", "due": None, "is_planning": False}
     return _settled(s, changes)
@@ -372,7 +380,7 @@ def _checked_again(s: RunState, wait: Wait, c: e.WaitClosed) -> dict[CallId, Cal
     grants = call.grants
     attempt = call.attempt
     if c.outcome == "approved":
-        grants = (*grants, Grant(wait.role, c.by, wait.digest))
+        grants = (*grants, Grant(wait.role, c.by, wait.digest, is_own=c.is_own))
     else:
         attempt += 1
     return _with(s, call.id, phase="proposed", check=call.check + 1, attempt=attempt, grants=grants)
@@ -486,7 +494,8 @@ def _settled(s: RunState, changes: Changes) -> Changes:
 def _signal(s: RunState, event: e.Event, c: e.Signal) -> Changes:
     if c.kind == "cancel":
         return {"cancel": c.code or "requested", "due": None, "is_planning": False}
-    return {"inputs": (*s.inputs, event.n), **_asked_again(s)}
+    requesters = _with_speaker(s.requesters, c.by)
+    return {"inputs": (*s.inputs, event.n), "requesters": requesters, **_asked_again(s)}
 
 
 def _timer_fired(s: RunState, event: e.Event, c: e.TimerFired) -> Changes:

@@ -67,6 +67,16 @@ class Actor(msgspec.Struct, frozen=True):
         return self.on_behalf_of.subject if self.on_behalf_of else self
 
 
+CHANNEL = "channel"  # the role of a service that vouches for whom its messages are from
+
+
+def speaks_as(actor: Actor) -> Literal["customer", "operator", "service"]:
+    """Whose words an actor's are: the customer's only where they speak themselves, or a channel vouches for them."""
+    if actor.kind == "customer" or (actor.kind == "service" and CHANNEL in actor.roles):
+        return "customer"
+    return "operator" if actor.kind == "operator" else "service"
+
+
 def Customer(id: str, roles: tuple[str, ...] = ()) -> Actor:  # noqa: N802 - reads as the noun users write
     """A customer of the tenant."""
     return Actor("customer", id, roles)

@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 
 from lichen.core.ids import CallId, RunId, WaitId
-from lichen.core.scope import Actor
+from lichen.core.scope import CHANNEL, Actor
 
 WaitKind = Literal[
     "approval", "clarification", "confirmation", "external", "handover", "timer", "pause", "preempt", "reconcile"
@@ -73,9 +73,28 @@ class WaitDetail(msgspec.Struct, frozen=True):
     answer_schema: msgspec.Raw
 
 
-def may_answer(wait: Wait, actor: Actor, pseudonym: str) -> bool:
-    """Whether `actor`, known in the log as `pseudonym`, may answer: kind or role fits and it is not the requester
-    of an approval."""
-    if wait.kind == "approval" and pseudonym == wait.requester:
-        return False
+ABOUT_EFFECTS: tuple[WaitKind, ...] = ("approval", "reconcile")  # what only another person may answer
+
+
+def may_answer(wait: Wait, actor: Actor, pseudonym: str, *, self_approval: bool = False) -> bool:
+    """Whether `actor`, known in the log as `pseudonym`, may answer. The one rule of who answers what.
+
+    What is about effects only operators answer who hold the role and did not speak for it; with `self_approval`, which
+    a development environment may allow, those too. A confirmation is for who wants it, or the channel that vouches for
+    them. Everything else is for the kinds and roles that are named.
+    """
+    if wait.kind in ABOUT_EFFECTS:
+        is_own = is_requester(wait, pseudonym)
+        return actor.kind == "operator" and _is_named(wait, actor) and (self_approval or not is_own)
+    if wait.kind == "confirmation":
+        return is_requester(wait, pseudonym) or (actor.kind == "service" and CHANNEL in actor.roles)
+    return _is_named(wait, actor)
+
+
+def is_requester(wait: Wait, pseudonym: str) -> bool:
+    """Whether whoever is known under this pseudonym spoke for what the wait is about."""
+    return pseudonym == wait.requester or pseudonym in wait.requesters
+
+
+def _is_named(wait: Wait, actor: Actor) -> bool:
     return actor.kind in wait.may_answer or any(role in wait.may_answer for role in actor.roles)

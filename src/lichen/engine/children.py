@@ -74,6 +74,7 @@ def _started(services: Services, journal: Journal, parent: RunState, call: Call,
         parent=e.Parent(parent.id, call.id),
         depth=parent.depth + 1,
         pins=pins(services, journal, definition.name),
+        requesters=parent.requesters,
     )
 
 

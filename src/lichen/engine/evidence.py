@@ -1,4 +1,5 @@
-"""What accepted sources said in a run: the customer's own words, and record fields of tools.
+"""What accepted sources said in a run: the customer's own words, and record fields of tools. Nobody else's words
+endorse: an operator's way to agree is an approval.
 
 The gate endorses an argument that equals one of these values, whatever a model claims. What was found is kept while the
 run is driven, and each look goes on from the last one.
@@ -19,7 +20,7 @@ from lichen.engine.ports import Services, agent_of
 from lichen.gate.evidence import evidence_from_json, evidence_from_text
 
 EVIDENCE_MAX = 256  # the latest are kept
-_ACCEPTED = ("customer", "operator")
+CUSTOMER = "customer_"  # how pseudonyms of customers begin
 _MESSAGES = msgspec.json.Decoder(tuple[Message, ...])
 
 
@@ -49,8 +50,8 @@ def _said(services: Services, journal: Journal, state: RunState, known: Known, e
     match event.control:
         case e.RunStarted() | e.Signal(kind="input"):
             spoken = _MESSAGES.decode(_part(journal, state, event, "input", b"[]"))
-            return tuple(found for m in spoken if m.role in _ACCEPTED for found in _of(_customer(state), m))
-        case e.WaitClosed(outcome="answered"):
+            return tuple(found for m in spoken if m.role == "customer" for found in _of(_customer(state), m))
+        case e.WaitClosed(outcome="answered", by=by) if by == state.subject and by.startswith(CUSTOMER):
             body = msgspec.json.decode(_part(journal, state, event, "body", b"{}"))
             return _of(_customer(state), Message("customer", str(body.get("text", "")), data=body))
         case e.Planned(calls=calls):

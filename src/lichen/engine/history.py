@@ -73,8 +73,8 @@ def _spoken(services: Services, journal: Journal, state: RunState) -> list[Spoke
                 is_before = False
             case e.Declassified(sources=sources):
                 found = [each._replace(label=without(each.label, sources)) for each in found]
-            case e.MessageReceived(disposition=disposition, role=role) if is_before and disposition != "rejected":
-                found.append(Spoken(event.n, role, "", event.label))
+            case e.MessageReceived(disposition=d, role=role, by=by) if is_before and d != "rejected":
+                found.append(Spoken(event.n, role, by, event.label))
             case e.MessageQueued() if is_before:
                 found.append(Spoken(event.n, "agent", "", event.label))
             case _:

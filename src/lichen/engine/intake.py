@@ -8,7 +8,7 @@ first returned.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -28,10 +28,19 @@ from lichen.core.ids import (
 )
 from lichen.core.label import EMPTY, EXTERNAL, Label
 from lichen.core.mailbox import OUTBOX_MAX, MailboxState, Question, disposition
-from lichen.core.plan import TEXT_BYTES_MAX
+from lichen.core.plan import TEXT_BYTES_MAX, SpeakerRole
 from lichen.core.run import RunState
-from lichen.core.scope import Actor, Scope
-from lichen.core.wait import ANSWER_BYTES_MAX, HALTING, OUTCOMES, Wait, WaitOutcome, may_answer
+from lichen.core.scope import Actor, Scope, speaks_as
+from lichen.core.wait import (
+    ABOUT_EFFECTS,
+    ANSWER_BYTES_MAX,
+    HALTING,
+    OUTCOMES,
+    Wait,
+    WaitOutcome,
+    is_requester,
+    may_answer,
+)
 from lichen.engine.attributes import sealed
 from lichen.engine.journal import Journal
 from lichen.engine.labels import label_of
@@ -59,6 +68,18 @@ class Receipt(msgspec.Struct, frozen=True):
     run: RunId | None = None
     wait: WaitId | None = None
     is_repeated: bool = False
+
+
+class Words(NamedTuple):
+    """A message that is taken: its number and token, what it says, whose words they are, and what the gate said."""
+
+    message: MessageId
+    token: str
+    text: str
+    contents: tuple[Content, ...]
+    role: SpeakerRole
+    by: str
+    ruling: e.Ruling | None
 
 
 class Intake:
@@ -187,7 +208,10 @@ class Intake:
                 raise Unavailable("Too many replies of this session were not received.", code="outbox_full")
             parts = [("text", text.encode()), ("data", beside), ("channel", channel_data)]
             contents = moves.as_contents(parts, mailbox.subject)
-            receipt = self._take(journal, mailbox, number, token, text, contents, journal.log.name(actor), ruling)
+            words = Words(
+                number, token, text, contents, speaks_as(actor), self._speaker(journal, mailbox, actor), ruling
+            )
+            receipt = self._take(journal, mailbox, words, journal.log.name(actor))
         await journal.log.durable_stream(session_stream(session))
         return receipt
 
@@ -203,20 +227,17 @@ class Intake:
         assert isinstance(control, e.MessageReceived)
         return Receipt(session, control.message, n, control.disposition, control.run, control.wait, is_repeated=True)
 
-    def _take(
-        self,
-        journal: Journal,
-        mailbox: MailboxState,
-        number: MessageId,
-        token: str,
-        text: str,
-        contents: tuple[Content, ...],
-        by: str,
-        ruling: e.Ruling | None,
-    ) -> Receipt:
+    def _speaker(self, journal: Journal, mailbox: MailboxState, actor: Actor) -> str:
+        """The pseudonym of whose words they are: of a channel's that vouches, the session's customer."""
+        is_vouched_for = actor.kind != "customer" and speaks_as(actor) == "customer"
+        return mailbox.subject if is_vouched_for else journal.log.name(actor)
+
+    def _take(self, journal: Journal, mailbox: MailboxState, words: Words, actor: str) -> Receipt:
         mailbox, withdrawn = self._without_stale_questions(journal, mailbox)
         stream = session_stream(mailbox.id)
-        kind = disposition(mailbox)
+        number, token, text, contents, role, by, ruling = words
+        is_theirs = role == "customer" or by == mailbox.subject
+        kind = disposition(mailbox if is_theirs else msgspec.structs.replace(mailbox, questions=()))
         run: RunId | None = mailbox.turn.run if mailbox.turn is not None else None
         appended: dict[StreamId, moves.Drafts] = {}
         session: moves.Drafts = withdrawn
@@ -231,8 +252,8 @@ class Intake:
                 appended[run_stream(run)] = closing
                 session = (*session, e.Draft(e.WaitClosed(run, wait, "answered", by)))
             case "joined" if run is not None and not journal.run(run).is_ending:
-                messages = msgspec.json.encode([message("customer", {c.part: c.data for c in contents})])
-                signal = e.Draft(e.Signal("input", token), (Content("input", mailbox.subject, messages),))
+                messages = msgspec.json.encode([message(role, {c.part: c.data for c in contents}, by)])
+                signal = e.Draft(e.Signal("input", token, by=by), (Content("input", mailbox.subject, messages),))
                 appended[run_stream(run)] = (signal,)
             case "interrupts" if run is not None:
                 appended = cancel_tree(journal, journal.run(run), "interrupted", f"interrupt-{token}")
@@ -240,14 +261,14 @@ class Intake:
                 pass
         taken = "queued" if kind == "interrupts" or (kind == "joined" and not appended) else kind
         joined_run = run if taken in ("answered", "joined") else None
-        received = e.MessageReceived(number, token, taken, joined_run, wait, ruling=ruling)
+        received = e.MessageReceived(number, token, taken, joined_run, wait, role, ruling, by)
         n = mailbox.n + len(session)
         session = (*session, e.Draft(received, contents))
         if taken == "rejected":
             told = self._services.wording(journal.scope).of(mailbox.language).rejected
             notice = Content("text", mailbox.subject, told.encode())
             session = (*session, moves.queue(mailbox, "notice", notice, token=f"rejected/{token}"))
-        journal.append(_merge({stream: session}, appended), actor=by)
+        journal.append(_merge({stream: session}, appended), actor=actor)
         return Receipt(mailbox.id, number, n, taken, joined_run, wait)
 
     def _without_stale_questions(self, journal: Journal, mailbox: MailboxState) -> tuple[MailboxState, moves.Drafts]:
@@ -298,11 +319,11 @@ class Intake:
         stream = run_stream(run)
         if key is None:
             journal.log.begin(stream)
-        messages = [message("customer" if actor.kind == "customer" else "operator", contents)]
+        messages = [message(speaks_as(actor), contents, journal.log.name(actor))]
         if journal.state(stream).n == 0:
             subject = _subject(journal, actor)
             pinned = pins(self._services, journal, agent)
-            started = e.RunStarted(agent, subject, definition.limits, pins=pinned, ruling=ruling)
+            started = e.RunStarted(agent, subject, definition.limits, pins=pinned, requesters=(subject,), ruling=ruling)
             journal.append({stream: (start_draft(started, messages, acting(agent, actor), own),)}, actor=subject)
         elif journal.log.contents(stream, 0).get("input") != msgspec.json.encode(messages):
             raise Conflict("This idempotency key was used for another run.", code="key_reused")
@@ -444,7 +465,11 @@ class Intake:
         state = self._run(journal, run)
         open_wait = self._open_wait(state, wait)
         by = journal.log.name(actor)
-        _check_answer(open_wait, outcome, actor, by, digest, self._services.clock())
+        environment = self._services.environment(scope)
+        allows_own = environment.is_development and environment.self_approval
+        if not may_answer(open_wait, actor, by, self_approval=allows_own):
+            raise _may_not(open_wait, by)
+        _check_answer(open_wait, outcome, digest, self._services.clock())
         if open_wait.kind in HALTING:
             await self.resume(scope, run, actor, ruling=ruling)
             return
@@ -455,7 +480,8 @@ class Intake:
         result = moves.as_contents(parts, state.subject)
         content = (Content("body", state.subject, data),)
         label = _label(self._services, state, open_wait, outcome, actor)
-        drafts = moves.close_wait(state, wait, outcome, by=by, body=content, result=result, label=label)
+        is_own = open_wait.kind in ABOUT_EFFECTS and is_requester(open_wait, by)
+        drafts = moves.close_wait(state, wait, outcome, by=by, body=content, result=result, label=label, is_own=is_own)
         appended = {run_stream(run): drafts}
         if state.session is not None and (mirrored := mirror(journal, state, drafts)):
             appended[session_stream(state.session)] = mirrored
@@ -510,9 +536,13 @@ def _closed() -> Conflict:
     return Conflict("This was answered already.", code="wait_closed", next_step="`lichen runs show RUN` says by whom.")
 
 
-def _check_answer(wait: Wait, outcome: WaitOutcome, actor: Actor, by: str, digest: bytes, now_us: int) -> None:
-    if not may_answer(wait, actor, by):
-        raise Denied("This actor may not answer this.", code="may_not_answer")
+def _may_not(wait: Wait, by: str) -> Denied:
+    if wait.kind in ABOUT_EFFECTS and is_requester(wait, by):
+        return Denied("Whoever spoke for it may not decide it; somebody else of the role may.", code="may_not_answer")
+    return Denied("This actor may not answer this.", code="may_not_answer")
+
+
+def _check_answer(wait: Wait, outcome: WaitOutcome, digest: bytes, now_us: int) -> None:
     if outcome not in OUTCOMES[wait.kind]:
         raise Invalid(f"A wait of kind {wait.kind} is not answered with {outcome}.", code="answer_invalid")
     if digest != wait.digest:

@@ -206,6 +206,7 @@ def _wait(services: Services, journal: Journal, state: RunState, wait: WaitReque
         kind=wait.kind,
         may_answer=wait.may_answer,
         requester=f"agent:{state.agent}",
+        requesters=state.requesters,
         digest=journal.log.digest(
             wait.public_text.encode() + (msgspec.json.encode(wait.operator) if wait.operator else b"")
         ),

@@ -34,7 +34,7 @@ def open_turn(services: Services, journal: Journal, session: SessionId) -> None:
     mailbox = journal.mailbox(session)
     taken = mailbox.queued if mailbox.double_texting == "merge" else mailbox.queued[:1]
     stream = session_stream(session)
-    messages = [message("customer", journal.log.contents(stream, m.n)) for m in taken]
+    messages = [message(m.role, journal.log.contents(stream, m.n), m.by) for m in taken]
     opening = journal.log.contents(stream, 0)
     actor = msgspec.json.decode(opening["actor"], type=Actor)
     run = RunId(services.new_id("run"))
@@ -47,6 +47,7 @@ def open_turn(services: Services, journal: Journal, session: SessionId) -> None:
         session=session,
         turn=turn,
         pins=pins(services, journal, mailbox.agent),
+        requesters=tuple(sorted({mailbox.subject, *(m.by for m in taken)})),
     )
     opened = e.TurnOpened(turn, run, tuple(m.message for m in taken))
     drafts = {
