@@ -196,6 +196,32 @@ async def test_an_agent_is_stopped_with_a_reason_and_started_again(runtime: Runt
         assert unknown.status_code == 404
 
 
+@pytest.mark.req("LIC-13.22")
+async def test_every_page_says_what_is_stopped_by_whom_and_why(runtime: Runtime) -> None:
+    await runtime.stops.set(ACME, "tenant", "", OPS, reason="fraud, ticket 7")
+    async with signed_in(runtime) as client:
+        for place in ("runs", "approvals", "sessions", "log", "agents", "health"):
+            page = (await client.get(f"/console/{place}")).text
+            assert "tenant acme" in page, place
+            assert "fraud, ticket 7" in page, place
+        assert "New work is taken" not in (await client.get("/console/health")).text
+        fields = {"csrf_token": await token(client, "/console/agents"), "kind": "tenant", "name": "acme"}
+        assert (await client.post("/console/stops/release", data=fields)).status_code == 303
+        assert "New work is taken" in (await client.get("/console/health")).text
+
+
+@pytest.mark.req("LIC-5.42")
+async def test_a_person_is_erased_from_the_page_of_their_conversation(runtime: Runtime) -> None:
+    await said(runtime, LARGE)
+    async with signed_in(runtime) as client:
+        (line,) = (await client.get("/console/sessions.json")).json()["sessions"]
+        address = f"/console/sessions/{line['id']}"
+        erased = await client.post(f"{address}/erase", data={"csrf_token": await token(client, address)})
+        assert (erased.status_code, erased.headers["location"]) == (303, address)
+        assert "1042" not in (await client.get(address)).text
+    assert runtime.engine.journal(ACME).is_erased(runtime.log(ACME).pseudonym(Customer("customer-7")))
+
+
 async def test_an_agents_page_says_what_its_tools_do_to_the_world(runtime: Runtime) -> None:
     async with signed_in(runtime) as client:
         agent = (await client.get("/console/agents/shop.support.json")).json()

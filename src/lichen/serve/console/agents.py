@@ -9,7 +9,6 @@ import msgspec
 
 from lichen.agents.agent import Agent
 from lichen.core.call import ToolSpec
-from lichen.core.errors import NotFound
 from lichen.gate.switches import StopKind
 from lichen.runtime.agents import Bounds, PlannerKind, bounds_of, kind_of
 from lichen.runtime.operations.stops import stop_kind
@@ -36,6 +35,8 @@ class Switch(msgspec.Struct, frozen=True):
     kind: str
     name: str
     reason: str
+    by: str
+    at_us: int
 
 
 class AgentList(msgspec.Struct, frozen=True):
@@ -79,7 +80,8 @@ async def listing(visit: Visit) -> AgentList:
     agents = visit.runtime.agents.all(visit.scope, visit.actor)
     lines = tuple(_line(visit, agent) for agent in agents)
     stops = visit.runtime.stops.list(visit.scope, visit.actor)
-    return AgentList(lines, tuple(Switch(stop.kind, stop.name, stop.reason) for stop in stops))
+    switches = tuple(Switch(stop.kind, stop.name, stop.reason, stop.by_name, stop.at_us) for stop in stops)
+    return AgentList(lines, switches)
 
 
 async def show(visit: Visit) -> AgentPage:
@@ -135,13 +137,7 @@ async def start(visit: Visit) -> Outcome:
 
 
 def _named(visit: Visit) -> tuple[StopKind, str]:
-    kind, name = stop_kind(visit.form.get("kind", "")), visit.form.get("name", "")
-    agents = visit.runtime.agents.all(visit.scope, visit.actor)
-    tools = {tool for agent in agents for tool in agent.tools}
-    known = {"tenant": {""}, "agent": {agent.name for agent in agents}, "tool": tools}
-    if name not in known.get(kind, {name}):
-        raise NotFound(f"There is no such {kind}.", code=f"{kind}_unknown")
-    return kind, name
+    return stop_kind(visit.form.get("kind", "")), visit.form.get("name", "")
 
 
 def _back(visit: Visit) -> Outcome:

@@ -11,10 +11,10 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from lichen.core.errors import Conflict, LichenError
-from lichen.core.handover import ROLE
+from lichen.core.errors import Conflict, Denied, LichenError
 from lichen.gate.schema import Action
 from lichen.log.listings import WaitRow
+from lichen.runtime.operations.stops import Stop
 from lichen.runtime.operations.waits import PEOPLE
 from lichen.runtime.runtime import Runtime
 from lichen.serve import html
@@ -49,6 +49,7 @@ ACTS = (
     Act("runs/{run}/resume", "run.resume", run.resume),
     Act("approvals/{wait}/answer", "wait.answer", approvals.answer),
     Act("sessions/{session}/reply", "wait.answer", handovers.reply),
+    Act("sessions/{session}/erase", "log.erase", sessions.erase),
     Act("log/verify", "log.verify", log.verify),
     Act("stops", "stop.set", agents.stop),
     Act("stops/release", "stop.clear", agents.start),
@@ -175,12 +176,20 @@ class _Console:
             "now": self._runtime.engine.services.clock(),
             "waiting": sum(map(_is_for_people, open_waits)),
             "readonly": self._runtime.volume.is_readonly,
+            "stops": self._stops(caller),
         }
+
+    def _stops(self, caller: Caller) -> tuple[Stop, ...]:
+        """What is stopped, on every page of whoever may know."""
+        try:
+            return self._runtime.stops.list(caller.scope(), caller.actor())
+        except Denied:
+            return ()
 
 
 def _is_for_people(row: WaitRow) -> bool:
     """Whether an operator decides this, or is asked to take over."""
-    return row.kind in PEOPLE or (row.kind == "external" and ROLE in row.may_answer)
+    return row.kind in (*PEOPLE, "handover")
 
 
 async def _home(request: Request) -> Response:

@@ -11,7 +11,7 @@ from lichen.core.ids import SessionId
 from lichen.runtime.operations.session import SessionSummary
 from lichen.runtime.records import RecordView
 from lichen.serve.console.handovers import HandedOver, open_handovers
-from lichen.serve.console.visit import Query, Visit
+from lichen.serve.console.visit import Outcome, Query, Visit
 
 PAGE = 50
 RECORDS_MAX = 2_000  # of one transcript, the last ones
@@ -129,3 +129,10 @@ def _messages(records: tuple[RecordView, ...]) -> Iterator[Spoken]:
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+async def erase(visit: Visit) -> Outcome:
+    """Forgets the customer of the session of the path. Raises Denied, NotFound."""
+    session = visit.runtime.sessions.get(visit.scope, SessionId(visit.part("session")), visit.actor)
+    await visit.runtime.people.erase(visit.scope, session.detail().customer, visit.actor)
+    return Outcome(f"/console/sessions/{session.id}")
