@@ -40,7 +40,7 @@ class Teller:
 @tool(name="about.me", effects="none", runs="loop")
 async def about(*, meta: CallMeta) -> dict[str, str]:
     """Tells the attributes of the call."""
-    return {name: value for name, value in meta.attributes.items() if name != "home"}
+    return dict(meta.attributes)
 
 
 def written(nodes: str, id: str) -> Flow:
@@ -159,3 +159,12 @@ async def test_attributes_that_are_too_many_or_too_long_are_refused(tmp_path: Pa
             with pytest.raises(LichenError) as caught:
                 await runtime.runs.start(SCOPE, "shop.teller", "hi", OPS, attributes=wrong)
             assert caught.value.code == "attributes_invalid"
+
+
+@pytest.mark.req("GOA-6.4")
+async def test_no_caller_replaces_what_the_runtime_tells_its_tools(tmp_path: Path) -> None:
+    nodes = 'a: {about.me: {}, out_map: {text: "{{result.home}}"}, routing: reply}'
+    async with opened(tmp_path, nodes) as runtime:
+        own = await ended(runtime, "shop.flow", "go")
+        assert own
+        assert await ended(runtime, "shop.flow", "go", attributes={"home": "/elsewhere"}) == own

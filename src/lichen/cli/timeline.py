@@ -37,12 +37,26 @@ def show_run(screen: Screen, run: dict[str, Any]) -> None:
     if screen.is_terminal:
         _draw(screen, run, spans(records), start_us)
         tell(screen, run["story"])
+        _tell_missing(screen, records)
         return
     story = run["story"]
     screen.line("  ".join(part for part in (run["id"], run["agent"], story["result"], run["code"]) if part))
     tell(screen, story)
     rows = [(str(r["seq"]), duration(r["ts_us"] - start_us), r["type"], summary(r), r["actor"] or "-") for r in records]
     screen.table(("seq", "after", "type", "what", "actor"), rows, empty="It has no records.")
+    _tell_missing(screen, records)
+
+
+def _tell_missing(screen: Screen, records: Iterable[Record]) -> None:
+    """The values that texts of a flow read and that were not there."""
+    from lichen.flows.trail import missed
+
+    notes: list[str] = []
+    for record in records:
+        contents: dict[str, Any] = record["contents"] or {}
+        notes += contents.get("notes") or ()
+    for flow, node, path in dict.fromkeys(missed(notes)):
+        screen.line(f"  missing     {path} in {flow}/{node}: it was not there, and counted as empty", "yellow")
 
 
 def spans(records: Iterable[Record]) -> list[Span]:

@@ -80,7 +80,7 @@ def meta(services: Services, journal: Journal, state: RunState, call: Call, time
         idempotency_key=idempotency_key(state.id, call.id),
         attempt=call.attempt,
         timeout_s=timeout_s,
-        attributes={**services.attributes, **attributes_of(journal, state)},
+        attributes={**attributes_of(journal, state), **services.attributes},
         turn=state.turn,
     )
 

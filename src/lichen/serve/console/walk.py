@@ -11,7 +11,7 @@ from lichen.core.errors import Invalid
 from lichen.core.plan import Planner
 from lichen.flows.draw import svg
 from lichen.flows.planner import FlowPlanner
-from lichen.flows.trail import taken
+from lichen.flows.trail import Missed, missed, taken
 from lichen.runtime.operations.runs import RunDetail
 
 
@@ -25,13 +25,14 @@ class Step(msgspec.Struct, frozen=True):
 
 class Walk(msgspec.Struct, frozen=True):
     """The nodes visited, in order. `current` is where the run stands while it is open; `svg` shows them in the flow,
-    empty for one too large to be drawn."""
+    empty for one too large to be drawn. `missing` are values that texts read and that were not there."""
 
     flow: str
     title: str
     steps: tuple[Step, ...]
     current: str | None
     svg: str
+    missing: tuple[Missed, ...] = ()
 
 
 def walk(agents: Iterable[Agent], run: RunDetail) -> Walk | None:
@@ -44,7 +45,8 @@ def walk(agents: Iterable[Agent], run: RunDetail) -> Walk | None:
     own = [step.node for step in steps if step.flow == flow.id and step.node in flow.nodes]
     current = own[-1] if own and run.status in ("running", "waiting") else None
     picture = drawn(planner, own, current)
-    return Walk(flow.id, flow.metadata.title or flow.id, steps, current, picture or "")
+    missing = tuple(dict.fromkeys(missed(_notes(run))))
+    return Walk(flow.id, flow.metadata.title or flow.id, steps, current, picture or "", missing)
 
 
 def drawn(planner: Planner, steps: Sequence[str] = (), current: str | None = None) -> str | None:
