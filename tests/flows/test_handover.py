@@ -22,22 +22,22 @@ def test_a_flow_hands_over_and_relays_what_the_person_writes_until_they_leave() 
     talk = Talk(flow(PERSON)).begin("my order")
     (wait,) = talk.last.waits
     assert (wait.kind, wait.may_answer, wait.public_text) == (
-        "external",
+        "handover",
         ("operator",),
         "A colleague will answer you here.",
     )
     assert wait.operator == {KEY: "About my order"}
-    talk.answers(kind="external", result={"text": "Ada here.", "goes_on": True})
+    talk.answers(kind="handover", result={"text": "Ada here.", "goes_on": True})
     assert (talk.last.says, talk.last.answer) == (("Ada here.",), None)
     (wait,) = talk.last.waits
     assert wait.public_text == ""
-    talk.answers("Solved.", kind="external")
+    talk.answers("Solved.", kind="handover")
     assert talk.last.answer == "Solved."
 
 
 @pytest.mark.req("LIC-30.7")
 def test_a_flow_goes_on_when_nobody_took_over() -> None:
-    talk = Talk(flow(PERSON)).begin("my order").answers(outcome="expired", kind="external")
+    talk = Talk(flow(PERSON)).begin("my order").answers(outcome="expired", kind="handover")
     assert talk.last.answer == "Nobody was free."
 
 
