@@ -130,11 +130,11 @@ async def test_a_model_is_found_by_its_name(tmp_path: Path) -> None:
     assert resolve(f"recorded:{tmp_path / 'c'}").name == "recorded:c"
 
 
-def test_an_unknown_provider_is_refused_with_the_extra_to_install() -> None:
+def test_an_unknown_provider_is_refused_with_those_there_are() -> None:
     with pytest.raises(Invalid) as caught:
         resolve("openai:gpt-5")
     assert caught.value.code == "model_unknown"
-    assert "lichen[openai]" in caught.value.next_step
+    assert "echo, recorded, scripted" in caught.value.next_step
 
 
 @pytest.mark.parametrize("name", ["", "gpt-5", ":gpt-5", "Open AI:gpt-5", "x" * 40 + ":y"])

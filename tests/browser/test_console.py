@@ -101,7 +101,7 @@ async def test_a_held_call_is_approved_by_the_keyboard_alone(page: Page, runtime
     await expect(page).to_have_url(f"/console/runs/{wait.rpartition('.')[0]}")
     await runtime.idle()
     assert runtime.waits.list(ACME, SYSTEM) == ()
-    await expect(page.locator(".head .chip").first).to_have_text("completed")
+    await expect(page.locator(".head .chip").first).to_have_text("done")
 
 
 @pytest.mark.req("LIC-25.14")
@@ -128,7 +128,7 @@ async def test_a_run_is_followed_as_it_happens(page: Page, runtime: Runtime) -> 
     await expect(page.locator(".head .chip").first).to_have_text("waiting")
     await runtime.waits.approve(ACME, wait, OPS)
     await runtime.idle()
-    await expect(page.locator(".head .chip").first).to_have_text("completed", timeout=4_000)
+    await expect(page.locator(".head .chip").first).to_have_text("done", timeout=4_000)
     await expect(page.locator(".records")).to_contain_text("run finished")
 
 

@@ -45,7 +45,24 @@ RECORDS = [
     record(60_001, "call_started", call="c1", attempt=1, epoch=1),
     record(60_004, "call_finished", call="c1", attempt=1, outcome="ok", code=""),
 ]
-RUN = {"id": "run-1", "agent": "shop.support", "status": "completed", "code": "", "calls_used": 1, "tokens": 0}
+RUN: dict[str, Any] = {
+    "id": "run-1",
+    "agent": "shop.support",
+    "status": "completed",
+    "story": {
+        "result": "done",
+        "summary": "It is done.",
+        "who": "customer-7",
+        "asked": ["A refund, please."],
+        "answer": "Done.",
+        "calls": [],
+        "people": [],
+        "failures": [],
+    },
+    "code": "",
+    "calls_used": 1,
+    "tokens": 0,
+}
 WAIT = {
     "id": "run-1.w1",
     "run": "run-1",
@@ -95,7 +112,9 @@ def test_a_run_is_drawn_in_a_terminal_and_written_in_rows_elsewhere() -> None:
     assert "░░░" in terminal.getvalue()
     assert "1.0 min" in terminal.getvalue()
     assert pipe.getvalue().isascii()
-    assert pipe.getvalue().splitlines()[1].split() == ["SEQ", "MS", "TYPE", "WHAT", "ACTOR"]
+    heads = [line.split() for line in pipe.getvalue().splitlines()]
+    assert ["SEQ", "AFTER", "TYPE", "WHAT", "ACTOR"] in heads
+    assert "came out  It is done." in pipe.getvalue()
 
 
 @pytest.mark.req("LIC-12.1")

@@ -99,7 +99,7 @@ def _styled(name: str, text: str) -> Text:
 
 
 def _commands(wait: dict[str, Any], options: str) -> str:
-    if "handover" in wait["operator"]:
+    if "handover" in wait.get("operator", {}):
         return f"lichen approvals reply {wait['id']} 'TEXT'{options} --as ACTOR"
     if wait["kind"] == "reconcile":
         return f"lichen approvals reconcile {wait['id']} happened|did_not_happen|try_again{options} --as ACTOR"

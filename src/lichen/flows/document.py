@@ -89,10 +89,15 @@ def read(text: str, report: Report) -> Document:
     try:
         return _Reader(text, report).document()
     except MarkedYAMLError as error:
-        raise _refused(report, "yaml_syntax", *_complaint(error)) from None
+        raise _refused(report, _code(error), *_complaint(error)) from None
     except (YAMLError, ValueError, OverflowError) as error:  # an escape that names no character, for one
         message = f"This is not YAML: {str(error).splitlines()[0] if str(error) else type(error).__name__}."
         raise _refused(report, "yaml_syntax", message, Place(1, 1, "")) from None
+
+
+def _code(error: MarkedYAMLError) -> str:
+    """The parser looks ahead, and has a bound of its own that it may meet before ours."""
+    return "yaml_too_deep" if "nesting depth" in str(error.problem) else "yaml_syntax"
 
 
 class _Reader:
