@@ -1,0 +1,155 @@
+"""Policy cases: files that say how calls should be decided, and whether the policies on disk decide them so.
+
+tenant = "acme"
+
+[[case]]
+name = "a large refund waits for a person"
+agent = "shop.support"
+tool = "payments.refund"
+for = "customer-7"
+args = { order_id = "1042", amount = 8000 }
+facts = { price = 12000, refunded = 0, owner = "customer-7" }
+said = ["I want a refund of 80 EUR for order 1042."]
+meters = { refunded_today = 0 }
+label = []
+expect = "hold"
+policies = ["refund-with-approval"]
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from lichen.core.errors import Invalid, LichenError, NotFound
+from lichen.core.scope import Actor, Customer
+from lichen.gate.policies import PolicySet, load_policies, starter_policies
+from lichen.gate.simulation import Case, Considered, Simulated, simulate
+from lichen.runtime.hosting import specs_of
+from lichen.settings import Settings
+
+SUFFIX = ".cases.toml"
+CODE = "cases_invalid"
+
+
+class _Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"person": "for"}):
+    name: str
+    agent: str
+    tool: str
+    person: str
+    expect: Literal["allow", "deny", "hold"]
+    args: Mapping[str, Any] = {}
+    facts: Mapping[str, Any] = {}
+    said: tuple[str, ...] = ()
+    label: tuple[str, ...] = ()
+    meters: Mapping[str, int] = {}
+    approved_by: str = ""
+    policies: tuple[str, ...] | None = None
+
+
+class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    tenant: str
+    case: tuple[_Case, ...]
+    env: str | None = None
+
+
+class Checked(msgspec.Struct, frozen=True):
+    """One case: what was expected, what the policies decide, and the policies that concern it. `is_met` if both fit."""
+
+    file: str
+    name: str
+    expected: str
+    expected_policies: tuple[str, ...] | None
+    outcome: str
+    policies: tuple[str, ...]
+    reason: str
+    considered: tuple[Considered, ...]
+
+    @property
+    def is_met(self) -> bool:
+        """Whether verdict and policies are as expected; policies in any order."""
+        same = self.expected_policies is None or sorted(self.expected_policies) == sorted(self.policies)
+        return self.outcome == self.expected and same
+
+
+def case_files(root: Path) -> list[Path]:
+    """The case files of a project: those below its `policies` folder. Raises NotFound (`cases_missing`)."""
+    found = sorted((root / "policies").rglob(f"*{SUFFIX}"))
+    if not found:
+        raise NotFound(
+            f"There is no *{SUFFIX} below {root / 'policies'}.",
+            code="cases_missing",
+            next_step=f"Write policies/refunds{SUFFIX}; `lichen policy test --help` shows a case.",
+        )
+    return found
+
+
+async def check_cases(settings: Settings, files: Sequence[Path]) -> tuple[Checked, ...]:
+    """Every case of these files, decided. Raises Invalid (`cases_invalid`) with the place, and what policies raise."""
+    return tuple([await _checked(settings, file, _read(file), case) for file in files for case in _read(file).case])
+
+
+def _read(path: Path) -> _File:
+    try:
+        return msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), _File)
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        step = "Correct the file; `lichen policy test` reads it again."
+        raise Invalid(f"{error}.", code=CODE, place=str(path), next_step=step) from None
+
+
+async def _checked(settings: Settings, path: Path, file: _File, given: _Case) -> Checked:
+    case = Case(
+        given.agent,
+        given.tool,
+        person_of(settings, file.tenant, given.person),
+        given.args,
+        given.facts,
+        given.said,
+        given.label,
+        given.meters,
+        given.approved_by,
+    )
+    try:
+        found = await simulated(settings, file.tenant, case, env=file.env)
+    except LichenError as error:
+        error.place = f"{path}: {given.name}"
+        raise
+    verdict = found.verdict
+    return Checked(
+        str(path),
+        given.name,
+        given.expect,
+        given.policies,
+        verdict.outcome,
+        verdict.policies,
+        verdict.operator_reason,
+        found.considered,
+    )
+
+
+async def simulated(settings: Settings, tenant: str, case: Case, *, env: str | None = None) -> Simulated:
+    """What the policies on disk of a tenant decide about a call. Raises NotFound (`tenant_unknown`, `tool_unknown`)."""
+    policies = _policies(settings, tenant)
+    specs = {str(spec.name): spec for spec in specs_of(settings.agents)}
+    scope = settings.scope(tenant, env or settings.tenants[tenant].environments[0])
+    return await simulate(policies, specs.get(case.tool), case, scope)
+
+
+def person_of(settings: Settings, tenant: str, id: str) -> Actor:
+    """The declared actor of this id, else a customer."""
+    declared = settings.tenants.get(tenant)
+    found = next((actor for actor in declared.actors if actor.id == id), None) if declared is not None else None
+    return Customer(id) if found is None else Actor(found.kind, found.id, found.roles)
+
+
+def _policies(settings: Settings, tenant: str) -> PolicySet:
+    declared = settings.tenants.get(tenant)
+    if declared is None:
+        known = ", ".join(settings.tenants)
+        raise NotFound(f"There is no tenant {tenant!r}.", code="tenant_unknown", next_step=f"Name one of: {known}.")
+    specs = specs_of(settings.agents)
+    return load_policies(settings.root / declared.policies, specs) if declared.policies else starter_policies(specs)

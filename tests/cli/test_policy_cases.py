@@ -1,0 +1,101 @@
+"""`lichen policy test` and `why`: how calls would be decided, before anybody makes them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.projects import Project
+from tests.cli.shop import Shop
+
+CASES = """
+    tenant = "acme"
+
+    [[case]]
+    name = "anybody may look"
+    agent = "shop.support"
+    tool = "orders.lookup"
+    for = "customer-7"
+    args = {order_id = "1042"}
+    expect = "allow"
+    policies = ["base.look", "look"]
+"""
+WHY = ("policy", "why", "shop.support", "payments.refund", "--tenant", "acme")
+FACTS = '{"price": 12000, "refunded": 0, "owner": "customer-7"}'
+
+
+@pytest.mark.req("LIC-33.1")
+def test_cases_that_are_decided_as_they_say_pass_and_others_end_with_code_1(tmp_path: Path) -> None:
+    project = Project(tmp_path, {"policies/look.cases.toml": CASES})
+    assert project.run("policy", "test").code == 0
+    project.write(**{"policies/look.cases.toml": CASES.replace('"allow"', '"deny"')})
+    ended = project.run("policy", "test")
+    assert ended.code == 1
+    assert "NOT OK  anybody may look: allow by base.look, look" in ended.out
+    assert "holds  permit look  shop.cedar:4:1" in ended.out
+
+
+@pytest.mark.req("LIC-33.1")
+def test_a_case_that_names_other_policies_than_decide_fails(tmp_path: Path) -> None:
+    project = Project(tmp_path, {"policies/look.cases.toml": CASES.replace('"base.look", "look"', '"look"')})
+    ended = project.run("policy", "test", "--json")
+    assert (ended.code, ended.data[0]["outcome"], ended.data[0]["is_met"]) == (1, "allow", False)
+
+
+@pytest.mark.req("LIC-33.1")
+@pytest.mark.parametrize(
+    ("right", "wrong", "code", "exit"),
+    [
+        ("agent =", "agnet =", "cases_invalid", 2),
+        ('"acme"', '"amce"', "tenant_unknown", 4),
+        ('"orders.lookup"', '"orders.lokup"', "tool_unknown", 4),
+    ],
+)
+def test_a_case_that_cannot_be_decided_says_why(tmp_path: Path, right: str, wrong: str, code: str, exit: int) -> None:  # noqa: A002
+    project = Project(tmp_path, {"policies/look.cases.toml": CASES.replace(right, wrong, 1)})
+    ended = project.run("policy", "test", "--json")
+    assert (ended.code, ended.error) == (exit, code)
+
+
+@pytest.mark.req("LIC-33.1")
+def test_the_demos_policies_decide_as_their_cases_say(shop: Shop) -> None:
+    ended = shop.run("policy", "test", "--json")
+    assert ended.code == 0, ended.out
+    assert {case["outcome"] for case in ended.data} == {"allow", "hold", "deny"}
+
+
+@pytest.mark.req("LIC-33.2")
+def test_why_names_the_policies_that_matched_and_what_the_others_lack(shop: Shop) -> None:
+    asked = ("--for", "customer-7", "--args", '{"order_id": "1042", "amount": 4000}', "--facts", FACTS)
+    found = shop.run(*WHY, *asked, "--json").data
+    assert (found["outcome"], found["policies"]) == ("allow", ["refund-at-once"])
+    held = shop.run(*WHY, *asked, "--meter", "refunded_today=2000", "--json").data
+    assert (held["outcome"], held["policies"]) == ("hold", ["refund-with-approval"])
+    lacking = next(one for one in held["considered"] if one["id"] == "refund-at-once")
+    assert not lacking["holds"]
+    assert lacking["missing"] == ["(context.meters.refunded_today + context.args.amount) <= 5000"]
+
+
+@pytest.mark.req("LIC-33.2")
+def test_why_says_that_no_policy_is_about_a_call(tmp_path: Path) -> None:
+    bare = '@id("talk") permit (principal, action == Action::"session.open", resource);'
+    project = Project(tmp_path, {"policies/shop.cedar": bare, "policies/policy.toml": "base = false\n"})
+    ended = project.run("policy", "why", "shop.support", "orders.lookup", "--args", '{"order_id": "1"}')
+    assert ended.code == 0
+    assert "no_permit" in ended.out
+    assert "No policy is about such a call." in ended.out
+
+
+@pytest.mark.req("LIC-33.3")
+def test_checking_a_folder_without_policies_names_those_that_have_some(shop: Shop) -> None:
+    ended = shop.run("policy", "check", "policies")
+    assert ended.code == 2
+    assert "policies/acme, policies/globex" in ended.err
+
+
+@pytest.mark.req("LIC-33.3")
+def test_checking_policies_tells_what_they_will_not_do(tmp_path: Path) -> None:
+    bare = '@id("talk") permit (principal, action == Action::"session.open", resource);'
+    project = Project(tmp_path, {"policies/shop.cedar": bare, "policies/policy.toml": "base = false\n"})
+    assert "No policy of acme permits orders.lookup" in project.run("policy", "check").out
