@@ -16,7 +16,7 @@ from lichen.core.policy import Meter
 from lichen.runtime.agents import PlannerKind
 
 MINOR_PER_MAJOR = 100
-_OF_A_CALL = ("tool", "arguments", "facts", "origins", "sources", "policies", "reason", "meters")
+_OF_A_CALL = ("tool", "arguments", "facts", "origins", "sources", "policies", "reason", "meters", "requesters")
 _VOUCHED = ("customer", "tool")
 _UNVERIFIED = "webchat:"  # how the ids of visitors begin whom no key vouches for
 
