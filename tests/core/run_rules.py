@@ -113,7 +113,7 @@ def stands_as_it_owes(seen: Seen) -> bool:
 def has_one_clock(seen: Seen) -> bool:
     s = seen.state
     clocks = [timer for timer in s.timers if timer in ("deadline", "grace")]
-    is_stopped = any(wait.stops_budget for wait in s.waits.values())
+    is_stopped = any(wait.stops_budget for wait in s.waits.values()) or any(c.is_waiting for c in s.calls.values())
     if s.outcome or is_stopped:
         return not clocks
     if s.is_ending and not clocks:
@@ -126,7 +126,7 @@ def expires_once(seen: Seen) -> bool:
     due = {f"wait/{wait.id}" for wait in s.waits.values() if wait.expires_at_us is not None}
     backing_off = {f"retry/{call.id}/{call.attempt + 1}" for call in s.calls.values() if call.phase == "backoff"}
     children = (call for call in s.calls.values() if call.effects == "child" and call.phase == "running")
-    running_out = {f"call/{call.id}/{call.attempt}" for call in children if not call.is_late}
+    running_out = {f"call/{call.id}/{call.attempt}" for call in children if not (call.is_late or call.is_waiting)}
     return {timer for timer in s.timers if "/" in timer} == due | backing_off | running_out
 
 
@@ -152,7 +152,7 @@ STATES = {
     "finish is owed exactly when the run is ending and nothing is open": finishes_in_time,
     "a finished run owes nothing and cannot be moved": stays_finished,
     "standing agrees with decide": stands_as_it_owes,
-    "one clock runs, none while a wait stops the budget": has_one_clock,
+    "one clock runs, none while a wait stops the budget, a child's too": has_one_clock,
     "a timer is set for every expiry, retry and child and for nothing else": expires_once,
     "every held or unknown call has its one wait, and no wait is about another": holds_what_waits,
     "the limit on calls holds": stays_within_calls,

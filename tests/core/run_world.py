@@ -50,6 +50,7 @@ class Bounds(NamedTuple):
     cancels: int = 0
     pauses: int = 0
     inputs: int = 0
+    child_waits: int = 0  # how often a child begins to wait for somebody, or goes on
     queues: int = 0  # how many decisions of a call are overtaken while it waits for a place
     is_late: bool = False  # an executor that was told to stop may end well all the same
     is_pure: bool = True  # the planner answers at once, without `plan_started`
@@ -60,6 +61,7 @@ class Spent(NamedTuple):
 
     pauses: int = 0
     inputs: int = 0
+    child_waits: int = 0
 
 
 class Node(NamedTuple):
@@ -106,6 +108,12 @@ class RunWorld:
         if spent.inputs < self.bounds.inputs and not state.is_ending:
             signal = (e.Draft(e.Signal("input", f"m{spent.inputs + 1}")),)
             yield _step("input", state, signal, spent._replace(inputs=spent.inputs + 1))
+        for call in state.calls.values():
+            if call.effects == "child" and call.phase == "running" and spent.child_waits < self.bounds.child_waits:
+                number = spent.child_waits + 1
+                what = "resumed" if call.is_waiting else "waiting"
+                told = (e.Draft(e.CallProgressed(call.id, call.attempt, what, check=number)),)
+                yield _step(f"child {call.id} {what}", state, told, spent._replace(child_waits=number))
         if spent.pauses < self.bounds.pauses and (drafts := moves.pause(state, "pause", ("operator",), "operator_1")):
             yield _step("halt", state, drafts, spent._replace(pauses=spent.pauses + 1))
 

@@ -222,7 +222,9 @@ RUN_MUTANTS = {
         folded(run, e.WaitClosed, _trust_approval), HOLD, run_rules.ALLOWED
     ),
     "time runs while somebody is asked": Mutant(
-        folded(run, e.WaitOpened, _let_time_run), HOLD, "one clock runs, none while a wait stops the budget"
+        folded(run, e.WaitOpened, _let_time_run),
+        HOLD,
+        "one clock runs, none while a wait stops the budget, a child's too",
     ),
     "an answered wait expires all the same": Mutant(
         folded(run, e.WaitClosed, _keep_expiry),

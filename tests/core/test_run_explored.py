@@ -32,6 +32,8 @@ WORLDS = {
     "three crashes": Bounds(
         plans=(tuple(Batch((effects,)) for effects in EFFECTS[1:]),), attempts=3, crashes=3, cancels=1, is_late=True
     ),
+    "a child that waits": Bounds(plans=((Batch(("child",)),),), attempts=2, cancels=1, pauses=1, child_waits=3),
+    "two children that wait": Bounds(plans=((Batch(("child", "child")),),), child_waits=2),
     "two pauses": Bounds(plans=((Batch(("once", "none")), Batch(("child",))),), crashes=1, pauses=2),
     "every limit": Bounds(
         plans=(

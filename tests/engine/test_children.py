@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from lichen.core import events as e
 from lichen.core.call import CallMeta, Retry
 from lichen.core.ids import CallId, RunId, ToolName, child_run
 from lichen.core.limits import Limits, Usage
@@ -15,7 +16,7 @@ from lichen.testing.clock import SimulatedClock
 from tests.engine.conftest import MakeWorld
 from tests.engine.world import OPS, SCOPE, FakeTool, Script, agent, calls, outcomes, sleeps
 
-HELPER = FakeTool("shop.helper", "child", agent="shop.helper")
+HELPER = FakeTool("shop.helper", "child", agent="shop.helper", timeout_s=10_000)
 
 
 def answer(input: PlanInput) -> Plan:
@@ -72,7 +73,7 @@ async def test_a_cancel_stops_children_and_their_tools(make_world: MakeWorld, cl
 
 @pytest.mark.req("GOA-11.2")
 async def test_runs_nest_only_as_deep_as_the_limit(make_world: MakeWorld) -> None:
-    again = FakeTool("shop.bot", "child", agent="shop.bot")
+    again = FakeTool("shop.bot", "child", agent="shop.bot", timeout_s=10_000)
     world = await make_world(agent("shop.bot", [calls("shop.bot"), answer], [again], Limits(depth=2)))
     run = await world.start()
     rows = world.runs.list(SCOPE, SYSTEM)
@@ -309,3 +310,76 @@ async def test_a_child_that_did_what_may_not_be_repeated_is_not_tried_again(
     await clock.advance(10)
     assert await world.answer(run) == "broken"
     assert pay.effects.total() == 1
+
+
+@pytest.mark.req("GOA-22.9")
+async def test_an_agent_tools_own_time_holds_where_its_plan_says_nothing(
+    make_world: MakeWorld, clock: SimulatedClock
+) -> None:
+    brief = FakeTool("shop.helper", "child", agent="shop.helper", timeout_s=20)
+    slow = FakeTool("shop.slow", does=sleeps(100), timeout_s=1_000)
+    parent = agent("shop.bot", [calls("shop.helper"), outcomes], [brief])
+    world = await make_world(parent, agent("shop.helper", [calls("shop.slow"), outcomes], [slow]))
+    run = await world.start()
+    await clock.advance(20.1)
+    assert await world.answer(run) == "timed_out"
+
+
+# -- while a child waits -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.req("GOA-21.4")
+async def test_the_time_of_a_caller_stands_still_while_its_child_waits_for_a_person(
+    make_world: MakeWorld, clock: SimulatedClock
+) -> None:
+    parent = agent("shop.bot", [Plan(calls=(ON_TIME,)), answer], [HELPER], Limits(time_s=60))
+    world = await make_world(parent, agent("shop.helper", [calls("shop.pay"), outcomes], [FakeTool("shop.pay")]))
+    world.gate.held.add("shop.pay")
+    run = await world.start()
+    await clock.advance(1_500)
+    await world.reopen()
+    await clock.advance(1_500)
+    assert (world.state(run).limit, world.state(run).timers) == ("", {})
+    await world.approve()
+    assert await world.answer(run) == '{"answer":"ok"}'
+    progress = [c.what for c in world.controls(run) if isinstance(c, e.CallProgressed)]
+    assert progress == ["waiting", "resumed"]
+
+
+@pytest.mark.req("GOA-21.4")
+async def test_the_time_of_everybody_above_goes_on_where_it_stopped(
+    make_world: MakeWorld, clock: SimulatedClock
+) -> None:
+    middle_tool = FakeTool("shop.middle", "child", agent="shop.middle", timeout_s=10_000)
+    slow = FakeTool("shop.slow", does=sleeps(1_000), timeout_s=1_000)
+    top = agent("shop.bot", [calls("shop.middle"), answer], [middle_tool], Limits(time_s=60))
+    middle = agent("shop.middle", [calls("shop.helper"), answer], [HELPER])
+    bottom = agent("shop.helper", [calls("shop.pay"), calls("shop.slow"), outcomes], [FakeTool("shop.pay"), slow])
+    world = await make_world(top, middle, bottom)
+    world.gate.held.add("shop.pay")
+    run = await world.start()
+    assert world.state(run).stands_still
+    await clock.advance(3_000)
+    await world.approve()
+    assert not world.state(run).stands_still
+    await clock.advance(59)
+    assert world.state(run).limit == ""
+    await clock.advance(2)
+    assert world.state(run).limit == "time"
+
+
+@pytest.mark.req("GOA-21.4")
+async def test_a_child_that_ends_while_it_waits_lets_the_time_of_its_caller_go_on(
+    make_world: MakeWorld, clock: SimulatedClock
+) -> None:
+    slow = FakeTool("shop.slow", does=sleeps(1_000), timeout_s=1_000)
+    parent = agent("shop.bot", [calls("shop.helper"), calls("shop.slow")], [HELPER, slow], Limits(time_s=60))
+    world = await make_world(parent, agent("shop.helper", [calls("shop.pay"), outcomes], [FakeTool("shop.pay")]))
+    world.gate.held.add("shop.pay")
+    run = await world.start()
+    await clock.advance(500)
+    await world.runs.cancel(SCOPE, child_of(run), OPS)
+    await clock.advance(1)
+    assert set(world.state(run).timers) == {"deadline"}
+    await clock.advance(60)
+    assert await world.answer(run) == "limit time"

@@ -236,16 +236,16 @@ class CallProgressed(Control, frozen=True, array_like=True, gc=False):
 
     `in_doubt`: it must be settled; `not_done`: it certainly did not happen and goes again; `retry`: the same after
     `due_us`; `child_cancelled`: its child run was told to stop; `waited`: it had to wait for a place to run in, so it
-    is decided again. Contents: `failure` (JSON, for operators). `used` and `used_tokens` are what a child that is tried
-    again took of what was lent to it.
+    is decided again; `waiting`, `resumed`: its child's time stands still, or goes on. Contents: `failure` (JSON, for
+    operators). `used` and `used_tokens` are what a child that is tried again took of what was lent to it.
     """
 
     call: CallId
     attempt: int
-    what: Literal["in_doubt", "not_done", "retry", "child_cancelled", "waited"]
+    what: Literal["in_doubt", "not_done", "retry", "child_cancelled", "waited", "waiting", "resumed"]
     code: str = ""
     due_us: int = 0
-    check: int = 0  # of `waited`: which decision it overtook
+    check: int = 0  # of `waited`: which decision it overtook; of `waiting` and `resumed`: where its child's stream was
     used: int = 0
     used_tokens: int = 0
 

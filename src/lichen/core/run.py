@@ -57,6 +57,8 @@ class Call(msgspec.Struct, frozen=True, gc=False):
     child: RunId | None = None
     child_cancelled: bool = False
     is_late: bool = False  # its time is over, and its child has to end
+    is_waiting: bool = False  # its child waits for somebody, and nobody's time passes
+    left_us: int | None = None  # what is left of its own time meanwhile
     reserved: int = 0
     reserved_tokens: int = 0
     grants: tuple[Grant, ...] = ()
@@ -130,7 +132,7 @@ class RunState(msgspec.Struct, frozen=True, gc=False):
     usage: Usage = Usage()
     child_tokens: int = 0  # what children that ended have used
     has_acted: bool = False  # something that may not be repeated happened here or in a child, or may have
-    left_us: int | None = None  # what is left of the time while a wait stops the budget
+    left_us: int | None = None  # what is left of the time while it stands still
 
     limit: str = ""
     cancel: str = ""
@@ -158,6 +160,11 @@ class RunState(msgspec.Struct, frozen=True, gc=False):
     def budget_timer(self) -> Literal["deadline", "grace"]:
         """The timer that ends what the run is doing: its time, or once a limit is reached the time to answer."""
         return "grace" if self.limit else "deadline"
+
+    @property
+    def stands_still(self) -> bool:
+        """Whether its time does not pass: it waits for somebody, or a run that it called does."""
+        return _stands_still(self.waits, self.calls)
 
     @property
     def may_have_acted(self) -> bool:
@@ -341,13 +348,31 @@ def _wait_opened(s: RunState, event: e.Event, c: e.WaitOpened) -> Changes:
     timers = dict(s.timers)
     if c.expires_at_us is not None:
         timers[f"wait/{c.wait}"] = c.expires_at_us
-    if c.stops_budget and s.left_us is None and s.budget_timer in timers:
-        changes["left_us"] = max(0, timers.pop(s.budget_timer) - event.ts_us)
+    if c.stops_budget:
+        _stand_still(s, changes, timers, event)
     if timers != s.timers:
         changes["timers"] = timers
     if c.call is not None:
         changes["calls"] = _with(s, c.call, phase="held" if c.kind == "approval" else "unknown")
     return changes
+
+
+def _stands_still(waits: Mapping[WaitId, Wait], calls: Mapping[CallId, Call]) -> bool:
+    return any(w.stops_budget for w in waits.values()) or any(call.is_waiting for call in calls.values())
+
+
+def _stand_still(s: RunState, changes: Changes, timers: dict[str, int], event: e.Event) -> None:
+    """Takes the run's time out of its timers, unless that is done already."""
+    if s.left_us is None and s.budget_timer in timers:
+        changes["left_us"] = max(0, timers.pop(s.budget_timer) - event.ts_us)
+
+
+def _go_on(s: RunState, changes: Changes, event: e.Event) -> None:
+    """Sets the run's time again if nothing stops it any more."""
+    if s.left_us is None or _stands_still(changes.get("waits", s.waits), changes.get("calls", s.calls)):
+        return
+    changes["timers"] = {**changes.get("timers", s.timers), s.budget_timer: event.ts_us + s.left_us}
+    changes["left_us"] = None
 
 
 def _wait_closed(s: RunState, event: e.Event, c: e.WaitClosed) -> Changes:
@@ -357,10 +382,8 @@ def _wait_closed(s: RunState, event: e.Event, c: e.WaitClosed) -> Changes:
     waits = {id: w for id, w in s.waits.items() if id != c.wait}
     timers = {id: due for id, due in s.timers.items() if id != f"wait/{c.wait}"}
     changes: Changes = {"waits": waits}
-    if s.left_us is not None and not any(w.stops_budget for w in waits.values()):
-        timers[s.budget_timer] = event.ts_us + s.left_us
-        changes["left_us"] = None
     changes["timers"] = timers
+    _go_on(s, changes, event)
     if wait.call is not None:
         if c.outcome in ("approved", "try_again"):
             changes["calls"] = _checked_again(s, wait, c)
@@ -440,7 +463,30 @@ def _call_progressed(s: RunState, event: e.Event, c: e.CallProgressed) -> Change
         case "retry":
             timers = {**_timers_without(s, c.call), f"retry/{c.call}/{c.attempt + 1}": c.due_us}
             calls = _with(s, c.call, phase="backoff", **_UNBORN)
-            return {"calls": calls, "timers": timers, **_given_back(s, s.calls[c.call], c.used, c.used_tokens)}
+            changes = {"calls": calls, "timers": timers, **_given_back(s, s.calls[c.call], c.used, c.used_tokens)}
+            _go_on(s, changes, event)
+            return changes
+        case "waiting":
+            return _child_waits(s, event, s.calls[c.call])
+        case "resumed":
+            return _child_goes_on(s, event, s.calls[c.call])
+
+
+def _child_waits(s: RunState, event: e.Event, call: Call) -> Changes:
+    timers, changes = dict(s.timers), Changes()
+    due_us = timers.pop(f"call/{call.id}/{call.attempt}", None)
+    left_us = None if due_us is None else max(0, due_us - event.ts_us)
+    _stand_still(s, changes, timers, event)
+    return {**changes, "calls": _with(s, call.id, is_waiting=True, left_us=left_us), "timers": timers}
+
+
+def _child_goes_on(s: RunState, event: e.Event, call: Call) -> Changes:
+    timers = dict(s.timers)
+    if call.left_us is not None:
+        timers[f"call/{call.id}/{call.attempt}"] = event.ts_us + call.left_us
+    changes: Changes = {"calls": _with(s, call.id, is_waiting=False, left_us=None), "timers": timers}
+    _go_on(s, changes, event)
+    return changes
 
 
 def _call_finished(s: RunState, event: e.Event, c: e.CallFinished) -> Changes:
@@ -457,12 +503,21 @@ def _call_finished(s: RunState, event: e.Event, c: e.CallFinished) -> Changes:
         "timers": _timers_without(s, c.call),
         "has_step_succeeded": s.has_step_succeeded or (c.outcome == "ok" and call.cost > 0),
     }
+    _go_on(s, changes, event)
     if not calls and s.has_step_cost:
         changes["streak"] = 0 if changes["has_step_succeeded"] else s.streak + 1
     return _settled(s, changes)
 
 
-_UNBORN: Changes = {"child": None, "child_cancelled": False, "is_late": False, "reserved": 0, "reserved_tokens": 0}
+_UNBORN: Changes = {
+    "child": None,
+    "child_cancelled": False,
+    "is_late": False,
+    "is_waiting": False,
+    "left_us": None,
+    "reserved": 0,
+    "reserved_tokens": 0,
+}
 
 
 def _given_back(s: RunState, call: Call, used: int, used_tokens: int) -> Changes:
@@ -521,7 +576,7 @@ def _limit_reached(s: RunState, event: e.Event, c: e.LimitReached) -> Changes:
     timers = {id: due for id, due in s.timers.items() if id != "deadline"}
     grace_us = int(s.limits.grace_s * 1e6)
     changes: Changes = {"limit": c.limit, "timers": timers}
-    if any(w.stops_budget for w in s.waits.values()):
+    if s.stands_still:
         changes["left_us"] = grace_us
     else:
         timers["grace"] = event.ts_us + grace_us

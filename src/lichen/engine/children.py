@@ -79,9 +79,8 @@ def _started(services: Services, journal: Journal, parent: RunState, call: Call,
 
 
 def _due_us(services: Services, journal: Journal, parent: RunState, call: Call, tool: Tool) -> int:
-    """When the time that the plan gave this attempt is over."""
-    terms = terms_of(journal, parent.id, call, tool)
-    return services.clock() + int(terms.timeout_s * 1e6) if terms.is_timed else 0
+    """When the time of this attempt is over, if nobody has to be waited for."""
+    return services.clock() + int(terms_of(journal, parent.id, call, tool).timeout_s * 1e6)
 
 
 # -- ending ------------------------------------------------------------------------------------------------------

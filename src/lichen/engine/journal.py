@@ -19,6 +19,7 @@ from lichen.core.policy import Evidence
 from lichen.core.run import RunState
 from lichen.core.scope import Actor, Scope
 from lichen.core.streams import State, TenantState
+from lichen.engine.standstill import with_callers
 from lichen.log.erasures import Erased
 from lichen.log.log import Appended, Log
 
@@ -105,7 +106,8 @@ class Journal:
 
         What is said about a subject that was erased is left out. Raises Unavailable when the volume cannot write.
         """
-        parts = [Part(stream, self.log.state(stream).n, drafts) for stream, drafts in moves.items() if drafts]
+        told = with_callers(moves, self.run)
+        parts = [Part(stream, self.log.state(stream).n, drafts) for stream, drafts in told.items() if drafts]
         try:
             appended = self.log.append(*parts, actor=actor, turn=turn)
         except Erased:

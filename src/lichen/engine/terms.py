@@ -11,13 +11,11 @@ from lichen.engine.journal import Journal
 
 
 class Terms(msgspec.Struct, frozen=True, gc=False):
-    """What holds for one call. `retries_all`: a failure that the tool did not report as NotDone is tried again too.
-    `is_timed`: the plan itself says how long an attempt may take."""
+    """What holds for one call. `retries_all`: a failure that the tool did not report as NotDone is tried again too."""
 
     timeout_s: float
     retry: Retry
     retries_all: bool
-    is_timed: bool = False
 
     def may_retry(self, attempt: int, code: str) -> bool:
         """Whether a further attempt follows this one that failed with `code`."""
@@ -42,4 +40,4 @@ def terms_of(journal: Journal, run: RunId, call: Call, tool: Tool) -> Terms:
     asked = _TERMS.decode(data)
     timeout_s = spec.timeout_s if asked.timeout_s is None else min(asked.timeout_s, spec.timeout_s)
     retries_all = asked.retry is not None and spec.effects != "once"
-    return Terms(timeout_s, asked.retry or spec.retry, retries_all, is_timed=asked.timeout_s is not None)
+    return Terms(timeout_s, asked.retry or spec.retry, retries_all)

@@ -22,8 +22,8 @@ from lichen.runtime.withdrawal import withdraw
 
 MONTH_S: Final = 30 * 86_400.0
 FLOW_LIMITS: Final = Limits(calls=256, time_s=MONTH_S, failures=256)
-"""Bounds of a flow's run. Its time passes while a child run waits for a person; calls and children have limits of
-their own."""
+"""Bounds of a flow's run. Its time stands still while it or a child run waits for a person; calls and children have
+limits of their own."""
 
 
 class Hosting(msgspec.Struct, frozen=True):
