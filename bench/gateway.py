@@ -12,10 +12,15 @@ from pathlib import Path
 from bench.figure import ROOT
 from bench.shop import agents, policies
 from lichen.channels.routes import Route
+from lichen.core.quotas import Quotas
 from lichen.runtime.runtime import Runtime
 from lichen.serve.site import make_site
 from lichen.serve.tcp import Bounds, listening
 from lichen.settings import Settings, Tenant, WebChat
+
+ENDLESS = Quotas(**dict.fromkeys(Quotas.__struct_fields__, 2**50))
+WIDE = Bounds(connections_max=5_000, connections_each_max=5_000, sockets_max=5_000, sockets_each_max=5_000)
+# One address is everybody here.
 
 
 async def main() -> None:
@@ -25,11 +30,11 @@ async def main() -> None:
         root = Path(folder)
         policies(root)
         route = Route("webchat", agent="bench.none")
-        tenant = Tenant(policies="policies", routes=(route,), webchat=WebChat())
+        tenant = Tenant(policies="policies", routes=(route,), webchat=WebChat(), quotas=ENDLESS)
         settings = Settings(root, root / "data", tuple(agents(1)), {"acme": tenant})
         async with (
             Runtime.of(settings) as runtime,
-            listening(make_site(runtime), "127.0.0.1", 0, bounds=Bounds(connections_max=5_000)) as port,
+            listening(make_site(runtime), "127.0.0.1", 0, bounds=WIDE) as port,
         ):
             key = runtime.keyring.api_keys.issue("acme", "dev", actor_kind="service", actor_id="bench", roles=())
             print(json.dumps({"port": port, "key": key, "pid": os.getpid()}), flush=True)
