@@ -77,8 +77,7 @@ class Receipt(BaseModel):
 @contextmanager
 def _shop(meta: CallMeta) -> Generator[sqlite3.Connection]:
     """The tenant's shop, with the orders of its customers when it is new. Commits when all went well."""
-    path = Path(meta.attributes["home"]) / "shop" / f"{meta.scope.tenant}.sqlite"
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path = Path(meta.attributes["files"]) / "shop.sqlite"
     connection = sqlite3.connect(path, timeout=10)
     connection.executescript(
         """

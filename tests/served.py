@@ -81,7 +81,7 @@ class Served:
 
     def refunds(self, tenant: str) -> list[tuple[str, int]]:
         """The rows of the shop's own table: what really happened."""
-        with sqlite3.connect(self.home / "shop" / f"{tenant}.sqlite") as shop:
+        with sqlite3.connect(self.home / "files" / tenant / "dev" / "shop.sqlite") as shop:
             return shop.execute("select order_id, amount from refunds order by rowid").fetchall()
 
     def operator(self, tenant: str) -> httpx.Client:

@@ -49,7 +49,7 @@ class Shop:
         return done.stdout
 
     def refunds(self, tenant: str) -> list[tuple[str, int]]:
-        with sqlite3.connect(self.home / "shop" / f"{tenant}.sqlite") as shop:
+        with sqlite3.connect(self.home / "files" / tenant / "dev" / "shop.sqlite") as shop:
             return shop.execute("select order_id, amount from refunds order by rowid").fetchall()
 
     def host(self) -> None:

@@ -69,7 +69,7 @@ class Shop:
         return self.run("approvals", "list", "--tenant", tenant, "--json").data
 
     def refunds(self, order: str = "1042") -> list[int]:
-        with closing(sqlite3.connect(self.home / "shop" / "acme.sqlite")) as shop:
+        with closing(sqlite3.connect(self.home / "files" / "acme" / "dev" / "shop.sqlite")) as shop:
             return [row[0] for row in shop.execute("select amount from refunds where order_id = ?", (order,))]
 
     def host(self) -> subprocess.Popen[str]:

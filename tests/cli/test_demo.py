@@ -57,4 +57,4 @@ def test_data_of_another_project_is_never_thrown_away(shop: Shop, tmp_path: Path
     assert shop.run("demo", "--reset").out.startswith("The demo has no data in")
     (shop.home / "project").unlink()
     assert "not_the_demo" in shop.run("demo", "--reset").err
-    assert (shop.home / "shop" / "acme.sqlite").is_file()
+    assert (shop.home / "files" / "acme" / "dev" / "shop.sqlite").is_file()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Generator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -26,10 +26,17 @@ class Done(BaseModel):
     ok: bool = True
 
 
+def outside(home: str | Path) -> AbstractContextManager[sqlite3.Connection]:
+    """The outside world, as it lies in a data directory."""
+    folder = Path(home) / "files" / "acme" / "dev"
+    folder.mkdir(parents=True, exist_ok=True)
+    return outside_in(folder)
+
+
 @contextmanager
-def outside(home: str | Path) -> Generator[sqlite3.Connection]:
+def outside_in(folder: str | Path) -> Generator[sqlite3.Connection]:
     """The outside world: no constraint keeps an effect from happening twice."""
-    connection = sqlite3.connect(Path(home) / "outside.sqlite", timeout=10)
+    connection = sqlite3.connect(Path(folder) / "outside.sqlite", timeout=10)
     connection.executescript(SCHEMA)
     with closing(connection), connection:
         yield connection
@@ -37,17 +44,22 @@ def outside(home: str | Path) -> Generator[sqlite3.Connection]:
 
 def count(home: str | Path, tool_name: str, key: str) -> int:
     with outside(home) as world:
-        return world.execute("select count(*) from effects where tool = ? and key = ?", (tool_name, key)).fetchone()[0]
+        return _count(world, tool_name, key)
+
+
+def _count(world: sqlite3.Connection, tool_name: str, key: str) -> int:
+    return world.execute("select count(*) from effects where tool = ? and key = ?", (tool_name, key)).fetchone()[0]
 
 
 def _act(name: str, meta: CallMeta) -> Done:
-    with outside(meta.attributes["home"]) as world:
+    with outside_in(meta.attributes["files"]) as world:
         world.execute("insert into effects values (?, ?)", (name, meta.idempotency_key))
     return Done()
 
 
 def probe_pay(idempotency_key: str, *, meta: CallMeta) -> Done | None:
-    return Done() if count(meta.attributes["home"], "shop.pay", idempotency_key) else None
+    with outside_in(meta.attributes["files"]) as world:
+        return Done() if _count(world, "shop.pay", idempotency_key) else None
 
 
 def blind(idempotency_key: str, *, meta: CallMeta) -> Done | CannotTell:

@@ -30,7 +30,7 @@ class Shop:
         return Runtime.of(load(self.folder / "lichen.toml", environ={}))
 
     def refunds(self, tenant: str = "acme") -> list[tuple[str, int]]:
-        with sqlite3.connect(self.folder / ".lichen" / "shop" / f"{tenant}.sqlite") as shop:
+        with sqlite3.connect(self.folder / ".lichen" / "files" / tenant / "dev" / "shop.sqlite") as shop:
             return shop.execute("select order_id, amount from refunds order by rowid").fetchall()
 
 

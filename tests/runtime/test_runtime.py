@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
+from lichen import Agent, CallMeta, tool
 from lichen.core.errors import Conflict, NotFound, Unavailable
+from lichen.core.plan import CallRequest, Plan, PlanInput
 from lichen.core.scope import SYSTEM, Customer, Scope
 from lichen.core.wait import WaitOutcome
 from lichen.runtime import Runtime
 from tests.runtime.world import CUSTOMER, OPS, PAID, SCOPE, runtime_in, until
+
+
+class Told(BaseModel):
+    """A tool was told something."""
 
 
 @pytest.mark.req("LIC-26.1")
@@ -142,3 +150,30 @@ async def test_an_unknown_outcome_of_an_erased_customer_can_still_be_settled(
     await till.waits.answer(SCOPE, wait.id, outcome, OPS, body={})
     await until(lambda: till.runs.show(SCOPE, run, SYSTEM).status == "cancelled")
     await till.idle()
+
+
+@pytest.mark.req("GOA-6.9")
+async def test_a_tool_is_told_where_its_tenants_files_go_and_not_where_the_data_lies(tmp_path: Path) -> None:
+    told: list[Mapping[str, str]] = []
+
+    @tool(name="till.look", effects="none", runs="loop")
+    async def look(*, meta: CallMeta) -> Told:
+        """Looks at what it is told."""
+        told.append(meta.attributes)
+        return Told()
+
+    class Looker:
+        pure = True
+        digest = "looker"
+
+        async def plan(self, input: PlanInput) -> Plan:
+            return Plan(answer="done") if input.results else Plan(calls=(CallRequest(look.spec.name, b"{}"),))
+
+    async with Runtime.open(tmp_path, agents=[Agent("till.clerk", planner=Looker(), tools=[look])]) as runtime:
+        for scope in (SCOPE, Scope("globex", "prod")):
+            run = await runtime.runs.start(scope, "till.clerk", "look", CUSTOMER)
+            await runtime.runs.result(scope, run, CUSTOMER)
+    folders = [Path(each["files"]) for each in told]
+    assert folders == [tmp_path / "files" / "acme" / "dev", tmp_path / "files" / "globex" / "prod"]
+    assert all(folder.is_dir() and folder.stat().st_mode & 0o777 == 0o700 for folder in folders)
+    assert not any(str(tmp_path) == value for each in told for value in each.values())

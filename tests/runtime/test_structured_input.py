@@ -163,8 +163,8 @@ async def test_attributes_that_are_too_many_or_too_long_are_refused(tmp_path: Pa
 
 @pytest.mark.req("GOA-6.4")
 async def test_no_caller_replaces_what_the_runtime_tells_its_tools(tmp_path: Path) -> None:
-    nodes = 'a: {about.me: {}, out_map: {text: "{{result.home}}"}, routing: reply}'
+    nodes = 'a: {about.me: {}, out_map: {text: "{{result.files}}"}, routing: reply}'
     async with opened(tmp_path, nodes) as runtime:
         own = await ended(runtime, "shop.flow", "go")
         assert own
-        assert await ended(runtime, "shop.flow", "go", attributes={"home": "/elsewhere"}) == own
+        assert await ended(runtime, "shop.flow", "go", attributes={"files": "/elsewhere"}) == own

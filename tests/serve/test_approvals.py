@@ -24,7 +24,7 @@ async def wait(runtime: Runtime, door: Door) -> dict[str, Any]:
 
 
 def refunds(runtime: Runtime, order: str = "1042") -> list[int]:
-    with closing(sqlite3.connect(runtime.home / "shop" / "acme.sqlite")) as shop:
+    with closing(sqlite3.connect(runtime.home / "files" / "acme" / "dev" / "shop.sqlite")) as shop:
         return [row[0] for row in shop.execute("select amount from refunds where order_id = ?", (order,))]
 
 

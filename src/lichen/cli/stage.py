@@ -145,7 +145,7 @@ class Stage:
 
     def refunds(self, tenant: str, order: str) -> list[int]:
         """What the shop's own database says was paid back for an order, row by row, in cents."""
-        file = self.project.home / "shop" / f"{tenant}.sqlite"
+        file = self.project.home / "files" / tenant / "dev" / "shop.sqlite"
         shop = sqlite3.connect(f"file:{file}?mode=ro", uri=True)
         try:
             return [row[0] for row in shop.execute("select amount from refunds where order_id = ?", (order,))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
@@ -80,9 +81,15 @@ def meta(services: Services, journal: Journal, state: RunState, call: Call, time
         idempotency_key=idempotency_key(state.id, call.id),
         attempt=call.attempt,
         timeout_s=timeout_s,
-        attributes={**attributes_of(journal, state), **services.attributes},
+        attributes=_attributes(services, journal, state),
         turn=state.turn,
     )
+
+
+def _attributes(services: Services, journal: Journal, state: RunState) -> Mapping[str, str]:
+    """Those of the run, and where the tool may keep files."""
+    own = attributes_of(journal, state)
+    return own if services.files is None else {**own, "files": services.files(journal.scope)}
 
 
 # -- check -------------------------------------------------------------------------------------------------------

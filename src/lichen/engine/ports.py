@@ -131,7 +131,7 @@ class Services(msgspec.Struct, frozen=True):
     new_id: Callable[[str], str]  # new_id("run") -> "run-…"
     policy_digest: Callable[[Scope], str]
     channels: Mapping[str, Channel] = {}
-    attributes: Mapping[str, str] = {}  # what every tool may know of the runtime, such as `home`
+    files: Callable[[Scope], str] | None = None  # the folder for the files of a scope's tools, their attribute `files`
     wording: Callable[[Scope], Wording] = lambda scope: Wording()  # what customers are told
     options: Options = Options()
     quota: Callable[[Scope, Actor], None] = lambda scope, actor: None  # raises when an actor may have no more written

@@ -25,6 +25,7 @@ from lichen.log.lock import DirectoryLock
 from lichen.log.log import Log
 from lichen.log.volume import Volume, VolumeOptions
 from lichen.runtime.catalog import Catalog
+from lichen.runtime.files import Files
 from lichen.runtime.hosting import Hosted, hosted, specs_of
 from lichen.runtime.operations.stops import STOPPED, reason_of, stop_kind
 from lichen.runtime.policies import InForce, PolicySource
@@ -117,7 +118,7 @@ class Wiring:
             new_id=blueprint.new_id,
             policy_digest=self.in_force.digest,
             channels=blueprint.channels,
-            attributes={"home": str(blueprint.home)},
+            files=Files(blueprint.home).of,
             places=workers,
             wording=blueprint.wording,
             options=blueprint.options,
