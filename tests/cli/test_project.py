@@ -10,6 +10,7 @@ from lichen.cli.entrance import entrance
 from lichen.cli.project import Project, locate
 from lichen.cli.stage import fresh_home
 from lichen.core.errors import Invalid, NotFound, Unavailable
+from tests.cli import projects
 
 
 def project(root: Path, text: str = "[lichen]\n") -> Path:
@@ -96,3 +97,13 @@ def test_a_story_never_plays_over_another_one(tmp_path: Path) -> None:
     assert fresh_home(home) == home / "story-2"
     (home / "story-2").mkdir()
     assert fresh_home(home) == home / "story-3"
+
+
+@pytest.mark.req("LIC-33.4")
+def test_where_a_project_has_one_tenant_nobody_has_to_name_it(tmp_path: Path) -> None:
+    shop = projects.Project(tmp_path)
+    said = shop.run("run", "shop.support", "Where is order 1042?", "--as", "customer-7")
+    assert (said.code, said.out.strip()) == (0, "Order 1042 is on its way.")
+    (run,) = shop.run("runs", "list", "--json").data
+    assert run["who"] == "customer-7"
+    assert shop.run("reload", "--as", "ops").code == 0

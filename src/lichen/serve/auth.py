@@ -173,6 +173,8 @@ def check_nothing_contradicts(key: ApiKey, headers: Mapping[str, str]) -> None:
 
 def _declared(settings: Settings | None, headers: Mapping[str, str]) -> Caller:
     tenant, actor = headers.get(TENANT), headers.get(AS)
+    if tenant is None and settings is not None and len(settings.scopes) == 1:
+        tenant = settings.scopes[0].tenant  # there is no other that could be meant
     if tenant is None:
         if actor is not None:
             raise Invalid("An actor belongs to a tenant.", code="tenant_missing", next_step="Name it with --tenant.")
