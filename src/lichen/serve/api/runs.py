@@ -116,7 +116,7 @@ ROUTES = (
     ApiRoute("GET", "runs/{run}", "run.read", show),
     ApiRoute("GET", "runs/{run}/explain", "run.read", explain),
     ApiRoute("GET", "runs/{run}/result", "run.result", result, query=Patience),
-    ApiRoute("POST", "runs/{run}/cancel", "run.cancel", cancel),
+    ApiRoute("POST", "runs/{run}/cancel", "run.cancel", cancel, fails=(409,)),
     ApiRoute("POST", "runs/{run}/pause", "run.pause", pause, fails=(409,)),
     ApiRoute("POST", "runs/{run}/resume", "run.resume", resume, fails=(409,)),
     ApiRoute("POST", "runs/{run}/replay", "run.read", replay),
