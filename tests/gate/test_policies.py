@@ -257,3 +257,19 @@ def test_two_agents_may_share_a_tool_but_not_a_name() -> None:
         policy_set({}, [REFUND, msgspec.structs.replace(REFUND, digest="2")])
     with pytest.raises(Invalid, match="tool_name_reserved"):
         policy_set({}, [msgspec.structs.replace(REFUND, name="tool.call.once")])
+
+
+@pytest.mark.req("SYM-69.9")
+def test_an_environment_has_the_shared_policies_and_its_own(tmp_path: Path) -> None:
+    (tmp_path / "a.cedar").write_text(MAY_REFUND)
+    for env in ("dev", "prod"):
+        (tmp_path / env).mkdir()
+    (tmp_path / "prod" / "a.cedar").write_text(
+        '@id("never") forbid(principal, action == Action::"run.cancel", resource);'
+    )
+    assert own(load_policies(tmp_path, TOOLS, env="prod")) == ["base.talk", *own(loaded(MAY_REFUND))[1:], "never"]
+    assert own(load_policies(tmp_path, TOOLS, env="dev")) == own(loaded(MAY_REFUND))
+    (tmp_path / "prod" / "b.cedar").write_text("permit(")
+    with pytest.raises(Invalid, match=r"policy_syntax at prod/b\.cedar:1:"):
+        load_policies(tmp_path, TOOLS, env="prod")
+    assert load_policies(tmp_path, TOOLS, env="dev")

@@ -12,7 +12,7 @@ import pytest_asyncio
 from lichen.core import events as e
 from lichen.core.errors import Denied
 from lichen.core.ids import TENANT_STREAM
-from lichen.core.scope import SYSTEM, Customer, Operator, Service
+from lichen.core.scope import SYSTEM, Customer, Operator, Scope, Service
 from lichen.log.record import Record
 from lichen.runtime import Runtime
 from lichen.runtime.operations import refusals
@@ -187,3 +187,15 @@ async def test_a_feed_and_an_export_are_noted_and_what_shows_control_alone_write
     await till.proofs.export(SCOPE, OPS, run=run)
     await till.proofs.export(SCOPE, OPS, run=run)
     assert [what for what, _ in opened(till)] == ["feed", "export", "export"]
+
+
+@pytest.mark.req("SYM-69.9")
+async def test_what_one_environment_forbids_another_allows(tmp_path: Path) -> None:
+    async with runtime_in(tmp_path) as till:
+        (tmp_path / "policies" / "prod").mkdir()
+        (tmp_path / "policies" / "prod" / "never.cedar").write_text(FORBID)
+        prod = Scope("acme", "prod")
+        runs = {scope: await till.runs.start(scope, "till.clerk", "pay 500", CUSTOMER) for scope in (SCOPE, prod)}
+        with pytest.raises(Denied, match="Not today"):
+            await till.runs.cancel(prod, runs[prod], OPS)
+        await till.runs.cancel(SCOPE, runs[SCOPE], OPS)

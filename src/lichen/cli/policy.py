@@ -192,4 +192,10 @@ def _checked(directory: Path | None, tenant: str | None) -> dict[str, Any]:
             message = f"There is no .cedar file in {directory}."
             raise Invalid(message, code="policies_missing", next_step=step, place=str(directory))
         return {str(directory): policies_in(directory.resolve(), settings.agents)}
-    return {name: policies_of(settings, name) for name in ([tenant] if tenant is not None else settings.tenants)}
+    names = [tenant] if tenant is not None else list(settings.tenants)
+    found = {name: policies_of(settings, name) for name in names}
+    for scope in settings.scopes:
+        own = settings.tenants[scope.tenant].policies
+        if scope.tenant in names and own is not None and (settings.root / own / scope.env).is_dir():
+            found[f"{scope.tenant}/{scope.env}"] = policies_of(settings, scope.tenant, env=scope.env)
+    return found

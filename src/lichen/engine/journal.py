@@ -111,7 +111,7 @@ class Journal:
         try:
             appended = self.log.append(*parts, actor=actor, turn=turn)
         except Erased:
-            parts = [Part(part.stream, part.expected_n, _kept(part.drafts)) for part in parts]
+            parts = [Part(part.stream, self.log.state(part.stream).n, _kept(part.drafts)) for part in parts]
             appended = self.log.append(*parts, actor=actor, turn=turn)
         if not isinstance(appended, Appended):
             raise AssertionError(f"{appended} although nothing ran in between")
@@ -123,7 +123,7 @@ class Journal:
     def _keep(self, part: Part, events: Sequence[Event]) -> None:
         tail = self._tails.get(part.stream)
         if tail is None:
-            tail = self._tails[part.stream] = Tail(part.expected_n)
+            tail = self._tails[part.stream] = Tail(events[0].n)
         tail.extend(events)
         for watch in self._watches.get(part.stream, ()):
             watch.offer(events)

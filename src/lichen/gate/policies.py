@@ -96,8 +96,8 @@ class PolicySet(msgspec.Struct, frozen=True):
     pending: frozenset[str] | None
 
 
-def load_policies(directory: Path, tools: Iterable[ToolSpec]) -> PolicySet:
-    """The policies of a directory.
+def load_policies(directory: Path, tools: Iterable[ToolSpec], *, env: str | None = None) -> PolicySet:
+    """The policies of a directory, and of the folder in it that is named after the environment, if there is one.
 
     Raises Invalid with file, line and column: `policy_syntax`, `policy_schema`, `policy_annotation`,
     `policy_duplicate`, `meters_invalid`, `policy_settings`; and `policies_missing`, `policies_too_large`.
@@ -109,10 +109,11 @@ def load_policies(directory: Path, tools: Iterable[ToolSpec]) -> PolicySet:
             next_step="Create it with at least one .cedar file, or leave the setting out to use the starter policies.",
         )
     named = [*directory.glob("*.cedar"), *directory.glob("meters.toml"), *directory.glob("policy.toml")]
+    named += (directory / env).glob("*.cedar") if env is not None else ()
     paths = sorted(path for path in named if path.is_file())  # what else may bear the name has no end
     if sum(path.stat().st_size for path in paths) > FILES_BYTES_MAX:
         raise _too_large(f"The policies are larger than {FILES_BYTES_MAX} bytes.")
-    return policy_set({path.name: _read(path) for path in paths}, tools)
+    return policy_set({path.relative_to(directory).as_posix(): _read(path) for path in paths}, tools)
 
 
 def starter_policies(tools: Iterable[ToolSpec]) -> PolicySet:

@@ -79,6 +79,7 @@ class Log(Streams):
     def reload(self, tip: Tip, ts_us: int) -> None:
         """Goes on from what is on disk: from where the log ends, and the time of its last record."""
         self.tip, self._ts_us = tip, ts_us
+        self._announcement: LogOpened | None = None
         self._store.latest_us = max(self._store.latest_us, ts_us)
         self.last_seq = self.durable_seq = tip.frontier.size
         self.forget(tip.number)
@@ -100,6 +101,8 @@ class Log(Streams):
         store = self._store
         if store.failure is not None or store.is_closed:
             store.check()
+        if self._announcement is not None:
+            parts = self._announced(self._announcement, parts)
         ts_us = max(store.now_us(), self._ts_us)
         header = Header(self.id, ts_us, cause, actor, turn)
         staging = Staging(self._sealer, header, number=self.number, seq=self.last_seq, pos=store.last_pos)
@@ -286,9 +289,25 @@ class Log(Streams):
 
     def announce(self, boot: str, version: str) -> None:
         """Notes that this process writes to the log from now on."""
-        opened = LogOpened(boot, FORMAT_V, version)
-        if self.find(TENANT_STREAM, opened.key) is None:
-            self.append(Part(TENANT_STREAM, self.state(TENANT_STREAM).n, (Draft(opened),)), actor="system")
+        self._announced(LogOpened(boot, FORMAT_V, version), ())
+
+    def announce_late(self, boot: str, version: str) -> None:
+        """Has the first record of this process say that it writes to the log. Whoever only reads leaves none."""
+        self._announcement = LogOpened(boot, FORMAT_V, version)
+
+    def _announced(self, opened: LogOpened, parts: tuple[Part, ...]) -> tuple[Part, ...]:
+        """The parts as they are once this process is noted, which it is now."""
+        self._announcement = None
+        n = self.state(TENANT_STREAM).n
+        if self.find(TENANT_STREAM, opened.key) is not None:
+            return parts
+        self.append(Part(TENANT_STREAM, n, (Draft(opened),)), actor="system")
+        return tuple(
+            msgspec.structs.replace(part, expected_n=n + 1)
+            if part.stream == TENANT_STREAM and part.expected_n == n
+            else part
+            for part in parts
+        )
 
     # -- names and erasure ---------------------------------------------------------------------------------------
 

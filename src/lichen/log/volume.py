@@ -35,6 +35,7 @@ _BOOT_BYTES = 8
 class VolumeOptions(msgspec.Struct, frozen=True):
     """Bounds of a volume. `socket` is noted in the lock; `connect` opens the writer's connection.
 
+    `announces_late`: a process is noted in a log with its first record there, and not as soon as it is opened.
     `lock` is the directory's, if the caller holds it already; the volume lets go of it then too.
     """
 
@@ -46,6 +47,7 @@ class VolumeOptions(msgspec.Struct, frozen=True):
     socket: Path | None = None
     connect: Callable[[Path], sqlite3.Connection] = connect
     lock: DirectoryLock | None = None
+    announces_late: bool = False
 
 
 class Volume:
@@ -121,7 +123,7 @@ class Volume:
     # -- logs ----------------------------------------------------------------------------------------------------
 
     def log(self, scope: Scope) -> Log:
-        """The log of a scope; its first use makes it and notes this process in it. Raises Corrupt, Unavailable."""
+        """The log of a scope. Its first use makes it. Raises Corrupt, Unavailable."""
         return self._log(scope.log_id())
 
     def _log(self, id: LogId) -> Log:
@@ -130,10 +132,14 @@ class Volume:
             tip, ts_us = self._load_tip(id)
             log = Log(id, self._store, tip, ts_us=ts_us, options=self._options.log)
             if self._store.failure is None:
-                log.announce(self._boot, self._version)
+                self._announce(log)
             self._numbers.setdefault(id, tip.number)
             self._logs[id] = log
         return log
+
+    def _announce(self, log: Log) -> None:
+        announce = log.announce_late if self._options.announces_late else log.announce
+        announce(self._boot, self._version)
 
     def scopes(self) -> list[Scope]:
         """The scopes that have a log here."""
@@ -190,7 +196,7 @@ class Volume:
         self._store.failure = None
         self._failed.clear()
         for log in self._logs.values():
-            log.announce(self._boot, self._version)
+            self._announce(log)
 
     async def close(self) -> None:
         """Makes everything durable, signs every log, and lets go of the directory. Raises Unavailable if it cannot."""

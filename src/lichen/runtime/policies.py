@@ -77,18 +77,22 @@ def report_of(directory: Path | None, found: PolicySet) -> PolicyReport:
     )
 
 
-def policies_in(directory: Path | None, agents: Iterable[Agent]) -> PolicyReport:
-    """What a directory holds, for the tools of these agents. Raises Invalid with file, line and column."""
+def policies_in(directory: Path | None, agents: Iterable[Agent], *, env: str | None = None) -> PolicyReport:
+    """What a directory holds for an environment and these agents. Raises Invalid with file, line and column."""
     specs = [tool.spec for agent in agents for tool in agent.tools.values()]
-    return report_of(directory, starter_policies(specs) if directory is None else _loaded(directory, specs))
+    return report_of(directory, starter_policies(specs) if directory is None else _loaded(directory, specs, env))
 
 
-def policies_of(settings: Settings, tenant: str) -> PolicyReport:
-    """The policies of a declared tenant. Raises Invalid with file, line and column, NotFound (`tenant_unknown`)."""
+def policies_of(settings: Settings, tenant: str, *, env: str | None = None) -> PolicyReport:
+    """The policies of a declared tenant, without those of its environments alone unless one is named.
+
+    Raises Invalid with file, line and column, NotFound (`tenant_unknown`).
+    """
     declared = settings.tenants.get(tenant)
     if declared is None:
         raise NotFound(f"No tenant {tenant!r} is declared.", code="tenant_unknown")
-    return policies_in(settings.root / declared.policies if declared.policies else None, settings.agents)
+    directory = settings.root / declared.policies if declared.policies else None
+    return policies_in(directory, settings.agents, env=env)
 
 
 class Starter:
@@ -133,7 +137,7 @@ class FromDirectory:
 
     def load(self, scope: Scope) -> PolicySet:
         """What lies there now."""
-        return self._loader.load(self.place(scope))
+        return self._loader.load(self.place(scope), scope.env)
 
     def learn(self, specs: Sequence[ToolSpec]) -> None:
         """From now on policies are for these tools."""
@@ -156,7 +160,7 @@ class FromSettings:
     def load(self, scope: Scope) -> PolicySet:
         """What lies there now, or the starter policies for a tenant that names none."""
         directory = self.place(scope)
-        return self._starter if directory is None else self._loader.load(directory)
+        return self._starter if directory is None else self._loader.load(directory, scope.env)
 
     def learn(self, specs: Sequence[ToolSpec]) -> None:
         """From now on policies are for these tools."""
@@ -168,21 +172,21 @@ class _Loader:
 
     def __init__(self, specs: Sequence[ToolSpec]) -> None:
         self._specs = specs
-        self._known: dict[Path, tuple[object, PolicySet]] = {}
+        self._known: dict[tuple[Path, str], tuple[object, PolicySet]] = {}
 
-    def load(self, directory: Path) -> PolicySet:
-        """The policies of a directory; what is wrong with them is named by its full path."""
-        files = sorted(directory.glob("*"))
-        stand = [(path.name, path.stat().st_mtime_ns, path.stat().st_size) for path in files]
-        known = self._known.get(directory)
+    def load(self, directory: Path, env: str) -> PolicySet:
+        """The policies of a directory for an environment; what is wrong with them is named by its full path."""
+        files = sorted([*directory.glob("*"), *(directory / env).glob("*.cedar")])
+        stand = [(str(path), path.stat().st_mtime_ns, path.stat().st_size) for path in files]
+        known = self._known.get((directory, env))
         if known is None or known[0] != stand:
-            known = self._known[directory] = (stand, _loaded(directory, self._specs))
+            known = self._known[directory, env] = (stand, _loaded(directory, self._specs, env))
         return known[1]
 
 
-def _loaded(directory: Path, specs: Sequence[ToolSpec]) -> PolicySet:
+def _loaded(directory: Path, specs: Sequence[ToolSpec], env: str | None) -> PolicySet:
     try:
-        return load_policies(directory, specs)
+        return load_policies(directory, specs, env=env)
     except Invalid as error:
         place = str(directory / error.place) if error.place else str(directory)
         raise Invalid(error.message, code=error.code, next_step=error.next_step, place=place) from error

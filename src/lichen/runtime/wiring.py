@@ -224,7 +224,7 @@ def _opened(blueprint: Blueprint) -> tuple[Keyring, Volume]:
             keyring=keyring,
             clock=blueprint.clock,
             random=blueprint.random,
-            options=VolumeOptions(lock=lock),
+            options=VolumeOptions(lock=lock, announces_late=True),
         )
     except BaseException:  # the volume has let go of the lock
         keyring.close()
