@@ -159,6 +159,7 @@ ENTRIES: dict[str, Entry] = {
     "Stops.set": Entry("stop.set", lambda w, a: w.runtime.stops.set(a.scope, "tool", "till.pay", a.actor)),
     "Stops.clear": Entry("stop.clear", lambda w, a: w.runtime.stops.clear(a.scope, "tool", "till.pay", a.actor)),
     "Stops.list": Entry("stop.read", lambda w, a: w.runtime.stops.list(a.scope, a.actor)),
+    "Reload.__call__": Entry("policy.reload", lambda w, a: w.runtime.reload(a.scope, a.actor)),
     "Policies.reload": Entry("policy.reload", lambda w, a: w.runtime.policies.reload(a.scope, a.actor)),
     "Policies.check": Entry("policy.check", lambda w, a: w.runtime.policies.check(a.scope, a.actor)),
     "Agents.list": Entry("agent.list", lambda w, a: w.runtime.agents.list(a.scope, a.actor)),
@@ -187,7 +188,7 @@ def operations(runtime: Runtime) -> Iterator[str]:
     rooms: set[type] = {each.__class__ for each in held if _is_room(each.__class__)}
     for kind in sorted({*rooms, Session, Turn, Feed}, key=lambda each: each.__name__):
         for name, member in inspect.getmembers_static(kind):
-            if not name.startswith("_") and (callable(member) or isinstance(member, property)):
+            if (name == "__call__" or not name.startswith("_")) and (callable(member) or isinstance(member, property)):
                 yield f"{kind.__name__}.{name}"
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from lichen.runtime.runtime import Runtime
+from lichen.serve.app import make_app
+from lichen.serve.auth import by_key
 from lichen.settings import Settings
 from tests.serve import talk
 from tests.serve.asgi import Door
@@ -69,3 +71,14 @@ async def test_a_key_that_is_wrongly_described_is_not_made(door: Door, fields: d
     answer = await door.of("acme").post("keys", {"actor": "ops", **fields})
     assert (answer.status, answer.code) == (400, "body_invalid")
     assert (await door.of("acme").get("keys")).data == []
+
+
+@pytest.mark.req("GRE-75.1")
+async def test_only_the_owner_of_the_data_ends_the_process(runtime: Runtime, door: Door) -> None:
+    key = (await door.of("acme").post("keys", {"actor": "ops"})).data["key"]
+    assert (await door.of("acme", "ops").post("process/stop")).code == "role_missing"
+    app = make_app(runtime, identify=by_key(runtime))
+    assert (await Door(app, {"authorization": f"Bearer {key}"}).post("process/stop")).code == "owner_only"
+    assert not runtime.ending.is_set()
+    assert (await door.post("process/stop")).status == 200
+    assert runtime.ending.is_set()

@@ -30,6 +30,8 @@ class Host(NamedTuple):
         while not self.end.wait(LOOK_S):
             if self.owner.gone.is_set():
                 self.owner.check()
+                if self.owner.was_stopped:
+                    return
                 raise LichenError("The runtime ended by itself.", code="owner_gone")
 
 

@@ -42,6 +42,7 @@ class Owner:
         self._finishing: asyncio.Event | None = None
         self._leaving: asyncio.Event | None = None
         self.gone = threading.Event()
+        self.was_stopped = False  # an operation ended it
         self.notices: tuple[str, ...] = ()
 
     def start(self) -> None:
@@ -102,7 +103,10 @@ class Owner:
                 if self.port is not None:
                     self.port = await _opened(doors, runtime, self.port)
                 self._begun.set()
-                await _first(self._finishing.wait(), self._leaving.wait())
+                await _first(self._finishing.wait(), self._leaving.wait(), runtime.ending.wait())
+                if runtime.ending.is_set():
+                    self.was_stopped = True
+                    self._leaving.set()
                 await _first(runtime.idle(), self._leaving.wait())
             await _first(runtime.idle(), self._leaving.wait())  # what came in while the door closed
 

@@ -10,7 +10,7 @@ from lichen.core.scope import Scope
 from lichen.runtime.operations.admin import Health
 from lichen.runtime.operations.stops import Stop, Stopped
 from lichen.serve.api.route import ApiRoute
-from lichen.serve.exchange import Body, Exchange, Note
+from lichen.serve.exchange import Body, Exchange, Note, Nothing
 
 StopName = Annotated[str, msgspec.Meta(max_length=256)]
 StopKind = Literal["tenant", "agent", "tool", "run"]
@@ -51,6 +51,12 @@ async def list_stops(x: Exchange) -> tuple[Stop, ...]:
     return x.runtime.stops.list(x.scope, x.actor)
 
 
+async def stop_process(x: Exchange) -> Nothing:
+    """Ends the process in order, as SIGTERM does: what is in flight may end, nothing is lost."""
+    x.runtime.admin.stop(x.caller.where, x.actor)
+    return Nothing()
+
+
 async def stop(x: Exchange) -> Stopped:
     """From now on nothing of what is named begins an effect."""
     wanted = x.body(Stopping)
@@ -68,6 +74,7 @@ async def start(x: Exchange) -> Stopped:
 ROUTES = (
     ApiRoute("GET", "health", "anybody", health),
     ApiRoute("GET", "scopes", "owner", scopes),
+    ApiRoute("POST", "process/stop", "owner", stop_process),
     ApiRoute("GET", "stops", "stop.read", list_stops),
     ApiRoute("POST", "stops", "stop.set", stop, body=Stopping, fails=(404,)),
     ApiRoute("POST", "stops/release", "stop.clear", start, body=Releasing, fails=(404,)),
