@@ -162,7 +162,9 @@ def _judged(operation: Operation, caller: Caller, treasure: Treasure, answer: ht
         return [f"{what} instead of {' or '.join(map(str, wanted))}"]
     if caller.name in ("an operator", "a service"):
         return []
-    seen = [sign for sign in treasure.signs if sign in answer.text]
+    # A tenant's log keeps what its own people asked for in vain: ids they knew before.
+    signs = (MARK, treasure.pseudonym) if operation.path.endswith("/log/records") else treasure.signs
+    seen = [sign for sign in signs if sign in answer.text]
     return [f"{what} shows {seen}"] if seen else []
 
 
