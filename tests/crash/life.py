@@ -11,9 +11,11 @@ import os
 import signal
 import sys
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 from lichen.core import faults
+from lichen.core.errors import Denied
 from lichen.core.ids import RunId, run_stream
 from lichen.core.run import RunState
 from lichen.core.scope import SYSTEM, Customer, Operator, Scope
@@ -47,10 +49,21 @@ async def play(runtime: Runtime, home: Path) -> dict[str, str]:
     for message in MESSAGES:
         session = await _session(runtime, message)
         answers[message] = await _converse(runtime, session, message, home)
+    await _govern(runtime)
     closed = await _session(runtime, "closed")
     await closed.close()
     await runtime.people.erase(SCOPE, Customer("nobody"), OPS, force=True)
     return answers
+
+
+async def _govern(runtime: Runtime) -> None:
+    """What an operator does besides: reads a run, vouches for what was read; and what nobody but an operator may."""
+    session = runtime.sessions.get(SCOPE, (await _session(runtime, "look")).id, OPS)
+    await session.declassify(["third_party:shop.look"], reason="It is our own page.")
+    runtime.runs.show(SCOPE, runtime.runs.list(SCOPE, OPS)[0].id, OPS)
+    with suppress(Denied):
+        await runtime.stops.set(SCOPE, "tool", "shop.pay", CUSTOMER)
+    await runtime.log(SCOPE).durable()
 
 
 async def _session(runtime: Runtime, name: str) -> Session:

@@ -66,7 +66,7 @@ def blind(idempotency_key: str, *, meta: CallMeta) -> Done | CannotTell:
     return CannotTell()
 
 
-@tool(name="shop.look", effects="none", runs="loop")
+@tool(name="shop.look", effects="none", runs="loop", origin="third_party")
 async def look(*, meta: CallMeta) -> Done:
     """Reads."""
     return Done()
