@@ -149,7 +149,8 @@ async def test_that_a_key_was_made_or_revoked_stands_in_the_log_without_its_secr
     changes = [record["control"]["name"] for record in records if record["type"] == "changed"]
     assert changes == [f"issued:{made['id']}", f"revoked:{made['id']}"]
     assert made["key"].split("_", 2)[2] not in str(records)
-    assert (await door.of("globex", "ops").get("log/records")).data[-1]["type"] != "changed"
+    others = (await door.of("globex", "ops").get("log/records")).data
+    assert "changed" not in {record["type"] for record in others}
 
 
 @pytest.mark.req("LIC-9.1")
