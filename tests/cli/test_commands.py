@@ -207,3 +207,19 @@ def test_a_customer_who_wants_a_person_is_answered(hosted: Shop) -> None:
     (wait,) = hosted.run("approvals", "list", "--tenant", "globex", "--json").data
     assert hosted.run("approvals", "reply", wait["id"], *tenant, "ops").out.endswith(": closed.\n")
     assert hosted.run("approvals", "list", "--tenant", "globex", "--json").data == []
+
+
+@pytest.mark.req("SYM-98.21")
+def test_who_makes_a_key_must_be_allowed_to_and_is_told_of_a_role_that_means_nothing(hosted: Shop) -> None:
+    refused = hosted.run(
+        "keys", "create", "x", "--kind", "operator", "--tenant", "acme", "--as", "customer-7", "--json"
+    )
+    assert (refused.code, refused.error) == (5, "role_missing")
+    made = hosted.run(
+        "keys", "create", "x", "--kind", "operator", "--role", "nonsense", "--tenant", "acme", "--as", "ops"
+    )
+    assert made.code == 0
+    assert "'nonsense' means nothing here" in made.err
+    id = made.out.split("_")[1]
+    revoked = hosted.run("keys", "revoke", id, "--tenant", "acme", "--as", "customer-7", "--json")
+    assert (revoked.code, revoked.error) == (5, "role_missing")

@@ -46,6 +46,8 @@ def create(
     issued = caller.client.post("keys", wanted)
     if not caller.screen.data(issued):
         caller.screen.line(issued["key"])
+        for role in issued["unknown_roles"]:
+            note(f"The role {role!r} means nothing here: nobody declared has it, and no approval asks for it.")
         note(f"This is the only time the key is shown. Its id is {issued['id']}; use it as LICHEN_KEY or with --key.")
 
 

@@ -12,6 +12,7 @@ from lichen.log.apikeys import ApiKey
 from lichen.serve.api.route import ApiRoute
 from lichen.serve.exchange import Body, Exchange, Nothing
 
+BUILT_IN = ("operator", "channel")
 VALID_S_MAX = 10 * 366 * 86_400
 
 
@@ -25,17 +26,29 @@ class Issuing(Body, frozen=True):
 
 
 class Issued(msgspec.Struct, frozen=True):
-    """The key. It is told once and stored nowhere."""
+    """The key. It is told once and stored nowhere. `unknown_roles`: nobody declared has them, and no approval asks for
+    them; a policy may still name them."""
 
     key: str
     id: str
+    unknown_roles: tuple[str, ...] = ()
 
 
 async def issue(x: Exchange) -> Issued:
     """A key for an actor of the caller's tenant; kind and roles are the declared ones unless they are named."""
     wanted = x.body(Issuing)
-    key = await x.runtime.keys.issue(x.scope, _actor(x, wanted), x.actor, valid_s=wanted.valid_s)
-    return Issued(key, key.split("_")[1])
+    holder = _actor(x, wanted)
+    key = await x.runtime.keys.issue(x.scope, holder, x.actor, valid_s=wanted.valid_s)
+    return Issued(key, key.split("_")[1], tuple(role for role in holder.roles if role not in _roles(x)))
+
+
+def _roles(x: Exchange) -> set[str]:
+    """The roles that mean something here: built in, of declared actors, or asked for by an approval."""
+    declared = x.runtime.settings.tenants.get(x.scope.tenant) if x.runtime.settings is not None else None
+    held = {role for actor in declared.actors for role in actor.roles} if declared is not None else set[str]()
+    terms = x.runtime.gate.policies(x.scope).terms
+    asked = {each.approval.role for each in terms if each.approval is not None}
+    return {*BUILT_IN, *asked, *held}
 
 
 def _actor(x: Exchange, wanted: Issuing) -> Actor:
