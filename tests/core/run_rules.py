@@ -132,7 +132,8 @@ def expires_once(seen: Seen) -> bool:
 
 def holds_what_waits(seen: Seen) -> bool:
     s = seen.state
-    asked = {wait.call: wait.kind for wait in s.waits.values() if wait.call is not None}
+    kinds = {"confirmation": "approval"}  # both hold a call
+    asked = {wait.call: kinds.get(wait.kind, wait.kind) for wait in s.waits.values() if wait.call is not None}
     held = {c.id: "approval" if c.phase == "held" else "reconcile" for c in s.calls.values() if c.phase in _ASKED}
     return asked == held
 
@@ -290,7 +291,7 @@ def _trace_answer(s: RunState, control: e.WaitClosed, t: Trace) -> None:
         t.begin(*_to_begin(s, *get_args(Effects)))
     if call is None:
         return
-    if control.outcome in ("approved", "try_again"):
+    if control.outcome in ("approved", "confirmed", "try_again"):
         t.begin(("unallowed", call), ("stale", call))
     if control.outcome == "try_again":
         t.end(*_perhaps_done(s, call))

@@ -161,6 +161,8 @@ class RunWorld:
             held = e.Draft(e.Decided(call.id, call.check, "hold"))
             opened = e.WaitOpened(s.id, moves.next_wait(s), "approval", call.id, ("operator",), expires_at_us=1)
             yield "hold", (held, e.Draft(opened))
+            asked = msgspec.structs.replace(opened, kind="confirmation", may_answer=("customer",))
+            yield "ask", (held, e.Draft(asked))
 
     def _exec(self, s: RunState, o: Obligation) -> Outcomes:
         call = _call(s, o)

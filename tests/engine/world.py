@@ -43,7 +43,7 @@ from lichen.core.ids import (
 )
 from lichen.core.limits import Limits
 from lichen.core.plan import CallRequest, Plan, PlanInput, Planner
-from lichen.core.policy import Approval, Check, Verdict
+from lichen.core.policy import Approval, Check, Confirmation, Verdict
 from lichen.core.run import RunState
 from lichen.core.scope import PRODUCTION, SYSTEM, Customer, Environment, Operator, Scope
 from lichen.engine.intake import Intake
@@ -187,6 +187,7 @@ class ScriptedGate:
     def __init__(self) -> None:
         self.denied: set[str] = set()
         self.held: set[str] = set()
+        self.confirmed: set[str] = set()
         self.stopped: set[str] = set()
         self.declassified: dict[str, tuple[str, ...]] = {}  # by tool
         self.checked: list[Check] = []
@@ -201,7 +202,11 @@ class ScriptedGate:
         self.checked.append(check)
         if check.resource in self.denied or (check.tool is not None and self.is_unknown(check)):
             return Verdict("deny", ("deny",), "policy", "Not here.", "denied by the script")
-        is_granted = any(grant.digest == check.digest for grant in check.grants)
+        kinds = {grant.kind for grant in check.grants if grant.digest == check.digest}
+        is_granted = "approval" in kinds
+        if check.action in self.confirmed and "confirmation" not in kinds:
+            asked = Confirmation("Really?", self.expires_s)
+            return Verdict("hold", ("ask",), "policy", asked.text, "really", confirmation=asked)
         if check.action in self.held and not is_granted:
             return Verdict("hold", ("ask",), "policy", "Please wait.", "ask", Approval("operator", self.expires_s))
         return Verdict("allow", ("allow",), "policy", declassified=self.declassified.get(check.action, ()))

@@ -139,7 +139,7 @@ def close_wait(
     if wait.call is None:
         fails = outcome == "expired" and wait.on_expiry == "deny" and not s.is_ending
         return (closed, *(_interrupt_all(s, "cancelled", "run_failed", but=wait_id) if fails else ()))
-    if outcome == "approved" or (outcome == "try_again" and not s.is_over):
+    if outcome in ("approved", "confirmed") or (outcome == "try_again" and not s.is_over):
         return (closed,)
     call = s.calls[wait.call]
     match outcome:
@@ -152,7 +152,7 @@ def close_wait(
         case "expired" if wait.kind == "reconcile":
             return ()  # an unknown outcome does not become known by waiting
         case _:
-            finished = e.CallFinished(call.id, call.attempt, "denied", f"approval_{outcome}")
+            finished = e.CallFinished(call.id, call.attempt, "denied", f"{wait.kind}_{outcome}")
     return finish_call(s, finished, result, also=(closed,), label=label)
 
 

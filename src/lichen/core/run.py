@@ -353,7 +353,7 @@ def _wait_opened(s: RunState, event: e.Event, c: e.WaitOpened) -> Changes:
     if timers != s.timers:
         changes["timers"] = timers
     if c.call is not None:
-        changes["calls"] = _with(s, c.call, phase="held" if c.kind == "approval" else "unknown")
+        changes["calls"] = _with(s, c.call, phase="unknown" if c.kind == "reconcile" else "held")
     return changes
 
 
@@ -385,7 +385,7 @@ def _wait_closed(s: RunState, event: e.Event, c: e.WaitClosed) -> Changes:
     changes["timers"] = timers
     _go_on(s, changes, event)
     if wait.call is not None:
-        if c.outcome in ("approved", "try_again"):
+        if c.outcome in ("approved", "confirmed", "try_again"):
             changes["calls"] = _checked_again(s, wait, c)
         return changes
     if wait.kind in HALTING:
@@ -402,7 +402,9 @@ def _checked_again(s: RunState, wait: Wait, c: e.WaitClosed) -> dict[CallId, Cal
     call = s.calls[cast(CallId, wait.call)]
     grants = call.grants
     attempt = call.attempt
-    if c.outcome == "approved":
+    if c.outcome == "confirmed":
+        grants = (*grants, Grant("", c.by, wait.digest, "confirmation"))
+    elif c.outcome == "approved":
         grants = (*grants, Grant(wait.role, c.by, wait.digest, is_own=c.is_own))
     else:
         attempt += 1

@@ -28,11 +28,12 @@ from lichen.core.ids import (
     RunId,
     StreamId,
     idempotency_key,
+    root_run,
     run_stream,
     session_stream,
 )
 from lichen.core.label import EMPTY, Label
-from lichen.core.policy import Check, Verdict
+from lichen.core.policy import Check, Confirmation, Verdict
 from lichen.core.run import Call, RunState
 from lichen.engine.attributes import attributes_of
 from lichen.engine.children import start_child
@@ -172,6 +173,9 @@ def _append_verdict(
         parts = [("reason", verdict.public_reason.encode()), *sealed(verdict.failure)]
         contents = moves.as_contents(parts, state.subject)
         drafts = moves.finish_call(state, finished, contents, also=drafts)
+    elif verdict.outcome == "hold" and verdict.confirmation is not None:
+        asked = _confirmation(services, journal, state, call, verdict.confirmation)
+        drafts, session = (draft, asked), _asking(journal, state, asked, verdict.confirmation)
     elif verdict.outcome == "hold":
         drafts = (draft, _approval(services, journal, state, call, question, verdict))
         told = verdict.public_reason or texts_for(services, journal, state).checking
@@ -186,6 +190,38 @@ def _reasons(verdict: Verdict) -> list[tuple[str, bytes]]:
         ("public", verdict.public_reason.encode()),
         ("operator", verdict.operator_reason.encode()),
     ]
+
+
+def _confirmation(
+    services: Services, journal: Journal, state: RunState, call: Call, confirmation: Confirmation
+) -> e.Draft:
+    """The wait for a requester's word that they want exactly this call. It grants no approval."""
+    opened = e.WaitOpened(
+        run=state.id,
+        wait=moves.next_wait(state),
+        kind="confirmation",
+        call=call.id,
+        may_answer=("customer",),
+        requester=state.subject,
+        requesters=state.requesters,
+        digest=call.digest,
+        expires_at_us=services.clock() + int(confirmation.expires_s * 1e6),
+    )
+    operator = {"tool": call.tool, "arguments": _shown(journal, state, call)}
+    parts = [("public", confirmation.text.encode()), ("operator", msgspec.json.encode(operator))]
+    return e.Draft(opened, moves.as_contents(parts, state.subject))
+
+
+def _asking(journal: Journal, state: RunState, asked: e.Draft, confirmation: Confirmation) -> moves.Drafts:
+    """The question to the customer, and in the session's stream the wait that their next message answers."""
+    if state.session is None:
+        return ()
+    content = Content("text", state.subject, confirmation.text.encode())
+    token = f"confirmation/{state.id}/{state.waits_made}"
+    mailbox = journal.mailbox(state.session)
+    root = root_run(state.id)
+    question = moves.queue(mailbox, "question", content, run=root, token=token, label=state.label)
+    return (question, *labelled((asked,), state.label))
 
 
 def _approval(

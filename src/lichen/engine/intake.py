@@ -23,6 +23,7 @@ from lichen.core.ids import (
     SessionId,
     StreamId,
     WaitId,
+    root_run,
     run_stream,
     session_stream,
 )
@@ -42,6 +43,7 @@ from lichen.core.wait import (
     may_answer,
 )
 from lichen.engine.attributes import sealed
+from lichen.engine.confirming import said
 from lichen.engine.journal import Journal
 from lichen.engine.labels import label_of
 from lichen.engine.local import LocalEngine
@@ -248,9 +250,13 @@ class Intake:
                 run, wait = question.run, question.wait
                 data = next((content.data for content in contents if content.part == "data"), b"")
                 body = Content("body", mailbox.subject, msgspec.json.encode(answer(text, data)))
-                closing = moves.close_wait(journal.run(run), wait, "answered", by=by, body=(body,))
-                appended[run_stream(run)] = closing
-                session = (*session, e.Draft(e.WaitClosed(run, wait, "answered", by)))
+                asking = journal.run(run)
+                outcome = said(text) if asking.waits[wait].kind == "confirmation" else "answered"
+                if outcome is None:
+                    session = (*session, _asked_again(journal, mailbox, asking, wait, token))
+                else:
+                    appended[run_stream(run)] = moves.close_wait(asking, wait, outcome, by=by, body=(body,))
+                    session = (*session, e.Draft(e.WaitClosed(run, wait, outcome, by)))
             case "joined" if run is not None and not journal.run(run).is_ending:
                 messages = msgspec.json.encode([message(role, {c.part: c.data for c in contents}, by)])
                 signal = e.Draft(e.Signal("input", token, by=by), (Content("input", mailbox.subject, messages),))
@@ -526,6 +532,13 @@ def _merge(
     for stream, drafts in more.items():
         appended[stream] = (*appended.get(stream, ()), *drafts)
     return appended
+
+
+def _asked_again(journal: Journal, mailbox: MailboxState, state: RunState, wait: WaitId, token: str) -> e.Draft:
+    """The question whether they really want it, again: what they wrote says neither yes nor no."""
+    found = journal.log.contents(run_stream(state.id), state.waits[wait].n).get("public", b"")
+    content = Content("text", mailbox.subject, found)
+    return moves.queue(mailbox, "question", content, run=root_run(state.id), token=f"again/{token}", label=state.label)
 
 
 def _is_open(journal: Journal, question: Question) -> bool:

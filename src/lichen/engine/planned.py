@@ -9,7 +9,7 @@ import msgspec
 
 from lichen.core import events as e
 from lichen.core import moves
-from lichen.core.call import UNAVAILABLE, CallTerms, InvalidArguments, Issue, Tool
+from lichen.core.call import ARGUMENT_BYTES_MAX, UNAVAILABLE, CallTerms, InvalidArguments, Issue, Tool
 from lichen.core.content import Content
 from lichen.core.errors import Invalid
 from lichen.core.ids import CallId, StreamId, ToolName, run_stream, session_stream
@@ -25,6 +25,9 @@ from lichen.engine.turns import release, texts_for
 SUGGESTIONS_MAX = 8  # more are a list to read, not buttons to press
 
 
+PLAN_BYTES_MAX = 4 * 1024 * 1024
+
+
 def validate(plan: Plan, state: RunState) -> None:
     """Raises Invalid for a plan that contradicts itself, says nothing, or is larger than the bounds."""
     if (plan.answer is not None and (plan.calls or plan.waits)) or (
@@ -37,10 +40,19 @@ def validate(plan: Plan, state: RunState) -> None:
         raise Invalid("A finalizing plan must answer.", code="plan_not_final")
     if len(plan.state) > STATE_BYTES_MAX or len(plan.calls) > 1024 or len(plan.waits) > 16:
         raise Invalid("A plan is larger than the bounds allow.", code="plan_too_large")
+    if any(len(call.args) > ARGUMENT_BYTES_MAX for call in plan.calls) or _bytes(plan) > PLAN_BYTES_MAX:
+        raise Invalid("What a plan asks for is larger than a record may be.", code="plan_too_large")
     if any(len(text.encode()) > TEXT_BYTES_MAX for text in (*plan.says, plan.answer or "")):
         raise Invalid("A text of a plan is larger than the bounds allow.", code="plan_too_large")
     if state.session is None and any("customer" in wait.may_answer for wait in plan.waits):
         raise Invalid("A run without a session has nobody to ask.", code="plan_asks_nobody")
+
+
+def _bytes(plan: Plan) -> int:
+    """How much of a plan goes into its record and its waits."""
+    waits = sum(len(msgspec.json.encode((wait.answer_schema, wait.operator, wait.public_text))) for wait in plan.waits)
+    texts = sum(len(text.encode()) for text in (*plan.says, *plan.notes, plan.answer or ""))
+    return waits + texts + sum(len(call.args) + len(call.tool) for call in plan.calls)
 
 
 def append_plan(
