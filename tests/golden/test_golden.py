@@ -15,7 +15,8 @@ from tests.golden.volumes import GOLDEN, copy
 from tests.log.busy import SESSION, A, S
 from tests.log.homes import Home
 
-VERSIONS = ("v1",)
+VERSIONS = ("v1", "v1.1")
+NEWEST = VERSIONS[-1]  # the one with every record type and every field there is
 CONTROL = 12  # where a record has its control
 
 
@@ -30,6 +31,13 @@ def test_golden_records_are_read_and_written_again_with_later_fields_at_their_en
         old, new = msgspec.msgpack.decode(data), msgspec.msgpack.decode(encode(decode(data)))
         assert new[CONTROL][: len(old[CONTROL])] == old[CONTROL]
         assert [*new[:CONTROL], *new[CONTROL + 1 :]] == [*old[:CONTROL], *old[CONTROL + 1 :]]
+
+
+@pytest.mark.req("LIC-3.8")
+def test_the_newest_golden_records_are_encoded_to_the_same_bytes_and_are_of_every_type() -> None:
+    for data in stored(NEWEST):
+        assert encode(decode(data)) == data
+    assert {decode(data).type for data in stored(NEWEST)} == set(TYPES)
 
 
 @pytest.mark.parametrize("version", VERSIONS)
