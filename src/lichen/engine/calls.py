@@ -43,8 +43,10 @@ from lichen.engine.journal import Journal
 from lichen.engine.labels import label_of, labelled
 from lichen.engine.places import placed
 from lichen.engine.ports import Services, agent_of
+from lichen.engine.sends import ruled
 from lichen.engine.terms import terms_of
-from lichen.engine.turns import language_of, release, texts_for
+from lichen.engine.turns import release
+from lichen.engine.wording import language_of, texts_for
 from lichen.log.erasures import Erased
 from lichen.tools.failure import failure_of
 from lichen.tools.placement import StillRunning
@@ -180,7 +182,8 @@ def _append_verdict(
         drafts = (draft, _approval(services, journal, state, call, question, verdict))
         told = verdict.public_reason or texts_for(services, journal, state).checking
         session = release(services, journal, state, told)
-    _append(journal, state, drafts, session)
+    sends = ruled(services, journal, state, session)
+    _append(journal, state, (*drafts, *sends.refused), sends.session)
 
 
 def _reasons(verdict: Verdict) -> list[tuple[str, bytes]]:
@@ -533,7 +536,8 @@ def _unknown(services: Services, journal: Journal, state: RunState, call: Call, 
         ),
         e.Draft(opened, moves.as_contents(parts, state.subject)),
     )
-    _append(journal, state, drafts, release(services, journal, state, told, f"unknown/{call.id}"))
+    sends = ruled(services, journal, state, release(services, journal, state, told, f"unknown/{call.id}"))
+    _append(journal, state, (*drafts, *sends.refused), sends.session)
 
 
 def _shown(journal: Journal, state: RunState, call: Call) -> Json | None:

@@ -49,6 +49,7 @@ from lichen.engine.labels import label_of
 from lichen.engine.local import LocalEngine
 from lichen.engine.messages import answer, encoded, message
 from lichen.engine.ports import AgentDef, Services
+from lichen.engine.sends import ruled
 from lichen.engine.tree import cancel_tree, halt_tree, mirror, resume_tree
 from lichen.engine.turns import acting, pins, start_draft
 from lichen.log.erasures import Erased
@@ -253,7 +254,11 @@ class Intake:
                 asking = journal.run(run)
                 outcome = said(text) if asking.waits[wait].kind == "confirmation" else "answered"
                 if outcome is None:
-                    session = (*session, _asked_again(journal, mailbox, asking, wait, token))
+                    again = ruled(
+                        self._services, journal, asking, (_asked_again(journal, mailbox, asking, wait, token),)
+                    )
+                    session = (*session, *again.session)
+                    appended = _merge(appended, {run_stream(asking.id): again.refused})
                 else:
                     appended[run_stream(run)] = moves.close_wait(asking, wait, outcome, by=by, body=(body,))
                     session = (*session, e.Draft(e.WaitClosed(run, wait, outcome, by)))

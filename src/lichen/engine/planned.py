@@ -20,7 +20,9 @@ from lichen.core.run import RunState
 from lichen.engine.journal import Journal
 from lichen.engine.labels import labelled
 from lichen.engine.ports import AgentDef, Services
-from lichen.engine.turns import release, texts_for
+from lichen.engine.sends import ruled
+from lichen.engine.turns import release
+from lichen.engine.wording import texts_for
 
 SUGGESTIONS_MAX = 8  # more are a list to read, not buttons to press
 
@@ -63,10 +65,12 @@ def append_plan(
     plan: Plan,
     usage: Usage,
     handed: Label = EMPTY,
+    rulings: tuple[e.Ruling, ...] = (),
 ) -> None:
     """Appends a valid plan to the run as it is now. One that is not wanted any more is only billed.
 
-    `handed` is the label of the earlier words it was made from: the run has read them from here on.
+    `handed` is the label of the earlier words it was made from: the run has read them from here on. `rulings` are those
+    on the model requests it took.
     """
     state = journal.run(planned_for.id)
     if state.due is None or not state.wants_plan(planned_for.step, planned_for.plan_attempt):
@@ -86,6 +90,7 @@ def append_plan(
         usage=usage,
         error=plan.failure,
         is_final=bool(plan.failure),
+        rulings=rulings,
     )
     parts += [("state", plan.state), ("answer", (plan.answer or "").encode() or b" " * (plan.answer is not None))]
     parts += [(f"say/{i}", text.encode()) for i, text in enumerate(plan.says)]
@@ -96,9 +101,10 @@ def append_plan(
     is_limited = any(isinstance(draft.control, e.LimitReached) for draft in drafts)
     asked = () if is_limited else tuple(_wait(services, journal, state, wait, i) for i, wait in enumerate(plan.waits))
     waits = labelled(asked, state.label)
-    appended: dict[StreamId, moves.Drafts] = {run_stream(state.id): (*drafts, *waits)}
+    sends = ruled(services, journal, state, _session_drafts(services, journal, state, plan, waits))
+    appended: dict[StreamId, moves.Drafts] = {run_stream(state.id): (*drafts, *waits, *sends.refused)}
     if state.session is not None:
-        appended[session_stream(state.session)] = _session_drafts(services, journal, state, plan, waits)
+        appended[session_stream(state.session)] = sends.session
     journal.append(appended, actor=f"agent:{state.agent}", turn=state.turn)
 
 

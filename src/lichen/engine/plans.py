@@ -33,7 +33,7 @@ from lichen.engine.history import Handed, window_label
 from lichen.engine.journal import Journal
 from lichen.engine.planned import append_plan, validate
 from lichen.engine.ports import AgentDef, Services, agent_of
-from lichen.engine.turns import sending
+from lichen.engine.sends import refusal, sending
 
 _EMPTY_USAGE = Usage()
 
@@ -47,6 +47,7 @@ class Meterer:
         self._state = state
         self.usage = Usage()
         self.handed = Handed()
+        self.rulings: tuple[e.Ruling, ...] = ()
 
     async def __call__(
         self, model: Model, request: ModelRequest, deltas: Callable[[str], None] | None = None, /
@@ -64,7 +65,11 @@ class Meterer:
         )
         verdict = await self._services.gate.check(check)
         if verdict.outcome != "allow":
+            refused = refusal(self._services, self._journal, state, check, verdict)
+            self._journal.append({run_stream(state.id): (refused,)})
             raise Denied(f"Policy does not let this agent use {model.name}.", code="model_denied")
+        ruling = e.Ruling(check.action, verdict.policies, verdict.policy_digest)
+        self.rulings = (*self.rulings, *(() if ruling in self.rulings else (ruling,)))
         try:
             reply = await model.generate(request, deltas)
         except ModelError as error:
@@ -103,7 +108,8 @@ async def plan(services: Services, journal: Journal, run: RunId) -> None:
         _retry_or_fail(services, journal, state, "planner_error", meterer, error)
     else:
         faults.hit("plan.after")
-        append_plan(services, journal, agent, state, answer, meterer.usage, meterer.handed.label)
+        handed = meterer.handed.label
+        append_plan(services, journal, agent, state, answer, meterer.usage, handed, meterer.rulings)
 
 
 async def _ask(services: Services, journal: Journal, agent: AgentDef, input: PlanInput) -> Plan:

@@ -11,17 +11,16 @@ from lichen.core import events as e
 from lichen.core import moves
 from lichen.core.content import Content
 from lichen.core.ids import AgentName, RunId, SessionId, root_run, run_stream, session_stream
-from lichen.core.label import EMPTY, Label, join
 from lichen.core.limits import Limits
 from lichen.core.plan import Message
-from lichen.core.policy import Check
 from lichen.core.run import DECIDER, RunState
 from lichen.core.scope import Actor
-from lichen.core.wording import Texts
 from lichen.engine.journal import Journal
 from lichen.engine.labels import labelled
 from lichen.engine.messages import message
 from lichen.engine.ports import Services
+from lichen.engine.sends import ruled
+from lichen.engine.wording import texts_for
 
 WITHDRAWN: Final = "withdrawn"
 """The code of a run that its customer took back. It says nothing more: the run that was asked to do so speaks."""
@@ -84,19 +83,6 @@ def _limits(services: Services, agent: AgentName) -> Limits:
     return definition.limits if definition else Limits()
 
 
-# -- in the customer's language ------------------------------------------------------------------------------------
-
-
-def language_of(journal: Journal, state: RunState) -> str:
-    """The language of the session that the run belongs to; empty for the tenant's own."""
-    return journal.mailbox(state.session).language if state.session is not None else ""
-
-
-def texts_for(services: Services, journal: Journal, state: RunState) -> Texts:
-    """What the runtime itself says in the run's session."""
-    return services.wording(journal.scope).of(language_of(journal, state))
-
-
 # -- giving the turn back ----------------------------------------------------------------------------------------
 
 
@@ -130,18 +116,23 @@ async def finish(services: Services, journal: Journal, run: RunId, *, tell: Tell
     """Performs `finish`: the run's end, the customer's answer and the parent's result in one append."""
     state = journal.run(run)
     text = _answer(services, journal, state)
-    if state.session is not None and state.parent is None and text:
-        text = await _permitted(services, journal, state, text)
-        state = journal.run(run)
-        if state.outcome:
-            return
+    said = _tell_session(journal, state, text) if state.session is not None and state.parent is None else ()
+    sends = ruled(services, journal, state, said)
+    if sends.refused:
+        text = _answered(sends.session)
     contents = moves.as_contents([("answer", text.encode())], state.subject)
-    drafts = {run_stream(run): labelled(moves.finish(state, contents), state.label)}
+    drafts = {run_stream(run): labelled((*sends.refused, *moves.finish(state, contents)), state.label)}
     if state.parent is not None:
         drafts[run_stream(state.parent.run)] = tell(services, journal, state, text)
     elif state.session is not None:
-        drafts[session_stream(state.session)] = _tell_session(journal, state, text)
+        drafts[session_stream(state.session)] = sends.session
     journal.append(drafts, actor=f"agent:{state.agent}", turn=state.turn)
+
+
+def _answered(session: moves.Drafts) -> str:
+    """The text of the answer among what the session is told."""
+    answers = (draft for draft in session if isinstance(draft.control, e.MessageQueued))
+    return next((content.data.decode() for draft in answers for content in draft.contents), "")
 
 
 def _answer(services: Services, journal: Journal, state: RunState) -> str:
@@ -159,28 +150,6 @@ def _answer(services: Services, journal: Journal, state: RunState) -> str:
 def _has_turn(journal: Journal, state: RunState) -> bool:
     turn = journal.mailbox(state.session).turn if state.session is not None else None
     return turn is not None and turn.run == state.id
-
-
-async def _permitted(services: Services, journal: Journal, state: RunState, text: str) -> str:
-    """The text if policy lets it go to this session, else what may be said instead."""
-    verdict = await services.gate.check(sending(journal, state))
-    return text if verdict.outcome == "allow" else verdict.public_reason or texts_for(services, journal, state).withheld
-
-
-def sending(journal: Journal, state: RunState, label: Label = EMPTY) -> Check:
-    """The question whether a message of this run, which has a session, may go there. `label` is that of what it is made
-    from beside what the run has read."""
-    assert state.session is not None
-    return Check(
-        scope=journal.scope,
-        actor=journal.actor_of(state.id),
-        action="message.send",
-        resource=journal.mailbox(state.session).channel,
-        run=state.id,
-        session=state.session,
-        label=join(state.label, label),
-        language=language_of(journal, state),
-    )
 
 
 def _tell_session(journal: Journal, state: RunState, text: str) -> moves.Drafts:
