@@ -53,7 +53,7 @@ def _tell_missing(screen: Screen, records: Iterable[Record]) -> None:
 
     notes: list[str] = []
     for record in records:
-        contents: dict[str, Any] = record["contents"] or {}
+        contents: dict[str, Any] = record.get("contents") or {}
         notes += contents.get("notes") or ()
     for flow, node, path in dict.fromkeys(missed(notes)):
         screen.line(f"  missing     {path} in {flow}/{node}: it was not there, and counted as empty", "yellow")
