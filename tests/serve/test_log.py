@@ -18,7 +18,7 @@ async def test_records_are_read_in_order_page_by_page(runtime: Runtime, door: Do
     assert [record["seq"] for record in whole] == list(range(1, len(whole) + 1))
     first = (await ops.get("log/records?limit=3")).data
     rest = (await ops.get(f"log/records?after={first[-1]['seq']}")).data
-    assert first + rest == whole
+    assert (first + rest)[: len(whole)] == whole  # that somebody read is a record too
     assert any(record["stream"] == f"run:{wait['run']}" for record in whole)
 
 
