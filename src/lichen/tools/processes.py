@@ -85,7 +85,7 @@ class _Process:
     @property
     def is_alive(self) -> bool:
         """Whether the process can take a job."""
-        return self._process.returncode is None
+        return self._process.returncode is None and not _has_ended(self._process.pid)
 
     def introduce(self, search_path: list[str]) -> None:
         """Tells the process where modules are found."""
@@ -105,7 +105,7 @@ class _Process:
 
     def kill(self) -> None:
         """Kills the process and whatever it has started, at once."""
-        if self.is_alive:
+        if self._process.returncode is None:
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
 
@@ -123,6 +123,14 @@ async def _start() -> _Process:
     started = _Process(process)
     started.introduce([path or str(Path.cwd()) for path in sys.path])
     return started
+
+
+def _has_ended(pid: int) -> bool:
+    """Whether a child is gone already, also where the event loop was not told yet."""
+    try:
+        return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    except ChildProcessError:
+        return True
 
 
 def _crashed(how: str) -> ToolFailed:
