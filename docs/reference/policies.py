@@ -38,7 +38,7 @@ ACTION: Mapping[str, str] = {
     "run.read": "Runs are listed and shown.",
     "run.result": "The answer of a run is read.",
     "run.resume": "A halted run goes on.",
-    "run.start": "A run is started without a session.",
+    "run.start": "A run is started: by itself, by a turn of a conversation, or by an agent that calls another.",
     "session.close": "A conversation is ended.",
     "session.declassify": "A conversation goes on without a source in its label.",
     "session.list": "Conversations are listed.",

@@ -11,10 +11,11 @@ from lichen.core.ids import run_stream
 from lichen.core.plan import Plan, WaitRequest
 from lichen.testing.clock import SimulatedClock
 from tests.engine.conftest import MakeWorld
-from tests.engine.world import FakeTool, World, agent, calls, outcomes
+from tests.engine.world import CUSTOMER, FakeTool, World, agent, calls, outcomes, sleeps
 
 SAYS = (calls("shop.look", says=("One moment.",)), outcomes)
 ASKS = (Plan(waits=(WaitRequest("clarification", "Which one?"),)), outcomes)
+SLOW = FakeTool("shop.slow", does=sleeps(1_000), timeout_s=10_000)
 HOLDS = (calls("shop.pay"), outcomes)
 ANSWERS = (Plan(answer="Here you are."),)
 PLANS = {"say": SAYS, "question": ASKS, "notice": HOLDS, "answer": ANSWERS}
@@ -95,3 +96,33 @@ async def test_a_model_request_stands_in_the_plan_with_the_policy_that_let_it_go
     runs = [c.run for c in world.session_controls(session) if isinstance(c, e.TurnOpened)]
     refused = [each.control for each in world.log.events(run_stream(runs[-1])) if isinstance(each.control, e.Refused)]
     assert {each.action for each in refused} == {"model.invoke"}
+
+
+@pytest.mark.req("SYM-69.11")
+async def test_the_notice_that_a_message_was_rejected_stands_in_the_log_with_the_policy_that_let_it_go(
+    make_world: MakeWorld, clock: SimulatedClock
+) -> None:
+    world = await make_world(agent("shop.bot", [calls("shop.slow"), outcomes], [SLOW]))
+    session = await world.session(double_texting="reject")
+    await session.say("one")
+    await clock.settle()
+    assert (await session.say("two")).disposition == "rejected"
+    (notice,) = [each for each in world.session_controls(session) if isinstance(each, e.MessageQueued)]
+    assert notice.ruling == e.Ruling("message.send", ("allow",), "policy")
+    (asked,) = [check for check in world.gate.checked if check.action == "message.send"]
+    assert (asked.actor.id, asked.actor.subject, asked.session) == ("shop.bot", CUSTOMER, session.id)
+
+
+@pytest.mark.req("SYM-69.12")
+async def test_the_notice_that_a_message_was_rejected_does_not_go_out_where_policy_forbids_it(
+    make_world: MakeWorld, clock: SimulatedClock
+) -> None:
+    world = await make_world(agent("shop.bot", [calls("shop.slow"), outcomes], [SLOW]))
+    session = await world.session(double_texting="reject")
+    await session.say("one")
+    await clock.settle()
+    world.gate.denied.add("api")
+    await session.say("two")
+    assert world.said(session) == []
+    (refused,) = [each for each in world.session_controls(session) if isinstance(each, e.Refused)]
+    assert (refused.action, refused.verdict, refused.policies) == ("message.send", "deny", ("deny",))

@@ -45,7 +45,7 @@ MAY: dict[str, set[str]] = {
     "operator": TALK | LOOK | STEER | KEEP | OWN,
     "service": TALK | LOOK | STEER,
     "system": LOOK | KEEP | {"agent.create", "process.stop", "run.pause", "run.resume"},
-    "agent": {"message.send", "model.invoke"},
+    "agent": {"message.send", "model.invoke", "run.start"},
 }  # fmt: skip
 
 

@@ -403,7 +403,7 @@ class MessageReceived(Control, frozen=True, array_like=True, gc=False):
 
 
 class TurnOpened(Control, frozen=True, array_like=True, gc=False):
-    """A turn begins with these messages; its run starts in the same append."""
+    """A turn begins with these messages; its run starts in the same append, or policy refused it, and the turn ends."""
 
     turn: TurnId
     run: RunId
@@ -415,11 +415,12 @@ class TurnOpened(Control, frozen=True, array_like=True, gc=False):
 
 
 class TurnClosed(Control, frozen=True, array_like=True, gc=False):
-    """`released`: the run waits for somebody else and the customer may go on talking. `ended`: that run is over."""
+    """`released`: the run waits for somebody else and the customer may go on talking. `ended`: that run is over.
+    `refused`: policy did not let the run start, so there is none."""
 
     turn: TurnId
     run: RunId
-    outcome: Literal["answered", "released", "failed", "cancelled", "ended"]
+    outcome: Literal["answered", "released", "failed", "cancelled", "ended", "refused"]
 
     @property
     def key(self) -> str:

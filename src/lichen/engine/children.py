@@ -10,9 +10,12 @@ from lichen.core.call import Tool
 from lichen.core.ids import CallId, RunId, child_run, run_stream
 from lichen.core.label import without
 from lichen.core.plan import Message
+from lichen.core.policy import Check, Verdict
 from lichen.core.run import Call, RunState
 from lichen.engine.journal import Journal
 from lichen.engine.ports import AgentDef, Briefing, Services, agent_of
+from lichen.engine.sends import refusal
+from lichen.engine.starts import ruling_of, starting_child
 from lichen.engine.terms import Terms, terms_of
 from lichen.engine.turns import acting, pins, start_draft
 from lichen.log.erasures import Erased
@@ -32,8 +35,13 @@ def start_child(services: Services, journal: Journal, parent: RunState, call: Ca
         refused = moves.finish_call(parent, e.CallFinished(call.id, call.attempt, "failed", code))
         journal.append({run_stream(parent.id): refused})
         return
+    check = starting_child(journal, parent, definition.name)
+    verdict = services.gate.rule(check)
+    if verdict.outcome != "allow":
+        journal.append({run_stream(parent.id): _refused(services, journal, parent, call, check, verdict)})
+        return
     child = child_run(parent.id, call.id, call.attempt)
-    started = _started(services, journal, parent, call, definition)
+    started = _started(services, journal, parent, call, definition, ruling_of(check, verdict))
     asked = Message("agent", tool.message(args) if isinstance(tool, Briefing) else args.decode())
     person = journal.actor_of(parent.id).subject
     draft = start_draft(started, [asked], acting(definition.name, person), journal.attributes_of(parent.id))
@@ -56,7 +64,18 @@ def start_child(services: Services, journal: Journal, parent: RunState, call: Ca
     )
 
 
-def _started(services: Services, journal: Journal, parent: RunState, call: Call, definition: AgentDef) -> e.RunStarted:
+def _refused(
+    services: Services, journal: Journal, parent: RunState, call: Call, check: Check, verdict: Verdict
+) -> moves.Drafts:
+    """The end of a call whose run policy did not let start: it is denied, and certainly nothing happened."""
+    finished = e.CallFinished(call.id, call.attempt, "denied", "policy")
+    reason = moves.as_contents([("reason", verdict.public_reason.encode())], parent.subject)
+    return moves.finish_call(parent, finished, reason, also=(refusal(services, journal, parent, check, verdict),))
+
+
+def _started(
+    services: Services, journal: Journal, parent: RunState, call: Call, definition: AgentDef, ruling: e.Ruling
+) -> e.RunStarted:
     own = definition.limits
     limits = msgspec.structs.replace(
         own,
@@ -75,6 +94,7 @@ def _started(services: Services, journal: Journal, parent: RunState, call: Call,
         depth=parent.depth + 1,
         pins=pins(services, journal, definition.name),
         requesters=parent.requesters,
+        ruling=ruling,
     )
 
 

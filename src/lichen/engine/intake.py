@@ -49,7 +49,8 @@ from lichen.engine.labels import label_of
 from lichen.engine.local import LocalEngine
 from lichen.engine.messages import answer, encoded, message
 from lichen.engine.ports import AgentDef, Services
-from lichen.engine.sends import ruled
+from lichen.engine.sends import announced, ruled
+from lichen.engine.starts import opener
 from lichen.engine.tree import cancel_tree, halt_tree, mirror, resume_tree
 from lichen.engine.turns import acting, pins, start_draft
 from lichen.log.erasures import Erased
@@ -276,9 +277,11 @@ class Intake:
         n = mailbox.n + len(session)
         session = (*session, e.Draft(received, contents))
         if taken == "rejected":
-            told = self._services.wording(journal.scope).of(mailbox.language).rejected
-            notice = Content("text", mailbox.subject, told.encode())
-            session = (*session, moves.queue(mailbox, "notice", notice, token=f"rejected/{token}"))
+            words_of = self._services.wording(journal.scope).of(mailbox.language)
+            notice = Content("text", mailbox.subject, words_of.rejected.encode())
+            told = (moves.queue(mailbox, "notice", notice, token=f"rejected/{token}"),)
+            sender = acting(mailbox.agent, opener(journal, mailbox.id))
+            session = (*session, *announced(self._services, journal, mailbox, sender, told))
         journal.append(_merge({stream: session}, appended), actor=actor)
         return Receipt(mailbox.id, number, n, taken, joined_run, wait)
 

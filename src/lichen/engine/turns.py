@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
@@ -10,8 +10,9 @@ import msgspec
 from lichen.core import events as e
 from lichen.core import moves
 from lichen.core.content import Content
-from lichen.core.ids import AgentName, RunId, SessionId, root_run, run_stream, session_stream
+from lichen.core.ids import AgentName, MessageId, RunId, SessionId, root_run, run_stream, session_stream
 from lichen.core.limits import Limits
+from lichen.core.mailbox import Inbound, MailboxState
 from lichen.core.plan import Message
 from lichen.core.run import DECIDER, RunState
 from lichen.core.scope import Actor
@@ -19,7 +20,8 @@ from lichen.engine.journal import Journal
 from lichen.engine.labels import labelled
 from lichen.engine.messages import message
 from lichen.engine.ports import Services
-from lichen.engine.sends import ruled
+from lichen.engine.sends import announced, refusal, ruled
+from lichen.engine.starts import opener, ruling_of, starting_turn
 from lichen.engine.wording import texts_for
 
 WITHDRAWN: Final = "withdrawn"
@@ -29,33 +31,54 @@ WITHDRAWN: Final = "withdrawn"
 
 
 def open_turn(services: Services, journal: Journal, session: SessionId) -> None:
-    """Performs `turn`: opens the next turn and starts its run in one append."""
+    """Performs `turn`: opens the next turn and starts its run in one append, if policy lets one start."""
     mailbox = journal.mailbox(session)
     taken = mailbox.queued if mailbox.double_texting == "merge" else mailbox.queued[:1]
-    stream = session_stream(session)
-    messages = [message(m.role, journal.log.contents(stream, m.n), m.by) for m in taken]
-    opening = journal.log.contents(stream, 0)
-    actor = msgspec.json.decode(opening["actor"], type=Actor)
-    run = RunId(services.new_id("run"))
-    journal.log.begin(run_stream(run))
-    turn = moves.next_turn(mailbox)
+    person = opener(journal, session)
+    check = starting_turn(journal, mailbox, person)
+    verdict = services.gate.rule(check)
+    opened = e.TurnOpened(moves.next_turn(mailbox), RunId(services.new_id("run")), tuple(m.message for m in taken))
+    if verdict.outcome != "allow":
+        refused = refusal(services, journal, mailbox, check, verdict)
+        told = _refused_turn(services, journal, mailbox, person, opened, verdict.public_reason)
+        journal.append({session_stream(session): (e.Draft(opened), refused, *told)}, turn=opened.turn)
+        return
+    stream = run_stream(opened.run)
+    journal.log.begin(stream)
     started = e.RunStarted(
         agent=mailbox.agent,
         subject=mailbox.subject,
         limits=_limits(services, mailbox.agent),
         session=session,
-        turn=turn,
+        turn=opened.turn,
         pins=pins(services, journal, mailbox.agent),
         requesters=tuple(sorted({mailbox.subject, *(m.by for m in taken)})),
+        ruling=ruling_of(check, verdict),
     )
-    opened = e.TurnOpened(turn, run, tuple(m.message for m in taken))
-    drafts = {
-        stream: (e.Draft(opened),),
-        run_stream(run): (
-            start_draft(started, messages, acting(mailbox.agent, actor), opening.get("attributes", b"")),
-        ),
-    }
-    journal.append(drafts, turn=turn)
+    first = _first(journal, mailbox, taken, person, started)
+    journal.append({session_stream(session): (e.Draft(opened),), stream: (first,)}, turn=opened.turn)
+
+
+def _first(
+    journal: Journal, mailbox: MailboxState, taken: Sequence[Inbound], person: Actor, started: e.RunStarted
+) -> e.Draft:
+    """The first record of a turn's run: what it was told, and in whose name it acts."""
+    stream = session_stream(mailbox.id)
+    messages = [message(m.role, journal.log.contents(stream, m.n), m.by) for m in taken]
+    attributes = journal.log.contents(stream, 0).get("attributes", b"")
+    return start_draft(started, messages, acting(mailbox.agent, person), attributes)
+
+
+def _refused_turn(
+    services: Services, journal: Journal, mailbox: MailboxState, person: Actor, opened: e.TurnOpened, public: str
+) -> moves.Drafts:
+    """The end of a turn whose run policy did not let start, and what the customer is told instead of an answer."""
+    told = public or services.wording(journal.scope).of(mailbox.language).denied
+    number, token = MessageId(f"o{mailbox.sent + 1}"), f"answer/{opened.run}"
+    queued = e.MessageQueued(number, "answer", opened.turn, None, token)
+    answer = e.Draft(queued, (Content("text", mailbox.subject, told.encode()),))
+    sent = announced(services, journal, mailbox, acting(mailbox.agent, person), (answer,))
+    return (*sent, e.Draft(e.TurnClosed(opened.turn, opened.run, "refused")))
 
 
 def acting(agent: AgentName, person: Actor) -> Actor:

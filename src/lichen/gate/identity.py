@@ -21,7 +21,7 @@ _LOOK: Final[tuple[Action, ...]] = (
     "session.read", "stop.read", "wait.read",
 )  # fmt: skip
 _STEER: Final[tuple[Action, ...]] = ("run.cancel", "run.pause", "run.resume")
-_ACT: Final[tuple[Action, ...]] = ("message.send", "model.invoke")
+_ACT: Final[tuple[Action, ...]] = ("message.send", "model.invoke", "run.start")
 _PROVE: Final[tuple[Action, ...]] = ("log.backup", "log.export", "log.read", "log.verify")
 _KEEP: Final[tuple[Action, ...]] = ("key.issue", "key.read", "key.revoke", "policy.reload")
 _GOVERN: Final[tuple[Action, ...]] = (

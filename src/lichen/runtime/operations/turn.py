@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from lichen.core import events as e
-from lichen.core.ids import RunId, SessionId, root_run, run_stream, session_stream
+from lichen.core.ids import RunId, SessionId, TurnId, root_run, run_stream, session_stream
 from lichen.core.scope import Actor, Scope
 from lichen.engine.intake import Receipt
 from lichen.engine.journal import Journal, Watch
@@ -17,10 +17,11 @@ from lichen.runtime.records import RecordView, view
 
 
 class Reply(NamedTuple):
-    """How a turn ended and what the customer was told last. `released`: the run waits for somebody else."""
+    """How a turn ended and what the customer was told last. `released`: the run waits for somebody else. `refused`:
+    policy did not let it start, so there is no such run."""
 
     text: str
-    outcome: Literal["answered", "released", "failed", "cancelled", "asked"]
+    outcome: Literal["answered", "released", "failed", "cancelled", "asked", "refused"]
     run: RunId
 
 
@@ -63,10 +64,12 @@ class Turn:
         return reply
 
     async def _reply(self, run: RunId) -> Reply:
-        text = ""
+        text, turn = "", None
         async for event in self._events():
             control = event.control
-            if isinstance(control, e.MessageQueued) and control.run and root_run(control.run) == run:
+            if isinstance(control, e.TurnOpened) and control.run == run:
+                turn = control.turn
+            elif isinstance(control, e.MessageQueued) and _is_of(control, run, turn):
                 text = self._journal.log.contents(self._stream, event.n)["text"].decode()
             elif isinstance(control, e.TurnClosed) and control.run == run:
                 return Reply(text, self._outcome(run) if control.outcome == "ended" else control.outcome, run)
@@ -112,3 +115,8 @@ class Turn:
             if event.n > self.receipt.n:
                 self._seen.append(event)
                 yield event
+
+
+def _is_of(queued: e.MessageQueued, run: RunId, turn: TurnId | None) -> bool:
+    """Whether the message comes of this run, or of the turn that it did not get."""
+    return root_run(queued.run) == run if queued.run else turn is not None and queued.turn == turn

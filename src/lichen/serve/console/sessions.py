@@ -101,8 +101,13 @@ def _line(session: SessionSummary) -> SessionLine:
 
 
 def _messages(records: tuple[RecordView, ...]) -> Iterator[Spoken]:
+    refused = {
+        record.control["run"]
+        for record in records
+        if record.type == "turn_closed" and record.control["outcome"] == "refused"
+    }
     turns = {
-        message: (record.control["turn"], record.control["run"])
+        message: (record.control["turn"], None if record.control["run"] in refused else record.control["run"])
         for record in records
         if record.type == "turn_opened"
         for message in record.control["messages"]
