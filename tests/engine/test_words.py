@@ -252,6 +252,15 @@ async def test_a_result_found_by_a_probe_is_the_strangers(make_world: MakeWorld,
     assert world.state(run).label.sources == (FETCH,)
 
 
+@pytest.mark.req("GOA-6.5")
+async def test_a_tool_is_told_the_label_of_what_its_run_has_read(make_world: MakeWorld) -> None:
+    pay = FakeTool("till.pay", "once")
+    tools = [web(says(MARK)), pay]
+    world = await make_world(agent("shop.bot", [calls("till.pay"), calls("web.fetch"), calls("till.pay"), last], tools))
+    await world.start()
+    assert [meta.label.sources for meta in pay.entered] == [(), (FETCH,)]
+
+
 # -- answers from outside ----------------------------------------------------------------------------------------
 
 BRING = Plan(waits=(WaitRequest("external", may_answer=("service", "operator")),))

@@ -51,6 +51,12 @@ async def who(*, meta: CallMeta) -> tuple[int, str, str]:
     return os.getpid(), meta.idempotency_key, meta.actor.subject.id
 
 
+@tool(name="samples.read", effects="none", runs="process")
+def read(*, meta: CallMeta) -> tuple[tuple[str, ...], int, bool]:
+    """What the run has read."""
+    return meta.label.sources, meta.label.secrecy, meta.label.is_tainted
+
+
 @tool(name="samples.noisy", effects="none", runs="process")
 def noisy() -> str:
     print("printed, not an answer")  # noqa: T201

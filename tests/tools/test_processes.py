@@ -13,10 +13,12 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from lichen.core.call import NotDone
 from lichen.core.errors import Invalid
+from lichen.core.label import Label
 from lichen.tools import PythonTool, ToolFailed, Workers, tool
 from tests.tools import samples
 from tests.tools.samples import call_meta
@@ -76,6 +78,14 @@ async def test_a_process_serves_one_call_after_the_other(workers: Workers) -> No
     second, *_ = await run(samples.who, workers)
     assert first == second != os.getpid()
     assert (key, person) == ("run-1/c1", "customer-7")
+
+
+@pytest.mark.req("GOA-6.5")
+async def test_the_label_of_what_the_run_has_read_arrives_in_another_process(workers: Workers) -> None:
+    meta = msgspec.structs.replace(call_meta(), label=Label(("customer:c-1", "third_party:web.fetch"), 2))
+    async with asyncio.timeout(DEADLINE_S):
+        result = json.loads(await samples.read.with_workers(workers).execute(b"{}", meta))
+    assert result == [["customer:c-1", "third_party:web.fetch"], 2, True]
 
 
 async def test_what_a_tool_prints_is_no_answer_and_its_input_is_empty(workers: Workers) -> None:

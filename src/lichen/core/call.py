@@ -10,6 +10,7 @@ import msgspec
 from lichen.core.errors import Invalid
 from lichen.core.failure import Failure
 from lichen.core.ids import AgentName, CallId, RunId, SessionId, ToolName, TurnId
+from lichen.core.label import EMPTY, Label
 from lichen.core.scope import Actor, Scope
 
 Effects = Literal["none", "idempotent", "once", "child"]
@@ -70,7 +71,8 @@ class ToolSpec(msgspec.Struct, frozen=True):
 class CallMeta(msgspec.Struct, frozen=True):
     """What a tool may know about the call it serves. Never part of what a model sees.
 
-    `idempotency_key` is the same on every attempt; `timeout_s` is what is left for this attempt.
+    `idempotency_key` is the same on every attempt; `timeout_s` is what is left for this attempt. `label` is that of
+    everything the run has read: what the tool passes on was made from it.
     """
 
     scope: Scope
@@ -83,6 +85,7 @@ class CallMeta(msgspec.Struct, frozen=True):
     timeout_s: float
     attributes: Mapping[str, str] = {}
     turn: TurnId | None = None
+    label: Label = EMPTY
 
 
 class Issue(msgspec.Struct, frozen=True):

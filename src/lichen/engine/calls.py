@@ -86,6 +86,7 @@ def meta(services: Services, journal: Journal, state: RunState, call: Call, time
         timeout_s=timeout_s,
         attributes=_attributes(services, journal, state),
         turn=state.turn,
+        label=state.label,
     )
 
 
