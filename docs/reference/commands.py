@@ -7,11 +7,10 @@ from collections.abc import Iterator
 from enum import Enum
 from typing import Any, get_args
 
-import typer.main
-
 from docs.reference.markdown import block, code, table
 from lichen.cli.app import EPILOG, app
 from lichen.cli.caller import SHARED
+from lichen.cli.tree import whole
 
 _SHARED = {"--tenant", "--env", "--as", "--key", "--json", "--help"}
 
@@ -27,7 +26,7 @@ def page() -> str:
 
 def each(command: Any = None, path: tuple[str, ...] = ("lichen",)) -> Iterator[tuple[str, Any]]:
     """Every command that does something, with its words."""
-    command = command or typer.main.get_command(app)
+    command = command or whole(app)
     children: dict[str, Any] = getattr(command, "commands", {})
     for name, child in children.items():
         yield from each(child, (*path, name))

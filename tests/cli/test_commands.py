@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from lichen.cli.tree import COMMANDS, Named
 from tests.cli.shop import STATUS, Shop
 
 ESCAPE = "\x1b"
@@ -21,8 +23,19 @@ def test_help_names_every_command_and_loads_nothing_heavy() -> None:
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     for command in ("demo", "init", "chat", "run", "runs", "approvals", "log", "policy", "keys", "stop", "doctor"):
         assert f"\n  {command} " in done.stdout
+    loaded = set(done.stderr.split())
     heavy = {"rich", "starlette", "uvicorn", "pydantic", "msgspec", "cedarpy", "asyncio", "sqlite3", "http.client"}
-    assert heavy & set(done.stderr.split()) == set()
+    assert heavy & loaded == set()
+    own = {name for name in loaded if name.startswith("lichen.") and not name.startswith("lichen.core")}
+    assert own == {"lichen.cli", "lichen.cli.app", "lichen.cli.errors", "lichen.cli.tree"}
+
+
+@pytest.mark.req("SYM-101.1")
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_summary_of_a_command_is_the_first_sentence_of_its_own_help(name: str) -> None:
+    place, summary = COMMANDS[name]
+    said = inspect.cleandoc(Named(name, place, summary).loaded().help)
+    assert said.splitlines()[0] == summary
 
 
 @pytest.mark.req("SYM-101.2")

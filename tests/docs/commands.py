@@ -6,9 +6,10 @@ import re
 import shlex
 from typing import Any
 
-import typer.main
+import typer
 
 from lichen.cli.app import app
+from lichen.cli.tree import whole
 
 PLACE = "{}"  # what a program fills in: a word of its own, or options after another one
 OPTIONS = re.compile(r"(?<=\S)\{\}")
@@ -20,7 +21,7 @@ def problem(line: str) -> str:
     name, *words = shlex.split(OPTIONS.sub("", OTHERS.sub("", line)))
     if name != "lichen":
         return f"{name} is not lichen"
-    return _problem(typer.main.get_command(app), words)
+    return _problem(whole(app), words)
 
 
 def _problem(command: Any, words: list[str]) -> str:

@@ -1,4 +1,4 @@
-"""The `lichen` command: its tree, and how it ends. Anything heavy is imported by the command that needs it."""
+"""The `lichen` command, and how it ends. Anything heavy is imported by the command that needs it."""
 
 from __future__ import annotations
 
@@ -11,24 +11,8 @@ from typing import Annotated, Any
 import typer
 from typer.exceptions import TyperException
 
-from lichen.cli import (
-    approvals,
-    chat,
-    demo,
-    doctor,
-    flow,
-    init,
-    keys,
-    listing,
-    log,
-    policy,
-    reload,
-    run,
-    runs,
-    serve,
-    stop,
-)
 from lichen.cli.errors import as_json, described, exit_code
+from lichen.cli.tree import MARKUP, Commands
 from lichen.core.errors import Invalid, LichenError
 
 EPILOG = (
@@ -38,12 +22,13 @@ EPILOG = (
 
 app = typer.Typer(
     name="lichen",
+    cls=Commands,
     help="Runs AI agents, tools and conversations through one loop, one gate and one log.",
     epilog=EPILOG,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode="rich" if sys.stdout.isatty() else None,  # drawing the help costs more than all the rest
+    rich_markup_mode=MARKUP,
 )
 
 
@@ -57,25 +42,6 @@ def start(
 
         typer.echo(installed("lichen"))
         raise typer.Exit
-
-
-app.command("demo")(demo.play)
-app.command("init")(init.copy)
-app.command("chat")(chat.talk)
-app.command("run")(run.run)
-app.command("serve")(serve.serve)
-app.add_typer(runs.app)
-app.add_typer(approvals.app)
-app.add_typer(listing.app)
-app.add_typer(log.app)
-app.add_typer(policy.app)
-app.add_typer(flow.app)
-app.add_typer(keys.app)
-app.command("stop")(stop.stop)
-app.command("start")(stop.start)
-app.command("stops")(stop.stops)
-app.command("reload")(reload.reload)
-app.command("doctor")(doctor.examine)
 
 
 def main() -> None:

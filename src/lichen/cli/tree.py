@@ -1,0 +1,78 @@
+"""The commands of `lichen` by name and summary: the module of each is imported when it is called, or asked about."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import Any, Final
+
+import typer
+import typer.main
+from typer.core import TyperCommand, TyperGroup
+
+MARKUP: Final = "rich" if sys.stdout.isatty() else None  # drawing the help costs more than all the rest
+
+COMMANDS: Final = {
+    "demo": ("demo:play", "Plays the story of the demo shop."),
+    "init": ("init:copy", "Copies the demo shop into an empty folder."),
+    "chat": ("chat:talk", "Talks to an agent."),
+    "run": ("run:run", "Runs one agent once, or hosts the engine."),
+    "serve": ("serve:serve", "Serves the API, the console and the web chat."),
+    "stop": ("stop:stop", "Stops a tool, agent, run or tenant."),
+    "start": ("stop:start", "Takes a stop back."),
+    "stops": ("stop:stops", "Lists what is stopped now, by whom and why."),
+    "reload": ("reload:reload", "Puts policies, agent files and flows in force as they are now."),
+    "doctor": ("doctor:examine", "Names every problem and what mends it."),
+    "runs": ("runs:app", "What the agents are doing and did."),
+    "approvals": ("approvals:app", "What waits for a person, and the answers."),
+    "list": ("listing:app", "What there is: agents, tools, tenants, sessions."),
+    "log": ("log:app", "Read the log, prove it, take it away, back it up."),
+    "policy": ("policy:app", "The policies that decide what agents may do."),
+    "flow": ("flow:app", "Flows of nodes: .ygtc files."),
+    "keys": ("keys:app", "The API keys of a tenant."),
+}
+"""Where each command is in `lichen.cli`, and the first sentence of its help."""
+
+
+class Named(TyperCommand):
+    """A command or group of which the name and summary are known; it is loaded to be called."""
+
+    def __init__(self, name: str, place: str, summary: str) -> None:
+        super().__init__(name, help=summary, rich_markup_mode=MARKUP)
+        self._place = place
+
+    def loaded(self) -> Any:
+        """The command itself."""
+        module, _, attribute = self._place.partition(":")
+        command = getattr(import_module(f"lichen.cli.{module}"), attribute)
+        shell = typer.Typer(add_completion=False, rich_markup_mode=MARKUP)
+        shell.callback()(_nothing)  # so that it is a group, which knows its commands by name
+        if isinstance(command, typer.Typer):
+            shell.add_typer(command)
+        else:
+            shell.command(self.name)(command)
+        group: Any = typer.main.get_command(shell)
+        return group.commands[self.name]
+
+    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
+        """The context of the command itself."""
+        return self.loaded().make_context(info_name, args, parent=parent, **extra)
+
+
+class Commands(TyperGroup):
+    """The group of all commands, none of them loaded."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        for name, (place, summary) in COMMANDS.items():
+            self.add_command(Named(name, place, summary))
+
+
+def whole(app: typer.Typer) -> Any:
+    """The command line with every command loaded, for whoever reads all of it."""
+    group: Any = typer.main.get_command(app)
+    group.commands = {name: each.loaded() for name, each in group.commands.items()}
+    return group
+
+
+def _nothing() -> None: ...
