@@ -11,8 +11,11 @@ from lichen.core.call import Retry
 from lichen.core.errors import Conflict
 from lichen.core.ids import CallId, StreamId, child_run, run_stream
 from lichen.core.scope import SYSTEM
-from lichen.engine import calls as performing
-from lichen.engine import children
+from lichen.engine.act import Act
+from lichen.engine.acts.check import check
+from lichen.engine.acts.child import cancel_child
+from lichen.engine.acts.execute import execute
+from lichen.engine.acts.settle import settle
 from lichen.testing.clock import SimulatedClock
 from tests.engine.conftest import MakeWorld
 from tests.engine.world import OPS, SCOPE, FakeTool, World, agent, calls, outcomes, refuses, sleeps
@@ -134,11 +137,11 @@ async def test_work_that_was_overtaken_while_it_waited_for_its_turn_does_nothing
     world = await make_world(agent("shop.bot", [calls("shop.look"), outcomes], [FakeTool("shop.look")]))
     run = await world.start()
     records = len(world.controls(run))
-    services = world.engine.services
-    await performing.check(services, world.journal, run, CALL)
-    await performing.execute(services, world.journal, run, CALL)
-    await performing.settle(services, world.journal, run, CALL, let_go=True)
-    children.cancel_child(services, world.journal, run, CALL)
+    act = Act.on(world.engine.services, world.journal, run)
+    await check(act, CALL)
+    await execute(act, CALL)
+    await settle(act, CALL, let_go=True)
+    cancel_child(act, CALL)
     assert len(world.controls(run)) == records
 
 

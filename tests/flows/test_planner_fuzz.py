@@ -13,7 +13,7 @@ from lichen.core.call import Outcome
 from lichen.core.ids import RunId, SessionId
 from lichen.core.plan import Plan
 from lichen.core.run import RunState
-from lichen.engine.planned import validate
+from lichen.engine.acts.planned import validate
 from lichen.flows.trail import missed, taken
 from tests.flows.walking import Talk, flow
 

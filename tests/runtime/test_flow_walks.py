@@ -9,6 +9,7 @@ import pytest
 
 from lichen import Runtime
 from lichen.core.scope import SYSTEM
+from lichen.engine.act import Act
 from lichen.engine.history import read_history
 from lichen.runtime import Session
 from tests.runtime.test_flow_calls import DEADLINE_S, DONE, KEYS, OPS, SCOPE, Bench, meet
@@ -51,7 +52,7 @@ async def test_a_released_run_that_ends_in_silence_is_no_open_request_any_more(b
         await decide(runtime, "approve")
         assert journal.mailbox(session.id).released == ()
         reply = await (await session.say("again")).result()
-        history = await read_history(runtime.engine.services, journal, journal.run(reply.run))
+        history = await read_history(Act.on(runtime.engine.services, journal, reply.run))
         assert history.notes == ()
 
 

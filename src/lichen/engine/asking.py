@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-from lichen.core.ids import run_stream
 from lichen.core.plan import Left, ModelHandle, PlanInput, RunContext
 from lichen.core.run import RunState
+from lichen.engine.act import Act
 from lichen.engine.attributes import attributes_of
 from lichen.engine.contents import answers, inputs, planner_state, results
 from lichen.engine.history import Handed, read_history
-from lichen.engine.journal import Journal
-from lichen.engine.ports import AgentDef, Services
+from lichen.engine.ports import AgentDef
 
 
 def plan_input(
-    services: Services,
-    journal: Journal,
-    agent: AgentDef,
-    state: RunState,
-    *,
-    now_us: int,
-    model: ModelHandle,
-    handed: Handed | None = None,
+    act: Act, agent: AgentDef, *, now_us: int, model: ModelHandle, handed: Handed | None = None
 ) -> PlanInput:
-    """The input of the plan that is due in `state`. `model` is how the planner may ask one; `handed` is told the label
-    of the earlier words it takes. Raises Erased."""
+    """The input of the plan that is due in the act's state. `model` is how the planner may ask one; `handed` is told
+    the label of the earlier words it takes. Raises Erased."""
+    state, journal = act.state, act.journal
     return PlanInput(
         run=RunContext(
             scope=journal.scope,
-            actor=journal.actor_of(state.id),
+            actor=act.actor,
             run=state.id,
             agent=state.agent,
             session=state.session,
@@ -35,19 +28,19 @@ def plan_input(
             step=state.step,
             attributes=attributes_of(journal, state),
             started_at_us=state.started_us,
-            now_us=journal.events(run_stream(state.id), state.n - 1, 1)[0].ts_us,
+            now_us=journal.events(act.stream, state.n - 1, 1)[0].ts_us,
         ),
         reason=state.due or "start",
         attempt=state.plan_attempt,
-        input=inputs(journal, state.id, state.inputs),
-        results=results(journal, state.id, state.results),
-        answers=answers(journal, state),
-        state=planner_state(journal, state),
+        input=inputs(act, state.inputs),
+        results=results(act, state.results),
+        answers=answers(act),
+        state=planner_state(act),
         tools=() if state.limit else tuple(tool.spec for tool in agent.tools.values()),
         left=Left(state.calls_left, _left_s(state, now_us), state.tokens_left),
         limit=state.limit or None,
         model=model,
-        history=lambda: read_history(services, journal, state, handed),
+        history=lambda: read_history(act, handed),
     )
 
 

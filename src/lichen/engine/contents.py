@@ -7,36 +7,33 @@ from collections.abc import Sequence
 import msgspec
 
 from lichen.core.call import Issue
-from lichen.core.ids import RunId, run_stream
 from lichen.core.plan import CallResult, Message, WaitAnswer
-from lichen.core.run import Result, RunState
-from lichen.engine.journal import Journal
+from lichen.core.run import Result
+from lichen.engine.act import Act
 
 _MESSAGES = msgspec.json.Decoder(tuple[Message, ...])
 _ISSUES = msgspec.json.Decoder(tuple[Issue, ...])
 
 
-def inputs(journal: Journal, run: RunId, positions: Sequence[int]) -> tuple[Message, ...]:
+def inputs(act: Act, positions: Sequence[int]) -> tuple[Message, ...]:
     """The messages in the `input` contents of these records."""
-    stream = run_stream(run)
-    found = (journal.log.contents(stream, n).get("input", b"[]") for n in positions)
+    found = (act.contents(n).get("input", b"[]") for n in positions)
     return tuple(message for data in found for message in _MESSAGES.decode(data))
 
 
-def results(journal: Journal, run: RunId, closed: Sequence[Result]) -> tuple[CallResult, ...]:
+def results(act: Act, closed: Sequence[Result]) -> tuple[CallResult, ...]:
     """How these calls ended, in the order they were planned in."""
     ordered = sorted(closed, key=lambda r: int(r.call[1:]))
-    return tuple(_result(journal, run, r) for r in ordered)
+    return tuple(_result(act, r) for r in ordered)
 
 
-def _result(journal: Journal, run: RunId, r: Result) -> CallResult:
-    stream = run_stream(run)
-    contents = journal.log.contents(stream, r.n)
+def _result(act: Act, r: Result) -> CallResult:
+    contents = act.contents(r.n)
     issues = contents.get("issues")
     return CallResult(
         call=r.call,
         tool=r.tool,
-        args=journal.log.contents(stream, r.planned_n).get(f"{r.call}/args", b"{}"),
+        args=act.contents(r.planned_n).get(f"{r.call}/args", b"{}"),
         outcome=r.outcome,
         data=contents.get("result", b""),
         code=r.code,
@@ -45,15 +42,12 @@ def _result(journal: Journal, run: RunId, r: Result) -> CallResult:
     )
 
 
-def answers(journal: Journal, state: RunState) -> tuple[WaitAnswer, ...]:
+def answers(act: Act) -> tuple[WaitAnswer, ...]:
     """The answers that the next plan is made for."""
-    stream = run_stream(state.id)
-    return tuple(
-        WaitAnswer(a.wait, a.kind, a.outcome, journal.log.contents(stream, a.n).get("body", b"")) for a in state.answers
-    )
+    return tuple(WaitAnswer(a.wait, a.kind, a.outcome, act.contents(a.n).get("body", b"")) for a in act.state.answers)
 
 
-def planner_state(journal: Journal, state: RunState) -> bytes:
+def planner_state(act: Act) -> bytes:
     """What the planner kept for itself, empty for nothing."""
-    ref = state.planner_state
-    return b"" if ref is None else journal.log.contents(run_stream(state.id), ref.n)[ref.part]
+    ref = act.state.planner_state
+    return b"" if ref is None else act.contents(ref.n)[ref.part]

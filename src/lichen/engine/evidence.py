@@ -10,13 +10,12 @@ from __future__ import annotations
 import msgspec
 
 from lichen.core import events as e
-from lichen.core.ids import ToolName, run_stream
+from lichen.core.ids import ToolName
 from lichen.core.plan import Message
 from lichen.core.policy import Evidence
-from lichen.core.run import RunState
+from lichen.engine.act import Act
 from lichen.engine.history import read_messages
-from lichen.engine.journal import Journal, Known
-from lichen.engine.ports import Services, agent_of
+from lichen.engine.journal import Known
 from lichen.gate.evidence import evidence_from_json, evidence_from_text
 
 EVIDENCE_MAX = 256  # the latest are kept
@@ -24,41 +23,40 @@ CUSTOMER = "customer_"  # how pseudonyms of customers begin
 _MESSAGES = msgspec.json.Decoder(tuple[Message, ...])
 
 
-def evidence_of(services: Services, journal: Journal, state: RunState) -> tuple[Evidence, ...]:
+def evidence_of(act: Act) -> tuple[Evidence, ...]:
     """Everything an argument of this run's calls may be matched against, oldest first."""
-    stream = run_stream(state.id)
-    known = journal.evidence.get(stream)
+    kept = act.journal.evidence
+    known = kept.get(act.stream)
     if known is None:
-        known = journal.evidence[stream] = Known(found=_earlier(services, journal, state))
-    for event in journal.events(stream, known.n):
-        known.found = (*known.found, *_said(services, journal, state, known, event))[-EVIDENCE_MAX:]
-    known.n = state.n
+        known = kept[act.stream] = Known(found=_earlier(act))
+    for event in act.journal.events(act.stream, known.n):
+        known.found = (*known.found, *_said(act, known, event))[-EVIDENCE_MAX:]
+    known.n = act.state.n
     return known.found
 
 
-def _earlier(services: Services, journal: Journal, state: RunState) -> tuple[Evidence, ...]:
+def _earlier(act: Act) -> tuple[Evidence, ...]:
     """What the customer said in the session before this run."""
-    messages = read_messages(services, journal, state)
-    return tuple(evidence_from_text(_customer(state), m.text) for m in messages if m.role == "customer")
+    return tuple(evidence_from_text(_customer(act), m.text) for m in read_messages(act) if m.role == "customer")
 
 
-def _customer(state: RunState) -> str:
-    return f"customer:{state.subject}"
+def _customer(act: Act) -> str:
+    return f"customer:{act.subject}"
 
 
-def _said(services: Services, journal: Journal, state: RunState, known: Known, event: e.Event) -> tuple[Evidence, ...]:
+def _said(act: Act, known: Known, event: e.Event) -> tuple[Evidence, ...]:
     match event.control:
         case e.RunStarted() | e.Signal(kind="input"):
-            spoken = _MESSAGES.decode(_part(journal, state, event, "input", b"[]"))
-            return tuple(found for m in spoken if m.role == "customer" for found in _of(_customer(state), m))
-        case e.WaitClosed(outcome="answered", by=by) if by == state.subject and by.startswith(CUSTOMER):
-            body = msgspec.json.decode(_part(journal, state, event, "body", b"{}"))
-            return _of(_customer(state), Message("customer", str(body.get("text", "")), data=body))
+            spoken = _MESSAGES.decode(_part(act, event, "input", b"[]"))
+            return tuple(found for m in spoken if m.role == "customer" for found in _of(_customer(act), m))
+        case e.WaitClosed(outcome="answered", by=by) if by == act.subject and by.startswith(CUSTOMER):
+            body = msgspec.json.decode(_part(act, event, "body", b"{}"))
+            return _of(_customer(act), Message("customer", str(body.get("text", "")), data=body))
         case e.Planned(calls=calls):
             known.tools.update({call.id: call.tool for call in calls})
             return ()
         case e.CallFinished(outcome="ok", call=call):
-            return _recorded(services, state, known.tools.get(call), _part(journal, state, event, "result", b"{}"))
+            return _recorded(act, known.tools.get(call), _part(act, event, "result", b"{}"))
         case _:
             return ()
 
@@ -69,14 +67,13 @@ def _of(source: str, message: Message) -> tuple[Evidence, ...]:
     return (words,) if message.data is None else (words, evidence_from_json(source, msgspec.json.encode(message.data)))
 
 
-def _part(journal: Journal, state: RunState, event: e.Event, part: str, default: bytes) -> bytes:
-    return journal.log.contents(run_stream(state.id), event.n).get(part, default)
+def _part(act: Act, event: e.Event, part: str, default: bytes) -> bytes:
+    return act.contents(event.n).get(part, default)
 
 
-def _recorded(services: Services, state: RunState, name: ToolName | None, result: bytes) -> tuple[Evidence, ...]:
+def _recorded(act: Act, name: ToolName | None, result: bytes) -> tuple[Evidence, ...]:
     """The record fields of a tool's result. What an agent answers is a model's word and endorses nothing."""
-    agent = agent_of(services, state)
-    tool = agent.tools.get(name) if agent is not None and name is not None else None
+    tool = act.agent.tools.get(name) if act.agent is not None and name is not None else None
     if tool is None or tool.spec.agent is not None:
         return ()
     fields = None if tool.spec.origin == "records" else tool.spec.record_fields

@@ -17,9 +17,8 @@ from lichen.core.call import NotDone
 from lichen.core.errors import LichenError
 from lichen.core.failure import PART, Failure
 from lichen.core.ids import StreamId
-from lichen.core.run import RunState
 from lichen.core.scope import Scope
-from lichen.engine.journal import Journal
+from lichen.engine.act import Act
 from lichen.engine.ports import Services
 from lichen.tools.failure import failure_of
 
@@ -37,26 +36,17 @@ def sealed(failure: Failure | None) -> list[Part]:
     return [] if failure is None else [(PART, msgspec.json.encode(failure))]
 
 
-def told(services: Services, journal: Journal, state: RunState, what: str, code: str, error: BaseException) -> Failure:
+def told(act: Act, what: str, code: str, error: BaseException) -> Failure:
     """What the exception says, after one line of it went to the process's log. `what` is as in `c1 payments.refund`."""
     failure = failure_of(error)
-    tell(services, journal, state, what, code, failure, level=WARNING if isinstance(error, NotDone) else ERROR)
+    tell(act, what, code, failure, level=WARNING if isinstance(error, NotDone) else ERROR)
     return failure
 
 
-def tell(
-    services: Services,
-    journal: Journal,
-    state: RunState,
-    what: str,
-    code: str,
-    failure: Failure,
-    *,
-    level: int = ERROR,
-) -> None:
+def tell(act: Act, what: str, code: str, failure: Failure, *, level: int = ERROR) -> None:
     """One line to the process's log; its text only where the environment is one for development and wants it."""
-    where: Fields = {"run": state.id, "what": what, "agent": state.agent}
-    _write(services, journal.scope, level, code, failure, where)
+    where: Fields = {"run": act.state.id, "what": what, "agent": act.state.agent}
+    _write(act.services, act.journal.scope, level, code, failure, where)
 
 
 def unforeseen(services: Services, scope: Scope, stream: StreamId, what: str, error: BaseException) -> None:

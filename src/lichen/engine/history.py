@@ -8,13 +8,12 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from lichen.core import events as e
-from lichen.core.ids import CallId, RunId, SessionId, StreamId, ToolName, root_run, run_stream, session_stream
+from lichen.core.ids import CallId, RunId, ToolName, root_run
 from lichen.core.label import EMPTY, Label, join, without
 from lichen.core.plan import CallRequest, CallResult, History, Message, Step, WaitAnswer
-from lichen.core.run import Result, RunState
+from lichen.core.run import Result
+from lichen.engine.act import Act, SessionAct
 from lichen.engine.contents import inputs, results
-from lichen.engine.journal import Journal
-from lichen.engine.ports import Services
 from lichen.log.erasures import Erased
 
 
@@ -38,38 +37,35 @@ class Spoken(NamedTuple):
     label: Label
 
 
-async def read_history(services: Services, journal: Journal, state: RunState, handed: Handed | None = None) -> History:
+async def read_history(act: Act, handed: Handed | None = None) -> History:
     """The history of a run as of now. Reads the log; erased contents are left out. `handed` is told of its label."""
-    spoken = _spoken(services, journal, state)
+    spoken = _spoken(act)
     if handed is not None:
         handed.take(_joined(spoken))
-    messages = _messages(journal, state, spoken)
-    notes = () if state.session is None else _notes(journal, state.session, state.id)
-    return History(messages, notes, _steps(journal, state))
+    return History(_messages(act, spoken), _notes(act), _steps(act))
 
 
-def read_messages(services: Services, journal: Journal, state: RunState) -> tuple[Message, ...]:
+def read_messages(act: Act) -> tuple[Message, ...]:
     """The last messages of the session before this run's turn: a bounded tail. None without a session."""
-    return _messages(journal, state, _spoken(services, journal, state))
+    return _messages(act, _spoken(act))
 
 
-def window_label(services: Services, journal: Journal, state: RunState) -> Label:
+def window_label(act: Act) -> Label:
     """The label of all that `read_history` could hand out beside the run's own steps."""
-    return _joined(_spoken(services, journal, state))
+    return _joined(_spoken(act))
 
 
-def _spoken(services: Services, journal: Journal, state: RunState) -> list[Spoken]:
+def _spoken(act: Act) -> list[Spoken]:
     """What was said before this run's turn, without the sources that somebody vouched for since."""
-    if state.session is None:
+    session = act.session
+    if session is None:
         return []
-    messages_max = services.options.history_messages_max
+    messages_max = act.services.options.history_messages_max
     found: list[Spoken] = []
     is_before = True
-    for event in journal.events(
-        session_stream(state.session), max(0, journal.mailbox(state.session).n - 5 * messages_max)
-    ):
+    for event in act.journal.events(session.stream, max(0, session.mailbox.n - 5 * messages_max)):
         match event.control:
-            case e.TurnOpened(run=run) if run == root_run(state.id):
+            case e.TurnOpened(run=run) if run == root_run(act.state.id):
                 is_before = False
             case e.Declassified(sources=sources):
                 found = [each._replace(label=without(each.label, sources)) for each in found]
@@ -89,27 +85,27 @@ def _joined(spoken: Sequence[Spoken]) -> Label:
     return label
 
 
-def _messages(journal: Journal, state: RunState, spoken: Sequence[Spoken]) -> tuple[Message, ...]:
-    if state.session is None:
+def _messages(act: Act, spoken: Sequence[Spoken]) -> tuple[Message, ...]:
+    session = act.session
+    if session is None:
         return ()
-    stream = session_stream(state.session)
-    return tuple(Message(each.role, _text(journal, stream, each.n), each.by) for each in spoken)
+    return tuple(Message(each.role, _text(session, each.n), each.by) for each in spoken)
 
 
-def _text(journal: Journal, stream: StreamId, n: int) -> str:
+def _text(session: SessionAct, n: int) -> str:
     try:
-        return journal.log.contents(stream, n).get("text", b"").decode()
+        return session.contents(n).get("text", b"").decode()
     except Erased:
         return ""
 
 
-def _notes(journal: Journal, session: SessionId, run: RunId) -> tuple[str, ...]:
-    waiting = [id for id in journal.mailbox(session).released if id != run]
-    return tuple(_note(journal, id) for id in waiting)
+def _notes(act: Act) -> tuple[str, ...]:
+    released = act.session.mailbox.released if act.session is not None else ()
+    return tuple(_note(act, run) for run in released if run != act.state.id)
 
 
-def _note(journal: Journal, run: RunId) -> str:
-    state = journal.run(run)
+def _note(act: Act, run: RunId) -> str:
+    state = act.journal.run(run)
     waits = ", ".join(
         f"{wait.kind} of {state.calls[wait.call].tool}" if wait.call in state.calls and wait.call else wait.kind
         for wait in state.waits.values()
@@ -128,15 +124,14 @@ class _Open(msgspec.Struct):
     inputs: list[Message]
 
 
-def _steps(journal: Journal, state: RunState) -> tuple[Step, ...]:
+def _steps(act: Act) -> tuple[Step, ...]:
     """Every plan so far with its results in call order: what came after a plan belongs to it."""
-    stream = run_stream(state.id)
     steps: list[_Open] = []
     planned_n: dict[CallId, int] = {}
-    for event in journal.events(stream):
+    for event in act.journal.events(act.stream):
         control = event.control
         if isinstance(control, e.Planned) and not control.error:
-            steps.append(_planned(journal, stream, event.n, control))
+            steps.append(_planned(act, event.n, control))
             planned_n.update({call.id: event.n for call in control.calls})
         elif not steps:
             continue
@@ -150,17 +145,17 @@ def _steps(journal: Journal, state: RunState) -> tuple[Step, ...]:
                 planned_n[control.call],
                 control.code,
             )
-            step.results[control.call] = results(journal, state.id, (closed,))[0]
+            step.results[control.call] = results(act, (closed,))[0]
         elif isinstance(control, e.Signal) and control.kind == "input":
-            steps[-1].inputs.extend(inputs(journal, state.id, (event.n,)))
+            steps[-1].inputs.extend(inputs(act, (event.n,)))
         elif isinstance(control, e.WaitClosed) and control.outcome == "answered":
-            body = journal.log.contents(stream, event.n).get("body", b"")
+            body = act.contents(event.n).get("body", b"")
             steps[-1].answers.append(WaitAnswer(control.wait, "clarification", control.outcome, body))
     return tuple(_closed(step) for step in steps)
 
 
-def _planned(journal: Journal, stream: StreamId, n: int, planned: e.Planned) -> _Open:
-    contents = journal.log.contents(stream, n)
+def _planned(act: Act, n: int, planned: e.Planned) -> _Open:
+    contents = act.contents(n)
     calls = {call.id: _request(call, contents) for call in planned.calls}
     says = tuple(contents.get(f"say/{i}", b"").decode() for i in range(planned.says))
     return _Open(says, calls, {}, [], [])

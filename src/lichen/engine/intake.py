@@ -42,6 +42,8 @@ from lichen.core.wait import (
     is_requester,
     may_answer,
 )
+from lichen.engine.act import Act, SessionAct
+from lichen.engine.acts.turn import acting, pins, start_draft
 from lichen.engine.attributes import sealed
 from lichen.engine.confirming import said
 from lichen.engine.journal import Journal
@@ -52,7 +54,6 @@ from lichen.engine.ports import AgentDef, Services
 from lichen.engine.sends import announced, ruled
 from lichen.engine.starts import opener
 from lichen.engine.tree import cancel_tree, halt_tree, mirror, resume_tree
-from lichen.engine.turns import acting, pins, start_draft
 from lichen.log.erasures import Erased
 
 MESSAGE_BYTES_MAX = 16 * 1024
@@ -255,9 +256,8 @@ class Intake:
                 asking = journal.run(run)
                 outcome = said(text) if asking.waits[wait].kind == "confirmation" else "answered"
                 if outcome is None:
-                    again = ruled(
-                        self._services, journal, asking, (_asked_again(journal, mailbox, asking, wait, token),)
-                    )
+                    asked_again = _asked_again(journal, mailbox, asking, wait, token)
+                    again = ruled(Act(self._services, journal, asking), (asked_again,))
                     session = (*session, *again.session)
                     appended = _merge(appended, {run_stream(asking.id): again.refused})
                 else:
@@ -280,8 +280,8 @@ class Intake:
             words_of = self._services.wording(journal.scope).of(mailbox.language)
             notice = Content("text", mailbox.subject, words_of.rejected.encode())
             told = (moves.queue(mailbox, "notice", notice, token=f"rejected/{token}"),)
-            sender = acting(mailbox.agent, opener(journal, mailbox.id))
-            session = (*session, *announced(self._services, journal, mailbox, sender, told))
+            act = SessionAct(self._services, journal, mailbox)
+            session = (*session, *announced(act, acting(mailbox.agent, opener(act)), told))
         journal.append(_merge({stream: session}, appended), actor=actor)
         return Receipt(mailbox.id, number, n, taken, joined_run, wait)
 
@@ -336,7 +336,7 @@ class Intake:
         messages = [message(speaks_as(actor), contents, journal.log.name(actor))]
         if journal.state(stream).n == 0:
             subject = _subject(journal, actor)
-            pinned = pins(self._services, journal, agent)
+            pinned = pins(self._services, scope, agent)
             started = e.RunStarted(agent, subject, definition.limits, pins=pinned, requesters=(subject,), ruling=ruling)
             journal.append({stream: (start_draft(started, messages, acting(agent, actor), own),)}, actor=subject)
         elif journal.log.contents(stream, 0).get("input") != msgspec.json.encode(messages):

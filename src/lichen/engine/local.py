@@ -16,7 +16,15 @@ from lichen.core.mailbox import MailboxState
 from lichen.core.run import Call, Obligation, RunState
 from lichen.core.scope import Actor, Scope
 from lichen.core.streams import standing
-from lichen.engine import calls, children, outbox, plans, turns
+from lichen.engine import outbox
+from lichen.engine.act import Act, SessionAct
+from lichen.engine.acts.check import check
+from lichen.engine.acts.child import cancel_child
+from lichen.engine.acts.execute import end_late, execute
+from lichen.engine.acts.finish import finish
+from lichen.engine.acts.plan import plan
+from lichen.engine.acts.settle import settle
+from lichen.engine.acts.turn import open_turn
 from lichen.engine.failures import unforeseen
 from lichen.engine.journal import Journal
 from lichen.engine.places import give_back
@@ -219,20 +227,20 @@ class LocalEngine:
         services, run = self.services, RunId(stream.id)
         match o.verb:
             case "plan":
-                await plans.plan(services, journal, run)
+                await plan(Act.on(services, journal, run))
             case "check" if o.call:
-                await calls.check(services, journal, run, o.call)
+                await check(Act.on(services, journal, run), o.call)
             case "exec" if o.call:
                 await self._execute(journal, run, o.call)
             case "settle" if o.call:
                 let_go = await self._let_go(journal, stream, o.call)
-                await calls.settle(services, journal, run, o.call, let_go=let_go)
+                await settle(Act.on(services, journal, run), o.call, let_go=let_go)
             case "child-cancel" if o.call:
-                children.cancel_child(services, journal, run, o.call)
+                cancel_child(Act.on(services, journal, run), o.call)
             case "finish":
-                await turns.finish(services, journal, run, tell=children.tell_parent)
+                finish(Act.on(services, journal, run))
             case "turn":
-                turns.open_turn(services, journal, SessionId(stream.id))
+                open_turn(SessionAct(services, journal, journal.mailbox(SessionId(stream.id))))
             case "deliver":
                 await outbox.deliver(services, journal, SessionId(stream.id), MessageId(o.id.split("/")[1]))
             case _:
@@ -241,7 +249,7 @@ class LocalEngine:
     async def _execute(self, journal: Journal, run: RunId, call: CallId) -> None:
         begun, began_us = journal.run(run).calls.get(call), self.services.clock()
         try:
-            await calls.execute(self.services, journal, run, call)
+            await execute(Act.on(self.services, journal, run), call)
         except StillRunning as error:
             key, ended = (journal.scope, run, call), error.ended
             self._closing[key] = ended
@@ -260,7 +268,7 @@ class LocalEngine:
         if ended.cancelled():
             return
         try:
-            calls.end_late(self.services, journal, run, begun, ended, duration_us)
+            end_late(Act.on(self.services, journal, run), begun, ended, duration_us)
         except LichenError as error:  # a probe or a person will have to say it
             _log.warning("the late end of %s of %s: %s", begun.id, run, error.code)
 

@@ -11,14 +11,10 @@ from lichen.core import moves
 from lichen.core.content import Content
 from lichen.core.ids import MessageId
 from lichen.core.label import EMPTY, Label, join
-from lichen.core.mailbox import MailboxState
 from lichen.core.policy import Check, Verdict
-from lichen.core.run import RunState
 from lichen.core.scope import Actor
-from lichen.engine.journal import Journal
-from lichen.engine.ports import Services
+from lichen.engine.act import Act, SessionAct
 from lichen.engine.starts import ruling_of
-from lichen.engine.wording import language_of
 
 MUST_ARRIVE = ("question", "answer")  # instead of these something is said; others are left out
 
@@ -30,63 +26,60 @@ class Sends(NamedTuple):
     refused: moves.Drafts = ()
 
 
-def sending(journal: Journal, state: RunState, label: Label = EMPTY) -> Check:
-    """The question whether a message of this run, which has a session, may go there. `label` is that of what it is made
-    from beside what the run has read."""
-    assert state.session is not None
+def sending(act: Act, session: SessionAct, label: Label = EMPTY) -> Check:
+    """The question whether a message of this run may go to its session. `label` is that of what it is made from beside
+    what the run has read."""
     return Check(
-        scope=journal.scope,
-        actor=journal.actor_of(state.id),
+        scope=act.journal.scope,
+        actor=act.actor,
         action="message.send",
-        resource=journal.mailbox(state.session).channel,
-        run=state.id,
-        session=state.session,
-        label=join(state.label, label),
-        language=language_of(journal, state),
+        resource=session.mailbox.channel,
+        run=act.state.id,
+        session=session.mailbox.id,
+        label=join(act.state.label, label),
+        language=session.mailbox.language,
     )
 
 
-def ruled(services: Services, journal: Journal, state: RunState, session: moves.Drafts) -> Sends:
+def ruled(act: Act, drafts: moves.Drafts) -> Sends:
     """The drafts as policy lets them go, all of one append by one ruling.
 
     Of a refused message a question or an answer is worded as policy says, anything else is left out.
     """
-    if state.session is None or not any(isinstance(draft.control, e.MessageQueued) for draft in session):
-        return Sends(session)
-    return _as_allowed(services, journal, journal.mailbox(state.session), sending(journal, state), session)
+    session = act.session
+    if session is None or not any(isinstance(draft.control, e.MessageQueued) for draft in drafts):
+        return Sends(drafts)
+    return _as_allowed(session, sending(act, session), drafts)
 
 
-def announced(
-    services: Services, journal: Journal, mailbox: MailboxState, actor: Actor, session: moves.Drafts
-) -> moves.Drafts:
+def announced(session: SessionAct, actor: Actor, drafts: moves.Drafts) -> moves.Drafts:
     """The drafts of what a session is told without a run, as policy lets its agent, `actor`, send them.
 
     A refusal stands in the session's own stream.
     """
-    check = Check(journal.scope, actor, "message.send", mailbox.channel, session=mailbox.id, language=mailbox.language)
-    sends = _as_allowed(services, journal, mailbox, check, session)
+    scope, mailbox = session.journal.scope, session.mailbox
+    check = Check(scope, actor, "message.send", mailbox.channel, session=mailbox.id, language=mailbox.language)
+    sends = _as_allowed(session, check, drafts)
     return (*sends.session, *sends.refused)
 
 
-def _as_allowed(
-    services: Services, journal: Journal, mailbox: MailboxState, check: Check, session: moves.Drafts
-) -> Sends:
-    verdict = services.gate.rule(check)
+def _as_allowed(session: SessionAct, check: Check, drafts: moves.Drafts) -> Sends:
+    verdict = session.services.gate.rule(check)
     if verdict.outcome == "allow":
         ruling = ruling_of(check, verdict)
-        return Sends(tuple(_with_ruling(draft, ruling) for draft in session))
-    instead = verdict.public_reason or services.wording(journal.scope).of(mailbox.language).withheld
-    sent = mailbox.sent
+        return Sends(tuple(_with_ruling(draft, ruling) for draft in drafts))
+    instead = verdict.public_reason or session.texts.withheld
+    sent = session.mailbox.sent
     kept: list[e.Draft] = []
-    for draft in session:
+    for draft in drafts:
         if not isinstance(draft.control, e.MessageQueued):
             kept.append(draft)
         elif draft.control.kind in MUST_ARRIVE:
             sent += 1
             queued = msgspec.structs.replace(draft.control, message=MessageId(f"o{sent}"))
-            text = Content("text", mailbox.subject, instead.encode())
+            text = Content("text", session.subject, instead.encode())
             kept.append(msgspec.structs.replace(draft, control=queued, contents=(text,)))
-    return Sends(tuple(kept), (refusal(services, journal, mailbox, check, verdict),))
+    return Sends(tuple(kept), (refusal(session, check, verdict),))
 
 
 def _with_ruling(draft: e.Draft, ruling: e.Ruling) -> e.Draft:
@@ -95,15 +88,13 @@ def _with_ruling(draft: e.Draft, ruling: e.Ruling) -> e.Draft:
     return msgspec.structs.replace(draft, control=msgspec.structs.replace(draft.control, ruling=ruling))
 
 
-def refusal(
-    services: Services, journal: Journal, asked: RunState | MailboxState, check: Check, verdict: Verdict
-) -> e.Draft:
+def refusal(asked: Act | SessionAct, check: Check, verdict: Verdict) -> e.Draft:
     """The record of what policy refused a run or a session, for its own stream."""
     refused = e.Refused(
         check.action,
-        journal.log.digest(f"resource\x00{check.resource}".encode()).hex(),
+        asked.journal.log.digest(f"resource\x00{check.resource}".encode()).hex(),
         "deny" if verdict.outcome == "deny" else "hold",
-        services.new_id("refusal"),
+        asked.services.new_id("refusal"),
         verdict.policies,
         verdict.policy_digest,
     )

@@ -5,24 +5,22 @@ from __future__ import annotations
 import msgspec
 
 from lichen.core import events as e
-from lichen.core.ids import AgentName, SessionId, session_stream
-from lichen.core.mailbox import MailboxState
+from lichen.core.ids import AgentName
 from lichen.core.policy import Check, Verdict
-from lichen.core.run import RunState
 from lichen.core.scope import Actor
-from lichen.engine.journal import Journal
-from lichen.engine.wording import language_of
+from lichen.engine.act import Act, SessionAct
 
 
-def opener(journal: Journal, session: SessionId) -> Actor:
+def opener(session: SessionAct) -> Actor:
     """Whoever opened the session, for whom its runs act. Raises Erased."""
-    return msgspec.json.decode(journal.log.contents(session_stream(session), 0)["actor"], type=Actor)
+    return msgspec.json.decode(session.contents(0)["actor"], type=Actor)
 
 
-def starting_turn(journal: Journal, mailbox: MailboxState, person: Actor) -> Check:
+def starting_turn(session: SessionAct, person: Actor) -> Check:
     """The question whether what this person said may start a run of the session's agent."""
+    mailbox = session.mailbox
     return Check(
-        scope=journal.scope,
+        scope=session.journal.scope,
         actor=person,
         action="run.start",
         resource=mailbox.agent,
@@ -31,17 +29,18 @@ def starting_turn(journal: Journal, mailbox: MailboxState, person: Actor) -> Che
     )
 
 
-def starting_child(journal: Journal, parent: RunState, agent: AgentName) -> Check:
+def starting_child(parent: Act, agent: AgentName) -> Check:
     """The question whether a run may start one of another agent, of whose label its input is."""
+    state = parent.state
     return Check(
-        scope=journal.scope,
-        actor=journal.actor_of(parent.id),
+        scope=parent.journal.scope,
+        actor=parent.actor,
         action="run.start",
         resource=agent,
-        run=parent.id,
-        session=parent.session,
-        label=parent.label,
-        language=language_of(journal, parent),
+        run=state.id,
+        session=state.session,
+        label=state.label,
+        language=parent.language,
     )
 
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from lichen.core.call import CallTerms, Retry, Tool
-from lichen.core.ids import RunId, run_stream
-from lichen.core.run import Call
-from lichen.engine.journal import Journal
+from lichen.core.call import CallTerms, Retry
+from lichen.engine.act import CallAct
 
 
 class Terms(msgspec.Struct, frozen=True, gc=False):
@@ -29,12 +27,12 @@ class Terms(msgspec.Struct, frozen=True, gc=False):
 _TERMS = msgspec.json.Decoder(CallTerms)
 
 
-def terms_of(journal: Journal, run: RunId, call: Call, tool: Tool) -> Terms:
+def terms_of(act: CallAct) -> Terms:
     """The terms of a planned call. A plan may shorten the tool's time, never lengthen it; of an effect that may not be
     repeated only a tool that says NotDone, or a probe, lets it be tried again; of a child nothing that was done in it
     may be such an effect."""
-    spec = tool.spec
-    data = journal.log.contents(run_stream(run), call.n).get(f"{call.id}/terms")
+    spec = act.tool.spec
+    data = act.contents(act.call.n).get(f"{act.call.id}/terms")
     if data is None:
         return Terms(spec.timeout_s, spec.retry, retries_all=False)
     asked = _TERMS.decode(data)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from lichen.core import moves
 from lichen.core.ids import RunId, SessionId, StreamId, root_run, run_stream, session_stream
+from lichen.engine.acts.finish import WITHDRAWN
 from lichen.engine.journal import Journal
-from lichen.engine.local import mirror
-from lichen.engine.turns import WITHDRAWN
+from lichen.engine.tree import mirror
 
 
 def withdraw(journal: Journal, session: SessionId, by: RunId, *, actor: str, id: str) -> int:

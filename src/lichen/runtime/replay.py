@@ -17,6 +17,7 @@ from lichen.core.ids import RunId, SessionId, StreamId, run_stream, session_stre
 from lichen.core.mailbox import MailboxState
 from lichen.core.plan import CallRequest, Model, ModelRequest, Plan
 from lichen.core.run import RunState, decide, evolve, start_state
+from lichen.engine.act import Act
 from lichen.engine.asking import plan_input
 from lichen.engine.journal import Journal
 from lichen.engine.ports import AgentDef, Services, agent_of
@@ -130,7 +131,7 @@ async def _checked(
     try:
         recorded = _recorded(planned, journal.log.contents(record.stream, record.n))
         past = _Past(journal, state)
-        asked = plan_input(services, past, agent, state, now_us=record.ts_us, model=_no_model)
+        asked = plan_input(Act(services, past, state), agent, now_us=record.ts_us, model=_no_model)
         plan = await agent.planner.plan(asked)
     except Erased:
         return msgspec.structs.replace(check, not_replayed="erased")

@@ -1,0 +1,119 @@
+"""The obligation `check`: asks the gate about a call and appends its verdict in the tick in which it reserved."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from lichen.core import events as e
+from lichen.core import faults, moves
+from lichen.core.errors import LichenError
+from lichen.core.ids import CallId
+from lichen.core.policy import Check, Verdict
+from lichen.engine.act import Act, CallAct
+from lichen.engine.acts.ended import end
+from lichen.engine.acts.held import approval, confirmation, confirmation_asked
+from lichen.engine.acts.telling import release
+from lichen.engine.evidence import evidence_of
+from lichen.engine.failures import sealed, tell
+from lichen.engine.sends import ruled
+
+Json = dict[str, Any]
+
+
+async def check(run: Act, id: CallId) -> None:
+    """Performs `check`."""
+    act = run.on_call(id)
+    if act is None or act.call.phase != "proposed":
+        return  # ended, or decided, while this waited for its turn
+    asked = act.call.check
+    try:
+        question = _question(act)
+    except LichenError as error:
+        end(act, e.CallFinished(id, act.call.attempt, "denied", error.code), reason=error.message)
+        return
+    verdict = await act.services.gate.check(question)
+    faults.hit("check.after")
+    call = act.look_again()
+    if call is None or call.phase != "proposed" or call.check != asked or act.state.is_halted:
+        act.services.gate.settle(act.journal.scope, act.state.id, id, paid=False)
+        return
+    _append_verdict(act, question, verdict)
+
+
+def _question(act: CallAct) -> Check:
+    state, call, tool, args = act.state, act.call, act.tool, act.args
+    meta = act.meta(tool.spec.timeout_s)
+
+    async def facts() -> Json:
+        return msgspec.json.decode(await tool.facts(args, meta), type=Json)
+
+    return Check(
+        scope=act.journal.scope,
+        actor=meta.actor,
+        action=tool.spec.name,
+        resource=tool.spec.name,
+        run=state.id,
+        call=call.id,
+        session=state.session,
+        tool=tool.spec,
+        args=msgspec.json.decode(args, type=Json),
+        label=state.label,
+        evidence=evidence_of(act) if _needs_evidence(act) else (),
+        grants=call.grants,
+        requesters=state.requesters,
+        digest=call.digest,
+        language=act.language,
+        facts=facts if tool.spec.facts_schema is not None else None,
+    )
+
+
+def _needs_evidence(act: CallAct) -> bool:
+    """A call without effects of a run that read no stranger's text is decided without looking for it."""
+    return act.tool.spec.effects != "none" or act.state.label.is_tainted
+
+
+def _append_verdict(act: CallAct, question: Check, verdict: Verdict) -> None:
+    decided = _decided(act, verdict)
+    drafts: moves.Drafts = (decided,)
+    session: moves.Drafts = ()
+    if verdict.outcome == "deny":
+        drafts = _denied(act, decided, verdict)
+    elif verdict.outcome == "hold" and verdict.confirmation is not None:
+        asked = confirmation(act, verdict.confirmation)
+        drafts, session = (decided, asked), confirmation_asked(act, asked, verdict.confirmation)
+    elif verdict.outcome == "hold":
+        drafts = (decided, approval(act, question, verdict))
+        session = release(act, verdict.public_reason or act.texts.checking)
+    sends = ruled(act, session)
+    act.say((*drafts, *sends.refused), sends.session)
+
+
+def _decided(act: CallAct, verdict: Verdict) -> e.Draft:
+    decided = e.Decided(
+        call=act.call.id,
+        check=act.call.check,
+        verdict=verdict.outcome,
+        policies=verdict.policies,
+        policy_digest=verdict.policy_digest,
+        reservations=verdict.reservations if verdict.outcome == "allow" else (),
+        redact=verdict.redact,
+        declassified=verdict.declassified,
+    )
+    reasons = [
+        ("facts", msgspec.json.encode(verdict.facts) if verdict.facts else b""),
+        ("origins", msgspec.json.encode(verdict.origins) if verdict.origins else b""),
+        ("public", verdict.public_reason.encode()),
+        ("operator", verdict.operator_reason.encode()),
+    ]
+    return e.Draft(decided, moves.as_contents(reasons, act.state.subject))
+
+
+def _denied(act: CallAct, decided: e.Draft, verdict: Verdict) -> moves.Drafts:
+    call = act.call
+    if verdict.failure is not None:
+        tell(act, f"{call.id} {call.tool}", "policy", verdict.failure)
+    parts = [("reason", verdict.public_reason.encode()), *sealed(verdict.failure)]
+    finished = e.CallFinished(call.id, call.attempt, "denied", "policy")
+    return moves.finish_call(act.state, finished, moves.as_contents(parts, act.state.subject), also=(decided,))

@@ -1,0 +1,101 @@
+"""How a call ends, or begins again: what came of an attempt becomes records."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from lichen.core import events as e
+from lichen.core import moves
+from lichen.core.call import NotDone, Outcome
+from lichen.core.content import RETENTION, Content
+from lichen.core.failure import Failure
+from lichen.core.label import EMPTY, Label
+from lichen.engine.act import CallAct
+from lichen.engine.failures import sealed, told
+from lichen.engine.labels import label_of
+from lichen.engine.terms import terms_of
+
+
+def end(
+    act: CallAct,
+    finished: e.CallFinished,
+    *,
+    reason: str = "",
+    result: bytes = b"",
+    audit: bytes = b"",
+    label: Label = EMPTY,
+    failure: Failure | None = None,
+) -> None:
+    """Ends the call, if it is not over: a cancel, a limit or an answer may have closed it meanwhile."""
+    state = act.look()
+    if finished.call not in state.calls:
+        return
+    parts = [("result", result), ("reason", reason.encode()), *sealed(failure)]
+    contents = moves.as_contents(parts, state.subject)
+    if audit:
+        contents = (*contents, Content("audit", RETENTION, audit))
+    act.say(moves.finish_call(state, finished, contents, label=label))
+
+
+def succeed(act: CallAct, data: bytes, *, duration_us: int = 0, code: str = "") -> None:
+    """Ends the call with a result."""
+    call = act.call
+    finished = e.CallFinished(call.id, call.attempt, "ok", code, duration_us=duration_us)
+    label = label_of(act.services, act.look(), call, "ok")
+    end(act, finished, result=_redacted(data, call.redact), audit=_audit(act), label=label)
+
+
+def _redacted(data: bytes, fields: tuple[str, ...]) -> bytes:
+    if not fields:
+        return data
+    value = msgspec.json.decode(data)
+    if isinstance(value, dict):
+        value = {k: "[redacted]" if k in fields else v for k, v in value.items()}  # type: ignore[misc]
+    return msgspec.json.encode(value)
+
+
+def _audit(act: CallAct) -> bytes:
+    if not act.tool.spec.audit:
+        return b""
+    values = msgspec.json.decode(act.args, type=dict[str, Any])
+    return msgspec.json.encode({name: values.get(name) for name in act.tool.spec.audit})
+
+
+def break_off(act: CallAct, outcome: Outcome, code: str, error: Exception) -> None:
+    """What becomes of a call that broke off. Only of a `once` call can nobody say whether it happened."""
+    call = act.look_again()
+    if call is None or call.phase not in ("running", "ready"):
+        return
+    failure = told(act, f"{call.id} {call.tool}", code, error)
+    label = label_of(act.services, act.state, call)
+    if call.effects == "once":
+        _progress(act, e.CallProgressed(call.id, call.attempt, "in_doubt", code), failure)
+        return
+    terms = terms_of(act)
+    if terms.retries_all and terms.may_retry(call.attempt, code):
+        due_us = act.services.clock() + terms.pause_us(call.attempt)
+        _progress(act, e.CallProgressed(call.id, call.attempt, "retry", code, due_us), failure)
+        return
+    end(act, e.CallFinished(call.id, call.attempt, outcome, code), failure=failure, label=label)
+
+
+def do_not(act: CallAct, error: NotDone) -> None:
+    """What becomes of a call that certainly did not happen: it is tried again, as its terms say, or failed."""
+    call, terms = act.call, terms_of(act)
+    may_retry = error.retryable and terms.may_retry(call.attempt, error.code)
+    current = act.look().calls.get(call.id)
+    failure = told(act, f"{call.id} {call.tool}", error.code, error)
+    if may_retry and current is not None and current.phase in ("running", "ready"):
+        due_us = act.services.clock() + terms.pause_us(call.attempt)
+        _progress(act, e.CallProgressed(call.id, call.attempt, "retry", error.code, due_us), failure)
+        return
+    finished = e.CallFinished(call.id, call.attempt, "failed", error.code)
+    label = label_of(act.services, act.state, call)
+    end(act, finished, reason=error.message, failure=failure, label=label)
+
+
+def _progress(act: CallAct, progressed: e.CallProgressed, failure: Failure) -> None:
+    contents = moves.as_contents(sealed(failure), act.state.subject)
+    act.note(e.Draft(progressed, contents, label_of(act.services, act.state, act.call)))

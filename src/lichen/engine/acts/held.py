@@ -1,0 +1,92 @@
+"""What a call waits for that policy held: another person's approval, or a requester's word that they want it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from lichen.core import events as e
+from lichen.core import moves
+from lichen.core.content import Content
+from lichen.core.ids import root_run
+from lichen.core.policy import Check, Confirmation, Verdict
+from lichen.engine.act import CallAct
+from lichen.engine.labels import labelled
+from lichen.log.erasures import Erased
+
+
+def confirmation(act: CallAct, asked: Confirmation) -> e.Draft:
+    """The wait for a requester's word that they want exactly this call. It grants no approval."""
+    state, call = act.state, act.call
+    opened = e.WaitOpened(
+        run=state.id,
+        wait=moves.next_wait(state),
+        kind="confirmation",
+        call=call.id,
+        may_answer=("customer",),
+        requester=state.subject,
+        requesters=state.requesters,
+        digest=call.digest,
+        expires_at_us=_expires_at_us(act, asked.expires_s),
+    )
+    return _opened(act, opened, asked.text, {"tool": call.tool, "arguments": shown(act)})
+
+
+def confirmation_asked(act: CallAct, wait: e.Draft, asked: Confirmation) -> moves.Drafts:
+    """The question to the customer, and in the session's stream the wait that their next message answers."""
+    state = act.state
+    if state.session is None:
+        return ()
+    content = Content("text", state.subject, asked.text.encode())
+    token = f"confirmation/{state.id}/{state.waits_made}"
+    mailbox = act.journal.mailbox(state.session)
+    question = moves.queue(mailbox, "question", content, run=root_run(state.id), token=token, label=state.label)
+    return (question, *labelled((wait,), state.label))
+
+
+def approval(act: CallAct, question: Check, verdict: Verdict) -> e.Draft:
+    """The wait for a person who may approve exactly this call, with all that policy saw of it."""
+    assert verdict.approval is not None
+    state, call = act.state, act.call
+    opened = e.WaitOpened(
+        run=state.id,
+        wait=moves.next_wait(state),
+        kind="approval",
+        call=call.id,
+        may_answer=(verdict.approval.role,),
+        requester=state.subject,
+        requesters=state.requesters,
+        digest=call.digest,
+        role=verdict.approval.role,
+        expires_at_us=_expires_at_us(act, verdict.approval.expires_s),
+    )
+    operator = {
+        "tool": call.tool,
+        "arguments": question.args,
+        "facts": verdict.facts,
+        "origins": verdict.origins,
+        "sources": list(question.label.sources),
+        "requesters": list(state.requesters),
+        "policies": verdict.policies,
+        "reason": verdict.operator_reason,
+        "meters": verdict.meters,
+    }
+    return _opened(act, opened, verdict.public_reason, operator)
+
+
+def shown(act: CallAct) -> dict[str, Any] | None:
+    """The arguments as whoever is asked about the call sees them, None once they are erased."""
+    try:
+        return msgspec.json.decode(act.args, type=dict[str, Any])
+    except Erased:
+        return None
+
+
+def _opened(act: CallAct, opened: e.WaitOpened, public: str, operator: dict[str, Any]) -> e.Draft:
+    parts = [("public", public.encode()), ("operator", msgspec.json.encode(operator))]
+    return e.Draft(opened, moves.as_contents(parts, act.state.subject))
+
+
+def _expires_at_us(act: CallAct, expires_s: float) -> int:
+    return act.services.clock() + int(expires_s * 1e6)

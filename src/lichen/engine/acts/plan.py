@@ -1,0 +1,150 @@
+"""The obligation `plan`: ask the planner, check what it says, append it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+
+import msgspec
+
+from lichen.core import events as e
+from lichen.core import faults, moves
+from lichen.core.errors import Denied, LichenError
+from lichen.core.failure import Failure
+from lichen.core.label import join
+from lichen.core.limits import Usage
+from lichen.core.plan import Model, ModelError, ModelReply, ModelRequest, Plan, PlanInput
+from lichen.core.policy import Check
+from lichen.engine.act import Act
+from lichen.engine.acts.planned import Made, append_plan, validate
+from lichen.engine.asking import plan_input
+from lichen.engine.deltas import Partial
+from lichen.engine.failures import sealed, told
+from lichen.engine.history import Handed, window_label
+from lichen.engine.ports import AgentDef
+from lichen.engine.sends import refusal, sending
+from lichen.engine.starts import ruling_of
+
+
+class Meterer:
+    """The model handle of one planning attempt: every request passes the gate, every reply is billed."""
+
+    def __init__(self, act: Act) -> None:
+        self._act = act
+        self.usage = Usage()
+        self.handed = Handed()
+        self.rulings: tuple[e.Ruling, ...] = ()
+
+    async def __call__(
+        self, model: Model, request: ModelRequest, deltas: Callable[[str], None] | None = None, /
+    ) -> ModelReply:
+        """One reply. Raises Denied (`model_denied`) or ModelError."""
+        check = self._question(model)
+        verdict = await self._act.services.gate.check(check)
+        if verdict.outcome != "allow":
+            self._act.note(refusal(self._act, check, verdict))
+            raise Denied(f"Policy does not let this agent use {model.name}.", code="model_denied")
+        ruling = ruling_of(check, verdict)
+        self.rulings = (*self.rulings, *(() if ruling in self.rulings else (ruling,)))
+        try:
+            reply = await model.generate(request, deltas)
+        except ModelError as error:
+            self.usage += error.usage
+            raise
+        self.usage += reply.usage
+        return reply
+
+    def _question(self, model: Model) -> Check:
+        state = self._act.state
+        return Check(
+            scope=self._act.journal.scope,
+            actor=self._act.actor,
+            action="model.invoke",
+            resource=model.name,
+            run=state.id,
+            session=state.session,
+            label=join(self._act.journal.run(state.id).label, self.handed.label),
+        )
+
+
+async def plan(act: Act) -> None:
+    """Performs `plan`: one attempt, recorded whatever comes of it."""
+    state, agent, meterer = act.state, act.agent, Meterer(act)
+    if agent is None:
+        code = "version_gone" if act.services.agents.get(state.agent) is not None else "agent_unknown"
+        _fail(act, code, meterer, is_final=True)
+        return
+    if not agent.planner.pure and not state.is_planning and state.due is not None:
+        act.note(e.Draft(e.PlanStarted(state.step, state.plan_attempt, state.due)))
+    await _back_off(act)
+    try:
+        input = plan_input(act, agent, now_us=act.services.clock(), model=meterer, handed=meterer.handed)
+        if agent.planner.pure:  # it waits for nothing, so nothing has to stop it
+            answer = await agent.planner.plan(input)
+        else:
+            answer = await _ask(act, agent, input)
+        validate(answer, state)
+    except TimeoutError:
+        return  # the run's own deadline is about to fire and says what follows
+    except (LichenError, ModelError) as error:
+        _retry_or_fail(act, error.code, meterer, error)
+    except Exception as error:  # noqa: BLE001 - a planner may raise anything; the attempt is recorded as failed
+        _retry_or_fail(act, "planner_error", meterer, error)
+    else:
+        faults.hit("plan.after")
+        append_plan(act, agent, Made(answer, meterer.usage, meterer.handed.label, meterer.rulings))
+
+
+async def _ask(act: Act, agent: AgentDef, input: PlanInput) -> Plan:
+    async with asyncio.timeout(input.left.time_s + 1.0):  # the run's own deadline comes first
+        if not await _may_stream(act):
+            return await agent.planner.plan(input)
+        with _streaming(act, input) as streamed:
+            return await agent.planner.plan(streamed)
+
+
+async def _may_stream(act: Act) -> bool:
+    """Whether a message of this run may go to its session as things stand, whatever it says."""
+    now = act.on_run(act.state.id)
+    session = now.session
+    if session is None or now.state.parent is not None:
+        return False
+    verdict = await act.services.gate.check(sending(now, session, window_label(now)))
+    return verdict.outcome == "allow" and not verdict.redact
+
+
+@contextmanager
+def _streaming(act: Act, input: PlanInput) -> Generator[PlanInput]:
+    run = input.run
+    assert run.session is not None
+    partial = Partial(run.run, run.step, input.attempt)
+    deltas = act.services.deltas.begin(run.scope, run.session, partial)
+    try:
+        yield msgspec.structs.replace(input, deltas=deltas)
+    finally:
+        act.services.deltas.end(run.scope, run.session, partial)
+
+
+async def _back_off(act: Act) -> None:
+    failures = act.state.plan_failures
+    if failures:
+        await act.services.sleep(act.services.options.plan_backoff_s * 2 ** (failures - 1))
+
+
+def _retry_or_fail(act: Act, code: str, meterer: Meterer, error: Exception) -> None:
+    failure = told(act, f"plan {act.state.step}", code, error)
+    attempts_max = act.services.options.plan_attempts_max
+    is_final = act.state.plan_failures + 1 >= attempts_max or code == "model_denied"
+    _fail(act, code, meterer, is_final=is_final, failure=failure)
+
+
+def _fail(act: Act, code: str, meterer: Meterer, *, is_final: bool, failure: Failure | None = None) -> None:
+    state = act.state
+    planned = e.Planned(
+        state.step, state.plan_attempt, state.due or "start", usage=meterer.usage, error=code, is_final=is_final
+    )
+    drafts = moves.admit(act.journal.run(state.id), planned, moves.as_contents(sealed(failure), state.subject), {})
+    if drafts:
+        first = msgspec.structs.replace(drafts[0], label=join(state.label, meterer.handed.label))
+        act.note(first, *drafts[1:])

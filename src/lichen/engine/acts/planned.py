@@ -1,0 +1,191 @@
+"""What a planner said becomes records: checked, admitted within the limits, and told to the session in one append."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import msgspec
+
+from lichen.core import events as e
+from lichen.core import moves
+from lichen.core.call import ARGUMENT_BYTES_MAX, UNAVAILABLE, CallTerms, InvalidArguments, Issue, Tool
+from lichen.core.errors import Invalid
+from lichen.core.ids import CallId, StreamId, ToolName, session_stream
+from lichen.core.label import EMPTY, Label, join
+from lichen.core.limits import Usage
+from lichen.core.plan import REDACT, STATE_BYTES_MAX, TEXT_BYTES_MAX, CallRequest, Plan, WaitRequest
+from lichen.core.run import RunState
+from lichen.engine.act import Act
+from lichen.engine.acts.telling import told_session
+from lichen.engine.labels import labelled
+from lichen.engine.ports import AgentDef
+from lichen.engine.sends import ruled
+
+Part = tuple[str, bytes]
+PLAN_BYTES_MAX = 4 * 1024 * 1024
+SILENT: Final = " "
+"""What is kept of an answer that says nothing, since contents of no length are left out."""
+
+
+def validate(plan: Plan, state: RunState) -> None:
+    """Raises Invalid for a plan that contradicts itself, says nothing, or is larger than the bounds."""
+    if (plan.answer is not None and (plan.calls or plan.waits)) or (
+        plan.failure and (plan.calls or plan.waits or plan.answer is not None)
+    ):
+        raise Invalid("A plan with an answer also asks for calls or waits.", code="plan_contradicts_itself")
+    if plan.answer is None and not plan.calls and not plan.waits and not plan.failure:
+        raise Invalid("A plan says nothing at all.", code="plan_empty")
+    if state.limit and plan.answer is None and not plan.failure:
+        raise Invalid("A finalizing plan must answer.", code="plan_not_final")
+    if len(plan.state) > STATE_BYTES_MAX or len(plan.calls) > 1024 or len(plan.waits) > 16:
+        raise Invalid("A plan is larger than the bounds allow.", code="plan_too_large")
+    if any(len(call.args) > ARGUMENT_BYTES_MAX for call in plan.calls) or _bytes(plan) > PLAN_BYTES_MAX:
+        raise Invalid("What a plan asks for is larger than a record may be.", code="plan_too_large")
+    if any(len(text.encode()) > TEXT_BYTES_MAX for text in (*plan.says, plan.answer or "")):
+        raise Invalid("A text of a plan is larger than the bounds allow.", code="plan_too_large")
+    if state.session is None and any("customer" in wait.may_answer for wait in plan.waits):
+        raise Invalid("A run without a session has nobody to ask.", code="plan_asks_nobody")
+
+
+def _bytes(plan: Plan) -> int:
+    """How much of a plan goes into its record and its waits."""
+    waits = sum(len(msgspec.json.encode((wait.answer_schema, wait.operator, wait.public_text))) for wait in plan.waits)
+    texts = sum(len(text.encode()) for text in (*plan.says, *plan.notes, plan.answer or ""))
+    return waits + texts + sum(len(call.args) + len(call.tool) for call in plan.calls)
+
+
+class Made(NamedTuple):
+    """A plan and what it took: what models used, the label of the earlier words it was made from, and the rulings on
+    the model requests."""
+
+    plan: Plan
+    usage: Usage = Usage()
+    handed: Label = EMPTY
+    rulings: tuple[e.Ruling, ...] = ()
+
+
+def append_plan(act: Act, agent: AgentDef, made: Made) -> None:
+    """Appends a valid plan, made for the act's state, to the run as it is now. One that is not wanted any more is only
+    billed. What its planner was handed, the run has read from here on."""
+    planned_for, state, plan = act.state, act.look(), made.plan
+    if state.due is None or not state.wants_plan(planned_for.step, planned_for.plan_attempt):
+        _bill(act, planned_for, made.usage)
+        return
+    calls = _calls(act, agent, plan)
+    planned = e.Planned(
+        step=state.step,
+        attempt=planned_for.plan_attempt,
+        reason=state.due,
+        calls=tuple(calls.planned),
+        says=len(plan.says),
+        has_answer=plan.answer is not None,
+        has_state=bool(plan.state),
+        waits=len(plan.waits),
+        resume=plan.resume,
+        usage=made.usage,
+        error=plan.failure,
+        is_final=bool(plan.failure),
+        rulings=made.rulings,
+    )
+    drafts = moves.admit(state, planned, _contents(act, plan, calls.parts), calls.refused)
+    label = join(state.label, made.handed)
+    act.state = msgspec.structs.replace(state, label=label)
+    drafts = (msgspec.structs.replace(drafts[0], label=label), *labelled(drafts[1:], label))
+    is_limited = any(isinstance(draft.control, e.LimitReached) for draft in drafts)
+    asked = () if is_limited else tuple(_wait(act, wait, i) for i, wait in enumerate(plan.waits))
+    waits = labelled(asked, label)
+    sends = ruled(act, told_session(act, plan, waits))
+    appended: dict[StreamId, moves.Drafts] = {act.stream: (*drafts, *waits, *sends.refused)}
+    if state.session is not None:
+        appended[session_stream(state.session)] = sends.session
+    act.append(appended)
+
+
+def _contents(act: Act, plan: Plan, of_calls: list[Part]) -> moves.Contents:
+    """The words of a plan. An answer that says nothing is kept as a blank: it is an answer all the same."""
+    answer = "" if plan.answer is None else plan.answer or SILENT
+    says = [(f"say/{i}", text.encode()) for i, text in enumerate(plan.says)]
+    notes = msgspec.json.encode(plan.notes) if plan.notes else b""
+    parts = [*of_calls, ("state", plan.state), ("answer", answer.encode()), *says, ("notes", notes)]
+    return moves.as_contents(parts, act.subject)
+
+
+def _bill(act: Act, planned_for: RunState, usage: Usage) -> None:
+    """Cancelled, limited or told something new meanwhile: the plan does not count, its cost does."""
+    if usage == Usage() or act.state.outcome:
+        return
+    reason = planned_for.due or "start"
+    superseded = e.Planned(planned_for.step, planned_for.plan_attempt, reason, usage=usage, error="superseded")
+    act.note(e.Draft(superseded))
+
+
+class _Calls(NamedTuple):
+    """The calls with canonical arguments, the reasons why some cannot be made, and the words of all."""
+
+    planned: list[e.PlannedCall]
+    refused: dict[CallId, e.Draft]
+    parts: list[Part]
+
+
+def _calls(act: Act, agent: AgentDef, plan: Plan) -> _Calls:
+    calls = _Calls([], {}, [])
+    for i, request in enumerate(plan.calls):
+        id = moves.next_call(act.state, i)
+        tool = agent.tools.get(request.tool)
+        args = request.args
+        if tool is None:
+            calls.refused[id] = _refusal(act, id, "tool_unavailable", f"There is no tool {request.tool!r}.")
+        else:
+            try:
+                args = tool.decode(request.args)
+            except InvalidArguments as error:
+                calls.refused[id] = _refusal(act, id, error.code, error.message, error.issues)
+        calls.planned.append(_planned_call(act, id, tool, args))
+        calls.parts.append((f"{id}/args", args))
+        calls.parts.append((f"{id}/terms", _terms(request)))
+        calls.parts.append((f"{id}{REDACT}", msgspec.json.encode(request.redact) if request.redact else b""))
+        if tool is None:
+            calls.parts.append((f"{id}/tool", request.tool.encode()))
+    return calls
+
+
+def _terms(request: CallRequest) -> bytes:
+    if request.timeout_s is None and request.retry is None:
+        return b""
+    return msgspec.json.encode(CallTerms(request.timeout_s, request.retry))
+
+
+def _planned_call(act: Act, id: CallId, tool: Tool | None, args: bytes) -> e.PlannedCall:
+    if tool is None:
+        return e.PlannedCall(id, UNAVAILABLE, "none", b"", 1)
+    spec = tool.spec
+    return e.PlannedCall(id, spec.name, spec.effects, _call_digest(act, spec.name, args), spec.cost)
+
+
+def _call_digest(act: Act, tool: ToolName, args: bytes) -> bytes:
+    """Keyed digest of exactly this call: what approvals are bound to. Keyed, since arguments can be guessed."""
+    return act.journal.log.digest(tool.encode() + b"\x00" + args)
+
+
+def _refusal(act: Act, id: CallId, code: str, reason: str, issues: tuple[Issue, ...] = ()) -> e.Draft:
+    parts = [("reason", reason.encode()), ("issues", msgspec.json.encode(issues) if issues else b"")]
+    return e.Draft(e.CallFinished(id, 1, "failed", code), moves.as_contents(parts, act.subject))
+
+
+def _wait(act: Act, wait: WaitRequest, i: int) -> e.Draft:
+    state = act.state
+    expires = None if wait.expires_s is None else act.services.clock() + int(wait.expires_s * 1e6)
+    operator = msgspec.json.encode(wait.operator) if wait.operator else b""
+    opened = e.WaitOpened(
+        run=state.id,
+        wait=moves.next_wait(state, i),
+        kind=wait.kind,
+        may_answer=wait.may_answer,
+        requester=f"agent:{state.agent}",
+        requesters=state.requesters,
+        digest=act.journal.log.digest(wait.public_text.encode() + operator),
+        expires_at_us=expires,
+        on_expiry=wait.on_expiry,
+    )
+    parts = [("public", wait.public_text.encode()), ("schema", msgspec.json.encode(wait.answer_schema))]
+    return e.Draft(opened, moves.as_contents([*parts, ("operator", operator)], state.subject))

@@ -1,0 +1,111 @@
+"""The obligation `settle`: finds out whether a call in doubt happened, or has a person say so."""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+
+from lichen.core import events as e
+from lichen.core import faults, moves
+from lichen.core.call import CannotTell, DidNotHappen, Happened, Probe
+from lichen.core.errors import LichenError
+from lichen.core.failure import Failure
+from lichen.core.ids import CallId, idempotency_key
+from lichen.core.label import EMPTY
+from lichen.engine.act import Act, CallAct
+from lichen.engine.acts.ended import end, succeed
+from lichen.engine.acts.held import shown
+from lichen.engine.acts.telling import release
+from lichen.engine.failures import sealed, tell
+from lichen.engine.labels import label_of
+from lichen.engine.sends import ruled
+from lichen.engine.terms import terms_of
+from lichen.tools.failure import failure_of
+
+
+async def settle(run: Act, id: CallId, *, let_go: bool) -> None:
+    """Performs `settle`. `let_go`: the executor of the call does not run any more."""
+    act = run.on_call(id)
+    if act is None or act.call.phase != "in_doubt":
+        return
+    found = await _probe(act)
+    faults.hit("probe.after")
+    call = act.look_again()
+    if call is None or call.phase != "in_doubt":
+        return
+    match found:
+        case Happened(result):
+            succeed(act, result, code="probed")
+        case DidNotHappen() if let_go:
+            _go_again(act)
+        case CannotTell(failure) if failure is not None:
+            tell(act, f"{id} {call.tool} probe", "probe_failed", failure)
+            _unknown(act, failure)
+        case _:
+            _unknown(act)
+
+
+async def _probe(act: CallAct) -> Probe:
+    try:
+        tool, args = act.tool_by_now(), act.args
+    except LichenError:
+        return CannotTell()
+    meta = act.meta(tool.spec.timeout_s)
+    if not tool.spec.has_probe:
+        return CannotTell()
+    try:
+        async with asyncio.timeout(act.services.options.settle_timeout_s):
+            return await tool.probe(args, meta)
+    except Exception as error:  # noqa: BLE001 - a probe that fails knows nothing
+        return CannotTell(failure_of(error))
+
+
+def _go_again(act: CallAct) -> None:
+    """It certainly did not happen: after a crash go again as if nothing had been; else as `retry` says."""
+    state, call = act.state, act.call
+    if state.cancel or state.failure or state.limit == "time":
+        outcome = "cancelled" if state.cancel else "timed_out"
+        end(act, e.CallFinished(call.id, call.attempt, outcome, call.doubt))
+    elif not call.doubt:
+        act.note(e.Draft(e.CallProgressed(call.id, call.attempt, "not_done")))
+    elif call.attempt < (terms := terms_of(act)).retry.attempts:
+        due_us = act.services.clock() + terms.pause_us(call.attempt)
+        act.note(e.Draft(e.CallProgressed(call.id, call.attempt, "retry", call.doubt, due_us)))
+    else:
+        end(act, e.CallFinished(call.id, call.attempt, "failed", call.doubt))
+
+
+def _unknown(act: CallAct, failure: Failure | None = None) -> None:
+    state, call = act.state, act.call
+    finished = e.Draft(
+        e.CallFinished(call.id, call.attempt, "unknown", call.doubt or "crash"),
+        moves.as_contents(sealed(failure), state.subject),
+        label_of(act.services, state, call) if failure is not None else EMPTY,
+    )
+    notice = act.texts.unknown
+    sends = ruled(act, release(act, notice, f"unknown/{call.id}"))
+    act.say((finished, _reconciling(act, notice), *sends.refused), sends.session)
+
+
+def _reconciling(act: CallAct, notice: str) -> e.Draft:
+    """The wait for a person who says what became of the call."""
+    state, call = act.state, act.call
+    opened = e.WaitOpened(
+        run=state.id,
+        wait=moves.next_wait(state),
+        kind="reconcile",
+        call=call.id,
+        may_answer=("operator",),
+        requesters=state.requesters,
+        digest=call.digest,
+    )
+    facts = {
+        "tool": call.tool,
+        "arguments": shown(act),
+        "idempotency_key": idempotency_key(state.id, call.id),
+        "attempt": call.attempt,
+        "reason": call.doubt or "the process died while the call was under way",
+    }
+    parts = [("public", notice.encode()), ("operator", msgspec.json.encode(facts))]
+    return e.Draft(opened, moves.as_contents(parts, state.subject))

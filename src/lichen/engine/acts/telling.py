@@ -1,0 +1,94 @@
+"""What a session hears while a run of it goes on: messages and questions of a plan, and that its turn is given back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+
+from lichen.core import events as e
+from lichen.core import moves
+from lichen.core.content import Content
+from lichen.core.ids import root_run
+from lichen.core.plan import Plan, WaitRequest
+from lichen.engine.act import Act
+
+SUGGESTIONS_MAX = 8  # more are a list to read, not buttons to press
+
+Told = tuple[Literal["say", "question", "notice"], str]
+
+
+def release(act: Act, text: str | None, token: str | None = None) -> moves.Drafts:
+    """What the session hears when a run waits for somebody else: one notice, and its turn is over.
+
+    With a `token` the notice is sent at most once for that token, however often this happens.
+    """
+    state, session = act.state, act.session
+    if session is None:
+        return ()
+    root = root_run(state.id)
+    token = f"{token or f'notice/{state.waits_made}'}/{state.id}"
+    drafts: moves.Drafts = ()
+    if text and act.journal.log.find(session.stream, f"message_queued/{token}") is None:
+        content = Content("text", state.subject, text.encode())
+        drafts = (moves.queue(session.mailbox, "notice", content, run=root, token=token, label=state.label),)
+    return (*drafts, *moves.close_turn(session.mailbox, root, "released"))
+
+
+def told_session(act: Act, plan: Plan, waits: Sequence[e.Draft]) -> moves.Drafts:
+    """The plan's messages and questions, or that the run now waits for somebody else. `waits` are the plan's, opened;
+    none where a limit kept it from waiting."""
+    if act.session is None:
+        return ()
+    says: list[Told] = [("say", text) for text in plan.says]
+    if not waits:
+        return _messages(act, says, ())
+    asked = [wait for wait in plan.waits if "customer" in wait.may_answer]
+    messages = _messages(act, [*says, *_asked_and_announced(act, plan.waits)], asked)
+    if not asked and any(wait.kind != "timer" for wait in plan.waits):  # a pause keeps its turn
+        return (*messages, *release(act, None))
+    return (*messages, *(draft for draft, wait in zip(waits, plan.waits, strict=True) if wait in asked))
+
+
+def _asked_and_announced(act: Act, waits: Sequence[WaitRequest]) -> list[Told]:
+    """What the customer is asked, and told of what others are asked: questions first, then approvals, then the rest."""
+    asked = [wait for wait in waits if "customer" in wait.may_answer]
+    held = [wait for wait in waits if wait.kind == "approval"]
+    called = [wait for wait in waits if wait.kind in ("external", "handover") and wait not in asked]
+    told: list[Told] = []
+    told.extend(("question", wait.public_text) for wait in asked if wait.public_text)
+    told.extend(("notice", wait.public_text or act.texts.checking) for wait in held)
+    told.extend(("notice", wait.public_text) for wait in called if wait.public_text)
+    return told
+
+
+def _messages(act: Act, texts: Sequence[Told], asked: Sequence[WaitRequest]) -> moves.Drafts:
+    state, session = act.state, act.session
+    assert session is not None
+    messages = [
+        moves.queue(
+            session.mailbox,
+            kind,
+            Content("text", state.subject, text.encode()),
+            run=state.id,
+            token=f"{kind}/{state.id}/{state.step}/{i}",
+            offset=i,
+            label=state.label,
+        )
+        for i, (kind, text) in enumerate(texts)
+    ]
+    return tuple(_offering(draft, asked, state.subject) for draft in messages)
+
+
+def _offering(draft: e.Draft, asked: Sequence[WaitRequest], subject: str) -> e.Draft:
+    """A message to the session; a question with the few answers it expects, for a channel to show as buttons."""
+    if not isinstance(draft.control, e.MessageQueued) or draft.control.kind != "question":
+        return draft
+    text = next(content.data for content in draft.contents if content.part == "text")
+    schemas = [wait.answer_schema for wait in asked if wait.public_text.encode() == text]
+    expected = [each for schema in schemas[:1] for each in schema.get("examples", ()) if isinstance(each, str)]
+    if not 0 < len(expected) <= SUGGESTIONS_MAX:
+        return draft
+    content = Content("suggestions", subject, msgspec.json.encode(expected))
+    return msgspec.structs.replace(draft, contents=(*draft.contents, content))

@@ -1,0 +1,91 @@
+"""The obligation `turn`: opens a session's next turn and starts its run; and how any run begins."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from lichen.core import events as e
+from lichen.core import moves
+from lichen.core.content import Content
+from lichen.core.ids import AgentName, MessageId, RunId, run_stream
+from lichen.core.limits import Limits
+from lichen.core.mailbox import Inbound
+from lichen.core.plan import Message
+from lichen.core.run import DECIDER
+from lichen.core.scope import Actor, Scope
+from lichen.engine.act import SessionAct
+from lichen.engine.messages import message
+from lichen.engine.ports import Services
+from lichen.engine.sends import announced, refusal
+from lichen.engine.starts import opener, ruling_of, starting_turn
+
+
+def open_turn(act: SessionAct) -> None:
+    """Performs `turn`: opens the next turn and starts its run in one append, if policy lets one start."""
+    services, journal, mailbox = act.services, act.journal, act.mailbox
+    taken = mailbox.queued if mailbox.double_texting == "merge" else mailbox.queued[:1]
+    person = opener(act)
+    check = starting_turn(act, person)
+    verdict = services.gate.rule(check)
+    opened = e.TurnOpened(moves.next_turn(mailbox), RunId(services.new_id("run")), tuple(m.message for m in taken))
+    if verdict.outcome != "allow":
+        told = _refused(act, person, opened, verdict.public_reason)
+        journal.append({act.stream: (e.Draft(opened), refusal(act, check, verdict), *told)}, turn=opened.turn)
+        return
+    stream = run_stream(opened.run)
+    journal.log.begin(stream)
+    started = e.RunStarted(
+        agent=mailbox.agent,
+        subject=mailbox.subject,
+        limits=_limits(services, mailbox.agent),
+        session=mailbox.id,
+        turn=opened.turn,
+        pins=pins(services, journal.scope, mailbox.agent),
+        requesters=tuple(sorted({mailbox.subject, *(m.by for m in taken)})),
+        ruling=ruling_of(check, verdict),
+    )
+    first = _first(act, taken, person, started)
+    journal.append({act.stream: (e.Draft(opened),), stream: (first,)}, turn=opened.turn)
+
+
+def _first(act: SessionAct, taken: Sequence[Inbound], person: Actor, started: e.RunStarted) -> e.Draft:
+    """The first record of a turn's run: what it was told, and in whose name it acts."""
+    messages = [message(m.role, act.contents(m.n), m.by) for m in taken]
+    attributes = act.contents(0).get("attributes", b"")
+    return start_draft(started, messages, acting(act.mailbox.agent, person), attributes)
+
+
+def _refused(act: SessionAct, person: Actor, opened: e.TurnOpened, public: str) -> moves.Drafts:
+    """The end of a turn whose run policy did not let start, and what the customer is told instead of an answer."""
+    number, token = MessageId(f"o{act.mailbox.sent + 1}"), f"answer/{opened.run}"
+    queued = e.MessageQueued(number, "answer", opened.turn, None, token)
+    answer = e.Draft(queued, (Content("text", act.subject, (public or act.texts.denied).encode()),))
+    sent = announced(act, acting(act.mailbox.agent, person), (answer,))
+    return (*sent, e.Draft(e.TurnClosed(opened.turn, opened.run, "refused")))
+
+
+def acting(agent: AgentName, person: Actor) -> Actor:
+    """The agent as it acts for somebody."""
+    return Actor("agent", agent, auth="system", on_behalf_of=person)
+
+
+def start_draft(started: e.RunStarted, messages: list[Message], actor: Actor, attributes: bytes = b"") -> e.Draft:
+    """A run's first record."""
+    parts = [("input", msgspec.json.encode(messages)), ("actor", msgspec.json.encode(actor))]
+    parts += [("attributes", attributes)]
+    return e.Draft(started, moves.as_contents(parts, started.subject))
+
+
+def pins(services: Services, scope: Scope, agent: AgentName) -> e.Pins:
+    """What the run is pinned to."""
+    definition = services.agents.get(agent)
+    if definition is None:
+        return e.Pins(decider=DECIDER)
+    return e.Pins(definition.digest, definition.planner.digest, services.policy_digest(scope), DECIDER)
+
+
+def _limits(services: Services, agent: AgentName) -> Limits:
+    definition = services.agents.get(agent)
+    return definition.limits if definition else Limits()
