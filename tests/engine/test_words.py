@@ -55,6 +55,11 @@ def web(does: Callable[[CallMeta], Awaitable[bytes]], effects: Any = "none", **m
     return FakeTool("web.fetch", effects, does=does, origin="third_party", **more)
 
 
+def call_of(tool: str, args: str) -> Plan:
+    """A plan of one call with these arguments."""
+    return Plan(calls=(call(tool, args),))
+
+
 def last(input: PlanInput) -> Plan:
     """Answers with the last result, in its own words."""
     result = input.results[-1]
@@ -261,6 +266,24 @@ async def test_a_tool_is_told_the_label_of_what_its_run_has_read(make_world: Mak
     assert [meta.label.sources for meta in pay.entered] == [(), (FETCH,)]
 
 
+@pytest.mark.req("LIC-10.29")
+@pytest.mark.parametrize(("result", "is_endorsed"), [('{"to":"evil"}', False), ('{"to":"evil","owner":"ours"}', True)])
+async def test_a_tool_of_our_own_that_repeats_what_it_was_given_endorses_nothing_by_it(
+    make_world: MakeWorld, result: str, is_endorsed: bool
+) -> None:
+    async def does(meta: CallMeta) -> bytes:
+        return result.encode()
+
+    tools = [FakeTool("shop.note", does=does), FakeTool("till.pay", "once")]
+    world = await make_world(
+        agent("shop.bot", [call_of("shop.note", '{"to":"EVIL "}'), calls("till.pay"), last], tools)
+    )
+    await world.start()
+    evidence = next(check.evidence for check in world.gate.checked if check.action == "till.pay")
+    said = [value for found in evidence for value in found.values if found.source == "tool:shop.note"]
+    assert said == (["ours"] if is_endorsed else [])
+
+
 # -- answers from outside ----------------------------------------------------------------------------------------
 
 BRING = Plan(waits=(WaitRequest("external", may_answer=("service", "operator")),))
@@ -379,6 +402,11 @@ MOVES = st.builds(
 EVENTS = st.sampled_from(["message", "message", "program", "person", "approve", "time", "crash"])
 
 
+def shown(value: object) -> str:
+    """Everything that was shown; bytes are JSON, and as legible as texts."""
+    return str(msgspec.to_builtins(value, builtin_types=(bytes,)))
+
+
 class Parrot:
     """Repeats all it is shown, in everything it does: arguments, questions, says, answers, and its own state."""
 
@@ -391,9 +419,9 @@ class Parrot:
 
     async def plan(self, input: PlanInput) -> Plan:
         move = self._moves.pop(0) if self._moves and input.reason != "finalize" else Move("answer")
-        seen = msgspec.json.encode((input.input, input.results, input.answers, input.state.decode())).decode()
+        seen = shown((input.input, input.results, input.answers, input.state))
         if move.reads:
-            seen += msgspec.json.encode(await input.history()).decode()
+            seen += shown(await input.history())
         await input.model(self._witness, ModelRequest("", (ModelMessage("user", seen),)))
         echo = MARK if MARK in seen else "hello"
         return self._do(move.kind, echo)

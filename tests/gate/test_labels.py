@@ -265,3 +265,21 @@ def test_arguments_too_large_or_too_deep_to_compare_stay_the_models() -> None:
     for _ in range(100):
         deep = [deep]
     assert not endorse(arguments_of(MAIL.input_schema), {"to": deep}, said("a")).endorsed["to"]
+
+
+@pytest.mark.req("LIC-10.29")
+@pytest.mark.parametrize(
+    "echo", ["8050", '"8050"', '"8050.00"', '{"deep": [8050]}', '" X-1 "', '"x-1"', "true", '"True"']
+)
+def test_a_record_does_not_vouch_for_what_its_tool_was_given_in_whatever_notation(echo: str) -> None:
+    given = b'{"amount": 8050, "more": [{"account": "X-1", "sure": true, "none": null}]}'
+    data = b'{"echo": %s, "price": 120}' % echo.encode()
+    assert evidence_from_json("tool:t", data, given=given).values == (120,)
+    assert evidence_from_json("tool:t", data).values != (120,)
+
+
+def test_what_was_given_is_known_however_deep_and_long_it_is() -> None:
+    deep = b"[" * 200 + b'"x-1"' + b"]" * 200
+    long = b"[" + b",".join(b"%d" % n for n in range(2 * VALUES_MAX)) + b',"x-2",1e300]'
+    for given, echo in ((deep, "x-1"), (long, "x-2")):
+        assert evidence_from_json("tool:t", b'["%s"]' % echo.encode(), given=given).values == ()

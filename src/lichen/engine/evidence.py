@@ -53,10 +53,12 @@ def _said(act: Act, known: Known, event: e.Event) -> tuple[Evidence, ...]:
             body = msgspec.json.decode(_part(act, event, "body", b"{}"))
             return _of(_customer(act), Message("customer", str(body.get("text", "")), data=body))
         case e.Planned(calls=calls):
-            known.tools.update({call.id: call.tool for call in calls})
+            known.planned.update({call.id: (call.tool, event.n) for call in calls})
             return ()
-        case e.CallFinished(outcome="ok", call=call):
-            return _recorded(act, known.tools.get(call), _part(act, event, "result", b"{}"))
+        case e.CallFinished(outcome="ok", call=call) if call in known.planned:
+            name, n = known.planned[call]
+            given = act.contents(n).get(f"{call}/args", b"{}")
+            return _recorded(act, name, _part(act, event, "result", b"{}"), given)
         case _:
             return ()
 
@@ -71,10 +73,11 @@ def _part(act: Act, event: e.Event, part: str, default: bytes) -> bytes:
     return act.contents(event.n).get(part, default)
 
 
-def _recorded(act: Act, name: ToolName | None, result: bytes) -> tuple[Evidence, ...]:
-    """The record fields of a tool's result. What an agent answers is a model's word and endorses nothing."""
-    tool = act.agent.tools.get(name) if act.agent is not None and name is not None else None
+def _recorded(act: Act, name: ToolName, result: bytes, given: bytes) -> tuple[Evidence, ...]:
+    """The record fields of a tool's result, but for what it was given. What an agent answers is a model's word and
+    endorses nothing."""
+    tool = act.agent.tools.get(name) if act.agent is not None else None
     if tool is None or tool.spec.agent is not None:
         return ()
     fields = None if tool.spec.origin == "records" else tool.spec.record_fields
-    return (evidence_from_json(f"tool:{tool.spec.name}", result, fields),)
+    return (evidence_from_json(f"tool:{tool.spec.name}", result, fields, given=given),)

@@ -28,11 +28,14 @@ TAIL_EVENTS_MAX = 1024
 
 
 class Known(msgspec.Struct):
-    """What accepted sources said in a run up to its record `n`."""
+    """What accepted sources said in a run up to its record `n`.
+
+    `planned`: of each call its tool and the record that planned it.
+    """
 
     n: int = 0
     found: tuple[Evidence, ...] = ()
-    tools: dict[CallId, ToolName] = {}
+    planned: dict[CallId, tuple[ToolName, int]] = {}
 
 
 class Tail:

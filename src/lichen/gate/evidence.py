@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any, Final, cast
 
 import msgspec
@@ -15,6 +15,7 @@ from lichen.core.policy import Evidence
 VALUES_MAX: Final = 4096
 TEXT_CHARS_MAX: Final = 64 * 1024  # of a text; what follows endorses nothing
 DEPTH_MAX: Final = 32
+DIGITS_MAX: Final = 64  # of a number; beyond, it is compared as it is written
 
 Scalar = str | int | bool
 
@@ -44,19 +45,49 @@ def evidence_from_text(source: str, text: str) -> Evidence:
     return Evidence(source, _first(_spoken(text[:TEXT_CHARS_MAX])))
 
 
-def evidence_from_json(source: str, data: bytes, fields: Collection[str] | None = None) -> Evidence:
+def evidence_from_json(
+    source: str, data: bytes, fields: Collection[str] | None = None, *, given: bytes = b"{}"
+) -> Evidence:
     """What a tool's record says: the scalars of these top-level fields, of all of them if `fields` is None.
 
-    Bytes that are no JSON say nothing.
+    Values that the tool was `given` it does not vouch for by repeating them, in whatever notation. Bytes that are no
+    JSON say nothing.
     """
     try:
-        document = msgspec.json.decode(data)
+        document, repeated = msgspec.json.decode(data), msgspec.json.decode(given)
     except msgspec.DecodeError:
         return Evidence(source, ())
     if fields is not None:
         record = cast(Mapping[str, Any], document if isinstance(document, dict) else {})
         document = [record[field] for field in fields if field in record]
-    return Evidence(source, _first(_scalars(document)))
+    known = {_plain(value) for value in _leaves(repeated)}
+    return Evidence(source, _first(value for value in _scalars(document) if _plain(value) not in known))
+
+
+def _plain(value: Scalar | float) -> str:
+    """One notation for everything that reads the same: 8050, "8050" and "8050.00"; true and "True"."""
+    text = normal(str(value))
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        return text
+    return f"{number.normalize():f}" if number.is_finite() and abs(number.adjusted()) < DIGITS_MAX else text
+
+
+def _leaves(value: Any) -> Iterator[Scalar | float]:
+    """Every scalar, however deep."""
+    left: list[Any] = [value]
+    while left:
+        one: Any = left.pop()
+        match one:
+            case dict():
+                left.extend(cast(dict[str, Any], one).values())
+            case list():
+                left.extend(cast(list[Any], one))
+            case None:
+                continue
+            case _:
+                yield one
 
 
 def _first(values: Iterable[Scalar]) -> tuple[Scalar, ...]:
