@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import random
 import re
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -36,12 +37,17 @@ class Operation(NamedTuple):
 
 
 class Caller(NamedTuple):
-    """Somebody who asks: their headers, and where and who they are if a key says so."""
+    """Somebody who asks: their headers, and where and who they are if a key says so. `of`: the tenant of their key."""
 
     name: str
     headers: Mapping[str, str]
     where: Scope | None = None
     who: Actor | None = None
+    of: str = ""
+
+
+Named = Mapping[str, set[str]]
+"""Which ids the people of a tenant named so far, by tenant: what they asked for in vain stands in its own log."""
 
 
 def attack(size: Size, chance: random.Random, folder: Path) -> Outcome:
@@ -55,12 +61,15 @@ async def _attack(chance: random.Random, folder: Path) -> Outcome:
         treasure, app = await bury(runtime), make_site(runtime)
         callers = await _callers(runtime)
         asked = 0
+        named: dict[str, set[str]] = defaultdict(set)
         for operation in _shuffled(list(_operations()), chance):
             for caller in callers:
                 if caller.name == "an operator" and any(word in operation.path for word in DESTROYS):
                     continue
                 asked += 1
-                found += _judged(operation, caller, treasure, await _asked(app, operation, caller, treasure, asked))
+                answer = await _asked(app, operation, caller, treasure, asked)
+                found += _judged(operation, caller, treasure, answer, named[caller.of])
+                named[caller.of].update(treasure.parts[part] for part in _parts(operation))
         pages = await _console(runtime, app, treasure, found)
         chats = await _chats(runtime, app, found)
     return Outcome(
@@ -120,7 +129,7 @@ def _example(schema: Mapping[str, Any], components: Mapping[str, Any], name: str
 async def _callers(runtime: Runtime) -> list[Caller]:
     people: list[Caller] = []
     for name, (where, who) in PEOPLE.items():
-        people.append(Caller(name, _bearer(await key_of(runtime, where, who)), where, who))
+        people.append(Caller(name, _bearer(await key_of(runtime, where, who)), where, who, where.tenant))
     where, who = PEOPLE["an operator"]
     revoked = await key_of(runtime, where, who)
     runtime.keyring.api_keys.revoke(revoked.split("_")[1])
@@ -130,7 +139,7 @@ async def _callers(runtime: Runtime) -> list[Caller]:
         Caller("a revoked key", _bearer(revoked)),
         Caller("a guessed key", _bearer(f"lk_{'0' * 8}_{'A' * 43}")),
         Caller("nobody who names ours", {"lichen-tenant": "acme", "lichen-as": "ops"}),
-        Caller("another tenant that names ours", {**foreign.headers, "lichen-tenant": "acme"}),
+        Caller("another tenant that names ours", {**foreign.headers, "lichen-tenant": "acme"}, of=foreign.of),
         *people,
     ]
 
@@ -152,8 +161,11 @@ async def _asked(
 # -- what may be answered ----------------------------------------------------------------------------------------
 
 
-def _judged(operation: Operation, caller: Caller, treasure: Treasure, answer: httpx.Response) -> list[str]:
-    """What is wrong with an answer."""
+def _judged(
+    operation: Operation, caller: Caller, treasure: Treasure, answer: httpx.Response, named: Collection[str] = ()
+) -> list[str]:
+    """What is wrong with an answer. The records of a tenant's own log may hold the ids that its own people named
+    before, and nothing else of another tenant's."""
     status, what = answer.status_code, f"{operation.method} {operation.path} as {caller.name}: {answer.status_code}"
     if status >= 500:
         return [f"{what}, the server failed"]
@@ -162,10 +174,14 @@ def _judged(operation: Operation, caller: Caller, treasure: Treasure, answer: ht
         return [f"{what} instead of {' or '.join(map(str, wanted))}"]
     if caller.name in ("an operator", "a service"):
         return []
-    # A tenant's log keeps what its own people asked for in vain: ids they knew before.
-    signs = (MARK, treasure.pseudonym) if operation.path.endswith("/log/records") else treasure.signs
-    seen = [sign for sign in signs if sign in answer.text]
+    known = named if operation.path.endswith("/log/records") else ()
+    seen = [sign for sign in treasure.signs if sign in answer.text and sign not in known]
     return [f"{what} shows {seen}"] if seen else []
+
+
+def _parts(operation: Operation) -> list[str]:
+    """The parts of its path that name something."""
+    return re.findall(r"{(\w+)}", operation.path)
 
 
 def _wanted(operation: Operation, caller: Caller) -> tuple[int, ...]:
@@ -176,8 +192,7 @@ def _wanted(operation: Operation, caller: Caller) -> tuple[int, ...]:
         return (403,)
     if operation.capability and not may(caller.who, cast(Any, operation.capability)):
         return (403,)
-    parts = set(re.findall(r"{(\w+)}", operation.path)) - set(NOBODYS)
-    if parts and (caller.where != ACME or caller.name == "another customer"):
+    if set(_parts(operation)) - set(NOBODYS) and (caller.where != ACME or caller.name == "another customer"):
         return (403, 404)
     return (200, 201, 204, 400, 403, 404, 409, 410)
 
