@@ -147,7 +147,26 @@ def test_code_that_leaves_the_core_pure_is_told_from_code_that_does_not(source: 
 
 @pytest.mark.req("HOUSE-1.3")
 def test_importing_lichen_loads_no_library_of_an_outer_wing() -> None:
-    script = "import sys, lichen; print(*sys.modules)"
+    assert _loaded("import lichen") & {*OUTER, "pydantic", "msgspec", "asyncio"} == set()
+
+
+@pytest.mark.req("HOUSE-1.3")
+def test_whoever_declares_agents_and_tools_loads_no_engine_log_or_policy_language() -> None:
+    loaded = _loaded("from lichen import Agent, Customer, Limits, Money, Runtime, Scope, tool")
+    assert loaded & OUTER == set()
+    wings = {name.split(".")[1] for name in loaded if name.startswith("lichen.")}
+    assert wings == {"agents", "core", "runtime", "tools"}
+
+
+OUTER = {
+    "typer", "rich", "starlette", "uvicorn", "cedarpy", "jinja2", "jsonschema", "yaml", "prometheus_client", "jwt",
+    "sqlite3", "cryptography", "nacl",
+}  # fmt: skip
+
+
+def _loaded(statement: str) -> set[str]:
+    script = f"import sys\n{statement}\nprint(*sys.modules)"
     result = subprocess.run([sys.executable, "-c", script], text=True, capture_output=True, check=True)
-    assert {"typer", "rich", "starlette", "uvicorn", "cedarpy"} & {*result.stdout.split()} == set()
-    assert "lichen" in result.stdout.split()
+    loaded = {*result.stdout.split()}
+    assert "lichen" in loaded
+    return loaded

@@ -4,7 +4,7 @@ whether it is met."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from lichen.core.policy import (
     Allow,
@@ -21,9 +21,11 @@ from lichen.core.policy import (
     Redact,
 )
 from lichen.core.wording import Texts
-from lichen.gate.annotations import Terms
-from lichen.gate.cedar import Ruling
 from lichen.gate.meters import Claim
+
+if TYPE_CHECKING:
+    from lichen.gate.annotations import Terms
+    from lichen.gate.cedar import Ruling
 
 
 class Telling(NamedTuple):

@@ -7,7 +7,7 @@ many pass as the meters allow. Whatever goes wrong on the way to an answer is a 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Literal, assert_never
+from typing import TYPE_CHECKING, Any, Final, Literal, assert_never
 
 import msgspec
 
@@ -35,12 +35,14 @@ from lichen.gate.conditions import Telling, broken_limit, decision_of, is_confir
 from lichen.gate.facts import TIMEOUT_S, TRIES, FactsUnavailable, facts_value, read_facts
 from lichen.gate.labels import Endorsement, endorse
 from lichen.gate.meters import Claim, KeyedDigest, MeterBook, Unmeasurable, claims, reservations
-from lichen.gate.policies import PolicySet
 from lichen.gate.request import request_of, tool_context
 from lichen.gate.schema import ActionView, ToolView
 from lichen.gate.shapes import Unusable
 from lichen.gate.switches import Stop, StopKind, Switches
 from lichen.gate.values import Value
+
+if TYPE_CHECKING:
+    from lichen.gate.policies import PolicySet
 
 _BEGINS: Final = ("message.send", "model.invoke", "run.start", "session.open")  # what a stop is for, beside calls
 

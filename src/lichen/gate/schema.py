@@ -15,9 +15,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any, Final, Literal, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
-import cedarpy
 import msgspec
 
 from lichen.core.call import Effects, ToolSpec
@@ -27,6 +26,9 @@ from lichen.core.scope import ActorKind
 from lichen.gate.labels import Arguments, arguments_of
 from lichen.gate.shapes import Projection, projection
 from lichen.gate.values import Entity, Value
+
+if TYPE_CHECKING:
+    import cedarpy
 
 Action = Literal[
     "agent.create", "agent.list", "agent.read", "health.read", "key.issue", "key.read", "key.revoke", "log.backup",
@@ -134,6 +136,8 @@ def schema_of(tools: Iterable[ToolSpec], meters: Iterable[Meter] = ()) -> Policy
         if not _is_known(spec, views):
             views[spec.name] = _tool_action(spec, declared)
     document = {"": {"entityTypes": _entity_types(), "actions": _actions(views), "commonTypes": _common_types()}}
+    import cedarpy
+
     return PolicySchema(document, cedarpy.Schema.from_json_str(json.dumps(document)), views)
 
 

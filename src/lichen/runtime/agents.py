@@ -7,10 +7,7 @@ from typing import Literal
 import msgspec
 
 from lichen.agents.agent import Agent
-from lichen.agents.llm import LLMPlanner
-from lichen.agents.rule_planner import RulePlanner
 from lichen.core.limits import Limits
-from lichen.flows.planner import FlowPlanner
 
 PlannerKind = Literal["rules", "llm", "flow", "own"]
 """What decides in an agent: a rule table, a language model, a flow, or a planner of one's own."""
@@ -30,6 +27,10 @@ class Bounds(msgspec.Struct, frozen=True):
 
 def kind_of(agent: Agent) -> PlannerKind:
     """What decides in an agent."""
+    from lichen.agents.llm import LLMPlanner
+    from lichen.agents.rule_planner import RulePlanner
+    from lichen.flows.planner import FlowPlanner
+
     match agent.planner:
         case RulePlanner():
             return "rules"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
@@ -13,8 +13,10 @@ from lichen.core.call import ToolSpec
 from lichen.core.errors import Invalid, NotFound
 from lichen.core.scope import Scope
 from lichen.gate.gate import PolicyGate
-from lichen.gate.policies import PolicySet, load_policies, starter_policies
-from lichen.settings import Settings
+
+if TYPE_CHECKING:
+    from lichen.gate.policies import PolicySet
+    from lichen.settings import Settings
 
 STARTER_NOTICE = (
     "No policies are given, so the starter policy applies: tools run, except that those with effect `once` wait for an "
@@ -80,7 +82,7 @@ def report_of(directory: Path | None, found: PolicySet) -> PolicyReport:
 def policies_in(directory: Path | None, agents: Iterable[Agent], *, env: str | None = None) -> PolicyReport:
     """What a directory holds for an environment and these agents. Raises Invalid with file, line and column."""
     specs = [tool.spec for agent in agents for tool in agent.tools.values()]
-    return report_of(directory, starter_policies(specs) if directory is None else _loaded(directory, specs, env))
+    return report_of(directory, _starter(specs) if directory is None else _loaded(directory, specs, env))
 
 
 def policies_of(settings: Settings, tenant: str, *, env: str | None = None) -> PolicyReport:
@@ -99,7 +101,7 @@ class Starter:
     """The starter policies for everybody."""
 
     def __init__(self, specs: Sequence[ToolSpec]) -> None:
-        self._policies = starter_policies(specs)
+        self._policies = _starter(specs)
 
     def place(self, scope: Scope) -> Path | None:
         """None: they lie nowhere."""
@@ -111,7 +113,7 @@ class Starter:
 
     def learn(self, specs: Sequence[ToolSpec]) -> None:
         """From now on policies are for these tools."""
-        self._policies = starter_policies(specs)
+        self._policies = _starter(specs)
 
 
 class FromDirectory:
@@ -149,7 +151,7 @@ class FromSettings:
 
     def __init__(self, settings: Settings, specs: Sequence[ToolSpec]) -> None:
         self._settings = settings
-        self._starter = starter_policies(specs)
+        self._starter = _starter(specs)
         self._loader = _Loader(specs)
 
     def place(self, scope: Scope) -> Path | None:
@@ -164,7 +166,7 @@ class FromSettings:
 
     def learn(self, specs: Sequence[ToolSpec]) -> None:
         """From now on policies are for these tools."""
-        self._starter, self._loader = starter_policies(specs), _Loader(specs)
+        self._starter, self._loader = _starter(specs), _Loader(specs)
 
 
 class _Loader:
@@ -185,8 +187,16 @@ class _Loader:
 
 
 def _loaded(directory: Path, specs: Sequence[ToolSpec], env: str | None) -> PolicySet:
+    from lichen.gate.policies import load_policies
+
     try:
         return load_policies(directory, specs, env=env)
     except Invalid as error:
         place = str(directory / error.place) if error.place else str(directory)
         raise Invalid(error.message, code=error.code, next_step=error.next_step, place=place) from error
+
+
+def _starter(specs: Sequence[ToolSpec]) -> PolicySet:
+    from lichen.gate.policies import starter_policies  # Cedar is loaded by whoever has policies, not by `import lichen`
+
+    return starter_policies(specs)

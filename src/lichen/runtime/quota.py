@@ -9,13 +9,16 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lichen.core.errors import Full, TooMany
 from lichen.core.quotas import MIB, Quotas
 from lichen.core.scope import Actor, Scope
 from lichen.log.growth import DAY_US
 from lichen.log.log import Log
-from lichen.settings import Settings
+
+if TYPE_CHECKING:
+    from lichen.settings import Settings
 
 LOOK_US = 1_000_000  # the disk is asked no more often
 UNBOUNDED = ("operator", "system")

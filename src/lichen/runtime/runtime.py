@@ -1,4 +1,8 @@
-"""The runtime: one data directory, its engine, its gate, and the agents it hosts."""
+"""The runtime: one data directory, its engine, its gate, and the agents it hosts.
+
+What it is made of is imported when one is made, not when the name is: a worker process that runs a tool, and whoever
+only declares agents, imports the class and never the engine.
+"""
 
 from __future__ import annotations
 
@@ -9,31 +13,18 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from lichen.agents.agent import Agent
 from lichen.core.scope import PRODUCTION, Scope
 from lichen.core.wording import DEFAULT, Texts, Wording
-from lichen.engine.ports import Channel, Options
-from lichen.log.log import Log
-from lichen.runtime.hosting import specs_of
-from lichen.runtime.operations.access import Access
-from lichen.runtime.operations.admin import Admin, Health, Room
-from lichen.runtime.operations.agents import Agents
-from lichen.runtime.operations.changes import Changes
-from lichen.runtime.operations.keys import Keys
-from lichen.runtime.operations.people import People
-from lichen.runtime.operations.policies import Policies
-from lichen.runtime.operations.proofs import Proofs
-from lichen.runtime.operations.records import Records
-from lichen.runtime.operations.reload import Reload
-from lichen.runtime.operations.runs import Runs
-from lichen.runtime.operations.sessions import Sessions
-from lichen.runtime.operations.stops import Stops
-from lichen.runtime.operations.waits import Waits
-from lichen.runtime.policies import STARTER_NOTICE, FromDirectory, FromSettings, PolicySource, Starter
-from lichen.runtime.wiring import Blueprint, wired
-from lichen.settings import Settings
+
+if TYPE_CHECKING:
+    from lichen.engine.ports import Channel, Options
+    from lichen.log.log import Log
+    from lichen.runtime.operations.admin import Health
+    from lichen.runtime.policies import PolicySource
+    from lichen.settings import Settings
 
 
 class Runtime:
@@ -63,6 +54,9 @@ class Runtime:
         clock: Callable[[], int] = lambda: time.time_ns() // 1000,
         random: Callable[[int], bytes] = os.urandom,
     ) -> None:
+        from lichen.engine.ports import Options
+        from lichen.runtime.wiring import Blueprint
+
         self.home = home
         self.settings = settings
         self.notices: tuple[str, ...] = ()
@@ -94,6 +88,9 @@ class Runtime:
     ) -> Runtime:
         """A runtime over `home`. `policies` is a directory of Cedar files for every tenant, or one with a
         subdirectory per tenant; without it the starter policy applies and says so."""
+        from lichen.runtime.hosting import specs_of
+        from lichen.runtime.policies import STARTER_NOTICE, FromDirectory, Starter
+
         specs = specs_of(agents)
         source = Starter(specs) if policies is None else FromDirectory(Path(policies), specs)
         runtime = cls(Path(home), agents, source, channels=channels, texts=texts, options=options)
@@ -103,6 +100,9 @@ class Runtime:
     @classmethod
     def of(cls, settings: Settings, *, channels: Mapping[str, Channel] | None = None) -> Runtime:
         """The runtime of a project: every tenant, environment and policy directory of its `lichen.toml`."""
+        from lichen.runtime.hosting import specs_of
+        from lichen.runtime.policies import STARTER_NOTICE, FromSettings
+
         source = FromSettings(settings, specs_of(settings.agents))
         runtime = cls(
             settings.home, settings.agents, source, scopes=settings.scopes, channels=channels, settings=settings
@@ -115,6 +115,22 @@ class Runtime:
     # -- life ----------------------------------------------------------------------------------------------------
 
     async def __aenter__(self) -> Self:
+        from lichen.runtime.operations.access import Access
+        from lichen.runtime.operations.admin import Admin
+        from lichen.runtime.operations.agents import Agents
+        from lichen.runtime.operations.changes import Changes
+        from lichen.runtime.operations.keys import Keys
+        from lichen.runtime.operations.people import People
+        from lichen.runtime.operations.policies import Policies
+        from lichen.runtime.operations.proofs import Proofs
+        from lichen.runtime.operations.records import Records
+        from lichen.runtime.operations.reload import Reload
+        from lichen.runtime.operations.runs import Runs
+        from lichen.runtime.operations.sessions import Sessions
+        from lichen.runtime.operations.stops import Stops
+        from lichen.runtime.operations.waits import Waits
+        from lichen.runtime.wiring import wired
+
         self._stack = AsyncExitStack()
         wiring = await self._stack.enter_async_context(wired(self._blueprint))
         self.keyring, self.volume, self.gate = wiring.keyring, wiring.volume, wiring.gate
@@ -185,6 +201,8 @@ class Runtime:
         return self.volume.log(scope)
 
     def _health(self) -> Health:
+        from lichen.runtime.operations.admin import Health, Room
+
         return Health(
             status="readonly" if self.volume.is_readonly else "ok",
             home=str(self.home),

@@ -8,7 +8,7 @@ import sys
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import assert_never
+from typing import TYPE_CHECKING, assert_never
 
 import msgspec
 
@@ -33,9 +33,11 @@ from lichen.runtime.quota import Quota
 from lichen.runtime.register import Key, Name, Person, Register
 from lichen.runtime.state import StateStore
 from lichen.runtime.withdrawal import JournalOf
-from lichen.settings import Settings
 from lichen.tools.failure import failure_of
 from lichen.tools.placement import Workers
+
+if TYPE_CHECKING:
+    from lichen.settings import Settings
 
 SWITCH_INTERVAL_S = 0.0002  # the writer thread gets the interpreter back soon enough to keep commits small
 COLLECT_AFTER_OBJECTS = 50_000

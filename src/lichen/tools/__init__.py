@@ -1,12 +1,36 @@
-"""What a call can be: typed Python functions and agents, their contracts, and where they run."""
+"""What a call can be: typed Python functions and agents, their contracts, and where they run.
 
-from lichen.tools.agent_tool import AgentTool, agent_tool
-from lichen.tools.codec import ResultRefused
-from lichen.tools.frames import ToolFailed
-from lichen.tools.placement import StillRunning, Workers
-from lichen.tools.python import PythonTool, tool
-from lichen.tools.schemas import tool_schemas
-from lichen.tools.types import Balance, Currency, Money
+Names are imported when they are first used, so that `import lichen` stays quick.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lichen.tools.agent_tool import AgentTool, agent_tool
+    from lichen.tools.codec import ResultRefused
+    from lichen.tools.frames import ToolFailed
+    from lichen.tools.placement import StillRunning, Workers
+    from lichen.tools.python import PythonTool, tool
+    from lichen.tools.schemas import tool_schemas
+    from lichen.tools.types import Balance, Currency, Money
+
+_HOMES = {
+    "AgentTool": "agent_tool",
+    "Balance": "types",
+    "Currency": "types",
+    "Money": "types",
+    "PythonTool": "python",
+    "ResultRefused": "codec",
+    "StillRunning": "placement",
+    "ToolFailed": "frames",
+    "Workers": "placement",
+    "agent_tool": "agent_tool",
+    "tool": "python",
+    "tool_schemas": "schemas",
+}
 
 __all__ = [
     "AgentTool",
@@ -22,3 +46,10 @@ __all__ = [
     "tool",
     "tool_schemas",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'lichen.tools' has no attribute {name!r}")
+    return getattr(import_module(f"lichen.tools.{home}"), name)

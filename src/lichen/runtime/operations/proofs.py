@@ -6,18 +6,19 @@ import asyncio
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lichen.core.errors import Invalid
 from lichen.core.ids import RunId, SessionId, run_stream, session_stream
 from lichen.core.scope import Actor, Scope
 from lichen.engine.local import LocalEngine
-from lichen.log.backup import BackupReport, backup, backup_keys, refuse_together
-from lichen.log.export import export
 from lichen.log.keys import Keyring
-from lichen.log.verify import verify
 from lichen.log.volume import Volume
 from lichen.runtime.operations.access import About, Access
 from lichen.runtime.proof import Head, Verification, heads, verification
+
+if TYPE_CHECKING:
+    from lichen.log.backup import BackupReport
 
 
 class Proofs:
@@ -47,6 +48,8 @@ class Proofs:
 
         The log must hold every head in `kept`, which somebody kept apart from it. Raises Invalid (`head_foreign`).
         """
+        from lichen.log.verify import verify
+
         self._access.ask("log.verify", scope, actor, About(scope.tenant))
         log = self._engine.journal(scope).log
         for text in kept:
@@ -77,6 +80,8 @@ class Proofs:
     ) -> bytes:
         """The records of a run, a session with its runs, the record at a position, or the whole log, each with its
         proof and the signed head."""
+        from lichen.log.export import export
+
         taken = run or session or (scope.tenant if record is None else f"record {record}")
         self._access.open("log.export", scope, actor, About(scope.tenant), what="export", opened=taken)
         log = self._engine.journal(scope).log
@@ -94,6 +99,8 @@ class Proofs:
         Both places are looked at before anything is written. Raises Conflict (`target_not_empty`, `backup_together`),
         NotFound (`log_missing`).
         """
+        from lichen.log.backup import backup, backup_keys, refuse_together
+
         wanted = self._volume.scopes() if scopes is None else list(scopes)
         for scope in wanted:
             self._access.ask("log.backup", scope, actor, About(scope.tenant))

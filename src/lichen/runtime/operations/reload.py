@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from lichen.core.errors import LichenError
 from lichen.core.scope import SYSTEM, Actor, Scope
 from lichen.engine.local import LocalEngine
-from lichen.flows.planner import FlowPlanner
 from lichen.runtime.catalog import Catalog
 from lichen.runtime.operations.access import About, Access
 from lichen.runtime.operations.changes import Changes
 from lichen.runtime.policies import InForce
-from lichen.settings import Settings
-from lichen.settings.loading import refreshed
-from lichen.settings.modules import changed_modules
+
+if TYPE_CHECKING:
+    from lichen.settings import Settings
 
 
 class Broken(msgspec.Struct, frozen=True):
@@ -79,7 +80,7 @@ class Reload:
                 mine = other == scope
                 by, said = (actor, ruling) if mine else (SYSTEM, None)
                 await self._changes.note(other, "catalog", name, by, said, digest=digest)
-        files = changed_modules(self._settings.modules) if self._settings is not None else ()
+        files = self._imported()
         return Reloaded(
             after,
             after != before,
@@ -92,6 +93,9 @@ class Reload:
         """The agents that changed, each with its digest, empty for one that is gone."""
         if self._settings is None:
             return []
+        from lichen.flows.planner import FlowPlanner
+        from lichen.settings.loading import refreshed
+
         now = self._catalog.agents
         flows = tuple(agent.name for agent in now if isinstance(agent.planner, FlowPlanner))
         current = msgspec.structs.replace(self._settings, agents=now, flows=flows)
@@ -101,3 +105,11 @@ class Reload:
         digests: dict[str, str] = {agent.name: agent.digest for agent in self._catalog.agents}
         gone = [agent.name for agent in now if agent.name not in digests]
         return [(name, digests.get(name, "")) for name in sorted({*changed, *gone})]
+
+    def _imported(self) -> tuple[Path, ...]:
+        """The Python files that changed since they were imported."""
+        if self._settings is None:
+            return ()
+        from lichen.settings.modules import changed_modules
+
+        return changed_modules(self._settings.modules)
