@@ -10,7 +10,7 @@ from pydantic import BaseModel
 import lichen.agents
 from lichen.agents.agent import Agent
 from lichen.agents.toolset import Toolset
-from lichen.core.call import CannotTell, InvalidArguments, Tool
+from lichen.core.call import Arguments, CannotTell, InvalidArguments, Tool
 from lichen.core.errors import Invalid, LichenError
 from lichen.core.limits import Limits
 from lichen.engine.ports import AgentDef
@@ -116,7 +116,7 @@ def test_an_agent_is_a_tool_whose_call_is_a_child_run() -> None:
 
 def test_the_childs_first_message_is_the_arguments_or_the_template_filled_with_them() -> None:
     plain = agent().as_tool(input=Invoice, name="billing.explain", description="Explains.")
-    args = plain.decode(b'{"number": 7}')
+    args = plain.decode(b'{"number": 7}').data
     assert msgspec.json.decode(plain.message(args)) == {"number": 7, "why": "it was asked for"}
     worded = agent().as_tool(input=Invoice, template="Explain invoice {number}: {why}.")
     assert worded.message(args) == "Explain invoice 7: it was asked for."
@@ -147,8 +147,8 @@ def test_the_digest_of_an_agent_tool_pins_its_template() -> None:
 async def test_an_agent_tool_is_never_executed_in_place(meta: Any) -> None:
     tool = agent().as_tool()
     with pytest.raises(LichenError):
-        await tool.execute(b"{}", meta)
-    assert isinstance(await tool.probe(b"{}", meta), CannotTell)
+        await tool.execute(Arguments(b"{}"), meta)
+    assert isinstance(await tool.probe(Arguments(b"{}"), meta), CannotTell)
 
 
 def test_the_package_gives_each_name_it_lists() -> None:

@@ -5,7 +5,7 @@ import pytest
 from lichen.agents.agent import Agent
 from lichen.agents.child import ChildTool
 from lichen.agents.toolset import Renamed, Toolset
-from lichen.core.call import CallMeta, CannotTell, Tool
+from lichen.core.call import Arguments, CallMeta, CannotTell, Tool
 from lichen.core.errors import Invalid
 from lichen.testing.models import scripted_planner
 from lichen.tools.placement import Workers
@@ -73,10 +73,10 @@ async def test_a_prefix_gives_tools_other_names_and_changes_nothing_else(meta: C
     assert renamed.spec.effects == "once"
     assert renamed.spec.digest not in ("", REFUND.spec.digest)
     assert renamed.spec == pinned(renamed.spec)
-    assert renamed.decode(b" {} ") == b"{}"
-    assert await renamed.facts(b"{}", meta) == b'{"facts":1}'
-    assert await renamed.execute(b"{}", meta) == b'{"tool":"shop.payments.refund"}'
-    assert isinstance(await renamed.probe(b"{}", meta), CannotTell)
+    assert renamed.decode(b" {} ").data == b"{}"
+    assert await renamed.facts(Arguments(b"{}"), meta) == b'{"facts":1}'
+    assert await renamed.execute(Arguments(b"{}"), meta) == b'{"tool":"shop.payments.refund"}'
+    assert isinstance(await renamed.probe(Arguments(b"{}"), meta), CannotTell)
     assert names(SHOP.with_prefix("a").with_prefix("b")) == ["b.lookup", "b.cancel", "b.refund"]
 
 

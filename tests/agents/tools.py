@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from lichen.core.call import CallMeta, CannotTell, Probe, ToolSpec
+from lichen.core.call import Arguments, CallMeta, CannotTell, Probe, ToolSpec
 from lichen.tools.spec import pinned
 from tests.agents.shop import spec
 
@@ -21,16 +21,16 @@ class FakeTool:
     def spec(self) -> ToolSpec:
         return self._spec
 
-    def decode(self, args: bytes) -> bytes:
-        return args.strip()
+    def decode(self, args: bytes) -> Arguments:
+        return Arguments(args.strip())
 
-    async def facts(self, args: bytes, meta: CallMeta) -> bytes:
+    async def facts(self, args: Arguments, meta: CallMeta) -> bytes:
         return b'{"facts":1}'
 
-    async def execute(self, args: bytes, meta: CallMeta) -> bytes:
+    async def execute(self, args: Arguments, meta: CallMeta) -> bytes:
         return msgspec.json.encode({"tool": self._spec.name})
 
-    async def probe(self, args: bytes, meta: CallMeta) -> Probe:
+    async def probe(self, args: Arguments, meta: CallMeta) -> Probe:
         return CannotTell()
 
 

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from lichen.core import events as e
-from lichen.core.call import CallMeta, NotDone, Retry
+from lichen.core.call import Arguments, CallMeta, NotDone, Retry
 from lichen.core.errors import Conflict, Unavailable
 from lichen.core.ids import RunId, StreamId, run_stream
 from lichen.core.limits import Limits
@@ -34,7 +34,7 @@ class FaultyTool(FakeTool):
 
     plan: FaultPlan
 
-    async def execute(self, args: bytes, meta: CallMeta) -> bytes:
+    async def execute(self, args: Arguments, meta: CallMeta) -> bytes:
         self.entered.append(meta)
         fault = self.plan.fault(meta.idempotency_key, len(self.entered))
         if fault == "not_done":

@@ -15,6 +15,7 @@ import msgspec
 
 from lichen.core import events as e
 from lichen.core.call import (
+    Arguments,
     CallMeta,
     CannotTell,
     DidNotHappen,
@@ -137,16 +138,16 @@ class FakeTool:
         self.probed = 0
         self._does = does
 
-    def decode(self, args: bytes) -> bytes:
+    def decode(self, args: bytes) -> Arguments:
         values = msgspec.json.decode(args, type=dict[str, object])
         if "wrong" in values:
             raise InvalidArguments((Issue("/wrong", "unknown_field", "There is no such field."),))
-        return msgspec.json.encode(values, order="sorted")
+        return Arguments(msgspec.json.encode(values, order="sorted"), values)
 
-    async def facts(self, args: bytes, meta: CallMeta) -> bytes:
+    async def facts(self, args: Arguments, meta: CallMeta) -> bytes:
         return b"{}"
 
-    async def execute(self, args: bytes, meta: CallMeta) -> bytes:
+    async def execute(self, args: Arguments, meta: CallMeta) -> bytes:
         self.entered.append(meta)
         if self._does is None:
             self.happen(meta)
@@ -157,7 +158,7 @@ class FakeTool:
         """The effect, with nothing to keep it from happening twice."""
         self.effects[meta.idempotency_key] += 1
 
-    async def probe(self, args: bytes, meta: CallMeta) -> Probe:
+    async def probe(self, args: Arguments, meta: CallMeta) -> Probe:
         self.probed += 1
         if not self.spec.has_probe:
             return CannotTell()

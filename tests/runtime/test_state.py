@@ -198,4 +198,4 @@ JSON = st.recursive(
 def test_any_json_is_an_argument_that_keeps_its_value(value: Any) -> None:
     put = STATE_TOOLS[1]
     args = put.decode(msgspec.json.encode({"key": "k", "value": value}))
-    assert msgspec.json.decode(args)["value"] == value
+    assert msgspec.json.decode(args.data)["value"] == value

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import BaseModel
 
-from lichen.core.call import CannotTell, InvalidArguments, Tool
+from lichen.core.call import Arguments, CannotTell, InvalidArguments, Tool
 from lichen.core.errors import Invalid, LichenError
 from lichen.tools import agent_tool
 from tests.tools.samples import call_meta
@@ -27,7 +27,7 @@ def test_the_contract_names_the_agent_whose_run_performs_it() -> None:
 
 
 def test_its_input_is_decoded_as_any_tools() -> None:
-    assert ask.decode(b'{"text":"why"}') == b'{"depth":1,"text":"why"}'
+    assert ask.decode(b'{"text":"why"}').data == b'{"depth":1,"text":"why"}'
     with pytest.raises(InvalidArguments):
         ask.decode(b'{"text":"why","deep":1}')
 
@@ -35,17 +35,17 @@ def test_its_input_is_decoded_as_any_tools() -> None:
 def test_without_an_input_type_it_takes_a_message() -> None:
     plain = agent_tool("research.reader", description="Reads.")
     assert plain.spec.name == "research.reader"
-    assert plain.decode(b'{"message":"why"}') == b'{"message":"why"}'
+    assert plain.decode(b'{"message":"why"}').data == b'{"message":"why"}'
     with pytest.raises(InvalidArguments):
         plain.decode(b'{"message":""}')
 
 
 async def test_it_executes_nothing_itself() -> None:
     with pytest.raises(LichenError) as caught:
-        await ask.execute(b'{"text":"why"}', call_meta())
+        await ask.execute(Arguments(b'{"text":"why"}'), call_meta())
     assert caught.value.code == "child_run_expected"
-    assert await ask.facts(b"{}", call_meta()) == b"{}"
-    assert await ask.probe(b"{}", call_meta()) == CannotTell()
+    assert await ask.facts(Arguments(b"{}"), call_meta()) == b"{}"
+    assert await ask.probe(Arguments(b"{}"), call_meta()) == CannotTell()
 
 
 @pytest.mark.parametrize(("agent", "input_type"), [("lichen.reader", Question), ("Reader", Question), ("a.b", str)])

@@ -203,7 +203,7 @@ def test_nothing_is_coerced(change: dict[str, Any]) -> None:
 def test_what_json_cannot_write_is_taken_in_its_json_form() -> None:
     codec = ArgumentCodec(Natural)
     sent = b'{"when":"2024-01-02T03:04:05Z","id":"12345678-1234-5678-1234-567812345678","rate":"1.50","speed":"normal"}'
-    value = codec.values(codec.decode(sent))
+    value = codec.value(codec.decode(sent))
     assert value.when == datetime.fromisoformat("2024-01-02T03:04:05+00:00")
     assert (value.id, value.rate, value.speed) == (
         UUID(int=0x12345678123456781234567812345678),
@@ -284,7 +284,7 @@ def test_arguments_have_a_bound_in_depth(opening: bytes) -> None:
 def test_brackets_in_strings_and_beside_each_other_are_not_depth() -> None:
     codec = ArgumentCodec(Lists)
     sent = json.dumps({"rows": [['[[{\\"' * DEPTH_MAX, '"[']] * DEPTH_MAX}).encode()
-    assert json.loads(codec.decode(sent)) == json.loads(sent)
+    assert json.loads(codec.decode(sent).data) == json.loads(sent)
 
 
 class Lists(BaseModel):
@@ -346,16 +346,16 @@ valid = st.fixed_dictionaries(
 def test_valid_arguments_have_one_canonical_form_that_is_its_own(fields: dict[str, Any], random: Any) -> None:
     shuffled = list(fields.items())
     random.shuffle(shuffled)
-    canonical = order.decode(json.dumps(fields).encode())
-    assert order.decode(json.dumps(dict(shuffled), indent=2).encode()) == canonical
-    assert order.decode(canonical) == canonical
+    canonical = order.decode(json.dumps(fields).encode()).data
+    assert order.decode(json.dumps(dict(shuffled), indent=2).encode()).data == canonical
+    assert order.decode(canonical).data == canonical
     assert {**fields, **json.loads(canonical)}.keys() == set(order.spec.input_schema["properties"])
 
 
 @pytest.mark.req("GOA-3.1")
 def test_defaults_are_filled_in_at_every_level() -> None:
     sent = {**GOOD, "parcels": [{"weight_g": 1}]}
-    decoded = json.loads(order.decode(json.dumps(sent).encode()))
+    decoded = json.loads(order.decode(json.dumps(sent).encode()).data)
     assert decoded["speed"] == "normal"
     assert decoded["rate"] == "1.5"
     assert decoded["pay"] is None
@@ -395,7 +395,7 @@ def test_a_type_without_a_closed_stable_form_is_refused(annotation: Any) -> None
 def test_a_recursive_type_has_its_fields_at_the_root_of_the_schema() -> None:
     codec = ArgumentCodec(Tree)
     assert list(codec.schema["properties"]) == ["label", "branches"]
-    assert codec.decode(b'{"label":"a","branches":[{"label":"b"}]}') == (
+    assert codec.decode(b'{"label":"a","branches":[{"label":"b"}]}').data == (
         b'{"branches":[{"branches":[],"label":"b"}],"label":"a"}'
     )
 

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from lichen.core.call import NotDone
+from lichen.core.call import Arguments, NotDone
 from lichen.core.errors import Invalid
 from lichen.core.label import Label
 from lichen.tools import PythonTool, ToolFailed, Workers, tool
@@ -84,7 +84,7 @@ async def test_a_process_serves_one_call_after_the_other(workers: Workers) -> No
 async def test_the_label_of_what_the_run_has_read_arrives_in_another_process(workers: Workers) -> None:
     meta = msgspec.structs.replace(call_meta(), label=Label(("customer:c-1", "third_party:web.fetch"), 2))
     async with asyncio.timeout(DEADLINE_S):
-        result = json.loads(await samples.read.with_workers(workers).execute(b"{}", meta))
+        result = json.loads(await samples.read.with_workers(workers).execute(Arguments(b"{}"), meta))
     assert result == [["customer:c-1", "third_party:web.fetch"], 2, True]
 
 
@@ -221,11 +221,13 @@ async def test_a_function_that_no_process_would_find_is_refused(workers: Workers
 async def test_processes_end_with_the_program_that_started_them(tmp_path: Path) -> None:
     program = f"""
 import asyncio, os
+from lichen.core.call import Arguments
 from lichen.tools import Workers
 from tests.tools.samples import call_meta, hang
 async def main():
     workers = Workers(processes=1)
-    task = asyncio.create_task(hang.with_workers(workers).execute(b'{{"pids":"{tmp_path}/pids"}}', call_meta()))
+    args = Arguments(b'{{"pids":"{tmp_path}/pids"}}')
+    task = asyncio.create_task(hang.with_workers(workers).execute(args, call_meta()))
     while not os.path.exists("{tmp_path}/pids"):
         await asyncio.sleep(0.005)
     os._exit(9)

@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 from pydantic.dataclasses import dataclass
 from typing_extensions import TypedDict
 
-from lichen.core.call import RESULT_BYTES_MAX, CallMeta, InvalidArguments, NotDone, Retry, Tool
+from lichen.core.call import RESULT_BYTES_MAX, Arguments, CallMeta, InvalidArguments, NotDone, Retry, Tool
 from lichen.core.errors import Invalid
 from lichen.tools import Money, PythonTool, ResultRefused, ToolFailed, Workers, tool
 from tests.tools.samples import Receipt, call_meta
@@ -100,7 +100,7 @@ async def test_a_tool_is_given_the_declared_defaults_as_typed_values() -> None:
         return window.days, len(words) == 1
 
     args = search.decode(b"{}")
-    assert args == b'{"window":{"days":7},"words":[]}'
+    assert args.data == b'{"window":{"days":7},"words":[]}'
     assert [await search.execute(args, call_meta()) for _ in range(2)] == [b"[7,true]", b"[7,true]"]
 
 
@@ -117,7 +117,7 @@ async def test_the_ids_and_attributes_of_the_call_arrive_in_the_tool() -> None:
     def who(*, about: CallMeta) -> list[str | None]:
         return [about.run, about.session, about.turn, about.call, about.idempotency_key, about.attributes["region"]]
 
-    result = await who.execute(b"{}", call_meta(region="north"))
+    result = await who.execute(Arguments(b"{}"), call_meta(region="north"))
     assert json.loads(result) == ["run-1", "ses-1", "t1", "c1", "run-1/c1", "north"]
 
 
@@ -133,7 +133,7 @@ def test_parameters_may_be_called_like_methods_of_a_model() -> None:
     @tool(name="a.b")
     async def odd(json: int, copy: int, model_config: int, schema: int, _hidden: int = 1) -> None: ...
 
-    assert odd.decode(b'{"json":1,"copy":2,"model_config":3,"schema":4}') == (
+    assert odd.decode(b'{"json":1,"copy":2,"model_config":3,"schema":4}').data == (
         b'{"_hidden":1,"copy":2,"json":1,"model_config":3,"schema":4}'
     )
 
@@ -252,7 +252,7 @@ def test_types_may_be_defined_beside_the_function() -> None:
     async def use(local: Local) -> Local:
         return local
 
-    assert use.decode(b'{"local":{"a":1}}') == b'{"local":{"a":1}}'
+    assert use.decode(b'{"local":{"a":1}}').data == b'{"local":{"a":1}}'
 
 
 class Struct(msgspec.Struct):
@@ -295,7 +295,7 @@ def returns(annotation: Any, value: Any) -> PythonTool[..., Any]:
 )
 async def test_a_result_is_json_of_the_declared_type(annotation: Any, value: Any) -> None:
     given = returns(annotation, value)
-    assert await given.execute(b"{}", call_meta()) == b'{"total":1.5}'
+    assert await given.execute(Arguments(b"{}"), call_meta()) == b'{"total":1.5}'
     assert set(given.spec.output_schema["properties"]) == {"total"}
 
 
@@ -320,7 +320,7 @@ async def test_a_result_is_json_of_the_declared_type(annotation: Any, value: Any
 )
 async def test_a_result_of_another_type_is_refused_without_its_value(annotation: Any, value: Any) -> None:
     with pytest.raises(ResultRefused) as caught:
-        await returns(annotation, value).execute(b"{}", call_meta())
+        await returns(annotation, value).execute(Arguments(b"{}"), call_meta())
     assert caught.value.code == "result_invalid"
     assert "hunter2" not in str(caught.value)
     assert caught.value.__suppress_context__
@@ -328,9 +328,11 @@ async def test_a_result_of_another_type_is_refused_without_its_value(annotation:
 
 @pytest.mark.req("GOA-2.9")
 async def test_a_result_has_a_bound_in_bytes() -> None:
-    assert len(await returns(str, "x" * (RESULT_BYTES_MAX - 2)).execute(b"{}", call_meta())) == RESULT_BYTES_MAX
+    assert (
+        len(await returns(str, "x" * (RESULT_BYTES_MAX - 2)).execute(Arguments(b"{}"), call_meta())) == RESULT_BYTES_MAX
+    )
     with pytest.raises(ResultRefused) as caught:
-        await returns(str, "x" * (RESULT_BYTES_MAX - 1)).execute(b"{}", call_meta())
+        await returns(str, "x" * (RESULT_BYTES_MAX - 1)).execute(Arguments(b"{}"), call_meta())
     assert caught.value.code == "result_too_large"
 
 
@@ -340,14 +342,14 @@ async def test_what_the_function_raises_reaches_the_engine_as_it_is() -> None:
         raise NotDone("No.", code=code)
 
     with pytest.raises(NotDone) as caught:
-        await fail.execute(b'{"code":"closed"}', call_meta())
+        await fail.execute(Arguments(b'{"code":"closed"}'), call_meta())
     assert caught.value.code == "closed"
 
 
 @pytest.mark.parametrize("args", [b"", b"{}", b'{"order_id": 5}'])
 async def test_arguments_that_no_longer_fit_mean_that_nothing_was_done(args: bytes) -> None:
     with pytest.raises(NotDone) as caught:
-        await refund.execute(args, call_meta())
+        await refund.execute(Arguments(args), call_meta())
     assert (caught.value.code, caught.value.retryable) == ("arguments_invalid", False)
 
 
@@ -356,7 +358,7 @@ async def test_a_tool_without_workers_means_that_nothing_was_done() -> None:
     def block() -> None: ...
 
     with pytest.raises(NotDone) as caught:
-        await block.execute(b"{}", call_meta())
+        await block.execute(Arguments(b"{}"), call_meta())
     assert caught.value.code == "workers_missing"
 
 
@@ -369,7 +371,7 @@ async def test_a_tool_that_tries_to_end_more_than_its_call_ends_only_its_call(er
 
     async with Workers() as workers:
         with pytest.raises(ToolFailed):
-            await end.with_workers(workers).execute(b"{}", call_meta())
+            await end.with_workers(workers).execute(Arguments(b"{}"), call_meta())
 
 
 async def test_the_cancellation_of_a_call_is_no_failure_of_the_tool() -> None:
@@ -379,4 +381,4 @@ async def test_the_cancellation_of_a_call_is_no_failure_of_the_tool() -> None:
 
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.01):
-            await wait.execute(b"{}", call_meta())
+            await wait.execute(Arguments(b"{}"), call_meta())

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from pydantic import BaseModel
 
-from lichen.core.call import CallMeta, CannotTell, DidNotHappen, Happened, Probe
+from lichen.core.call import Arguments, CallMeta, CannotTell, DidNotHappen, Happened, Probe
 from lichen.core.errors import Invalid
 from lichen.tools import PythonTool, ResultRefused, Workers, tool
 from lichen.tools.declaration import FACTS_BYTES_MAX
@@ -51,7 +51,7 @@ def refund_with(
 
 async def test_facts_are_resolved_from_some_of_the_arguments_and_the_call() -> None:
     tool = refund_with(order_facts)
-    facts = await tool.facts(ARGS, call_meta())
+    facts = await tool.facts(Arguments(ARGS), call_meta())
     assert json.loads(facts) == {"order_id": "1042", "total": 900, "tenant": "acme"}
     assert tool.spec.facts_schema is not None
     assert set(tool.spec.facts_schema["properties"]) == {"order_id", "total", "tenant"}
@@ -62,12 +62,12 @@ async def test_a_resolver_that_blocks_runs_in_a_thread() -> None:
     assert tool.spec.facts_schema is not None
     assert set(tool.spec.facts_schema["properties"]) == {"total"}
     async with Workers() as workers:
-        assert await tool.with_workers(workers).facts(ARGS, call_meta()) == b'{"total":50}'
+        assert await tool.with_workers(workers).facts(Arguments(ARGS), call_meta()) == b'{"total":50}'
 
 
 async def test_a_tool_without_a_resolver_has_no_facts() -> None:
     assert refund_with().spec.facts_schema is None
-    assert await refund_with().facts(ARGS, call_meta()) == b"{}"
+    assert await refund_with().facts(Arguments(ARGS), call_meta()) == b"{}"
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ async def test_facts_that_are_not_as_declared_are_refused(value: Any, code: str)
         return value if code == "facts_too_large" else {"total": value}
 
     with pytest.raises(ResultRefused) as caught:
-        await refund_with(resolve).facts(ARGS, call_meta())
+        await refund_with(resolve).facts(Arguments(ARGS), call_meta())
     assert caught.value.code == code
 
 
@@ -112,7 +112,7 @@ async def test_a_probe_that_returns_the_result_says_that_the_call_happened() -> 
         assert idempotency_key == meta.idempotency_key == "run-1/c1"
         return Receipt(order_id=order_id, amount=5)
 
-    found = await refund_with(probe=find).probe(ARGS, call_meta())
+    found = await refund_with(probe=find).probe(Arguments(ARGS), call_meta())
     assert isinstance(found, Happened)
     assert json.loads(found.result) == {"order_id": "1042", "amount": 5}
 
@@ -122,7 +122,7 @@ async def test_a_probe_may_say_it_in_the_engines_words(answer: Probe) -> None:
     async def find() -> Any:
         return answer
 
-    assert await refund_with(probe=find).probe(ARGS, call_meta()) == answer
+    assert await refund_with(probe=find).probe(Arguments(ARGS), call_meta()) == answer
 
 
 async def test_a_probe_that_returns_none_says_that_the_call_did_not_happen() -> None:
@@ -131,7 +131,7 @@ async def test_a_probe_that_returns_none_says_that_the_call_did_not_happen() -> 
         return None
 
     async with Workers() as workers:
-        assert await refund_with(probe=find).with_workers(workers).probe(ARGS, call_meta()) == DidNotHappen()
+        assert await refund_with(probe=find).with_workers(workers).probe(Arguments(ARGS), call_meta()) == DidNotHappen()
 
 
 async def test_none_from_the_probe_of_a_tool_whose_result_may_be_none_tells_nothing() -> None:
@@ -140,7 +140,7 @@ async def test_none_from_the_probe_of_a_tool_whose_result_may_be_none_tells_noth
     @tool(name="a.b", probe=find)
     async def notify() -> None: ...
 
-    assert await notify.probe(b"{}", call_meta()) == CannotTell()
+    assert await notify.probe(Arguments(b"{}"), call_meta()) == CannotTell()
 
 
 @pytest.mark.parametrize("outcome", [RuntimeError("hunter2"), SystemExit(1), "not a receipt"])
@@ -152,7 +152,7 @@ async def test_a_probe_that_fails_cannot_tell_and_its_words_stay_out_of_the_log(
             raise outcome
         return outcome
 
-    found = await refund_with(probe=find).probe(ARGS, call_meta())
+    found = await refund_with(probe=find).probe(Arguments(ARGS), call_meta())
     assert isinstance(found, CannotTell)
     assert found.failure is not None
     assert "hunter2" not in caplog.text
@@ -160,4 +160,4 @@ async def test_a_probe_that_fails_cannot_tell_and_its_words_stay_out_of_the_log(
 
 async def test_a_tool_without_a_probe_cannot_tell() -> None:
     assert not refund_with().spec.has_probe
-    assert await refund_with().probe(ARGS, call_meta()) == CannotTell()
+    assert await refund_with().probe(Arguments(ARGS), call_meta()) == CannotTell()

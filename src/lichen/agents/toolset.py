@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 
 import msgspec
 
-from lichen.core.call import CallMeta, Probe, Tool, ToolSpec
+from lichen.core.call import Arguments, CallMeta, Probe, Tool, ToolSpec
 from lichen.core.errors import Invalid
 from lichen.core.ids import ToolName
 from lichen.tools.placement import Workers
@@ -99,19 +99,19 @@ class Renamed:
     tool: Tool
     spec: ToolSpec
 
-    def decode(self, args: bytes) -> bytes:
+    def decode(self, args: bytes) -> Arguments:
         """As the tool does."""
         return self.tool.decode(args)
 
-    async def facts(self, args: bytes, meta: CallMeta) -> bytes:
+    async def facts(self, args: Arguments, meta: CallMeta) -> bytes:
         """As the tool does."""
         return await self.tool.facts(args, meta)
 
-    async def execute(self, args: bytes, meta: CallMeta) -> bytes:
+    async def execute(self, args: Arguments, meta: CallMeta) -> bytes:
         """As the tool does."""
         return await self.tool.execute(args, meta)
 
-    async def probe(self, args: bytes, meta: CallMeta) -> Probe:
+    async def probe(self, args: Arguments, meta: CallMeta) -> Probe:
         """As the tool does."""
         return await self.tool.probe(args, meta)
 

@@ -143,26 +143,57 @@ class CannotTell(msgspec.Struct, frozen=True, tag=True):
 Probe = Happened | DidNotHappen | CannotTell
 
 
+class Arguments:
+    """The arguments of one call: canonical JSON in `data`, and what a tool made of it when it decoded it.
+
+    Whoever is given that value may change it, so it is handed out once; `is_shared` says that it cannot be changed.
+    """
+
+    __slots__ = ("_fields", "_value", "data", "is_shared")
+
+    def __init__(
+        self, data: bytes, value: Any = None, *, fields: Mapping[str, Any] | None = None, is_shared: bool = False
+    ) -> None:
+        self.data = data
+        self.is_shared = is_shared
+        self._fields = fields
+        self._value = value
+
+    @property
+    def fields(self) -> Mapping[str, Any]:
+        """The arguments by name, as JSON has them."""
+        if self._fields is None:
+            self._fields = msgspec.json.decode(self.data, type=dict[str, Any])
+        return self._fields
+
+    def take(self) -> Any:
+        """The decoded value, None where it was handed out, or never made: `data` has to be decoded again then."""
+        value = self._value
+        if not self.is_shared:
+            self._value = None
+        return value
+
+
 class Tool(Protocol):
-    """What the engine executes. Arguments, facts and results cross as JSON bytes of the declared schemas."""
+    """What the engine executes. Facts and results cross as JSON bytes of the declared schemas."""
 
     @property
     def spec(self) -> ToolSpec:
         """The contract."""
         ...
 
-    def decode(self, args: bytes) -> bytes:
-        """Canonical arguments with defaults filled in. Raises InvalidArguments."""
+    def decode(self, args: bytes) -> Arguments:
+        """Canonical arguments with defaults filled in, and their value. Raises InvalidArguments."""
         ...
 
-    async def facts(self, args: bytes, meta: CallMeta) -> bytes:
+    async def facts(self, args: Arguments, meta: CallMeta) -> bytes:
         """The facts policy decides on: a JSON object, `{}` for a tool without a resolver. Reads only."""
         ...
 
-    async def execute(self, args: bytes, meta: CallMeta) -> bytes:
+    async def execute(self, args: Arguments, meta: CallMeta) -> bytes:
         """The result. Raises NotDone if nothing happened; any other exception leaves a `once` call in doubt."""
         ...
 
-    async def probe(self, args: bytes, meta: CallMeta) -> Probe:
+    async def probe(self, args: Arguments, meta: CallMeta) -> Probe:
         """Whether the call with this idempotency key happened. CannotTell for a tool without a probe."""
         ...

@@ -7,7 +7,7 @@ from typing import cast
 
 from lichen.core import events as e
 from lichen.core import moves
-from lichen.core.call import CallMeta, Tool
+from lichen.core.call import Arguments, CallMeta, Tool
 from lichen.core.errors import NotFound
 from lichen.core.ids import CallId, RunId, StreamId, idempotency_key, run_stream, session_stream
 from lichen.core.mailbox import MailboxState
@@ -144,7 +144,7 @@ class CallAct(Act):
         self.call = call
         self._agent = act.agent
         self._tool: Tool | None = None
-        self._args: bytes | None = None
+        self._arguments: Arguments | None = None
 
     def look_again(self) -> Call | None:
         """The call as it is now, None once it is over."""
@@ -175,11 +175,14 @@ class CallAct(Act):
         return tool
 
     @property
-    def args(self) -> bytes:
-        """The canonical arguments the call was planned with, as JSON. Raises Erased."""
-        if self._args is None:
-            self._args = self.contents(self.call.n)[f"{self.call.id}/args"]
-        return self._args
+    def arguments(self) -> Arguments:
+        """The arguments the call was planned with: as they were decoded then, or by another process, as they were
+        kept. Raises Erased."""
+        if self._arguments is None:
+            kept = self.contents(self.call.n)[f"{self.call.id}/args"]
+            decoded = self.journal.arguments.get(self.stream, {}).get(self.call.id)
+            self._arguments = decoded if decoded is not None else Arguments(kept)
+        return self._arguments
 
     def meta(self, timeout_s: float) -> CallMeta:
         """What the tool is told about this attempt."""

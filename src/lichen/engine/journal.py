@@ -10,6 +10,7 @@ from weakref import WeakSet
 
 import msgspec
 
+from lichen.core.call import Arguments
 from lichen.core.content import RETENTION
 from lichen.core.errors import Unavailable
 from lichen.core.events import Draft, Event, Part
@@ -85,6 +86,7 @@ class Journal:
         self.log = log
         self._on_append = on_append
         self.evidence: dict[StreamId, Known] = {}
+        self.arguments: dict[StreamId, dict[CallId, Arguments]] = {}  # of open calls, decoded when they were planned
         self._waiting: dict[StreamId, list[asyncio.Future[None]]] = {}
         self._actors: dict[RunId, Actor] = {}
         self._attributes: dict[RunId, bytes] = {}
@@ -208,6 +210,7 @@ class Journal:
         self._attributes.pop(RunId(stream.id), None)
         self._tails.pop(stream, None)
         self.evidence.pop(stream, None)
+        self.arguments.pop(stream, None)
         if not self._watches.get(stream):
             self._watches.pop(stream, None)
         self.log.park(stream)
@@ -220,6 +223,7 @@ class Journal:
             self._attributes.clear()
             self._tails.clear()
             self.evidence.clear()
+            self.arguments.clear()
             waiting, self._waiting = self._waiting, {}
             for future in (f for futures in waiting.values() for f in futures):
                 if not future.done():

@@ -212,7 +212,7 @@ def _canonical(agent: AgentDef, call: CallRequest) -> bytes:
     """The arguments as they are recorded."""
     tool = agent.tools.get(call.tool)
     try:
-        return call.args if tool is None else tool.decode(call.args)
+        return call.args if tool is None else tool.decode(call.args).data
     except InvalidArguments:
         return call.args
 

@@ -13,7 +13,7 @@ import msgspec
 from pydantic import BaseModel, Field
 
 from lichen.core import events as e
-from lichen.core.call import CallMeta, CannotTell, Effects, NotDone, Probe, Tool, ToolSpec
+from lichen.core.call import Arguments, CallMeta, CannotTell, Effects, NotDone, Probe, Tool, ToolSpec
 from lichen.core.content import RETENTION, Content
 from lichen.core.ids import StreamId, ToolName
 from lichen.core.scope import Scope
@@ -156,22 +156,22 @@ class StateTool:
         """A copy that works on these logs."""
         return StateTool(self.spec.name, self.spec.effects, self._shape, store)
 
-    def decode(self, args: bytes) -> bytes:
+    def decode(self, args: bytes) -> Arguments:
         """Canonical arguments. Raises InvalidArguments."""
         return self._arguments.decode(args)
 
-    async def facts(self, args: bytes, meta: CallMeta) -> bytes:
+    async def facts(self, args: Arguments, meta: CallMeta) -> bytes:
         """`{}`: policy decides on the arguments alone."""
         return b"{}"
 
-    async def execute(self, args: bytes, meta: CallMeta) -> bytes:
+    async def execute(self, args: Arguments, meta: CallMeta) -> bytes:
         """The value as `{value, found}`. Raises NotDone (`state_no_session`, `state_pointer`, `state_too_large`)."""
         assert self._store is not None, "a runtime binds state tools to its logs"
-        asked = self._shape.model_validate_json(args)
+        asked = self._arguments.value(args)
         kept = await (self._store.set if isinstance(asked, StateSet) else self._store.get)(asked, meta)  # type: ignore[arg-type]
         return kept.model_dump_json().encode()
 
-    async def probe(self, args: bytes, meta: CallMeta) -> Probe:
+    async def probe(self, args: Arguments, meta: CallMeta) -> Probe:
         """CannotTell: setting again under the same key changes nothing."""
         return CannotTell()
 

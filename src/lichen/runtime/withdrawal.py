@@ -7,7 +7,7 @@ from collections.abc import Callable
 import msgspec
 from pydantic import BaseModel
 
-from lichen.core.call import CallMeta, CannotTell, NotDone, Probe, ToolSpec
+from lichen.core.call import Arguments, CallMeta, CannotTell, NotDone, Probe, ToolSpec
 from lichen.core.ids import ToolName
 from lichen.core.scope import Scope
 from lichen.engine.journal import Journal
@@ -50,15 +50,15 @@ class WithdrawTool:
         """A copy that works on these logs."""
         return WithdrawTool(journal_of)
 
-    def decode(self, args: bytes) -> bytes:
+    def decode(self, args: bytes) -> Arguments:
         """Canonical arguments. Raises InvalidArguments."""
         return self._arguments.decode(args)
 
-    async def facts(self, args: bytes, meta: CallMeta) -> bytes:
+    async def facts(self, args: Arguments, meta: CallMeta) -> bytes:
         """`{}`: policy decides on who asks."""
         return b"{}"
 
-    async def execute(self, args: bytes, meta: CallMeta) -> bytes:
+    async def execute(self, args: Arguments, meta: CallMeta) -> bytes:
         """`{withdrawn}`, once that is durable. Raises NotDone (`no_session`)."""
         assert self._journal_of is not None, "a runtime binds this tool to its logs"
         if meta.session is None:
@@ -69,7 +69,7 @@ class WithdrawTool:
         await journal.log.durable()
         return msgspec.json.encode({"withdrawn": count})
 
-    async def probe(self, args: bytes, meta: CallMeta) -> Probe:
+    async def probe(self, args: Arguments, meta: CallMeta) -> Probe:
         """CannotTell: what was taken back stays so, whoever asks again."""
         return CannotTell()
 

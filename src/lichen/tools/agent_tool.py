@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
-from lichen.core.call import CallMeta, CannotTell, Probe, ToolSpec
+from lichen.core.call import Arguments, CallMeta, CannotTell, Probe, ToolSpec
 from lichen.core.errors import LichenError
 from lichen.core.ids import AgentName
 from lichen.tools.codec import ArgumentCodec, ResultCodec
@@ -29,20 +29,20 @@ class AgentTool:
         self.spec = spec
         self._arguments = arguments
 
-    def decode(self, args: bytes) -> bytes:
+    def decode(self, args: bytes) -> Arguments:
         """Canonical input of the child run. Raises InvalidArguments."""
         return self._arguments.decode(args)
 
-    async def facts(self, args: bytes, meta: CallMeta) -> bytes:
+    async def facts(self, args: Arguments, meta: CallMeta) -> bytes:
         """`{}`: the gate decides on the child's own calls."""
         return b"{}"
 
-    async def execute(self, args: bytes, meta: CallMeta) -> bytes:
+    async def execute(self, args: Arguments, meta: CallMeta) -> bytes:
         """Raises LichenError (`child_run_expected`): whoever performs calls starts a child run instead."""
         message = "The tool of an agent was executed instead of a child run."
         raise LichenError(message, code="child_run_expected", next_step="Start a run of the agent in `spec.agent`.")
 
-    async def probe(self, args: bytes, meta: CallMeta) -> Probe:
+    async def probe(self, args: Arguments, meta: CallMeta) -> Probe:
         """CannotTell: the child's own stream tells."""
         return CannotTell()
 

@@ -12,7 +12,7 @@ from pydantic.errors import PydanticInvalidForJsonSchema, PydanticUndefinedAnnot
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaValue
 from pydantic_core import core_schema
 
-from lichen.core.call import RESULT_BYTES_MAX, InvalidArguments, Issue
+from lichen.core.call import RESULT_BYTES_MAX, Arguments, InvalidArguments, Issue
 from lichen.core.errors import LichenError
 from lichen.tools.document import dump, parse
 from lichen.tools.issues import issues
@@ -58,21 +58,25 @@ class ArgumentCodec:
         if self.schema.get("type") != "object":
             raise _not_an_object("The arguments of a tool", place)
 
-    def decode(self, args: bytes) -> bytes:
-        """Canonical JSON of `args` with defaults filled in: the same bytes in every process.
+    def decode(self, args: bytes) -> Arguments:
+        """Canonical JSON of `args` with defaults filled in, the same bytes in every process, and its typed value.
 
         Raises InvalidArguments with an issue for every problem, at most ISSUES_MAX.
         """
         tree = parse(args)
         value = self._validated(args, tree)
         canonical = self._dumped(value)
-        if not self._survives(value, canonical):
-            raise self._unstable()
-        return canonical
+        if canonical == args:
+            return Arguments(args, value, fields=tree)
+        return Arguments(canonical, self._read_back(value, canonical))
 
-    def values(self, canonical: bytes) -> Any:
-        """The typed value of arguments that `decode` made. Raises InvalidArguments if they are something else."""
-        return self._validated(canonical, None)
+    def value(self, arguments: Arguments) -> Any:
+        """The typed value of arguments that `decode` made, in this process or in another.
+
+        Raises InvalidArguments if they are something else.
+        """
+        value = arguments.take()
+        return self._validated(arguments.data, None) if value is None else value
 
     def _validated(self, args: bytes, tree: Any) -> Any:
         try:
@@ -80,12 +84,15 @@ class ArgumentCodec:
         except ValidationError as error:
             raise InvalidArguments(issues(error, tree)) from None
 
-    def _survives(self, value: Any, canonical: bytes) -> bool:
-        """Whether the tool is given exactly what was decoded and approved. A SecretStr, for one, turns to stars."""
+    def _read_back(self, value: Any, canonical: bytes) -> Any:
+        """The value of the canonical JSON, which must be what was decoded: a SecretStr, for one, turns to stars."""
         try:
-            return self._adapter.validate_json(canonical, strict=True, extra="forbid") == value
+            again = self._adapter.validate_json(canonical, strict=True, extra="forbid")
         except ValidationError:
-            return False
+            raise self._unstable() from None
+        if again != value:
+            raise self._unstable()
+        return again
 
     def _dumped(self, value: Any) -> bytes:
         try:

@@ -7,8 +7,11 @@ import sys
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, NoReturn, cast
+from uuid import UUID
 
 from pydantic import Field, TypeAdapter, create_model
 from pydantic.fields import FieldInfo
@@ -17,6 +20,7 @@ from lichen.core.call import CallMeta
 from lichen.tools.codec import declared
 from lichen.tools.spec import tool_invalid
 
+_FIXED = (str, int, float, bool, date, datetime, timedelta, Decimal, UUID)
 _FIELD = "p_"  # keeps a parameter called `json` or `copy` apart from a model's own attributes
 
 
@@ -95,6 +99,19 @@ def arguments_type(function: Function) -> Any:
 def arguments_of(model: Any) -> dict[str, Any]:
     """The arguments, by parameter name, in an instance of what `arguments_type` made."""
     return {field.removeprefix(_FIELD): value for field, value in cast("dict[str, Any]", vars(model)).items()}
+
+
+def are_fixed(function: Function) -> bool:
+    """Whether nobody who is given the arguments can change them: all are declared as plain values."""
+    return all(_is_fixed(parameter.annotation) for parameter in function.parameters)
+
+
+def _is_fixed(annotation: Any) -> bool:
+    """Whether the values of a type cannot be changed. A `Field` bounds them; what else may be said could alter them."""
+    if typing.get_origin(annotation) is typing.Annotated:
+        inner, *said = typing.get_args(annotation)
+        return inner in _FIXED and all(isinstance(each, FieldInfo) for each in said)
+    return annotation in _FIXED
 
 
 def default_name(function: Function) -> str:

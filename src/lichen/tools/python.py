@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, ParamSpec, Self, TypeVar, overload
 
 from lichen.core.call import (
+    Arguments,
     CallMeta,
     CannotTell,
     DidNotHappen,
@@ -36,7 +37,7 @@ from lichen.tools.declaration import (
 )
 from lichen.tools.failure import failure_of
 from lichen.tools.frames import Job
-from lichen.tools.function import Function, arguments_of, arguments_type, caller_names, import_path, read
+from lichen.tools.function import Function, are_fixed, arguments_of, arguments_type, caller_names, import_path, read
 from lichen.tools.placement import Workers, contained, in_loop
 from lichen.tools.places import Owner, call_key
 from lichen.tools.spec import tool_invalid
@@ -69,6 +70,7 @@ class PythonTool(Generic[P, R]):
         self._codecs = codecs
         self._readers = readers
         self._workers: Workers | None = None
+        self._is_fixed = are_fixed(function)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Calls the function itself, as if it had not been decorated."""
@@ -87,18 +89,20 @@ class PythonTool(Generic[P, R]):
         made._workers = workers
         return made
 
-    def decode(self, args: bytes) -> bytes:
-        """Canonical arguments with defaults filled in. Raises InvalidArguments."""
-        return self._codecs.arguments.decode(args)
+    def decode(self, args: bytes) -> Arguments:
+        """Canonical arguments with defaults filled in, and their value. Raises InvalidArguments."""
+        decoded = self._codecs.arguments.decode(args)
+        decoded.is_shared = self._is_fixed
+        return decoded
 
-    async def facts(self, args: bytes, meta: CallMeta) -> bytes:
+    async def facts(self, args: Arguments, meta: CallMeta) -> bytes:
         """What the resolver finds, as a JSON object; `{}` without one. Raises what the resolver raises."""
         resolver, codec = self._readers.facts, self._codecs.facts
         if resolver is None or codec is None:
             return b"{}"
         return codec.encode(await self._read(resolver, self._values(args), meta))
 
-    async def execute(self, args: bytes, meta: CallMeta) -> bytes:
+    async def execute(self, args: Arguments, meta: CallMeta) -> bytes:
         """The function's result as JSON.
 
         Raises NotDone where the function was certainly not entered, ResultRefused for a result that is not as
@@ -106,7 +110,7 @@ class PythonTool(Generic[P, R]):
         """
         if self.spec.runs == "process":
             module, name = import_path(self._function)
-            job = Job(module, name, self.spec.digest, args, meta)
+            job = Job(module, name, self.spec.digest, args.data, meta)
             return await self._bound().in_process(job, owner=self._owner(meta), call=call_key(meta))
         keywords = self._keywords(args, meta)
         if self.spec.runs == "thread":
@@ -118,7 +122,7 @@ class PythonTool(Generic[P, R]):
         with contained():
             return self._encoded(self._function.call(**keywords))
 
-    async def probe(self, args: bytes, meta: CallMeta) -> Probe:
+    async def probe(self, args: Arguments, meta: CallMeta) -> Probe:
         """What the probe found; CannotTell without one, and when it raises. See `tool`."""
         if self._readers.probe is None:
             return CannotTell()
@@ -130,7 +134,7 @@ class PythonTool(Generic[P, R]):
 
     def run(self, args: bytes, meta: CallMeta) -> bytes:
         """The function's result as JSON, computed here and now, outside any event loop: the inside of a process."""
-        value = self._function.call(**self._keywords(args, meta))
+        value = self._function.call(**self._keywords(Arguments(args), meta))
         return self._encoded(asyncio.run(value) if self._function.is_async else value)
 
     async def _read(self, reader: Function, values: Mapping[str, Any], meta: CallMeta) -> Any:
@@ -152,10 +156,10 @@ class PythonTool(Generic[P, R]):
     def _encoded(self, value: Any) -> bytes:
         return self._codecs.result.encode(value)
 
-    def _values(self, args: bytes) -> dict[str, Any]:
-        return arguments_of(self._codecs.arguments.values(args))
+    def _values(self, args: Arguments) -> dict[str, Any]:
+        return arguments_of(self._codecs.arguments.value(args))
 
-    def _keywords(self, args: bytes, meta: CallMeta) -> dict[str, Any]:
+    def _keywords(self, args: Arguments, meta: CallMeta) -> dict[str, Any]:
         try:
             return self._function.keywords(self._values(args), meta)
         except InvalidArguments as error:

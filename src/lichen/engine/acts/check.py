@@ -43,7 +43,7 @@ async def check(run: Act, id: CallId) -> None:
 
 
 def _question(act: CallAct) -> Check:
-    state, call, tool, args = act.state, act.call, act.tool, act.args
+    state, call, tool, args = act.state, act.call, act.tool, act.arguments
     meta = act.meta(tool.spec.timeout_s)
 
     async def facts() -> Json:
@@ -58,7 +58,7 @@ def _question(act: CallAct) -> Check:
         call=call.id,
         session=state.session,
         tool=tool.spec,
-        args=msgspec.json.decode(args, type=Json),
+        args=args.fields,
         label=state.label,
         evidence=evidence_of(act) if _needs_evidence(act) else (),
         grants=call.grants,

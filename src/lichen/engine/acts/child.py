@@ -85,7 +85,8 @@ def _started(act: CallAct, definition: AgentDef, ruling: e.Ruling) -> e.RunStart
 
 def _first(act: CallAct, started: e.RunStarted) -> e.Draft:
     """The child's first record: what it is asked, and in whose name it acts."""
-    asked = act.tool.message(act.args) if isinstance(act.tool, Briefing) else act.args.decode()
+    args = act.arguments.data
+    asked = act.tool.message(args) if isinstance(act.tool, Briefing) else args.decode()
     attributes = act.journal.attributes_of(act.state.id)
     draft = start_draft(started, [Message("agent", asked)], acting(started.agent, act.actor.subject), attributes)
     return msgspec.structs.replace(draft, label=act.state.label)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
 from lichen.core import events as e
@@ -37,6 +35,7 @@ def end(
     if audit:
         contents = (*contents, Content("audit", RETENTION, audit))
     act.say(moves.finish_call(state, finished, contents, label=label))
+    act.journal.arguments.get(act.stream, {}).pop(finished.call, None)
 
 
 def succeed(act: CallAct, data: bytes, *, duration_us: int = 0, code: str = "") -> None:
@@ -59,8 +58,8 @@ def _redacted(data: bytes, fields: tuple[str, ...]) -> bytes:
 def _audit(act: CallAct) -> bytes:
     if not act.tool.spec.audit:
         return b""
-    values = msgspec.json.decode(act.args, type=dict[str, Any])
-    return msgspec.json.encode({name: values.get(name) for name in act.tool.spec.audit})
+    fields = act.arguments.fields
+    return msgspec.json.encode({name: fields.get(name) for name in act.tool.spec.audit})
 
 
 def break_off(act: CallAct, outcome: Outcome, code: str, error: Exception) -> None:

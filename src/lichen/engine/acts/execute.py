@@ -7,7 +7,7 @@ from typing import Final
 
 from lichen.core import events as e
 from lichen.core import faults
-from lichen.core.call import NotDone
+from lichen.core.call import Arguments, NotDone
 from lichen.core.errors import LichenError
 from lichen.core.ids import CallId
 from lichen.core.run import Call
@@ -32,7 +32,7 @@ async def execute(run: Act, id: CallId) -> None:
     if _is_overtaken(act):
         return
     try:
-        tool, _ = act.tool, act.args
+        tool, args = act.tool, act.arguments
     except LichenError as error:
         end(act, e.CallFinished(id, act.call.attempt, "failed", error.code), reason=error.message)
         return
@@ -49,7 +49,7 @@ async def execute(run: Act, id: CallId) -> None:
         return
     if act.call.effects != "none" and not await _is_begun(act):
         return
-    await _perform(act)
+    await _perform(act, args)
 
 
 async def _is_begun(act: CallAct) -> bool:
@@ -84,14 +84,14 @@ def _is_stopped(act: CallAct) -> bool:
     return stop is not None
 
 
-async def _perform(act: CallAct) -> None:
+async def _perform(act: CallAct, args: Arguments) -> None:
     began_us = act.services.clock()
     timeout_s = terms_of(act).timeout_s
     limit = asyncio.timeout(timeout_s)
     faults.hit(f"effect.before/{act.call.tool}")
     try:
         async with limit:
-            data = await act.tool.execute(act.args, act.meta(timeout_s))
+            data = await act.tool.execute(args, act.meta(timeout_s))
     except NotDone as error:
         do_not(act, error)
     except TimeoutError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -75,10 +76,10 @@ def approval(act: CallAct, question: Check, verdict: Verdict) -> e.Draft:
     return _opened(act, opened, verdict.public_reason, operator)
 
 
-def shown(act: CallAct) -> dict[str, Any] | None:
+def shown(act: CallAct) -> Mapping[str, Any] | None:
     """The arguments as whoever is asked about the call sees them, None once they are erased."""
     try:
-        return msgspec.json.decode(act.args, type=dict[str, Any])
+        return act.arguments.fields
     except Erased:
         return None
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 import msgspec
 
 from lichen.core import events as e
 from lichen.core import moves
-from lichen.core.call import ARGUMENT_BYTES_MAX, UNAVAILABLE, CallTerms, InvalidArguments, Issue, Tool
+from lichen.core.call import ARGUMENT_BYTES_MAX, UNAVAILABLE, Arguments, CallTerms, InvalidArguments, Issue, Tool
 from lichen.core.errors import Invalid
 from lichen.core.ids import CallId, StreamId, ToolName, session_stream
 from lichen.core.label import EMPTY, Label, join
@@ -99,6 +100,15 @@ def append_plan(act: Act, agent: AgentDef, made: Made) -> None:
     if state.session is not None:
         appended[session_stream(state.session)] = sends.session
     act.append(appended)
+    _keep(act, calls.decoded)
+
+
+def _keep(act: Act, decoded: Mapping[CallId, Arguments]) -> None:
+    """Keeps the decoded arguments of the calls that are open, until they are over or nobody drives the run."""
+    kept, open_calls = act.journal.arguments.pop(act.stream, {}), act.look().calls
+    found = {id: arguments for id, arguments in (*kept.items(), *decoded.items()) if id in open_calls}
+    if found:
+        act.journal.arguments[act.stream] = found
 
 
 def _contents(act: Act, plan: Plan, of_calls: list[Part]) -> moves.Contents:
@@ -120,28 +130,30 @@ def _bill(act: Act, planned_for: RunState, usage: Usage) -> None:
 
 
 class _Calls(NamedTuple):
-    """The calls with canonical arguments, the reasons why some cannot be made, and the words of all."""
+    """The calls with canonical arguments, the reasons why some cannot be made, the arguments of the others as they
+    were decoded, and the words of all."""
 
     planned: list[e.PlannedCall]
     refused: dict[CallId, e.Draft]
+    decoded: dict[CallId, Arguments]
     parts: list[Part]
 
 
 def _calls(act: Act, agent: AgentDef, plan: Plan) -> _Calls:
-    calls = _Calls([], {}, [])
+    calls = _Calls([], {}, {}, [])
     for i, request in enumerate(plan.calls):
         id = moves.next_call(act.state, i)
         tool = agent.tools.get(request.tool)
-        args = request.args
+        args = Arguments(request.args)
         if tool is None:
             calls.refused[id] = _refusal(act, id, "tool_unavailable", f"There is no tool {request.tool!r}.")
         else:
             try:
-                args = tool.decode(request.args)
+                args = calls.decoded[id] = tool.decode(request.args)
             except InvalidArguments as error:
                 calls.refused[id] = _refusal(act, id, error.code, error.message, error.issues)
-        calls.planned.append(_planned_call(act, id, tool, args))
-        calls.parts.append((f"{id}/args", args))
+        calls.planned.append(_planned_call(act, id, tool, args.data))
+        calls.parts.append((f"{id}/args", args.data))
         calls.parts.append((f"{id}/terms", _terms(request)))
         calls.parts.append((f"{id}{REDACT}", msgspec.json.encode(request.redact) if request.redact else b""))
         if tool is None:

@@ -48,7 +48,7 @@ async def settle(run: Act, id: CallId, *, let_go: bool) -> None:
 
 async def _probe(act: CallAct) -> Probe:
     try:
-        tool, args = act.tool_by_now(), act.args
+        tool, args = act.tool_by_now(), act.arguments
     except LichenError:
         return CannotTell()
     meta = act.meta(tool.spec.timeout_s)
