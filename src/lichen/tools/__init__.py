@@ -8,8 +8,9 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from lichen.tools.agent_tool import AgentTool, agent_tool  # at once: the function hides the module of its name
+
 if TYPE_CHECKING:
-    from lichen.tools.agent_tool import AgentTool, agent_tool
     from lichen.tools.codec import ResultRefused
     from lichen.tools.frames import ToolFailed
     from lichen.tools.placement import StillRunning, Workers
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from lichen.tools.types import Balance, Currency, Money
 
 _HOMES = {
-    "AgentTool": "agent_tool",
     "Balance": "types",
     "Currency": "types",
     "Money": "types",
@@ -27,7 +27,6 @@ _HOMES = {
     "StillRunning": "placement",
     "ToolFailed": "frames",
     "Workers": "placement",
-    "agent_tool": "agent_tool",
     "tool": "python",
     "tool_schemas": "schemas",
 }
