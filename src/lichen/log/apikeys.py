@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterable
 from hashlib import sha256
@@ -18,6 +19,7 @@ from lichen.log.masterkey import Random
 _TEXT = re.compile(r"lk_(?P<id>[0-9a-f]{8})_(?P<secret>[A-Za-z0-9_-]{43})")
 _SECRET_BYTES = 32
 _ID_BYTES = 4
+KNOWN_MAX = 10_000  # remembered, so that asking who somebody is does not ask the disk
 
 
 class ApiKey(msgspec.Struct, frozen=True):
@@ -40,6 +42,9 @@ class ApiKeys:
 
     def __init__(self, file: KeyFile, random: Random) -> None:
         self._file, self._random = file, random
+        self._lock = threading.Lock()
+        self._known: dict[str, ApiKey] = {}
+        self._revoked = 0
 
     def issue(
         self,
@@ -73,17 +78,34 @@ class ApiKeys:
         is_right = compare_digest(_hash(secret), rows[0][0] if rows else b"")
         if not is_right or _encode(secret) != found["secret"]:  # one spelling only: the last character has spare bits
             return None
-        return _valid(rows[0][1], now_us)
+        return _unless_expired(_decoded(rows[0][1]), now_us)
 
     def find(self, id: str, now_us: int) -> ApiKey | None:
         """The key with this id, unless it was revoked or is past its time."""
+        key = self._known.get(id) or self._read(id)
+        return _unless_expired(key, now_us) if key is not None else None
+
+    def _read(self, id: str) -> ApiKey | None:
+        """The key as the file has it; remembered, unless one was revoked while it was read."""
+        revoked = self._revoked
         rows = self._file.read("SELECT entry FROM api_keys WHERE id = ?", id)
-        return _valid(rows[0][0], now_us) if rows else None
+        key = _decoded(rows[0][0]) if rows else None
+        with self._lock:
+            if key is not None and revoked == self._revoked:
+                if len(self._known) >= KNOWN_MAX:
+                    self._known.clear()
+                self._known[id] = key
+        return key
 
     def revoke(self, id: str) -> None:
         """Makes the key with this id worthless at once. Raises NotFound (`api_key_missing`)."""
-        with self._file.transaction() as db:
-            is_gone = db.execute("DELETE FROM api_keys WHERE id = ?", (id,)).rowcount == 1
+        try:
+            with self._file.transaction() as db:
+                is_gone = db.execute("DELETE FROM api_keys WHERE id = ?", (id,)).rowcount == 1
+        finally:
+            with self._lock:
+                self._revoked += 1
+                self._known.pop(id, None)
         if not is_gone:
             raise NotFound("No API key has this id.", code="api_key_missing")
 
@@ -98,8 +120,7 @@ class ApiKeys:
                 return id
 
 
-def _valid(entry: bytes, now_us: int) -> ApiKey | None:
-    key = _decoded(entry)
+def _unless_expired(key: ApiKey, now_us: int) -> ApiKey | None:
     return None if key.expires_at_us is not None and now_us >= key.expires_at_us else key
 
 
