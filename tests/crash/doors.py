@@ -15,9 +15,10 @@ from tests.crash.visitor import MESSAGES, Gateway, Transport, Visitor
 from tests.crash.world import outside
 
 RECORDS = (
-    e.MailboxOpened, e.MessageReceived, e.TurnOpened, e.MessageQueued, e.TurnClosed, e.DeliveryAttempted,
-    e.DeliverySettled,
+    e.MailboxOpened, e.MessageReceived, e.TurnOpened, e.MessageQueued, e.TurnClosed, e.DeliverySettled,
 )  # fmt: skip
+"""What a message causes in its session. No attempt is noted before a page leaves that its reader fetches again by its
+watermark: nothing was done to the world, and what is not confirmed is shown again."""
 CONVERSATION_S = 90
 
 

@@ -13,11 +13,12 @@ from typing import Any, NamedTuple
 import pytest
 
 from lichen.core.events import Ruling
-from lichen.core.ids import MessageId, RunId, SessionId, session_stream
+from lichen.core.ids import MessageId, RunId, SessionId
 from lichen.core.scope import SYSTEM, Actor, Customer, Operator, Scope, Service
 from lichen.gate.schema import Action
 from lichen.runtime import Runtime
 from lichen.runtime.operations.access import About, Access
+from lichen.runtime.operations.conversation import Conversation
 from lichen.runtime.operations.feed import Feed
 from lichen.runtime.operations.session import Session
 from lichen.runtime.operations.turn import Turn
@@ -68,9 +69,7 @@ class World(NamedTuple):
         journal = self.runtime.engine.journal(asker.scope)
         session = self.runtime.sessions.get(SCOPE, self.session, CUSTOMER)
         said = await session.say("hello", key="one")
-        watch = journal.watch(session_stream(self.session))
-        watch.offer(journal.events(session_stream(self.session), said.receipt.n + 1))
-        return Turn(self.access, journal, self.session, asker.actor, receipt=said.receipt, watch=watch)
+        return Turn(self.access, journal, self.session, asker.actor, receipt=said.receipt)
 
     def feed_of(self, asker: Asker) -> Feed:
         """A run's feed that nobody was asked for."""
@@ -110,6 +109,13 @@ ENTRIES: dict[str, Entry] = {
     "Session.length": Entry("session.read", lambda w, a: w.session_of(a).length, True),
     "Session.changed": Entry("session.read", lambda w, a: w.session_of(a).changed(), True, waits=True),
     "Session.news": Entry("session.read", lambda w, a: w.session_of(a).news(), True, waits=True),
+    "Conversation.page": Entry(
+        "session.read", lambda w, a: w.session_of(a).conversation.page(0, messages_max=9, bytes_max=99), True
+    ),
+    "Conversation.confirm": Entry("session.read", lambda w, a: w.session_of(a).conversation.confirm(1), True),
+    "Conversation.partials": Entry(
+        "session.read", lambda w, a: _first(w.session_of(a).conversation.partials(10**9)), True, waits=True
+    ),
     "Turn.run": Entry("session.read", lambda w, a: _then(w.turn_of(a), lambda turn: turn.run()), True),
     "Turn.result": Entry("session.read", lambda w, a: _then(w.turn_of(a), lambda turn: turn.result()), True),
     "Turn.records": Entry("run.read", lambda w, a: _then(w.turn_of(a), lambda turn: _first(turn.records())), True),
@@ -186,7 +192,7 @@ def operations(runtime: Runtime) -> Iterator[str]:
     """`Class.method` of every public method and property of the runtime's operations and of their handles."""
     held: list[object] = list(vars(runtime).values())
     rooms: set[type] = {each.__class__ for each in held if _is_room(each.__class__)}
-    for kind in sorted({*rooms, Session, Turn, Feed}, key=lambda each: each.__name__):
+    for kind in sorted({*rooms, Session, Conversation, Turn, Feed}, key=lambda each: each.__name__):
         for name, member in inspect.getmembers_static(kind):
             if (name == "__call__" or not name.startswith("_")) and (callable(member) or isinstance(member, property)):
                 yield f"{kind.__name__}.{name}"

@@ -6,7 +6,6 @@ Source: Bot Framework Activity schema; Direct Line API 3.0.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 import msgspec
@@ -29,24 +28,20 @@ class Activity(msgspec.Struct, frozen=True, rename="camel"):
     text: str | None = None
     value: Any = None
     id: str | None = None
-    channel_data: Any = None
+    channel_data: msgspec.Raw = msgspec.Raw()
     attachments: tuple[Any, ...] | None = None
     locale: str | None = None
 
 
-def decode(body: bytes, kind: type[T]) -> T:
-    """A JSON body as `kind`. Raises Invalid (`body_invalid`) with the place."""
-    return _decoded(lambda: msgspec.json.decode(body, type=kind))
-
-
-def _decoded(decode: Callable[[], T]) -> T:
+def decode(body: bytes, kind: type[T], *, place: str = "$") -> T:
+    """JSON as `kind`. Raises Invalid (`body_invalid`) with the place, where nothing better is known `place`."""
     try:
-        return decode()
+        return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:
         what, _, where = str(error).partition(" - at ")
-        raise Invalid(f"{what}.", code="body_invalid", place=where.strip("`") or "$") from None
+        raise Invalid(f"{what}.", code="body_invalid", place=where.strip("`") or place) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise Invalid("The body is not JSON.", code="body_invalid", place="$") from None
+        raise Invalid("The body is not JSON.", code="body_invalid", place=place) from None
 
 
 def text_of(activity: Activity) -> str:
@@ -63,10 +58,30 @@ def text_of(activity: Activity) -> str:
     return _CONTROLS.sub("", text.replace("\r\n", "\n"))
 
 
-def envelope_of(activity: Activity) -> dict[str, Any] | None:
+class ChannelData(msgspec.Struct, frozen=True):
+    """What the client keeps with an activity: as it came, to be echoed, and as a value. Empty and None for nothing."""
+
+    data: bytes = b""
+    value: Any = None
+
+
+def channel_data_of(activity: Activity) -> ChannelData:
+    """The channel data, read once. Raises Invalid (`channel_data_too_large`; dropping it would lose it)."""
+    data = bytes(activity.channel_data)
+    if len(data) > CHANNEL_DATA_BYTES_MAX:
+        raise Invalid(
+            f"channelData has {len(data)} bytes; {CHANNEL_DATA_BYTES_MAX} are allowed.",
+            code="channel_data_too_large",
+            place="$.channelData",
+        )
+    value: Any = decode(data, object, place="$.channelData") if data else None
+    return ChannelData() if value is None else ChannelData(data, value)
+
+
+def envelope_of(activity: Activity, channel_data: ChannelData) -> dict[str, Any] | None:
     """What the activity says beside its words: the fields of a form, also as `value` and `metadata`, and what the
     client's `channelData.metadata` holds. None when that is nothing."""
-    metadata = _object(_object(activity.channel_data).get("metadata"))
+    metadata = _object(_object(channel_data.value).get("metadata"))
     value: Any = activity.value
     if value is None:
         return {"metadata": metadata} if metadata else None
@@ -78,22 +93,7 @@ def _object(value: Any) -> dict[str, Any]:
     return cast(dict[str, Any], value) if isinstance(value, dict) else {}
 
 
-def key_of(activity: Activity) -> str | None:
+def key_of(activity: Activity, channel_data: ChannelData) -> str | None:
     """What makes the activity the same when it is sent again: its id, else the client's own (`clientActivityID`)."""
-    data: Any = activity.channel_data
-    found: Any = activity.id or (data.get("clientActivityID") if isinstance(data, dict) else None)  # type: ignore[reportUnknownMemberType]
+    found: Any = activity.id or _object(channel_data.value).get("clientActivityID")
     return found if isinstance(found, str) and found else None
-
-
-def data_of(activity: Activity) -> bytes:
-    """The channel data as JSON, to be echoed. Raises Invalid (`channel_data_too_large`); dropping it would lose it."""
-    if activity.channel_data is None:
-        return b""
-    data = msgspec.json.encode(activity.channel_data)
-    if len(data) > CHANNEL_DATA_BYTES_MAX:
-        raise Invalid(
-            f"channelData has {len(data)} bytes; {CHANNEL_DATA_BYTES_MAX} are allowed.",
-            code="channel_data_too_large",
-            place="$.channelData",
-        )
-    return data

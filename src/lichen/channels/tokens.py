@@ -84,10 +84,11 @@ class _Claims(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Issued(msgspec.Struct, frozen=True):
-    """A token that was read: whose it is, and when it ends (seconds since the epoch)."""
+    """A token that was read: whose it is, and from when until when it counts (seconds since the epoch)."""
 
     visitor: Visitor
     expires_s: int
+    since_s: int = 0
 
 
 class Tokens:
@@ -96,7 +97,7 @@ class Tokens:
     def __init__(self, key: bytes, scope: Scope) -> None:
         self._key = key
         self._scope = scope
-        self._claims = lru_cache(TOKENS_KNOWN)(self._verified)
+        self._issued = lru_cache(TOKENS_KNOWN)(self._verified)
 
     def mint(self, visitor: Visitor, *, now_s: int, lifetime_s: int, age_max_s: int) -> str:
         """A token for the visitor, good from now on for its lifetime, but never beyond `age_max_s` since the first.
@@ -126,17 +127,28 @@ class Tokens:
 
     def read(self, text: str, *, now_s: int) -> Issued:
         """What a token says. Raises Denied (`token_invalid`, `token_expired`): Direct Line clients expect 403."""
-        claims = self._claims(text)
-        if now_s >= claims.exp:
+        issued = self._issued(text)
+        if now_s >= issued.expires_s:
             raise _expired("The token is past its time.")
-        if claims.nbf > now_s + SKEW_S or claims.ctx != _Context(self._scope.env, self._scope.tenant, self._scope.team):
+        if issued.since_s > now_s + SKEW_S:
+            raise _invalid()
+        return issued
+
+    def forget(self) -> None:
+        """Remembers no token that was read, nor whose it was."""
+        self._issued.cache_clear()
+
+    def _verified(self, text: str) -> Issued:
+        """What a token says that we signed for this scope, whenever that is asked."""
+        claims = self._claims(text)
+        if claims.ctx != _Context(self._scope.env, self._scope.tenant, self._scope.team):
             raise _invalid()
         if claims.trusted != bool(claims.kid):
             raise _invalid()  # nobody can say who vouched for it
         visitor = Visitor(claims.user, claims.conv, claims.agent, claims.kid, claims.since or claims.iat)
-        return Issued(visitor, claims.exp)
+        return Issued(visitor, claims.exp, claims.nbf)
 
-    def _verified(self, text: str) -> _Claims:
+    def _claims(self, text: str) -> _Claims:
         if len(text) > TOKEN_CHARACTERS_MAX:
             raise _invalid()
         try:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from lichen.channels.activities import ONLY_REPORTS, Activity, data_of, decode, envelope_of, key_of, text_of
+from lichen.channels.activities import ONLY_REPORTS, Activity, channel_data_of, decode, envelope_of, key_of, text_of
 from lichen.channels.port import Arrival, Inbound, Outbound
 from lichen.channels.tokens import Issued, Tokens, Visitor
 from lichen.core.errors import Denied, Invalid
@@ -32,35 +32,53 @@ class WebChatChannel:
         self.tokens = tokens
         self._bot = {"id": bot, "name": bot, "role": "bot"}
 
-    def issued(self, arrival: Arrival) -> Issued:
-        """The token a request carries. Raises Denied (`token_missing`, `token_invalid`, `token_expired`)."""
-        scheme, _, token = arrival.headers.get("authorization", "").partition(" ")
-        token = token if scheme.lower() == "bearer" else arrival.query.get("t", "")
+    def admit(self, authorization: str, in_query: str, now_us: int) -> Issued:
+        """The token that a request carries in its header, else in its query.
+
+        Raises Denied (`token_missing`, `token_invalid`, `token_expired`).
+        """
+        scheme, _, token = authorization.partition(" ")
+        token = token if scheme.lower() == "bearer" else in_query
         if not token:
             raise Denied("The request carries no token.", code="token_missing", next_step="Send `Bearer <token>`.")
-        return self.tokens.read(token, now_s=arrival.now_us // 1_000_000)
+        return self.tokens.read(token, now_s=now_us // 1_000_000)
 
     def verify(self, scope: Scope, arrival: Arrival) -> Actor:
-        """Who sent this, by its token. Raises Denied as `issued` does."""
-        return self.issued(arrival).visitor.actor
+        """Who sent this, by its token. Raises Denied as `admit` does."""
+        return self._issued(arrival).visitor.actor
 
     def parse(self, scope: Scope, arrival: Arrival, sender: Actor) -> tuple[Inbound, ...]:
-        """The message in a posted activity; none in one that only reports.
+        """The message in a posted activity, as `read` finds it. Raises Denied as `admit`, Invalid as `read`."""
+        found = self.read(arrival.body, self._issued(arrival).visitor.conversation, sender)
+        return () if found is None else (found,)
+
+    def read(self, body: bytes, conversation: str, sender: Actor) -> Inbound | None:
+        """The message in an activity that was posted to a conversation; None in one that only reports.
 
         Raises Invalid: `body_invalid`, `activity_unsupported` (an invoke wants an answer at once, which no queue
         gives), `attachments_unsupported` (ignoring them would lose them silently), `text_invalid`,
         `channel_data_too_large`.
         """
-        activity = decode(arrival.body, Activity)
+        activity = decode(body, Activity)
         if activity.type in ONLY_REPORTS:
-            return ()
+            return None
         if activity.type != "message":
             raise Invalid("Activities of this type are not taken.", code="activity_unsupported", place="$.type")
         if activity.attachments:
             raise Invalid("Attachments are not taken.", code="attachments_unsupported", place="$.attachments")
-        conversation = self.issued(arrival).visitor.conversation
-        key, beside = key_of(activity), envelope_of(activity)
-        return (Inbound(conversation, sender, text_of(activity), key, data_of(activity), beside, activity.locale),)
+        kept = channel_data_of(activity)
+        return Inbound(
+            conversation,
+            sender,
+            text_of(activity),
+            key_of(activity, kept),
+            kept.data,
+            envelope_of(activity, kept),
+            activity.locale,
+        )
+
+    def _issued(self, arrival: Arrival) -> Issued:
+        return self.admit(arrival.headers.get("authorization", ""), arrival.query.get("t", ""), arrival.now_us)
 
     def render(self, message: Outbound) -> dict[str, Any]:
         """The message as an activity; `id` and `conversation` are the transcript's to say."""

@@ -93,6 +93,7 @@ class Intake:
     def __init__(self, engine: LocalEngine) -> None:
         self._engine = engine
         self._services = engine.services
+        self.deltas = engine.services.deltas
 
     # -- sessions ------------------------------------------------------------------------------------------------
 
@@ -119,8 +120,9 @@ class Intake:
         language: str = "",
         is_fresh: bool = False,
         ruling: e.Ruling | None = None,
-    ) -> SessionId:
-        """Opens a session of `actor` with `agent` under an id from `session_id`; once it is open, does nothing.
+    ) -> bool:
+        """Opens a session of `actor` with `agent` under an id from `session_id`, and says whether this did: once it is
+        open, it does nothing.
 
         `is_fresh`: the id was drawn just now. `attributes` are those of every run of the session, for its planner and
         its tools. `language` is what the customer wants, as Accept-Language has it; the session gets one that the
@@ -134,7 +136,8 @@ class Intake:
         if is_fresh:
             journal.log.begin(stream)
         await self._engine.turn(journal)
-        if journal.state(stream).n == 0:
+        is_new = journal.state(stream).n == 0
+        if is_new:
             self._engine.admit(scope, actor)
             spoken = self._services.wording(scope).chosen(language) if language else ""
             subject = _subject(journal, actor)
@@ -143,7 +146,7 @@ class Intake:
             draft = e.Draft(opened, moves.as_contents(parts, subject))
             journal.append({stream: (draft,)}, actor=subject)
         await journal.log.durable_stream(stream)
-        return session
+        return is_new
 
     async def close_session(
         self, scope: Scope, session: SessionId, actor: Actor, *, ruling: e.Ruling | None = None
@@ -228,7 +231,7 @@ class Intake:
         contents = journal.log.contents(stream, n)
         if (contents.get("text"), contents.get("data", b"")) != (text.encode(), data):
             raise Conflict("This idempotency key was used for another message.", code="key_reused")
-        control = journal.log.event(stream, n).control
+        control = journal.event(stream, n).control
         assert isinstance(control, e.MessageReceived)
         return Receipt(session, control.message, n, control.disposition, control.run, control.wait, is_repeated=True)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import cast
 from weakref import WeakSet
 
@@ -135,11 +135,21 @@ class Journal:
 
     def events(self, stream: StreamId, from_n: int = 0, limit: int | None = None) -> Sequence[Event]:
         """The events of a stream from `from_n` on, so many at most: from memory if they happened lately, else read."""
+        recent = self.recent(stream, from_n, limit)
+        return recent if recent is not None else [record.event for record in self.log.records(stream, from_n, limit)]
+
+    def event(self, stream: StreamId, n: int) -> Event:
+        """One event of a stream: from memory if it happened lately. Raises NotFound (`record_missing`)."""
+        recent = self.recent(stream, n, 1)
+        return recent[0] if recent else self.log.event(stream, n)
+
+    def recent(self, stream: StreamId, from_n: int, limit: int | None = None) -> Sequence[Event] | None:
+        """The events of a stream from `from_n` on, so many at most, if all of them happened lately; else None."""
         tail = self._tails.get(stream)
-        if tail is not None and from_n >= tail.first_n:
-            first = from_n - tail.first_n
-            return tail.events[first : None if limit is None else first + limit]
-        return [record.event for record in self.log.records(stream, from_n, limit)]
+        if tail is None or from_n < tail.first_n:
+            return None
+        first = from_n - tail.first_n
+        return tail.events[first : None if limit is None else first + limit]
 
     def watch(self, stream: StreamId) -> Watch:
         """Every event of the stream from now on, as long as the caller keeps the watch."""
@@ -202,7 +212,12 @@ class Journal:
 
     def is_erased(self, subject: str) -> bool:
         """Whether nothing may be written about this subject any more."""
-        return subject in cast(TenantState, self.log.state(TENANT_STREAM)).erased
+        return subject in self.erased
+
+    @property
+    def erased(self) -> Collection[str]:
+        """The subjects about whom nothing may be written any more; the same object until there is one more."""
+        return cast(TenantState, self.log.state(TENANT_STREAM)).erased
 
     def forget(self, stream: StreamId) -> None:
         """Drops what is kept in memory for a stream that nobody drives."""

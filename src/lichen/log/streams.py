@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
+from contextlib import closing
+from typing import NamedTuple
 
 from lichen.core.errors import NotFound
 from lichen.core.events import Event
 from lichen.core.ids import StreamId
 from lichen.core.streams import State, evolve, initial
 from lichen.log.contents import Sealer
+from lichen.log.erasures import Erased
 from lichen.log.listings import Listings
 from lichen.log.live import ContentCache, Live, Lives
 from lichen.log.queries import Queries
 from lichen.log.record import Record
 from lichen.log.sqlite import Reader
+
+
+class Opened(NamedTuple):
+    """A record with its contents; None once they were erased."""
+
+    record: Record
+    contents: Mapping[str, bytes] | None
 
 
 class Streams(Listings):
@@ -26,6 +37,7 @@ class Streams(Listings):
         self._queries = Queries(reader, number)
         self._sealer = sealer
         self._lives = Lives(streams_max)
+        self._loading: dict[StreamId, asyncio.Task[None]] = {}
         self._cache = ContentCache(contents_bytes_max)
 
     def state(self, stream: StreamId) -> State:
@@ -34,7 +46,30 @@ class Streams(Listings):
 
     def begin(self, stream: StreamId) -> None:
         """Takes a stream whose id was drawn at random just now for one without records, without asking the disk."""
+        self._loading.pop(stream, None)
         self._lives.add(Live(stream, initial(stream)))
+
+    async def load(self, stream: StreamId) -> None:
+        """Has the state of a stream in memory. One that is not there yet is folded in a worker thread."""
+        while stream not in self._lives:
+            if stream not in self._loading:
+                self._loading[stream] = asyncio.ensure_future(self._loaded(stream))
+            await asyncio.shield(self._loading[stream])
+
+    async def _loaded(self, stream: StreamId) -> None:
+        """Puts what the disk has in memory, unless somebody did meanwhile and may have moved it on."""
+        me = asyncio.current_task()
+        try:
+            live = await asyncio.to_thread(self._read_live, stream)
+            if self._loading.get(stream) is me:
+                self._lives.add(live)
+        finally:
+            if self._loading.get(stream) is me:
+                del self._loading[stream]
+
+    def _read_live(self, stream: StreamId) -> Live:
+        with closing(Reader(self._reader.path)) as reader:
+            return _folded(stream, Queries(reader, self.number))
 
     def events(self, stream: StreamId, from_n: int = 0) -> list[Event]:
         """The events of a stream from `from_n` on."""
@@ -82,6 +117,28 @@ class Streams(Listings):
         cached = self._cache.get(stream, n)
         return cached if cached is not None else self._sealer.open(self.record(stream, n))
 
+    def known(self, stream: StreamId, n: int) -> Mapping[str, bytes] | None:
+        """The contents of a record if they are in memory: the disk is not asked."""
+        return self._cache.get(stream, n)
+
+    async def page(self, stream: StreamId, from_n: int, limit: int) -> list[Opened]:
+        """Durable records of a stream from `from_n` on, so many at most, with their contents: read and opened in a
+        worker thread, while the loop goes on."""
+        return await asyncio.to_thread(self._read_page, stream, from_n, limit)
+
+    def _read_page(self, stream: StreamId, from_n: int, limit: int) -> list[Opened]:
+        with closing(Reader(self._reader.path)) as reader:
+            queries = Queries(reader, self.number)
+            row = queries.stream_row(stream)
+            records = queries.of_stream(row.number, from_n, limit) if row is not None else ()
+            return [Opened(record, self._opened(record)) for record in records]
+
+    def _opened(self, record: Record) -> Mapping[str, bytes] | None:
+        try:
+            return self._sealer.open(record)
+        except Erased:
+            return None
+
     def park(self, stream: StreamId) -> None:
         """Lets go of the stream's state as soon as all of it is durable; it is loaded again when needed."""
         live = self._lives.get(stream)
@@ -102,13 +159,8 @@ class Streams(Listings):
 
     def _load(self, stream: StreamId) -> Live:
         """Folds the stream from disk: whatever is not in memory is durable."""
-        live = Live(stream, initial(stream))
-        live.row = self._queries.stream_row(stream)
-        if live.row is not None:
-            for record in self._queries.of_stream(live.row.number):
-                live.state = evolve(live.state, record.event)
-                live.keys[record.key] = record.n
-                live.last_seq = record.seq
+        self._loading.pop(stream, None)
+        live = _folded(stream, self._queries)
         self._lives.add(live)
         return live
 
@@ -117,6 +169,7 @@ class Streams(Listings):
         self.number = number
         self._queries = Queries(self._reader, number)
         self._lives.clear()
+        self._loading.clear()
         self._cache.clear()
 
     def _find(self, live: Live, key: str) -> int | None:
@@ -124,3 +177,14 @@ class Streams(Listings):
         if n is None and not live.has_all_keys and live.row is not None:
             return self._queries.find(live.row.number, key)
         return n
+
+
+def _folded(stream: StreamId, queries: Queries) -> Live:
+    live = Live(stream, initial(stream))
+    live.row = queries.stream_row(stream)
+    if live.row is not None:
+        for record in queries.of_stream(live.row.number):
+            live.state = evolve(live.state, record.event)
+            live.keys[record.key] = record.n
+            live.last_seq = record.seq
+    return live

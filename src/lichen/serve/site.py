@@ -41,6 +41,7 @@ def make_site(runtime: Runtime) -> Starlette:
     """
     login, metrics, messages = Login(runtime), Metrics(runtime), Messages(runtime.settings)
     routes: Sequence[BaseRoute] = (
+        *webchat_routes(runtime, messages),
         *api_routes(runtime, _rated(login.identify)),
         *docs_routes(),
         *health_routes(runtime),
@@ -48,7 +49,6 @@ def make_site(runtime: Runtime) -> Starlette:
         *login.routes(),
         *console_routes(runtime, login),
         *chat_routes(runtime),
-        *webchat_routes(runtime, messages),
         Route("/", _home),
     )
     site = Starlette(

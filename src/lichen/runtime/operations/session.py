@@ -16,6 +16,7 @@ from lichen.engine.journal import Journal
 from lichen.gate.schema import Action
 from lichen.log.erasures import Erased
 from lichen.runtime.operations.access import Access, of_session
+from lichen.runtime.operations.conversation import Conversation
 from lichen.runtime.operations.turn import Turn
 from lichen.runtime.records import RecordView, view
 
@@ -86,14 +87,25 @@ class Session:
     `Sessions` makes one for whoever may have it; each thing done with it is asked for again.
     """
 
-    def __init__(self, access: Access, intake: Intake, journal: Journal, id: SessionId, actor: Actor) -> None:
+    def __init__(
+        self,
+        access: Access,
+        intake: Intake,
+        journal: Journal,
+        id: SessionId,
+        actor: Actor,
+        *,
+        is_new: bool = False,
+    ) -> None:
         self.id = id
+        self.is_new = is_new  # whether this handle came of opening it
         self.scope: Scope = journal.scope
         self.actor = actor
         self._access = access
         self._intake = intake
         self._journal = journal
         self._stream = session_stream(id)
+        self.conversation = Conversation(access, journal, intake.deltas, id, actor)
 
     async def say(self, text: str, *, key: str | None = None, channel_data: bytes = b"", data: Any = None) -> Turn:
         """Takes one message; returns, once it is durable, the turn it opens, joins or continues.
@@ -104,15 +116,12 @@ class Session:
         Raises Invalid (`message_empty`, `message_too_large`, `input_too_large`), NotFound, Conflict, Denied,
         Unavailable.
         """
+        await self._journal.log.load(self._stream)
         ruling = self._ask("session.say")
-        watch = self._journal.watch(self._stream)
         receipt = await self._intake.say(
             self.scope, self.id, text, self.actor, key=key, channel_data=channel_data, data=data, ruling=ruling
         )
-        if receipt.is_repeated:
-            watch = self._journal.watch(self._stream)
-            watch.offer(self._journal.events(self._stream, receipt.n + 1))
-        return Turn(self._access, self._journal, self.id, self.actor, receipt=receipt, watch=watch)
+        return Turn(self._access, self._journal, self.id, self.actor, receipt=receipt)
 
     async def close(self) -> None:
         """Takes no further message and cancels the open turn."""

@@ -53,14 +53,16 @@ class Sessions:
         name = AgentName(agent or (given[0].name if len(given) == 1 else ""))
         id = self._intake.session_id(scope, actor, agent=name, channel=channel, key=key)
         journal = self._engine.journal(scope)
-        if key is not None and journal.state(session_stream(id)).n:
-            return self.get(scope, id, actor)
+        if key is not None:
+            await journal.log.load(session_stream(id))
+            if journal.state(session_stream(id)).n:
+                return self.get(scope, id, actor)
         wording = self._engine.services.wording(scope)
         ruling = self._access.ask(
             "session.open", scope, actor, About(name), language=wording.chosen(language) if language else ""
         )
         self._access.host(scope, name)
-        await self._intake.open_session(
+        is_new = await self._intake.open_session(
             scope,
             id,
             actor,
@@ -73,7 +75,7 @@ class Sessions:
             is_fresh=key is None,
             ruling=ruling,
         )
-        return Session(self._access, self._intake, journal, id, actor)
+        return Session(self._access, self._intake, journal, id, actor, is_new=is_new)
 
     def list(
         self, scope: Scope, actor: Actor, *, limit: int = 100, before: int | None = None, agent: str | None = None

@@ -28,9 +28,7 @@ class Reply(NamedTuple):
 class Turn:
     """A message that was taken, and what comes of it."""
 
-    def __init__(
-        self, access: Access, journal: Journal, session: SessionId, actor: Actor, *, receipt: Receipt, watch: Watch
-    ) -> None:
+    def __init__(self, access: Access, journal: Journal, session: SessionId, actor: Actor, *, receipt: Receipt) -> None:
         self.receipt = receipt
         self.scope: Scope = journal.scope
         self.actor = actor
@@ -38,7 +36,7 @@ class Turn:
         self._journal = journal
         self._session = session
         self._stream = session_stream(session)
-        self._watch = watch
+        self._watch: Watch | None = None
         self._seen: list[e.Event] = []
 
     @property
@@ -110,6 +108,9 @@ class Turn:
         """The session's events since the message: those seen before, then as they come."""
         for event in tuple(self._seen):
             yield event
+        if self._watch is None:
+            self._watch = self._journal.watch(self._stream)
+            self._watch.offer(self._journal.events(self._stream, self.receipt.n + 1))
         while True:
             event = await self._watch.next()
             if event.n > self.receipt.n:

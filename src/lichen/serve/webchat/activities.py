@@ -18,16 +18,13 @@ async def post(visit: Visit) -> Response:
 
     An activity that says nothing (typing, an event) is acknowledged under an id of its own and kept nowhere.
     """
-    visitor = visit.visitor()
-    channel = visit.chat.channel
-    found = channel.parse(visit.chat.scope, visit.arrival, visitor.actor)
-    if not found:
-        return answer({"id": f"{visitor.conversation}|{visit.chat.new_id('report')}"})
-    message = found[0]
-    size = len(message.text.encode()) + len(message.data)
-    visit.count(visitor.conversation, size)
+    visitor, chat = visit.visitor(), visit.chat
+    message = chat.channel.read(visit.data, visitor.conversation, visitor.actor)
+    if message is None:
+        return answer({"id": f"{visitor.conversation}|{chat.new_id('report')}"})
+    visit.count(visitor.conversation, len(message.text.encode()) + len(message.data))
     faults.hit(points.TAKEN)
-    session, _ = await visit.chat.session(visitor, visit.language(message.locale))
+    session, _ = await chat.session(visitor, visit.language(message.locale))
     turn = await session.say(message.text, key=message.id, channel_data=message.data, data=message.envelope)
     faults.hit(points.DURABLE)
     return answer({"id": activity_id(visitor.conversation, turn.receipt.n)})
@@ -39,12 +36,12 @@ async def get(visit: Visit) -> Response:
     watermark = visit.watermark()
     session, _ = await visit.chat.session(visitor, visit.language())
     transcript = transcript_of(visit, session, visitor)
-    if watermark:
-        await transcript.confirm(watermark)
-        faults.hit(points.CONFIRMED)
     faults.hit(points.READ)
     page = await transcript.page(watermark)
-    return Response(page.frame, media_type=JSON)
+    if watermark:
+        transcript.confirm(watermark)
+        faults.hit(points.CONFIRMED)
+    return Response(page.frame(), media_type=JSON)
 
 
 async def upload(visit: Visit) -> Response:
@@ -58,5 +55,4 @@ async def upload(visit: Visit) -> Response:
 def transcript_of(visit: Visit, session: Session, visitor: Visitor) -> Transcript:
     """The conversation as this client reads it."""
     chat = visit.chat
-    greeting = chat.greeting(chat.journal.mailbox(session.id).language)
-    return Transcript(chat.journal, session.id, visitor, chat.channel, greeting)
+    return Transcript(session.id, session.conversation, visitor, chat.channel, chat.greeting)

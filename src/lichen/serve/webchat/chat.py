@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from typing import Final
 from weakref import WeakValueDictionary
 
 from lichen.channels.tokens import DECLARED, Tokens, Visitor
 from lichen.channels.webchat import NAME, WebChatChannel
 from lichen.core.errors import Denied, NotFound
-from lichen.core.ids import session_stream
 from lichen.core.scope import Scope
 from lichen.core.wording import Greeting
 from lichen.runtime.operations.sessions import Session
@@ -19,6 +19,7 @@ from lichen.serve.messages import Messages
 from lichen.serve.webchat.limits import Windows
 from lichen.settings import WebChat
 
+SESSIONS_MAX = 10_000  # remembered of one tenant
 _KEY: Final = b"\xffwebchat/token/1/"  # no text begins with this byte, so no digest of a text is ever the key
 
 
@@ -38,6 +39,8 @@ class Chat:
         self.channel = WebChatChannel(
             Tokens(digest(_KEY + b"a") + digest(_KEY + b"b"), scope), settings.title or scope.tenant
         )
+        self._sessions = _Sessions()
+        self._as_of = (runtime.hosted, self.journal.erased)
         self._opening: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     @property
@@ -96,22 +99,63 @@ class Chat:
         While one opens it others wait in line, so that what comes after keeps its order. Raises NotFound
         (`agent_unknown`) when the agent is gone, Denied by policy, Unavailable.
         """
+        self._forget_what_changed()
+        known = self._sessions.get(visitor)
+        if known is not None and visitor.conversation not in self._opening:
+            return known, False
+        as_of = self._as_of
+        async with self._opening.setdefault(visitor.conversation, asyncio.Lock()):
+            session = await self._open(visitor, language)
+        self._forget_what_changed()
+        if self._as_of is as_of:
+            self._sessions.keep(visitor, session)
+        return session, session.is_new
+
+    def _forget_what_changed(self) -> None:
+        """Knows nobody any more once other agents are hosted or somebody was erased: each is asked for again."""
+        as_of = (self.runtime.hosted, self.journal.erased)
+        if any(now is not then for now, then in zip(as_of, self._as_of, strict=True)):
+            self._as_of = as_of
+            self._sessions.clear()
+            self.channel.tokens.forget()
+
+    async def _open(self, visitor: Visitor, language: str) -> Session:
         assert self.runtime.settings is not None
         route = self.runtime.settings.route(self.scope.tenant, NAME)
-        log = self.journal.log
-        async with self._opening.setdefault(visitor.conversation, asyncio.Lock()):
-            before = log.last_seq
-            session = await self.runtime.sessions.open(
-                self.scope,
-                visitor.actor,
-                agent=visitor.agent,
-                channel=NAME,
-                delivery="pull",
-                double_texting=route.double_texting,
-                key=visitor.conversation,
-                language=language,
-            )
-            return session, log.position(session_stream(session.id), 0) > before
+        return await self.runtime.sessions.open(
+            self.scope,
+            visitor.actor,
+            agent=visitor.agent,
+            channel=NAME,
+            delivery="pull",
+            double_texting=route.double_texting,
+            key=visitor.conversation,
+            language=language,
+        )
+
+
+class _Sessions:
+    """The sessions of those who were here lately. It lets nobody in: each thing done with a session is asked for."""
+
+    def __init__(self) -> None:
+        self._held: OrderedDict[Visitor, Session] = OrderedDict()
+
+    def get(self, visitor: Visitor) -> Session | None:
+        """The session of a visitor, if it is known."""
+        found = self._held.get(visitor)
+        if found is not None:
+            self._held.move_to_end(visitor)
+        return found
+
+    def keep(self, visitor: Visitor, session: Session) -> None:
+        """Remembers it; whoever was away longest is forgotten."""
+        self._held[visitor] = session
+        if len(self._held) > SESSIONS_MAX:
+            self._held.popitem(last=False)
+
+    def clear(self) -> None:
+        """Forgets everybody."""
+        self._held.clear()
 
 
 class Chats:

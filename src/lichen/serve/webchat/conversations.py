@@ -121,7 +121,7 @@ def _key_of(visit: Visit) -> str:
 
     Raises Unauthenticated, Denied.
     """
-    if "authorization" not in visit.arrival.headers:
+    if "authorization" not in visit.request.headers:
         return ""
     caller = by_key(visit.chat.runtime)(visit.request)
     scope = caller.scope()

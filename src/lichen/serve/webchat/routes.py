@@ -1,16 +1,17 @@
 """The paths of WebChat, and what is the same for all of them: tenant, origin, body, errors.
 
-Upstream serves them under two prefixes, and the conversations also without Direct Line's own.
+Upstream serves them under two prefixes, and the conversations also without Direct Line's own: one table answers all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.routing import BaseRoute, Mount, Route, Router, WebSocketRoute
+from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from lichen.core.errors import LichenError
@@ -25,20 +26,21 @@ from lichen.serve.webchat.sockets import Sockets
 from lichen.serve.webchat.stream import stream
 from lichen.serve.webchat.visit import PREFLIGHT, Visit, check_origin, cors
 
-PREFIXES: Final = ("/v1/messaging/webchat/{tenant}/", "/v1/web/webchat/{tenant}/")
-DIRECT_LINE: Final = "v3/directline/"
+PREFIXES: Final = ("/v1/messaging/webchat/{tenant}", "/v1/web/webchat/{tenant}")
+DIRECT_LINE: Final = "/v3/directline"
 
 Handler = Callable[[Visit], Awaitable[Response]]
 
-_TABLE: Final[tuple[tuple[str, str, Handler], ...]] = (
-    ("POST", "tokens/generate", conversations.generate),
-    ("POST", "tokens/refresh", conversations.refresh),
-    ("POST", "conversations", conversations.open_conversation),
-    ("GET", "conversations/{conversation}", conversations.resume),
-    ("GET", "conversations/{conversation}/activities", activities.get),
-    ("POST", "conversations/{conversation}/activities", activities.post),
-    ("POST", "conversations/{conversation}/upload", activities.upload),
-)
+_TABLE: Final[Mapping[str, Mapping[str, Handler]]] = {
+    "/conversations/{conversation}/activities": {"POST": activities.post, "GET": activities.get},
+    "/conversations": {"POST": conversations.open_conversation},
+    "/conversations/{conversation}": {"GET": conversations.resume},
+    "/conversations/{conversation}/upload": {"POST": activities.upload},
+    "/tokens/generate": {"POST": conversations.generate},
+    "/tokens/refresh": {"POST": conversations.refresh},
+    "/token": {"POST": conversations.generate},
+}
+"""What each path takes, the busiest first."""
 
 
 def webchat_routes(runtime: Runtime, messages: Messages | None = None) -> list[BaseRoute]:
@@ -47,50 +49,64 @@ def webchat_routes(runtime: Runtime, messages: Messages | None = None) -> list[B
     The application they are put into sets `app.state.closing`, an asyncio.Event, to send streams home.
     """
     chats, sockets = Chats(runtime, messages or Messages(runtime.settings)), Sockets()
-    routes: list[BaseRoute] = []
 
     async def follow(socket: WebSocket) -> None:
         await stream(socket, chats, sockets)
 
-    for prefix in PREFIXES:
-        routes += _paths(chats, "POST", f"{prefix}token", conversations.generate)
-        for base in (f"{prefix}{DIRECT_LINE}", prefix):
-            for method, path, handler in _TABLE:
-                routes += _paths(chats, method, f"{base}{path}", handler)
-            routes.append(WebSocketRoute(f"{base}conversations/{{conversation}}/stream", follow))
-    return routes
-
-
-def _paths(chats: Chats, method: str, path: str, handler: Handler) -> list[BaseRoute]:
-    return [
-        Route(path, _endpoint(chats, handler), methods=[method]),
-        Route(path, _endpoint(chats, _preflight), methods=["OPTIONS"]),
+    routes: list[BaseRoute] = [
+        Route(path, _Endpoint(chats, handlers), methods=[*handlers, "OPTIONS"]) for path, handlers in _TABLE.items()
     ]
+    routes.append(WebSocketRoute("/conversations/{conversation}/stream", follow))
+    line = _Line(Router(routes, redirect_slashes=False))
+    return [Mount(prefix, app=line) for prefix in PREFIXES]
+
+
+class _Line:
+    """The paths below a prefix, which stand below Direct Line's own base as well."""
+
+    def __init__(self, router: Router) -> None:
+        self._router: ASGIApp = router
+        self.routes = router.routes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers as the router does."""
+        root: str = scope["root_path"]
+        if scope["path"].startswith(f"{root}{DIRECT_LINE}/"):
+            scope["root_path"] = f"{root}{DIRECT_LINE}"
+        await self._router(scope, receive, send)
+
+
+class _Endpoint:
+    """One path, and what answers each method there."""
+
+    def __init__(self, chats: Chats, handlers: Mapping[str, Handler]) -> None:
+        self._chats = chats
+        self._handlers = {**handlers, "OPTIONS": _preflight}
+        if "GET" in handlers:
+            self._handlers["HEAD"] = handlers["GET"]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers a request to a tenant's web chat."""
+        request = Request(scope, receive, send)
+        try:
+            chat = self._chats.of(request.path_params["tenant"])
+            check_origin(chat, request)
+        except LichenError as error:
+            await failure(error)(scope, receive, send)
+            return
+        response = await self._answered(chat, request)
+        response.headers.update(cors(chat, request))
+        await response(scope, receive, send)
+
+    async def _answered(self, chat: Chat, request: Request) -> Response:
+        try:
+            return await self._handlers[request.method](Visit(chat, request, await read_body(request)))
+        except LichenError as error:
+            return failure(error)
+        except Exception as error:  # noqa: BLE001 - no stack trace ever leaves; the log has its place
+            broken("webchat request", error)
+            return failure(INTERNAL)
 
 
 async def _preflight(visit: Visit) -> Response:
     return Response(status_code=204, headers=dict(PREFLIGHT))
-
-
-def _endpoint(chats: Chats, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
-    async def endpoint(request: Request) -> Response:
-        try:
-            chat = chats.of(request.path_params["tenant"])
-            check_origin(chat, request)
-        except LichenError as error:
-            return failure(error)
-        response = await _answered(handler, chat, request)
-        response.headers.update(cors(chat, request))
-        return response
-
-    return endpoint
-
-
-async def _answered(handler: Handler, chat: Chat, request: Request) -> Response:
-    try:
-        return await handler(Visit(chat, request, request.method, await read_body(request)))
-    except LichenError as error:
-        return failure(error)
-    except Exception as error:  # noqa: BLE001 - no stack trace ever leaves; the log has its place
-        broken("webchat request", error)
-        return failure(INTERNAL)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Mapping
-from typing import Any
+from collections.abc import Mapping
+from contextlib import aclosing
+from typing import Final, NamedTuple
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from lichen.channels.tokens import Issued
 from lichen.core import faults
-from lichen.core.errors import LichenError, Unavailable
-from lichen.core.ids import session_stream
-from lichen.runtime.operations.sessions import Session
+from lichen.core.errors import Denied, LichenError, Unavailable
+from lichen.engine.race import race
 from lichen.serve.errors import INTERNAL, failure
 from lichen.serve.lines import broken
 from lichen.serve.webchat import points
@@ -21,12 +21,30 @@ from lichen.serve.webchat.activities import transcript_of
 from lichen.serve.webchat.chat import Chats
 from lichen.serve.webchat.live import Live
 from lichen.serve.webchat.sockets import Sockets
+from lichen.serve.webchat.transcript import Transcript
 from lichen.serve.webchat.visit import Visit, check_origin
 
-GOING_AWAY = 1001
 TOKEN_OVER = 1008
 TRY_LATER = 1013
-REPLACED = 4000
+CODES: Final[Mapping[str, int | None]] = {
+    "left": None,
+    "failed": TRY_LATER,
+    "replaced": 4000,
+    "revoked": TOKEN_OVER,
+    "closing": 1001,  # going away
+    "over": TOKEN_OVER,
+}
+"""What a socket is closed with, by what ended it. Nothing where the client left."""
+
+
+class _Following(NamedTuple):
+    """One client that reads on, after a watermark."""
+
+    socket: WebSocket
+    visit: Visit
+    transcript: Transcript
+    watermark: int
+
 
 _log = logging.getLogger("lichen.serve")
 
@@ -37,13 +55,15 @@ async def stream(socket: WebSocket, chats: Chats, sockets: Sockets) -> None:
     try:
         chat = chats.of(socket.path_params["tenant"])
         check_origin(chat, socket)
-        visit = Visit(chat, socket, "GET")
+        visit = Visit(chat, socket)
         issued, watermark = visit.admitted(), visit.watermark()
         session, _ = await chat.session(issued.visitor)
+        following = _Following(socket, visit, transcript_of(visit, session, issued.visitor), watermark)
         register, names = chat.runtime.register, chat.names(issued.visitor)
-        with sockets.holding(issued.visitor.conversation) as replaced, register.holding(*names) as ended:
+        with sockets.holding(issued.visitor.conversation) as replaced, register.holding(*names) as revoked:
             await socket.accept()
-            code = await _serve(socket, visit, issued, session, watermark, {replaced: REPLACED, ended: TOKEN_OVER})
+            endings = {"replaced": replaced, "revoked": revoked, "closing": socket.app.state.closing}
+            code = await _serve(following, issued, endings)
         if code is not None and socket.application_state is WebSocketState.CONNECTED:
             await socket.close(code)
     except LichenError as error:
@@ -58,49 +78,28 @@ async def stream(socket: WebSocket, chats: Chats, sockets: Sockets) -> None:
 async def _refuse(socket: WebSocket, error: LichenError) -> None:
     """Tells why, as far as the server can before the handshake; after it a code has to do."""
     if socket.application_state is WebSocketState.CONNECTED:
-        await socket.close(TRY_LATER)
+        await socket.close(TOKEN_OVER if isinstance(error, Denied) else TRY_LATER)
     elif "websocket.http.response" in socket.scope.get("extensions", {}):
         await socket.send_denial_response(failure(error))
     else:
         await socket.close(TOKEN_OVER)
 
 
-async def _serve(
-    socket: WebSocket,
-    visit: Visit,
-    issued: Issued,
-    session: Session,
-    watermark: int,
-    events: Mapping[asyncio.Event, int],
-) -> int | None:
-    """Sends and listens until one of the endings comes, `events` among them. Returns the code to close with, None if
-    the client left."""
-    left_s = issued.expires_s - visit.chat.now_us / 1_000_000
-    sleep = visit.chat.runtime.engine.services.sleep
-    endings: dict[asyncio.Task[Any], int | None] = {
-        _task(_listen(socket)): None,
-        _task(_send(socket, visit, issued, session, watermark)): TRY_LATER,
-        **{_task(event.wait()): code for event, code in events.items()},
-        _task(socket.app.state.closing.wait()): GOING_AWAY,
-        _task(_pause(sleep(left_s))): TOKEN_OVER,
-    }
-    try:
-        done, _ = await asyncio.wait(endings, return_when=asyncio.FIRST_COMPLETED)
-        ended = next(task for task in endings if task in done)
-        ended.result()
-        return endings[ended]
-    finally:
-        for task in endings:
-            task.cancel()
-        await asyncio.gather(*endings, return_exceptions=True)
-
-
-def _task(work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
-    return asyncio.ensure_future(work)
-
-
-async def _pause(sleep: Any) -> None:
-    await sleep
+async def _serve(following: _Following, issued: Issued, endings: Mapping[str, asyncio.Event]) -> int | None:
+    """Sends and listens until something ends it, one of the events `endings` perhaps. Returns the code to close with,
+    None if the client left."""
+    chat = following.visit.chat
+    left_s = issued.expires_s - chat.now_us / 1_000_000
+    ended = await race(
+        {
+            "left": _listen(following.socket),
+            "failed": _send(following),
+            **{name: event.wait() for name, event in endings.items()},
+            "over": chat.runtime.engine.services.sleep(left_s),
+        }
+    )
+    assert ended is not None, "a race without a time ends with its first"
+    return CODES[ended]
 
 
 async def _listen(socket: WebSocket) -> None:
@@ -109,42 +108,32 @@ async def _listen(socket: WebSocket) -> None:
         pass
 
 
-async def _send(socket: WebSocket, visit: Visit, issued: Issued, session: Session, watermark: int) -> None:
+async def _send(following: _Following) -> None:
     """Sends page after page; ends when the volume stops accepting records or the line is gone."""
-    transcript = transcript_of(visit, session, issued.visitor)
-    live = Live(visit.chat.channel, issued.visitor.conversation, watermark)
+    socket, visit, transcript, watermark = following
+    live = Live(visit.chat.channel, transcript.conversation, watermark)
     try:
         if watermark:
-            await transcript.confirm(watermark)
+            transcript.confirm(watermark)
         while True:
             faults.hit(points.READ)
             page = await transcript.page(watermark)
             watermark = page.watermark
             if page.activities:
                 live.finish(page.activities)
-                await socket.send_text(page.frame.decode())
+                await socket.send_text(page.frame().decode())
                 faults.hit(points.SENT)
-                await transcript.confirm(watermark)
+                transcript.confirm(watermark)
                 faults.hit(points.CONFIRMED)
             if page.is_last:
-                await _news(socket, visit, session, watermark, live)
+                await _news(following, watermark, live)
     except (Unavailable, WebSocketDisconnect, RuntimeError) as error:
         _log.info("a stream ended: %s", type(error).__name__)
 
 
-async def _news(socket: WebSocket, visit: Visit, session: Session, watermark: int, live: Live) -> None:
+async def _news(following: _Following, watermark: int, live: Live) -> None:
     """Shows what a model says until the log has more."""
-    journal, deltas = visit.chat.journal, visit.chat.runtime.engine.services.deltas
-    news = asyncio.ensure_future(journal.changed(session_stream(session.id), watermark))
-    try:
-        while not news.done() and journal.mailbox(session.id).turn is not None:
-            partial = deltas.speaking(visit.chat.scope, session.id)
-            if partial is not None and live.is_news(partial):
-                await socket.send_text(live.frame(partial, watermark).decode())
-                continue
-            more = deltas.changed(visit.chat.scope, session.id)
-            await asyncio.wait((news, more), return_when=asyncio.FIRST_COMPLETED)
-            more.cancel()
-        await news
-    finally:
-        news.cancel()
+    async with aclosing(following.transcript.partials(watermark)) as partials:
+        async for partial in partials:
+            if live.is_news(partial):
+                await following.socket.send_text(live.frame(partial, watermark).decode())

@@ -10,7 +10,6 @@ from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
 from lichen.channels.activities import decode
-from lichen.channels.port import Arrival
 from lichen.channels.tokens import Issued, Visitor
 from lichen.core.errors import Denied, Invalid
 from lichen.serve.errors import JSON, Unauthenticated
@@ -24,24 +23,24 @@ T = TypeVar("T")
 
 
 class Visit:
-    """A request to a tenant's web chat. `arrival` is what the channel verifies and parses."""
+    """A request to a tenant's web chat, with its body."""
 
-    def __init__(self, chat: Chat, request: HTTPConnection, method: str, body: bytes = b"") -> None:
+    def __init__(self, chat: Chat, request: HTTPConnection, body: bytes = b"") -> None:
         self.chat = chat
         self.request = request
-        self.arrival = Arrival(
-            method, request.url.path, dict(request.query_params), dict(request.headers), body, chat.now_us
-        )
+        self.data = body
 
     def body(self, kind: type[T]) -> T:
         """The JSON body; none is an empty object. Raises Invalid (`body_invalid`)."""
-        return decode(self.arrival.body or b"{}", kind)
+        return decode(self.data or b"{}", kind)
 
     def issued(self) -> Issued:
         """The token of the request. Raises Unauthenticated (`token_missing`), Denied (`token_revoked`) and as the
         channel does."""
+        authorization = self.request.headers.get("authorization", "")
+        in_query = "" if authorization[:7].lower() == "bearer " else self.request.query_params.get("t", "")
         try:
-            issued = self.chat.channel.issued(self.arrival)
+            issued = self.chat.channel.admit(authorization, in_query, self.chat.now_us)
             self.chat.check(issued.visitor)
             return issued
         except Denied as error:
@@ -66,7 +65,7 @@ class Visit:
 
     def language(self, locale: str | None = None) -> str:
         """The languages the customer wants: the `locale` of what was sent, else those of the browser."""
-        return locale or self.arrival.headers.get("accept-language", "")
+        return locale or self.request.headers.get("accept-language", "")
 
     def count(self, conversation: str, size: int) -> None:
         """Counts a message of so many bytes. Raises TooMany (`messages_too_many`, `address_bytes`)."""
@@ -79,7 +78,7 @@ class Visit:
 
     def watermark(self) -> int:
         """How many records of the conversation the client has; 0 for none. Raises Invalid (`watermark_invalid`)."""
-        given = self.arrival.query.get("watermark", "")
+        given = self.request.query_params.get("watermark", "")
         if given in ("", "null", "undefined"):  # what scripts write for none
             return 0
         if not (given.isascii() and given.isdigit() and len(given) <= WATERMARK_DIGITS_MAX):
