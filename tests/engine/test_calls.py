@@ -10,7 +10,7 @@ import pytest
 from lichen.core import events as e
 from lichen.core.call import CallMeta, NotDone, Retry
 from lichen.core.plan import Plan, PlanInput
-from lichen.core.policy import Check, Verdict
+from lichen.core.policy import NO_FACTS, Check, Facts, Verdict
 from lichen.core.scope import SYSTEM
 from lichen.testing.clock import SimulatedClock
 from lichen.tools.placement import StillRunning
@@ -356,15 +356,15 @@ async def test_a_kill_switch_is_read_at_the_last_moment(make_world: MakeWorld, w
     """It was off when the call was decided, and is on when it would be made."""
     pay = FakeTool("shop.pay", "once")
     world = await make_world(agent("shop.bot", [calls("shop.pay"), outcomes], [pay]))
-    check = world.gate.check
+    decide = world.gate.decide
 
-    async def stop_afterwards(asked: Check) -> Verdict:
-        verdict = await check(asked)
+    def stop_afterwards(asked: Check, facts: Facts = NO_FACTS) -> Verdict:
+        verdict = decide(asked, facts)
         if asked.tool is not None:
             world.gate.stopped.add(str(asked.run) if what == "run" else what)
         return verdict
 
-    world.gate.check = stop_afterwards  # type: ignore[method-assign]
+    world.gate.decide = stop_afterwards  # type: ignore[method-assign]
     run = await world.start()
     assert pay.entered == []
     assert world.ended(run) == {"c1": "denied"}
@@ -376,11 +376,11 @@ async def test_a_result_is_redacted_before_it_is_recorded(make_world: MakeWorld)
 
     script = Script([calls("shop.look"), outcomes])
     world = await make_world(agent("shop.bot", script, [FakeTool("shop.look", does=does)]))
-    check = world.gate.check
+    decide = world.gate.decide
 
-    async def redact(asked: Check) -> Verdict:
-        return msgspec.structs.replace(await check(asked), redact=("card",))
+    def redact(asked: Check, facts: Facts = NO_FACTS) -> Verdict:
+        return msgspec.structs.replace(decide(asked, facts), redact=("card",))
 
-    world.gate.check = redact  # type: ignore[method-assign]
+    world.gate.decide = redact  # type: ignore[method-assign]
     await world.start()
     assert msgspec.json.decode(script.seen[1].results[0].data) == {"name": "Ada", "card": "[redacted]"}

@@ -23,10 +23,8 @@ class Speaker:
     def __init__(self, *words: str) -> None:
         self.words = words
         self.may_go_on = asyncio.Event()
-        self.was_streaming = False
 
     async def plan(self, input: PlanInput) -> Plan:
-        self.was_streaming = input.deltas is not None
         for word in self.words:
             if input.deltas is not None:
                 input.deltas(word)
@@ -66,10 +64,26 @@ async def test_nothing_is_seen_early_of_what_policy_may_keep_back(make_world: Ma
     session = await world.session()
     turn = await session.say("Well?")
     await clock.settle()
-    assert not speaker.was_streaming
     assert spoken(world, session.id) is None
     speaker.may_go_on.set()
     assert (await turn.result()).text == "Not here."
+
+
+@pytest.mark.req("GOA-50.4")
+@pytest.mark.parametrize("looks", [0, 1, 3])
+async def test_policy_is_asked_whether_a_text_may_be_seen_once_and_when_somebody_looks(
+    make_world: MakeWorld, clock: SimulatedClock, looks: int
+) -> None:
+    speaker = Speaker("All is well.")
+    world = await make_world(agent("shop.bot", speaker))
+    session = await world.session()
+    turn = await session.say("Well?")
+    await clock.settle()
+    seen = [spoken(world, session.id) for _ in range(looks)]
+    asked = [check.action for check in world.gate.checked].count("message.send")
+    speaker.may_go_on.set()
+    assert (await turn.result()).text == "All is well."
+    assert (seen, asked) == (["All is well."] * looks, min(looks, 1))
 
 
 async def test_a_reader_is_woken_by_each_piece_and_by_the_end() -> None:

@@ -15,7 +15,7 @@ from lichen.core.call import CallMeta, NotDone, Retry
 from lichen.core.failure import Failure
 from lichen.core.ids import RunId, run_stream
 from lichen.core.plan import Plan, PlanInput
-from lichen.core.policy import Check, Verdict
+from lichen.core.policy import NO_FACTS, Check, Facts, Verdict
 from lichen.core.scope import Environment
 from lichen.engine.failures import LOGGER
 from lichen.log.erasures import Erased
@@ -123,12 +123,12 @@ async def test_a_plan_that_is_refused_says_why(make_world: MakeWorld, clock: Sim
 async def test_what_failing_facts_or_a_failing_gate_say_is_sealed_with_the_denial(make_world: MakeWorld) -> None:
     world = await make_world(agent("shop.bot", [calls("shop.look"), outcomes], [FakeTool("shop.look")]))
 
-    async def fails(check: Check) -> Verdict:
+    def fails(check: Check, facts: Facts = NO_FACTS) -> Verdict:
         if check.tool is None:
             return Verdict("allow", (), "policy")
         return Verdict("deny", (), "policy", "Not here.", "facts_unavailable", failure=Failure("OSError", SECRET))
 
-    world.gate.check = fails
+    world.gate.decide = fails
     run = await world.start()
     assert [failure.message for failure in failures(world, run, e.CallFinished)] == [SECRET]
 

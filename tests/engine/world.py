@@ -44,7 +44,7 @@ from lichen.core.ids import (
 )
 from lichen.core.limits import Limits
 from lichen.core.plan import CallRequest, Plan, PlanInput, Planner
-from lichen.core.policy import Approval, Check, Confirmation, Verdict
+from lichen.core.policy import NO_FACTS, Approval, Check, Confirmation, Facts, Verdict
 from lichen.core.run import RunState
 from lichen.core.scope import PRODUCTION, SYSTEM, Customer, Environment, Operator, Scope
 from lichen.engine.intake import Intake
@@ -196,10 +196,10 @@ class ScriptedGate:
         self.expires_s = 3600.0
         self.is_unknown: Callable[[Check], bool] = lambda check: False
 
-    async def check(self, check: Check) -> Verdict:
-        return self.rule(check)
+    async def facts(self, check: Check) -> Facts:
+        return NO_FACTS
 
-    def rule(self, check: Check) -> Verdict:
+    def decide(self, check: Check, facts: Facts = NO_FACTS) -> Verdict:
         self.checked.append(check)
         if check.resource in self.denied or (check.tool is not None and self.is_unknown(check)):
             return Verdict("deny", ("deny",), "policy", "Not here.", "denied by the script")

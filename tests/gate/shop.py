@@ -171,7 +171,7 @@ class Shop:
         )
 
     async def ask(self, check: Check) -> Verdict:
-        return await self.gate.check(check)
+        return self.gate.decide(check, await self.gate.facts(check))
 
     def end(self, call: str = "c1", *, run: str = "run-1", paid: bool = True) -> None:
         self.gate.settle(SCOPE, RunId(run), CallId(call), paid=paid)

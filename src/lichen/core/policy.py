@@ -229,15 +229,25 @@ class Verdict(msgspec.Struct, frozen=True, gc=False):
     failure: Failure | None = None
 
 
+class Facts(msgspec.Struct, frozen=True):
+    """What was read before a decision: `values` by name, or the answer already, where they could not be read."""
+
+    values: Mapping[str, Any] = {}
+    refused: Verdict | None = None
+
+
+NO_FACTS = Facts()
+
+
 class Gate(Protocol):
     """One per process; knows every tenant's policies."""
 
-    async def check(self, check: Check) -> Verdict:
-        """Reads facts, then decides and reserves in one step without an await. Denies rather than raises."""
+    async def facts(self, check: Check) -> Facts:
+        """Reads the facts of a call whose tool has any. Whoever asked decides in the same tick, or reads again."""
         ...
 
-    def rule(self, check: Check) -> Verdict:
-        """The answer about an act that is no tool call: nothing is read for it. Denies rather than raises."""
+    def decide(self, check: Check, facts: Facts = NO_FACTS) -> Verdict:
+        """Decides and reserves in one step. Denies rather than raises, also a call whose facts nobody read."""
         ...
 
     def settle(self, scope: Scope, run: RunId, call: CallId, *, paid: bool) -> None:

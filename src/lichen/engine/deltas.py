@@ -13,6 +13,8 @@ from lichen.core.scope import Scope
 PARTIAL_CHARS_MAX = 64 * 1024
 
 Key = tuple[Scope, SessionId]
+MayShow = Callable[[], bool]
+"""Whether what is said in an attempt may go to its session as things stand, whatever it says."""
 
 
 class Partial(msgspec.Struct, frozen=True):
@@ -32,15 +34,23 @@ class Deltas:
     """The sessions in which a model is speaking. A slow reader misses pieces and never text: it reads what there is.
 
     Nothing is held for anybody, so a reader costs an event and a session costs its one text, while it is spoken.
+    Whether it may be shown is asked when somebody looks for the first time.
     """
 
     def __init__(self) -> None:
         self._partials: dict[Key, Partial] = {}
+        self._may_show: dict[Key, MayShow | bool] = {}
         self._waiting: dict[Key, list[asyncio.Future[None]]] = {}
 
     def speaking(self, scope: Scope, session: SessionId) -> Partial | None:
-        """What is being said in this session, or None."""
-        return self._partials.get((scope, session))
+        """What is being said in this session and may be seen, or None."""
+        key = (scope, session)
+        partial = self._partials.get(key)
+        may_show = self._may_show.get(key, False)
+        if partial is None or isinstance(may_show, bool):
+            return partial if may_show else None
+        self._may_show[key] = is_shown = may_show()
+        return partial if is_shown else None
 
     def changed(self, scope: Scope, session: SessionId) -> asyncio.Future[None]:
         """Done when more was said from now on, or when it is over. Cancel it to be forgotten."""
@@ -57,9 +67,12 @@ class Deltas:
             if not waiting:
                 del self._waiting[key]
 
-    def begin(self, scope: Scope, session: SessionId, partial: Partial) -> Callable[[str], None]:
+    def begin(
+        self, scope: Scope, session: SessionId, partial: Partial, may_show: MayShow = lambda: True
+    ) -> Callable[[str], None]:
         """The place where a model's text goes, piece by piece. What was being said there before is forgotten."""
         key = (scope, session)
+        self._may_show[key] = may_show
         self._set(key, partial)
 
         def add(piece: str) -> None:
@@ -73,7 +86,7 @@ class Deltas:
         """It is over, however it ended: what there is to say stands in the log."""
         said = self._partials.get((scope, session))
         if said is not None and _is_same(said, partial):
-            del self._partials[scope, session]
+            del self._partials[scope, session], self._may_show[scope, session]
             self._wake((scope, session))
 
     def _set(self, key: Key, partial: Partial) -> None:

@@ -64,7 +64,7 @@ def announced(session: SessionAct, actor: Actor, drafts: moves.Drafts) -> moves.
 
 
 def _as_allowed(session: SessionAct, check: Check, drafts: moves.Drafts) -> Sends:
-    verdict = session.services.gate.rule(check)
+    verdict = session.services.gate.decide(check)
     if verdict.outcome == "allow":
         ruling = ruling_of(check, verdict)
         return Sends(tuple(_with_ruling(draft, ruling) for draft in drafts))

@@ -1,20 +1,22 @@
 """The gate of a process: may this happen, now, under which conditions.
 
-Facts are read first; then one step without an await decides and reserves, so of any number of parallel calls only as
-many pass as the meters allow. Whatever goes wrong on the way to an answer is a no.
+Facts are read first, and only they are waited for; then one plain step decides and reserves, so of any number of
+parallel calls only as many pass as the meters allow. Whatever goes wrong on the way to an answer is a no.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final, Literal, assert_never
+from typing import TYPE_CHECKING, Any, Final, assert_never
 
 import msgspec
 
 from lichen.core.errors import NotFound
 from lichen.core.failure import Failure
 from lichen.core.ids import CallId, LogId, RunId, SessionId
+from lichen.core.label import Label
 from lichen.core.policy import (
+    NO_FACTS,
     Allow,
     AllowWithConditions,
     Approval,
@@ -24,6 +26,7 @@ from lichen.core.policy import (
     Decision,
     Declassify,
     Deny,
+    Facts,
     Meter,
     Redact,
     Reservation,
@@ -33,53 +36,26 @@ from lichen.core.scope import Actor, Scope
 from lichen.core.wording import Texts, Wording
 from lichen.gate.conditions import Telling, broken_limit, decision_of, is_confirmed, is_granted
 from lichen.gate.facts import TIMEOUT_S, TRIES, FactsUnavailable, facts_value, read_facts
-from lichen.gate.labels import Endorsement, endorse
-from lichen.gate.meters import Claim, KeyedDigest, MeterBook, Unmeasurable, claims, reservations
+from lichen.gate.labels import endorse
+from lichen.gate.meters import KeyedDigest, MeterBook, Unmeasurable, claims, reservations
+from lichen.gate.question import PublicText, Question, Read, Refused, stop_on, view_of
 from lichen.gate.request import request_of, tool_context
 from lichen.gate.schema import ActionView, ToolView
 from lichen.gate.shapes import Unusable
-from lichen.gate.switches import Stop, StopKind, Switches
+from lichen.gate.switches import StopKind, Switches
 from lichen.gate.values import Value
 
 if TYPE_CHECKING:
     from lichen.gate.policies import PolicySet
 
-_BEGINS: Final = ("message.send", "model.invoke", "run.start", "session.open")  # what a stop is for, beside calls
+ALLOWED_MAX: Final = 4096  # answers that are remembered
 
-PublicText = Literal["denied", "in_doubt", "busy", "stopped"]
-"""Which of the runtime's own texts the customer is told."""
 LoadMeter = Callable[[Scope, str], tuple[int, int]]
 """`load(scope, key)`: what the log has reserved and paid under a key."""
 IsUnknown = Callable[[Scope, SessionId | None, str, bytes], bool]
 """`is_unknown(scope, session, tool, digest)`: whether such a call was started there and nobody knows how it ended."""
 Pseudonyms = Callable[[Scope, Actor], str]
 Describe = Callable[[BaseException], Failure]
-
-
-class _Refused(Exception):
-    """A reason to say no before policy is asked."""
-
-    def __init__(self, operator_reason: str, public: PublicText = "denied") -> None:
-        super().__init__(operator_reason)
-        self.operator_reason = operator_reason
-        self.public: PublicText = public
-
-
-class _Question(msgspec.Struct, frozen=True):
-    """A check with all that is known of it before facts: everything here stays true while they are read."""
-
-    check: Check
-    policies: PolicySet
-    view: ActionView
-    args: Value
-    endorsement: Endorsement
-    claimed: Mapping[str, Claim]
-
-    @property
-    def watched(self) -> list[str]:
-        """The keys whose payments would make facts stale: those of which policies read what is pending."""
-        names = self.policies.pending
-        return [claim.key for name, claim in self.claimed.items() if names is None or name in names]
 
 
 class PolicyGate:
@@ -105,6 +81,7 @@ class PolicyGate:
         self.switches = Switches()
         self._policies = dict(policies)
         self._books: dict[LogId, MeterBook] = {}
+        self._allowed: dict[tuple[str, str, str, Actor, Label], Verdict] = {}  # by policies, act, what on, who, label
         self._clock = clock
         self._digest = digest
         self._load = load
@@ -116,26 +93,37 @@ class PolicyGate:
 
     # -- asking --------------------------------------------------------------------------------------------------
 
-    async def check(self, check: Check) -> Verdict:
-        """Allows, denies or holds; an allowed call has reserved what it counts for. Denies rather than raises."""
+    async def facts(self, check: Check) -> Facts:
+        """The facts of a call whose tool has any, read again while payments or new policies overtake them."""
         try:
-            return await self._answer(check)
+            return await self._read(check)
         except Exception as error:  # noqa: BLE001 - fail closed: a fault of the gate must not open it
-            return self._refusal(check, error)
+            return Facts(refused=self._refusal(check, error))
 
-    def rule(self, check: Check) -> Verdict:
-        """The answer about an act that is no tool call. Nothing is read for it, so nothing is waited for."""
+    def decide(self, check: Check, facts: Facts = NO_FACTS) -> Verdict:
+        """Allows, denies or holds; an allowed call has reserved what it counts for. Denies rather than raises.
+
+        Facts are those that `facts` read for this very check in this tick.
+        """
+        if facts.refused is not None:
+            return facts.refused
         try:
-            question = self._question(check)
-            if question.view.tool is not None:
-                raise _Refused(f"is_a_tool: {check.action} is a tool, and this is no call of it.")
-            return self._decide(question, {})
+            if isinstance(facts, Read):
+                return self._decide(self._still(check, facts), facts.values)
+            policies = self._current(check.scope)
+            view = view_of(check, policies)
+            self._refuse_stopped(check)
+            if view.tool is None:
+                return self._ruled(check, policies, view)
+            if view.tool.spec.facts_schema is not None:
+                raise FactsUnavailable("nobody read them")
+            return self._decide(self._question(check, policies, view), {})
         except Exception as error:  # noqa: BLE001 - fail closed, as above
             return self._refusal(check, error)
 
     def _refusal(self, check: Check, error: Exception) -> Verdict:
         match error:
-            case _Refused():
+            case Refused():
                 return self._deny(check, error.operator_reason, error.public)
             case FactsUnavailable():
                 return self._failed(check, f"facts_unavailable: {error}.", error.__cause__ or error)
@@ -146,57 +134,85 @@ class PolicyGate:
             case _:
                 return self._failed(check, f"internal: the gate failed with {type(error).__name__}.", error)
 
-    async def _answer(self, check: Check) -> Verdict:
+    async def _read(self, check: Check) -> Facts:
         for _ in range(TRIES):
-            question = self._question(check)
-            tool = question.view.tool
-            if tool is None or tool.spec.facts_schema is None:
-                return self._decide(question, {})
-            with self._book(check.scope).watch(question.watched) as watch:
-                facts = await read_facts(tool, check.facts, timeout_s=self._facts_timeout_s)
-                if not watch.is_stale and self._current(check.scope) is question.policies:
-                    return self._decide(question, facts)
-        raise _Refused(f"busy: payments or new policies overtook the facts {TRIES} times.", "busy")
+            policies = self._current(check.scope)
+            view = view_of(check, policies)
+            self._refuse_stopped(check)
+            if view.tool is None or view.tool.spec.facts_schema is None:
+                return NO_FACTS
+            question, book = self._question(check, policies, view), self._book(check.scope)
+            with book.watch(question.watched) as watch:
+                values = await read_facts(view.tool, check.facts, timeout_s=self._facts_timeout_s)
+                if not watch.is_stale and self._current(check.scope) is policies:
+                    return Read(values, question=question, payments=book.payments)
+        raise Refused(f"busy: payments or new policies overtook the facts {TRIES} times.", "busy")
 
-    def _question(self, check: Check) -> _Question:
-        policies = self._current(check.scope)
-        view = _view(check, policies)
-        self._refuse_stopped(check)
-        if view.tool is None:
-            return _Question(check, policies, view, {}, Endorsement({}, {}), {})
-        if self._is_unknown(check.scope, check.session, view.tool.spec.name, check.digest):
-            raise _Refused("outcome_unknown: nobody knows yet how the same call before it ended.", "in_doubt")
-        return _Question(
+    def _question(self, check: Check, policies: PolicySet, view: ActionView) -> Question:
+        tool = view.tool
+        assert tool is not None
+        if self._is_unknown(check.scope, check.session, tool.spec.name, check.digest):
+            raise Refused("outcome_unknown: nobody knows yet how the same call before it ended.", "in_doubt")
+        return Question(
             check=check,
             policies=policies,
             view=view,
-            args=view.tool.args.shape.value(check.args),
-            endorsement=endorse(view.tool.arguments, check.args, check.evidence),
-            claimed=claims(check, view.tool, now_us=self._clock(), digest=self._digest),
+            args=tool.args.shape.value(check.args),
+            endorsement=endorse(tool.arguments, check.args, check.evidence),
+            claimed=claims(check, tool, now_us=self._clock(), digest=self._digest),
         )
 
-    # -- deciding: from here on nothing awaits -------------------------------------------------------------------
-
-    def _decide(self, question: _Question, facts: Mapping[str, Any]) -> Verdict:
-        check = question.check
+    def _still(self, check: Check, facts: Read) -> Question:
+        """The question the facts were read for, if it is this one and everything is as it was."""
+        question = facts.question
+        if question.check is not check or self._book(check.scope).payments != facts.payments:
+            raise Refused("busy: the facts were read for another decision.", "busy")
+        if self._current(check.scope) is not question.policies:
+            raise Refused("busy: new policies overtook the facts.", "busy")
         self._refuse_stopped(check)
+        return question
+
+    # -- deciding ------------------------------------------------------------------------------------------------
+
+    def _ruled(self, check: Check, policies: PolicySet, view: ActionView) -> Verdict:
+        """The answer about an act that is no tool call. Policies can read of it who asks, for what, and what label
+        that has, and nothing that changes: what was allowed under them stays allowed."""
+        key = (policies.digest, check.action, check.resource, check.actor, check.label)
+        allowed = self._allowed.get(key)
+        if allowed is not None:
+            return allowed
+        question = Question(check, policies, view)
+        decision = self._decision(question, {})
+        verdict = self._enforced(question, decision)
+        if isinstance(decision, Allow):
+            if len(self._allowed) >= ALLOWED_MAX:
+                self._allowed.clear()
+            self._allowed[key] = verdict
+        return verdict
+
+    def _decide(self, question: Question, facts: Mapping[str, Any]) -> Verdict:
+        check = question.check
         if check.run is not None and check.call is not None:
             self.settle(check.scope, check.run, check.call, paid=False)  # this decision replaces an earlier one
         context = self._tool_context(question, question.view.tool, facts) if question.view.tool else {}
-        ruling = question.policies.decide(*request_of(check, question.view, context))
-        telling = Telling(check.language, self._texts(check))
-        verdict = self._enforced(question, decision_of(ruling, question.policies.terms, telling))
+        verdict = self._enforced(question, self._decision(question, context))
         if verdict.outcome == "allow":
             self._reserve(check, verdict.reservations)
         counted = self._counted(question) if verdict.outcome == "hold" else {}
         return msgspec.structs.replace(verdict, facts=facts, origins=question.endorsement.origins, meters=counted)
 
-    def _counted(self, question: _Question) -> dict[str, int]:
+    def _decision(self, question: Question, of_tool: Mapping[str, Value]) -> Decision:
+        """What the policies say. `of_tool` is what only a tool call's context has."""
+        check, policies = question.check, question.policies
+        ruling = policies.decide(*request_of(check, question.view, of_tool))
+        return decision_of(ruling, policies.terms, Telling(check.language, self._texts(check)))
+
+    def _counted(self, question: Question) -> dict[str, int]:
         """What each meter has counted before this call: whoever is asked to agree sees what policy saw."""
         meters = self._book(question.check.scope).meters
         return {name: meters.used(claim.key) for name, claim in question.claimed.items()}
 
-    def _tool_context(self, question: _Question, tool: ToolView, facts: Mapping[str, Any]) -> dict[str, Value]:
+    def _tool_context(self, question: Question, tool: ToolView, facts: Mapping[str, Any]) -> dict[str, Value]:
         return tool_context(
             tool,
             args=question.args,
@@ -206,7 +222,7 @@ class PolicyGate:
             meters=self._book(question.check.scope).meters,
         )
 
-    def _enforced(self, question: _Question, decision: Decision) -> Verdict:
+    def _enforced(self, question: Question, decision: Decision) -> Verdict:
         """The verdict on a decision whose conditions are met, missed, or wait for a person."""
         digest = question.policies.digest
         match decision:
@@ -219,7 +235,7 @@ class PolicyGate:
             case _:
                 assert_never(decision)
 
-    def _conditional(self, question: _Question, decision: AllowWithConditions, digest: str) -> Verdict:
+    def _conditional(self, question: Question, decision: AllowWithConditions, digest: str) -> Verdict:
         redact: tuple[str, ...] = ()
         declassified: tuple[str, ...] = ()
         held: Approval | None = None
@@ -258,7 +274,7 @@ class PolicyGate:
         if not reserved:
             return
         if check.run is None or check.call is None:
-            raise _Refused("meter_unavailable: only a call of a run can be counted.")
+            raise Refused("meter_unavailable: only a call of a run can be counted.")
         self._book(check.scope).meters.reserve(check.run, check.call, reserved)
 
     # -- meters --------------------------------------------------------------------------------------------------
@@ -299,7 +315,7 @@ class PolicyGate:
     def _current(self, scope: Scope) -> PolicySet:
         policies = self._policies.get((scope.tenant, scope.env))
         if policies is None:
-            raise _Refused("tenant_unknown: this tenant and environment has no policies.")
+            raise Refused("tenant_unknown: this tenant and environment has no policies.")
         return policies
 
     def replace(self, scope: Scope, policies: PolicySet) -> None:
@@ -323,9 +339,9 @@ class PolicyGate:
         return self._wording(scope).of("").stopped if is_on else None
 
     def _refuse_stopped(self, check: Check) -> None:
-        stop = _stop(check, self.switches) if check.tool is not None or check.action in _BEGINS else None
+        stop = stop_on(check, self.switches)
         if stop is not None:
-            raise _Refused(f"stopped: {stop}.", "stopped")
+            raise Refused(f"stopped: {stop}.", "stopped")
 
     def _failed(self, check: Check, operator_reason: str, error: BaseException) -> Verdict:
         return msgspec.structs.replace(self._deny(check, operator_reason), failure=self._describe(error))
@@ -337,21 +353,3 @@ class PolicyGate:
 
     def _texts(self, check: Check) -> Texts:
         return self._wording(check.scope).of(check.language)
-
-
-def _view(check: Check, policies: PolicySet) -> ActionView:
-    """What the policies know of the action. They decide about nothing that they were not validated against."""
-    view = policies.schema.views.get(check.action)
-    if view is None:
-        raise _Refused(f"action_unknown: the policies were loaded without {check.action}.")
-    known, given = view.tool and view.tool.spec, check.tool
-    if (known is None) != (given is None) or (known and given and known.digest != given.digest):
-        raise _Refused(f"tool_changed: the policies were loaded for another version of {check.action}.")
-    return view
-
-
-def _stop(check: Check, switches: Switches) -> Stop | None:
-    agent = check.actor.id if check.actor.kind == "agent" else None
-    if check.action in ("run.start", "session.open"):
-        agent = check.resource
-    return switches.find(check.scope, run=check.run, agent=agent, tool=check.tool.name if check.tool else None)

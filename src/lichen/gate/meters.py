@@ -100,6 +100,7 @@ class MeterBook:
 
     def __init__(self, load: Callable[[str], tuple[int, int]]) -> None:
         self.meters = Meters(load)
+        self.payments = 0  # how many calls that counted were paid
         self._watches: set[Watch] = set()
 
     @contextmanager
@@ -119,5 +120,6 @@ class MeterBook:
         """Tells how a call ended. What was only given back cannot be missing from anybody's facts."""
         settled = self.meters.settle(run, call, paid=paid)
         if paid and settled:
+            self.payments += 1
             for watch in self._watches:
                 watch.is_stale |= any(reservation.key in watch.keys for reservation in settled)

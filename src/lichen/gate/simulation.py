@@ -83,7 +83,8 @@ async def simulate(policies: PolicySet, spec: ToolSpec | None, case: Case, scope
         load=lambda scope, key: (0, case.meters.get(str(json.loads(key)[0]), 0)),
         is_unknown=lambda scope, session, tool, digest: False,
     )
-    verdict = await gate.check(_check(spec, case, scope))
+    check = _check(spec, case, scope)
+    verdict = gate.decide(check, await gate.facts(check))
     return Simulated(verdict, tuple(_considered(one, seen[-1]) for one in _concerned(policies, seen)) if seen else ())
 
 

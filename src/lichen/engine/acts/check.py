@@ -10,7 +10,7 @@ from lichen.core import events as e
 from lichen.core import faults, moves
 from lichen.core.errors import LichenError
 from lichen.core.ids import CallId
-from lichen.core.policy import Check, Verdict
+from lichen.core.policy import NO_FACTS, Check, Verdict
 from lichen.engine.act import Act, CallAct
 from lichen.engine.acts.ended import end
 from lichen.engine.acts.held import approval, confirmation, confirmation_asked
@@ -27,19 +27,26 @@ async def check(run: Act, id: CallId) -> None:
     act = run.on_call(id)
     if act is None or act.call.phase != "proposed":
         return  # ended, or decided, while this waited for its turn
-    asked = act.call.check
+    gate = act.services.gate
     try:
         question = _question(act)
     except LichenError as error:
         end(act, e.CallFinished(id, act.call.attempt, "denied", error.code), reason=error.message)
         return
-    verdict = await act.services.gate.check(question)
-    faults.hit("check.after")
-    call = act.look_again()
-    if call is None or call.phase != "proposed" or call.check != asked or act.state.is_halted:
-        act.services.gate.settle(act.journal.scope, act.state.id, id, paid=False)
+    facts = await gate.facts(question) if question.facts is not None else NO_FACTS
+    if not _is_wanted(act):
+        gate.settle(act.journal.scope, act.state.id, id, paid=False)
         return
+    verdict = gate.decide(question, facts)
+    faults.hit("check.after")
     _append_verdict(act, question, verdict)
+
+
+def _is_wanted(act: CallAct) -> bool:
+    """Whether the call is still to be decided, once facts were read, and by this very decision."""
+    asked = act.call.check
+    call = act.look_again()
+    return call is not None and call.phase == "proposed" and call.check == asked and not act.state.is_halted
 
 
 def _question(act: CallAct) -> Check:

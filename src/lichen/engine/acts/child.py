@@ -35,7 +35,7 @@ def start_child(act: CallAct) -> None:
         act.note(*moves.finish_call(parent, e.CallFinished(call.id, call.attempt, "failed", code)))
         return
     check = starting_child(act, definition.name)
-    verdict = act.services.gate.rule(check)
+    verdict = act.services.gate.decide(check)
     if verdict.outcome != "allow":
         act.note(*_refused(act, check, verdict))
         return

@@ -12,6 +12,7 @@ from lichen.core import events as e
 from lichen.core import faults, moves
 from lichen.core.errors import Denied, LichenError
 from lichen.core.failure import Failure
+from lichen.core.ids import SessionId
 from lichen.core.label import join
 from lichen.core.limits import Usage
 from lichen.core.plan import Model, ModelError, ModelReply, ModelRequest, Plan, PlanInput
@@ -41,7 +42,7 @@ class Meterer:
     ) -> ModelReply:
         """One reply. Raises Denied (`model_denied`) or ModelError."""
         check = self._question(model)
-        verdict = await self._act.services.gate.check(check)
+        verdict = self._act.services.gate.decide(check)
         if verdict.outcome != "allow":
             self._act.note(refusal(self._act, check, verdict))
             raise Denied(f"Policy does not let this agent use {model.name}.", code="model_denied")
@@ -98,32 +99,32 @@ async def plan(act: Act) -> None:
 
 async def _ask(act: Act, agent: AgentDef, input: PlanInput) -> Plan:
     async with asyncio.timeout(input.left.time_s + 1.0):  # the run's own deadline comes first
-        if not await _may_stream(act):
+        session = act.state.session
+        if session is None or act.state.parent is not None:
             return await agent.planner.plan(input)
-        with _streaming(act, input) as streamed:
+        with _streaming(act, input, session) as streamed:
             return await agent.planner.plan(streamed)
 
 
-async def _may_stream(act: Act) -> bool:
+@contextmanager
+def _streaming(act: Act, input: PlanInput, session: SessionId) -> Generator[PlanInput]:
+    scope, deltas = act.journal.scope, act.services.deltas
+    partial = Partial(input.run.run, input.run.step, input.attempt)
+    add = deltas.begin(scope, session, partial, lambda: _may_stream(act))
+    try:
+        yield msgspec.structs.replace(input, deltas=add)
+    finally:
+        deltas.end(scope, session, partial)
+
+
+def _may_stream(act: Act) -> bool:
     """Whether a message of this run may go to its session as things stand, whatever it says."""
     now = act.on_run(act.state.id)
     session = now.session
-    if session is None or now.state.parent is not None:
+    if session is None:
         return False
-    verdict = await act.services.gate.check(sending(now, session, window_label(now)))
+    verdict = act.services.gate.decide(sending(now, session, window_label(now)))
     return verdict.outcome == "allow" and not verdict.redact
-
-
-@contextmanager
-def _streaming(act: Act, input: PlanInput) -> Generator[PlanInput]:
-    run = input.run
-    assert run.session is not None
-    partial = Partial(run.run, run.step, input.attempt)
-    deltas = act.services.deltas.begin(run.scope, run.session, partial)
-    try:
-        yield msgspec.structs.replace(input, deltas=deltas)
-    finally:
-        act.services.deltas.end(run.scope, run.session, partial)
 
 
 async def _back_off(act: Act) -> None:

@@ -28,7 +28,7 @@ def open_turn(act: SessionAct) -> None:
     taken = mailbox.queued if mailbox.double_texting == "merge" else mailbox.queued[:1]
     person = opener(act)
     check = starting_turn(act, person)
-    verdict = services.gate.rule(check)
+    verdict = services.gate.decide(check)
     opened = e.TurnOpened(moves.next_turn(mailbox), RunId(services.new_id("run")), tuple(m.message for m in taken))
     if verdict.outcome != "allow":
         told = _refused(act, person, opened, verdict.public_reason)

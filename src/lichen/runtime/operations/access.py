@@ -71,7 +71,7 @@ class Access:
             self.refusals.note(check, Verdict("deny", (), "", operator_reason=f"{actor.kind}s never may."))
             raise role_missing(action)
         _find(self._journal_of(scope), actor, about)
-        verdict = self._gate.rule(check)
+        verdict = self._gate.decide(check)
         if verdict.outcome != "allow":
             self.refusals.note(check, verdict)
             raise Denied(verdict.public_reason or "Policy does not allow this.", code="denied")
