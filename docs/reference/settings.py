@@ -43,7 +43,8 @@ SETTINGS: Mapping[str, tuple[type[msgspec.Struct], Mapping[str, str]]] = {
             "development": "Those of them that are for development.",
             "self_approval": "In a development environment: who asked may approve as well. The record says so.",
             "error_text": "In a development environment: texts of errors go to the process's log, too.",
-            "policies": "The directory of its `.cedar` files; the starter policies when left out.",
+            "policies": "The directory of its `.cedar` files; the starter policies when left out. A folder in it "
+            "that is named after an environment has more of them, and meters, for that environment alone.",
             "agent": "Which agent its customers meet; may be left out when there is only one.",
             "actors": "Who may be named with `--as` on the machine itself.",
             "routes": "Which agent or flow has the conversations of which channel.",

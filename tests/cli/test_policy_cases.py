@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.projects import Project
+from tests.cli.projects import SETTINGS, Project
 from tests.cli.shop import Shop
 
 CASES = """
@@ -63,6 +63,24 @@ def test_the_demos_policies_decide_as_their_cases_say(shop: Shop) -> None:
     ended = shop.run("policy", "test", "--json")
     assert ended.code == 0, ended.out
     assert {case["outcome"] for case in ended.data} == {"allow", "hold", "deny"}
+
+
+@pytest.mark.req("SYM-69.16")
+def test_cases_and_why_are_decided_as_in_their_environment(tmp_path: Path) -> None:
+    never = '@id("never") forbid (principal, action == Action::"orders.lookup", resource);\n'
+    files = {
+        "lichen.toml": SETTINGS.replace("[tenants.acme]", '[tenants.acme]\n    environments = ["dev", "prod"]'),
+        "policies/prod/never.cedar": never,
+        "policies/look.cases.toml": CASES,
+        "policies/named.cases.toml": CASES.replace('"acme"', '"acme"\n    env = "prod"', 1),
+        "policies/prod/never.cases.toml": CASES,
+    }
+    project = Project(tmp_path, files)
+    decided = {Path(one["file"]).name: one["outcome"] for one in project.run("policy", "test", "--json").data}
+    assert decided == {"look.cases.toml": "allow", "named.cases.toml": "deny", "never.cases.toml": "deny"}
+    why = ("policy", "why", "shop.support", "orders.lookup", "--args", '{"order_id": "1"}', "--json")
+    assert [project.run(*why, *env).data["outcome"] for env in ((), ("--env", "prod"))] == ["allow", "deny"]
+    assert project.run(*why, "--env", "prd").error == "env_unknown"
 
 
 @pytest.mark.req("LIC-33.2")

@@ -62,6 +62,67 @@ def test_a_policy_about_an_agent_that_is_not_there_is_found_with_its_line(tmp_pa
     assert "shop.cedar:4:1" in what
 
 
+SEVERAL = SETTINGS.replace('policies = "policies"', 'policies = "policies"\n    environments = ["dev", "prod"]')
+METER = '[[meter]]\nname = "looks"\ntools = ["orders.lookup"]\n'
+FEW = """
+    @id("few") @approval("supervisor")
+    permit (principal is Agent, action == Action::"orders.lookup", resource) when { context.meters.looks < 3 };
+"""
+
+
+@pytest.mark.req("SYM-69.16")
+def test_doctor_reads_the_policies_and_meters_of_each_environment(tmp_path: Path) -> None:
+    files = {"lichen.toml": SEVERAL, "policies/prod/few.cedar": FEW, "policies/prod/meters.toml": METER}
+    project = Project(tmp_path, files)
+    loads = [one["what"] for one in project.run("doctor", "--json").data if one["check"] == "policies"]
+    assert [what.partition(":")[0] for what in loads] == ["acme", "acme/prod"]
+    assert "prod/few.cedar:1:1" in flaws(project)["role_unheld"][1]
+    project.write(**{"policies/prod/few.cedar": FEW.replace("looks", "lokos"), "policies/shop.cedar": "permit ("})
+    found = [one["what"] for one in project.run("doctor", "--json").data if one["check"] == "policies"]
+    assert len(found) == 2, "what is wrong with the shared file is said once"
+    assert any("policies/shop.cedar:1:" in what for what in found)
+    assert any("policies/prod/few.cedar:2:" in what for what in found)
+
+
+@pytest.mark.req("SYM-69.16")
+def test_checking_policies_reads_each_environments_and_no_shared_ones_that_decide_nowhere(tmp_path: Path) -> None:
+    files = {"lichen.toml": SEVERAL, "policies/prod/few.cedar": FEW, "policies/prod/meters.toml": METER}
+    project = Project(tmp_path, files)
+    found = project.run("policy", "check", "--json").data
+    assert {name: ("few" in one["policies"], one["meters"]) for name, one in found.items()} == {
+        "acme": (False, []),
+        "acme/prod": (True, ["looks"]),
+    }
+    project.write(**{"policies/dev/meters.toml": METER})
+    assert list(project.run("policy", "check", "--json").data) == ["acme/dev", "acme/prod"]
+    project.write(**{"policies/prod/meters.toml": ""})
+    ended = project.run("policy", "check", "--json")
+    assert ended.code == 2
+    assert "prod/few.cedar:2:" in ended.err
+
+
+@pytest.mark.req("SYM-69.16")
+@pytest.mark.parametrize(
+    ("file", "text", "said"),
+    [
+        ("policies/prd/few.cedar", FEW, "acme has no environment 'prd'"),
+        ("policies/prd/meters.toml", METER, "acme has no environment 'prd'"),
+        ("policies/prod/policy.toml", "base = false", "policy.toml of one environment alone"),
+    ],
+)
+def test_policies_in_a_folder_that_nobody_reads_are_found(tmp_path: Path, file: str, text: str, said: str) -> None:
+    state, what = flaws(Project(tmp_path, {"lichen.toml": SEVERAL, file: text}))["policies_unread"]
+    assert state == "warning"
+    assert said in what
+
+
+@pytest.mark.req("SYM-69.16")
+def test_the_policies_of_another_tenant_below_are_no_finding(tmp_path: Path) -> None:
+    two = f'{SEVERAL}\n    [tenants.globex]\n    policies = "policies/globex/now"\n'
+    files = {"policies/globex/now/a.cedar": POLICIES, "policies/globex/a.cedar": POLICIES}
+    assert flaws(Project(tmp_path, {"lichen.toml": two, **files})) == {}
+
+
 @pytest.mark.req("LIC-29.6")
 @pytest.mark.parametrize(
     ("right", "wrong", "code", "said"),

@@ -273,3 +273,28 @@ def test_an_environment_has_the_shared_policies_and_its_own(tmp_path: Path) -> N
     with pytest.raises(Invalid, match=r"policy_syntax at prod/b\.cedar:1:"):
         load_policies(tmp_path, TOOLS, env="prod")
     assert load_policies(tmp_path, TOOLS, env="dev")
+
+
+@pytest.mark.req("SYM-69.10")
+def test_an_environment_has_the_shared_meters_and_its_own(tmp_path: Path) -> None:
+    (tmp_path / "a.cedar").write_text("")
+    (tmp_path / "meters.toml").write_text(COUNTED)
+    (tmp_path / "prod").mkdir()
+    (tmp_path / "prod" / "meters.toml").write_text('[[meter]]\nname = "mails"\ntools = ["mail.send"]\n')
+    (tmp_path / "prod" / "few.cedar").write_text(
+        'permit(principal is Agent, action == Action::"mail.send", resource) when { context.meters.mails < 3 };'
+    )
+    shared = [meter.name for meter in load_policies(tmp_path, TOOLS, env="dev").meters]
+    assert [meter.name for meter in load_policies(tmp_path, TOOLS, env="prod").meters] == [*shared, "mails"]
+    (tmp_path / "prod" / "meters.toml").write_text('\n[[meter]]\nname = "refunds"\ntools = ["mail.send"]\n')
+    with pytest.raises(Invalid, match=r"meters_invalid at prod/meters\.toml:2:1.*two meters refunds"):
+        load_policies(tmp_path, TOOLS, env="prod")
+    assert load_policies(tmp_path, TOOLS, env="dev")
+
+
+def test_meters_are_bounded_over_all_files(tmp_path: Path) -> None:
+    def many(word: str) -> str:
+        return "\n".join(f'[[meter]]\nname = "{word}{n}"\ntools = ["mail.send"]' for n in range(200))
+
+    with pytest.raises(Invalid, match="more than 256 meters"):
+        policy_set({"meters.toml": many("a"), "prod/meters.toml": many("b")}, TOOLS)

@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from lichen.core import events as e
-from lichen.core.errors import Denied
+from lichen.core.errors import Denied, Invalid
 from lichen.core.ids import TENANT_STREAM
 from lichen.core.scope import SYSTEM, Customer, Operator, Scope, Service
 from lichen.log.record import Record
@@ -21,6 +21,11 @@ from tests.runtime.world import CUSTOMER, OPS, SCOPE, runtime_in
 FORBID = """
 @id("no-cancel") @public("Not today.") @reason("month's end")
 forbid(principal, action == Action::"run.cancel", resource);
+"""
+
+
+ONE_PAYMENT = """
+@id("one") forbid(principal, action == Action::"till.pay", resource) when { context.meters.payments >= 1 };
 """
 
 
@@ -187,6 +192,24 @@ async def test_a_feed_and_an_export_are_noted_and_what_shows_control_alone_write
     await till.proofs.export(SCOPE, OPS, run=run)
     await till.proofs.export(SCOPE, OPS, run=run)
     assert [what for what, _ in opened(till)] == ["feed", "export", "export"]
+
+
+@pytest.mark.req("SYM-69.10")
+async def test_what_is_counted_in_one_environment_may_be_counted_in_no_other(tmp_path: Path) -> None:
+    async with runtime_in(tmp_path) as till:
+        own = tmp_path / "policies" / "prod"
+        own.mkdir()
+        (own / "meters.toml").write_text('[[meter]]\nname = "payments"\ntools = ["till.pay"]\nper = "tenant"\n')
+        (own / "one.cedar").write_text(ONE_PAYMENT)
+        answers: dict[str, list[str]] = {}
+        for scope in (SCOPE, Scope("acme", "prod")):
+            runs = [await till.runs.start(scope, "till.clerk", f"pay {amount}", CUSTOMER) for amount in (1, 2)]
+            answers[scope.env] = sorted([await till.runs.result(scope, run, CUSTOMER) for run in runs])
+        assert answers == {"dev": ["ok", "ok"], "prod": ["denied", "ok"]}
+        prod = Scope("acme", "prod")
+        (own / "meters.toml").write_text('[[meter]]\nname = "payments"\ntools = ["till.give"]\n')
+        with pytest.raises(Invalid, match=r"prod/meters\.toml:1:1.*no tool till\.give"):
+            await till.policies.reload(prod, OPS)
 
 
 @pytest.mark.req("SYM-69.9")

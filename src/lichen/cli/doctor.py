@@ -120,13 +120,19 @@ def _environments(settings: Settings) -> Iterator[Finding]:
 
 
 def _policies(settings: Settings) -> Iterator[Finding]:
+    """Each set that decides in an environment. What is wrong with a shared file is said once."""
+    from lichen.runtime.hosting import specs_of
+    from lichen.runtime.policies import places_of
     from lichen.runtime.review import policy_errors
 
-    for name in settings.tenants:
-        count, errors = policy_errors(settings, name)
-        yield from (_failure("policies", error) for error in errors)
+    specs, said = specs_of(settings.agents), set[Finding]()
+    for place in (place for name in settings.tenants for place in places_of(settings, name)):
+        count, errors = policy_errors(place, specs)
+        failures = [_failure("policies", error) for error in errors]
+        yield from (failure for failure in failures if failure not in said)
+        said.update(failures)
         if not errors:
-            yield Finding("policies", "ok", f"{name}: {count} policies load")
+            yield Finding("policies", "ok", f"{place.name}: {count} policies load")
 
 
 def _reviewed(settings: Settings) -> Iterator[Finding]:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from lichen.cli.caller import Tenant
+from lichen.cli.caller import Env, Tenant
 from lichen.cli.project import locate
 from lichen.cli.screen import Screen
 from lichen.core.errors import Invalid
@@ -27,6 +27,8 @@ def check(
     as_json: Annotated[bool, typer.Option("--json", help="JSON on stdout and nothing else.")] = False,
 ) -> None:
     """Loads policies against the tools of the agents. A mistake is named with file, line and column, exit code 2.
+
+    An environment with policies or meters of its own is a set of its own, TENANT/ENV.
 
     Works on the files alone: nothing has to run, and nothing that runs is changed.
     """
@@ -49,7 +51,7 @@ def _tell_flaws(screen: Screen, tenant: str | None) -> None:
     from lichen.runtime.review import review
 
     for flaw in review(locate().load()):
-        if flaw.code in ("tool_unpermitted", "role_unheld", "policy_agent_unknown"):
+        if flaw.code in ("tool_unpermitted", "role_unheld", "policy_agent_unknown", "policies_unread"):
             place = f"{flaw.place}: " if flaw.place else ""
             screen.line(f"{flaw.severity}: {place}{flaw.message}  {flaw.mend}", "yellow")
 
@@ -62,7 +64,8 @@ def check_cases_of(
     """Decides the cases of files by the policies on disk; exit code 1 when one is decided otherwise than it says.
 
     A file names its tenant and has cases: `[[case]]` with name, agent, tool, for (the person), args, facts, said,
-    label, meters, approved_by, expect (allow, deny or hold) and policies. Nothing has to run, nothing is counted.
+    label, meters, approved_by, expect (allow, deny or hold) and policies; its environment is the one it names with env,
+    the one in whose folder it lies, else the tenant's first. Nothing has to run, nothing is counted.
     """
     import asyncio
 
@@ -94,6 +97,7 @@ def why(
     agent: Annotated[str, typer.Argument(help="The agent that would call.", metavar="AGENT")],
     tool: Annotated[str, typer.Argument(help="The tool it would call.", metavar="TOOL")],
     tenant: Tenant = None,
+    env: Env = None,
     args: Annotated[str, typer.Option(help="The arguments, as JSON.")] = "{}",
     facts: Annotated[str, typer.Option(help="The facts about it, as JSON.")] = "{}",
     person: Annotated[str, typer.Option("--for", help="The person it is for.", metavar="ACTOR")] = "somebody",
@@ -118,7 +122,7 @@ def why(
         agent, tool, person_of(settings, name, person), _object(args, "--args"), _object(facts, "--facts"),
         tuple(said or ()), tuple(label or ()), meters, approved_by,
     )  # fmt: skip
-    found = asyncio.run(simulated(settings, name, case))
+    found = asyncio.run(simulated(settings, name, case, env=env))
     verdict, considered = found.verdict, msgspec.to_builtins(found.considered)
     told = {"outcome": verdict.outcome, "policies": verdict.policies, "reason": verdict.operator_reason}
     screen = Screen(as_json=as_json)
@@ -182,20 +186,19 @@ def schema() -> None:
 
 
 def _checked(directory: Path | None, tenant: str | None) -> dict[str, Any]:
-    from lichen.runtime.policies import policies_in, policies_of
+    from lichen.runtime.hosting import specs_of
+    from lichen.runtime.policies import Place, loaded, places_of, report_of
 
     settings = locate().load()
+    specs = specs_of(settings.agents)
     if directory is not None:
         if not any(directory.glob("*.cedar")):
             inside = sorted(path.name for path in directory.glob("*") if path.is_dir())
             step = f"Name one of: {', '.join(str(directory / name) for name in inside)}." if inside else "Name another."
             message = f"There is no .cedar file in {directory}."
             raise Invalid(message, code="policies_missing", next_step=step, place=str(directory))
-        return {str(directory): policies_in(directory.resolve(), settings.agents)}
+        own = directory.resolve()
+        return {str(directory): report_of(own, loaded(Place(str(directory), own), specs))}
     names = [tenant] if tenant is not None else list(settings.tenants)
-    found = {name: policies_of(settings, name) for name in names}
-    for scope in settings.scopes:
-        own = settings.tenants[scope.tenant].policies
-        if scope.tenant in names and own is not None and (settings.root / own / scope.env).is_dir():
-            found[f"{scope.tenant}/{scope.env}"] = policies_of(settings, scope.tenant, env=scope.env)
-    return found
+    places = [place for name in names for place in places_of(settings, name)]
+    return {place.name: report_of(place.directory, loaded(place, specs)) for place in places}

@@ -1,5 +1,7 @@
 """The two small files beside the policies: `meters.toml` declares sums, `policy.toml` chooses what is built in.
 
+An environment's own folder may have a `meters.toml` too: what it declares is there for that environment alone.
+
 [[meter]]                                     # meters.toml
 name = "refunded"                             # policies read context.meters.refunded
 tools = ["payments.refund"]                   # calls of these count
@@ -15,7 +17,8 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
@@ -25,6 +28,7 @@ from lichen.core.errors import Invalid
 from lichen.core.policy import Meter
 from lichen.gate.shapes import projection
 
+METERS_FILE: Final = "meters.toml"
 METERS_MAX: Final = 256
 
 _HEADER = re.compile(r"^\s*\[\[\s*meter\s*\]\]", re.MULTILINE)
@@ -52,8 +56,31 @@ class PolicySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     base: bool = True
 
 
-def declared_meters(file: str, text: str, tools: Mapping[str, ToolSpec]) -> tuple[Meter, ...]:
-    """The meters of a `meters.toml`. Raises Invalid (`meters_invalid`) with file, line and column."""
+def files_in(directory: Path) -> tuple[Path, ...]:
+    """The policies and meters of a directory, or of an environment's folder in it."""
+    return (*directory.glob("*.cedar"), *directory.glob(METERS_FILE))
+
+
+def declared_meters(files: Mapping[str, str], tools: Mapping[str, ToolSpec]) -> tuple[Meter, ...]:
+    """The meters of every `meters.toml` among these files.
+
+    Raises Invalid (`meters_invalid`) with file, line and column.
+    """
+    found: dict[str, Meter] = {}
+    for file, text in sorted(files.items()):
+        if PurePosixPath(file).name == METERS_FILE:
+            for meter, place in _declared(file, text):
+                problem = _problem(meter, tools) or (meter.name in found and f"there are two meters {meter.name}")
+                if problem:
+                    raise _refuse(f"Meter {meter.name}: {problem}.", place)
+                found[meter.name] = msgspec.convert(msgspec.to_builtins(meter), Meter)
+    if len(found) > METERS_MAX:
+        raise _refuse(f"There are more than {METERS_MAX} meters.", METERS_FILE)
+    return tuple(found.values())
+
+
+def _declared(file: str, text: str) -> Iterator[tuple[_Meter, str]]:
+    """The meters of one file, each with its place."""
     data = _toml(file, text, "meters_invalid")
     places = [f"{file}:{text.count(chr(10), 0, match.end()) + 1}:1" for match in _HEADER.finditer(text)]
     try:
@@ -62,13 +89,7 @@ def declared_meters(file: str, text: str, tools: Mapping[str, ToolSpec]) -> tupl
         index = _INDEX.search(str(error))
         place = places[int(index[1])] if index and int(index[1]) < len(places) else f"{file}:1:1"
         raise _refuse(f"{error}.", place) from error
-    names: set[str] = set()
-    for meter, place in zip(declared, [*places, *[f"{file}:1:1"] * len(declared)], strict=False):
-        problem = _problem(meter, tools) or (f"there are two meters {meter.name}" if meter.name in names else None)
-        if problem:
-            raise _refuse(f"Meter {meter.name}: {problem}.", place)
-        names.add(meter.name)
-    return tuple(msgspec.convert(msgspec.to_builtins(meter), Meter) for meter in declared)
+    yield from zip(declared, [*places, *[f"{file}:1:1"] * len(declared)], strict=False)
 
 
 def policy_settings(file: str, text: str) -> PolicySettings:

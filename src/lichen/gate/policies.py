@@ -1,8 +1,9 @@
 """The policies of one tenant and environment: loaded all or nothing, validated against the schema of its tools.
 
-A directory holds `*.cedar` files, and optionally `meters.toml` and `policy.toml`. Nothing is allowed that no permit
-allows. The permits of `DEFAULT`, for operations on the runtime, are part of every set; those of `BASE` too, unless
-`policy.toml` says `base = false`.
+A directory holds `*.cedar` files, and optionally `meters.toml` and `policy.toml`; a folder in it that is named after an
+environment holds more of the first two, for that environment alone. Nothing is allowed that no permit allows. The
+permits of `DEFAULT`, for operations on the runtime, are part of every set; those of `BASE` too, unless `policy.toml`
+says `base = false`.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from lichen.gate import cedar
 from lichen.gate.annotations import Terms, annotated_at, terms_of
 from lichen.gate.bounds import POLICIES_MAX, check_bounds
 from lichen.gate.checks import applies_to_nothing, check_conditions, check_paths, syntax, unfit
-from lichen.gate.declarations import declared_meters, policy_settings
+from lichen.gate.declarations import declared_meters, files_in, policy_settings
 from lichen.gate.identity import MAY
 from lichen.gate.mentions import pending_read
 from lichen.gate.schema import PRINCIPALS, Action, PolicySchema, schema_of
@@ -108,9 +109,8 @@ def load_policies(directory: Path, tools: Iterable[ToolSpec], *, env: str | None
             code="policies_missing",
             next_step="Create it with at least one .cedar file, or leave the setting out to use the starter policies.",
         )
-    named = [*directory.glob("*.cedar"), *directory.glob("meters.toml"), *directory.glob("policy.toml")]
-    named += (directory / env).glob("*.cedar") if env is not None else ()
-    paths = sorted(path for path in named if path.is_file())  # what else may bear the name has no end
+    paths = [*files_in(directory), *directory.glob("policy.toml"), *(files_in(directory / env) if env else ())]
+    paths = sorted(path for path in paths if path.is_file())  # what else may bear the name has no end
     if sum(path.stat().st_size for path in paths) > FILES_BYTES_MAX:
         raise _too_large(f"The policies are larger than {FILES_BYTES_MAX} bytes.")
     return policy_set({path.relative_to(directory).as_posix(): _read(path) for path in paths}, tools)
@@ -126,7 +126,7 @@ def policy_set(files: Mapping[str, str], tools: Iterable[ToolSpec]) -> PolicySet
     known = tuple(tools)
     specs: dict[str, ToolSpec] = {spec.name: spec for spec in known}
     settings = policy_settings("policy.toml", files.get("policy.toml", ""))
-    meters = declared_meters("meters.toml", files.get("meters.toml", ""), specs)
+    meters = declared_meters(files, specs)
     texts = {name: text for name, text in sorted(files.items()) if name.endswith(".cedar")}
     texts = {"(lichen)": DEFAULT, **({"(base)": BASE} if settings.base else {}), **texts}
     for name, text in texts.items():

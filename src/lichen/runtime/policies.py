@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
-from lichen.agents.agent import Agent
 from lichen.core.call import ToolSpec
 from lichen.core.errors import Invalid, NotFound
 from lichen.core.scope import Scope
+from lichen.gate.declarations import files_in
 from lichen.gate.gate import PolicyGate
 
 if TYPE_CHECKING:
@@ -79,22 +79,47 @@ def report_of(directory: Path | None, found: PolicySet) -> PolicyReport:
     )
 
 
-def policies_in(directory: Path | None, agents: Iterable[Agent], *, env: str | None = None) -> PolicyReport:
-    """What a directory holds for an environment and these agents. Raises Invalid with file, line and column."""
-    specs = [tool.spec for agent in agents for tool in agent.tools.values()]
-    return report_of(directory, _starter(specs) if directory is None else _loaded(directory, specs, env))
+class Place(msgspec.Struct, frozen=True):
+    """Where a set of policies lies that decides in a tenant: in the environment `env`, or in all that have nothing of
+    their own. `directory` is None for the starter policies."""
+
+    tenant: str
+    directory: Path | None
+    env: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What it is called where sets are listed."""
+        return self.tenant if self.env is None else f"{self.tenant}/{self.env}"
 
 
-def policies_of(settings: Settings, tenant: str, *, env: str | None = None) -> PolicyReport:
-    """The policies of a declared tenant, without those of its environments alone unless one is named.
+def places_of(settings: Settings, tenant: str) -> tuple[Place, ...]:
+    """The sets that decide in a tenant: the shared one, unless every environment adds to it, and each that does.
 
-    Raises Invalid with file, line and column, NotFound (`tenant_unknown`).
+    Raises NotFound (`tenant_unknown`).
     """
     declared = settings.tenants.get(tenant)
     if declared is None:
-        raise NotFound(f"No tenant {tenant!r} is declared.", code="tenant_unknown")
-    directory = settings.root / declared.policies if declared.policies else None
-    return policies_in(directory, settings.agents, env=env)
+        known = ", ".join(settings.tenants)
+        raise NotFound(f"There is no tenant {tenant!r}.", code="tenant_unknown", next_step=f"Name one of: {known}.")
+    if declared.policies is None:
+        return (Place(tenant, None),)
+    directory = settings.root / declared.policies
+    own = tuple(Place(tenant, directory, env) for env in declared.environments if files_in(directory / env))
+    return own if len(own) == len(declared.environments) else (Place(tenant, directory), *own)
+
+
+def place_of(settings: Settings, scope: Scope) -> Place:
+    """The set that decides in a scope."""
+    places = places_of(settings, scope.tenant)
+    return next((place for place in places if place.env == scope.env), places[0])
+
+
+def loaded(place: Place, specs: Sequence[ToolSpec]) -> PolicySet:
+    """The policies of a place. Raises Invalid with file, line and column."""
+    if place.directory is None:
+        return _starter(specs)
+    return _loaded(place.directory, specs, place.env)
 
 
 class Starter:
@@ -178,7 +203,7 @@ class _Loader:
 
     def load(self, directory: Path, env: str) -> PolicySet:
         """The policies of a directory for an environment; what is wrong with them is named by its full path."""
-        files = sorted([*directory.glob("*"), *(directory / env).glob("*.cedar")])
+        files = sorted([*directory.glob("*"), *files_in(directory / env)])
         stand = [(str(path), path.stat().st_mtime_ns, path.stat().st_size) for path in files]
         known = self._known.get((directory, env))
         if known is None or known[0] != stand:

@@ -1,6 +1,7 @@
 """Policy cases: files that say how calls should be decided, and whether the policies on disk decide them so.
 
 tenant = "acme"
+env = "prod"            # else the environment in whose folder the file lies, else the tenant's first
 
 [[case]]
 name = "a large refund waits for a person"
@@ -27,9 +28,9 @@ import msgspec
 
 from lichen.core.errors import Invalid, LichenError, NotFound
 from lichen.core.scope import Actor, Customer
-from lichen.gate.policies import PolicySet, load_policies, starter_policies
 from lichen.gate.simulation import Case, Considered, Simulated, simulate
 from lichen.runtime.hosting import specs_of
+from lichen.runtime.policies import loaded, place_of, places_of
 from lichen.settings import Settings
 
 SUFFIX = ".cases.toml"
@@ -114,7 +115,7 @@ async def _checked(settings: Settings, path: Path, file: _File, given: _Case) ->
         given.approved_by,
     )
     try:
-        found = await simulated(settings, file.tenant, case, env=file.env)
+        found = await simulated(settings, file.tenant, case, env=file.env or _lies_in(settings, path, file.tenant))
     except LichenError as error:
         error.place = f"{path}: {given.name}"
         raise
@@ -131,11 +132,24 @@ async def _checked(settings: Settings, path: Path, file: _File, given: _Case) ->
     )
 
 
+def _lies_in(settings: Settings, path: Path, tenant: str) -> str | None:
+    """The environment in whose folder a case file lies."""
+    declared = settings.tenants.get(tenant)
+    if declared is None or declared.policies is None:
+        return None
+    folders = {(settings.root / declared.policies / env).resolve(): env for env in declared.environments}
+    return folders.get(path.resolve().parent)
+
+
 async def simulated(settings: Settings, tenant: str, case: Case, *, env: str | None = None) -> Simulated:
-    """What the policies on disk of a tenant decide about a call. Raises NotFound (`tenant_unknown`, `tool_unknown`)."""
-    policies = _policies(settings, tenant)
-    specs = {str(spec.name): spec for spec in specs_of(settings.agents)}
+    """What the policies on disk decide about a call in an environment of a tenant, its first if none is named.
+
+    Raises NotFound (`tenant_unknown`, `env_unknown`, `tool_unknown`).
+    """
+    places_of(settings, tenant)  # raises for a tenant that is not there
     scope = settings.scope(tenant, env or settings.tenants[tenant].environments[0])
+    specs = {str(spec.name): spec for spec in specs_of(settings.agents)}
+    policies = loaded(place_of(settings, scope), tuple(specs.values()))
     return await simulate(policies, specs.get(case.tool), case, scope)
 
 
@@ -144,12 +158,3 @@ def person_of(settings: Settings, tenant: str, id: str) -> Actor:
     declared = settings.tenants.get(tenant)
     found = next((actor for actor in declared.actors if actor.id == id), None) if declared is not None else None
     return Customer(id) if found is None else Actor(found.kind, found.id, found.roles)
-
-
-def _policies(settings: Settings, tenant: str) -> PolicySet:
-    declared = settings.tenants.get(tenant)
-    if declared is None:
-        known = ", ".join(settings.tenants)
-        raise NotFound(f"There is no tenant {tenant!r}.", code="tenant_unknown", next_step=f"Name one of: {known}.")
-    specs = specs_of(settings.agents)
-    return load_policies(settings.root / declared.policies, specs) if declared.policies else starter_policies(specs)

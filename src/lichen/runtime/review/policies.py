@@ -1,29 +1,28 @@
-"""Policies beside the project they are for: calls that nothing permits, roles that nobody has, agents that are none."""
+"""Policies beside the project they are for: calls that nothing permits, agents that are none, folders nobody reads."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
 
 from lichen.agents.agent import Agent
 from lichen.agents.rule_planner import RulePlanner
 from lichen.flows.planner import FlowPlanner
+from lichen.gate.declarations import files_in
 from lichen.gate.policies import PolicySet
 from lichen.gate.reading import Written, concerning, written
+from lichen.runtime.policies import Place
 from lichen.runtime.review.flaw import Flaw
-from lichen.settings import Tenant
+from lichen.runtime.review.roles import role_unheld
+from lichen.settings import Settings, Tenant
 
 
-def policy_flaws(
-    name: str, tenant: Tenant, policies: PolicySet, agents: Mapping[str, Agent], directory: Path | None
-) -> Iterator[Flaw]:
-    """Everything about a tenant's policies that does not fit its agents and its people."""
-    parts = written(policies)
-    yield from _unpermitted(name, policies, met(tenant, agents))
-    for part in parts:
-        place = str(directory / part.place) if directory is not None else part.place
-        yield from _roles(name, tenant, part, place)
-        yield from _agents(part, agents, place)
+def policy_flaws(place: Place, tenant: Tenant, policies: PolicySet, agents: Mapping[str, Agent]) -> Iterator[Flaw]:
+    """Everything about a set of policies that does not fit its tenant's agents and people."""
+    yield from _unpermitted(place.name, policies, met(tenant, agents))
+    for part in written(policies):
+        at = str(place.directory / part.place) if place.directory is not None else part.place
+        yield from role_unheld(place.tenant, tenant, part, at)
+        yield from _agents(part, agents, at)
 
 
 def met(tenant: Tenant, agents: Mapping[str, Agent]) -> list[Agent]:
@@ -60,22 +59,6 @@ def _unpermitted(tenant: str, policies: PolicySet, agents: Iterable[Agent]) -> I
                 )
 
 
-def _roles(name: str, tenant: Tenant, part: Written, place: str) -> Iterator[Flaw]:
-    approval = part.terms.approval
-    if approval is None:
-        return
-    held = {role for actor in tenant.actors for role in (*actor.roles, actor.kind)}
-    if approval.role not in held:
-        known = ", ".join(sorted({role for actor in tenant.actors for role in actor.roles})) or "none"
-        yield Flaw(
-            "role_unheld",
-            "warning",
-            f"Policy {part.terms.id} waits for approval by {approval.role!r}, a role that no actor of {name} has.",
-            f"Give the role to an actor or a key, or name one of those there are: {known}.",
-            place,
-        )
-
-
 def _agents(part: Written, agents: Mapping[str, Agent], place: str) -> Iterator[Flaw]:
     for kind, id in part.named():
         if kind == "Agent" and id not in agents:
@@ -86,3 +69,23 @@ def _agents(part: Written, agents: Mapping[str, Agent], place: str) -> Iterator[
                 f"Name one of: {', '.join(sorted(agents))}.",
                 place,
             )
+
+
+def unread(settings: Settings) -> Iterator[Flaw]:
+    """Policies in folders that are named after no environment, and what no environment's folder may hold."""
+    homes = {(settings.root / tenant.policies).resolve() for tenant in settings.tenants.values() if tenant.policies}
+    for name, tenant in settings.tenants.items():
+        if tenant.policies is None:
+            continue
+        for folder in sorted((settings.root / tenant.policies).glob("*/")):
+            shared = [each for each in settings.tenants.values() if each.policies == tenant.policies]
+            environments = {env for each in shared for env in each.environments}
+            is_home = any(home.is_relative_to(folder.resolve()) for home in homes)
+            if folder.name not in environments and files_in(folder) and not is_home:
+                message = f"The policies of this folder are read for nobody: {name} has no environment {folder.name!r}."
+                mend = f"Name it after one of: {', '.join(sorted(environments))}."
+                yield Flaw("policies_unread", "warning", message, mend, str(folder))
+            elif folder.name in environments and (folder / "policy.toml").is_file():
+                message = "The policy.toml of one environment alone is read for nobody."
+                mend = "Write it beside the shared policies: it is for every environment."
+                yield Flaw("policies_unread", "warning", message, mend, str(folder / "policy.toml"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from lichen.agents.agent import Agent
@@ -10,12 +11,14 @@ from lichen.channels import webchat
 from lichen.channels.routes import ANY
 from lichen.core.call import ToolSpec
 from lichen.core.errors import LichenError
-from lichen.gate.policies import PolicySet, load_policies, policy_set, starter_policies
+from lichen.gate.declarations import METERS_FILE, files_in
+from lichen.gate.policies import policy_set
 from lichen.gate.statements import Statement, statements
 from lichen.runtime.hosting import specs_of
+from lichen.runtime.policies import Place, loaded, places_of
 from lichen.runtime.review.contracts import contract_flaws
 from lichen.runtime.review.flaw import Flaw
-from lichen.runtime.review.policies import policy_flaws
+from lichen.runtime.review.policies import policy_flaws, unread
 from lichen.settings import FILE, Settings
 
 STATEMENTS_MAX = 1_000  # of a file that does not load, looked at one by one
@@ -28,36 +31,37 @@ def review(settings: Settings) -> tuple[Flaw, ...]:
     flaws: list[Flaw] = [flaw for agent in settings.agents for flaw in contract_flaws(agent)]
     flaws += _routes(settings)
     agents: dict[str, Agent] = {agent.name: agent for agent in settings.agents}
+    specs = specs_of(settings.agents)
     for name, tenant in settings.tenants.items():
-        policies = _policies(settings, name)
-        if policies is not None:
-            directory = settings.root / tenant.policies if tenant.policies else None
-            flaws += policy_flaws(name, tenant, policies, agents, directory)
+        for place in places_of(settings, name):
+            with suppress(LichenError):
+                flaws += policy_flaws(place, tenant, loaded(place, specs), agents)
+    flaws += unread(settings)
     return tuple(dict.fromkeys(flaws))
 
 
-def policy_errors(settings: Settings, tenant: str) -> tuple[int, tuple[LichenError, ...]]:
-    """How many policies a tenant has, and why they do not load: every statement that is wrong, not the first alone."""
-    directory, specs = settings.tenants[tenant].policies, specs_of(settings.agents)
-    if directory is None:
-        return len(starter_policies(specs).terms), ()
-    return errors_in(settings.root / directory, specs)
-
-
-def errors_in(directory: Path, specs: Sequence[ToolSpec]) -> tuple[int, tuple[LichenError, ...]]:
-    """The same of a directory."""
+def policy_errors(place: Place, specs: Sequence[ToolSpec]) -> tuple[int, tuple[LichenError, ...]]:
+    """How many policies a set has, and why they do not load: every statement that is wrong, not the first alone."""
+    directory = place.directory
     try:
-        return len(load_policies(directory, specs).terms), ()
+        return len(loaded(place, specs).terms), ()
     except LichenError as error:
-        found = [_placed(each, directory) for each in (*_alone(directory, specs), error)]
+        if directory is None:
+            return 0, (error,)
+        found = [_placed(each, directory) for each in (*_alone(directory, place.env, specs), error)]
         unique = {(each.place, each.code): each for each in found}
         return 0, tuple(unique.values())
 
 
-def _alone(directory: Path, specs: Sequence[ToolSpec]) -> Iterator[LichenError]:
+def _alone(directory: Path, env: str | None, specs: Sequence[ToolSpec]) -> Iterator[LichenError]:
     """What is wrong with each statement by itself, at the place where it stands."""
-    files = {path.name: path.read_text("utf-8", "replace") for path in sorted(directory.glob("*")) if path.is_file()}
-    beside = {name: text for name, text in files.items() if name in ("meters.toml", "policy.toml")}
+    paths = [*directory.glob("*"), *(files_in(directory / env) if env else ())]
+    files = {
+        path.relative_to(directory).as_posix(): path.read_text("utf-8", "replace")
+        for path in sorted(paths)
+        if path.is_file()
+    }
+    beside = {name: text for name, text in files.items() if Path(name).name in (METERS_FILE, "policy.toml")}
     for name, text in files.items():
         if not name.endswith(".cedar"):
             continue
@@ -81,15 +85,6 @@ def _placed(error: LichenError, directory: Path) -> LichenError:
     elif not Path(error.place).is_absolute():
         error.place = str(directory / error.place)
     return error
-
-
-def _policies(settings: Settings, tenant: str) -> PolicySet | None:
-    directory = settings.tenants[tenant].policies
-    specs = specs_of(settings.agents)
-    try:
-        return load_policies(settings.root / directory, specs) if directory else starter_policies(specs)
-    except LichenError:
-        return None
 
 
 def _routes(settings: Settings) -> Iterator[Flaw]:
