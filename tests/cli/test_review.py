@@ -62,6 +62,45 @@ def test_a_policy_about_an_agent_that_is_not_there_is_found_with_its_line(tmp_pa
     assert "shop.cedar:4:1" in what
 
 
+ASKS = """
+    id: shop.voucher
+    type: messaging
+    nodes:
+      agree:
+        approval.call: {text: "May we?", role: supervisor}
+        routing: [{to: dear}]
+      dear:
+        approval.call: {text: "May we really?", role: "{{entry.role}}"}
+        routing: [{to: usual}]
+      usual:
+        approval.call: {text: "And now?"}
+        routing: [{to: talk}]
+      talk:
+        session.handover: {text: "Please help.", role: nurse}
+        routing: out
+"""
+FLOWS = SETTINGS.replace("[lichen]", '[lichen]\n    flows = ["voucher.ygtc"]')
+
+
+@pytest.mark.req("LIC-29.5")
+def test_a_role_that_a_flow_asks_for_and_nobody_has_is_found_with_its_line(tmp_path: Path) -> None:
+    project = Project(tmp_path, {"lichen.toml": FLOWS, "voucher.ygtc": ASKS})
+    found = [one for one in project.run("doctor", "--json").data if "(role_unheld)" in one["what"]]
+    assert [one["state"] for one in found] == ["warning", "warning"]
+    assert "voucher.ygtc:4:3: Node 'agree' of shop.voucher waits for approval by 'supervisor'" in found[0]["what"]
+    assert "voucher.ygtc:13:3: Node 'talk' of shop.voucher hands over to 'nurse'" in found[1]["what"]
+    held = FLOWS.replace('roles = ["operator"]', 'roles = ["supervisor", "nurse"]')
+    project.write(**{"lichen.toml": held})
+    assert "role_unheld" not in flaws(project)
+
+
+@pytest.mark.req("LIC-29.5")
+def test_a_role_that_only_a_customer_has_approves_nothing_and_is_found(tmp_path: Path) -> None:
+    theirs = SETTINGS.replace('kind = "customer"', 'kind = "customer", roles = ["supervisor"]')
+    asking = POLICIES.replace('@id("look")', '@id("look") @approval("supervisor")')
+    assert "role_unheld" in flaws(Project(tmp_path, {"lichen.toml": theirs, "policies/shop.cedar": asking}))
+
+
 SEVERAL = SETTINGS.replace('policies = "policies"', 'policies = "policies"\n    environments = ["dev", "prod"]')
 METER = '[[meter]]\nname = "looks"\ntools = ["orders.lookup"]\n'
 FEW = """

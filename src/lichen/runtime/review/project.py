@@ -18,7 +18,8 @@ from lichen.runtime.hosting import specs_of
 from lichen.runtime.policies import Place, loaded, places_of
 from lichen.runtime.review.contracts import contract_flaws
 from lichen.runtime.review.flaw import Flaw
-from lichen.runtime.review.policies import policy_flaws, unread
+from lichen.runtime.review.policies import met, policy_flaws, unread
+from lichen.runtime.review.roles import flow_roles
 from lichen.settings import FILE, Settings
 
 STATEMENTS_MAX = 1_000  # of a file that does not load, looked at one by one
@@ -33,6 +34,7 @@ def review(settings: Settings) -> tuple[Flaw, ...]:
     agents: dict[str, Agent] = {agent.name: agent for agent in settings.agents}
     specs = specs_of(settings.agents)
     for name, tenant in settings.tenants.items():
+        flaws += flow_roles(name, tenant, met(tenant, agents))
         for place in places_of(settings, name):
             with suppress(LichenError):
                 flaws += policy_flaws(place, tenant, loaded(place, specs), agents)

@@ -1,16 +1,30 @@
-"""Roles that people are asked by and nobody has."""
+"""Roles that people are asked by and nobody has: in policies, and in what a flow asks a person itself."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Final
 
+from lichen.agents.agent import Agent
+from lichen.core.handover import ROLE
 from lichen.core.scope import ActorKind
+from lichen.flows.compiled import place_of
+from lichen.flows.ir import Flow, Node
+from lichen.flows.nodes import kind_of, operation_of, payload_of
+from lichen.flows.nodes_ask import APPROVAL, HANDOVER
+from lichen.flows.planner import FlowPlanner
+from lichen.flows.reach import fields_of
+from lichen.flows.steps import Kind
 from lichen.gate.reading import Written
 from lichen.runtime.review.flaw import Flaw
 from lichen.settings import Tenant
 
 _APPROVE: Final[tuple[ActorKind, ...]] = ("operator",)
+_ASKED: Final[tuple[tuple[Kind, str, tuple[ActorKind, ...]], ...]] = (
+    (APPROVAL, "waits for approval by", _APPROVE),
+    (HANDOVER, "hands over to", ("operator", "service")),
+)
+"""The nodes that ask for a person of a role, in words, and what kinds of actors may answer them."""
 
 
 def role_unheld(name: str, tenant: Tenant, part: Written, place: str) -> Iterator[Flaw]:
@@ -20,6 +34,23 @@ def role_unheld(name: str, tenant: Tenant, part: Written, place: str) -> Iterato
         yield from _unheld(
             name, tenant, f"Policy {part.terms.id} waits for approval by", approval.role, _APPROVE, place
         )
+
+
+def flow_roles(name: str, tenant: Tenant, agents: Iterable[Agent]) -> Iterator[Flaw]:
+    """The roles that nodes of these agents' flows ask for and nobody of the tenant has."""
+    for agent in agents:
+        if isinstance(agent.planner, FlowPlanner):
+            for flow in agent.planner.flows.values():
+                for node in flow.nodes.values():
+                    yield from _node(name, tenant, flow, node)
+
+
+def _node(name: str, tenant: Tenant, flow: Flow, node: Node) -> Iterator[Flaw]:
+    kind, role = kind_of(operation_of(node)), fields_of(payload_of(node)).get("role", ROLE)
+    for asks, words, answered_by in _ASKED:
+        if kind is asks and isinstance(role, str) and "{{" not in role:  # else only the walk knows
+            who = f"Node {node.id!r} of {flow.id} {words}"
+            yield from _unheld(name, tenant, who, role, answered_by, place_of(flow, node))
 
 
 def _unheld(name: str, tenant: Tenant, who: str, role: str, kinds: Collection[ActorKind], place: str) -> Iterator[Flaw]:
