@@ -90,3 +90,22 @@ def test_a_conversation_in_a_pipe_ends_when_nothing_more_is_owed(shop: Shop) -> 
     ]
     assert len(lines) == 5
     assert shop.run("chat", "--tenant", "acme", "--as", "customer-8", "--json", text=STATUS).data["kind"] == "answer"
+
+
+@pytest.mark.req("GRE-75.2")
+def test_the_process_is_told_to_end_by_a_command_of_its_owner_and_ends_in_order(shop: Shop) -> None:
+    host = shop.host()
+    refused = shop.run("stop", "process", "--tenant", "acme", "--as", "ops", "--json")
+    assert (refused.code, refused.error) == (5, "role_missing")
+    assert shop.run("stop", "process", "--json").data == {"kind": "process", "state": "ending"}
+    assert host.wait(30) == 0
+    assert not (shop.home / "lichen.sock").exists()
+
+
+@pytest.mark.req("GRE-75.2")
+def test_without_a_process_there_is_none_to_end(shop: Shop) -> None:
+    told = shop.run("stop", "process", "--json")
+    assert (told.code, told.error) == (4, "process_unknown")
+    assert "lichen serve" in told.err
+    assert not shop.home.exists()
+    assert shop.run("stop", "process", "all", "--json").error == "name_unneeded"

@@ -10,6 +10,7 @@ import typer
 from lichen.cli.caller import Caller, calling
 from lichen.cli.client import segment
 from lichen.cli.moments import moment
+from lichen.cli.sessions import Sources, Why
 from lichen.core.errors import Invalid, NotFound
 
 ASKED_CHARS: Final = 48
@@ -129,6 +130,17 @@ def pause(caller: Caller, run: Run) -> None:
 def resume(caller: Caller, run: Run) -> None:
     """Lets a paused run go on."""
     _steer(caller, run, "resume", "goes on")
+
+
+@app.command()
+@calling
+def declassify(caller: Caller, run: Run, source: Sources, reason: Why) -> None:
+    """Vouches for what a run has read: it goes on without these sources of its label.
+
+    `lichen runs show RUN --json` names the sources of each record."""
+    caller.client.post(f"runs/{segment(run)}/declassify", {"sources": source, "reason": reason})
+    if not caller.screen.data({"id": run, "declassified": source}):
+        caller.screen.line(f"{run} goes on without {', '.join(source)}.")
 
 
 def _steer(caller: Caller, run: str, verb: str, done: str) -> None:

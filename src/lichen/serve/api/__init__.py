@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from lichen.serve.api import agents, approvals, events, keys, log, policies, runs, sessions, tenant
+from lichen.serve.api import agents, approvals, events, keys, labels, log, policies, runs, sessions, tenant
 from lichen.serve.api.route import ApiRoute
 
 ROUTES: tuple[ApiRoute, ...] = (
     *sessions.ROUTES,
     *runs.ROUTES,
+    *labels.ROUTES,
     *events.ROUTES,
     *agents.ROUTES,
     *approvals.ROUTES,
