@@ -10,6 +10,7 @@ import msgspec
 from lichen.core.call import Outcome
 from lichen.core.ids import CallId, WaitId
 from lichen.core.plan import CallRequest, CallResult, History, Plan, Planner, WaitAnswer
+from lichen.core.saying import text_of
 from lichen.core.wait import WaitOutcome
 from lichen.testing.models import plan_input
 
@@ -45,7 +46,7 @@ class Talk:
     @property
     def answer(self) -> str | None:
         """The answer that ended the run, if it has ended."""
-        return self.plan.answer if self.plan is not None else None
+        return text_of(self.plan.answer) if self.plan is not None and self.plan.answer is not None else None
 
     async def say(self, *texts: str) -> str:
         """What the planner says to these messages: a question or its answer."""
@@ -66,7 +67,7 @@ class Talk:
     async def _until_words(self, plan: Plan) -> str:
         for _ in range(PLANS_MAX):
             if plan.answer is not None:
-                return plan.answer
+                return text_of(plan.answer)
             if plan.waits:
                 self.questions.append(plan.waits[0].public_text)
                 return plan.waits[0].public_text
@@ -77,7 +78,7 @@ class Talk:
         given = {"reason": "start", "state": self.state, "history": self._history, **given}
         self.plan = await self._planner.plan(plan_input(*texts, **given))
         self.state = self.plan.state or self.state
-        self.said += self.plan.says
+        self.said += map(text_of, self.plan.says)
         return self.plan
 
     def _perform(self, call: CallRequest) -> CallResult:

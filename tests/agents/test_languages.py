@@ -15,6 +15,7 @@ from lichen.core.errors import Invalid
 from lichen.core.handover import KEY, reply_of
 from lichen.core.ids import WaitId
 from lichen.core.plan import Plan, RunContext, WaitAnswer
+from lichen.core.saying import text_of
 from lichen.testing.models import plan_input
 from tests.agents.shop import REFUND, STATUS, THANKS, shop_planner, shop_tools
 from tests.agents.talk import Ended, Talk
@@ -59,7 +60,7 @@ class Speaking(Talk):
         run: RunContext = msgspec.structs.replace(asked.run, attributes={"language": self._speaks})
         self.plan = await self._planner.plan(msgspec.structs.replace(asked, run=run))
         self.state = self.plan.state or self.state
-        self.said += self.plan.says
+        self.said += map(text_of, self.plan.says)
         return self.plan
 
 

@@ -15,6 +15,7 @@ from lichen.agents.rules import Call, Intent, Slot
 from lichen.core.call import Outcome
 from lichen.core.ids import CallId, ToolName, WaitId
 from lichen.core.plan import STATE_BYTES_MAX, CallResult, History, Message, Plan, PlanInput, WaitAnswer
+from lichen.core.saying import text_of
 from lichen.core.wait import WaitOutcome
 from lichen.testing.models import plan_input
 from tests.agents.shop import shop_planner
@@ -92,7 +93,7 @@ INPUTS = st.builds(
 
 def check(plan: Plan, input: PlanInput) -> None:
     assert (plan.answer is not None) != bool(plan.calls or plan.waits)
-    assert plan.answer is None or plan.answer.strip()
+    assert plan.answer is None or text_of(plan.answer).strip()
     assert len(plan.calls) + len(plan.waits) <= 1
     assert len(plan.state) <= STATE_BYTES_MAX
     assert all(isinstance(msgspec.json.decode(call.args), dict) for call in plan.calls)

@@ -6,12 +6,14 @@ import jwt
 import msgspec
 import pytest
 
-from lichen.channels.port import Arrival, ChannelPort, Outbound
+from lichen.channels.port import Arrival, ChannelPort
 from lichen.channels.tokens import SKEW_S, Tokens, Visitor
 from lichen.channels.webchat import WebChatChannel, timestamp
 from lichen.core.errors import Denied, Invalid
 from lichen.core.ids import MessageId, SessionId
+from lichen.core.saying import Attachment, Saying
 from lichen.core.scope import Customer, Scope
+from lichen.engine.ports import Outbound
 
 SCOPE = Scope("acme", "dev")
 KEY = b"k" * 32
@@ -126,7 +128,7 @@ def test_an_activity_that_cannot_be_served_is_refused_with_its_place(kind: str) 
 @pytest.mark.parametrize(("kind", "hint"), [("question", "expectingInput"), ("answer", "acceptingInput")])
 def test_a_message_is_plain_text_whatever_it_says(kind: str, hint: str) -> None:
     text = "<img src=x onerror=alert(1)> [a](javascript:alert(1))"
-    shown = CHANNEL.render(Outbound(MessageId("o1"), SessionId("ses-1"), kind, text, NOW_S * 1_000_000 + 1_999))
+    shown = CHANNEL.render(Outbound(MessageId("o1"), SessionId("ses-1"), kind, Saying(text), NOW_S * 1_000_000 + 1_999))
     assert shown == {
         "type": "message",
         "channelId": "webchat",
@@ -139,8 +141,22 @@ def test_a_message_is_plain_text_whatever_it_says(kind: str, hint: str) -> None:
     }
 
 
+@pytest.mark.req("LIC-16.14")
+def test_a_card_and_files_are_attachments_of_the_activity() -> None:
+    card: dict[str, object] = {"type": "AdaptiveCard", "version": "1.5", "body": []}
+    files = (Attachment("application/pdf", "https://shop.example/bill.pdf", "bill.pdf"),)
+    message = Outbound(MessageId("o1"), SessionId("s"), "answer", Saying("Your bill.", card, files), 0)
+    shown = CHANNEL.render(message)
+    assert shown["text"] == "Your bill."
+    assert shown["attachments"] == [
+        {"contentType": "application/vnd.microsoft.card.adaptive", "content": card},
+        {"contentType": "application/pdf", "contentUrl": "https://shop.example/bill.pdf", "name": "bill.pdf"},
+    ]
+
+
 async def test_nothing_is_left_to_send_for_a_channel_that_is_read() -> None:
-    assert (await CHANNEL.send(SCOPE, SessionId("s"), MessageId("o1"), "x")).outcome == "delivered"
+    message = Outbound(MessageId("o1"), SessionId("s"), "say", Saying("x"), 0)
+    assert (await CHANNEL.send(SCOPE, message)).outcome == "delivered"
 
 
 def test_a_timestamp_keeps_its_milliseconds() -> None:

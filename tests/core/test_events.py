@@ -51,6 +51,7 @@ SAMPLES: tuple[e.Control, ...] = (
         "planner_error",
         True,
         (RULING,),
+        (e.ModelAsked("openai:gpt-5", "model_overloaded", USAGE, 2, 1_200, RULING),),
     ),
     e.Decided(CALL, 2, "hold", ("policy0",), "d4", (Reservation("refunds", 5),), ("iban",), ("third_party:web.fetch",)),
     e.WaitOpened(
@@ -79,8 +80,9 @@ SAMPLES: tuple[e.Control, ...] = (
     e.RunFinished("completed", "limit_calls", USAGE, 9),
     e.Declassified(("third_party:web.fetch",), "operator_1a", "x7", RULING),
     e.Refused("model.invoke", "5f0a", "deny", "x6", ("policy0",), "d4", 3, 1_700_000_000),
-    e.MailboxOpened(AGENT, SUBJECT, "web", "push", "merge", "de", RULING),
-    e.MessageReceived(MESSAGE, "5f0a", "answered", RUN, WAIT, "operator", RULING, "operator_1a"),
+    e.SecretUsed("openai", "v3", "x4", CALL, RULING),
+    e.MailboxOpened(AGENT, SUBJECT, "web", "push", "merge", "de", RULING, True),
+    e.MessageReceived(MESSAGE, "5f0a", "answered", RUN, WAIT, "operator", RULING, "operator_1a", True),
     e.TurnOpened(TURN, RUN, (MESSAGE, MessageId("m5"))),
     e.TurnClosed(TURN, RUN, "released"),
     e.MessageQueued(MessageId("o6"), "answer", TURN, RUN, "answer/run-1", RULING),
@@ -91,6 +93,9 @@ SAMPLES: tuple[e.Control, ...] = (
     e.Changed("stop", "tool:payments.refund", "d4", "x8", RULING),
     e.Erased(SUBJECT, (1, 2), "x9", 1, 2, 30, RULING),
     e.Accessed("run", "x5", RULING),
+    e.Pinned("tool", "files.read", "d4", "operator_1a", "x3", RULING),
+    e.Reviewed("pack", "acme.faq", "d4", "rejected", "operator_1a", "x2", RULING),
+    e.Leased("b7", 3, 1_700_000_000),
 )
 
 
@@ -105,7 +110,7 @@ def golden(control: e.Control) -> dict[str, str]:
 
 def test_every_record_type_has_a_sample_that_sets_every_field() -> None:
     assert [type(sample) for sample in SAMPLES] == list(e.TYPES.values())
-    assert len(SAMPLES) == 28
+    assert len(SAMPLES) == 32
     for sample in SAMPLES:
         for field in msgspec.structs.fields(sample):
             assert getattr(sample, field.name) != field.default, f"{sample.type}.{field.name}"

@@ -9,7 +9,7 @@ from lichen.core import events as e
 from lichen.core import mailbox, moves, streams
 from lichen.core.content import Content
 from lichen.core.ids import AgentName, MessageId, RunId, SessionId, TurnId, WaitId
-from lichen.core.mailbox import QUEUED_MAX, Inbound, MailboxState, Turn
+from lichen.core.mailbox import QUEUED_MAX, MailboxState, Queued, Turn
 
 TEXT = Content("text", "customer_1", b"hello")
 RUN = RunId("run-1")
@@ -67,7 +67,7 @@ def test_a_message_opens_a_turn_and_the_next_waits_for_its_own() -> None:
     assert (box.owed, box.state.turn, box.state.queued) == (
         [],
         Turn(TurnId("t1"), RUN),
-        (Inbound(MessageId("m2"), 3, "customer", "customer_1"),),
+        (Queued(MessageId("m2"), 3, "customer", "customer_1"),),
     )
     box.add(*moves.close_turn(box.state, RUN, "answered"))
     assert box.owed == ["turn/2"]
@@ -102,7 +102,7 @@ def test_a_question_takes_the_next_message_and_the_newest_question_comes_first()
 @pytest.mark.req("LIC-15.7")
 @pytest.mark.parametrize("rule", ["enqueue", "interrupt", "merge", "reject"])
 def test_a_full_inbox_refuses_whatever_the_rule(rule: e.DoubleTexting) -> None:
-    waiting = tuple(Inbound(MessageId(f"m{i}"), i) for i in range(QUEUED_MAX))
+    waiting = tuple(Queued(MessageId(f"m{i}"), i) for i in range(QUEUED_MAX))
     box = Box(rule).receive().open_turn("m1")
     box.state = msgspec.structs.replace(box.state, queued=waiting)
     assert mailbox.disposition(box.state) == "rejected"

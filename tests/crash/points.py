@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from lichen.core.events import TYPES
+from lichen.core.events import RESERVED, TYPES
 
+WRITTEN = [name for name, control in TYPES.items() if control not in RESERVED]
 EFFECTS = ("shop.pay", "shop.note")
 AFTER_A_CRASH = ("owned",)  # record types that only a life after a death writes
 PROBES = ("probe.after",)
@@ -11,7 +12,7 @@ PROBES = ("probe.after",)
 
 def points() -> list[str]:
     """Before and after the commit of every record type, around every effect, and at every step between."""
-    commits = [f"commit.{when}/{name}" for name in TYPES for when in ("before", "after")]
+    commits = [f"commit.{when}/{name}" for name in WRITTEN for when in ("before", "after")]
     effects = [f"effect.{when}/{tool}" for tool in EFFECTS for when in ("before", "after")]
     return [*commits, *effects, "plan.after", "check.after", "deliver.before", "deliver.after", *PROBES]
 

@@ -11,10 +11,10 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from lichen import Agent, CallMeta, CannotTell, Limits, NotDone, Retry, tool
-from lichen.core.ids import MessageId, SessionId, ToolName
+from lichen.core.ids import ToolName
 from lichen.core.plan import CallRequest, Plan, PlanInput, WaitRequest
 from lichen.core.scope import Scope
-from lichen.engine.ports import Delivery
+from lichen.engine.ports import Delivery, Outbound
 
 SCHEMA = """
 create table if not exists effects (tool text, key text);
@@ -163,11 +163,12 @@ class Post:
     def __init__(self, home: Path) -> None:
         self._home = home
 
-    async def send(self, scope: Scope, session: SessionId, message: MessageId, text: str) -> Delivery:
+    async def send(self, scope: Scope, message: Outbound) -> Delivery:
+        key = (message.session, message.id)
         with outside(self._home) as world:
-            known = world.execute("select 1 from sent where session = ? and message = ?", (session, message)).fetchone()
+            known = world.execute("select 1 from sent where session = ? and message = ?", key).fetchone()
             if known is None:
-                world.execute("insert into sent values (?, ?, ?)", (session, message, text))
+                world.execute("insert into sent values (?, ?, ?)", (*key, message.saying.text))
         return Delivery("delivered")
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from lichen.core import events as e
 from lichen.core.plan import STATE_BYTES_MAX, TEXT_BYTES_MAX, Plan, PlanInput, WaitRequest
+from lichen.core.saying import Saying
 from lichen.core.scope import SYSTEM
 from lichen.testing.clock import SimulatedClock
 from tests.engine.conftest import MakeWorld
@@ -72,7 +73,9 @@ async def test_each_further_attempt_at_a_plan_waits_twice_as_long(make_world: Ma
         (Plan(answer="x", calls=(call("shop.look"),)), "plan_contradicts_itself"),
         (Plan(answer="x", waits=(WaitRequest("clarification", "?"),)), "plan_contradicts_itself"),
         (Plan(answer="x", state=bytes(STATE_BYTES_MAX + 1)), "plan_too_large"),
-        (Plan(answer="x" * (TEXT_BYTES_MAX + 1)), "plan_too_large"),
+        (Plan(answer="x" * (TEXT_BYTES_MAX + 1)), "saying_too_large"),
+        (Plan(answer=Saying("", card={"type": "AdaptiveCard"})), "saying_invalid"),
+        (Plan(answer="x", says=(Saying("y", card={"type": "Image"}),)), "saying_invalid"),
         (calls(*["shop.look"] * 1025), "plan_too_large"),
         (Plan(waits=(WaitRequest("clarification", "?"),)), "plan_asks_nobody"),
     ],

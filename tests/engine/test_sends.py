@@ -89,7 +89,9 @@ async def test_a_model_request_stands_in_the_plan_with_the_policy_that_let_it_go
     await clock.settle()
     run = next(c.run for c in world.session_controls(session) if isinstance(c, e.TurnOpened))
     (planned,) = [each.control for each in world.log.events(run_stream(run)) if isinstance(each.control, e.Planned)]
-    assert planned.rulings == (e.Ruling("model.invoke", ("allow",), "policy"),)
+    (asked,) = planned.requests
+    assert (asked.model, asked.outcome, asked.usage) == (EchoModel().name, "ok", planned.usage)
+    assert asked.ruling == e.Ruling("model.invoke", ("allow",), "policy")
     world.gate.denied.add(EchoModel().name)
     await session.say("hello again")
     await clock.advance(5)

@@ -8,9 +8,12 @@ import pytest
 
 from lichen.core import events as e
 from lichen.core.errors import Conflict, Invalid, NotFound, Unavailable
+from lichen.core.ids import session_stream
 from lichen.core.plan import Plan, PlanInput
+from lichen.core.saying import Attachment, Saying
 from lichen.core.scope import SYSTEM, Customer
 from lichen.engine.ports import Options
+from lichen.log.record import encode
 from lichen.testing.clock import SimulatedClock
 from tests.engine.conftest import MakeWorld
 from tests.engine.world import (
@@ -26,6 +29,8 @@ from tests.engine.world import (
     outcomes,
     sleeps,
 )
+
+CARD = {"type": "AdaptiveCard", "version": "1.5", "body": [{"type": "TextBlock", "text": "42 EUR"}]}
 
 
 def echo(input: PlanInput) -> Plan:
@@ -243,6 +248,59 @@ async def test_a_reply_that_was_on_its_way_at_a_crash_goes_again_under_its_own_i
     await world.reopen()
     await clock.advance(2)
     assert post.tried == [("o1", "one")] * 2
+
+
+@pytest.mark.req("LIC-16.13")
+async def test_a_pushed_message_goes_to_the_address_that_was_named_last_also_after_a_crash(
+    make_world: MakeWorld, clock: SimulatedClock
+) -> None:
+    post = Post()
+    world = await make_world(agent("shop.bot", [echo]), channels={"post": post})
+    session = await world.session(key="s", channel="post", delivery="push", address=b"room 1")
+    await session.say("one")
+    await clock.settle()
+    await session.say("two", address=b"room 2")
+    await clock.settle()
+    await world.reopen()
+    await (await world.session(key="s", channel="post", delivery="push")).say("three")
+    await clock.settle()
+    assert [(each.saying.text, each.address) for each in post.received] == [
+        ("one", b"room 1"),
+        ("two", b"room 2"),
+        ("three", b"room 2"),
+    ]
+
+
+@pytest.mark.req("LIC-16.13")
+async def test_an_address_is_sealed_and_bounded(make_world: MakeWorld) -> None:
+    world = await make_world(agent("shop.bot", [echo]), channels={"post": Post()})
+    session = await world.session(channel="post", delivery="push", address=b"https://hooks.example/secret")
+    with pytest.raises(Invalid) as refused:
+        await session.say("one", address=bytes(8 * 1024 + 1))
+    assert refused.value.code == "address_too_large"
+    stored = b"".join(encode(record) for record in world.log.records(session_stream(session.id)))
+    assert b"hooks.example" not in stored
+
+
+@pytest.mark.req("LIC-16.14")
+async def test_what_is_said_keeps_its_card_and_attachments_from_the_plan_to_the_channel(
+    make_world: MakeWorld, clock: SimulatedClock
+) -> None:
+    bill = Attachment("application/pdf", "https://shop.example/bill.pdf", "bill.pdf")
+    meanwhile = Saying("One moment.", card=CARD)
+    answer = Saying("Here is your bill.", attachments=(bill,))
+    post = Post()
+    steps = [Plan(says=(meanwhile,), calls=calls("shop.look").calls), Plan(answer=answer)]
+    world = await make_world(agent("shop.bot", steps, [FakeTool("shop.look")]), channels={"post": post})
+    session = await world.session(channel="post", delivery="push")
+    turn = await session.say("My bill?")
+    await clock.settle()
+    assert [each.saying for each in post.received] == [meanwhile, answer]
+    assert [(said.text, said.card, said.attachments) for said in session.detail().transcript[1:]] == [
+        ("One moment.", CARD, ()),
+        ("Here is your bill.", None, (bill,)),
+    ]
+    assert (await turn.result()).text == "Here is your bill."
 
 
 async def test_what_is_pulled_is_kept_until_the_customer_has_it(make_world: MakeWorld, clock: SimulatedClock) -> None:

@@ -34,9 +34,7 @@ from lichen.core.call import (
 from lichen.core.ids import (
     AgentName,
     CallId,
-    MessageId,
     RunId,
-    SessionId,
     StreamId,
     ToolName,
     run_stream,
@@ -50,7 +48,7 @@ from lichen.core.scope import PRODUCTION, SYSTEM, Customer, Environment, Operato
 from lichen.engine.intake import Intake
 from lichen.engine.journal import Journal
 from lichen.engine.local import LocalEngine
-from lichen.engine.ports import Channel, Delivery, Listed, Options, Services
+from lichen.engine.ports import Channel, Delivery, Listed, Options, Outbound, Services
 from lichen.log.log import Log
 from lichen.log.volume import VolumeOptions
 from lichen.runtime.operations.access import Access
@@ -225,14 +223,16 @@ class Post:
     def __init__(self, failures: int = 0) -> None:
         self.tried: list[tuple[str, str]] = []
         self.sent: list[str] = []
+        self.received: list[Outbound] = []
         self.failures = failures
 
-    async def send(self, scope: Scope, session: SessionId, message: MessageId, text: str) -> Delivery:
-        self.tried.append((message, text))
+    async def send(self, scope: Scope, message: Outbound) -> Delivery:
+        self.tried.append((message.id, message.saying.text))
         if self.failures:
             self.failures -= 1
             return Delivery("retry", "busy")
-        self.sent.append(text)
+        self.received.append(message)
+        self.sent.append(message.saying.text)
         return Delivery("delivered")
 
 

@@ -9,6 +9,7 @@ import pytest
 from lichen.core.call import Retry
 from lichen.core.errors import Invalid
 from lichen.core.plan import STATE_BYTES_MAX, Message
+from lichen.core.saying import text_of
 from lichen.flows.compiled import ready
 from lichen.flows.frames import decode
 from lichen.flows.load import load, parse
@@ -479,7 +480,7 @@ def test_a_flow_in_the_words_of_older_packs_is_walked_to_its_end() -> None:
     talk.returns(
         {"location": {"name": "Kiel"}, "current": {"temp_c": 9.5}, "days": [{"date": "1 May"}, {"date": "2 May"}]}
     )
-    assert [line.strip() for line in (talk.last.answer or "").splitlines() if line.strip()] == [
+    assert [line.strip() for line in text_of(talk.last.answer).splitlines() if line.strip()] == [
         "Weather in Kiel: 9.5 °C",
         "- 1 May",
         "- 2 May",

@@ -23,6 +23,7 @@ from lichen.core.plan import (
     RunContext,
     WaitAnswer,
 )
+from lichen.core.saying import text_of
 from lichen.core.scope import Actor, Customer, Scope
 from lichen.core.wait import WaitKind, WaitOutcome
 from lichen.flows.ir import Flow
@@ -71,8 +72,8 @@ class Talk:
     def says(self) -> list[str]:
         told: list[str] = []
         for plan in self.plans:
-            told += [*plan.says, *(wait.public_text for wait in plan.waits if wait.public_text)]
-            told += [plan.answer] if plan.answer else []
+            told += [*map(text_of, plan.says), *(wait.public_text for wait in plan.waits if wait.public_text)]
+            told += [text_of(plan.answer)] if plan.answer else []
         return told
 
     @property

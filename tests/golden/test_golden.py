@@ -15,7 +15,7 @@ from tests.golden.volumes import GOLDEN, copy
 from tests.log.busy import SESSION, A, S
 from tests.log.homes import Home
 
-VERSIONS = ("v1", "v1.1")
+VERSIONS = ("v1", "v1.1", "v1.2")
 NEWEST = VERSIONS[-1]  # the one with every record type and every field there is
 CONTROL = 12  # where a record has its control
 

@@ -125,7 +125,7 @@ def test_the_documented_controls_are_those_of_the_code() -> None:
 
 def test_the_documented_inner_values_are_those_of_the_code() -> None:
     documented = {name: fields.split(", ") for _, name, fields in table_rows("Controls")[len(e.TYPES) :]}
-    values = (e.PlannedCall, e.Pins, e.Parent, Limits, Usage, Reservation, e.Ruling)
+    values = (e.PlannedCall, e.Pins, e.Parent, Limits, Usage, Reservation, e.ModelAsked, e.Ruling)
     assert documented == {value.__name__: list(value.__struct_fields__) for value in values}
 
 

@@ -15,6 +15,7 @@ from lichen.core.handover import handover, reply_of
 from lichen.core.ids import ToolName
 from lichen.core.pattern import TEXT_CHARS_MAX
 from lichen.core.plan import CallRequest, CallResult, Plan, PlanInput, WaitRequest
+from lichen.core.saying import Saying
 
 QUESTIONS_MAX = 32  # of one run, over all intents
 RECALLED_MAX = 20  # earlier messages searched for remembered slots
@@ -38,7 +39,7 @@ class Dialogue:
         self._language = wanted if wanted in books else next(iter(books))
         self._intent = self._book.by_name.get(self._progress.intent)
         self._texts = heard(input)
-        self._says: tuple[str, ...] = ()
+        self._says: tuple[str | Saying, ...] = ()
         self._extras: dict[str, str] = {}
 
     async def plan(self) -> Plan:

@@ -11,9 +11,8 @@ from typing import Any, Protocol
 
 import msgspec
 
-from lichen.core.ids import MessageId, SessionId
 from lichen.core.scope import Actor, Scope
-from lichen.engine.ports import Delivery
+from lichen.engine.ports import Delivery, Outbound
 
 CHANNEL_DATA_BYTES_MAX = 8 * 1024
 
@@ -34,7 +33,8 @@ class Inbound(msgspec.Struct, frozen=True):
 
     `conversation` is the platform's too: the key of the session. `data` is JSON that the platform wants back with this
     message, at most CHANNEL_DATA_BYTES_MAX; nothing else reads it. `envelope` is what a planner may read beside the
-    words: `metadata`, `attachments`, the fields of a form. `locale` is the language it is said to be in.
+    words: `metadata`, `attachments`, the fields of a form. `locale` is the language it is said to be in. `address` is
+    where the platform wants replies pushed from now on, in its own form; empty where they are fetched.
     """
 
     conversation: str
@@ -44,18 +44,7 @@ class Inbound(msgspec.Struct, frozen=True):
     data: bytes = b""
     envelope: Mapping[str, Any] | None = None
     locale: str | None = None
-
-
-class Outbound(msgspec.Struct, frozen=True):
-    """One message to a customer: what the engine wants said, before a platform words it."""
-
-    id: MessageId
-    session: SessionId
-    kind: str  # answer, say, question, notice
-    text: str
-    queued_at_us: int
-    reply_to: str | None = None
-    suggestions: tuple[str, ...] = ()  # what the customer may answer by pressing a button
+    address: bytes = b""
 
 
 class ChannelPort(Protocol):
@@ -78,6 +67,6 @@ class ChannelPort(Protocol):
         """The message as the platform's JSON."""
         ...
 
-    async def send(self, scope: Scope, session: SessionId, message: MessageId, text: str) -> Delivery:
+    async def send(self, scope: Scope, message: Outbound) -> Delivery:
         """Hands one message over, under its own id. For a platform that fetches its messages nothing is left to do."""
         ...

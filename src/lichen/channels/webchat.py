@@ -12,15 +12,17 @@ from typing import Any, Final
 import msgspec
 
 from lichen.channels.activities import ONLY_REPORTS, Activity, channel_data_of, decode, envelope_of, key_of, text_of
-from lichen.channels.port import Arrival, Inbound, Outbound
+from lichen.channels.port import Arrival, Inbound
 from lichen.channels.tokens import Issued, Tokens, Visitor
 from lichen.core.errors import Denied, Invalid
 from lichen.core.ids import MessageId, SessionId
+from lichen.core.saying import Saying
 from lichen.core.scope import Actor, Scope
 from lichen.core.wording import Greeting
-from lichen.engine.ports import Delivery
+from lichen.engine.ports import Delivery, Outbound
 
 NAME: Final = "webchat"
+CARD: Final = "application/vnd.microsoft.card.adaptive"
 
 
 class WebChatChannel:
@@ -87,11 +89,13 @@ class WebChatChannel:
             "channelId": NAME,
             "timestamp": timestamp(message.queued_at_us),
             "from": self._bot,
-            "text": message.text,
+            "text": message.saying.text,
             "textFormat": "plain",
             "inputHint": "expectingInput" if message.kind == "question" else "acceptingInput",
             "channelData": {"lichen": {"kind": message.kind}},
         }
+        if attached := attachments(message.saying):
+            shown["attachments"] = attached
         if message.suggestions:
             shown["suggestedActions"] = suggested(message.suggestions)
         return shown if message.reply_to is None else {**shown, "replyToId": message.reply_to}
@@ -99,7 +103,7 @@ class WebChatChannel:
     def greeting(self, greeting: Greeting, opened_us: int) -> dict[str, Any]:
         """What is there before anything was said, with what the customer may say by pressing a button."""
         said = Outbound(
-            MessageId(""), SessionId(""), "greeting", greeting.text, opened_us, suggestions=greeting.suggestions
+            MessageId(""), SessionId(""), "greeting", Saying(greeting.text), opened_us, suggestions=greeting.suggestions
         )
         return self.render(said)
 
@@ -120,9 +124,18 @@ class WebChatChannel:
         }
         return {**shown, "channelData": msgspec.Raw(data)} if data else shown
 
-    async def send(self, scope: Scope, session: SessionId, message: MessageId, text: str) -> Delivery:
+    async def send(self, scope: Scope, message: Outbound) -> Delivery:
         """Nothing is left to do: clients fetch their messages, and fetching is what is recorded."""
         return Delivery("delivered")
+
+
+def attachments(saying: Saying) -> list[dict[str, Any]]:
+    """The card and files of a message, as activities carry them."""
+    card: list[dict[str, Any]] = [] if saying.card is None else [{"contentType": CARD, "content": saying.card}]
+    return card + [
+        {"contentType": each.content_type, "contentUrl": each.url, **({"name": each.name} if each.name else {})}
+        for each in saying.attachments
+    ]
 
 
 def suggested(texts: Sequence[str]) -> dict[str, Any]:

@@ -113,12 +113,26 @@ class PlannedCall(msgspec.Struct, frozen=True, array_like=True, gc=False):
     cost: int = 1
 
 
+class ModelAsked(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One request to a model that a plan took: which model, how it ended (`ok`, or the code of the error), what it
+    cost, how often it was tried again, and how long it took. `ruling` is what the gate said of it.
+    """
+
+    model: str
+    outcome: str
+    usage: Usage = Usage()
+    retries: int = 0
+    duration_us: int = 0
+    ruling: Ruling | None = None
+
+
 class Planned(Control, frozen=True, array_like=True, gc=False):
     """Contents: `state`, `say/<i>`, `answer`, `<call>/args`, `<call>/terms`, `<call>/redact`, `notes`, `failure` (JSON,
-    for operators).
+    for operators), `blocks` (what a model's provider wants back with its next request). Beside the words of `say/<i>`
+    and `answer` stand their `…/card` and `…/attachments` (JSON).
 
-    `error` names why an attempt gave no plan. `rulings` are those on the model requests it took. The record's label is
-    that of the earlier words the planner was handed.
+    `error` names why an attempt gave no plan. `requests` are the model requests it took; before there were those, the
+    rulings on them stood alone in `rulings`. The record's label is that of the earlier words the planner was handed.
     """
 
     step: int
@@ -134,6 +148,7 @@ class Planned(Control, frozen=True, array_like=True, gc=False):
     error: str = ""
     is_final: bool = False  # no further attempt: the run fails with `error`
     rulings: tuple[Ruling, ...] = ()
+    requests: tuple[ModelAsked, ...] = ()
 
     @property
     def key(self) -> str:
@@ -255,7 +270,8 @@ class CallProgressed(Control, frozen=True, array_like=True, gc=False):
 
 
 class CallFinished(Control, frozen=True, array_like=True, gc=False):
-    """Contents: `result` (JSON), `reason`, `issues` (JSON), `audit` (JSON, retention key), `failure` (JSON).
+    """Contents: `result` (JSON), `reason`, `issues` (JSON), `audit` (JSON, retention key), `failure` (JSON), and
+    `artifacts` (JSON): what user interfaces show of the result and no model reads.
 
     `failure` holds what went wrong in a tool's own words, for operators: exception, message, traceback.
 
@@ -368,8 +384,8 @@ DoubleTexting = Literal["enqueue", "interrupt", "merge", "reject"]
 
 
 class MailboxOpened(Control, frozen=True, array_like=True, gc=False):
-    """Contents: `actor` (JSON), `attributes` (JSON). `locale` is a language the tenant
-    declares; empty for its first."""
+    """Contents: `actor` (JSON), `attributes` (JSON), `address` (where its channel pushes messages to). `locale` is a
+    language the tenant declares; empty for its first."""
 
     agent: AgentName
     subject: str
@@ -378,10 +394,12 @@ class MailboxOpened(Control, frozen=True, array_like=True, gc=False):
     double_texting: DoubleTexting = "enqueue"
     locale: str = ""
     ruling: Ruling | None = None
+    has_address: bool = False
 
 
 class MessageReceived(Control, frozen=True, array_like=True, gc=False):
-    """Contents: `text`, `data` (JSON that came with it), `channel` (what its channel keeps with it).
+    """Contents: `text`, `data` (JSON that came with it), `channel` (what its channel keeps with it), `address` (where
+    messages go from now on).
 
     The record's actor is who sent it. `role` and `by` are whose words they are: the customer's where the customer sent
     them, or a channel that vouches for them; only those endorse.
@@ -396,6 +414,7 @@ class MessageReceived(Control, frozen=True, array_like=True, gc=False):
     role: SpeakerRole = "customer"
     ruling: Ruling | None = None
     by: str = ""
+    has_address: bool = False
 
     @property
     def key(self) -> str:
@@ -428,8 +447,10 @@ class TurnClosed(Control, frozen=True, array_like=True, gc=False):
 
 
 class MessageQueued(Control, frozen=True, array_like=True, gc=False):
-    """Contents: `text`, `suggestions` (JSON, of a question: answers it expects). Leaves the process only once this is
-    durable. Its label is that of the run that made it."""
+    """Contents: `text`, `card` and `attachments` (JSON), `suggestions` (JSON, of a question: answers it expects).
+
+    Leaves the process only once this is durable. Its label is that of the run that made it.
+    """
 
     message: MessageId
     kind: Literal["answer", "say", "question", "notice"]
@@ -490,14 +511,14 @@ class LogOpened(Control, frozen=True, array_like=True, gc=False):
         return f"log_opened/{self.boot}"
 
 
-ChangeKind = Literal["policy", "stop", "start", "key", "config", "state", "catalog"]
+ChangeKind = Literal["policy", "stop", "start", "key", "config", "state", "catalog", "pack"]
 
 
 class Changed(Control, frozen=True, array_like=True, gc=False):
     """Something that governs the tenant changed. `name` is declared in configuration, never free text.
 
     Contents: `reason` (retention key); of kind `state`, in the stream of its key: `value` (JSON). `catalog` is a new
-    version of an agent or flow.
+    version of an agent or flow, `pack` another revision of a pack.
     """
 
     kind: ChangeKind
@@ -542,6 +563,69 @@ class Accessed(Control, frozen=True, array_like=True, gc=False):
         return f"accessed/{self.id}"
 
 
+DefinitionKind = Literal["tool", "server", "pack", "agent", "flow"]
+
+
+class Pinned(Control, frozen=True, array_like=True, gc=False):
+    """A stranger's definition was taken as it is: nothing else counts under this name until somebody pins another.
+
+    Contents: `definition` (JSON; retention key).
+    """
+
+    kind: DefinitionKind
+    name: str
+    digest: str
+    by: str
+    id: str
+    ruling: Ruling | None = None
+
+    @property
+    def key(self) -> str:
+        return f"pinned/{self.id}"
+
+
+class Reviewed(Control, frozen=True, array_like=True, gc=False):
+    """Somebody judged a definition. Contents: `reason`."""
+
+    kind: DefinitionKind
+    name: str
+    digest: str
+    verdict: Literal["accepted", "rejected"]
+    by: str
+    id: str
+    ruling: Ruling | None = None
+
+    @property
+    def key(self) -> str:
+        return f"reviewed/{self.id}"
+
+
+class SecretUsed(Control, frozen=True, array_like=True, gc=False):
+    """A secret was handed out for one act, of a call if there is one. Its value stands nowhere in the log."""
+
+    name: str
+    version: str
+    id: str
+    call: CallId | None = None
+    ruling: Ruling | None = None
+
+    @property
+    def key(self) -> str:
+        return f"secret_used/{self.id}"
+
+
+class Leased(Control, frozen=True, array_like=True, gc=False):
+    """A process writes to this log until `until_us`, unless it leases it again. A later epoch fences off an older."""
+
+    holder: str
+    epoch: int
+    until_us: int
+
+    @property
+    def key(self) -> str:
+        return f"leased/{self.epoch}/{self.until_us}"
+
+
 RunControl = (
     RunStarted
     | PlanStarted
@@ -559,6 +643,7 @@ RunControl = (
     | RunFinished
     | Declassified
     | Refused
+    | SecretUsed
 )
 MailboxControl = (
     MailboxOpened
@@ -576,10 +661,13 @@ MailboxControl = (
     | Declassified
     | Refused
 )
-TenantControl = LogOpened | Changed | Erased | Refused | Accessed
+TenantControl = LogOpened | Changed | Erased | Refused | Accessed | Pinned | Reviewed | SecretUsed | Leased
 
 TYPES: dict[str, type[Control]] = {}
 """Every record type by name: the class's name in snake case."""
+
+RESERVED = (Pinned, Reviewed, SecretUsed, Leased)
+"""Read and verified from the first version on; nothing writes them yet."""
 
 for _control in (*RunControl.__args__, *MailboxControl.__args__, *TenantControl.__args__):
     _control.type = re.sub(r"(?<!^)(?=[A-Z])", "_", _control.__name__).lower()

@@ -27,7 +27,7 @@ class Turn(msgspec.Struct, frozen=True, gc=False):
     run: RunId
 
 
-class Inbound(msgspec.Struct, frozen=True, gc=False):
+class Queued(msgspec.Struct, frozen=True, gc=False):
     """A message waiting for its turn; its text is the content of record `n`."""
 
     message: MessageId
@@ -36,7 +36,7 @@ class Inbound(msgspec.Struct, frozen=True, gc=False):
     by: str = ""
 
 
-class Outbound(msgspec.Struct, frozen=True, gc=False):
+class Unsent(msgspec.Struct, frozen=True, gc=False):
     """A message on its way out; its text is the content of record `n`."""
 
     message: MessageId
@@ -65,12 +65,13 @@ class MailboxState(msgspec.Struct, frozen=True, gc=False):
     delivery: Literal["pull", "push"] = "pull"
     double_texting: e.DoubleTexting = "enqueue"
     language: str = ""
+    address_n: int | None = None  # the record whose content `address` says where messages are pushed to
     epoch: int = 1
 
-    queued: tuple[Inbound, ...] = ()
+    queued: tuple[Queued, ...] = ()
     turn: Turn | None = None
     questions: tuple[Question, ...] = ()
-    outbox: Mapping[MessageId, Outbound] = {}
+    outbox: Mapping[MessageId, Unsent] = {}
     timers: Mapping[str, int] = {}
     released: tuple[RunId, ...] = ()  # runs that gave their turn back and are not over
 
@@ -154,13 +155,16 @@ def _opened(s: MailboxState, event: e.Event, c: e.MailboxOpened) -> Changes:
         "delivery": c.delivery,
         "double_texting": c.double_texting,
         "language": c.locale,
+        "address_n": event.n if c.has_address else None,
     }
 
 
 def _received(s: MailboxState, event: e.Event, c: e.MessageReceived) -> Changes:
     changes: Changes = {"received": s.received + 1}
+    if c.has_address:
+        changes["address_n"] = event.n
     if c.disposition == "queued":
-        changes["queued"] = (*s.queued, Inbound(c.message, event.n, c.role, c.by or s.subject))
+        changes["queued"] = (*s.queued, Queued(c.message, event.n, c.role, c.by or s.subject))
     return changes
 
 
@@ -189,7 +193,7 @@ def _wait_closed(s: MailboxState, event: e.Event, c: e.WaitClosed) -> Changes:
 
 
 def _queued(s: MailboxState, event: e.Event, c: e.MessageQueued) -> Changes:
-    out = Outbound(c.message, event.n, c.kind)
+    out = Unsent(c.message, event.n, c.kind)
     changes: Changes = {"outbox": {**s.outbox, c.message: out}, "sent": s.sent + 1}
     if c.kind == "answer" and c.run in s.released:
         changes["released"] = tuple(run for run in s.released if run != c.run)

@@ -274,17 +274,17 @@ def _child_finished(call: Call, child: RunState, outcome: Outcome, code: str, du
 def queue(
     m: MailboxState,
     kind: Literal["answer", "say", "question", "notice"],
-    text: Content,
-    *,
+    *said: Content,
     run: RunId | None = None,
     token: str = "",
     offset: int = 0,
     label: Label = EMPTY,
 ) -> e.Draft:
-    """A message to the customer under the mailbox's next free id. Its words carry the label of who made them."""
+    """A message to the customer under the mailbox's next free id. `said` are its `text` and what is shown
+    beside it; they carry the label of who made them."""
     message = MessageId(f"o{m.sent + 1 + offset}")
     turn = m.turn.id if m.turn is not None and m.turn.run == run else None
-    return e.Draft(e.MessageQueued(message, kind, turn, run, token), (text,), label)
+    return e.Draft(e.MessageQueued(message, kind, turn, run, token), said, label)
 
 
 def close_turn(m: MailboxState, run: RunId, outcome: Literal["answered", "released", "failed", "cancelled"]) -> Drafts:

@@ -10,6 +10,8 @@ import msgspec
 from lichen.core.call import Issue, Outcome, Retry, ToolSpec
 from lichen.core.ids import AgentName, CallId, RunId, SessionId, ToolName, TurnId, WaitId
 from lichen.core.limits import Usage
+from lichen.core.saying import TEXT_BYTES_MAX as TEXT_BYTES_MAX
+from lichen.core.saying import Saying
 from lichen.core.scope import Actor, Scope
 from lichen.core.wait import OnExpiry, WaitKind, WaitOutcome
 
@@ -17,7 +19,6 @@ PlanReason = Literal["start", "resume", "finalize"]
 Resume = Literal["all", "each"]
 SpeakerRole = Literal["customer", "operator", "service"]
 STATE_BYTES_MAX = 64 * 1024
-TEXT_BYTES_MAX = 256 * 1024
 REDACT = "/redact"  # behind a call's id the name of the content that lists the fields of its result to be hidden
 
 
@@ -65,8 +66,8 @@ class Plan(msgspec.Struct, frozen=True, gc=False):
 
     calls: tuple[CallRequest, ...] = ()
     waits: tuple[WaitRequest, ...] = ()
-    says: tuple[str, ...] = ()
-    answer: str | None = None
+    says: tuple[str | Saying, ...] = ()
+    answer: str | Saying | None = None
     state: bytes = b""
     resume: Resume = "all"
     notes: tuple[str, ...] = ()

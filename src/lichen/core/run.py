@@ -591,7 +591,8 @@ def _declassified(s: RunState, event: e.Event, c: e.Declassified) -> Changes:
     return {"label": without(s.label, c.sources)}
 
 
-def _refused(s: RunState, event: e.Event, c: e.Refused) -> Changes:
+def _noted(s: RunState, event: e.Event, c: e.Refused | e.SecretUsed) -> Changes:
+    """Makes no difference to what is owed; whoever looks back reads it."""
     return {}
 
 
@@ -620,5 +621,6 @@ _FOLDS: dict[type[e.Control], Callable[[RunState, e.Event, Any], Changes]] = {
     e.LimitReached: _limit_reached,
     e.RunFinished: _finished,
     e.Declassified: _declassified,
-    e.Refused: _refused,
+    e.Refused: _noted,
+    e.SecretUsed: _noted,
 }

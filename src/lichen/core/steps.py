@@ -47,6 +47,8 @@ STEPS: Mapping[str, str] = {
     "plan_empty": _PLAN,
     "plan_not_final": _PLAN,
     "plan_too_large": _PLAN,
+    "saying_invalid": _PLAN,
+    "saying_too_large": _PLAN,
     # the runtime has its hands full
     "all_taken": _FULL,
     "answer_late": "`lichen runs list` shows what is under way; repeating the command is safe.",

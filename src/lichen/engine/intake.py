@@ -58,6 +58,7 @@ from lichen.log.erasures import Erased
 
 MESSAGE_BYTES_MAX = 16 * 1024
 KEY_CHARACTERS_MAX = 256
+ADDRESS_BYTES_MAX = 8 * 1024
 REASON_CHARACTERS_MAX = 1_000
 ALL = 2**31  # rows
 _MAY_RESUME: dict[str, tuple[str, ...]] = {"pause": ("operator", "service"), "preempt": ("system", "operator")}
@@ -118,6 +119,7 @@ class Intake:
         double_texting: e.DoubleTexting = "enqueue",
         attributes: Mapping[str, str] = {},
         language: str = "",
+        address: bytes = b"",
         is_fresh: bool = False,
         ruling: e.Ruling | None = None,
     ) -> bool:
@@ -126,11 +128,12 @@ class Intake:
 
         `is_fresh`: the id was drawn just now. `attributes` are those of every run of the session, for its planner and
         its tools. `language` is what the customer wants, as Accept-Language has it; the session gets one that the
-        tenant speaks.
+        tenant speaks. `address` is where its channel pushes messages to.
 
-        Raises Invalid (`attributes_invalid`), Unavailable.
+        Raises Invalid (`attributes_invalid`, `address_too_large`), Unavailable.
         """
         own = sealed(attributes)
+        _check_address(address)
         journal = self._engine.journal(scope)
         stream = session_stream(session)
         if is_fresh:
@@ -141,8 +144,10 @@ class Intake:
             self._engine.admit(scope, actor)
             spoken = self._services.wording(scope).chosen(language) if language else ""
             subject = _subject(journal, actor)
-            opened = e.MailboxOpened(agent, subject, channel, delivery, double_texting, spoken, ruling=ruling)
-            parts = [("actor", msgspec.json.encode(actor)), ("attributes", own)]
+            opened = e.MailboxOpened(
+                agent, subject, channel, delivery, double_texting, spoken, ruling=ruling, has_address=bool(address)
+            )
+            parts = [("actor", msgspec.json.encode(actor)), ("attributes", own), ("address", address)]
             draft = e.Draft(opened, moves.as_contents(parts, subject))
             journal.append({stream: (draft,)}, actor=subject)
         await journal.log.durable_stream(stream)
@@ -190,17 +195,20 @@ class Intake:
         key: str | None = None,
         channel_data: bytes = b"",
         data: Any = None,
+        address: bytes = b"",
         ruling: e.Ruling | None = None,
     ) -> Receipt:
         """Takes one message of the session's customer; returns once it is durable.
 
         `channel_data` is kept with the message for its channel alone. `data`, any JSON, goes to the planner with the
-        words: what a channel knows beside them.
+        words: what a channel knows beside them. `address` is where the channel pushes replies to from now on.
 
-        Raises Invalid (`message_too_large`, `message_empty`, `input_too_large`, `input_invalid`), NotFound, Conflict
+        Raises Invalid (`message_too_large`, `message_empty`, `input_too_large`, `input_invalid`, `address_too_large`),
+        NotFound, Conflict
         (`session_closed`, `key_reused`), Unavailable (nothing was taken).
         """
         _check_text(text)
+        _check_address(address)
         beside = encoded(data)
         self._engine.admit(scope, actor)
         journal = self._engine.journal(scope)
@@ -214,7 +222,7 @@ class Intake:
                 raise Conflict("The session is closed.", code="session_closed", next_step="Open a new session.")
             if len(mailbox.outbox) >= OUTBOX_MAX:
                 raise Unavailable("Too many replies of this session were not received.", code="outbox_full")
-            parts = [("text", text.encode()), ("data", beside), ("channel", channel_data)]
+            parts = [("text", text.encode()), ("data", beside), ("channel", channel_data), ("address", address)]
             contents = moves.as_contents(parts, mailbox.subject)
             words = Words(
                 number, token, text, contents, speaks_as(actor), self._speaker(journal, mailbox, actor), ruling
@@ -276,7 +284,8 @@ class Intake:
                 pass
         taken = "queued" if kind == "interrupts" or (kind == "joined" and not appended) else kind
         joined_run = run if taken in ("answered", "joined") else None
-        received = e.MessageReceived(number, token, taken, joined_run, wait, role, ruling, by)
+        has_address = any(content.part == "address" for content in contents)
+        received = e.MessageReceived(number, token, taken, joined_run, wait, role, ruling, by, has_address)
         n = mailbox.n + len(session)
         session = (*session, e.Draft(received, contents))
         if taken == "rejected":
@@ -550,6 +559,15 @@ def _asked_again(journal: Journal, mailbox: MailboxState, state: RunState, wait:
     found = journal.log.contents(run_stream(state.id), state.waits[wait].n).get("public", b"")
     content = Content("text", mailbox.subject, found)
     return moves.queue(mailbox, "question", content, run=root_run(state.id), token=f"again/{token}", label=state.label)
+
+
+def _check_address(address: bytes) -> None:
+    if len(address) > ADDRESS_BYTES_MAX:
+        raise Invalid(
+            f"An address has {len(address)} bytes and may have {ADDRESS_BYTES_MAX}.",
+            code="address_too_large",
+            next_step="Keep what is larger with the channel, and send its key.",
+        )
 
 
 def _is_open(journal: Journal, question: Question) -> bool:

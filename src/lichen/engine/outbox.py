@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from lichen.core import events as e
-from lichen.core import faults
+from lichen.core import faults, saying
 from lichen.core.ids import MessageId, SessionId, session_stream
-from lichen.core.mailbox import MailboxState, Outbound
+from lichen.core.mailbox import MailboxState, Unsent
 from lichen.engine.journal import Journal
-from lichen.engine.ports import Delivery, Services
+from lichen.engine.ports import Delivery, Outbound, Services
 from lichen.log.erasures import Erased
 
 
@@ -26,21 +28,36 @@ async def deliver(services: Services, journal: Journal, session: SessionId, mess
         journal.append({stream: (e.Draft(settled),)})
 
 
-async def _send(services: Services, journal: Journal, mailbox: MailboxState, out: Outbound) -> Delivery:
+async def _send(services: Services, journal: Journal, mailbox: MailboxState, out: Unsent) -> Delivery:
     channel = services.channels.get(mailbox.channel)
     if channel is None:
         return Delivery("retry", "channel_unknown")
     try:
-        text = journal.log.contents(session_stream(mailbox.id), out.n)["text"].decode()
+        message = _outbound(journal, mailbox, out)
     except Erased:
         return Delivery("failed", "content_erased")
     try:
-        return await channel.send(journal.scope, mailbox.id, out.message, text)
+        return await channel.send(journal.scope, message)
     except Exception as error:  # noqa: BLE001 - a channel may raise anything; the message goes again
         return Delivery("retry", f"exception_{type(error).__name__}")
 
 
-def _settled(services: Services, out: Outbound, delivery: Delivery) -> e.DeliverySettled:
+def _outbound(journal: Journal, mailbox: MailboxState, out: Unsent) -> Outbound:
+    """What is sent, and where to. Raises Erased."""
+    stream = session_stream(mailbox.id)
+    contents = journal.log.contents(stream, out.n)
+    return Outbound(
+        out.message,
+        mailbox.id,
+        out.kind,
+        saying.read(contents),
+        journal.log.event(stream, out.n).ts_us,
+        b"" if mailbox.address_n is None else journal.log.contents(stream, mailbox.address_n)["address"],
+        suggestions=msgspec.json.decode(contents.get("suggestions", b"[]"), type=tuple[str, ...]),
+    )
+
+
+def _settled(services: Services, out: Unsent, delivery: Delivery) -> e.DeliverySettled:
     options = services.options
     if delivery.outcome != "retry":
         return e.DeliverySettled(out.message, out.attempt, delivery.outcome, delivery.code)

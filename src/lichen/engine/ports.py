@@ -13,6 +13,7 @@ from lichen.core.limits import Limits
 from lichen.core.plan import Planner
 from lichen.core.policy import Gate
 from lichen.core.run import RunState
+from lichen.core.saying import Saying
 from lichen.core.scope import PRODUCTION, Actor, Environment, Scope
 from lichen.core.wording import Wording
 from lichen.engine.deltas import Deltas
@@ -99,10 +100,28 @@ class Delivery(msgspec.Struct, frozen=True):
     retry_after_s: float | None = None
 
 
-class Channel(Protocol):
-    """A way out for messages. The id is the platform's idempotency key: a repeated one is the same message."""
+class Outbound(msgspec.Struct, frozen=True):
+    """One message to a customer: what is to be said, before a platform words it.
 
-    async def send(self, scope: Scope, session: SessionId, message: MessageId, text: str) -> Delivery:
+    `id` is the platform's idempotency key: a repeated one is the same message. `address` is where the channel said the
+    conversation's messages go, in its own form; empty where messages are fetched. `reply_to` is the id of the message
+    it answers, where the platform shows that, and `suggestions` are what the customer may answer by pressing a button.
+    """
+
+    id: MessageId
+    session: SessionId
+    kind: str  # answer, say, question, notice
+    saying: Saying
+    queued_at_us: int
+    address: bytes = b""
+    reply_to: str | None = None
+    suggestions: tuple[str, ...] = ()
+
+
+class Channel(Protocol):
+    """A way out for messages."""
+
+    async def send(self, scope: Scope, message: Outbound) -> Delivery:
         """Hands one message over. An exception counts as `retry`."""
         ...
 

@@ -12,7 +12,7 @@ import msgspec
 
 from lichen.core import events as e
 from lichen.core.ids import StreamId, StreamKind
-from lichen.core.mailbox import MailboxState, Outbound
+from lichen.core.mailbox import MailboxState, Unsent
 from lichen.core.run import RunState
 from lichen.core.streams import Standing, State, standing
 from lichen.core.wait import Wait
@@ -149,7 +149,7 @@ def _waits(
 
 
 def _outbox(
-    ops: list[Op], row: StreamRow, event: e.Event, *, before: Mapping[Any, Outbound], after: Mapping[Any, Outbound]
+    ops: list[Op], row: StreamRow, event: e.Event, *, before: Mapping[Any, Unsent], after: Mapping[Any, Unsent]
 ) -> None:
     for id, out in before.items():
         if id not in after:
@@ -161,5 +161,5 @@ def _outbox(
             ops.append(_sent(row, out, "in_flight" if out.is_in_flight else "queued"))
 
 
-def _sent(row: StreamRow, out: Outbound, state: str) -> Op:
+def _sent(row: StreamRow, out: Unsent, state: str) -> Op:
     return (OUTBOX, (row.number, out.message), (row.log, out.n, out.kind, state, out.attempt))

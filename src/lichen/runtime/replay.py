@@ -11,12 +11,14 @@ import msgspec
 
 from lichen.core import events as e
 from lichen.core import mailbox as mailboxes
+from lichen.core import saying
 from lichen.core.call import InvalidArguments
 from lichen.core.errors import Denied
 from lichen.core.ids import RunId, SessionId, StreamId, run_stream, session_stream
 from lichen.core.mailbox import MailboxState
 from lichen.core.plan import CallRequest, Model, ModelRequest, Plan
 from lichen.core.run import RunState, decide, evolve, start_state
+from lichen.core.saying import Saying
 from lichen.engine.act import Act
 from lichen.engine.asking import plan_input
 from lichen.engine.journal import Journal
@@ -184,28 +186,33 @@ Parts = Mapping[str, Any]
 
 
 def _recorded(planned: e.Planned, contents: Mapping[str, bytes]) -> Parts:
-    parts: dict[str, Any] = {"answer": contents.get("answer") if planned.has_answer else None}
+    answer = saying.read(contents, "answer") if planned.has_answer else None
+    parts: dict[str, Any] = {"answer": answer and answer.text.strip(), "answer/beside": answer and _beside(answer)}
     parts["calls"], parts["waits"], parts["says"] = len(planned.calls), planned.waits, planned.says
     for i, call in enumerate(planned.calls):
         parts[f"calls/{i}/tool"] = contents.get(f"{call.id}/tool", call.tool.encode())
         parts[f"calls/{i}/args"] = contents.get(f"{call.id}/args", b"")
     for i in range(planned.says):
-        parts[f"says/{i}"] = contents.get(f"say/{i}", b"")
+        parts[f"says/{i}"] = saying.read(contents, f"say/{i}")
     parts["state"], parts["resume"] = contents.get("state", b""), planned.resume
     return parts
 
 
 def _fresh(agent: AgentDef, plan: Plan) -> Parts:
-    answer = None if plan.answer is None else plan.answer.encode() or b" "
-    parts: dict[str, Any] = {"answer": answer}
+    answer = None if plan.answer is None else Saying.of(plan.answer)
+    parts: dict[str, Any] = {"answer": answer and answer.text.strip(), "answer/beside": answer and _beside(answer)}
     parts["calls"], parts["waits"], parts["says"] = len(plan.calls), len(plan.waits), len(plan.says)
     for i, call in enumerate(plan.calls):
         parts[f"calls/{i}/tool"] = call.tool.encode()
         parts[f"calls/{i}/args"] = _canonical(agent, call)
-    for i, text in enumerate(plan.says):
-        parts[f"says/{i}"] = text.encode()
+    for i, said in enumerate(plan.says):
+        parts[f"says/{i}"] = Saying.of(said)
     parts["state"], parts["resume"] = plan.state, plan.resume
     return parts
+
+
+def _beside(said: Saying) -> Any:
+    return said.card, said.attachments
 
 
 def _canonical(agent: AgentDef, call: CallRequest) -> bytes:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from lichen.core import events as e
-from lichen.core import moves
-from lichen.core.content import Content
+from lichen.core import moves, saying
 from lichen.core.ids import run_stream
+from lichen.core.saying import Saying
 from lichen.engine.act import Act
 from lichen.engine.acts.child import tell_parent
 from lichen.engine.labels import labelled
@@ -16,18 +16,20 @@ from lichen.engine.sends import ruled
 WITHDRAWN: Final = "withdrawn"
 """The code of a run that its customer took back. It says nothing more: the run that was asked to do so speaks."""
 
+SILENCE: Final = Saying("")
+
 
 def finish(act: Act) -> None:
     """Performs `finish`."""
     state, session = act.state, act.session
-    text = _answer(act)
-    sends = ruled(act, _told_session(act, text))
+    answer = _answer(act)
+    sends = ruled(act, _told_session(act, answer))
     if sends.refused:
-        text = _answered(sends.session)
-    contents = moves.as_contents([("answer", text.encode())], state.subject)
+        answer = Saying(_answered(sends.session))
+    contents = moves.as_contents(saying.parts(answer, "answer"), state.subject)
     drafts = {act.stream: labelled((*sends.refused, *moves.finish(state, contents)), state.label)}
     if state.parent is not None:
-        drafts[run_stream(state.parent.run)] = tell_parent(act, text)
+        drafts[run_stream(state.parent.run)] = tell_parent(act, answer.text)
     elif session is not None:
         drafts[session.stream] = sends.session
     act.append(drafts)
@@ -36,20 +38,21 @@ def finish(act: Act) -> None:
 def _answered(session: moves.Drafts) -> str:
     """The text of the answer among what the session is told."""
     answers = (draft for draft in session if isinstance(draft.control, e.MessageQueued))
-    return next((content.data.decode() for draft in answers for content in draft.contents), "")
+    texts = (content for draft in answers for content in draft.contents if content.part == "text")
+    return next((content.data.decode() for content in texts), "")
 
 
-def _answer(act: Act) -> str:
+def _answer(act: Act) -> Saying:
     state = act.state
     if act.journal.is_erased(state.subject):
-        return ""
+        return SILENCE
     if state.cancel:
         is_taken_over = state.cancel == "interrupted" and _has_turn(act)
-        return "" if is_taken_over or state.cancel == WITHDRAWN else act.texts.cancelled
+        return SILENCE if is_taken_over or state.cancel == WITHDRAWN else Saying(act.texts.cancelled)
     if state.failure or state.answer is None:
-        return act.texts.failed
-    text = act.contents(state.answer.n)["answer"].decode()
-    return text if text.strip() else ""  # everything was said before
+        return Saying(act.texts.failed)
+    answer = saying.read(act.contents(state.answer.n), "answer")
+    return answer if answer.text.strip() else SILENCE  # everything was said before
 
 
 def _has_turn(act: Act) -> bool:
@@ -57,7 +60,7 @@ def _has_turn(act: Act) -> bool:
     return turn is not None and turn.run == act.state.id
 
 
-def _told_session(act: Act, text: str) -> moves.Drafts:
+def _told_session(act: Act, answer: Saying) -> moves.Drafts:
     """What the session hears of the end of the run that has, or had, its turn."""
     state, session = act.state, act.session
     if session is None or state.parent is not None:
@@ -65,8 +68,7 @@ def _told_session(act: Act, text: str) -> moves.Drafts:
     mailbox = session.mailbox
     outcome = "cancelled" if state.cancel else "failed" if state.failure else "answered"
     drafts = moves.end_turn(mailbox, state.id, state.turn, outcome)
-    if not text:
+    if not answer.text:
         return drafts
-    content = Content("text", state.subject, text.encode())
-    answer = moves.queue(mailbox, "answer", content, run=state.id, token=f"answer/{state.id}", label=state.label)
-    return (answer, *drafts)
+    said, token = saying.contents(answer, state.subject), f"answer/{state.id}"
+    return (moves.queue(mailbox, "answer", *said, run=state.id, token=token, label=state.label), *drafts)

@@ -27,6 +27,8 @@ from lichen.engine.ports import AgentDef
 from lichen.engine.sends import refusal, sending
 from lichen.engine.starts import ruling_of
 
+REQUESTS_MAX = 64  # to models, for one plan
+
 
 class Meterer:
     """The model handle of one planning attempt: every request passes the gate, every reply is billed."""
@@ -35,26 +37,31 @@ class Meterer:
         self._act = act
         self.usage = Usage()
         self.handed = Handed()
-        self.rulings: tuple[e.Ruling, ...] = ()
+        self.requests: tuple[e.ModelAsked, ...] = ()
 
     async def __call__(
         self, model: Model, request: ModelRequest, deltas: Callable[[str], None] | None = None, /
     ) -> ModelReply:
         """One reply. Raises Denied (`model_denied`) or ModelError."""
+        if len(self.requests) >= REQUESTS_MAX:
+            raise ModelError("One plan asked models too often.", code="model_asked_too_often", retryable=False)
         check = self._question(model)
         verdict = self._act.services.gate.decide(check)
         if verdict.outcome != "allow":
             self._act.note(refusal(self._act, check, verdict))
             raise Denied(f"Policy does not let this agent use {model.name}.", code="model_denied")
-        ruling = ruling_of(check, verdict)
-        self.rulings = (*self.rulings, *(() if ruling in self.rulings else (ruling,)))
+        began_us, outcome, usage = self._act.services.clock(), "model_failed", Usage()
         try:
             reply = await model.generate(request, deltas)
+            outcome, usage = "ok", reply.usage
+            return reply
         except ModelError as error:
-            self.usage += error.usage
+            outcome, usage = error.code, error.usage
             raise
-        self.usage += reply.usage
-        return reply
+        finally:
+            duration_us = self._act.services.clock() - began_us
+            asked = e.ModelAsked(model.name, outcome, usage, duration_us=duration_us, ruling=ruling_of(check, verdict))
+            self.requests, self.usage = (*self.requests, asked), self.usage + usage
 
     def _question(self, model: Model) -> Check:
         state = self._act.state
@@ -94,7 +101,7 @@ async def plan(act: Act) -> None:
         _retry_or_fail(act, "planner_error", meterer, error)
     else:
         faults.hit("plan.after")
-        append_plan(act, agent, Made(answer, meterer.usage, meterer.handed.label, meterer.rulings))
+        append_plan(act, agent, Made(answer, meterer.usage, meterer.handed.label, meterer.requests))
 
 
 async def _ask(act: Act, agent: AgentDef, input: PlanInput) -> Plan:
@@ -143,7 +150,13 @@ def _retry_or_fail(act: Act, code: str, meterer: Meterer, error: Exception) -> N
 def _fail(act: Act, code: str, meterer: Meterer, *, is_final: bool, failure: Failure | None = None) -> None:
     state = act.state
     planned = e.Planned(
-        state.step, state.plan_attempt, state.due or "start", usage=meterer.usage, error=code, is_final=is_final
+        state.step,
+        state.plan_attempt,
+        state.due or "start",
+        usage=meterer.usage,
+        error=code,
+        is_final=is_final,
+        requests=meterer.requests,
     )
     drafts = moves.admit(act.journal.run(state.id), planned, moves.as_contents(sealed(failure), state.subject), {})
     if drafts:

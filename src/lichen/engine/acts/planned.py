@@ -8,14 +8,15 @@ from typing import Final, NamedTuple
 import msgspec
 
 from lichen.core import events as e
-from lichen.core import moves
+from lichen.core import moves, saying
 from lichen.core.call import ARGUMENT_BYTES_MAX, UNAVAILABLE, Arguments, CallTerms, InvalidArguments, Issue, Tool
 from lichen.core.errors import Invalid
 from lichen.core.ids import CallId, StreamId, ToolName, session_stream
 from lichen.core.label import EMPTY, Label, join
 from lichen.core.limits import Usage
-from lichen.core.plan import REDACT, STATE_BYTES_MAX, TEXT_BYTES_MAX, CallRequest, Plan, WaitRequest
+from lichen.core.plan import REDACT, STATE_BYTES_MAX, CallRequest, Plan, WaitRequest
 from lichen.core.run import RunState
+from lichen.core.saying import Saying
 from lichen.engine.act import Act
 from lichen.engine.acts.telling import told_session
 from lichen.engine.labels import labelled
@@ -42,8 +43,8 @@ def validate(plan: Plan, state: RunState) -> None:
         raise Invalid("A plan is larger than the bounds allow.", code="plan_too_large")
     if any(len(call.args) > ARGUMENT_BYTES_MAX for call in plan.calls) or _bytes(plan) > PLAN_BYTES_MAX:
         raise Invalid("What a plan asks for is larger than a record may be.", code="plan_too_large")
-    if any(len(text.encode()) > TEXT_BYTES_MAX for text in (*plan.says, plan.answer or "")):
-        raise Invalid("A text of a plan is larger than the bounds allow.", code="plan_too_large")
+    for said in _said(plan):
+        saying.check(said)
     if state.session is None and any("customer" in wait.may_answer for wait in plan.waits):
         raise Invalid("A run without a session has nobody to ask.", code="plan_asks_nobody")
 
@@ -51,18 +52,22 @@ def validate(plan: Plan, state: RunState) -> None:
 def _bytes(plan: Plan) -> int:
     """How much of a plan goes into its record and its waits."""
     waits = sum(len(msgspec.json.encode((wait.answer_schema, wait.operator, wait.public_text))) for wait in plan.waits)
-    texts = sum(len(text.encode()) for text in (*plan.says, *plan.notes, plan.answer or ""))
+    texts = saying.size(_said(plan)) + sum(len(note.encode()) for note in plan.notes)
     return waits + texts + sum(len(call.args) + len(call.tool) for call in plan.calls)
 
 
+def _said(plan: Plan) -> tuple[str | Saying, ...]:
+    return plan.says if plan.answer is None else (*plan.says, plan.answer)
+
+
 class Made(NamedTuple):
-    """A plan and what it took: what models used, the label of the earlier words it was made from, and the rulings on
-    the model requests."""
+    """A plan and what it took: what models used, the label of the earlier words it was made from, and each request
+    to a model."""
 
     plan: Plan
     usage: Usage = Usage()
     handed: Label = EMPTY
-    rulings: tuple[e.Ruling, ...] = ()
+    requests: tuple[e.ModelAsked, ...] = ()
 
 
 def append_plan(act: Act, agent: AgentDef, made: Made) -> None:
@@ -70,7 +75,7 @@ def append_plan(act: Act, agent: AgentDef, made: Made) -> None:
     billed. What its planner was handed, the run has read from here on."""
     planned_for, state, plan = act.state, act.look(), made.plan
     if state.due is None or not state.wants_plan(planned_for.step, planned_for.plan_attempt):
-        _bill(act, planned_for, made.usage)
+        _bill(act, planned_for, made)
         return
     calls = _calls(act, agent, plan)
     planned = e.Planned(
@@ -86,7 +91,7 @@ def append_plan(act: Act, agent: AgentDef, made: Made) -> None:
         usage=made.usage,
         error=plan.failure,
         is_final=bool(plan.failure),
-        rulings=made.rulings,
+        requests=made.requests,
     )
     drafts = moves.admit(state, planned, _contents(act, plan, calls.parts), calls.refused)
     label = join(state.label, made.handed)
@@ -113,19 +118,25 @@ def _keep(act: Act, decoded: Mapping[CallId, Arguments]) -> None:
 
 def _contents(act: Act, plan: Plan, of_calls: list[Part]) -> moves.Contents:
     """The words of a plan. An answer that says nothing is kept as a blank: it is an answer all the same."""
-    answer = "" if plan.answer is None else plan.answer or SILENT
-    says = [(f"say/{i}", text.encode()) for i, text in enumerate(plan.says)]
+    answer = [] if plan.answer is None else saying.parts(plan.answer or SILENT, "answer")
+    says = [part for i, said in enumerate(plan.says) for part in saying.parts(said, f"say/{i}")]
     notes = msgspec.json.encode(plan.notes) if plan.notes else b""
-    parts = [*of_calls, ("state", plan.state), ("answer", answer.encode()), *says, ("notes", notes)]
+    parts = [*of_calls, ("state", plan.state), *answer, *says, ("notes", notes)]
     return moves.as_contents(parts, act.subject)
 
 
-def _bill(act: Act, planned_for: RunState, usage: Usage) -> None:
+def _bill(act: Act, planned_for: RunState, made: Made) -> None:
     """Cancelled, limited or told something new meanwhile: the plan does not count, its cost does."""
-    if usage == Usage() or act.state.outcome:
+    if not made.requests or act.state.outcome:
         return
-    reason = planned_for.due or "start"
-    superseded = e.Planned(planned_for.step, planned_for.plan_attempt, reason, usage=usage, error="superseded")
+    superseded = e.Planned(
+        planned_for.step,
+        planned_for.plan_attempt,
+        planned_for.due or "start",
+        usage=made.usage,
+        error="superseded",
+        requests=made.requests,
+    )
     act.note(e.Draft(superseded))
 
 

@@ -8,15 +8,16 @@ from typing import Literal
 import msgspec
 
 from lichen.core import events as e
-from lichen.core import moves
+from lichen.core import moves, saying
 from lichen.core.content import Content
 from lichen.core.ids import root_run
 from lichen.core.plan import Plan, WaitRequest
+from lichen.core.saying import Saying
 from lichen.engine.act import Act
 
 SUGGESTIONS_MAX = 8  # more are a list to read, not buttons to press
 
-Told = tuple[Literal["say", "question", "notice"], str]
+Told = tuple[Literal["say", "question", "notice"], str | Saying]
 
 
 def release(act: Act, text: str | None, token: str | None = None) -> moves.Drafts:
@@ -41,7 +42,7 @@ def told_session(act: Act, plan: Plan, waits: Sequence[e.Draft]) -> moves.Drafts
     none where a limit kept it from waiting."""
     if act.session is None:
         return ()
-    says: list[Told] = [("say", text) for text in plan.says]
+    says: list[Told] = [("say", said) for said in plan.says]
     if not waits:
         return _messages(act, says, ())
     asked = [wait for wait in plan.waits if "customer" in wait.may_answer]
@@ -63,20 +64,20 @@ def _asked_and_announced(act: Act, waits: Sequence[WaitRequest]) -> list[Told]:
     return told
 
 
-def _messages(act: Act, texts: Sequence[Told], asked: Sequence[WaitRequest]) -> moves.Drafts:
+def _messages(act: Act, told: Sequence[Told], asked: Sequence[WaitRequest]) -> moves.Drafts:
     state, session = act.state, act.session
     assert session is not None
     messages = [
         moves.queue(
             session.mailbox,
             kind,
-            Content("text", state.subject, text.encode()),
+            *saying.contents(said, state.subject),
             run=state.id,
             token=f"{kind}/{state.id}/{state.step}/{i}",
             offset=i,
             label=state.label,
         )
-        for i, (kind, text) in enumerate(texts)
+        for i, (kind, said) in enumerate(told)
     ]
     return tuple(_offering(draft, asked, state.subject) for draft in messages)
 

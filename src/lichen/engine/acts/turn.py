@@ -11,7 +11,7 @@ from lichen.core import moves
 from lichen.core.content import Content
 from lichen.core.ids import AgentName, MessageId, RunId, run_stream
 from lichen.core.limits import Limits
-from lichen.core.mailbox import Inbound
+from lichen.core.mailbox import Queued
 from lichen.core.plan import Message
 from lichen.core.run import DECIDER
 from lichen.core.scope import Actor, Scope
@@ -50,7 +50,7 @@ def open_turn(act: SessionAct) -> None:
     journal.append({act.stream: (e.Draft(opened),), stream: (first,)}, turn=opened.turn)
 
 
-def _first(act: SessionAct, taken: Sequence[Inbound], person: Actor, started: e.RunStarted) -> e.Draft:
+def _first(act: SessionAct, taken: Sequence[Queued], person: Actor, started: e.RunStarted) -> e.Draft:
     """The first record of a turn's run: what it was told, and in whose name it acts."""
     messages = [message(m.role, act.contents(m.n), m.by) for m in taken]
     attributes = act.contents(0).get("attributes", b"")

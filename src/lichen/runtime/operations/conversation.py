@@ -12,8 +12,10 @@ from contextlib import suppress
 import msgspec
 
 from lichen.core import events as e
+from lichen.core import saying
 from lichen.core.ids import MessageId, SessionId, TurnId, session_stream
 from lichen.core.mailbox import MailboxState
+from lichen.core.saying import Saying
 from lichen.core.scope import Actor
 from lichen.engine.deltas import Deltas, Partial
 from lichen.engine.journal import Journal
@@ -53,7 +55,7 @@ class Told(msgspec.Struct, frozen=True, gc=False):
     at_us: int
     message: MessageId
     kind: str
-    text: str
+    saying: Saying
     suggestions: bytes
     reply_to: int | None
 
@@ -135,7 +137,7 @@ class Conversation:
                     lines.append(line)
                 if contents is None or not isinstance(line, (Heard, Told)):
                     continue
-                count, size = count + 1, size + len(contents["text"])
+                count, size = count + 1, size + sum(map(len, contents.values()))
                 if count >= messages_max or size >= bytes_max:
                     return Page(tuple(lines), after, after == end)
         return Page(tuple(lines), after, is_last=True)
@@ -182,13 +184,12 @@ class Conversation:
         contents: Mapping[str, bytes],
         seen: _Seen,
     ) -> Line:
-        text = contents["text"].decode()
         if isinstance(control, e.MessageReceived):
             seen.received[control.message] = event.n
-            return Heard(event.n, event.ts_us, text, contents.get("channel", b""))
+            return Heard(event.n, event.ts_us, contents["text"].decode(), contents.get("channel", b""))
         offered = contents.get("suggestions", b"[]")
         reply_to = None if control.turn is None else await self._question(control.turn, seen)
-        return Told(event.n, event.ts_us, control.message, control.kind, text, offered, reply_to)
+        return Told(event.n, event.ts_us, control.message, control.kind, saying.read(contents), offered, reply_to)
 
     async def _question(self, turn: TurnId, seen: _Seen) -> int | None:
         """The record of the message that opened a turn, if it lies close before it."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
 
 from lichen.core import events as e
+from lichen.core import saying
 from lichen.core.ids import MessageId, RunId, SessionId, session_stream
 from lichen.core.mailbox import MailboxState
+from lichen.core.saying import Attachment
 from lichen.core.scope import Actor, Scope
 from lichen.engine.intake import Intake
 from lichen.engine.journal import Journal
@@ -55,6 +57,8 @@ class Outgoing(msgspec.Struct, frozen=True):
     text: str
     run: RunId | None
     queued_at_us: int
+    card: Mapping[str, Any] | None = None
+    attachments: tuple[Attachment, ...] = ()
 
 
 class Said(msgspec.Struct, frozen=True):
@@ -66,6 +70,8 @@ class Said(msgspec.Struct, frozen=True):
     text: str | None
     run: RunId | None
     at_us: int
+    card: Mapping[str, Any] | None = None
+    attachments: tuple[Attachment, ...] = ()
 
 
 class SessionDetail(msgspec.Struct, frozen=True):
@@ -107,19 +113,35 @@ class Session:
         self._stream = session_stream(id)
         self.conversation = Conversation(access, journal, intake.deltas, id, actor)
 
-    async def say(self, text: str, *, key: str | None = None, channel_data: bytes = b"", data: Any = None) -> Turn:
+    async def say(
+        self,
+        text: str,
+        *,
+        key: str | None = None,
+        channel_data: bytes = b"",
+        data: Any = None,
+        address: bytes = b"",
+    ) -> Turn:
         """Takes one message; returns, once it is durable, the turn it opens, joins or continues.
 
         `channel_data` is kept with it for the channel it came through. `data`, any JSON, goes to the planner with the
-        words.
+        words. `address` is where the channel pushes replies to from now on.
 
-        Raises Invalid (`message_empty`, `message_too_large`, `input_too_large`), NotFound, Conflict, Denied,
-        Unavailable.
+        Raises Invalid (`message_empty`, `message_too_large`, `input_too_large`, `address_too_large`), NotFound,
+        Conflict, Denied, Unavailable.
         """
         await self._journal.log.load(self._stream)
         ruling = self._ask("session.say")
         receipt = await self._intake.say(
-            self.scope, self.id, text, self.actor, key=key, channel_data=channel_data, data=data, ruling=ruling
+            self.scope,
+            self.id,
+            text,
+            self.actor,
+            key=key,
+            channel_data=channel_data,
+            data=data,
+            address=address,
+            ruling=ruling,
         )
         return Turn(self._access, self._journal, self.id, self.actor, receipt=receipt)
 
@@ -161,8 +183,8 @@ class Session:
         event = self._journal.log.event(self._stream, n)
         control = event.control
         assert isinstance(control, e.MessageQueued)
-        text = self._journal.log.contents(self._stream, n)["text"].decode()
-        return Outgoing(message, control.kind, text, control.run, event.ts_us)
+        said = saying.read(self._journal.log.contents(self._stream, n))
+        return Outgoing(message, control.kind, said.text, control.run, event.ts_us, said.card, said.attachments)
 
     async def delivered(self, message: MessageId) -> None:
         """The customer has this message. Saying so twice is no error."""
@@ -208,17 +230,14 @@ class Session:
 
     def _said(self, event: e.Event) -> Said:
         control = event.control
-        text = self._text(event.n)
-        if isinstance(control, e.MessageReceived):
-            return Said(control.message, "customer", control.disposition, text, control.run, event.ts_us)
-        assert isinstance(control, e.MessageQueued)
-        return Said(control.message, "agent", control.kind, text, control.run, event.ts_us)
-
-    def _text(self, n: int) -> str | None:
+        assert isinstance(control, (e.MessageReceived, e.MessageQueued))
+        role: Literal["customer", "agent"] = "customer" if isinstance(control, e.MessageReceived) else "agent"
+        kind = control.disposition if isinstance(control, e.MessageReceived) else control.kind
         try:
-            return self._journal.log.contents(self._stream, n).get("text", b"").decode()
+            said = saying.read(self._journal.log.contents(self._stream, event.n))
         except Erased:
-            return None
+            return Said(control.message, role, kind, None, control.run, event.ts_us)
+        return Said(control.message, role, kind, said.text, control.run, event.ts_us, said.card, said.attachments)
 
     async def changed(self) -> None:
         """Returns after the next record of the session."""

@@ -38,13 +38,15 @@ class Sessions:
         key: str | None = None,
         attributes: Mapping[str, str] = {},
         language: str = "",
+        address: bytes = b"",
     ) -> Session:
         """A session of `actor` with an agent (may be left out when the runtime has one).
 
         `language` is what the customer wants, a tag or a list as Accept-Language has it. The session is held in one
         that the tenant speaks, for good.
 
-        `delivery="push"` sends replies through the runtime's channel of this name; else they are fetched.
+        `delivery="push"` sends replies through the runtime's channel of this name, to the `address` it gave; else they
+        are fetched.
         With a `key` it is always the same session for this actor, agent and channel. `attributes` reach the planner
         and the tools of every run of the session.
         Raises NotFound (`agent_unknown`), Invalid (`attributes_invalid`), Denied, Unavailable.
@@ -72,6 +74,7 @@ class Sessions:
             double_texting=double_texting,
             attributes=attributes,
             language=language,
+            address=address,
             is_fresh=key is None,
             ruling=ruling,
         )

@@ -11,12 +11,12 @@ from typing import Any
 
 import msgspec
 
-from lichen.channels.port import Outbound
 from lichen.channels.tokens import Visitor
 from lichen.channels.webchat import WebChatChannel
 from lichen.core.ids import SessionId
 from lichen.core.wording import Greeting
 from lichen.engine.deltas import Partial
+from lichen.engine.ports import Outbound
 from lichen.runtime.operations.conversation import Began, Conversation, Heard, Line, Told
 
 ACTIVITIES_MAX = 200  # of one page
@@ -90,4 +90,6 @@ class Transcript:
     def _outbound(self, line: Told) -> Outbound:
         asked = None if line.reply_to is None else activity_id(self.conversation, line.reply_to)
         offered = msgspec.json.decode(line.suggestions, type=tuple[str, ...])
-        return Outbound(line.message, self._session, line.kind, line.text, line.at_us, asked, offered)
+        return Outbound(
+            line.message, self._session, line.kind, line.saying, line.at_us, reply_to=asked, suggestions=offered
+        )
