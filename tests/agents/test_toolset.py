@@ -5,8 +5,8 @@ import pytest
 from lichen.agents.agent import Agent
 from lichen.agents.child import ChildTool
 from lichen.agents.toolset import Renamed, Toolset
-from lichen.core.call import Arguments, CallMeta, CannotTell, Tool
-from lichen.core.errors import Invalid
+from lichen.core.call import Arguments, CallMeta, CannotTell, Resources, Tool
+from lichen.core.errors import Invalid, NotFound
 from lichen.testing.models import scripted_planner
 from lichen.tools.placement import Workers
 from lichen.tools.spec import pinned
@@ -98,14 +98,20 @@ def test_a_renamed_tool_runs_on_the_workers_a_runtime_gives_it() -> None:
     given: list[Workers] = []
 
     class Threaded(FakeTool):
-        def with_workers(self, workers: Workers) -> FakeTool:
-            given.append(workers)
+        def bound(self, resources: Resources) -> FakeTool:
+            given.append(resources.get(Workers))
             return LOOKUP
 
     workers = Workers()
     [renamed] = Toolset("shop", [Threaded(LOOKUP.spec)]).with_prefix("acme")
     assert isinstance(renamed, Renamed)
-    placed = renamed.with_workers(workers)
+    placed = renamed.bound(Resources(workers))
     assert (given, placed.tool, placed.spec.name) == ([workers], LOOKUP, "acme.lookup")
-    plain = Renamed(CANCEL, CANCEL.spec)
-    assert plain.with_workers(workers) is plain
+    assert Renamed(CANCEL, CANCEL.spec).bound(Resources()).tool is CANCEL
+
+
+def test_a_runtime_without_what_a_tool_needs_says_so() -> None:
+    with pytest.raises(NotFound) as caught:
+        Resources("words", 5).get(Workers)
+    assert caught.value.code == "resource_unknown"
+    assert Resources("words", 5).get(str) == "words"

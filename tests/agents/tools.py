@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from lichen.core.call import Arguments, CallMeta, CannotTell, Probe, ToolSpec
+from lichen.core.call import Arguments, CallMeta, CannotTell, Probe, Resources, ToolSpec
 from lichen.tools.spec import pinned
 from tests.agents.shop import spec
 
@@ -20,6 +20,9 @@ class FakeTool:
     @property
     def spec(self) -> ToolSpec:
         return self._spec
+
+    def bound(self, resources: Resources) -> FakeTool:
+        return self
 
     def decode(self, args: bytes) -> Arguments:
         return Arguments(args.strip())

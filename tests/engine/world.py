@@ -27,6 +27,7 @@ from lichen.core.call import (
     Origin,
     Placement,
     Probe,
+    Resources,
     Retry,
     Tool,
     ToolSpec,
@@ -135,6 +136,9 @@ class FakeTool:
         self.effects: Counter[str] = Counter()
         self.probed = 0
         self._does = does
+
+    def bound(self, resources: Resources) -> FakeTool:
+        return self
 
     def decode(self, args: bytes) -> Arguments:
         values = msgspec.json.decode(args, type=dict[str, object])

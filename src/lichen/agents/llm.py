@@ -18,6 +18,7 @@ from lichen.core.plan import (
     ModelRequest,
     Plan,
     PlanInput,
+    PlannerKind,
 )
 
 INSTRUCTIONS = "Help the customer. Use the tools for facts and actions; never claim a result that no tool gave."
@@ -50,6 +51,11 @@ class LLMPlanner:
         self._history_turns = history_turns
         parts = (self._model.name, instructions, max_tokens, history_turns)
         self._digest = document.digest("llm/1", parts)
+
+    @property
+    def kind(self) -> PlannerKind:
+        """`llm`: a language model decides."""
+        return "llm"
 
     @property
     def pure(self) -> bool:

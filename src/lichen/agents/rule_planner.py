@@ -14,7 +14,7 @@ from lichen.agents.rulebook import Rulebook
 from lichen.agents.rules import Endings, Intent
 from lichen.agents.words import ENDINGS, Words, endings, translated
 from lichen.core.errors import Invalid
-from lichen.core.plan import Plan, PlanInput
+from lichen.core.plan import Plan, PlanInput, PlannerKind
 from lichen.core.wording import DEFAULT, Greeting, is_language
 
 DAY_S = 86_400.0
@@ -64,6 +64,11 @@ class RulePlanner(Endings, frozen=True, forbid_unknown_fields=True, kw_only=True
         Raises Invalid (`rule_invalid`) with the JSON pointer of the first thing that is wrong.
         """
         return document.read(rules, cls, code="rule_invalid")
+
+    @property
+    def kind(self) -> PlannerKind:
+        """`rules`: a rule table decides."""
+        return "rules"
 
     @property
     def pure(self) -> bool:

@@ -8,10 +8,9 @@ from typing import Protocol, runtime_checkable
 
 import msgspec
 
-from lichen.core.call import Arguments, CallMeta, Probe, Tool, ToolSpec
+from lichen.core.call import Arguments, CallMeta, Probe, Resources, Tool, ToolSpec
 from lichen.core.errors import Invalid
 from lichen.core.ids import ToolName
-from lichen.tools.placement import Workers
 from lichen.tools.spec import checked_name, pinned, tool_invalid
 
 
@@ -83,15 +82,6 @@ class Renaming(Protocol):
         ...
 
 
-@runtime_checkable
-class Placed(Protocol):
-    """A tool that runs on workers, which a runtime gives it."""
-
-    def with_workers(self, workers: Workers) -> Tool:
-        """A copy that runs on `workers`."""
-        ...
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Renamed:
     """A tool under another name; in everything else it is the tool it wraps."""
@@ -115,9 +105,9 @@ class Renamed:
         """As the tool does."""
         return await self.tool.probe(args, meta)
 
-    def with_workers(self, workers: Workers) -> Renamed:
-        """A copy whose tool runs on `workers`, if that is for it to do."""
-        return Renamed(self.tool.with_workers(workers), self.spec) if isinstance(self.tool, Placed) else self
+    def bound(self, resources: Resources) -> Renamed:
+        """The tool as it works in a runtime, under this name."""
+        return Renamed(self.tool.bound(resources), self.spec)
 
 
 def renamed(tool: Tool, name: str) -> Tool:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 
 import msgspec
 
-from lichen.core.errors import Invalid
+from lichen.core.errors import Invalid, NotFound
 from lichen.core.failure import Failure
 from lichen.core.ids import AgentName, CallId, RunId, SessionId, ToolName, TurnId
 from lichen.core.label import EMPTY, Label
 from lichen.core.scope import Actor, Scope
+
+T = TypeVar("T")
 
 Effects = Literal["none", "idempotent", "once", "child"]
 """What repeating a call would do: nothing; nothing new under the same key; a second effect; nothing (a child run)."""
@@ -174,12 +176,30 @@ class Arguments:
         return value
 
 
+class Resources:
+    """What a runtime gives to its tools: one of each kind, found by its type."""
+
+    def __init__(self, *given: object) -> None:
+        self._given = {type(each): each for each in given}
+
+    def get(self, kind: type[T]) -> T:
+        """The resource of this type. Raises NotFound (`resource_unknown`) where the runtime has none."""
+        found = self._given.get(kind)
+        if not isinstance(found, kind):
+            raise NotFound(f"This runtime gives tools no {kind.__name__}.", code="resource_unknown")
+        return found
+
+
 class Tool(Protocol):
     """What the engine executes. Facts and results cross as JSON bytes of the declared schemas."""
 
     @property
     def spec(self) -> ToolSpec:
         """The contract."""
+        ...
+
+    def bound(self, resources: Resources) -> Tool:
+        """The tool as it works in a runtime: itself, or a copy with what it needs of it."""
         ...
 
     def decode(self, args: bytes) -> Arguments:

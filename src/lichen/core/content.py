@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import msgspec
 
 CONTENT_BYTES_MAX = 4 * 1024 * 1024  # one part of one record
@@ -32,7 +30,3 @@ class Sealed(msgspec.Struct, frozen=True, array_like=True, gc=False):
     key_id: int
     nonce: bytes
     ciphertext: bytes
-
-
-Seal = Callable[[str, bytes, bytes], Sealed]
-"""`seal(subject, aad, plaintext)`; raises NotFound (`content_erased`) for a subject that was erased."""

@@ -90,13 +90,6 @@ class TooMany(LichenError):
         self.retry_after_s = retry_after_s
 
 
-class OutcomeUnknown(LichenError):
-    """An effect was started and nobody can say whether it happened."""
-
-    code = "outcome_unknown"
-    next_step = "Find out in the other system, then answer the reconcile wait."
-
-
 class Corrupt(LichenError):
     """Stored bytes are not what was signed; the message names the first bad position."""
 

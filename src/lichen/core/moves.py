@@ -156,11 +156,6 @@ def close_wait(
     return finish_call(s, finished, result, also=(closed,), label=label)
 
 
-def open_wait(s: RunState, wait: e.WaitOpened, contents: Contents) -> e.Draft:
-    """A wait under the next free id of the run."""
-    return e.Draft(wait, contents)
-
-
 def next_wait(s: RunState, offset: int = 0) -> WaitId:
     """The id the next wait of the run gets."""
     return WaitId(f"w{s.waits_made + 1 + offset}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import msgspec
 
@@ -240,6 +240,20 @@ class PlanInput(msgspec.Struct, frozen=True):
     model: ModelHandle
     history: Callable[[], Awaitable[History]]
     deltas: Callable[[str], None] | None = None
+
+
+PlannerKind = Literal["rules", "llm", "flow", "own"]
+"""What decides in an agent: a rule table, a language model, a flow, or a planner of one's own."""
+
+
+@runtime_checkable
+class Kinded(Protocol):
+    """A planner that says what it is; one that does not is a planner of one's own."""
+
+    @property
+    def kind(self) -> PlannerKind:
+        """What it decides by."""
+        ...
 
 
 class Planner(Protocol):

@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from lichen.core.ids import CallId, RunId, WaitId
+from lichen.core.ids import CallId, WaitId
 from lichen.core.scope import CHANNEL, Actor
 
 WaitKind = Literal[
@@ -55,22 +55,6 @@ class Wait(msgspec.Struct, frozen=True, array_like=True, gc=False):
     on_expiry: OnExpiry = "deny"
     stops_budget: bool = True
     requesters: tuple[str, ...] = ()
-
-
-class WaitDetail(msgspec.Struct, frozen=True):
-    """A wait as a person sees it: `public_text` is for the customer, `operator_facts` for who decides."""
-
-    run: RunId
-    id: WaitId
-    kind: WaitKind
-    call: CallId | None
-    may_answer: tuple[str, ...]
-    digest: str
-    opened_at_us: int
-    expires_at_us: int | None
-    public_text: str
-    operator_facts: msgspec.Raw
-    answer_schema: msgspec.Raw
 
 
 ABOUT_EFFECTS: tuple[WaitKind, ...] = ("approval", "reconcile")  # what only another person may answer

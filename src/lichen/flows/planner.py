@@ -8,7 +8,7 @@ from typing import cast
 from blake3 import blake3
 
 from lichen.core.errors import Invalid
-from lichen.core.plan import Plan, PlanInput
+from lichen.core.plan import Plan, PlanInput, PlannerKind
 from lichen.core.wording import Greeting
 from lichen.flows.compiled import ReadyFlow, invalid, ready
 from lichen.flows.ir import Flow
@@ -44,6 +44,11 @@ class FlowPlanner:
             self._check(prepared)
         self._tools = {tool: tool for tool in self.tools} | self._agents
         self._digest = self._digested()
+
+    @property
+    def kind(self) -> PlannerKind:
+        """`flow`: a flow decides."""
+        return "flow"
 
     @property
     def pure(self) -> bool:

@@ -13,9 +13,6 @@ from lichen.core.ids import StreamId
 from lichen.log.queries import Queries
 from lichen.log.record import Record
 
-Entry = Record
-"""What a feed yields."""
-
 BUFFERED_MAX = 256  # records kept for one follower, which shares them with the others
 PAGE = 32  # read for one follower at a time: many that do not go on hold little
 

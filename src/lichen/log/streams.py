@@ -91,8 +91,6 @@ class Streams(Listings):
             found += [record for record in live.tail if record.n >= seen]
         return found if limit is None else found[:limit]
 
-    entries = records
-
     def record(self, stream: StreamId, n: int) -> Record:
         """One record of a stream. Raises NotFound (`record_missing`)."""
         live = self._live(stream)

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import msgspec
 
 from lichen.agents.agent import Agent
 from lichen.core.limits import Limits
-
-PlannerKind = Literal["rules", "llm", "flow", "own"]
-"""What decides in an agent: a rule table, a language model, a flow, or a planner of one's own."""
+from lichen.core.plan import Kinded, PlannerKind
 
 
 class Bounds(msgspec.Struct, frozen=True):
@@ -27,19 +23,7 @@ class Bounds(msgspec.Struct, frozen=True):
 
 def kind_of(agent: Agent) -> PlannerKind:
     """What decides in an agent."""
-    from lichen.agents.llm import LLMPlanner
-    from lichen.agents.rule_planner import RulePlanner
-    from lichen.flows.planner import FlowPlanner
-
-    match agent.planner:
-        case RulePlanner():
-            return "rules"
-        case LLMPlanner():
-            return "llm"
-        case FlowPlanner():
-            return "flow"
-        case _:
-            return "own"
+    return agent.planner.kind if isinstance(agent.planner, Kinded) else "own"
 
 
 def bounds_of(limits: Limits) -> Bounds:

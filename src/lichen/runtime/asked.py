@@ -12,8 +12,8 @@ import msgspec
 
 from lichen.core.call import ToolSpec
 from lichen.core.handover import KEY as HANDOVER
+from lichen.core.plan import PlannerKind
 from lichen.core.policy import Meter
-from lichen.runtime.agents import PlannerKind
 
 MINOR_PER_MAJOR = 100
 _OF_A_CALL = ("tool", "arguments", "facts", "origins", "sources", "policies", "reason", "meters", "requesters")

@@ -7,15 +7,11 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from lichen.agents.agent import Agent
-from lichen.agents.toolset import Placed
-from lichen.core.call import Tool, ToolSpec
+from lichen.core.call import Resources, Tool, ToolSpec
 from lichen.core.errors import Invalid
 from lichen.core.ids import AgentName, ToolName
 from lichen.core.limits import Limits
 from lichen.core.plan import Planner
-from lichen.runtime.state import StateStore, StateTool
-from lichen.runtime.withdrawal import JournalOf, WithdrawTool
-from lichen.tools.placement import Workers
 
 
 def specs_of(agents: Sequence[Agent]) -> list[ToolSpec]:
@@ -41,7 +37,7 @@ def family(agents: Sequence[Agent]) -> list[Agent]:
 
 
 class Hosted(msgspec.Struct, frozen=True):
-    """An agent with its tools bound to this runtime's workers."""
+    """An agent with its tools bound to this runtime."""
 
     name: AgentName
     planner: Planner
@@ -50,15 +46,7 @@ class Hosted(msgspec.Struct, frozen=True):
     digest: str
 
 
-def hosted(agent: Agent, workers: Workers, state: StateStore, journal_of: JournalOf) -> Hosted:
-    """The agent, its tools bound to `workers`, to `state` and to the logs."""
-    tools = {name: _bound(tool, workers, state, journal_of) for name, tool in agent.tools.items()}
+def hosted(agent: Agent, resources: Resources) -> Hosted:
+    """The agent, its tools bound to what the runtime gives them."""
+    tools = {name: tool.bound(resources) for name, tool in agent.tools.items()}
     return Hosted(agent.name, agent.planner, tools, agent.limits, agent.digest)
-
-
-def _bound(tool: Tool, workers: Workers, state: StateStore, journal_of: JournalOf) -> Tool:
-    if isinstance(tool, WithdrawTool):
-        return tool.with_journals(journal_of)
-    if isinstance(tool, StateTool):
-        return tool.with_store(state)
-    return tool.with_workers(workers) if isinstance(tool, Placed) else tool

@@ -13,7 +13,7 @@ import msgspec
 from pydantic import BaseModel, Field
 
 from lichen.core import events as e
-from lichen.core.call import Arguments, CallMeta, CannotTell, Effects, NotDone, Probe, Tool, ToolSpec
+from lichen.core.call import Arguments, CallMeta, CannotTell, Effects, NotDone, Probe, Resources, Tool, ToolSpec
 from lichen.core.content import RETENTION, Content
 from lichen.core.ids import StreamId, ToolName
 from lichen.core.scope import Scope
@@ -152,9 +152,9 @@ class StateTool:
             )
         )
 
-    def with_store(self, store: StateStore) -> StateTool:
-        """A copy that works on these logs."""
-        return StateTool(self.spec.name, self.spec.effects, self._shape, store)
+    def bound(self, resources: Resources) -> StateTool:
+        """A copy that works on the runtime's logs."""
+        return StateTool(self.spec.name, self.spec.effects, self._shape, resources.get(StateStore))
 
     def decode(self, args: bytes) -> Arguments:
         """Canonical arguments. Raises InvalidArguments."""

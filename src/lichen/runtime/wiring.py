@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, assert_never
 import msgspec
 
 from lichen.agents.agent import Agent
+from lichen.core.call import Resources
 from lichen.core.errors import Unavailable
 from lichen.core.scope import Actor, Environment, Scope
 from lichen.core.wording import Wording
@@ -32,7 +33,7 @@ from lichen.runtime.policies import InForce, PolicySource
 from lichen.runtime.quota import Quota
 from lichen.runtime.register import Key, Name, Person, Register
 from lichen.runtime.state import StateStore
-from lichen.runtime.withdrawal import JournalOf
+from lichen.runtime.withdrawal import JournalOf, Journals
 from lichen.tools.failure import failure_of
 from lichen.tools.placement import Workers
 
@@ -106,10 +107,10 @@ class Wiring:
         )
         self.in_force = InForce(self.gate, blueprint.policies)
         journal_of: JournalOf = lambda scope: self.engine.journal(scope)  # noqa: E731 - the engine comes later
-        state = StateStore(journal_of)
+        resources = Resources(workers, StateStore(journal_of), Journals(journal_of))
 
         def host(agent: Agent) -> Hosted:
-            return hosted(agent, workers, state, journal_of)
+            return hosted(agent, resources)
 
         self.catalog = Catalog(blueprint.home, blueprint.agents, host)
         self.services = Services(

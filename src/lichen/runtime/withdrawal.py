@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import msgspec
 from pydantic import BaseModel
 
-from lichen.core.call import Arguments, CallMeta, CannotTell, NotDone, Probe, ToolSpec
+from lichen.core.call import Arguments, CallMeta, CannotTell, NotDone, Probe, Resources, ToolSpec
 from lichen.core.ids import ToolName
 from lichen.core.scope import Scope
 from lichen.engine.journal import Journal
@@ -16,6 +17,12 @@ from lichen.tools.codec import ArgumentCodec, ResultCodec
 from lichen.tools.spec import pinned
 
 JournalOf = Callable[[Scope], Journal]
+
+
+class Journals(NamedTuple):
+    """The logs of a runtime, for tools that work on them."""
+
+    of: JournalOf
 
 
 class Nothing(BaseModel):
@@ -46,9 +53,9 @@ class WithdrawTool:
             )
         )
 
-    def with_journals(self, journal_of: JournalOf) -> WithdrawTool:
-        """A copy that works on these logs."""
-        return WithdrawTool(journal_of)
+    def bound(self, resources: Resources) -> WithdrawTool:
+        """A copy that works on the runtime's logs."""
+        return WithdrawTool(resources.get(Journals).of)
 
     def decode(self, args: bytes) -> Arguments:
         """Canonical arguments. Raises InvalidArguments."""

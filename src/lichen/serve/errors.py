@@ -16,7 +16,6 @@ from lichen.core.errors import (
     Invalid,
     LichenError,
     NotFound,
-    OutcomeUnknown,
     TooMany,
     Unavailable,
 )
@@ -79,7 +78,6 @@ STATUSES: tuple[tuple[type[LichenError], int], ...] = (
     (Denied, 403),
     (NotFound, 404),
     (Conflict, 409),
-    (OutcomeUnknown, 409),
     (Expired, 410),
     (Full, 507),
     (Unavailable, 503),

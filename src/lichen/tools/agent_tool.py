@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, Field
 
-from lichen.core.call import Arguments, CallMeta, CannotTell, Probe, ToolSpec
+from lichen.core.call import Arguments, CallMeta, CannotTell, Probe, Resources, ToolSpec
 from lichen.core.errors import LichenError
 from lichen.core.ids import AgentName
 from lichen.tools.codec import ArgumentCodec, ResultCodec
@@ -28,6 +28,10 @@ class AgentTool:
     def __init__(self, spec: ToolSpec, arguments: ArgumentCodec) -> None:
         self.spec = spec
         self._arguments = arguments
+
+    def bound(self, resources: Resources) -> Self:
+        """Itself: a child run needs nothing of the process."""
+        return self
 
     def decode(self, args: bytes) -> Arguments:
         """Canonical input of the child run. Raises InvalidArguments."""

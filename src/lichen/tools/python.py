@@ -21,6 +21,7 @@ from lichen.core.call import (
     Origin,
     Placement,
     Probe,
+    Resources,
     Retry,
     ToolSpec,
 )
@@ -88,6 +89,10 @@ class PythonTool(Generic[P, R]):
         made = copy.copy(self)
         made._workers = workers
         return made
+
+    def bound(self, resources: Resources) -> Self:
+        """A copy that runs on the runtime's workers. Raises as `with_workers`."""
+        return self.with_workers(resources.get(Workers))
 
     def decode(self, args: bytes) -> Arguments:
         """Canonical arguments with defaults filled in, and their value. Raises InvalidArguments."""

@@ -9,7 +9,8 @@ import msgspec
 
 from lichen.agents.agent import Agent
 from lichen.core.call import Effects, ToolSpec
-from lichen.runtime.agents import Bounds, PlannerKind, bounds_of, kind_of
+from lichen.core.plan import PlannerKind
+from lichen.runtime.agents import Bounds, bounds_of, kind_of
 from lichen.serve.api.route import ApiRoute
 from lichen.serve.exchange import Exchange
 
