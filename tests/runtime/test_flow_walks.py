@@ -115,6 +115,24 @@ b: {flow.return: {city: in.city, who: in.who}}
         assert await hear(await meet(runtime), "Rome") == "Rome for Ada"
 
 
+@pytest.mark.req("GOA-40.2")
+@pytest.mark.parametrize("body", [{"city": "Rome"}, {"result": {"city": "Rome"}}, {"result": {"text": "Rome"}}])
+async def test_a_question_of_a_flow_is_answered_by_words_or_by_the_fields_of_a_form(
+    bench: Bench, body: dict[str, object]
+) -> None:
+    nodes = """
+a: {qa.process: {questions: [{id: city, prompt: "Which city?"}]}, routing: [{to: b}]}
+b: {text: "To {{node.a.city}}"}
+"""
+    async with bench.open(nodes) as runtime:
+        session = await meet(runtime)
+        assert await hear(session, "go") == "Which city?"
+        (wait,) = runtime.waits.list(SCOPE, SYSTEM, kinds=("clarification",))
+        await runtime.waits.answer(SCOPE, wait.id, "answered", session.actor, body=dict(body))
+        await runtime.idle()
+        assert [message.text for message in await session.pending()][-1] == "To Rome"
+
+
 @pytest.mark.req("GRE-25.8")
 async def test_two_conversations_change_one_tenants_value_at_once_and_lose_nothing(bench: Bench) -> None:
     nodes = """

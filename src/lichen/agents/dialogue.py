@@ -150,7 +150,7 @@ class Dialogue:
         text = (slot.ask if progress.asks == 1 else slot.ask_again).render(self._lookup) or self._book.fallback
         if self._input.run.session is None:
             return Plan(answer=text, says=self._says)  # nobody is there to answer: the question is all there is
-        schema: dict[str, Any] = {"type": "string", "maxLength": TEXT_CHARS_MAX}
+        schema: dict[str, Any] = {"type": "string"}  # of long words the first are searched
         if slot.slot.choices:
             schema["examples"] = list(slot.slot.choices)
         wait = WaitRequest("clarification", text, expires_s=self._ask_expires_s, answer_schema=schema)

@@ -37,6 +37,14 @@ class CallRequest(msgspec.Struct, frozen=True, gc=False):
     redact: tuple[str, ...] = ()
 
 
+class Awaited(msgspec.Struct, frozen=True):
+    """One of the results that an external wait waits for: its `id`, what is wanted, and the JSON Schema it must fit."""
+
+    id: str
+    asks: Mapping[str, Any] = {}
+    result_schema: Mapping[str, Any] = {}
+
+
 class WaitRequest(msgspec.Struct, frozen=True):
     """Something the planner cannot go on without: a `clarification` from the customer, their `confirmation`, an
     `approval` by somebody else, a `handover` to a person, an `external` result, a `timer`.
@@ -44,6 +52,11 @@ class WaitRequest(msgspec.Struct, frozen=True):
     `public_text` is what the customer is asked or told; without it a clarification waits for the next message in
     silence. `operator` is what whoever approves is shown. `on_expiry="resume"` hands an expired answer to the planner,
     `deny` fails the run.
+
+    `answer_schema`, JSON Schema 2020-12 without references, is what the words of a clarification or an external
+    `result` must fit; of a choice (`enum`) customers are offered the members. An external wait that `awaits` takes
+    `{"results": [{"id": …, "result": …}, …]}` with each of these ids once; instead of a `result` one may have an
+    `error`, an object.
     """
 
     kind: WaitKind
@@ -53,6 +66,7 @@ class WaitRequest(msgspec.Struct, frozen=True):
     on_expiry: OnExpiry = "resume"
     answer_schema: Mapping[str, Any] = {}
     operator: Mapping[str, Any] = {}
+    awaits: tuple[Awaited, ...] = ()
 
 
 class Plan(msgspec.Struct, frozen=True, gc=False):

@@ -41,7 +41,10 @@ STEPS: Mapping[str, str] = {
     "run_halted": "`lichen runs explain RUN` says what it waits for.",
     "run_not_paused": "`lichen runs explain RUN` says what it waits for.",
     "wait_expired": "Let whoever asked ask again; what is asked then opens anew.",
+    # what is brought is something else
+    "answer_unexpected": "`lichen approvals show WAIT --json` says in `answer_schema` and `awaits` what is expected.",
     # a planner of one's own
+    "answer_schema_invalid": _PLAN,
     "plan_asks_nobody": "Ask in a session, or answer instead of asking.",
     "plan_contradicts_itself": _PLAN,
     "plan_empty": _PLAN,

@@ -24,6 +24,7 @@ class Texts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cancelled: str = "This request was stopped."
     rejected: str = "I am still working on your last message. Please wait for my answer."
     withheld: str = "Sorry, I may not answer that here."
+    unclear: str = "Sorry, I cannot take that as the answer. Please try again."
     denied: str = "This is not allowed."
     approval: str = "A person has to agree to this first."
     in_doubt: str = "The outcome of the same request before is still being checked."
@@ -38,6 +39,7 @@ GERMAN: Final = Texts(
     cancelled="Dieser Vorgang wurde beendet.",
     rejected="Ich bin noch mit Ihrer letzten Nachricht beschäftigt. Bitte warten Sie auf meine Antwort.",
     withheld="Entschuldigung, das darf ich hier nicht beantworten.",
+    unclear="Entschuldigung, das kann ich nicht als Antwort nehmen. Bitte versuchen Sie es noch einmal.",
     denied="Das ist nicht erlaubt.",
     approval="Dem muss zuerst ein Mensch zustimmen.",
     in_doubt="Wie derselbe Vorgang vorher ausging, wird noch geprüft.",

@@ -23,7 +23,6 @@ from lichen.core.ids import (
     SessionId,
     StreamId,
     WaitId,
-    root_run,
     run_stream,
     session_stream,
 )
@@ -45,13 +44,14 @@ from lichen.core.wait import (
 from lichen.engine.act import Act, SessionAct
 from lichen.engine.acts.turn import acting, pins, start_draft
 from lichen.engine.attributes import sealed
-from lichen.engine.confirming import said
+from lichen.engine.expected import answer_to, check_answer, expected_of
 from lichen.engine.journal import Journal
 from lichen.engine.labels import label_of
 from lichen.engine.local import LocalEngine
-from lichen.engine.messages import answer, encoded, message
+from lichen.engine.messages import encoded, message
 from lichen.engine.ports import AgentDef, Services
-from lichen.engine.sends import announced, ruled
+from lichen.engine.replies import Reply, take
+from lichen.engine.sends import announced
 from lichen.engine.starts import opener
 from lichen.engine.tree import cancel_tree, halt_tree, mirror, resume_tree
 from lichen.log.erasures import Erased
@@ -257,23 +257,16 @@ class Intake:
         run: RunId | None = mailbox.turn.run if mailbox.turn is not None else None
         appended: dict[StreamId, moves.Drafts] = {}
         session: moves.Drafts = withdrawn
+        after: moves.Drafts = ()
         wait: WaitId | None = None
         match kind:
             case "answered":
                 question = mailbox.questions[-1]
                 run, wait = question.run, question.wait
                 data = next((content.data for content in contents if content.part == "data"), b"")
-                body = Content("body", mailbox.subject, msgspec.json.encode(answer(text, data)))
-                asking = journal.run(run)
-                outcome = said(text) if asking.waits[wait].kind == "confirmation" else "answered"
-                if outcome is None:
-                    asked_again = _asked_again(journal, mailbox, asking, wait, token)
-                    again = ruled(Act(self._services, journal, asking), (asked_again,))
-                    session = (*session, *again.session)
-                    appended = _merge(appended, {run_stream(asking.id): again.refused})
-                else:
-                    appended[run_stream(run)] = moves.close_wait(asking, wait, outcome, by=by, body=(body,))
-                    session = (*session, e.Draft(e.WaitClosed(run, wait, outcome, by)))
+                act = Act.on(self._services, journal, run)
+                reply = take(act, mailbox, wait, Reply(text, data, by, token))
+                session, after, appended = (*session, *reply.before), reply.after, reply.run
             case "joined" if run is not None and not journal.run(run).is_ending:
                 messages = msgspec.json.encode([message(role, {c.part: c.data for c in contents}, by)])
                 signal = e.Draft(e.Signal("input", token, by=by), (Content("input", mailbox.subject, messages),))
@@ -287,7 +280,7 @@ class Intake:
         has_address = any(content.part == "address" for content in contents)
         received = e.MessageReceived(number, token, taken, joined_run, wait, role, ruling, by, has_address)
         n = mailbox.n + len(session)
-        session = (*session, e.Draft(received, contents))
+        session = (*session, e.Draft(received, contents), *after)
         if taken == "rejected":
             words_of = self._services.wording(journal.scope).of(mailbox.language)
             notice = Content("text", mailbox.subject, words_of.rejected.encode())
@@ -483,9 +476,10 @@ class Intake:
         body: dict[str, Any] | None = None,
         ruling: e.Ruling | None = None,
     ) -> None:
-        """Answers a wait; returns once the answer is durable.
+        """Answers a wait; returns once the answer is durable. One that is not what the wait expects leaves it open.
 
-        Raises NotFound, Denied (`may_not_answer`), Conflict (`wait_closed`, `digest_differs`), Expired, Invalid.
+        Raises NotFound, Denied (`may_not_answer`), Conflict (`wait_closed`, `digest_differs`), Expired, Invalid
+        (`answer_invalid`, `answer_too_large`, `answer_unexpected` with the place).
         """
         journal = self._engine.journal(scope)
         state = self._run(journal, run)
@@ -499,9 +493,11 @@ class Intake:
         if open_wait.kind in HALTING:
             await self.resume(scope, run, actor, ruling=ruling)
             return
-        data = msgspec.json.encode(body or {})
+        data = msgspec.json.encode(answer_to(open_wait.kind, body or {}))
         if len(data) > ANSWER_BYTES_MAX:
             raise Invalid("The answer is too large.", code="answer_too_large")
+        if outcome == "answered":
+            check_answer(expected_of(Act(self._services, journal, state), open_wait), body or {})
         parts = [("result", msgspec.json.encode((body or {}).get("result", {})))] if outcome == "happened" else []
         result = moves.as_contents(parts, state.subject)
         content = (Content("body", state.subject, data),)
@@ -552,13 +548,6 @@ def _merge(
     for stream, drafts in more.items():
         appended[stream] = (*appended.get(stream, ()), *drafts)
     return appended
-
-
-def _asked_again(journal: Journal, mailbox: MailboxState, state: RunState, wait: WaitId, token: str) -> e.Draft:
-    """The question whether they really want it, again: what they wrote says neither yes nor no."""
-    found = journal.log.contents(run_stream(state.id), state.waits[wait].n).get("public", b"")
-    content = Content("text", mailbox.subject, found)
-    return moves.queue(mailbox, "question", content, run=root_run(state.id), token=f"again/{token}", label=state.label)
 
 
 def _check_address(address: bytes) -> None:

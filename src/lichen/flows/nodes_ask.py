@@ -83,8 +83,9 @@ def _ask(visit: Visit) -> Step:
 
 
 def _schema(question: Question) -> dict[str, Any]:
+    """Words, or the fields of a form. Choices are examples only, since words may hold more than the choice."""
     slot = question.slot
-    return {"type": "string", **({"examples": list(slot.enum_values)} if slot.enum_values else {})}
+    return {"type": ["string", "object"], **({"examples": list(slot.enum_values)} if slot.enum_values else {})}
 
 
 def _answered(visit: Visit, heard: Heard) -> Step:

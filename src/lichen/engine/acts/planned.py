@@ -19,6 +19,7 @@ from lichen.core.run import RunState
 from lichen.core.saying import Saying
 from lichen.engine.act import Act
 from lichen.engine.acts.telling import told_session
+from lichen.engine.expected import check_waits
 from lichen.engine.labels import labelled
 from lichen.engine.ports import AgentDef
 from lichen.engine.sends import ruled
@@ -41,6 +42,7 @@ def validate(plan: Plan, state: RunState) -> None:
         raise Invalid("A finalizing plan must answer.", code="plan_not_final")
     if len(plan.state) > STATE_BYTES_MAX or len(plan.calls) > 1024 or len(plan.waits) > 16:
         raise Invalid("A plan is larger than the bounds allow.", code="plan_too_large")
+    check_waits(plan.waits)
     if any(len(call.args) > ARGUMENT_BYTES_MAX for call in plan.calls) or _bytes(plan) > PLAN_BYTES_MAX:
         raise Invalid("What a plan asks for is larger than a record may be.", code="plan_too_large")
     for said in _said(plan):
@@ -51,13 +53,17 @@ def validate(plan: Plan, state: RunState) -> None:
 
 def _bytes(plan: Plan) -> int:
     """How much of a plan goes into its record and its waits."""
-    waits = sum(len(msgspec.json.encode((wait.answer_schema, wait.operator, wait.public_text))) for wait in plan.waits)
+    waits = sum(map(_wait_bytes, plan.waits))
     texts = saying.size(_said(plan)) + sum(len(note.encode()) for note in plan.notes)
     return waits + texts + sum(len(call.args) + len(call.tool) for call in plan.calls)
 
 
 def _said(plan: Plan) -> tuple[str | Saying, ...]:
     return plan.says if plan.answer is None else (*plan.says, plan.answer)
+
+
+def _wait_bytes(wait: WaitRequest) -> int:
+    return len(msgspec.json.encode((wait.answer_schema, wait.operator, wait.public_text, wait.awaits)))
 
 
 class Made(NamedTuple):
@@ -199,6 +205,7 @@ def _wait(act: Act, wait: WaitRequest, i: int) -> e.Draft:
     state = act.state
     expires = None if wait.expires_s is None else act.services.clock() + int(wait.expires_s * 1e6)
     operator = msgspec.json.encode(wait.operator) if wait.operator else b""
+    awaits = msgspec.json.encode(wait.awaits) if wait.awaits else b""
     opened = e.WaitOpened(
         run=state.id,
         wait=moves.next_wait(state, i),
@@ -206,9 +213,10 @@ def _wait(act: Act, wait: WaitRequest, i: int) -> e.Draft:
         may_answer=wait.may_answer,
         requester=f"agent:{state.agent}",
         requesters=state.requesters,
-        digest=act.journal.log.digest(wait.public_text.encode() + operator),
+        digest=act.journal.log.digest(wait.public_text.encode() + operator + awaits),
         expires_at_us=expires,
         on_expiry=wait.on_expiry,
     )
     parts = [("public", wait.public_text.encode()), ("schema", msgspec.json.encode(wait.answer_schema))]
-    return e.Draft(opened, moves.as_contents([*parts, ("operator", operator)], state.subject))
+    parts += [("operator", operator), ("awaits", awaits)]
+    return e.Draft(opened, moves.as_contents(parts, state.subject))

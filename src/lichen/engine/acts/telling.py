@@ -14,8 +14,7 @@ from lichen.core.ids import root_run
 from lichen.core.plan import Plan, WaitRequest
 from lichen.core.saying import Saying
 from lichen.engine.act import Act
-
-SUGGESTIONS_MAX = 8  # more are a list to read, not buttons to press
+from lichen.engine.expected import suggestions
 
 Told = tuple[Literal["say", "question", "notice"], str | Saying]
 
@@ -87,9 +86,6 @@ def _offering(draft: e.Draft, asked: Sequence[WaitRequest], subject: str) -> e.D
     if not isinstance(draft.control, e.MessageQueued) or draft.control.kind != "question":
         return draft
     text = next(content.data for content in draft.contents if content.part == "text")
-    schemas = [wait.answer_schema for wait in asked if wait.public_text.encode() == text]
-    expected = [each for schema in schemas[:1] for each in schema.get("examples", ()) if isinstance(each, str)]
-    if not 0 < len(expected) <= SUGGESTIONS_MAX:
-        return draft
-    content = Content("suggestions", subject, msgspec.json.encode(expected))
-    return msgspec.structs.replace(draft, contents=(*draft.contents, content))
+    wait = next((wait for wait in asked if wait.public_text.encode() == text), None)
+    offered = () if wait is None else suggestions(wait.answer_schema, subject)
+    return msgspec.structs.replace(draft, contents=(*draft.contents, *offered)) if offered else draft

@@ -12,6 +12,7 @@ from lichen.core.ids import RunId, SessionId, TurnId, root_run, run_stream, sess
 from lichen.core.scope import Actor, Scope
 from lichen.engine.intake import Receipt
 from lichen.engine.journal import Journal, Watch
+from lichen.engine.replies import is_again
 from lichen.runtime.operations.access import ALL, Access, of_run, of_session
 from lichen.runtime.records import RecordView, view
 
@@ -69,6 +70,8 @@ class Turn:
                 turn = control.turn
             elif isinstance(control, e.MessageQueued) and _is_of(control, run, turn):
                 text = self._journal.log.contents(self._stream, event.n)["text"].decode()
+                if is_again(control):
+                    return Reply(text, "asked", run)
             elif isinstance(control, e.TurnClosed) and control.run == run:
                 return Reply(text, self._outcome(run) if control.outcome == "ended" else control.outcome, run)
             elif isinstance(control, e.WaitOpened) and root_run(control.run) == run:
@@ -93,12 +96,7 @@ class Turn:
         async for entry in log.follow(after, streams=(self._stream, run_stream(run))):
             self._access.ask("run.read", self.scope, self.actor, of_run(run))
             yield view(log, entry)
-            control = entry.control
-            if (
-                isinstance(control, (e.TurnClosed, e.WaitOpened))
-                and root_run(control.run) == run
-                and entry.stream == self._stream
-            ):
+            if entry.stream == self._stream and _ends(entry.control, run):
                 return
 
     def _ask(self) -> None:
@@ -116,6 +114,12 @@ class Turn:
             if event.n > self.receipt.n:
                 self._seen.append(event)
                 yield event
+
+
+def _ends(control: e.Control, run: RunId) -> bool:
+    """Whether the customer is to speak next, by a record of their session."""
+    ends = isinstance(control, (e.TurnClosed, e.WaitOpened)) and root_run(control.run) == run
+    return ends or (isinstance(control, e.MessageQueued) and _is_of(control, run, None) and is_again(control))
 
 
 def _is_of(queued: e.MessageQueued, run: RunId, turn: TurnId | None) -> bool:

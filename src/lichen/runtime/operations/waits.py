@@ -11,6 +11,7 @@ from lichen.agents.agent import Agent
 from lichen.core import events as e
 from lichen.core.errors import Conflict, Denied, Invalid, NotFound
 from lichen.core.ids import RunId, SessionId, StreamId, ToolName, WaitId, run_stream
+from lichen.core.plan import Awaited
 from lichen.core.policy import Meter
 from lichen.core.run import RunState
 from lichen.core.scope import Actor, Scope
@@ -49,7 +50,8 @@ class WaitView(msgspec.Struct, frozen=True):
 
     `asked` is what whoever decides is shown, whatever asks for it. `operator` is what lies behind: for an approval, the
     resolved call (`tool`, `arguments`), the `facts`, the policy's `reason`, and in `origins` where each argument came
-    from. `requesters` spoke for it and may not approve it.
+    from. `requesters` spoke for it and may not approve it. `answer_schema` is what an answer must fit, `awaits` which
+    results it must bring.
     """
 
     id: str
@@ -69,6 +71,8 @@ class WaitView(msgspec.Struct, frozen=True):
     customer_name: str
     requesters: tuple[str, ...]
     decision: Decision | None = None
+    answer_schema: dict[str, Any] = {}
+    awaits: tuple[Awaited, ...] = ()
 
 
 class Waits:
@@ -220,6 +224,7 @@ class Waits:
         assert isinstance(event.control, e.WaitOpened)
         opened, contents = event.control, _contents(journal, stream, n)
         operator: dict[str, Any] = shown(journal.log, stream, msgspec.json.decode(contents.get("operator", b"{}")))
+        awaits: Any = shown(journal.log, stream, msgspec.json.decode(contents.get("awaits", b"[]")))
         log = journal.log
         return WaitView(
             id=f"{run}.{id}",
@@ -239,6 +244,8 @@ class Waits:
             customer_name=name_of(log, state.subject),
             requesters=tuple(name_of(log, each) for each in opened.requesters),
             decision=None if id in state.waits else _decision(journal, stream, run, id),
+            answer_schema=shown(journal.log, stream, msgspec.json.decode(contents.get("schema", b"{}"))),
+            awaits=msgspec.convert(awaits, tuple[Awaited, ...]),
         )
 
     def _setting(self, journal: Journal, state: RunState, tool: str) -> Setting:
