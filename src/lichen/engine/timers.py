@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import heapq
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
 
 from lichen.core.ids import StreamId
 from lichen.core.scope import Scope
+from lichen.engine.race import race
 
 TICK_S = 0.02  # finer would keep the processor awake
 Key = tuple[Scope, StreamId]
@@ -76,11 +76,5 @@ class Wheel:
 
     async def _pause(self, pause_s: float | None) -> None:
         """Until the given time has passed or an earlier timer was set."""
-        waiters: list[asyncio.Future[Any]] = [asyncio.ensure_future(self._earlier.wait())]
-        if pause_s is not None:
-            waiters.append(asyncio.ensure_future(self._sleep(pause_s)))
-        try:
-            await asyncio.wait(waiters, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for waiter in waiters:
-                waiter.cancel()
+        over = {} if pause_s is None else {"over": self._sleep(pause_s)}
+        await race({"earlier": self._earlier.wait(), **over})

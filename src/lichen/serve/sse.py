@@ -15,6 +15,7 @@ from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from lichen.core.errors import Denied
+from lichen.engine.race import race
 from lichen.runtime.operations.feed import Feed
 from lichen.runtime.records import RecordView
 
@@ -88,25 +89,21 @@ async def _beating(
     records: AsyncGenerator[RecordView], leaving: tuple[asyncio.Event, ...]
 ) -> AsyncGenerator[RecordView | None]:
     """The records as they come, None whenever none came for a while; ends with the first of the events `leaving`."""
-    endings = [asyncio.ensure_future(event.wait()) for event in leaving]
     coming: asyncio.Task[RecordView | None] | None = None
     try:
         while True:
-            if coming is None:
-                coming = asyncio.ensure_future(_next(records))
-            await asyncio.wait((coming, *endings), timeout=BEAT_S, return_when=asyncio.FIRST_COMPLETED)
-            if coming.done():
-                record, coming = coming.result(), None
-                if record is None:
-                    return
-                yield record
-            elif any(ending.done() for ending in endings):
-                return
-            else:
+            coming = coming or asyncio.ensure_future(_next(records))
+            endings = {f"ending {i}": event.wait() for i, event in enumerate(leaving)}
+            first = await race({"record": asyncio.shield(coming), **endings}, timeout_s=BEAT_S)
+            if first is None:
                 yield None
+                continue
+            record = coming.result() if first == "record" else None
+            if record is None:
+                return
+            coming = None
+            yield record
     finally:
-        for ending in endings:
-            ending.cancel()
         if coming is not None:
             coming.cancel()
             await asyncio.wait((coming,))
