@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+Header = tuple[bytes, bytes]
 
 Frames = Callable[[str], str]
 """Who may frame the page at a path: the value of `frame-ancestors`."""
@@ -15,6 +17,7 @@ POLICY = (
     "form-action 'self'; base-uri 'none'; frame-ancestors "
 )
 NOBODY = "'none'"
+POLICIES_MAX = 1_000  # one for each tenant with pages of its own
 HSTS = "max-age=31536000; includeSubDomains"
 
 
@@ -32,21 +35,29 @@ class SecurityHeaders:
 
         async def send_with(message: Message) -> None:
             if message["type"] == "http.response.start":
-                self._add(scope, MutableHeaders(scope=message))
+                self._add(scope, message["headers"])
             await send(message)
 
         await self._app(scope, receive, send_with)
 
-    def _add(self, scope: Scope, headers: MutableHeaders) -> None:
+    def _add(self, scope: Scope, headers: list[Header]) -> None:
         path: str = scope["path"]
         frames = self._frames(path)
-        headers.setdefault("content-security-policy", POLICY + frames)
-        headers.setdefault("x-content-type-options", "nosniff")
-        headers.setdefault("referrer-policy", "same-origin")
-        headers.setdefault("cross-origin-opener-policy", "same-origin")
-        if frames == NOBODY:
-            headers.setdefault("x-frame-options", "DENY")
-        if scope["scheme"] == "https":
-            headers.setdefault("strict-transport-security", HSTS)
-        if not path.startswith("/static/"):
-            headers.setdefault("cache-control", "no-store")
+        own = {name for name, _ in headers}
+        added = _headers(frames, is_secure=scope["scheme"] == "https", is_kept=path.startswith("/static/"))
+        headers.extend(header for header in added if header[0] not in own)
+
+
+@lru_cache(POLICIES_MAX)
+def _headers(frames: str, *, is_secure: bool, is_kept: bool) -> tuple[Header, ...]:
+    """What a page that `frames` may frame says. `is_kept`: it may be kept by whoever fetched it."""
+    found = {
+        "content-security-policy": POLICY + frames,
+        "x-content-type-options": "nosniff",
+        "referrer-policy": "same-origin",
+        "cross-origin-opener-policy": "same-origin",
+    }
+    found |= {"x-frame-options": "DENY"} if frames == NOBODY else {}
+    found |= {"strict-transport-security": HSTS} if is_secure else {}
+    found |= {} if is_kept else {"cache-control": "no-store"}
+    return tuple((name.encode(), value.encode("latin-1")) for name, value in found.items())

@@ -6,6 +6,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from functools import lru_cache
 from ipaddress import AddressValueError, IPv6Address
 
 from starlette.requests import HTTPConnection
@@ -25,6 +26,7 @@ def client_of(request: HTTPConnection) -> str:
     return network_of(request.client.host) if request.client is not None else ""
 
 
+@lru_cache(NAMES_MAX)
 def network_of(address: str) -> str:
     """Whom an address stands for: itself, or the /64 of IPv6, of which one customer has all."""
     try:

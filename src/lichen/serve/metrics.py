@@ -14,7 +14,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lichen.core.wait import OUTCOMES
@@ -52,9 +52,12 @@ class Metered:
 
     def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
         self._app, self._metrics = app, metrics
+        self._names: dict[int, str] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers as the application does."""
+        if not self._names:
+            _name(scope["app"].routes, self._names)
         if scope["type"] == "websocket":
             with self._metrics.websockets.track_inprogress():
                 await self._app(scope, receive, send)
@@ -73,9 +76,18 @@ class Metered:
         try:
             await self._app(scope, receive, noting)
         finally:
-            route: str = getattr(scope.get("route"), "path", UNMATCHED)
+            route = self._names.get(id(scope.get("route")), UNMATCHED)
             self._metrics.requests.labels(route, status).inc()
             self._metrics.seconds.labels(route).observe(loop_time() - begun)
+
+
+def _name(routes: Iterable[BaseRoute], names: dict[int, str], prefix: str = "") -> None:
+    """Notes the whole path of every route by the route's identity; of one that is mounted twice, the first."""
+    for route in routes:
+        if isinstance(route, Mount):
+            _name(route.routes, names, prefix + route.path)
+        elif isinstance(route, Route):
+            names.setdefault(id(route), prefix + route.path)
 
 
 class _Runtime(Collector):

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Mount, Route, Router
 
 from lichen.core.errors import Conflict, Denied, LichenError
 from lichen.gate.schema import Action
@@ -63,16 +63,14 @@ _log = logging.getLogger("lichen.serve")
 def console_routes(runtime: Runtime, login: Login) -> list[BaseRoute]:
     """The console's pages, each with a `.json` twin, its forms, the page to sign in with, and its static files."""
     console = _Console(runtime, login)
-    twins = [Route(f"{PREFIX}/{page.path}.json", console.twin(page), methods=["GET"]) for page in PAGES]
-    pages = [Route(f"{PREFIX}/{page.path}", console.page(page), methods=["GET"]) for page in PAGES]
-    acts = [Route(f"{PREFIX}/{act.path}", console.act(act), methods=["POST"]) for act in ACTS]
+    take = Route("/log/export", console.download("log.export", log.take), methods=["GET"])
+    twins = [Route(f"/{page.path}.json", console.twin(page), methods=["GET"]) for page in PAGES]
+    pages = [Route(f"/{page.path}", console.page(page), methods=["GET"]) for page in PAGES]
+    acts = [Route(f"/{act.path}", console.act(act), methods=["POST"]) for act in ACTS]
     return [
         *signin.signin_routes(login),
         Route(PREFIX, _home, methods=["GET"]),
-        Route(f"{PREFIX}/log/export", console.download("log.export", log.take), methods=["GET"]),
-        *twins,
-        *pages,
-        *acts,
+        Mount(PREFIX, app=Router([take, *twins, *pages, *acts], redirect_slashes=False)),
         *static_routes(*STATIC),
     ]
 
