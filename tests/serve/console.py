@@ -12,10 +12,10 @@ from starlette.middleware import Middleware
 
 from lichen.core.scope import SYSTEM, Actor, Customer, Operator, Scope
 from lichen.runtime.runtime import Runtime
-from lichen.serve.app import prepared
 from lichen.serve.console import console_routes
 from lichen.serve.headers import NOBODY, SecurityHeaders
 from lichen.serve.login import Login
+from lichen.serve.state import Site
 from tests.serve.browser import browser, enter, issue
 
 ACME, GLOBEX = Scope("acme", "dev"), Scope("globex", "dev")
@@ -29,7 +29,7 @@ def site(runtime: Runtime) -> Starlette:
         routes=[*login.routes(), *console_routes(runtime, login)],
         middleware=[Middleware(SecurityHeaders, frames=lambda path: NOBODY)],
     )
-    return prepared(app)
+    return Site().of(app)
 
 
 @asynccontextmanager

@@ -8,6 +8,7 @@ import pytest
 
 from lichen.core.scope import SYSTEM, Customer
 from lichen.runtime.runtime import Runtime
+from lichen.serve.state import of_app
 from tests.serve.browser import browser, enter, issue
 from tests.serve.console import ACME, LARGE, OPS, answer, held, said, signed_in, site, token
 
@@ -253,7 +254,7 @@ async def test_a_run_of_a_flow_shows_its_way_through_it(runtime: Runtime) -> Non
 
 async def test_a_process_that_is_about_to_end_says_so(runtime: Runtime) -> None:
     app = site(runtime)
-    app.state.draining = True
+    of_app(app).draining = True
     async with browser(app) as client:
         await enter(client, issue(runtime))
         health = (await client.get("/console/health.json")).json()

@@ -7,6 +7,7 @@ import pytest
 from lichen.core.errors import Corrupt
 from lichen.log.export import verify_export
 from lichen.runtime.runtime import Runtime
+from lichen.serve.state import of_app
 from tests.serve.browser import browser, enter, issue
 from tests.serve.console import ACME, LARGE, said, signed_in, site, token
 
@@ -83,7 +84,7 @@ async def test_a_whole_log_is_read_once_at_a_time_whoever_asks(runtime: Runtime)
     async with browser(app) as client:
         await enter(client, issue(runtime))
         fields = {"csrf_token": await token(client, "/console/log")}
-        with app.state.audits.holding(ACME.log_id()):
+        with of_app(app).audits.holding(ACME.log_id()):
             assert (await client.post("/console/log/verify", data=fields)).status_code == 429
             assert (await client.get("/console/log/export")).status_code == 429
         assert (await client.get("/console/log/export")).status_code == 200

@@ -240,7 +240,7 @@ async def test_streams_end_when_the_door_closes(runtime: Runtime) -> None:
 async def test_no_more_streams_are_open_than_may_be_and_each_gives_its_place_back(
     runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lichen.serve.app.STREAMS_MAX_EACH", 1)
+    monkeypatch.setattr("lichen.serve.state.STREAMS_MAX_EACH", 1)
     door = Door(make_app(runtime, identify=by_owner(runtime)))
     wait = await held(runtime, door)
     async with door_to(runtime) as client:

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from lichen.runtime.runtime import Runtime
+from lichen.serve.state import of_app
 from tests.serve import talk
 from tests.serve.asgi import Door
 
@@ -81,7 +82,7 @@ async def test_a_poll_is_sent_home_when_the_server_closes(door: Door, customer: 
     id = await talk.session(customer)
     poll = asyncio.ensure_future(customer.get(f"sessions/{id}/messages?wait_s=50"))
     await asyncio.sleep(0)
-    door.app.state.closing.set()  # type: ignore[attr-defined]
+    of_app(door.app).closing.set()  # type: ignore[arg-type]
     async with asyncio.timeout(10):
         assert (await poll).data == {"messages": [], "owing": False}
 

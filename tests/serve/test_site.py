@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from typing import Any
 
 import httpx
 import msgspec
 import pytest
+from starlette.routing import Match, Mount, Route, WebSocketRoute
 
 from lichen.core.errors import LichenError
 from lichen.core.scope import SYSTEM, Actor, Customer, Operator, Scope
@@ -268,3 +270,40 @@ async def test_no_answer_repeats_the_host_a_stranger_names(runtime: Runtime) -> 
         for path in ("/healthz/", "/console/", "/api/v1/runs/", "/login/"):
             answer = await client.get(path, headers={"host": "evil.example"}, follow_redirects=False)
             assert "evil.example" not in f"{answer.headers}{answer.text}", path
+
+
+@pytest.mark.req("LIC-17.2")
+@pytest.mark.parametrize("base", ["/v1/messaging/webchat/acme", "/v1/web/webchat/acme/v3/directline"])
+async def test_a_message_of_the_web_chat_is_found_at_once_and_counted_under_one_name(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch, base: str
+) -> None:
+    door = make_site(runtime)
+    tried = list[str]()
+    for kind in (Mount, Route, WebSocketRoute):
+
+        def noting(
+            route: Any, scope: Any, matches: Callable[[Any, Any], Any] = kind.matches
+        ) -> tuple[Match, dict[str, Any]]:
+            tried.append(route.path)
+            return matches(route, scope)
+
+        monkeypatch.setattr(kind, "matches", noting)
+    async with browser(door) as client:
+        found = await client.post(f"{base}/conversations/c/activities", json={"type": "message", "text": "hi"})
+        assert found.status_code == 401
+        assert len(tried) <= 3
+        text = (await client.get("/metrics")).text
+    name = "/v1/messaging/webchat/{tenant}/conversations/{conversation}/activities"
+    assert f'lichen_http_requests_total{{route="{name}",status="401"}} 1.0' in text
+
+
+@pytest.mark.req("LIC-17.2")
+async def test_a_path_that_is_nowhere_below_a_mount_is_answered_like_any_other(runtime: Runtime) -> None:
+    async with browser(make_site(runtime)) as client:
+        for path in ("/v1/web/webchat/acme/nowhere", "/api/v1/runs/", "/console/nowhere", "/console/runs/"):
+            told = await client.get(path, headers={"accept": "application/json"})
+            assert (told.status_code, told.json()["error"]["code"]) == (404, "path_unknown"), path
+        wrong = await client.put("/v1/web/webchat/acme/conversations")
+        assert (wrong.status_code, wrong.json()["error"]["code"]) == (405, "method_unknown")
+        text = (await client.get("/metrics")).text
+    assert 'lichen_http_requests_total{route="unmatched",status="404"} 4.0' in text

@@ -23,6 +23,7 @@ from lichen.runtime.runtime import Runtime
 from lichen.serve.frames import FRAGMENTS_MAX
 from lichen.serve.site import make_site
 from lichen.serve.stall import Stalling
+from lichen.serve.state import Site
 from lichen.serve.tcp import Bounds, listening
 
 UPGRADE = "upgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-version: 13\r\nsec-websocket-key: {}\r\n"
@@ -63,8 +64,8 @@ def app() -> Starlette:
 
     routes = [Route("/", endless), WebSocketRoute("/listen", listen), WebSocketRoute("/shout", shout)]
     found = Starlette(routes=routes)
-    found.state.closing, found.state.ended = asyncio.Event(), asyncio.Event()
-    return found
+    found.state.ended = asyncio.Event()
+    return Site().of(found)
 
 
 @asynccontextmanager

@@ -20,6 +20,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from lichen.core.errors import LichenError
 from lichen.serve import places, tcp
 from lichen.serve.proxies import Proxies
+from lichen.serve.state import Site, of_app, site_of
 from lichen.serve.tcp import Bounds, listening
 
 SMALL = Bounds(connections_max=3, head_bytes_max=4096, head_s=0.2)
@@ -69,7 +70,7 @@ def app() -> Starlette:
 
     async def hold(request: Request) -> Response:
         request.app.state.held.set()
-        await request.app.state.closing.wait()
+        await site_of(request).closing.wait()
         return PlainTextResponse("at last")
 
     async def talk(socket: WebSocket) -> None:
@@ -90,9 +91,8 @@ def app() -> Starlette:
             Route("/hold", hold), Route("/who", who), WebSocketRoute("/talk", talk),
         ]
     )  # fmt: skip
-    found.state.reserved = is_operator
-    found.state.closing, found.state.held = asyncio.Event(), asyncio.Event()
-    return found
+    found.state.held = asyncio.Event()
+    return Site(reserved=is_operator).of(found)
 
 
 @asynccontextmanager
@@ -138,7 +138,7 @@ async def test_far_above_its_connections_it_takes_no_more(parser: str, monkeypat
             assert (await second.rest()).endswith(b"}"), "it made room"
             async with visiting(port) as beyond:
                 assert await beyond.rest() == b""
-        site.state.closing.set()
+        of_app(site).closing.set()
 
 
 @pytest.mark.req("SYM-97.22")
@@ -180,7 +180,7 @@ async def test_one_address_holds_no_more_requests_and_sockets_than_its_share(par
             assert full.headers["retry-after"]
             assert (await client.get("/healthz")).status_code == 200
             assert (await client.get("/", headers={"x-operator": "yes"})).status_code == 200
-        site.state.closing.set()
+        of_app(site).closing.set()
 
 
 @pytest.mark.req("SYM-97.23")
@@ -211,7 +211,7 @@ async def test_behind_a_proxy_each_client_has_its_own_share(parser: str) -> None
         while (await client.get("/", headers={"x-forwarded-for": "192.0.2.1"})).status_code != 429:
             pass
         assert (await client.get("/", headers={"x-forwarded-for": "192.0.2.2"})).status_code == 200
-        site.state.closing.set()
+        of_app(site).closing.set()
 
 
 @pytest.mark.req("SYM-97.8")
@@ -251,7 +251,7 @@ async def test_above_its_connections_it_answers_that_it_is_full(parser: str) -> 
                 await socket.send("counted apart")
                 assert await socket.recv() == "counted apart"
                 await socket.send("")
-            site.state.closing.set()
+            of_app(site).closing.set()
         async with asyncio.timeout(5), httpx.AsyncClient() as client:
             while (await client.get(f"http://127.0.0.1:{port}/")).status_code != 200:
                 pass
@@ -314,7 +314,7 @@ async def test_a_request_that_takes_long_is_not_given_up(parser: str) -> None:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(SMALL.head_s * 2):
                 await visit.reader.read(1)
-        site.state.closing.set()
+        of_app(site).closing.set()
         assert (await visit.rest()).endswith(b"at last")
 
 
@@ -344,7 +344,7 @@ async def test_on_leaving_requests_begun_end_and_websockets_are_sent_home(parser
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             writer.write(b"GET /hold HTTP/1.1\r\nhost: x\r\n\r\n")
             await site.state.held.wait()
-        assert site.state.draining
+        assert of_app(site).draining
         assert (await reader.read()).endswith(b"at last")
         with pytest.raises(websockets.ConnectionClosed):
             await socket.recv()

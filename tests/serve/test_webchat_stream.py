@@ -18,6 +18,7 @@ from lichen.core import faults
 from lichen.core.ids import SessionId
 from lichen.core.scope import Scope
 from lichen.runtime import Runtime
+from lichen.serve.state import of_app
 from lichen.serve.webchat import points
 from lichen.serve.webchat.sockets import Sockets
 from tests.runtime.world import until
@@ -156,7 +157,7 @@ async def test_a_socket_needs_the_token_of_its_conversation_and_a_page_that_may_
 
 async def test_a_server_that_stops_says_that_it_goes_away(app: Starlette, host: str, ann: Client) -> None:
     async with connect(at(host, ann)) as socket:
-        app.state.closing.set()
+        of_app(app).closing.set()
         with pytest.raises(ConnectionClosed) as closed:
             await asyncio.wait_for(socket.recv(), DEADLINE_S)
     assert closed.value.rcvd is not None

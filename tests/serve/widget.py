@@ -20,6 +20,7 @@ from lichen.channels.routes import Route
 from lichen.core.plan import Plan, PlanInput
 from lichen.runtime import Runtime
 from lichen.runtime.policies import Starter
+from lichen.serve.state import Site, of_app
 from lichen.serve.webchat import webchat_routes
 from lichen.settings import Settings, Tenant, WebChat
 
@@ -70,9 +71,7 @@ def runtime_of(settings: Settings, clock: Clock | None = None) -> Runtime:
 
 
 def app_of(runtime: Runtime, *more: BaseRoute) -> Starlette:
-    app = Starlette(routes=[*webchat_routes(runtime), *more])
-    app.state.closing = asyncio.Event()
-    return app
+    return Site().of(Starlette(routes=[*webchat_routes(runtime), *more]))
 
 
 class Client:
@@ -162,7 +161,7 @@ async def served(app: Starlette) -> AsyncGenerator[str]:
         host, port = listener.getsockname()
         yield f"{host}:{port}"
     finally:
-        app.state.closing.set()
+        of_app(app).drain()
         server.should_exit = True
         await task
         listener.close()

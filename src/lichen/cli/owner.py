@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
-from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from lichen.cli.entrance import entrance
 from lichen.cli.project import Project
 
 if TYPE_CHECKING:
-    from lichen.runtime.runtime import Runtime
+    from lichen.serve.host import Endings
     from lichen.settings import Settings
 
 JOIN_S = 60.0
@@ -39,8 +38,7 @@ class Owner:
         self._begun = threading.Event()
         self._error: BaseException | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._finishing: asyncio.Event | None = None
-        self._leaving: asyncio.Event | None = None
+        self._endings: Endings | None = None
         self.gone = threading.Event()
         self.was_stopped = False  # an operation ended it
         self.notices: tuple[str, ...] = ()
@@ -58,20 +56,20 @@ class Owner:
 
     def finish(self) -> None:
         """Drives everything owed until nothing is in flight, then lets go of the directory."""
-        self._tell(self._finishing)
+        self._tell("finish")
         self._thread.join()
         self.check()
 
     def leave(self) -> None:
         """Lets what is in flight end, starts nothing new, and lets go; what is left is taken up by the next owner."""
-        self._tell(self._leaving)
+        self._tell("leave")
         self._thread.join(JOIN_S)
         self.check()
 
-    def _tell(self, event: asyncio.Event | None) -> None:
-        if self._loop is not None and event is not None and not self.gone.is_set():
+    def _tell(self, ending: Literal["finish", "leave"]) -> None:
+        if self._loop is not None and self._endings is not None and not self.gone.is_set():
             try:
-                self._loop.call_soon_threadsafe(event.set)
+                self._loop.call_soon_threadsafe(self._endings.of(ending).set)
             except RuntimeError:  # the loop ended between the two lines
                 return
 
@@ -87,49 +85,25 @@ class Owner:
 
     async def _own(self) -> None:
         from lichen.runtime.runtime import Runtime
-        from lichen.serve.app import make_app
-        from lichen.serve.auth import by_owner
-        from lichen.serve.socket import serving
+        from lichen.serve.host import Endings, Listener, host
+        from lichen.serve.listeners import OwnerSocket, PublicPort
 
         self._loop = asyncio.get_running_loop()
-        self._finishing, self._leaving = asyncio.Event(), asyncio.Event()
+        self._endings = Endings()
+        public = None if self.port is None else PublicPort(*self.port)
+        listeners: list[Listener] = [OwnerSocket(self._project.socket)]
+        if public is not None:
+            listeners.append(public)
+
+        def opened() -> None:
+            if public is not None:
+                self.port = Port(public.host, public.number)
+            self._begun.set()
+
         async with Runtime.of(self._settings) as runtime:
             self._project.remember()
             self.notices = runtime.notices
-            async with AsyncExitStack() as doors:
-                await doors.enter_async_context(
-                    serving(make_app(runtime, identify=by_owner(runtime)), self._project.socket)
-                )
-                if self.port is not None:
-                    self.port = await _opened(doors, runtime, self.port)
-                self._begun.set()
-                await _first(self._finishing.wait(), self._leaving.wait(), runtime.ending.wait())
-                if runtime.ending.is_set():
-                    self.was_stopped = True
-                    self._leaving.set()
-                await _first(runtime.idle(), self._leaving.wait())
-            await _first(runtime.idle(), self._leaving.wait())  # what came in while the door closed
-
-
-async def _opened(doors: AsyncExitStack, runtime: Runtime, port: Port) -> Port:
-    from lichen.serve.site import make_metrics_site, make_site
-    from lichen.serve.tcp import listening, listening_as
-
-    site, settings = make_site(runtime), runtime.settings
-    if settings is not None and settings.serve.metrics_port is not None:
-        figures = listening(make_metrics_site(site, runtime), "127.0.0.1", settings.serve.metrics_port)
-        await doors.enter_async_context(figures)
-    number = await doors.enter_async_context(listening_as(site, port.host, port.number, settings))
-    return Port(port.host, number)
-
-
-async def _first(*events: Any) -> None:
-    tasks = [asyncio.ensure_future(event) for event in events]
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()
+            self.was_stopped = await host(runtime, listeners, self._endings, opened=opened) == "stopped"
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -11,7 +10,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Mount, Route, Router
 
 from lichen.core.errors import LichenError, NotFound
 from lichen.runtime.runtime import Runtime
@@ -19,37 +18,26 @@ from lichen.serve.api import ROUTES, ApiRoute
 from lichen.serve.auth import Caller, Identify
 from lichen.serve.errors import INTERNAL, JSON, MethodUnknown, failure
 from lichen.serve.exchange import Exchange, read_body
-from lichen.serve.limits import Slots
 from lichen.serve.lines import broken
+from lichen.serve.state import Site
 
 PREFIX = "/api/v1"
-STREAMS_MAX, STREAMS_MAX_EACH = 1_000, 200  # open at once, in all and in one log
-AUDITS_MAX = 4  # readings of a whole log at once
 
 
 def make_app(runtime: Runtime, *, identify: Identify) -> Starlette:
     """The HTTP API over a running runtime, as an ASGI application without lifespan.
 
     `identify` recognises the caller of a request; it is what differs between a socket that only its owner can open
-    and a port that anybody can reach. Set `app.state.closing` to send long polls home.
+    and a port that anybody can reach.
     """
-    return prepared(Starlette(routes=api_routes(runtime, identify), exception_handlers={HTTPException: _unroutable}))
+    app = Starlette(routes=api_routes(runtime, identify), exception_handlers={HTTPException: _unroutable})
+    return Site().of(app)
 
 
-def prepared(app: Starlette) -> Starlette:
-    """The application with what its routes and its server share in `app.state`."""
-    app.state.draining = False
-    app.state.closing = asyncio.Event()
-    app.state.audits = Slots(most=AUDITS_MAX, most_each=1)
-    app.state.streams = Slots(most=STREAMS_MAX, most_each=STREAMS_MAX_EACH)
-    return app
-
-
-def api_routes(runtime: Runtime, identify: Identify) -> list[Route]:
-    """The API's routes, for an application that was `prepared`."""
-    return [
-        Route(f"{PREFIX}/{route.path}", _endpoint(runtime, identify, route), methods=[route.method]) for route in ROUTES
-    ]
+def api_routes(runtime: Runtime, identify: Identify) -> list[BaseRoute]:
+    """The API's routes, for an application with a `Site`."""
+    routes = [Route(f"/{route.path}", _endpoint(runtime, identify, route), methods=[route.method]) for route in ROUTES]
+    return [Mount(PREFIX, app=Router(routes, redirect_slashes=False))]
 
 
 def _endpoint(runtime: Runtime, identify: Identify, route: ApiRoute) -> Callable[[Request], Awaitable[Response]]:

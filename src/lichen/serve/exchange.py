@@ -13,11 +13,12 @@ from starlette.requests import ClientDisconnect, Request
 
 from lichen.core.errors import Invalid
 from lichen.core.scope import Actor, Scope
+from lichen.engine.race import race
 from lichen.runtime.runtime import Runtime
 from lichen.serve.auth import Caller
 from lichen.serve.errors import JSON, Late, TooLarge, UnsupportedMedia
 from lichen.serve.limits import Slots, client_of
-from lichen.serve.messages import Messages
+from lichen.serve.state import site_of
 
 BODY_BYTES_MAX = 1024 * 1024
 BODY_S = 30.0
@@ -91,16 +92,16 @@ class Exchange:
     @property
     def closing(self) -> asyncio.Event:
         """Set when the server is about to stop."""
-        return self.request.app.state.closing
+        return site_of(self.request).closing
 
     @property
     def streams(self) -> Slots:
         """How many streams may be open at once."""
-        return self.request.app.state.streams
+        return site_of(self.request).streams
 
     def count(self, session: str, size: int) -> None:
         """Counts a customer's message of so many bytes. Raises TooMany (`messages_too_many`, `address_bytes`)."""
-        messages: Messages | None = getattr(self.request.app.state, "messages", None)
+        messages = site_of(self.request).messages
         if messages is not None and self.actor.kind == "customer":
             messages.take(self.scope, client_of(self.request), conversation=session, size=size)
 
@@ -140,14 +141,8 @@ class Exchange:
         What the caller may is asked again after it. Raises Unauthenticated as soon as their key is revoked.
         """
         with self.holding() as ended:
-            tasks = [asyncio.ensure_future(each) for each in (event, self.closing.wait(), ended.wait())]
-            try:
-                await asyncio.wait(tasks, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
-                if tasks[0].done():
-                    tasks[0].result()
-            finally:
-                for task in tasks:
-                    task.cancel()
+            works = {"event": event, "closing": self.closing.wait(), "ended": ended.wait()}
+            await race(works, timeout_s=timeout_s)
         if timeout_s:
             self.caller = self.admit()
 
@@ -159,7 +154,7 @@ class Exchange:
 @contextmanager
 def auditing(request: Request, scope: Scope) -> Generator[None]:
     """Held while a whole log is read: a few at a time, one for each log. Raises TooMany (`all_taken`)."""
-    audits: Slots = request.app.state.audits
+    audits = site_of(request).audits
     audits.check(scope.log_id())
     with audits.holding(scope.log_id()):
         yield

@@ -9,6 +9,7 @@ from starlette.routing import BaseRoute, Route
 
 from lichen.runtime.runtime import Runtime
 from lichen.serve.errors import JSON
+from lichen.serve.state import site_of
 
 
 class Alive(msgspec.Struct, frozen=True):
@@ -36,13 +37,13 @@ def readiness(runtime: Runtime, *, draining: bool) -> Readiness:
 
 
 def health_routes(runtime: Runtime) -> list[BaseRoute]:
-    """`/healthz` and `/readyz`. The application's `state.draining` says that it is about to end."""
+    """`/healthz` and `/readyz`, for an application with a `Site`."""
 
     async def alive(request: Request) -> Response:
         return Response(msgspec.json.encode(Alive()), media_type=JSON)
 
     async def ready(request: Request) -> Response:
-        found = readiness(runtime, draining=request.app.state.draining)
+        found = readiness(runtime, draining=site_of(request).draining)
         return Response(msgspec.json.encode(found), 200 if found.ready else 503, media_type=JSON)
 
     return [Route("/healthz", alive), Route("/readyz", ready)]

@@ -10,6 +10,8 @@ from typing import Any
 
 from uvicorn import Config, Server
 
+from lichen.serve.state import Site
+
 GRACE_S = 5
 
 
@@ -37,16 +39,15 @@ class InLoop(Server):
 
 
 @asynccontextmanager
-async def running(server: InLoop, listener: socket.socket, state: Any) -> AsyncGenerator[None]:
-    """Serves on `listener` within the context. On leaving, `state.draining` is set, then `state.closing`, which sends
-    home whoever waits; requests begun have GRACE_S seconds to end."""
+async def running(server: InLoop, listener: socket.socket, site: Site) -> AsyncGenerator[None]:
+    """Serves on `listener` within the context. On leaving the site drains, and requests begun have GRACE_S seconds to
+    end."""
     task = asyncio.ensure_future(server.serve(sockets=[listener]))
     try:
         await server.ready.wait()
         yield
     finally:
-        state.draining = True
-        state.closing.set()
+        site.drain()
         server.leaving.set()
         await task
 

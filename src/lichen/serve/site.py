@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -14,7 +14,7 @@ from starlette.routing import BaseRoute, Route
 from lichen.core.errors import LichenError, NotFound
 from lichen.runtime.runtime import Runtime
 from lichen.serve import html
-from lichen.serve.app import PREFIX, api_routes, prepared
+from lichen.serve.app import PREFIX, api_routes
 from lichen.serve.auth import Caller, Identify
 from lichen.serve.console import console_routes
 from lichen.serve.docs import docs_routes
@@ -26,6 +26,7 @@ from lichen.serve.login import HOME, Login
 from lichen.serve.messages import Messages
 from lichen.serve.metrics import Metered, Metrics
 from lichen.serve.pages import chat_routes
+from lichen.serve.state import Reserved, Site, of_app
 from lichen.serve.webchat import webchat_routes
 from lichen.settings import Settings
 
@@ -35,15 +36,12 @@ GUESSES_PER_S, GUESSES_BURST = 0.5, 30  # of one address
 
 
 def make_site(runtime: Runtime) -> Starlette:
-    """Everything strangers may reach, as an ASGI application without lifespan. Callers have a key or a cookie.
-
-    `app.state.draining` turns `/readyz` to 503; `app.state.closing` sends long polls and streams home.
-    """
+    """Everything strangers may reach, as an ASGI application without lifespan. Callers have a key or a cookie."""
     login, metrics, messages = Login(runtime), Metrics(runtime), Messages(runtime.settings)
     routes: Sequence[BaseRoute] = (
         *webchat_routes(runtime, messages),
-        *api_routes(runtime, _rated(login.identify)),
         *docs_routes(),
+        *api_routes(runtime, _rated(login.identify)),
         *health_routes(runtime),
         *(() if _is_apart(runtime.settings) else metrics.routes()),
         *login.routes(),
@@ -60,12 +58,10 @@ def make_site(runtime: Runtime) -> Starlette:
         exception_handlers={HTTPException: _unroutable, LichenError: _refused, Exception: _broken},
     )
     site.router.redirect_slashes = False  # such a redirect repeats whatever host a stranger names
-    site.state.messages, site.state.metrics = messages, metrics
-    site.state.reserved = _reserved(login.identify)
-    return prepared(site)
+    return Site(messages=messages, metrics=metrics, reserved=_reserved(login.identify)).of(site)
 
 
-def _reserved(identify: Identify) -> Callable[[HTTPConnection], bool]:
+def _reserved(identify: Identify) -> Reserved:
     """Whether a request is an operator's, for whom a full port keeps some room."""
 
     def reserved(request: HTTPConnection) -> bool:
@@ -79,8 +75,9 @@ def _reserved(identify: Identify) -> Callable[[HTTPConnection], bool]:
 
 def make_metrics_site(site: Starlette, runtime: Runtime) -> Starlette:
     """`/metrics` of a site, and health, for a port that strangers do not reach."""
-    metrics: Metrics = site.state.metrics
-    return prepared(Starlette(routes=[*health_routes(runtime), *metrics.routes()]))
+    metrics = of_app(site).metrics
+    assert metrics is not None, "a site has figures"
+    return Site().of(Starlette(routes=[*health_routes(runtime), *metrics.routes()]))
 
 
 def _is_apart(settings: Settings | None) -> bool:

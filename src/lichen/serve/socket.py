@@ -12,6 +12,7 @@ from starlette.applications import Starlette
 
 from lichen.serve.address import address
 from lichen.serve.server import InLoop, config_of, running
+from lichen.serve.state import of_app
 
 BACKLOG = 128
 
@@ -24,7 +25,7 @@ async def serving(app: Starlette, path: Path) -> AsyncGenerator[None]:
     replaced. Signals are left alone.
     """
     with _listening(path) as listener:
-        async with running(InLoop(config_of(app, ws="none")), listener, app.state):
+        async with running(InLoop(config_of(app, ws="none")), listener, of_app(app)):
             yield
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -25,6 +25,7 @@ from lichen.serve.proxies import Proxies
 from lichen.serve.quiet import quiet
 from lichen.serve.server import InLoop, config_of, running
 from lichen.serve.stall import Stalling
+from lichen.serve.state import of_app
 from lichen.settings import Serve, Settings
 
 BACKLOG = 2_048
@@ -57,7 +58,7 @@ async def listening(
 ) -> AsyncGenerator[int]:
     """Answers requests on a port as long as the context lasts, and yields the port: with `port` 0 a free one is taken.
 
-    `app.state.reserved`, if there is one, says of a request whether it is an operator's, for whom places are reserved.
+    The application has a `Site`, which says of a request whether it is an operator's, for whom places are reserved.
     On leaving, those begun may end. Raises Unavailable (`port_in_use`, `port_unusable`), Invalid (`host_unknown`).
     """
     bounds, proxies = bounds or Bounds(), proxies or Proxies()
@@ -70,7 +71,7 @@ async def listening(
             ws_per_message_deflate=False, timeout_keep_alive=bounds.keep_alive_s, backlog=BACKLOG,
             h11_max_incomplete_event_size=bounds.head_bytes_max,
         )  # fmt: skip
-        async with running(InLoop(config), listener, app.state):
+        async with running(InLoop(config), listener, of_app(app)):
             yield listener.getsockname()[1]
 
 
@@ -136,7 +137,7 @@ class _Bounded:
         self._app, self._bounds, self._places = app, bounds, places
         self._requests = Slots(most=2 * bounds.connections_max, most_each=bounds.connections_each_max)
         self._sockets = Slots(most=bounds.sockets_max, most_each=bounds.sockets_each_max)
-        self._is_reserved: Callable[[HTTPConnection], bool] = getattr(app.state, "reserved", lambda request: False)
+        self._is_reserved = of_app(app).reserved
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = HTTPConnection(scope)

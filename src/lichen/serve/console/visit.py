@@ -14,6 +14,7 @@ from lichen.gate.schema import Action
 from lichen.runtime.runtime import Runtime
 from lichen.serve.auth import Caller
 from lichen.serve.exchange import auditing, decoded
+from lichen.serve.state import site_of
 
 T = TypeVar("T")
 
@@ -49,7 +50,7 @@ class Visit:
     @property
     def is_draining(self) -> bool:
         """Whether the process is about to end."""
-        return self._request.app.state.draining
+        return site_of(self._request).draining
 
     def part(self, name: str) -> str:
         """A part of the path."""

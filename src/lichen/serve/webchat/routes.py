@@ -46,7 +46,7 @@ _TABLE: Final[Mapping[str, Mapping[str, Handler]]] = {
 def webchat_routes(runtime: Runtime, messages: Messages | None = None) -> list[BaseRoute]:
     """The routes of every tenant's web chat, over a running runtime. `messages` counts what is said.
 
-    The application they are put into sets `app.state.closing`, an asyncio.Event, to send streams home.
+    The application they are put into has a `Site`, which sends streams home when it closes.
     """
     chats, sockets = Chats(runtime, messages or Messages(runtime.settings)), Sockets()
 

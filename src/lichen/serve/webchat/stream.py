@@ -16,6 +16,7 @@ from lichen.core.errors import Denied, LichenError, Unavailable
 from lichen.engine.race import race
 from lichen.serve.errors import INTERNAL, failure
 from lichen.serve.lines import broken
+from lichen.serve.state import site_of
 from lichen.serve.webchat import points
 from lichen.serve.webchat.activities import transcript_of
 from lichen.serve.webchat.chat import Chats
@@ -62,7 +63,7 @@ async def stream(socket: WebSocket, chats: Chats, sockets: Sockets) -> None:
         register, names = chat.runtime.register, chat.names(issued.visitor)
         with sockets.holding(issued.visitor.conversation) as replaced, register.holding(*names) as revoked:
             await socket.accept()
-            endings = {"replaced": replaced, "revoked": revoked, "closing": socket.app.state.closing}
+            endings = {"replaced": replaced, "revoked": revoked, "closing": site_of(socket).closing}
             code = await _serve(following, issued, endings)
         if code is not None and socket.application_state is WebSocketState.CONNECTED:
             await socket.close(code)
