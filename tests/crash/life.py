@@ -92,8 +92,8 @@ async def _converse(runtime: Runtime, session: Session, message: str, home: Path
 async def _until(runtime: Runtime, session: Session, run: RunId) -> None:
     """Until the customer is asked, or was already."""
     journal = runtime.engine.journal(SCOPE)
-    while not (state := _state(runtime, run)).waits_made:
-        await journal.changed(run_stream(run), state.n)
+    while not _state(runtime, run).waits_made:
+        await journal.watch(run_stream(run)).next()
 
 
 async def _reconcile(runtime: Runtime, wait: str, key: str, home: Path) -> None:

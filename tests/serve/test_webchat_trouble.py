@@ -102,12 +102,12 @@ async def test_a_volume_that_cannot_write_takes_nothing_and_says_so(runtime: Run
 
 
 async def test_a_waiter_that_goes_away_is_forgotten(runtime: Runtime, app: Starlette, ann: Client) -> None:
-    waiting = runtime.engine.journal(ACME)._waiting  # type: ignore[reportPrivateUsage]
+    journal = runtime.engine.journal(ACME)
     async with served(app) as host:
         for _ in range(5):
             async with connect(ann.url.replace("chat.test", host)):
                 pass
-        await until(lambda: not any(waiting.values()))
+        await until(lambda: not journal.watched)
 
 
 @pytest.mark.req("LIC-16.6")

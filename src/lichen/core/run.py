@@ -250,8 +250,8 @@ def evolve(s: RunState, event: e.Event) -> RunState:
         raise ValueError(f"a {event.control.type} record does not belong in a run")
     changes = fold(s, event, event.control)
     changes["n"] = event.n + 1
-    if event.label is not EMPTY and event.label != s.label:
-        changes["label"] = join(s.label, event.label)
+    if event.label is not EMPTY and event.label not in (EMPTY, s.label):  # read from disk, an empty one is another one
+        changes["label"] = join(changes.get("label", s.label), event.label)
     return msgspec.structs.replace(s, **changes)
 
 

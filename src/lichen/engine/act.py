@@ -83,12 +83,6 @@ class Act:
         session = self.state.session
         return "" if session is None else self.journal.mailbox(session).language
 
-    @property
-    def streams(self) -> tuple[StreamId, ...]:
-        """The run's stream, and its session's if it has one."""
-        session = self.state.session
-        return (self.stream,) if session is None else (self.stream, session_stream(session))
-
     def contents(self, n: int) -> Mapping[str, bytes]:
         """What the run's record `n` holds in words. Raises Erased."""
         return self.journal.log.contents(self.stream, n)
@@ -180,7 +174,7 @@ class CallAct(Act):
         kept. Raises Erased."""
         if self._arguments is None:
             kept = self.contents(self.call.n)[f"{self.call.id}/args"]
-            decoded = self.journal.arguments.get(self.stream, {}).get(self.call.id)
+            decoded = self.journal.seat(self.stream).arguments.get(self.call.id)
             self._arguments = decoded if decoded is not None else Arguments(kept)
         return self._arguments
 

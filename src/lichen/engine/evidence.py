@@ -15,7 +15,7 @@ from lichen.core.plan import Message
 from lichen.core.policy import Evidence
 from lichen.engine.act import Act
 from lichen.engine.history import read_messages
-from lichen.engine.journal import Known
+from lichen.engine.seat import Known
 from lichen.gate.evidence import evidence_from_json, evidence_from_text
 
 EVIDENCE_MAX = 256  # the latest are kept
@@ -25,10 +25,10 @@ _MESSAGES = msgspec.json.Decoder(tuple[Message, ...])
 
 def evidence_of(act: Act) -> tuple[Evidence, ...]:
     """Everything an argument of this run's calls may be matched against, oldest first."""
-    kept = act.journal.evidence
-    known = kept.get(act.stream)
+    seat = act.journal.seat(act.stream)
+    known = seat.evidence
     if known is None:
-        known = kept[act.stream] = Known(found=_earlier(act))
+        known = seat.evidence = Known(found=_earlier(act))
     for event in act.journal.events(act.stream, known.n):
         known.found = (*known.found, *_said(act, known, event))[-EVIDENCE_MAX:]
     known.n = act.state.n

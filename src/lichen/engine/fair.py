@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict, deque
+from collections.abc import Callable
+from functools import partial
 from heapq import heappop, heappush
 from typing import Final, Generic, TypeVar
 
@@ -89,6 +91,10 @@ class Queue(Generic[T]):
         heappush(self._heads, (self.start(tenant), self._count, tenant))
 
 
+Piece = Callable[[], bool]
+"""Does a piece of work. Whether there was anything to do."""
+
+
 class Turns:
     """Lets so much work begin in each turn of the loop, in fair order. A tenant whose work fits waits for nothing.
 
@@ -97,7 +103,7 @@ class Turns:
     """
 
     def __init__(self) -> None:
-        self._queue: Queue[asyncio.Future[None]] = Queue()
+        self._queue: Queue[Piece] = Queue()
         self._left = ALONE
         self._ahead = AHEAD
         self._is_ticking = False
@@ -110,21 +116,28 @@ class Turns:
         """Whether more than one tenant is about."""
         return len(self._about) > 1
 
+    def begin(self, tenant: str, piece: Piece) -> None:
+        """Has this tenant's next piece of work done when it may be, at once if nothing speaks against it."""
+        if self._goes_at_once(tenant):
+            piece()
+        else:
+            self._queue.push(tenant, piece)
+
     async def turn(self, tenant: str) -> bool:
         """Returns when this tenant's next piece of work may be done, at once if nothing speaks against it: whether that
         took a while, and what was read before has to be read again."""
-        loop = asyncio.get_running_loop()
-        self._note(tenant, loop.time())
-        if not self._is_ticking:
-            self._begin(loop)
         if self._goes_at_once(tenant):
             return False
-        future: asyncio.Future[None] = loop.create_future()
-        self._queue.push(tenant, future)
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._queue.push(tenant, partial(_wake, future))
         await future
         return True
 
     def _goes_at_once(self, tenant: str) -> bool:
+        loop = asyncio.get_running_loop()
+        self._note(tenant, loop.time())
+        if not self._is_ticking:
+            self._begin(loop)
         if not self._queue:
             self._left -= 1
             return self._left >= 0
@@ -149,10 +162,9 @@ class Turns:
         if self._expecting:
             self._expecting -= 1
         while self._left > 0 and self._queue and not self._is_expected():
-            _, future = self._queue.pop()
-            if not future.done():  # whoever was cancelled needs no turn
+            _, piece = self._queue.pop()
+            if piece():
                 self._left -= 1
-                future.set_result(None)
 
     def _is_expected(self) -> bool:
         """Whether somebody is about to come who goes before all who wait."""
@@ -167,3 +179,11 @@ class Turns:
         about.move_to_end(tenant)
         while next(iter(about.values())) < now_s - ABOUT_S:
             about.popitem(last=False)
+
+
+def _wake(future: asyncio.Future[None]) -> bool:
+    """Wakes who waits for a turn; whoever was cancelled needs none."""
+    if future.done():
+        return False
+    future.set_result(None)
+    return True

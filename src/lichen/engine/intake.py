@@ -150,7 +150,7 @@ class Intake:
             parts = [("actor", msgspec.json.encode(actor)), ("attributes", own), ("address", address)]
             draft = e.Draft(opened, moves.as_contents(parts, subject))
             journal.append({stream: (draft,)}, actor=subject)
-        await journal.log.durable_stream(stream)
+        await journal.durable(session=session)
         return is_new
 
     async def close_session(
@@ -170,7 +170,7 @@ class Intake:
                 told = cancel_tree(journal, journal.run(run), "session_ended", "session-ended")
                 _merge(appended, told)
             journal.append(appended, actor=journal.log.name(actor))
-        await journal.log.durable_stream(session_stream(session))
+        await journal.durable(session=session)
 
     async def end_all(self, scope: Scope, subject: str, actor: Actor) -> None:
         """Closes every session and cancels every run of a subject, a pseudonym."""
@@ -228,7 +228,7 @@ class Intake:
                 number, token, text, contents, speaks_as(actor), self._speaker(journal, mailbox, actor), ruling
             )
             receipt = self._take(journal, mailbox, words, journal.log.name(actor))
-        await journal.log.durable_stream(session_stream(session))
+        await journal.durable(session=session)
         return receipt
 
     def _repeated(self, journal: Journal, session: SessionId, token: str, text: str, data: bytes) -> Receipt | None:
@@ -346,7 +346,7 @@ class Intake:
             journal.append({stream: (start_draft(started, messages, acting(agent, actor), own),)}, actor=subject)
         elif journal.log.contents(stream, 0).get("input") != msgspec.json.encode(messages):
             raise Conflict("This idempotency key was used for another run.", code="key_reused")
-        await journal.log.durable_stream(stream)
+        await journal.durable(run=run)
         return run
 
     async def cancel(
@@ -359,7 +359,7 @@ class Intake:
         appended = cancel_tree(journal, state, code, f"{actor.kind}-{state.n}")
         if appended:
             journal.append(_ruled(appended, run, ruling), actor=journal.log.name(actor))
-        await journal.log.durable_stream(run_stream(run))
+        await journal.durable(run=run)
 
     async def pause(self, scope: Scope, run: RunId, actor: Actor, *, ruling: e.Ruling | None = None) -> None:
         """Halts a run and the runs it started, each at its next step boundary. Raises Conflict (`run_halted`)."""
@@ -379,7 +379,7 @@ class Intake:
         if not appended:
             raise Conflict("The run is finished or halted already.", code="run_halted")
         journal.append(_ruled(appended, run, ruling), actor=by)
-        await journal.log.durable_stream(run_stream(run))
+        await journal.durable(run=run)
 
     async def resume(self, scope: Scope, run: RunId, actor: Actor, *, ruling: e.Ruling | None = None) -> None:
         """Ends a pause or preemption, of the runs it started too; calls that were allowed before are decided again.
@@ -398,7 +398,7 @@ class Intake:
             )
         by = journal.log.name(actor)
         journal.append(_ruled(resume_tree(journal, state, by), run, ruling), actor=by)
-        await journal.log.durable_stream(run_stream(run))
+        await journal.durable(run=run)
 
     # -- labels --------------------------------------------------------------------------------------------------
 
@@ -508,7 +508,7 @@ class Intake:
         if state.session is not None and (mirrored := mirror(journal, state, drafts)):
             appended[session_stream(state.session)] = mirrored
         journal.append(_ruled(appended, run, ruling), actor=by, turn=state.turn)
-        await journal.log.durable_stream(run_stream(run))
+        await journal.durable(run=run)
 
     def _open_wait(self, state: RunState, wait: WaitId) -> Wait:
         found = state.waits.get(wait)

@@ -1,98 +1,40 @@
-"""One log as the engine uses it: append on top of what is known now, wake whoever drives what was touched."""
+"""One log as the engine uses it: append on top of what is known now, and say which streams moved."""
 
 from __future__ import annotations
 
-import asyncio
-from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import cast
-from weakref import WeakSet
+from weakref import ref
 
 import msgspec
 
-from lichen.core.call import Arguments
 from lichen.core.content import RETENTION
-from lichen.core.errors import Unavailable
-from lichen.core.events import Draft, Event, Part
-from lichen.core.ids import TENANT_STREAM, CallId, RunId, SessionId, StreamId, ToolName, run_stream, session_stream
+from lichen.core.events import Control, Draft, Event, Part
+from lichen.core.ids import TENANT_STREAM, RunId, SessionId, StreamId, run_stream, session_stream
 from lichen.core.mailbox import MailboxState
-from lichen.core.policy import Evidence
 from lichen.core.run import RunState
 from lichen.core.scope import Actor, Scope
 from lichen.core.streams import State, TenantState
+from lichen.engine.seat import Seat, Watch
 from lichen.engine.standstill import with_callers
 from lichen.log.erasures import Erased
 from lichen.log.log import Appended, Log
 
 Moves = Mapping[StreamId, tuple[Draft, ...]]
-TAIL_EVENTS_MAX = 1024
-
-
-class Known(msgspec.Struct):
-    """What accepted sources said in a run up to its record `n`.
-
-    `planned`: of each call its tool and the record that planned it.
-    """
-
-    n: int = 0
-    found: tuple[Evidence, ...] = ()
-    planned: dict[CallId, tuple[ToolName, int]] = {}
-
-
-class Tail:
-    """The last events of a stream that is driven, so that looking back costs no read."""
-
-    __slots__ = ("events", "first_n")
-
-    def __init__(self, first_n: int) -> None:
-        self.first_n = first_n
-        self.events: list[Event] = []
-
-    def extend(self, events: Sequence[Event]) -> None:
-        """Takes the stream's next events; forgets the older half when there are too many."""
-        self.events.extend(events)
-        if len(self.events) > TAIL_EVENTS_MAX:
-            dropped = len(self.events) - TAIL_EVENTS_MAX // 2
-            self.first_n += dropped
-            del self.events[:dropped]
-
-
-class Watch:
-    """The events of one stream from now on, for somebody in this process. Forgotten when nobody holds it."""
-
-    def __init__(self) -> None:
-        self._events: deque[Event] = deque()
-        self._waiter: asyncio.Future[None] | None = None
-
-    def offer(self, events: Sequence[Event]) -> None:
-        """Takes events that were just appended."""
-        self._events.extend(events)
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
-
-    async def next(self) -> Event:
-        """The next event; it may not be durable yet."""
-        while not self._events:
-            self._waiter = asyncio.get_running_loop().create_future()
-            await self._waiter
-        return self._events.popleft()
 
 
 class Journal:
-    """A scope's log with wake-ups. `on_append` is told of every part, after the states have moved."""
+    """A scope's log and a seat for each of its runs and sessions that moves. `on_append` is told of each after every
+    append, when all states have moved."""
 
-    def __init__(self, scope: Scope, log: Log, on_append: Callable[[Journal, Part], None]) -> None:
+    def __init__(self, scope: Scope, log: Log, on_append: Callable[[Seat, Sequence[Event]], None]) -> None:
         self.scope = scope
         self.log = log
         self._on_append = on_append
-        self.evidence: dict[StreamId, Known] = {}
-        self.arguments: dict[StreamId, dict[CallId, Arguments]] = {}  # of open calls, decoded when they were planned
-        self._waiting: dict[StreamId, list[asyncio.Future[None]]] = {}
-        self._actors: dict[RunId, Actor] = {}
-        self._attributes: dict[RunId, bytes] = {}
-        self._tails: dict[StreamId, Tail] = {}
-        self._watches: dict[StreamId, WeakSet[Watch]] = {}
+        self._seats: dict[StreamId, Seat] = {}
         self._is_broken = False
+
+    # -- states --------------------------------------------------------------------------------------------------
 
     def state(self, stream: StreamId) -> State:
         """The state of any stream now, loaded if need be."""
@@ -105,6 +47,17 @@ class Journal:
     def mailbox(self, session: SessionId) -> MailboxState:
         """The state of a session now."""
         return cast(MailboxState, self.log.state(session_stream(session)))
+
+    def is_erased(self, subject: str) -> bool:
+        """Whether nothing may be written about this subject any more."""
+        return subject in self.erased
+
+    @property
+    def erased(self) -> Collection[str]:
+        """The subjects about whom nothing may be written any more; the same object until there is one more."""
+        return cast(TenantState, self.log.state(TENANT_STREAM)).erased
+
+    # -- append --------------------------------------------------------------------------------------------------
 
     def append(self, moves: Moves, *, actor: str = "system", turn: str | None = None) -> Appended:
         """Appends to every named stream or to none. The drafts must come from the states as they are in this tick.
@@ -121,17 +74,18 @@ class Journal:
         if not isinstance(appended, Appended):
             raise AssertionError(f"{appended} although nothing ran in between")
         for part, events in zip(parts, appended.events, strict=True):
-            self._keep(part, events)
-            self._wake(part)
+            if part.stream.kind in ("run", "session"):
+                seat = self.seat(part.stream)
+                seat.extend(events)
+                self._on_append(seat, events)
         return appended
 
-    def _keep(self, part: Part, events: Sequence[Event]) -> None:
-        tail = self._tails.get(part.stream)
-        if tail is None:
-            tail = self._tails[part.stream] = Tail(events[0].n)
-        tail.extend(events)
-        for watch in self._watches.get(part.stream, ()):
-            watch.offer(events)
+    async def durable(self, *, run: RunId | None = None, session: SessionId | None = None) -> None:
+        """Returns once all appended so far to this run and session is on disk. Raises Unavailable if it never will."""
+        named = (run is not None and run_stream(run), session is not None and session_stream(session))
+        await self.log.durable_stream(*(stream for stream in named if stream))
+
+    # -- looking back --------------------------------------------------------------------------------------------
 
     def events(self, stream: StreamId, from_n: int = 0, limit: int | None = None) -> Sequence[Event]:
         """The events of a stream from `from_n` on, so many at most: from memory if they happened lately, else read."""
@@ -145,53 +99,33 @@ class Journal:
 
     def recent(self, stream: StreamId, from_n: int, limit: int | None = None) -> Sequence[Event] | None:
         """The events of a stream from `from_n` on, so many at most, if all of them happened lately; else None."""
-        tail = self._tails.get(stream)
-        if tail is None or from_n < tail.first_n:
-            return None
-        first = from_n - tail.first_n
-        return tail.events[first : None if limit is None else first + limit]
+        seat = self._seats.get(stream)
+        return seat.events(from_n, limit) if seat is not None else None
 
-    def watch(self, stream: StreamId) -> Watch:
-        """Every event of the stream from now on, as long as the caller keeps the watch."""
-        watch = Watch()
-        self._watches.setdefault(stream, WeakSet()).add(watch)
+    def watch(self, stream: StreamId, *kinds: type[Control], from_n: int | None = None) -> Watch:
+        """Every event of the stream from now on, or from its record `from_n` on, of these kinds or all: as long as the
+        caller keeps the watch."""
+        seat, watch = self.seat(stream), Watch(kinds)
+        seat.watches.append(ref(watch, lambda gone: self._unwatch(seat, gone)))
+        if self._is_broken:
+            watch.end()
+        elif from_n is not None:
+            watch.offer(self.events(stream, from_n))
         return watch
 
-    def _wake(self, part: Part) -> None:
-        for future in self._waiting.pop(part.stream, ()):
-            if not future.done():
-                future.set_result(None)
-        self._on_append(self, part)
-
-    async def changed(self, stream: StreamId, n: int) -> State:
-        """The state once the stream has more than `n` records. Raises Unavailable when the volume breaks."""
-        while True:
-            if self._is_broken:
-                raise Unavailable("The volume stopped accepting records.", code="volume_readonly")
-            state = self.log.state(stream)
-            if state.n > n:
-                return state
-            await self._wait(stream)
-
-    async def _wait(self, stream: StreamId) -> None:
-        """Returns at the next append; who stops waiting is forgotten."""
-        future = asyncio.get_running_loop().create_future()
-        waiting = self._waiting.setdefault(stream, [])
-        waiting.append(future)
-        try:
-            await future
-        except asyncio.CancelledError:
-            waiting.remove(future)
-            if not waiting and self._waiting.get(stream) is waiting:
-                del self._waiting[stream]
-            raise
+    def _unwatch(self, seat: Seat, gone: ref[Watch]) -> None:
+        seat.watches.remove(gone)
+        if not seat.watches and not seat.tail and not seat.is_driven:
+            self._drop(seat)
 
     def actor_of(self, run: RunId) -> Actor:
         """Who acts in a run: its agent, on behalf of whoever started it."""
-        actor = self._actors.get(run)
-        if actor is None:
-            actor = self._actors[run] = self._read_actor(run)
-        return actor
+        seat = self._seats.get(run_stream(run))
+        if seat is None:
+            return self._read_actor(run)
+        if seat.actor is None:
+            seat.actor = self._read_actor(run)
+        return seat.actor
 
     def _read_actor(self, run: RunId) -> Actor:
         try:
@@ -201,48 +135,59 @@ class Journal:
 
     def attributes_of(self, run: RunId) -> bytes:
         """The attributes a run began with, as JSON; empty for none, and when its subject was erased."""
-        data = self._attributes.get(run)
-        if data is None:
-            try:
-                data = self.log.contents(run_stream(run), 0).get("attributes", b"")
-            except Erased:
-                data = b""
-            self._attributes[run] = data
-        return data
+        seat = self._seats.get(run_stream(run))
+        if seat is None:
+            return self._read_attributes(run)
+        if seat.attributes is None:
+            seat.attributes = self._read_attributes(run)
+        return seat.attributes
 
-    def is_erased(self, subject: str) -> bool:
-        """Whether nothing may be written about this subject any more."""
-        return subject in self.erased
+    def _read_attributes(self, run: RunId) -> bytes:
+        try:
+            return self.log.contents(run_stream(run), 0).get("attributes", b"")
+        except Erased:
+            return b""
+
+    # -- seats ---------------------------------------------------------------------------------------------------
+
+    def seat(self, stream: StreamId) -> Seat:
+        """What is kept for a stream, from now on if it was nothing."""
+        seat = self._seats.get(stream)
+        if seat is None:
+            seat = self._seats[stream] = Seat(self, stream)
+        return seat
 
     @property
-    def erased(self) -> Collection[str]:
-        """The subjects about whom nothing may be written any more; the same object until there is one more."""
-        return cast(TenantState, self.log.state(TENANT_STREAM)).erased
+    def seats(self) -> int:
+        """For how many streams something is kept."""
+        return len(self._seats)
+
+    @property
+    def watched(self) -> int:
+        """How many streams somebody watches."""
+        return sum(bool(seat.watches) for seat in self._seats.values())
 
     def forget(self, stream: StreamId) -> None:
-        """Drops what is kept in memory for a stream that nobody drives."""
-        self._actors.pop(RunId(stream.id), None)
-        self._attributes.pop(RunId(stream.id), None)
-        self._tails.pop(stream, None)
-        self.evidence.pop(stream, None)
-        self.arguments.pop(stream, None)
-        if not self._watches.get(stream):
-            self._watches.pop(stream, None)
+        """Drops what was read of a stream. Who watches it or drives it goes on."""
+        seat = self._seats.get(stream)
+        if seat is not None and (seat.watches or seat.is_driven):
+            seat.clear()
+        elif seat is not None:
+            self._drop(seat)
         self.log.park(stream)
 
+    def _drop(self, seat: Seat) -> None:
+        if self._seats.get(seat.stream) is seat:
+            del self._seats[seat.stream]
+
     def set_broken(self, is_broken: bool) -> None:
-        """Tells everyone who waits for a change that none will come, or that changes come again."""
+        """Forgets every seat and tells everyone who watches one; or lets it begin again."""
         self._is_broken = is_broken
         if is_broken:
-            self._actors.clear()
-            self._attributes.clear()
-            self._tails.clear()
-            self.evidence.clear()
-            self.arguments.clear()
-            waiting, self._waiting = self._waiting, {}
-            for future in (f for futures in waiting.values() for f in futures):
-                if not future.done():
-                    future.set_result(None)
+            seats, self._seats = self._seats, {}
+            for watching in (each for seat in seats.values() for each in seat.watches):
+                if (watch := watching()) is not None:
+                    watch.end()
 
 
 def _kept(drafts: tuple[Draft, ...]) -> tuple[Draft, ...]:

@@ -1,11 +1,11 @@
-"""The engine of one process: a task per stream that owes something, none for what waits."""
+"""The engine of one process: performs what is owed, times it, and lets go of what waits."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter, OrderedDict
-from collections.abc import Awaitable, Callable
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from lichen.core import events as e
@@ -15,7 +15,6 @@ from lichen.core.ids import CallId, MessageId, RunId, SessionId, StreamId, sessi
 from lichen.core.mailbox import MailboxState
 from lichen.core.run import Call, Obligation, RunState
 from lichen.core.scope import Actor, Scope
-from lichen.core.streams import standing
 from lichen.engine import outbox
 from lichen.engine.act import Act, SessionAct
 from lichen.engine.acts.check import check
@@ -29,7 +28,9 @@ from lichen.engine.failures import unforeseen
 from lichen.engine.journal import Journal
 from lichen.engine.places import give_back
 from lichen.engine.ports import Services, agent_of
-from lichen.engine.step import Work, drive
+from lichen.engine.reconciler import Reconciler
+from lichen.engine.seat import Seat
+from lichen.engine.step import at_once
 from lichen.engine.timers import Wheel
 from lichen.engine.tree import mirror
 from lichen.log.log import Log
@@ -37,7 +38,7 @@ from lichen.log.volume import Volume
 from lichen.tools.placement import StillRunning
 
 _log = logging.getLogger("lichen.engine")
-Key = tuple[Scope, StreamId]
+WHEEL = "timers"  # the name of the task that turns the wheel
 
 
 class LocalEngine:
@@ -53,13 +54,10 @@ class LocalEngine:
         self._volume = volume
         self._opened = opened
         self._journals: dict[Scope, Journal] = {}
-        self._drivers: dict[Key, asyncio.Task[None]] = {}
-        self._driven_by: Counter[str] = Counter()
-        self._resting: OrderedDict[Key, Journal] = OrderedDict()
+        self._reconciler = Reconciler(services.turns, begin=self._begin, at_rest=self._rest, failed=self._failed)
+        self._resting: OrderedDict[Seat, None] = OrderedDict()
         self._closing: dict[tuple[Scope, str, CallId], asyncio.Future[Any]] = {}  # what still runs of a call
         self._tasks: set[asyncio.Task[None]] = set()
-        self._idle = asyncio.Event()
-        self._idle.set()
         self._is_draining = False
         self.wheel = Wheel(services.clock, services.sleep, self._fire)
 
@@ -67,7 +65,7 @@ class LocalEngine:
 
     def start(self, scopes: tuple[Scope, ...]) -> int:
         """Takes over everything these scopes owe. Returns how many streams that is."""
-        self._spawn(self.wheel.run())
+        self._keep(asyncio.get_running_loop().create_task(self.wheel.run(), name=WHEEL))
         return sum(self._take_over(self.journal(scope)) for scope in scopes)
 
     def _take_over(self, journal: Journal) -> int:
@@ -84,17 +82,19 @@ class LocalEngine:
         """Starts nothing new, gives what is in flight `grace_s` to end, then lets go. Nothing is lost: what was cut
         off is settled by whoever opens the data next."""
         self._is_draining = True
+        self._reconciler.stop()
         acting = [task for task in self._tasks if task.get_name().startswith(("exec/", "deliver/", "finish"))]
         if acting:
             await asyncio.wait(acting, timeout=grace_s)
-        everything = [*self._drivers.values(), *self._tasks]
+        self._reconciler.let_go_of_all()
+        everything = tuple(self._tasks)
         for task in everything:
             task.cancel()
         await asyncio.gather(*everything, return_exceptions=True)
 
     async def idle(self) -> None:
         """Returns once nothing is in flight: all that is left are waits and timers."""
-        await self._idle.wait()
+        await self._reconciler.idle()
 
     @property
     def scopes(self) -> tuple[Scope, ...]:
@@ -104,7 +104,7 @@ class LocalEngine:
     @property
     def driven(self) -> int:
         """How many streams are driven now."""
-        return len(self._drivers)
+        return len(self._reconciler)
 
     def admit(self, scope: Scope, actor: Actor) -> None:
         """Whether new work is taken. No tenant drives more than it leaves for the others.
@@ -114,8 +114,8 @@ class LocalEngine:
         self.services.quota(scope, actor)
         if self._is_draining:
             raise Unavailable("The runtime is shutting down.", code="draining")
-        left = self.services.options.runs_max - len(self._drivers)
-        if self._driven_by[scope.tenant] >= left:
+        left = self.services.options.runs_max - self.driven
+        if self._reconciler.driven_by(scope.tenant) >= left:
             raise Unavailable("There are as many runs in flight as may be, beside those of others.", code="overloaded")
 
     async def turn(self, journal: Journal) -> None:
@@ -135,50 +135,42 @@ class LocalEngine:
             journal = self._journals[scope] = Journal(scope, log, self._appended)
         return journal
 
-    def _appended(self, journal: Journal, part: e.Part) -> None:
-        scope, stream = journal.scope, part.stream
-        state = journal.state(stream)
-        self.wheel.set(scope, stream, state.timers)
-        for draft in part.drafts:
-            control = draft.control
+    def _appended(self, seat: Seat, events: Sequence[e.Event]) -> None:
+        scope, stream, state = seat.journal.scope, seat.stream, seat.journal.state(seat.stream)
+        if not isinstance(state, (RunState, MailboxState)):
+            return
+        if state.timers is not seat.timers:
+            seat.timers = state.timers
+            self.wheel.set(scope, stream, state.timers)
+        for event in events:
+            control = event.control
             if isinstance(control, e.CallFinished) and control.outcome != "unknown":
                 self.services.gate.settle(scope, RunId(stream.id), control.call, paid=control.outcome == "ok")
-        if isinstance(state, RunState) and self.services.places.reserved:
+        if self.services.places.reserved and isinstance(state, RunState):
             give_back(self.services, scope, state)
-        if (scope, stream) not in self._drivers and not self._is_draining and standing(state) == "owing":
-            self._resting.pop((scope, stream), None)
-            self._driven_by[scope.tenant] += 1
-            self._drivers[scope, stream] = asyncio.ensure_future(self._drive(journal, stream))
-            self._idle.clear()
+        self._reconciler.move(seat)
 
-    async def _drive(self, journal: Journal, stream: StreamId) -> None:
-        key = (journal.scope, stream)
-        try:
-            await drive(stream, journal, lambda s, o: self._start(journal, s, o), lambda: self.turn(journal))
-        except Unavailable:
-            pass  # the volume broke: `resume` drives again what is owed then
-        finally:
-            del self._drivers[key]
-            self._driven_by[journal.scope.tenant] -= 1
-            if not self._drivers:
-                self._idle.set()
-        self._rest(journal, stream)
-
-    def _rest(self, journal: Journal, stream: StreamId) -> None:
+    def _rest(self, seat: Seat) -> None:
         """Nothing is owed: a run leaves memory; a session stays a while, since people write more than once."""
-        if stream.kind != "session":
-            journal.forget(stream)
+        if seat.stream.kind != "session":
+            seat.journal.forget(seat.stream)
             return
-        self._resting[journal.scope, stream] = journal
-        self._resting.move_to_end((journal.scope, stream))
+        self._resting[seat] = None
+        self._resting.move_to_end(seat)
         if len(self._resting) > self.services.options.sessions_resting_max:
-            (_, oldest), its_journal = self._resting.popitem(last=False)
-            its_journal.forget(oldest)
+            oldest, _ = self._resting.popitem(last=False)
+            oldest.journal.forget(oldest.stream)
 
-    def _start(self, journal: Journal, stream: StreamId, obligation: Obligation) -> Work:
+    def _failed(self, seat: Seat, error: Exception) -> None:
+        unforeseen(self.services, seat.journal.scope, seat.stream, "reconcile", error)
+
+    def _begin(self, seat: Seat, obligation: Obligation) -> asyncio.Task[None] | None:
+        journal, stream = seat.journal, seat.stream
         if self._is_quick(journal, stream, obligation):
-            return self._perform(journal, stream, obligation)
-        task = self._spawn(self._perform_in_turn(journal, stream, obligation), obligation.id)
+            task = at_once(self._perform(journal, stream, obligation), obligation.id)
+            return task and self._keep(task)
+        work = self._perform_in_turn(journal, stream, obligation)
+        task = self._keep(asyncio.get_running_loop().create_task(work, name=obligation.id))
         if obligation.verb == "exec" and obligation.call is not None:
             key = (journal.scope, stream.id, obligation.call)
             self._closing[key] = task
@@ -195,12 +187,11 @@ class LocalEngine:
         agent = agent_of(self.services, state)
         if agent is None or obligation.call is None:
             return agent is None or (agent.planner.pure and not state.plan_failures)
-        tool = agent.tools.get(state.calls[obligation.call].tool)
+        call = state.calls.get(obligation.call)
+        tool = agent.tools.get(call.tool) if call is not None else None
         return tool is None or tool.spec.facts_schema is None
 
-    def _spawn(self, work: Awaitable[None], name: str = "") -> asyncio.Task[None]:
-        task: asyncio.Task[None] = asyncio.ensure_future(work)  # type: ignore[assignment]
-        task.set_name(name)
+    def _keep(self, task: asyncio.Task[None]) -> asyncio.Task[None]:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
@@ -292,12 +283,15 @@ class LocalEngine:
 
     def suspend(self) -> None:
         """The volume broke: everything in memory is ahead of the disk and is dropped."""
+        self._reconciler.let_go_of_all()
+        self._resting.clear()
         for journal in self._journals.values():
             journal.set_broken(True)
         for call in self.services.places.reserved:
             self.services.places.release(call)
-        for task in [*self._drivers.values(), *(t for t in self._tasks if t.get_name())]:
-            task.cancel()
+        for task in self._tasks:
+            if task.get_name() != WHEEL:
+                task.cancel()
 
     def resume(self) -> int:
         """The volume accepts records again: takes over what the disk says is owed."""

@@ -19,7 +19,7 @@ async def deliver(services: Services, journal: Journal, session: SessionId, mess
     out = mailbox.outbox[message]
     stream = session_stream(session)
     journal.append({stream: (e.Draft(e.DeliveryAttempted(message, out.attempt)),)})
-    await journal.log.durable_stream(stream)
+    await journal.durable(session=session)
     faults.hit("deliver.before")
     delivery = await _send(services, journal, mailbox, out)
     faults.hit("deliver.after")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from lichen.core import events as e
-from lichen.core.ids import RunId, StreamId, run_stream
+from lichen.core.ids import RunId, StreamId, root_run, run_stream
 from lichen.core.run import RunState, evolve
 
 Moves = Mapping[StreamId, tuple[e.Draft, ...]]
@@ -17,11 +17,16 @@ _TELLING: Final = (e.WaitOpened, e.WaitClosed, e.CallProgressed, e.CallFinished)
 
 def with_callers(moves: Moves, run: Callable[[RunId], RunState]) -> Moves:
     """The moves, and for each child among them whose time stops or goes on what its caller learns, up to the top."""
-    told = dict(moves)
+    told: dict[StreamId, tuple[e.Draft, ...]] | None = None
     for stream, drafts in moves.items():
-        if stream.kind == "run" and any(isinstance(draft.control, _TELLING) for draft in drafts):
+        if stream.kind == "run" and stream.id != root_run(RunId(stream.id)) and _may_tell(drafts):
+            told = dict(moves) if told is None else told
             _tell(told, run, RunId(stream.id))
-    return told
+    return moves if told is None else told
+
+
+def _may_tell(drafts: tuple[e.Draft, ...]) -> bool:
+    return any(isinstance(draft.control, _TELLING) for draft in drafts)
 
 
 def _tell(told: dict[StreamId, tuple[e.Draft, ...]], run: Callable[[RunId], RunState], id: RunId) -> None:

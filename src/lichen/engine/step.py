@@ -1,69 +1,95 @@
-"""The engine in one function: keep in flight what the state owes, nothing else."""
+"""One step of a coroutine, done by hand: what waits for nothing needs no task and no timer."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Protocol
+import contextvars
+from collections.abc import Coroutine, Generator
+from typing import Any, TypeVar
 
-from lichen.core.ids import ObligationId, StreamId
-from lichen.core.run import Obligation
-from lichen.core.streams import State, decide
+T = TypeVar("T")
 
-
-class Changing(Protocol):
-    """Where a stream's state is read and awaited."""
-
-    def state(self, stream: StreamId) -> State:
-        """The state now."""
-        ...
-
-    async def changed(self, stream: StreamId, n: int) -> State:
-        """The state once the stream has more than `n` records."""
-        ...
+Awaited = asyncio.Future[Any] | None
+"""What a step gives back: the future that is waited for, or None for a turn of the loop."""
 
 
-Work = asyncio.Task[None] | Awaitable[None]
-Start = Callable[[StreamId, Obligation], Work]
-"""Begins what is owed: a task that stays in flight, or, for work that never waits for the world, an awaitable that is
-performed on the spot."""
+class Begun(Coroutine[Any, Any, T]):
+    """A coroutine whose first step is done already, and waits for `awaited`."""
+
+    __slots__ = ("_awaited", "_is_first", "_work")
+
+    def __init__(self, work: Coroutine[Any, Any, T], awaited: Awaited) -> None:
+        self._work, self._awaited, self._is_first = work, awaited, True
+
+    def send(self, value: Any, /) -> Any:
+        """The next thing that is waited for; first what the step that was done waits for."""
+        if self._is_first:
+            self._is_first = False
+            return self._awaited
+        return self._work.send(value)
+
+    def throw(self, *error: Any) -> Any:
+        """Throws into the work. Who is cancelled before the first wait cancels what that waits for, as a task does."""
+        is_first, self._is_first = self._is_first, False
+        if is_first and self._awaited is not None and _is_cancel(error[0]) and self._awaited.cancel():
+            return self._awaited
+        return self._work.throw(*error)
+
+    def close(self) -> None:
+        """Ends the work where it is."""
+        self._work.close()
+
+    def __await__(self) -> Generator[Any, Any, T]:
+        return _Steps(self)
 
 
-Turn = Callable[[], Awaitable[None]]
-"""Waits until the next piece of work on the stream may be done. Its state may have moved by then."""
+class _Steps(Generator[Any, Any, T]):
+    """The steps of a coroutine as what `await` goes through."""
 
-BEGUN_MAX = 8  # obligations in one piece of work
+    __slots__ = ("_work",)
+
+    def __init__(self, work: Coroutine[Any, Any, T]) -> None:
+        self._work = work
+
+    def send(self, value: Any, /) -> Any:
+        return self._work.send(value)
+
+    def throw(self, *error: Any) -> Any:
+        return self._work.throw(*error)
 
 
-async def drive(stream: StreamId, journal: Changing, start: Start, turn: Turn) -> State:
-    """Drives a stream until nothing is owed: it is finished, or only waits are left. Returns that state.
+def _is_cancel(error: Any) -> bool:
+    kind = error if isinstance(error, type) else type(error)
+    return issubclass(kind, asyncio.CancelledError)
 
-    Whatever is in flight when the caller cancels is cancelled with it.
-    """
-    inflight: dict[ObligationId, asyncio.Task[None] | None] = {}
-    await turn()
-    state = journal.state(stream)
+
+def at_once(work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None] | None:
+    """Does on the spot what waits for nothing, and returns None; work that waits goes on as a task."""
+    context = contextvars.copy_context()
     try:
-        while wanted := {o.id: o for o in decide(state)}:
-            for gone in [id for id in inflight if id not in wanted]:
-                if (task := inflight.pop(gone)) is not None:
-                    task.cancel()
-            fresh = [obligation for id, obligation in wanted.items() if id not in inflight]
-            for obligation in fresh[:BEGUN_MAX]:
-                inflight[obligation.id] = await _begin(start(stream, obligation))
-            if len(fresh) <= BEGUN_MAX:
-                await journal.changed(stream, state.n)
-            await turn()
-            state = journal.state(stream)
-        return state
-    finally:
-        for task in inflight.values():
-            if task is not None:
-                task.cancel()
+        awaited = context.run(work.send, None)
+    except StopIteration:
+        return None
+    return asyncio.get_running_loop().create_task(Begun(work, awaited), name=name, context=context)
 
 
-async def _begin(work: Work) -> asyncio.Task[None] | None:
-    if isinstance(work, asyncio.Task):
-        return work
-    await work
-    return None
+class Within:
+    """A limit for one piece of work of the task that awaits it. The timer is only set for work that waits."""
+
+    def __init__(self, timeout_s: float) -> None:
+        self._timeout_s = timeout_s
+        self._timeout: asyncio.Timeout | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the time was over before the work was."""
+        return self._timeout is not None and self._timeout.expired()
+
+    async def of(self, work: Coroutine[Any, Any, T]) -> T:
+        """What the work returns or raises. Raises TimeoutError when its time is over, after it was cancelled."""
+        try:
+            awaited = work.send(None)
+        except StopIteration as end:
+            return end.value
+        async with asyncio.timeout(self._timeout_s) as self._timeout:
+            return await Begun(work, awaited)

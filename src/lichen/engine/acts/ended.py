@@ -35,7 +35,7 @@ def end(
     if audit:
         contents = (*contents, Content("audit", RETENTION, audit))
     act.say(moves.finish_call(state, finished, contents, label=label))
-    act.journal.arguments.get(act.stream, {}).pop(finished.call, None)
+    act.journal.seat(act.stream).arguments.pop(finished.call, None)
 
 
 def succeed(act: CallAct, data: bytes, *, duration_us: int = 0, code: str = "") -> None:

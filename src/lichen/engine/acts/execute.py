@@ -15,6 +15,7 @@ from lichen.engine.act import Act, CallAct
 from lichen.engine.acts.child import start_child
 from lichen.engine.acts.ended import break_off, do_not, end, succeed
 from lichen.engine.places import placed
+from lichen.engine.step import Within
 from lichen.engine.terms import terms_of
 from lichen.tools.placement import StillRunning
 
@@ -56,7 +57,7 @@ async def _is_begun(act: CallAct) -> bool:
     """Whether a call with effects may act: that it begins is durable, and nothing came between."""
     if act.call.phase == "ready":
         act.note(e.Draft(e.CallStarted(act.call.id, act.call.attempt, act.state.epoch)))
-    await act.journal.log.durable_stream(*act.streams)
+    await act.journal.durable(run=act.state.id, session=act.state.session)
     await act.services.turns.turn(act.journal.scope.tenant)
     return act.look_again() is not None and not _is_stopped(act) and not _is_overtaken(act)
 
@@ -87,17 +88,16 @@ def _is_stopped(act: CallAct) -> bool:
 async def _perform(act: CallAct, args: Arguments) -> None:
     began_us = act.services.clock()
     timeout_s = terms_of(act).timeout_s
-    limit = asyncio.timeout(timeout_s)
+    limit = Within(timeout_s)
     faults.hit(f"effect.before/{act.call.tool}")
     try:
-        async with limit:
-            data = await act.tool.execute(args, act.meta(timeout_s))
+        data = await limit.of(act.tool.execute(args, act.meta(timeout_s)))
     except NotDone as error:
         do_not(act, error)
     except TimeoutError as error:
         break_off(act, "timed_out", "timeout", error)
     except StillRunning as error:
-        if limit.expired():
+        if limit.is_over:
             break_off(act, "timed_out", "timeout", error)
         raise
     except LichenError as error:

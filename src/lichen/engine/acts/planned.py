@@ -116,10 +116,9 @@ def append_plan(act: Act, agent: AgentDef, made: Made) -> None:
 
 def _keep(act: Act, decoded: Mapping[CallId, Arguments]) -> None:
     """Keeps the decoded arguments of the calls that are open, until they are over or nobody drives the run."""
-    kept, open_calls = act.journal.arguments.pop(act.stream, {}), act.look().calls
-    found = {id: arguments for id, arguments in (*kept.items(), *decoded.items()) if id in open_calls}
-    if found:
-        act.journal.arguments[act.stream] = found
+    seat, open_calls = act.journal.seat(act.stream), act.look().calls
+    every = (*seat.arguments.items(), *decoded.items())
+    seat.arguments = {id: arguments for id, arguments in every if id in open_calls}
 
 
 def _contents(act: Act, plan: Plan, of_calls: list[Part]) -> moves.Contents:

@@ -88,7 +88,7 @@ class Conversation:
         self._ask()
         end = self._mailbox.n
         found = await self._page(min(after, end), end, messages_max, bytes_max)
-        await self._journal.log.durable_stream(self._stream)
+        await self._journal.durable(session=self._id)
         return found
 
     def confirm(self, before: int) -> None:
@@ -110,16 +110,16 @@ class Conversation:
         """
         self._ask()
         scope, shown = self._journal.scope, None
+        watch = self._journal.watch(self._stream)
         while self._mailbox.n <= after:
             partial = self._deltas.speaking(scope, self._id)
             if self._mailbox.turn is None:
-                await self._journal.changed(self._stream, after)
+                await watch.next()
             elif partial is not None and partial != shown:
                 shown = partial
                 yield partial
             else:
-                changed = self._journal.changed(self._stream, after)
-                await race({"record": changed, "more": self._deltas.changed(scope, self._id)})
+                await race({"record": watch.next(), "more": self._deltas.changed(scope, self._id)})
 
     # -- reading -------------------------------------------------------------------------------------------------
 
@@ -158,7 +158,7 @@ class Conversation:
         return found if all(contents is not None or not _has_words(event) for event, contents in found) else None
 
     async def _from_disk(self, after: int, limit: int) -> Sequence[Opened]:
-        await self._journal.log.durable_stream(self._stream)
+        await self._journal.durable(session=self._id)
         return await self._journal.log.page(self._stream, after, limit)
 
     async def _line(self, event: e.Event, contents: Mapping[str, bytes] | None, seen: _Seen) -> Line | None:

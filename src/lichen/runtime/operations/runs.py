@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from lichen.core import events as e
 from lichen.core.errors import Conflict
 from lichen.core.ids import AgentName, RunId, WaitId, run_stream
 from lichen.core.run import RunState, decide
@@ -119,11 +120,10 @@ class Runs:
         """The answer of a run, once it is finished and durable. Waits as long as the run does."""
         self._access.ask("run.result", scope, actor, of_run(run))
         journal = self._engine.journal(scope)
-        state = journal.run(run)
-        while not state.outcome:
-            await journal.changed(run_stream(run), state.n)
-            state = journal.run(run)
-        await journal.log.durable_stream(run_stream(run))
+        if not journal.run(run).outcome:
+            await journal.watch(run_stream(run), e.RunFinished).next()
+        state = journal.run(run)  # before it leaves memory
+        await journal.durable(run=run)
         self._access.open("run.result", scope, actor, of_run(run), what="run")
         return _answer(journal, state)
 
@@ -142,8 +142,8 @@ class Runs:
         journal = self._engine.journal(scope)
         while _is_moving(journal, run):
             mover = next(state for state in _family(journal, run) if decide(state) or _is_due(state))
-            await journal.changed(run_stream(mover.id), mover.n)
-        await journal.log.durable_stream(run_stream(run))
+            await journal.watch(run_stream(mover.id)).next()
+        await journal.durable(run=run)
 
     def list(
         self,

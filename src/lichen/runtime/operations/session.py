@@ -112,6 +112,7 @@ class Session:
         self._journal = journal
         self._stream = session_stream(id)
         self.conversation = Conversation(access, journal, intake.deltas, id, actor)
+        self._shown_n: int | None = None  # how many records there were when it was looked what is pending
 
     async def say(
         self,
@@ -176,7 +177,8 @@ class Session:
         )
         if attempted:
             self._journal.append({self._stream: attempted})
-        await self._journal.log.durable_stream(self._stream)
+        self._shown_n = self._journal.mailbox(self.id).n
+        await self._journal.durable(session=self.id)
         return tuple(self._outgoing(out.message, out.n) for out in mailbox.outbox.values())
 
     def _outgoing(self, message: MessageId, n: int) -> Outgoing:
@@ -193,7 +195,7 @@ class Session:
         if out is not None:
             settled = e.DeliverySettled(message, out.attempt, "delivered")
             self._journal.append({self._stream: (e.Draft(settled),)})
-        await self._journal.log.durable_stream(self._stream)
+        await self._journal.durable(session=self.id)
 
     def summary(self) -> SessionSummary:
         """The session in one line."""
@@ -240,17 +242,18 @@ class Session:
         return Said(control.message, role, kind, said.text, control.run, event.ts_us, said.card, said.attachments)
 
     async def changed(self) -> None:
-        """Returns after the next record of the session."""
+        """Returns after the next record of the session: the next since `pending` was asked, if it was."""
         self._ask("session.read")
-        await self._journal.changed(self._stream, self._journal.mailbox(self.id).n)
+        shown_n, self._shown_n = self._shown_n, None
+        await self._journal.watch(self._stream, from_n=shown_n).next()
 
     async def news(self) -> None:
         """Returns once there is a message the customer has not received, or what was owed is dealt with."""
         self._ask("session.read")
-        mailbox = self._journal.mailbox(self.id)
+        watch, mailbox = self._journal.watch(self._stream), self._journal.mailbox(self.id)
         was_owing = mailbox.is_owing_customer
         while not mailbox.outbox and mailbox.is_owing_customer == was_owing:
-            await self._journal.changed(self._stream, mailbox.n)
+            await watch.next()
             mailbox = self._journal.mailbox(self.id)
 
     def _open(self) -> None:

@@ -11,10 +11,13 @@ from lichen.core import events as e
 from lichen.core.ids import RunId, SessionId, TurnId, root_run, run_stream, session_stream
 from lichen.core.scope import Actor, Scope
 from lichen.engine.intake import Receipt
-from lichen.engine.journal import Journal, Watch
+from lichen.engine.journal import Journal
 from lichen.engine.replies import is_again
+from lichen.engine.seat import Watch
 from lichen.runtime.operations.access import ALL, Access, of_run, of_session
 from lichen.runtime.records import RecordView, view
+
+_TELLING = (e.TurnOpened, e.TurnClosed, e.MessageQueued, e.WaitOpened)
 
 
 class Reply(NamedTuple):
@@ -27,7 +30,7 @@ class Reply(NamedTuple):
 
 
 class Turn:
-    """A message that was taken, and what comes of it."""
+    """A message that was taken, and what comes of it. Nothing is kept of it before somebody awaits that."""
 
     def __init__(self, access: Access, journal: Journal, session: SessionId, actor: Actor, *, receipt: Receipt) -> None:
         self.receipt = receipt
@@ -48,24 +51,31 @@ class Turn:
     async def run(self) -> RunId:
         """The run that has this turn, as soon as there is one."""
         self._ask()
-        if self.receipt.run is not None:
-            return root_run(self.receipt.run)
-        async for event in self._events():
-            control = event.control
-            if isinstance(control, e.TurnOpened) and self.receipt.message in control.messages:
-                return control.run
-        raise AssertionError("the session's events never end")
+        return (await self._opened())[0]
 
     async def result(self) -> Reply:
         """The reply, once durable: the answer, or what the customer is told while the run waits for somebody else."""
-        reply = await self._reply(await self.run())
-        await self._journal.log.durable_stream(self._stream)
+        self._ask()
+        reply = await self._reply(*await self._opened())
+        await self._journal.durable(session=self._session)
         return reply
 
-    async def _reply(self, run: RunId) -> Reply:
+    async def _opened(self) -> tuple[RunId, int]:
+        """The run, and how many of the session's events lie before its turn."""
+        if self.receipt.run is not None:
+            return root_run(self.receipt.run), 0
+        index = 0
+        while True:
+            control = (await self._event(index)).control
+            if isinstance(control, e.TurnOpened) and self.receipt.message in control.messages:
+                return control.run, index
+            index += 1
+
+    async def _reply(self, run: RunId, index: int) -> Reply:
         text, turn = "", None
-        async for event in self._events():
-            control = event.control
+        while True:
+            event = await self._event(index)
+            index, control = index + 1, event.control
             if isinstance(control, e.TurnOpened) and control.run == run:
                 turn = control.turn
             elif isinstance(control, e.MessageQueued) and _is_of(control, run, turn):
@@ -76,7 +86,14 @@ class Turn:
                 return Reply(text, self._outcome(run) if control.outcome == "ended" else control.outcome, run)
             elif isinstance(control, e.WaitOpened) and root_run(control.run) == run:
                 return Reply(text, "asked", run)
-        raise AssertionError("the session's events never end")
+
+    async def _event(self, index: int) -> e.Event:
+        """An event of the session since the message, of those that matter here, as soon as there is one."""
+        if self._watch is None:
+            self._watch = self._journal.watch(self._stream, *_TELLING, from_n=self.receipt.n + 1)
+        while len(self._seen) <= index:
+            self._seen.append(await self._watch.next())
+        return self._seen[index]
 
     def _outcome(self, run: RunId) -> Literal["answered", "failed", "cancelled"]:
         state = self._journal.run(run)
@@ -101,19 +118,6 @@ class Turn:
 
     def _ask(self) -> None:
         self._access.ask("session.read", self.scope, self.actor, of_session(self._session))
-
-    async def _events(self) -> AsyncIterator[e.Event]:
-        """The session's events since the message: those seen before, then as they come."""
-        for event in tuple(self._seen):
-            yield event
-        if self._watch is None:
-            self._watch = self._journal.watch(self._stream)
-            self._watch.offer(self._journal.events(self._stream, self.receipt.n + 1))
-        while True:
-            event = await self._watch.next()
-            if event.n > self.receipt.n:
-                self._seen.append(event)
-                yield event
 
 
 def _ends(control: e.Control, run: RunId) -> bool:

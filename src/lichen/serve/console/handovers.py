@@ -74,6 +74,6 @@ async def _sent(journal: Journal, run: RunId) -> None:
     try:
         async with asyncio.timeout(REST_S):
             while not (journal.run(run).outcome or journal.run(run).waits):
-                await journal.changed(run_stream(run), journal.run(run).n)
+                await journal.watch(run_stream(run)).next()
     except TimeoutError:
         return
