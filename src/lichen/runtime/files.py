@@ -15,13 +15,15 @@ class Files:
 
     def __init__(self, home: Path) -> None:
         self._home = home
-        self._made: set[Scope] = set()
+        self._made: dict[Scope, str] = {}
 
     def of(self, scope: Scope) -> str:
         """The folder of a scope. Tools find it as the attribute `files`."""
+        made = self._made.get(scope)
+        if made is not None:
+            return made
         folder = self._home / FOLDER / scope.tenant / scope.env
-        if scope not in self._made:
-            with suppress(OSError):  # a full disk is told by who needs the folder
-                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-                self._made.add(scope)
+        with suppress(OSError):  # a full disk is told by who needs the folder
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._made[scope] = str(folder)
         return str(folder)
