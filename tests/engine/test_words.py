@@ -372,6 +372,16 @@ async def test_a_person_may_vouch_for_a_run_that_goes_on(make_world: MakeWorld) 
         await world.intake.declassify(SCOPE, OPS, sources=(FETCH,), reason="ours", run=run)
 
 
+@pytest.mark.req("LIC-34.12")
+async def test_what_a_person_vouched_for_is_vouched_for_after_a_crash_as_well(make_world: MakeWorld) -> None:
+    world = await make_world(agent("shop.bot", [calls("web.fetch"), BRING, last], [web(says(MARK))]))
+    run = await world.start()
+    assert world.state(run).label.sources == (FETCH,)
+    await world.intake.declassify(SCOPE, OPS, sources=(FETCH,), reason="ours", run=run)
+    await world.reopen()
+    assert world.state(run).label == EMPTY
+
+
 @pytest.mark.req("LIC-10.27")
 @pytest.mark.parametrize(
     ("who", "sources", "reason", "error"),

@@ -272,8 +272,8 @@ class World:
         self.places = self._services.places
         self.agent = agents[0].name
 
-    async def open(self) -> World:
-        """Opens the directory and takes over what is owed there."""
+    async def open(self, *, settles: bool = True) -> World:
+        """Opens the directory and takes over what is owed there; unless `settles`, nothing of that was begun yet."""
         self.volume: SimulatedVolume = open_volume(
             self.home, clock=self.clock.now_us, random=self.random, options=self._volume_options
         )
@@ -287,7 +287,8 @@ class World:
         self.runs = Runs(self.engine, self.intake, access)
         self.waits = Waits(self.engine, self.intake, access)
         self.taken_over = self.engine.start((SCOPE,))
-        await self.clock.settle()
+        if settles:
+            await self.clock.settle()
         return self
 
     async def crash(self) -> None:

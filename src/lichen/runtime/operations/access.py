@@ -14,6 +14,7 @@ from lichen.core.errors import Denied, NotFound
 from lichen.core.events import Ruling
 from lichen.core.ids import RunId, SessionId
 from lichen.core.policy import Check, Verdict
+from lichen.core.run import RunState
 from lichen.core.scope import SYSTEM, Actor, Scope
 from lichen.engine.journal import Journal
 from lichen.engine.local import LocalEngine
@@ -49,6 +50,11 @@ def of_session(id: SessionId) -> About:
 def of_run(id: RunId) -> About:
     """A run, which is whose it was started for."""
     return About(id, "run", lambda journal: journal.run(id).subject or None, run=id)
+
+
+def of_state(state: RunState) -> About:
+    """A run that was looked up already."""
+    return About(state.id, "run", lambda journal: state.subject or None, run=state.id)
 
 
 class Access:

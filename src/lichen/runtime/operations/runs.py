@@ -16,7 +16,7 @@ from lichen.engine.intake import Intake
 from lichen.engine.journal import Journal
 from lichen.engine.local import LocalEngine
 from lichen.log.views import StreamRow
-from lichen.runtime.operations.access import EVERYTHING, About, Access, of_run
+from lichen.runtime.operations.access import EVERYTHING, About, Access, of_run, of_state
 from lichen.runtime.operations.feed import Feed
 from lichen.runtime.records import RecordView, view
 from lichen.runtime.replay import Replay, replay
@@ -122,9 +122,9 @@ class Runs:
         journal = self._engine.journal(scope)
         if not journal.run(run).outcome:
             await journal.watch(run_stream(run), e.RunFinished).next()
-        state = journal.run(run)  # before it leaves memory
+        state = journal.run(run)  # it leaves memory once it is durable
         await journal.durable(run=run)
-        self._access.open("run.result", scope, actor, of_run(run), what="run")
+        self._access.open("run.result", scope, actor, of_state(state), what="run")
         return _answer(journal, state)
 
     def outcome(self, scope: Scope, run: RunId, actor: Actor) -> Outcome:
