@@ -46,10 +46,6 @@ class Caller(NamedTuple):
     of: str = ""
 
 
-Named = Mapping[str, set[str]]
-"""Which ids the people of a tenant named so far, by tenant: what they asked for in vain stands in its own log."""
-
-
 def attack(size: Size, chance: random.Random, folder: Path) -> Outcome:
     """Asks for acme's things as everybody. The document decides what there is to ask for."""
     return asyncio.run(_attack(chance, folder))
@@ -61,7 +57,7 @@ async def _attack(chance: random.Random, folder: Path) -> Outcome:
         treasure, app = await bury(runtime), make_site(runtime)
         callers = await _callers(runtime)
         asked = 0
-        named: dict[str, set[str]] = defaultdict(set)
+        named: dict[str, set[str]] = defaultdict(set)  # by tenant: what its people asked for stands in its own log
         for operation in _shuffled(list(_operations()), chance):
             for caller in callers:
                 if caller.name == "an operator" and any(word in operation.path for word in DESTROYS):
@@ -70,7 +66,7 @@ async def _attack(chance: random.Random, folder: Path) -> Outcome:
                 answer = await _asked(app, operation, caller, treasure, asked)
                 found += _judged(operation, caller, treasure, answer, named[caller.of])
                 named[caller.of].update(treasure.parts[part] for part in _parts(operation))
-        pages = await _console(runtime, app, treasure, found)
+        pages = await _console(runtime, app, treasure, found, named)
         chats = await _chats(runtime, app, found)
     return Outcome(
         f"{len(list(_operations()))} operations × {len(callers)} callers = {asked} requests, {pages} console pages, "
@@ -117,7 +113,7 @@ def _example(schema: Mapping[str, Any], components: Mapping[str, Any], name: str
             fields = cast(Mapping[str, Any], schema.get("properties", {}))
             return {each: _example(fields[each], components, each) for each in schema.get("required", ())}
         case "array":
-            return []
+            return [_example(schema.get("items", {}), components)] * int(schema.get("minItems", 0))
         case "boolean":
             return True
         case "integer" | "number":
@@ -190,19 +186,25 @@ def _wanted(operation: Operation, caller: Caller) -> tuple[int, ...]:
         return (403,) if "that names ours" in caller.name else (401,)
     if operation.is_owners:
         return (403,)
+    is_anothers = bool(set(_parts(operation)) - set(NOBODYS)) and (
+        caller.where != ACME or caller.name == "another customer"
+    )
+    if is_anothers:
+        return (403, 404)
     if operation.capability and not may(caller.who, cast(Any, operation.capability)):
         return (403,)
-    if set(_parts(operation)) - set(NOBODYS) and (caller.where != ACME or caller.name == "another customer"):
-        return (403, 404)
     return (200, 201, 204, 400, 403, 404, 409, 410)
 
 
 # -- the console and the chats -----------------------------------------------------------------------------------
 
 
-async def _console(runtime: Runtime, app: Starlette, treasure: Treasure, found: list[str]) -> int:
+async def _console(
+    runtime: Runtime, app: Starlette, treasure: Treasure, found: list[str], named: Mapping[str, Collection[str]]
+) -> int:
     """The pages and their twins, signed in as another tenant's operator, and signed in as nobody."""
-    key = await key_of(runtime, *PEOPLE["another tenant's operator"])
+    where, who = PEOPLE["another tenant's operator"]
+    key = await key_of(runtime, where, who)
     asked = 0
     for is_signed_in in (True, False):
         transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=("10.1.0.1", 1))
@@ -213,13 +215,18 @@ async def _console(runtime: Runtime, app: Starlette, treasure: Treasure, found: 
                 path = re.sub(r"{(\w+)}", lambda part: treasure.parts[part[1]], page.path)
                 for address in (f"/console/{path}", f"/console/{path}.json"):
                     asked += 1
-                    found += _shown(address, await client.get(address), treasure, is_signed_in=is_signed_in)
+                    known = named[where.tenant] if page.path == "log" else ()
+                    answer = await client.get(address)
+                    found += _shown(address, answer, treasure, is_signed_in=is_signed_in, named=known)
     return asked
 
 
-def _shown(address: str, answer: httpx.Response, treasure: Treasure, *, is_signed_in: bool) -> list[str]:
+def _shown(
+    address: str, answer: httpx.Response, treasure: Treasure, *, is_signed_in: bool, named: Collection[str]
+) -> list[str]:
+    """What is wrong with a page. `named`: as for the records of a tenant's own log."""
     asked = [sign for sign in treasure.signs if sign in address]  # an error may repeat what was asked for
-    seen = [sign for sign in treasure.signs if sign in answer.text and sign not in asked]
+    seen = [sign for sign in treasure.signs if sign in answer.text and sign not in (*asked, *named)]
     is_wrong = answer.status_code >= 500 or (not is_signed_in and answer.status_code == 200)
     return [f"{address}: {answer.status_code} {seen}"] if seen or is_wrong else []
 
