@@ -11,7 +11,7 @@ from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
-from lichen.core.scope import Customer, Operator, Scope, Service
+from lichen.core.scope import Actor, Customer, Operator, Scope, Service
 from lichen.runtime import Runtime
 from tests.attack import strangers
 from tests.attack.section import Outcome, Size
@@ -20,8 +20,8 @@ from tests.attack.strangers import KINDS, Move, Strangers, Till, agents_of, own
 SCOPE = Scope("acme", "dev")
 CUSTOMER, OPS, ROBOT = Customer("customer-7"), Operator("ops", ("operator",)), Service("robot")
 POLICY = strangers.ALLOW + strangers.FORBID
-GENERATED: dict[Size, int] = {"small": 10, "full": 1_000}
-EVENTS = ("hello", "order", "program", "person", "approve", "restart")
+GENERATED: dict[Size, int] = {"small": 10, "full": 500}
+EVENTS = ("hello", "order", "robot", "program", "person", "approve", "restart")
 SETTLES = 4  # how often everybody answers what is open, before the last turn
 STEP_S = 20.0
 
@@ -42,6 +42,8 @@ WAYS = (
     Sequence("a call that broke off", (Move("broken"), Move("answer"), BACK), ("hello", "person", "hello")),
     Sequence("a call that was approved", (Move("held"), PAY), ("hello", "approve")),
     Sequence("what a program brought", (Move("wait"), PAY), ("hello", "program")),
+    Sequence("what a program said", (PAY,), ("robot",)),
+    Sequence("what a program said in a turn", (Move("ask"), PAY), ("hello", "robot", "hello"), "merge"),
     Sequence("an agent's answer", (Move("child"), READ, Move("answer"), PAY)),
     Sequence("an agent's task", (READ, Move("child"), PAY, Move("answer"))),
     Sequence("the planner's state", (READ, Move("ask"), PAY), ("hello", "hello")),
@@ -131,6 +133,8 @@ class _Talk:
             case "order":
                 self._ordered += 1
                 await self._say(runtime, f"{own(self._ordered).text} please.")
+            case "robot":
+                await self._say(runtime, self._strangers.order("robot").text, ROBOT)
             case "program":
                 for wait in runtime.waits.list(SCOPE, OPS, kinds=("external",)):
                     order = self._strangers.order("program")
@@ -148,7 +152,7 @@ class _Talk:
             await runtime.idle()
             await runtime.log(SCOPE).durable()  # what waits is listed as of the last commit
 
-    async def _say(self, runtime: Runtime, text: str) -> None:
+    async def _say(self, runtime: Runtime, text: str, who: Actor = CUSTOMER) -> None:
         session = await runtime.sessions.open(
             SCOPE,
             CUSTOMER,
@@ -156,7 +160,7 @@ class _Talk:
             key="one",
             double_texting=self._double_texting,  # type: ignore[arg-type]
         )
-        await session.say(text)
+        await runtime.sessions.get(SCOPE, session.id, who).say(text)
 
 
 async def _live(folder: Path, sequence: Sequence) -> Tried:

@@ -26,7 +26,7 @@ from lichen.runtime.operations.session import Session
 from lichen.testing.clock import SimulatedClock
 from lichen.testing.models import ScriptedModel
 from tests.engine.conftest import MakeWorld
-from tests.engine.world import OPS, SCOPE, FakeTool, Script, ScriptedGate, World, agent, call, calls
+from tests.engine.world import CUSTOMER, OPS, SCOPE, FakeTool, Script, ScriptedGate, World, agent, call, calls
 
 MARK = "EVIL-IBAN"
 FETCH = "third_party:web.fetch"
@@ -308,6 +308,44 @@ async def test_what_a_program_brings_is_a_strangers_word_and_what_an_operator_br
     await world.waits.answer(SCOPE, wait.id, "answered", who, body={"text": MARK})
     await world.clock.settle()
     assert label_at(world, "till.pay").sources == sources
+
+
+@pytest.mark.req("LIC-10.5")
+@pytest.mark.parametrize(
+    ("who", "sources"), [(ROBOT, (EXTERNAL,)), (Service("app", ("channel",)), ()), (OPS, ()), (CUSTOMER, ())]
+)
+async def test_what_a_program_says_in_a_customers_session_is_a_strangers_word_in_every_turn_that_is_shown_it(
+    make_world: MakeWorld, who: Any, sources: tuple[str, ...]
+) -> None:
+    reader = Reader([calls("till.pay"), Plan(answer="done")])
+    world = await make_world(agent("shop.bot", reader, [FakeTool("till.pay")]))
+    session = await world.session()
+    await (await world.sessions.get(SCOPE, session.id, who).say(MARK)).result()
+    assert label_at(world, "till.pay").sources == sources
+    await (await session.say("go on")).result()
+    assert MARK in reader.read[-1]
+    assert label_at(world, "till.pay").sources == sources
+
+
+@pytest.mark.req("LIC-10.5")
+async def test_what_a_program_says_while_a_run_is_under_way_taints_what_it_does_next(make_world: MakeWorld) -> None:
+    ask = Plan(waits=(WaitRequest("clarification", "Sure?"),))
+    world = await make_world(agent("shop.bot", [ask, calls("till.pay"), Plan(answer="done")], [FakeTool("till.pay")]))
+    session = await world.session(double_texting="merge")
+    await session.say("hello")
+    await world.clock.settle()
+    assert (await world.sessions.get(SCOPE, session.id, ROBOT).say(MARK)).disposition == "joined"
+    await session.say("yes")
+    await world.clock.settle()
+    assert label_at(world, "till.pay").sources == (EXTERNAL,)
+
+
+@pytest.mark.req("LIC-10.5")
+async def test_a_programs_own_session_is_in_its_own_words(make_world: MakeWorld) -> None:
+    world = await make_world(agent("shop.bot", [calls("till.pay"), Plan(answer="done")], [FakeTool("till.pay")]))
+    session = await world.sessions.open(SCOPE, ROBOT, agent=world.agent)
+    await (await session.say("pay")).result()
+    assert label_at(world, "till.pay") == EMPTY
 
 
 # -- declassifying -----------------------------------------------------------------------------------------------

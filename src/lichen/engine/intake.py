@@ -46,7 +46,7 @@ from lichen.engine.acts.turn import acting, pins, start_draft
 from lichen.engine.attributes import sealed
 from lichen.engine.expected import answer_to, check_answer, expected_of
 from lichen.engine.journal import Journal
-from lichen.engine.labels import label_of
+from lichen.engine.labels import label_of, said_by
 from lichen.engine.local import LocalEngine
 from lichen.engine.messages import encoded, message
 from lichen.engine.ports import AgentDef, Services
@@ -252,7 +252,7 @@ class Intake:
         mailbox, withdrawn = self._without_stale_questions(journal, mailbox)
         stream = session_stream(mailbox.id)
         number, token, text, contents, role, by, ruling = words
-        is_theirs = role == "customer" or by == mailbox.subject
+        is_theirs, label = role == "customer" or by == mailbox.subject, said_by(role, by, subject=mailbox.subject)
         kind = disposition(mailbox if is_theirs else msgspec.structs.replace(mailbox, questions=()))
         run: RunId | None = mailbox.turn.run if mailbox.turn is not None else None
         appended: dict[StreamId, moves.Drafts] = {}
@@ -269,7 +269,7 @@ class Intake:
                 session, after, appended = (*session, *reply.before), reply.after, reply.run
             case "joined" if run is not None and not journal.run(run).is_ending:
                 messages = msgspec.json.encode([message(role, {c.part: c.data for c in contents}, by)])
-                signal = e.Draft(e.Signal("input", token, by=by), (Content("input", mailbox.subject, messages),))
+                signal = e.Draft(e.Signal("input", token, by=by), (Content("input", mailbox.subject, messages),), label)
                 appended[run_stream(run)] = (signal,)
             case "interrupts" if run is not None:
                 appended = cancel_tree(journal, journal.run(run), "interrupted", f"interrupt-{token}")
@@ -280,7 +280,7 @@ class Intake:
         has_address = any(content.part == "address" for content in contents)
         received = e.MessageReceived(number, token, taken, joined_run, wait, role, ruling, by, has_address)
         n = mailbox.n + len(session)
-        session = (*session, e.Draft(received, contents), *after)
+        session = (*session, e.Draft(received, contents, label), *after)
         if taken == "rejected":
             words_of = self._services.wording(journal.scope).of(mailbox.language)
             notice = Content("text", mailbox.subject, words_of.rejected.encode())

@@ -6,7 +6,7 @@ import msgspec
 
 from lichen.core.call import Outcome
 from lichen.core.events import Draft
-from lichen.core.label import EMPTY, THIRD_PARTY, Label, join, without
+from lichen.core.label import EMPTY, EXTERNAL, THIRD_PARTY, Label, join, without
 from lichen.core.run import Call, RunState
 from lichen.engine.ports import Services
 
@@ -22,6 +22,11 @@ def label_of(services: Services, state: RunState, call: Call, outcome: Outcome =
         return EMPTY
     label = Label((THIRD_PARTY + call.tool,), 0)
     return without(label, call.declassified) if outcome == "ok" else label
+
+
+def said_by(role: str, by: str, *, subject: str) -> Label:
+    """The label of a message: nobody vouches for what a program says in somebody else's conversation."""
+    return Label((EXTERNAL,)) if role == "service" and by != subject else EMPTY
 
 
 def labelled(drafts: tuple[Draft, ...], label: Label) -> tuple[Draft, ...]:

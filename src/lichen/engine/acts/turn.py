@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import msgspec
@@ -10,12 +11,14 @@ from lichen.core import events as e
 from lichen.core import moves
 from lichen.core.content import Content
 from lichen.core.ids import AgentName, MessageId, RunId, run_stream
+from lichen.core.label import join
 from lichen.core.limits import Limits
 from lichen.core.mailbox import Queued
 from lichen.core.plan import Message
 from lichen.core.run import DECIDER
 from lichen.core.scope import Actor, Scope
 from lichen.engine.act import SessionAct
+from lichen.engine.labels import said_by
 from lichen.engine.messages import message
 from lichen.engine.ports import Services
 from lichen.engine.sends import announced, refusal
@@ -54,7 +57,9 @@ def _first(act: SessionAct, taken: Sequence[Queued], person: Actor, started: e.R
     """The first record of a turn's run: what it was told, and in whose name it acts."""
     messages = [message(m.role, act.contents(m.n), m.by) for m in taken]
     attributes = act.contents(0).get("attributes", b"")
-    return start_draft(started, messages, acting(act.mailbox.agent, person), attributes)
+    draft = start_draft(started, messages, acting(act.mailbox.agent, person), attributes)
+    labels = [said_by(m.role, m.by, subject=act.subject) for m in taken]
+    return msgspec.structs.replace(draft, label=functools.reduce(join, labels, draft.label))
 
 
 def _refused(act: SessionAct, person: Actor, opened: e.TurnOpened, public: str) -> moves.Drafts:
