@@ -207,7 +207,7 @@ class Intake:
         NotFound, Conflict
         (`session_closed`, `key_reused`), Unavailable (nothing was taken).
         """
-        _check_text(text)
+        said = _checked(text)
         _check_address(address)
         beside = encoded(data)
         self._engine.admit(scope, actor)
@@ -216,37 +216,31 @@ class Intake:
         mailbox = self._mailbox(journal, session)
         number = MessageId(f"m{mailbox.received + 1}")
         token = _token(journal, key) or number
-        receipt = self._repeated(journal, session, token, text, beside)
+        receipt = self._repeated(journal, session, token, said, beside)
         if receipt is None:
             if mailbox.is_closed:
                 raise Conflict("The session is closed.", code="session_closed", next_step="Open a new session.")
             if len(mailbox.outbox) >= OUTBOX_MAX:
                 raise Unavailable("Too many replies of this session were not received.", code="outbox_full")
-            parts = [("text", text.encode()), ("data", beside), ("channel", channel_data), ("address", address)]
+            parts = [("text", said), ("data", beside), ("channel", channel_data), ("address", address)]
             contents = moves.as_contents(parts, mailbox.subject)
-            words = Words(
-                number, token, text, contents, speaks_as(actor), self._speaker(journal, mailbox, actor), ruling
-            )
-            receipt = self._take(journal, mailbox, words, journal.log.name(actor))
+            who = journal.log.name(actor)
+            words = Words(number, token, text, contents, speaks_as(actor), _speaker(mailbox, actor, who), ruling)
+            receipt = self._take(journal, mailbox, words, who)
         await journal.durable(session=session)
         return receipt
 
-    def _repeated(self, journal: Journal, session: SessionId, token: str, text: str, data: bytes) -> Receipt | None:
+    def _repeated(self, journal: Journal, session: SessionId, token: str, said: bytes, data: bytes) -> Receipt | None:
         stream = session_stream(session)
         n = journal.log.find(stream, f"message_received/{token}")
         if n is None:
             return None
         contents = journal.log.contents(stream, n)
-        if (contents.get("text"), contents.get("data", b"")) != (text.encode(), data):
+        if (contents.get("text"), contents.get("data", b"")) != (said, data):
             raise Conflict("This idempotency key was used for another message.", code="key_reused")
         control = journal.event(stream, n).control
         assert isinstance(control, e.MessageReceived)
         return Receipt(session, control.message, n, control.disposition, control.run, control.wait, is_repeated=True)
-
-    def _speaker(self, journal: Journal, mailbox: MailboxState, actor: Actor) -> str:
-        """The pseudonym of whose words they are: of a channel's that vouches, the session's customer."""
-        is_vouched_for = actor.kind != "customer" and speaks_as(actor) == "customer"
-        return mailbox.subject if is_vouched_for else journal.log.name(actor)
 
     def _take(self, journal: Journal, mailbox: MailboxState, words: Words, actor: str) -> Receipt:
         mailbox, withdrawn = self._without_stale_questions(journal, mailbox)
@@ -327,7 +321,7 @@ class Intake:
         `attributes_invalid`), Conflict (`key_reused`), Unavailable.
         """
         if text or input is None:
-            _check_text(text)
+            _checked(text)
         own = sealed(attributes)
         contents = {"text": text.encode(), "data": encoded(input)}
         self._engine.admit(scope, actor)
@@ -599,8 +593,16 @@ def _subject(journal: Journal, actor: Actor) -> str:
     return subject
 
 
-def _check_text(text: str) -> None:
-    size = len(text.encode())
+def _speaker(mailbox: MailboxState, actor: Actor, name: str) -> str:
+    """The pseudonym of whose words they are: of a channel's that vouches, the session's customer; else the actor's."""
+    is_vouched_for = actor.kind != "customer" and speaks_as(actor) == "customer"
+    return mailbox.subject if is_vouched_for else name
+
+
+def _checked(text: str) -> bytes:
+    """The text as it is kept. Raises Invalid (`message_empty`, `message_too_large`)."""
+    said = text.encode()
+    size = len(said)
     if not text.strip():
         raise Invalid("The message is empty.", code="message_empty")
     if size > min(MESSAGE_BYTES_MAX, TEXT_BYTES_MAX):
@@ -609,6 +611,7 @@ def _check_text(text: str) -> None:
             code="message_too_large",
             next_step="Send it in shorter messages.",
         )
+    return said
 
 
 def _check_key(key: str) -> None:

@@ -38,6 +38,11 @@ Note = Annotated[str, msgspec.Meta(max_length=4_000)]
 WaitS = Annotated[float, msgspec.Meta(ge=0, le=WAIT_S_MAX)]
 """How long a request may wait for something to happen."""
 
+BODILESS = ("GET", "HEAD", "OPTIONS")
+"""Methods whose requests have a body only if they say so."""
+
+_HAS_BODY = {"content-length", "transfer-encoding"}
+
 T = TypeVar("T")
 
 
@@ -165,6 +170,8 @@ async def read_body(request: Request, *, bytes_max: int = BODY_BYTES_MAX) -> byt
 
     Raises TooLarge, Late, Invalid (`body_invalid`) when the caller leaves before the end.
     """
+    if request.method in BODILESS and _HAS_BODY.isdisjoint(request.headers.keys()):
+        return b""
     data = bytearray()
     try:
         async with asyncio.timeout(BODY_S):

@@ -53,6 +53,7 @@ class Metered:
     def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
         self._app, self._metrics = app, metrics
         self._names: dict[int, str] = {}
+        self._counted: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers as the application does."""
@@ -77,8 +78,17 @@ class Metered:
             await self._app(scope, receive, noting)
         finally:
             route = self._names.get(id(scope.get("route")), UNMATCHED)
-            self._metrics.requests.labels(route, status).inc()
-            self._metrics.seconds.labels(route).observe(loop_time() - begun)
+            count, seconds = self._figures(route, status)
+            count.inc()
+            seconds.observe(loop_time() - begun)
+
+    def _figures(self, route: str, status: int) -> tuple[Counter, Histogram]:
+        """What is counted of a route, found once for each status."""
+        found = self._counted.get((route, status))
+        if found is None:
+            found = self._metrics.requests.labels(route, status), self._metrics.seconds.labels(route)
+            self._counted[route, status] = found
+        return found
 
 
 def _name(routes: Iterable[BaseRoute], names: dict[int, str], prefix: str = "") -> None:
