@@ -59,6 +59,11 @@ def _parameters(command: Any) -> Iterator[str]:
 
 
 def _shared() -> Iterator[tuple[str, str, str]]:
+    yield (
+        code("--home"),
+        code("LICHEN_HOME"),
+        "The data directory; it stands before the command, as in `lichen --home ./data`.",
+    )
     for kind in SHARED.values():
         option: Any = get_args(kind)[1]
         name = option.default if isinstance(option.default, str) else option.param_decls[0]

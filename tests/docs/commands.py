@@ -21,7 +21,7 @@ def problem(line: str) -> str:
     name, *words = shlex.split(OPTIONS.sub("", OTHERS.sub("", line)))
     if name != "lichen":
         return f"{name} is not lichen"
-    return _problem(whole(app), words)
+    return _problem(whole(app), words[2:] if words[:1] == ["--home"] else words)
 
 
 def _problem(command: Any, words: list[str]) -> str:

@@ -35,8 +35,13 @@ app = typer.Typer(
 @app.callback(invoke_without_command=True)
 def start(
     version: Annotated[bool, typer.Option("--version", help="The version, and nothing else.", is_eager=True)] = False,
+    home: Annotated[
+        str, typer.Option("--home", help="The data directory, instead of LICHEN_HOME.", metavar="FOLDER")
+    ] = "",
 ) -> None:
     """Runs AI agents, tools and conversations through one loop, one gate and one log."""
+    if home:
+        os.environ["LICHEN_HOME"] = home
     if version:
         from importlib.metadata import version as installed
 

@@ -62,13 +62,13 @@ class Door:
         return self._owner
 
     def own(self, port: Port | None = None) -> Owner:
-        """Makes this process the owner, with a port for strangers if one is named.
+        """Makes this process the owner, with a port for strangers if one is named; of bare data, to look at it.
 
         Raises Unavailable (`data_dir_in_use`) if another process is it, or (`port_in_use`).
         """
         from lichen.cli.owner import Owner
 
-        owner = Owner(self.project, self.settings, port=port)
+        owner = Owner(self.project, None if self.project.is_bare else self.settings, port=port)
         owner.start()
         self._owner = owner
         return owner

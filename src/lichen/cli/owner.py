@@ -11,6 +11,7 @@ from lichen.cli.entrance import entrance
 from lichen.cli.project import Project
 
 if TYPE_CHECKING:
+    from lichen.runtime.runtime import Runtime
     from lichen.serve.host import Endings
     from lichen.settings import Settings
 
@@ -28,10 +29,10 @@ class Owner:
     """Owns a project's data from `start` to `finish`, or to `leave`, which is quicker and loses nothing either.
 
     Others reach it through the socket, and so does this process: there is one way in. With a `port`, strangers reach
-    the public site there; `port` is then the one that was found.
+    the public site there; `port` is then the one that was found. Without settings the data is only looked at.
     """
 
-    def __init__(self, project: Project, settings: Settings, *, port: Port | None = None) -> None:
+    def __init__(self, project: Project, settings: Settings | None, *, port: Port | None = None) -> None:
         self._project, self._settings = project, settings
         self.port = port
         self._thread = threading.Thread(target=self._run, name="lichen-owner", daemon=True)
@@ -83,8 +84,12 @@ class Owner:
             self.gone.set()
             self._begun.set()
 
-    async def _own(self) -> None:
+    def _made(self) -> Runtime:
         from lichen.runtime.runtime import Runtime
+
+        return Runtime.looking(self._project.home) if self._settings is None else Runtime.of(self._settings)
+
+    async def _own(self) -> None:
         from lichen.serve.host import Endings, Listener, host
         from lichen.serve.listeners import OwnerSocket, PublicPort
 
@@ -100,8 +105,9 @@ class Owner:
                 self.port = Port(public.host, public.number)
             self._begun.set()
 
-        async with Runtime.of(self._settings) as runtime:
-            self._project.remember()
+        async with self._made() as runtime:
+            if self._settings is not None:
+                self._project.remember()
             self.notices = runtime.notices
             self.was_stopped = await host(runtime, listeners, self._endings, opened=opened) == "stopped"
 

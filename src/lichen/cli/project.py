@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 FILE = "lichen.toml"
 HOME = ".lichen"
+DATA = "lichen.sqlite"  # in the data directory: the logs
 REMEMBERED = "project"  # in the data directory: the project that opened it last
 
 
@@ -30,6 +31,11 @@ class Project(NamedTuple):
     def socket(self) -> Path:
         """Where the process that owns the directory listens."""
         return self.home / "lichen.sock"
+
+    @property
+    def is_bare(self) -> bool:
+        """Whether there is data here that no project is known for: a program of its own made it."""
+        return self.file is None and _has_data(self.home)
 
     def needed(self) -> Path:
         """The `lichen.toml`. Raises NotFound (`project_unknown`)."""
@@ -64,7 +70,7 @@ def locate(cwd: Path | None = None, environ: Mapping[str, str] = os.environ) -> 
     if file is not None:
         check_trust(file, environ)
     home = _home(start, file, environ)
-    found = file or remembered(home) or _demo(start)
+    found = file or remembered(home) or (None if _has_data(home) else _demo(start))
     if found is not None:
         check_trust(found, environ)
     return Project(home, found)
@@ -95,6 +101,10 @@ def remembered(home: Path) -> Path | None:
     except OSError:
         return None
     return file if file.is_file() else None
+
+
+def _has_data(home: Path) -> bool:
+    return (home / DATA).exists()
 
 
 def _demo(start: Path) -> Path | None:

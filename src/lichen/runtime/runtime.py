@@ -15,6 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+import msgspec
+
 from lichen.agents.agent import Agent
 from lichen.core.scope import PRODUCTION, Scope
 from lichen.core.wording import DEFAULT, Texts, Wording
@@ -112,6 +114,15 @@ class Runtime:
         )
         return runtime
 
+    @classmethod
+    def looking(cls, home: Path) -> Runtime:
+        """A runtime over data whose agents are elsewhere: it shows what is there, and takes over nothing of it."""
+        from lichen.runtime.policies import Starter
+
+        runtime = cls(home, (), Starter(()))
+        runtime._blueprint = msgspec.structs.replace(runtime._blueprint, takes_over=False)
+        return runtime
+
     # -- life ----------------------------------------------------------------------------------------------------
 
     async def __aenter__(self) -> Self:
@@ -141,6 +152,10 @@ class Runtime:
         self._stack.callback(access.close)
         changes = Changes(wiring.engine, new_id)
         self._wiring = wiring
+        if self.only_looks:
+            from lichen.settings.bare import undeclared
+
+            self.settings = undeclared(self.home, wiring.volume.scopes())
 
         def agents() -> tuple[Agent, ...]:
             return wiring.catalog.agents
@@ -173,6 +188,11 @@ class Runtime:
     async def idle(self) -> None:
         """Returns once nothing is in flight: only waits and timers are left."""
         await self.engine.idle()
+
+    @property
+    def only_looks(self) -> bool:
+        """Whether it shows what is there and begins nothing."""
+        return not self._blueprint.takes_over
 
     @property
     def hosted(self) -> tuple[Agent, ...]:

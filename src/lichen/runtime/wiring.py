@@ -59,6 +59,7 @@ class Blueprint(msgspec.Struct, frozen=True):
     settings: Settings | None
     clock: Callable[[], int]
     random: Callable[[int], bytes]
+    takes_over: bool = True  # what its logs owe
 
     def new_id(self, kind: str) -> str:
         """An id nobody can guess."""
@@ -140,12 +141,12 @@ class Wiring:
             self.in_force.load(scope)
 
     def begin(self) -> None:
-        """Loads every policy first, so that a broken one stops the start; then takes over what is owed."""
+        """Loads every policy first, so that a broken one stops the start; then takes over what is owed, if it may."""
         known = {*self.blueprint.scopes, *self.volume.scopes()}
         scopes = tuple(sorted(known, key=lambda scope: scope.log_id()))
         for scope in scopes:
             self.engine.journal(scope)
-        self.engine.start(scopes)
+        self.engine.start(scopes if self.blueprint.takes_over else ())
 
     def _opened(self, scope: Scope, log: Log) -> None:
         """Puts the scope's policies in force before anything is decided there."""

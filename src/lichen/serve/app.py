@@ -23,26 +23,38 @@ from lichen.serve.state import Site
 
 PREFIX = "/api/v1"
 
+Admits = Callable[[ApiRoute], None]
+"""Raises what is told to whoever asks for a route that is not to be had."""
 
-def make_app(runtime: Runtime, *, identify: Identify) -> Starlette:
+
+def everything(route: ApiRoute) -> None:
+    """Lets every route be asked for."""
+
+
+def make_app(runtime: Runtime, *, identify: Identify, admits: Admits = everything) -> Starlette:
     """The HTTP API over a running runtime, as an ASGI application without lifespan.
 
     `identify` recognises the caller of a request; it is what differs between a socket that only its owner can open
-    and a port that anybody can reach.
+    and a port that anybody can reach. `admits` says which routes are to be had at all.
     """
-    app = Starlette(routes=api_routes(runtime, identify), exception_handlers={HTTPException: _unroutable})
+    app = Starlette(routes=api_routes(runtime, identify, admits), exception_handlers={HTTPException: _unroutable})
     return Site().of(app)
 
 
-def api_routes(runtime: Runtime, identify: Identify) -> list[BaseRoute]:
+def api_routes(runtime: Runtime, identify: Identify, admits: Admits = everything) -> list[BaseRoute]:
     """The API's routes, for an application with a `Site`."""
-    routes = [Route(f"/{route.path}", _endpoint(runtime, identify, route), methods=[route.method]) for route in ROUTES]
+    routes = [
+        Route(f"/{route.path}", _endpoint(runtime, identify, route, admits), methods=[route.method]) for route in ROUTES
+    ]
     return [Mount(PREFIX, app=Router(routes, redirect_slashes=False))]
 
 
-def _endpoint(runtime: Runtime, identify: Identify, route: ApiRoute) -> Callable[[Request], Awaitable[Response]]:
+def _endpoint(
+    runtime: Runtime, identify: Identify, route: ApiRoute, admits: Admits
+) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
         try:
+            admits(route)
             body = await read_body(request)
             exchange = Exchange(runtime, request, body, admit=lambda: _admitted(identify, request, route), takes=route)
             return _success(await route.handler(exchange))

@@ -6,8 +6,9 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from lichen.runtime.runtime import Runtime
-from lichen.serve.app import make_app
+from lichen.serve.app import everything, make_app
 from lichen.serve.auth import by_owner
+from lichen.serve.looking import check_reads
 from lichen.serve.site import make_metrics_site, make_site
 from lichen.serve.socket import serving
 from lichen.serve.state import Site, of_app
@@ -26,7 +27,8 @@ class OwnerSocket:
 
     async def start(self, runtime: Runtime) -> None:
         """Answers on the socket from now on. Raises Unavailable (`socket_path_too_long`)."""
-        app = make_app(runtime, identify=by_owner(runtime))
+        admits = check_reads if runtime.only_looks else everything
+        app = make_app(runtime, identify=by_owner(runtime), admits=admits)
         self._site = of_app(app)
         await self._doors.enter_async_context(serving(app, self._path))
 
