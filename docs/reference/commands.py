@@ -62,7 +62,7 @@ def _shared() -> Iterator[tuple[str, str, str]]:
     yield (
         code("--home"),
         code("LICHEN_HOME"),
-        "The data directory; it stands before the command, as in `lichen --home ./data`.",
+        "The data directory; it stands before the command: `lichen --home ./data runs list`.",
     )
     for kind in SHARED.values():
         option: Any = get_args(kind)[1]
