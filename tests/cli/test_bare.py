@@ -61,7 +61,7 @@ def fifteen(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@pytest.mark.req("LIC-34.1")
+@pytest.mark.req("LIC-46.1")
 def test_whoever_ran_the_lines_of_the_readme_sees_the_run_with_one_command(fifteen: Path) -> None:
     (found,) = look(fifteen, "runs", "list", "--json").data
     assert (found["agent"], found["result"], found["asked"]) == ("shop.support", "answered", "Where is order 1042?")
@@ -78,7 +78,7 @@ def _named() -> list[str]:
     return re.findall(r"`(lichen [^`]+)`", README.read_text())
 
 
-@pytest.mark.req("LIC-34.2")
+@pytest.mark.req("LIC-46.2")
 @pytest.mark.parametrize(
     "words",
     [
@@ -96,7 +96,7 @@ def test_what_would_change_something_there_says_that_no_project_is_known(fifteen
     assert (told.code, told.error) == (4, "project_unknown"), told
 
 
-@pytest.mark.req("LIC-34.2")
+@pytest.mark.req("LIC-46.2")
 def test_looking_begins_nothing_and_the_program_goes_on_where_it_was(tmp_path: Path) -> None:
     (tmp_path / "dies.py").write_text(DIES)
     assert run(tmp_path, sys.executable, "dies.py", "die").code == 7
@@ -109,7 +109,7 @@ def test_looking_begins_nothing_and_the_program_goes_on_where_it_was(tmp_path: P
     assert run(tmp_path, sys.executable, "dies.py", "live").out == "All is fine.\n"
 
 
-@pytest.mark.req("LIC-34.2")
+@pytest.mark.req("LIC-46.2")
 def test_the_demo_of_a_clone_is_not_the_project_of_data_that_somebody_else_made(tmp_path: Path) -> None:
     (tmp_path / "src" / "lichen").mkdir(parents=True)
     (tmp_path / "demo").mkdir()
