@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lichen.core import events as e
+from lichen.core.ids import run_stream
 from lichen.core.plan import STATE_BYTES_MAX, TEXT_BYTES_MAX, Plan, PlanInput, WaitRequest
 from lichen.core.saying import Saying
 from lichen.core.scope import SYSTEM
@@ -148,3 +149,22 @@ async def test_starting_twice_with_one_key_is_one_run(make_world: MakeWorld) -> 
     second = await world.intake.start(SCOPE, world.agent, "go", CUSTOMER, key="k")
     assert first == second
     assert len(world.runs.list(SCOPE, SYSTEM)) == 1
+
+
+async def test_an_answer_that_says_nothing_ends_the_turn_without_a_message(make_world: MakeWorld) -> None:
+    world = await make_world(agent("shop.bot", [Plan(says=("All said.",), answer="")]))
+    session = await world.session()
+    reply = await (await session.say("Well?")).result()
+    assert (reply.outcome, world.said(session)) == ("answered", ["All said."])
+    assert await world.answer(reply.run) == ""
+    stream = run_stream(reply.run)
+    planned = {event.n: event.control for event in world.log.events(stream) if isinstance(event.control, e.Planned)}
+    assert [control.has_answer for control in planned.values()] == [True]
+    assert not any("answer" in world.log.contents(stream, n) for n in planned)
+
+
+async def test_a_blank_that_an_older_version_kept_for_such_an_answer_says_nothing_either(make_world: MakeWorld) -> None:
+    world = await make_world(agent("shop.bot", [Plan(says=("All said.",), answer=" ")]))
+    session = await world.session()
+    reply = await (await session.say("Well?")).result()
+    assert (world.said(session), await world.answer(reply.run)) == (["All said."], "")

@@ -46,9 +46,10 @@ def ruled(act: Act, drafts: moves.Drafts) -> Sends:
 
     Of a refused message a question or an answer is worded as policy says, anything else is left out.
     """
-    session = act.session
-    if session is None or not any(isinstance(draft.control, e.MessageQueued) for draft in drafts):
+    if not any(isinstance(draft.control, e.MessageQueued) for draft in drafts):
         return Sends(drafts)
+    session = act.session
+    assert session is not None, "only a run with a session says something"
     return _as_allowed(session, sending(act, session), drafts)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
@@ -50,30 +51,36 @@ def _is_wanted(act: CallAct) -> bool:
 
 
 def _question(act: CallAct) -> Check:
-    state, call, tool, args = act.state, act.call, act.tool, act.arguments
-    meta = act.meta(tool.spec.timeout_s)
-
-    async def facts() -> Json:
-        return msgspec.json.decode(await tool.facts(args, meta), type=Json)
-
+    state, call, tool = act.state, act.call, act.tool
     return Check(
         scope=act.journal.scope,
-        actor=meta.actor,
+        actor=act.actor,
         action=tool.spec.name,
         resource=tool.spec.name,
         run=state.id,
         call=call.id,
         session=state.session,
         tool=tool.spec,
-        args=args.fields,
+        args=act.arguments.fields,
         label=state.label,
         evidence=evidence_of(act) if _needs_evidence(act) else (),
         grants=call.grants,
         requesters=state.requesters,
         digest=call.digest,
         language=act.language,
-        facts=facts if tool.spec.facts_schema is not None else None,
+        facts=_facts(act) if tool.spec.facts_schema is not None else None,
     )
+
+
+def _facts(act: CallAct) -> Callable[[], Awaitable[Json]]:
+    """How the facts of the call are read, however often the gate needs them."""
+    tool, arguments = act.tool, act.arguments
+    meta = act.meta(tool.spec.timeout_s)
+
+    async def read() -> Json:
+        return msgspec.json.decode(await tool.facts(arguments, meta), type=Json)
+
+    return read
 
 
 def _needs_evidence(act: CallAct) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
@@ -26,8 +26,6 @@ from lichen.engine.sends import ruled
 
 Part = tuple[str, bytes]
 PLAN_BYTES_MAX = 4 * 1024 * 1024
-SILENT: Final = " "
-"""What is kept of an answer that says nothing, since contents of no length are left out."""
 
 
 def validate(plan: Plan, state: RunState) -> None:
@@ -122,8 +120,8 @@ def _keep(act: Act, decoded: Mapping[CallId, Arguments]) -> None:
 
 
 def _contents(act: Act, plan: Plan, of_calls: list[Part]) -> moves.Contents:
-    """The words of a plan. An answer that says nothing is kept as a blank: it is an answer all the same."""
-    answer = [] if plan.answer is None else saying.parts(plan.answer or SILENT, "answer")
+    """The words of a plan; none of an answer that says nothing, which is an answer all the same."""
+    answer = [] if plan.answer is None else saying.parts(plan.answer, "answer")
     says = [part for i, said in enumerate(plan.says) for part in saying.parts(said, f"say/{i}")]
     notes = msgspec.json.encode(plan.notes) if plan.notes else b""
     parts = [*of_calls, ("state", plan.state), *answer, *says, ("notes", notes)]
