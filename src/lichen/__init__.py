@@ -12,7 +12,20 @@ if TYPE_CHECKING:
     from lichen.agents.agent import Agent
     from lichen.core.call import CallMeta, CannotTell, DidNotHappen, Happened, NotDone, Retry
     from lichen.core.errors import LichenError
-    from lichen.core.limits import Limits
+    from lichen.core.limits import Limits, Usage
+    from lichen.core.plan import (
+        CallRequest,
+        Model,
+        ModelCall,
+        ModelError,
+        ModelMessage,
+        ModelReply,
+        ModelRequest,
+        Plan,
+        PlanInput,
+        WaitRequest,
+    )
+    from lichen.core.saying import Attachment, Saying
     from lichen.core.scope import Actor, Customer, Operator, Scope, Service, TenantCtx
     from lichen.runtime.runtime import Runtime
     from lichen.runtime.withdrawal import withdraw
@@ -22,8 +35,10 @@ if TYPE_CHECKING:
 _HOMES = {
     "Actor": "core.scope",
     "Agent": "agents.agent",
+    "Attachment": "core.saying",
     "Balance": "tools.types",
     "CallMeta": "core.call",
+    "CallRequest": "core.plan",
     "CannotTell": "core.call",
     "Currency": "tools.types",
     "Customer": "core.scope",
@@ -31,14 +46,25 @@ _HOMES = {
     "Happened": "core.call",
     "LichenError": "core.errors",
     "Limits": "core.limits",
+    "Model": "core.plan",
+    "ModelCall": "core.plan",
+    "ModelError": "core.plan",
+    "ModelMessage": "core.plan",
+    "ModelReply": "core.plan",
+    "ModelRequest": "core.plan",
     "Money": "tools.types",
     "NotDone": "core.call",
     "Operator": "core.scope",
+    "Plan": "core.plan",
+    "PlanInput": "core.plan",
     "Retry": "core.call",
     "Runtime": "runtime.runtime",
+    "Saying": "core.saying",
     "Scope": "core.scope",
     "Service": "core.scope",
     "TenantCtx": "core.scope",
+    "Usage": "core.limits",
+    "WaitRequest": "core.plan",
     "tool": "tools.python",
     "withdraw": "runtime.withdrawal",
 }
@@ -46,8 +72,10 @@ _HOMES = {
 __all__ = [
     "Actor",
     "Agent",
+    "Attachment",
     "Balance",
     "CallMeta",
+    "CallRequest",
     "CannotTell",
     "Currency",
     "Customer",
@@ -55,14 +83,25 @@ __all__ = [
     "Happened",
     "LichenError",
     "Limits",
+    "Model",
+    "ModelCall",
+    "ModelError",
+    "ModelMessage",
+    "ModelReply",
+    "ModelRequest",
     "Money",
     "NotDone",
     "Operator",
+    "Plan",
+    "PlanInput",
     "Retry",
     "Runtime",
+    "Saying",
     "Scope",
     "Service",
     "TenantCtx",
+    "Usage",
+    "WaitRequest",
     "tool",
     "withdraw",
 ]

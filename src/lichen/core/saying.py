@@ -89,7 +89,7 @@ def _too_large(message: str) -> Invalid:
 
 
 def _invalid(message: str) -> Invalid:
-    return Invalid(message, code="saying_invalid", next_step="See `lichen.core.saying.Saying` for what may be said.")
+    return Invalid(message, code="saying_invalid", next_step="See `lichen.Saying` for what may be said.")
 
 
 # -- as contents of a record -------------------------------------------------------------------------------------

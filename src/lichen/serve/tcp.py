@@ -38,7 +38,7 @@ else:
 
 
 class Bounds(msgspec.Struct, frozen=True):
-    """What one process holds for strangers, in all and of one address; see `serve/places.py` for who makes room. Beyond
+    """What one process holds for strangers, in all and of one address; see `places` for who makes room. Beyond
     it only operators are served. WebSockets are counted apart, and so is what comes through a proxy, by its client."""
 
     connections_max: int = 2_000
