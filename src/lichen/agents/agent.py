@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import NamedTuple
 
 import msgspec
 
 from lichen.agents import document
 from lichen.agents.child import ChildTool, child_tool
-from lichen.agents.source import Source
 from lichen.agents.toolset import Toolset, flattened, repeated
 from lichen.core.call import Tool
 from lichen.core.errors import Invalid
@@ -24,6 +24,17 @@ from lichen.tools.spec import pinned
 
 NAME_CHARS_MAX = 64
 _NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+")
+
+
+class Source(NamedTuple):
+    """Where an agent that is a file comes from, by path, and what makes the same of other text.
+
+    `again` raises Invalid where the files make no agent. `tools` are all it could be given.
+    """
+
+    files: Mapping[str, bytes]
+    again: Callable[[Mapping[str, bytes]], Agent]
+    tools: tuple[Tool, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, init=False, eq=False)
@@ -77,7 +88,8 @@ class Agent:
     @property
     def children(self) -> tuple[Agent, ...]:
         """The agents it calls as tools: a runtime needs them too."""
-        return tuple(tool.child for tool in self.tools.values() if isinstance(tool, ChildTool))
+        children = (tool.child for tool in self.tools.values() if isinstance(tool, ChildTool))
+        return tuple(child for child in children if isinstance(child, Agent))
 
     def as_tool(self, *, description: str = "", input: object = Task, template: str = "", name: str = "") -> ChildTool:
         """This agent as a tool of another one: each call is a child run with its own log and limits.

@@ -11,10 +11,9 @@ from typing import Any, TypeVar
 import msgspec
 
 from lichen.agents import document
-from lichen.agents.agent import Agent
+from lichen.agents.agent import Agent, Source
 from lichen.agents.llm import INSTRUCTIONS, LLMPlanner
 from lichen.agents.rule_planner import RulePlanner
-from lichen.agents.source import Source
 from lichen.agents.toolset import Toolset
 from lichen.core.call import Tool
 from lichen.core.errors import Invalid

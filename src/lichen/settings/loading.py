@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, NamedTuple, TypeGuard, TypeVar
 
 import msgspec
 
-from lichen.agents.agent import Agent
+from lichen.agents.agent import Agent, Source
 from lichen.agents.document import load as load_file
 from lichen.agents.files import CODE, FILE_BYTES_MAX, load_agent
-from lichen.agents.source import Source
 from lichen.agents.toolset import Toolset, flattened
 from lichen.core.call import Tool, ToolSpec
 from lichen.core.errors import Invalid, LichenError, NotFound
