@@ -14,7 +14,7 @@ MARKUP: Final = "rich" if sys.stdout.isatty() else None  # drawing the help cost
 
 COMMANDS: Final = {
     "demo": ("demo:play", "Plays the story of the demo shop."),
-    "init": ("init:copy", "Copies the demo shop into an empty folder."),
+    "init": ("init:copy", "Begins a project in an empty folder."),
     "chat": ("chat:talk", "Talks to an agent."),
     "run": ("run:run", "Runs one agent once, or hosts the engine."),
     "serve": ("serve:serve", "Serves the API, the console and the web chat."),

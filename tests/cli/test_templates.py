@@ -1,0 +1,73 @@
+"""What `lichen init` begins a project with: each template loads, talks, and passes the test it brings."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lichen.cli.init import TEMPLATES, files_of
+from tests.cli.shop import LICHEN, Ended
+
+SAID = {
+    "demo": (("chat", "--tenant", "acme", "--as", "customer-7"), "Where is order 1042?", "arrives tomorrow"),
+    "minimal": (("chat", "--as", "customer-1"), "How many miles are 10 km?", "10 km are 6.21 miles."),
+    "shop": (("chat", "--as", "customer-1"), "I want a refund of 80 EUR for order 1002.", "needs a colleague"),
+}
+LINES_MAX = 100
+
+
+def run(folder: Path, *arguments: str, text: str = "") -> Ended:
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(("LICHEN_", "PYTEST_"))}
+    done = subprocess.run(
+        arguments, input=text, capture_output=True, text=True, timeout=120, check=False, cwd=folder, env=environ
+    )
+    return Ended(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.mark.req("LIC-46.3")
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_a_template_is_a_project_that_is_well_and_talks(tmp_path: Path, template: str) -> None:
+    begun = run(tmp_path, *LICHEN, "init", "mine", "--template", template)
+    assert begun.code == 0, begun.err
+    assert TEMPLATES[template].first in begun.out
+    words, said, heard = SAID[template]
+    assert said in TEMPLATES[template].first
+    examined = run(tmp_path / "mine", *LICHEN, "doctor", "--json")
+    assert {finding["state"] for finding in examined.data} == {"ok"}
+    assert heard in run(tmp_path / "mine", *LICHEN, *words, text=f"{said}\n").out
+
+
+@pytest.mark.req("LIC-46.4")
+@pytest.mark.parametrize("template", [name for name in TEMPLATES if name != "demo"])
+def test_a_small_template_brings_a_test_that_passes_and_files_that_are_read_at_a_glance(
+    tmp_path: Path, template: str
+) -> None:
+    assert run(tmp_path, *LICHEN, "init", "mine", "--template", template).code == 0
+    tested = run(tmp_path / "mine", sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--no-header")
+    assert tested.code == 0, tested.out
+    assert " passed" in tested.out
+    sizes = {path.name: len(path.read_text().splitlines()) for path in files_of(template).rglob("*.*")}
+    assert max(sizes.values()) <= LINES_MAX, sizes
+
+
+@pytest.mark.req("LIC-46.4")
+def test_the_test_of_the_shop_fails_when_large_refunds_need_nobody(tmp_path: Path) -> None:
+    run(tmp_path, *LICHEN, "init", "mine", "--template", "shop")
+    policies = tmp_path / "mine" / "policies" / "refunds.cedar"
+    policies.write_text(policies.read_text().replace('@approval("operator")\n@expires("24h")\n', ""))
+    tested = run(tmp_path / "mine", sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--no-header")
+    assert tested.code == 1
+    assert "1 failed, 1 passed" in tested.out
+
+
+@pytest.mark.req("LIC-46.3")
+def test_a_template_that_is_not_there_is_answered_with_those_that_are(tmp_path: Path) -> None:
+    told = run(tmp_path, *LICHEN, "init", "mine", "--template", "banking")
+    assert told.code == 4
+    assert "template_unknown" in told.err
+    assert all(f"{name}: " in told.err for name in TEMPLATES)
+    assert not (tmp_path / "mine").exists()
