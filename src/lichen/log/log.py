@@ -15,6 +15,7 @@ from lichen.core.scope import Actor
 from lichen.core.streams import TenantState
 from lichen.log import erasures
 from lichen.log.contents import Sealer
+from lichen.log.entry import Entry
 from lichen.log.feed import Feed, follow
 from lichen.log.growth import DAY_US, Growth
 from lichen.log.ledger import Ledger, OpenReservation, Unknown
@@ -23,12 +24,11 @@ from lichen.log.live import Live
 from lichen.log.names import Names
 from lichen.log.record import FORMAT_V, Record
 from lichen.log.sqlite import Op, Reader
-from lichen.log.staging import Header, Staging, publish
+from lichen.log.staging import Header, Staging
 from lichen.log.store import Store, as_new
 from lichen.log.streams import Streams
 from lichen.log.tips import Tip
 from lichen.log.waiters import Waiters
-from lichen.log.writer import Entry
 
 
 class Appended(NamedTuple):
@@ -98,42 +98,74 @@ class Log(Streams):
         record this answers, `actor` a pseudonym. Raises Conflict (`key_reused`), Erased for a subject that was erased,
         Invalid (`content_too_large`), Unavailable (`volume_readonly`, `disk_full`).
         """
-        store = self._store
-        if store.failure is not None or store.is_closed:
-            store.check()
+        self._check()
         if self._announcement is not None:
             parts = self._announced(self._announcement, parts)
-        ts_us = max(store.now_us(), self._ts_us)
-        header = Header(self.id, ts_us, cause, actor, turn)
-        staging = Staging(self._sealer, header, number=self.number, seq=self.last_seq, pos=store.last_pos)
+        staging = self._staging(cause, actor, turn)
         for part in parts:
-            live = self._lives.get(part.stream) or self._load(part.stream)
-            keys = [draft.control.key for draft in part.drafts]
-            if live.state.n != part.expected_n or self._has_any(live, keys):
+            live = self._live(part.stream)
+            if live.state.n != part.expected_n or not self._stage(staging, live, part.drafts):
                 return self._append_again(parts)
-            staging.add(live, part.drafts, keys)
-        self._ts_us = ts_us
-        if ts_us > store.latest_us:
-            store.latest_us = ts_us
         return self._publish(staging)
 
+    def append_now(
+        self, moves: Mapping[StreamId, Sequence[Draft]], *, actor: str = "", turn: str | None = None
+    ) -> Appended:
+        """Appends to every stream or to none what was decided from the states as they are at this moment.
+
+        Otherwise as `append`: there is nothing that could be stale.
+        """
+        self._check()
+        if self._announcement is not None:
+            self._announced(self._announcement, ())
+        staging = self._staging(0, actor, turn)
+        for stream, drafts in moves.items():
+            if not self._stage(staging, self._live(stream), drafts):
+                parts = [Part(each, self.state(each).n, tuple(drafts)) for each, drafts in moves.items()]
+                again = self._append_again(parts)
+                assert isinstance(again, Appended)  # else it raises
+                return again
+        return self._publish(staging)
+
+    def _check(self) -> None:
+        if self._store.failure is not None or self._store.is_closed:
+            self._store.check()
+
+    def _staging(self, cause: int, actor: str, turn: str | None) -> Staging:
+        ts_us = max(self._store.now_us(), self._ts_us)
+        header = Header(self.id, ts_us, cause, actor, turn)
+        return Staging(self._sealer, header, number=self.number, seq=self.last_seq, pos=self._store.last_pos)
+
+    def _stage(self, staging: Staging, live: Live, drafts: Sequence[Draft]) -> bool:
+        """Stages a part unless one of its keys is used already."""
+        if not live.has_all_keys and any(self._find(live, draft.control.key) is not None for draft in drafts):
+            return False
+        return staging.add(live, drafts)
+
     def _publish(self, staging: Staging) -> Appended:
-        """Makes what is staged count, and queues it."""
-        first_seq, entry = self.last_seq + 1, Entry(self, self.tip, [])
-        for staged in staging.parts:
-            if staged.events:
-                live = staged.live
-                live.is_parking = False
-                self._lives[live.stream] = live  # loading a companion may have let it go
-                publish(staged, self._ledger, entry.ops)
-                entry.add(staged)
-                for record, contents in staged.contents:
-                    self._cache.put(record.stream, record.n, contents, seq=record.seq, durable_seq=self.durable_seq)
-        entry.blobs = staging.blobs
-        self._growth.add(self._ts_us, entry.data_bytes + sum(map(len, staging.blobs)))
-        self.last_seq, self._store.last_pos = staging.seq, staging.pos
-        self._store.put(entry)
-        return Appended(tuple([tuple(staged.events) for staged in staging.parts]), first_seq, staging.seq)
+        """Makes what is staged count, and has it written with all else that the loop brings now."""
+        store, lives, ledger = self._store, self._lives, self._ledger
+        first_seq, rows, ts_us = self.last_seq + 1, staging.rows, staging.ts_us
+        if rows:
+            entry = store.entry(self, self.tip, rows=len(rows), data_bytes=staging.data_bytes)
+            entry.rows += rows
+            entry.blobs += staging.blobs
+            for staged in staging.parts:
+                live, records = staged.live, staged.records
+                if not records:
+                    continue
+                entry.grow(live, live.state, records)
+                for event, before, after in staged.counted:
+                    entry.ops += ledger.apply(event, before, after)
+                live.grow(staged.row, staged.state, records)
+                lives[live.stream] = live  # loading a companion may have let it go
+                for n, contents in staged.contents:
+                    lives.keep(live, n, contents)
+            self._ts_us = ts_us
+            store.latest_us = max(store.latest_us, ts_us)
+            self._growth.add(ts_us, staging.data_bytes + sum(map(len, staging.blobs)))
+            self.last_seq, store.last_pos = staging.seq, staging.pos
+        return Appended(tuple([staged.events for staged in staging.parts]), first_seq, staging.seq)
 
     def grown_bytes(self, now_us: int) -> int:
         """By how many bytes of records and contents the log grew today."""
@@ -177,13 +209,6 @@ class Log(Streams):
         except erasures.Erased:
             return False  # nobody can say any more
 
-    def _has_any(self, live: Live, keys: Sequence[str]) -> bool:
-        if len(keys) > 1 and len(set(keys)) != len(keys):
-            raise Conflict("Two drafts of one append have the same key.", code="key_reused")
-        if not live.keys.keys().isdisjoint(keys):
-            return True
-        return not live.has_all_keys and any(self._find(live, key) is not None for key in keys)
-
     # -- durability ----------------------------------------------------------------------------------------------
 
     async def durable(self, seq: int | None = None) -> None:
@@ -212,7 +237,6 @@ class Log(Streams):
     async def sign(self) -> None:
         """Signs what is durable, unless it is signed already. Raises Unavailable."""
         self._store.check()
-        assert self._store.writer is not None
         await self._store.writer.sign([self.tip])
 
     async def room(self) -> None:
@@ -230,10 +254,10 @@ class Log(Streams):
         if not entry.records:
             return
         self.durable_seq = entry.records[-1].seq
-        for live, count in entry.lives:
-            live.settle(count)
+        for live, grown in entry.grown.items():
+            live.settle(len(grown.records))
             if live.is_parking and not live.tail:
-                self._lives.pop(live.stream, None)
+                self._lives.drop(live)
         self.feed.offer(entry.records)
 
     def wake(self) -> None:
@@ -366,9 +390,9 @@ class Log(Streams):
             self._write(self._names.remove(subject))
             self.append(Part(TENANT_STREAM, self.state(TENANT_STREAM).n, (Draft(erased),)), actor=by)
         await self.durable()
-        self._cache.clear(self.durable_seq)
+        self._lives.forget_contents()
         return key_ids
 
     def _write(self, op: Op) -> None:
         self._store.check()
-        self._store.put(Entry(self, self.tip, [op]))
+        self._store.entry(self, self.tip).ops.append(op)

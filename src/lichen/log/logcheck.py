@@ -200,7 +200,7 @@ class LogCheck:
             self._find(record, "n", f"record {before.n} of the stream is missing")
         event = record.event
         after = folded.state = evolve(before, event)
-        ops = project(folded.row, event, record.seq, before=before, after=after)
+        ops = project(folded.row, (record,), before=before, after=after)
         if event.control.__class__ in COUNTED:
             ops += self._ledger.apply(event, before, after)
         if ops:

@@ -8,8 +8,9 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from lichen.core.errors import Corrupt, Invalid, Unavailable
 
@@ -17,6 +18,7 @@ APPLICATION_ID = 0x4C494348  # "LICH"
 FORMAT = 1
 FILE_NAME = "lichen.sqlite"
 
+Verb = Literal["INSERT", "INSERT OR REPLACE", "DELETE"]
 Key = tuple[Any, ...]
 Values = tuple[Any, ...]
 Row = tuple[Any, ...]  # what SQLite hands out; the reader of a query knows its columns
@@ -28,9 +30,9 @@ _PRAGMAS = (
     "trusted_schema = OFF",  # the file may come from a stranger: no code of his runs when we read it
 )
 _READER_PRAGMAS = (*_PRAGMAS, "query_only = ON")
-_WRITER_PRAGMAS = ("page_size = 8192", *_PRAGMAS, "journal_mode = WAL", "synchronous = FULL")
-# Pages of 8 KiB, in new files: the records of a thousand streams touch fewer of them.
-_ROWS_PER_STATEMENT = (1024, 512, 256, 128, 64, 32, 16, 8, 4, 2, 1)  # few sizes: every statement stays prepared
+_WRITER_PRAGMAS = ("page_size = 4096", *_PRAGMAS, "journal_mode = WAL", "synchronous = FULL")
+# Pages of 4 KiB, in new files: a commit of few records writes less.
+_ROWS_PER_STATEMENT = (1024, 512, 256, 128, 64, 32, 16)  # and whatever is left in one: every statement stays prepared
 _STATEMENTS_CACHED = 512
 
 
@@ -208,45 +210,47 @@ def _create(table: Table) -> str:
 
 def insert(connection: sqlite3.Connection, table: Table, rows: Sequence[Row]) -> None:
     """Adds rows. Raises IntegrityError when one of them is there already."""
-    _in_chunks(connection, _INSERTS[table.name], rows)
+    _in_chunks(connection, "INSERT", table, rows)
 
 
 def apply(connection: sqlite3.Connection, ops: Iterable[Op]) -> None:
     """Carries out changes of views in their order; of several changes of one row only the last is made."""
-    last: dict[str, dict[Key, Values | None]] = {}
+    last: dict[str, tuple[Table, dict[Key, Values | None]]] = {}
     for table, key, values in ops:
-        last.setdefault(table.name, {})[key] = values
-    for name, changes in last.items():
+        last.setdefault(table.name, (table, {}))[1][key] = values
+    for table, changes in last.values():
         kept = [(*key, *values) for key, values in changes.items() if values is not None]
         gone = [key for key, values in changes.items() if values is None]
-        _in_chunks(connection, _DELETES[name], gone)
-        _in_chunks(connection, _UPSERTS[name], kept)
+        _in_chunks(connection, "DELETE", table, gone)
+        _in_chunks(connection, "INSERT OR REPLACE", table, kept)
 
 
-def _in_chunks(connection: sqlite3.Connection, statements: dict[int, str], rows: Sequence[Row]) -> None:
+def _in_chunks(connection: sqlite3.Connection, verb: Verb, table: Table, rows: Sequence[Row]) -> None:
     """SQLite gives up the GIL at every statement, so a thousand rows must not be a thousand statements."""
     start, left = 0, len(rows)
-    for count in _ROWS_PER_STATEMENT:
-        while left >= count:
-            values = [value for row in rows[start : start + count] for value in row]
-            connection.execute(statements[count], values)
-            start, left = start + count, left - count
+    for size in _ROWS_PER_STATEMENT:
+        while left >= size:
+            _execute(connection, verb, table, rows[start : start + size])
+            start, left = start + size, left - size
+    if left:
+        _execute(connection, verb, table, rows[start:])
 
 
-def _statements(head: str, row: str, tail: str = "") -> dict[int, str]:
-    return {count: f"{head} {', '.join([row] * count)}{tail}" for count in _ROWS_PER_STATEMENT}
+def _execute(connection: sqlite3.Connection, verb: Verb, table: Table, rows: Sequence[Row]) -> None:
+    connection.execute(_statement(verb, table.name, len(rows)), [value for row in rows for value in row])
 
 
-def _marks(count: int) -> str:
-    return f"({', '.join('?' * count)})"
+@cache
+def _statement(verb: Verb, name: str, count: int) -> str:
+    """The statement for so many rows: at most 22 of each verb and table."""
+    table = next(each for each in TABLES if each.name == name)
+    if verb == "DELETE":
+        return f"DELETE FROM {name} WHERE ({table.key_names}) IN (VALUES {_marks(table.key, count)})"  # noqa: S608 - our own names
+    return f"{verb} INTO {name} VALUES {_marks(len(table.columns), count)}"
 
 
-_INSERTS = {t.name: _statements(f"INSERT INTO {t.name} VALUES", _marks(len(t.columns))) for t in TABLES}
-_UPSERTS = {t.name: _statements(f"INSERT OR REPLACE INTO {t.name} VALUES", _marks(len(t.columns))) for t in TABLES}
-_DELETES = {
-    t.name: _statements(f"DELETE FROM {t.name} WHERE ({t.key_names}) IN (VALUES", _marks(t.key), ")")  # noqa: S608 - our own names
-    for t in TABLES
-}
+def _marks(columns: int, rows: int) -> str:
+    return ", ".join([f"({', '.join('?' * columns)})"] * rows)
 
 
 # -- reading -----------------------------------------------------------------------------------------------------

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from lichen.core.errors import Invalid
+from lichen.core.errors import Conflict, Invalid
 from lichen.core.events import Draft, Event
 from lichen.core.ids import LogId
 from lichen.core.streams import State, evolve
 from lichen.log.contents import Sealer
-from lichen.log.ledger import COUNTED, Ledger
+from lichen.log.ledger import COUNTED
 from lichen.log.live import Live
 from lichen.log.record import FORMAT_V, RECORD_BYTES_MAX, Record, encode
-from lichen.log.sqlite import STREAMS, Op
-from lichen.log.views import StreamRow, first_row, next_row, project
-
-QueuedRow = tuple[int, int, int, int, int, str, bytes]
-"""A row of the records table without its chain, which the writer adds."""
+from lichen.log.tips import QueuedRow
+from lichen.log.views import StreamRow, first_row
 
 
 class Header(NamedTuple):
@@ -30,46 +27,63 @@ class Header(NamedTuple):
     turn: str | None
 
 
-class Staged:
-    """The part of an append that concerns one stream. `states` begins with the one before the first event."""
+class Staged(NamedTuple):
+    """The part of an append that concerns one stream, which is in `state` then.
 
-    __slots__ = ("contents", "data_bytes", "events", "live", "records", "row", "rows", "states")
+    `counted` are the events that the ledger adds up, each with the states before and after it.
+    """
 
-    def __init__(self, live: Live, row: StreamRow) -> None:
-        self.live, self.row = live, row
-        self.events: list[Event] = []
-        self.states: list[State] = [live.state]
-        self.records: list[Record] = []
-        self.rows: list[QueuedRow] = []
-        self.contents: list[tuple[Record, dict[str, bytes]]] = []
-        self.data_bytes = 0
+    live: Live
+    row: StreamRow
+    state: State
+    events: tuple[Event, ...]
+    records: list[Record]
+    contents: list[tuple[int, Mapping[str, bytes]]]
+    counted: list[tuple[Event, State, State]]
 
 
 class Staging:
     """Builds the records of one append, which follow record `seq` of the log and row `pos` of its volume."""
 
-    __slots__ = ("_header", "_number", "_sealer", "blobs", "parts", "pos", "seq")
+    __slots__ = ("_header", "_number", "_sealer", "blobs", "data_bytes", "parts", "pos", "rows", "seq")
 
     def __init__(self, sealer: Sealer, header: Header, *, number: int, seq: int, pos: int) -> None:
         self._sealer, self._header, self._number = sealer, header, number
         self.seq, self.pos = seq, pos
         self.parts: list[Staged] = []
+        self.rows: list[QueuedRow] = []
         self.blobs: list[bytes] = []
+        self.data_bytes = 0
 
-    def add(self, live: Live, drafts: Sequence[Draft], keys: Sequence[str]) -> None:
-        """Adds a part. Raises Erased, Invalid (`content_too_large`, `record_too_large`), and what the fold raises."""
+    @property
+    def ts_us(self) -> int:
+        """When the records are made."""
+        return self._header.ts_us
+
+    def add(self, live: Live, drafts: Sequence[Draft]) -> bool:
+        """Adds a part, unless the stream has one of the keys already.
+
+        Raises Erased, Invalid (`content_too_large`, `record_too_large`), Conflict (`key_reused`: two drafts have the
+        same key), and what the fold raises.
+        """
         log, ts_us, cause, actor, turn = self._header
         number, stream, state, seq, pos = self._number, live.stream, live.state, self.seq, self.pos
         row = live.row or first_row(number, pos + 1, stream, seq=seq + 1, ts_us=ts_us)
-        staged, n = Staged(live, row), state.n
-        for draft, key in zip(drafts, keys, strict=True):
+        keys, seal, n, size = live.keys, self._sealer.seal, state.n, 0
+        events: list[Event] = []
+        records: list[Record] = []
+        opened: list[tuple[int, Mapping[str, bytes]]] = []
+        counted: list[tuple[Event, State, State]] = []
+        for draft in drafts:
             control, contents, label = draft.control, draft.contents, draft.label
-            kind = control.type
+            key, kind = control.key, control.type
+            if key in keys:
+                return False
             seq += 1
             pos += 1
             event = Event(n, ts_us, control, label)
-            state = evolve(state, event)
-            sealed = self._sealer.seal(contents, stream, n, key=key, kind=kind, blobs=self.blobs) if contents else ()
+            before, state = state, evolve(state, event)
+            sealed = seal(contents, stream, n, key=key, kind=kind, blobs=self.blobs) if contents else ()
             record = Record(
                 FORMAT_V,
                 log,
@@ -88,37 +102,23 @@ class Staging:
                 label,
             )
             data = encode(record)
-            staged.data_bytes += len(data)
-            staged.events.append(event)
-            staged.states.append(state)
-            staged.records.append(record)
-            staged.rows.append((pos, number, seq, row.number, n, key, data))
+            size += len(data)
+            events.append(event)
+            records.append(record)
+            self.rows.append((pos, number, seq, row.number, n, key, data))
             if contents:
-                staged.contents.append((record, {each.part: each.data for each in contents}))
+                opened.append((n, {each.part: each.data for each in contents}))
+            if control.__class__ in COUNTED:
+                counted.append((event, before, state))
             n += 1
-        if staged.data_bytes > RECORD_BYTES_MAX:
-            raise _too_large(staged.data_bytes)
+        if len(drafts) > 1 and len({record.key for record in records}) < len(drafts):
+            raise Conflict("Two drafts of one append have the same key.", code="key_reused")
+        if size > RECORD_BYTES_MAX:
+            raise _too_large(size)
         self.seq, self.pos = seq, pos
-        self.parts.append(staged)
-
-
-def publish(staged: Staged, ledger: Ledger, ops: list[Op]) -> None:
-    """Makes a part count in memory; `ops` takes what it changes in the views. Nothing here can fail."""
-    live, row, states, records = staged.live, staged.row, staged.states, staged.records
-    before = states[0]
-    for index, event in enumerate(staged.events):
-        after, record = states[index + 1], records[index]
-        live.keys[record.key] = record.n
-        ops += project(row, event, record.seq, before=before, after=after)
-        if event.control.__class__ in COUNTED:
-            ops += ledger.apply(event, before, after)
-        before = after
-    live.tail += records
-    live.state = before
-    live.last_seq = records[-1].seq
-    live.row = next_row(row, before)
-    if live.row is not row or not records[0].n:
-        ops.append((STREAMS, live.row[:1], live.row[1:]))
+        self.data_bytes += size
+        self.parts.append(Staged(live, row, state, tuple(events), records, opened, counted))
+        return True
 
 
 def _too_large(size: int) -> Invalid:

@@ -11,9 +11,12 @@ from typing import NamedTuple
 
 from lichen.core.errors import LichenError, Unavailable
 from lichen.log.blobs import Blobs
+from lichen.log.entry import Entry, Owner
+from lichen.log.gathering import Gathering
 from lichen.log.keys import Keyring
 from lichen.log.sqlite import Reader
-from lichen.log.writer import Entry, Owner, Writer
+from lichen.log.tips import Tip
+from lichen.log.writer import Writer
 
 ROWS_TOGETHER = 128  # of one log that are not durable yet, while others write too
 SHARED_US = 1_000_000  # so long after its last record a log counts as one of those
@@ -44,7 +47,6 @@ class Store:
         bytes_max: int,
     ) -> None:
         self.keyring, self.blobs, self.clock, self.reader = keyring, blobs, clock, reader
-        self.writer: Writer | None = None
         self.failure: Unavailable | None = None
         self.is_closed = False
         self.clock_jumps: deque[ClockJump] = deque(maxlen=JUMPS_KEPT)
@@ -56,6 +58,10 @@ class Store:
         self._waiting: list[tuple[Owner, asyncio.Future[None]]] = []
         self._clock_us = 0
         self.latest_us = 0  # of the newest record of all logs, now or ever
+
+    def start(self, writer: Writer) -> None:
+        """From now on what is appended is written."""
+        self.writer, self.gathering = writer, Gathering(writer.put, writer.bounds)
 
     def load_pos(self) -> int:
         """The number of the newest record on disk."""
@@ -78,14 +84,13 @@ class Store:
         if self.failure is not None:
             raise as_new(self.failure)
 
-    def put(self, entry: Entry) -> None:
-        """Queues what one append brings."""
-        assert self.writer is not None
-        self._rows += len(entry.records)
-        self._bytes += entry.data_bytes
-        self._rows_of[entry.owner] = self._rows_of.get(entry.owner, 0) + len(entry.records)
-        self._note(entry.owner)
-        self.writer.put(entry)
+    def entry(self, owner: Owner, tip: Tip, *, rows: int = 0, data_bytes: int = 0) -> Entry:
+        """Where a log's next rows go, so many of them."""
+        self._rows += rows
+        self._bytes += data_bytes
+        self._rows_of[owner] = self._rows_of.get(owner, 0) + rows
+        self._note(owner)
+        return self.gathering.entry(owner, tip, rows=rows, data_bytes=data_bytes)
 
     @property
     def is_full(self) -> bool:
@@ -135,12 +140,16 @@ class Store:
 
     def fail(self, error: Exception) -> None:
         """Nothing more becomes durable: forgets what is queued."""
-        assert self.writer is not None
         self.failure = failure_of(error)
-        self.writer.discard()
+        self.discard()
         self._rows = self._bytes = 0
         self._rows_of.clear()
         self._wake_waiting()
+
+    def discard(self) -> None:
+        """Throws away what the disk does not have."""
+        self.gathering.discard()
+        self.writer.discard()
 
     def _wake_waiting(self) -> None:
         """Wakes those who have room now, and everybody when nothing is written any more."""

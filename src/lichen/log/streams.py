@@ -14,7 +14,7 @@ from lichen.core.streams import State, evolve, initial
 from lichen.log.contents import Sealer
 from lichen.log.erasures import Erased
 from lichen.log.listings import Listings
-from lichen.log.live import ContentCache, Live, Lives
+from lichen.log.live import Live, Lives
 from lichen.log.queries import Queries
 from lichen.log.record import Record
 from lichen.log.sqlite import Reader
@@ -36,9 +36,8 @@ class Streams(Listings):
         super().__init__(reader, number)
         self._queries = Queries(reader, number)
         self._sealer = sealer
-        self._lives = Lives(streams_max)
+        self._lives = Lives(streams_max, contents_bytes_max)
         self._loading: dict[StreamId, asyncio.Task[None]] = {}
-        self._cache = ContentCache(contents_bytes_max)
 
     def state(self, stream: StreamId) -> State:
         """The state of a stream; the initial one when it has no record."""
@@ -112,12 +111,13 @@ class Streams(Listings):
 
     def contents(self, stream: StreamId, n: int) -> Mapping[str, bytes]:
         """The contents of a record by part. Raises Erased when all are, or when an erased one is asked for."""
-        cached = self._cache.get(stream, n)
-        return cached if cached is not None else self._sealer.open(self.record(stream, n))
+        known = self.known(stream, n)
+        return known if known is not None else self._sealer.open(self.record(stream, n))
 
     def known(self, stream: StreamId, n: int) -> Mapping[str, bytes] | None:
         """The contents of a record if they are in memory: the disk is not asked."""
-        return self._cache.get(stream, n)
+        live = self._lives.get(stream)
+        return live.contents.get(n) if live is not None else None
 
     async def page(self, stream: StreamId, from_n: int, limit: int) -> list[Opened]:
         """Durable records of a stream from `from_n` on, so many at most, with their contents: read and opened in a
@@ -145,7 +145,7 @@ class Streams(Listings):
         if live.tail:
             live.is_parking = True
         else:
-            del self._lives[stream]
+            self._lives.drop(live)
 
     @property
     def streams_in_memory(self) -> int:
@@ -166,9 +166,8 @@ class Streams(Listings):
         """Drops everything in memory, durable or not. `number` is the log's in its volume from now on."""
         self.number = number
         self._queries = Queries(self._reader, number)
-        self._lives.clear()
+        self._lives.forget()
         self._loading.clear()
-        self._cache.clear()
 
     def _find(self, live: Live, key: str) -> int | None:
         n = live.keys.get(key)

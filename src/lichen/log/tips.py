@@ -6,8 +6,10 @@ from typing import NamedTuple
 
 from lichen.core.ids import LogId
 from lichen.log.sqlite import Row
-from lichen.log.staging import QueuedRow
 from lichen.log.tree import Frontier, chain_hash, leaf_hash
+
+QueuedRow = tuple[int, int, int, int, int, str, bytes]
+"""A row of the records table without its chain, which the writer adds."""
 
 START = bytes(32)  # what the first record is chained to
 

@@ -1,11 +1,11 @@
 """Views: rows that follow from the records alone, kept so that nobody has to fold a log to find something.
 
-Each is a pure projection of one record and the stream's state before and after it. `verify` rebuilds them all.
+Each is a pure projection of a stream's next records and its states before and after them. `verify` rebuilds them all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -14,8 +14,9 @@ from lichen.core import events as e
 from lichen.core.ids import StreamId, StreamKind
 from lichen.core.mailbox import MailboxState, Unsent
 from lichen.core.run import RunState
-from lichen.core.streams import Standing, State, standing
+from lichen.core.streams import Standing, State, evolve, standing
 from lichen.core.wait import Wait
+from lichen.log.record import Record
 from lichen.log.sqlite import OUTBOX, TIMERS, WAITS, Op
 
 
@@ -80,8 +81,11 @@ class CostRow(NamedTuple):
     micro_usd: int
 
 
-def project(row: StreamRow, event: e.Event, seq: int, *, before: State, after: State) -> list[Op]:
-    """What one record changes in the views of its stream, whose row is `row`. The row itself is `next_row`'s."""
+def project(row: StreamRow, records: Sequence[Record], *, before: State, after: State) -> list[Op]:
+    """What a stream's consecutive records change in its views, however many they are. The row itself is `next_row`'s.
+
+    What came and went within them leaves no trace but a message, whose way is told to its end.
+    """
     ops: list[Op] = []
     match after:
         case RunState():
@@ -89,13 +93,13 @@ def project(row: StreamRow, event: e.Event, seq: int, *, before: State, after: S
             if after.timers is not before.timers:
                 _timers(ops, row, before.timers, after.timers)
             if after.waits is not before.waits:
-                _waits(ops, row, event, seq, before=before.waits, after=after.waits)
+                _waits(ops, row, records, before=before.waits, after=after.waits)
         case MailboxState():
             assert isinstance(before, MailboxState)
             if after.timers is not before.timers:
                 _timers(ops, row, before.timers, after.timers)
             if after.outbox is not before.outbox:
-                _outbox(ops, row, event, before=before.outbox, after=after.outbox)
+                _outbox(ops, row, records, before, after)
         case _:
             pass
     return ops
@@ -132,33 +136,37 @@ def _timers(ops: list[Op], row: StreamRow, before: Mapping[str, int], after: Map
 
 
 def _waits(
-    ops: list[Op],
-    row: StreamRow,
-    event: e.Event,
-    seq: int,
-    *,
-    before: Mapping[Any, Wait],
-    after: Mapping[Any, Wait],
+    ops: list[Op], row: StreamRow, records: Sequence[Record], *, before: Mapping[Any, Wait], after: Mapping[Any, Wait]
 ) -> None:
     ops += [(WAITS, (row.number, id), None) for id in before if id not in after]
     for id, wait in after.items():
         if id not in before:
+            opened = records[wait.n - records[0].n]
             may_answer = msgspec.json.encode(wait.may_answer).decode()
-            values = (row.log, wait.kind, wait.call, may_answer, event.n, seq, event.ts_us, wait.expires_at_us)
+            values = (row.log, wait.kind, wait.call, may_answer, wait.n, opened.seq, opened.ts_us, wait.expires_at_us)
             ops.append((WAITS, (row.number, id), values))
 
 
 def _outbox(
-    ops: list[Op], row: StreamRow, event: e.Event, *, before: Mapping[Any, Unsent], after: Mapping[Any, Unsent]
+    ops: list[Op], row: StreamRow, records: Sequence[Record], before: MailboxState, after: MailboxState
 ) -> None:
-    for id, out in before.items():
-        if id not in after:
-            settled = event.control
-            state = settled.outcome if isinstance(settled, e.DeliverySettled) else "failed"
-            ops.append(_sent(row, out, state))
-    for id, out in after.items():
-        if before.get(id) is not out:
+    if any(isinstance(record.control, e.DeliverySettled) for record in records):
+        _settled(ops, row, records, before)
+    for id, out in after.outbox.items():
+        if before.outbox.get(id) is not out:
             ops.append(_sent(row, out, "in_flight" if out.is_in_flight else "queued"))
+
+
+def _settled(ops: list[Op], row: StreamRow, records: Sequence[Record], state: State) -> None:
+    """Messages whose way ended, as they were then: the states at either end no longer say."""
+    for record in records:
+        assert isinstance(state, MailboxState)
+        settled = record.control
+        if isinstance(settled, e.DeliverySettled) and settled.outcome != "retry":
+            out = state.outbox.get(settled.message)
+            if out is not None:
+                ops.append(_sent(row, out, settled.outcome))
+        state = evolve(state, record.event)
 
 
 def _sent(row: StreamRow, out: Unsent, state: str) -> Op:

@@ -16,6 +16,7 @@ from lichen.core.ids import LogId
 from lichen.core.scope import Scope
 from lichen.log.blobs import Blobs
 from lichen.log.checkpoint import parse_and_verify
+from lichen.log.entry import Entry
 from lichen.log.files import write_new_file
 from lichen.log.keys import Keyring
 from lichen.log.lock import DirectoryLock
@@ -26,7 +27,7 @@ from lichen.log.sqlite import FILE_NAME, Reader, connect, prepare, storage_error
 from lichen.log.store import ClockJump, Store, as_new
 from lichen.log.tips import Tip
 from lichen.log.tree import Frontier
-from lichen.log.writer import Bounds, Entry, Writer
+from lichen.log.writer import Bounds, Writer
 
 BLOBS = "blobs"
 _BOOT_BYTES = 8
@@ -85,7 +86,8 @@ class Volume:
                 self._store.latest_us = max(self._store.latest_us, ts_us)
             self.erasures_applied = keyring.apply_recorded(recorded_erasures(self._store.reader))
             self._failed = asyncio.Event()
-            self._store.writer = self._writer = self._start(path)
+            self._writer = self._start(path)
+            self._store.start(self._writer)
         except BaseException:
             self._lock.release()
             raise
@@ -211,6 +213,7 @@ class Volume:
             self._store.is_closed = True
             for log in self._logs.values():
                 log.feed.close()
+            self._store.gathering.hand_over()
             await self._writer.stop()
             self._store.reader.close()
             self._lock.release()

@@ -9,68 +9,30 @@ import asyncio
 import sqlite3
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple, Protocol, TypeVar
+from queue import Empty, SimpleQueue
+from typing import NamedTuple, TypeVar
 
 from lichen.core import faults
 from lichen.log.blobs import Blobs
 from lichen.log.checkpoint import TreeHead, sign
+from lichen.log.entry import Entry
 from lichen.log.keys import Keyring
-from lichen.log.live import Live
-from lichen.log.record import Record
 from lichen.log.sqlite import FRONTIERS, HEADS, LOGS, RECORDS, Op, apply, insert
-from lichen.log.staging import QueuedRow, Staged
-from lichen.log.tips import Growth, Head, Tip
+from lichen.log.tips import Growth, Head, QueuedRow, Tip
 from lichen.log.tree import Frontier
 
 T = TypeVar("T")
 
 SIGN_EVERY_US = 1_000_000
 QUIET_S = 1.0  # after so long without a commit the records that no head covers yet are signed
-PORTION = 256  # entries handed over at once
-
-
-class Owner(Protocol):
-    """The log that an entry belongs to; told on the loop's thread."""
-
-    def settle(self, entry: Entry) -> None:
-        """`entry` is durable."""
-        ...
-
-    def wake(self) -> None:
-        """All entries of one commit are settled."""
-        ...
-
-
-class Entry:
-    """What one append brings: it lands whole or not at all. `rows` are the records' without their chain.
-
-    `lives` are the streams in memory that grow by so many records.
-    """
-
-    __slots__ = ("blobs", "data_bytes", "lives", "ops", "owner", "records", "rows", "tip")
-
-    def __init__(self, owner: Owner, tip: Tip, ops: list[Op]) -> None:
-        self.owner, self.tip, self.ops = owner, tip, ops
-        self.records: list[Record] = []
-        self.rows: list[QueuedRow] = []
-        self.blobs: Sequence[bytes] = ()
-        self.lives: list[tuple[Live, int]] = []
-        self.data_bytes = 0
-
-    def add(self, staged: Staged) -> None:
-        """Takes in the records of one stream."""
-        self.records += staged.records
-        self.rows += staged.rows
-        self.lives.append((staged.live, len(staged.records)))
-        self.data_bytes += staged.data_bytes
 
 
 class Bounds(NamedTuple):
-    """How large one commit may get. An entry larger than that goes alone."""
+    """How large one commit may get, unless a single append is larger."""
 
     rows: int = 2_000
     data_bytes: int = 8 * 1024 * 1024
@@ -94,15 +56,14 @@ class Writer:
         on_commit: Callable[[list[Entry]], None],
         on_failure: Callable[[Exception], None],
     ) -> None:
-        self._path, self._connect, self._bounds = path, connect, bounds
+        self._path, self._connect, self.bounds = path, connect, bounds
         self._keyring, self._blobs, self._clock = keyring, blobs, clock
         self._on_commit, self._on_failure = on_commit, on_failure
         self._loop = asyncio.get_running_loop()
-        self._fresh: list[Entry] = []  # of the loop's present turn
         self._entries: deque[Entry] = deque()
         self._jobs: deque[Callable[[], None]] = deque()
         self._unsigned: set[Tip] = set()  # the logs whose last records no head covers
-        self._wake = threading.Event()
+        self._bell: SimpleQueue[None] = SimpleQueue()
         self._is_stopping = self._has_failed = False
         self._connection = connect(path)
         self._thread = threading.Thread(target=self._run, name="lichen-writer", daemon=True)
@@ -110,29 +71,13 @@ class Writer:
 
     # -- for the loop's thread -----------------------------------------------------------------------------------
 
-    def put(self, entry: Entry) -> None:
-        """Queues an entry.
-
-        The writer gets it when the loop's turn is over, with all else that the turn brings: in the midst of it the two
-        threads would only take the interpreter from each other, for commits of a few records. A long turn hands over in
-        portions, so that both have something to do.
-        """
-        fresh = self._fresh
-        fresh.append(entry)
-        if len(fresh) == 1:
-            self._loop.call_soon(self._hand_over)
-        elif len(fresh) >= PORTION:
-            self._hand_over()
-
-    def _hand_over(self) -> None:
-        if self._fresh:
-            self._entries.extend(self._fresh)
-            self._fresh.clear()
-            self._wake.set()
+    def put(self, entries: list[Entry]) -> None:
+        """Queues entries, which grow no more."""
+        self._entries.extend(entries)
+        self._bell.put(None)
 
     def discard(self) -> None:
         """Throws away what is queued: it builds on something that did not become durable."""
-        self._fresh.clear()
         self._entries.clear()
 
     async def sign(self, tips: Iterable[Tip]) -> None:
@@ -145,9 +90,8 @@ class Writer:
 
     async def stop(self) -> None:
         """Writes what is queued, ends the thread and closes the file."""
-        self._hand_over()
         self._is_stopping = True
-        self._wake.set()
+        self._bell.put(None)
         await asyncio.to_thread(self._thread.join)
         with suppress(sqlite3.Error):
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
@@ -166,16 +110,17 @@ class Writer:
                 future.set_exception(error)
 
         self._jobs.append(run)
-        self._wake.set()
+        self._bell.put(None)
         return await asyncio.wrap_future(future)
 
     # -- the thread ----------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
         while not (self._is_stopping and self._is_idle):
-            if not self._wake.wait(QUIET_S if self._unsigned else None):
+            try:
+                self._bell.get(timeout=QUIET_S if self._unsigned else None)
+            except Empty:
                 self._sign_quietly()
-            self._wake.clear()
             while not self._is_idle:
                 while self._jobs:
                     self._jobs.popleft()()
@@ -193,7 +138,7 @@ class Writer:
             entry = self._entries[0]
             rows += len(entry.records)
             data_bytes += entry.data_bytes
-            if batch and (rows > self._bounds.rows or data_bytes > self._bounds.data_bytes):
+            if batch and (rows > self.bounds.rows or data_bytes > self.bounds.data_bytes):
                 break
             batch.append(self._entries.popleft())
         return batch

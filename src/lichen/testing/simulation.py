@@ -8,9 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from lichen.log.entry import Entry
 from lichen.log.keys import Keyring
 from lichen.log.volume import Volume, VolumeOptions
-from lichen.log.writer import Bounds, Entry, Writer
+from lichen.log.writer import Bounds, Writer
 
 T = TypeVar("T")
 
@@ -21,16 +22,16 @@ def seeded(seed: int) -> Callable[[int], bytes]:
 
 
 class InlineWriter(Writer):
-    """Commits on the loop's thread, in the turn after the one that put something."""
+    """Commits on the loop's thread, in the turn after the one that handed something over."""
 
     _is_due = False
 
     def _run(self) -> None:
         """Nothing: the thread ends at once."""
 
-    def put(self, entry: Entry) -> None:
-        """Queues an entry."""
-        super().put(entry)
+    def put(self, entries: list[Entry]) -> None:
+        """Queues entries."""
+        super().put(entries)
         if not self._is_due:
             self._is_due = True
             self._loop.call_soon(self._turn)
@@ -62,7 +63,7 @@ class SimulatedVolume(Volume):
 
     def discard(self) -> None:
         """From here on nothing becomes durable, as if the process were dead."""
-        self._writer.discard()
+        self._store.discard()
         self._store.is_closed = True
 
     async def crash(self) -> None:

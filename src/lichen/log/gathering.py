@@ -1,0 +1,72 @@
+"""Gathering: what the loop appends in a few turns goes to the writer together, one entry for each log.
+
+In the midst of a turn the two threads would only take the interpreter from each other, for commits of a few records.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from lichen.log.entry import Entry, Owner
+from lichen.log.tips import Tip
+from lichen.log.writer import Bounds
+
+TURNS_MAX = 32  # of the loop that a record waits for others
+ROWS_MAX = 512  # so many are enough for a commit of their own
+
+
+class Gathering:
+    """The open entries of a volume. They are handed over when a turn of the loop added nothing to them."""
+
+    def __init__(self, hand_over: Callable[[list[Entry]], None], bounds: Bounds) -> None:
+        self._put, self._bounds = hand_over, bounds
+        self._loop = asyncio.get_running_loop()
+        self._open: dict[Owner, Entry] = {}
+        self._rows = self._seen = self._turns = 0
+        self._is_due = False
+
+    def entry(self, owner: Owner, tip: Tip, *, rows: int, data_bytes: int) -> Entry:
+        """The open entry of a log, which takes so much more now. An append that is larger than a commit goes alone."""
+        entry = self._open.get(owner)
+        if entry is not None and entry.rows:
+            is_full = len(entry.rows) + rows > self._bounds.rows
+            if is_full or entry.data_bytes + data_bytes > self._bounds.data_bytes or self._rows + rows > ROWS_MAX:
+                self.hand_over()
+                entry = None
+        if entry is None:
+            entry = self._open[owner] = Entry(owner, tip)
+            self._begin()
+        self._rows += rows
+        entry.data_bytes += data_bytes
+        return entry
+
+    def hand_over(self) -> None:
+        """Gives the writer what is here now."""
+        if self._open:
+            entries = list(self._open.values())
+            self.discard()
+            for entry in entries:
+                entry.close()
+            self._put(entries)
+
+    def discard(self) -> None:
+        """Throws away what is here: it builds on something that did not become durable."""
+        self._open.clear()
+        self._rows = 0
+
+    def _begin(self) -> None:
+        if not self._is_due:
+            self._is_due = True
+            self._turns, self._seen = 0, -1
+            self._loop.call_soon(self._turn)
+
+    def _turn(self) -> None:
+        """A turn of the loop is over."""
+        self._turns += 1
+        if self._open and self._rows != self._seen and self._turns <= TURNS_MAX:
+            self._seen = self._rows
+            self._loop.call_soon(self._turn)
+            return
+        self._is_due = False
+        self.hand_over()
