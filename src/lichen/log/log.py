@@ -163,7 +163,8 @@ class Log(Streams):
                     lives.keep(live, n, contents)
             self._ts_us = ts_us
             store.latest_us = max(store.latest_us, ts_us)
-            self._growth.add(ts_us, staging.data_bytes + sum(map(len, staging.blobs)))
+            blob_bytes = sum(map(len, staging.blobs)) if staging.blobs else 0
+            self._growth.add(ts_us, staging.data_bytes + blob_bytes)
             self.last_seq, store.last_pos = staging.seq, staging.pos
         return Appended(tuple([staged.events for staged in staging.parts]), first_seq, staging.seq)
 

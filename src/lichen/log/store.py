@@ -89,8 +89,10 @@ class Store:
         self._rows += rows
         self._bytes += data_bytes
         self._rows_of[owner] = self._rows_of.get(owner, 0) + rows
-        self._note(owner)
-        return self.gathering.entry(owner, tip, rows=rows, data_bytes=data_bytes)
+        entry = self.gathering.entry(owner, tip, rows=rows, data_bytes=data_bytes)
+        if not entry.rows:
+            self._note(owner)
+        return entry
 
     @property
     def is_full(self) -> bool:
