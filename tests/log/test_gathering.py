@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from lichen.core import events as e
+from lichen.core.ids import RunId, StreamId, run_stream
+from lichen.log import gathering
+from lichen.log.log import Log, LogOptions
+from lichen.log.verify import verify
+from lichen.log.volume import VolumeOptions
+from lichen.testing.log_conformance import OTHER, RUN, planned, put, started
+from tests.log.busy import A, S, first_day
+from tests.log.homes import SCOPE, Home
+from tests.log.test_writer import Disk, settle
+
+
+def held(log: Log) -> dict[StreamId, list[int]]:
+    """The records whose contents are in memory."""
+    lives = log._lives.values()  # pyright: ignore[reportPrivateUsage]
+    return {live.stream: list(live.contents) for live in lives if live.contents}
+
+
+@pytest.mark.req("LIC-2.42")
+async def test_what_a_few_turns_of_the_loop_append_is_one_commit(home: Home) -> None:
+    disk = Disk()
+    log = (await home.open(disk.options)).log(SCOPE)
+    await settle(log)
+    disk.rows.clear()
+    for number in range(5):
+        put(log, run_stream(RunId(f"run-{number}")), started(log))
+        await asyncio.sleep(0)
+    await log.durable()
+    assert disk.rows == [5]
+
+
+@pytest.mark.req("LIC-2.42")
+async def test_a_loop_that_always_appends_more_does_not_hold_a_record_back(home: Home) -> None:
+    disk = Disk()
+    log = (await home.open(disk.options)).log(SCOPE)
+    await settle(log)
+    before = log.durable_seq
+    for number in range(10 * gathering.TURNS_MAX):
+        put(log, run_stream(RunId(f"run-{number}")), started(log))
+        await asyncio.sleep(0)
+        if log.durable_seq > before:
+            return
+        if number > gathering.TURNS_MAX:
+            await asyncio.to_thread(disk.is_waiting.wait, 10)  # the writer has it, and writes beside the loop
+    raise AssertionError("nothing became durable")
+
+
+async def test_a_turn_that_appends_very_much_hands_it_over_in_portions(home: Home) -> None:
+    disk = Disk()
+    log = (await home.open(disk.options)).log(SCOPE)
+    await settle(log)
+    disk.rows.clear()
+    with disk.standing_still():
+        for number in range(gathering.ROWS_MAX + 1):
+            put(log, run_stream(RunId(f"run-{number}")), started(log))
+        await disk.stands_still()
+    await log.durable()
+    assert disk.rows == [gathering.ROWS_MAX, 1]
+
+
+@pytest.mark.req("LIC-2.42")
+async def test_a_life_that_is_handed_over_at_once_leaves_the_rows_it_would_leave_step_by_step(home: Home) -> None:
+    log = await home.reopen()
+    first_day(log)
+    await log.durable()
+    assert [(row.stream, row.standing) for row in log.stream_rows("run")] == [(A, "finished")]
+    assert home.sql("SELECT message, state, attempts FROM outbox") == [("o1", "delivered", 2)]
+    assert home.sql("SELECT count(*) FROM timers") == [(0,)]
+    assert log.timers().keys().isdisjoint({A, S})
+    await home.close()
+    assert verify(home.logs).findings == ()
+
+
+async def test_appending_now_needs_no_position(home: Home) -> None:
+    log = await home.reopen()
+    appended = log.append_now({RUN: (started(log),), OTHER: (started(log),)}, actor="system")
+    assert [[event.n for event in events] for events in appended.events] == [[0], [0]]
+    assert (log.state(RUN).n, log.state(OTHER).n) == (1, 1)
+    assert log.append_now({RUN: (planned(log),)}).events[0][0].n == 1
+
+
+async def test_appending_now_the_same_again_changes_nothing(home: Home) -> None:
+    log = await home.reopen()
+    first = log.append_now({RUN: (started(log),)})
+    last = log.last_seq
+    assert log.append_now({RUN: (started(log),)}) == first._replace(repeated=True)
+    assert log.last_seq == last
+
+
+async def test_contents_of_what_is_finished_go_before_those_of_what_is_not(home: Home) -> None:
+    log = (await home.open(VolumeOptions(log=LogOptions(contents_bytes_max=10_000)))).log(SCOPE)
+    put(log, RUN, started(log, b"x" * 3_000))
+    put(log, OTHER, started(log, b"y" * 3_000), e.Draft(e.RunFinished("cancelled")))
+    await log.durable()
+    put(log, run_stream(RunId("run-3")), started(log, b"z" * 4_000))
+    assert held(log) == {RUN: [0], run_stream(RunId("run-3")): [0]}
+    assert (log.contents(RUN, 0)["input"][:1], log.contents(OTHER, 0)["input"][:1]) == (b"x", b"y")
+
+
+async def test_contents_of_a_stream_that_is_let_go_of_are_let_go_of_too(home: Home) -> None:
+    log = (await home.open(VolumeOptions(log=LogOptions(contents_bytes_max=10_000)))).log(SCOPE)
+    for number in range(20):
+        stream = run_stream(RunId(f"gone-{number}"))
+        put(log, stream, started(log, b"x" * 3_000))
+        await log.durable()
+        log.park(stream)
+    put(log, RUN, started(log, b"x" * 3_000))
+    await log.durable()
+    assert held(log) == {RUN: [0]}
