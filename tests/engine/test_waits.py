@@ -14,6 +14,7 @@ from lichen.core.plan import Plan, PlanInput, WaitRequest
 from lichen.core.scope import SYSTEM, Actor, Customer, Operator, Scope
 from lichen.runtime.operations.waits import WaitView
 from lichen.testing.clock import SimulatedClock
+from lichen.testing.simulation import until
 from tests.engine.conftest import MakeWorld
 from tests.engine.world import CUSTOMER, OPS, SCOPE, FakeTool, Script, World, agent, call, calls, outcomes, sleeps
 
@@ -78,10 +79,11 @@ async def test_an_approval_expires_and_cannot_be_given_any_more(make_world: Make
 async def test_an_answer_at_the_very_moment_of_expiry_is_too_late(make_world: MakeWorld, clock: SimulatedClock) -> None:
     """The wheel has not turned yet, and still the time is over."""
     world, _ = await held(make_world)
-    world.gate.expires_s = 0.0
+    world.gate.expires_s = 60.0
     run = await world.intake.start(SCOPE, world.agent, "go", CUSTOMER)
-    state = world.state(run)
-    wait = state.waits[WaitId("w1")]
+    await until(lambda: world.state(run).waits)
+    wait = world.state(run).waits[WaitId("w1")]
+    clock._now_s = 60.0  # pyright: ignore[reportPrivateUsage] - nobody who sleeps is woken
     with pytest.raises(Expired):
         await world.intake.answer(SCOPE, run, wait.id, "approved", OPS, digest=wait.digest)
 
