@@ -34,11 +34,11 @@ def lint_imports(source: Path) -> subprocess.CompletedProcess[str]:
 
 
 def house(root: Path, module: str, text: str) -> Path:
-    """Builds an empty house in which only `module` says something."""
-    for wing in WINGS:
-        (root / "lichen" / wing).mkdir(parents=True)
-        (root / "lichen" / wing / "__init__.py").touch()
-    (root / "lichen/__init__.py").touch()
+    """Builds a house with the wings and rooms of ours, in which only `module` says something."""
+    for init in (ROOT / "src/lichen").rglob("__init__.py"):
+        empty = root / init.relative_to(ROOT / "src")
+        empty.parent.mkdir(parents=True, exist_ok=True)
+        empty.touch()
     (root / "lichen" / module).write_text(text)
     return root
 
@@ -58,8 +58,8 @@ def test_every_wing_imports_only_from_floors_below() -> None:
         ("core/run.py", "def read():\n    import sqlite3"),
         ("log/volume.py", "import lichen.gate"),
         ("engine/step.py", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import lichen.agents"),
-        ("runtime.py", "import lichen.testing"),
-        ("settings.py", "import lichen.serve"),
+        ("runtime/wiring.py", "import lichen.testing"),
+        ("settings/file.py", "import lichen.serve"),
         ("stray.py", ""),
     ],
 )
@@ -70,7 +70,7 @@ def test_an_import_that_leaves_its_floor_breaks_the_build(tmp_path: Path, module
 
 
 def test_an_import_from_a_floor_below_is_fine(tmp_path: Path) -> None:
-    result = lint_imports(house(tmp_path, "runtime.py", "import asyncio\nimport lichen.engine, lichen.core"))
+    result = lint_imports(house(tmp_path, "runtime/wiring.py", "import asyncio\nimport lichen.engine, lichen.core"))
     assert result.returncode == 0, result.stdout
 
 
