@@ -12,9 +12,9 @@ from pathlib import Path
 from bench.figure import ROOT, Figure, fsync_us_p50, run_own
 from bench.shop import agents, policies
 from lichen import Customer, Runtime, Scope
-from lichen.core.ids import MessageId
-from lichen.core.scope import SYSTEM
-from lichen.runtime.operations.session import Session
+from lichen.core.words.ids import MessageId
+from lichen.core.words.scope import SYSTEM
+from lichen.runtime.operations.talk.session import Session
 
 FLOOD = 200  # runs at a time
 ROUNDS = 3

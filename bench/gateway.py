@@ -12,10 +12,10 @@ from pathlib import Path
 from bench.figure import ROOT
 from bench.shop import agents, policies
 from lichen.channels.routes import Route
-from lichen.core.quotas import Quotas
+from lichen.core.words.quotas import Quotas
 from lichen.runtime.runtime import Runtime
+from lichen.serve.listen.tcp import Bounds, listening
 from lichen.serve.site import make_site
-from lichen.serve.tcp import Bounds, listening
 from lichen.settings import Settings, Tenant, WebChat
 
 ENDLESS = Quotas(**dict.fromkeys(Quotas.__struct_fields__, 2**50))

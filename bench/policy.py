@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import time
 
-from lichen.gate.cedar import decider, parse
-from lichen.gate.values import Entity
+from lichen.gate.cedar.policyset import decider, parse
+from lichen.gate.cedar.values import Entity
 
 ROUNDS = 20_000
 

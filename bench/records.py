@@ -12,7 +12,7 @@ from pathlib import Path
 from bench.figure import ROOT
 from bench.shop import agents, policies
 from lichen import Customer, Runtime, Scope
-from lichen.core.scope import SYSTEM
+from lichen.core.words.scope import SYSTEM
 
 STEPS = 10
 

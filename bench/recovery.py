@@ -14,9 +14,9 @@ from pathlib import Path
 from bench.figure import ROOT
 from bench.shop import policies
 from lichen import Agent, Customer, Limits, Runtime, Scope, tool
-from lichen.core.ids import ToolName
-from lichen.core.plan import CallRequest, Plan, PlanInput
-from lichen.core.scope import SYSTEM
+from lichen.core.ports.plan import CallRequest, Plan, PlanInput
+from lichen.core.words.ids import ToolName
+from lichen.core.words.scope import SYSTEM
 
 SCOPE = Scope("acme", "dev")
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from lichen import Agent, Limits, tool
-from lichen.core.ids import ToolName
-from lichen.core.plan import CallRequest, Plan, PlanInput
+from lichen.core.ports.plan import CallRequest, Plan, PlanInput
+from lichen.core.words.ids import ToolName
 
 
 class Order(BaseModel):

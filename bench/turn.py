@@ -12,7 +12,7 @@ from pathlib import Path
 from bench.figure import ROOT
 from bench.shop import agents, policies
 from lichen import Customer, Runtime, Scope
-from lichen.core.ids import MessageId
+from lichen.core.words.ids import MessageId
 
 WARM_UP = 30
 

@@ -53,11 +53,11 @@ def test_every_wing_imports_only_from_floors_below() -> None:
 @pytest.mark.parametrize(
     ("module", "text"),
     [
-        ("core/run.py", "from lichen.log import volume"),
-        ("core/run.py", "import asyncio"),
-        ("core/run.py", "def read():\n    import sqlite3"),
+        ("core/deciders/run.py", "from lichen.log import volume"),
+        ("core/deciders/run.py", "import asyncio"),
+        ("core/deciders/run.py", "def read():\n    import sqlite3"),
         ("log/volume.py", "import lichen.gate"),
-        ("engine/step.py", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import lichen.agents"),
+        ("engine/pace/step.py", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import lichen.agents"),
         ("runtime/wiring.py", "import lichen.testing"),
         ("settings/file.py", "import lichen.serve"),
         ("stray.py", ""),
@@ -120,7 +120,7 @@ def test_the_core_touches_nothing_outside_its_arguments(path: Path) -> None:
     ("source", "pure"),
     [
         ("import msgspec", True),
-        ("from lichen.core.ids import RunId", True),
+        ("from lichen.core.words.ids import RunId", True),
         ("from lichen.core import errors", True),
         ("from urllib.parse import quote", True),
         ("def f(state: int) -> int: return state + 1", True),

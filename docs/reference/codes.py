@@ -19,9 +19,9 @@ from typing import Any, NamedTuple
 import lichen
 from docs.reference.markdown import code, table
 from lichen.cli.errors import exit_code
-from lichen.core.errors import LichenError
-from lichen.core.steps import STEPS
-from lichen.serve.errors import STATUSES
+from lichen.core.words.errors import LichenError
+from lichen.core.words.steps import STEPS
+from lichen.serve.http.errors import STATUSES
 
 SOURCE = Path(lichen.__file__).parent
 CODE = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")

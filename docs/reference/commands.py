@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 from docs.reference.markdown import block, code, table
 from lichen.cli.app import EPILOG, app
-from lichen.cli.caller import SHARED
+from lichen.cli.here.caller import SHARED
 from lichen.cli.tree import whole
 
 _SHARED = {"--tenant", "--env", "--as", "--key", "--json", "--help"}

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from docs.reference.markdown import block, table
-from lichen.flows import nodes as read
-from lichen.flows import schema
 from lichen.flows.ir import Flow
+from lichen.flows.nodes import kinds as read
+from lichen.flows.syntax import schema
 
 _KINDS = read._KINDS  # pyright: ignore[reportPrivateUsage] - the table of the built-in operations
 

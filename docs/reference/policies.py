@@ -7,10 +7,10 @@ from typing import get_args
 
 from docs.reference.markdown import block, code, table
 from docs.reference.structs import rows
-from lichen.core.call import Effects
-from lichen.gate import annotations as read
-from lichen.gate import declarations, policies
-from lichen.gate.schema import ACTIONS, schema_of
+from lichen.core.ports.call import Effects
+from lichen.gate.rules import annotations as read
+from lichen.gate.rules import declarations, policies
+from lichen.gate.rules.schema import ACTIONS, schema_of
 
 _METER = declarations._Meter  # pyright: ignore[reportPrivateUsage] - the struct of the file itself
 

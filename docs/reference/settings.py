@@ -9,12 +9,12 @@ import msgspec
 from docs.reference.markdown import prose, table
 from docs.reference.structs import plain, rows
 from lichen.agents.files import AgentFile, LimitsTable, LLMTable
-from lichen.agents.rule_planner import RulePlanner
-from lichen.agents.rules import Answer, Call, Intent, Slot, When
-from lichen.agents.words import IntentWords, SlotWords, Words
+from lichen.agents.rules.planner import RulePlanner
+from lichen.agents.rules.rules import Answer, Call, Intent, Slot, When
+from lichen.agents.rules.words import IntentWords, SlotWords, Words
 from lichen.channels.routes import Route
-from lichen.core.quotas import Quotas
-from lichen.core.wording import BUILT_IN, Texts
+from lichen.core.speech.wording import BUILT_IN, Texts
+from lichen.core.words.quotas import Quotas
 from lichen.settings.file import DeclaredActor, FlowFile, Parts, Serve, Tenant, WebChat
 
 SETTINGS: Mapping[str, tuple[type[msgspec.Struct], Mapping[str, str]]] = {

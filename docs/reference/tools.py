@@ -9,8 +9,8 @@ import typing
 import msgspec
 
 from docs.reference.markdown import code, prose, table
-from lichen.core.call import CallMeta
-from lichen.tools import python as read
+from lichen.core.ports.call import CallMeta
+from lichen.tools.python import tool as read
 
 _ITEM = re.compile(r"^- ((?:`\w+`(?:, )?)+): (.*?)(?=^- |\Z|\n\n)", re.MULTILINE | re.DOTALL)
 

@@ -10,10 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lichen.agents.agent import Agent
-    from lichen.core.call import CallMeta, CannotTell, DidNotHappen, Happened, NotDone, Retry
-    from lichen.core.errors import LichenError
-    from lichen.core.limits import Limits, Usage
-    from lichen.core.plan import (
+    from lichen.core.ports.call import CallMeta, CannotTell, DidNotHappen, Happened, NotDone, Retry
+    from lichen.core.ports.plan import (
         CallRequest,
         Model,
         ModelCall,
@@ -25,48 +23,50 @@ if TYPE_CHECKING:
         PlanInput,
         WaitRequest,
     )
-    from lichen.core.saying import Attachment, Saying
-    from lichen.core.scope import Actor, Customer, Operator, Scope, Service, TenantCtx
+    from lichen.core.speech.saying import Attachment, Saying
+    from lichen.core.words.errors import LichenError
+    from lichen.core.words.limits import Limits, Usage
+    from lichen.core.words.scope import Actor, Customer, Operator, Scope, Service, TenantCtx
+    from lichen.runtime.project.withdrawal import withdraw
     from lichen.runtime.runtime import Runtime
-    from lichen.runtime.withdrawal import withdraw
-    from lichen.tools.python import tool
+    from lichen.tools.python.tool import tool
     from lichen.tools.types import Balance, Currency, Money
 
 _HOMES = {
-    "Actor": "core.scope",
+    "Actor": "core.words.scope",
     "Agent": "agents.agent",
-    "Attachment": "core.saying",
+    "Attachment": "core.speech.saying",
     "Balance": "tools.types",
-    "CallMeta": "core.call",
-    "CallRequest": "core.plan",
-    "CannotTell": "core.call",
+    "CallMeta": "core.ports.call",
+    "CallRequest": "core.ports.plan",
+    "CannotTell": "core.ports.call",
     "Currency": "tools.types",
-    "Customer": "core.scope",
-    "DidNotHappen": "core.call",
-    "Happened": "core.call",
-    "LichenError": "core.errors",
-    "Limits": "core.limits",
-    "Model": "core.plan",
-    "ModelCall": "core.plan",
-    "ModelError": "core.plan",
-    "ModelMessage": "core.plan",
-    "ModelReply": "core.plan",
-    "ModelRequest": "core.plan",
+    "Customer": "core.words.scope",
+    "DidNotHappen": "core.ports.call",
+    "Happened": "core.ports.call",
+    "LichenError": "core.words.errors",
+    "Limits": "core.words.limits",
+    "Model": "core.ports.plan",
+    "ModelCall": "core.ports.plan",
+    "ModelError": "core.ports.plan",
+    "ModelMessage": "core.ports.plan",
+    "ModelReply": "core.ports.plan",
+    "ModelRequest": "core.ports.plan",
     "Money": "tools.types",
-    "NotDone": "core.call",
-    "Operator": "core.scope",
-    "Plan": "core.plan",
-    "PlanInput": "core.plan",
-    "Retry": "core.call",
+    "NotDone": "core.ports.call",
+    "Operator": "core.words.scope",
+    "Plan": "core.ports.plan",
+    "PlanInput": "core.ports.plan",
+    "Retry": "core.ports.call",
     "Runtime": "runtime.runtime",
-    "Saying": "core.saying",
-    "Scope": "core.scope",
-    "Service": "core.scope",
-    "TenantCtx": "core.scope",
-    "Usage": "core.limits",
-    "WaitRequest": "core.plan",
-    "tool": "tools.python",
-    "withdraw": "runtime.withdrawal",
+    "Saying": "core.speech.saying",
+    "Scope": "core.words.scope",
+    "Service": "core.words.scope",
+    "TenantCtx": "core.words.scope",
+    "Usage": "core.words.limits",
+    "WaitRequest": "core.ports.plan",
+    "tool": "tools.python.tool",
+    "withdraw": "runtime.project.withdrawal",
 }
 
 __all__ = [

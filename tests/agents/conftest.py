@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from lichen.core.call import CallMeta
-from lichen.core.ids import CallId, RunId
-from lichen.core.scope import Actor, Scope
+from lichen.core.ports.call import CallMeta
+from lichen.core.words.ids import CallId, RunId
+from lichen.core.words.scope import Actor, Scope
 
 
 @pytest.fixture

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lichen.agents.rule_planner import RulePlanner
-from lichen.agents.rules import Answer, Call, Intent, Slot, When
-from lichen.core.call import ToolSpec
-from lichen.core.ids import ToolName
+from lichen.agents.rules.planner import RulePlanner
+from lichen.agents.rules.rules import Answer, Call, Intent, Slot, When
+from lichen.core.ports.call import ToolSpec
+from lichen.core.words.ids import ToolName
 from tests.agents.talk import Act, Tools
 
 FALLBACK = "I can tell you where an order is, or refund one."

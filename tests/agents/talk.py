@@ -7,11 +7,11 @@ from typing import Any
 
 import msgspec
 
-from lichen.core.call import Outcome
-from lichen.core.ids import CallId, WaitId
-from lichen.core.plan import CallRequest, CallResult, History, Plan, Planner, WaitAnswer
-from lichen.core.saying import text_of
-from lichen.core.wait import WaitOutcome
+from lichen.core.ports.call import Outcome
+from lichen.core.ports.plan import CallRequest, CallResult, History, Plan, Planner, WaitAnswer
+from lichen.core.speech.saying import text_of
+from lichen.core.words.ids import CallId, WaitId
+from lichen.core.words.wait import WaitOutcome
 from lichen.testing.models import plan_input
 
 Act = Callable[[Mapping[str, Any]], object]

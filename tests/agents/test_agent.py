@@ -10,9 +10,9 @@ from pydantic import BaseModel
 import lichen.agents
 from lichen.agents.agent import Agent
 from lichen.agents.toolset import Toolset
-from lichen.core.call import Arguments, CannotTell, InvalidArguments, Tool
-from lichen.core.errors import Invalid, LichenError
-from lichen.core.limits import Limits
+from lichen.core.ports.call import Arguments, CannotTell, InvalidArguments, Tool
+from lichen.core.words.errors import Invalid, LichenError
+from lichen.core.words.limits import Limits
 from lichen.engine.ports import AgentDef
 from lichen.testing.models import scripted_planner
 from tests.agents.shop import shop_planner

@@ -9,8 +9,8 @@ import pytest
 from lichen.agents.agent import Agent
 from lichen.agents.files import CODE, FILE_BYTES_MAX, LimitsTable, load_agent
 from lichen.agents.toolset import Toolset
-from lichen.core.errors import Invalid
-from lichen.core.limits import Limits
+from lichen.core.words.errors import Invalid
+from lichen.core.words.limits import Limits
 from tests.agents.shop import SHOP_TOML, shop_planner
 from tests.agents.tools import fake
 

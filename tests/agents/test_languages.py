@@ -8,14 +8,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from lichen.agents.rule_planner import RulePlanner
-from lichen.agents.rules import Call, Intent, Slot
-from lichen.agents.words import IntentWords, SlotWords, Words
-from lichen.core.errors import Invalid
-from lichen.core.handover import KEY, reply_of
-from lichen.core.ids import WaitId
-from lichen.core.plan import Plan, RunContext, WaitAnswer
-from lichen.core.saying import text_of
+from lichen.agents.rules.planner import RulePlanner
+from lichen.agents.rules.rules import Call, Intent, Slot
+from lichen.agents.rules.words import IntentWords, SlotWords, Words
+from lichen.core.ports.handover import KEY, reply_of
+from lichen.core.ports.plan import Plan, RunContext, WaitAnswer
+from lichen.core.speech.saying import text_of
+from lichen.core.words.errors import Invalid
+from lichen.core.words.ids import WaitId
 from lichen.testing.models import plan_input
 from tests.agents.shop import REFUND, STATUS, THANKS, shop_planner, shop_tools
 from tests.agents.talk import Ended, Talk

@@ -4,12 +4,10 @@ from typing import Any
 
 import pytest
 
-from lichen.agents.llm import LLMPlanner
-from lichen.agents.model import ScriptedModel
-from lichen.core.call import UNAVAILABLE
-from lichen.core.errors import Denied, Invalid
-from lichen.core.ids import CallId, ToolName
-from lichen.core.plan import (
+from lichen.agents.llm.llm import LLMPlanner
+from lichen.agents.models.model import ScriptedModel
+from lichen.core.ports.call import UNAVAILABLE
+from lichen.core.ports.plan import (
     CallRequest,
     CallResult,
     History,
@@ -24,6 +22,8 @@ from lichen.core.plan import (
     Plan,
     Step,
 )
+from lichen.core.words.errors import Denied, Invalid
+from lichen.core.words.ids import CallId, ToolName
 from lichen.testing.models import plan_input
 from tests.agents.shop import spec
 

@@ -6,12 +6,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from lichen.agents.cassette import request_digest
-from lichen.agents.model import resolve
-from lichen.core.errors import Invalid
-from lichen.core.ids import ToolName
-from lichen.core.limits import Usage
-from lichen.core.plan import Model, ModelCall, ModelError, ModelMessage, ModelReply, ModelRequest, Plan
+from lichen.agents.models.cassette import request_digest
+from lichen.agents.models.model import resolve
+from lichen.core.ports.plan import Model, ModelCall, ModelError, ModelMessage, ModelReply, ModelRequest, Plan
+from lichen.core.words.errors import Invalid
+from lichen.core.words.ids import ToolName
+from lichen.core.words.limits import Usage
 from lichen.testing.models import EchoModel, RecordedModel, Recorder, ScriptedModel, plan_input, scripted_planner
 from tests.agents.shop import spec
 

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lichen.agents.money import amounts, minor_units
-from lichen.agents.template import Reference, shown
+from lichen.agents.rules.money import amounts, minor_units
+from lichen.agents.rules.template import Reference, shown
 
 ANY = st.text(alphabet="0123456789.,'-€$£ EURusd%\u00a0x", max_size=40) | st.text(max_size=60)
 

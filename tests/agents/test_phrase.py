@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lichen.agents.phrase import any_of, phrase
-from lichen.core.pattern import PatternError
+from lichen.agents.rules.phrase import any_of, phrase
+from lichen.core.patterns.pattern import PatternError
 
 
 def finds(words: str, text: str) -> bool:

@@ -7,12 +7,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from lichen.agents.dialogue import QUESTIONS_MAX
-from lichen.agents.rule_planner import DAY_S, RulePlanner
-from lichen.agents.rules import Call, Intent, Slot
-from lichen.core.call import Outcome
-from lichen.core.ids import CallId, ToolName
-from lichen.core.plan import CallResult, History, Message, Plan
+from lichen.agents.rules.dialogue import QUESTIONS_MAX
+from lichen.agents.rules.planner import DAY_S, RulePlanner
+from lichen.agents.rules.rules import Call, Intent, Slot
+from lichen.core.ports.call import Outcome
+from lichen.core.ports.plan import CallResult, History, Message, Plan
+from lichen.core.words.ids import CallId, ToolName
 from lichen.testing.models import plan_input
 from tests.agents.shop import FALLBACK, ORDER, REFUND, STATUS, THANKS, shop_planner, shop_tools
 from tests.agents.talk import Act, Ended, Talk

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lichen.agents.progress import Progress
-from lichen.agents.rule_planner import RulePlanner
-from lichen.agents.rules import Call, Intent, Slot
-from lichen.core.call import Outcome
-from lichen.core.ids import CallId, ToolName, WaitId
-from lichen.core.plan import STATE_BYTES_MAX, CallResult, History, Message, Plan, PlanInput, WaitAnswer
-from lichen.core.saying import text_of
-from lichen.core.wait import WaitOutcome
+from lichen.agents.rules.planner import RulePlanner
+from lichen.agents.rules.progress import Progress
+from lichen.agents.rules.rules import Call, Intent, Slot
+from lichen.core.ports.call import Outcome
+from lichen.core.ports.plan import STATE_BYTES_MAX, CallResult, History, Message, Plan, PlanInput, WaitAnswer
+from lichen.core.speech.saying import text_of
+from lichen.core.words.ids import CallId, ToolName, WaitId
+from lichen.core.words.wait import WaitOutcome
 from lichen.testing.models import plan_input
 from tests.agents.shop import shop_planner
 

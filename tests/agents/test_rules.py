@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from lichen.agents.rule_compiler import Opening, rulebook
-from lichen.agents.rule_planner import RulePlanner
-from lichen.agents.rulebook import Condition
-from lichen.agents.rules import Answer, Call, Intent, Slot, When
-from lichen.agents.template import Reference
-from lichen.core.errors import Invalid
+from lichen.agents.rules.compiler import Opening, rulebook
+from lichen.agents.rules.planner import RulePlanner
+from lichen.agents.rules.rulebook import Condition
+from lichen.agents.rules.rules import Answer, Call, Intent, Slot, When
+from lichen.agents.rules.template import Reference
+from lichen.core.words.errors import Invalid
 from tests.agents.shop import SHOP_TOML, shop_planner
 
 RULES: dict[str, Any] = tomllib.loads(SHOP_TOML)["rules"]

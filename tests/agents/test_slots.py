@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lichen.agents.rules import Slot
-from lichen.agents.slots import VALUE_CHARS_MAX, Finder, SlotValue, finder, search
-from lichen.core.pattern import PatternError
+from lichen.agents.rules.rules import Slot
+from lichen.agents.rules.slots import VALUE_CHARS_MAX, Finder, SlotValue, finder, search
+from lichen.core.patterns.pattern import PatternError
 
 ORDER = finder(Slot("order_id", pattern=r"\b(\d{4,12})\b"))
 AMOUNT = finder(Slot("amount", kind="money", currency="EUR"))

@@ -5,11 +5,11 @@ import pytest
 from lichen.agents.agent import Agent
 from lichen.agents.child import ChildTool
 from lichen.agents.toolset import Renamed, Toolset
-from lichen.core.call import Arguments, CallMeta, CannotTell, Resources, Tool
-from lichen.core.errors import Invalid, NotFound
+from lichen.core.ports.call import Arguments, CallMeta, CannotTell, Resources, Tool
+from lichen.core.words.errors import Invalid, NotFound
 from lichen.testing.models import scripted_planner
-from lichen.tools.placement import Workers
 from lichen.tools.spec import pinned
+from lichen.tools.workers.placement import Workers
 from tests.agents.tools import FakeTool, fake
 
 LOOKUP = fake("shop.orders.lookup", tags=("read",))

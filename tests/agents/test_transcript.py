@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lichen.agents.transcript import RESULT_BYTES_MAX, outcome, transcript
-from lichen.core.call import UNAVAILABLE, Issue, Outcome
-from lichen.core.ids import CallId, ToolName, WaitId
-from lichen.core.plan import CallRequest, CallResult, History, Message, ModelCall, ModelMessage, Step, WaitAnswer
+from lichen.agents.llm.transcript import RESULT_BYTES_MAX, outcome, transcript
+from lichen.core.ports.call import UNAVAILABLE, Issue, Outcome
+from lichen.core.ports.plan import CallRequest, CallResult, History, Message, ModelCall, ModelMessage, Step, WaitAnswer
+from lichen.core.words.ids import CallId, ToolName, WaitId
 from lichen.testing.models import plan_input, transcript_faults
 
 LOOKUP, REFUND = ToolName("orders.lookup"), ToolName("payments.refund")

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from lichen.core.call import Arguments, CallMeta, CannotTell, Probe, Resources, ToolSpec
+from lichen.core.ports.call import Arguments, CallMeta, CannotTell, Probe, Resources, ToolSpec
 from lichen.tools.spec import pinned
 from tests.agents.shop import spec
 

@@ -14,9 +14,9 @@ import httpx
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus, WebSocketException
 
-from lichen.serve.proxies import Proxies
+from lichen.serve.listen.proxies import Proxies
+from lichen.serve.listen.tcp import Bounds, listening
 from lichen.serve.site import make_site
-from lichen.serve.tcp import Bounds, listening
 from tests.attack.section import Outcome, Size
 from tests.attack.shop import PEOPLE, key_of, open_shop
 

@@ -11,7 +11,7 @@ from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
-from lichen.core.scope import Actor, Customer, Operator, Scope, Service
+from lichen.core.words.scope import Actor, Customer, Operator, Scope, Service
 from lichen.runtime import Runtime
 from tests.attack import strangers
 from tests.attack.section import Outcome, Size

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from lichen.core.scope import SYSTEM, Actor, Customer, Operator, Scope, Service
+from lichen.core.words.scope import SYSTEM, Actor, Customer, Operator, Scope, Service
 from lichen.runtime.runtime import Runtime
 from lichen.settings import load
 

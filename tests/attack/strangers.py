@@ -11,8 +11,8 @@ import msgspec
 from pydantic import BaseModel
 
 from lichen import Agent, CallMeta, Money, NotDone, tool
-from lichen.core.plan import CallRequest, Plan, PlanInput, WaitRequest
-from lichen.runtime.state import STATE_TOOLS
+from lichen.core.ports.plan import CallRequest, Plan, PlanInput, WaitRequest
+from lichen.runtime.project.state import STATE_TOOLS
 
 ALLOW = """
 @id("pay") permit (principal is Agent, action in [Action::"payments.pay", Action::"payments.plan"], resource);

@@ -11,12 +11,12 @@ from contextlib import closing
 from functools import partial
 from pathlib import Path
 
-from lichen.core.errors import LichenError
-from lichen.core.scope import Customer
-from lichen.log.export import export, verify_export
-from lichen.log.keys import Keyring
-from lichen.log.sqlite import TABLES
-from lichen.log.verify import verify
+from lichen.core.words.errors import LichenError
+from lichen.core.words.scope import Customer
+from lichen.log.audit.export import export, verify_export
+from lichen.log.audit.verify import verify
+from lichen.log.disk.sqlite import TABLES
+from lichen.log.keys.keyring import Keyring
 from lichen.testing.log_conformance import RUN, put, started
 from tests.attack.section import Outcome, Size
 from tests.log.busy import live

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple, cast
 import httpx
 from starlette.applications import Starlette
 
-from lichen.core.scope import Actor, Scope
-from lichen.gate.identity import may
+from lichen.core.words.scope import Actor, Scope
+from lichen.gate.rules.identity import may
 from lichen.runtime.runtime import Runtime
 from lichen.serve.console.routes import PAGES
 from lichen.serve.openapi import document

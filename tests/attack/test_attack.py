@@ -11,7 +11,7 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from lichen.engine import labels as engine_labels
+from lichen.engine.journal import labels as engine_labels
 from tests.attack import budgets, doors, labels, strangers, tampering, tenancy, till
 from tests.attack.section import sections
 from tests.attack.shop import MARK, PEOPLE, Treasure

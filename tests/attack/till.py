@@ -11,8 +11,8 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from lichen import Agent, CallMeta, tool
-from lichen.core.plan import CallRequest, Plan, PlanInput
-from lichen.core.scope import Customer, Scope
+from lichen.core.ports.plan import CallRequest, Plan, PlanInput
+from lichen.core.words.scope import Customer, Scope
 from lichen.runtime import Runtime
 
 BANK = "bank.sqlite"

@@ -8,8 +8,8 @@ import pytest
 from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright
 
 from lichen.runtime.runtime import Runtime
+from lichen.serve.listen.tcp import listening
 from lichen.serve.site import make_site
-from lichen.serve.tcp import listening
 from tests.browser.chromium import QUIET, path
 from tests.serve.conftest import project, runtime, settings
 

@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.async_api import Browser, Locator, Page, Route, expect
 
-from lichen.core.scope import SYSTEM, Customer
+from lichen.core.words.scope import SYSTEM, Customer
 from lichen.runtime.runtime import Runtime
 from tests.browser.looks import dim, faults
 from tests.serve.console import ACME, OPS

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.async_api import Page, expect
 
-from lichen.core.scope import SYSTEM, Customer
+from lichen.core.words.scope import SYSTEM, Customer
 from lichen.runtime.runtime import Runtime
 from tests.browser.looks import dim, faults
 from tests.serve.browser import issue

@@ -9,10 +9,10 @@ import pytest
 from lichen.channels.port import Arrival, ChannelPort
 from lichen.channels.tokens import SKEW_S, Tokens, Visitor
 from lichen.channels.webchat import WebChatChannel, timestamp
-from lichen.core.errors import Denied, Invalid
-from lichen.core.ids import MessageId, SessionId
-from lichen.core.saying import Attachment, Saying
-from lichen.core.scope import Customer, Scope
+from lichen.core.speech.saying import Attachment, Saying
+from lichen.core.words.errors import Denied, Invalid
+from lichen.core.words.ids import MessageId, SessionId
+from lichen.core.words.scope import Customer, Scope
 from lichen.engine.ports import Outbound
 
 SCOPE = Scope("acme", "dev")

@@ -31,7 +31,7 @@ POLICIES = """
 SHOP = '''
     from lichen import Agent, tool
     from lichen.agents import RulePlanner
-    from lichen.agents.rules import Call, Intent, Slot
+    from lichen.agents.rules.rules import Call, Intent, Slot
 
 
     @tool(name="orders.lookup", effects="none", runs="loop")

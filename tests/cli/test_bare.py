@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lichen.cli.project import Project, locate
+from lichen.cli.here.project import Project, locate
 from tests.cli.shop import LICHEN, Ended
 
 README = Path(__file__).parents[2] / "README.md"
@@ -18,7 +18,7 @@ DIES = '''
 import asyncio, os, sys
 from lichen import Agent, Customer, Runtime, Scope, tool
 from lichen.agents import RulePlanner
-from lichen.agents.rules import Call, Intent
+from lichen.agents.rules.rules import Call, Intent
 
 @tool(name="orders.look", effects="idempotent", runs="loop")
 async def look() -> dict[str, str]:

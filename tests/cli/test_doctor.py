@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from lichen.cli import doctor
-from lichen.cli.doctor import examined
-from lichen.cli.project import Project
+from lichen.cli.here.project import Project
+from lichen.cli.serving import doctor
+from lichen.cli.serving.doctor import examined
 from tests.cli.shop import DEMO, Shop
 
 

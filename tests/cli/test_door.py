@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from lichen.cli import door as door_module
-from lichen.cli.client import Client
-from lichen.cli.door import Door
-from lichen.cli.project import Project
-from lichen.core.errors import Conflict, LichenError, NotFound, Unavailable
+from lichen.cli.here import door as door_module
+from lichen.cli.here.client import Client
+from lichen.cli.here.door import Door
+from lichen.cli.here.project import Project
+from lichen.core.words.errors import Conflict, LichenError, NotFound, Unavailable
 
 DIE = None
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from lichen.cli.card import draw_card, rows
-from lichen.cli.moments import duration, moment
-from lichen.cli.screen import Screen
-from lichen.cli.timeline import Span, show_run, spans
+from lichen.cli.show.card import draw_card, rows
+from lichen.cli.show.moments import duration, moment
+from lichen.cli.show.screen import Screen
+from lichen.cli.show.timeline import Span, show_run, spans
 
 
 @pytest.fixture(autouse=True)

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from lichen.cli.entrance import entrance
-from lichen.cli.project import Project, locate
-from lichen.cli.stage import fresh_home
-from lichen.core.errors import Invalid, NotFound, Unavailable
+from lichen.cli.demo.stage import fresh_home
+from lichen.cli.here.entrance import entrance
+from lichen.cli.here.project import Project, locate
+from lichen.core.words.errors import Invalid, NotFound, Unavailable
 from tests.cli import projects
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from lichen.cli.screen import Screen
+from lichen.cli.show.screen import Screen
 
 EVIL = "ann\x9b31m\x1b[2J\u202egnp.exe\u2066\u200b\u00ad\ufeff\r\x07ünïcode 日本"
 

@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 import pytest
 
-from lichen.cli.serve import FILES
+from lichen.cli.serving.serve import FILES
 from tests.cli.shop import Shop
 
 
@@ -130,7 +130,7 @@ def test_a_port_that_others_reach_is_said_to_be_plain_http_and_where_it_is(
 def test_the_systems_usual_number_of_files_is_raised_as_far_as_it_lets() -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     lowered = f"import resource as r; r.setrlimit(r.RLIMIT_NOFILE, (256, {hard}))"
-    raised = "from lichen.cli.serve import allow_files; allow_files(); print(r.getrlimit(r.RLIMIT_NOFILE)[0])"
+    raised = "from lichen.cli.serving.serve import allow_files; allow_files(); print(r.getrlimit(r.RLIMIT_NOFILE)[0])"
     found = subprocess.run([sys.executable, "-c", f"{lowered}; {raised}"], capture_output=True, text=True, check=True)
     assert int(found.stdout) == (FILES if hard == resource.RLIM_INFINITY else min(FILES, hard))
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lichen.cli.init import TEMPLATES, files_of
+from lichen.cli.serving.init import TEMPLATES, files_of
 from tests.cli.shop import LICHEN, Ended
 
 SAID = {

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from lichen.cli import trust
-from lichen.cli.project import locate
-from lichen.core.errors import Denied
+from lichen.cli.here import trust
+from lichen.cli.here.project import locate
+from lichen.core.words.errors import Denied
 
 STRANGER = 65_534
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from lichen.core import events as e
-from lichen.core import mailbox, streams
-from lichen.core.mailbox import MailboxState
-from lichen.core.run import Obligation
+from lichen.core.deciders import events as e
+from lichen.core.deciders import mailbox, streams
+from lichen.core.deciders.mailbox import MailboxState
+from lichen.core.deciders.run import Obligation
 from lichen.testing.explore import (
     Broken,
     Controls,

@@ -11,12 +11,12 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from lichen.core import events as e
-from lichen.core import mailbox, moves
-from lichen.core.content import Content
-from lichen.core.ids import AgentName, MessageId, RunId, SessionId, TurnId, WaitId
-from lichen.core.mailbox import MailboxState
-from lichen.core.run import Obligation
+from lichen.core.deciders import events as e
+from lichen.core.deciders import mailbox, moves
+from lichen.core.deciders.mailbox import MailboxState
+from lichen.core.deciders.run import Obligation
+from lichen.core.words.content import Content
+from lichen.core.words.ids import AgentName, MessageId, RunId, SessionId, TurnId, WaitId
 from lichen.testing.explore import Edge, Step
 
 SESSION = SessionId("ses-1")

@@ -6,10 +6,10 @@ from typing import NamedTuple, get_args
 
 import msgspec
 
-from lichen.core import events as e
-from lichen.core import moves, run, streams
-from lichen.core.call import Effects
-from lichen.core.run import Call, Obligation, RunState
+from lichen.core.deciders import events as e
+from lichen.core.deciders import moves, run, streams
+from lichen.core.deciders.run import Call, Obligation, RunState
+from lichen.core.ports.call import Effects
 from lichen.testing.explore import (
     Broken,
     Controls,

@@ -11,15 +11,15 @@ from typing import NamedTuple
 
 import msgspec
 
-from lichen.core import events as e
-from lichen.core import moves, run
-from lichen.core.call import Effects, Outcome
-from lichen.core.content import Content
-from lichen.core.ids import AgentName, RunId, ToolName, child_run
-from lichen.core.limits import Limits, Usage
-from lichen.core.plan import Resume
-from lichen.core.run import Call, Obligation, RunState
-from lichen.core.wait import OUTCOMES, OnExpiry, Wait, WaitKind
+from lichen.core.deciders import events as e
+from lichen.core.deciders import moves, run
+from lichen.core.deciders.run import Call, Obligation, RunState
+from lichen.core.ports.call import Effects, Outcome
+from lichen.core.ports.plan import Resume
+from lichen.core.words.content import Content
+from lichen.core.words.ids import AgentName, RunId, ToolName, child_run
+from lichen.core.words.limits import Limits, Usage
+from lichen.core.words.wait import OUTCOMES, OnExpiry, Wait, WaitKind
 from lichen.testing.explore import Edge, Step
 
 RUN = RunId("run-1")

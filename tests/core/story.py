@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from lichen.core import events as e
-from lichen.core import moves, run
-from lichen.core.call import Effects, Outcome
-from lichen.core.content import Content
-from lichen.core.ids import AgentName, CallId, RunId, ToolName, WaitId
-from lichen.core.label import EMPTY, Label
-from lichen.core.limits import Limits, Usage
-from lichen.core.plan import Resume
-from lichen.core.run import Call, RunState
-from lichen.core.wait import OnExpiry, WaitKind, WaitOutcome
+from lichen.core.deciders import events as e
+from lichen.core.deciders import moves, run
+from lichen.core.deciders.run import Call, RunState
+from lichen.core.ports.call import Effects, Outcome
+from lichen.core.ports.plan import Resume
+from lichen.core.words.content import Content
+from lichen.core.words.ids import AgentName, CallId, RunId, ToolName, WaitId
+from lichen.core.words.label import EMPTY, Label
+from lichen.core.words.limits import Limits, Usage
+from lichen.core.words.wait import OnExpiry, WaitKind, WaitOutcome
 
 START_US = 1_000_000_000
 _LIMITS = Limits()

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from lichen.core import errors, faults
-from lichen.core.call import InvalidArguments, Issue, NotDone
+from lichen.core.ports.call import InvalidArguments, Issue, NotDone
+from lichen.core.words import errors, faults
 
 
 def test_an_error_says_its_code_cause_place_and_next_step() -> None:

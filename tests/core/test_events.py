@@ -9,11 +9,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from lichen.core import events as e
-from lichen.core.ids import AgentName, CallId, MessageId, RunId, SessionId, ToolName, TurnId, WaitId
-from lichen.core.label import EMPTY
-from lichen.core.limits import Limits, Usage
-from lichen.core.policy import Reservation
+from lichen.core.deciders import events as e
+from lichen.core.ports.policy import Reservation
+from lichen.core.words.ids import AgentName, CallId, MessageId, RunId, SessionId, ToolName, TurnId, WaitId
+from lichen.core.words.label import EMPTY
+from lichen.core.words.limits import Limits, Usage
 
 GOLDEN: dict[str, dict[str, str]] = json.loads((Path(__file__).parent / "golden_events.json").read_text())
 

@@ -6,7 +6,7 @@ from collections.abc import Hashable, Iterator
 
 import pytest
 
-from lichen.core import events as e
+from lichen.core.deciders import events as e
 from lichen.testing import explore as x
 
 Lights = tuple[bool, ...]

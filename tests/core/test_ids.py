@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from lichen.core.ids import CallId, RunId, SessionId, child_run, idempotency_key, root_run, run_stream, session_stream
+from lichen.core.words.ids import (
+    CallId,
+    RunId,
+    SessionId,
+    child_run,
+    idempotency_key,
+    root_run,
+    run_stream,
+    session_stream,
+)
 from tests.core.story import Story
 
 

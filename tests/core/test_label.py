@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lichen.core.label import EMPTY, Label, join
+from lichen.core.words.label import EMPTY, Label, join
 
 SOURCES = st.sampled_from(["customer:1", "operator:1", "tool:orders.lookup", "third_party:web", "third_party:mail"])
 

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lichen.core import events as e
-from lichen.core import moves
-from lichen.core.call import Effects
-from lichen.core.limits import Limits, Usage
+from lichen.core.deciders import events as e
+from lichen.core.deciders import moves
+from lichen.core.ports.call import Effects
+from lichen.core.words.limits import Limits, Usage
 from tests.core.story import START_US, Story
 
 # -- calls -------------------------------------------------------------------------------------------------------

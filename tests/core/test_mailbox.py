@@ -5,11 +5,11 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from lichen.core import events as e
-from lichen.core import mailbox, moves, streams
-from lichen.core.content import Content
-from lichen.core.ids import AgentName, MessageId, RunId, SessionId, TurnId, WaitId
-from lichen.core.mailbox import QUEUED_MAX, MailboxState, Queued, Turn
+from lichen.core.deciders import events as e
+from lichen.core.deciders import mailbox, moves, streams
+from lichen.core.deciders.mailbox import QUEUED_MAX, MailboxState, Queued, Turn
+from lichen.core.words.content import Content
+from lichen.core.words.ids import AgentName, MessageId, RunId, SessionId, TurnId, WaitId
 
 TEXT = Content("text", "customer_1", b"hello")
 RUN = RunId("run-1")

@@ -8,11 +8,11 @@ from typing import Any, NamedTuple, cast
 import msgspec
 import pytest
 
-from lichen.core import events as e
-from lichen.core import mailbox, moves, run
-from lichen.core.limits import Limits
-from lichen.core.mailbox import MailboxState
-from lichen.core.run import Call, Obligation, RunState
+from lichen.core.deciders import events as e
+from lichen.core.deciders import mailbox, moves, run
+from lichen.core.deciders.mailbox import MailboxState
+from lichen.core.deciders.run import Call, Obligation, RunState
+from lichen.core.words.limits import Limits
 from lichen.testing.explore import ENDS, RAISES, explore
 from tests.core import mailbox_rules, run_rules
 from tests.core import mailbox_world as m

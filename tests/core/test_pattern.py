@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lichen.core.pattern import PatternError, compiled
+from lichen.core.patterns.pattern import PatternError, compiled
 
 
 @pytest.mark.parametrize(

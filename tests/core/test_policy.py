@@ -7,8 +7,8 @@ from typing import NamedTuple
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lichen.core.ids import CallId, RunId
-from lichen.core.policy import Meters, Reservation
+from lichen.core.ports.policy import Meters, Reservation
+from lichen.core.words.ids import CallId, RunId
 
 RUN = RunId("run-1")
 CALL = CallId("c1")

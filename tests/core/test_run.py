@@ -5,13 +5,13 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from lichen.core import events as e
-from lichen.core import moves, run, streams
-from lichen.core.call import Effects, Outcome
-from lichen.core.content import Ref
-from lichen.core.ids import CallId, RunId, TurnId, WaitId
-from lichen.core.label import Label
-from lichen.core.limits import Limits, Usage
+from lichen.core.deciders import events as e
+from lichen.core.deciders import moves, run, streams
+from lichen.core.ports.call import Effects, Outcome
+from lichen.core.words.content import Ref
+from lichen.core.words.ids import CallId, RunId, TurnId, WaitId
+from lichen.core.words.label import Label
+from lichen.core.words.limits import Limits, Usage
 from tests.core.story import START_US, Story
 
 # -- planning ----------------------------------------------------------------------------------------------------

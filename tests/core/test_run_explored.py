@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from lichen.core.limits import Limits
+from lichen.core.words.limits import Limits
 from lichen.testing.explore import explore
 from tests.core import run_rules
 from tests.core.run_world import Batch, Bounds, RunWorld

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lichen.core import saying
-from lichen.core.errors import Invalid
-from lichen.core.saying import ATTACHMENTS_MAX, CARD_BYTES_MAX, Attachment, Saying, check
+from lichen.core.speech import saying
+from lichen.core.speech.saying import ATTACHMENTS_MAX, CARD_BYTES_MAX, Attachment, Saying, check
+from lichen.core.words.errors import Invalid
 
 CARD = {"type": "AdaptiveCard", "version": "1.5", "body": [{"type": "TextBlock", "text": "42 EUR"}]}
 PICTURE = Attachment("image/png", "https://shop.example/a.png", "a.png")

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lichen.core.errors import Invalid
-from lichen.core.scope import SYSTEM, Actor, Customer, Operator, Scope, Service, TenantCtx
+from lichen.core.words.errors import Invalid
+from lichen.core.words.scope import SYSTEM, Actor, Customer, Operator, Scope, Service, TenantCtx
 
 
 @pytest.mark.parametrize("name", ["a", "acme", "acme-2", "0", "x" * 63])

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from lichen.core import events as e
-from lichen.core import streams
-from lichen.core.ids import (
+from lichen.core.deciders import events as e
+from lichen.core.deciders import streams
+from lichen.core.deciders.mailbox import MailboxState
+from lichen.core.deciders.run import RunState
+from lichen.core.deciders.streams import State, TenantState
+from lichen.core.words.ids import (
     TENANT_STREAM,
     AgentName,
     MessageId,
@@ -17,10 +20,7 @@ from lichen.core.ids import (
     run_stream,
     session_stream,
 )
-from lichen.core.limits import Limits
-from lichen.core.mailbox import MailboxState
-from lichen.core.run import RunState
-from lichen.core.streams import State, TenantState
+from lichen.core.words.limits import Limits
 
 
 def told(stream: StreamId, *controls: e.Control) -> State:

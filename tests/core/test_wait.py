@@ -7,9 +7,9 @@ from typing import get_args
 import msgspec
 import pytest
 
-from lichen.core.ids import WaitId
-from lichen.core.scope import Actor, Customer, Operator, Service
-from lichen.core.wait import HALTING, OUTCOMES, Wait, WaitKind, WaitOutcome, may_answer
+from lichen.core.words.ids import WaitId
+from lichen.core.words.scope import Actor, Customer, Operator, Service
+from lichen.core.words.wait import HALTING, OUTCOMES, Wait, WaitKind, WaitOutcome, may_answer
 
 APPROVAL = Wait(WaitId("w1"), "approval", 3, may_answer=("supervisor",), requester="operator_1")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lichen.core.wording import BUILT_IN, Texts, Wording, tags
+from lichen.core.speech.wording import BUILT_IN, Texts, Wording, tags
 
 BOTH = Wording(("en", "de"))
 

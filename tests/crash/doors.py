@@ -6,8 +6,8 @@ import asyncio
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lichen.core import events as e
-from lichen.core.scope import SYSTEM, Scope
+from lichen.core.deciders import events as e
+from lichen.core.words.scope import SYSTEM, Scope
 from lichen.runtime.runtime import Runtime
 from lichen.serve.webchat.points import POINTS, SENT
 from tests.crash.gateway import settings_of

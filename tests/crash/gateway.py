@@ -13,8 +13,8 @@ from pathlib import Path
 
 from lichen.channels.routes import Route
 from lichen.runtime.runtime import Runtime
+from lichen.serve.listen.tcp import listening
 from lichen.serve.site import make_site
-from lichen.serve.tcp import listening
 from lichen.settings import Settings, Tenant, WebChat
 from tests.crash.life import install
 from tests.crash.world import POLICY, agents

@@ -6,12 +6,12 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from lichen.core import events as e
-from lichen.core.ids import RunId, run_stream
-from lichen.core.scope import SYSTEM, Scope
-from lichen.log import record
+from lichen.core.deciders import events as e
+from lichen.core.words.ids import RunId, run_stream
+from lichen.core.words.scope import SYSTEM, Scope
+from lichen.log.disk.sqlite import FILE_NAME
 from lichen.log.log import Log
-from lichen.log.sqlite import FILE_NAME
+from lichen.log.records import record
 from lichen.runtime import Runtime
 from tests.crash.world import outside
 

@@ -14,11 +14,11 @@ from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 
-from lichen.core import faults
-from lichen.core.errors import Denied
-from lichen.core.ids import RunId, run_stream
-from lichen.core.run import RunState
-from lichen.core.scope import SYSTEM, Customer, Operator, Scope
+from lichen.core.deciders.run import RunState
+from lichen.core.words import faults
+from lichen.core.words.errors import Denied
+from lichen.core.words.ids import RunId, run_stream
+from lichen.core.words.scope import SYSTEM, Customer, Operator, Scope
 from lichen.runtime import Runtime, Session
 from tests.crash.judge import judge, unknown_outcomes
 from tests.crash.world import POLICY, Post, agents, count

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lichen.core.events import RESERVED, TYPES
+from lichen.core.deciders.events import RESERVED, TYPES
 
 WRITTEN = [name for name, control in TYPES.items() if control not in RESERVED]
 EFFECTS = ("shop.pay", "shop.note")

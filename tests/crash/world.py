@@ -11,9 +11,9 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from lichen import Agent, CallMeta, CannotTell, Limits, NotDone, Retry, tool
-from lichen.core.ids import ToolName
-from lichen.core.plan import CallRequest, Plan, PlanInput, WaitRequest
-from lichen.core.scope import Scope
+from lichen.core.ports.plan import CallRequest, Plan, PlanInput, WaitRequest
+from lichen.core.words.ids import ToolName
+from lichen.core.words.scope import Scope
 from lichen.engine.ports import Delivery, Outbound
 
 SCHEMA = """

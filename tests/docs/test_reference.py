@@ -11,7 +11,7 @@ import pytest
 from docs.reference import codes, commands, flows
 from docs.reference.pages import PARTS
 from docs.sealed import loads
-from lichen.flows.load import parse
+from lichen.flows.read.load import parse
 
 SOURCE = Path(codes.SOURCE)
 ANCHOR = re.compile(r'<a id="([a-z0-9_]+)"></a>')

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from lichen.core.pattern import TEXT_CHARS_MAX
-from lichen.engine.answer_schema import DEPTH_MAX, PLACE_CHARS_MAX, Problem, flaw, problem
+from lichen.core.patterns.pattern import TEXT_CHARS_MAX
+from lichen.engine.answers.schema import DEPTH_MAX, PLACE_CHARS_MAX, Problem, flaw, problem
 
 SECRET = "hunter2"
 TOO_MUCH = Problem("", "It takes too much work to check.")

@@ -8,14 +8,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from lichen.core import events as e
-from lichen.core.errors import Invalid
-from lichen.core.ids import session_stream
-from lichen.core.plan import Awaited, Plan, PlanInput, WaitRequest
-from lichen.core.scope import SYSTEM, Service
-from lichen.core.wait import WaitKind
-from lichen.engine.expected import SUGGESTIONS_MAX
-from lichen.runtime.operations.session import Session
+from lichen.core.deciders import events as e
+from lichen.core.ports.plan import Awaited, Plan, PlanInput, WaitRequest
+from lichen.core.words.errors import Invalid
+from lichen.core.words.ids import session_stream
+from lichen.core.words.scope import SYSTEM, Service
+from lichen.core.words.wait import WaitKind
+from lichen.engine.answers.expected import SUGGESTIONS_MAX
+from lichen.runtime.operations.talk.session import Session
 from lichen.runtime.operations.waits import WaitView
 from tests.engine.conftest import MakeWorld
 from tests.engine.world import CUSTOMER, OPS, SCOPE, World, agent

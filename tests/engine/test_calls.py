@@ -7,13 +7,13 @@ import asyncio
 import msgspec
 import pytest
 
-from lichen.core import events as e
-from lichen.core.call import CallMeta, NotDone, Retry
-from lichen.core.plan import Plan, PlanInput
-from lichen.core.policy import NO_FACTS, Check, Facts, Verdict
-from lichen.core.scope import SYSTEM
+from lichen.core.deciders import events as e
+from lichen.core.ports.call import CallMeta, NotDone, Retry
+from lichen.core.ports.plan import Plan, PlanInput
+from lichen.core.ports.policy import NO_FACTS, Check, Facts, Verdict
+from lichen.core.words.scope import SYSTEM
 from lichen.testing.clock import SimulatedClock
-from lichen.tools.placement import StillRunning
+from lichen.tools.workers.placement import StillRunning
 from tests.engine.conftest import MakeWorld
 from tests.engine.world import OPS, SCOPE, Does, FakeTool, Script, agent, call, calls, outcomes, refuses, sleeps
 

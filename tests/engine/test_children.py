@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 import pytest
 
-from lichen.core import events as e
-from lichen.core.call import CallMeta, Retry
-from lichen.core.ids import CallId, RunId, ToolName, child_run
-from lichen.core.limits import Limits, Usage
-from lichen.core.plan import CallRequest, ModelReply, ModelRequest, Plan, PlanInput
-from lichen.core.scope import SYSTEM
+from lichen.core.deciders import events as e
+from lichen.core.ports.call import CallMeta, Retry
+from lichen.core.ports.plan import CallRequest, ModelReply, ModelRequest, Plan, PlanInput
+from lichen.core.words.ids import CallId, RunId, ToolName, child_run
+from lichen.core.words.limits import Limits, Usage
+from lichen.core.words.scope import SYSTEM
 from lichen.testing.clock import SimulatedClock
 from tests.engine.conftest import MakeWorld
 from tests.engine.world import OPS, SCOPE, FakeTool, Script, agent, calls, outcomes, sleeps

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from lichen.core import events as e
-from lichen.core.errors import Denied
-from lichen.core.plan import Plan, PlanInput, WaitRequest
-from lichen.core.scope import SYSTEM
-from lichen.engine.confirming import said
+from lichen.core.deciders import events as e
+from lichen.core.ports.plan import Plan, PlanInput, WaitRequest
+from lichen.core.words.errors import Denied
+from lichen.core.words.scope import SYSTEM
+from lichen.engine.answers.confirming import said
 from lichen.testing.clock import SimulatedClock
 from tests.engine.conftest import MakeWorld
 from tests.engine.world import CUSTOMER, OPS, SCOPE, FakeTool, Script, World, agent, call, outcomes

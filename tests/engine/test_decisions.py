@@ -6,11 +6,11 @@ import asyncio
 
 import pytest
 
-from lichen.core import events as e
-from lichen.core.call import Retry
-from lichen.core.errors import Conflict
-from lichen.core.ids import CallId, StreamId, child_run, run_stream
-from lichen.core.scope import SYSTEM
+from lichen.core.deciders import events as e
+from lichen.core.ports.call import Retry
+from lichen.core.words.errors import Conflict
+from lichen.core.words.ids import CallId, StreamId, child_run, run_stream
+from lichen.core.words.scope import SYSTEM
 from lichen.engine.act import Act
 from lichen.engine.acts.check import check
 from lichen.engine.acts.child import cancel_child

@@ -6,9 +6,9 @@ import asyncio
 
 import pytest
 
-from lichen.core.ids import RunId, SessionId
-from lichen.core.plan import Plan, PlanInput
-from lichen.engine.deltas import PARTIAL_CHARS_MAX, Deltas, Partial
+from lichen.core.ports.plan import Plan, PlanInput
+from lichen.core.words.ids import RunId, SessionId
+from lichen.engine.pace.deltas import PARTIAL_CHARS_MAX, Deltas, Partial
 from lichen.testing.clock import SimulatedClock
 from tests.engine.conftest import MakeWorld
 from tests.engine.world import SCOPE, World, agent

@@ -10,15 +10,15 @@ from typing import NoReturn
 import msgspec
 import pytest
 
-from lichen.core import events as e
-from lichen.core.call import CallMeta, NotDone, Retry
-from lichen.core.failure import Failure
-from lichen.core.ids import RunId, run_stream
-from lichen.core.plan import Plan, PlanInput
-from lichen.core.policy import NO_FACTS, Check, Facts, Verdict
-from lichen.core.scope import Environment
-from lichen.engine.failures import LOGGER
-from lichen.log.erasures import Erased
+from lichen.core.deciders import events as e
+from lichen.core.ports.call import CallMeta, NotDone, Retry
+from lichen.core.ports.plan import Plan, PlanInput
+from lichen.core.ports.policy import NO_FACTS, Check, Facts, Verdict
+from lichen.core.words.failure import Failure
+from lichen.core.words.ids import RunId, run_stream
+from lichen.core.words.scope import Environment
+from lichen.engine.sends.failures import LOGGER
+from lichen.log.keys.erasures import Erased
 from lichen.testing.clock import SimulatedClock
 from lichen.tools.failure import MESSAGE_BYTES_MAX, TRACEBACK_BYTES_MAX, failure_of
 from tests.engine.conftest import MakeWorld

@@ -8,10 +8,10 @@ from collections import Counter
 
 import pytest
 
-from lichen.core.errors import Unavailable
-from lichen.core.plan import Plan, PlanInput
-from lichen.core.scope import Customer, Scope
-from lichen.engine.fair import ALONE, CREDIT, Queue, Turns
+from lichen.core.ports.plan import Plan, PlanInput
+from lichen.core.words.errors import Unavailable
+from lichen.core.words.scope import Customer, Scope
+from lichen.engine.pace.fair import ALONE, CREDIT, Queue, Turns
 from lichen.engine.ports import Options
 from lichen.testing.clock import SimulatedClock
 from lichen.testing.simulation import until

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from lichen.core import events as e
-from lichen.core.limits import Limits
-from lichen.core.plan import Plan, PlanInput
-from lichen.core.scope import SYSTEM
+from lichen.core.deciders import events as e
+from lichen.core.ports.plan import Plan, PlanInput
+from lichen.core.words.limits import Limits
+from lichen.core.words.scope import SYSTEM
 from lichen.testing.clock import SimulatedClock
 from tests.engine.conftest import MakeWorld
 from tests.engine.world import SCOPE, FakeTool, Script, agent, calls, outcomes, refuses, sleeps

@@ -8,13 +8,13 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from lichen.core import events as e
-from lichen.core.call import CallMeta, Retry
-from lichen.core.ids import RunId, run_stream
-from lichen.core.limits import Limits
-from lichen.core.plan import Plan, WaitRequest
-from lichen.core.scope import SYSTEM
-from lichen.log.queries import Queries
+from lichen.core.deciders import events as e
+from lichen.core.ports.call import CallMeta, Retry
+from lichen.core.ports.plan import Plan, WaitRequest
+from lichen.core.words.ids import RunId, run_stream
+from lichen.core.words.limits import Limits
+from lichen.core.words.scope import SYSTEM
+from lichen.log.views.queries import Queries
 from lichen.testing.clock import SimulatedClock
 from tests.engine.conftest import MakeWorld
 from tests.engine.world import OPS, SCOPE, FakeTool, Script, World, agent, call, calls, outcomes, sleeps

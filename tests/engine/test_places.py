@@ -7,13 +7,13 @@ import random
 
 import pytest
 
-from lichen.core import events as e
-from lichen.core.call import CallMeta, NotDone, Retry
-from lichen.core.ids import RunId, ToolName
-from lichen.core.limits import Limits
-from lichen.core.plan import CallRequest, Plan
+from lichen.core.deciders import events as e
+from lichen.core.ports.call import CallMeta, NotDone, Retry
+from lichen.core.ports.plan import CallRequest, Plan
+from lichen.core.words.ids import RunId, ToolName
+from lichen.core.words.limits import Limits
 from lichen.testing.clock import SimulatedClock
-from lichen.tools.placement import TOOL_THREADS, StillRunning
+from lichen.tools.workers.placement import TOOL_THREADS, StillRunning
 from tests.engine.conftest import MakeWorld
 from tests.engine.world import OPS, SCOPE, FakeTool, World, agent, calls, outcomes, sleeps
 

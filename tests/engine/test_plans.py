@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from lichen.core import events as e
-from lichen.core.ids import run_stream
-from lichen.core.plan import STATE_BYTES_MAX, TEXT_BYTES_MAX, Plan, PlanInput, WaitRequest
-from lichen.core.saying import Saying
-from lichen.core.scope import SYSTEM
+from lichen.core.deciders import events as e
+from lichen.core.ports.plan import STATE_BYTES_MAX, TEXT_BYTES_MAX, Plan, PlanInput, WaitRequest
+from lichen.core.speech.saying import Saying
+from lichen.core.words.ids import run_stream
+from lichen.core.words.scope import SYSTEM
 from lichen.testing.clock import SimulatedClock
 from tests.engine.conftest import MakeWorld
 from tests.engine.world import CUSTOMER, SCOPE, FakeTool, Script, agent, call, calls, outcomes

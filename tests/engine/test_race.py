@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from lichen.engine.race import race
+from lichen.engine.pace.race import race
 
 
 async def test_the_first_wins_and_the_others_are_over() -> None:

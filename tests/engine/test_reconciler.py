@@ -7,13 +7,13 @@ import logging
 
 import pytest
 
-from lichen.core import events as e
-from lichen.core.errors import Unavailable
-from lichen.core.ids import AgentName, RunId, run_stream
-from lichen.core.limits import Limits
-from lichen.core.plan import Message, Plan, PlanInput
+from lichen.core.deciders import events as e
+from lichen.core.ports.plan import Message, Plan, PlanInput
+from lichen.core.words.errors import Unavailable
+from lichen.core.words.ids import AgentName, RunId, run_stream
+from lichen.core.words.limits import Limits
 from lichen.engine.acts.turn import acting, start_draft
-from lichen.engine.fair import ALONE, Turns
+from lichen.engine.pace.fair import ALONE, Turns
 from lichen.engine.reconciler import BEGUN_MAX
 from lichen.log.volume import VolumeOptions
 from lichen.testing.clock import SimulatedClock

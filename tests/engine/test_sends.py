@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from lichen.agents import LLMPlanner
-from lichen.agents.model import EchoModel
-from lichen.core import events as e
-from lichen.core.ids import run_stream
-from lichen.core.plan import Plan, WaitRequest
+from lichen.agents.models.model import EchoModel
+from lichen.core.deciders import events as e
+from lichen.core.ports.plan import Plan, WaitRequest
+from lichen.core.words.ids import run_stream
 from lichen.testing.clock import SimulatedClock
 from tests.engine.conftest import MakeWorld
 from tests.engine.world import CUSTOMER, FakeTool, World, agent, calls, outcomes, sleeps

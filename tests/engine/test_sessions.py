@@ -6,14 +6,14 @@ import asyncio
 
 import pytest
 
-from lichen.core import events as e
-from lichen.core.errors import Conflict, Invalid, NotFound, Unavailable
-from lichen.core.ids import session_stream
-from lichen.core.plan import Plan, PlanInput
-from lichen.core.saying import Attachment, Saying
-from lichen.core.scope import SYSTEM, Customer
+from lichen.core.deciders import events as e
+from lichen.core.ports.plan import Plan, PlanInput
+from lichen.core.speech.saying import Attachment, Saying
+from lichen.core.words.errors import Conflict, Invalid, NotFound, Unavailable
+from lichen.core.words.ids import session_stream
+from lichen.core.words.scope import SYSTEM, Customer
 from lichen.engine.ports import Options
-from lichen.log.record import encode
+from lichen.log.records.record import encode
 from lichen.testing.clock import SimulatedClock
 from tests.engine.conftest import MakeWorld
 from tests.engine.world import (

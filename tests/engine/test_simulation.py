@@ -11,17 +11,17 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from lichen.core import events as e
-from lichen.core.call import Arguments, CallMeta, NotDone, Retry
-from lichen.core.errors import Conflict, Unavailable
-from lichen.core.ids import RunId, StreamId, run_stream
-from lichen.core.limits import Limits
-from lichen.core.plan import Plan, PlanInput
-from lichen.core.run import RunState
-from lichen.core.scope import SYSTEM
-from lichen.core.streams import decide
-from lichen.log.sqlite import FILE_NAME
-from lichen.runtime.operations.sessions import Session
+from lichen.core.deciders import events as e
+from lichen.core.deciders.run import RunState
+from lichen.core.deciders.streams import decide
+from lichen.core.ports.call import Arguments, CallMeta, NotDone, Retry
+from lichen.core.ports.plan import Plan, PlanInput
+from lichen.core.words.errors import Conflict, Unavailable
+from lichen.core.words.ids import RunId, StreamId, run_stream
+from lichen.core.words.limits import Limits
+from lichen.core.words.scope import SYSTEM
+from lichen.log.disk.sqlite import FILE_NAME
+from lichen.runtime.operations.talk.sessions import Session
 from lichen.testing.clock import SimulatedClock
 from lichen.testing.faultplan import FaultPlan, Happening
 from tests.engine.world import CUSTOMER, OPS, SCOPE, FakeAgent, FakeTool, Post, Script, World, agent, call, outcomes

@@ -7,12 +7,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from lichen.core import events as e
-from lichen.core.errors import Denied
-from lichen.core.ids import RunId, run_stream, session_stream
-from lichen.core.plan import Plan, WaitRequest
-from lichen.core.scope import SYSTEM, Actor, Environment, Operator, Scope, Service
-from lichen.runtime.operations.session import Session
+from lichen.core.deciders import events as e
+from lichen.core.ports.plan import Plan, WaitRequest
+from lichen.core.words.errors import Denied
+from lichen.core.words.ids import RunId, run_stream, session_stream
+from lichen.core.words.scope import SYSTEM, Actor, Environment, Operator, Scope, Service
+from lichen.runtime.operations.talk.session import Session
 from tests.engine.conftest import MakeWorld
 from tests.engine.world import CUSTOMER, OPS, SCOPE, FakeTool, Script, World, agent, call, calls, outcomes
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from lichen.core import events as e
-from lichen.core.ids import ToolName, child_run, run_stream
-from lichen.core.plan import CallRequest, Plan
+from lichen.core.deciders import events as e
+from lichen.core.ports.plan import CallRequest, Plan
+from lichen.core.words.ids import ToolName, child_run, run_stream
 from lichen.testing.clock import SimulatedClock
 from tests.engine.conftest import MakeWorld
 from tests.engine.world import CUSTOMER, FakeTool, World, agent, calls, outcomes

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from lichen.engine.step import Within, at_once
+from lichen.engine.pace.step import Within, at_once
 from lichen.testing.clock import SimulatedClock
 
 WHO: ContextVar[str] = ContextVar("WHO", default="nobody")

@@ -6,12 +6,12 @@ from collections import Counter
 
 import pytest
 
-from lichen.core import events as e
-from lichen.core.errors import Conflict, Denied, Expired, Invalid, NotFound
-from lichen.core.ids import WaitId
-from lichen.core.limits import Limits
-from lichen.core.plan import Plan, PlanInput, WaitRequest
-from lichen.core.scope import SYSTEM, Actor, Customer, Operator, Scope
+from lichen.core.deciders import events as e
+from lichen.core.ports.plan import Plan, PlanInput, WaitRequest
+from lichen.core.words.errors import Conflict, Denied, Expired, Invalid, NotFound
+from lichen.core.words.ids import WaitId
+from lichen.core.words.limits import Limits
+from lichen.core.words.scope import SYSTEM, Actor, Customer, Operator, Scope
 from lichen.runtime.operations.waits import WaitView
 from lichen.testing.clock import SimulatedClock
 from lichen.testing.simulation import until

@@ -13,16 +13,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lichen.core import events as e
-from lichen.core.call import CallMeta, NotDone
-from lichen.core.errors import Conflict, Denied, Invalid, LichenError
-from lichen.core.ids import RunId, SessionId, run_stream, session_stream
-from lichen.core.label import EMPTY, EXTERNAL, Label
-from lichen.core.plan import ModelMessage, ModelReply, ModelRequest, Plan, PlanInput, WaitRequest
-from lichen.core.policy import NO_FACTS, Check, Facts, Verdict
-from lichen.core.scope import Service
+from lichen.core.deciders import events as e
+from lichen.core.ports.call import CallMeta, NotDone
+from lichen.core.ports.plan import ModelMessage, ModelReply, ModelRequest, Plan, PlanInput, WaitRequest
+from lichen.core.ports.policy import NO_FACTS, Check, Facts, Verdict
+from lichen.core.words.errors import Conflict, Denied, Invalid, LichenError
+from lichen.core.words.ids import RunId, SessionId, run_stream, session_stream
+from lichen.core.words.label import EMPTY, EXTERNAL, Label
+from lichen.core.words.scope import Service
 from lichen.engine.ports import Options
-from lichen.runtime.operations.session import Session
+from lichen.runtime.operations.talk.session import Session
 from lichen.testing.clock import SimulatedClock
 from lichen.testing.models import ScriptedModel
 from tests.engine.conftest import MakeWorld

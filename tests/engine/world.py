@@ -13,8 +13,9 @@ from typing import Any
 
 import msgspec
 
-from lichen.core import events as e
-from lichen.core.call import (
+from lichen.core.deciders import events as e
+from lichen.core.deciders.run import RunState
+from lichen.core.ports.call import (
     Arguments,
     CallMeta,
     CannotTell,
@@ -32,7 +33,9 @@ from lichen.core.call import (
     Tool,
     ToolSpec,
 )
-from lichen.core.ids import (
+from lichen.core.ports.plan import CallRequest, Plan, PlanInput, Planner
+from lichen.core.ports.policy import NO_FACTS, Approval, Check, Confirmation, Facts, Verdict
+from lichen.core.words.ids import (
     AgentName,
     CallId,
     RunId,
@@ -41,21 +44,18 @@ from lichen.core.ids import (
     run_stream,
     session_stream,
 )
-from lichen.core.limits import Limits
-from lichen.core.plan import CallRequest, Plan, PlanInput, Planner
-from lichen.core.policy import NO_FACTS, Approval, Check, Confirmation, Facts, Verdict
-from lichen.core.run import RunState
-from lichen.core.scope import PRODUCTION, SYSTEM, Customer, Environment, Operator, Scope
+from lichen.core.words.limits import Limits
+from lichen.core.words.scope import PRODUCTION, SYSTEM, Customer, Environment, Operator, Scope
 from lichen.engine.intake import Intake
-from lichen.engine.journal import Journal
+from lichen.engine.journal.journal import Journal
 from lichen.engine.local import LocalEngine
 from lichen.engine.ports import Channel, Delivery, Listed, Options, Outbound, Services
 from lichen.log.log import Log
 from lichen.log.volume import VolumeOptions
-from lichen.runtime.operations.access import Access
+from lichen.runtime.access.access import Access
 from lichen.runtime.operations.runs import Runs
-from lichen.runtime.operations.session import Session
-from lichen.runtime.operations.sessions import Sessions
+from lichen.runtime.operations.talk.session import Session
+from lichen.runtime.operations.talk.sessions import Sessions
 from lichen.runtime.operations.waits import Waits
 from lichen.testing.clock import SimulatedClock
 from lichen.testing.simulation import SimulatedVolume, open_volume, seeded

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from lichen.flows.ir import Slot
-from lichen.flows.nodes_ask import WAIT_EXPIRES_S
-from lichen.flows.reach import MISSING
-from lichen.flows.slots import coerced, found
+from lichen.flows.nodes.ask import WAIT_EXPIRES_S
+from lichen.flows.nodes.slots import coerced, found
+from lichen.flows.text.reach import MISSING
 from tests.flows.walking import Talk, flow
 
 HEAD = r"""

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from lichen.core.errors import Invalid
-from lichen.flows.config_flow import Field, configured, fields
+from lichen.core.words.errors import Invalid
 from lichen.flows.ir import Flow
-from lichen.flows.load import load, parse
+from lichen.flows.read.config_flow import Field, configured, fields
+from lichen.flows.read.load import load, parse
 
 GREETER = load(Path(__file__).parent / "fixtures" / "accepted" / "component_config.ygtc")
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from blake3 import blake3
 
-from lichen.core.errors import Invalid, NotFound
-from lichen.flows.canonical import canonical
-from lichen.flows.catalog import Catalog, read_catalog
-from lichen.flows.doctor import as_json, diagnose
-from lichen.flows.load import parse
-from lichen.flows.naming import hosted_name, is_agent_name
+from lichen.core.words.errors import Invalid, NotFound
+from lichen.flows.read.catalog import Catalog, read_catalog
+from lichen.flows.read.doctor import as_json, diagnose
+from lichen.flows.read.load import parse
+from lichen.flows.syntax.canonical import canonical
+from lichen.flows.syntax.naming import hosted_name, is_agent_name
 
 FIXTURES = Path(__file__).parent / "fixtures"
 

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lichen.core.errors import Invalid
-from lichen.flows.draw import NODES_MAX, svg
+from lichen.core.words.errors import Invalid
+from lichen.flows.draw.layers import Edge
+from lichen.flows.draw.layout import arranged
+from lichen.flows.draw.mermaid import mermaid
+from lichen.flows.draw.svg import NODES_MAX, svg
 from lichen.flows.ir import Flow
-from lichen.flows.layers import Edge
-from lichen.flows.layout import arranged
-from lichen.flows.load import load, parse
-from lichen.flows.mermaid import mermaid
+from lichen.flows.read.load import load, parse
 
 FIXTURES = Path(__file__).parent / "fixtures" / "accepted"
 SVG = "{http://www.w3.org/2000/svg}"

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from lichen.flows.expr import CONDITION_CHARS_MAX, ExprError, holds, parse_condition
-from lichen.flows.reach import Path, reach
+from lichen.flows.text.expr import CONDITION_CHARS_MAX, ExprError, holds, parse_condition
+from lichen.flows.text.reach import Path, reach
 
 
 class Values(NamedTuple):

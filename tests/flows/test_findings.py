@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from lichen.flows import document, schema
-from lichen.flows.findings import Finding, FlowInvalid, Report
-from lichen.flows.load import Loaded, parse
+from lichen.flows.read.load import Loaded, parse
+from lichen.flows.syntax import document, schema
+from lichen.flows.syntax.findings import Finding, FlowInvalid, Report
 
 
 def errors(text: str) -> list[Finding]:

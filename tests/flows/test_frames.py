@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lichen.flows.frames import FRAMES_MAX
+from lichen.flows.nodes.frames import FRAMES_MAX
 from tests.flows.walking import Talk, flow
 
 CALLER = """

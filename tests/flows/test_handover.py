@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lichen.core.handover import KEY
+from lichen.core.ports.handover import KEY
 from tests.flows.walking import Talk, flow
 
 PERSON = """

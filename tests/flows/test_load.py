@@ -11,12 +11,12 @@ from blake3 import blake3
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lichen.core.errors import NotFound
-from lichen.flows.canonical import canonical, digest_of
-from lichen.flows.document import BYTES_MAX
-from lichen.flows.findings import Finding, FlowInvalid
+from lichen.core.words.errors import NotFound
 from lichen.flows.ir import Flow
-from lichen.flows.load import load, parse, parse_file
+from lichen.flows.read.load import load, parse, parse_file
+from lichen.flows.syntax.canonical import canonical, digest_of
+from lichen.flows.syntax.document import BYTES_MAX
+from lichen.flows.syntax.findings import Finding, FlowInvalid
 
 FIXTURES = Path(__file__).parent / "fixtures"
 ACCEPTED = sorted((FIXTURES / "accepted").glob("*.ygtc"))

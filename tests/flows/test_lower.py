@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lichen.flows.ir import Branch, Component, Custom, End, Flow, Next, NodeRetry, Reply, Route, Routing
-from lichen.flows.load import load, parse
+from lichen.flows.read.load import load, parse
 from tests.flows.lowering import told
 
 FIXTURES = Path(__file__).parent / "fixtures"

@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from lichen.core.call import Retry
-from lichen.core.errors import Invalid
-from lichen.core.plan import STATE_BYTES_MAX, Message
-from lichen.core.saying import text_of
-from lichen.flows.compiled import ready
-from lichen.flows.frames import decode
-from lichen.flows.load import load, parse
-from lichen.flows.planner import FlowPlanner
-from lichen.flows.trail import taken
-from lichen.flows.walk import JUMPS_MAX, PARKED_MAX, VISITS_MAX
+from lichen.core.ports.call import Retry
+from lichen.core.ports.plan import STATE_BYTES_MAX, Message
+from lichen.core.speech.saying import text_of
+from lichen.core.words.errors import Invalid
+from lichen.flows.nodes.frames import decode
+from lichen.flows.read.load import load, parse
+from lichen.flows.walk.compiled import ready
+from lichen.flows.walk.planner import FlowPlanner
+from lichen.flows.walk.trail import taken
+from lichen.flows.walk.walker import JUMPS_MAX, PARKED_MAX, VISITS_MAX
 from tests.flows.walking import Talk, flow
 
 FIXTURES = Path(__file__).parent / "fixtures" / "accepted"

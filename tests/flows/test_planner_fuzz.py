@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lichen.core.call import Outcome
-from lichen.core.ids import RunId, SessionId
-from lichen.core.plan import Plan
-from lichen.core.run import RunState
+from lichen.core.deciders.run import RunState
+from lichen.core.ports.call import Outcome
+from lichen.core.ports.plan import Plan
+from lichen.core.words.ids import RunId, SessionId
 from lichen.engine.acts.planned import validate
-from lichen.flows.trail import missed, taken
+from lichen.flows.walk.trail import missed, taken
 from tests.flows.walking import Talk, flow
 
 SHOP = flow(

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from lichen.flows.template import parse_template
-from lichen.flows.trail import Missed, missed
+from lichen.flows.text.template import parse_template
+from lichen.flows.walk.trail import Missed, missed
 from tests.flows.walking import Talk, flow
 
 SHOWN = "{{entry.x}} {{in.x}} {{input.x}} {{state.input.x}} {{state.entry.x}}"

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from lichen.flows.reach import Path, reach
-from lichen.flows.rendering import RENDERED_CHARS_MAX, RenderError
-from lichen.flows.template import TemplateError, parse_template
+from lichen.flows.text.reach import Path, reach
+from lichen.flows.text.rendering import RENDERED_CHARS_MAX, RenderError
+from lichen.flows.text.template import TemplateError, parse_template
 
 
 class Values(NamedTuple):

@@ -7,9 +7,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from lichen.core.call import Outcome
-from lichen.core.ids import AgentName, CallId, RunId, SessionId, ToolName, TurnId, WaitId
-from lichen.core.plan import (
+from lichen.core.ports.call import Outcome
+from lichen.core.ports.plan import (
     CallResult,
     History,
     Left,
@@ -23,13 +22,14 @@ from lichen.core.plan import (
     RunContext,
     WaitAnswer,
 )
-from lichen.core.saying import text_of
-from lichen.core.scope import Actor, Customer, Scope
-from lichen.core.wait import WaitKind, WaitOutcome
+from lichen.core.speech.saying import text_of
+from lichen.core.words.ids import AgentName, CallId, RunId, SessionId, ToolName, TurnId, WaitId
+from lichen.core.words.scope import Actor, Customer, Scope
+from lichen.core.words.wait import WaitKind, WaitOutcome
 from lichen.flows.ir import Flow
-from lichen.flows.load import parse
-from lichen.flows.planner import FlowPlanner
-from lichen.flows.trail import taken
+from lichen.flows.read.load import parse
+from lichen.flows.walk.planner import FlowPlanner
+from lichen.flows.walk.trail import taken
 
 STARTED_US = 1_767_225_600_000_000  # 2026-01-01
 

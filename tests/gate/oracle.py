@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 import cedarpy
 
-from lichen.gate.cedar import Ruling
-from lichen.gate.values import Entity, Value, key
+from lichen.gate.cedar.policyset import Ruling
+from lichen.gate.cedar.values import Entity, Value, key
 
 _NAMES = ("n", "m", "flag", "name", "tags", "home", "inner")
 _ROOT = ("principal", "resource", "context", "context.inner", "context.inner.home", 'User::"u1"', 'Doc::"d0"')

@@ -6,13 +6,13 @@ import hashlib
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from lichen.core.call import ToolSpec
-from lichen.core.ids import CallId, RunId, SessionId, ToolName
-from lichen.core.label import EMPTY, Label
-from lichen.core.policy import Check, Evidence, Grant, Verdict
-from lichen.core.scope import Actor, Customer, Scope
+from lichen.core.ports.call import ToolSpec
+from lichen.core.ports.policy import Check, Evidence, Grant, Verdict
+from lichen.core.words.ids import CallId, RunId, SessionId, ToolName
+from lichen.core.words.label import EMPTY, Label
+from lichen.core.words.scope import Actor, Customer, Scope
 from lichen.gate.gate import PolicyGate
-from lichen.gate.policies import PolicySet, policy_set
+from lichen.gate.rules.policies import PolicySet, policy_set
 
 SCOPE = Scope("acme", "dev")
 ANNA = Customer("anna", ("gold",))

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lichen.core.errors import Invalid
-from lichen.core.scope import SYSTEM, Operator, Scope
-from lichen.gate.bounds import NESTING_MAX, OPERATORS_MAX, check_bounds
-from lichen.gate.policies import load_policies, policy_set
+from lichen.core.words.errors import Invalid
+from lichen.core.words.scope import SYSTEM, Operator, Scope
+from lichen.gate.rules.bounds import NESTING_MAX, OPERATORS_MAX, check_bounds
+from lichen.gate.rules.policies import load_policies, policy_set
 from lichen.runtime import Runtime
 from lichen.serve.app import make_app
-from lichen.serve.auth import by_owner
+from lichen.serve.http.auth import by_owner
 from lichen.settings import load
 from tests.serve.asgi import Door
 

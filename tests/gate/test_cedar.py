@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
-from lichen.gate import cedar
-from lichen.gate.cedar import Decide, Interpreted, Ruling
-from lichen.gate.compile import Compiler, NotCovered
-from lichen.gate.values import Entity, Value
+from lichen.gate.cedar import policyset as cedar
+from lichen.gate.cedar.compile import Compiler, NotCovered
+from lichen.gate.cedar.policyset import Decide, Interpreted, Ruling
+from lichen.gate.cedar.values import Entity, Value
 
 USER = Entity("User", "u", attrs={"n": 1}, parents=[Entity("Role", "boss")])
 READ = Entity("Action", "read", parents=[Entity("Action", "all")])

@@ -7,8 +7,8 @@ from collections import Counter
 import cedarpy
 import pytest
 
-from lichen.gate import cedar
-from lichen.gate.cedar import Interpreted, Ruling
+from lichen.gate.cedar import policyset as cedar
+from lichen.gate.cedar.policyset import Interpreted, Ruling
 from tests.gate.oracle import World, answer
 
 SETS = 60

@@ -8,12 +8,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from lichen.core.ids import RunId, SessionId
-from lichen.core.label import EMPTY, Label
-from lichen.core.policy import Check, Verdict
-from lichen.gate.policies import PolicySet
-from lichen.gate.schema import ACTIONS
-from lichen.gate.values import Entity, Value
+from lichen.core.ports.policy import Check, Verdict
+from lichen.core.words.ids import RunId, SessionId
+from lichen.core.words.label import EMPTY, Label
+from lichen.gate.cedar.values import Entity, Value
+from lichen.gate.rules.policies import PolicySet
+from lichen.gate.rules.schema import ACTIONS
 from tests.gate.shop import ANNA, COUNTED, LOOKUP, MAY_REFUND, REFUND, SCOPE, SUPPORT, Shop, policies
 
 READ = Label(("third_party:web.fetch",))

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from lichen.gate.policies import policy_set
+from lichen.gate.rules.policies import policy_set
 from tests.gate.shop import LOOKUP, MAY_REFUND, REFUND, SCOPE, Shop
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from lichen.core.errors import NotFound
-from lichen.core.ids import CallId, RunId
-from lichen.core.policy import Approval, Check, Gate, Grant, Verdict
-from lichen.core.scope import SYSTEM, Customer, Operator, Scope
-from lichen.core.wording import Texts
+from lichen.core.ports.policy import Approval, Check, Gate, Grant, Verdict
+from lichen.core.speech.wording import Texts
+from lichen.core.words.errors import NotFound
+from lichen.core.words.ids import CallId, RunId
+from lichen.core.words.scope import SYSTEM, Customer, Operator, Scope
 from tests.gate.shop import ANNA, COUNTED, LOOKUP, MAIL, MAY_REFUND, REFUND, SCOPE, SUPPORT, Shop, policies
 
 ASK = """
@@ -331,7 +331,7 @@ async def test_the_built_in_permits_let_people_talk_and_agents_look_and_no_more(
 
 @pytest.mark.req("SYM-69.6")
 async def test_the_starter_policies_ask_an_operator_before_effects_that_cannot_be_repeated() -> None:
-    from lichen.gate.policies import starter_policies
+    from lichen.gate.rules.policies import starter_policies
 
     shop = Shop()
     shop.gate.replace(SCOPE, starter_policies([REFUND, LOOKUP, MAIL, LOOKUP]))

@@ -6,9 +6,9 @@ from typing import get_args
 
 import pytest
 
-from lichen.core.scope import SYSTEM, Actor, Customer, Operator, Service
-from lichen.gate.identity import may
-from lichen.gate.schema import Action
+from lichen.core.words.scope import SYSTEM, Actor, Customer, Operator, Service
+from lichen.gate.rules.identity import may
+from lichen.gate.rules.schema import Action
 
 MIA, ANNA = Operator("mia", ("manager",)), Customer("customer-7")
 AGENT = Actor("agent", "shop.support", on_behalf_of=ANNA)

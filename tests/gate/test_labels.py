@@ -7,10 +7,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from lichen.core.label import Label
-from lichen.core.policy import Evidence
-from lichen.gate.evidence import TEXT_CHARS_MAX, VALUES_MAX
-from lichen.gate.labels import LEAVES_MAX, MODEL, arguments_of, endorse, evidence_from_json, evidence_from_text
+from lichen.core.ports.policy import Evidence
+from lichen.core.words.label import Label
+from lichen.gate.label.evidence import TEXT_CHARS_MAX, VALUES_MAX
+from lichen.gate.label.labels import LEAVES_MAX, MODEL, arguments_of, endorse, evidence_from_json, evidence_from_text
 from tests.gate.shop import MAIL, REFUND, Shop
 
 TAINTED = Label(("customer:c1", "third_party:web.fetch"))

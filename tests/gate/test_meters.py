@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from lichen.core.ids import CallId, RunId
-from lichen.core.policy import Check, Verdict
-from lichen.core.scope import Actor, Customer, Scope
+from lichen.core.ports.policy import Check, Verdict
+from lichen.core.words.ids import CallId, RunId
+from lichen.core.words.scope import Actor, Customer, Scope
 from tests.gate.shop import ANNA, COUNTED, LOOKUP, MAIL, MAY_REFUND, SCOPE, Shop, policies
 
 DAY_US = 86_400_000_000

@@ -8,9 +8,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from lichen.core.errors import Invalid
-from lichen.core.policy import Approval, AtMost, Meter
-from lichen.gate.policies import PolicySet, load_policies, policy_set
+from lichen.core.ports.policy import Approval, AtMost, Meter
+from lichen.core.words.errors import Invalid
+from lichen.gate.rules.policies import PolicySet, load_policies, policy_set
 from tests.gate.shop import COUNTED, LOOKUP, MAIL, MAY_REFUND, REFUND, TOOLS
 
 REFUND_SCOPE = 'permit(principal, action == Action::"payments.refund", resource)'

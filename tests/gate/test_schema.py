@@ -8,10 +8,10 @@ import cedarpy
 import msgspec
 import pytest
 
-from lichen.gate.policies import policy_set
-from lichen.gate.schema import ACTIONS, schema_of
-from lichen.gate.shapes import Unusable, projection
-from lichen.gate.values import Truth
+from lichen.gate.cedar.shapes import Unusable, projection
+from lichen.gate.cedar.values import Truth
+from lichen.gate.rules.policies import policy_set
+from lichen.gate.rules.schema import ACTIONS, schema_of
 from tests.gate.shop import COUNTED, MAIL, REFUND, TOOLS
 
 

@@ -11,7 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from lichen.log.export import export
+from lichen.log.audit.export import export
 from tests.golden.volumes import FILES, GOLDEN, SUFFIX
 from tests.log.busy import A, live
 from tests.log.homes import Home

@@ -5,12 +5,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from lichen.core.events import TYPES
-from lichen.log.erasures import Erased
-from lichen.log.export import verify_export
-from lichen.log.keys import Keyring
-from lichen.log.record import decode, encode
-from lichen.log.verify import verify
+from lichen.core.deciders.events import TYPES
+from lichen.log.audit.export import verify_export
+from lichen.log.audit.verify import verify
+from lichen.log.keys.erasures import Erased
+from lichen.log.keys.keyring import Keyring
+from lichen.log.records.record import decode, encode
 from tests.golden.volumes import GOLDEN, copy
 from tests.log.busy import SESSION, A, S
 from tests.log.homes import Home

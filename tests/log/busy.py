@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from lichen.core import events as e
-from lichen.core.content import INLINE_BYTES_MAX, RETENTION, Content
-from lichen.core.ids import (
+from lichen.core.deciders import events as e
+from lichen.core.ports.policy import Reservation
+from lichen.core.words.content import INLINE_BYTES_MAX, RETENTION, Content
+from lichen.core.words.ids import (
     TENANT_STREAM,
     AgentName,
     CallId,
@@ -17,10 +18,9 @@ from lichen.core.ids import (
     run_stream,
     session_stream,
 )
-from lichen.core.label import Label
-from lichen.core.limits import Limits, Usage
-from lichen.core.policy import Reservation
-from lichen.core.scope import Customer, Operator
+from lichen.core.words.label import Label
+from lichen.core.words.limits import Limits, Usage
+from lichen.core.words.scope import Customer, Operator
 from lichen.log.log import Log
 from lichen.testing.log_conformance import put
 

@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from lichen.core.scope import Scope
-from lichen.log.keys import Keyring
+from lichen.core.words.scope import Scope
+from lichen.log.keys.keyring import Keyring
 from lichen.log.log import Log
 from lichen.log.volume import Volume, VolumeOptions
 

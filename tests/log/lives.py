@@ -11,10 +11,10 @@ import random
 import sys
 from pathlib import Path
 
-from lichen.core import events as e
-from lichen.core.content import Content
-from lichen.core.ids import RunId, run_stream
-from lichen.core.scope import Customer, Scope
+from lichen.core.deciders import events as e
+from lichen.core.words.content import Content
+from lichen.core.words.ids import RunId, run_stream
+from lichen.core.words.scope import Customer, Scope
 from lichen.log.log import Log
 from lichen.log.volume import VolumeOptions
 from lichen.testing.log_conformance import put, started

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from lichen.core import events as e
-from lichen.core.ids import TENANT_STREAM
-from lichen.core.scope import SYSTEM, Scope
+from lichen.core.deciders import events as e
+from lichen.core.words.ids import TENANT_STREAM
+from lichen.core.words.scope import SYSTEM, Scope
 from lichen.log.log import Log
 from tests.runtime.world import CUSTOMER, OPS, SCOPE, runtime_in
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from lichen.core.errors import NotFound
-from lichen.log.apikeys import ApiKey
-from lichen.log.keys import Keyring
+from lichen.core.words.errors import NotFound
+from lichen.log.keys.apikeys import ApiKey
+from lichen.log.keys.keyring import Keyring
 
 NOW_US = 1_700_000_000_000_000
 

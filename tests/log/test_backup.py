@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from lichen.core.errors import Conflict, Corrupt, NotFound
-from lichen.core.ids import RunId, run_stream
-from lichen.core.scope import Customer, Scope
-from lichen.log.backup import accept_loss, backup, backup_keys, restore_keys, restore_logs
-from lichen.log.erasures import Erased
-from lichen.log.keys import Keyring
+from lichen.core.words.errors import Conflict, Corrupt, NotFound
+from lichen.core.words.ids import RunId, run_stream
+from lichen.core.words.scope import Customer, Scope
+from lichen.log.audit.backup import accept_loss, backup, backup_keys, restore_keys, restore_logs
+from lichen.log.audit.verify import verify
+from lichen.log.keys.erasures import Erased
+from lichen.log.keys.keyring import Keyring
 from lichen.log.log import Log
-from lichen.log.verify import verify
 from lichen.testing.log_conformance import OTHER, RUN, put, started
 from tests.log.busy import A, live
 from tests.log.homes import Home

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from lichen.core.errors import Corrupt, Invalid, NotFound, Unavailable
-from lichen.log.blobs import Blobs
+from lichen.core.words.errors import Corrupt, Invalid, NotFound, Unavailable
+from lichen.log.disk.blobs import Blobs
 
 DATA = bytes(range(256)) * 300
 

@@ -9,9 +9,9 @@ import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from lichen.core.errors import Corrupt, Invalid
-from lichen.core.ids import LogId
-from lichen.log.checkpoint import Signer, TreeHead, parse_and_verify, sign, verify_signature
+from lichen.core.words.errors import Corrupt, Invalid
+from lichen.core.words.ids import LogId
+from lichen.log.proof.checkpoint import Signer, TreeHead, parse_and_verify, sign, verify_signature
 
 SEED = bytes(range(32))
 HEAD = TreeHead(LogId("acme/dev/0"), 1042, sha256(b"root").digest(), sha256(b"chain").digest(), 1_700_000_000_000_000)

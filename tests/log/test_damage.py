@@ -12,15 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from lichen.core import events as e
-from lichen.core.content import Sealed
-from lichen.core.errors import Corrupt, LichenError, Unavailable
-from lichen.core.ids import AgentName, RunId, run_stream
-from lichen.core.limits import Limits
-from lichen.core.scope import Customer
-from lichen.log.keys import Keyring
-from lichen.log.lock import DirectoryLock
-from lichen.log.verify import verify
+from lichen.core.deciders import events as e
+from lichen.core.words.content import Sealed
+from lichen.core.words.errors import Corrupt, LichenError, Unavailable
+from lichen.core.words.ids import AgentName, RunId, run_stream
+from lichen.core.words.limits import Limits
+from lichen.core.words.scope import Customer
+from lichen.log.audit.verify import verify
+from lichen.log.disk.lock import DirectoryLock
+from lichen.log.keys.keyring import Keyring
 from lichen.testing.log_conformance import RUN, put, started
 from tests.log.busy import live
 from tests.log.homes import SCOPE, Home

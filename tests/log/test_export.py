@@ -5,10 +5,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from lichen.core import events as e
-from lichen.core.errors import Corrupt, Invalid
-from lichen.core.ids import RunId, SessionId, run_stream, session_stream
-from lichen.log.export import export, verify_export
+from lichen.core.deciders import events as e
+from lichen.core.words.errors import Corrupt, Invalid
+from lichen.core.words.ids import RunId, SessionId, run_stream, session_stream
+from lichen.log.audit.export import export, verify_export
 from lichen.log.log import Log
 from lichen.testing.log_conformance import OTHER, RUN, planned, put, started
 from tests.log.busy import A, B, S, live

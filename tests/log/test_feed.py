@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from lichen.core import events as e
-from lichen.core.ids import RunId, run_stream
+from lichen.core.deciders import events as e
+from lichen.core.words.ids import RunId, run_stream
 from lichen.log import feed
 from lichen.log.log import Log
 from lichen.testing.log_conformance import OTHER, RUN, put, started

@@ -4,11 +4,11 @@ import asyncio
 
 import pytest
 
-from lichen.core import events as e
-from lichen.core.ids import RunId, StreamId, run_stream
+from lichen.core.deciders import events as e
+from lichen.core.words.ids import RunId, StreamId, run_stream
 from lichen.log import gathering
+from lichen.log.audit.verify import verify
 from lichen.log.log import Log, LogOptions
-from lichen.log.verify import verify
 from lichen.log.volume import VolumeOptions
 from lichen.testing.log_conformance import OTHER, RUN, planned, put, started
 from tests.log.busy import A, S, first_day

@@ -20,11 +20,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lichen.core import faults
-from lichen.core.content import Sealed
-from lichen.core.errors import Conflict, Corrupt, Denied, Invalid, NotFound, Unavailable
-from lichen.log.erasures import Erased, Erasure
-from lichen.log.keys import Keyring
+from lichen.core.words import faults
+from lichen.core.words.content import Sealed
+from lichen.core.words.errors import Conflict, Corrupt, Denied, Invalid, NotFound, Unavailable
+from lichen.log.keys.erasures import Erased, Erasure
+from lichen.log.keys.keyring import Keyring
 
 LOG = "acme/dev/0"
 ANNA = "customer_4f1c9a2b7d3e8f60"

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from lichen.core.ids import LogId, RunId, run_stream
-from lichen.core.scope import Scope
-from lichen.log.keys import Keyring
-from lichen.log.verify import verify
+from lichen.core.words.ids import LogId, RunId, run_stream
+from lichen.core.words.scope import Scope
+from lichen.log.audit.verify import verify
+from lichen.log.keys.keyring import Keyring
 from tests.log.homes import Home
 
 LIVES = 6

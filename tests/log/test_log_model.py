@@ -11,13 +11,13 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from lichen.core import events as e
-from lichen.core.content import Content
-from lichen.core.errors import Conflict
-from lichen.core.ids import RunId, StreamId, run_stream
-from lichen.log.keys import Keyring
+from lichen.core.deciders import events as e
+from lichen.core.words.content import Content
+from lichen.core.words.errors import Conflict
+from lichen.core.words.ids import RunId, StreamId, run_stream
+from lichen.log.audit.verify import verify
+from lichen.log.keys.keyring import Keyring
 from lichen.log.log import Appended, Log, LogOptions, Stale
-from lichen.log.verify import verify
 from lichen.log.volume import VolumeOptions
 from lichen.testing.log_conformance import started
 from tests.log.homes import SCOPE, Home

@@ -7,14 +7,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from lichen.core import events as e
-from lichen.core.errors import Corrupt
-from lichen.core.ids import CallId, LogId, StreamId
-from lichen.core.label import Label
-from lichen.core.limits import Limits, Usage
-from lichen.core.policy import Reservation
-from lichen.log.record import Blob, Record, SealedPart, aad, decode, encode
-from lichen.log.sqlite import TABLES
+from lichen.core.deciders import events as e
+from lichen.core.ports.policy import Reservation
+from lichen.core.words.errors import Corrupt
+from lichen.core.words.ids import CallId, LogId, StreamId
+from lichen.core.words.label import Label
+from lichen.core.words.limits import Limits, Usage
+from lichen.log.disk.sqlite import TABLES
+from lichen.log.records.record import Blob, Record, SealedPart, aad, decode, encode
 
 RECORD_MD = (Path(__file__).parents[2] / "RECORD.md").read_text()
 CONTROL = e.CallFinished(CallId("c1"), 1, "ok", "", 900, 0)

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lichen.core.errors import Corrupt, Invalid
-from lichen.log.tree import (
+from lichen.core.words.errors import Corrupt, Invalid
+from lichen.log.proof.tree import (
     EMPTY_ROOT,
     Frontier,
     chain_hash,

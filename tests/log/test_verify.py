@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from lichen.core.events import TYPES
-from lichen.core.scope import Customer, Scope
-from lichen.log.findings import Report
-from lichen.log.keys import Keyring
-from lichen.log.sqlite import FRONTIERS, HEADS, LOGS, NAMES, RECORDS, TABLES, VIEWS, Column, Table
-from lichen.log.tree import chain_hash, leaf_hash
-from lichen.log.verify import verify
+from lichen.core.deciders.events import TYPES
+from lichen.core.words.scope import Customer, Scope
+from lichen.log.audit.findings import Report
+from lichen.log.audit.verify import verify
+from lichen.log.disk.sqlite import FRONTIERS, HEADS, LOGS, NAMES, RECORDS, TABLES, VIEWS, Column, Table
+from lichen.log.keys.keyring import Keyring
+from lichen.log.proof.tree import chain_hash, leaf_hash
 from lichen.runtime.proof import verification
 from lichen.testing.log_conformance import OTHER, RUN, put, started
 from tests.log.busy import live

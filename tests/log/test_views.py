@@ -4,12 +4,12 @@ from datetime import date
 
 import pytest
 
-from lichen.core import events as e
-from lichen.core.ids import TENANT_STREAM, MessageId, RunId, StreamId, WaitId, run_stream
-from lichen.core.policy import Reservation
-from lichen.log.ledger import Unknown
+from lichen.core.deciders import events as e
+from lichen.core.ports.policy import Reservation
+from lichen.core.words.ids import TENANT_STREAM, MessageId, RunId, StreamId, WaitId, run_stream
 from lichen.log.log import Log
-from lichen.log.views import OutboxRow
+from lichen.log.views.ledger import Unknown
+from lichen.log.views.rows import OutboxRow
 from lichen.testing.log_conformance import RUN, put, started
 from tests.log.busy import (
     AGENT,

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from lichen.core.errors import Corrupt, Invalid
-from lichen.core.events import LogOpened
-from lichen.core.ids import TENANT_STREAM, RunId, run_stream
-from lichen.core.scope import Customer, Scope
-from lichen.log.checkpoint import parse_and_verify
+from lichen.core.deciders.events import LogOpened
+from lichen.core.words.errors import Corrupt, Invalid
+from lichen.core.words.ids import TENANT_STREAM, RunId, run_stream
+from lichen.core.words.scope import Customer, Scope
 from lichen.log.log import LogOptions
-from lichen.log.store import ROWS_TOGETHER
+from lichen.log.proof.checkpoint import parse_and_verify
 from lichen.log.volume import VolumeOptions
+from lichen.log.write.store import ROWS_TOGETHER
 from lichen.testing.log_conformance import OTHER, RUN, planned, put, started
 from tests.log.homes import SCOPE, START_US, Home
 
@@ -31,7 +31,7 @@ async def test_a_second_opener_is_refused_and_told_who_is_first(home: Home) -> N
     lock = (home.logs / "lock").read_text()
     code = f"""
 import asyncio, os, pathlib
-from lichen.log.keys import Keyring
+from lichen.log.keys.keyring import Keyring
 from lichen.log.volume import Volume
 async def main():
     keyring = Keyring.open(pathlib.Path({str(home.keys.with_name("other"))!r}), os.urandom)

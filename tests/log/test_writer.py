@@ -12,17 +12,17 @@ from typing import Any, cast
 
 import pytest
 
-from lichen.core import events as e
-from lichen.core import faults
-from lichen.core.errors import Unavailable
-from lichen.core.ids import TENANT_STREAM, RunId, run_stream
-from lichen.core.run import RunState
-from lichen.core.scope import Customer, Scope
-from lichen.log import writer
+from lichen.core.deciders import events as e
+from lichen.core.deciders.run import RunState
+from lichen.core.words import faults
+from lichen.core.words.errors import Unavailable
+from lichen.core.words.ids import TENANT_STREAM, RunId, run_stream
+from lichen.core.words.scope import Customer, Scope
+from lichen.log.audit.verify import verify
+from lichen.log.disk.sqlite import connect
 from lichen.log.log import Log
-from lichen.log.sqlite import connect
-from lichen.log.verify import verify
 from lichen.log.volume import VolumeOptions
+from lichen.log.write import writer
 from lichen.testing.log_conformance import C1, OTHER, RUN, planned, put, started
 from tests.log.homes import SCOPE, Home
 from tests.runtime.world import until

@@ -12,16 +12,16 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from lichen.core.events import Ruling
-from lichen.core.ids import MessageId, RunId, SessionId
-from lichen.core.scope import SYSTEM, Actor, Customer, Operator, Scope, Service
-from lichen.gate.schema import Action
+from lichen.core.deciders.events import Ruling
+from lichen.core.words.ids import MessageId, RunId, SessionId
+from lichen.core.words.scope import SYSTEM, Actor, Customer, Operator, Scope, Service
+from lichen.gate.rules.schema import Action
 from lichen.runtime import Runtime
-from lichen.runtime.operations.access import About, Access
-from lichen.runtime.operations.conversation import Conversation
-from lichen.runtime.operations.feed import Feed
-from lichen.runtime.operations.session import Session
-from lichen.runtime.operations.turn import Turn
+from lichen.runtime.access.access import About, Access
+from lichen.runtime.operations.talk.conversation import Conversation
+from lichen.runtime.operations.talk.feed import Feed
+from lichen.runtime.operations.talk.session import Session
+from lichen.runtime.operations.talk.turn import Turn
 from tests.runtime.world import CUSTOMER, SCOPE
 
 OTHER = Scope("globex", "dev")

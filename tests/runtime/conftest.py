@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lichen.core import faults
+from lichen.core.words import faults
 from lichen.runtime import Runtime, wiring
 from tests.runtime.world import PAID, Disk, runtime_in
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from lichen.core.errors import Conflict, Invalid, NotFound
-from lichen.core.scope import SYSTEM, Actor, Customer, Scope
-from lichen.log.erasures import Erased
-from lichen.log.keys import Keyring
-from lichen.log.verify import verify
+from lichen.core.words.errors import Conflict, Invalid, NotFound
+from lichen.core.words.scope import SYSTEM, Actor, Customer, Scope
+from lichen.log.audit.verify import verify
+from lichen.log.keys.erasures import Erased
+from lichen.log.keys.keyring import Keyring
 from lichen.runtime import Runtime
 from tests.runtime.world import CUSTOMER, OPS, PAID, SCOPE, runtime_in, until
 

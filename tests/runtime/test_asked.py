@@ -9,9 +9,9 @@ import pytest
 from pydantic import BaseModel
 
 from lichen import Balance, CallMeta, Currency, Money, tool
-from lichen.core.policy import Meter
-from lichen.runtime.agents import PlannerKind
+from lichen.core.ports.policy import Meter
 from lichen.runtime.asked import Asked, Setting, asked, line
+from lichen.runtime.project.agents import PlannerKind
 
 
 class OrderFacts(BaseModel):

@@ -11,11 +11,11 @@ import pytest
 
 from lichen import Agent
 from lichen.agents import RulePlanner
-from lichen.agents.rules import Intent
-from lichen.core import events as e
-from lichen.core.errors import Conflict
-from lichen.core.ids import TENANT_STREAM, RunId
-from lichen.core.scope import SYSTEM, Customer, Operator, Scope
+from lichen.agents.rules.rules import Intent
+from lichen.core.deciders import events as e
+from lichen.core.words.errors import Conflict
+from lichen.core.words.ids import TENANT_STREAM, RunId
+from lichen.core.words.scope import SYSTEM, Customer, Operator, Scope
 from lichen.runtime.runtime import Runtime
 from lichen.settings import load
 from tests.cli.projects import Project

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from lichen import Agent
-from lichen.core.scope import SYSTEM
+from lichen.core.words.scope import SYSTEM
 from lichen.runtime import Runtime
-from lichen.runtime.hosting import specs_of
-from lichen.runtime.policies import FromDirectory
+from lichen.runtime.project.hosting import specs_of
+from lichen.runtime.project.policies import FromDirectory
 from tests.runtime.world import CUSTOMER, PAID, SCOPE, Payer, lose, pay
 
 DAY_S = 86_400

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from lichen.core.scope import SYSTEM, Actor, Customer, Scope
+from lichen.core.words.scope import SYSTEM, Actor, Customer, Scope
 from lichen.runtime import Runtime, Session
 from lichen.settings import Settings, load
 

@@ -8,9 +8,9 @@ from contextlib import suppress
 
 import pytest
 
-from lichen.core.errors import Unavailable
-from lichen.core.ids import RunId
-from lichen.core.scope import SYSTEM, Actor, Customer
+from lichen.core.words.errors import Unavailable
+from lichen.core.words.ids import RunId
+from lichen.core.words.scope import SYSTEM, Actor, Customer
 from lichen.runtime import Runtime
 from tests.runtime.world import CUSTOMER, DEADLINE_S, OPS, PAID, SCOPE, Disk, until
 

@@ -12,15 +12,15 @@ import pytest
 from pydantic import BaseModel, Field
 
 from lichen import Agent, CallMeta, NotDone, Runtime, Scope, tool
-from lichen.core.ids import RunId
-from lichen.core.plan import CallRequest, Plan, PlanInput
-from lichen.core.scope import SYSTEM, Customer, Operator
-from lichen.core.wording import Texts
+from lichen.core.ports.plan import CallRequest, Plan, PlanInput
+from lichen.core.speech.wording import Texts
+from lichen.core.words.ids import RunId
+from lichen.core.words.scope import SYSTEM, Customer, Operator
 from lichen.flows.ir import Flow
-from lichen.flows.load import parse
-from lichen.flows.trail import taken
+from lichen.flows.read.load import parse
+from lichen.flows.walk.trail import taken
 from lichen.runtime import Session
-from lichen.runtime.flows import flow_agents
+from lichen.runtime.project.flows import flow_agents
 
 SCOPE = Scope("acme", "dev")
 ADA = Customer("ada")

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from lichen import Agent, Runtime
-from lichen.core.plan import CallRequest, Plan, PlanInput
+from lichen.core.ports.plan import CallRequest, Plan, PlanInput
 from lichen.runtime import Session
-from lichen.runtime.flows import flow_agents
+from lichen.runtime.project.flows import flow_agents
 from tests.runtime.test_flow_calls import DONE, KEYS, POLICY, TOOLS, meet, path, slow, written
 
 AGENT_ASKED = """

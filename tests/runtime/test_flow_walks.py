@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from lichen import Runtime
-from lichen.core.scope import SYSTEM
+from lichen.core.words.scope import SYSTEM
 from lichen.engine.act import Act
-from lichen.engine.history import read_history
+from lichen.engine.brief.history import read_history
 from lichen.runtime import Session
 from tests.runtime.test_flow_calls import DEADLINE_S, DONE, KEYS, OPS, SCOPE, Bench, meet
 from tests.runtime.world import until

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lichen.core.scope import SYSTEM, Actor, Scope
+from lichen.core.words.scope import SYSTEM, Actor, Scope
 from lichen.runtime import Runtime, Session
 from lichen.runtime.operations.waits import WaitView
 from lichen.settings import load

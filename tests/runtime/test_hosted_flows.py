@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from lichen.core.errors import LichenError
+from lichen.core.words.errors import LichenError
 from lichen.settings import Settings, load
 
 AGENTS = """
 from lichen import Agent, tool
-from lichen.core.plan import Plan
+from lichen.core.ports.plan import Plan
 from pydantic import BaseModel
 
 class Out(BaseModel):

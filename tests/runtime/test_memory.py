@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from lichen.core.scope import Customer
+from lichen.core.words.scope import Customer
 from lichen.runtime import Runtime
 from tests.runtime.world import OPS, SCOPE, runtime_in
 

@@ -9,9 +9,9 @@ from typing import NoReturn
 
 import pytest
 
-from lichen.core.errors import LichenError
-from lichen.log.keys import Keyring
-from lichen.log.lock import DirectoryLock
+from lichen.core.words.errors import LichenError
+from lichen.log.disk.lock import DirectoryLock
+from lichen.log.keys.keyring import Keyring
 from lichen.runtime import Runtime
 
 

@@ -11,10 +11,10 @@ from typing import Any, get_args
 import pytest
 import pytest_asyncio
 
-from lichen.core.errors import Denied, LichenError, NotFound
-from lichen.core.scope import SYSTEM
-from lichen.gate.identity import may
-from lichen.gate.schema import ACTIONS, Action
+from lichen.core.words.errors import Denied, LichenError, NotFound
+from lichen.core.words.scope import SYSTEM
+from lichen.gate.rules.identity import may
+from lichen.gate.rules.schema import ACTIONS, Action
 from lichen.runtime import Runtime
 from lichen.runtime.operations.runs import Runs
 from tests.runtime.asking import ASKERS, ENTRIES, OPS, VALUES, Asker, Recorder, World, operations

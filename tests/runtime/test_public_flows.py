@@ -12,11 +12,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from lichen.core.errors import LichenError
-from lichen.core.ids import RunId, run_stream
-from lichen.core.scope import Customer, Operator, Scope
-from lichen.flows.doctor import diagnose
-from lichen.flows.trail import missed, taken
+from lichen.core.words.errors import LichenError
+from lichen.core.words.ids import RunId, run_stream
+from lichen.core.words.scope import Customer, Operator, Scope
+from lichen.flows.read.doctor import diagnose
+from lichen.flows.walk.trail import missed, taken
 from lichen.log.log import Log
 from lichen.runtime import Runtime, Session
 from lichen.settings import Settings, load

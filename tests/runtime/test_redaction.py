@@ -10,9 +10,9 @@ import msgspec
 import pytest
 
 from lichen import Agent, Runtime, tool
-from lichen.core.scope import Operator, Scope
-from lichen.flows.load import parse
-from lichen.runtime.flows import flow_agents
+from lichen.core.words.scope import Operator, Scope
+from lichen.flows.read.load import parse
+from lichen.runtime.project.flows import flow_agents
 from tests.runtime.test_structured_input import Teller
 
 SCOPE = Scope("acme", "dev")

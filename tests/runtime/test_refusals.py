@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from lichen.core import events as e
-from lichen.core.errors import Denied, Invalid
-from lichen.core.ids import TENANT_STREAM
-from lichen.core.scope import SYSTEM, Customer, Operator, Scope, Service
-from lichen.log.record import Record
+from lichen.core.deciders import events as e
+from lichen.core.words.errors import Denied, Invalid
+from lichen.core.words.ids import TENANT_STREAM
+from lichen.core.words.scope import SYSTEM, Customer, Operator, Scope, Service
+from lichen.log.records.record import Record
 from lichen.runtime import Runtime
-from lichen.runtime.operations import refusals
+from lichen.runtime.access import refusals
 from tests.runtime.world import CUSTOMER, OPS, SCOPE, runtime_in
 
 FORBID = """

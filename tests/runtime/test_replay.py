@@ -9,11 +9,11 @@ import msgspec
 import pytest
 
 from lichen import Agent, CallMeta, tool
-from lichen.core.errors import NotFound
-from lichen.core.ids import RunId
-from lichen.core.plan import CallRequest, Plan, PlanInput
-from lichen.core.run import decide
-from lichen.core.scope import SYSTEM, Customer, Operator, Scope
+from lichen.core.deciders.run import decide
+from lichen.core.ports.plan import CallRequest, Plan, PlanInput
+from lichen.core.words.errors import NotFound
+from lichen.core.words.ids import RunId
+from lichen.core.words.scope import SYSTEM, Customer, Operator, Scope
 from lichen.runtime import Runtime
 
 SCOPE = Scope("acme", "dev")

@@ -10,10 +10,10 @@ import pytest
 from pydantic import BaseModel
 
 from lichen import Agent, CallMeta, tool
-from lichen.core.errors import Conflict, NotFound, Unavailable
-from lichen.core.plan import CallRequest, Plan, PlanInput
-from lichen.core.scope import SYSTEM, Customer, Scope
-from lichen.core.wait import WaitOutcome
+from lichen.core.ports.plan import CallRequest, Plan, PlanInput
+from lichen.core.words.errors import Conflict, NotFound, Unavailable
+from lichen.core.words.scope import SYSTEM, Customer, Scope
+from lichen.core.words.wait import WaitOutcome
 from lichen.runtime import Runtime
 from tests.runtime.world import CUSTOMER, OPS, PAID, SCOPE, runtime_in, until
 

@@ -12,14 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lichen import Agent, CallMeta, NotDone, Runtime, Scope
-from lichen.core import events as e
-from lichen.core.ids import CallId, RunId, SessionId, StreamId
-from lichen.core.plan import Plan, PlanInput
-from lichen.core.scope import SYSTEM, Actor, Customer, Operator
-from lichen.flows.load import parse
-from lichen.flows.planner import FlowPlanner
-from lichen.runtime.flows import flow_agents
-from lichen.runtime.state import STATE_TOOLS, VALUE_BYTES_MAX, Kept, StateGet, StateSet, StateStore
+from lichen.core.deciders import events as e
+from lichen.core.ports.plan import Plan, PlanInput
+from lichen.core.words.ids import CallId, RunId, SessionId, StreamId
+from lichen.core.words.scope import SYSTEM, Actor, Customer, Operator
+from lichen.flows.read.load import parse
+from lichen.flows.walk.planner import FlowPlanner
+from lichen.runtime.project.flows import flow_agents
+from lichen.runtime.project.state import STATE_TOOLS, VALUE_BYTES_MAX, Kept, StateGet, StateSet, StateStore
 
 ACME, GLOBEX = Scope("acme", "dev"), Scope("globex", "dev")
 ADA, BOB = Customer("ada"), Customer("bob")

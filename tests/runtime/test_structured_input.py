@@ -9,12 +9,12 @@ import msgspec
 import pytest
 
 from lichen import Agent, CallMeta, Runtime, Scope, tool
-from lichen.core.errors import LichenError
-from lichen.core.plan import Plan, PlanInput
-from lichen.core.scope import SYSTEM, Customer, Operator
+from lichen.core.ports.plan import Plan, PlanInput
+from lichen.core.words.errors import LichenError
+from lichen.core.words.scope import SYSTEM, Customer, Operator
 from lichen.flows.ir import Flow
-from lichen.flows.load import parse
-from lichen.runtime.flows import flow_agents
+from lichen.flows.read.load import parse
+from lichen.runtime.project.flows import flow_agents
 
 SCOPE = Scope("acme", "dev")
 DEEP = msgspec.json.decode(b"[" * 40 + b"]" * 40)

@@ -12,11 +12,11 @@ import pytest
 from pydantic import BaseModel
 
 from lichen import Agent, CallMeta, Limits, tool
-from lichen.core.ids import ToolName
-from lichen.core.plan import CallRequest, Plan, PlanInput
-from lichen.core.scope import SYSTEM, Scope
+from lichen.core.ports.plan import CallRequest, Plan, PlanInput
+from lichen.core.words.ids import ToolName
+from lichen.core.words.scope import SYSTEM, Scope
 from lichen.runtime import Runtime
-from lichen.tools.placement import TOOL_THREADS
+from lichen.tools.workers.placement import TOOL_THREADS
 from tests.runtime.world import CUSTOMER, OPS, SCOPE, until
 
 OTHER = Scope("globex", "dev")

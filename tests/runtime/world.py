@@ -13,9 +13,9 @@ from typing import Annotated
 from pydantic import BaseModel, Field
 
 from lichen import Agent, CallMeta, tool
-from lichen.core import faults
-from lichen.core.plan import CallRequest, Plan, PlanInput
-from lichen.core.scope import Customer, Operator, Scope
+from lichen.core.ports.plan import CallRequest, Plan, PlanInput
+from lichen.core.words import faults
+from lichen.core.words.scope import Customer, Operator, Scope
 from lichen.runtime import Runtime
 
 SCOPE = Scope("acme", "dev")

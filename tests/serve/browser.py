@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import httpx
 from starlette.applications import Starlette
 
-from lichen.core.scope import ActorKind
+from lichen.core.words.scope import ActorKind
 from lichen.runtime.runtime import Runtime
 
 ORIGIN = "http://lichen.test"

@@ -11,7 +11,7 @@ import pytest
 
 from lichen.runtime.runtime import Runtime
 from lichen.serve.app import make_app
-from lichen.serve.auth import by_owner
+from lichen.serve.http.auth import by_owner
 from lichen.settings import Settings, load
 from tests.serve.asgi import Door
 

@@ -10,12 +10,12 @@ import httpx
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
-from lichen.core.scope import SYSTEM, Actor, Customer, Operator, Scope
+from lichen.core.words.scope import SYSTEM, Actor, Customer, Operator, Scope
 from lichen.runtime.runtime import Runtime
 from lichen.serve.console import console_routes
-from lichen.serve.headers import NOBODY, SecurityHeaders
-from lichen.serve.login import Login
-from lichen.serve.state import Site
+from lichen.serve.http.headers import NOBODY, SecurityHeaders
+from lichen.serve.http.login import Login
+from lichen.serve.http.state import Site
 from tests.serve.browser import browser, enter, issue
 
 ACME, GLOBEX = Scope("acme", "dev"), Scope("globex", "dev")

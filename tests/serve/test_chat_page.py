@@ -9,12 +9,12 @@ import msgspec
 import pytest
 from starlette.applications import Starlette
 
-from lichen.agents.rules import Endings
-from lichen.agents.words import ENDINGS
-from lichen.core.scope import Scope
-from lichen.core.wording import BUILT_IN, Greeting
+from lichen.agents.rules.rules import Endings
+from lichen.agents.rules.words import ENDINGS
+from lichen.core.speech.wording import BUILT_IN, Greeting
+from lichen.core.words.scope import Scope
 from lichen.runtime.runtime import Runtime
-from lichen.serve.assets import FOLDER
+from lichen.serve.page.assets import FOLDER
 from lichen.serve.pages import chat_routes
 from lichen.serve.pages.accent import contrast, ink_on
 from lichen.serve.pages.words import WORDS, PageWords

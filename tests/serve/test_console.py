@@ -6,9 +6,9 @@ import httpx
 import msgspec
 import pytest
 
-from lichen.core.scope import SYSTEM, Customer
+from lichen.core.words.scope import SYSTEM, Customer
 from lichen.runtime.runtime import Runtime
-from lichen.serve.state import of_app
+from lichen.serve.http.state import of_app
 from tests.serve.browser import browser, enter, issue
 from tests.serve.console import ACME, LARGE, OPS, answer, held, said, signed_in, site, token
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from lichen import Agent, Customer, tool
-from lichen.core.ids import ToolName
-from lichen.core.plan import CallRequest, Plan
-from lichen.core.scope import SYSTEM
+from lichen.core.ports.plan import CallRequest, Plan
+from lichen.core.words.ids import ToolName
+from lichen.core.words.scope import SYSTEM
 from lichen.runtime.operations.waits import parse
 from lichen.runtime.runtime import Runtime
 from lichen.testing.models import scripted_planner

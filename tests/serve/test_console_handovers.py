@@ -7,7 +7,7 @@ import re
 import httpx
 import pytest
 
-from lichen.core.scope import Customer
+from lichen.core.words.scope import Customer
 from lichen.runtime import Session
 from lichen.runtime.runtime import Runtime
 from tests.serve.asgi import Door

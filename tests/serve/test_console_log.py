@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from lichen.core.errors import Corrupt
-from lichen.log.export import verify_export
+from lichen.core.words.errors import Corrupt
+from lichen.log.audit.export import verify_export
 from lichen.runtime.runtime import Runtime
-from lichen.serve.state import of_app
+from lichen.serve.http.state import of_app
 from tests.serve.browser import browser, enter, issue
 from tests.serve.console import ACME, LARGE, said, signed_in, site, token
 

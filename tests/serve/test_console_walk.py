@@ -8,12 +8,12 @@ import msgspec
 import pytest
 
 from lichen import Agent, Runtime
-from lichen.cli.screen import Screen
-from lichen.cli.timeline import show_run
-from lichen.core.scope import Operator, Scope
-from lichen.flows.load import parse
-from lichen.flows.planner import FlowPlanner
-from lichen.flows.trail import Missed
+from lichen.cli.show.screen import Screen
+from lichen.cli.show.timeline import show_run
+from lichen.core.words.scope import Operator, Scope
+from lichen.flows.read.load import parse
+from lichen.flows.walk.planner import FlowPlanner
+from lichen.flows.walk.trail import Missed
 from lichen.serve.console.walk import walk
 
 SCOPE = Scope("acme", "dev")

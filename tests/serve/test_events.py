@@ -11,16 +11,16 @@ from typing import Any, NamedTuple
 import httpx
 import pytest
 
-from lichen.core.ids import RunId, StreamId
-from lichen.core.scope import SYSTEM, Actor, Operator, Scope
-from lichen.log.queries import Queries
-from lichen.log.record import Record
+from lichen.core.words.ids import RunId, StreamId
+from lichen.core.words.scope import SYSTEM, Actor, Operator, Scope
+from lichen.log.records.record import Record
+from lichen.log.views.queries import Queries
 from lichen.runtime.runtime import Runtime
-from lichen.serve import sse
 from lichen.serve.app import make_app
-from lichen.serve.auth import by_owner
+from lichen.serve.http import sse
+from lichen.serve.http.auth import by_owner
+from lichen.serve.listen.tcp import listening
 from lichen.serve.site import make_site
-from lichen.serve.tcp import listening
 from tests.runtime.world import until
 from tests.serve.asgi import Door
 from tests.serve.browser import issue
@@ -240,7 +240,7 @@ async def test_streams_end_when_the_door_closes(runtime: Runtime) -> None:
 async def test_no_more_streams_are_open_than_may_be_and_each_gives_its_place_back(
     runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lichen.serve.state.STREAMS_MAX_EACH", 1)
+    monkeypatch.setattr("lichen.serve.http.state.STREAMS_MAX_EACH", 1)
     door = Door(make_app(runtime, identify=by_owner(runtime)))
     wait = await held(runtime, door)
     async with door_to(runtime) as client:

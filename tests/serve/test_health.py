@@ -8,16 +8,16 @@ import threading
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from lichen.core.scope import SYSTEM, Customer, Scope
+from lichen.core.words.scope import SYSTEM, Customer, Scope
 from lichen.runtime.operations.admin import Room
 from lichen.runtime.runtime import Runtime
 from lichen.serve.api import ROUTES
 from lichen.serve.app import make_app
-from lichen.serve.auth import by_owner
+from lichen.serve.http.auth import by_owner
+from lichen.serve.http.state import of_app
 from lichen.serve.site import make_site
-from lichen.serve.state import of_app
-from lichen.tools.placement import StillRunning
-from lichen.tools.places import Owner
+from lichen.tools.workers.placement import StillRunning
+from lichen.tools.workers.places import Owner
 from tests.serve.asgi import Door
 from tests.serve.browser import browser, issue
 from tests.serve.talk import held

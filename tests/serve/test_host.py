@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from lichen import Agent, Customer, Runtime, Scope
-from lichen.core.errors import Unavailable
-from lichen.core.scope import SYSTEM
+from lichen.core.words.errors import Unavailable
+from lichen.core.words.scope import SYSTEM
 from lichen.serve.host import Endings, Listener, host
 from lichen.serve.listeners import OwnerSocket, PublicPort
 from tests.serve.widget import DEADLINE_S, Echo

@@ -7,14 +7,15 @@ from pathlib import Path
 import httpx
 import pytest
 
-from lichen.core.errors import Invalid
+from lichen.core.words.errors import Invalid
 from lichen.runtime.runtime import Runtime
-from lichen.serve import login, site
-from lichen.serve.limits import network_of
-from lichen.serve.login import ATTEMPTS_BURST
-from lichen.serve.proxies import Proxies
+from lichen.serve import site
+from lichen.serve.http import login
+from lichen.serve.http.limits import network_of
+from lichen.serve.http.login import ATTEMPTS_BURST
+from lichen.serve.listen.proxies import Proxies
+from lichen.serve.listen.tcp import listening_as
 from lichen.serve.site import GUESSES_BURST, make_site
-from lichen.serve.tcp import listening_as
 from lichen.settings import Settings, load
 
 

@@ -8,7 +8,7 @@ from collections.abc import Generator
 
 import pytest
 
-from lichen.serve import lines
+from lichen.serve.http import lines
 
 SECRET = "hunter2 of Ada"
 

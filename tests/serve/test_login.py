@@ -8,8 +8,8 @@ import pytest
 from starlette.requests import Request
 
 from lichen.runtime.runtime import Runtime
-from lichen.serve import login
-from lichen.serve.login import ATTEMPTS_BURST, COOKIE, LIFE_S, Login
+from lichen.serve.http import login
+from lichen.serve.http.login import ATTEMPTS_BURST, COOKIE, LIFE_S, Login
 from lichen.serve.site import make_site
 from tests.serve.browser import ORIGIN, browser, enter, issue
 

@@ -9,14 +9,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from lichen.core.errors import Full, TooMany
-from lichen.core.quotas import Quotas
-from lichen.core.scope import Actor, Customer, Operator, Scope, Service
+from lichen.core.words.errors import Full, TooMany
+from lichen.core.words.quotas import Quotas
+from lichen.core.words.scope import Actor, Customer, Operator, Scope, Service
 from lichen.runtime import Runtime
-from lichen.runtime.quota import Quota
+from lichen.runtime.access.quota import Quota
 from lichen.serve.app import make_app
-from lichen.serve.auth import by_owner
-from lichen.serve.messages import Messages
+from lichen.serve.http.auth import by_owner
+from lichen.serve.http.messages import Messages
 from lichen.serve.site import make_site
 from lichen.settings import Serve, Settings
 from tests.serve.asgi import Door

@@ -13,13 +13,13 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from lichen.core.scope import SYSTEM, Actor, Customer, Operator, Scope
+from lichen.core.words.scope import SYSTEM, Actor, Customer, Operator, Scope
 from lichen.runtime import Runtime
-from lichen.runtime.register import Key, Register
+from lichen.runtime.access.register import Key, Register
 from lichen.serve.app import make_app
-from lichen.serve.auth import by_owner
+from lichen.serve.http.auth import by_owner
+from lichen.serve.listen.tcp import listening
 from lichen.serve.site import make_site
-from lichen.serve.tcp import listening
 from tests.runtime.world import until
 from tests.serve.asgi import Door
 from tests.serve.browser import enter, issue

@@ -19,9 +19,9 @@ from schemathesis.specs.openapi import checks as openapi
 
 from lichen.runtime.runtime import Runtime
 from lichen.serve import site
+from lichen.serve.listen.tcp import listening
 from lichen.serve.openapi import document
 from lichen.serve.site import make_site
-from lichen.serve.tcp import listening
 from lichen.settings import Settings
 from tests.serve.browser import issue
 from tests.serve.test_events import asked

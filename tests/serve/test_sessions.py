@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from lichen.runtime.runtime import Runtime
-from lichen.serve.state import of_app
+from lichen.serve.http.state import of_app
 from tests.serve import talk
 from tests.serve.asgi import Door
 

@@ -12,8 +12,8 @@ import msgspec
 import pytest
 from starlette.routing import Match, Mount, Route, WebSocketRoute
 
-from lichen.core.errors import LichenError
-from lichen.core.scope import SYSTEM, Actor, Customer, Operator, Scope
+from lichen.core.words.errors import LichenError
+from lichen.core.words.scope import SYSTEM, Actor, Customer, Operator, Scope
 from lichen.runtime.runtime import Runtime
 from lichen.serve import site
 from lichen.serve.site import GUESSES_BURST, make_metrics_site, make_site

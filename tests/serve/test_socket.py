@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from lichen.runtime.runtime import Runtime
-from lichen.serve.address import NAME_BYTES_MAX, address
 from lichen.serve.app import make_app
-from lichen.serve.auth import by_owner
-from lichen.serve.socket import serving
+from lichen.serve.http.auth import by_owner
+from lichen.serve.listen.address import NAME_BYTES_MAX, address
+from lichen.serve.listen.socket import serving
 
 
 async def ask(path: Path, target: str) -> bytes:

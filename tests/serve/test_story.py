@@ -10,9 +10,9 @@ import pytest
 
 from lichen import Agent, tool
 from lichen.agents import RulePlanner
-from lichen.agents.rules import Call, Intent
-from lichen.core.ids import RunId
-from lichen.core.scope import SYSTEM, Customer
+from lichen.agents.rules.rules import Call, Intent
+from lichen.core.words.ids import RunId
+from lichen.core.words.scope import SYSTEM, Customer
 from lichen.runtime.operations.runs import RunSummary
 from lichen.runtime.records import readable
 from lichen.runtime.runtime import Runtime

@@ -20,11 +20,11 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from lichen.runtime.runtime import Runtime
-from lichen.serve.frames import FRAGMENTS_MAX
+from lichen.serve.http.state import Site
+from lichen.serve.listen.frames import FRAGMENTS_MAX
+from lichen.serve.listen.stall import Stalling
+from lichen.serve.listen.tcp import Bounds, listening
 from lichen.serve.site import make_site
-from lichen.serve.stall import Stalling
-from lichen.serve.state import Site
-from lichen.serve.tcp import Bounds, listening
 
 UPGRADE = "upgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-version: 13\r\nsec-websocket-key: {}\r\n"
 TEXT, MORE, PING, CLOSE = 0x01, 0x00, 0x89, 0x88

@@ -17,11 +17,11 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from lichen.core.errors import LichenError
-from lichen.serve import places, tcp
-from lichen.serve.proxies import Proxies
-from lichen.serve.state import Site, of_app, site_of
-from lichen.serve.tcp import Bounds, listening
+from lichen.core.words.errors import LichenError
+from lichen.serve.http.state import Site, of_app, site_of
+from lichen.serve.listen import places, tcp
+from lichen.serve.listen.proxies import Proxies
+from lichen.serve.listen.tcp import Bounds, listening
 
 SMALL = Bounds(connections_max=3, head_bytes_max=4096, head_s=0.2)
 

@@ -6,7 +6,7 @@ import pytest
 
 from lichen.runtime.runtime import Runtime
 from lichen.serve.app import make_app
-from lichen.serve.auth import by_key
+from lichen.serve.http.auth import by_key
 from lichen.settings import Settings
 from tests.serve import talk
 from tests.serve.asgi import Door

@@ -14,8 +14,8 @@ from starlette.applications import Starlette
 
 from lichen import Agent
 from lichen.channels.routes import Route
-from lichen.core.ids import SessionId
-from lichen.core.scope import Scope
+from lichen.core.words.ids import SessionId
+from lichen.core.words.scope import Scope
 from lichen.runtime import Runtime
 from lichen.settings import Tenant, WebChat
 from tests.serve.widget import LINE, PREFIX, Client, Clock, Echo, app_of, code, runtime_of, settings_in, texts

@@ -10,13 +10,13 @@ import pytest
 
 from lichen import Agent
 from lichen.agents import Intent, RulePlanner, Slot
-from lichen.agents.words import Words
-from lichen.core.errors import Invalid
-from lichen.core.plan import Planner
-from lichen.core.scope import SYSTEM, Customer, Scope
-from lichen.core.wording import Greeting
-from lichen.flows.load import parse
-from lichen.flows.planner import FlowPlanner
+from lichen.agents.rules.words import Words
+from lichen.core.ports.plan import Planner
+from lichen.core.speech.wording import Greeting
+from lichen.core.words.errors import Invalid
+from lichen.core.words.scope import SYSTEM, Customer, Scope
+from lichen.flows.read.load import parse
+from lichen.flows.walk.planner import FlowPlanner
 from lichen.settings import Settings, load
 from tests.serve.widget import Client, Echo, app_of, code, runtime_of, settings_in
 

@@ -15,12 +15,12 @@ import pytest
 from starlette.applications import Starlette
 from websockets.asyncio.client import connect
 
-from lichen.core import faults
-from lichen.core.ids import SessionId, session_stream
-from lichen.core.scope import Scope
-from lichen.log.keyfile import KeyFile
+from lichen.core.words import faults
+from lichen.core.words.ids import SessionId, session_stream
+from lichen.core.words.scope import Scope
+from lichen.log.disk.sqlite import Reader
+from lichen.log.keys.keyfile import KeyFile
 from lichen.log.log import Log
-from lichen.log.sqlite import Reader
 from lichen.runtime import Runtime
 from tests.serve.widget import DEADLINE_S, Client, app_of, runtime_of, served, settings_in, texts
 

@@ -8,10 +8,10 @@ import msgspec
 import pytest
 
 from lichen import Agent
-from lichen.core.errors import Invalid
-from lichen.core.plan import Plan, PlanInput
-from lichen.core.scope import Scope
-from lichen.core.wording import GERMAN, Texts
+from lichen.core.ports.plan import Plan, PlanInput
+from lichen.core.speech.wording import GERMAN, Texts
+from lichen.core.words.errors import Invalid
+from lichen.core.words.scope import Scope
 from lichen.runtime import Runtime
 from lichen.settings import Settings, load
 from tests.serve.widget import Client, app_of, runtime_of, settings_in, texts

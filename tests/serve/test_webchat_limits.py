@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lichen.core.errors import TooMany
+from lichen.core.words.errors import TooMany
 from lichen.serve.webchat.limits import Windows
 
 S = 1_000_000

@@ -12,7 +12,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 
 from lichen import Agent
-from lichen.core.plan import Plan, PlanInput
+from lichen.core.ports.plan import Plan, PlanInput
 from tests.serve.widget import DEADLINE_S, Client, app_of, runtime_of, served, settings_in
 
 

@@ -14,11 +14,11 @@ from starlette.applications import Starlette
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from lichen.core import faults
-from lichen.core.ids import SessionId
-from lichen.core.scope import Scope
+from lichen.core.words import faults
+from lichen.core.words.ids import SessionId
+from lichen.core.words.scope import Scope
 from lichen.runtime import Runtime
-from lichen.serve.state import of_app
+from lichen.serve.http.state import of_app
 from lichen.serve.webchat import points
 from lichen.serve.webchat.sockets import Sockets
 from tests.runtime.world import until

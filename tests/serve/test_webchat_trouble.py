@@ -11,9 +11,9 @@ import pytest
 from starlette.applications import Starlette
 from websockets.asyncio.client import connect
 
-from lichen.core import faults
-from lichen.core.ids import SessionId
-from lichen.core.scope import Customer, Operator, Scope
+from lichen.core.words import faults
+from lichen.core.words.ids import SessionId
+from lichen.core.words.scope import Customer, Operator, Scope
 from lichen.runtime import Runtime
 from lichen.serve.webchat import points
 from tests.runtime.world import Disk, until

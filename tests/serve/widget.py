@@ -17,10 +17,10 @@ from starlette.routing import BaseRoute
 
 from lichen import Agent
 from lichen.channels.routes import Route
-from lichen.core.plan import Plan, PlanInput
+from lichen.core.ports.plan import Plan, PlanInput
 from lichen.runtime import Runtime
-from lichen.runtime.policies import Starter
-from lichen.serve.state import Site, of_app
+from lichen.runtime.project.policies import Starter
+from lichen.serve.http.state import Site, of_app
 from lichen.serve.webchat import webchat_routes
 from lichen.settings import Settings, Tenant, WebChat
 

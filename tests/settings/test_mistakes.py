@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lichen.core.errors import Invalid
+from lichen.core.words.errors import Invalid
 from lichen.settings import Settings, examine, load
 from lichen.settings.places import line_of
 from tests.cli.projects import SETTINGS, Project

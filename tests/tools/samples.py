@@ -11,9 +11,9 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from lichen.core.call import RESULT_BYTES_MAX, CallMeta, NotDone
-from lichen.core.ids import CallId, RunId, SessionId, TurnId
-from lichen.core.scope import Actor, Customer, Scope
+from lichen.core.ports.call import RESULT_BYTES_MAX, CallMeta, NotDone
+from lichen.core.words.ids import CallId, RunId, SessionId, TurnId
+from lichen.core.words.scope import Actor, Customer, Scope
 from lichen.tools import tool
 
 where = contextvars.ContextVar("where", default="nowhere")

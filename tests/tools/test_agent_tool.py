@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from pydantic import BaseModel
 
-from lichen.core.call import Arguments, CannotTell, InvalidArguments, Tool
-from lichen.core.errors import Invalid, LichenError
+from lichen.core.ports.call import Arguments, CannotTell, InvalidArguments, Tool
+from lichen.core.words.errors import Invalid, LichenError
 from lichen.tools import agent_tool
 from tests.tools.samples import call_meta
 

@@ -9,11 +9,11 @@ import pytest
 from pydantic import BaseModel, Field
 from pydantic.functional_validators import AfterValidator
 
-from lichen.core.call import Arguments
+from lichen.core.ports.call import Arguments
 from lichen.tools import tool
-from lichen.tools.codec import ArgumentCodec
-from lichen.tools.function import are_fixed, read
-from lichen.tools.python import PythonTool
+from lichen.tools.arguments.codec import ArgumentCodec
+from lichen.tools.python.function import are_fixed, read
+from lichen.tools.python.tool import PythonTool
 from tests.tools.samples import Receipt, call_meta
 
 LOOSE = b'{ "order_id": "1042", "amount": 5 }'

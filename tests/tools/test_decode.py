@@ -17,11 +17,12 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 from pydantic_core._pydantic_core import list_all_errors  # pyright: ignore[reportPrivateUsage]
 
-from lichen.core.call import ARGUMENT_BYTES_MAX, InvalidArguments, Issue
-from lichen.core.errors import Invalid
-from lichen.tools import Money, issues, tool
-from lichen.tools.codec import ArgumentCodec
-from lichen.tools.document import DEPTH_MAX, ISSUES_MAX
+from lichen.core.ports.call import ARGUMENT_BYTES_MAX, InvalidArguments, Issue
+from lichen.core.words.errors import Invalid
+from lichen.tools import Money, tool
+from lichen.tools.arguments import issues
+from lichen.tools.arguments.codec import ArgumentCodec
+from lichen.tools.arguments.document import DEPTH_MAX, ISSUES_MAX
 
 CODES = {
     "missing_field",

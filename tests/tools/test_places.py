@@ -7,8 +7,8 @@ import random
 
 import pytest
 
-from lichen.core.call import NotDone
-from lichen.tools.places import Owner, Place, Places
+from lichen.core.ports.call import NotDone
+from lichen.tools.workers.places import Owner, Place, Places
 
 ACME, GLOBEX = Owner("acme", "shop.look"), Owner("globex", "shop.look")
 

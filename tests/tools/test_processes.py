@@ -16,9 +16,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from lichen.core.call import Arguments, NotDone
-from lichen.core.errors import Invalid
-from lichen.core.label import Label
+from lichen.core.ports.call import Arguments, NotDone
+from lichen.core.words.errors import Invalid
+from lichen.core.words.label import Label
 from lichen.tools import PythonTool, ToolFailed, Workers, tool
 from tests.tools import samples
 from tests.tools.samples import call_meta
@@ -221,7 +221,7 @@ async def test_a_function_that_no_process_would_find_is_refused(workers: Workers
 async def test_processes_end_with_the_program_that_started_them(tmp_path: Path) -> None:
     program = f"""
 import asyncio, os
-from lichen.core.call import Arguments
+from lichen.core.ports.call import Arguments
 from lichen.tools import Workers
 from tests.tools.samples import call_meta, hang
 async def main():

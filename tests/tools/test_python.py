@@ -14,8 +14,8 @@ from pydantic import BaseModel, Field
 from pydantic.dataclasses import dataclass
 from typing_extensions import TypedDict
 
-from lichen.core.call import RESULT_BYTES_MAX, Arguments, CallMeta, InvalidArguments, NotDone, Retry, Tool
-from lichen.core.errors import Invalid
+from lichen.core.ports.call import RESULT_BYTES_MAX, Arguments, CallMeta, InvalidArguments, NotDone, Retry, Tool
+from lichen.core.words.errors import Invalid
 from lichen.tools import Money, PythonTool, ResultRefused, ToolFailed, Workers, tool
 from tests.tools.samples import Receipt, call_meta
 

@@ -11,10 +11,10 @@ import msgspec
 import pytest
 from pydantic import BaseModel
 
-from lichen.core.call import Arguments, CallMeta, CannotTell, DidNotHappen, Happened, Probe
-from lichen.core.errors import Invalid
+from lichen.core.ports.call import Arguments, CallMeta, CannotTell, DidNotHappen, Happened, Probe
+from lichen.core.words.errors import Invalid
 from lichen.tools import PythonTool, ResultRefused, Workers, tool
-from lichen.tools.declaration import FACTS_BYTES_MAX
+from lichen.tools.python.declaration import FACTS_BYTES_MAX
 from tests.tools.samples import Receipt, call_meta
 
 ARGS = b'{"amount":5,"order_id":"1042"}'

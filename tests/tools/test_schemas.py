@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from lichen.core.call import Retry, ToolSpec
-from lichen.core.errors import Invalid
+from lichen.core.ports.call import Retry, ToolSpec
+from lichen.core.words.errors import Invalid
 from lichen.tools import agent_tool, tool, tool_schemas
 from lichen.tools.spec import pinned
 from tests.tools import samples

@@ -12,12 +12,12 @@ from contextlib import suppress
 
 import pytest
 
-from lichen.core.call import NotDone
-from lichen.core.ids import CallId, RunId
-from lichen.core.scope import Scope
+from lichen.core.ports.call import NotDone
+from lichen.core.words.ids import CallId, RunId
+from lichen.core.words.scope import Scope
 from lichen.tools import StillRunning, Workers
-from lichen.tools.placement import NOBODY, in_loop
-from lichen.tools.places import Owner
+from lichen.tools.workers.placement import NOBODY, in_loop
+from lichen.tools.workers.places import Owner
 from tests.tools.samples import where
 
 DEADLINE_S = 10.0

@@ -10,33 +10,33 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lichen.agents.agent import Agent
-    from lichen.agents.cassette import RecordedModel, Recorder
     from lichen.agents.child import ChildTool
     from lichen.agents.files import load_agent
-    from lichen.agents.llm import LLMPlanner
-    from lichen.agents.model import EchoModel, ScriptedModel
-    from lichen.agents.money import minor_units
-    from lichen.agents.rule_planner import RulePlanner
-    from lichen.agents.rules import Answer, Call, Intent, Slot, When
+    from lichen.agents.llm.llm import LLMPlanner
+    from lichen.agents.models.cassette import RecordedModel, Recorder
+    from lichen.agents.models.model import EchoModel, ScriptedModel
+    from lichen.agents.rules.money import minor_units
+    from lichen.agents.rules.planner import RulePlanner
+    from lichen.agents.rules.rules import Answer, Call, Intent, Slot, When
     from lichen.agents.toolset import Toolset
 
 _HOMES = {
     "Agent": "agent",
-    "Answer": "rules",
-    "Call": "rules",
+    "Answer": "rules.rules",
+    "Call": "rules.rules",
     "ChildTool": "child",
-    "EchoModel": "model",
-    "Intent": "rules",
-    "LLMPlanner": "llm",
-    "RecordedModel": "cassette",
-    "Recorder": "cassette",
-    "RulePlanner": "rule_planner",
-    "ScriptedModel": "model",
-    "Slot": "rules",
+    "EchoModel": "models.model",
+    "Intent": "rules.rules",
+    "LLMPlanner": "llm.llm",
+    "RecordedModel": "models.cassette",
+    "Recorder": "models.cassette",
+    "RulePlanner": "rules.planner",
+    "ScriptedModel": "models.model",
+    "Slot": "rules.rules",
     "Toolset": "toolset",
-    "When": "rules",
+    "When": "rules.rules",
     "load_agent": "files",
-    "minor_units": "money",
+    "minor_units": "rules.money",
 }
 
 __all__ = [

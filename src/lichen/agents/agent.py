@@ -14,11 +14,11 @@ import msgspec
 from lichen.agents import document
 from lichen.agents.child import ChildTool, child_tool
 from lichen.agents.toolset import Toolset, flattened, repeated
-from lichen.core.call import Tool
-from lichen.core.errors import Invalid
-from lichen.core.ids import AgentName, ToolName
-from lichen.core.limits import Limits
-from lichen.core.plan import Planner
+from lichen.core.ports.call import Tool
+from lichen.core.ports.plan import Planner
+from lichen.core.words.errors import Invalid
+from lichen.core.words.ids import AgentName, ToolName
+from lichen.core.words.limits import Limits
 from lichen.tools.agent_tool import Task
 from lichen.tools.spec import pinned
 

@@ -9,13 +9,13 @@ import msgspec
 from pydantic import BaseModel
 
 from lichen.agents import document
-from lichen.agents.template import Template, TemplateError, parse, pick
-from lichen.core.call import Tool, ToolSpec
-from lichen.core.ids import AgentName, ToolName
-from lichen.core.limits import Limits
-from lichen.core.plan import Planner
+from lichen.agents.rules.template import Template, TemplateError, parse, pick
+from lichen.core.ports.call import Tool, ToolSpec
+from lichen.core.ports.plan import Planner
+from lichen.core.words.ids import AgentName, ToolName
+from lichen.core.words.limits import Limits
 from lichen.tools.agent_tool import AgentTool, agent_tool
-from lichen.tools.codec import ArgumentCodec
+from lichen.tools.arguments.codec import ArgumentCodec
 from lichen.tools.spec import pinned, tool_invalid
 
 

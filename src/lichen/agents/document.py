@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from lichen.core.errors import Invalid
+from lichen.core.words.errors import Invalid
 
 T = TypeVar("T")
 

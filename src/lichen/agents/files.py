@@ -12,13 +12,13 @@ import msgspec
 
 from lichen.agents import document
 from lichen.agents.agent import Agent, Source
-from lichen.agents.llm import INSTRUCTIONS, LLMPlanner
-from lichen.agents.rule_planner import RulePlanner
+from lichen.agents.llm.llm import INSTRUCTIONS, LLMPlanner
+from lichen.agents.rules.planner import RulePlanner
 from lichen.agents.toolset import Toolset
-from lichen.core.call import Tool
-from lichen.core.errors import Invalid
-from lichen.core.limits import Limits
-from lichen.core.plan import Planner
+from lichen.core.ports.call import Tool
+from lichen.core.ports.plan import Planner
+from lichen.core.words.errors import Invalid
+from lichen.core.words.limits import Limits
 
 FILE_BYTES_MAX = 1024 * 1024
 CODE = "agent_file_invalid"

@@ -8,9 +8,9 @@ from typing import Protocol, runtime_checkable
 
 import msgspec
 
-from lichen.core.call import Arguments, CallMeta, Probe, Resources, Tool, ToolSpec
-from lichen.core.errors import Invalid
-from lichen.core.ids import ToolName
+from lichen.core.ports.call import Arguments, CallMeta, Probe, Resources, Tool, ToolSpec
+from lichen.core.words.errors import Invalid
+from lichen.core.words.ids import ToolName
 from lichen.tools.spec import checked_name, pinned, tool_invalid
 
 

@@ -11,7 +11,7 @@ from typing import Any, TypeVar, cast
 import msgspec
 
 from lichen.channels.port import CHANNEL_DATA_BYTES_MAX
-from lichen.core.errors import Invalid
+from lichen.core.words.errors import Invalid
 
 ONLY_REPORTS = frozenset({"event", "typing", "conversationUpdate", "messageReaction", "endOfConversation"})
 """Types that tell something about the client and say nothing: acknowledged, kept nowhere, run by nobody."""

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from lichen.core.scope import Actor, Scope
+from lichen.core.words.scope import Actor, Scope
 from lichen.engine.ports import Delivery, Outbound
 
 CHANNEL_DATA_BYTES_MAX = 8 * 1024

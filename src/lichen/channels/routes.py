@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from lichen.core.events import DoubleTexting
+from lichen.core.deciders.events import DoubleTexting
 
 ANY = "*"
 

@@ -13,8 +13,8 @@ from typing import Any, Literal
 import jwt
 import msgspec
 
-from lichen.core.errors import Denied, Invalid
-from lichen.core.scope import Actor, Customer, Scope
+from lichen.core.words.errors import Denied, Invalid
+from lichen.core.words.scope import Actor, Customer, Scope
 
 ISSUER = "lichen.webchat"
 AUDIENCE = "directline"

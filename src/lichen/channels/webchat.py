@@ -14,11 +14,11 @@ import msgspec
 from lichen.channels.activities import ONLY_REPORTS, Activity, channel_data_of, decode, envelope_of, key_of, text_of
 from lichen.channels.port import Arrival, Inbound
 from lichen.channels.tokens import Issued, Tokens, Visitor
-from lichen.core.errors import Denied, Invalid
-from lichen.core.ids import MessageId, SessionId
-from lichen.core.saying import Saying
-from lichen.core.scope import Actor, Scope
-from lichen.core.wording import Greeting
+from lichen.core.speech.saying import Saying
+from lichen.core.speech.wording import Greeting
+from lichen.core.words.errors import Denied, Invalid
+from lichen.core.words.ids import MessageId, SessionId
+from lichen.core.words.scope import Actor, Scope
 from lichen.engine.ports import Delivery, Outbound
 
 NAME: Final = "webchat"

@@ -13,7 +13,7 @@ from typer.exceptions import TyperException
 
 from lichen.cli.errors import as_json, described, exit_code
 from lichen.cli.tree import MARKUP, Commands
-from lichen.core.errors import Invalid, LichenError
+from lichen.core.words.errors import Invalid, LichenError
 
 EPILOG = (
     "Exit codes: 0 done, 1 the system failed, 2 your input is wrong, 3 somebody was first, 4 no such thing, "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, cast
 
-from lichen.core.errors import Conflict, Denied, Expired, Invalid, LichenError, NotFound, Unavailable
+from lichen.core.words.errors import Conflict, Denied, Expired, Invalid, LichenError, NotFound, Unavailable
 
 EXITS: tuple[tuple[type[LichenError], int], ...] = (
     (Invalid, 2),

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import cast
 
-from lichen.core import events as e
-from lichen.core import moves
-from lichen.core.call import Arguments, CallMeta, Tool
-from lichen.core.errors import NotFound
-from lichen.core.ids import CallId, RunId, StreamId, idempotency_key, run_stream, session_stream
-from lichen.core.mailbox import MailboxState
-from lichen.core.run import Call, RunState
-from lichen.core.scope import Actor
-from lichen.core.wording import Texts
-from lichen.engine.attributes import attributes_of
-from lichen.engine.journal import Journal
-from lichen.engine.labels import labelled
+from lichen.core.deciders import events as e
+from lichen.core.deciders import moves
+from lichen.core.deciders.mailbox import MailboxState
+from lichen.core.deciders.run import Call, RunState
+from lichen.core.ports.call import Arguments, CallMeta, Tool
+from lichen.core.speech.wording import Texts
+from lichen.core.words.errors import NotFound
+from lichen.core.words.ids import CallId, RunId, StreamId, idempotency_key, run_stream, session_stream
+from lichen.core.words.scope import Actor
+from lichen.engine.journal.attributes import attributes_of
+from lichen.engine.journal.journal import Journal
+from lichen.engine.journal.labels import labelled
 from lichen.engine.ports import AgentDef, Services, agent_of
 
 

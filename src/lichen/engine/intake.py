@@ -12,11 +12,14 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from lichen.core import events as e
-from lichen.core import moves
-from lichen.core.content import RETENTION, Content
-from lichen.core.errors import Conflict, Denied, Expired, Invalid, NotFound, Unavailable
-from lichen.core.ids import (
+from lichen.core.deciders import events as e
+from lichen.core.deciders import moves
+from lichen.core.deciders.mailbox import OUTBOX_MAX, MailboxState, Question, disposition
+from lichen.core.deciders.run import RunState
+from lichen.core.ports.plan import TEXT_BYTES_MAX, SpeakerRole
+from lichen.core.words.content import RETENTION, Content
+from lichen.core.words.errors import Conflict, Denied, Expired, Invalid, NotFound, Unavailable
+from lichen.core.words.ids import (
     AgentName,
     MessageId,
     RunId,
@@ -26,12 +29,9 @@ from lichen.core.ids import (
     run_stream,
     session_stream,
 )
-from lichen.core.label import EMPTY, EXTERNAL, Label
-from lichen.core.mailbox import OUTBOX_MAX, MailboxState, Question, disposition
-from lichen.core.plan import TEXT_BYTES_MAX, SpeakerRole
-from lichen.core.run import RunState
-from lichen.core.scope import Actor, Scope, speaks_as
-from lichen.core.wait import (
+from lichen.core.words.label import EMPTY, EXTERNAL, Label
+from lichen.core.words.scope import Actor, Scope, speaks_as
+from lichen.core.words.wait import (
     ABOUT_EFFECTS,
     ANSWER_BYTES_MAX,
     HALTING,
@@ -43,18 +43,18 @@ from lichen.core.wait import (
 )
 from lichen.engine.act import Act, SessionAct
 from lichen.engine.acts.turn import acting, pins, start_draft
-from lichen.engine.attributes import sealed
-from lichen.engine.expected import answer_to, check_answer, expected_of
-from lichen.engine.journal import Journal
-from lichen.engine.labels import label_of, said_by
+from lichen.engine.answers.expected import answer_to, check_answer, expected_of
+from lichen.engine.answers.messages import encoded, message
+from lichen.engine.answers.replies import Reply, take
+from lichen.engine.journal.attributes import sealed
+from lichen.engine.journal.journal import Journal
+from lichen.engine.journal.labels import label_of, said_by
+from lichen.engine.journal.tree import cancel_tree, halt_tree, mirror, resume_tree
 from lichen.engine.local import LocalEngine
-from lichen.engine.messages import encoded, message
 from lichen.engine.ports import AgentDef, Services
-from lichen.engine.replies import Reply, take
-from lichen.engine.sends import announced
-from lichen.engine.starts import opener
-from lichen.engine.tree import cancel_tree, halt_tree, mirror, resume_tree
-from lichen.log.erasures import Erased
+from lichen.engine.sends.sends import announced
+from lichen.engine.sends.starts import opener
+from lichen.log.keys.erasures import Erased
 
 MESSAGE_BYTES_MAX = 16 * 1024
 KEY_CHARACTERS_MAX = 256

@@ -8,15 +8,15 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from lichen.core import events as e
-from lichen.core import moves
-from lichen.core.errors import LichenError, Unavailable
-from lichen.core.ids import CallId, MessageId, RunId, SessionId, StreamId, session_stream
-from lichen.core.mailbox import MailboxState
-from lichen.core.run import Call, Obligation, RunState
-from lichen.core.scope import Actor, Scope
-from lichen.engine import outbox
+from lichen.core.deciders import events as e
+from lichen.core.deciders import moves
+from lichen.core.deciders.mailbox import MailboxState
+from lichen.core.deciders.run import Call, Obligation, RunState
+from lichen.core.words.errors import LichenError, Unavailable
+from lichen.core.words.ids import CallId, MessageId, RunId, SessionId, StreamId, session_stream
+from lichen.core.words.scope import Actor, Scope
 from lichen.engine.act import Act, SessionAct
+from lichen.engine.acts import outbox
 from lichen.engine.acts.check import check
 from lichen.engine.acts.child import cancel_child
 from lichen.engine.acts.execute import end_late, execute
@@ -24,18 +24,18 @@ from lichen.engine.acts.finish import finish
 from lichen.engine.acts.plan import plan
 from lichen.engine.acts.settle import settle
 from lichen.engine.acts.turn import open_turn
-from lichen.engine.failures import unforeseen
-from lichen.engine.journal import Journal
-from lichen.engine.places import give_back
+from lichen.engine.journal.journal import Journal
+from lichen.engine.journal.places import give_back
+from lichen.engine.journal.seat import Seat
+from lichen.engine.journal.tree import mirror
+from lichen.engine.pace.step import at_once
+from lichen.engine.pace.timers import Wheel
 from lichen.engine.ports import Services, agent_of
 from lichen.engine.reconciler import Reconciler
-from lichen.engine.seat import Seat
-from lichen.engine.step import at_once
-from lichen.engine.timers import Wheel
-from lichen.engine.tree import mirror
+from lichen.engine.sends.failures import unforeseen
 from lichen.log.log import Log
 from lichen.log.volume import Volume
-from lichen.tools.placement import StillRunning
+from lichen.tools.workers.placement import StillRunning
 
 _log = logging.getLogger("lichen.engine")
 WHEEL = "timers"  # the name of the task that turns the wheel

@@ -7,18 +7,18 @@ from typing import Literal, Protocol, runtime_checkable
 
 import msgspec
 
-from lichen.core.call import Tool
-from lichen.core.ids import AgentName, MessageId, SessionId, ToolName
-from lichen.core.limits import Limits
-from lichen.core.plan import Planner
-from lichen.core.policy import Gate
-from lichen.core.run import RunState
-from lichen.core.saying import Saying
-from lichen.core.scope import PRODUCTION, Actor, Environment, Scope
-from lichen.core.wording import Wording
-from lichen.engine.deltas import Deltas
-from lichen.engine.fair import Turns
-from lichen.tools.placement import Workers
+from lichen.core.deciders.run import RunState
+from lichen.core.ports.call import Tool
+from lichen.core.ports.plan import Planner
+from lichen.core.ports.policy import Gate
+from lichen.core.speech.saying import Saying
+from lichen.core.speech.wording import Wording
+from lichen.core.words.ids import AgentName, MessageId, SessionId, ToolName
+from lichen.core.words.limits import Limits
+from lichen.core.words.scope import PRODUCTION, Actor, Environment, Scope
+from lichen.engine.pace.deltas import Deltas
+from lichen.engine.pace.fair import Turns
+from lichen.tools.workers.placement import Workers
 
 
 class AgentDef(Protocol):

@@ -8,12 +8,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
-from lichen.core.errors import Unavailable
-from lichen.core.run import Obligation
-from lichen.core.streams import decide
-from lichen.engine.fair import Turns
-from lichen.engine.journal import Journal
-from lichen.engine.seat import Seat
+from lichen.core.deciders.run import Obligation
+from lichen.core.deciders.streams import decide
+from lichen.core.words.errors import Unavailable
+from lichen.engine.journal.journal import Journal
+from lichen.engine.journal.seat import Seat
+from lichen.engine.pace.fair import Turns
 
 BEGUN_MAX: Final = 8  # obligations in one piece of work
 

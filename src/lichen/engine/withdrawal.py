@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from lichen.core import moves
-from lichen.core.ids import RunId, SessionId, StreamId, root_run, run_stream, session_stream
+from lichen.core.deciders import moves
+from lichen.core.words.ids import RunId, SessionId, StreamId, root_run, run_stream, session_stream
 from lichen.engine.acts.finish import WITHDRAWN
-from lichen.engine.journal import Journal
-from lichen.engine.tree import mirror
+from lichen.engine.journal.journal import Journal
+from lichen.engine.journal.tree import mirror
 
 
 def withdraw(journal: Journal, session: SessionId, by: RunId, *, actor: str, id: str) -> int:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lichen.flows.ir import Flow
-    from lichen.flows.load import load as load_flow
-    from lichen.flows.planner import FlowPlanner
+    from lichen.flows.read.load import load as load_flow
+    from lichen.flows.walk.planner import FlowPlanner
 
-_HOMES = {"Flow": ("ir", "Flow"), "FlowPlanner": ("planner", "FlowPlanner"), "load_flow": ("load", "load")}
+_HOMES = {"Flow": ("ir", "Flow"), "FlowPlanner": ("walk.planner", "FlowPlanner"), "load_flow": ("read.load", "load")}
 
 __all__ = ["Flow", "FlowPlanner", "load_flow"]
 

@@ -11,11 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, assert_never
 
 import msgspec
 
-from lichen.core.errors import NotFound
-from lichen.core.failure import Failure
-from lichen.core.ids import CallId, LogId, RunId, SessionId
-from lichen.core.label import Label
-from lichen.core.policy import (
+from lichen.core.ports.policy import (
     NO_FACTS,
     Allow,
     AllowWithConditions,
@@ -32,21 +28,25 @@ from lichen.core.policy import (
     Reservation,
     Verdict,
 )
-from lichen.core.scope import Actor, Scope
-from lichen.core.wording import Texts, Wording
-from lichen.gate.conditions import Telling, broken_limit, decision_of, is_confirmed, is_granted
-from lichen.gate.facts import TIMEOUT_S, TRIES, FactsUnavailable, facts_value, read_facts
-from lichen.gate.labels import endorse
-from lichen.gate.meters import KeyedDigest, MeterBook, Unmeasurable, claims, reservations
-from lichen.gate.question import PublicText, Question, Read, Refused, stop_on, view_of
-from lichen.gate.request import request_of, tool_context
-from lichen.gate.schema import ActionView, ToolView
-from lichen.gate.shapes import Unusable
+from lichen.core.speech.wording import Texts, Wording
+from lichen.core.words.errors import NotFound
+from lichen.core.words.failure import Failure
+from lichen.core.words.ids import CallId, LogId, RunId, SessionId
+from lichen.core.words.label import Label
+from lichen.core.words.scope import Actor, Scope
+from lichen.gate.cedar.shapes import Unusable
+from lichen.gate.cedar.values import Value
+from lichen.gate.check.conditions import Telling, broken_limit, decision_of, is_confirmed, is_granted
+from lichen.gate.check.facts import TIMEOUT_S, TRIES, FactsUnavailable, facts_value, read_facts
+from lichen.gate.check.meters import KeyedDigest, MeterBook, Unmeasurable, claims, reservations
+from lichen.gate.check.question import PublicText, Question, Read, Refused, stop_on, view_of
+from lichen.gate.check.request import request_of, tool_context
+from lichen.gate.label.labels import endorse
+from lichen.gate.rules.schema import ActionView, ToolView
 from lichen.gate.switches import StopKind, Switches
-from lichen.gate.values import Value
 
 if TYPE_CHECKING:
-    from lichen.gate.policies import PolicySet
+    from lichen.gate.rules.policies import PolicySet
 
 ALLOWED_MAX: Final = 4096  # answers that are remembered
 
@@ -59,7 +59,7 @@ Describe = Callable[[BaseException], Failure]
 
 
 class PolicyGate:
-    """Implements `lichen.core.policy.Gate` over one policy set per tenant and environment.
+    """Implements `lichen.core.ports.policy.Gate` over one policy set per tenant and environment.
 
     `clock` gives microseconds since 1970 in UTC. `pseudonym` names actors as grants do; with it, nobody's own grant
     counts for a call made on their behalf.

@@ -14,17 +14,17 @@ import msgspec
 from cedarpy import PolicySet as CedarSet
 from cedarpy import pst
 
-from lichen.core.call import ToolSpec
-from lichen.core.errors import NotFound
-from lichen.core.ids import CallId, RunId, SessionId
-from lichen.core.label import Label
-from lichen.core.policy import Check, Evidence, Grant, Verdict
-from lichen.core.scope import Actor, Scope
-from lichen.gate.evidence import evidence_from_text
+from lichen.core.ports.call import ToolSpec
+from lichen.core.ports.policy import Check, Evidence, Grant, Verdict
+from lichen.core.words.errors import NotFound
+from lichen.core.words.ids import CallId, RunId, SessionId
+from lichen.core.words.label import Label
+from lichen.core.words.scope import Actor, Scope
+from lichen.gate.cedar.values import Entity, Value
 from lichen.gate.gate import PolicyGate
-from lichen.gate.policies import PolicySet
-from lichen.gate.reading import Effect, Written, applies, written
-from lichen.gate.values import Entity, Value
+from lichen.gate.label.evidence import evidence_from_text
+from lichen.gate.rules.policies import PolicySet
+from lichen.gate.rules.reading import Effect, Written, applies, written
 
 _DIGEST = b"simulated"
 _NESTED = re.compile(r"\((context(?:\.\w+)*|principal|resource|action|-?\d+|\"[^\"]*\")\)")

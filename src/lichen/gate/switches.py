@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from lichen.core.scope import Scope
+from lichen.core.words.scope import Scope
 
 StopKind = Literal["tenant", "agent", "tool", "run"]
 

@@ -9,9 +9,9 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Iterator, Sequence
 
-from lichen.core.ids import StreamId
-from lichen.log.queries import Queries
-from lichen.log.record import Record
+from lichen.core.words.ids import StreamId
+from lichen.log.records.record import Record
+from lichen.log.views.queries import Queries
 
 BUFFERED_MAX = 256  # records kept for one follower, which shares them with the others
 PAGE = 32  # read for one follower at a time: many that do not go on hold little

@@ -8,9 +8,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from lichen.log.entry import Entry, Owner
-from lichen.log.tips import Tip
-from lichen.log.writer import Bounds
+from lichen.log.write.entry import Entry, Owner
+from lichen.log.write.tips import Tip
+from lichen.log.write.writer import Bounds
 
 TURNS_MAX = 32  # of the loop that a record waits for others
 ROWS_MAX = 512  # so many are enough for a commit of their own

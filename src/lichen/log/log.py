@@ -8,27 +8,27 @@ from typing import NamedTuple
 
 import msgspec
 
-from lichen.core.errors import Conflict
-from lichen.core.events import Draft, Erased, Event, LogOpened, Part, Ruling
-from lichen.core.ids import TENANT_STREAM, LogId, Pseudonym, StreamId
-from lichen.core.scope import Actor
-from lichen.core.streams import TenantState
-from lichen.log import erasures
-from lichen.log.contents import Sealer
-from lichen.log.entry import Entry
+from lichen.core.deciders.events import Draft, Erased, Event, LogOpened, Part, Ruling
+from lichen.core.deciders.streams import TenantState
+from lichen.core.words.errors import Conflict
+from lichen.core.words.ids import TENANT_STREAM, LogId, Pseudonym, StreamId
+from lichen.core.words.scope import Actor
+from lichen.log.disk.growth import DAY_US, Growth
+from lichen.log.disk.sqlite import Op, Reader
 from lichen.log.feed import Feed, follow
-from lichen.log.growth import DAY_US, Growth
-from lichen.log.ledger import Ledger, OpenReservation, Unknown
-from lichen.log.listings import stored_sums
-from lichen.log.live import Live
-from lichen.log.names import Names
-from lichen.log.record import FORMAT_V, Record
-from lichen.log.sqlite import Op, Reader
-from lichen.log.staging import Header, Staging
-from lichen.log.store import Store, as_new
+from lichen.log.keys import erasures
+from lichen.log.records.contents import Sealer
+from lichen.log.records.names import Names
+from lichen.log.records.record import FORMAT_V, Record
 from lichen.log.streams import Streams
-from lichen.log.tips import Tip
-from lichen.log.waiters import Waiters
+from lichen.log.views.ledger import Ledger, OpenReservation, Unknown
+from lichen.log.views.listings import stored_sums
+from lichen.log.views.live import Live
+from lichen.log.write.entry import Entry
+from lichen.log.write.staging import Header, Staging
+from lichen.log.write.store import Store, as_new
+from lichen.log.write.tips import Tip
+from lichen.log.write.waiters import Waiters
 
 
 class Appended(NamedTuple):

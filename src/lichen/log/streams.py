@@ -7,17 +7,17 @@ from collections.abc import Mapping
 from contextlib import closing
 from typing import NamedTuple
 
-from lichen.core.errors import NotFound
-from lichen.core.events import Event
-from lichen.core.ids import StreamId
-from lichen.core.streams import State, evolve, initial
-from lichen.log.contents import Sealer
-from lichen.log.erasures import Erased
-from lichen.log.listings import Listings
-from lichen.log.live import Live, Lives
-from lichen.log.queries import Queries
-from lichen.log.record import Record
-from lichen.log.sqlite import Reader
+from lichen.core.deciders.events import Event
+from lichen.core.deciders.streams import State, evolve, initial
+from lichen.core.words.errors import NotFound
+from lichen.core.words.ids import StreamId
+from lichen.log.disk.sqlite import Reader
+from lichen.log.keys.erasures import Erased
+from lichen.log.records.contents import Sealer
+from lichen.log.records.record import Record
+from lichen.log.views.listings import Listings
+from lichen.log.views.live import Live, Lives
+from lichen.log.views.queries import Queries
 
 
 class Opened(NamedTuple):

@@ -11,23 +11,23 @@ from typing import Self
 
 import msgspec
 
-from lichen.core.errors import Corrupt
-from lichen.core.ids import LogId
-from lichen.core.scope import Scope
-from lichen.log.blobs import Blobs
-from lichen.log.checkpoint import parse_and_verify
-from lichen.log.entry import Entry
-from lichen.log.files import write_new_file
-from lichen.log.keys import Keyring
-from lichen.log.lock import DirectoryLock
+from lichen.core.words.errors import Corrupt
+from lichen.core.words.ids import LogId
+from lichen.core.words.scope import Scope
+from lichen.log.disk.blobs import Blobs
+from lichen.log.disk.files import write_new_file
+from lichen.log.disk.lock import DirectoryLock
+from lichen.log.disk.sqlite import FILE_NAME, Reader, connect, prepare, storage_error
+from lichen.log.keys.keyring import Keyring
 from lichen.log.log import Log, LogOptions
-from lichen.log.record import decode
-from lichen.log.recorded import recorded_erasures
-from lichen.log.sqlite import FILE_NAME, Reader, connect, prepare, storage_error
-from lichen.log.store import ClockJump, Store, as_new
-from lichen.log.tips import Tip
-from lichen.log.tree import Frontier
-from lichen.log.writer import Bounds, Writer
+from lichen.log.proof.checkpoint import parse_and_verify
+from lichen.log.proof.tree import Frontier
+from lichen.log.records.record import decode
+from lichen.log.records.recorded import recorded_erasures
+from lichen.log.write.entry import Entry
+from lichen.log.write.store import ClockJump, Store, as_new
+from lichen.log.write.tips import Tip
+from lichen.log.write.writer import Bounds, Writer
 
 BLOBS = "blobs"
 _BOOT_BYTES = 8

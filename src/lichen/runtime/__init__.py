@@ -9,11 +9,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lichen.runtime.operations.session import Session
-    from lichen.runtime.operations.turn import Turn
+    from lichen.runtime.operations.talk.session import Session
+    from lichen.runtime.operations.talk.turn import Turn
     from lichen.runtime.runtime import Runtime
 
-_HOMES = {"Runtime": "runtime", "Session": "operations.session", "Turn": "operations.turn"}
+_HOMES = {"Runtime": "runtime", "Session": "operations.talk.session", "Turn": "operations.talk.turn"}
 
 __all__ = ["Runtime", "Session", "Turn"]
 

@@ -10,10 +10,10 @@ from typing import Any, cast
 
 import msgspec
 
-from lichen.core.call import ToolSpec
-from lichen.core.handover import KEY as HANDOVER
-from lichen.core.plan import PlannerKind
-from lichen.core.policy import Meter
+from lichen.core.ports.call import ToolSpec
+from lichen.core.ports.handover import KEY as HANDOVER
+from lichen.core.ports.plan import PlannerKind
+from lichen.core.ports.policy import Meter
 
 MINOR_PER_MAJOR = 100
 _OF_A_CALL = ("tool", "arguments", "facts", "origins", "sources", "policies", "reason", "meters", "requesters")

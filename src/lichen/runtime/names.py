@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lichen.core.errors import NotFound
+from lichen.core.words.errors import NotFound
 from lichen.log.log import Log
 
 

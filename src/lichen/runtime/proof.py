@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
-from lichen.log.checkpoint import parse_and_verify
-from lichen.log.findings import Report
+from lichen.log.audit.findings import Report
 from lichen.log.log import Log
+from lichen.log.proof.checkpoint import parse_and_verify
 
 
 class Verification(msgspec.Struct, frozen=True):

@@ -7,11 +7,11 @@ from typing import Any
 
 import msgspec
 
-from lichen.core import events as e
-from lichen.core.ids import StreamId
-from lichen.log.datakeys import Erased
+from lichen.core.deciders import events as e
+from lichen.core.words.ids import StreamId
+from lichen.log.keys.datakeys import Erased
 from lichen.log.log import Log
-from lichen.log.record import Record
+from lichen.log.records.record import Record
 from lichen.runtime.redaction import shown
 
 

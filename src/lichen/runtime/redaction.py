@@ -12,12 +12,12 @@ from weakref import WeakKeyDictionary
 
 import msgspec
 
-from lichen.core import events as e
-from lichen.core.ids import CallId, StreamId
-from lichen.core.plan import REDACT
-from lichen.log.datakeys import Erased
+from lichen.core.deciders import events as e
+from lichen.core.ports.plan import REDACT
+from lichen.core.words.ids import CallId, StreamId
+from lichen.log.keys.datakeys import Erased
 from lichen.log.log import Log
-from lichen.log.record import Record
+from lichen.log.records.record import Record
 
 T = TypeVar("T", bound=msgspec.Struct)
 

@@ -9,22 +9,22 @@ from typing import Any, NoReturn
 
 import msgspec
 
-from lichen.core import events as e
-from lichen.core import mailbox as mailboxes
-from lichen.core import saying
-from lichen.core.call import InvalidArguments
-from lichen.core.errors import Denied
-from lichen.core.ids import RunId, SessionId, StreamId, run_stream, session_stream
-from lichen.core.mailbox import MailboxState
-from lichen.core.plan import CallRequest, Model, ModelRequest, Plan
-from lichen.core.run import RunState, decide, evolve, start_state
-from lichen.core.saying import Saying
+from lichen.core.deciders import events as e
+from lichen.core.deciders import mailbox as mailboxes
+from lichen.core.deciders.mailbox import MailboxState
+from lichen.core.deciders.run import RunState, decide, evolve, start_state
+from lichen.core.ports.call import InvalidArguments
+from lichen.core.ports.plan import CallRequest, Model, ModelRequest, Plan
+from lichen.core.speech import saying
+from lichen.core.speech.saying import Saying
+from lichen.core.words.errors import Denied
+from lichen.core.words.ids import RunId, SessionId, StreamId, run_stream, session_stream
 from lichen.engine.act import Act
-from lichen.engine.asking import plan_input
-from lichen.engine.journal import Journal
+from lichen.engine.brief.asking import plan_input
+from lichen.engine.journal.journal import Journal
 from lichen.engine.ports import AgentDef, Services, agent_of
-from lichen.log.erasures import Erased
-from lichen.log.record import Record
+from lichen.log.keys.erasures import Erased
+from lichen.log.records.record import Record
 
 BREATH = 128  # records folded before others get their turn
 

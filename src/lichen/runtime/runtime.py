@@ -18,14 +18,14 @@ from typing import TYPE_CHECKING, Self
 import msgspec
 
 from lichen.agents.agent import Agent
-from lichen.core.scope import PRODUCTION, Scope
-from lichen.core.wording import DEFAULT, Texts, Wording
+from lichen.core.speech.wording import DEFAULT, Texts, Wording
+from lichen.core.words.scope import PRODUCTION, Scope
 
 if TYPE_CHECKING:
     from lichen.engine.ports import Channel, Options
     from lichen.log.log import Log
     from lichen.runtime.operations.admin import Health
-    from lichen.runtime.policies import PolicySource
+    from lichen.runtime.project.policies import PolicySource
     from lichen.settings import Settings
 
 
@@ -90,8 +90,8 @@ class Runtime:
     ) -> Runtime:
         """A runtime over `home`. `policies` is a directory of Cedar files for every tenant, or one with a
         subdirectory per tenant; without it the starter policy applies and says so."""
-        from lichen.runtime.hosting import specs_of
-        from lichen.runtime.policies import STARTER_NOTICE, FromDirectory, Starter
+        from lichen.runtime.project.hosting import specs_of
+        from lichen.runtime.project.policies import STARTER_NOTICE, FromDirectory, Starter
 
         specs = specs_of(agents)
         source = Starter(specs) if policies is None else FromDirectory(Path(policies), specs)
@@ -102,8 +102,8 @@ class Runtime:
     @classmethod
     def of(cls, settings: Settings, *, channels: Mapping[str, Channel] | None = None) -> Runtime:
         """The runtime of a project: every tenant, environment and policy directory of its `lichen.toml`."""
-        from lichen.runtime.hosting import specs_of
-        from lichen.runtime.policies import STARTER_NOTICE, FromSettings
+        from lichen.runtime.project.hosting import specs_of
+        from lichen.runtime.project.policies import STARTER_NOTICE, FromSettings
 
         source = FromSettings(settings, specs_of(settings.agents))
         runtime = cls(
@@ -117,7 +117,7 @@ class Runtime:
     @classmethod
     def looking(cls, home: Path) -> Runtime:
         """A runtime over data whose agents are elsewhere: it shows what is there, and takes over nothing of it."""
-        from lichen.runtime.policies import Starter
+        from lichen.runtime.project.policies import Starter
 
         runtime = cls(home, (), Starter(()))
         runtime._blueprint = msgspec.structs.replace(runtime._blueprint, takes_over=False)
@@ -126,10 +126,10 @@ class Runtime:
     # -- life ----------------------------------------------------------------------------------------------------
 
     async def __aenter__(self) -> Self:
-        from lichen.runtime.operations.access import Access
+        from lichen.runtime.access.access import Access
+        from lichen.runtime.access.changes import Changes
         from lichen.runtime.operations.admin import Admin
         from lichen.runtime.operations.agents import Agents
-        from lichen.runtime.operations.changes import Changes
         from lichen.runtime.operations.keys import Keys
         from lichen.runtime.operations.people import People
         from lichen.runtime.operations.policies import Policies
@@ -137,8 +137,8 @@ class Runtime:
         from lichen.runtime.operations.records import Records
         from lichen.runtime.operations.reload import Reload
         from lichen.runtime.operations.runs import Runs
-        from lichen.runtime.operations.sessions import Sessions
         from lichen.runtime.operations.stops import Stops
+        from lichen.runtime.operations.talk.sessions import Sessions
         from lichen.runtime.operations.waits import Waits
         from lichen.runtime.wiring import wired
 

@@ -8,15 +8,15 @@ from typing import Any
 
 import msgspec
 
-from lichen.core import events as e
-from lichen.core.call import UNAVAILABLE, Effects
-from lichen.core.failure import PART, Failure
-from lichen.core.ids import CallId, RunId, run_stream
-from lichen.core.plan import Message
-from lichen.core.wait import HALTING
-from lichen.log.erasures import Erased
+from lichen.core.deciders import events as e
+from lichen.core.ports.call import UNAVAILABLE, Effects
+from lichen.core.ports.plan import Message
+from lichen.core.words.failure import PART, Failure
+from lichen.core.words.ids import CallId, RunId, run_stream
+from lichen.core.words.wait import HALTING
+from lichen.log.keys.erasures import Erased
 from lichen.log.log import Log
-from lichen.log.record import Record
+from lichen.log.records.record import Record
 from lichen.runtime.names import name_of
 from lichen.runtime.redaction import shown_struct
 

@@ -13,29 +13,29 @@ from typing import TYPE_CHECKING, assert_never
 import msgspec
 
 from lichen.agents.agent import Agent
-from lichen.core.call import Resources
-from lichen.core.errors import Unavailable
-from lichen.core.scope import Actor, Environment, Scope
-from lichen.core.wording import Wording
+from lichen.core.ports.call import Resources
+from lichen.core.speech.wording import Wording
+from lichen.core.words.errors import Unavailable
+from lichen.core.words.scope import Actor, Environment, Scope
 from lichen.engine.intake import Intake
 from lichen.engine.local import LocalEngine
 from lichen.engine.ports import Channel, Options, Services
 from lichen.gate.gate import PolicyGate
-from lichen.log.keys import Keyring
-from lichen.log.lock import DirectoryLock
+from lichen.log.disk.lock import DirectoryLock
+from lichen.log.keys.keyring import Keyring
 from lichen.log.log import Log
 from lichen.log.volume import Volume, VolumeOptions
-from lichen.runtime.catalog import Catalog
-from lichen.runtime.files import Files
-from lichen.runtime.hosting import Hosted, hosted, specs_of
+from lichen.runtime.access.quota import Quota
+from lichen.runtime.access.register import Key, Name, Person, Register
 from lichen.runtime.operations.stops import STOPPED, reason_of, stop_kind
-from lichen.runtime.policies import InForce, PolicySource
-from lichen.runtime.quota import Quota
-from lichen.runtime.register import Key, Name, Person, Register
-from lichen.runtime.state import StateStore
-from lichen.runtime.withdrawal import JournalOf, Journals
+from lichen.runtime.project.catalog import Catalog
+from lichen.runtime.project.files import Files
+from lichen.runtime.project.hosting import Hosted, hosted, specs_of
+from lichen.runtime.project.policies import InForce, PolicySource
+from lichen.runtime.project.state import StateStore
+from lichen.runtime.project.withdrawal import JournalOf, Journals
 from lichen.tools.failure import failure_of
-from lichen.tools.placement import Workers
+from lichen.tools.workers.placement import Workers
 
 if TYPE_CHECKING:
     from lichen.settings import Settings

@@ -12,14 +12,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route, Router
 
-from lichen.core.errors import LichenError, NotFound
+from lichen.core.words.errors import LichenError, NotFound
 from lichen.runtime.runtime import Runtime
 from lichen.serve.api import ROUTES, ApiRoute
-from lichen.serve.auth import Caller, Identify
-from lichen.serve.errors import INTERNAL, JSON, MethodUnknown, failure
-from lichen.serve.exchange import Exchange, read_body
-from lichen.serve.lines import broken
-from lichen.serve.state import Site
+from lichen.serve.http.auth import Caller, Identify
+from lichen.serve.http.errors import INTERNAL, JSON, MethodUnknown, failure
+from lichen.serve.http.exchange import Exchange, read_body
+from lichen.serve.http.lines import broken
+from lichen.serve.http.state import Site
 
 PREFIX = "/api/v1"
 

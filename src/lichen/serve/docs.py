@@ -10,11 +10,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from lichen.serve import html
 from lichen.serve.app import PREFIX
-from lichen.serve.assets import static_routes
-from lichen.serve.errors import JSON
+from lichen.serve.http.errors import JSON
 from lichen.serve.openapi import document
+from lichen.serve.page import html
+from lichen.serve.page.assets import static_routes
 
 Spans = tuple[tuple[str, bool], ...]
 """A text in pieces, and of each whether it is code."""

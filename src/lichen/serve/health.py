@@ -8,8 +8,8 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from lichen.runtime.runtime import Runtime
-from lichen.serve.errors import JSON
-from lichen.serve.state import site_of
+from lichen.serve.http.errors import JSON
+from lichen.serve.http.state import site_of
 
 
 class Alive(msgspec.Struct, frozen=True):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from typing import Literal, Protocol
 
-from lichen.engine.race import race
+from lichen.engine.pace.race import race
 from lichen.runtime.runtime import Runtime
 
 

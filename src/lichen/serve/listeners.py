@@ -7,12 +7,12 @@ from pathlib import Path
 
 from lichen.runtime.runtime import Runtime
 from lichen.serve.app import everything, make_app
-from lichen.serve.auth import by_owner
+from lichen.serve.http.auth import by_owner
+from lichen.serve.http.state import Site, of_app
+from lichen.serve.listen.socket import serving
+from lichen.serve.listen.tcp import listening, listening_as
 from lichen.serve.looking import check_reads
 from lichen.serve.site import make_metrics_site, make_site
-from lichen.serve.socket import serving
-from lichen.serve.state import Site, of_app
-from lichen.serve.tcp import listening, listening_as
 
 LOOPBACK = "127.0.0.1"
 

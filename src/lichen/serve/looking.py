@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from lichen.core.errors import NotFound
+from lichen.core.words.errors import NotFound
 from lichen.serve.api.route import ApiRoute
 
 READS: Final = {("POST", "log/verify"), ("POST", "log/backup"), ("POST", "runs/{run}/replay")}

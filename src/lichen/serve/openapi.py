@@ -14,10 +14,10 @@ from starlette.responses import Response
 
 from lichen.serve.api import ROUTES, ApiRoute
 from lichen.serve.app import PREFIX
-from lichen.serve.errors import JSON, ErrorDocument
-from lichen.serve.exchange import Nothing
-from lichen.serve.login import COOKIE
-from lichen.serve.sse import MEDIA as EVENTS
+from lichen.serve.http.errors import JSON, ErrorDocument
+from lichen.serve.http.exchange import Nothing
+from lichen.serve.http.login import COOKIE
+from lichen.serve.http.sse import MEDIA as EVENTS
 
 KEY_CHARACTERS_MAX = 256
 ALWAYS = (400, 401, 403, 408, 413, 415, 429, 431, 503)

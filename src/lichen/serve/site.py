@@ -11,22 +11,22 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from lichen.core.errors import LichenError, NotFound
+from lichen.core.words.errors import LichenError, NotFound
 from lichen.runtime.runtime import Runtime
-from lichen.serve import html
 from lichen.serve.app import PREFIX, api_routes
-from lichen.serve.auth import Caller, Identify
 from lichen.serve.console import console_routes
 from lichen.serve.docs import docs_routes
-from lichen.serve.errors import INTERNAL, MethodUnknown, Unauthenticated, failure
-from lichen.serve.headers import NOBODY, Frames, SecurityHeaders
 from lichen.serve.health import health_routes
-from lichen.serve.limits import Rates, client_of
-from lichen.serve.login import HOME, Login
-from lichen.serve.messages import Messages
-from lichen.serve.metrics import Metered, Metrics
+from lichen.serve.http.auth import Caller, Identify
+from lichen.serve.http.errors import INTERNAL, MethodUnknown, Unauthenticated, failure
+from lichen.serve.http.headers import NOBODY, Frames, SecurityHeaders
+from lichen.serve.http.limits import Rates, client_of
+from lichen.serve.http.login import HOME, Login
+from lichen.serve.http.messages import Messages
+from lichen.serve.http.metrics import Metered, Metrics
+from lichen.serve.http.state import Reserved, Site, of_app
+from lichen.serve.page import html
 from lichen.serve.pages import chat_routes
-from lichen.serve.state import Reserved, Site, of_app
 from lichen.serve.webchat import webchat_routes
 from lichen.settings import Settings
 

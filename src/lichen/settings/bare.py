@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from lichen.core.scope import Scope
+from lichen.core.words.scope import Scope
 from lichen.settings.file import Settings, Tenant
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from lichen.core.errors import Invalid
+from lichen.core.words.errors import Invalid
 from lichen.settings.file import FILE, File, Tenant
 from lichen.settings.places import Steps, line_of, spelt, texts_place, without
 

@@ -15,11 +15,11 @@ import msgspec
 from lichen.agents.agent import Agent
 from lichen.channels.routes import Route
 from lichen.channels.routes import find as find_route
-from lichen.core.call import Tool
-from lichen.core.errors import Invalid, NotFound
-from lichen.core.quotas import Quotas
-from lichen.core.scope import PRODUCTION, Actor, ActorKind, Environment, Scope
-from lichen.core.wording import BUILT_IN, DEFAULT, Greeter, Greeting, Texts, Wording
+from lichen.core.ports.call import Tool
+from lichen.core.speech.wording import BUILT_IN, DEFAULT, Greeter, Greeting, Texts, Wording
+from lichen.core.words.errors import Invalid, NotFound
+from lichen.core.words.quotas import Quotas
+from lichen.core.words.scope import PRODUCTION, Actor, ActorKind, Environment, Scope
 
 FILE = "lichen.toml"
 

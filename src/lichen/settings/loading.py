@@ -12,16 +12,16 @@ from lichen.agents.agent import Agent, Source
 from lichen.agents.document import load as load_file
 from lichen.agents.files import CODE, FILE_BYTES_MAX, load_agent
 from lichen.agents.toolset import Toolset, flattened
-from lichen.core.call import Tool, ToolSpec
-from lichen.core.errors import Invalid, LichenError, NotFound
-from lichen.core.wording import Texts
+from lichen.core.ports.call import Tool, ToolSpec
+from lichen.core.speech.wording import Texts
+from lichen.core.words.errors import Invalid, LichenError, NotFound
 from lichen.settings.decoding import Decoded, decode, place_in
 from lichen.settings.file import FILE, FlowFile, Settings
 from lichen.settings.modules import own_modules, referred
 from lichen.settings.places import line_of, steps_of
 
 if TYPE_CHECKING:
-    from lichen.runtime.flows import Hosting
+    from lichen.runtime.project.flows import Hosting
 
 AGENT_FILES = (".toml", ".json")
 
@@ -134,7 +134,7 @@ class _Loading:
         """The flows that these paths and globs name, as agents; without those in which something is wrong."""
         if not named:
             return ()
-        from lichen.runtime.flows import flow_agents
+        from lichen.runtime.project.flows import flow_agents
 
         files: dict[str, FlowFile] = {}
         for i, one in enumerate(named):
@@ -221,7 +221,7 @@ class _Loading:
             yield Invalid(message, code="text_unknown", next_step=step, place=self.place(*here, "texts"))
 
     def _spelt(self, tenant: str, env: str) -> Iterator[LichenError]:
-        from lichen.core.scope import Scope
+        from lichen.core.words.scope import Scope
 
         try:
             Scope(tenant, env)
@@ -271,15 +271,15 @@ def _fresh(agent: Agent, source: Source) -> Agent:
 
 
 def _text(file: str) -> bytes:
-    from lichen.flows.load import text_of
+    from lichen.flows.read.load import text_of
 
     return text_of(Path(file)).encode()
 
 
 def _hosted(root: Path, file: str, text: bytes, said: FlowFile) -> Hosting:
-    from lichen.flows.load import parse
-    from lichen.flows.naming import pack_of
-    from lichen.runtime.flows import Hosting
+    from lichen.flows.read.load import parse
+    from lichen.flows.syntax.naming import pack_of
+    from lichen.runtime.project.flows import Hosting
 
     pack = pack_of(str(Path(file).relative_to(root)))
     return Hosting(parse(text.decode(), file).flow, said.name, pack, said.tools, said.agents)
@@ -297,7 +297,7 @@ class _Again(NamedTuple):
         """What makes the flow of this name. Raises Invalid."""
 
         def make(files: Mapping[str, bytes]) -> Agent:
-            from lichen.runtime.flows import flow_agents
+            from lichen.runtime.project.flows import flow_agents
 
             parts = [
                 _hosted(self.root, path, data, self.said.get(path, FlowFile(path))) for path, data in files.items()

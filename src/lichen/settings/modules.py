@@ -11,7 +11,7 @@ from pathlib import Path
 from traceback import extract_tb
 from typing import Any, TypeGuard, TypeVar
 
-from lichen.core.errors import Invalid, LichenError
+from lichen.core.words.errors import Invalid, LichenError
 
 T = TypeVar("T")
 

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
-from lichen.core.events import Control
+from lichen.core.deciders.events import Control
 
 N = TypeVar("N")
 V = TypeVar("V")

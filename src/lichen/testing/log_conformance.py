@@ -9,10 +9,12 @@ from typing import cast
 
 import pytest
 
-from lichen.core import events as e
-from lichen.core.content import CONTENT_BYTES_MAX, INLINE_BYTES_MAX, Content
-from lichen.core.errors import Conflict, Invalid, NotFound
-from lichen.core.ids import (
+from lichen.core.deciders import events as e
+from lichen.core.deciders.run import RunState
+from lichen.core.deciders.streams import evolve, initial
+from lichen.core.words.content import CONTENT_BYTES_MAX, INLINE_BYTES_MAX, Content
+from lichen.core.words.errors import Conflict, Invalid, NotFound
+from lichen.core.words.ids import (
     TENANT_STREAM,
     AgentName,
     CallId,
@@ -23,14 +25,12 @@ from lichen.core.ids import (
     run_stream,
     session_stream,
 )
-from lichen.core.label import Label
-from lichen.core.limits import Limits
-from lichen.core.run import RunState
-from lichen.core.scope import Customer
-from lichen.core.streams import evolve, initial
-from lichen.log.datakeys import Erased
+from lichen.core.words.label import Label
+from lichen.core.words.limits import Limits
+from lichen.core.words.scope import Customer
+from lichen.log.keys.datakeys import Erased
 from lichen.log.log import Appended, Log, Stale
-from lichen.log.record import Record
+from lichen.log.records.record import Record
 
 Reopen = Callable[[], Awaitable[Log]]
 

@@ -6,11 +6,10 @@ from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
-from lichen.agents.cassette import RecordedModel, Recorder
-from lichen.agents.model import EchoModel, ScriptedModel
-from lichen.core.call import ToolSpec
-from lichen.core.ids import AgentName, RunId, SessionId, TurnId
-from lichen.core.plan import (
+from lichen.agents.models.cassette import RecordedModel, Recorder
+from lichen.agents.models.model import EchoModel, ScriptedModel
+from lichen.core.ports.call import ToolSpec
+from lichen.core.ports.plan import (
     CallResult,
     History,
     Left,
@@ -27,7 +26,8 @@ from lichen.core.plan import (
     RunContext,
     WaitAnswer,
 )
-from lichen.core.scope import Customer, Scope
+from lichen.core.words.ids import AgentName, RunId, SessionId, TurnId
+from lichen.core.words.scope import Customer, Scope
 
 __all__ = [
     "EchoModel",

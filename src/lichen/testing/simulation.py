@@ -8,10 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from lichen.log.entry import Entry
-from lichen.log.keys import Keyring
+from lichen.log.keys.keyring import Keyring
 from lichen.log.volume import Volume, VolumeOptions
-from lichen.log.writer import Bounds, Writer
+from lichen.log.write.entry import Entry
+from lichen.log.write.writer import Bounds, Writer
 
 T = TypeVar("T")
 

@@ -11,24 +11,24 @@ from typing import TYPE_CHECKING, Any
 from lichen.tools.agent_tool import AgentTool, agent_tool  # at once: the function hides the module of its name
 
 if TYPE_CHECKING:
-    from lichen.tools.codec import ResultRefused
-    from lichen.tools.frames import ToolFailed
-    from lichen.tools.placement import StillRunning, Workers
-    from lichen.tools.python import PythonTool, tool
-    from lichen.tools.schemas import tool_schemas
+    from lichen.tools.arguments.codec import ResultRefused
+    from lichen.tools.python.schemas import tool_schemas
+    from lichen.tools.python.tool import PythonTool, tool
     from lichen.tools.types import Balance, Currency, Money
+    from lichen.tools.workers.frames import ToolFailed
+    from lichen.tools.workers.placement import StillRunning, Workers
 
 _HOMES = {
     "Balance": "types",
     "Currency": "types",
     "Money": "types",
-    "PythonTool": "python",
-    "ResultRefused": "codec",
-    "StillRunning": "placement",
-    "ToolFailed": "frames",
-    "Workers": "placement",
-    "tool": "python",
-    "tool_schemas": "schemas",
+    "PythonTool": "python.tool",
+    "ResultRefused": "arguments.codec",
+    "StillRunning": "workers.placement",
+    "ToolFailed": "workers.frames",
+    "Workers": "workers.placement",
+    "tool": "python.tool",
+    "tool_schemas": "python.schemas",
 }
 
 __all__ = [

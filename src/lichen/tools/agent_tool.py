@@ -7,10 +7,10 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, Field
 
-from lichen.core.call import Arguments, CallMeta, CannotTell, Probe, Resources, ToolSpec
-from lichen.core.errors import LichenError
-from lichen.core.ids import AgentName
-from lichen.tools.codec import ArgumentCodec, ResultCodec
+from lichen.core.ports.call import Arguments, CallMeta, CannotTell, Probe, Resources, ToolSpec
+from lichen.core.words.errors import LichenError
+from lichen.core.words.ids import AgentName
+from lichen.tools.arguments.codec import ArgumentCodec, ResultCodec
 from lichen.tools.spec import checked_name, pinned
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final
 
-from lichen.core.failure import Failure
+from lichen.core.words.failure import Failure
 
 MESSAGE_BYTES_MAX: Final = 4 * 1024
 TRACEBACK_BYTES_MAX: Final = 16 * 1024

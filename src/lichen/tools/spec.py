@@ -9,9 +9,9 @@ from typing import Any
 
 import msgspec
 
-from lichen.core.call import ToolSpec
-from lichen.core.errors import Invalid
-from lichen.core.ids import ToolName
+from lichen.core.ports.call import ToolSpec
+from lichen.core.words.errors import Invalid
+from lichen.core.words.ids import ToolName
 
 NAME_CHARS_MAX = 64  # model providers cut or refuse longer ones
 _NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*){1,2}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lichen import Agent, NotDone, tool
-from lichen.core.plan import Plan, PlanInput
+from lichen.core.ports.plan import Plan, PlanInput
 
 CALLS: list[tuple[str, dict[str, Any]]] = []
 """Every call by tool and arguments, in order."""

@@ -7,18 +7,19 @@ from typing import Any
 
 import msgspec
 
-from lichen.core import events as e
-from lichen.core import faults, moves
-from lichen.core.errors import LichenError
-from lichen.core.ids import CallId
-from lichen.core.policy import NO_FACTS, Check, Verdict
+from lichen.core.deciders import events as e
+from lichen.core.deciders import moves
+from lichen.core.ports.policy import NO_FACTS, Check, Verdict
+from lichen.core.words import faults
+from lichen.core.words.errors import LichenError
+from lichen.core.words.ids import CallId
 from lichen.engine.act import Act, CallAct
 from lichen.engine.acts.ended import end
 from lichen.engine.acts.held import approval, confirmation, confirmation_asked
 from lichen.engine.acts.telling import release
-from lichen.engine.evidence import evidence_of
-from lichen.engine.failures import sealed, tell
-from lichen.engine.sends import ruled
+from lichen.engine.brief.evidence import evidence_of
+from lichen.engine.sends.failures import sealed, tell
+from lichen.engine.sends.sends import ruled
 
 Json = dict[str, Any]
 

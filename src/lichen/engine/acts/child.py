@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import msgspec
 
-from lichen.core import events as e
-from lichen.core import moves
-from lichen.core.errors import NotFound
-from lichen.core.ids import CallId, child_run, run_stream
-from lichen.core.label import without
-from lichen.core.plan import Message
-from lichen.core.policy import Check, Verdict
-from lichen.core.run import RunState
+from lichen.core.deciders import events as e
+from lichen.core.deciders import moves
+from lichen.core.deciders.run import RunState
+from lichen.core.ports.plan import Message
+from lichen.core.ports.policy import Check, Verdict
+from lichen.core.words.errors import NotFound
+from lichen.core.words.ids import CallId, child_run, run_stream
+from lichen.core.words.label import without
 from lichen.engine.act import Act, CallAct
 from lichen.engine.acts.turn import acting, pins, start_draft
+from lichen.engine.brief.terms import Terms, terms_of
 from lichen.engine.ports import AgentDef, Briefing
-from lichen.engine.sends import refusal
-from lichen.engine.starts import ruling_of, starting_child
-from lichen.engine.terms import Terms, terms_of
+from lichen.engine.sends.sends import refusal
+from lichen.engine.sends.starts import ruling_of, starting_child
 
 # -- beginning ---------------------------------------------------------------------------------------------------
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import msgspec
 
-from lichen.core import events as e
-from lichen.core import moves
-from lichen.core.call import NotDone, Outcome
-from lichen.core.content import RETENTION, Content
-from lichen.core.failure import Failure
-from lichen.core.label import EMPTY, Label
+from lichen.core.deciders import events as e
+from lichen.core.deciders import moves
+from lichen.core.ports.call import NotDone, Outcome
+from lichen.core.words.content import RETENTION, Content
+from lichen.core.words.failure import Failure
+from lichen.core.words.label import EMPTY, Label
 from lichen.engine.act import CallAct
-from lichen.engine.failures import sealed, told
-from lichen.engine.labels import label_of
-from lichen.engine.terms import terms_of
+from lichen.engine.brief.terms import terms_of
+from lichen.engine.journal.labels import label_of
+from lichen.engine.sends.failures import sealed, told
 
 
 def end(

@@ -5,19 +5,19 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-from lichen.core import events as e
-from lichen.core import faults
-from lichen.core.call import Arguments, NotDone
-from lichen.core.errors import LichenError
-from lichen.core.ids import CallId
-from lichen.core.run import Call
+from lichen.core.deciders import events as e
+from lichen.core.deciders.run import Call
+from lichen.core.ports.call import Arguments, NotDone
+from lichen.core.words import faults
+from lichen.core.words.errors import LichenError
+from lichen.core.words.ids import CallId
 from lichen.engine.act import Act, CallAct
 from lichen.engine.acts.child import start_child
 from lichen.engine.acts.ended import break_off, do_not, end, succeed
-from lichen.engine.places import placed
-from lichen.engine.step import Within
-from lichen.engine.terms import terms_of
-from lichen.tools.placement import StillRunning
+from lichen.engine.brief.terms import terms_of
+from lichen.engine.journal.places import placed
+from lichen.engine.pace.step import Within
+from lichen.tools.workers.placement import StillRunning
 
 DECISION_AGE_MAX_S: Final = 1.0  # between a decision and its effect, for all that lies between them in this process
 

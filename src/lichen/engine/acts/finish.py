@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Final
 
-from lichen.core import events as e
-from lichen.core import moves, saying
-from lichen.core.ids import run_stream
-from lichen.core.saying import Saying
+from lichen.core.deciders import events as e
+from lichen.core.deciders import moves
+from lichen.core.speech import saying
+from lichen.core.speech.saying import Saying
+from lichen.core.words.ids import run_stream
 from lichen.engine.act import Act
 from lichen.engine.acts.child import tell_parent
-from lichen.engine.labels import labelled
-from lichen.engine.sends import ruled
+from lichen.engine.journal.labels import labelled
+from lichen.engine.sends.sends import ruled
 
 WITHDRAWN: Final = "withdrawn"
 """The code of a run that its customer took back. It says nothing more: the run that was asked to do so speaks."""

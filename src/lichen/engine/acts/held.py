@@ -7,14 +7,14 @@ from typing import Any
 
 import msgspec
 
-from lichen.core import events as e
-from lichen.core import moves
-from lichen.core.content import Content
-from lichen.core.ids import root_run
-from lichen.core.policy import Check, Confirmation, Verdict
+from lichen.core.deciders import events as e
+from lichen.core.deciders import moves
+from lichen.core.ports.policy import Check, Confirmation, Verdict
+from lichen.core.words.content import Content
+from lichen.core.words.ids import root_run
 from lichen.engine.act import CallAct
-from lichen.engine.labels import labelled
-from lichen.log.erasures import Erased
+from lichen.engine.journal.labels import labelled
+from lichen.log.keys.erasures import Erased
 
 
 def confirmation(act: CallAct, asked: Confirmation) -> e.Draft:

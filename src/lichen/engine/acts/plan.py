@@ -8,24 +8,25 @@ from contextlib import contextmanager
 
 import msgspec
 
-from lichen.core import events as e
-from lichen.core import faults, moves
-from lichen.core.errors import Denied, LichenError
-from lichen.core.failure import Failure
-from lichen.core.ids import SessionId
-from lichen.core.label import join
-from lichen.core.limits import Usage
-from lichen.core.plan import Model, ModelError, ModelReply, ModelRequest, Plan, PlanInput
-from lichen.core.policy import Check
+from lichen.core.deciders import events as e
+from lichen.core.deciders import moves
+from lichen.core.ports.plan import Model, ModelError, ModelReply, ModelRequest, Plan, PlanInput
+from lichen.core.ports.policy import Check
+from lichen.core.words import faults
+from lichen.core.words.errors import Denied, LichenError
+from lichen.core.words.failure import Failure
+from lichen.core.words.ids import SessionId
+from lichen.core.words.label import join
+from lichen.core.words.limits import Usage
 from lichen.engine.act import Act
 from lichen.engine.acts.planned import Made, append_plan, validate
-from lichen.engine.asking import plan_input
-from lichen.engine.deltas import Partial
-from lichen.engine.failures import sealed, told
-from lichen.engine.history import Handed, window_label
+from lichen.engine.brief.asking import plan_input
+from lichen.engine.brief.history import Handed, window_label
+from lichen.engine.pace.deltas import Partial
 from lichen.engine.ports import AgentDef
-from lichen.engine.sends import refusal, sending
-from lichen.engine.starts import ruling_of
+from lichen.engine.sends.failures import sealed, told
+from lichen.engine.sends.sends import refusal, sending
+from lichen.engine.sends.starts import ruling_of
 
 REQUESTS_MAX = 64  # to models, for one plan
 

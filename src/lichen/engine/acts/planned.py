@@ -7,22 +7,23 @@ from typing import NamedTuple
 
 import msgspec
 
-from lichen.core import events as e
-from lichen.core import moves, saying
-from lichen.core.call import ARGUMENT_BYTES_MAX, UNAVAILABLE, Arguments, CallTerms, InvalidArguments, Issue, Tool
-from lichen.core.errors import Invalid
-from lichen.core.ids import CallId, StreamId, ToolName, session_stream
-from lichen.core.label import EMPTY, Label, join
-from lichen.core.limits import Usage
-from lichen.core.plan import REDACT, STATE_BYTES_MAX, CallRequest, Plan, WaitRequest
-from lichen.core.run import RunState
-from lichen.core.saying import Saying
+from lichen.core.deciders import events as e
+from lichen.core.deciders import moves
+from lichen.core.deciders.run import RunState
+from lichen.core.ports.call import ARGUMENT_BYTES_MAX, UNAVAILABLE, Arguments, CallTerms, InvalidArguments, Issue, Tool
+from lichen.core.ports.plan import REDACT, STATE_BYTES_MAX, CallRequest, Plan, WaitRequest
+from lichen.core.speech import saying
+from lichen.core.speech.saying import Saying
+from lichen.core.words.errors import Invalid
+from lichen.core.words.ids import CallId, StreamId, ToolName, session_stream
+from lichen.core.words.label import EMPTY, Label, join
+from lichen.core.words.limits import Usage
 from lichen.engine.act import Act
 from lichen.engine.acts.telling import told_session
-from lichen.engine.expected import check_waits
-from lichen.engine.labels import labelled
+from lichen.engine.answers.expected import check_waits
+from lichen.engine.journal.labels import labelled
 from lichen.engine.ports import AgentDef
-from lichen.engine.sends import ruled
+from lichen.engine.sends.sends import ruled
 
 Part = tuple[str, bytes]
 PLAN_BYTES_MAX = 4 * 1024 * 1024

@@ -6,21 +6,22 @@ import asyncio
 
 import msgspec
 
-from lichen.core import events as e
-from lichen.core import faults, moves
-from lichen.core.call import CannotTell, DidNotHappen, Happened, Probe
-from lichen.core.errors import LichenError
-from lichen.core.failure import Failure
-from lichen.core.ids import CallId, idempotency_key
-from lichen.core.label import EMPTY
+from lichen.core.deciders import events as e
+from lichen.core.deciders import moves
+from lichen.core.ports.call import CannotTell, DidNotHappen, Happened, Probe
+from lichen.core.words import faults
+from lichen.core.words.errors import LichenError
+from lichen.core.words.failure import Failure
+from lichen.core.words.ids import CallId, idempotency_key
+from lichen.core.words.label import EMPTY
 from lichen.engine.act import Act, CallAct
 from lichen.engine.acts.ended import end, succeed
 from lichen.engine.acts.held import shown
 from lichen.engine.acts.telling import release
-from lichen.engine.failures import sealed, tell
-from lichen.engine.labels import label_of
-from lichen.engine.sends import ruled
-from lichen.engine.terms import terms_of
+from lichen.engine.brief.terms import terms_of
+from lichen.engine.journal.labels import label_of
+from lichen.engine.sends.failures import sealed, tell
+from lichen.engine.sends.sends import ruled
 from lichen.tools.failure import failure_of
 
 

@@ -7,14 +7,15 @@ from typing import Literal
 
 import msgspec
 
-from lichen.core import events as e
-from lichen.core import moves, saying
-from lichen.core.content import Content
-from lichen.core.ids import root_run
-from lichen.core.plan import Plan, WaitRequest
-from lichen.core.saying import Saying
+from lichen.core.deciders import events as e
+from lichen.core.deciders import moves
+from lichen.core.ports.plan import Plan, WaitRequest
+from lichen.core.speech import saying
+from lichen.core.speech.saying import Saying
+from lichen.core.words.content import Content
+from lichen.core.words.ids import root_run
 from lichen.engine.act import Act
-from lichen.engine.expected import suggestions
+from lichen.engine.answers.expected import suggestions
 
 Told = tuple[Literal["say", "question", "notice"], str | Saying]
 

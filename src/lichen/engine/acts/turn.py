@@ -7,22 +7,22 @@ from collections.abc import Sequence
 
 import msgspec
 
-from lichen.core import events as e
-from lichen.core import moves
-from lichen.core.content import Content
-from lichen.core.ids import AgentName, MessageId, RunId, run_stream
-from lichen.core.label import join
-from lichen.core.limits import Limits
-from lichen.core.mailbox import Queued
-from lichen.core.plan import Message
-from lichen.core.run import DECIDER
-from lichen.core.scope import Actor, Scope
+from lichen.core.deciders import events as e
+from lichen.core.deciders import moves
+from lichen.core.deciders.mailbox import Queued
+from lichen.core.deciders.run import DECIDER
+from lichen.core.ports.plan import Message
+from lichen.core.words.content import Content
+from lichen.core.words.ids import AgentName, MessageId, RunId, run_stream
+from lichen.core.words.label import join
+from lichen.core.words.limits import Limits
+from lichen.core.words.scope import Actor, Scope
 from lichen.engine.act import SessionAct
-from lichen.engine.labels import said_by
-from lichen.engine.messages import message
+from lichen.engine.answers.messages import message
+from lichen.engine.journal.labels import said_by
 from lichen.engine.ports import Services
-from lichen.engine.sends import announced, refusal
-from lichen.engine.starts import opener, ruling_of, starting_turn
+from lichen.engine.sends.sends import announced, refusal
+from lichen.engine.sends.starts import opener, ruling_of, starting_turn
 
 
 def open_turn(act: SessionAct) -> None:

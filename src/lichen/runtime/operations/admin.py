@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 import msgspec
 
-from lichen.core.scope import Actor, Scope
-from lichen.gate.identity import may
-from lichen.gate.schema import Action
-from lichen.runtime.operations.access import About, Access, role_missing
+from lichen.core.words.scope import Actor, Scope
+from lichen.gate.rules.identity import may
+from lichen.gate.rules.schema import Action
+from lichen.runtime.access.access import About, Access, role_missing
 
 _TENANT = re.compile(r"[a-z0-9-]+: ")
 

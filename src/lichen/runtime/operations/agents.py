@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from lichen.agents.agent import Agent
-from lichen.core.errors import NotFound
-from lichen.core.scope import Actor, Scope
-from lichen.runtime.hosting import family
-from lichen.runtime.operations.access import EVERYTHING, About, Access
+from lichen.core.words.errors import NotFound
+from lichen.core.words.scope import Actor, Scope
+from lichen.runtime.access.access import EVERYTHING, About, Access
+from lichen.runtime.project.hosting import family
 
 
 class Agents:

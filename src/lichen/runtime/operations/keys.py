@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 
-from lichen.core.errors import NotFound
-from lichen.core.scope import Actor, Scope
+from lichen.core.words.errors import NotFound
+from lichen.core.words.scope import Actor, Scope
 from lichen.engine.local import LocalEngine
-from lichen.log.apikeys import ApiKey
-from lichen.log.keys import Keyring
-from lichen.runtime.operations.access import EVERYTHING, About, Access
-from lichen.runtime.operations.changes import Changes
-from lichen.runtime.register import Key, Register
+from lichen.log.keys.apikeys import ApiKey
+from lichen.log.keys.keyring import Keyring
+from lichen.runtime.access.access import EVERYTHING, About, Access
+from lichen.runtime.access.changes import Changes
+from lichen.runtime.access.register import Key, Register
 
 
 class Keys:

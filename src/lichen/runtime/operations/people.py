@@ -7,15 +7,15 @@ from collections.abc import Callable
 
 import msgspec
 
-from lichen.core.errors import NotFound
-from lichen.core.ids import Pseudonym, StreamId
-from lichen.core.scope import Actor, Scope
+from lichen.core.words.errors import NotFound
+from lichen.core.words.ids import Pseudonym, StreamId
+from lichen.core.words.scope import Actor, Scope
 from lichen.engine.intake import ALL, Intake
-from lichen.engine.journal import Journal
+from lichen.engine.journal.journal import Journal
 from lichen.engine.local import LocalEngine
 from lichen.log.log import Log
-from lichen.runtime.operations.access import About, Access
-from lichen.runtime.register import Person, Register
+from lichen.runtime.access.access import About, Access
+from lichen.runtime.access.register import Person, Register
 
 ID_CHARACTERS_MAX = 128
 VISITOR = "webchat:"  # how the ids of visitors begin whom no key vouches for

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from lichen.core.scope import Actor, Scope
-from lichen.runtime.operations.access import About, Access
-from lichen.runtime.operations.changes import Changes
-from lichen.runtime.policies import InForce, PolicyReport, report_of
+from lichen.core.words.scope import Actor, Scope
+from lichen.runtime.access.access import About, Access
+from lichen.runtime.access.changes import Changes
+from lichen.runtime.project.policies import InForce, PolicyReport, report_of
 
 
 class Policies:

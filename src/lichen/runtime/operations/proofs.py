@@ -8,17 +8,17 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lichen.core.errors import Invalid
-from lichen.core.ids import RunId, SessionId, run_stream, session_stream
-from lichen.core.scope import Actor, Scope
+from lichen.core.words.errors import Invalid
+from lichen.core.words.ids import RunId, SessionId, run_stream, session_stream
+from lichen.core.words.scope import Actor, Scope
 from lichen.engine.local import LocalEngine
-from lichen.log.keys import Keyring
+from lichen.log.keys.keyring import Keyring
 from lichen.log.volume import Volume
-from lichen.runtime.operations.access import About, Access
+from lichen.runtime.access.access import About, Access
 from lichen.runtime.proof import Head, Verification, heads, verification
 
 if TYPE_CHECKING:
-    from lichen.log.backup import BackupReport
+    from lichen.log.audit.backup import BackupReport
 
 
 class Proofs:
@@ -48,7 +48,7 @@ class Proofs:
 
         The log must hold every head in `kept`, which somebody kept apart from it. Raises Invalid (`head_foreign`).
         """
-        from lichen.log.verify import verify
+        from lichen.log.audit.verify import verify
 
         self._access.ask("log.verify", scope, actor, About(scope.tenant))
         log = self._engine.journal(scope).log
@@ -80,7 +80,7 @@ class Proofs:
     ) -> bytes:
         """The records of a run, a session with its runs, the record at a position, or the whole log, each with its
         proof and the signed head."""
-        from lichen.log.export import export
+        from lichen.log.audit.export import export
 
         taken = run or session or (scope.tenant if record is None else f"record {record}")
         self._access.open("log.export", scope, actor, About(scope.tenant), what="export", opened=taken)
@@ -99,7 +99,7 @@ class Proofs:
         Both places are looked at before anything is written. Raises Conflict (`target_not_empty`, `backup_together`),
         NotFound (`log_missing`).
         """
-        from lichen.log.backup import backup, backup_keys, refuse_together
+        from lichen.log.audit.backup import backup, backup_keys, refuse_together
 
         wanted = self._volume.scopes() if scopes is None else list(scopes)
         for scope in wanted:

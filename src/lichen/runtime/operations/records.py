@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
-from lichen.core.scope import Actor, Scope
+from lichen.core.words.scope import Actor, Scope
 from lichen.engine.local import LocalEngine
 from lichen.log.log import Log
-from lichen.runtime.operations.access import About, Access
+from lichen.runtime.access.access import About, Access
 from lichen.runtime.records import RecordView, view
 
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from lichen.core.errors import LichenError
-from lichen.core.scope import SYSTEM, Actor, Scope
+from lichen.core.words.errors import LichenError
+from lichen.core.words.scope import SYSTEM, Actor, Scope
 from lichen.engine.local import LocalEngine
-from lichen.runtime.catalog import Catalog
-from lichen.runtime.operations.access import About, Access
-from lichen.runtime.operations.changes import Changes
-from lichen.runtime.policies import InForce
+from lichen.runtime.access.access import About, Access
+from lichen.runtime.access.changes import Changes
+from lichen.runtime.project.catalog import Catalog
+from lichen.runtime.project.policies import InForce
 
 if TYPE_CHECKING:
     from lichen.settings import Settings
@@ -93,7 +93,7 @@ class Reload:
         """The agents that changed, each with its digest, empty for one that is gone."""
         if self._settings is None:
             return []
-        from lichen.flows.planner import FlowPlanner
+        from lichen.flows.walk.planner import FlowPlanner
         from lichen.settings.loading import refreshed
 
         now = self._catalog.agents

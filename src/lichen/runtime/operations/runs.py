@@ -7,17 +7,17 @@ from typing import Any, Literal
 
 import msgspec
 
-from lichen.core import events as e
-from lichen.core.errors import Conflict
-from lichen.core.ids import AgentName, RunId, WaitId, run_stream
-from lichen.core.run import RunState, decide
-from lichen.core.scope import Actor, Scope
+from lichen.core.deciders import events as e
+from lichen.core.deciders.run import RunState, decide
+from lichen.core.words.errors import Conflict
+from lichen.core.words.ids import AgentName, RunId, WaitId, run_stream
+from lichen.core.words.scope import Actor, Scope
 from lichen.engine.intake import Intake
-from lichen.engine.journal import Journal
+from lichen.engine.journal.journal import Journal
 from lichen.engine.local import LocalEngine
-from lichen.log.views import StreamRow
-from lichen.runtime.operations.access import EVERYTHING, About, Access, of_run, of_state
-from lichen.runtime.operations.feed import Feed
+from lichen.log.views.rows import StreamRow
+from lichen.runtime.access.access import EVERYTHING, About, Access, of_run, of_state
+from lichen.runtime.operations.talk.feed import Feed
 from lichen.runtime.records import RecordView, view
 from lichen.runtime.replay import Replay, replay
 from lichen.runtime.story import Story, brief, story

@@ -9,21 +9,21 @@ from difflib import get_close_matches
 import msgspec
 
 from lichen.agents.agent import Agent
-from lichen.core.errors import Invalid, NotFound
-from lichen.core.ids import TENANT_STREAM, RunId
-from lichen.core.run import Call, RunState
-from lichen.core.scope import Actor, Scope
-from lichen.engine.journal import Journal
+from lichen.core.deciders.run import Call, RunState
+from lichen.core.words.errors import Invalid, NotFound
+from lichen.core.words.ids import TENANT_STREAM, RunId
+from lichen.core.words.scope import Actor, Scope
+from lichen.engine.journal.journal import Journal
 from lichen.engine.local import LocalEngine
 from lichen.gate.gate import PolicyGate
 from lichen.gate.switches import Stop as Switch
 from lichen.gate.switches import StopKind
-from lichen.log.erasures import Erased
+from lichen.log.keys.erasures import Erased
 from lichen.log.log import Log
-from lichen.runtime.hosting import family, specs_of
+from lichen.runtime.access.access import EVERYTHING, About, Access
+from lichen.runtime.access.changes import Changes
 from lichen.runtime.names import name_of
-from lichen.runtime.operations.access import EVERYTHING, About, Access
-from lichen.runtime.operations.changes import Changes
+from lichen.runtime.project.hosting import family, specs_of
 
 STOPPED = "An operator stopped this."
 NAMES_TOLD_MAX = 20

@@ -8,23 +8,23 @@ from typing import Any
 import msgspec
 
 from lichen.agents.agent import Agent
-from lichen.core import events as e
-from lichen.core.errors import Conflict, Denied, Invalid, NotFound
-from lichen.core.ids import RunId, SessionId, StreamId, ToolName, WaitId, run_stream
-from lichen.core.plan import Awaited
-from lichen.core.policy import Meter
-from lichen.core.run import RunState
-from lichen.core.scope import Actor, Scope
-from lichen.core.wait import WaitKind, WaitOutcome
+from lichen.core.deciders import events as e
+from lichen.core.deciders.run import RunState
+from lichen.core.ports.plan import Awaited
+from lichen.core.ports.policy import Meter
+from lichen.core.words.errors import Conflict, Denied, Invalid, NotFound
+from lichen.core.words.ids import RunId, SessionId, StreamId, ToolName, WaitId, run_stream
+from lichen.core.words.scope import Actor, Scope
+from lichen.core.words.wait import WaitKind, WaitOutcome
 from lichen.engine.intake import Intake
-from lichen.engine.journal import Journal
+from lichen.engine.journal.journal import Journal
 from lichen.engine.local import LocalEngine
-from lichen.log.erasures import Erased
-from lichen.runtime.agents import kind_of
+from lichen.log.keys.erasures import Erased
+from lichen.runtime.access.access import EVERYTHING, About, Access
 from lichen.runtime.asked import Asked, Setting, asked
-from lichen.runtime.hosting import family, specs_of
 from lichen.runtime.names import name_of
-from lichen.runtime.operations.access import EVERYTHING, About, Access
+from lichen.runtime.project.agents import kind_of
+from lichen.runtime.project.hosting import family, specs_of
 from lichen.runtime.records import RecordView, view
 from lichen.runtime.redaction import shown
 

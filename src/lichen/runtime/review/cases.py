@@ -26,11 +26,11 @@ from typing import Any, Literal
 
 import msgspec
 
-from lichen.core.errors import Invalid, LichenError, NotFound
-from lichen.core.scope import Actor, Customer
+from lichen.core.words.errors import Invalid, LichenError, NotFound
+from lichen.core.words.scope import Actor, Customer
 from lichen.gate.simulation import Case, Considered, Simulated, simulate
-from lichen.runtime.hosting import specs_of
-from lichen.runtime.policies import loaded, place_of, places_of
+from lichen.runtime.project.hosting import specs_of
+from lichen.runtime.project.policies import loaded, place_of, places_of
 from lichen.settings import Settings
 
 SUFFIX = ".cases.toml"

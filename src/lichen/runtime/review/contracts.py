@@ -7,17 +7,17 @@ from difflib import get_close_matches
 from typing import Any, Final, cast
 
 from lichen.agents.agent import Agent
-from lichen.agents.rule_planner import RulePlanner
-from lichen.agents.rules import Intent
-from lichen.agents.template import Reference, TemplateError, parse
-from lichen.core.call import ToolSpec
-from lichen.core.ids import ToolName
-from lichen.flows.compiled import place_of, ready
+from lichen.agents.rules.planner import RulePlanner
+from lichen.agents.rules.rules import Intent
+from lichen.agents.rules.template import Reference, TemplateError, parse
+from lichen.core.ports.call import ToolSpec
+from lichen.core.words.ids import ToolName
 from lichen.flows.ir import Flow, Node
-from lichen.flows.nodes import kind_of, operation_of, payload_of
-from lichen.flows.nodes_call import TOOL
-from lichen.flows.planner import FlowPlanner
-from lichen.flows.reach import fields_of
+from lichen.flows.nodes.call import TOOL
+from lichen.flows.nodes.kinds import kind_of, operation_of, payload_of
+from lichen.flows.text.reach import fields_of
+from lichen.flows.walk.compiled import place_of, ready
+from lichen.flows.walk.planner import FlowPlanner
 from lichen.runtime.review.flaw import Flaw
 
 _EXEC: Final = ("component.exec", "mcp.exec")

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from lichen.agents.agent import Agent
-from lichen.agents.rule_planner import RulePlanner
-from lichen.flows.planner import FlowPlanner
-from lichen.gate.declarations import files_in
-from lichen.gate.policies import PolicySet
-from lichen.gate.reading import Written, concerning, written
-from lichen.runtime.policies import Place
+from lichen.agents.rules.planner import RulePlanner
+from lichen.flows.walk.planner import FlowPlanner
+from lichen.gate.rules.declarations import files_in
+from lichen.gate.rules.policies import PolicySet
+from lichen.gate.rules.reading import Written, concerning, written
+from lichen.runtime.project.policies import Place
 from lichen.runtime.review.flaw import Flaw
 from lichen.runtime.review.roles import role_unheld
 from lichen.settings import Settings, Tenant

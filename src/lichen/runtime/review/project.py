@@ -9,13 +9,13 @@ from pathlib import Path
 from lichen.agents.agent import Agent
 from lichen.channels import webchat
 from lichen.channels.routes import ANY
-from lichen.core.call import ToolSpec
-from lichen.core.errors import LichenError
-from lichen.gate.declarations import METERS_FILE, files_in
-from lichen.gate.policies import policy_set
-from lichen.gate.statements import Statement, statements
-from lichen.runtime.hosting import specs_of
-from lichen.runtime.policies import Place, loaded, places_of
+from lichen.core.ports.call import ToolSpec
+from lichen.core.words.errors import LichenError
+from lichen.gate.cedar.statements import Statement, statements
+from lichen.gate.rules.declarations import METERS_FILE, files_in
+from lichen.gate.rules.policies import policy_set
+from lichen.runtime.project.hosting import specs_of
+from lichen.runtime.project.policies import Place, loaded, places_of
 from lichen.runtime.review.contracts import contract_flaws
 from lichen.runtime.review.flaw import Flaw
 from lichen.runtime.review.policies import met, policy_flaws, unread

@@ -6,16 +6,16 @@ from collections.abc import Collection, Iterable, Iterator
 from typing import Final
 
 from lichen.agents.agent import Agent
-from lichen.core.handover import ROLE
-from lichen.core.scope import ActorKind
-from lichen.flows.compiled import place_of
+from lichen.core.ports.handover import ROLE
+from lichen.core.words.scope import ActorKind
 from lichen.flows.ir import Flow, Node
-from lichen.flows.nodes import kind_of, operation_of, payload_of
-from lichen.flows.nodes_ask import APPROVAL, HANDOVER
-from lichen.flows.planner import FlowPlanner
-from lichen.flows.reach import fields_of
-from lichen.flows.steps import Kind
-from lichen.gate.reading import Written
+from lichen.flows.nodes.ask import APPROVAL, HANDOVER
+from lichen.flows.nodes.kinds import kind_of, operation_of, payload_of
+from lichen.flows.nodes.steps import Kind
+from lichen.flows.text.reach import fields_of
+from lichen.flows.walk.compiled import place_of
+from lichen.flows.walk.planner import FlowPlanner
+from lichen.gate.rules.reading import Written
 from lichen.runtime.review.flaw import Flaw
 from lichen.settings import Tenant
 

@@ -8,11 +8,11 @@ from typing import Any
 import msgspec
 
 from lichen.agents.agent import Agent
-from lichen.core.call import Effects, ToolSpec
-from lichen.core.plan import PlannerKind
-from lichen.runtime.agents import Bounds, bounds_of, kind_of
+from lichen.core.ports.call import Effects, ToolSpec
+from lichen.core.ports.plan import PlannerKind
+from lichen.runtime.project.agents import Bounds, bounds_of, kind_of
 from lichen.serve.api.route import ApiRoute
-from lichen.serve.exchange import Exchange
+from lichen.serve.http.exchange import Exchange
 
 
 class ToolLine(msgspec.Struct, frozen=True):

@@ -7,11 +7,11 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from lichen.core.errors import Invalid
-from lichen.core.wait import OUTCOMES, WaitOutcome
+from lichen.core.words.errors import Invalid
+from lichen.core.words.wait import OUTCOMES, WaitOutcome
 from lichen.runtime.operations.waits import PEOPLE, WaitView
 from lichen.serve.api.route import ApiRoute
-from lichen.serve.exchange import Body, Exchange, Note, Nothing, Position
+from lichen.serve.http.exchange import Body, Exchange, Note, Nothing, Position
 
 ALL_KINDS = tuple(OUTCOMES)
 GONE = (409, 410)  # somebody answered before, or time did

@@ -6,11 +6,11 @@ import re
 
 from starlette.responses import Response
 
-from lichen.core.errors import Invalid
-from lichen.core.ids import RunId
+from lichen.core.words.errors import Invalid
+from lichen.core.words.ids import RunId
 from lichen.serve.api.route import ApiRoute
-from lichen.serve.exchange import Body, Exchange, Position
-from lichen.serve.sse import MEDIA, EventStream, run_frames
+from lichen.serve.http.exchange import Body, Exchange, Position
+from lichen.serve.http.sse import MEDIA, EventStream, run_frames
 
 _POSITION = re.compile(r"[0-9]{1,15}")
 

@@ -6,11 +6,11 @@ from typing import Annotated
 
 import msgspec
 
-from lichen.core.errors import NotFound
-from lichen.core.scope import Actor, ActorKind
-from lichen.log.apikeys import ApiKey
+from lichen.core.words.errors import NotFound
+from lichen.core.words.scope import Actor, ActorKind
+from lichen.log.keys.apikeys import ApiKey
 from lichen.serve.api.route import ApiRoute
-from lichen.serve.exchange import Body, Exchange, Nothing
+from lichen.serve.http.exchange import Body, Exchange, Nothing
 
 BUILT_IN = ("operator", "channel")
 VALID_S_MAX = 10 * 366 * 86_400

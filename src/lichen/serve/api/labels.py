@@ -6,9 +6,9 @@ from typing import Annotated
 
 import msgspec
 
-from lichen.core.ids import RunId, SessionId
+from lichen.core.words.ids import RunId, SessionId
 from lichen.serve.api.route import ApiRoute
-from lichen.serve.exchange import Body, Exchange, Name, Note, Nothing
+from lichen.serve.http.exchange import Body, Exchange, Name, Note, Nothing
 
 SOURCES_MAX = 64
 

@@ -8,14 +8,14 @@ from typing import Annotated
 import msgspec
 from starlette.responses import Response
 
-from lichen.core.errors import Invalid
-from lichen.core.ids import RunId, SessionId
-from lichen.core.scope import Actor, ActorKind
+from lichen.core.words.errors import Invalid
+from lichen.core.words.ids import RunId, SessionId
+from lichen.core.words.scope import Actor, ActorKind
 from lichen.runtime.operations.people import Erasure
 from lichen.runtime.proof import Head, Verification
 from lichen.runtime.records import RecordView
 from lichen.serve.api.route import ApiRoute
-from lichen.serve.exchange import Body, Exchange, Name, Position, WaitS
+from lichen.serve.http.exchange import Body, Exchange, Name, Position, WaitS
 
 PAGE_MAX = 500
 HEADS_MAX = 100

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from lichen.runtime.operations.reload import Reloaded
-from lichen.runtime.policies import PolicyReport
+from lichen.runtime.project.policies import PolicyReport
 from lichen.serve.api.route import ApiRoute
-from lichen.serve.exchange import Exchange
+from lichen.serve.http.exchange import Exchange
 
 
 async def check(x: Exchange) -> PolicyReport:

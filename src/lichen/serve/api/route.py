@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-from lichen.serve.auth import Access
-from lichen.serve.errors import JSON
-from lichen.serve.exchange import Body, Handler, Nothing
+from lichen.serve.http.auth import Access
+from lichen.serve.http.errors import JSON
+from lichen.serve.http.exchange import Body, Handler, Nothing
 
 
 class ApiRoute(NamedTuple):

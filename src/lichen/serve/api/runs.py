@@ -6,11 +6,11 @@ from typing import Annotated, Any
 
 import msgspec
 
-from lichen.core.ids import RunId
+from lichen.core.words.ids import RunId
 from lichen.runtime.operations.runs import Explanation, Outcome, RunDetail, RunStatus, RunSummary
 from lichen.runtime.replay import Replay
 from lichen.serve.api.route import ApiRoute
-from lichen.serve.exchange import Body, Exchange, Name, Nothing, Position, WaitS
+from lichen.serve.http.exchange import Body, Exchange, Name, Nothing, Position, WaitS
 
 LISTED_MAX = 1000
 

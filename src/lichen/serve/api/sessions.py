@@ -8,14 +8,14 @@ import msgspec
 
 from lichen.channels import webchat
 from lichen.channels.routes import ANY
-from lichen.core.errors import Invalid
-from lichen.core.events import DoubleTexting
-from lichen.core.ids import MessageId, RunId, SessionId, WaitId
-from lichen.core.wording import WANTED_CHARS_MAX
-from lichen.runtime.operations.session import Outgoing, Session, SessionDetail
-from lichen.runtime.operations.sessions import SessionSummary
+from lichen.core.deciders.events import DoubleTexting
+from lichen.core.speech.wording import WANTED_CHARS_MAX
+from lichen.core.words.errors import Invalid
+from lichen.core.words.ids import MessageId, RunId, SessionId, WaitId
+from lichen.runtime.operations.talk.session import Outgoing, Session, SessionDetail
+from lichen.runtime.operations.talk.sessions import SessionSummary
 from lichen.serve.api.route import ApiRoute
-from lichen.serve.exchange import Body, Exchange, Name, Nothing, Position, WaitS
+from lichen.serve.http.exchange import Body, Exchange, Name, Nothing, Position, WaitS
 
 LISTED_MAX = 1000
 BUILT_IN = ("api", "cli", webchat.NAME)

@@ -6,11 +6,11 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from lichen.core.scope import Scope
+from lichen.core.words.scope import Scope
 from lichen.runtime.operations.admin import Health
 from lichen.runtime.operations.stops import Stop, Stopped
 from lichen.serve.api.route import ApiRoute
-from lichen.serve.exchange import Body, Exchange, Note, Nothing
+from lichen.serve.http.exchange import Body, Exchange, Note, Nothing
 
 StopName = Annotated[str, msgspec.Meta(max_length=256)]
 StopKind = Literal["tenant", "agent", "tool", "run"]

@@ -8,11 +8,11 @@ from typing import Any
 import msgspec
 
 from lichen.agents.agent import Agent
-from lichen.core.call import ToolSpec
-from lichen.core.plan import PlannerKind
+from lichen.core.ports.call import ToolSpec
+from lichen.core.ports.plan import PlannerKind
 from lichen.gate.switches import StopKind
-from lichen.runtime.agents import Bounds, bounds_of, kind_of
 from lichen.runtime.operations.stops import stop_kind
+from lichen.runtime.project.agents import Bounds, bounds_of, kind_of
 from lichen.serve.console.visit import Outcome, Visit
 from lichen.serve.console.walk import drawn
 

@@ -6,9 +6,9 @@ from typing import Any, cast
 
 import msgspec
 
-from lichen.core.errors import Conflict, Invalid
-from lichen.core.ids import RunId
-from lichen.core.wait import OUTCOMES, WaitOutcome
+from lichen.core.words.errors import Conflict, Invalid
+from lichen.core.words.ids import RunId
+from lichen.core.words.wait import OUTCOMES, WaitOutcome
 from lichen.runtime.asked import line
 from lichen.runtime.operations.waits import PEOPLE, Decision, WaitView, parse
 from lichen.serve.console.handovers import HandedOver, open_handovers

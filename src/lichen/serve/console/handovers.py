@@ -7,10 +7,10 @@ from typing import Any
 
 import msgspec
 
-from lichen.core.errors import Invalid
-from lichen.core.handover import KEY
-from lichen.core.ids import RunId, run_stream
-from lichen.engine.journal import Journal
+from lichen.core.ports.handover import KEY
+from lichen.core.words.errors import Invalid
+from lichen.core.words.ids import RunId, run_stream
+from lichen.engine.journal.journal import Journal
 from lichen.runtime.operations.waits import parse
 from lichen.serve.console.visit import Outcome, Visit
 

@@ -7,8 +7,8 @@ from typing import Annotated
 import msgspec
 from starlette.responses import Response
 
-from lichen.core.errors import Invalid
-from lichen.core.ids import RunId
+from lichen.core.words.errors import Invalid
+from lichen.core.words.ids import RunId
 from lichen.runtime.proof import Head, Verification
 from lichen.serve.console.gist import gist
 from lichen.serve.console.run import RecordLine

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from lichen.serve.console.axis import Axis
 from lichen.serve.console.lanes import Lane, LaneKind, Mark, Span, Timeline
-from lichen.serve.words import clock, duration
+from lichen.serve.page.words import clock, duration
 
 WIDTH, NAMES, RIGHT = 1000.0, 172.0, 12.0
 TOP, ROW, LANE_GAP, FOOT = 40.0, 22.0, 8.0, 10.0

@@ -11,22 +11,22 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route, Router
 
-from lichen.core.errors import Conflict, Denied, LichenError
-from lichen.gate.schema import Action
-from lichen.log.listings import WaitRow
+from lichen.core.words.errors import Conflict, Denied, LichenError
+from lichen.gate.rules.schema import Action
+from lichen.log.views.listings import WaitRow
 from lichen.runtime.operations.stops import Stop
 from lichen.runtime.operations.waits import PEOPLE
 from lichen.runtime.runtime import Runtime
-from lichen.serve import html
-from lichen.serve.assets import static_routes
-from lichen.serve.auth import Caller
 from lichen.serve.console import agents, approvals, handovers, health, log, run, runs, sessions, signin
 from lichen.serve.console.picture import picture
 from lichen.serve.console.visit import Act, Outcome, Page, Visit
-from lichen.serve.errors import INTERNAL, JSON, Unauthenticated, failure, status_of
-from lichen.serve.exchange import read_form
-from lichen.serve.lines import broken
-from lichen.serve.login import CSRF_FIELD, Login
+from lichen.serve.http.auth import Caller
+from lichen.serve.http.errors import INTERNAL, JSON, Unauthenticated, failure, status_of
+from lichen.serve.http.exchange import read_form
+from lichen.serve.http.lines import broken
+from lichen.serve.http.login import CSRF_FIELD, Login
+from lichen.serve.page import html
+from lichen.serve.page.assets import static_routes
 
 PREFIX = "/console"
 STATIC = ("console.css", "console.js", "theme.js", "mark.svg")

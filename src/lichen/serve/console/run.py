@@ -7,10 +7,10 @@ from typing import Any
 
 import msgspec
 
-from lichen.core.errors import NotFound
-from lichen.core.ids import RunId
-from lichen.core.limits import Usage
-from lichen.core.wait import HALTING
+from lichen.core.words.errors import NotFound
+from lichen.core.words.ids import RunId
+from lichen.core.words.limits import Usage
+from lichen.core.words.wait import HALTING
 from lichen.runtime.operations.runs import Explanation
 from lichen.runtime.records import RecordView
 from lichen.runtime.story import Person, Story

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import msgspec
 
-from lichen.core.ids import RunId
+from lichen.core.words.ids import RunId
 from lichen.runtime.operations.runs import RunStatus, RunSummary
 from lichen.serve.console.visit import Query, Visit
 

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import msgspec
 
-from lichen.core.ids import SessionId
-from lichen.runtime.operations.session import SessionSummary
+from lichen.core.words.ids import SessionId
+from lichen.runtime.operations.talk.session import SessionSummary
 from lichen.runtime.records import RecordView
 from lichen.serve.console.handovers import HandedOver, open_handovers
 from lichen.serve.console.visit import Outcome, Query, Visit

@@ -8,8 +8,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from lichen.serve import html
-from lichen.serve.login import HOME, Login
+from lichen.serve.http.login import HOME, Login
+from lichen.serve.page import html
 
 _REASONS = {
     "key_invalid": "That is no key of this runtime, or it was revoked or is past its time.",

@@ -9,12 +9,12 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 from starlette.requests import Request
 
-from lichen.core.scope import Actor, Scope
-from lichen.gate.schema import Action
+from lichen.core.words.scope import Actor, Scope
+from lichen.gate.rules.schema import Action
 from lichen.runtime.runtime import Runtime
-from lichen.serve.auth import Caller
-from lichen.serve.exchange import auditing, decoded
-from lichen.serve.state import site_of
+from lichen.serve.http.auth import Caller
+from lichen.serve.http.exchange import auditing, decoded
+from lichen.serve.http.state import site_of
 
 T = TypeVar("T")
 

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator, Sequence
 import msgspec
 
 from lichen.agents.agent import Agent
-from lichen.core.errors import Invalid
-from lichen.core.plan import Planner
-from lichen.flows.draw import svg
-from lichen.flows.planner import FlowPlanner
-from lichen.flows.trail import Missed, missed, taken
+from lichen.core.ports.plan import Planner
+from lichen.core.words.errors import Invalid
+from lichen.flows.draw.svg import svg
+from lichen.flows.walk.planner import FlowPlanner
+from lichen.flows.walk.trail import Missed, missed, taken
 from lichen.runtime.operations.runs import RunDetail
 
 

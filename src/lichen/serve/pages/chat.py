@@ -9,13 +9,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from lichen.core.errors import Invalid, NotFound
-from lichen.core.scope import Customer, Scope
-from lichen.core.wording import WANTED_CHARS_MAX
+from lichen.core.speech.wording import WANTED_CHARS_MAX
+from lichen.core.words.errors import Invalid, NotFound
+from lichen.core.words.scope import Customer, Scope
 from lichen.engine.intake import MESSAGE_BYTES_MAX
 from lichen.runtime.runtime import Runtime
-from lichen.serve import html
-from lichen.serve.assets import static_routes
+from lichen.serve.page import html
+from lichen.serve.page.assets import static_routes
 from lichen.serve.pages.accent import stylesheet
 from lichen.serve.pages.words import ENGLISH, WORDS
 from lichen.settings import WebChat

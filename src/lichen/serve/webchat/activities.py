@@ -5,9 +5,9 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from lichen.channels.tokens import Visitor
-from lichen.core import faults
-from lichen.runtime.operations.sessions import Session
-from lichen.serve.errors import JSON, UnsupportedMedia
+from lichen.core.words import faults
+from lichen.runtime.operations.talk.sessions import Session
+from lichen.serve.http.errors import JSON, UnsupportedMedia
 from lichen.serve.webchat import points
 from lichen.serve.webchat.transcript import Transcript, activity_id
 from lichen.serve.webchat.visit import Visit, answer

@@ -9,13 +9,13 @@ from weakref import WeakValueDictionary
 
 from lichen.channels.tokens import DECLARED, Tokens, Visitor
 from lichen.channels.webchat import NAME, WebChatChannel
-from lichen.core.errors import Denied, NotFound
-from lichen.core.scope import Scope
-from lichen.core.wording import Greeting
-from lichen.runtime.operations.sessions import Session
-from lichen.runtime.register import Key, Name, Person
+from lichen.core.speech.wording import Greeting
+from lichen.core.words.errors import Denied, NotFound
+from lichen.core.words.scope import Scope
+from lichen.runtime.access.register import Key, Name, Person
+from lichen.runtime.operations.talk.sessions import Session
 from lichen.runtime.runtime import Runtime
-from lichen.serve.messages import Messages
+from lichen.serve.http.messages import Messages
 from lichen.serve.webchat.limits import Windows
 from lichen.settings import WebChat
 

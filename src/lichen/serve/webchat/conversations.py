@@ -8,10 +8,10 @@ import msgspec
 from starlette.responses import Response
 
 from lichen.channels.tokens import DECLARED, Visitor
-from lichen.core.errors import Denied
-from lichen.serve.auth import by_key
-from lichen.serve.errors import Unauthenticated
-from lichen.serve.limits import client_of
+from lichen.core.words.errors import Denied
+from lichen.serve.http.auth import by_key
+from lichen.serve.http.errors import Unauthenticated
+from lichen.serve.http.limits import client_of
 from lichen.serve.webchat.limits import USER_TOKENS_MAX
 from lichen.serve.webchat.visit import Visit, answer
 

@@ -6,7 +6,7 @@ from collections import OrderedDict, deque
 from collections.abc import Hashable
 from math import ceil
 
-from lichen.core.errors import TooMany
+from lichen.core.words.errors import TooMany
 
 WINDOW_US = 60_000_000
 USER_TOKENS_MAX = 5  # per window, of one user id in one tenant, environment and team; as upstream

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from lichen.channels.webchat import WebChatChannel
-from lichen.engine.deltas import Partial
+from lichen.engine.pace.deltas import Partial
 
 
 class Live:

@@ -14,12 +14,12 @@ from starlette.routing import BaseRoute, Mount, Route, Router, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
-from lichen.core.errors import LichenError
+from lichen.core.words.errors import LichenError
 from lichen.runtime.runtime import Runtime
-from lichen.serve.errors import INTERNAL, failure
-from lichen.serve.exchange import read_body
-from lichen.serve.lines import broken
-from lichen.serve.messages import Messages
+from lichen.serve.http.errors import INTERNAL, failure
+from lichen.serve.http.exchange import read_body
+from lichen.serve.http.lines import broken
+from lichen.serve.http.messages import Messages
 from lichen.serve.webchat import activities, conversations
 from lichen.serve.webchat.chat import Chat, Chats
 from lichen.serve.webchat.sockets import Sockets

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Generator
 from contextlib import contextmanager
 
-from lichen.core.errors import Unavailable
+from lichen.core.words.errors import Unavailable
 
 SOCKETS_MAX = 10_000
 SOCKETS_EACH_MAX = 4  # tabs of one conversation

@@ -11,12 +11,12 @@ from typing import Final, NamedTuple
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from lichen.channels.tokens import Issued
-from lichen.core import faults
-from lichen.core.errors import Denied, LichenError, Unavailable
-from lichen.engine.race import race
-from lichen.serve.errors import INTERNAL, failure
-from lichen.serve.lines import broken
-from lichen.serve.state import site_of
+from lichen.core.words import faults
+from lichen.core.words.errors import Denied, LichenError, Unavailable
+from lichen.engine.pace.race import race
+from lichen.serve.http.errors import INTERNAL, failure
+from lichen.serve.http.lines import broken
+from lichen.serve.http.state import site_of
 from lichen.serve.webchat import points
 from lichen.serve.webchat.activities import transcript_of
 from lichen.serve.webchat.chat import Chats

@@ -13,11 +13,11 @@ import msgspec
 
 from lichen.channels.tokens import Visitor
 from lichen.channels.webchat import WebChatChannel
-from lichen.core.ids import SessionId
-from lichen.core.wording import Greeting
-from lichen.engine.deltas import Partial
+from lichen.core.speech.wording import Greeting
+from lichen.core.words.ids import SessionId
+from lichen.engine.pace.deltas import Partial
 from lichen.engine.ports import Outbound
-from lichen.runtime.operations.conversation import Began, Conversation, Heard, Line, Told
+from lichen.runtime.operations.talk.conversation import Began, Conversation, Heard, Line, Told
 
 ACTIVITIES_MAX = 200  # of one page
 TEXT_BYTES_MAX = 1024 * 1024  # of one page; one more message always fits

@@ -1,0 +1,1 @@
+"""The planner that follows a rule table."""

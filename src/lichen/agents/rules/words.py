@@ -1,0 +1,125 @@
+"""The same rules in another language: what stands instead of the words of intents, slots and calls.
+
+Only words are given again; which calls are made, on which conditions, is the same in every language.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
+
+import msgspec
+
+from lichen.agents.rules.rules import Answer, Call, Endings, Intent, Outcomes, Slot
+from lichen.core.words.errors import Invalid
+
+S = TypeVar("S", bound=msgspec.Struct)
+
+
+class SlotWords(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How a slot is asked for and found in this language. What is left out is as it was."""
+
+    ask: str = ""
+    ask_again: str = ""
+    pattern: str = ""
+    choices: Mapping[str, Sequence[str]] = msgspec.field(default_factory=dict[str, Sequence[str]])
+
+
+class IntentWords(Endings, frozen=True, forbid_unknown_fields=True):
+    """How an intent is recognized and answered in this language; `answers` are texts in the order of its own."""
+
+    phrases: Sequence[str] = ()
+    patterns: Sequence[str] = ()
+    examples: Sequence[str] = ()
+    slots: Mapping[str, SlotWords] = msgspec.field(default_factory=dict[str, SlotWords])
+    calls: Mapping[str, Outcomes] = msgspec.field(default_factory=dict[str, Outcomes])
+    answers: Sequence[str] = ()
+    answer: str = ""
+    handover: str = ""
+
+
+class Words(Endings, frozen=True, forbid_unknown_fields=True):
+    """Everything said in one language. Intents that are left out are as they were."""
+
+    greeting: str = ""
+    fallback: str = ""
+    suggestions: Sequence[str] = ()
+    intents: Mapping[str, IntentWords] = msgspec.field(default_factory=dict[str, IntentWords])
+
+
+ENDINGS: Mapping[str, Endings] = {
+    "de": Endings(
+        on_denied="Das darf ich nicht.",
+        on_failed="Das hat nicht geklappt.",
+        on_cancelled="Das wurde angehalten.",
+        on_timed_out="Das hat zu lange gedauert. Bitte versuchen Sie es später noch einmal.",
+        on_unknown="Ich konnte nicht feststellen, ob das geklappt hat. Jemand aus dem Team prüft es.",
+        on_expired="Ich habe nichts mehr von Ihnen gehört und das hier beendet. Schreiben Sie jederzeit wieder.",
+        on_gave_up="Entschuldigung, das habe ich nicht verstanden. Bitte wenden Sie sich an einen Menschen.",
+        on_limit="Ich konnte das nicht zu Ende bringen. Bitte versuchen Sie es später noch einmal.",
+        on_incomplete="Dafür fehlen mir noch Angaben.",
+    )
+}
+"""What a rule planner says in a language where nobody said it."""
+
+
+def translated(intents: Sequence[Intent], words: Words, *, at: str) -> list[Intent]:
+    """The intents in these words. Raises Invalid (`rule_invalid`), its place below `at`, for one that is not there."""
+    _known("intent", words.intents, [intent.name for intent in intents], f"{at}/intents")
+    return [_intent(intent, words.intents.get(intent.name), f"{at}/intents/{intent.name}") for intent in intents]
+
+
+def endings(own: S, general: Outcomes) -> S:
+    """`own` with the endings of `general` where it has none."""
+    given = {name: getattr(general, name) for name in general.__struct_fields__ if name.startswith("on_")}
+    return msgspec.structs.replace(own, **{name: text for name, text in given.items() if not getattr(own, name)})
+
+
+def _intent(intent: Intent, words: IntentWords | None, at: str) -> Intent:
+    if words is None:
+        return intent
+    _known("slot", words.slots, [slot.name for slot in intent.slots], f"{at}/slots")
+    _known("call", words.calls, [call.called for call in intent.calls], f"{at}/calls")
+    if len(words.answers) not in (0, len(intent.answers)):
+        raise _wrong(f"there are {len(words.answers)} answers instead of {len(intent.answers)}", f"{at}/answers")
+    own = _said(words, ("phrases", "patterns", "answer", "handover"))
+    if "phrases" in own or "patterns" in own:
+        own |= {"phrases": words.phrases, "patterns": words.patterns, "examples": words.examples}
+    answers = [Answer(text, given.when) for text, given in zip(words.answers, intent.answers, strict=False)]
+    changed = {
+        **own,
+        **_endings(intent, words),
+        "slots": [_slot(slot, words.slots.get(slot.name)) for slot in intent.slots],
+        "calls": [_call(call, words.calls.get(call.called)) for call in intent.calls],
+        "answers": answers or intent.answers,
+    }
+    return msgspec.structs.replace(intent, **changed)
+
+
+def _slot(slot: Slot, words: SlotWords | None) -> Slot:
+    return slot if words is None else msgspec.structs.replace(slot, **_said(words, words.__struct_fields__))
+
+
+def _call(call: Call, words: Outcomes | None) -> Call:
+    return call if words is None else msgspec.structs.replace(call, **_endings(call, words))
+
+
+def _endings(before: Outcomes, words: Outcomes) -> dict[str, object]:
+    """The endings that the words give, and of `on_code` those codes."""
+    said = _said(words, [name for name in words.__struct_fields__ if name.startswith("on_")])
+    return {**said, "on_code": {**before.on_code, **words.on_code}}
+
+
+def _said(words: msgspec.Struct, names: Sequence[str]) -> dict[str, object]:
+    return {name: getattr(words, name) for name in names if getattr(words, name)}
+
+
+def _known(what: str, given: Mapping[str, object], names: Sequence[str], at: str) -> None:
+    unknown = next((name for name in given if name not in names), None)
+    if unknown is not None:
+        raise _wrong(f"there is no {what} {unknown!r}, only {', '.join(names) or 'none'}", f"{at}/{unknown}")
+
+
+def _wrong(why: str, at: str) -> Invalid:
+    step = "Correct the words at the place named."
+    return Invalid(f"In the words of a language: {why}.", code="rule_invalid", next_step=step, place=at)

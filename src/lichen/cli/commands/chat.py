@@ -1,0 +1,125 @@
+"""`lichen chat`: a conversation with the agent that a tenant's customers meet."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from typing import Annotated, Any
+
+import typer
+
+from lichen.cli.here.caller import Caller, calling
+from lichen.cli.here.client import Client, segment
+from lichen.cli.show.screen import Screen, note, safe
+
+WAIT_S = 20.0
+PROMPT = "you › "
+
+
+@calling
+def talk(
+    caller: Caller,
+    agent: Annotated[str | None, typer.Option(help="Another agent than the tenant's own.", metavar="NAME")] = None,
+    conversation: Annotated[str, typer.Option(help="Which of your conversations goes on.", metavar="NAME")] = "chat",
+) -> None:
+    """Talks to an agent.
+
+    Reads lines and prints replies, also those that arrived since last time.
+
+    In a pipe each line waits for its reply, and the command ends when nothing more is owed to you. What waits for
+    somebody else is not owed; its answer is printed next time. In a terminal replies come as they come; Ctrl-D ends.
+    """
+    opened = caller.client.post("sessions", {"agent": agent, "channel": "cli", "key": conversation})
+    chat = Chat(caller.client, caller.screen, opened["id"])
+    if sys.stdin.isatty() and caller.screen.is_terminal:
+        chat.live()
+    else:
+        chat.piped()
+
+
+class Chat:
+    """One conversation of one actor, here and now."""
+
+    def __init__(self, client: Client, screen: Screen, session: str) -> None:
+        self._client = client
+        self._screen = screen
+        self._path = f"sessions/{segment(session)}/messages"
+        self._is_live = False
+        self._is_over = threading.Event()
+        self._error: BaseException | None = None
+
+    def piped(self) -> None:
+        """Each line waits for its reply; ends with the input."""
+        self._catch_up()
+        for line in sys.stdin:
+            if line.strip():
+                self.say(line)
+                self._catch_up()
+
+    def live(self) -> None:
+        """Reads from a terminal while replies are printed as they come."""
+        _typed()  # editing and history for `input`
+        self._is_live = True
+        self._screen.line("Ctrl-D ends; the conversation goes on where it was next time.", "dim")
+        listener = threading.Thread(target=self._listen, name="lichen-replies", daemon=True)
+        listener.start()
+        try:
+            while not self._is_over.is_set():
+                line = input(PROMPT)
+                if line.strip():
+                    self.say(line)
+        except EOFError:
+            self._screen.line()
+        finally:
+            self._is_over.set()
+        if self._error is not None:
+            raise self._error
+
+    def say(self, text: str) -> None:
+        """Sends one message."""
+        self._client.post(self._path, {"text": text.rstrip("\n")})
+
+    def _catch_up(self) -> None:
+        """Prints replies until nothing is owed."""
+        is_owing = self._receive(0)
+        while is_owing:
+            is_owing = self._receive(WAIT_S)
+
+    def _receive(self, wait_s: float) -> bool:
+        """Prints and confirms what there is. Tells whether more is owed."""
+        replies = self._client.get(self._path, wait_s=wait_s)
+        for message in replies["messages"]:
+            self._print(message)
+            self._client.post(f"{self._path}/{segment(message['id'])}/delivered")
+        return bool(replies["owing"])
+
+    def _listen(self) -> None:
+        try:
+            while not self._is_over.is_set():
+                self._receive(WAIT_S)
+        except Exception as error:  # noqa: BLE001 - carried over to the thread that reads the keyboard
+            self._error = error
+            if not self._is_over.is_set():
+                note(f"{error} Press Enter.")
+            self._is_over.set()
+
+    def _print(self, message: dict[str, Any]) -> None:
+        if self._screen.event(message):
+            return
+        if not self._is_live:
+            self._screen.line(message["text"])
+            return
+        from rich.text import Text
+
+        typed = _typed()
+        sys.stdout.write("\r\033[K")
+        self._screen.draw(Text.assemble(("agent › ", "bold cyan"), safe(message["text"])))
+        sys.stdout.write(f"{PROMPT}{typed}")
+        sys.stdout.flush()
+
+
+def _typed() -> str:
+    """What stands in the line that is being typed."""
+    import readline
+
+    return readline.get_line_buffer()

@@ -1,0 +1,78 @@
+"""`lichen list`: what there is to name. All but sessions works on the files alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+from lichen.cli.here.caller import Caller, Json, calling
+from lichen.cli.here.project import locate
+from lichen.cli.show.moments import moment
+from lichen.cli.show.screen import Screen
+
+app = typer.Typer(name="list", help="What there is: agents, tools, tenants, sessions.", no_args_is_help=True)
+
+
+@app.command()
+def agents(as_json: Json = False) -> None:
+    """Lists the agents and flows of this project, and what each may call."""
+    settings = locate().load()
+    rows = [(agent.name, _kind(agent.name in settings.flows), _comma(agent.tools)) for agent in settings.agents]
+    _show(as_json, ("name", "kind", "tools"), rows, empty="This project has no agents.")
+
+
+@app.command()
+def tools(as_json: Json = False) -> None:
+    """Lists the tools of this project, what repeating each would do, and who may call it."""
+    settings = locate().load()
+    callers: dict[str, list[str]] = {}
+    effects: dict[str, str] = {}
+    for tool in settings.tools:
+        callers.setdefault(tool.spec.name, [])
+        effects[tool.spec.name] = tool.spec.effects
+    for agent in settings.agents:
+        for tool in agent.tools.values():
+            callers.setdefault(tool.spec.name, []).append(agent.name)
+            effects[tool.spec.name] = tool.spec.effects
+    rows = [(name, effects[name], _comma(callers[name])) for name in sorted(callers)]
+    _show(as_json, ("name", "effects", "of"), rows, empty="The agents of this project have no tools.")
+
+
+@app.command()
+def tenants(as_json: Json = False) -> None:
+    """Lists the tenants of this project, with their environments and declared actors."""
+    settings = locate().load()
+    rows = [
+        (name, _comma(tenant.environments), _comma(actor.id for actor in tenant.actors))
+        for name, tenant in settings.tenants.items()
+    ]
+    _show(as_json, ("name", "environments", "actors"), rows, empty="This project declares no tenants.")
+
+
+@app.command()
+@calling
+def sessions(
+    caller: Caller, limit: Annotated[int, typer.Option(min=1, max=1000, help="How many, the newest first.")] = 50
+) -> None:
+    """Lists the conversations of a tenant. Customers appear under their pseudonyms."""
+    found = caller.client.get("sessions", limit=limit)
+    if caller.screen.data(found):
+        return
+    rows = [(s["id"], s["agent"], s["customer"], s["status"], moment(s["opened_at_us"])) for s in found]
+    caller.screen.table(("id", "agent", "customer", "status", "opened"), rows, empty="There are no sessions yet.")
+
+
+def _show(as_json: bool, columns: Sequence[str], rows: Sequence[Sequence[str]], *, empty: str) -> None:
+    screen = Screen(as_json=as_json)
+    if not screen.data([dict(zip(columns, row, strict=True)) for row in rows]):
+        screen.table(columns, rows, empty=empty)
+
+
+def _kind(is_flow: bool) -> str:
+    return "flow" if is_flow else "agent"
+
+
+def _comma(names: Any) -> str:
+    return ", ".join(names) or "-"

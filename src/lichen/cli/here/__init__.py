@@ -1,0 +1,1 @@
+"""Which project, which process: how a command reaches the runtime."""

@@ -1,0 +1,121 @@
+"""This process as the owner of the data directory: engine, socket and perhaps a port in a thread of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from lichen.cli.here.entrance import entrance
+from lichen.cli.here.project import Project
+
+if TYPE_CHECKING:
+    from lichen.runtime.runtime import Runtime
+    from lichen.serve.host import Endings
+    from lichen.settings import Settings
+
+JOIN_S = 60.0
+
+
+class Port(NamedTuple):
+    """Where strangers are let in. Port 0 stands for a free one."""
+
+    host: str
+    number: int
+
+
+class Owner:
+    """Owns a project's data from `start` to `finish`, or to `leave`, which is quicker and loses nothing either.
+
+    Others reach it through the socket, and so does this process: there is one way in. With a `port`, strangers reach
+    the public site there; `port` is then the one that was found. Without settings the data is only looked at.
+    """
+
+    def __init__(self, project: Project, settings: Settings | None, *, port: Port | None = None) -> None:
+        self._project, self._settings = project, settings
+        self.port = port
+        self._thread = threading.Thread(target=self._run, name="lichen-owner", daemon=True)
+        self._begun = threading.Event()
+        self._error: BaseException | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._endings: Endings | None = None
+        self.gone = threading.Event()
+        self.was_stopped = False  # an operation ended it
+        self.notices: tuple[str, ...] = ()
+
+    def start(self) -> None:
+        """Returns once the doors are open. Raises Unavailable (`data_dir_in_use`, `port_in_use`), as opening does."""
+        self._thread.start()
+        self._begun.wait()
+        self.check()
+
+    def check(self) -> None:
+        """Raises what ended the owner's thread, if anything did."""
+        if self._error is not None:
+            raise self._error
+
+    def finish(self) -> None:
+        """Drives everything owed until nothing is in flight, then lets go of the directory."""
+        self._tell("finish")
+        self._thread.join()
+        self.check()
+
+    def leave(self) -> None:
+        """Lets what is in flight end, starts nothing new, and lets go; what is left is taken up by the next owner."""
+        self._tell("leave")
+        self._thread.join(JOIN_S)
+        self.check()
+
+    def _tell(self, ending: Literal["finish", "leave"]) -> None:
+        if self._loop is not None and self._endings is not None and not self.gone.is_set():
+            try:
+                self._loop.call_soon_threadsafe(self._endings.of(ending).set)
+            except RuntimeError:  # the loop ended between the two lines
+                return
+
+    def _run(self) -> None:
+        try:
+            with entrance(self._project.home), asyncio.Runner(loop_factory=_loop_factory()) as runner:
+                runner.run(self._own())
+        except BaseException as error:  # noqa: BLE001 - carried over to the thread that asked
+            self._error = error
+        finally:
+            self.gone.set()
+            self._begun.set()
+
+    def _made(self) -> Runtime:
+        from lichen.runtime.runtime import Runtime
+
+        return Runtime.looking(self._project.home) if self._settings is None else Runtime.of(self._settings)
+
+    async def _own(self) -> None:
+        from lichen.serve.host import Endings, Listener, host
+        from lichen.serve.listeners import OwnerSocket, PublicPort
+
+        self._loop = asyncio.get_running_loop()
+        self._endings = Endings()
+        public = None if self.port is None else PublicPort(*self.port)
+        listeners: list[Listener] = [OwnerSocket(self._project.socket)]
+        if public is not None:
+            listeners.append(public)
+
+        def opened() -> None:
+            if public is not None:
+                self.port = Port(public.host, public.number)
+            self._begun.set()
+
+        async with self._made() as runtime:
+            if self._settings is not None:
+                self._project.remember()
+            self.notices = runtime.notices
+            self.was_stopped = await host(runtime, listeners, self._endings, opened=opened) == "stopped"
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """uvloop when it is installed."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop

@@ -1,0 +1,224 @@
+"""`lichen doctor`: every problem there is, each with the command that mends it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import time
+from collections.abc import Callable, Iterator
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+
+import typer
+
+from lichen.cli.here.client import Client
+from lichen.cli.here.door import Door
+from lichen.cli.here.entrance import entrance
+from lichen.cli.here.project import Project, locate
+from lichen.cli.show.screen import Screen
+from lichen.cli.volumes.proof import read
+from lichen.core.words.errors import LichenError
+
+if TYPE_CHECKING:
+    from lichen.settings import Settings
+
+FREE_BYTES_MIN = 256 * 1024 * 1024
+AHEAD_S_MAX = 2.0
+VERIFY_S = 600.0
+
+
+BEHIND_S = 3600
+
+
+class Finding(NamedTuple):
+    """What one check found: `ok`, `warning` or `problem`; what is there; and for the latter two what to do."""
+
+    check: str
+    state: str
+    what: str
+    mend: str = ""
+
+
+Check = Callable[[Project], Iterator[Finding]]
+
+
+def examine(as_json: Annotated[bool, typer.Option("--json", help="JSON on stdout and nothing else.")] = False) -> None:
+    """Names every problem and what mends it.
+
+    Examines project, policies, files, disk, clock and log. Exit code 1 if there is a problem."""
+    screen = Screen(as_json=as_json)
+    findings = _examined_here()
+    if not screen.data([finding._asdict() for finding in findings]):
+        screen.table(("check", "state", "what", "mend"), findings, empty="Nothing was checked.")
+    if any(finding.state == "problem" for finding in findings):
+        raise typer.Exit(1)
+
+
+def _examined_here() -> list[Finding]:
+    try:
+        return list(examined(locate()))
+    except LichenError as error:
+        return [_failure("project", error)]
+
+
+def examined(project: Project) -> Iterator[Finding]:
+    """Every finding. The log is read only when nothing stands in its way."""
+    has_problem = False
+    for finding in chain(_project(project), *(_guarded(check, project) for check in (_home, _keys, _disk, _clock))):
+        has_problem = has_problem or finding.state == "problem"
+        yield finding
+    if has_problem or not project.home.exists():
+        return
+    yield from _guarded(_log, project)
+
+
+def _guarded(check: Check, project: Project) -> Iterator[Finding]:
+    """A check whose own failure is a finding too."""
+    name = check.__name__.strip("_")
+    try:
+        yield from check(project)
+    except LichenError as error:
+        yield _failure(name, error)
+    except OSError as error:
+        yield Finding(name, "problem", f"{error.filename}: {error.strerror}", "Give this user access to it.")
+
+
+def _failure(check: str, error: LichenError) -> Finding:
+    place = f"{error.place}: " if error.place else ""
+    return Finding(check, "problem", f"{place}{error.message} ({error.code})", error.next_step)
+
+
+def _project(project: Project) -> Iterator[Finding]:
+    """What the project says and names, and then what of it will fail when it runs."""
+    from lichen.settings import examine
+
+    try:
+        settings, errors = examine(project.needed(), environ={**os.environ, "LICHEN_HOME": str(project.home)})
+    except LichenError as error:
+        yield _failure("project", error)
+        return
+    for error in errors:
+        yield _failure("project", error)
+    if settings is None:
+        return
+    if not errors:
+        yield Finding("project", "ok", f"{project.file}: tenants {', '.join(settings.tenants)}")
+        yield Finding("agents", "ok", f"{', '.join(agent.name for agent in settings.agents)} load")
+    yield from _environments(settings)
+    if not errors:  # else policies would be checked against agents that are not all there
+        yield from _policies(settings)
+        yield from _reviewed(settings)
+
+
+def _environments(settings: Settings) -> Iterator[Finding]:
+    for scope in settings.scopes:
+        if settings.environment(scope).error_text:
+            what = f"{scope.tenant}/{scope.env}: messages of errors, and whatever is in them, go to the process's log"
+            yield Finding("log", "warning", what, f"error_text = false under [tenants.{scope.tenant}]")
+
+
+def _policies(settings: Settings) -> Iterator[Finding]:
+    """Each set that decides in an environment. What is wrong with a shared file is said once."""
+    from lichen.runtime.project.hosting import specs_of
+    from lichen.runtime.project.policies import places_of
+    from lichen.runtime.review import policy_errors
+
+    specs, said = specs_of(settings.agents), set[Finding]()
+    for place in (place for name in settings.tenants for place in places_of(settings, name)):
+        count, errors = policy_errors(place, specs)
+        failures = [_failure("policies", error) for error in errors]
+        yield from (failure for failure in failures if failure not in said)
+        said.update(failures)
+        if not errors:
+            yield Finding("policies", "ok", f"{place.name}: {count} policies load")
+
+
+def _reviewed(settings: Settings) -> Iterator[Finding]:
+    from lichen.runtime.review import review
+
+    for flaw in review(settings):
+        place = f"{flaw.place}: " if flaw.place else ""
+        yield Finding("review", flaw.severity, f"{place}{flaw.message} ({flaw.code})", flaw.mend)
+
+
+def _home(project: Project) -> Iterator[Finding]:
+    home = project.home
+    if not home.exists():
+        yield Finding("home", "ok", f"{home} does not exist yet; the first command makes it")
+        return
+    mode = stat.S_IMODE(home.stat().st_mode)
+    if not home.is_dir():
+        yield Finding("home", "problem", f"{home} is not a directory", "export LICHEN_HOME=DIRECTORY")
+    elif mode & 0o077:
+        yield Finding("home", "problem", f"{home} is open to others (mode {mode:o})", f"chmod 700 {home}")
+    elif not os.access(home, os.W_OK | os.X_OK):
+        yield Finding("home", "problem", f"{home} cannot be written by this user", f"chown {os.getuid()} {home}")
+    else:
+        yield Finding("home", "ok", f"{home} is open to its owner only")
+
+
+def _keys(project: Project) -> Iterator[Finding]:
+    folder = project.home / "keys"
+    if not folder.exists():
+        return
+    exposed = [path for path in (folder, *folder.rglob("*")) if path.stat().st_mode & 0o077]
+    for path in exposed:
+        yield Finding("keys", "problem", f"{path} can be read by others", f"chmod go-rwx {path}")
+    if not exposed:
+        yield Finding("keys", "ok", f"{folder} is closed to others")
+
+
+def _disk(project: Project) -> Iterator[Finding]:
+    place = next(path for path in (project.home, *project.home.parents) if path.exists())
+    free = shutil.disk_usage(place).free
+    what = f"{free // 1024**2} MiB free at {place}"
+    if free < FREE_BYTES_MIN:
+        yield Finding("disk", "problem", what, f"df -h {place}, then make room")
+    else:
+        yield Finding("disk", "ok", what)
+
+
+def _clock(project: Project) -> Iterator[Finding]:
+    """A file of the data directory that was changed in the future: the clock was set back since."""
+    changed = [path.stat().st_mtime for path in project.home.glob("*") if path.is_file()]
+    ahead_s = max(changed, default=0.0) - time.time()  # noqa: TID251 - it is this machine's clock that is examined
+    if ahead_s > AHEAD_S_MAX:
+        yield Finding("clock", "problem", f"it is {ahead_s:.0f} s behind the newest data", "timedatectl set-ntp true")
+    else:
+        yield Finding("clock", "ok", "not behind the data")
+
+
+def _log(project: Project) -> Iterator[Finding]:
+    """Asks whoever owns the directory; when nobody does, reads the files as they are."""
+    door = Door(project)
+    if door.is_answered():
+        yield from _owned(Client(door, {}), project.home)
+        return
+    with entrance(project.home):  # raises with the process that holds it and does not answer
+        pass
+    yield Finding("owner", "ok", "nobody; the directory can be opened")
+    if (project.home / "lichen.sqlite").exists():
+        yield from map(_verified, read(project.home))
+
+
+def _owned(client: Client, home: Path) -> Iterator[Finding]:
+    pid = (home / "lock").read_text(encoding="utf-8").partition("\n")[0]
+    yield Finding("owner", "ok", f"process {pid} owns the directory and answers")
+    health = client.get("health")
+    if health["status"] != "ok":
+        yield Finding("volume", "problem", f"the volume is {health['status']}", f"df -h {home}")
+    if health["clock_behind_s"] > BEHIND_S:
+        hours = health["clock_behind_s"] / 3600
+        yield Finding(
+            "clock", "warning", f"it is {hours:.1f} h behind the newest record; limits of a day count by that", "date"
+        )
+    for scope in client.get("scopes"):
+        yield _verified(client.within(scope["tenant"], scope["env"]).post("log/verify", answer_s=VERIFY_S))
+
+
+def _verified(report: dict[str, Any]) -> Finding:
+    if report["ok"]:
+        return Finding("log", "ok", f"{report['log']} verifies")
+    return Finding("log", "problem", f"{report['first']}", "lichen log verify, then lichen log restore FOLDER")

@@ -1,0 +1,94 @@
+"""`lichen init`: a project to begin with."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Annotated, Final, NamedTuple
+
+import typer
+
+from lichen.core.words.errors import Conflict, LichenError, NotFound
+
+LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc", ".lichen", "*.sqlite*")
+
+
+class Template(NamedTuple):
+    """What a project may begin as: what is in it, and what to say first."""
+
+    summary: str
+    first: str
+
+
+TEMPLATES: Final = {
+    "demo": Template(
+        "the demo shop: two tenants, two languages, a flow",
+        'echo "Where is order 1042?" | lichen chat --tenant acme --as customer-7',
+    ),
+    "minimal": Template(
+        "one tenant, one agent, one tool, one policy", 'echo "How many miles are 10 km?" | lichen chat --as customer-1'
+    ),
+    "shop": Template(
+        "one tenant, a refund that happens once, an approval above 50 EUR",
+        'echo "I want a refund of 80 EUR for order 1002." | lichen chat --as customer-1',
+    ),
+}
+
+
+def copy(
+    folder: Annotated[
+        Path, typer.Argument(help="An empty folder; it is made if need be.", metavar="[FOLDER]")
+    ] = Path(),
+    template: Annotated[
+        str, typer.Option("--template", help=f"What to begin with: {', '.join(TEMPLATES)}.", metavar="NAME")
+    ] = "demo",
+) -> None:
+    """Begins a project in an empty folder.
+
+    It is a copy of the demo shop, or of another template: `minimal` is the least there can be, `shop` has a tool that
+    acts once, and an approval."""
+    begun = _template(template)
+    if folder.exists() and any(folder.iterdir()):
+        raise Conflict(
+            "The folder is not empty.",
+            code="folder_not_empty",
+            next_step="Name an empty folder, or one that does not exist yet.",
+            place=str(folder.resolve()),
+        )
+    shutil.copytree(files_of(template), folder, ignore=LEFT_OUT, dirs_exist_ok=True)
+    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    typer.echo("\n".join(names))
+    here = "" if folder.resolve() == Path.cwd() else f"cd {folder} && "
+    typer.echo(f"\nNext: {here}{begun.first}")
+
+
+def _template(name: str) -> Template:
+    """Raises NotFound (`template_unknown`) that lists what there is."""
+    found = TEMPLATES.get(name)
+    if found is None:
+        known = "; ".join(f"{each}: {template.summary}" for each, template in TEMPLATES.items())
+        raise NotFound(
+            f"There is no template {name!r}. There are {known}.",
+            code="template_unknown",
+            next_step=f"Run `lichen init --template {next(iter(TEMPLATES))}`, or name another of them.",
+        )
+    return found
+
+
+def demo_files() -> Path:
+    """The demo's files."""
+    return files_of("demo")
+
+
+def files_of(template: str) -> Path:
+    """A template's files: in an installed package beside its modules, in a clone beside the sources."""
+    package = Path(__file__).resolve().parents[2]
+    places = (
+        (package / "demo_files", package.parent.parent / "demo")
+        if template == "demo"
+        else (package / "template_files" / template, package.parent.parent / "templates" / template)
+    )
+    for folder in places:
+        if (folder / "lichen.toml").is_file():
+            return folder
+    raise LichenError("The demo's files are not installed.", code="demo_missing", next_step="Install Lichen again.")

@@ -1,0 +1,75 @@
+"""What became of a run, in lines: what was asked, each call and what was decided of it, what came out, what failed."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from lichen.cli.show.moments import moment
+from lichen.cli.show.screen import MEANINGS, Screen
+
+TEXT_CHARS = 400
+
+Story = dict[str, Any]
+
+
+def tell(screen: Screen, story: Story) -> None:
+    """The story of a run."""
+    asked = "(erased)" if story["asked"] is None else " / ".join(story["asked"])
+    if asked:
+        screen.line(f"asked     {story['who']}: {_cut(asked)}")
+    for call in story["calls"]:
+        _tell_call(screen, call)
+    for person in story["people"]:
+        if person["kind"] not in ("approval", "confirmation"):
+            _tell_person(screen, person)
+    if story["answer"]:
+        screen.line(f"answer    {_cut(story['answer'])}")
+    if story["summary"]:
+        screen.line(f"came out  {story['summary']}", MEANINGS.get(story["result"]))
+    tell_failures(screen, story)
+    screen.line()
+
+
+def _tell_call(screen: Screen, call: dict[str, Any]) -> None:
+    screen.line(f"call      {call['id']} {call['tool']}({_arguments(call['arguments'])})")
+    if call["verdict"]:
+        by = f" by {', '.join(call['policies'])}" if call["policies"] else ""
+        why = f": {call['reason']}" if call["reason"] else ""
+        screen.line(f"  gate    {call['verdict']}{by}{why}", MEANINGS.get(call["verdict"]))
+    for person in call["people"]:
+        _tell_person(screen, person, "  ")
+    result = "" if call["result"] is None else f": {_cut(json.dumps(call['result'], ensure_ascii=False))}"
+    if call["outcome"]:
+        code = f" {call['code']}" if call["code"] else ""
+        screen.line(f"  result  {call['result_word']}{code}{result}", MEANINGS.get(call["result_word"]))
+
+
+def _tell_person(screen: Screen, person: dict[str, Any], indent: str = "") -> None:
+    note = f": {person['note']}" if person["note"] else ""
+    own = ", their own request" if person["is_own"] else ""
+    who = person["name"] or "nobody"
+    line = f"{indent}person  {person['outcome']} by {who}{own} at {moment(person['at_us'])}{note}"
+    screen.line(line, MEANINGS.get(person["outcome"]))
+
+
+def tell_failures(screen: Screen, story: Story) -> None:
+    """What failed, in its own words."""
+    failed = [(call["tool"], call["failure"]) for call in story["calls"] if call["failure"]]
+    failed += [("planner", failure) for failure in story["failures"][-1:]]
+    for what, failure in failed:
+        where = f" at {failure['file']}:{failure['line']}" if failure["file"] else ""
+        screen.line(f"failed    {what}{where}: {failure['exception']}: {failure['message']}", "bold red")
+        for line in failure["traceback"].rstrip().splitlines():
+            screen.line(f"  {line}", "dim")
+
+
+def _arguments(values: Any) -> str:
+    if not isinstance(values, dict):
+        return "" if values is None else json.dumps(values, ensure_ascii=False)
+    return ", ".join(f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in values.items())  # type: ignore[misc]
+
+
+def _cut(text: str) -> str:
+    plain = " ".join(text.split())
+    return plain if len(plain) <= TEXT_CHARS else f"{plain[: TEXT_CHARS - 1]}…"

@@ -1,0 +1,264 @@
+"""The mailbox of a conversation, as two pure functions: what came in, whose turn it is, what must go out.
+
+One turn at a time. A message opens a turn, joins the open one, answers a wait, or is refused, by the rule for
+people who type twice. A run that waits for somebody else gives the turn back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+import msgspec
+
+from lichen.core.deciders import events as e
+from lichen.core.deciders.run import Obligation
+from lichen.core.ports.plan import SpeakerRole
+from lichen.core.words.ids import AgentName, MessageId, ObligationId, RunId, SessionId, TurnId, WaitId
+
+QUEUED_MAX = 100  # messages waiting for their turn
+OUTBOX_MAX = 1_000  # messages not yet delivered
+
+
+class Turn(msgspec.Struct, frozen=True, gc=False):
+    """The open turn and the run that has it."""
+
+    id: TurnId
+    run: RunId
+
+
+class Queued(msgspec.Struct, frozen=True, gc=False):
+    """A message waiting for its turn; its text is the content of record `n`."""
+
+    message: MessageId
+    n: int
+    role: SpeakerRole = "customer"
+    by: str = ""
+
+
+class Unsent(msgspec.Struct, frozen=True, gc=False):
+    """A message on its way out; its text is the content of record `n`."""
+
+    message: MessageId
+    n: int
+    kind: str
+    attempt: int = 1
+    is_in_flight: bool = False
+    is_backing_off: bool = False
+
+
+class Question(msgspec.Struct, frozen=True, gc=False):
+    """A wait the customer may answer by writing. The newest takes the answer."""
+
+    run: RunId
+    wait: WaitId
+
+
+class MailboxState(msgspec.Struct, frozen=True, gc=False):
+    """Everything `decide` needs, folded from controls alone. `n` counts the records of the stream."""
+
+    id: SessionId
+    n: int = 0
+    agent: AgentName = AgentName("")
+    subject: str = ""
+    channel: str = ""
+    delivery: Literal["pull", "push"] = "pull"
+    double_texting: e.DoubleTexting = "enqueue"
+    language: str = ""
+    address_n: int | None = None  # the record whose content `address` says where messages are pushed to
+    epoch: int = 1
+
+    queued: tuple[Queued, ...] = ()
+    turn: Turn | None = None
+    questions: tuple[Question, ...] = ()
+    outbox: Mapping[MessageId, Unsent] = {}
+    timers: Mapping[str, int] = {}
+    released: tuple[RunId, ...] = ()  # runs that gave their turn back and are not over
+
+    received: int = 0  # number messages and turns
+    turns: int = 0
+    sent: int = 0
+    is_closed: bool = False
+
+    @property
+    def outcome(self) -> str:
+        """`closed` once no message is taken any more, else empty."""
+        return "closed" if self.is_closed else ""
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether no run has anything left to say here and everything said went out."""
+        return self.turn is None and not self.released and not self.outbox
+
+    @property
+    def is_owing_customer(self) -> bool:
+        """Whether something the customer said is not yet dealt with; a run that waits for somebody else is not."""
+        return bool(self.queued) or (self.turn is not None and not self.questions)
+
+
+def start_state(session: SessionId) -> MailboxState:
+    """A mailbox of which nothing is known yet."""
+    return MailboxState(id=session)
+
+
+# -- decide ------------------------------------------------------------------------------------------------------
+
+
+def decide(s: MailboxState) -> tuple[Obligation, ...]:
+    """Everything that is owed now: to open the next turn, to deliver what lies in the outbox."""
+    owed: list[Obligation] = []
+    if s.queued and s.turn is None and not s.is_closed:
+        owed.append(Obligation(ObligationId(f"turn/{s.turns + 1}"), "turn"))
+    first = next(iter(s.outbox.values()), None) if s.delivery == "push" else None
+    if first is not None and not first.is_backing_off:  # one at a time keeps the order
+        owed.append(Obligation(ObligationId(f"deliver/{first.message}/{first.attempt}"), "deliver"))
+    return tuple(owed)
+
+
+def disposition(s: MailboxState) -> Literal["queued", "joined", "answered", "rejected", "interrupts"]:
+    """What a message that arrives now would do. `interrupts` is queued and cancels the open turn's run."""
+    if s.questions:
+        return "answered"
+    if len(s.queued) >= QUEUED_MAX:
+        return "rejected"
+    if s.turn is None or s.double_texting == "enqueue":
+        return "queued"
+    match s.double_texting:
+        case "interrupt":
+            return "interrupts"
+        case "merge":
+            return "joined"
+        case "reject":
+            return "rejected"
+
+
+# -- evolve ------------------------------------------------------------------------------------------------------
+
+Changes = dict[str, Any]
+
+
+def evolve(s: MailboxState, event: e.Event) -> MailboxState:
+    """The state after `event`."""
+    fold = _FOLDS.get(type(event.control))
+    if fold is None:
+        raise ValueError(f"a {event.control.type} record does not belong in a mailbox")
+    changes = fold(s, event, event.control)
+    changes["n"] = event.n + 1
+    return msgspec.structs.replace(s, **changes)
+
+
+def _opened(s: MailboxState, event: e.Event, c: e.MailboxOpened) -> Changes:
+    return {
+        "agent": c.agent,
+        "subject": c.subject,
+        "channel": c.channel,
+        "delivery": c.delivery,
+        "double_texting": c.double_texting,
+        "language": c.locale,
+        "address_n": event.n if c.has_address else None,
+    }
+
+
+def _received(s: MailboxState, event: e.Event, c: e.MessageReceived) -> Changes:
+    changes: Changes = {"received": s.received + 1}
+    if c.has_address:
+        changes["address_n"] = event.n
+    if c.disposition == "queued":
+        changes["queued"] = (*s.queued, Queued(c.message, event.n, c.role, c.by or s.subject))
+    return changes
+
+
+def _turn_opened(s: MailboxState, event: e.Event, c: e.TurnOpened) -> Changes:
+    queued = tuple(m for m in s.queued if m.message not in c.messages)
+    return {"queued": queued, "turn": Turn(c.turn, c.run), "turns": s.turns + 1}
+
+
+def _turn_closed(s: MailboxState, event: e.Event, c: e.TurnClosed) -> Changes:
+    changes: Changes = {}
+    if s.turn is not None and s.turn.id == c.turn:
+        changes["turn"] = None
+    if c.outcome == "released":
+        changes["released"] = (*s.released, c.run)
+    elif c.outcome == "ended":
+        changes["released"] = tuple(run for run in s.released if run != c.run)
+    return changes
+
+
+def _wait_opened(s: MailboxState, event: e.Event, c: e.WaitOpened) -> Changes:
+    return {"questions": (*s.questions, Question(c.run, c.wait))}
+
+
+def _wait_closed(s: MailboxState, event: e.Event, c: e.WaitClosed) -> Changes:
+    return {"questions": tuple(q for q in s.questions if (q.run, q.wait) != (c.run, c.wait))}
+
+
+def _queued(s: MailboxState, event: e.Event, c: e.MessageQueued) -> Changes:
+    out = Unsent(c.message, event.n, c.kind)
+    changes: Changes = {"outbox": {**s.outbox, c.message: out}, "sent": s.sent + 1}
+    if c.kind == "answer" and c.run in s.released:
+        changes["released"] = tuple(run for run in s.released if run != c.run)
+    return changes
+
+
+def _attempted(s: MailboxState, event: e.Event, c: e.DeliveryAttempted) -> Changes:
+    return _with_out(s, c.message, attempt=c.attempt, is_in_flight=True)
+
+
+def _delivered(s: MailboxState, event: e.Event, c: e.DeliverySettled) -> Changes:
+    if c.outcome == "retry":
+        timers = {**s.timers, f"deliver/{c.message}/{c.attempt + 1}": c.due_us}
+        return {**_with_out(s, c.message, is_in_flight=False, is_backing_off=True), "timers": timers}
+    return {"outbox": {id: out for id, out in s.outbox.items() if id != c.message}}
+
+
+def _timer_fired(s: MailboxState, event: e.Event, c: e.TimerFired) -> Changes:
+    changes: Changes = {"timers": {id: due for id, due in s.timers.items() if id != c.timer}}
+    kind, _, rest = c.timer.partition("/")
+    message, _, attempt = rest.partition("/")
+    if kind == "deliver":
+        changes |= _with_out(s, MessageId(message), attempt=int(attempt), is_backing_off=False)
+    return changes
+
+
+def _owned(s: MailboxState, event: e.Event, c: e.Owned) -> Changes:
+    """What was on its way when the process died goes again under its own id, as a further attempt."""
+    outbox = {
+        id: msgspec.structs.replace(out, attempt=out.attempt + 1, is_in_flight=False) if out.is_in_flight else out
+        for id, out in s.outbox.items()
+    }
+    return {"epoch": c.epoch, "outbox": outbox}
+
+
+def _closed(s: MailboxState, event: e.Event, c: e.MailboxClosed) -> Changes:
+    """Ends the mailbox for what comes in; what its runs still have to say goes out."""
+    return {"is_closed": True, "queued": ()}
+
+
+def _unmoved(s: MailboxState, event: e.Event, c: e.Declassified | e.Refused) -> Changes:
+    """Makes no difference to what is owed; whoever looks back reads it."""
+    return {}
+
+
+def _with_out(s: MailboxState, message: MessageId, **changes: Any) -> Changes:
+    out = s.outbox.get(message)
+    if out is None:
+        return {}
+    return {"outbox": {**s.outbox, message: msgspec.structs.replace(out, **changes)}}
+
+
+_FOLDS: dict[type[e.Control], Callable[[MailboxState, e.Event, Any], Changes]] = {
+    e.MailboxOpened: _opened,
+    e.MessageReceived: _received,
+    e.TurnOpened: _turn_opened,
+    e.TurnClosed: _turn_closed,
+    e.WaitOpened: _wait_opened,
+    e.WaitClosed: _wait_closed,
+    e.MessageQueued: _queued,
+    e.DeliveryAttempted: _attempted,
+    e.DeliverySettled: _delivered,
+    e.TimerFired: _timer_fired,
+    e.Owned: _owned,
+    e.MailboxClosed: _closed,
+    e.Declassified: _unmoved,
+    e.Refused: _unmoved,
+}

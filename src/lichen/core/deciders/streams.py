@@ -1,0 +1,94 @@
+"""What every stream has in common: an initial state, a fold, what is owed, and how it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, assert_never
+
+import msgspec
+
+from lichen.core.deciders import events as e
+from lichen.core.deciders import mailbox, run
+from lichen.core.deciders.run import Obligation
+from lichen.core.words.ids import RunId, SessionId, StreamId
+
+Standing = Literal["owing", "waiting", "finished"]
+
+
+class TenantState(msgspec.Struct, frozen=True):
+    """The tenant's own stream: what governs it.
+
+    `stopped` are kill switches that are on, as `kind:name`, with the position of the record that set each.
+    """
+
+    n: int = 0
+    stopped: Mapping[str, int] = {}
+    erased: frozenset[str] = frozenset()
+
+    @property
+    def timers(self) -> dict[str, int]:
+        """Always empty: nothing of the tenant's own comes due."""
+        return {}
+
+
+State = run.RunState | mailbox.MailboxState | TenantState
+
+
+def initial(stream: StreamId) -> State:
+    """The state of a stream without records."""
+    match stream.kind:
+        case "run":
+            return run.start_state(RunId(stream.id))
+        case "session":
+            return mailbox.start_state(SessionId(stream.id))
+        case "tenant" | "agent":
+            return TenantState()
+        case _:
+            assert_never(stream.kind)
+
+
+def evolve(state: State, event: e.Event) -> State:
+    """The state after `event`."""
+    match state:
+        case run.RunState():
+            return run.evolve(state, event)
+        case mailbox.MailboxState():
+            return mailbox.evolve(state, event)
+        case TenantState():
+            return _evolve_tenant(state, event)
+
+
+def decide(state: State) -> tuple[Obligation, ...]:
+    """Everything that is owed now."""
+    match state:
+        case run.RunState():
+            return run.decide(state)
+        case mailbox.MailboxState():
+            return mailbox.decide(state)
+        case TenantState():
+            return ()
+
+
+def standing(state: State) -> Standing:
+    """`owing`: somebody must drive it; `waiting`: only a record from elsewhere can move it; `finished`: never moves."""
+    if isinstance(state, TenantState):
+        return "waiting"
+    if state.outcome and not (isinstance(state, mailbox.MailboxState) and not state.is_quiet):
+        return "finished"
+    return "owing" if decide(state) else "waiting"
+
+
+def _left(stopped: Mapping[str, int], name: str) -> dict[str, int]:
+    return {each: n for each, n in stopped.items() if each != name}
+
+
+def _evolve_tenant(state: TenantState, event: e.Event) -> TenantState:
+    match event.control:
+        case e.Changed(kind="stop", name=name):
+            return msgspec.structs.replace(state, n=event.n + 1, stopped={**state.stopped, name: event.n})
+        case e.Changed(kind="start", name=name):
+            return msgspec.structs.replace(state, n=event.n + 1, stopped=_left(state.stopped, name))
+        case e.Erased(subject=subject):
+            return msgspec.structs.replace(state, n=event.n + 1, erased=state.erased | {subject})
+        case _:
+            return msgspec.structs.replace(state, n=event.n + 1)

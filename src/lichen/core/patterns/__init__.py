@@ -1,0 +1,1 @@
+"""Regular expressions that cannot run away."""

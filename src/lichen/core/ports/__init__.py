@@ -1,0 +1,1 @@
+"""What a tool, a planner and the gate are asked and answer."""

@@ -1,0 +1,219 @@
+"""A call: the one way a run touches the world. Its contract, its meta data, and what can become of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, Protocol, TypeVar
+
+import msgspec
+
+from lichen.core.words.errors import Invalid, NotFound
+from lichen.core.words.failure import Failure
+from lichen.core.words.ids import AgentName, CallId, RunId, SessionId, ToolName, TurnId
+from lichen.core.words.label import EMPTY, Label
+from lichen.core.words.scope import Actor, Scope
+
+T = TypeVar("T")
+
+Effects = Literal["none", "idempotent", "once", "child"]
+"""What repeating a call would do: nothing; nothing new under the same key; a second effect; nothing (a child run)."""
+
+Outcome = Literal["ok", "failed", "denied", "cancelled", "timed_out", "unknown"]
+Placement = Literal["loop", "thread", "process"]
+Origin = Literal["records", "third_party"]
+
+ARGUMENT_BYTES_MAX = 256 * 1024
+RESULT_BYTES_MAX = 1024 * 1024
+
+UNAVAILABLE = ToolName("lichen.unavailable")  # stands in the log where a model named a tool that is not there
+
+
+class Retry(msgspec.Struct, frozen=True, array_like=True):
+    """How often a call that certainly did not happen is tried, and how long to wait before each further attempt."""
+
+    attempts: int = 1
+    backoff_s: float = 0.5
+    on: tuple[str, ...] = ()  # failure codes; empty means any failure the tool reported as NotDone
+
+
+class CallTerms(msgspec.Struct, frozen=True):
+    """What a plan asked for beyond the tool's own: how long an attempt may take, and how often it is tried."""
+
+    timeout_s: float | None = None
+    retry: Retry | None = None
+
+
+class ToolSpec(msgspec.Struct, frozen=True):
+    """Everything the loop and the gate know of a tool. JSON schemas are draft 2020-12 objects.
+
+    `origin` says what a result holds: our own `records`, or text of a `third_party`; of a third party's result,
+    `record_fields` are still trusted. `audit` names the argument fields kept under the tenant's retention key.
+    `cost` is what a call takes from `Limits.calls` (0 for bookkeeping). `digest` pins all of it.
+    """
+
+    name: ToolName
+    description: str
+    effects: Effects
+    input_schema: Mapping[str, Any]
+    output_schema: Mapping[str, Any]
+    facts_schema: Mapping[str, Any] | None = None
+    timeout_s: float = 30.0
+    retry: Retry = Retry()
+    audit: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    origin: Origin = "records"
+    record_fields: tuple[str, ...] = ()
+    has_probe: bool = False
+    runs: Placement = "loop"
+    cost: int = 1
+    agent: AgentName | None = None  # an agent tool: the engine performs it as a child run
+    digest: str = ""
+
+
+class CallMeta(msgspec.Struct, frozen=True):
+    """What a tool may know about the call it serves. Never part of what a model sees.
+
+    `idempotency_key` is the same on every attempt; `timeout_s` is what is left for this attempt. `label` is that of
+    everything the run has read: what the tool passes on was made from it.
+    """
+
+    scope: Scope
+    actor: Actor  # the agent, with the person it acts for in `on_behalf_of`
+    run: RunId
+    call: CallId
+    session: SessionId | None
+    idempotency_key: str
+    attempt: int
+    timeout_s: float
+    attributes: Mapping[str, str] = {}
+    turn: TurnId | None = None
+    label: Label = EMPTY
+
+
+class Issue(msgspec.Struct, frozen=True):
+    """One thing wrong with one argument. `field` is a JSON pointer; `constraint` is one of the documented codes:
+
+    missing_field, invalid_enum_value, invalid_format, invalid_pattern, invalid_range, invalid_length,
+    invalid_field_type, unknown_field.
+    """
+
+    field: str
+    constraint: str
+    message: str
+    allowed: tuple[str, ...] = ()
+
+
+class InvalidArguments(Invalid):
+    """The arguments of a call do not fit the tool's schema; `issues` says where and how."""
+
+    code = "arguments_invalid"
+    next_step = "Correct the named fields and call again."
+
+    def __init__(self, issues: tuple[Issue, ...]) -> None:
+        places = ", ".join(issue.field or "/" for issue in issues)
+        super().__init__(f"{len(issues)} of the arguments do not fit the schema.", place=places)
+        self.issues = issues
+
+
+class NotDone(Exception):
+    """Raised by a tool: the effect certainly did not happen. `code` is stable, `message` may be shown to the model."""
+
+    def __init__(self, message: str, *, code: str = "not_done", retryable: bool = True) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code
+        self.retryable = retryable
+        self.failure: Failure | None = None  # in the words of the process in which it was raised
+
+
+class Happened(msgspec.Struct, frozen=True, tag=True):
+    """A probe found the effect; `result` is the call's result as JSON."""
+
+    result: bytes
+
+
+class DidNotHappen(msgspec.Struct, frozen=True, tag=True):
+    """A probe is sure that the effect neither happened nor still can."""
+
+
+class CannotTell(msgspec.Struct, frozen=True, tag=True):
+    """A probe does not know; `failure` says what went wrong in it, if anything did."""
+
+    failure: Failure | None = None
+
+
+Probe = Happened | DidNotHappen | CannotTell
+
+
+class Arguments:
+    """The arguments of one call: canonical JSON in `data`, and what a tool made of it when it decoded it.
+
+    Whoever is given that value may change it, so it is handed out once; `is_shared` says that it cannot be changed.
+    """
+
+    __slots__ = ("_fields", "_value", "data", "is_shared")
+
+    def __init__(
+        self, data: bytes, value: Any = None, *, fields: Mapping[str, Any] | None = None, is_shared: bool = False
+    ) -> None:
+        self.data = data
+        self.is_shared = is_shared
+        self._fields = fields
+        self._value = value
+
+    @property
+    def fields(self) -> Mapping[str, Any]:
+        """The arguments by name, as JSON has them."""
+        if self._fields is None:
+            self._fields = msgspec.json.decode(self.data, type=dict[str, Any])
+        return self._fields
+
+    def take(self) -> Any:
+        """The decoded value, None where it was handed out, or never made: `data` has to be decoded again then."""
+        value = self._value
+        if not self.is_shared:
+            self._value = None
+        return value
+
+
+class Resources:
+    """What a runtime gives to its tools: one of each kind, found by its type."""
+
+    def __init__(self, *given: object) -> None:
+        self._given = {type(each): each for each in given}
+
+    def get(self, kind: type[T]) -> T:
+        """The resource of this type. Raises NotFound (`resource_unknown`) where the runtime has none."""
+        found = self._given.get(kind)
+        if not isinstance(found, kind):
+            raise NotFound(f"This runtime gives tools no {kind.__name__}.", code="resource_unknown")
+        return found
+
+
+class Tool(Protocol):
+    """What the engine executes. Facts and results cross as JSON bytes of the declared schemas."""
+
+    @property
+    def spec(self) -> ToolSpec:
+        """The contract."""
+        ...
+
+    def bound(self, resources: Resources) -> Tool:
+        """The tool as it works in a runtime: itself, or a copy with what it needs of it."""
+        ...
+
+    def decode(self, args: bytes) -> Arguments:
+        """Canonical arguments with defaults filled in, and their value. Raises InvalidArguments."""
+        ...
+
+    async def facts(self, args: Arguments, meta: CallMeta) -> bytes:
+        """The facts policy decides on: a JSON object, `{}` for a tool without a resolver. Reads only."""
+        ...
+
+    async def execute(self, args: Arguments, meta: CallMeta) -> bytes:
+        """The result. Raises NotDone if nothing happened; any other exception leaves a `once` call in doubt."""
+        ...
+
+    async def probe(self, args: Arguments, meta: CallMeta) -> Probe:
+        """Whether the call with this idempotency key happened. CannotTell for a tool without a probe."""
+        ...

@@ -1,0 +1,291 @@
+"""What a planner is asked and what it may say. An LLM, a rule table and a flow graph all speak this."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Literal, Protocol, runtime_checkable
+
+import msgspec
+
+from lichen.core.ports.call import Issue, Outcome, Retry, ToolSpec
+from lichen.core.speech.saying import TEXT_BYTES_MAX as TEXT_BYTES_MAX
+from lichen.core.speech.saying import Saying
+from lichen.core.words.ids import AgentName, CallId, RunId, SessionId, ToolName, TurnId, WaitId
+from lichen.core.words.limits import Usage
+from lichen.core.words.scope import Actor, Scope
+from lichen.core.words.wait import OnExpiry, WaitKind, WaitOutcome
+
+PlanReason = Literal["start", "resume", "finalize"]
+Resume = Literal["all", "each"]
+SpeakerRole = Literal["customer", "operator", "service"]
+STATE_BYTES_MAX = 64 * 1024
+REDACT = "/redact"  # behind a call's id the name of the content that lists the fields of its result to be hidden
+
+
+class CallRequest(msgspec.Struct, frozen=True, gc=False):
+    """A call the planner wants. `args` is JSON; the tool's schema decides whether it is right.
+
+    `timeout_s` may shorten the tool's own for each attempt. `retry` stands in for the tool's own; of a tool that may
+    run again under the same key it also covers failures and timeouts that the tool did not report as NotDone.
+    `redact` are fields of the result whose values no view of the run shows.
+    """
+
+    tool: ToolName
+    args: bytes
+    timeout_s: float | None = None
+    retry: Retry | None = None
+    redact: tuple[str, ...] = ()
+
+
+class Awaited(msgspec.Struct, frozen=True):
+    """One of the results that an external wait waits for: its `id`, what is wanted, and the JSON Schema it must fit."""
+
+    id: str
+    asks: Mapping[str, Any] = {}
+    result_schema: Mapping[str, Any] = {}
+
+
+class WaitRequest(msgspec.Struct, frozen=True):
+    """Something the planner cannot go on without: a `clarification` from the customer, their `confirmation`, an
+    `approval` by somebody else, a `handover` to a person, an `external` result, a `timer`.
+
+    `public_text` is what the customer is asked or told; without it a clarification waits for the next message in
+    silence. `operator` is what whoever approves is shown. `on_expiry="resume"` hands an expired answer to the planner,
+    `deny` fails the run.
+
+    `answer_schema`, JSON Schema 2020-12 without references, is what the words of a clarification or an external
+    `result` must fit; of a choice (`enum`) customers are offered the members. An external wait that `awaits` takes
+    `{"results": [{"id": …, "result": …}, …]}` with each of these ids once; instead of a `result` one may have an
+    `error`, an object.
+    """
+
+    kind: WaitKind
+    public_text: str = ""
+    may_answer: tuple[str, ...] = ("customer",)
+    expires_s: float | None = None
+    on_expiry: OnExpiry = "resume"
+    answer_schema: Mapping[str, Any] = {}
+    operator: Mapping[str, Any] = {}
+    awaits: tuple[Awaited, ...] = ()
+
+
+class Plan(msgspec.Struct, frozen=True, gc=False):
+    """What to do next: calls, waits, messages to send meanwhile, or the answer that ends the run.
+
+    `state` is recorded and handed back. `resume="each"` asks for a plan after every finished call instead of the last.
+    A plan with an answer has no calls or waits; a plan with nothing at all is an error. `failure` ends the run as
+    failed with this code, which goes into the records and so holds nothing a stranger wrote; such a plan has only
+    `says` and `notes` besides.
+    """
+
+    calls: tuple[CallRequest, ...] = ()
+    waits: tuple[WaitRequest, ...] = ()
+    says: tuple[str | Saying, ...] = ()
+    answer: str | Saying | None = None
+    state: bytes = b""
+    resume: Resume = "all"
+    notes: tuple[str, ...] = ()
+    failure: str = ""
+
+
+class Message(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """One message of the conversation. `by` is the pseudonym of who spoke, empty where the runtime did.
+
+    Who spoke decides the role: only the customer, or a channel that vouches for them, speaks as `customer`. `data` is
+    JSON that came with it: what a run was started with, or what its channel knows beside the words, such as
+    `metadata`, `attachments` and the `value` of a form. None when there is none.
+    """
+
+    role: Literal["customer", "agent", "operator", "service", "system"]
+    text: str
+    by: str = ""
+    data: Any = None
+
+
+class CallResult(msgspec.Struct, frozen=True, gc=False):
+    """How one call of the last plan ended. `data` is the result as JSON when `outcome` is ok."""
+
+    call: CallId
+    tool: ToolName
+    args: bytes
+    outcome: Outcome
+    data: bytes = b""
+    code: str = ""
+    reason: str = ""
+    issues: tuple[Issue, ...] = ()
+
+
+class WaitAnswer(msgspec.Struct, frozen=True):
+    """How one wait of the planner's own ended. `body` is JSON."""
+
+    wait: WaitId
+    kind: WaitKind
+    outcome: WaitOutcome
+    body: bytes = b""
+
+
+class Step(msgspec.Struct, frozen=True):
+    """One earlier plan of this run with its results in call order: what a transcript is made of."""
+
+    says: tuple[str, ...]
+    calls: tuple[CallRequest, ...]
+    results: tuple[CallResult, ...]
+    answers: tuple[WaitAnswer, ...] = ()
+    inputs: tuple[Message, ...] = ()
+
+
+class History(msgspec.Struct, frozen=True):
+    """The conversation before this run, notes on runs of it that are still waiting, and this run's own steps."""
+
+    messages: tuple[Message, ...] = ()
+    notes: tuple[str, ...] = ()
+    steps: tuple[Step, ...] = ()
+
+
+class Left(msgspec.Struct, frozen=True):
+    """What the run may still use."""
+
+    calls: int
+    time_s: float
+    tokens: int
+
+
+class RunContext(msgspec.Struct, frozen=True):
+    """Which run this is, where, for whom. `attributes` are the caller's, and the `channel` of the session."""
+
+    scope: Scope
+    actor: Actor
+    run: RunId
+    agent: AgentName
+    session: SessionId | None
+    turn: TurnId | None
+    step: int
+    attributes: Mapping[str, str] = {}
+    started_at_us: int = 0
+    now_us: int = 0  # when the plan came to be due: the moment of the run's last record
+
+
+class ModelRequest(msgspec.Struct, frozen=True):
+    """What a model is asked: provider-neutral messages and the tools it may call."""
+
+    system: str
+    messages: tuple[ModelMessage, ...]
+    tools: tuple[ToolSpec, ...] = ()
+    output_schema: Mapping[str, Any] | None = None
+    max_tokens: int = 1024
+
+
+class ModelCall(msgspec.Struct, frozen=True):
+    """A tool call in a model's words: `id` is the model's own, used to match results in the transcript."""
+
+    id: str
+    tool: ToolName
+    args: bytes
+
+
+class ModelMessage(msgspec.Struct, frozen=True):
+    """One message of a transcript. `calls` belong to `assistant`, `result_of` to `tool`."""
+
+    role: Literal["user", "assistant", "tool", "system"]
+    text: str = ""
+    calls: tuple[ModelCall, ...] = ()
+    result_of: str | None = None
+
+
+class ModelReply(msgspec.Struct, frozen=True):
+    """What a model said and what it cost."""
+
+    text: str
+    calls: tuple[ModelCall, ...] = ()
+    usage: Usage = Usage()
+    model: str = ""
+
+
+class Model(Protocol):
+    """A language model. One instance serves many runs at once."""
+
+    @property
+    def name(self) -> str:
+        """`provider:model`, the resource of the action `model.invoke`."""
+        ...
+
+    async def generate(self, request: ModelRequest, deltas: Callable[[str], None] | None = None) -> ModelReply:
+        """One reply; text deltas go to `deltas` as they come. Raises ModelError."""
+        ...
+
+
+class ModelError(Exception):
+    """A model call that gave no reply. `usage` is what it cost all the same."""
+
+    def __init__(self, message: str, *, code: str, retryable: bool, usage: Usage = Usage()) -> None:
+        super().__init__(message)
+        self.code = code
+        self.retryable = retryable
+        self.usage = usage
+
+
+class ModelHandle(Protocol):
+    """Asks a model through the gate: `model.invoke` is decided, usage is metered and billed to the run."""
+
+    def __call__(
+        self, model: Model, request: ModelRequest, deltas: Callable[[str], None] | None = None, /
+    ) -> Awaitable[ModelReply]:
+        """One reply. Raises Denied when policy forbids the model, and ModelError."""
+        ...
+
+
+class PlanInput(msgspec.Struct, frozen=True):
+    """Everything a planner may see. `history` is built on demand, so a planner that needs none costs none.
+
+    `input` holds the messages that came since the last plan; `limit` names the limit when `reason` is finalize.
+    `deltas` takes text that the customer may see while it is made; None where policy might yet keep it back.
+    """
+
+    run: RunContext
+    reason: PlanReason
+    attempt: int
+    input: tuple[Message, ...]
+    results: tuple[CallResult, ...]
+    answers: tuple[WaitAnswer, ...]
+    state: bytes
+    tools: tuple[ToolSpec, ...]
+    left: Left
+    limit: str | None
+    model: ModelHandle
+    history: Callable[[], Awaitable[History]]
+    deltas: Callable[[str], None] | None = None
+
+
+PlannerKind = Literal["rules", "llm", "flow", "own"]
+"""What decides in an agent: a rule table, a language model, a flow, or a planner of one's own."""
+
+
+@runtime_checkable
+class Kinded(Protocol):
+    """A planner that says what it is; one that does not is a planner of one's own."""
+
+    @property
+    def kind(self) -> PlannerKind:
+        """What it decides by."""
+        ...
+
+
+class Planner(Protocol):
+    """Decides what a run does next. One instance serves many runs at once and keeps nothing between plans.
+
+    `pure` planners depend on the input alone: they run inline and their `digest` is pinned when a run starts.
+    """
+
+    @property
+    def pure(self) -> bool:
+        """Whether the same input always gives the same plan."""
+        ...
+
+    @property
+    def digest(self) -> str:
+        """Identifies the version of the rules, prompt or graph."""
+        ...
+
+    async def plan(self, input: PlanInput) -> Plan:
+        """The next plan. Raising fails this attempt; the run tries a bounded number of times."""
+        ...

@@ -1,0 +1,1 @@
+"""What customers are told: sayings, and the runtime's own words."""

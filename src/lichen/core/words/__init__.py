@@ -1,0 +1,1 @@
+"""Names, scopes, labels, limits and errors: what every other word is made of."""

@@ -1,0 +1,1 @@
+"""What a wait expects, and what somebody's words say of it."""

@@ -1,0 +1,224 @@
+"""What a wait expects: checked when a plan asks for it, and against whatever is brought before the wait is closed.
+
+Of a clarification the words are checked, or the fields of a form that has none; of an external wait its `result`. Other
+waits are answered with an outcome, which has no schema.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple, cast
+from unicodedata import normalize
+
+import msgspec
+
+from lichen.core.ports.plan import Awaited, WaitRequest
+from lichen.core.words.content import Content
+from lichen.core.words.errors import Invalid
+from lichen.core.words.wait import Wait, WaitKind
+from lichen.engine.act import Act
+from lichen.engine.answers.schema import Problem, flaw, problem
+from lichen.log.keys.erasures import Erased
+
+SUGGESTIONS_MAX: Final = 8  # more are a list to read, not buttons to press
+AWAITED_MAX: Final = 64
+ID_CHARACTERS_MAX: Final = 256
+WITH_ANSWER: Final[tuple[WaitKind, ...]] = ("clarification", "external")
+
+_AROUND: Final = " \t\r\n.,;:!?\"'"
+_BETWEEN: Final = re.compile(r"[,;\n]")
+_NUMBER: Final = re.compile(r"[-+]?\d{1,15}(?:\.\d{1,15})?")
+
+
+class Expected(NamedTuple):
+    """What the answer of a wait must fit: nothing, where a plan asked for nothing or its words are gone."""
+
+    kind: WaitKind
+    schema: Mapping[str, Any] = {}
+    awaits: tuple[Awaited, ...] = ()
+
+
+# -- plans -------------------------------------------------------------------------------------------------------
+
+
+def check_waits(waits: Sequence[WaitRequest]) -> None:
+    """Raises Invalid (`answer_schema_invalid`) for a wait that expects what cannot be checked."""
+    for i, wait in enumerate(waits):
+        _check_kind(wait, f"/waits/{i}")
+        _check_schema(wait.answer_schema, f"/waits/{i}/answer_schema")
+        _check_awaits(wait.awaits, f"/waits/{i}/awaits")
+
+
+def _check_kind(wait: WaitRequest, place: str) -> None:
+    if wait.awaits and wait.kind != "external":
+        raise _unusable("Only an external wait awaits results by their ids.", f"{place}/awaits")
+    if wait.answer_schema and wait.kind not in WITH_ANSWER:
+        raise _unusable(f"The answer to a wait of kind {wait.kind} has no schema.", f"{place}/answer_schema")
+
+
+def _check_schema(schema: Mapping[str, Any], place: str) -> None:
+    if schema and (found := flaw(schema)) is not None:
+        raise _unusable(found.message, place + found.place)
+
+
+def _check_awaits(awaits: Sequence[Awaited], place: str) -> None:
+    if len(awaits) > AWAITED_MAX:
+        raise _unusable(f"A wait awaits at most {AWAITED_MAX} results.", place)
+    seen: set[str] = set()
+    for i, each in enumerate(awaits):
+        if not 0 < len(each.id) <= ID_CHARACTERS_MAX or each.id in seen:
+            raise _unusable(f"An awaited id is used once and has 1-{ID_CHARACTERS_MAX} characters.", f"{place}/{i}/id")
+        seen.add(each.id)
+        _check_schema(each.result_schema, f"{place}/{i}/result_schema")
+
+
+def _unusable(message: str, place: str) -> Invalid:
+    return Invalid(message, code="answer_schema_invalid", place=place)
+
+
+def suggestions(schema: Mapping[str, Any], subject: str) -> tuple[Content, ...]:
+    """The few answers that are expected, for a channel to show as buttons: the choices, else the examples."""
+    listed = schema.get("enum") or schema.get("examples") or ()
+    texts = [each for each in listed if isinstance(each, str)]
+    is_few = 0 < len(texts) <= SUGGESTIONS_MAX
+    return (Content("suggestions", subject, msgspec.json.encode(texts)),) if is_few else ()
+
+
+# -- answers -----------------------------------------------------------------------------------------------------
+
+
+def expected_of(act: Act, wait: Wait) -> Expected:
+    """What an open wait of the run expects. One that was opened before schemas were checked, and whose own cannot be
+    used, expects nothing, as it always did."""
+    if wait.kind not in WITH_ANSWER:
+        return Expected(wait.kind)
+    try:
+        contents = act.contents(wait.n)
+    except Erased:
+        return Expected(wait.kind)
+    schema = msgspec.json.decode(contents.get("schema", b"{}"), type=dict[str, Any])
+    awaits = msgspec.json.decode(contents.get("awaits", b"[]"), type=tuple[Awaited, ...])
+    return Expected(wait.kind, schema if flaw(schema) is None else {}, awaits)
+
+
+def check_answer(expected: Expected, body: Mapping[str, Any]) -> None:
+    """Raises Invalid (`answer_unexpected`) with the place in the body of the first thing that is not as expected."""
+    if expected.kind == "external" and "result" not in body and (expected.schema or expected.awaits):
+        raise Invalid("An external result is brought as `result`.", code="answer_unexpected", place="/result")
+    value, place = _brought(expected.kind, body)
+    if (found := _misfit(expected, value)) is not None:
+        raise Invalid(found.message, code="answer_unexpected", place=place + found.place)
+
+
+def answer_to(kind: WaitKind, body: Mapping[str, Any]) -> dict[str, Any]:
+    """The body of an answer as planners read it: what is brought to a clarification as a `result` is its own fields."""
+    result = body.get("result")
+    if kind != "clarification" or not isinstance(result, dict):
+        return dict(body)
+    return {**cast("dict[str, Any]", result), **{name: value for name, value in body.items() if name != "result"}}
+
+
+def _brought(kind: WaitKind, body: Mapping[str, Any]) -> tuple[Any, str]:
+    """What of an answer is to fit, and where in the body that is."""
+    if kind == "external":
+        return body.get("result"), "/result"
+    if "text" in body:
+        return body["text"], "/text"
+    if "result" not in body:
+        return {name: value for name, value in body.items() if name != "key"}, ""
+    result = body["result"]
+    fields = cast("dict[str, Any]", result) if isinstance(result, dict) else {}
+    return (fields["text"], "/result/text") if "text" in fields else (cast(Any, result), "/result")
+
+
+def _misfit(expected: Expected, value: Any) -> Problem | None:
+    found = problem(expected.schema, value) if expected.schema else None
+    return found or (_results_misfit(expected.awaits, value) if expected.awaits else None)
+
+
+def _results_misfit(awaits: Sequence[Awaited], value: Any) -> Problem | None:
+    """What is wrong with results by their ids: each that is awaited is there once, and no other."""
+    results = cast("dict[str, Any]", value).get("results") if isinstance(value, dict) else None
+    if not isinstance(results, list):
+        return Problem("/results", "The results are brought as a list.")
+    left = {each.id: each for each in awaits}
+    for i, result in enumerate(cast("list[Any]", results)):
+        fields = cast("dict[str, Any]", result) if isinstance(result, dict) else {}
+        id = fields.get("id")
+        if not isinstance(id, str) or id not in left:
+            is_known = any(each.id == id for each in awaits)
+            message = "This id was brought already." if is_known else "No result of this id is awaited."
+            return Problem(f"/results/{i}/id", message)
+        if (found := _result_misfit(left.pop(id), fields)) is not None:
+            return Problem(f"/results/{i}{found.place}", found.message)
+    return Problem("/results", f"{len(left)} of the awaited results are missing.") if left else None
+
+
+def _result_misfit(awaited: Awaited, fields: Mapping[str, Any]) -> Problem | None:
+    if fields.keys() - {"id", "result", "error"} or ("result" in fields) == ("error" in fields):
+        return Problem("", "A result has its `id`, and either `result` or `error`.")
+    if "error" in fields:
+        return None if isinstance(fields["error"], dict) else Problem("/error", "An error is an object.")
+    found = problem(awaited.result_schema, fields["result"]) if awaited.result_schema else None
+    return found and Problem(f"/result{found.place}", found.message)
+
+
+# -- words -------------------------------------------------------------------------------------------------------
+
+
+def heard(expected: Expected, text: str, data: Any, body: dict[str, Any]) -> dict[str, Any] | None:
+    """The answer that a message is, made from its `body`; None when it is not what is expected.
+
+    A choice is known by its letters alone: case, spaces and punctuation around it do not matter, and the planner gets
+    it as it was offered. What else but text is expected is read from the words, or from the form that came with them.
+    """
+    if not expected.schema and not expected.awaits:
+        return body
+    for value in _readings(expected.schema, text, data):
+        if _misfit(expected, value) is None:
+            return _bearing(expected.kind, value, body)
+    return None
+
+
+def _bearing(kind: WaitKind, value: Any, body: dict[str, Any]) -> dict[str, Any]:
+    if kind == "external":
+        return {**body, "result": value}
+    if isinstance(value, str):
+        return {**body, "text": value}
+    return {**cast("dict[str, Any]", value), **body} if isinstance(value, dict) else {**body, "result": value}
+
+
+def _readings(schema: Mapping[str, Any], text: str, data: Any) -> Iterator[Any]:
+    """Everything that a message may mean, the likeliest first."""
+    if (member := _member(schema.get("enum"), text)) is not None:
+        yield member
+    if (several := _several(schema.get("items"), text)) is not None:
+        yield several
+    yield text
+    if (number := text.strip(_AROUND)) and _NUMBER.fullmatch(number):
+        yield float(number) if "." in number else int(number)
+    if isinstance(data, dict):
+        fields = cast("dict[str, Any]", data)
+        yield fields.get("result", fields.get("value", fields))
+
+
+def _member(members: Any, text: str) -> str | None:
+    """The one of the choices that the words are."""
+    choices = [each for each in cast("list[Any]", members or []) if isinstance(each, str)]
+    if text in choices:
+        return text
+    said = _letters(text)
+    return next((each for each in choices if said and _letters(each) == said), None)
+
+
+def _several(items: Any, text: str) -> list[str] | None:
+    """The choices that the words list, where several may be made."""
+    members = cast("dict[str, Any]", items).get("enum") if isinstance(items, dict) else None
+    found = [_member(members, part) for part in _BETWEEN.split(text) if part.strip()] if members else []
+    chosen = [each for each in found if each is not None]
+    return chosen if chosen and len(chosen) == len(found) else None
+
+
+def _letters(text: str) -> str:
+    return "".join(normalize("NFC", text).casefold().strip(_AROUND).split())

@@ -1,0 +1,74 @@
+"""A customer's message as the answer to the question that is open: understood, or asked for once more."""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from lichen.core.deciders import events as e
+from lichen.core.deciders import moves
+from lichen.core.deciders.mailbox import MailboxState
+from lichen.core.words.content import Content
+from lichen.core.words.ids import StreamId, WaitId, root_run
+from lichen.core.words.wait import Wait, WaitOutcome
+from lichen.engine.act import Act
+from lichen.engine.answers.confirming import said
+from lichen.engine.answers.expected import Expected, expected_of, heard, suggestions
+from lichen.engine.answers.messages import answer
+from lichen.engine.sends.sends import ruled
+
+AGAIN: Final = "again/"  # begins the token of a question that comes once more
+
+
+class Reply(NamedTuple):
+    """What somebody wrote to the open question: their words, JSON that came with them, by whom, under which token."""
+
+    text: str
+    data: bytes
+    by: str
+    token: str
+
+
+class Taken(NamedTuple):
+    """What a reply appends to its session before the message itself and after it, and to the run that asked."""
+
+    before: moves.Drafts
+    after: moves.Drafts
+    run: dict[StreamId, moves.Drafts]
+
+
+def is_again(control: e.Control) -> bool:
+    """Whether a record of a session puts the open question once more."""
+    return isinstance(control, e.MessageQueued) and control.kind == "question" and control.token.startswith(AGAIN)
+
+
+def take(act: Act, mailbox: MailboxState, wait_id: WaitId, reply: Reply) -> Taken:
+    """The end of the wait of this run, or the question again when the reply does not answer it; the wait stays open
+    then."""
+    wait = act.state.waits[wait_id]
+    expected = expected_of(act, wait)
+    outcome, body = _understood(wait, expected, reply)
+    if outcome is None:
+        again = ruled(act, (_again(act, mailbox, wait, expected, reply),))
+        return Taken((), again.session, {act.stream: again.refused})
+    content = Content("body", mailbox.subject, msgspec.json.encode(body))
+    drafts = moves.close_wait(act.state, wait_id, outcome, by=reply.by, body=(content,))
+    return Taken((e.Draft(e.WaitClosed(act.state.id, wait_id, outcome, reply.by)),), (), {act.stream: drafts})
+
+
+def _understood(wait: Wait, expected: Expected, reply: Reply) -> tuple[WaitOutcome | None, dict[str, Any]]:
+    body = answer(reply.text, reply.data)
+    if wait.kind == "confirmation":
+        return said(reply.text), body
+    found = heard(expected, reply.text, msgspec.json.decode(reply.data) if reply.data else None, body)
+    return (None, body) if found is None else ("answered", found)
+
+
+def _again(act: Act, mailbox: MailboxState, wait: Wait, expected: Expected, reply: Reply) -> e.Draft:
+    """The question again, with what it offers; of one that was asked in silence, that the reply is no answer."""
+    text = Content("text", mailbox.subject, act.contents(wait.n).get("public", b"") or act.texts.unclear.encode())
+    run, token = root_run(act.state.id), AGAIN + reply.token
+    draft = moves.queue(mailbox, "question", text, run=run, token=token, label=act.state.label)
+    offered = suggestions(expected.schema, mailbox.subject)
+    return msgspec.structs.replace(draft, contents=(*draft.contents, *offered)) if offered else draft

@@ -1,0 +1,50 @@
+"""What a planner is asked: all that one state of a run says, to plan by now or to compare with later."""
+
+from __future__ import annotations
+
+from lichen.core.deciders.run import RunState
+from lichen.core.ports.plan import Left, ModelHandle, PlanInput, RunContext
+from lichen.engine.act import Act
+from lichen.engine.brief.contents import answers, inputs, planner_state, results
+from lichen.engine.brief.history import Handed, read_history
+from lichen.engine.journal.attributes import attributes_of
+from lichen.engine.ports import AgentDef
+
+
+def plan_input(
+    act: Act, agent: AgentDef, *, now_us: int, model: ModelHandle, handed: Handed | None = None
+) -> PlanInput:
+    """The input of the plan that is due in the act's state. `model` is how the planner may ask one; `handed` is told
+    the label of the earlier words it takes. Raises Erased."""
+    state, journal = act.state, act.journal
+    return PlanInput(
+        run=RunContext(
+            scope=journal.scope,
+            actor=act.actor,
+            run=state.id,
+            agent=state.agent,
+            session=state.session,
+            turn=state.turn,
+            step=state.step,
+            attributes=attributes_of(journal, state),
+            started_at_us=state.started_us,
+            now_us=journal.events(act.stream, state.n - 1, 1)[0].ts_us,
+        ),
+        reason=state.due or "start",
+        attempt=state.plan_attempt,
+        input=inputs(act, state.inputs),
+        results=results(act, state.results),
+        answers=answers(act),
+        state=planner_state(act),
+        tools=() if state.limit else tuple(tool.spec for tool in agent.tools.values()),
+        left=Left(state.calls_left, _left_s(state, now_us), state.tokens_left),
+        limit=state.limit or None,
+        model=model,
+        history=lambda: read_history(act, handed),
+    )
+
+
+def _left_s(state: RunState, now_us: int) -> float:
+    """The time that is left, and a second more: the run's own deadline comes first."""
+    due_us = state.timers.get(state.budget_timer)
+    return state.limits.time_s if due_us is None else max(0.0, (due_us - now_us) / 1e6) + 1.0

@@ -1,0 +1,172 @@
+"""What a planner may look back on: the conversation so far, runs that still wait, this run's own steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal, NamedTuple
+
+import msgspec
+
+from lichen.core.deciders import events as e
+from lichen.core.deciders.run import Result
+from lichen.core.ports.plan import CallRequest, CallResult, History, Message, Step, WaitAnswer
+from lichen.core.words.ids import CallId, RunId, ToolName, root_run
+from lichen.core.words.label import EMPTY, Label, join, without
+from lichen.engine.act import Act, SessionAct
+from lichen.engine.brief.contents import inputs, results
+from lichen.log.keys.erasures import Erased
+
+
+class Handed:
+    """What of earlier words one attempt at a plan was given. `label` is that of exactly these."""
+
+    def __init__(self) -> None:
+        self.label = EMPTY
+
+    def take(self, label: Label) -> None:
+        """Words of this label were handed out."""
+        self.label = join(self.label, label)
+
+
+class Spoken(NamedTuple):
+    """A message of a session: where its words lie, whose they are, and the label of what they were made from."""
+
+    n: int
+    role: Literal["customer", "agent", "operator", "service"]
+    by: str
+    label: Label
+
+
+async def read_history(act: Act, handed: Handed | None = None) -> History:
+    """The history of a run as of now. Reads the log; erased contents are left out. `handed` is told of its label."""
+    spoken = _spoken(act)
+    if handed is not None:
+        handed.take(_joined(spoken))
+    return History(_messages(act, spoken), _notes(act), _steps(act))
+
+
+def read_messages(act: Act) -> tuple[Message, ...]:
+    """The last messages of the session before this run's turn: a bounded tail. None without a session."""
+    return _messages(act, _spoken(act))
+
+
+def window_label(act: Act) -> Label:
+    """The label of all that `read_history` could hand out beside the run's own steps."""
+    return _joined(_spoken(act))
+
+
+def _spoken(act: Act) -> list[Spoken]:
+    """What was said before this run's turn, without the sources that somebody vouched for since."""
+    session = act.session
+    if session is None:
+        return []
+    messages_max = act.services.options.history_messages_max
+    found: list[Spoken] = []
+    is_before = True
+    for event in act.journal.events(session.stream, max(0, session.mailbox.n - 5 * messages_max)):
+        match event.control:
+            case e.TurnOpened(run=run) if run == root_run(act.state.id):
+                is_before = False
+            case e.Declassified(sources=sources):
+                found = [each._replace(label=without(each.label, sources)) for each in found]
+            case e.MessageReceived(disposition=d, role=role, by=by) if is_before and d != "rejected":
+                found.append(Spoken(event.n, role, by, event.label))
+            case e.MessageQueued() if is_before:
+                found.append(Spoken(event.n, "agent", "", event.label))
+            case _:
+                pass
+    return found[-messages_max:]
+
+
+def _joined(spoken: Sequence[Spoken]) -> Label:
+    label = EMPTY
+    for each in spoken:
+        label = join(label, each.label)
+    return label
+
+
+def _messages(act: Act, spoken: Sequence[Spoken]) -> tuple[Message, ...]:
+    session = act.session
+    if session is None:
+        return ()
+    return tuple(Message(each.role, _text(session, each.n), each.by) for each in spoken)
+
+
+def _text(session: SessionAct, n: int) -> str:
+    try:
+        return session.contents(n).get("text", b"").decode()
+    except Erased:
+        return ""
+
+
+def _notes(act: Act) -> tuple[str, ...]:
+    released = act.session.mailbox.released if act.session is not None else ()
+    return tuple(_note(act, run) for run in released if run != act.state.id)
+
+
+def _note(act: Act, run: RunId) -> str:
+    state = act.journal.run(run)
+    waits = ", ".join(
+        f"{wait.kind} of {state.calls[wait.call].tool}" if wait.call in state.calls and wait.call else wait.kind
+        for wait in state.waits.values()
+    )
+    return f"An earlier request is still open: waiting for {waits or 'its turn'}."
+
+
+# -- steps -------------------------------------------------------------------------------------------------------
+
+
+class _Open(msgspec.Struct):
+    says: tuple[str, ...]
+    calls: dict[CallId, CallRequest]
+    results: dict[CallId, CallResult]
+    answers: list[WaitAnswer]
+    inputs: list[Message]
+
+
+def _steps(act: Act) -> tuple[Step, ...]:
+    """Every plan so far with its results in call order: what came after a plan belongs to it."""
+    steps: list[_Open] = []
+    planned_n: dict[CallId, int] = {}
+    for event in act.journal.events(act.stream):
+        control = event.control
+        if isinstance(control, e.Planned) and not control.error:
+            steps.append(_planned(act, event.n, control))
+            planned_n.update({call.id: event.n for call in control.calls})
+        elif not steps:
+            continue
+        elif isinstance(control, e.CallFinished) and control.outcome != "unknown":
+            step = next(s for s in steps if control.call in s.calls)
+            closed = Result(
+                control.call,
+                step.calls[control.call].tool,
+                control.outcome,
+                event.n,
+                planned_n[control.call],
+                control.code,
+            )
+            step.results[control.call] = results(act, (closed,))[0]
+        elif isinstance(control, e.Signal) and control.kind == "input":
+            steps[-1].inputs.extend(inputs(act, (event.n,)))
+        elif isinstance(control, e.WaitClosed) and control.outcome == "answered":
+            body = act.contents(event.n).get("body", b"")
+            steps[-1].answers.append(WaitAnswer(control.wait, "clarification", control.outcome, body))
+    return tuple(_closed(step) for step in steps)
+
+
+def _planned(act: Act, n: int, planned: e.Planned) -> _Open:
+    contents = act.contents(n)
+    calls = {call.id: _request(call, contents) for call in planned.calls}
+    says = tuple(contents.get(f"say/{i}", b"").decode() for i in range(planned.says))
+    return _Open(says, calls, {}, [], [])
+
+
+def _request(call: e.PlannedCall, contents: Mapping[str, bytes]) -> CallRequest:
+    """The call as it was asked for: a tool that is not there under the name it was asked for by."""
+    asked = contents.get(f"{call.id}/tool")
+    return CallRequest(ToolName(asked.decode()) if asked else call.tool, contents.get(f"{call.id}/args", b"{}"))
+
+
+def _closed(step: _Open) -> Step:
+    ordered = tuple(step.results[id] for id in step.calls if id in step.results)
+    return Step(step.says, tuple(step.calls.values()), ordered, tuple(step.answers), tuple(step.inputs))

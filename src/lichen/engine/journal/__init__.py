@@ -1,0 +1,1 @@
+"""A log as the engine uses it: states, tails, and who is told."""

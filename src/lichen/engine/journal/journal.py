@@ -1,0 +1,198 @@
+"""One log as the engine uses it: append on top of what is known now, and say which streams moved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import cast
+from weakref import ref
+
+import msgspec
+
+from lichen.core.deciders.events import Control, Draft, Event, Part
+from lichen.core.deciders.mailbox import MailboxState
+from lichen.core.deciders.run import RunState
+from lichen.core.deciders.streams import State, TenantState
+from lichen.core.words.content import RETENTION
+from lichen.core.words.ids import TENANT_STREAM, RunId, SessionId, StreamId, run_stream, session_stream
+from lichen.core.words.scope import Actor, Scope
+from lichen.engine.journal.seat import Seat, Watch
+from lichen.engine.journal.standstill import with_callers
+from lichen.log.keys.erasures import Erased
+from lichen.log.log import Appended, Log
+
+Moves = Mapping[StreamId, tuple[Draft, ...]]
+
+
+class Journal:
+    """A scope's log and a seat for each of its runs and sessions that moves. `on_append` is told of each after every
+    append, when all states have moved."""
+
+    def __init__(self, scope: Scope, log: Log, on_append: Callable[[Seat, Sequence[Event]], None]) -> None:
+        self.scope = scope
+        self.log = log
+        self._on_append = on_append
+        self._seats: dict[StreamId, Seat] = {}
+        self._is_broken = False
+
+    # -- states --------------------------------------------------------------------------------------------------
+
+    def state(self, stream: StreamId) -> State:
+        """The state of any stream now, loaded if need be."""
+        return self.log.state(stream)
+
+    def run(self, run: RunId) -> RunState:
+        """The state of a run now."""
+        return cast(RunState, self.log.state(run_stream(run)))
+
+    def mailbox(self, session: SessionId) -> MailboxState:
+        """The state of a session now."""
+        return cast(MailboxState, self.log.state(session_stream(session)))
+
+    def is_erased(self, subject: str) -> bool:
+        """Whether nothing may be written about this subject any more."""
+        return subject in self.erased
+
+    @property
+    def erased(self) -> Collection[str]:
+        """The subjects about whom nothing may be written any more; the same object until there is one more."""
+        return cast(TenantState, self.log.state(TENANT_STREAM)).erased
+
+    # -- append --------------------------------------------------------------------------------------------------
+
+    def append(self, moves: Moves, *, actor: str = "system", turn: str | None = None) -> Appended:
+        """Appends to every named stream or to none. The drafts must come from the states as they are in this tick.
+
+        What is said about a subject that was erased is left out. Raises Unavailable when the volume cannot write.
+        """
+        told = with_callers(moves, self.run)
+        parts = [Part(stream, self.log.state(stream).n, drafts) for stream, drafts in told.items() if drafts]
+        try:
+            appended = self.log.append(*parts, actor=actor, turn=turn)
+        except Erased:
+            parts = [Part(part.stream, self.log.state(part.stream).n, _kept(part.drafts)) for part in parts]
+            appended = self.log.append(*parts, actor=actor, turn=turn)
+        if not isinstance(appended, Appended):
+            raise AssertionError(f"{appended} although nothing ran in between")
+        for part, events in zip(parts, appended.events, strict=True):
+            if part.stream.kind in ("run", "session"):
+                seat = self.seat(part.stream)
+                seat.extend(events)
+                self._on_append(seat, events)
+        return appended
+
+    async def durable(self, *, run: RunId | None = None, session: SessionId | None = None) -> None:
+        """Returns once all appended so far to this run and session is on disk. Raises Unavailable if it never will."""
+        named = (run is not None and run_stream(run), session is not None and session_stream(session))
+        await self.log.durable_stream(*(stream for stream in named if stream))
+
+    # -- looking back --------------------------------------------------------------------------------------------
+
+    def events(self, stream: StreamId, from_n: int = 0, limit: int | None = None) -> Sequence[Event]:
+        """The events of a stream from `from_n` on, so many at most: from memory if they happened lately, else read."""
+        recent = self.recent(stream, from_n, limit)
+        return recent if recent is not None else [record.event for record in self.log.records(stream, from_n, limit)]
+
+    def event(self, stream: StreamId, n: int) -> Event:
+        """One event of a stream: from memory if it happened lately. Raises NotFound (`record_missing`)."""
+        recent = self.recent(stream, n, 1)
+        return recent[0] if recent else self.log.event(stream, n)
+
+    def recent(self, stream: StreamId, from_n: int, limit: int | None = None) -> Sequence[Event] | None:
+        """The events of a stream from `from_n` on, so many at most, if all of them happened lately; else None."""
+        seat = self._seats.get(stream)
+        return seat.events(from_n, limit) if seat is not None else None
+
+    def watch(self, stream: StreamId, *kinds: type[Control], from_n: int | None = None) -> Watch:
+        """Every event of the stream from now on, or from its record `from_n` on, of these kinds or all: as long as the
+        caller keeps the watch."""
+        seat, watch = self.seat(stream), Watch(kinds)
+        seat.watches.append(ref(watch, lambda gone: self._unwatch(seat, gone)))
+        if self._is_broken:
+            watch.end()
+        elif from_n is not None:
+            watch.offer(self.events(stream, from_n))
+        return watch
+
+    def _unwatch(self, seat: Seat, gone: ref[Watch]) -> None:
+        seat.watches.remove(gone)
+        if not seat.watches and not seat.tail and not seat.is_driven:
+            self._drop(seat)
+
+    def actor_of(self, run: RunId) -> Actor:
+        """Who acts in a run: its agent, on behalf of whoever started it."""
+        seat = self._seats.get(run_stream(run))
+        if seat is None:
+            return self._read_actor(run)
+        if seat.actor is None:
+            seat.actor = self._read_actor(run)
+        return seat.actor
+
+    def _read_actor(self, run: RunId) -> Actor:
+        try:
+            return msgspec.json.decode(self.log.contents(run_stream(run), 0)["actor"], type=Actor)
+        except Erased:
+            return Actor("agent", self.run(run).agent, auth="system")  # for whom, nobody knows any more
+
+    def attributes_of(self, run: RunId) -> bytes:
+        """The attributes a run began with, as JSON; empty for none, and when its subject was erased."""
+        seat = self._seats.get(run_stream(run))
+        if seat is None:
+            return self._read_attributes(run)
+        if seat.attributes is None:
+            seat.attributes = self._read_attributes(run)
+        return seat.attributes
+
+    def _read_attributes(self, run: RunId) -> bytes:
+        try:
+            return self.log.contents(run_stream(run), 0).get("attributes", b"")
+        except Erased:
+            return b""
+
+    # -- seats ---------------------------------------------------------------------------------------------------
+
+    def seat(self, stream: StreamId) -> Seat:
+        """What is kept for a stream, from now on if it was nothing."""
+        seat = self._seats.get(stream)
+        if seat is None:
+            seat = self._seats[stream] = Seat(self, stream)
+        return seat
+
+    @property
+    def seats(self) -> int:
+        """For how many streams something is kept."""
+        return len(self._seats)
+
+    @property
+    def watched(self) -> int:
+        """How many streams somebody watches."""
+        return sum(bool(seat.watches) for seat in self._seats.values())
+
+    def forget(self, stream: StreamId) -> None:
+        """Drops what was read of a stream. Who watches it or drives it goes on."""
+        seat = self._seats.get(stream)
+        if seat is not None and (seat.watches or seat.is_driven):
+            seat.clear()
+        elif seat is not None:
+            self._drop(seat)
+        self.log.park(stream)
+
+    def _drop(self, seat: Seat) -> None:
+        if self._seats.get(seat.stream) is seat:
+            del self._seats[seat.stream]
+
+    def set_broken(self, is_broken: bool) -> None:
+        """Forgets every seat and tells everyone who watches one; or lets it begin again."""
+        self._is_broken = is_broken
+        if is_broken:
+            seats, self._seats = self._seats, {}
+            for watching in (each for seat in seats.values() for each in seat.watches):
+                if (watch := watching()) is not None:
+                    watch.end()
+
+
+def _kept(drafts: tuple[Draft, ...]) -> tuple[Draft, ...]:
+    """The drafts with what outlives an erasure."""
+    return tuple(
+        msgspec.structs.replace(draft, contents=tuple(c for c in draft.contents if c.subject == RETENTION))
+        for draft in drafts
+    )

@@ -1,0 +1,1 @@
+"""What leaves a run, and what policy says of it."""

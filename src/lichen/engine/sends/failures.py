@@ -1,0 +1,79 @@
+"""What becomes of an exception that a tool, a planner or the gate met: words into the record, one line into the log.
+
+The record keeps everything under the subject's key, so that it is read by who may read contents and goes when they are
+erased. The process's log gets what no person and no system can have written: code, type, place, run and tenant.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from logging import ERROR, WARNING
+from typing import Final
+
+import msgspec
+
+from lichen.core.ports.call import NotDone
+from lichen.core.words.errors import LichenError
+from lichen.core.words.failure import PART, Failure
+from lichen.core.words.ids import StreamId
+from lichen.core.words.scope import Scope
+from lichen.engine.act import Act
+from lichen.engine.ports import Services
+from lichen.tools.failure import failure_of
+
+LOGGER: Final = "lichen.failures"
+
+_log = logging.getLogger(LOGGER)
+_CODE = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
+
+Part = tuple[str, bytes]
+Fields = dict[str, str | int]
+
+
+def sealed(failure: Failure | None) -> list[Part]:
+    """The content part that keeps a failure; none without one."""
+    return [] if failure is None else [(PART, msgspec.json.encode(failure))]
+
+
+def told(act: Act, what: str, code: str, error: BaseException) -> Failure:
+    """What the exception says, after one line of it went to the process's log. `what` is as in `c1 payments.refund`."""
+    failure = failure_of(error)
+    tell(act, what, code, failure, level=WARNING if isinstance(error, NotDone) else ERROR)
+    return failure
+
+
+def tell(act: Act, what: str, code: str, failure: Failure, *, level: int = ERROR) -> None:
+    """One line to the process's log; its text only where the environment is one for development and wants it."""
+    where: Fields = {"run": act.state.id, "what": what, "agent": act.state.agent}
+    _write(act.services, act.journal.scope, level, code, failure, where)
+
+
+def unforeseen(services: Services, scope: Scope, stream: StreamId, what: str, error: BaseException) -> None:
+    """One line for an error of the engine itself while it performed `what` for a stream."""
+    code = error.code if isinstance(error, LichenError) else "internal"
+    _write(services, scope, ERROR, code, failure_of(error), {stream.kind: stream.id, "what": what})
+
+
+def _write(services: Services, scope: Scope, level: int, code: str, failure: Failure, where: Fields) -> None:
+    fields: Fields = {
+        "code": code if _CODE.fullmatch(code) else "unspeakable",
+        "exception": failure.exception,
+        "at": f"{failure.file}:{failure.line}",
+        **where,
+        "tenant": scope.tenant,
+        "env": scope.env,
+    }
+    if services.environment(scope).error_text:
+        fields |= {"message": failure.message, "traceback": failure.traceback}
+    _log.log(level, line("failed", fields), extra={"event": "failed", "fields": fields})
+
+
+def line(event: str, fields: Fields) -> str:
+    """`event key=value …`, values that need it quoted as JSON, so that one event is one line whatever is in it."""
+    return " ".join([event, *(f"{name}={_value(value)}" for name, value in fields.items())])
+
+
+def _value(value: str | int) -> str:
+    text = str(value)
+    return text if re.fullmatch(r"[\w.:/@+-]+", text) else msgspec.json.encode(text).decode()

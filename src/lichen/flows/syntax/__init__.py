@@ -1,0 +1,1 @@
+"""What a flow file says, with the place of each word."""

@@ -1,0 +1,1 @@
+"""The policy language; it knows nothing of Lichen."""

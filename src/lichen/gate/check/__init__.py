@@ -1,0 +1,1 @@
+"""One question to the gate: its facts, meters and conditions."""

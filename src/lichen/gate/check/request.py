@@ -1,0 +1,69 @@
+"""A check in Cedar's terms: principal, action, resource and context."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+from lichen.core.ports.policy import Check, Meters
+from lichen.core.words.label import Label
+from lichen.core.words.scope import Actor
+from lichen.gate.cedar.values import Entity, Value
+from lichen.gate.check.meters import Claim
+from lichen.gate.label.labels import Endorsement
+from lichen.gate.rules.schema import PRINCIPALS, ActionView, ToolView
+
+_CACHED: Final = 4096  # actors and labels kept in their Cedar form
+
+
+class Request(NamedTuple):
+    """What a decision is asked about."""
+
+    principal: Entity
+    action: Entity
+    resource: Entity
+    context: Mapping[str, Value]
+
+
+def request_of(check: Check, view: ActionView, of_tool: Mapping[str, Value]) -> Request:
+    """The request of a check. `of_tool` is what only a tool call's context has."""
+    context = {"actor": _person(check.actor.subject), "label": _label(check.label), **of_tool}
+    return Request(
+        _principal(check.actor), view.action, view.resource or Entity(view.resource_type, check.resource), context
+    )
+
+
+def tool_context(
+    tool: ToolView, *, args: Value, facts: Value, endorsement: Endorsement, claimed: Mapping[str, Claim], meters: Meters
+) -> dict[str, Value]:
+    """The part of a context that is about a tool call. Reads the meters as they are now."""
+    return {
+        "args": args,
+        "facts": facts,
+        "tool": dict(tool.info),
+        "endorsed": dict(endorsement.endorsed),
+        "meters": {name: meters.used(claim.key) for name, claim in claimed.items()},
+        "pending": {name: meters.reserved(claim.key) for name, claim in claimed.items()},
+    }
+
+
+@lru_cache(_CACHED)
+def _principal(actor: Actor) -> Entity:
+    roles = frozenset(actor.roles)
+    return Entity(
+        PRINCIPALS[actor.kind],
+        actor.id,
+        attrs={"roles": roles},
+        parents=[Entity("Role", role) for role in sorted(roles)],
+    )
+
+
+@lru_cache(_CACHED)
+def _person(subject: Actor) -> dict[str, Value]:
+    return {"kind": subject.kind, "id": subject.id, "roles": frozenset(subject.roles)}
+
+
+@lru_cache(_CACHED)
+def _label(label: Label) -> dict[str, Value]:
+    return {"sources": frozenset(label.sources), "tainted": label.is_tainted, "secrecy": label.secrecy}

@@ -1,0 +1,1 @@
+"""Which arguments are endorsed, and by whom."""

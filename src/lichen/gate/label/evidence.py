@@ -1,0 +1,144 @@
+"""What accepted sources said, as values that an argument can be compared with."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final, cast
+
+import msgspec
+
+from lichen.core.ports.policy import Evidence
+
+VALUES_MAX: Final = 4096
+TEXT_CHARS_MAX: Final = 64 * 1024  # of a text; what follows endorses nothing
+DEPTH_MAX: Final = 32
+DIGITS_MAX: Final = 64  # of a number; beyond, it is compared as it is written
+
+Scalar = str | int | bool
+
+_QUOTED = re.compile(
+    r"\"([^\"\n]{1,512})\"|“([^”\n]{1,512})”|„([^“”\n]{1,512})[“”]|«([^»\n]{1,512})»|'([^'\n]{1,512})'"
+)
+_EMAIL = re.compile(r"[\w.+%-]{1,64}@[\w-]+(?:\.[\w-]+)+")
+_AROUND: Final = ".,;:!?()[]{}<>\"'“”„«»`*_…"
+_CURRENCY: Final = r"(?:[€$£¥#]|EUR|USD|GBP|CHF|JPY)?"
+_AMOUNT = re.compile(_CURRENCY + r"([+-]?\d[\d.,'’]*)" + _CURRENCY)
+_PLAIN = re.compile(r"[+-]?\d{1,18}")
+_DECIMAL = re.compile(r"([+-]?\d{1,18})[.,](\d{1,2}|\d{4,18})")
+_GROUPED = re.compile(r"([+-]?\d{1,3}(?:([.,'’])\d{3})(?:\2\d{3})*)(?:[.,](\d{1,2}))?")
+
+
+def normal(text: str) -> str:
+    """The form in which two texts are compared: Unicode NFC, without space around, in no case."""
+    return unicodedata.normalize("NFC", text).strip().casefold()
+
+
+def evidence_from_text(source: str, text: str) -> Evidence:
+    """What `source` said in its own words.
+
+    The whole text, its quoted phrases, e-mail addresses, words and numbers, at most `VALUES_MAX` of them. A whole
+    number is an int, a fraction its decimal text with a point. `1.234` could mean two numbers, and endorses none.
+    """
+    return Evidence(source, _first(_spoken(text[:TEXT_CHARS_MAX])))
+
+
+def evidence_from_json(
+    source: str, data: bytes, fields: Collection[str] | None = None, *, given: bytes = b"{}"
+) -> Evidence:
+    """What a tool's record says: the scalars of these top-level fields, of all of them if `fields` is None.
+
+    Values that the tool was `given` it does not vouch for by repeating them, in whatever notation. Bytes that are no
+    JSON say nothing.
+    """
+    try:
+        document, repeated = msgspec.json.decode(data), msgspec.json.decode(given)
+    except msgspec.DecodeError:
+        return Evidence(source, ())
+    if fields is not None:
+        record = cast(Mapping[str, Any], document if isinstance(document, dict) else {})
+        document = [record[field] for field in fields if field in record]
+    known = {_plain(value) for value in _leaves(repeated)}
+    return Evidence(source, _first(value for value in _scalars(document) if _plain(value) not in known))
+
+
+def _plain(value: Scalar | float) -> str:
+    """One notation for everything that reads the same: 8050, "8050" and "8050.00"; true and "True"."""
+    text = normal(str(value))
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        return text
+    return f"{number.normalize():f}" if number.is_finite() and abs(number.adjusted()) < DIGITS_MAX else text
+
+
+def _leaves(value: Any) -> Iterator[Scalar | float]:
+    """Every scalar, however deep."""
+    left: list[Any] = [value]
+    while left:
+        one: Any = left.pop()
+        match one:
+            case dict():
+                left.extend(cast(dict[str, Any], one).values())
+            case list():
+                left.extend(cast(list[Any], one))
+            case None:
+                continue
+            case _:
+                yield one
+
+
+def _first(values: Iterable[Scalar]) -> tuple[Scalar, ...]:
+    """The first different values. True and 1 differ."""
+    found: dict[tuple[type, Scalar], Scalar] = {}
+    for value in values:
+        found.setdefault((type(value), value), value)
+        if len(found) == VALUES_MAX:
+            break
+    return tuple(found.values())
+
+
+def _spoken(text: str) -> Iterator[Scalar]:
+    yield normal(text)
+    for match in _QUOTED.finditer(text):
+        yield normal(next(group for group in match.groups() if group))
+    for match in _EMAIL.finditer(text):
+        yield normal(match[0])
+    for word in text.split():
+        bare = word.strip(_AROUND)
+        if bare:
+            yield normal(bare)
+            yield normal(bare.lstrip("#@"))
+            yield from _numbers(bare)
+
+
+def _numbers(word: str) -> Iterator[Scalar]:
+    amount = _AMOUNT.fullmatch(word)
+    number = amount[1] if amount else ""
+    if _PLAIN.fullmatch(number):
+        yield int(number)
+    elif match := _DECIMAL.fullmatch(number):
+        yield f"{match[1]}.{match[2]}"
+    elif (match := _GROUPED.fullmatch(number)) and (match[3] or match[1].count(match[2]) > 1 or match[2] in "'’"):
+        whole = match[1].replace(match[2], "")
+        yield f"{whole}.{match[3]}" if match[3] else int(whole)
+
+
+def _scalars(value: Any, depth: int = 0) -> Iterator[Scalar]:
+    match value:
+        case bool() | int():
+            yield value
+        case str():
+            yield normal(value)
+        case float():
+            yield str(Decimal(str(value)))
+        case dict() if depth < DEPTH_MAX:
+            for field in cast(dict[str, Any], value).values():
+                yield from _scalars(field, depth + 1)
+        case list() if depth < DEPTH_MAX:
+            for item in cast(list[Any], value):
+                yield from _scalars(item, depth + 1)
+        case _:
+            return

@@ -1,0 +1,165 @@
+"""Endorsement: an argument a model made counts as trusted where it equals something that an accepted source said.
+
+Matching is to trust, never to taint: what no source said stays the model's, whatever else it resembles. Comparison is
+of whole values: texts in NFC, without space around and in no case; numbers by value. An argument whose schema says
+`x-lichen-unit: "minor"` counts cents where people say the amount: 8050 is what a customer calls 80.50.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
+from itertools import islice
+from typing import Any, Final, NamedTuple, cast
+
+import msgspec
+
+from lichen.core.ports.policy import Evidence
+from lichen.core.words.label import THIRD_PARTY
+from lichen.gate.label.evidence import Scalar, evidence_from_json, evidence_from_text, normal
+
+__all__ = ["MODEL", "Arguments", "Endorsement", "arguments_of", "endorse", "evidence_from_json", "evidence_from_text"]
+
+MODEL: Final = "model"  # the origin of what no accepted source said
+LEAVES_MAX: Final = 4096
+DEPTH_MAX: Final = 32
+MINOR_PER_MAJOR: Final = 100
+
+_INT_MAX: Final = 2**128  # beyond, writing a number down costs more than it is worth
+_RECORDS: Final = "tool:"  # sources that state amounts in the unit of the arguments
+
+
+class Endorsement(msgspec.Struct, frozen=True):
+    """Where each argument came from. `origins` has one source or `model` for each scalar, nested ones by dotted
+    name; `endorsed` has every declared argument: all of it, and at least something, came from accepted sources."""
+
+    origins: Mapping[str, str]
+    endorsed: Mapping[str, bool]
+
+
+class Arguments(msgspec.Struct, frozen=True):
+    """The arguments a tool declares: what is known of each, and the schema document that it may refer to."""
+
+    root: Mapping[str, Any]
+    properties: Mapping[str, Mapping[str, Any]]
+
+
+class _Leaf(NamedTuple):
+    path: str
+    value: Any
+    is_minor: bool
+
+
+def arguments_of(schema: Mapping[str, Any]) -> Arguments:
+    """The arguments of an input schema, without those whose names Cedar's JSON could misread."""
+    names = [name for name in schema.get("properties", {}) if not name.startswith("__")]
+    return Arguments(schema, {name: _property(schema, schema, name) for name in names})
+
+
+def endorse(declared: Arguments, args: Mapping[str, Any], evidence: Sequence[Evidence]) -> Endorsement:
+    """Compares every argument with the evidence; the first source that says it is its origin."""
+    accepted = [item for item in evidence if not item.source.startswith(THIRD_PARTY)]
+    origins: dict[str, str] = {}
+    endorsed = dict.fromkeys(declared.properties, False)
+    for name, value in args.items():
+        leaves = list(islice(_leaves(declared, name, value), LEAVES_MAX + 1))
+        if len(leaves) > LEAVES_MAX:
+            leaves = [_Leaf(name, None, False)]
+        found = [(leaf.path, _origin(leaf, accepted)) for leaf in leaves]
+        for path, origin in found:
+            origins[path] = MODEL if origins.get(path) == MODEL else origin  # a name with a dot in it hides nothing
+        if name in endorsed:
+            endorsed[name] = bool(found) and all(origin != MODEL for _, origin in found)
+    return Endorsement(origins, endorsed)
+
+
+def _origin(leaf: _Leaf, evidence: Sequence[Evidence]) -> str:
+    spoken = _forms(leaf.value, is_minor=leaf.is_minor, is_record=False)
+    recorded = _forms(leaf.value, is_minor=False, is_record=True)
+    for item in evidence:
+        forms = recorded if item.source.startswith(_RECORDS) else spoken
+        if any(_says(item.values, form) for form in forms):
+            return item.source
+    return MODEL
+
+
+def _says(values: Sequence[Scalar], form: Scalar) -> bool:
+    """Whether `form` is among the values. True and 1 differ."""
+    return form in values and any(type(value) is type(form) and value == form for value in values)
+
+
+# -- how a value may be written ----------------------------------------------------------------------------------
+
+
+def _forms(value: Any, *, is_minor: bool, is_record: bool) -> tuple[Scalar, ...]:
+    """Everything that says the same as `value`, in the forms that evidence has."""
+    match value:
+        case bool():
+            return (value,)
+        case int() if abs(value) < _INT_MAX:
+            whole, cents = divmod(abs(value), MINOR_PER_MAJOR) if is_minor else (abs(value), 0)
+            return _number_forms("-" if value < 0 else "", whole, f"{cents:02}")
+        case float():
+            text = str(Decimal(str(value)))
+            whole, _, fraction = text.lstrip("-").partition(".")
+            if not whole.isdigit() or (len(fraction) == 3 and not is_record):  # 1.234 may be said of a thousand
+                return ()
+            return _number_forms("-" if text.startswith("-") else "", int(whole), fraction.ljust(2, "0"))
+        case str():
+            is_number = len(value) < 20 and value.isascii() and value.isdigit() and str(int(value)) == value
+            return (value, normal(value), *((int(value),) if is_number else ()))
+        case _:
+            return ()
+
+
+def _number_forms(sign: str, whole: int, fraction: str) -> tuple[Scalar, ...]:
+    """`8050` cents are 80.50 and 80.5; a number without a fraction is also a whole one."""
+    texts = [f"{sign}{whole}.{fraction}"]
+    if fraction.endswith("0"):
+        texts.append(f"{sign}{whole}.{fraction[:-1]}")
+    if fraction == "00":
+        return (int(f"{sign}{whole}"), f"{sign}{whole}", *texts)
+    return tuple(texts)
+
+
+# -- the arguments -----------------------------------------------------------------------------------------------
+
+
+def _leaves(declared: Arguments, name: str, value: Any) -> Iterator[_Leaf]:
+    return _walk(declared.root, declared.properties.get(name, {}), name, value, 0)
+
+
+def _walk(root: Mapping[str, Any], schema: Mapping[str, Any], path: str, value: Any, depth: int) -> Iterator[_Leaf]:
+    """The scalars of a value. null is nothing; deeper than `DEPTH_MAX` is one value that nobody said."""
+    if value is None:
+        return
+    if depth > DEPTH_MAX:
+        yield _Leaf(path, None, False)
+    elif isinstance(value, Mapping):
+        for name, field in cast(Mapping[str, Any], value).items():
+            yield from _walk(root, _property(root, schema, name), f"{path}.{name}", field, depth + 1)
+    elif isinstance(value, (list, tuple)):
+        items = _resolved(root, schema.get("items", {}))
+        for index, item in enumerate(cast(Sequence[Any], value)):
+            yield from _walk(root, items, f"{path}.{index}", item, depth + 1)
+    else:
+        yield _Leaf(path, value, schema.get("x-lichen-unit") == "minor")
+
+
+def _property(root: Mapping[str, Any], schema: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    return _resolved(root, schema.get("properties", {}).get(name, {}))
+
+
+def _resolved(root: Mapping[str, Any], schema: Any, depth: int = 0) -> Mapping[str, Any]:
+    """The schema itself where it is a reference or an optional; only the unit and the parts are read from it."""
+    if not isinstance(schema, Mapping) or depth > DEPTH_MAX:
+        return {}
+    schema = cast(Mapping[str, Any], schema)
+    reference = str(schema.get("$ref", ""))
+    if reference.startswith("#/$defs/"):
+        target = _resolved(root, root.get("$defs", {}).get(reference.removeprefix("#/$defs/")), depth + 1)
+        return {**target, **schema}
+    options = [
+        option for word in ("anyOf", "oneOf", "allOf") for option in schema.get(word, ()) if option != {"type": "null"}
+    ]
+    return {**_resolved(root, options[0], depth + 1), **schema} if len(options) == 1 else schema

@@ -1,0 +1,1 @@
+"""A tenant's policy files: read, bounded, checked against the schema."""

@@ -1,0 +1,53 @@
+"""What each kind of actor may ask of the runtime.
+
+This table decides first, and by default; policy can only take away from it. What agents may do to the world is for
+policies alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from lichen.core.words.scope import Actor, ActorKind
+from lichen.gate.rules.schema import Action
+
+_TALK: Final[tuple[Action, ...]] = (
+    "agent.list", "health.read", "run.result", "run.start", "session.close", "session.open", "session.read",
+    "session.say", "wait.answer",
+)  # fmt: skip
+_LOOK: Final[tuple[Action, ...]] = (
+    "agent.list", "agent.read", "health.read", "policy.check", "run.read", "run.result", "session.list",
+    "session.read", "stop.read", "wait.read",
+)  # fmt: skip
+_STEER: Final[tuple[Action, ...]] = ("run.cancel", "run.pause", "run.resume")
+_ACT: Final[tuple[Action, ...]] = ("message.send", "model.invoke", "run.start")
+_PROVE: Final[tuple[Action, ...]] = ("log.backup", "log.export", "log.read", "log.verify")
+_KEEP: Final[tuple[Action, ...]] = ("key.issue", "key.read", "key.revoke", "policy.reload")
+_GOVERN: Final[tuple[Action, ...]] = (
+    "log.erase", "run.declassify", "session.declassify", "stop.clear", "stop.set",
+)  # fmt: skip
+
+MAY: Final[Mapping[ActorKind, frozenset[Action]]] = {
+    "customer": frozenset(_TALK),
+    "operator": frozenset((*_TALK, *_LOOK, *_STEER, *_PROVE, *_KEEP, *_GOVERN)),
+    "service": frozenset((*_TALK, *_LOOK, *_STEER)),
+    "system": frozenset((*_LOOK, *_PROVE, *_KEEP, "agent.create", "process.stop", "run.pause", "run.resume")),
+    "agent": frozenset(_ACT),
+}
+"""What each kind of actor may ask for. Customers see what is theirs alone: that is no matter of kinds."""
+
+_ANSWERS: Final[Mapping[ActorKind, tuple[str, ...]]] = {
+    "customer": ("clarification", "confirmation", "external"),
+    "service": ("clarification", "confirmation", "external", "handover", "pause", "preempt"),
+}
+
+
+def may(actor: Actor, action: Action, resource: str = "") -> bool:
+    """Whether actors of this kind may ask for this. Whom somebody acts for gives them nothing.
+
+    Of waits, whose resource is their kind, only operators answer those that are about effects.
+    """
+    if action == "wait.answer" and resource and actor.kind in _ANSWERS:
+        return resource in _ANSWERS[actor.kind]
+    return action in MAY[actor.kind]

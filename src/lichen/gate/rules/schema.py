@@ -1,0 +1,244 @@
+"""The Cedar schema of a tenant's tools: which actions there are, on what, and what policies may read about each.
+
+Every tool is an action of its own name, on `Tool::"<name>"`, in the group of its effects (`tool.call.once`) and in
+`tool.call`. What is no tool call is one of the fixed `ACTIONS`. The context of every action has
+    actor {kind, id, roles}               whom it is about in the end: the person an agent acts for
+    label {sources, tainted, secrecy}     what the asker has read
+and the context of a tool call besides
+    args, facts                           by the tool's schemas
+    meters, pending {<meter>: Long}       what is used up, and the part of it that is not settled yet; without this call
+    endorsed {<argument>: Bool}           whether an accepted source said the argument
+    tool {effects, tags}
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
+
+import msgspec
+
+from lichen.core.ports.call import Effects, ToolSpec
+from lichen.core.ports.policy import Meter
+from lichen.core.words.errors import Invalid
+from lichen.core.words.scope import ActorKind
+from lichen.gate.cedar.shapes import Projection, projection
+from lichen.gate.cedar.values import Entity, Value
+from lichen.gate.label.labels import Arguments, arguments_of
+
+if TYPE_CHECKING:
+    import cedarpy
+
+Action = Literal[
+    "agent.create", "agent.list", "agent.read", "health.read", "key.issue", "key.read", "key.revoke", "log.backup",
+    "log.erase", "log.export", "log.read", "log.verify", "message.send", "model.invoke", "policy.check",
+    "policy.reload", "process.stop", "run.cancel", "run.declassify", "run.pause", "run.read", "run.result",
+    "run.resume", "run.start", "session.close", "session.declassify", "session.list", "session.open", "session.read",
+    "session.say", "stop.clear", "stop.read", "stop.set", "wait.answer", "wait.read",
+]  # fmt: skip
+"""What can be asked for besides tool calls. Each of these is asked for by some operation; there are no others."""
+
+ACTIONS: Final[Mapping[Action, str]] = {
+    "agent.create": "Agent",
+    "agent.list": "Agent",
+    "agent.read": "Agent",
+    "health.read": "Tenant",
+    "key.issue": "Key",
+    "key.read": "Key",
+    "key.revoke": "Key",
+    "log.backup": "Tenant",
+    "log.erase": "Tenant",
+    "log.export": "Tenant",
+    "log.read": "Tenant",
+    "log.verify": "Tenant",
+    "message.send": "Channel",
+    "model.invoke": "Model",
+    "policy.check": "Tenant",
+    "policy.reload": "Tenant",
+    "process.stop": "Tenant",
+    "run.cancel": "Run",
+    "run.declassify": "Run",
+    "run.pause": "Run",
+    "run.read": "Run",
+    "run.result": "Run",
+    "run.resume": "Run",
+    "run.start": "Agent",
+    "session.close": "Session",
+    "session.declassify": "Session",
+    "session.list": "Session",
+    "session.open": "Agent",
+    "session.read": "Session",
+    "session.say": "Session",
+    "stop.clear": "Stop",
+    "stop.read": "Stop",
+    "stop.set": "Stop",
+    "wait.answer": "Wait",
+    "wait.read": "Wait",
+}
+"""The type of the resource that a check names by its id. What is about all of a type names `*`; of a wait, its kind;
+of a new key, the kind of actor it is for; of a stop, `<kind>:<name>`."""
+
+PRINCIPALS: Final[Mapping[ActorKind, str]] = {kind: kind.capitalize() for kind in get_args(ActorKind)}
+"""The entity type of each kind of actor."""
+
+_STRING: Final = {"type": "String"}
+_STRINGS: Final = {"type": "Set", "element": _STRING}
+_TYPES: Final = {
+    "ActorInfo": {"kind": _STRING, "id": _STRING, "roles": _STRINGS},
+    "LabelInfo": {"sources": _STRINGS, "tainted": {"type": "Boolean"}, "secrecy": {"type": "Long"}},
+    "ToolInfo": {"effects": _STRING, "tags": _STRINGS},
+}
+_TOOL_CALL: Final = "tool.call"
+_PLAIN: Final = ("Channel", "Key", "Model", "Role", "Run", "Session", "Stop", "Tenant", "Wait")
+
+
+class ToolView(msgspec.Struct, frozen=True):
+    """What the gate knows of a tool: how to show its arguments and facts to policies, and which meters it reads."""
+
+    spec: ToolSpec
+    arguments: Arguments
+    args: Projection
+    facts: Projection
+    info: Mapping[str, Value]  # `context.tool`
+    meters: tuple[Meter, ...]  # those that policies about this tool may read
+
+
+class ActionView(msgspec.Struct, frozen=True):
+    """What the gate knows of an action. `resource` is fixed for a tool, else made from `resource_type` and an id."""
+
+    action: Entity
+    resource_type: str
+    resource: Entity | None = None
+    tool: ToolView | None = None
+
+
+class PolicySchema(msgspec.Struct, frozen=True):
+    """What policies are validated against. `document` is the schema in Cedar's JSON notation."""
+
+    document: Mapping[str, Any]
+    cedar: cedarpy.Schema
+    views: Mapping[str, ActionView]
+
+    @property
+    def text(self) -> str:
+        """The schema in Cedar's own notation, for people."""
+        return str(self.cedar)
+
+
+def schema_of(tools: Iterable[ToolSpec], meters: Iterable[Meter] = ()) -> PolicySchema:
+    """The schema for these tools and meters. Raises Invalid (`tool_name_reserved`, `tool_twice`)."""
+    views: dict[str, ActionView] = {
+        name: ActionView(Entity("Action", name), resource) for name, resource in ACTIONS.items()
+    }
+    declared = tuple(meters)
+    for spec in tools:
+        if not _is_known(spec, views):
+            views[spec.name] = _tool_action(spec, declared)
+    document = {"": {"entityTypes": _entity_types(), "actions": _actions(views), "commonTypes": _common_types()}}
+    import cedarpy
+
+    return PolicySchema(document, cedarpy.Schema.from_json_str(json.dumps(document)), views)
+
+
+def is_readable(meter: Meter, tool: str) -> bool:
+    """Whether policies about `tool` may read `meter`: one kept apart by an argument needs a tool with that argument."""
+    return meter.per != "argument" or tool in meter.tools
+
+
+def _is_known(spec: ToolSpec, views: Mapping[str, ActionView]) -> bool:
+    """Whether the tool is there already: two agents may have the same one."""
+    if spec.name in ACTIONS or spec.name == _TOOL_CALL or spec.name.startswith(f"{_TOOL_CALL}."):
+        raise Invalid(
+            f"The tool name {spec.name} is the name of an action.",
+            code="tool_name_reserved",
+            next_step="Rename the tool; tools are named <toolset>.<tool>.",
+        )
+    known = views[spec.name].tool if spec.name in views else None
+    if known is not None and known.spec != spec:
+        raise Invalid(
+            f"There are two different tools named {spec.name}.",
+            code="tool_twice",
+            next_step="Give one of them another name.",
+        )
+    return known is not None
+
+
+def _tool_action(spec: ToolSpec, meters: tuple[Meter, ...]) -> ActionView:
+    group = Entity("Action", f"{_TOOL_CALL}.{spec.effects}", parents=[Entity("Action", _TOOL_CALL)])
+    info: dict[str, Value] = {"effects": spec.effects, "tags": frozenset(spec.tags)}
+    view = ToolView(
+        spec=spec,
+        arguments=arguments_of(spec.input_schema),
+        args=projection(spec.input_schema, "args"),
+        facts=projection(spec.facts_schema or {"type": "object"}, "facts"),
+        info=info,
+        meters=tuple(meter for meter in meters if is_readable(meter, spec.name)),
+    )
+    resource = Entity("Tool", spec.name, parents=_toolsets(spec.name))
+    return ActionView(Entity("Action", spec.name, parents=[group]), "Tool", resource, view)
+
+
+def _toolsets(name: str) -> list[Entity]:
+    """`service.toolset.tool` is in Toolset `service.toolset`, which is in Toolset `service`."""
+    toolset, dot, _ = name.rpartition(".")
+    return [Entity("Toolset", toolset, parents=_toolsets(toolset))] if dot else []
+
+
+# -- the document ------------------------------------------------------------------------------------------------
+
+
+def _entity_types() -> dict[str, Any]:
+    who = {"memberOfTypes": ["Role"], "shape": _record({"roles": _STRINGS})}
+    principals: dict[str, Any] = dict.fromkeys(PRINCIPALS.values(), who)
+    plain: dict[str, Any] = {name: {} for name in _PLAIN}
+    return {
+        **principals,
+        **plain,
+        "Tool": {"memberOfTypes": ["Toolset"]},
+        "Toolset": {"memberOfTypes": ["Toolset"]},
+    }
+
+
+def _common_types() -> dict[str, Any]:
+    return {name: _record(attributes) for name, attributes in _TYPES.items()}
+
+
+def _actions(views: Mapping[str, ActionView]) -> dict[str, Any]:
+    groups: dict[str, Any] = {_TOOL_CALL: {}}
+    for effects in get_args(Effects):
+        groups[f"{_TOOL_CALL}.{effects}"] = {"memberOf": [{"id": _TOOL_CALL}]}
+    return {**groups, **{name: _action(view) for name, view in views.items()}}
+
+
+def _action(view: ActionView) -> dict[str, Any]:
+    return {
+        "memberOf": [{"id": parent.id} for parent in view.action.parents],
+        "appliesTo": {
+            "principalTypes": list(PRINCIPALS.values()),
+            "resourceTypes": [view.resource_type],
+            "context": _context(view.tool),
+        },
+    }
+
+
+def _context(tool: ToolView | None) -> dict[str, Any]:
+    common = {"actor": {"type": "ActorInfo"}, "label": {"type": "LabelInfo"}}
+    if tool is None:
+        return _record(common)
+    counts = _record({meter.name: {"type": "Long"} for meter in tool.meters})
+    return _record(
+        {
+            **common,
+            "args": tool.args.shape.cedar,
+            "facts": tool.facts.shape.cedar,
+            "tool": {"type": "ToolInfo"},
+            "meters": counts,
+            "pending": counts,
+            "endorsed": _record({name: {"type": "Boolean"} for name in tool.arguments.properties}),
+        }
+    )
+
+
+def _record(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    return {"type": "Record", "attributes": dict(attributes)}

@@ -1,0 +1,1 @@
+"""Whole logs: verified, exported, backed up."""

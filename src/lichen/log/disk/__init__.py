@@ -1,0 +1,1 @@
+"""Files, locks and SQLite: bytes that stay where they were put."""

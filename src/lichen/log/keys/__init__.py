@@ -1,0 +1,1 @@
+"""Keys in a file of their own, and what an erasure destroys."""

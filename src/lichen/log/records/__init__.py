@@ -1,0 +1,1 @@
+"""One record: its bytes, its sealed contents, and who its pseudonyms are."""

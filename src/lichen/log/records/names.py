@@ -1,0 +1,75 @@
+"""Names: who is behind a pseudonym of the log, sealed under that person's own key, and gone when it is."""
+
+from __future__ import annotations
+
+import msgspec
+
+from lichen.core.words.content import Sealed
+from lichen.core.words.errors import NotFound
+from lichen.core.words.ids import LogId, Pseudonym
+from lichen.core.words.scope import Actor
+from lichen.log.disk.sqlite import NAMES, Op, Reader
+from lichen.log.keys.erasures import Erased
+from lichen.log.keys.keyring import Keyring
+
+KNOWN_MAX = 100_000  # pseudonyms of which we remember that they are stored
+
+
+class Names:
+    """The names view of one log. `number` is the log's in its volume."""
+
+    def __init__(self, log: LogId, number: int, keyring: Keyring, reader: Reader) -> None:
+        self._log, self._number, self._keyring, self._reader = log, number, keyring, reader
+        self._known: set[str] = set()
+
+    def of(self, actor: Actor) -> Pseudonym:
+        """The actor's pseudonym."""
+        return self._keyring.secrets(self._log).pseudonym(actor.kind, actor.id)
+
+    def keep(self, pseudonym: str, id: str) -> Op | None:
+        """The row to write so that the pseudonym can be resolved; None when there is one, or none can be."""
+        if pseudonym in self._known:
+            return None
+        if len(self._known) >= KNOWN_MAX:
+            self._known.clear()
+        found = self._find(pseudonym)
+        sealed = None if found else self._seal(pseudonym, id)
+        self._known.add(pseudonym)
+        return (NAMES, (self._number, pseudonym), sealed) if sealed else None
+
+    def display(self, pseudonym: str) -> str:
+        """The id behind a pseudonym. Raises NotFound (`name_unknown`), Erased."""
+        found = self._find(pseudonym)
+        if found is None:
+            raise NotFound("Nobody is known by this pseudonym in this log.", code="name_unknown")
+        return self._keyring.unseal(Sealed(*found), name_aad(self._log, pseudonym)).decode()
+
+    def has(self, pseudonym: str) -> bool:
+        """Whether somebody is known by this pseudonym, as of the last commit."""
+        return self._find(pseudonym) is not None
+
+    def remove(self, pseudonym: str) -> Op:
+        """The change that forgets who is behind a pseudonym."""
+        self._known.discard(pseudonym)
+        return NAMES, (self._number, pseudonym), None
+
+    def clear(self) -> None:
+        """Forgets what is known to be stored: it may not be."""
+        self._known.clear()
+
+    def _seal(self, pseudonym: str, id: str) -> tuple[int, bytes, bytes] | None:
+        try:
+            sealed = self._keyring.seal(self._log, pseudonym, name_aad(self._log, pseudonym), id.encode())
+        except Erased:
+            return None  # whoever was erased stays nameless
+        return sealed.key_id, sealed.nonce, sealed.ciphertext
+
+    def _find(self, pseudonym: str) -> tuple[int, bytes, bytes] | None:
+        query = "SELECT key_id, nonce, ciphertext FROM names WHERE log = ? AND pseudonym = ?"
+        row = self._reader.row(query, self._number, pseudonym)
+        return (row[0], row[1], row[2]) if row else None
+
+
+def name_aad(log: LogId, pseudonym: str) -> bytes:
+    """What a sealed name is bound to."""
+    return msgspec.msgpack.encode((log, "name", pseudonym))

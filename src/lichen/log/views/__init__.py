@@ -1,0 +1,1 @@
+"""Rows and states that follow from the records."""

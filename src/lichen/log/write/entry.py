@@ -1,0 +1,65 @@
+"""An entry: what one log appends while the loop turns, on its way to the disk. It lands whole or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+from lichen.core.deciders.streams import State
+from lichen.log.disk.sqlite import STREAMS, Op
+from lichen.log.records.record import Record
+from lichen.log.views.live import Live
+from lichen.log.views.rows import next_row, project
+from lichen.log.write.tips import QueuedRow, Tip
+
+
+class Owner(Protocol):
+    """The log that an entry belongs to; told on the loop's thread."""
+
+    def settle(self, entry: Entry) -> None:
+        """`entry` is durable."""
+        ...
+
+    def wake(self) -> None:
+        """All entries of one commit are settled."""
+        ...
+
+
+class Grown(NamedTuple):
+    """By which records a stream grew, and its state before them."""
+
+    before: State
+    records: list[Record]
+
+
+class Entry:
+    """It grows until the writer gets it. `rows` are the records' without their chain, `ops` what the views change."""
+
+    __slots__ = ("blobs", "data_bytes", "grown", "ops", "owner", "records", "rows", "tip")
+
+    def __init__(self, owner: Owner, tip: Tip) -> None:
+        self.owner, self.tip = owner, tip
+        self.ops: list[Op] = []
+        self.records: list[Record] = []
+        self.rows: list[QueuedRow] = []
+        self.blobs: list[bytes] = []
+        self.grown: dict[Live, Grown] = {}
+        self.data_bytes = 0
+
+    def grow(self, live: Live, before: State, records: Sequence[Record]) -> None:
+        """A stream of the log has these records more."""
+        self.records += records
+        grown = self.grown.get(live)
+        if grown is None:
+            grown = self.grown[live] = Grown(before, [])
+        grown.records.extend(records)
+
+    def close(self) -> None:
+        """Asks once per stream what its views say now, whatever happened to it in between."""
+        for live, (before, records) in self.grown.items():
+            row = live.row
+            assert row is not None
+            self.ops += project(row, records, before=before, after=live.state)
+            live.row = next_row(row, live.state)
+            if live.row is not row or not records[0].n:
+                self.ops.append((STREAMS, live.row[:1], live.row[1:]))

@@ -1,0 +1,201 @@
+"""What the logs of a volume share: one writer, one reader, keys, blobs, a clock, and a bound on what is not durable."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import sqlite3
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from typing import NamedTuple
+
+from lichen.core.words.errors import LichenError, Unavailable
+from lichen.log.disk.blobs import Blobs
+from lichen.log.disk.sqlite import Reader
+from lichen.log.gathering import Gathering
+from lichen.log.keys.keyring import Keyring
+from lichen.log.write.entry import Entry, Owner
+from lichen.log.write.tips import Tip
+from lichen.log.write.writer import Writer
+
+ROWS_TOGETHER = 128  # of one log that are not durable yet, while others write too
+SHARED_US = 1_000_000  # so long after its last record a log counts as one of those
+CLOCK_JUMP_US = 1_000_000  # a clock set back by less is only smoothed over
+JUMPS_KEPT = 16
+
+_NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+class ClockJump(NamedTuple):
+    """The clock went back by `back_us` microseconds when it had been at `at_us`."""
+
+    at_us: int
+    back_us: int
+
+
+class Store:
+    """Belongs to the loop's thread. `failure` is set from the moment a commit failed until the volume recovered."""
+
+    def __init__(
+        self,
+        *,
+        keyring: Keyring,
+        blobs: Blobs,
+        clock: Callable[[], int],
+        reader: Reader,
+        rows_max: int,
+        bytes_max: int,
+    ) -> None:
+        self.keyring, self.blobs, self.clock, self.reader = keyring, blobs, clock, reader
+        self.failure: Unavailable | None = None
+        self.is_closed = False
+        self.clock_jumps: deque[ClockJump] = deque(maxlen=JUMPS_KEPT)
+        self.last_pos = self.load_pos()
+        self._rows_max, self._bytes_max = rows_max, bytes_max
+        self._rows = self._bytes = 0
+        self._rows_of: dict[Owner, int] = {}
+        self._last_put_us: OrderedDict[Owner, int] = OrderedDict()
+        self._waiting: list[tuple[Owner, asyncio.Future[None]]] = []
+        self._clock_us = 0
+        self.latest_us = 0  # of the newest record of all logs, now or ever
+
+    def start(self, writer: Writer) -> None:
+        """From now on what is appended is written."""
+        self.writer, self.gathering = writer, Gathering(writer.put, writer.bounds)
+
+    def load_pos(self) -> int:
+        """The number of the newest record on disk."""
+        row = self.reader.row("SELECT coalesce(max(pos), 0) FROM records")
+        assert row is not None
+        return row[0]
+
+    def now_us(self) -> int:
+        """What the clock says; a jump back is noted."""
+        now_us = self.clock()
+        if self._clock_us - now_us > CLOCK_JUMP_US:
+            self.clock_jumps.append(ClockJump(self._clock_us, self._clock_us - now_us))
+        self._clock_us = now_us
+        return now_us
+
+    def check(self) -> None:
+        """Raises Unavailable while the volume does not write."""
+        if self.is_closed:
+            raise Unavailable("The volume is closed.", code="volume_closed", next_step="Open it again.")
+        if self.failure is not None:
+            raise as_new(self.failure)
+
+    def entry(self, owner: Owner, tip: Tip, *, rows: int = 0, data_bytes: int = 0) -> Entry:
+        """Where a log's next rows go, so many of them."""
+        self._rows += rows
+        self._bytes += data_bytes
+        self._rows_of[owner] = self._rows_of.get(owner, 0) + rows
+        entry = self.gathering.entry(owner, tip, rows=rows, data_bytes=data_bytes)
+        if not entry.rows:
+            self._note(owner)
+        return entry
+
+    @property
+    def is_full(self) -> bool:
+        """Whether more is waiting to become durable than should."""
+        return self._rows > self._rows_max or self._bytes > self._bytes_max
+
+    @property
+    def queued_rows(self) -> int:
+        """How many records are not durable yet."""
+        return self._rows
+
+    def has_room(self, owner: Owner) -> bool:
+        """Whether little enough is waiting to become durable, in all and of this log: while others write too it may
+        have no more than a commit does quickly, since theirs comes after it."""
+        is_shared = len(self._last_put_us) > 1
+        return not self.is_full and not (is_shared and self._rows_of.get(owner, 0) >= ROWS_TOGETHER)
+
+    async def room(self, owner: Owner) -> None:
+        """Returns once `has_room`. Raises Unavailable."""
+        self.check()
+        while not self.has_room(owner):
+            future = asyncio.get_running_loop().create_future()
+            self._waiting.append((owner, future))
+            await future
+            self.check()
+
+    def _note(self, owner: Owner) -> None:
+        """Remembers who wrote within the last second."""
+        self._last_put_us[owner] = self._clock_us
+        self._last_put_us.move_to_end(owner)
+        while next(iter(self._last_put_us.values())) < self._clock_us - SHARED_US:
+            self._last_put_us.popitem(last=False)
+
+    def committed(self, batch: list[Entry]) -> None:
+        """Everything in `batch` is durable: tells the logs, then those who wait for room."""
+        touched: dict[Owner, None] = {}
+        for entry in batch:
+            self._rows -= len(entry.records)
+            self._bytes -= entry.data_bytes
+            self._rows_of[entry.owner] -= len(entry.records)
+            entry.owner.settle(entry)
+            touched[entry.owner] = None
+        for owner in touched:
+            owner.wake()
+        if self._waiting:
+            self._wake_waiting()
+
+    def fail(self, error: Exception) -> None:
+        """Nothing more becomes durable: forgets what is queued."""
+        self.failure = failure_of(error)
+        self.discard()
+        self._rows = self._bytes = 0
+        self._rows_of.clear()
+        self._wake_waiting()
+
+    def discard(self) -> None:
+        """Throws away what the disk does not have."""
+        self.gathering.discard()
+        self.writer.discard()
+
+    def _wake_waiting(self) -> None:
+        """Wakes those who have room now, and everybody when nothing is written any more."""
+        waiting, self._waiting = self._waiting, []
+        for owner, future in waiting:
+            if future.done():
+                continue
+            if self.failure is not None or self.has_room(owner):
+                future.set_result(None)
+            else:
+                self._waiting.append((owner, future))
+
+
+def failure_of(error: Exception) -> Unavailable:
+    """What a failed commit means to callers."""
+    if _is_full(error):
+        return Unavailable(
+            "The disk is full; nothing was accepted since it filled up.",
+            code="disk_full",
+            next_step="Free disk space; the volume goes on by itself, and the same idempotency key is safe.",
+        )
+    cause = error.code if isinstance(error, LichenError) else type(error).__name__
+    failure = Unavailable(
+        f"The volume cannot be written now ({cause}); nothing was accepted since.",
+        code="volume_readonly",
+        next_step="Run `lichen doctor`; the volume goes on by itself, and the same idempotency key is safe.",
+    )
+    failure.__cause__ = error
+    return failure
+
+
+def as_new(error: Unavailable) -> Unavailable:
+    """The same error for one more caller: an exception object collects the tracebacks of all who raise it."""
+    fresh = Unavailable(error.message, code=error.code, next_step=error.next_step)
+    fresh.__cause__ = error.__cause__
+    return fresh
+
+
+def _is_full(error: BaseException | None) -> bool:
+    """Whether the disk is full, here or in what caused this."""
+    while error is not None:
+        if isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_FULL:
+            return True
+        if isinstance(error, OSError) and error.errno in _NO_SPACE:
+            return True
+        error = error.__cause__
+    return False

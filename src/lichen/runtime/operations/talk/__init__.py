@@ -1,0 +1,1 @@
+"""One conversation, as its customer, its channel and its operators have it."""

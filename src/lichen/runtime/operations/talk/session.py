@@ -1,0 +1,289 @@
+"""One conversation as somebody holds it: what they say, what they have not received, what was said."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import msgspec
+
+from lichen.core.deciders import events as e
+from lichen.core.deciders.mailbox import MailboxState
+from lichen.core.speech import saying
+from lichen.core.speech.saying import Attachment
+from lichen.core.words.ids import MessageId, RunId, SessionId, session_stream
+from lichen.core.words.scope import Actor, Scope
+from lichen.engine.intake import Intake
+from lichen.engine.journal.journal import Journal
+from lichen.gate.rules.schema import Action
+from lichen.log.keys.erasures import Erased
+from lichen.runtime.access.access import Access, of_session
+from lichen.runtime.operations.talk.conversation import Conversation
+from lichen.runtime.operations.talk.turn import Turn
+from lichen.runtime.records import RecordView, view
+
+TRANSCRIPT_MAX = 200
+_SPOKEN = (e.MessageReceived, e.MessageQueued)
+
+
+Standing = Literal["closed", "asked", "busy", "waiting", "quiet"]
+"""A session is over, its customer was asked something, is owed something, waits for somebody else, or none of it."""
+
+
+class SessionSummary(msgspec.Struct, frozen=True):
+    """One line of a list. `customer` is the pseudonym of who talks; `status` is `open` or `closed`.
+
+    `undelivered` messages wait to be fetched or sent.
+    """
+
+    id: SessionId
+    agent: str
+    customer: str
+    status: str
+    opened_at_us: int
+    first_seq: int
+    channel: str
+    standing: Standing
+    turns: int
+    undelivered: int
+    last_at_us: int
+
+
+class Outgoing(msgspec.Struct, frozen=True):
+    """A message to the customer. Its id never changes, so a reader can tell a repeated one."""
+
+    id: MessageId
+    kind: str
+    text: str
+    run: RunId | None
+    queued_at_us: int
+    card: Mapping[str, Any] | None = None
+    attachments: tuple[Attachment, ...] = ()
+
+
+class Said(msgspec.Struct, frozen=True):
+    """One message of a conversation. `text` is None once it was erased; `kind` says what it is to its reader."""
+
+    id: MessageId
+    role: Literal["customer", "agent"]
+    kind: str
+    text: str | None
+    run: RunId | None
+    at_us: int
+    card: Mapping[str, Any] | None = None
+    attachments: tuple[Attachment, ...] = ()
+
+
+class SessionDetail(msgspec.Struct, frozen=True):
+    """A session and the last of what was said, oldest first. `earlier` says how much was said before that."""
+
+    id: SessionId
+    agent: str
+    channel: str
+    customer: str
+    status: str
+    is_owing: bool
+    earlier: int
+    transcript: tuple[Said, ...]
+
+
+class Session:
+    """One conversation. Messages of one session are handled in order, one turn at a time.
+
+    `Sessions` makes one for whoever may have it; each thing done with it is asked for again.
+    """
+
+    def __init__(
+        self,
+        access: Access,
+        intake: Intake,
+        journal: Journal,
+        id: SessionId,
+        actor: Actor,
+        *,
+        is_new: bool = False,
+    ) -> None:
+        self.id = id
+        self.is_new = is_new  # whether this handle came of opening it
+        self.scope: Scope = journal.scope
+        self.actor = actor
+        self._access = access
+        self._intake = intake
+        self._journal = journal
+        self._stream = session_stream(id)
+        self.conversation = Conversation(access, journal, intake.deltas, id, actor)
+        self._shown_n: int | None = None  # how many records there were when it was looked what is pending
+
+    async def say(
+        self,
+        text: str,
+        *,
+        key: str | None = None,
+        channel_data: bytes = b"",
+        data: Any = None,
+        address: bytes = b"",
+    ) -> Turn:
+        """Takes one message; returns, once it is durable, the turn it opens, joins or continues.
+
+        `channel_data` is kept with it for the channel it came through. `data`, any JSON, goes to the planner with the
+        words. `address` is where the channel pushes replies to from now on.
+
+        Raises Invalid (`message_empty`, `message_too_large`, `input_too_large`, `address_too_large`), NotFound,
+        Conflict, Denied, Unavailable.
+        """
+        await self._journal.log.load(self._stream)
+        ruling = self._ask("session.say")
+        receipt = await self._intake.say(
+            self.scope,
+            self.id,
+            text,
+            self.actor,
+            key=key,
+            channel_data=channel_data,
+            data=data,
+            address=address,
+            ruling=ruling,
+        )
+        return Turn(self._access, self._journal, self.id, self.actor, receipt=receipt)
+
+    async def close(self) -> None:
+        """Takes no further message and cancels the open turn."""
+        ruling = self._ask("session.close")
+        await self._intake.close_session(self.scope, self.id, self.actor, ruling=ruling)
+
+    async def declassify(self, sources: Sequence[str], *, reason: str) -> None:
+        """Lets what was said so far go without these sources of its label in the turns to come.
+
+        Raises Invalid (`sources_unknown`, `reason_missing`).
+        """
+        ruling = self._ask("session.declassify")
+        await self._intake.declassify(
+            self.scope, self.actor, sources=tuple(sources), reason=reason, session=self.id, ruling=ruling
+        )
+
+    def is_owing(self) -> bool:
+        """Whether something the customer said is not dealt with. An open approval is not owed, a question neither."""
+        self._ask("session.read")
+        return self._journal.mailbox(self.id).is_owing_customer
+
+    async def pending(self) -> tuple[Outgoing, ...]:
+        """Messages the customer has not received, oldest first, once durable. Each counts as attempted."""
+        self._ask("session.read")
+        mailbox = self._journal.mailbox(self.id)
+        attempted = tuple(
+            e.Draft(e.DeliveryAttempted(out.message, out.attempt))
+            for out in mailbox.outbox.values()
+            if not out.is_in_flight
+        )
+        if attempted:
+            self._journal.append({self._stream: attempted})
+        self._shown_n = self._journal.mailbox(self.id).n
+        await self._journal.durable(session=self.id)
+        return tuple(self._outgoing(out.message, out.n) for out in mailbox.outbox.values())
+
+    def _outgoing(self, message: MessageId, n: int) -> Outgoing:
+        event = self._journal.log.event(self._stream, n)
+        control = event.control
+        assert isinstance(control, e.MessageQueued)
+        said = saying.read(self._journal.log.contents(self._stream, n))
+        return Outgoing(message, control.kind, said.text, control.run, event.ts_us, said.card, said.attachments)
+
+    async def delivered(self, message: MessageId) -> None:
+        """The customer has this message. Saying so twice is no error."""
+        self._ask("session.read")
+        out = self._journal.mailbox(self.id).outbox.get(message)
+        if out is not None:
+            settled = e.DeliverySettled(message, out.attempt, "delivered")
+            self._journal.append({self._stream: (e.Draft(settled),)})
+        await self._journal.durable(session=self.id)
+
+    def summary(self) -> SessionSummary:
+        """The session in one line."""
+        self._ask("session.read")
+        return summary(self._journal, self.id)
+
+    def records(self, after: int = 0) -> tuple[RecordView, ...]:
+        """The session's own records from number `after` on, contents opened."""
+        self._open()
+        log = self._journal.log
+        return tuple(view(log, record) for record in log.records(self._stream, after))
+
+    @property
+    def length(self) -> int:
+        """How many records the session has."""
+        self._ask("session.read")
+        return self._journal.mailbox(self.id).n
+
+    def detail(self) -> SessionDetail:
+        """The session and the last messages of it, in the order they came and went."""
+        self._open()
+        mailbox = self._journal.mailbox(self.id)
+        spoken = [event for event in self._journal.log.events(self._stream) if isinstance(event.control, _SPOKEN)]
+        return SessionDetail(
+            id=self.id,
+            agent=mailbox.agent,
+            channel=mailbox.channel,
+            customer=mailbox.subject,
+            status=mailbox.outcome or "open",
+            is_owing=mailbox.is_owing_customer,
+            earlier=max(0, len(spoken) - TRANSCRIPT_MAX),
+            transcript=tuple(self._said(event) for event in spoken[-TRANSCRIPT_MAX:]),
+        )
+
+    def _said(self, event: e.Event) -> Said:
+        control = event.control
+        assert isinstance(control, (e.MessageReceived, e.MessageQueued))
+        role: Literal["customer", "agent"] = "customer" if isinstance(control, e.MessageReceived) else "agent"
+        kind = control.disposition if isinstance(control, e.MessageReceived) else control.kind
+        try:
+            said = saying.read(self._journal.log.contents(self._stream, event.n))
+        except Erased:
+            return Said(control.message, role, kind, None, control.run, event.ts_us)
+        return Said(control.message, role, kind, said.text, control.run, event.ts_us, said.card, said.attachments)
+
+    async def changed(self) -> None:
+        """Returns after the next record of the session: the next since `pending` was asked, if it was."""
+        self._ask("session.read")
+        shown_n, self._shown_n = self._shown_n, None
+        await self._journal.watch(self._stream, from_n=shown_n).next()
+
+    async def news(self) -> None:
+        """Returns once there is a message the customer has not received, or what was owed is dealt with."""
+        self._ask("session.read")
+        watch, mailbox = self._journal.watch(self._stream), self._journal.mailbox(self.id)
+        was_owing = mailbox.is_owing_customer
+        while not mailbox.outbox and mailbox.is_owing_customer == was_owing:
+            await watch.next()
+            mailbox = self._journal.mailbox(self.id)
+
+    def _open(self) -> None:
+        self._access.open("session.read", self.scope, self.actor, of_session(self.id), what="session")
+
+    def _ask(self, action: Action) -> e.Ruling:
+        return self._access.ask(action, self.scope, self.actor, of_session(self.id))
+
+
+def summary(journal: Journal, id: SessionId) -> SessionSummary:
+    """A session in one line."""
+    mailbox, log, stream = journal.mailbox(id), journal.log, session_stream(id)
+    return SessionSummary(
+        id=id,
+        agent=mailbox.agent,
+        customer=mailbox.subject,
+        status=mailbox.outcome or "open",
+        opened_at_us=log.event(stream, 0).ts_us,
+        first_seq=log.position(stream, 0),
+        channel=mailbox.channel,
+        standing=_standing(mailbox),
+        turns=mailbox.turns,
+        undelivered=len(mailbox.outbox),
+        last_at_us=log.event(stream, mailbox.n - 1).ts_us,
+    )
+
+
+def _standing(mailbox: MailboxState) -> Standing:
+    if mailbox.is_closed:
+        return "closed"
+    if mailbox.questions:
+        return "asked"
+    return "busy" if mailbox.is_owing_customer else "waiting" if mailbox.released else "quiet"

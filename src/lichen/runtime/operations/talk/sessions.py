@@ -1,0 +1,95 @@
+"""Conversations: open one, find one, list them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Literal
+
+from lichen.agents.agent import Agent
+from lichen.core.deciders import events as e
+from lichen.core.words.ids import AgentName, SessionId, session_stream
+from lichen.core.words.scope import Actor, Scope
+from lichen.engine.intake import Intake
+from lichen.engine.local import LocalEngine
+from lichen.runtime.access.access import EVERYTHING, About, Access, of_session
+from lichen.runtime.operations.talk.session import Session, SessionSummary, summary
+
+
+class Sessions:
+    """Opens sessions. Every operation names a scope; another scope's sessions do not exist for it."""
+
+    def __init__(
+        self, engine: LocalEngine, intake: Intake, access: Access, agents: Callable[[], tuple[Agent, ...]]
+    ) -> None:
+        self._engine = engine
+        self._intake = intake
+        self._access = access
+        self._agents = agents
+
+    async def open(
+        self,
+        scope: Scope,
+        actor: Actor,
+        *,
+        agent: str | None = None,
+        channel: str = "api",
+        delivery: Literal["pull", "push"] = "pull",
+        double_texting: e.DoubleTexting = "enqueue",
+        key: str | None = None,
+        attributes: Mapping[str, str] = {},
+        language: str = "",
+        address: bytes = b"",
+    ) -> Session:
+        """A session of `actor` with an agent (may be left out when the runtime has one).
+
+        `language` is what the customer wants, a tag or a list as Accept-Language has it. The session is held in one
+        that the tenant speaks, for good.
+
+        `delivery="push"` sends replies through the runtime's channel of this name, to the `address` it gave; else they
+        are fetched.
+        With a `key` it is always the same session for this actor, agent and channel. `attributes` reach the planner
+        and the tools of every run of the session.
+        Raises NotFound (`agent_unknown`), Invalid (`attributes_invalid`), Denied, Unavailable.
+        """
+        given = self._agents()
+        name = AgentName(agent or (given[0].name if len(given) == 1 else ""))
+        id = self._intake.session_id(scope, actor, agent=name, channel=channel, key=key)
+        journal = self._engine.journal(scope)
+        if key is not None:
+            await journal.log.load(session_stream(id))
+            if journal.state(session_stream(id)).n:
+                return self.get(scope, id, actor)
+        wording = self._engine.services.wording(scope)
+        ruling = self._access.ask(
+            "session.open", scope, actor, About(name), language=wording.chosen(language) if language else ""
+        )
+        self._access.host(scope, name)
+        is_new = await self._intake.open_session(
+            scope,
+            id,
+            actor,
+            agent=name,
+            channel=channel,
+            delivery=delivery,
+            double_texting=double_texting,
+            attributes=attributes,
+            language=language,
+            address=address,
+            is_fresh=key is None,
+            ruling=ruling,
+        )
+        return Session(self._access, self._intake, journal, id, actor, is_new=is_new)
+
+    def list(
+        self, scope: Scope, actor: Actor, *, limit: int = 100, before: int | None = None, agent: str | None = None
+    ) -> tuple[SessionSummary, ...]:
+        """The newest sessions first. `before` is the `first_seq` of the last session of the page before."""
+        self._access.ask("session.list", scope, actor, EVERYTHING)
+        journal = self._engine.journal(scope)
+        rows = journal.log.stream_rows("session", limit, before, agent=agent)
+        return tuple(summary(journal, SessionId(row.id)) for row in rows)
+
+    def get(self, scope: Scope, session: SessionId, actor: Actor) -> Session:
+        """An existing session. Raises NotFound (`session_unknown`) where the actor may not see it, Denied."""
+        self._access.ask("session.read", scope, actor, of_session(session))
+        return Session(self._access, self._intake, self._engine.journal(scope), session, actor)

@@ -1,0 +1,131 @@
+"""What one message set going, as whoever said it follows it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Literal, NamedTuple
+
+import msgspec
+
+from lichen.core.deciders import events as e
+from lichen.core.words.ids import RunId, SessionId, TurnId, root_run, run_stream, session_stream
+from lichen.core.words.scope import Actor, Scope
+from lichen.engine.answers.replies import is_again
+from lichen.engine.intake import Receipt
+from lichen.engine.journal.journal import Journal
+from lichen.engine.journal.seat import Watch
+from lichen.runtime.access.access import ALL, Access, of_run, of_session
+from lichen.runtime.records import RecordView, view
+
+_TELLING = (e.TurnOpened, e.TurnClosed, e.MessageQueued, e.WaitOpened)
+
+
+class Reply(NamedTuple):
+    """How a turn ended and what the customer was told last. `released`: the run waits for somebody else. `refused`:
+    policy did not let it start, so there is no such run."""
+
+    text: str
+    outcome: Literal["answered", "released", "failed", "cancelled", "asked", "refused"]
+    run: RunId
+
+
+class Turn:
+    """A message that was taken, and what comes of it. Nothing is kept of it before somebody awaits that."""
+
+    def __init__(self, access: Access, journal: Journal, session: SessionId, actor: Actor, *, receipt: Receipt) -> None:
+        self.receipt = receipt
+        self.scope: Scope = journal.scope
+        self.actor = actor
+        self._access = access
+        self._journal = journal
+        self._session = session
+        self._stream = session_stream(session)
+        self._watch: Watch | None = None
+        self._seen: list[e.Event] = []
+
+    @property
+    def disposition(self) -> str:
+        """`queued`, `joined`, `answered` or `rejected`."""
+        return self.receipt.disposition
+
+    async def run(self) -> RunId:
+        """The run that has this turn, as soon as there is one."""
+        self._ask()
+        return (await self._opened())[0]
+
+    async def result(self) -> Reply:
+        """The reply, once durable: the answer, or what the customer is told while the run waits for somebody else."""
+        self._ask()
+        reply = await self._reply(*await self._opened())
+        await self._journal.durable(session=self._session)
+        return reply
+
+    async def _opened(self) -> tuple[RunId, int]:
+        """The run, and how many of the session's events lie before its turn."""
+        if self.receipt.run is not None:
+            return root_run(self.receipt.run), 0
+        index = 0
+        while True:
+            control = (await self._event(index)).control
+            if isinstance(control, e.TurnOpened) and self.receipt.message in control.messages:
+                return control.run, index
+            index += 1
+
+    async def _reply(self, run: RunId, index: int) -> Reply:
+        text, turn = "", None
+        while True:
+            event = await self._event(index)
+            index, control = index + 1, event.control
+            if isinstance(control, e.TurnOpened) and control.run == run:
+                turn = control.turn
+            elif isinstance(control, e.MessageQueued) and _is_of(control, run, turn):
+                text = self._journal.log.contents(self._stream, event.n)["text"].decode()
+                if is_again(control):
+                    return Reply(text, "asked", run)
+            elif isinstance(control, e.TurnClosed) and control.run == run:
+                return Reply(text, self._outcome(run) if control.outcome == "ended" else control.outcome, run)
+            elif isinstance(control, e.WaitOpened) and root_run(control.run) == run:
+                return Reply(text, "asked", run)
+
+    async def _event(self, index: int) -> e.Event:
+        """An event of the session since the message, of those that matter here, as soon as there is one."""
+        if self._watch is None:
+            self._watch = self._journal.watch(self._stream, *_TELLING, from_n=self.receipt.n + 1)
+        while len(self._seen) <= index:
+            self._seen.append(await self._watch.next())
+        return self._seen[index]
+
+    def _outcome(self, run: RunId) -> Literal["answered", "failed", "cancelled"]:
+        state = self._journal.run(run)
+        return "cancelled" if state.cancel else "failed" if state.failure else "answered"
+
+    async def records(self) -> AsyncIterator[RecordView]:
+        """Every record of the run and its session since the message: those that are there, then as they happen.
+
+        They hold what operators may read and customers not. Ends when the turn does, or when the run waits.
+        """
+        runs = msgspec.structs.replace(of_session(self._session), resource=ALL)
+        self._access.ask("run.read", self.scope, self.actor, runs)
+        run = await self.run()
+        self._access.open("run.read", self.scope, self.actor, of_run(run), what="feed")
+        log = self._journal.log
+        after = log.position(self._stream, self.receipt.n) - 1
+        async for entry in log.follow(after, streams=(self._stream, run_stream(run))):
+            self._access.ask("run.read", self.scope, self.actor, of_run(run))
+            yield view(log, entry)
+            if entry.stream == self._stream and _ends(entry.control, run):
+                return
+
+    def _ask(self) -> None:
+        self._access.ask("session.read", self.scope, self.actor, of_session(self._session))
+
+
+def _ends(control: e.Control, run: RunId) -> bool:
+    """Whether the customer is to speak next, by a record of their session."""
+    ends = isinstance(control, (e.TurnClosed, e.WaitOpened)) and root_run(control.run) == run
+    return ends or (isinstance(control, e.MessageQueued) and _is_of(control, run, None) and is_again(control))
+
+
+def _is_of(queued: e.MessageQueued, run: RunId, turn: TurnId | None) -> bool:
+    """Whether the message comes of this run, or of the turn that it did not get."""
+    return root_run(queued.run) == run if queued.run else turn is not None and queued.turn == turn

@@ -1,0 +1,1 @@
+"""What a project hosts: agents, flows, policies, versions."""

@@ -1,0 +1,229 @@
+"""Where the policies of a scope lie, and whether they load."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+
+from lichen.core.ports.call import ToolSpec
+from lichen.core.words.errors import Invalid, NotFound
+from lichen.core.words.scope import Scope
+from lichen.gate.gate import PolicyGate
+from lichen.gate.rules.declarations import files_in
+
+if TYPE_CHECKING:
+    from lichen.gate.rules.policies import PolicySet
+    from lichen.settings import Settings
+
+STARTER_NOTICE = (
+    "No policies are given, so the starter policy applies: tools run, except that those with effect `once` wait for an "
+    "operator's approval."
+)
+
+
+class PolicySource(Protocol):
+    """Where policies come from."""
+
+    def place(self, scope: Scope) -> Path | None:
+        """Their directory; None for the starter policies. Raises Invalid (`policies_missing`)."""
+        ...
+
+    def load(self, scope: Scope) -> PolicySet:
+        """The policies of a scope as they are on disk now. Raises Invalid with file, line and column."""
+        ...
+
+    def learn(self, specs: Sequence[ToolSpec]) -> None:
+        """From now on policies are for these tools."""
+        ...
+
+
+class InForce:
+    """The policies that decide, scope by scope."""
+
+    def __init__(self, gate: PolicyGate, source: PolicySource) -> None:
+        self.source = source
+        self._gate = gate
+        self._digests: dict[Scope, str] = {}
+
+    def load(self, scope: Scope) -> str:
+        """Puts those on disk in force; the old ones stay when that fails. Returns their digest. Raises Invalid."""
+        policies = self.source.load(scope)
+        self._gate.replace(scope, policies)
+        self._digests[scope] = policies.digest
+        return policies.digest
+
+    def digest(self, scope: Scope) -> str:
+        """The digest of what decides there."""
+        return self._digests[scope]
+
+
+class PolicyReport(msgspec.Struct, frozen=True):
+    """Policies that load. `directory` is None for the starter policies; `digest` pins what would be in force."""
+
+    directory: str | None
+    policies: tuple[str, ...]
+    meters: tuple[str, ...]
+    digest: str
+
+
+def report_of(directory: Path | None, found: PolicySet) -> PolicyReport:
+    """What is told of policies that load."""
+    return PolicyReport(
+        None if directory is None else str(directory),
+        tuple(terms.id for terms in found.terms),
+        tuple(meter.name for meter in found.meters),
+        found.digest,
+    )
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Where a set of policies lies that decides in a tenant: in the environment `env`, or in all that have nothing of
+    their own. `directory` is None for the starter policies."""
+
+    tenant: str
+    directory: Path | None
+    env: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What it is called where sets are listed."""
+        return self.tenant if self.env is None else f"{self.tenant}/{self.env}"
+
+
+def places_of(settings: Settings, tenant: str) -> tuple[Place, ...]:
+    """The sets that decide in a tenant: the shared one, unless every environment adds to it, and each that does.
+
+    Raises NotFound (`tenant_unknown`).
+    """
+    declared = settings.tenants.get(tenant)
+    if declared is None:
+        known = ", ".join(settings.tenants)
+        raise NotFound(f"There is no tenant {tenant!r}.", code="tenant_unknown", next_step=f"Name one of: {known}.")
+    if declared.policies is None:
+        return (Place(tenant, None),)
+    directory = settings.root / declared.policies
+    own = tuple(Place(tenant, directory, env) for env in declared.environments if files_in(directory / env))
+    return own if len(own) == len(declared.environments) else (Place(tenant, directory), *own)
+
+
+def place_of(settings: Settings, scope: Scope) -> Place:
+    """The set that decides in a scope."""
+    places = places_of(settings, scope.tenant)
+    return next((place for place in places if place.env == scope.env), places[0])
+
+
+def loaded(place: Place, specs: Sequence[ToolSpec]) -> PolicySet:
+    """The policies of a place. Raises Invalid with file, line and column."""
+    if place.directory is None:
+        return _starter(specs)
+    return _loaded(place.directory, specs, place.env)
+
+
+class Starter:
+    """The starter policies for everybody."""
+
+    def __init__(self, specs: Sequence[ToolSpec]) -> None:
+        self._policies = _starter(specs)
+
+    def place(self, scope: Scope) -> Path | None:
+        """None: they lie nowhere."""
+        return None
+
+    def load(self, scope: Scope) -> PolicySet:
+        """The same for every scope."""
+        return self._policies
+
+    def learn(self, specs: Sequence[ToolSpec]) -> None:
+        """From now on policies are for these tools."""
+        self._policies = _starter(specs)
+
+
+class FromDirectory:
+    """Policies of a directory of Cedar files for every tenant, or of one with a subdirectory for each."""
+
+    def __init__(self, root: Path, specs: Sequence[ToolSpec]) -> None:
+        self._root = root
+        self._loader = _Loader(specs)
+
+    def place(self, scope: Scope) -> Path:
+        """The tenant's subdirectory, or the directory itself. Raises Invalid (`policies_missing`)."""
+        own = self._root / scope.tenant
+        if own.is_dir():
+            return own
+        if any(self._root.glob("*.cedar")):
+            return self._root
+        raise Invalid(
+            f"There are no policies for tenant {scope.tenant!r}.",
+            code="policies_missing",
+            place=str(self._root),
+            next_step=f"Write {own}/*.cedar, or leave `policies` out to use the starter policy.",
+        )
+
+    def load(self, scope: Scope) -> PolicySet:
+        """What lies there now."""
+        return self._loader.load(self.place(scope), scope.env)
+
+    def learn(self, specs: Sequence[ToolSpec]) -> None:
+        """From now on policies are for these tools."""
+        self._loader = _Loader(specs)
+
+
+class FromSettings:
+    """Policies as a project declares them for each tenant."""
+
+    def __init__(self, settings: Settings, specs: Sequence[ToolSpec]) -> None:
+        self._settings = settings
+        self._starter = _starter(specs)
+        self._loader = _Loader(specs)
+
+    def place(self, scope: Scope) -> Path | None:
+        """The directory that the tenant names."""
+        directory = self._settings.tenants[scope.tenant].policies
+        return None if directory is None else self._settings.root / directory
+
+    def load(self, scope: Scope) -> PolicySet:
+        """What lies there now, or the starter policies for a tenant that names none."""
+        directory = self.place(scope)
+        return self._starter if directory is None else self._loader.load(directory, scope.env)
+
+    def learn(self, specs: Sequence[ToolSpec]) -> None:
+        """From now on policies are for these tools."""
+        self._starter, self._loader = _starter(specs), _Loader(specs)
+
+
+class _Loader:
+    """Loads directories of policies. One that many tenants share is compiled once, until it changes."""
+
+    def __init__(self, specs: Sequence[ToolSpec]) -> None:
+        self._specs = specs
+        self._known: dict[tuple[Path, str], tuple[object, PolicySet]] = {}
+
+    def load(self, directory: Path, env: str) -> PolicySet:
+        """The policies of a directory for an environment; what is wrong with them is named by its full path."""
+        files = sorted([*directory.glob("*"), *files_in(directory / env)])
+        stand = [(str(path), path.stat().st_mtime_ns, path.stat().st_size) for path in files]
+        known = self._known.get((directory, env))
+        if known is None or known[0] != stand:
+            known = self._known[directory, env] = (stand, _loaded(directory, self._specs, env))
+        return known[1]
+
+
+def _loaded(directory: Path, specs: Sequence[ToolSpec], env: str | None) -> PolicySet:
+    from lichen.gate.rules.policies import load_policies
+
+    try:
+        return load_policies(directory, specs, env=env)
+    except Invalid as error:
+        place = str(directory / error.place) if error.place else str(directory)
+        raise Invalid(error.message, code=error.code, next_step=error.next_step, place=place) from error
+
+
+def _starter(specs: Sequence[ToolSpec]) -> PolicySet:
+    from lichen.gate.rules.policies import (
+        starter_policies,  # Cedar is loaded by whoever has policies, not by `import lichen`
+    )
+
+    return starter_policies(specs)

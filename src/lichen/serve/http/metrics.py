@@ -1,0 +1,143 @@
+"""How much there is of what, for Prometheus: counted at the door, or read from the runtime when somebody asks.
+
+No label holds anything a tenant or a stranger chose, so the number of series is bounded by the routes.
+"""
+
+from __future__ import annotations
+
+from collections import Counter as Tally
+from collections.abc import Iterable
+
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from lichen.core.words.wait import OUTCOMES
+from lichen.runtime.runtime import Runtime
+from lichen.serve.http.limits import loop_time
+
+UNMATCHED = "unmatched"
+BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+
+
+class Metrics:
+    """The figures of one door."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.registry = CollectorRegistry()
+        self.registry.register(_Runtime(runtime))
+        self.requests = Counter(
+            "lichen_http_requests", "Requests that were answered.", ("route", "status"), registry=self.registry
+        )
+        self.seconds = Histogram(
+            "lichen_http_request_seconds", "How long answers took.", ("route",), buckets=BUCKETS, registry=self.registry
+        )
+        self.websockets = Gauge("lichen_websockets_open", "WebSockets open now.", registry=self.registry)
+
+    def routes(self) -> list[BaseRoute]:
+        """`/metrics`."""
+        return [Route("/metrics", self._show)]
+
+    async def _show(self, request: Request) -> Response:
+        return Response(generate_latest(self.registry), headers={"content-type": CONTENT_TYPE_LATEST})
+
+
+class Metered:
+    """Counts the requests of an application."""
+
+    def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
+        self._app, self._metrics = app, metrics
+        self._names: dict[int, str] = {}
+        self._counted: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers as the application does."""
+        if not self._names:
+            _name(scope["app"].routes, self._names)
+        if scope["type"] == "websocket":
+            with self._metrics.websockets.track_inprogress():
+                await self._app(scope, receive, send)
+        elif scope["type"] == "http":
+            await self._measured(scope, receive, send)
+
+    async def _measured(self, scope: Scope, receive: Receive, send: Send) -> None:
+        status, begun = 500, loop_time()
+
+        async def noting(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noting)
+        finally:
+            route = self._names.get(id(scope.get("route")), UNMATCHED)
+            count, seconds = self._figures(route, status)
+            count.inc()
+            seconds.observe(loop_time() - begun)
+
+    def _figures(self, route: str, status: int) -> tuple[Counter, Histogram]:
+        """What is counted of a route, found once for each status."""
+        found = self._counted.get((route, status))
+        if found is None:
+            found = self._metrics.requests.labels(route, status), self._metrics.seconds.labels(route)
+            self._counted[route, status] = found
+        return found
+
+
+def _name(routes: Iterable[BaseRoute], names: dict[int, str], prefix: str = "") -> None:
+    """Notes the whole path of every route by the route's identity; of one that is mounted twice, the first."""
+    for route in routes:
+        if isinstance(route, Mount):
+            _name(route.routes, names, prefix + route.path)
+        elif isinstance(route, Route):
+            names.setdefault(id(route), prefix + route.path)
+
+
+class _Runtime(Collector):
+    """What the runtime knows of itself."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+
+    def collect(self) -> Iterable[Metric]:
+        """Everything as it is now."""
+        runtime = self._runtime
+        volume, engine = runtime.volume, runtime.engine
+        logs = [runtime.log(scope) for scope in engine.scopes]
+        yield _gauge("lichen_runs_driven", "Runs and sessions at work now.", engine.driven)
+        yield _gauge("lichen_timers", "Timers that are set.", len(engine.wheel))
+        yield _gauge("lichen_volume_readonly", "1 while the volume cannot write.", int(volume.is_readonly))
+        yield _gauge("lichen_records_queued", "Records that are not durable yet.", volume.queued_rows)
+        yield _counter("lichen_records", "Durable records of all logs.", sum(log.durable_seq for log in logs))
+        yield _counter("lichen_commits", "Commits of this process: each is one fsync.", volume.commits)
+        yield _places(runtime)
+        waits = GaugeMetricFamily("lichen_waits_open", "Open waits of runs.", labels=("kind",))
+        found = Tally[str]()
+        for log in logs:
+            found.update(log.wait_counts())
+        for kind in OUTCOMES:
+            waits.add_metric((kind,), found[kind])
+        yield waits
+
+
+def _places(runtime: Runtime) -> Metric:
+    places = GaugeMetricFamily("lichen_places", "Places that tools run in.", labels=("kind", "state"))
+    for kind, figures in runtime.places.figures().items():
+        for state, count in figures._asdict().items():
+            places.add_metric((kind, state), count)
+    return places
+
+
+def _gauge(name: str, described: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, described, value=value)
+
+
+def _counter(name: str, described: str, value: float) -> Metric:
+    return CounterMetricFamily(name, described, value=value)

@@ -1,0 +1,122 @@
+"""Records as server-sent events: every durable one once and in order, from wherever a reader left off.
+
+The format is the HTML Living Standard's `text/event-stream`: `id` is the position in the log, `event` the record's
+type, `data` the record as JSON. What a reader sends back as `Last-Event-ID` is where it goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import AbstractContextManager, aclosing
+
+import msgspec
+from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from lichen.core.words.errors import Denied
+from lichen.engine.pace.race import race
+from lichen.runtime.operations.talk.feed import Feed
+from lichen.runtime.records import RecordView
+
+MEDIA = "text/event-stream"
+BEAT_S = 15.0
+HELLO = b"retry: 2000\n\n"
+BEAT = b": still here\n\n"
+
+
+class EventStream(StreamingResponse):
+    """Frames as they come. `slot` is held, and the frames are closed, however the response ends."""
+
+    def __init__(self, frames: AsyncGenerator[bytes], *, slot: AbstractContextManager[None]) -> None:
+        super().__init__(frames, media_type=MEDIA, headers={"x-accel-buffering": "no"})
+        self._frames, self._slot = frames, slot
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers until the frames end or the reader leaves."""
+        with self._slot:
+            async with aclosing(self._frames):
+                await super().__call__(scope, receive, send)
+
+
+async def run_frames(
+    feed: Feed,
+    after: int,
+    *,
+    follows: bool,
+    closing: asyncio.Event,
+    holding: Callable[[], AbstractContextManager[asyncio.Event]],
+) -> AsyncGenerator[bytes]:
+    """The frames of a run after a position.
+
+    Ends with `event: end` when the run has finished, unless it `follows`; without it when the server closes, or when
+    the event that `holding` gives says that whoever reads may not any more: no frame leaves after that.
+    """
+    with holding() as ended:
+        frames = _frames(feed, after, follows=follows, leaving=(closing, ended))
+        async with aclosing(frames):
+            try:
+                async for frame in frames:
+                    if ended.is_set():
+                        return
+                    yield frame
+            except Denied:
+                return
+
+
+async def _frames(
+    feed: Feed, after: int, *, follows: bool, leaving: tuple[asyncio.Event, ...]
+) -> AsyncGenerator[bytes]:
+    yield HELLO
+    last = feed.last()
+    if not follows and last is not None and after >= last:
+        yield _end(last)
+        return
+    async with aclosing(feed.records(after)) as records, aclosing(_beating(records, leaving)) as beats:
+        async for record in beats:
+            if record is None:
+                yield BEAT
+                continue
+            yield _frame(record)
+            if last is None and feed.is_end(record):
+                last = feed.last()
+            if not follows and last is not None and record.seq >= last:
+                yield _end(last)
+                return
+
+
+async def _beating(
+    records: AsyncGenerator[RecordView], leaving: tuple[asyncio.Event, ...]
+) -> AsyncGenerator[RecordView | None]:
+    """The records as they come, None whenever none came for a while; ends with the first of the events `leaving`."""
+    coming: asyncio.Task[RecordView | None] | None = None
+    try:
+        while True:
+            coming = coming or asyncio.ensure_future(_next(records))
+            endings = {f"ending {i}": event.wait() for i, event in enumerate(leaving)}
+            first = await race({"record": asyncio.shield(coming), **endings}, timeout_s=BEAT_S)
+            if first is None:
+                yield None
+                continue
+            record = coming.result() if first == "record" else None
+            if record is None:
+                return
+            coming = None
+            yield record
+    finally:
+        if coming is not None:
+            coming.cancel()
+            await asyncio.wait((coming,))
+
+
+async def _next(records: AsyncIterator[RecordView]) -> RecordView | None:
+    return await anext(records, None)
+
+
+def _frame(record: RecordView) -> bytes:
+    data = msgspec.json.encode(record)
+    return b"id: %d\nevent: %s\ndata: %s\n\n" % (record.seq, record.type.encode(), data)
+
+
+def _end(last: int) -> bytes:
+    return b"id: %d\nevent: end\ndata: {}\n\n" % last

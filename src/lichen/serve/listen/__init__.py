@@ -1,0 +1,1 @@
+"""Sockets: who connects, how many, and what they may send."""

@@ -1,0 +1,1 @@
+"""JSON of strangers becomes typed arguments, or issues with their places."""

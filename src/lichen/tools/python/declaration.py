@@ -1,0 +1,114 @@
+"""What an author declares of a Python tool beside its function, and the contract that follows from both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from lichen.core.ports.call import Origin, Placement, Retry, ToolSpec
+from lichen.tools.arguments.codec import ArgumentCodec, ResultCodec, require_object
+from lichen.tools.python.function import Function, default_name, import_path
+from lichen.tools.spec import checked_name, pinned, tool_invalid
+
+FACTS_BYTES_MAX = 64 * 1024
+ONE_ATTEMPT = Retry()
+KEY = "idempotency_key"  # what a probe may ask for beside the tool's own arguments
+
+PythonEffects = Literal["none", "idempotent", "once"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Declaration:
+    """The options of `tool`, which documents them."""
+
+    name: str | None = None
+    description: str | None = None
+    effects: PythonEffects = "once"
+    facts: Callable[..., Any] | None = None
+    probe: Callable[..., Any] | None = None
+    audit: Sequence[str] = ()
+    timeout_s: float = 30.0
+    runs: Placement | None = None
+    retry: Retry = ONE_ATTEMPT
+    tags: Sequence[str] = ()
+    origin: Origin = "records"
+    record_fields: Sequence[str] = ()
+    cost: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Codecs:
+    """How a tool's arguments, result and facts cross between Python and JSON."""
+
+    arguments: ArgumentCodec
+    result: ResultCodec
+    facts: ResultCodec | None
+
+
+def facts_codec(resolver: Function) -> ResultCodec:
+    """What encodes the facts of `resolver`. Raises Invalid (`tool_invalid`) if they are not a JSON object."""
+    codec = ResultCodec(resolver.returns, resolver.place, noun="facts", bytes_max=FACTS_BYTES_MAX)
+    require_object(codec.schema, "Facts", resolver.place)
+    return codec
+
+
+def contract_of(function: Function, declaration: Declaration, codecs: Codecs) -> ToolSpec:
+    """The contract of `function` as declared. Raises Invalid (`tool_invalid`) where the two do not fit together."""
+    runs: Placement = declaration.runs or ("loop" if function.is_async else "thread")
+    if runs == "process":
+        import_path(function)
+    spec = ToolSpec(
+        name=checked_name(declaration.name or default_name(function), function.place),
+        description=function.summary if declaration.description is None else declaration.description,
+        effects=declaration.effects,
+        input_schema=codecs.arguments.schema,
+        output_schema=codecs.result.schema,
+        facts_schema=codecs.facts.schema if codecs.facts else None,
+        timeout_s=float(declaration.timeout_s),
+        retry=declaration.retry,
+        audit=tuple(declaration.audit),
+        tags=tuple(declaration.tags),
+        origin=declaration.origin,
+        record_fields=tuple(declaration.record_fields),
+        has_probe=declaration.probe is not None,
+        runs=runs,
+        cost=declaration.cost,
+    )
+    for message, step in _contradictions(spec, is_async=function.is_async):
+        raise tool_invalid(message, place=function.place, next_step=step)
+    return pinned(spec)
+
+
+def check_reader(reader: Function, names: Iterable[str], what: str) -> None:
+    """Raises Invalid (`tool_invalid`) if `reader` asks for an argument beside `names`."""
+    allowed = set(names)
+    for parameter in reader.parameters:
+        if parameter.name not in allowed:
+            message = f"The {what} asks for {parameter.name!r}, which the tool does not take."
+            step = "Use the tool's own parameter names, and a keyword-only CallMeta."
+            raise tool_invalid(message, place=reader.place, next_step=step)
+
+
+def _contradictions(spec: ToolSpec, *, is_async: bool) -> Iterator[tuple[str, str]]:
+    """What in `spec` cannot be meant, each with what to do about it."""
+    if spec.effects not in get_args(PythonEffects):
+        yield "A Python function has effects none, idempotent or once.", "Choose one; a child run is an agent_tool."
+    if is_async and spec.runs == "thread":
+        yield "An async function cannot run in a thread.", "Leave out runs=, or write def instead of async def."
+    if spec.has_probe and spec.effects == "none":
+        yield "A tool without effects has nothing to probe for.", "Leave out probe=."
+    if spec.timeout_s <= 0 or spec.cost < 0 or spec.retry.attempts < 1 or spec.retry.backoff_s < 0:
+        yield "A bound is out of range.", "timeout_s > 0, cost >= 0, retry.attempts >= 1, retry.backoff_s >= 0."
+    if missing := _beyond(spec.audit, spec.input_schema):
+        yield f"audit names {missing!r}, which is no parameter.", "Name parameters of the function."
+    if spec.record_fields and spec.origin != "third_party":
+        yield "record_fields are exceptions from a third party's result.", "Leave them out, or set the origin."
+    if missing := _beyond(spec.record_fields, spec.output_schema):
+        yield f"record_fields names {missing!r}, which is no field of the result.", "Name fields of the return type."
+
+
+def _beyond(names: Iterable[str], schema: Any) -> str | None:
+    """The first of `names` that is no property of `schema`."""
+    properties = schema.get("properties", {})
+    return next((name for name in names if name not in properties), None)

@@ -1,0 +1,1 @@
+"""Threads and processes that calls run in, and the places there are."""

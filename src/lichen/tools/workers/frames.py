@@ -1,0 +1,79 @@
+"""What the runtime and a worker process say to each other: length-prefixed msgpack frames over two pipes."""
+
+from __future__ import annotations
+
+import struct
+
+import msgspec
+
+from lichen.core.ports.call import ARGUMENT_BYTES_MAX, RESULT_BYTES_MAX, CallMeta
+from lichen.core.words.errors import LichenError
+from lichen.core.words.failure import Failure
+
+PREFIX = struct.Struct(">I")
+FRAME_BYTES_MAX = ARGUMENT_BYTES_MAX + RESULT_BYTES_MAX  # either payload with ample room for what surrounds it
+
+
+class Job(msgspec.Struct, frozen=True, array_like=True):
+    """Run the tool that stands under `name` in `module`, if its contract still has this digest."""
+
+    module: str
+    name: str
+    digest: str
+    args: bytes
+    meta: CallMeta
+
+
+class Returned(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """The tool's result as JSON."""
+
+    result: bytes
+
+
+class Refused(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """The tool raised NotDone, or was never started."""
+
+    message: str
+    code: str
+    retryable: bool
+    failure: Failure | None = None
+
+
+class Raised(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """The tool raised something else. `failure` is in its own words, for operators' eyes."""
+
+    message: str
+    code: str
+    next_step: str
+    failure: Failure
+
+
+Answer = Returned | Refused | Raised
+
+
+class ToolFailed(LichenError):
+    """A tool ended without a result and without saying that nothing happened."""
+
+    code = "tool_failed"
+    next_step = "`lichen runs show RUN` has its traceback; correct the tool."
+    failure: Failure | None = None  # in the words of the process in which it failed
+
+
+_answers: msgspec.msgpack.Decoder[Answer] = msgspec.msgpack.Decoder(Answer)
+_jobs = msgspec.msgpack.Decoder(Job)
+
+
+def pack(message: Job | Answer) -> bytes:
+    """`message` as one frame."""
+    body = msgspec.msgpack.encode(message)
+    return PREFIX.pack(len(body)) + body
+
+
+def unpack_job(body: bytes) -> Job:
+    """The job in a frame's body."""
+    return _jobs.decode(body)
+
+
+def unpack_answer(body: bytes) -> Answer:
+    """The answer in a frame's body."""
+    return _answers.decode(body)
