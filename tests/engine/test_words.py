@@ -18,7 +18,7 @@ from lichen.core.ports.call import CallMeta, NotDone
 from lichen.core.ports.plan import ModelMessage, ModelReply, ModelRequest, Plan, PlanInput, WaitRequest
 from lichen.core.ports.policy import NO_FACTS, Check, Facts, Verdict
 from lichen.core.words.errors import Conflict, Denied, Invalid, LichenError
-from lichen.core.words.ids import RunId, SessionId, run_stream, session_stream
+from lichen.core.words.ids import AgentName, RunId, SessionId, run_stream, session_stream
 from lichen.core.words.label import EMPTY, EXTERNAL, Label
 from lichen.core.words.scope import Service
 from lichen.engine.ports import Options
@@ -26,7 +26,19 @@ from lichen.runtime.operations.talk.session import Session
 from lichen.testing.clock import SimulatedClock
 from lichen.testing.models import ScriptedModel
 from tests.engine.conftest import MakeWorld
-from tests.engine.world import CUSTOMER, OPS, SCOPE, FakeTool, Script, ScriptedGate, World, agent, call, calls
+from tests.engine.world import (
+    CUSTOMER,
+    OPS,
+    SCOPE,
+    FakeAgent,
+    FakeTool,
+    Script,
+    ScriptedGate,
+    World,
+    agent,
+    call,
+    calls,
+)
 
 MARK = "EVIL-IBAN"
 FETCH = "third_party:web.fetch"
@@ -190,6 +202,41 @@ async def test_whether_text_may_be_streamed_is_asked_with_the_label_of_all_it_mi
     sends = [check for check in world.gate.checked[asked:] if check.action == "message.send"]
     assert len(sends) == 2
     assert all(check.label.is_tainted for check in sends)
+
+
+# -- versions ----------------------------------------------------------------------------------------------------
+
+
+class Versions:
+    """An agent in two versions: runs that began with the older one keep it."""
+
+    def __init__(self, older: FakeAgent, newer: FakeAgent) -> None:
+        self._older, self._newer = older, newer
+
+    def get(self, name: AgentName, /) -> FakeAgent:
+        return self._newer
+
+    def pinned(self, name: AgentName, digest: str, /) -> FakeAgent | None:
+        return next((each for each in (self._older, self._newer) if each.digest == digest), None)
+
+
+@pytest.mark.req("LIC-10.21")
+async def test_a_strangers_words_stay_a_strangers_when_a_newer_version_of_the_agent_calls_them_its_own(
+    make_world: MakeWorld,
+) -> None:
+    worlds: list[World] = []
+
+    async def while_the_newer_is_hosted(meta: CallMeta) -> bytes:
+        msgspec.structs.force_setattr(worlds[0].engine.services, "agents", Versions(older, newer))
+        return await says(MARK)(meta)
+
+    pay, lines = FakeTool("shop.pay", "once"), [calls("web.fetch"), calls("shop.pay"), Plan(answer="done")]
+    older = agent("shop.bot", lines, [web(while_the_newer_is_hosted), pay])
+    own = agent("shop.bot", lines, [FakeTool("web.fetch", does=says(MARK)), pay])
+    newer = msgspec.structs.replace(own, digest="newer")
+    worlds.append(world := await make_world(older))
+    await world.start()
+    assert label_at(world, "shop.pay").sources == (FETCH,)
 
 
 # -- however a call ends -----------------------------------------------------------------------------------------

@@ -8,15 +8,16 @@ from lichen.core.deciders.events import Draft
 from lichen.core.deciders.run import Call, RunState
 from lichen.core.ports.call import Outcome
 from lichen.core.words.label import EMPTY, EXTERNAL, THIRD_PARTY, Label, join, without
-from lichen.engine.ports import Services
+from lichen.engine.ports import Services, agent_of
 
 
 def label_of(services: Services, state: RunState, call: Call, outcome: Outcome = "failed") -> Label:
     """The label of what a record says of this call in its tool's words: a result, a reason, a failure.
 
-    A tool that is not there any more counts as a stranger's. A result that is ok goes without what policy declassified.
+    The tool is that of the version that the run began with, or of a newer one where that is gone; one that is not there
+    any more counts as a stranger's. A result that is ok goes without what policy declassified.
     """
-    agent = services.agents.get(state.agent)
+    agent = agent_of(services, state) or services.agents.get(state.agent)
     tool = agent.tools.get(call.tool) if agent is not None else None
     if tool is not None and tool.spec.origin != "third_party":
         return EMPTY
