@@ -12,7 +12,7 @@ from lichen.core.deciders.run import Call, RunState
 from lichen.core.ports.call import Arguments, CallMeta, Tool
 from lichen.core.speech.wording import Texts
 from lichen.core.words.errors import NotFound
-from lichen.core.words.ids import CallId, RunId, StreamId, idempotency_key, run_stream, session_stream
+from lichen.core.words.ids import CallId, RunId, SessionId, StreamId, idempotency_key, run_stream, session_stream
 from lichen.core.words.scope import Actor
 from lichen.engine.journal.attributes import attributes_of
 from lichen.engine.journal.journal import Journal
@@ -115,6 +115,11 @@ class SessionAct:
         self.mailbox = mailbox
         self.stream = session_stream(mailbox.id)
 
+    @classmethod
+    def on(cls, services: Services, journal: Journal, session: SessionId) -> SessionAct:
+        """An act on a session as it is now."""
+        return SessionAct(services, journal, journal.mailbox(session))
+
     @property
     def subject(self) -> str:
         """The customer, as a pseudonym."""
@@ -128,6 +133,10 @@ class SessionAct:
     def contents(self, n: int) -> Mapping[str, bytes]:
         """What the session's record `n` holds in words. Raises Erased."""
         return self.journal.log.contents(self.stream, n)
+
+    def note(self, *drafts: e.Draft) -> None:
+        """Appends to the session what the engine itself notes of it."""
+        self.journal.append({self.stream: drafts})
 
 
 class CallAct(Act):

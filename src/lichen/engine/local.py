@@ -16,9 +16,9 @@ from lichen.core.words.errors import LichenError, Unavailable
 from lichen.core.words.ids import CallId, MessageId, RunId, SessionId, StreamId, session_stream
 from lichen.core.words.scope import Actor, Scope
 from lichen.engine.act import Act, SessionAct
-from lichen.engine.acts import outbox
 from lichen.engine.acts.check import check
 from lichen.engine.acts.child import cancel_child
+from lichen.engine.acts.deliver import deliver
 from lichen.engine.acts.execute import end_late, execute
 from lichen.engine.acts.finish import finish
 from lichen.engine.acts.plan import plan
@@ -231,9 +231,9 @@ class LocalEngine:
             case "finish":
                 finish(Act.on(services, journal, run))
             case "turn":
-                open_turn(SessionAct(services, journal, journal.mailbox(SessionId(stream.id))))
+                open_turn(SessionAct.on(services, journal, SessionId(stream.id)))
             case "deliver":
-                await outbox.deliver(services, journal, SessionId(stream.id), MessageId(o.id.split("/")[1]))
+                await deliver(SessionAct.on(services, journal, SessionId(stream.id)), MessageId(o.id.split("/")[1]))
             case _:
                 raise AssertionError(f"an obligation without its call: {o}")
 

@@ -5,55 +5,51 @@ from __future__ import annotations
 import msgspec
 
 from lichen.core.deciders import events as e
-from lichen.core.deciders.mailbox import MailboxState, Unsent
+from lichen.core.deciders.mailbox import Unsent
 from lichen.core.speech import saying
 from lichen.core.words import faults
-from lichen.core.words.ids import MessageId, SessionId, session_stream
-from lichen.engine.journal.journal import Journal
+from lichen.core.words.ids import MessageId
+from lichen.engine.act import SessionAct
 from lichen.engine.ports import Delivery, Outbound, Services
 from lichen.log.keys.erasures import Erased
 
 
-async def deliver(services: Services, journal: Journal, session: SessionId, message: MessageId) -> None:
+async def deliver(act: SessionAct, message: MessageId) -> None:
     """Performs `deliver`: one attempt, recorded before it is made and after."""
-    mailbox = journal.mailbox(session)
-    out = mailbox.outbox[message]
-    stream = session_stream(session)
-    journal.append({stream: (e.Draft(e.DeliveryAttempted(message, out.attempt)),)})
-    await journal.durable(session=session)
+    out = act.mailbox.outbox[message]
+    act.note(e.Draft(e.DeliveryAttempted(message, out.attempt)))
+    await act.journal.durable(session=act.mailbox.id)
     faults.hit("deliver.before")
-    delivery = await _send(services, journal, mailbox, out)
+    delivery = await _send(act, out)
     faults.hit("deliver.after")
-    if message in journal.mailbox(session).outbox:
-        settled = _settled(services, out, delivery)
-        journal.append({stream: (e.Draft(settled),)})
+    if message in act.journal.mailbox(act.mailbox.id).outbox:
+        act.note(e.Draft(_settled(act.services, out, delivery)))
 
 
-async def _send(services: Services, journal: Journal, mailbox: MailboxState, out: Unsent) -> Delivery:
-    channel = services.channels.get(mailbox.channel)
+async def _send(act: SessionAct, out: Unsent) -> Delivery:
+    channel = act.services.channels.get(act.mailbox.channel)
     if channel is None:
         return Delivery("retry", "channel_unknown")
     try:
-        message = _outbound(journal, mailbox, out)
+        message = _outbound(act, out)
     except Erased:
         return Delivery("failed", "content_erased")
     try:
-        return await channel.send(journal.scope, message)
+        return await channel.send(act.journal.scope, message)
     except Exception as error:  # noqa: BLE001 - a channel may raise anything; the message goes again
         return Delivery("retry", f"exception_{type(error).__name__}")
 
 
-def _outbound(journal: Journal, mailbox: MailboxState, out: Unsent) -> Outbound:
+def _outbound(act: SessionAct, out: Unsent) -> Outbound:
     """What is sent, and where to. Raises Erased."""
-    stream = session_stream(mailbox.id)
-    contents = journal.log.contents(stream, out.n)
+    mailbox, contents = act.mailbox, act.contents(out.n)
     return Outbound(
         out.message,
         mailbox.id,
         out.kind,
         saying.read(contents),
-        journal.log.event(stream, out.n).ts_us,
-        b"" if mailbox.address_n is None else journal.log.contents(stream, mailbox.address_n)["address"],
+        act.journal.log.event(act.stream, out.n).ts_us,
+        b"" if mailbox.address_n is None else act.contents(mailbox.address_n)["address"],
         suggestions=msgspec.json.decode(contents.get("suggestions", b"[]"), type=tuple[str, ...]),
     )
 
