@@ -16,6 +16,7 @@ from lichen.core.words.scope import Customer, Scope
 from lichen.runtime import Runtime
 
 BANK = "bank.sqlite"
+OPEN = "open"  # said on stdout when the payments begin
 BUDGET, AMOUNT = 50, 10
 SCOPE, WHO = Scope("acme", "dev"), Customer("customer-7")
 POLICY = """
@@ -71,6 +72,8 @@ async def main(folder: Path, count: int) -> None:
     (policies / "meters.toml").write_text(METERS)
     agents = [Agent("till.clerk", planner=Payer(), tools=[pay])]
     async with Runtime.open(folder / "home", agents=agents, policies=policies) as runtime:
+        sys.stdout.write(f"{OPEN}\n")
+        sys.stdout.flush()
         keys = [f"k{i}" for i in range(count)]
         runs = await asyncio.gather(*(runtime.runs.start(SCOPE, "till.clerk", "pay", WHO, key=key) for key in keys))
         for run in runs:
