@@ -15,6 +15,7 @@ from lichen.core.words.errors import Conflict, NotFound, Unavailable
 from lichen.core.words.scope import SYSTEM, Customer, Scope
 from lichen.core.words.wait import WaitOutcome
 from lichen.runtime import Runtime
+from lichen.runtime.wiring import IDS_DRAWN, Ids
 from tests.runtime.world import CUSTOMER, OPS, PAID, SCOPE, runtime_in, until
 
 
@@ -177,3 +178,17 @@ async def test_a_tool_is_told_where_its_tenants_files_go_and_not_where_the_data_
     assert folders == [tmp_path / "files" / "acme" / "dev", tmp_path / "files" / "globex" / "prod"]
     assert all(folder.is_dir() and folder.stat().st_mode & 0o777 == 0o700 for folder in folders)
     assert not any(str(tmp_path) == value for each in told for value in each.values())
+
+
+def test_ids_differ_and_are_what_chance_gave_in_order() -> None:
+    drawn: list[bytes] = []
+
+    def random(size: int) -> bytes:
+        drawn.append(bytes((len(drawn) * size + i) % 251 for i in range(size)))
+        return drawn[-1]
+
+    ids = Ids(random)
+    found = [ids.new("run") for _ in range(2 * IDS_DRAWN)]
+    assert len(set(found)) == 2 * IDS_DRAWN
+    assert len(drawn) == 2
+    assert "".join(found).replace("run-", "") == b"".join(drawn).hex()

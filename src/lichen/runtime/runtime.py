@@ -57,7 +57,7 @@ class Runtime:
         random: Callable[[int], bytes] = os.urandom,
     ) -> None:
         from lichen.engine.ports import Options
-        from lichen.runtime.wiring import Blueprint
+        from lichen.runtime.wiring import Blueprint, Ids
 
         self.home = home
         self.settings = settings
@@ -75,6 +75,7 @@ class Runtime:
             settings=settings,
             clock=clock,
             random=random,
+            new_id=Ids(random).new,
         )
 
     @classmethod

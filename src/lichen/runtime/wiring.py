@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import sys
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
@@ -41,7 +41,9 @@ if TYPE_CHECKING:
     from lichen.settings import Settings
 
 SWITCH_INTERVAL_S = 0.0002  # the writer thread gets the interpreter back soon enough to keep commits small
-COLLECT_AFTER_OBJECTS = 50_000
+COLLECT_AFTER_OBJECTS = 10_000  # a look at more is a pause of its own in the midst of somebody's turn
+ID_BYTES = 12
+IDS_DRAWN = 64
 RECOVER_S = 1.0
 
 
@@ -59,11 +61,26 @@ class Blueprint(msgspec.Struct, frozen=True):
     settings: Settings | None
     clock: Callable[[], int]
     random: Callable[[int], bytes]
+    new_id: Callable[[str], str]
     takes_over: bool = True  # what its logs owe
 
-    def new_id(self, kind: str) -> str:
-        """An id nobody can guess."""
-        return f"{kind}-{self.random(12).hex()}"
+
+class Ids:
+    """Ids nobody can guess. Chance is drawn for many at once: to draw it lets another thread go first each time."""
+
+    def __init__(self, random: Callable[[int], bytes]) -> None:
+        self._drawn = _drawn(random)
+
+    def new(self, kind: str) -> str:
+        """An id of this kind of thing."""
+        return f"{kind}-{next(self._drawn)}"
+
+
+def _drawn(random: Callable[[int], bytes]) -> Iterator[str]:
+    while True:
+        drawn = random(ID_BYTES * IDS_DRAWN).hex()
+        for start in range(0, len(drawn), 2 * ID_BYTES):
+            yield drawn[start : start + 2 * ID_BYTES]
 
 
 class Book:
@@ -244,4 +261,4 @@ def _prepare_process() -> None:
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     gc.collect()
     gc.freeze()
-    gc.set_threshold(COLLECT_AFTER_OBJECTS, 20, 50)
+    gc.set_threshold(COLLECT_AFTER_OBJECTS, 50, 50)
