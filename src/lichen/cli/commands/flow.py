@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import msgspec
 import typer
 
+from lichen.cli.here.trust import check_trust, nearest
 from lichen.cli.show.screen import Screen, note
-from lichen.core.words.errors import NotFound
+from lichen.core.words.errors import LichenError, NotFound
 
 if TYPE_CHECKING:
     from lichen.flows.read.catalog import Catalog
     from lichen.flows.read.doctor import Diagnosis
     from lichen.flows.read.hosting import Needed
     from lichen.flows.syntax.findings import Finding
+    from lichen.settings import Settings
 
 app = typer.Typer(name="flow", help="Flows of nodes: .ygtc files.", no_args_is_help=True)
 
@@ -42,6 +46,7 @@ def doctor(
 ) -> None:
     """Says whether flows load, what they need, and what is wrong with them; exit code 2 when one must be mended.
 
+    Inside a project also which tools, agents, flows, arguments and slots a flow names that are not there.
     With --json one file is one object, and several are a list of them.
     """
     from lichen.flows.read.catalog import read_catalog
@@ -88,7 +93,36 @@ def _diagnoses(paths: list[Path], catalog: Catalog | None) -> list[Diagnosis]:
 
     if not paths:
         return [diagnose_bytes(sys.stdin.buffer.read(BYTES_MAX + 1), "<stdin>", catalog)]
-    return [diagnose(file, catalog, pack=_pack(file)) for file in _files(paths)]
+    houses: dict[Path, Settings | None] = {}
+    return [_housed(diagnose(file, catalog, pack=_pack(file)), houses) for file in _files(paths)]
+
+
+def _housed(diagnosis: Diagnosis, houses: dict[Path, Settings | None]) -> Diagnosis:
+    """The diagnosis with what the project around the file would refuse to host; the same where there is none."""
+    from lichen.runtime.review.flowfile import unhosted
+    from lichen.settings import FILE
+
+    file = nearest(Path(diagnosis.path).resolve().parent, FILE)
+    if file is None:
+        return diagnosis
+    if file not in houses:
+        houses[file] = _settings(file)
+    settings = houses[file]
+    if settings is None:
+        return diagnosis
+    return msgspec.structs.replace(diagnosis, errors=(*diagnosis.errors, *unhosted(diagnosis, settings)))
+
+
+def _settings(file: Path) -> Settings | None:
+    """The project, as far as it loads. One that may not be run, or does not load, is told about and left out."""
+    from lichen.settings import examine
+
+    try:
+        check_trust(file, os.environ)
+        return examine(file, environ=os.environ).settings
+    except LichenError as error:
+        note(f"{file} was left out ({error.code}): {error.message}")
+        return None
 
 
 def _pack(file: Path) -> str | None:

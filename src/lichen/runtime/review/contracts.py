@@ -32,7 +32,7 @@ def contract_flaws(agent: Agent) -> Iterator[Flaw]:
                 yield from _intent(agent, i, intent, specs)
         case FlowPlanner() as planner:
             for flow in planner.flows.values():
-                yield from _flow(flow, specs)
+                yield from flow_flaws(flow, specs)
         case _:
             return
 
@@ -115,7 +115,8 @@ def _resolved(part: Any, schema: Mapping[str, Any]) -> Any:
 # -- flows -------------------------------------------------------------------------------------------------------
 
 
-def _flow(flow: Flow, specs: Mapping[ToolName, ToolSpec]) -> Iterator[Flaw]:
+def flow_flaws(flow: Flow, specs: Mapping[ToolName, ToolSpec]) -> Iterator[Flaw]:
+    """Arguments that nodes give and no tool takes, or do not give and a tool needs; `specs` as the nodes name them."""
     for node in ready(flow).nodes.values():
         spec = specs.get(ToolName(node.target)) if node.kind is TOOL else None
         given = _given(node.node) if spec is not None else None
