@@ -145,7 +145,7 @@ class CallAct(Act):
     def __init__(self, act: Act, call: Call) -> None:
         super().__init__(act.services, act.journal, act.state)
         self.call = call
-        self._agent = act.agent
+        self._agent = act._agent
         self._tool: Tool | None = None
         self._arguments: Arguments | None = None
 

@@ -7,24 +7,17 @@ parallel calls only as many pass as the meters allow. Whatever goes wrong on the
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final, assert_never
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from lichen.core.ports.policy import (
     NO_FACTS,
     Allow,
-    AllowWithConditions,
-    Approval,
-    AtMost,
     Check,
-    Confirmation,
     Decision,
-    Declassify,
-    Deny,
     Facts,
     Meter,
-    Redact,
     Reservation,
     Verdict,
 )
@@ -36,11 +29,12 @@ from lichen.core.words.label import Label
 from lichen.core.words.scope import Actor, Scope
 from lichen.gate.cedar.shapes import Unusable
 from lichen.gate.cedar.values import Value
-from lichen.gate.check.conditions import Telling, broken_limit, decision_of, is_confirmed, is_granted
+from lichen.gate.check.conditions import Telling, decision_of
 from lichen.gate.check.facts import TIMEOUT_S, TRIES, FactsUnavailable, facts_value, read_facts
-from lichen.gate.check.meters import KeyedDigest, MeterBook, Unmeasurable, claims, reservations
+from lichen.gate.check.meters import KeyedDigest, MeterBook, Unmeasurable, claims
 from lichen.gate.check.question import PublicText, Question, Read, Refused, stop_on, view_of
 from lichen.gate.check.request import request_of, tool_context
+from lichen.gate.check.verdicts import Standing, enforced
 from lichen.gate.label.labels import endorse
 from lichen.gate.rules.schema import ActionView, ToolView
 from lichen.gate.switches import StopKind, Switches
@@ -183,7 +177,7 @@ class PolicyGate:
             return allowed
         question = Question(check, policies, view)
         decision = self._decision(question, {})
-        verdict = self._enforced(question, decision)
+        verdict = enforced(question, decision, self._standing(check))
         if isinstance(decision, Allow):
             if len(self._allowed) >= ALLOWED_MAX:
                 self._allowed.clear()
@@ -195,7 +189,7 @@ class PolicyGate:
         if check.run is not None and check.call is not None:
             self.settle(check.scope, check.run, check.call, paid=False)  # this decision replaces an earlier one
         context = self._tool_context(question, question.view.tool, facts) if question.view.tool else {}
-        verdict = self._enforced(question, self._decision(question, context))
+        verdict = enforced(question, self._decision(question, context), self._standing(check))
         if verdict.outcome == "allow":
             self._reserve(check, verdict.reservations)
         counted = self._counted(question) if verdict.outcome == "hold" else {}
@@ -206,6 +200,13 @@ class PolicyGate:
         check, policies = question.check, question.policies
         ruling = policies.decide(*request_of(check, question.view, of_tool))
         return decision_of(ruling, policies.terms, Telling(check.language, self._texts(check)))
+
+    def _standing(self, check: Check) -> Standing:
+        return Standing(
+            meters=self._book(check.scope).meters,
+            texts=self._texts(check),
+            requester=lambda: self._pseudonym(check.scope, check.actor.subject) if self._pseudonym else None,
+        )
 
     def _counted(self, question: Question) -> dict[str, int]:
         """What each meter has counted before this call: whoever is asked to agree sees what policy saw."""
@@ -221,54 +222,6 @@ class PolicyGate:
             claimed=question.claimed,
             meters=self._book(question.check.scope).meters,
         )
-
-    def _enforced(self, question: Question, decision: Decision) -> Verdict:
-        """The verdict on a decision whose conditions are met, missed, or wait for a person."""
-        digest = question.policies.digest
-        match decision:
-            case Deny():
-                return Verdict("deny", decision.policies, digest, decision.public_reason, decision.operator_reason)
-            case Allow():
-                return Verdict("allow", decision.policies, digest, reservations=reservations(question.claimed))
-            case AllowWithConditions():
-                return self._conditional(question, decision, digest)
-            case _:
-                assert_never(decision)
-
-    def _conditional(self, question: Question, decision: AllowWithConditions, digest: str) -> Verdict:
-        redact: tuple[str, ...] = ()
-        declassified: tuple[str, ...] = ()
-        held: Approval | None = None
-        asked: Confirmation | None = None
-        for condition in decision.conditions:
-            match condition:
-                case AtMost():
-                    broken = broken_limit(condition, question.claimed, self._book(question.check.scope).meters)
-                    if broken is not None:
-                        public = decision.public_reason or self._texts(question.check).denied
-                        return Verdict("deny", decision.policies, digest, public, broken)
-                case Approval():
-                    held = None if is_granted(condition, question.check, self._requester(question.check)) else condition
-                case Confirmation():
-                    asked = None if is_confirmed(question.check) else condition
-                case Redact():
-                    redact = condition.fields
-                case Declassify():
-                    declassified = condition.sources
-                case _:
-                    assert_never(condition)
-        verdict = Verdict("allow", decision.policies, digest, redact=redact, declassified=declassified)
-        if asked is not None:  # who asked says that they want it before anybody else is troubled
-            return msgspec.structs.replace(verdict, outcome="hold", public_reason=asked.text, confirmation=asked)
-        if held is not None:
-            public, reason = decision.public_reason or self._texts(question.check).approval, decision.operator_reason
-            return msgspec.structs.replace(
-                verdict, outcome="hold", public_reason=public, operator_reason=reason, approval=held
-            )
-        return msgspec.structs.replace(verdict, reservations=reservations(question.claimed))
-
-    def _requester(self, check: Check) -> str | None:
-        return self._pseudonym(check.scope, check.actor.subject) if self._pseudonym else None
 
     def _reserve(self, check: Check, reserved: tuple[Reservation, ...]) -> None:
         if not reserved:
