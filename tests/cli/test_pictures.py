@@ -7,12 +7,19 @@ import json
 import re
 from typing import Any
 
+import msgspec
 import pytest
 
 from lichen.cli.show.card import draw_card, rows
 from lichen.cli.show.moments import duration, moment
 from lichen.cli.show.screen import Screen
-from lichen.cli.show.timeline import Span, show_run, spans
+from lichen.cli.show.timeline import Bar, bars, show_run
+from lichen.core.deciders import events as e
+from lichen.core.words.ids import AgentName, CallId, RunId, ToolName, WaitId
+from lichen.core.words.limits import Limits
+from lichen.runtime.views.record import Opened, view_of
+from lichen.runtime.views.timeline import timeline
+from tests.runtime.recorded import record
 
 
 @pytest.fixture(autouse=True)
@@ -25,26 +32,28 @@ class Terminal(io.StringIO):
         return True
 
 
-def record(seq: int, of: str, **control: Any) -> dict[str, Any]:
-    return {"seq": seq, "ts_us": seq * 1000, "type": of, "actor": "", "control": control}
-
-
-PLANNED: dict[str, Any] = {
-    "calls": [{"id": "c1", "tool": "payments.refund"}],
-    "has_answer": False,
-    "error": "",
-    "waits": 0,
-}
-RECORDS = [
-    record(1, "run_started", agent="shop.support"),
-    record(2, "plan_started", step=1, attempt=1),
-    record(3, "planned", step=1, attempt=1, **PLANNED),
-    record(4, "decided", call="c1", verdict="hold", policies=["ask"]),
-    record(5, "wait_opened", wait="w1", kind="approval", may_answer=["operator"]),
-    record(60_000, "wait_closed", wait="w1", outcome="approved"),
-    record(60_001, "call_started", call="c1", attempt=1, epoch=1),
-    record(60_004, "call_finished", call="c1", attempt=1, outcome="ok", code=""),
+CALL, WAIT_ID = CallId("c1"), WaitId("w1")
+CONTROLS: list[tuple[int, e.Control]] = [
+    (1, e.RunStarted(AgentName("shop.support"), "customer_1", Limits())),
+    (2, e.PlanStarted(1, 1, "start")),
+    (3, e.Planned(1, 1, "start", (e.PlannedCall(CALL, ToolName("payments.refund"), "once", b""),))),
+    (4, e.Decided(CALL, 1, "hold", ("ask",))),
+    (5, e.WaitOpened(RunId("run-1"), WAIT_ID, "approval", CALL, ("operator",))),
+    (60_000, e.WaitClosed(RunId("run-1"), WAIT_ID, "approved")),
+    (60_001, e.CallStarted(CALL, 1, 1)),
+    (60_004, e.CallFinished(CALL, 1, "ok")),
+    (60_005, e.RunFinished("completed")),
 ]
+
+
+def run_of(controls: list[tuple[int, e.Control]]) -> dict[str, Any]:
+    """The run of these records as the API gives it, as far as it is drawn."""
+    records = [record(ms * 1000, control, seq=n + 1, n=n) for n, (ms, control) in enumerate(controls)]
+    time = timeline(records, lambda child: (), 61_000_000)
+    views = [view_of(Opened(each, {})) for each in records]
+    return {**RUN, "timeline": msgspec.to_builtins(time), "records": msgspec.to_builtins(views)}
+
+
 RUN: dict[str, Any] = {
     "id": "run-1",
     "agent": "shop.support",
@@ -60,9 +69,15 @@ RUN: dict[str, Any] = {
         "failures": [],
     },
     "code": "",
-    "calls_used": 1,
-    "tokens": 0,
+    "cost": {"calls": 1, "calls_max": 32, "tokens": 0},
+    "walk": None,
 }
+
+
+def detail(name: str, text: str, *, origin: str, whence: str, is_vouched: bool = False) -> dict[str, Any]:
+    return {"name": name, "text": text, "origin": origin, "whence": whence, "is_vouched": is_vouched}
+
+
 WAIT = {
     "id": "run-1.w1",
     "run": "run-1",
@@ -78,8 +93,20 @@ WAIT = {
         "title": "payments.refund",
         "tool": "payments.refund",
         "details": [
-            {"name": "amount", "text": "80.00 EUR", "origin": "model", "whence": "the model: nobody said this"},
-            {"name": "order_id", "text": "1042", "origin": "customer:c_1", "whence": "the customer’s own words"},
+            {
+                "name": "amount",
+                "text": "80.00 EUR",
+                "origin": "model",
+                "whence": "the model: nobody said this",
+                "is_vouched": False,
+            },
+            {
+                "name": "order_id",
+                "text": "1042",
+                "origin": "customer:c_1",
+                "whence": "the customer’s own words",
+                "is_vouched": True,
+            },
         ],
         "facts": [{"name": "price", "text": "120.00 EUR"}],
         "meters": [{"name": "refunded_today", "text": "30.00 EUR"}],
@@ -90,24 +117,24 @@ WAIT = {
 
 @pytest.mark.req("SYM-101.3")
 def test_what_takes_time_is_one_span_and_what_does_not_is_a_moment() -> None:
-    assert spans(RECORDS) == [
-        Span("point", "run_started  agent=shop.support", 1000, 1000, ""),
-        Span("plan", "plan 1  c1 payments.refund", 2000, 3000, ""),
-        Span("point", "decided  c1 hold by ask", 4000, 4000, "hold"),
-        Span("wait", "wait w1  approval", 5000, 60_000_000, "approved"),
-        Span("call", "call c1", 60_001_000, 60_004_000, "ok"),
+    assert bars(run_of(CONTROLS)["timeline"]) == [
+        Bar("planner", "planner plan 1", 2000, 3000, "ok"),
+        Bar("gate", "gate c1 hold by ask", 4000, 4000, "hold"),
+        Bar("waits", "waits approval", 5000, 60_000_000, "approved"),
+        Bar("tool", "payments.refund c1", 60_001_000, 60_004_000, "ok"),
+        Bar("run", "run finished completed", 60_005_000, 60_005_000, ""),
     ]
 
 
-def test_what_is_not_over_is_shown_as_open() -> None:
-    assert spans(RECORDS[:5])[-1] == Span("wait", "wait w1  approval", 5000, 5000, "open")
+def test_what_is_not_over_is_shown_as_open_until_now() -> None:
+    assert bars(run_of(CONTROLS[:5])["timeline"])[-1] == Bar("waits", "waits approval", 5000, 61_000_000, "open")
 
 
 @pytest.mark.req("SYM-101.3")
 def test_a_run_is_drawn_in_a_terminal_and_written_in_rows_elsewhere() -> None:
     terminal, pipe = Terminal(), io.StringIO()
-    show_run(Screen(stream=terminal), {**RUN, "records": RECORDS})
-    show_run(Screen(stream=pipe), {**RUN, "records": RECORDS})
+    show_run(Screen(stream=terminal), run_of(CONTROLS))
+    show_run(Screen(stream=pipe), run_of(CONTROLS))
     assert "█" in terminal.getvalue()
     assert "░░░" in terminal.getvalue()
     assert "1.0 min" in terminal.getvalue()

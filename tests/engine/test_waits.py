@@ -12,7 +12,7 @@ from lichen.core.words.errors import Conflict, Denied, Expired, Invalid, NotFoun
 from lichen.core.words.ids import WaitId
 from lichen.core.words.limits import Limits
 from lichen.core.words.scope import SYSTEM, Actor, Customer, Operator, Scope
-from lichen.runtime.operations.waits import WaitView
+from lichen.runtime.views.wait import WaitView
 from lichen.testing.clock import SimulatedClock
 from lichen.testing.simulation import until
 from tests.engine.conftest import MakeWorld

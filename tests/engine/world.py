@@ -54,6 +54,7 @@ from lichen.log.log import Log
 from lichen.log.volume import VolumeOptions
 from lichen.runtime.access.access import Access
 from lichen.runtime.operations.runs import Runs
+from lichen.runtime.operations.setting import Known
 from lichen.runtime.operations.talk.session import Session
 from lichen.runtime.operations.talk.sessions import Sessions
 from lichen.runtime.operations.waits import Waits
@@ -284,8 +285,9 @@ class World:
         self.intake = Intake(self.engine)
         access = Access(self.engine)
         self.sessions = Sessions(self.engine, self.intake, access, lambda: ())
-        self.runs = Runs(self.engine, self.intake, access)
-        self.waits = Waits(self.engine, self.intake, access)
+        known = Known(lambda: (), lambda scope, tool: ())
+        self.runs = Runs(self.engine, self.intake, access, known)
+        self.waits = Waits(self.engine, self.intake, access, known)
         self.taken_over = self.engine.start((SCOPE,))
         if settles:
             await self.clock.settle()

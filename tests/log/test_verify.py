@@ -17,7 +17,7 @@ from lichen.log.audit.verify import verify
 from lichen.log.disk.sqlite import FRONTIERS, HEADS, LOGS, NAMES, RECORDS, TABLES, VIEWS, Column, Table
 from lichen.log.keys.keyring import Keyring
 from lichen.log.proof.tree import chain_hash, leaf_hash
-from lichen.runtime.proof import verification
+from lichen.runtime.views.tenant import verification
 from lichen.testing.log_conformance import OTHER, RUN, put, started
 from tests.log.busy import live
 from tests.log.homes import SCOPE, Clock, Home

@@ -106,7 +106,6 @@ ENTRIES: dict[str, Entry] = {
     "Session.detail": Entry("session.read", lambda w, a: w.session_of(a).detail(), True),
     "Session.summary": Entry("session.read", lambda w, a: w.session_of(a).summary(), True),
     "Session.records": Entry("session.read", lambda w, a: w.session_of(a).records(), True),
-    "Session.length": Entry("session.read", lambda w, a: w.session_of(a).length, True),
     "Session.changed": Entry("session.read", lambda w, a: w.session_of(a).changed(), True, waits=True),
     "Session.news": Entry("session.read", lambda w, a: w.session_of(a).news(), True, waits=True),
     "Conversation.page": Entry(
@@ -144,7 +143,8 @@ ENTRIES: dict[str, Entry] = {
     "Waits.show": Entry("wait.read", lambda w, a: w.runtime.waits.show(a.scope, f"{w.held}.w1", a.actor), True),
     "Waits.history": Entry("wait.read", lambda w, a: w.runtime.waits.history(a.scope, a.actor)),
     "Waits.closed": Entry("wait.read", lambda w, a: w.runtime.waits.closed(a.scope, f"{w.held}.w1", a.actor), True),
-    "Waits.closing": Entry("wait.read", lambda w, a: w.runtime.waits.closing(a.scope, f"{w.held}.w1", a.actor), True),
+    "Waits.count": Entry("wait.read", lambda w, a: w.runtime.waits.count(a.scope, a.actor)),
+    "Waits.answerer": Entry("wait.read", lambda w, a: w.runtime.waits.answerer(a.scope, f"{w.held}.w1", a.actor), True),
     "Waits.answer": Entry(
         "wait.answer", lambda w, a: w.runtime.waits.answer(a.scope, f"{w.held}.w1", "denied", a.actor, body={}), True
     ),
@@ -170,8 +170,10 @@ ENTRIES: dict[str, Entry] = {
     "Policies.check": Entry("policy.check", lambda w, a: w.runtime.policies.check(a.scope, a.actor)),
     "Agents.list": Entry("agent.list", lambda w, a: w.runtime.agents.list(a.scope, a.actor)),
     "Agents.all": Entry("agent.read", lambda w, a: w.runtime.agents.all(a.scope, a.actor)),
+    "Agents.picture": Entry("agent.read", lambda w, a: w.runtime.agents.picture(a.scope, "till.clerk", a.actor)),
     "Agents.show": Entry("agent.read", lambda w, a: w.runtime.agents.show(a.scope, "till.clerk", a.actor)),
     "Admin.health": Entry("health.read", lambda w, a: w.runtime.admin.health(a.scope, a.actor)),
+    "Admin.load": Entry("health.read", lambda w, a: w.runtime.admin.load(a.scope, a.actor)),
     "Admin.stop": Entry("process.stop", lambda w, a: w.runtime.admin.stop(a.scope, a.actor)),
 }
 """Each operation, and how to ask for it."""

@@ -9,9 +9,9 @@ import pytest
 from pydantic import BaseModel
 
 from lichen import Balance, CallMeta, Currency, Money, tool
+from lichen.core.ports.plan import PlannerKind
 from lichen.core.ports.policy import Meter
-from lichen.runtime.asked import Asked, Setting, asked, line
-from lichen.runtime.project.agents import PlannerKind
+from lichen.runtime.views.asked import Asked, Setting, asked, line
 
 
 class OrderFacts(BaseModel):
@@ -43,7 +43,14 @@ CALL: dict[str, Any] = {
 
 
 def shown(operator: dict[str, Any], kind: PlannerKind = "llm") -> Asked:
-    setting = Setting("shop.support", kind, refund.spec, (TODAY, COUNT), lambda name: NAMES.get(name, name))
+    meters = {"payments.refund": (TODAY, COUNT)}
+    setting = Setting(
+        "shop.support",
+        kind,
+        {"payments.refund": refund.spec}.get,
+        lambda name: meters.get(name, ()),
+        lambda name: NAMES.get(name, name),
+    )
     return asked(operator, setting)
 
 
@@ -57,7 +64,7 @@ def test_money_is_shown_as_money_in_arguments_facts_and_counts() -> None:
     }
     assert {each.name: each.text for each in found.facts} == {"price": "120.00 EUR", "owner": "customer-7"}
     assert {each.name: each.text for each in found.meters} == {"refunded_today": "30.00 EUR", "refunds": "2"}
-    assert line(found) == "order_id 1042  amount 8,000.00 EUR  times 2"
+    assert line(found.details) == "order_id 1042  amount 8,000.00 EUR  times 2"
 
 
 def test_what_a_tool_does_is_said_in_its_own_words() -> None:
@@ -102,7 +109,7 @@ def test_an_approval_of_a_flow_shows_everything_the_flow_wants_agreed_to() -> No
         "amount": "25",
         "items": "[1,2]",
     }
-    assert line(found) == "complaint It broke.  amount 25  items [1,2]"
+    assert line(found.details) == "complaint It broke.  amount 25  items [1,2]"
 
 
 def test_what_is_asked_of_an_effect_in_doubt_names_its_key_and_attempt() -> None:

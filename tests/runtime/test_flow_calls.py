@@ -18,7 +18,6 @@ from lichen.core.words.ids import RunId
 from lichen.core.words.scope import SYSTEM, Customer, Operator
 from lichen.flows.ir import Flow
 from lichen.flows.read.load import parse
-from lichen.flows.walk.trail import taken
 from lichen.runtime import Session
 from lichen.runtime.project.flows import flow_agents
 
@@ -147,13 +146,9 @@ async def meet(runtime: Runtime, agent: str = "shop.flow", key: str = "1") -> Se
 
 def path(runtime: Runtime, run: RunId) -> list[str]:
     """The path of a run as its records hold it."""
-    notes = [
-        note
-        for record in runtime.runs.show(SCOPE, run, SYSTEM).records
-        if record.type == "planned" and record.contents
-        for note in record.contents.get("notes", [])
-    ]
-    return [f"{node} {outcome}" for _, node, outcome in taken(notes)]
+    way = runtime.runs.show(SCOPE, run, SYSTEM).walk
+    assert way is not None
+    return [f"{step.node} {step.outcome}" for step in way.steps]
 
 
 async def until_answered(runtime: Runtime, session: Session) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from lichen.core.words.scope import SYSTEM, Actor, Scope
 from lichen.runtime import Runtime, Session
-from lichen.runtime.operations.waits import WaitView
+from lichen.runtime.views.wait import WaitView
 from lichen.settings import load
 
 DEMO = Path(__file__).parents[2] / "demo"

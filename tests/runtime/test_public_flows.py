@@ -16,7 +16,6 @@ from lichen.core.words.errors import LichenError
 from lichen.core.words.ids import RunId, run_stream
 from lichen.core.words.scope import Customer, Operator, Scope
 from lichen.flows.read.doctor import diagnose
-from lichen.flows.walk.trail import missed, taken
 from lichen.log.log import Log
 from lichen.runtime import Runtime, Session
 from lichen.settings import Settings, load
@@ -205,9 +204,9 @@ async def test_setup_with_wrong_answers_applies_nothing_and_says_nothing_of_comp
     assert calls("messaging_telegram.apply") == []
     shown = runtime.runs.show(ACME, run, OPS)
     assert shown.status == "failed"
-    notes = [note for record in shown.records if record.contents for note in record.contents.get("notes", [])]
-    assert "error:answers_invalid" in [visit.outcome for visit in taken(notes)]
-    assert "state.input.msg.channel" in [each.path for each in missed(notes)]
+    assert shown.walk is not None
+    assert "error:answers_invalid" in [step.outcome for step in shown.walk.steps]
+    assert "state.input.msg.channel" in [each.path for each in shown.walk.missing]
 
 
 @pytest.mark.req("LIC-1.18")

@@ -51,6 +51,11 @@ def opened(runtime: Runtime) -> list[tuple[str, str]]:
     return [(r.control.what, r.actor) for r in written(runtime, e.Accessed) if isinstance(r.control, e.Accessed)]
 
 
+def resources(runtime: Runtime) -> list[str]:
+    log = runtime.log(SCOPE)
+    return [log.contents(record.stream, record.n)["resource"].decode() for record in written(runtime, e.Accessed)]
+
+
 @pytest.mark.req("SYM-77.4")
 async def test_a_refusal_is_a_record_of_its_own_that_says_which_policy_and_hides_what_it_was_about(
     till: Runtime,
@@ -177,14 +182,14 @@ async def test_a_feed_and_an_export_are_noted_and_what_shows_control_alone_write
     run = await till.runs.start(SCOPE, "till.clerk", "hello", CUSTOMER)
     await till.runs.result(SCOPE, run, CUSTOMER)
     before = till.log(SCOPE).last_seq
-    till.runs.list(SCOPE, OPS)
-    till.runs.explain(SCOPE, run, OPS)
     till.sessions.list(SCOPE, OPS)
     till.stops.list(SCOPE, OPS)
     till.keys.list(SCOPE, OPS)
     till.agents.all(SCOPE, Service("crm"))
     till.policies.check(SCOPE, OPS)
     till.admin.health(SCOPE, SYSTEM)
+    till.admin.load(SCOPE, OPS)
+    till.waits.count(SCOPE, OPS)
     assert (await till.proofs.verify(SCOPE, OPS)).ok
     assert till.log(SCOPE).last_seq == before
     feed = till.runs.follow(SCOPE, run, OPS)
@@ -192,6 +197,20 @@ async def test_a_feed_and_an_export_are_noted_and_what_shows_control_alone_write
     await till.proofs.export(SCOPE, OPS, run=run)
     await till.proofs.export(SCOPE, OPS, run=run)
     assert [what for what, _ in opened(till)] == ["feed", "export", "export"]
+
+
+@pytest.mark.req("SYM-77.8")
+async def test_a_page_of_rows_that_shows_words_is_one_opening(till: Runtime) -> None:
+    assert till.runs.list(SCOPE, OPS) == ()
+    assert opened(till) == []
+    for text in ("hello", "hello again"):
+        await till.runs.result(SCOPE, await till.runs.start(SCOPE, "till.clerk", text, CUSTOMER), CUSTOMER)
+    (newest,) = till.runs.list(SCOPE, OPS, limit=1)
+    assert till.runs.list(SCOPE, OPS, limit=1) == (newest,)
+    assert resources(till) == ["runs"]
+    till.runs.list(SCOPE, OPS, limit=1, before=newest.first_seq)
+    till.runs.explain(SCOPE, newest.id, OPS)
+    assert resources(till) == ["runs", f"runs before {newest.first_seq}", newest.id]
 
 
 @pytest.mark.req("SYM-69.10")

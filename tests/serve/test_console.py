@@ -5,6 +5,7 @@ from __future__ import annotations
 import httpx
 import msgspec
 import pytest
+from markupsafe import escape
 
 from lichen.core.words.scope import SYSTEM, Customer
 from lichen.runtime.runtime import Runtime
@@ -46,13 +47,33 @@ async def test_a_twin_says_what_its_page_shows(runtime: Runtime) -> None:
         twin = (await client.get(f"/console/runs/{line['id']}.json")).json()
         page = (await client.get(f"/console/runs/{line['id']}")).text
     assert twin["id"] in page
-    assert twin["explanation"]["summary"] in page
+    assert twin["summary"] in page
     for decision in twin["decisions"]:
         assert decision["operator_reason"] in page
         assert all(policy in page for policy in decision["policies"])
     for record in twin["records"]:
-        assert f'id="r{record["record"]["seq"]}"' in page
+        assert f'id="r{record["seq"]}"' in page
+        assert escape(record["summary"]) in page
     assert twin["cost"]["calls_max"] == 8
+
+
+@pytest.mark.req("LIC-12.21")
+async def test_what_was_decided_shows_money_as_money_and_where_it_came_from(runtime: Runtime) -> None:
+    wait = await held(runtime)
+    await runtime.waits.approve(ACME, wait, OPS)
+    await runtime.idle()
+    run = wait.partition(".")[0]
+    async with signed_in(runtime) as client:
+        (decision, *_) = (await client.get(f"/console/runs/{run}.json")).json()["decisions"]
+        page = (await client.get(f"/console/runs/{run}")).text
+    amount = next(each for each in decision["arguments"] if each["name"] == "amount")
+    assert (amount["value"], amount["text"], amount["whence"]) == (8000, "80.00 EUR", "the customer’s own words")
+    assert {each["name"]: each["text"] for each in decision["facts"]}["price"] == "120.00 EUR"
+    decisions = page[page.index('id="h-decisions"') : page.index('id="h-cost"')]
+    assert "80.00 EUR" in decisions
+    assert "120.00 EUR" in decisions
+    assert "8000" not in decisions
+    assert "counted, at most 8;" in page
 
 
 @pytest.mark.req("LIC-25.2")
@@ -161,9 +182,9 @@ async def test_a_conversation_shows_its_turns_and_what_was_not_received(runtime:
     async with signed_in(runtime) as client:
         (line,) = (await client.get("/console/sessions.json")).json()["sessions"]
         assert (line["turns"], line["undelivered"]) == (1, 1)
-        asked, told = (await client.get(f"/console/sessions/{line['id']}.json")).json()["messages"]
-        assert (asked["side"], asked["text"], asked["run"]) == ("customer", "Where is order 1042?", run)
-        assert (told["side"], told["state"], told["run"]) == ("agent", "undelivered", run)
+        asked, told = (await client.get(f"/console/sessions/{line['id']}.json")).json()["session"]["transcript"]
+        assert (asked["role"], asked["text"], asked["run"]) == ("customer", "Where is order 1042?", run)
+        assert (told["role"], told["state"], told["run"]) == ("agent", "undelivered", run)
         page = (await client.get(f"/console/sessions/{line['id']}")).text
         assert f'href="/console/runs/{run}"' in page
         assert "1 not received" in page
@@ -179,7 +200,7 @@ async def test_what_was_erased_is_marked_and_breaks_no_page(runtime: Runtime) ->
             assert (await client.get(address)).status_code == 200, address
         assert "erased" in (await client.get(f"/console/runs/{run}")).text
         (line,) = (await client.get("/console/sessions.json")).json()["sessions"]
-        messages = (await client.get(f"/console/sessions/{line['id']}.json")).json()["messages"]
+        messages = (await client.get(f"/console/sessions/{line['id']}.json")).json()["session"]["transcript"]
         assert messages[0]["text"] is None
 
 
@@ -192,7 +213,7 @@ async def test_an_agent_is_stopped_with_a_reason_and_started_again(runtime: Runt
         assert "It is rude." in (await client.get("/console/agents/shop.support")).text
         assert set(runtime.log(ACME).stops()) == {"agent:shop.support"}
         await client.post("/console/stops/release", data=fields)
-        assert (await client.get("/console/agents.json")).json()["switches"] == []
+        assert (await client.get("/console/agents.json")).json()["stops"] == []
         unknown = await client.post("/console/stops", data={**fields, "name": "shop.nobody"})
         assert unknown.status_code == 404
 
@@ -225,10 +246,10 @@ async def test_a_person_is_erased_from_the_page_of_their_conversation(runtime: R
 
 async def test_an_agents_page_says_what_its_tools_do_to_the_world(runtime: Runtime) -> None:
     async with signed_in(runtime) as client:
-        agent = (await client.get("/console/agents/shop.support.json")).json()
+        agent = (await client.get("/console/agents/shop.support.json")).json()["agent"]
         page = (await client.get("/console/agents/shop.support")).text
     tools = {tool["name"]: tool for tool in agent["tools"]}
-    assert agent["agent"]["kind"] == "rules"
+    assert agent["kind"] == "rules"
     assert (tools["payments.refund"]["effects"], tools["payments.refund"]["has_probe"]) == ("once", True)
     assert tools["payments.refund"]["facts"] == ["owner", "price", "refunded"]
     assert "a probe finds out whether it happened" in page
@@ -247,7 +268,7 @@ async def test_a_run_of_a_flow_shows_its_way_through_it(runtime: Runtime) -> Non
     assert [step["node"] for step in walk["steps"]] == ["hear", "order", "lookup", "lookup", "status"]
     assert walk["current"] is None
     assert "The way through Welcome" in page
-    assert walk["svg"] in page
+    assert page.count("<svg") == 2, "the timeline and the flow"
     assert "<svg" in agent
     assert 'style="' not in page
 

@@ -48,8 +48,8 @@ async def test_the_inbox_has_what_waits_for_a_person(runtime: Runtime) -> None:
     wait = await held(runtime)
     async with signed_in(runtime) as client:
         (line,) = (await client.get("/console/approvals.json")).json()["waits"]
-        assert (line["id"], line["title"]) == (wait, "payments.refund")
-        assert (line["customer"], line["summary"]) == ("customer-7", "amount 80.00 EUR  order_id 1042")
+        assert (line["id"], line["asked"]["title"]) == (wait, "payments.refund")
+        assert (line["customer_name"], line["summary"]) == ("customer-7", "amount 80.00 EUR  order_id 1042")
         assert line["expires_at_us"] > line["opened_at_us"]
         assert '<span class="count">1' in (await client.get("/console/runs")).text
 
@@ -64,8 +64,8 @@ async def test_an_answer_is_given_with_its_note_and_leads_to_the_run(runtime: Ru
         assert (answered.status_code, answered.headers["location"]) == (303, f"/console/runs/{run}")
         await runtime.idle()
         shown = (await client.get(f"/console/runs/{run}.json")).json()
-    finished = [each["record"] for each in shown["records"] if each["record"]["type"] == "call_finished"]
-    closed = [each["record"] for each in shown["records"] if each["record"]["type"] == "wait_closed"]
+    finished = [each for each in shown["records"] if each["type"] == "call_finished"]
+    closed = [each for each in shown["records"] if each["type"] == "wait_closed"]
     assert [record["control"]["outcome"] for record in finished] == [done]
     assert closed[0]["contents"]["body"]["note"] == "I looked at it."
 

@@ -70,7 +70,7 @@ async def test_records_are_read_a_page_at_a_time_the_newest_first(
         before = ""
         while True:
             page = (await client.get(f"/console/log.json?before={before}")).json()
-            seen += [line["record"]["seq"] for line in page["records"]]
+            seen += [record["seq"] for record in page["records"]]
             if page["next_before"] is None:
                 break
             before = str(page["next_before"])

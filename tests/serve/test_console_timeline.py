@@ -3,40 +3,40 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Any
+from typing import Literal
 
 import pytest
 
-from lichen.runtime.records import RecordView
-from lichen.serve.console.axis import FOLD_PX, Axis
-from lichen.serve.console.lanes import Lane, Timeline, timeline
+from lichen.core.deciders import events as e
+from lichen.core.ports.call import Outcome
+from lichen.core.words.ids import CallId, RunId, ToolName, WaitId
+from lichen.log.records.record import Record
+from lichen.runtime.views.timeline import Lane, Timeline, timeline
+from lichen.serve.axis import FOLD_PX, Axis
 from lichen.serve.console.picture import NAMES, RIGHT, WIDTH, picture
+from tests.runtime.recorded import record
 
 MS, S, H = 1_000, 1_000_000, 3_600_000_000
 
 
-def record(name: str, at_us: int, /, **control: Any) -> RecordView:
-    return RecordView(0, at_us, "run:run-1", 0, name, "", None, control, {})
+def planned(at_us: int, *calls: tuple[str, str], error: str = "") -> Record:
+    named = tuple(e.PlannedCall(CallId(id), ToolName(tool), "once", b"") for id, tool in calls)
+    return record(at_us, e.Planned(0, 1, "start", calls=named, error=error, has_answer=not calls))
 
 
-def planned(at_us: int, *calls: tuple[str, str], error: str = "") -> RecordView:
-    named = [{"id": id, "tool": tool} for id, tool in calls]
-    return record("planned", at_us, step=0, calls=named, error=error, has_answer=not calls, waits=0, says=0)
+def started(at_us: int, call: str, attempt: int = 1, child: str | None = None) -> Record:
+    return record(at_us, e.CallStarted(CallId(call), attempt, 1, child=RunId(child) if child else None))
 
 
-def started(at_us: int, call: str, attempt: int = 1, child: str | None = None) -> RecordView:
-    return record("call_started", at_us, call=call, attempt=attempt, epoch=1, child=child)
+def progressed(at_us: int, call: str, attempt: int, what: Literal["retry", "waiting", "resumed"]) -> Record:
+    return record(at_us, e.CallProgressed(CallId(call), attempt, what))
 
 
-def progressed(at_us: int, call: str, attempt: int, what: str) -> RecordView:
-    return record("call_progressed", at_us, call=call, attempt=attempt, what=what, code="")
+def finished(at_us: int, call: str, attempt: int = 1, outcome: Outcome = "ok", duration_us: int = 0) -> Record:
+    return record(at_us, e.CallFinished(CallId(call), attempt, outcome, duration_us=duration_us))
 
 
-def finished(at_us: int, call: str, attempt: int = 1, outcome: str = "ok", duration_us: int = 0) -> RecordView:
-    return record("call_finished", at_us, call=call, attempt=attempt, outcome=outcome, code="", duration_us=duration_us)
-
-
-def lanes(*records: RecordView, now_us: int = 10 * S, **children: tuple[RecordView, ...]) -> dict[str, Lane]:
+def lanes(*records: Record, now_us: int = 10 * S, **children: tuple[Record, ...]) -> dict[str, Lane]:
     found = timeline(records, lambda run: children.get(run.replace("-", "_").replace(".", "_"), ()), now_us)
     return {f"{lane.depth}/{lane.name}": lane for lane in found.lanes}
 
@@ -62,7 +62,7 @@ def test_a_process_that_died_ends_what_it_had_begun_and_is_marked() -> None:
     records = (
         planned(0, ("c1", "payments.refund")),
         started(1 * MS, "c1"),
-        record("owned", 3 * S, epoch=2),
+        record(3 * S, e.Owned(2)),
         finished(3 * S + MS, "c1", outcome="unknown"),
     )
     found = lanes(*records)
@@ -86,12 +86,23 @@ def test_a_child_run_lies_below_its_call_with_lanes_of_its_own() -> None:
     assert found["0/shop.packer"].kind == "child"
 
 
+def test_a_child_whose_time_stands_still_is_the_same_attempt_all_along() -> None:
+    found = lanes(
+        planned(0, ("c1", "shop.packer")),
+        started(2 * MS, "c1", child="run-1.c1"),
+        progressed(3 * MS, "c1", 1, "waiting"),
+        progressed(7 * S, "c1", 1, "resumed"),
+        finished(8 * S, "c1"),
+    )
+    assert spans(found["0/shop.packer"]) == [("c1", 2 * MS, 8 * S, "ok")]
+
+
 @pytest.mark.req("LIC-25.2")
 def test_what_is_open_goes_on_until_now() -> None:
     records = (planned(0, ("c1", "slow.tool")), started(1 * MS, "c1"))
     assert spans(lanes(*records)["0/slow.tool"]) == [("c1", 1 * MS, None, "open")]
     assert timeline(records, lambda run: (), 7 * S).end_us == 7 * S
-    over = (*records, finished(2 * MS, "c1"), record("run_finished", 3 * MS, outcome="completed"))
+    over = (*records, finished(2 * MS, "c1"), record(3 * MS, e.RunFinished("completed")))
     assert timeline(over, lambda run: (), 7 * S).end_us == 3 * MS
 
 
@@ -140,12 +151,12 @@ def test_time_never_runs_backwards_on_the_axis() -> None:
 def test_everything_drawn_lies_inside_the_picture() -> None:
     records = (
         planned(0, ("c1", "a.b"), ("c2", "a.b")),
-        record("decided", 100, call="c1", verdict="allow", policies=[]),
+        record(100, e.Decided(CallId("c1"), 1, "allow")),
         started(200, "c1"),
         started(300, "c2"),
         finished(50 * MS, "c1"),
         finished(60 * MS, "c2", outcome="failed"),
-        record("wait_opened", 61 * MS, wait="w1", kind="approval", may_answer=["operator"], call="c2"),
+        record(61 * MS, e.WaitOpened(RunId("run-1"), WaitId("w1"), "approval", CallId("c2"), ("operator",))),
     )
     drawn = picture(timeline(records, lambda run: (), 7 * H))
     rows = {row.full_name: row for row in drawn.rows}

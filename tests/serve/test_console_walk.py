@@ -13,8 +13,7 @@ from lichen.cli.show.timeline import show_run
 from lichen.core.words.scope import Operator, Scope
 from lichen.flows.read.load import parse
 from lichen.flows.walk.planner import FlowPlanner
-from lichen.flows.walk.trail import Missed
-from lichen.serve.console.walk import walk
+from lichen.runtime.views.walk import Missing
 
 SCOPE = Scope("acme", "dev")
 OPS = Operator("ops", ("operator",))
@@ -33,10 +32,10 @@ async def test_missing_values_are_shown_to_operators_once_with_their_node(
         run = await runtime.runs.start(SCOPE, "shop.flow", "go", OPS)
         await runtime.runs.result(SCOPE, run, OPS)
         shown = runtime.runs.show(SCOPE, run, OPS)
-    way = walk([agent], shown)
+    way = shown.walk
     assert way is not None
     assert [step.node for step in way.steps] == ["a", "b"]
-    assert way.missing == (Missed("shop.flow", "a", "in.city"), Missed("shop.flow", "b", "in.name"))
+    assert way.missing == (Missing("shop.flow", "a", "in.city"), Missing("shop.flow", "b", "in.name"))
     show_run(Screen(as_json=False), msgspec.to_builtins(shown))
     assert [line.split(":")[0].split() for line in capsys.readouterr().out.splitlines() if "missing" in line] == [
         ["missing", "in.city", "in", "shop.flow/a"],

@@ -13,9 +13,10 @@ from lichen.agents import RulePlanner
 from lichen.agents.rules.rules import Call, Intent
 from lichen.core.words.ids import RunId
 from lichen.core.words.scope import SYSTEM, Customer
-from lichen.runtime.operations.runs import RunSummary
-from lichen.runtime.records import readable
 from lichen.runtime.runtime import Runtime
+from lichen.runtime.views.record import read_part
+from lichen.runtime.views.run import RunSummary
+from lichen.settings import Settings
 from tests.serve.asgi import Door
 from tests.serve.console import ACME, GLOBEX, LARGE, OPS, held, said, signed_in
 
@@ -142,8 +143,8 @@ def test_a_text_stays_a_text_whatever_a_customer_writes(text: str) -> None:
         ("decided", "public"),
         ("call_finished", "reason"),
     ):
-        assert readable(kind, part, text.encode()) == text
-    assert readable("call_finished", "result", b"5") == 5
+        assert read_part(kind, part, text.encode()) == text
+    assert read_part("call_finished", "result", b"5") == 5
 
 
 @pytest.mark.req("LIC-31.5")
@@ -165,7 +166,24 @@ async def test_what_a_planner_keeps_for_itself_is_shown_decoded(runtime: Runtime
     assert states
     assert all("refund" in msgspec.json.encode(state).decode() for state in states)
     assert all(isinstance(state, dict | list) for state in states)
-    assert readable("planned", "state", b"\xc1\xff") == "(2 bytes)"
+    assert read_part("planned", "state", b"\xc1\xff") == "(2 bytes)"
+
+
+@pytest.mark.req("LIC-31.7")
+async def test_a_page_of_runs_folds_none_of_them(settings: Settings) -> None:
+    async with Runtime.of(settings) as runtime:
+        wait = await held(runtime)
+        await said(runtime, SMALL, Customer("customer-8"))
+        await runtime.runs.pause(ACME, RunId(wait.partition(".")[0]), OPS)
+        await runtime.idle()
+        before = runtime.runs.list(ACME, OPS)
+    async with Runtime.of(settings) as runtime:
+        await runtime.idle()
+        in_memory = runtime.log(ACME).streams_in_memory
+        after = runtime.runs.list(ACME, OPS)
+        assert runtime.log(ACME).streams_in_memory == in_memory
+    assert [(run.result, run.waits_for) for run in after] == [("denied", ()), ("paused", ("approval", "pause"))]
+    assert after == before
 
 
 async def test_another_tenants_runs_have_no_story(runtime: Runtime) -> None:

@@ -458,6 +458,11 @@ class Intake:
 
     # -- waits ---------------------------------------------------------------------------------------------------
 
+    def allows_own(self, scope: Scope) -> bool:
+        """Whether people of an environment may approve what they asked for themselves."""
+        environment = self._services.environment(scope)
+        return environment.is_development and environment.self_approval
+
     async def answer(
         self,
         scope: Scope,
@@ -479,9 +484,7 @@ class Intake:
         state = self._run(journal, run)
         open_wait = self._open_wait(state, wait)
         by = journal.log.name(actor)
-        environment = self._services.environment(scope)
-        allows_own = environment.is_development and environment.self_approval
-        if not may_answer(open_wait, actor, by, self_approval=allows_own):
+        if not may_answer(open_wait, actor, by, self_approval=self.allows_own(scope)):
             raise _may_not(open_wait, by)
         _check_answer(open_wait, outcome, digest, self._services.clock())
         if open_wait.kind in HALTING:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from typing import NamedTuple
 
@@ -18,6 +18,7 @@ from lichen.log.records.record import Record
 from lichen.log.views.listings import Listings
 from lichen.log.views.live import Live, Lives
 from lichen.log.views.queries import Queries
+from lichen.log.views.rows import StreamRow
 
 
 class Opened(NamedTuple):
@@ -90,6 +91,15 @@ class Streams(Listings):
             found += [record for record in live.tail if record.n >= seen]
         return found if limit is None else found[:limit]
 
+    def records_telling(self, runs: Sequence[StreamRow]) -> dict[int, list[Record]]:
+        """The same with what is not committed yet, so that a page is as new as what was answered before it."""
+        found = super().records_telling(runs)
+        for run in runs:
+            live, records = self._lives.get(run.stream), found[run.number]
+            seen = {record.n for record in records}
+            records += [record for record in live.tail if record.n not in seen] if live is not None else ()
+        return found
+
     def record(self, stream: StreamId, n: int) -> Record:
         """One record of a stream. Raises NotFound (`record_missing`)."""
         live = self._live(stream)
@@ -136,6 +146,11 @@ class Streams(Listings):
             return self._sealer.open(record)
         except Erased:
             return None
+
+    def contents_of(self, record: Record) -> Mapping[str, bytes]:
+        """The contents of a record that is at hand already, as `contents`: nothing is read again or folded for them."""
+        known = self.known(record.stream, record.n)
+        return known if known is not None else self._sealer.open(record)
 
     def park(self, stream: StreamId) -> None:
         """Lets go of the stream's state as soon as all of it is durable; it is loaded again when needed."""

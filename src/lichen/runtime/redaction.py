@@ -7,6 +7,8 @@ shown: results, the arguments they went into, the planner's state, the answer. T
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Final, TypeVar, cast
 from weakref import WeakKeyDictionary
 
@@ -39,10 +41,19 @@ class _Known:
 _KNOWN: WeakKeyDictionary[Log, OrderedDict[StreamId, _Known]] = WeakKeyDictionary()
 
 
-def shown(log: Log, stream: StreamId, value: Any) -> Any:
-    """A value of this stream as it may be shown."""
-    secrets = _secrets(log, stream)
-    return _without(value, sorted(secrets, key=len, reverse=True)) if secrets else value
+Hide = Callable[[Any], Any]
+"""A value without what is to be shown to nobody."""
+
+
+def hiding(log: Log, stream: StreamId) -> Hide:
+    """What makes values of this stream such as may be shown, as of now."""
+    secrets = sorted(_secrets(log, stream), key=len, reverse=True)
+    return partial(_without, secrets=secrets) if secrets else nothing_hidden
+
+
+def nothing_hidden(value: Any) -> Any:
+    """The value itself."""
+    return value
 
 
 def shown_struct(log: Log, stream: StreamId, value: T) -> T:
@@ -52,6 +63,13 @@ def shown_struct(log: Log, stream: StreamId, value: T) -> T:
         return value
     plain = _without(msgspec.to_builtins(value), sorted(secrets, key=len, reverse=True))
     return msgspec.convert(plain, type(value))
+
+
+def may_hide(records: Sequence[Record]) -> bool:
+    """Whether a run whose plans are among these records may hide something: of a child run, its parent may."""
+    if records and "." in records[0].stream.id:
+        return True
+    return any(sealed.part.endswith(REDACT) for record in records for sealed in record.contents)
 
 
 def _secrets(log: Log, stream: StreamId) -> set[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -24,7 +25,7 @@ from lichen.core.words.scope import PRODUCTION, Scope
 if TYPE_CHECKING:
     from lichen.engine.ports import Channel, Options
     from lichen.log.log import Log
-    from lichen.runtime.operations.admin import Health
+    from lichen.runtime.operations.admin import Health, Totals
     from lichen.runtime.project.policies import PolicySource
     from lichen.settings import Settings
 
@@ -138,6 +139,7 @@ class Runtime:
         from lichen.runtime.operations.records import Records
         from lichen.runtime.operations.reload import Reload
         from lichen.runtime.operations.runs import Runs
+        from lichen.runtime.operations.setting import Known
         from lichen.runtime.operations.stops import Stops
         from lichen.runtime.operations.talk.sessions import Sessions
         from lichen.runtime.operations.waits import Waits
@@ -162,8 +164,9 @@ class Runtime:
             return wiring.catalog.agents
 
         self.sessions = Sessions(wiring.engine, wiring.intake, access, agents)
-        self.runs = Runs(wiring.engine, wiring.intake, access)
-        self.waits = Waits(wiring.engine, wiring.intake, access, agents=self.hosted, meters_of=wiring.gate.meters_of)
+        known = Known(agents, wiring.gate.meters_of)
+        self.runs = Runs(wiring.engine, wiring.intake, access, known)
+        self.waits = Waits(wiring.engine, wiring.intake, access, known)
         self.records = Records(wiring.engine, access)
         self.proofs = Proofs(wiring.engine, access, home=self.home, volume=wiring.volume, keyring=wiring.keyring)
         self.people = People(wiring.engine, wiring.intake, access, register=wiring.register, new_id=new_id)
@@ -173,7 +176,7 @@ class Runtime:
         self.reload = Reload(wiring.engine, access, changes, wiring.in_force, wiring.catalog, self.settings)
         self.agents = Agents(access, agents)
         self.ending = asyncio.Event()
-        self.admin = Admin(access, self._health, self.ending.set)
+        self.admin = Admin(wiring.engine, wiring.volume, access, self._health, self.ending.set)
         return self
 
     async def __aexit__(
@@ -220,6 +223,17 @@ class Runtime:
     def log(self, scope: Scope) -> Log:
         """The log of a scope, for the process that owns it: nobody is asked."""
         return self.volume.log(scope)
+
+    def totals(self) -> Totals:
+        """What the process carries for all tenants together, for whoever watches it: nobody is asked."""
+        from lichen.runtime.operations.admin import Totals
+
+        logs = [self.log(scope) for scope in self.engine.scopes]
+        waits = Counter[str]()
+        for log in logs:
+            waits.update(log.wait_counts())
+        durable = sum(log.durable_seq for log in logs)
+        return Totals(self._health(), self.volume.queued_rows, durable, self.volume.commits, waits)
 
     def _health(self) -> Health:
         from lichen.runtime.operations.admin import Health, Room

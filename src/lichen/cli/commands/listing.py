@@ -18,9 +18,15 @@ app = typer.Typer(name="list", help="What there is: agents, tools, tenants, sess
 @app.command()
 def agents(as_json: Json = False) -> None:
     """Lists the agents and flows of this project, and what each may call."""
-    settings = locate().load()
-    rows = [(agent.name, _kind(agent.name in settings.flows), _comma(agent.tools)) for agent in settings.agents]
-    _show(as_json, ("name", "kind", "tools"), rows, empty="This project has no agents.")
+    import msgspec
+
+    from lichen.runtime.views.agent import agent_summary
+
+    found = [agent_summary(agent) for agent in locate().load().agents]
+    screen = Screen(as_json=as_json)
+    if not screen.data(msgspec.to_builtins(found)):
+        rows = [(each.name, each.kind, _comma(tool.name for tool in each.tools)) for each in found]
+        screen.table(("name", "kind", "tools"), rows, empty="This project has no agents.")
 
 
 @app.command()
@@ -68,10 +74,6 @@ def _show(as_json: bool, columns: Sequence[str], rows: Sequence[Sequence[str]], 
     screen = Screen(as_json=as_json)
     if not screen.data([dict(zip(columns, row, strict=True)) for row in rows]):
         screen.table(columns, rows, empty=empty)
-
-
-def _kind(is_flow: bool) -> str:
-    return "flow" if is_flow else "agent"
 
 
 def _comma(names: Any) -> str:

@@ -17,7 +17,6 @@ from lichen.cli.here.client import Client
 from lichen.cli.here.door import Door
 from lichen.cli.here.project import Project
 from lichen.cli.show.screen import Screen
-from lichen.cli.show.timeline import summary
 from lichen.core.words.errors import LichenError
 
 COMMAND_S = 60.0
@@ -140,7 +139,7 @@ class Stage:
         for record in client.get("log/records", after=self._shown.get(tenant, 0), limit=500):
             self._shown[tenant] = record["seq"]
             if record["type"] not in QUIET:
-                self.screen.line(f"    {record['seq']:>4}  {record['type']:<18}  {summary(record)}", "dim")
+                self.screen.line(f"    {record['seq']:>4}  {record['type']:<18}  {record['summary']}", "dim")
         self.pause()
 
     def refunds(self, tenant: str, order: str) -> list[int]:

@@ -32,14 +32,14 @@ def tell(screen: Screen, story: Story) -> None:
 
 
 def _tell_call(screen: Screen, call: dict[str, Any]) -> None:
-    screen.line(f"call      {call['id']} {call['tool']}({_arguments(call['arguments'])})")
+    screen.line(f"call      {call['id']} {call['tool']}({_arguments(call)})")
     if call["verdict"]:
         by = f" by {', '.join(call['policies'])}" if call["policies"] else ""
         why = f": {call['reason']}" if call["reason"] else ""
         screen.line(f"  gate    {call['verdict']}{by}{why}", MEANINGS.get(call["verdict"]))
     for person in call["people"]:
         _tell_person(screen, person, "  ")
-    result = "" if call["result"] is None else f": {_cut(json.dumps(call['result'], ensure_ascii=False))}"
+    result = "" if call["result"] is None else f": {_cut(_values(call['results']) or _json(call['result']))}"
     if call["outcome"]:
         code = f" {call['code']}" if call["code"] else ""
         screen.line(f"  result  {call['result_word']}{code}{result}", MEANINGS.get(call["result_word"]))
@@ -64,10 +64,17 @@ def tell_failures(screen: Screen, story: Story) -> None:
             screen.line(f"  {line}", "dim")
 
 
-def _arguments(values: Any) -> str:
-    if not isinstance(values, dict):
-        return "" if values is None else json.dumps(values, ensure_ascii=False)
-    return ", ".join(f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in values.items())  # type: ignore[misc]
+def _arguments(call: dict[str, Any]) -> str:
+    """The arguments as people read them; as the model wrote them where they are none."""
+    return _values(call["details"]) or ("" if call["arguments"] in (None, {}) else _json(call["arguments"]))
+
+
+def _values(values: list[dict[str, Any]]) -> str:
+    return ", ".join(f"{each['name']}={each['text']}" for each in values)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _cut(text: str) -> str:

@@ -11,10 +11,6 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 
-VOUCHED, DOUBTFUL = ("the customer", "a record"), ("the model", "a stranger")
-"""How the words begin that say where an argument came from, by how far that can be trusted."""
-
-
 def call(wait: dict[str, Any]) -> str:
     """What is asked, on one line: `payments.refund(amount=80.00 EUR, order_id=1042)`."""
     asked = wait["asked"]
@@ -32,7 +28,7 @@ def rows(wait: dict[str, Any]) -> list[tuple[str, str]]:
         ("call" if asked["tool"] else "asks", asked["title"]),
         ("for", wait["customer_name"]),
     ]
-    found += [(f"  {detail['name']}", detail["text"] + _whence(detail)) for detail in asked["details"]]
+    found += [(f"  {detail['name']}", detail["text"] + _from(detail)) for detail in asked["details"]]
     found += [("facts", _together(asked["facts"]))] if asked["tool"] else []
     found += [("counted", _together(asked["meters"]))] if asked["meters"] else []
     found += [
@@ -46,7 +42,7 @@ def rows(wait: dict[str, Any]) -> list[tuple[str, str]]:
     return [*found, *_decision(wait["decision"])]
 
 
-def _whence(detail: dict[str, Any]) -> str:
+def _from(detail: dict[str, Any]) -> str:
     source = f" · {detail['origin']}" if detail["origin"] else ""
     return f"  (from {detail['whence']}{source})" if detail["whence"] else ""
 
@@ -77,9 +73,10 @@ def draw_card(screen: Screen, wait: dict[str, Any], options: str) -> None:
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(overflow="fold")
+    vouched = {f"  {detail['name']}": detail["is_vouched"] for detail in wait["asked"]["details"]}
     for name, text in rows(wait):
         if name not in ("id", "kind"):
-            grid.add_row(safe(name), _styled(name, safe(text)))
+            grid.add_row(safe(name), _styled(name, safe(text), is_vouched=vouched.get(name, False)))
     answers = Text(_commands(wait, options), style="dim")
     title = f"[bold yellow]{wait['kind']}[/] [bold]{wait['id']}[/]"
     screen.draw(
@@ -87,13 +84,13 @@ def draw_card(screen: Screen, wait: dict[str, Any], options: str) -> None:
     )
 
 
-def _styled(name: str, text: str) -> Text:
+def _styled(name: str, text: str, *, is_vouched: bool) -> Text:
     from rich.text import Text
 
     value, separator, origin = text.partition("  (from ")
     if name.startswith("  ") and separator:
         whence, _, source = origin[:-1].partition(" · ")
-        colour = "green" if whence.startswith(VOUCHED) else "bold red" if whence.startswith(DOUBTFUL) else "yellow"
+        colour = "green" if is_vouched else "bold red"
         return Text.assemble((value, "bold"), ("  from ", "dim"), (whence, colour), (f"  {source}", "dim"))
     return Text(text, style={"call": "bold cyan", "reason": "yellow"}.get(name, ""))
 

@@ -33,14 +33,12 @@ def show(
     follow: Annotated[bool, typer.Option("--follow", help="Go on with records as they come.")] = False,
 ) -> None:
     """Shows records in order: position, time, stream, type, and the few fields that matter."""
-    from lichen.cli.show.timeline import summary
-
     while limit > 0:
         page = caller.client.get("log/records", after=after, limit=min(limit, PAGE), wait_s=20.0 if follow else 0.0)
         for record in page:
             if not caller.screen.event(record):
                 line = f"{record['seq']:>6}  {moment(record['ts_us'])}  {record['stream']:<32}  {record['type']:<18}"
-                caller.screen.line(f"{line}  {summary(record)}")
+                caller.screen.line(f"{line}  {record['summary']}")
         if not page and not follow:
             return
         after = page[-1]["seq"] if page else after

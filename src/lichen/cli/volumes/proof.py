@@ -108,7 +108,7 @@ def read(home: Path, kept: tuple[bytes, ...] = ()) -> list[dict[str, Any]]:
 
     from lichen.log.audit.verify import verify as verify_files
     from lichen.log.keys.keyring import Keyring
-    from lichen.runtime.proof import verification
+    from lichen.runtime.views.tenant import verification
 
     if not (home / "lichen.sqlite").exists():
         raise NotFound("There is no log yet.", code="log_missing", place=str(home))

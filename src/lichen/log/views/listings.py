@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from functools import partial
 
@@ -18,6 +19,8 @@ from lichen.log.views.rows import CostRow, OutboxRow, StreamRow, WaitRow
 DECIDED = ("approved", "denied", "happened", "did_not_happen", "try_again", "expired")
 _TEXTS = msgspec.json.Decoder(tuple[str, ...])
 _FILTERS = {"agent", "session", "outcome", "standing"}
+_TELL = ("planned", "decided", "wait_opened", "wait_closed", "call_finished", "signal", "limit_reached")
+_TELLING = " OR ".join(["key IN ('run_started', 'run_finished')", *(f"key GLOB '{kind}/*'" for kind in _TELL)])
 _STREAM_ROWS = f"SELECT {STREAMS.names} FROM streams"  # noqa: S608 - our own names
 
 
@@ -41,6 +44,16 @@ class Listings:
         before = 2**62 if before_seq is None else before_seq
         rows = self._reader.rows(query, self.number, kind, before, *wanted.values(), limit)
         return [StreamRow(*row) for row in rows]
+
+    def records_telling(self, runs: Sequence[StreamRow]) -> dict[int, list[Record]]:
+        """The records of these runs that tell what became of them, by the numbers in their rows: a page of them is read
+        at once, and nothing is folded."""
+        found: dict[int, list[Record]] = {run.number: [] for run in runs}
+        places = ", ".join("?" * len(found))
+        query = f"SELECT stream, record FROM records WHERE stream IN ({places}) AND ({_TELLING}) ORDER BY stream, n"  # noqa: S608 - our own words
+        for number, data in self._reader.rows(query, *found):
+            found[number].append(decode(data))
+        return found
 
     def owing(self) -> list[StreamId]:
         """Streams that somebody must drive, the oldest first."""

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import msgspec
 
 from lichen.core.words.scope import Actor, Scope
+from lichen.engine.local import LocalEngine
 from lichen.gate.rules.identity import may
 from lichen.gate.rules.schema import Action
+from lichen.log.volume import Volume
 from lichen.runtime.access.access import About, Access, role_missing
 
+TIMERS_MAX = 50
 _TENANT = re.compile(r"[a-z0-9-]+: ")
 
 
@@ -39,13 +42,59 @@ class Health(msgspec.Struct, frozen=True):
     clock_behind_s: int = 0
 
 
+class DueTimer(msgspec.Struct, frozen=True):
+    """A timer of a scope and when it comes due."""
+
+    stream: str
+    timer: str
+    due_at_us: int
+
+
+class Load(msgspec.Struct, frozen=True):
+    """What the runtime carries for a scope. `queued_rows` of all of them wait to be committed; `timers` are the next
+    ones."""
+
+    queued_rows: int
+    streams_in_memory: int
+    records: int
+    durable: int
+    timers: tuple[DueTimer, ...]
+
+
+class Totals(msgspec.Struct, frozen=True):
+    """What the process carries for all tenants together: nothing of it is anybody's. `waits` counts them by kind."""
+
+    health: Health
+    queued_rows: int
+    durable: int
+    commits: int
+    waits: Mapping[str, int]
+
+
 class Admin:
     """Asks how the runtime is, and ends it. `look` says how it is, `stop` begins its end."""
 
-    def __init__(self, access: Access, look: Callable[[], Health], stop: Callable[[], None]) -> None:
+    def __init__(
+        self, engine: LocalEngine, volume: Volume, access: Access, look: Callable[[], Health], stop: Callable[[], None]
+    ) -> None:
+        self._engine = engine
+        self._volume = volume
         self._access = access
         self._look = look
         self._stop = stop
+
+    def load(self, scope: Scope, actor: Actor) -> Load:
+        """What the runtime carries for a scope now. Raises Denied."""
+        self._ask("health.read", scope, actor)
+        log = self._engine.journal(scope).log
+        due = (DueTimer(str(stream), id, at) for stream, ids in log.timers().items() for id, at in ids.items())
+        return Load(
+            queued_rows=self._volume.queued_rows,
+            streams_in_memory=log.streams_in_memory,
+            records=log.last_seq,
+            durable=log.durable_seq,
+            timers=tuple(sorted(due, key=lambda each: each.due_at_us)[:TIMERS_MAX]),
+        )
 
     def health(self, scope: Scope | None, actor: Actor) -> Health:
         """How the runtime is now. Where its data lies is told to its owner only; operators are told what to know of

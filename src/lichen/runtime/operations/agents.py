@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from lichen.agents.agent import Agent
-from lichen.core.words.errors import NotFound
+from lichen.core.words.errors import Invalid, NotFound
 from lichen.core.words.scope import Actor, Scope
 from lichen.runtime.access.access import EVERYTHING, About, Access
 from lichen.runtime.project.hosting import family
+from lichen.runtime.views.agent import AgentDetail, AgentSummary, agent_detail, agent_summary
 
 
 class Agents:
@@ -18,18 +19,38 @@ class Agents:
         self._access = access
         self._agents = agents
 
-    def list(self, scope: Scope, actor: Actor) -> tuple[Agent, ...]:
+    def list(self, scope: Scope, actor: Actor) -> tuple[AgentSummary, ...]:
         """The agents that people and programs may begin with."""
         self._access.ask("agent.list", scope, actor, EVERYTHING)
-        return self._agents()
+        return tuple(map(agent_summary, self._agents()))
 
-    def all(self, scope: Scope, actor: Actor) -> tuple[Agent, ...]:
+    def all(self, scope: Scope, actor: Actor) -> tuple[AgentSummary, ...]:
         """Every agent, by name: those that agents call included."""
         self._access.ask("agent.read", scope, actor, EVERYTHING)
-        return tuple(sorted(family(self._agents()), key=lambda agent: agent.name))
+        return tuple(map(agent_summary, sorted(family(self._agents()), key=lambda agent: agent.name)))
 
-    def show(self, scope: Scope, name: str, actor: Actor) -> Agent:
+    def show(self, scope: Scope, name: str, actor: Actor) -> AgentDetail:
         """One of them, whether given or called. Raises NotFound (`agent_unknown`)."""
+        return agent_detail(self._find(scope, name, actor))
+
+    def picture(
+        self, scope: Scope, name: str, actor: Actor, *, steps: Sequence[str] = (), current: str | None = None
+    ) -> str | None:
+        """The flow that an agent walks as a drawing (SVG), with the way that was taken in it; None for other agents,
+        and for a flow too large to be drawn. Raises NotFound (`agent_unknown`)."""
+        from lichen.flows.draw.svg import svg
+        from lichen.flows.walk.planner import FlowPlanner
+
+        planner = self._find(scope, name, actor).planner
+        if not isinstance(planner, FlowPlanner):
+            return None
+        try:
+            own = [step for step in steps if step in planner.flow.nodes]
+            return svg(planner.flow, own, current)
+        except Invalid:
+            return None
+
+    def _find(self, scope: Scope, name: str, actor: Actor) -> Agent:
         self._access.ask("agent.read", scope, actor, About(name))
         for agent in family(self._agents()):
             if agent.name == name:

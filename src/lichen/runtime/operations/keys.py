@@ -12,6 +12,7 @@ from lichen.log.keys.keyring import Keyring
 from lichen.runtime.access.access import EVERYTHING, About, Access
 from lichen.runtime.access.changes import Changes
 from lichen.runtime.access.register import Key, Register
+from lichen.runtime.views.tenant import KeyView, key_view
 
 
 class Keys:
@@ -50,10 +51,10 @@ class Keys:
             raise
         return key
 
-    def list(self, scope: Scope, actor: Actor) -> tuple[ApiKey, ...]:
+    def list(self, scope: Scope, actor: Actor) -> tuple[KeyView, ...]:
         """The API keys of a scope, expired ones included, without their secrets. Raises Denied."""
         self._access.ask("key.read", scope, actor, EVERYTHING)
-        return self._of(scope)
+        return tuple(map(key_view, self._of(scope)))
 
     async def revoke(self, scope: Scope, id: str, actor: Actor) -> None:
         """Makes a key of the scope worthless at once; the log says so. Raises Denied, NotFound (`api_key_missing`)."""

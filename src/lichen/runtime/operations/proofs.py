@@ -15,7 +15,7 @@ from lichen.engine.local import LocalEngine
 from lichen.log.keys.keyring import Keyring
 from lichen.log.volume import Volume
 from lichen.runtime.access.access import About, Access
-from lichen.runtime.proof import Head, Verification, heads, verification
+from lichen.runtime.views.tenant import Head, Verification, heads, verification
 
 if TYPE_CHECKING:
     from lichen.log.audit.backup import BackupReport

@@ -8,7 +8,7 @@ from lichen.core.words.scope import Actor, Scope
 from lichen.engine.local import LocalEngine
 from lichen.log.log import Log
 from lichen.runtime.access.access import About, Access
-from lichen.runtime.records import RecordView, view
+from lichen.runtime.views.record import RecordView, record_view
 
 
 class Position(msgspec.Struct, frozen=True):
@@ -31,7 +31,7 @@ class Records:
         """Durable records after a position, in order; the last one's `seq` is the next `after`."""
         self._access.open("log.read", scope, actor, About(scope.tenant), what="log")
         log = self._engine.journal(scope).log
-        return tuple(view(log, record) for record in log.read(after, limit))
+        return tuple(record_view(log, record) for record in log.read(after, limit))
 
     async def after(self, scope: Scope, actor: Actor, position: int) -> None:
         """Returns once there is a durable record after a position."""

@@ -2,86 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal
-
-import msgspec
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from lichen.core.deciders import events as e
 from lichen.core.deciders.run import RunState, decide
-from lichen.core.words.errors import Conflict
-from lichen.core.words.ids import AgentName, RunId, WaitId, run_stream
+from lichen.core.words.errors import Conflict, Denied
+from lichen.core.words.ids import AgentName, RunId, run_stream
 from lichen.core.words.scope import Actor, Scope
 from lichen.engine.intake import Intake
 from lichen.engine.journal.journal import Journal
 from lichen.engine.local import LocalEngine
-from lichen.log.views.rows import StreamRow
+from lichen.log.records.record import Record
 from lichen.runtime.access.access import EVERYTHING, About, Access, of_run, of_state
+from lichen.runtime.operations.setting import Known
 from lichen.runtime.operations.talk.feed import Feed
-from lichen.runtime.records import RecordView, view
+from lichen.runtime.redaction import hiding
 from lichen.runtime.replay import Replay, replay
-from lichen.runtime.story import Story, brief, story
-
-RunStatus = Literal["running", "waiting", "completed", "failed", "cancelled"]
-
-
-class RunSummary(msgspec.Struct, frozen=True):
-    """One line of a list. `status` is `running`, `waiting`, `completed`, `failed` or `cancelled`.
-
-    `waits_for` names the kinds of what it waits for; `ended_at_us` is None while it is open. `result` and `summary` say
-    what came out, `who` and `asked` what was asked by whom; `asked` is None once erased.
-    """
-
-    id: RunId
-    agent: str
-    status: str
-    session: str | None
-    parent: str | None
-    started_at_us: int
-    first_seq: int
-    code: str = ""
-    waits_for: tuple[str, ...] = ()
-    ended_at_us: int | None = None
-    result: str = ""
-    summary: str = ""
-    who: str = ""
-    asked: str | None = None
-
-
-class RunDetail(msgspec.Struct, frozen=True):
-    """A run: its story, and every record of it."""
-
-    id: RunId
-    agent: str
-    status: str
-    code: str
-    calls_used: int
-    tokens: int
-    records: tuple[RecordView, ...]
-    story: Story
-
-
-class Explanation(msgspec.Struct, frozen=True):
-    """Why a run is where it is: one sentence, then what is owed, waited for and due."""
-
-    id: RunId
-    status: str
-    summary: str
-    obligations: tuple[str, ...]
-    waits: tuple[dict[str, Any], ...]
-    children: tuple[str, ...]
-    timers: tuple[dict[str, Any], ...]
-    story: Story
-
-
-class Outcome(msgspec.Struct, frozen=True):
-    """How a run stands. `moving` when it goes on without anybody's doing; `answer` once it is finished."""
-
-    id: RunId
-    status: str
-    moving: bool
-    answer: str | None
-    waits: tuple[str, ...]
+from lichen.runtime.views.record import opened
+from lichen.runtime.views.run import (
+    Around,
+    Explanation,
+    Outcome,
+    RunDetail,
+    RunStatus,
+    RunSummary,
+    asks_people,
+    detail,
+    explanation,
+    run_summary,
+    status_of,
+)
 
 
 class Runs:
@@ -90,10 +41,11 @@ class Runs:
     Each raises NotFound (`run_unknown`) where the actor may not know of the run, and Denied.
     """
 
-    def __init__(self, engine: LocalEngine, intake: Intake, access: Access) -> None:
+    def __init__(self, engine: LocalEngine, intake: Intake, access: Access, known: Known) -> None:
         self._engine = engine
         self._intake = intake
         self._access = access
+        self._known = known
 
     async def start(
         self,
@@ -134,7 +86,7 @@ class Runs:
         state = journal.run(run)
         waits = tuple(f"{each.id}.{wait}" for each in _family(journal, run) for wait in each.waits)
         answer = _answer(journal, state) if state.outcome else None
-        return Outcome(run, _status(state), _is_moving(journal, run), answer, waits)
+        return Outcome(run, status_of(state), _is_moving(journal, run), answer, waits)
 
     async def rest(self, scope: Scope, run: RunId, actor: Actor) -> None:
         """Returns once nothing in a run or in the children it waits for goes on by itself."""
@@ -157,12 +109,17 @@ class Runs:
         session: str | None = None,
     ) -> tuple[RunSummary, ...]:
         """The newest runs first, of one status, agent or session if that is named. `before` is the `first_seq` of the
-        last run of the page before."""
-        self._access.ask("run.read", scope, actor, EVERYTHING)
-        journal = self._engine.journal(scope)
+        last run of the page before. A page that shows what was asked is one opening, whatever rows are on it."""
+        ruling = self._access.ask("run.read", scope, actor, EVERYTHING)
+        log = self._engine.journal(scope).log
         standing = _STANDINGS.get(status or "", {})
-        rows = journal.log.stream_rows("run", limit, before, agent=agent, session=session, **standing)
-        return tuple(_line(journal, row) for row in rows)
+        rows = log.stream_rows("run", limit, before, agent=agent, session=session, **standing)
+        records = log.records_telling(rows)
+        page = tuple(run_summary(log, row, records[row.number]) for row in rows)
+        if any(run.asked for run in page):
+            resource = "runs" if before is None else f"runs before {before}"
+            self._access.openings.note("run", scope, actor, resource, ruling)
+        return page
 
     def follow(self, scope: Scope, run: RunId, actor: Actor, *, with_session: bool = False) -> Feed:
         """The run's records as they happen."""
@@ -175,34 +132,47 @@ class Runs:
         return await replay(self._engine.services, self._engine.journal(scope), run)
 
     def show(self, scope: Scope, run: RunId, actor: Actor) -> RunDetail:
-        """A run with its records, contents opened."""
+        """All of a run, contents opened, with where the time of its child runs went."""
         self._access.open("run.read", scope, actor, of_run(run), what="run")
         journal = self._engine.journal(scope)
         state = journal.run(run)
-        entries = journal.log.records(run_stream(run))
-        records = tuple(view(journal.log, entry) for entry in entries)
-        code = state.cancel or state.failure or state.limit
-        told = story(journal.log, run, _status(state))
-        return RunDetail(run, state.agent, _status(state), code, state.calls_used, state.usage.tokens, records, told)
+        around = Around(
+            setting=self._known.setting(journal, state.agent),
+            planner=self._known.planner(state.agent),
+            open_waits=tuple(self._open_waits(journal, state, actor)),
+            records_of=lambda child: self._records(journal, child, actor),
+            now_us=self._engine.services.clock(),
+        )
+        return detail(journal.log, state, journal.log.records(run_stream(run)), around)
+
+    def _records(self, journal: Journal, child: RunId, actor: Actor) -> Sequence[Record]:
+        """The records of a child run; none of one that whoever reads its parent may not read."""
+        return journal.log.records(run_stream(child)) if self._may_read(journal, child, actor) else ()
+
+    def _open_waits(self, journal: Journal, state: RunState, actor: Actor) -> Iterator[str]:
+        """What a person is asked by the run, or by a child run it waits for."""
+        yield from asks_people(state)
+        for call in state.calls.values():
+            if call.child is not None and self._may_read(journal, call.child, actor):
+                yield from self._open_waits(journal, journal.run(call.child), actor)
+
+    def _may_read(self, journal: Journal, run: RunId, actor: Actor) -> bool:
+        if not journal.run(run).n:
+            return False
+        try:
+            self._access.ask("run.read", journal.scope, actor, of_run(run))
+        except Denied:
+            return False
+        return True
 
     def explain(self, scope: Scope, run: RunId, actor: Actor) -> Explanation:
-        """Why the run is where it is."""
-        self._access.ask("run.read", scope, actor, of_run(run))
+        """Why the run is where it is. What was asked and said is in it, so it is an opening of the run."""
+        self._access.open("run.read", scope, actor, of_run(run), what="run")
         journal = self._engine.journal(scope)
-        state = journal.run(run)
-        owed = tuple(o.id for o in decide(state))
-        told = story(journal.log, run, _status(state))
-        children = tuple(c.child for c in state.calls.values() if c.child is not None)
-        return Explanation(
-            id=run,
-            status=_status(state),
-            summary=_summary(state, owed, children, told),
-            obligations=owed,
-            waits=tuple(_wait(state, wait) for wait in state.waits),
-            children=children,
-            timers=tuple({"timer": id, "due_at_us": due} for id, due in state.timers.items()),
-            story=told,
-        )
+        state, log = journal.run(run), journal.log
+        hide = hiding(log, run_stream(run))
+        records = tuple(opened(log, record, hide) for record in log.records(run_stream(run)))
+        return explanation(state, records, self._known.setting(journal, state.agent))
 
     async def declassify(self, scope: Scope, run: RunId, sources: Sequence[str], actor: Actor, *, reason: str) -> None:
         """Lets what the run has read go without these sources of its label, and its session's turns to come.
@@ -240,28 +210,6 @@ class Runs:
         await self._intake.resume(scope, run, actor, ruling=ruling)
 
 
-def _line(journal: Journal, row: StreamRow) -> RunSummary:
-    state = journal.run(RunId(row.id))
-    last = journal.log.event(run_stream(state.id), state.n - 1) if state.outcome else None
-    told = brief(journal.log, state.id, _status(state))
-    return RunSummary(
-        id=state.id,
-        agent=row.agent,
-        status=_standing(row),
-        session=row.session,
-        parent=row.parent,
-        started_at_us=row.started_us,
-        first_seq=row.first_seq,
-        code=state.cancel or state.failure or state.limit,
-        waits_for=tuple(dict.fromkeys(wait.kind for wait in state.waits.values())),
-        ended_at_us=last.ts_us if last is not None else None,
-        result=told.result,
-        summary=told.summary,
-        who=told.who,
-        asked=told.asked,
-    )
-
-
 def _answer(journal: Journal, state: RunState) -> str:
     """The answer of a finished run. Raises Erased."""
     return journal.log.contents(run_stream(state.id), state.n - 1).get("answer", b"").decode()
@@ -283,10 +231,6 @@ def _is_due(state: RunState) -> bool:
     return any(timer.startswith("retry/") for timer in state.timers)
 
 
-def _standing(row: StreamRow) -> str:
-    return row.outcome or ("waiting" if row.standing == "waiting" else "running")
-
-
 _STANDINGS: dict[str, dict[str, str]] = {
     "running": {"outcome": "", "standing": "owing"},
     "waiting": {"outcome": "", "standing": "waiting"},
@@ -295,52 +239,3 @@ _STANDINGS: dict[str, dict[str, str]] = {
     "cancelled": {"outcome": "cancelled"},
 }
 """What each status is in the columns of a row."""
-
-
-def _status(state: RunState) -> str:
-    return state.outcome or ("running" if decide(state) else "waiting")
-
-
-def _summary(state: RunState, owed: tuple[str, ...], children: tuple[str, ...], told: Story) -> str:
-    if state.outcome:
-        return _ended(state, told)
-    if told.result == "paused":
-        return f"It is {told.summary}, and goes on with `lichen runs resume {state.id}`."
-    if owed:
-        return f"It is at work: {', '.join(owed)} must be in flight."
-    if state.waits:
-        waits = (_described(state, wait) for wait in state.waits)
-        return f"It waits for {', and for '.join(waits)}."
-    if children:
-        return f"It waits for its child run {', '.join(children)}."
-    return "It waits for a timer."
-
-
-def _ended(state: RunState, told: Story) -> str:
-    """How it ended: what it did, or what stopped it, in the words of what failed."""
-    if told.failures and state.outcome == "failed":
-        last = told.failures[-1]
-        return (
-            f"It is over: {told.summary}. Its planner said {last.exception}: {last.message} ({last.file}:{last.line})."
-        )
-    failed = next((call for call in reversed(told.calls) if call.failure is not None and call.outcome != "ok"), None)
-    said = f" It said {failed.failure.exception}: {failed.failure.message}." if failed and failed.failure else ""
-    return f"It is over: {told.summary or 'it answered'}.{said}"
-
-
-def _described(state: RunState, id: WaitId) -> str:
-    wait = state.waits[id]
-    what = f"{wait.kind} of {state.calls[wait.call].tool}" if wait.call is not None else wait.kind
-    return f"{what} by {' or '.join(wait.may_answer) or 'the runtime'}"
-
-
-def _wait(state: RunState, id: WaitId) -> dict[str, Any]:
-    wait = state.waits[id]
-    return {
-        "id": f"{state.id}.{id}",
-        "kind": wait.kind,
-        "call": wait.call,
-        "tool": state.calls[wait.call].tool if wait.call is not None else None,
-        "may_answer": list(wait.may_answer),
-        "expires_at_us": wait.expires_at_us,
-    }

@@ -22,23 +22,12 @@ from lichen.log.keys.erasures import Erased
 from lichen.log.log import Log
 from lichen.runtime.access.access import EVERYTHING, About, Access
 from lichen.runtime.access.changes import Changes
-from lichen.runtime.names import name_of
 from lichen.runtime.project.hosting import family, specs_of
+from lichen.runtime.views.tenant import Stop, stop_view
 
 STOPPED = "An operator stopped this."
 NAMES_TOLD_MAX = 20
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,127}")
-
-
-class Stop(msgspec.Struct, frozen=True):
-    """A switch that is on. `by` is a pseudonym, `by_name` who that is where somebody may know."""
-
-    kind: StopKind
-    name: str
-    reason: str
-    by: str
-    by_name: str
-    at_us: int
 
 
 class Stopped(msgspec.Struct, frozen=True):
@@ -152,17 +141,8 @@ def _unknown(kind: StopKind, name: str, known: Sequence[str]) -> NotFound:
 
 
 def _stop(journal: Journal, what: str, n: int) -> Stop:
-    """A switch with what its record says of it."""
     kind, _, name = what.partition(":")
-    (record,) = journal.log.records(TENANT_STREAM, n, 1)
-    return Stop(
-        kind=stop_kind(kind),
-        name=name or journal.scope.tenant,
-        reason=reason_of(journal.log, n),
-        by=record.actor,
-        by_name=name_of(journal.log, record.actor),
-        at_us=record.ts_us,
-    )
+    return stop_view(journal.log, stop_kind(kind), name or journal.scope.tenant, n)
 
 
 def reason_of(log: Log, n: int) -> str:

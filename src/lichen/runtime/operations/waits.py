@@ -2,77 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-import msgspec
-
-from lichen.agents.agent import Agent
 from lichen.core.deciders import events as e
 from lichen.core.deciders.run import RunState
-from lichen.core.ports.plan import Awaited
-from lichen.core.ports.policy import Meter
 from lichen.core.words.errors import Conflict, Denied, Invalid, NotFound
-from lichen.core.words.ids import RunId, SessionId, StreamId, ToolName, WaitId, run_stream
+from lichen.core.words.ids import RunId, WaitId, run_stream
 from lichen.core.words.scope import Actor, Scope
-from lichen.core.words.wait import WaitKind, WaitOutcome
+from lichen.core.words.wait import ABOUT_EFFECTS, WaitKind, WaitOutcome, is_requester, may_answer
 from lichen.engine.intake import Intake
 from lichen.engine.journal.journal import Journal
 from lichen.engine.local import LocalEngine
-from lichen.log.keys.erasures import Erased
 from lichen.runtime.access.access import EVERYTHING, About, Access
-from lichen.runtime.asked import Asked, Setting, asked
-from lichen.runtime.names import name_of
-from lichen.runtime.project.agents import kind_of
-from lichen.runtime.project.hosting import family, specs_of
-from lichen.runtime.records import RecordView, view
-from lichen.runtime.redaction import shown
+from lichen.runtime.operations.setting import Known
+from lichen.runtime.views.asked import fields_of
+from lichen.runtime.views.record import opened
+from lichen.runtime.views.wait import Decision, WaitView, wait_view
 
-PEOPLE = ("approval", "reconcile")  # kinds of waits in which a person decides about an effect
+PEOPLE: tuple[WaitKind, ...] = ABOUT_EFFECTS
+"""The kinds of waits in which a person decides about an effect."""
 
-
-class Decision(msgspec.Struct, frozen=True):
-    """How a wait was answered: by whom (a pseudonym, and the name where it is known), when, and with which note.
-
-    `is_own`: they approved what they had asked for themselves.
-    """
-
-    outcome: WaitOutcome
-    by: str
-    by_name: str
-    at_us: int
-    note: str
-    is_own: bool
+FOR_PEOPLE: tuple[WaitKind, ...] = (*PEOPLE, "handover")
+"""Those and the customers who want a person: all that an operator is asked."""
 
 
-class WaitView(msgspec.Struct, frozen=True):
-    """A wait. `id` names it in its scope; `digest` is what an answer is bound to; `decision` comes with its end.
+class Answerer(NamedTuple):
+    """What somebody is to a wait: whether they may answer it, and whether they spoke for what it is about."""
 
-    `asked` is what whoever decides is shown, whatever asks for it. `operator` is what lies behind: for an approval, the
-    resolved call (`tool`, `arguments`), the `facts`, the policy's `reason`, and in `origins` where each argument came
-    from. `requesters` spoke for it and may not approve it. `answer_schema` is what an answer must fit, `awaits` which
-    results it must bring.
-    """
-
-    id: str
-    run: RunId
-    wait: WaitId
-    kind: WaitKind
-    may_answer: tuple[str, ...]
-    digest: str
-    opened_at_us: int
-    expires_at_us: int | None
-    public_text: str
-    operator: dict[str, Any]
-    asked: Asked
-    agent: str
-    session: SessionId | None
-    customer: str
-    customer_name: str
-    requesters: tuple[str, ...]
-    decision: Decision | None = None
-    answer_schema: dict[str, Any] = {}
-    awaits: tuple[Awaited, ...] = ()
+    may_answer: bool
+    is_requester: bool
 
 
 class Waits:
@@ -83,16 +41,12 @@ class Waits:
         engine: LocalEngine,
         intake: Intake,
         access: Access,
-        *,
-        agents: Sequence[Agent] = (),
-        meters_of: Callable[[Scope, str], tuple[Meter, ...]] = lambda scope, tool: (),
+        known: Known,
     ) -> None:
         self._engine = engine
         self._intake = intake
         self._access = access
-        self._meters_of = meters_of
-        self._agents = {agent.name: agent for agent in family(agents)}
-        self._specs = {spec.name: spec for spec in specs_of(agents)}
+        self._known = known
 
     def list(self, scope: Scope, actor: Actor, *, kinds: tuple[str, ...] = PEOPLE) -> tuple[WaitView, ...]:
         """Open waits of these kinds, oldest first."""
@@ -124,6 +78,24 @@ class Waits:
         """One open wait. Raises NotFound (`wait_unknown`), Conflict (`wait_closed`)."""
         self._access.open("wait.read", scope, actor, self._about(scope, id), what="wait")
         return self._shown(scope, id)
+
+    def count(self, scope: Scope, actor: Actor) -> int:
+        """How many open waits ask a person for something. What is asked is not opened for it."""
+        self._access.ask("wait.read", scope, actor, EVERYTHING)
+        counts = self._engine.journal(scope).log.wait_counts()
+        return sum(counts.get(kind, 0) for kind in FOR_PEOPLE)
+
+    def answerer(self, scope: Scope, id: str, actor: Actor) -> Answerer:
+        """What somebody is to an open wait. Raises NotFound (`wait_unknown`)."""
+        self._access.ask("wait.read", scope, actor, self._about(scope, id))
+        run, wait = parse(id)
+        journal = self._engine.journal(scope)
+        found = journal.run(run).waits.get(wait)
+        if found is None:
+            return Answerer(may_answer=False, is_requester=False)
+        by = journal.log.pseudonym(actor)
+        may = may_answer(found, actor, by, self_approval=self._intake.allows_own(scope))
+        return Answerer(may_answer=may, is_requester=found.kind in PEOPLE and is_requester(found, by))
 
     async def answer(
         self,
@@ -165,24 +137,16 @@ class Waits:
                 raise
 
     def _is_repeated(self, scope: Scope, id: str, outcome: WaitOutcome, key: str) -> bool:
-        record = self._closing(scope, id)
-        if record is None:
-            return False
-        answer: dict[str, Any] = (record.contents or {}).get("body") or {}
-        return record.control["outcome"] == outcome and answer.get("key") == key
-
-    def closing(self, scope: Scope, id: str, actor: Actor) -> RecordView | None:
-        """The record that closed a wait; None while it is open."""
-        self._access.open("wait.read", scope, actor, self._about(scope, id), what="wait")
-        return self._closing(scope, id)
-
-    def _closing(self, scope: Scope, id: str) -> RecordView | None:
+        """Whether the answer that closed a wait was this one, sent under the same key."""
         run, wait = parse(id)
         log = self._engine.journal(scope).log
-        for record in log.records(run_stream(run)):
-            if isinstance(record.control, e.WaitClosed) and record.control.wait == wait:
-                return view(log, record)
-        return None
+        n = log.find(run_stream(run), f"wait_closed/{run}/{wait}")
+        if n is None:
+            return False
+        closing = opened(log, log.record(run_stream(run), n))
+        control = closing.record.control
+        assert isinstance(control, e.WaitClosed)
+        return control.outcome == outcome and fields_of(closing.json("body")).get("key") == key
 
     async def approve(self, scope: Scope, id: str, actor: Actor, *, digest: str | None = None, note: str = "") -> None:
         """Agrees to exactly the call that is shown. Policy and facts are checked again before it is made."""
@@ -214,66 +178,12 @@ class Waits:
         return found
 
     def _view(self, journal: Journal, run: RunId, id: WaitId) -> WaitView | None:
-        """The wait as it was opened, with how it was answered; None when the run never had it."""
-        stream = run_stream(run)
         state = journal.run(run)
-        n = journal.log.find(stream, f"wait_opened/{run}/{id}") if state.n else None
-        if n is None:
-            return None
-        event = journal.log.event(stream, n)
-        assert isinstance(event.control, e.WaitOpened)
-        opened, contents = event.control, _contents(journal, stream, n)
-        operator: dict[str, Any] = shown(journal.log, stream, msgspec.json.decode(contents.get("operator", b"{}")))
-        awaits: Any = shown(journal.log, stream, msgspec.json.decode(contents.get("awaits", b"[]")))
-        log = journal.log
-        return WaitView(
-            id=f"{run}.{id}",
-            run=run,
-            wait=id,
-            kind=opened.kind,
-            may_answer=opened.may_answer,
-            digest=opened.digest.hex(),
-            opened_at_us=event.ts_us,
-            expires_at_us=opened.expires_at_us,
-            public_text=contents.get("public", b"").decode(),
-            operator=operator,
-            asked=asked(operator, self._setting(journal, state, str(operator.get("tool") or ""))),
-            agent=state.agent,
-            session=state.session,
-            customer=state.subject,
-            customer_name=name_of(log, state.subject),
-            requesters=tuple(name_of(log, each) for each in opened.requesters),
-            decision=None if id in state.waits else _decision(journal, stream, run, id),
-            answer_schema=shown(journal.log, stream, msgspec.json.decode(contents.get("schema", b"{}"))),
-            awaits=msgspec.convert(awaits, tuple[Awaited, ...]),
-        )
-
-    def _setting(self, journal: Journal, state: RunState, tool: str) -> Setting:
-        agent = self._agents.get(state.agent)
-        return Setting(
-            agent=state.agent,
-            kind=kind_of(agent) if agent else "own",
-            spec=self._specs.get(ToolName(tool)),
-            meters=self._meters_of(journal.scope, tool),
-            name_of=lambda pseudonym: name_of(journal.log, pseudonym),
-        )
+        return wait_view(journal.log, state, id, self._known.setting(journal, state.agent))
 
 
 def _by(decision: Decision) -> str:
     return f" by {decision.by_name}" if decision.by_name else ""
-
-
-def _decision(journal: Journal, stream: StreamId, run: RunId, id: WaitId) -> Decision | None:
-    n = journal.log.find(stream, f"wait_closed/{run}/{id}")
-    if n is None:
-        return None
-    event = journal.log.event(stream, n)
-    assert isinstance(event.control, e.WaitClosed)
-    closed = event.control
-    body: Any = msgspec.json.decode(_contents(journal, stream, n).get("body", b"{}"))
-    note = str(body.get("note") or "") if isinstance(body, dict) else ""  # pyright: ignore[reportUnknownArgumentType, reportUnknownMemberType] - our own object
-    by_name = name_of(journal.log, closed.by) if closed.by else ""
-    return Decision(closed.outcome, closed.by, by_name, event.ts_us, note, closed.is_own)
 
 
 def _kind(journal: Journal, state: RunState, id: WaitId) -> str:
@@ -291,14 +201,6 @@ def _bytes(digest: str) -> bytes:
         return bytes.fromhex(digest)
     except ValueError:
         raise Invalid("A digest is written in hexadecimal.", code="digest_invalid", place="$.digest") from None
-
-
-def _contents(journal: Journal, stream: StreamId, n: int) -> Mapping[str, bytes]:
-    """None of them once whom they are about was erased; the wait can be answered all the same."""
-    try:
-        return journal.log.contents(stream, n)
-    except Erased:
-        return {}
 
 
 def parse(id: str) -> tuple[RunId, WaitId]:

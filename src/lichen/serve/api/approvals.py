@@ -9,7 +9,8 @@ import msgspec
 
 from lichen.core.words.errors import Invalid
 from lichen.core.words.wait import OUTCOMES, WaitOutcome
-from lichen.runtime.operations.waits import PEOPLE, WaitView
+from lichen.runtime.operations.waits import FOR_PEOPLE
+from lichen.runtime.views.wait import WaitView
 from lichen.serve.api.route import ApiRoute
 from lichen.serve.http.exchange import Body, Exchange, Note, Nothing, Position
 
@@ -60,7 +61,7 @@ async def answer(x: Exchange) -> Nothing:
 
 async def list_waits(x: Exchange) -> tuple[WaitView, ...]:
     """Everything in this scope that waits for a person, oldest first."""
-    return x.runtime.waits.list(x.scope, x.actor, kinds=(*PEOPLE, "handover"))
+    return x.runtime.waits.list(x.scope, x.actor, kinds=FOR_PEOPLE)
 
 
 async def history(x: Exchange) -> tuple[WaitView, ...]:

@@ -8,7 +8,7 @@ import msgspec
 
 from lichen.core.words.errors import NotFound
 from lichen.core.words.scope import Actor, ActorKind
-from lichen.log.keys.apikeys import ApiKey
+from lichen.runtime.views.tenant import KeyView
 from lichen.serve.api.route import ApiRoute
 from lichen.serve.http.exchange import Body, Exchange, Nothing
 
@@ -64,7 +64,7 @@ def _actor(x: Exchange, wanted: Issuing) -> Actor:
     return Actor(declared.kind, declared.id, declared.roles if wanted.roles is None else wanted.roles)
 
 
-async def list_keys(x: Exchange) -> tuple[ApiKey, ...]:
+async def list_keys(x: Exchange) -> tuple[KeyView, ...]:
     """The keys of the caller's tenant and environment, without their secrets."""
     return x.runtime.keys.list(x.scope, x.actor)
 

@@ -12,8 +12,8 @@ from lichen.core.words.errors import Invalid
 from lichen.core.words.ids import RunId, SessionId
 from lichen.core.words.scope import Actor, ActorKind
 from lichen.runtime.operations.people import Erasure
-from lichen.runtime.proof import Head, Verification
-from lichen.runtime.records import RecordView
+from lichen.runtime.views.record import RecordView
+from lichen.runtime.views.tenant import Head, Verification
 from lichen.serve.api.route import ApiRoute
 from lichen.serve.http.exchange import Body, Exchange, Name, Position, WaitS
 

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 import msgspec
 
 from lichen.core.words.ids import RunId
-from lichen.runtime.operations.runs import Explanation, Outcome, RunDetail, RunStatus, RunSummary
 from lichen.runtime.replay import Replay
+from lichen.runtime.views.run import Explanation, Outcome, RunDetail, RunStatus, RunSummary
 from lichen.serve.api.route import ApiRoute
 from lichen.serve.http.exchange import Body, Exchange, Name, Nothing, Position, WaitS
 
@@ -60,7 +60,7 @@ async def list_runs(x: Exchange) -> tuple[RunSummary, ...]:
 
 
 async def show(x: Exchange) -> RunDetail:
-    """A run and its records."""
+    """A run: what came of it, where its time went, what was decided, and every record."""
     return x.runtime.runs.show(x.scope, _id(x), x.actor)
 
 

@@ -12,8 +12,8 @@ from lichen.core.deciders.events import DoubleTexting
 from lichen.core.speech.wording import WANTED_CHARS_MAX
 from lichen.core.words.errors import Invalid
 from lichen.core.words.ids import MessageId, RunId, SessionId, WaitId
-from lichen.runtime.operations.talk.session import Outgoing, Session, SessionDetail
-from lichen.runtime.operations.talk.sessions import SessionSummary
+from lichen.runtime.operations.talk.session import Outgoing, Session
+from lichen.runtime.views.session import SessionDetail, SessionSummary
 from lichen.serve.api.route import ApiRoute
 from lichen.serve.http.exchange import Body, Exchange, Name, Nothing, Position, WaitS
 

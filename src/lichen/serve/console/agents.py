@@ -2,124 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import msgspec
 
-from lichen.agents.agent import Agent
-from lichen.core.ports.call import ToolSpec
-from lichen.core.ports.plan import PlannerKind
 from lichen.gate.switches import StopKind
 from lichen.runtime.operations.stops import stop_kind
-from lichen.runtime.project.agents import Bounds, bounds_of, kind_of
+from lichen.runtime.views.agent import AgentDetail, AgentSummary
+from lichen.runtime.views.tenant import Stop
 from lichen.serve.console.visit import Outcome, Visit
-from lichen.serve.console.walk import drawn
 
 REASON_CHARS_MAX = 500
-
-
-class AgentLine(msgspec.Struct, frozen=True):
-    """An agent. `kind` is what decides in it; `stopped` is the reason of its switch, else None."""
-
-    name: str
-    kind: PlannerKind
-    description: str
-    tools: int
-    digest: str
-    stopped: str | None
-
-
-class Switch(msgspec.Struct, frozen=True):
-    """A kill switch that is on."""
-
-    kind: str
-    name: str
-    reason: str
-    by: str
-    at_us: int
 
 
 class AgentList(msgspec.Struct, frozen=True):
     """The agents, and every switch that is on in this scope."""
 
-    agents: tuple[AgentLine, ...]
-    switches: tuple[Switch, ...]
-
-
-class ToolView(msgspec.Struct, frozen=True):
-    """A tool's contract. `facts` names what policy may read before it decides."""
-
-    name: str
-    description: str
-    effects: str
-    digest: str
-    input_schema: Mapping[str, Any]
-    output_schema: Mapping[str, Any]
-    facts: tuple[str, ...]
-    audit: tuple[str, ...]
-    has_probe: bool
-    origin: str
-    timeout_s: float
-    attempts: int
-    child: str | None
-    stopped: str | None
+    agents: tuple[AgentSummary, ...]
+    stops: tuple[Stop, ...]
 
 
 class AgentPage(msgspec.Struct, frozen=True):
-    """One agent with everything it may do. `svg` is the picture of a flow, None for other agents."""
+    """One agent with everything it may do, and every switch that is on in this scope."""
 
-    agent: AgentLine
-    planner_digest: str
-    limits: Bounds
-    tools: tuple[ToolView, ...]
-    svg: str | None
+    agent: AgentDetail
+    stops: tuple[Stop, ...]
 
 
 async def listing(visit: Visit) -> AgentList:
     """Every agent the runtime hosts, those that agents call included."""
-    agents = visit.runtime.agents.all(visit.scope, visit.actor)
-    lines = tuple(_line(visit, agent) for agent in agents)
-    stops = visit.runtime.stops.list(visit.scope, visit.actor)
-    switches = tuple(Switch(stop.kind, stop.name, stop.reason, stop.by_name, stop.at_us) for stop in stops)
-    return AgentList(lines, switches)
+    runtime = visit.runtime
+    return AgentList(runtime.agents.all(visit.scope, visit.actor), runtime.stops.list(visit.scope, visit.actor))
 
 
 async def show(visit: Visit) -> AgentPage:
     """The agent of the path. Raises NotFound (`agent_unknown`)."""
     agent = visit.runtime.agents.show(visit.scope, visit.part("name"), visit.actor)
-    tools = tuple(_tool(visit, tool.spec) for tool in agent.tools.values())
-    return AgentPage(_line(visit, agent), agent.planner.digest, bounds_of(agent.limits), tools, drawn(agent.planner))
+    return AgentPage(agent, visit.runtime.stops.list(visit.scope, visit.actor))
 
 
-def _line(visit: Visit, agent: Agent) -> AgentLine:
-    stopped = _stopped(visit, "agent", agent.name)
-    return AgentLine(agent.name, kind_of(agent), agent.description, len(agent.tools), agent.digest, stopped)
-
-
-def _tool(visit: Visit, spec: ToolSpec) -> ToolView:
-    facts = tuple((spec.facts_schema or {}).get("properties") or ())
-    return ToolView(
-        spec.name,
-        spec.description,
-        spec.effects,
-        spec.digest,
-        spec.input_schema,
-        spec.output_schema,
-        facts,
-        spec.audit,
-        spec.has_probe,
-        spec.origin,
-        spec.timeout_s,
-        spec.retry.attempts,
-        spec.agent,
-        _stopped(visit, "tool", spec.name),
-    )
-
-
-def _stopped(visit: Visit, kind: StopKind, name: str) -> str | None:
-    stops = visit.runtime.stops.list(visit.scope, visit.actor)
-    return next((stop.reason for stop in stops if (stop.kind, stop.name) == (kind, name)), None)
+def drawing(visit: Visit, page: AgentPage) -> str | None:
+    """The flow that the agent walks; None for other agents."""
+    return visit.runtime.agents.picture(visit.scope, page.agent.name, visit.actor)
 
 
 async def stop(visit: Visit) -> Outcome:

@@ -7,30 +7,14 @@ from typing import Any, cast
 import msgspec
 
 from lichen.core.words.errors import Conflict, Invalid
-from lichen.core.words.ids import RunId
 from lichen.core.words.wait import OUTCOMES, WaitOutcome
-from lichen.runtime.asked import line
-from lichen.runtime.operations.waits import PEOPLE, Decision, WaitView, parse
+from lichen.runtime.operations.waits import PEOPLE, parse
+from lichen.runtime.views.wait import WaitView
 from lichen.serve.console.handovers import HandedOver, open_handovers
 from lichen.serve.console.visit import Outcome, Visit
 
 NOTE_CHARS_MAX = 2_000
 LISTED_MAX = 50
-
-
-class Line(msgspec.Struct, frozen=True):
-    """One line of the inbox. `summary` is what is asked on one line, money as money."""
-
-    id: str
-    kind: str
-    title: str
-    summary: str
-    customer: str
-    agent: str
-    run: RunId
-    opened_at_us: int
-    expires_at_us: int | None
-    decision: Decision | None
 
 
 class Inbox(msgspec.Struct, frozen=True):
@@ -39,8 +23,8 @@ class Inbox(msgspec.Struct, frozen=True):
     `handovers` are customers who want a person.
     """
 
-    waits: tuple[Line, ...]
-    decided: tuple[Line, ...]
+    waits: tuple[WaitView, ...]
+    decided: tuple[WaitView, ...]
     handovers: tuple[HandedOver, ...] = ()
 
 
@@ -57,33 +41,17 @@ async def inbox(visit: Visit) -> Inbox:
     """The open waits for people, and the last that were answered."""
     waits = visit.runtime.waits
     return Inbox(
-        waits=tuple(map(_line, waits.list(visit.scope, visit.actor))),
-        decided=tuple(map(_line, waits.history(visit.scope, visit.actor, limit=LISTED_MAX))),
+        waits=waits.list(visit.scope, visit.actor),
+        decided=waits.history(visit.scope, visit.actor, limit=LISTED_MAX),
         handovers=open_handovers(visit),
-    )
-
-
-def _line(wait: WaitView) -> Line:
-    return Line(
-        wait.id,
-        wait.kind,
-        wait.asked.title,
-        line(wait.asked)[:200],
-        wait.customer_name,
-        wait.agent,
-        wait.run,
-        wait.opened_at_us,
-        wait.expires_at_us,
-        wait.decision,
     )
 
 
 async def show(visit: Visit) -> WaitPage:
     """The wait of the path. Raises NotFound (`wait_unknown`), Conflict (`wait_closed`), Invalid (`wait_id_invalid`)."""
     wait = visit.runtime.waits.show(visit.scope, visit.part("wait"), visit.actor)
-    has_role = visit.actor.kind in wait.may_answer or any(role in wait.may_answer for role in visit.actor.roles)
-    is_requester = wait.kind == "approval" and visit.actor.id in wait.requesters
-    return WaitPage(wait, OUTCOMES[wait.kind], may_answer=has_role and not is_requester, is_requester=is_requester)
+    who = visit.runtime.waits.answerer(visit.scope, wait.id, visit.actor)
+    return WaitPage(wait, OUTCOMES[wait.kind], who.may_answer, who.is_requester)
 
 
 async def answer(visit: Visit) -> Outcome:

@@ -9,9 +9,8 @@ from starlette.responses import Response
 
 from lichen.core.words.errors import Invalid
 from lichen.core.words.ids import RunId
-from lichen.runtime.proof import Head, Verification
-from lichen.serve.console.gist import gist
-from lichen.serve.console.run import RecordLine
+from lichen.runtime.views.record import RecordView
+from lichen.runtime.views.tenant import Head, Verification
 from lichen.serve.console.visit import Outcome, Query, Visit
 
 PAGE = 50
@@ -40,7 +39,7 @@ class LogPage(msgspec.Struct, frozen=True):
     unsigned: int
     public_key: str
     heads: tuple[Head, ...]
-    records: tuple[RecordLine, ...]
+    records: tuple[RecordView, ...]
     next_before: int | None
     is_newest: bool
 
@@ -67,7 +66,7 @@ async def show(visit: Visit) -> LogPage:
         stand.durable - (signed[0].size if signed else 0),
         stand.public_key,
         signed,
-        tuple(RecordLine(gist(record), record) for record in reversed(records)),
+        tuple(reversed(records)),
         first if first > 1 else None,
         end == stand.durable + 1,
     )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from lichen.serve.console.axis import Axis
-from lichen.serve.console.lanes import Lane, LaneKind, Mark, Span, Timeline
+from lichen.runtime.views.timeline import Lane, LaneKind, Mark, Span, Timeline
+from lichen.serve.axis import Axis
 from lichen.serve.page.words import clock, duration
 
 WIDTH, NAMES, RIGHT = 1000.0, 172.0, 12.0
@@ -83,7 +83,7 @@ def picture(timeline: Timeline) -> Picture:
         y += row.height + LANE_GAP
     folds = tuple((_tenth(f.left), _tenth(f.right), duration(f.end_us - f.start_us)) for f in axis.folds)
     ticks = tuple(_ticks(axis))
-    marks = tuple(Line(_tenth(axis.x(mark.at_us)), mark.kind, _short(mark), mark.detail) for mark in timeline.marks)
+    marks = tuple(Line(_tenth(axis.x(mark.at_us)), mark.kind, _short(mark), mark.summary) for mark in timeline.marks)
     clocks = tuple(Line(_tenth(piece.left), "clock", clock(piece.start_us), "") for piece in axis.runs)
     return Picture(WIDTH, y + FOOT, NAMES, tuple(rows), ticks, folds, _apart(clocks, marks), marks)
 
@@ -120,7 +120,7 @@ def _row(axis: Axis, lane: Lane, y: float, now_us: int) -> Row:
         ends[line : line + 1] = [bar.x + bar.width]
         bars.append(bar._replace(y=y + 3 + line * ROW))
     height = max(1, len(ends)) * ROW
-    dots = tuple(Dot(_tenth(axis.x(mark.at_us)), y + ROW / 2, mark.kind, mark.detail) for mark in lane.marks)
+    dots = tuple(Dot(_tenth(axis.x(mark.at_us)), y + ROW / 2, mark.kind, mark.summary) for mark in lane.marks)
     indent = 14.0 * lane.depth
     name = lane.name if len(lane.name) <= NAME_CHARS_MAX else f"{lane.name[: NAME_CHARS_MAX - 1]}…"
     return Row(y, height, indent, name, lane.name, lane.kind, tuple(bars), dots)
@@ -131,7 +131,7 @@ def _bar(axis: Axis, lane: Lane, span: Span, now_us: int) -> Bar:
     left, right = axis.x(span.start_us), axis.x(end_us)
     width = max(BAR_MIN, right - left)
     took = "still open" if span.end_us is None else duration(end_us - span.start_us)
-    title = f"{lane.name} · {span.label} · {span.detail} · {took}"
+    title = f"{lane.name} · {span.label} · {span.summary} · {took}"
     label = next((text for text in (f"{span.label} {took}", span.label) if len(text) * LABEL_PX < width - 8), "")
     tone = "open" if span.end_us is None else span.outcome
     return Bar(_tenth(min(left, WIDTH - RIGHT - width)), 0.0, _tenth(width), f"{lane.kind} {tone}", label, title)

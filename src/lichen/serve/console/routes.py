@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from starlette.requests import Request
@@ -13,9 +13,6 @@ from starlette.routing import BaseRoute, Mount, Route, Router
 
 from lichen.core.words.errors import Conflict, Denied, LichenError
 from lichen.gate.rules.schema import Action
-from lichen.log.views.listings import WaitRow
-from lichen.runtime.operations.stops import Stop
-from lichen.runtime.operations.waits import PEOPLE
 from lichen.runtime.runtime import Runtime
 from lichen.serve.console import agents, approvals, handovers, health, log, run, runs, sessions, signin
 from lichen.serve.console.picture import picture
@@ -33,14 +30,14 @@ STATIC = ("console.css", "console.js", "theme.js", "mark.svg")
 
 PAGES = (
     Page("runs", "run.read", runs.show, "console/runs.html"),
-    Page("runs/{run}", "run.read", run.show, "console/run.html"),
+    Page("runs/{run}", "run.read", run.show, "console/run.html", run.drawing),
     Page("approvals", "wait.read", approvals.inbox, "console/approvals.html"),
     Page("approvals/{wait}", "wait.read", approvals.show, "console/approval.html"),
     Page("sessions", "session.list", sessions.listing, "console/sessions.html"),
     Page("sessions/{session}", "session.read", sessions.show, "console/session.html"),
     Page("log", "log.read", log.show, "console/log.html"),
     Page("agents", "agent.read", agents.listing, "console/agents.html"),
-    Page("agents/{name}", "agent.read", agents.show, "console/agent.html"),
+    Page("agents/{name}", "agent.read", agents.show, "console/agent.html", agents.drawing),
     Page("health", "health.read", health.show, "console/health.html"),
 )
 ACTS = (
@@ -55,6 +52,7 @@ ACTS = (
     Act("stops/release", "stop.clear", agents.start),
 )
 
+T = TypeVar("T")
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 _log = logging.getLogger("lichen.serve")
@@ -97,7 +95,8 @@ class _Console:
         """The page's view as people read it."""
 
         async def look(visit: Visit, request: Request) -> Response:
-            return self._drawn(page.template, visit, request, await page.show(visit))
+            view = await page.show(visit)
+            return self._drawn(page.template, visit, request, view, svg=page.draw(visit, view))
 
         return self._guarded(page.access, look)
 
@@ -152,8 +151,8 @@ class _Console:
         caller.require(access)
         return Visit(self._runtime, request, caller, form)
 
-    def _drawn(self, template: str, visit: Visit, request: Request, view: Any) -> Response:
-        return html.page(template, view=view, picture=picture, **self._frame(request, visit.caller))
+    def _drawn(self, template: str, visit: Visit, request: Request, view: Any, *, svg: str | None = None) -> Response:
+        return html.page(template, view=view, svg=svg, picture=picture, **self._frame(request, visit.caller))
 
     def _failed(self, request: Request, visit: Visit | None, error: LichenError) -> Response:
         caller = visit.caller if visit is not None else self._login.caller(request)
@@ -165,29 +164,24 @@ class _Console:
 
     def _frame(self, request: Request, caller: Caller) -> dict[str, Any]:
         """What every page's frame shows."""
-        scope = caller.scope()
-        open_waits = self._runtime.log(scope).wait_rows()
+        scope, actor, runtime = caller.scope(), caller.actor(), self._runtime
         return {
             "caller": caller,
             "csrf": self._login.csrf(request),
             "path": request.url.path,
             "now": self._runtime.engine.services.clock(),
-            "waiting": sum(map(_is_for_people, open_waits)),
-            "readonly": self._runtime.volume.is_readonly,
-            "stops": self._stops(caller),
+            "waiting": _known(lambda: runtime.waits.count(scope, actor), 0),
+            "readonly": _known(lambda: runtime.admin.health(scope, actor).status == "readonly", False),
+            "stops": _known(lambda: runtime.stops.list(scope, actor), ()),
         }
 
-    def _stops(self, caller: Caller) -> tuple[Stop, ...]:
-        """What is stopped, on every page of whoever may know."""
-        try:
-            return self._runtime.stops.list(caller.scope(), caller.actor())
-        except Denied:
-            return ()
 
-
-def _is_for_people(row: WaitRow) -> bool:
-    """Whether an operator decides this, or is asked to take over."""
-    return row.kind in (*PEOPLE, "handover")
+def _known(ask: Callable[[], T], otherwise: T) -> T:
+    """What whoever looks may know, on every page; something else where policy keeps it from them."""
+    try:
+        return ask()
+    except Denied:
+        return otherwise
 
 
 async def _home(request: Request) -> Response:

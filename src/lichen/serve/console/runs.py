@@ -6,8 +6,7 @@ from typing import Annotated
 
 import msgspec
 
-from lichen.core.words.ids import RunId
-from lichen.runtime.operations.runs import RunStatus, RunSummary
+from lichen.runtime.views.run import RunStatus, RunSummary
 from lichen.serve.console.visit import Query, Visit
 
 PAGE = 50
@@ -21,31 +20,10 @@ class Wanted(Query, frozen=True):
     before: Annotated[int, msgspec.Meta(ge=1)] | None = None
 
 
-class RunLine(msgspec.Struct, frozen=True):
-    """One run. `waits_for` names what it waits for; `ended_at_us` is None while it is open.
-
-    `result` and `summary` say what came out, `who` and `asked` who wanted what; `asked` is None once erased.
-    """
-
-    id: RunId
-    agent: str
-    status: str
-    code: str
-    waits_for: tuple[str, ...]
-    session: str | None
-    parent: str | None
-    started_at_us: int
-    ended_at_us: int | None
-    result: str
-    summary: str
-    who: str
-    asked: str | None
-
-
 class RunList(msgspec.Struct, frozen=True):
     """A page of runs. `next_before` leads to the page after it, None at the end."""
 
-    runs: tuple[RunLine, ...]
+    runs: tuple[RunSummary, ...]
     agents: tuple[str, ...]
     status: str | None
     agent: str | None
@@ -59,22 +37,4 @@ async def show(visit: Visit) -> RunList:
     found = runs.list(scope, actor, limit=PAGE, before=wanted.before, status=wanted.status, agent=wanted.agent)
     agents = tuple(agent.name for agent in visit.runtime.agents.all(scope, actor))
     next_before = found[-1].first_seq if len(found) == PAGE else None
-    return RunList(tuple(_line(run) for run in found), agents, wanted.status, wanted.agent, next_before)
-
-
-def _line(run: RunSummary) -> RunLine:
-    return RunLine(
-        run.id,
-        run.agent,
-        run.status,
-        run.code,
-        run.waits_for,
-        run.session,
-        run.parent,
-        run.started_at_us,
-        run.ended_at_us,
-        run.result,
-        run.summary,
-        run.who,
-        run.asked,
-    )
+    return RunList(found, agents, wanted.status, wanted.agent, next_before)

@@ -69,12 +69,16 @@ class Visit:
 
 
 class Page(NamedTuple):
-    """A page: where it is under `/console`, who may see it, what it shows, and the template that draws that."""
+    """A page: where it is under `/console`, who may see it, what it shows, and the template that draws that.
+
+    `draw` makes what only people see: a picture of a flow (SVG).
+    """
 
     path: str
     access: Action
     show: Callable[[Visit], Awaitable[Any]]
     template: str
+    draw: Callable[[Visit, Any], str | None] = lambda visit, view: None
 
 
 class Outcome(NamedTuple):

@@ -5,7 +5,6 @@ No label holds anything a tenant or a stranger chose, so the number of series is
 
 from __future__ import annotations
 
-from collections import Counter as Tally
 from collections.abc import Iterable
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -18,6 +17,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lichen.core.words.wait import OUTCOMES
+from lichen.runtime.operations.admin import Room
 from lichen.runtime.runtime import Runtime
 from lichen.serve.http.limits import loop_time
 
@@ -108,30 +108,26 @@ class _Runtime(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """Everything as it is now."""
-        runtime = self._runtime
-        volume, engine = runtime.volume, runtime.engine
-        logs = [runtime.log(scope) for scope in engine.scopes]
-        yield _gauge("lichen_runs_driven", "Runs and sessions at work now.", engine.driven)
-        yield _gauge("lichen_timers", "Timers that are set.", len(engine.wheel))
-        yield _gauge("lichen_volume_readonly", "1 while the volume cannot write.", int(volume.is_readonly))
-        yield _gauge("lichen_records_queued", "Records that are not durable yet.", volume.queued_rows)
-        yield _counter("lichen_records", "Durable records of all logs.", sum(log.durable_seq for log in logs))
-        yield _counter("lichen_commits", "Commits of this process: each is one fsync.", volume.commits)
-        yield _places(runtime)
+        totals = self._runtime.totals()
+        health = totals.health
+        yield _gauge("lichen_runs_driven", "Runs and sessions at work now.", health.driven)
+        yield _gauge("lichen_timers", "Timers that are set.", health.timers)
+        yield _gauge("lichen_volume_readonly", "1 while the volume cannot write.", int(health.status == "readonly"))
+        yield _gauge("lichen_records_queued", "Records that are not durable yet.", totals.queued_rows)
+        yield _counter("lichen_records", "Durable records of all logs.", totals.durable)
+        yield _counter("lichen_commits", "Commits of this process: each is one fsync.", totals.commits)
+        yield _places(health.places)
         waits = GaugeMetricFamily("lichen_waits_open", "Open waits of runs.", labels=("kind",))
-        found = Tally[str]()
-        for log in logs:
-            found.update(log.wait_counts())
         for kind in OUTCOMES:
-            waits.add_metric((kind,), found[kind])
+            waits.add_metric((kind,), totals.waits.get(kind, 0))
         yield waits
 
 
-def _places(runtime: Runtime) -> Metric:
+def _places(rooms: Iterable[Room]) -> Metric:
     places = GaugeMetricFamily("lichen_places", "Places that tools run in.", labels=("kind", "state"))
-    for kind, figures in runtime.places.figures().items():
-        for state, count in figures._asdict().items():
-            places.add_metric((kind, state), count)
+    for room in rooms:
+        for state, count in (("used", room.used), ("given_up", room.given_up), ("waiting", room.waiting)):
+            places.add_metric((room.kind, state), count)
     return places
 
 

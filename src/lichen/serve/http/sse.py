@@ -17,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 from lichen.core.words.errors import Denied
 from lichen.engine.pace.race import race
 from lichen.runtime.operations.talk.feed import Feed
-from lichen.runtime.records import RecordView
+from lichen.runtime.views.record import RecordView
 
 MEDIA = "text/event-stream"
 BEAT_S = 15.0

@@ -10,7 +10,7 @@ from lichen.core.words.ids import RunId, StreamId, run_stream, session_stream
 from lichen.core.words.scope import Actor
 from lichen.engine.journal.journal import Journal
 from lichen.runtime.access.access import Access, of_run
-from lichen.runtime.records import RecordView, view
+from lichen.runtime.views.record import RecordView, record_view
 
 COMPANIONS_MAX = 64  # records of one append: more than a run's end brings
 
@@ -47,7 +47,7 @@ class Feed:
         async with aclosing(log.follow(after, self._streams)) as records:
             async for record in records:
                 self._ask()
-                yield view(log, record)
+                yield record_view(log, record)
 
     def is_end(self, record: RecordView) -> bool:
         """Whether this is the run's last record."""

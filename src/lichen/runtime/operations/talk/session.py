@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
 from lichen.core.deciders import events as e
-from lichen.core.deciders.mailbox import MailboxState
 from lichen.core.speech import saying
 from lichen.core.speech.saying import Attachment
 from lichen.core.words.ids import MessageId, RunId, SessionId, session_stream
@@ -16,37 +15,11 @@ from lichen.core.words.scope import Actor, Scope
 from lichen.engine.intake import Intake
 from lichen.engine.journal.journal import Journal
 from lichen.gate.rules.schema import Action
-from lichen.log.keys.erasures import Erased
 from lichen.runtime.access.access import Access, of_session
 from lichen.runtime.operations.talk.conversation import Conversation
 from lichen.runtime.operations.talk.turn import Turn
-from lichen.runtime.records import RecordView, view
-
-TRANSCRIPT_MAX = 200
-_SPOKEN = (e.MessageReceived, e.MessageQueued)
-
-
-Standing = Literal["closed", "asked", "busy", "waiting", "quiet"]
-"""A session is over, its customer was asked something, is owed something, waits for somebody else, or none of it."""
-
-
-class SessionSummary(msgspec.Struct, frozen=True):
-    """One line of a list. `customer` is the pseudonym of who talks; `status` is `open` or `closed`.
-
-    `undelivered` messages wait to be fetched or sent.
-    """
-
-    id: SessionId
-    agent: str
-    customer: str
-    status: str
-    opened_at_us: int
-    first_seq: int
-    channel: str
-    standing: Standing
-    turns: int
-    undelivered: int
-    last_at_us: int
+from lichen.runtime.views.record import RecordView, record_view
+from lichen.runtime.views.session import SessionDetail, SessionSummary, session_detail, session_summary
 
 
 class Outgoing(msgspec.Struct, frozen=True):
@@ -59,32 +32,6 @@ class Outgoing(msgspec.Struct, frozen=True):
     queued_at_us: int
     card: Mapping[str, Any] | None = None
     attachments: tuple[Attachment, ...] = ()
-
-
-class Said(msgspec.Struct, frozen=True):
-    """One message of a conversation. `text` is None once it was erased; `kind` says what it is to its reader."""
-
-    id: MessageId
-    role: Literal["customer", "agent"]
-    kind: str
-    text: str | None
-    run: RunId | None
-    at_us: int
-    card: Mapping[str, Any] | None = None
-    attachments: tuple[Attachment, ...] = ()
-
-
-class SessionDetail(msgspec.Struct, frozen=True):
-    """A session and the last of what was said, oldest first. `earlier` says how much was said before that."""
-
-    id: SessionId
-    agent: str
-    channel: str
-    customer: str
-    status: str
-    is_owing: bool
-    earlier: int
-    transcript: tuple[Said, ...]
 
 
 class Session:
@@ -206,40 +153,14 @@ class Session:
         """The session's own records from number `after` on, contents opened."""
         self._open()
         log = self._journal.log
-        return tuple(view(log, record) for record in log.records(self._stream, after))
-
-    @property
-    def length(self) -> int:
-        """How many records the session has."""
-        self._ask("session.read")
-        return self._journal.mailbox(self.id).n
+        return tuple(record_view(log, record) for record in log.records(self._stream, after))
 
     def detail(self) -> SessionDetail:
         """The session and the last messages of it, in the order they came and went."""
         self._open()
-        mailbox = self._journal.mailbox(self.id)
-        spoken = [event for event in self._journal.log.events(self._stream) if isinstance(event.control, _SPOKEN)]
-        return SessionDetail(
-            id=self.id,
-            agent=mailbox.agent,
-            channel=mailbox.channel,
-            customer=mailbox.subject,
-            status=mailbox.outcome or "open",
-            is_owing=mailbox.is_owing_customer,
-            earlier=max(0, len(spoken) - TRANSCRIPT_MAX),
-            transcript=tuple(self._said(event) for event in spoken[-TRANSCRIPT_MAX:]),
+        return session_detail(
+            self._journal.log, self._journal.mailbox(self.id), self._journal.log.records(self._stream)
         )
-
-    def _said(self, event: e.Event) -> Said:
-        control = event.control
-        assert isinstance(control, (e.MessageReceived, e.MessageQueued))
-        role: Literal["customer", "agent"] = "customer" if isinstance(control, e.MessageReceived) else "agent"
-        kind = control.disposition if isinstance(control, e.MessageReceived) else control.kind
-        try:
-            said = saying.read(self._journal.log.contents(self._stream, event.n))
-        except Erased:
-            return Said(control.message, role, kind, None, control.run, event.ts_us)
-        return Said(control.message, role, kind, said.text, control.run, event.ts_us, said.card, said.attachments)
 
     async def changed(self) -> None:
         """Returns after the next record of the session: the next since `pending` was asked, if it was."""
@@ -266,24 +187,4 @@ class Session:
 def summary(journal: Journal, id: SessionId) -> SessionSummary:
     """A session in one line."""
     mailbox, log, stream = journal.mailbox(id), journal.log, session_stream(id)
-    return SessionSummary(
-        id=id,
-        agent=mailbox.agent,
-        customer=mailbox.subject,
-        status=mailbox.outcome or "open",
-        opened_at_us=log.event(stream, 0).ts_us,
-        first_seq=log.position(stream, 0),
-        channel=mailbox.channel,
-        standing=_standing(mailbox),
-        turns=mailbox.turns,
-        undelivered=len(mailbox.outbox),
-        last_at_us=log.event(stream, mailbox.n - 1).ts_us,
-    )
-
-
-def _standing(mailbox: MailboxState) -> Standing:
-    if mailbox.is_closed:
-        return "closed"
-    if mailbox.questions:
-        return "asked"
-    return "busy" if mailbox.is_owing_customer else "waiting" if mailbox.released else "quiet"
+    return session_summary(mailbox, log.record(stream, 0), log.record(stream, mailbox.n - 1))

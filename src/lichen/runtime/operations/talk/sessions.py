@@ -12,7 +12,8 @@ from lichen.core.words.scope import Actor, Scope
 from lichen.engine.intake import Intake
 from lichen.engine.local import LocalEngine
 from lichen.runtime.access.access import EVERYTHING, About, Access, of_session
-from lichen.runtime.operations.talk.session import Session, SessionSummary, summary
+from lichen.runtime.operations.talk.session import Session, summary
+from lichen.runtime.views.session import SessionSummary
 
 
 class Sessions:

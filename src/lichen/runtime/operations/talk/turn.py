@@ -15,7 +15,7 @@ from lichen.engine.intake import Receipt
 from lichen.engine.journal.journal import Journal
 from lichen.engine.journal.seat import Watch
 from lichen.runtime.access.access import ALL, Access, of_run, of_session
-from lichen.runtime.records import RecordView, view
+from lichen.runtime.views.record import RecordView, record_view
 
 _TELLING = (e.TurnOpened, e.TurnClosed, e.MessageQueued, e.WaitOpened)
 
@@ -112,7 +112,7 @@ class Turn:
         after = log.position(self._stream, self.receipt.n) - 1
         async for entry in log.follow(after, streams=(self._stream, run_stream(run))):
             self._access.ask("run.read", self.scope, self.actor, of_run(run))
-            yield view(log, entry)
+            yield record_view(log, entry)
             if entry.stream == self._stream and _ends(entry.control, run):
                 return
 

@@ -33,17 +33,26 @@ class Tick(NamedTuple):
 
 
 class Axis:
-    """The line from `left` to `right` over these moments; `busy` are stretches in which something worked."""
+    """The line from `left` to `right` over these moments; `busy` are stretches in which something worked, `fold` is how
+    wide a folded one is."""
 
-    def __init__(self, moments: Iterable[int], busy: Sequence[tuple[int, int]], left: float, right: float) -> None:
+    def __init__(
+        self,
+        moments: Iterable[int],
+        busy: Sequence[tuple[int, int]],
+        left: float,
+        right: float,
+        *,
+        fold: float = FOLD_PX,
+    ) -> None:
         stretches = list(pairwise(sorted(set(moments))))
         folded = _folded(stretches, busy)
         drawn_us = sum(end - start for start, end in stretches if (start, end) not in folded) or 1
-        scale = max(1.0, right - left - FOLD_PX * len(folded)) / drawn_us
+        scale = max(1.0, right - left - fold * len(folded)) / drawn_us
         self.pieces: list[Piece] = []
         for start, end in stretches:
             is_folded = (start, end) in folded
-            width = FOLD_PX if is_folded else (end - start) * scale
+            width = fold if is_folded else (end - start) * scale
             self.pieces.append(Piece(start, end, left, left + width, is_folded))
             left += width
         self._starts = [piece.start_us for piece in self.pieces]

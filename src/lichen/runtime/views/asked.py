@@ -1,6 +1,6 @@
-"""What a person is shown before they decide: what is wanted, on which facts and counts, and who said what.
+"""What a person is shown of a call or a wait: what is wanted, on which facts and counts, and who said what.
 
-Made once, so that console, API and command line show the same.
+Made once, so that console, API and command line show the same; amounts of money are money everywhere.
 """
 
 from __future__ import annotations
@@ -34,7 +34,10 @@ class Shown(msgspec.Struct, frozen=True):
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """What is asked. `tool` is empty where no call is held, as when a flow wants an approval of its own."""
+    """What is asked. `tool` is empty where no call is held, as when a flow wants an approval of its own.
+
+    `said` is what a customer wrote who wants a person.
+    """
 
     title: str
     tool: str
@@ -44,51 +47,74 @@ class Asked(msgspec.Struct, frozen=True):
     meters: tuple[Shown, ...]
     reason: str
     policies: tuple[str, ...]
+    said: str = ""
 
 
 class Setting(msgspec.Struct, frozen=True):
-    """What is known around a wait: the tool of its call, the meters policies read of it, who plans, who is who.
+    """What is known around a run: its tools, the meters policies read of a tool, who plans, who is who.
 
     `name_of` gives the id behind a pseudonym, or the pseudonym itself where nobody may know.
     """
 
     agent: str
     kind: PlannerKind
-    spec: ToolSpec | None
-    meters: tuple[Meter, ...]
+    spec_of: Callable[[str], ToolSpec | None]
+    meters_of: Callable[[str], tuple[Meter, ...]]
     name_of: Callable[[str], str]
+
+
+class Values(msgspec.Struct, frozen=True):
+    """The values of one call as they were looked at: its arguments, what was known, what had been counted before."""
+
+    arguments: tuple[Shown, ...]
+    facts: tuple[Shown, ...]
+    meters: tuple[Shown, ...]
 
 
 def asked(operator: Mapping[str, Any], setting: Setting) -> Asked:
     """What the `operator` content of a wait asks."""
-    tool = str(operator.get("tool") or "")
+    tool, reason = str(operator.get("tool") or ""), str(operator.get("reason") or "")
     if not tool:
         own = {name: value for name, value in operator.items() if name not in ("policies", "reason")}
         title = "a person is wanted" if HANDOVER in operator else f"{setting.agent} asks"
-        return Asked(title, "", "", _plain(own), (), (), str(operator.get("reason") or ""), ())
-    arguments: dict[str, Any] = operator.get("arguments") or {}
-    origins: dict[str, str] = operator.get("origins") or {}
-    known: dict[str, Any] = operator.get("facts") or {}
-    inputs = _properties(setting.spec.input_schema if setting.spec else None)
-    facts = _properties(setting.spec.facts_schema if setting.spec else None)
+        return Asked(title, "", "", values_of(own), (), (), reason, (), str(operator.get(HANDOVER) or ""))
+    spec, values = setting.spec_of(tool), values_of_call(tool, operator, setting)
     others = {name: value for name, value in operator.items() if name not in _OF_A_CALL}
     return Asked(
         title=tool,
         tool=tool,
-        description=setting.spec.description if setting.spec else "",
-        details=(
-            *(_argument(name, value, inputs.get(name, {}), origins, setting) for name, value in arguments.items()),
-            *_plain(others),
-        ),
-        facts=tuple(Shown(name, value, shown(value, facts.get(name, {}))) for name, value in known.items()),
-        meters=tuple(_counted(operator.get("meters") or {}, inputs, setting.meters)),
-        reason=str(operator.get("reason") or ""),
+        description=spec.description if spec else "",
+        details=(*values.arguments, *values_of(others)),
+        facts=values.facts,
+        meters=values.meters,
+        reason=reason,
         policies=tuple(operator.get("policies") or ()),
     )
 
 
-def _plain(values: Mapping[str, Any]) -> tuple[Shown, ...]:
-    return tuple(Shown(name, value, shown(value, {})) for name, value in values.items())
+def values_of_call(tool: str, given: Mapping[str, Any], setting: Setting) -> Values:
+    """The `arguments`, `origins`, `facts` and `meters` of a call as people read them."""
+    spec = setting.spec_of(tool)
+    inputs = _properties(spec.input_schema if spec else None)
+    origins: Mapping[str, str] = given.get("origins") or {}
+    arguments = fields_of(given.get("arguments"))
+    return Values(
+        tuple(_argument(name, value, inputs.get(name, {}), origins, setting) for name, value in arguments.items()),
+        values_of(given.get("facts"), spec.facts_schema if spec else None),
+        tuple(_counted(given.get("meters") or {}, inputs, setting.meters_of(tool))),
+    )
+
+
+def values_of(values: Any, schema: Mapping[str, Any] | None = None) -> tuple[Shown, ...]:
+    """The fields of an object by what its schema says they are; none where it is no object."""
+    properties = _properties(schema)
+    fields = fields_of(values)
+    return tuple(Shown(name, value, shown(value, properties.get(name, {}))) for name, value in fields.items())
+
+
+def fields_of(value: Any) -> dict[str, Any]:
+    """The fields of an object; none of anything else."""
+    return cast(dict[str, Any], value) if isinstance(value, dict) else {}
 
 
 def shown(value: Any, schema: Mapping[str, Any]) -> str:
@@ -98,9 +124,9 @@ def shown(value: Any, schema: Mapping[str, Any]) -> str:
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
-def line(asked: Asked) -> str:
+def line(details: Iterable[Shown]) -> str:
     """All of it on one line: `amount 80.00 EUR  order_id 1042`."""
-    return "  ".join(f"{detail.name} {detail.text}" for detail in asked.details)
+    return "  ".join(f"{detail.name} {detail.text}" for detail in details)
 
 
 def _properties(schema: Mapping[str, Any] | None) -> dict[str, Mapping[str, Any]]:

@@ -3,7 +3,7 @@ person, what came out, and what went wrong in whose words."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -12,13 +12,14 @@ from lichen.core.deciders import events as e
 from lichen.core.ports.call import UNAVAILABLE, Effects
 from lichen.core.ports.plan import Message
 from lichen.core.words.failure import PART, Failure
-from lichen.core.words.ids import CallId, RunId, run_stream
+from lichen.core.words.ids import CallId, ToolName
 from lichen.core.words.wait import HALTING
-from lichen.log.keys.erasures import Erased
 from lichen.log.log import Log
 from lichen.log.records.record import Record
 from lichen.runtime.names import name_of
-from lichen.runtime.redaction import shown_struct
+from lichen.runtime.redaction import may_hide, shown_struct
+from lichen.runtime.views.asked import Setting, Shown, fields_of, values_of
+from lichen.runtime.views.record import Opened, opened
 
 ASKED_CHARS_MAX = 160  # of what was asked, in a row of a list
 
@@ -41,14 +42,16 @@ class Person(msgspec.Struct, frozen=True):
 class Call(msgspec.Struct, frozen=True):
     """A call with all that was decided about it. `outcome` is empty while it is open, `verdict` until it is decided.
 
-    `reason` is the gate's for operators, `public_reason` what the customer may hear. Values are None once erased.
-    `result_word` and `sentence` tell how it ended.
+    `reason` is the gate's for operators, `public_reason` what the customer may hear. Values are None once erased;
+    `details` and `results` are the arguments and the result as people read them. `result_word` and `summary` tell how
+    it ended.
     """
 
     id: str
     tool: str
     effects: Effects
     arguments: Any
+    details: tuple[Shown, ...] = ()
     verdict: str = ""
     policies: tuple[str, ...] = ()
     reason: str = ""
@@ -57,10 +60,11 @@ class Call(msgspec.Struct, frozen=True):
     outcome: str = ""
     code: str = ""
     result: Any = None
+    results: tuple[Shown, ...] = ()
     failure: Failure | None = None
     attempts: int = 0
     result_word: str = ""
-    sentence: str = ""
+    summary: str = ""
 
     @property
     def word(self) -> str:
@@ -109,39 +113,56 @@ class Story(msgspec.Struct, frozen=True):
     failures: tuple[Failure, ...]
 
 
-def story(log: Log, run: RunId, status: str) -> Story:
+def story(records: Iterable[Opened], status: str, setting: Setting) -> Story:
     """The story of a run, contents opened."""
-    teller = _Teller(log, with_contents=True)
-    for record in log.records(run_stream(run)):
+    teller = _Teller(setting)
+    for record in records:
         teller.take(record)
-    return shown_struct(log, run_stream(run), teller.told(status))
+    return teller.told(status)
 
 
 class Brief(msgspec.Struct, frozen=True):
-    """A run in a row of a list."""
+    """What a row of a list says of a run. `waits_for` are the kinds of its open waits, `code` what ended it or brings
+    it to its end."""
 
     result: str
     summary: str
     who: str
     asked: str | None
+    code: str
+    waits_for: tuple[str, ...]
 
 
-def brief(log: Log, run: RunId, status: str) -> Brief:
-    """The same in a line: of contents only the first words of what was asked are opened."""
-    teller = _Teller(log, with_contents=False)
-    for record in log.records(run_stream(run)):
-        teller.take(record)
+def brief(log: Log, records: Sequence[Record], status: str) -> Brief:
+    """The same in a line: of contents only what was asked is opened, and what a summary names."""
+    teller = _Teller(Setting("", "own", lambda tool: None, lambda tool: (), lambda name: name_of(log, name)))
+    for record in records:
+        teller.take(opened(log, record) if _is_named(record.control) else Opened(record, {}))
     told = teller.told(status)
     asked = None if told.asked is None else " ".join(" ".join(told.asked).split())
-    brief = Brief(told.result, told.summary, told.who, asked if asked is None else asked[:ASKED_CHARS_MAX])
-    return shown_struct(log, run_stream(run), brief)
+    words = asked if asked is None else asked[:ASKED_CHARS_MAX]
+    found = Brief(told.result, told.summary, told.who, words, teller.code, teller.waits_for)
+    return shown_struct(log, records[0].stream, found) if may_hide(records) else found
+
+
+def _is_named(control: e.Control) -> bool:
+    """Whether a summary needs the contents: what was asked, a tool that is none of ours, a reason without a policy."""
+    match control:
+        case e.RunStarted() | e.Signal(kind="input"):
+            return True
+        case e.Planned():
+            return any(call.tool == UNAVAILABLE for call in control.calls)
+        case e.Decided():
+            return control.verdict == "deny" and not control.policies
+        case _:
+            return False
 
 
 class _Teller:
     """Goes through the records of a run."""
 
-    def __init__(self, log: Log, *, with_contents: bool) -> None:
-        self._log, self._with_contents = log, with_contents
+    def __init__(self, setting: Setting) -> None:
+        self._setting = setting
         self._calls: dict[CallId, Call] = {}
         self._waits: dict[str, e.WaitOpened] = {}
         self._paused_by = ""
@@ -151,85 +172,100 @@ class _Teller:
         self._answer: str | None = None
         self._who = ""
         self._code = ""
+        self._limit = ""
 
-    def take(self, record: Record) -> None:
+    @property
+    def code(self) -> str:
+        """What ended the run, or brings it to its end; empty for nothing."""
+        return self._code or self._limit
+
+    @property
+    def waits_for(self) -> tuple[str, ...]:
+        """The kinds of the open waits, each once."""
+        return tuple(dict.fromkeys(wait.kind for wait in self._waits.values()))
+
+    def take(self, each: Opened) -> None:
         """Goes on by one record."""
-        control = record.control
-        match control:
-            case e.RunStarted():
-                self._who = name_of(self._log, control.subject)
-                self._hear(record)
+        record = each.record
+        match record.control:
+            case e.RunStarted() as control:
+                self._who = self._setting.name_of(control.subject)
+                self._hear(each)
             case e.Signal(kind="input"):
-                self._hear(record)
-            case e.Planned():
-                self._plan(record, control)
-            case e.Decided():
-                self._decide(record, control)
-            case e.WaitOpened():
+                self._hear(each)
+            case e.Planned() as control:
+                self._plan(each, control)
+            case e.Decided() as control:
+                self._change(
+                    control.call,
+                    verdict=control.verdict,
+                    policies=control.policies,
+                    reason=each.text("operator"),
+                    public_reason=each.text("public"),
+                )
+            case e.WaitOpened() as control:
                 self._waits[control.wait] = control
                 if control.kind in HALTING:
-                    self._paused_by = name_of(self._log, record.actor)
-            case e.WaitClosed():
-                self._close(record, control)
-            case e.CallProgressed():
-                self._change(control.call, failure=self._failure(record), attempts=control.attempt)
-            case e.CallFinished():
-                self._finish(record, control)
-            case e.RunFinished():
-                self._code = control.code
-                self._answer = self._text(record, "answer")
+                    self._paused_by = self._setting.name_of(record.actor)
+            case e.WaitClosed() as control:
+                self._close(each, control)
+            case e.CallProgressed() as control:
+                self._change(control.call, failure=_failure(each), attempts=control.attempt)
+            case e.CallFinished() as control:
+                self._finish(each, control)
+            case e.Signal(kind="cancel") as control:
+                self._code = control.code or "requested"
+            case e.LimitReached() as control:
+                self._limit = control.limit
+            case e.RunFinished() as control:
+                self._code = "" if control.outcome == "completed" else control.code
+                self._answer = each.text("answer").strip() if "answer" in (each.parts or {}) else None
             case _:
                 pass
 
     # -- what each record says ------------------------------------------------------------------------------------
 
-    def _hear(self, record: Record) -> None:
-        contents = self._opened(record)
-        if contents is None or self._asked is None:
+    def _hear(self, each: Opened) -> None:
+        if each.parts is None or self._asked is None:
             self._asked = None
-        elif "input" in contents:
-            self._asked += [message.text for message in _MESSAGES.decode(contents["input"]) if message.text]
+        elif "input" in each.parts:
+            messages = _MESSAGES.decode(each.parts["input"])
+            self._asked += [each.hide(message.text) for message in messages if message.text]
 
-    def _plan(self, record: Record, control: e.Planned) -> None:
-        contents = self._contents(record)
+    def _plan(self, each: Opened, control: e.Planned) -> None:
         for planned in control.calls:
             tool = planned.tool
-            if tool == UNAVAILABLE and (named := contents.get(f"{planned.id}/tool")):
-                tool = named.decode()  # type: ignore[assignment]
-            self._calls[planned.id] = Call(planned.id, tool, planned.effects, _json(contents.get(f"{planned.id}/args")))
-        failure = self._failure(record)
+            if tool == UNAVAILABLE and (named := each.text(f"{planned.id}/tool")):
+                tool = ToolName(named)
+            arguments = each.json(f"{planned.id}/args")
+            spec = self._setting.spec_of(tool)
+            details = values_of(arguments, spec.input_schema if spec else None)
+            self._calls[planned.id] = Call(planned.id, tool, planned.effects, arguments, details)
+        failure = _failure(each)
         if failure is not None:
             self._failures.append(failure)
 
-    def _decide(self, record: Record, control: e.Decided) -> None:
-        contents = self._contents(record)
-        self._change(
-            control.call,
-            verdict=control.verdict,
-            policies=control.policies,
-            reason=contents.get("operator", b"").decode(),
-            public_reason=contents.get("public", b"").decode(),
-        )
-
-    def _close(self, record: Record, control: e.WaitClosed) -> None:
-        opened = self._waits.pop(control.wait, None)
-        body = _json(self._contents(record).get("body"))
-        note = str(body.get("note") or "") if isinstance(body, Mapping) else ""  # type: ignore[union-attr]
-        name = name_of(self._log, control.by) if control.by else ""
-        kind = opened.kind if opened is not None else ""
-        person = Person(control.wait, kind, control.outcome, name, note, record.ts_us, control.is_own)
+    def _close(self, each: Opened, control: e.WaitClosed) -> None:
+        opening = self._waits.pop(control.wait, None)
+        note = str(fields_of(each.json("body")).get("note") or "")
+        name = self._setting.name_of(control.by) if control.by else ""
+        kind = opening.kind if opening is not None else ""
+        person = Person(control.wait, kind, control.outcome, name, note, each.record.ts_us, control.is_own)
         self._people.append(person)
-        if opened is not None and opened.call is not None and (call := self._calls.get(opened.call)) is not None:
-            self._calls[opened.call] = msgspec.structs.replace(call, people=(*call.people, person))
+        if opening is not None and opening.call is not None and (call := self._calls.get(opening.call)) is not None:
+            self._calls[opening.call] = msgspec.structs.replace(call, people=(*call.people, person))
 
-    def _finish(self, record: Record, control: e.CallFinished) -> None:
-        failure = self._failure(record)
+    def _finish(self, each: Opened, control: e.CallFinished) -> None:
+        failure = _failure(each)
         more: dict[str, Any] = {} if failure is None else {"failure": failure}
+        call, result = self._calls.get(control.call), each.json("result")
+        spec = self._setting.spec_of(call.tool) if call is not None else None
         self._change(
             control.call,
             outcome=control.outcome,
             code=control.code,
-            result=_json(self._contents(record).get("result")),
+            result=result,
+            results=values_of(result, spec.output_schema if spec else None),
             attempts=control.attempt,
             **more,
         )
@@ -239,31 +275,12 @@ class _Teller:
         if call is not None:
             self._calls[id] = msgspec.structs.replace(call, **changes)
 
-    # -- contents ------------------------------------------------------------------------------------------------
-
-    def _opened(self, record: Record) -> Mapping[str, bytes] | None:
-        try:
-            return self._log.contents(record.stream, record.n)
-        except Erased:
-            return None
-
-    def _contents(self, record: Record) -> Mapping[str, bytes]:
-        return (self._opened(record) or {}) if self._with_contents else {}
-
-    def _failure(self, record: Record) -> Failure | None:
-        data = self._contents(record).get(PART)
-        return None if data is None else msgspec.json.decode(data, type=Failure)
-
-    def _text(self, record: Record, part: str) -> str | None:
-        data = self._contents(record).get(part)
-        return None if data is None else data.decode().strip()
-
     # -- the end -------------------------------------------------------------------------------------------------
 
     def told(self, status: str) -> Story:
         """All of it."""
         calls = tuple(
-            msgspec.structs.replace(call, result_word=call.word, sentence=call.said) for call in self._calls.values()
+            msgspec.structs.replace(call, result_word=call.word, summary=call.said) for call in self._calls.values()
         )
         result, summary = self._result(status, calls)
         asked = None if self._asked is None else tuple(self._asked)
@@ -278,8 +295,8 @@ class _Teller:
         last = _telling(calls)
         if status != "completed":
             why = f"{status}: {self._code}" if self._code else status
-            return status, f"{why}, after {last.sentence}" if last is not None else why
-        return ("answered", "") if last is None else (last.result_word, last.sentence)
+            return status, f"{why}, after {last.summary}" if last is not None else why
+        return ("answered", "") if last is None else (last.result_word, last.summary)
 
     def _waiting(self, wait: e.WaitOpened) -> str:
         call = self._calls.get(wait.call) if wait.call is not None else None
@@ -297,8 +314,10 @@ def _telling(calls: tuple[Call, ...]) -> Call | None:
     return calls[-1] if calls and calls[-1].outcome not in ("", "ok") else None
 
 
-def _json(data: bytes | None) -> Any:
-    try:
-        return None if data is None else msgspec.json.decode(data)
-    except msgspec.DecodeError:
-        return data.decode("utf-8", "replace") if data is not None else None
+def _failure(each: Opened) -> Failure | None:
+    data = (each.parts or {}).get(PART)
+    if data is None:
+        return None
+    found = msgspec.json.decode(data, type=Failure)
+    message, traceback = each.hide(found.message), each.hide(found.traceback)
+    return msgspec.structs.replace(found, message=message, traceback=traceback)

@@ -1,0 +1,160 @@
+"""Records as people and programs read them: control by field name, contents opened where the key still exists."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal, TypeAlias
+
+import msgspec
+
+from lichen.core.deciders import events as e
+from lichen.log.keys.erasures import Erased
+from lichen.log.log import Log
+from lichen.log.records.record import Record
+from lichen.runtime.redaction import Hide, hiding, nothing_hidden
+from lichen.runtime.views.summary import summary_of, typed
+
+Held: TypeAlias = Literal["text", "json", "state"]
+"""What a part holds: words, JSON, or what a planner or a model's provider keeps for itself."""
+
+
+Json: TypeAlias = Annotated[object, msgspec.Meta(extra_json_schema={"description": "Any JSON."})]
+"""A value for whoever reads it as JSON: nothing inside takes it apart."""
+
+
+class RecordView(msgspec.Struct, frozen=True):
+    """One record. `summary` says what it is about, in words no stranger wrote.
+
+    `contents` is None when its key was destroyed; each part is what its name says, text or decoded. `control` and
+    `contents` are for whoever reads all of a record: what is worked out from records is a view of its own.
+    """
+
+    seq: int
+    ts_us: int
+    stream: str
+    n: int
+    type: str
+    actor: str
+    turn: str | None
+    control: Mapping[str, Json]
+    contents: Mapping[str, Json] | None
+    sources: tuple[str, ...] = ()
+    summary: str = ""
+
+
+class Opened(msgspec.Struct, frozen=True):
+    """A record with what was sealed in it; `parts` is None once its key was destroyed. `hide` takes out of a value what
+    a flow says is shown to nobody."""
+
+    record: Record
+    parts: Mapping[str, bytes] | None
+    hide: Hide = nothing_hidden
+
+    def json(self, part: str) -> Any:
+        """A part that holds JSON, as it may be shown; None where there is none."""
+        data = (self.parts or {}).get(part)
+        return None if data is None else self.hide(read_part(self.record.type, part, data))
+
+    def text(self, part: str) -> str:
+        """A part that holds words, as it may be shown; empty where there is none."""
+        return self.hide((self.parts or {}).get(part, b"").decode("utf-8", "replace"))
+
+
+def opened(log: Log, record: Record, hide: Hide = nothing_hidden) -> Opened:
+    """A record of the log, its contents opened."""
+    try:
+        return Opened(record, dict(log.contents_of(record)) if record.contents else {}, hide)
+    except Erased:
+        return Opened(record, None, hide)
+
+
+def record_view(log: Log, record: Record) -> RecordView:
+    """A record of the log as it may be shown."""
+    return view_of(opened(log, record, hiding(log, record.stream)))
+
+
+def view_of(each: Opened) -> RecordView:
+    """A record that was opened, as it may be shown."""
+    record = each.record
+    return RecordView(
+        seq=record.seq,
+        ts_us=record.ts_us,
+        stream=str(record.stream),
+        n=record.n,
+        type=record.type,
+        actor=record.actor,
+        turn=record.turn,
+        control=_fields(record.control),
+        contents=None if each.parts is None else {part: each.json(part) for part in each.parts},
+        sources=record.label.sources,
+        summary=summary_of(typed(record.control)),
+    )
+
+
+def _fields(control: e.Control) -> dict[str, object]:
+    return {name: _plain(getattr(control, name)) for name in control.__struct_fields__}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, msgspec.Struct):
+        return {name: _plain(getattr(value, name)) for name in value.__struct_fields__}
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]  # type: ignore[misc]
+    return value
+
+
+# -- what a part holds -------------------------------------------------------------------------------------------
+
+
+PARTS: Final[Mapping[str, Held]] = {
+    **dict.fromkeys(("address", "answer", "channel", "public", "reason", "resource", "say", "text"), "text"),
+    **dict.fromkeys(("input", "actor", "attributes", "data", "suggestions", "value"), "json"),
+    **dict.fromkeys(("args", "terms", "redact", "notes", "failure", "issues", "result", "audit"), "json"),
+    **dict.fromkeys(("facts", "origins", "meters", "schema", "body"), "json"),
+    **dict.fromkeys(("awaits", "card", "attachments", "artifacts", "definition"), "json"),
+    "operator": "text",
+    "tool": "text",
+    "blocks": "state",
+    "state": "state",
+}
+"""What each part holds, by its name: `say/0` is a `say`, `c1/args` are `args`, `answer/card` is a `card`. Nothing is
+guessed from its bytes."""
+
+
+def held(kind: str, part: str) -> Held:
+    """What a part of a record of this type holds. One that nobody knows is words."""
+    if kind == "wait_opened" and part == "operator":
+        return "json"
+    names = part.split("/")
+    return PARTS.get(names[-1]) or PARTS.get(names[0], "text")
+
+
+def read_part(kind: str, part: str, data: bytes) -> Any:
+    """A part by what its name says it holds: a text stays a text whatever is written in it."""
+    match held(kind, part):
+        case "text":
+            return data.decode("utf-8", "replace")
+        case "json":
+            return _json(data)
+        case "state":
+            return _state(data)
+
+
+def _json(data: bytes) -> Any:
+    """JSON; what a model wrote in place of it, such as arguments that are none, as it stands."""
+    try:
+        return msgspec.json.decode(data)
+    except (msgspec.DecodeError, RecursionError):
+        return data.decode("utf-8", "replace")
+
+
+def _state(data: bytes) -> Any:
+    """What a planner kept for itself: rules and flows keep msgpack, own planners what they like."""
+    for decode in (msgspec.msgpack.decode, msgspec.json.decode):
+        try:
+            return msgspec.to_builtins(decode(data), str_keys=True)
+        except (msgspec.DecodeError, TypeError, RecursionError):
+            continue
+    return f"({len(data)} bytes)"

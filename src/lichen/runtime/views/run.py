@@ -1,0 +1,284 @@
+"""Runs as people and programs read them: a row of a list, why one is where it is, and all of one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, cast
+
+import msgspec
+
+from lichen.core.deciders import events as e
+from lichen.core.deciders.run import RunState, decide
+from lichen.core.ports.plan import Planner
+from lichen.core.words.ids import RunId, run_stream
+from lichen.core.words.limits import Limits, Usage
+from lichen.core.words.wait import ABOUT_EFFECTS, HALTING, Wait, WaitKind
+from lichen.log.log import Log
+from lichen.log.records.record import Record
+from lichen.log.views.rows import StreamRow
+from lichen.runtime.redaction import hiding
+from lichen.runtime.views.asked import Setting
+from lichen.runtime.views.decision import GateDecision, decisions
+from lichen.runtime.views.record import Opened, RecordView, opened, view_of
+from lichen.runtime.views.story import Story, brief, story
+from lichen.runtime.views.timeline import RecordsOf, Timeline, timeline
+from lichen.runtime.views.walk import Walk, walk
+
+RunStatus = Literal["running", "waiting", "completed", "failed", "cancelled"]
+
+
+class RunSummary(msgspec.Struct, frozen=True):
+    """One line of a list. `status` is `running`, `waiting`, `completed`, `failed` or `cancelled`.
+
+    `waits_for` names the kinds of what it waits for; `ended_at_us` is None while it is open. `result` and `summary` say
+    what came out, `who` and `asked` what was asked by whom; `asked` is None once erased.
+    """
+
+    id: RunId
+    agent: str
+    status: RunStatus
+    session: str | None
+    parent: str | None
+    started_at_us: int
+    first_seq: int
+    code: str = ""
+    waits_for: tuple[str, ...] = ()
+    ended_at_us: int | None = None
+    result: str = ""
+    summary: str = ""
+    who: str = ""
+    asked: str | None = None
+
+
+class OpenWait(msgspec.Struct, frozen=True):
+    """Something a run waits for. `id` names it in its scope."""
+
+    id: str
+    kind: WaitKind
+    call: str | None
+    tool: str | None
+    may_answer: tuple[str, ...]
+    expires_at_us: int | None
+
+
+class DueTimer(msgspec.Struct, frozen=True):
+    """A timer of a run and when it comes due."""
+
+    timer: str
+    due_at_us: int
+
+
+class Explanation(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a run is where it is: one sentence, then what is owed, waited for and due."""
+
+    id: RunId
+    status: RunStatus
+    summary: str
+    obligations: tuple[str, ...]
+    waits: tuple[OpenWait, ...]
+    children: tuple[str, ...]
+    timers: tuple[DueTimer, ...]
+    story: Story
+
+
+class Cost(msgspec.Struct, frozen=True):
+    """What the run used of what it may use; money in millionths of a US dollar. `calls` are those that count: a tool
+    says what a call of it costs, bookkeeping costs nothing, and child runs take from the same."""
+
+    calls: int
+    calls_max: int
+    tokens: int
+    tokens_max: int
+    micro_usd: int
+    time_max_s: float
+
+
+class Pins(msgspec.Struct, frozen=True):
+    """Digests of what the run was started with; empty for what did not count."""
+
+    agent: str
+    tools: str
+    policy: str
+    decider: str
+
+
+class RunDetail(Explanation, frozen=True, kw_only=True):
+    """Everything about one run. `answer` is None until there is one, or once it was erased.
+
+    `open_waits` are what a person is asked by it or by a child run it waits for. `walk` is None unless its agent is a
+    flow that is hosted here.
+    """
+
+    agent: str
+    code: str
+    session: str | None
+    turn: str | None
+    parent: str | None
+    customer: str
+    calls_used: int
+    tokens: int
+    answer: str | None
+    open_waits: tuple[str, ...]
+    is_halted: bool
+    cost: Cost
+    pins: Pins
+    timeline: Timeline
+    walk: Walk | None
+    decisions: tuple[GateDecision, ...]
+    records: tuple[RecordView, ...]
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """How a run stands. `moving` when it goes on without anybody's doing; `answer` once it is finished."""
+
+    id: RunId
+    status: RunStatus
+    moving: bool
+    answer: str | None
+    waits: tuple[str, ...]
+
+
+class Around(msgspec.Struct, frozen=True):
+    """What is known around a run that its own records do not say.
+
+    `setting` is of its agent, `planner` the one hosted here; `open_waits` are for people, its children's included.
+    """
+
+    setting: Setting
+    planner: Planner | None
+    open_waits: tuple[str, ...]
+    records_of: RecordsOf
+    now_us: int
+
+
+def status_of(state: RunState) -> RunStatus:
+    """Whether a run is over, goes on by itself, or waits."""
+    return cast(RunStatus, state.outcome or ("running" if decide(state) else "waiting"))
+
+
+def run_summary(log: Log, row: StreamRow, records: Sequence[Record]) -> RunSummary:
+    """A run in a row of a list, from its row and the records that tell what became of it: nothing is folded."""
+    finished = next((record for record in records if isinstance(record.control, e.RunFinished)), None)
+    outcome = finished.control.outcome if finished is not None and isinstance(finished.control, e.RunFinished) else ""
+    status = outcome or ("waiting" if row.standing == "waiting" else "running")
+    told = brief(log, records, status)
+    return RunSummary(
+        id=RunId(row.id),
+        agent=row.agent,
+        status=status,
+        session=row.session,
+        parent=row.parent,
+        started_at_us=row.started_us,
+        first_seq=row.first_seq,
+        code=told.code,
+        waits_for=told.waits_for,
+        ended_at_us=finished.ts_us if finished is not None else None,
+        result=told.result,
+        summary=told.summary,
+        who=told.who,
+        asked=told.asked,
+    )
+
+
+def explanation(state: RunState, records: Sequence[Opened], setting: Setting) -> Explanation:
+    """Why a run is where it is."""
+    told = story(records, status_of(state), setting)
+    owed = tuple(obligation.id for obligation in decide(state))
+    children = tuple(call.child for call in state.calls.values() if call.child is not None)
+    return Explanation(
+        id=state.id,
+        status=status_of(state),
+        summary=_summary(state, owed, children, told),
+        obligations=owed,
+        waits=tuple(_open_wait(state, wait) for wait in state.waits.values()),
+        children=children,
+        timers=tuple(DueTimer(id, due) for id, due in state.timers.items()),
+        story=told,
+    )
+
+
+def detail(log: Log, state: RunState, records: Sequence[Record], around: Around) -> RunDetail:
+    """All of a run, contents opened, without what its flow hides."""
+    hide = hiding(log, run_stream(state.id))
+    each = tuple(opened(log, record, hide) for record in records)
+    why = explanation(state, each, around.setting)
+    begun = records[0].control
+    assert isinstance(begun, e.RunStarted)
+    people = {call.id: call.people for call in why.story.calls}
+    return RunDetail(
+        **msgspec.structs.asdict(why),
+        agent=state.agent,
+        code=state.cancel or state.failure or state.limit,
+        session=begun.session,
+        turn=begun.turn,
+        parent=begun.parent.run if begun.parent else None,
+        customer=begun.subject,
+        calls_used=state.calls_used,
+        tokens=state.usage.tokens,
+        answer=why.story.answer,
+        open_waits=around.open_waits,
+        is_halted=any(wait.kind in HALTING for wait in state.waits.values()),
+        cost=_cost(records, begun.limits, state.calls_used),
+        pins=Pins(begun.pins.agent, begun.pins.tools, begun.pins.policy, begun.pins.decider),
+        timeline=timeline(records, around.records_of, around.now_us),
+        walk=walk(around.planner, each, is_open=not state.outcome),
+        decisions=decisions(each, people, around.setting),
+        records=tuple(view_of(one) for one in each),
+    )
+
+
+def asks_people(state: RunState) -> tuple[str, ...]:
+    """The ids of the open waits in which a person decides about an effect."""
+    return tuple(_id(state, wait) for wait in state.waits.values() if wait.kind in ABOUT_EFFECTS)
+
+
+def _cost(records: Sequence[Record], limits: Limits, calls: int) -> Cost:
+    usage = Usage()
+    for record in records:
+        if isinstance(record.control, e.Planned):
+            usage += record.control.usage
+    return Cost(calls, limits.calls, usage.tokens, limits.tokens, usage.cost_micro_usd, limits.time_s)
+
+
+def _open_wait(state: RunState, wait: Wait) -> OpenWait:
+    tool = state.calls[wait.call].tool if wait.call is not None else None
+    return OpenWait(_id(state, wait), wait.kind, wait.call, tool, wait.may_answer, wait.expires_at_us)
+
+
+def _id(state: RunState, wait: Wait) -> str:
+    return f"{state.id}.{wait.id}"
+
+
+# -- the sentence ------------------------------------------------------------------------------------------------
+
+
+def _summary(state: RunState, owed: tuple[str, ...], children: tuple[str, ...], told: Story) -> str:
+    if state.outcome:
+        return _ended(state, told)
+    if told.result == "paused":
+        return f"It is {told.summary}, and goes on with `lichen runs resume {state.id}`."
+    if owed:
+        return f"It is at work: {', '.join(owed)} must be in flight."
+    if state.waits:
+        waits = (_described(state, wait) for wait in state.waits.values())
+        return f"It waits for {', and for '.join(waits)}."
+    if children:
+        return f"It waits for its child run {', '.join(children)}."
+    return "It waits for a timer."
+
+
+def _ended(state: RunState, told: Story) -> str:
+    """How it ended: what it did, or what stopped it, in the words of what failed."""
+    if told.failures and state.outcome == "failed":
+        last = told.failures[-1]
+        return (
+            f"It is over: {told.summary}. Its planner said {last.exception}: {last.message} ({last.file}:{last.line})."
+        )
+    failed = next((call for call in reversed(told.calls) if call.failure is not None and call.outcome != "ok"), None)
+    said = f" It said {failed.failure.exception}: {failed.failure.message}." if failed and failed.failure else ""
+    return f"It is over: {told.summary or 'it answered'}.{said}"
+
+
+def _described(state: RunState, wait: Wait) -> str:
+    what = f"{wait.kind} of {state.calls[wait.call].tool}" if wait.call is not None else wait.kind
+    return f"{what} by {' or '.join(wait.may_answer) or 'the runtime'}"

@@ -1,0 +1,155 @@
+"""Conversations as people and programs read them: a row of a list, and what was said."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal
+
+import msgspec
+
+from lichen.core.deciders import events as e
+from lichen.core.deciders.mailbox import MailboxState
+from lichen.core.speech import saying
+from lichen.core.speech.saying import Attachment, Saying
+from lichen.core.words.ids import MessageId, RunId, SessionId, TurnId
+from lichen.log.log import Log
+from lichen.log.records.record import Record
+from lichen.runtime.views.record import opened
+
+TRANSCRIPT_MAX = 200
+
+Standing = Literal["closed", "asked", "busy", "waiting", "quiet"]
+"""A session is over, its customer was asked something, is owed something, waits for somebody else, or none of it."""
+
+
+class SessionSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of a list. `customer` is the pseudonym of who talks; `status` is `open` or `closed`.
+
+    `undelivered` messages wait to be fetched or sent.
+    """
+
+    id: SessionId
+    agent: str
+    customer: str
+    status: str
+    opened_at_us: int
+    first_seq: int
+    channel: str
+    standing: Standing
+    turns: int
+    undelivered: int
+    last_at_us: int
+    summary: str
+
+
+class Said(msgspec.Struct, frozen=True):
+    """One message of a conversation. `text` is None once it was erased; `kind` says what it is to its reader.
+
+    `card` and `attachments` stand beside the words for channels that show more.
+
+    `state` is what became of it: `queued`, `joined`, `answered` or `rejected` for a customer's, `delivered`, `failed`
+    or `undelivered` for an agent's. `turn` is the one it belongs to.
+    """
+
+    id: MessageId
+    role: Literal["customer", "agent"]
+    kind: str
+    text: str | None
+    run: RunId | None
+    at_us: int
+    state: str
+    turn: TurnId | None
+    card: Mapping[str, Any] | None = None
+    attachments: tuple[Attachment, ...] = ()
+
+
+class SessionDetail(SessionSummary, frozen=True, kw_only=True):
+    """A session and the last of what was said, oldest first. `earlier` says how much was said before that."""
+
+    is_owing: bool
+    earlier: int
+    transcript: tuple[Said, ...]
+
+
+def session_summary(mailbox: MailboxState, first: Record, last: Record) -> SessionSummary:
+    """A session in one line, by its first and its last record."""
+    standing = _standing(mailbox)
+    return SessionSummary(
+        id=mailbox.id,
+        agent=mailbox.agent,
+        customer=mailbox.subject,
+        status=mailbox.outcome or "open",
+        opened_at_us=first.ts_us,
+        first_seq=first.seq,
+        channel=mailbox.channel,
+        standing=standing,
+        turns=mailbox.turns,
+        undelivered=len(mailbox.outbox),
+        last_at_us=last.ts_us,
+        summary=f"{standing}, {mailbox.turns} turn{'' if mailbox.turns == 1 else 's'}",
+    )
+
+
+def session_detail(log: Log, mailbox: MailboxState, records: Sequence[Record]) -> SessionDetail:
+    """A session and the last messages of it, in the order they came and went."""
+    spoken = [record for record in records if isinstance(record.control, (e.MessageReceived, e.MessageQueued))]
+    turns, settled = _turns(records), _settled(records)
+    shown = spoken[-TRANSCRIPT_MAX:]
+    return SessionDetail(
+        **msgspec.structs.asdict(session_summary(mailbox, records[0], records[-1])),
+        is_owing=mailbox.is_owing_customer,
+        earlier=len(spoken) - len(shown),
+        transcript=tuple(_said(log, record, turns, settled) for record in shown),
+    )
+
+
+def _standing(mailbox: MailboxState) -> Standing:
+    if mailbox.is_closed:
+        return "closed"
+    if mailbox.questions:
+        return "asked"
+    return "busy" if mailbox.is_owing_customer else "waiting" if mailbox.released else "quiet"
+
+
+# -- what was said -----------------------------------------------------------------------------------------------
+
+Turns = dict[MessageId, tuple[TurnId, RunId | None]]
+Settled = dict[MessageId, str]
+
+
+def _turns(records: Iterable[Record]) -> Turns:
+    """The turn that each message of the customer is in, and its run unless policy refused it."""
+    controls = [record.control for record in records]
+    refused = {each.run for each in controls if isinstance(each, e.TurnClosed) and each.outcome == "refused"}
+    return {
+        message: (turn.turn, None if turn.run in refused else turn.run)
+        for turn in controls
+        if isinstance(turn, e.TurnOpened)
+        for message in turn.messages
+    }
+
+
+def _settled(records: Iterable[Record]) -> Settled:
+    """How the way of each message to the customer ended."""
+    controls = (record.control for record in records if isinstance(record.control, e.DeliverySettled))
+    return {control.message: control.outcome for control in controls if control.outcome != "retry"}
+
+
+def _said(log: Log, record: Record, turns: Turns, settled: Settled) -> Said:
+    each = opened(log, record)
+    words = None if each.parts is None else saying.read(each.parts)
+    match record.control:
+        case e.MessageReceived() as control:
+            turn, run = turns.get(control.message, (None, control.run))
+            kind = state = control.disposition
+            said = Said(control.message, "customer", kind, None, run, record.ts_us, state, turn)
+        case e.MessageQueued() as control:
+            state = settled.get(control.message, "undelivered")
+            said = Said(control.message, "agent", control.kind, None, control.run, record.ts_us, state, control.turn)
+        case _:
+            raise AssertionError("a transcript is made of messages")
+    return said if words is None else _worded(said, words)
+
+
+def _worded(said: Said, words: Saying) -> Said:
+    return msgspec.structs.replace(said, text=words.text, card=words.card, attachments=words.attachments)
