@@ -17,7 +17,7 @@ from lichen.runtime.runtime import Runtime
 from lichen.serve.api import ROUTES, ApiRoute
 from lichen.serve.http.auth import Caller, Identify
 from lichen.serve.http.errors import INTERNAL, JSON, MethodUnknown, failure
-from lichen.serve.http.exchange import Exchange, read_body
+from lichen.serve.http.exchange import Exchange, load, read_body
 from lichen.serve.http.lines import broken
 from lichen.serve.http.state import Site
 
@@ -57,6 +57,7 @@ def _endpoint(
             admits(route)
             body = await read_body(request)
             exchange = Exchange(runtime, request, body, admit=lambda: _admitted(identify, request, route), takes=route)
+            await load(runtime, exchange.caller, request.path_params)
             return _success(await route.handler(exchange))
         except LichenError as error:
             return failure(error)

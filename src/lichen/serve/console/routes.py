@@ -19,7 +19,7 @@ from lichen.serve.console.picture import picture
 from lichen.serve.console.visit import Act, Outcome, Page, Visit
 from lichen.serve.http.auth import Caller
 from lichen.serve.http.errors import INTERNAL, JSON, Unauthenticated, failure, status_of
-from lichen.serve.http.exchange import read_form
+from lichen.serve.http.exchange import load, read_form
 from lichen.serve.http.lines import broken
 from lichen.serve.http.login import CSRF_FIELD, Login
 from lichen.serve.page import html
@@ -84,7 +84,7 @@ class _Console:
 
         async def endpoint(request: Request) -> Response:
             try:
-                visit = self._visit(request, page.access, {})
+                visit = await self._visit(request, page.access, {})
                 return Response(msgspec.json.encode(await page.show(visit)), media_type=JSON)
             except LichenError as error:
                 return failure(error)
@@ -124,7 +124,7 @@ class _Console:
             visit: Visit | None = None
             try:
                 form = await self._form(request)
-                visit = self._visit(request, access, form)
+                visit = await self._visit(request, access, form)
                 return await handle(visit, request)
             except Unauthenticated:
                 return RedirectResponse(signin.address(request), 303)
@@ -144,11 +144,12 @@ class _Console:
             self._login.check_csrf(request, form.get(CSRF_FIELD))
         return form
 
-    def _visit(self, request: Request, access: Action, form: Mapping[str, str]) -> Visit:
+    async def _visit(self, request: Request, access: Action, form: Mapping[str, str]) -> Visit:
         caller = self._login.caller(request)
         if caller is None:
             raise Unauthenticated("Nobody is signed in.", code="key_missing", next_step="Sign in at /login.")
         caller.require(access)
+        await load(self._runtime, caller, request.path_params)
         return Visit(self._runtime, request, caller, form)
 
     def _drawn(self, template: str, visit: Visit, request: Request, view: Any, *, svg: str | None = None) -> Response:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Annotated, Any, Protocol, TypeVar
 from urllib.parse import parse_qsl
@@ -12,6 +12,7 @@ import msgspec
 from starlette.requests import ClientDisconnect, Request
 
 from lichen.core.words.errors import Invalid
+from lichen.core.words.ids import RunId, SessionId, run_stream, session_stream
 from lichen.core.words.scope import Actor, Scope
 from lichen.engine.pace.race import race
 from lichen.runtime.runtime import Runtime
@@ -154,6 +155,14 @@ class Exchange:
     def holding(self) -> AbstractContextManager[asyncio.Event]:
         """Something is open in the caller's name; the event is set when that name ends."""
         return self.runtime.register.holding(*self.caller.names(self.runtime))
+
+
+async def load(runtime: Runtime, caller: Caller, parts: Mapping[str, str]) -> None:
+    """Has the session or run that a path names in memory before it is asked about: a long one is read by a thread."""
+    if "session" in parts:
+        await runtime.log(caller.scope()).load(session_stream(SessionId(parts["session"])))
+    if "run" in parts:
+        await runtime.log(caller.scope()).load(run_stream(RunId(parts["run"])))
 
 
 @contextmanager
