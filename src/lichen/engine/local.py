@@ -21,11 +21,11 @@ from lichen.engine.acts.child import cancel_child
 from lichen.engine.acts.deliver import deliver
 from lichen.engine.acts.execute import end_late, execute
 from lichen.engine.acts.finish import finish
+from lichen.engine.acts.places import give_back
 from lichen.engine.acts.plan import plan
 from lichen.engine.acts.settle import settle
 from lichen.engine.acts.turn import open_turn
 from lichen.engine.journal.journal import Journal
-from lichen.engine.journal.places import give_back
 from lichen.engine.journal.seat import Seat
 from lichen.engine.journal.tree import mirror
 from lichen.engine.pace.step import at_once

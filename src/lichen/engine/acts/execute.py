@@ -14,8 +14,8 @@ from lichen.core.words.ids import CallId
 from lichen.engine.act import Act, CallAct
 from lichen.engine.acts.child import start_child
 from lichen.engine.acts.ended import break_off, do_not, end, succeed
+from lichen.engine.acts.places import placed
 from lichen.engine.brief.terms import terms_of
-from lichen.engine.journal.places import placed
 from lichen.engine.pace.step import Within
 from lichen.tools.workers.placement import StillRunning
 
@@ -33,7 +33,7 @@ async def execute(run: Act, id: CallId) -> None:
     if _is_overtaken(act):
         return
     try:
-        tool, args = act.tool, act.arguments
+        _, args = act.tool, act.arguments
     except LichenError as error:
         end(act, e.CallFinished(id, act.call.attempt, "failed", error.code), reason=error.message)
         return
@@ -43,7 +43,7 @@ async def execute(run: Act, id: CallId) -> None:
         start_child(act)
         return
     try:
-        if not await placed(act.services, act.journal, act.state, act.call, tool):
+        if not await placed(act):
             return
     except NotDone as error:
         do_not(act, error)

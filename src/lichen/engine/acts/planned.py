@@ -161,12 +161,12 @@ def _calls(act: Act, agent: AgentDef, plan: Plan) -> _Calls:
         tool = agent.tools.get(request.tool)
         args = Arguments(request.args)
         if tool is None:
-            calls.refused[id] = _refusal(act, id, "tool_unavailable", f"There is no tool {request.tool!r}.")
+            calls.refused[id] = _refusal(act, id, code="tool_unavailable", reason=f"There is no tool {request.tool!r}.")
         else:
             try:
                 args = calls.decoded[id] = tool.decode(request.args)
             except InvalidArguments as error:
-                calls.refused[id] = _refusal(act, id, error.code, error.message, error.issues)
+                calls.refused[id] = _refusal(act, id, code=error.code, reason=error.message, issues=error.issues)
         calls.planned.append(_planned_call(act, id, tool, args.data))
         calls.parts.append((f"{id}/args", args.data))
         calls.parts.append((f"{id}/terms", _terms(request)))
@@ -194,7 +194,7 @@ def _call_digest(act: Act, tool: ToolName, args: bytes) -> bytes:
     return act.journal.log.digest(tool.encode() + b"\x00" + args)
 
 
-def _refusal(act: Act, id: CallId, code: str, reason: str, issues: tuple[Issue, ...] = ()) -> e.Draft:
+def _refusal(act: Act, id: CallId, *, code: str, reason: str, issues: tuple[Issue, ...] = ()) -> e.Draft:
     parts = [("reason", reason.encode()), ("issues", msgspec.json.encode(issues) if issues else b"")]
     return e.Draft(e.CallFinished(id, 1, "failed", code), moves.as_contents(parts, act.subject))
 

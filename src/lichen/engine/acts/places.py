@@ -3,33 +3,31 @@
 from __future__ import annotations
 
 from lichen.core.deciders import events as e
-from lichen.core.deciders.run import Call, RunState
-from lichen.core.ports.call import Tool
-from lichen.core.words.ids import run_stream
+from lichen.core.deciders.run import RunState
 from lichen.core.words.scope import Scope
-from lichen.engine.journal.journal import Journal
+from lichen.engine.act import CallAct
 from lichen.engine.ports import Services
 from lichen.tools.workers.places import CallKey, Owner
 
 
-async def placed(services: Services, journal: Journal, state: RunState, call: Call, tool: Tool) -> bool:
+async def placed(act: CallAct) -> bool:
     """Whether a call that was allowed has a place and may begin now.
 
     If none is free one is waited for. By then the decision is old: the call keeps the place and is decided again, on
     policy, facts and the kill switch as they are then. Raises NotDone when it cannot have one.
     """
-    places, key = services.places, (journal.scope, state.id, call.id)
-    owner = Owner(journal.scope.tenant, call.tool)
-    if places.reserve(tool.spec.runs, owner, key):
+    places, scope, call, runs = act.services.places, act.journal.scope, act.call, act.tool.spec.runs
+    key, owner = (scope, act.state.id, call.id), Owner(scope.tenant, call.tool)
+    if places.reserve(runs, owner, key):
         return True
-    await places.wait(tool.spec.runs, owner, key)
-    current = journal.run(state.id).calls.get(call.id)
+    await places.wait(runs, owner, key)
+    current = act.look().calls.get(call.id)
     if current is None or current.phase != "ready" or current.check != call.check:
         places.release(key)
         return False
     waited = e.CallProgressed(call.id, call.attempt, "waited", check=call.check)
     try:
-        journal.append({run_stream(state.id): (e.Draft(waited),)})
+        act.note(e.Draft(waited))
     except BaseException:
         places.release(key)
         raise
