@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +15,6 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 CORE = ROOT / "src/lichen/core"
-WINGS = ("core", "log", "gate", "tools", "engine", "agents", "channels", "flows", "serve", "cli", "testing")
 
 # What the core may import beside itself: values and pure functions, nothing that reaches the world.
 PURE = {
@@ -34,9 +34,9 @@ def lint_imports(source: Path) -> subprocess.CompletedProcess[str]:
 
 
 def house(root: Path, module: str, text: str) -> Path:
-    """Builds a house with the wings and rooms of ours, in which only `module` says something."""
-    for init in (ROOT / "src/lichen").rglob("__init__.py"):
-        empty = root / init.relative_to(ROOT / "src")
+    """Builds a house with the rooms of ours, in which only `module` says something."""
+    for file in (ROOT / "src/lichen").rglob("*.py"):
+        empty = root / file.relative_to(ROOT / "src")
         empty.parent.mkdir(parents=True, exist_ok=True)
         empty.touch()
     (root / "lichen" / module).write_text(text)
@@ -72,6 +72,34 @@ def test_an_import_that_leaves_its_floor_breaks_the_build(tmp_path: Path, module
 def test_an_import_from_a_floor_below_is_fine(tmp_path: Path) -> None:
     result = lint_imports(house(tmp_path, "runtime/wiring.py", "import asyncio\nimport lichen.engine, lichen.core"))
     assert result.returncode == 0, result.stdout
+
+
+ROOMS = sorted({file.parent for file in (ROOT / "src/lichen").rglob("*.py")})
+MODULES_MAX = 12
+
+
+@pytest.mark.req("HOUSE-1.4")
+@pytest.mark.parametrize("room", ROOMS, ids=lambda room: str(room.relative_to(ROOT / "src")))
+def test_a_room_has_at_most_twelve_modules_and_says_what_it_answers(room: Path) -> None:
+    modules = [file for file in room.glob("*.py") if file.name != "__init__.py"]
+    assert len(modules) <= MODULES_MAX
+    assert ast.get_docstring(ast.parse((room / "__init__.py").read_text()))
+
+
+@pytest.mark.req("HOUSE-1.4")
+def test_a_room_that_imports_from_one_above_it_breaks_the_build(tmp_path: Path) -> None:
+    result = lint_imports(house(tmp_path, "core/words/ids.py", "from lichen.core.deciders import run"))
+    assert result.returncode == 1
+    assert "A room of core imports only from rooms below it BROKEN" in result.stdout
+
+
+@pytest.mark.req("HOUSE-1.4")
+def test_every_wing_with_rooms_has_their_order_declared() -> None:
+    declared = {
+        each["id"] for each in tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    }
+    wings = {room.relative_to(ROOT / "src/lichen").parts[0] for room in ROOMS if room != ROOT / "src/lichen"}
+    assert {f"rooms-{wing}" for wing in wings - {"testing"}} <= declared
 
 
 def impurities(source: str) -> Iterator[str]:

@@ -13,7 +13,7 @@ from lichen.core.deciders.run import RunState
 from lichen.core.ports.call import Outcome
 from lichen.core.ports.plan import Plan
 from lichen.core.words.ids import RunId, SessionId
-from lichen.engine.acts.planned import validate
+from lichen.engine.drafts.planned import validate
 from lichen.flows.walk.trail import missed, taken
 from tests.flows.walking import Talk, flow
 

@@ -6,10 +6,10 @@ import pytest
 
 from lichen.core.deciders import events as e
 from lichen.core.words.ids import RunId, StreamId, run_stream
-from lichen.log import gathering
 from lichen.log.audit.verify import verify
 from lichen.log.log import Log, LogOptions
 from lichen.log.volume import VolumeOptions
+from lichen.log.write import gathering
 from lichen.testing.log_conformance import OTHER, RUN, planned, put, started
 from tests.log.busy import A, S, first_day
 from tests.log.homes import SCOPE, Home

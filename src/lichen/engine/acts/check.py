@@ -14,10 +14,10 @@ from lichen.core.words import faults
 from lichen.core.words.errors import LichenError
 from lichen.core.words.ids import CallId
 from lichen.engine.act import Act, CallAct
-from lichen.engine.acts.ended import end
-from lichen.engine.acts.held import approval, confirmation, confirmation_asked
-from lichen.engine.acts.telling import release
 from lichen.engine.brief.evidence import evidence_of
+from lichen.engine.drafts.ended import end
+from lichen.engine.drafts.held import approval, confirmation, confirmation_asked
+from lichen.engine.drafts.telling import release
 from lichen.engine.sends.failures import sealed, tell
 from lichen.engine.sends.sends import ruled
 

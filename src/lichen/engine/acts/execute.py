@@ -13,9 +13,9 @@ from lichen.core.words.errors import LichenError
 from lichen.core.words.ids import CallId
 from lichen.engine.act import Act, CallAct
 from lichen.engine.acts.child import start_child
-from lichen.engine.acts.ended import break_off, do_not, end, succeed
 from lichen.engine.acts.places import placed
 from lichen.engine.brief.terms import terms_of
+from lichen.engine.drafts.ended import break_off, do_not, end, succeed
 from lichen.engine.pace.step import Within
 from lichen.tools.workers.placement import StillRunning
 

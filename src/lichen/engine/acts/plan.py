@@ -19,9 +19,9 @@ from lichen.core.words.ids import SessionId
 from lichen.core.words.label import join
 from lichen.core.words.limits import Usage
 from lichen.engine.act import Act
-from lichen.engine.acts.planned import Made, append_plan, validate
 from lichen.engine.brief.asking import plan_input
 from lichen.engine.brief.history import Handed, window_label
+from lichen.engine.drafts.planned import Made, append_plan, validate
 from lichen.engine.pace.deltas import Partial
 from lichen.engine.ports import AgentDef
 from lichen.engine.sends.failures import sealed, told

@@ -15,10 +15,10 @@ from lichen.core.words.failure import Failure
 from lichen.core.words.ids import CallId, idempotency_key
 from lichen.core.words.label import EMPTY
 from lichen.engine.act import Act, CallAct
-from lichen.engine.acts.ended import end, succeed
-from lichen.engine.acts.held import shown
-from lichen.engine.acts.telling import release
 from lichen.engine.brief.terms import terms_of
+from lichen.engine.drafts.ended import end, succeed
+from lichen.engine.drafts.held import shown
+from lichen.engine.drafts.telling import release
 from lichen.engine.journal.labels import label_of
 from lichen.engine.sends.failures import sealed, tell
 from lichen.engine.sends.sends import ruled

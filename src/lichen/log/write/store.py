@@ -12,9 +12,9 @@ from typing import NamedTuple
 from lichen.core.words.errors import LichenError, Unavailable
 from lichen.log.disk.blobs import Blobs
 from lichen.log.disk.sqlite import Reader
-from lichen.log.gathering import Gathering
 from lichen.log.keys.keyring import Keyring
 from lichen.log.write.entry import Entry, Owner
+from lichen.log.write.gathering import Gathering
 from lichen.log.write.tips import Tip
 from lichen.log.write.writer import Writer
 

@@ -19,8 +19,8 @@ from lichen.core.words.ids import CallId, StreamId, ToolName, session_stream
 from lichen.core.words.label import EMPTY, Label, join
 from lichen.core.words.limits import Usage
 from lichen.engine.act import Act
-from lichen.engine.acts.telling import told_session
 from lichen.engine.answers.expected import check_waits
+from lichen.engine.drafts.telling import told_session
 from lichen.engine.journal.labels import labelled
 from lichen.engine.ports import AgentDef
 from lichen.engine.sends.sends import ruled

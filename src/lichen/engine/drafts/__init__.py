@@ -1,0 +1,1 @@
+"""The records that several kinds of obligation append."""
