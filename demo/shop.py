@@ -51,7 +51,7 @@ class Order(BaseModel):
 
     order_id: str
     item: str
-    price: int
+    price: Euros
     status: str
 
 
@@ -71,7 +71,7 @@ class Receipt(BaseModel):
     """A refund that was made."""
 
     order_id: str
-    amount: int
+    amount: Euros
 
 
 @contextmanager

@@ -38,7 +38,7 @@ def summary_of(control: Recorded) -> str:
         case e.MessageReceived() | e.MessageQueued() | e.DeliveryAttempted() | e.DeliverySettled():
             return _of_message(control)
         case e.TurnOpened():
-            return f"{control.turn} {_count(len(control.messages), 'message')}, run {control.run}"
+            return f"{control.turn} with {_count(len(control.messages), 'message')}, run {control.run}"
         case e.TurnClosed():
             return f"{control.turn} {control.outcome}"
         case e.Declassified():

@@ -34,17 +34,17 @@ class Visit:
 
     @property
     def scope(self) -> Scope:
-        """Where."""
+        """The scope of the signed-in person."""
         return self.caller.scope()
 
     @property
     def actor(self) -> Actor:
-        """Who."""
+        """The signed-in person."""
         return self.caller.actor()
 
     @property
     def now_us(self) -> int:
-        """When, in microseconds since 1970."""
+        """The runtime's clock, in microseconds since 1970."""
         return self.runtime.engine.services.clock()
 
     @property
