@@ -296,7 +296,7 @@ async def test_what_is_said_keeps_its_card_and_attachments_from_the_plan_to_the_
     turn = await session.say("My bill?")
     await clock.settle()
     assert [each.saying for each in post.received] == [meanwhile, answer]
-    assert [(said.text, said.card, said.attachments) for said in session.detail().transcript[1:]] == [
+    assert [(said.text, said.card, said.attachments) for said in (await session.detail()).transcript[1:]] == [
         ("One moment.", CARD, ()),
         ("Here is your bill.", None, (bill,)),
     ]

@@ -83,7 +83,7 @@ async def test_a_refusal_is_a_record_of_its_own_that_says_which_policy_and_hides
 @pytest.mark.req("SYM-77.4")
 async def test_who_may_never_ask_is_refused_in_the_log_too(till: Runtime) -> None:
     with pytest.raises(Denied, match="role_missing"):
-        till.records.page(SCOPE, CUSTOMER)
+        await till.records.page(SCOPE, CUSTOMER)
     assert counts(till) == [("log.read", 1)]
 
 
@@ -92,9 +92,9 @@ async def test_equal_refusals_are_one_record_at_once_and_one_with_their_count(tm
     async with runtime_in(tmp_path) as till:
         for _ in range(100):
             with pytest.raises(Denied):
-                till.records.page(SCOPE, CUSTOMER)
+                await till.records.page(SCOPE, CUSTOMER)
         with pytest.raises(Denied):
-            till.records.page(SCOPE, Customer("customer-8"))
+            await till.records.page(SCOPE, Customer("customer-8"))
         assert counts(till) == [("log.read", 1), ("log.read", 1)]
     async with runtime_in(tmp_path) as till:
         assert counts(till) == [("log.read", 1), ("log.read", 1), ("log.read", 99)]
@@ -114,7 +114,7 @@ async def test_when_the_minute_is_over_the_count_is_written(till: Runtime) -> No
     )
     for _ in range(3):
         with pytest.raises(Denied):
-            till.records.page(SCOPE, CUSTOMER)
+            await till.records.page(SCOPE, CUSTOMER)
     for passed_s, found in ((59, [1]), (2, [1, 2])):
         now_us[0] += passed_s * 1_000_000
         woken.set()
@@ -128,7 +128,7 @@ async def test_a_flood_of_different_refusals_writes_no_more_than_its_bound(tmp_p
     async with runtime_in(tmp_path) as till:
         for n in range(1000):
             with pytest.raises(Denied):
-                till.records.page(SCOPE, Customer(f"customer-{n}"))
+                await till.records.page(SCOPE, Customer(f"customer-{n}"))
         assert len(written(till, e.Refused)) == refusals.RECORDS_MAX // 2
     async with runtime_in(tmp_path) as till:
         found = counts(till)
@@ -182,7 +182,7 @@ async def test_a_feed_and_an_export_are_noted_and_what_shows_control_alone_write
     run = await till.runs.start(SCOPE, "till.clerk", "hello", CUSTOMER)
     await till.runs.result(SCOPE, run, CUSTOMER)
     before = till.log(SCOPE).last_seq
-    till.sessions.list(SCOPE, OPS)
+    await till.sessions.list(SCOPE, OPS)
     till.stops.list(SCOPE, OPS)
     till.keys.list(SCOPE, OPS)
     till.agents.all(SCOPE, Service("crm"))

@@ -64,8 +64,10 @@ def rows_on_the_loop() -> Generator[dict[str, int]]:
 
 
 @pytest.mark.req("LIC-17.3")
-@pytest.mark.parametrize("path", ["sessions/{session}/messages"])
-async def test_no_query_on_the_loop_brings_much_of_a_long_conversation(tmp_path: Path, session: str, path: str) -> None:
+@pytest.mark.parametrize(
+    "path", ["sessions/{session}/messages", "sessions/{session}", "sessions", "log/records?limit=500"]
+)
+async def test_no_query_on_the_loop_brings_much_of_what_is_long(tmp_path: Path, session: str, path: str) -> None:
     async with Runtime.of(settings_in(tmp_path)) as runtime:
         await runtime.idle()
         headers = {"authorization": f"Bearer {issue(runtime)}"}

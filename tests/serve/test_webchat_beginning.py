@@ -134,7 +134,7 @@ async def test_only_a_development_environment_believes_that_somebody_is_a_custom
     async with runtime_of(signed_in(tmp_path, development=development)) as runtime:
         client = await Client(app_of(runtime)).open(user)
         await client.say("Hi")
-        (session,) = runtime.sessions.list(ACME, SYSTEM)
+        (session,) = await runtime.sessions.list(ACME, SYSTEM)
         assert session.customer == runtime.log(ACME).name(Customer(customer))
 
 

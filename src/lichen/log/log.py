@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from contextlib import closing
 from typing import NamedTuple
 
 import msgspec
@@ -24,6 +25,7 @@ from lichen.log.streams import Streams
 from lichen.log.views.ledger import Ledger, OpenReservation, Unknown
 from lichen.log.views.listings import stored_sums
 from lichen.log.views.live import Live
+from lichen.log.views.queries import Queries
 from lichen.log.write.entry import Entry
 from lichen.log.write.staging import Header, Staging
 from lichen.log.write.store import Store, as_new
@@ -281,6 +283,14 @@ class Log(Streams):
     def read(self, after_seq: int = 0, limit: int = 512) -> list[Record]:
         """A page of durable records after position `after_seq`, in order; the last one's `seq` is the next cursor."""
         return self._queries.after(after_seq, limit)
+
+    async def page_after(self, after_seq: int, limit: int) -> list[Record]:
+        """The same, read by a thread."""
+        return await asyncio.to_thread(self._read_after, after_seq, limit)
+
+    def _read_after(self, after_seq: int, limit: int) -> list[Record]:
+        with closing(self.new_reader()) as reader:
+            return Queries(reader, self.number).after(after_seq, limit)
 
     def follow(self, after_seq: int, streams: Iterable[StreamId] | None = None) -> AsyncGenerator[Record]:
         """Durable records after `after_seq`, of these streams or all: those that are there, then as they come."""

@@ -91,6 +91,23 @@ class Streams(Listings):
             found += [record for record in live.tail if record.n >= seen]
         return found if limit is None else found[:limit]
 
+    async def all_records(self, stream: StreamId) -> list[Record]:
+        """All records of a stream, those that are durable read by a thread."""
+        found: list[Record] = []
+        while True:
+            more = await asyncio.to_thread(self._read_records, stream, len(found))
+            found += more
+            live = self._lives.get(stream)
+            tail = live.tail if live is not None else []
+            if not more or not tail or tail[0].n <= len(found):  # else some became durable since they were read
+                return [*found, *(record for record in tail if record.n >= len(found))]
+
+    def _read_records(self, stream: StreamId, from_n: int) -> list[Record]:
+        with closing(Reader(self._reader.path)) as reader:
+            queries = Queries(reader, self.number)
+            row = queries.stream_row(stream)
+            return list(queries.of_stream(row.number, from_n)) if row is not None else []
+
     def records_telling(self, runs: Sequence[StreamRow]) -> dict[int, list[Record]]:
         """The same with what is not committed yet, so that a page is as new as what was answered before it."""
         found = super().records_telling(runs)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import msgspec
 
 from lichen.core.words.scope import Actor, Scope
@@ -9,6 +11,8 @@ from lichen.engine.local import LocalEngine
 from lichen.log.log import Log
 from lichen.runtime.access.access import About, Access
 from lichen.runtime.views.record import RecordView, record_view
+
+TOGETHER = 32  # records that are opened before others have their turn
 
 
 class Position(msgspec.Struct, frozen=True):
@@ -27,11 +31,16 @@ class Records:
         self._engine = engine
         self._access = access
 
-    def page(self, scope: Scope, actor: Actor, *, after: int = 0, limit: int = 100) -> tuple[RecordView, ...]:
+    async def page(self, scope: Scope, actor: Actor, *, after: int = 0, limit: int = 100) -> tuple[RecordView, ...]:
         """Durable records after a position, in order; the last one's `seq` is the next `after`."""
         self._access.open("log.read", scope, actor, About(scope.tenant), what="log")
         log = self._engine.journal(scope).log
-        return tuple(record_view(log, record) for record in log.read(after, limit))
+        views: list[RecordView] = []
+        for record in await log.page_after(after, limit):
+            views.append(record_view(log, record))
+            if len(views) % TOGETHER == 0:
+                await asyncio.sleep(0)  # others have their turn
+        return tuple(views)
 
     async def after(self, scope: Scope, actor: Actor, position: int) -> None:
         """Returns once there is a durable record after a position."""

@@ -80,7 +80,7 @@ async def read(x: Exchange) -> tuple[RecordView, ...]:
     wanted = x.query(Reading)
     records = x.runtime.records
     await x.wait(records.after(x.scope, x.actor, wanted.after), timeout_s=wanted.wait_s)
-    return records.page(x.scope, x.actor, after=wanted.after, limit=wanted.limit)
+    return await records.page(x.scope, x.actor, after=wanted.after, limit=wanted.limit)
 
 
 async def list_heads(x: Exchange) -> tuple[Head, ...]:

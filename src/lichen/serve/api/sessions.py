@@ -114,12 +114,12 @@ def _check_channel(x: Exchange, channel: str) -> None:
 async def list_sessions(x: Exchange) -> tuple[SessionSummary, ...]:
     """The newest sessions first. The last one's `first_seq` is the next page's `before`."""
     wanted = x.query(Listing)
-    return x.runtime.sessions.list(x.scope, x.actor, limit=wanted.limit, before=wanted.before, agent=wanted.agent)
+    return await x.runtime.sessions.list(x.scope, x.actor, limit=wanted.limit, before=wanted.before, agent=wanted.agent)
 
 
 async def show(x: Exchange) -> SessionDetail:
     """A session and the last of what was said in it."""
-    return _session(x).detail()
+    return await _session(x).detail()
 
 
 async def say(x: Exchange) -> Taken:

@@ -57,7 +57,7 @@ async def show(visit: Visit) -> LogPage:
     stand = runtime.records.position(scope, actor)
     end = min(wanted.before or stand.durable + 1, stand.durable + 1)
     first = max(1, end - PAGE)
-    records = runtime.records.page(scope, actor, after=first - 1, limit=end - first) if end > first else ()
+    records = await runtime.records.page(scope, actor, after=first - 1, limit=end - first) if end > first else ()
     signed = runtime.proofs.signed(scope, actor, limit=HEADS_SHOWN)
     return LogPage(
         stand.log,

@@ -37,18 +37,18 @@ class SessionPage(msgspec.Struct, frozen=True):
 async def listing(visit: Visit) -> SessionList:
     """The conversations of this scope."""
     before = visit.query(Wanted).before
-    found = visit.runtime.sessions.list(visit.scope, visit.actor, limit=PAGE, before=before)
+    found = await visit.runtime.sessions.list(visit.scope, visit.actor, limit=PAGE, before=before)
     return SessionList(found, found[-1].first_seq if len(found) == PAGE else None)
 
 
 async def show(visit: Visit) -> SessionPage:
     """The conversation of the path. Raises NotFound (`session_unknown`)."""
     session = visit.runtime.sessions.get(visit.scope, SessionId(visit.part("session")), visit.actor)
-    return SessionPage(session.detail(), open_handovers(visit, session.id))
+    return SessionPage(await session.detail(), open_handovers(visit, session.id))
 
 
 async def erase(visit: Visit) -> Outcome:
     """Forgets the customer of the session of the path. Raises Denied, NotFound."""
     session = visit.runtime.sessions.get(visit.scope, SessionId(visit.part("session")), visit.actor)
-    await visit.runtime.people.erase(visit.scope, session.detail().customer, visit.actor)
+    await visit.runtime.people.erase(visit.scope, session.summary().customer, visit.actor)
     return Outcome(f"/console/sessions/{session.id}")

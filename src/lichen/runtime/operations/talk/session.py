@@ -155,12 +155,12 @@ class Session:
         log = self._journal.log
         return tuple(record_view(log, record) for record in log.records(self._stream, after))
 
-    def detail(self) -> SessionDetail:
+    async def detail(self) -> SessionDetail:
         """The session and the last messages of it, in the order they came and went."""
         self._open()
-        return session_detail(
-            self._journal.log, self._journal.mailbox(self.id), self._journal.log.records(self._stream)
-        )
+        log = self._journal.log
+        records = await log.all_records(self._stream)
+        return session_detail(log, self._journal.mailbox(self.id), records)
 
     async def changed(self) -> None:
         """Returns after the next record of the session: the next since `pending` was asked, if it was."""

@@ -81,13 +81,15 @@ class Sessions:
         )
         return Session(self._access, self._intake, journal, id, actor, is_new=is_new)
 
-    def list(
+    async def list(
         self, scope: Scope, actor: Actor, *, limit: int = 100, before: int | None = None, agent: str | None = None
     ) -> tuple[SessionSummary, ...]:
         """The newest sessions first. `before` is the `first_seq` of the last session of the page before."""
         self._access.ask("session.list", scope, actor, EVERYTHING)
         journal = self._engine.journal(scope)
         rows = journal.log.stream_rows("session", limit, before, agent=agent)
+        for row in rows:
+            await journal.log.load(row.stream)
         return tuple(summary(journal, SessionId(row.id)) for row in rows)
 
     def get(self, scope: Scope, session: SessionId, actor: Actor) -> Session:
