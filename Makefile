@@ -83,6 +83,7 @@ attack: dev
 pictures: dev
 	@tests/browser.sh
 	$(VENV)/bin/python docs/draw.py
+	$(VENV)/bin/python -m docs.house
 	LICHEN_PICTURES=docs $(VENV)/bin/pytest -q tests/browser/test_story.py
 
 lock: dev

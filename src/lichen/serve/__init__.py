@@ -1,1 +1,1 @@
-"""The doors: the HTTP API and who may pass through it. The same app listens on a local socket and, later, on TCP."""
+"""The doors: the HTTP API and who may pass through it. The same app listens on a local socket and on TCP."""
