@@ -14,7 +14,7 @@ from lichen.core.ports.plan import Message
 from lichen.core.ports.policy import Evidence
 from lichen.core.words.ids import ToolName
 from lichen.engine.act import Act
-from lichen.engine.brief.history import read_messages
+from lichen.engine.brief.history import customers_words
 from lichen.engine.journal.seat import Known
 from lichen.gate.label.evidence import evidence_from_json, evidence_from_text
 
@@ -37,7 +37,7 @@ def evidence_of(act: Act) -> tuple[Evidence, ...]:
 
 def _earlier(act: Act) -> tuple[Evidence, ...]:
     """What the customer said in the session before this run."""
-    return tuple(evidence_from_text(_customer(act), m.text) for m in read_messages(act) if m.role == "customer")
+    return tuple(evidence_from_text(_customer(act), text) for text in customers_words(act))
 
 
 def _customer(act: Act) -> str:
@@ -80,4 +80,5 @@ def _recorded(act: Act, name: ToolName, result: bytes, given: bytes) -> tuple[Ev
     if tool is None or tool.spec.agent is not None:
         return ()
     fields = None if tool.spec.origin == "records" else tool.spec.record_fields
-    return (evidence_from_json(f"tool:{tool.spec.name}", result, fields, given=given),)
+    said = evidence_from_json(f"tool:{tool.spec.name}", result, fields, given=given)
+    return (said,) if said.values else ()

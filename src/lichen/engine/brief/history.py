@@ -45,9 +45,12 @@ async def read_history(act: Act, handed: Handed | None = None) -> History:
     return History(_messages(act, spoken), _notes(act), _steps(act))
 
 
-def read_messages(act: Act) -> tuple[Message, ...]:
-    """The last messages of the session before this run's turn: a bounded tail. None without a session."""
-    return _messages(act, _spoken(act))
+def customers_words(act: Act) -> tuple[str, ...]:
+    """What the customer said last in the session before this run's turn: a bounded tail. None without a session."""
+    session = act.session
+    if session is None:
+        return ()
+    return tuple(_text(session, each.n) for each in _spoken(act) if each.role == "customer")
 
 
 def window_label(act: Act) -> Label:
@@ -62,10 +65,10 @@ def _spoken(act: Act) -> list[Spoken]:
         return []
     messages_max = act.services.options.history_messages_max
     found: list[Spoken] = []
-    is_before = True
+    root, is_before = root_run(act.state.id), True
     for event in act.journal.events(session.stream, max(0, session.mailbox.n - 5 * messages_max)):
         match event.control:
-            case e.TurnOpened(run=run) if run == root_run(act.state.id):
+            case e.TurnOpened(run=run) if run == root:
                 is_before = False
             case e.Declassified(sources=sources):
                 found = [each._replace(label=without(each.label, sources)) for each in found]

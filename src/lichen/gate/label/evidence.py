@@ -33,7 +33,7 @@ _GROUPED = re.compile(r"([+-]?\d{1,3}(?:([.,'’])\d{3})(?:\2\d{3})*)(?:[.,](\d{
 
 def normal(text: str) -> str:
     """The form in which two texts are compared: Unicode NFC, without space around, in no case."""
-    return unicodedata.normalize("NFC", text).strip().casefold()
+    return (text if text.isascii() else unicodedata.normalize("NFC", text)).strip().casefold()
 
 
 def evidence_from_text(source: str, text: str) -> Evidence:
@@ -92,11 +92,13 @@ def _leaves(value: Any) -> Iterator[Scalar | float]:
 
 def _first(values: Iterable[Scalar]) -> tuple[Scalar, ...]:
     """The first different values. True and 1 differ."""
-    found: dict[tuple[type, Scalar], Scalar] = {}
+    found: dict[str | tuple[type, Scalar], Scalar] = {}
     for value in values:
-        found.setdefault((type(value), value), value)
-        if len(found) == VALUES_MAX:
-            break
+        key = value if type(value) is str else (type(value), value)
+        if key not in found:
+            found[key] = value
+            if len(found) == VALUES_MAX:
+                break
     return tuple(found.values())
 
 
@@ -104,11 +106,14 @@ def _spoken(text: str) -> Iterator[Scalar]:
     yield normal(text)
     for match in _QUOTED.finditer(text):
         yield normal(next(group for group in match.groups() if group))
-    for match in _EMAIL.finditer(text):
-        yield normal(match[0])
+    if "@" in text:
+        for match in _EMAIL.finditer(text):
+            yield normal(match[0])
     for word in text.split():
         bare = word.strip(_AROUND)
-        if bare:
+        if bare.isalpha():  # most words: no number, and no mark before it
+            yield normal(bare)
+        elif bare:
             yield normal(bare)
             yield normal(bare.lstrip("#@"))
             yield from _numbers(bare)

@@ -58,7 +58,7 @@ def arguments_of(schema: Mapping[str, Any]) -> Arguments:
 
 def endorse(declared: Arguments, args: Mapping[str, Any], evidence: Sequence[Evidence]) -> Endorsement:
     """Compares every argument with the evidence; the first source that says it is its origin."""
-    accepted = [item for item in evidence if not item.source.startswith(THIRD_PARTY)]
+    accepted = [item for item in evidence if item.values and not item.source.startswith(THIRD_PARTY)]
     origins: dict[str, str] = {}
     endorsed = dict.fromkeys(declared.properties, False)
     for name, value in args.items():
@@ -78,14 +78,15 @@ def _origin(leaf: _Leaf, evidence: Sequence[Evidence]) -> str:
     recorded = _forms(leaf.value, is_minor=False, is_record=True)
     for item in evidence:
         forms = recorded if item.source.startswith(_RECORDS) else spoken
-        if any(_says(item.values, form) for form in forms):
-            return item.source
+        for form in forms:
+            if form in item.values and _says(item.values, form):
+                return item.source
     return MODEL
 
 
 def _says(values: Sequence[Scalar], form: Scalar) -> bool:
-    """Whether `form` is among the values. True and 1 differ."""
-    return form in values and any(type(value) is type(form) and value == form for value in values)
+    """Whether a form that equals one of the values is of its kind: True and 1 differ. A text equals only texts."""
+    return isinstance(form, str) or any(type(value) is type(form) and value == form for value in values)
 
 
 # -- how a value may be written ----------------------------------------------------------------------------------
