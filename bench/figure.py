@@ -10,21 +10,39 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 ROOT = Path(__file__).resolve().parents[1]
 PEER_PYTHON = ROOT / ".venv-bench" / "bin" / "python"
+ROUNDS = 5  # alternations with the peer; the median counts
+
+Better = Literal["lower", "higher"]
+
+
+class Must(msgspec.Struct, frozen=True):
+    """What a figure, or how far it is ahead of its peer, has to reach."""
+
+    at: float
+    of: Literal["value", "ratio"] = "value"
+
+    def text(self, unit: str, better: Better) -> str:
+        """As the table says it."""
+        if self.of == "ratio":
+            return f"≥ {self.at:g}x"
+        return f"{'≤' if better == 'lower' else '≥'} {self.at:,g} {unit}"
 
 
 class Figure(msgspec.Struct):
-    """`ratio` above 1 means ahead of the peer. `cpu_us` and `barriers` are per unit of `name`."""
+    """`ratio` above 1 means ahead of the peer. `cpu_us` and `barriers` are per unit of `name`; `key` names the figure
+    in the history, whatever the table calls it; `floor` is the least that is possible here, measured of `floor_of`."""
 
+    key: str
     name: str
     value: float
     unit: str
-    better: str
+    better: Better
     cpu_us: float | None = None
     barriers: float | None = None
     peer: str | None = None
@@ -32,13 +50,30 @@ class Figure(msgspec.Struct):
     peer_value: float | None = None
     ratio: float | None = None
     fsync_us_p50: float | None = None
+    must: Must | None = None
+    is_met: bool | None = None
+    floor: float | None = None
+    floor_of: str | None = None
 
     def beside(self, peer: str, version: str, value: float) -> Figure:
         """This figure next to a peer's."""
         ratio = value / self.value if self.better == "lower" else self.value / value
         return msgspec.structs.replace(
-            self, peer=peer, peer_version=version, peer_value=round(value, 3), ratio=round(ratio, 2)
+            self, peer=peer, peer_version=version, peer_value=round(value, 3), ratio=round(ratio, 3)
         )
+
+    def held_to(self, at: float, *, of: Literal["value", "ratio"] = "value") -> Figure:
+        """This figure with what it has to reach."""
+        must = Must(at, of)
+        if of == "ratio":
+            is_met = (self.ratio or 0.0) >= at
+        else:
+            is_met = self.value <= at if self.better == "lower" else self.value >= at
+        return msgspec.structs.replace(self, must=must, is_met=is_met)
+
+    def above(self, floor: float, of: str) -> Figure:
+        """This figure with the least it could be here, and what that was measured of."""
+        return msgspec.structs.replace(self, floor=round(floor, 3), floor_of=of)
 
 
 def fsync_us_p50(samples: int = 200) -> float:

@@ -19,13 +19,14 @@ from typing import Any, NamedTuple
 import httpx
 from websockets.asyncio.client import ClientConnection, connect
 
-from bench.figure import ROOT, Figure, fsync_us_p50
+from bench.figure import ROOT, ROUNDS, Figure, fsync_us_p50
 
 PATH = "/v1/messaging/webchat/acme/v3/directline"
 CONVERSATIONS = 100
 LOAD_S = 5
 RATE_PER_S = 200
-WARM_UP = RATE_PER_S  # messages of the first second, which count for nothing
+RATE_ALONE_PER_S = 20  # of the first second none counts
+REPLY_MS = (("p50", 0.5, 4.0), ("p95", 0.95, None), ("p99", 0.99, 10.0))
 SOCKETS = 1_000
 REQUESTS = 32  # at once: the client's pool takes long to choose among many that wait
 IDLE_S = 5.0
@@ -45,7 +46,7 @@ def served(*command: str) -> Generator[dict[str, Any]]:
     process = subprocess.Popen([sys.executable, *command], stdout=subprocess.PIPE, text=True, cwd=ROOT)
     try:
         assert process.stdout is not None
-        yield json.loads(process.stdout.readline())
+        yield json.loads(process.stdout.readline()) | {"process": process}
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(60)
@@ -71,26 +72,41 @@ async def opened(served: dict[str, Any], count: int) -> list[Conversation]:
 # -- accepted ----------------------------------------------------------------------------------------------------
 
 
-def accepted() -> list[Figure]:
-    """Messages accepted a second (verified, durable, and answered meanwhile), beside bare Starlette."""
+def accepted(turn: Figure) -> list[Figure]:
+    """Messages accepted (verified, durable) and answered a second, beside bare Starlette that stores nothing.
+
+    The least it could take is what the bare server takes for the request and the engine for the turn.
+    """
     own, peer, fsync = [], [], []
     version = ""
-    for _ in range(3):
-        with served("-m", "bench.gateway") as gateway:
-            own.append(_wrk(gateway["port"], asyncio.run(opened(gateway, CONVERSATIONS))))
+    for _ in range(ROUNDS):
+        with served("-m", "bench.own.gateway") as gateway:
+            own.append(_load(gateway, asyncio.run(opened(gateway, CONVERSATIONS))))
         fsync.append(fsync_us_p50())
         with served("bench/peers/starlette_messages.py") as bare:
             version = bare["version"]
-            stranger = Conversation(f"{PATH}/conversations/c/activities", "none", "")
-            peer.append(_wrk(bare["port"], [stranger]))
+            peer.append(_load(bare, [Conversation(f"{PATH}/conversations/c/activities", "none", "")]))
+    bare_per_s = statistics.median(peer)
     figure = Figure(
-        "messages accepted through web chat", round(statistics.median(own)), "1/s", "higher",
+        "web chat", "messages accepted and answered through web chat", round(statistics.median(own)), "1/s", "higher",
         fsync_us_p50=statistics.median(fsync),
     )  # fmt: skip
-    return [figure.beside("bare Starlette, nothing verified or stored", version, statistics.median(peer))]
+    figure = figure.above(round(1e6 / (1e6 / bare_per_s + (turn.cpu_us or 0.0))), "the bare request and the turn's CPU")
+    beside = figure.beside("bare Starlette, nothing verified or stored", version, bare_per_s)
+    return [beside.held_to(0.11, of="ratio"), figure.held_to(1_500)]
 
 
-def _wrk(port: int, conversations: Sequence[Conversation]) -> float:
+def _load(server: dict[str, Any], conversations: Sequence[Conversation]) -> float:
+    """Requests a second under load, until all that was accepted is answered."""
+    requests, seconds = _wrk(server["port"], conversations)
+    began = time.perf_counter()
+    if "pid" in server:
+        server["process"].send_signal(signal.SIGUSR1)
+        assert json.loads(server["process"].stdout.readline())["idle"]
+    return requests / (seconds + time.perf_counter() - began)
+
+
+def _wrk(port: int, conversations: Sequence[Conversation]) -> tuple[int, float]:
     if shutil.which("wrk") is None:
         raise SystemExit("wrk is missing: apt-get install wrk")
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
@@ -102,25 +118,45 @@ def _wrk(port: int, conversations: Sequence[Conversation]) -> float:
     found = json.loads(done.stdout.strip().splitlines()[-1])
     if found["bad"]:
         raise SystemExit(f"{found['bad']} of {found['requests']} messages were not accepted")
-    return found["requests"] / found["seconds"]
+    return found["requests"], found["seconds"]
 
 
 # -- answered ----------------------------------------------------------------------------------------------------
 
 
 def answered() -> list[Figure]:
-    """From the moment a message was due to be sent until its reply came over the WebSocket, at a steady rate."""
-    with served("-m", "bench.gateway") as gateway:
-        times = sorted(asyncio.run(_steady(gateway)))
-    name = f"message to reply, {RATE_PER_S} messages/s over WebSockets"
-    fsync = fsync_us_p50()
-    return [
-        Figure(f"{name} (p50)", _ms(times[len(times) // 2]), "ms", "lower", fsync_us_p50=fsync),
-        Figure(f"{name} (p99)", _ms(times[len(times) * 99 // 100]), "ms", "lower", fsync_us_p50=fsync),
-    ]
+    """From the moment a message was due to be sent until its reply came over the WebSocket, at a steady rate.
+
+    The least is a message at a time: nobody else is served.
+    """
+    rounds: list[list[float]] = []
+    alone: list[float] = []
+    fsync: list[float] = []
+    for _ in range(ROUNDS):
+        with served("-m", "bench.own.gateway") as gateway:
+            alone += asyncio.run(_steady(gateway, RATE_ALONE_PER_S))
+            rounds.append(sorted(asyncio.run(_steady(gateway, RATE_PER_S))))
+        fsync.append(fsync_us_p50())
+    alone.sort()
+    figures: list[Figure] = []
+    for name, share, must in REPLY_MS:
+        figure = Figure(
+            f"reply {name}",
+            f"message to reply, {RATE_PER_S} messages/s over WebSockets ({name})",
+            _ms(statistics.median(_at(times, share) for times in rounds)),
+            "ms",
+            "lower",
+            fsync_us_p50=statistics.median(fsync),
+        ).above(_ms(_at(alone, share)), f"the same at {RATE_ALONE_PER_S} messages/s")
+        figures.append(figure if must is None else figure.held_to(must))
+    return figures
 
 
-async def _steady(gateway: dict[str, Any]) -> list[float]:
+def _at(times: list[float], share: float) -> float:
+    return times[min(len(times) - 1, int(len(times) * share))]
+
+
+async def _steady(gateway: dict[str, Any], rate_per_s: int) -> list[float]:
     conversations = await opened(gateway, CONVERSATIONS)
     times: list[float] = []
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{gateway['port']}", timeout=60) as http:
@@ -128,11 +164,11 @@ async def _steady(gateway: dict[str, Any]) -> list[float]:
         lines = [await Line.open(conversation, http, places) for conversation in conversations]
         began = time.perf_counter()
         sending: list[asyncio.Task[float]] = []
-        for i in range(RATE_PER_S * LOAD_S):
-            due = began + i / RATE_PER_S
+        for i in range(rate_per_s * LOAD_S):
+            due = began + i / rate_per_s
             await asyncio.sleep(max(0.0, due - time.perf_counter()))
             sending.append(asyncio.create_task(lines[i % len(lines)].ask(f"m{i}", due)))
-        times = list(await asyncio.gather(*sending))[WARM_UP:]
+        times = list(await asyncio.gather(*sending))[rate_per_s:]
         for line in lines:
             await line.close()
     return times
@@ -181,13 +217,13 @@ class Line:
 
 def sockets() -> list[Figure]:
     """What a thousand open WebSockets take of memory and, while nothing happens, of a core; then each is answered."""
-    with served("-m", "bench.gateway") as gateway:
+    with served("-m", "bench.own.gateway") as gateway:
         found = asyncio.run(_many(gateway))
     name = f"{SOCKETS:,} open WebSockets"
     return [
-        Figure(f"{name}: memory each, conversation included", round(found["kb"], 1), "KB", "lower"),
-        Figure(f"{name}: CPU while idle", round(found["idle_percent"], 2), "%", "lower"),
-        Figure(f"{name}: all answered once", round(found["answered_s"], 2), "s", "lower"),
+        Figure("sockets kb", f"{name}: memory each, conversation included", round(found["kb"], 1), "KB", "lower"),
+        Figure("sockets idle", f"{name}: CPU while idle", round(found["idle_percent"], 2), "%", "lower"),
+        Figure("sockets answered", f"{name}: all answered once", round(found["answered_s"], 2), "s", "lower"),
     ]
 
 

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from bench.figure import ROOT
-from bench.shop import agents, policies
+from bench.own.shop import agents, policies
 from lichen import Customer, Runtime, Scope
 from lichen.core.words.scope import SYSTEM
 

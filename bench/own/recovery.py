@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from bench.figure import ROOT
-from bench.shop import policies
+from bench.own.shop import policies
 from lichen import Agent, Customer, Limits, Runtime, Scope, tool
 from lichen.core.ports.plan import CallRequest, Plan, PlanInput
 from lichen.core.words.ids import ToolName
@@ -68,7 +68,7 @@ async def finish(home: Path) -> None:
 
 def measure(runs: int) -> None:
     with tempfile.TemporaryDirectory(dir=ROOT) as folder:
-        command = [sys.executable, "-m", "bench.recovery"]
+        command = [sys.executable, "-m", "bench.own.recovery"]
         first = subprocess.Popen([*command, "begin", folder, str(runs)], stdout=subprocess.PIPE, text=True, cwd=ROOT)
         assert first.stdout is not None
         assert first.stdout.readline().strip() == "ready"
@@ -90,4 +90,4 @@ if __name__ == "__main__":
         case [runs]:
             measure(int(runs))
         case _:
-            raise SystemExit("usage: python -m bench.recovery RUNS")
+            raise SystemExit("usage: python -m bench.own.recovery RUNS")

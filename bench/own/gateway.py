@@ -1,4 +1,7 @@
-"""The gateway that is measured: the shop's agent behind the web chat. Prints its port and a key, ends on SIGTERM."""
+"""The gateway that is measured: the shop's agent behind the web chat. Prints its port and a key, ends on SIGTERM.
+
+On SIGUSR1 it says when all it accepted is answered.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 from bench.figure import ROOT
-from bench.shop import agents, policies
+from bench.own.shop import agents, policies
 from lichen.channels.routes import Route
 from lichen.core.words.quotas import Quotas
 from lichen.runtime.runtime import Runtime
@@ -25,7 +28,8 @@ WIDE = Bounds(connections_max=5_000, connections_each_max=5_000, sockets_max=5_0
 
 async def main() -> None:
     told = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told.set)
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, told.set)
     with tempfile.TemporaryDirectory(dir=ROOT) as folder:
         root = Path(folder)
         policies(root)
@@ -37,8 +41,15 @@ async def main() -> None:
             listening(make_site(runtime), "127.0.0.1", 0, bounds=WIDE) as port,
         ):
             key = runtime.keyring.api_keys.issue("acme", "dev", actor_kind="service", actor_id="bench", roles=())
+            telling: set[asyncio.Task[None]] = set()
+            loop.add_signal_handler(signal.SIGUSR1, lambda: telling.add(asyncio.ensure_future(_tell_idle(runtime))))
             print(json.dumps({"port": port, "key": key, "pid": os.getpid()}), flush=True)
             await told.wait()
+
+
+async def _tell_idle(runtime: Runtime) -> None:
+    await runtime.idle()
+    print(json.dumps({"idle": True}), flush=True)
 
 
 if __name__ == "__main__":
