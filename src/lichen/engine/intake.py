@@ -46,11 +46,11 @@ from lichen.engine.acts.turn import acting, pins, start_draft
 from lichen.engine.answers.expected import answer_to, check_answer, expected_of
 from lichen.engine.answers.messages import encoded, message
 from lichen.engine.answers.replies import Reply, take
+from lichen.engine.engine import Engine
 from lichen.engine.journal.attributes import sealed
 from lichen.engine.journal.journal import Journal
 from lichen.engine.journal.labels import label_of, said_by
 from lichen.engine.journal.tree import cancel_tree, halt_tree, mirror, resume_tree
-from lichen.engine.local import LocalEngine
 from lichen.engine.ports import AgentDef, Services
 from lichen.engine.sends.sends import announced
 from lichen.engine.sends.starts import opener
@@ -91,7 +91,7 @@ class Words(NamedTuple):
 class Intake:
     """The operations of one engine. Scope and actor are always named; nothing is ambient."""
 
-    def __init__(self, engine: LocalEngine) -> None:
+    def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._services = engine.services
         self.deltas = engine.services.deltas

@@ -242,7 +242,7 @@ class Runtime:
             status="readonly" if self.volume.is_readonly else "ok",
             home=str(self.home),
             driven=self.engine.driven,
-            timers=len(self.engine.wheel),
+            timers=self.engine.timers,
             clock_jumps=len(self.volume.clock_jumps),
             agents=tuple(agent.name for agent in self.hosted),
             notices=self.notices,

@@ -17,6 +17,7 @@ from lichen.core.ports.call import Resources
 from lichen.core.speech.wording import Wording
 from lichen.core.words.errors import Unavailable
 from lichen.core.words.scope import Actor, Environment, Scope
+from lichen.engine.engine import Engine
 from lichen.engine.intake import Intake
 from lichen.engine.local import LocalEngine
 from lichen.engine.ports import Channel, Options, Services
@@ -146,7 +147,7 @@ class Wiring:
             quota=Quota(blueprint.settings, volume.log, blueprint.clock).check,
             environment=blueprint.environment,
         )
-        self.engine = LocalEngine(self.services, volume, opened=self._opened)
+        self.engine: Engine = LocalEngine(self.services, volume, opened=self._opened)
         self.intake = Intake(self.engine)
         self.register = Register(self._counts)
 

@@ -16,8 +16,8 @@ from lichen.core.ports.policy import Check, Verdict
 from lichen.core.words.errors import Denied, NotFound
 from lichen.core.words.ids import RunId, SessionId
 from lichen.core.words.scope import SYSTEM, Actor, Scope
+from lichen.engine.engine import Engine
 from lichen.engine.journal.journal import Journal
-from lichen.engine.local import LocalEngine
 from lichen.gate.rules.identity import may
 from lichen.gate.rules.schema import Action
 from lichen.runtime.access.openings import Openings, What
@@ -60,7 +60,7 @@ def of_state(state: RunState) -> About:
 class Access:
     """Asks, and sees to it that what is refused and what is opened stand in the log."""
 
-    def __init__(self, engine: LocalEngine) -> None:
+    def __init__(self, engine: Engine) -> None:
         services = engine.services
         self._gate = services.gate
         self._journal_of = engine.journal

@@ -9,13 +9,13 @@ from lichen.core.deciders import moves
 from lichen.core.words.content import RETENTION
 from lichen.core.words.ids import TENANT_STREAM
 from lichen.core.words.scope import Actor, Scope
-from lichen.engine.local import LocalEngine
+from lichen.engine.engine import Engine
 
 
 class Changes:
     """Writes them. `new_id` draws the id of each."""
 
-    def __init__(self, engine: LocalEngine, new_id: Callable[[str], str]) -> None:
+    def __init__(self, engine: Engine, new_id: Callable[[str], str]) -> None:
         self._engine = engine
         self._new_id = new_id
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from lichen.core.words.scope import Actor, Scope
-from lichen.engine.local import LocalEngine
+from lichen.engine.engine import Engine
 from lichen.gate.rules.identity import may
 from lichen.gate.rules.schema import Action
 from lichen.log.volume import Volume
@@ -75,7 +75,7 @@ class Admin:
     """Asks how the runtime is, and ends it. `look` says how it is, `stop` begins its end."""
 
     def __init__(
-        self, engine: LocalEngine, volume: Volume, access: Access, look: Callable[[], Health], stop: Callable[[], None]
+        self, engine: Engine, volume: Volume, access: Access, look: Callable[[], Health], stop: Callable[[], None]
     ) -> None:
         self._engine = engine
         self._volume = volume

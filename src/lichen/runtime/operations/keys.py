@@ -6,7 +6,7 @@ import asyncio
 
 from lichen.core.words.errors import NotFound
 from lichen.core.words.scope import Actor, Scope
-from lichen.engine.local import LocalEngine
+from lichen.engine.engine import Engine
 from lichen.log.keys.apikeys import ApiKey
 from lichen.log.keys.keyring import Keyring
 from lichen.runtime.access.access import EVERYTHING, About, Access
@@ -19,7 +19,7 @@ class Keys:
     """Issues, lists and revokes them."""
 
     def __init__(
-        self, engine: LocalEngine, keyring: Keyring, access: Access, changes: Changes, *, register: Register
+        self, engine: Engine, keyring: Keyring, access: Access, changes: Changes, *, register: Register
     ) -> None:
         self._engine = engine
         self._keyring = keyring

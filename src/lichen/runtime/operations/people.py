@@ -10,9 +10,9 @@ import msgspec
 from lichen.core.words.errors import NotFound
 from lichen.core.words.ids import Pseudonym, StreamId
 from lichen.core.words.scope import Actor, Scope
+from lichen.engine.engine import Engine
 from lichen.engine.intake import ALL, Intake
 from lichen.engine.journal.journal import Journal
-from lichen.engine.local import LocalEngine
 from lichen.log.log import Log
 from lichen.runtime.access.access import About, Access
 from lichen.runtime.access.register import Person, Register
@@ -38,7 +38,7 @@ class People:
 
     def __init__(
         self,
-        engine: LocalEngine,
+        engine: Engine,
         intake: Intake,
         access: Access,
         *,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from lichen.core.words.errors import Invalid
 from lichen.core.words.ids import RunId, SessionId, run_stream, session_stream
 from lichen.core.words.scope import Actor, Scope
-from lichen.engine.local import LocalEngine
+from lichen.engine.engine import Engine
 from lichen.log.keys.keyring import Keyring
 from lichen.log.volume import Volume
 from lichen.runtime.access.access import About, Access
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class Proofs:
     """Verifies, exports, backs up. Every operation raises Denied."""
 
-    def __init__(self, engine: LocalEngine, access: Access, *, home: Path, volume: Volume, keyring: Keyring) -> None:
+    def __init__(self, engine: Engine, access: Access, *, home: Path, volume: Volume, keyring: Keyring) -> None:
         self._engine = engine
         self._access = access
         self._home = home

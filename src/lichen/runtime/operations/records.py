@@ -7,7 +7,7 @@ import asyncio
 import msgspec
 
 from lichen.core.words.scope import Actor, Scope
-from lichen.engine.local import LocalEngine
+from lichen.engine.engine import Engine
 from lichen.log.log import Log
 from lichen.runtime.access.access import About, Access
 from lichen.runtime.views.record import RecordView, record_view
@@ -27,7 +27,7 @@ class Position(msgspec.Struct, frozen=True):
 class Records:
     """Reads records, contents opened where the key still exists. Every operation raises Denied."""
 
-    def __init__(self, engine: LocalEngine, access: Access) -> None:
+    def __init__(self, engine: Engine, access: Access) -> None:
         self._engine = engine
         self._access = access
 

@@ -10,7 +10,7 @@ import msgspec
 
 from lichen.core.words.errors import LichenError
 from lichen.core.words.scope import SYSTEM, Actor, Scope
-from lichen.engine.local import LocalEngine
+from lichen.engine.engine import Engine
 from lichen.runtime.access.access import About, Access
 from lichen.runtime.access.changes import Changes
 from lichen.runtime.project.catalog import Catalog
@@ -45,7 +45,7 @@ class Reload:
 
     def __init__(
         self,
-        engine: LocalEngine,
+        engine: Engine,
         access: Access,
         changes: Changes,
         in_force: InForce,

@@ -10,9 +10,9 @@ from lichen.core.deciders.run import RunState, decide
 from lichen.core.words.errors import Conflict, Denied
 from lichen.core.words.ids import AgentName, RunId, run_stream
 from lichen.core.words.scope import Actor, Scope
+from lichen.engine.engine import Engine
 from lichen.engine.intake import Intake
 from lichen.engine.journal.journal import Journal
-from lichen.engine.local import LocalEngine
 from lichen.log.records.record import Record
 from lichen.runtime.access.access import EVERYTHING, About, Access, of_run, of_state
 from lichen.runtime.operations.setting import Known
@@ -41,7 +41,7 @@ class Runs:
     Each raises NotFound (`run_unknown`) where the actor may not know of the run, and Denied.
     """
 
-    def __init__(self, engine: LocalEngine, intake: Intake, access: Access, known: Known) -> None:
+    def __init__(self, engine: Engine, intake: Intake, access: Access, known: Known) -> None:
         self._engine = engine
         self._intake = intake
         self._access = access

@@ -13,8 +13,8 @@ from lichen.core.deciders.run import Call, RunState
 from lichen.core.words.errors import Invalid, NotFound
 from lichen.core.words.ids import TENANT_STREAM, RunId
 from lichen.core.words.scope import Actor, Scope
+from lichen.engine.engine import Engine
 from lichen.engine.journal.journal import Journal
-from lichen.engine.local import LocalEngine
 from lichen.gate.gate import PolicyGate
 from lichen.gate.switches import Stop as Switch
 from lichen.gate.switches import StopKind
@@ -43,7 +43,7 @@ class Stops:
 
     def __init__(
         self,
-        engine: LocalEngine,
+        engine: Engine,
         gate: PolicyGate,
         access: Access,
         changes: Changes,

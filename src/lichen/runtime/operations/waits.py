@@ -10,9 +10,9 @@ from lichen.core.words.errors import Conflict, Denied, Invalid, NotFound
 from lichen.core.words.ids import RunId, WaitId, run_stream
 from lichen.core.words.scope import Actor, Scope
 from lichen.core.words.wait import ABOUT_EFFECTS, WaitKind, WaitOutcome, is_requester, may_answer
+from lichen.engine.engine import Engine
 from lichen.engine.intake import Intake
 from lichen.engine.journal.journal import Journal
-from lichen.engine.local import LocalEngine
 from lichen.runtime.access.access import EVERYTHING, About, Access
 from lichen.runtime.operations.setting import Known
 from lichen.runtime.views.asked import fields_of
@@ -38,7 +38,7 @@ class Waits:
 
     def __init__(
         self,
-        engine: LocalEngine,
+        engine: Engine,
         intake: Intake,
         access: Access,
         known: Known,

@@ -9,8 +9,8 @@ from lichen.agents.agent import Agent
 from lichen.core.deciders import events as e
 from lichen.core.words.ids import AgentName, SessionId, session_stream
 from lichen.core.words.scope import Actor, Scope
+from lichen.engine.engine import Engine
 from lichen.engine.intake import Intake
-from lichen.engine.local import LocalEngine
 from lichen.runtime.access.access import EVERYTHING, About, Access, of_session
 from lichen.runtime.operations.talk.session import Session, summary
 from lichen.runtime.views.session import SessionSummary
@@ -19,9 +19,7 @@ from lichen.runtime.views.session import SessionSummary
 class Sessions:
     """Opens sessions. Every operation names a scope; another scope's sessions do not exist for it."""
 
-    def __init__(
-        self, engine: LocalEngine, intake: Intake, access: Access, agents: Callable[[], tuple[Agent, ...]]
-    ) -> None:
+    def __init__(self, engine: Engine, intake: Intake, access: Access, agents: Callable[[], tuple[Agent, ...]]) -> None:
         self._engine = engine
         self._intake = intake
         self._access = access
