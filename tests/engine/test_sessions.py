@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 import pytest
 
@@ -14,6 +15,7 @@ from lichen.core.words.ids import session_stream
 from lichen.core.words.scope import SYSTEM, Customer
 from lichen.engine.ports import Options
 from lichen.log.records.record import encode
+from lichen.runtime.operations.talk.turn import Turn
 from lichen.testing.clock import SimulatedClock
 from tests.engine.conftest import MakeWorld
 from tests.engine.world import (
@@ -106,6 +108,31 @@ async def test_reject_refuses_a_message_while_a_turn_is_open_and_tells_the_custo
     assert world.said(session, "answer") == ["one"]
     assert len(world.said(session, "notice")) == 1
     assert (await session.say("three")).disposition == "queued"
+
+
+@pytest.mark.req("LIC-15.42")
+@pytest.mark.parametrize("asks", [Turn.run, Turn.result])
+async def test_whoever_asks_for_the_run_of_a_message_that_never_gets_one_is_told_so(
+    make_world: MakeWorld, clock: SimulatedClock, asks: Callable[[Turn], Awaitable[object]]
+) -> None:
+    world = await make_world(slow_echo())
+    busy = await world.session(double_texting="reject")
+    await busy.say("one")
+    await clock.settle()
+    rejected = asyncio.ensure_future(asks(await busy.say("two")))
+    closing = await world.session()
+    await closing.say("one")
+    queued = asyncio.ensure_future(asks(await closing.say("two")))
+    await clock.settle()
+    assert not queued.done(), "its turn may still come"
+    await closing.close()
+    await clock.settle()
+    assert rejected.done()
+    assert queued.done()
+    with pytest.raises(Conflict, match="message_rejected"):
+        await rejected
+    with pytest.raises(Conflict, match="session_closed"):
+        await queued
 
 
 async def test_two_sessions_do_not_wait_for_each_other(make_world: MakeWorld, clock: SimulatedClock) -> None:

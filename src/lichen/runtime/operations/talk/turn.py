@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from lichen.core.deciders import events as e
+from lichen.core.words.errors import Conflict
 from lichen.core.words.ids import RunId, SessionId, TurnId, root_run, run_stream, session_stream
 from lichen.core.words.scope import Actor, Scope
 from lichen.engine.answers.replies import is_again
@@ -17,7 +18,7 @@ from lichen.engine.journal.seat import Watch
 from lichen.runtime.access.access import ALL, Access, of_run, of_session
 from lichen.runtime.views.record import RecordView, record_view
 
-_TELLING = (e.TurnOpened, e.TurnClosed, e.MessageQueued, e.WaitOpened)
+_TELLING = (e.TurnOpened, e.TurnClosed, e.MessageQueued, e.WaitOpened, e.MailboxClosed)
 
 
 class Reply(NamedTuple):
@@ -49,12 +50,19 @@ class Turn:
         return self.receipt.disposition
 
     async def run(self) -> RunId:
-        """The run that has this turn, as soon as there is one."""
+        """The run that has this turn, as soon as there is one.
+
+        Raises Conflict when there never will be one: the message was refused because another one is being worked on
+        (`message_rejected`), or its session was closed before its turn came (`session_closed`).
+        """
         self._ask()
         return (await self._opened())[0]
 
     async def result(self) -> Reply:
-        """The reply, once durable: the answer, or what the customer is told while the run waits for somebody else."""
+        """The reply, once durable: the answer, or what the customer is told while the run waits for somebody else.
+
+        Raises Conflict as `run` does.
+        """
         self._ask()
         reply = await self._reply(*await self._opened())
         await self._journal.durable(session=self._session)
@@ -64,11 +72,15 @@ class Turn:
         """The run, and how many of the session's events lie before its turn."""
         if self.receipt.run is not None:
             return root_run(self.receipt.run), 0
+        if self.receipt.disposition == "rejected":
+            raise _rejected()
         index = 0
         while True:
             control = (await self._event(index)).control
             if isinstance(control, e.TurnOpened) and self.receipt.message in control.messages:
                 return control.run, index
+            if isinstance(control, e.MailboxClosed):
+                raise _closed()
             index += 1
 
     async def _reply(self, run: RunId, index: int) -> Reply:
@@ -118,6 +130,22 @@ class Turn:
 
     def _ask(self) -> None:
         self._access.ask("session.read", self.scope, self.actor, of_session(self._session))
+
+
+def _rejected() -> Conflict:
+    return Conflict(
+        "The message was not taken: an earlier one is still being worked on.",
+        code="message_rejected",
+        next_step="Say it again when that one is answered; the customer was told so.",
+    )
+
+
+def _closed() -> Conflict:
+    return Conflict(
+        "The session was closed before this message had its turn.",
+        code="session_closed",
+        next_step="Open a new session.",
+    )
 
 
 def _ends(control: e.Control, run: RunId) -> bool:
