@@ -25,6 +25,7 @@ from lichen.core.words.scope import PRODUCTION, Scope
 if TYPE_CHECKING:
     from lichen.engine.ports import Channel, Options
     from lichen.log.log import Log
+    from lichen.log.volume import Volume
     from lichen.runtime.operations.admin import Health, Totals
     from lichen.runtime.project.policies import PolicySource
     from lichen.settings import Settings
@@ -124,6 +125,15 @@ class Runtime:
         runtime = cls(home, (), Starter(()))
         runtime._blueprint = msgspec.structs.replace(runtime._blueprint, takes_over=False)
         return runtime
+
+    def simulated(self, *, clock: Callable[[], int], random: Callable[[int], bytes], volume: type[Volume]) -> Runtime:
+        """This runtime with a clock, chance and kind of volume that a test decides about, before it is entered."""
+        from lichen.runtime.wiring import Ids
+
+        self._blueprint = msgspec.structs.replace(
+            self._blueprint, clock=clock, random=random, new_id=Ids(random).new, volume=volume
+        )
+        return self
 
     # -- life ----------------------------------------------------------------------------------------------------
 

@@ -64,6 +64,7 @@ class Blueprint(msgspec.Struct, frozen=True):
     random: Callable[[int], bytes]
     new_id: Callable[[str], str]
     takes_over: bool = True  # what its logs owe
+    volume: type[Volume] = Volume
 
 
 class Ids:
@@ -241,7 +242,7 @@ def _opened(blueprint: Blueprint) -> tuple[Keyring, Volume]:
         lock.release()
         raise
     try:
-        volume = Volume.open(
+        volume = blueprint.volume.open(
             blueprint.home,
             keyring=keyring,
             clock=blueprint.clock,
