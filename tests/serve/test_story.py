@@ -170,7 +170,7 @@ async def test_what_a_planner_keeps_for_itself_is_shown_decoded(runtime: Runtime
 
 
 @pytest.mark.req("LIC-31.7")
-async def test_a_page_of_runs_folds_none_of_them(settings: Settings) -> None:
+async def test_a_page_of_runs_or_waits_folds_none_of_them(settings: Settings) -> None:
     async with Runtime.of(settings) as runtime:
         wait = await held(runtime)
         await said(runtime, SMALL, Customer("customer-8"))
@@ -181,7 +181,10 @@ async def test_a_page_of_runs_folds_none_of_them(settings: Settings) -> None:
         await runtime.idle()
         in_memory = runtime.log(ACME).streams_in_memory
         after = runtime.runs.list(ACME, OPS)
+        (waiting,) = runtime.waits.list(ACME, OPS)
+        assert runtime.waits.history(ACME, OPS) == ()
         assert runtime.log(ACME).streams_in_memory == in_memory
+    assert waiting.id == wait
     assert [(run.result, run.waits_for) for run in after] == [("denied", ()), ("paused", ("approval", "pause"))]
     assert after == before
 

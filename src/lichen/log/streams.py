@@ -117,6 +117,16 @@ class Streams(Listings):
             records += [record for record in live.tail if record.n not in seen] if live is not None else ()
         return found
 
+    def under(self, stream: StreamId, *keys: str) -> tuple[StreamRow | None, tuple[Record | None, ...]]:
+        """A stream's row, None before it is committed, and its records of these keys: nothing is folded for them."""
+        row, live = self._queries.stream_row(stream), self._lives.get(stream)
+        tail = {record.key: record for record in live.tail} if live is not None else {}
+        return row, tuple(tail.get(key) or self._at(row, key) for key in keys)
+
+    def _at(self, row: StreamRow | None, key: str) -> Record | None:
+        n = self._queries.find(row.number, key) if row is not None else None
+        return None if row is None or n is None else self._queries.at(row.number, n)
+
     def record(self, stream: StreamId, n: int) -> Record:
         """One record of a stream. Raises NotFound (`record_missing`)."""
         live = self._live(stream)

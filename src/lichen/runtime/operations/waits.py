@@ -54,7 +54,7 @@ class Waits:
         journal = self._engine.journal(scope)
         rows = journal.log.wait_rows()
         found = (self._view(journal, RunId(row.run), WaitId(row.wait)) for row in rows if row.kind in kinds)
-        return tuple(wait for wait in found if wait is not None)
+        return tuple(wait for wait in found if wait is not None and wait.decision is None)
 
     def history(
         self, scope: Scope, actor: Actor, *, limit: int = 50, before: int | None = None
@@ -178,8 +178,13 @@ class Waits:
         return found
 
     def _view(self, journal: Journal, run: RunId, id: WaitId) -> WaitView | None:
-        state = journal.run(run)
-        return wait_view(journal.log, state, id, self._known.setting(journal, state.agent))
+        """The wait as it was opened, with how it was answered; None when the run never had it. No run is folded."""
+        keys = f"wait_opened/{run}/{id}", f"wait_closed/{run}/{id}"
+        row, (opening, closing) = journal.log.under(run_stream(run), *keys)
+        if opening is None:
+            return None
+        whose = row or journal.run(run)
+        return wait_view(journal.log, whose, opening, closing, self._known.setting(journal, whose.agent))
 
 
 def _by(decision: Decision) -> str:

@@ -9,9 +9,11 @@ import msgspec
 from lichen.core.deciders import events as e
 from lichen.core.deciders.run import RunState
 from lichen.core.ports.plan import Awaited
-from lichen.core.words.ids import RunId, SessionId, WaitId, run_stream
+from lichen.core.words.ids import RunId, SessionId, WaitId
 from lichen.core.words.wait import WaitKind, WaitOutcome
 from lichen.log.log import Log
+from lichen.log.records.record import Record
+from lichen.log.views.rows import StreamRow
 from lichen.runtime.names import name_of
 from lichen.runtime.redaction import hiding
 from lichen.runtime.views.asked import Asked, Setting, asked, fields_of, line
@@ -65,21 +67,20 @@ class WaitView(msgspec.Struct, frozen=True):
     awaits: tuple[Awaited, ...] = ()
 
 
-def wait_view(log: Log, state: RunState, id: WaitId, setting: Setting) -> WaitView | None:
-    """The wait as it was opened, with how it was answered; None when the run never had it."""
-    run, stream = state.id, run_stream(state.id)
-    n = log.find(stream, f"wait_opened/{run}/{id}") if state.n else None
-    if n is None:
-        return None
-    each = opened(log, log.record(stream, n), hiding(log, stream))
-    control = each.record.control
+def wait_view(
+    log: Log, whose: StreamRow | RunState, opening: Record, closing: Record | None, setting: Setting
+) -> WaitView:
+    """A wait of a run, from the records that opened and closed it."""
+    stream = opening.stream
+    each = opened(log, opening, hiding(log, stream))
+    control = opening.control
     assert isinstance(control, e.WaitOpened)
     operator = fields_of(each.json("operator"))
     what = asked(operator, setting)
     return WaitView(
-        id=f"{run}.{id}",
-        run=run,
-        wait=id,
+        id=f"{control.run}.{control.wait}",
+        run=control.run,
+        wait=control.wait,
         kind=control.kind,
         may_answer=control.may_answer,
         digest=control.digest.hex(),
@@ -88,24 +89,20 @@ def wait_view(log: Log, state: RunState, id: WaitId, setting: Setting) -> WaitVi
         public_text=each.text("public"),
         operator=operator,
         asked=what,
-        agent=state.agent,
-        session=state.session,
-        customer=state.subject,
-        customer_name=name_of(log, state.subject),
+        agent=whose.agent,
+        session=SessionId(whose.session) if whose.session is not None else None,
+        customer=whose.subject,
+        customer_name=name_of(log, whose.subject),
         requesters=tuple(name_of(log, requester) for requester in control.requesters),
         summary=(line(what.details) or what.title)[:SUMMARY_CHARS_MAX],
-        decision=None if id in state.waits else _decision(log, run, id),
+        decision=None if closing is None else _decision(log, closing),
         answer_schema=fields_of(each.json("schema")),
         awaits=msgspec.convert(each.json("awaits") or [], tuple[Awaited, ...]),
     )
 
 
-def _decision(log: Log, run: RunId, id: WaitId) -> Decision | None:
-    stream = run_stream(run)
-    n = log.find(stream, f"wait_closed/{run}/{id}")
-    if n is None:
-        return None
-    each = opened(log, log.record(stream, n))
+def _decision(log: Log, closing: Record) -> Decision:
+    each = opened(log, closing)
     control = each.record.control
     assert isinstance(control, e.WaitClosed)
     note = str(fields_of(each.json("body")).get("note") or "")
