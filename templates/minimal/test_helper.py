@@ -1,20 +1,12 @@
 """What customers hear. Run it with pytest."""
 
-import asyncio
 from pathlib import Path
 
 import pytest
 
-from lichen import Customer, Runtime, Scope
-from lichen.settings import load
+from lichen.testing.worlds import as_sync, project_world
 
 PROJECT = Path(__file__).with_name("lichen.toml")
-
-
-async def reply(home: Path, text: str) -> str:
-    async with Runtime.of(load(PROJECT, environ={"LICHEN_HOME": str(home)})) as runtime:
-        session = await runtime.sessions.open(Scope("mine", "dev"), Customer("customer-1"))
-        return (await (await session.say(text)).result()).text
 
 
 @pytest.mark.parametrize(
@@ -25,5 +17,8 @@ async def reply(home: Path, text: str) -> str:
         ("Hello", "I convert kilometres into miles. Try: how many miles are 10 km?"),
     ],
 )
-def test_the_helper_converts_what_policy_lets_it(tmp_path: Path, said: str, heard: str) -> None:
-    assert asyncio.run(reply(tmp_path, said)) == heard
+@as_sync
+async def test_the_helper_converts_what_policy_lets_it(said: str, heard: str) -> None:
+    async with project_world(PROJECT) as world:
+        talk = await world.talk("customer-1")
+        assert (await talk.say(said)).text == heard
