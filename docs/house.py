@@ -44,9 +44,14 @@ def arrows() -> Arrows:
         for wing in wings
     }
     return {
-        wing: {to for to in below if not any(to in _reached(found, via) for via in below - {to})}
+        wing: {to for to in below if not any(_goes_by(found, via, to) for via in below - {to})}
         for wing, below in found.items()
     }
+
+
+def _goes_by(found: Arrows, via: str, to: str) -> bool:
+    """Whether an arrow to `to` follows from one to `via`. Of two that know each other the first is drawn."""
+    return to in _reached(found, via) and not (to < via and via in _reached(found, to))
 
 
 def _reached(found: Arrows, start: str) -> set[str]:
