@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections import Counter
+from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -20,12 +21,18 @@ from lichen.core.words.errors import Conflict, Unavailable
 from lichen.core.words.ids import RunId, StreamId, run_stream
 from lichen.core.words.limits import Limits
 from lichen.core.words.scope import SYSTEM
+from lichen.engine.engine import Engine
+from lichen.engine.local import LocalEngine
+from lichen.engine.ports import Services
 from lichen.log.disk.sqlite import FILE_NAME
+from lichen.log.volume import Volume
 from lichen.runtime.operations.talk.sessions import Session
 from lichen.testing.clock import SimulatedClock
 from lichen.testing.faultplan import FaultPlan, Happening
+from lichen.testing.simulated_engine import SimulatedEngine
 from tests.engine.world import CUSTOMER, OPS, SCOPE, FakeAgent, FakeTool, Post, Script, World, agent, call, outcomes
 
+MakeEngine = Callable[[Services, Volume], Engine]
 TOOLS = ("shop.look", "shop.note", "shop.pay", "shop.blind", "shop.ask", "shop.helper")
 
 
@@ -80,12 +87,12 @@ def planner(plan: FaultPlan, *, may_nest: bool) -> Script:
 class Simulation:
     """One seed's story, from the first message to the last open question."""
 
-    def __init__(self, home: Path, clock: SimulatedClock, seed: int) -> None:
+    def __init__(self, home: Path, clock: SimulatedClock, seed: int, engine: MakeEngine = LocalEngine) -> None:
         self.plan = FaultPlan(seed)
         self.tools = tools(self.plan)
         self.clock = clock
         self.post = Post()
-        self.world = World(home, clock, *self._agents(), seed=seed, channels={"post": self.post})
+        self.world = World(home, clock, *self._agents(), seed=seed, channels={"post": self.post}, engine=engine)
         self.world.gate.held.add("shop.ask")
         self.accepted: list[tuple[str, str]] = []  # every message that was acknowledged
         self.started: list[RunId] = []
@@ -223,10 +230,10 @@ class Simulation:
                 assert twice == {}, f"{tool.spec.name} happened more than once: {twice}"
 
 
-async def simulate(home: Path, seed: int) -> Simulation:
+async def simulate(home: Path, seed: int, engine: MakeEngine = LocalEngine) -> Simulation:
     """Plays and judges one seed; closes the world whatever comes of it."""
     with SimulatedClock() as clock:
-        simulation = Simulation(home, clock, seed)
+        simulation = Simulation(home, clock, seed, engine)
         try:
             await simulation.play()
             simulation.judge()
@@ -242,6 +249,12 @@ async def simulate(home: Path, seed: int) -> Simulation:
 @pytest.mark.parametrize("seed", [pytest.param(seed, id=f"seed{seed}-") for seed in range(10)])
 async def test_whatever_happens_nothing_happens_twice_is_owed_or_hangs(tmp_path: Path, seed: int) -> None:
     await simulate(tmp_path, seed)
+
+
+@pytest.mark.req("LIC-34.13")
+@pytest.mark.parametrize("seed", range(4))
+async def test_the_same_holds_of_the_plain_engine(tmp_path: Path, seed: int) -> None:
+    await simulate(tmp_path, seed, SimulatedEngine)
 
 
 def records_of(home: Path) -> list[bytes]:

@@ -5,7 +5,7 @@ Time, randomness and the disk are simulated or seeded, so that a scenario happen
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +20,13 @@ from lichen.core.words.ids import (
     session_stream,
 )
 from lichen.core.words.scope import PRODUCTION, SYSTEM, Customer, Environment, Operator, Scope
+from lichen.engine.engine import Engine
 from lichen.engine.intake import Intake
 from lichen.engine.journal.journal import Journal
 from lichen.engine.local import LocalEngine
 from lichen.engine.ports import Channel, Delivery, Listed, Options, Outbound, Services
 from lichen.log.log import Log
-from lichen.log.volume import VolumeOptions
+from lichen.log.volume import Volume, VolumeOptions
 from lichen.runtime.access.access import Access
 from lichen.runtime.operations.runs import Runs
 from lichen.runtime.operations.setting import Known
@@ -107,7 +108,9 @@ class World:
         volume_options: VolumeOptions | None = None,
         channels: Mapping[str, Channel] | None = None,
         environment: Environment = PRODUCTION,
+        engine: Callable[[Services, Volume], Engine] = LocalEngine,
     ) -> None:
+        self._make_engine = engine
         self.home, self.clock = home, clock
         self.gate = ScriptedGate()
         self.random = seeded(seed)
@@ -131,7 +134,7 @@ class World:
         self.volume: SimulatedVolume = open_volume(
             self.home, clock=self.clock.now_us, random=self.random, options=self._volume_options
         )
-        self.engine = LocalEngine(self._services, self.volume)
+        self.engine = self._make_engine(self._services, self.volume)
         self.gate.is_unknown = lambda check: (
             check.tool is not None and self.log.is_unknown(check.session, check.tool.name, check.digest)
         )
