@@ -60,6 +60,8 @@ def test_every_wing_imports_only_from_floors_below() -> None:
         ("engine/pace/step.py", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import lichen.agents"),
         ("runtime/wiring.py", "import lichen.testing"),
         ("settings/file.py", "import lichen.serve"),
+        ("settings/reading.py", "def load():\n    from lichen.runtime.project import project"),
+        ("settings/file.py", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import lichen.agents"),
         ("stray.py", ""),
     ],
 )

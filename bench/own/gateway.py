@@ -14,12 +14,13 @@ from pathlib import Path
 
 from bench.figure import ROOT
 from bench.own.shop import agents, policies
-from lichen.channels.routes import Route
 from lichen.core.words.quotas import Quotas
+from lichen.runtime.project.project import Project
 from lichen.runtime.runtime import Runtime
 from lichen.serve.listen.tcp import Bounds, listening
 from lichen.serve.site import make_site
 from lichen.settings import Settings, Tenant, WebChat
+from lichen.settings.routes import Route
 
 ENDLESS = Quotas(**dict.fromkeys(Quotas.__struct_fields__, 2**50))
 WIDE = Bounds(connections_max=5_000, connections_each_max=5_000, sockets_max=5_000, sockets_each_max=5_000)
@@ -35,9 +36,9 @@ async def main() -> None:
         policies(root)
         route = Route("webchat", agent="bench.none")
         tenant = Tenant(policies="policies", routes=(route,), webchat=WebChat(), quotas=ENDLESS)
-        settings = Settings(root, root / "data", tuple(agents(1)), {"acme": tenant})
+        project = Project(Settings(root, root / "data", {"acme": tenant}), tuple(agents(1)))
         async with (
-            Runtime.of(settings) as runtime,
+            Runtime.of(project) as runtime,
             listening(make_site(runtime), "127.0.0.1", 0, bounds=WIDE) as port,
         ):
             key = runtime.keyring.api_keys.issue("acme", "dev", actor_kind="service", actor_id="bench", roles=())

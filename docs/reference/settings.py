@@ -12,10 +12,10 @@ from lichen.agents.files import AgentFile, LimitsTable, LLMTable
 from lichen.agents.rules.planner import RulePlanner
 from lichen.agents.rules.rules import Answer, Call, Intent, Slot, When
 from lichen.agents.rules.words import IntentWords, SlotWords, Words
-from lichen.channels.routes import Route
 from lichen.core.speech.wording import BUILT_IN, Texts
 from lichen.core.words.quotas import Quotas
 from lichen.settings.file import DeclaredActor, FlowFile, Parts, Serve, Tenant, WebChat
+from lichen.settings.routes import Route
 
 SETTINGS: Mapping[str, tuple[type[msgspec.Struct], Mapping[str, str]]] = {
     "[lichen]": (

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lichen.core.words.scope import SYSTEM, Actor, Customer, Operator, Scope, Service
+from lichen.runtime.project.loading import load
 from lichen.runtime.runtime import Runtime
-from lichen.settings import load
 
 DEMO = Path(__file__).parents[2] / "demo"
 ACME, GLOBEX = Scope("acme", "dev"), Scope("globex", "dev")

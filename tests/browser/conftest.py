@@ -11,9 +11,9 @@ from lichen.runtime.runtime import Runtime
 from lichen.serve.listen.tcp import listening
 from lichen.serve.site import make_site
 from tests.browser.chromium import QUIET, path
-from tests.serve.conftest import project, runtime, settings
+from tests.serve.conftest import project, runtime, shop
 
-__all__ = ["chromium", "page", "project", "runtime", "settings", "url"]
+__all__ = ["chromium", "page", "project", "runtime", "shop", "url"]
 
 TIMEOUT_MS = 10_000
 EXPECTED = "Failed to load resource"  # what the browser says of every status from 400 on

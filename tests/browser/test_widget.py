@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 
 from lichen.runtime import Runtime
 from tests.browser.widget import widget_routes
-from tests.serve.widget import LINE, Client, app_of, runtime_of, served, settings_in
+from tests.serve.widget import LINE, Client, app_of, project_in, runtime_of, served
 
 BUBBLE = ".webchat__bubble__content"
 STATUS = ".webchat__activity-status"
@@ -22,7 +22,7 @@ expect.set_options(timeout=TIMEOUT_MS)
 
 @pytest.fixture
 async def runtime(tmp_path: Path) -> AsyncGenerator[Runtime]:
-    async with runtime_of(settings_in(tmp_path)) as runtime:
+    async with runtime_of(project_in(tmp_path)) as runtime:
         yield runtime
 
 

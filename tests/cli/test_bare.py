@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lichen.cli.here.project import Project, locate
+from lichen.cli.here.workspace import Workspace, locate
 from tests.cli.shop import LICHEN, Ended
 
 README = Path(__file__).parents[2] / "README.md"
@@ -117,5 +117,5 @@ def test_the_demo_of_a_clone_is_not_the_project_of_data_that_somebody_else_made(
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "lichen.sqlite").touch()
     found = locate(tmp_path, {"LICHEN_HOME": "data"})
-    assert found == Project(tmp_path / "data", None)
+    assert found == Workspace(tmp_path / "data", None)
     assert found.is_bare

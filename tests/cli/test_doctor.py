@@ -8,29 +8,29 @@ from pathlib import Path
 
 import pytest
 
-from lichen.cli.here.project import Project
+from lichen.cli.here.workspace import Workspace
 from lichen.cli.serving import doctor
 from lichen.cli.serving.doctor import examined
 from tests.cli.shop import DEMO, Shop
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Project:
+def project(tmp_path: Path) -> Workspace:
     shutil.copytree(DEMO, tmp_path / "shop", ignore=shutil.ignore_patterns("__pycache__", ".lichen"))
-    return Project(tmp_path / "home", tmp_path / "shop" / "lichen.toml")
+    return Workspace(tmp_path / "home", tmp_path / "shop" / "lichen.toml")
 
 
-def problems(project: Project) -> list[tuple[str, str]]:
+def problems(project: Workspace) -> list[tuple[str, str]]:
     return [(finding.check, finding.mend) for finding in examined(project) if finding.state == "problem"]
 
 
 @pytest.mark.req("LIC-27.1")
-def test_a_project_that_is_well_has_no_problem(project: Project) -> None:
+def test_a_project_that_is_well_has_no_problem(project: Workspace) -> None:
     assert problems(project) == []
 
 
 @pytest.mark.req("LIC-27.2")
-def test_a_directory_or_key_that_others_can_open_is_named_with_its_mend(project: Project) -> None:
+def test_a_directory_or_key_that_others_can_open_is_named_with_its_mend(project: Workspace) -> None:
     (project.home / "keys").mkdir(parents=True, mode=0o700)
     project.home.chmod(0o755)
     (project.home / "keys" / "master.key").touch(0o644)
@@ -41,7 +41,7 @@ def test_a_directory_or_key_that_others_can_open_is_named_with_its_mend(project:
 
 
 @pytest.mark.req("LIC-27.2")
-def test_policies_that_do_not_load_are_named_with_their_place(project: Project) -> None:
+def test_policies_that_do_not_load_are_named_with_their_place(project: Workspace) -> None:
     file = project.needed().parent / "policies" / "acme" / "wrong.cedar"
     file.write_text("permit(principal, action resource);")
     found = [finding for finding in examined(project) if finding.state == "problem"]
@@ -50,19 +50,19 @@ def test_policies_that_do_not_load_are_named_with_their_place(project: Project) 
 
 
 @pytest.mark.req("LIC-27.2")
-def test_an_agent_that_does_not_load_is_named(project: Project) -> None:
+def test_an_agent_that_does_not_load_is_named(project: Workspace) -> None:
     project.needed().write_text('[lichen]\nagents = ["shop.py:nobody"]\n[tenants.acme]\n')
     assert [check for check, _ in problems(project)] == ["project"]
 
 
 @pytest.mark.req("LIC-27.2")
-def test_a_full_disk_is_named(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_named(project: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "FREE_BYTES_MIN", 1 << 62)
     assert [check for check, _ in problems(project)] == ["disk"]
 
 
 @pytest.mark.req("LIC-27.2")
-def test_a_clock_behind_the_data_is_named(project: Project) -> None:
+def test_a_clock_behind_the_data_is_named(project: Workspace) -> None:
     project.home.mkdir(mode=0o700)
     data = project.home / "lichen.sqlite"
     data.touch()

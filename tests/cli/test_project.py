@@ -8,7 +8,7 @@ import pytest
 
 from lichen.cli.demo.stage import fresh_home
 from lichen.cli.here.entrance import entrance
-from lichen.cli.here.project import Project, locate
+from lichen.cli.here.workspace import Workspace, locate
 from lichen.core.words.errors import Invalid, NotFound, Unavailable
 from tests.cli import projects
 
@@ -23,21 +23,21 @@ def test_the_nearest_file_above_is_the_project_and_says_where_data_lies(tmp_path
     file = project(tmp_path / "shop", '[lichen]\nhome = "../data"\n')
     deep = tmp_path / "shop" / "a" / "b"
     deep.mkdir(parents=True)
-    assert locate(deep, {}) == Project(tmp_path / "data", file)
+    assert locate(deep, {}) == Workspace(tmp_path / "data", file)
 
 
 def test_data_lies_beside_the_file_unless_something_else_is_said(tmp_path: Path) -> None:
     file = project(tmp_path)
-    assert locate(tmp_path, {}) == Project(tmp_path / ".lichen", file)
-    assert locate(tmp_path, {"LICHEN_HOME": "elsewhere"}) == Project(tmp_path / "elsewhere", file)
+    assert locate(tmp_path, {}) == Workspace(tmp_path / ".lichen", file)
+    assert locate(tmp_path, {"LICHEN_HOME": "elsewhere"}) == Workspace(tmp_path / "elsewhere", file)
 
 
 def test_data_remembers_its_project(tmp_path: Path) -> None:
     file = project(tmp_path / "shop")
     home = tmp_path / "data"
     home.mkdir()
-    Project(home, file).remember()
-    assert locate(tmp_path, {"LICHEN_HOME": str(home)}) == Project(home, file)
+    Workspace(home, file).remember()
+    assert locate(tmp_path, {"LICHEN_HOME": str(home)}) == Workspace(home, file)
     file.unlink()
     assert locate(tmp_path, {"LICHEN_HOME": str(home)}).file is None
 
@@ -46,7 +46,7 @@ def test_the_repository_has_the_demo_as_its_project(tmp_path: Path) -> None:
     file = project(tmp_path / "demo")
     assert locate(tmp_path, {}).file is None
     (tmp_path / "src" / "lichen").mkdir(parents=True)
-    assert locate(tmp_path, {}) == Project(tmp_path / ".lichen", file)
+    assert locate(tmp_path, {}) == Workspace(tmp_path / ".lichen", file)
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
@@ -68,7 +68,7 @@ def test_agents_whose_code_fails_are_named_with_the_line_that_does(tmp_path: Pat
     file = project(tmp_path, '[lichen]\nagents = ["shop.py:agent"]\n[tenants.acme]\n')
     (tmp_path / "shop.py").write_text(code)
     with pytest.raises(Invalid) as raised:
-        Project(tmp_path / "home", file).load()
+        Workspace(tmp_path / "home", file).load()
     assert (raised.value.code, raised.value.place) == ("agents_invalid", f"{tmp_path / 'shop.py'}:{line}")
 
 

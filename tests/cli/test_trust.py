@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lichen.cli.here import trust
-from lichen.cli.here.project import locate
+from lichen.cli.here.workspace import locate
 from lichen.core.words.errors import Denied
 
 STRANGER = 65_534

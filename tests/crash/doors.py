@@ -10,7 +10,7 @@ from lichen.core.deciders import events as e
 from lichen.core.words.scope import SYSTEM, Scope
 from lichen.runtime.runtime import Runtime
 from lichen.serve.webchat.points import POINTS, SENT
-from tests.crash.gateway import settings_of
+from tests.crash.gateway import project_of
 from tests.crash.visitor import MESSAGES, Gateway, Transport, Visitor
 from tests.crash.world import outside
 
@@ -56,7 +56,7 @@ async def passage(home: Path, point: str, transport: Transport, nth: int) -> Pas
         payments = world.execute("select count(*) from effects where tool = 'shop.pay'").fetchone()[0]
     if payments != 1:
         trouble.append(f"paid {payments} times")
-    async with Runtime.of(settings_of(home)) as runtime:
+    async with Runtime.of(project_of(home)) as runtime:
         report = await runtime.proofs.verify(Scope("acme", "dev"), SYSTEM)
     if not report.ok:
         trouble.append(f"the log does not verify: {report}")

@@ -11,22 +11,23 @@ import signal
 from collections import Counter
 from pathlib import Path
 
-from lichen.channels.routes import Route
+from lichen.runtime.project.project import Project
 from lichen.runtime.runtime import Runtime
 from lichen.serve.listen.tcp import listening
 from lichen.serve.site import make_site
 from lichen.settings import Settings, Tenant, WebChat
+from lichen.settings.routes import Route
 from tests.crash.life import install
 from tests.crash.world import POLICY, agents
 
 
-def settings_of(home: Path) -> Settings:
+def project_of(home: Path) -> Project:
     """One tenant whose web chat leads to the agent that does everything a run can do."""
     policies = home / "policies"
     policies.mkdir(parents=True, exist_ok=True)
     (policies / "crash.cedar").write_text(POLICY)
     tenant = Tenant(policies="policies", routes=(Route("webchat", agent="crash.main"),), webchat=WebChat())
-    return Settings(root=home, home=home, agents=tuple(agents(has_probe=True)), tenants={"acme": tenant})
+    return Project(Settings(home, home, {"acme": tenant}), tuple(agents(has_probe=True)))
 
 
 async def live(home: Path, point: str, nth: int) -> None:
@@ -34,7 +35,7 @@ async def live(home: Path, point: str, nth: int) -> None:
     install(point, nth, Counter())
     told = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told.set)
-    async with Runtime.of(settings_of(home)) as runtime, listening(make_site(runtime), "127.0.0.1", 0) as port:
+    async with Runtime.of(project_of(home)) as runtime, listening(make_site(runtime), "127.0.0.1", 0) as port:
         print(port, flush=True)
         await told.wait()
 

@@ -15,9 +15,9 @@ from lichen.core.words.scope import SYSTEM, Operator, Scope
 from lichen.gate.rules.bounds import NESTING_MAX, OPERATORS_MAX, check_bounds
 from lichen.gate.rules.policies import load_policies, policy_set
 from lichen.runtime import Runtime
+from lichen.runtime.project.loading import load
 from lichen.serve.app import make_app
 from lichen.serve.http.auth import by_owner
-from lichen.settings import load
 from tests.serve.asgi import Door
 
 DEMO = Path(__file__).parents[2] / "demo"

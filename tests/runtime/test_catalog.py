@@ -16,8 +16,8 @@ from lichen.core.deciders import events as e
 from lichen.core.words.errors import Conflict
 from lichen.core.words.ids import TENANT_STREAM, RunId
 from lichen.core.words.scope import SYSTEM, Customer, Operator, Scope
+from lichen.runtime.project.loading import load
 from lichen.runtime.runtime import Runtime
-from lichen.settings import load
 from tests.cli.projects import Project
 
 SCOPE, CUSTOMER, OPS = Scope("acme", "dev"), Customer("customer-7"), Operator("ops", ("operator",))

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from lichen.core.words.scope import SYSTEM, Actor, Customer, Scope
 from lichen.runtime import Runtime, Session
-from lichen.settings import Settings, load
+from lichen.runtime.project.loading import load
+from lichen.runtime.project.project import Project
+from tests.declared import declaring
 
 DEMO = Path(__file__).parents[2] / "demo"
 OPS = Actor("operator", "ops", ("operator",))
@@ -19,13 +20,13 @@ LARGE = "I want a refund of 80 EUR for order 1042."
 
 
 @pytest.fixture(scope="module")
-def project() -> Settings:
+def project() -> Project:
     return load(DEMO / "lichen.toml", environ={})
 
 
 @pytest.fixture
-async def runtime(project: Settings, tmp_path: Path) -> AsyncGenerator[Runtime]:
-    async with Runtime.of(msgspec.structs.replace(project, home=tmp_path)) as runtime:
+async def runtime(project: Project, tmp_path: Path) -> AsyncGenerator[Runtime]:
+    async with Runtime.of(declaring(project, home=tmp_path)) as runtime:
         yield runtime
 
 

@@ -10,8 +10,8 @@ import pytest
 
 from lichen.core.words.scope import SYSTEM, Actor, Scope
 from lichen.runtime import Runtime, Session
+from lichen.runtime.project.loading import load
 from lichen.runtime.views.wait import WaitView
-from lichen.settings import load
 
 DEMO = Path(__file__).parents[2] / "demo"
 OPS = Actor("operator", "ops", ("operator",))
@@ -40,9 +40,9 @@ def shop(tmp_path: Path) -> Shop:
 
 
 async def meet(runtime: Runtime, tenant: str = "acme", customer: str = "customer-7") -> Session:
-    assert runtime.settings is not None
-    route = runtime.settings.route(tenant, "webchat")
-    actor = runtime.settings.actor(tenant, customer)
+    assert runtime.project is not None
+    route = runtime.project.route(tenant, "webchat")
+    actor = runtime.project.settings.actor(tenant, customer)
     return await runtime.sessions.open(Scope(tenant, "dev"), actor, agent=route.target, channel="webchat", key="1")
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from lichen.core.words.errors import LichenError
-from lichen.settings import Settings, load
+from lichen.runtime.project.loading import load
+from lichen.runtime.project.project import Project as Loaded
 
 AGENTS = """
 from lichen import Agent, tool
@@ -48,7 +49,7 @@ class Project:
         path.parent.mkdir(exist_ok=True)
         path.write_text(f"id: {id}\n{HEAD}{nodes}")
 
-    def load(self, flows: str = '["*.ygtc"]', tenant: str = "") -> Settings:
+    def load(self, flows: str = '["*.ygtc"]', tenant: str = "") -> Loaded:
         text = f'[lichen]\nagents = ["shop.py:support"]\nflows = {flows}\n\n[tenants.acme]\n{tenant}\n'
         (self.root / "lichen.toml").write_text(text)
         return load(self.root / "lichen.toml", environ={})
@@ -68,12 +69,12 @@ def test_a_flow_is_an_agent_with_exactly_what_its_nodes_are_about(project: Proje
 """
     project.flow("flows/a.ygtc", "shop.welcome", nodes)
     project.flow("flows/b.ygtc", "part", "  a: {state.set: {key: k}}\n")
-    settings = project.load('["flows/*.ygtc"]')
-    assert settings.flows == ("shop.welcome", "flows.part")
-    welcome = next(agent for agent in settings.agents if agent.name == "shop.welcome")
+    loaded = project.load('["flows/*.ygtc"]')
+    assert loaded.flows == ("shop.welcome", "flows.part")
+    welcome = next(agent for agent in loaded.agents if agent.name == "shop.welcome")
     assert set(welcome.tools) == {"orders.lookup", "shop.support", "state.set"}
     assert [child.name for child in welcome.children] == ["shop.support"]
-    assert settings.agent_for("acme").name == "shop.support", "a flow is met where a route or the tenant says so"
+    assert loaded.agent_for("acme").name == "shop.support", "a flow is met where a route or the tenant says so"
 
 
 @pytest.mark.req("LIC-1.7")

@@ -18,7 +18,8 @@ from lichen.core.words.scope import Customer, Operator, Scope
 from lichen.flows.read.doctor import diagnose
 from lichen.log.log import Log
 from lichen.runtime import Runtime, Session
-from lichen.settings import Settings, load
+from lichen.runtime.project.loading import load
+from lichen.runtime.project.project import Project
 
 PACKS = Path(__file__).parent / "packs"
 ACME = Scope("acme", "dev")
@@ -27,17 +28,17 @@ OPS = Operator("ops", ("operator",))
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Settings:
+def project(tmp_path: Path) -> Project:
     root = tmp_path / "anywhere"
     shutil.copytree(PACKS, root, ignore=shutil.ignore_patterns("__pycache__", ".lichen"))
-    settings = load(root / "lichen.toml", environ={})
+    found = load(root / "lichen.toml", environ={})
     stubs().CALLS.clear()
     stubs().DOWN.clear()
-    return settings
+    return found
 
 
 @pytest.fixture
-async def runtime(project: Settings) -> AsyncIterator[Runtime]:
+async def runtime(project: Project) -> AsyncIterator[Runtime]:
     async with Runtime.of(project) as opened:
         yield opened
 
@@ -78,7 +79,7 @@ def contents_of(log: Log, run: RunId, n: int) -> list[bytes]:
 
 
 @pytest.mark.req("LIC-1.14")
-def test_flows_are_hosted_under_names_made_of_their_packs_and_ids(project: Settings) -> None:
+def test_flows_are_hosted_under_names_made_of_their_packs_and_ids(project: Project) -> None:
     assert set(project.flows) == {
         "greetings.hello_flow",
         "qa_demo.qa_orchestrator",
@@ -96,7 +97,7 @@ def test_flows_are_hosted_under_names_made_of_their_packs_and_ids(project: Setti
 
 
 @pytest.mark.req("LIC-1.15")
-def test_operations_are_the_tools_that_their_pack_component_or_project_names(project: Settings) -> None:
+def test_operations_are_the_tools_that_their_pack_component_or_project_names(project: Project) -> None:
     tools = {str(agent.name): {str(tool) for tool in agent.tools} for agent in project.agents}
     assert tools["messaging_telegram.setup_default"] == {
         "messaging_telegram.describe",
@@ -113,7 +114,7 @@ def test_operations_are_the_tools_that_their_pack_component_or_project_names(pro
 @pytest.mark.parametrize(
     "file", sorted(PACKS.glob("*/flows/*.ygtc")), ids=lambda file: f"{file.parent.parent.name}.{file.stem}"
 )
-def test_the_doctor_says_what_hosting_does_with_the_names_of_a_flow(file: Path, project: Settings) -> None:
+def test_the_doctor_says_what_hosting_does_with_the_names_of_a_flow(file: Path, project: Project) -> None:
     found = diagnose(file, pack=file.parent.parent.name.replace("-", "_"))
     assert found.is_ok
     assert found.name in project.flows
@@ -273,15 +274,15 @@ async def test_the_answer_flow_is_started_by_itself_as_well(runtime: Runtime) ->
 # -- names that do not fit ---------------------------------------------------------------------------------------
 
 
-def rewritten(project: Settings, flows: str) -> Settings:
+def rewritten(project: Project, flows: str) -> Project:
     text = (PACKS / "lichen.toml").read_text()
     before, _, rest = text.partition("flows = [")
-    (project.root / "lichen.toml").write_text(before + f"flows = {flows}" + rest.partition("\n]")[2])
-    return load(project.root / "lichen.toml", environ={})
+    (project.settings.root / "lichen.toml").write_text(before + f"flows = {flows}" + rest.partition("\n]")[2])
+    return load(project.settings.root / "lichen.toml", environ={})
 
 
 @pytest.mark.req("LIC-1.14")
-def test_a_name_that_the_project_gives_comes_before_the_one_that_is_made(project: Settings) -> None:
+def test_a_name_that_the_project_gives_comes_before_the_one_that_is_made(project: Project) -> None:
     flows = '["greetings/flows/*.ygtc", { file = "weather-bot/flows/main.ygtc", name = "shop.weather" }]'
     assert rewritten(project, flows).flows == ("greetings.hello_flow", "shop.weather")
 
@@ -302,7 +303,7 @@ def test_a_name_that_the_project_gives_comes_before_the_one_that_is_made(project
         ('["messaging-slack/flows/update.ygtc", "*/flows/setup_default.ygtc"]', "flow_unknown"),
     ],
 )
-def test_a_name_that_cannot_be_is_refused_with_what_to_write(project: Settings, flows: str, code: str) -> None:
+def test_a_name_that_cannot_be_is_refused_with_what_to_write(project: Project, flows: str, code: str) -> None:
     with pytest.raises(LichenError) as caught:
         rewritten(project, flows)
     assert caught.value.code == code
@@ -310,14 +311,14 @@ def test_a_name_that_cannot_be_is_refused_with_what_to_write(project: Settings, 
 
 
 @pytest.mark.req("LIC-1.15")
-def test_a_flow_that_several_packs_have_is_not_guessed(project: Settings) -> None:
-    shutil.copytree(project.root / "messaging-slack", project.root / "other")
-    (project.root / "other/flows/setup_default.ygtc").unlink()
+def test_a_flow_that_several_packs_have_is_not_guessed(project: Project) -> None:
+    shutil.copytree(project.settings.root / "messaging-slack", project.settings.root / "other")
+    (project.settings.root / "other/flows/setup_default.ygtc").unlink()
     with pytest.raises(LichenError) as caught:
         rewritten(project, '["other/flows/*.ygtc", "messaging-*/flows/setup_default.ygtc"]')
     assert caught.value.code == "tool_unknown", "the pack has no tools here"
-    flow = project.root / "other/flows/update.ygtc"
-    for file in (project.root / "other/flows").iterdir():
+    flow = project.settings.root / "other/flows/update.ygtc"
+    for file in (project.settings.root / "other/flows").iterdir():
         if file != flow:
             file.unlink()
     flow.write_text(flow.read_text().replace("flow_id: remove", "flow_id: setup_default"))

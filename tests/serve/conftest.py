@@ -6,20 +6,21 @@ import shutil
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
-import msgspec
 import pytest
 
+from lichen.runtime.project.loading import load
+from lichen.runtime.project.project import Project
 from lichen.runtime.runtime import Runtime
 from lichen.serve.app import make_app
 from lichen.serve.http.auth import by_owner
-from lichen.settings import Settings, load
+from tests.declared import declaring
 from tests.serve.asgi import Door
 
 DEMO = Path(__file__).parents[2] / "demo"
 
 
 @pytest.fixture(scope="session")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """The demo shop as loaded once. Tests leave its files as they are."""
     root = tmp_path_factory.mktemp("project") / "shop"
     shutil.copytree(DEMO, root, ignore=shutil.ignore_patterns("__pycache__", ".lichen"))
@@ -27,13 +28,13 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 
 @pytest.fixture
-def settings(project: Settings, tmp_path: Path) -> Settings:
-    return msgspec.structs.replace(project, home=tmp_path / "home")
+def project(shop: Project, tmp_path: Path) -> Project:
+    return declaring(shop, home=tmp_path / "home")
 
 
 @pytest.fixture
-async def runtime(settings: Settings) -> AsyncGenerator[Runtime]:
-    async with Runtime.of(settings) as runtime:
+async def runtime(project: Project) -> AsyncGenerator[Runtime]:
+    async with Runtime.of(project) as runtime:
         yield runtime
 
 

@@ -13,25 +13,27 @@ from lichen.agents.rules.rules import Endings
 from lichen.agents.rules.words import ENDINGS
 from lichen.core.speech.wording import BUILT_IN, Greeting
 from lichen.core.words.scope import Scope
+from lichen.runtime.project.project import Project
 from lichen.runtime.runtime import Runtime
 from lichen.serve.page.assets import FOLDER
 from lichen.serve.pages import chat_routes
 from lichen.serve.pages.accent import contrast, ink_on
 from lichen.serve.pages.words import WORDS, PageWords
 from lichen.serve.site import make_site
-from lichen.settings import Settings, WebChat
+from lichen.settings import WebChat
+from tests.declared import declaring
 from tests.serve.browser import browser
 
 BYTES_MAX = 24_000
 
 
 @pytest.fixture
-def settings(settings: Settings) -> Settings:
+def project(project: Project) -> Project:
     greetings = {"de": Greeting("Guten Tag & willkommen", ("Ich brauche Hilfe",))}
     chat = WebChat(title="Acme <Coffee>", accent="#7A3E1D", greetings=greetings)
-    acme = msgspec.structs.replace(settings.tenants["acme"], webchat=chat)
-    globex = msgspec.structs.replace(settings.tenants["globex"], webchat=None)
-    return msgspec.structs.replace(settings, tenants={"acme": acme, "globex": globex})
+    acme = msgspec.structs.replace(project.settings.tenants["acme"], webchat=chat)
+    globex = msgspec.structs.replace(project.settings.tenants["globex"], webchat=None)
+    return declaring(project, tenants={"acme": acme, "globex": globex})
 
 
 @pytest.fixture

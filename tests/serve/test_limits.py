@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from lichen.core.words.errors import Invalid
+from lichen.runtime.project.loading import load
 from lichen.runtime.runtime import Runtime
 from lichen.serve import site
 from lichen.serve.http import login
@@ -16,7 +17,7 @@ from lichen.serve.http.login import ATTEMPTS_BURST
 from lichen.serve.listen.proxies import Proxies
 from lichen.serve.listen.tcp import listening_as
 from lichen.serve.site import GUESSES_BURST, make_site
-from lichen.settings import Settings, load
+from lichen.settings import Settings
 
 
 @pytest.mark.parametrize(
@@ -58,7 +59,7 @@ async def test_other_addresses_of_one_network_guess_no_more_keys(
 def settings_of(root: Path, serve: str) -> Settings:
     file = root / "lichen.toml"
     file.write_text(f"[lichen]\nagents = []\n[serve]\n{serve}\n[tenants.acme]\n")
-    return load(file, environ={})
+    return load(file, environ={}).settings
 
 
 @pytest.mark.req("SYM-97.23")

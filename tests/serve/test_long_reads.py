@@ -13,6 +13,7 @@ import pytest
 from lichen import Agent, Runtime, Scope
 from lichen.core.words.scope import Customer
 from lichen.log.disk.sqlite import Reader
+from lichen.runtime.project.project import Project
 from lichen.serve.site import make_site
 from lichen.settings import Settings, Tenant
 from tests.serve.browser import browser, issue
@@ -23,14 +24,15 @@ MESSAGES = 150
 ROWS_MAX = 64  # that one query may bring on the loop
 
 
-def settings_in(home: Path) -> Settings:
-    return Settings(home, home / "data", (Agent("shop.echo", planner=Echo()),), {"acme": Tenant(agent="shop.echo")})
+def project_in(home: Path) -> Project:
+    settings = Settings(home, home / "data", {"acme": Tenant(agent="shop.echo")})
+    return Project(settings, (Agent("shop.echo", planner=Echo()),))
 
 
 @pytest.fixture
 async def session(tmp_path: Path) -> str:
     """A conversation of many messages, of which a new process remembers nothing."""
-    async with Runtime.of(settings_in(tmp_path)) as runtime:
+    async with Runtime.of(project_in(tmp_path)) as runtime:
         session = await runtime.sessions.open(ACME, Customer("customer-7"), agent="shop.echo")
         for i in range(MESSAGES):
             turn = await session.say(str(i))
@@ -68,7 +70,7 @@ def rows_on_the_loop() -> Generator[dict[str, int]]:
     "path", ["sessions/{session}/messages", "sessions/{session}", "sessions", "log/records?limit=500"]
 )
 async def test_no_query_on_the_loop_brings_much_of_what_is_long(tmp_path: Path, session: str, path: str) -> None:
-    async with Runtime.of(settings_in(tmp_path)) as runtime:
+    async with Runtime.of(project_in(tmp_path)) as runtime:
         await runtime.idle()
         headers = {"authorization": f"Bearer {issue(runtime)}"}
         async with browser(make_site(runtime)) as client:

@@ -14,14 +14,16 @@ from lichen.core.words.quotas import Quotas
 from lichen.core.words.scope import Actor, Customer, Operator, Scope, Service
 from lichen.runtime import Runtime
 from lichen.runtime.access.quota import Quota
+from lichen.runtime.project.project import Project
 from lichen.serve.app import make_app
 from lichen.serve.http.auth import by_owner
 from lichen.serve.http.messages import Messages
 from lichen.serve.site import make_site
-from lichen.settings import Serve, Settings
+from lichen.settings import Serve
+from tests.declared import declaring
 from tests.serve.asgi import Door
 from tests.serve.browser import browser, issue
-from tests.serve.widget import Client, Clock, app_of, code, runtime_of, settings_in, texts
+from tests.serve.widget import Client, Clock, app_of, code, project_in, runtime_of, texts
 
 ACME, GLOBEX = Scope("acme", "dev"), Scope("globex", "dev")
 OPS: Actor = Operator("ops", ("operator",))
@@ -30,10 +32,10 @@ DAY_BYTES = 300_000
 ONE_TURN_BYTES = 60_000  # the most a message of 15 KB makes the log grow by
 
 
-def small(home: Path, **quotas: int) -> Settings:
-    settings = settings_in(home)
-    acme = msgspec.structs.replace(settings.tenants["acme"], quotas=Quotas(**quotas))
-    return msgspec.structs.replace(settings, tenants={**settings.tenants, "acme": acme})
+def small(home: Path, **quotas: int) -> Project:
+    project = project_in(home)
+    acme = msgspec.structs.replace(project.settings.tenants["acme"], quotas=Quotas(**quotas))
+    return declaring(project, tenants={**project.settings.tenants, "acme": acme})
 
 
 @pytest.fixture
@@ -88,12 +90,12 @@ async def test_a_stranger_with_one_token_or_600_fills_only_a_tenants_own_bytes_o
 
 @pytest.mark.req("SYM-97.24")
 async def test_a_new_day_and_no_restart_begins_the_bytes_anew(tmp_path: Path, clock: Clock) -> None:
-    settings = small(tmp_path, bytes_per_day=DAY_BYTES)
-    async with runtime_of(settings, clock) as runtime:
+    project = small(tmp_path, bytes_per_day=DAY_BYTES)
+    async with runtime_of(project, clock) as runtime:
         assert await flood(await Client(app_of(runtime)).open()) == (429, "tenant_bytes")
         await runtime.idle()
         before = grown(runtime)
-    async with runtime_of(settings, clock) as runtime:
+    async with runtime_of(project, clock) as runtime:
         assert 0.9 * before < grown(runtime) < 1.1 * before + 10_000
         assert code(await (await client_of(runtime)).send("POST", "conversations")) == (429, "tenant_bytes")
         clock.ahead_s = 86_400
@@ -109,7 +111,9 @@ async def client_of(runtime: Runtime) -> Client:
 @pytest.mark.req("SYM-97.25")
 async def test_below_the_disks_reserve_only_operators_are_served(runtime: Runtime) -> None:
     left = [0]
-    settings = msgspec.structs.replace(runtime.settings or settings_in(runtime.home), serve=Serve(disk_reserve_mib=1))
+    settings = msgspec.structs.replace(
+        runtime.settings or project_in(runtime.home).settings, serve=Serve(disk_reserve_mib=1)
+    )
     clock = runtime.engine.services.clock
     quota = Quota(settings, runtime.log, clock, free=lambda home: left[0])
     for actor in (Customer("ann"), Service("shop")):
@@ -148,7 +152,7 @@ def refusal(take: Callable[[], None]) -> str:
 def test_messages_are_bounded_for_a_conversation_an_address_and_a_tenant(tmp_path: Path) -> None:
     now = Now()
     quotas = {"messages_per_minute": 3, "messages_per_minute_address": 5, "messages_per_minute_tenant": 8}
-    messages = Messages(small(tmp_path, **quotas), now)
+    messages = Messages(small(tmp_path, **quotas).settings, now)
 
     def say(conversation: str, client: str, scope: Scope = ACME) -> str:
         return refusal(lambda: messages.take(scope, client, conversation=conversation, size=10))
@@ -165,7 +169,7 @@ def test_messages_are_bounded_for_a_conversation_an_address_and_a_tenant(tmp_pat
 @pytest.mark.req("SYM-97.26")
 def test_an_address_may_not_have_everything_of_its_tenants_day(tmp_path: Path) -> None:
     now = Now()
-    messages = Messages(small(tmp_path, bytes_per_day_address=100_000), now)
+    messages = Messages(small(tmp_path, bytes_per_day_address=100_000).settings, now)
 
     def say(client: str) -> str:
         return refusal(lambda: messages.take(ACME, client, conversation=str(now.s), size=15_000))

@@ -24,7 +24,7 @@ from tests.runtime.world import until
 from tests.serve.asgi import Door
 from tests.serve.browser import enter, issue
 from tests.serve.talk import held, say, session
-from tests.serve.widget import Client, Clock, app_of, code, runtime_of, served, settings_in
+from tests.serve.widget import Client, Clock, app_of, code, project_in, runtime_of, served
 
 ACME = Scope("acme", "dev")
 OPS: Actor = Operator("ops", ("operator",))
@@ -115,7 +115,7 @@ async def test_a_request_that_waits_is_refused_within_a_second_of_its_keys_revoc
 @pytest.mark.req("SYM-97.21")
 async def test_a_stream_ends_within_a_second_of_its_keys_time(tmp_path: Path) -> None:
     clock, asked = Clock(), list[str]()
-    async with runtime_of(settings_in(tmp_path), clock) as runtime:
+    async with runtime_of(project_in(tmp_path), clock) as runtime:
         key = await runtime.keys.issue(ACME, OPS, SYSTEM, valid_s=100)
         with runtime.register.holding(Key(key.split("_")[1])) as ended:
             clock.ahead_s = 101
@@ -133,7 +133,7 @@ async def test_a_stream_ends_within_a_second_of_its_keys_time(tmp_path: Path) ->
 async def test_a_chat_token_is_worth_nothing_once_the_key_that_vouched_for_it_is_revoked(
     tmp_path: Path, end: End
 ) -> None:
-    async with asyncio.timeout(30), runtime_of(settings_in(tmp_path)) as runtime:
+    async with asyncio.timeout(30), runtime_of(project_in(tmp_path)) as runtime:
         app = app_of(runtime)
         ann, key = Client(app), await runtime.keys.issue(ACME, Actor("service", "shop"), SYSTEM)
         assert (await ann.generate("customer-7", authorization=f"Bearer {key}")).status_code == 200
@@ -162,7 +162,7 @@ async def test_a_chat_token_is_worth_nothing_once_the_key_that_vouched_for_it_is
 @pytest.mark.req("GRE-61.11")
 async def test_a_chat_token_cannot_be_renewed_for_ever(tmp_path: Path) -> None:
     clock = Clock()
-    async with runtime_of(settings_in(tmp_path, token_s=60, age_s=100), clock) as runtime:
+    async with runtime_of(project_in(tmp_path, token_s=60, age_s=100), clock) as runtime:
         ann = await Client(app_of(runtime)).open()
         clock.ahead_s = 50
         renewed = (await ann.send("POST", "tokens/refresh")).json()
@@ -174,7 +174,7 @@ async def test_a_chat_token_cannot_be_renewed_for_ever(tmp_path: Path) -> None:
 
 @pytest.mark.req("LIC-25.31")
 async def test_an_erasure_ends_what_is_open_in_the_customers_name(tmp_path: Path) -> None:
-    async with asyncio.timeout(30), runtime_of(settings_in(tmp_path)) as runtime:
+    async with asyncio.timeout(30), runtime_of(project_in(tmp_path)) as runtime:
         app = app_of(runtime)
         ann = await Client(app).open()
         await ann.say("hello")

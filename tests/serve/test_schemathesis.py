@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import msgspec
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase
@@ -17,12 +16,13 @@ from hypothesis import settings as examples
 from schemathesis.checks import not_a_server_error  # pyright: ignore[reportUnknownVariableType]
 from schemathesis.specs.openapi import checks as openapi
 
+from lichen.runtime.project.project import Project
 from lichen.runtime.runtime import Runtime
 from lichen.serve import site
 from lichen.serve.listen.tcp import listening
 from lichen.serve.openapi import document
 from lichen.serve.site import make_site
-from lichen.settings import Settings
+from tests.declared import declaring
 from tests.serve.browser import issue
 from tests.serve.test_events import asked
 
@@ -41,13 +41,13 @@ class Served(NamedTuple):
 
 
 @contextmanager
-def serving(settings: Settings) -> Generator[Served]:
+def serving(project: Project) -> Generator[Served]:
     """A site on a port, in a thread of its own, with a run that is finished."""
     ready, found, loop = threading.Event(), list[Served](), asyncio.new_event_loop()
     leaving = asyncio.Event()
 
     async def serve() -> None:
-        async with Runtime.of(settings) as runtime:
+        async with Runtime.of(project) as runtime:
             run = await asked(runtime)
             async with listening(make_site(runtime), "127.0.0.1", 0) as port:
                 found.append(Served(f"http://127.0.0.1:{port}", issue(runtime), run))
@@ -66,11 +66,11 @@ def serving(settings: Settings) -> Generator[Served]:
 
 
 @pytest.fixture(scope="module")
-def served(project: Settings, tmp_path_factory: pytest.TempPathFactory) -> Generator[Served]:
+def served(shop: Project, tmp_path_factory: pytest.TempPathFactory) -> Generator[Served]:
     home: Path = tmp_path_factory.mktemp("schemathesis") / "home"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(site, "REQUESTS_BURST", 1_000_000)  # it asks more often than one may
-        with serving(msgspec.structs.replace(project, home=home)) as found:
+        with serving(declaring(shop, home=home)) as found:
             yield found
 
 

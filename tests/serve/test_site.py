@@ -14,10 +14,12 @@ from starlette.routing import Match, Mount, Route, WebSocketRoute
 
 from lichen.core.words.errors import LichenError
 from lichen.core.words.scope import SYSTEM, Actor, Customer, Operator, Scope
+from lichen.runtime.project.project import Project
 from lichen.runtime.runtime import Runtime
 from lichen.serve import site
 from lichen.serve.site import GUESSES_BURST, make_metrics_site, make_site
-from lichen.settings import Serve, Settings, WebChat
+from lichen.settings import Serve, WebChat
+from tests.declared import declaring
 from tests.serve.browser import browser, enter, issue
 
 STRICT = {
@@ -238,8 +240,8 @@ async def test_what_is_noticed_of_one_tenant_is_told_to_no_other(runtime: Runtim
 
 
 @pytest.mark.req("SYM-97.29")
-async def test_metrics_can_have_a_port_of_their_own(settings: Settings) -> None:
-    apart = msgspec.structs.replace(settings, serve=Serve(metrics_port=9_100))
+async def test_metrics_can_have_a_port_of_their_own(project: Project) -> None:
+    apart = declaring(project, serve=Serve(metrics_port=9_100))
     async with Runtime.of(apart) as runtime:
         site = make_site(runtime)
         async with browser(site) as client:

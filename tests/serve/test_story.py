@@ -13,10 +13,10 @@ from lichen.agents import RulePlanner
 from lichen.agents.rules.rules import Call, Intent
 from lichen.core.words.ids import RunId
 from lichen.core.words.scope import SYSTEM, Customer
+from lichen.runtime.project.project import Project
 from lichen.runtime.runtime import Runtime
 from lichen.runtime.views.record import read_part
 from lichen.runtime.views.run import RunSummary
-from lichen.settings import Settings
 from tests.serve.asgi import Door
 from tests.serve.console import ACME, GLOBEX, LARGE, OPS, held, said, signed_in
 
@@ -170,14 +170,14 @@ async def test_what_a_planner_keeps_for_itself_is_shown_decoded(runtime: Runtime
 
 
 @pytest.mark.req("LIC-31.7")
-async def test_a_page_of_runs_or_waits_folds_none_of_them(settings: Settings) -> None:
-    async with Runtime.of(settings) as runtime:
+async def test_a_page_of_runs_or_waits_folds_none_of_them(project: Project) -> None:
+    async with Runtime.of(project) as runtime:
         wait = await held(runtime)
         await said(runtime, SMALL, Customer("customer-8"))
         await runtime.runs.pause(ACME, RunId(wait.partition(".")[0]), OPS)
         await runtime.idle()
         before = runtime.runs.list(ACME, OPS)
-    async with Runtime.of(settings) as runtime:
+    async with Runtime.of(project) as runtime:
         await runtime.idle()
         in_memory = runtime.log(ACME).streams_in_memory
         after = runtime.runs.list(ACME, OPS)

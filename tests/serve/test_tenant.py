@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from lichen.runtime.project.project import Project
 from lichen.runtime.runtime import Runtime
 from lichen.serve.app import make_app
 from lichen.serve.http.auth import by_key
-from lichen.settings import Settings
 from tests.serve import talk
 from tests.serve.asgi import Door
 
@@ -46,10 +46,10 @@ async def test_customers_stop_nothing(door: Door) -> None:
     assert (answer.status, answer.code) == (403, "role_missing")
 
 
-async def test_policies_are_checked_as_they_lie_on_disk(settings: Settings, door: Door) -> None:
+async def test_policies_are_checked_as_they_lie_on_disk(project: Project, door: Door) -> None:
     ops = door.of("acme", "ops")
     assert "refund-at-once" in (await ops.post("policies/check")).data["policies"]
-    file = settings.root / "policies" / "acme" / "wrong.cedar"
+    file = project.settings.root / "policies" / "acme" / "wrong.cedar"
     file.write_text("permit(principal, action, resource)\nwhen { context.nosuch };\n")
     try:
         answer = await ops.post("policies/check")

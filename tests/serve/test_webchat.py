@@ -13,12 +13,13 @@ import pytest
 from starlette.applications import Starlette
 
 from lichen import Agent
-from lichen.channels.routes import Route
 from lichen.core.words.ids import SessionId
 from lichen.core.words.scope import Scope
 from lichen.runtime import Runtime
 from lichen.settings import Tenant, WebChat
-from tests.serve.widget import LINE, PREFIX, Client, Clock, Echo, app_of, code, runtime_of, settings_in, texts
+from lichen.settings.routes import Route
+from tests.declared import declaring
+from tests.serve.widget import LINE, PREFIX, Client, Clock, Echo, app_of, code, project_in, runtime_of, texts
 
 ACME = Scope("acme", "dev")
 
@@ -30,7 +31,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 async def runtime(tmp_path: Path, clock: Clock) -> AsyncGenerator[Runtime]:
-    async with runtime_of(settings_in(tmp_path, tokens_per_minute=20), clock) as runtime:
+    async with runtime_of(project_in(tmp_path, tokens_per_minute=20), clock) as runtime:
         yield runtime
 
 
@@ -145,12 +146,12 @@ async def test_twenty_concurrent_messages_keep_the_order_in_which_they_came(runt
 
 @pytest.mark.req("LIC-16.6")
 async def test_what_was_acknowledged_is_there_after_a_restart_and_the_token_still_good(tmp_path: Path) -> None:
-    settings = settings_in(tmp_path)
-    async with runtime_of(settings) as runtime:
+    project = project_in(tmp_path)
+    async with runtime_of(project) as runtime:
         client = await Client(app_of(runtime)).open()
         first = await client.say("Hello", id="a1")
         before = await client.heard(2)
-    async with runtime_of(settings) as runtime:
+    async with runtime_of(project) as runtime:
         again = Client(app_of(runtime))
         again.token, again.conversation = client.token, client.conversation
         assert (await again.send("POST", "conversations")).status_code == 200
@@ -159,14 +160,15 @@ async def test_what_was_acknowledged_is_there_after_a_restart_and_the_token_stil
 
 
 async def test_a_conversation_stays_with_its_agent_when_the_route_leads_elsewhere(tmp_path: Path) -> None:
-    settings = settings_in(tmp_path)
-    async with runtime_of(settings) as runtime:
+    project = project_in(tmp_path)
+    async with runtime_of(project) as runtime:
         client = await Client(app_of(runtime)).open()
         await client.say("Hello")
         before = await client.heard(2)
     tenants = {"acme": Tenant(webchat=WebChat(title="Acme"), routes=(Route("webchat", agent="shop.other"),))}
-    agents = (*settings.agents, Agent("shop.other", planner=Echo()))
-    async with runtime_of(msgspec.structs.replace(settings, tenants=tenants, agents=agents)) as runtime:
+    agents = (*project.agents, Agent("shop.other", planner=Echo()))
+    changed = msgspec.structs.replace(declaring(project, tenants=tenants), agents=agents)
+    async with runtime_of(changed) as runtime:
         app = app_of(runtime)
         again = Client(app)
         again.token, again.conversation = client.token, client.conversation
@@ -447,8 +449,8 @@ async def test_a_page_of_any_origin_may_ask_unless_the_tenant_names_some(tmp_pat
     found = await Client(app).send("OPTIONS", "tokens/generate", **headers)
     assert (found.status_code, found.headers["access-control-allow-origin"]) == (204, "*")
     assert "x-ms-bot-agent" in found.headers["access-control-allow-headers"]
-    settings = settings_in(tmp_path / "other", origins=("https://shop.example",))
-    async with runtime_of(settings) as runtime:
+    project = project_in(tmp_path / "other", origins=("https://shop.example",))
+    async with runtime_of(project) as runtime:
         strict = app_of(runtime)
         named = await Client(strict).generate(origin="https://shop.example")
         assert named.headers["access-control-allow-origin"] == "https://shop.example"

@@ -17,8 +17,10 @@ from lichen.core.words.errors import Invalid
 from lichen.core.words.scope import SYSTEM, Customer, Scope
 from lichen.flows.read.load import parse
 from lichen.flows.walk.planner import FlowPlanner
-from lichen.settings import Settings, load
-from tests.serve.widget import Client, Echo, app_of, code, runtime_of, settings_in
+from lichen.runtime.project.loading import load
+from lichen.runtime.project.project import Project
+from tests.declared import declaring
+from tests.serve.widget import Client, Echo, app_of, code, project_in, runtime_of
 
 ACME = Scope("acme", "dev")
 HELLO = {"en": Greeting("Hello!", ("Where is it?", "A person")), "de": Greeting("Hallo!")}
@@ -40,16 +42,16 @@ nodes:
 """
 
 
-def greeting_shop(home: Path, planner: Planner, **webchat: Any) -> Settings:
-    settings = settings_in(home, **webchat)
-    acme = msgspec.structs.replace(settings.tenants["acme"], languages=("en", "de"))
-    tenants = {**settings.tenants, "acme": acme}
-    return msgspec.structs.replace(settings, agents=(Agent("shop.echo", planner=planner),), tenants=tenants)
+def greeting_shop(home: Path, planner: Planner, **webchat: Any) -> Project:
+    project = project_in(home, **webchat)
+    acme = msgspec.structs.replace(project.settings.tenants["acme"], languages=("en", "de"))
+    tenants = {**project.settings.tenants, "acme": acme}
+    return msgspec.structs.replace(declaring(project, tenants=tenants), agents=(Agent("shop.echo", planner=planner),))
 
 
-async def beginning(settings: Settings, locale: str) -> dict[str, Any]:
+async def beginning(project: Project, locale: str) -> dict[str, Any]:
     """The first activity of a conversation nobody said anything in."""
-    async with runtime_of(settings) as runtime:
+    async with runtime_of(project) as runtime:
         client = Client(app_of(runtime))
         await client.generate()
         await client.send("POST", "conversations", {"locale": locale})
@@ -91,7 +93,7 @@ async def test_without_one_in_the_settings_the_agent_or_flow_says_how_it_begins(
 
 @pytest.mark.req("LIC-30.16")
 async def test_where_nobody_says_how_to_begin_nothing_is_said(tmp_path: Path) -> None:
-    async with runtime_of(settings_in(tmp_path)) as runtime:
+    async with runtime_of(project_in(tmp_path)) as runtime:
         client = await Client(app_of(runtime)).open()
         assert (await client.get())["activities"] == []
 
@@ -117,10 +119,10 @@ async def test_a_question_with_few_answers_offers_them(tmp_path: Path) -> None:
 # -- in development -----------------------------------------------------------------------------------------------
 
 
-def signed_in(home: Path, *, development: bool) -> Settings:
-    settings = settings_in(home, signed_in=("ann",))
-    acme = msgspec.structs.replace(settings.tenants["acme"], development=("dev",) if development else ())
-    return msgspec.structs.replace(settings, tenants={**settings.tenants, "acme": acme})
+def signed_in(home: Path, *, development: bool) -> Project:
+    project = project_in(home, signed_in=("ann",))
+    acme = msgspec.structs.replace(project.settings.tenants["acme"], development=("dev",) if development else ())
+    return declaring(project, tenants={**project.settings.tenants, "acme": acme})
 
 
 @pytest.mark.req("LIC-30.13")
@@ -164,4 +166,4 @@ def test_settings_that_believe_somebody_outside_development_are_refused(tmp_path
         load(file, environ={})
     assert refused.value.code == "signed_in_refused"
     file.write_text(text % 'development = ["dev"]\n' + 'signed_in = ["ann"]\n')
-    assert load(file, environ={}).tenants["acme"].webchat is not None
+    assert load(file, environ={}).settings.tenants["acme"].webchat is not None

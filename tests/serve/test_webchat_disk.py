@@ -22,14 +22,14 @@ from lichen.log.disk.sqlite import Reader
 from lichen.log.keys.keyfile import KeyFile
 from lichen.log.log import Log
 from lichen.runtime import Runtime
-from tests.serve.widget import DEADLINE_S, Client, app_of, runtime_of, served, settings_in, texts
+from tests.serve.widget import DEADLINE_S, Client, app_of, project_in, runtime_of, served, texts
 
 ACME = Scope("acme", "dev")
 
 
 @pytest.fixture
 async def runtime(tmp_path: Path) -> AsyncGenerator[Runtime]:
-    async with runtime_of(settings_in(tmp_path)) as runtime:
+    async with runtime_of(project_in(tmp_path)) as runtime:
         yield runtime
 
 
@@ -93,13 +93,13 @@ async def test_a_message_its_reply_and_its_poll_never_read_the_disk_on_the_loop(
 
 @pytest.mark.req("LIC-16.11")
 async def test_a_long_conversation_nobody_remembers_is_read_by_a_thread(tmp_path: Path) -> None:
-    settings = settings_in(tmp_path)
-    async with runtime_of(settings) as runtime:
+    project = project_in(tmp_path)
+    async with runtime_of(project) as runtime:
         client = await Client(app_of(runtime)).open()
         for i in range(20):
             await client.say(str(i))
         before = await client.heard(40)
-    async with runtime_of(settings) as runtime:
+    async with runtime_of(project) as runtime:
         await runtime.idle()
         app = app_of(runtime)
         again = Client(app)

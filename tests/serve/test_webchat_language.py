@@ -13,8 +13,10 @@ from lichen.core.speech.wording import GERMAN, Texts
 from lichen.core.words.errors import Invalid
 from lichen.core.words.scope import Scope
 from lichen.runtime import Runtime
-from lichen.settings import Settings, load
-from tests.serve.widget import Client, app_of, runtime_of, settings_in, texts
+from lichen.runtime.project.loading import load
+from lichen.runtime.project.project import Project
+from tests.declared import declaring
+from tests.serve.widget import Client, app_of, project_in, runtime_of, texts
 
 ACME = Scope("acme", "dev")
 SORRY = "Das tut uns leid."
@@ -30,13 +32,16 @@ class Tells:
         return Plan(answer=f"{input.run.attributes['channel']} in {input.run.attributes['language']}")
 
 
-def bilingual(home: Path) -> Settings:
-    settings = settings_in(home)
+def bilingual(home: Path) -> Project:
+    project = project_in(home)
     acme = msgspec.structs.replace(
-        settings.tenants["acme"], languages=("en", "de"), texts={"de": {"withheld": SORRY}, "en": {"stopped": "Shut."}}
+        project.settings.tenants["acme"],
+        languages=("en", "de"),
+        texts={"de": {"withheld": SORRY}, "en": {"stopped": "Shut."}},
     )
     agents = (Agent("shop.echo", planner=Tells()),)
-    return msgspec.structs.replace(settings, agents=agents, tenants={**settings.tenants, "acme": acme})
+    changed = declaring(project, tenants={**project.settings.tenants, "acme": acme})
+    return msgspec.structs.replace(changed, agents=agents)
 
 
 async def told(client: Client) -> list[str]:
@@ -105,5 +110,5 @@ def test_a_text_that_the_runtime_never_says_is_refused_with_its_place(tmp_path: 
     assert (refused.value.code, refused.value.place) == ("text_unknown", f"{file}:3: tenants.acme.texts")
     assert "stopped" in refused.value.next_step
     file.write_text(file.read_text().replace("stoped", "stopped"))
-    wording = load(file, environ={}).wording("acme")
+    wording = load(file, environ={}).settings.wording("acme")
     assert (wording.of("de").stopped, wording.of("de").failed, wording.of("en")) == ("Zu.", GERMAN.failed, Texts())

@@ -13,7 +13,7 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from lichen import Agent
 from lichen.core.ports.plan import Plan, PlanInput
-from tests.serve.widget import DEADLINE_S, Client, app_of, runtime_of, served, settings_in
+from tests.serve.widget import DEADLINE_S, Client, app_of, project_in, runtime_of, served
 
 
 class Speaker:
@@ -43,8 +43,8 @@ async def _next(socket: ClientConnection) -> dict[str, Any]:
 @pytest.mark.req("GOA-50.5")
 async def test_a_message_is_shown_as_it_comes_and_then_takes_the_place_of_what_was_shown(tmp_path: Path) -> None:
     speaker = Speaker()
-    settings = msgspec.structs.replace(settings_in(tmp_path), agents=(Agent("shop.echo", planner=speaker),))
-    async with runtime_of(settings) as runtime:
+    project = msgspec.structs.replace(project_in(tmp_path), agents=(Agent("shop.echo", planner=speaker),))
+    async with runtime_of(project) as runtime:
         app = app_of(runtime)
         ann = await Client(app).open()
         async with served(app) as host, connect(ann.url.replace("chat.test", host)) as socket:

@@ -22,7 +22,7 @@ from lichen.serve.http.state import of_app
 from lichen.serve.webchat import points
 from lichen.serve.webchat.sockets import Sockets
 from tests.runtime.world import until
-from tests.serve.widget import DEADLINE_S, Client, Clock, app_of, runtime_of, served, settings_in, texts
+from tests.serve.widget import DEADLINE_S, Client, Clock, app_of, project_in, runtime_of, served, texts
 
 ACME = Scope("acme", "dev")
 
@@ -34,7 +34,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 async def runtime(tmp_path: Path, clock: Clock) -> AsyncGenerator[Runtime]:
-    async with runtime_of(settings_in(tmp_path, origins=("https://shop.example",)), clock) as runtime:
+    async with runtime_of(project_in(tmp_path, origins=("https://shop.example",)), clock) as runtime:
         yield runtime
 
 

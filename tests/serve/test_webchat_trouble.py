@@ -17,7 +17,7 @@ from lichen.core.words.scope import Customer, Operator, Scope
 from lichen.runtime import Runtime
 from lichen.serve.webchat import points
 from tests.runtime.world import Disk, until
-from tests.serve.widget import DEADLINE_S, Client, app_of, code, runtime_of, served, settings_in, texts
+from tests.serve.widget import DEADLINE_S, Client, app_of, code, project_in, runtime_of, served, texts
 
 ACME = Scope("acme", "dev")
 HELLO = {"type": "message", "text": "Hello", "id": "a1"}
@@ -25,7 +25,7 @@ HELLO = {"type": "message", "text": "Hello", "id": "a1"}
 
 @pytest.fixture
 async def runtime(tmp_path: Path) -> AsyncGenerator[Runtime]:
-    async with runtime_of(settings_in(tmp_path)) as runtime:
+    async with runtime_of(project_in(tmp_path)) as runtime:
         yield runtime
 
 

@@ -16,13 +16,14 @@ from starlette.applications import Starlette
 from starlette.routing import BaseRoute
 
 from lichen import Agent
-from lichen.channels.routes import Route
 from lichen.core.ports.plan import Plan, PlanInput
 from lichen.runtime import Runtime
 from lichen.runtime.project.policies import Starter
+from lichen.runtime.project.project import Project
 from lichen.serve.http.state import Site, of_app
 from lichen.serve.webchat import webchat_routes
 from lichen.settings import Settings, Tenant, WebChat
+from lichen.settings.routes import Route
 
 PREFIX = "/v1/messaging/webchat/acme"
 LINE = f"{PREFIX}/v3/directline"
@@ -49,23 +50,23 @@ class Clock:
         return time.time_ns() // 1000 + int(self.ahead_s * 1e6)
 
 
-def settings_in(home: Path, **webchat: Any) -> Settings:
+def project_in(home: Path, **webchat: Any) -> Project:
     chat = WebChat(title="Acme", **webchat)
     tenants = {
         "acme": Tenant(webchat=chat, routes=(Route("webchat", agent="shop.echo"),)),
         "globex": Tenant(webchat=chat, agent="shop.echo"),
         "silent": Tenant(agent="shop.echo"),
     }
-    return Settings(home, home / "data", (Agent("shop.echo", planner=Echo()),), tenants)
+    return Project(Settings(home, home / "data", tenants), (Agent("shop.echo", planner=Echo()),))
 
 
-def runtime_of(settings: Settings, clock: Clock | None = None) -> Runtime:
+def runtime_of(project: Project, clock: Clock | None = None) -> Runtime:
     return Runtime(
-        settings.home,
-        settings.agents,
+        project.settings.home,
+        project.agents,
         Starter([]),
-        scopes=settings.scopes,
-        settings=settings,
+        scopes=project.settings.scopes,
+        project=project,
         clock=clock or Clock(),
     )
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from lichen.core.words.errors import Invalid
-from lichen.settings import Settings, examine, load
+from lichen.runtime.project.loading import examine, load
+from lichen.runtime.project.project import Project as Loaded
 from lichen.settings.places import line_of
 from tests.cli.projects import SETTINGS, Project
 
@@ -36,7 +37,7 @@ def found(project: Project) -> list[tuple[str, str]]:
     return [((error.place or "").removeprefix(f"{project.root}/"), error.message) for error in errors]
 
 
-def settings(project: Project) -> Settings:
+def loaded_of(project: Project) -> Loaded:
     return load(project.root / "lichen.toml", environ={})
 
 
@@ -86,7 +87,7 @@ def test_every_mistake_is_found_at_once_each_with_its_line(tmp_path: Path) -> No
 def test_what_was_probably_meant_is_said(tmp_path: Path, wrong: str, right: str) -> None:
     project = Project(tmp_path, {"lichen.toml": SETTINGS.replace('agents = ["shop.py:support"]', wrong)})
     with pytest.raises(Invalid) as refused:
-        settings(project)
+        loaded_of(project)
     assert right in refused.value.next_step
 
 
@@ -94,7 +95,7 @@ def test_what_was_probably_meant_is_said(tmp_path: Path, wrong: str, right: str)
 def test_the_kinds_of_actors_are_named_where_one_is_wrong(tmp_path: Path) -> None:
     project = Project(tmp_path, {"lichen.toml": SETTINGS.replace('"customer"}', '"custommer"}')})
     with pytest.raises(Invalid) as refused:
-        settings(project)
+        loaded_of(project)
     assert "Did you mean 'customer'?" in refused.value.next_step
     assert "operator" in refused.value.next_step
 
@@ -103,7 +104,7 @@ def test_the_kinds_of_actors_are_named_where_one_is_wrong(tmp_path: Path) -> Non
 def test_adding_actors_under_a_list_that_is_written_out_says_how(tmp_path: Path) -> None:
     added = f'{SETTINGS}\n    [[tenants.acme.actors]]\n    id = "eve"\n    kind = "customer"\n'
     with pytest.raises(Invalid) as refused:
-        settings(Project(tmp_path, {"lichen.toml": added}))
+        loaded_of(Project(tmp_path, {"lichen.toml": added}))
     assert "put it inside the brackets" in refused.value.next_step
 
 
@@ -135,7 +136,7 @@ def test_a_flow_that_is_wrong_hides_no_other(tmp_path: Path) -> None:
 @pytest.mark.req("LIC-29.3")
 def test_a_tool_for_flows_alone_is_listed_without_giving_it_to_an_agent(tmp_path: Path) -> None:
     parts = SETTINGS.replace("[lichen]", '[lichen]\n    tools = ["vouchers.py:issue"]\n    flows = ["a.ygtc"]')
-    loaded = settings(Project(tmp_path, {"lichen.toml": parts, "a.ygtc": FLOW, "vouchers.py": VOUCHERS}))
+    loaded = loaded_of(Project(tmp_path, {"lichen.toml": parts, "a.ygtc": FLOW, "vouchers.py": VOUCHERS}))
     tools = {agent.name: sorted(agent.tools) for agent in loaded.agents}
     assert tools == {"shop.support": ["orders.lookup"], "shop.voucher": ["vouchers.issue"]}
 
@@ -146,7 +147,7 @@ def test_an_agent_file_is_an_agent_with_the_tools_that_the_project_lists(tmp_pat
     parts = SETTINGS.replace(
         'agents = ["shop.py:support"]', 'agents = ["clerk.toml"]\n    tools = ["vouchers.py:issue"]'
     )
-    loaded = settings(Project(tmp_path, {"lichen.toml": parts, "clerk.toml": agent, "vouchers.py": VOUCHERS}))
+    loaded = loaded_of(Project(tmp_path, {"lichen.toml": parts, "clerk.toml": agent, "vouchers.py": VOUCHERS}))
     assert [(agent.name, list(agent.tools)) for agent in loaded.agents] == [("shop.clerk", ["vouchers.issue"])]
 
 

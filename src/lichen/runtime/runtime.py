@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from lichen.log.volume import Volume
     from lichen.runtime.operations.admin import Health, Totals
     from lichen.runtime.project.policies import PolicySource
-    from lichen.settings import Settings
+    from lichen.runtime.project.project import Project
 
 
 class Runtime:
@@ -54,7 +54,7 @@ class Runtime:
         channels: Mapping[str, Channel] | None = None,
         texts: Texts | None = None,
         options: Options | None = None,
-        settings: Settings | None = None,
+        project: Project | None = None,
         clock: Callable[[], int] = lambda: time.time_ns() // 1000,
         random: Callable[[int], bytes] = os.urandom,
     ) -> None:
@@ -62,7 +62,8 @@ class Runtime:
         from lichen.runtime.wiring import Blueprint, Ids
 
         self.home = home
-        self.settings = settings
+        self.project = project
+        self.settings = settings = project.settings if project is not None else None
         self.notices: tuple[str, ...] = ()
         self._texts = texts
         self._blueprint = Blueprint(
@@ -73,7 +74,7 @@ class Runtime:
             channels=dict(channels or {}),
             options=options or Options(),
             wording=self.wording,
-            environment=settings.environment if settings else lambda scope: PRODUCTION,
+            environment=settings.environment if settings is not None else lambda scope: PRODUCTION,
             settings=settings,
             clock=clock,
             random=random,
@@ -103,15 +104,14 @@ class Runtime:
         return runtime
 
     @classmethod
-    def of(cls, settings: Settings, *, channels: Mapping[str, Channel] | None = None) -> Runtime:
+    def of(cls, project: Project, *, channels: Mapping[str, Channel] | None = None) -> Runtime:
         """The runtime of a project: every tenant, environment and policy directory of its `lichen.toml`."""
         from lichen.runtime.project.hosting import specs_of
         from lichen.runtime.project.policies import STARTER_NOTICE, FromSettings
 
-        source = FromSettings(settings, specs_of(settings.agents))
-        runtime = cls(
-            settings.home, settings.agents, source, scopes=settings.scopes, channels=channels, settings=settings
-        )
+        settings = project.settings
+        source = FromSettings(settings, specs_of(project.agents))
+        runtime = cls(settings.home, project.agents, source, scopes=settings.scopes, channels=channels, project=project)
         runtime.notices = tuple(
             f"{name}: {STARTER_NOTICE}" for name, tenant in settings.tenants.items() if tenant.policies is None
         )
@@ -183,7 +183,7 @@ class Runtime:
         self.keys = Keys(wiring.engine, wiring.keyring, access, changes, register=wiring.register)
         self.stops = Stops(wiring.engine, wiring.gate, access, changes, agents=agents)
         self.policies = Policies(access, changes, wiring.in_force)
-        self.reload = Reload(wiring.engine, access, changes, wiring.in_force, wiring.catalog, self.settings)
+        self.reload = Reload(wiring.engine, access, changes, wiring.in_force, wiring.catalog, self.project)
         self.agents = Agents(access, agents)
         self.ending = asyncio.Event()
         self.admin = Admin(wiring.engine, wiring.volume, access, self._health, self.ending.set)

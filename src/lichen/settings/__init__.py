@@ -1,17 +1,5 @@
-"""`lichen.toml` and the project it describes: `load` gives its `Settings`, `examine` every mistake in it."""
+"""What `lichen.toml` says, and nothing of what it names: `read` in `reading` gives its `Settings` and every mistake."""
 
 from lichen.settings.file import FILE, DeclaredActor, Serve, Settings, Tenant, WebChat
-from lichen.settings.loading import Examined, examine, find, load
 
-__all__ = [
-    "FILE",
-    "DeclaredActor",
-    "Examined",
-    "Serve",
-    "Settings",
-    "Tenant",
-    "WebChat",
-    "examine",
-    "find",
-    "load",
-]
+__all__ = ["FILE", "DeclaredActor", "Serve", "Settings", "Tenant", "WebChat"]

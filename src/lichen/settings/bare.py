@@ -14,4 +14,4 @@ def undeclared(home: Path, scopes: Iterable[Scope]) -> Settings:
     environments: dict[str, tuple[str, ...]] = {}
     for scope in scopes:
         environments[scope.tenant] = (*environments.get(scope.tenant, ()), scope.env)
-    return Settings(home, home, (), {name: Tenant(environments=envs) for name, envs in environments.items()})
+    return Settings(home, home, {name: Tenant(environments=envs) for name, envs in environments.items()})

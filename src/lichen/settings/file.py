@@ -1,4 +1,4 @@
-"""What `lichen.toml` says: the agents, the tenants, who may act for them, and their policies.
+"""What `lichen.toml` says: the names of agents, flows and tools, the tenants, who may act for them, and their policies.
 
 Every path in the file is relative to the file. `LICHEN_HOME` overrides where data lives. Unknown keys are errors.
 """
@@ -12,14 +12,11 @@ from typing import Annotated
 
 import msgspec
 
-from lichen.agents.agent import Agent
-from lichen.channels.routes import Route
-from lichen.channels.routes import find as find_route
-from lichen.core.ports.call import Tool
-from lichen.core.speech.wording import BUILT_IN, DEFAULT, Greeter, Greeting, Texts, Wording
+from lichen.core.speech.wording import BUILT_IN, DEFAULT, Greeting, Texts, Wording
 from lichen.core.words.errors import Invalid, NotFound
 from lichen.core.words.quotas import Quotas
 from lichen.core.words.scope import PRODUCTION, Actor, ActorKind, Environment, Scope
+from lichen.settings.routes import Route
 
 FILE = "lichen.toml"
 
@@ -135,23 +132,17 @@ class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """A project as loaded: where it lies, where its data goes, its agents and tenants.
+    """What the file says, and where: the folder it lies in, where data goes, its tenants, and the names of its parts.
 
-    Flows are among the agents; `flows` names them. `tools` are those that the file lists. `modules` are the
-    project's own Python files that were loaded, each with the digest of what it held. `flow_files` says
-    where the flows are.
+    `file` is None for settings that no file says.
     """
 
     root: Path
     home: Path
-    agents: tuple[Agent, ...]
     tenants: Mapping[str, Tenant]
-    flows: tuple[str, ...] = ()
+    parts: Parts = Parts(())
     serve: Serve = Serve()
-    tools: tuple[Tool, ...] = ()
     file: Path | None = None
-    modules: Mapping[Path, str] = {}
-    flow_files: tuple[str | FlowFile, ...] = ()
 
     @property
     def scopes(self) -> tuple[Scope, ...]:
@@ -189,15 +180,6 @@ class Settings(msgspec.Struct, frozen=True):
         """The languages of a declared tenant, and what the runtime says in them."""
         return self.tenants[tenant].wording
 
-    def greeting(self, tenant: str, language: str) -> Greeting:
-        """What visitors of a tenant's web chat see before they say anything; nothing where nobody says what."""
-        declared = self.tenants[tenant].webchat
-        if declared is not None and language in declared.greetings:
-            return declared.greetings[language]
-        target = self.route(tenant, "webchat").target
-        planner = next((agent.planner for agent in self.agents if agent.name == target), None)
-        return planner.welcome(language) if isinstance(planner, Greeter) else Greeting()
-
     def actor(self, tenant: str, id: str) -> Actor:
         """A declared actor of a tenant. Raises NotFound (`actor_unknown`)."""
         for declared in self.tenants[tenant].actors:
@@ -208,22 +190,3 @@ class Settings(msgspec.Struct, frozen=True):
             code="actor_unknown",
             next_step=f"Add it to `actors` of [tenants.{tenant}] in {FILE}, or name one that is there.",
         )
-
-    def agent_for(self, tenant: str) -> Agent:
-        """The agent the customers of a tenant meet: the one it names, else the only one there is besides flows."""
-        name = self.tenants[tenant].agent
-        found = [
-            agent for agent in self.agents if name == agent.name or (name is None and agent.name not in self.flows)
-        ]
-        if len(found) != 1:
-            raise Invalid(
-                f"Tenant {tenant!r} does not say which agent its customers meet.",
-                code="agent_ambiguous",
-                next_step=f"Set `agent` under [tenants.{tenant}] in {FILE}.",
-            )
-        return found[0]
-
-    def route(self, tenant: str, channel: str) -> Route:
-        """Where the conversations of a channel go. Raises Invalid (`agent_ambiguous`) when nothing says so."""
-        found = find_route(self.tenants[tenant].routes, channel)
-        return found or Route(channel, agent=self.agent_for(tenant).name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 Step = str | int
@@ -163,3 +164,13 @@ def without(value: object, steps: Sequence[Step]) -> bool:
         del value[last]
         return True
     return False
+
+
+def with_line(place: str | None) -> str | None:
+    """`agent.toml#/rules/intents/0` as `agent.toml:12: /rules/intents/0`, where the line can be found."""
+    file, mark, pointer = (place or "").partition("#")
+    path = Path(file)
+    if not mark or path.suffix != ".toml" or not path.is_file():
+        return place
+    line = line_of(path.read_text(encoding="utf-8"), steps_of(pointer))
+    return place if line is None else f"{file}:{line}: {pointer}"

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from lichen.flows.read.doctor import Diagnosis
     from lichen.flows.read.hosting import Needed
     from lichen.flows.syntax.findings import Finding
-    from lichen.settings import Settings
+    from lichen.runtime.project.project import Project
 
 app = typer.Typer(name="flow", help="Flows of nodes: .ygtc files.", no_args_is_help=True)
 
@@ -93,11 +93,11 @@ def _diagnoses(paths: list[Path], catalog: Catalog | None) -> list[Diagnosis]:
 
     if not paths:
         return [diagnose_bytes(sys.stdin.buffer.read(BYTES_MAX + 1), "<stdin>", catalog)]
-    houses: dict[Path, Settings | None] = {}
+    houses: dict[Path, Project | None] = {}
     return [_housed(diagnose(file, catalog, pack=_pack(file)), houses) for file in _files(paths)]
 
 
-def _housed(diagnosis: Diagnosis, houses: dict[Path, Settings | None]) -> Diagnosis:
+def _housed(diagnosis: Diagnosis, houses: dict[Path, Project | None]) -> Diagnosis:
     """The diagnosis with what the project around the file would refuse to host; the same where there is none."""
     from lichen.runtime.review.flowfile import unhosted
     from lichen.settings import FILE
@@ -106,20 +106,20 @@ def _housed(diagnosis: Diagnosis, houses: dict[Path, Settings | None]) -> Diagno
     if file is None:
         return diagnosis
     if file not in houses:
-        houses[file] = _settings(file)
-    settings = houses[file]
-    if settings is None:
+        houses[file] = _project(file)
+    project = houses[file]
+    if project is None:
         return diagnosis
-    return msgspec.structs.replace(diagnosis, errors=(*diagnosis.errors, *unhosted(diagnosis, settings)))
+    return msgspec.structs.replace(diagnosis, errors=(*diagnosis.errors, *unhosted(diagnosis, project)))
 
 
-def _settings(file: Path) -> Settings | None:
+def _project(file: Path) -> Project | None:
     """The project, as far as it loads. One that may not be run, or does not load, is told about and left out."""
-    from lichen.settings import examine
+    from lichen.runtime.project.loading import examine
 
     try:
         check_trust(file, os.environ)
-        return examine(file, environ=os.environ).settings
+        return examine(file, environ=os.environ).project
     except LichenError as error:
         note(f"{file} was left out ({error.code}): {error.message}")
         return None
@@ -128,7 +128,7 @@ def _settings(file: Path) -> Settings | None:
 def _pack(file: Path) -> str | None:
     """The pack of a file as the project around it sees that; None where there is no project."""
     from lichen.flows.syntax.naming import pack_of
-    from lichen.settings import find
+    from lichen.settings.reading import find
 
     try:
         root = find(file.resolve().parent).parent

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from lichen.cli.here.caller import Caller, Json, calling
-from lichen.cli.here.project import locate
+from lichen.cli.here.workspace import locate
 from lichen.cli.show.moments import moment
 from lichen.cli.show.screen import Screen
 
@@ -32,13 +32,13 @@ def agents(as_json: Json = False) -> None:
 @app.command()
 def tools(as_json: Json = False) -> None:
     """Lists the tools of this project, what repeating each would do, and who may call it."""
-    settings = locate().load()
+    project = locate().load()
     callers: dict[str, list[str]] = {}
     effects: dict[str, str] = {}
-    for tool in settings.tools:
+    for tool in project.tools:
         callers.setdefault(tool.spec.name, [])
         effects[tool.spec.name] = tool.spec.effects
-    for agent in settings.agents:
+    for agent in project.agents:
         for tool in agent.tools.values():
             callers.setdefault(tool.spec.name, []).append(agent.name)
             effects[tool.spec.name] = tool.spec.effects
@@ -49,10 +49,10 @@ def tools(as_json: Json = False) -> None:
 @app.command()
 def tenants(as_json: Json = False) -> None:
     """Lists the tenants of this project, with their environments and declared actors."""
-    settings = locate().load()
+    project = locate().load()
     rows = [
         (name, _comma(tenant.environments), _comma(actor.id for actor in tenant.actors))
-        for name, tenant in settings.tenants.items()
+        for name, tenant in project.settings.tenants.items()
     ]
     _show(as_json, ("name", "environments", "actors"), rows, empty="This project declares no tenants.")
 

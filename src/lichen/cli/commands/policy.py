@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from lichen.cli.here.caller import Env, Tenant
-from lichen.cli.here.project import locate
+from lichen.cli.here.workspace import locate
 from lichen.cli.show.screen import Screen
 from lichen.core.words.errors import Invalid
 
@@ -73,8 +73,8 @@ def check_cases_of(
 
     from lichen.runtime.review.cases import case_files, check_cases
 
-    settings = locate().load()
-    found = asyncio.run(check_cases(settings, files or case_files(settings.root)))
+    project = locate().load()
+    found = asyncio.run(check_cases(project, files or case_files(project.settings.root)))
     screen = Screen(as_json=as_json)
     if not screen.data([{**msgspec.to_builtins(case), "is_met": case.is_met} for case in found]):
         for case in found:
@@ -115,14 +115,14 @@ def why(
     from lichen.gate.simulation import Case
     from lichen.runtime.review.cases import person_of, simulated
 
-    settings = locate().load()
-    name = tenant or _only(list(settings.tenants))
+    project = locate().load()
+    name = tenant or _only(list(project.settings.tenants))
     meters = dict(_counted(text) for text in meter or ())
     case = Case(
-        agent, tool, person_of(settings, name, person), _object(args, "--args"), _object(facts, "--facts"),
+        agent, tool, person_of(project.settings, name, person), _object(args, "--args"), _object(facts, "--facts"),
         tuple(said or ()), tuple(label or ()), meters, approved_by,
     )  # fmt: skip
-    found = asyncio.run(simulated(settings, name, case, env=env))
+    found = asyncio.run(simulated(project, name, case, env=env))
     verdict, considered = found.verdict, msgspec.to_builtins(found.considered)
     told = {"outcome": verdict.outcome, "policies": verdict.policies, "reason": verdict.operator_reason}
     screen = Screen(as_json=as_json)
@@ -189,8 +189,8 @@ def _checked(directory: Path | None, tenant: str | None) -> dict[str, Any]:
     from lichen.runtime.project.hosting import specs_of
     from lichen.runtime.project.policies import Place, loaded, places_of, report_of
 
-    settings = locate().load()
-    specs = specs_of(settings.agents)
+    project = locate().load()
+    specs = specs_of(project.agents)
     if directory is not None:
         if not any(directory.glob("*.cedar")):
             inside = sorted(path.name for path in directory.glob("*") if path.is_dir())
@@ -199,6 +199,6 @@ def _checked(directory: Path | None, tenant: str | None) -> dict[str, Any]:
             raise Invalid(message, code="policies_missing", next_step=step, place=str(directory))
         own = directory.resolve()
         return {str(directory): report_of(own, loaded(Place(str(directory), own), specs))}
-    names = [tenant] if tenant is not None else list(settings.tenants)
-    places = [place for name in names for place in places_of(settings, name)]
+    names = [tenant] if tenant is not None else list(project.settings.tenants)
+    places = [place for name in names for place in places_of(project.settings, name)]
     return {place.name: report_of(place.directory, loaded(place, specs)) for place in places}

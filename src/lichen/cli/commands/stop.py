@@ -81,7 +81,7 @@ def _end_process(caller: Caller, name: str) -> None:
             "No process serves this data directory.",
             code="process_unknown",
             next_step="Run `lichen serve` or `lichen run --stay` to start one.",
-            place=str(caller.client.door.project.home),
+            place=str(caller.client.door.workspace.home),
         )
     caller.client.post("process/stop")
     if not caller.screen.data({"kind": "process", "state": "ending"}):

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from lichen.cli.here.project import Project, locate, remembered
+from lichen.cli.here.workspace import Workspace, locate, remembered
 from lichen.cli.show.screen import Screen
 from lichen.core.words.errors import Denied
 
@@ -32,18 +32,18 @@ def play(
     if reset:
         _reset(screen)
         return
-    project = _project()
-    stage = Stage(project, screen)
+    workspace = _workspace()
+    stage = Stage(workspace, screen)
     screen.line("Lichen: one loop, one gate, one log. This is the story of a shop that refunds by chat.", "bold")
-    screen.line(f"The shop is {project.needed().parent}, its data {project.home}.", "dim")
+    screen.line(f"The shop is {workspace.needed().parent}, its data {workspace.home}.", "dim")
     try:
         story.play(stage)
     finally:
         stage.close()
-    _end(screen, project, stage.failures)
+    _end(screen, workspace, stage.failures)
 
 
-def _project() -> Project:
+def _workspace() -> Workspace:
     """The demo shop with data of its own: a story that was told is left as it is."""
     from lichen.cli.demo.stage import fresh_home
     from lichen.cli.serving.init import demo_files
@@ -51,7 +51,7 @@ def _project() -> Project:
     file = demo_files() / "lichen.toml"
     here = locate()
     home = here.home if here.file in (None, file) else here.home / "demo"
-    return Project(fresh_home(home), file)
+    return Workspace(fresh_home(home), file)
 
 
 def _reset(screen: Screen) -> None:
@@ -80,13 +80,13 @@ def _reset(screen: Screen) -> None:
     screen.line(f"The demo begins anew: {home} is empty. Run `lichen demo`, or `lichen serve --demo`.", "green")
 
 
-def _end(screen: Screen, project: Project, failures: list[str]) -> None:
+def _end(screen: Screen, workspace: Workspace, failures: list[str]) -> None:
     screen.line()
     if failures:
         screen.line(f"{len(failures)} things were not as they should be: {'; '.join(failures)}.", "bold red")
         raise typer.Exit(1)
     screen.line("All of it happened as told. Go on yourself, for example:", "bold green")
-    home = "" if locate().home == project.home else f"LICHEN_HOME={project.home} "
+    home = "" if locate().home == workspace.home else f"LICHEN_HOME={workspace.home} "
     for command in (
         "chat --tenant acme --as customer-7",
         "runs list --tenant acme",
@@ -96,17 +96,17 @@ def _end(screen: Screen, project: Project, failures: list[str]) -> None:
         screen.line(f"  {home}lichen {command}")
     screen.line("  lichen init my-shop    # the same files, to make your own")
     if screen.is_terminal and sys.stdin.isatty():
-        _chat(screen, project)
+        _chat(screen, workspace)
 
 
-def _chat(screen: Screen, project: Project) -> None:
+def _chat(screen: Screen, workspace: Workspace) -> None:
     from lichen.cli.commands.chat import Chat
     from lichen.cli.here.client import Client
     from lichen.cli.here.door import Door
 
     screen.line()
     screen.line("You are customer-7 of acme.", "bold")
-    door = Door(project)
+    door = Door(workspace)
     try:
         client = Client(door, CUSTOMER)
         opened = client.post("sessions", {"channel": "cli", "key": "chat"})

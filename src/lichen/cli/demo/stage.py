@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from lichen.cli.here.client import Client
 from lichen.cli.here.door import Door
-from lichen.cli.here.project import Project
+from lichen.cli.here.workspace import Workspace
 from lichen.cli.show.screen import Screen
 from lichen.core.words.errors import LichenError
 
@@ -40,35 +40,35 @@ class Said(NamedTuple):
 class Stage:
     """Where the story plays. `failures` are the things that were not as they should be."""
 
-    def __init__(self, project: Project, screen: Screen) -> None:
-        self.project = project
+    def __init__(self, workspace: Workspace, screen: Screen) -> None:
+        self.workspace = workspace
         self.screen = screen
         self.failures: list[str] = []
         self._host: subprocess.Popen[str] | None = None
         self._shown: dict[str, int] = {}
         kept = {name: value for name, value in os.environ.items() if not name.startswith("LICHEN_")}
-        self._environ = {**kept, "LICHEN_HOME": str(project.home), "PYTHONDONTWRITEBYTECODE": "1"}
+        self._environ = {**kept, "LICHEN_HOME": str(workspace.home), "PYTHONDONTWRITEBYTECODE": "1"}
 
     # -- the host ------------------------------------------------------------------------------------------------
 
     def open(self) -> int:
         """Starts a process that owns the data directory, and returns its id once it serves."""
         self._say_command("run --stay &")
-        self.project.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with (self.project.home / "host.log").open("a") as log:
+        self.workspace.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with (self.workspace.home / "host.log").open("a") as log:
             self._host = subprocess.Popen(
                 [*_LICHEN, "run", "--stay"],
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
                 env=self._environ,
-                cwd=self.project.needed().parent,
+                cwd=self.workspace.needed().parent,
             )
         assert self._host.stdout is not None
         line = self._host.stdout.readline().strip()
         if not line.startswith("serving"):
             raise LichenError(
-                "The engine did not start.", code="host_failed", place=str(self.project.home / "host.log")
+                "The engine did not start.", code="host_failed", place=str(self.workspace.home / "host.log")
             )
         self.screen.line(f"  {line} (process {self._host.pid})", "dim")
         return self._host.pid
@@ -108,7 +108,7 @@ class Stage:
             timeout=COMMAND_S,
             check=False,
             env=self._environ,
-            cwd=self.project.needed().parent,
+            cwd=self.workspace.needed().parent,
         )
         return Said(done.returncode, done.stdout, done.stderr)
 
@@ -135,7 +135,7 @@ class Stage:
         """Shows the records of a tenant's log that were not shown yet."""
         if self._host is None or self._host.poll() is not None:
             return  # nobody serves, and the story is no owner
-        client = Client(Door(self.project), {"Lichen-Tenant": tenant})
+        client = Client(Door(self.workspace), {"Lichen-Tenant": tenant})
         for record in client.get("log/records", after=self._shown.get(tenant, 0), limit=500):
             self._shown[tenant] = record["seq"]
             if record["type"] not in QUIET:
@@ -144,7 +144,7 @@ class Stage:
 
     def refunds(self, tenant: str, order: str) -> list[int]:
         """What the shop's own database says was paid back for an order, row by row, in cents."""
-        file = self.project.home / "files" / tenant / "dev" / "shop.sqlite"
+        file = self.workspace.home / "files" / tenant / "dev" / "shop.sqlite"
         shop = sqlite3.connect(f"file:{file}?mode=ro", uri=True)
         try:
             return [row[0] for row in shop.execute("select amount from refunds where order_id = ?", (order,))]

@@ -131,7 +131,7 @@ def _prove(stage: Stage, run: str) -> None:
         said = stage.run("log", "verify", "--tenant", tenant)
         stage.check(f"the log of {tenant} verifies", holds=said.code == 0 and said.data["ok"])
     stage.close()
-    stage.check("nothing is left over", holds=not stage.project.socket.exists())
+    stage.check("nothing is left over", holds=not stage.workspace.socket.exists())
 
 
 def _show_card(stage: Stage, wait: dict[str, Any]) -> None:

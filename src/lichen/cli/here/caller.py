@@ -12,7 +12,7 @@ import typer
 
 from lichen.cli.here.client import Client
 from lichen.cli.here.door import Door
-from lichen.cli.here.project import locate
+from lichen.cli.here.workspace import locate
 from lichen.cli.show.screen import Screen
 
 P = ParamSpec("P")

@@ -15,13 +15,13 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from lichen.cli.errors import of_response
-from lichen.cli.here.project import Project
+from lichen.cli.here.workspace import Workspace
 from lichen.core.words.errors import LichenError, Unavailable
 from lichen.serve.listen.address import address
 
 if TYPE_CHECKING:
     from lichen.cli.here.owner import Owner, Port
-    from lichen.settings import Settings
+    from lichen.runtime.project.project import Project
 
 PREFIX = "/api/v1"
 PAUSE_S = (0.05, 0.06, 0.07, 0.09, 0.1, 0.12, 0.15, 0.18, 0.2, 0.25, 0.3, 0.4, *[0.5] * 16)
@@ -43,18 +43,18 @@ class OwnerDied(Exception):
 class Door:
     """The way to the runtime of a project. May be used by several threads. End with `finish` or `leave`."""
 
-    def __init__(self, project: Project) -> None:
-        self.project = project
+    def __init__(self, workspace: Workspace) -> None:
+        self.workspace = workspace
         self._owner: Owner | None = None
-        self._settings: Settings | None = None
+        self._project: Project | None = None
         self._owning = threading.Lock()
 
     @property
-    def settings(self) -> Settings:
+    def project(self) -> Project:
         """The project as loaded once. Raises NotFound (`project_unknown`), Invalid."""
-        if self._settings is None:
-            self._settings = self.project.load()
-        return self._settings
+        if self._project is None:
+            self._project = self.workspace.load()
+        return self._project
 
     @property
     def owner(self) -> Owner | None:
@@ -68,7 +68,7 @@ class Door:
         """
         from lichen.cli.here.owner import Owner
 
-        owner = Owner(self.project, None if self.project.is_bare else self.settings, port=port)
+        owner = Owner(self.workspace, None if self.workspace.is_bare else self.project, port=port)
         owner.start()
         self._owner = owner
         return owner
@@ -152,14 +152,14 @@ class Door:
         channel = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         channel.settimeout(answer_s)
         try:
-            with address(self.project.socket) as name:
+            with address(self.workspace.socket) as name:
                 channel.connect(name)
         except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError):
             channel.close()
             raise NobodyAnswers from None
         except OSError as error:
             channel.close()
-            raise _unreachable(error, self.project) from None
+            raise _unreachable(error, self.workspace) from None
         return channel
 
 
@@ -170,10 +170,10 @@ def _content(status: int, media: str, data: bytes) -> Any:
     return content
 
 
-def _unreachable(error: OSError, project: Project) -> LichenError:
+def _unreachable(error: OSError, workspace: Workspace) -> LichenError:
     return Unavailable(
         f"The socket of the runtime cannot be opened ({error.strerror}).",
         code="socket_unreachable",
         next_step="Run `lichen doctor`.",
-        place=str(project.socket),
+        place=str(workspace.socket),
     )

@@ -8,12 +8,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from lichen.cli.here.entrance import entrance
-from lichen.cli.here.project import Project
+from lichen.cli.here.workspace import Workspace
 
 if TYPE_CHECKING:
+    from lichen.runtime.project.project import Project
     from lichen.runtime.runtime import Runtime
     from lichen.serve.host import Endings
-    from lichen.settings import Settings
 
 JOIN_S = 60.0
 
@@ -29,11 +29,11 @@ class Owner:
     """Owns a project's data from `start` to `finish`, or to `leave`, which is quicker and loses nothing either.
 
     Others reach it through the socket, and so does this process: there is one way in. With a `port`, strangers reach
-    the public site there; `port` is then the one that was found. Without settings the data is only looked at.
+    the public site there; `port` is then the one that was found. Without a project the data is only looked at.
     """
 
-    def __init__(self, project: Project, settings: Settings | None, *, port: Port | None = None) -> None:
-        self._project, self._settings = project, settings
+    def __init__(self, workspace: Workspace, project: Project | None, *, port: Port | None = None) -> None:
+        self._workspace, self._project = workspace, project
         self.port = port
         self._thread = threading.Thread(target=self._run, name="lichen-owner", daemon=True)
         self._begun = threading.Event()
@@ -76,7 +76,7 @@ class Owner:
 
     def _run(self) -> None:
         try:
-            with entrance(self._project.home), asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            with entrance(self._workspace.home), asyncio.Runner(loop_factory=_loop_factory()) as runner:
                 runner.run(self._own())
         except BaseException as error:  # noqa: BLE001 - carried over to the thread that asked
             self._error = error
@@ -87,7 +87,7 @@ class Owner:
     def _made(self) -> Runtime:
         from lichen.runtime.runtime import Runtime
 
-        return Runtime.looking(self._project.home) if self._settings is None else Runtime.of(self._settings)
+        return Runtime.looking(self._workspace.home) if self._project is None else Runtime.of(self._project)
 
     async def _own(self) -> None:
         from lichen.serve.host import Endings, Listener, host
@@ -96,7 +96,7 @@ class Owner:
         self._loop = asyncio.get_running_loop()
         self._endings = Endings()
         public = None if self.port is None else PublicPort(*self.port)
-        listeners: list[Listener] = [OwnerSocket(self._project.socket)]
+        listeners: list[Listener] = [OwnerSocket(self._workspace.socket)]
         if public is not None:
             listeners.append(public)
 
@@ -106,8 +106,8 @@ class Owner:
             self._begun.set()
 
         async with self._made() as runtime:
-            if self._settings is not None:
-                self._project.remember()
+            if self._project is not None:
+                self._workspace.remember()
             self.notices = runtime.notices
             self.was_stopped = await host(runtime, listeners, self._endings, opened=opened) == "stopped"
 

@@ -22,9 +22,9 @@ ENV = "dev"
 def demo_keys(door: Door, url: str) -> dict[str, str]:
     """A valid key for each declared tenant, by its name. They are kept in `demo.env` in the data directory, beside
     `LICHEN_URL`, for nobody but its owner to read. Raises Unavailable (`demo_keys_unwritable`)."""
-    file = door.project.home / FILE
+    file = door.workspace.home / FILE
     known = _read(file)
-    keys = {name: _key(door, name, env, known.get(_variable(name))) for name, env in _places(door.settings)}
+    keys = {name: _key(door, name, env, known.get(_variable(name))) for name, env in _places(door.project.settings)}
     wanted = {"LICHEN_URL": url, **{_variable(name): key for name, key in keys.items()}}
     if wanted == known:
         return keys  # a full disk is no reason not to serve

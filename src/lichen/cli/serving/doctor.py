@@ -16,12 +16,13 @@ import typer
 from lichen.cli.here.client import Client
 from lichen.cli.here.door import Door
 from lichen.cli.here.entrance import entrance
-from lichen.cli.here.project import Project, locate
+from lichen.cli.here.workspace import Workspace, locate
 from lichen.cli.show.screen import Screen
 from lichen.cli.volumes.proof import read
 from lichen.core.words.errors import LichenError
 
 if TYPE_CHECKING:
+    from lichen.runtime.project.project import Project
     from lichen.settings import Settings
 
 FREE_BYTES_MIN = 256 * 1024 * 1024
@@ -41,7 +42,7 @@ class Finding(NamedTuple):
     mend: str = ""
 
 
-Check = Callable[[Project], Iterator[Finding]]
+Check = Callable[[Workspace], Iterator[Finding]]
 
 
 def examine(as_json: Annotated[bool, typer.Option("--json", help="JSON on stdout and nothing else.")] = False) -> None:
@@ -63,22 +64,22 @@ def _examined_here() -> list[Finding]:
         return [_failure("project", error)]
 
 
-def examined(project: Project) -> Iterator[Finding]:
+def examined(workspace: Workspace) -> Iterator[Finding]:
     """Every finding. The log is read only when nothing stands in its way."""
     has_problem = False
-    for finding in chain(_project(project), *(_guarded(check, project) for check in (_home, _keys, _disk, _clock))):
+    for finding in chain(_project(workspace), *(_guarded(check, workspace) for check in (_home, _keys, _disk, _clock))):
         has_problem = has_problem or finding.state == "problem"
         yield finding
-    if has_problem or not project.home.exists():
+    if has_problem or not workspace.home.exists():
         return
-    yield from _guarded(_log, project)
+    yield from _guarded(_log, workspace)
 
 
-def _guarded(check: Check, project: Project) -> Iterator[Finding]:
+def _guarded(check: Check, workspace: Workspace) -> Iterator[Finding]:
     """A check whose own failure is a finding too."""
     name = check.__name__.strip("_")
     try:
-        yield from check(project)
+        yield from check(workspace)
     except LichenError as error:
         yield _failure(name, error)
     except OSError as error:
@@ -90,26 +91,26 @@ def _failure(check: str, error: LichenError) -> Finding:
     return Finding(check, "problem", f"{place}{error.message} ({error.code})", error.next_step)
 
 
-def _project(project: Project) -> Iterator[Finding]:
+def _project(workspace: Workspace) -> Iterator[Finding]:
     """What the project says and names, and then what of it will fail when it runs."""
-    from lichen.settings import examine
+    from lichen.runtime.project.loading import examine
 
     try:
-        settings, errors = examine(project.needed(), environ={**os.environ, "LICHEN_HOME": str(project.home)})
+        project, errors = examine(workspace.needed(), environ={**os.environ, "LICHEN_HOME": str(workspace.home)})
     except LichenError as error:
         yield _failure("project", error)
         return
     for error in errors:
         yield _failure("project", error)
-    if settings is None:
+    if project is None:
         return
     if not errors:
-        yield Finding("project", "ok", f"{project.file}: tenants {', '.join(settings.tenants)}")
-        yield Finding("agents", "ok", f"{', '.join(agent.name for agent in settings.agents)} load")
-    yield from _environments(settings)
+        yield Finding("project", "ok", f"{workspace.file}: tenants {', '.join(project.settings.tenants)}")
+        yield Finding("agents", "ok", f"{', '.join(agent.name for agent in project.agents)} load")
+    yield from _environments(project.settings)
     if not errors:  # else policies would be checked against agents that are not all there
-        yield from _policies(settings)
-        yield from _reviewed(settings)
+        yield from _policies(project)
+        yield from _reviewed(project)
 
 
 def _environments(settings: Settings) -> Iterator[Finding]:
@@ -119,13 +120,14 @@ def _environments(settings: Settings) -> Iterator[Finding]:
             yield Finding("log", "warning", what, f"error_text = false under [tenants.{scope.tenant}]")
 
 
-def _policies(settings: Settings) -> Iterator[Finding]:
+def _policies(project: Project) -> Iterator[Finding]:
     """Each set that decides in an environment. What is wrong with a shared file is said once."""
     from lichen.runtime.project.hosting import specs_of
     from lichen.runtime.project.policies import places_of
     from lichen.runtime.review import policy_errors
 
-    specs, said = specs_of(settings.agents), set[Finding]()
+    specs, said = specs_of(project.agents), set[Finding]()
+    settings = project.settings
     for place in (place for name in settings.tenants for place in places_of(settings, name)):
         count, errors = policy_errors(place, specs)
         failures = [_failure("policies", error) for error in errors]
@@ -135,16 +137,16 @@ def _policies(settings: Settings) -> Iterator[Finding]:
             yield Finding("policies", "ok", f"{place.name}: {count} policies load")
 
 
-def _reviewed(settings: Settings) -> Iterator[Finding]:
+def _reviewed(project: Project) -> Iterator[Finding]:
     from lichen.runtime.review import review
 
-    for flaw in review(settings):
+    for flaw in review(project):
         place = f"{flaw.place}: " if flaw.place else ""
         yield Finding("review", flaw.severity, f"{place}{flaw.message} ({flaw.code})", flaw.mend)
 
 
-def _home(project: Project) -> Iterator[Finding]:
-    home = project.home
+def _home(workspace: Workspace) -> Iterator[Finding]:
+    home = workspace.home
     if not home.exists():
         yield Finding("home", "ok", f"{home} does not exist yet; the first command makes it")
         return
@@ -159,8 +161,8 @@ def _home(project: Project) -> Iterator[Finding]:
         yield Finding("home", "ok", f"{home} is open to its owner only")
 
 
-def _keys(project: Project) -> Iterator[Finding]:
-    folder = project.home / "keys"
+def _keys(workspace: Workspace) -> Iterator[Finding]:
+    folder = workspace.home / "keys"
     if not folder.exists():
         return
     exposed = [path for path in (folder, *folder.rglob("*")) if path.stat().st_mode & 0o077]
@@ -170,8 +172,8 @@ def _keys(project: Project) -> Iterator[Finding]:
         yield Finding("keys", "ok", f"{folder} is closed to others")
 
 
-def _disk(project: Project) -> Iterator[Finding]:
-    place = next(path for path in (project.home, *project.home.parents) if path.exists())
+def _disk(workspace: Workspace) -> Iterator[Finding]:
+    place = next(path for path in (workspace.home, *workspace.home.parents) if path.exists())
     free = shutil.disk_usage(place).free
     what = f"{free // 1024**2} MiB free at {place}"
     if free < FREE_BYTES_MIN:
@@ -180,9 +182,9 @@ def _disk(project: Project) -> Iterator[Finding]:
         yield Finding("disk", "ok", what)
 
 
-def _clock(project: Project) -> Iterator[Finding]:
+def _clock(workspace: Workspace) -> Iterator[Finding]:
     """A file of the data directory that was changed in the future: the clock was set back since."""
-    changed = [path.stat().st_mtime for path in project.home.glob("*") if path.is_file()]
+    changed = [path.stat().st_mtime for path in workspace.home.glob("*") if path.is_file()]
     ahead_s = max(changed, default=0.0) - time.time()  # noqa: TID251 - it is this machine's clock that is examined
     if ahead_s > AHEAD_S_MAX:
         yield Finding("clock", "problem", f"it is {ahead_s:.0f} s behind the newest data", "timedatectl set-ntp true")
@@ -190,17 +192,17 @@ def _clock(project: Project) -> Iterator[Finding]:
         yield Finding("clock", "ok", "not behind the data")
 
 
-def _log(project: Project) -> Iterator[Finding]:
+def _log(workspace: Workspace) -> Iterator[Finding]:
     """Asks whoever owns the directory; when nobody does, reads the files as they are."""
-    door = Door(project)
+    door = Door(workspace)
     if door.is_answered():
-        yield from _owned(Client(door, {}), project.home)
+        yield from _owned(Client(door, {}), workspace.home)
         return
-    with entrance(project.home):  # raises with the process that holds it and does not answer
+    with entrance(workspace.home):  # raises with the process that holds it and does not answer
         pass
     yield Finding("owner", "ok", "nobody; the directory can be opened")
-    if (project.home / "lichen.sqlite").exists():
-        yield from map(_verified, read(project.home))
+    if (workspace.home / "lichen.sqlite").exists():
+        yield from map(_verified, read(workspace.home))
 
 
 def _owned(client: Client, home: Path) -> Iterator[Finding]:

@@ -12,7 +12,7 @@ import typer
 
 from lichen.cli.here.door import Door
 from lichen.cli.here.host import hosting
-from lichen.cli.here.project import Project, locate
+from lichen.cli.here.workspace import Workspace, locate
 from lichen.cli.show.screen import Screen, note
 
 if TYPE_CHECKING:
@@ -56,18 +56,18 @@ def serve(
     from lichen.serve.http.lines import event
 
     screen = Screen(as_json=as_json)
-    project = _demo_or(locate()) if demo else locate()
+    workspace = _demo_or(locate()) if demo else locate()
     allow_files()
-    door = Door(project)
-    write_lines(door.settings, log_format, log_level)
+    door = Door(workspace)
+    write_lines(door.project.settings, log_format, log_level)
     with hosting(door, Port(host, port)) as found:
         assert found.owner.port is not None
         url = _url(found.owner.port)
         keys = _keys(door, url) if demo else None
-        for notice in (*found.owner.notices, *_warnings(host, door.settings)):
+        for notice in (*found.owner.notices, *_warnings(host, door.project.settings)):
             note(notice)
-        _tell(screen, project, url, chats=_chats(door.settings), keys=keys)
-        event("started", {"url": url, "home": str(project.home), "version": version("lichen")})
+        _tell(screen, workspace, url, chats=_chats(door.project.settings), keys=keys)
+        event("started", {"url": url, "home": str(workspace.home), "version": version("lichen")})
         found.stay()
         event("stopping", {"url": url})
         screen.line("Letting what has begun end.", "dim")
@@ -93,13 +93,13 @@ def allow_files() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (granted, hard))
 
 
-def _demo_or(project: Project) -> Project:
+def _demo_or(workspace: Workspace) -> Workspace:
     """The nearest project, else the demo shop that comes with Lichen."""
-    if project.file is not None:
-        return project
+    if workspace.file is not None:
+        return workspace
     from lichen.cli.serving.init import demo_files
 
-    return Project(project.home, demo_files() / "lichen.toml")
+    return Workspace(workspace.home, demo_files() / "lichen.toml")
 
 
 def _url(port: tuple[str, int]) -> str:
@@ -139,13 +139,13 @@ def _keys(door: Door, url: str) -> Mapping[str, str]:
 
 
 def _tell(
-    screen: Screen, project: Project, url: str, *, chats: tuple[str, ...], keys: Mapping[str, str] | None
+    screen: Screen, workspace: Workspace, url: str, *, chats: tuple[str, ...], keys: Mapping[str, str] | None
 ) -> None:
     """Where everything is."""
     pages = [("console", f"{url}/console"), ("api", f"{url}/api/docs")]
     pages += [(f"chat {tenant}", f"{url}/chat/{tenant}") for tenant in chats]
     shown = [(f"key {tenant}", key) for tenant, key in (keys or {}).items()]
-    told = {"serving": url, "socket": str(project.socket), "pages": dict(pages), "keys": dict(keys or {})}
+    told = {"serving": url, "socket": str(workspace.socket), "pages": dict(pages), "keys": dict(keys or {})}
     if screen.event(told):
         return
     if screen.is_terminal:
@@ -154,7 +154,7 @@ def _tell(
         screen.line(f"serving on {url}")
         for name, value in (*pages, *shown):
             screen.line(f"{name}  {value}")
-    screen.line(_next(project, keys), "dim")
+    screen.line(_next(workspace, keys), "dim")
 
 
 def _draw(screen: Screen, url: str, pages: list[tuple[str, str]], keys: list[tuple[str, str]]) -> None:
@@ -173,7 +173,7 @@ def _draw(screen: Screen, url: str, pages: list[tuple[str, str]], keys: list[tup
     screen.line()
 
 
-def _next(project: Project, keys: Mapping[str, str] | None) -> str:
+def _next(workspace: Workspace, keys: Mapping[str, str] | None) -> str:
     if keys:
-        return f"The keys are operators' and lie in {project.home / 'demo.env'}. Ctrl-C ends it."
+        return f"The keys are operators' and lie in {workspace.home / 'demo.env'}. Ctrl-C ends it."
     return "Keys are made with `lichen keys create ACTOR --tenant NAME`. Ctrl-C ends it."

@@ -12,7 +12,7 @@ import typer
 
 from lichen.cli.here.caller import Caller, calling
 from lichen.cli.here.entrance import entrance
-from lichen.cli.here.project import locate
+from lichen.cli.here.workspace import locate
 from lichen.cli.show.moments import moment
 from lichen.cli.show.screen import Screen, note
 from lichen.core.words.errors import Invalid

@@ -90,7 +90,7 @@ def _asked(caller: Caller, kept: bytes | None) -> list[dict[str, Any]]:
 
 def _read(caller: Caller, kept: bytes | None) -> list[dict[str, Any]]:
     """What the files say of the named logs. Raises NotFound (`log_missing`), Invalid (`head_foreign`)."""
-    everything = read(caller.client.door.project.home, () if kept is None else (kept,))
+    everything = read(caller.client.door.workspace.home, () if kept is None else (kept,))
     if kept is not None and _log_of(kept) not in [each["log"] for each in everything if _is_named(caller, each["log"])]:
         raise _foreign()
     found = [report for report in everything if _is_named(caller, report["log"])]

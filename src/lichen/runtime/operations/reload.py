@@ -17,7 +17,7 @@ from lichen.runtime.project.catalog import Catalog
 from lichen.runtime.project.policies import InForce
 
 if TYPE_CHECKING:
-    from lichen.settings import Settings
+    from lichen.runtime.project.project import Project
 
 
 class Broken(msgspec.Struct, frozen=True):
@@ -50,14 +50,14 @@ class Reload:
         changes: Changes,
         in_force: InForce,
         catalog: Catalog,
-        settings: Settings | None,
+        project: Project | None,
     ) -> None:
         self._engine = engine
         self._access = access
         self._changes = changes
         self._in_force = in_force
         self._catalog = catalog
-        self._settings = settings
+        self._project = project
 
     async def __call__(self, scope: Scope, actor: Actor) -> Reloaded:
         """Puts the files as they are now in force: the policies of the scope, the agents and flows of the runtime.
@@ -91,14 +91,14 @@ class Reload:
 
     async def _agents(self, broken: list[LichenError]) -> list[tuple[str, str]]:
         """The agents that changed, each with its digest, empty for one that is gone."""
-        if self._settings is None:
+        if self._project is None:
             return []
         from lichen.flows.walk.planner import FlowPlanner
-        from lichen.settings.loading import refreshed
+        from lichen.runtime.project.refreshing import refreshed
 
         now = self._catalog.agents
         flows = tuple(agent.name for agent in now if isinstance(agent.planner, FlowPlanner))
-        current = msgspec.structs.replace(self._settings, agents=now, flows=flows)
+        current = msgspec.structs.replace(self._project, agents=now, flows=flows)
         agents, errors = await asyncio.to_thread(refreshed, current)
         broken += errors
         changed = self._catalog.replace(agents)
@@ -108,8 +108,8 @@ class Reload:
 
     def _imported(self) -> tuple[Path, ...]:
         """The Python files that changed since they were imported."""
-        if self._settings is None:
+        if self._project is None:
             return ()
-        from lichen.settings.modules import changed_modules
+        from lichen.runtime.project.modules import changed_modules
 
-        return changed_modules(self._settings.modules)
+        return changed_modules(self._project.modules)

@@ -1,1 +1,1 @@
-"""What a project hosts: agents, flows, policies, versions."""
+"""What a project hosts: what its `lichen.toml` names, found, loaded and checked (`Project`), and its versions."""

@@ -31,6 +31,7 @@ from lichen.core.words.scope import Actor, Customer
 from lichen.gate.simulation import Case, Considered, Simulated, simulate
 from lichen.runtime.project.hosting import specs_of
 from lichen.runtime.project.policies import loaded, place_of, places_of
+from lichen.runtime.project.project import Project
 from lichen.settings import Settings
 
 SUFFIX = ".cases.toml"
@@ -89,9 +90,9 @@ def case_files(root: Path) -> list[Path]:
     return found
 
 
-async def check_cases(settings: Settings, files: Sequence[Path]) -> tuple[Checked, ...]:
+async def check_cases(project: Project, files: Sequence[Path]) -> tuple[Checked, ...]:
     """Every case of these files, decided. Raises Invalid (`cases_invalid`) with the place, and what policies raise."""
-    return tuple([await _checked(settings, file, _read(file), case) for file in files for case in _read(file).case])
+    return tuple([await _checked(project, file, _read(file), case) for file in files for case in _read(file).case])
 
 
 def _read(path: Path) -> _File:
@@ -102,11 +103,11 @@ def _read(path: Path) -> _File:
         raise Invalid(f"{error}.", code=CODE, place=str(path), next_step=step) from None
 
 
-async def _checked(settings: Settings, path: Path, file: _File, given: _Case) -> Checked:
+async def _checked(project: Project, path: Path, file: _File, given: _Case) -> Checked:
     case = Case(
         given.agent,
         given.tool,
-        person_of(settings, file.tenant, given.person),
+        person_of(project.settings, file.tenant, given.person),
         given.args,
         given.facts,
         given.said,
@@ -115,7 +116,9 @@ async def _checked(settings: Settings, path: Path, file: _File, given: _Case) ->
         given.approved_by,
     )
     try:
-        found = await simulated(settings, file.tenant, case, env=file.env or _lies_in(settings, path, file.tenant))
+        found = await simulated(
+            project, file.tenant, case, env=file.env or _lies_in(project.settings, path, file.tenant)
+        )
     except LichenError as error:
         error.place = f"{path}: {given.name}"
         raise
@@ -141,14 +144,15 @@ def _lies_in(settings: Settings, path: Path, tenant: str) -> str | None:
     return folders.get(path.resolve().parent)
 
 
-async def simulated(settings: Settings, tenant: str, case: Case, *, env: str | None = None) -> Simulated:
+async def simulated(project: Project, tenant: str, case: Case, *, env: str | None = None) -> Simulated:
     """What the policies on disk decide about a call in an environment of a tenant, its first if none is named.
 
     Raises NotFound (`tenant_unknown`, `env_unknown`, `tool_unknown`).
     """
+    settings = project.settings
     places_of(settings, tenant)  # raises for a tenant that is not there
     scope = settings.scope(tenant, env or settings.tenants[tenant].environments[0])
-    specs = {str(spec.name): spec for spec in specs_of(settings.agents)}
+    specs = {str(spec.name): spec for spec in specs_of(project.agents)}
     policies = loaded(place_of(settings, scope), tuple(specs.values()))
     return await simulate(policies, specs.get(case.tool), case, scope)
 

@@ -21,10 +21,10 @@ from lichen.flows.read.load import parse, text_of
 from lichen.flows.syntax.findings import Finding
 from lichen.flows.syntax.naming import agent_names, pack_of
 from lichen.flows.text.template import TemplateError, parse_template
+from lichen.runtime.project.project import Project
 from lichen.runtime.project.state import STATE_TOOLS
 from lichen.runtime.project.withdrawal import withdraw
 from lichen.runtime.review.contracts import flow_flaws
-from lichen.settings import Settings
 from lichen.settings.file import FlowFile
 
 NAMED_MAX: Final = 12
@@ -40,12 +40,12 @@ class Known(NamedTuple):
     pack: str
 
 
-def unhosted(diagnosis: Diagnosis, settings: Settings) -> tuple[Finding, ...]:
+def unhosted(diagnosis: Diagnosis, project: Project) -> tuple[Finding, ...]:
     """What is wrong with a flow that loads in this project, beside what its diagnosis says."""
     flow = diagnosis.flow
     if flow is None or flow.kind == "component-config":
         return ()
-    known = _known(Path(diagnosis.path).resolve(), flow, settings)
+    known = _known(Path(diagnosis.path).resolve(), flow, project)
     found = {need: _found(need, known) for need in diagnosis.needs}
     missing = [_missing(flow, need, known) for need, name in found.items() if name is None]
     tools = ((need, known.tools[name]) for need, name in found.items() if name and need.kind == "tool")
@@ -54,19 +54,19 @@ def unhosted(diagnosis: Diagnosis, settings: Settings) -> tuple[Finding, ...]:
     return (*missing, *wrong, *_slots(flow, diagnosis.document))
 
 
-def _known(file: Path, flow: Flow, settings: Settings) -> Known:
-    agents = [agent for agent in settings.agents if agent.name not in settings.flows]
+def _known(file: Path, flow: Flow, project: Project) -> Known:
+    agents = [agent for agent in project.agents if agent.name not in project.flows]
     own = [tool for agent in agents for tool in agent.tools.values()]
-    tools: dict[str, Tool] = {tool.spec.name: tool for tool in (*STATE_TOOLS, withdraw, *own, *settings.tools)}
-    said = [each if isinstance(each, FlowFile) else FlowFile(each) for each in settings.flow_files]
-    files = {path.resolve(): each for each in said for path in settings.root.glob(each.file)}
+    tools: dict[str, Tool] = {tool.spec.name: tool for tool in (*STATE_TOOLS, withdraw, *own, *project.tools)}
+    said = [each if isinstance(each, FlowFile) else FlowFile(each) for each in project.settings.parts.flows]
+    files = {path.resolve(): each for each in said for path in project.settings.root.glob(each.file)}
     ids = {id for path in files if (id := _id(path))}
     return Known(
         tools,
         frozenset(agent.name for agent in agents),
-        frozenset({*ids, *settings.flows, flow.id}),
+        frozenset({*ids, *project.flows, flow.id}),
         files.get(file, FlowFile(str(file))),
-        pack_of(str(file.relative_to(settings.root.resolve()))),
+        pack_of(str(file.relative_to(project.settings.root.resolve()))),
     )
 
 

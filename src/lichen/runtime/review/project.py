@@ -8,7 +8,6 @@ from pathlib import Path
 
 from lichen.agents.agent import Agent
 from lichen.channels import webchat
-from lichen.channels.routes import ANY
 from lichen.core.ports.call import ToolSpec
 from lichen.core.words.errors import LichenError
 from lichen.gate.cedar.statements import Statement, statements
@@ -16,23 +15,26 @@ from lichen.gate.rules.declarations import METERS_FILE, files_in
 from lichen.gate.rules.policies import policy_set
 from lichen.runtime.project.hosting import specs_of
 from lichen.runtime.project.policies import Place, loaded, places_of
+from lichen.runtime.project.project import Project
 from lichen.runtime.review.contracts import contract_flaws
 from lichen.runtime.review.flaw import Flaw
 from lichen.runtime.review.policies import met, policy_flaws, unread
 from lichen.runtime.review.roles import flow_roles
 from lichen.settings import FILE, Settings
+from lichen.settings.routes import ANY
 
 STATEMENTS_MAX = 1_000  # of a file that does not load, looked at one by one
 CHANNELS = (webchat.NAME, ANY)
 """What a route can be for: the channels that this runtime hosts, or any of them."""
 
 
-def review(settings: Settings) -> tuple[Flaw, ...]:
+def review(project: Project) -> tuple[Flaw, ...]:
     """Everything that loads and will fail when it runs. Policies that do not load are not this one's matter."""
-    flaws: list[Flaw] = [flaw for agent in settings.agents for flaw in contract_flaws(agent)]
+    settings = project.settings
+    flaws: list[Flaw] = [flaw for agent in project.agents for flaw in contract_flaws(agent)]
     flaws += _routes(settings)
-    agents: dict[str, Agent] = {agent.name: agent for agent in settings.agents}
-    specs = specs_of(settings.agents)
+    agents: dict[str, Agent] = {agent.name: agent for agent in project.agents}
+    specs = specs_of(project.agents)
     for name, tenant in settings.tenants.items():
         flaws += flow_roles(name, tenant, met(tenant, agents))
         for place in places_of(settings, name):

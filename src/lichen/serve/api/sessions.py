@@ -7,7 +7,6 @@ from typing import Annotated, Any
 import msgspec
 
 from lichen.channels import webchat
-from lichen.channels.routes import ANY
 from lichen.core.deciders.events import DoubleTexting
 from lichen.core.speech.wording import WANTED_CHARS_MAX
 from lichen.core.words.errors import Invalid
@@ -16,6 +15,7 @@ from lichen.runtime.operations.talk.session import Outgoing, Session
 from lichen.runtime.views.session import SessionDetail, SessionSummary
 from lichen.serve.api.route import ApiRoute
 from lichen.serve.http.exchange import Body, Exchange, Name, Nothing, Position, WaitS
+from lichen.settings.routes import ANY
 
 LISTED_MAX = 1000
 BUILT_IN = ("api", "cli", webchat.NAME)
@@ -82,8 +82,8 @@ async def open_session(x: Exchange) -> Opened:
     """The caller's session with an agent."""
     wanted = x.body(Opening)
     agent = wanted.agent
-    if agent is None and x.runtime.settings is not None:
-        agent = x.runtime.settings.agent_for(x.scope.tenant).name
+    if agent is None and x.runtime.project is not None:
+        agent = x.runtime.project.agent_for(x.scope.tenant).name
     _check_channel(x, wanted.channel)
     session = await x.runtime.sessions.open(
         x.scope,

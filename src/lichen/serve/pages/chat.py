@@ -41,7 +41,7 @@ def chat_routes(runtime: Runtime) -> list[BaseRoute]:
         tenant, chat = _webchat(runtime, request)
         wanted, scope = _wanted(request), Scope(tenant, chat.env)
         language = runtime.wording(scope).chosen(wanted.locale or request.headers.get("accept-language", ""))
-        assert runtime.settings is not None
+        assert runtime.project is not None
         return html.page(
             "chat.html",
             tenant=tenant,
@@ -50,7 +50,7 @@ def chat_routes(runtime: Runtime) -> list[BaseRoute]:
             door=DOOR,
             language=language,
             words=WORDS.get(language, ENGLISH),
-            greeting=runtime.settings.greeting(tenant, language),
+            greeting=runtime.project.greeting(tenant, language),
             user=_signed_in(runtime, scope, chat),
             bytes_max=MESSAGE_BYTES_MAX,
         )

@@ -55,14 +55,14 @@ class Chat:
     @property
     def agent(self) -> str:
         """Whom conversations that begin now are with."""
-        assert self.runtime.settings is not None
-        return self.runtime.settings.route(self.scope.tenant, NAME).target
+        assert self.runtime.project is not None
+        return self.runtime.project.route(self.scope.tenant, NAME).target
 
     def greeting(self, language: str) -> Greeting:
         """What conversations in a language begin with."""
-        assert self.runtime.settings is not None
+        assert self.runtime.project is not None
         spoken = language or self.runtime.wording(self.scope).languages[0]
-        return self.runtime.settings.greeting(self.scope.tenant, spoken)
+        return self.runtime.project.greeting(self.scope.tenant, spoken)
 
     def mint(self, visitor: Visitor) -> str:
         """A token for the visitor, for as long as the settings say. Raises Denied (`token_expired`)."""
@@ -120,8 +120,8 @@ class Chat:
             self.channel.tokens.forget()
 
     async def _open(self, visitor: Visitor, language: str) -> Session:
-        assert self.runtime.settings is not None
-        route = self.runtime.settings.route(self.scope.tenant, NAME)
+        assert self.runtime.project is not None
+        route = self.runtime.project.route(self.scope.tenant, NAME)
         return await self.runtime.sessions.open(
             self.scope,
             visitor.actor,

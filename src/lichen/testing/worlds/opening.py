@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from lichen.agents.agent import Agent
 from lichen.core.words.scope import Scope
 from lichen.runtime import Runtime
-from lichen.settings import FILE, Settings, load
+from lichen.runtime.project.loading import load
+from lichen.settings import FILE, Settings
 from lichen.testing.worlds import mistakes
 from lichen.testing.worlds.world import World
 
@@ -73,9 +74,9 @@ async def project_world(
     as `world`.
     """
     with _folder(home) as folder:
-        settings = load(Path(project), environ={"LICHEN_HOME": str(folder)})
-        scope = _scope(settings, tenant, env)
-        async with World(lambda: Runtime.of(settings), scope, seed=seed) as opened:
+        loaded = load(Path(project), environ={"LICHEN_HOME": str(folder)})
+        scope = _scope(loaded.settings, tenant, env)
+        async with World(lambda: Runtime.of(loaded), scope, seed=seed) as opened:
             yield opened
 
 

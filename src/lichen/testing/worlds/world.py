@@ -92,9 +92,9 @@ class World:
     ) -> Talk:
         """A new conversation of a customer, with the agent or flow that a project's `channel` leads to, or the only one
         there is. Raises NotFound (`agent_unknown`), Denied."""
-        settings = self.runtime.settings
-        if agent is None and settings is not None:
-            agent = settings.route(self.scope.tenant, channel).target
+        project = self.runtime.project
+        if agent is None and project is not None:
+            agent = project.route(self.scope.tenant, channel).target
         if agent is None and len(self.runtime.hosted) != 1:
             raise mistakes.agent_unnamed([each.name for each in self.runtime.hosted])
         who = self._declared(customer) or Customer(customer) if isinstance(customer, str) else customer

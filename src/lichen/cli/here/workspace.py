@@ -13,7 +13,7 @@ from lichen.cli.here.trust import check_trust, nearest
 from lichen.core.words.errors import Invalid, NotFound
 
 if TYPE_CHECKING:
-    from lichen.settings import Settings
+    from lichen.runtime.project.project import Project
 
 FILE = "lichen.toml"
 HOME = ".lichen"
@@ -21,7 +21,7 @@ DATA = "lichen.sqlite"  # in the data directory: the logs
 REMEMBERED = "project"  # in the data directory: the project that opened it last
 
 
-class Project(NamedTuple):
+class Workspace(NamedTuple):
     """The data directory, and the `lichen.toml` it belongs to if one is known. A socket needs only the directory."""
 
     home: Path
@@ -47,9 +47,9 @@ class Project(NamedTuple):
             )
         return self.file
 
-    def load(self) -> Settings:
+    def load(self) -> Project:
         """The project with its agents. Raises NotFound (`project_unknown`), Invalid with the place of the mistake."""
-        from lichen.settings import load
+        from lichen.runtime.project.loading import load
 
         return load(self.needed(), environ={**os.environ, "LICHEN_HOME": str(self.home)})
 
@@ -59,7 +59,7 @@ class Project(NamedTuple):
             (self.home / REMEMBERED).write_text(f"{self.needed()}\n", encoding="utf-8")
 
 
-def locate(cwd: Path | None = None, environ: Mapping[str, str] = os.environ) -> Project:
+def locate(cwd: Path | None = None, environ: Mapping[str, str] = os.environ) -> Workspace:
     """The project of a working directory: the nearest `lichen.toml` at or above it, else the one its data belongs to.
 
     Data lies in `LICHEN_HOME`, else where the file says, else in `./.lichen`. Raises Denied (`project_untrusted`) for
@@ -73,7 +73,7 @@ def locate(cwd: Path | None = None, environ: Mapping[str, str] = os.environ) -> 
     found = file or remembered(home) or (None if _has_data(home) else _demo(start))
     if found is not None:
         check_trust(found, environ)
-    return Project(home, found)
+    return Workspace(home, found)
 
 
 def _home(start: Path, file: Path | None, environ: Mapping[str, str]) -> Path:

@@ -1,0 +1,168 @@
+"""A project as loaded from its `lichen.toml`: its parts one after the other, so that no mistake hides another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple, TypeGuard, TypeVar
+
+from lichen.agents.agent import Agent
+from lichen.agents.files import load_agent
+from lichen.agents.toolset import Toolset, flattened
+from lichen.core.ports.call import Tool, ToolSpec
+from lichen.core.words.errors import Invalid, LichenError
+from lichen.runtime.project.modules import own_modules, referred
+from lichen.runtime.project.project import Project
+from lichen.settings.file import FILE, FlowFile, Settings
+from lichen.settings.places import with_line
+from lichen.settings.reading import Read, read
+
+AGENT_FILES = (".toml", ".json")
+
+T = TypeVar("T")
+
+
+class Examined(NamedTuple):
+    """A project with everything that is wrong with it. `project` holds what could be loaded, None for nothing."""
+
+    project: Project | None
+    errors: tuple[LichenError, ...]
+
+
+def load(path: Path, *, environ: Mapping[str, str]) -> Project:
+    """The project of a `lichen.toml`. Raises the first of what `examine` finds."""
+    project, errors = examine(path, environ=environ)
+    if errors:
+        first = errors[0]
+        if len(errors) > 1:
+            first.next_step += f" `lichen doctor` names {len(errors) - 1} more."
+        raise first
+    assert project is not None, "a project without a mistake is loaded"
+    return project
+
+
+def examine(path: Path, *, environ: Mapping[str, str]) -> Examined:
+    """The project of a `lichen.toml`, and every mistake in what it says and names, each with its place."""
+    file = read(path, environ=environ)
+    if file.settings is None:
+        return Examined(None, file.errors)
+    loading = Loading(file, file.settings)
+    project = loading.project()
+    return Examined(project, (*file.errors, *loading.errors))
+
+
+class Loading:
+    """Loads the parts that settings name, and collects what is wrong with them in `errors`."""
+
+    def __init__(self, file: Read, settings: Settings) -> None:
+        self.errors: list[LichenError] = []
+        self._file, self._settings, self._root = file, settings, settings.root
+
+    def project(self) -> Project:
+        """What could be loaded."""
+        settings, parts = self._settings, self._settings.parts
+        tools = tuple(tool for i, name in enumerate(parts.tools) for tool in self._tools(i, name))
+        agents = tuple(agent for i, name in enumerate(parts.agents) for agent in self._agents(i, name, tools))
+        flows = self.flows(agents, tools)
+        assert settings.file is not None, "what is loaded is named by a file"
+        modules = own_modules(self._root, settings.file)
+        self._check([agent.name for agent in (*agents, *flows)])
+        return Project(settings, (*agents, *flows), tuple(flow.name for flow in flows), tools, modules)
+
+    def _guarded(self, make: Callable[[], T], otherwise: T, at: str) -> T:
+        try:
+            return make()
+        except LichenError as error:
+            error.place = with_line(error.place) or at
+            self.errors.append(error)
+            return otherwise
+
+    def _tools(self, i: int, reference: str) -> tuple[Tool, ...]:
+        def found() -> tuple[Tool, ...]:
+            return tuple(flattened(referred(self._root, reference, _is_tool, what="tool")))
+
+        return self._guarded(found, (), self._file.place("lichen", "tools", i))
+
+    def _agents(self, i: int, reference: str, tools: Sequence[Tool]) -> tuple[Agent, ...]:
+        def found() -> tuple[Agent, ...]:
+            if Path(reference).suffix in AGENT_FILES:
+                return (load_agent(self._root / reference, [Toolset("tools", tools)]),)
+            return referred(self._root, reference, _is_agent, what="agent")
+
+        return self._guarded(found, (), self._file.place("lichen", "agents", i))
+
+    # -- flows ---------------------------------------------------------------------------------------------------
+
+    def flows(self, agents: Sequence[Agent], tools: Sequence[Tool]) -> tuple[Agent, ...]:
+        """The flows that the settings' paths and globs name, as agents; without those in which something is wrong."""
+        named = self._settings.parts.flows
+        if not named:
+            return ()
+        from lichen.runtime.project.flowfiles import FlowFiles, text_in, without_broken  # for projects with flows only
+
+        files = FlowFiles(self._root, self._said(named), agents, tools)
+        read = {path: self._guarded(lambda path=path: text_in(path), None, path) for path in files.said}
+        texts = {path: text for path, text in read.items() if text is not None}
+        hosted = [
+            self._guarded(lambda path=path, text=text: files.hosting(path, text), None, path)
+            for path, text in texts.items()
+        ]
+        flows = [flow for flow in hosted if flow is not None]
+        while flows:
+            try:
+                return files.made(flows, texts)
+            except Invalid as error:
+                self.errors.append(error)
+                flows = without_broken(flows, error)
+        return ()
+
+    def _said(self, named: Sequence[str | FlowFile]) -> dict[str, FlowFile]:
+        """Every flow file, with what is said of it. What a table says of a file comes before a glob."""
+        files: dict[str, FlowFile] = {}
+        for i, one in enumerate(named):
+            said = FlowFile(one) if isinstance(one, str) else one
+            found = [str(file) for file in self._matching(i, said)]
+            files |= {file: said for file in found if file not in files or not isinstance(one, str)}
+        return files
+
+    def _matching(self, i: int, said: FlowFile) -> list[Path]:
+        """The files that an entry names."""
+        found = sorted(self._root.glob(said.file))
+        place = self._file.place("lichen", "flows", i)
+        if not found:
+            step = f"Name a .ygtc file, relative to {FILE}."
+            self.errors.append(
+                Invalid(f"No file fits {said.file!r}.", code="flows_missing", next_step=step, place=place)
+            )
+        if said.name and len(found) > 1:
+            message = f"{len(found)} files fit {said.file!r}, and only one can be called {said.name!r}."
+            self.errors.append(Invalid(message, code="flows_several", next_step="Name one file.", place=place))
+            return []
+        return found
+
+    # -- what the words name -------------------------------------------------------------------------------------
+
+    def _check(self, names: Sequence[str]) -> None:
+        for name in sorted({name for name in names if names.count(name) > 1}):
+            message, place = f"Two agents have the same name, {name}.", self._file.place("lichen", "agents")
+            self.errors.append(Invalid(message, code="settings_invalid", next_step="Rename one of them.", place=place))
+        for tenant in self._settings.tenants:
+            self.errors += self._met(tenant, names)
+
+    def _met(self, name: str, names: Sequence[str]) -> Iterator[LichenError]:
+        """Agents and flows that a tenant's customers should meet and that are not there."""
+        tenant, unknown, what = self._settings.tenants[name], self._file.unknown, "agent or flow"
+        known = ", ".join(sorted(names)) or "none loads"
+        if tenant.agent is not None and tenant.agent not in names:
+            yield unknown(what, tenant.agent, "tenants", name, "agent", code="agent_unknown", known=known)
+        for i, route in enumerate(tenant.routes):
+            if route.target not in names:
+                yield unknown(what, route.target, "tenants", name, "routes", i, code="route_unknown", known=known)
+
+
+def _is_agent(value: object) -> TypeGuard[Agent]:
+    return isinstance(value, Agent)
+
+
+def _is_tool(value: object) -> TypeGuard[Tool | Toolset]:
+    return isinstance(value, Toolset) or isinstance(getattr(value, "spec", None), ToolSpec)

@@ -1,0 +1,60 @@
+"""A project: what its `lichen.toml` says, and what that names, found, loaded and checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from lichen.agents.agent import Agent
+from lichen.core.ports.call import Tool
+from lichen.core.speech.wording import Greeter, Greeting
+from lichen.core.words.errors import Invalid
+from lichen.settings.file import FILE, Settings
+from lichen.settings.routes import Route, find
+
+
+class Project(msgspec.Struct, frozen=True):
+    """The settings of a project with the agents and tools they name.
+
+    Flows are among the agents; `flows` names them. `modules` are the project's own Python files that were loaded, each
+    with the digest of what it held.
+    """
+
+    settings: Settings
+    agents: tuple[Agent, ...]
+    flows: tuple[str, ...] = ()
+    tools: tuple[Tool, ...] = ()
+    modules: Mapping[Path, str] = {}
+
+    def agent_for(self, tenant: str) -> Agent:
+        """The agent the customers of a tenant meet: the one it names, else the only one there is besides flows.
+
+        Raises Invalid (`agent_ambiguous`).
+        """
+        name = self.settings.tenants[tenant].agent
+        found = [
+            agent for agent in self.agents if name == agent.name or (name is None and agent.name not in self.flows)
+        ]
+        if len(found) != 1:
+            raise Invalid(
+                f"Tenant {tenant!r} does not say which agent its customers meet.",
+                code="agent_ambiguous",
+                next_step=f"Set `agent` under [tenants.{tenant}] in {FILE}.",
+            )
+        return found[0]
+
+    def route(self, tenant: str, channel: str) -> Route:
+        """Where the conversations of a channel go. Raises Invalid (`agent_ambiguous`) when nothing says so."""
+        found = find(self.settings.tenants[tenant].routes, channel)
+        return found or Route(channel, agent=self.agent_for(tenant).name)
+
+    def greeting(self, tenant: str, language: str) -> Greeting:
+        """What visitors of a tenant's web chat see before they say anything; nothing where nobody says what."""
+        declared = self.settings.tenants[tenant].webchat
+        if declared is not None and language in declared.greetings:
+            return declared.greetings[language]
+        target = self.route(tenant, "webchat").target
+        planner = next((agent.planner for agent in self.agents if agent.name == target), None)
+        return planner.welcome(language) if isinstance(planner, Greeter) else Greeting()

@@ -1,0 +1,54 @@
+"""A loaded project with those of its agents and flows that are files as the files are now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from lichen.agents.agent import Agent, Source
+from lichen.agents.document import load
+from lichen.agents.files import CODE, FILE_BYTES_MAX
+from lichen.core.words.errors import LichenError
+from lichen.runtime.project.loading import Loading
+from lichen.runtime.project.project import Project
+from lichen.settings.places import with_line
+from lichen.settings.reading import read
+
+
+def refreshed(project: Project) -> tuple[tuple[Agent, ...], tuple[LichenError, ...]]:
+    """The agents of a project with those that are files as the files are now, and what is wrong with these.
+
+    An agent or flow whose files are wrong stays as it is. Python files, and what else the settings say, are not looked
+    at.
+    """
+    known: dict[str, Agent] = {agent.name: agent for agent in project.agents}
+    before = {name: known[name] for name in project.flows if name in known}
+    agents, errors = made_again(agent for agent in project.agents if agent.name not in project.flows)
+    if project.settings.file is None:
+        return (*agents, *before.values()), tuple(errors)
+    file = read(project.settings.file, environ={})
+    if file.settings is None:
+        return (*agents, *before.values()), (*errors, *file.errors)
+    loading = Loading(file, project.settings)
+    flows: dict[str, Agent] = {flow.name: flow for flow in loading.flows(agents, project.tools)}
+    if loading.errors:  # what the broken file held is in force still
+        flows = {**before, **flows}
+    return (*agents, *flows.values()), (*errors, *loading.errors)
+
+
+def made_again(agents: Iterable[Agent]) -> tuple[list[Agent], list[LichenError]]:
+    """The agents as their files are now; one whose file is wrong, or gone, stays as it is and says why."""
+    found: list[Agent] = []
+    errors: list[LichenError] = []
+    for agent in agents:
+        try:
+            found.append(agent if agent.source is None else _fresh(agent, agent.source))
+        except LichenError as error:
+            error.place = with_line(error.place)
+            errors.append(error)
+            found.append(agent)
+    return found, errors
+
+
+def _fresh(agent: Agent, source: Source) -> Agent:
+    files = {path: load(path, FILE_BYTES_MAX, code=CODE) for path in source.files}
+    return agent if files == source.files else source.again(files)

@@ -1,0 +1,102 @@
+"""`lichen.toml` as its `Settings`: found, read strictly, and checked for what it says of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from lichen.core.speech.wording import Texts
+from lichen.core.words.errors import Invalid, NotFound
+from lichen.core.words.scope import Scope
+from lichen.settings.decoding import Decoded, decode, place_in
+from lichen.settings.file import FILE, File, Settings, Tenant
+from lichen.settings.places import Step
+
+
+class Read(NamedTuple):
+    """What a file says, None where it cannot be read, its text, and every mistake in it with its line."""
+
+    path: Path
+    text: str
+    settings: Settings | None
+    errors: tuple[Invalid, ...]
+
+    def place(self, *steps: Step) -> str:
+        """The place of something in the file: `file:line: a.b[0]`."""
+        return place_in(self.path, self.text, *steps)
+
+    def unknown(self, what: str, name: str, *steps: Step, code: str, known: str) -> Invalid:
+        """The error for a name at a place of the file that nothing has."""
+        message = f"There is no {what} {name!r}."
+        return Invalid(message, code=code, next_step=f"Name one of: {known}.", place=self.place(*steps))
+
+
+def find(start: Path) -> Path:
+    """The nearest `lichen.toml` at or above a directory. Raises NotFound (`project_unknown`)."""
+    for folder in (start, *start.parents):
+        if (folder / FILE).is_file():
+            return folder / FILE
+    raise NotFound(
+        f"There is no {FILE} here or above.", code="project_unknown", next_step="Run `lichen init` in an empty folder."
+    )
+
+
+def read(path: Path, *, environ: Mapping[str, str]) -> Read:
+    """What the file at `path` says. `LICHEN_HOME` of `environ` overrides where data lives. Runs no code of anybody."""
+    decoded = decode(path)
+    if decoded.file is None:
+        return Read(path, decoded.text, None, decoded.errors)
+    return _checked(path, decoded, _settings(path.resolve(), decoded.file, environ))
+
+
+def _settings(path: Path, file: File, environ: Mapping[str, str]) -> Settings:
+    home = Path(environ.get("LICHEN_HOME") or path.parent / file.lichen.home).resolve()
+    return Settings(path.parent, home, file.tenants, file.lichen, file.serve, path)
+
+
+def _checked(path: Path, decoded: Decoded, settings: Settings) -> Read:
+    found = Read(path, decoded.text, settings, decoded.errors)
+    more = [error for name, tenant in settings.tenants.items() for error in _tenant(found, name, tenant)]
+    return found._replace(errors=(*decoded.errors, *more))
+
+
+def _tenant(file: Read, name: str, tenant: Tenant) -> Iterator[Invalid]:
+    """What is wrong with what a tenant says of itself."""
+    for env in tenant.environments:
+        yield from _spelt(file, name, env)
+    yield from _environments(file, name, tenant)
+    if tenant.webchat is not None and tenant.webchat.signed_in and tenant.webchat.env not in tenant.development:
+        yield Invalid(
+            "Only in a development environment is anybody believed to be a customer without a key.",
+            code="signed_in_refused",
+            next_step=f"Leave `signed_in` out, or add {tenant.webchat.env!r} to `development` of the tenant.",
+            place=file.place("tenants", name, "webchat", "signed_in"),
+        )
+    try:
+        _ = tenant.wording
+    except msgspec.ValidationError:
+        message, step = "There is no such text of the runtime.", f"Name some of: {', '.join(Texts.__struct_fields__)}."
+        yield Invalid(message, code="text_unknown", next_step=step, place=file.place("tenants", name, "texts"))
+
+
+def _spelt(file: Read, tenant: str, env: str) -> Iterator[Invalid]:
+    try:
+        Scope(tenant, env)
+    except Invalid as error:
+        error.place = file.place("tenants", tenant)
+        yield error
+
+
+def _environments(file: Read, name: str, tenant: Tenant) -> Iterator[Invalid]:
+    """Environments that are named and not declared."""
+    named: list[tuple[str, tuple[Step, ...]]] = [(env, ("development", i)) for i, env in enumerate(tenant.development)]
+    if tenant.webchat is not None:
+        named.append((tenant.webchat.env, ("webchat", "env")))
+    known = ", ".join(tenant.environments)
+    for env, steps in named:
+        if env not in tenant.environments:
+            what = f"environment of {name}"
+            yield file.unknown(what, env, "tenants", name, *steps, code="env_unknown", known=known)
