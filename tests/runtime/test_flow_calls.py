@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Annotated
 
@@ -20,6 +21,7 @@ from lichen.flows.ir import Flow
 from lichen.flows.read.load import parse
 from lichen.runtime import Session
 from lichen.runtime.project.flows import flow_agents
+from lichen.testing.worlds import World, world
 
 SCOPE = Scope("acme", "dev")
 ADA = Customer("ada")
@@ -126,11 +128,17 @@ class Bench:
         policies.mkdir(parents=True)
         (policies / "all.cedar").write_text(POLICY)
 
-    def open(self, *flows: str) -> Runtime:
+    def agents(self, *flows: str) -> list[Agent]:
         agents = [Agent("shop.clerk", planner=Echo(), tools=TOOLS)]
         hosted = flow_agents([written(nodes, id=f"shop.flow{i or ''}") for i, nodes in enumerate(flows)], agents)
+        return [*agents, *hosted]
+
+    def open(self, *flows: str) -> Runtime:
         texts = Texts(failed="Leider ging etwas schief.")
-        return Runtime.open(self.home, agents=[*agents, *hosted], policies=self.home / "policies", texts=texts)
+        return Runtime.open(self.home, agents=self.agents(*flows), policies=self.home / "policies", texts=texts)
+
+    def world(self, *flows: str) -> AbstractAsyncContextManager[World]:
+        return world(self.agents(*flows), policies=self.home / "policies", scope=SCOPE)
 
 
 @pytest.fixture
@@ -149,12 +157,6 @@ def path(runtime: Runtime, run: RunId) -> list[str]:
     way = runtime.runs.show(SCOPE, run, SYSTEM).walk
     assert way is not None
     return [f"{step.node} {step.outcome}" for step in way.steps]
-
-
-async def until_answered(runtime: Runtime, session: Session) -> None:
-    async with asyncio.timeout(DEADLINE_S):
-        while runtime.engine.journal(SCOPE).mailbox(session.id).turn is not None:
-            await session.changed()
 
 
 @pytest.mark.req("GRE-17.1")
@@ -185,17 +187,15 @@ b: {text: gave up}
 
 @pytest.mark.req("GRE-18.1")
 async def test_a_node_over_its_time_is_cut_off_and_takes_the_route_of_a_timeout(bench: Bench) -> None:
-    nodes = "a: {try.slow: {word: x}, timeout: 0.2, routing: [{status: on_timeout, to: b}]}\nb: {text: too slow}"
-    async with bench.open(nodes) as runtime:
-        session = await meet(runtime)
-        loop = asyncio.get_running_loop()
-        began_s = loop.time()
-        reply = await (await session.say("go")).result()
-        assert reply.text == "too slow"
-        assert 0.2 <= loop.time() - began_s < 5.0, "the tool itself would have taken 30 seconds"
+    nodes = "a: {try.slow: {word: x}, timeout: 20, routing: [{status: on_timeout, to: b}]}\nb: {text: too slow}"
+    async with bench.world(nodes) as w:
+        began_us = w.clock.now_us()
+        talk = await w.talk(ADA, agent="shop.flow")
+        assert (await talk.say("go")).text == "too slow"
+        assert 20e6 <= w.clock.now_us() - began_us < 21e6, "the tool itself would have taken 30 seconds"
         assert DONE["cut off"] == 1
-        (finished,) = [r for r in runtime.runs.show(SCOPE, reply.run, SYSTEM).records if r.type == "call_finished"]
-        assert (finished.control["outcome"], finished.control["code"]) == ("timed_out", "timeout")
+        (cut,) = w.calls("try.slow")
+        assert (cut.outcome, cut.code) == ("timed_out", "timeout")
 
 
 @pytest.mark.req("GRE-27.3")
@@ -293,19 +293,18 @@ ask:
 do: {try.first: {word: did it}, routing: reply}
 no: {text: no}
 """
-    async with bench.open(nodes) as runtime:
-        session = await meet(runtime)
-        reply = await (await session.say("now")).result()
+    async with bench.world(nodes) as w:
+        talk = await w.talk(ADA, agent="shop.flow")
+        reply = await talk.say("now")
         assert (reply.outcome, reply.text) == ("released", Texts().checking)
-        (wait,) = runtime.waits.list(SCOPE, SYSTEM)
+        (wait,) = w.approvals()
         assert wait.operator == {"flow": "shop.flow", "node": "ask", "text": "Really, now?", "amount": 5}
-    async with bench.open(nodes) as runtime:
-        await runtime.waits.approve(SCOPE, wait.id, OPS)
-        await runtime.idle()
-        session = await meet(runtime)
-        assert [m.text for m in await session.pending()][-1] == "did it"
+        await w.restart()
+        await w.approve(wait, by=OPS)
+        reply = await talk.reply()
+        assert (reply.text, reply.run) == ("did it", wait.run)
         assert DONE["first"] == 1
-        assert path(runtime, reply.run) == ["ask waits", "ask approved", "do calls", "do ok"]
+        assert path(w.runtime, wait.run) == ["ask waits", "ask approved", "do calls", "do ok"]
 
 
 @pytest.mark.req("GRE-22.1")
@@ -325,10 +324,12 @@ b: {text: "{{entry.text}} {{input.text}}"}
 @pytest.mark.req("GRE-21.1")
 async def test_a_wait_that_expires_takes_its_route(bench: Bench) -> None:
     nodes = (
-        "a: {session.wait: {prompt: Well?}, timeout: 0.05, routing: [{status: on_timeout, to: b}]}\nb: {text: too late}"
+        "a: {session.wait: {prompt: Well?}, timeout: 60, routing: [{status: on_timeout, to: b}]}\nb: {text: too late}"
     )
-    async with bench.open(nodes) as runtime:
-        session = await meet(runtime)
-        await (await session.say("go")).result()
-        await until_answered(runtime, session)
-        assert [message.text for message in await session.pending()] == ["Well?", "too late"]
+    async with bench.world(nodes) as w:
+        talk = await w.talk(ADA, agent="shop.flow")
+        await talk.say("go")
+        await w.clock.advance(59)
+        assert talk.heard == ["Well?"]
+        await w.clock.advance(1)
+        assert (await talk.reply()).text == "too late"

@@ -145,6 +145,19 @@ async def test_whoever_policy_does_not_name_may_not_agree_in_a_world_either(till
     assert till.attempts.total() == 0
 
 
+@pytest.mark.req("LIC-46.5")
+async def test_a_run_without_a_conversation_is_followed_to_where_it_waits_and_to_its_end(
+    till: Till, policies: Path
+) -> None:
+    async with world([till.agent(pays(80), "Done.")], policies=policies) as w:
+        run = await w.start("till.clerk", "Pay 80 euros.")
+        waiting = await w.result(run)
+        assert (waiting.status, len(waiting.waits)) == ("waiting", 1)
+        await w.approve(by=Operator("lena", ("lead",)))
+        ended = await w.result(run)
+        assert (ended.status, ended.answer) == ("completed", "Done.")
+
+
 # -- time --------------------------------------------------------------------------------------------------------
 
 
@@ -350,6 +363,19 @@ async def test_a_world_without_agents_and_a_talk_with_nobody_in_particular_are_m
     async with world([till.agent(), other]) as w:
         with pytest.raises(Invalid, match=r"till\.clerk, till\.other"):
             await w.talk()
+
+
+@pytest.mark.req("LIC-46.9")
+def test_a_loop_whose_time_cannot_be_simulated_is_said_to_be_one(till: Till) -> None:
+    uvloop = pytest.importorskip("uvloop")
+
+    async def story() -> None:
+        with pytest.raises(Invalid, match="loop_unsuitable"):
+            async with world([till.agent()]):
+                pass
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(story())
 
 
 # -- projects ----------------------------------------------------------------------------------------------------
