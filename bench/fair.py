@@ -17,8 +17,8 @@ from lichen.core.words.scope import SYSTEM
 from lichen.runtime.operations.talk.session import Session
 
 FLOOD = 200  # runs at a time
-ROUNDS = 3
-TURNS = 50  # of the quiet tenant in each part of a round
+ROUNDS = 5
+TURNS = 100  # of the quiet tenant in each part of a round
 WARM_UP = 30
 QUIET, LOUD = Scope("quiet", "dev"), Scope("loud", "dev")
 

@@ -26,7 +26,8 @@ svg { font: 11px system-ui, -apple-system, "Segoe UI", sans-serif; background: #
 text { fill: #24292f; } .soft { fill: #57606a; } .end { font-size: 9.5px; } .grid { stroke: #d8dee4; stroke-width: 1; }
 .own { stroke: #0b62c4; stroke-width: 2.2; fill: none; } .dot { fill: #0b62c4; }
 .own-text { fill: #0b62c4; font-weight: 600; }
-.peer { stroke: #7a828c; stroke-width: 1.5; fill: none; } .peer1 { stroke-dasharray: 5 3; } .peer-dot { fill: #7a828c; }
+.peer { stroke: #7a828c; stroke-width: 1.5; fill: none; } .dash1 { stroke-dasharray: 5 3; } .peer-dot { fill: #7a828c; }
+.more { stroke: #6f9fd0; stroke-width: 1.6; fill: none; } .more-dot { fill: #6f9fd0; }
 .must { stroke: #b35900; stroke-width: 1.3; stroke-dasharray: 2 3; } .must-text { fill: #9a4c00; }
 @media (prefers-color-scheme: dark) {
   svg { background: #0d1117; } .card { fill: #0d1117; } text { fill: #e6edf3; } .soft { fill: #9da7b3; }
@@ -52,6 +53,7 @@ class Chart(NamedTuple):
     peers: tuple[Line, ...] = ()
     must: float | None = None
     is_better_low: bool = True
+    beside: str = "peer"  # what the other lines are, ours too in the charts of counts
 
 
 FIGURES = {
@@ -131,7 +133,7 @@ def _counts(runs: Sequence[Run]) -> list[Chart]:
         values = {unit: tuple(run.counts.get(unit, {}).get(name) for run in runs) for unit in UNITS}
         if any(value is not None for each in values.values() for value in each):
             lines = [Line(unit, each) for unit, each in values.items()]
-            charts.append(Chart(f"{name} per turn and step", "", lines[0], tuple(lines[1:])))
+            charts.append(Chart(f"{name} per turn and step", "", lines[0], tuple(lines[1:]), beside="more"))
     return charts
 
 
@@ -168,7 +170,7 @@ def _chart(chart: Chart, runs: Sequence[Run], x: int, y: int) -> str:
         at = scale.y(chart.must)
         parts.append(f'<line class="must" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{at:.1f}" y2="{at:.1f}"/>')
     for i, peer in enumerate(chart.peers):
-        parts.append(_line(peer, scale, f"peer peer{i}", "peer-dot", len(runs)))
+        parts.append(_line(peer, scale, f"{chart.beside} dash{i}", f"{chart.beside}-dot", len(runs)))
     parts.append(_line(chart.own, scale, "own", "dot", len(runs)))
     parts += _ends(chart, scale)
     return "".join(parts) + "</g>"
