@@ -186,18 +186,6 @@ class EngineConformance:
         assert [meta.attempt for meta in flaky.entered] == [1, 2]
 
     @pytest.mark.req("LIC-34.13")
-    async def test_idle_is_not_before_what_has_moved_was_looked_at(self, stage: Stage) -> None:
-        engine = await stage.open(agent("shop.bot", [Plan(answer="done")]))
-        await stage.intake.start(SCOPE, stage.agents[0].name, "go", CUSTOMER, key="k")
-        await engine.idle()
-        assert [row.outcome for row in await self._rows(engine)] == ["completed"]
-
-    async def _rows(self, engine: Engine) -> list[Any]:
-        log = engine.journal(SCOPE).log
-        await log.durable()
-        return list(log.stream_rows("run", limit=10))
-
-    @pytest.mark.req("LIC-34.13")
     async def test_draining_takes_nothing_new_and_lets_calls_end(self, stage: Stage) -> None:
         slow = ScriptedTool("shop.slow", does=sleeps(5), timeout_s=100)
         engine = await stage.open(agent("shop.bot", [calls("shop.slow"), outcomes], [slow]))
