@@ -104,7 +104,8 @@ def unknown_outcomes(log: Log) -> list[str]:
 def left_started(home: Path, tool: str = "shop.pay") -> int:
     """How many calls of a tool a death left started and not finished, read from the file it left."""
     with closing(sqlite3.connect(home / FILE_NAME)) as volume:
-        rows = [record.decode(data) for (data,) in volume.execute("select record from records order by pos")]
+        stored = volume.execute("select record from records order by pos")
+        rows = [fact for (data,) in stored for fact in record.decode(data)]
     wanted = {
         (row.stream, call.id)
         for row in rows

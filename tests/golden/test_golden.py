@@ -15,8 +15,8 @@ from tests.golden.volumes import GOLDEN, copy
 from tests.log.busy import SESSION, A, S
 from tests.log.homes import Home
 
-VERSIONS = ("v1", "v1.1", "v1.2")
-NEWEST = VERSIONS[-1]  # the one with every record type and every field there is
+VERSIONS = ("v1", "v1.1", "v1.2", "v1.3")
+NEWEST = VERSIONS[2:]  # those with every record type and every field there is: one fact a record, and several
 CONTROL = 12  # where a record has its control
 
 
@@ -34,15 +34,22 @@ def test_golden_records_are_read_and_written_again_with_later_fields_at_their_en
 
 
 @pytest.mark.req("LIC-3.8")
-def test_the_newest_golden_records_are_encoded_to_the_same_bytes_and_are_of_every_type() -> None:
-    for data in stored(NEWEST):
+@pytest.mark.parametrize("version", NEWEST)
+def test_the_newest_golden_records_are_encoded_to_the_same_bytes_and_are_of_every_type(version: str) -> None:
+    for data in stored(version):
         assert encode(decode(data)) == data
-    assert {decode(data).type for data in stored(NEWEST)} == set(TYPES)
+    assert {fact.type for data in stored(version) for fact in decode(data)} == set(TYPES)
+
+
+@pytest.mark.req("LIC-2.43")
+def test_the_newest_golden_volume_has_records_of_several_facts() -> None:
+    assert max(len(decode(data)) for data in stored(VERSIONS[-1])) > 2
+    assert all(len(decode(data)) == 1 for data in stored(VERSIONS[-2]))
 
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_golden_records_are_of_known_types_and_have_the_documented_keys(version: str) -> None:
-    records = [decode(data) for data in stored(version)]
+    records = [fact for data in stored(version) for fact in decode(data)]
     assert {record.type for record in records} <= set(TYPES)
     assert all(record.key == record.control.key for record in records)
 

@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
@@ -23,7 +24,7 @@ from lichen.testing.log_conformance import started
 from tests.log.homes import SCOPE, Home
 
 STREAMS = [run_stream(RunId(f"run-{number}")) for number in range(3)]
-SMALL = VolumeOptions(commit_rows_max=3, log=LogOptions(streams_max=2, contents_bytes_max=2_000))
+SMALL = LogOptions(streams_max=2, contents_bytes_max=2_000)
 
 
 class Append(NamedTuple):
@@ -55,9 +56,10 @@ steps = st.lists(
 
 
 def draft(log: Log, name: int) -> e.Draft:
-    """Names 0-4 have a key of their own; names 5-9 are other bodies under the same keys."""
-    body = f"{name}".encode() * 100
-    return e.Draft(e.Signal("input", f"{name % 5}"), (Content("input", "customer_1", body),))
+    """Names 0-4 have a key of their own; names 5-9 are other bodies under the same keys. Even keys begin a record."""
+    body = (Content("input", "customer_1", f"{name}".encode() * 100),)
+    key = name % 5
+    return e.Draft(e.Planned(1, key, "resume", error="no") if key % 2 else e.Signal("input", f"{key}"), body)
 
 
 class Model:
@@ -115,8 +117,9 @@ def agree(log: Log, model: Model) -> None:
         ]
 
 
-async def play(home: Home, history: list[Append | Other]) -> None:
-    log, model = (await home.open(SMALL)).log(SCOPE), Model()
+async def play(home: Home, history: list[Append | Other], *, fuses: bool) -> None:
+    small = VolumeOptions(commit_rows_max=3, log=msgspec.structs.replace(SMALL, fuses=fuses))
+    log, model = (await home.open(small)).log(SCOPE), Model()
     for stream in STREAMS:
         log.append(e.Part(stream, 0, (started(log),)))
     for step in history:
@@ -131,7 +134,7 @@ async def play(home: Home, history: list[Append | Other]) -> None:
                 home.clock.tick(1.5)
             case Other():
                 await home.close()
-                log = (await home.open(SMALL)).log(SCOPE)
+                log = (await home.open(small)).log(SCOPE)
         agree(log, model)
     await home.close()
     keyring = Keyring.open(home.keys, home.random)
@@ -142,7 +145,7 @@ async def play(home: Home, history: list[Append | Other]) -> None:
 
 @pytest.mark.req("LIC-2.25")
 @settings(max_examples=60, deadline=None, derandomize=True, phases=[Phase.generate])  # shrinking waits for the disk
-@given(history=steps)
-def test_any_history_of_appends_is_as_the_model_says_and_verifies(history: list[Append | Other]) -> None:
+@given(history=steps, fuses=st.booleans())
+def test_any_history_of_appends_is_as_the_model_says_and_verifies(history: list[Append | Other], fuses: bool) -> None:
     with tempfile.TemporaryDirectory() as directory:
-        asyncio.run(play(Home(Path(directory)), history))
+        asyncio.run(play(Home(Path(directory)), history, fuses=fuses))

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Iterator, Sequence
 
 from lichen.core.words.ids import StreamId
-from lichen.log.records.record import Record
+from lichen.log.records.record import Place, Record
 from lichen.log.views.queries import Queries
 
 BUFFERED_MAX = 256  # records kept for one follower, which shares them with the others
@@ -106,22 +106,23 @@ class Feed:
 
 
 async def follow(
-    feed: Feed, queries: Queries, after_seq: int, streams: frozenset[StreamId] | None
+    feed: Feed, queries: Queries, after: Place, streams: frozenset[StreamId] | None
 ) -> AsyncGenerator[Record]:
-    """Yields each record once, in order, until the feed is closed."""
+    """Yields each record after `after` once, in order, until the feed is closed."""
     follower = Follower(streams)
     feed.add(follower)
     try:
         while True:
             while follower.is_behind:
                 follower.is_behind = False  # what comes from here on is offered again
-                for record in _from_disk(queries, after_seq, streams):
-                    after_seq = record.seq
-                    yield record
+                for record in _from_disk(queries, after.seq - 1, streams):
+                    if record.place > after:
+                        after = record.place
+                        yield record
             while follower.buffer:
                 record = follower.buffer.popleft()
-                if record.seq > after_seq:  # the disk may have been ahead of the buffer
-                    after_seq = record.seq
+                if record.place > after:  # the disk may have been ahead of the buffer
+                    after = record.place
                     yield record
             if feed.is_closed:
                 return
@@ -132,7 +133,7 @@ async def follow(
 
 
 def _from_disk(queries: Queries, after_seq: int, streams: frozenset[StreamId] | None) -> Iterator[Record]:
-    """Everything after `after_seq` that is on disk, page by page."""
+    """Everything after the stored record `after_seq` that is on disk, page by page."""
     while True:
         if streams is None:
             page = queries.after(after_seq, PAGE)

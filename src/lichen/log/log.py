@@ -20,14 +20,14 @@ from lichen.log.feed import Feed, follow
 from lichen.log.keys import erasures
 from lichen.log.records.contents import Sealer
 from lichen.log.records.names import Names
-from lichen.log.records.record import FORMAT_V, Record
+from lichen.log.records.record import FACTS_MAX, FORMAT_V, Place, Record
 from lichen.log.streams import Streams
 from lichen.log.views.ledger import Ledger, OpenReservation, Unknown
 from lichen.log.views.listings import stored_sums
 from lichen.log.views.live import Live
 from lichen.log.views.queries import Queries
 from lichen.log.write.entry import Entry
-from lichen.log.write.staging import Header, Staging
+from lichen.log.write.staging import Header, Staged, Staging
 from lichen.log.write.store import Store, as_new
 from lichen.log.write.tips import Tip
 from lichen.log.write.waiters import Waiters
@@ -50,10 +50,11 @@ class Stale(NamedTuple):
 
 
 class LogOptions(msgspec.Struct, frozen=True):
-    """Bounds of one log in memory."""
+    """Bounds of one log in memory. With `fuses` facts of a stream that are written together share a record."""
 
     streams_max: int = 50_000
     contents_bytes_max: int = 64 * 1024 * 1024
+    fuses: bool = True
 
 
 class Log(Streams):
@@ -72,7 +73,7 @@ class Log(Streams):
             streams_max=options.streams_max,
             contents_bytes_max=options.contents_bytes_max,
         )
-        self.id, self._store = id, store
+        self.id, self._store, self._fuses = id, store, options.fuses
         self.public_key = store.keyring.secrets(id).signer.public_key
         self._waiters = Waiters()
         self.feed = Feed()
@@ -103,6 +104,7 @@ class Log(Streams):
         self._check()
         if self._announcement is not None:
             parts = self._announced(self._announcement, parts)
+        self._store.gathering.make_room(self, [draft for part in parts for draft in part.drafts])
         staging = self._staging(cause, actor, turn)
         for part in parts:
             live = self._live(part.stream)
@@ -120,6 +122,7 @@ class Log(Streams):
         self._check()
         if self._announcement is not None:
             self._announced(self._announcement, ())
+        self._store.gathering.make_room(self, [draft for drafts in moves.values() for draft in drafts])
         staging = self._staging(0, actor, turn)
         for stream, drafts in moves.items():
             if not self._stage(staging, self._live(stream), drafts):
@@ -134,9 +137,17 @@ class Log(Streams):
             self._store.check()
 
     def _staging(self, cause: int, actor: str, turn: str | None) -> Staging:
-        ts_us = max(self._store.now_us(), self._ts_us)
-        header = Header(self.id, ts_us, cause, actor, turn)
-        return Staging(self._sealer, header, number=self.number, seq=self.last_seq, pos=self._store.last_pos)
+        store = self._store
+        return Staging(
+            self._sealer,
+            Header(cause, actor, turn),
+            log=self.id,
+            number=self.number,
+            ts_us=max(store.now_us(), self._ts_us),
+            seq=self.last_seq,
+            pos=store.last_pos,
+            fuses=self._fuses,
+        )
 
     def _stage(self, staging: Staging, live: Live, drafts: Sequence[Draft]) -> bool:
         """Stages a part unless one of its keys is used already."""
@@ -146,29 +157,34 @@ class Log(Streams):
 
     def _publish(self, staging: Staging) -> Appended:
         """Makes what is staged count, and has it written with all else that the loop brings now."""
-        store, lives, ledger = self._store, self._lives, self._ledger
-        first_seq, rows, ts_us = self.last_seq + 1, staging.rows, staging.ts_us
-        if rows:
-            entry = store.entry(self, self.tip, rows=len(rows), data_bytes=staging.data_bytes)
-            entry.rows += rows
+        parts = [staged for staged in staging.parts if staged.facts]
+        if parts:
+            store, rows = self._store, staging.begun
+            entry = store.entry(self, self.tip, rows=len(rows), data_bytes=staging.size)
+            entry.pending += rows
             entry.blobs += staging.blobs
-            for staged in staging.parts:
-                live, records = staged.live, staged.records
-                if not records:
-                    continue
-                entry.grow(live, live.state, records)
-                for event, before, after in staged.counted:
-                    entry.ops += ledger.apply(event, before, after)
-                live.grow(staged.row, staged.state, records)
-                lives[live.stream] = live  # loading a companion may have let it go
-                for n, contents in staged.contents:
-                    lives.keep(live, n, contents)
-            self._ts_us = ts_us
+            for staged in parts:
+                self._move(staged, entry)
+            self._ts_us = ts_us = staging.ts_us
             store.latest_us = max(store.latest_us, ts_us)
-            blob_bytes = sum(map(len, staging.blobs)) if staging.blobs else 0
-            self._growth.add(ts_us, staging.data_bytes + blob_bytes)
+            self._growth.add(ts_us, staging.size + (sum(map(len, staging.blobs)) if staging.blobs else 0))
             self.last_seq, store.last_pos = staging.seq, staging.pos
-        return Appended(tuple([staged.events for staged in staging.parts]), first_seq, staging.seq)
+        seqs = [record.seq for staged in parts for _, record, _ in staged.facts] or [self.last_seq + 1, self.last_seq]
+        return Appended(tuple([staged.events for staged in staging.parts]), min(seqs), max(seqs))
+
+    def _move(self, staged: Staged, entry: Entry) -> None:
+        """Moves one stream on."""
+        live, records = staged.live, [record for _, record, _ in staged.facts]
+        for pending, record, data in staged.facts:
+            pending.add(record, data)
+        entry.grow(live, live.state, records)
+        for event, before, after in staged.counted:
+            entry.ops += self._ledger.apply(event, before, after)
+        live.grow(staged.row, staged.state, records)
+        live.pending = staged.pending
+        self._lives[live.stream] = live  # loading a companion may have let it go
+        for n, contents in staged.contents:
+            self._lives.keep(live, n, contents)
 
     def grown_bytes(self, now_us: int) -> int:
         """By how many bytes of records and contents the log grew today."""
@@ -256,7 +272,7 @@ class Log(Streams):
         """The writer made `entry` durable."""
         if not entry.records:
             return
-        self.durable_seq = entry.records[-1].seq
+        self.durable_seq = entry.last_seq
         for live, grown in entry.grown.items():
             live.settle(len(grown.records))
             if live.is_parking and not live.tail:
@@ -281,7 +297,8 @@ class Log(Streams):
     # -- the log as a whole --------------------------------------------------------------------------------------
 
     def read(self, after_seq: int = 0, limit: int = 512) -> list[Record]:
-        """A page of durable records after position `after_seq`, in order; the last one's `seq` is the next cursor."""
+        """A page of durable records after the stored record `after_seq`, in order: those of the next `limit` stored
+        ones. The last one's `seq` is the next cursor."""
         return self._queries.after(after_seq, limit)
 
     async def page_after(self, after_seq: int, limit: int) -> list[Record]:
@@ -292,9 +309,13 @@ class Log(Streams):
         with closing(self.new_reader()) as reader:
             return Queries(reader, self.number).after(after_seq, limit)
 
-    def follow(self, after_seq: int, streams: Iterable[StreamId] | None = None) -> AsyncGenerator[Record]:
-        """Durable records after `after_seq`, of these streams or all: those that are there, then as they come."""
-        return follow(self.feed, self._queries, after_seq, frozenset(streams) if streams is not None else None)
+    def follow(self, after: int | Place, streams: Iterable[StreamId] | None = None) -> AsyncGenerator[Record]:
+        """Durable records after a place, of these streams or all: those that are there, then as they come.
+
+        A number is that of a stored record, all of which was seen.
+        """
+        place = after if isinstance(after, Place) else Place(after, FACTS_MAX)
+        return follow(self.feed, self._queries, place, frozenset(streams) if streams is not None else None)
 
     def new_reader(self) -> Reader:
         """Another connection to the file, for a thread of its own. The caller closes it."""

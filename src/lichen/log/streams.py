@@ -224,6 +224,6 @@ def _folded(stream: StreamId, queries: Queries) -> Live:
     if live.row is not None:
         for record in queries.of_stream(live.row.number):
             live.state = evolve(live.state, record.event)
-            live.keys[record.key] = record.n
+            live.note(record)
             live.last_seq = record.seq
     return live

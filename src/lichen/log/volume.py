@@ -248,15 +248,15 @@ class Volume:
         if not rows:
             raise Corrupt(f"The log {id} has lost its records or its frontier.")
         frontier, chain, data = rows[0]
-        record = decode(data)
+        last = decode(data)[-1]
         tip = Tip(number, id, chain=chain, frontier=Frontier.decode(frontier))
-        if tip.frontier.size != record.seq:
-            raise Corrupt(f"The log {id} ends at {record.seq} and its frontier at {tip.frontier.size}.")
+        if tip.frontier.size != last.seq:
+            raise Corrupt(f"The log {id} ends at {last.seq} and its frontier at {tip.frontier.size}.")
         self._check_remembered(id, tip)
         heads = self._store.reader.row("SELECT coalesce(max(number), 0) FROM heads WHERE log = ?", number)
         assert heads is not None
         tip.heads = heads[0]
-        return tip, record.ts_us
+        return tip, last.ts_us
 
     def _check_remembered(self, id: LogId, tip: Tip | None) -> None:
         """Compares the log with the signed head that lies with the keys."""

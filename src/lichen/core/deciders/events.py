@@ -30,12 +30,20 @@ from lichen.core.words.label import EMPTY, Label
 from lichen.core.words.limits import Limits, Usage
 from lichen.core.words.wait import OnExpiry, WaitKind, WaitOutcome
 
+Stands = Literal["joins", "begins", "alone"]
+"""How a fact may share a stored record with those appended beside it in its stream.
+
+It `joins` the one before it; `begins` a record, so that it is found by its key on disk; or stands `alone`: nothing that
+comes after it shares its record either.
+"""
+
 
 class Control(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Base of all controls. `type` is the record type; `key` makes the append idempotent within its stream."""
 
     type: ClassVar[str]
     type_v: ClassVar[int] = 1
+    stands: ClassVar[Stands] = "joins"
 
     @property
     def key(self) -> str:
@@ -181,6 +189,8 @@ class WaitOpened(Control, frozen=True, array_like=True, gc=False):
     `requester` is whom it is wanted for; `requesters` are all who spoke for it, and none of them may approve it.
     """
 
+    stands: ClassVar[Stands] = "alone"
+
     run: RunId
     wait: WaitId
     kind: WaitKind
@@ -206,6 +216,8 @@ class WaitClosed(Control, frozen=True, array_like=True, gc=False):
     `is_own`: they approved what they had asked for themselves, which only a development environment may allow.
     """
 
+    stands: ClassVar[Stands] = "alone"
+
     run: RunId
     wait: WaitId
     outcome: WaitOutcome
@@ -220,6 +232,8 @@ class WaitClosed(Control, frozen=True, array_like=True, gc=False):
 
 class Owned(Control, frozen=True, array_like=True, gc=False):
     """A process took the stream over. What an older epoch started is in doubt from here."""
+
+    stands: ClassVar[Stands] = "alone"
 
     epoch: int
 
@@ -254,6 +268,8 @@ class CallProgressed(Control, frozen=True, array_like=True, gc=False):
     is decided again; `waiting`, `resumed`: its child's time stands still, or goes on. Contents: `failure` (JSON, for
     operators). `used` and `used_tokens` are what a child that is tried again took of what was lent to it.
     """
+
+    stands: ClassVar[Stands] = "begins"
 
     call: CallId
     attempt: int
@@ -300,6 +316,8 @@ class Signal(Control, frozen=True, array_like=True, gc=False):
     `by` is the pseudonym of who spoke; they become a requester of what the run wants.
     """
 
+    stands: ClassVar[Stands] = "begins"
+
     kind: Literal["cancel", "input"]
     id: str
     code: str = ""
@@ -313,6 +331,8 @@ class Signal(Control, frozen=True, array_like=True, gc=False):
 
 class TimerFired(Control, frozen=True, array_like=True, gc=False):
     """A timer of the stream came due."""
+
+    stands: ClassVar[Stands] = "begins"
 
     timer: str
 
@@ -346,6 +366,8 @@ class Declassified(Control, frozen=True, array_like=True, gc=False):
     Contents: `reason`.
     """
 
+    stands: ClassVar[Stands] = "alone"
+
     sources: tuple[str, ...]
     by: str
     id: str
@@ -363,6 +385,8 @@ class Refused(Control, frozen=True, array_like=True, gc=False):
     once; those equal to it within a minute are one more record, `count` of them since `first_us`. Without an `action`
     it counts refusals of any kind beyond what a log takes in a minute.
     """
+
+    stands: ClassVar[Stands] = "alone"
 
     action: str
     resource: str
@@ -405,6 +429,8 @@ class MessageReceived(Control, frozen=True, array_like=True, gc=False):
     them, or a channel that vouches for them; only those endorse.
     `token` is the HMAC of the sender's idempotency key, or the message id without one.
     """
+
+    stands: ClassVar[Stands] = "begins"
 
     message: MessageId
     token: str
@@ -502,6 +528,8 @@ class MailboxClosed(Control, frozen=True, array_like=True, gc=False):
 class LogOpened(Control, frozen=True, array_like=True, gc=False):
     """A process opened the log for writing. `format_v` is the record format it writes."""
 
+    stands: ClassVar[Stands] = "alone"
+
     boot: str
     format_v: int
     version: str
@@ -521,6 +549,8 @@ class Changed(Control, frozen=True, array_like=True, gc=False):
     version of an agent or flow, `pack` another revision of a pack.
     """
 
+    stands: ClassVar[Stands] = "alone"
+
     kind: ChangeKind
     name: str
     digest: str
@@ -534,6 +564,8 @@ class Changed(Control, frozen=True, array_like=True, gc=False):
 
 class Erased(Control, frozen=True, array_like=True, gc=False):
     """The data keys of a subject were destroyed. `sessions`, `runs` and `records` count what was about them."""
+
+    stands: ClassVar[Stands] = "alone"
 
     subject: str
     key_ids: tuple[int, ...]
@@ -554,6 +586,8 @@ class Accessed(Control, frozen=True, array_like=True, gc=False):
     Contents: `resource`, what was opened.
     """
 
+    stands: ClassVar[Stands] = "alone"
+
     what: Literal["run", "session", "wait", "record", "log", "feed", "export", "names"]
     id: str
     ruling: Ruling | None = None
@@ -572,6 +606,8 @@ class Pinned(Control, frozen=True, array_like=True, gc=False):
     Contents: `definition` (JSON; retention key).
     """
 
+    stands: ClassVar[Stands] = "alone"
+
     kind: DefinitionKind
     name: str
     digest: str
@@ -586,6 +622,8 @@ class Pinned(Control, frozen=True, array_like=True, gc=False):
 
 class Reviewed(Control, frozen=True, array_like=True, gc=False):
     """Somebody judged a definition. Contents: `reason`."""
+
+    stands: ClassVar[Stands] = "alone"
 
     kind: DefinitionKind
     name: str
@@ -603,6 +641,8 @@ class Reviewed(Control, frozen=True, array_like=True, gc=False):
 class SecretUsed(Control, frozen=True, array_like=True, gc=False):
     """A secret was handed out for one act, of a call if there is one. Its value stands nowhere in the log."""
 
+    stands: ClassVar[Stands] = "alone"
+
     name: str
     version: str
     id: str
@@ -616,6 +656,8 @@ class SecretUsed(Control, frozen=True, array_like=True, gc=False):
 
 class Leased(Control, frozen=True, array_like=True, gc=False):
     """A process writes to this log until `until_us`, unless it leases it again. A later epoch fences off an older."""
+
+    stands: ClassVar[Stands] = "alone"
 
     holder: str
     epoch: int
@@ -672,6 +714,23 @@ RESERVED = (Pinned, Reviewed, SecretUsed, Leased)
 for _control in (*RunControl.__args__, *MailboxControl.__args__, *TenantControl.__args__):
     _control.type = re.sub(r"(?<!^)(?=[A-Z])", "_", _control.__name__).lower()
     TYPES[_control.type] = _control
+
+
+class Unknown(Control, frozen=True, array_like=True, gc=False):
+    """A fact of a type, or a version of one, that this program does not know: its key, and its control as stored.
+
+    It verifies and can be taken away; no stream folds over it.
+    """
+
+    stands: ClassVar[Stands] = "alone"
+    type: ClassVar[str] = "unknown"
+
+    known_as: str
+    data: bytes
+
+    @property
+    def key(self) -> str:
+        return self.known_as
 
 
 class Event(msgspec.Struct, frozen=True, gc=False):

@@ -10,6 +10,7 @@ import msgspec
 from lichen.core.deciders import events as e
 from lichen.core.deciders import mailbox, run
 from lichen.core.deciders.run import Obligation
+from lichen.core.words.errors import Corrupt
 from lichen.core.words.ids import RunId, SessionId, StreamId
 
 Standing = Literal["owing", "waiting", "finished"]
@@ -48,7 +49,13 @@ def initial(stream: StreamId) -> State:
 
 
 def evolve(state: State, event: e.Event) -> State:
-    """The state after `event`."""
+    """The state after `event`. Raises Corrupt (`record_type_unknown`)."""
+    if event.control.__class__ is e.Unknown:
+        raise Corrupt(
+            f"The record {event.n} is of a type, or a version of one, that this version of Lichen does not know.",
+            code="record_type_unknown",
+            next_step="Open the data directory with a newer Lichen; `lichen log verify` checks the log with any.",
+        )
     match state:
         case run.RunState():
             return run.evolve(state, event)
@@ -76,6 +83,20 @@ def standing(state: State) -> Standing:
     if state.outcome and not (isinstance(state, mailbox.MailboxState) and not state.is_quiet):
         return "finished"
     return "owing" if decide(state) else "waiting"
+
+
+def stands(state: State, draft: e.Draft) -> e.Stands:
+    """How the fact may share a record, told to a stream in this state."""
+    match draft.control:
+        case e.CallStarted(call=call) if isinstance(state, run.RunState):
+            started = state.calls.get(call)
+            return "joins" if started is not None and started.effects == "none" else "alone"
+        case e.DeliveryAttempted() if isinstance(state, mailbox.MailboxState):
+            return "alone" if state.delivery == "push" else "joins"
+        case e.Decided() if any(content.part == "facts" for content in draft.contents):
+            return "begins"  # they were read since the fact before it
+        case control:
+            return control.stands
 
 
 def _left(stopped: Mapping[str, int], name: str) -> dict[str, int]:

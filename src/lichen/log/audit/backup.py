@@ -208,7 +208,7 @@ def _copy_blobs(file: Path, source: Path, target: Path) -> BackupReport:
 
 
 def _records(reader: Reader, query: str) -> Iterator[Record]:
-    return (decode(data) for (data,) in reader.each(query))
+    return (record for (data,) in reader.each(query) for record in decode(data))
 
 
 # -- erasures ----------------------------------------------------------------------------------------------------

@@ -62,7 +62,7 @@ class ExportReport(msgspec.Struct, frozen=True):
         """The positions that are there, as first and last of each stretch without a gap."""
         found: list[tuple[int, int]] = []
         for record in self.records:
-            if found and record.seq == found[-1][1] + 1:
+            if found and found[-1][1] <= record.seq <= found[-1][1] + 1:
                 found[-1] = (found[-1][0], record.seq)
             else:
                 found.append((record.seq, record.seq))
@@ -100,9 +100,9 @@ def verify_export(data: bytes, public_key: bytes | None = None) -> ExportReport:
         raise _corrupt("The signed head is that of another log.")
     if not document.records:
         raise _corrupt("The export holds no record, so it proves nothing.")
-    records = tuple(_proven(each, head) for each in document.records)
-    if any(after.seq <= before.seq for before, after in pairwise(records)):
+    if any(after.seq <= before.seq for before, after in pairwise(document.records)):
         raise _corrupt("The records are not in the log's order.")
+    records = tuple(record for each in document.records for record in _proven(each, head))
     return ExportReport(head, document.public_key, public_key is not None, records)
 
 
@@ -116,14 +116,14 @@ def _parse(data: bytes) -> Export:
     return document
 
 
-def _proven(each: ProvenRecord, head: TreeHead) -> Record:
+def _proven(each: ProvenRecord, head: TreeHead) -> tuple[Record, ...]:
     place = f"{head.log_id}:{each.seq}"
     if not verify_inclusion(leaf_hash(each.record), each.seq - 1, head.size, each.proof, head.root):
         raise _corrupt("The record is not the one that was signed at this position.", place)
-    record = decode(each.record)
-    if (record.log, record.seq) != (head.log_id, each.seq):
+    facts = decode(each.record)
+    if (facts[0].log, facts[0].seq) != (head.log_id, each.seq):
         raise _corrupt("The record belongs to another position.", place)
-    return record
+    return facts
 
 
 def _encode(document: Export) -> bytes:

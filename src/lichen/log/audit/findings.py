@@ -44,6 +44,7 @@ class LogReport(msgspec.Struct, frozen=True):
     """One log: how many records and signed heads it has, and how many records no head covers yet.
 
     `is_signed_by_known_key` is false when no public key was at hand, so that heads only agree with the records.
+    `unread` counts streams with records of types that this version does not know: those verify, their views cannot.
     """
 
     id: str
@@ -53,6 +54,7 @@ class LogReport(msgspec.Struct, frozen=True):
     root: bytes
     chain: bytes
     is_signed_by_known_key: bool
+    unread: int = 0
 
 
 class Report(msgspec.Struct, frozen=True):

@@ -6,12 +6,13 @@ import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from lichen.core.deciders.events import Unknown
 from lichen.core.deciders.streams import State, TenantState, evolve, initial
 from lichen.core.words.content import Sealed
 from lichen.core.words.errors import Corrupt, LichenError
 from lichen.core.words.ids import TENANT_STREAM, LogId, StreamId
 from lichen.log.audit.findings import Findings, LogReport, Place
-from lichen.log.disk.sqlite import STREAMS, Key, Op, Row, Values
+from lichen.log.disk.sqlite import FRONTIERS, LOGS, STREAMS, Key, Op, Row, Table, Values
 from lichen.log.keys.keyring import Keyring
 from lichen.log.proof.checkpoint import TreeHead
 from lichen.log.proof.tree import Frontier, chain_hash, leaf_hash
@@ -28,6 +29,10 @@ Reread = Callable[[int, int], Iterator[Row]]
 
 _SUBJECT = [column.name for column in STREAMS.columns].index("subject") - STREAMS.key
 _PSEUDONYM = re.compile(r"(customer|operator|service)_[0-9a-f]{16}")
+
+
+Facts = tuple[Record, ...]
+"""What a stored record holds."""
 
 
 class _Folded:
@@ -69,6 +74,7 @@ class LogCheck:
         self._leaves: list[bytes] = []
         self._suspect: _Suspect | None = None
         self._streams: dict[StreamId, _Folded] = {}
+        self.unread: dict[StreamId, int] = {}  # streams with records of types this program does not know: their numbers
         self._ledger = Ledger(0, Stored())
         self._claims: dict[int, list[TreeHead]] = {}
         self._held: list[Row] = []
@@ -111,32 +117,39 @@ class LogCheck:
 
     # -- records -------------------------------------------------------------------------------------------------
 
-    def take(self, row: Row, record: Record | None) -> None:
-        """The next row, and its record when it could be decoded."""
+    def take(self, row: Row, facts: Facts | None) -> None:
+        """The next row, and the facts that it stores when it could be decoded."""
         pos, _, seq, number, n, key, chain, data = row
+        record = facts[0] if facts is not None else None
         if record is not None and record.seq != self.size + 1:
             self._resume(record)
         is_chained = self._extend(record, chain, data if isinstance(data, bytes) else b"")
-        if record is None:
+        if facts is None or record is None:
             return
         if (seq, n, key) != (record.seq, record.n, record.key.encode()):
             self._name_columns(record, (seq, n, key))
-        if record.key != record.control.key or record.type != record.control.type:
-            self._find(record, "record", "the record's key or type is not that of its control")
         if record.ts_us < self._ts_us and is_chained:
             self._find(record, "record", "the record is older than the one before it")
         self._ts_us = max(self._ts_us, record.ts_us)
+        for fact in facts:
+            self._note(fact)
+        try:
+            self._fold(facts, pos, number)
+        except Exception as error:  # noqa: BLE001 - what was tampered with may break the fold in any way
+            self._find(record, "record", f"the record does not fold ({type(error).__name__})")
+        if self.size in self._claims:
+            self._check_heads()
+
+    def _note(self, record: Record) -> None:
+        """What a fact says by itself."""
+        control = record.control
+        if record.key != control.key or (record.type != control.type and not isinstance(control, Unknown)):
+            self._find(record, "record", "the record's key or type is not that of its control")
         if _PSEUDONYM.fullmatch(record.actor):
             self._named.add(record.actor)
         for each in record.contents:
             if isinstance(each.body, Blob):
                 self._blobs[each.body.digest] = each.body.size
-        try:
-            self._fold(record, pos, number)
-        except Exception as error:  # noqa: BLE001 - what was tampered with may break the fold in any way
-            self._find(record, "record", f"the record does not fold ({type(error).__name__})")
-        if self.size in self._claims:
-            self._check_heads()
 
     def place(self, record: Record | None) -> Place:
         """Where the record lies; the place after the last one for bytes that hold none."""
@@ -187,37 +200,59 @@ class LogCheck:
 
     # -- streams and views ---------------------------------------------------------------------------------------
 
-    def _fold(self, record: Record, pos: int, number: object) -> None:
-        stream = record.stream
+    def _fold(self, facts: Facts, pos: int, number: object) -> None:
+        record, stream = facts[0], facts[0].stream
         folded = self._streams.get(stream)
         if folded is None:
             row = first_row(self.number, pos, stream, seq=record.seq, ts_us=record.ts_us)
             folded = self._streams[stream] = _Folded(row, initial(stream))
         if number != folded.row.number:
             self._find(record, "stream", "the column is not the number of the record's stream")
+        if stream in self.unread:
+            return
+        if any(isinstance(fact.control, Unknown) for fact in facts):
+            self.unread[stream] = folded.row.number
+            return
         before = folded.state if folded.state is not None else self._again(folded, stream, pos)
         if record.n != before.n:
             self._find(record, "n", f"record {before.n} of the stream is missing")
-        event = record.event
-        after = folded.state = evolve(before, event)
-        ops = project(folded.row, (record,), before=before, after=after)
-        if event.control.__class__ in COUNTED:
-            ops += self._ledger.apply(event, before, after)
+        after = folded.state = self._fold_each(facts, before)
+        ops = project(folded.row, facts, before=before, after=after)
         if ops:
             self._apply(ops)
         if not isinstance(after, TenantState) and after.outcome:
             folded.row, folded.state = next_row(folded.row, after), None
 
+    def _fold_each(self, facts: Facts, state: State) -> State:
+        """The state after these facts; what they add up to is entered."""
+        for fact in facts:
+            event, before = fact.event, state
+            state = evolve(before, event)
+            if event.control.__class__ in COUNTED:
+                self._apply(self._ledger.apply(event, before, state))
+        return state
+
     def _again(self, folded: _Folded, stream: StreamId, pos: int) -> State:
         state = initial(stream)
         for (data,) in self._reread(folded.row.number, pos):
-            state = evolve(state, decode(data).event)
+            for record in decode(data):
+                state = evolve(state, record.event)
         return state
 
     def stream_rows(self) -> dict[Key, Values]:
         """The rows of the streams view."""
-        rows = (each.row if each.state is None else next_row(each.row, each.state) for each in self._streams.values())
+        read = (each for stream, each in self._streams.items() if stream not in self.unread)
+        rows = (each.row if each.state is None else next_row(each.row, each.state) for each in read)
         return {row[:1]: row[1:] for row in rows}
+
+    def is_unread(self, table: Table, row: Row) -> bool:
+        """Whether a row of a view may follow from records that this program cannot fold."""
+        if not self.unread:
+            return False
+        columns = [column.name for column in table.columns]
+        if "stream" in columns:
+            return row[columns.index("stream")] in self.unread.values()
+        return table not in (LOGS, FRONTIERS)
 
     def names_expected(self) -> set[str]:
         """The pseudonyms that acted here or were acted for, and were not erased: each of them has a name."""
@@ -268,12 +303,19 @@ class LogCheck:
         """What the log holds."""
         unsigned = max(0, self.size - self._signed)
         return LogReport(
-            self.id, self.size, self.heads, unsigned, self.frontier.root(), self.chain, self.public_key is not None
+            self.id,
+            self.size,
+            self.heads,
+            unsigned,
+            self.frontier.root(),
+            self.chain,
+            self.public_key is not None,
+            len(self.unread),
         )
 
 
-def decoded(data: object) -> Record | str:
-    """The record that the bytes hold, or why they hold none."""
+def decoded(data: object) -> Facts | str:
+    """The facts that the bytes hold, or why they hold none."""
     try:
         return decode(bytes(data)) if isinstance(data, bytes) else "the value is not a record"
     except Corrupt as error:

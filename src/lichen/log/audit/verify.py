@@ -14,12 +14,11 @@ from pathlib import Path
 from lichen.core.words.errors import Corrupt
 from lichen.core.words.ids import LogId
 from lichen.log.audit.findings import Findings, Place, Report
-from lichen.log.audit.logcheck import LogCheck, decoded
+from lichen.log.audit.logcheck import Facts, LogCheck, decoded
 from lichen.log.audit.rawrows import RawRows, plain, wrong_column
 from lichen.log.disk.sqlite import FILE_NAME, FRONTIERS, HEADS, LOGS, NAMES, RECORDS, VIEWS, Key, Op, Row, Table, Values
 from lichen.log.keys.keyring import Keyring
 from lichen.log.proof.checkpoint import TreeHead, parse_and_verify
-from lichen.log.records.record import Record
 
 BLOBS = "blobs"
 DAMAGE = (sqlite3.Error, UnicodeDecodeError)  # the second where SQLite quotes a damaged file in its own message
@@ -168,31 +167,31 @@ class _Verification:
         by_number: dict[object, LogCheck] = {}
         numbers = {id: number for number, id in map(plain, self._rows.each(LOGS, "log"))}
         for row in self._rows.each(RECORDS, "pos"):
-            record = decoded(row[-1])
-            check = self._log(record.log) if isinstance(record, Record) else by_number.get(row[1])
+            facts = decoded(row[-1])
+            check = by_number.get(row[1]) if isinstance(facts, str) else self._log(facts[0].log)
             if check is None:
-                self._findings.add(Place(table="records", column="record", key=str(row[0])), str(record))
+                self._findings.add(Place(table="records", column="record", key=str(row[0])), str(facts))
             else:
                 if not check.number:
                     count += 1  # logs are counted in the order of their first records
                     number = row[1] if row[1] == numbers.get(check.id) else count
                     check.begin(number)
                     by_number[number] = check
-                self._check_row(check, row, record)
-                check.take(row, record if isinstance(record, Record) else None)
+                self._check_row(check, row, facts)
+                check.take(row, None if isinstance(facts, str) else facts)
             if row[0] != expected:
                 gaps.append(expected)
             expected = row[0] + 1
         for pos in gaps:  # after what they mean to the logs, which is what people ask about
             self._findings.add(Place(table="records", column="pos", key=str(pos)), "there is no such row")
 
-    def _check_row(self, check: LogCheck, row: Row, record: Record | str) -> None:
+    def _check_row(self, check: LogCheck, row: Row, facts: Facts | str) -> None:
         column = wrong_column(RECORDS, row)
-        if isinstance(record, Record) and row[1] == check.number and column is None:
+        if not isinstance(facts, str) and row[1] == check.number and column is None:
             return
-        place = check.place(record if isinstance(record, Record) else None)
-        if not isinstance(record, Record):
-            self._findings.add(place.in_column("record"), record)
+        place = check.place(None if isinstance(facts, str) else facts[0])
+        if isinstance(facts, str):
+            self._findings.add(place.in_column("record"), facts)
         if row[1] != check.number:
             self._findings.add(place.in_column("log"), "the column is not the number of the record's log")
         if column is not None:
@@ -210,11 +209,16 @@ class _Verification:
         """The table's rows against those that follow from the records. What is wrong is told of the row's own log."""
         left = dict(expected)
         key_columns = ", ".join(str(each + 1) for each in range(table.key))
-        ids = {check.number: check.id for check in self._logs.values()}
         log = [column.name for column in table.columns].index("log")
+        checks = {check.number: check for check in self._logs.values()}
+        ids = {number: check.id for number, check in checks.items()}
         for row in self._rows.each(table, key_columns):
             column = wrong_column(table, row)
             found = plain(row)
+            check = checks.get(found[log])
+            if check is not None and check.is_unread(table, found):
+                left.pop(found[: table.key], None)
+                continue
             key = found[: table.key]
             must_be = (*key, *left[key]) if key in left else found
             whose = ids.get(must_be[log]) or ids.get(found[log], LogId(""))
@@ -228,6 +232,9 @@ class _Verification:
             else:
                 self._compare_row(table, place, found, (*key, *left.pop(key)))
         for key, values in left.items():
+            check = checks.get((*key, *values)[log])
+            if check is not None and check.is_unread(table, (*key, *values)):
+                continue
             whose = ids.get((*key, *values)[log], LogId(""))
             place = Place(table=table.name, log=whose, key="/".join(map(str, key)))
             self._findings.add(place, "the row that the records call for is missing")

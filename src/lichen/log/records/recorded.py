@@ -16,7 +16,7 @@ _RECORDS = """
 
 def recorded_erasures(reader: Reader) -> list[Erasure]:
     """Every erasure that the logs of a volume record, the oldest first. Raises Corrupt, Unavailable."""
-    records = [decode(data) for (data,) in reader.each(_RECORDS, *TENANT_STREAM)]
+    records = [record for (data,) in reader.each(_RECORDS, *TENANT_STREAM) for record in decode(data)]
     return [
         Erasure("erased", record.log, record.control.subject, record.control.key_ids, record.ts_us)
         for record in records

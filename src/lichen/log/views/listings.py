@@ -19,8 +19,19 @@ from lichen.log.views.rows import CostRow, OutboxRow, StreamRow, WaitRow
 DECIDED = ("approved", "denied", "happened", "did_not_happen", "try_again", "expired")
 _TEXTS = msgspec.json.Decoder(tuple[str, ...])
 _FILTERS = {"agent", "session", "outcome", "standing"}
-_TELL = ("planned", "decided", "wait_opened", "wait_closed", "call_finished", "signal", "limit_reached")
-_TELLING = " OR ".join(["key IN ('run_started', 'run_finished')", *(f"key GLOB '{kind}/*'" for kind in _TELL)])
+_TELLING = frozenset(
+    (
+        "run_started",
+        "planned",
+        "decided",
+        "wait_opened",
+        "wait_closed",
+        "call_finished",
+        "signal",
+        "limit_reached",
+        "run_finished",
+    )
+)
 _STREAM_ROWS = f"SELECT {STREAMS.names} FROM streams"  # noqa: S608 - our own names
 
 
@@ -50,9 +61,9 @@ class Listings:
         at once, and nothing is folded."""
         found: dict[int, list[Record]] = {run.number: [] for run in runs}
         places = ", ".join("?" * len(found))
-        query = f"SELECT stream, record FROM records WHERE stream IN ({places}) AND ({_TELLING}) ORDER BY stream, n"  # noqa: S608 - our own words
+        query = f"SELECT stream, record FROM records WHERE stream IN ({places}) ORDER BY stream, n"  # noqa: S608 - our own words
         for number, data in self._reader.rows(query, *found):
-            found[number].append(decode(data))
+            found[number] += [record for record in decode(data) if record.type in _TELLING]
         return found
 
     def owing(self) -> list[StreamId]:
@@ -90,7 +101,7 @@ class Listings:
         found: list[Record] = []
         before = 2**62 if before_seq is None else before_seq
         for (data,) in self._reader.each(query, self.number, before):
-            record = decode(data)
+            record, *_ = decode(data)
             if isinstance(record.control, WaitClosed) and record.control.outcome in DECIDED:
                 found.append(record)
             if len(found) == limit:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from lichen.core.deciders.streams import State
 from lichen.core.words.ids import StreamId
+from lichen.log.records.pending import Pending
 from lichen.log.records.record import Record
 from lichen.log.views.rows import StreamRow
 
@@ -20,15 +21,30 @@ class Live:
     """One stream. `tail` holds its records that are not durable yet, `contents` what was sealed lately, by record.
 
     `row` is None before the first record; how the stream stands it says as of the last hand-over to the writer.
+    `pending` is the stored record that the next fact may join.
     """
 
-    __slots__ = ("contents", "has_all_keys", "is_parking", "keys", "last_seq", "row", "state", "stream", "tail")
+    __slots__ = (
+        "_begun",
+        "contents",
+        "has_all_keys",
+        "is_parking",
+        "keys",
+        "last_seq",
+        "pending",
+        "row",
+        "state",
+        "stream",
+        "tail",
+    )
 
     def __init__(self, stream: StreamId, state: State) -> None:
         self.stream, self.state = stream, state
         self.row: StreamRow | None = None
         self.keys: dict[str, int] = {}
+        self._begun: list[str] = []  # the keys that the disk can be asked for
         self.has_all_keys = True
+        self.pending: Pending | None = None
         self.tail: list[Record] = []
         self.contents: dict[int, Mapping[str, bytes]] = {}
         self.last_seq = 0
@@ -36,17 +52,24 @@ class Live:
 
     def grow(self, row: StreamRow, state: State, records: Sequence[Record]) -> None:
         """Takes records that were just made, and the state after them."""
-        keys = self.keys
         for record in records:
-            keys[record.key] = record.n
+            self.note(record)
         self.tail += records
         self.row, self.state, self.last_seq, self.is_parking = row, state, records[-1].seq, False
+
+    def note(self, record: Record) -> None:
+        """Remembers the key of a record."""
+        self.keys[record.key] = record.n
+        if not record.i:
+            self._begun.append(record.key)
 
     def settle(self, count: int) -> None:
         """The oldest `count` records of the tail became durable."""
         del self.tail[:count]
-        if len(self.keys) > KEYS_MAX and not self.tail:
-            self.keys.clear()
+        if len(self._begun) > KEYS_MAX and not self.tail:
+            for key in self._begun:
+                del self.keys[key]
+            self._begun.clear()
             self.has_all_keys = False
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
+from itertools import islice
 
 from lichen.core.words.errors import Corrupt
 from lichen.core.words.ids import StreamId
@@ -29,34 +30,38 @@ class Queries:
 
     def of_stream(self, number: int, from_n: int = 0, limit: int | None = None) -> Iterator[Record]:
         """A stream's records in order, from the one numbered `from_n`."""
-        query = "SELECT record FROM records WHERE stream = ? AND n >= ? ORDER BY n LIMIT ?"
-        for (data,) in self._reader.rows(query, number, from_n, -1 if limit is None else limit):
-            yield decode(data)
+        query = """
+            SELECT record FROM records WHERE stream = ?1
+            AND n >= coalesce((SELECT max(n) FROM records WHERE stream = ?1 AND n <= ?2), ?2) ORDER BY n LIMIT ?3
+        """
+        rows = self._reader.rows(query, number, from_n, -1 if limit is None else limit)
+        records = (record for (data,) in rows for record in decode(data) if record.n >= from_n)
+        return islice(records, limit)
 
     def at(self, number: int, n: int) -> Record | None:
         """One record of a stream."""
-        row = self._reader.row("SELECT record FROM records WHERE stream = ? AND n = ?", number, n)
-        return decode(row[0]) if row else None
+        return next((record for record in self.of_stream(number, n, 1) if record.n == n), None)
 
     def find(self, number: int, key: str) -> int | None:
-        """Which record of the stream has this key."""
+        """Which record of the stream has this key, if that is the first of those stored together."""
         row = self._reader.row("SELECT n FROM records WHERE stream = ? AND key = ?", number, key)
         return row[0] if row else None
 
     def after(self, seq: int, limit: int = _PAGE) -> list[Record]:
-        """The log's records after position `seq`, in order."""
+        """The log's records after the stored record `seq`, in order: all those of the next `limit` stored ones."""
         query = "SELECT record FROM records WHERE log = ? AND seq > ? ORDER BY seq LIMIT ?"
-        return [decode(data) for (data,) in self._reader.rows(query, self._log, seq, limit)]
+        return [record for (data,) in self._reader.rows(query, self._log, seq, limit) for record in decode(data)]
 
     def after_in(self, streams: Iterable[StreamId], seq: int, limit: int = _PAGE) -> list[Record]:
-        """The records of these streams after position `seq` of the log, in the log's order."""
-        found: list[Record] = []
+        """As `after`, of these streams only."""
+        found: list[tuple[Record, ...]] = []
         for stream in streams:
             row = self.stream_row(stream)
             if row:
                 query = "SELECT record FROM records WHERE stream = ? AND seq > ? ORDER BY n LIMIT ?"
                 found += [decode(data) for (data,) in self._reader.rows(query, row.number, seq, limit)]
-        return sorted(found, key=lambda record: record.seq)[:limit]
+        found.sort(key=lambda facts: facts[0].seq)
+        return [record for facts in found[:limit] for record in facts]
 
     def data_between(self, first_seq: int, last_seq: int) -> list[tuple[int, bytes]]:
         """The stored bytes of these records by position."""
@@ -82,7 +87,7 @@ class Queries:
     def _ts_us(self, seq: int) -> int:
         """When a record was written; of one that is not there or damaged, the beginning of time."""
         try:
-            return max((decode(data).ts_us for _, data in self.data_between(seq, seq)), default=0)
+            return max((decode(data)[-1].ts_us for _, data in self.data_between(seq, seq)), default=0)
         except Corrupt:
             return 0
 
@@ -100,6 +105,7 @@ class Queries:
 def _size(data: bytes) -> int:
     """A record's bytes, and those of its contents that lie apart."""
     try:
-        return len(data) + sum(part.body.size for part in decode(data).contents if isinstance(part.body, Blob))
+        parts = (part for record in decode(data) for part in record.contents)
+        return len(data) + sum(part.body.size for part in parts if isinstance(part.body, Blob))
     except Corrupt:
         return len(data)

@@ -7,10 +7,11 @@ from typing import NamedTuple, Protocol
 
 from lichen.core.deciders.streams import State
 from lichen.log.disk.sqlite import STREAMS, Op
+from lichen.log.records.pending import Pending, QueuedRow
 from lichen.log.records.record import Record
 from lichen.log.views.live import Live
 from lichen.log.views.rows import next_row, project
-from lichen.log.write.tips import QueuedRow, Tip
+from lichen.log.write.tips import Tip
 
 
 class Owner(Protocol):
@@ -33,14 +34,16 @@ class Grown(NamedTuple):
 
 
 class Entry:
-    """It grows until the writer gets it. `rows` are the records' without their chain, `ops` what the views change."""
+    """It grows until the writer gets it. `rows` are the stored records without their chain, `records` their facts,
+    `ops` what the views change."""
 
-    __slots__ = ("blobs", "data_bytes", "grown", "ops", "owner", "records", "rows", "tip")
+    __slots__ = ("blobs", "data_bytes", "grown", "ops", "owner", "pending", "records", "rows", "tip")
 
     def __init__(self, owner: Owner, tip: Tip) -> None:
         self.owner, self.tip = owner, tip
         self.ops: list[Op] = []
         self.records: list[Record] = []
+        self.pending: list[Pending] = []
         self.rows: list[QueuedRow] = []
         self.blobs: list[bytes] = []
         self.grown: dict[Live, Grown] = {}
@@ -54,12 +57,24 @@ class Entry:
             grown = self.grown[live] = Grown(before, [])
         grown.records.extend(records)
 
+    @property
+    def last_seq(self) -> int:
+        """The log's last stored record in it."""
+        return self.pending[-1].seq
+
     def close(self) -> None:
-        """Asks once per stream what its views say now, whatever happened to it in between."""
+        """Writes the records out, and asks once per stream what its views say now, whatever happened in between."""
+        self.rows = [each.row for each in self.pending]
+        self.records.sort(key=_place)
         for live, (before, records) in self.grown.items():
+            live.pending = None
             row = live.row
             assert row is not None
             self.ops += project(row, records, before=before, after=live.state)
             live.row = next_row(row, live.state)
             if live.row is not row or not records[0].n:
                 self.ops.append((STREAMS, live.row[:1], live.row[1:]))
+
+
+def _place(record: Record) -> int:
+    return record.seq

@@ -6,8 +6,9 @@ In the midst of a turn the two threads would only take the interpreter from each
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from lichen.core.deciders.events import Draft
 from lichen.log.write.entry import Entry, Owner
 from lichen.log.write.tips import Tip
 from lichen.log.write.writer import Bounds
@@ -23,21 +24,28 @@ class Gathering:
         self._put, self._bounds = hand_over, bounds
         self._loop = asyncio.get_running_loop()
         self._open: dict[Owner, Entry] = {}
-        self._rows = self._seen = self._turns = 0
+        self._rows = self._grown = self._seen = self._turns = 0
         self._is_due = False
 
-    def entry(self, owner: Owner, tip: Tip, *, rows: int, data_bytes: int) -> Entry:
-        """The open entry of a log, which takes so much more now. An append that is larger than a commit goes alone."""
+    def make_room(self, owner: Owner, drafts: Sequence[Draft]) -> None:
+        """Hands over what would grow beyond a commit with these drafts. A larger append goes alone."""
         entry = self._open.get(owner)
-        if entry is not None and entry.rows:
-            is_full = len(entry.rows) + rows > self._bounds.rows
-            if is_full or entry.data_bytes + data_bytes > self._bounds.data_bytes or self._rows + rows > ROWS_MAX:
-                self.hand_over()
-                entry = None
+        if entry is None or not entry.pending:
+            return
+        rows = len(entry.pending) + len(drafts)
+        data_bytes = entry.data_bytes + sum([len(each.data) for draft in drafts for each in draft.contents])
+        is_full = rows > self._bounds.rows or data_bytes > self._bounds.data_bytes
+        if is_full or self._rows + len(drafts) > ROWS_MAX:
+            self.hand_over()
+
+    def entry(self, owner: Owner, tip: Tip, *, rows: int, data_bytes: int) -> Entry:
+        """The open entry of a log, which grows by so much now."""
+        entry = self._open.get(owner)
         if entry is None:
             entry = self._open[owner] = Entry(owner, tip)
             self._begin()
         self._rows += rows
+        self._grown += 1
         entry.data_bytes += data_bytes
         return entry
 
@@ -64,8 +72,8 @@ class Gathering:
     def _turn(self) -> None:
         """A turn of the loop is over."""
         self._turns += 1
-        if self._open and self._rows != self._seen and self._turns <= TURNS_MAX:
-            self._seen = self._rows
+        if self._open and self._grown != self._seen and self._turns <= TURNS_MAX:
+            self._seen = self._grown
             self._loop.call_soon(self._turn)
             return
         self._is_due = False

@@ -6,22 +6,20 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from lichen.core.deciders.events import Draft, Event
-from lichen.core.deciders.streams import State, evolve
+from lichen.core.deciders.streams import State, evolve, stands
 from lichen.core.words.errors import Conflict, Invalid
 from lichen.core.words.ids import LogId
 from lichen.log.records.contents import Sealer
-from lichen.log.records.record import FORMAT_V, RECORD_BYTES_MAX, Record, encode
+from lichen.log.records.pending import Pending
+from lichen.log.records.record import FORMAT_V, RECORD_BYTES_MAX, Record, fact_bytes
 from lichen.log.views.ledger import COUNTED
 from lichen.log.views.live import Live
 from lichen.log.views.rows import StreamRow, first_row
-from lichen.log.write.tips import QueuedRow
 
 
 class Header(NamedTuple):
     """What all records of an append have in common."""
 
-    log: LogId
-    ts_us: int
     cause: int
     actor: str
     turn: str | None
@@ -30,35 +28,48 @@ class Header(NamedTuple):
 class Staged(NamedTuple):
     """The part of an append that concerns one stream, which is in `state` then.
 
-    `counted` are the events that the ledger adds up, each with the states before and after it.
+    `pending` is the stored record that takes its next fact, if one does. `counted` are the events that the ledger adds
+    up, each with the states before and after it.
     """
 
     live: Live
     row: StreamRow
     state: State
+    pending: Pending | None
     events: tuple[Event, ...]
-    records: list[Record]
+    facts: list[tuple[Pending, Record, bytes]]
     contents: list[tuple[int, Mapping[str, bytes]]]
     counted: list[tuple[Event, State, State]]
 
 
 class Staging:
-    """Builds the records of one append, which follow record `seq` of the log and row `pos` of its volume."""
+    """Builds the facts of one append at one moment. Stored records that they begin follow record `seq` of the log
+    and row `pos` of its volume. With `fuses` they may share one with the facts before them."""
 
-    __slots__ = ("_header", "_number", "_sealer", "blobs", "data_bytes", "parts", "pos", "rows", "seq")
+    __slots__ = (
+        "_fuses",
+        "_header",
+        "_log",
+        "_number",
+        "_sealer",
+        "begun",
+        "blobs",
+        "parts",
+        "pos",
+        "seq",
+        "size",
+        "ts_us",
+    )
 
-    def __init__(self, sealer: Sealer, header: Header, *, number: int, seq: int, pos: int) -> None:
-        self._sealer, self._header, self._number = sealer, header, number
-        self.seq, self.pos = seq, pos
+    def __init__(
+        self, sealer: Sealer, header: Header, *, log: LogId, number: int, ts_us: int, seq: int, pos: int, fuses: bool
+    ) -> None:
+        self._sealer, self._header, self._log, self._number, self._fuses = sealer, header, log, number, fuses
+        self.ts_us, self.seq, self.pos = ts_us, seq, pos
         self.parts: list[Staged] = []
-        self.rows: list[QueuedRow] = []
+        self.begun: list[Pending] = []
         self.blobs: list[bytes] = []
-        self.data_bytes = 0
-
-    @property
-    def ts_us(self) -> int:
-        """When the records are made."""
-        return self._header.ts_us
+        self.size = 0
 
     def add(self, live: Live, drafts: Sequence[Draft]) -> bool:
         """Adds a part, unless the stream has one of the keys already.
@@ -66,12 +77,11 @@ class Staging:
         Raises Erased, Invalid (`content_too_large`, `record_too_large`), Conflict (`key_reused`: two drafts have the
         same key), and what the fold raises.
         """
-        log, ts_us, cause, actor, turn = self._header
-        number, stream, state, seq, pos = self._number, live.stream, live.state, self.seq, self.pos
-        row = live.row or first_row(number, pos + 1, stream, seq=seq + 1, ts_us=ts_us)
-        keys, seal, n, size = live.keys, self._sealer.seal, state.n, 0
+        ts_us, number, stream, state, header = self.ts_us, self._number, live.stream, live.state, self._header
+        row = live.row or first_row(number, self.pos + 1, stream, seq=self.seq + 1, ts_us=ts_us)
+        keys, n, pending, joined, joined_size, size = live.keys, state.n, live.pending, 0, 0, 0
         events: list[Event] = []
-        records: list[Record] = []
+        facts: list[tuple[Pending, Record, bytes]] = []
         opened: list[tuple[int, Mapping[str, bytes]]] = []
         counted: list[tuple[Event, State, State]] = []
         for draft in drafts:
@@ -79,46 +89,54 @@ class Staging:
             key, kind = control.key, control.type
             if key in keys:
                 return False
-            seq += 1
-            pos += 1
-            event = Event(n, ts_us, control, label)
-            before, state = state, evolve(state, event)
-            sealed = seal(contents, stream, n, key=key, kind=kind, blobs=self.blobs) if contents else ()
+            event, before = Event(n, ts_us, control, label), state
+            state = evolve(before, event)
+            events.append(event)
+            sealed = ()
+            if contents:
+                sealed = self._sealer.seal(contents, stream, n, key=key, kind=kind, blobs=self.blobs)
+                opened.append((n, {each.part: each.data for each in contents}))
+            data = fact_bytes(key, control, header, sealed, label)
+            how = stands(before, draft)
+            if pending is None or how != "joins" or not pending.takes(joined + 1, joined_size + len(data)):
+                pending, joined, joined_size = self._begin(row.number), 0, 0
+            i = len(pending) + joined
             record = Record(
                 FORMAT_V,
-                log,
-                seq,
+                self._log,
+                pending.seq,
                 ts_us,
                 stream,
                 n,
                 key,
                 kind,
                 control.type_v,
-                cause,
-                actor,
-                turn,
+                *header,
                 control,
                 sealed,
                 label,
+                i,
             )
-            data = encode(record)
-            size += len(data)
-            events.append(event)
-            records.append(record)
-            self.rows.append((pos, number, seq, row.number, n, key, data))
-            if contents:
-                opened.append((n, {each.part: each.data for each in contents}))
+            facts.append((pending, record, data))
             if control.__class__ in COUNTED:
                 counted.append((event, before, state))
-            n += 1
-        if len(drafts) > 1 and len({record.key for record in records}) < len(drafts):
+            joined, joined_size, size, n = joined + 1, joined_size + len(data), size + len(data), n + 1
+            if how == "alone" or not self._fuses:
+                pending = None
+        if len(drafts) > 1 and len({record.key for _, record, _ in facts}) < len(drafts):
             raise Conflict("Two drafts of one append have the same key.", code="key_reused")
         if size > RECORD_BYTES_MAX:
             raise _too_large(size)
-        self.seq, self.pos = seq, pos
-        self.data_bytes += size
-        self.parts.append(Staged(live, row, state, tuple(events), records, opened, counted))
+        self.size += size
+        self.parts.append(Staged(live, row, state, pending, tuple(events), facts, opened, counted))
         return True
+
+    def _begin(self, stream: int) -> Pending:
+        self.seq += 1
+        self.pos += 1
+        pending = Pending(self.seq, self.pos, log=self._number, stream=stream)
+        self.begun.append(pending)
+        return pending
 
 
 def _too_large(size: int) -> Invalid:

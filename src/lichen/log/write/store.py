@@ -90,7 +90,7 @@ class Store:
         self._bytes += data_bytes
         self._rows_of[owner] = self._rows_of.get(owner, 0) + rows
         entry = self.gathering.entry(owner, tip, rows=rows, data_bytes=data_bytes)
-        if not entry.rows:
+        if not entry.pending:
             self._note(owner)
         return entry
 
@@ -130,9 +130,9 @@ class Store:
         """Everything in `batch` is durable: tells the logs, then those who wait for room."""
         touched: dict[Owner, None] = {}
         for entry in batch:
-            self._rows -= len(entry.records)
+            self._rows -= len(entry.pending)
             self._bytes -= entry.data_bytes
-            self._rows_of[entry.owner] -= len(entry.records)
+            self._rows_of[entry.owner] -= len(entry.pending)
             entry.owner.settle(entry)
             touched[entry.owner] = None
         for owner in touched:

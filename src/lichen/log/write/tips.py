@@ -7,9 +7,7 @@ from typing import NamedTuple
 from lichen.core.words.ids import LogId
 from lichen.log.disk.sqlite import Row
 from lichen.log.proof.tree import Frontier, chain_hash, leaf_hash
-
-QueuedRow = tuple[int, int, int, int, int, str, bytes]
-"""A row of the records table without its chain, which the writer adds."""
+from lichen.log.records.pending import QueuedRow
 
 START = bytes(32)  # what the first record is chained to
 

@@ -22,8 +22,9 @@ from lichen.log.disk.sqlite import FRONTIERS, HEADS, LOGS, RECORDS, Op, apply, i
 from lichen.log.keys.keyring import Keyring
 from lichen.log.proof.checkpoint import TreeHead, sign
 from lichen.log.proof.tree import Frontier
+from lichen.log.records.pending import QueuedRow
 from lichen.log.write.entry import Entry
-from lichen.log.write.tips import Growth, Head, QueuedRow, Tip
+from lichen.log.write.tips import Growth, Head, Tip
 
 T = TypeVar("T")
 
@@ -136,7 +137,7 @@ class Writer:
         rows = data_bytes = 0
         while self._entries:
             entry = self._entries[0]
-            rows += len(entry.records)
+            rows += len(entry.rows)
             data_bytes += entry.data_bytes
             if batch and (rows > self.bounds.rows or data_bytes > self.bounds.data_bytes):
                 break

@@ -10,7 +10,7 @@ import msgspec
 from lichen.core.deciders import events as e
 from lichen.log.keys.erasures import Erased
 from lichen.log.log import Log
-from lichen.log.records.record import Record
+from lichen.log.records.record import Place, Record
 from lichen.runtime.redaction import Hide, hiding, nothing_hidden
 from lichen.runtime.views.summary import summary_of, typed
 
@@ -23,7 +23,8 @@ Json: TypeAlias = Annotated[object, msgspec.Meta(extra_json_schema={"description
 
 
 class RecordView(msgspec.Struct, frozen=True):
-    """One record. `summary` says what it is about, in words no stranger wrote.
+    """One record: `seq` is where it is stored, `i` which of those stored there. `summary` says what it is about, in
+    words no stranger wrote.
 
     `contents` is None when its key was destroyed; each part is what its name says, text or decoded. `control` and
     `contents` are for whoever reads all of a record: what is worked out from records is a view of its own.
@@ -40,6 +41,12 @@ class RecordView(msgspec.Struct, frozen=True):
     contents: Mapping[str, Json] | None
     sources: tuple[str, ...] = ()
     summary: str = ""
+    i: int = 0
+
+    @property
+    def place(self) -> Place:
+        """Where in the log it is."""
+        return Place(self.seq, self.i)
 
 
 class Opened(msgspec.Struct, frozen=True):
@@ -88,6 +95,7 @@ def view_of(each: Opened) -> RecordView:
         contents=None if each.parts is None else {part: each.json(part) for part in each.parts},
         sources=record.label.sources,
         summary=summary_of(typed(record.control)),
+        i=record.i,
     )
 
 

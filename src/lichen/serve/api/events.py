@@ -8,11 +8,12 @@ from starlette.responses import Response
 
 from lichen.core.words.errors import Invalid
 from lichen.core.words.ids import RunId
+from lichen.log.records.record import FACTS_MAX, Place
 from lichen.serve.api.route import ApiRoute
 from lichen.serve.http.exchange import Body, Exchange, Position
 from lichen.serve.http.sse import MEDIA, EventStream, run_frames
 
-_POSITION = re.compile(r"[0-9]{1,15}")
+_POSITION = re.compile(r"([0-9]{1,15})(?:\.([0-9]{1,2}))?")
 
 
 class Following(Body, frozen=True):
@@ -37,14 +38,15 @@ async def events(x: Exchange) -> Response:
     return EventStream(frames, slot=x.streams.holding(name))
 
 
-def _after(x: Exchange, asked: int) -> int:
-    """Where to go on."""
+def _after(x: Exchange, asked: int) -> Place:
+    """Where to go on: after all that is stored at the position asked for, or after the very record seen last."""
     given = x.request.headers.get("last-event-id")
     if given is None:
-        return asked
-    if not _POSITION.fullmatch(given):
+        return Place(asked, FACTS_MAX)
+    found = _POSITION.fullmatch(given)
+    if found is None:
         raise Invalid("The Last-Event-ID is no position of a log.", code="position_invalid", place="Last-Event-ID")
-    return int(given)
+    return Place(int(found[1]), int(found[2] or 0))
 
 
 ROUTES = (ApiRoute("GET", "runs/{run}/events", "run.read", events, query=Following, media=MEDIA, fails=(429,)),)

@@ -1,7 +1,8 @@
 """Records as server-sent events: every durable one once and in order, from wherever a reader left off.
 
-The format is the HTML Living Standard's `text/event-stream`: `id` is the position in the log, `event` the record's
-type, `data` the record as JSON. What a reader sends back as `Last-Event-ID` is where it goes on.
+The format is the HTML Living Standard's `text/event-stream`: `id` is the place in the log (`seq`, or `seq.i` of a
+record that is stored with others before it), `event` the record's type, `data` the record as JSON. What a reader sends
+back as `Last-Event-ID` is where it goes on.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from starlette.types import Receive, Scope, Send
 
 from lichen.core.words.errors import Denied
 from lichen.engine.pace.race import race
+from lichen.log.records.record import Place
 from lichen.runtime.operations.talk.feed import Feed
 from lichen.runtime.views.record import RecordView
 
@@ -41,7 +43,7 @@ class EventStream(StreamingResponse):
 
 async def run_frames(
     feed: Feed,
-    after: int,
+    after: Place,
     *,
     follows: bool,
     closing: asyncio.Event,
@@ -65,7 +67,7 @@ async def run_frames(
 
 
 async def _frames(
-    feed: Feed, after: int, *, follows: bool, leaving: tuple[asyncio.Event, ...]
+    feed: Feed, after: Place, *, follows: bool, leaving: tuple[asyncio.Event, ...]
 ) -> AsyncGenerator[bytes]:
     yield HELLO
     last = feed.last()
@@ -80,7 +82,7 @@ async def _frames(
             yield _frame(record)
             if last is None and feed.is_end(record):
                 last = feed.last()
-            if not follows and last is not None and record.seq >= last:
+            if not follows and last is not None and record.place >= last:
                 yield _end(last)
                 return
 
@@ -115,8 +117,8 @@ async def _next(records: AsyncIterator[RecordView]) -> RecordView | None:
 
 def _frame(record: RecordView) -> bytes:
     data = msgspec.json.encode(record)
-    return b"id: %d\nevent: %s\ndata: %s\n\n" % (record.seq, record.type.encode(), data)
+    return b"id: %s\nevent: %s\ndata: %s\n\n" % (str(record.place).encode(), record.type.encode(), data)
 
 
-def _end(last: int) -> bytes:
-    return b"id: %d\nevent: end\ndata: {}\n\n" % last
+def _end(last: Place) -> bytes:
+    return b"id: %s\nevent: end\ndata: {}\n\n" % str(last).encode()

@@ -9,6 +9,7 @@ from lichen.core.deciders import events as e
 from lichen.core.words.ids import RunId, StreamId, run_stream, session_stream
 from lichen.core.words.scope import Actor
 from lichen.engine.journal.journal import Journal
+from lichen.log.records.record import Place
 from lichen.runtime.access.access import Access, of_run
 from lichen.runtime.views.record import RecordView, record_view
 
@@ -27,8 +28,8 @@ class Feed:
         own = run_stream(run)
         self._streams: tuple[StreamId, ...] = (own,) if session is None else (own, session_stream(session))
 
-    def last(self) -> int | None:
-        """The last position of what was appended together with the run's end, once that is durable."""
+    def last(self) -> Place | None:
+        """The last place of what was appended together with the run's end, once that is durable."""
         self._ask()
         log, state = self._journal.log, self._journal.run(self._run)
         if not state.outcome:
@@ -36,11 +37,11 @@ class Feed:
         finished = log.record(run_stream(self._run), state.n - 1)
         if finished.seq > log.durable_seq:
             return None
-        after = log.read(finished.seq, COMPANIONS_MAX)
+        after = log.read(finished.seq - 1, COMPANIONS_MAX)
         beside = (r for r in after if r.ts_us == finished.ts_us and r.stream in self._streams)
-        return max((record.seq for record in beside), default=finished.seq)
+        return max((record.place for record in beside), default=finished.place)
 
-    async def records(self, after: int) -> AsyncGenerator[RecordView]:
+    async def records(self, after: int | Place) -> AsyncGenerator[RecordView]:
         """Those after a position that are there, then as they come. Raises Denied once the reader may not any more."""
         self._ask()
         log = self._journal.log
