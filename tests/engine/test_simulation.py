@@ -25,7 +25,8 @@ from lichen.engine.engine import Engine
 from lichen.engine.local import LocalEngine
 from lichen.engine.ports import Services
 from lichen.log.disk.sqlite import FILE_NAME
-from lichen.log.volume import Volume
+from lichen.log.log import LogOptions
+from lichen.log.volume import Volume, VolumeOptions
 from lichen.runtime.operations.talk.sessions import Session
 from lichen.testing.clock import SimulatedClock
 from lichen.testing.faultplan import FaultPlan, Happening
@@ -92,7 +93,11 @@ class Simulation:
         self.tools = tools(self.plan)
         self.clock = clock
         self.post = Post()
-        self.world = World(home, clock, *self._agents(), seed=seed, channels={"post": self.post}, engine=engine)
+        shares = VolumeOptions(log=LogOptions(fuses=seed % 2 == 1))  # both forms of records are explored
+        channels = {"post": self.post}
+        self.world = World(
+            home, clock, *self._agents(), seed=seed, channels=channels, volume_options=shares, engine=engine
+        )
         self.world.gate.held.add("shop.ask")
         self.accepted: list[tuple[str, str]] = []  # every message that was acknowledged
         self.started: list[RunId] = []

@@ -13,18 +13,19 @@ from lichen.log.write.entry import Entry, Owner
 from lichen.log.write.tips import Tip
 from lichen.log.write.writer import Bounds
 
+QUIET_TURNS = 2  # of the loop that added nothing: what hangs together has come
 TURNS_MAX = 32  # of the loop that a record waits for others
 ROWS_MAX = 512  # so many are enough for a commit of their own
 
 
 class Gathering:
-    """The open entries of a volume. They are handed over when a turn of the loop added nothing to them."""
+    """The open entries of a volume. They are handed over when two turns of the loop added nothing to them."""
 
     def __init__(self, hand_over: Callable[[list[Entry]], None], bounds: Bounds) -> None:
         self._put, self._bounds = hand_over, bounds
         self._loop = asyncio.get_running_loop()
         self._open: dict[Owner, Entry] = {}
-        self._rows = self._grown = self._seen = self._turns = 0
+        self._rows = self._grown = self._seen = self._turns = self._quiet = 0
         self._is_due = False
 
     def make_room(self, owner: Owner, drafts: Sequence[Draft]) -> None:
@@ -66,14 +67,15 @@ class Gathering:
     def _begin(self) -> None:
         if not self._is_due:
             self._is_due = True
-            self._turns, self._seen = 0, -1
+            self._turns, self._quiet, self._seen = 0, 0, -1
             self._loop.call_soon(self._turn)
 
     def _turn(self) -> None:
         """A turn of the loop is over."""
         self._turns += 1
-        if self._open and self._grown != self._seen and self._turns <= TURNS_MAX:
-            self._seen = self._grown
+        self._quiet = self._quiet + 1 if self._grown == self._seen else 0
+        self._seen = self._grown
+        if self._open and self._quiet < QUIET_TURNS and self._turns < TURNS_MAX:
             self._loop.call_soon(self._turn)
             return
         self._is_due = False
