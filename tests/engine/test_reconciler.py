@@ -46,7 +46,8 @@ async def test_idle_waits_for_the_first_look_at_what_has_moved(make_world: MakeW
 
 @pytest.mark.req("LIC-34.4")
 async def test_idle_waits_for_what_a_crash_left_owing(make_world: MakeWorld) -> None:
-    world = await make_world(agent("shop.bot", [calls("shop.look"), outcomes], [FakeTool("shop.look")]))
+    pay = FakeTool("shop.pay", "once", has_probe=True)  # its start is durable, and what came before it
+    world = await make_world(agent("shop.bot", [calls("shop.pay"), outcomes], [pay]))
     run = RunId(await world.intake.start(SCOPE, world.agent, "go", CUSTOMER))
     await world.crash()
     await world.open(settles=False)

@@ -305,7 +305,7 @@ async def test_an_address_is_sealed_and_bounded(make_world: MakeWorld) -> None:
     with pytest.raises(Invalid) as refused:
         await session.say("one", address=bytes(8 * 1024 + 1))
     assert refused.value.code == "address_too_large"
-    stored = b"".join(encode(record) for record in world.log.records(session_stream(session.id)))
+    stored = b"".join(encode([record]) for record in world.log.records(session_stream(session.id)))
     assert b"hooks.example" not in stored
 
 
