@@ -341,7 +341,7 @@ async def test_a_key_within_a_shared_record_is_known_when_older_keys_are_on_disk
     for number in range(1, 6):
         put(log, RUN, plan_started(2 * number), plan_started(2 * number + 1))
         await log.durable()
-    assert [log.find(RUN, f"plan_started/{n}/1") for n in (0, 6, 7)] == [1, 8, 9]
+    assert [log.find(RUN, f"plan_started/{n}/1") for n in (0, 6, 7)] == [1, 6, 7]
     assert log.find(RUN, "run_started") == 0
     assert log.append_now({RUN: (plan_started(7),)}).repeated
 
