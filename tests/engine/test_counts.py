@@ -9,9 +9,12 @@ import pytest
 
 from lichen.core.words.ids import MessageId
 from lichen.log.keys.keyring import Keyring
-from lichen.log.log import Log
+from lichen.log.log import Log, LogOptions
+from lichen.log.volume import VolumeOptions
 from tests.engine.conftest import MakeWorld
 from tests.engine.world import CUSTOMER, SCOPE, FakeTool, Script, World, agent, calls, outcomes
+
+SHARED = VolumeOptions(log=LogOptions(fuses=True))
 
 
 class Cost(NamedTuple):
@@ -59,7 +62,7 @@ def world_of(effects: Any, steps: int = 1) -> tuple[Any, ...]:
 async def test_a_turn_costs_no_more_than_it_did(
     make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch, effects: str, most: Cost
 ) -> None:
-    world = await make_world(*world_of(effects))
+    world = await make_world(*world_of(effects), volume_options=SHARED)
     session = await world.session()
     await world.clock.settle()
     counter = Counter(world, monkeypatch)
@@ -73,7 +76,7 @@ async def test_a_turn_costs_no_more_than_it_did(
 @pytest.mark.req("LIC-2.46")
 async def test_a_step_costs_no_more_than_it_did(make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     steps, most = 10, Cost(22, 54, 55, 27, 11)
-    world = await make_world(*world_of("once", steps))
+    world = await make_world(*world_of("once", steps), volume_options=SHARED)
     counter = Counter(world, monkeypatch)
     run = await world.intake.start(SCOPE, world.agent, "go", CUSTOMER)
     await world.clock.settle()

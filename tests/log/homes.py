@@ -11,7 +11,7 @@ from typing import Any
 
 from lichen.core.words.scope import Scope
 from lichen.log.keys.keyring import Keyring
-from lichen.log.log import Log
+from lichen.log.log import Log, LogOptions
 from lichen.log.volume import Volume, VolumeOptions
 
 SCOPE = Scope("acme", "dev")
@@ -54,6 +54,7 @@ class Home:
             connection.close()
 
     async def open(self, options: VolumeOptions | None = None) -> Volume:
+        options = options or VolumeOptions(log=LogOptions(fuses=True))
         self.keyring = Keyring.open(self.keys, self.random)
         try:
             self.volume = Volume.open(

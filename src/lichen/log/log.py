@@ -54,7 +54,7 @@ class LogOptions(msgspec.Struct, frozen=True):
 
     streams_max: int = 50_000
     contents_bytes_max: int = 64 * 1024 * 1024
-    fuses: bool = True
+    fuses: bool = False
 
 
 class Log(Streams):
