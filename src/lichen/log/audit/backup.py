@@ -198,7 +198,7 @@ def _copy_blobs(file: Path, source: Path, target: Path) -> BackupReport:
         blobs, copies, records = Blobs(source), Blobs(target), 0
         named: set[bytes] = set()
         for record in _records(reader, "SELECT record FROM records ORDER BY pos"):
-            records += 1
+            records += not record.i  # stored ones
             for each in record.contents:
                 if isinstance(each.body, Blob) and each.body.digest not in named:
                     named.add(copies.put(blobs.get(each.body.digest, each.body.size)))
