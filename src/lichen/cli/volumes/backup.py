@@ -6,7 +6,7 @@ import os
 import time
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -16,9 +16,6 @@ from lichen.cli.here.workspace import locate
 from lichen.cli.show.moments import moment
 from lichen.cli.show.screen import Screen, note
 from lichen.core.words.errors import Invalid
-
-if TYPE_CHECKING:
-    from lichen.log.keys.erasures import Erasure
 
 LONG_S = 3600.0
 
@@ -66,44 +63,58 @@ def restore(
     after it, so say what knows of the erasures since: --newest, --erasures, or that there is nothing. A log older than
     what its keys remember is refused by every command until the loss is accepted.
     """
-    from lichen.log.audit.backup import restore_keys, restore_logs
+    from lichen.log.audit.backup import restore_logs
 
-    home = locate().home
-    applied: list[Erasure] = []
+    home, known_until_us = locate().home, None
     with entrance(home):
-        if keys is not None:
-            if not (newest or erasures or no_newer_logs):
-                raise Invalid(
-                    "Older keys would make readable again what was erased since they were copied.",
-                    code="erasures_unknown",
-                    next_step="Name the newest logs with --newest or the list with --erasures; or say --no-newer-logs.",
-                    place=str(keys),
-                )
-            applied = restore_keys(keys, home / "keys", homes=[logs, *(newest or [])], erasure_lists=erasures or [])
-        elif not (home / "keys" / "master.key").exists():
-            raise Invalid(
-                "There are no keys here, and without them nobody can read the logs.",
-                code="keys_missing",
-                next_step="Name a backup of the keys with --keys.",
-                place=str(home / "keys"),
-            )
+        applied = _restored_keys(home, logs, keys, newest or [], erasures or [], no_newer_logs=no_newer_logs)
         restore_logs(logs, home)
         if accept_loss:
             _accept_loss(home)
-        known_until_us = _known_until_us(home) if no_newer_logs else None
-    screen = Screen(as_json=as_json)
+        if no_newer_logs:
+            known_until_us = _known_until_us(home)
     told = {
         "home": str(home),
         "accepted_loss": accept_loss,
-        "erasures_applied": len(applied),
+        "erasures_applied": applied,
         "erasures_known_until_us": known_until_us,
     }
-    if not screen.data(told):
-        screen.line(f"The logs are in {home}; {len(applied)} erasures were applied to the keys.")
-        if no_newer_logs:
-            last = "nobody knows when" if known_until_us is None else moment(known_until_us)
-            note(f"These keys know of nothing after {last}: whoever was erased later is readable. Erase them again.")
-        screen.line("Run `lichen log verify` before you go on.")
+    screen = Screen(as_json=as_json)
+    if screen.data(told):
+        return
+    screen.line(f"The logs are in {home}; {applied} erasures were applied to the keys.")
+    if no_newer_logs:
+        last = "nobody knows when" if known_until_us is None else moment(known_until_us)
+        note(f"These keys know of nothing after {last}: whoever was erased later is readable. Erase them again.")
+    screen.line("Run `lichen log verify` before you go on.")
+
+
+def _restored_keys(
+    home: Path, logs: Path, keys: Path | None, newest: list[Path], erasures: list[Path], *, no_newer_logs: bool
+) -> int:
+    """Puts the keys in place, if there are some to put. Returns how many erasures were applied to them.
+
+    Raises Invalid (`erasures_unknown`, `keys_missing`).
+    """
+    from lichen.log.audit.backup import restore_keys
+
+    if keys is None and not (home / "keys" / "master.key").exists():
+        raise Invalid(
+            "There are no keys here, and without them nobody can read the logs.",
+            code="keys_missing",
+            next_step="Name a backup of the keys with --keys.",
+            place=str(home / "keys"),
+        )
+    if keys is None:
+        return 0
+    if not (newest or erasures or no_newer_logs):
+        raise Invalid(
+            "Older keys would make readable again what was erased since they were copied.",
+            code="erasures_unknown",
+            next_step="Name the newest logs with --newest or the list with --erasures; or say --no-newer-logs.",
+            place=str(keys),
+        )
+    return len(restore_keys(keys, home / "keys", homes=[logs, *newest], erasure_lists=erasures))
 
 
 def _known_until_us(home: Path) -> int | None:
