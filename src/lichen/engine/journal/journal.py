@@ -8,7 +8,7 @@ from weakref import ref
 
 import msgspec
 
-from lichen.core.deciders.events import Control, Draft, Event, Part
+from lichen.core.deciders.events import Control, Draft, Event
 from lichen.core.deciders.mailbox import MailboxState
 from lichen.core.deciders.run import RunState
 from lichen.core.deciders.streams import State, TenantState
@@ -64,18 +64,15 @@ class Journal:
 
         What is said about a subject that was erased is left out. Raises Unavailable when the volume cannot write.
         """
-        told = with_callers(moves, self.run)
-        parts = [Part(stream, self.log.state(stream).n, drafts) for stream, drafts in told.items() if drafts]
+        told = {stream: drafts for stream, drafts in with_callers(moves, self.run).items() if drafts}
         try:
-            appended = self.log.append(*parts, actor=actor, turn=turn)
+            appended = self.log.append_now(told, actor=actor, turn=turn)
         except Erased:
-            parts = [Part(part.stream, self.log.state(part.stream).n, _kept(part.drafts)) for part in parts]
-            appended = self.log.append(*parts, actor=actor, turn=turn)
-        if not isinstance(appended, Appended):
-            raise AssertionError(f"{appended} although nothing ran in between")
-        for part, events in zip(parts, appended.events, strict=True):
-            if part.stream.kind in ("run", "session"):
-                seat = self.seat(part.stream)
+            kept = {stream: _kept(drafts) for stream, drafts in told.items()}
+            appended = self.log.append_now(kept, actor=actor, turn=turn)
+        for stream, events in zip(told, appended.events, strict=True):
+            if stream.kind in ("run", "session"):
+                seat = self.seat(stream)
                 seat.extend(events)
                 self._on_append(seat, events)
         return appended
