@@ -29,11 +29,6 @@ def plan(run: history.Run) -> list[tuple[str, Callable[[], list[Figure]]]]:
     def records(runs: int, tenants: int = 1) -> list[Figure]:
         return engine.records(runs, run.counts["step"], tenants=tenants)
 
-    def accepted() -> list[Figure]:
-        turn = run.figure("turn none")
-        assert turn is not None
-        return messages.accepted(turn)
-
     return [
         ("one turn, none", lambda: turn_of("none")),
         ("one turn, once", lambda: turn_of("once")),
@@ -41,7 +36,7 @@ def plan(run: history.Run) -> list[tuple[str, Callable[[], list[Figure]]]]:
         ("records, 1,000 tenants", lambda: records(1000, 1000)),
         *((f"decisions, {count} policies", partial(engine.decisions, count)) for count in POLICIES),
         ("recovery, 1,000 runs", lambda: engine.recovery(1000)),
-        ("messages accepted", accepted),
+        ("messages accepted", messages.accepted),
         ("message to reply", messages.answered),
         ("1,000 WebSockets", messages.sockets),
         ("beside a flood", fair.figures),
