@@ -22,11 +22,15 @@ KINDS: dict[int, type[LichenError]] = {
     403: Denied,
     404: NotFound,
     405: Invalid,
+    408: Invalid,
     409: Conflict,
     410: Expired,
     413: Invalid,
     415: Invalid,
+    429: Unavailable,
+    431: Invalid,
     503: Unavailable,
+    507: Unavailable,
 }
 """The kind of error behind an HTTP status."""
 
