@@ -145,15 +145,14 @@ async def test_a_reply_on_a_socket_waits_for_the_disk_once(
     (row,) = log.stream_rows("session", limit=10)
     stream = session_stream(SessionId(row.id))
     appended = list[str]()
-    append = Log.append
+    append = Log.append_now
 
-    def noting(self: Log, *parts: Any, **more: Any) -> Any:
-        kinds = (draft.control.type for part in parts if part.stream == stream for draft in part.drafts)
-        appended.append(" ".join(kinds))
-        return append(self, *parts, **more)
+    def noting(self: Log, moves: Any, **more: Any) -> Any:
+        appended.append(" ".join(draft.control.type for draft in moves.get(stream, ())))
+        return append(self, moves, **more)
 
     async with served(app) as host, connect(client.url.replace("chat.test", host)) as socket:
-        monkeypatch.setattr(Log, "append", noting)
+        monkeypatch.setattr(Log, "append_now", noting)
         await client.say("Hello")
         seen = list[str]()
         async with asyncio.timeout(DEADLINE_S):
