@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from lichen.runtime.project.project import Project
 
 PREFIX = "/api/v1"
+DYING_S = 0.5  # a process that was killed may still take connections for a moment, to drop them
 PAUSE_S = (0.05, 0.06, 0.07, 0.09, 0.1, 0.12, 0.15, 0.18, 0.2, 0.25, 0.3, 0.4, *[0.5] * 16)
 """How long to wait each time, about ten seconds in all, while the directory is owned and nobody answers yet."""
 
@@ -123,6 +124,7 @@ class Door:
                 if has_died:
                     raise Unavailable("The owner of the data directory died twice.", code="owner_died") from None
                 has_died = True
+                threading.Event().wait(DYING_S)
             except Unavailable as error:
                 if error.code != "draining":
                     raise
