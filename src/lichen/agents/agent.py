@@ -98,7 +98,7 @@ class Agent:
         message is `template` with the arguments filled in, else the arguments as JSON. The result is
         `{"answer": "…"}`. Raises Invalid (`tool_invalid`).
         """
-        return child_tool(self, description=description, input=input, template=template, name=name)
+        return child_tool(self, description=description or self.description, input=input, template=template, name=name)
 
 
 def _check(name: str, planner: Planner | None, tools: tuple[Tool, ...]) -> None:

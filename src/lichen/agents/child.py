@@ -2,55 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import msgspec
 from pydantic import BaseModel
 
 from lichen.agents import document
 from lichen.agents.rules.template import Template, TemplateError, parse, pick
-from lichen.core.ports.call import Tool, ToolSpec
-from lichen.core.ports.plan import Planner
-from lichen.core.words.ids import AgentName, ToolName
-from lichen.core.words.limits import Limits
+from lichen.core.ports.agent import AgentDef
+from lichen.core.ports.call import ToolSpec
+from lichen.core.words.ids import ToolName
 from lichen.tools.agent_tool import AgentTool, agent_tool
 from lichen.tools.arguments.codec import ArgumentCodec
 from lichen.tools.spec import pinned, tool_invalid
-
-
-class Definition(Protocol):
-    """What a run is made of."""
-
-    @property
-    def name(self) -> AgentName:
-        """Unique in the runtime."""
-        ...
-
-    @property
-    def description(self) -> str:
-        """What it is for, told to whoever may call it."""
-        ...
-
-    @property
-    def planner(self) -> Planner:
-        """Decides what a run does."""
-        ...
-
-    @property
-    def tools(self) -> Mapping[ToolName, Tool]:
-        """All it may call, by name."""
-        ...
-
-    @property
-    def limits(self) -> Limits:
-        """Bounds of each of its runs."""
-        ...
-
-    @property
-    def digest(self) -> str:
-        """Pins the definition."""
-        ...
 
 
 class Reply(BaseModel):
@@ -62,9 +26,7 @@ class Reply(BaseModel):
 class ChildTool(AgentTool):
     """What `Agent.as_tool` gives. `child` is the agent whose run answers the call."""
 
-    def __init__(
-        self, spec: ToolSpec, arguments: ArgumentCodec, *, child: Definition, template: Template | None
-    ) -> None:
+    def __init__(self, spec: ToolSpec, arguments: ArgumentCodec, *, child: AgentDef, template: Template | None) -> None:
         super().__init__(_with_template(spec, template), arguments)
         self.child = child
         self._codec = arguments
@@ -82,11 +44,11 @@ class ChildTool(AgentTool):
         return ChildTool(spec, self._codec, child=self.child, template=self._template)
 
 
-def child_tool(child: Definition, *, description: str, input: object, template: str, name: str) -> ChildTool:
+def child_tool(child: AgentDef, *, description: str, input: object, template: str, name: str) -> ChildTool:
     """`child` as a tool. Raises Invalid (`tool_invalid`) for an input, name or template that cannot be used."""
     contract = agent_tool(
         child.name,
-        description=description or child.description,
+        description=description,
         input_type=input,
         output_type=Reply,
         name=name or None,

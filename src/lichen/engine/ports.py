@@ -8,46 +8,15 @@ from typing import Literal, Protocol, runtime_checkable
 import msgspec
 
 from lichen.core.deciders.run import RunState
-from lichen.core.ports.call import Tool
-from lichen.core.ports.plan import Planner
+from lichen.core.ports.agent import AgentDef as AgentDef
 from lichen.core.ports.policy import Gate
 from lichen.core.speech.saying import Saying
 from lichen.core.speech.wording import Wording
-from lichen.core.words.ids import AgentName, MessageId, SessionId, ToolName
-from lichen.core.words.limits import Limits
+from lichen.core.words.ids import AgentName, MessageId, SessionId
 from lichen.core.words.scope import PRODUCTION, Actor, Environment, Scope
 from lichen.engine.pace.deltas import Deltas
 from lichen.engine.pace.fair import Turns
 from lichen.tools.workers.placement import Workers
-
-
-class AgentDef(Protocol):
-    """An agent as the engine sees it."""
-
-    @property
-    def name(self) -> AgentName:
-        """Unique in the runtime."""
-        ...
-
-    @property
-    def planner(self) -> Planner:
-        """Decides what a run does."""
-        ...
-
-    @property
-    def tools(self) -> Mapping[ToolName, Tool]:
-        """All it may call, by name."""
-        ...
-
-    @property
-    def limits(self) -> Limits:
-        """Bounds of each of its runs."""
-        ...
-
-    @property
-    def digest(self) -> str:
-        """Pins the definition."""
-        ...
 
 
 class Agents(Protocol):

@@ -1,0 +1,40 @@
+"""What every run is made of, as the engine and other agents see it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from lichen.core.ports.call import Tool
+from lichen.core.ports.plan import Planner
+from lichen.core.words.ids import AgentName, ToolName
+from lichen.core.words.limits import Limits
+
+
+class AgentDef(Protocol):
+    """The definition of an agent."""
+
+    @property
+    def name(self) -> AgentName:
+        """Unique in the runtime."""
+        ...
+
+    @property
+    def planner(self) -> Planner:
+        """Decides what a run does."""
+        ...
+
+    @property
+    def tools(self) -> Mapping[ToolName, Tool]:
+        """All it may call, by name."""
+        ...
+
+    @property
+    def limits(self) -> Limits:
+        """Bounds of each of its runs."""
+        ...
+
+    @property
+    def digest(self) -> str:
+        """Pins the definition."""
+        ...
