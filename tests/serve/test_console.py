@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import httpx
 import msgspec
 import pytest
@@ -72,7 +74,7 @@ async def test_what_was_decided_shows_money_as_money_and_where_it_came_from(runt
     decisions = page[page.index('id="h-decisions"') : page.index('id="h-cost"')]
     assert "80.00 EUR" in decisions
     assert "120.00 EUR" in decisions
-    assert "8000" not in decisions
+    assert re.search(r"\b8000\b", decisions) is None
     assert "counted, at most 8;" in page
 
 
@@ -240,7 +242,7 @@ async def test_a_person_is_erased_from_the_page_of_their_conversation(runtime: R
         address = f"/console/sessions/{line['id']}"
         erased = await client.post(f"{address}/erase", data={"csrf_token": await token(client, address)})
         assert (erased.status_code, erased.headers["location"]) == (303, address)
-        assert "1042" not in (await client.get(address)).text
+        assert re.search(r"\b1042\b", (await client.get(address)).text) is None
     assert runtime.engine.journal(ACME).is_erased(runtime.log(ACME).pseudonym(Customer("customer-7")))
 
 
