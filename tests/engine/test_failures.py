@@ -14,11 +14,11 @@ from lichen.core.deciders import events as e
 from lichen.core.ports.call import CallMeta, NotDone, Retry
 from lichen.core.ports.plan import Plan, PlanInput
 from lichen.core.ports.policy import NO_FACTS, Check, Facts, Verdict
+from lichen.core.words.errors import ContentErased
 from lichen.core.words.failure import Failure
 from lichen.core.words.ids import RunId, run_stream
 from lichen.core.words.scope import Environment
 from lichen.engine.sends.failures import LOGGER
-from lichen.log.keys.erasures import Erased
 from lichen.testing.clock import SimulatedClock
 from lichen.tools.failure import MESSAGE_BYTES_MAX, TRACEBACK_BYTES_MAX, failure_of
 from tests.engine.conftest import MakeWorld
@@ -61,7 +61,7 @@ async def test_what_a_tool_said_goes_when_the_person_it_was_about_is_erased(make
     world = await make_world(agent("shop.bot", [calls("shop.break"), outcomes], [FakeTool("shop.break", does=breaks)]))
     run = await world.start()
     await world.log.erase(world.log.name(CUSTOMER), "erasure-1", by="ops")
-    with pytest.raises(Erased):
+    with pytest.raises(ContentErased):
         failures(world, run, e.CallFinished)
 
 

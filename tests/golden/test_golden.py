@@ -6,9 +6,9 @@ import msgspec
 import pytest
 
 from lichen.core.deciders.events import TYPES
+from lichen.core.words.errors import ContentErased
 from lichen.log.audit.export import verify_export
 from lichen.log.audit.verify import verify
-from lichen.log.keys.erasures import Erased
 from lichen.log.keys.keyring import Keyring
 from lichen.log.records.record import decode, encode
 from tests.golden.volumes import GOLDEN, copy
@@ -75,7 +75,7 @@ async def test_a_golden_volume_opens_reads_and_goes_on(version: str, tmp_path: P
         assert log.contents(S, 1)["text"] == b"Pay 10 please"
         assert len(log.contents(A, 2)["state"]) == 65_537
         assert [row.id for row in log.stream_rows("session")][-1] == SESSION
-        with pytest.raises(Erased):
+        with pytest.raises(ContentErased):
             log.contents(log.stream_rows("session")[0].stream, 0)
         assert log.last_seq == len(stored(version)) + 1
     keyring = Keyring.open(home.keys, home.random)

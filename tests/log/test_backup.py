@@ -7,12 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from lichen.core.words.errors import Conflict, Corrupt, NotFound
+from lichen.core.words.errors import Conflict, ContentErased, Corrupt, NotFound
 from lichen.core.words.ids import RunId, run_stream
 from lichen.core.words.scope import Customer, Scope
 from lichen.log.audit.backup import accept_loss, backup, backup_keys, restore_keys, restore_logs
 from lichen.log.audit.verify import verify
-from lichen.log.keys.erasures import Erased
 from lichen.log.keys.keyring import Keyring
 from lichen.log.log import Log
 from lichen.testing.log_conformance import OTHER, RUN, put, started
@@ -123,7 +122,7 @@ async def test_keys_restored_from_before_an_erasure_do_not_bring_it_back(
     assert len(entries) == 2
     restore_logs(tmp_path / "logs-backup", other.logs)
     async with other.opened() as again:
-        with pytest.raises(Erased):
+        with pytest.raises(ContentErased):
             again.contents(RUN, 0)
         assert again.state(RUN).n == 1
 
@@ -139,7 +138,7 @@ async def test_an_erasure_reaches_the_logs_in_every_backup(log: Log, home: Home,
     keyring.close()
     home.logs = tmp_path / "older"
     async with home.opened() as older:
-        with pytest.raises(Erased):
+        with pytest.raises(ContentErased):
             older.contents(RUN, 0)
 
 
@@ -242,7 +241,7 @@ async def test_older_keys_beside_newer_logs_do_not_undo_what_the_logs_record(
     async with home.opened() as again:
         assert home.volume is not None
         assert subject in {erasure.subject for erasure in home.volume.erasures_applied}
-        with pytest.raises(Erased):
+        with pytest.raises(ContentErased):
             again.contents(RUN, 0)
     keys = b"".join(path.read_bytes() for path in older.iterdir())
     assert keys.count(subject.encode()) > 0  # named as erased, its keys gone
@@ -258,7 +257,7 @@ async def test_somebody_who_may_have_keys_again_keeps_them_when_the_log_is_opene
     put(log, OTHER, started(log, b"new words"))
     again = await home.reopen()
     assert again.contents(OTHER, 0)["input"] == b"new words"
-    with pytest.raises(Erased):
+    with pytest.raises(ContentErased):
         again.contents(RUN, 0)
 
 

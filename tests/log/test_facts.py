@@ -18,13 +18,12 @@ from lichen.core.deciders.mailbox import MailboxState
 from lichen.core.deciders.run import RunState
 from lichen.core.deciders.streams import evolve, initial, stands
 from lichen.core.words.content import Content
-from lichen.core.words.errors import Corrupt
+from lichen.core.words.errors import ContentErased, Corrupt
 from lichen.core.words.ids import TENANT_STREAM, CallId, LogId, MessageId, RunId, StreamId, run_stream
 from lichen.core.words.label import Label
 from lichen.core.words.limits import Limits
 from lichen.log.audit.export import export, verify_export
 from lichen.log.audit.verify import verify
-from lichen.log.keys.erasures import Erased
 from lichen.log.log import Log, LogOptions
 from lichen.log.records import record as record_module
 from lichen.log.records.pending import SHARED_BYTES_MAX
@@ -314,7 +313,7 @@ async def test_each_fact_is_erased_alone(home: Home) -> None:
     assert {place.seq for place in places(log, RUN)} == {places(log, RUN)[0].seq}
     await log.erase("customer_1", "e1")
     log = await home.reopen()
-    with pytest.raises(Erased):
+    with pytest.raises(ContentErased):
         log.contents(RUN, 1)
     assert log.contents(RUN, 2)["notes"] == b"something"
     assert log.state(RUN).n == 3

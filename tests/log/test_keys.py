@@ -22,8 +22,8 @@ from hypothesis import strategies as st
 
 from lichen.core.words import faults
 from lichen.core.words.content import Sealed
-from lichen.core.words.errors import Conflict, Corrupt, Denied, Invalid, NotFound, Unavailable
-from lichen.log.keys.erasures import Erased, Erasure
+from lichen.core.words.errors import Conflict, ContentErased, Corrupt, Denied, Invalid, NotFound, Unavailable
+from lichen.log.keys.erasures import Erasure
 from lichen.log.keys.keyring import Keyring
 
 LOG = "acme/dev/0"
@@ -394,7 +394,7 @@ def test_a_forgotten_subject_is_unreadable_and_nobody_else_is(ring: Keyring) -> 
 
     assert ring.forget(LOG, ANNA, 1) == [anna.key_id]
 
-    with pytest.raises(Erased) as caught:
+    with pytest.raises(ContentErased) as caught:
         ring.unseal(anna, b"")
     assert caught.value.code == "content_erased"
     assert ring.unseal(bert, b"") == b"b"
@@ -449,9 +449,9 @@ def test_an_erasure_cut_off_by_a_crash_is_finished_at_the_next_start(tmp_path: P
     again = open_ring(left)
 
     assert not any(wrapped in file.read_bytes() for file in left.iterdir())
-    with pytest.raises(Erased):
+    with pytest.raises(ContentErased):
         again.unseal(sealed, b"")
-    with pytest.raises(Erased):
+    with pytest.raises(ContentErased):
         again.seal(LOG, ANNA, b"", b"x")
     assert again.erasures() == ring.erasures()
     again.close()
@@ -480,7 +480,7 @@ def test_forgetting_reaches_keys_that_were_never_committed(ring: Keyring) -> Non
     assert ring.forget(LOG, ANNA, 1) == [sealed.key_id]
     ring.commit()
 
-    with pytest.raises(Erased):
+    with pytest.raises(ContentErased):
         ring.unseal(sealed, b"")
     assert ring.seal(LOG, BERT, b"", b"x").key_id == sealed.key_id + 1
 
@@ -491,7 +491,7 @@ def test_a_forgotten_subject_gets_no_new_key_until_it_is_revived(tmp_path: Path)
     ring.forget(LOG, ANNA, 5)
     ring.close()
     ring = open_ring(tmp_path)
-    with pytest.raises(Erased):
+    with pytest.raises(ContentErased):
         ring.seal(LOG, ANNA, b"", b"x")
 
     ring.revive(LOG, ANNA, 3)  # by a clock that went back
@@ -501,7 +501,7 @@ def test_a_forgotten_subject_gets_no_new_key_until_it_is_revived(tmp_path: Path)
     ring = open_ring(tmp_path)
     assert ring.unseal(new, b"") == b"new"
     assert new.key_id > old.key_id
-    with pytest.raises(Erased):
+    with pytest.raises(ContentErased):
         ring.unseal(old, b"")
     assert [entry.op for entry in ring.erasures()] == ["erased", "revived"]
     ring.close()
@@ -511,7 +511,7 @@ def test_a_subject_without_keys_can_be_forgotten_and_again(ring: Keyring) -> Non
     assert ring.forget(LOG, ANNA, 1) == []
     assert ring.forget(LOG, ANNA, 2) == []
 
-    with pytest.raises(Erased):
+    with pytest.raises(ContentErased):
         ring.seal(LOG, ANNA, b"", b"x")
 
 
@@ -522,7 +522,7 @@ def test_forgetting_that_the_disk_refuses_can_be_repeated(tmp_path: Path) -> Non
 
     with disk_full(tmp_path), pytest.raises(Unavailable):
         ring.forget(LOG, ANNA, 1)
-    with pytest.raises(Erased):
+    with pytest.raises(ContentErased):
         ring.seal(LOG, ANNA, b"", b"x")
 
     assert ring.forget(LOG, ANNA, 2) == [sealed.key_id]
@@ -541,7 +541,7 @@ def test_keys_restored_from_an_older_backup_stay_erased(tmp_path: Path) -> None:
     restored = open_ring(tmp_path / "keys")
 
     assert restored.unseal(bert, b"") == b"b"
-    with pytest.raises(Erased):
+    with pytest.raises(ContentErased):
         restored.unseal(anna, b"")
     restored.close()
 
@@ -560,7 +560,7 @@ def test_erasures_from_elsewhere_are_applied_to_a_restored_keyring(tmp_path: Pat
     restored.apply_erasures(ring.erasures())
 
     for sealed in (anna, late):
-        with pytest.raises(Erased):
+        with pytest.raises(ContentErased):
             restored.unseal(sealed, b"")
     assert restored.seal(LOG, "customer_new", b"", b"").key_id > late.key_id
     assert restored.erasures() == ring.erasures()
@@ -587,7 +587,7 @@ def test_an_erasure_outweighs_a_revival_of_the_same_moment(ring: Keyring, order:
 
     ring.apply_erasures(entries[::order])
 
-    with pytest.raises(Erased):
+    with pytest.raises(ContentErased):
         ring.seal(LOG, ANNA, b"", b"x")
 
 
@@ -612,7 +612,7 @@ def test_a_lost_erasure_list_is_written_again(tmp_path: Path) -> None:
     ring = open_ring(tmp_path)
 
     assert msgspec.json.decode((tmp_path / "erasures.jsonl").read_bytes(), type=Erasure) in ring.erasures()
-    with pytest.raises(Erased):
+    with pytest.raises(ContentErased):
         ring.seal(LOG, ANNA, b"", b"x")
     ring.close()
 

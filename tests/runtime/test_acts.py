@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from lichen.core.words.errors import Conflict, Invalid, NotFound
+from lichen.core.words.errors import Conflict, ContentErased, Invalid, NotFound
 from lichen.core.words.scope import SYSTEM, Actor, Customer, Scope
 from lichen.log.audit.verify import verify
-from lichen.log.keys.erasures import Erased
 from lichen.log.keys.keyring import Keyring
 from lichen.runtime import Runtime
 from tests.runtime.world import CUSTOMER, OPS, PAID, SCOPE, runtime_in, until
@@ -146,7 +145,7 @@ async def test_erasing_somebody_again_says_that_nothing_was_left(till: Runtime) 
 
 async def test_somebody_nobody_knows_can_be_shut_out_beforehand(till: Runtime) -> None:
     await till.people.erase(SCOPE, "customer-77", OPS, force=True)
-    with pytest.raises(Erased):
+    with pytest.raises(ContentErased):
         await till.sessions.open(SCOPE, Customer("customer-77"))
 
 

@@ -84,7 +84,7 @@ class Act:
         return "" if session is None else self.journal.mailbox(session).language
 
     def contents(self, n: int) -> Mapping[str, bytes]:
-        """What the run's record `n` holds in words. Raises Erased."""
+        """What the run's record `n` holds in words. Raises ContentErased."""
         return self.journal.log.contents(self.stream, n)
 
     # -- appending -----------------------------------------------------------------------------------------------
@@ -131,7 +131,7 @@ class SessionAct:
         return self.services.wording(self.journal.scope).of(self.mailbox.language)
 
     def contents(self, n: int) -> Mapping[str, bytes]:
-        """What the session's record `n` holds in words. Raises Erased."""
+        """What the session's record `n` holds in words. Raises ContentErased."""
         return self.journal.log.contents(self.stream, n)
 
     def note(self, *drafts: e.Draft) -> None:
@@ -180,7 +180,7 @@ class CallAct(Act):
     @property
     def arguments(self) -> Arguments:
         """The arguments the call was planned with: as they were decoded then, or by another process, as they were
-        kept. Raises Erased."""
+        kept. Raises ContentErased."""
         if self._arguments is None:
             kept = self.contents(self.call.n)[f"{self.call.id}/args"]
             decoded = self.journal.seat(self.stream).arguments.get(self.call.id)

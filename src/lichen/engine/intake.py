@@ -18,7 +18,7 @@ from lichen.core.deciders.mailbox import OUTBOX_MAX, MailboxState, Question, dis
 from lichen.core.deciders.run import RunState
 from lichen.core.ports.plan import TEXT_BYTES_MAX, SpeakerRole
 from lichen.core.words.content import RETENTION, Content
-from lichen.core.words.errors import Conflict, Denied, Expired, Invalid, NotFound, Unavailable
+from lichen.core.words.errors import Conflict, ContentErased, Denied, Expired, Invalid, NotFound, Unavailable
 from lichen.core.words.ids import (
     AgentName,
     MessageId,
@@ -54,7 +54,6 @@ from lichen.engine.journal.tree import cancel_tree, halt_tree, mirror, resume_tr
 from lichen.engine.ports import AgentDef, Services
 from lichen.engine.sends.sends import announced
 from lichen.engine.sends.starts import opener
-from lichen.log.keys.erasures import Erased
 
 MESSAGE_BYTES_MAX = 16 * 1024
 KEY_CHARACTERS_MAX = 256
@@ -589,10 +588,10 @@ def _label(services: Services, state: RunState, wait: Wait, outcome: WaitOutcome
 
 
 def _subject(journal: Journal, actor: Actor) -> str:
-    """The actor's pseudonym. Raises Erased: of somebody who was erased nothing new is written."""
+    """The actor's pseudonym. Raises ContentErased: of somebody who was erased nothing new is written."""
     subject = journal.log.name(actor)
     if journal.is_erased(subject):
-        raise Erased("This subject was erased, so nothing more is sealed for it.")
+        raise ContentErased("This subject was erased, so nothing more is sealed for it.")
     return subject
 
 

@@ -11,13 +11,12 @@ import msgspec
 
 from lichen.core.deciders.events import Draft, Erased, Event, LogOpened, Part, Ruling
 from lichen.core.deciders.streams import TenantState
-from lichen.core.words.errors import Conflict
+from lichen.core.words.errors import Conflict, ContentErased
 from lichen.core.words.ids import TENANT_STREAM, LogId, Pseudonym, StreamId
 from lichen.core.words.scope import Actor
 from lichen.log.disk.growth import DAY_US, Growth
 from lichen.log.disk.sqlite import Op, Reader
 from lichen.log.feed import Feed, follow
-from lichen.log.keys import erasures
 from lichen.log.records.contents import Sealer
 from lichen.log.records.names import Names
 from lichen.log.records.record import FACTS_MAX, FORMAT_V, Place, Record
@@ -98,8 +97,8 @@ class Log(Streams):
 
         Stale when a stream has not as many records as expected, unless every draft is there already, under the same
         key with the same control and contents: then `repeated`, with the old positions. `cause` is the seq of the
-        record this answers, `actor` a pseudonym. Raises Conflict (`key_reused`), Erased for a subject that was erased,
-        Invalid (`content_too_large`), Unavailable (`volume_readonly`, `disk_full`).
+        record this answers, `actor` a pseudonym. Raises Conflict (`key_reused`), ContentErased for a subject that was
+        erased, Invalid (`content_too_large`), Unavailable (`volume_readonly`, `disk_full`).
         """
         self._check()
         if self._announcement is not None:
@@ -225,7 +224,7 @@ class Log(Streams):
     def _holds(self, record: Record, draft: Draft) -> bool:
         try:
             return self.contents(record.stream, record.n) == {each.part: each.data for each in draft.contents}
-        except erasures.Erased:
+        except ContentErased:
             return False  # nobody can say any more
 
     # -- durability ----------------------------------------------------------------------------------------------
@@ -384,7 +383,7 @@ class Log(Streams):
         return self._names.of(actor)
 
     def display(self, pseudonym: str) -> str:
-        """The id behind a pseudonym, once durable. Raises NotFound (`name_unknown`), Erased."""
+        """The id behind a pseudonym, once durable. Raises NotFound (`name_unknown`), ContentErased."""
         return self._names.display(pseudonym)
 
     def knows(self, pseudonym: str) -> bool:

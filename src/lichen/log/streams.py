@@ -9,10 +9,9 @@ from typing import NamedTuple
 
 from lichen.core.deciders.events import Event
 from lichen.core.deciders.streams import State, evolve, initial
-from lichen.core.words.errors import NotFound
+from lichen.core.words.errors import ContentErased, NotFound
 from lichen.core.words.ids import StreamId
 from lichen.log.disk.sqlite import Reader
-from lichen.log.keys.erasures import Erased
 from lichen.log.records.contents import Sealer
 from lichen.log.records.record import Record
 from lichen.log.views.listings import Listings
@@ -147,7 +146,7 @@ class Streams(Listings):
         return self._find(self._live(stream), key)
 
     def contents(self, stream: StreamId, n: int) -> Mapping[str, bytes]:
-        """The contents of a record by part. Raises Erased when all are, or when an erased one is asked for."""
+        """The contents of a record by part. Raises ContentErased when all are, or when an erased one is asked for."""
         known = self.known(stream, n)
         return known if known is not None else self._sealer.open(self.record(stream, n))
 
@@ -171,7 +170,7 @@ class Streams(Listings):
     def _opened(self, record: Record) -> Mapping[str, bytes] | None:
         try:
             return self._sealer.open(record)
-        except Erased:
+        except ContentErased:
             return None
 
     def contents_of(self, record: Record) -> Mapping[str, bytes]:

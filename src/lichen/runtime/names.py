@@ -10,5 +10,5 @@ def name_of(log: Log, pseudonym: str) -> str:
     """The id behind a pseudonym; the pseudonym itself of somebody who was erased, or who is nobody's name."""
     try:
         return log.display(pseudonym)
-    except NotFound:  # Erased is one
+    except NotFound:  # ContentErased is one
         return pseudonym

@@ -16,8 +16,8 @@ import msgspec
 
 from lichen.core.deciders import events as e
 from lichen.core.ports.plan import REDACT
+from lichen.core.words.errors import ContentErased
 from lichen.core.words.ids import CallId, StreamId
-from lichen.log.keys.datakeys import Erased
 from lichen.log.log import Log
 from lichen.log.records.record import Record
 
@@ -101,7 +101,7 @@ def _learn(log: Log, known: _Known, record: Record) -> None:
         return
     try:
         contents = log.contents(record.stream, record.n)
-    except Erased:
+    except ContentErased:
         return
     for part in named:
         known.fields[CallId(part.removesuffix(REDACT))] = frozenset(msgspec.json.decode(contents[part], type=list[str]))

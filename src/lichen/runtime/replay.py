@@ -17,13 +17,12 @@ from lichen.core.ports.call import InvalidArguments
 from lichen.core.ports.plan import CallRequest, Model, ModelRequest, Plan
 from lichen.core.speech import saying
 from lichen.core.speech.saying import Saying
-from lichen.core.words.errors import Denied
+from lichen.core.words.errors import ContentErased, Denied
 from lichen.core.words.ids import RunId, SessionId, StreamId, run_stream, session_stream
 from lichen.engine.act import Act
 from lichen.engine.brief.asking import plan_input
 from lichen.engine.journal.journal import Journal
 from lichen.engine.ports import AgentDef, Services, agent_of
-from lichen.log.keys.erasures import Erased
 from lichen.log.records.record import Record
 
 BREATH = 128  # records folded before others get their turn
@@ -135,7 +134,7 @@ async def _checked(
         past = _Past(journal, state)
         asked = plan_input(Act(services, past, state), agent, now_us=record.ts_us, model=_no_model)
         plan = await agent.planner.plan(asked)
-    except Erased:
+    except ContentErased:
         return msgspec.structs.replace(check, not_replayed="erased")
     except Exception:  # noqa: BLE001 - a planner may raise anything
         return msgspec.structs.replace(check, not_replayed="planner_error")

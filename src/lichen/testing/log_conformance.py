@@ -13,7 +13,7 @@ from lichen.core.deciders import events as e
 from lichen.core.deciders.run import RunState
 from lichen.core.deciders.streams import evolve, initial
 from lichen.core.words.content import CONTENT_BYTES_MAX, INLINE_BYTES_MAX, Content
-from lichen.core.words.errors import Conflict, Invalid, NotFound
+from lichen.core.words.errors import Conflict, ContentErased, Invalid, NotFound
 from lichen.core.words.ids import (
     TENANT_STREAM,
     AgentName,
@@ -28,7 +28,6 @@ from lichen.core.words.ids import (
 from lichen.core.words.label import Label
 from lichen.core.words.limits import Limits
 from lichen.core.words.scope import Customer
-from lichen.log.keys.datakeys import Erased
 from lichen.log.log import Appended, Log, Stale
 from lichen.log.records.record import Record
 
@@ -329,10 +328,10 @@ class LogConformance:
         put(log, RUN, started(log))
         key_ids = await log.erase(who, "erasure-1")
         assert key_ids
-        with pytest.raises(Erased):
+        with pytest.raises(ContentErased):
             log.contents(RUN, 0)
         log = await reopen()
-        with pytest.raises(Erased):
+        with pytest.raises(ContentErased):
             log.contents(RUN, 0)
         with pytest.raises(NotFound, match="name_unknown"):
             log.display(who)
@@ -366,7 +365,7 @@ class LogConformance:
         contents_left = (await reopen()).contents(RUN, 3)
         assert contents_left["audit"] == b'{"amount":12}'
         assert contents_left.get("reason") is None
-        with pytest.raises(Erased):
+        with pytest.raises(ContentErased):
             contents_left["result"]
-        with pytest.raises(Erased):
+        with pytest.raises(ContentErased):
             contents_left.get("result")

@@ -44,6 +44,13 @@ class NotFound(LichenError):
     next_step = "`lichen list` shows what there is: agents, tools, tenants, sessions."
 
 
+class ContentErased(NotFound):
+    """The content's key was destroyed: nobody can read it any more."""
+
+    code = "content_erased"
+    next_step = "Nothing brings it back; erasing is final."
+
+
 class Denied(LichenError):
     """Identity or policy forbids it."""
 

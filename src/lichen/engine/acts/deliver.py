@@ -8,10 +8,10 @@ from lichen.core.deciders import events as e
 from lichen.core.deciders.mailbox import Unsent
 from lichen.core.speech import saying
 from lichen.core.words import faults
+from lichen.core.words.errors import ContentErased
 from lichen.core.words.ids import MessageId
 from lichen.engine.act import SessionAct
 from lichen.engine.ports import Delivery, Outbound, Services
-from lichen.log.keys.erasures import Erased
 
 
 async def deliver(act: SessionAct, message: MessageId) -> None:
@@ -32,7 +32,7 @@ async def _send(act: SessionAct, out: Unsent) -> Delivery:
         return Delivery("retry", "channel_unknown")
     try:
         message = _outbound(act, out)
-    except Erased:
+    except ContentErased:
         return Delivery("failed", "content_erased")
     try:
         return await channel.send(act.journal.scope, message)
@@ -41,7 +41,7 @@ async def _send(act: SessionAct, out: Unsent) -> Delivery:
 
 
 def _outbound(act: SessionAct, out: Unsent) -> Outbound:
-    """What is sent, and where to. Raises Erased."""
+    """What is sent, and where to. Raises ContentErased."""
     mailbox, contents = act.mailbox, act.contents(out.n)
     return Outbound(
         out.message,

@@ -15,11 +15,10 @@ import msgspec
 
 from lichen.core.ports.plan import Awaited, WaitRequest
 from lichen.core.words.content import Content
-from lichen.core.words.errors import Invalid
+from lichen.core.words.errors import ContentErased, Invalid
 from lichen.core.words.wait import Wait, WaitKind
 from lichen.engine.act import Act
 from lichen.engine.answers.schema import Problem, flaw, problem
-from lichen.log.keys.erasures import Erased
 
 SUGGESTIONS_MAX: Final = 8  # more are a list to read, not buttons to press
 AWAITED_MAX: Final = 64
@@ -95,7 +94,7 @@ def expected_of(act: Act, wait: Wait) -> Expected:
         return Expected(wait.kind)
     try:
         contents = act.contents(wait.n)
-    except Erased:
+    except ContentErased:
         return Expected(wait.kind)
     schema = msgspec.json.decode(contents.get("schema", b"{}"), type=dict[str, Any])
     awaits = msgspec.json.decode(contents.get("awaits", b"[]"), type=tuple[Awaited, ...])

@@ -15,7 +15,7 @@ def plan_input(
     act: Act, agent: AgentDef, *, now_us: int, model: ModelHandle, handed: Handed | None = None
 ) -> PlanInput:
     """The input of the plan that is due in the act's state. `model` is how the planner may ask one; `handed` is told
-    the label of the earlier words it takes. Raises Erased."""
+    the label of the earlier words it takes. Raises ContentErased."""
     state, journal = act.state, act.journal
     return PlanInput(
         run=RunContext(

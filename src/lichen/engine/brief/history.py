@@ -10,11 +10,11 @@ import msgspec
 from lichen.core.deciders import events as e
 from lichen.core.deciders.run import Result
 from lichen.core.ports.plan import CallRequest, CallResult, History, Message, Step, WaitAnswer
+from lichen.core.words.errors import ContentErased
 from lichen.core.words.ids import CallId, RunId, ToolName, root_run
 from lichen.core.words.label import EMPTY, Label, join, without
 from lichen.engine.act import Act, SessionAct
 from lichen.engine.brief.contents import inputs, results
-from lichen.log.keys.erasures import Erased
 
 
 class Handed:
@@ -98,7 +98,7 @@ def _messages(act: Act, spoken: Sequence[Spoken]) -> tuple[Message, ...]:
 def _text(session: SessionAct, n: int) -> str:
     try:
         return session.contents(n).get("text", b"").decode()
-    except Erased:
+    except ContentErased:
         return ""
 
 

@@ -11,10 +11,10 @@ from lichen.core.deciders import events as e
 from lichen.core.deciders import moves
 from lichen.core.ports.policy import Check, Confirmation, Verdict
 from lichen.core.words.content import Content
+from lichen.core.words.errors import ContentErased
 from lichen.core.words.ids import root_run
 from lichen.engine.act import CallAct
 from lichen.engine.journal.labels import labelled
-from lichen.log.keys.erasures import Erased
 
 
 def confirmation(act: CallAct, asked: Confirmation) -> e.Draft:
@@ -80,7 +80,7 @@ def shown(act: CallAct) -> Mapping[str, Any] | None:
     """The arguments as whoever is asked about the call sees them, None once they are erased."""
     try:
         return act.arguments.fields
-    except Erased:
+    except ContentErased:
         return None
 
 

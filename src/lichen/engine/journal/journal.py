@@ -13,11 +13,11 @@ from lichen.core.deciders.mailbox import MailboxState
 from lichen.core.deciders.run import RunState
 from lichen.core.deciders.streams import State, TenantState
 from lichen.core.words.content import RETENTION
+from lichen.core.words.errors import ContentErased
 from lichen.core.words.ids import TENANT_STREAM, RunId, SessionId, StreamId, run_stream, session_stream
 from lichen.core.words.scope import Actor, Scope
 from lichen.engine.journal.seat import Seat, Watch
 from lichen.engine.journal.standstill import with_callers
-from lichen.log.keys.erasures import Erased
 from lichen.log.log import Appended, Log
 
 Moves = Mapping[StreamId, tuple[Draft, ...]]
@@ -67,7 +67,7 @@ class Journal:
         told = {stream: drafts for stream, drafts in with_callers(moves, self.run).items() if drafts}
         try:
             appended = self.log.append_now(told, actor=actor, turn=turn)
-        except Erased:
+        except ContentErased:
             kept = {stream: _kept(drafts) for stream, drafts in told.items()}
             appended = self.log.append_now(kept, actor=actor, turn=turn)
         for stream, events in zip(told, appended.events, strict=True):
@@ -127,7 +127,7 @@ class Journal:
     def _read_actor(self, run: RunId) -> Actor:
         try:
             return msgspec.json.decode(self.log.contents(run_stream(run), 0)["actor"], type=Actor)
-        except Erased:
+        except ContentErased:
             return Actor("agent", self.run(run).agent, auth="system")  # for whom, nobody knows any more
 
     def attributes_of(self, run: RunId) -> bytes:
@@ -142,7 +142,7 @@ class Journal:
     def _read_attributes(self, run: RunId) -> bytes:
         try:
             return self.log.contents(run_stream(run), 0).get("attributes", b"")
-        except Erased:
+        except ContentErased:
             return b""
 
     # -- seats ---------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from lichen.engine.act import Act, SessionAct
 
 
 def opener(session: SessionAct) -> Actor:
-    """Whoever opened the session, for whom its runs act. Raises Erased."""
+    """Whoever opened the session, for whom its runs act. Raises ContentErased."""
     return msgspec.json.decode(session.contents(0)["actor"], type=Actor)
 
 

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from lichen.core.words.errors import NotFound
-from lichen.log.keys.erasures import Erased, Erasure, ErasureList, Owner
+from lichen.core.words.errors import ContentErased, NotFound
+from lichen.log.keys.erasures import Erasure, ErasureList, Owner
 from lichen.log.keys.keyfile import KeyFile, in_use
 from lichen.log.keys.masterkey import KEY_BYTES, MasterKey, Random
 
@@ -75,7 +75,7 @@ class DataKeys:
         self._next_id: int = last_id + 1
 
     def use(self, owner: Owner) -> DataKey:
-        """The owner's current key, one use of it counted. Raises Erased."""
+        """The owner's current key, one use of it counted. Raises ContentErased."""
         key = self._current.get(owner) or self._find_current(owner)
         if key.used == key.reserved:
             key = self._reserve(key)
@@ -84,7 +84,7 @@ class DataKeys:
         return key
 
     def find(self, key_id: int) -> DataKey:
-        """The key with this id. Raises Erased when it was destroyed, NotFound (`key_missing`) when it is unknown."""
+        """The key with this id. Raises ContentErased when it was destroyed, NotFound (`key_missing`) when unknown."""
         key = self._cached.get(key_id)
         if key:
             self._cached.move_to_end(key_id)
@@ -98,7 +98,7 @@ class DataKeys:
             )
         log_id, subject, reserved, wrapped = rows[0]
         if wrapped is None or self._erasures.is_erased((log_id, subject)):
-            raise Erased("The key that sealed this content was destroyed.")
+            raise ContentErased("The key that sealed this content was destroyed.")
         return self._open(key_id, (log_id, subject), reserved=reserved, wrapped=wrapped)
 
     def ids_of(self, owner: Owner) -> list[int]:
@@ -134,7 +134,7 @@ class DataKeys:
 
     def _find_current(self, owner: Owner) -> DataKey:
         if self._erasures.is_erased(owner):
-            raise Erased("This subject was erased, so nothing more is sealed for it.")
+            raise ContentErased("This subject was erased, so nothing more is sealed for it.")
         rows = self._file.read(_FIND_CURRENT, *owner)
         if not rows:
             return self._make(owner)

@@ -13,18 +13,11 @@ from typing import Literal
 
 import msgspec
 
-from lichen.core.words.errors import Corrupt, NotFound
+from lichen.core.words.errors import Corrupt
 from lichen.log.disk.files import write_new_file
 
 Owner = tuple[str, str]
 """Whose keys: (log id, subject)."""
-
-
-class Erased(NotFound):
-    """The content's key was destroyed: nobody can read it any more."""
-
-    code = "content_erased"
-    next_step = "Nothing brings it back; erasing is final."
 
 
 class Erasure(msgspec.Struct, frozen=True):

@@ -18,13 +18,13 @@ from lichen.core.words.errors import Conflict, Corrupt
 from lichen.core.words.faults import hit
 from lichen.log.keys.apikeys import ApiKeys
 from lichen.log.keys.datakeys import USES_MAX, DataKeys, Reservation, destroy, write
-from lichen.log.keys.erasures import Erased, Erasure, ErasureList, decode_erasure, encode_erasure
+from lichen.log.keys.erasures import Erasure, ErasureList, decode_erasure, encode_erasure
 from lichen.log.keys.keyfile import KeyFile, storage_errors
 from lichen.log.keys.logsecrets import HMAC_KEY_BYTES, SEED_BYTES, LogSecrets
 from lichen.log.keys.masterkey import NONCE_BYTES, MasterKey, Random, copy_master_key
 from lichen.log.proof.checkpoint import signed_us
 
-__all__ = ["CACHED_MAX", "USES_BLOCK", "USES_MAX", "Erased", "Keyring", "LogSecrets", "Sealed"]
+__all__ = ["CACHED_MAX", "USES_BLOCK", "USES_MAX", "Keyring", "LogSecrets", "Sealed"]
 
 CACHED_MAX = 16_384  # data keys in memory
 USES_BLOCK = 4_096  # uses of a key made durable at a time: at most so many are given up by a restart
@@ -90,14 +90,14 @@ class Keyring:
     # sealing, signing, naming
 
     def seal(self, log_id: str, subject: str, aad: bytes, plaintext: bytes) -> Sealed:
-        """`plaintext` under the current data key of `subject` in this log, bound to `aad`. Raises Erased."""
+        """`plaintext` under the current data key of `subject` in this log, bound to `aad`. Raises ContentErased."""
         with self._lock:
             key = self._data_keys.use((log_id, subject))
             nonce = next(self._nonces)
         return Sealed(key.id, nonce, key.aead.encrypt(nonce, plaintext, aad))
 
     def unseal(self, sealed: Sealed, aad: bytes) -> bytes:
-        """What was sealed. Raises Erased, Corrupt when any bit of it changed, NotFound (`key_missing`)."""
+        """What was sealed. Raises ContentErased, Corrupt when any bit of it changed, NotFound (`key_missing`)."""
         with self._lock:
             key = self._data_keys.find(sealed.key_id)
         try:

@@ -7,10 +7,9 @@ from hashlib import sha256
 from typing import TypeVar, overload
 
 from lichen.core.words.content import CONTENT_BYTES_MAX, INLINE_BYTES_MAX, Content, Sealed
-from lichen.core.words.errors import Invalid
+from lichen.core.words.errors import ContentErased, Invalid
 from lichen.core.words.ids import LogId, StreamId
 from lichen.log.disk.blobs import Blobs
-from lichen.log.keys.erasures import Erased
 from lichen.log.keys.keyring import Keyring
 from lichen.log.records.record import Blob, Record, SealedPart, aad
 
@@ -18,7 +17,7 @@ T = TypeVar("T")
 
 
 class Contents(dict[str, bytes]):
-    """The readable contents of a record by part. Asking for one whose key was destroyed raises Erased."""
+    """The readable contents of a record by part. Asking for one whose key was destroyed raises ContentErased."""
 
     def __init__(self, readable: dict[str, bytes], erased: frozenset[str]) -> None:
         super().__init__(readable)
@@ -35,13 +34,13 @@ class Contents(dict[str, bytes]):
     @overload
     def get(self, key: str, default: T, /) -> bytes | T: ...
     def get(self, key: str, default: object = None, /) -> object:
-        """The content, or `default` where the record has none of that name. Raises Erased."""
+        """The content, or `default` where the record has none of that name. Raises ContentErased."""
         self._check(key)
         return super().get(key, default)
 
     def _check(self, part: str) -> None:
         if part in self.erased:
-            raise Erased("The key that sealed this content was destroyed.")
+            raise ContentErased("The key that sealed this content was destroyed.")
 
 
 class Sealer:
@@ -55,7 +54,7 @@ class Sealer:
     ) -> tuple[SealedPart, ...]:
         """Each content under its subject's key. Ciphertexts too large for a record go to `blobs`.
 
-        Raises Erased, Invalid (`content_too_large`).
+        Raises ContentErased, Invalid (`content_too_large`).
         """
         sealed: list[SealedPart] = []
         for content in contents:
@@ -72,20 +71,20 @@ class Sealer:
         return tuple(sealed)
 
     def open(self, record: Record) -> Contents:
-        """All contents of the record. Raises Erased when not one of several can be read any more, Corrupt, NotFound."""
+        """All contents of the record. Raises ContentErased when not one of several can be read, Corrupt, NotFound."""
         readable: dict[str, bytes] = {}
         erased: set[str] = set()
         for sealed in record.contents:
             try:
                 readable[sealed.part] = self.open_part(record, sealed)
-            except Erased:
+            except ContentErased:
                 erased.add(sealed.part)
         if erased and not readable:
-            raise Erased("The key that sealed this record's contents was destroyed.")
+            raise ContentErased("The key that sealed this record's contents was destroyed.")
         return Contents(readable, frozenset(erased))
 
     def open_part(self, record: Record, sealed: SealedPart) -> bytes:
-        """One content of the record. Raises Erased, Corrupt, NotFound."""
+        """One content of the record. Raises ContentErased, Corrupt, NotFound."""
         body = sealed.body
         ciphertext = body if isinstance(body, bytes) else self._blobs.get(body.digest, body.size)
         bound_to = aad(self._log, record.stream, record.n, key=record.key, kind=record.type, part=sealed.part)

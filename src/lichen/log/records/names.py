@@ -5,11 +5,10 @@ from __future__ import annotations
 import msgspec
 
 from lichen.core.words.content import Sealed
-from lichen.core.words.errors import NotFound
+from lichen.core.words.errors import ContentErased, NotFound
 from lichen.core.words.ids import LogId, Pseudonym
 from lichen.core.words.scope import Actor
 from lichen.log.disk.sqlite import NAMES, Op, Reader
-from lichen.log.keys.erasures import Erased
 from lichen.log.keys.keyring import Keyring
 
 KNOWN_MAX = 100_000  # pseudonyms of which we remember that they are stored
@@ -38,7 +37,7 @@ class Names:
         return (NAMES, (self._number, pseudonym), sealed) if sealed else None
 
     def display(self, pseudonym: str) -> str:
-        """The id behind a pseudonym. Raises NotFound (`name_unknown`), Erased."""
+        """The id behind a pseudonym. Raises NotFound (`name_unknown`), ContentErased."""
         found = self._find(pseudonym)
         if found is None:
             raise NotFound("Nobody is known by this pseudonym in this log.", code="name_unknown")
@@ -60,7 +59,7 @@ class Names:
     def _seal(self, pseudonym: str, id: str) -> tuple[int, bytes, bytes] | None:
         try:
             sealed = self._keyring.seal(self._log, pseudonym, name_aad(self._log, pseudonym), id.encode())
-        except Erased:
+        except ContentErased:
             return None  # whoever was erased stays nameless
         return sealed.key_id, sealed.nonce, sealed.ciphertext
 

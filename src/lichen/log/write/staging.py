@@ -74,8 +74,8 @@ class Staging:
     def add(self, live: Live, drafts: Sequence[Draft]) -> bool:
         """Adds a part, unless the stream has one of the keys already.
 
-        Raises Erased, Invalid (`content_too_large`, `record_too_large`), Conflict (`key_reused`: two drafts have the
-        same key), and what the fold raises.
+        Raises ContentErased, Invalid (`content_too_large`, `record_too_large`), Conflict (`key_reused`: two drafts
+        have the same key), and what the fold raises.
         """
         ts_us, number, stream, state, header = self.ts_us, self._number, live.stream, live.state, self._header
         row = live.row or first_row(number, self.pos + 1, stream, seq=self.seq + 1, ts_us=ts_us)

@@ -211,7 +211,7 @@ class Runs:
 
 
 def _answer(journal: Journal, state: RunState) -> str:
-    """The answer of a finished run. Raises Erased."""
+    """The answer of a finished run. Raises ContentErased."""
     return journal.log.contents(run_stream(state.id), state.n - 1).get("answer", b"").decode()
 
 

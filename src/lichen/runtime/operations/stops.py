@@ -10,7 +10,7 @@ import msgspec
 
 from lichen.agents.agent import Agent
 from lichen.core.deciders.run import Call, RunState
-from lichen.core.words.errors import Invalid, NotFound
+from lichen.core.words.errors import ContentErased, Invalid, NotFound
 from lichen.core.words.ids import TENANT_STREAM, RunId
 from lichen.core.words.scope import Actor, Scope
 from lichen.engine.engine import Engine
@@ -18,7 +18,6 @@ from lichen.engine.journal.journal import Journal
 from lichen.gate.gate import PolicyGate
 from lichen.gate.switches import Stop as Switch
 from lichen.gate.switches import StopKind
-from lichen.log.keys.erasures import Erased
 from lichen.log.log import Log
 from lichen.runtime.access.access import EVERYTHING, About, Access
 from lichen.runtime.access.changes import Changes
@@ -149,7 +148,7 @@ def reason_of(log: Log, n: int) -> str:
     """Why the change in record `n` of the tenant's stream was made, in the words of whoever made it."""
     try:
         return log.contents(TENANT_STREAM, n).get("reason", b"").decode()
-    except Erased:
+    except ContentErased:
         return ""
 
 

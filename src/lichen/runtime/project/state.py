@@ -15,11 +15,11 @@ from pydantic import BaseModel, Field
 from lichen.core.deciders import events as e
 from lichen.core.ports.call import Arguments, CallMeta, CannotTell, Effects, NotDone, Probe, Resources, Tool, ToolSpec
 from lichen.core.words.content import RETENTION, Content
+from lichen.core.words.errors import ContentErased
 from lichen.core.words.ids import StreamId, ToolName
 from lichen.core.words.scope import Scope
 from lichen.engine.journal.journal import Journal
 from lichen.flows.text.reach import MISSING, Path, fields_of, parse_pointer, reach
-from lichen.log.keys.erasures import Erased
 from lichen.tools.arguments.codec import ArgumentCodec, ResultCodec
 from lichen.tools.spec import pinned
 
@@ -103,7 +103,7 @@ def _read(journal: Journal, stream: StreamId) -> Any:
         return MISSING
     try:
         return msgspec.json.decode(journal.log.contents(stream, n - 1)[_PART])
-    except Erased:
+    except ContentErased:
         return MISSING
 
 

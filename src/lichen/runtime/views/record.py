@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 import msgspec
 
 from lichen.core.deciders import events as e
-from lichen.log.keys.erasures import Erased
+from lichen.core.words.errors import ContentErased
 from lichen.log.log import Log
 from lichen.log.records.record import Place, Record
 from lichen.runtime.redaction import Hide, hiding, nothing_hidden
@@ -71,7 +71,7 @@ def opened(log: Log, record: Record, hide: Hide = nothing_hidden) -> Opened:
     """A record of the log, its contents opened."""
     try:
         return Opened(record, dict(log.contents_of(record)) if record.contents else {}, hide)
-    except Erased:
+    except ContentErased:
         return Opened(record, None, hide)
 
 

@@ -15,12 +15,12 @@ from lichen.core.deciders import events as e
 from lichen.core.deciders.mailbox import MailboxState
 from lichen.core.speech import saying
 from lichen.core.speech.saying import Saying
+from lichen.core.words.errors import ContentErased
 from lichen.core.words.ids import MessageId, SessionId, TurnId, session_stream
 from lichen.core.words.scope import Actor
 from lichen.engine.journal.journal import Journal
 from lichen.engine.pace.deltas import Deltas, Partial
 from lichen.engine.pace.race import race
-from lichen.log.keys.erasures import Erased
 from lichen.log.streams import Opened
 from lichen.runtime.access.access import Access, of_session
 
@@ -171,7 +171,7 @@ class Conversation:
                 seen.note(control)
                 return None
             case e.MessageReceived() | e.MessageQueued() if contents is not None:
-                with suppress(Erased):
+                with suppress(ContentErased):
                     return await self._words(event, control, contents, seen)
                 return None
             case _:
