@@ -21,7 +21,6 @@ from docs.reference.markdown import code, table
 from lichen.cli.errors import exit_code
 from lichen.core.words.errors import LichenError
 from lichen.core.words.steps import STEPS
-from lichen.serve.http.errors import STATUSES
 
 SOURCE = Path(lichen.__file__).parent
 CODE = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
@@ -85,8 +84,7 @@ def _ends(found: list[Raised]) -> str:
 
 
 def _end(kind: type[LichenError]) -> str:
-    status = next((status for error, status in STATUSES if issubclass(kind, error)), 500)
-    return f"{status}, {exit_code(kind.__new__(kind))}"
+    return f"{kind.status}, {exit_code(kind.__new__(kind))}"
 
 
 def _causes(found: list[Raised]) -> str:

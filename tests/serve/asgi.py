@@ -22,7 +22,7 @@ class Answer(NamedTuple):
     def code(self) -> str:
         """The code of an error; it has every field that is promised, and nothing else."""
         error = self.data["error"]
-        assert set(error) == {"code", "message", "next_step", "place"}
+        assert set(error) == {"code", "kind", "message", "next_step", "place"}
         assert error["message"]
         assert error["next_step"]
         return error["code"]

@@ -6,10 +6,20 @@ import logging
 
 import pytest
 
-from lichen.core.words.errors import Conflict, Corrupt, Denied, Expired, Invalid, LichenError, NotFound, Unavailable
+from lichen.core.words.errors import (
+    Conflict,
+    Corrupt,
+    Denied,
+    Expired,
+    Invalid,
+    LichenError,
+    NotFound,
+    Unauthenticated,
+    Unavailable,
+)
 from lichen.core.words.scope import Actor, Scope
 from lichen.runtime.runtime import Runtime
-from lichen.serve.http.errors import Unauthenticated, failure
+from lichen.serve.http.errors import failure
 from lichen.serve.http.exchange import BODY_BYTES_MAX
 from tests.serve import talk
 from tests.serve.asgi import Door

@@ -144,7 +144,7 @@ def texts(activities: list[dict[str, Any]]) -> list[str]:
 def code(response: httpx.Response) -> tuple[int, str]:
     """Status and code of an error, which has every field that is promised."""
     error = response.json()["error"]
-    assert set(error) == {"code", "message", "next_step", "place"}
+    assert set(error) == {"code", "kind", "message", "next_step", "place"}
     return response.status_code, error["code"]
 
 

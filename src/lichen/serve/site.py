@@ -11,14 +11,14 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from lichen.core.words.errors import LichenError, NotFound
+from lichen.core.words.errors import LichenError, NotFound, Unauthenticated
 from lichen.runtime.runtime import Runtime
 from lichen.serve.app import PREFIX, api_routes
 from lichen.serve.console import console_routes
 from lichen.serve.docs import docs_routes
 from lichen.serve.health import health_routes
 from lichen.serve.http.auth import Caller, Identify
-from lichen.serve.http.errors import INTERNAL, MethodUnknown, Unauthenticated, failure
+from lichen.serve.http.errors import INTERNAL, MethodUnknown, failure
 from lichen.serve.http.headers import NOBODY, Frames, SecurityHeaders
 from lichen.serve.http.limits import Rates, client_of
 from lichen.serve.http.login import HOME, Login

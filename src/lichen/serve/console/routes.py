@@ -11,14 +11,14 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route, Router
 
-from lichen.core.words.errors import Conflict, Denied, LichenError
+from lichen.core.words.errors import Conflict, Denied, LichenError, Unauthenticated
 from lichen.gate.rules.schema import Action
 from lichen.runtime.runtime import Runtime
 from lichen.serve.console import agents, approvals, handovers, health, log, run, runs, sessions, signin
 from lichen.serve.console.picture import picture
 from lichen.serve.console.visit import Act, Outcome, Page, Visit
 from lichen.serve.http.auth import Caller
-from lichen.serve.http.errors import INTERNAL, JSON, Unauthenticated, failure, status_of
+from lichen.serve.http.errors import INTERNAL, JSON, failure
 from lichen.serve.http.exchange import load, read_form
 from lichen.serve.http.lines import broken
 from lichen.serve.http.login import CSRF_FIELD, Login
@@ -161,7 +161,7 @@ class _Console:
             return failure(error)
         closed = approvals.closed(visit, error) if visit is not None and isinstance(error, Conflict) else None
         frame = self._frame(request, caller)
-        return html.page("console/failed.html", status=status_of(error), error=error, closed=closed, **frame)
+        return html.page("console/failed.html", status=error.status, error=error, closed=closed, **frame)
 
     def _frame(self, request: Request, caller: Caller) -> dict[str, Any]:
         """What every page's frame shows."""

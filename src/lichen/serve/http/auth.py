@@ -8,14 +8,13 @@ from typing import Literal
 import msgspec
 from starlette.requests import HTTPConnection
 
-from lichen.core.words.errors import Denied, Invalid, NotFound
+from lichen.core.words.errors import Denied, Invalid, NotFound, Unauthenticated
 from lichen.core.words.scope import Actor, Scope
 from lichen.gate.rules.identity import may
 from lichen.gate.rules.schema import Action
 from lichen.log.keys.apikeys import ApiKey
 from lichen.runtime.access.register import Key, Name, Person
 from lichen.runtime.runtime import Runtime
-from lichen.serve.http.errors import Unauthenticated
 from lichen.settings import Settings
 
 TENANT, ENV, AS = "lichen-tenant", "lichen-env", "lichen-as"

@@ -10,13 +10,13 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from lichen.core.words.errors import Denied, LichenError
+from lichen.core.words.errors import Denied, LichenError, Unauthenticated
 from lichen.core.words.scope import Scope
 from lichen.gate.rules.identity import may
 from lichen.log.keys.apikeys import ApiKey
 from lichen.runtime.runtime import Runtime
 from lichen.serve.http.auth import Caller, bearer, by_key, caller_of, check_nothing_contradicts
-from lichen.serve.http.errors import Unauthenticated, failure
+from lichen.serve.http.errors import failure
 from lichen.serve.http.exchange import read_form
 from lichen.serve.http.limits import Rates, client_of
 from lichen.serve.http.origin import is_own

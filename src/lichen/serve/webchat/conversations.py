@@ -8,9 +8,8 @@ import msgspec
 from starlette.responses import Response
 
 from lichen.channels.tokens import DECLARED, Visitor
-from lichen.core.words.errors import Denied
+from lichen.core.words.errors import Denied, Unauthenticated
 from lichen.serve.http.auth import by_key
-from lichen.serve.http.errors import Unauthenticated
 from lichen.serve.http.limits import client_of
 from lichen.serve.webchat.limits import USER_TOKENS_MAX
 from lichen.serve.webchat.visit import Visit, answer

@@ -11,8 +11,8 @@ from starlette.responses import Response
 
 from lichen.channels.activities import decode
 from lichen.channels.tokens import Issued, Visitor
-from lichen.core.words.errors import Denied, Invalid
-from lichen.serve.http.errors import JSON, Unauthenticated
+from lichen.core.words.errors import Denied, Invalid, Unauthenticated
+from lichen.serve.http.errors import JSON
 from lichen.serve.http.limits import client_of
 from lichen.serve.http.origin import is_own
 from lichen.serve.webchat.chat import Chat
