@@ -59,6 +59,17 @@ def test_the_document_and_its_hash_are_the_ones_upstream_makes_of_the_same_file(
 
 
 @pytest.mark.req("GRE-5.8")
+def test_upstreams_own_example_has_the_hash_that_upstream_publishes_for_it(tmp_path: Path) -> None:
+    path = tmp_path / "flow_ok.ygtc"
+    path.write_text("{id: flow_ok, type: messaging, nodes: {in: {qa.process: {welcome: Hello from flow_ok}}}}\n")
+    told = as_json(diagnose(path))
+    assert told["hash_blake3"] == "75fdab9f091a8af46c57d1857659e5bce32271cc1270de901886fdbf4081bd6a"
+    assert told["bundle"]["nodes"] == [
+        {"node_id": "in", "component": {"name": "qa.process", "version_req": "*"}, "schema_id": None}
+    ]
+
+
+@pytest.mark.req("GRE-5.8")
 @pytest.mark.parametrize(
     ("number", "written"),
     [

@@ -81,12 +81,29 @@ def test_every_form_of_routing_is_lowered(routing: str, into: Routing) -> None:
         ("state.get: {}, operation: other", Component("component.exec", "other")),
         ("component.exec: {component: c}", Component("component.exec", "component.exec")),
         ("component.exec: {component: c}, operation: add", Component("component.exec", "add")),
-        ("calc.add: {}, component.exec: c", Component("component.exec", "calc.add")),
+        ("component.exec: c, calc.add: {}", Component("component.exec", "calc.add")),
+        ("calc.add: {}, component.exec: c", Component("component.exec", "component.exec")),
+        ("component.exec: c, calc.add: {}, operation: other", Component("component.exec", "other")),
         ("calc.add: {}, pack_alias: tools", Component("component.exec", "calc.add", "tools")),
     ],
 )
 def test_operation_keys_become_components_and_operations(node: str, component: Component) -> None:
     assert lowered(f"  a: {{{node}}}\n").nodes["a"].component == component
+
+
+@pytest.mark.req("GRE-4.7")
+@pytest.mark.parametrize(
+    ("node", "payload", "unread"),
+    [("component.exec: {a: 1}, calc.add: {b: 2}", {"b": 2}, "component.exec"),
+     ("calc.add: {b: 2}, component.exec: {a: 1}", {"a": 1}, "calc.add")],
+)  # fmt: skip
+def test_of_two_operation_keys_the_one_written_last_is_read_and_the_other_warned_of(
+    node: str, payload: dict[str, int], unread: str
+) -> None:
+    loaded = parse(f"id: f\ntype: job\nnodes:\n  a: {{{node}, routing: out}}\n", "f.ygtc")
+    assert loaded.flow.nodes["a"].input == payload
+    [warned] = [warning for warning in loaded.warnings if warning.code == "operation_unread"]
+    assert warned.pointer == f"/nodes/a/{unread}"
 
 
 @pytest.mark.req("GRE-4.3")

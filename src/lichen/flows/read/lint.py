@@ -66,7 +66,13 @@ def _check_terms(node: Node, report: Report) -> None:
 
 def _check_payload(node: Node, document: Document, report: Report) -> None:
     raw = cast(dict[str, Any], document.value["nodes"][node.id])
-    for key in operations(raw):
+    *unread, read = operations(raw)
+    for key in unread:
+        message = f"`{key}` of node {node.id!r} is not read: of two operations the one written last counts."
+        step = f"Remove `{key}`, or write it after `{read}`."
+        at = document.at("nodes", node.id, key)
+        report.warn("NodeComponentShape", "operation_unread", message, at=at, next_step=step)
+    for key in (*unread, read):
         payload = fields_of(raw[key])
         if "routing" in payload and "routing" not in raw:
             usual = fields_of(payload["routing"]).get("default")

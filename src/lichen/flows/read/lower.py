@@ -2,7 +2,8 @@
 
 Source: greentic-flow, compile_flow. An operation key becomes an operation of `component.exec`, except for `mcp`, the
 built-in kinds below, and everything in schema_version 1, which keep their key as the component. Of the bare key
-`component.exec` the operation is that key too, as upstream has it; what it does stands in its payload.
+`component.exec` the operation is that key too, as upstream has it; what it does stands in its payload. Of two operation
+keys the one written last counts.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What the keys of a node mean: one operation with its payload, and the keys that say how it is done.
 
-Source: greentic-flow, node shape. `component.exec` may stand beside one more operation key, which then is the
-operation.
+Source: greentic-flow, node shape and compile_flow. `component.exec` may stand beside one more operation key. Of the two
+the one written last is the operation, with its payload, as upstream has it; the other is not read.
 """
 
 from __future__ import annotations
@@ -60,9 +60,8 @@ def taken_apart(node: Mapping[str, Any]) -> Parts:
 
 
 def operations(node: Mapping[str, Any]) -> list[str]:
-    """The operation keys of a node, `component.exec` first."""
-    found = [key for key in node if key not in RESERVED]
-    return sorted(found, key=lambda key: key != EXEC)
+    """The operation keys of a node, in the order in which they are written."""
+    return [key for key in node if key not in RESERVED]
 
 
 def led(value: Any) -> str:
@@ -90,7 +89,7 @@ def check_shapes(document: Document, report: Report) -> None:
 
 def _check_shape(node_id: str, node: Mapping[str, Any], document: Document, report: Report) -> None:
     found = operations(node)
-    if len(found) != 1 and not (len(found) == 2 and found[0] == EXEC):
+    if len(found) != 1 and not (len(found) == 2 and EXEC in found):
         names = ", ".join(f"`{key}`" for key in found) or "none"
         message = f"Node {node_id!r} must have exactly one operation; it has {names}."
         hints = dict.fromkeys(_hint(key, node[key]) for key in found if key in _FOREIGN)
