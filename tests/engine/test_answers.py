@@ -15,6 +15,7 @@ from lichen.core.words.ids import session_stream
 from lichen.core.words.scope import SYSTEM, Service
 from lichen.core.words.wait import WaitKind
 from lichen.engine.answers.expected import SUGGESTIONS_MAX
+from lichen.engine.intake.waits import answer
 from lichen.runtime.operations.talk.session import Session
 from lichen.runtime.operations.waits import WaitView
 from tests.engine.conftest import MakeWorld
@@ -178,7 +179,7 @@ async def test_a_wait_about_somebody_who_was_erased_expects_nothing(make_world: 
     await world.log.erase(world.log.name(CUSTOMER), "erasure-1", by="ops")
     wait = only(world)
     assert (wait.answer_schema, wait.awaits) == ({}, ())
-    await world.intake.answer(SCOPE, run, wait.wait, "answered", ROBOT, digest=bytes.fromhex(wait.digest), body={})
+    await answer(world.request(ROBOT), run, wait.wait, "answered", digest=bytes.fromhex(wait.digest), body={})
     assert wait.wait not in world.state(run).waits
 
 

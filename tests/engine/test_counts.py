@@ -8,11 +8,12 @@ from typing import Any, NamedTuple
 import pytest
 
 from lichen.core.words.ids import MessageId
+from lichen.engine.intake.runs import start
 from lichen.log.keys.keyring import Keyring
 from lichen.log.log import Log, LogOptions
 from lichen.log.volume import VolumeOptions
 from tests.engine.conftest import MakeWorld
-from tests.engine.world import CUSTOMER, SCOPE, FakeTool, Script, World, agent, calls, outcomes
+from tests.engine.world import FakeTool, Script, World, agent, calls, outcomes
 
 SHARED = VolumeOptions(log=LogOptions(fuses=True))
 
@@ -78,7 +79,7 @@ async def test_a_step_costs_no_more_than_it_did(make_world: MakeWorld, monkeypat
     steps, most = 10, Cost(22, 54, 55, 27, 11)
     world = await make_world(*world_of("once", steps), volume_options=SHARED)
     counter = Counter(world, monkeypatch)
-    run = await world.intake.start(SCOPE, world.agent, "go", CUSTOMER)
+    run = await start(world.request(), world.agent, "go")
     await world.clock.settle()
     assert await world.answer(run)
     cost = counter.cost()

@@ -16,6 +16,7 @@ from lichen.engine.acts.check import check
 from lichen.engine.acts.child import cancel_child
 from lichen.engine.acts.execute import execute
 from lichen.engine.acts.settle import settle
+from lichen.engine.intake.runs import start
 from lichen.testing.clock import SimulatedClock
 from tests.engine.conftest import MakeWorld
 from tests.engine.world import OPS, SCOPE, FakeTool, World, agent, calls, outcomes, refuses, sleeps
@@ -123,7 +124,7 @@ async def test_an_effect_that_waited_long_for_the_disk_is_decided_again(
         await durable(*streams)
 
     monkeypatch.setattr(world.log, "durable_stream", slow)
-    starting = asyncio.ensure_future(world.intake.start(SCOPE, world.agent, "go", OPS))
+    starting = asyncio.ensure_future(start(world.request(OPS), world.agent, "go"))
     await clock.settle()
     world.gate.denied.add("shop.pay")
     await clock.advance(6)

@@ -11,6 +11,7 @@ import pytest
 from lichen.core.ports.plan import Plan, PlanInput
 from lichen.core.words.errors import Unavailable
 from lichen.core.words.scope import Customer, Scope
+from lichen.engine.intake.runs import start
 from lichen.engine.pace.fair import ALONE, CREDIT, Queue, Turns
 from lichen.engine.ports import Options
 from lichen.testing.clock import SimulatedClock
@@ -145,12 +146,12 @@ async def test_beside_a_flood_a_run_of_another_tenant_ends_after_a_few_pieces_of
 
     world = await make_world(agent("shop.bot", Script([look, look, look, end]), [FakeTool("shop.look", "once")]))
     customer = Customer("customer-8")
-    await world.intake.start(OTHER, world.agent, "go", customer)
+    await start(world.request(customer, OTHER), world.agent, "go")
     await world.clock.settle()
-    flood = [asyncio.ensure_future(world.intake.start(SCOPE, world.agent, "go", customer)) for _ in range(200)]
+    flood = [asyncio.ensure_future(start(world.request(customer), world.agent, "go")) for _ in range(200)]
     await until(lambda: len(planned) >= 150)
     before = len(planned)
-    run = await world.intake.start(OTHER, world.agent, "go", customer)
+    run = await start(world.request(customer, OTHER), world.agent, "go")
     await until(lambda: world.engine.journal(OTHER).run(run).outcome)
     theirs = planned[before:].count(SCOPE.tenant)
     assert planned[before:].count(OTHER.tenant) == 4
@@ -173,7 +174,7 @@ async def test_no_tenant_drives_more_runs_than_it_leaves_for_the_others(
         count = 0
         while count < 20:
             try:
-                await world.intake.start(scope, world.agent, "go", customer)
+                await start(world.request(customer, scope), world.agent, "go")
             except Unavailable:
                 break
             count += 1

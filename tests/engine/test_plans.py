@@ -9,9 +9,10 @@ from lichen.core.ports.plan import STATE_BYTES_MAX, TEXT_BYTES_MAX, Plan, PlanIn
 from lichen.core.speech.saying import Saying
 from lichen.core.words.ids import run_stream
 from lichen.core.words.scope import SYSTEM
+from lichen.engine.intake.runs import start
 from lichen.testing.clock import SimulatedClock
 from tests.engine.conftest import MakeWorld
-from tests.engine.world import CUSTOMER, SCOPE, FakeTool, Script, agent, call, calls, outcomes
+from tests.engine.world import SCOPE, FakeTool, Script, agent, call, calls, outcomes
 
 
 def planned(world_controls: list[e.Control]) -> list[e.Planned]:
@@ -145,8 +146,8 @@ async def test_a_run_of_an_agent_that_is_gone_fails_and_says_so(make_world: Make
 @pytest.mark.req("LIC-16.1")
 async def test_starting_twice_with_one_key_is_one_run(make_world: MakeWorld) -> None:
     world = await make_world(agent("shop.bot", [Plan(answer="hello")]))
-    first = await world.intake.start(SCOPE, world.agent, "go", CUSTOMER, key="k")
-    second = await world.intake.start(SCOPE, world.agent, "go", CUSTOMER, key="k")
+    first = await start(world.request(), world.agent, "go", key="k")
+    second = await start(world.request(), world.agent, "go", key="k")
     assert first == second
     assert len(world.runs.list(SCOPE, SYSTEM)) == 1
 

@@ -13,6 +13,7 @@ from lichen.core.words.errors import Unavailable
 from lichen.core.words.ids import AgentName, RunId, run_stream
 from lichen.core.words.limits import Limits
 from lichen.engine.acts.turn import acting, start_draft
+from lichen.engine.intake.runs import start
 from lichen.engine.pace.fair import ALONE, Turns
 from lichen.engine.reconciler import BEGUN_MAX
 from lichen.log.volume import VolumeOptions
@@ -48,7 +49,7 @@ async def test_idle_waits_for_the_first_look_at_what_has_moved(make_world: MakeW
 async def test_idle_waits_for_what_a_crash_left_owing(make_world: MakeWorld) -> None:
     pay = FakeTool("shop.pay", "once", has_probe=True)  # its start is durable, and what came before it
     world = await make_world(agent("shop.bot", [calls("shop.pay"), outcomes], [pay]))
-    run = RunId(await world.intake.start(SCOPE, world.agent, "go", CUSTOMER))
+    run = RunId(await start(world.request(), world.agent, "go"))
     await world.crash()
     await world.open(settles=False)
     assert world.taken_over == 1

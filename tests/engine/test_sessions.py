@@ -13,13 +13,13 @@ from lichen.core.speech.saying import Attachment, Saying
 from lichen.core.words.errors import Conflict, Invalid, NotFound, Unavailable
 from lichen.core.words.ids import session_stream
 from lichen.core.words.scope import SYSTEM, Customer
+from lichen.engine.intake.runs import start
 from lichen.engine.ports import Options
 from lichen.log.records.record import encode
 from lichen.runtime.operations.talk.turn import Turn
 from lichen.testing.clock import SimulatedClock
 from tests.engine.conftest import MakeWorld
 from tests.engine.world import (
-    CUSTOMER,
     OPS,
     SCOPE,
     FakeAgent,
@@ -159,9 +159,9 @@ async def test_a_key_that_was_used_for_something_else_is_a_conflict(make_world: 
     await session.say("one", key="k")
     with pytest.raises(Conflict, match="key_reused"):
         await session.say("two", key="k")
-    await world.intake.start(SCOPE, world.agent, "one", CUSTOMER, key="k")
+    await start(world.request(), world.agent, "one", key="k")
     with pytest.raises(Conflict, match="key_reused"):
-        await world.intake.start(SCOPE, world.agent, "two", CUSTOMER, key="k")
+        await start(world.request(), world.agent, "two", key="k")
 
 
 async def test_a_key_opens_the_same_session_for_the_same_customer_only(make_world: MakeWorld) -> None:
@@ -412,7 +412,7 @@ async def test_a_turns_records_are_caught_up_with_and_then_followed(
 @pytest.mark.parametrize("runs", [2_000])
 async def test_thousands_of_runs_at_once_all_end(make_world: MakeWorld, runs: int) -> None:
     world = await make_world(agent("shop.bot", [calls("shop.look"), outcomes], [FakeTool("shop.look")]))
-    ids = await asyncio.gather(*(world.intake.start(SCOPE, world.agent, "go", CUSTOMER) for _ in range(runs)))
+    ids = await asyncio.gather(*(start(world.request(), world.agent, "go") for _ in range(runs)))
     await world.engine.idle()
     assert {world.state(run).outcome for run in ids} == {"completed"}
 
@@ -421,7 +421,7 @@ async def test_runs_that_wait_leave_memory(make_world: MakeWorld) -> None:
     script = Script([calls("shop.pay"), outcomes])
     world = await make_world(agent("shop.bot", script, [FakeTool("shop.pay", "once")]))
     world.gate.held.add("shop.pay")
-    await asyncio.gather(*(world.intake.start(SCOPE, world.agent, "go", CUSTOMER) for _ in range(300)))
+    await asyncio.gather(*(start(world.request(), world.agent, "go") for _ in range(300)))
     await world.engine.idle()
     await world.clock.settle()
     assert world.engine.driven == 0

@@ -22,6 +22,7 @@ from lichen.core.words.ids import RunId, StreamId, run_stream
 from lichen.core.words.limits import Limits
 from lichen.core.words.scope import SYSTEM
 from lichen.engine.engine import Engine
+from lichen.engine.intake.runs import start
 from lichen.engine.local import LocalEngine
 from lichen.engine.ports import Services
 from lichen.log.disk.sqlite import FILE_NAME
@@ -31,7 +32,7 @@ from lichen.runtime.operations.talk.sessions import Session
 from lichen.testing.clock import SimulatedClock
 from lichen.testing.faultplan import FaultPlan, Happening
 from lichen.testing.simulated_engine import SimulatedEngine
-from tests.engine.world import CUSTOMER, OPS, SCOPE, FakeAgent, FakeTool, Post, Script, World, agent, call, outcomes
+from tests.engine.world import OPS, SCOPE, FakeAgent, FakeTool, Post, Script, World, agent, call, outcomes
 
 MakeEngine = Callable[[Services, Volume], Engine]
 TOOLS = ("shop.look", "shop.note", "shop.pay", "shop.blind", "shop.ask", "shop.helper")
@@ -121,7 +122,7 @@ class Simulation:
             case "say":
                 await self._say(f"s{int(pick * 3)}", f"message {len(self.accepted)}")
             case "start":
-                self.started.append(await world.intake.start(SCOPE, world.agent, "go", CUSTOMER))
+                self.started.append(await start(world.request(), world.agent, "go"))
             case "approve":
                 await self._answer("approval", "approved")
             case "deny":

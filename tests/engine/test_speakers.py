@@ -12,6 +12,7 @@ from lichen.core.ports.plan import Plan, WaitRequest
 from lichen.core.words.errors import Denied
 from lichen.core.words.ids import RunId, run_stream, session_stream
 from lichen.core.words.scope import SYSTEM, Actor, Environment, Operator, Scope, Service
+from lichen.engine.intake.runs import start
 from lichen.runtime.operations.talk.session import Session
 from tests.engine.conftest import MakeWorld
 from tests.engine.world import CUSTOMER, OPS, SCOPE, FakeTool, Script, World, agent, call, calls, outcomes
@@ -123,8 +124,7 @@ async def test_a_project_of_one_person_may_say_so_for_development_and_the_record
 
     services: Any = world.engine.services
     world.engine.services = msgspec.structs.replace(services, environment=lenient)
-    world.intake._services = world.engine.services  # pyright: ignore[reportPrivateUsage] - the same services
-    run = await world.intake.start(SCOPE, world.agent, "refund 1042", OPS)
+    run = await start(world.request(OPS), world.agent, "refund 1042")
     await world.clock.settle()
     (wait,) = world.waits.list(SCOPE, SYSTEM)
     if not is_allowed:

@@ -12,6 +12,8 @@ from lichen.core.words.errors import Conflict, Denied, Expired, Invalid, NotFoun
 from lichen.core.words.ids import WaitId
 from lichen.core.words.limits import Limits
 from lichen.core.words.scope import SYSTEM, Actor, Customer, Operator, Scope
+from lichen.engine.intake.runs import cancel, start
+from lichen.engine.intake.waits import answer
 from lichen.runtime.views.wait import WaitView
 from lichen.testing.clock import SimulatedClock
 from lichen.testing.simulation import until
@@ -80,12 +82,12 @@ async def test_an_answer_at_the_very_moment_of_expiry_is_too_late(make_world: Ma
     """The wheel has not turned yet, and still the time is over."""
     world, _ = await held(make_world)
     world.gate.expires_s = 60.0
-    run = await world.intake.start(SCOPE, world.agent, "go", CUSTOMER)
+    run = await start(world.request(), world.agent, "go")
     await until(lambda: world.state(run).waits)
     wait = world.state(run).waits[WaitId("w1")]
     clock._now_s = 60.0  # pyright: ignore[reportPrivateUsage] - nobody who sleeps is woken
     with pytest.raises(Expired):
-        await world.intake.answer(SCOPE, run, wait.id, "approved", OPS, digest=wait.digest)
+        await answer(world.request(OPS), run, wait.id, "approved", digest=wait.digest)
 
 
 @pytest.mark.req("LIC-12.4")
@@ -121,7 +123,7 @@ async def test_a_customer_may_not_approve_whatever_role_they_have(make_world: Ma
 
 async def test_an_operator_may_not_approve_what_he_himself_started(make_world: MakeWorld) -> None:
     world, pay = await held(make_world)
-    await world.intake.start(SCOPE, world.agent, "go", OPS)
+    await start(world.request(OPS), world.agent, "go")
     await world.clock.settle()
     with pytest.raises(Denied, match="may_not_answer"):
         await world.waits.approve(SCOPE, only(world).id, OPS)
@@ -304,7 +306,7 @@ async def test_a_cancel_stops_the_tools_and_records_its_reason(make_world: MakeW
     slow = FakeTool("shop.slow", does=sleeps(1_000), timeout_s=1_000)
     world = await make_world(agent("shop.bot", [calls("shop.slow", "shop.slow"), outcomes], [slow]))
     run = await world.start()
-    await world.intake.cancel(SCOPE, run, OPS, code="customer_left")
+    await cancel(world.request(OPS), run, code="customer_left")
     await clock.advance(0.1)
     assert world.ended(run) == {"c1": "cancelled", "c2": "cancelled"}
     shown = world.runs.show(SCOPE, run, SYSTEM)

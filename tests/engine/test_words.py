@@ -21,6 +21,7 @@ from lichen.core.words.errors import Conflict, Denied, Invalid, LichenError
 from lichen.core.words.ids import AgentName, RunId, SessionId, run_stream, session_stream
 from lichen.core.words.label import EMPTY, EXTERNAL, Label
 from lichen.core.words.scope import Service
+from lichen.engine.intake.labels import declassify
 from lichen.engine.ports import Options
 from lichen.runtime.operations.talk.session import Session
 from lichen.testing.clock import SimulatedClock
@@ -423,7 +424,7 @@ async def test_a_person_may_vouch_for_what_was_said_in_a_session_and_the_record_
     make_world: MakeWorld,
 ) -> None:
     world, session = await two_turns(make_world, Reader([calls("till.pay"), Plan(answer="done")]))
-    await world.intake.declassify(SCOPE, OPS, sources=(FETCH,), reason="I read the page.", session=session.id)
+    await declassify(world.request(OPS), (FETCH,), reason="I read the page.", session=session.id)
     await (await session.say("go on")).result()
     assert label_at(world, "till.pay") == EMPTY
     stream = session_stream(session.id)
@@ -436,7 +437,7 @@ async def test_a_person_may_vouch_for_what_was_said_in_a_session_and_the_record_
 @pytest.mark.req("LIC-10.27")
 async def test_what_is_read_after_a_person_vouched_taints_again(make_world: MakeWorld) -> None:
     world, session = await two_turns(make_world, Reader([calls("till.pay"), Plan(answer="done")]))
-    await world.intake.declassify(SCOPE, OPS, sources=(FETCH,), reason="I read the page.", session=session.id)
+    await declassify(world.request(OPS), (FETCH,), reason="I read the page.", session=session.id)
     await (await session.say("read it")).result()
     await (await session.say("go on")).result()
     assert label_at(world, "till.pay").sources == (FETCH,)
@@ -448,13 +449,13 @@ async def test_a_person_may_vouch_for_a_run_that_goes_on(make_world: MakeWorld) 
         agent("shop.bot", [calls("web.fetch"), BRING, calls("till.pay"), last], [web(says(MARK)), FakeTool("till.pay")])
     )
     run = await world.start()
-    await world.intake.declassify(SCOPE, OPS, sources=(FETCH,), reason="ours", run=run)
+    await declassify(world.request(OPS), (FETCH,), reason="ours", run=run)
     (wait,) = world.waits.list(SCOPE, OPS, kinds=("external",))
     await world.waits.answer(SCOPE, wait.id, "answered", OPS, body={})
     await world.clock.settle()
     assert label_at(world, "till.pay") == EMPTY
     with pytest.raises(Conflict, match="run_finished"):
-        await world.intake.declassify(SCOPE, OPS, sources=(FETCH,), reason="ours", run=run)
+        await declassify(world.request(OPS), (FETCH,), reason="ours", run=run)
 
 
 @pytest.mark.req("LIC-34.12")
@@ -462,7 +463,7 @@ async def test_what_a_person_vouched_for_is_vouched_for_after_a_crash_as_well(ma
     world = await make_world(agent("shop.bot", [calls("web.fetch"), BRING, last], [web(says(MARK))]))
     run = await world.start()
     assert world.state(run).label.sources == (FETCH,)
-    await world.intake.declassify(SCOPE, OPS, sources=(FETCH,), reason="ours", run=run)
+    await declassify(world.request(OPS), (FETCH,), reason="ours", run=run)
     await world.reopen()
     assert world.state(run).label == EMPTY
 
@@ -482,7 +483,7 @@ async def test_nobody_vouches_without_being_an_operator_a_reason_and_what_was_re
 ) -> None:
     world, session = await two_turns(make_world, Reader([Plan(answer="done")]))
     with pytest.raises(error):
-        await world.intake.declassify(SCOPE, who, sources=sources, reason=reason, session=session.id)
+        await declassify(world.request(who), sources, reason=reason, session=session.id)
 
 
 # -- whatever happens --------------------------------------------------------------------------------------------

@@ -19,9 +19,10 @@ from lichen.core.words.ids import (
     run_stream,
     session_stream,
 )
-from lichen.core.words.scope import PRODUCTION, SYSTEM, Customer, Environment, Operator, Scope
+from lichen.core.words.scope import PRODUCTION, SYSTEM, Actor, Customer, Environment, Operator, Scope
 from lichen.engine.engine import Engine
-from lichen.engine.intake import Intake
+from lichen.engine.intake.request import Request
+from lichen.engine.intake.runs import start
 from lichen.engine.journal.journal import Journal
 from lichen.engine.local import LocalEngine
 from lichen.engine.ports import Channel, Delivery, Listed, Options, Outbound, Services
@@ -138,12 +139,11 @@ class World:
         self.gate.is_unknown = lambda check: (
             check.tool is not None and self.log.is_unknown(check.session, check.tool.name, check.digest)
         )
-        self.intake = Intake(self.engine)
         access = Access(self.engine)
-        self.sessions = Sessions(self.engine, self.intake, access, lambda: ())
+        self.sessions = Sessions(self.engine, access, lambda: ())
         known = Known(lambda: (), lambda scope, tool: ())
-        self.runs = Runs(self.engine, self.intake, access, known)
-        self.waits = Waits(self.engine, self.intake, access, known)
+        self.runs = Runs(self.engine, access, known)
+        self.waits = Waits(self.engine, access, known)
         self.taken_over = self.engine.start((SCOPE,))
         if settles:
             await self.clock.settle()
@@ -173,9 +173,13 @@ class World:
 
     # -- what happens --------------------------------------------------------------------------------------------
 
+    def request(self, actor: Actor = CUSTOMER, scope: Scope = SCOPE) -> Request:
+        """A request of somebody whom nobody asked whether they may."""
+        return Request(self.engine, scope, actor)
+
     async def start(self, text: str = "go", *, key: str | None = None) -> RunId:
         """Starts a run and lets it come to rest."""
-        run = await self.intake.start(SCOPE, self.agent, text, CUSTOMER, key=key)
+        run = await start(self.request(), self.agent, text, key=key)
         await self.clock.settle()
         return run
 

@@ -61,8 +61,7 @@ class World(NamedTuple):
 
     def session_of(self, asker: Asker) -> Session:
         """A handle that nobody was asked for: its methods must ask by themselves."""
-        engine = self.runtime.engine
-        return Session(self.access, self.runtime.intake, engine.journal(asker.scope), self.session, asker.actor)
+        return Session(self.access, self.runtime.engine, asker.scope, self.session, asker.actor)
 
     async def turn_of(self, asker: Asker) -> Turn:
         """The turn of the session's first message, as the asker would hold it."""

@@ -54,7 +54,7 @@ async def talk(runtime: Runtime) -> None:
 async def test_after_an_erasure_the_runtime_holds_no_word_of_it_in_memory(tmp_path: Path) -> None:
     async with runtime_in(tmp_path) as runtime:
         await talk(runtime)
-        held = (runtime.engine, runtime.volume, runtime.gate, runtime.intake)
+        held = (runtime.engine, runtime.volume, runtime.gate)
         assert places_of(MARK, *held), "the search would find it"
         await runtime.people.erase(SCOPE, ANN, OPS)
         await runtime.idle()

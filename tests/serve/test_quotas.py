@@ -123,9 +123,7 @@ async def test_below_the_disks_reserve_only_operators_are_served(runtime: Runtim
     quota.check(GLOBEX, OPS)
     left[0] = 2 * 1024 * 1024
     Quota(settings, runtime.log, clock, free=lambda home: left[0]).check(GLOBEX, Customer("ann"))
-    services = msgspec.structs.replace(runtime.engine.services, quota=quota.check)
-    runtime.engine.services = services
-    runtime.intake._services = services  # pyright: ignore[reportPrivateUsage]
+    runtime.engine.services = msgspec.structs.replace(runtime.engine.services, quota=quota.check)
     left[0] = 0
     refused_http = await (await client_of(runtime)).send("POST", "conversations")
     assert code(refused_http) == (507, "disk_reserved")

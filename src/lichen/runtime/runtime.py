@@ -159,7 +159,7 @@ class Runtime:
         wiring = await self._stack.enter_async_context(wired(self._blueprint))
         self.keyring, self.volume, self.gate = wiring.keyring, wiring.volume, wiring.gate
         self.places = wiring.services.places
-        self.engine, self.intake, self.register = wiring.engine, wiring.intake, wiring.register
+        self.engine, self.register = wiring.engine, wiring.register
         new_id = self._blueprint.new_id
         access = Access(wiring.engine)
         self._stack.callback(access.close)
@@ -173,13 +173,13 @@ class Runtime:
         def agents() -> tuple[Agent, ...]:
             return wiring.catalog.agents
 
-        self.sessions = Sessions(wiring.engine, wiring.intake, access, agents)
+        self.sessions = Sessions(wiring.engine, access, agents)
         known = Known(agents, wiring.gate.meters_of)
-        self.runs = Runs(wiring.engine, wiring.intake, access, known)
-        self.waits = Waits(wiring.engine, wiring.intake, access, known)
+        self.runs = Runs(wiring.engine, access, known)
+        self.waits = Waits(wiring.engine, access, known)
         self.records = Records(wiring.engine, access)
         self.proofs = Proofs(wiring.engine, access, home=self.home, volume=wiring.volume, keyring=wiring.keyring)
-        self.people = People(wiring.engine, wiring.intake, access, register=wiring.register, new_id=new_id)
+        self.people = People(wiring.engine, access, register=wiring.register, new_id=new_id)
         self.keys = Keys(wiring.engine, wiring.keyring, access, changes, register=wiring.register)
         self.stops = Stops(wiring.engine, wiring.gate, access, changes, agents=agents)
         self.policies = Policies(access, changes, wiring.in_force)

@@ -18,7 +18,6 @@ from lichen.core.speech.wording import Wording
 from lichen.core.words.errors import Unavailable
 from lichen.core.words.scope import Actor, Environment, Scope
 from lichen.engine.engine import Engine
-from lichen.engine.intake import Intake
 from lichen.engine.local import LocalEngine
 from lichen.engine.ports import Channel, Options, Services
 from lichen.gate.gate import PolicyGate
@@ -149,7 +148,6 @@ class Wiring:
             environment=blueprint.environment,
         )
         self.engine: Engine = LocalEngine(self.services, volume, opened=self._opened)
-        self.intake = Intake(self.engine)
         self.register = Register(self._counts)
 
     def add(self, agent: Agent) -> None:

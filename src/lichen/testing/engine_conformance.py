@@ -17,9 +17,10 @@ from lichen.core.ports.call import CallMeta, Retry
 from lichen.core.ports.plan import Plan
 from lichen.core.words.errors import Unavailable
 from lichen.core.words.ids import RunId, SessionId, run_stream, session_stream
-from lichen.core.words.scope import Customer, Operator, Scope
+from lichen.core.words.scope import Actor, Customer, Operator, Scope
 from lichen.engine.engine import Engine
-from lichen.engine.intake import Intake
+from lichen.engine.intake import messages, runs, sessions
+from lichen.engine.intake.request import Request
 from lichen.engine.ports import Listed, Options, Services
 from lichen.log.volume import Volume
 from lichen.testing.clock import SimulatedClock
@@ -53,7 +54,6 @@ class Stage:
         self.agents = agents
         self.volume = open_volume(self._home, clock=self.clock.now_us, random=self._random)
         self.engine = self._suite.engine(self.services, self.volume)
-        self.intake = Intake(self.engine)
         self.is_open = True
         self.taken_over = self.engine.start((SCOPE,))
         return self.engine
@@ -73,9 +73,13 @@ class Stage:
             await self.volume.close()
             self.volume.keyring.close()
 
+    def request(self, actor: Actor) -> Request:
+        """A request of somebody, who may."""
+        return Request(self.engine, SCOPE, actor)
+
     async def start(self) -> RunId:
         """Starts a run of the first agent and lets it come to rest."""
-        run = await self.intake.start(SCOPE, self.agents[0].name, "go", CUSTOMER)
+        run = await runs.start(self.request(CUSTOMER), self.agents[0].name, "go")
         await self.clock.settle()
         return run
 
@@ -107,7 +111,7 @@ class EngineConformance:
     async def test_a_run_that_began_goes_on_to_its_end(self, stage: Stage) -> None:
         look = ScriptedTool("shop.look")
         engine = await stage.open(agent("shop.bot", [calls("shop.look"), outcomes], [look]))
-        run = await stage.intake.start(SCOPE, stage.agents[0].name, "go", CUSTOMER)
+        run = await runs.start(stage.request(CUSTOMER), stage.agents[0].name, "go")
         await engine.idle()
         assert stage.state(run).outcome == "completed"
         assert len(look.entered) == 1
@@ -117,10 +121,10 @@ class EngineConformance:
     async def test_the_messages_of_a_session_have_their_turns_in_order(self, stage: Stage) -> None:
         engine = await stage.open(agent("shop.bot", [Plan(answer="done")]))
         name = stage.agents[0].name
-        session = stage.intake.session_id(SCOPE, CUSTOMER, agent=name, channel="api", key="one")
-        await stage.intake.open_session(SCOPE, session, CUSTOMER, agent=name)
+        session = sessions.session_id(stage.request(CUSTOMER), name, channel="api", key="one")
+        await sessions.open_session(stage.request(CUSTOMER), session, sessions.Opening(name))
         for text in ("one", "two", "three"):
-            await stage.intake.say(SCOPE, session, text, CUSTOMER)
+            await messages.say(stage.request(CUSTOMER), session, text)
         await engine.idle()
         assert self._turns(engine, session) == [("m1",), ("m2",), ("m3",)]
 
@@ -168,7 +172,7 @@ class EngineConformance:
         slow = ScriptedTool("shop.slow", does=does, timeout_s=2_000)
         engine = await stage.open(agent("shop.bot", [calls("shop.slow", "shop.slow"), outcomes], [slow]))
         run = await stage.start()
-        await stage.intake.cancel(SCOPE, run, OPS)
+        await runs.cancel(stage.request(OPS), run)
         await engine.idle()
         assert stage.state(run).outcome == "cancelled"
         assert sorted(cancelled) == ["c1", "c2"]

@@ -11,7 +11,8 @@ from lichen.core.words.errors import NotFound
 from lichen.core.words.ids import Pseudonym, StreamId
 from lichen.core.words.scope import Actor, Scope
 from lichen.engine.engine import Engine
-from lichen.engine.intake import ALL, Intake
+from lichen.engine.intake.request import Request
+from lichen.engine.intake.subjects import ALL, end_all
 from lichen.engine.journal.journal import Journal
 from lichen.log.log import Log
 from lichen.runtime.access.access import About, Access
@@ -39,14 +40,12 @@ class People:
     def __init__(
         self,
         engine: Engine,
-        intake: Intake,
         access: Access,
         *,
         register: Register,
         new_id: Callable[[str], str],
     ) -> None:
         self._engine = engine
-        self._intake = intake
         self._access = access
         self._register = register
         self._new_id = new_id
@@ -65,7 +64,7 @@ class People:
         subject = _subject(journal, who, force=force)
         if journal.is_erased(subject):
             return Erasure(subject, 0, 0, 0, 0, is_repeated=True)
-        await self._intake.end_all(scope, subject, actor)
+        await end_all(Request(self._engine, scope, actor), subject)
         await log.durable()
         sessions, runs = _streams(log, subject, "session"), _streams(log, subject, "run")
         records = _sealed(log, subject, [*sessions, *runs])

@@ -11,8 +11,11 @@ from lichen.core.words.errors import Conflict, Denied
 from lichen.core.words.ids import AgentName, RunId, run_stream
 from lichen.core.words.scope import Actor, Scope
 from lichen.engine.engine import Engine
-from lichen.engine.intake import Intake
+from lichen.engine.intake import runs
+from lichen.engine.intake.labels import declassify
+from lichen.engine.intake.request import Request
 from lichen.engine.journal.journal import Journal
+from lichen.gate.rules.schema import Action
 from lichen.log.records.record import Record
 from lichen.runtime.access.access import EVERYTHING, About, Access, of_run, of_state
 from lichen.runtime.operations.setting import Known
@@ -41,9 +44,8 @@ class Runs:
     Each raises NotFound (`run_unknown`) where the actor may not know of the run, and Denied.
     """
 
-    def __init__(self, engine: Engine, intake: Intake, access: Access, known: Known) -> None:
+    def __init__(self, engine: Engine, access: Access, known: Known) -> None:
         self._engine = engine
-        self._intake = intake
         self._access = access
         self._known = known
 
@@ -64,9 +66,8 @@ class Runs:
         """
         ruling = self._access.ask("run.start", scope, actor, About(agent))
         self._access.host(scope, agent)
-        return await self._intake.start(
-            scope, AgentName(agent), text, actor, key=key, input=input, attributes=attributes, ruling=ruling
-        )
+        request = Request(self._engine, scope, actor, ruling)
+        return await runs.start(request, AgentName(agent), text, key=key, input=input, attributes=attributes)
 
     async def result(self, scope: Scope, run: RunId, actor: Actor) -> str:
         """The answer of a run, once it is finished and durable. Waits as long as the run does."""
@@ -179,12 +180,12 @@ class Runs:
 
         Raises Invalid (`sources_unknown`, `reason_missing`), Conflict (`run_finished`).
         """
-        ruling = self._access.ask("run.declassify", scope, actor, of_run(run))
-        await self._intake.declassify(scope, actor, sources=tuple(sources), reason=reason, run=run, ruling=ruling)
+        request = self._request("run.declassify", scope, run, actor)
+        await declassify(request, tuple(sources), reason=reason, run=run)
 
     async def cancel(self, scope: Scope, run: RunId, actor: Actor) -> None:
         """Ends a run. Cancelling twice is no error; one that ended by itself is a Conflict (`run_finished`)."""
-        ruling = self._access.ask("run.cancel", scope, actor, of_run(run))
+        request = self._request("run.cancel", scope, run, actor)
         outcome = self._engine.journal(scope).run(run).outcome
         if outcome and outcome != "cancelled":
             raise Conflict(
@@ -192,22 +193,23 @@ class Runs:
                 code="run_finished",
                 next_step=f"`lichen runs explain {run}` says how.",
             )
-        await self._intake.cancel(scope, run, actor, ruling=ruling)
+        await runs.cancel(request, run)
 
     async def pause(self, scope: Scope, run: RunId, actor: Actor) -> None:
         """Halts a run at the next step boundary."""
-        ruling = self._access.ask("run.pause", scope, actor, of_run(run))
-        await self._intake.pause(scope, run, actor, ruling=ruling)
+        await runs.pause(self._request("run.pause", scope, run, actor), run)
 
     async def preempt(self, scope: Scope, run: RunId, actor: Actor) -> None:
         """Sets a run aside for more urgent work; it leaves memory once what it runs has ended."""
-        ruling = self._access.ask("run.pause", scope, actor, of_run(run))
-        await self._intake.preempt(scope, run, actor, ruling=ruling)
+        await runs.preempt(self._request("run.pause", scope, run, actor), run)
 
     async def resume(self, scope: Scope, run: RunId, actor: Actor) -> None:
         """Lets a paused or preempted run go on."""
-        ruling = self._access.ask("run.resume", scope, actor, of_run(run))
-        await self._intake.resume(scope, run, actor, ruling=ruling)
+        await runs.resume(self._request("run.resume", scope, run, actor), run)
+
+    def _request(self, action: Action, scope: Scope, run: RunId, actor: Actor) -> Request:
+        """A request for something with a run that is allowed."""
+        return Request(self._engine, scope, actor, self._access.ask(action, scope, actor, of_run(run)))
 
 
 def _answer(journal: Journal, state: RunState) -> str:

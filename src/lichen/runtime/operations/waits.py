@@ -11,7 +11,8 @@ from lichen.core.words.ids import RunId, WaitId, run_stream
 from lichen.core.words.scope import Actor, Scope
 from lichen.core.words.wait import ABOUT_EFFECTS, WaitKind, WaitOutcome, is_requester, may_answer
 from lichen.engine.engine import Engine
-from lichen.engine.intake import Intake
+from lichen.engine.intake import waits
+from lichen.engine.intake.request import Request
 from lichen.engine.journal.journal import Journal
 from lichen.runtime.access.access import EVERYTHING, About, Access
 from lichen.runtime.operations.setting import Known
@@ -36,15 +37,8 @@ class Answerer(NamedTuple):
 class Waits:
     """The open waits of a runtime. Each operation raises Denied, and NotFound where the actor may not know of it."""
 
-    def __init__(
-        self,
-        engine: Engine,
-        intake: Intake,
-        access: Access,
-        known: Known,
-    ) -> None:
+    def __init__(self, engine: Engine, access: Access, known: Known) -> None:
         self._engine = engine
-        self._intake = intake
         self._access = access
         self._known = known
 
@@ -94,7 +88,7 @@ class Waits:
         if found is None:
             return Answerer(may_answer=False, is_requester=False)
         by = journal.log.pseudonym(actor)
-        may = may_answer(found, actor, by, self_approval=self._intake.allows_own(scope))
+        may = may_answer(found, actor, by, self_approval=waits.allows_own(self._engine.services, scope))
         return Answerer(may_answer=may, is_requester=found.kind in PEOPLE and is_requester(found, by))
 
     async def answer(
@@ -119,15 +113,13 @@ class Waits:
         bound = None if digest is None else _bytes(digest)
         try:
             shown = self._shown(scope, id)
-            await self._intake.answer(
-                scope,
+            await waits.answer(
+                Request(self._engine, scope, actor, ruling),
                 shown.run,
                 shown.wait,
                 outcome,
-                actor,
                 digest=bytes.fromhex(shown.digest) if bound is None else bound,
                 body=body if key is None else {**body, "key": key},
-                ruling=ruling,
             )
         except Denied as denied:
             self._access.refuse("wait.answer", scope, actor, about, reason=denied.code)

@@ -12,7 +12,7 @@ from starlette.routing import BaseRoute, Route
 from lichen.core.speech.wording import WANTED_CHARS_MAX
 from lichen.core.words.errors import Invalid, NotFound
 from lichen.core.words.scope import Customer, Scope
-from lichen.engine.intake import MESSAGE_BYTES_MAX
+from lichen.engine.intake.sizes import MESSAGE_BYTES_MAX
 from lichen.runtime.runtime import Runtime
 from lichen.serve.page import html
 from lichen.serve.page.assets import static_routes

@@ -12,7 +12,11 @@ from lichen.core.speech import saying
 from lichen.core.speech.saying import Attachment
 from lichen.core.words.ids import MessageId, RunId, SessionId, session_stream
 from lichen.core.words.scope import Actor, Scope
-from lichen.engine.intake import Intake
+from lichen.engine.engine import Engine
+from lichen.engine.intake.labels import declassify
+from lichen.engine.intake.messages import say
+from lichen.engine.intake.request import Request
+from lichen.engine.intake.sessions import close_session
 from lichen.engine.journal.journal import Journal
 from lichen.gate.rules.schema import Action
 from lichen.runtime.access.access import Access, of_session
@@ -43,8 +47,8 @@ class Session:
     def __init__(
         self,
         access: Access,
-        intake: Intake,
-        journal: Journal,
+        engine: Engine,
+        scope: Scope,
         id: SessionId,
         actor: Actor,
         *,
@@ -52,13 +56,13 @@ class Session:
     ) -> None:
         self.id = id
         self.is_new = is_new  # whether this handle came of opening it
-        self.scope: Scope = journal.scope
+        self.scope = scope
         self.actor = actor
         self._access = access
-        self._intake = intake
-        self._journal = journal
+        self._engine = engine
+        self._journal = engine.journal(scope)
         self._stream = session_stream(id)
-        self.conversation = Conversation(access, journal, intake.deltas, id, actor)
+        self.conversation = Conversation(access, self._journal, engine.services.deltas, id, actor)
         self._shown_n: int | None = None  # how many records there were when it was looked what is pending
 
     async def say(
@@ -79,34 +83,21 @@ class Session:
         Conflict, Denied, Unavailable.
         """
         await self._journal.log.load(self._stream)
-        ruling = self._ask("session.say")
-        receipt = await self._intake.say(
-            self.scope,
-            self.id,
-            text,
-            self.actor,
-            key=key,
-            channel_data=channel_data,
-            data=data,
-            address=address,
-            ruling=ruling,
-        )
+        request = self._request("session.say")
+        receipt = await say(request, self.id, text, key=key, channel_data=channel_data, data=data, address=address)
         return Turn(self._access, self._journal, self.id, self.actor, receipt=receipt)
 
     async def close(self) -> None:
         """Takes no further message and cancels the open turn."""
-        ruling = self._ask("session.close")
-        await self._intake.close_session(self.scope, self.id, self.actor, ruling=ruling)
+        await close_session(self._request("session.close"), self.id)
 
     async def declassify(self, sources: Sequence[str], *, reason: str) -> None:
         """Lets what was said so far go without these sources of its label in the turns to come.
 
         Raises Invalid (`sources_unknown`, `reason_missing`).
         """
-        ruling = self._ask("session.declassify")
-        await self._intake.declassify(
-            self.scope, self.actor, sources=tuple(sources), reason=reason, session=self.id, ruling=ruling
-        )
+        request = self._request("session.declassify")
+        await declassify(request, tuple(sources), reason=reason, session=self.id)
 
     def is_owing(self) -> bool:
         """Whether something the customer said is not dealt with. An open approval is not owed, a question neither."""
@@ -179,6 +170,10 @@ class Session:
 
     def _open(self) -> None:
         self._access.open("session.read", self.scope, self.actor, of_session(self.id), what="session")
+
+    def _request(self, action: Action) -> Request:
+        """A request for something that is allowed."""
+        return Request(self._engine, self.scope, self.actor, self._ask(action))
 
     def _ask(self, action: Action) -> e.Ruling:
         return self._access.ask(action, self.scope, self.actor, of_session(self.id))

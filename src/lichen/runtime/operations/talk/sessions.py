@@ -10,7 +10,8 @@ from lichen.core.deciders import events as e
 from lichen.core.words.ids import AgentName, SessionId, session_stream
 from lichen.core.words.scope import Actor, Scope
 from lichen.engine.engine import Engine
-from lichen.engine.intake import Intake
+from lichen.engine.intake.request import Request
+from lichen.engine.intake.sessions import Opening, open_session, session_id
 from lichen.runtime.access.access import EVERYTHING, About, Access, of_session
 from lichen.runtime.operations.talk.session import Session, summary
 from lichen.runtime.views.session import SessionSummary
@@ -19,9 +20,8 @@ from lichen.runtime.views.session import SessionSummary
 class Sessions:
     """Opens sessions. Every operation names a scope; another scope's sessions do not exist for it."""
 
-    def __init__(self, engine: Engine, intake: Intake, access: Access, agents: Callable[[], tuple[Agent, ...]]) -> None:
+    def __init__(self, engine: Engine, access: Access, agents: Callable[[], tuple[Agent, ...]]) -> None:
         self._engine = engine
-        self._intake = intake
         self._access = access
         self._agents = agents
 
@@ -52,32 +52,26 @@ class Sessions:
         """
         given = self._agents()
         name = AgentName(agent or (given[0].name if len(given) == 1 else ""))
-        id = self._intake.session_id(scope, actor, agent=name, channel=channel, key=key)
-        journal = self._engine.journal(scope)
-        if key is not None:
-            await journal.log.load(session_stream(id))
-            if journal.state(session_stream(id)).n:
-                return self.get(scope, id, actor)
+        id = session_id(Request(self._engine, scope, actor), name, channel=channel, key=key)
+        if key is not None and await self._is_open(scope, id):
+            return self.get(scope, id, actor)
+        opening = Opening(name, channel, delivery, double_texting, attributes, language, address)
+        ruling = self._permit(scope, actor, opening)
+        is_new = await open_session(Request(self._engine, scope, actor, ruling), id, opening, is_fresh=key is None)
+        return Session(self._access, self._engine, scope, id, actor, is_new=is_new)
+
+    async def _is_open(self, scope: Scope, id: SessionId) -> bool:
+        journal, stream = self._engine.journal(scope), session_stream(id)
+        await journal.log.load(stream)
+        return journal.state(stream).n > 0
+
+    def _permit(self, scope: Scope, actor: Actor, opening: Opening) -> e.Ruling:
+        """What the gate says of opening it, if the agent may be at work there. Raises Denied."""
         wording = self._engine.services.wording(scope)
-        ruling = self._access.ask(
-            "session.open", scope, actor, About(name), language=wording.chosen(language) if language else ""
-        )
-        self._access.host(scope, name)
-        is_new = await self._intake.open_session(
-            scope,
-            id,
-            actor,
-            agent=name,
-            channel=channel,
-            delivery=delivery,
-            double_texting=double_texting,
-            attributes=attributes,
-            language=language,
-            address=address,
-            is_fresh=key is None,
-            ruling=ruling,
-        )
-        return Session(self._access, self._intake, journal, id, actor, is_new=is_new)
+        language = wording.chosen(opening.language) if opening.language else ""
+        ruling = self._access.ask("session.open", scope, actor, About(opening.agent), language=language)
+        self._access.host(scope, opening.agent)
+        return ruling
 
     async def list(
         self, scope: Scope, actor: Actor, *, limit: int = 100, before: int | None = None, agent: str | None = None
@@ -93,4 +87,4 @@ class Sessions:
     def get(self, scope: Scope, session: SessionId, actor: Actor) -> Session:
         """An existing session. Raises NotFound (`session_unknown`) where the actor may not see it, Denied."""
         self._access.ask("session.read", scope, actor, of_session(session))
-        return Session(self._access, self._intake, self._engine.journal(scope), session, actor)
+        return Session(self._access, self._engine, scope, session, actor)

@@ -12,7 +12,7 @@ from lichen.core.words.errors import Conflict
 from lichen.core.words.ids import RunId, SessionId, TurnId, root_run, run_stream, session_stream
 from lichen.core.words.scope import Actor, Scope
 from lichen.engine.answers.replies import is_again
-from lichen.engine.intake import Receipt
+from lichen.engine.intake.messages import Receipt
 from lichen.engine.journal.journal import Journal
 from lichen.engine.journal.seat import Watch
 from lichen.runtime.access.access import ALL, Access, of_run, of_session

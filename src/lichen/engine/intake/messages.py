@@ -1,0 +1,117 @@
+"""Messages: each is taken once, under a number of its session."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from lichen.core.deciders import events as e
+from lichen.core.deciders import moves
+from lichen.core.deciders.mailbox import OUTBOX_MAX, MailboxState
+from lichen.core.ports.plan import SpeakerRole
+from lichen.core.words.errors import Conflict, Unavailable
+from lichen.core.words.ids import MessageId, RunId, SessionId, WaitId, session_stream
+from lichen.core.words.scope import speaks_as
+from lichen.engine.answers.messages import encoded
+from lichen.engine.intake.disposition import Words, disposed, without_stale_questions
+from lichen.engine.intake.keys import token_of
+from lichen.engine.intake.request import Request, merged
+from lichen.engine.intake.sizes import check_address, text_of
+from lichen.engine.journal.labels import said_by
+
+
+class Receipt(msgspec.Struct, frozen=True):
+    """What became of a message: it waits for its turn, joined the open one, answered a wait, or was refused."""
+
+    session: SessionId
+    message: MessageId
+    n: int  # the session's record that holds the message
+    disposition: Literal["queued", "joined", "answered", "rejected"]
+    run: RunId | None = None
+    wait: WaitId | None = None
+    is_repeated: bool = False
+
+
+async def say(
+    request: Request,
+    session: SessionId,
+    text: str,
+    *,
+    key: str | None = None,
+    channel_data: bytes = b"",
+    data: Any = None,
+    address: bytes = b"",
+) -> Receipt:
+    """Takes one message of the session's customer; returns once it is durable.
+
+    `channel_data` is kept with the message for its channel alone. `data`, any JSON, goes to the planner with the
+    words: what a channel knows beside them. `address` is where the channel pushes replies to from now on.
+
+    Raises Invalid (`message_too_large`, `message_empty`, `input_too_large`, `input_invalid`, `address_too_large`,
+    `key_invalid`), NotFound (`session_unknown`), Conflict (`session_closed`, `key_reused`), Unavailable (nothing was
+    taken).
+    """
+    said, beside = text_of(text), encoded(data)
+    check_address(address)
+    await request.admitted()
+    mailbox = request.mailbox(session)
+    number = MessageId(f"m{mailbox.received + 1}")
+    token = token_of(request, key) or number
+    receipt = _repeated(request, session, token, said, beside)
+    if receipt is None:
+        _check_takes(mailbox)
+        parts = [("text", said), ("data", beside), ("channel", channel_data), ("address", address)]
+        contents = moves.as_contents(parts, mailbox.subject)
+        receipt = _take(request, mailbox, Words(number, token, text, contents, *_speaker(request, mailbox)))
+    await request.journal.durable(session=session)
+    return receipt
+
+
+def _repeated(request: Request, session: SessionId, token: str, said: bytes, data: bytes) -> Receipt | None:
+    """The receipt of the message that was taken under this token. Raises Conflict (`key_reused`): it was another."""
+    journal, stream = request.journal, session_stream(session)
+    n = journal.log.find(stream, f"message_received/{token}")
+    if n is None:
+        return None
+    contents = journal.log.contents(stream, n)
+    if (contents.get("text"), contents.get("data", b"")) != (said, data):
+        raise Conflict("This idempotency key was used for another message.", code="key_reused")
+    control = journal.event(stream, n).control
+    assert isinstance(control, e.MessageReceived)
+    return Receipt(session, control.message, n, control.disposition, control.run, control.wait, is_repeated=True)
+
+
+def _check_takes(mailbox: MailboxState) -> None:
+    """Raises Conflict (`session_closed`), Unavailable (`outbox_full`)."""
+    if mailbox.is_closed:
+        raise Conflict("The session is closed.", code="session_closed", next_step="Open a new session.")
+    if len(mailbox.outbox) >= OUTBOX_MAX:
+        raise Unavailable("Too many replies of this session were not received.", code="outbox_full")
+
+
+def _speaker(request: Request, mailbox: MailboxState) -> tuple[SpeakerRole, str]:
+    """Whose words they are: of a channel's that vouches, the session's customer's; else the actor's."""
+    role = speaks_as(request.actor)
+    is_vouched_for = role == "customer" and request.actor.kind != "customer"
+    return role, mailbox.subject if is_vouched_for else request.by
+
+
+def _take(request: Request, mailbox: MailboxState, words: Words) -> Receipt:
+    mailbox, withdrawn = without_stale_questions(request.journal, mailbox)
+    does = disposed(request, mailbox, words)
+    received = e.MessageReceived(
+        words.message,
+        words.token,
+        does.disposition,
+        does.run,
+        does.wait,
+        words.role,
+        request.ruling,
+        words.by,
+        words.has_address,
+    )
+    before = (*withdrawn, *does.before)
+    draft = e.Draft(received, words.contents, said_by(words.role, words.by, subject=mailbox.subject))
+    request.append(merged({session_stream(mailbox.id): (*before, draft, *does.after)}, does.elsewhere))
+    return Receipt(mailbox.id, words.message, mailbox.n + len(before), does.disposition, does.run, does.wait)
