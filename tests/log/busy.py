@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lichen.core.deciders import events as e
+from lichen.core.ports.call import Effects
 from lichen.core.ports.policy import Reservation
 from lichen.core.words.content import INLINE_BYTES_MAX, RETENTION, Content
 from lichen.core.words.ids import (
@@ -34,7 +35,7 @@ A, B, S = run_stream(FIRST), run_stream(SECOND), session_stream(SESSION)
 CHILD = RunId("run-b.c4")
 
 
-def call(id: CallId, tool: ToolName = PAY, effects: e.Effects = "once") -> e.PlannedCall:
+def call(id: CallId, tool: ToolName = PAY, effects: Effects = "once") -> e.PlannedCall:
     return e.PlannedCall(id, tool, effects, DIGEST)
 
 

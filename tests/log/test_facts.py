@@ -202,7 +202,7 @@ def test_a_decision_for_which_facts_were_read_begins_a_record() -> None:
 @pytest.mark.req("LIC-2.44")
 @pytest.mark.parametrize(("delivery", "how"), [("push", "alone"), ("pull", "joins")])
 def test_a_message_that_is_about_to_be_pushed_stands_alone(delivery: Any, how: str) -> None:
-    opened = e.MailboxOpened(e.AgentName("shop.bot"), "", "webchat", delivery)
+    opened = e.MailboxOpened(AGENT, "", "webchat", delivery)
     state = evolve(initial(SESSION), e.Event(0, 0, opened))
     assert stands(state, e.Draft(e.DeliveryAttempted(MessageId("o1"), 1))) == how
 

@@ -1,0 +1,126 @@
+"""What came into a conversation, whose turn it was, and what went out."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from lichen.core.controls.control import Control, Ruling, Stands
+from lichen.core.ports.plan import SpeakerRole
+from lichen.core.words.ids import AgentName, MessageId, RunId, TurnId, WaitId
+
+DoubleTexting = Literal["enqueue", "interrupt", "merge", "reject"]
+
+
+class MailboxOpened(Control, frozen=True, array_like=True, gc=False):
+    """Contents: `actor` (JSON), `attributes` (JSON), `address` (where its channel pushes messages to). `locale` is a
+    language the tenant declares; empty for its first."""
+
+    agent: AgentName
+    subject: str
+    channel: str
+    delivery: Literal["pull", "push"] = "pull"
+    double_texting: DoubleTexting = "enqueue"
+    locale: str = ""
+    ruling: Ruling | None = None
+    has_address: bool = False
+
+
+class MessageReceived(Control, frozen=True, array_like=True, gc=False):
+    """Contents: `text`, `data` (JSON that came with it), `channel` (what its channel keeps with it), `address` (where
+    messages go from now on).
+
+    The record's actor is who sent it. `role` and `by` are whose words they are: the customer's where the customer sent
+    them, or a channel that vouches for them; only those endorse.
+    `token` is the HMAC of the sender's idempotency key, or the message id without one.
+    """
+
+    stands: ClassVar[Stands] = "begins"
+
+    message: MessageId
+    token: str
+    disposition: Literal["queued", "joined", "answered", "rejected"]
+    run: RunId | None = None
+    wait: WaitId | None = None
+    role: SpeakerRole = "customer"
+    ruling: Ruling | None = None
+    by: str = ""
+    has_address: bool = False
+
+    @property
+    def key(self) -> str:
+        return f"message_received/{self.token}"
+
+
+class TurnOpened(Control, frozen=True, array_like=True, gc=False):
+    """A turn begins with these messages; its run starts in the same append, or policy refused it, and the turn ends."""
+
+    turn: TurnId
+    run: RunId
+    messages: tuple[MessageId, ...]
+
+    @property
+    def key(self) -> str:
+        return f"turn_opened/{self.turn}"
+
+
+class TurnClosed(Control, frozen=True, array_like=True, gc=False):
+    """`released`: the run waits for somebody else and the customer may go on talking. `ended`: that run is over.
+    `refused`: policy did not let the run start, so there is none."""
+
+    turn: TurnId
+    run: RunId
+    outcome: Literal["answered", "released", "failed", "cancelled", "ended", "refused"]
+
+    @property
+    def key(self) -> str:
+        return f"turn_closed/{self.turn}{'/ended' if self.outcome == 'ended' else ''}"
+
+
+class MessageQueued(Control, frozen=True, array_like=True, gc=False):
+    """Contents: `text`, `card` and `attachments` (JSON), `suggestions` (JSON, of a question: answers it expects).
+
+    Leaves the process only once this is durable. Its label is that of the run that made it.
+    """
+
+    message: MessageId
+    kind: Literal["answer", "say", "question", "notice"]
+    turn: TurnId | None = None
+    run: RunId | None = None
+    token: str = ""  # what makes this message the only one of its kind, such as `answer/<run>`
+    ruling: Ruling | None = None
+
+    @property
+    def key(self) -> str:
+        return f"message_queued/{self.token or self.message}"
+
+
+class DeliveryAttempted(Control, frozen=True, array_like=True, gc=False):
+    """A message is about to be handed to the channel under its own id."""
+
+    message: MessageId
+    attempt: int
+
+    @property
+    def key(self) -> str:
+        return f"delivery_attempted/{self.message}/{self.attempt}"
+
+
+class DeliverySettled(Control, frozen=True, array_like=True, gc=False):
+    """How the attempt ended. `retry` waits until `due_us`."""
+
+    message: MessageId
+    attempt: int
+    outcome: Literal["delivered", "retry", "failed"]
+    code: str = ""
+    due_us: int = 0
+
+    @property
+    def key(self) -> str:
+        return f"delivery_settled/{self.message}/{self.attempt}"
+
+
+class MailboxClosed(Control, frozen=True, array_like=True, gc=False):
+    """No further message is taken."""
+
+    code: str = ""
+    ruling: Ruling | None = None

@@ -1,0 +1,75 @@
+"""What a planner was asked, and what it said."""
+
+from __future__ import annotations
+
+import msgspec
+
+from lichen.core.controls.control import Control, Ruling
+from lichen.core.ports.call import Effects
+from lichen.core.ports.plan import PlanReason, Resume
+from lichen.core.words.ids import CallId, ToolName
+from lichen.core.words.limits import Usage
+
+
+class PlanStarted(Control, frozen=True, array_like=True, gc=False):
+    """A planner that costs something was asked. A lost one is billed from here."""
+
+    step: int
+    attempt: int
+    reason: PlanReason
+
+    @property
+    def key(self) -> str:
+        return f"plan_started/{self.step}/{self.attempt}"
+
+
+class PlannedCall(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A call as planned. Its arguments are content `<id>/args` of the record, its digest is keyed."""
+
+    id: CallId
+    tool: ToolName
+    effects: Effects
+    digest: bytes
+    cost: int = 1
+
+
+class ModelAsked(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One request to a model that a plan took: which model, how it ended (`ok`, or the code of the error), what it
+    cost, how often it was tried again, and how long it took. `ruling` is what the gate said of it.
+    """
+
+    model: str
+    outcome: str
+    usage: Usage = Usage()
+    retries: int = 0
+    duration_us: int = 0
+    ruling: Ruling | None = None
+
+
+class Planned(Control, frozen=True, array_like=True, gc=False):
+    """Contents: `state`, `say/<i>`, `answer`, `<call>/args`, `<call>/terms`, `<call>/redact`, `notes`, `failure` (JSON,
+    for operators), `blocks` (what a model's provider wants back with its next request). Beside the words of `say/<i>`
+    and `answer` stand their `…/card` and `…/attachments` (JSON).
+
+    `error` names why an attempt gave no plan. `requests` are the model requests it took; before there were those, the
+    rulings on them stood alone in `rulings`. The record's label is that of the earlier words the planner was handed.
+    """
+
+    step: int
+    attempt: int
+    reason: PlanReason
+    calls: tuple[PlannedCall, ...] = ()
+    says: int = 0
+    has_answer: bool = False
+    has_state: bool = False
+    waits: int = 0
+    resume: Resume = "all"
+    usage: Usage = Usage()
+    error: str = ""
+    is_final: bool = False  # no further attempt: the run fails with `error`
+    rulings: tuple[Ruling, ...] = ()
+    requests: tuple[ModelAsked, ...] = ()
+
+    @property
+    def key(self) -> str:
+        return f"planned/{self.step}/{self.attempt}"

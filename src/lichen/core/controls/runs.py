@@ -1,0 +1,83 @@
+"""A run begins, is told something, reaches a limit, and ends."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+import msgspec
+
+from lichen.core.controls.control import Control, Ruling, Stands
+from lichen.core.words.ids import AgentName, CallId, RunId, SessionId, TurnId
+from lichen.core.words.limits import Limits, Usage
+
+
+class Pins(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Digests of what the run was started with."""
+
+    agent: str = ""
+    tools: str = ""
+    policy: str = ""
+    decider: str = ""
+
+
+class Parent(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """The call of which a child run is the execution."""
+
+    run: RunId
+    call: CallId
+
+
+class RunStarted(Control, frozen=True, array_like=True, gc=False):
+    """Contents: `input` (JSON list of messages), `actor` (JSON), `attributes` (JSON).
+
+    `requesters` are the pseudonyms of everybody who spoke in its input: none of them may approve what it wants.
+    """
+
+    agent: AgentName
+    subject: str
+    limits: Limits
+    session: SessionId | None = None
+    turn: TurnId | None = None
+    parent: Parent | None = None
+    depth: int = 0
+    pins: Pins = Pins()
+    requesters: tuple[str, ...] = ()
+    ruling: Ruling | None = None
+
+
+class Signal(Control, frozen=True, array_like=True, gc=False):
+    """Somebody wants something of the run. Contents: `input` (JSON list of messages), `reason`.
+
+    `by` is the pseudonym of who spoke; they become a requester of what the run wants.
+    """
+
+    stands: ClassVar[Stands] = "begins"
+
+    kind: Literal["cancel", "input"]
+    id: str
+    code: str = ""
+    by: str = ""
+    ruling: Ruling | None = None
+
+    @property
+    def key(self) -> str:
+        return f"signal/{self.kind}/{self.id}"
+
+
+class LimitReached(Control, frozen=True, array_like=True, gc=False):
+    """The run must answer with what it has."""
+
+    limit: Literal["calls", "time", "failures", "tokens", "fan_out", "depth"]
+
+    @property
+    def key(self) -> str:
+        return f"limit_reached/{self.limit}"
+
+
+class RunFinished(Control, frozen=True, array_like=True, gc=False):
+    """Contents: `answer`."""
+
+    outcome: Literal["completed", "failed", "cancelled"]
+    code: str = ""
+    usage: Usage = Usage()
+    calls: int = 0
