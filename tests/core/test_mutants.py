@@ -10,6 +10,7 @@ import pytest
 
 from lichen.core.deciders import events as e
 from lichen.core.deciders import mailbox, moves, run
+from lichen.core.deciders.folds import calls, changes, plans, runs, timers, waits
 from lichen.core.deciders.mailbox import MailboxState
 from lichen.core.deciders.run import Call, Obligation, RunState
 from lichen.core.words.limits import Limits
@@ -39,6 +40,19 @@ def patched(of: Any, name: str, mutate: Callable[[Any], Any]) -> Seed:
 
     def seed(patch: pytest.MonkeyPatch) -> None:
         patch.setattr(of, name, mutate(getattr(of, name)))
+
+    return seed
+
+
+def everywhere(name: str, mutate: Callable[[Any], Any]) -> Seed:
+    """As `patched`, in every file of folds that has the name."""
+    seeds = [
+        patched(each, name, mutate) for each in (calls, changes, plans, runs, timers, waits) if hasattr(each, name)
+    ]
+
+    def seed(patch: pytest.MonkeyPatch) -> None:
+        for each in seeds:
+            each(patch)
 
     return seed
 
@@ -177,7 +191,7 @@ class Mutant(NamedTuple):
 
 
 RUN_MUTANTS = {
-    "a once call is run again after a crash": Mutant(patched(run, "_inherited", _rerun), CRASH, run_rules.SETTLED),
+    "a once call is run again after a crash": Mutant(patched(calls, "_inherited", _rerun), CRASH, run_rules.SETTLED),
     "a second crash settles under the first id": Mutant(folded(run, e.Owned, _same_settle), CRASH, run_rules.ONCE_OWED),
     "a retry that came due is forgotten": Mutant(folded(run, e.TimerFired, _forget_retry), CRASH, ENDS),
     "a retry acts on the decision before its pause": Mutant(
@@ -187,7 +201,7 @@ RUN_MUTANTS = {
         folded(run, e.CallProgressed, _repeat_as_decided), CRASH, run_rules.FRESH
     ),
     "who takes a run over acts on the decision of the dead": Mutant(
-        patched(run, "_inherited", _inherit_as_decided), REPEAT, run_rules.FRESH
+        patched(calls, "_inherited", _inherit_as_decided), REPEAT, run_rules.FRESH
     ),
     "a decision outlives a pause": Mutant(folded(run, e.WaitClosed, _resume_as_decided), HALT, run_rules.FRESH),
     "a decision outlives a queue": Mutant(folded(run, e.CallProgressed, _repeat_as_decided), QUEUE, run_rules.FRESH),
@@ -232,7 +246,7 @@ RUN_MUTANTS = {
         "a timer is set for every expiry, retry and child and for nothing else",
     ),
     "a plan in flight is not asked again": Mutant(
-        patched(run, "_asked_again", becomes(_no_changes)), EACH, "an obligation that stays owed asks the same"
+        everywhere("asked_again", becomes(_no_changes)), EACH, "an obligation that stays owed asks the same"
     ),
     "a crash asks the planner under the same id": Mutant(
         folded(run, e.Owned, _same_plan),

@@ -1,0 +1,54 @@
+"""A planner is asked, and says what to do."""
+
+from __future__ import annotations
+
+from lichen.core.deciders import events as e
+from lichen.core.deciders.folds.changes import Changes, Folds, asked_again
+from lichen.core.deciders.runstate import Call, RunState
+from lichen.core.words.content import Ref
+from lichen.core.words.limits import Usage
+
+_NO_USAGE = Usage()
+
+
+def _plan_started(s: RunState, event: e.Event, c: e.PlanStarted) -> Changes:
+    return {"is_planning": True}
+
+
+def _planned(s: RunState, event: e.Event, c: e.Planned) -> Changes:
+    usage = s.usage + c.usage if c.usage != _NO_USAGE else s.usage
+    if not s.wants_plan(c.step, c.attempt):
+        return {"usage": usage}
+    if c.error:
+        if c.is_final:
+            return {"usage": usage, "is_planning": False, "due": None, "failure": c.error}
+        return {"usage": usage, "plan_failures": s.plan_failures + 1, **asked_again(s)}
+    calls = dict(s.calls)
+    for p in c.calls:
+        calls[p.id] = Call(p.id, p.tool, p.effects, p.digest, event.n, p.cost)
+    cost = sum(p.cost for p in c.calls)
+    changes: Changes = {
+        "usage": usage,
+        "is_planning": False,
+        "due": None,
+        "step": s.step + 1,
+        "plan_attempt": 1,
+        "plan_failures": 0,
+        "resume": c.resume,
+        "calls": calls,
+        "calls_made": s.calls_made + len(c.calls),
+        "calls_used": s.calls_used + (cost if cost <= s.calls_left else 0),  # else denied whole
+        "has_step_cost": any(p.cost for p in c.calls) or (s.has_step_cost and bool(s.calls)),
+        "has_step_succeeded": s.has_step_succeeded and bool(s.calls),
+        "results": (),
+        "answers": (),
+        "inputs": (),
+    }
+    if c.has_state:
+        changes["planner_state"] = Ref(event.n, "state")
+    if c.has_answer:
+        changes["answer"] = Ref(event.n, "answer")
+    return changes
+
+
+FOLDS: Folds = {e.PlanStarted: _plan_started, e.Planned: _planned}

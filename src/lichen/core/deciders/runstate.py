@@ -1,0 +1,185 @@
+"""Everything that is known of a run: its calls, waits, timers, and what it has used up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+import msgspec
+
+from lichen.core.deciders import events as e
+from lichen.core.ports.call import Effects, Outcome
+from lichen.core.ports.plan import PlanReason, Resume
+from lichen.core.ports.policy import Grant
+from lichen.core.words.content import Ref
+from lichen.core.words.ids import AgentName, CallId, RunId, SessionId, ToolName, TurnId, WaitId
+from lichen.core.words.label import EMPTY, Label
+from lichen.core.words.limits import Limits, Usage
+from lichen.core.words.wait import HALTING, Wait, WaitKind, WaitOutcome
+
+Phase = Literal["proposed", "held", "ready", "running", "in_doubt", "unknown", "backoff"]
+
+
+class Call(msgspec.Struct, frozen=True, gc=False):
+    """An open call. Closed ones leave the state. `n` is the record that planned it and holds its arguments."""
+
+    id: CallId
+    tool: ToolName
+    effects: Effects
+    digest: bytes
+    n: int
+    cost: int
+    phase: Phase = "proposed"
+    check: int = 1
+    attempt: int = 1
+    settle: int = 0  # how often it has been in doubt
+    doubt: str = ""  # why it is in doubt; empty: its executor died
+    epoch: int = 0
+    decided_n: int = 0
+    decided_us: int = 0
+    child: RunId | None = None
+    child_cancelled: bool = False
+    is_late: bool = False  # its time is over, and its child has to end
+    is_waiting: bool = False  # its child waits for somebody, and nobody's time passes
+    left_us: int | None = None  # what is left of its own time meanwhile
+    reserved: int = 0
+    reserved_tokens: int = 0
+    grants: tuple[Grant, ...] = ()
+    redact: tuple[str, ...] = ()
+    declassified: tuple[str, ...] = ()  # sources that policy lets its result go without
+
+    @property
+    def may_act(self) -> bool:
+        """Whether it has begun to do something that may not be repeated."""
+        return self.effects in ("once", "child") and self.phase in ("running", "in_doubt", "unknown")
+
+
+class Result(msgspec.Struct, frozen=True, gc=False):
+    """A closed call that the planner has not been told of. `n` is the record that closed it."""
+
+    call: CallId
+    tool: ToolName
+    outcome: Outcome
+    n: int
+    planned_n: int
+    code: str = ""
+
+
+class Answered(msgspec.Struct, frozen=True, gc=False):
+    """A closed wait of the planner's own that it has not been told of."""
+
+    wait: WaitId
+    kind: WaitKind
+    outcome: WaitOutcome
+    n: int
+
+
+class RunState(msgspec.Struct, frozen=True, gc=False):
+    """Everything `decide` needs, folded from controls alone. `n` counts the records of the stream."""
+
+    id: RunId
+    n: int = 0
+    agent: AgentName = AgentName("")
+    subject: str = ""
+    requesters: tuple[str, ...] = ()  # everybody who spoke for what it wants
+    session: SessionId | None = None
+    turn: TurnId | None = None
+    parent: e.Parent | None = None
+    depth: int = 0
+    limits: Limits = Limits()
+    pins: e.Pins = e.Pins()
+    epoch: int = 1
+    started_us: int = 0
+
+    due: PlanReason | None = None
+    step: int = 0
+    plan_attempt: int = 1
+    plan_failures: int = 0  # attempts at this step that gave no plan; others were asked again for something new
+    is_planning: bool = False
+    resume: Resume = "all"
+    planner_state: Ref | None = None
+
+    calls: Mapping[CallId, Call] = {}
+    waits: Mapping[WaitId, Wait] = {}
+    timers: Mapping[str, int] = {}
+    results: tuple[Result, ...] = ()
+    answers: tuple[Answered, ...] = ()
+    inputs: tuple[int, ...] = ()
+
+    calls_made: int = 0  # numbers calls
+    waits_made: int = 0
+    calls_used: int = 0  # counts against the limit
+    has_step_succeeded: bool = False
+    has_step_cost: bool = False
+    streak: int = 0
+    usage: Usage = Usage()
+    child_tokens: int = 0  # what children that ended have used
+    has_acted: bool = False  # something that may not be repeated happened here or in a child, or may have
+    left_us: int | None = None  # what is left of the time while it stands still
+
+    limit: str = ""
+    cancel: str = ""
+    failure: str = ""
+    answer: Ref | None = None
+    label: Label = EMPTY
+    outcome: str = ""
+
+    @property
+    def is_halted(self) -> bool:
+        """Whether nothing new may start."""
+        return any(wait.kind in HALTING for wait in self.waits.values())
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether no further plan will be asked for."""
+        return bool(self.cancel or self.failure or self.answer)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether what has not started never will: cancelled, failed or out of time."""
+        return bool(self.cancel or self.failure) or self.limit == "time"
+
+    @property
+    def budget_timer(self) -> Literal["deadline", "grace"]:
+        """The timer that ends what the run is doing: its time, or once a limit is reached the time to answer."""
+        return "grace" if self.limit else "deadline"
+
+    @property
+    def stands_still(self) -> bool:
+        """Whether its time does not pass: it waits for somebody, or a run that it called does."""
+        return stands_still(self.waits, self.calls)
+
+    @property
+    def may_have_acted(self) -> bool:
+        """Whether something that may not be repeated has happened here or in a child, or still may."""
+        return self.has_acted or any(call.may_act for call in self.calls.values())
+
+    @property
+    def calls_left(self) -> int:
+        """What remains of the limit on calls."""
+        return max(0, self.limits.calls - self.calls_used)
+
+    @property
+    def tokens_used(self) -> int:
+        """The model tokens of this run and of its children that ended."""
+        return self.usage.tokens + self.child_tokens
+
+    @property
+    def tokens_left(self) -> int:
+        """What remains of the limit on tokens, without what is lent to children."""
+        lent = sum(call.reserved_tokens for call in self.calls.values())
+        return max(0, self.limits.tokens - self.tokens_used - lent)
+
+    def wants_plan(self, step: int, attempt: int) -> bool:
+        """Whether what this attempt at a plan says still counts. It does not once something else was asked."""
+        return self.due is not None and (step, attempt) == (self.step, self.plan_attempt)
+
+
+def start_state(run: RunId) -> RunState:
+    """A run of which nothing is known yet."""
+    return RunState(id=run)
+
+
+def stands_still(waits: Mapping[WaitId, Wait], calls: Mapping[CallId, Call]) -> bool:
+    """Whether one of these stops the run's time."""
+    return any(w.stops_budget for w in waits.values()) or any(call.is_waiting for call in calls.values())
