@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from lichen.core.words.errors import LichenError
     from lichen.core.words.limits import Limits, Usage
     from lichen.core.words.scope import Actor, Customer, Operator, Scope, Service, TenantCtx
-    from lichen.runtime.project.withdrawal import withdraw
+    from lichen.runtime.given.withdrawal import withdraw
     from lichen.runtime.runtime import Runtime
     from lichen.tools.python.tool import tool
     from lichen.tools.types import Balance, Currency, Money
@@ -66,7 +66,7 @@ _HOMES = {
     "Usage": "core.words.limits",
     "WaitRequest": "core.ports.plan",
     "tool": "tools.python.tool",
-    "withdraw": "runtime.project.withdrawal",
+    "withdraw": "runtime.given.withdrawal",
 }
 
 __all__ = [

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from lichen import Agent, CallMeta, Money, NotDone, tool
 from lichen.core.ports.plan import CallRequest, Plan, PlanInput, WaitRequest
-from lichen.runtime.project.state import STATE_TOOLS
+from lichen.runtime.given.state import STATE_TOOLS
 
 ALLOW = """
 @id("pay") permit (principal is Agent, action in [Action::"payments.pay", Action::"payments.plan"], resource);

@@ -18,8 +18,8 @@ from lichen.core.words.ids import CallId, RunId, SessionId, StreamId
 from lichen.core.words.scope import SYSTEM, Actor, Customer, Operator
 from lichen.flows.read.load import parse
 from lichen.flows.walk.planner import FlowPlanner
+from lichen.runtime.given.state import STATE_TOOLS, VALUE_BYTES_MAX, Kept, StateGet, StateSet, StateStore
 from lichen.runtime.project.flows import flow_agents
-from lichen.runtime.project.state import STATE_TOOLS, VALUE_BYTES_MAX, Kept, StateGet, StateSet, StateStore
 
 ACME, GLOBEX = Scope("acme", "dev"), Scope("globex", "dev")
 ADA, BOB = Customer("ada"), Customer("bob")

@@ -27,13 +27,13 @@ from lichen.log.log import Log
 from lichen.log.volume import Volume, VolumeOptions
 from lichen.runtime.access.quota import Quota
 from lichen.runtime.access.register import Key, Name, Person, Register
+from lichen.runtime.given.files import Files
+from lichen.runtime.given.state import StateStore
+from lichen.runtime.given.withdrawal import JournalOf, Journals
 from lichen.runtime.operations.stops import STOPPED, reason_of, stop_kind
 from lichen.runtime.project.catalog import Catalog
-from lichen.runtime.project.files import Files
 from lichen.runtime.project.hosting import Hosted, hosted, specs_of
 from lichen.runtime.project.policies import InForce, PolicySource
-from lichen.runtime.project.state import StateStore
-from lichen.runtime.project.withdrawal import JournalOf, Journals
 from lichen.tools.failure import failure_of
 from lichen.tools.workers.placement import Workers
 

@@ -17,8 +17,8 @@ from lichen.flows.ir import Flow
 from lichen.flows.syntax.naming import agent_names, components_of, hosted_name, is_agent_name, pack_of, tool_names
 from lichen.flows.walk.compiled import Need, invalid, needs
 from lichen.flows.walk.planner import FlowPlanner
-from lichen.runtime.project.state import STATE_TOOLS
-from lichen.runtime.project.withdrawal import withdraw
+from lichen.runtime.given.state import STATE_TOOLS
+from lichen.runtime.given.withdrawal import withdraw
 
 MONTH_S: Final = 30 * 86_400.0
 FLOW_LIMITS: Final = Limits(calls=256, time_s=MONTH_S, failures=256)

@@ -21,9 +21,9 @@ from lichen.flows.read.load import parse, text_of
 from lichen.flows.syntax.findings import Finding
 from lichen.flows.syntax.naming import agent_names, pack_of
 from lichen.flows.text.template import TemplateError, parse_template
+from lichen.runtime.given.state import STATE_TOOLS
+from lichen.runtime.given.withdrawal import withdraw
 from lichen.runtime.project.project import Project
-from lichen.runtime.project.state import STATE_TOOLS
-from lichen.runtime.project.withdrawal import withdraw
 from lichen.runtime.review.contracts import flow_flaws
 from lichen.settings.file import FlowFile
 
