@@ -142,15 +142,15 @@ class Runtime:
         from lichen.runtime.access.changes import Changes
         from lichen.runtime.operations.admin import Admin
         from lichen.runtime.operations.agents import Agents
-        from lichen.runtime.operations.keys import Keys
+        from lichen.runtime.operations.governing.keys import Keys
+        from lichen.runtime.operations.governing.policies import Policies
+        from lichen.runtime.operations.governing.reload import Reload
+        from lichen.runtime.operations.governing.stops import Stops
         from lichen.runtime.operations.people import People
-        from lichen.runtime.operations.policies import Policies
         from lichen.runtime.operations.proofs import Proofs
         from lichen.runtime.operations.records import Records
-        from lichen.runtime.operations.reload import Reload
         from lichen.runtime.operations.runs import Runs
         from lichen.runtime.operations.setting import Known
-        from lichen.runtime.operations.stops import Stops
         from lichen.runtime.operations.talk.sessions import Sessions
         from lichen.runtime.operations.waits import Waits
         from lichen.runtime.wiring import wired

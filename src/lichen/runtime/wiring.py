@@ -30,7 +30,7 @@ from lichen.runtime.access.register import Key, Name, Person, Register
 from lichen.runtime.given.files import Files
 from lichen.runtime.given.state import StateStore
 from lichen.runtime.given.withdrawal import JournalOf, Journals
-from lichen.runtime.operations.stops import STOPPED, reason_of, stop_kind
+from lichen.runtime.operations.governing.stops import STOPPED, reason_of, stop_kind
 from lichen.runtime.project.catalog import Catalog
 from lichen.runtime.project.hosting import Hosted, hosted, specs_of
 from lichen.runtime.project.policies import InForce, PolicySource

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lichen.runtime.operations.reload import Reloaded
+from lichen.runtime.operations.governing.reload import Reloaded
 from lichen.runtime.project.policies import PolicyReport
 from lichen.serve.api.route import ApiRoute
 from lichen.serve.http.exchange import Exchange

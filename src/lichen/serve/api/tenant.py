@@ -8,7 +8,7 @@ import msgspec
 
 from lichen.core.words.scope import Scope
 from lichen.runtime.operations.admin import Health
-from lichen.runtime.operations.stops import Stopped
+from lichen.runtime.operations.governing.stops import Stopped
 from lichen.runtime.views.tenant import Stop
 from lichen.serve.api.route import ApiRoute
 from lichen.serve.http.exchange import Body, Exchange, Note, Nothing

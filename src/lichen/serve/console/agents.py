@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from lichen.gate.switches import StopKind
-from lichen.runtime.operations.stops import stop_kind
+from lichen.runtime.operations.governing.stops import stop_kind
 from lichen.runtime.views.agent import AgentDetail, AgentSummary
 from lichen.runtime.views.tenant import Stop
 from lichen.serve.console.visit import Outcome, Visit
