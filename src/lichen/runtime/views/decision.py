@@ -12,7 +12,7 @@ from lichen.core.ports.call import UNAVAILABLE
 from lichen.core.words.ids import CallId
 from lichen.runtime.views.asked import Setting, Shown, values_of_call
 from lichen.runtime.views.record import Opened
-from lichen.runtime.views.story import Person
+from lichen.runtime.views.story.call import Person
 from lichen.runtime.views.summary import summary_of
 
 

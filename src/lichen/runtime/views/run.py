@@ -20,7 +20,8 @@ from lichen.runtime.redaction import hiding
 from lichen.runtime.views.asked import Setting
 from lichen.runtime.views.decision import GateDecision, decisions
 from lichen.runtime.views.record import Opened, RecordView, opened, view_of
-from lichen.runtime.views.story import Story, brief, story
+from lichen.runtime.views.story.story import brief, story
+from lichen.runtime.views.story.teller import Story
 from lichen.runtime.views.timeline import RecordsOf, Timeline, timeline
 from lichen.runtime.views.walk import Walk, walk
 

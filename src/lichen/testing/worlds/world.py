@@ -12,7 +12,7 @@ from lichen.runtime import Runtime
 from lichen.runtime.project.hosting import specs_of
 from lichen.runtime.views.record import RecordView
 from lichen.runtime.views.run import Outcome
-from lichen.runtime.views.story import Call
+from lichen.runtime.views.story.call import Call
 from lichen.runtime.views.wait import WaitView
 from lichen.testing.simulation import SimulatedVolume, seeded
 from lichen.testing.worlds import mistakes

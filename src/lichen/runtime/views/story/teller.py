@@ -1,98 +1,22 @@
-"""What became of a run, told once for everybody who shows it: who asked for what, what was decided by which gate or
-person, what came out, and what went wrong in whose words."""
+"""Goes through the records of a run, one by one, and tells in the end what became of it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
 
 from lichen.core.deciders import events as e
-from lichen.core.ports.call import UNAVAILABLE, Effects
+from lichen.core.ports.call import UNAVAILABLE
 from lichen.core.ports.plan import Message
 from lichen.core.words.failure import PART, Failure
 from lichen.core.words.ids import CallId, ToolName
 from lichen.core.words.wait import HALTING
-from lichen.log.log import Log
-from lichen.log.records.record import Record
-from lichen.runtime.names import name_of
-from lichen.runtime.redaction import may_hide, shown_struct
-from lichen.runtime.views.asked import Setting, Shown, fields_of, values_of
-from lichen.runtime.views.record import Opened, opened
-
-ASKED_CHARS_MAX = 160  # of what was asked, in a row of a list
+from lichen.runtime.views.asked import Setting, fields_of, values_of
+from lichen.runtime.views.record import Opened
+from lichen.runtime.views.story.call import Call, Person
 
 _MESSAGES = msgspec.json.Decoder(tuple[Message, ...])
-_GOOD = ("approved", "confirmed", "answered", "resumed", "happened")
-
-
-class Person(msgspec.Struct, frozen=True):
-    """What a person answered. `name` is who that is, the pseudonym itself where nobody may know."""
-
-    wait: str
-    kind: str
-    outcome: str
-    name: str
-    note: str
-    at_us: int
-    is_own: bool = False
-
-
-class Call(msgspec.Struct, frozen=True):
-    """A call with all that was decided about it. `outcome` is empty while it is open, `verdict` until it is decided.
-
-    `reason` is the gate's for operators, `public_reason` what the customer may hear. Values are None once erased;
-    `details` and `results` are the arguments and the result as people read them. `result_word` and `summary` tell how
-    it ended.
-    """
-
-    id: str
-    tool: str
-    effects: Effects
-    arguments: Any
-    details: tuple[Shown, ...] = ()
-    verdict: str = ""
-    policies: tuple[str, ...] = ()
-    reason: str = ""
-    public_reason: str = ""
-    people: tuple[Person, ...] = ()
-    outcome: str = ""
-    code: str = ""
-    result: Any = None
-    results: tuple[Shown, ...] = ()
-    failure: Failure | None = None
-    attempts: int = 0
-    result_word: str = ""
-    summary: str = ""
-
-    @property
-    def word(self) -> str:
-        """How it ended in one word: `denied` by the gate, `declined` by a person, `done`, `failed`, …"""
-        if self.outcome == "denied":
-            return "declined" if any(person.outcome not in _GOOD for person in self.people) else "denied"
-        return {"ok": "done"}.get(self.outcome, self.outcome)
-
-    @property
-    def said(self) -> str:
-        """`payments.refund denied by refund-within-price`."""
-        agreed = next((p for p in reversed(self.people) if p.outcome in _GOOD), None)
-        refused = next((p for p in reversed(self.people) if p.outcome not in _GOOD), None)
-        match self.word:
-            case "denied":
-                by = f" by {', '.join(self.policies)}" if self.policies else f": {self.reason or self.code}"
-                return f"{self.tool} denied{by}"
-            case "declined":
-                assert refused is not None
-                if refused.outcome == "expired":
-                    return f"{self.tool} was not answered in time"
-                return f"{self.tool} declined by {refused.name or 'nobody'}"
-            case "done":
-                return f"{self.tool} done" + (f", {agreed.outcome} by {agreed.name}" if agreed else "")
-            case "":
-                return f"{self.tool} is open"
-            case word:
-                return f"{self.tool} {word.replace('_', ' ')}" + (f": {self.code}" if self.code else "")
 
 
 class Story(msgspec.Struct, frozen=True):
@@ -113,53 +37,8 @@ class Story(msgspec.Struct, frozen=True):
     failures: tuple[Failure, ...]
 
 
-def story(records: Iterable[Opened], status: str, setting: Setting) -> Story:
-    """The story of a run, contents opened."""
-    teller = _Teller(setting)
-    for record in records:
-        teller.take(record)
-    return teller.told(status)
-
-
-class Brief(msgspec.Struct, frozen=True):
-    """What a row of a list says of a run. `waits_for` are the kinds of its open waits, `code` what ended it or brings
-    it to its end."""
-
-    result: str
-    summary: str
-    who: str
-    asked: str | None
-    code: str
-    waits_for: tuple[str, ...]
-
-
-def brief(log: Log, records: Sequence[Record], status: str) -> Brief:
-    """The same in a line: of contents only what was asked is opened, and what a summary names."""
-    teller = _Teller(Setting("", "own", lambda tool: None, lambda tool: (), lambda name: name_of(log, name)))
-    for record in records:
-        teller.take(opened(log, record) if _is_named(record.control) else Opened(record, {}))
-    told = teller.told(status)
-    asked = None if told.asked is None else " ".join(" ".join(told.asked).split())
-    words = asked if asked is None else asked[:ASKED_CHARS_MAX]
-    found = Brief(told.result, told.summary, told.who, words, teller.code, teller.waits_for)
-    return shown_struct(log, records[0].stream, found) if may_hide(records) else found
-
-
-def _is_named(control: e.Control) -> bool:
-    """Whether a summary needs the contents: what was asked, a tool that is none of ours, a reason without a policy."""
-    match control:
-        case e.RunStarted() | e.Signal(kind="input"):
-            return True
-        case e.Planned():
-            return any(call.tool == UNAVAILABLE for call in control.calls)
-        case e.Decided():
-            return control.verdict == "deny" and not control.policies
-        case _:
-            return False
-
-
-class _Teller:
-    """Goes through the records of a run."""
+class Teller:
+    """Is given every record of a run in order, contents opened, and tells its story."""
 
     def __init__(self, setting: Setting) -> None:
         self._setting = setting
