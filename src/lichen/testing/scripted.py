@@ -1,7 +1,5 @@
 """Parts for an engine that do what they are told: planners, tools, agents and a gate, for tests and suites."""
 
-# ruff: noqa: D102 - the methods are those of the ports
-
 from __future__ import annotations
 
 import asyncio
@@ -54,6 +52,7 @@ class Script:
         self._slow_s = slow_s
 
     async def plan(self, input: PlanInput) -> Plan:
+        """The line of this step, after `slow_s`. At a limit an answer that names it. `seen` keeps every input."""
         self.seen.append(input)
         if self._slow_s:
             await asyncio.sleep(self._slow_s)
@@ -115,18 +114,22 @@ class ScriptedTool:
         self._does = does
 
     def bound(self, resources: Resources) -> ScriptedTool:
+        """Itself: it uses nothing of the runtime."""
         return self
 
     def decode(self, args: bytes) -> Arguments:
+        """Any JSON object. Raises InvalidArguments for one with a key `wrong`."""
         values = msgspec.json.decode(args, type=dict[str, object])
         if "wrong" in values:
             raise InvalidArguments((Issue("/wrong", "unknown_field", "There is no such field."),))
         return Arguments(msgspec.json.encode(values, order="sorted"), values)
 
     async def facts(self, args: Arguments, meta: CallMeta) -> bytes:
+        """None, as a JSON object."""
         return b"{}"
 
     async def execute(self, args: Arguments, meta: CallMeta) -> bytes:
+        """What `does` gives, as JSON; without it the effect happens. `entered` keeps every attempt."""
         self.entered.append(meta)
         if self._does is None:
             self.happen(meta)
@@ -138,6 +141,7 @@ class ScriptedTool:
         self.effects[meta.idempotency_key] += 1
 
     async def probe(self, args: Arguments, meta: CallMeta) -> Probe:
+        """Whether the effect happened under this idempotency key, if the tool `has_probe`."""
         self.probed += 1
         if not self.spec.has_probe:
             return CannotTell()
@@ -177,9 +181,11 @@ class ScriptedGate:
         self.is_unknown: Callable[[Check], bool] = lambda check: False
 
     async def facts(self, check: Check) -> Facts:
+        """None."""
         return NO_FACTS
 
     def decide(self, check: Check, facts: Facts = NO_FACTS) -> Verdict:
+        """What the script says of an action. `checked` keeps every question."""
         self.checked.append(check)
         if check.resource in self.denied or (check.tool is not None and self.is_unknown(check)):
             return Verdict("deny", ("deny",), "policy", "Not here.", "denied by the script")
@@ -193,9 +199,11 @@ class ScriptedGate:
         return Verdict("allow", ("allow",), "policy", declassified=self.declassified.get(check.action, ()))
 
     def settle(self, scope: Scope, run: RunId, call: CallId, *, paid: bool) -> None:
+        """Keeps it in `settled`."""
         self.settled.append((run, call, paid))
 
     def is_stopped(self, scope: Scope, *, run: RunId, agent: str, tool: str) -> str | None:
+        """The first of these names that is in `stopped`."""
         return next((name for name in (run, agent, tool) if name in self.stopped), None)
 
 

@@ -73,20 +73,19 @@ def restore(
             _accept_loss(home)
         if no_newer_logs:
             known_until_us = _known_until_us(home)
-    told = {
-        "home": str(home),
-        "accepted_loss": accept_loss,
-        "erasures_applied": applied,
-        "erasures_known_until_us": known_until_us,
-    }
     screen = Screen(as_json=as_json)
-    if screen.data(told):
-        return
-    screen.line(f"The logs are in {home}; {applied} erasures were applied to the keys.")
-    if no_newer_logs:
-        last = "nobody knows when" if known_until_us is None else moment(known_until_us)
-        note(f"These keys know of nothing after {last}: whoever was erased later is readable. Erase them again.")
-    screen.line("Run `lichen log verify` before you go on.")
+    told = {"home": str(home), "accepted_loss": accept_loss, "erasures_applied": applied}
+    if not screen.data({**told, "erasures_known_until_us": known_until_us}):
+        screen.line(f"The logs are in {home}; {applied} erasures were applied to the keys.")
+        if no_newer_logs:
+            note(_ends_at(known_until_us))
+        screen.line("Run `lichen log verify` before you go on.")
+
+
+def _ends_at(known_until_us: int | None) -> str:
+    """The warning that keys know of no erasure after a moment."""
+    last = "nobody knows when" if known_until_us is None else moment(known_until_us)
+    return f"These keys know of nothing after {last}: whoever was erased later is readable. Erase them again."
 
 
 def _restored_keys(
