@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
+from lichen.agents import LLMPlanner
 from lichen.agents.models.cassette import request_digest
 from lichen.agents.models.model import resolve
 from lichen.core.ports.plan import Model, ModelCall, ModelError, ModelMessage, ModelReply, ModelRequest, Plan
@@ -14,6 +16,7 @@ from lichen.core.words.ids import ToolName
 from lichen.core.words.limits import Usage
 from lichen.testing.models import EchoModel, RecordedModel, Recorder, ScriptedModel, plan_input, scripted_planner
 from tests.agents.shop import spec
+from tests.plugins.packages import install, on_path
 
 REPLY = ModelReply("", (ModelCall("c", ToolName("a.b"), b'{"x": 1'),), Usage(1, 2, 3, 4), "openai:gpt")
 
@@ -164,3 +167,70 @@ async def test_a_scripted_planner_follows_its_script_in_every_run_and_keeps_the_
     with pytest.raises(AssertionError, match="2 plans"):
         await planner.plan(plan_input(reason="resume", state=second.state))
     assert msgspec.structs.replace(first, state=b"") == Plan(says=("a",))
+
+
+# -- providers of other packages ---------------------------------------------------------------------------------
+
+FAR = """
+from lichen import ModelReply
+from lichen.core.words.errors import Invalid
+
+class Far:
+    def __init__(self, model):
+        if model == "none":
+            raise Invalid("There is no such model.", code="model_unknown")
+        if model == "late":
+            raise OSError("nobody there")
+        self.name = model if model == "echo:" else f"far:{model}"
+
+    async def generate(self, request, deltas=None):
+        return ModelReply("from afar", model=self.name)
+
+def nothing(model):
+    return None
+"""
+
+
+@pytest.fixture
+def far(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    parts = {"far": "far_models:Far", "nothing": "far_models:nothing", "gone": "far_gone:Far"}
+    install(tmp_path / "site", "far-models", "1.0", "lichen.models", parts, {"far_models": FAR})
+    on_path(tmp_path / "site", monkeypatch)
+    monkeypatch.delitem(sys.modules, "far_models", raising=False)
+
+
+@pytest.mark.req("LIC-47.4")
+@pytest.mark.usefixtures("far")
+async def test_a_provider_of_an_installed_package_is_named_as_ours_are() -> None:
+    planner = LLMPlanner("far:small", instructions="Be brief.")
+    assert planner.digest != LLMPlanner("far:large", instructions="Be brief.").digest
+    model = resolve("far:small")
+    assert (model.name, (await model.generate(asking())).text) == ("far:small", "from afar")
+    with pytest.raises(Invalid) as caught:
+        resolve("farther:small")
+    assert "echo, far, gone, nothing, recorded, scripted" in caught.value.next_step
+
+
+@pytest.mark.req("LIC-47.4")
+@pytest.mark.usefixtures("far")
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("far:late", "OSError: nobody there"),
+        ("far:echo:", "does not begin with far:"),
+        ("nothing:x", "what nothing makes is no Model"),
+        ("gone:x", "ModuleNotFoundError"),
+    ],
+)
+async def test_a_provider_that_does_not_work_fails_the_runs_that_ask_it_and_nothing_else(name: str, said: str) -> None:
+    model = resolve(name)
+    assert model.name == name
+    error = await failure(model, asking())
+    assert (error.code, error.retryable) == ("plugin_broken", False)
+    assert said in str(error)
+
+
+@pytest.mark.usefixtures("far")
+def test_what_a_provider_says_of_a_name_is_told() -> None:
+    with pytest.raises(Invalid, match="no such model"):
+        resolve("far:none")

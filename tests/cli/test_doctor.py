@@ -12,6 +12,7 @@ from lichen.cli.here.workspace import Workspace
 from lichen.cli.serving import doctor
 from lichen.cli.serving.doctor import examined
 from tests.cli.shop import DEMO, Shop
+from tests.plugins.packages import install, on_path
 
 
 @pytest.fixture
@@ -84,3 +85,25 @@ def test_the_doctor_ends_with_an_error_when_there_is_a_problem(shop: Shop) -> No
     ended = shop.run("doctor")
     assert ended.code == 1
     assert f"chmod 700 {shop.home}" in ended.out
+
+
+@pytest.mark.req("LIC-47.5")
+def test_the_plug_ins_that_a_project_names_are_listed_and_a_broken_one_is_a_problem(
+    project: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = project.needed().parent
+    parts = {"doc-good": "doc_good:Good", "doc-bad": "doc_bad:Bad", "doc-idle": "doc_idle:Idle"}
+    good = "class Good:\n    def __init__(self, name): self.name = 'doc-good:x'\n    def generate(self): ...\n"
+    modules = {"doc_good": good, "doc_bad": "import no_such_library", "doc_idle": "raise OSError"}
+    on_path(install(root / "site", "doc-models", "3.1", "lichen.models", parts, modules), monkeypatch)
+    project.needed().write_text('[lichen]\nagents = ["a.toml", "b.toml"]\n[tenants.acme]\nagent = "shop.a"\n')
+    for name, model in (("a", "doc-good"), ("b", "doc-bad")):
+        (root / f"{name}.toml").write_text(f'name = "shop.{name}"\n[llm]\nmodel = "{model}:x"\n')
+    found = [finding for finding in examined(project) if finding.check == "plugins"]
+    assert [(finding.state, finding.what) for finding in found if finding.state == "ok"] == [
+        ("ok", "doc-good (lichen.models) is of doc-models 3.1")
+    ]
+    (bad,) = (finding for finding in found if finding.state == "problem")
+    assert "'doc-bad' of doc-models 3.1" in bad.what
+    assert "No module named 'no_such_library'" in bad.what
+    assert "doc-models" in bad.mend

@@ -106,15 +106,15 @@ class Runtime:
     @classmethod
     def of(cls, project: Project, *, channels: Mapping[str, Channel] | None = None) -> Runtime:
         """The runtime of a project: every tenant, environment and policy directory of its `lichen.toml`."""
+        from lichen.plugins.registry import used
         from lichen.runtime.project.hosting import specs_of
         from lichen.runtime.project.policies import STARTER_NOTICE, FromSettings
 
         settings = project.settings
         source = FromSettings(settings, specs_of(project.agents))
         runtime = cls(settings.home, project.agents, source, scopes=settings.scopes, channels=channels, project=project)
-        runtime.notices = tuple(
-            f"{name}: {STARTER_NOTICE}" for name, tenant in settings.tenants.items() if tenant.policies is None
-        )
+        starters = (f"{name}: {STARTER_NOTICE}" for name, each in settings.tenants.items() if each.policies is None)
+        runtime.notices = (*starters, *(each.notice for each in used() if each.error))
         return runtime
 
     @classmethod
@@ -246,6 +246,7 @@ class Runtime:
         return Totals(self._health(), self.volume.queued_rows, durable, self.volume.commits, waits)
 
     def _health(self) -> Health:
+        from lichen.plugins.registry import used
         from lichen.runtime.operations.admin import Health, Room
 
         return Health(
@@ -258,4 +259,5 @@ class Runtime:
             notices=self.notices,
             places=tuple(Room(kind, *figures) for kind, figures in self.places.figures().items()),
             clock_behind_s=max(0, self.volume.latest_us - self.volume.clock()) // 1_000_000,
+            plugins=used(),
         )

@@ -1,10 +1,14 @@
-"""Models by name, `provider:model`, and the ones that need no provider: an echo, and a script."""
+"""Models by name, `provider:model`, and the ones that need no provider: an echo, and a script.
+
+Other providers are packages: see `PROVIDERS`.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeGuard
 
 import msgspec
 
@@ -12,6 +16,7 @@ from lichen.agents.models.cassette import RecordedModel, lines
 from lichen.core.ports.plan import Model, ModelCall, ModelError, ModelReply, ModelRequest
 from lichen.core.words.errors import Invalid
 from lichen.core.words.ids import ToolName
+from lichen.plugins.registry import Registry
 
 ScriptLine = str | ModelReply | ModelError | Callable[[ModelRequest], str | ModelReply]
 """One reply of a script: a text, a whole reply, an error to raise, or a function of the request."""
@@ -96,30 +101,65 @@ def _told(reply: ModelReply, deltas: Callable[[str], None] | None) -> ModelReply
 # -- by name -----------------------------------------------------------------------------------------------------
 
 Provider = Callable[[str], Model]
-"""Makes the model of a name: what follows `provider:`."""
+"""Makes the model of a name: what follows `provider:`. The model's own name begins with the provider's."""
 
-_PROVIDERS: Mapping[str, Provider] = {
-    "echo": lambda name: EchoModel(),
-    "recorded": RecordedModel,
-    "scripted": ScriptedModel.read,
-}
 _NAME = re.compile(r"([a-z][a-z0-9_-]{0,31}):(.*)", re.DOTALL)
 
 
-def resolve(name: str) -> Model:
-    """The model called `provider:model`: `echo:`, `scripted:<file>`, `recorded:<file>`.
+class UnusableModel:
+    """Stands for a model whose plug-in does not work, so that the agents without it go on: asking it says why."""
 
-    Raises Invalid (`model_unknown`) for a provider that is not here, and what reading the file raises.
+    def __init__(self, name: str, why: Invalid) -> None:
+        self.name = name
+        self._why = why
+
+    async def generate(self, request: ModelRequest, deltas: Callable[[str], None] | None = None) -> ModelReply:
+        """Raises ModelError (`plugin_broken`)."""
+        raise ModelError(self._why.message, code=self._why.code, retryable=False)
+
+
+def resolve(name: str) -> Model:
+    """The model called `provider:model`: `echo:`, `scripted:<file>`, `recorded:<file>`, or of an installed package
+    that declares the provider as an entry point of `lichen.models`.
+
+    A package that does not work makes a model that says so when it is asked. Raises Invalid (`model_unknown`) for a
+    provider that is not here, `plugin_ambiguous` for one that is here twice, and what the provider raises as Invalid.
     """
     found = _NAME.fullmatch(name)
     if found is None:
         step = "Write it as provider:model, such as scripted:replies.jsonl."
         raise Invalid(f"{name[:80]!r} is not a model name.", code="model_unknown", next_step=step)
-    provider = _PROVIDERS.get(found[1])
-    if provider is None:
-        raise Invalid(
-            f"There is no model provider {found[1]!r}.",
-            code="model_unknown",
-            next_step=f"Use one of {', '.join(sorted(_PROVIDERS))}, or hand over a Model of your own in Python.",
-        )
-    return provider(found[2])
+    provider, model = found[1], found[2]
+    try:
+        made = PROVIDERS.make(provider, lambda make: _checked(make(model), provider))
+    except Invalid as error:
+        if error.code != "plugin_broken":
+            raise
+        return UnusableModel(name, error)
+    if made is None:
+        step = f"Use one of {', '.join(PROVIDERS.names)}, install a package that brings it, or hand over a Model."
+        raise Invalid(f"There is no model provider {provider!r}.", code="model_unknown", next_step=step)
+    return made
+
+
+def _is_provider(value: object) -> TypeGuard[Provider]:
+    return callable(value)
+
+
+def _checked(model: Model, provider: str) -> Model:
+    """The model, if it is one: policies name it, so nobody may call theirs as another provider's is called."""
+    name: object = getattr(model, "name", None)
+    if not callable(getattr(model, "generate", None)) or not isinstance(name, str):
+        raise TypeError(f"what {provider} makes is no Model")
+    if not name.startswith(f"{provider}:"):
+        raise ValueError(f"the name of the model does not begin with {provider}:")
+    return model
+
+
+PROVIDERS: Registry[Provider] = Registry(
+    "lichen.models",
+    {"echo": lambda name: EchoModel(), "recorded": RecordedModel, "scripted": ScriptedModel.read},
+    fits=_is_provider,
+    shape="function or class that makes a Model of a name",
+)
+"""The model providers there are."""

@@ -102,6 +102,7 @@ def _project(workspace: Workspace) -> Iterator[Finding]:
         return
     for error in errors:
         yield _failure("project", error)
+    yield from _plugins()
     if project is None:
         return
     if not errors:
@@ -111,6 +112,18 @@ def _project(workspace: Workspace) -> Iterator[Finding]:
     if not errors:  # else policies would be checked against agents that are not all there
         yield from _policies(project)
         yield from _reviewed(project)
+
+
+def _plugins() -> Iterator[Finding]:
+    """The parts of other packages that the project names: they were imported to load it."""
+    from lichen.plugins.registry import used
+
+    for each in used():
+        if each.error:
+            yield Finding("plugins", "problem", each.error, f"Install a version of {each.package} that works.")
+        else:
+            what = f"{each.name} ({each.group}) is of {each.package} {each.version}"
+            yield Finding("plugins", "ok", what)
 
 
 def _environments(settings: Settings) -> Iterator[Finding]:

@@ -12,6 +12,7 @@ from lichen.engine.engine import Engine
 from lichen.gate.rules.identity import may
 from lichen.gate.rules.schema import Action
 from lichen.log.volume import Volume
+from lichen.plugins.registry import Used
 from lichen.runtime.access.access import About, Access, role_missing
 
 TIMERS_MAX = 50
@@ -29,7 +30,8 @@ class Room(msgspec.Struct, frozen=True):
 
 class Health(msgspec.Struct, frozen=True):
     """How the runtime is: `ok`, or `readonly` while the volume cannot write. `clock_behind_s`: by how much the clock is
-    behind the newest record; the limits of a day count by the later of the two."""
+    behind the newest record; the limits of a day count by the later of the two. `plugins` are the parts of other
+    packages that the process was asked for."""
 
     status: str
     home: str
@@ -40,6 +42,7 @@ class Health(msgspec.Struct, frozen=True):
     notices: tuple[str, ...]
     places: tuple[Room, ...]
     clock_behind_s: int = 0
+    plugins: tuple[Used, ...] = ()
 
 
 class DueTimer(msgspec.Struct, frozen=True):
@@ -97,8 +100,8 @@ class Admin:
         )
 
     def health(self, scope: Scope | None, actor: Actor) -> Health:
-        """How the runtime is now. Where its data lies is told to its owner only; operators are told what to know of
-        their own tenant.
+        """How the runtime is now. Where its data lies and what is installed is told to its owner only; operators are
+        told what to know of their own tenant.
 
         Without a scope there is no tenant whose policies could say anything of it. Raises Denied.
         """
@@ -107,7 +110,7 @@ class Admin:
         if actor.kind == "system":
             return found
         own = () if scope is None or actor.kind != "operator" else _notices_of(scope, found.notices)
-        return msgspec.structs.replace(found, home="", notices=own)
+        return msgspec.structs.replace(found, home="", notices=own, plugins=())
 
     def stop(self, scope: Scope | None, actor: Actor) -> None:
         """Asks the process to end in order, as SIGTERM does. Raises Denied: only the owner of the data may."""
