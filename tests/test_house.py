@@ -88,6 +88,40 @@ def test_a_room_has_at_most_twelve_modules_and_says_what_it_answers(room: Path) 
     assert ast.get_docstring(ast.parse((room / "__init__.py").read_text()))
 
 
+def taken_from(room: Path) -> set[str]:
+    """Every name and module that somebody outside imports from a room or from a room in it, or that users may."""
+    public = re.findall(r'"(\w+)"', (room / "__init__.py").read_text().partition("__all__")[2])
+    return {
+        *public,
+        *(name for home, user, name in IMPORTS if home.is_relative_to(room) and not user.is_relative_to(room)),
+    }
+
+
+def _imports() -> Iterator[tuple[Path, Path, str]]:
+    """Every name that is imported from the house: its room, who imports it, and the name."""
+    for part in ("src", "tests", "bench", "demo"):
+        for file in (ROOT / part).rglob("*.py"):
+            for node in ast.walk(ast.parse(file.read_text())):
+                if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("lichen."):
+                    home = ROOT.joinpath("src", *str(node.module).split("."))
+                    yield from ((home if home.is_dir() else home.parent, file, alias.name) for alias in node.names)
+
+
+IMPORTS = tuple(_imports())
+INNER = [room for room in ROOMS if len(room.relative_to(ROOT / "src/lichen").parts) > 1]
+
+
+@pytest.mark.req("HOUSE-1.6")
+@pytest.mark.parametrize("room", INNER, ids=lambda room: str(room.relative_to(ROOT / "src")))
+def test_a_room_within_a_wing_names_what_others_take_from_it(room: Path) -> None:
+    says = " ".join((ast.get_docstring(ast.parse((room / "__init__.py").read_text())) or "").split())
+    _, said, others = says.partition("thers take ")
+    assert said, "say in `__init__.py`, after what the room answers: Others take `…`."
+    named = set(re.findall(r"`(\w+)`", others))
+    assert named or others.startswith("nothing")
+    assert named <= taken_from(room), "it names something that nobody takes from it"
+
+
 @pytest.mark.req("HOUSE-1.4")
 def test_a_room_that_imports_from_one_above_it_breaks_the_build(tmp_path: Path) -> None:
     result = lint_imports(house(tmp_path, "core/words/ids.py", "from lichen.core.deciders import run"))

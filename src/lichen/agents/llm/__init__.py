@@ -1,1 +1,4 @@
-"""The planner that asks a model."""
+"""The planner that asks a model.
+
+Others take `LLMPlanner`.
+"""

@@ -1,1 +1,4 @@
-"""Commands about what goes on."""
+"""Commands about what goes on.
+
+`cli/tree.py` names its commands; others take `Kind`, a kind of thing that can be stopped, and `Chat`.
+"""

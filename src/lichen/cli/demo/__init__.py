@@ -1,1 +1,4 @@
-"""The demo and its story."""
+"""The demo and its story.
+
+Others take nothing: `cli/tree.py` names its command.
+"""

@@ -1,1 +1,4 @@
-"""Which project, which process: how a command reaches the runtime."""
+"""Which project, which process: how a command reaches the runtime.
+
+Others take `calling`, which hands a command its `Caller`, and `locate`, which finds the project.
+"""

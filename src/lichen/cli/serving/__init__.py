@@ -1,1 +1,4 @@
-"""Commands that run a process, or prepare to."""
+"""Commands that run a process, or prepare to.
+
+`cli/tree.py` names its commands; others take `demo_files`.
+"""

@@ -1,1 +1,4 @@
-"""What the terminal shows."""
+"""What the terminal shows.
+
+Others take `Screen`, and the functions that draw one kind of thing on it.
+"""

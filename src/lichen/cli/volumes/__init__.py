@@ -1,1 +1,4 @@
-"""Commands about logs as files."""
+"""Commands about logs as files.
+
+Others take nothing but `read`: `cli/tree.py` names its commands.
+"""

@@ -1,4 +1,4 @@
 """The control part of every record type, a file for each thing that happens.
 
-Others take them all from `lichen.core.deciders.events`.
+Others take `Control` and all of its kinds through `lichen.core.deciders.events`, which knows whose stream each is for.
 """

@@ -1,1 +1,4 @@
-"""Regular expressions that cannot run away."""
+"""Regular expressions that cannot run away.
+
+Others take `compiled`, and `PatternError` for what could run away.
+"""

@@ -1,1 +1,4 @@
-"""Names, scopes, labels, limits and errors: what every other word is made of."""
+"""Names, scopes, labels, limits and errors: what every other word is made of.
+
+Others take what they name: `RunId`, `Scope`, `Actor`, `Label`, `Limits`, `Invalid` and the other errors.
+"""

@@ -1,1 +1,4 @@
-"""Whose turn it is, what comes due, what streams."""
+"""Whose turn it is, what comes due, what streams.
+
+Others take `Turns`, `Wheel` and `Deltas`, which an engine is made of, and `race` for the first of several.
+"""

@@ -1,1 +1,4 @@
-"""Pictures of a flow."""
+"""Pictures of a flow.
+
+Others take `mermaid` and `svg`.
+"""

@@ -1,1 +1,4 @@
-"""The planner that walks a graph."""
+"""The planner that walks a graph.
+
+Others take `FlowPlanner`.
+"""

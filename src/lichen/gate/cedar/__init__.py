@@ -1,1 +1,4 @@
-"""The policy language; it knows nothing of Lichen."""
+"""The policy language; it knows nothing of Lichen.
+
+Others take `policyset`, which compiles policies, and the values they see: `Value`, `Entity`.
+"""

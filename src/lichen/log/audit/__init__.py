@@ -1,1 +1,4 @@
-"""Whole logs: verified, exported, backed up."""
+"""Whole logs: verified, exported, backed up.
+
+Others take `verify`, `export` and `backup`.
+"""

@@ -1,1 +1,4 @@
-"""Keys in a file of their own, and what an erasure destroys."""
+"""Keys in a file of their own, and what an erasure destroys.
+
+Others take `Keyring`, and `ApiKey` for what it knows of one.
+"""

@@ -1,4 +1,7 @@
-"""What loads and will fail all the same when it runs: `review` names all of it. `policy_errors`: what does not load."""
+"""What loads and will fail all the same when it runs.
+
+Others take `review` and `policy_errors`.
+"""
 
 from lichen.runtime.review.flaw import Flaw
 from lichen.runtime.review.project import policy_errors, review

@@ -1,4 +1,7 @@
-"""Version 1 of the HTTP API: the table of its routes."""
+"""Version 1 of the HTTP API: the table of its routes.
+
+Others take `ROUTES`.
+"""
 
 from __future__ import annotations
 

@@ -1,1 +1,4 @@
-"""Sockets: who connects, how many, and what they may send."""
+"""Sockets: who connects, how many, and what they may send.
+
+Others take `serving` and `listening`.
+"""

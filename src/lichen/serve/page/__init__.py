@@ -1,1 +1,4 @@
-"""What every page is made of."""
+"""What every page is made of.
+
+Others take `html`, and `static_routes` for what pages link to.
+"""

@@ -1,1 +1,4 @@
-"""JSON of strangers becomes typed arguments, or issues with their places."""
+"""JSON of strangers becomes typed arguments, or issues with their places.
+
+Others take `ArgumentCodec` and `ResultCodec`.
+"""

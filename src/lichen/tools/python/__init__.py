@@ -1,1 +1,4 @@
-"""Typed Python functions as tools."""
+"""Typed Python functions as tools.
+
+Others take `tool`, the decorator, and `PythonTool`, which it makes.
+"""
