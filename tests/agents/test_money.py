@@ -27,7 +27,6 @@ ANY = st.text(alphabet="0123456789.,'-€$£ EURusd%\u00a0x", max_size=40) | st.
         ("1,234.56", 123456),
         ("1'234.50", 123450),
         ("1\u00a0234,50", 123450),
-        ("1,234", 123400),
         ("1.234.567", 123456700),
         ("0,05", 5),
         ("007", 700),
@@ -56,6 +55,17 @@ def test_an_amount_in_another_currency_is_not_taken_for_the_wanted_one() -> None
 def test_amounts_in_a_sentence_are_found_from_left_to_right_with_their_currency() -> None:
     found = [(a.minor, a.currency) for a in amounts("I paid €12.50, then 3 EUR; order A-1042 was 7 of 100%.")]
     assert found == [(1250, "EUR"), (300, "EUR"), (700, "")]
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "minor"),
+    [("1.234 EUR", "de", 123400), ("1,234 EUR", "en", 123400), ("1.234 EUR", "en", None), ("1,234 EUR", "de", None),
+     ("1.234 EUR", "", None), ("1,234", "fr", None), ("1.234,00 EUR", "en", 123400), ("0,500 EUR", "", 50)],
+)  # fmt: skip
+def test_a_mark_before_three_digits_says_thousands_only_in_a_language_that_has_it_so(
+    text: str, language: str, minor: int | None
+) -> None:
+    assert minor_units(text, language=language) == minor
 
 
 @given(st.integers(0, 10**14 - 1), st.sampled_from(["EUR", "USD", ""]), st.sampled_from([".", ","]))

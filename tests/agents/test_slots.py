@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lichen.agents.rules.rules import Slot
-from lichen.agents.rules.slots import VALUE_CHARS_MAX, Finder, SlotValue, finder, search
+from lichen.agents.rules.slots import VALUE_CHARS_MAX, Finder, SlotValue, Unclear, finder, search
 from lichen.core.patterns.pattern import PatternError
 
 ORDER = finder(Slot("order_id", pattern=r"\b(\d{4,12})\b"))
@@ -16,7 +16,7 @@ ADDRESS = finder(Slot("address"))
 ALL = [ORDER, AMOUNT, COUNT, SIZE, ADDRESS]
 
 
-def one(slot: Finder, text: str, *, asked: bool = False) -> SlotValue | None:
+def one(slot: Finder, text: str, *, asked: bool = False) -> SlotValue | Unclear | None:
     return search(text, [slot], slot.slot.name if asked else "").get(slot.slot.name)
 
 
@@ -29,6 +29,13 @@ def test_a_pattern_gives_its_first_group_that_took_part() -> None:
 def test_a_pattern_of_kind_integer_gives_a_number_and_skips_what_is_none() -> None:
     slot = finder(Slot("count", kind="integer", pattern=r"(\w+) pieces"))
     assert one(slot, "some pieces, 12 pieces") == 12
+
+
+def test_a_pattern_takes_no_part_of_a_number() -> None:
+    slot = finder(Slot("count", kind="integer", pattern=r"(\d+) pieces"))
+    assert one(slot, "1.500 pieces") is None
+    assert one(slot, "1500 pieces") == 1500
+    assert one(finder(Slot("id", kind="integer", pattern=r"A-(\d+)")), "about A-1042") == 1042
 
 
 def test_a_slot_with_a_pattern_takes_nothing_else_even_as_the_answer() -> None:

@@ -284,6 +284,18 @@ async def test_what_else_is_expected_is_read_from_the_words_or_the_form_that_cam
     assert {name: told.get(name) for name in body} == body
 
 
+@pytest.mark.req("LIC-10.34")
+async def test_a_number_that_could_be_two_is_asked_about_with_both_as_buttons(make_world: MakeWorld) -> None:
+    world = await make_world(agent("shop.bot", [asks({"type": "number"}), repeats]))
+    session = await world.session(language="en")
+    await (await session.say("go")).result()
+    refused = await (await session.say("1.234")).result()
+    assert (refused.text, refused.outcome) == ("Do you mean 1234 or 1.2340?", "asked")
+    assert buttons(world, session)[-1] == ["1234", "1.2340"]
+    told = msgspec.json.decode((await (await session.say("1,234")).result()).text)
+    assert told == {"text": "1,234", "result": 1234}
+
+
 @pytest.mark.req("GOA-40.3")
 async def test_a_customer_who_is_waited_for_brings_a_result_in_words(make_world: MakeWorld) -> None:
     wait = asks({"enum": list(SIZES)}, kind="external")

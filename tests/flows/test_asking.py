@@ -8,7 +8,7 @@ import pytest
 
 from lichen.flows.ir import Slot
 from lichen.flows.nodes.ask import WAIT_EXPIRES_S
-from lichen.flows.nodes.slots import coerced, found
+from lichen.flows.nodes.slots import Unclear, coerced, found
 from lichen.flows.text.reach import MISSING
 from tests.flows.walking import Talk, flow
 
@@ -57,8 +57,8 @@ def test_a_slot_needs_somebody_to_ask() -> None:
     ("kind", "text", "value"),
     [
         ("number", "about 12 of them", 12),
-        ("number", "1,000 EUR", MISSING),
-        ("number", "1.000", MISSING),
+        ("number", "1,000 EUR", Unclear(("1000", "1"))),
+        ("number", "1.234", Unclear(("1234", "1.2340"))),
         ("number", "0.125", 0.125),
         ("number", "1000", 1000),
         ("number", "1,5", 1.5),
@@ -106,6 +106,20 @@ tell: {text: "{{json ask.payload}}"}
     assert asked(talk.answers("it is broken")) == "Anything else?"
     assert asked(talk.answers("skip")) == "Sure?"
     assert talk.answers("yes").last.answer == '{"q_problem":"it is broken","q_context":"nothing","q_sure":true}'
+
+
+@pytest.mark.req("LIC-10.34")
+def test_a_number_that_could_be_two_is_asked_about_until_it_is_one() -> None:
+    shop = flow(
+        "ask: {questions: {fields: [{id: a, prompt: How much?, type: number}, {id: b, prompt: B?}]}, routing: [{to: t}]}\n"
+        "t: {text: '{{slots.a}} {{slots.b}}'}"
+    )
+    talk = Talk(shop).begin()
+    assert asked(talk.answers("1.234")) == "Do you mean 1234 or 1.2340?"
+    assert talk.last.waits[0].answer_schema["examples"] == ["1234", "1.2340"]
+    assert asked(talk.answers("either")) == "Do you mean 1234 or 1.2340?"
+    assert asked(talk.answers("1234")) == "B?"
+    assert talk.answers("x").last.answer == "1234 x"
 
 
 def test_a_form_answers_several_questions_at_once() -> None:

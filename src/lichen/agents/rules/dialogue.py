@@ -9,12 +9,14 @@ from lichen.agents.rules.answer import answer_text
 from lichen.agents.rules.progress import Progress, decode
 from lichen.agents.rules.rulebook import CallRule, IntentRule, Rulebook, SlotRule, filled
 from lichen.agents.rules.rules import Slot
-from lichen.agents.rules.slots import SlotValue, search
+from lichen.agents.rules.slots import SlotValue, Unclear, search
 from lichen.agents.rules.template import Reference, Template
 from lichen.core.patterns.pattern import TEXT_CHARS_MAX
 from lichen.core.ports.handover import handover, reply_of
 from lichen.core.ports.plan import CallRequest, CallResult, Plan, PlanInput, WaitRequest
+from lichen.core.reading.numbers import clipped
 from lichen.core.speech.saying import Saying
+from lichen.core.speech.which import which
 from lichen.core.words.ids import ToolName
 
 QUESTIONS_MAX = 32  # of one run, over all intents
@@ -78,7 +80,7 @@ class Dialogue:
         self._fill(intent, said)
         return await self._advance(intent)
 
-    def _is_meant(self, wish: IntentRule, intent: IntentRule, said: Mapping[str, SlotValue]) -> bool:
+    def _is_meant(self, wish: IntentRule, intent: IntentRule, said: Mapping[str, SlotValue | Unclear]) -> bool:
         """Whether an answer that states another wish means it. Where it also answers the question, the wish may not
         have a lower priority; where any text would be an answer, it must have a higher one."""
         asked = intent.slots.get(self._progress.asked)
@@ -113,19 +115,20 @@ class Dialogue:
 
     async def _begin(self, intent: IntentRule) -> Plan:
         """Starts `intent` with what was said; of what the intent before knew, remembered slots are taken over."""
-        slots = {**self._carried(intent), **self._said(intent)}
+        said = self._said(intent)
+        carried = {name: value for name, value in self._carried(intent).items() if name not in said}
         self._intent = intent
         self._language = intent.language
         self._extras = {}
         questions = self._progress.questions
-        self._progress = Progress(intent.rule.name, slots, questions=questions, language=intent.language)
+        self._progress = Progress(intent.rule.name, carried, questions=questions, language=intent.language)
+        self._fill(intent, said)
         await self._recall(intent)
         return await self._advance(intent)
 
     async def _advance(self, intent: IntentRule) -> Plan:
-        """Asks for what is missing, else makes the next call, else answers."""
-        slots = self._progress.slots
-        missing = next((s for name, s in intent.slots.items() if not s.slot.optional and name not in slots), None)
+        """Asks for what is missing or unclear, else makes the next call, else answers."""
+        missing = next((slot for name, slot in intent.slots.items() if self._is_missing(name, slot)), None)
         call = self._next_call(intent, early=missing is not None)
         if missing is not None and call is None:
             return await self._ask(missing)
@@ -140,6 +143,10 @@ class Dialogue:
         request = CallRequest(ToolName(call.rule.tool), args)
         return Plan(calls=(request,), says=self._says, state=self._progress.encode())
 
+    def _is_missing(self, name: str, slot: SlotRule) -> bool:
+        known = name in self._progress.slots or slot.slot.optional
+        return not known or name in self._progress.unclear
+
     async def _ask(self, slot: SlotRule) -> Plan:
         progress, name = self._progress, slot.slot.name
         progress.asks = progress.asks + 1 if progress.asked == name else 1
@@ -147,12 +154,14 @@ class Dialogue:
         progress.questions += 1
         if progress.asks > self._asks_max or progress.questions > QUESTIONS_MAX:
             return await self._conclude(self._end("gave_up"))
-        text = (slot.ask if progress.asks == 1 else slot.ask_again).render(self._lookup) or self._book.fallback
+        options = progress.unclear.get(name, ())
+        asked = (slot.ask if progress.asks == 1 else slot.ask_again).render(self._lookup) or self._book.fallback
+        text = which(options, self._language) if options else asked
         if self._input.run.session is None:
             return Plan(answer=text, says=self._says)  # nobody is there to answer: the question is all there is
         schema: dict[str, Any] = {"type": "string"}  # of long words the first are searched
-        if slot.slot.choices:
-            schema["examples"] = list(slot.slot.choices)
+        if examples := options or tuple(slot.slot.choices):
+            schema["examples"] = list(examples)
         wait = WaitRequest("clarification", text, expires_s=self._ask_expires_s, answer_schema=schema)
         return Plan(waits=(wait,), says=self._says, state=progress.encode())
 
@@ -221,18 +230,28 @@ class Dialogue:
 
     # -- what is known -------------------------------------------------------------------------------------------
 
-    def _said(self, intent: IntentRule, asked: str = "") -> dict[str, SlotValue]:
+    def _said(self, intent: IntentRule, asked: str = "") -> dict[str, SlotValue | Unclear]:
         """The slots in what was just said; of several messages the newest wins."""
-        found: dict[str, SlotValue] = {}
+        found: dict[str, SlotValue | Unclear] = {}
         for text in self._texts:
-            found |= search(text, intent.finders, asked)
+            found |= search(text, intent.finders, asked, language=self._spoken)
         return found
 
-    def _fill(self, intent: IntentRule, said: Mapping[str, SlotValue]) -> None:
-        """Adds what was answered. A required slot that was known otherwise is asked for again, rather than guessed."""
-        slots = self._progress.slots
+    @property
+    def _spoken(self) -> str:
+        """The language of the session, by which the gate reads numbers too; empty where nobody knows it."""
+        return self._input.run.attributes.get("language", "")
+
+    def _fill(self, intent: IntentRule, said: Mapping[str, SlotValue | Unclear]) -> None:
+        """Adds what was said. A required slot that was known otherwise is asked for again, rather than guessed, and so
+        is a number that could be two."""
+        slots, unclear = self._progress.slots, self._progress.unclear
         for name, value in said.items():
-            if (
+            unclear.pop(name, None)
+            if isinstance(value, Unclear):
+                slots.pop(name, None)
+                unclear[name] = value.options
+            elif (
                 name != self._progress.asked
                 and slots.get(name, value) != value
                 and not intent.slots[name].slot.optional
@@ -252,17 +271,22 @@ class Dialogue:
 
     async def _recall(self, intent: IntentRule) -> None:
         """Looks for remembered slots in the customer's earlier messages, the newest first."""
-        slots = self._progress.slots
-        wanted = [name for name, slot in intent.slots.items() if slot.slot.remember and name not in slots]
+        slots, unclear = self._progress.slots, self._progress.unclear
+        wanted = [
+            name
+            for name, slot in intent.slots.items()
+            if slot.slot.remember and name not in slots and name not in unclear
+        ]
         if not wanted:
             return
         history = await self._input.history()
         earlier = [message.text for message in history.messages if message.role == "customer"]
         for text in reversed(earlier[-RECALLED_MAX:]):
-            found = search(text[:TEXT_CHARS_MAX], intent.finders)
+            found = search(clipped(text, TEXT_CHARS_MAX), intent.finders, language=self._spoken)
             for name in wanted:
-                if name in found:
-                    slots.setdefault(name, found[name])
+                value = found.get(name)
+                if value is not None and not isinstance(value, Unclear):
+                    slots.setdefault(name, value)
 
     def _lookup(self, reference: Reference) -> object:
         if not reference.path and reference.name in self._extras:
@@ -303,7 +327,7 @@ def heard(input: PlanInput) -> tuple[str, ...]:
     found: list[str] = []
     left = TEXT_CHARS_MAX
     for text in reversed(texts):
-        text = text[:left].encode("utf-8", "replace").decode()  # a lone surrogate could not be written again
+        text = clipped(text, left).encode("utf-8", "replace").decode()  # a lone surrogate could not be written again
         left -= len(text)
         if text.strip():
             found.append(text)

@@ -19,7 +19,7 @@ class Progress(msgspec.Struct):
     """What is known and done. `made`: calls that were made or skipped. `large`: keys of result fields that were too
     large to be kept. `asked`: the slot of the open question, asked `asks` times. `questions`: asked in the whole run.
     `later`: what was written while a call was on its way. `language` is the one the intent was recognized in.
-    `is_handed_over`: a person answers.
+    `is_handed_over`: a person answers. `unclear`: slots whose number could be any of these.
     """
 
     intent: str = ""
@@ -33,6 +33,7 @@ class Progress(msgspec.Struct):
     later: str = ""
     language: str = ""
     is_handed_over: bool = False
+    unclear: dict[str, tuple[str, ...]] = {}
 
     def lookup(self, reference: Reference) -> object:
         """A slot or a field of a result: its value, TOO_LARGE, or None when there is nothing."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from decimal import Decimal
 from typing import Any, Literal, Protocol
 
 import msgspec
@@ -163,7 +164,7 @@ class Evidence(msgspec.Struct, frozen=True, gc=False):
     """
 
     source: str
-    values: tuple[str | int | bool, ...]
+    values: tuple[str | int | bool | Decimal, ...]
 
 
 class Grant(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
 from typing import Any, Final, NamedTuple, cast
 from unicodedata import normalize
 
 import msgspec
 
 from lichen.core.ports.plan import Awaited, WaitRequest
+from lichen.core.reading.numbers import only_number
+from lichen.core.speech.which import number_as_written
 from lichen.core.words.content import Content
 from lichen.core.words.errors import ContentErased, Invalid
 from lichen.core.words.wait import Wait, WaitKind
@@ -27,7 +30,6 @@ WITH_ANSWER: Final[tuple[WaitKind, ...]] = ("clarification", "external")
 
 _AROUND: Final = " \t\r\n.,;:!?\"'"
 _BETWEEN: Final = re.compile(r"[,;\n]")
-_NUMBER: Final = re.compile(r"[-+]?\d{1,15}(?:\.\d{1,15})?")
 
 
 class Expected(NamedTuple):
@@ -166,15 +168,18 @@ def _result_misfit(awaited: Awaited, fields: Mapping[str, Any]) -> Problem | Non
 # -- words -------------------------------------------------------------------------------------------------------
 
 
-def heard(expected: Expected, text: str, data: Any, body: dict[str, Any]) -> dict[str, Any] | None:
+def heard(
+    expected: Expected, text: str, data: Any, body: dict[str, Any], *, language: str = ""
+) -> dict[str, Any] | None:
     """The answer that a message is, made from its `body`; None when it is not what is expected.
 
     A choice is known by its letters alone: case, spaces and punctuation around it do not matter, and the planner gets
-    it as it was offered. What else but text is expected is read from the words, or from the form that came with them.
+    it as it was offered. What else but text is expected is read from the words, or from the form that came with them; a
+    number as it is written in the language.
     """
     if not expected.schema and not expected.awaits:
         return body
-    for value in _readings(expected.schema, text, data):
+    for value in _readings(expected.schema, text, data, language):
         if _misfit(expected, value) is None:
             return _bearing(expected.kind, value, body)
     return None
@@ -188,15 +193,29 @@ def _bearing(kind: WaitKind, value: Any, body: dict[str, Any]) -> dict[str, Any]
     return {**cast("dict[str, Any]", value), **body} if isinstance(value, dict) else {**body, "result": value}
 
 
-def _readings(schema: Mapping[str, Any], text: str, data: Any) -> Iterator[Any]:
+def unclear(expected: Expected, text: str, language: str) -> tuple[str, ...]:
+    """The numbers that a message which is no answer could be, as they are written where they can be only one."""
+    number = only_number(text.strip(_AROUND), language)
+    if number is None or number.value is not None or not expected.schema:
+        return ()
+    fitting = [value for value in number.readings if _misfit(expected, _as_json(value)) is None]
+    return tuple(number_as_written(value, language) for value in fitting) if len(fitting) > 1 else ()
+
+
+def _as_json(value: Decimal) -> int | float:
+    return int(value) if value == value.to_integral_value() else float(value)
+
+
+def _readings(schema: Mapping[str, Any], text: str, data: Any, language: str) -> Iterator[Any]:
     """Everything that a message may mean, the likeliest first."""
     if (member := _member(schema.get("enum"), text)) is not None:
         yield member
     if (several := _several(schema.get("items"), text)) is not None:
         yield several
     yield text
-    if (number := text.strip(_AROUND)) and _NUMBER.fullmatch(number):
-        yield float(number) if "." in number else int(number)
+    number = only_number(text.strip(_AROUND), language)
+    if number is not None and number.value is not None:
+        yield _as_json(number.value)
     if isinstance(data, dict):
         fields = cast("dict[str, Any]", data)
         yield fields.get("result", fields.get("value", fields))

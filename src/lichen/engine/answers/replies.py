@@ -9,12 +9,13 @@ import msgspec
 from lichen.core.deciders import events as e
 from lichen.core.deciders import moves
 from lichen.core.deciders.mailbox import MailboxState
+from lichen.core.speech.which import which
 from lichen.core.words.content import Content
 from lichen.core.words.ids import StreamId, WaitId, root_run
 from lichen.core.words.wait import Wait, WaitOutcome
 from lichen.engine.act import Act
 from lichen.engine.answers.confirming import said
-from lichen.engine.answers.expected import Expected, expected_of, heard, suggestions
+from lichen.engine.answers.expected import Expected, expected_of, heard, suggestions, unclear
 from lichen.engine.answers.messages import answer
 from lichen.engine.sends.sends import ruled
 
@@ -48,7 +49,7 @@ def take(act: Act, mailbox: MailboxState, wait_id: WaitId, reply: Reply) -> Take
     then."""
     wait = act.state.waits[wait_id]
     expected = expected_of(act, wait)
-    outcome, body = _understood(wait, expected, reply)
+    outcome, body = _understood(wait, expected, reply, act.language)
     if outcome is None:
         again = ruled(act, (_again(act, mailbox, wait, expected, reply),))
         return Taken((), again.session, {act.stream: again.refused})
@@ -57,18 +58,24 @@ def take(act: Act, mailbox: MailboxState, wait_id: WaitId, reply: Reply) -> Take
     return Taken((e.Draft(e.WaitClosed(act.state.id, wait_id, outcome, reply.by)),), (), {act.stream: drafts})
 
 
-def _understood(wait: Wait, expected: Expected, reply: Reply) -> tuple[WaitOutcome | None, dict[str, Any]]:
+def _understood(
+    wait: Wait, expected: Expected, reply: Reply, language: str
+) -> tuple[WaitOutcome | None, dict[str, Any]]:
     body = answer(reply.text, reply.data)
     if wait.kind == "confirmation":
         return said(reply.text), body
-    found = heard(expected, reply.text, msgspec.json.decode(reply.data) if reply.data else None, body)
+    data = msgspec.json.decode(reply.data) if reply.data else None
+    found = heard(expected, reply.text, data, body, language=language)
     return (None, body) if found is None else ("answered", found)
 
 
 def _again(act: Act, mailbox: MailboxState, wait: Wait, expected: Expected, reply: Reply) -> e.Draft:
-    """The question again, with what it offers; of one that was asked in silence, that the reply is no answer."""
-    text = Content("text", mailbox.subject, act.contents(wait.n).get("public", b"") or act.texts.unclear.encode())
+    """The question again, with what it offers; of one that was asked in silence, that the reply is no answer. Of a
+    number that could be two it is asked which was meant."""
+    options = unclear(expected, reply.text, act.language)
+    asked = which(options, act.language).encode() if options else act.contents(wait.n).get("public", b"")
+    text = Content("text", mailbox.subject, asked or act.texts.unclear.encode())
     run, token = root_run(act.state.id), AGAIN + reply.token
     draft = moves.queue(mailbox, "question", text, run=run, token=token, label=act.state.label)
-    offered = suggestions(expected.schema, mailbox.subject)
+    offered = suggestions({"examples": options} if options else expected.schema, mailbox.subject)
     return msgspec.structs.replace(draft, contents=(*draft.contents, *offered)) if offered else draft

@@ -15,8 +15,9 @@ from lichen.core.ports.policy import Evidence
 from lichen.core.words.ids import ToolName
 from lichen.engine.act import Act
 from lichen.engine.brief.history import customers_words
+from lichen.engine.journal.attributes import attributes_of
 from lichen.engine.journal.seat import Known
-from lichen.gate.label.evidence import evidence_from_json, evidence_from_text
+from lichen.gate.label.evidence import evidence_from_form, evidence_from_json, evidence_from_text
 
 EVIDENCE_MAX = 256  # the latest are kept
 CUSTOMER = "customer_"  # how pseudonyms of customers begin
@@ -37,7 +38,8 @@ def evidence_of(act: Act) -> tuple[Evidence, ...]:
 
 def _earlier(act: Act) -> tuple[Evidence, ...]:
     """What the customer said in the session before this run."""
-    return tuple(evidence_from_text(_customer(act), text) for text in customers_words(act))
+    language = _language(act)
+    return tuple(evidence_from_text(_customer(act), text, language=language) for text in customers_words(act))
 
 
 def _customer(act: Act) -> str:
@@ -48,10 +50,10 @@ def _said(act: Act, known: Known, event: e.Event) -> tuple[Evidence, ...]:
     match event.control:
         case e.RunStarted() | e.Signal(kind="input"):
             spoken = _MESSAGES.decode(_part(act, event, "input", b"[]"))
-            return tuple(found for m in spoken if m.role == "customer" for found in _of(_customer(act), m))
+            return tuple(found for m in spoken if m.role == "customer" for found in _of(act, m))
         case e.WaitClosed(outcome="answered", by=by) if by == act.subject and by.startswith(CUSTOMER):
             body = msgspec.json.decode(_part(act, event, "body", b"{}"))
-            return _of(_customer(act), Message("customer", str(body.get("text", "")), data=body))
+            return _of(act, Message("customer", str(body.get("text", "")), data=body))
         case e.Planned(calls=calls):
             known.planned.update({call.id: (call.tool, event.n) for call in calls})
             return ()
@@ -63,10 +65,16 @@ def _said(act: Act, known: Known, event: e.Event) -> tuple[Evidence, ...]:
             return ()
 
 
-def _of(source: str, message: Message) -> tuple[Evidence, ...]:
+def _of(act: Act, message: Message) -> tuple[Evidence, ...]:
     """What a message says in its words, and in the fields that came with them."""
-    words = evidence_from_text(source, message.text)
-    return (words,) if message.data is None else (words, evidence_from_json(source, msgspec.json.encode(message.data)))
+    source, language = _customer(act), _language(act)
+    words = evidence_from_text(source, message.text, language=language)
+    return (words,) if message.data is None else (words, evidence_from_form(source, message.data, language=language))
+
+
+def _language(act: Act) -> str:
+    """The language in which planners of this run read numbers, too."""
+    return attributes_of(act.journal, act.state).get("language", "")
 
 
 def _part(act: Act, event: e.Event, part: str, default: bytes) -> bytes:

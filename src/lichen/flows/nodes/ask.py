@@ -7,8 +7,9 @@ from typing import Any, Final, cast
 
 from lichen.core.ports.handover import ROLE, handover, reply_in
 from lichen.core.ports.plan import WaitRequest
+from lichen.core.speech.which import which
 from lichen.flows.nodes.context import text_of
-from lichen.flows.nodes.slots import Question, answered, found, questions_of
+from lichen.flows.nodes.slots import Question, Unclear, answered, found, questions_of
 from lichen.flows.nodes.steps import Done, Failed, Heard, Kind, Step, Visit, Wait
 from lichen.flows.text.reach import MISSING
 from lichen.flows.text.rendering import written
@@ -46,19 +47,29 @@ def _fill(visit: Visit) -> Step:
     local["values"] = {}
     heard = "\n".join(text for text in (text_of(frame.entry), visit.later()) if text)
     for slot in visit.slots:
-        value = found(slot, heard)
-        if value is not MISSING:
+        value = found(slot, heard, visit.language)
+        if value is not MISSING and not isinstance(value, Unclear):
             frame.slots[slot.name] = value
     for question in questions_of(visit.payload, visit.slots):
         name = question.slot.name
-        value = found(question.slot, heard) if question.is_searched else MISSING
+        value = found(question.slot, heard, visit.language) if question.is_searched else MISSING
         value = frame.slots.get(name, MISSING) if question.is_searched and value is MISSING else value
-        if value is not MISSING:
-            local["values"][name] = value
+        _keep(visit, name, value)
     welcome = str(visit.fields().get("welcome") or "")
     if welcome and not questions_of(visit.payload, visit.slots):
         return Done({"text": welcome}, says=(welcome,))
     return _ask(visit)
+
+
+def _keep(visit: Visit, name: str, value: Any) -> None:
+    """Keeps what was found. A number that could be two is not known, and asked about."""
+    values, unclear = visit.frame.local["values"], visit.frame.local.setdefault("unclear", {})
+    unclear.pop(name, None)
+    if isinstance(value, Unclear):
+        values.pop(name, None)
+        unclear[name] = list(value.options)
+    elif value is not MISSING:
+        values[name] = value
 
 
 def _ask(visit: Visit) -> Step:
@@ -78,14 +89,16 @@ def _ask(visit: Visit) -> Step:
         return Failed("slot_not_understood", f"{name} was asked for too often.")
     welcome = "" if "asked" in local else str(visit.fields().get("welcome", ""))
     local["asked"] = name
-    text = f"{welcome}\n{question.prompt}".strip()
-    return Wait(WaitRequest("clarification", text, expires_s=expires_s(visit), answer_schema=_schema(question)))
+    options = cast("list[str]", local.get("unclear", {}).get(name, []))
+    prompt = which(options, visit.language) if options else question.prompt
+    schema = _schema(options or list(question.slot.enum_values))
+    text = f"{welcome}\n{prompt}".strip()
+    return Wait(WaitRequest("clarification", text, expires_s=expires_s(visit), answer_schema=schema))
 
 
-def _schema(question: Question) -> dict[str, Any]:
+def _schema(choices: list[str]) -> dict[str, Any]:
     """Words, or the fields of a form. Choices are examples only, since words may hold more than the choice."""
-    slot = question.slot
-    return {"type": ["string", "object"], **({"examples": list(slot.enum_values)} if slot.enum_values else {})}
+    return {"type": ["string", "object"], **({"examples": choices} if choices else {})}
 
 
 def _answered(visit: Visit, heard: Heard) -> Step:
@@ -97,19 +110,20 @@ def _answered(visit: Visit, heard: Heard) -> Step:
     sent = {name: value for name, value in heard.body.items() if name != "text"}  # the fields of a form
     given = {name: sent[name] for name in questions if name in sent}
     for name, question in questions.items():
-        value = _value(question, written(given.get(name, heard.text)), is_asked=question is asked or name in given)
+        text, is_asked = written(given.get(name, heard.text)), question is asked or name in given
+        value = _value(question, text, visit.language, is_asked=is_asked)
         if value is not MISSING and (question is asked or name not in values):
-            values[name] = value
+            _keep(visit, name, value)
     return _ask(visit)
 
 
-def _value(question: Question, text: str, *, is_asked: bool) -> Any:
+def _value(question: Question, text: str, language: str, *, is_asked: bool) -> Any:
     slot = question.slot
     if not is_asked:
-        return found(slot, text) if question.is_searched else MISSING
+        return found(slot, text, language) if question.is_searched else MISSING
     if not slot.required and text.strip().casefold() in _SKIP:
         return slot.default_value
-    return answered(question, text)
+    return answered(question, text, language)
 
 
 # -- waits -------------------------------------------------------------------------------------------------------

@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from datetime import date
+from decimal import Decimal
 from functools import lru_cache
-from typing import Any, Final, cast
+from typing import Any, Final, NamedTuple, cast
 from unicodedata import normalize
 
 import msgspec
 
 from lichen.core.patterns.pattern import PatternError, compiled
+from lichen.core.reading.numbers import Number, clipped, digits_at, number_at, numbers
+from lichen.core.speech.which import number_as_written
 from lichen.flows.ir import Slot, SlotType
 from lichen.flows.text.reach import MISSING, fields_of
 from lichen.flows.text.rendering import RenderError
@@ -37,10 +40,15 @@ _TYPES: Final[Mapping[str, SlotType]] = {
 _WHOLE: Final = ("integer", "int")
 _YES: Final = ("yes", "y", "true", "1", "ja", "oui", "si", "ok", "sure")
 _NO: Final = ("no", "n", "false", "0", "nein", "non")
-_NUMBER = re.compile(r"(?<![\w.,])[-+]?\d+(?:[.,]\d+)?(?!\w|[.,]\d)")
-_GROUPED = re.compile(r"[-+]?[1-9]\d{0,2}[.,]\d{3}")  # 1,000: a thousand to some people, one to others
+_NUMBER_MAX: Final = 10**18
 _ISO = re.compile(r"(?<!\d)(\d{4})-(\d{1,2})-(\d{1,2})(?!\d)")
 _DOTTED = re.compile(r"(?<!\d)(\d{1,2})\.(\d{1,2})\.(\d{4})(?!\d)")
+
+
+class Unclear(NamedTuple):
+    """A number that could be any of these, as they are written where it can be only one."""
+
+    options: tuple[str, ...]
 
 
 class Question(msgspec.Struct, frozen=True):
@@ -96,40 +104,43 @@ def _asked(field: Mapping[str, Any], declared: Mapping[str, Slot]) -> Question:
     return Question(slot, prompt, slot.pattern is not None, said in _WHOLE, words_max)
 
 
-def found(slot: Slot, text: str) -> Any:
+def found(slot: Slot, text: str, language: str = "") -> Any:
     """The slot's value in a message that was not asked for it, or MISSING: by its pattern, or one of its choices.
+    `Unclear` for a number that could be two in the language.
 
     Raises RenderError (`pattern_invalid`) for the pattern of a question that was filled in and cannot be used.
     """
-    text = text[:HEARD_CHARS_MAX]
+    text = clipped(text, HEARD_CHARS_MAX)
     if slot.pattern:
         match = _compiled(slot.pattern).search(text)
         if match is None:
             return MISSING
-        said = next((group for group in match.groups() if group is not None), match[0])
-        return coerced(slot, said)
+        groups = range(1, match.re.groups + 1)
+        start, end = next((match.span(group) for group in groups if match[group] is not None), match.span())
+        if slot.slot_type == "number":
+            return _number_at(text, start, end, language)
+        return coerced(slot, text[start:end])
     return coerced(slot, text) if slot.slot_type == "enum" else MISSING
 
 
-def answered(question: Question, text: str) -> Any:
-    """The value in the answer to the slot's own question, or MISSING when it is none."""
+def answered(question: Question, text: str, language: str = "") -> Any:
+    """The value in the answer to the slot's own question, MISSING when it is none, `Unclear` when it could be two."""
     slot = question.slot
     if slot.pattern:
-        return found(slot, text)
+        return found(slot, text, language)
     if question.words_max is not None and len(text.split()) > question.words_max:
         return MISSING
-    value = coerced(slot, text.strip())
-    return MISSING if question.is_whole and isinstance(value, float) else value
+    return coerced(slot, text.strip(), language, is_whole=question.is_whole)
 
 
-def coerced(slot: Slot, text: str) -> Any:
-    """`text` as a value of the slot's type, or MISSING."""
+def coerced(slot: Slot, text: str, language: str = "", *, is_whole: bool = False) -> Any:
+    """`text` as a value of the slot's type, MISSING, or `Unclear`."""
     text = normalize("NFC", text[:HEARD_CHARS_MAX])  # an accent typed as a character of its own is the same accent
     match slot.slot_type:
         case "string":
             return text if 0 < len(text) <= ANSWER_CHARS_MAX else MISSING
         case "number":
-            return _number(text)
+            return next((_number(one, language, is_whole=is_whole) for one in numbers(text, language)), MISSING)
         case "boolean":
             word = text.strip(" .!").casefold()
             return True if word in _YES else False if word in _NO else MISSING
@@ -139,12 +150,27 @@ def coerced(slot: Slot, text: str) -> Any:
             return _choice(slot.enum_values, text)
 
 
-def _number(text: str) -> Any:
-    match = _NUMBER.search(text)
-    if match is None or len(match[0]) > 18 or _GROUPED.fullmatch(match[0]):
-        return MISSING
-    digits = match[0].replace(",", ".")
-    return float(digits) if "." in digits else int(digits)
+def _number_at(text: str, start: int, end: int, language: str) -> Any:
+    """The number that a pattern found."""
+    number = number_at(text, start, end, language)
+    if number is not None:
+        return _number(number, language)
+    whole = digits_at(text, start, end)
+    return MISSING if whole is None else whole
+
+
+def _number(number: Number, language: str, *, is_whole: bool = False) -> Any:
+    kept = [value for value in number.readings if not is_whole or value == value.to_integral_value()]
+    if number.value is None:
+        return Unclear(tuple(number_as_written(value, language) for value in kept)) if len(kept) > 1 else MISSING
+    return next(map(_plain, kept), MISSING)
+
+
+def _plain(value: Decimal) -> Any:
+    """The number as JSON has it; MISSING where a float could not hold all of its digits."""
+    if value == value.to_integral_value():
+        return int(value) if abs(value) < _NUMBER_MAX else MISSING
+    return float(value) if Decimal(str(float(value))) == value else MISSING
 
 
 def _date(text: str) -> Any:

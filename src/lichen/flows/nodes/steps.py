@@ -97,6 +97,7 @@ class Visit:
     slots: tuple[Slot, ...]
     has_session: bool
     later: Callable[[], str]  # takes what was said while the flow was at something else
+    language: str = ""  # of the session
 
     def fields(self) -> dict[str, Any]:
         """The payload as an object: empty when it is none."""

@@ -49,6 +49,7 @@ class Stage:
             slots=flow.flow.slots,
             has_session=self._input.run.session is not None,
             later=self._later,
+            language=self._input.run.attributes.get("language", ""),
         )
 
     def _later(self) -> str:

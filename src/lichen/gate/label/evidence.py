@@ -4,31 +4,27 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final, cast
 
 import msgspec
 
 from lichen.core.ports.policy import Evidence
+from lichen.core.reading.numbers import clipped, numbers
 
 VALUES_MAX: Final = 4096
 TEXT_CHARS_MAX: Final = 64 * 1024  # of a text; what follows endorses nothing
 DEPTH_MAX: Final = 32
 DIGITS_MAX: Final = 64  # of a number; beyond, it is compared as it is written
 
-Scalar = str | int | bool
+Scalar = str | int | bool | Decimal
 
 _QUOTED = re.compile(
     r"\"([^\"\n]{1,512})\"|“([^”\n]{1,512})”|„([^“”\n]{1,512})[“”]|«([^»\n]{1,512})»|'([^'\n]{1,512})'"
 )
 _EMAIL = re.compile(r"[\w.+%-]{1,64}@[\w-]+(?:\.[\w-]+)+")
 _AROUND: Final = ".,;:!?()[]{}<>\"'“”„«»`*_…"
-_CURRENCY: Final = r"(?:[€$£¥#]|EUR|USD|GBP|CHF|JPY)?"
-_AMOUNT = re.compile(_CURRENCY + r"([+-]?\d[\d.,'’]*)" + _CURRENCY)
-_PLAIN = re.compile(r"[+-]?\d{1,18}")
-_DECIMAL = re.compile(r"([+-]?\d{1,18})[.,](\d{1,2}|\d{4,18})")
-_GROUPED = re.compile(r"([+-]?\d{1,3}(?:([.,'’])\d{3})(?:\2\d{3})*)(?:[.,](\d{1,2}))?")
 
 
 def normal(text: str) -> str:
@@ -36,13 +32,19 @@ def normal(text: str) -> str:
     return (text if text.isascii() else unicodedata.normalize("NFC", text)).strip().casefold()
 
 
-def evidence_from_text(source: str, text: str) -> Evidence:
+def evidence_from_text(source: str, text: str, *, language: str = "") -> Evidence:
     """What `source` said in its own words.
 
     The whole text, its quoted phrases, e-mail addresses, words and numbers, at most `VALUES_MAX` of them. A whole
-    number is an int, a fraction its decimal text with a point. `1.234` could mean two numbers, and endorses none.
+    number is an int, a fraction a Decimal; both are read as agents and flows read them (`core.reading.numbers`). What
+    could mean two numbers in the language endorses none.
     """
-    return Evidence(source, _first(_spoken(text[:TEXT_CHARS_MAX])))
+    return Evidence(source, _first(_spoken(clipped(text, TEXT_CHARS_MAX), language)))
+
+
+def evidence_from_form(source: str, data: Any, *, language: str = "") -> Evidence:
+    """What `source` said in the fields of a form: their texts as words of its own."""
+    return Evidence(source, _first(_filled_in(data, language)))
 
 
 def evidence_from_json(
@@ -102,7 +104,7 @@ def _first(values: Iterable[Scalar]) -> tuple[Scalar, ...]:
     return tuple(found.values())
 
 
-def _spoken(text: str) -> Iterator[Scalar]:
+def _spoken(text: str, language: str) -> Iterator[Scalar]:
     yield normal(text)
     for match in _QUOTED.finditer(text):
         yield normal(next(group for group in match.groups() if group))
@@ -111,39 +113,42 @@ def _spoken(text: str) -> Iterator[Scalar]:
             yield normal(match[0])
     for word in text.split():
         bare = word.strip(_AROUND)
-        if bare.isalpha():  # most words: no number, and no mark before it
+        if bare.isalpha():  # most words: no mark before it
             yield normal(bare)
         elif bare:
             yield normal(bare)
             yield normal(bare.lstrip("#@"))
-            yield from _numbers(bare)
+    for number in numbers(text, language):
+        if number.value is not None:
+            yield number_of(number.value)
 
 
-def _numbers(word: str) -> Iterator[Scalar]:
-    amount = _AMOUNT.fullmatch(word)
-    number = amount[1] if amount else ""
-    if _PLAIN.fullmatch(number):
-        yield int(number)
-    elif match := _DECIMAL.fullmatch(number):
-        yield f"{match[1]}.{match[2]}"
-    elif (match := _GROUPED.fullmatch(number)) and (match[3] or match[1].count(match[2]) > 1 or match[2] in "'’"):
-        whole = match[1].replace(match[2], "")
-        yield f"{whole}.{match[3]}" if match[3] else int(whole)
+def number_of(value: Decimal) -> int | Decimal:
+    """The one form of a number: a whole one is an int."""
+    return int(value) if value == value.to_integral_value() else value.normalize()
 
 
-def _scalars(value: Any, depth: int = 0) -> Iterator[Scalar]:
+def _filled_in(data: Any, language: str) -> Iterator[Scalar]:
+    for value in _scalars(data, keep=str):
+        if isinstance(value, str):
+            yield from _spoken(clipped(value, TEXT_CHARS_MAX), language)
+        else:
+            yield value
+
+
+def _scalars(value: Any, depth: int = 0, *, keep: Callable[[str], str] = normal) -> Iterator[Scalar]:
     match value:
         case bool() | int():
             yield value
         case str():
-            yield normal(value)
+            yield keep(value)
         case float():
-            yield str(Decimal(str(value)))
+            yield number_of(Decimal(str(value)))
         case dict() if depth < DEPTH_MAX:
             for field in cast(dict[str, Any], value).values():
-                yield from _scalars(field, depth + 1)
+                yield from _scalars(field, depth + 1, keep=keep)
         case list() if depth < DEPTH_MAX:
             for item in cast(list[Any], value):
-                yield from _scalars(item, depth + 1)
+                yield from _scalars(item, depth + 1, keep=keep)
         case _:
             return

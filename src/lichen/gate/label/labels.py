@@ -7,6 +7,8 @@ of whole values: texts in NFC, without space around and in no case; numbers by v
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from itertools import islice
@@ -16,7 +18,7 @@ import msgspec
 
 from lichen.core.ports.policy import Evidence
 from lichen.core.words.label import THIRD_PARTY
-from lichen.gate.label.evidence import Scalar, evidence_from_json, evidence_from_text, normal
+from lichen.gate.label.evidence import Scalar, evidence_from_json, evidence_from_text, normal, number_of
 
 __all__ = ["MODEL", "Arguments", "Endorsement", "arguments_of", "endorse", "evidence_from_json", "evidence_from_text"]
 
@@ -26,6 +28,8 @@ DEPTH_MAX: Final = 32
 MINOR_PER_MAJOR: Final = 100
 
 _INT_MAX: Final = 2**128  # beyond, writing a number down costs more than it is worth
+_FLOAT_MAX: Final = 1e18
+_NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?")
 _RECORDS: Final = "tool:"  # sources that state amounts in the unit of the arguments
 
 
@@ -93,34 +97,34 @@ def _says(values: Sequence[Scalar], form: Scalar) -> bool:
 
 
 def _forms(value: Any, *, is_minor: bool, is_record: bool) -> tuple[Scalar, ...]:
-    """Everything that says the same as `value`, in the forms that evidence has."""
+    """Everything that says the same as `value`, in the forms that evidence has. A record may say a number as a text;
+    what people wrote was read as a number where it is one."""
     match value:
         case bool():
             return (value,)
         case int() if abs(value) < _INT_MAX:
-            whole, cents = divmod(abs(value), MINOR_PER_MAJOR) if is_minor else (abs(value), 0)
-            return _number_forms("-" if value < 0 else "", whole, f"{cents:02}")
-        case float():
-            text = str(Decimal(str(value)))
-            whole, _, fraction = text.lstrip("-").partition(".")
-            if not whole.isdigit() or (len(fraction) == 3 and not is_record):  # 1.234 may be said of a thousand
-                return ()
-            return _number_forms("-" if text.startswith("-") else "", int(whole), fraction.ljust(2, "0"))
+            number = Decimal(value) / MINOR_PER_MAJOR if is_minor else Decimal(value)
+            return _number_forms(number, is_record=is_record)
+        case float() if math.isfinite(value) and abs(value) < _FLOAT_MAX:
+            return _number_forms(Decimal(str(value)), is_record=is_record)
         case str():
-            is_number = len(value) < 20 and value.isascii() and value.isdigit() and str(int(value)) == value
-            return (value, normal(value), *((int(value),) if is_number else ()))
+            is_number = len(value) < 20 and _NUMBER.fullmatch(value) is not None
+            return (value, normal(value), *((number_of(Decimal(value)),) if is_number else ()))
         case _:
             return ()
 
 
-def _number_forms(sign: str, whole: int, fraction: str) -> tuple[Scalar, ...]:
-    """`8050` cents are 80.50 and 80.5; a number without a fraction is also a whole one."""
-    texts = [f"{sign}{whole}.{fraction}"]
-    if fraction.endswith("0"):
-        texts.append(f"{sign}{whole}.{fraction[:-1]}")
-    if fraction == "00":
-        return (int(f"{sign}{whole}"), f"{sign}{whole}", *texts)
-    return tuple(texts)
+def _number_forms(number: Decimal, *, is_record: bool) -> tuple[Scalar, ...]:
+    """The number, and the texts that a record may have it in: 80.50 and 80.5; without a fraction also 80."""
+    said = number_of(number)
+    if not is_record:
+        return (said,)
+    whole, _, fraction = f"{abs(number):f}".partition(".")
+    fraction = fraction.rstrip("0")
+    texts = [f"{whole}.{fraction.ljust(places, '0')}" for places in (1, 2) if len(fraction) <= places]
+    texts = texts or [f"{whole}.{fraction}"]
+    sign = "-" if number < 0 else ""
+    return (said, *(f"{sign}{text}" for text in (texts if fraction else (whole, *texts))))
 
 
 # -- the arguments -----------------------------------------------------------------------------------------------
