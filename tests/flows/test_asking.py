@@ -111,7 +111,7 @@ tell: {text: "{{json ask.payload}}"}
 @pytest.mark.req("LIC-10.34")
 def test_a_number_that_could_be_two_is_asked_about_until_it_is_one() -> None:
     shop = flow(
-        "ask: {questions: {fields: [{id: a, prompt: How much?, type: number}, {id: b, prompt: B?}]}, routing: [{to: t}]}\n"
+        "ask: {questions: {fields: [{id: a, prompt: A?, type: number}, {id: b, prompt: B?}]}, routing: [{to: t}]}\n"
         "t: {text: '{{slots.a}} {{slots.b}}'}"
     )
     talk = Talk(shop).begin()

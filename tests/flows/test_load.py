@@ -326,6 +326,16 @@ def test_scalars_are_those_of_the_core_schema() -> None:
     ]
 
 
+@pytest.mark.req("GRE-1.15")
+def test_every_node_with_a_name_that_none_can_have_is_named_whatever_it_is() -> None:
+    with pytest.raises(FlowInvalid) as refused:
+        parse("id: a\ntype: job\nnodes:\n  0d: {x.y: 1}\n  'd  s': x\n  '-': null\n", "a.ygtc")
+    found = [(finding.code, finding.pointer, finding.line) for finding in refused.value.findings]
+    assert found == [
+        ("schema_unknown_key", f"/nodes/{name}", line) for name, line in (("0d", 4), ("d  s", 5), ("-", 6))
+    ]
+
+
 def test_aliases_are_values_like_any_other() -> None:
     text = "id: a\ntype: job\nnodes:\n  in: {x.y: {a: &one {b: &two [1]}, c: *one, d: [*two, *one]}}\n"
     assert flow_of(text).nodes["in"].input == {"a": {"b": [1]}, "c": {"b": [1]}, "d": [[1], {"b": [1]}]}

@@ -20,8 +20,8 @@ class Slot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `pattern`: the first group, or the whole match, is the value. Without one, a `choice` is found by its words and
     `money` where a currency is named with it; a bare number, and any other text, counts only as the answer to `ask`.
     `kind`: `text` (at most 500 characters), `integer` (at most 18 digits), `money` (minor units; with `currency`, an
-    ISO code, other currencies are not taken), both as they are written in the language of the session: whoever writes
-    what could be two numbers (`1.234 EUR`) is asked which; `choice` of `choices` (a list, or a table from value to its words).
+    ISO code, other currencies are not taken), `choice` of `choices` (a list, or a table from value to its words).
+    Numbers are read as they are written in the session's language; what could be two (`1.234 EUR`) is asked about.
     `remember`: earlier messages of the session, and what an intent that was left knew, count too.
     `ask_again` is asked from the second time on.
     """

@@ -143,9 +143,10 @@ def check(document: Document, report: Report) -> None:
         steps: tuple[str | int, ...] = tuple(error.absolute_path)
         if not steps and error.validator == "required" and "type" not in error.instance and "id" in error.instance:
             continue  # said already, in more words
-        message, step, extra = _in_words(error, steps)
-        at = document.at(*steps, *extra)
-        report.error(_kind(steps), f"schema_{_code(error)}", message, at=at, next_step=step)
+        for key in _unknown_keys(error) if error.validator == "additionalProperties" else ("",):
+            message, step = _in_words(error, steps, key)
+            at = document.at(*steps, *([key] if key else ()))
+            report.error(_kind(steps), f"schema_{_code(error)}", message, at=at, next_step=step)
 
 
 def _is_right(node_id: str, node: Any) -> bool:
@@ -185,41 +186,40 @@ def _code(error: ValidationError) -> str:
     return words.get(str(error.validator), str(error.validator))
 
 
-def _in_words(error: ValidationError, steps: tuple[str | int, ...]) -> tuple[str, str, tuple[str, ...]]:
-    """The cause, the next step, and the key within the value that it is about."""
+def _in_words(error: ValidationError, steps: tuple[str | int, ...], key: str) -> tuple[str, str]:
+    """The cause, and the next step; `key` is the one within the value that it is about."""
     name = f"`{steps[-1]}`" if steps else "The flow"
     if len(steps) > 1 and isinstance(steps[-1], int):
         name = f"Entry {steps[-1] + 1} of `{steps[-2]}`"
     wanted = cast(Any, error.validator_value)
     match error.validator:
         case "additionalProperties":
-            key = _unknown_key(error)
             known = ", ".join(sorted(cast(dict[str, Any], error.schema).get("properties", {})))
             hint = _HINTS.get(key) or (f"Known keys: {known}." if known else "Names are letters, digits, `_` and `-`.")
-            return f"{name} may not have the key {key!r}.", hint, (key,)
+            return f"{name} may not have the key {key!r}.", hint
         case "required":
             missing = next(key for key in wanted if key not in cast(dict[str, Any], error.instance))
-            return f"{name} lacks `{missing}`.", f"Add `{missing}`.", ()
+            return f"{name} lacks `{missing}`.", f"Add `{missing}`."
         case "type":
             kinds = " or ".join([wanted] if isinstance(wanted, str) else wanted)
             if steps[2:3] == ("routing",) and len(steps) < 5 and (written := led(error.instance)):
-                return f"{name} must be of type {kinds}.", f"Write `{written}`.", ()
-            return f"{name} must be of type {kinds}.", f"Write {name} as {kinds}.", ()
+                return f"{name} must be of type {kinds}.", f"Write `{written}`."
+            return f"{name} must be of type {kinds}.", f"Write {name} as {kinds}."
         case "enum":
             choices = ", ".join(f"`{choice}`" for choice in wanted)
             if steps[2:] == ("routing",) and (written := led(error.instance)):
-                return f"{name} must be one of {choices}.", f"Write `{written}`.", ()
-            return f"{name} must be one of {choices}.", "Write one of these.", ()
+                return f"{name} must be one of {choices}.", f"Write `{written}`."
+            return f"{name} must be one of {choices}.", "Write one of these."
         case "minProperties" | "minLength" | "minItems":
-            return f"{name} is empty.", "Write at least one.", ()
+            return f"{name} is empty.", "Write at least one."
         case _:
-            return f"{name} must be at least {wanted}.", "Correct the value.", ()
+            return f"{name} must be at least {wanted}.", "Correct the value."
 
 
-def _unknown_key(error: ValidationError) -> str:
+def _unknown_keys(error: ValidationError) -> list[str]:
     schema = cast(dict[str, Any], error.schema)
     patterns = schema.get("patternProperties", {})
     known = set(schema.get("properties", {}))
     fits = [re.compile(pattern) for pattern in patterns]
     keys = cast(dict[str, Any], error.instance)
-    return next(key for key in keys if key not in known and not any(fit.search(key) for fit in fits))
+    return [key for key in keys if key not in known and not any(fit.search(key) for fit in fits)]
