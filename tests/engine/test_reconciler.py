@@ -15,7 +15,7 @@ from lichen.core.words.limits import Limits
 from lichen.engine.acts.turn import acting, start_draft
 from lichen.engine.intake.runs import start
 from lichen.engine.pace.fair import ALONE, Turns
-from lichen.engine.reconciler import BEGUN_MAX
+from lichen.engine.reconciler import BEGUN_MAX, LOOKS_MAX
 from lichen.log.volume import VolumeOptions
 from lichen.testing.clock import SimulatedClock
 from lichen.testing.simulation import until
@@ -23,16 +23,16 @@ from tests.engine.conftest import MakeWorld
 from tests.engine.world import CUSTOMER, OPS, SCOPE, FakeTool, Script, World, agent, call, calls, outcomes, sleeps
 
 
-def begin(world: World, *agents: str) -> list[RunId]:
+def begin(world: World, *agents: str, limits: Limits | None = None) -> list[RunId]:
     """Appends the beginning of a run of each agent, in one append and in this turn of the loop."""
     runs = [RunId(f"run-{i}") for i in range(len(agents))]
     named = zip(runs, (AgentName(name) for name in agents), strict=True)
-    world.journal.append({run_stream(run): (_started(name),) for run, name in named})
+    world.journal.append({run_stream(run): (_started(name, limits or Limits()),) for run, name in named})
     return runs
 
 
-def _started(agent: AgentName) -> e.Draft:
-    started = e.RunStarted(agent, "customer_1", Limits())
+def _started(agent: AgentName, limits: Limits) -> e.Draft:
+    started = e.RunStarted(agent, "customer_1", limits)
     return start_draft(started, [Message("customer", "go")], acting(agent, CUSTOMER))
 
 
@@ -86,15 +86,42 @@ async def test_an_error_of_the_engine_at_one_stream_stops_no_other(
 
 @pytest.mark.req("LIC-34.6")
 async def test_of_one_stream_only_so_much_begins_in_one_turn_of_the_loop(make_world: MakeWorld) -> None:
-    many = Plan(calls=tuple(call("shop.look") for _ in range(20)))
+    many = Plan(calls=tuple(call("shop.look") for _ in range(400)))
+    limits = Limits(calls=1_000, fan_out=1_000)
     world = await make_world(agent("shop.bot", [many, outcomes], [FakeTool("shop.look")]))
-    (run,) = begin(world, "shop.bot")
+    (run,) = begin(world, "shop.bot", limits=limits)
     before, most = 0, 0
     while not world.state(run).outcome:
         await asyncio.sleep(0)
         most, before = max(most, len(world.gate.checked) - before), len(world.gate.checked)
-    assert before == 20
-    assert most == BEGUN_MAX
+    assert before == 400
+    assert BEGUN_MAX <= most <= BEGUN_MAX * LOOKS_MAX < 400
+
+
+@pytest.mark.req("LIC-34.14")
+@pytest.mark.parametrize("pure", [True, False])
+async def test_a_chain_of_work_that_waits_for_nothing_is_done_in_one_turn_of_the_loop(
+    make_world: MakeWorld, pure: bool
+) -> None:
+    look = FakeTool("shop.look")
+    world = await make_world(agent("shop.bot", Script([calls("shop.look"), outcomes], pure=pure), [look]))
+    await world.engine.idle()
+    (run,) = begin(world, "shop.bot")
+    await asyncio.sleep(0)
+    assert world.state(run).outcome == "completed"
+
+
+@pytest.mark.req("LIC-34.14")
+async def test_work_that_goes_on_in_the_turn_it_began_in_stops_where_it_waits(make_world: MakeWorld) -> None:
+    slow = FakeTool("shop.slow", does=sleeps(1))
+    world = await make_world(agent("shop.bot", [calls("shop.slow"), outcomes], [slow]))
+    await world.engine.idle()
+    (run,) = begin(world, "shop.bot")
+    await asyncio.sleep(0)
+    assert len(slow.entered) == 1
+    assert world.state(run).calls
+    await world.clock.advance(1)
+    assert world.state(run).outcome == "completed"
 
 
 @pytest.mark.req("LIC-34.6")

@@ -11,6 +11,7 @@ import pytest
 
 from lichen.engine.pace.step import Within, at_once
 from lichen.testing.clock import SimulatedClock
+from lichen.tools.workers.step import eagerly
 
 WHO: ContextVar[str] = ContextVar("WHO", default="nobody")
 
@@ -215,3 +216,64 @@ async def test_who_cancels_work_within_a_limit_cancels_it_and_not_the_limit(cloc
     with pytest.raises(asyncio.CancelledError):
         await waiting
     assert not limit.is_over
+
+
+# -- tasks that begin at once ------------------------------------------------------------------------------------
+
+
+@pytest.mark.req("LIC-34.15")
+async def test_a_task_that_begins_at_once_is_one_task_to_its_work_from_beginning_to_end(clock: SimulatedClock) -> None:
+    seen: list[object] = []
+
+    async def work() -> int:
+        seen.append(asyncio.current_task())
+        try:
+            async with asyncio.timeout(1):
+                await asyncio.sleep(3)
+        except TimeoutError:
+            seen.append(asyncio.current_task())
+        return 7
+
+    me = asyncio.current_task()
+    task = eagerly(work(), "work")
+    assert asyncio.current_task() is me
+    assert seen == [task]
+    await clock.advance(2)
+    assert await task == 7
+    assert seen == [task, task]
+
+
+@pytest.mark.req("LIC-34.15")
+async def test_work_that_waits_for_nothing_is_done_when_its_task_was_to_begin() -> None:
+    assert eagerly(value(7)).result() == 7
+    loop = asyncio.get_running_loop()
+    found: asyncio.Future[int] = loop.create_future()
+    loop.call_soon(lambda: found.set_result(eagerly(value(8)).result()))
+    assert await found == 8
+
+
+@pytest.mark.req("LIC-34.15")
+async def test_what_work_raises_as_it_begins_is_its_futures() -> None:
+    async def work(error: BaseException) -> None:
+        WHO.set("ann")
+        raise error
+
+    with pytest.raises(ValueError, match="at once"):
+        eagerly(work(ValueError("at once"))).result()
+    assert eagerly(work(asyncio.CancelledError())).cancelled()
+    assert WHO.get() == "nobody"
+    await asyncio.sleep(0)  # a task whose exception nobody looked at would be a warning
+
+
+@pytest.mark.req("LIC-34.15")
+async def test_a_task_that_began_at_once_is_cancelled_as_any_other() -> None:
+    waits: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def work() -> None:
+        await waits
+
+    task = eagerly(work())
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert waits.cancelled()

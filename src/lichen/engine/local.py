@@ -24,6 +24,7 @@ from lichen.engine.reconciler import Reconciler
 from lichen.engine.sends.failures import unforeseen
 from lichen.log.log import Log
 from lichen.log.volume import Volume
+from lichen.tools.workers.step import eagerly
 
 _log = logging.getLogger("lichen.engine")
 WHEEL = "timers"  # the name of the task that turns the wheel
@@ -148,11 +149,12 @@ class LocalEngine:
         if performer.is_quick(journal, stream, obligation):
             task = at_once(performer.perform(journal, stream, obligation), obligation.id)
             return task and self._keep(task)
-        work = self._perform_in_turn(journal, stream, obligation)
-        task = self._keep(asyncio.get_running_loop().create_task(work, name=obligation.id))
+        work = eagerly(self._perform_in_turn(journal, stream, obligation), obligation.id)
+        if not isinstance(work, asyncio.Task):
+            return None
         if obligation.verb == "exec" and obligation.call is not None:
-            performer.executes(journal, stream, obligation.call, task)
-        return task
+            performer.executes(journal, stream, obligation.call, work)
+        return self._keep(work)
 
     async def _perform_in_turn(self, journal: Journal, stream: StreamId, obligation: Obligation) -> None:
         try:

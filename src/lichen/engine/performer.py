@@ -133,7 +133,9 @@ class Performer:
 
     async def _let_go(self, journal: Journal, stream: StreamId, call: CallId) -> bool:
         """Whether the cancelled executor of a call is gone, so that a probe's `did not happen` can be believed."""
-        executor = self._closing.get((journal.scope, stream.id, call))
-        if executor is not None:
+        key = (journal.scope, stream.id, call)
+        while (executor := self._closing.get(key)) is not None and not executor.done():
             await asyncio.wait([executor], timeout=self.services.options.closing_grace_s)
-        return executor is None or executor.done()
+            if not executor.done():
+                return False  # else what it left running may stand in its place
+        return True

@@ -1,4 +1,4 @@
-"""Keeps in flight what is owed and nothing else: what moved is looked at once per turn of the loop."""
+"""Keeps in flight what is owed and nothing else: what moved is looked at in the next turn of the loop."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from lichen.engine.journal.seat import Seat
 from lichen.engine.pace.fair import Turns
 
 BEGUN_MAX: Final = 8  # obligations in one piece of work
+LOOKS_MAX: Final = 16  # in one turn of the loop, at what moved by what was begun in it
 
 Begin = Callable[[Seat, Obligation], asyncio.Task[None] | None]
 """Begins what is owed: what waits for the world goes on as a task, anything else is done when this returns."""
@@ -41,7 +42,7 @@ class Reconciler:
         self._waiting: set[asyncio.Task[None]] = set()
         self._idle = asyncio.Event()
         self._idle.set()
-        self._is_stopped = False
+        self._is_turning = self._is_stopped = False
 
     def __len__(self) -> int:
         return len(self._driven)
@@ -57,7 +58,8 @@ class Reconciler:
     # -- what moves ----------------------------------------------------------------------------------------------
 
     def move(self, seat: Seat) -> None:
-        """A stream moved: it is looked at in the next turn of the loop, unless it is at rest and still owes nothing."""
+        """A stream moved: it is looked at in the next turn of the loop, or in this one where it moved by a look, unless
+        it is at rest and still owes nothing."""
         if seat.is_moved or self._is_stopped:
             return
         if not seat.is_driven:
@@ -67,14 +69,21 @@ class Reconciler:
             self._enter(seat)
         seat.is_moved = True
         self._moved.append(seat)
-        if len(self._moved) == 1:
+        if not self._is_turning:
+            self._is_turning = True
             asyncio.get_running_loop().call_soon(self._turn)
 
     def _turn(self) -> None:
-        """A turn of the loop: all that moved in the last one is looked at, each in its tenant's turn."""
-        moved, self._moved = self._moved, []
-        for seat in moved:
-            self._turns.begin(seat.journal.scope.tenant, partial(self._look, seat))
+        """A turn of the loop: all that moved is looked at, each in its tenant's turn, and then what moved by that."""
+        looks = 0
+        while self._moved and looks < LOOKS_MAX:
+            moved, self._moved = self._moved, []
+            for seat in moved:
+                self._turns.begin(seat.journal.scope.tenant, partial(self._look, seat))
+            looks += len(moved)
+        self._is_turning = bool(self._moved)
+        if self._is_turning:
+            asyncio.get_running_loop().call_soon(self._turn)
 
     def _look(self, seat: Seat) -> bool:
         """Looks at one stream. Whether there was anything to look at."""

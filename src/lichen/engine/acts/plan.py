@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
@@ -23,6 +22,7 @@ from lichen.engine.brief.asking import plan_input
 from lichen.engine.brief.history import Handed, window_label
 from lichen.engine.drafts.planned import Made, append_plan, validate
 from lichen.engine.pace.deltas import Partial
+from lichen.engine.pace.step import Within
 from lichen.engine.ports import AgentDef
 from lichen.engine.sends.failures import sealed, told
 from lichen.engine.sends.sends import refusal, sending
@@ -106,12 +106,11 @@ async def plan(act: Act) -> None:
 
 
 async def _ask(act: Act, agent: AgentDef, input: PlanInput) -> Plan:
-    async with asyncio.timeout(input.left.time_s + 1.0):  # the run's own deadline comes first
-        session = act.state.session
-        if session is None or act.state.parent is not None:
-            return await agent.planner.plan(input)
-        with _streaming(act, input, session) as streamed:
-            return await agent.planner.plan(streamed)
+    limit, session = Within(input.left.time_s + 1.0), act.state.session  # the run's own deadline comes first
+    if session is None or act.state.parent is not None:
+        return await limit.of(agent.planner.plan(input))
+    with _streaming(act, input, session) as streamed:
+        return await limit.of(agent.planner.plan(streamed))
 
 
 @contextmanager

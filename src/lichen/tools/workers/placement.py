@@ -15,6 +15,7 @@ from lichen.core.words.errors import LichenError
 from lichen.tools.workers.frames import Job, Raised, Refused, Returned, ToolFailed
 from lichen.tools.workers.places import CallKey, Figures, Owner, Place, Places
 from lichen.tools.workers.processes import Processes
+from lichen.tools.workers.step import eagerly
 from lichen.tools.workers.threads import Threads
 
 T = TypeVar("T")
@@ -184,9 +185,10 @@ class Workers:
 async def in_loop(work: Coroutine[Any, Any, T]) -> T:
     """What `work` returns or raises, run in this loop. When cancelled it is cancelled too, and left to itself, with
     StillRunning, if it goes on all the same."""
-    ended = asyncio.ensure_future(work)
+    ended = eagerly(work)
     try:
-        await asyncio.wait({ended})
+        if not ended.done():
+            await asyncio.wait({ended})
     except asyncio.CancelledError:
         ended.cancel()
         with suppress(asyncio.CancelledError):
