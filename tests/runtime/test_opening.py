@@ -13,6 +13,7 @@ from lichen.core.words.errors import LichenError
 from lichen.log.disk.lock import DirectoryLock
 from lichen.log.keys.keyring import Keyring
 from lichen.runtime import Runtime
+from lichen.runtime.operations.admin import Admin
 
 
 @pytest.mark.req("LIC-26.2")
@@ -36,6 +37,22 @@ async def test_a_start_that_fails_lets_the_next_one_in(tmp_path: Path) -> None:
         async with Runtime.open(tmp_path, agents=[]):
             pass
     (tmp_path / "keys").unlink()
+    async with Runtime.open(tmp_path, agents=[]):
+        pass
+
+
+@pytest.mark.req("LIC-26.2")
+async def test_a_start_that_fails_at_its_end_lets_the_next_one_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*given: object) -> NoReturn:
+        raise LichenError("It does not begin.", code="begins_not")
+
+    monkeypatch.setattr(Admin, "__init__", fail)
+    with pytest.raises(LichenError, match="It does not begin"):
+        async with Runtime.open(tmp_path, agents=[]):
+            pass
+    monkeypatch.undo()
     async with Runtime.open(tmp_path, agents=[]):
         pass
 

@@ -26,9 +26,11 @@ if TYPE_CHECKING:
     from lichen.engine.ports import Channel, Options
     from lichen.log.log import Log
     from lichen.log.volume import Volume
+    from lichen.runtime.access.access import Access
     from lichen.runtime.operations.admin import Health, Totals
     from lichen.runtime.project.policies import PolicySource
     from lichen.runtime.project.project import Project
+    from lichen.runtime.wiring import Wiring
 
 
 class Runtime:
@@ -139,6 +141,31 @@ class Runtime:
 
     async def __aenter__(self) -> Self:
         from lichen.runtime.access.access import Access
+        from lichen.runtime.wiring import wired
+
+        async with AsyncExitStack() as stack:
+            wiring = await stack.enter_async_context(wired(self._blueprint))
+            access = Access(wiring.engine)
+            stack.callback(access.close)
+            self._hold(wiring)
+            self._offer(wiring, access)
+            self._stack = stack.pop_all()
+        return self
+
+    def _hold(self, wiring: Wiring) -> None:
+        """Keeps what the process itself needs, which asks nobody."""
+        self._wiring = wiring
+        self.keyring, self.volume, self.gate = wiring.keyring, wiring.volume, wiring.gate
+        self.engine, self.register = wiring.engine, wiring.register
+        self.places = wiring.services.places
+        self.ending = asyncio.Event()
+        if self.only_looks:
+            from lichen.settings.bare import undeclared
+
+            self.settings = undeclared(self.home, wiring.volume.scopes())
+
+    def _offer(self, wiring: Wiring, access: Access) -> None:
+        """Makes everything that may be asked: each operation asks `access` first."""
         from lichen.runtime.access.changes import Changes
         from lichen.runtime.operations.admin import Admin
         from lichen.runtime.operations.agents import Agents
@@ -153,28 +180,15 @@ class Runtime:
         from lichen.runtime.operations.setting import Known
         from lichen.runtime.operations.talk.sessions import Sessions
         from lichen.runtime.operations.waits import Waits
-        from lichen.runtime.wiring import wired
 
-        self._stack = AsyncExitStack()
-        wiring = await self._stack.enter_async_context(wired(self._blueprint))
-        self.keyring, self.volume, self.gate = wiring.keyring, wiring.volume, wiring.gate
-        self.places = wiring.services.places
-        self.engine, self.register = wiring.engine, wiring.register
         new_id = self._blueprint.new_id
-        access = Access(wiring.engine)
-        self._stack.callback(access.close)
         changes = Changes(wiring.engine, new_id)
-        self._wiring = wiring
-        if self.only_looks:
-            from lichen.settings.bare import undeclared
-
-            self.settings = undeclared(self.home, wiring.volume.scopes())
 
         def agents() -> tuple[Agent, ...]:
             return wiring.catalog.agents
 
-        self.sessions = Sessions(wiring.engine, access, agents)
         known = Known(agents, wiring.gate.meters_of)
+        self.sessions = Sessions(wiring.engine, access, agents)
         self.runs = Runs(wiring.engine, access, known)
         self.waits = Waits(wiring.engine, access, known)
         self.records = Records(wiring.engine, access)
@@ -185,9 +199,7 @@ class Runtime:
         self.policies = Policies(access, changes, wiring.in_force)
         self.reload = Reload(wiring.engine, access, changes, wiring.in_force, wiring.catalog, self.project)
         self.agents = Agents(access, agents)
-        self.ending = asyncio.Event()
         self.admin = Admin(wiring.engine, wiring.volume, access, self._health, self.ending.set)
-        return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
