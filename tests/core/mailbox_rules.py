@@ -59,7 +59,8 @@ def owes_the_first_message(seen: Seen) -> bool:
 def retries_what_backs_off(seen: Seen) -> bool:
     s = seen.state
     backing_off = {f"deliver/{o.message}/{o.attempt + 1}" for o in s.outbox.values() if o.is_backing_off}
-    return set(s.timers) == backing_off
+    handed = {f"handover/{run.id}/{run.handed}" for run in seen.runs if run.handed is not None}
+    return set(s.timers) == backing_off | handed
 
 
 def stands_as_it_owes(seen: Seen) -> bool:
@@ -84,15 +85,32 @@ def knows_who_asked(seen: Seen) -> bool:
     return {(q.run, q.wait) for q in seen.state.questions} == asked
 
 
+def knows_who_is_handed_over(seen: Seen) -> bool:
+    """At most one run has handed the conversation over, and it gave its turn back."""
+    handed = [(run.id, run.handed) for run in seen.runs if run.handed is not None]
+    known = seen.state.handover
+    return handed == ([] if known is None else [(known.run, known.wait)]) and all(
+        id in seen.state.released for id, _ in handed
+    )
+
+
+def leaves_the_person_alone(seen: Seen) -> bool:
+    """While a person has the conversation nothing of what the customer says waits for a turn."""
+    s = seen.state
+    return s.handover is None or not (s.queued or any(o.verb == "turn" for o in seen.owed))
+
+
 STATES = {
     "decide says the same twice and no id twice": is_deterministic,
     "a turn is owed exactly when a message waits and no turn is open": owes_a_turn,
     "of the outbox the first message is owed and no other": owes_the_first_message,
-    "a timer is set for every retry and for nothing else": retries_what_backs_off,
+    "a timer is set for every retry and for the hand-over, and for nothing else": retries_what_backs_off,
     "standing agrees with decide": stands_as_it_owes,
     "a mailbox is finished only when nothing more can come out of it": is_finished_only_at_rest,
     "every run has the turn or gave it back": knows_who_is_away,
     "a question is open exactly as long as its run waits for it": knows_who_asked,
+    "one conversation is handed over once at a time, by a run that gave its turn back": knows_who_is_handed_over,
+    "no turn is owed for a customer whom a person answers": leaves_the_person_alone,
 }
 
 # -- edges -------------------------------------------------------------------------------------------------------
@@ -104,6 +122,8 @@ def follows_its_rule(before: Seen, edge: Edge, after: Seen) -> bool:
     if received is None:
         return True
     s = before.state
+    if s.handover is not None:
+        return received.disposition == "handed"
     if s.questions:
         return received.disposition == "answered"
     if s.turn is None:
@@ -120,7 +140,19 @@ def follows_its_rule(before: Seen, edge: Edge, after: Seen) -> bool:
             return received.disposition == "rejected"
 
 
-EDGES = {"a message that comes while a turn is open goes by the rule for double texting": follows_its_rule}
+def gives_back_what_nobody_read(before: Seen, edge: Edge, after: Seen) -> bool:
+    """How a hand-over ends: what the person did not read is next, in its order, and nothing else of it."""
+    handover = before.state.handover
+    if handover is None or after.state.handover is not None or after.state.is_closed:
+        return True
+    unread = [message.message for message in handover.unread]
+    return [m.message for m in after.state.queued if m.was_handed][: len(unread)] == unread
+
+
+EDGES = {
+    "a message that comes while a turn is open goes by the rule for double texting": follows_its_rule,
+    "what a person did not read goes to the assistant when the conversation comes back": gives_back_what_nobody_read,
+}
 
 # -- paths -------------------------------------------------------------------------------------------------------
 
@@ -152,7 +184,8 @@ def _trace_in(s: MailboxState, control: e.Control, t: Trace) -> None:
         case e.MessageReceived():
             t.forbid(CLOSED, ("shut",))
             t.forbid(DEALT_ONCE, ("dealt", control.message), ("pending", control.message))
-            t.begin(("pending" if control.disposition == "queued" else "dealt", control.message))
+            is_open = control.disposition in ("queued", "handed")
+            t.begin(("pending" if is_open else "dealt", control.message))
         case e.TurnOpened():
             t.forbid(CLOSED, ("shut",))
             t.forbid(ONE_TURN, ("turn open",))
@@ -162,6 +195,10 @@ def _trace_in(s: MailboxState, control: e.Control, t: Trace) -> None:
                 t.forbid(IN_ORDER, *(("pending", f"m{i}") for i in range(1, _number(message))))
                 t.end(("pending", message))
                 t.begin(("dealt", message))
+        case e.HandoverAttended() if s.handover is not None:
+            for message in s.handover.unread:
+                t.end(("pending", message.message))
+                t.begin(("dealt", message.message))
         case e.TurnClosed() if control.outcome != "ended":
             t.end(("turn open",))
         case e.MailboxClosed():
@@ -189,7 +226,8 @@ def _trace_out(s: MailboxState, control: e.Control, t: Trace) -> None:
 
 def _trace_kept(s: MailboxState, t: Trace) -> None:
     """What the state must still know after the edge."""
-    queued = {inbound.message for inbound in s.queued}
+    unread = () if s.handover is None else s.handover.unread
+    queued = {inbound.message for inbound in (*s.queued, *unread)}
     messages = (f"m{i + 1}" for i in range(s.received))
     t.forbid(DEALT_ONCE, *(("pending", m) for m in messages if m not in queued))
     t.forbid(DEALT_ONCE, *(("dealt", m) for m in queued))
@@ -206,7 +244,8 @@ def _number(message: str) -> int:
 
 def is_at_rest(seen: Seen) -> bool:
     """Nobody is at work and everything said went out."""
-    return not (seen.owed or seen.runs or seen.state.outbox or seen.state.queued)
+    s = seen.state
+    return not (seen.owed or seen.runs or s.outbox or s.queued or s.handover is not None)
 
 
 def check(graph: Graph[Node]) -> list[Broken]:

@@ -13,7 +13,7 @@ import msgspec
 
 from lichen.core.deciders import events as e
 from lichen.core.deciders import mailbox, moves
-from lichen.core.deciders.mailbox import MailboxState
+from lichen.core.deciders.mailbox import Handover, MailboxState
 from lichen.core.deciders.run import Obligation
 from lichen.core.words.content import Content
 from lichen.core.words.ids import AgentName, MessageId, RunId, SessionId, TurnId, WaitId
@@ -21,6 +21,7 @@ from lichen.testing.explore import Edge, Step
 
 SESSION = SessionId("ses-1")
 TEXT = Content("text", "customer_1", b"text")
+READ = 1  # more records than there are: everything is at position 0
 
 
 class Bounds(NamedTuple):
@@ -35,14 +36,17 @@ class Bounds(NamedTuple):
     crashes: int = 0
     releases: int = 0
     closes: int = 0
+    handovers: int = 0  # of all runs together
+    attends: int = 0  # by people, to all hand-overs
 
 
 class Run(NamedTuple):
-    """A played run. `asked` is its open question."""
+    """A played run. `asked` is its open question, `handed` its open hand-over."""
 
     id: RunId
     is_cancelled: bool = False
     asked: WaitId | None = None
+    handed: WaitId | None = None
 
 
 class Node(NamedTuple):
@@ -53,6 +57,8 @@ class Node(NamedTuple):
     says: int = 0
     questions: int = 0
     releases: int = 0
+    handovers: int = 0
+    attends: int = 0
 
 
 Happening = tuple[str, moves.Drafts, Node]
@@ -88,7 +94,10 @@ class MailboxWorld:
         for run in node.runs:
             yield from self._live(node, run)
         for timer in s.timers:
-            yield f"{timer} fires", (e.Draft(e.TimerFired(timer)),), node
+            if not timer.startswith("handover/"):
+                yield f"{timer} fires", (e.Draft(e.TimerFired(timer)),), node
+        if s.handover is not None:
+            yield from self._attend(node, s.handover)
         if self.bounds.delivery == "pull":
             yield from self._pull(node)
         if s.epoch <= self.bounds.crashes:
@@ -119,13 +128,16 @@ class MailboxWorld:
                 notice = (moves.queue(s, "notice", TEXT, token=f"rejected/{message}"),)
             case _:
                 pass
-        joined = run if kind in ("answered", "joined") else None
+        if kind == "handed":
+            assert s.handover is not None
+            run, wait = s.handover.run, s.handover.wait
+        joined = run if kind in ("answered", "joined", "handed") else None
         received = e.Draft(e.MessageReceived(message, message, kind, joined, wait))
         return f"customer writes {message}", (*closed, received, *notice), after
 
     def _open_turn(self, node: Node) -> Iterator[Happening]:
         s = node.state
-        taken = s.queued if s.double_texting == "merge" else s.queued[:1]
+        taken = mailbox.next_messages(s)
         turn = moves.next_turn(s)
         run = Run(RunId(f"run-{turn}"))
         opened = e.Draft(e.TurnOpened(turn, run.id, tuple(m.message for m in taken)))
@@ -152,7 +164,33 @@ class MailboxWorld:
                 released,
                 _with_run(node._replace(releases=node.releases + 1), run._replace(asked=None)),
             )
+        if has_turn and node.handovers < self.bounds.handovers and not run.is_cancelled and s.handover is None:
+            yield self._hand_over(node, run)
         yield from self._end(node, run)
+
+    def _hand_over(self, node: Node, run: Run) -> Happening:
+        """The run gives its turn back, and the conversation to a person."""
+        wait = WaitId(f"h{node.handovers + 1}")
+        notice = moves.queue(node.state, "notice", TEXT, run=run.id, token=f"handover/{wait}")
+        opened = e.Draft(e.WaitOpened(run.id, wait, "handover", may_answer=("operator",), expires_at_us=1))
+        drafts = (notice, *moves.close_turn(node.state, run.id, "released"), opened)
+        after = _with_run(node._replace(handovers=node.handovers + 1), run._replace(asked=None, handed=wait))
+        return f"{run.id} hands over {wait}", drafts, after
+
+    def _attend(self, node: Node, handover: Handover) -> Iterator[Happening]:
+        """What a person does who has the conversation, and how it comes back."""
+        s, run = node.state, _run(node, handover.run)
+        if node.attends < self.bounds.attends:
+            number = node.attends + 1
+            reply = moves.queue(s, "reply", TEXT, run=run.id, token=f"reply/{number}", by="operator_1")
+            attended = e.HandoverAttended(run.id, handover.wait, "operator_1", f"a{number}", READ, 1)
+            drafts = (e.Draft(attended), reply)
+            yield f"a person writes to {handover.wait}", drafts, node._replace(attends=number)
+        without = _with_run(node, run._replace(handed=None))
+        fired = e.Draft(e.TimerFired(handover.timer))
+        for name, first in (("comes back", ()), ("is left alone", (fired,))):
+            outcome = "expired" if first else "answered"
+            yield f"{handover.wait} {name}", (*first, *moves.end_handover(s, run.id, outcome)), without
 
     def _ask(self, node: Node, run: Run) -> Happening:
         wait = WaitId(f"w{node.questions + 1}")

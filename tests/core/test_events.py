@@ -85,9 +85,10 @@ SAMPLES: tuple[e.Control, ...] = (
     e.MessageReceived(MESSAGE, "5f0a", "answered", RUN, WAIT, "operator", RULING, "operator_1a", True),
     e.TurnOpened(TURN, RUN, (MESSAGE, MessageId("m5"))),
     e.TurnClosed(TURN, RUN, "released"),
-    e.MessageQueued(MessageId("o6"), "answer", TURN, RUN, "answer/run-1", RULING),
+    e.MessageQueued(MessageId("o6"), "answer", TURN, RUN, "answer/run-1", RULING, "operator_1a"),
     e.DeliveryAttempted(MessageId("o6"), 2),
     e.DeliverySettled(MessageId("o6"), 2, "retry", "busy", 1_700_000_000),
+    e.HandoverAttended(RUN, WAIT, "operator_1a", "5f0a", 12, 1_700_000_000, RULING),
     e.MailboxClosed("requested", RULING),
     e.LogOpened("b7", 1, "0.1.0"),
     e.Changed("stop", "tool:payments.refund", "d4", "x8", RULING),
@@ -110,7 +111,7 @@ def golden(control: e.Control) -> dict[str, str]:
 
 def test_every_record_type_has_a_sample_that_sets_every_field() -> None:
     assert [type(sample) for sample in SAMPLES] == list(e.TYPES.values())
-    assert len(SAMPLES) == 32
+    assert len(SAMPLES) == 33
     for sample in SAMPLES:
         for field in msgspec.structs.fields(sample):
             assert getattr(sample, field.name) != field.default, f"{sample.type}.{field.name}"

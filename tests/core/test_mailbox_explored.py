@@ -19,6 +19,10 @@ WORLDS = {
     "three messages, merged": Bounds("merge", messages=3, says=1, releases=2, closes=1),
     "three messages, one by one": Bounds("enqueue", messages=3, releases=2, closes=1),
     "two questions at once": Bounds("enqueue", messages=3, questions=2, releases=1),
+    "handed over": Bounds("enqueue", messages=3, closes=1, handovers=1, attends=1, crashes=1),
+    "handed over, merged": Bounds("merge", messages=3, handovers=1, attends=1, releases=1),
+    "handed over while something is asked": Bounds("enqueue", messages=3, questions=1, handovers=1, attends=1),
+    "handed over and over": Bounds("interrupt", "pull", messages=2, releases=1, handovers=2, attends=2),
     "two crashes": Bounds("enqueue", messages=1, says=1, attempts=2, crashes=2),
 }
 

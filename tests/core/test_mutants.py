@@ -275,6 +275,7 @@ def test_a_fault_in_the_run_is_caught_by_its_rule(name: str, monkeypatch: pytest
 TALK = m.Bounds("enqueue", messages=3, closes=1)
 SEND = m.Bounds("enqueue", messages=1, says=1, attempts=2, crashes=1)
 ASK = m.Bounds("interrupt", messages=2, questions=1, releases=1)
+HAND = m.Bounds("enqueue", messages=3, handovers=1, attends=1)
 
 
 def _second_turn(original: Callable[[MailboxState], Any]) -> Callable[[MailboxState], Any]:
@@ -319,6 +320,34 @@ def _lose_outbox(s: MailboxState, c: e.MailboxClosed, changes: Changes) -> Chang
 
 def _stay_open(s: MailboxState, c: e.MailboxClosed, changes: Changes) -> Changes:
     return {"queued": s.queued}
+
+
+def _person_for_nothing(original: Callable[[MailboxState], Any]) -> Callable[[MailboxState], Any]:
+    return lambda s: original(replace(s, handover=None))
+
+
+def _lose_unread(s: MailboxState, c: e.WaitClosed, changes: Changes) -> Changes:
+    return {**changes, "queued": s.queued} if "handover" in changes else changes
+
+
+def _keep_queued(s: MailboxState, c: e.WaitOpened, changes: Changes) -> Changes:
+    return {**changes, "queued": s.queued} if "handover" in changes else changes
+
+
+def _read_nothing(s: MailboxState, c: e.HandoverAttended, changes: Changes) -> Changes:
+    return {**changes, "handover": replace(changes["handover"], unread=s.handover.unread)} if s.handover else changes
+
+
+def _stay_handed(s: MailboxState, c: e.WaitClosed, changes: Changes) -> Changes:
+    return {**changes, "handover": s.handover} if "handover" in changes else changes
+
+
+def _keep_handover_timer(s: MailboxState, c: e.WaitClosed, changes: Changes) -> Changes:
+    return {**changes, "timers": s.timers} if "handover" in changes else changes
+
+
+def _newest_unread_first(s: MailboxState, c: e.WaitClosed, changes: Changes) -> Changes:
+    return {**changes, "queued": changes["queued"][::-1]} if "handover" in changes else changes
 
 
 def _drop_retry(s: MailboxState, c: e.DeliverySettled, changes: Changes) -> Changes:
@@ -373,6 +402,33 @@ MAILBOX_MUTANTS = {
         patched(mailbox, "disposition", _only_queue),
         ASK,
         "a message that comes while a turn is open goes by the rule for double texting",
+    ),
+    "the assistant is told what a person should read": MailboxMutant(
+        patched(mailbox, "disposition", _person_for_nothing),
+        HAND,
+        "a message that comes while a turn is open goes by the rule for double texting",
+    ),
+    "what waited for a turn is answered beside the person": MailboxMutant(
+        folded(mailbox, e.WaitOpened, _keep_queued), HAND, "no turn is owed for a customer whom a person answers"
+    ),
+    "what nobody read is lost when the conversation comes back": MailboxMutant(
+        folded(mailbox, e.WaitClosed, _lose_unread), HAND, mailbox_rules.DEALT_ONCE
+    ),
+    "what nobody read comes back in another order": MailboxMutant(
+        folded(mailbox, e.WaitClosed, _newest_unread_first), HAND, mailbox_rules.IN_ORDER
+    ),
+    "what a person answered is answered once more": MailboxMutant(
+        folded(mailbox, e.HandoverAttended, _read_nothing), HAND, mailbox_rules.DEALT_ONCE
+    ),
+    "a conversation that came back is still a person's": MailboxMutant(
+        folded(mailbox, e.WaitClosed, _stay_handed),
+        HAND,
+        "one conversation is handed over once at a time, by a run that gave its turn back",
+    ),
+    "a conversation that came back comes back again": MailboxMutant(
+        folded(mailbox, e.WaitClosed, _keep_handover_timer),
+        HAND,
+        "a timer is set for every retry and for the hand-over, and for nothing else",
     ),
 }
 

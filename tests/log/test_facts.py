@@ -169,7 +169,7 @@ STANDS = {
         "wait_opened", "wait_closed", "owned", "call_started", "declassified", "refused", "log_opened", "changed",
         "erased", "accessed", "pinned", "reviewed", "secret_used", "leased",
     },
-    "begins": {"call_progressed", "signal", "timer_fired", "message_received"},
+    "begins": {"call_progressed", "signal", "timer_fired", "message_received", "handover_attended"},
 }  # fmt: skip
 
 

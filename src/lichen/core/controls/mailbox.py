@@ -31,14 +31,15 @@ class MessageReceived(Control, frozen=True, array_like=True, gc=False):
 
     The record's actor is who sent it. `role` and `by` are whose words they are: the customer's where the customer sent
     them, or a channel that vouches for them; only those endorse.
-    `token` is the HMAC of the sender's idempotency key, or the message id without one.
+    `token` is the HMAC of the sender's idempotency key, or the message id without one. `handed`: it goes to the person
+    who has the conversation, and to no run.
     """
 
     stands: ClassVar[Stands] = "begins"
 
     message: MessageId
     token: str
-    disposition: Literal["queued", "joined", "answered", "rejected"]
+    disposition: Literal["queued", "joined", "answered", "rejected", "handed"]
     run: RunId | None = None
     wait: WaitId | None = None
     role: SpeakerRole = "customer"
@@ -79,15 +80,17 @@ class TurnClosed(Control, frozen=True, array_like=True, gc=False):
 class MessageQueued(Control, frozen=True, array_like=True, gc=False):
     """Contents: `text`, `card` and `attachments` (JSON), `suggestions` (JSON, of a question: answers it expects).
 
-    Leaves the process only once this is durable. Its label is that of the run that made it.
+    Leaves the process only once this is durable. Its label is that of the run that made it. A `reply` is what a person
+    wrote who has the conversation; `by` is their pseudonym.
     """
 
     message: MessageId
-    kind: Literal["answer", "say", "question", "notice"]
+    kind: Literal["answer", "say", "question", "notice", "reply"]
     turn: TurnId | None = None
     run: RunId | None = None
     token: str = ""  # what makes this message the only one of its kind, such as `answer/<run>`
     ruling: Ruling | None = None
+    by: str = ""
 
     @property
     def key(self) -> str:
@@ -117,6 +120,28 @@ class DeliverySettled(Control, frozen=True, array_like=True, gc=False):
     @property
     def key(self) -> str:
         return f"delivery_settled/{self.message}/{self.attempt}"
+
+
+class HandoverAttended(Control, frozen=True, array_like=True, gc=False):
+    """A person has the conversation: they took it, or wrote in it.
+
+    `read`: so many records of the session they had seen. `until_us`: the assistant has it again then, unless somebody
+    attends to it before. `token` is the HMAC of the person's idempotency key, or an id without one.
+    """
+
+    stands: ClassVar[Stands] = "begins"
+
+    run: RunId
+    wait: WaitId
+    by: str
+    token: str
+    read: int = 0
+    until_us: int = 0
+    ruling: Ruling | None = None
+
+    @property
+    def key(self) -> str:
+        return f"handover_attended/{self.token}"
 
 
 class MailboxClosed(Control, frozen=True, array_like=True, gc=False):

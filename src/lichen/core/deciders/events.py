@@ -17,6 +17,7 @@ from lichen.core.controls.definitions import Pinned, Reviewed
 from lichen.core.controls.mailbox import (
     DeliveryAttempted,
     DeliverySettled,
+    HandoverAttended,
     MailboxClosed,
     MailboxOpened,
     MessageQueued,
@@ -66,6 +67,7 @@ MailboxControl = (
     | MessageQueued
     | DeliveryAttempted
     | DeliverySettled
+    | HandoverAttended
     | WaitOpened
     | WaitClosed
     | Owned

@@ -1,11 +1,13 @@
 """The mailbox of a conversation, as two pure functions: what came in, whose turn it is, what must go out.
 
 One turn at a time. A message opens a turn, joins the open one, answers a wait, or is refused, by the rule for
-people who type twice. A run that waits for somebody else gives the turn back.
+people who type twice. A run that waits for somebody else gives the turn back. While a conversation is handed over to a
+person, what its customer writes is theirs: no turn opens for it before they gave it back without having read it.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
@@ -34,6 +36,7 @@ class Queued(msgspec.Struct, frozen=True, gc=False):
     n: int
     role: SpeakerRole = "customer"
     by: str = ""
+    was_handed: bool = False  # to a person who did not read it
 
 
 class Unsent(msgspec.Struct, frozen=True, gc=False):
@@ -52,6 +55,25 @@ class Question(msgspec.Struct, frozen=True, gc=False):
 
     run: RunId
     wait: WaitId
+
+
+class Handover(msgspec.Struct, frozen=True, gc=False):
+    """The hand-over of the conversation to a person: the wait of a run that stands for it.
+
+    `by` is who attends to it, empty before somebody does. `unread` is what the customer wrote since they looked.
+    `rest_us` is how long it may go unattended; 0 for ever.
+    """
+
+    run: RunId
+    wait: WaitId
+    by: str = ""
+    unread: tuple[Queued, ...] = ()
+    rest_us: int = 0
+
+    @property
+    def timer(self) -> str:
+        """The timer that gives the conversation back."""
+        return f"handover/{self.run}/{self.wait}"
 
 
 class MailboxState(msgspec.Struct, frozen=True, gc=False):
@@ -79,6 +101,7 @@ class MailboxState(msgspec.Struct, frozen=True, gc=False):
     turns: int = 0
     sent: int = 0
     is_closed: bool = False
+    handover: Handover | None = None
 
     @property
     def outcome(self) -> str:
@@ -115,8 +138,19 @@ def decide(s: MailboxState) -> tuple[Obligation, ...]:
     return tuple(owed)
 
 
-def disposition(s: MailboxState) -> Literal["queued", "joined", "answered", "rejected", "interrupts"]:
+def next_messages(s: MailboxState) -> tuple[Queued, ...]:
+    """What the next turn takes: a message, or all that wait where they are merged. What a person was to read and did
+    not is one turn."""
+    if s.double_texting == "merge" or not s.queued:
+        return s.queued
+    returned = tuple(itertools.takewhile(lambda message: message.was_handed, s.queued))
+    return returned or s.queued[:1]
+
+
+def disposition(s: MailboxState) -> Literal["queued", "joined", "answered", "rejected", "interrupts", "handed"]:
     """What a message that arrives now would do. `interrupts` is queued and cancels the open turn's run."""
+    if s.handover is not None:
+        return "handed" if len(s.handover.unread) < QUEUED_MAX else "rejected"
     if s.questions:
         return "answered"
     if len(s.queued) >= QUEUED_MAX:
@@ -163,8 +197,11 @@ def _received(s: MailboxState, event: e.Event, c: e.MessageReceived) -> Changes:
     changes: Changes = {"received": s.received + 1}
     if c.has_address:
         changes["address_n"] = event.n
+    message = Queued(c.message, event.n, c.role, c.by or s.subject)
     if c.disposition == "queued":
-        changes["queued"] = (*s.queued, Queued(c.message, event.n, c.role, c.by or s.subject))
+        changes["queued"] = (*s.queued, message)
+    elif c.disposition == "handed" and s.handover is not None:
+        changes["handover"] = _with_unread(s.handover, (*s.handover.unread, message))
     return changes
 
 
@@ -185,11 +222,44 @@ def _turn_closed(s: MailboxState, event: e.Event, c: e.TurnClosed) -> Changes:
 
 
 def _wait_opened(s: MailboxState, event: e.Event, c: e.WaitOpened) -> Changes:
+    if c.kind == "handover":
+        return _handed_over(s, event, c)
     return {"questions": (*s.questions, Question(c.run, c.wait))}
 
 
+def _handed_over(s: MailboxState, event: e.Event, c: e.WaitOpened) -> Changes:
+    """Begins the hand-over. What the customer wrote that no turn took yet goes with it."""
+    theirs = tuple(message for message in s.queued if _is_customers(s, message))
+    rest_us = 0 if c.expires_at_us is None else c.expires_at_us - event.ts_us
+    handover = Handover(c.run, c.wait, "", theirs, rest_us)
+    changes: Changes = {"handover": handover, "queued": tuple(m for m in s.queued if m not in theirs)}
+    if c.expires_at_us is not None:
+        changes["timers"] = {**s.timers, handover.timer: c.expires_at_us}
+    return changes
+
+
+def _attended(s: MailboxState, event: e.Event, c: e.HandoverAttended) -> Changes:
+    handover = s.handover
+    if handover is None or (handover.run, handover.wait) != (c.run, c.wait):
+        return {}
+    unread = tuple(message for message in handover.unread if message.n >= c.read)
+    changes: Changes = {"handover": msgspec.structs.replace(handover, by=c.by, unread=unread)}
+    if c.until_us:
+        changes["timers"] = {**s.timers, handover.timer: c.until_us}
+    return changes
+
+
 def _wait_closed(s: MailboxState, event: e.Event, c: e.WaitClosed) -> Changes:
+    if s.handover is not None and (s.handover.run, s.handover.wait) == (c.run, c.wait):
+        return _returned(s, s.handover)
     return {"questions": tuple(q for q in s.questions if (q.run, q.wait) != (c.run, c.wait))}
+
+
+def _returned(s: MailboxState, handover: Handover) -> Changes:
+    """Ends the hand-over. What nobody read waits for a turn, before what others said meanwhile."""
+    unread = tuple(msgspec.structs.replace(message, was_handed=True) for message in handover.unread)
+    timers = {id: due for id, due in s.timers.items() if id != handover.timer}
+    return {"handover": None, "queued": (*unread, *s.queued), "timers": timers}
 
 
 def _queued(s: MailboxState, event: e.Event, c: e.MessageQueued) -> Changes:
@@ -231,12 +301,22 @@ def _owned(s: MailboxState, event: e.Event, c: e.Owned) -> Changes:
 
 def _closed(s: MailboxState, event: e.Event, c: e.MailboxClosed) -> Changes:
     """Ends the mailbox for what comes in; what its runs still have to say goes out."""
-    return {"is_closed": True, "queued": ()}
+    handover = None if s.handover is None else _with_unread(s.handover, ())
+    return {"is_closed": True, "queued": (), "handover": handover}
 
 
 def _unmoved(s: MailboxState, event: e.Event, c: e.Declassified | e.Refused) -> Changes:
     """Makes no difference to what is owed; whoever looks back reads it."""
     return {}
+
+
+def _is_customers(s: MailboxState, message: Queued) -> bool:
+    """Whether the customer said it, or somebody in their name."""
+    return message.role == "customer" or message.by == s.subject
+
+
+def _with_unread(handover: Handover, unread: tuple[Queued, ...]) -> Handover:
+    return msgspec.structs.replace(handover, unread=unread)
 
 
 def _with_out(s: MailboxState, message: MessageId, **changes: Any) -> Changes:
@@ -256,6 +336,7 @@ _FOLDS: dict[type[e.Control], Callable[[MailboxState, e.Event, Any], Changes]] =
     e.MessageQueued: _queued,
     e.DeliveryAttempted: _attempted,
     e.DeliverySettled: _delivered,
+    e.HandoverAttended: _attended,
     e.TimerFired: _timer_fired,
     e.Owned: _owned,
     e.MailboxClosed: _closed,

@@ -13,7 +13,7 @@ from lichen.core.deciders.mailbox import MailboxState
 from lichen.core.deciders.run import Call, RunState
 from lichen.core.ports.call import Outcome
 from lichen.core.words.content import Content
-from lichen.core.words.ids import CallId, MessageId, RunId, TurnId, WaitId
+from lichen.core.words.ids import CallId, MessageId, RunId, TurnId, WaitId, root_run
 from lichen.core.words.label import EMPTY, Label
 from lichen.core.words.wait import Wait, WaitOutcome
 
@@ -268,18 +268,19 @@ def _child_finished(call: Call, child: RunState, outcome: Outcome, code: str, du
 
 def queue(
     m: MailboxState,
-    kind: Literal["answer", "say", "question", "notice"],
+    kind: Literal["answer", "say", "question", "notice", "reply"],
     *said: Content,
     run: RunId | None = None,
     token: str = "",
     offset: int = 0,
     label: Label = EMPTY,
+    by: str = "",
 ) -> e.Draft:
     """A message to the customer under the mailbox's next free id. `said` are its `text` and what is shown
-    beside it; they carry the label of who made them."""
+    beside it; they carry the label of who made them. `by` is the person who wrote it, where one did."""
     message = MessageId(f"o{m.sent + 1 + offset}")
     turn = m.turn.id if m.turn is not None and m.turn.run == run else None
-    return e.Draft(e.MessageQueued(message, kind, turn, run, token), said, label)
+    return e.Draft(e.MessageQueued(message, kind, turn, run, token, by=by), said, label)
 
 
 def close_turn(m: MailboxState, run: RunId, outcome: Literal["answered", "released", "failed", "cancelled"]) -> Drafts:
@@ -293,9 +294,19 @@ def close_turn(m: MailboxState, run: RunId, outcome: Literal["answered", "releas
 def end_turn(
     m: MailboxState, run: RunId, turn: TurnId | None, outcome: Literal["answered", "failed", "cancelled"]
 ) -> Drafts:
-    """The end of a run that has its turn, or gave it back."""
+    """The end of a run that has its turn, or gave it back. A hand-over that it asked for ends with it."""
     late = (e.Draft(e.TurnClosed(turn, run, "ended")),) if run in m.released and turn is not None else ()
-    return (*close_turn(m, run, outcome), *late)
+    handed = () if m.handover is None or root_run(m.handover.run) != run else end_handover(m, m.handover.run)
+    return (*handed, *close_turn(m, run, outcome), *late)
+
+
+def end_handover(
+    m: MailboxState, run: RunId, outcome: Literal["answered", "declined", "expired", "cancelled"] = "cancelled"
+) -> Drafts:
+    """What the session hears when the hand-over that a run asked for is over. Nothing if there is none of its."""
+    if m.handover is None or m.handover.run != run:
+        return ()
+    return (e.Draft(e.WaitClosed(run, m.handover.wait, outcome)),)
 
 
 def next_turn(m: MailboxState) -> TurnId:

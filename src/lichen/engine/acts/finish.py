@@ -31,6 +31,8 @@ def finish(act: Act) -> None:
     drafts = {act.stream: labelled((*sends.refused, *moves.finish(state, contents)), state.label)}
     if state.parent is not None:
         drafts[run_stream(state.parent.run)] = tell_parent(act, answer.text)
+        if session is not None:
+            drafts[session.stream] = moves.end_handover(session.mailbox, state.id)
     elif session is not None:
         drafts[session.stream] = sends.session
     act.append(drafts)

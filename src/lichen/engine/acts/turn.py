@@ -9,7 +9,7 @@ import msgspec
 
 from lichen.core.deciders import events as e
 from lichen.core.deciders import moves
-from lichen.core.deciders.mailbox import Queued
+from lichen.core.deciders.mailbox import Queued, next_messages
 from lichen.core.deciders.run import DECIDER
 from lichen.core.ports.plan import Message
 from lichen.core.words.content import Content
@@ -28,7 +28,7 @@ from lichen.engine.sends.starts import opener, ruling_of, starting_turn
 def open_turn(act: SessionAct) -> None:
     """Performs `turn`: opens the next turn and starts its run in one append, if policy lets one start."""
     services, journal, mailbox = act.services, act.journal, act.mailbox
-    taken = mailbox.queued if mailbox.double_texting == "merge" else mailbox.queued[:1]
+    taken = next_messages(mailbox)
     person = opener(act)
     check = starting_turn(act, person)
     verdict = services.gate.decide(check)

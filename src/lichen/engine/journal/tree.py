@@ -79,9 +79,12 @@ def _add(journal: Journal, appended: Appended, state: RunState, drafts: moves.Dr
 
 
 def mirror(journal: Journal, state: RunState, drafts: moves.Drafts) -> moves.Drafts:
-    """The wait closings among `drafts` that concern questions to the customer, for the session's stream."""
+    """The wait closings among `drafts` that the session knows of: of questions to the customer, and of a hand-over."""
     assert state.session is not None
-    asked = {(q.run, q.wait) for q in journal.mailbox(state.session).questions}
+    mailbox = journal.mailbox(state.session)
+    asked = {(q.run, q.wait) for q in mailbox.questions}
+    if mailbox.handover is not None:
+        asked.add((mailbox.handover.run, mailbox.handover.wait))
     closings = (d for d in drafts if isinstance(d.control, e.WaitClosed))
     return tuple(
         e.Draft(d.control)
