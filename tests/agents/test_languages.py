@@ -208,32 +208,29 @@ async def test_a_person_can_be_asked_for_at_any_moment(before: tuple[str, ...]) 
 
 
 @pytest.mark.req("LIC-30.7")
-async def test_what_the_person_writes_is_sent_as_it_is_until_they_have_no_more_to_say() -> None:
-    planner = shop_planner(intents=[msgspec.structs.replace(PERSON, answer="Closed.")])
+@pytest.mark.parametrize(
+    ("ended", "said"),
+    [
+        (answered(text="Bye.", then="closed"), ""),
+        (answered(then="closed"), "Closed."),
+        (answered(text="Bye.", then="returned"), ""),
+        (answered(then="returned"), ""),
+        ([WaitAnswer(WaitId("w1"), "handover", "declined")], ""),
+        ([WaitAnswer(WaitId("w1"), "handover", "expired")], ""),
+        ([WaitAnswer(WaitId("w1"), "handover", "cancelled")], "Stopped."),
+    ],
+)
+async def test_the_rules_speak_where_nobody_else_said_how_a_hand_over_ended(ended: list[WaitAnswer], said: str) -> None:
+    person = msgspec.structs.replace(PERSON, answer="Closed.", on_cancelled="Stopped.", on_expired="Too late.")
+    planner = shop_planner(intents=[person])
     plan = await planner.plan(plan_input("a human please"))
-    plan = await planner.plan(
-        plan_input(reason="resume", state=plan.state, answers=answered(text="Hi {there}", goes_on=True))
-    )
-    assert (plan.says, plan.answer, plan.waits[0].public_text) == (("Hi {there}",), None, "")
-    last = await planner.plan(plan_input(reason="resume", state=plan.state, answers=answered(result={"text": "Bye."})))
-    assert (last.answer, last.waits) == ("Bye.", ())
-    closed = await planner.plan(plan_input(reason="resume", state=plan.state, answers=answered()))
-    assert closed.answer == "Closed."
-
-
-@pytest.mark.req("LIC-30.7")
-async def test_a_hand_over_that_nobody_answered_says_so() -> None:
-    planner = shop_planner(intents=[PERSON], on_expired="Nobody could answer in time.")
-    plan = await planner.plan(plan_input("a human please"))
-    gone = [WaitAnswer(WaitId("w1"), "handover", "expired")]
-    assert (await planner.plan(plan_input(reason="resume", state=plan.state, answers=gone))).answer == (
-        "Nobody could answer in time."
-    )
+    plan = await planner.plan(plan_input(reason="resume", state=plan.state, answers=ended))
+    assert (plan.answer, plan.says, plan.waits) == (said, (), ())
 
 
 @pytest.mark.parametrize("body", [b"", b"[1]", b'{"text": 3}', b'{"text": " "}', b'{"result": 4}', b"\xff"])
-def test_a_reply_that_says_nothing_is_none(body: bytes) -> None:
-    assert reply_of(body) == ("", False)
+def test_a_reply_that_says_nothing_closes_without_a_word(body: bytes) -> None:
+    assert reply_of(body) == ("", True)
 
 
 @pytest.mark.req("LIC-30.7")

@@ -24,6 +24,7 @@ ANSWERS = {
     "flaky": "flaky: ok",
     "child": "child: ok",
     "ask": "ask: answered",
+    "person": "person: answered",
     "nap": "nap: expired",
     "forever": "limit calls",
     "hang": "This request was stopped.",
@@ -43,6 +44,7 @@ async def judge(runtime: Runtime, home: Path, answers: dict[str, str], *, has_pr
         raise Judgement(f"answers differ: {answers}")
     _paid_once(home)
     _told_once(home, log)
+    _written_once(home)
     _terminal(log)
     unknown = unknown_outcomes(log)
     if has_probe and unknown:
@@ -57,6 +59,14 @@ def _paid_once(home: Path) -> None:
         rows = world.execute("select key, count(*) from effects where tool = 'shop.pay' group by key").fetchall()
     if len(rows) != PAYMENTS or any(n != 1 for _, n in rows):
         raise Judgement(f"every payment happens exactly once: {rows}")
+
+
+def _written_once(home: Path) -> None:
+    """What a person wrote who had a conversation reaches its customer exactly once, in its order."""
+    with outside(home) as world:
+        rows = world.execute("select text from sent where text in ('Ada here.', 'Bye.') order by rowid").fetchall()
+    if rows != [("Ada here.",), ("Bye.",)]:
+        raise Judgement(f"a person's words reach the customer once: {rows}")
 
 
 def _told_once(home: Path, log: Log) -> None:

@@ -26,7 +26,7 @@ from tests.crash.world import POLICY, Post, agents, count
 SCOPE = Scope("acme", "dev")
 OPS = Operator("ops", ("operator",))
 CUSTOMER = Customer("customer-7")
-MESSAGES = ("hello", "look", "pay 10", "pay 80", "note", "flaky", "child", "ask", "nap", "forever", "hang")
+MESSAGES = ("hello", "look", "pay 10", "pay 80", "note", "flaky", "child", "ask", "person", "nap", "forever", "hang")
 DEADLINE_S = 30.0
 
 
@@ -76,6 +76,9 @@ async def _converse(runtime: Runtime, session: Session, message: str, home: Path
     if message == "ask":
         await _until(runtime, session, run)
         await session.say("that one", key="answer-ask")
+    if message == "person":
+        await _until(runtime, session, run)
+        await _attend(runtime, session, f"{run}.w1")
     while not (state := _state(runtime, run)).outcome:
         if message == "hang" and state.calls:
             await runtime.runs.cancel(SCOPE, run, OPS)
@@ -87,6 +90,13 @@ async def _converse(runtime: Runtime, session: Session, message: str, home: Path
         await asyncio.sleep(0.002)
     await runtime.log(SCOPE).durable_stream(run_stream(run))
     return await runtime.runs.result(SCOPE, run, SYSTEM)
+
+
+async def _attend(runtime: Runtime, session: Session, handover: str) -> None:
+    """A person who has the conversation: writes, is answered, and gives it back."""
+    await runtime.handovers.reply(SCOPE, handover, "Ada here.", OPS, key="reply-person")
+    await session.say("thanks", key="thanks-person")
+    await runtime.handovers.give_back(SCOPE, handover, OPS, text="Bye.", key="back-person")
 
 
 async def _until(runtime: Runtime, session: Session, run: RunId) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from lichen import Agent, CallMeta, CannotTell, Limits, NotDone, Retry, tool
+from lichen.core.ports.handover import handover
 from lichen.core.ports.plan import CallRequest, Plan, PlanInput, WaitRequest
 from lichen.core.words.ids import ToolName
 from lichen.core.words.scope import Scope
@@ -127,6 +128,8 @@ def _first(word: str, rest: list[str], state: bytes) -> Plan:
             return Plan(calls=(CallRequest(ToolName("crash.payer"), b'{"text":"pay 10"}'),), state=state)
         case "ask":
             return Plan(waits=(WaitRequest("clarification", "Which one?"),), says=("Let me see.",), state=state)
+        case "person":
+            return Plan(waits=(handover("person", told="Somebody comes."),), state=state)
         case "nap":
             return Plan(waits=(WaitRequest("timer", may_answer=(), expires_s=0.02),), state=state)
         case "forever":

@@ -145,13 +145,11 @@ async def test_a_person_is_asked_for_at_any_moment_and_answers_in_the_conversati
     for text in before:
         await hear(session, text)
     assert "asked a colleague to join us" in await hear(session, "I want to speak to a human")
-    assert "shipped" in await hear(session, "Where is order 1042?"), "the customer may go on talking meanwhile"
     await told(runtime, session)
     (wait,) = runtime.waits.list(ACME, SYSTEM, kinds=("handover",))
     assert wait.operator == {"handover": "I want to speak to a human"}
     await runtime.waits.answer(ACME, wait.id, "answered", OPS, body={"text": "Ada here. What is it?", "goes_on": True})
     assert await told(runtime, session) == ["Ada here. What is it?"]
-    (wait,) = runtime.waits.list(ACME, SYSTEM, kinds=("handover",))
     await runtime.waits.answer(ACME, wait.id, "answered", OPS, body={"text": "It is sorted."})
     assert await told(runtime, session) == ["It is sorted."]
     assert runtime.waits.list(ACME, SYSTEM, kinds=("handover",)) == ()

@@ -7,9 +7,12 @@ from lichen.core.deciders import moves
 from lichen.core.deciders.mailbox import MailboxState
 from lichen.core.deciders.run import RunState
 from lichen.core.words.ids import StreamId, session_stream
+from lichen.engine.act import Act, SessionAct
+from lichen.engine.drafts.handed import returned
 from lichen.engine.journal.journal import Journal
 from lichen.engine.journal.tree import mirror
 from lichen.engine.pace.timers import Wheel
+from lichen.engine.ports import Services
 
 
 def take_over(journal: Journal, wheel: Wheel) -> int:
@@ -24,12 +27,12 @@ def take_over(journal: Journal, wheel: Wheel) -> int:
     return len(owing)
 
 
-def fire(journal: Journal, stream: StreamId, timer: str) -> None:
+def fire(services: Services, journal: Journal, stream: StreamId, timer: str) -> None:
     """Appends what a due timer means, to the run and, if it ends a question, to the session."""
     state = journal.state(stream)
     if isinstance(state, MailboxState):
         if timer in state.timers:
-            journal.append({stream: (e.Draft(e.TimerFired(timer)),)})
+            _fire_of_session(SessionAct(services, journal, state), timer)
         return
     if not isinstance(state, RunState):
         return
@@ -39,3 +42,20 @@ def fire(journal: Journal, stream: StreamId, timer: str) -> None:
         appended[session_stream(state.session)] = mirrored
     if drafts:
         journal.append(appended, turn=state.turn)
+
+
+def _fire_of_session(session: SessionAct, timer: str) -> None:
+    """A delivery is tried again, or a conversation to which nobody attends goes back to the assistant."""
+    fired = e.Draft(e.TimerFired(timer))
+    handover = session.mailbox.handover
+    if handover is None or timer != handover.timer:
+        session.note(fired)
+        return
+    act = Act.on(session.services, session.journal, handover.run)
+    wait = act.state.waits.get(handover.wait)
+    if wait is None:
+        session.note(fired, *moves.end_handover(session.mailbox, handover.run))
+        return
+    back = returned(act, wait, "expired", told=act.texts.unattended)
+    appended = {session.stream: (fired, *back.before, *back.after), act.stream: back.run}
+    session.journal.append(appended, turn=act.state.turn)

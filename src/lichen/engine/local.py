@@ -176,7 +176,7 @@ class LocalEngine:
             return
         journal = self.journal(scope)
         try:
-            fire(journal, stream, timer)
+            fire(self.services, journal, stream, timer)
         except LichenError as error:
             _log.warning("timer %s of %s: %s", timer, stream, error.code)
 

@@ -178,6 +178,7 @@ class Runtime:
         from lichen.runtime.operations.records import Records
         from lichen.runtime.operations.runs import Runs
         from lichen.runtime.operations.setting import Known
+        from lichen.runtime.operations.talk.handovers import Handovers
         from lichen.runtime.operations.talk.sessions import Sessions
         from lichen.runtime.operations.waits import Waits
 
@@ -191,6 +192,7 @@ class Runtime:
         self.sessions = Sessions(wiring.engine, access, agents)
         self.runs = Runs(wiring.engine, access, known)
         self.waits = Waits(wiring.engine, access, known)
+        self.handovers = Handovers(wiring.engine, access, self.waits)
         self.records = Records(wiring.engine, access)
         self.proofs = Proofs(wiring.engine, access, home=self.home, volume=wiring.volume, keyring=wiring.keyring)
         self.people = People(wiring.engine, access, register=wiring.register, new_id=new_id)

@@ -171,4 +171,4 @@ class SimulatedEngine:
     def _fire(self, scope: Scope, stream: StreamId, timer: str) -> None:
         if not self._is_draining:
             with suppress(LichenError):  # the volume broke: the timer is set again when it is taken over
-                fire(self.journal(scope), stream, timer)
+                fire(self.services, self.journal(scope), stream, timer)

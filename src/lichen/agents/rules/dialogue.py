@@ -49,7 +49,7 @@ class Dialogue:
         if self._intent is None:
             return await self._open()
         if self._progress.is_handed_over:
-            return self._relay(self._intent)
+            return self._return(self._intent)
         if self._input.reason == "finalize":
             return self._finalize(self._intent)
         if self._progress.asked:
@@ -176,16 +176,16 @@ class Dialogue:
         wait = handover(said, told=told.render(self._lookup) or self._book.fallback, expires_s=self._ask_expires_s)
         return Plan(waits=(wait,), says=self._says, state=self._progress.encode())
 
-    def _relay(self, intent: IntentRule) -> Plan:
-        """What the person wrote, as they wrote it; they may have more to say."""
+    def _return(self, intent: IntentRule) -> Plan:
+        """The end of the hand-over, of which the customer was told; where the person closed it without a word, the
+        words of the rules."""
         ended = self._input.answers[-1] if self._input.answers else None
-        if self._input.reason == "finalize" or ended is None or ended.outcome != "answered":
+        if self._input.reason == "finalize" or ended is None or ended.outcome == "cancelled":
             return self._end(ended.outcome if ended is not None else "limit")
         reply = reply_of(ended.body)
-        if reply.text and reply.goes_on:
-            wait = handover("", expires_s=self._ask_expires_s)
-            return Plan(waits=(wait,), says=(reply.text,), state=self._progress.encode())
-        return Plan(answer=reply.text or (self._answer(intent).answer if intent.answers else ""))
+        if ended.outcome == "answered" and reply.is_closed and not reply.text and intent.answers:
+            return self._answer(intent)
+        return Plan(answer="")
 
     async def _conclude(self, plan: Plan) -> Plan:
         """Ends with `plan`, unless the customer stated another wish meanwhile: then that is next."""

@@ -19,7 +19,7 @@ class Progress(msgspec.Struct):
     """What is known and done. `made`: calls that were made or skipped. `large`: keys of result fields that were too
     large to be kept. `asked`: the slot of the open question, asked `asks` times. `questions`: asked in the whole run.
     `later`: what was written while a call was on its way. `language` is the one the intent was recognized in.
-    `is_handed_over`: a person answers. `unclear`: slots whose number could be any of these.
+    `is_handed_over`: a person has the conversation. `unclear`: slots whose number could be any of these.
     """
 
     intent: str = ""

@@ -29,6 +29,11 @@ class Texts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     approval: str = "A person has to agree to this first."
     in_doubt: str = "The outcome of the same request before is still being checked."
     busy: str = "There is too much going on at the moment. Please try again."
+    asked_already: str = "Somebody has been asked already. They will answer you here."
+    attended: str = "A colleague is here now and reads what you write."
+    returned: str = "You are talking to the assistant again."
+    unattended: str = "Sorry, none of us could answer you in time. You are talking to the assistant again."
+    without_person: str = "Go on without a person"
     stopped: str = "Sorry, I cannot help you just now: we have paused this for the moment. Please try again later."
 
 
@@ -44,6 +49,12 @@ GERMAN: Final = Texts(
     approval="Dem muss zuerst ein Mensch zustimmen.",
     in_doubt="Wie derselbe Vorgang vorher ausging, wird noch geprüft.",
     busy="Im Moment ist zu viel los. Bitte versuchen Sie es noch einmal.",
+    asked_already="Es ist schon jemand aus dem Team gefragt. Die Antwort kommt hier.",
+    attended="Jetzt ist jemand aus dem Team für Sie da und liest, was Sie schreiben.",
+    returned="Sie sprechen jetzt wieder mit dem Assistenten.",
+    unattended="Leider konnte Ihnen niemand aus dem Team rechtzeitig antworten. Sie sprechen jetzt wieder mit dem "
+    "Assistenten.",
+    without_person="Ohne Mitarbeiter weiter",
     stopped="Entschuldigung, im Moment kann ich nicht helfen: Wir haben das gerade angehalten. "
     "Bitte versuchen Sie es später noch einmal.",
 )

@@ -20,6 +20,7 @@ from lichen.core.words.limits import Usage
 from lichen.engine.act import Act
 from lichen.engine.brief.asking import plan_input
 from lichen.engine.brief.history import Handed, window_label
+from lichen.engine.drafts.handed import check_asks_once
 from lichen.engine.drafts.planned import Made, append_plan, validate
 from lichen.engine.pace.deltas import Partial
 from lichen.engine.pace.step import Within
@@ -94,6 +95,7 @@ async def plan(act: Act) -> None:
         else:
             answer = await _ask(act, agent, input)
         validate(answer, state)
+        check_asks_once(act, answer)
     except TimeoutError:
         return  # the run's own deadline is about to fire and says what follows
     except (LichenError, ModelError) as error:

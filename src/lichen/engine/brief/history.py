@@ -74,8 +74,8 @@ def _spoken(act: Act) -> list[Spoken]:
                 found = [each._replace(label=without(each.label, sources)) for each in found]
             case e.MessageReceived(disposition=d, role=role, by=by) if is_before and d != "rejected":
                 found.append(Spoken(event.n, role, by, event.label))
-            case e.MessageQueued() if is_before:
-                found.append(Spoken(event.n, "agent", "", event.label))
+            case e.MessageQueued(kind=kind, by=by) if is_before:
+                found.append(Spoken(event.n, "operator" if kind == "reply" else "agent", by, event.label))
             case _:
                 pass
     return found[-messages_max:]

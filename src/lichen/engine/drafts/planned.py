@@ -20,6 +20,7 @@ from lichen.core.words.label import EMPTY, Label, join
 from lichen.core.words.limits import Usage
 from lichen.engine.act import Act
 from lichen.engine.answers.expected import check_waits
+from lichen.engine.drafts.handed import opened
 from lichen.engine.drafts.telling import told_session
 from lichen.engine.journal.labels import labelled
 from lichen.engine.ports import AgentDef
@@ -104,9 +105,9 @@ def append_plan(act: Act, agent: AgentDef, made: Made) -> None:
     drafts = (msgspec.structs.replace(drafts[0], label=label), *labelled(drafts[1:], label))
     is_limited = any(isinstance(draft.control, e.LimitReached) for draft in drafts)
     asked = () if is_limited else tuple(_wait(act, wait, i) for i, wait in enumerate(plan.waits))
-    waits = labelled(asked, label)
+    waits = opened(act, () if is_limited else plan.waits, labelled(asked, label))
     sends = ruled(act, told_session(act, plan, waits))
-    appended: dict[StreamId, moves.Drafts] = {act.stream: (*drafts, *waits, *sends.refused)}
+    appended: dict[StreamId, moves.Drafts] = {act.stream: (*drafts, *waits.run, *sends.refused)}
     if state.session is not None:
         appended[session_stream(state.session)] = sends.session
     act.append(appended)

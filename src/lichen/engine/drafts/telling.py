@@ -16,6 +16,7 @@ from lichen.core.words.content import Content
 from lichen.core.words.ids import root_run
 from lichen.engine.act import Act
 from lichen.engine.answers.expected import suggestions
+from lichen.engine.drafts.handed import Opened
 
 Told = tuple[Literal["say", "question", "notice"], str | Saying]
 
@@ -37,19 +38,20 @@ def release(act: Act, text: str | None, token: str | None = None) -> moves.Draft
     return (*drafts, *moves.close_turn(session.mailbox, root, "released"))
 
 
-def told_session(act: Act, plan: Plan, waits: Sequence[e.Draft]) -> moves.Drafts:
+def told_session(act: Act, plan: Plan, waits: Opened) -> moves.Drafts:
     """The plan's messages and questions, or that the run now waits for somebody else. `waits` are the plan's, opened;
     none where a limit kept it from waiting."""
     if act.session is None:
         return ()
     says: list[Told] = [("say", said) for said in plan.says]
-    if not waits:
+    if not waits.run:
         return _messages(act, says, ())
-    asked = [wait for wait in plan.waits if "customer" in wait.may_answer]
-    messages = _messages(act, [*says, *_asked_and_announced(act, plan.waits)], asked)
-    if not asked and any(wait.kind != "timer" for wait in plan.waits):  # a pause keeps its turn
-        return (*messages, *release(act, None))
-    return (*messages, *(draft for draft, wait in zip(waits, plan.waits, strict=True) if wait in asked))
+    asked = [wait for wait in waits.left if "customer" in wait.may_answer]
+    messages = _messages(act, [*says, *_asked_and_announced(act, waits.told)], waits.left)
+    if not asked and any(wait.kind != "timer" for wait in waits.left):  # a pause keeps its turn
+        return (*messages, *release(act, None), *waits.session)
+    opened = zip(waits.run, waits.told, strict=False)  # after those that are opened come those that close at once
+    return (*messages, *(draft for draft, wait in opened if wait in asked), *waits.session)
 
 
 def _asked_and_announced(act: Act, waits: Sequence[WaitRequest]) -> list[Told]:
@@ -64,7 +66,7 @@ def _asked_and_announced(act: Act, waits: Sequence[WaitRequest]) -> list[Told]:
     return told
 
 
-def _messages(act: Act, told: Sequence[Told], asked: Sequence[WaitRequest]) -> moves.Drafts:
+def _messages(act: Act, told: Sequence[Told], waits: Sequence[WaitRequest]) -> moves.Drafts:
     state, session = act.state, act.session
     assert session is not None
     messages = [
@@ -79,14 +81,20 @@ def _messages(act: Act, told: Sequence[Told], asked: Sequence[WaitRequest]) -> m
         )
         for i, (kind, said) in enumerate(told)
     ]
-    return tuple(_offering(draft, asked, state.subject) for draft in messages)
+    return tuple(_offering(act, draft, waits) for draft in messages)
 
 
-def _offering(draft: e.Draft, asked: Sequence[WaitRequest], subject: str) -> e.Draft:
-    """A message to the session; a question with the few answers it expects, for a channel to show as buttons."""
-    if not isinstance(draft.control, e.MessageQueued) or draft.control.kind != "question":
+def _offering(act: Act, draft: e.Draft, waits: Sequence[WaitRequest]) -> e.Draft:
+    """A message to the session; a question with the few answers it expects, for a channel to show as buttons, and what
+    says that a person is asked with the way back to the assistant."""
+    if not isinstance(draft.control, e.MessageQueued) or draft.control.kind not in ("question", "notice"):
         return draft
     text = next(content.data for content in draft.contents if content.part == "text")
-    wait = next((wait for wait in asked if wait.public_text.encode() == text), None)
-    offered = () if wait is None else suggestions(wait.answer_schema, subject)
+    wait = next((wait for wait in waits if wait.public_text.encode() == text), None)
+    if wait is None:
+        return draft
+    if wait.kind == "handover":
+        offered = (Content("suggestions", act.subject, msgspec.json.encode([act.texts.without_person])),)
+    else:
+        offered = suggestions(wait.answer_schema, act.subject)
     return msgspec.structs.replace(draft, contents=(*draft.contents, *offered)) if offered else draft

@@ -22,12 +22,13 @@ from lichen.engine.journal.labels import said_by
 
 
 class Receipt(msgspec.Struct, frozen=True):
-    """What became of a message: it waits for its turn, joined the open one, answered a wait, or was refused."""
+    """What became of a message: it waits for its turn, joined the open one, answered a wait, was refused, or is for
+    the person who has the conversation."""
 
     session: SessionId
     message: MessageId
     n: int  # the session's record that holds the message
-    disposition: Literal["queued", "joined", "answered", "rejected"]
+    disposition: Literal["queued", "joined", "answered", "rejected", "handed"]
     run: RunId | None = None
     wait: WaitId | None = None
     is_repeated: bool = False

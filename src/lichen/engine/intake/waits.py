@@ -54,9 +54,9 @@ async def answer(
     `answer_too_large`, `answer_unexpected` with the place).
     """
     state = request.run(run)
-    asked = _open_wait(state, wait)
+    asked = open_wait(state, wait)
     if not may_answer(asked, request.actor, request.by, self_approval=allows_own(request.services, request.scope)):
-        raise _may_not(asked, request.by)
+        raise may_not(asked, request.by)
     _check(asked, outcome, digest, request.services.clock())
     if asked.kind in HALTING:
         await resume(request, run)
@@ -69,7 +69,8 @@ async def answer(
     await request.journal.durable(run=run)
 
 
-def _open_wait(state: RunState, wait: WaitId) -> Wait:
+def open_wait(state: RunState, wait: WaitId) -> Wait:
+    """An open wait of a run. Raises NotFound (`wait_unknown`), Conflict (`wait_closed`)."""
     found = state.waits.get(wait)
     if found is not None:
         return found
@@ -80,7 +81,8 @@ def _open_wait(state: RunState, wait: WaitId) -> Wait:
     raise NotFound("The run has no such wait.", code="wait_unknown")
 
 
-def _may_not(wait: Wait, by: str) -> Denied:
+def may_not(wait: Wait, by: str) -> Denied:
+    """Why somebody may not answer a wait (`may_not_answer`)."""
     if wait.kind in ABOUT_EFFECTS and is_requester(wait, by):
         return Denied("Whoever spoke for it may not decide it; somebody else of the role may.", code="may_not_answer")
     return Denied("This actor may not answer this.", code="may_not_answer")

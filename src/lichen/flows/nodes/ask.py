@@ -8,6 +8,7 @@ from typing import Any, Final, cast
 from lichen.core.ports.handover import ROLE, handover, reply_in
 from lichen.core.ports.plan import WaitRequest
 from lichen.core.speech.which import which
+from lichen.flows.ir import Branch, Custom, Routing
 from lichen.flows.nodes.context import text_of
 from lichen.flows.nodes.slots import Question, Unclear, answered, found, questions_of
 from lichen.flows.nodes.steps import Done, Failed, Heard, Kind, Step, Visit, Wait
@@ -17,6 +18,7 @@ from lichen.flows.text.rendering import written
 WAIT_EXPIRES_S: Final = 86_400.0  # of a wait that says nothing else
 WAIT_S_MAX: Final = 366 * 86_400.0
 ASKS_MAX: Final = 3  # of one question
+_EXPIRED: Final = ("wait_expired", "timeout", "on_timeout", "error", "failed", "on_error")
 _SKIP: Final = ("skip", "-", "none", "weiter")
 NOBODY: Final = Failed("nobody_to_ask", "The run has no session, so there is nobody to ask.")
 
@@ -174,21 +176,38 @@ def _hand_over(visit: Visit) -> Step:
     return Wait(handover(said, told=str(fields.get("public", "")), role=_role(visit), expires_s=expires_s(visit)))
 
 
-def _relayed(visit: Visit, heard: Heard) -> Step:
-    """What the person wrote is the node's text; while they have more to say it is said at once."""
-    if heard.outcome != "answered":
-        return ended(heard)
-    reply = reply_in(heard.body)
-    if reply.text and reply.goes_on:
-        return Wait(handover("", role=_role(visit), expires_s=expires_s(visit)), (reply.text,))
-    return Done({"text": reply.text})
+def _returned(visit: Visit, heard: Heard) -> Step:
+    """What the person wrote last is the node's text; the customer has it. How it ended is its status: `returned`,
+    `closed`, `declined`, or `expired`, which fails the node only where a route says what happens then."""
+    match heard.outcome:
+        case "answered":
+            reply = reply_in(heard.body)
+            status = "closed" if reply.is_closed else "returned"
+            return Done({"text": reply.text, "outcome": status}, status)
+        case "expired" if not _names(visit.node.routing, _EXPIRED):
+            return Done({"text": "", "outcome": "expired"}, "expired")
+        case "declined":
+            return Done({"text": "", "outcome": "declined"}, "declined")
+        case _:
+            return ended(heard)
+
+
+def _names(routing: Routing, statuses: tuple[str, ...]) -> bool:
+    """Whether a route is about one of these."""
+    match routing:
+        case Branch(on_status, _):
+            return any(status in on_status for status in statuses)
+        case Custom(routes):
+            return any(route.status in statuses for route in routes)
+        case _:
+            return False
 
 
 def _role(visit: Visit) -> str:
     return str(visit.fields().get("role", ROLE))
 
 
-HANDOVER = Kind(_hand_over, heard=_relayed)
+HANDOVER = Kind(_hand_over, heard=_returned, is_silent=True)
 QUESTIONS = Kind(_fill, heard=_answered, is_silent=True)
 WAIT = Kind(_wait, heard=_waited, is_silent=True)
 APPROVAL = Kind(_approval, heard=_approved, is_silent=True)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
+
+import msgspec
 
 from lichen.core.deciders import events as e
 from lichen.core.deciders.run import RunState
@@ -11,7 +14,7 @@ from lichen.core.words.ids import RunId, WaitId, run_stream
 from lichen.core.words.scope import Actor, Scope
 from lichen.core.words.wait import ABOUT_EFFECTS, WaitKind, WaitOutcome, is_requester, may_answer
 from lichen.engine.engine import Engine
-from lichen.engine.intake import waits
+from lichen.engine.intake import handovers, waits
 from lichen.engine.intake.request import Request
 from lichen.engine.journal.journal import Journal
 from lichen.runtime.access.access import EVERYTHING, About, Access
@@ -62,7 +65,7 @@ class Waits:
 
     def closed(self, scope: Scope, id: str, actor: Actor) -> WaitView:
         """A wait that was answered: what was asked and what was decided. Raises NotFound (`wait_unknown`)."""
-        self._access.open("wait.read", scope, actor, self._about(scope, id), what="wait")
+        self._access.open("wait.read", scope, actor, self.about(scope, id), what="wait")
         found = self._view(self._engine.journal(scope), *parse(id))
         if found is None or found.decision is None:
             raise NotFound("There is no such answered wait.", code="wait_unknown")
@@ -70,7 +73,7 @@ class Waits:
 
     def show(self, scope: Scope, id: str, actor: Actor) -> WaitView:
         """One open wait. Raises NotFound (`wait_unknown`), Conflict (`wait_closed`)."""
-        self._access.open("wait.read", scope, actor, self._about(scope, id), what="wait")
+        self._access.open("wait.read", scope, actor, self.about(scope, id), what="wait")
         return self._shown(scope, id)
 
     def count(self, scope: Scope, actor: Actor) -> int:
@@ -81,7 +84,7 @@ class Waits:
 
     def answerer(self, scope: Scope, id: str, actor: Actor) -> Answerer:
         """What somebody is to an open wait. Raises NotFound (`wait_unknown`)."""
-        self._access.ask("wait.read", scope, actor, self._about(scope, id))
+        self._access.ask("wait.read", scope, actor, self.about(scope, id))
         run, wait = parse(id)
         journal = self._engine.journal(scope)
         found = journal.run(run).waits.get(wait)
@@ -108,13 +111,16 @@ class Waits:
 
         Raises NotFound, Denied, Conflict (`wait_closed` on the second answer), Expired, Invalid (`digest_invalid`).
         """
-        about = self._about(scope, id)
+        about = self.about(scope, id)
         ruling = self._access.ask("wait.answer", scope, actor, about)
         bound = None if digest is None else _bytes(digest)
         try:
-            shown = self._shown(scope, id)
+            shown, request = self._shown(scope, id), Request(self._engine, scope, actor, ruling)
+            if shown.kind == "handover" and shown.session is not None:
+                await _write(request, shown, fields_of(body.get("result")) or body, key)
+                return
             await waits.answer(
-                Request(self._engine, scope, actor, ruling),
+                request,
                 shown.run,
                 shown.wait,
                 outcome,
@@ -148,8 +154,8 @@ class Waits:
         """Refuses it; the agent is told and answers accordingly."""
         await self.answer(scope, id, "denied", actor, digest=digest, body={"note": note})
 
-    def _about(self, scope: Scope, id: str) -> About:
-        """The wait as policies see it: of its kind, and its run's customer's."""
+    def about(self, scope: Scope, id: str) -> About:
+        """A wait as policies see it: of its kind, and its run's customer's."""
         run, wait = parse(id)
         journal = self._engine.journal(scope)
         state = journal.run(run)
@@ -176,7 +182,21 @@ class Waits:
         if opening is None:
             return None
         whose = row or journal.run(run)
-        return wait_view(journal.log, whose, opening, closing, self._known.setting(journal, whose.agent))
+        found = wait_view(journal.log, whose, opening, closing, self._known.setting(journal, whose.agent))
+        if found.kind != "handover" or found.session is None or found.decision is not None:
+            return found
+        mailbox = journal.mailbox(found.session)
+        due_us = None if mailbox.handover is None else mailbox.timers.get(mailbox.handover.timer)
+        return msgspec.structs.replace(found, expires_at_us=due_us or found.expires_at_us)
+
+
+async def _write(request: Request, wait: WaitView, said: Mapping[str, Any], key: str | None) -> None:
+    """A reply to whoever wants a person: `text`, and with `goes_on` there is more to say; else it is closed."""
+    text, looked = str(said.get("text") or ""), handovers.Looked(key=key)
+    if said.get("goes_on") is True and text.strip():
+        await handovers.reply(request, wait.run, wait.wait, text, looked)
+    else:
+        await handovers.give_back(request, wait.run, wait.wait, "closed", looked, text=text)
 
 
 def _by(decision: Decision) -> str:

@@ -1,4 +1,4 @@
-"""Conversations as people and programs read them: a row of a list, and what was said."""
+"""Conversations as people and programs read them: a row of a list, what was said, and which a person is to have."""
 
 from __future__ import annotations
 
@@ -14,12 +14,15 @@ from lichen.core.speech.saying import Attachment, Saying
 from lichen.core.words.ids import MessageId, RunId, SessionId, TurnId
 from lichen.log.log import Log
 from lichen.log.records.record import Record
+from lichen.runtime.names import name_of
 from lichen.runtime.views.record import opened
+from lichen.runtime.views.wait import WaitView
 
 TRANSCRIPT_MAX = 200
 
-Standing = Literal["closed", "asked", "busy", "waiting", "quiet"]
-"""A session is over, its customer was asked something, is owed something, waits for somebody else, or none of it."""
+Standing = Literal["closed", "handed", "asked", "busy", "waiting", "quiet"]
+"""A session is over, is handed over to a person, its customer was asked something, is owed something, waits for
+somebody else, or none of it."""
 
 
 class SessionSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,12 +50,13 @@ class Said(msgspec.Struct, frozen=True):
 
     `card` and `attachments` stand beside the words for channels that show more.
 
-    `state` is what became of it: `queued`, `joined`, `answered` or `rejected` for a customer's, `delivered`, `failed`
-    or `undelivered` for an agent's. `turn` is the one it belongs to.
+    `state` is what became of it: `queued`, `joined`, `answered`, `rejected` or `handed` for a customer's, `delivered`,
+    `failed` or `undelivered` for others. `turn` is the one it belongs to. An operator's is a person's who had the
+    conversation; `by` is the name they go by.
     """
 
     id: MessageId
-    role: Literal["customer", "agent"]
+    role: Literal["customer", "agent", "operator"]
     kind: str
     text: str | None
     run: RunId | None
@@ -61,6 +65,7 @@ class Said(msgspec.Struct, frozen=True):
     turn: TurnId | None
     card: Mapping[str, Any] | None = None
     attachments: tuple[Attachment, ...] = ()
+    by: str = ""
 
 
 class SessionDetail(SessionSummary, frozen=True, kw_only=True):
@@ -69,6 +74,54 @@ class SessionDetail(SessionSummary, frozen=True, kw_only=True):
     is_owing: bool
     earlier: int
     transcript: tuple[Said, ...]
+
+
+class HandoverView(msgspec.Struct, frozen=True):
+    """A conversation that a person is to have, or has: `has` is their name, empty while nobody took it.
+
+    `id` is that of the wait that stands for it. `said` is what the customer wrote when they wanted a person; `unread`
+    are the messages they wrote since that person looked. `read` is what to say of a page that shows all of it.
+    """
+
+    id: str
+    session: SessionId
+    agent: str
+    customer: str
+    customer_name: str
+    said: str
+    has: str
+    is_own: bool
+    unread: tuple[MessageId, ...]
+    opened_at_us: int
+    expires_at_us: int | None
+    read: int
+    may_answer: bool
+    summary: str
+
+
+def handover_view(log: Log, mailbox: MailboxState, wait: WaitView, *, who: str, may_answer: bool) -> HandoverView:
+    """A hand-over as somebody sees it whose pseudonym is `who`."""
+    handover = mailbox.handover
+    by = handover.by if handover is not None else ""
+    unread = tuple(message.message for message in handover.unread) if handover is not None else ()
+    has = name_of(log, by) if by else ""
+    count = f", {len(unread)} unread" if unread else ""
+    return HandoverView(
+        id=wait.id,
+        session=mailbox.id,
+        agent=mailbox.agent,
+        customer=wait.customer,
+        customer_name=wait.customer_name,
+        said=wait.asked.said,
+        has=has,
+        is_own=bool(by) and by == who,
+        unread=unread,
+        opened_at_us=wait.opened_at_us,
+        expires_at_us=wait.expires_at_us,
+        read=mailbox.n,
+        may_answer=may_answer,
+        summary=f"{f'{has} has it' if has else 'nobody has it'}{count}",
+    )
 
 
 def session_summary(mailbox: MailboxState, first: Record, last: Record) -> SessionSummary:
@@ -106,6 +159,8 @@ def session_detail(log: Log, mailbox: MailboxState, records: Sequence[Record]) -
 def _standing(mailbox: MailboxState) -> Standing:
     if mailbox.is_closed:
         return "closed"
+    if mailbox.handover is not None:
+        return "handed"
     if mailbox.questions:
         return "asked"
     return "busy" if mailbox.is_owing_customer else "waiting" if mailbox.released else "quiet"
@@ -146,6 +201,8 @@ def _said(log: Log, record: Record, turns: Turns, settled: Settled) -> Said:
         case e.MessageQueued() as control:
             state = settled.get(control.message, "undelivered")
             said = Said(control.message, "agent", control.kind, None, control.run, record.ts_us, state, control.turn)
+            if control.kind == "reply":
+                said = msgspec.structs.replace(said, role="operator", by=name_of(log, control.by))
         case _:
             raise AssertionError("a transcript is made of messages")
     return said if words is None else _worded(said, words)

@@ -33,6 +33,8 @@ def summary_of(control: Recorded) -> str:
             return control.timer
         case e.MailboxOpened():
             return f"agent {control.agent} by {control.channel}"
+        case e.HandoverAttended():
+            return f"{control.wait} of {control.run}, {control.read} records read"
         case e.MailboxClosed():
             return control.code or "closed"
         case e.MessageReceived() | e.MessageQueued() | e.DeliveryAttempted() | e.DeliverySettled():

@@ -23,10 +23,10 @@ _TELLING = (e.TurnOpened, e.TurnClosed, e.MessageQueued, e.WaitOpened, e.Mailbox
 
 class Reply(NamedTuple):
     """How a turn ended and what the customer was told last. `released`: the run waits for somebody else. `refused`:
-    policy did not let it start, so there is no such run."""
+    policy did not let it start, so there is no such run. `handed`: it goes to the person whom this run asked for."""
 
     text: str
-    outcome: Literal["answered", "released", "failed", "cancelled", "asked", "refused"]
+    outcome: Literal["answered", "released", "failed", "cancelled", "asked", "refused", "handed"]
     run: RunId
 
 
@@ -46,7 +46,7 @@ class Turn:
 
     @property
     def disposition(self) -> str:
-        """`queued`, `joined`, `answered` or `rejected`."""
+        """`queued`, `joined`, `answered`, `rejected` or `handed`."""
         return self.receipt.disposition
 
     async def run(self) -> RunId:
@@ -64,12 +64,16 @@ class Turn:
         Raises Conflict as `run` does.
         """
         self._ask()
-        reply = await self._reply(*await self._opened())
+        run, index = await self._opened()
+        reply = Reply("", "handed", run) if index is None else await self._reply(run, index)
         await self._journal.durable(session=self._session)
         return reply
 
-    async def _opened(self) -> tuple[RunId, int]:
-        """The run, and how many of the session's events lie before its turn."""
+    async def _opened(self) -> tuple[RunId, int | None]:
+        """The run, and how many of the session's events lie before its turn. None where the message goes to the
+        person that a run asked for, also because the conversation was handed over before its turn came."""
+        if self.receipt.run is not None and self.receipt.disposition == "handed":
+            return root_run(self.receipt.run), None
         if self.receipt.run is not None:
             return root_run(self.receipt.run), 0
         if self.receipt.disposition == "rejected":
@@ -79,6 +83,8 @@ class Turn:
             control = (await self._event(index)).control
             if isinstance(control, e.TurnOpened) and self.receipt.message in control.messages:
                 return control.run, index
+            if isinstance(control, e.WaitOpened) and control.kind == "handover":
+                return root_run(control.run), None
             if isinstance(control, e.MailboxClosed):
                 raise _closed()
             index += 1
