@@ -27,7 +27,7 @@ WORLDS = {
 }
 
 
-@pytest.mark.req("LIC-15.1", "LIC-15.2", "LIC-15.3", "LIC-15.4", "LIC-15.5")
+@pytest.mark.req("LIC-15.1", "LIC-15.2", "LIC-15.3", "LIC-15.4", "LIC-15.5", "LIC-30.20")
 @pytest.mark.parametrize("name", WORLDS)
 def test_a_mailbox_keeps_its_rules_whatever_happens(name: str, record_property: Callable[[str, object], None]) -> None:
     graph = explore(MailboxWorld(WORLDS[name]))

@@ -15,9 +15,11 @@ from tests.golden.volumes import GOLDEN, copy
 from tests.log.busy import SESSION, A, S
 from tests.log.homes import Home
 
-VERSIONS = ("v1", "v1.1", "v1.2", "v1.3")
-NEWEST = VERSIONS[2:]  # those with every record type and every field there is: one fact a record, and several
+VERSIONS = ("v1", "v1.1", "v1.2", "v1.3", "v1.4")
+NEWEST = VERSIONS[4:]  # those with every record type and every field there is
+SINGLE, SEVERAL = "v1.2", "v1.3"  # facts of a record
 CONTROL = 12  # where a record has its control
+FACT_CONTROL = 7  # where one of several facts has its own
 
 
 def stored(version: str) -> list[bytes]:
@@ -29,8 +31,16 @@ def stored(version: str) -> list[bytes]:
 def test_golden_records_are_read_and_written_again_with_later_fields_at_their_end(version: str) -> None:
     for data in stored(version):
         old, new = msgspec.msgpack.decode(data), msgspec.msgpack.decode(encode(decode(data)))
-        assert new[CONTROL][: len(old[CONTROL])] == old[CONTROL]
         assert [*new[:CONTROL], *new[CONTROL + 1 :]] == [*old[:CONTROL], *old[CONTROL + 1 :]]
+        if len(decode(data)) == 1:
+            assert new[CONTROL][: len(old[CONTROL])] == old[CONTROL]
+            continue
+        for before, after in zip(old[CONTROL], new[CONTROL], strict=True):
+            assert after[FACT_CONTROL][: len(before[FACT_CONTROL])] == before[FACT_CONTROL]
+            assert [*after[:FACT_CONTROL], *after[FACT_CONTROL + 1 :]] == [
+                *before[:FACT_CONTROL],
+                *before[FACT_CONTROL + 1 :],
+            ]
 
 
 @pytest.mark.req("LIC-3.8")
@@ -42,9 +52,9 @@ def test_the_newest_golden_records_are_encoded_to_the_same_bytes_and_are_of_ever
 
 
 @pytest.mark.req("LIC-2.43")
-def test_the_newest_golden_volume_has_records_of_several_facts() -> None:
-    assert max(len(decode(data)) for data in stored(VERSIONS[-1])) > 2
-    assert all(len(decode(data)) == 1 for data in stored(VERSIONS[-2]))
+def test_golden_volumes_have_records_of_several_facts_and_of_one() -> None:
+    assert all(max(len(decode(data)) for data in stored(version)) > 2 for version in (SEVERAL, VERSIONS[-1]))
+    assert all(len(decode(data)) == 1 for data in stored(SINGLE))
 
 
 @pytest.mark.parametrize("version", VERSIONS)

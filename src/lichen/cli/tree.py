@@ -26,6 +26,7 @@ COMMANDS: Final = {
     "runs": ("commands.runs:app", "What the agents are doing and did."),
     "sessions": ("commands.sessions:app", "One conversation: what was said, and its end."),
     "approvals": ("commands.approvals:app", "What waits for a person, and the answers."),
+    "handovers": ("commands.handovers:app", "Conversations that a person is to have."),
     "list": ("commands.listing:app", "What there is: agents, tools, tenants, sessions."),
     "log": ("volumes.log:app", "Read the log, prove it, take it away, back it up."),
     "policy": ("commands.policy:app", "The policies that decide what agents may do."),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from typing import Any, NamedTuple
 
 import msgspec
@@ -35,6 +36,18 @@ class Answerer(NamedTuple):
 
     may_answer: bool
     is_requester: bool
+
+
+class Waiting(msgspec.Struct, frozen=True):
+    """How much waits for people: decisions and customers, `handovers` of them, and how many of their messages nobody
+    read."""
+
+    open: int
+    handovers: int
+    unread: int
+
+
+_TELLING = (e.WaitOpened, e.WaitClosed, e.HandoverAttended, e.MessageReceived)
 
 
 class Waits:
@@ -81,6 +94,25 @@ class Waits:
         self._access.ask("wait.read", scope, actor, EVERYTHING)
         counts = self._engine.journal(scope).log.wait_counts()
         return sum(counts.get(kind, 0) for kind in FOR_PEOPLE)
+
+    def waiting(self, scope: Scope, actor: Actor) -> Waiting:
+        """How much waits for people now. What is asked is not opened for it."""
+        self._access.ask("wait.read", scope, actor, EVERYTHING)
+        journal = self._engine.journal(scope)
+        sessions = (journal.run(RunId(row.run)).session for row in journal.log.wait_rows() if row.kind == "handover")
+        held = [journal.mailbox(session).handover for session in sessions if session is not None]
+        unread = sum(len(handover.unread) for handover in held if handover is not None)
+        return Waiting(self.count(scope, actor), len(held), unread)
+
+    async def news(self, scope: Scope, actor: Actor) -> AsyncGenerator[Waiting]:
+        """How much waits for people now, and again whenever something about it changed. Raises Denied once the reader
+        may not any more."""
+        log = self._engine.journal(scope).log
+        async with aclosing(log.follow(log.durable_seq)) as records:
+            yield self.waiting(scope, actor)
+            async for record in records:
+                if isinstance(record.control, _TELLING) and _is_about_people(record.control):
+                    yield self.waiting(scope, actor)
 
     def answerer(self, scope: Scope, id: str, actor: Actor) -> Answerer:
         """What somebody is to an open wait. Raises NotFound (`wait_unknown`)."""
@@ -188,6 +220,17 @@ class Waits:
         mailbox = journal.mailbox(found.session)
         due_us = None if mailbox.handover is None else mailbox.timers.get(mailbox.handover.timer)
         return msgspec.structs.replace(found, expires_at_us=due_us or found.expires_at_us)
+
+
+def _is_about_people(control: e.Control) -> bool:
+    """Whether a record changes what waits for people."""
+    match control:
+        case e.MessageReceived(disposition=disposition):
+            return disposition == "handed"
+        case e.WaitOpened(kind=kind):
+            return kind in FOR_PEOPLE
+        case _:
+            return True
 
 
 async def _write(request: Request, wait: WaitView, said: Mapping[str, Any], key: str | None) -> None:

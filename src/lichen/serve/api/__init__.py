@@ -5,7 +5,7 @@ Others take `ROUTES`.
 
 from __future__ import annotations
 
-from lichen.serve.api import agents, approvals, events, keys, labels, log, policies, runs, sessions, tenant
+from lichen.serve.api import agents, approvals, events, handovers, keys, labels, log, policies, runs, sessions, tenant
 from lichen.serve.api.route import ApiRoute
 
 ROUTES: tuple[ApiRoute, ...] = (
@@ -15,6 +15,7 @@ ROUTES: tuple[ApiRoute, ...] = (
     *events.ROUTES,
     *agents.ROUTES,
     *approvals.ROUTES,
+    *handovers.ROUTES,
     *log.ROUTES,
     *policies.ROUTES,
     *keys.ROUTES,

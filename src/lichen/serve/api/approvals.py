@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import msgspec
+from starlette.responses import Response
 
 from lichen.core.words.errors import Invalid
 from lichen.core.words.wait import OUTCOMES, WaitOutcome
@@ -13,6 +14,7 @@ from lichen.runtime.operations.waits import FOR_PEOPLE
 from lichen.runtime.views.wait import WaitView
 from lichen.serve.api.route import ApiRoute
 from lichen.serve.http.exchange import Body, Exchange, Note, Nothing, Position
+from lichen.serve.http.sse import MEDIA, EventStream, waiting_frames
 
 ALL_KINDS = tuple(OUTCOMES)
 GONE = (409, 410)  # somebody answered before, or time did
@@ -51,6 +53,16 @@ class Told(Body, frozen=True):
 async def list_all(x: Exchange) -> tuple[WaitView, ...]:
     """Every open wait of this scope's runs, of whatever kind, oldest first."""
     return x.runtime.waits.list(x.scope, x.actor, kinds=ALL_KINDS)
+
+
+async def events(x: Exchange) -> Response:
+    """How much waits for people, as server-sent events: at once, and again whenever something about it changes."""
+    name = x.scope.log_id()
+    x.streams.check(name)
+    if x.request.method == "HEAD":
+        return Response(media_type=MEDIA)
+    news = x.runtime.waits.news(x.scope, x.actor)
+    return EventStream(waiting_frames(news, closing=x.closing, holding=x.holding), slot=x.streams.holding(name))
 
 
 async def answer(x: Exchange) -> Nothing:
@@ -125,5 +137,6 @@ ROUTES = (
         takes_key=True,
     ),
     ApiRoute("GET", "waits", "wait.read", list_all),
+    ApiRoute("GET", "waits/events", "wait.read", events, media=MEDIA, fails=(429,)),
     ApiRoute("POST", "waits/{wait}/answer", "wait.answer", answer, body=Told, fails=GONE, takes_key=True),
 )

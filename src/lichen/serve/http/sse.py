@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AbstractContextManager, aclosing
+from typing import TypeVar
 
 import msgspec
 from starlette.responses import StreamingResponse
@@ -19,7 +20,10 @@ from lichen.core.words.errors import Denied
 from lichen.engine.pace.race import race
 from lichen.log.records.record import Place
 from lichen.runtime.operations.talk.feed import Feed
+from lichen.runtime.operations.waits import Waiting
 from lichen.runtime.views.record import RecordView
+
+T = TypeVar("T")
 
 MEDIA = "text/event-stream"
 BEAT_S = 15.0
@@ -87,14 +91,12 @@ async def _frames(
                 return
 
 
-async def _beating(
-    records: AsyncGenerator[RecordView], leaving: tuple[asyncio.Event, ...]
-) -> AsyncGenerator[RecordView | None]:
-    """The records as they come, None whenever none came for a while; ends with the first of the events `leaving`."""
-    coming: asyncio.Task[RecordView | None] | None = None
+async def _beating(coming_in: AsyncGenerator[T], leaving: tuple[asyncio.Event, ...]) -> AsyncGenerator[T | None]:
+    """What comes as it comes, None whenever nothing came for a while; ends with the first of the events `leaving`."""
+    coming: asyncio.Task[T | None] | None = None
     try:
         while True:
-            coming = coming or asyncio.ensure_future(_next(records))
+            coming = coming or asyncio.ensure_future(_next(coming_in))
             endings = {f"ending {i}": event.wait() for i, event in enumerate(leaving)}
             first = await race({"record": asyncio.shield(coming), **endings}, timeout_s=BEAT_S)
             if first is None:
@@ -111,8 +113,27 @@ async def _beating(
             await asyncio.wait((coming,))
 
 
-async def _next(records: AsyncIterator[RecordView]) -> RecordView | None:
-    return await anext(records, None)
+async def _next(coming_in: AsyncIterator[T]) -> T | None:
+    return await anext(coming_in, None)
+
+
+async def waiting_frames(
+    news: AsyncGenerator[Waiting],
+    *,
+    closing: asyncio.Event,
+    holding: Callable[[], AbstractContextManager[asyncio.Event]],
+) -> AsyncGenerator[bytes]:
+    """The frames of what waits for people: how much there is, at once and whenever something about it changes."""
+    with holding() as ended:
+        yield HELLO
+        async with aclosing(news), aclosing(_beating(news, (closing, ended))) as beats:
+            try:
+                async for found in beats:
+                    if ended.is_set():
+                        return
+                    yield BEAT if found is None else b"event: waiting\ndata: %s\n\n" % msgspec.json.encode(found)
+            except Denied:
+                return
 
 
 def _frame(record: RecordView) -> bytes:

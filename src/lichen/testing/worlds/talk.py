@@ -16,7 +16,7 @@ from lichen.runtime.views.run import RunStatus
 if TYPE_CHECKING:
     from lichen.testing.worlds.world import World
 
-Heard = Literal["answered", "asked", "released", "failed", "cancelled", "refused", "rejected"]
+Heard = Literal["answered", "asked", "released", "failed", "cancelled", "refused", "rejected", "handed"]
 
 
 class Reply(msgspec.Struct, frozen=True):
