@@ -114,8 +114,8 @@ class Intent(Endings, frozen=True, forbid_unknown_fields=True):
     Case does not matter. Of several intents that fit, the highest `priority` wins, then the one listed first.
     `examples`: messages that this intent must win; checked when the rules are made.
     `calls` run one after the other. Of `answers` the first that fits is given, else `answer`.
-    `handover`: what the customer is told while a person is asked to take over, once the calls are done. What the person
-    writes is sent as it is; `answer` follows when they end it without a word.
+    `handover`: what the customer is told while a person is asked to take over, once the calls are done. They have the
+    conversation until they give it back; `answer` follows when they close it without a word.
     """
 
     name: str
