@@ -63,6 +63,11 @@ class Progress(msgspec.Struct, array_like=True):
         for frame in self.frames:
             frame.latest = body
 
+    def fix(self) -> None:
+        """Something is done or said that is not done again: no flow under way is tried again."""
+        for frame in self.frames:
+            frame.is_fixed = True
+
 
 _DECODER = msgspec.msgpack.Decoder(Progress)
 

@@ -13,11 +13,12 @@ from typing import Any, Final, NamedTuple
 
 from lichen.flows.ir import Branch, Custom, End, Next, Reply, Route
 from lichen.flows.nodes.context import text_of
-from lichen.flows.nodes.frames import Output
+from lichen.flows.nodes.frames import Frame, Output
 from lichen.flows.nodes.steps import Event
 from lichen.flows.text.expr import Condition, Values, holds
 from lichen.flows.text.reach import fields_of
 from lichen.flows.walk.compiled import Ready
+from lichen.flows.walk.position import Position
 
 _SUCCESS: Final = ("ok", "success", "on_success", "on_complete", "on_submit")
 _ALSO: Final[Mapping[Event, tuple[str, ...]]] = {"cancelled": ("cancel", "on_cancel")}
@@ -47,7 +48,23 @@ class Nowhere(NamedTuple):
 Way = To | Out | Park | Nowhere
 
 
-def told(output: Output, event: Event | None) -> tuple[str, ...]:
+def way(
+    position: Position,
+    frame: Frame,
+    ready: Ready,
+    output: Output,
+    event: Event | None = None,
+    *,
+    heard: Mapping[str, Any] | None = None,
+) -> Way:
+    """Where the node that a frame is at leads. `event` of None is a success, `heard` the message that a parked node
+    got."""
+    roots = _roots(output, event, heard)
+    values = position.context(frame, roots, {**fields_of(output.payload), **(heard or {})})
+    return _taken(ready, _told(output, event), values, is_failure=event is not None)
+
+
+def _told(output: Output, event: Event | None) -> tuple[str, ...]:
     """What a node's result tells its routes, the most telling first. `event` of None is a success."""
     if event is not None:
         own = () if event == "error" else (event, f"on_{event}", *_ALSO.get(event, ()))
@@ -57,7 +74,7 @@ def told(output: Output, event: Event | None) -> tuple[str, ...]:
     return (*said, output.status, *(() if output.status == "skipped" else _SUCCESS))
 
 
-def route_roots(output: Output, event: Event | None, heard: Mapping[str, Any] | None) -> dict[str, Any]:
+def _roots(output: Output, event: Event | None, heard: Mapping[str, Any] | None) -> dict[str, Any]:
     """What conditions of routes may read besides the context: `response`, `event`, `status`, `ok`, `error`.
 
     `heard` is the message that a parked node got: then `response` is that.
@@ -71,8 +88,7 @@ def route_roots(output: Output, event: Event | None, heard: Mapping[str, Any] | 
     return {"response": response, "event": name, "status": output.status, "ok": event is None, "error": error}
 
 
-def way(ready: Ready, statuses: tuple[str, ...], values: Values, *, is_failure: bool) -> Way:
-    """Where the node leads, for what its result tells and these values."""
+def _taken(ready: Ready, statuses: tuple[str, ...], values: Values, *, is_failure: bool) -> Way:
     routing = ready.node.routing
     match routing:
         case Branch(on_status, default):

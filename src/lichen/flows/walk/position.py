@@ -1,0 +1,113 @@
+"""Where a plan of a flow stands: its frames, and the values around the node that each is at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from lichen.core.ports.plan import PlanInput
+from lichen.flows.nodes import frames
+from lichen.flows.nodes.context import Context, around
+from lichen.flows.nodes.frames import FRAMES_MAX, Frame, Output, Progress
+from lichen.flows.nodes.steps import Failed, Visit
+from lichen.flows.text.mapping import Filling
+from lichen.flows.walk.compiled import Ready, ReadyFlow
+from lichen.flows.walk.entry import first_vars
+
+
+class Position:
+    """For one plan, which begins a flow or resumes it. `missed` is told of every value that texts read and that is not
+    there."""
+
+    def __init__(self, flows: Mapping[str, ReadyFlow], input: PlanInput, missed: Callable[[Frame, str], None]) -> None:
+        self.flows = flows
+        self.input = input
+        self.progress = Progress([])
+        self._around = around(input.run)
+        self._missed = missed
+
+    @property
+    def frames(self) -> list[Frame]:
+        """The flows under way, the one that is walked last."""
+        return self.progress.frames
+
+    # -- frames --------------------------------------------------------------------------------------------------
+
+    def resume(self) -> bool:
+        """Stands where the plan before left off. False when nothing of that can be read."""
+        progress = frames.decode(self.input.state)
+        if progress is None or not progress.frames:
+            return False
+        self.progress = progress
+        return True
+
+    def enter(self, flow: str, entry: dict[str, Any], node: str = "") -> Failed | None:
+        """Puts a frame for `flow` on top, at its start or at `node`. Failed when a variable it requires is missing."""
+        ready = self.flows.get(flow)
+        if ready is None or (node and node not in ready.nodes) or len(self.frames) >= FRAMES_MAX:
+            code = "flow_depth" if len(self.frames) >= FRAMES_MAX else "flow_unknown"
+            return Failed(code, f"{flow} {node}".strip())
+        values, missing = first_vars(ready.flow, entry)
+        if missing:
+            return Failed("var_missing", missing)
+        self.frames.append(Frame(flow, node or ready.flow.start, entry, vars=values))
+        return None
+
+    def replace(self, frame: Frame, flow: str, entry: dict[str, Any], node: str) -> Failed | None:
+        """Puts a frame for `flow` in the place of the one on top, with its time; leaves that there if it cannot."""
+        self.frames.pop()
+        failed = self.enter(flow, entry, node)
+        if failed is not None:
+            self.frames.append(frame)
+        else:
+            self.frames[-1].due_us, self.frames[-1].is_fixed = frame.due_us, frame.is_fixed
+        return failed
+
+    def take_later(self) -> str:
+        """What was said meanwhile, once."""
+        text, self.progress.later = self.progress.later, ""
+        return text
+
+    # -- values --------------------------------------------------------------------------------------------------
+
+    def ready(self, frame: Frame) -> Ready | None:
+        """The node that a frame is at, None when it is not there any more."""
+        flow = self.flows.get(frame.flow)
+        return flow.nodes.get(frame.at) if flow else None
+
+    def visited(self, frame: Frame, ready: Ready) -> Visit:
+        """The node with what it is given. Raises RenderError."""
+        flow = self.flows[frame.flow]
+        payload = ready.input.fill(self.filling(frame, self.context(frame)))
+        if flow.keeps_inputs:
+            frame.local["input"] = payload
+        return Visit(
+            node=ready.node,
+            payload=payload,
+            frame=frame,
+            target=ready.target,
+            slots=flow.flow.slots,
+            has_session=self.input.run.session is not None,
+            later=self.take_later,
+        )
+
+    def context(self, frame: Frame, extra: Mapping[str, Any] | None = None, spread: Any = None) -> Context:
+        """What the node's texts and conditions may read."""
+        parameters = self.flows[frame.flow].flow.parameters
+        latest = frame.latest or frame.entry
+        return Context(frame, self._around, parameters=parameters, latest=latest, extra=extra, spread=spread)
+
+    def filling(self, frame: Frame, values: Context, result: Any = None) -> Filling:
+        """Fills the node's texts with these values."""
+        return Filling(values, self.flows[frame.flow].strict, result, partial(self._missed, frame))
+
+    def mapped(self, frame: Frame, ready: Ready, output: Output) -> Any:
+        """The payload as the node's output mapping has it, after `vars_out` took what they keep. Raises RenderError."""
+        result = output.payload
+        roots = {"result": result, "output": result, "response": result}
+        filling = self.filling(frame, self.context(frame, roots, result), result)
+        kept = {name: mapped.fill(filling) for name, mapped in ready.vars_out.items()}
+        payload = result if ready.output is None else ready.output.fill(filling)
+        frame.vars.update(kept)
+        return payload
