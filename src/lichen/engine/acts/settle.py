@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import asyncio
 
-import msgspec
-
 from lichen.core.deciders import events as e
 from lichen.core.deciders import moves
 from lichen.core.ports.call import CannotTell, DidNotHappen, Happened, Probe
 from lichen.core.words import faults
 from lichen.core.words.errors import LichenError
 from lichen.core.words.failure import Failure
-from lichen.core.words.ids import CallId, idempotency_key
+from lichen.core.words.ids import CallId
 from lichen.core.words.label import EMPTY
 from lichen.engine.act import Act, CallAct
 from lichen.engine.brief.terms import terms_of
 from lichen.engine.drafts.ended import end, succeed
-from lichen.engine.drafts.held import shown
+from lichen.engine.drafts.held import reconciling
 from lichen.engine.drafts.telling import release
 from lichen.engine.journal.labels import label_of
 from lichen.engine.sends.failures import sealed, tell
@@ -86,27 +84,4 @@ def _unknown(act: CallAct, failure: Failure | None = None) -> None:
     )
     notice = act.texts.unknown
     sends = ruled(act, release(act, notice, f"unknown/{call.id}"))
-    act.say((finished, _reconciling(act, notice), *sends.refused), sends.session)
-
-
-def _reconciling(act: CallAct, notice: str) -> e.Draft:
-    """The wait for a person who says what became of the call."""
-    state, call = act.state, act.call
-    opened = e.WaitOpened(
-        run=state.id,
-        wait=moves.next_wait(state),
-        kind="reconcile",
-        call=call.id,
-        may_answer=("operator",),
-        requesters=state.requesters,
-        digest=call.digest,
-    )
-    facts = {
-        "tool": call.tool,
-        "arguments": shown(act),
-        "idempotency_key": idempotency_key(state.id, call.id),
-        "attempt": call.attempt,
-        "reason": call.doubt or "the process died while the call was under way",
-    }
-    parts = [("public", notice.encode()), ("operator", msgspec.json.encode(facts))]
-    return e.Draft(opened, moves.as_contents(parts, state.subject))
+    act.say((finished, reconciling(act, notice), *sends.refused), sends.session)

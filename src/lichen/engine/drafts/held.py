@@ -1,4 +1,5 @@
-"""What a call waits for that policy held: another person's approval, or a requester's word that they want it."""
+"""What a call waits for: another person's approval, a requester's word that they want it, or somebody who knows what
+became of it."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ from lichen.core.deciders import moves
 from lichen.core.ports.policy import Check, Confirmation, Verdict
 from lichen.core.words.content import Content
 from lichen.core.words.errors import ContentErased
-from lichen.core.words.ids import root_run
+from lichen.core.words.ids import idempotency_key, root_run
 from lichen.engine.act import CallAct
 from lichen.engine.journal.labels import labelled
 
@@ -31,7 +32,7 @@ def confirmation(act: CallAct, asked: Confirmation) -> e.Draft:
         digest=call.digest,
         expires_at_us=_expires_at_us(act, asked.expires_s),
     )
-    return _opened(act, opened, asked.text, {"tool": call.tool, "arguments": shown(act)})
+    return _opened(act, opened, asked.text, {"tool": call.tool, "arguments": _shown(act)})
 
 
 def confirmation_asked(act: CallAct, wait: e.Draft, asked: Confirmation) -> moves.Drafts:
@@ -76,7 +77,29 @@ def approval(act: CallAct, question: Check, verdict: Verdict) -> e.Draft:
     return _opened(act, opened, verdict.public_reason, operator)
 
 
-def shown(act: CallAct) -> Mapping[str, Any] | None:
+def reconciling(act: CallAct, notice: str) -> e.Draft:
+    """The wait for a person who says what became of a call in doubt."""
+    state, call = act.state, act.call
+    opened = e.WaitOpened(
+        run=state.id,
+        wait=moves.next_wait(state),
+        kind="reconcile",
+        call=call.id,
+        may_answer=("operator",),
+        requesters=state.requesters,
+        digest=call.digest,
+    )
+    operator = {
+        "tool": call.tool,
+        "arguments": _shown(act),
+        "idempotency_key": idempotency_key(state.id, call.id),
+        "attempt": call.attempt,
+        "reason": call.doubt or "the process died while the call was under way",
+    }
+    return _opened(act, opened, notice, operator)
+
+
+def _shown(act: CallAct) -> Mapping[str, Any] | None:
     """The arguments as whoever is asked about the call sees them, None once they are erased."""
     try:
         return act.arguments.fields
