@@ -39,6 +39,10 @@ ACTION: Mapping[str, str] = {
     "run.result": "The answer of a run is read.",
     "run.resume": "A halted run goes on.",
     "run.start": "A run is started: by itself, by a turn of a conversation, or by an agent that calls another.",
+    "secret.read": "Secrets are listed, without their values.",
+    "secret.remove": "A secret is forgotten.",
+    "secret.set": "A secret is given its first value, or the next.",
+    "secret.use": "A tool is about to be handed a secret, of this name.",
     "session.close": "A conversation is ended.",
     "session.declassify": "A conversation goes on without a source in its label.",
     "session.list": "Conversations are listed.",
@@ -60,7 +64,8 @@ CONTEXT: Mapping[str, tuple[str, str]] = {
     "context.meters": ("{METER: Long}", "What is used up and reserved, without this call."),
     "context.pending": ("{METER: Long}", "The part of that which is not settled yet."),
     "context.endorsed": ("{ARGUMENT: Bool}", "Whether the customer or your records said the argument."),
-    "context.tool": ("{effects, tags}", "What the tool says of itself."),
+    "context.tool": ("{effects, tags}", "What the tool says of itself. Of `secret.use`: the name of the tool."),
+    "context.environment": ("String", "Of `secret.use` alone: the environment."),
 }
 
 ANNOTATION: Mapping[str, tuple[str, str]] = {

@@ -16,6 +16,7 @@ from lichen.core.speech.wording import BUILT_IN, Texts
 from lichen.core.words.quotas import Quotas
 from lichen.settings.file import DeclaredActor, FlowFile, Parts, Serve, Tenant, WebChat
 from lichen.settings.routes import Route
+from lichen.settings.secrets import TenantSecrets
 
 SETTINGS: Mapping[str, tuple[type[msgspec.Struct], Mapping[str, str]]] = {
     "[lichen]": (
@@ -52,6 +53,7 @@ SETTINGS: Mapping[str, tuple[type[msgspec.Struct], Mapping[str, str]]] = {
             "languages": "What its customers are spoken to in, the first where they want none of these.",
             "texts": "Words of its own, by language, in place of the runtime's.",
             "quotas": "How much its customers and services may write.",
+            "secrets": "Where what its tools are handed comes from.",
         },
     ),
     "actors = [{ … }]": (
@@ -93,6 +95,16 @@ SETTINGS: Mapping[str, tuple[type[msgspec.Struct], Mapping[str, str]]] = {
             "messages_per_minute_tenant": "Of the whole tenant.",
             "bytes_per_day": "What its log may grow by in a day, UTC, in each environment.",
             "bytes_per_day_address": "What one address may cause of that.",
+        },
+    ),
+    "[tenants.NAME.secrets]": (
+        TenantSecrets,
+        {
+            "source": "Where they come from: `sealed`, the encrypted file in the data directory; `env:ACME_`, "
+            "variables that begin so (`payments.key` is `ACME_PAYMENTS_KEY`); `mounted:/run/secrets/acme`, a "
+            "folder; `none`.",
+            "names": 'Single ones: `"payments.key" = "env:STRIPE_KEY"`, or `"mounted:/run/secrets/stripe"`.',
+            "environments": "An environment with a table of its own, `source` and `names`, goes by that alone.",
         },
     ),
     "[serve]": (

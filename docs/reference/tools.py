@@ -25,6 +25,7 @@ CALL: dict[str, str] = {
     "timeout_s": "What is left for this attempt.",
     "attributes": "What the run was begun with: `home` is the data directory, `language` the customer's.",
     "turn": "The turn of the conversation.",
+    "secrets": "Those that the function asks for, by name; a parameter takes one more plainly.",
     "label": "Of what the run has read: its `sources`, and in `is_tainted` whether a stranger's words are among it.",
 }
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         PlanInput,
         WaitRequest,
     )
+    from lichen.core.ports.secrets import Secret
     from lichen.core.speech.saying import Attachment, Saying
     from lichen.core.words.errors import LichenError
     from lichen.core.words.limits import Limits, Usage
@@ -61,6 +62,7 @@ _HOMES = {
     "Runtime": "runtime.runtime",
     "Saying": "core.speech.saying",
     "Scope": "core.words.scope",
+    "Secret": "core.ports.secrets",
     "Service": "core.words.scope",
     "TenantCtx": "core.words.scope",
     "Usage": "core.words.limits",
@@ -98,6 +100,7 @@ __all__ = [
     "Runtime",
     "Saying",
     "Scope",
+    "Secret",
     "Service",
     "TenantCtx",
     "Usage",

@@ -53,7 +53,9 @@ SAMPLES: tuple[e.Control, ...] = (
         (RULING,),
         (e.ModelAsked("openai:gpt-5", "model_overloaded", USAGE, 2, 1_200, RULING),),
     ),
-    e.Decided(CALL, 2, "hold", ("policy0",), "d4", (Reservation("refunds", 5),), ("iban",), ("third_party:web.fetch",)),
+    e.Decided(
+        CALL, 2, "hold", ("policy0",), "d4", (Reservation("refunds", 5),), ("iban",), ("third_party:web.fetch",), 1
+    ),
     e.WaitOpened(
         RUN,
         WAIT,
@@ -72,8 +74,8 @@ SAMPLES: tuple[e.Control, ...] = (
     e.WaitClosed(RUN, WAIT, "approved", "operator_1a", True, RULING),
     e.Owned(3),
     e.CallStarted(CALL, 2, 3, RunId("run-1.c7"), 4, 5_000, 1_700_000_000),
-    e.CallProgressed(CALL, 2, "waited", "busy", 1_700_000_000, 3, 2, 400),
-    e.CallFinished(CALL, 2, "ok", "probed", 1_234, 3, 400, True),
+    e.CallProgressed(CALL, 2, "waited", "busy", 1_700_000_000, 3, 2, 400, 1),
+    e.CallFinished(CALL, 2, "ok", "probed", 1_234, 3, 400, True, 2),
     e.Signal("cancel", "s1", "requested", "operator_1a", RULING),
     e.TimerFired("wait/w2"),
     e.LimitReached("calls"),

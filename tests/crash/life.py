@@ -15,13 +15,14 @@ from contextlib import suppress
 from pathlib import Path
 
 from lichen.core.deciders.run import RunState
+from lichen.core.ports.secrets import Secret
 from lichen.core.words import faults
-from lichen.core.words.errors import Denied
+from lichen.core.words.errors import Conflict, Denied
 from lichen.core.words.ids import RunId, run_stream
 from lichen.core.words.scope import SYSTEM, Customer, Operator, Scope
 from lichen.runtime import Runtime, Session
 from tests.crash.judge import judge, unknown_outcomes
-from tests.crash.world import POLICY, Post, agents, count
+from tests.crash.world import POLICY, SHOP_KEY, Post, agents, count
 
 SCOPE = Scope("acme", "dev")
 OPS = Operator("ops", ("operator",))
@@ -45,6 +46,8 @@ async def play(runtime: Runtime, home: Path) -> dict[str, str]:
     """The scenario. Returns each message's final answer."""
     await runtime.stops.set(SCOPE, "tool", "shop.nothing", OPS, anyway=True)
     await runtime.stops.clear(SCOPE, "tool", "shop.nothing", OPS)
+    with suppress(Conflict):  # an earlier life had set it
+        await runtime.secrets.set(SCOPE, "shop.key", Secret(SHOP_KEY), OPS)
     answers: dict[str, str] = {}
     for message in MESSAGES:
         session = await _session(runtime, message)

@@ -8,13 +8,14 @@ WRITTEN = [name for name, control in TYPES.items() if control not in RESERVED]
 EFFECTS = ("shop.pay", "shop.note")
 AFTER_A_CRASH = ("owned",)  # record types that only a life after a death writes
 PROBES = ("probe.after",)
+SECRETS = ("secrets.replace.before", "secrets.replace.after")  # around the replacement of the sealed file
 
 
 def points() -> list[str]:
     """Before and after the commit of every record type, around every effect, and at every step between."""
     commits = [f"commit.{when}/{name}" for name in WRITTEN for when in ("before", "after")]
     effects = [f"effect.{when}/{tool}" for tool in EFFECTS for when in ("before", "after")]
-    return [*commits, *effects, "plan.after", "check.after", "deliver.before", "deliver.after", *PROBES]
+    return [*commits, *effects, "plan.after", "check.after", "deliver.before", "deliver.after", *PROBES, *SECRETS]
 
 
 def needs_a_death_before(point: str) -> bool:

@@ -7,16 +7,18 @@ import sqlite3
 from collections.abc import Generator
 from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import BaseModel
 
-from lichen import Agent, CallMeta, CannotTell, Limits, NotDone, Retry, tool
+from lichen import Agent, CallMeta, CannotTell, Limits, NotDone, Retry, Secret, tool
 from lichen.core.ports.handover import handover
 from lichen.core.ports.plan import CallRequest, Plan, PlanInput, WaitRequest
 from lichen.core.words.ids import ToolName
 from lichen.core.words.scope import Scope
 from lichen.engine.ports import Delivery, Outbound
 
+SHOP_KEY = "a key of the shop's own"
 SCHEMA = """
 create table if not exists effects (tool text, key text);
 create table if not exists sent (session text, message text, text text);
@@ -73,8 +75,9 @@ async def look(*, meta: CallMeta) -> Done:
     return Done()
 
 
-async def _pay(amount: int, *, meta: CallMeta) -> Done:
-    """Pays, blindly."""
+async def _pay(amount: int, *, key: Annotated[Secret, "shop.key"], meta: CallMeta) -> Done:
+    """Pays, blindly, with the key it is handed."""
+    assert key.reveal() == SHOP_KEY
     return _act("shop.pay", meta)
 
 

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from lichen.core.ports.policy import Check, Verdict
-from lichen.core.words.ids import RunId, SessionId
+from lichen.core.words.ids import RunId, SessionId, ToolName
 from lichen.core.words.label import EMPTY, Label
 from lichen.gate.cedar.values import Entity, Value
 from lichen.gate.rules.policies import PolicySet
@@ -75,7 +75,19 @@ def test_policies_can_read_nothing_of_an_act_that_changes_while_they_stand(actio
     schema = policies("").schema
     assert schema.views[action].tool is None
     read = schema.document[""]["actions"][action]["appliesTo"]["context"]["attributes"]
-    assert read == {"actor": {"type": "ActorInfo"}, "label": {"type": "LabelInfo"}}
+    of_a_secret = {"tool": {"type": "String"}, "environment": {"type": "String"}} if action == "secret.use" else {}
+    assert read == {"actor": {"type": "ActorInfo"}, "label": {"type": "LabelInfo"}, **of_a_secret}
+
+
+@pytest.mark.req("SYM-95.5")
+def test_what_is_remembered_of_a_secret_is_remembered_for_its_tool_and_environment_alone() -> None:
+    permit = 'permit(principal, action == Action::"secret.use", resource) when { context.tool == "payments.refund" };'
+    shop = Shop()
+    shop.gate.replace(SCOPE, policies(permit))
+    using = Check(SCOPE, SUPPORT, "secret.use", "payments.key", hands_to=ToolName("payments.refund"))
+    assert shop.gate.decide(using).outcome == "allow"
+    other = msgspec.structs.replace(using, hands_to=ToolName("payments.find"))
+    assert [shop.gate.decide(each).outcome for each in (other, using, other)] == ["deny", "allow", "deny"]
 
 
 def test_calls_are_asked_about_each_time() -> None:

@@ -38,14 +38,17 @@ LOOK = {
     "wait.read",
 }
 STEER = {"run.cancel", "run.pause", "run.resume"}
-KEEP = {"key.issue", "key.read", "key.revoke", "log.backup", "log.export", "log.read", "log.verify", "policy.reload"}
+KEEP = {
+    "key.issue", "key.read", "key.revoke", "log.backup", "log.export", "log.read", "log.verify", "policy.reload",
+    "secret.read", "secret.remove", "secret.set",
+}  # fmt: skip
 OWN = {"log.erase", "run.declassify", "session.declassify", "stop.clear", "stop.set"}
 MAY: dict[str, set[str]] = {
     "customer": TALK,
     "operator": TALK | LOOK | STEER | KEEP | OWN,
     "service": TALK | LOOK | STEER,
     "system": LOOK | KEEP | {"agent.create", "process.stop", "run.pause", "run.resume"},
-    "agent": {"message.send", "model.invoke", "run.start"},
+    "agent": {"message.send", "model.invoke", "run.start", "secret.use"},
 }  # fmt: skip
 
 

@@ -59,12 +59,20 @@ def first_day(log: Log) -> None:
         put(log, A, e.Draft(e.Decided(id, 1, "allow", ("p1",), "abc", (Reservation("meter-1", 10),))))
         put(log, A, e.Draft(e.CallStarted(id, 1, 1)))
     audit = Content("audit", RETENTION, b'{"amount":10}')
-    put(log, A, e.Draft(e.CallFinished(C1, 1, "ok", "", 900), (Content("result", who, b"{}"), audit)))
+    put(log, A, e.Draft(e.CallFinished(C1, 1, "ok", "", 900, withheld=1), (Content("result", who, b"{}"), audit)))
     put(log, A, e.Draft(e.CallFinished(C2, 1, "failed", "no_money", 300), (Content("reason", who, b"no"),)))
     asked = (e.ModelAsked("scripted:small", "ok", usage, 1, 40_000, e.Ruling("model.invoke", ("p1",), "abc")),)
     answer = (Content("answer", who, b"Paid."), Content("answer/card", who, b'{"type":"AdaptiveCard"}'))
     put(log, A, e.Draft(e.Planned(1, 1, "resume", says=1, has_answer=True, requests=asked), answer))
-    put(log, A, e.Draft(e.SecretUsed("openai", "v1", "use-1", ruling=e.Ruling("secret.use", ("p1",), "abc"))))
+    put(
+        log,
+        A,
+        e.Draft(
+            e.SecretUsed(
+                "payments.key", "1-0123456789abcdef", "use-1", C1, ruling=e.Ruling("secret.use", ("p1",), "abc")
+            )
+        ),
+    )
     put(log, A, e.Draft(e.RunFinished("completed", "", usage, 2), (Content("answer", who, b"Paid."),)))
     queued = e.MessageQueued(o1, "answer", turn, FIRST, f"answer/{FIRST}")
     put(log, S, e.Draft(queued, (Content("text", who, b"Paid."),)), e.Draft(e.TurnClosed(turn, FIRST, "answered")))

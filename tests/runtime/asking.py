@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from lichen.core.deciders.events import Ruling
+from lichen.core.ports.secrets import Secret
 from lichen.core.words.ids import MessageId, RunId, SessionId
 from lichen.core.words.scope import SYSTEM, Actor, Customer, Operator, Scope, Service
 from lichen.gate.rules.schema import Action
@@ -138,6 +139,10 @@ ENTRIES: dict[str, Entry] = {
     "Feed.last": Entry("run.read", lambda w, a: w.feed_of(a).last(), True),
     "Feed.records": Entry("run.read", lambda w, a: _first(w.feed_of(a).records(0)), True),
     "Feed.is_end": Entry("run.read", lambda w, a: w.feed_of(a).is_end(_record(w)), True),
+    "Secrets.list": Entry("secret.read", lambda w, a: w.runtime.secrets.list(a.scope, a.actor)),
+    "Secrets.set": Entry("secret.set", lambda w, a: w.runtime.secrets.set(a.scope, "a", Secret("value"), a.actor)),
+    "Secrets.rotate": Entry("secret.set", lambda w, a: w.runtime.secrets.rotate(a.scope, "a", Secret("v"), a.actor)),
+    "Secrets.remove": Entry("secret.remove", lambda w, a: w.runtime.secrets.remove(a.scope, "a", a.actor)),
     "Waits.list": Entry("wait.read", lambda w, a: w.runtime.waits.list(a.scope, a.actor)),
     "Waits.show": Entry("wait.read", lambda w, a: w.runtime.waits.show(a.scope, f"{w.held}.w1", a.actor), True),
     "Waits.history": Entry("wait.read", lambda w, a: w.runtime.waits.history(a.scope, a.actor)),

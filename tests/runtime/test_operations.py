@@ -117,7 +117,7 @@ async def test_a_method_that_does_not_ask_is_found(world: World, monkeypatch: py
 
 # -- policy ------------------------------------------------------------------------------------------------------
 
-BY_THE_ENGINE: tuple[Action, ...] = ("message.send", "model.invoke")
+BY_THE_ENGINE: tuple[Action, ...] = ("message.send", "model.invoke", "secret.use")
 """What agents ask for, by the engine: the tests of the engine show it."""
 
 

@@ -32,6 +32,7 @@ COMMANDS: Final = {
     "policy": ("commands.policy:app", "The policies that decide what agents may do."),
     "flow": ("commands.flow:app", "Flows of nodes: .ygtc files."),
     "keys": ("commands.keys:app", "The API keys of a tenant."),
+    "secrets": ("commands.secrets:app", "The secrets that tools are handed."),
 }
 """Where each command is in `lichen.cli`, and the first sentence of its help."""
 

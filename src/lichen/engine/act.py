@@ -18,6 +18,7 @@ from lichen.engine.journal.attributes import attributes_of
 from lichen.engine.journal.journal import Journal
 from lichen.engine.journal.labels import labelled
 from lichen.engine.ports import AgentDef, Services, agent_of
+from lichen.tools.entrusted import Entrusted
 
 
 class Act:
@@ -148,6 +149,8 @@ class CallAct(Act):
         self._agent = act._agent
         self._tool: Tool | None = None
         self._arguments: Arguments | None = None
+        self.entrusted: Entrusted | None = None  # its tool with the secrets that it was handed, once it was
+        self.withheld_late = 0
 
     def look_again(self) -> Call | None:
         """The call as it is now, None once it is over."""
@@ -176,6 +179,11 @@ class CallAct(Act):
         if tool is None:
             raise NotFound("The tool this call was planned for is not there any more.", code="tool_unavailable")
         return tool
+
+    @property
+    def withheld(self) -> int:
+        """How often the tool said a secret that it was handed."""
+        return self.withheld_late + (0 if self.entrusted is None else self.entrusted.withheld)
 
     @property
     def arguments(self) -> Arguments:

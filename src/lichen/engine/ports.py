@@ -10,8 +10,10 @@ import msgspec
 from lichen.core.deciders.run import RunState
 from lichen.core.ports.agent import AgentDef as AgentDef
 from lichen.core.ports.policy import Gate
+from lichen.core.ports.secrets import Secret, Secrets
 from lichen.core.speech.saying import Saying
 from lichen.core.speech.wording import Wording
+from lichen.core.words.errors import NotFound
 from lichen.core.words.ids import AgentName, MessageId, SessionId
 from lichen.core.words.scope import PRODUCTION, Actor, Environment, Scope
 from lichen.engine.pace.deltas import Deltas
@@ -95,6 +97,14 @@ class Channel(Protocol):
         ...
 
 
+class NoSecrets:
+    """Where nobody keeps any."""
+
+    async def get(self, scope: Scope, name: str) -> Secret:
+        """Raises NotFound (`secret_unknown`)."""
+        raise NotFound("This runtime keeps no secrets.", code="secret_unknown")
+
+
 class Options(msgspec.Struct, frozen=True):
     """Bounds of the engine."""
 
@@ -103,6 +113,7 @@ class Options(msgspec.Struct, frozen=True):
     plan_attempts_max: int = 3
     plan_backoff_s: float = 0.2
     settle_timeout_s: float = 10.0
+    secret_timeout_s: float = 5.0  # how long a store of secrets may take
     closing_grace_s: float = 5.0  # how long a cancelled call may take to let go
     delivery_attempts_max: int = 8
     delivery_backoff_s: float = 1.0
@@ -127,3 +138,4 @@ class Services(msgspec.Struct, frozen=True):
     places: Workers = msgspec.field(default_factory=Workers)
     turns: Turns = msgspec.field(default_factory=Turns)
     environment: Callable[[Scope], Environment] = lambda scope: PRODUCTION
+    secrets: Secrets = msgspec.field(default_factory=NoSecrets)

@@ -48,6 +48,9 @@ LoadMeter = Callable[[Scope, str], tuple[int, int]]
 """`load(scope, key)`: what the log has reserved and paid under a key."""
 IsUnknown = Callable[[Scope, SessionId | None, str, bytes], bool]
 """`is_unknown(scope, session, tool, digest)`: whether such a call was started there and nobody knows how it ended."""
+_Act = tuple[str, str, str, Actor, Label, tuple[str, str] | None]
+"""What is no tool call: under which policies, which act, on what, by whom, with which label; of a secret, for
+which tool and where."""
 Pseudonyms = Callable[[Scope, Actor], str]
 Describe = Callable[[BaseException], Failure]
 
@@ -75,7 +78,7 @@ class PolicyGate:
         self.switches = Switches()
         self._policies = dict(policies)
         self._books: dict[LogId, MeterBook] = {}
-        self._allowed: dict[tuple[str, str, str, Actor, Label], Verdict] = {}  # by policies, act, what on, who, label
+        self._allowed: dict[_Act, Verdict] = {}
         self._clock = clock
         self._digest = digest
         self._load = load
@@ -170,8 +173,10 @@ class PolicyGate:
 
     def _ruled(self, check: Check, policies: PolicySet, view: ActionView) -> Verdict:
         """The answer about an act that is no tool call. Policies can read of it who asks, for what, and what label
-        that has, and nothing that changes: what was allowed under them stays allowed."""
-        key = (policies.digest, check.action, check.resource, check.actor, check.label)
+        that has, of a secret the tool and environment too, and nothing that changes: what was allowed under them stays
+        allowed."""
+        secret_for = None if check.hands_to is None else (check.hands_to, check.scope.env)
+        key = (policies.digest, check.action, check.resource, check.actor, check.label, secret_for)
         allowed = self._allowed.get(key)
         if allowed is not None:
             return allowed

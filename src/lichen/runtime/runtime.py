@@ -23,6 +23,7 @@ from lichen.core.speech.wording import DEFAULT, Texts, Wording
 from lichen.core.words.scope import PRODUCTION, Scope
 
 if TYPE_CHECKING:
+    from lichen.core.ports.secrets import Secrets as SecretSource
     from lichen.engine.ports import Channel, Options
     from lichen.log.log import Log
     from lichen.log.volume import Volume
@@ -43,7 +44,8 @@ class Runtime:
     does not load, Corrupt (`log_rolled_back`) when the log is older than the head that was remembered.
 
     Everything that may be asked of it names a scope and an actor: `sessions`, `runs`, `waits`, `records`, `proofs`,
-    `people`, `keys`, `stops`, `policies`, `agents`, `admin`. Programs that ask for nobody in particular are `SYSTEM`.
+    `people`, `keys`, `secrets`, `stops`, `policies`, `agents`, `admin`. Programs that ask for nobody in particular
+    are `SYSTEM`.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class Runtime:
         texts: Texts | None = None,
         options: Options | None = None,
         project: Project | None = None,
+        secrets: SecretSource | None = None,
         clock: Callable[[], int] = lambda: time.time_ns() // 1000,
         random: Callable[[int], bytes] = os.urandom,
     ) -> None:
@@ -81,6 +84,7 @@ class Runtime:
             clock=clock,
             random=random,
             new_id=Ids(random).new,
+            secrets=secrets,
         )
 
     @classmethod
@@ -93,28 +97,41 @@ class Runtime:
         channels: Mapping[str, Channel] | None = None,
         texts: Texts | None = None,
         options: Options | None = None,
+        secrets: SecretSource | None = None,
     ) -> Runtime:
         """A runtime over `home`. `policies` is a directory of Cedar files for every tenant, or one with a
-        subdirectory per tenant; without it the starter policy applies and says so."""
+        subdirectory per tenant; without it the starter policy applies and says so. `secrets` is where those of tools
+        come from; without it, the encrypted files in the data directory."""
         from lichen.runtime.project.hosting import specs_of
         from lichen.runtime.project.policies import STARTER_NOTICE, FromDirectory, Starter
 
         specs = specs_of(agents)
         source = Starter(specs) if policies is None else FromDirectory(Path(policies), specs)
-        runtime = cls(Path(home), agents, source, channels=channels, texts=texts, options=options)
+        runtime = cls(Path(home), agents, source, channels=channels, texts=texts, options=options, secrets=secrets)
         runtime.notices = (STARTER_NOTICE,) if policies is None else ()
         return runtime
 
     @classmethod
-    def of(cls, project: Project, *, channels: Mapping[str, Channel] | None = None) -> Runtime:
-        """The runtime of a project: every tenant, environment and policy directory of its `lichen.toml`."""
+    def of(
+        cls, project: Project, *, channels: Mapping[str, Channel] | None = None, secrets: SecretSource | None = None
+    ) -> Runtime:
+        """The runtime of a project: every tenant, environment and policy directory of its `lichen.toml`. With
+        `secrets`, all secrets come from there."""
         from lichen.plugins.registry import used
         from lichen.runtime.project.hosting import specs_of
         from lichen.runtime.project.policies import STARTER_NOTICE, FromSettings
 
         settings = project.settings
         source = FromSettings(settings, specs_of(project.agents))
-        runtime = cls(settings.home, project.agents, source, scopes=settings.scopes, channels=channels, project=project)
+        runtime = cls(
+            settings.home,
+            project.agents,
+            source,
+            scopes=settings.scopes,
+            channels=channels,
+            project=project,
+            secrets=secrets,
+        )
         starters = (f"{name}: {STARTER_NOTICE}" for name, each in settings.tenants.items() if each.policies is None)
         runtime.notices = (*starters, *(each.notice for each in used() if each.error))
         return runtime
@@ -172,6 +189,7 @@ class Runtime:
         from lichen.runtime.operations.governing.keys import Keys
         from lichen.runtime.operations.governing.policies import Policies
         from lichen.runtime.operations.governing.reload import Reload
+        from lichen.runtime.operations.governing.secrets import Secrets
         from lichen.runtime.operations.governing.stops import Stops
         from lichen.runtime.operations.people import People
         from lichen.runtime.operations.proofs import Proofs
@@ -197,6 +215,9 @@ class Runtime:
         self.proofs = Proofs(wiring.engine, access, home=self.home, volume=wiring.volume, keyring=wiring.keyring)
         self.people = People(wiring.engine, access, register=wiring.register, new_id=new_id)
         self.keys = Keys(wiring.engine, wiring.keyring, access, changes, register=wiring.register)
+        self.secrets = Secrets(
+            wiring.engine, access, changes, sources=wiring.secrets, known=wiring.secret_names, agents=agents
+        )
         self.stops = Stops(wiring.engine, wiring.gate, access, changes, agents=agents)
         self.policies = Policies(access, changes, wiring.in_force)
         self.reload = Reload(wiring.engine, access, changes, wiring.in_force, wiring.catalog, self.project)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import sys
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -14,6 +15,7 @@ import msgspec
 
 from lichen.agents.agent import Agent
 from lichen.core.ports.call import Resources
+from lichen.core.ports.secrets import SEALED, Secrets, Source
 from lichen.core.speech.wording import Wording
 from lichen.core.words.errors import Unavailable
 from lichen.core.words.scope import Actor, Environment, Scope
@@ -21,6 +23,8 @@ from lichen.engine.engine import Engine
 from lichen.engine.local import LocalEngine
 from lichen.engine.ports import Channel, Options, Services
 from lichen.gate.gate import PolicyGate
+from lichen.gate.secrets.sealed import SealedSecrets
+from lichen.gate.secrets.sources import Sources, built_in
 from lichen.log.disk.lock import DirectoryLock
 from lichen.log.keys.keyring import Keyring
 from lichen.log.log import Log
@@ -34,6 +38,7 @@ from lichen.runtime.operations.governing.stops import STOPPED, reason_of, stop_k
 from lichen.runtime.project.catalog import Catalog
 from lichen.runtime.project.hosting import Hosted, hosted, specs_of
 from lichen.runtime.project.policies import InForce, PolicySource
+from lichen.runtime.project.secretkinds import maker
 from lichen.tools.failure import failure_of
 from lichen.tools.workers.placement import Workers
 
@@ -64,6 +69,7 @@ class Blueprint(msgspec.Struct, frozen=True):
     new_id: Callable[[str], str]
     takes_over: bool = True  # what its logs owe
     volume: type[Volume] = Volume
+    secrets: Secrets | None = None  # where every secret comes from, instead of where the settings say
 
 
 class Ids:
@@ -131,6 +137,8 @@ class Wiring:
         def host(agent: Agent) -> Hosted:
             return hosted(agent, resources)
 
+        self.sealed = SealedSecrets(keyring.secrets_folder, keyring.master)
+        self.secrets = _sources(blueprint, self.sealed)
         self.catalog = Catalog(blueprint.home, blueprint.agents, host)
         self.services = Services(
             gate=self.gate,
@@ -146,9 +154,16 @@ class Wiring:
             options=blueprint.options,
             quota=Quota(blueprint.settings, volume.log, blueprint.clock).check,
             environment=blueprint.environment,
+            secrets=self.secrets,
         )
         self.engine: Engine = LocalEngine(self.services, volume, opened=self._opened)
         self.register = Register(self._counts)
+
+    def secret_names(self, scope: Scope) -> frozenset[str]:
+        """The secrets that an environment has by name: those its settings name, and those that were sealed."""
+        settings = self.blueprint.settings
+        named = settings.secret_names(scope) if settings is not None else ()
+        return frozenset(named) | self.sealed.names(scope)
 
     def add(self, agent: Agent) -> None:
         """Hosts one agent more. Raises Conflict (`registration_closed`)."""
@@ -207,6 +222,15 @@ class Wiring:
         except Unavailable:
             return False
         return True
+
+
+def _sources(blueprint: Blueprint, sealed: SealedSecrets) -> Sources:
+    """Where secrets come from: one place that was given, else where the settings say, else the sealed file."""
+    own, settings = blueprint.secrets, blueprint.settings
+    if own is not None:
+        return Sources(lambda scope, name: Source("own"), lambda source: own)
+    make = maker(built_in(os.environ, sealed))
+    return Sources(settings.secret if settings is not None else lambda scope, name: SEALED, make)
 
 
 @asynccontextmanager

@@ -12,11 +12,13 @@ from typing import Annotated
 
 import msgspec
 
+from lichen.core.ports.secrets import SEALED, Source
 from lichen.core.speech.wording import BUILT_IN, DEFAULT, Greeting, Texts, Wording
 from lichen.core.words.errors import Invalid, NotFound
 from lichen.core.words.quotas import Quotas
 from lichen.core.words.scope import PRODUCTION, Actor, ActorKind, Environment, Scope
 from lichen.settings.routes import Route
+from lichen.settings.secrets import TenantSecrets
 
 FILE = "lichen.toml"
 
@@ -58,6 +60,7 @@ class Tenant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Without a fitting route they meet `agent`, which may be left out when there is only one. `development` names the
     environments that are for development; only there `self_approval` and `error_text` count. `languages` are spoken to
     customers, the first where they want none of these; `texts` stand, by language, for the runtime's own words.
+    `secrets` says where those of its tools come from.
     """
 
     environments: tuple[str, ...] = ("dev",)
@@ -72,6 +75,7 @@ class Tenant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     languages: Annotated[tuple[Language, ...], msgspec.Meta(min_length=1)] = (DEFAULT,)
     texts: Mapping[Language, Mapping[str, str]] = {}
     quotas: Quotas = Quotas()
+    secrets: TenantSecrets = TenantSecrets()
 
     @property
     def wording(self) -> Wording:
@@ -175,6 +179,16 @@ class Settings(msgspec.Struct, frozen=True):
         if tenant is None or scope.env not in tenant.development:
             return PRODUCTION
         return Environment(True, tenant.self_approval, tenant.error_text)
+
+    def secret(self, scope: Scope, name: str) -> Source:
+        """Where a secret of an environment comes from. Raises NotFound (`secret_unknown`)."""
+        tenant = self.tenants.get(scope.tenant)
+        return SEALED if tenant is None else tenant.secrets.within(scope.env).of(name)
+
+    def secret_names(self, scope: Scope) -> tuple[str, ...]:
+        """The secrets of an environment that the file names."""
+        tenant = self.tenants.get(scope.tenant)
+        return () if tenant is None else tuple(tenant.secrets.within(scope.env).names)
 
     def wording(self, tenant: str) -> Wording:
         """The languages of a declared tenant, and what the runtime says in them."""

@@ -14,6 +14,7 @@ from lichen.core.words.scope import Scope
 from lichen.settings.decoding import Decoded, decode, place_in
 from lichen.settings.file import FILE, File, Settings, Tenant
 from lichen.settings.places import Step
+from lichen.settings.secrets import shared_by_mistake, wrong_with
 
 
 class Read(NamedTuple):
@@ -60,6 +61,7 @@ def _settings(path: Path, file: File, environ: Mapping[str, str]) -> Settings:
 def _checked(path: Path, decoded: Decoded, settings: Settings) -> Read:
     found = Read(path, decoded.text, settings, decoded.errors)
     more = [error for name, tenant in settings.tenants.items() for error in _tenant(found, name, tenant)]
+    more += _shared_secrets(found, settings)
     return found._replace(errors=(*decoded.errors, *more))
 
 
@@ -68,6 +70,9 @@ def _tenant(file: Read, name: str, tenant: Tenant) -> Iterator[Invalid]:
     for env in tenant.environments:
         yield from _spelt(file, name, env)
     yield from _environments(file, name, tenant)
+    for wrong in wrong_with(tenant.secrets, tenant.environments):
+        place = file.place("tenants", name, "secrets", *wrong.steps)
+        yield Invalid(wrong.message, code=wrong.code, next_step=wrong.next_step, place=place)
     if tenant.webchat is not None and tenant.webchat.signed_in and tenant.webchat.env not in tenant.development:
         yield Invalid(
             "Only in a development environment is anybody believed to be a customer without a key.",
@@ -80,6 +85,18 @@ def _tenant(file: Read, name: str, tenant: Tenant) -> Iterator[Invalid]:
     except msgspec.ValidationError:
         message, step = "There is no such text of the runtime.", f"Name some of: {', '.join(Texts.__struct_fields__)}."
         yield Invalid(message, code="text_unknown", next_step=step, place=file.place("tenants", name, "texts"))
+
+
+def _shared_secrets(file: Read, settings: Settings) -> Iterator[Invalid]:
+    """Sources of one tenant in which another's secrets could be found."""
+    tenants = {name: (tenant.environments, tenant.secrets) for name, tenant in settings.tenants.items()}
+    for other, wide in dict.fromkeys(shared_by_mistake(tenants)):
+        yield Invalid(
+            f"Names of {wide.tenant} could be found here that are secrets of {other.tenant}.",
+            code="secret_source_shared",
+            next_step="Give each tenant variables that begin differently, or a folder beside the others'.",
+            place=file.place("tenants", wide.tenant, "secrets", *wide.steps),
+        )
 
 
 def _spelt(file: Read, tenant: str, env: str) -> Iterator[Invalid]:

@@ -37,8 +37,12 @@ def checked_name(name: str, place: str | None = None) -> ToolName:
 
 
 def contract(spec: ToolSpec) -> dict[str, Any]:
-    """Everything `spec` promises, as a JSON object, without the digest that is made from it."""
-    made = msgspec.to_builtins({field: getattr(spec, field) for field in spec.__struct_fields__ if field != "digest"})
+    """Everything `spec` promises, as a JSON object, without the digest that is made from it.
+
+    What it says nothing of is left out where that came to be said later, so that older digests stay what they were.
+    """
+    unsaid = ("digest",) if spec.secrets.all else ("digest", "secrets")
+    made = msgspec.to_builtins({field: getattr(spec, field) for field in spec.__struct_fields__ if field not in unsaid})
     made["retry"] = {field: getattr(spec.retry, field) for field in spec.retry.__struct_fields__}
     return made
 

@@ -112,6 +112,7 @@ def _project(workspace: Workspace) -> Iterator[Finding]:
     if not errors:  # else policies would be checked against agents that are not all there
         yield from _policies(project)
         yield from _reviewed(project)
+        yield from _secrets(project, workspace)
 
 
 def _plugins() -> Iterator[Finding]:
@@ -156,6 +157,24 @@ def _reviewed(project: Project) -> Iterator[Finding]:
     for flaw in review(project):
         place = f"{flaw.place}: " if flaw.place else ""
         yield Finding("review", flaw.severity, f"{place}{flaw.message} ({flaw.code})", flaw.mend)
+
+
+def _secrets(project: Project, workspace: Workspace) -> Iterator[Finding]:
+    """What tools ask for and cannot have: asked of whoever owns the directory, whose environment counts."""
+    from lichen.cli.serving.lacking import lacked_by_owner, lacked_here
+    from lichen.runtime.project.hosting import specs_of
+    from lichen.runtime.review import missing_secrets
+
+    asked = sorted({name for spec in specs_of(project.agents) for name in spec.secrets.all})
+    if not asked:
+        return
+    door = Door(workspace)
+    lacks = lacked_by_owner(Client(door, {})) if door.is_answered() else lacked_here(project, workspace.home)
+    flaws = missing_secrets(project, lacks)
+    for flaw in flaws:
+        yield Finding("secrets", flaw.severity, f"{flaw.place}: {flaw.message} ({flaw.code})", flaw.mend)
+    if not flaws:
+        yield Finding("secrets", "ok", f"{', '.join(asked)}: every environment has what its tools need")
 
 
 def _home(workspace: Workspace) -> Iterator[Finding]:

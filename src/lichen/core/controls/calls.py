@@ -13,7 +13,8 @@ from lichen.core.words.ids import CallId, RunId
 class Decided(Control, frozen=True, array_like=True, gc=False):
     """Contents: `facts`, `origins`, `public`, `operator`, `meters` (JSON).
 
-    `declassified` are the sources that policy lets this call's result go without.
+    `declassified` are the sources that policy lets this call's result go without; `withheld` counts the secrets that
+    were taken out of what was read for it.
     """
 
     call: CallId
@@ -24,6 +25,7 @@ class Decided(Control, frozen=True, array_like=True, gc=False):
     reservations: tuple[Reservation, ...] = ()
     redact: tuple[str, ...] = ()
     declassified: tuple[str, ...] = ()
+    withheld: int = 0
 
     @property
     def key(self) -> str:
@@ -54,7 +56,8 @@ class CallProgressed(Control, frozen=True, array_like=True, gc=False):
     `in_doubt`: it must be settled; `not_done`: it certainly did not happen and goes again; `retry`: the same after
     `due_us`; `child_cancelled`: its child run was told to stop; `waited`: it had to wait for a place to run in, so it
     is decided again; `waiting`, `resumed`: its child's time stands still, or goes on. Contents: `failure` (JSON, for
-    operators). `used` and `used_tokens` are what a child that is tried again took of what was lent to it.
+    operators). `used` and `used_tokens` are what a child that is tried again took of what was lent to it; `withheld`
+    counts the secrets that were taken out of what the tool said.
     """
 
     stands: ClassVar[Stands] = "begins"
@@ -67,6 +70,7 @@ class CallProgressed(Control, frozen=True, array_like=True, gc=False):
     check: int = 0  # of `waited`: which decision it overtook; of `waiting` and `resumed`: where its child's stream was
     used: int = 0
     used_tokens: int = 0
+    withheld: int = 0
 
     @property
     def key(self) -> str:
@@ -80,7 +84,8 @@ class CallFinished(Control, frozen=True, array_like=True, gc=False):
     `failure` holds what went wrong in a tool's own words, for operators: exception, message, traceback.
 
     `unknown` ends the attempt, not the call. `used` and `used_tokens` are what a child took of what was lent to it;
-    `has_acted`: something that may not be repeated happened in it, or may have.
+    `has_acted`: something that may not be repeated happened in it, or may have. `withheld` counts the secrets that were
+    taken out of what the tool said.
     """
 
     call: CallId
@@ -91,6 +96,7 @@ class CallFinished(Control, frozen=True, array_like=True, gc=False):
     used: int = 0
     used_tokens: int = 0
     has_acted: bool = False
+    withheld: int = 0
 
     @property
     def key(self) -> str:

@@ -75,7 +75,10 @@ class Refused(Control, frozen=True, array_like=True, gc=False):
 
 
 class SecretUsed(Control, frozen=True, array_like=True, gc=False):
-    """A secret was handed out for one act, of a call if there is one. Its value stands nowhere in the log."""
+    """A secret was handed out for one act, of a call if there is one. Its value stands nowhere in the log.
+
+    `version` is its store's, if that counts any, and a keyed digest that changes with the value.
+    """
 
     stands: ClassVar[Stands] = "alone"
 

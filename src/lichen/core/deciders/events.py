@@ -82,7 +82,7 @@ _CONTROLS = (*RunControl.__args__, *MailboxControl.__args__, *TenantControl.__ar
 TYPES: dict[str, type[Control]] = {control.type: control for control in _CONTROLS}
 """Every record type by name."""
 
-RESERVED = (Pinned, Reviewed, SecretUsed, Leased)
+RESERVED = (Pinned, Reviewed, Leased)
 """Read and verified from the first version on; nothing writes them yet."""
 
 

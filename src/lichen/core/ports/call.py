@@ -7,6 +7,7 @@ from typing import Any, Literal, Protocol, TypeVar
 
 import msgspec
 
+from lichen.core.ports.secrets import Secret
 from lichen.core.words.errors import Invalid, NotFound
 from lichen.core.words.failure import Failure
 from lichen.core.words.ids import AgentName, CallId, RunId, SessionId, ToolName, TurnId
@@ -43,12 +44,26 @@ class CallTerms(msgspec.Struct, frozen=True):
     retry: Retry | None = None
 
 
+class SecretNames(msgspec.Struct, frozen=True):
+    """The secrets that a tool asks for: to act, to read facts, to look whether a call happened."""
+
+    call: tuple[str, ...] = ()
+    facts: tuple[str, ...] = ()
+    probe: tuple[str, ...] = ()
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        """Each name once."""
+        return tuple(dict.fromkeys((*self.call, *self.facts, *self.probe)))
+
+
 class ToolSpec(msgspec.Struct, frozen=True):
     """Everything the loop and the gate know of a tool. JSON schemas are draft 2020-12 objects.
 
     `origin` says what a result holds: our own `records`, or text of a `third_party`; of a third party's result,
     `record_fields` are still trusted. `audit` names the argument fields kept under the tenant's retention key.
-    `cost` is what a call takes from `Limits.calls` (0 for bookkeeping). `digest` pins all of it.
+    `cost` is what a call takes from `Limits.calls` (0 for bookkeeping). `secrets` are the names of those it is handed,
+    and of no others. `digest` pins all of it.
     """
 
     name: ToolName
@@ -68,13 +83,15 @@ class ToolSpec(msgspec.Struct, frozen=True):
     cost: int = 1
     agent: AgentName | None = None  # an agent tool: the engine performs it as a child run
     digest: str = ""
+    secrets: SecretNames = SecretNames()
 
 
 class CallMeta(msgspec.Struct, frozen=True):
     """What a tool may know about the call it serves. Never part of what a model sees.
 
     `idempotency_key` is the same on every attempt; `timeout_s` is what is left for this attempt. `label` is that of
-    everything the run has read: what the tool passes on was made from it.
+    everything the run has read: what the tool passes on was made from it. `secrets` are those that the function being
+    called asks for, by name.
     """
 
     scope: Scope
@@ -88,6 +105,7 @@ class CallMeta(msgspec.Struct, frozen=True):
     attributes: Mapping[str, str] = {}
     turn: TurnId | None = None
     label: Label = EMPTY
+    secrets: Mapping[str, Secret] = {}
 
 
 class Issue(msgspec.Struct, frozen=True):

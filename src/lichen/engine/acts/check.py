@@ -14,6 +14,7 @@ from lichen.core.words import faults
 from lichen.core.words.errors import LichenError
 from lichen.core.words.ids import CallId
 from lichen.engine.act import Act, CallAct
+from lichen.engine.acts.secrets import entrusted
 from lichen.engine.brief.evidence import evidence_of
 from lichen.engine.drafts.ended import end
 from lichen.engine.drafts.held import approval, confirmation, confirmation_asked
@@ -79,7 +80,8 @@ def _facts(act: CallAct) -> Callable[[], Awaitable[Json]]:
     meta = act.meta(tool.spec.timeout_s)
 
     async def read() -> Json:
-        return msgspec.json.decode(await tool.facts(arguments, meta), type=Json)
+        reader = await entrusted(act, tool, "facts") if tool.spec.secrets.facts else tool
+        return msgspec.json.decode(await reader.facts(arguments, meta), type=Json)
 
     return read
 
@@ -115,6 +117,7 @@ def _decided(act: CallAct, verdict: Verdict) -> e.Draft:
         reservations=verdict.reservations if verdict.outcome == "allow" else (),
         redact=verdict.redact,
         declassified=verdict.declassified,
+        withheld=act.withheld,
     )
     reasons = [
         ("facts", msgspec.json.encode(verdict.facts) if verdict.facts else b""),

@@ -6,6 +6,7 @@ import asyncio
 from typing import Final
 
 from lichen.core.deciders import events as e
+from lichen.core.deciders import moves
 from lichen.core.deciders.run import Call
 from lichen.core.ports.call import Arguments, NotDone
 from lichen.core.words import faults
@@ -14,9 +15,11 @@ from lichen.core.words.ids import CallId
 from lichen.engine.act import Act, CallAct
 from lichen.engine.acts.child import start_child
 from lichen.engine.acts.places import placed
+from lichen.engine.acts.secrets import SecretRefused, handed, refuse
 from lichen.engine.brief.terms import terms_of
 from lichen.engine.drafts.ended import break_off, do_not, end, succeed
 from lichen.engine.pace.step import Within
+from lichen.tools.entrusted import withheld_in
 from lichen.tools.workers.placement import StillRunning
 
 DECISION_AGE_MAX_S: Final = 1.0  # between a decision and its effect, for all that lies between them in this process
@@ -45,18 +48,29 @@ async def execute(run: Act, id: CallId) -> None:
     try:
         if not await placed(act):
             return
+        used = await handed(act) if act.tool.spec.secrets.call else ()
+    except SecretRefused as refused:
+        refuse(act, refused)
+        return
     except NotDone as error:
         do_not(act, error)
         return
-    if act.call.effects != "none" and not await _is_begun(act):
+    if used is None or (used and (_is_stopped(act) or _is_overtaken(act))):
         return
+    if act.call.effects != "none" and not await _is_begun(act, used):
+        return
+    if act.call.effects == "none" and used:
+        act.note(*used)
     await _perform(act, args)
 
 
-async def _is_begun(act: CallAct) -> bool:
-    """Whether a call with effects may act: that it begins is durable, and nothing came between."""
+async def _is_begun(act: CallAct, used: moves.Drafts) -> bool:
+    """Whether a call with effects may act: that it begins, with the secrets `used`, is durable, and nothing came
+    between."""
     if act.call.phase == "ready":
-        act.note(e.Draft(e.CallStarted(act.call.id, act.call.attempt, act.state.epoch)))
+        act.note(*used, e.Draft(e.CallStarted(act.call.id, act.call.attempt, act.state.epoch)))
+    elif used:
+        act.note(*used)
     await act.journal.durable(run=act.state.id, session=act.state.session)
     await act.services.turns.turn(act.journal.scope.tenant)
     return act.look_again() is not None and not _is_stopped(act) and not _is_overtaken(act)
@@ -91,7 +105,7 @@ async def _perform(act: CallAct, args: Arguments) -> None:
     limit = Within(timeout_s)
     faults.hit(f"effect.before/{act.call.tool}")
     try:
-        data = await limit.of(act.tool.execute(args, act.meta(timeout_s)))
+        data = await limit.of((act.entrusted or act.tool).execute(args, act.meta(timeout_s)))
     except NotDone as error:
         do_not(act, error)
     except TimeoutError as error:
@@ -114,6 +128,7 @@ def end_late(run: Act, begun: Call, ended: asyncio.Future[bytes], duration_us: i
     act = run.on_call(begun.id)
     if act is None or act.call.attempt != begun.attempt or act.call.phase not in ("in_doubt", "unknown"):
         return
+    act.withheld_late = withheld_in(ended)
     error = ended.exception()
     if error is None:
         succeed(act, ended.result(), duration_us=duration_us, code="late")

@@ -13,6 +13,7 @@ from lichen.core.words.failure import Failure
 from lichen.core.words.ids import CallId
 from lichen.core.words.label import EMPTY
 from lichen.engine.act import Act, CallAct
+from lichen.engine.acts.secrets import entrusted
 from lichen.engine.brief.terms import terms_of
 from lichen.engine.drafts.ended import end, succeed
 from lichen.engine.drafts.held import reconciling
@@ -55,7 +56,8 @@ async def _probe(act: CallAct) -> Probe:
         return CannotTell()
     try:
         async with asyncio.timeout(act.services.options.settle_timeout_s):
-            return await tool.probe(args, meta)
+            prober = await entrusted(act, tool, "probe") if tool.spec.secrets.probe else tool
+            return await prober.probe(args, meta)
     except Exception as error:  # noqa: BLE001 - a probe that fails knows nothing
         return CannotTell(failure_of(error))
 

@@ -34,6 +34,8 @@ def end(
     contents = moves.as_contents(parts, state.subject)
     if audit:
         contents = (*contents, Content("audit", RETENTION, audit))
+    if act.withheld:
+        finished = msgspec.structs.replace(finished, withheld=act.withheld)
     act.say(moves.finish_call(state, finished, contents, label=label))
     act.journal.seat(act.stream).arguments.pop(finished.call, None)
 
@@ -97,4 +99,6 @@ def do_not(act: CallAct, error: NotDone) -> None:
 
 def _progress(act: CallAct, progressed: e.CallProgressed, failure: Failure) -> None:
     contents = moves.as_contents(sealed(failure), act.state.subject)
+    if act.withheld:
+        progressed = msgspec.structs.replace(progressed, withheld=act.withheld)
     act.note(e.Draft(progressed, contents, label_of(act.services, act.state, act.call)))

@@ -17,7 +17,8 @@ from lichen.gate.switches import Stop, Switches
 if TYPE_CHECKING:
     from lichen.gate.rules.policies import PolicySet
 
-BEGINS: Final = ("message.send", "model.invoke", "run.start", "session.open")  # what a stop is for, beside calls
+BEGINS: Final = ("message.send", "model.invoke", "run.start", "secret.use", "session.open")
+"""What a stop is for, beside calls."""
 
 PublicText = Literal["denied", "in_doubt", "busy", "stopped"]
 """Which of the runtime's own texts the customer is told."""
@@ -74,4 +75,5 @@ def stop_on(check: Check, switches: Switches) -> Stop | None:
     agent = check.actor.id if check.actor.kind == "agent" else None
     if check.action in ("run.start", "session.open"):
         agent = check.resource
-    return switches.find(check.scope, run=check.run, agent=agent, tool=check.tool.name if check.tool else None)
+    tool = check.tool.name if check.tool is not None else check.hands_to
+    return switches.find(check.scope, run=check.run, agent=agent, tool=tool)

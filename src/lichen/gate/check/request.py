@@ -12,7 +12,7 @@ from lichen.core.words.scope import Actor
 from lichen.gate.cedar.values import Entity, Value
 from lichen.gate.check.meters import Claim
 from lichen.gate.label.labels import Endorsement
-from lichen.gate.rules.schema import PRINCIPALS, ActionView, ToolView
+from lichen.gate.rules.schema import PRINCIPALS, SECRET_USE, ActionView, ToolView
 
 _CACHED: Final = 4096  # actors and labels kept in their Cedar form
 
@@ -29,6 +29,8 @@ class Request(NamedTuple):
 def request_of(check: Check, view: ActionView, of_tool: Mapping[str, Value]) -> Request:
     """The request of a check. `of_tool` is what only a tool call's context has."""
     context = {"actor": _person(check.actor.subject), "label": _label(check.label), **of_tool}
+    if view.action.id == SECRET_USE:
+        context |= {"tool": check.hands_to or "", "environment": check.scope.env}
     return Request(
         _principal(check.actor), view.action, view.resource or Entity(view.resource_type, check.resource), context
     )

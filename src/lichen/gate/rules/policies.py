@@ -54,7 +54,8 @@ permit(principal is Operator, action == Action::"wait.answer", resource);
 
 
 def _by_default() -> str:
-    """A permit for each kind of actor: whatever the table of identities gives it, but for what `BASE` is about."""
+    """A permit for each kind of actor: whatever the table of identities gives it, but for what `BASE` is about, and for
+    secrets, which only permits of the tenant's own hand out."""
     permits: list[str] = []
     for kind, actions in MAY.items():
         named = ", ".join(f'Action::"{action}"' for action in sorted(actions) if action not in _IN_BASE)
@@ -64,7 +65,9 @@ def _by_default() -> str:
     return "".join(permits)
 
 
-_IN_BASE: Final[tuple[Action, ...]] = ("message.send", "model.invoke", "run.start", "session.open", "wait.answer")
+_IN_BASE: Final[tuple[Action, ...]] = (
+    "message.send", "model.invoke", "run.start", "secret.use", "session.open", "wait.answer",
+)  # fmt: skip
 DEFAULT: Final = _by_default()
 """What each kind of actor may ask of the runtime, as permits. Always in force: policies take away from it by forbid."""
 
@@ -72,6 +75,9 @@ STARTER: Final = """\
 // For trying things out, when no policies are given: any tool may be used, and an operator agrees to lasting effects.
 @id("starter.use")
 permit(principal is Agent, action in [Action::"tool.call.idempotent", Action::"tool.call.child"], resource);
+
+@id("starter.secrets")
+permit(principal is Agent, action == Action::"secret.use", resource);
 
 @id("starter.ask")
 @approval("operator")

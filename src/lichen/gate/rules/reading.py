@@ -12,7 +12,7 @@ from lichen.gate.cedar.statements import Statement, statements
 from lichen.gate.cedar.values import Entity, Value, uid
 from lichen.gate.rules.annotations import Terms
 from lichen.gate.rules.policies import BASE, DEFAULT, PolicySet
-from lichen.gate.rules.schema import PRINCIPALS
+from lichen.gate.rules.schema import PRINCIPALS, SECRET_USE
 
 Effect = Literal["permit", "forbid"]
 
@@ -78,6 +78,14 @@ def concerning(policies: PolicySet, agent: str, tool: str) -> tuple[Written, ...
         return ()
     principal = agent_entity(agent)
     return tuple(one for one in written(policies) if one.concerns(principal, view.action, view.resource))
+
+
+def permits_secret(policies: PolicySet, agent: str, name: str) -> bool:
+    """Whether some policy could let this agent use a secret of this name."""
+    view = policies.schema.views[SECRET_USE]
+    principal, resource = agent_entity(agent), Entity(view.resource_type, name)
+    permits = (one for one in written(policies) if one.effect == "permit")
+    return any(one.concerns(principal, view.action, resource) for one in permits)
 
 
 def applies(one: Written, principal: Entity, action: Entity, resource: Entity, context: Mapping[str, Value]) -> bool:

@@ -9,6 +9,8 @@ and the context of a tool call besides
     meters, pending {<meter>: Long}       what is used up, and the part of it that is not settled yet; without this call
     endorsed {<argument>: Bool}           whether an accepted source said the argument
     tool {effects, tags}
+and that of `secret.use`
+    tool, environment                     the name of the tool it is handed to, and where
 """
 
 from __future__ import annotations
@@ -34,8 +36,9 @@ Action = Literal[
     "agent.create", "agent.list", "agent.read", "health.read", "key.issue", "key.read", "key.revoke", "log.backup",
     "log.erase", "log.export", "log.read", "log.verify", "message.send", "model.invoke", "policy.check",
     "policy.reload", "process.stop", "run.cancel", "run.declassify", "run.pause", "run.read", "run.result",
-    "run.resume", "run.start", "session.close", "session.declassify", "session.list", "session.open", "session.read",
-    "session.say", "stop.clear", "stop.read", "stop.set", "wait.answer", "wait.read",
+    "run.resume", "run.start", "secret.read", "secret.remove", "secret.set", "secret.use", "session.close",
+    "session.declassify", "session.list", "session.open", "session.read", "session.say", "stop.clear", "stop.read",
+    "stop.set", "wait.answer", "wait.read",
 ]  # fmt: skip
 """What can be asked for besides tool calls. Each of these is asked for by some operation; there are no others."""
 
@@ -64,6 +67,10 @@ ACTIONS: Final[Mapping[Action, str]] = {
     "run.result": "Run",
     "run.resume": "Run",
     "run.start": "Agent",
+    "secret.read": "Secret",
+    "secret.remove": "Secret",
+    "secret.set": "Secret",
+    "secret.use": "Secret",
     "session.close": "Session",
     "session.declassify": "Session",
     "session.list": "Session",
@@ -90,7 +97,8 @@ _TYPES: Final = {
     "ToolInfo": {"effects": _STRING, "tags": _STRINGS},
 }
 _TOOL_CALL: Final = "tool.call"
-_PLAIN: Final = ("Channel", "Key", "Model", "Role", "Run", "Session", "Stop", "Tenant", "Wait")
+_PLAIN: Final = ("Channel", "Key", "Model", "Role", "Run", "Secret", "Session", "Stop", "Tenant", "Wait")
+SECRET_USE: Final = "secret.use"
 
 
 class ToolView(msgspec.Struct, frozen=True):
@@ -217,13 +225,16 @@ def _action(view: ActionView) -> dict[str, Any]:
         "appliesTo": {
             "principalTypes": list(PRINCIPALS.values()),
             "resourceTypes": [view.resource_type],
-            "context": _context(view.tool),
+            "context": _context(view),
         },
     }
 
 
-def _context(tool: ToolView | None) -> dict[str, Any]:
+def _context(view: ActionView) -> dict[str, Any]:
     common = {"actor": {"type": "ActorInfo"}, "label": {"type": "LabelInfo"}}
+    tool = view.tool
+    if view.action.id == SECRET_USE:
+        return _record({**common, "tool": _STRING, "environment": _STRING})
     if tool is None:
         return _record(common)
     counts = _record({meter.name: {"type": "Long"} for meter in tool.meters})

@@ -21,6 +21,7 @@ from lichen.log.disk.files import sync_directory, write_new_file
 from lichen.log.disk.sqlite import FILE_NAME, Reader, connect
 from lichen.log.keys.erasures import Erasure, decode_erasure
 from lichen.log.keys.keyring import Keyring
+from lichen.log.keys.secretfiles import copy_secrets
 from lichen.log.proof.checkpoint import TreeHead, sign
 from lichen.log.proof.tree import Frontier
 from lichen.log.records.record import Blob, Record, decode
@@ -113,6 +114,7 @@ def restore_keys(source: Path, target: Path, *, homes: Iterable[Path], erasure_l
     write_new_file(target / "erasures.jsonl", lines.encode())  # whoever opens the keys applies the list first
     for name in KEY_FILES:
         write_new_file(target / name, (source / name).read_bytes())
+    copy_secrets(source, target)
     return entries
 
 

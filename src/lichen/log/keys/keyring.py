@@ -1,7 +1,8 @@
 """The keyring: every secret of the logs, kept apart from them, so that destroying a key erases what it sealed.
 
 A directory with three files: `master.key` wraps every secret, `keys.sqlite` holds the wrapped secrets, `erasures.jsonl`
-names whose keys were destroyed. Without the first two no content can be read; never back them up with the logs.
+names whose keys were destroyed; in its folder `secrets` lies what tools are handed, wrapped as well. Without the first
+two no content can be read; never back them up with the logs.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from lichen.log.keys.erasures import Erasure, ErasureList, decode_erasure, encod
 from lichen.log.keys.keyfile import KeyFile, storage_errors
 from lichen.log.keys.logsecrets import HMAC_KEY_BYTES, SEED_BYTES, LogSecrets
 from lichen.log.keys.masterkey import NONCE_BYTES, MasterKey, Random, copy_master_key
+from lichen.log.keys.secretfiles import FOLDER, copy_secrets
 from lichen.log.proof.checkpoint import signed_us
 
 __all__ = ["CACHED_MAX", "USES_BLOCK", "USES_MAX", "Keyring", "LogSecrets", "Sealed"]
@@ -125,6 +127,16 @@ class Keyring:
             rows = self._file.read("SELECT text FROM heads WHERE log_id = ?", log_id)
         return rows[0][0] if rows else None
 
+    @property
+    def master(self) -> MasterKey:
+        """What wraps secrets that are kept beside the keys."""
+        return self._master
+
+    @property
+    def secrets_folder(self) -> Path:
+        """Where those lie."""
+        return self._directory / FOLDER
+
     # making durable
 
     def pending(self) -> bool:
@@ -148,8 +160,9 @@ class Keyring:
                 _take(self._new_heads, heads)
 
     def backup(self, target: Path, *, logs: Collection[str] | None = None) -> None:
-        """A copy of master key and key file in the directory `target` (0700). Raises Conflict when it holds some.
+        """A copy of master key, key file and sealed secrets in the directory `target` (0700).
 
+        Raises Conflict when it holds some.
         With `logs`, only what belongs to the logs with these ids is in it.
         The erasure list is left out, so that putting a backup back never replaces the newer list.
         """
@@ -160,6 +173,7 @@ class Keyring:
             target.mkdir(mode=0o700, parents=True, exist_ok=True)
             copy_master_key(self._directory / "master.key", target / "master.key")
             self._file.backup(target / "keys.sqlite", logs=logs)
+            copy_secrets(self._directory, target, logs=logs)
 
     def close(self) -> None:
         """Commits what is pending and closes the files."""

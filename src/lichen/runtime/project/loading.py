@@ -13,9 +13,11 @@ from lichen.core.ports.call import Tool, ToolSpec
 from lichen.core.words.errors import Invalid, LichenError
 from lichen.runtime.project.modules import own_modules, referred
 from lichen.runtime.project.project import Project
+from lichen.runtime.project.secretkinds import kinds
 from lichen.settings.file import FILE, FlowFile, Settings
 from lichen.settings.places import with_line
 from lichen.settings.reading import Read, read
+from lichen.settings.secrets import sources_in
 
 AGENT_FILES = (".toml", ".json")
 
@@ -148,6 +150,17 @@ class Loading:
             self.errors.append(Invalid(message, code="settings_invalid", next_step="Rename one of them.", place=place))
         for tenant in self._settings.tenants:
             self.errors += self._met(tenant, names)
+            self.errors += self._sources(tenant)
+
+    def _sources(self, name: str) -> Iterator[LichenError]:
+        """Sources of a tenant's secrets that nobody is. What stands there is not repeated: it may be a secret."""
+        for steps, source in sources_in(self._settings.tenants[name].secrets):
+            if source.kind not in (known := kinds()):
+                step = f"Name one of: {', '.join(known)}. A secret itself stands in no file: `lichen secrets set NAME`."
+                place = self._file.place("tenants", name, "secrets", *steps)
+                yield Invalid(
+                    "There is no such source of secrets.", code="secret_source_unknown", next_step=step, place=place
+                )
 
     def _met(self, name: str, names: Sequence[str]) -> Iterator[LichenError]:
         """Agents and flows that a tenant's customers should meet and that are not there."""

@@ -6,10 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from lichen.agents.agent import Agent
 from lichen.agents.rules.planner import RulePlanner
+from lichen.core.ports.call import Tool
+from lichen.core.words.ids import ToolName
 from lichen.flows.walk.planner import FlowPlanner
 from lichen.gate.rules.declarations import files_in
 from lichen.gate.rules.policies import PolicySet
-from lichen.gate.rules.reading import Written, concerning, written
+from lichen.gate.rules.reading import Written, concerning, permits_secret, written
 from lichen.runtime.project.policies import Place
 from lichen.runtime.review.flaw import Flaw
 from lichen.runtime.review.roles import role_unheld
@@ -19,6 +21,7 @@ from lichen.settings import Settings, Tenant
 def policy_flaws(place: Place, tenant: Tenant, policies: PolicySet, agents: Mapping[str, Agent]) -> Iterator[Flaw]:
     """Everything about a set of policies that does not fit its tenant's agents and people."""
     yield from _unpermitted(place.name, policies, met(tenant, agents))
+    yield from _unpermitted_secrets(place.name, policies, met(tenant, agents))
     for part in written(policies):
         at = str(place.directory / part.place) if place.directory is not None else part.place
         yield from role_unheld(place.tenant, tenant, part, at)
@@ -57,6 +60,28 @@ def _unpermitted(tenant: str, policies: PolicySet, agents: Iterable[Agent]) -> I
                     f'permit (principal == Agent::"{agent.name}", action == Action::"{tool}", resource);',
                     agent.name,
                 )
+
+
+def _unpermitted_secrets(tenant: str, policies: PolicySet, agents: Iterable[Agent]) -> Iterator[Flaw]:
+    for agent in agents:
+        for name in used(agent):
+            tool = agent.tools[ToolName(name)]
+            for secret in tool.spec.secrets.all:
+                if not permits_secret(policies, agent.name, secret):
+                    yield Flaw(
+                        "secret_unpermitted",
+                        "warning",
+                        f"No policy of {tenant} lets {agent.name} use {secret}, which {name} needs: it will be denied.",
+                        f'permit (principal == Agent::"{agent.name}", action == Action::"secret.use", '
+                        f'resource == Secret::"{secret}");',
+                        declared_at(tool) or agent.name,
+                    )
+
+
+def declared_at(tool: Tool) -> str:
+    """Where a tool is declared, `file:line`; empty where it does not say."""
+    place = getattr(tool, "place", "")
+    return place if isinstance(place, str) else ""
 
 
 def _agents(part: Written, agents: Mapping[str, Agent], place: str) -> Iterator[Flaw]:

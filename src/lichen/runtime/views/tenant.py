@@ -110,3 +110,32 @@ def heads(log: Log, limit: int) -> tuple[Head, ...]:
     texts = log.checkpoints(limit)
     found = ((parse_and_verify(text, log.public_key), text) for text in texts)
     return tuple(Head(head.size, head.root.hex(), head.ts_us, text.decode()) for head, text in found)
+
+
+class SecretUse(msgspec.Struct, frozen=True):
+    """A use of a secret: when, in which run, and which version of it."""
+
+    at_us: int
+    run: str
+    version: str
+
+
+class SecretView(msgspec.Struct, frozen=True):
+    """A secret without its value. `version` changes when the value does; empty, with `code` saying why, where there is
+    none to be had. `tools` ask for it; `last` is its last use, as far back as was looked."""
+
+    name: str
+    source: str
+    version: str
+    code: str
+    tools: tuple[str, ...]
+    last: SecretUse | None
+    summary: str
+
+
+def secret_view(
+    name: str, source: str, version: str, *, code: str, tools: tuple[str, ...], last: SecretUse | None
+) -> SecretView:
+    """A secret as operators see it."""
+    where = f"version {version} from {source}" if version else f"none from {source}: {code}"
+    return SecretView(name, source, version, code, tools, last, f"{name}, {where}")

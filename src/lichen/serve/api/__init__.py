@@ -5,7 +5,20 @@ Others take `ROUTES`.
 
 from __future__ import annotations
 
-from lichen.serve.api import agents, approvals, events, handovers, keys, labels, log, policies, runs, sessions, tenant
+from lichen.serve.api import (
+    agents,
+    approvals,
+    events,
+    handovers,
+    keys,
+    labels,
+    log,
+    policies,
+    runs,
+    secrets,
+    sessions,
+    tenant,
+)
 from lichen.serve.api.route import ApiRoute
 
 ROUTES: tuple[ApiRoute, ...] = (
@@ -19,6 +32,7 @@ ROUTES: tuple[ApiRoute, ...] = (
     *log.ROUTES,
     *policies.ROUTES,
     *keys.ROUTES,
+    *secrets.ROUTES,
     *tenant.ROUTES,
 )
 

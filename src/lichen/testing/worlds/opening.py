@@ -13,6 +13,7 @@ from lichen.core.words.scope import Scope
 from lichen.runtime import Runtime
 from lichen.runtime.project.loading import load
 from lichen.settings import FILE, Settings
+from lichen.testing.secrets import HeldSecrets
 from lichen.testing.worlds import mistakes
 from lichen.testing.worlds.world import World
 
@@ -31,6 +32,7 @@ async def world(
     home: str | Path | None = None,
     channels: Mapping[str, Channel] | None = None,
     options: Options | None = None,
+    secrets: Mapping[str, str] | None = None,
     seed: int = 1,
 ) -> AsyncGenerator[World]:
     """A world with these agents:
@@ -41,6 +43,7 @@ async def world(
 
     `policies` is a directory of Cedar files; without it the starter policies hold, as they do in `Runtime.open`.
     `home` is a folder for its data that stays, else one that goes with the world. The same `seed` gives the same ids.
+    `secrets` are what tools are handed, by name; none of them is real.
 
     Raises Invalid when a policy does not load, or the event loop is none of asyncio's own (`loop_unsuitable`), Conflict
     (`world_open`) inside another world.
@@ -50,7 +53,9 @@ async def world(
     with _folder(home) as folder:
 
         def make() -> Runtime:
-            return Runtime.open(folder, agents=agents, policies=policies, channels=channels, options=options)
+            return Runtime.open(
+                folder, agents=agents, policies=policies, channels=channels, options=options, secrets=_held(secrets)
+            )
 
         async with World(make, scope, seed=seed) as opened:
             yield opened
@@ -63,12 +68,13 @@ async def project_world(
     tenant: str | None = None,
     env: str | None = None,
     home: str | Path | None = None,
+    secrets: Mapping[str, str] | None = None,
     seed: int = 1,
 ) -> AsyncGenerator[World]:
     """A world of a project: the agents, flows, policies and actors of its `lichen.toml`, for one tenant.
 
     `tenant` may be left out when the project has one, `env` for its first environment. Actors are named as the project
-    declares them: `w.talk("ann")`, `w.approve(by="lena")`.
+    declares them: `w.talk("ann")`, `w.approve(by="lena")`. With `secrets`, all that tools are handed comes from there.
 
     Raises what loading the project raises, Invalid (`tenant_unnamed`), NotFound (`tenant_unknown`, `env_unknown`), and
     as `world`.
@@ -76,8 +82,12 @@ async def project_world(
     with _folder(home) as folder:
         loaded = load(Path(project), environ={"LICHEN_HOME": str(folder)})
         scope = _scope(loaded.settings, tenant, env)
-        async with World(lambda: Runtime.of(loaded), scope, seed=seed) as opened:
+        async with World(lambda: Runtime.of(loaded, secrets=_held(secrets)), scope, seed=seed) as opened:
             yield opened
+
+
+def _held(secrets: Mapping[str, str] | None) -> HeldSecrets | None:
+    return None if secrets is None else HeldSecrets(secrets)
 
 
 def _scope(settings: Settings, tenant: str | None, env: str | None) -> Scope:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from lichen.core.ports.call import Origin, Placement, Retry, ToolSpec
+from lichen.core.ports.call import Origin, Placement, Retry, SecretNames, ToolSpec
 from lichen.tools.arguments.codec import ArgumentCodec, ResultCodec, require_object
 from lichen.tools.python.function import Function, default_name, import_path
 from lichen.tools.spec import checked_name, pinned, tool_invalid
@@ -53,8 +53,11 @@ def facts_codec(resolver: Function) -> ResultCodec:
     return codec
 
 
-def contract_of(function: Function, declaration: Declaration, codecs: Codecs) -> ToolSpec:
-    """The contract of `function` as declared. Raises Invalid (`tool_invalid`) where the two do not fit together."""
+def contract_of(function: Function, declaration: Declaration, codecs: Codecs, secrets: SecretNames) -> ToolSpec:
+    """The contract of `function` as declared, with the secrets that it and its readers ask for.
+
+    Raises Invalid (`tool_invalid`) where the two do not fit together.
+    """
     runs: Placement = declaration.runs or ("loop" if function.is_async else "thread")
     if runs == "process":
         import_path(function)
@@ -74,6 +77,7 @@ def contract_of(function: Function, declaration: Declaration, codecs: Codecs) ->
         has_probe=declaration.probe is not None,
         runs=runs,
         cost=declaration.cost,
+        secrets=secrets,
     )
     for message, step in _contradictions(spec, is_async=function.is_async):
         raise tool_invalid(message, place=function.place, next_step=step)
@@ -86,7 +90,7 @@ def check_reader(reader: Function, names: Iterable[str], what: str) -> None:
     for parameter in reader.parameters:
         if parameter.name not in allowed:
             message = f"The {what} asks for {parameter.name!r}, which the tool does not take."
-            step = "Use the tool's own parameter names, and a keyword-only CallMeta."
+            step = "Use the tool's own parameter names, a keyword-only CallMeta, and secrets."
             raise tool_invalid(message, place=reader.place, next_step=step)
 
 

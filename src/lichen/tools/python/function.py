@@ -6,7 +6,7 @@ import inspect
 import sys
 import typing
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -16,11 +16,14 @@ from uuid import UUID
 from pydantic import Field, TypeAdapter, create_model
 from pydantic.fields import FieldInfo
 
-from lichen.core.ports.call import CallMeta
+from lichen.core.ports.call import CallMeta, NotDone
+from lichen.core.ports.secrets import Secret, checked_secret_name
+from lichen.core.words.errors import Invalid
 from lichen.tools.arguments.codec import declared
 from lichen.tools.spec import tool_invalid
 
 _FIXED = (str, int, float, bool, date, datetime, timedelta, Decimal, UUID)
+SECRETS_MAX = 16  # of one function
 _FIELD = "p_"  # keeps a parameter called `json` or `copy` apart from a model's own attributes
 
 
@@ -40,7 +43,8 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A function whose every parameter has a name and a type. `meta` names the parameter the runtime fills."""
+    """A function whose every parameter has a name and a type. `meta` names the parameter the runtime fills, `secrets`
+    those that take a secret, each with the secret's name."""
 
     call: Callable[..., Any]
     place: str
@@ -49,10 +53,18 @@ class Function:
     meta: str | None
     returns: Any
     summary: str
+    secrets: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def keywords(self, values: Mapping[str, Any], meta: CallMeta) -> dict[str, Any]:
-        """The keyword arguments of one call: the function's own among `values`, and its meta data."""
+        """The keyword arguments of one call: the function's own among `values`, its secrets, and its meta data.
+
+        Raises NotDone (`secret_missing`) where nobody handed one over.
+        """
         named = {parameter.name: values[parameter.name] for parameter in self.parameters}
+        for parameter, name in self.secrets.items():
+            if name not in meta.secrets:
+                raise NotDone("The tool was called without a secret it needs.", code="secret_missing", retryable=False)
+            named[parameter] = meta.secrets[name]
         return named if self.meta is None else {**named, self.meta: meta}
 
 
@@ -73,16 +85,20 @@ def read(call: Callable[..., Any], names: Mapping[str, Any] | None = None) -> Fu
     if "return" not in hints:
         raise tool_invalid("The result has no annotation.", place=place, next_step="Annotate it: -> Type.")
     metas = [name for name in signature.parameters if hints.get(name) is CallMeta]
+    secrets = {name: hints[name] for name in signature.parameters if _is_secret(hints.get(name))}
     return Function(
         call=call,
         place=place,
         is_async=inspect.iscoroutinefunction(call),
         parameters=tuple(
-            _parameter(item, hints, place) for name, item in signature.parameters.items() if name not in metas
+            _parameter(item, hints, place)
+            for name, item in signature.parameters.items()
+            if name not in (*metas, *secrets)
         ),
         meta=_meta(signature, metas, place),
         returns=hints["return"],
         summary=_summary(call),
+        secrets=_secrets(signature, secrets, place),
     )
 
 
@@ -169,6 +185,30 @@ def _meta(signature: inspect.Signature, names: list[str], place: str) -> str | N
             )
         return name
     return None
+
+
+def _is_secret(hint: Any) -> bool:
+    return hint is Secret or (typing.get_origin(hint) is typing.Annotated and typing.get_args(hint)[0] is Secret)
+
+
+def _secrets(signature: inspect.Signature, hints: Mapping[str, Any], place: str) -> dict[str, str]:
+    """The name of the secret that each of these parameters takes."""
+    if len(hints) > SECRETS_MAX:
+        _refuse(f"More than {SECRETS_MAX} parameters take a secret.", place, "Let the tool do less.")
+    return {parameter: _secret(signature.parameters[parameter], hint, place) for parameter, hint in hints.items()}
+
+
+def _secret(item: inspect.Parameter, hint: Any, place: str) -> str:
+    said = typing.get_args(hint)[1:]
+    step = f'Write *, {item.name}: Annotated[Secret, "payments.key"] with the name of the secret.'
+    if len(said) != 1 or not isinstance(said[0], str):
+        _refuse(f"Parameter {item.name!r} takes a secret and does not say which.", place, step)
+    if item.kind is not inspect.Parameter.KEYWORD_ONLY or item.default is not item.empty:
+        _refuse(f"Parameter {item.name!r} takes a secret: it is keyword-only, without a default.", place, step)
+    try:
+        return checked_secret_name(said[0])
+    except Invalid as error:
+        _refuse(f"Parameter {item.name!r} names no secret.", place, error.next_step)
 
 
 def _field(parameter: Parameter, place: str) -> Any:

@@ -23,6 +23,7 @@ from lichen.core.ports.call import (
     Probe,
     Resources,
     Retry,
+    SecretNames,
     ToolSpec,
 )
 from lichen.tools.arguments.codec import ArgumentCodec, ResultCodec
@@ -62,6 +63,11 @@ class Readers:
     facts: Function | None
     probe: Function | None
 
+    def secrets(self, function: Function) -> SecretNames:
+        """Those that the tool's function asks for, and these beside it."""
+        each = (function, self.facts, self.probe)
+        return SecretNames(*(tuple(dict.fromkeys(one.secrets.values())) if one else () for one in each))
+
 
 class PythonTool(Generic[P, R]):
     """A typed Python function as a tool: still callable as that function, and a `Tool` for the engine.
@@ -84,6 +90,11 @@ class PythonTool(Generic[P, R]):
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Calls the function itself, as if it had not been decorated."""
         return self._function.call(*args, **kwargs)
+
+    @property
+    def place(self) -> str:
+        """Where its function stands: `file:line`."""
+        return self._function.place
 
     def with_workers(self, workers: Workers) -> Self:
         """A copy that runs on `workers`.
@@ -223,7 +234,9 @@ def tool(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     """Makes a tool of a typed function: `@tool`, or `@tool(name="payments.refund", effects="once", ...)`.
 
     The parameters become the input schema: strict, no unknown fields, with `Annotated[..., Field(...)]` respected and
-    defaults filled in. A keyword-only parameter annotated `CallMeta` is filled by the runtime and not in the schema.
+    defaults filled in. A keyword-only parameter annotated `CallMeta` is filled by the runtime and not in the schema; so
+    is one annotated `Annotated[Secret, "payments.key"]`, with the secret of that name, of functions for facts and
+    probes too.
     The return annotation becomes the output schema.
 
     - `name`: `toolset.tool` or `service.toolset.tool`; by default `<module>.<function>`.
@@ -267,7 +280,8 @@ def _tool(call: Callable[..., Any], declaration: Declaration, names: Mapping[str
         result=ResultCodec(function.returns, function.place),
         facts=facts_codec(readers.facts) if readers.facts else None,
     )
-    return PythonTool(function, contract_of(function, declaration, codecs), codecs, readers)
+    contract = contract_of(function, declaration, codecs, readers.secrets(function))
+    return PythonTool(function, contract, codecs, readers)
 
 
 def _reader(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import struct
+from typing import Any
 
 import msgspec
 
 from lichen.core.ports.call import ARGUMENT_BYTES_MAX, RESULT_BYTES_MAX, CallMeta
+from lichen.core.ports.secrets import Secret
 from lichen.core.words.errors import LichenError
 from lichen.core.words.failure import Failure
 
@@ -59,13 +61,26 @@ class ToolFailed(LichenError):
     failure: Failure | None = None  # in the words of the process in which it failed
 
 
+def _opened(value: Any) -> tuple[bytes, str]:
+    """A secret as it goes through the pipe, and nowhere else."""
+    if isinstance(value, Secret):
+        return value.reveal_bytes(), value.version
+    raise NotImplementedError(f"{type(value).__name__} does not go to a worker process")
+
+
+def _secret(kind: type, value: Any) -> Any:
+    assert kind is Secret, "a frame holds nothing else that msgpack does not know"
+    return Secret(*value)
+
+
+_messages = msgspec.msgpack.Encoder(enc_hook=_opened)
 _answers: msgspec.msgpack.Decoder[Answer] = msgspec.msgpack.Decoder(Answer)
-_jobs = msgspec.msgpack.Decoder(Job)
+_jobs = msgspec.msgpack.Decoder(Job, dec_hook=_secret)
 
 
 def pack(message: Job | Answer) -> bytes:
     """`message` as one frame."""
-    body = msgspec.msgpack.encode(message)
+    body = _messages.encode(message)
     return PREFIX.pack(len(body)) + body
 
 

@@ -1,0 +1,77 @@
+"""The secrets of a tenant: which there are, and what tools are handed. No route answers with a value."""
+
+from __future__ import annotations
+
+import binascii
+from base64 import b64decode
+from typing import Annotated
+
+import msgspec
+
+from lichen.core.ports.secrets import NAME_CHARS_MAX, SECRET_BYTES_MAX, Secret
+from lichen.core.words.errors import Invalid
+from lichen.runtime.views.tenant import SecretView
+from lichen.serve.api.route import ApiRoute
+from lichen.serve.http.exchange import Body, Exchange, Nothing
+
+SecretValue = Annotated[str, msgspec.Meta(min_length=1, max_length=2 * SECRET_BYTES_MAX)]
+SecretName = Annotated[str, msgspec.Meta(min_length=1, max_length=NAME_CHARS_MAX)]
+
+
+class Setting(Body, frozen=True):
+    """The name of a secret and its value: a text, or `base64` of any bytes."""
+
+    name: SecretName
+    value: SecretValue | None = None
+    base64: SecretValue | None = None
+
+
+class Removing(Body, frozen=True):
+    """Which secret."""
+
+    name: SecretName
+
+
+async def list_secrets(x: Exchange) -> tuple[SecretView, ...]:
+    """Every secret that a tool asks for or that somebody named, without its value."""
+    return await x.runtime.secrets.list(x.scope, x.actor)
+
+
+async def set_secret(x: Exchange) -> SecretView:
+    """Keeps the first value of a secret."""
+    wanted = x.body(Setting)
+    return await x.runtime.secrets.set(x.scope, wanted.name, _value(wanted), x.actor)
+
+
+async def rotate(x: Exchange) -> SecretView:
+    """Replaces the value of a secret; it counts at the next use."""
+    wanted = x.body(Setting)
+    return await x.runtime.secrets.rotate(x.scope, wanted.name, _value(wanted), x.actor)
+
+
+async def remove(x: Exchange) -> Nothing:
+    """Forgets a secret."""
+    await x.runtime.secrets.remove(x.scope, x.body(Removing).name, x.actor)
+    return Nothing()
+
+
+def _value(wanted: Setting) -> Secret:
+    """The value. Raises Invalid (`secret_value_unclear`, `secret_not_base64`, `secret_size`)."""
+    if (wanted.value is None) == (wanted.base64 is None):
+        step = "Send `value`, a text, or `base64`."
+        raise Invalid("The value is not given, or twice.", code="secret_value_unclear", next_step=step)
+    if wanted.value is not None:
+        return Secret(wanted.value)
+    try:
+        return Secret(b64decode(wanted.base64 or "", validate=True))
+    except (binascii.Error, ValueError):
+        step = "Encode it again, or send it as text."
+        raise Invalid("The value is not base64.", code="secret_not_base64", next_step=step) from None
+
+
+ROUTES = (
+    ApiRoute("GET", "secrets", "secret.read", list_secrets),
+    ApiRoute("POST", "secrets", "secret.set", set_secret, body=Setting, fails=(404, 409)),
+    ApiRoute("POST", "secrets/rotate", "secret.set", rotate, body=Setting, fails=(404, 409)),
+    ApiRoute("POST", "secrets/remove", "secret.remove", remove, body=Removing, fails=(404, 409)),
+)

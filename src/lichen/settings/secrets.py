@@ -1,0 +1,165 @@
+"""Where a tenant's secrets come from, and what is wrong with what `lichen.toml` says of it. No value stands there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Final, NamedTuple
+
+import msgspec
+
+from lichen.core.ports.secrets import SEALED, Source, checked_secret_name
+from lichen.core.words.errors import Invalid, NotFound
+
+Steps = tuple[str, ...]
+NONE: Final = "none"  # no source
+SOURCE, NAMES, ENVIRONMENTS = "source", "names", "environments"
+
+_KIND: Final = re.compile(r"[a-z][a-z0-9_-]{0,31}")
+_VARIABLE: Final = re.compile(r"[A-Z][A-Z0-9_]{0,127}")
+_PATH: Final = re.compile(r"/[^\x00-\x1f]{1,1024}")
+_DETAIL_CHARS_MAX: Final = 1024
+
+
+class SecretSources(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where secrets of an environment come from: `source` for all of them, `names` for single ones.
+
+    A source is `sealed` (the encrypted file in the data directory), `env:PREFIX_` or `env:VARIABLE`, `mounted:/folder`
+    or `mounted:/file`, or what a plug-in adds. `none` stands for no source.
+    """
+
+    source: str = SEALED.kind
+    names: Mapping[str, str] = {}
+
+    def of(self, name: str) -> Source:
+        """Where this one comes from. Raises NotFound (`secret_unknown`) where it has no source."""
+        exact = self.names.get(name)
+        kind, _, detail = (self.source if exact is None else exact).partition(":")
+        if kind == NONE:
+            step = "Name a source for it under [tenants.NAME.secrets.names] in lichen.toml."
+            raise NotFound("This secret has no source here.", code="secret_unknown", next_step=step)
+        return Source(kind, detail, exact is not None)
+
+    def said(self) -> Iterator[tuple[Steps, Source]]:
+        """Every source that is named, with where."""
+        named = (((NAMES, name), source) for name, source in self.names.items())
+        for steps, text in (((SOURCE,), self.source), *named):
+            kind, _, detail = text.partition(":")
+            if kind != NONE:
+                yield steps, Source(kind, detail, steps[0] == NAMES)
+
+
+class TenantSecrets(SecretSources, frozen=True, forbid_unknown_fields=True):
+    """Those of a tenant. An environment that has a table of its own goes by that alone."""
+
+    environments: Mapping[str, SecretSources] = {}
+
+    def within(self, env: str) -> SecretSources:
+        """Those of an environment."""
+        return self.environments.get(env, self)
+
+
+def sources_in(secrets: TenantSecrets) -> Iterator[tuple[Steps, Source]]:
+    """Every source that a tenant names, with where."""
+    yield from secrets.said()
+    for env, table in secrets.environments.items():
+        yield from (((ENVIRONMENTS, env, *steps), source) for steps, source in table.said())
+
+
+class Wrong(NamedTuple):
+    """What is wrong with what is said at a place: it never repeats what stands there, which may be a value."""
+
+    steps: Steps
+    message: str
+    code: str
+    next_step: str
+
+
+def wrong_with(secrets: TenantSecrets, environments: tuple[str, ...]) -> Iterator[Wrong]:
+    """What is wrong with a tenant's table by itself."""
+    yield from _table((), secrets)
+    for env, table in secrets.environments.items():
+        if env not in environments:
+            step = f"Name one of: {', '.join(environments)}."
+            yield Wrong((ENVIRONMENTS, env), f"There is no environment {env!r}.", "env_unknown", step)
+        yield from _table((ENVIRONMENTS, env), table)
+
+
+def _table(above: Steps, table: SecretSources) -> Iterator[Wrong]:
+    yield from _source((*above, SOURCE), table.source, is_exact=False)
+    for name, source in table.names.items():
+        at = (*above, NAMES, name)
+        try:
+            checked_secret_name(name)
+        except Invalid as error:
+            yield Wrong(at, error.message, error.code, error.next_step)
+        yield from _source(at, source, is_exact=True)
+
+
+_HINT: Final = (
+    "If this is the secret itself, take it out of the file, and of the file's history, change it where it is used, and "
+    "keep the new one with `lichen secrets set NAME`. A source is sealed, env:VARIABLE or mounted:/path."
+)
+
+
+def _source(at: Steps, said: str, *, is_exact: bool) -> Iterator[Wrong]:
+    kind, colon, detail = said.partition(":")
+    problem = _problem(kind, colon, detail, is_exact=is_exact)
+    if problem:
+        yield Wrong(at, problem, "secret_source_invalid", _HINT)
+
+
+def _problem(kind: str, colon: str, detail: str, *, is_exact: bool) -> str:
+    """What is wrong with a source, in words that repeat nothing of it."""
+    match kind:
+        case "sealed" | "none":
+            return f"The source {kind} says no more than that." if colon else ""
+        case "env" if not _VARIABLE.fullmatch(detail):
+            what = "a variable" if is_exact else "the beginning of variables"
+            return f"The source env names {what} in capital letters, digits and underscores."
+        case "mounted" if not _PATH.fullmatch(detail) or "/../" in f"{detail}/":
+            return "The source mounted names an absolute path, without `..`."
+        case "env" | "mounted":
+            return ""
+        case _ if not _KIND.fullmatch(kind) or not colon or len(detail) > _DETAIL_CHARS_MAX:
+            return "This is no source of a secret."
+        case _:
+            return ""  # a plug-in's, perhaps: whoever loads the project knows those there are
+
+
+class Held(NamedTuple):
+    """A source with whose it is, and where that is said."""
+
+    tenant: str
+    steps: Steps
+    source: Source
+
+
+def shared_by_mistake(tenants: Mapping[str, tuple[tuple[str, ...], TenantSecrets]]) -> Iterator[tuple[Held, Held]]:
+    """Pairs of different tenants' sources of which the second could read what is the first's: variables that begin
+    with what the second's begin with, folders inside the second's folder."""
+    held = [each for name, (envs, secrets) in tenants.items() for each in _held(name, envs, secrets)]
+    for wide in held:
+        for other in held:
+            if wide.tenant != other.tenant and _holds(wide.source, other.source):
+                yield other, wide
+
+
+def _held(tenant: str, environments: tuple[str, ...], secrets: TenantSecrets) -> Iterator[Held]:
+    for env in environments:
+        own = (ENVIRONMENTS, env) if env in secrets.environments else ()
+        for steps, source in secrets.within(env).said():
+            yield Held(tenant, (*own, *steps), source)
+
+
+def _holds(wide: Source, other: Source) -> bool:
+    """Whether a name could be found in `wide` that is what `other` names, or lies in it."""
+    if wide.is_exact or wide.kind != other.kind:
+        return False
+    match wide.kind:
+        case "env":
+            return other.detail.startswith(wide.detail)
+        case "mounted":
+            return f"{other.detail.rstrip('/')}/".startswith(f"{wide.detail.rstrip('/')}/")
+        case _:
+            return False
