@@ -1,1 +1,4 @@
-"""Where secrets come from: `Sources` asks the adapter that an environment names; `built_in` need no server."""
+"""Where secrets come from: one adapter a kind of source, each in its file, and the one that asks whichever is named.
+
+Others take `Sources` and `built_in` of `sources`, `SealedSecrets` of `sealed`.
+"""

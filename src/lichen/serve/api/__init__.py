@@ -9,13 +9,11 @@ from lichen.serve.api import (
     agents,
     approvals,
     events,
+    governing,
     handovers,
-    keys,
     labels,
     log,
-    policies,
     runs,
-    secrets,
     sessions,
     tenant,
 )
@@ -30,9 +28,7 @@ ROUTES: tuple[ApiRoute, ...] = (
     *approvals.ROUTES,
     *handovers.ROUTES,
     *log.ROUTES,
-    *policies.ROUTES,
-    *keys.ROUTES,
-    *secrets.ROUTES,
+    *governing.ROUTES,
     *tenant.ROUTES,
 )
 

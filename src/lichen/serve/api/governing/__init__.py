@@ -1,0 +1,13 @@
+"""The routes of what governs a tenant and whoever may changes: its keys, its policies, its secrets.
+
+Others take `ROUTES`.
+"""
+
+from __future__ import annotations
+
+from lichen.serve.api.governing import keys, policies, secrets
+from lichen.serve.api.route import ApiRoute
+
+ROUTES: tuple[ApiRoute, ...] = (*policies.ROUTES, *keys.ROUTES, *secrets.ROUTES)
+
+__all__ = ["ROUTES"]
