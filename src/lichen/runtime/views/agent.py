@@ -13,7 +13,7 @@ from lichen.core.ports.plan import Kinded, PlannerKind
 from lichen.core.words.limits import Limits
 
 
-class Bounds(msgspec.Struct, frozen=True):
+class LimitsView(msgspec.Struct, frozen=True):
     """The limits of each run of an agent, by name."""
 
     calls: int
@@ -73,7 +73,7 @@ class AgentDetail(msgspec.Struct, frozen=True):
     description: str
     is_pure: bool
     tools: tuple[ToolView, ...]
-    limits: Bounds
+    limits: LimitsView
     digest: str
     planner_digest: str
     summary: str
@@ -93,7 +93,7 @@ def agent_detail(agent: Agent) -> AgentDetail:
         description=agent.description,
         is_pure=agent.planner.pure,
         tools=tuple(tool_view(tool.spec) for tool in agent.tools.values()),
-        limits=bounds_of(agent.limits),
+        limits=limits_view(agent.limits),
         digest=agent.digest,
         planner_digest=agent.planner.digest,
         summary=_summary(agent),
@@ -126,9 +126,9 @@ def kind_of(agent: Agent) -> PlannerKind:
     return agent.planner.kind if isinstance(agent.planner, Kinded) else "own"
 
 
-def bounds_of(limits: Limits) -> Bounds:
+def limits_view(limits: Limits) -> LimitsView:
     """Limits, which records hold without names, with their names."""
-    return msgspec.convert(msgspec.structs.asdict(limits), Bounds)
+    return msgspec.convert(msgspec.structs.asdict(limits), LimitsView)
 
 
 def _summary(agent: Agent) -> str:
