@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from lichen.cli.app import app
-from lichen.cli.here import door as doors
+from lichen.cli.here.connection import Connection
 from lichen.core.words.errors import LichenError
 from lichen.core.words.ids import RunId
 from lichen.core.words.scope import SYSTEM, Customer
@@ -134,14 +134,14 @@ async def reached(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
     loop = asyncio.get_running_loop()
 
     def request(
-        self: doors.Door, method: str, path: str, body: bytes | None, *, headers: Mapping[str, str], answer_s: float
+        self: Connection, method: str, path: str, body: bytes | None, *, headers: Mapping[str, str], answer_s: float
     ) -> Any:
         sent = Door(door.app, headers).send(method, path, body or b"")
         answer = asyncio.run_coroutine_threadsafe(sent, loop).result(answer_s)
         assert answer.status == 200, answer.body
         return answer.data
 
-    monkeypatch.setattr(doors.Door, "request", request)
+    monkeypatch.setattr(Connection, "request", request)
 
 
 @pytest.mark.req("LIC-25.33")

@@ -76,12 +76,12 @@ def _end_process(caller: Caller, name: str) -> None:
     """Asks the process that owns the data to end. Raises NotFound (`process_unknown`) when none does."""
     if name:
         raise Invalid("There is one process, without a name.", code="name_unneeded", next_step="Leave the name out.")
-    if not caller.client.door.is_answered():
+    if not caller.client.connection.is_answered():
         raise NotFound(
             "No process serves this data directory.",
             code="process_unknown",
             next_step="Run `lichen serve` or `lichen run --stay` to start one.",
-            place=str(caller.client.door.workspace.home),
+            place=str(caller.client.connection.workspace.home),
         )
     caller.client.post("process/stop")
     if not caller.screen.data({"kind": "process", "state": "ending"}):

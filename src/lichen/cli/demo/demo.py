@@ -102,14 +102,14 @@ def _end(screen: Screen, workspace: Workspace, failures: list[str]) -> None:
 def _chat(screen: Screen, workspace: Workspace) -> None:
     from lichen.cli.commands.chat import Chat
     from lichen.cli.here.client import Client
-    from lichen.cli.here.door import Door
+    from lichen.cli.here.connection import Connection
 
     screen.line()
     screen.line("You are customer-7 of acme.", "bold")
-    door = Door(workspace)
+    connection = Connection(workspace)
     try:
-        client = Client(door, CUSTOMER)
+        client = Client(connection, CUSTOMER)
         opened = client.post("sessions", {"channel": "cli", "key": "chat"})
         Chat(client, screen, opened["id"]).live()
     finally:
-        door.finish()
+        connection.finish()

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from lichen.cli.here.client import Client
-from lichen.cli.here.door import Door
+from lichen.cli.here.connection import Connection
 from lichen.cli.here.workspace import Workspace
 from lichen.cli.show.screen import Screen
 from lichen.core.words.errors import LichenError
@@ -135,7 +135,7 @@ class Stage:
         """Shows the records of a tenant's log that were not shown yet."""
         if self._host is None or self._host.poll() is not None:
             return  # nobody serves, and the story is no owner
-        client = Client(Door(self.workspace), {"Lichen-Tenant": tenant})
+        client = Client(Connection(self.workspace), {"Lichen-Tenant": tenant})
         for record in client.get("log/records", after=self._shown.get(tenant, 0), limit=500):
             self._shown[tenant] = record["seq"]
             if record["type"] not in QUIET:

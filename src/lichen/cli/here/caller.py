@@ -11,7 +11,7 @@ from typing import Annotated, Any, Concatenate, ParamSpec, Self
 import typer
 
 from lichen.cli.here.client import Client
-from lichen.cli.here.door import Door
+from lichen.cli.here.connection import Connection
 from lichen.cli.here.workspace import locate
 from lichen.cli.show.screen import Screen
 
@@ -47,7 +47,7 @@ class Caller:
             "Lichen-As": as_,
             "Authorization": f"Bearer {key}" if key is not None else None,
         }
-        self.client = Client(Door(locate()), {name: value for name, value in named.items() if value is not None})
+        self.client = Client(Connection(locate()), {name: value for name, value in named.items() if value is not None})
 
     @property
     def options(self) -> str:
@@ -62,9 +62,9 @@ class Caller:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if kind is not None and not issubclass(kind, Exception):
-            self.client.door.leave()  # interrupted: what is owed is taken up by the next owner
+            self.client.connection.leave()  # interrupted: what is owed is taken up by the next owner
         else:
-            self.client.door.finish()
+            self.client.connection.finish()
 
 
 def calling(command: Callable[Concatenate[Caller, P], None]) -> Callable[..., None]:

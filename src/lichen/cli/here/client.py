@@ -8,21 +8,21 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from lichen.cli.here.door import Door
+from lichen.cli.here.connection import Connection
 
 ANSWER_S = 30.0
 
 
 class Client:
-    """Speaks through a door, each request under the same headers: the tenant, the actor or the key."""
+    """Speaks through a connection, each request under the same headers: the tenant, the actor or the key."""
 
-    def __init__(self, door: Door, headers: Mapping[str, str]) -> None:
-        self.door = door
+    def __init__(self, connection: Connection, headers: Mapping[str, str]) -> None:
+        self.connection = connection
         self._headers = dict(headers)
 
     def within(self, tenant: str, env: str) -> Client:
         """The same, in a tenant's environment."""
-        return Client(self.door, {**self._headers, "Lichen-Tenant": tenant, "Lichen-Env": env})
+        return Client(self.connection, {**self._headers, "Lichen-Tenant": tenant, "Lichen-Env": env})
 
     def get(self, path: str, *, wait_s: float = 0.0, **query: Any) -> Any:
         """What is at a path, such as `runs/run-1`."""
@@ -30,7 +30,7 @@ class Client:
         if wait_s:
             fields["wait_s"] = wait_s
         target = f"{path}?{urlencode(fields)}" if fields else path
-        return self.door.request("GET", target, None, headers=self._headers, answer_s=ANSWER_S + wait_s)
+        return self.connection.request("GET", target, None, headers=self._headers, answer_s=ANSWER_S + wait_s)
 
     def post(
         self, path: str, fields: Mapping[str, Any] | None = None, *, key: str | None = None, answer_s: float = ANSWER_S
@@ -38,11 +38,11 @@ class Client:
         """Sends fields to a path. It counts once, however often it has to be sent."""
         data = json.dumps({name: value for name, value in (fields or {}).items() if value is not None}).encode()
         headers = {**self._headers, "Content-Type": "application/json", "Idempotency-Key": key or new_key()}
-        return self.door.request("POST", path, data, headers=headers, answer_s=answer_s)
+        return self.connection.request("POST", path, data, headers=headers, answer_s=answer_s)
 
     def delete(self, path: str) -> Any:
         """Removes what is at a path."""
-        return self.door.request("DELETE", path, None, headers=self._headers, answer_s=ANSWER_S)
+        return self.connection.request("DELETE", path, None, headers=self._headers, answer_s=ANSWER_S)
 
 
 def new_key() -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from lichen.core.words.errors import LichenError, Unavailable
 
 if TYPE_CHECKING:
-    from lichen.cli.here.door import Door
+    from lichen.cli.here.connection import Connection
     from lichen.cli.here.owner import Owner, Port
 
 PATIENCE_S = 3.0  # longer than a command that owns the directory for itself usually takes
@@ -36,7 +36,7 @@ class Host(NamedTuple):
 
 
 @contextmanager
-def hosting(door: Door, port: Port | None = None) -> Generator[Host]:
+def hosting(connection: Connection, port: Port | None = None) -> Generator[Host]:
     """Owns the data directory within the context, then drains.
 
     Raises Unavailable (`data_dir_in_use`, `port_in_use`) and what opening raises.
@@ -44,19 +44,19 @@ def hosting(door: Door, port: Port | None = None) -> Generator[Host]:
     end = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda number, frame: end.set())
-    owner = _own(door, end, port)
+    owner = _own(connection, end, port)
     try:
         yield Host(owner, end)
     finally:
         owner.leave()
 
 
-def _own(door: Door, end: threading.Event, port: Port | None) -> Owner:
+def _own(connection: Connection, end: threading.Event, port: Port | None) -> Owner:
     """Owns the directory; a command that owns it for a moment is waited for."""
     for _ in range(int(PATIENCE_S / RETRY_S)):
         try:
-            return door.own(port)
+            return connection.own(port)
         except Unavailable as error:
             if error.code != "data_dir_in_use" or end.wait(RETRY_S):
                 raise
-    return door.own(port)
+    return connection.own(port)

@@ -11,7 +11,7 @@ from lichen.cli.here.client import Client
 from lichen.core.words.errors import LichenError, Unavailable
 
 if TYPE_CHECKING:
-    from lichen.cli.here.door import Door
+    from lichen.cli.here.connection import Connection
     from lichen.settings import Settings
 
 FILE = "demo.env"
@@ -19,12 +19,15 @@ ACTOR = {"actor": "ops", "kind": "operator", "roles": ["operator"]}
 ENV = "dev"
 
 
-def demo_keys(door: Door, url: str) -> dict[str, str]:
+def demo_keys(connection: Connection, url: str) -> dict[str, str]:
     """A valid key for each declared tenant, by its name. They are kept in `demo.env` in the data directory, beside
     `LICHEN_URL`, for nobody but its owner to read. Raises Unavailable (`demo_keys_unwritable`)."""
-    file = door.workspace.home / FILE
+    file = connection.workspace.home / FILE
     known = _read(file)
-    keys = {name: _key(door, name, env, known.get(_variable(name))) for name, env in _places(door.project.settings)}
+    keys = {
+        name: _key(connection, name, env, known.get(_variable(name)))
+        for name, env in _places(connection.project.settings)
+    }
     wanted = {"LICHEN_URL": url, **{_variable(name): key for name, key in keys.items()}}
     if wanted == known:
         return keys  # a full disk is no reason not to serve
@@ -41,16 +44,16 @@ def _places(settings: Settings) -> list[tuple[str, str]]:
     return [(name, ENV if ENV in environments else environments[0]) for name, environments in declared]
 
 
-def _key(door: Door, tenant: str, env: str, known: str | None) -> str:
-    if known is not None and _is_valid(door, tenant, env, known):
+def _key(connection: Connection, tenant: str, env: str, known: str | None) -> str:
+    if known is not None and _is_valid(connection, tenant, env, known):
         return known
-    return Client(door, {}).within(tenant, env).post("keys", ACTOR)["key"]
+    return Client(connection, {}).within(tenant, env).post("keys", ACTOR)["key"]
 
 
-def _is_valid(door: Door, tenant: str, env: str, key: str) -> bool:
+def _is_valid(connection: Connection, tenant: str, env: str, key: str) -> bool:
     """Whether the key is an operator's of this tenant."""
     try:
-        Client(door, {"Authorization": f"Bearer {key}"}).within(tenant, env).get("approvals")
+        Client(connection, {"Authorization": f"Bearer {key}"}).within(tenant, env).get("approvals")
     except LichenError:
         return False
     return True

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from lichen.cli.here.client import Client
-from lichen.cli.here.door import Door
+from lichen.cli.here.connection import Connection
 from lichen.cli.here.entrance import entrance
 from lichen.cli.here.workspace import Workspace, locate
 from lichen.cli.show.screen import Screen
@@ -168,8 +168,10 @@ def _secrets(project: Project, workspace: Workspace) -> Iterator[Finding]:
     asked = sorted({name for spec in specs_of(project.agents) for name in spec.secrets.all})
     if not asked:
         return
-    door = Door(workspace)
-    lacks = lacked_by_owner(Client(door, {})) if door.is_answered() else lacked_here(project, workspace.home)
+    connection = Connection(workspace)
+    lacks = (
+        lacked_by_owner(Client(connection, {})) if connection.is_answered() else lacked_here(project, workspace.home)
+    )
     flaws = missing_secrets(project, lacks)
     for flaw in flaws:
         yield Finding("secrets", flaw.severity, f"{flaw.place}: {flaw.message} ({flaw.code})", flaw.mend)
@@ -226,9 +228,9 @@ def _clock(workspace: Workspace) -> Iterator[Finding]:
 
 def _log(workspace: Workspace) -> Iterator[Finding]:
     """Asks whoever owns the directory; when nobody does, reads the files as they are."""
-    door = Door(workspace)
-    if door.is_answered():
-        yield from _owned(Client(door, {}), workspace.home)
+    connection = Connection(workspace)
+    if connection.is_answered():
+        yield from _owned(Client(connection, {}), workspace.home)
         return
     with entrance(workspace.home):  # raises with the process that holds it and does not answer
         pass

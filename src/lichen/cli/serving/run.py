@@ -65,11 +65,11 @@ def _host(caller: Caller, log_format: LineFormat, log_level: str) -> None:
     """Owns the data directory until SIGTERM or Ctrl-C, then drains."""
     from lichen.serve.http.lines import event
 
-    write_lines(caller.client.door.project.settings, log_format, log_level)
-    with hosting(caller.client.door) as host:
+    write_lines(caller.client.connection.project.settings, log_format, log_level)
+    with hosting(caller.client.connection) as host:
         for notice in host.owner.notices:
             note(notice)
-        socket = str(caller.client.door.workspace.socket)
+        socket = str(caller.client.connection.workspace.socket)
         if not caller.screen.event({"serving": socket}):
             caller.screen.line(f"serving on {socket}")
         event("started", {"socket": socket})

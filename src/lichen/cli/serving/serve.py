@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from lichen.cli.here.door import Door
+from lichen.cli.here.connection import Connection
 from lichen.cli.here.host import hosting
 from lichen.cli.here.workspace import Workspace, locate
 from lichen.cli.show.screen import Screen, note
@@ -58,15 +58,15 @@ def serve(
     screen = Screen(as_json=as_json)
     workspace = _demo_or(locate()) if demo else locate()
     allow_files()
-    door = Door(workspace)
-    write_lines(door.project.settings, log_format, log_level)
-    with hosting(door, Port(host, port)) as found:
+    connection = Connection(workspace)
+    write_lines(connection.project.settings, log_format, log_level)
+    with hosting(connection, Port(host, port)) as found:
         assert found.owner.port is not None
         url = _url(found.owner.port)
-        keys = _keys(door, url) if demo else None
-        for notice in (*found.owner.notices, *_warnings(host, door.project.settings)):
+        keys = _keys(connection, url) if demo else None
+        for notice in (*found.owner.notices, *_warnings(host, connection.project.settings)):
             note(notice)
-        _tell(screen, workspace, url, chats=_chats(door.project.settings), keys=keys)
+        _tell(screen, workspace, url, chats=_chats(connection.project.settings), keys=keys)
         event("started", {"url": url, "home": str(workspace.home), "version": version("lichen")})
         found.stay()
         event("stopping", {"url": url})
@@ -132,10 +132,10 @@ def _chats(settings: Settings) -> tuple[str, ...]:
     return tuple(name for name, tenant in settings.tenants.items() if tenant.webchat is not None)
 
 
-def _keys(door: Door, url: str) -> Mapping[str, str]:
+def _keys(connection: Connection, url: str) -> Mapping[str, str]:
     from lichen.cli.serving.demokeys import demo_keys
 
-    return demo_keys(door, url)
+    return demo_keys(connection, url)
 
 
 def _tell(

@@ -46,7 +46,7 @@ def verify(
     kept = _bytes(head) if head is not None else None
     if kept is not None and not _LOG.fullmatch(_log_of(kept)):
         raise _foreign()
-    reports = _asked(caller, kept) if caller.has_key or caller.client.door.is_answered() else _read(caller, kept)
+    reports = _asked(caller, kept) if caller.has_key or caller.client.connection.is_answered() else _read(caller, kept)
     is_one = caller.has_key or (caller.tenant is not None and len(reports) == 1)
     if not caller.screen.data(reports[0] if is_one else reports):
         for report in reports:
@@ -90,7 +90,7 @@ def _asked(caller: Caller, kept: bytes | None) -> list[dict[str, Any]]:
 
 def _read(caller: Caller, kept: bytes | None) -> list[dict[str, Any]]:
     """What the files say of the named logs. Raises NotFound (`log_missing`), Invalid (`head_foreign`)."""
-    everything = read(caller.client.door.workspace.home, () if kept is None else (kept,))
+    everything = read(caller.client.connection.workspace.home, () if kept is None else (kept,))
     if kept is not None and _log_of(kept) not in [each["log"] for each in everything if _is_named(caller, each["log"])]:
         raise _foreign()
     found = [report for report in everything if _is_named(caller, report["log"])]

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from lichen.cli.here import door as door_module
+from lichen.cli.here import connection as connection_module
 from lichen.cli.here.client import Client
-from lichen.cli.here.door import Door
+from lichen.cli.here.connection import Connection
 from lichen.cli.here.workspace import Workspace
 from lichen.core.words.errors import Conflict, LichenError, NotFound, Unavailable
 
@@ -78,7 +78,7 @@ def peer(tmp_path: Path) -> Generator[Callable[..., tuple[Peer, Client]]]:
 
     def start(*answers: bytes | None) -> tuple[Peer, Client]:
         peers.append(Peer(tmp_path / "lichen.sock", answers))
-        return peers[0], Client(Door(Workspace(tmp_path, None)), {"Lichen-Tenant": "acme"})
+        return peers[0], Client(Connection(Workspace(tmp_path, None)), {"Lichen-Tenant": "acme"})
 
     yield start
     for each in peers:
@@ -136,13 +136,13 @@ def test_an_owner_that_drains_is_asked_again(peer: Start) -> None:
 def test_a_directory_whose_owner_does_not_answer_is_given_up_with_its_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    door = Door(Workspace(tmp_path, None))
+    connection = Connection(Workspace(tmp_path, None))
 
     def refused() -> None:
         raise Unavailable("It is in use.", code="data_dir_in_use")
 
-    monkeypatch.setattr(door, "own", refused)
-    monkeypatch.setattr(door_module, "PAUSE_S", (0.0, 0.0))
+    monkeypatch.setattr(connection, "own", refused)
+    monkeypatch.setattr(connection_module, "PAUSE_S", (0.0, 0.0))
     with pytest.raises(Unavailable) as raised:
-        Client(door, {}).get("health")
+        Client(connection, {}).get("health")
     assert raised.value.code == "data_dir_in_use"

@@ -41,7 +41,7 @@ class OwnerDied(Exception):
     """The connection broke before the answer: whether the request arrived is not known."""
 
 
-class Door:
+class Connection:
     """The way to the runtime of a project. May be used by several threads. End with `finish` or `leave`."""
 
     def __init__(self, workspace: Workspace) -> None:
