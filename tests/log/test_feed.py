@@ -1,18 +1,25 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import aclosing, closing
+from pathlib import Path
+from typing import NamedTuple
 
 import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
 
 from lichen.core.deciders import events as e
-from lichen.core.words.ids import RunId, run_stream
+from lichen.core.words.ids import TENANT_STREAM, AgentName, MessageId, RunId, StreamId, run_stream
 from lichen.log import feed
-from lichen.log.log import Log
+from lichen.log.log import Log, LogOptions
 from lichen.log.records.record import Place, Record
-from lichen.testing.log_conformance import OTHER, RUN, put, started
-from tests.log.homes import Home
+from lichen.log.views.queries import Queries
+from lichen.log.volume import VolumeOptions
+from lichen.testing.log_conformance import OTHER, RUN, SESSION, put, started
+from tests.log.homes import SCOPE, Home
 
 
 def plan_started(log: Log, count: int) -> None:
@@ -128,3 +135,142 @@ async def test_two_followers_see_the_same(log: Log) -> None:
     count = len(log.read())
     seen = [(await anext(first)).place for _ in range(count - 1)]
     assert [(await anext(second)).place for _ in range(count)] == [Place(1), *seen]
+
+
+# -- any log, left anywhere --------------------------------------------------------------------------------------
+
+STREAMS = (RUN, OTHER, SESSION)
+
+
+class Step(NamedTuple):
+    """So many facts to one stream; durable before the next step, or gathered with it. Some stand alone."""
+
+    stream: int
+    facts: int
+    stands_alone: bool
+    waits: bool
+
+
+steps = st.lists(st.builds(Step, st.integers(0, 2), st.integers(1, 20), st.booleans(), st.booleans()), max_size=14)
+
+
+def perform(log: Log, number: int, step: Step) -> None:
+    """The session's facts are messages that begin a record and their deliveries, a run's are plans."""
+    stream = STREAMS[step.stream]
+    n = log.state(stream).n
+    if stream == SESSION:
+        drafts = [e.Draft(e.MessageQueued(MessageId(f"o{n}-{k}"), "answer")) for k in range(step.facts)]
+    else:
+        drafts = [e.Draft(e.PlanStarted(n, k, "start")) for k in range(step.facts)]
+    alone = e.Draft(e.Refused("run.start", "x", "deny", f"{number}"))
+    put(log, stream, *drafts)
+    if step.stands_alone:
+        put(log, TENANT_STREAM, alone)
+
+
+async def cuts(home: Home, history: list[Step], *, fuses: bool) -> None:
+    log = (await home.open(VolumeOptions(log=LogOptions(fuses=fuses)))).log(SCOPE)
+    put(log, RUN, started(log))
+    put(log, OTHER, started(log))
+    put(log, SESSION, e.Draft(e.MailboxOpened(AgentName("shop.bot"), "", "webchat")))
+    live = log.follow(0)
+    seen = [await anext(live)]
+    for number, step in enumerate(history):
+        perform(log, number, step)
+        if step.waits:
+            await log.durable()
+            seen.append(await asyncio.wait_for(anext(live), 10))
+    await log.durable()
+    whole = [record.place for record in log.read(0, 10_000)]
+    assert whole == sorted(set(whole))
+    seen += [record async for record in take(live, len(whole) - len(seen))]
+    assert [record.place for record in seen] == whole
+    own = {stream: [record.place for record in log.records(stream)] for stream in STREAMS}
+    for k, place in enumerate(whole):
+        assert await rest(log, place, whole[k + 1 :]) == whole[k + 1 :]
+        later = [each for each in whole if each.seq > place.seq]
+        assert await rest(log, place.seq, later) == later
+        for streams in ((RUN,), (OTHER, SESSION)):
+            mine = [each for each in whole[k + 1 :] if any(each in own[stream] for stream in streams)]
+            assert await rest(log, place, mine, streams) == mine
+    await pages(log, whole)
+
+
+async def rest(
+    log: Log, after: int | Place, expected: list[Place], streams: tuple[StreamId, ...] | None = None
+) -> list[Place]:
+    """What a reader that goes on after a place gets, as much as is expected and whatever is there besides."""
+    found = [record.place async for record in take(log.follow(after, streams), len(expected))]
+    assert all(place > after if isinstance(after, Place) else place.seq > after for place in found)
+    return found
+
+
+async def pages(log: Log, whole: list[Place]) -> None:
+    """A cursor of the log, and a watermark of a stream, whatever the size of a page."""
+    for limit in (1, 2, 7, 1_000):
+        found: list[Place] = []
+        while page := log.read(found[-1].seq if found else 0, limit):
+            found += [record.place for record in page]
+        assert found == whole
+    for stream in STREAMS:
+        there = log.records(stream)
+        for n in range(len(there) + 1):
+            for limit in (1, 3, 1_000):
+                opened = await log.page(stream, n, limit)
+                assert [each.record for each in opened] == there[n : n + limit]
+
+
+@pytest.mark.req("LIC-2.43")
+@settings(max_examples=20, deadline=None, derandomize=True, phases=[Phase.generate])
+@given(history=steps, fuses=st.booleans())
+def test_whoever_left_anywhere_goes_on_with_the_next_record(history: list[Step], fuses: bool) -> None:
+    async def lived() -> None:
+        with tempfile.TemporaryDirectory() as directory:
+            home = Home(Path(directory))
+            await cuts(home, history, fuses=fuses)
+            await home.close()
+
+    asyncio.run(lived())
+
+
+@pytest.mark.req("LIC-2.21")
+async def test_a_commit_between_two_streams_that_are_read_is_not_missed(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(log, OTHER, started(log))
+    await log.durable()
+    stream_row, asked = Queries.stream_row, list[StreamId]()
+
+    def meanwhile(queries: Queries, stream: StreamId) -> object:
+        """Before the second stream is asked for, the writer commits to both, and the loop was not told yet."""
+        asked.append(stream)
+        if len(asked) == 2:
+            for each in asked:
+                put(log, each, e.Draft(e.PlanStarted(9, 1, "start")))
+            log._store.gathering.hand_over()  # pyright: ignore[reportPrivateUsage]
+            with closing(log.new_reader()) as reader:
+                while reader.row("SELECT max(seq) FROM records") != (log.last_seq,):
+                    pass
+        return stream_row(queries, stream)
+
+    before = log.durable_seq
+    monkeypatch.setattr(Queries, "stream_row", meanwhile)
+    following = log.follow(before, streams=(RUN, OTHER))
+    found = [record.place.seq async for record in take(following, 2)]
+    assert found == [before + 1, before + 2]
+
+
+@pytest.mark.req("LIC-2.21")
+async def test_a_follower_reads_on_from_disk_when_the_volume_recovered(log: Log) -> None:
+    following = log.follow(log.last_seq)
+    waiting = asyncio.ensure_future(anext(following))  # type: ignore[arg-type]
+    await asyncio.sleep(0)
+    settle, told = log.feed.offer, list[int]()
+    log.feed.offer = lambda records: told.append(len(records))  # type: ignore[method-assign]  # it is not told of it
+    plan_started(log, 1)
+    await log.durable()
+    assert not waiting.done()
+    log.feed.offer = settle  # type: ignore[method-assign]
+    log.reload(log.tip, 0)
+    assert (await asyncio.wait_for(waiting, 10)).seq == log.last_seq
+    assert told == [1]

@@ -59,7 +59,7 @@ async def test_a_turn_that_appends_very_much_hands_it_over_in_portions(home: Hom
     with disk.standing_still():
         for number in range(gathering.ROWS_MAX + 1):
             put(log, run_stream(RunId(f"run-{number}")), started(log))
-        await disk.stands_still()
+        assert disk.is_waiting.wait(10), "the loop does not turn meanwhile, so the last one waits"
     await log.durable()
     assert disk.rows == [gathering.ROWS_MAX, 1]
 

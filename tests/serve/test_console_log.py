@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from lichen.core.words.errors import Corrupt
@@ -46,15 +48,18 @@ async def test_all_one_run_or_one_record_is_taken_away_with_its_proof(runtime: R
     key = runtime.log(ACME).public_key
     async with signed_in(runtime) as client:
         sizes: list[int] = []
+        stored: list[int] = []
         for query in ("", f"?run={run}", "?seq=3"):
             taken = await client.get(f"/console/log/export{query}")
             assert taken.headers["content-disposition"].startswith('attachment; filename="acme-dev-')
             report = verify_export(taken.content, key)
             assert report.is_key_known
             sizes.append(len(report.records))
+            stored.append(len({record.seq for record in report.records}))
         await runtime.log(ACME).durable()
-        assert sizes[0] == runtime.log(ACME).durable_seq - 2, "that two more were taken away is in the log too"
-        assert sizes[0] > sizes[1] > sizes[2] == 1
+        assert stored[0] == runtime.log(ACME).durable_seq - 2, "that two more were taken away is in the log too"
+        assert sizes[0] > sizes[1] > sizes[2]
+        assert stored[2] == 1
         with pytest.raises(Corrupt):
             verify_export(taken.content.replace(b'"seq":3', b'"seq":2'), key)
         assert (await client.get(f"/console/log/export?run={run}&seq=3")).status_code == 400
@@ -66,17 +71,27 @@ async def test_records_are_read_a_page_at_a_time_the_newest_first(
 ) -> None:
     monkeypatch.setattr("lichen.serve.console.log.PAGE", 4)
     await said(runtime, LARGE)
-    seen: list[int] = []
+    seen: list[tuple[int, int]] = []
     async with signed_in(runtime) as client:
-        before, durable = "", runtime.log(ACME).durable_seq
+        before, there = "", [(record.seq, record.i) for record in runtime.log(ACME).read()]
         while True:
             page = (await client.get(f"/console/log.json?before={before}")).json()
-            seen += [record["seq"] for record in page["records"]]
+            seen += [(record["seq"], record["i"]) for record in page["records"]]
             if page["next_before"] is None:
                 break
             before = str(page["next_before"])
         assert (await client.get("/console/log?before=1")).status_code == 200
-    assert seen == list(range(durable, 0, -1))
+    assert seen == list(reversed(there))
+    assert len(there) > there[-1][0], "some share a stored record"
+
+
+async def test_every_record_of_a_page_has_a_place_and_an_id_of_its_own(runtime: Runtime) -> None:
+    await said(runtime, LARGE)
+    async with signed_in(runtime) as client:
+        page = (await client.get("/console/log")).text
+    ids, shown = re.findall(r'<tr id="r([0-9.]+)">', page), re.findall(r'<td class="num soft">([0-9.]+)</td>', page)
+    assert len(ids) == len(set(ids)) == len(shown) == len(set(shown)) > 5
+    assert any("." in position for position in shown)
 
 
 async def test_a_whole_log_is_read_once_at_a_time_whoever_asks(runtime: Runtime) -> None:

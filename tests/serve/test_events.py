@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import httpx
 import pytest
 
-from lichen.core.words.ids import RunId, StreamId
+from lichen.core.words.ids import RunId, StreamId, run_stream
 from lichen.core.words.scope import SYSTEM, Actor, Operator, Scope
 from lichen.log.records.record import Place, Record
 from lichen.log.views.queries import Queries
@@ -23,7 +23,7 @@ from lichen.serve.listen.tcp import listening
 from lichen.serve.site import make_site
 from tests.runtime.world import until
 from tests.serve.asgi import Door
-from tests.serve.browser import issue
+from tests.serve.browser import browser, enter, issue
 from tests.serve.talk import STATUS, held, say, session
 
 ACME = Scope("acme", "dev")
@@ -108,18 +108,31 @@ async def test_a_finished_runs_stream_holds_every_record_once_in_order_and_ends(
 
 
 @pytest.mark.req("GOA-52.2")
-@pytest.mark.parametrize("way", ["header", "query"])
+@pytest.mark.parametrize("way", ["header", "query", "what is stored together"])
 async def test_a_reader_goes_on_where_it_left_off(runtime: Runtime, way: str) -> None:
     run = await asked(runtime)
     async with door_to(runtime) as client:
         async with reading(client, run) as frames:
             every = await frames.all()
         for at, seen in enumerate(every[:-1]):
+            whole = way == "what is stored together"
             headers = {"last-event-id": str(seen.id)} if way == "header" else {}
-            query = f"?after={seen.id.seq}" if way == "query" else "?after=0"
-            rest = [e for e in every[:-1] if e.id.seq > seen.id.seq] if way == "query" else every[at + 1 : -1]
+            query = "?after=0" if way == "header" else f"?after={seen.id.seq}" if whole else f"?after={seen.id}"
+            rest = [e for e in every[:-1] if e.id.seq > seen.id.seq] if whole else every[at + 1 : -1]
             async with reading(client, run, query, **headers) as frames:
                 assert await frames.all() == [*rest, every[-1]]
+    assert any(event.id.i for event in every)  # it was left in the midst of what is stored together, too
+
+
+@pytest.mark.req("GOA-52.2")
+async def test_a_page_of_a_run_that_goes_on_follows_from_the_very_record_it_shows_last(runtime: Runtime) -> None:
+    door = Door(make_app(runtime, identify=by_owner(runtime)))
+    wait = await held(runtime, door)
+    async with browser(make_site(runtime)) as client:
+        await enter(client, issue(runtime))
+        page = (await client.get(f"/console/runs/{wait['run']}")).text
+    last = runtime.log(ACME).records(run_stream(RunId(wait["run"])))[-1]
+    assert f"/events?after={last.place}" in page
 
 
 @pytest.mark.req("GOA-54.1")

@@ -33,10 +33,14 @@ class Follower:
         if self.is_behind:
             return
         if len(self.buffer) >= BUFFERED_MAX:
-            self.buffer.clear()
-            self.is_behind = True
+            self.fall_behind()
             return
         self.buffer.append(record)
+
+    def fall_behind(self) -> None:
+        """From here on it reads from disk."""
+        self.buffer.clear()
+        self.is_behind = True
 
     def wake(self) -> None:
         """Lets the reader go on."""
@@ -50,7 +54,13 @@ class Follower:
 
 
 class Feed:
-    """The followers of one log. Costs nothing while there are none."""
+    """The followers of one log. Costs nothing while there are none.
+
+    They are offered what comes after record `durable_seq`; what is up to there they read with `queries`.
+    """
+
+    queries: Queries
+    durable_seq: int
 
     def __init__(self) -> None:
         self._followers: dict[Follower, None] = {}
@@ -58,6 +68,13 @@ class Feed:
         self._to_all: dict[Follower, None] = {}
         self._touched: dict[Follower, None] = {}
         self.is_closed = False
+
+    def begin(self, queries: Queries, durable_seq: int) -> None:
+        """Goes on from what is on disk. Whoever follows reads there what no commit told of."""
+        self.queries, self.durable_seq = queries, durable_seq
+        for follower in self._followers:
+            follower.fall_behind()
+            follower.wake()
 
     def __len__(self) -> int:
         """How many follow."""
@@ -84,6 +101,7 @@ class Feed:
 
     def offer(self, records: Sequence[Record]) -> None:
         """These records became durable."""
+        self.durable_seq = records[-1].seq
         if not self._followers:
             return
         for record in records:
@@ -105,9 +123,7 @@ class Feed:
             follower.wake()
 
 
-async def follow(
-    feed: Feed, queries: Queries, after: Place, streams: frozenset[StreamId] | None
-) -> AsyncGenerator[Record]:
+async def follow(feed: Feed, after: Place, streams: frozenset[StreamId] | None) -> AsyncGenerator[Record]:
     """Yields each record after `after` once, in order, until the feed is closed."""
     follower = Follower(streams)
     feed.add(follower)
@@ -115,13 +131,13 @@ async def follow(
         while True:
             while follower.is_behind:
                 follower.is_behind = False  # what comes from here on is offered again
-                for record in _from_disk(queries, after.seq - 1, streams):
+                for record in _from_disk(feed, after.seq - 1, streams):
                     if record.place > after:
                         after = record.place
                         yield record
             while follower.buffer:
                 record = follower.buffer.popleft()
-                if record.place > after:  # the disk may have been ahead of the buffer
+                if record.place > after:  # else it began further on than the log was
                     after = record.place
                     yield record
             if feed.is_closed:
@@ -132,14 +148,18 @@ async def follow(
         feed.remove(follower)
 
 
-def _from_disk(queries: Queries, after_seq: int, streams: frozenset[StreamId] | None) -> Iterator[Record]:
-    """Everything after the stored record `after_seq` that is on disk, page by page."""
+def _from_disk(feed: Feed, after_seq: int, streams: frozenset[StreamId] | None) -> Iterator[Record]:
+    """Everything after the stored record `after_seq` that is durable now, page by page.
+
+    The writer's thread may commit between two streams that are read: what the feed does not know of yet is left to it.
+    """
+    queries, last_seq = feed.queries, feed.durable_seq
     while True:
         if streams is None:
             page = queries.after(after_seq, PAGE)
         else:
             page = queries.after_in(streams, after_seq, PAGE)
-        yield from page
-        if len(page) < PAGE:
+        yield from (record for record in page if record.seq <= last_seq)
+        if len(page) < PAGE or page[-1].seq >= last_seq:
             return
         after_seq = page[-1].seq

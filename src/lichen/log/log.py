@@ -19,7 +19,7 @@ from lichen.log.disk.sqlite import Op, Reader
 from lichen.log.feed import Feed, follow
 from lichen.log.records.contents import Sealer
 from lichen.log.records.names import Names
-from lichen.log.records.record import FACTS_MAX, FORMAT_V, Place, Record
+from lichen.log.records.record import FORMAT_V, Place, Record
 from lichen.log.streams import Streams
 from lichen.log.views.ledger import Ledger, OpenReservation, Unknown
 from lichen.log.views.listings import stored_sums
@@ -49,11 +49,11 @@ class Stale(NamedTuple):
 
 
 class LogOptions(msgspec.Struct, frozen=True):
-    """Bounds of one log in memory. With `fuses` facts of a stream that are written together share a record."""
+    """Bounds of one log in memory. Unless it `fuses`, no two facts share a stored record."""
 
     streams_max: int = 50_000
     contents_bytes_max: int = 64 * 1024 * 1024
-    fuses: bool = False
+    fuses: bool = True
 
 
 class Log(Streams):
@@ -85,6 +85,7 @@ class Log(Streams):
         self._store.latest_us = max(self._store.latest_us, ts_us)
         self.last_seq = self.durable_seq = tip.frontier.size
         self.forget(tip.number)
+        self.feed.begin(self._queries, self.durable_seq)
         self._growth = Growth()
         self._growth.add(ts_us, self._queries.bytes_since(ts_us - ts_us % DAY_US, self.last_seq))
         self._names = Names(self.id, tip.number, self._store.keyring, self._store.reader)
@@ -313,8 +314,8 @@ class Log(Streams):
 
         A number is that of a stored record, all of which was seen.
         """
-        place = after if isinstance(after, Place) else Place(after, FACTS_MAX)
-        return follow(self.feed, self._queries, place, frozenset(streams) if streams is not None else None)
+        place = after if isinstance(after, Place) else Place.last(after)
+        return follow(self.feed, place, frozenset(streams) if streams is not None else None)
 
     def new_reader(self) -> Reader:
         """Another connection to the file, for a thread of its own. The caller closes it."""

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from lichen.cli.here.client import Client
 from lichen.cli.here.connection import Connection
 from lichen.cli.here.workspace import Workspace
+from lichen.cli.show.moments import position
 from lichen.cli.show.screen import Screen
 from lichen.core.words.errors import LichenError
 
@@ -139,7 +140,7 @@ class Stage:
         for record in client.get("log/records", after=self._shown.get(tenant, 0), limit=500):
             self._shown[tenant] = record["seq"]
             if record["type"] not in QUIET:
-                self.screen.line(f"    {record['seq']:>4}  {record['type']:<18}  {record['summary']}", "dim")
+                self.screen.line(f"    {position(record):>6}  {record['type']:<18}  {record['summary']}", "dim")
         self.pause()
 
     def refunds(self, tenant: str, order: str) -> list[int]:

@@ -1,8 +1,10 @@
-"""Times and durations as people read them."""
+"""Times, durations and places in a log as people read them."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 
 def moment(at_us: int) -> str:
@@ -16,3 +18,8 @@ def duration(us: int) -> str:
         if us >= size:
             return f"{us / size:.1f} {unit}"
     return f"{us / 1000:.1f} ms"
+
+
+def position(record: Mapping[str, Any]) -> str:
+    """Where a record is stored, and which of those stored there it is unless it is the first."""
+    return f"{record['seq']}.{record['i']}" if record["i"] else str(record["seq"])

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lichen.cli.show.account import tell
-from lichen.cli.show.moments import duration, moment
+from lichen.cli.show.moments import duration, moment, position
 from lichen.cli.show.screen import MEANINGS, Screen
 from lichen.serve.axis import Axis
 
@@ -48,7 +48,7 @@ def show_run(screen: Screen, run: View) -> None:
 
 def _row(record: View, start_us: int) -> tuple[str, ...]:
     after = duration(record["ts_us"] - start_us)
-    return str(record["seq"]), after, record["type"], record["summary"], record["actor"] or "-"
+    return position(record), after, record["type"], record["summary"], record["actor"] or "-"
 
 
 def bars(timeline: View) -> list[Bar]:

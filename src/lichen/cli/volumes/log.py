@@ -10,7 +10,7 @@ import typer
 
 from lichen.cli.commands.keys import Kind
 from lichen.cli.here.caller import Caller, calling
-from lichen.cli.show.moments import moment
+from lichen.cli.show.moments import moment, position
 from lichen.cli.volumes import backup, proof
 from lichen.core.words.errors import Conflict, Invalid
 
@@ -29,7 +29,7 @@ app.command("restore")(backup.restore)
 def show(
     caller: Caller,
     after: Annotated[int, typer.Option(help="The position after which to begin.", min=0)] = 0,
-    limit: Annotated[int, typer.Option(help="How many records, at most.", min=1)] = 100,
+    limit: Annotated[int, typer.Option(help="How many stored records, at most; one may hold several.", min=1)] = 100,
     follow: Annotated[bool, typer.Option("--follow", help="Go on with records as they come.")] = False,
 ) -> None:
     """Shows records in order: position, time, stream, type, and the few fields that matter."""
@@ -37,12 +37,12 @@ def show(
         page = caller.client.get("log/records", after=after, limit=min(limit, PAGE), wait_s=20.0 if follow else 0.0)
         for record in page:
             if not caller.screen.event(record):
-                line = f"{record['seq']:>6}  {moment(record['ts_us'])}  {record['stream']:<32}  {record['type']:<18}"
+                line = f"{position(record):>8}  {moment(record['ts_us'])}  {record['stream']:<32}  {record['type']:<18}"
                 caller.screen.line(f"{line}  {record['summary']}")
         if not page and not follow:
             return
         after = page[-1]["seq"] if page else after
-        limit -= 0 if follow else len(page)
+        limit -= 0 if follow else len({record["seq"] for record in page})
 
 
 @app.command()

@@ -6,9 +6,10 @@ each fact is a Record of its own. `RECORD.md` describes the bytes; golden logs h
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Literal, NamedTuple, cast
+from typing import Literal, NamedTuple, Self, cast
 
 import msgspec
 
@@ -21,7 +22,11 @@ FORMAT_V = 1
 FACTS = "facts"  # the type of a record that holds several
 FACTS_V = 1
 FACTS_MAX = 16
+PLACE = r"([0-9]{1,15})(?:\.([0-9]{1,2}))?"
 RECORD_BYTES_MAX = 8 * 1024 * 1024  # large contents lie in blobs, so only many small ones get near it
+
+
+_PLACE = re.compile(PLACE)
 
 
 class Blob(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -41,13 +46,30 @@ class SealedPart(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fi
 
 
 class Place(NamedTuple):
-    """The place of a fact in its log: stored record `seq`, counted from 1, and fact `i` in it, counted from 0."""
+    """The place of a fact in its log: stored record `seq`, counted from 1, and fact `i` in it, counted from 0.
+
+    Written it is `seq.i`; `seq` alone is all that is stored there.
+    """
 
     seq: int
     i: int = 0
 
     def __str__(self) -> str:
-        return f"{self.seq}.{self.i}" if self.i else str(self.seq)
+        return f"{self.seq}.{self.i}"
+
+    @classmethod
+    def last(cls, seq: int) -> Self:
+        """Behind every fact that is stored at `seq`."""
+        return cls(seq, FACTS_MAX)
+
+    @classmethod
+    def read(cls, text: str) -> Self | None:
+        """The place that is written so; None for what is none."""
+        found = _PLACE.fullmatch(text)
+        if found is None:
+            return None
+        seq, i = int(found[1]), found[2]
+        return cls.last(seq) if i is None else cls(seq, int(i))
 
 
 class Record(msgspec.Struct, frozen=True, gc=False):

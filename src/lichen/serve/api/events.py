@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import re
-
 from starlette.responses import Response
 
 from lichen.core.words.errors import Invalid
 from lichen.core.words.ids import RunId
-from lichen.log.records.record import FACTS_MAX, Place
+from lichen.log.records.record import Place
 from lichen.serve.api.route import ApiRoute
-from lichen.serve.http.exchange import Body, Exchange, Position
+from lichen.serve.http.exchange import Body, Exchange, Spot
 from lichen.serve.http.sse import MEDIA, EventStream, run_frames
-
-_POSITION = re.compile(r"([0-9]{1,15})(?:\.([0-9]{1,2}))?")
 
 
 class Following(Body, frozen=True):
-    """Records after position `after` (a `Last-Event-ID` header counts more), of the run and with `session` of its
+    """Records after the one at `after` (a `Last-Event-ID` header counts more), of the run and with `session` of its
     session too; with `follow` the stream stays open when the run has finished."""
 
-    after: Position = 0
+    after: Spot = "0"
     session: bool = False
     follow: bool = False
 
@@ -38,15 +34,12 @@ async def events(x: Exchange) -> Response:
     return EventStream(frames, slot=x.streams.holding(name))
 
 
-def _after(x: Exchange, asked: int) -> Place:
-    """Where to go on: after all that is stored at the position asked for, or after the very record seen last."""
-    given = x.request.headers.get("last-event-id")
-    if given is None:
-        return Place(asked, FACTS_MAX)
-    found = _POSITION.fullmatch(given)
-    if found is None:
+def _after(x: Exchange, asked: str) -> Place:
+    """Where to go on: after the record seen last, or after all that is stored at a position without `.i`."""
+    place = Place.read(x.request.headers.get("last-event-id", asked))
+    if place is None:
         raise Invalid("The Last-Event-ID is no position of a log.", code="position_invalid", place="Last-Event-ID")
-    return Place(int(found[1]), int(found[2] or 0))
+    return place
 
 
 ROUTES = (ApiRoute("GET", "runs/{run}/events", "run.read", events, query=Following, media=MEDIA, fails=(429,)),)

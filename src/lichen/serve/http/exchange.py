@@ -15,6 +15,7 @@ from lichen.core.words.errors import Invalid
 from lichen.core.words.ids import RunId, SessionId, run_stream, session_stream
 from lichen.core.words.scope import Actor, Scope
 from lichen.engine.pace.race import race
+from lichen.log.records.record import PLACE
 from lichen.runtime.runtime import Runtime
 from lichen.serve.http.auth import Caller
 from lichen.serve.http.errors import JSON, Late, TooLarge, UnsupportedMedia
@@ -28,7 +29,10 @@ FORM_FIELDS_MAX = 100
 WAIT_S_MAX = 60.0
 
 Position = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
-"""A place in the log: `seq` of the last record seen, 0 for none."""
+"""A place in the log: `seq` of the last record seen, 0 for none. All that is stored there was seen."""
+
+Spot = Annotated[str, msgspec.Meta(pattern=f"^{PLACE}$")]
+"""A place in the log: `seq.i` is one record, `seq` all that is stored there, 0 the beginning."""
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
 """What something is called."""

@@ -1,8 +1,8 @@
 """Records as server-sent events: every durable one once and in order, from wherever a reader left off.
 
-The format is the HTML Living Standard's `text/event-stream`: `id` is the place in the log (`seq`, or `seq.i` of a
-record that is stored with others before it), `event` the record's type, `data` the record as JSON. What a reader sends
-back as `Last-Event-ID` is where it goes on.
+The format is the HTML Living Standard's `text/event-stream`: `id` is the place in the log (`seq.i`:
+where it is stored, and which of those stored there), `event` the record's type, `data` the record as JSON. What a
+reader sends back as `Last-Event-ID` is where it goes on.
 """
 
 from __future__ import annotations
