@@ -146,7 +146,7 @@ async def test_a_reserved_place_is_kept_for_its_call(workers: Workers) -> None:
     assert not workers.reserve("thread", NOBODY, (*CALL[:2], CallId("c2")))
     assert await workers.in_thread(lambda: 5, call=CALL) == 5
     await asyncio.sleep(0)
-    assert (workers.reserved, workers.threads.figures.used) == ((), 0)
+    assert (tuple(workers.reserved), workers.threads.figures.used) == ((), 0)
 
 
 async def test_a_place_that_is_given_back_goes_to_whoever_waits(workers: Workers) -> None:
@@ -156,7 +156,7 @@ async def test_a_place_that_is_given_back_goes_to_whoever_waits(workers: Workers
     await asyncio.sleep(0)
     workers.release(CALL)
     await waiting
-    assert workers.reserved == (other,)
+    assert tuple(workers.reserved) == (other,)
 
 
 @pytest.mark.req("GOA-22.5")

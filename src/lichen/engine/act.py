@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import cast
 
 from lichen.core.deciders import events as e
 from lichen.core.deciders import moves
@@ -47,7 +46,7 @@ class Act:
 
     def look(self) -> RunState:
         """The run as it is now."""
-        self.state = cast(RunState, self.journal.state(self.stream))
+        self.state = self.journal.run(self.state.id)
         return self.state
 
     @property

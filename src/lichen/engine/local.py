@@ -186,7 +186,7 @@ class LocalEngine:
         self._resting.clear()
         for journal in self._journals.values():
             journal.set_broken(True)
-        for call in self.services.places.reserved:
+        for call in tuple(self.services.places.reserved):
             self.services.places.release(call)
         for task in self._tasks:
             if task.get_name() != WHEEL:

@@ -41,7 +41,7 @@ class Streams(Listings):
 
     def state(self, stream: StreamId) -> State:
         """The state of a stream; the initial one when it has no record."""
-        return self._live(stream).state
+        return (self._lives.get(stream) or self._load(stream)).state
 
     def begin(self, stream: StreamId) -> None:
         """Takes a stream whose id was drawn at random just now for one without records, without asking the disk."""
@@ -147,7 +147,8 @@ class Streams(Listings):
 
     def contents(self, stream: StreamId, n: int) -> Mapping[str, bytes]:
         """The contents of a record by part. Raises ContentErased when all are, or when an erased one is asked for."""
-        known = self.known(stream, n)
+        live = self._lives.get(stream)
+        known = live.contents.get(n) if live is not None else None
         return known if known is not None else self._sealer.open(self.record(stream, n))
 
     def known(self, stream: StreamId, n: int) -> Mapping[str, bytes] | None:

@@ -316,4 +316,4 @@ def next_turn(m: MailboxState) -> TurnId:
 
 def as_contents(parts: Sequence[tuple[str, bytes]], subject: str) -> Contents:
     """Parts sealed under one subject, leaving out the empty ones."""
-    return tuple(Content(part, subject, data) for part, data in parts if data)
+    return tuple([Content(part, subject, data) for part, data in parts if data])

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple, NewType
+from functools import lru_cache
+from typing import Final, Literal, NamedTuple, NewType
+
+STREAMS_KNOWN: Final = 16_384  # ids of streams that are at hand
 
 RunId = NewType("RunId", str)  # "run-01jd…", a child's is "<parent>.<call>"
 SessionId = NewType("SessionId", str)  # "ses-…"
@@ -29,11 +32,13 @@ class StreamId(NamedTuple):
         return f"{self.kind}:{self.id}"
 
 
+@lru_cache(STREAMS_KNOWN)
 def run_stream(run: RunId) -> StreamId:
     """The stream that holds every record of `run`."""
     return StreamId("run", run)
 
 
+@lru_cache(STREAMS_KNOWN)
 def session_stream(session: SessionId) -> StreamId:
     """The stream that holds every record of `session`'s mailbox."""
     return StreamId("session", session)

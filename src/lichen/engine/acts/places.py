@@ -36,7 +36,7 @@ async def placed(act: CallAct) -> bool:
 
 def give_back(services: Services, scope: Scope, state: RunState) -> None:
     """Gives back the places of calls that do not begin any more, or not soon."""
-    for key in services.places.reserved:
+    for key in tuple(services.places.reserved):
         if key[:2] == (scope, state.id) and not _is_on_its_way(state, key):
             services.places.release(key)
 

@@ -30,23 +30,25 @@ class Journal:
     def __init__(self, scope: Scope, log: Log, on_append: Callable[[Seat, Sequence[Event]], None]) -> None:
         self.scope = scope
         self.log = log
+        self.state: Callable[[StreamId], State] = log.state
+        """The state of any stream now, loaded if need be."""
         self._on_append = on_append
         self._seats: dict[StreamId, Seat] = {}
         self._is_broken = False
 
     # -- states --------------------------------------------------------------------------------------------------
 
-    def state(self, stream: StreamId) -> State:
-        """The state of any stream now, loaded if need be."""
-        return self.log.state(stream)
-
     def run(self, run: RunId) -> RunState:
         """The state of a run now."""
-        return cast(RunState, self.log.state(run_stream(run)))
+        state = self.log.state(run_stream(run))
+        assert isinstance(state, RunState)
+        return state
 
     def mailbox(self, session: SessionId) -> MailboxState:
         """The state of a session now."""
-        return cast(MailboxState, self.log.state(session_stream(session)))
+        state = self.log.state(session_stream(session))
+        assert isinstance(state, MailboxState)
+        return state
 
     def is_erased(self, subject: str) -> bool:
         """Whether nothing may be written about this subject any more."""

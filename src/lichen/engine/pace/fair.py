@@ -33,7 +33,8 @@ class Queue(Generic[T]):
 
     def __init__(self) -> None:
         self._waiting: dict[str, deque[T]] = {}
-        self._heads: list[tuple[float, int, str]] = []  # of each tenant that waits: the start tag of its first piece
+        self.heads: list[tuple[float, int, str]] = []
+        """Of each tenant that waits the start tag of its first piece; empty while nothing waits."""
         self._ends: dict[str, float] = {}
         self._now = 0.0
         self._count = 0
@@ -42,12 +43,12 @@ class Queue(Generic[T]):
         return sum(len(pieces) for pieces in self._waiting.values())
 
     def __bool__(self) -> bool:
-        return bool(self._heads)
+        return bool(self.heads)
 
     @property
     def first(self) -> float:
         """The start tag of what is next. Raises IndexError when nothing waits."""
-        return self._heads[0][0]
+        return self.heads[0][0]
 
     def start(self, tenant: str) -> float:
         """The start tag of the piece with which a tenant comes that has nothing waiting."""
@@ -55,9 +56,9 @@ class Queue(Generic[T]):
 
     def goes_ahead(self, tenant: str) -> bool:
         """Serves a tenant's next piece at once if it is behind everybody who waits. Whether it was served."""
-        if tenant in self._waiting or (self._heads and self.start(tenant) > self.first):
+        if tenant in self._waiting or (self.heads and self.start(tenant) > self.first):
             return False
-        if self._heads:
+        if self.heads:
             self._ends[tenant] = self.start(tenant) + 1.0
         return True
 
@@ -72,7 +73,7 @@ class Queue(Generic[T]):
 
     def pop(self) -> tuple[str, T]:
         """Takes what is next, and whose it is. Raises IndexError when nothing waits."""
-        start, _, tenant = heappop(self._heads)
+        start, _, tenant = heappop(self.heads)
         self._now = max(self._now, start)
         self._ends[tenant] = start + 1.0
         waiting = self._waiting[tenant]
@@ -81,14 +82,14 @@ class Queue(Generic[T]):
             self._enter(tenant)
         else:
             del self._waiting[tenant]
-        if not self._heads:  # the present starts anew, so nothing has to be remembered of those who are gone
+        if not self.heads:  # the present starts anew, so nothing has to be remembered of those who are gone
             self._ends.clear()
             self._now = 0.0
         return tenant, piece
 
     def _enter(self, tenant: str) -> None:
         self._count += 1
-        heappush(self._heads, (self.start(tenant), self._count, tenant))
+        heappush(self.heads, (self.start(tenant), self._count, tenant))
 
 
 Piece = Callable[[], bool]
@@ -110,6 +111,7 @@ class Turns:
         self._expected = ""  # the tenant that went ahead last
         self._expecting = 0  # turns of the loop
         self._about: OrderedDict[str, float] = OrderedDict()
+        self._noted = ""  # the tenant that came last in this turn
 
     @property
     def is_shared(self) -> bool:
@@ -134,11 +136,12 @@ class Turns:
         return True
 
     def _goes_at_once(self, tenant: str) -> bool:
-        loop = asyncio.get_running_loop()
-        self._note(tenant, loop.time())
-        if not self._is_ticking:
-            self._begin(loop)
-        if not self._queue:
+        if not self._is_ticking or tenant != self._noted:
+            loop = asyncio.get_running_loop()
+            self._note(tenant, loop.time())
+            if not self._is_ticking:
+                self._begin(loop)
+        if not self._queue.heads:
             self._left -= 1
             return self._left >= 0
         if self._ahead > 0 and self._queue.goes_ahead(tenant):
@@ -174,7 +177,7 @@ class Turns:
         self._expected, self._expecting = tenant, EXPECTED
 
     def _note(self, tenant: str, now_s: float) -> None:
-        about = self._about
+        about, self._noted = self._about, tenant
         about[tenant] = now_s
         about.move_to_end(tenant)
         while next(iter(about.values())) < now_s - ABOUT_S:

@@ -107,8 +107,9 @@ class Store:
     def has_room(self, owner: Owner) -> bool:
         """Whether little enough is waiting to become durable, in all and of this log: while others write too it may
         have no more than a commit does quickly, since theirs comes after it."""
-        is_shared = len(self._last_put_us) > 1
-        return not self.is_full and not (is_shared and self._rows_of.get(owner, 0) >= ROWS_TOGETHER)
+        if self._rows > self._rows_max or self._bytes > self._bytes_max:
+            return False
+        return len(self._last_put_us) < 2 or self._rows_of.get(owner, 0) < ROWS_TOGETHER
 
     async def room(self, owner: Owner) -> None:
         """Returns once `has_room`. Raises Unavailable."""

@@ -176,7 +176,7 @@ class Writer:
             for blob in entry.blobs:
                 self._blobs.put(blob)
         growths = _grow(batch)
-        kinds = {record.type for entry in batch for record in entry.records}
+        kinds = {record.type for entry in batch for record in entry.records} if faults.is_watched() else ()
         for kind in kinds:
             faults.hit(f"commit.before/{kind}")
         heads = self._transact(growths, [op for entry in batch for op in entry.ops])

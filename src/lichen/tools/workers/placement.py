@@ -64,6 +64,8 @@ class Workers:
         self._threads = Threads(idle_max=threads)
         self._processes = Processes()
         self._reserved: dict[CallKey, Place] = {}
+        self.reserved = self._reserved.keys()
+        """The calls that have a place and have not begun, as they are now."""
 
     # -- places --------------------------------------------------------------------------------------------------
 
@@ -92,11 +94,6 @@ class Workers:
         place = self._reserved.pop(call, None)
         if place is not None:
             place.release()
-
-    @property
-    def reserved(self) -> tuple[CallKey, ...]:
-        """The calls that have a place and have not begun."""
-        return tuple(self._reserved)
 
     def figures(self) -> dict[str, Figures]:
         """Places in use, given up and waited for, by what they are."""
