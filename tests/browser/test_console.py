@@ -26,8 +26,14 @@ async def sign_in(page: Page, runtime: Runtime) -> None:
 
 async def addresses(page: Page) -> list[str]:
     """One page of each kind."""
-    found = [f"/console/{name}" for name in ("runs", "approvals", "sessions", "log", "agents", "health")]
-    for name, field, key in (("runs", "runs", "id"), ("approvals", "waits", "id"), ("sessions", "sessions", "id")):
+    found = [f"/console/{name}" for name in ("runs", "approvals", "handovers", "sessions", "log", "agents", "health")]
+    kinds = (
+        ("runs", "runs", "id"),
+        ("approvals", "waits", "id"),
+        ("handovers", "handovers", "id"),
+        ("sessions", "sessions", "id"),
+    )
+    for name, field, key in kinds:
         listed = await (await page.request.get(f"/console/{name}.json")).json()
         found += [f"/console/{name}/{each[key]}" for each in listed[field]]
     return [*found, "/console/agents/shop.support", "/console/runs/run-none"]
@@ -38,6 +44,7 @@ async def addresses(page: Page) -> list[str]:
 async def test_every_page_is_legible_named_and_fits(page: Page, runtime: Runtime, scheme: str) -> None:
     await said(runtime, "Where is order 1042?")
     await held(runtime)
+    await said(runtime, "I want to speak to a human", Customer("customer-8"))
     await page.emulate_media(color_scheme="dark" if scheme == "dark" else "light", reduced_motion="reduce")
     await page.goto("/login")
     assert (await faults(page), await dim(page)) == ([], [])
@@ -50,6 +57,7 @@ async def test_every_page_is_legible_named_and_fits(page: Page, runtime: Runtime
 @pytest.mark.req("LIC-25.12")
 async def test_every_page_fits_a_phone(page: Page, runtime: Runtime) -> None:
     await held(runtime)
+    await said(runtime, "I want to speak to a human", Customer("customer-8"))
     await page.set_viewport_size({"width": 390, "height": 844})
     await sign_in(page, runtime)
     for address in await addresses(page):
@@ -154,3 +162,31 @@ async def test_an_approval_is_answered_without_any_script(page: Page, runtime: R
     await page.get_by_role("button", name="Deny").click()
     await expect(page.get_by_role("heading", level=1)).to_contain_text("run-")
     assert runtime.waits.list(ACME, SYSTEM) == ()
+
+
+@pytest.mark.req("LIC-30.27")
+async def test_who_waits_for_a_person_is_seen_at_once_and_answered_as_the_conversation_goes_on(
+    page: Page, runtime: Runtime
+) -> None:
+    await sign_in(page, runtime)
+    await expect(page).to_have_title("Runs · Lichen")
+    await said(runtime, "I want to speak to a human")
+    await expect(page).to_have_title("(1) Runs · Lichen")
+    await expect(page.get_by_role("link", name="Hand-overs 1 open")).to_be_visible()
+    await page.keyboard.press("g")
+    await page.keyboard.press("o")
+    await page.get_by_role("link", name="I want to speak to a human").click()
+    await page.get_by_role("button", name="Take it").click()
+    await expect(page.get_by_text("you have it")).to_be_visible()
+    await page.get_by_label("Your reply").fill("One mom")
+    session = await runtime.sessions.open(ACME, Customer("customer-7"), agent="shop.support", key="chat")
+    await session.say("Where is order 1042?")
+    await expect(page.get_by_text("Where is order 1042?")).to_be_visible()
+    await expect(page.locator(".title").get_by_text("1 unread")).to_be_visible()
+    await expect(page.get_by_label("Your reply")).to_have_value("One mom")
+    await page.get_by_label("Your reply").fill("It is on its way.")
+    await page.get_by_role("button", name="Send").click()
+    await expect(page.locator(".operator .bubble")).to_have_text("It is on its way.")
+    await expect(page.locator(".title").get_by_text("1 unread")).to_have_count(0)
+    await page.get_by_role("button", name="Give back to the assistant").click()
+    await expect(page).to_have_title("Session " + session.id + " · Lichen")

@@ -10,7 +10,6 @@ from lichen.core.words.errors import Conflict, Invalid
 from lichen.core.words.wait import OUTCOMES, WaitOutcome
 from lichen.runtime.operations.waits import PEOPLE, parse
 from lichen.runtime.views.wait import WaitView
-from lichen.serve.console.handovers import HandedOver, open_handovers
 from lichen.serve.console.visit import Outcome, Visit
 
 NOTE_CHARS_MAX = 2_000
@@ -18,14 +17,10 @@ LISTED_MAX = 50
 
 
 class Inbox(msgspec.Struct, frozen=True):
-    """Everything in this scope that waits for a person, oldest first, and what was decided lately, newest first.
-
-    `handovers` are customers who want a person.
-    """
+    """Everything in this scope that waits for a person, oldest first, and what was decided lately, newest first."""
 
     waits: tuple[WaitView, ...]
     decided: tuple[WaitView, ...]
-    handovers: tuple[HandedOver, ...] = ()
 
 
 class WaitPage(msgspec.Struct, frozen=True):
@@ -43,7 +38,6 @@ async def inbox(visit: Visit) -> Inbox:
     return Inbox(
         waits=waits.list(visit.scope, visit.actor),
         decided=waits.history(visit.scope, visit.actor, limit=LISTED_MAX),
-        handovers=open_handovers(visit),
     )
 
 

@@ -1,57 +1,78 @@
-"""Conversations that were handed over to a person: which ones, what the customer said, and the person's reply."""
+"""Conversations that a person is to have: who wants one, what is said in one as it comes, and what that person does."""
 
 from __future__ import annotations
 
-import asyncio
-from typing import Any
+from typing import cast
 
 import msgspec
 
 from lichen.core.words.errors import Invalid
-from lichen.runtime.operations.waits import parse
-from lichen.runtime.views.wait import WaitView
+from lichen.core.words.ids import SessionId
+from lichen.engine.intake.handovers import Then
+from lichen.runtime.views.session import HandoverView, SessionDetail
 from lichen.serve.console.visit import Outcome, Visit
 
-REST_S = 2.0  # how long a reply may take to leave before the page is shown again
+
+class HandoverList(msgspec.Struct, frozen=True):
+    """The open ones of this scope, the oldest first."""
+
+    handovers: tuple[HandoverView, ...]
 
 
-class HandedOver(msgspec.Struct, frozen=True):
-    """A conversation in which a person is awaited; `wait.asked.said` is what the customer wrote, empty once it was
-    answered."""
+class HandoverPage(msgspec.Struct, frozen=True):
+    """One of them with its conversation. `key` is for what is done from this page, so that it is done once."""
 
-    wait: WaitView
-    may_answer: bool
+    handover: HandoverView
+    session: SessionDetail
+    key: str
 
 
-def open_handovers(visit: Visit, session: str | None = None) -> tuple[HandedOver, ...]:
-    """Those of this scope, or of one session, the oldest first."""
-    waits = visit.runtime.waits
-    found = waits.list(visit.scope, visit.actor, kinds=("handover",))
-    return tuple(
-        HandedOver(wait, waits.answerer(visit.scope, wait.id, visit.actor).may_answer)
-        for wait in found
-        if wait.session is not None and session in (None, wait.session)
-    )
+async def listing(visit: Visit) -> HandoverList:
+    """Who wants a person, and who has which."""
+    return HandoverList(visit.runtime.handovers.list(visit.scope, visit.actor))
+
+
+async def show(visit: Visit) -> HandoverPage:
+    """The hand-over of the path. Raises NotFound (`wait_unknown`), Conflict (`wait_closed`)."""
+    found = visit.runtime.handovers.show(visit.scope, visit.part("wait"), visit.actor)
+    session = visit.runtime.sessions.get(visit.scope, SessionId(found.session), visit.actor)
+    return HandoverPage(found, await session.detail(), visit.runtime.engine.services.new_id("form"))
+
+
+async def take(visit: Visit) -> Outcome:
+    """Makes it the visitor's. Raises Conflict (`wait_closed`), Denied, Expired."""
+    id, read = visit.part("wait"), _read(visit)
+    await visit.runtime.handovers.take(visit.scope, id, visit.actor, read=read, key=_key(visit))
+    return Outcome(f"/console/handovers/{id}#reply")
 
 
 async def reply(visit: Visit) -> Outcome:
-    """Writes to the customer, and stays or goes. Raises Conflict (`wait_closed`), Denied, Expired, Invalid."""
-    text, then = visit.form.get("text", "").strip(), visit.form.get("then", "")
-    if then not in ("stay", "go", "close") or (then != "close" and not text):
-        raise Invalid("There is nothing to send.", code="reply_empty", next_step="Write something, or close it.")
-    body: dict[str, Any] = {"goes_on": then == "stay", **({} if then == "close" else {"text": text})}
-    id = visit.form.get("wait", "")
-    digest = visit.form.get("digest", "")
-    await visit.runtime.waits.answer(visit.scope, id, "answered", visit.actor, digest=digest, body=body)
-    await _sent(visit, id)
-    return Outcome(f"/console/sessions/{visit.part('session')}#reply")
+    """Writes to the customer, or gives it back with a last message or without one.
+
+    Raises Conflict (`wait_closed`, `handover_taken`), Denied, Expired, Invalid (`reply_empty`).
+    """
+    id, then = visit.part("wait"), visit.form.get("then", "stay")
+    text, read = visit.form.get("text", "").strip(), _read(visit)
+    handovers = visit.runtime.handovers
+    match then:
+        case "stay" if text:
+            await handovers.reply(visit.scope, id, text, visit.actor, read=read, key=_key(visit))
+            return Outcome(f"/console/handovers/{id}#reply")
+        case "returned" | "closed":
+            how = cast(Then, then)
+            session = handovers.show(visit.scope, id, visit.actor).session
+            await handovers.give_back(visit.scope, id, visit.actor, then=how, text=text, read=read, key=_key(visit))
+            return Outcome(f"/console/sessions/{session}")
+        case _:
+            raise Invalid(
+                "There is nothing to send.", code="reply_empty", next_step="Write something, or give it back."
+            )
 
 
-async def _sent(visit: Visit, id: str) -> None:
-    """Returns once the reply is on its way and the person is awaited again or not any more."""
-    run, _ = parse(id)
-    try:
-        async with asyncio.timeout(REST_S):
-            await visit.runtime.runs.rest(visit.scope, run, visit.actor)
-    except TimeoutError:
-        return
+def _read(visit: Visit) -> int | None:
+    given = visit.form.get("read", "")
+    return int(given) if given.isascii() and given.isdigit() and len(given) < 12 else None
+
+
+def _key(visit: Visit) -> str | None:
+    return visit.form.get("key", "")[:64] or None

@@ -7,8 +7,7 @@ from typing import Annotated
 import msgspec
 
 from lichen.core.words.ids import SessionId
-from lichen.runtime.views.session import SessionDetail, SessionSummary
-from lichen.serve.console.handovers import HandedOver, open_handovers
+from lichen.runtime.views.session import HandoverView, SessionDetail, SessionSummary
 from lichen.serve.console.visit import Outcome, Query, Visit
 
 PAGE = 50
@@ -31,7 +30,7 @@ class SessionPage(msgspec.Struct, frozen=True):
     """A conversation, and where a person is awaited in it."""
 
     session: SessionDetail
-    handovers: tuple[HandedOver, ...] = ()
+    handovers: tuple[HandoverView, ...] = ()
 
 
 async def listing(visit: Visit) -> SessionList:
@@ -44,7 +43,8 @@ async def listing(visit: Visit) -> SessionList:
 async def show(visit: Visit) -> SessionPage:
     """The conversation of the path. Raises NotFound (`session_unknown`)."""
     session = visit.runtime.sessions.get(visit.scope, SessionId(visit.part("session")), visit.actor)
-    return SessionPage(await session.detail(), open_handovers(visit, session.id))
+    handovers = visit.runtime.handovers.list(visit.scope, visit.actor)
+    return SessionPage(await session.detail(), tuple(each for each in handovers if each.session == session.id))
 
 
 async def erase(visit: Visit) -> Outcome:

@@ -78,7 +78,7 @@ document.addEventListener("change", (event) => {
 
 // -- keys --
 
-const PLACES = { r: "runs", a: "approvals", s: "sessions", l: "log", e: "agents", h: "health" };
+const PLACES = { r: "runs", a: "approvals", o: "handovers", s: "sessions", l: "log", e: "agents", h: "health" };
 let going = false;
 
 function rows() {
@@ -192,6 +192,25 @@ function follow(address) {
   source.addEventListener("end", () => { source.close(); show(false); changed(); });
 }
 
+// -- what waits for people: the title says how much, and pages that list it are looked at again at once --
+
+const title = document.title;
+
+function tell(waiting) {
+  document.title = waiting.open ? `(${waiting.open}) ${title}` : title;
+}
+
+function watch(address) {
+  const source = new EventSource(address);
+  let seen = "";
+  source.addEventListener("waiting", (event) => {
+    tell(JSON.parse(event.data));
+    if (seen && seen !== event.data) refresh();
+    seen = event.data;
+  });
+}
+
+if (document.body.dataset.waits) watch(document.body.dataset.waits);
 $(".side [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
 const stream = $("[data-events]");
 if (stream && $(".running, .waiting", stream)) follow(stream.dataset.events);
