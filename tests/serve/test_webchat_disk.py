@@ -141,6 +141,10 @@ async def test_a_reply_on_a_socket_waits_for_the_disk_once(
     runtime: Runtime, app: Starlette, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = await Client(app).open()
+    await client.say("Hi")
+    await client.heard(2)
+    await client.get((await client.get())["watermark"])
+    await runtime.idle()
     log = runtime.log(ACME)
     (row,) = log.stream_rows("session", limit=10)
     stream = session_stream(SessionId(row.id))

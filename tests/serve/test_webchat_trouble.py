@@ -112,6 +112,8 @@ async def test_a_waiter_that_goes_away_is_forgotten(runtime: Runtime, app: Starl
 
 @pytest.mark.req("LIC-16.6")
 async def test_nothing_is_acknowledged_or_shown_before_it_is_durable(runtime: Runtime, ann: Client) -> None:
+    await ann.say("Hi")
+    await runtime.idle()
     disk = threading.Event()
     faults.install(lambda name: None if not name.startswith("commit.before") else _wait(disk))
     journal = runtime.engine.journal(ACME)
@@ -119,7 +121,7 @@ async def test_nothing_is_acknowledged_or_shown_before_it_is_durable(runtime: Ru
     session = SessionId(journal.log.stream_rows("session", limit=1)[0].id)
     try:
         post = asyncio.ensure_future(ann.post(HELLO))
-        await until(lambda: journal.mailbox(session).received)
+        await until(lambda: journal.mailbox(session).received == 2)
         gets = [asyncio.ensure_future(ann.get()) for _ in range(2)]  # the second finds the attempt made, not durable
         done, _ = await asyncio.wait((post, *gets), timeout=0.2)
         assert not done
@@ -127,7 +129,7 @@ async def test_nothing_is_acknowledged_or_shown_before_it_is_durable(runtime: Ru
         disk.set()
     assert (await post).status_code == 200
     for get in gets:
-        assert texts((await get)["activities"])[:1] == ["Hello"]
+        assert "Hello" in texts((await get)["activities"])
     faults.install(None)
 
 

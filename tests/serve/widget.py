@@ -90,7 +90,10 @@ class Client:
         if self.token and "authorization" not in headers:
             headers["authorization"] = f"Bearer {self.token}"
         content = body if isinstance(body, bytes) or body is None else httpx.Request("POST", url, json=body).content
-        return await self._http.request(method, url, content=content, headers=headers)
+        found = await self._http.request(method, url, content=content, headers=headers)
+        if path == "conversations" and found.is_success:
+            self.token = found.json()["token"]  # it says which language was wanted
+        return found
 
     async def generate(self, user: str = "ann", **headers: str) -> httpx.Response:
         found = await self.send("POST", "tokens/generate", {"user": {"id": user}} if user else None, **headers)

@@ -31,7 +31,8 @@ class Visitor(msgspec.Struct, frozen=True):
     """The customer of one conversation. `user` is the id the platform knows, `agent` whom the conversation is with.
 
     `key` is the id of the API key that vouched for the user id, empty for a claim, DECLARED for one that a development
-    environment believes; `since_s` when the conversation's first token was made.
+    environment believes; `since_s` when the conversation's first token was made. `language` is what they wanted as they
+    opened it: nothing of the conversation is stored before they say something.
     """
 
     user: str
@@ -39,6 +40,7 @@ class Visitor(msgspec.Struct, frozen=True):
     agent: str
     key: str = ""
     since_s: int = 0
+    language: str = ""
 
     @property
     def is_trusted(self) -> bool:
@@ -81,6 +83,7 @@ class _Claims(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     trusted: bool
     kid: str = ""
     since: int = 0
+    lang: str = ""
 
 
 class Issued(msgspec.Struct, frozen=True):
@@ -122,6 +125,7 @@ class Tokens:
             trusted=visitor.is_trusted,
             kid=visitor.key,
             since=since_s,
+            lang=visitor.language,
         )
         return jwt.encode(msgspec.to_builtins(claims), self._key, algorithm=ALGORITHM)
 
@@ -145,7 +149,7 @@ class Tokens:
             raise _invalid()
         if claims.trusted != bool(claims.kid):
             raise _invalid()  # nobody can say who vouched for it
-        visitor = Visitor(claims.user, claims.conv, claims.agent, claims.kid, claims.since or claims.iat)
+        visitor = Visitor(claims.user, claims.conv, claims.agent, claims.kid, claims.since or claims.iat, claims.lang)
         return Issued(visitor, claims.exp, claims.nbf)
 
     def _claims(self, text: str) -> _Claims:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 import msgspec
 
 from lichen.core.words.errors import Invalid
 from lichen.core.words.ids import SessionId
-from lichen.engine.intake.handovers import Then
 from lichen.runtime.views.session import HandoverView, SessionDetail
 from lichen.serve.console.visit import Outcome, Visit
 
@@ -59,9 +56,8 @@ async def reply(visit: Visit) -> Outcome:
             await handovers.reply(visit.scope, id, text, visit.actor, read=read, key=_key(visit))
             return Outcome(f"/console/handovers/{id}#reply")
         case "returned" | "closed":
-            how = cast(Then, then)
             session = handovers.show(visit.scope, id, visit.actor).session
-            await handovers.give_back(visit.scope, id, visit.actor, then=how, text=text, read=read, key=_key(visit))
+            await handovers.give_back(visit.scope, id, visit.actor, then=then, text=text, read=read, key=_key(visit))
             return Outcome(f"/console/sessions/{session}")
         case _:
             raise Invalid(

@@ -9,7 +9,7 @@ from lichen.core.words import faults
 from lichen.runtime.operations.talk.sessions import Session
 from lichen.serve.http.errors import JSON, UnsupportedMedia
 from lichen.serve.webchat import points
-from lichen.serve.webchat.transcript import Transcript, activity_id
+from lichen.serve.webchat.transcript import Page, Transcript, activity_id, beginning
 from lichen.serve.webchat.visit import Visit, answer
 
 
@@ -24,17 +24,22 @@ async def post(visit: Visit) -> Response:
         return answer({"id": f"{visitor.conversation}|{chat.new_id('report')}"})
     visit.count(visitor.conversation, len(message.text.encode()) + len(message.data))
     faults.hit(points.TAKEN)
-    session, _ = await chat.session(visitor, visit.language(message.locale))
+    session = await chat.session(visitor, visit.language(message.locale))
     turn = await session.say(message.text, key=message.id, channel_data=message.data, data=message.envelope)
     faults.hit(points.DURABLE)
     return answer({"id": activity_id(visitor.conversation, turn.receipt.n)})
 
 
 async def get(visit: Visit) -> Response:
-    """Activities after the watermark. Asking with a watermark confirms what lies before it."""
+    """Activities after the watermark. Asking with a watermark confirms what lies before it.
+
+    Of a conversation in which nothing was said there is the greeting, which is stored nowhere.
+    """
     visitor = visit.visitor()
     watermark = visit.watermark()
-    session, _ = await visit.chat.session(visitor, visit.language())
+    session = await visit.chat.begun(visitor)
+    if session is None:
+        return Response(beginning_of(visit, visitor, watermark).frame(), media_type=JSON)
     transcript = transcript_of(visit, session, visitor)
     faults.hit(points.READ)
     page = await transcript.page(watermark)
@@ -50,6 +55,13 @@ async def upload(visit: Visit) -> Response:
     raise UnsupportedMedia(
         "Attachments are not taken.", code="attachments_unsupported", next_step="Say it in the text of a message."
     )
+
+
+def beginning_of(visit: Visit, visitor: Visitor, watermark: int) -> Page:
+    """What a conversation shows in which nothing was said."""
+    chat = visit.chat
+    language = chat.runtime.wording(chat.scope).chosen(visitor.language or visit.language())
+    return beginning(visitor, chat.channel, chat.greeting(language), watermark)
 
 
 def transcript_of(visit: Visit, session: Session, visitor: Visitor) -> Transcript:

@@ -93,8 +93,9 @@ class Chat:
         keys = (Key(visitor.key),) if visitor.is_trusted and visitor.key != DECLARED else ()
         return (*keys, Person(self.scope, self.journal.log.name(visitor.actor)))
 
-    async def session(self, visitor: Visitor, language: str = "") -> tuple[Session, bool]:
-        """The session of the visitor's conversation, and whether it was opened by this, in the language they want.
+    async def session(self, visitor: Visitor, language: str = "") -> Session:
+        """The session of the visitor's conversation, opened in the language they want when this is the first that they
+        say.
 
         While one opens it others wait in line, so that what comes after keeps its order. Raises NotFound
         (`agent_unknown`) when the agent is gone, Denied by policy, Unavailable.
@@ -102,14 +103,41 @@ class Chat:
         self._forget_what_changed()
         known = self._sessions.get(visitor)
         if known is not None and visitor.conversation not in self._opening:
-            return known, False
+            return known
         as_of = self._as_of
         async with self._opening.setdefault(visitor.conversation, asyncio.Lock()):
-            session = await self._open(visitor, language)
+            session = await self._open(visitor, visitor.language or language)
+        self._keep(visitor, session, as_of)
+        return session
+
+    async def begun(self, visitor: Visitor, *, waits: bool = False) -> Session | None:
+        """The session of the visitor's conversation; None while they said nothing, or with `waits` as soon as they did.
+
+        Raises as `session` does.
+        """
+        self._forget_what_changed()
+        known = self._sessions.get(visitor)
+        if known is not None:
+            return known
+        as_of = self._as_of
+        session = await self.runtime.sessions.found(
+            self.scope, visitor.actor, agent=visitor.agent, channel=NAME, key=visitor.conversation, waits=waits
+        )
+        if session is not None:
+            self._keep(visitor, session, as_of)
+        return session
+
+    def permit(self, visitor: Visitor) -> None:
+        """Whether the visitor's conversation may begin now. Raises as `session` does, TooMany, Full."""
+        self.runtime.sessions.permit(
+            self.scope, visitor.actor, agent=visitor.agent, channel=NAME, language=visitor.language
+        )
+
+    def _keep(self, visitor: Visitor, session: Session, as_of: tuple[object, object]) -> None:
+        """Remembers it, unless something changed since."""
         self._forget_what_changed()
         if self._as_of is as_of:
             self._sessions.keep(visitor, session)
-        return session, session.is_new
 
     def _forget_what_changed(self) -> None:
         """Knows nobody any more once other agents are hosted or somebody was erased: each is asked for again."""

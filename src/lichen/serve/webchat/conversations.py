@@ -8,6 +8,7 @@ import msgspec
 from starlette.responses import Response
 
 from lichen.channels.tokens import DECLARED, Visitor
+from lichen.core.speech.wording import WANTED_CHARS_MAX
 from lichen.core.words.errors import Denied, Unauthenticated
 from lichen.serve.http.auth import by_key
 from lichen.serve.http.limits import client_of
@@ -82,17 +83,23 @@ async def refresh(visit: Visit) -> Response:
 
 
 async def open_conversation(visit: Visit) -> Response:
-    """The token's conversation, which is opened if it was not yet: 201 then, else 200."""
+    """The token's conversation: 201 while nothing was said in it, else 200.
+
+    Nothing is stored of it before somebody says something: its id and the language that is wanted lie in the token.
+    """
     visitor = visit.issued().visitor
-    visit.weigh()
-    _, is_new = await visit.chat.session(visitor, visit.language(visit.body(Opening).locale))
-    return answer(_conversation(visit, visitor, 0), 201 if is_new else 200)
+    wanted = visitor.language or visit.language(visit.body(Opening).locale)[:WANTED_CHARS_MAX]
+    is_begun = await visit.chat.begun(visitor) is not None
+    visitor = msgspec.structs.replace(visitor, language=wanted)
+    if not is_begun:
+        visit.chat.permit(visitor)
+    return answer(_conversation(visit, visitor, 0), 200 if is_begun else 201)
 
 
 async def resume(visit: Visit) -> Response:
     """Where to go on after a lost connection: a new stream that begins after the watermark."""
     visitor = visit.visitor()
-    await visit.chat.session(visitor, visit.language())
+    await visit.chat.begun(visitor)  # whose agent is gone learns it here
     return answer(_conversation(visit, visitor, visit.watermark()))
 
 

@@ -10,15 +10,16 @@ from typing import Final, NamedTuple
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
-from lichen.channels.tokens import Issued
+from lichen.channels.tokens import Issued, Visitor
 from lichen.core.words import faults
 from lichen.core.words.errors import Denied, LichenError, Unavailable
 from lichen.engine.pace.race import race
+from lichen.runtime.operations.talk.session import Session
 from lichen.serve.http.errors import INTERNAL, failure
 from lichen.serve.http.lines import broken
 from lichen.serve.http.state import site_of
 from lichen.serve.webchat import points
-from lichen.serve.webchat.activities import transcript_of
+from lichen.serve.webchat.activities import beginning_of, transcript_of
 from lichen.serve.webchat.chat import Chats
 from lichen.serve.webchat.live import Live
 from lichen.serve.webchat.sockets import Sockets
@@ -39,11 +40,12 @@ CODES: Final[Mapping[str, int | None]] = {
 
 
 class _Following(NamedTuple):
-    """One client that reads on, after a watermark."""
+    """One client that reads on, after a watermark. `session` is None while nothing was said."""
 
     socket: WebSocket
     visit: Visit
-    transcript: Transcript
+    visitor: Visitor
+    session: Session | None
     watermark: int
 
 
@@ -58,8 +60,8 @@ async def stream(socket: WebSocket, chats: Chats, sockets: Sockets) -> None:
         check_origin(chat, socket)
         visit = Visit(chat, socket)
         issued, watermark = visit.admitted(), visit.watermark()
-        session, _ = await chat.session(issued.visitor)
-        following = _Following(socket, visit, transcript_of(visit, session, issued.visitor), watermark)
+        session = await chat.begun(issued.visitor)
+        following = _Following(socket, visit, issued.visitor, session, watermark)
         register, names = chat.runtime.register, chat.names(issued.visitor)
         with sockets.holding(issued.visitor.conversation) as replaced, register.holding(*names) as revoked:
             await socket.accept()
@@ -111,9 +113,10 @@ async def _listen(socket: WebSocket) -> None:
 
 async def _send(following: _Following) -> None:
     """Sends page after page; ends when the volume stops accepting records or the line is gone."""
-    socket, visit, transcript, watermark = following
-    live = Live(visit.chat.channel, transcript.conversation, watermark)
+    socket, visit, visitor, _, watermark = following
     try:
+        transcript, watermark = await _begun(following)
+        live = Live(visit.chat.channel, visitor.conversation, watermark)
         if watermark:
             transcript.confirm(watermark)
         while True:
@@ -127,14 +130,27 @@ async def _send(following: _Following) -> None:
                 transcript.confirm(watermark)
                 faults.hit(points.CONFIRMED)
             if page.is_last:
-                await _news(following, watermark, live)
+                await _news(socket, transcript, watermark, live)
     except (Unavailable, WebSocketDisconnect, RuntimeError) as error:
         _log.info("a stream ended: %s", type(error).__name__)
 
 
-async def _news(following: _Following, watermark: int, live: Live) -> None:
+async def _begun(following: _Following) -> tuple[Transcript, int]:
+    """The conversation once something was said in it, and where to read on; before that its greeting is shown."""
+    socket, visit, visitor, session, watermark = following
+    if session is None:
+        page = beginning_of(visit, visitor, watermark)
+        if page.activities:
+            await socket.send_text(page.frame().decode())
+        watermark = page.watermark
+        session = await visit.chat.begun(visitor, waits=True)
+        assert session is not None, "it was waited for"
+    return transcript_of(visit, session, visitor), watermark
+
+
+async def _news(socket: WebSocket, transcript: Transcript, watermark: int, live: Live) -> None:
     """Shows what a model says until the log has more."""
-    async with aclosing(following.transcript.partials(watermark)) as partials:
+    async with aclosing(transcript.partials(watermark)) as partials:
         async for partial in partials:
             if live.is_news(partial):
-                await following.socket.send_text(live.frame(partial, watermark).decode())
+                await socket.send_text(live.frame(partial, watermark).decode())

@@ -40,6 +40,17 @@ def activity_id(conversation: str, n: int) -> str:
     return f"{conversation}|{n:07d}"
 
 
+def beginning(visitor: Visitor, channel: WebChatChannel, greeting: Greeting, after: int) -> Page:
+    """A conversation of which nothing is stored: its greeting stands where its first record will, so that whoever has
+    seen it is not shown it again."""
+    if after or not greeting.text:
+        return Page((), 1, is_last=True)
+    shown = channel.greeting(greeting, visitor.since_s * 1_000_000)
+    shown["id"] = activity_id(visitor.conversation, 0)
+    shown["conversation"] = {"id": visitor.conversation}
+    return Page((shown,), 1, is_last=True)
+
+
 class Transcript:
     """One conversation, which begins with what `greeting` says in its language."""
 

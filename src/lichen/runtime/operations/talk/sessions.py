@@ -60,6 +60,28 @@ class Sessions:
         is_new = await open_session(Request(self._engine, scope, actor, ruling), id, opening, is_fresh=key is None)
         return Session(self._access, self._engine, scope, id, actor, is_new=is_new)
 
+    def permit(self, scope: Scope, actor: Actor, *, agent: str, channel: str, language: str = "") -> None:
+        """Whether opening a session would be refused now; nothing is opened. Raises as `open` does."""
+        request, name = Request(self._engine, scope, actor), AgentName(agent)
+        request.agent(name)
+        self._engine.admit(scope, actor)
+        self._permit(scope, actor, Opening(name, channel, language=language))
+
+    async def found(
+        self, scope: Scope, actor: Actor, *, agent: str, channel: str, key: str, waits: bool = False
+    ) -> Session | None:
+        """The session that was opened under this key for this actor, agent and channel; None while there is none, or
+        with `waits` as soon as there is one. Raises NotFound (`agent_unknown`), Denied, Unavailable."""
+        id = session_id(Request(self._engine, scope, actor), AgentName(agent), channel=channel, key=key)
+        journal, stream = self._engine.journal(scope), session_stream(id)
+        watch = journal.watch(stream) if waits else None
+        while not await self._is_open(scope, id):
+            if watch is None:
+                journal.forget(stream)  # nothing of a conversation that did not begin stays in memory
+                return None
+            await watch.next()
+        return self.get(scope, id, actor)
+
     async def _is_open(self, scope: Scope, id: SessionId) -> bool:
         journal, stream = self._engine.journal(scope), session_stream(id)
         await journal.log.load(stream)
