@@ -130,7 +130,7 @@ class _Scanner:
         self._at += 1
 
 
-def steps_of(pointer: str) -> Steps:
+def _steps_of(pointer: str) -> Steps:
     """The path of a JSON pointer; numbers are positions."""
     return tuple(int(part) if part.isdecimal() else part for part in pointer.split("/") if part)
 
@@ -172,5 +172,5 @@ def with_line(place: str | None) -> str | None:
     path = Path(file)
     if not mark or path.suffix != ".toml" or not path.is_file():
         return place
-    line = line_of(path.read_text(encoding="utf-8"), steps_of(pointer))
+    line = line_of(path.read_text(encoding="utf-8"), _steps_of(pointer))
     return place if line is None else f"{file}:{line}: {pointer}"

@@ -89,7 +89,7 @@ def start(
     wait_s: Annotated[float, typer.Option("--wait-s", min=0, help="Waits so long for the answer.")] = 0.0,
 ) -> None:
     """Starts a run without a session: of an agent with a text, of a flow with JSON."""
-    given = read_json(json_input) if json_input else None
+    given = _read_json(json_input) if json_input else None
     body = {"agent": agent, "text": text, "input": given}
     run = caller.client.post("runs", body, key=idempotency_key or None)["id"]
     outcome = caller.client.get(f"runs/{segment(run)}/result", wait_s=wait_s) if wait_s else {"id": run}
@@ -97,7 +97,7 @@ def start(
         caller.screen.line(outcome.get("answer") or f"{run} has begun: `lichen runs show {run}` draws it.")
 
 
-def read_json(text: str) -> Any:
+def _read_json(text: str) -> Any:
     """The JSON of an option, or of stdin for `-`. Raises Invalid (`input_invalid`)."""
     import msgspec
 

@@ -37,7 +37,7 @@ class Client:
     ) -> Any:
         """Sends fields to a path. It counts once, however often it has to be sent."""
         data = json.dumps({name: value for name, value in (fields or {}).items() if value is not None}).encode()
-        headers = {**self._headers, "Content-Type": "application/json", "Idempotency-Key": key or new_key()}
+        headers = {**self._headers, "Content-Type": "application/json", "Idempotency-Key": key or _new_key()}
         return self.connection.request("POST", path, data, headers=headers, answer_s=answer_s)
 
     def delete(self, path: str) -> Any:
@@ -45,7 +45,7 @@ class Client:
         return self.connection.request("DELETE", path, None, headers=self._headers, answer_s=ANSWER_S)
 
 
-def new_key() -> str:
+def _new_key() -> str:
     """An idempotency key that nobody used."""
     return os.urandom(16).hex()  # noqa: TID251 - the command line is where a request and its key come into being
 

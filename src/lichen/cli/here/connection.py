@@ -33,11 +33,11 @@ ASKING_S = 5.0
 Headers = Mapping[str, str]
 
 
-class NobodyAnswers(Exception):
+class _NobodyAnswers(Exception):
     """There is no socket, or nobody listens on it: the request did not leave."""
 
 
-class OwnerDied(Exception):
+class _OwnerDied(Exception):
     """The connection broke before the answer: whether the request arrived is not known."""
 
 
@@ -88,7 +88,7 @@ class Connection:
         """Whether somebody owns the directory and answers now."""
         try:
             self._send("GET", "health", None, {}, ASKING_S)
-        except (NobodyAnswers, OwnerDied):
+        except (_NobodyAnswers, _OwnerDied):
             return False
         return True
 
@@ -117,10 +117,10 @@ class Connection:
         for pause_s in PAUSE_S:
             try:
                 return self._send(method, path, body, headers, answer_s)
-            except NobodyAnswers:
+            except _NobodyAnswers:
                 if refused := self._own_or_wait():
                     threading.Event().wait(pause_s)  # its owner is about to answer, or to let go
-            except OwnerDied:
+            except _OwnerDied:
                 if has_died:
                     raise Unavailable("The owner of the data directory died twice.", code="owner_died") from None
                 has_died = True
@@ -145,7 +145,7 @@ class Connection:
         except TimeoutError:
             raise Unavailable("The runtime did not answer in time.", code="answer_late") from None
         except (ConnectionError, http.client.HTTPException):
-            raise OwnerDied from None
+            raise _OwnerDied from None
         finally:
             connection.close()
         return _content(response.status, media, data)
@@ -158,7 +158,7 @@ class Connection:
                 channel.connect(name)
         except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError):
             channel.close()
-            raise NobodyAnswers from None
+            raise _NobodyAnswers from None
         except OSError as error:
             channel.close()
             raise _unreachable(error, self.workspace) from None

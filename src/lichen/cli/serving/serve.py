@@ -104,11 +104,11 @@ def _demo_or(workspace: Workspace) -> Workspace:
 
 def _url(port: tuple[str, int]) -> str:
     host, number = port
-    shown = own_address(host) if host in ANYWHERE else host
+    shown = _own_address(host) if host in ANYWHERE else host
     return f"http://{f'[{shown}]' if ':' in shown else shown}:{number}"
 
 
-def own_address(host: str) -> str:
+def _own_address(host: str) -> str:
     """An address under which others reach what listens on all of them; the loopback where there is no network."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as asking:

@@ -91,7 +91,7 @@ def _withdrawn(s: RunState, finished: e.CallFinished, also: Drafts) -> Drafts:
     return tuple(_close_waits(s, stale))
 
 
-def interrupt_call(call: Call, outcome: Outcome, code: str) -> e.Draft | None:
+def _interrupt_call(call: Call, outcome: Outcome, code: str) -> e.Draft | None:
     """What becomes of an open call that may not go on: closed, in doubt, or left to its child or reconcile wait."""
     match call.phase:
         case "running" if call.effects == "once":
@@ -107,7 +107,7 @@ def interrupt_call(call: Call, outcome: Outcome, code: str) -> e.Draft | None:
 
 
 def _interrupt_all(s: RunState, outcome: Outcome, code: str, *, but: WaitId | None = None) -> list[e.Draft]:
-    drafts = [interrupt_call(call, outcome, code) for call in s.calls.values()]
+    drafts = [_interrupt_call(call, outcome, code) for call in s.calls.values()]
     waits = (w for w in s.waits.values() if w.kind != "reconcile" and w.id != but)
     return [*_close_waits(s, waits), *(d for d in drafts if d is not None)]
 

@@ -32,7 +32,7 @@ from lichen.engine.sends.starts import ruling_of
 REQUESTS_MAX = 64  # to models, for one plan
 
 
-class Meterer:
+class _Meterer:
     """The model handle of one planning attempt: every request passes the gate, every reply is billed."""
 
     def __init__(self, act: Act) -> None:
@@ -80,7 +80,7 @@ class Meterer:
 
 async def plan(act: Act) -> None:
     """Performs `plan`: one attempt, recorded whatever comes of it."""
-    state, agent, meterer = act.state, act.agent, Meterer(act)
+    state, agent, meterer = act.state, act.agent, _Meterer(act)
     if agent is None:
         code = "version_gone" if act.services.agents.get(state.agent) is not None else "agent_unknown"
         _fail(act, code, meterer, is_final=True)
@@ -142,14 +142,14 @@ async def _back_off(act: Act) -> None:
         await act.services.sleep(act.services.options.plan_backoff_s * 2 ** (failures - 1))
 
 
-def _retry_or_fail(act: Act, code: str, meterer: Meterer, error: Exception) -> None:
+def _retry_or_fail(act: Act, code: str, meterer: _Meterer, error: Exception) -> None:
     failure = told(act, f"plan {act.state.step}", code, error)
     attempts_max = act.services.options.plan_attempts_max
     is_final = act.state.plan_failures + 1 >= attempts_max or code == "model_denied"
     _fail(act, code, meterer, is_final=is_final, failure=failure)
 
 
-def _fail(act: Act, code: str, meterer: Meterer, *, is_final: bool, failure: Failure | None = None) -> None:
+def _fail(act: Act, code: str, meterer: _Meterer, *, is_final: bool, failure: Failure | None = None) -> None:
     state = act.state
     planned = e.Planned(
         state.step,

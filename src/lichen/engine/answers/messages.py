@@ -36,10 +36,10 @@ def encoded(data: Any) -> bytes:
 def message(role: Role, contents: Mapping[str, bytes], by: str = "") -> Message:
     """The message in the contents `text` and `data` of a record."""
     data = contents.get("data")
-    return composed(role, contents.get("text", b"").decode(), msgspec.json.decode(data) if data else None, by)
+    return _composed(role, contents.get("text", b"").decode(), msgspec.json.decode(data) if data else None, by)
 
 
-def composed(role: Role, text: str, data: Any, by: str = "") -> Message:
+def _composed(role: Role, text: str, data: Any, by: str = "") -> Message:
     """A message of words, data or both: an object gets the words as its `text`, data alone is its own words."""
     if data is None:
         return Message(role, text, by)

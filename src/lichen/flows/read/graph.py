@@ -50,7 +50,7 @@ def graph_of(flow: Flow) -> Graph:
     """The graph of a flow. Two routes between the same nodes are one way with both labels."""
     reached = reachable(flow)
     nodes = tuple(
-        Drawn(node.id, operation_of(node), look_of(operation_of(node)), node.id not in reached)
+        Drawn(node.id, operation_of(node), _look_of(operation_of(node)), node.id not in reached)
         for node in flow.nodes.values()
     )
     starts = [Mark("start", flow.start, "start")] if flow.nodes else []
@@ -88,7 +88,7 @@ def operation_of(node: Node) -> str:
     return f"{component.id} {component.operation}" if component.operation else component.id
 
 
-def look_of(operation: str) -> Look:
+def _look_of(operation: str) -> Look:
     """How a node of this operation looks."""
     word = operation.partition(" ")[0]
     for look, names, prefixes in _LOOKS:

@@ -41,7 +41,7 @@ def is_tool_name(text: str) -> bool:
     return is_agent_name(text) and text.count(".") + 1 in TOOL_PARTS
 
 
-def words_of(text: str) -> tuple[str, ...]:
+def _words_of(text: str) -> tuple[str, ...]:
     """The lower-case words of an id or operation: a URL's scheme is left out, and what no word may hold is `_`."""
     bare = _SCHEME.sub("", text)
     parts = (re.sub(r"[^a-z0-9]+", "_", part.lower()).strip("_") for part in re.split(r"[./:#]+", bare))
@@ -51,8 +51,8 @@ def words_of(text: str) -> tuple[str, ...]:
 def pack_of(path: str) -> str:
     """The pack that a flow's file belongs to, as one word: the closest folder that has a name of its own. The path is
     relative to the project, so that names are the same wherever that lies."""
-    folders = [folder for folder in PurePath(path).parts[:-1] if folder not in _NOT_A_PACK and words_of(folder)]
-    return "_".join(words_of(folders[-1])) if folders else "flows"
+    folders = [folder for folder in PurePath(path).parts[:-1] if folder not in _NOT_A_PACK and _words_of(folder)]
+    return "_".join(_words_of(folders[-1])) if folders else "flows"
 
 
 def hosted_name(flow: Flow, pack: str, *, is_shared: bool = False) -> str:
@@ -60,16 +60,16 @@ def hosted_name(flow: Flow, pack: str, *, is_shared: bool = False) -> str:
     flows have this id, so the pack stands in the name."""
     if is_agent_name(flow.id) and not is_shared:
         return flow.id
-    words = words_of(flow.id) or ("flow",)
+    words = _words_of(flow.id) or ("flow",)
     return _short(".".join(words if len(words) > 1 and not is_shared else (pack, *words)))
 
 
 def tool_names(written: str, pack: str, component: str = "") -> tuple[str, ...]:
     """The names of tools that an operation may mean, the closest first: itself, its component's, its pack's."""
-    words = list(words_of(written))
+    words = list(_words_of(written))
     if not words:
         return ()
-    found = [written, ".".join((*words_of(component)[-1:], words[-1])), ".".join(words)]
+    found = [written, ".".join((*_words_of(component)[-1:], words[-1])), ".".join(words)]
     found += [".".join(words[-3:]), ".".join(words[-2:])] if len(words) > 3 else []
     found.append(f"{pack}.{words[-1]}")
     return tuple(name for name in dict.fromkeys(found) if is_tool_name(name))
@@ -77,7 +77,7 @@ def tool_names(written: str, pack: str, component: str = "") -> tuple[str, ...]:
 
 def agent_names(written: str, pack: str) -> tuple[str, ...]:
     """The names of agents that a node may mean, the closest first."""
-    words = words_of(written)
+    words = _words_of(written)
     found = [written, ".".join(words), ".".join((pack, *words))]
     return tuple(name for name in dict.fromkeys(found) if is_agent_name(name))
 

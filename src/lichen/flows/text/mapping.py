@@ -65,7 +65,7 @@ def _text(text: str, nodes: Collection[str], has_pointers: bool, paths: list[Pat
     pointer = parse_pointer(text) if has_pointers and text.startswith("/") else None
     if pointer is not None:
         return lambda filling: _found(reach(filling.result, pointer), text, filling)
-    path = bare_reference(text, nodes)
+    path = _bare_reference(text, nodes)
     if path is not None:
         paths.append(path)
         return lambda filling: _found(filling.values.get(path), text, filling)
@@ -80,7 +80,7 @@ def _text(text: str, nodes: Collection[str], has_pointers: bool, paths: list[Pat
     return fill
 
 
-def bare_reference(text: str, nodes: Collection[str]) -> Path | None:
+def _bare_reference(text: str, nodes: Collection[str]) -> Path | None:
     """The path that a whole text stands for, or None: then it is a text."""
     if not _BARE.fullmatch(text):
         return None

@@ -66,7 +66,7 @@ def written(policies: PolicySet) -> tuple[Written, ...]:
     return tuple(Written(number, *one) for number, one in enumerate(each))
 
 
-def agent_entity(name: str) -> Entity:
+def _agent_entity(name: str) -> Entity:
     """An agent as the principal of its calls."""
     return Entity(PRINCIPALS["agent"], name, attrs={"roles": frozenset()})
 
@@ -76,14 +76,14 @@ def concerning(policies: PolicySet, agent: str, tool: str) -> tuple[Written, ...
     view = policies.schema.views.get(tool)
     if view is None or view.resource is None:
         return ()
-    principal = agent_entity(agent)
+    principal = _agent_entity(agent)
     return tuple(one for one in written(policies) if one.concerns(principal, view.action, view.resource))
 
 
 def permits_secret(policies: PolicySet, agent: str, name: str) -> bool:
     """Whether some policy could let this agent use a secret of this name."""
     view = policies.schema.views[SECRET_USE]
-    principal, resource = agent_entity(agent), Entity(view.resource_type, name)
+    principal, resource = _agent_entity(agent), Entity(view.resource_type, name)
     permits = (one for one in written(policies) if one.effect == "permit")
     return any(one.concerns(principal, view.action, resource) for one in permits)
 

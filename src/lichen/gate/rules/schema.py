@@ -149,7 +149,7 @@ def schema_of(tools: Iterable[ToolSpec], meters: Iterable[Meter] = ()) -> Policy
     return PolicySchema(document, cedarpy.Schema.from_json_str(json.dumps(document)), views)
 
 
-def is_readable(meter: Meter, tool: str) -> bool:
+def _is_readable(meter: Meter, tool: str) -> bool:
     """Whether policies about `tool` may read `meter`: one kept apart by an argument needs a tool with that argument."""
     return meter.per != "argument" or tool in meter.tools
 
@@ -181,7 +181,7 @@ def _tool_action(spec: ToolSpec, meters: tuple[Meter, ...]) -> ActionView:
         args=projection(spec.input_schema, "args"),
         facts=projection(spec.facts_schema or {"type": "object"}, "facts"),
         info=info,
-        meters=tuple(meter for meter in meters if is_readable(meter, spec.name)),
+        meters=tuple(meter for meter in meters if _is_readable(meter, spec.name)),
     )
     resource = Entity("Tool", spec.name, parents=_toolsets(spec.name))
     return ActionView(Entity("Action", spec.name, parents=[group]), "Tool", resource, view)

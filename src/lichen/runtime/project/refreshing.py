@@ -22,7 +22,7 @@ def refreshed(project: Project) -> tuple[tuple[Agent, ...], tuple[LichenError, .
     """
     known: dict[str, Agent] = {agent.name: agent for agent in project.agents}
     before = {name: known[name] for name in project.flows if name in known}
-    agents, errors = made_again(agent for agent in project.agents if agent.name not in project.flows)
+    agents, errors = _made_again(agent for agent in project.agents if agent.name not in project.flows)
     if project.settings.file is None:
         return (*agents, *before.values()), tuple(errors)
     file = read(project.settings.file, environ={})
@@ -35,7 +35,7 @@ def refreshed(project: Project) -> tuple[tuple[Agent, ...], tuple[LichenError, .
     return (*agents, *flows.values()), (*errors, *loading.errors)
 
 
-def made_again(agents: Iterable[Agent]) -> tuple[list[Agent], list[LichenError]]:
+def _made_again(agents: Iterable[Agent]) -> tuple[list[Agent], list[LichenError]]:
     """The agents as their files are now; one whose file is wrong, or gone, stays as it is and says why."""
     found: list[Agent] = []
     errors: list[LichenError] = []

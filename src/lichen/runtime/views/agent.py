@@ -92,15 +92,15 @@ def agent_detail(agent: Agent) -> AgentDetail:
         kind=kind_of(agent),
         description=agent.description,
         is_pure=agent.planner.pure,
-        tools=tuple(tool_view(tool.spec) for tool in agent.tools.values()),
-        limits=limits_view(agent.limits),
+        tools=tuple(_tool_view(tool.spec) for tool in agent.tools.values()),
+        limits=_limits_view(agent.limits),
         digest=agent.digest,
         planner_digest=agent.planner.digest,
         summary=_summary(agent),
     )
 
 
-def tool_view(spec: ToolSpec) -> ToolView:
+def _tool_view(spec: ToolSpec) -> ToolView:
     """A tool's contract."""
     return ToolView(
         name=spec.name,
@@ -126,7 +126,7 @@ def kind_of(agent: Agent) -> PlannerKind:
     return agent.planner.kind if isinstance(agent.planner, Kinded) else "own"
 
 
-def limits_view(limits: Limits) -> LimitsView:
+def _limits_view(limits: Limits) -> LimitsView:
     """Limits, which records hold without names, with their names."""
     return msgspec.convert(msgspec.structs.asdict(limits), LimitsView)
 

@@ -51,12 +51,12 @@ def walk(planner: Planner | None, records: Sequence[Opened], *, is_open: bool) -
         return None
     flow, notes = planner.flow, tuple(_notes(records))
     steps = tuple(Step(visit.flow, visit.node, visit.outcome) for visit in taken(notes))
-    own = own_steps(flow.id, steps, flow.nodes)
+    own = _own_steps(flow.id, steps, flow.nodes)
     missing = tuple(map(_missing, dict.fromkeys(missed(notes))))
     return Walk(flow.id, flow.metadata.title or flow.id, steps, own[-1] if own and is_open else None, missing)
 
 
-def own_steps(flow: str, steps: Sequence[Step], nodes: Any) -> list[str]:
+def _own_steps(flow: str, steps: Sequence[Step], nodes: Any) -> list[str]:
     """The nodes of the flow itself that were visited, without those of flows it called."""
     return [step.node for step in steps if step.flow == flow and step.node in nodes]
 
