@@ -56,6 +56,11 @@ WAYS = (
     Sequence("a question that was confirmed", (READ, Move("confirm"), PAY), ("hello", "yes")),
     Sequence("an echo of the shop's own", (READ, Move("note"), PAY)),
     Sequence("a form of the shop's own", (READ, Move("form"), PAY)),
+    Sequence("an order written anew", (READ, Move("anew"), PAY)),
+    Sequence("an order written anew, twice", (READ, Move("anew"), Move("anew"), PAY)),
+    Sequence("the fields of a text", (READ, Move("parsed"), PAY)),
+    Sequence("a list", (READ, Move("listed"), PAY)),
+    Sequence("names in an object", (READ, Move("named"), PAY)),
     Sequence("half of an order", (READ, Move("mix", reads=True)), ("order",)),
     Sequence("a payment for tomorrow", (READ, Move("plan")), ("order",)),
 )

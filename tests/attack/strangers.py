@@ -101,6 +101,20 @@ class Text(BaseModel):
     text: str
 
 
+class Anew(BaseModel):
+    """An order that was written anew: in no notation of it does it say what it said before."""
+
+    account: str
+    amount: int
+    text: str
+
+    @classmethod
+    def of(cls, account: str, amount: int) -> Anew:
+        whose, *rest = account.split("-")
+        order = Order("-".join((whose, *(part[::-1] for part in rest), "x")), amount + 1)
+        return cls(account=order.account, amount=order.amount, text=order.text)
+
+
 def tools_of(till: Till, strangers: Strangers) -> list[Any]:
     """The tools of the shop. A stranger's words come from each one that begins with `web`."""
 
@@ -145,12 +159,33 @@ def tools_of(till: Till, strangers: Strangers) -> list[Any]:
         """A tool of the shop's own that repeats what it is given."""
         return Text(text=text)
 
+    @tool(name="shop.anew", effects="none", runs="loop")
+    async def anew(account: str, amount: int) -> Anew:
+        """A tool of the shop's own that writes what it is given anew."""
+        return Anew.of(account, amount)
+
+    @tool(name="shop.parsed", effects="none", runs="loop")
+    async def parsed(text: str) -> list[Anew]:
+        """The orders of a text."""
+        return [Anew.of(account, int(whole + cents)) for whole, cents, account in _ORDER.findall(text)]
+
+    @tool(name="shop.listed", effects="none", runs="loop")
+    async def listed(parts: list[str]) -> Anew:
+        """What a list says."""
+        return Anew.of(parts[0], int(parts[1]))
+
+    @tool(name="shop.named", effects="none", runs="loop")
+    async def named(amounts: dict[str, int]) -> list[Anew]:
+        """What the names in an object are."""
+        return [Anew.of(account, amount) for account, amount in amounts.items()]
+
     @tool(name="shop.form", effects="none", runs="loop")
     async def form(account: str, amount: int) -> Receipt:
         """The same, field by field."""
         return Receipt(account=account, amount=amount)
 
-    return [pay, plan, page, missing, broken, held, note, form, *STATE_TOOLS]
+    own_tools = [note, form, anew, parsed, listed, named]
+    return [pay, plan, page, missing, broken, held, *own_tools, *STATE_TOOLS]
 
 
 class Move(NamedTuple):
@@ -163,8 +198,9 @@ class Move(NamedTuple):
 SPLIT = Move("split", reads=True)
 ANSWER = Move("answer")
 WEB = ("page", "missing", "broken", "held")
-KINDS = (*WEB, "note", "form", "set", "get", "child", "say", "ask", "confirm", "wait", "answer", "pay", "plan", "mix",
-         "split")  # fmt: skip
+ANEW = ("anew", "parsed", "listed", "named")
+KINDS = (*WEB, *ANEW, "note", "form", "set", "get", "child", "say", "ask", "confirm", "wait", "answer", "pay", "plan",
+         "mix", "split")  # fmt: skip
 _CONTENT = {"set": "state.set", "get": "state.get", "note": "shop.note", "child": "shop.helper"}
 
 
@@ -181,7 +217,7 @@ class Parrot:
 
     async def plan(self, input: PlanInput) -> Plan:
         move = self._next(input)
-        seen = _written((input.input, input.results, input.answers, input.state))
+        seen = _written((input.state, input.input, input.results, input.answers))
         if move.reads:
             seen = _written(await input.history()) + seen
         theirs, customers = orders(seen)
@@ -232,7 +268,9 @@ def _do(kind: str, echo: str, theirs: list[Order], customers: list[Order]) -> Pl
             return Plan(waits=(WaitRequest("confirmation", f"{echo}?"),))
         case "wait":
             return Plan(waits=(WaitRequest("external", echo, may_answer=("service",)),))
-        case "pay" | "plan" | "mix" | "split" | "form":
+        case "parsed":
+            return Plan(calls=(_call("shop.parsed", text=echo),))
+        case "pay" | "plan" | "mix" | "split" | "form" | "anew" | "listed" | "named":
             return Plan(calls=tuple(_paid(kind, theirs, customers))) if theirs or customers else Plan(answer=echo)
         case "set":
             return Plan(calls=(_call("state.set", key="orders", value=echo),))
@@ -256,8 +294,12 @@ def _paid(kind: str, theirs: list[Order], customers: list[Order]) -> Iterator[Ca
         case "mix" if theirs and customers:
             yield _call("payments.pay", account=theirs[-1].account, amount=customers[-1].amount)
             yield _call("payments.pay", account=customers[-1].account, amount=theirs[-1].amount)
-        case "form":
-            yield _call("shop.form", **latest._asdict())
+        case "form" | "anew":
+            yield _call(f"shop.{kind}", **latest._asdict())
+        case "listed":
+            yield _call("shop.listed", parts=[latest.account, str(latest.amount)])
+        case "named":
+            yield _call("shop.named", amounts={latest.account: latest.amount})
         case _:
             yield _call("payments.plan" if kind == "plan" else "payments.pay", **latest._asdict())
 

@@ -323,21 +323,47 @@ async def test_a_tool_is_told_the_label_of_what_its_run_has_read(make_world: Mak
 
 
 @pytest.mark.req("LIC-10.29")
-@pytest.mark.parametrize(("result", "is_endorsed"), [('{"to":"evil"}', False), ('{"to":"evil","owner":"ours"}', True)])
-async def test_a_tool_of_our_own_that_repeats_what_it_was_given_endorses_nothing_by_it(
-    make_world: MakeWorld, result: str, is_endorsed: bool
+@pytest.mark.parametrize(
+    ("asked", "records", "vouched"),
+    [
+        ('{"to":"EVIL "}', (), []),
+        ('{"to":"EVIL "}', ("owner",), ["ours"]),
+        ('{"to":"EVIL "}', ("to", "owner"), ["ours"]),
+        ('{"to":"Anna"}', (), ["evil", "ours"]),
+        ('{"to":["Anna"]}', (), []),
+        ('{"to":{"EVIL":"Anna"}}', (), []),
+        ('{"to":null}', (), []),
+        ("{}", (), ["evil", "ours"]),
+    ],
+)
+async def test_a_tool_of_our_own_vouches_only_where_all_it_was_asked_with_was_vouched_for(
+    make_world: MakeWorld, asked: str, records: tuple[str, ...], vouched: list[str]
+) -> None:
+    """What it declares as its records it vouches for whatever it was asked, but for what it was given."""
+
+    async def does(meta: CallMeta) -> bytes:
+        return b'{"to":"e-v-i-l","owner":"ours"}'.replace(b"-", b"" if "EVIL " not in asked else b"-")
+
+    tools = [FakeTool("shop.note", does=does, record_fields=records), FakeTool("till.pay", "once")]
+    world = await make_world(agent("shop.bot", [call_of("shop.note", asked), calls("till.pay"), last], tools))
+    await (await (await world.session()).say("send it to Anna")).result()
+    evidence = next(check.evidence for check in world.gate.checked if check.action == "till.pay")
+    assert [value for found in evidence for value in found.values if found.source == "tool:shop.note"] == vouched
+
+
+@pytest.mark.req("LIC-10.29")
+async def test_what_nobody_vouched_for_is_not_vouched_for_by_a_later_call_that_gives_it_back(
+    make_world: MakeWorld,
 ) -> None:
     async def does(meta: CallMeta) -> bytes:
-        return result.encode()
+        return b'{"to":"E-V-I-L","owner":"ours"}'
 
-    tools = [FakeTool("shop.note", does=does), FakeTool("till.pay", "once")]
-    world = await make_world(
-        agent("shop.bot", [call_of("shop.note", '{"to":"EVIL "}'), calls("till.pay"), last], tools)
-    )
+    tools = [FakeTool("shop.keep"), FakeTool("shop.kept", does=does), FakeTool("till.pay", "once")]
+    lines = [call_of("shop.keep", '{"note":{"to":["evil"]}}'), calls("shop.kept"), calls("till.pay"), last]
+    world = await make_world(agent("shop.bot", lines, tools))
     await world.start()
     evidence = next(check.evidence for check in world.gate.checked if check.action == "till.pay")
-    said = [value for found in evidence for value in found.values if found.source == "tool:shop.note"]
-    assert said == (["ours"] if is_endorsed else [])
+    assert [value for found in evidence for value in found.values if found.source.startswith("tool:")] == ["ours"]
 
 
 # -- answers from outside ----------------------------------------------------------------------------------------

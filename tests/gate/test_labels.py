@@ -10,8 +10,16 @@ import pytest
 
 from lichen.core.ports.policy import Evidence
 from lichen.core.words.label import Label
-from lichen.gate.label.evidence import TEXT_CHARS_MAX, VALUES_MAX
-from lichen.gate.label.labels import LEAVES_MAX, MODEL, arguments_of, endorse, evidence_from_json, evidence_from_text
+from lichen.gate.label.evidence import TEXT_CHARS_MAX, VALUES_MAX, notations
+from lichen.gate.label.labels import (
+    LEAVES_MAX,
+    MODEL,
+    arguments_of,
+    endorse,
+    evidence_from_json,
+    evidence_from_text,
+    is_vouched,
+)
 from tests.gate.shop import MAIL, REFUND, Shop
 
 TAINTED = Label(("customer:c1", "third_party:web.fetch"))
@@ -103,7 +111,7 @@ def test_parts_of_nested_arguments_are_named_by_path_and_all_of_them_must_be_end
 def test_a_name_with_a_dot_in_it_hides_nothing() -> None:
     for body in ({"a.b": "evil", "a": {"b": "hello"}}, {"a": {"b": "hello"}, "a.b": "evil"}):
         found = endorse(arguments_of(MAIL.input_schema), {"body": body}, said("hello"))
-        assert (found.origins, found.endorsed["body"]) == ({"body.a.b": MODEL}, False)
+        assert (found.origins["body.a.b"], found.endorsed["body"]) == (MODEL, False)
 
 
 # -- how values compare ------------------------------------------------------------------------------------------
@@ -277,6 +285,61 @@ def test_a_record_does_not_vouch_for_what_its_tool_was_given_in_whatever_notatio
     data = b'{"echo": %s, "price": 120}' % echo.encode()
     assert evidence_from_json("tool:t", data, given=given).values == (120,)
     assert evidence_from_json("tool:t", data).values != (120,)
+
+
+@pytest.mark.req("LIC-10.29")
+@pytest.mark.parametrize(
+    ("args", "matches"),
+    [
+        ({}, True),
+        ({"order": "A-1"}, True),
+        ({"order": "A-2"}, False),
+        ({"order": "A-1", "full": False}, True),
+        ({"order": "A-1", "full": True}, False),
+        ({"order": "A-1", "full": 0}, False),
+        ({"order": None}, False),
+        ({"note": None}, True),
+        ({"of": {"order": "a-1"}}, True),
+        ({"of": {"order": "a-1", "more": "A-1"}}, False),
+        ({"any": {"A-1": "A-1"}}, False),
+        ({"all": ["A-1"]}, False),
+        ({"all": []}, True),
+        ({"undeclared": "A-1"}, True),
+    ],
+)
+def test_arguments_are_vouched_for_as_single_values_and_defaults_alone(args: dict[str, Any], *, matches: bool) -> None:
+    order = {"type": "string"}
+    declared = arguments_of(
+        {
+            "properties": {
+                "order": order,
+                "full": {"type": "boolean", "default": False},
+                "note": {"anyOf": [order, {"type": "null"}], "default": None},
+                "of": {"type": "object", "properties": {"order": order}},
+                "any": {"type": "object"},
+                "all": {"type": "array", "items": order, "default": []},
+            }
+        }
+    )
+    assert is_vouched(declared, args, said("about A-1")) is matches
+
+
+@pytest.mark.req("LIC-10.29")
+@pytest.mark.parametrize(
+    "anew", ["de89370400440532013000", "DE-8937-0400-4405-3201-3000", "89370400440532013000", "key"]
+)
+def test_what_is_known_to_be_foreign_is_not_vouched_for_in_another_notation(anew: str) -> None:
+    known = notations(b'[{"key": "DE89 3704 0044 0532 0130 00", "cents": 8050.0}]')
+    data = msgspec.json.encode({"iban": anew, "amount": "80.50", "price": 120})
+    assert evidence_from_json("tool:t", data, known=known).values == (120,)
+
+
+@pytest.mark.req("LIC-10.3")
+def test_names_that_a_tool_does_not_declare_are_a_part_of_the_argument() -> None:
+    declared = arguments_of({"properties": {"to": {"type": "object"}}})
+    for address, is_endorsed in (("evil@example.org", False), ("anna@example.org", True)):
+        found = endorse(declared, {"to": {address: "Anna"}}, said("write to Anna, anna@example.org"))
+        assert found.endorsed["to"] is is_endorsed
 
 
 def test_what_was_given_is_known_however_deep_and_long_it_is() -> None:

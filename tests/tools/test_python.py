@@ -230,7 +230,7 @@ def test_a_function_without_a_full_signature_is_refused_with_its_place(
         ({"cost": -1}, "bound"),
         ({"retry": Retry(0)}, "bound"),
         ({"audit": ["order"]}, "audit names 'order'"),
-        ({"record_fields": ["a"]}, "third party"),
+        ({"record_fields": ["a"]}, "record_fields names 'a'"),
         ({"record_fields": ["a"], "origin": "third_party"}, "record_fields names 'a'"),
         ({"effects": "none", "probe": nothing}, "probe"),
     ],

@@ -93,6 +93,7 @@ class ScriptedTool:
         agent: str | None = None,
         runs: Placement = "loop",
         origin: Origin = "records",
+        record_fields: Sequence[str] = (),
     ) -> None:
         self.spec = ToolSpec(
             name=ToolName(name),
@@ -107,6 +108,7 @@ class ScriptedTool:
             agent=AgentName(agent) if agent else None,
             runs=runs,
             origin=origin,
+            record_fields=tuple(record_fields),
         )
         self.entered: list[CallMeta] = []
         self.effects: Counter[str] = Counter()

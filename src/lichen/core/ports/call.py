@@ -60,10 +60,10 @@ class SecretNames(msgspec.Struct, frozen=True):
 class ToolSpec(msgspec.Struct, frozen=True):
     """Everything the loop and the gate know of a tool. JSON schemas are draft 2020-12 objects.
 
-    `origin` says what a result holds: our own `records`, or text of a `third_party`; of a third party's result,
-    `record_fields` are still trusted. `audit` names the argument fields kept under the tenant's retention key.
-    `cost` is what a call takes from `Limits.calls` (0 for bookkeeping). `secrets` are the names of those it is handed,
-    and of no others. `digest` pins all of it.
+    `origin` says what a result holds: our own `records`, or text of a `third_party`. Records vouch for what they say if
+    each argument of the call was vouched for; `record_fields` do whatever was asked. `audit` names the argument fields
+    kept under the tenant's retention key. `cost` is what a call takes from `Limits.calls` (0 for bookkeeping).
+    `secrets` are the names of those it is handed, and of no others. `digest` pins all of it.
     """
 
     name: ToolName

@@ -1,8 +1,10 @@
 """What accepted sources said in a run: the customer's own words, and record fields of tools. Nobody else's words
 endorse: an operator's way to agree is an approval.
 
-The gate endorses an argument that equals one of these values, whatever a model claims. What was found is kept while the
-run is driven, and each look goes on from the last one.
+The gate endorses an argument that equals one of these values, whatever a model claims. A tool of our own vouches for
+what it gives only where everything it was asked with was vouched for: else it could be asked to write what a stranger
+said anew. Fields that it declares as records count whatever it was asked, unless they repeat what nobody vouched for.
+What was found is kept while the run is driven, and each look goes on from the last one.
 """
 
 from __future__ import annotations
@@ -10,16 +12,19 @@ from __future__ import annotations
 import msgspec
 
 from lichen.core.deciders import events as e
+from lichen.core.ports.call import Tool
 from lichen.core.ports.plan import Message
 from lichen.core.ports.policy import Evidence
-from lichen.core.words.ids import ToolName
+from lichen.core.words.ids import CallId
 from lichen.engine.act import Act
 from lichen.engine.brief.history import customers_words
 from lichen.engine.journal.attributes import attributes_of
-from lichen.engine.journal.seat import Known
-from lichen.gate.label.evidence import evidence_from_form, evidence_from_json, evidence_from_text
+from lichen.engine.journal.seat import Asked, Known
+from lichen.gate.label.evidence import evidence_from_form, evidence_from_json, evidence_from_text, notations
+from lichen.gate.label.labels import arguments_of, is_vouched
 
 EVIDENCE_MAX = 256  # the latest are kept
+FOREIGN_MAX = 64 * 1024  # notations of what nobody vouched for; beyond, no tool of the run vouches for anything
 CUSTOMER = "customer_"  # how pseudonyms of customers begin
 _MESSAGES = msgspec.json.Decoder(tuple[Message, ...])
 
@@ -55,12 +60,11 @@ def _said(act: Act, known: Known, event: e.Event) -> tuple[Evidence, ...]:
             body = msgspec.json.decode(_part(act, event, "body", b"{}"))
             return _of(act, Message("customer", str(body.get("text", "")), data=body))
         case e.Planned(calls=calls):
-            known.planned.update({call.id: (call.tool, event.n) for call in calls})
+            known.planned.update({call.id: Asked(call.tool, event.n, known.found) for call in calls})
+            known.unweighed.extend(call.id for call in calls)
             return ()
         case e.CallFinished(outcome="ok", call=call) if call in known.planned:
-            name, n = known.planned[call]
-            given = act.contents(n).get(f"{call}/args", b"{}")
-            return _recorded(act, name, _part(act, event, "result", b"{}"), given)
+            return _recorded(act, known, call, _part(act, event, "result", b"{}"))
         case _:
             return ()
 
@@ -81,12 +85,38 @@ def _part(act: Act, event: e.Event, part: str, default: bytes) -> bytes:
     return act.contents(event.n).get(part, default)
 
 
-def _recorded(act: Act, name: ToolName, result: bytes, given: bytes) -> tuple[Evidence, ...]:
-    """The record fields of a tool's result, but for what it was given. What an agent answers is a model's word and
-    endorses nothing."""
-    tool = act.agent.tools.get(name) if act.agent is not None else None
+def _recorded(act: Act, known: Known, call: CallId, result: bytes) -> tuple[Evidence, ...]:
+    """What a tool vouches for. What an agent answers is a model's word and endorses nothing."""
+    asked = known.planned[call]
+    tool = _tool(act, asked)
     if tool is None or tool.spec.agent is not None:
         return ()
-    fields = None if tool.spec.origin == "records" else tool.spec.record_fields
-    said = evidence_from_json(f"tool:{tool.spec.name}", result, fields, given=given)
+    _weigh(act, known)
+    is_all = tool.spec.origin == "records" and call in known.vouched
+    if len(known.foreign) > FOREIGN_MAX or not (is_all or tool.spec.record_fields):
+        return ()
+    fields = None if is_all else tool.spec.record_fields
+    source = f"tool:{tool.spec.name}"
+    said = evidence_from_json(source, result, fields, given=_given(act, call, asked), known=known.foreign)
     return (said,) if said.values else ()
+
+
+def _weigh(act: Act, known: Known) -> None:
+    """Notes of each call planned so far whether all of its arguments are vouched for, by what was said before it."""
+    for call in known.unweighed:
+        asked = known.planned[call]
+        tool, given = _tool(act, asked), _given(act, call, asked)
+        declared = None if tool is None else arguments_of(tool.spec.input_schema)
+        if declared is not None and is_vouched(declared, msgspec.json.decode(given), asked.before):
+            known.vouched.add(call)
+        elif len(known.foreign) <= FOREIGN_MAX:
+            known.foreign |= notations(given)
+    known.unweighed.clear()
+
+
+def _tool(act: Act, asked: Asked) -> Tool | None:
+    return act.agent.tools.get(asked.tool) if act.agent is not None else None
+
+
+def _given(act: Act, call: CallId, asked: Asked) -> bytes:
+    return act.contents(asked.n).get(f"{call}/args", b"{}")

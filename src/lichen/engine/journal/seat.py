@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from weakref import ref
 
 import msgspec
@@ -23,15 +23,27 @@ if TYPE_CHECKING:
 TAIL_EVENTS_MAX = 1024
 
 
+class Asked(NamedTuple):
+    """A call: its tool, the record that planned it, and what accepted sources had said before."""
+
+    tool: ToolName
+    n: int
+    before: tuple[Evidence, ...]
+
+
 class Known(msgspec.Struct):
     """What accepted sources said in a run up to its record `n`.
 
-    `planned`: of each call its tool and the record that planned it.
+    `planned` are its calls, `unweighed` those of which nobody asked yet whether their arguments are `vouched` for;
+    `foreign` are the notations of what stands in those that are not.
     """
 
     n: int = 0
     found: tuple[Evidence, ...] = ()
-    planned: dict[CallId, tuple[ToolName, int]] = {}
+    planned: dict[CallId, Asked] = {}
+    unweighed: list[CallId] = []
+    vouched: set[CallId] = set()
+    foreign: set[str] = set()
 
 
 class Watch:

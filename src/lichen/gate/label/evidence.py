@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Set
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final, cast
 
@@ -16,6 +16,7 @@ from lichen.core.reading.numbers import clipped, numbers
 VALUES_MAX: Final = 4096
 TEXT_CHARS_MAX: Final = 64 * 1024  # of a text; what follows endorses nothing
 DEPTH_MAX: Final = 32
+ECHO_DIGITS_MIN: Final = 3  # fewer are in too many things
 DIGITS_MAX: Final = 64  # of a number; beyond, it is compared as it is written
 
 Scalar = str | int | bool | Decimal
@@ -48,12 +49,17 @@ def evidence_from_form(source: str, data: Any, *, language: str = "") -> Evidenc
 
 
 def evidence_from_json(
-    source: str, data: bytes, fields: Collection[str] | None = None, *, given: bytes = b"{}"
+    source: str,
+    data: bytes,
+    fields: Collection[str] | None = None,
+    *,
+    given: bytes = b"{}",
+    known: Set[str] = frozenset(),
 ) -> Evidence:
     """What a tool's record says: the scalars of these top-level fields, of all of them if `fields` is None.
 
-    Values that the tool was `given` it does not vouch for by repeating them, in whatever notation. Bytes that are no
-    JSON say nothing.
+    Values that the tool was `given` it does not vouch for by repeating them, in whatever notation, nor for any whose
+    `notations` are `known` to come from elsewhere. Bytes that are no JSON say nothing.
     """
     try:
         document, repeated = msgspec.json.decode(data), msgspec.json.decode(given)
@@ -62,8 +68,34 @@ def evidence_from_json(
     if fields is not None:
         record = cast(Mapping[str, Any], document if isinstance(document, dict) else {})
         document = [record[field] for field in fields if field in record]
-    known = {_plain(value) for value in _leaves(repeated)}
-    return Evidence(source, _first(value for value in _scalars(document) if _plain(value) not in known))
+    echoes = {_plain(value) for value in _leaves(repeated)}
+    return Evidence(
+        source,
+        _first(
+            value
+            for value in _scalars(document)
+            if _plain(value) not in echoes and (not known or known.isdisjoint(_notations(value)))
+        ),
+    )
+
+
+def notations(data: bytes) -> set[str]:
+    """Everything that JSON holds, names included, in forms that stay the same when a tool writes a value anew: in
+    another case, without its spaces and marks, as its digits alone."""
+    try:
+        document = msgspec.json.decode(data)
+    except msgspec.DecodeError:
+        return set()
+    return {form for value in _leaves(document, is_named=True) for form in _notations(value)}
+
+
+def _notations(value: Scalar | float) -> Iterator[str]:
+    text = unicodedata.normalize("NFKC", str(value)).casefold()
+    yield _plain(value)
+    yield "".join(filter(str.isalnum, text))
+    digits = "".join(filter(str.isdecimal, text)).strip("0")
+    if len(digits) >= ECHO_DIGITS_MIN:
+        yield f"#{digits}"
 
 
 def _plain(value: Scalar | float) -> str:
@@ -76,14 +108,15 @@ def _plain(value: Scalar | float) -> str:
     return f"{number.normalize():f}" if number.is_finite() and abs(number.adjusted()) < DIGITS_MAX else text
 
 
-def _leaves(value: Any) -> Iterator[Scalar | float]:
-    """Every scalar, however deep."""
+def _leaves(value: Any, *, is_named: bool = False) -> Iterator[Scalar | float]:
+    """Every scalar, however deep, and if wanted the names."""
     left: list[Any] = [value]
     while left:
         one: Any = left.pop()
         match one:
             case dict():
                 left.extend(cast(dict[str, Any], one).values())
+                yield from cast(dict[str, Any], one) if is_named else ()
             case list():
                 left.extend(cast(list[Any], one))
             case None:

@@ -20,7 +20,16 @@ from lichen.core.ports.policy import Evidence
 from lichen.core.words.label import THIRD_PARTY
 from lichen.gate.label.evidence import Scalar, evidence_from_json, evidence_from_text, normal, number_of
 
-__all__ = ["MODEL", "Arguments", "Endorsement", "arguments_of", "endorse", "evidence_from_json", "evidence_from_text"]
+__all__ = [
+    "MODEL",
+    "Arguments",
+    "Endorsement",
+    "arguments_of",
+    "endorse",
+    "evidence_from_json",
+    "evidence_from_text",
+    "is_vouched",
+]
 
 MODEL: Final = "model"  # the origin of what no accepted source said
 LEAVES_MAX: Final = 4096
@@ -62,7 +71,7 @@ def arguments_of(schema: Mapping[str, Any]) -> Arguments:
 
 def endorse(declared: Arguments, args: Mapping[str, Any], evidence: Sequence[Evidence]) -> Endorsement:
     """Compares every argument with the evidence; the first source that says it is its origin."""
-    accepted = [item for item in evidence if item.values and not item.source.startswith(THIRD_PARTY)]
+    accepted = _accepted(evidence)
     origins: dict[str, str] = {}
     endorsed = dict.fromkeys(declared.properties, False)
     for name, value in args.items():
@@ -75,6 +84,28 @@ def endorse(declared: Arguments, args: Mapping[str, Any], evidence: Sequence[Evi
         if name in endorsed:
             endorsed[name] = bool(found) and all(origin != MODEL for _, origin in found)
     return Endorsement(origins, endorsed)
+
+
+def is_vouched(declared: Arguments, args: Mapping[str, Any], evidence: Sequence[Evidence]) -> bool:
+    """Whether nobody else had a part in the arguments of a call: each is one value that an accepted source said, or the
+    default that its tool declares. How long a list is, and which names an open object has, nobody says."""
+    accepted = _accepted(evidence)
+    return all(_is_said(declared.root, declared.properties.get(name, {}), args[name], accepted) for name in args)
+
+
+def _is_said(root: Mapping[str, Any], schema: Mapping[str, Any], value: Any, accepted: Sequence[Evidence]) -> bool:
+    if "default" in schema and msgspec.json.encode(schema["default"]) == msgspec.json.encode(value):
+        return True
+    if isinstance(value, Mapping):
+        fields = cast(Mapping[str, Any], value)
+        return fields.keys() <= schema.get("properties", {}).keys() and all(
+            _is_said(root, _property(root, schema, name), field, accepted) for name, field in fields.items()
+        )
+    return _origin(_Leaf("", value, schema.get("x-lichen-unit") == "minor"), accepted) != MODEL
+
+
+def _accepted(evidence: Sequence[Evidence]) -> list[Evidence]:
+    return [item for item in evidence if item.values and not item.source.startswith(THIRD_PARTY)]
 
 
 def _origin(leaf: _Leaf, evidence: Sequence[Evidence]) -> str:
@@ -135,13 +166,16 @@ def _leaves(declared: Arguments, name: str, value: Any) -> Iterator[_Leaf]:
 
 
 def _walk(root: Mapping[str, Any], schema: Mapping[str, Any], path: str, value: Any, depth: int) -> Iterator[_Leaf]:
-    """The scalars of a value. null is nothing; deeper than `DEPTH_MAX` is one value that nobody said."""
+    """The scalars of a value, and the names in it that its tool does not declare. null is nothing; deeper than
+    `DEPTH_MAX` is one value that nobody said."""
     if value is None:
         return
     if depth > DEPTH_MAX:
         yield _Leaf(path, None, False)
     elif isinstance(value, Mapping):
         for name, field in cast(Mapping[str, Any], value).items():
+            if name not in schema.get("properties", {}):
+                yield _Leaf(f"{path}.{name}", name, False)  # whoever made the object made up its name
             yield from _walk(root, _property(root, schema, name), f"{path}.{name}", field, depth + 1)
     elif isinstance(value, (list, tuple)):
         items = _resolved(root, schema.get("items", {}))

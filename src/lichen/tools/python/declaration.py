@@ -106,8 +106,6 @@ def _contradictions(spec: ToolSpec, *, is_async: bool) -> Iterator[tuple[str, st
         yield "A bound is out of range.", "timeout_s > 0, cost >= 0, retry.attempts >= 1, retry.backoff_s >= 0."
     if missing := _beyond(spec.audit, spec.input_schema):
         yield f"audit names {missing!r}, which is no parameter.", "Name parameters of the function."
-    if spec.record_fields and spec.origin != "third_party":
-        yield "record_fields are exceptions from a third party's result.", "Leave them out, or set the origin."
     if missing := _beyond(spec.record_fields, spec.output_schema):
         yield f"record_fields names {missing!r}, which is no field of the result.", "Name fields of the return type."
 

@@ -253,7 +253,9 @@ def tool(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     - `runs`: `loop`, `thread` or `process`. By default async functions run in the loop and others in a thread. A
       process is killed at its timeout; it isolates crashes and time, not trust.
     - `retry`: how often a call that raised NotDone is tried again.
-    - `origin`, `record_fields`: whether a result holds words of a third party, and its fields that do not.
+    - `origin`: whether a result holds `records` of yours or words of a `third_party`. Records vouch for later arguments
+      only if each argument of their own call is vouched for: said by the customer, a record itself, or a default.
+    - `record_fields`: fields of the result that vouch whatever the tool was asked, as nobody else has a part in them.
     - `tags`, `cost`: what policies select by, and what a call takes from `Limits.calls`.
 
     Raises Invalid (`tool_invalid`, place file:line) if function and options do not make a tool.
