@@ -111,3 +111,31 @@ def test_doctor_looks_where_the_settings_say(tmp_path: Path) -> None:
         "on its way by 19"
         in shop.run("chat", "--tenant", "acme", "--as", "customer-7", text="where is 1042\n", ACME_SHOP_KEY=VALUE).out
     )
+
+
+CASE = """
+    tenant = "acme"
+
+    [[case]]
+    name = "the look-up is handed its key"
+    agent = "shop.support"
+    tool = "orders.lookup"
+    secret = "shop.key"
+    for = "customer-7"
+    expect = "allow"
+    policies = ["hand"]
+"""
+
+
+@pytest.mark.req("SYM-95.19")
+def test_policy_says_whether_a_tool_may_be_handed_a_secret_and_why(tmp_path: Path) -> None:
+    shop = project(tmp_path, **{"policies/keys.cases.toml": CASE})
+    assert shop.run("policy", "test").code == 0
+    why = ("policy", "why", "shop.support", "orders.lookup", "--secret", "shop.key")
+    assert shop.run(*why).out.startswith("allow by hand.")
+    shop.write(**{"policies/shop.cedar": (POLICIES + PERMIT).replace('orders.lookup" }', 'orders.find" }')})
+    denied = shop.run(*why).out
+    assert denied.startswith("deny")
+    assert 'lacks  context.tool == "orders.find"' in denied
+    assert shop.run("policy", "test").code == 1
+    assert shop.run(*why[:-1], "other.key").code == 4

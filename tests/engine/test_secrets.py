@@ -147,6 +147,7 @@ async def test_without_a_permit_no_secret_is_read_and_the_call_is_denied(tmp_pat
     async with world([agent()], policies=policies(tmp_path / "p"), secrets={NAME: KEY}) as w:
         run, answer = await call(w, "till.pay")
         assert answer.startswith("denied secret_refused"), answer
+        assert w.calls()[0].summary == "till.pay denied: secret_refused"
         refused = [record for record in w.records(run) if record.type == "refused"]
         assert [each.control["action"] for each in refused] == ["secret.use"]
         assert (refused[0].contents or {})["resource"] == NAME
@@ -228,6 +229,7 @@ async def test_a_secret_that_a_tool_says_is_nowhere(
     ) as w:
         run, answer = await call(w, name)
         shown = repr(w.records(run)) + repr(w.runtime.runs.show(w.scope, run, SYSTEM)) + answer
+        assert w.calls()[0].withheld >= 1
         counted = [each.control["withheld"] for each in w.records(run) if "withheld" in each.control]
     files = b"".join(path.read_bytes() for path in (tmp_path / "home").rglob("*") if path.is_file())
     told = capfd.readouterr()

@@ -22,6 +22,7 @@ from lichen.core.words.scope import Scope
 from lichen.gate.secrets import sealed, sources
 from lichen.gate.secrets.sealed import SealedSecrets
 from lichen.gate.secrets.sources import Make, Sources, built_in
+from lichen.log.audit.backup import restore_keys
 from lichen.log.keys.keyring import Keyring
 from lichen.log.keys.masterkey import MasterKey
 from lichen.testing.secrets_conformance import ACME, GLOBEX, NAME, OTHER, SecretsConformance, SecretStoreConformance
@@ -393,3 +394,16 @@ async def test_an_error_of_an_adapter_is_a_word_of_ours(tmp_path: Path) -> None:
     with pytest.raises(LichenError) as caught:
         await secrets.get(ACME, NAME)
     assert "ACME_PAYMENTS_KEY" in caught.value.next_step
+
+
+@pytest.mark.req("SYM-95.10")
+async def test_restored_keys_bring_their_secrets_back(tmp_path: Path) -> None:
+    keyring = Keyring.open(tmp_path / "keys", os.urandom)
+    await SealedSecrets(keyring.secrets_folder, keyring.master).put(ACME, NAME, Secret(VALUE), replaces=False)
+    keyring.backup(tmp_path / "copy")
+    keyring.close()
+    restore_keys(tmp_path / "copy", tmp_path / "new", homes=[], erasure_lists=[])
+    again = Keyring.open(tmp_path / "new", os.urandom)
+    assert (await SealedSecrets(again.secrets_folder, again.master).get(ACME, NAME)).reveal() == VALUE
+    assert (tmp_path / "new" / "secrets" / "acme.dev.secrets").stat().st_mode & 0o777 == 0o600
+    again.close()

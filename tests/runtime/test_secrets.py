@@ -184,3 +184,14 @@ async def test_a_program_may_bring_its_own_secrets(tmp_path: Path) -> None:
         with pytest.raises(LichenError) as caught:
             await runtime.secrets.set(SCOPE, NAME, Secret(VALUE), OPS)
         assert caught.value.code == "secret_elsewhere"
+
+
+@pytest.mark.req("SYM-95.18")
+async def test_a_run_shows_which_version_of_a_secret_its_calls_were_handed(till: Runtime) -> None:
+    kept = await till.secrets.set(SCOPE, NAME, Secret(VALUE), OPS)
+    run = await till.runs.start(SCOPE, "till.clerk", "look", OPS)
+    await till.runs.result(SCOPE, run, OPS)
+    (call,) = till.runs.show(SCOPE, run, OPS).story.calls
+    assert [(each.name, each.version) for each in call.secrets] == [(NAME, kept.version)]
+    assert call.withheld == 0
+    assert till.runs.explain(SCOPE, run, OPS).story.calls[0].secrets == call.secrets

@@ -25,6 +25,7 @@ from lichen.gate.gate import PolicyGate
 from lichen.gate.label.evidence import evidence_from_text
 from lichen.gate.rules.policies import PolicySet
 from lichen.gate.rules.reading import Effect, Written, applies, written
+from lichen.gate.rules.schema import SECRET_USE
 
 _DIGEST = b"simulated"
 _NESTED = re.compile(r"\((context(?:\.\w+)*|principal|resource|action|-?\d+|\"[^\"]*\")\)")
@@ -34,7 +35,8 @@ Request = tuple[Entity, Entity, Entity, Mapping[str, Value]]
 
 class Case(msgspec.Struct, frozen=True):
     """A call and all that is known around it. `said` are the customer's words, `label` the sources that were read,
-    `meters` what is counted already, `approved_by` the role of a person who agreed to it."""
+    `meters` what is counted already, `approved_by` the role of a person who agreed to it. With `secret` it is asked
+    whether the call's tool may be handed that one."""
 
     agent: str
     tool: str
@@ -45,6 +47,7 @@ class Case(msgspec.Struct, frozen=True):
     label: tuple[str, ...] = ()
     meters: Mapping[str, int] = {}
     approved_by: str = ""
+    secret: str = ""
 
 
 class Considered(msgspec.Struct, frozen=True):
@@ -65,10 +68,16 @@ class Simulated(msgspec.Struct, frozen=True):
 
 
 async def simulate(policies: PolicySet, spec: ToolSpec | None, case: Case, scope: Scope) -> Simulated:
-    """The decision about a call, with nothing read and nothing counted. Raises NotFound (`tool_unknown`)."""
+    """The decision about a call, or a secret for it, with nothing read and nothing counted.
+
+    Raises NotFound (`tool_unknown`, `secret_unknown`).
+    """
     if spec is None:
         known = ", ".join(sorted(name for name, view in policies.schema.views.items() if view.tool is not None))
         raise NotFound(f"There is no tool {case.tool!r}.", code="tool_unknown", next_step=f"Name one of: {known}.")
+    if case.secret and case.secret not in spec.secrets.all:
+        step = f"It asks for: {', '.join(spec.secrets.all) or 'none'}."
+        raise NotFound(f"{case.tool} asks for no such secret.", code="secret_unknown", next_step=step)
     seen: list[Request] = []
 
     def decide(principal: Entity, action: Entity, resource: Entity, context: Mapping[str, Value]) -> Any:
@@ -92,6 +101,17 @@ def _check(spec: ToolSpec, case: Case, scope: Scope) -> Check:
     async def facts() -> Mapping[str, Any]:
         return case.facts
 
+    if case.secret:
+        return Check(
+            scope=scope,
+            actor=Actor("agent", case.agent, on_behalf_of=case.person),
+            action=SECRET_USE,
+            resource=case.secret,
+            run=RunId("run-simulated"),
+            session=SessionId("session-simulated"),
+            label=Label(tuple(sorted(case.label)), 0),
+            hands_to=spec.name,
+        )
     words = tuple(evidence for text in case.said for evidence in [_said(case, text)])
     grants = (Grant(case.approved_by, "somebody", _DIGEST),) if case.approved_by else ()
     return Check(

@@ -64,8 +64,9 @@ def check_cases_of(
     """Decides the cases of files by the policies on disk; exit code 1 when one is decided otherwise than it says.
 
     A file names its tenant and has cases: `[[case]]` with name, agent, tool, for (the person), args, facts, said,
-    label, meters, approved_by, expect (allow, deny or hold) and policies; its environment is the one it names with env,
-    the one in whose folder it lies, else the tenant's first. Nothing has to run, nothing is counted.
+    label, meters, approved_by, secret (whether the tool may be handed it), expect (allow, deny or hold) and policies;
+    its environment is the one it names with env, the one in whose folder it lies, else the tenant's first. Nothing has
+    to run, nothing is counted.
     """
     import asyncio
 
@@ -105,6 +106,7 @@ def why(
     label: Annotated[list[str] | None, typer.Option(help="A source that was read; may be repeated.")] = None,
     meter: Annotated[list[str] | None, typer.Option(help="What is counted already, NAME=NUMBER.")] = None,
     approved_by: Annotated[str, typer.Option(help="The role of a person who agreed.", metavar="ROLE")] = "",
+    secret: Annotated[str, typer.Option(help="Whether the tool may be handed this secret, instead.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="JSON on stdout and nothing else.")] = False,
 ) -> None:
     """Says how a call would be decided, and why: every policy that concerns it, and what it lacks to hold."""
@@ -120,7 +122,7 @@ def why(
     meters = dict(_counted(text) for text in meter or ())
     case = Case(
         agent, tool, person_of(project.settings, name, person), _object(args, "--args"), _object(facts, "--facts"),
-        tuple(said or ()), tuple(label or ()), meters, approved_by,
+        tuple(said or ()), tuple(label or ()), meters, approved_by, secret,
     )  # fmt: skip
     found = asyncio.run(simulated(project, name, case, env=env))
     verdict, considered = found.verdict, msgspec.to_builtins(found.considered)

@@ -37,6 +37,10 @@ def _tell_call(screen: Screen, call: dict[str, Any]) -> None:
         by = f" by {', '.join(call['policies'])}" if call["policies"] else ""
         why = f": {call['reason']}" if call["reason"] else ""
         screen.line(f"  gate    {call['verdict']}{by}{why}", MEANINGS.get(call["verdict"]))
+    for handed in call["secrets"]:
+        screen.line(f"  secret  {handed['name']}, version {handed['version']}")
+    if call["withheld"]:
+        screen.line(f"  kept    {call['withheld']} times it said a secret, which was taken out", "yellow")
     for person in call["people"]:
         _tell_person(screen, person, "  ")
     result = "" if call["result"] is None else f": {_cut(_values(call['results']) or _json(call['result']))}"

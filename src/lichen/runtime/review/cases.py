@@ -15,6 +15,14 @@ meters = { refunded_today = 0 }
 label = []
 expect = "hold"
 policies = ["refund-with-approval"]
+
+[[case]]
+name = "the refund is handed its key"
+agent = "shop.support"
+tool = "payments.refund"
+secret = "payments.key"     # whether the tool may have this secret
+for = "customer-7"
+expect = "allow"
 """
 
 from __future__ import annotations
@@ -50,6 +58,7 @@ class _Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"pe
     label: tuple[str, ...] = ()
     meters: Mapping[str, int] = {}
     approved_by: str = ""
+    secret: str = ""
     policies: tuple[str, ...] | None = None
 
 
@@ -114,6 +123,7 @@ async def _checked(project: Project, path: Path, file: _File, given: _Case) -> C
         given.label,
         given.meters,
         given.approved_by,
+        given.secret,
     )
     try:
         found = await simulated(

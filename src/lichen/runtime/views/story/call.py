@@ -26,12 +26,19 @@ class Person(msgspec.Struct, frozen=True):
     is_own: bool = False
 
 
+class Handed(msgspec.Struct, frozen=True):
+    """A secret that the tool of a call was handed, by name, and which version of it. Nobody is shown the value."""
+
+    name: str
+    version: str
+
+
 class Call(msgspec.Struct, frozen=True):
     """A call with all that was decided about it. `outcome` is empty while it is open, `verdict` until it is decided.
 
     `reason` is the gate's for operators, `public_reason` what the customer may hear. Values are None once erased;
     `details` and `results` are the arguments and the result as people read them. `result_word` and `summary` tell how
-    it ended.
+    it ended. `secrets` are those its tool was handed, at each use, and `withheld` says how often it said one.
     """
 
     id: str
@@ -52,6 +59,8 @@ class Call(msgspec.Struct, frozen=True):
     attempts: int = 0
     result_word: str = ""
     summary: str = ""
+    secrets: tuple[Handed, ...] = ()
+    withheld: int = 0
 
     @property
     def word(self) -> str:
@@ -67,7 +76,8 @@ class Call(msgspec.Struct, frozen=True):
         refused = next((p for p in reversed(self.people) if p.outcome not in GOOD), None)
         match self.word:
             case "denied":
-                by = f" by {', '.join(self.policies)}" if self.policies else f": {self.reason or self.code}"
+                is_decided = self.policies and self.verdict != "allow"  # what was allowed was stopped by something else
+                by = f" by {', '.join(self.policies)}" if is_decided else f": {self.reason or self.code}"
                 return f"{self.tool} denied{by}"
             case "declined":
                 assert refused is not None

@@ -14,7 +14,7 @@ from lichen.core.words.ids import CallId, ToolName
 from lichen.core.words.wait import HALTING
 from lichen.runtime.views.asked import Setting, fields_of, values_of
 from lichen.runtime.views.record import Opened
-from lichen.runtime.views.story.call import Call, Person
+from lichen.runtime.views.story.call import Call, Handed, Person
 
 _MESSAGES = msgspec.json.Decoder(tuple[Message, ...])
 
@@ -82,6 +82,7 @@ class Teller:
                     reason=each.text("operator"),
                     public_reason=each.text("public"),
                 )
+                self._withhold(control.call, control.withheld)
             case e.WaitOpened() as control:
                 self._waits[control.wait] = control
                 if control.kind in HALTING:
@@ -90,6 +91,10 @@ class Teller:
                 self._close(each, control)
             case e.CallProgressed() as control:
                 self._change(control.call, failure=_failure(each), attempts=control.attempt)
+                self._withhold(control.call, control.withheld)
+            case e.SecretUsed(call=call) as control if call in self._calls:
+                handed = Handed(control.name, control.version)
+                self._change(call, secrets=(*self._calls[call].secrets, handed))
             case e.CallFinished() as control:
                 self._finish(each, control)
             case e.Signal(kind="cancel") as control:
@@ -134,7 +139,12 @@ class Teller:
         if opening is not None and opening.call is not None and (call := self._calls.get(opening.call)) is not None:
             self._calls[opening.call] = msgspec.structs.replace(call, people=(*call.people, person))
 
+    def _withhold(self, id: CallId, count: int) -> None:
+        if count and id in self._calls:
+            self._change(id, withheld=self._calls[id].withheld + count)
+
     def _finish(self, each: Opened, control: e.CallFinished) -> None:
+        self._withhold(control.call, control.withheld)
         failure = _failure(each)
         more: dict[str, Any] = {} if failure is None else {"failure": failure}
         call, result = self._calls.get(control.call), each.json("result")
