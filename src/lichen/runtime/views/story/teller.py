@@ -92,9 +92,8 @@ class Teller:
             case e.CallProgressed() as control:
                 self._change(control.call, failure=_failure(each), attempts=control.attempt)
                 self._withhold(control.call, control.withheld)
-            case e.SecretUsed(call=call) as control if call in self._calls:
-                handed = Handed(control.name, control.version)
-                self._change(call, secrets=(*self._calls[call].secrets, handed))
+            case e.SecretUsed() as control:
+                self._hand(control)
             case e.CallFinished() as control:
                 self._finish(each, control)
             case e.Signal(kind="cancel") as control:
@@ -138,6 +137,11 @@ class Teller:
         self._people.append(person)
         if opening is not None and opening.call is not None and (call := self._calls.get(opening.call)) is not None:
             self._calls[opening.call] = msgspec.structs.replace(call, people=(*call.people, person))
+
+    def _hand(self, control: e.SecretUsed) -> None:
+        if control.call is not None and (call := self._calls.get(control.call)) is not None:
+            handed = Handed(control.name, control.version)
+            self._change(control.call, secrets=(*call.secrets, handed))
 
     def _withhold(self, id: CallId, count: int) -> None:
         if count and id in self._calls:
