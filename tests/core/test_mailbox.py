@@ -7,7 +7,7 @@ import pytest
 
 from lichen.core.deciders import events as e
 from lichen.core.deciders import mailbox, moves, streams
-from lichen.core.deciders.mailbox import QUEUED_MAX, MailboxState, Queued, Turn
+from lichen.core.deciders.mailbox import QUEUED_MAX, MailboxState, OpenTurn, Queued
 from lichen.core.words.content import Content
 from lichen.core.words.ids import AgentName, MessageId, RunId, SessionId, TurnId, WaitId
 
@@ -66,7 +66,7 @@ def test_a_message_opens_a_turn_and_the_next_waits_for_its_own() -> None:
     box.open_turn("m1").receive()
     assert (box.owed, box.state.turn, box.state.queued) == (
         [],
-        Turn(TurnId("t1"), RUN),
+        OpenTurn(TurnId("t1"), RUN),
         (Queued(MessageId("m2"), 3, "customer", "customer_1"),),
     )
     box.add(*moves.close_turn(box.state, RUN, "answered"))
@@ -125,7 +125,7 @@ def test_a_run_that_waits_for_somebody_else_gives_its_turn_back_and_still_answer
     assert (box.owed, box.state.released, box.state.questions) == (["turn/2"], (RUN,), ())
     box.open_turn("m2").say("answer")
     assert (box.owed, box.state.released) == (["deliver/o1/1"], ())
-    assert box.state.turn == Turn(TurnId("t2"), RunId("run-2"))
+    assert box.state.turn == OpenTurn(TurnId("t2"), RunId("run-2"))
 
 
 @pytest.mark.req("LIC-15.10")
@@ -137,14 +137,14 @@ def test_a_run_that_gave_its_turn_back_and_ends_in_silence_is_open_no_more() -> 
     box.add(*moves.close_turn(box.state, RUN, "released"))
     box.open_turn("m2").add(*moves.end_turn(box.state, RUN, TurnId("t1"), "answered"))
     assert box.state.released == ()
-    assert box.state.turn == Turn(TurnId("t2"), RunId("run-2")), "the turn of another run is not touched"
+    assert box.state.turn == OpenTurn(TurnId("t2"), RunId("run-2")), "the turn of another run is not touched"
 
 
 def test_only_the_run_that_has_the_turn_can_close_it() -> None:
     box = Box().receive().open_turn("m1")
     assert moves.close_turn(box.state, RunId("run-9"), "answered") == ()
     box.add(e.TurnClosed(TurnId("t0"), RunId("run-0"), "answered"))
-    assert box.state.turn == Turn(TurnId("t1"), RUN)
+    assert box.state.turn == OpenTurn(TurnId("t1"), RUN)
 
 
 def test_a_message_belongs_to_the_turn_only_if_its_run_has_it() -> None:

@@ -9,7 +9,7 @@ import msgspec
 
 from lichen.core.deciders import events as e
 from lichen.core.deciders import mailbox, run
-from lichen.core.deciders.run import Obligation
+from lichen.core.deciders.obligation import Obligation
 from lichen.core.words.errors import Corrupt
 from lichen.core.words.ids import RunId, SessionId, StreamId
 
