@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import sys
 import tempfile
 import time
@@ -20,11 +21,12 @@ FLOOD = 200  # runs at a time
 ROUNDS = 5
 TURNS = 100  # of the quiet tenant in each part of a round
 WARM_UP = 30
+PAUSE_S = 0.04  # at most, between a reply and the next message of the quiet tenant: it wants little, at any time
 QUIET, LOUD = Scope("quiet", "dev"), Scope("loud", "dev")
 
 
 class Turns:
-    """The quiet tenant: one message after the other, each once the last was answered."""
+    """The quiet tenant: one message after the other, each a while after the last was answered."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -40,6 +42,7 @@ class Turns:
             times.append(time.perf_counter() - began)
             self._sent += 1
             await self._session.delivered(MessageId(f"o{self._sent}"))
+            await asyncio.sleep(random.uniform(0, PAUSE_S))
         return times
 
 

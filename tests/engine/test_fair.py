@@ -82,8 +82,22 @@ def test_who_comes_back_has_saved_up_only_so_much() -> None:
 def test_nothing_is_remembered_of_those_who_are_gone() -> None:
     queue = filled(Queue[int](), tuple(f"t{i}" for i in range(100)), 1)
     while queue:
-        queue.pop()
-    assert queue.start("t1") <= 0
+        tenant, _ = queue.pop()
+        queue.forget(tenant)
+    assert {queue.start(f"t{i}") for i in range(100)} == {0.0}
+
+
+@pytest.mark.req("LIC-14.3")
+def test_a_piece_in_which_nothing_was_to_be_done_costs_nothing() -> None:
+    queue = filled(Queue[int](), ("acme", "initech"), 100)
+    served: Counter[str] = Counter()
+    for _ in range(120):
+        tenant, i = queue.pop()
+        if tenant == "acme" and i % 2:
+            queue.refund(tenant)
+        else:
+            served[tenant] += 1
+    assert abs(served["acme"] - served["initech"]) <= 3
 
 
 # -- turns of the loop -------------------------------------------------------------------------------------------
@@ -127,6 +141,58 @@ async def test_whoever_is_cancelled_takes_no_turn_and_holds_up_nobody() -> None:
     for task in waiting[:-1]:
         task.cancel()
     assert await asyncio.wait_for(waiting[-1], 5)
+
+
+@pytest.mark.req("LIC-14.8")
+async def test_while_the_records_of_a_quiet_tenant_become_durable_nobody_begins_anything() -> None:
+    turns, begun = Turns(), Counter[str]()
+    loud = await beside_a_flood(turns, begun)
+    assert turns.hold("quiet")
+    before = begun["loud"]
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert begun["loud"] <= before + 1  # one had its turn already
+    assert not await turns.turn("quiet")
+    turns.release()
+    await asyncio.gather(*loud)
+    assert begun["loud"] == len(loud)
+
+
+@pytest.mark.req("LIC-14.8")
+async def test_a_disk_that_takes_long_holds_the_others_only_for_a_moment() -> None:
+    turns, begun = Turns(), Counter[str]()
+    loud = await beside_a_flood(turns, begun)
+    assert turns.hold("quiet")
+    await asyncio.wait_for(asyncio.gather(*loud), 5)
+    turns.release()
+    assert not await turns.turn("quiet")
+
+
+@pytest.mark.req("LIC-14.8")
+async def test_nobody_is_held_for_a_tenant_that_wants_as_much_as_others() -> None:
+    turns, begun = Turns(), Counter[str]()
+    loud = await beside_a_flood(turns, begun)
+    assert not turns.hold("loud")
+    holds = 0
+    while turns.hold("quiet"):
+        turns.release()
+        await turns.turn("quiet")
+        holds += 1
+    assert 0 < holds <= CREDIT
+    await asyncio.gather(*loud)
+
+
+async def beside_a_flood(turns: Turns, begun: Counter[str]) -> list[asyncio.Task[None]]:
+    """The tasks of a flood under way, while another tenant is about that had nothing to do for a while."""
+
+    async def work() -> None:
+        await turns.turn("loud")
+        begun["loud"] += 1
+
+    await turns.turn("quiet")
+    loud = [asyncio.create_task(work()) for _ in range(300)]
+    await until(lambda: begun["loud"] >= 100)
+    return loud
 
 
 # -- the engine --------------------------------------------------------------------------------------------------

@@ -6,10 +6,12 @@ import pytest
 
 from lichen.core.deciders import events as e
 from lichen.core.words.ids import RunId, StreamId, run_stream
+from lichen.core.words.scope import Scope
 from lichen.log.audit.verify import verify
 from lichen.log.log import Log, LogOptions
 from lichen.log.volume import VolumeOptions
 from lichen.log.write import gathering
+from lichen.log.write.store import ROWS_TOGETHER
 from lichen.testing.log_conformance import OTHER, RUN, planned, put, started
 from tests.log.busy import A, S, first_day
 from tests.log.homes import SCOPE, Home
@@ -113,3 +115,68 @@ async def test_contents_of_a_stream_that_is_let_go_of_are_let_go_of_too(home: Ho
     put(log, RUN, started(log, b"x" * 3_000))
     await log.durable()
     assert held(log) == {RUN: [0]}
+
+
+@pytest.mark.req("LIC-14.9")
+async def test_a_log_in_a_hurry_goes_before_what_others_have_waiting(home: Home) -> None:
+    disk = Disk()
+    volume = await home.open(disk.options)
+    busy, quiet = volume.log(SCOPE), volume.log(Scope("globex", "dev"))
+    await settle(busy)
+    await settle(quiet)
+    with disk.standing_still():
+        put(busy, RUN, started(busy))
+        await disk.stands_still()
+        for number in range(gathering.ROWS_MAX + 1):
+            put(busy, run_stream(RunId(f"run-{number}")), started(busy))
+        put(quiet, RUN, started(quiet))
+        quiet.hurry()
+        disk.rows.clear()
+    await quiet.durable()
+    assert busy.durable_seq < busy.last_seq
+    await busy.durable()
+    await home.close()
+    assert verify(home.logs).findings == ()
+
+
+@pytest.mark.req("LIC-14.9")
+async def test_a_log_in_a_hurry_never_overtakes_itself(home: Home) -> None:
+    disk = Disk()
+    volume = await home.open(disk.options)
+    busy, quiet = volume.log(SCOPE), volume.log(Scope("globex", "dev"))
+    await settle(busy)
+    with disk.standing_still():
+        put(busy, RUN, started(busy))
+        await disk.stands_still()
+        for number in range(3):
+            put(busy, run_stream(RunId(f"run-{number}")), started(busy))
+            put(quiet, run_stream(RunId(f"run-{number}")), started(quiet))
+            quiet.hurry()
+            quiet.hurry()
+    await quiet.durable()
+    await busy.durable()
+    await home.close()
+    assert verify(home.logs).findings == ()
+
+
+@pytest.mark.req("LIC-14.7")
+async def test_who_waits_for_room_is_woken_one_after_another_and_nobody_is_forgotten(home: Home) -> None:
+    volume = await home.open()
+    busy, quiet = volume.log(SCOPE), volume.log(Scope("globex", "dev"))
+    await settle(quiet)
+    fill = [run_stream(RunId(f"run-{number}")) for number in range(ROWS_TOGETHER)]
+    for stream in fill:
+        put(busy, stream, started(busy))
+    put(quiet, RUN, started(quiet))
+    order: list[int] = []
+
+    async def wait(number: int) -> None:
+        await busy.room()
+        order.append(number)
+
+    waiting = [asyncio.create_task(wait(number)) for number in range(50)]
+    await asyncio.sleep(0)
+    waiting[0].cancel()
+    waiting[7].cancel()
+    await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), 10)
+    assert order == [number for number in range(50) if number not in {0, 7}]

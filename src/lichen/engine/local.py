@@ -117,7 +117,7 @@ class LocalEngine:
         if journal is None:
             log = self._volume.log(scope)
             self._opened(scope, log)
-            journal = self._journals[scope] = Journal(scope, log, self._appended)
+            journal = self._journals[scope] = Journal(scope, log, self._appended, self.services.turns)
         return journal
 
     def _appended(self, seat: Seat, events: Sequence[e.Event]) -> None:

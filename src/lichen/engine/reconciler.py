@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from functools import partial
 from typing import Final
@@ -17,6 +17,8 @@ from lichen.engine.pace.fair import Turns
 
 BEGUN_MAX: Final = 8  # obligations in one piece of work
 LOOKS_MAX: Final = 16  # in one turn of the loop, at what moved by what was begun in it
+
+LOOKS_TOGETHER: Final = 8  # of those that waited for room
 
 Begin = Callable[[Seat, Obligation], asyncio.Task[None] | None]
 """Begins what is owed: what waits for the world goes on as a task, anything else is done when this returns."""
@@ -38,7 +40,7 @@ class Reconciler:
         self._driven: set[Seat] = set()
         self._driven_by: Counter[str] = Counter()
         self._moved: list[Seat] = []
-        self._without_room: dict[Journal, list[Seat]] = {}
+        self._without_room: dict[Journal, deque[Seat]] = {}
         self._waiting: set[asyncio.Task[None]] = set()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -129,21 +131,27 @@ class Reconciler:
         if waiting is not None:
             waiting.append(seat)
             return
-        waiting = self._without_room[seat.journal] = [seat]
+        waiting = self._without_room[seat.journal] = deque((seat,))
         task = asyncio.ensure_future(self._look_when_there_is_room(seat.journal, waiting))
         self._waiting.add(task)
         task.add_done_callback(self._waiting.discard)
 
-    async def _look_when_there_is_room(self, journal: Journal, waiting: list[Seat]) -> None:
+    async def _look_when_there_is_room(self, journal: Journal, waiting: deque[Seat]) -> None:
+        tenant = journal.scope.tenant
         try:
-            await journal.log.room()
+            while waiting:
+                await journal.log.room()
+                for _ in range(min(LOOKS_TOGETHER, len(waiting))):
+                    self._turns.begin(tenant, partial(self._look, waiting.popleft()))
+                if waiting:
+                    await self._turns.turn(tenant)  # comes after the looks, so what room they left is known then
         except Unavailable:
-            pass  # looked at, each is let go of
+            pass
         finally:
             if self._without_room.get(journal) is waiting:
                 del self._without_room[journal]
-        for seat in waiting:
-            self._turns.begin(journal.scope.tenant, partial(self._look, seat))
+        for seat in waiting:  # nothing is written: looked at, each is let go of
+            self._turns.begin(tenant, partial(self._look, seat))
 
     # -- who is driven -------------------------------------------------------------------------------------------
 

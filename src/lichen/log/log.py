@@ -253,6 +253,10 @@ class Log(Streams):
         if wanted > self.durable_seq:
             await self._waiters.wait(wanted)
 
+    def hurry(self) -> None:
+        """What was appended goes to the disk at once, before what other logs have waiting."""
+        self._store.hurry(self)
+
     async def sign(self) -> None:
         """Signs what is durable, unless it is signed already. Raises Unavailable."""
         self._store.check()

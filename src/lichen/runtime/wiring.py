@@ -45,7 +45,7 @@ from lichen.tools.workers.placement import Workers
 if TYPE_CHECKING:
     from lichen.settings import Settings
 
-SWITCH_INTERVAL_S = 0.0002  # the writer thread gets the interpreter back soon enough to keep commits small
+SWITCH_INTERVAL_S = 0.00005  # the writer thread gets the interpreter back soon enough to keep commits small
 COLLECT_AFTER_OBJECTS = 10_000  # a look at more is a pause of its own in the midst of somebody's turn
 ID_BYTES = 12
 IDS_DRAWN = 64

@@ -29,9 +29,9 @@ class InlineWriter(Writer):
     def _run(self) -> None:
         """Nothing: the thread ends at once."""
 
-    def put(self, entries: list[Entry]) -> None:
+    def put(self, entries: list[Entry], *, is_first: bool = False) -> None:
         """Queues entries."""
-        super().put(entries)
+        super().put(entries, is_first=is_first)
         if not self._is_due:
             self._is_due = True
             self._loop.call_soon(self._turn)

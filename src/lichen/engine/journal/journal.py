@@ -18,6 +18,7 @@ from lichen.core.words.ids import TENANT_STREAM, RunId, SessionId, StreamId, run
 from lichen.core.words.scope import Actor, Scope
 from lichen.engine.journal.seat import Seat, Watch
 from lichen.engine.journal.standstill import with_callers
+from lichen.engine.pace.fair import Turns
 from lichen.log.log import Appended, Log
 
 Moves = Mapping[StreamId, tuple[Draft, ...]]
@@ -27,7 +28,10 @@ class Journal:
     """A scope's log and a seat for each of its runs and sessions that moves. `on_append` is told of each after every
     append, when all states have moved."""
 
-    def __init__(self, scope: Scope, log: Log, on_append: Callable[[Seat, Sequence[Event]], None]) -> None:
+    def __init__(
+        self, scope: Scope, log: Log, on_append: Callable[[Seat, Sequence[Event]], None], turns: Turns | None = None
+    ) -> None:
+        self._turns = turns if turns is not None else Turns()
         self.scope = scope
         self.log = log
         self.state: Callable[[StreamId], State] = log.state
@@ -82,7 +86,14 @@ class Journal:
     async def durable(self, *, run: RunId | None = None, session: SessionId | None = None) -> None:
         """Returns once all appended so far to this run and session is on disk. Raises Unavailable if it never will."""
         named = (run is not None and run_stream(run), session is not None and session_stream(session))
-        await self.log.durable_stream(*(stream for stream in named if stream))
+        is_held = self._turns.hold(self.scope.tenant)
+        if is_held:
+            self.log.hurry()
+        try:
+            await self.log.durable_stream(*(stream for stream in named if stream))
+        finally:
+            if is_held:
+                self._turns.release()
 
     # -- looking back --------------------------------------------------------------------------------------------
 

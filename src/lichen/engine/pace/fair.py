@@ -15,12 +15,14 @@ from typing import Final, Generic, TypeVar
 
 T = TypeVar("T")
 
-CREDIT: Final = 16.0  # pieces of work that a tenant may have saved up while it wanted nothing
+CREDIT: Final = 32.0  # pieces of work that a tenant may have saved up while it wanted nothing
+QUIET: Final = 8.0  # who has saved up so much is waited for while its records become durable
 ALONE: Final = 256  # pieces of work in one turn of the loop while a tenant is alone
 TOGETHER: Final = 1  # and while others are about, who may come in at any time
 AHEAD: Final = 8  # pieces in one turn of tenants that are behind all who wait
 EXPECTED: Final = 3  # turns of the loop in which the next piece of such a tenant is waited for
 ABOUT_S: Final = 1.0  # so long after its last work a tenant is about
+HELD_S: Final = 0.005  # so long the others wait for records of a quiet tenant at most
 
 
 class Queue(Generic[T]):
@@ -54,13 +56,32 @@ class Queue(Generic[T]):
         """The start tag of the piece with which a tenant comes that has nothing waiting."""
         return max(self._now - CREDIT, self._ends.get(tenant, 0.0))
 
+    def saved(self, tenant: str) -> float:
+        """How many pieces a tenant is behind the present."""
+        return self._now - self.start(tenant)
+
+    def serve(self, tenant: str) -> None:
+        """Counts a piece of a tenant that has nothing waiting and was served at once."""
+        start = self.start(tenant)
+        self._now = max(self._now, start)
+        self._ends[tenant] = start + 1.0
+
     def goes_ahead(self, tenant: str) -> bool:
         """Serves a tenant's next piece at once if it is behind everybody who waits. Whether it was served."""
         if tenant in self._waiting or (self.heads and self.start(tenant) > self.first):
             return False
-        if self.heads:
-            self._ends[tenant] = self.start(tenant) + 1.0
+        self.serve(tenant)
         return True
+
+    def refund(self, tenant: str) -> None:
+        """In the tenant's last piece there was nothing to do, so it costs nothing."""
+        if tenant in self._ends:
+            self._ends[tenant] -= 1.0
+
+    def forget(self, tenant: str) -> None:
+        """Whoever comes back after this comes as somebody new."""
+        if tenant not in self._waiting:
+            self._ends.pop(tenant, None)
 
     def push(self, tenant: str, piece: T) -> None:
         """Adds a tenant's next piece of work."""
@@ -74,17 +95,14 @@ class Queue(Generic[T]):
     def pop(self) -> tuple[str, T]:
         """Takes what is next, and whose it is. Raises IndexError when nothing waits."""
         start, _, tenant = heappop(self.heads)
+        self._ends[tenant] = self.start(tenant) + 1.0
         self._now = max(self._now, start)
-        self._ends[tenant] = start + 1.0
         waiting = self._waiting[tenant]
         piece = waiting.popleft()
         if waiting:
             self._enter(tenant)
         else:
             del self._waiting[tenant]
-        if not self.heads:  # the present starts anew, so nothing has to be remembered of those who are gone
-            self._ends.clear()
-            self._now = 0.0
         return tenant, piece
 
     def _enter(self, tenant: str) -> None:
@@ -112,6 +130,8 @@ class Turns:
         self._expecting = 0  # turns of the loop
         self._about: OrderedDict[str, float] = OrderedDict()
         self._noted = ""  # the tenant that came last in this turn
+        self._held: asyncio.TimerHandle | None = None  # while the records of a quiet tenant become durable
+        self._holding = 0  # how many wait for them
 
     @property
     def is_shared(self) -> bool:
@@ -135,14 +155,41 @@ class Turns:
         await future
         return True
 
+    def hold(self, tenant: str) -> bool:
+        """Lets others begin nothing while a tenant that wants little waits for its records to become durable. Whether
+        it is such a tenant; then `release` belongs to it."""
+        if not self.is_shared or self._queue.saved(tenant) < QUIET:
+            return False
+        self._holding += 1
+        if self._held is None:
+            self._held = asyncio.get_running_loop().call_later(HELD_S, self._go_on)
+        return True
+
+    def release(self) -> None:
+        """A tenant for whom the others were held waits no more."""
+        self._holding -= 1
+        if not self._holding:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        if self._held is not None:
+            self._held.cancel()
+            self._held = None
+        if self._queue and not self._is_ticking:
+            self._begin(asyncio.get_running_loop())
+
     def _goes_at_once(self, tenant: str) -> bool:
         if not self._is_ticking or tenant != self._noted:
             loop = asyncio.get_running_loop()
             self._note(tenant, loop.time())
             if not self._is_ticking:
                 self._begin(loop)
+        if self._held is not None and self._queue.saved(tenant) < QUIET:
+            return False
         if not self._queue.heads:
             self._left -= 1
+            if self._left >= 0 and self.is_shared:
+                self._queue.serve(tenant)
             return self._left >= 0
         if self._ahead > 0 and self._queue.goes_ahead(tenant):
             self._ahead -= 1
@@ -159,15 +206,17 @@ class Turns:
     def _tick(self) -> None:
         """A turn of the loop is over: those who are next may go on in the one that begins."""
         self._is_ticking = False
-        if not self._queue:
+        if not self._queue or self._held is not None:
             return
         self._begin(asyncio.get_running_loop())
         if self._expecting:
             self._expecting -= 1
         while self._left > 0 and self._queue and not self._is_expected():
-            _, piece = self._queue.pop()
+            tenant, piece = self._queue.pop()
             if piece():
                 self._left -= 1
+            else:
+                self._queue.refund(tenant)
 
     def _is_expected(self) -> bool:
         """Whether somebody is about to come who goes before all who wait."""
@@ -181,7 +230,8 @@ class Turns:
         about[tenant] = now_s
         about.move_to_end(tenant)
         while next(iter(about.values())) < now_s - ABOUT_S:
-            about.popitem(last=False)
+            gone, _ = about.popitem(last=False)
+            self._queue.forget(gone)
 
 
 def _wake(future: asyncio.Future[None]) -> bool:

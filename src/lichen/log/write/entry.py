@@ -37,7 +37,7 @@ class Entry:
     """It grows until the writer gets it. `rows` are the stored records without their chain, `records` their facts,
     `ops` what the views change."""
 
-    __slots__ = ("blobs", "data_bytes", "grown", "ops", "owner", "pending", "records", "rows", "tip")
+    __slots__ = ("blobs", "data_bytes", "grown", "is_first", "ops", "owner", "pending", "records", "rows", "tip")
 
     def __init__(self, owner: Owner, tip: Tip) -> None:
         self.owner, self.tip = owner, tip
@@ -48,6 +48,7 @@ class Entry:
         self.blobs: list[bytes] = []
         self.grown: dict[Live, Grown] = {}
         self.data_bytes = 0
+        self.is_first = False
 
     def grow(self, live: Live, before: State, records: Sequence[Record]) -> None:
         """A stream of the log has these records more."""

@@ -6,7 +6,8 @@ In the midst of a turn the two threads would only take the interpreter from each
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Protocol
 
 from lichen.core.deciders.events import Draft
 from lichen.log.write.entry import Entry, Owner
@@ -18,11 +19,19 @@ TURNS_MAX = 32  # of the loop that a record waits for others
 ROWS_MAX = 512  # so many are enough for a commit of their own
 
 
+class Put(Protocol):
+    """How the writer gets entries."""
+
+    def __call__(self, entries: list[Entry], *, is_first: bool = False) -> None:
+        """Queues them, before all that wait if nothing else of their logs does."""
+        ...
+
+
 class Gathering:
     """The open entries of a volume. They are handed over when two turns of the loop added nothing to them."""
 
-    def __init__(self, hand_over: Callable[[list[Entry]], None], bounds: Bounds) -> None:
-        self._put, self._bounds = hand_over, bounds
+    def __init__(self, put: Put, bounds: Bounds) -> None:
+        self._put, self._bounds = put, bounds
         self._loop = asyncio.get_running_loop()
         self._open: dict[Owner, Entry] = {}
         self._rows = self._grown = self._seen = self._turns = self._quiet = 0
@@ -58,6 +67,19 @@ class Gathering:
             for entry in entries:
                 entry.close()
             self._put(entries)
+
+    def hurry(self, owner: Owner, rows: int) -> None:
+        """Gives the writer what a log has here, before all others if these are its only `rows` on their way."""
+        entry = self._open.get(owner)
+        if entry is None:
+            return
+        if len(entry.pending) < rows:
+            self.hand_over()
+            return
+        del self._open[owner]
+        self._rows -= rows
+        entry.close()
+        self._put([entry], is_first=True)
 
     def discard(self) -> None:
         """Throws away what is here: it builds on something that did not become durable."""

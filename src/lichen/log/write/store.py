@@ -18,7 +18,7 @@ from lichen.log.write.gathering import Gathering
 from lichen.log.write.tips import Tip
 from lichen.log.write.writer import Writer
 
-ROWS_TOGETHER = 128  # of one log that are not durable yet, while others write too
+ROWS_TOGETHER = 32  # of one log that are not durable yet, while others write too
 SHARED_US = 1_000_000  # so long after its last record a log counts as one of those
 CLOCK_JUMP_US = 1_000_000  # a clock set back by less is only smoothed over
 JUMPS_KEPT = 16
@@ -55,7 +55,7 @@ class Store:
         self._rows = self._bytes = 0
         self._rows_of: dict[Owner, int] = {}
         self._last_put_us: OrderedDict[Owner, int] = OrderedDict()
-        self._waiting: list[tuple[Owner, asyncio.Future[None]]] = []
+        self._waiting: dict[Owner, deque[asyncio.Future[None]]] = {}
         self._clock_us = 0
         self.latest_us = 0  # of the newest record of all logs, now or ever
 
@@ -94,6 +94,10 @@ class Store:
             self._note(owner)
         return entry
 
+    def hurry(self, owner: Owner) -> None:
+        """Hands over what a log has here, and lets it go first unless older records of it are on their way."""
+        self.gathering.hurry(owner, self._rows_of.get(owner, 0))
+
     @property
     def is_full(self) -> bool:
         """Whether more is waiting to become durable than should."""
@@ -116,8 +120,11 @@ class Store:
         self.check()
         while not self.has_room(owner):
             future = asyncio.get_running_loop().create_future()
-            self._waiting.append((owner, future))
-            await future
+            self._waiting.setdefault(owner, deque()).append(future)
+            try:
+                await future
+            finally:
+                self._wake_next(owner)
             self.check()
 
     def _note(self, owner: Owner) -> None:
@@ -155,15 +162,20 @@ class Store:
         self.writer.discard()
 
     def _wake_waiting(self) -> None:
-        """Wakes those who have room now, and everybody when nothing is written any more."""
-        waiting, self._waiting = self._waiting, []
-        for owner, future in waiting:
-            if future.done():
-                continue
-            if self.failure is not None or self.has_room(owner):
+        """Wakes of each log who waits longest if there is room now, and who comes after them wakes the next."""
+        for owner in tuple(self._waiting):
+            self._wake_next(owner)
+
+    def _wake_next(self, owner: Owner) -> None:
+        """Wakes one if there is room, or nothing is written any more."""
+        waiting = self._waiting.get(owner)
+        while waiting and (self.failure is not None or self.has_room(owner)):
+            future = waiting.popleft()
+            if not waiting:
+                del self._waiting[owner]
+            if not future.done():
                 future.set_result(None)
-            else:
-                self._waiting.append((owner, future))
+                return
 
 
 def failure_of(error: Exception) -> Unavailable:

@@ -72,9 +72,15 @@ class Writer:
 
     # -- for the loop's thread -----------------------------------------------------------------------------------
 
-    def put(self, entries: list[Entry]) -> None:
-        """Queues entries, which grow no more."""
-        self._entries.extend(entries)
+    def put(self, entries: list[Entry], *, is_first: bool = False) -> None:
+        """Queues entries, which grow no more. Before all that wait, and for a commit of their own, if nothing else of
+        their logs does."""
+        for entry in entries:
+            entry.is_first = is_first
+        if is_first:
+            self._entries.extendleft(reversed(entries))
+        else:
+            self._entries.extend(entries)
         self._bell.put(None)
 
     def discard(self) -> None:
@@ -139,7 +145,8 @@ class Writer:
             entry = self._entries[0]
             rows += len(entry.rows)
             data_bytes += entry.data_bytes
-            if batch and (rows > self.bounds.rows or data_bytes > self.bounds.data_bytes):
+            is_too_much = rows > self.bounds.rows or data_bytes > self.bounds.data_bytes
+            if batch and (is_too_much or batch[0].is_first != entry.is_first):
                 break
             batch.append(self._entries.popleft())
         return batch
