@@ -10,12 +10,9 @@ import pytest
 from lichen.core.words.ids import MessageId
 from lichen.engine.intake.runs import start
 from lichen.log.keys.keyring import Keyring
-from lichen.log.log import Log, LogOptions
-from lichen.log.volume import VolumeOptions
+from lichen.log.log import Log
 from tests.engine.conftest import MakeWorld
 from tests.engine.world import FakeTool, Script, World, agent, calls, outcomes
-
-SHARED = VolumeOptions(log=LogOptions(fuses=True))
 
 
 class Cost(NamedTuple):
@@ -63,7 +60,7 @@ def world_of(effects: Any, steps: int = 1) -> tuple[Any, ...]:
 async def test_a_turn_costs_no_more_than_it_did(
     make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch, effects: str, most: Cost
 ) -> None:
-    world = await make_world(*world_of(effects), volume_options=SHARED)
+    world = await make_world(*world_of(effects))
     session = await world.session()
     await world.clock.settle()
     counter = Counter(world, monkeypatch)
@@ -77,7 +74,7 @@ async def test_a_turn_costs_no_more_than_it_did(
 @pytest.mark.req("LIC-2.46")
 async def test_a_step_costs_no_more_than_it_did(make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     steps, most = 10, Cost(22, 54, 55, 27, 11)
-    world = await make_world(*world_of("once", steps), volume_options=SHARED)
+    world = await make_world(*world_of("once", steps))
     counter = Counter(world, monkeypatch)
     run = await start(world.request(), world.agent, "go")
     await world.clock.settle()

@@ -26,13 +26,13 @@ from lichen.engine.intake.runs import start
 from lichen.engine.local import LocalEngine
 from lichen.engine.ports import Services
 from lichen.log.disk.sqlite import FILE_NAME
-from lichen.log.log import LogOptions
-from lichen.log.volume import Volume, VolumeOptions
+from lichen.log.volume import Volume
 from lichen.runtime.operations.talk.sessions import Session
 from lichen.testing.clock import SimulatedClock
 from lichen.testing.faultplan import FaultPlan, Happening
 from lichen.testing.simulated_engine import SimulatedEngine
 from tests.engine.world import OPS, SCOPE, FakeAgent, FakeTool, Post, Script, World, agent, call, outcomes
+from tests.log.homes import stored
 
 MakeEngine = Callable[[Services, Volume], Engine]
 TOOLS = ("shop.look", "shop.note", "shop.pay", "shop.blind", "shop.ask", "shop.helper")
@@ -94,11 +94,7 @@ class Simulation:
         self.tools = tools(self.plan)
         self.clock = clock
         self.post = Post()
-        shares = VolumeOptions(log=LogOptions(fuses=seed % 2 == 1))  # both forms of records are explored
-        channels = {"post": self.post}
-        self.world = World(
-            home, clock, *self._agents(), seed=seed, channels=channels, volume_options=shares, engine=engine
-        )
+        self.world = World(home, clock, *self._agents(), seed=seed, channels={"post": self.post}, engine=engine)
         self.world.gate.held.add("shop.ask")
         self.accepted: list[tuple[str, str]] = []  # every message that was acknowledged
         self.started: list[RunId] = []
@@ -238,7 +234,7 @@ class Simulation:
 
 async def simulate(home: Path, seed: int, engine: MakeEngine = LocalEngine) -> Simulation:
     """Plays and judges one seed; closes the world whatever comes of it."""
-    with SimulatedClock() as clock:
+    with SimulatedClock() as clock, stored(together=seed % 2 == 1):  # both forms of records are explored
         simulation = Simulation(home, clock, seed, engine)
         try:
             await simulation.play()

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import random
 import sqlite3
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from lichen.core.words.scope import Scope
 from lichen.log.keys.keyring import Keyring
-from lichen.log.log import Log, LogOptions
+from lichen.log.log import Log
 from lichen.log.volume import Volume, VolumeOptions
+from lichen.log.write import staging
 
 SCOPE = Scope("acme", "dev")
 START_US = 1_800_000_000_000_000
@@ -29,6 +32,15 @@ class Clock:
 
     def tick(self, seconds: float) -> None:
         self.us += int(seconds * 1_000_000)
+
+
+@contextmanager
+def stored(*, together: bool) -> Generator[None]:
+    """Logs are written with records that facts share, or with every fact apart, as any reader must take them."""
+    with pytest.MonkeyPatch.context() as patch:
+        if not together:
+            patch.setattr(staging, "stands", lambda state, draft: "alone")  # type: ignore[misc]
+        yield
 
 
 class Home:
@@ -54,7 +66,6 @@ class Home:
             connection.close()
 
     async def open(self, options: VolumeOptions | None = None) -> Volume:
-        options = options or VolumeOptions(log=LogOptions(fuses=True))
         self.keyring = Keyring.open(self.keys, self.random)
         try:
             self.volume = Volume.open(

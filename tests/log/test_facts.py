@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import re
+import signal
+import subprocess
+import sys
 import tempfile
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -22,20 +26,24 @@ from lichen.core.words.errors import ContentErased, Corrupt
 from lichen.core.words.ids import TENANT_STREAM, CallId, LogId, MessageId, RunId, StreamId, run_stream
 from lichen.core.words.label import Label
 from lichen.core.words.limits import Limits
+from lichen.core.words.scope import Scope
+from lichen.log.audit.backup import accept_loss, backup, restore_logs
 from lichen.log.audit.export import export, verify_export
 from lichen.log.audit.verify import verify
-from lichen.log.log import Log, LogOptions
+from lichen.log.keys.keyring import Keyring
+from lichen.log.log import Log
 from lichen.log.records import record as record_module
 from lichen.log.records.pending import SHARED_BYTES_MAX
 from lichen.log.records.record import FACTS_MAX, Place, Record, SealedPart, decode, encode
 from lichen.log.views import live as live_module
-from lichen.log.volume import VolumeOptions
+from lichen.runtime.views.tenant import verification
 from lichen.testing.log_conformance import RUN, SESSION, put, started
 from tests.core.test_events import SAMPLES
 from tests.log.busy import AGENT, A, S, call, first_day, second_day
-from tests.log.homes import SCOPE, Home
+from tests.log.homes import SCOPE, Home, stored
 
 C1 = CallId("c1")
+ROOT = Path(__file__).resolve().parents[2]
 LOG, STREAM = LogId("acme/dev/0"), StreamId("run", "run-1")
 
 
@@ -228,9 +236,10 @@ async def test_a_shared_record_is_bounded_in_facts_and_bytes(home: Home) -> None
     assert longest <= SHARED_BYTES_MAX
 
 
-async def test_a_log_may_be_told_to_store_every_fact_alone(home: Home) -> None:
-    log = (await home.open(VolumeOptions(log=LogOptions(fuses=False)))).log(SCOPE)
-    put(log, RUN, started(log), plan_started(0), plan_started(1))
+async def test_facts_that_are_stored_apart_are_read_as_ever(home: Home) -> None:
+    log = (await home.open()).log(SCOPE)
+    with stored(together=False):
+        put(log, RUN, started(log), plan_started(0), plan_started(1))
     assert {place.i for place in places(log, RUN)} == {0}
     await log.durable()
     assert stored_rows(home) == 4
@@ -239,9 +248,9 @@ async def test_a_log_may_be_told_to_store_every_fact_alone(home: Home) -> None:
 # -- as if each stood alone --------------------------------------------------------------------------------------
 
 
-async def lived(home: Home, waits: list[bool], *, fuses: bool) -> dict[str, Any]:
+async def lived(home: Home, waits: list[bool]) -> dict[str, Any]:
     """The life of `busy`, durable in between where `waits` says so, and what is left of it."""
-    log = (await home.open(VolumeOptions(log=LogOptions(fuses=fuses)))).log(SCOPE)
+    log = (await home.open()).log(SCOPE)
     first_day(log)
     if waits[0]:
         await log.durable()
@@ -264,7 +273,7 @@ async def lived(home: Home, waits: list[bool], *, fuses: bool) -> dict[str, Any]
     left = {str(each): (log.state(each), log.events(each)) for each in ids}
     await home.close()
     assert verify(home.logs).findings == ()
-    log = (await home.open(VolumeOptions(log=LogOptions(fuses=fuses)))).log(SCOPE)
+    log = (await home.open()).log(SCOPE)
     for each in ids:
         state, events = left[str(each)]
         again = log.events(each)
@@ -296,8 +305,9 @@ async def lived(home: Home, waits: list[bool], *, fuses: bool) -> dict[str, Any]
 def test_a_life_in_shared_records_is_the_same_life_as_one_fact_a_record(waits: list[bool]) -> None:
     async def both() -> None:
         with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as other:
-            together = await lived(Home(Path(one)), waits, fuses=True)
-            apart = await lived(Home(Path(other)), waits, fuses=False)
+            together = await lived(Home(Path(one)), waits)
+            with stored(together=False):
+                apart = await lived(Home(Path(other)), waits)
         assert together.pop("rows") < apart.pop("rows")
         assert together == apart
 
@@ -360,6 +370,7 @@ async def test_a_type_that_is_unknown_verifies_and_its_stream_refuses_to_fold(
     report = verify(home.logs)
     assert report.findings == ()
     assert report.logs[0].unread >= 1
+    assert verification(report, report.logs[0].id).unread == report.logs[0].unread
     async with home.opened() as log:
         with pytest.raises(Corrupt) as caught:
             log.state(A)
@@ -393,3 +404,105 @@ async def test_damage_within_a_shared_record_is_found_with_its_place(home: Home)
     report = verify(home.logs)
     assert report.first is not None
     assert "records.record" in str(report.first)
+
+
+# -- attacked ----------------------------------------------------------------------------------------------------
+
+
+async def shared_by_two(home: Home) -> Log:
+    """A record in which two people's words lie."""
+    log = await home.reopen()
+    put(log, RUN, started(log))
+    for number, subject in enumerate(("customer_1", "customer_2")):
+        words = (Content("notes", subject, f"words of {subject}".encode()),)
+        put(log, RUN, e.Draft(e.Planned(number, 1, "resume", error="no"), words))
+    await log.durable()
+    assert {place.seq for place in places(log, RUN)} == {places(log, RUN)[0].seq}
+    return log
+
+
+@pytest.mark.req("LIC-2.48")
+async def test_no_byte_of_a_shared_record_changes_unnoticed(home: Home) -> None:
+    seq = places(await shared_by_two(home), RUN)[0].seq
+    await home.close()
+    ((data,),) = home.sql("SELECT record FROM records WHERE seq = ?", seq)
+    for at in range(0, len(data), 7):
+        flipped = data[:at] + bytes((data[at] ^ 1,)) + data[at + 1 :]
+        home.sql("UPDATE records SET record = ? WHERE seq = ?", flipped, seq)
+        assert verify(home.logs).first is not None, f"byte {at}"
+    home.sql("UPDATE records SET record = ? WHERE seq = ?", data, seq)
+    assert verify(home.logs).findings == ()
+
+
+@pytest.mark.req("LIC-2.48")
+@pytest.mark.parametrize("backed_up", ["before", "after"])
+async def test_one_persons_part_of_a_shared_record_is_gone_from_exports_and_backups(
+    home: Home, tmp_path: Path, backed_up: str
+) -> None:
+    log = await shared_by_two(home)
+    if backed_up == "before":
+        await asyncio.to_thread(backup, home.logs, tmp_path / "copy")
+    await log.erase("customer_1", "e1")
+    document = await export(log, RUN)
+    assert len(verify_export(document, log.public_key).records) == 3
+    if backed_up == "after":
+        await asyncio.to_thread(backup, home.logs, tmp_path / "copy")
+    await home.close()
+    again = Home(tmp_path / "restored")
+    again.keys = home.keys
+    restore_logs(tmp_path / "copy", again.logs)
+    with closing(Keyring.open(home.keys, home.random)) as keyring:
+        accept_loss(again.logs, keyring, home.clock())
+    async with again.opened() as log:
+        with pytest.raises(ContentErased):
+            log.contents(RUN, 1)
+        assert log.contents(RUN, 2)["notes"] == b"words of customer_2"
+        assert log.state(RUN).n == 3
+    assert verify(again.logs).findings == ()
+
+
+@pytest.mark.req("LIC-2.48")
+async def test_facts_of_two_tenants_never_share_a_record(home: Home) -> None:
+    volume = await home.open()
+    logs = [volume.log(Scope(tenant, "dev")) for tenant in ("acme", "globex")]
+    for number in range(5):
+        for log in logs:
+            put(log, RUN, started(log) if not number else plan_started(number))
+    for log in logs:
+        await log.durable()
+    found = home.sql("SELECT id, record FROM records JOIN logs USING (log)")
+    assert any(len(decode(data)) > 1 for _, data in found)
+    assert all({record.log for record in decode(data)} == {id} for id, data in found)
+
+
+DIES = """
+import asyncio, os, signal, sys
+from pathlib import Path
+from lichen.core.deciders import events as e
+from lichen.core.words import faults
+from lichen.testing.log_conformance import RUN, put, started
+from tests.log.homes import Home
+
+async def main():
+    log = await Home(Path(sys.argv[1])).reopen()
+    await log.durable()
+    faults.install(lambda name: name == sys.argv[2] and os.kill(os.getpid(), signal.SIGKILL))
+    put(log, RUN, started(log), e.Draft(e.PlanStarted(0, 1, "start")), e.Draft(e.Planned(0, 1, "start", error="no")))
+    await log.durable()
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.req("LIC-2.48")
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_life_that_ends_leaves_a_shared_record_whole_or_not_at_all(tmp_path: Path, when: str) -> None:
+    life = [sys.executable, "-c", DIES, str(tmp_path), f"commit.{when}/planned"]
+    assert subprocess.run(life, cwd=ROOT, check=False).returncode == -signal.SIGKILL
+
+    async def left() -> list[int]:
+        async with Home(tmp_path, seed=2).opened() as log:
+            return [record.n for record in log.records(RUN)]
+
+    assert asyncio.run(left()) == ([0, 1, 2] if when == "after" else [])
+    assert verify(tmp_path / "logs").findings == ()

@@ -14,12 +14,11 @@ from hypothesis import strategies as st
 from lichen.core.deciders import events as e
 from lichen.core.words.ids import TENANT_STREAM, AgentName, MessageId, RunId, StreamId, run_stream
 from lichen.log import feed
-from lichen.log.log import Log, LogOptions
+from lichen.log.log import Log
 from lichen.log.records.record import Place, Record
 from lichen.log.views.queries import Queries
-from lichen.log.volume import VolumeOptions
 from lichen.testing.log_conformance import OTHER, RUN, SESSION, put, started
-from tests.log.homes import SCOPE, Home
+from tests.log.homes import SCOPE, Home, stored
 
 
 def plan_started(log: Log, count: int) -> None:
@@ -168,8 +167,8 @@ def perform(log: Log, number: int, step: Step) -> None:
         put(log, TENANT_STREAM, alone)
 
 
-async def cuts(home: Home, history: list[Step], *, fuses: bool) -> None:
-    log = (await home.open(VolumeOptions(log=LogOptions(fuses=fuses)))).log(SCOPE)
+async def cuts(home: Home, history: list[Step]) -> None:
+    log = (await home.open()).log(SCOPE)
     put(log, RUN, started(log))
     put(log, OTHER, started(log))
     put(log, SESSION, e.Draft(e.MailboxOpened(AgentName("shop.bot"), "", "webchat")))
@@ -222,15 +221,16 @@ async def pages(log: Log, whole: list[Place]) -> None:
 
 @pytest.mark.req("LIC-2.43")
 @settings(max_examples=20, deadline=None, derandomize=True, phases=[Phase.generate])
-@given(history=steps, fuses=st.booleans())
-def test_whoever_left_anywhere_goes_on_with_the_next_record(history: list[Step], fuses: bool) -> None:
+@given(history=steps, together=st.booleans())
+def test_whoever_left_anywhere_goes_on_with_the_next_record(history: list[Step], together: bool) -> None:
     async def lived() -> None:
         with tempfile.TemporaryDirectory() as directory:
             home = Home(Path(directory))
-            await cuts(home, history, fuses=fuses)
+            await cuts(home, history)
             await home.close()
 
-    asyncio.run(lived())
+    with stored(together=together):
+        asyncio.run(lived())
 
 
 @pytest.mark.req("LIC-2.21")

@@ -7,7 +7,6 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-import msgspec
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
@@ -21,7 +20,7 @@ from lichen.log.keys.keyring import Keyring
 from lichen.log.log import Appended, Log, LogOptions, Stale
 from lichen.log.volume import VolumeOptions
 from lichen.testing.log_conformance import started
-from tests.log.homes import SCOPE, Home
+from tests.log.homes import SCOPE, Home, stored
 
 STREAMS = [run_stream(RunId(f"run-{number}")) for number in range(3)]
 SMALL = LogOptions(streams_max=2, contents_bytes_max=2_000)
@@ -117,8 +116,8 @@ def agree(log: Log, model: Model) -> None:
         ]
 
 
-async def play(home: Home, history: list[Append | Other], *, fuses: bool) -> None:
-    small = VolumeOptions(commit_rows_max=3, log=msgspec.structs.replace(SMALL, fuses=fuses))
+async def play(home: Home, history: list[Append | Other]) -> None:
+    small = VolumeOptions(commit_rows_max=3, log=SMALL)
     log, model = (await home.open(small)).log(SCOPE), Model()
     for stream in STREAMS:
         log.append(e.Part(stream, 0, (started(log),)))
@@ -145,7 +144,9 @@ async def play(home: Home, history: list[Append | Other], *, fuses: bool) -> Non
 
 @pytest.mark.req("LIC-2.25")
 @settings(max_examples=60, deadline=None, derandomize=True, phases=[Phase.generate])  # shrinking waits for the disk
-@given(history=steps, fuses=st.booleans())
-def test_any_history_of_appends_is_as_the_model_says_and_verifies(history: list[Append | Other], fuses: bool) -> None:
-    with tempfile.TemporaryDirectory() as directory:
-        asyncio.run(play(Home(Path(directory)), history, fuses=fuses))
+@given(history=steps, together=st.booleans())
+def test_any_history_of_appends_is_as_the_model_says_and_verifies(
+    history: list[Append | Other], together: bool
+) -> None:
+    with tempfile.TemporaryDirectory() as directory, stored(together=together):
+        asyncio.run(play(Home(Path(directory)), history))

@@ -7,7 +7,9 @@ import pytest
 from lichen.core.deciders import events as e
 from lichen.core.ports.policy import Reservation
 from lichen.core.words.ids import TENANT_STREAM, MessageId, RunId, StreamId, WaitId, run_stream
+from lichen.log.disk.sqlite import Reader
 from lichen.log.log import Log
+from lichen.log.views import listings
 from lichen.log.views.ledger import Unknown
 from lichen.log.views.rows import OutboxRow
 from lichen.testing.log_conformance import RUN, put, started
@@ -234,3 +236,31 @@ async def test_a_stream_that_nobody_wrote_to_has_no_row(log: Log) -> None:
     assert log.state(stream).n == 0
     assert log.events(stream) == []
     assert "run-nobody" not in [row.id for row in log.stream_rows("run")]
+
+
+@pytest.mark.req("LIC-2.47")
+@pytest.mark.parametrize("steps", [3, 40])
+async def test_of_a_long_run_a_list_reads_its_beginning_its_waits_and_its_end(
+    home: Home, monkeypatch: pytest.MonkeyPatch, steps: int
+) -> None:
+    most = 8
+    monkeypatch.setattr(listings, "TOLD_MAX", most)
+    log = await home.reopen()
+    put(log, RUN, started(log), e.Draft(e.Owned(1)))
+    put(log, RUN, e.Draft(e.WaitOpened(RunId(RUN.id), WaitId("w1"), "approval")))
+    for step in range(steps):
+        put(log, RUN, e.Draft(e.Planned(step, 1, "resume", error="no")))
+        await log.durable()
+    (row,) = log.stream_rows("run")
+    read, rows = list[int](), Reader.rows
+
+    def counted(reader: Reader, query: str, *values: object) -> list[tuple[object, ...]]:
+        found = rows(reader, query, *values)
+        read.append(len(found))
+        return found
+
+    monkeypatch.setattr(Reader, "rows", counted)
+    told = [record.n for record in log.records_telling([row])[row.number]]
+    assert sum(read) <= most + 2
+    everything = [record.n for record in log.records(RUN) if record.type != "owned"]
+    assert told == (everything if steps < most else [0, 2, *everything[-most:]])

@@ -49,11 +49,10 @@ class Stale(NamedTuple):
 
 
 class LogOptions(msgspec.Struct, frozen=True):
-    """Bounds of one log in memory. Unless it `fuses`, no two facts share a stored record."""
+    """Bounds of one log in memory."""
 
     streams_max: int = 50_000
     contents_bytes_max: int = 64 * 1024 * 1024
-    fuses: bool = True
 
 
 class Log(Streams):
@@ -72,7 +71,7 @@ class Log(Streams):
             streams_max=options.streams_max,
             contents_bytes_max=options.contents_bytes_max,
         )
-        self.id, self._store, self._fuses = id, store, options.fuses
+        self.id, self._store = id, store
         self.public_key = store.keyring.secrets(id).signer.public_key
         self._waiters = Waiters()
         self.feed = Feed()
@@ -146,7 +145,6 @@ class Log(Streams):
             ts_us=max(store.now_us(), self._ts_us),
             seq=self.last_seq,
             pos=store.last_pos,
-            fuses=self._fuses,
         )
 
     def _stage(self, staging: Staging, live: Live, drafts: Sequence[Draft]) -> bool:

@@ -133,6 +133,9 @@ def _tell(caller: Caller, report: dict[str, Any]) -> None:
     caller.screen.line(f"{report['log'] or 'the data'} {state}: {what}.", "green" if report["ok"] else "bold red")
     for finding in report["findings"]:
         caller.screen.line(f"  {finding}", "red")
+    if report["unread"]:
+        what = "streams hold records of types that this version does not know; they are as they were written"
+        caller.screen.line(f"  {report['unread']} {what}.", "yellow")
     if not report["remembered"]:
         caller.screen.line("  No head was kept apart from it: the newest records could be missing unnoticed.", "yellow")
 

@@ -11,11 +11,12 @@ import msgspec
 from lichen.core.deciders.events import WaitClosed
 from lichen.core.ports.policy import Reservation
 from lichen.core.words.ids import CallId, RunId, StreamId, StreamKind
-from lichen.log.disk.sqlite import STREAMS, Reader
+from lichen.log.disk.sqlite import STREAMS, Reader, Row
 from lichen.log.records.record import Record, decode
 from lichen.log.views.ledger import OpenReservation, Stored, Unknown
 from lichen.log.views.rows import CostRow, OutboxRow, StreamRow, WaitRow
 
+TOLD_MAX = 128  # stored records that are read of one run to say in a line what became of it
 DECIDED = ("approved", "denied", "happened", "did_not_happen", "try_again", "expired")
 _TEXTS = msgspec.json.Decoder(tuple[str, ...])
 _FILTERS = {"agent", "session", "outcome", "standing"}
@@ -57,14 +58,27 @@ class Listings:
         return [StreamRow(*row) for row in rows]
 
     def records_telling(self, runs: Sequence[StreamRow]) -> dict[int, list[Record]]:
-        """The records of these runs that tell what became of them, by the numbers in their rows: a page of them is read
-        at once, and nothing is folded."""
-        found: dict[int, list[Record]] = {run.number: [] for run in runs}
-        places = ", ".join("?" * len(found))
-        query = f"SELECT stream, record FROM records WHERE stream IN ({places}) ORDER BY stream, n"  # noqa: S608 - our own words
-        for number, data in self._reader.rows(query, *found):
-            found[number] += [record for record in decode(data) if record.type in _TELLING]
-        return found
+        """The records of these runs that tell what became of them, by the numbers in their rows; nothing is folded.
+
+        Of a long run those are how it began, its last waits, and the last TOLD_MAX of all that is stored.
+        """
+        return {run.number: self._telling(run.number) for run in runs}
+
+    def _telling(self, number: int) -> list[Record]:
+        query = "SELECT n, record FROM records WHERE stream = ? ORDER BY n DESC LIMIT ?"
+        rows = self._reader.rows(query, number, TOLD_MAX)
+        if len(rows) == TOLD_MAX:
+            rows += self._earlier(number, rows[-1][0])
+        return [record for _, data in reversed(rows) for record in decode(data) if record.type in _TELLING]
+
+    def _earlier(self, number: int, before_n: int) -> list[Row]:
+        """What tells of the beginning of a run, the newest first: a wait stands alone, so it is found by its key."""
+        waits = """
+            SELECT n, record FROM records WHERE stream = ? AND n < ? AND n > 0 AND key >= 'wait_' AND key < 'wait`'
+            ORDER BY n DESC LIMIT ?
+        """
+        first = "SELECT n, record FROM records WHERE stream = ? AND n < ? AND n = 0"
+        return self._reader.rows(waits, number, before_n, TOLD_MAX) + self._reader.rows(first, number, before_n)
 
     def owing(self) -> list[StreamId]:
         """Streams that somebody must drive, the oldest first."""

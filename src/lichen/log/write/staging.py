@@ -44,10 +44,9 @@ class Staged(NamedTuple):
 
 class Staging:
     """Builds the facts of one append at one moment. Stored records that they begin follow record `seq` of the log
-    and row `pos` of its volume. With `fuses` they may share one with the facts before them."""
+    and row `pos` of its volume. A fact shares one with those before it in its stream where `stands` lets it."""
 
     __slots__ = (
-        "_fuses",
         "_header",
         "_log",
         "_number",
@@ -62,9 +61,9 @@ class Staging:
     )
 
     def __init__(
-        self, sealer: Sealer, header: Header, *, log: LogId, number: int, ts_us: int, seq: int, pos: int, fuses: bool
+        self, sealer: Sealer, header: Header, *, log: LogId, number: int, ts_us: int, seq: int, pos: int
     ) -> None:
-        self._sealer, self._header, self._log, self._number, self._fuses = sealer, header, log, number, fuses
+        self._sealer, self._header, self._log, self._number = sealer, header, log, number
         self.ts_us, self.seq, self.pos = ts_us, seq, pos
         self.parts: list[Staged] = []
         self.begun: list[Pending] = []
@@ -121,7 +120,7 @@ class Staging:
             if control.__class__ in COUNTED:
                 counted.append((event, before, state))
             joined, joined_size, size, n = joined + 1, joined_size + len(data), size + len(data), n + 1
-            if how == "alone" or not self._fuses:
+            if how == "alone":
                 pending = None
         if len(drafts) > 1 and len({record.key for _, record, _ in facts}) < len(drafts):
             raise Conflict("Two drafts of one append have the same key.", code="key_reused")

@@ -60,7 +60,8 @@ def key_view(key: ApiKey) -> KeyView:
 
 class Verification(msgspec.Struct, frozen=True):
     """What a log's verification found. `unsigned` records are newer than the last signed head; `first` is the first
-    thing that is wrong. `remembered` says whether the log was compared with a head kept apart from it."""
+    thing that is wrong. `remembered` says whether the log was compared with a head kept apart from it. `unread` streams
+    hold records of types that this version does not know: as they were written, but their views are not compared."""
 
     ok: bool
     log: str
@@ -72,6 +73,7 @@ class Verification(msgspec.Struct, frozen=True):
     first: str | None
     findings: tuple[str, ...]
     summary: str
+    unread: int = 0
 
 
 def verification(report: Report, log: str) -> Verification:
@@ -93,6 +95,7 @@ def verification(report: Report, log: str) -> Verification:
         first=str(own[0]) if own else None,
         findings=tuple(map(str, own)),
         summary=str(own[0]) if own else f"{records} records, {heads} signed heads: everything is as it was written",
+        unread=found.unread if found else 0,
     )
 
 
