@@ -24,9 +24,14 @@ async def sign_in(page: Page, runtime: Runtime) -> None:
     await expect(page.get_by_role("heading", name="Runs")).to_be_visible()
 
 
+PLACES = (
+    "runs", "approvals", "handovers", "sessions", "log", "agents", "policies", "meters", "keys", "health"
+)  # fmt: skip
+
+
 async def addresses(page: Page) -> list[str]:
     """One page of each kind."""
-    found = [f"/console/{name}" for name in ("runs", "approvals", "handovers", "sessions", "log", "agents", "health")]
+    found = [f"/console/{name}" for name in PLACES]
     kinds = (
         ("runs", "runs", "id"),
         ("approvals", "waits", "id"),

@@ -11,14 +11,15 @@ import signal
 from collections import Counter
 from pathlib import Path
 
+from lichen.core.ports.secrets import Secret
 from lichen.runtime.project.project import Project
 from lichen.runtime.runtime import Runtime
 from lichen.serve.listen.tcp import listening
 from lichen.serve.site import make_site
 from lichen.settings import Settings, Tenant, WebChat
 from lichen.settings.routes import Route
-from tests.crash.life import install
-from tests.crash.world import POLICY, agents
+from tests.crash.life import OPS, SCOPE, install
+from tests.crash.world import POLICY, SHOP_KEY, agents
 
 
 def project_of(home: Path) -> Project:
@@ -36,6 +37,7 @@ async def live(home: Path, point: str, nth: int) -> None:
     told = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told.set)
     async with Runtime.of(project_of(home)) as runtime, listening(make_site(runtime), "127.0.0.1", 0) as port:
+        await runtime.secrets.set(SCOPE, "shop.key", Secret(SHOP_KEY), OPS)
         print(port, flush=True)
         await told.wait()
 

@@ -187,6 +187,7 @@ class Runtime:
         from lichen.runtime.operations.admin import Admin
         from lichen.runtime.operations.agents import Agents
         from lichen.runtime.operations.governing.keys import Keys
+        from lichen.runtime.operations.governing.meters import MeterBooks
         from lichen.runtime.operations.governing.policies import Policies
         from lichen.runtime.operations.governing.reload import Reload
         from lichen.runtime.operations.governing.secrets import Secrets
@@ -219,7 +220,8 @@ class Runtime:
             wiring.engine, access, changes, sources=wiring.secrets, known=wiring.secret_names, agents=agents
         )
         self.stops = Stops(wiring.engine, wiring.gate, access, changes, agents=agents)
-        self.policies = Policies(access, changes, wiring.in_force)
+        self.policies = Policies(access, changes, wiring.in_force, gate=wiring.gate, project=self.project)
+        self.meters = MeterBooks(wiring.engine, wiring.gate, access)
         self.reload = Reload(wiring.engine, access, changes, wiring.in_force, wiring.catalog, self.project)
         self.agents = Agents(access, agents)
         self.admin = Admin(wiring.engine, wiring.volume, access, self._health, self.ending.set)

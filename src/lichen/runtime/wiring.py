@@ -130,7 +130,7 @@ class Wiring:
             wording=blueprint.wording,
             describe=failure_of,
         )
-        self.in_force = InForce(self.gate, blueprint.policies)
+        self.in_force = InForce(self.gate, blueprint.policies, blueprint.clock)
         journal_of: JournalOf = lambda scope: self.engine.journal(scope)  # noqa: E731 - the engine comes later
         resources = Resources(workers, StateStore(journal_of), Journals(journal_of))
 

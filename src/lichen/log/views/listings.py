@@ -122,6 +122,15 @@ class Listings:
                 break
         return found
 
+    def metered(self, limit: int) -> list[tuple[RunId, CallId]]:
+        """The last calls that counted for a meter, in durable records, the newest first."""
+        query = """
+            SELECT meters.run, call FROM meters JOIN streams ON streams.log = meters.log AND streams.id = meters.run
+            WHERE meters.log = ? AND streams.kind = 'run' GROUP BY meters.run, call
+            ORDER BY first_seq DESC, call DESC LIMIT ?
+        """
+        return [(RunId(run), CallId(call)) for run, call in self._reader.rows(query, self.number, limit)]
+
     def wait_counts(self) -> dict[str, int]:
         """How many waits of each kind are open."""
         return dict(self._reader.rows("SELECT kind, count(*) FROM waits WHERE log = ? GROUP BY kind", self.number))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -43,17 +43,25 @@ class PolicySource(Protocol):
 class InForce:
     """The policies that decide, scope by scope."""
 
-    def __init__(self, gate: PolicyGate, source: PolicySource) -> None:
+    def __init__(self, gate: PolicyGate, source: PolicySource, clock: Callable[[], int]) -> None:
         self.source = source
         self._gate = gate
+        self._clock = clock
         self._digests: dict[Scope, str] = {}
+        self._loaded_us: dict[Scope, int] = {}
 
     def load(self, scope: Scope) -> str:
         """Puts those on disk in force; the old ones stay when that fails. Returns their digest. Raises Invalid."""
         policies = self.source.load(scope)
         self._gate.replace(scope, policies)
+        if self._digests.get(scope) != policies.digest:
+            self._loaded_us[scope] = self._clock()
         self._digests[scope] = policies.digest
         return policies.digest
+
+    def loaded_us(self, scope: Scope) -> int:
+        """Since when what decides there does, in this process: microseconds since 1970."""
+        return self._loaded_us[scope]
 
     def digest(self, scope: Scope) -> str:
         """The digest of what decides there."""

@@ -99,9 +99,12 @@ def case_files(root: Path) -> list[Path]:
     return found
 
 
-async def check_cases(project: Project, files: Sequence[Path]) -> tuple[Checked, ...]:
-    """Every case of these files, decided. Raises Invalid (`cases_invalid`) with the place, and what policies raise."""
-    return tuple([await _checked(project, file, _read(file), case) for file in files for case in _read(file).case])
+async def check_cases(project: Project, files: Sequence[Path], *, tenant: str | None = None) -> tuple[Checked, ...]:
+    """Every case of these files, or those of one tenant, decided. Raises Invalid (`cases_invalid`) with the place, and
+    what policies raise."""
+    read = [(file, _read(file)) for file in files]
+    wanted = [(file, found) for file, found in read if tenant in (None, found.tenant)]
+    return tuple([await _checked(project, file, found, case) for file, found in wanted for case in found.case])
 
 
 def _read(path: Path) -> _File:

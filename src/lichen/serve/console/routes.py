@@ -15,6 +15,7 @@ from lichen.core.words.errors import Conflict, Denied, LichenError, Unauthentica
 from lichen.gate.rules.schema import Action
 from lichen.runtime.runtime import Runtime
 from lichen.serve.console import agents, approvals, handovers, health, log, run, runs, sessions, signin
+from lichen.serve.console.governing import keys, meters, policies
 from lichen.serve.console.picture import picture
 from lichen.serve.console.visit import Act, Outcome, Page, Visit
 from lichen.serve.http.auth import Caller
@@ -40,6 +41,9 @@ PAGES = (
     Page("log", "log.read", log.show, "console/log.html"),
     Page("agents", "agent.read", agents.listing, "console/agents.html"),
     Page("agents/{name}", "agent.read", agents.show, "console/agent.html", agents.drawing),
+    Page("policies", "policy.check", policies.show, "console/policies.html"),
+    Page("keys", "key.read", keys.listing, "console/keys.html"),
+    Page("meters", "run.read", meters.listing, "console/meters.html"),
     Page("health", "health.read", health.show, "console/health.html"),
 )
 ACTS = (
@@ -51,6 +55,10 @@ ACTS = (
     Act("handovers/{wait}/reply", "wait.answer", handovers.reply),
     Act("sessions/{session}/erase", "log.erase", sessions.erase),
     Act("log/verify", "log.verify", log.verify),
+    Act("policies/why", "policy.check", policies.why),
+    Act("policies/test", "policy.check", policies.test),
+    Act("keys/issue", "key.issue", keys.issue),
+    Act("keys/{id}/revoke", "key.revoke", keys.revoke),
     Act("stops", "stop.set", agents.stop),
     Act("stops/release", "stop.clear", agents.start),
 )

@@ -1,20 +1,30 @@
-"""The policies in force: load them again, and check those on disk before anybody depends on them."""
+"""The policies in force: read them, ask what they would decide, load them again, and check those on disk."""
 
 from __future__ import annotations
 
-from lichen.core.words.scope import Actor, Scope
+from lichen.core.words.errors import Denied
+from lichen.core.words.scope import Actor, Customer, Scope
+from lichen.gate.gate import PolicyGate
+from lichen.gate.simulation import Case, Simulated, simulate
 from lichen.runtime.access.access import About, Access
 from lichen.runtime.access.changes import Changes
 from lichen.runtime.project.policies import InForce, PolicyReport, report_of
+from lichen.runtime.project.project import Project
+from lichen.runtime.review.cases import Checked, case_files, check_cases, person_of
+from lichen.runtime.views.policy import PolicySetView, policy_set_view
 
 
 class Policies:
-    """Reloads and checks. Raises Denied, and Invalid with file, line and column where policies do not load."""
+    """Reads, reloads and checks. Raises Denied, and Invalid with file, line and column where policies do not load."""
 
-    def __init__(self, access: Access, changes: Changes, in_force: InForce) -> None:
+    def __init__(
+        self, access: Access, changes: Changes, in_force: InForce, *, gate: PolicyGate, project: Project | None
+    ) -> None:
         self._access = access
         self._changes = changes
         self._in_force = in_force
+        self._gate = gate
+        self._project = project
 
     async def reload(self, scope: Scope, actor: Actor) -> str:
         """Loads the policies of a scope again. The old ones stay in force when the new ones do not load.
@@ -31,3 +41,39 @@ class Policies:
         self._access.ask("policy.check", scope, actor, About(scope.tenant))
         source = self._in_force.source
         return report_of(source.place(scope), source.load(scope))
+
+    def show(self, scope: Scope, actor: Actor) -> PolicySetView:
+        """What is in force, file by file."""
+        self._ask_to_read(scope, actor)
+        place = self._in_force.source.place(scope)
+        directory = None if place is None else str(place)
+        return policy_set_view(self._gate.policies(scope), directory, self._in_force.loaded_us(scope))
+
+    async def why(self, scope: Scope, case: Case, actor: Actor) -> Simulated:
+        """What the policies in force would decide about a call, with nothing read and nothing counted, and why.
+
+        Raises NotFound (`tool_unknown`).
+        """
+        self._ask_to_read(scope, actor)
+        policies = self._gate.policies(scope)
+        view = policies.schema.views.get(case.tool)
+        spec = None if view is None or view.tool is None else view.tool.spec
+        return await simulate(policies, spec, case, scope)
+
+    def person(self, scope: Scope, id: str) -> Actor:
+        """The declared actor of this id, else a customer. Raises Invalid (`actor_invalid`)."""
+        return Customer(id) if self._project is None else person_of(self._project.settings, scope.tenant, id)
+
+    async def cases(self, scope: Scope, actor: Actor) -> tuple[Checked, ...]:
+        """The project's cases for this tenant, decided by what is on disk now. Raises NotFound (`cases_missing`),
+        Invalid (`cases_invalid`)."""
+        self._ask_to_read(scope, actor)
+        if self._project is None:
+            return ()
+        root = self._project.settings.root
+        return await check_cases(self._project, case_files(root), tenant=scope.tenant)
+
+    def _ask_to_read(self, scope: Scope, actor: Actor) -> None:
+        if actor.kind not in ("operator", "system"):
+            raise Denied("Policies are read by operators.", code="role_missing")
+        self._access.ask("policy.check", scope, actor, About(scope.tenant))
