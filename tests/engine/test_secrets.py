@@ -56,7 +56,7 @@ PERMIT = 'permit (principal is Agent, action == Action::"secret.use", resource =
 
 
 def policies(folder: Path, *more: str) -> Path:
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     any_tool = 'permit (principal, action in Action::"tool.call", resource);'
     (folder / "all.cedar").write_text("\n".join((any_tool, *more)))
     return folder
@@ -189,17 +189,39 @@ async def test_a_secret_that_is_not_there_fails_the_call_before_it_begins(tmp_pa
 
 
 @pytest.mark.req("SYM-95.6")
-async def test_a_stop_of_the_tool_keeps_its_secret_from_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", ["till.pay", "till.look"])
+async def test_a_stop_of_the_tool_keeps_its_secret_from_it(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with world([agent()], policies=policies(tmp_path / "p", PERMIT), secrets={NAME: KEY}) as w:
         get = held(w).get
 
-        async def stopped_meanwhile(scope: Scope, name: str) -> Secret:
-            await w.runtime.stops.set(w.scope, "tool", "till.pay", w.operator)
-            return await get(scope, name)
+        async def stopped_meanwhile(scope: Scope, secret: str) -> Secret:
+            await w.runtime.stops.set(w.scope, "tool", name, w.operator)
+            return await get(scope, secret)
 
         monkeypatch.setattr(held(w), "get", stopped_meanwhile)
-        run, answer = await call(w, "till.pay")
+        run, answer = await call(w, name)
         assert answer.startswith("denied"), answer
+        assert uses(w, run) == []
+        assert secretive.HEARD == {}
+
+
+@pytest.mark.req("SYM-95.5")
+async def test_a_policy_that_changes_while_a_secret_is_fetched_is_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with world([agent()], policies=policies(tmp_path / "p", PERMIT), secrets={NAME: KEY}) as w:
+        get = held(w).get
+
+        async def forbidden_meanwhile(scope: Scope, secret: str) -> Secret:
+            policies(tmp_path / "p")
+            await w.runtime.policies.reload(w.scope, w.operator)
+            return await get(scope, secret)
+
+        monkeypatch.setattr(held(w), "get", forbidden_meanwhile)
+        run, answer = await call(w, "till.pay")
+        assert answer.startswith("denied secret_refused"), answer
         assert uses(w, run) == []
         assert secretive.HEARD == {}
 

@@ -13,9 +13,10 @@ from pydantic import BaseModel
 from lichen import Agent, Secret, tool
 from lichen.core.deciders import events as e
 from lichen.core.ports.plan import CallRequest, Plan, PlanInput
-from lichen.core.words.errors import Conflict, Invalid, LichenError, NotFound
+from lichen.core.words.errors import Conflict, Invalid, LichenError, NotFound, Unavailable
 from lichen.core.words.ids import ToolName
 from lichen.core.words.scope import Operator, Scope
+from lichen.gate.secrets.sealed import SealedSecrets
 from lichen.runtime import Runtime
 from lichen.runtime.operations.governing import secrets as operations
 
@@ -110,9 +111,15 @@ async def test_the_last_use_is_found_again_after_a_restart_as_far_back_as_is_loo
 
 @pytest.mark.req("SYM-95.14")
 async def test_every_change_is_in_the_log_with_who_made_it_and_no_value(till: Runtime, tmp_path: Path) -> None:
-    await till.secrets.set(SCOPE, NAME, Secret(VALUE), OPS)
+    kept = await till.secrets.set(SCOPE, NAME, Secret(VALUE), OPS)
     await till.secrets.rotate(SCOPE, NAME, Secret(f"{VALUE}2"), OPS)
     await till.secrets.remove(SCOPE, NAME, OPS)
+    for refused in (
+        till.secrets.rotate(SCOPE, NAME, Secret(VALUE), OPS),
+        till.secrets.remove(SCOPE, NAME, OPS),
+    ):
+        with pytest.raises(NotFound):
+            await refused
     log = till.log(SCOPE)
     changes = [record for record in log.read(0, 1000) if isinstance(record.control, e.Changed)]
     controls = [record.control for record in changes if isinstance(record.control, e.Changed)]
@@ -121,7 +128,8 @@ async def test_every_change_is_in_the_log_with_who_made_it_and_no_value(till: Ru
     ]  # fmt: skip
     assert {change.actor for change in changes} == {log.pseudonym(OPS)}
     digests = [control.digest for control in controls]
-    assert [digest.partition("-")[0] for digest in digests] == ["1", "2", ""]
+    assert [len(digest) for digest in digests] == [16, 16, 0]
+    assert kept.version == f"1-{digests[0]}"
     assert VALUE.encode() not in all_bytes(tmp_path)
 
 
@@ -195,3 +203,20 @@ async def test_a_run_shows_which_version_of_a_secret_its_calls_were_handed(till:
     assert [(each.name, each.version) for each in call.secrets] == [(NAME, kept.version)]
     assert call.withheld == 0
     assert till.runs.explain(SCOPE, run, OPS).story.calls[0].secrets == call.secrets
+
+
+@pytest.mark.req("SYM-95.14")
+async def test_a_change_is_in_the_log_before_it_is_made(till: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    await till.secrets.set(SCOPE, NAME, Secret(VALUE), OPS)
+    log, seen = till.log(SCOPE), list[str]()
+
+    def write(self: SealedSecrets, scope: Scope, entries: object) -> None:
+        durable = log.read(0, 1000)[: log.durable_seq]
+        seen.extend(r.control.name for r in durable if isinstance(r.control, e.Changed))
+        raise Unavailable("The disk is full.", code="secret_store_unavailable")
+
+    monkeypatch.setattr(SealedSecrets, "_write", write)
+    with pytest.raises(Unavailable):
+        await till.secrets.rotate(SCOPE, NAME, Secret("another"), OPS)
+    assert seen[-1] == f"secret.rotated:{NAME}"
+    assert await looked(till) == f'{{"chars":{len(VALUE)}}}'

@@ -18,8 +18,6 @@ from lichen.engine.sends.sends import refusal
 from lichen.engine.sends.starts import ruling_of
 from lichen.tools.entrusted import Entrusted
 
-SECRET_USE = "secret.use"
-
 Verdicts = Mapping[str, tuple[Check, Verdict]]
 
 
@@ -121,7 +119,7 @@ def _asked(act: CallAct, tool: Tool, name: str) -> Check:
     return Check(
         scope=act.journal.scope,
         actor=act.actor,
-        action=SECRET_USE,
+        action="secret.use",
         resource=name,
         run=act.state.id,
         session=act.state.session,

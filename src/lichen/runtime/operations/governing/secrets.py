@@ -8,8 +8,8 @@ from difflib import get_close_matches
 
 from lichen.agents.agent import Agent
 from lichen.core.deciders import events as e
-from lichen.core.ports.secrets import Secret, fingerprint
-from lichen.core.words.errors import LichenError, NotFound
+from lichen.core.ports.secrets import Secret, SecretStore, fingerprint
+from lichen.core.words.errors import LichenError, NotFound, Unavailable
 from lichen.core.words.scope import Actor, Scope
 from lichen.engine.engine import Engine
 from lichen.engine.journal.journal import Journal
@@ -26,7 +26,11 @@ NAMES_TOLD_MAX = 20
 
 
 class Secrets:
-    """Lists, sets, replaces and removes them. Raises Denied."""
+    """Lists, sets, replaces and removes them. Raises Denied.
+
+    A change stands in the log before it is made: a death in between leaves a record of a change that was only begun,
+    and never a change that no record tells of.
+    """
 
     def __init__(
         self,
@@ -56,7 +60,7 @@ class Secrets:
         return tuple([await self._view(journal, name, asked.get(name, ()), used.get(name)) for name in names])
 
     async def set(self, scope: Scope, name: str, value: Secret, actor: Actor) -> SecretView:
-        """Keeps the first value of a secret, once that is durable and in the log. It counts at the next use.
+        """Keeps the first value of a secret, durable when this returns. It counts at the next use.
 
         Raises Invalid (`secret_name_invalid`), NotFound (`secret_unknown`) for a name that nothing here asks for,
         Conflict (`secret_exists`, `secret_elsewhere`), Unavailable (`secret_store_unavailable`, `volume_readonly`).
@@ -72,19 +76,21 @@ class Secrets:
         """Forgets a secret, at once. Raises NotFound (`secret_unknown`), Conflict (`secret_elsewhere`), Unavailable."""
         ruling = self._access.ask("secret.remove", scope, actor, About(name))
         store = self._sources.store(scope, name)
-        await store.remove(scope, name)
+        if not await _has(store, scope, name):
+            raise NotFound("This secret has no value here.", code="secret_unknown", next_step="`lichen secrets list`.")
         await self._changes.note(scope, "config", f"secret.removed:{name}", actor, ruling)
+        await store.remove(scope, name)
 
     async def _put(self, scope: Scope, name: str, value: Secret, actor: Actor, *, replaces: bool) -> SecretView:
         ruling = self._access.ask("secret.set", scope, actor, About(name))
         store = self._sources.store(scope, name)
         asked = self._asked_by()
         await self._check_wanted(scope, name, asked)
-        kept = await store.put(scope, name, value, replaces=replaces)
         journal = self._engine.journal(scope)
-        version = fingerprint(name, kept, journal.log.digest)
-        change = "secret.rotated" if replaces else "secret.set"
-        await self._changes.note(scope, "config", f"{change}:{name}", actor, ruling, digest=version)
+        if await _has(store, scope, name) == replaces:
+            change, mark = "secret.rotated" if replaces else "secret.set", fingerprint(name, value, journal.log.digest)
+            await self._changes.note(scope, "config", f"{change}:{name}", actor, ruling, digest=mark)
+        await store.put(scope, name, value, replaces=replaces)  # which refuses what cannot be
         return await self._view(journal, name, asked.get(name, ()), None)
 
     async def _check_wanted(self, scope: Scope, name: str, asked: dict[str, tuple[str, ...]]) -> None:
@@ -113,6 +119,17 @@ class Secrets:
         except LichenError as error:
             code = error.code
         return secret_view(name, source, version, code=code, tools=tools, last=last)
+
+
+async def _has(store: SecretStore, scope: Scope, name: str) -> bool:
+    """Whether there is a value, be it one that nobody can open."""
+    try:
+        await store.get(scope, name)
+    except NotFound:
+        return False
+    except Unavailable:
+        return True
+    return True
 
 
 class Uses:
