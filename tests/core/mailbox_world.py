@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from lichen.core.deciders import events as e
-from lichen.core.deciders import mailbox, moves
+from lichen.core.deciders import mailbox, moves, talk
 from lichen.core.deciders.mailbox import Handover, MailboxState
 from lichen.core.deciders.run import Obligation
 from lichen.core.words.content import Content
@@ -125,7 +125,7 @@ class MailboxWorld:
             case "interrupts":
                 kind, after = "queued", _cancelled(node)
             case "rejected":
-                notice = (moves.queue(s, "notice", TEXT, token=f"rejected/{message}"),)
+                notice = (talk.queue(s, "notice", TEXT, token=f"rejected/{message}"),)
             case _:
                 pass
         if kind == "handed":
@@ -138,7 +138,7 @@ class MailboxWorld:
     def _open_turn(self, node: Node) -> Iterator[Happening]:
         s = node.state
         taken = mailbox.next_messages(s)
-        turn = moves.next_turn(s)
+        turn = talk.next_turn(s)
         run = Run(RunId(f"run-{turn}"))
         opened = e.Draft(e.TurnOpened(turn, run.id, tuple(m.message for m in taken)))
         yield f"turn {turn}", (opened,), node._replace(runs=(*node.runs, run))
@@ -149,7 +149,7 @@ class MailboxWorld:
         s = node.state
         has_turn = s.turn is not None and s.turn.run == run.id
         if node.says < self.bounds.says and not run.is_cancelled:
-            drafts = (moves.queue(s, "say", TEXT, run=run.id),)
+            drafts = (talk.queue(s, "say", TEXT, run=run.id),)
             yield f"{run.id} says", drafts, node._replace(says=node.says + 1)
         if node.questions < self.bounds.questions and not run.is_cancelled and run.asked is None:
             yield self._ask(node, run)
@@ -157,8 +157,8 @@ class MailboxWorld:
             closed = (e.Draft(e.WaitClosed(run.id, run.asked, "expired")),)
             yield f"{run.id} {run.asked} expires", closed, _with_run(node, run._replace(asked=None))
         if has_turn and node.releases < self.bounds.releases:
-            notice = moves.queue(s, "notice", TEXT, run=run.id, token=f"notice/{run.id}")
-            released = (notice, *moves.close_turn(s, run.id, "released"))
+            notice = talk.queue(s, "notice", TEXT, run=run.id, token=f"notice/{run.id}")
+            released = (notice, *talk.close_turn(s, run.id, "released"))
             yield (
                 f"{run.id} waits for somebody else",
                 released,
@@ -171,9 +171,9 @@ class MailboxWorld:
     def _hand_over(self, node: Node, run: Run) -> Happening:
         """The run gives its turn back, and the conversation to a person."""
         wait = WaitId(f"h{node.handovers + 1}")
-        notice = moves.queue(node.state, "notice", TEXT, run=run.id, token=f"handover/{wait}")
+        notice = talk.queue(node.state, "notice", TEXT, run=run.id, token=f"handover/{wait}")
         opened = e.Draft(e.WaitOpened(run.id, wait, "handover", may_answer=("operator",), expires_at_us=1))
-        drafts = (notice, *moves.close_turn(node.state, run.id, "released"), opened)
+        drafts = (notice, *talk.close_turn(node.state, run.id, "released"), opened)
         after = _with_run(node._replace(handovers=node.handovers + 1), run._replace(asked=None, handed=wait))
         return f"{run.id} hands over {wait}", drafts, after
 
@@ -182,7 +182,7 @@ class MailboxWorld:
         s, run = node.state, _run(node, handover.run)
         if node.attends < self.bounds.attends:
             number = node.attends + 1
-            reply = moves.queue(s, "reply", TEXT, run=run.id, token=f"reply/{number}", by="operator_1")
+            reply = talk.queue(s, "reply", TEXT, run=run.id, token=f"reply/{number}", by="operator_1")
             attended = e.HandoverAttended(run.id, handover.wait, "operator_1", f"a{number}", READ, 1)
             drafts = (e.Draft(attended), reply)
             yield f"a person writes to {handover.wait}", drafts, node._replace(attends=number)
@@ -190,20 +190,20 @@ class MailboxWorld:
         fired = e.Draft(e.TimerFired(handover.timer))
         for name, first in (("comes back", ()), ("is left alone", (fired,))):
             outcome = "expired" if first else "answered"
-            yield f"{handover.wait} {name}", (*first, *moves.end_handover(s, run.id, outcome)), without
+            yield f"{handover.wait} {name}", (*first, *talk.end_handover(s, run.id, outcome)), without
 
     def _ask(self, node: Node, run: Run) -> Happening:
         wait = WaitId(f"w{node.questions + 1}")
-        question = moves.queue(node.state, "question", TEXT, run=run.id, token=f"question/{wait}")
+        question = talk.queue(node.state, "question", TEXT, run=run.id, token=f"question/{wait}")
         opened = e.Draft(e.WaitOpened(run.id, wait, "clarification", may_answer=("customer",)))
         after = _with_run(node._replace(questions=node.questions + 1), run._replace(asked=wait))
         return f"{run.id} asks {wait}", (question, opened), after
 
     def _end(self, node: Node, run: Run) -> Iterator[Happening]:
         s = node.state
-        answer = moves.queue(s, "answer", TEXT, run=run.id, token=f"answer/{run.id}")
+        answer = talk.queue(s, "answer", TEXT, run=run.id, token=f"answer/{run.id}")
         turn = TurnId(run.id.removeprefix("run-"))
-        closed = moves.end_turn(s, run.id, turn, "cancelled" if run.is_cancelled else "answered")
+        closed = talk.end_turn(s, run.id, turn, "cancelled" if run.is_cancelled else "answered")
         after = node._replace(runs=tuple(r for r in node.runs if r.id != run.id))
         if run.is_cancelled or run.id in s.released:
             yield f"{run.id} ends in silence", closed, after

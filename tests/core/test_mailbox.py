@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from lichen.core.deciders import events as e
-from lichen.core.deciders import mailbox, moves, streams
+from lichen.core.deciders import mailbox, streams, talk
 from lichen.core.deciders.mailbox import QUEUED_MAX, MailboxState, OpenTurn, Queued
 from lichen.core.words.content import Content
 from lichen.core.words.ids import AgentName, MessageId, RunId, SessionId, TurnId, WaitId
@@ -39,14 +39,14 @@ class Box:
         return self.add(e.MessageReceived(message, message, "queued" if kind == "interrupts" else kind))
 
     def open_turn(self, *messages: str) -> Box:
-        turn = moves.next_turn(self.state)
+        turn = talk.next_turn(self.state)
         return self.add(e.TurnOpened(turn, RunId(f"run-{turn[1:]}"), tuple(MessageId(m) for m in messages)))
 
     def ask(self, wait: str, run: RunId = RUN) -> Box:
         return self.add(e.WaitOpened(run, WaitId(wait), "clarification"))
 
     def say(self, kind: str = "say", run: RunId = RUN) -> Box:
-        return self.add(moves.queue(self.state, "answer" if kind == "answer" else "say", TEXT, run=run))
+        return self.add(talk.queue(self.state, "answer" if kind == "answer" else "say", TEXT, run=run))
 
     def send(self, message: str, outcome: str | None = None, due_us: int = 0) -> Box:
         """An attempt at delivering and, if it ended, how."""
@@ -69,7 +69,7 @@ def test_a_message_opens_a_turn_and_the_next_waits_for_its_own() -> None:
         OpenTurn(TurnId("t1"), RUN),
         (Queued(MessageId("m2"), 3, "customer", "customer_1"),),
     )
-    box.add(*moves.close_turn(box.state, RUN, "answered"))
+    box.add(*talk.close_turn(box.state, RUN, "answered"))
     assert box.owed == ["turn/2"]
 
 
@@ -121,7 +121,7 @@ def test_one_turn_may_take_several_messages() -> None:
 @pytest.mark.req("LIC-15.5")
 def test_a_run_that_waits_for_somebody_else_gives_its_turn_back_and_still_answers() -> None:
     box = Box().receive().open_turn("m1").receive().ask("w1")
-    box.add(*moves.close_turn(box.state, RUN, "released"))
+    box.add(*talk.close_turn(box.state, RUN, "released"))
     assert (box.owed, box.state.released, box.state.questions) == (["turn/2"], (RUN,), ())
     box.open_turn("m2").say("answer")
     assert (box.owed, box.state.released) == (["deliver/o1/1"], ())
@@ -131,18 +131,18 @@ def test_a_run_that_waits_for_somebody_else_gives_its_turn_back_and_still_answer
 @pytest.mark.req("LIC-15.10")
 def test_a_run_that_gave_its_turn_back_and_ends_in_silence_is_open_no_more() -> None:
     box = Box().receive().open_turn("m1")
-    box.add(*moves.end_turn(box.state, RUN, TurnId("t1"), "answered"))
+    box.add(*talk.end_turn(box.state, RUN, TurnId("t1"), "answered"))
     assert (box.state.turn, box.state.is_quiet) == (None, True), "a run that has its turn closes it once"
     box = Box().receive().open_turn("m1").receive()
-    box.add(*moves.close_turn(box.state, RUN, "released"))
-    box.open_turn("m2").add(*moves.end_turn(box.state, RUN, TurnId("t1"), "answered"))
+    box.add(*talk.close_turn(box.state, RUN, "released"))
+    box.open_turn("m2").add(*talk.end_turn(box.state, RUN, TurnId("t1"), "answered"))
     assert box.state.released == ()
     assert box.state.turn == OpenTurn(TurnId("t2"), RunId("run-2")), "the turn of another run is not touched"
 
 
 def test_only_the_run_that_has_the_turn_can_close_it() -> None:
     box = Box().receive().open_turn("m1")
-    assert moves.close_turn(box.state, RunId("run-9"), "answered") == ()
+    assert talk.close_turn(box.state, RunId("run-9"), "answered") == ()
     box.add(e.TurnClosed(TurnId("t0"), RunId("run-0"), "answered"))
     assert box.state.turn == OpenTurn(TurnId("t1"), RUN)
 
@@ -150,7 +150,7 @@ def test_only_the_run_that_has_the_turn_can_close_it() -> None:
 def test_a_message_belongs_to_the_turn_only_if_its_run_has_it() -> None:
     box = Box().receive().open_turn("m1")
     for run, turn in ((RUN, "t1"), (RunId("run-9"), None)):
-        control = moves.queue(box.state, "say", TEXT, run=run).control
+        control = talk.queue(box.state, "say", TEXT, run=run).control
         assert isinstance(control, e.MessageQueued)
         assert control.turn == turn
 
@@ -198,9 +198,9 @@ def test_what_a_client_fetches_itself_is_not_delivered() -> None:
 
 def test_messages_queued_together_get_ids_of_their_own() -> None:
     state = Box().state
-    drafts = [moves.queue(state, "say", TEXT, offset=i) for i in range(3)]
+    drafts = [talk.queue(state, "say", TEXT, offset=i) for i in range(3)]
     assert [d.control.key for d in drafts] == ["message_queued/o1", "message_queued/o2", "message_queued/o3"]
-    assert moves.queue(state, "answer", TEXT, token="answer/run-1").control.key == "message_queued/answer/run-1"
+    assert talk.queue(state, "answer", TEXT, token="answer/run-1").control.key == "message_queued/answer/run-1"
 
 
 # -- closing -----------------------------------------------------------------------------------------------------
@@ -217,7 +217,7 @@ def test_a_closed_mailbox_opens_no_turn_and_drops_what_waits_for_one() -> None:
 def test_a_closed_mailbox_still_lets_out_what_its_runs_say() -> None:
     box = Box().receive().open_turn("m1").add(e.MailboxClosed())
     assert streams.standing(box.state) == "waiting"
-    box.say("answer").add(*moves.close_turn(box.state, RUN, "cancelled"))
+    box.say("answer").add(*talk.close_turn(box.state, RUN, "cancelled"))
     assert (streams.standing(box.state), box.owed) == ("owing", ["deliver/o1/1"])
     box.send("o1").send("o1", "delivered")
     assert streams.standing(box.state) == "finished"

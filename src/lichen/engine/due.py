@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lichen.core.deciders import events as e
-from lichen.core.deciders import moves
+from lichen.core.deciders import moves, talk
 from lichen.core.deciders.mailbox import MailboxState
 from lichen.core.deciders.run import RunState
 from lichen.core.words.ids import StreamId, session_stream
@@ -54,7 +54,7 @@ def _fire_of_session(session: SessionAct, timer: str) -> None:
     act = Act.on(session.services, session.journal, handover.run)
     wait = act.state.waits.get(handover.wait)
     if wait is None:
-        session.note(fired, *moves.end_handover(session.mailbox, handover.run))
+        session.note(fired, *talk.end_handover(session.mailbox, handover.run))
         return
     back = returned(act, wait, "expired", told=act.texts.unattended)
     appended = {session.stream: (fired, *back.before, *back.after), act.stream: back.run}

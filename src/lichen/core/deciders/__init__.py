@@ -1,4 +1,4 @@
 """The records, and the pure functions that fold them and say what is owed.
 
-Others take the modules `events`, `run`, `mailbox` and `moves`, and `streams` for a stream of any kind.
+Others take the modules `events`, `run` with its `moves`, `mailbox` with its `talk`, and `streams` for any.
 """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from lichen.core.deciders import events as e
-from lichen.core.deciders import moves
+from lichen.core.deciders import moves, talk
 from lichen.core.speech import saying
 from lichen.core.speech.saying import Saying
 from lichen.core.words.ids import run_stream
@@ -32,7 +32,7 @@ def finish(act: Act) -> None:
     if state.parent is not None:
         drafts[run_stream(state.parent.run)] = tell_parent(act, answer.text)
         if session is not None:
-            drafts[session.stream] = moves.end_handover(session.mailbox, state.id)
+            drafts[session.stream] = talk.end_handover(session.mailbox, state.id)
     elif session is not None:
         drafts[session.stream] = sends.session
     act.append(drafts)
@@ -70,8 +70,8 @@ def _told_session(act: Act, answer: Saying) -> moves.Drafts:
         return ()
     mailbox = session.mailbox
     outcome = "cancelled" if state.cancel else "failed" if state.failure else "answered"
-    drafts = moves.end_turn(mailbox, state.id, state.turn, outcome)
+    drafts = talk.end_turn(mailbox, state.id, state.turn, outcome)
     if not answer.text:
         return drafts
     said, token = saying.contents(answer, state.subject), f"answer/{state.id}"
-    return (moves.queue(mailbox, "answer", *said, run=state.id, token=token, label=state.label), *drafts)
+    return (talk.queue(mailbox, "answer", *said, run=state.id, token=token, label=state.label), *drafts)

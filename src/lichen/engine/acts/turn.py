@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import msgspec
 
 from lichen.core.deciders import events as e
-from lichen.core.deciders import moves
+from lichen.core.deciders import moves, talk
 from lichen.core.deciders.mailbox import Queued, next_messages
 from lichen.core.deciders.run import DECIDER
 from lichen.core.ports.plan import Message
@@ -32,7 +32,7 @@ def open_turn(act: SessionAct) -> None:
     person = opener(act)
     check = starting_turn(act, person)
     verdict = services.gate.decide(check)
-    opened = e.TurnOpened(moves.next_turn(mailbox), RunId(services.new_id("run")), tuple(m.message for m in taken))
+    opened = e.TurnOpened(talk.next_turn(mailbox), RunId(services.new_id("run")), tuple(m.message for m in taken))
     if verdict.outcome != "allow":
         told = _refused(act, person, opened, verdict.public_reason)
         journal.append({act.stream: (e.Draft(opened), refusal(act, check, verdict), *told)}, turn=opened.turn)

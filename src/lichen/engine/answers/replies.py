@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from lichen.core.deciders import events as e
-from lichen.core.deciders import moves
+from lichen.core.deciders import moves, talk
 from lichen.core.deciders.mailbox import MailboxState
 from lichen.core.speech.which import which
 from lichen.core.words.content import Content
@@ -76,6 +76,6 @@ def _again(act: Act, mailbox: MailboxState, wait: Wait, expected: Expected, repl
     asked = which(options, act.language).encode() if options else act.contents(wait.n).get("public", b"")
     text = Content("text", mailbox.subject, asked or act.texts.unclear.encode())
     run, token = root_run(act.state.id), AGAIN + reply.token
-    draft = moves.queue(mailbox, "question", text, run=run, token=token, label=act.state.label)
+    draft = talk.queue(mailbox, "question", text, run=run, token=token, label=act.state.label)
     offered = suggestions({"examples": options} if options else expected.schema, mailbox.subject)
     return msgspec.structs.replace(draft, contents=(*draft.contents, *offered)) if offered else draft

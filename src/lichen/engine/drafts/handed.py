@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from lichen.core.deciders import events as e
-from lichen.core.deciders import moves
+from lichen.core.deciders import moves, talk
 from lichen.core.ports.plan import Plan, WaitRequest
 from lichen.core.words.content import Content
 from lichen.core.words.errors import Invalid
@@ -90,7 +90,7 @@ def returned(
         return Return(closed, (), run)
     text = Content("text", act.subject, told.encode())
     token, root = f"returned/{act.state.id}/{wait.id}", root_run(act.state.id)
-    notice = moves.queue(session.mailbox, "notice", text, run=root, token=token, label=act.state.label, offset=offset)
+    notice = talk.queue(session.mailbox, "notice", text, run=root, token=token, label=act.state.label, offset=offset)
     sends = ruled(act, (notice,))
     return Return(closed, sends.session, (*run, *sends.refused))
 

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from lichen.core.deciders import events as e
-from lichen.core.deciders import moves
+from lichen.core.deciders import moves, talk
 from lichen.core.ports.policy import Check, Confirmation, Verdict
 from lichen.core.words.content import Content
 from lichen.core.words.errors import ContentErased
@@ -43,7 +43,7 @@ def confirmation_asked(act: CallAct, wait: e.Draft, asked: Confirmation) -> move
     content = Content("text", state.subject, asked.text.encode())
     token = f"confirmation/{state.id}/{state.waits_made}"
     mailbox = act.journal.mailbox(state.session)
-    question = moves.queue(mailbox, "question", content, run=root_run(state.id), token=token, label=state.label)
+    question = talk.queue(mailbox, "question", content, run=root_run(state.id), token=token, label=state.label)
     return (question, *labelled((wait,), state.label))
 
 

@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 
 from lichen.core.deciders import events as e
-from lichen.core.deciders import moves
+from lichen.core.deciders import moves, talk
 from lichen.core.ports.plan import Plan, WaitRequest
 from lichen.core.speech import saying
 from lichen.core.speech.saying import Saying
@@ -34,8 +34,8 @@ def release(act: Act, text: str | None, token: str | None = None) -> moves.Draft
     drafts: moves.Drafts = ()
     if text and act.journal.log.find(session.stream, f"message_queued/{token}") is None:
         content = Content("text", state.subject, text.encode())
-        drafts = (moves.queue(session.mailbox, "notice", content, run=root, token=token, label=state.label),)
-    return (*drafts, *moves.close_turn(session.mailbox, root, "released"))
+        drafts = (talk.queue(session.mailbox, "notice", content, run=root, token=token, label=state.label),)
+    return (*drafts, *talk.close_turn(session.mailbox, root, "released"))
 
 
 def told_session(act: Act, plan: Plan, waits: Opened) -> moves.Drafts:
@@ -70,7 +70,7 @@ def _messages(act: Act, told: Sequence[Told], waits: Sequence[WaitRequest]) -> m
     state, session = act.state, act.session
     assert session is not None
     messages = [
-        moves.queue(
+        talk.queue(
             session.mailbox,
             kind,
             *saying.contents(said, state.subject),

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from lichen.core.deciders import events as e
-from lichen.core.deciders import moves
+from lichen.core.deciders import moves, talk
 from lichen.core.deciders.mailbox import Handover, MailboxState, Question, disposition
 from lichen.core.ports.plan import SpeakerRole
 from lichen.core.words.content import Content
@@ -106,7 +106,7 @@ def _refused(request: Request, mailbox: MailboxState, words: Words) -> Dispositi
     """It is not taken up, and the customer is told."""
     act = SessionAct(request.services, request.journal, mailbox)
     notice = Content("text", mailbox.subject, act.texts.rejected.encode())
-    told = moves.queue(mailbox, "notice", notice, token=f"rejected/{words.token}")
+    told = talk.queue(mailbox, "notice", notice, token=f"rejected/{words.token}")
     return Disposition("rejected", after=announced(act, acting(mailbox.agent, opener(act)), (told,)))
 
 

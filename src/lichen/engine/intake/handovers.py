@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from lichen.core.deciders import events as e
-from lichen.core.deciders import moves
+from lichen.core.deciders import moves, talk
 from lichen.core.deciders.mailbox import OUTBOX_MAX, Handover
 from lichen.core.words.content import Content
 from lichen.core.words.errors import Conflict, Denied, Expired, Invalid, NotFound, Unavailable
@@ -60,9 +60,7 @@ async def take(request: Request, run: RunId, wait: WaitId, looked: Looked) -> No
         if not kept.handover.by:
             text = Content("text", kept.act.subject, kept.act.texts.attended.encode())
             token, root = f"attended/{run}/{wait}", root_run(run)
-            notice = moves.queue(
-                kept.session.mailbox, "notice", text, run=root, token=token, label=kept.act.state.label
-            )
+            notice = talk.queue(kept.session.mailbox, "notice", text, run=root, token=token, label=kept.act.state.label)
             told, refused = ruled(kept.act, (notice,))
         request.append({kept.session.stream: (attended, *told), kept.act.stream: refused})
     await _durable(request, run)
@@ -182,7 +180,7 @@ def _written(request: Request, kept: _Kept, said: bytes) -> moves.Drafts:
     mailbox, act = kept.session.mailbox, kept.act
     if len(mailbox.outbox) >= OUTBOX_MAX:
         raise Unavailable("Too many replies of this session were not received.", code="outbox_full")
-    draft = moves.queue(
+    draft = talk.queue(
         mailbox,
         "reply",
         Content("text", act.subject, said),
