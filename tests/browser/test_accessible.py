@@ -52,8 +52,8 @@ async def test_axe_finds_nothing_in_the_chat(page: Page, size: str, scheme: str)
 @pytest.mark.parametrize("size", ["phone", "desk"])
 async def test_axe_finds_nothing_in_the_console(page: Page, runtime: Runtime, size: str, scheme: str) -> None:
     await said(runtime, "Where is order 1042?")
-    await said(runtime, "I want to speak to a person")
     await held(runtime)
+    await said(runtime, "I want to speak to a person")  # who has the conversation from here on
     await look(page, size, scheme)
     await page.goto("/login")
     assert await violations(page) == []
