@@ -138,6 +138,33 @@ def test_every_wing_with_rooms_has_their_order_declared() -> None:
     assert {f"rooms-{wing}" for wing in wings - {"testing"}} <= declared
 
 
+def short_needles(source: str) -> Iterator[str]:
+    """Every short word of hexadecimal letters that a test says is not in something."""
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Compare(left=ast.Constant(value=str() | bytes() as needle), ops=[ast.NotIn()]):
+                text = needle if isinstance(needle, str) else needle.decode("latin-1")
+                if re.fullmatch(r"[0-9a-fA-F]{2,6}", text):
+                    yield f"{node.lineno}: {text}"
+            case _:
+                pass
+
+
+@pytest.mark.req("HOUSE-1.7")
+def test_no_test_says_that_a_word_is_missing_which_an_id_or_a_hash_may_hold_by_chance() -> None:
+    files = (ROOT / "tests").rglob("*.py")
+    found = {
+        str(file.relative_to(ROOT)): needles for file in files if (needles := list(short_needles(file.read_text())))
+    }
+    assert not found, "look for a whole word with re.search, or a longer one"
+
+
+@pytest.mark.req("HOUSE-1.7")
+def test_a_short_word_that_a_hash_may_hold_is_seen() -> None:
+    found = short_needles('assert "1042" not in text\nassert b"ada" not in data\nassert "anna" not in text\n')
+    assert list(found) == ["1: 1042", "2: ada"]
+
+
 def impurities(source: str) -> Iterator[str]:
     """Names everything in `source` that could make two calls with the same arguments differ."""
     for node in ast.walk(ast.parse(source)):

@@ -242,8 +242,8 @@ def test_no_value_that_was_sent_shows_in_the_error() -> None:
 
 @pytest.mark.req("GOA-2.6")
 def test_a_validators_own_text_stays_inside() -> None:
-    (issue,) = told({**GOOD, "even": {"value": 31337}})
-    assert "31337" not in issue.message
+    (issue,) = told({**GOOD, "even": {"value": 3133731337}})
+    assert "3133731337" not in issue.message
 
 
 @pytest.mark.req("GOA-2.7")
