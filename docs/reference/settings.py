@@ -54,6 +54,7 @@ SETTINGS: Mapping[str, tuple[type[msgspec.Struct], Mapping[str, str]]] = {
             "texts": "Words of its own, by language, in place of the runtime's.",
             "quotas": "How much its customers and services may write.",
             "secrets": "Where what its tools are handed comes from.",
+            "channels": "Any other table is for the channel of that name, which some package brings.",
         },
     ),
     "actors = [{ … }]": (

@@ -22,7 +22,7 @@ def rows(struct: type[msgspec.Struct], meaning: Mapping[str, str]) -> str:
     names = [field.name for field in fields(struct)]
     if set(names) != set(meaning):
         raise ValueError(f"{struct.__name__}: say what {set(names) ^ set(meaning)} means in docs/reference")
-    lines = ((code(f.name), spelled(f.type), default(f), meaning[f.name]) for f in fields(struct))
+    lines = ((code(f.encode_name), spelled(f.type), default(f), meaning[f.name]) for f in fields(struct))
     return table(("key", "type", "default", "what it says"), lines)
 
 

@@ -13,6 +13,7 @@ from tests.docs.commands import problem
 from tests.docs.endpoint import endpoint
 from tests.docs.fences import PAGES, Fence, fences, pages
 from tests.docs.reader import Reader, commands_of
+from tests.served import free_port
 
 DEMO = Path(__file__).parents[2] / "demo"
 README = Path(__file__).parents[2] / "README.md"
@@ -29,7 +30,15 @@ INSTALLING = {
 @pytest.fixture
 def reader(tmp_path: Path) -> Generator[Reader]:
     with endpoint() as model:
-        reader = Reader(tmp_path, MODEL_URL=model)
+        site = tmp_path / "site-packages"  # what a page installs is for its reader alone
+        installing = {
+            "PIP_TARGET": str(site),
+            "PYTHONPATH": str(site),
+            "PIP_NO_DEPS": "1",
+            "PIP_NO_BUILD_ISOLATION": "0",
+        }
+        pager = {"PAGER_SECRET": "of the page", "PAGER_URL": f"http://127.0.0.1:{free_port()}"}
+        reader = Reader(tmp_path, MODEL_URL=model, PIP_DISABLE_PIP_VERSION_CHECK="1", **installing, **pager)
         yield reader
         reader.stop()
 

@@ -7,7 +7,7 @@ from then on. Source: https://packaging.python.org/en/latest/specifications/entr
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from traceback import extract_tb
 from typing import TYPE_CHECKING, Generic, TypeGuard, TypeVar
@@ -54,15 +54,25 @@ class Used(msgspec.Struct, frozen=True):
 
 
 class Registry(Generic[T]):
-    """The parts of one group by name. `fits` says whether what a package brings is one, `shape` what one is."""
+    """The parts of one group by name. `fits` says whether what a package brings is one, `shape` what one is, and
+    `taken` which names are ours in another way."""
 
-    def __init__(self, group: str, own: Mapping[str, T], *, fits: Callable[[object], TypeGuard[T]], shape: str) -> None:
+    def __init__(
+        self,
+        group: str,
+        own: Mapping[str, T],
+        *,
+        fits: Callable[[object], TypeGuard[T]],
+        shape: str,
+        taken: Sequence[str] = (),
+    ) -> None:
         self._group, self._own, self._fits, self._shape = group, own, fits, shape
+        self._taken = {*own, *taken}
 
     @property
     def names(self) -> tuple[str, ...]:
         """What there is."""
-        return tuple(sorted({*self._own, *(plugin.name for plugin in installed(self._group))}))
+        return tuple(sorted({*self._taken, *(plugin.name for plugin in installed(self._group))}))
 
     def make(self, name: str, build: Callable[[T], R]) -> R | None:
         """What `build` makes of the part of this name; None where there is no such part.
@@ -70,13 +80,22 @@ class Registry(Generic[T]):
         Raises Invalid: `plugin_ambiguous` when two packages have it, `plugin_broken` when a package cannot be imported,
         brings something else, or raises what is no LichenError.
         """
-        found = [plugin for plugin in installed(self._group) if plugin.name == name]
+        plugin = self.find(name)
+        if plugin is not None:
+            return self._made(plugin, build)
         own = self._own.get(name)
-        if len(found) + (own is not None) > 1:
-            raise _ambiguous(name, self._group, found, is_own=own is not None)
-        if own is not None:
-            return build(own)
-        return self._made(found[0], build) if found else None
+        return None if own is None else build(own)
+
+    def find(self, name: str) -> Plugin | None:
+        """The plug-in of this name, not imported; None for a part of ours, or of nobody.
+
+        Raises Invalid (`plugin_ambiguous`) when there are two.
+        """
+        found = [plugin for plugin in installed(self._group) if plugin.name == name]
+        is_own = name in self._taken
+        if len(found) + is_own > 1:
+            raise _ambiguous(name, self._group, found, is_own=is_own)
+        return found[0] if found else None
 
     def _made(self, plugin: Plugin, build: Callable[[T], R]) -> R:
         """What `build` makes of a plug-in, and a note of how that went."""

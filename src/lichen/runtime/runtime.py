@@ -123,12 +123,13 @@ class Runtime:
 
         settings = project.settings
         source = FromSettings(settings, specs_of(project.agents))
+        outlets = {**project.channels.outlets(), **(channels or {})}
         runtime = cls(
             settings.home,
             project.agents,
             source,
             scopes=settings.scopes,
-            channels=channels,
+            channels=outlets,
             project=project,
             secrets=secrets,
         )

@@ -17,6 +17,7 @@ from lichen.serve.app import PREFIX, api_routes
 from lichen.serve.console import console_routes
 from lichen.serve.docs import docs_routes
 from lichen.serve.health import health_routes
+from lichen.serve.hooks import hook_routes
 from lichen.serve.http.auth import Caller, Identify
 from lichen.serve.http.errors import INTERNAL, MethodUnknown, failure
 from lichen.serve.http.headers import NOBODY, Frames, SecurityHeaders
@@ -40,6 +41,7 @@ def make_site(runtime: Runtime) -> Starlette:
     login, metrics, messages = Login(runtime), Metrics(runtime), Messages(runtime.settings)
     routes: Sequence[BaseRoute] = (
         *webchat_routes(runtime, messages),
+        *hook_routes(runtime, messages),
         *docs_routes(),
         *api_routes(runtime, _rated(login.identify)),
         *health_routes(runtime),

@@ -7,13 +7,15 @@ import re
 import tomllib
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar, cast
 
 import msgspec
 
 from lichen.core.words.errors import Invalid
-from lichen.settings.file import FILE, File, Tenant
+from lichen.settings.file import CHANNEL, FILE, File, Tenant
 from lichen.settings.places import Steps, line_of, spelt, texts_place, without
+
+T = TypeVar("T")
 
 MISTAKES_MAX: Final = 50
 CODE: Final = "settings_invalid"
@@ -92,11 +94,31 @@ class _Mistake(Exception):
 def _convert(document: dict[str, Any]) -> File:
     """Tenants one by one: msgspec does not tell in which entry of a table a mistake is."""
     tenants: dict[str, Any] = {}
-    given = document.get("tenants")
-    for name, tenant in given.items() if isinstance(given, dict) else ():  # type: ignore[union-attr]
-        tenants[str(name)] = _part(tenant, Tenant, ("tenants", str(name)))  # type: ignore[arg-type]
+    given: Any = document.get("tenants")
+    for name, tenant in cast("dict[str, Any]", given).items() if isinstance(given, dict) else ():
+        tenants[name] = _part(_with_channels(tenant), Tenant, ("tenants", name))
     whole: dict[str, Any] = {**document, "tenants": {}} if isinstance(given, dict) else document
     return msgspec.structs.replace(_part(whole, File, ()), tenants=tenants)
+
+
+def _with_channels(tenant: Any) -> Any:
+    """A tenant's table with those in it that are named for a channel under one name."""
+    if not isinstance(tenant, dict):
+        return tenant
+    own = {field.encode_name for field in msgspec.structs.fields(Tenant)}
+    given = cast("dict[str, Any]", tenant)
+    named: dict[str, Any] = {
+        name: table for name, table in given.items() if isinstance(table, dict) and name not in own
+    }
+    return {**{name: value for name, value in given.items() if name not in named}, CHANNEL: named}
+
+
+def table(path: Path, text: str, value: object, kind: type[T], *steps: str) -> T:
+    """A table at `steps` as `kind`. Raises Invalid (`settings_invalid`) with the line of the first mistake in it."""
+    try:
+        return _part(value, kind, steps)
+    except _Mistake as mistake:
+        raise _invalid(path, text, mistake) from None
 
 
 def _part(value: object, kind: Any, above: Steps) -> Any:

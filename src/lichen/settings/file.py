@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 
@@ -21,6 +21,7 @@ from lichen.settings.routes import Route
 from lichen.settings.secrets import TenantSecrets
 
 FILE = "lichen.toml"
+CHANNEL = "<channel>"  # stands for the tables that are named for their channel
 
 
 Language = Annotated[str, msgspec.Meta(pattern="^[a-z]{2,3}$")]
@@ -61,6 +62,8 @@ class Tenant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     environments that are for development; only there `self_approval` and `error_text` count. `languages` are spoken to
     customers, the first where they want none of these; `texts` stand, by language, for the runtime's own words.
     `secrets` says where those of its tools come from.
+    `channels` are the tables of a tenant that have another name: each is for the channel that is called so, which some
+    package brings.
     """
 
     environments: tuple[str, ...] = ("dev",)
@@ -76,6 +79,7 @@ class Tenant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     texts: Mapping[Language, Mapping[str, str]] = {}
     quotas: Quotas = Quotas()
     secrets: TenantSecrets = TenantSecrets()
+    channels: Mapping[str, Mapping[str, Any]] = msgspec.field(default_factory=dict[str, Any], name=CHANNEL)
 
     @property
     def wording(self) -> Wording:

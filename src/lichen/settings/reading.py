@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
 from lichen.core.speech.wording import Texts
 from lichen.core.words.errors import Invalid, NotFound
 from lichen.core.words.scope import Scope
-from lichen.settings.decoding import Decoded, decode, place_in
+from lichen.settings.decoding import Decoded, decode, place_in, table
 from lichen.settings.file import FILE, File, Settings, Tenant
 from lichen.settings.places import Step
 from lichen.settings.secrets import shared_by_mistake, wrong_with
+
+T = TypeVar("T")
 
 
 class Read(NamedTuple):
@@ -28,6 +30,10 @@ class Read(NamedTuple):
     def place(self, *steps: Step) -> str:
         """The place of something in the file: `file:line: a.b[0]`."""
         return place_in(self.path, self.text, *steps)
+
+    def table(self, value: object, kind: type[T], *steps: str) -> T:
+        """What a table at a place of the file says, as `kind`. Raises Invalid (`settings_invalid`) with its line."""
+        return table(self.path, self.text, value, kind, *steps)
 
     def unknown(self, what: str, name: str, *steps: Step, code: str, known: str) -> Invalid:
         """The error for a name at a place of the file that nothing has."""

@@ -90,6 +90,7 @@ class Owner:
         return Runtime.looking(self._workspace.home) if self._project is None else Runtime.of(self._project)
 
     async def _own(self) -> None:
+        from lichen.serve.hooks.sources import ChannelSources
         from lichen.serve.host import Endings, Listener, host
         from lichen.serve.listeners import OwnerSocket, PublicPort
 
@@ -98,17 +99,17 @@ class Owner:
         public = None if self.port is None else PublicPort(*self.port)
         listeners: list[Listener] = [OwnerSocket(self._workspace.socket)]
         if public is not None:
-            listeners.append(public)
+            listeners += (public, ChannelSources())
 
         def opened() -> None:
             if public is not None:
                 self.port = Port(public.host, public.number)
+            self.notices = runtime.notices
             self._begun.set()
 
         async with self._made() as runtime:
             if self._project is not None:
                 self._workspace.remember()
-            self.notices = runtime.notices
             self.was_stopped = await host(runtime, listeners, self._endings, opened=opened) == "stopped"
 
 

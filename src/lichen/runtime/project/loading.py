@@ -11,6 +11,7 @@ from lichen.agents.files import load_agent
 from lichen.agents.toolset import Toolset, flattened
 from lichen.core.ports.call import Tool, ToolSpec
 from lichen.core.words.errors import Invalid, LichenError
+from lichen.runtime.channels.opening import open_channels
 from lichen.runtime.project.modules import own_modules, referred
 from lichen.runtime.project.project import Project
 from lichen.runtime.project.secretkinds import kinds
@@ -69,7 +70,9 @@ class Loading:
         assert settings.file is not None, "what is loaded is named by a file"
         modules = own_modules(self._root, settings.file)
         self._check([agent.name for agent in (*agents, *flows)])
-        return Project(settings, (*agents, *flows), tuple(flow.name for flow in flows), tools, modules)
+        channels, errors = open_channels(self._file, settings)
+        self.errors += errors
+        return Project(settings, (*agents, *flows), tuple(flow.name for flow in flows), tools, modules, channels)
 
     def _guarded(self, make: Callable[[], T], otherwise: T, at: str) -> T:
         try:

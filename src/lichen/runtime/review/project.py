@@ -24,15 +24,13 @@ from lichen.settings import FILE, Settings
 from lichen.settings.routes import ANY
 
 STATEMENTS_MAX = 1_000  # of a file that does not load, looked at one by one
-CHANNELS = (webchat.NAME, ANY)
-"""What a route can be for: the channels that this runtime hosts, or any of them."""
 
 
 def review(project: Project) -> tuple[Flaw, ...]:
     """Everything that loads and will fail when it runs. Policies that do not load are not this one's matter."""
     settings = project.settings
     flaws: list[Flaw] = [flaw for agent in project.agents for flaw in contract_flaws(agent)]
-    flaws += _routes(settings)
+    flaws += _routes(settings, (webchat.NAME, *sorted(project.channels.names), ANY))
     agents: dict[str, Agent] = {agent.name: agent for agent in project.agents}
     specs = specs_of(project.agents)
     for name, tenant in settings.tenants.items():
@@ -91,13 +89,14 @@ def _placed(error: LichenError, directory: Path) -> LichenError:
     return error
 
 
-def _routes(settings: Settings) -> Iterator[Flaw]:
+def _routes(settings: Settings, channels: Sequence[str]) -> Iterator[Flaw]:
+    """Routes that nothing comes by: `channels` are those that this project has, or any of them."""
     for name, tenant in settings.tenants.items():
         for i, route in enumerate(tenant.routes):
             place = f"{settings.file or FILE}: tenants.{name}.routes[{i}]"
-            if route.channel not in CHANNELS:
+            if route.channel not in channels:
                 message = f"A route of {name} is for the channel {route.channel!r}, which this runtime does not have."
-                mend = f"Name one of: {', '.join(CHANNELS)}."
+                mend = f"Name one of: {', '.join(channels)}."
                 yield Flaw("channel_unknown", "problem", message, mend, place)
             elif route.channel == webchat.NAME and tenant.webchat is None:
                 message = f"A route of {name} is for web chat, and {name} has none."

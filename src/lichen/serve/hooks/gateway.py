@@ -1,0 +1,81 @@
+"""From a platform's message to a session: whose it is, what it may weigh, and that it is durable."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from lichen.channels.port import CHANNEL_DATA_BYTES_MAX, ChannelPort, Inbound
+from lichen.core.words import faults
+from lichen.core.words.errors import Denied, Invalid
+from lichen.core.words.scope import Actor, Scope
+from lichen.runtime.operations.talk.session import Session
+from lichen.runtime.runtime import Runtime
+from lichen.serve.hooks import points
+from lichen.serve.http.messages import Messages
+
+CONVERSATION_CHARACTERS_MAX: Final = 256
+
+
+class Mailroom:
+    """Takes the messages of one tenant's channel. Implements `Gateway`."""
+
+    def __init__(self, runtime: Runtime, scope: Scope, channel: ChannelPort, messages: Messages) -> None:
+        self._runtime, self._scope, self._channel, self._messages = runtime, scope, channel, messages
+
+    async def take(self, message: Inbound) -> None:
+        """Says a message in the session of its conversation; returns once it is durable.
+
+        The same one again is no second message. Raises Denied (`channel_actor`) for somebody the channel cannot speak
+        for, Invalid, Conflict, TooMany, Unavailable.
+        """
+        check_actor(self._channel, message.sender)
+        _check(message)
+        size = len(message.text.encode()) + len(message.data)
+        # A platform has few addresses for all its customers: each customer counts as one of their own.
+        self._messages.take(self._scope, message.sender.id, conversation=message.conversation, size=size)
+        faults.hit(points.TAKEN)
+        session = await self._session(message)
+        faults.hit(points.OPENED)
+        await session.say(
+            message.text, key=message.id, channel_data=message.data, data=message.envelope, address=message.address
+        )
+        faults.hit(points.DURABLE)
+
+    async def _session(self, message: Inbound) -> Session:
+        runtime, name = self._runtime, self._channel.name
+        assert runtime.project is not None, "channels are a project's"
+        route = runtime.project.route(self._scope.tenant, name)
+        return await runtime.sessions.open(
+            self._scope,
+            message.sender,
+            agent=route.target,
+            channel=name,
+            delivery="push",
+            double_texting=route.double_texting,
+            key=message.conversation,
+            language=message.locale or "",
+            address=message.address,
+        )
+
+
+def check_actor(channel: ChannelPort, sender: Actor) -> None:
+    """Raises Denied (`channel_actor`) unless it is a customer by the channel's own name for them: a package may say who
+    its platform says they are, and never that they are an operator, or the customer of a key or of another channel."""
+    if sender.kind != "customer" or not sender.id.startswith(f"{channel.name}:") or sender.roles:
+        raise Denied(
+            "A channel speaks for customers whose ids begin with its name.",
+            code="channel_actor",
+            next_step=f'Correct the package: `Customer("{channel.name}:...")`.',
+        )
+
+
+def _check(message: Inbound) -> None:
+    """Raises Invalid (`message_invalid`) for what no conversation can be called, or is too much to keep."""
+    if not 0 < len(message.conversation) <= CONVERSATION_CHARACTERS_MAX:
+        raise Invalid(
+            f"A conversation has a name of at most {CONVERSATION_CHARACTERS_MAX} characters.", code="message_invalid"
+        )
+    if len(message.data) > CHANNEL_DATA_BYTES_MAX:
+        raise Invalid(
+            f"What is kept with a message has at most {CHANNEL_DATA_BYTES_MAX} bytes.", code="message_invalid"
+        )

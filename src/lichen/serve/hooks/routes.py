@@ -1,0 +1,102 @@
+"""Webhooks: `/v1/messaging/ingress/CHANNEL/TENANT`, and whatever a platform adds to it.
+
+A request is verified by its channel before anything else is done with it; it is acknowledged once everything in it is
+durable, and what is brought a second time is taken once.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Mount, Route, Router
+
+from lichen.channels.port import Arrival, ChannelPort, Inbound, Reply, Replying
+from lichen.core.words.errors import Denied, Invalid, LichenError, Unauthenticated
+from lichen.core.words.scope import Scope
+from lichen.runtime.runtime import Runtime
+from lichen.serve.hooks.gateway import Mailroom, check_actor
+from lichen.serve.http.errors import INTERNAL, failure
+from lichen.serve.http.exchange import read_body
+from lichen.serve.http.limits import Rates, client_of
+from lichen.serve.http.lines import broken
+from lichen.serve.http.messages import Messages
+
+PREFIX: Final = "/v1/messaging/ingress"
+METHODS: Final = ("GET", "POST")
+MESSAGES_MAX: Final = 100  # of one request
+REPLY_BYTES_MAX: Final = 64 * 1024
+FORGERIES_PER_S, FORGERIES_BURST = 1.0, 60  # of one address
+_MEDIA_TYPE: Final = re.compile(r"[a-z]+/[a-z0-9.+-]+(; ?charset=[a-zA-Z0-9-]+)?")
+
+
+def hook_routes(runtime: Runtime, messages: Messages) -> list[BaseRoute]:
+    """The routes of every tenant's channels, over a running runtime; none where no package brings one."""
+    if runtime.project is None or not runtime.project.channels.names:
+        return []
+    door = _Door(runtime, messages)
+    paths = ("/{channel}/{tenant}", "/{channel}/{tenant}/{rest:path}")
+    router = Router([Route(path, door.answer, methods=METHODS) for path in paths], redirect_slashes=False)
+    return [Mount(PREFIX, app=router)]
+
+
+class _Door:
+    """Answers what platforms send."""
+
+    def __init__(self, runtime: Runtime, messages: Messages) -> None:
+        assert runtime.project is not None, "channels are a project's"
+        self._runtime, self._messages = runtime, messages
+        self._channels = runtime.project.channels
+        self._forgeries = Rates(per_s=FORGERIES_PER_S, burst=FORGERIES_BURST)
+
+    async def answer(self, request: Request) -> Response:
+        """What the channel's platform is answered. Nothing a package raises leaves but in our own words."""
+        try:
+            scope, channel = self._channels.get(request.path_params["channel"], request.path_params["tenant"])
+            return await self._answered(request, scope, channel)
+        except LichenError as error:
+            return failure(error)
+        except Exception as error:  # noqa: BLE001 - a package may raise anything; the log has its place
+            broken("webhook", error)
+            return failure(INTERNAL)
+
+    async def _answered(self, request: Request, scope: Scope, channel: ChannelPort) -> Response:
+        arrival = self._arrival(request, await read_body(request))
+        try:
+            sender = channel.verify(scope, arrival)
+        except (Denied, Unauthenticated):
+            self._forgeries.take(client_of(request))
+            raise
+        check_actor(channel, sender)
+        await self._take(Mailroom(self._runtime, scope, channel, self._messages), channel.parse(scope, arrival, sender))
+        return _response(channel.reply(scope, arrival) if isinstance(channel, Replying) else Reply())
+
+    def _arrival(self, request: Request, body: bytes) -> Arrival:
+        clock = self._runtime.engine.services.clock
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        return Arrival(request.method, request.url.path, dict(request.query_params), headers, body, clock())
+
+    async def _take(self, mailroom: Mailroom, messages: Sequence[Inbound]) -> None:
+        """Takes all that can be taken, and then raises what the first was refused with: a platform that sends the
+        whole request again brings nothing twice."""
+        if len(messages) > MESSAGES_MAX:
+            raise Invalid(f"A request brings at most {MESSAGES_MAX} messages.", code="messages_too_many")
+        refused: list[LichenError] = []
+        for message in messages:
+            try:
+                await mailroom.take(message)
+            except LichenError as error:
+                refused.append(error)
+        if refused:
+            raise refused[0]
+
+
+def _response(reply: Reply) -> Response:
+    """The channel's own answer, which can neither set headers nor be a page."""
+    if len(reply.body) > REPLY_BYTES_MAX or not 200 <= reply.status < 300:
+        raise ValueError("the reply of the channel is too long, or no success")
+    is_page = not _MEDIA_TYPE.fullmatch(reply.media_type) or "html" in reply.media_type or "xml" in reply.media_type
+    return Response(reply.body, reply.status, media_type="text/plain" if is_page else reply.media_type)
