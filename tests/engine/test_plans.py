@@ -169,3 +169,30 @@ async def test_a_blank_that_an_older_version_kept_for_such_an_answer_says_nothin
     session = await world.session()
     reply = await (await session.say("Well?")).result()
     assert (world.said(session), await world.answer(reply.run)) == (["All said."], "")
+
+
+@pytest.mark.req("LIC-34.16")
+async def test_that_a_planner_was_asked_is_noted_before_it_is_waited_for(
+    make_world: MakeWorld, clock: SimulatedClock
+) -> None:
+    world = await make_world(agent("shop.bot", Script([Plan(answer="hello")], pure=False, slow_s=5)))
+    run = await world.start()
+    assert [type(control) for control in world.controls(run)] == [e.RunStarted, e.PlanStarted]
+    await clock.advance(6)
+    assert [type(control) for control in world.controls(run)][2:] == [e.Planned, e.RunFinished]
+
+
+@pytest.mark.req("LIC-34.16")
+async def test_that_a_planner_was_asked_that_says_at_once_what_it_does_is_noted_before_that(
+    make_world: MakeWorld, clock: SimulatedClock
+) -> None:
+    def flaky(input: PlanInput) -> Plan:
+        if input.attempt < 2:
+            raise ValueError
+        return Plan(answer="hello")
+
+    world = await make_world(agent("shop.bot", Script([flaky], pure=False)))
+    run = await world.start()
+    await clock.advance(10)
+    kinds = [type(control) for control in world.controls(run)]
+    assert kinds == [e.RunStarted, *[e.PlanStarted, e.Planned] * 2, e.RunFinished]

@@ -33,10 +33,15 @@ REQUESTS_MAX = 64  # to models, for one plan
 
 
 class _Meterer:
-    """The model handle of one planning attempt: every request passes the gate, every reply is billed."""
+    """The model handle of one planning attempt: every request passes the gate, every reply is billed.
+
+    `started` says that the planner was asked. It stands in the log before anything is waited for, since a reply may be
+    lost then; else with the plan.
+    """
 
     def __init__(self, act: Act) -> None:
         self._act = act
+        self.started: moves.Drafts = ()
         self.usage = Usage()
         self.handed = Handed()
         self.requests: tuple[e.ModelAsked, ...] = ()
@@ -50,7 +55,7 @@ class _Meterer:
         check = self._question(model)
         verdict = self._act.services.gate.decide(check)
         if verdict.outcome != "allow":
-            self._act.note(refusal(self._act, check, verdict))
+            self.note(refusal(self._act, check, verdict))
             raise Denied(f"Policy does not let this agent use {model.name}.", code="model_denied")
         began_us, outcome, usage = self._act.services.clock(), "model_failed", Usage()
         try:
@@ -64,6 +69,12 @@ class _Meterer:
             duration_us = self._act.services.clock() - began_us
             asked = e.ModelAsked(model.name, outcome, usage, duration_us=duration_us, ruling=ruling_of(check, verdict))
             self.requests, self.usage = (*self.requests, asked), self.usage + usage
+
+    def note(self, *drafts: e.Draft) -> None:
+        """Notes these in the run, after what says that the planner was asked."""
+        noted, self.started = (*self.started, *drafts), ()
+        if noted:
+            self._act.note(*noted)
 
     def _question(self, model: Model) -> Check:
         state = self._act.state
@@ -86,14 +97,16 @@ async def plan(act: Act) -> None:
         _fail(act, code, meterer, is_final=True)
         return
     if not agent.planner.pure and not state.is_planning and state.due is not None:
-        act.note(e.Draft(e.PlanStarted(state.step, state.plan_attempt, state.due)))
-    await _back_off(act)
+        meterer.started = (e.Draft(e.PlanStarted(state.step, state.plan_attempt, state.due)),)
+    if state.plan_failures:
+        meterer.note()
+        await _back_off(act)
     try:
         input = plan_input(act, agent, now_us=act.services.clock(), model=meterer, handed=meterer.handed)
         if agent.planner.pure:  # it waits for nothing, so nothing has to stop it
             answer = await agent.planner.plan(input)
         else:
-            answer = await _ask(act, agent, input)
+            answer = await _ask(act, agent, input, waits=meterer.note)
         validate(answer, state)
         check_asks_once(act, answer)
     except TimeoutError:
@@ -104,11 +117,13 @@ async def plan(act: Act) -> None:
         _retry_or_fail(act, "planner_error", meterer, error)
     else:
         faults.hit("plan.after")
-        append_plan(act, agent, Made(answer, meterer.usage, meterer.handed.label, meterer.requests))
+        made = Made(answer, meterer.usage, meterer.handed.label, meterer.requests, meterer.started)
+        append_plan(act, agent, made)
 
 
-async def _ask(act: Act, agent: AgentDef, input: PlanInput) -> Plan:
-    limit, session = Within(input.left.time_s + 1.0), act.state.session  # the run's own deadline comes first
+async def _ask(act: Act, agent: AgentDef, input: PlanInput, *, waits: Callable[[], None]) -> Plan:
+    """What the planner says. `waits` is called as soon as it does not say it at once."""
+    limit, session = Within(input.left.time_s + 1.0, waits=waits), act.state.session  # the run's own deadline is first
     if session is None or act.state.parent is not None:
         return await limit.of(agent.planner.plan(input))
     with _streaming(act, input, session) as streamed:
@@ -137,9 +152,8 @@ def _may_stream(act: Act) -> bool:
 
 
 async def _back_off(act: Act) -> None:
-    failures = act.state.plan_failures
-    if failures:
-        await act.services.sleep(act.services.options.plan_backoff_s * 2 ** (failures - 1))
+    options, failures = act.services.options, act.state.plan_failures
+    await act.services.sleep(options.plan_backoff_s * 2 ** (failures - 1))
 
 
 def _retry_or_fail(act: Act, code: str, meterer: _Meterer, error: Exception) -> None:
@@ -163,4 +177,4 @@ def _fail(act: Act, code: str, meterer: _Meterer, *, is_final: bool, failure: Fa
     drafts = moves.admit(act.journal.run(state.id), planned, moves.as_contents(sealed(failure), state.subject), {})
     if drafts:
         first = msgspec.structs.replace(drafts[0], label=join(state.label, meterer.handed.label))
-        act.note(first, *drafts[1:])
+        meterer.note(first, *drafts[1:])

@@ -68,12 +68,13 @@ def _wait_bytes(wait: WaitRequest) -> int:
 
 class Made(NamedTuple):
     """A plan and what it took: what models used, the label of the earlier words it was made from, and each request
-    to a model."""
+    to a model. `started` says that the planner was asked, where the log does not yet."""
 
     plan: Plan
     usage: Usage = Usage()
     handed: Label = EMPTY
     requests: tuple[e.ModelAsked, ...] = ()
+    started: moves.Drafts = ()
 
 
 def append_plan(act: Act, agent: AgentDef, made: Made) -> None:
@@ -107,7 +108,7 @@ def append_plan(act: Act, agent: AgentDef, made: Made) -> None:
     asked = () if is_limited else tuple(_wait(act, wait, i) for i, wait in enumerate(plan.waits))
     waits = opened(act, () if is_limited else plan.waits, labelled(asked, label))
     sends = ruled(act, told_session(act, plan, waits))
-    appended: dict[StreamId, moves.Drafts] = {act.stream: (*drafts, *waits.run, *sends.refused)}
+    appended: dict[StreamId, moves.Drafts] = {act.stream: (*made.started, *drafts, *waits.run, *sends.refused)}
     if state.session is not None:
         appended[session_stream(state.session)] = sends.session
     act.append(appended)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from lichen.tools.workers.step import Begun
@@ -21,10 +21,11 @@ def at_once(work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None] | 
 
 
 class Within:
-    """A limit for one piece of work of the task that awaits it. The timer is only set for work that waits."""
+    """A limit for one piece of work of the task that awaits it. The timer is only set for work that waits, and `waits`
+    only called for such work, before anything else happens."""
 
-    def __init__(self, timeout_s: float) -> None:
-        self._timeout_s = timeout_s
+    def __init__(self, timeout_s: float, *, waits: Callable[[], None] = lambda: None) -> None:
+        self._timeout_s, self._waits = timeout_s, waits
         self._timeout: asyncio.Timeout | None = None
 
     @property
@@ -37,5 +38,6 @@ class Within:
         begun = Begun(work)
         if begun.begin():
             return begun.value
+        self._waits()
         async with asyncio.timeout(self._timeout_s) as self._timeout:
             return await begun
