@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from lichen.core.ports.call import Retry, ToolSpec
+from lichen.core.ports.call import Retry, SecretNames, ToolSpec
 from lichen.core.words.errors import Invalid
 from lichen.tools import agent_tool, tool, tool_schemas
 from lichen.tools.spec import pinned
@@ -79,6 +79,7 @@ CHANGES: dict[str, Any] = {
     "runs": "thread",
     "cost": 2,
     "agent": "a.b",
+    "secrets": SecretNames(probe=("a",)),
 }
 
 
