@@ -72,6 +72,24 @@ async def flaky(*, key: Key, meta: CallMeta) -> Done:
     return Done(chars=len(key.reveal()))
 
 
+async def _telling_probe(idempotency_key: str, *, key: Key) -> Done:
+    return Done(text=key.reveal())
+
+
+async def _failing_probe(idempotency_key: str, *, key: Key) -> Done:
+    raise ConnectionError(f"no answer for {key.reveal()}")
+
+
+@tool(name="till.probe_tell", effects="once", runs="loop", probe=_telling_probe)
+async def probe_tell() -> Done:
+    raise ConnectionError("lost")
+
+
+@tool(name="till.probe_raise", effects="once", runs="loop", probe=_failing_probe)
+async def probe_raise() -> Done:
+    raise ConnectionError("lost")
+
+
 # -- those that cannot keep it -----------------------------------------------------------------------------------
 
 
@@ -147,5 +165,5 @@ def late(*, key: Key) -> Done:
 
 TOOLS = [
     pay, look, block, away, plain, lose, flaky, tell, field, spelled, fail, refuse, code, class_, away_raise,
-    key_error, leave, facts_tell, late,
+    key_error, leave, facts_tell, late, probe_tell, probe_raise,
 ]  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
@@ -207,6 +208,24 @@ async def test_a_stop_of_the_tool_keeps_its_secret_from_it(
         assert secretive.HEARD == {}
 
 
+@pytest.mark.req("SYM-95.6")
+async def test_a_call_whose_secret_took_long_is_decided_again_before_it_begins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with world([agent()], policies=policies(tmp_path / "p", PERMIT), secrets={NAME: KEY}) as w:
+        get = held(w).get
+
+        async def slow_at_first(scope: Scope, secret: str) -> Secret:
+            await asyncio.sleep(0 if held(w).asked else 3)
+            return await get(scope, secret)
+
+        monkeypatch.setattr(held(w), "get", slow_at_first)
+        run, answer = await call(w, "till.look")
+        assert answer.startswith("ok"), answer
+        assert [record.type for record in w.records(run)].count("decided") == 2
+        assert len(uses(w, run)) == 1
+
+
 @pytest.mark.req("SYM-95.5")
 async def test_a_policy_that_changes_while_a_secret_is_fetched_is_asked_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -230,7 +249,7 @@ async def test_a_policy_that_changes_while_a_secret_is_fetched_is_asked_again(
 
 
 TELLTALES = ["till.tell", "till.raise", "till.refuse", "till.code", "till.class", "till.away_raise", "till.key_error",
-             "till.field", "till.facts_tell", "till.spelled", "till.quit"]  # fmt: skip
+             "till.field", "till.facts_tell", "till.spelled", "till.quit", "till.probe_tell"]  # fmt: skip
 
 
 def spelled(secret: str) -> list[bytes]:
@@ -259,6 +278,16 @@ async def test_a_secret_that_a_tool_says_is_nowhere(
     for each in spelled(secret):
         assert each not in heard
     assert any(counted)  # the record says how often, and no more
+
+
+@pytest.mark.req("GRE-67.1")
+async def test_a_probe_that_fails_and_says_its_secret_is_told_without_it(tmp_path: Path) -> None:
+    async with world([agent()], policies=policies(tmp_path / "p", PERMIT), secrets={NAME: KEY}) as w:
+        run = await w.start("shop.clerk", "till.probe_raise")
+        await w.result(run)
+        shown = repr(w.records(run)) + repr(w.unknown())
+        assert "no answer for [secret]" in shown
+        assert KEY not in shown
 
 
 @pytest.mark.req("GRE-67.1")

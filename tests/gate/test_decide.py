@@ -88,6 +88,8 @@ def test_what_is_remembered_of_a_secret_is_remembered_for_its_tool_and_environme
     assert shop.gate.decide(using).outcome == "allow"
     other = msgspec.structs.replace(using, hands_to=ToolName("payments.find"))
     assert [shop.gate.decide(each).outcome for each in (other, using, other)] == ["deny", "allow", "deny"]
+    shop.gate.stop(SCOPE, "tool", "payments.refund", "misbehaves")
+    assert shop.gate.decide(using).operator_reason.startswith("stopped: ")
 
 
 def test_calls_are_asked_about_each_time() -> None:

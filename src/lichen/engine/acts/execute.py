@@ -55,7 +55,7 @@ async def execute(run: Act, id: CallId) -> None:
     except NotDone as error:
         do_not(act, error)
         return
-    if used is None or (used and (_is_stopped(act) or _is_overtaken(act))):
+    if used is None or (used and _is_overtaken(act)):
         return
     if act.call.effects != "none" and not await _is_begun(act, used):
         return
