@@ -54,7 +54,7 @@ async def test_a_twin_says_what_its_page_shows(runtime: Runtime) -> None:
         assert decision["operator_reason"] in page
         assert all(policy in page for policy in decision["policies"])
     for record in twin["records"]:
-        assert f'id="r{record["seq"]}"' in page
+        assert f'id="r{record["seq"]}.{record["i"]}"' in page
         assert escape(record["summary"]) in page
     assert twin["cost"]["calls_max"] == 8
 

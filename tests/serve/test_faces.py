@@ -194,8 +194,8 @@ def _agrees(row: dict[str, Any], told: dict[str, Any]) -> None:
 
 
 async def _same_waits(faces: Faces) -> None:
-    waits, inbox = await faces.api("approvals"), await faces.twin("approvals")
-    shown = [*inbox["waits"], *(each["wait"] for each in inbox["handovers"])]
+    waits, inbox, desk = await faces.api("approvals"), await faces.twin("approvals"), await faces.twin("handovers")
+    shown = [*inbox["waits"], *(each["wait"] for each in desk["handovers"])]
     assert sorted(waits, key=lambda wait: wait["id"]) == sorted(shown, key=lambda wait: wait["id"])
     assert waits == await faces.command("approvals", "list")
     closed = await faces.api("approvals/closed")
