@@ -284,3 +284,40 @@ async def test_a_tenant_that_is_stopped_tells_who_begins_to_talk_so(page: Page, 
     runtime.gate.start(ACME, "tenant", "")
     await page.get_by_role("button", name="Try again").click()
     await expect(bubble(page, GREETING)).to_have_count(2)
+
+
+@pytest.mark.req("LIC-30.29")
+@pytest.mark.parametrize(
+    ("language", "wish", "who", "alone", "back"),
+    [
+        ("en", "I want to speak to a human", "A colleague", "Go on without a person", "talking to the assistant again"),
+        (
+            "de",
+            "Ich möchte mit einem Menschen sprechen",
+            "Jemand aus dem Team",
+            "Ohne Mitarbeiter weiter",
+            "wieder mit",
+        ),
+    ],
+)
+async def test_a_customer_sees_that_a_person_answers_and_goes_on_without_them_by_a_button(
+    chromium: Browser, url: str, runtime: Runtime, language: str, wish: str, who: str, alone: str, back: str
+) -> None:
+    context = await chromium.new_context(base_url=url, locale=language, viewport={"width": 390, "height": 844})
+    page = await context.new_page()
+    await page.goto("/chat/acme")
+    await page.locator("textarea, input").first.fill(wish)
+    await page.keyboard.press("Enter")
+    button = page.get_by_role("button", name=alone)
+    await expect(button).to_be_visible()
+    (found,) = runtime.handovers.list(ACME, OPS)
+    await runtime.handovers.reply(ACME, found.id, "Ada here. <b>What</b> is it?", OPS)
+    person = page.locator("#log li.person")
+    await expect(person.get_by_text("Ada here. <b>What</b> is it?")).to_be_visible()
+    await expect(person.locator(".by")).to_have_text(who)
+    assert (await faults(page), await dim(page)) == ([], [])
+    await page.locator("textarea, input").first.fill(alone)
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("log").get_by_text(re.compile(back))).to_be_visible()
+    assert runtime.handovers.list(ACME, OPS) == ()
+    await context.close()

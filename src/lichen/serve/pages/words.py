@@ -29,6 +29,7 @@ class PageWords(msgspec.Struct, frozen=True):
     offline: str = "You are offline"
     long: str = "This is too long for one message. Please shorten it, or send it in parts."
     renewed: str = "The conversation before has ended. This is a new one."
+    person: str = "A colleague"
 
     @property
     def spoken(self) -> str:
@@ -36,7 +37,9 @@ class PageWords(msgspec.Struct, frozen=True):
         return msgspec.json.encode({name: getattr(self, name) for name in _SPOKEN}).decode()
 
 
-_SPOKEN: Final = ("today", "sending", "failed", "again", "connecting", "reconnecting", "offline", "long", "renewed")
+_SPOKEN: Final = ("today", "sending", "failed", "again", "connecting", "reconnecting", "offline", "long", "renewed",
+    "person",
+)  # fmt: skip
 
 ENGLISH: Final = PageWords()
 WORDS: Final[Mapping[str, PageWords]] = {
@@ -60,5 +63,6 @@ WORDS: Final[Mapping[str, PageWords]] = {
         offline="Sie sind offline",
         long="Das ist zu lang für eine Nachricht. Bitte kürzen Sie sie, oder senden Sie sie in Teilen.",
         renewed="Das vorige Gespräch ist beendet. Dies ist ein neues.",
+        person="Jemand aus dem Team",
     ),
 }

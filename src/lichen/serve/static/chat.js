@@ -263,7 +263,7 @@ function speak(activity) {
   if (!activity.text) return;
   live ??= draw({ ...activity, id: undefined }, "sent");
   live.classList.add("live");
-  live.firstElementChild.textContent = activity.text;
+  live.querySelector("p").textContent = activity.text;
 }
 
 function draw(activity, state) {
@@ -279,10 +279,12 @@ function draw(activity, state) {
   if (!last?.classList.contains(item.className)) item.classList.add("turn");
   if (at - new Date(last?.dataset.at ?? 0) < GROUP_MS) last.classList.add("more"); // one time for what was said at once
   if (kind === "notice") item.classList.add("notice");
+  if (kind === "reply") item.classList.add("person");
   const text = document.createElement("p");
   text.textContent = activity.text ?? "";
   text.dir = "auto";
   const small = document.createElement("small");
+  if (kind === "reply") item.append(by(spoken.person));
   item.append(text, small);
   item.dataset.at = at.toISOString();
   $("said").append(item);
@@ -290,6 +292,13 @@ function draw(activity, state) {
   show(item, state, activity.channelData?.clientActivityID);
   if (isDown || mine) log.scrollTop = log.scrollHeight;
   return item;
+}
+
+function by(name) {
+  const who = document.createElement("span");
+  who.className = "by";
+  who.textContent = name;
+  return who;
 }
 
 function separate(at) {

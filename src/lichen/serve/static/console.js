@@ -196,8 +196,28 @@ function follow(address) {
 
 const title = document.title;
 
+let open = null; // how much waited when it was last said
+
 function tell(waiting) {
   document.title = waiting.open ? `(${waiting.open}) ${title}` : title;
+  if (open !== null && waiting.open > open && mayNotify() && document.hidden) {
+    new Notification("Lichen", { body: `${waiting.open} waiting for a person`, tag: "lichen-waiting" });
+  }
+  open = waiting.open;
+}
+
+// A notification says how much waits, and nothing that anybody wrote.
+function mayNotify() {
+  return "Notification" in window && Notification.permission === "granted";
+}
+
+const notify = $("[data-notify]");
+if (notify && "Notification" in window && Notification.permission === "default") {
+  notify.hidden = false;
+  notify.addEventListener("click", async () => {
+    await Notification.requestPermission();
+    notify.hidden = Notification.permission !== "default";
+  });
 }
 
 function watch(address) {
