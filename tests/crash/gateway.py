@@ -9,9 +9,11 @@ import argparse
 import asyncio
 import signal
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 from lichen.core.ports.secrets import Secret
+from lichen.core.words.errors import Conflict
 from lichen.runtime.project.project import Project
 from lichen.runtime.runtime import Runtime
 from lichen.serve.listen.tcp import listening
@@ -37,7 +39,8 @@ async def live(home: Path, point: str, nth: int) -> None:
     told = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told.set)
     async with Runtime.of(project_of(home)) as runtime, listening(make_site(runtime), "127.0.0.1", 0) as port:
-        await runtime.secrets.set(SCOPE, "shop.key", Secret(SHOP_KEY), OPS)
+        with suppress(Conflict):  # a life before this one gave it
+            await runtime.secrets.set(SCOPE, "shop.key", Secret(SHOP_KEY), OPS)
         print(port, flush=True)
         await told.wait()
 
