@@ -12,6 +12,8 @@ from typing import Any, NamedTuple, cast
 
 import httpx
 from starlette.applications import Starlette
+from starlette.types import ASGIApp, Message, Receive, Send
+from starlette.types import Scope as Connection
 
 from lichen.core.words.scope import Actor, Scope
 from lichen.gate.rules.identity import may
@@ -23,6 +25,8 @@ from tests.attack.section import Outcome, Size
 from tests.attack.shop import ACME, MARK, PEOPLE, Treasure, bury, key_of, open_shop
 
 DESTROYS = ("log/erase", "/close", "stops")  # what an entitled caller is not asked to do: the others would miss it
+ENDLESS = "waits/events"  # a stream that goes on as long as somebody looks
+NEWS_AFTER = 2  # a greeting, then the first news
 NOBODYS = ("agent", "name", "id")  # parts of a path that are no tenant's own
 
 
@@ -149,9 +153,35 @@ async def _asked(
 ) -> httpx.Response:
     """The answer. Every request has an address of its own: how often somebody may ask is not what is tried here."""
     path = re.sub(r"{(\w+)}", lambda part: treasure.parts[part[1]], operation.path)
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=(f"10.0.{number >> 8}.{number & 255}", 1))
+    asked = _opening(app) if operation.path.endswith(ENDLESS) else app
+    transport = httpx.ASGITransport(asked, raise_app_exceptions=False, client=(f"10.0.{number >> 8}.{number & 255}", 1))
     async with httpx.AsyncClient(transport=transport, base_url="http://lichen.test") as client:
         return await client.request(operation.method, path, json=operation.body, headers=dict(caller.headers))
+
+
+def _opening(app: ASGIApp) -> ASGIApp:
+    """The app, for somebody who leaves a stream after its first news."""
+
+    async def cut(scope: Connection, receive: Receive, send: Send) -> None:
+        bodies, enough, is_whole = 0, asyncio.Event(), False
+
+        async def noting(message: Message) -> None:
+            nonlocal bodies, is_whole
+            if message["type"] == "http.response.body":
+                bodies, is_whole = bodies + 1, not message.get("more_body", False)
+            await send(message)
+            if bodies == NEWS_AFTER:
+                enough.set()
+
+        async def leaving() -> Message:
+            await enough.wait()
+            return {"type": "http.disconnect"}
+
+        await app(scope, leaving, noting)
+        if not is_whole:
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    return cut
 
 
 # -- what may be answered ----------------------------------------------------------------------------------------

@@ -70,3 +70,7 @@ async def test_those_who_may_answer_learn_at_once_that_somebody_waits(runtime: R
     await runtime.handovers.give_back(ACME, found.id, OPS, then="closed")
     assert (await next_one).unread == 0
     await news.aclose()
+
+
+async def test_customers_are_not_told_how_much_waits_for_people(door: Door) -> None:
+    assert (await door.of("acme", "customer-7").get("waits/events")).code == "role_missing"

@@ -104,9 +104,13 @@ class Waits:
         unread = sum(len(handover.unread) for handover in held if handover is not None)
         return Waiting(self.count(scope, actor), len(held), unread)
 
-    async def news(self, scope: Scope, actor: Actor) -> AsyncGenerator[Waiting]:
-        """How much waits for people now, and again whenever something about it changed. Raises Denied once the reader
-        may not any more."""
+    def news(self, scope: Scope, actor: Actor) -> AsyncGenerator[Waiting]:
+        """How much waits for people now, and again whenever something about it changed. Raises Denied at once, or once
+        the reader may not any more."""
+        self.waiting(scope, actor)
+        return self._news(scope, actor)
+
+    async def _news(self, scope: Scope, actor: Actor) -> AsyncGenerator[Waiting]:
         log = self._engine.journal(scope).log
         async with aclosing(log.follow(log.durable_seq)) as records:
             yield self.waiting(scope, actor)
