@@ -10,7 +10,7 @@ from lichen.channels.port import Arrival
 from lichen.channels.tokens import Tokens, Visitor
 from lichen.channels.webchat import WebChatChannel
 from lichen.core.words.scope import Scope
-from lichen.testing.channel_conformance import ChannelConformance
+from lichen.testing.doors.channel_conformance import ChannelConformance
 
 NOW_S = 1_760_000_000
 

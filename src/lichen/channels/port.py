@@ -2,7 +2,7 @@
 
 `verify`, `parse` and `render` are pure, so they are tested without a network; `send` alone touches the platform. The
 gateway in `serve/hooks/` mounts the first two, the engine's outbox calls `send`. What every channel must do is in
-`lichen.testing.channel_conformance`.
+`lichen.testing.doors.channel_conformance`.
 """
 
 from __future__ import annotations

@@ -12,7 +12,10 @@ from lichen.runtime.runtime import Runtime
 
 
 class Listener(Protocol):
-    """A way in to a runtime: a socket, a port, a queue. It is started once, drained once and stopped once."""
+    """A way in to a runtime: a socket, a port, a queue. It is started once; to drain or stop it again changes nothing.
+
+    What every listener must do is in `lichen.testing.doors.listener_conformance`.
+    """
 
     async def start(self, runtime: Runtime) -> None:
         """Lets in; returns once it does. Raises Unavailable when it cannot."""

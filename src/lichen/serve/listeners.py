@@ -21,19 +21,19 @@ class OwnerSocket:
     """The API on a Unix socket that only the owner of the data directory can open."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
         self._doors = AsyncExitStack()
         self._site: Site | None = None
 
     async def start(self, runtime: Runtime) -> None:
-        """Answers on the socket from now on. Raises Unavailable (`socket_path_too_long`)."""
+        """Answers on the socket from now on. Raises Unavailable (`socket_unusable`, `socket_path_too_long`)."""
         admits = check_reads if runtime.only_looks else everything
         app = make_app(runtime, identify=by_owner(runtime), admits=admits)
         self._site = of_app(app)
-        await self._doors.enter_async_context(serving(app, self._path))
+        await self._doors.enter_async_context(serving(app, self.path))
 
     def drain(self) -> None:
-        """Sends home whoever waits."""
+        """Takes nothing new, and sends home whoever waits."""
         if self._site is not None:
             self._site.drain()
 
@@ -70,7 +70,7 @@ class PublicPort:
             raise
 
     def drain(self) -> None:
-        """Says so to whoever watches (`/readyz`), and sends home whoever waits."""
+        """Takes nothing new, says so to whoever watches (`/readyz`), and sends home whoever waits."""
         if self._site is not None:
             self._site.drain()
 

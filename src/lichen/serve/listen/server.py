@@ -8,9 +8,13 @@ from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
+from starlette.applications import Starlette
+from starlette.types import Receive, Scope, Send
 from uvicorn import Config, Server
 
-from lichen.serve.http.state import Site
+from lichen.core.words.errors import Unavailable
+from lichen.serve.http.errors import failure
+from lichen.serve.http.state import Site, of_app
 
 GRACE_S = 5
 
@@ -50,6 +54,29 @@ async def running(server: InLoop, listener: socket.socket, site: Site) -> AsyncG
         site.drain()
         server.leaving.set()
         await task
+
+
+WATCHED = ("/healthz", "/readyz")
+"""Answered to the end: whoever watches the process is told that it ends."""
+
+
+def closed(site: Site, path: str) -> Unavailable | None:
+    """Why a request that comes now is not taken: the site drains."""
+    if site.draining and path not in WATCHED:
+        return Unavailable("The runtime is shutting down.", code="draining")
+    return None
+
+
+class TillDrained:
+    """An application that takes nothing new once its site drains."""
+
+    def __init__(self, app: Starlette) -> None:
+        self._app, self._site = app, of_app(app)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers as the application does, or says that nothing is taken any more."""
+        refusal = closed(self._site, scope["path"])
+        await (self._app if refusal is None else failure(refusal))(scope, receive, send)
 
 
 def config_of(app: Any, **options: Any) -> Config:

@@ -10,9 +10,10 @@ from pathlib import Path
 
 from starlette.applications import Starlette
 
+from lichen.core.words.errors import Unavailable
 from lichen.serve.http.state import of_app
 from lichen.serve.listen.address import address
-from lichen.serve.listen.server import InLoop, config_of, running
+from lichen.serve.listen.server import InLoop, TillDrained, config_of, running
 
 BACKLOG = 128
 
@@ -22,18 +23,28 @@ async def serving(app: Starlette, path: Path) -> AsyncGenerator[None]:
     """Answers requests on the socket `path` as long as the context lasts; on leaving, lets those begun end.
 
     The caller must own the data directory: a socket that lies there already is taken for a dead process's and
-    replaced. Signals are left alone.
+    replaced. Signals are left alone. Raises Unavailable (`socket_unusable`, `socket_path_too_long`).
     """
     with _listening(path) as listener:
-        async with running(InLoop(config_of(app, ws="none")), listener, of_app(app)):
+        async with running(InLoop(config_of(TillDrained(app), ws="none")), listener, of_app(app)):
             yield
 
 
 @contextmanager
 def _listening(path: Path) -> Generator[socket.socket]:
-    path.unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
+        _bind(listener, path)
+        yield listener
+    finally:
+        listener.close()
+        path.unlink(missing_ok=True)
+
+
+def _bind(listener: socket.socket, path: Path) -> None:
+    """Raises Unavailable (`socket_unusable`, `socket_path_too_long`)."""
+    try:
+        path.unlink(missing_ok=True)
         with address(path) as name:
             before = os.umask(0o177)  # from its first moment nobody else can open it
             try:
@@ -41,7 +52,10 @@ def _listening(path: Path) -> Generator[socket.socket]:
             finally:
                 os.umask(before)
         listener.listen(BACKLOG)
-        yield listener
-    finally:
-        listener.close()
-        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise Unavailable(
+            f"Nobody can listen on the socket of the data directory ({error.strerror}).",
+            code="socket_unusable",
+            next_step="Set LICHEN_HOME to a directory that this user can write.",
+            place=str(path),
+        ) from None

@@ -24,7 +24,7 @@ from lichen.serve.listen.frames import websocket_protocol
 from lichen.serve.listen.places import Places
 from lichen.serve.listen.proxies import Proxies
 from lichen.serve.listen.quiet import quiet
-from lichen.serve.listen.server import InLoop, config_of, running
+from lichen.serve.listen.server import InLoop, closed, config_of, running
 from lichen.serve.listen.stall import Stalling
 from lichen.settings import Serve, Settings
 
@@ -137,12 +137,15 @@ class _Bounded:
         self._app, self._bounds, self._places = app, bounds, places
         self._requests = Slots(most=2 * bounds.connections_max, most_each=bounds.connections_each_max)
         self._sockets = Slots(most=bounds.sockets_max, most_each=bounds.sockets_each_max)
-        self._is_reserved = of_app(app).reserved
+        self._site = of_app(app)
+        self._is_reserved = self._site.reserved
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = HTTPConnection(scope)
         slots = self._requests if scope["type"] == "http" else self._sockets
-        refusal = self._malformed(scope) or (None if scope["path"] == ALIVE else self._crowded(request, slots))
+        refusal = self._malformed(scope) or closed(self._site, scope["path"])
+        if refusal is None and scope["path"] != ALIVE:
+            refusal = self._crowded(request, slots)
         if refusal is None:
             with slots.holding(client_of(request)):
                 await self._app(scope, receive, send)
