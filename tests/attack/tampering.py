@@ -15,8 +15,8 @@ from lichen.core.words.errors import LichenError
 from lichen.core.words.scope import Customer
 from lichen.log.audit.export import export, verify_export
 from lichen.log.audit.verify import verify
-from lichen.log.disk.sqlite import TABLES
 from lichen.log.keys.keyring import Keyring
+from lichen.log.projections.every import TABLES
 from lichen.testing.log_conformance import RUN, put, started
 from tests.attack.section import Outcome, Size
 from tests.log.busy import live

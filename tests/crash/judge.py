@@ -9,9 +9,9 @@ from pathlib import Path
 from lichen.core.deciders import events as e
 from lichen.core.words.ids import RunId, run_stream
 from lichen.core.words.scope import SYSTEM, Scope
-from lichen.log.disk.sqlite import FILE_NAME
 from lichen.log.log import Log
 from lichen.log.records import record
+from lichen.log.sqlite.file import FILE_NAME
 from lichen.runtime import Runtime
 from tests.crash.world import outside
 

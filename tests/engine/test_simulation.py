@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from collections import Counter
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -25,11 +24,13 @@ from lichen.engine.engine import Engine
 from lichen.engine.intake.runs import start
 from lichen.engine.local import LocalEngine
 from lichen.engine.ports import Services
-from lichen.log.disk.sqlite import FILE_NAME
+from lichen.log.store.selection import rows
+from lichen.log.store.tables import RECORDS
 from lichen.log.volume import Volume
 from lichen.runtime.operations.talk.sessions import Session
 from lichen.testing.clock import SimulatedClock
 from lichen.testing.faultplan import FaultPlan, Happening
+from lichen.testing.memory import MemoryStore
 from lichen.testing.simulated_engine import SimulatedEngine
 from tests.engine.world import OPS, SCOPE, FakeAgent, FakeTool, Post, Script, World, agent, call, outcomes
 from tests.log.homes import stored
@@ -94,7 +95,16 @@ class Simulation:
         self.tools = tools(self.plan)
         self.clock = clock
         self.post = Post()
-        self.world = World(home, clock, *self._agents(), seed=seed, channels={"post": self.post}, engine=engine)
+        self.memory = MemoryStore()
+        self.world = World(
+            home,
+            clock,
+            *self._agents(),
+            seed=seed,
+            channels={"post": self.post},
+            over=lambda home: self.memory,
+            engine=engine,
+        )
         self.world.gate.held.add("shop.ask")
         self.accepted: list[tuple[str, str]] = []  # every message that was acknowledged
         self.started: list[RunId] = []
@@ -259,25 +269,21 @@ async def test_the_same_holds_of_the_plain_engine(tmp_path: Path, seed: int) -> 
     await simulate(tmp_path, seed, SimulatedEngine)
 
 
-def records_of(home: Path) -> list[bytes]:
+def records_of(simulation: Simulation) -> list[bytes]:
     """Every record of the volume, byte by byte."""
-    with closing(sqlite3.connect(home / FILE_NAME)) as db:
-        return [row[0] for row in db.execute("select record from records order by pos")]
+    return [data for (data,) in simulation.memory.read().rows(rows(RECORDS).by("pos").of("record"))]
 
 
 @pytest.mark.req("LIC-8.1")
 async def test_the_same_seed_writes_the_same_bytes(tmp_path: Path) -> None:
-    for name in ("first", "second"):
-        await simulate(tmp_path / name, seed=7)
-    first, second = records_of(tmp_path / "first"), records_of(tmp_path / "second")
+    first, second = [records_of(await simulate(tmp_path / name, seed=7)) for name in ("first", "second")]
     assert len(first) > 100
     assert first == second
 
 
 async def test_another_seed_writes_other_bytes(tmp_path: Path) -> None:
-    await simulate(tmp_path / "first", seed=7)
-    await simulate(tmp_path / "second", seed=8)
-    assert records_of(tmp_path / "first") != records_of(tmp_path / "second")
+    first, second = [records_of(await simulate(tmp_path / str(seed), seed)) for seed in (7, 8)]
+    assert first != second
 
 
 def test_a_fault_plan_is_the_same_for_the_same_seed() -> None:

@@ -27,6 +27,8 @@ from lichen.engine.journal.journal import Journal
 from lichen.engine.local import LocalEngine
 from lichen.engine.ports import Channel, Delivery, Listed, Options, Outbound, Services
 from lichen.log.log import Log
+from lichen.log.sqlite.store import SqliteStore
+from lichen.log.store.port import Store
 from lichen.log.volume import Volume, VolumeOptions
 from lichen.runtime.access.access import Access
 from lichen.runtime.operations.runs import Runs
@@ -35,6 +37,7 @@ from lichen.runtime.operations.talk.session import Session
 from lichen.runtime.operations.talk.sessions import Sessions
 from lichen.runtime.operations.waits import Waits
 from lichen.testing.clock import SimulatedClock
+from lichen.testing.disk import Disk
 from lichen.testing.scripted import (
     Does as Does,
 )
@@ -67,7 +70,7 @@ from lichen.testing.scripted import (
 from lichen.testing.scripted import (
     sleeps as sleeps,
 )
-from lichen.testing.simulation import SimulatedVolume, open_volume, seeded
+from lichen.testing.simulation import close_after_power_loss, open_volume, seeded
 
 SCOPE = Scope("acme", "dev")
 OPS = Operator("ops", ("operator",))
@@ -107,6 +110,7 @@ class World:
         seed: int = 1,
         options: Options | None = None,
         volume_options: VolumeOptions | None = None,
+        over: Callable[[Path], Store] = SqliteStore,
         channels: Mapping[str, Channel] | None = None,
         environment: Environment = PRODUCTION,
         engine: Callable[[Services, Volume], Engine] = LocalEngine,
@@ -126,15 +130,15 @@ class World:
             options=options or Options(),
             environment=lambda scope: environment,
         )
-        self._volume_options = volume_options
+        self._volume_options = volume_options or VolumeOptions()
+        self.disk = Disk(over)
         self.places = self._services.places
         self.agent = agents[0].name
 
     async def open(self, *, settles: bool = True) -> World:
         """Opens the directory and takes over what is owed there; unless `settles`, nothing of that was begun yet."""
-        self.volume: SimulatedVolume = open_volume(
-            self.home, clock=self.clock.now_us, random=self.random, options=self._volume_options
-        )
+        options = msgspec.structs.replace(self._volume_options, store=self.disk.open)
+        self.volume = open_volume(self.home, clock=self.clock.now_us, random=self.random, options=options)
         self.engine = self._make_engine(self._services, self.volume)
         self.gate.is_unknown = lambda check: (
             check.tool is not None and self.log.is_unknown(check.session, check.tool.name, check.digest)
@@ -151,9 +155,9 @@ class World:
 
     async def crash(self) -> None:
         """Kills the process: nothing more is appended, and what was not durable is gone."""
-        self.volume.discard()
+        self.disk.cut()
         await self.engine.drain(0.0)
-        await self.volume.crash()
+        await close_after_power_loss(self.volume)
         self.volume.keyring.close()
 
     async def reopen(self) -> None:

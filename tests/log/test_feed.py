@@ -16,6 +16,8 @@ from lichen.core.words.ids import TENANT_STREAM, AgentName, MessageId, RunId, St
 from lichen.log import feed
 from lichen.log.log import Log
 from lichen.log.records.record import Place, Record
+from lichen.log.store.selection import rows
+from lichen.log.store.tables import RECORDS
 from lichen.log.views.queries import Queries
 from lichen.testing.log_conformance import OTHER, RUN, SESSION, put, started
 from tests.log.homes import SCOPE, Home, stored
@@ -247,9 +249,9 @@ async def test_a_commit_between_two_streams_that_are_read_is_not_missed(
         if len(asked) == 2:
             for each in asked:
                 put(log, each, e.Draft(e.PlanStarted(9, 1, "start")))
-            log._store.gathering.hand_over()  # pyright: ignore[reportPrivateUsage]
-            with closing(log.new_reader()) as reader:
-                while reader.row("SELECT max(seq) FROM records") != (log.last_seq,):
+            log._shared.gathering.hand_over()  # pyright: ignore[reportPrivateUsage]
+            with closing(log.read_apart()) as reading:
+                while not reading.rows(rows(RECORDS, log=log.number, seq=log.last_seq)):
                     pass
         return stream_row(queries, stream)
 

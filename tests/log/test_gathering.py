@@ -11,11 +11,12 @@ from lichen.log.audit.verify import verify
 from lichen.log.log import Log, LogOptions
 from lichen.log.volume import VolumeOptions
 from lichen.log.write import gathering
-from lichen.log.write.store import ROWS_TOGETHER
+from lichen.log.write.shared import ROWS_TOGETHER
+from lichen.testing.disk import Disk
 from lichen.testing.log_conformance import OTHER, RUN, planned, put, started
 from tests.log.busy import A, S, first_day
 from tests.log.homes import SCOPE, Home
-from tests.log.test_writer import Disk, settle
+from tests.log.test_writer import settle
 
 
 def held(log: Log) -> dict[StreamId, list[int]]:
@@ -27,7 +28,7 @@ def held(log: Log) -> dict[StreamId, list[int]]:
 @pytest.mark.req("LIC-2.42")
 async def test_what_a_few_turns_of_the_loop_append_is_one_commit(home: Home) -> None:
     disk = Disk()
-    log = (await home.open(disk.options)).log(SCOPE)
+    log = (await home.open(VolumeOptions(store=disk.open))).log(SCOPE)
     await settle(log)
     disk.rows.clear()
     for number in range(5):
@@ -40,7 +41,7 @@ async def test_what_a_few_turns_of_the_loop_append_is_one_commit(home: Home) -> 
 @pytest.mark.req("LIC-2.42")
 async def test_a_loop_that_always_appends_more_does_not_hold_a_record_back(home: Home) -> None:
     disk = Disk()
-    log = (await home.open(disk.options)).log(SCOPE)
+    log = (await home.open(VolumeOptions(store=disk.open))).log(SCOPE)
     await settle(log)
     before = log.durable_seq
     for number in range(10 * gathering.TURNS_MAX):
@@ -49,19 +50,19 @@ async def test_a_loop_that_always_appends_more_does_not_hold_a_record_back(home:
         if log.durable_seq > before:
             return
         if number > gathering.TURNS_MAX:
-            await asyncio.to_thread(disk.is_waiting.wait, 10)  # the writer has it, and writes beside the loop
+            await disk.stands_still()  # the writer has it, and writes beside the loop
     raise AssertionError("nothing became durable")
 
 
 async def test_a_turn_that_appends_very_much_hands_it_over_in_portions(home: Home) -> None:
     disk = Disk()
-    log = (await home.open(disk.options)).log(SCOPE)
+    log = (await home.open(VolumeOptions(store=disk.open))).log(SCOPE)
     await settle(log)
     disk.rows.clear()
     with disk.standing_still():
         for number in range(gathering.ROWS_MAX + 1):
             put(log, run_stream(RunId(f"run-{number}")), started(log))
-        assert disk.is_waiting.wait(10), "the loop does not turn meanwhile, so the last one waits"
+        assert disk.is_written_to(), "the loop does not turn meanwhile, so the last one waits"
     await log.durable()
     assert disk.rows == [gathering.ROWS_MAX, 1]
 
@@ -120,7 +121,7 @@ async def test_contents_of_a_stream_that_is_let_go_of_are_let_go_of_too(home: Ho
 @pytest.mark.req("LIC-14.9")
 async def test_a_log_in_a_hurry_goes_before_what_others_have_waiting(home: Home) -> None:
     disk = Disk()
-    volume = await home.open(disk.options)
+    volume = await home.open(VolumeOptions(store=disk.open))
     busy, quiet = volume.log(SCOPE), volume.log(Scope("globex", "dev"))
     await settle(busy)
     await settle(quiet)
@@ -142,7 +143,7 @@ async def test_a_log_in_a_hurry_goes_before_what_others_have_waiting(home: Home)
 @pytest.mark.req("LIC-14.9")
 async def test_a_log_in_a_hurry_never_overtakes_itself(home: Home) -> None:
     disk = Disk()
-    volume = await home.open(disk.options)
+    volume = await home.open(VolumeOptions(store=disk.open))
     busy, quiet = volume.log(SCOPE), volume.log(Scope("globex", "dev"))
     await settle(busy)
     with disk.standing_still():

@@ -13,7 +13,7 @@ from lichen.core.words.errors import Corrupt
 from lichen.core.words.ids import CallId, LogId, StreamId
 from lichen.core.words.label import Label
 from lichen.core.words.limits import Limits, Usage
-from lichen.log.disk.sqlite import TABLES
+from lichen.log.projections.every import TABLES
 from lichen.log.records.record import Blob, Record, SealedPart, aad, decode, encode
 
 RECORD_MD = (Path(__file__).parents[2] / "RECORD.md").read_text()

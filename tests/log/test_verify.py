@@ -14,10 +14,11 @@ from lichen.core.deciders.events import TYPES
 from lichen.core.words.scope import Customer, Scope
 from lichen.log.audit.findings import Report
 from lichen.log.audit.verify import verify
-from lichen.log.disk.sqlite import FRONTIERS, HEADS, LOGS, NAMES, RECORDS, TABLES, VIEWS, Column, Table
 from lichen.log.keys.keyring import Keyring
+from lichen.log.projections.every import TABLES, VIEWS
 from lichen.log.proof.tree import chain_hash, leaf_hash
 from lichen.log.records.record import decode
+from lichen.log.store.tables import FRONTIERS, HEADS, LOGS, NAMES, RECORDS, Column, Table
 from lichen.runtime.views.tenant import verification
 from lichen.testing.log_conformance import OTHER, RUN, put, started
 from tests.log.busy import live

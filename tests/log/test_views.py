@@ -7,11 +7,12 @@ import pytest
 from lichen.core.deciders import events as e
 from lichen.core.ports.policy import Reservation
 from lichen.core.words.ids import TENANT_STREAM, MessageId, RunId, StreamId, WaitId, run_stream
-from lichen.log.disk.sqlite import Reader
 from lichen.log.log import Log
+from lichen.log.projections.outbox import OutboxRow
+from lichen.log.projections.unknowns import Unknown
+from lichen.log.sqlite.store import SqliteReading
+from lichen.log.store.selection import Rows
 from lichen.log.views import listings
-from lichen.log.views.ledger import Unknown
-from lichen.log.views.rows import OutboxRow
 from lichen.testing.log_conformance import RUN, put, started
 from tests.log.busy import (
     AGENT,
@@ -252,14 +253,14 @@ async def test_of_a_long_run_a_list_reads_its_beginning_its_waits_and_its_end(
         put(log, RUN, e.Draft(e.Planned(step, 1, "resume", error="no")))
         await log.durable()
     (row,) = log.stream_rows("run")
-    read, rows = list[int](), Reader.rows
+    read, rows = list[int](), SqliteReading.rows
 
-    def counted(reader: Reader, query: str, *values: object) -> list[tuple[object, ...]]:
-        found = rows(reader, query, *values)
+    def counted(reader: SqliteReading, which: Rows) -> list[tuple[object, ...]]:
+        found = rows(reader, which)
         read.append(len(found))
         return found
 
-    monkeypatch.setattr(Reader, "rows", counted)
+    monkeypatch.setattr(SqliteReading, "rows", counted)
     told = [record.n for record in log.records_telling([row])[row.number]]
     assert sum(read) <= most + 2
     everything = [record.n for record in log.records(RUN) if record.type != "owned"]

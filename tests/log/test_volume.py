@@ -13,8 +13,9 @@ from lichen.core.words.ids import TENANT_STREAM, RunId, run_stream
 from lichen.core.words.scope import Customer, Scope
 from lichen.log.log import LogOptions
 from lichen.log.proof.checkpoint import parse_and_verify
+from lichen.log.sqlite.file import connect
 from lichen.log.volume import VolumeOptions
-from lichen.log.write.store import ROWS_TOGETHER
+from lichen.log.write.shared import ROWS_TOGETHER
 from lichen.testing.log_conformance import OTHER, RUN, planned, put, started
 from tests.log.homes import SCOPE, START_US, Home
 
@@ -82,7 +83,7 @@ async def test_a_file_of_another_format_is_refused_with_a_next_step(home: Home) 
 async def test_commits_wait_for_the_disk(home: Home) -> None:
     log = (await home.open()).log(SCOPE)
     await log.durable()
-    connection = VolumeOptions().connect(home.file)
+    connection = connect(home.file)
     try:
         assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)

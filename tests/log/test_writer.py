@@ -8,7 +8,7 @@ import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import pytest
 
@@ -19,69 +19,17 @@ from lichen.core.words.errors import Unavailable
 from lichen.core.words.ids import TENANT_STREAM, RunId, run_stream
 from lichen.core.words.scope import Customer, Scope
 from lichen.log.audit.verify import verify
-from lichen.log.disk.sqlite import connect
 from lichen.log.log import Log
+from lichen.log.store.selection import rows
+from lichen.log.store.tables import RECORDS
 from lichen.log.volume import VolumeOptions
 from lichen.log.write import writer
+from lichen.testing.disk import Disk
 from lichen.testing.log_conformance import C1, OTHER, RUN, planned, put, started
 from tests.log.homes import SCOPE, Home
 from tests.runtime.world import until
 
-
-class Disk:
-    """A connection that fails, or stands still, when the test says so; the batches it saw."""
-
-    def __init__(self) -> None:
-        self.error: Exception | None = None
-        self.fails_at = "COMMIT"
-        self.is_open = threading.Event()
-        self.is_open.set()
-        self.is_waiting = threading.Event()
-        self.rows: list[int] = []
-
-    def connect(self, path: Path) -> sqlite3.Connection:
-        return cast(sqlite3.Connection, _Watched(connect(path), self))
-
-    @property
-    def options(self) -> VolumeOptions:
-        return VolumeOptions(connect=self.connect)
-
-    async def stands_still(self) -> None:
-        """Returns when a commit has begun and does not end."""
-        assert await asyncio.to_thread(self.is_waiting.wait, 10)
-
-    @contextmanager
-    def standing_still(self) -> Generator[None]:
-        """Commits begin and do not end meanwhile."""
-        self.is_waiting.clear()
-        self.is_open.clear()
-        try:
-            yield
-        finally:
-            self.is_open.set()
-
-
-class _Watched:
-    def __init__(self, inner: sqlite3.Connection, disk: Disk) -> None:
-        self._inner, self._disk = inner, disk
-        self._rows = 0
-
-    def execute(self, query: str, *values: Any) -> sqlite3.Cursor:
-        disk = self._disk
-        if query.startswith("INSERT INTO records"):
-            self._rows += query.count("(")
-        if query == "COMMIT":
-            disk.is_waiting.set()
-            disk.is_open.wait(10)
-            if self._rows:
-                disk.rows.append(self._rows)
-                self._rows = 0
-        if disk.error is not None and query.startswith(disk.fails_at):
-            raise disk.error
-        return self._inner.execute(query, *values)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._inner, name)
+FAILED = sqlite3.OperationalError("disk I/O error")
 
 
 def many(log: Log, count: int, prefix: str = "run") -> None:
@@ -105,7 +53,7 @@ async def settle(log: Log) -> None:
 
 async def test_what_queues_during_a_commit_goes_with_the_next_one(home: Home) -> None:
     disk = Disk()
-    log = (await home.open(disk.options)).log(SCOPE)
+    log = (await home.open(VolumeOptions(store=disk.open))).log(SCOPE)
     await settle(log)
     disk.rows.clear()
     with disk.standing_still():
@@ -118,7 +66,7 @@ async def test_what_queues_during_a_commit_goes_with_the_next_one(home: Home) ->
 
 async def test_a_commit_is_bounded_in_rows(home: Home) -> None:
     disk = Disk()
-    options = VolumeOptions(connect=disk.connect, commit_rows_max=20)
+    options = VolumeOptions(store=disk.open, commit_rows_max=20)
     log = (await home.open(options)).log(SCOPE)
     await settle(log)
     disk.rows.clear()
@@ -132,7 +80,7 @@ async def test_a_commit_is_bounded_in_rows(home: Home) -> None:
 
 async def test_a_commit_is_bounded_in_bytes_and_an_append_that_is_larger_goes_alone(home: Home) -> None:
     disk = Disk()
-    options = VolumeOptions(connect=disk.connect, commit_bytes_max=30_000)
+    options = VolumeOptions(store=disk.open, commit_bytes_max=30_000)
     log = (await home.open(options)).log(SCOPE)
     await settle(log)
     disk.rows.clear()
@@ -148,7 +96,7 @@ async def test_a_commit_is_bounded_in_bytes_and_an_append_that_is_larger_goes_al
 
 async def test_an_append_is_never_divided_between_commits(home: Home) -> None:
     disk = Disk()
-    options = VolumeOptions(connect=disk.connect, commit_rows_max=5)
+    options = VolumeOptions(store=disk.open, commit_rows_max=5)
     log = (await home.open(options)).log(SCOPE)
     await settle(log)
     disk.rows.clear()
@@ -162,7 +110,7 @@ async def test_an_append_is_never_divided_between_commits(home: Home) -> None:
 
 async def test_logs_share_a_commit(home: Home) -> None:
     disk = Disk()
-    volume = await home.open(disk.options)
+    volume = await home.open(VolumeOptions(store=disk.open))
     logs = [volume.log(Scope(f"tenant-{number}", "dev")) for number in range(5)]
     for log in logs:
         await settle(log)
@@ -179,7 +127,7 @@ async def test_logs_share_a_commit(home: Home) -> None:
 
 async def test_an_append_waits_for_nothing_and_room_waits_for_the_disk(home: Home) -> None:
     disk = Disk()
-    volume = await home.open(VolumeOptions(connect=disk.connect, queued_rows_max=10))
+    volume = await home.open(VolumeOptions(store=disk.open, queued_rows_max=10))
     log = volume.log(SCOPE)
     await log.durable()
     with disk.standing_still():
@@ -200,7 +148,7 @@ async def test_room_is_free_while_little_is_queued(home: Home) -> None:
 
 async def test_waiting_for_a_stream_does_not_wait_for_later_records_of_others(home: Home) -> None:
     disk = Disk()
-    log = (await home.open(disk.options)).log(SCOPE)
+    log = (await home.open(VolumeOptions(store=disk.open))).log(SCOPE)
     put(log, RUN, started(log))
     await log.durable()
     with disk.standing_still():
@@ -215,7 +163,7 @@ async def test_waiting_for_a_stream_does_not_wait_for_later_records_of_others(ho
 
 async def test_one_who_stops_waiting_does_not_stop_the_others(home: Home) -> None:
     disk = Disk()
-    log = (await home.open(disk.options)).log(SCOPE)
+    log = (await home.open(VolumeOptions(store=disk.open))).log(SCOPE)
     await log.durable()
     with disk.standing_still():
         put(log, RUN, started(log))
@@ -245,10 +193,10 @@ async def test_every_record_type_of_a_commit_passes_a_fault_point_before_and_aft
     log = await home.reopen()
     await settle(log)
     seen: list[tuple[str, int]] = []
-    counter = log.new_reader()
+    counter = log.read_apart()
 
     def count(name: str) -> None:
-        seen.append((name, counter.rows("SELECT count(*) FROM records")[0][0]))
+        seen.append((name, len(counter.rows(rows(RECORDS)))))
 
     faults.install(count)
     try:
@@ -287,12 +235,12 @@ async def test_keys_are_durable_before_the_records_they_seal(home: Home) -> None
 @pytest.mark.req("LIC-2.24")
 async def test_a_failed_commit_tells_those_who_wait_and_refuses_those_who_come(home: Home) -> None:
     disk = Disk()
-    volume = await home.open(disk.options)
+    volume = await home.open(VolumeOptions(store=disk.open))
     log = volume.log(SCOPE)
     await log.durable()
     put(log, OTHER, started(log))
     await log.durable()
-    disk.error = sqlite3.OperationalError("disk I/O error")
+    disk.error = FAILED
     put(log, RUN, started(log))
     with pytest.raises(Unavailable) as caught:
         await log.durable()
@@ -311,10 +259,10 @@ async def test_a_failed_commit_tells_those_who_wait_and_refuses_those_who_come(h
 
 async def test_after_a_failure_states_are_those_of_the_disk(home: Home) -> None:
     disk = Disk()
-    log = (await home.open(disk.options)).log(SCOPE)
+    log = (await home.open(VolumeOptions(store=disk.open))).log(SCOPE)
     put(log, RUN, started(log))
     await log.durable()
-    disk.error = sqlite3.OperationalError("disk I/O error")
+    disk.error = FAILED
     put(log, RUN, planned(log))
     put(log, OTHER, started(log))
     assert (log.state(RUN).n, log.state(OTHER).n) == (2, 1)
@@ -328,11 +276,11 @@ async def test_after_a_failure_states_are_those_of_the_disk(home: Home) -> None:
 @pytest.mark.req("LIC-2.24")
 async def test_recovery_goes_on_from_the_disk_and_loses_nothing_acknowledged(home: Home) -> None:
     disk = Disk()
-    volume = await home.open(disk.options)
+    volume = await home.open(VolumeOptions(store=disk.open))
     log, other = volume.log(SCOPE), volume.log(Scope("acme", "prod"))
     put(log, RUN, started(log))
     await log.durable()
-    disk.error = sqlite3.OperationalError("disk I/O error")
+    disk.error = FAILED
     put(log, RUN, planned(log))
     put(other, RUN, started(other))
     await asyncio.wait_for(volume.failed(), 10)
@@ -356,8 +304,8 @@ async def test_recovery_goes_on_from_the_disk_and_loses_nothing_acknowledged(hom
 
 async def test_a_log_whose_very_first_commit_failed_begins_after_recovery(home: Home) -> None:
     disk = Disk()
-    disk.error = sqlite3.OperationalError("disk I/O error")
-    volume = await home.open(disk.options)
+    disk.error = FAILED
+    volume = await home.open(VolumeOptions(store=disk.open))
     log = volume.log(SCOPE)
     await asyncio.wait_for(volume.failed(), 10)
     disk.error = None
@@ -370,10 +318,10 @@ async def test_a_log_whose_very_first_commit_failed_begins_after_recovery(home: 
 
 async def test_names_kept_only_in_memory_are_kept_again_after_recovery(home: Home) -> None:
     disk = Disk()
-    volume = await home.open(disk.options)
+    volume = await home.open(VolumeOptions(store=disk.open))
     log = volume.log(SCOPE)
     await log.durable()
-    disk.error = sqlite3.OperationalError("disk I/O error")
+    disk.error = FAILED
     who = log.name(Customer("customer-7"))
     await asyncio.wait_for(volume.failed(), 10)
     disk.error = None
@@ -386,10 +334,10 @@ async def test_names_kept_only_in_memory_are_kept_again_after_recovery(home: Hom
 
 async def test_a_volume_that_failed_can_be_closed_and_opened(home: Home) -> None:
     disk = Disk()
-    volume = await home.open(disk.options)
+    volume = await home.open(VolumeOptions(store=disk.open))
     log = volume.log(SCOPE)
     await log.durable()
-    disk.error = sqlite3.OperationalError("disk I/O error")
+    disk.error = FAILED
     put(log, RUN, started(log))
     await asyncio.wait_for(volume.failed(), 10)
     await home.close()
@@ -486,11 +434,11 @@ async def test_a_disk_that_fails_while_the_last_records_are_signed_is_told(
 ) -> None:
     monkeypatch.setattr(writer, "QUIET_S", 0.01)
     disk = Disk()
-    async with home.opened(disk.options) as log:
+    async with home.opened(VolumeOptions(store=disk.open)) as log:
         for stream in (RUN, OTHER):  # the first commit is signed at once, the second is not
             put(log, stream, started(log))
             await log.durable()
-        disk.error, disk.fails_at = sqlite3.OperationalError("disk I/O error"), "INSERT INTO heads"
+        disk.error, disk.refuses = FAILED, lambda batch: bool(batch.heads)
         home.clock.tick(2)
         assert home.volume is not None
         async with asyncio.timeout(10):
@@ -504,11 +452,11 @@ async def test_after_a_failure_nothing_is_signed_until_the_volume_recovers(
 ) -> None:
     monkeypatch.setattr(writer, "QUIET_S", 0.01)
     disk = Disk()
-    async with home.opened(disk.options) as log:
+    async with home.opened(VolumeOptions(store=disk.open)) as log:
         for stream in (RUN, OTHER):  # the first commit is signed at once, the second is not
             put(log, stream, started(log))
             await log.durable()
-        disk.error = sqlite3.OperationalError("disk I/O error")
+        disk.error = FAILED
         put(log, RUN, planned(log))
         assert home.volume is not None
         async with asyncio.timeout(10):
@@ -526,7 +474,7 @@ async def test_after_a_failure_nothing_is_signed_until_the_volume_recovers(
 @pytest.mark.req("LIC-3.11")
 async def test_whoever_stops_waiting_for_a_signature_does_not_stop_the_writer(home: Home) -> None:
     disk = Disk()
-    log = (await home.open(disk.options)).log(SCOPE)
+    log = (await home.open(VolumeOptions(store=disk.open))).log(SCOPE)
     await settle(log)
     with disk.standing_still():
         put(log, RUN, started(log))

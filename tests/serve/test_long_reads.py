@@ -12,7 +12,7 @@ import pytest
 
 from lichen import Agent, Runtime, Scope
 from lichen.core.words.scope import Customer
-from lichen.log.disk.sqlite import Reader
+from lichen.log.sqlite.store import SqliteReading
 from lichen.runtime.project.project import Project
 from lichen.serve.site import make_site
 from lichen.settings import Settings, Tenant
@@ -61,7 +61,7 @@ def rows_on_the_loop() -> Generator[dict[str, int]]:
 
     with pytest.MonkeyPatch.context() as patch:
         for name in ("rows", "each"):
-            patch.setattr(Reader, name, noting(vars(Reader)[name]))
+            patch.setattr(SqliteReading, name, noting(vars(SqliteReading)[name]))
         yield found
 
 

@@ -18,9 +18,9 @@ from websockets.asyncio.client import connect
 from lichen.core.words import faults
 from lichen.core.words.ids import SessionId, session_stream
 from lichen.core.words.scope import Scope
-from lichen.log.disk.sqlite import Reader
 from lichen.log.keys.keyfile import KeyFile
 from lichen.log.log import Log
+from lichen.log.sqlite.store import SqliteReading
 from lichen.runtime import Runtime
 from tests.serve.widget import DEADLINE_S, Client, app_of, project_in, runtime_of, served, texts
 
@@ -54,7 +54,7 @@ def read_on_the_loop(*kinds: type[Any]) -> Generator[list[str]]:
 
     with pytest.MonkeyPatch.context() as patch:
         for kind in kinds:
-            for name in {"rows", "each", "read"} & vars(kind).keys():
+            for name in {"rows", "each", "totals", "read"} & vars(kind).keys():
                 patch.setattr(kind, name, noting(name, vars(kind)[name]))
         yield found
 
@@ -80,7 +80,7 @@ async def test_a_message_its_reply_and_its_poll_never_read_the_disk_on_the_loop(
         url = opened.json()["streamUrl"].replace("chat.test", host)
         async with connect(f"{url}&watermark={page['watermark']}") as socket:
             await runtime.idle()
-            with read_on_the_loop(Reader, KeyFile) as found:
+            with read_on_the_loop(SqliteReading, KeyFile) as found:
                 await client.say("again", id="a1")
                 await client.say("again", id="a1")
                 seen = list[str]()
@@ -104,7 +104,7 @@ async def test_a_long_conversation_nobody_remembers_is_read_by_a_thread(tmp_path
         app = app_of(runtime)
         again = Client(app)
         again.token, again.conversation = client.token, client.conversation
-        with read_on_the_loop(Reader) as found:
+        with read_on_the_loop(SqliteReading) as found:
             pages = [await again.get(), await again.get(7)]
             gets = await asyncio.gather(*(again.get() for _ in range(5)))
         assert found == []

@@ -15,19 +15,22 @@ from lichen.core.words.errors import Conflict, ContentErased
 from lichen.core.words.ids import TENANT_STREAM, LogId, Pseudonym, StreamId
 from lichen.core.words.scope import Actor
 from lichen.log.disk.growth import DAY_US, Growth
-from lichen.log.disk.sqlite import Op, Reader
 from lichen.log.feed import Feed, follow
+from lichen.log.projections import meters, unknowns
+from lichen.log.projections.every import Folds
+from lichen.log.projections.meters import OpenReservation
+from lichen.log.projections.unknowns import Unknown
 from lichen.log.records.contents import Sealer
 from lichen.log.records.names import Names
 from lichen.log.records.record import FORMAT_V, Place, Record
+from lichen.log.store.port import Reading
+from lichen.log.store.tables import Op
 from lichen.log.streams import Streams
-from lichen.log.views.ledger import Ledger, OpenReservation, Unknown
-from lichen.log.views.listings import stored_sums
 from lichen.log.views.live import Live
 from lichen.log.views.queries import Queries
 from lichen.log.write.entry import Entry
+from lichen.log.write.shared import Shared, as_new
 from lichen.log.write.staging import Header, Staged, Staging
-from lichen.log.write.store import Store, as_new
 from lichen.log.write.tips import Tip
 from lichen.log.write.waiters import Waiters
 
@@ -63,16 +66,17 @@ class Log(Streams):
     are as of the last commit.
     """
 
-    def __init__(self, id: LogId, store: Store, tip: Tip, *, ts_us: int, options: LogOptions) -> None:
+    def __init__(self, id: LogId, shared: Shared, tip: Tip, *, ts_us: int, options: LogOptions) -> None:
         super().__init__(
-            store.reader,
+            shared.store,
+            shared.reading,
             tip.number,
-            sealer=Sealer(id, store.keyring, store.blobs),
+            sealer=Sealer(id, shared.keyring, shared.store.blobs),
             streams_max=options.streams_max,
             contents_bytes_max=options.contents_bytes_max,
         )
-        self.id, self._store = id, store
-        self.public_key = store.keyring.secrets(id).signer.public_key
+        self.id, self._shared = id, shared
+        self.public_key = shared.keyring.secrets(id).signer.public_key
         self._waiters = Waiters()
         self.feed = Feed()
         self.reload(tip, ts_us)
@@ -81,14 +85,15 @@ class Log(Streams):
         """Goes on from what is on disk: from where the log ends, and the time of its last record."""
         self.tip, self._ts_us = tip, ts_us
         self._announcement: LogOpened | None = None
-        self._store.latest_us = max(self._store.latest_us, ts_us)
+        self._shared.latest_us = max(self._shared.latest_us, ts_us)
         self.last_seq = self.durable_seq = tip.frontier.size
         self.forget(tip.number)
         self.feed.begin(self._queries, self.durable_seq)
         self._growth = Growth()
         self._growth.add(ts_us, self._queries.bytes_since(ts_us - ts_us % DAY_US, self.last_seq))
-        self._names = Names(self.id, tip.number, self._store.keyring, self._store.reader)
-        self._ledger = Ledger(tip.number, stored_sums(self._store.reader, tip.number))
+        self._names = Names(self.id, tip.number, self._shared.keyring, self._reading)
+        self.folds = Folds(tip.number, self._reading, self._shared.projections)
+        self._meters, self._unknowns = self.folds.of(meters.VIEW), self.folds.of(unknowns.VIEW)
 
     # -- append --------------------------------------------------------------------------------------------------
 
@@ -103,7 +108,7 @@ class Log(Streams):
         self._check()
         if self._announcement is not None:
             parts = self._announced(self._announcement, parts)
-        self._store.gathering.make_room(self, [draft for part in parts for draft in part.drafts])
+        self._shared.gathering.make_room(self, [draft for part in parts for draft in part.drafts])
         staging = self._staging(cause, actor, turn)
         for part in parts:
             live = self._live(part.stream)
@@ -121,7 +126,7 @@ class Log(Streams):
         self._check()
         if self._announcement is not None:
             self._announced(self._announcement, ())
-        self._store.gathering.make_room(self, [draft for drafts in moves.values() for draft in drafts])
+        self._shared.gathering.make_room(self, [draft for drafts in moves.values() for draft in drafts])
         staging = self._staging(0, actor, turn)
         for stream, drafts in moves.items():
             if not self._stage(staging, self._live(stream), drafts):
@@ -132,11 +137,11 @@ class Log(Streams):
         return self._publish(staging)
 
     def _check(self) -> None:
-        if self._store.failure is not None or self._store.is_closed:
-            self._store.check()
+        if self._shared.failure is not None or self._shared.is_closed:
+            self._shared.check()
 
     def _staging(self, cause: int, actor: str, turn: str | None) -> Staging:
-        store = self._store
+        store = self._shared
         return Staging(
             self._sealer,
             Header(cause, actor, turn),
@@ -145,6 +150,7 @@ class Log(Streams):
             ts_us=max(store.now_us(), self._ts_us),
             seq=self.last_seq,
             pos=store.last_pos,
+            counted=self.folds.counting,
         )
 
     def _stage(self, staging: Staging, live: Live, drafts: Sequence[Draft]) -> bool:
@@ -157,7 +163,7 @@ class Log(Streams):
         """Makes what is staged count, and has it written with all else that the loop brings now."""
         parts = [staged for staged in staging.parts if staged.facts]
         if parts:
-            store, rows = self._store, staging.begun
+            store, rows = self._shared, staging.begun
             entry = store.entry(self, self.tip, rows=len(rows), data_bytes=staging.size)
             entry.pending += rows
             entry.blobs += staging.blobs
@@ -177,7 +183,7 @@ class Log(Streams):
             pending.add(record, data)
         entry.grow(live, live.state, records)
         for event, before, after in staged.counted:
-            entry.ops += self._ledger.apply(event, before, after)
+            entry.ops += self.folds.count(event, before, after)
         live.grow(staged.row, staged.state, records)
         live.pending = staged.pending
         self._lives[live.stream] = live  # loading a companion may have let it go
@@ -234,15 +240,15 @@ class Log(Streams):
         After a failure a seq is given again: await this, without another await since the append.
         """
         wanted = self.last_seq if seq is None else seq
-        if self._store.failure is not None and (seq is None or wanted > self.durable_seq):
-            raise as_new(self._store.failure)
+        if self._shared.failure is not None and (seq is None or wanted > self.durable_seq):
+            raise as_new(self._shared.failure)
         if wanted > self.durable_seq:
             await self._waiters.wait(wanted)
 
     async def durable_stream(self, *streams: StreamId) -> None:
         """Returns once all appended so far to these streams is on disk. Raises Unavailable if it never will be."""
-        if self._store.failure is not None:
-            raise as_new(self._store.failure)  # what was appended before it is gone from memory too
+        if self._shared.failure is not None:
+            raise as_new(self._shared.failure)  # what was appended before it is gone from memory too
         wanted = 0
         for stream in streams:
             live = self._lives.get(stream)
@@ -253,22 +259,21 @@ class Log(Streams):
 
     def hurry(self) -> None:
         """What was appended goes to the disk at once, before what other logs have waiting."""
-        self._store.hurry(self)
+        self._shared.hurry(self)
 
     async def sign(self) -> None:
         """Signs what is durable, unless it is signed already. Raises Unavailable."""
-        self._store.check()
-        await self._store.writer.sign([self.tip])
+        await self._shared.sign([self.tip])
 
     async def room(self) -> None:
         """Returns once little enough is waiting to become durable, of this log and in the whole volume. Raises
         Unavailable."""
-        await self._store.room(self)
+        await self._shared.room(self)
 
     @property
     def has_room(self) -> bool:
         """Whether `room` returns at once."""
-        return self._store.has_room(self)
+        return self._shared.has_room(self)
 
     def settle(self, entry: Entry) -> None:
         """The writer made `entry` durable."""
@@ -285,13 +290,13 @@ class Log(Streams):
         """Tells those who wait for what is durable now."""
         self._waiters.wake(self.durable_seq)
         if self.durable_seq == self.last_seq:
-            self._ledger.trim()
+            self.folds.trim()
         self.feed.wake()
 
     def fail(self) -> None:
         """Nothing that was not durable will be: drops what is ahead of the disk and tells those who wait."""
-        assert self._store.failure is not None
-        self._waiters.fail(self._store.failure)
+        assert self._shared.failure is not None
+        self._waiters.fail(self._shared.failure)
         self.forget(self.number)
         self._names.clear()
         self.last_seq = self.durable_seq
@@ -308,8 +313,8 @@ class Log(Streams):
         return await asyncio.to_thread(self._read_after, after_seq, limit)
 
     def _read_after(self, after_seq: int, limit: int) -> list[Record]:
-        with closing(self.new_reader()) as reader:
-            return Queries(reader, self.number).after(after_seq, limit)
+        with closing(self.read_apart()) as reading:
+            return Queries(reading, self.number).after(after_seq, limit)
 
     def follow(self, after: int | Place, streams: Iterable[StreamId] | None = None) -> AsyncGenerator[Record]:
         """Durable records after a place, of these streams or all: those that are there, then as they come.
@@ -319,25 +324,25 @@ class Log(Streams):
         place = after if isinstance(after, Place) else Place.last(after)
         return follow(self.feed, place, frozenset(streams) if streams is not None else None)
 
-    def new_reader(self) -> Reader:
-        """Another connection to the file, for a thread of its own. The caller closes it."""
-        return Reader(self._reader.path)
+    def read_apart(self) -> Reading:
+        """Another reader of the store, for a thread of its own. The caller closes it."""
+        return self._store.read()
 
     def meter(self, key: str) -> tuple[int, int]:
         """What is reserved and what is paid under `key`."""
-        return self._ledger.meter(key)
+        return self._meters.total(key)
 
     def reservations(self) -> list[OpenReservation]:
         """What open calls have reserved."""
-        return self._ledger.reservations()
+        return self._meters.reservations()
 
     def unknowns(self) -> list[Unknown]:
         """The calls whose outcome nobody knows."""
-        return self._ledger.unknowns()
+        return self._unknowns.all()
 
     def is_unknown(self, session: str | None, tool: str, digest: bytes) -> bool:
         """Whether nobody knows the outcome of a call of this tool with these arguments in this session."""
-        return self._ledger.is_unknown(session or "", tool, digest)
+        return self._unknowns.has(session or "", tool, digest)
 
     def stops(self) -> Mapping[str, int]:
         """The kill switches that are on, as `kind:name`, and the record of the tenant's stream that set each."""
@@ -371,12 +376,12 @@ class Log(Streams):
 
     def digest(self, data: bytes) -> bytes:
         """A keyed digest of `data` (16 bytes): equal data has equal digests, and nobody can guess by trying."""
-        return self._store.keyring.secrets(self.id).digest(data)
+        return self._shared.keyring.secrets(self.id).digest(data)
 
     def name(self, actor: Actor) -> Pseudonym:
         """The actor's pseudonym in this log. Who that is stays readable, sealed, until the actor is erased."""
         pseudonym = self._names.of(actor)
-        op = self._names.keep(pseudonym, actor.id) if self._store.failure is None else None
+        op = self._names.keep(pseudonym, actor.id) if self._shared.failure is None else None
         if op is not None:
             self._write(op)
         return pseudonym
@@ -397,7 +402,7 @@ class Log(Streams):
 
     def keys_of(self, subject: str) -> frozenset[int]:
         """The ids of every data key that was ever made for a subject, a pseudonym, here."""
-        return self._store.keyring.keys_of(self.id, subject)
+        return self._shared.keyring.keys_of(self.id, subject)
 
     async def erase(
         self,
@@ -415,10 +420,10 @@ class Log(Streams):
         Returns the ids of the keys. `id` makes it idempotent; the counts and the ruling go into the record. Raises
         Unavailable; call it again then.
         """
-        self._store.check()
+        self._shared.check()
         await self.durable()  # what was accepted before is erased too
-        forget = self._store.keyring.forget
-        key_ids = tuple(await asyncio.to_thread(forget, self.id, subject, self._store.now_us()))
+        forget = self._shared.keyring.forget
+        key_ids = tuple(await asyncio.to_thread(forget, self.id, subject, self._shared.now_us()))
         erased = Erased(subject, key_ids, id, sessions, runs, records, ruling)
         if self.find(TENANT_STREAM, erased.key) is None:
             self._write(self._names.remove(subject))
@@ -428,5 +433,5 @@ class Log(Streams):
         return key_ids
 
     def _write(self, op: Op) -> None:
-        self._store.check()
-        self._store.entry(self, self.tip).ops.append(op)
+        self._shared.check()
+        self._shared.entry(self, self.tip).ops.append(op)

@@ -11,13 +11,13 @@ from lichen.core.deciders.events import Event
 from lichen.core.deciders.streams import State, evolve, initial
 from lichen.core.words.errors import ContentErased, NotFound
 from lichen.core.words.ids import StreamId
-from lichen.log.disk.sqlite import Reader
+from lichen.log.projections.streamrow import StreamRow
 from lichen.log.records.contents import Sealer
 from lichen.log.records.record import Record
+from lichen.log.store.port import Reading, Store
 from lichen.log.views.listings import Listings
 from lichen.log.views.live import Live, Lives
 from lichen.log.views.queries import Queries
-from lichen.log.views.rows import StreamRow
 
 
 class Opened(NamedTuple):
@@ -31,11 +31,17 @@ class Streams(Listings):
     """What is in memory of a log's streams, in front of what is on disk. Whatever is not in memory is durable."""
 
     def __init__(
-        self, reader: Reader, number: int, *, sealer: Sealer, streams_max: int, contents_bytes_max: int
+        self,
+        store: Store,
+        reading: Reading,
+        number: int,
+        *,
+        sealer: Sealer,
+        streams_max: int,
+        contents_bytes_max: int,
     ) -> None:
-        super().__init__(reader, number)
-        self._queries = Queries(reader, number)
-        self._sealer = sealer
+        super().__init__(reading, number)
+        self._store, self._sealer = store, sealer
         self._lives = Lives(streams_max, contents_bytes_max)
         self._loading: dict[StreamId, asyncio.Task[None]] = {}
 
@@ -67,8 +73,8 @@ class Streams(Listings):
                 del self._loading[stream]
 
     def _read_live(self, stream: StreamId) -> Live:
-        with closing(Reader(self._reader.path)) as reader:
-            return _folded(stream, Queries(reader, self.number))
+        with closing(self._store.read()) as reading:
+            return _folded(stream, Queries(reading, self.number))
 
     def events(self, stream: StreamId, from_n: int = 0) -> list[Event]:
         """The events of a stream from `from_n` on."""
@@ -84,7 +90,7 @@ class Streams(Listings):
         row = (live and live.row) or self._queries.stream_row(stream)
         if row is None:
             return []
-        found = list(self._queries.of_stream(row.number, after_n, limit))
+        found = self._queries.of_stream(row.number, after_n, limit)
         seen = found[-1].n + 1 if found else after_n
         if live is not None:
             found += [record for record in live.tail if record.n >= seen]
@@ -102,10 +108,10 @@ class Streams(Listings):
                 return [*found, *(record for record in tail if record.n >= len(found))]
 
     def _read_records(self, stream: StreamId, from_n: int) -> list[Record]:
-        with closing(Reader(self._reader.path)) as reader:
-            queries = Queries(reader, self.number)
+        with closing(self._store.read()) as reading:
+            queries = Queries(reading, self.number)
             row = queries.stream_row(stream)
-            return list(queries.of_stream(row.number, from_n)) if row is not None else []
+            return queries.of_stream(row.number, from_n) if row is not None else []
 
     def records_telling(self, runs: Sequence[StreamRow]) -> dict[int, list[Record]]:
         """The same with what is not committed yet, so that a page is as new as what was answered before it."""
@@ -162,8 +168,8 @@ class Streams(Listings):
         return await asyncio.to_thread(self._read_page, stream, from_n, limit)
 
     def _read_page(self, stream: StreamId, from_n: int, limit: int) -> list[Opened]:
-        with closing(Reader(self._reader.path)) as reader:
-            queries = Queries(reader, self.number)
+        with closing(self._store.read()) as reading:
+            queries = Queries(reading, self.number)
             row = queries.stream_row(stream)
             records = queries.of_stream(row.number, from_n, limit) if row is not None else ()
             return [Opened(record, self._opened(record)) for record in records]
@@ -207,7 +213,7 @@ class Streams(Listings):
     def forget(self, number: int) -> None:
         """Drops everything in memory, durable or not. `number` is the log's in its volume from now on."""
         self.number = number
-        self._queries = Queries(self._reader, number)
+        self._queries = Queries(self._reading, number)
         self._lives.forget()
         self._loading.clear()
 

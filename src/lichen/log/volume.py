@@ -1,10 +1,10 @@
-"""A volume: the logs of a data directory in one SQLite file, with one writer and one fsync for all of them."""
+"""A volume: the logs of a data directory in one store, with one writer and one barrier for all of them."""
 
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from importlib.metadata import version
 from pathlib import Path
 from typing import Self
@@ -14,27 +14,32 @@ import msgspec
 from lichen.core.words.errors import Corrupt
 from lichen.core.words.ids import LogId
 from lichen.core.words.scope import Scope
-from lichen.log.disk.blobs import Blobs
-from lichen.log.disk.files import write_new_file
 from lichen.log.disk.lock import DirectoryLock
-from lichen.log.disk.sqlite import FILE_NAME, Reader, connect, prepare, storage_error
 from lichen.log.keys.keyring import Keyring
 from lichen.log.log import Log, LogOptions
+from lichen.log.projections.every import PROJECTIONS, AnyProjection, tables_of
+from lichen.log.projections.leases import epoch_of
 from lichen.log.proof.checkpoint import parse_and_verify
 from lichen.log.proof.tree import Frontier
 from lichen.log.records.record import decode
-from lichen.log.records.recorded import recorded_erasures
+from lichen.log.sqlite.store import SqliteStore
+from lichen.log.store.port import LeaseLost, Store
+from lichen.log.store.selection import rows
+from lichen.log.store.tables import CORE, FRONTIERS, HEADS, LOGS, RECORDS
+from lichen.log.views.recorded import recorded_erasures
+from lichen.log.views.refolding import refolded
+from lichen.log.write.commits import Bounds, Commits
 from lichen.log.write.entry import Entry
-from lichen.log.write.store import ClockJump, Store, as_new
+from lichen.log.write.shared import ClockJump, Shared, as_new
 from lichen.log.write.tips import Tip
-from lichen.log.write.writer import Bounds, Writer
+from lichen.log.write.writer import StartWriter, ThreadWriter
 
-BLOBS = "blobs"
 _BOOT_BYTES = 8
 
 
 class VolumeOptions(msgspec.Struct, frozen=True):
-    """Bounds of a volume. `socket` is noted in the lock; `connect` opens the writer's connection.
+    """Bounds of a volume. `socket` is noted in the lock; `store` says where its logs lie, `projections` which views
+    are kept of them, `writer` where commits are made.
 
     `announces_late`: a process is noted in a log with its first record there, and not as soon as it is opened.
     `lock` is the directory's, if the caller holds it already; the volume lets go of it then too.
@@ -46,7 +51,9 @@ class VolumeOptions(msgspec.Struct, frozen=True):
     queued_bytes_max: int = 64 * 1024 * 1024
     log: LogOptions = LogOptions()
     socket: Path | None = None
-    connect: Callable[[Path], sqlite3.Connection] = connect
+    store: Callable[[Path], Store] = SqliteStore
+    projections: tuple[AnyProjection, ...] = PROJECTIONS
+    writer: StartWriter = ThreadWriter
     lock: DirectoryLock | None = None
     announces_late: bool = False
 
@@ -70,12 +77,12 @@ class Volume:
         self.commits = 0  # barriers so far: each is one fsync
         self._lock = options.lock or DirectoryLock(home, socket=options.socket)
         try:
-            path = _file(home, options)
-            self._store = Store(
+            store = _prepared(options.store(home), options.projections)
+            self._shared = Shared(
                 keyring=keyring,
-                blobs=Blobs(home / BLOBS),
+                store=store,
+                projections=options.projections,
                 clock=clock,
-                reader=Reader(path),
                 rows_max=options.queued_rows_max,
                 bytes_max=options.queued_bytes_max,
             )
@@ -83,11 +90,13 @@ class Volume:
             self._numbers = self._load_numbers()
             for id in self._numbers:
                 _, ts_us = self._load_tip(id)  # refuses a log that was rolled back
-                self._store.latest_us = max(self._store.latest_us, ts_us)
-            self.erasures_applied = keyring.apply_recorded(recorded_erasures(self._store.reader))
+                self._shared.latest_us = max(self._shared.latest_us, ts_us)
+            self.erasures_applied = keyring.apply_recorded(recorded_erasures(self._shared.reading))
             self._failed = asyncio.Event()
-            self._writer = self._start(path)
-            self._store.start(self._writer)
+            bounds = Bounds(options.commit_rows_max, options.commit_bytes_max)
+            commits = Commits(store, keyring=keyring, clock=clock, bounds=bounds)
+            self._writer = options.writer(commits, self._on_commit, self._on_failure)
+            self._shared.start(self._writer)
         except BaseException:
             self._lock.release()
             raise
@@ -110,18 +119,6 @@ class Volume:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         return cls(home, keyring=keyring, clock=clock, random=random, options=options or VolumeOptions())
 
-    def _start(self, path: Path) -> Writer:
-        return Writer(
-            path,
-            connect=self._options.connect,
-            keyring=self.keyring,
-            blobs=self._store.blobs,
-            clock=self.clock,
-            bounds=Bounds(self._options.commit_rows_max, self._options.commit_bytes_max),
-            on_commit=self._on_commit,
-            on_failure=self._on_failure,
-        )
-
     # -- logs ----------------------------------------------------------------------------------------------------
 
     def log(self, scope: Scope) -> Log:
@@ -132,8 +129,8 @@ class Volume:
         log = self._logs.get(id)
         if log is None:
             tip, ts_us = self._load_tip(id)
-            log = Log(id, self._store, tip, ts_us=ts_us, options=self._options.log)
-            if self._store.failure is None:
+            log = Log(id, self._shared, tip, ts_us=ts_us, options=self._options.log)
+            if self._shared.failure is None:
                 self._announce(log)
             self._numbers.setdefault(id, tip.number)
             self._logs[id] = log
@@ -150,33 +147,32 @@ class Volume:
     @property
     def is_readonly(self) -> bool:
         """Whether a commit failed and nothing is accepted until `recover`."""
-        return self._store.failure is not None
+        return self._shared.failure is not None
 
     @property
     def latest_us(self) -> int:
         """When the newest record of any log was written, 0 before the first."""
-        return self._store.latest_us
+        return self._shared.latest_us
 
     def steady_us(self) -> int:
         """The time by the clock, but never earlier than the newest record: no day begins twice."""
-        return max(self.clock(), self._store.latest_us)
+        return max(self.clock(), self._shared.latest_us)
 
     @property
     def clock_jumps(self) -> tuple[ClockJump, ...]:
         """The last times the clock went back by more than a second. Records keep their order nevertheless."""
-        return tuple(self._store.clock_jumps)
+        return tuple(self._shared.clock_jumps)
 
     @property
     def queued_rows(self) -> int:
         """How many records are not durable yet."""
-        return self._store.queued_rows
+        return self._shared.queued_rows
 
     # -- life ----------------------------------------------------------------------------------------------------
 
     async def sign(self, *logs: Log) -> None:
         """Signs what is durable in these logs, or in all that are open, and remembers it with the keys."""
-        self._store.check()
-        await self._writer.sign([log.tip for log in logs or self._logs.values()])
+        await self._shared.sign([log.tip for log in logs or self._logs.values()])
 
     async def failed(self) -> None:
         """Returns when a commit has failed."""
@@ -184,47 +180,50 @@ class Volume:
 
     async def recover(self) -> None:
         """Tries to write again and, if that works, goes on from what is on disk. Raises Unavailable if it does not."""
-        if self._store.failure is None:
+        if self._shared.failure is None:
             return
         try:
             await self._writer.recover()
         except Exception as error:
-            raise as_new(self._store.failure) from error
-        self._store.last_pos = self._store.load_pos()
+            raise as_new(self._shared.failure) from error
+        self._shared.last_pos = self._shared.load_pos()
         self._numbers = self._load_numbers()
-        for log in self._logs.values():
-            log.reload(*self._load_tip(log.id))
+        ends = [(log, *self._load_tip(log.id)) for log in self._logs.values()]
+        if any(tip.epoch > log.tip.epoch for log, tip, _ in ends):
+            raise LeaseLost
+        for log, tip, ts_us in ends:
+            log.reload(tip, ts_us)
             self._numbers.setdefault(log.id, log.tip.number)
-        self._store.failure = None
+        self._shared.failure = None
         self._failed.clear()
         for log in self._logs.values():
             self._announce(log)
 
     async def close(self) -> None:
         """Makes everything durable, signs every log, and lets go of the directory. Raises Unavailable if it cannot."""
-        if self._store.is_closed:
+        if self._shared.is_closed:
             return
         try:
-            if self._store.failure is None:
+            if self._shared.failure is None:
                 for log in self._logs.values():
                     await log.durable()
                 await self.sign()
         finally:
-            self._store.is_closed = True
+            self._shared.is_closed = True
             for log in self._logs.values():
                 log.feed.close()
-            self._store.gathering.hand_over()
+            self._shared.gathering.hand_over()
             await self._writer.stop()
-            self._store.reader.close()
+            self._shared.reading.close()
             self._lock.release()
 
     def _on_commit(self, batch: list[Entry]) -> None:
         self.commits += 1
-        if self._store.failure is None:
-            self._store.committed(batch)
+        if self._shared.failure is None:
+            self._shared.committed(batch)
 
     def _on_failure(self, error: Exception) -> None:
-        self._store.fail(error)
+        self._shared.fail(error)
         for log in self._logs.values():
             log.fail()
         self._failed.set()
@@ -232,7 +231,7 @@ class Volume:
     # -- loading -------------------------------------------------------------------------------------------------
 
     def _load_numbers(self) -> dict[LogId, int]:
-        return {LogId(id): number for number, id in self._store.reader.rows("SELECT log, id FROM logs ORDER BY log")}
+        return {LogId(id): number for number, id in self._shared.reading.rows(rows(LOGS).by("log"))}
 
     def _load_tip(self, id: LogId) -> tuple[Tip, int]:
         """Where the log ends on disk, and the time of its last record. Raises Corrupt (`log_rolled_back`)."""
@@ -240,22 +239,20 @@ class Volume:
         if number is None:
             self._check_remembered(id, None)
             return Tip(max(self._numbers.values(), default=0) + 1, id), 0
-        rows = self._store.reader.rows(
-            """SELECT frontier, chain, record FROM frontiers JOIN records USING (log)
-            WHERE log = ? ORDER BY seq DESC LIMIT 1""",
-            number,
-        )
-        if not rows:
+        reading = self._shared.reading
+        frontiers = reading.rows(rows(FRONTIERS, log=number).of("frontier"))
+        records = reading.rows(rows(RECORDS, log=number).of("chain", "record").backwards("seq").first(1))
+        if not frontiers or not records:
             raise Corrupt(f"The log {id} has lost its records or its frontier.")
-        frontier, chain, data = rows[0]
+        chain, data = records[0]
         last = decode(data)[-1]
-        tip = Tip(number, id, chain=chain, frontier=Frontier.decode(frontier))
+        tip = Tip(number, id, chain=chain, frontier=Frontier.decode(frontiers[0][0]))
         if tip.frontier.size != last.seq:
             raise Corrupt(f"The log {id} ends at {last.seq} and its frontier at {tip.frontier.size}.")
         self._check_remembered(id, tip)
-        heads = self._store.reader.row("SELECT coalesce(max(number), 0) FROM heads WHERE log = ?", number)
-        assert heads is not None
-        tip.heads = heads[0]
+        heads = reading.rows(rows(HEADS, log=number).of("number").backwards("number").first(1))
+        tip.heads = heads[0][0] if heads else 0
+        tip.epoch = epoch_of(reading, number)
         return tip, last.ts_us
 
     def _check_remembered(self, id: LogId, tip: Tip | None) -> None:
@@ -265,11 +262,11 @@ class Volume:
             return
         remembered = parse_and_verify(text, self.keyring.secrets(id).signer.public_key)
         size = tip.frontier.size if tip is not None else 0
-        query = "SELECT chain FROM records WHERE log = ? AND seq = ?"
-        found = self._store.reader.row(query, tip.number, remembered.size) if tip is not None else None
-        if size < remembered.size or found != (remembered.chain,):
+        if tip is None:
             raise rolled_back(id, size, remembered.size)
-        assert tip is not None
+        found = self._shared.reading.rows(rows(RECORDS, log=tip.number, seq=remembered.size).of("chain"))
+        if size < remembered.size or found != [(remembered.chain,)]:
+            raise rolled_back(id, size, remembered.size)
         tip.signed_size, tip.signed_us = remembered.size, remembered.ts_us
 
 
@@ -283,17 +280,14 @@ def rolled_back(id: LogId, found: int, remembered: int) -> Corrupt:
     )
 
 
-def _file(home: Path, options: VolumeOptions) -> Path:
-    """The volume's file, made when missing, its format checked."""
-    path = home / FILE_NAME
-    if not path.exists():
-        write_new_file(path, b"")  # SQLite would make it readable by others; its WAL takes this mode over
-    try:
-        connection = options.connect(path)
-        try:
-            prepare(connection)
-        finally:
-            connection.close()
-    except sqlite3.Error as error:
-        raise storage_error(error) from error
-    return path
+def _prepared(store: Store, projections: tuple[AnyProjection, ...]) -> Store:
+    """The store, with every view: those that it lacks are made anew from its records."""
+    lacking = store.prepare((*CORE, *tables_of(projections)))
+    lost = next((table for table in lacking if table in CORE), None)
+    if lost is not None:
+        raise Corrupt(f"The volume has lost its table {lost.name}.")
+    if lacking:
+        remade = [each for each in projections if not set(each.tables).isdisjoint(lacking)]
+        with closing(store.read()) as reading:
+            store.remake(lacking, (op for op in refolded(reading, remade) if op[0] in lacking))
+    return store

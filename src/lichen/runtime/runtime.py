@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from lichen.core.ports.secrets import Secrets as SecretSource
     from lichen.engine.ports import Channel, Options
     from lichen.log.log import Log
-    from lichen.log.volume import Volume
+    from lichen.log.volume import VolumeOptions
     from lichen.runtime.access.access import Access
     from lichen.runtime.operations.admin import Health, Totals
     from lichen.runtime.project.policies import PolicySource
@@ -146,8 +146,8 @@ class Runtime:
         runtime._blueprint = msgspec.structs.replace(runtime._blueprint, takes_over=False)
         return runtime
 
-    def simulated(self, *, clock: Callable[[], int], random: Callable[[int], bytes], volume: type[Volume]) -> Runtime:
-        """This runtime with a clock, chance and kind of volume that a test decides about, before it is entered."""
+    def simulated(self, *, clock: Callable[[], int], random: Callable[[int], bytes], volume: VolumeOptions) -> Runtime:
+        """This runtime with a clock, chance and store of its logs that a test decides about, before it is entered."""
         from lichen.runtime.wiring import Ids
 
         self._blueprint = msgspec.structs.replace(

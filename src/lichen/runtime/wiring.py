@@ -68,7 +68,7 @@ class Blueprint(msgspec.Struct, frozen=True):
     random: Callable[[int], bytes]
     new_id: Callable[[str], str]
     takes_over: bool = True  # what its logs owe
-    volume: type[Volume] = Volume
+    volume: VolumeOptions = VolumeOptions()
     secrets: Secrets | None = None  # where every secret comes from, instead of where the settings say
 
 
@@ -264,12 +264,12 @@ def _opened(blueprint: Blueprint) -> tuple[Keyring, Volume]:
         lock.release()
         raise
     try:
-        volume = blueprint.volume.open(
+        volume = Volume.open(
             blueprint.home,
             keyring=keyring,
             clock=blueprint.clock,
             random=blueprint.random,
-            options=VolumeOptions(lock=lock, announces_late=True),
+            options=msgspec.structs.replace(blueprint.volume, lock=lock, announces_late=True),
         )
     except BaseException:  # the volume has let go of the lock
         keyring.close()

@@ -22,10 +22,12 @@ from lichen.engine.engine import Engine
 from lichen.engine.intake import messages, runs, sessions
 from lichen.engine.intake.request import Request
 from lichen.engine.ports import Listed, Options, Services
-from lichen.log.volume import Volume
+from lichen.log.volume import Volume, VolumeOptions
 from lichen.testing.clock import SimulatedClock
+from lichen.testing.disk import Disk
+from lichen.testing.memory import MemoryStore
 from lichen.testing.scripted import ScriptedAgent, ScriptedGate, ScriptedTool, agent, calls, outcomes, refuses, sleeps
-from lichen.testing.simulation import open_volume, seeded
+from lichen.testing.simulation import close_after_power_loss, open_volume, seeded
 
 SCOPE = Scope("acme", "dev")
 CUSTOMER = Customer("customer-7")
@@ -39,6 +41,8 @@ class Stage:
         self._suite, self._home, self.clock = suite, home, clock
         self._random = seeded(1)
         self.is_open = False
+        memory = MemoryStore()
+        self.disk = Disk(lambda home: memory)
 
     async def open(self, *agents: ScriptedAgent, options: Options | None = None) -> Engine:
         """An engine that hosts these agents and has taken over what is owed."""
@@ -52,7 +56,12 @@ class Stage:
             options=options or Options(),
         )
         self.agents = agents
-        self.volume = open_volume(self._home, clock=self.clock.now_us, random=self._random)
+        self.volume = open_volume(
+            self._home,
+            clock=self.clock.now_us,
+            random=self._random,
+            options=VolumeOptions(store=self.disk.open),
+        )
         self.engine = self._suite.engine(self.services, self.volume)
         self.is_open = True
         self.taken_over = self.engine.start((SCOPE,))
@@ -61,9 +70,9 @@ class Stage:
     async def crash(self) -> None:
         """Kills the process: what was not durable is gone."""
         self.is_open = False
-        self.volume.discard()
+        self.disk.cut()
         await self.engine.drain(0.0)
-        await self.volume.crash()
+        await close_after_power_loss(self.volume)
         self.volume.keyring.close()
 
     async def close(self) -> None:

@@ -1,19 +1,22 @@
-"""A volume that writes in the loop instead of beside it: what happens depends on nothing but clock and randomness."""
+"""A volume that commits in the loop instead of beside it: what happens depends on nothing but clock and randomness."""
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
+import msgspec
+
+from lichen.core.words.errors import Unavailable
 from lichen.log.keys.keyring import Keyring
 from lichen.log.volume import Volume, VolumeOptions
+from lichen.log.write.commits import Commits
 from lichen.log.write.entry import Entry
-from lichen.log.write.writer import Bounds, Writer
-
-T = TypeVar("T")
+from lichen.log.write.tips import Tip
 
 
 def seeded(seed: int) -> Callable[[int], bytes]:
@@ -21,71 +24,69 @@ def seeded(seed: int) -> Callable[[int], bytes]:
     return random.Random(seed).randbytes
 
 
-class InlineWriter(Writer):
-    """Commits on the loop's thread, in the turn after the one that handed something over."""
+class InlineWriter:
+    """Makes commits on the loop's thread, in the turn after the one that handed something over."""
 
-    _is_due = False
+    def __init__(
+        self, commits: Commits, on_commit: Callable[[list[Entry]], None], on_failure: Callable[[Exception], None]
+    ) -> None:
+        self.bounds = commits.bounds
+        self._commits, self._on_commit, self._on_failure = commits, on_commit, on_failure
+        self._loop = asyncio.get_running_loop()
+        self._is_due = False
 
-    def _run(self) -> None:
-        """Nothing: the thread ends at once."""
-
-    def put(self, entries: list[Entry], *, is_first: bool = False) -> None:
+    def put(self, entries: list[Entry], /, *, is_first: bool = False) -> None:
         """Queues entries."""
-        super().put(entries, is_first=is_first)
+        self._commits.put(entries, is_first=is_first)
         if not self._is_due:
             self._is_due = True
             self._loop.call_soon(self._turn)
 
     def _turn(self) -> None:
         self._is_due = False
-        while not self._has_failed and not self._is_stopping and (batch := self._take()):
-            self._commit(batch)
-
-    async def _do(self, job: Callable[[], T]) -> T:
-        return job()
-
-
-class SimulatedVolume(Volume):
-    """A volume with an inline writer. `crash` lets go of the directory as a killed process would."""
-
-    def _start(self, path: Path) -> Writer:
-        options = self._options
-        return InlineWriter(
-            path,
-            connect=options.connect,
-            keyring=self.keyring,
-            blobs=self._store.blobs,
-            clock=self.clock,
-            bounds=Bounds(options.commit_rows_max, options.commit_bytes_max),
-            on_commit=self._on_commit,
-            on_failure=self._on_failure,
-        )
+        while batch := self._commits.take():
+            try:
+                self._commits.commit(batch)
+            except Exception as error:  # noqa: BLE001 - the volume is told, as by a thread
+                self._loop.call_soon(self._on_failure, error)
+            else:
+                self._loop.call_soon(self._on_commit, batch)
 
     def discard(self) -> None:
-        """From here on nothing becomes durable, as if the process were dead."""
-        self._store.discard()
-        self._store.is_closed = True
+        """Throws away what is queued."""
+        self._commits.discard()
 
-    async def crash(self) -> None:
-        """What is not durable by now never will be."""
-        self.discard()
-        for log in self._logs.values():
-            log.feed.close()
-        await self._writer.stop()
-        self._store.reader.close()
-        self._lock.release()
+    async def sign(self, tips: Iterable[Tip], /) -> None:
+        """Signs at once."""
+        self._commits.sign(tips)
+
+    async def recover(self) -> None:
+        """Opens the store anew."""
+        self._commits.recover()
+
+    async def stop(self) -> None:
+        """Writes what is queued, and lets go of the store."""
+        self._turn()
+        self._commits.close()
 
 
 def open_volume(
     home: Path, *, clock: Callable[[], int], random: Callable[[int], bytes], options: VolumeOptions | None = None
-) -> SimulatedVolume:
+) -> Volume:
     """A simulated volume in `home` with its keys in `home/keys`."""
+    simulated = msgspec.structs.replace(options or VolumeOptions(), writer=InlineWriter)
     keyring = Keyring.open(home / "keys", random)
     try:
-        return SimulatedVolume.open(home, keyring=keyring, clock=clock, random=random, options=options)
+        return Volume.open(home, keyring=keyring, clock=clock, random=random, options=simulated)
     except BaseException:
         keyring.close()
         raise
+
+
+async def close_after_power_loss(volume: Volume) -> None:
+    """Lets go of the directory of a volume whose disk has no power, as the end of its process does."""
+    with suppress(Unavailable, OSError):
+        await volume.close()
 
 
 async def until(is_so: Callable[[], Any], *, turns_max: int = 20_000) -> None:

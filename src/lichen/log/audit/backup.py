@@ -1,4 +1,5 @@
-"""Backups: the logs to one place, their keys to another. Together they would undo every erasure made since.
+"""Backups of a volume in SQLite: the logs to one place, their keys to another. Together they would undo every erasure
+made since.
 
 Restoring takes the keys first, destroys in them everything that was erased since they were copied, and only then the
 logs.
@@ -9,6 +10,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -18,14 +20,17 @@ from lichen.core.words.ids import LogId
 from lichen.log.audit.extract import extract
 from lichen.log.disk.blobs import Blobs
 from lichen.log.disk.files import sync_directory, write_new_file
-from lichen.log.disk.sqlite import FILE_NAME, Reader, connect
 from lichen.log.keys.erasures import Erasure, decode_erasure
 from lichen.log.keys.keyring import Keyring
 from lichen.log.keys.secretfiles import copy_secrets
 from lichen.log.proof.checkpoint import TreeHead, sign
 from lichen.log.proof.tree import Frontier
 from lichen.log.records.record import Blob, Record, decode
-from lichen.log.records.recorded import recorded_erasures
+from lichen.log.sqlite.file import FILE_NAME, connect
+from lichen.log.sqlite.store import SqliteReading
+from lichen.log.store.selection import rows
+from lichen.log.store.tables import LOGS, RECORDS
+from lichen.log.views.recorded import recorded_erasures
 
 BLOBS = "blobs"
 KEY_FILES = ("master.key", "keys.sqlite")
@@ -194,23 +199,20 @@ def _copy_file(source: Path, target: Path) -> None:
 
 def _copy_blobs(file: Path, source: Path, target: Path) -> BackupReport:
     """Every blob that the copied records name: each was durable before its record, so all of them are there."""
-    reader = Reader(file)
-    try:
-        logs = tuple(id for (id,) in reader.rows("SELECT id FROM logs ORDER BY log"))
+    with closing(SqliteReading(file)) as reading:
+        logs = tuple(id for _, id in reading.rows(rows(LOGS).by("log")))
         blobs, copies, records = Blobs(source), Blobs(target), 0
         named: set[bytes] = set()
-        for record in _records(reader, "SELECT record FROM records ORDER BY pos"):
+        for record in _records(reading):
             records += not record.i  # stored ones
             for each in record.contents:
                 if isinstance(each.body, Blob) and each.body.digest not in named:
                     named.add(copies.put(blobs.get(each.body.digest, each.body.size)))
-    finally:
-        reader.close()
     return BackupReport(logs, records, len(named))
 
 
-def _records(reader: Reader, query: str) -> Iterator[Record]:
-    return (record for (data,) in reader.each(query) for record in decode(data))
+def _records(reading: SqliteReading) -> Iterator[Record]:
+    return (record for (data,) in reading.each(rows(RECORDS).by("pos").of("record")) for record in decode(data))
 
 
 # -- erasures ----------------------------------------------------------------------------------------------------
@@ -226,9 +228,6 @@ def _recorded(homes: Iterable[Path]) -> list[Erasure]:
     for home in homes:
         if not (home / FILE_NAME).exists():
             raise NotFound(f"There are no logs in {home}.", code="volume_missing")
-        reader = Reader(home / FILE_NAME)
-        try:
-            found += recorded_erasures(reader)
-        finally:
-            reader.close()
+        with closing(SqliteReading(home / FILE_NAME)) as reading:
+            found += recorded_erasures(reading)
     return found

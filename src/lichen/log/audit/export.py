@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import closing
 from itertools import pairwise
 from typing import Literal
 
@@ -15,11 +16,13 @@ import msgspec
 
 from lichen.core.words.errors import Corrupt, Invalid
 from lichen.core.words.ids import StreamId
-from lichen.log.disk.sqlite import Reader
 from lichen.log.log import Log
+from lichen.log.projections.streams import stream_row, stream_rows
 from lichen.log.proof.checkpoint import TreeHead, parse_and_verify
 from lichen.log.proof.tree import leaf_hash, node_hash, verify_inclusion
 from lichen.log.records.record import Record, decode
+from lichen.log.store.port import Reading
+from lichen.log.views.queries import Queries
 
 FORMAT = "lichen-export/1"
 RECORDS_MAX = 100_000
@@ -139,53 +142,57 @@ def _corrupt(message: str, place: str | None = None) -> Corrupt:
 
 def _export(log: Log, selection: Selection) -> bytes:
     """In a thread: reads the whole log up to the head once, for the tree."""
-    reader = log.new_reader()
-    try:
-        text = _last_head(reader, log.number)
+    with closing(log.read_apart()) as reading:
+        queries = Queries(reading, log.number)
+        text = _last_head(queries)
         head = parse_and_verify(text, log.public_key)
-        chosen = _chosen(reader, log.number, selection, head.size)
-        proofs = _proofs(_levels(reader, log.number, head.size), [seq - 1 for seq, _ in chosen])
-    finally:
-        reader.close()
+        chosen = _chosen(reading, log.number, selection, head.size)
+        proofs = _proofs(_levels(queries, head.size), [seq - 1 for seq, _ in chosen])
     records = tuple(ProvenRecord(seq, data, proof) for (seq, data), proof in zip(chosen, proofs, strict=True))
     return _encode(Export(FORMAT, log.id, log.public_key, text.decode(), records))
 
 
-def _last_head(reader: Reader, log: int) -> bytes:
-    row = reader.row("SELECT checkpoint FROM heads WHERE log = ? ORDER BY number DESC LIMIT 1", log)
-    if row is None:
+def _last_head(queries: Queries) -> bytes:
+    heads = queries.checkpoints(1)
+    if not heads:
         raise Corrupt("The log has no signed head.")
-    return row[0]
+    return heads[0]
 
 
-def _chosen(reader: Reader, log: int, selection: Selection, size: int) -> list[tuple[int, bytes]]:
+def _chosen(reading: Reading, log: int, selection: Selection, size: int) -> list[tuple[int, bytes]]:
     """Position and bytes of the selected records, in the log's order."""
+    queries = Queries(reading, log)
     if isinstance(selection, range):
-        query = "SELECT seq, record FROM records WHERE log = ? AND seq BETWEEN ? AND ? ORDER BY seq LIMIT ?"
-        rows = reader.rows(query, log, selection.start, min(size, selection.stop - 1), RECORDS_MAX + 1)
+        found = queries.data_between(selection.start, min(size, selection.stop - 1), RECORDS_MAX + 1)
     else:
-        query = """
-            SELECT seq, record FROM records JOIN streams USING (stream)
-            WHERE streams.log = ? AND ((streams.kind = ? AND streams.id = ?) OR (streams.kind = 'run' AND session = ?))
-            AND seq <= ? ORDER BY seq LIMIT ?
-        """
-        session = selection.id if selection.kind == "session" else None
-        rows = reader.rows(query, log, *selection, session, size, RECORDS_MAX + 1)
-    if not rows:
+        found = list[tuple[int, bytes]]()
+        for number in _streams(reading, log, selection):
+            found += queries.data_of(number, size, RECORDS_MAX + 1 - len(found))
+        found.sort()
+    if not found:
         raise Invalid(
             "Nothing is selected by this.", code="export_empty", next_step="Name a run, session or positions."
         )
-    if len(rows) > RECORDS_MAX:
+    if len(found) > RECORDS_MAX:
         raise Invalid(
             f"An export holds at most {RECORDS_MAX} records.", code="export_too_large", next_step="Export it in parts."
         )
-    return [(seq, data) for seq, data in rows]
+    return found
 
 
-def _levels(reader: Reader, log: int, size: int) -> list[list[bytes]]:
+def _streams(reading: Reading, log: int, selection: StreamId) -> list[int]:
+    """The numbers of the stream and, of a session, of its runs."""
+    row = stream_row(reading, log, selection)
+    numbers = [row.number] if row is not None else []
+    if selection.kind == "session":
+        runs = stream_rows(reading, log, "run", limit=None, before_seq=None, session=selection.id)
+        numbers += [run.number for run in reversed(runs)]
+    return numbers
+
+
+def _levels(queries: Queries, size: int) -> list[list[bytes]]:
     """Every node of the tree over the log's first `size` records, the leaves first."""
-    query = "SELECT record FROM records WHERE log = ? AND seq <= ? ORDER BY seq"
-    level = [leaf_hash(data) for (data,) in reader.each(query, log, size)]
+    level = [leaf_hash(data) for data in queries.all_data(size)]
     levels = [level]
     while len(level) > 1:
         pairs = zip(level[::2], level[1::2], strict=False)

@@ -8,7 +8,10 @@ from pathlib import Path
 
 from lichen.core.words.errors import NotFound
 from lichen.log.disk.files import write_new_file
-from lichen.log.disk.sqlite import FRONTIERS, HEADS, LOGS, NAMES, RECORDS, VIEWS, Row, Table, connect, insert, prepare
+from lichen.log.projections.every import TABLES
+from lichen.log.sqlite.file import connect, lacking, prepare
+from lichen.log.sqlite.statements import insert
+from lichen.log.store.tables import Row, Table
 
 _ROWS = 1_024  # written at a time
 
@@ -29,9 +32,10 @@ def extract(source: Path, target: Path, logs: Collection[str]) -> None:
         write_new_file(target, b"")
         writing = connect(target)
         try:
-            prepare(writing)
+            tables = [table for table in TABLES if table not in lacking(reading, TABLES)]  # an older file has fewer
+            prepare(writing, tables)
             writing.execute("BEGIN IMMEDIATE")
-            for table in (RECORDS, LOGS, FRONTIERS, HEADS, *VIEWS, NAMES):
+            for table in tables:
                 _copy(reading, writing, table, numbers)
             writing.execute("COMMIT")
             writing.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
@@ -69,7 +73,7 @@ def _copy(reading: sqlite3.Connection, writing: sqlite3.Connection, table: Table
 
 def _renumbered(reading: sqlite3.Connection, table: Table, numbers: Numbers) -> Iterator[Row]:
     columns = [numbers.get(column.name) for column in table.columns]
-    log = [column.name for column in table.columns].index("log")
+    log = table.place("log")
     query = f"SELECT {table.names} FROM {table.name} ORDER BY {table.key_names}"  # noqa: S608 - our own names
     for row in reading.execute(query):
         if row[log] in numbers["log"]:

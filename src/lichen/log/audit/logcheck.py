@@ -2,47 +2,26 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from lichen.core.deciders.events import Unknown
-from lichen.core.deciders.streams import State, TenantState, evolve, initial
-from lichen.core.words.content import Sealed
-from lichen.core.words.errors import Corrupt, LichenError
-from lichen.core.words.ids import TENANT_STREAM, LogId, StreamId
+from lichen.core.words.errors import Corrupt
+from lichen.core.words.ids import LogId
 from lichen.log.audit.findings import Findings, LogReport, Place
-from lichen.log.disk.sqlite import FRONTIERS, LOGS, STREAMS, Key, Op, Row, Table, Values
-from lichen.log.keys.keyring import Keyring
+from lichen.log.audit.namecheck import NameCheck
+from lichen.log.projections.every import AnyProjection
 from lichen.log.proof.checkpoint import TreeHead
 from lichen.log.proof.tree import Frontier, chain_hash, leaf_hash
-from lichen.log.records.names import name_aad
 from lichen.log.records.record import Blob, Record, decode
-from lichen.log.views.ledger import COUNTED, Ledger, Stored
-from lichen.log.views.rows import StreamRow, first_row, next_row, project
+from lichen.log.store.tables import FRONTIERS, LOGS, Op, Row, Table
+from lichen.log.views.refolding import Refolding, Reread
 from lichen.log.write.tips import START
 
 Apply = Callable[[list[Op]], None]
-Reread = Callable[[int, int], Iterator[Row]]
-"""`reread(stream, pos)`: the stored records of a stream that lie before a position of the volume."""
-
-
-_SUBJECT = [column.name for column in STREAMS.columns].index("subject") - STREAMS.key
-_PSEUDONYM = re.compile(r"(customer|operator|service)_[0-9a-f]{16}")
-
 
 Facts = tuple[Record, ...]
 """What a stored record holds."""
-
-
-class _Folded:
-    """A stream so far. The state of a finished one is let go; it is folded again should a record follow."""
-
-    __slots__ = ("row", "state")
-
-    def __init__(self, row: StreamRow, state: State) -> None:
-        self.row = row
-        self.state: State | None = state
 
 
 class _Suspect(NamedTuple):
@@ -62,23 +41,23 @@ class LogCheck:
         public_key: bytes | None,
         *,
         findings: Findings,
+        projections: Sequence[AnyProjection],
         apply: Apply,
         reread: Reread,
         blobs: dict[bytes, int],
     ) -> None:
         self.id, self.number, self.public_key = id, 0, public_key
-        self._findings, self._apply, self._reread, self._blobs = findings, apply, reread, blobs
+        self._findings, self._apply, self._blobs = findings, apply, blobs
+        self._projections, self._reread = projections, reread
         self.size = self.heads = self._signed = self._ts_us = 0
         self.chain = START
         self.frontier = Frontier()
         self._leaves: list[bytes] = []
         self._suspect: _Suspect | None = None
-        self._streams: dict[StreamId, _Folded] = {}
-        self.unread: dict[StreamId, int] = {}  # streams with records of types this program does not know: their numbers
-        self._ledger = Ledger(0, Stored())
+        self._streams = Refolding(0, projections, reread)
+        self.names = NameCheck(id)
         self._claims: dict[int, list[TreeHead]] = {}
         self._held: list[Row] = []
-        self._named: set[str] = set()
         self._kept: list[tuple[bytes, TreeHead]] = []
 
     # -- heads ---------------------------------------------------------------------------------------------------
@@ -86,7 +65,7 @@ class LogCheck:
     def begin(self, number: int) -> None:
         """The log has records, and this number in its volume."""
         self.number = number
-        self._ledger = Ledger(number, Stored())
+        self._streams = Refolding(number, self._projections, self._reread)
 
     def hold(self, head: TreeHead, row: Row) -> None:
         """A signed head that the volume stores, and its row."""
@@ -145,8 +124,7 @@ class LogCheck:
         control = record.control
         if record.key != control.key or (record.type != control.type and not isinstance(control, Unknown)):
             self._find(record, "record", "the record's key or type is not that of its control")
-        if _PSEUDONYM.fullmatch(record.actor):
-            self._named.add(record.actor)
+        self.names.take(record)
         for each in record.contents:
             if isinstance(each.body, Blob):
                 self._blobs[each.body.digest] = each.body.size
@@ -201,83 +179,25 @@ class LogCheck:
     # -- streams and views ---------------------------------------------------------------------------------------
 
     def _fold(self, facts: Facts, pos: int, number: object) -> None:
-        record, stream = facts[0], facts[0].stream
-        folded = self._streams.get(stream)
-        if folded is None:
-            row = first_row(self.number, pos, stream, seq=record.seq, ts_us=record.ts_us)
-            folded = self._streams[stream] = _Folded(row, initial(stream))
+        record, streams = facts[0], self._streams
+        folded = streams.stream(record, pos)
         if number != folded.row.number:
             self._find(record, "stream", "the column is not the number of the record's stream")
-        if stream in self.unread:
+        if not streams.reads(facts):
             return
-        if any(isinstance(fact.control, Unknown) for fact in facts):
-            self.unread[stream] = folded.row.number
-            return
-        before = folded.state if folded.state is not None else self._again(folded, stream, pos)
+        before = streams.before(folded, pos)
         if record.n != before.n:
             self._find(record, "n", f"record {before.n} of the stream is missing")
-        after = folded.state = self._fold_each(facts, before)
-        ops = project(folded.row, facts, before=before, after=after)
-        if ops:
-            self._apply(ops)
-        if not isinstance(after, TenantState) and after.outcome:
-            folded.row, folded.state = next_row(folded.row, after), None
-
-    def _fold_each(self, facts: Facts, state: State) -> State:
-        """The state after these facts; what they add up to is entered."""
-        for fact in facts:
-            event, before = fact.event, state
-            state = evolve(before, event)
-            if event.control.__class__ in COUNTED:
-                self._apply(self._ledger.apply(event, before, state))
-        return state
-
-    def _again(self, folded: _Folded, stream: StreamId, pos: int) -> State:
-        state = initial(stream)
-        for (data,) in self._reread(folded.row.number, pos):
-            for record in decode(data):
-                state = evolve(state, record.event)
-        return state
-
-    def stream_rows(self) -> dict[Key, Values]:
-        """The rows of the streams view."""
-        read = (each for stream, each in self._streams.items() if stream not in self.unread)
-        rows = (each.row if each.state is None else next_row(each.row, each.state) for each in read)
-        return {row[:1]: row[1:] for row in rows}
+        self._apply(streams.grow(folded, facts, before))
+        self.names.note(folded.row.subject)
 
     def is_unread(self, table: Table, row: Row) -> bool:
         """Whether a row of a view may follow from records that this program cannot fold."""
-        if not self.unread:
+        unread = self._streams.unread
+        if not unread or table in (LOGS, FRONTIERS):
             return False
         columns = [column.name for column in table.columns]
-        if "stream" in columns:
-            return row[columns.index("stream")] in self.unread.values()
-        return table not in (LOGS, FRONTIERS)
-
-    def names_expected(self) -> set[str]:
-        """The pseudonyms that acted here or were acted for, and were not erased: each of them has a name."""
-        tenant = self._streams.get(TENANT_STREAM)
-        state = tenant.state if tenant is not None else None
-        subjects = {values[_SUBJECT] for values in self.stream_rows().values()}
-        named = self._named | {each for each in subjects if _PSEUDONYM.fullmatch(each)}
-        return named - set(state.erased) if isinstance(state, TenantState) else named
-
-    def name_problem(self, keyring: Keyring | None, row: Row) -> tuple[str, str] | None:
-        """What is wrong with a row of the names view: the column, and why."""
-        _, pseudonym, key_id, nonce, ciphertext = row
-        tenant = self._streams.get(TENANT_STREAM)
-        if tenant is not None and isinstance(tenant.state, TenantState) and pseudonym in tenant.state.erased:
-            return "pseudonym", "the row was to go when its subject was erased"
-        if keyring is None:
-            return None
-        try:
-            id = keyring.unseal(Sealed(key_id, nonce, ciphertext), name_aad(self.id, pseudonym)).decode()
-        except (LichenError, UnicodeDecodeError):
-            return "ciphertext", "the name does not open"
-        kind = pseudonym.rpartition("_")[0]
-        if keyring.secrets(self.id).pseudonym(kind, id) != pseudonym:
-            return "pseudonym", "the pseudonym is not that of the name"
-        return None
+        return "stream" not in columns or row[columns.index("stream")] in unread.values()
 
     # -- the end -------------------------------------------------------------------------------------------------
 
@@ -310,7 +230,7 @@ class LogCheck:
             self.frontier.root(),
             self.chain,
             self.public_key is not None,
-            len(self.unread),
+            len(self._streams.unread),
         )
 
 

@@ -7,7 +7,7 @@ its stream, and be worth exactly the rows that the views hold in the end. Signed
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 
@@ -16,9 +16,12 @@ from lichen.core.words.ids import LogId
 from lichen.log.audit.findings import Findings, Place, Report
 from lichen.log.audit.logcheck import Facts, LogCheck, decoded
 from lichen.log.audit.rawrows import RawRows, plain, wrong_column
-from lichen.log.disk.sqlite import FILE_NAME, FRONTIERS, HEADS, LOGS, NAMES, RECORDS, VIEWS, Key, Op, Row, Table, Values
 from lichen.log.keys.keyring import Keyring
+from lichen.log.projections.every import PROJECTIONS, AnyProjection, tables_of
+from lichen.log.projections.projection import Check, follows
 from lichen.log.proof.checkpoint import TreeHead, parse_and_verify
+from lichen.log.sqlite.file import FILE_NAME
+from lichen.log.store.tables import FRONTIERS, HEADS, LOGS, NAMES, RECORDS, Key, Op, Row, Table, Values
 
 BLOBS = "blobs"
 DAMAGE = (sqlite3.Error, UnicodeDecodeError)  # the second where SQLite quotes a damaged file in its own message
@@ -30,32 +33,40 @@ def verify(
     keyring: Keyring | None = None,
     public_keys: Mapping[str, bytes] | None = None,
     remembered: Iterable[bytes] = (),
+    projections: Sequence[AnyProjection] = PROJECTIONS,
 ) -> Report:
-    """Checks the volume in `home`, closed or in use. Reads everything and waits for the disk: call it in a thread.
+    """Checks the volume in `home`, a SQLite file, closed or in use, with the views it is to have. Reads everything
+    and waits for the disk: call it in a thread.
 
     Signatures are checked with the keyring's keys, or with `public_keys` by log id. Logs are compared with the heads
     that lie with the keys, and with `remembered` ones: checkpoint texts that somebody kept.
     """
-    return _Verification(home, keyring, dict(public_keys or {}), tuple(remembered)).run()
+    return _Verification(home, keyring, dict(public_keys or {}), tuple(remembered), projections).run()
 
 
 class _Verification:
     """One run over one volume."""
 
     def __init__(
-        self, home: Path, keyring: Keyring | None, public_keys: dict[str, bytes], remembered: tuple[bytes, ...]
+        self,
+        home: Path,
+        keyring: Keyring | None,
+        public_keys: dict[str, bytes],
+        remembered: tuple[bytes, ...],
+        projections: Sequence[AnyProjection],
     ) -> None:
         self._home, self._keyring, self._public_keys, self._remembered = home, keyring, public_keys, remembered
+        self._projections, self._tables = projections, tables_of(projections)
         self._findings = Findings()
         self._logs: dict[LogId, LogCheck] = {}
-        self._views: dict[str, dict[Key, Values]] = {table.name: {} for table in VIEWS}
+        self._views: dict[str, dict[Key, Values]] = {table.name: {} for table in self._tables}
         self._blobs: dict[bytes, int] = {}
         self._heads_known = 0
 
     def run(self) -> Report:
         """The report. A file that cannot be read to its end is a finding, not an error."""
         try:
-            self._rows = RawRows(self._home / FILE_NAME)
+            self._rows = RawRows(self._home / FILE_NAME, self._tables)
         except DAMAGE as error:
             self._findings.add(Place(table="file"), f"the file cannot be read: {_said(error)}")
             return self._report(orphans=0)
@@ -83,12 +94,13 @@ class _Verification:
         self._check_records()
         for check in self._logs.values():
             check.finish()
-            self._views["streams"].update(check.stream_rows())
         logs = [check for check in self._logs.values() if check.number]
-        self._compare(LOGS, {(check.number,): (check.id,) for check in logs})
-        self._compare(FRONTIERS, {(check.number,): (check.frontier.encode(),) for check in logs})
-        for table in VIEWS:
-            self._compare(table, self._views[table.name])
+        self._check(LOGS, follows, {(check.number,): (check.id,) for check in logs})
+        self._check(FRONTIERS, follows, {(check.number,): (check.frontier.encode(),) for check in logs})
+        for each in self._projections:
+            for table in each.tables:
+                if table in self._rows.tables:  # else the volume has it made when it is opened
+                    self._check(table, each.check, self._views[table.name])
         self._check_names({check.number: check for check in logs})
         for damage in self._rows.damage():
             self._findings.add(Place(table="file"), damage)
@@ -99,7 +111,13 @@ class _Verification:
         if check is None:
             key = self._public_key(id)
             check = self._logs[id] = LogCheck(
-                id, key, findings=self._findings, apply=self._apply, reread=self._rows.of_stream, blobs=self._blobs
+                id,
+                key,
+                findings=self._findings,
+                projections=self._projections,
+                apply=self._apply,
+                reread=self._rows.of_stream,
+                blobs=self._blobs,
             )
             text = self._keyring.remembered_head(id) if self._keyring is not None else None
             if text is not None:
@@ -205,49 +223,44 @@ class _Verification:
             else:
                 rows[key] = values
 
-    def _compare(self, table: Table, expected: Mapping[Key, Values]) -> None:
-        """The table's rows against those that follow from the records. What is wrong is told of the row's own log."""
-        left = dict(expected)
-        key_columns = ", ".join(str(each + 1) for each in range(table.key))
-        log = [column.name for column in table.columns].index("log")
-        checks = {check.number: check for check in self._logs.values()}
-        ids = {number: check.id for number, check in checks.items()}
-        for row in self._rows.each(table, key_columns):
-            column = wrong_column(table, row)
-            found = plain(row)
-            check = checks.get(found[log])
-            if check is not None and check.is_unread(table, found):
-                left.pop(found[: table.key], None)
+    def _check(self, table: Table, check: Check, derived: dict[Key, Values]) -> None:
+        """The table's rows against those that follow from the records."""
+        logs: dict[object, LogCheck] = {each.number: each for each in self._logs.values()}
+        log = table.place("log")
+        for key in [
+            key for key, values in derived.items() if _is_unread(logs.get((*key, *values)[log]), table, (*key, *values))
+        ]:
+            del derived[key]
+        check(table, self._typed(table, logs, derived), derived, self._tell(table, logs))
+
+    def _typed(self, table: Table, logs: Mapping[object, LogCheck], derived: dict[Key, Values]) -> Iterator[Row]:
+        """The rows that are stored. Those that are no rows of this table are told of, and not looked for any more."""
+        log = table.place("log")
+        tell = self._tell(table, logs)
+        for row in self._rows.each(table, ", ".join(str(each + 1) for each in range(table.key))):
+            column, found = wrong_column(table, row), plain(row)
+            if _is_unread(logs.get(found[log]), table, found):
                 continue
             key = found[: table.key]
-            must_be = (*key, *left[key]) if key in left else found
-            whose = ids.get(must_be[log]) or ids.get(found[log], LogId(""))
-            name = "/".join(map(str, key)) if whose else ""  # what is nobody's is shown to everybody
-            place = Place(table=table.name, log=whose, key=name)
-            if column is not None:
-                self._findings.add(place.in_column(column), "the value is of another type")
-                left.pop(key, None)
-            elif key not in left:
-                self._findings.add(place, "no record calls for this row")
-            else:
-                self._compare_row(table, place, found, (*key, *left.pop(key)))
-        for key, values in left.items():
-            check = checks.get((*key, *values)[log])
-            if check is not None and check.is_unread(table, (*key, *values)):
+            if column is None:
+                yield found
                 continue
-            whose = ids.get((*key, *values)[log], LogId(""))
-            place = Place(table=table.name, log=whose, key="/".join(map(str, key)))
-            self._findings.add(place, "the row that the records call for is missing")
+            tell((*key, *derived.pop(key)) if key in derived else found, "the value is of another type", column)
 
-    def _compare_row(self, table: Table, place: Place, found: Row, expected: Row) -> None:
-        if found == expected:
-            return
-        for column, is_value, must_be in zip(table.columns, found, expected, strict=True):
-            if is_value != must_be:
-                self._findings.add(place.in_column(column.name), "the value does not follow from the records")
+    def _tell(self, table: Table, logs: Mapping[object, LogCheck]) -> Callable[[Row, str, str], None]:
+        """Notes what is wrong with a row as a finding of its own log; what is nobody's is shown to everybody."""
+        log = table.place("log")
+
+        def tell(row: Row, problem: str, column: str) -> None:
+            check = logs.get(row[log])
+            key = "/".join(map(str, row[: table.key])) if check is not None else ""
+            whose = check.id if check is not None else ""
+            self._findings.add(Place(table=table.name, column=column, log=whose, key=key), problem)
+
+        return tell
 
     def _check_names(self, logs: Mapping[object, LogCheck]) -> None:
-        left = {(number, name) for number, check in logs.items() for name in check.names_expected()}
+        left = {(number, name) for number, check in logs.items() for name in check.names.expected()}
         for row in self._rows.each(NAMES, "log, pseudonym"):
             log, *_ = name = plain(row)
             left.discard((log, name[1]))
@@ -257,7 +270,7 @@ class _Verification:
             if column is not None:
                 self._findings.add(place.in_column(column), "the value is not what belongs here")
                 continue
-            problem = logs[log].name_problem(self._keyring, name)
+            problem = logs[log].names.problem(self._keyring, name)
             if problem is not None:
                 self._findings.add(place.in_column(problem[0]), problem[1])
         for log, pseudonym in sorted(left, key=str):
@@ -273,6 +286,10 @@ class _Verification:
                 self._findings.add(Place(table="blobs", key=digest.hex()), problem)
         stored = {path.name for path in directory.glob("*")} if directory.exists() else set[str]()
         return len(stored - {digest.hex() for digest in self._blobs})
+
+
+def _is_unread(check: LogCheck | None, table: Table, row: Row) -> bool:
+    return check is not None and check.is_unread(table, row)
 
 
 def _said(error: sqlite3.Error | UnicodeDecodeError) -> str:

@@ -14,7 +14,7 @@ import msgspec
 
 from lichen.core.words.errors import Conflict, Corrupt, Invalid, Unavailable
 from lichen.log.disk.files import sync_directory, write_new_file
-from lichen.log.disk.sqlite import connect_readonly, is_writable
+from lichen.log.disk.readonly import connect_readonly, is_writable
 
 _APPLICATION_ID = 0x4C4B4559  # "LKEY"
 _FORMAT = 1

@@ -9,9 +9,9 @@ from typing import TypeVar, overload
 from lichen.core.words.content import CONTENT_BYTES_MAX, INLINE_BYTES_MAX, Content, Sealed
 from lichen.core.words.errors import ContentErased, Invalid
 from lichen.core.words.ids import LogId, StreamId
-from lichen.log.disk.blobs import Blobs
 from lichen.log.keys.keyring import Keyring
 from lichen.log.records.record import Blob, Record, SealedPart, aad
+from lichen.log.store.port import Blobs
 
 T = TypeVar("T")
 

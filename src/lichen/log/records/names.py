@@ -8,8 +8,10 @@ from lichen.core.words.content import Sealed
 from lichen.core.words.errors import ContentErased, NotFound
 from lichen.core.words.ids import LogId, Pseudonym
 from lichen.core.words.scope import Actor
-from lichen.log.disk.sqlite import NAMES, Op, Reader
 from lichen.log.keys.keyring import Keyring
+from lichen.log.store.port import Reading
+from lichen.log.store.selection import rows
+from lichen.log.store.tables import NAMES, Op
 
 KNOWN_MAX = 100_000  # pseudonyms of which we remember that they are stored
 
@@ -17,8 +19,8 @@ KNOWN_MAX = 100_000  # pseudonyms of which we remember that they are stored
 class Names:
     """The names view of one log. `number` is the log's in its volume."""
 
-    def __init__(self, log: LogId, number: int, keyring: Keyring, reader: Reader) -> None:
-        self._log, self._number, self._keyring, self._reader = log, number, keyring, reader
+    def __init__(self, log: LogId, number: int, keyring: Keyring, reading: Reading) -> None:
+        self._log, self._number, self._keyring, self._reading = log, number, keyring, reading
         self._known: set[str] = set()
 
     def of(self, actor: Actor) -> Pseudonym:
@@ -64,9 +66,9 @@ class Names:
         return sealed.key_id, sealed.nonce, sealed.ciphertext
 
     def _find(self, pseudonym: str) -> tuple[int, bytes, bytes] | None:
-        query = "SELECT key_id, nonce, ciphertext FROM names WHERE log = ? AND pseudonym = ?"
-        row = self._reader.row(query, self._number, pseudonym)
-        return (row[0], row[1], row[2]) if row else None
+        which = rows(NAMES, log=self._number, pseudonym=pseudonym).of("key_id", "nonce", "ciphertext")
+        found = self._reading.rows(which)
+        return found[0] if found else None  # type: ignore[return-value]  # three columns were asked for
 
 
 def name_aad(log: LogId, pseudonym: str) -> bytes:

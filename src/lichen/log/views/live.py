@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from lichen.core.deciders.streams import State
 from lichen.core.words.ids import StreamId
+from lichen.log.projections.streamrow import StreamRow
 from lichen.log.records.pending import Pending
 from lichen.log.records.record import Record
-from lichen.log.views.rows import StreamRow
 
 KEYS_MAX = 20_000  # of one stream; above it the durable ones are looked up on disk
 STREAMS_MAX = 50_000

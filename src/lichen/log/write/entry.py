@@ -6,16 +6,20 @@ from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from lichen.core.deciders.streams import State
-from lichen.log.disk.sqlite import STREAMS, Op
+from lichen.log.projections.every import Folds
+from lichen.log.projections.projection import Grown
+from lichen.log.projections.streamrow import next_row
 from lichen.log.records.pending import Pending, QueuedRow
 from lichen.log.records.record import Record
+from lichen.log.store.tables import Op
 from lichen.log.views.live import Live
-from lichen.log.views.rows import next_row, project
 from lichen.log.write.tips import Tip
 
 
 class Owner(Protocol):
-    """The log that an entry belongs to; told on the loop's thread."""
+    """The log that an entry belongs to; told on the loop's thread. `folds` are those of its views."""
+
+    folds: Folds
 
     def settle(self, entry: Entry) -> None:
         """`entry` is durable."""
@@ -26,8 +30,8 @@ class Owner(Protocol):
         ...
 
 
-class Grown(NamedTuple):
-    """By which records a stream grew, and its state before them."""
+class Added(NamedTuple):
+    """Which records a stream got, and its state before them."""
 
     before: State
     records: list[Record]
@@ -46,7 +50,7 @@ class Entry:
         self.pending: list[Pending] = []
         self.rows: list[QueuedRow] = []
         self.blobs: list[bytes] = []
-        self.grown: dict[Live, Grown] = {}
+        self.grown: dict[Live, Added] = {}
         self.data_bytes = 0
         self.is_first = False
 
@@ -55,7 +59,7 @@ class Entry:
         self.records += records
         grown = self.grown.get(live)
         if grown is None:
-            grown = self.grown[live] = Grown(before, [])
+            grown = self.grown[live] = Added(before, [])
         grown.records.extend(records)
 
     @property
@@ -67,14 +71,16 @@ class Entry:
         """Writes the records out, and asks once per stream what its views say now, whatever happened in between."""
         self.rows = [each.row for each in self.pending]
         self.records.sort(key=_place)
+        self.tip.epoch = self.owner.folds.lease.epoch
+        growing = self.owner.folds.growing
         for live, (before, records) in self.grown.items():
             live.pending = None
             row = live.row
             assert row is not None
-            self.ops += project(row, records, before=before, after=live.state)
-            live.row = next_row(row, live.state)
-            if live.row is not row or not records[0].n:
-                self.ops.append((STREAMS, live.row[:1], live.row[1:]))
+            live.row = now = next_row(row, live.state)
+            grown = Grown(row, now, records, before, live.state)
+            for fold in growing.get(row.kind, ()):
+                self.ops += fold(grown)
 
 
 def _place(record: Record) -> int:

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from lichen.core.deciders.events import Draft
+from lichen.log.write.commits import Bounds
 from lichen.log.write.entry import Entry, Owner
 from lichen.log.write.tips import Tip
-from lichen.log.write.writer import Bounds
 
 QUIET_TURNS = 2  # of the loop that added nothing: what hangs together has come
 TURNS_MAX = 32  # of the loop that a record waits for others
@@ -22,7 +22,7 @@ ROWS_MAX = 512  # so many are enough for a commit of their own
 class Put(Protocol):
     """How the writer gets entries."""
 
-    def __call__(self, entries: list[Entry], *, is_first: bool = False) -> None:
+    def __call__(self, entries: list[Entry], /, *, is_first: bool = False) -> None:
         """Queues them, before all that wait if nothing else of their logs does."""
         ...
 

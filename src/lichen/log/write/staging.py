@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import NamedTuple
 
-from lichen.core.deciders.events import Draft, Event
+from lichen.core.deciders.events import Control, Draft, Event
 from lichen.core.deciders.streams import State, evolve, stands
 from lichen.core.words.errors import Conflict, Invalid
 from lichen.core.words.ids import LogId
+from lichen.log.projections.streamrow import StreamRow, first_row
 from lichen.log.records.contents import Sealer
 from lichen.log.records.pending import Pending
 from lichen.log.records.record import FORMAT_V, RECORD_BYTES_MAX, Record, fact_bytes
-from lichen.log.views.ledger import COUNTED
 from lichen.log.views.live import Live
-from lichen.log.views.rows import StreamRow, first_row
 
 
 class Header(NamedTuple):
@@ -28,8 +27,8 @@ class Header(NamedTuple):
 class Staged(NamedTuple):
     """The part of an append that concerns one stream, which is in `state` then.
 
-    `pending` is the stored record that takes its next fact, if one does. `counted` are the events that the ledger adds
-    up, each with the states before and after it.
+    `pending` is the stored record that takes its next fact, if one does. `counted` are the events that some view
+    counts, each with the states before and after it.
     """
 
     live: Live
@@ -47,6 +46,7 @@ class Staging:
     and row `pos` of its volume. A fact shares one with those before it in its stream where `stands` lets it."""
 
     __slots__ = (
+        "_counted",
         "_header",
         "_log",
         "_number",
@@ -61,9 +61,19 @@ class Staging:
     )
 
     def __init__(
-        self, sealer: Sealer, header: Header, *, log: LogId, number: int, ts_us: int, seq: int, pos: int
+        self,
+        sealer: Sealer,
+        header: Header,
+        *,
+        log: LogId,
+        number: int,
+        ts_us: int,
+        seq: int,
+        pos: int,
+        counted: Container[type[Control]],
     ) -> None:
         self._sealer, self._header, self._log, self._number = sealer, header, log, number
+        self._counted = counted
         self.ts_us, self.seq, self.pos = ts_us, seq, pos
         self.parts: list[Staged] = []
         self.begun: list[Pending] = []
@@ -117,7 +127,7 @@ class Staging:
                 i,
             )
             facts.append((pending, record, data))
-            if control.__class__ in COUNTED:
+            if control.__class__ in self._counted:
                 counted.append((event, before, state))
             joined, joined_size, size, n = joined + 1, joined_size + len(data), size + len(data), n + 1
             if how == "alone":

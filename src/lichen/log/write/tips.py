@@ -5,23 +5,25 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from lichen.core.words.ids import LogId
-from lichen.log.disk.sqlite import Row
 from lichen.log.proof.tree import Frontier, chain_hash, leaf_hash
 from lichen.log.records.pending import QueuedRow
+from lichen.log.store.tables import Row
 
 START = bytes(32)  # what the first record is chained to
 
 
 class Tip:
-    """Where a log ends on disk. Owned by the writer's thread once the log is open."""
+    """Where a log ends on disk, and the epoch under which it is written. Owned by the writer's thread once the log is
+    open."""
 
-    __slots__ = ("chain", "frontier", "heads", "id", "is_new", "number", "signed_size", "signed_us")
+    __slots__ = ("chain", "epoch", "frontier", "heads", "id", "is_new", "number", "signed_size", "signed_us")
 
     def __init__(self, number: int, id: LogId, *, chain: bytes = START, frontier: Frontier | None = None) -> None:
         self.number, self.id, self.chain = number, id, chain
         self.is_new = frontier is None
         self.frontier = frontier or Frontier()
         self.heads = self.signed_size = self.signed_us = 0
+        self.epoch = 0
 
 
 class Head(NamedTuple):

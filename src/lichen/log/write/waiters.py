@@ -6,7 +6,7 @@ import asyncio
 from heapq import heappop, heappush
 
 from lichen.core.words.errors import Unavailable
-from lichen.log.write.store import as_new
+from lichen.log.write.shared import as_new
 
 
 class Waiters:

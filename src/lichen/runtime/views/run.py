@@ -14,8 +14,8 @@ from lichen.core.words.ids import RunId, run_stream
 from lichen.core.words.limits import Limits, Usage
 from lichen.core.words.wait import ABOUT_EFFECTS, HALTING, Wait, WaitKind
 from lichen.log.log import Log
+from lichen.log.projections.streamrow import StreamRow
 from lichen.log.records.record import Record
-from lichen.log.views.rows import StreamRow
 from lichen.runtime.redaction import hiding
 from lichen.runtime.views.asked import Setting
 from lichen.runtime.views.decision import GateDecision, decisions

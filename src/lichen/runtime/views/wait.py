@@ -12,8 +12,8 @@ from lichen.core.ports.plan import Awaited
 from lichen.core.words.ids import RunId, SessionId, WaitId
 from lichen.core.words.wait import WaitKind, WaitOutcome
 from lichen.log.log import Log
+from lichen.log.projections.streamrow import StreamRow
 from lichen.log.records.record import Record
-from lichen.log.views.rows import StreamRow
 from lichen.runtime.names import name_of
 from lichen.runtime.redaction import hiding
 from lichen.runtime.views.asked import Asked, Setting, asked, fields_of, line

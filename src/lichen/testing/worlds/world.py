@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from contextlib import suppress
 from typing import Any, Literal, Self, TypeVar
 
+from lichen.core.words.errors import Unavailable
 from lichen.core.words.ids import RunId
 from lichen.core.words.scope import SYSTEM, Actor, Customer, Operator, Scope
+from lichen.log.volume import VolumeOptions
 from lichen.runtime import Runtime
 from lichen.runtime.project.hosting import specs_of
 from lichen.runtime.views.record import RecordView
 from lichen.runtime.views.run import Outcome
 from lichen.runtime.views.story.call import Call
 from lichen.runtime.views.wait import WaitView
-from lichen.testing.simulation import SimulatedVolume, seeded
+from lichen.testing.disk import Disk
+from lichen.testing.simulation import InlineWriter, seeded
 from lichen.testing.worlds import mistakes
 from lichen.testing.worlds.clock import WorldClock
 from lichen.testing.worlds.talk import Talk
@@ -39,6 +43,7 @@ class World:
         self.clock = WorldClock()
         self._make = make
         self._random = seeded(seed)
+        self._disk = Disk()
 
     async def __aenter__(self) -> Self:
         self.clock.__enter__()
@@ -56,7 +61,8 @@ class World:
             self.clock.__exit__()
 
     async def _open(self) -> None:
-        runtime = self._make().simulated(clock=self.clock.now_us, random=self._random, volume=SimulatedVolume)
+        volume = VolumeOptions(store=self._disk.open, writer=InlineWriter)
+        runtime = self._make().simulated(clock=self.clock.now_us, random=self._random, volume=volume)
         self.runtime = await runtime.__aenter__()
         self.clock.is_busy = self._is_busy
         self.operator = self._operator()
@@ -71,12 +77,10 @@ class World:
 
         A tool that is at work in a thread goes on, as another system does that was asked already.
         """
-        volume = self.runtime.volume
-        assert isinstance(volume, SimulatedVolume)
-        volume.discard()
+        self._disk.cut()
         await self.until(self.runtime.drain(grace_s=0.0))
-        await volume.crash()
-        await self.until(self._close())
+        with suppress(Unavailable):  # what is not durable by now never will be
+            await self.until(self._close())
         await self._open()
 
     # -- who does what -------------------------------------------------------------------------------------------

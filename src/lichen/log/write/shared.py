@@ -1,18 +1,19 @@
-"""What the logs of a volume share: one writer, one reader, keys, blobs, a clock, and a bound on what is not durable."""
+"""What the logs of a volume share: one store, one writer, keys, a clock, and a bound on what is not durable."""
 
 from __future__ import annotations
 
 import asyncio
-import errno
-import sqlite3
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from lichen.core.words.errors import LichenError, Unavailable
-from lichen.log.disk.blobs import Blobs
-from lichen.log.disk.sqlite import Reader
+from lichen.log.disk.space import is_full
 from lichen.log.keys.keyring import Keyring
+from lichen.log.projections.every import AnyProjection
+from lichen.log.store.port import LeaseLost, Store
+from lichen.log.store.selection import rows
+from lichen.log.store.tables import RECORDS
 from lichen.log.write.entry import Entry, Owner
 from lichen.log.write.gathering import Gathering
 from lichen.log.write.tips import Tip
@@ -23,8 +24,6 @@ SHARED_US = 1_000_000  # so long after its last record a log counts as one of th
 CLOCK_JUMP_US = 1_000_000  # a clock set back by less is only smoothed over
 JUMPS_KEPT = 16
 
-_NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-
 
 class ClockJump(NamedTuple):
     """The clock went back by `back_us` microseconds when it had been at `at_us`."""
@@ -33,20 +32,21 @@ class ClockJump(NamedTuple):
     back_us: int
 
 
-class Store:
+class Shared:
     """Belongs to the loop's thread. `failure` is set from the moment a commit failed until the volume recovered."""
 
     def __init__(
         self,
         *,
         keyring: Keyring,
-        blobs: Blobs,
+        store: Store,
+        projections: Sequence[AnyProjection],
         clock: Callable[[], int],
-        reader: Reader,
         rows_max: int,
         bytes_max: int,
     ) -> None:
-        self.keyring, self.blobs, self.clock, self.reader = keyring, blobs, clock, reader
+        self.keyring, self.store, self.projections, self.clock = keyring, store, tuple(projections), clock
+        self.reading = store.read()
         self.failure: Unavailable | None = None
         self.is_closed = False
         self.clock_jumps: deque[ClockJump] = deque(maxlen=JUMPS_KEPT)
@@ -65,9 +65,8 @@ class Store:
 
     def load_pos(self) -> int:
         """The number of the newest record on disk."""
-        row = self.reader.row("SELECT coalesce(max(pos), 0) FROM records")
-        assert row is not None
-        return row[0]
+        found = self.reading.rows(rows(RECORDS).of("pos").backwards("pos").first(1))
+        return found[0][0] if found else 0
 
     def now_us(self) -> int:
         """What the clock says; a jump back is noted."""
@@ -156,6 +155,16 @@ class Store:
         self._rows_of.clear()
         self._wake_waiting()
 
+    async def sign(self, tips: Iterable[Tip]) -> None:
+        """Signs the durable end of these logs. Raises Unavailable."""
+        self.check()
+        try:
+            await self.writer.sign(tips)
+        except LichenError:
+            raise
+        except Exception as error:
+            raise failure_of(error) from error
+
     def discard(self) -> None:
         """Throws away what the disk does not have."""
         self.gathering.discard()
@@ -180,7 +189,9 @@ class Store:
 
 def failure_of(error: Exception) -> Unavailable:
     """What a failed commit means to callers."""
-    if _is_full(error):
+    if isinstance(error, LeaseLost):
+        return as_new(error)
+    if is_full(error):
         return Unavailable(
             "The disk is full; nothing was accepted since it filled up.",
             code="disk_full",
@@ -201,14 +212,3 @@ def as_new(error: Unavailable) -> Unavailable:
     fresh = Unavailable(error.message, code=error.code, next_step=error.next_step)
     fresh.__cause__ = error.__cause__
     return fresh
-
-
-def _is_full(error: BaseException | None) -> bool:
-    """Whether the disk is full, here or in what caused this."""
-    while error is not None:
-        if isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_FULL:
-            return True
-        if isinstance(error, OSError) and error.errno in _NO_SPACE:
-            return True
-        error = error.__cause__
-    return False
