@@ -155,7 +155,7 @@ class Log(Streams):
 
     def _stage(self, staging: Staging, live: Live, drafts: Sequence[Draft]) -> bool:
         """Stages a part unless one of its keys is used already."""
-        if not live.has_all_keys and any(self._find(live, draft.control.key) is not None for draft in drafts):
+        if live.more_keys is not None and any(live.more_keys.find(each.control.key) is not None for each in drafts):
             return False
         return staging.add(live, drafts)
 
@@ -219,7 +219,7 @@ class Log(Streams):
             return [] if live.state.n == part.expected_n else None
         found: list[Record] = []
         for draft in part.drafts:
-            n = self._find(live, draft.control.key)
+            n = live.find(draft.control.key)
             record = None if n is None else self.record(part.stream, n)
             if record is None or record.control != draft.control or not self._holds(record, draft):
                 return None

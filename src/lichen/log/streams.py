@@ -149,7 +149,7 @@ class Streams(Listings):
 
     def find(self, stream: StreamId, key: str) -> int | None:
         """Which record of the stream has this key."""
-        return self._find(self._live(stream), key)
+        return self._live(stream).find(key)
 
     def contents(self, stream: StreamId, n: int) -> Mapping[str, bytes]:
         """The contents of a record by part. Raises ContentErased when all are, or when an erased one is asked for."""
@@ -216,12 +216,6 @@ class Streams(Listings):
         self._queries = Queries(self._reading, number)
         self._lives.forget()
         self._loading.clear()
-
-    def _find(self, live: Live, key: str) -> int | None:
-        n = live.keys.get(key)
-        if n is None and not live.has_all_keys and live.row is not None:
-            return self._queries.find(live.row.number, key)
-        return n
 
 
 def _folded(stream: StreamId, queries: Queries) -> Live:

@@ -59,7 +59,7 @@ class Folds:
 
     def __init__(self, log: int, reading: Reading | None, projections: Sequence[AnyProjection]) -> None:
         self._folds: dict[str, Fold] = {each.name: each.fold(log, reading) for each in projections}
-        self.lease: Leases = cast(Leases, self._folds[leases.VIEW.name])
+        self.lease = cast(Leases | None, self._folds.get(leases.VIEW.name)) or Leases(log, reading)
         self.growing: dict[StreamKind, list[Callable[[Grown], Iterable[Op]]]] = {}
         self.counting: dict[type[Control], list[Callable[[Event, State, State], Iterable[Op]]]] = {}
         for each in projections:

@@ -120,6 +120,6 @@ def metered(reading: Reading, log: int, limit: int) -> list[CallKey]:
     calls = {(RunId(run), CallId(call)) for run, call in reading.rows(rows(METERS, log=log).of("run", "call"))}
     runs = dict.fromkeys(run for run, _ in calls)
     begun = reading.rows(rows(STREAMS, log=log, kind="run").among("id", runs).of("id", "first_seq"))
-    first_seqs = {id: seq for id, seq in begun}
+    first_seqs: dict[str, int] = dict(begun)  # type: ignore[arg-type]  # two columns were asked for
     known = [each for each in calls if each[0] in first_seqs]
     return sorted(known, key=lambda each: (first_seqs[each[0]], each[1]), reverse=True)[:limit]

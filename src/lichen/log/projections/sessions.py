@@ -17,8 +17,9 @@ SESSIONS = table(
     "log INTEGER, channel TEXT, standing TEXT, turns INTEGER, undelivered INTEGER, last_us INTEGER",
 )
 
-Conversation = Literal["closed", "asked", "busy", "waiting", "quiet"]
-"""A session is over, its customer was asked something, is owed something, waits for somebody else, or none of it."""
+Conversation = Literal["closed", "handed", "asked", "busy", "waiting", "quiet"]
+"""A session is over, is handed over to a person, its customer was asked something, is owed something, waits for
+somebody else, or none of it."""
 
 
 class SessionRow(NamedTuple):
@@ -37,6 +38,8 @@ def conversation(mailbox: MailboxState) -> Conversation:
     """How a conversation stands."""
     if mailbox.is_closed:
         return "closed"
+    if mailbox.handover is not None:
+        return "handed"
     if mailbox.questions:
         return "asked"
     return "busy" if mailbox.is_owing_customer else "waiting" if mailbox.released else "quiet"

@@ -13,7 +13,7 @@ from lichen.log.store.port import Reading
 from lichen.log.store.selection import rows
 from lichen.log.store.tables import NAMES, Op
 
-KNOWN_MAX = 100_000  # pseudonyms of which we remember that they are stored
+KNOWN_MAX = 100_000  # pseudonyms of which this process remembers that it wrote them
 
 
 class Names:
@@ -28,13 +28,13 @@ class Names:
         return self._keyring.secrets(self._log).pseudonym(actor.kind, actor.id)
 
     def keep(self, pseudonym: str, id: str) -> Op | None:
-        """The row to write so that the pseudonym can be resolved; None when there is one, or none can be."""
+        """The row to write so that the pseudonym can be resolved; None when this process wrote it already, or none can
+        be. What the store has is not asked for: whoever was known before is written down once more."""
         if pseudonym in self._known:
             return None
         if len(self._known) >= KNOWN_MAX:
             self._known.clear()
-        found = self._find(pseudonym)
-        sealed = None if found else self._seal(pseudonym, id)
+        sealed = self._seal(pseudonym, id)
         self._known.add(pseudonym)
         return (NAMES, (self._number, pseudonym), sealed) if sealed else None
 

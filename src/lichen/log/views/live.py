@@ -9,8 +9,9 @@ from lichen.core.words.ids import StreamId
 from lichen.log.projections.streamrow import StreamRow
 from lichen.log.records.pending import Pending
 from lichen.log.records.record import Record
+from lichen.log.views.keyindex import KeyIndex
 
-KEYS_MAX = 20_000  # of one stream; above it the durable ones are looked up on disk
+KEYS_MAX = 20_000  # of one stream; of those above it only hashes are kept
 STREAMS_MAX = 50_000
 CONTENTS_BYTES_MAX = 64 * 1024 * 1024
 
@@ -25,12 +26,11 @@ class Live:
     """
 
     __slots__ = (
-        "_begun",
         "contents",
-        "has_all_keys",
         "is_parking",
         "keys",
         "last_seq",
+        "more_keys",
         "pending",
         "row",
         "state",
@@ -42,8 +42,7 @@ class Live:
         self.stream, self.state = stream, state
         self.row: StreamRow | None = None
         self.keys: dict[str, int] = {}
-        self._begun: list[str] = []  # the keys that the disk can be asked for
-        self.has_all_keys = True
+        self.more_keys: KeyIndex | None = None
         self.pending: Pending | None = None
         self.tail: list[Record] = []
         self.contents: dict[int, Mapping[str, bytes]] = {}
@@ -59,18 +58,21 @@ class Live:
 
     def note(self, record: Record) -> None:
         """Remembers the key of a record."""
-        self.keys[record.key] = record.n
-        if not record.i:
-            self._begun.append(record.key)
+        if len(self.keys) < KEYS_MAX:
+            self.keys[record.key] = record.n
+            return
+        if self.more_keys is None:
+            self.more_keys = KeyIndex()
+        self.more_keys.add(record.key, record.n)
+
+    def find(self, key: str) -> int | None:
+        """Which record of the stream has this key."""
+        n = self.keys.get(key)
+        return self.more_keys.find(key) if n is None and self.more_keys is not None else n
 
     def settle(self, count: int) -> None:
         """The oldest `count` records of the tail became durable."""
         del self.tail[:count]
-        if len(self._begun) > KEYS_MAX and not self.tail:
-            for key in self._begun:
-                del self.keys[key]
-            self._begun.clear()
-            self.has_all_keys = False
 
     @property
     def is_finished(self) -> bool:

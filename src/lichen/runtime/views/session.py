@@ -13,6 +13,8 @@ from lichen.core.speech import saying
 from lichen.core.speech.saying import Attachment, Saying
 from lichen.core.words.ids import MessageId, RunId, SessionId, TurnId
 from lichen.log.log import Log
+from lichen.log.projections.sessions import Conversation, SessionRow, conversation
+from lichen.log.projections.streamrow import StreamRow
 from lichen.log.records.record import Record
 from lichen.runtime.names import name_of
 from lichen.runtime.views.record import opened
@@ -20,9 +22,9 @@ from lichen.runtime.views.wait import WaitView
 
 TRANSCRIPT_MAX = 200
 
-Standing = Literal["closed", "handed", "asked", "busy", "waiting", "quiet"]
-"""A session is over, is handed over to a person, its customer was asked something, is owed something, waits for
-somebody else, or none of it."""
+Standing = Conversation
+"""A session is over, a person has it, its customer was asked something, is owed something, waits for somebody else, or
+none of it."""
 
 
 class SessionSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,7 +128,7 @@ def handover_view(log: Log, mailbox: MailboxState, wait: WaitView, *, who: str, 
 
 def session_summary(mailbox: MailboxState, first: Record, last: Record) -> SessionSummary:
     """A session in one line, by its first and its last record."""
-    standing = _standing(mailbox)
+    standing = conversation(mailbox)
     return SessionSummary(
         id=mailbox.id,
         agent=mailbox.agent,
@@ -139,8 +141,30 @@ def session_summary(mailbox: MailboxState, first: Record, last: Record) -> Sessi
         turns=mailbox.turns,
         undelivered=len(mailbox.outbox),
         last_at_us=last.ts_us,
-        summary=f"{standing}, {mailbox.turns} turn{'' if mailbox.turns == 1 else 's'}",
+        summary=_line(standing, mailbox.turns),
     )
+
+
+def session_line(stream: StreamRow, row: SessionRow) -> SessionSummary:
+    """A session in one line, by its rows: nothing is folded for it."""
+    return SessionSummary(
+        id=SessionId(stream.id),
+        agent=stream.agent,
+        customer=stream.subject,
+        status=stream.outcome or "open",
+        opened_at_us=stream.started_us,
+        first_seq=stream.first_seq,
+        channel=row.channel,
+        standing=row.standing,
+        turns=row.turns,
+        undelivered=row.undelivered,
+        last_at_us=row.last_us,
+        summary=_line(row.standing, row.turns),
+    )
+
+
+def _line(standing: Standing, turns: int) -> str:
+    return f"{standing}, {turns} turn{'' if turns == 1 else 's'}"
 
 
 def session_detail(log: Log, mailbox: MailboxState, records: Sequence[Record]) -> SessionDetail:
@@ -154,16 +178,6 @@ def session_detail(log: Log, mailbox: MailboxState, records: Sequence[Record]) -
         earlier=len(spoken) - len(shown),
         transcript=tuple(_said(log, record, turns, settled) for record in shown),
     )
-
-
-def _standing(mailbox: MailboxState) -> Standing:
-    if mailbox.is_closed:
-        return "closed"
-    if mailbox.handover is not None:
-        return "handed"
-    if mailbox.questions:
-        return "asked"
-    return "busy" if mailbox.is_owing_customer else "waiting" if mailbox.released else "quiet"
 
 
 # -- what was said -----------------------------------------------------------------------------------------------

@@ -13,8 +13,8 @@ from lichen.engine.engine import Engine
 from lichen.engine.intake.request import Request
 from lichen.engine.intake.sessions import Opening, open_session, session_id
 from lichen.runtime.access.access import EVERYTHING, About, Access, of_session
-from lichen.runtime.operations.talk.session import Session, summary
-from lichen.runtime.views.session import SessionSummary
+from lichen.runtime.operations.talk.session import Session
+from lichen.runtime.views.session import SessionSummary, session_line
 
 
 class Sessions:
@@ -102,9 +102,7 @@ class Sessions:
         self._access.ask("session.list", scope, actor, EVERYTHING)
         journal = self._engine.journal(scope)
         rows = journal.log.stream_rows("session", limit, before, agent=agent)
-        for row in rows:
-            await journal.log.load(row.stream)
-        return tuple(summary(journal, SessionId(row.id)) for row in rows)
+        return tuple(session_line(stream, row) for stream, row in journal.log.session_rows(rows))
 
     def get(self, scope: Scope, session: SessionId, actor: Actor) -> Session:
         """An existing session. Raises NotFound (`session_unknown`) where the actor may not see it, Denied."""

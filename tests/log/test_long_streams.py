@@ -1,0 +1,79 @@
+"""Long streams and many people: nothing that is appended or found asks the store on the loop's thread."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+
+import pytest
+
+from lichen.core.deciders import events as e
+from lichen.core.words.errors import Conflict
+from lichen.core.words.scope import Customer
+from lichen.log.log import Appended
+from lichen.log.sqlite.store import SqliteReading
+from lichen.log.store.selection import Rows
+from lichen.log.views import live
+from lichen.log.views.keyindex import KeyIndex
+from lichen.testing.log_conformance import RUN, put, started
+from tests.log.homes import Home
+
+
+@contextmanager
+def refusing_on_the_loop() -> Generator[None]:
+    """A reader that nobody may ask on this thread."""
+    loop = threading.get_ident()
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("rows", "each", "totals"):
+            inner = vars(SqliteReading)[name]
+
+            def asked(self: SqliteReading, which: Rows, *rest: str, _inner: object = inner) -> object:
+                assert threading.get_ident() != loop, "the store was asked on the loop"
+                return _inner(self, which, *rest)  # type: ignore[operator]
+
+            patch.setattr(SqliteReading, name, asked)
+        yield
+
+
+@pytest.mark.req("LIC-2.54")
+async def test_a_long_stream_grows_and_is_searched_without_asking_the_store(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "KEYS_MAX", 10)
+    log = await home.reopen()
+    put(log, RUN, started(log), *(e.Draft(e.PlanStarted(0, n, "start")) for n in range(50)))
+    await log.durable()
+    log = await home.reopen()
+    await log.load(RUN)
+    with refusing_on_the_loop():
+        put(log, RUN, *(e.Draft(e.PlanStarted(1, n, "start")) for n in range(50)))
+        assert [log.find(RUN, f"plan_started/0/{n}") for n in range(50)] == list(range(1, 51))
+        assert [log.find(RUN, f"plan_started/1/{n}") for n in range(50)] == list(range(51, 101))
+        assert log.find(RUN, "plan_started/2/0") is None
+    again = log.append(e.Part(RUN, 1, (e.Draft(e.PlanStarted(0, 40, "start")),)))
+    assert isinstance(again, Appended)
+    assert again.repeated
+    with pytest.raises(Conflict, match="key_reused"):
+        put(log, RUN, e.Draft(e.PlanStarted(0, 40, "resume")))
+
+
+@pytest.mark.req("LIC-2.54")
+async def test_the_first_word_of_somebody_known_before_does_not_ask_the_store(home: Home) -> None:
+    log = await home.reopen()
+    who = log.name(Customer("customer-7"))
+    await log.durable()
+    log = await home.reopen()
+    with refusing_on_the_loop():
+        assert log.name(Customer("customer-7")) == who
+        assert log.name(Customer("customer-8")) != who
+    await log.durable()
+    assert (log.display(who), len(home.sql("SELECT pseudonym FROM names"))) == ("customer-7", 2)
+
+
+def test_a_key_index_finds_every_key_it_was_given_and_no_other() -> None:
+    index = KeyIndex()
+    for n in range(45_000):
+        index.add(f"key/{n}", n)
+    assert [index.find(f"key/{n}") for n in range(0, 45_000, 7)] == list(range(0, 45_000, 7))
+    assert [index.find(f"other/{n}") for n in range(2_000)] == [None] * 2_000
