@@ -30,8 +30,8 @@ from lichen.log.volume import Volume
 from lichen.runtime.operations.talk.sessions import Session
 from lichen.testing.clock import SimulatedClock
 from lichen.testing.faultplan import FaultPlan, Happening
-from lichen.testing.memory import MemoryStore
 from lichen.testing.simulated_engine import SimulatedEngine
+from lichen.testing.stores.memory import MemoryStore
 from tests.engine.world import OPS, SCOPE, FakeAgent, FakeTool, Post, Script, World, agent, call, outcomes
 from tests.log.homes import stored
 

@@ -37,7 +37,6 @@ from lichen.runtime.operations.talk.session import Session
 from lichen.runtime.operations.talk.sessions import Sessions
 from lichen.runtime.operations.waits import Waits
 from lichen.testing.clock import SimulatedClock
-from lichen.testing.disk import Disk
 from lichen.testing.scripted import (
     Does as Does,
 )
@@ -71,6 +70,7 @@ from lichen.testing.scripted import (
     sleeps as sleeps,
 )
 from lichen.testing.simulation import close_after_power_loss, open_volume, seeded
+from lichen.testing.stores.disk import Disk
 
 SCOPE = Scope("acme", "dev")
 OPS = Operator("ops", ("operator",))

@@ -12,8 +12,8 @@ from lichen.log.log import Log, LogOptions
 from lichen.log.volume import VolumeOptions
 from lichen.log.write import gathering
 from lichen.log.write.shared import ROWS_TOGETHER
-from lichen.testing.disk import Disk
 from lichen.testing.log_conformance import OTHER, RUN, planned, put, started
+from lichen.testing.stores.disk import Disk
 from tests.log.busy import A, S, first_day
 from tests.log.homes import SCOPE, Home
 from tests.log.test_writer import settle

@@ -15,7 +15,7 @@ from lichen.log.projections.projection import Folding, Projection
 from lichen.log.store.port import Reading
 from lichen.log.store.selection import rows
 from lichen.log.store.tables import Op, table
-from lichen.testing.projection_conformance import ProjectionConformance
+from lichen.testing.stores.projection_conformance import ProjectionConformance
 from tests.log.busy import first_day, second_day
 
 CALLS = table("calls_by_tool", "log INTEGER, tool TEXT", "calls INTEGER")

@@ -21,10 +21,10 @@ from lichen.log.store.port import Batch, Store
 from lichen.log.store.selection import rows
 from lichen.log.store.tables import LEASES, RECORDS
 from lichen.log.volume import VolumeOptions
-from lichen.testing.disk import Disk, full
 from lichen.testing.log_conformance import RUN, LogConformance, Reopen, planned, put, started
-from lichen.testing.memory import MemoryStore, PowerLost
-from lichen.testing.store_conformance import TABLES, OpenStore, StoreConformance, kept, read, record
+from lichen.testing.stores.disk import Disk, full
+from lichen.testing.stores.memory import MemoryStore, PowerLost
+from lichen.testing.stores.store_conformance import TABLES, OpenStore, StoreConformance, kept, read, record
 from tests.log.homes import SCOPE, Home
 
 

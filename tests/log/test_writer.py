@@ -24,8 +24,8 @@ from lichen.log.store.selection import rows
 from lichen.log.store.tables import RECORDS
 from lichen.log.volume import VolumeOptions
 from lichen.log.write import writer
-from lichen.testing.disk import Disk
 from lichen.testing.log_conformance import C1, OTHER, RUN, planned, put, started
+from lichen.testing.stores.disk import Disk
 from tests.log.homes import SCOPE, Home
 from tests.runtime.world import until
 

@@ -24,10 +24,10 @@ from lichen.engine.intake.request import Request
 from lichen.engine.ports import Listed, Options, Services
 from lichen.log.volume import Volume, VolumeOptions
 from lichen.testing.clock import SimulatedClock
-from lichen.testing.disk import Disk
-from lichen.testing.memory import MemoryStore
 from lichen.testing.scripted import ScriptedAgent, ScriptedGate, ScriptedTool, agent, calls, outcomes, refuses, sleeps
 from lichen.testing.simulation import close_after_power_loss, open_volume, seeded
+from lichen.testing.stores.disk import Disk
+from lichen.testing.stores.memory import MemoryStore
 
 SCOPE = Scope("acme", "dev")
 CUSTOMER = Customer("customer-7")

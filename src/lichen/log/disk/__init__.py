@@ -1,4 +1,4 @@
-"""Files, locks and SQLite: bytes that stay where they were put.
+"""Files and locks: bytes that stay where they were put.
 
-Others take `connect` and `Reader` for a database, `Blobs` for what is too large for one, and `DirectoryLock`.
+Others take `Blobs` for what is too large for a record, and `DirectoryLock`.
 """

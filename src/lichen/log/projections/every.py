@@ -10,7 +10,6 @@ from lichen.core.deciders.streams import State
 from lichen.core.words.ids import StreamKind
 from lichen.log.projections import (
     costs,
-    decisions,
     leases,
     meters,
     outbox,
@@ -31,7 +30,6 @@ PROJECTIONS: tuple[AnyProjection, ...] = (
     streams.VIEW,
     timers.VIEW,
     waits.VIEW,
-    decisions.VIEW,
     outbox.VIEW,
     sessions.VIEW,
     meters.VIEW,

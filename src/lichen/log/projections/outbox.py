@@ -68,7 +68,7 @@ def _sent(row: StreamRow, out: Unsent, state: str) -> Op:
     return (OUTBOX, (row.number, out.message), (row.log, out.n, out.kind, state, out.attempt))
 
 
-VIEW = growing(OUTBOX, _fold, ("session",))
+VIEW = growing("outbox", (OUTBOX,), _fold, kinds=("session",))
 
 
 def outbox_rows(reading: Reading, log: int, limit: int) -> list[OutboxRow]:

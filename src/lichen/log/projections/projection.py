@@ -3,7 +3,7 @@ something.
 
 Its rows are written with the records that call for them, made again from all records where a store lacks them, and
 derived once more by `lichen log verify`. So a fold reads nothing but what it is given, and what it is asked to begin
-with. An author's test subclasses `ProjectionConformance` of `lichen.testing.projection_conformance`.
+with. An author's test subclasses `ProjectionConformance` of `lichen.testing.\0projection_conformance`.
 """
 
 from __future__ import annotations
@@ -108,10 +108,12 @@ class Projection(NamedTuple, Generic[F]):
     check: Check = follows
 
 
-def growing(table: Table, fold: Callable[[Grown], Iterable[Op]], kinds: Iterable[StreamKind]) -> Projection[Growing]:
-    """A view of one table that remembers nothing between two commits."""
+def growing(
+    name: str, tables: tuple[Table, ...], fold: Callable[[Grown], Iterable[Op]], *, kinds: Iterable[StreamKind]
+) -> Projection[Growing]:
+    """A view that remembers nothing between two commits."""
 
     def begin(log: int, reading: Reading | None) -> Growing:
         return Growing(fold)
 
-    return Projection(table.name, (table,), begin, kinds=frozenset(kinds))
+    return Projection(name, tables, begin, kinds=frozenset(kinds))

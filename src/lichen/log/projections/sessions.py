@@ -52,7 +52,7 @@ def _fold(grown: Grown) -> Iterable[Op]:
     return ((SESSIONS, grown.row[:1], (grown.row.log, *values)),)
 
 
-VIEW = growing(SESSIONS, _fold, ("session",))
+VIEW = growing("sessions", (SESSIONS,), _fold, kinds=("session",))
 
 
 def session_rows(reading: Reading, numbers: Sequence[int]) -> dict[int, SessionRow]:

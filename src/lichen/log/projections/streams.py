@@ -30,7 +30,7 @@ def _fold(grown: Grown) -> Iterable[Op]:
     return ((STREAMS, grown.now[:1], grown.now[1:]),)
 
 
-VIEW = growing(STREAMS, _fold, ("run", "session", "agent", "tenant"))
+VIEW = growing("streams", (STREAMS,), _fold, kinds=("run", "session", "agent", "tenant"))
 
 
 def stream_row(reading: Reading, log: int, stream: StreamId) -> StreamRow | None:

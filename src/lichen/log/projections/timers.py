@@ -32,7 +32,7 @@ def _fold(grown: Grown) -> Iterable[Op]:
     return ops
 
 
-VIEW = growing(TIMERS, _fold, ("run", "session"))
+VIEW = growing("timers", (TIMERS,), _fold, kinds=("run", "session"))
 
 
 def timers(reading: Reading, log: int) -> dict[StreamId, dict[str, int]]:

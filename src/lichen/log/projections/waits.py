@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from lichen.core.deciders import events as e
 from lichen.core.deciders.run import RunState
 from lichen.log.projections.projection import Grown, growing
 from lichen.log.projections.streams import numbered
@@ -21,6 +22,8 @@ WAITS = table(
     "expires_us INTEGER?",
     Index("waits_by_log", ("log", "seq")),
 )
+DECISIONS = table("decisions", "log INTEGER, seq INTEGER, i INTEGER", "stream INTEGER, n INTEGER")
+_DECIDED = frozenset(("approved", "denied", "happened", "did_not_happen", "try_again", "expired"))
 _TEXTS = msgspec.json.Decoder(tuple[str, ...])
 
 
@@ -52,10 +55,11 @@ def _fold(grown: Grown) -> Iterable[Op]:
             may_answer = msgspec.json.encode(wait.may_answer).decode()
             values = (log, wait.kind, wait.call, may_answer, wait.n, opened.seq, opened.ts_us, wait.expires_at_us)
             ops.append((WAITS, (number, id), values))
-    return ops
+    decided = [each for each in records if isinstance(each.control, e.WaitClosed) and each.control.outcome in _DECIDED]
+    return ops + [(DECISIONS, (log, each.seq, each.i), (number, each.n)) for each in decided]
 
 
-VIEW = growing(WAITS, _fold, ("run",))
+VIEW = growing("waits", (WAITS, DECISIONS), _fold, kinds=("run",))
 
 
 def wait_rows(reading: Reading, log: int) -> list[WaitRow]:
@@ -73,3 +77,10 @@ def wait_rows(reading: Reading, log: int) -> list[WaitRow]:
 def wait_counts(reading: Reading, log: int) -> dict[str, int]:
     """How many waits of each kind are open."""
     return reading.totals(rows(WAITS, log=log), "kind")
+
+
+def decided(reading: Reading, log: int, *, limit: int, before_seq: int | None) -> list[tuple[int, int]]:
+    """Where waits were decided, the newest first: the numbers of streams and of records in them."""
+    which = rows(DECISIONS, log=log).of("stream", "n").backwards("seq", "i").first(limit)
+    found = reading.rows(which if before_seq is None else which.bound("seq", "<", before_seq))
+    return [(stream, n) for stream, n in found]

@@ -1,1 +1,4 @@
-"""The store of a data directory: one SQLite file. All SQL of a log is here, and in what audits such files."""
+"""The store of a data directory, one SQLite file: all SQL of a log but that of its audits.
+
+Others take `SqliteStore`, and `connect` where they audit such a file.
+"""

@@ -1,6 +1,6 @@
 """The port of a store: put a batch or nothing, read what is committed. A log knows no more of where it lies.
 
-Whoever writes an adapter has its test subclass `StoreConformance` of `lichen.testing.store_conformance`.
+Whoever writes an adapter has its test subclass `StoreConformance` of `lichen.testing.\0store_conformance`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Rows and states that follow from the records.
+"""What is read of a log: streams in memory, records and rows from its store.
 
-Others take `Queries`, and the rows it gives, such as `StreamRow`.
+Others take `Queries`, and `refolded` for views made anew.
 """

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import date
 
 from lichen.core.words.ids import CallId, RunId, StreamId, StreamKind
-from lichen.log.projections import costs, decisions, meters, outbox, sessions, streams, timers, waits
+from lichen.log.projections import costs, meters, outbox, sessions, streams, timers, waits
 from lichen.log.projections.costs import CostRow
 from lichen.log.projections.outbox import OutboxRow
 from lichen.log.projections.sessions import SessionRow
@@ -89,7 +89,7 @@ class Listings:
 
     def closed_waits(self, limit: int, before_seq: int | None = None) -> list[Record]:
         """How runs' waits for a person's decision ended, the newest first; durable ones only."""
-        decided = decisions.decided(self._reading, self.number, limit=limit, before_seq=before_seq)
+        decided = waits.decided(self._reading, self.number, limit=limit, before_seq=before_seq)
         found = (self._queries.at(stream, n) for stream, n in decided)
         return [record for record in found if record is not None]
 

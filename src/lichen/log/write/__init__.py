@@ -1,4 +1,4 @@
-"""The way of an append to the disk.
+"""The way of an append to the store.
 
-Others take `Staging`, `Writer` and `Store`: the three steps to the disk.
+Others take `Staging`, `Shared` and `Commits`: the three steps to the store.
 """

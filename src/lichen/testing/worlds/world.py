@@ -17,8 +17,8 @@ from lichen.runtime.views.record import RecordView
 from lichen.runtime.views.run import Outcome
 from lichen.runtime.views.story.call import Call
 from lichen.runtime.views.wait import WaitView
-from lichen.testing.disk import Disk
 from lichen.testing.simulation import InlineWriter, seeded
+from lichen.testing.stores.disk import Disk
 from lichen.testing.worlds import mistakes
 from lichen.testing.worlds.clock import WorldClock
 from lichen.testing.worlds.talk import Talk

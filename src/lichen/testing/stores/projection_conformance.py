@@ -30,8 +30,8 @@ from lichen.log.store.port import Store
 from lichen.log.store.selection import rows
 from lichen.log.store.tables import Row, Table
 from lichen.log.volume import Volume, VolumeOptions
-from lichen.testing.disk import Disk, full
 from lichen.testing.simulation import close_after_power_loss, open_volume, seeded
+from lichen.testing.stores.disk import Disk, full
 
 SCOPE, OTHER = Scope("acme", "dev"), Scope("globex", "dev")
 START_US = 1_800_000_000_000_000

@@ -12,7 +12,7 @@ from pathlib import Path
 from lichen.log.sqlite.store import SqliteStore
 from lichen.log.store.port import Batch, Blobs, Reading, Store, Writing
 from lichen.log.store.tables import Op, Table
-from lichen.testing.memory import PowerLost
+from lichen.testing.stores.memory import PowerLost
 
 DEADLINE_S = 10.0
 
