@@ -30,6 +30,7 @@ ACTION: Mapping[str, str] = {
     "message.send": "A message goes to a channel.",
     "model.invoke": "A language model is asked.",
     "policy.check": "Policies are loaded without taking effect.",
+    "policy.read": "Policies are shown, and asked what they would decide.",
     "policy.reload": "Policies, flows and agents are read again.",
     "process.stop": "The process is told to end.",
     "run.cancel": "A run is cancelled.",

@@ -39,8 +39,8 @@ LOOK = {
 }
 STEER = {"run.cancel", "run.pause", "run.resume"}
 KEEP = {
-    "key.issue", "key.read", "key.revoke", "log.backup", "log.export", "log.read", "log.verify", "policy.reload",
-    "secret.read", "secret.remove", "secret.set",
+    "key.issue", "key.read", "key.revoke", "log.backup", "log.export", "log.read", "log.verify", "policy.read",
+    "policy.reload", "secret.read", "secret.remove", "secret.set",
 }  # fmt: skip
 OWN = {"log.erase", "run.declassify", "session.declassify", "stop.clear", "stop.set"}
 MAY: dict[str, set[str]] = {

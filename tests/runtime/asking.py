@@ -17,6 +17,7 @@ from lichen.core.ports.secrets import Secret
 from lichen.core.words.ids import MessageId, RunId, SessionId
 from lichen.core.words.scope import SYSTEM, Actor, Customer, Operator, Scope, Service
 from lichen.gate.rules.schema import Action
+from lichen.gate.simulation import Case
 from lichen.runtime import Runtime
 from lichen.runtime.access.access import About, Access
 from lichen.runtime.operations.talk.conversation import Conversation
@@ -27,6 +28,7 @@ from tests.runtime.world import CUSTOMER, SCOPE
 
 OTHER = Scope("globex", "dev")
 OPS = Operator("ops", ("operator",))
+CASE = Case("till.clerk", "till.pay", Customer("customer-7"), {"amount": 5})
 AGENT = Actor("agent", "till.clerk", on_behalf_of=OPS)
 
 
@@ -95,6 +97,13 @@ ENTRIES: dict[str, Entry] = {
     "Sessions.open": Entry("session.open", lambda w, a: w.runtime.sessions.open(a.scope, a.actor)),
     "Sessions.list": Entry("session.list", lambda w, a: w.runtime.sessions.list(a.scope, a.actor)),
     "Sessions.get": Entry("session.read", lambda w, a: w.runtime.sessions.get(a.scope, w.session, a.actor), True),
+    "Sessions.permit": Entry(
+        "session.open", lambda w, a: w.runtime.sessions.permit(a.scope, a.actor, agent="till.clerk", channel="api")
+    ),
+    "Sessions.found": Entry(
+        "session.read",
+        lambda w, a: w.runtime.sessions.found(a.scope, a.actor, agent="till.clerk", channel="api", key="none"),
+    ),
     "Session.say": Entry("session.say", lambda w, a: w.session_of(a).say("more"), True),
     "Session.close": Entry("session.close", lambda w, a: w.session_of(a).close(), True),
     "Session.declassify": Entry(
@@ -154,6 +163,19 @@ ENTRIES: dict[str, Entry] = {
     ),
     "Waits.approve": Entry("wait.answer", lambda w, a: w.runtime.waits.approve(a.scope, f"{w.held}.w1", a.actor), True),
     "Waits.deny": Entry("wait.answer", lambda w, a: w.runtime.waits.deny(a.scope, f"{w.held}.w1", a.actor), True),
+    "Waits.waiting": Entry("wait.read", lambda w, a: w.runtime.waits.waiting(a.scope, a.actor)),
+    "Waits.news": Entry("wait.read", lambda w, a: _first(w.runtime.waits.news(a.scope, a.actor))),
+    "Handovers.list": Entry("wait.read", lambda w, a: w.runtime.handovers.list(a.scope, a.actor)),
+    "Handovers.show": Entry("wait.read", lambda w, a: w.runtime.handovers.show(a.scope, f"{w.held}.w1", a.actor), True),
+    "Handovers.take": Entry(
+        "wait.answer", lambda w, a: w.runtime.handovers.take(a.scope, f"{w.held}.w1", a.actor), True
+    ),
+    "Handovers.reply": Entry(
+        "wait.answer", lambda w, a: w.runtime.handovers.reply(a.scope, f"{w.held}.w1", "hello", a.actor), True
+    ),
+    "Handovers.give_back": Entry(
+        "wait.answer", lambda w, a: w.runtime.handovers.give_back(a.scope, f"{w.held}.w1", a.actor), True
+    ),
     "Records.page": Entry("log.read", lambda w, a: w.runtime.records.page(a.scope, a.actor)),
     "Records.after": Entry("log.read", lambda w, a: w.runtime.records.after(a.scope, a.actor, 10**9), waits=True),
     "Records.position": Entry("log.read", lambda w, a: w.runtime.records.position(a.scope, a.actor)),
@@ -172,6 +194,11 @@ ENTRIES: dict[str, Entry] = {
     "Reload.__call__": Entry("policy.reload", lambda w, a: w.runtime.reload(a.scope, a.actor)),
     "Policies.reload": Entry("policy.reload", lambda w, a: w.runtime.policies.reload(a.scope, a.actor)),
     "Policies.check": Entry("policy.check", lambda w, a: w.runtime.policies.check(a.scope, a.actor)),
+    "Policies.show": Entry("policy.read", lambda w, a: w.runtime.policies.show(a.scope, a.actor)),
+    "Policies.person": Entry("policy.read", lambda w, a: w.runtime.policies.person(a.scope, "ops", a.actor)),
+    "Policies.cases": Entry("policy.read", lambda w, a: w.runtime.policies.cases(a.scope, a.actor)),
+    "Policies.why": Entry("policy.read", lambda w, a: w.runtime.policies.why(a.scope, CASE, a.actor)),
+    "MeterBooks.list": Entry("run.read", lambda w, a: w.runtime.meters.list(a.scope, a.actor)),
     "Agents.list": Entry("agent.list", lambda w, a: w.runtime.agents.list(a.scope, a.actor)),
     "Agents.all": Entry("agent.read", lambda w, a: w.runtime.agents.all(a.scope, a.actor)),
     "Agents.picture": Entry("agent.read", lambda w, a: w.runtime.agents.picture(a.scope, "till.clerk", a.actor)),

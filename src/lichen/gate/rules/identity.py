@@ -24,7 +24,7 @@ _STEER: Final[tuple[Action, ...]] = ("run.cancel", "run.pause", "run.resume")
 _ACT: Final[tuple[Action, ...]] = ("message.send", "model.invoke", "run.start", "secret.use")
 _PROVE: Final[tuple[Action, ...]] = ("log.backup", "log.export", "log.read", "log.verify")
 _KEEP: Final[tuple[Action, ...]] = (
-    "key.issue", "key.read", "key.revoke", "policy.reload", "secret.read", "secret.remove", "secret.set",
+    "key.issue", "key.read", "key.revoke", "policy.read", "policy.reload", "secret.read", "secret.remove", "secret.set",
 )  # fmt: skip
 _GOVERN: Final[tuple[Action, ...]] = (
     "log.erase", "run.declassify", "session.declassify", "stop.clear", "stop.set",

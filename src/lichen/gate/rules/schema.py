@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 Action = Literal[
     "agent.create", "agent.list", "agent.read", "health.read", "key.issue", "key.read", "key.revoke", "log.backup",
-    "log.erase", "log.export", "log.read", "log.verify", "message.send", "model.invoke", "policy.check",
+    "log.erase", "log.export", "log.read", "log.verify", "message.send", "model.invoke", "policy.check", "policy.read",
     "policy.reload", "process.stop", "run.cancel", "run.declassify", "run.pause", "run.read", "run.result",
     "run.resume", "run.start", "secret.read", "secret.remove", "secret.set", "secret.use", "session.close",
     "session.declassify", "session.list", "session.open", "session.read", "session.say", "stop.clear", "stop.read",
@@ -58,6 +58,7 @@ ACTIONS: Final[Mapping[Action, str]] = {
     "message.send": "Channel",
     "model.invoke": "Model",
     "policy.check": "Tenant",
+    "policy.read": "Tenant",
     "policy.reload": "Tenant",
     "process.stop": "Tenant",
     "run.cancel": "Run",

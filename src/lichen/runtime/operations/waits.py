@@ -78,7 +78,7 @@ class Waits:
 
     def closed(self, scope: Scope, id: str, actor: Actor) -> WaitView:
         """A wait that was answered: what was asked and what was decided. Raises NotFound (`wait_unknown`)."""
-        self._access.open("wait.read", scope, actor, self.about(scope, id), what="wait")
+        self._access.open("wait.read", scope, actor, about_wait(self._engine, scope, id), what="wait")
         found = self._view(self._engine.journal(scope), *parse(id))
         if found is None or found.decision is None:
             raise NotFound("There is no such answered wait.", code="wait_unknown")
@@ -86,7 +86,7 @@ class Waits:
 
     def show(self, scope: Scope, id: str, actor: Actor) -> WaitView:
         """One open wait. Raises NotFound (`wait_unknown`), Conflict (`wait_closed`)."""
-        self._access.open("wait.read", scope, actor, self.about(scope, id), what="wait")
+        self._access.open("wait.read", scope, actor, about_wait(self._engine, scope, id), what="wait")
         return self._shown(scope, id)
 
     def count(self, scope: Scope, actor: Actor) -> int:
@@ -120,7 +120,7 @@ class Waits:
 
     def answerer(self, scope: Scope, id: str, actor: Actor) -> Answerer:
         """What somebody is to an open wait. Raises NotFound (`wait_unknown`)."""
-        self._access.ask("wait.read", scope, actor, self.about(scope, id))
+        self._access.ask("wait.read", scope, actor, about_wait(self._engine, scope, id))
         run, wait = parse(id)
         journal = self._engine.journal(scope)
         found = journal.run(run).waits.get(wait)
@@ -147,7 +147,7 @@ class Waits:
 
         Raises NotFound, Denied, Conflict (`wait_closed` on the second answer), Expired, Invalid (`digest_invalid`).
         """
-        about = self.about(scope, id)
+        about = about_wait(self._engine, scope, id)
         ruling = self._access.ask("wait.answer", scope, actor, about)
         bound = None if digest is None else _bytes(digest)
         try:
@@ -189,14 +189,6 @@ class Waits:
     async def deny(self, scope: Scope, id: str, actor: Actor, *, digest: str | None = None, note: str = "") -> None:
         """Refuses it; the agent is told and answers accordingly."""
         await self.answer(scope, id, "denied", actor, digest=digest, body={"note": note})
-
-    def about(self, scope: Scope, id: str) -> About:
-        """A wait as policies see it: of its kind, and its run's customer's."""
-        run, wait = parse(id)
-        journal = self._engine.journal(scope)
-        state = journal.run(run)
-        kind = _kind(journal, state, wait)
-        return About(kind, "wait", lambda journal: state.subject if kind else None, session=state.session, run=run)
 
     def _shown(self, scope: Scope, id: str) -> WaitView:
         run, wait = parse(id)
@@ -248,6 +240,15 @@ async def _write(request: Request, wait: WaitView, said: Mapping[str, Any], key:
 
 def _by(decision: Decision) -> str:
     return f" by {decision.by_name}" if decision.by_name else ""
+
+
+def about_wait(engine: Engine, scope: Scope, id: str) -> About:
+    """A wait as policies see it: of its kind, and its run's customer's."""
+    run, wait = parse(id)
+    journal = engine.journal(scope)
+    state = journal.run(run)
+    kind = _kind(journal, state, wait)
+    return About(kind, "wait", lambda journal: state.subject if kind else None, session=state.session, run=run)
 
 
 def _kind(journal: Journal, state: RunState, id: WaitId) -> str:

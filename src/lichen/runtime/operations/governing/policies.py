@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from lichen.core.words.errors import Denied
 from lichen.core.words.scope import Actor, Customer, Scope
 from lichen.gate.gate import PolicyGate
 from lichen.gate.simulation import Case, Simulated, simulate
@@ -44,7 +43,7 @@ class Policies:
 
     def show(self, scope: Scope, actor: Actor) -> PolicySetView:
         """What is in force, file by file."""
-        self._ask_to_read(scope, actor)
+        self._access.ask("policy.read", scope, actor, About(scope.tenant))
         place = self._in_force.source.place(scope)
         directory = None if place is None else str(place)
         return policy_set_view(self._gate.policies(scope), directory, self._in_force.loaded_us(scope))
@@ -54,26 +53,22 @@ class Policies:
 
         Raises NotFound (`tool_unknown`).
         """
-        self._ask_to_read(scope, actor)
+        self._access.ask("policy.read", scope, actor, About(scope.tenant))
         policies = self._gate.policies(scope)
         view = policies.schema.views.get(case.tool)
         spec = None if view is None or view.tool is None else view.tool.spec
         return await simulate(policies, spec, case, scope)
 
-    def person(self, scope: Scope, id: str) -> Actor:
+    def person(self, scope: Scope, id: str, actor: Actor) -> Actor:
         """The declared actor of this id, else a customer. Raises Invalid (`actor_invalid`)."""
+        self._access.ask("policy.read", scope, actor, About(scope.tenant))
         return Customer(id) if self._project is None else person_of(self._project.settings, scope.tenant, id)
 
     async def cases(self, scope: Scope, actor: Actor) -> tuple[Checked, ...]:
         """The project's cases for this tenant, decided by what is on disk now. Raises NotFound (`cases_missing`),
         Invalid (`cases_invalid`)."""
-        self._ask_to_read(scope, actor)
+        self._access.ask("policy.read", scope, actor, About(scope.tenant))
         if self._project is None:
             return ()
         root = self._project.settings.root
         return await check_cases(self._project, case_files(root), tenant=scope.tenant)
-
-    def _ask_to_read(self, scope: Scope, actor: Actor) -> None:
-        if actor.kind not in ("operator", "system"):
-            raise Denied("Policies are read by operators.", code="role_missing")
-        self._access.ask("policy.check", scope, actor, About(scope.tenant))

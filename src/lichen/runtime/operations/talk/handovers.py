@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 
-from lichen.core.words.errors import Denied
+from lichen.core.words.errors import Denied, NotFound
 from lichen.core.words.scope import Actor, Scope
 from lichen.engine.engine import Engine
 from lichen.engine.intake import handovers
 from lichen.engine.intake.handovers import Looked, Then
 from lichen.engine.intake.request import Request
 from lichen.runtime.access.access import Access
-from lichen.runtime.operations.waits import Waits, parse
+from lichen.runtime.operations.waits import Waits, about_wait, parse
 from lichen.runtime.views.session import HandoverView, handover_view
 from lichen.runtime.views.wait import WaitView
 
@@ -35,7 +35,10 @@ class Handovers:
 
     def show(self, scope: Scope, id: str, actor: Actor) -> HandoverView:
         """An open one. Raises NotFound (`wait_unknown`), Conflict (`wait_closed`), Invalid (`wait_id_invalid`)."""
-        return self._view(scope, actor, self._waits.show(scope, id, actor))
+        wait = self._waits.show(scope, id, actor)
+        if wait.kind != "handover":
+            raise NotFound("This waits for a person, who is not to have the conversation.", code="wait_unknown")
+        return self._view(scope, actor, wait)
 
     async def take(
         self, scope: Scope, id: str, actor: Actor, *, read: int | None = None, key: str | None = None
@@ -78,14 +81,14 @@ class Handovers:
         await self._done(request, id, handovers.give_back(request, run, wait, then, Looked(read, key), text=text))
 
     def _request(self, scope: Scope, id: str, actor: Actor) -> Request:
-        ruling = self._access.ask("wait.answer", scope, actor, self._waits.about(scope, id))
+        ruling = self._access.ask("wait.answer", scope, actor, about_wait(self._engine, scope, id))
         return Request(self._engine, scope, actor, ruling)
 
     async def _done(self, request: Request, id: str, work: Awaitable[None]) -> None:
         try:
             await work
         except Denied as denied:
-            about = self._waits.about(request.scope, id)
+            about = about_wait(self._engine, request.scope, id)
             self._access.refuse("wait.answer", request.scope, request.actor, about, reason=denied.code)
             raise
 

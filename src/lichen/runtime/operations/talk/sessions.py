@@ -74,6 +74,8 @@ class Sessions:
         with `waits` as soon as there is one. Raises NotFound (`agent_unknown`), Denied, Unavailable."""
         id = session_id(Request(self._engine, scope, actor), AgentName(agent), channel=channel, key=key)
         journal, stream = self._engine.journal(scope), session_stream(id)
+        mine = journal.log.pseudonym(actor)  # as whose it would be opened
+        self._access.ask("session.read", scope, actor, About(id, "session", lambda _: mine, session=id))
         watch = journal.watch(stream) if waits else None
         while not await self._is_open(scope, id):
             if watch is None:

@@ -62,7 +62,7 @@ async def show(visit: Visit) -> PolicyPage:
 async def why(visit: Visit) -> Outcome:
     """What would be decided about a call. Raises NotFound (`tool_unknown`), Invalid (`input_invalid`)."""
     asking = Asking(**{name: visit.form.get(name, "")[:JSON_CHARS_MAX] for name in Asking.__struct_fields__})
-    person = visit.runtime.policies.person(visit.scope, asking.person or "somebody")
+    person = visit.runtime.policies.person(visit.scope, asking.person or "somebody", visit.actor)
     said = tuple(line for line in asking.said.splitlines() if line.strip())
     args, facts = _object(asking.args, "args"), _object(asking.facts, "facts")
     case = Case(asking.agent, asking.tool, person, args, facts, said, approved_by=asking.approved_by)
