@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 
+from lichen.core.reading.misfits import misfit
 from lichen.core.words.errors import Invalid
 
 T = TypeVar("T")
-
-_PLACE = re.compile(r" - at `(?:key in )?\$(?P<path>[^`]*)`$")
-_STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+|\.\.\.)\]")
-_FIELD = re.compile(r"(?:unknown|required) field `([^`]*)`")
 
 
 def read(document: object, shape: type[T], *, code: str, place: str = "") -> T:
@@ -26,12 +22,9 @@ def read(document: object, shape: type[T], *, code: str, place: str = "") -> T:
     try:
         return msgspec.convert(document, shape, strict=True)
     except msgspec.ValidationError as error:
-        raise Invalid(
-            f"{_PLACE.sub('', str(error))}.",
-            code=code,
-            next_step="Correct the document at the place named.",
-            place=f"{place}{_pointer(str(error))}" or "/",
-        ) from None
+        found, step = misfit(error), "Correct the document at the place named."
+        where = f"{place}{found.pointer}" or "/"
+        raise Invalid(f"{found.message}.", code=code, next_step=step, place=where) from None
 
 
 def load(path: str | Path, bytes_max: int, *, code: str) -> bytes:
@@ -51,11 +44,3 @@ def load(path: str | Path, bytes_max: int, *, code: str) -> bytes:
 def digest(kind: str, value: Any) -> str:
     """SHA-256, in hex, of `value` as JSON with sorted keys, under the name of what it is."""
     return hashlib.sha256(kind.encode() + b"\x00" + msgspec.json.encode(value, order="sorted")).hexdigest()
-
-
-def _pointer(message: str) -> str:
-    """The JSON pointer of msgspec's `$.intents[0].slots`, with the unknown or missing field; `*` stands for any key."""
-    found = _PLACE.search(message)
-    steps = [name or index.replace("...", "*") for name, index in _STEP.findall(found["path"] if found else "")]
-    field = _FIELD.search(message)
-    return "".join(f"/{step}" for step in (*steps, *([field[1]] if field else [])))

@@ -11,6 +11,7 @@ from typing import Any, TypeVar, cast
 import msgspec
 
 from lichen.channels.port import CHANNEL_DATA_BYTES_MAX
+from lichen.core.reading.misfits import read_as
 from lichen.core.words.errors import Invalid
 
 ONLY_REPORTS = frozenset({"event", "typing", "conversationUpdate", "messageReaction", "endOfConversation"})
@@ -35,13 +36,7 @@ class Activity(msgspec.Struct, frozen=True, rename="camel"):
 
 def decode(body: bytes, kind: type[T], *, place: str = "$") -> T:
     """JSON as `kind`. Raises Invalid (`body_invalid`) with the place, where nothing better is known `place`."""
-    try:
-        return msgspec.json.decode(body, type=kind)
-    except msgspec.ValidationError as error:
-        what, _, where = str(error).partition(" - at ")
-        raise Invalid(f"{what}.", code="body_invalid", place=where.strip("`") or place) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise Invalid("The body is not JSON.", code="body_invalid", place=place) from None
+    return read_as(lambda: msgspec.json.decode(body, type=kind), "body_invalid", place=place)
 
 
 def text_of(activity: Activity) -> str:

@@ -11,19 +11,16 @@ from typing import Any, Final, NamedTuple, TypeVar, cast
 
 import msgspec
 
+from lichen.core.reading.misfits import Misfit, Steps, misfit
 from lichen.core.words.errors import Invalid
 from lichen.settings.file import CHANNEL, FILE, File, Tenant
-from lichen.settings.places import Steps, line_of, spelt, texts_place, without
+from lichen.settings.places import line_of, spelt, texts_place, without
 
 T = TypeVar("T")
 
 MISTAKES_MAX: Final = 50
 CODE: Final = "settings_invalid"
 
-_PLACE = re.compile(r" - at `(?:key in )?\$(?P<path>[^`]*)`$")
-_STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+|\.\.\.)\]")
-_UNKNOWN = re.compile(r"unknown field `([^`]*)`")
-_MISSING = re.compile(r"missing required field `([^`]*)`")
 _VALUE = re.compile(r"[Ii]nvalid enum value '([^']*)'")
 _TOML_PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)")
 
@@ -80,15 +77,12 @@ def _converted(path: Path, text: str, document: dict[str, Any]) -> Decoded:
 class _Mistake(Exception):
     """What msgspec said, the path to it, and what could stand there."""
 
-    def __init__(self, message: str, steps: Steps, known: tuple[str, ...]) -> None:
-        super().__init__(message)
-        self.message, self.steps, self.known = message, steps, known
-
-    @property
-    def lacks(self) -> Steps:
-        """The path of the field that is missing, empty where it is something else that is wrong."""
-        found = _MISSING.search(self.message)
-        return (*self.steps, found[1]) if found else ()
+    def __init__(self, above: Steps, found: Misfit, known: tuple[str, ...]) -> None:
+        super().__init__(found.message)
+        self.message, self.known = found.message, known
+        within = (*above, *found.steps)
+        named = (*within, found.field) if found.field else within
+        self.steps, self.lacks = (within, named) if found.lacks else (named, ())  # what is there, and what is not
 
 
 def _convert(document: dict[str, Any]) -> File:
@@ -125,18 +119,9 @@ def _part(value: object, kind: Any, above: Steps) -> Any:
     try:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
-        message = str(error)
-        found = _PLACE.search(message)
-        steps = _steps(found["path"]) if found else ()
-        field = _UNKNOWN.search(message)
-        known = _known(kind, steps, is_field=field is not None)
-        if field is not None:
-            steps = (*steps, field[1])
-        raise _Mistake(_PLACE.sub("", message), (*above, *steps), known) from None
-
-
-def _steps(path: str) -> Steps:
-    return tuple(name or (int(index) if index.isdecimal() else index) for name, index in _STEP.findall(path))
+        found = misfit(error)
+        known = _known(kind, found.steps, is_field=bool(found.field) and not found.lacks)
+        raise _Mistake(above, found, known) from None
 
 
 def _known(kind: Any, steps: Steps, *, is_field: bool) -> tuple[str, ...]:

@@ -9,11 +9,12 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 from starlette.requests import Request
 
+from lichen.core.reading.misfits import read_as
 from lichen.core.words.scope import Actor, Scope
 from lichen.gate.rules.schema import Action
 from lichen.runtime.runtime import Runtime
 from lichen.serve.http.auth import Caller
-from lichen.serve.http.exchange import auditing, decoded
+from lichen.serve.http.exchange import auditing
 from lichen.serve.http.state import site_of
 
 T = TypeVar("T")
@@ -59,7 +60,7 @@ class Visit:
     def query(self, kind: type[T]) -> T:
         """The query as `kind`; empty fields, as forms send them, do not count. Raises Invalid (`query_invalid`)."""
         given = {name: value for name, value in self._request.query_params.items() if value}
-        return decoded(lambda: msgspec.convert(given, kind, strict=False), "query_invalid")
+        return read_as(lambda: msgspec.convert(given, kind, strict=False), "query_invalid")
 
     @contextmanager
     def audit(self) -> Generator[None]:

@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl
 import msgspec
 from starlette.requests import ClientDisconnect, Request
 
+from lichen.core.reading.misfits import read_as
 from lichen.core.words.errors import Invalid
 from lichen.core.words.ids import RunId, SessionId, run_stream, session_stream
 from lichen.core.words.scope import Actor, Scope
@@ -136,14 +137,14 @@ class Exchange:
         given = self.request.query_params
         if len(given.multi_items()) != len(given):
             raise Invalid("A field of the query is given twice.", code="query_invalid")
-        return decoded(lambda: msgspec.convert(dict(given), kind, strict=False), "query_invalid")
+        return read_as(lambda: msgspec.convert(dict(given), kind, strict=False), "query_invalid")
 
     def body(self, kind: type[T]) -> T:
         """The JSON body as `kind`. Raises Invalid (`body_invalid`) naming the field, UnsupportedMedia."""
         assert kind is self._takes.body, "the route's table says something else"
         if self._body and self.request.headers.get("content-type", "").partition(";")[0].strip() != JSON:
             raise UnsupportedMedia("The body is not declared as JSON.")
-        return decoded(lambda: msgspec.json.decode(self._body or b"{}", type=kind), "body_invalid")
+        return read_as(lambda: msgspec.json.decode(self._body or b"{}", type=kind), "body_invalid")
 
     async def wait(self, event: Coroutine[Any, Any, object], *, timeout_s: float) -> None:
         """Returns when the event did, after `timeout_s`, or when the server stops. Raises what the event raises.
@@ -211,14 +212,3 @@ async def read_form(request: Request, *, bytes_max: int = FORM_BYTES_MAX) -> dic
 
 Handler = Callable[[Exchange], Awaitable[Any]]
 """Answers one kind of request with something that can be written as JSON, or with a Response."""
-
-
-def decoded(decode: Callable[[], T], code: str) -> T:
-    """What `decode` gives. Raises Invalid with this code and the place where it is wrong."""
-    try:
-        return decode()
-    except msgspec.ValidationError as error:
-        what, _, where = str(error).partition(" - at ")
-        raise Invalid(f"{what}.", code=code, place=where.strip("`") or "$") from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise Invalid("The body is not JSON.", code=code, place="$") from None
