@@ -39,7 +39,11 @@ class Misfit(NamedTuple):
     def pointer(self) -> str:
         """The JSON pointer (RFC 6901) of value and field; `*` stands for any key."""
         steps = (*self.steps, *([self.field] if self.field else []))
-        return "".join(f"/{'*' if step == '...' else step}" for step in steps)
+        return "".join(f"/{'*' if step == '...' else _escaped(str(step))}" for step in steps)
+
+
+def _escaped(step: str) -> str:
+    return step.replace("~", "~0").replace("/", "~1")
 
 
 def misfit(error: msgspec.ValidationError) -> Misfit:
