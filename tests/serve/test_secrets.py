@@ -47,10 +47,10 @@ async def test_an_operator_keeps_replaces_and_removes_a_secret_and_no_answer_hol
 @pytest.mark.req("SYM-95.15")
 async def test_bytes_come_as_base64(runtime: Runtime) -> None:
     door = await keyed(runtime)
-    body = {"name": NAME, "base64": b64encode(b"\xff\xfe\x00").decode()}
+    body = {"name": NAME, "value": b64encode(b"\xff\xfe\x00").decode(), "encoding": "base64"}
     assert (await door.post("secrets", body)).status == 200
     assert (await runtime._wiring.secrets.get(SCOPE, NAME)).reveal_bytes() == b"\xff\xfe\x00"  # pyright: ignore[reportPrivateUsage]
-    wrong = await door.post("secrets/rotate", {**body, "base64": "%%%"})
+    wrong = await door.post("secrets/rotate", {**body, "value": "%%%"})
     assert (wrong.status, wrong.code) == (400, "secret_not_base64")
 
 
@@ -63,7 +63,7 @@ async def test_bytes_come_as_base64(runtime: Runtime) -> None:
         {"name": NAME, "value": [VALUE]},
         {"name": NAME, "value": "x" * 70_000},
         {"name": NAME, "value": VALUE, "more": VALUE},
-        {"name": NAME, "value": VALUE, "base64": VALUE},
+        {"name": NAME, "value": VALUE, "encoding": "rot13"},
         {"name": "../a", "value": VALUE},
     ],
     ids=range(7),

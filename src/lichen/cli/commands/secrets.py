@@ -78,7 +78,7 @@ def _value(name: str) -> dict[str, str]:
     try:
         return {"value": data.decode()}
     except UnicodeDecodeError:
-        return {"base64": b64encode(data).decode()}
+        return {"value": b64encode(data).decode(), "encoding": "base64"}
 
 
 def _confirm(caller: Caller, kept: dict[str, Any], done: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import binascii
 from base64 import b64decode
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -19,11 +19,11 @@ SecretName = Annotated[str, msgspec.Meta(min_length=1, max_length=NAME_CHARS_MAX
 
 
 class Setting(Body, frozen=True):
-    """The name of a secret and its value: a text, or `base64` of any bytes."""
+    """The name of a secret and its value, a text; with the encoding `base64` any bytes."""
 
     name: SecretName
-    value: SecretValue | None = None
-    base64: SecretValue | None = None
+    value: SecretValue
+    encoding: Literal["text", "base64"] = "text"
 
 
 class Removing(Body, frozen=True):
@@ -56,14 +56,11 @@ async def remove(x: Exchange) -> Nothing:
 
 
 def _value(wanted: Setting) -> Secret:
-    """The value. Raises Invalid (`secret_value_unclear`, `secret_not_base64`, `secret_size`)."""
-    if (wanted.value is None) == (wanted.base64 is None):
-        step = "Send `value`, a text, or `base64`."
-        raise Invalid("The value is not given, or twice.", code="secret_value_unclear", next_step=step)
-    if wanted.value is not None:
+    """The value. Raises Invalid (`secret_not_base64`, `secret_size`)."""
+    if wanted.encoding == "text":
         return Secret(wanted.value)
     try:
-        return Secret(b64decode(wanted.base64 or "", validate=True))
+        return Secret(b64decode(wanted.value, validate=True))
     except (binascii.Error, ValueError):
         step = "Encode it again, or send it as text."
         raise Invalid("The value is not base64.", code="secret_not_base64", next_step=step) from None
