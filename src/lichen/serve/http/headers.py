@@ -45,7 +45,7 @@ class SecurityHeaders:
         frames = self._frames(path)
         own = {name for name, _ in headers}
         added = _headers(frames, is_secure=scope["scheme"] == "https", is_kept=path.startswith("/static/"))
-        headers.extend(header for header in added if header[0] not in own)
+        headers += [header for header in added if header[0] not in own]
 
 
 @lru_cache(POLICIES_MAX)

@@ -46,18 +46,16 @@ class Rates:
 
     def take(self, name: str, amount: float = 1.0, *, code: str = "too_many_requests") -> None:
         """Takes one token, or so many. Raises TooMany, under this code, when there are not enough."""
-        left = self._left(name)
+        now_s = self._clock()
+        tokens, since_s = self._buckets.get(name, (float(self._burst), now_s))
+        left = min(self._burst, tokens + (now_s - since_s) * self._per_s)
         if left < amount:
             wait_s = (amount - left) / self._per_s
             raise TooMany("That is too much in a short time.", code=code, retry_after_s=wait_s)
-        self._keep(name, left - amount)
+        self._keep(name, (left - amount, now_s))
 
-    def _left(self, name: str) -> float:
-        tokens, since = self._buckets.get(name, (float(self._burst), 0.0))
-        return min(self._burst, tokens + (self._clock() - since) * self._per_s)
-
-    def _keep(self, name: str, tokens: float) -> None:
-        self._buckets[name] = (tokens, self._clock())
+    def _keep(self, name: str, bucket: tuple[float, float]) -> None:
+        self._buckets[name] = bucket
         self._buckets.move_to_end(name)
         if len(self._buckets) > NAMES_MAX:
             self._buckets.popitem(last=False)

@@ -155,10 +155,12 @@ class _Bounded:
             await failure(refusal)(scope, receive, send)
 
     def _malformed(self, scope: Scope) -> LichenError | None:
-        hosts = sum(name == b"host" for name, _ in scope["headers"])
+        hosts = head_bytes = 0
+        for name, value in scope["headers"]:
+            hosts += name == b"host"
+            head_bytes += len(name) + len(value)
         if hosts > 1 or (hosts == 0 and scope["http_version"] == "1.1"):
             return Invalid("A request names one host.", code="host_invalid", next_step="Send one Host header.")
-        head_bytes = sum(len(name) + len(value) for name, value in scope["headers"])
         if head_bytes + len(scope["raw_path"]) + len(scope["query_string"]) > self._bounds.head_bytes_max:
             return HeadTooLarge(f"The head has more than {self._bounds.head_bytes_max} bytes.")
         return None
