@@ -9,10 +9,12 @@ import pytest
 
 from lichen.core.deciders import events as e
 from lichen.core.ports.plan import Message, Plan, PlanInput
+from lichen.core.ports.policy import Evidence
 from lichen.core.words.errors import Unavailable
 from lichen.core.words.ids import AgentName, RunId, run_stream
 from lichen.core.words.limits import Limits
 from lichen.engine.acts.turn import acting, start_draft
+from lichen.engine.brief import evidence
 from lichen.engine.intake.runs import start
 from lichen.engine.pace.fair import ALONE, Turns
 from lichen.engine.reconciler import BEGUN_MAX, LOOKS_MAX
@@ -259,3 +261,37 @@ async def test_news_between_looking_and_waiting_are_not_missed(make_world: MakeW
     news = asyncio.ensure_future(session.changed())
     await world.clock.settle()
     assert news.done()
+
+
+@pytest.mark.req("LIC-34.17")
+async def test_each_message_of_a_session_is_looked_through_once_for_what_its_customer_said(
+    make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts: list[str] = []
+    inner = evidence.evidence_from_text
+
+    def noted(source: str, text: str, **more: str) -> Evidence:
+        texts.append(text)
+        return inner(source, text, **more)
+
+    monkeypatch.setattr(evidence, "evidence_from_text", noted)
+    world = await make_world(agent("shop.bot", [calls("shop.pay"), outcomes], [FakeTool("shop.pay", "once")]))
+    session = await world.session()
+    for number in range(4):
+        await (await session.say(f"number {number}")).result()
+    assert texts.count("number 0") == 2  # as the run's own input, and once as an earlier message
+    assert texts.count("number 1") == 2
+    earlier = [check.evidence for check in world.gate.checked if check.evidence][-1]
+    assert {each.values[0] for each in earlier} == {f"number {number}" for number in range(4)}
+
+
+@pytest.mark.req("LIC-34.17")
+async def test_nothing_is_kept_of_a_session_that_is_closed(make_world: MakeWorld) -> None:
+    world = await make_world(agent("shop.bot", [calls("shop.pay"), outcomes], [FakeTool("shop.pay", "once")]))
+    session = await world.session()
+    await (await session.say("hello")).result()
+    await world.clock.settle()
+    assert world.journal.seats == 1
+    await session.close()
+    await world.clock.settle()
+    assert world.journal.seats == 0

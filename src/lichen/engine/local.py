@@ -11,7 +11,7 @@ from lichen.core.deciders import events as e
 from lichen.core.deciders.mailbox import MailboxState
 from lichen.core.deciders.run import Obligation, RunState
 from lichen.core.words.errors import LichenError, Unavailable
-from lichen.core.words.ids import StreamId
+from lichen.core.words.ids import SessionId, StreamId
 from lichen.core.words.scope import Actor, Scope
 from lichen.engine.due import fire, take_over
 from lichen.engine.journal.journal import Journal
@@ -131,8 +131,10 @@ class LocalEngine:
         self._reconciler.move(seat)
 
     def _rest(self, seat: Seat) -> None:
-        """Nothing is owed: a run leaves memory; a session stays a while, since people write more than once."""
-        if seat.stream.kind != "session":
+        """Nothing is owed: a run leaves memory; a session stays a while, since people write more than once, unless it
+        is closed."""
+        if seat.stream.kind != "session" or seat.journal.mailbox(SessionId(seat.stream.id)).is_closed:
+            self._resting.pop(seat, None)
             seat.journal.forget(seat.stream)
             return
         self._resting[seat] = None

@@ -15,7 +15,7 @@ from lichen.core.deciders import events as e
 from lichen.core.ports.call import Tool
 from lichen.core.ports.plan import Message
 from lichen.core.ports.policy import Evidence
-from lichen.core.words.ids import CallId
+from lichen.core.words.ids import CallId, session_stream
 from lichen.engine.act import Act
 from lichen.engine.brief.history import customers_words
 from lichen.engine.journal.attributes import attributes_of
@@ -42,9 +42,20 @@ def evidence_of(act: Act) -> tuple[Evidence, ...]:
 
 
 def _earlier(act: Act) -> tuple[Evidence, ...]:
-    """What the customer said in the session before this run."""
-    language = _language(act)
-    return tuple(evidence_from_text(_customer(act), text, language=language) for text in customers_words(act))
+    """What the customer said in the session before this run. While the session is in memory each message is looked
+    through once."""
+    session, seat = act.state.session, None
+    if session is not None:
+        seat = act.journal.seated(session_stream(session))
+    known = {} if seat is None else seat.spoken
+    found = {n: (known.get(n) if text else None) or _words(act, text) for n, text in customers_words(act)}
+    if seat is not None:
+        seat.spoken = found
+    return tuple(found.values())
+
+
+def _words(act: Act, text: str) -> Evidence:
+    return evidence_from_text(_customer(act), text, language=_language(act))
 
 
 def _customer(act: Act) -> str:

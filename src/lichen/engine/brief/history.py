@@ -45,12 +45,13 @@ async def read_history(act: Act, handed: Handed | None = None) -> History:
     return History(_messages(act, spoken), _notes(act), _steps(act))
 
 
-def customers_words(act: Act) -> tuple[str, ...]:
-    """What the customer said last in the session before this run's turn: a bounded tail. None without a session."""
+def customers_words(act: Act) -> tuple[tuple[int, str], ...]:
+    """What the customer said last in the session before this run's turn, each with its record: a bounded tail. None
+    without a session; erased words are empty."""
     session = act.session
     if session is None:
         return ()
-    return tuple(_text(session, each.n) for each in _spoken(act) if each.role == "customer")
+    return tuple([(each.n, _text(session, each.n)) for each in _spoken(act) if each.role == "customer"])
 
 
 def window_label(act: Act) -> Label:

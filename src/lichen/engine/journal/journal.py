@@ -167,6 +167,10 @@ class Journal:
             seat = self._seats[stream] = Seat(self, stream)
         return seat
 
+    def seated(self, stream: StreamId) -> Seat | None:
+        """What is kept for a stream, if anything is."""
+        return self._seats.get(stream)
+
     @property
     def seats(self) -> int:
         """For how many streams something is kept."""

@@ -102,6 +102,7 @@ class Seat:
         "is_driven",
         "is_moved",
         "journal",
+        "spoken",
         "stream",
         "tail",
         "timers",
@@ -123,6 +124,7 @@ class Seat:
         self.actor: Actor | None = None
         self.attributes: bytes | None = None
         self.evidence: Known | None = None
+        self.spoken: dict[int, Evidence] = {}  # of a session: what messages of its customer say, by record
         self.arguments: dict[CallId, Arguments] = {}  # of open calls, decoded when they were planned
 
     def extend(self, events: Sequence[Event]) -> None:
