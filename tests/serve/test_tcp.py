@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from lichen.core.words.errors import LichenError
 from lichen.serve.http.state import Site, of_app, site_of
@@ -349,3 +350,24 @@ async def test_on_leaving_requests_begun_end_and_websockets_are_sent_home(parser
         with pytest.raises(websockets.ConnectionClosed):
             await socket.recv()
         writer.close()
+
+
+@pytest.mark.req("SYM-107.1")
+async def test_a_websocket_that_is_closing_already_keeps_nobody_from_leaving(
+    parser: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutdown = WebSocketsSansIOProtocol.shutdown
+
+    def shutdown_of_one_that_closes(self: WebSocketsSansIOProtocol) -> None:
+        self.conn.send_close(1000)  # as when the other side began to close it in this very moment
+        shutdown(self)
+
+    monkeypatch.setattr(WebSocketsSansIOProtocol, "shutdown", shutdown_of_one_that_closes)
+    async with asyncio.timeout(10), AsyncExitStack() as stack:
+        async with listening(app(), "127.0.0.1", 0) as port:
+            sockets = [
+                await stack.enter_async_context(websockets.connect(f"ws://127.0.0.1:{port}/talk")) for _ in range(3)
+            ]
+        for socket in sockets:
+            with pytest.raises(websockets.ConnectionClosed):
+                await socket.recv()

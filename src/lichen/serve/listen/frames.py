@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.exceptions import InvalidState
 from websockets.frames import Frame
 
 from lichen.serve.listen.quiet import quiet
@@ -18,6 +19,13 @@ class _Frames(WebSocketsSansIOProtocol):
         super().__init__(*given, **named)
         self.logger = quiet()
         self.conn.logger, self.conn.debug = self.logger, False
+
+    def shutdown(self) -> None:
+        """Says goodbye and closes; a connection that its other side has begun to close is only let go of."""
+        try:
+            super().shutdown()
+        except InvalidState:
+            self.transport.close()
 
     def handle_ping(self) -> None:
         """Answers, unless earlier answers wait to be read: then only later ones are (RFC 6455, 5.5.3)."""
