@@ -11,18 +11,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lichen.agents.agent import Agent
     from lichen.core.ports.call import CallMeta, CannotTell, DidNotHappen, Happened, NotDone, Retry
-    from lichen.core.ports.plan import (
-        CallRequest,
+    from lichen.core.ports.model import (
+        Delta,
+        Media,
         Model,
         ModelCall,
         ModelError,
         ModelMessage,
         ModelReply,
         ModelRequest,
-        Plan,
-        PlanInput,
-        WaitRequest,
     )
+    from lichen.core.ports.plan import CallRequest, Plan, PlanInput, WaitRequest
     from lichen.core.ports.secrets import Secret
     from lichen.core.speech.saying import Attachment, Saying
     from lichen.core.words.errors import LichenError
@@ -43,16 +42,18 @@ _HOMES = {
     "CannotTell": "core.ports.call",
     "Currency": "tools.types",
     "Customer": "core.words.scope",
+    "Delta": "core.ports.model",
     "DidNotHappen": "core.ports.call",
     "Happened": "core.ports.call",
     "LichenError": "core.words.errors",
     "Limits": "core.words.limits",
-    "Model": "core.ports.plan",
-    "ModelCall": "core.ports.plan",
-    "ModelError": "core.ports.plan",
-    "ModelMessage": "core.ports.plan",
-    "ModelReply": "core.ports.plan",
-    "ModelRequest": "core.ports.plan",
+    "Media": "core.ports.model",
+    "Model": "core.ports.model",
+    "ModelCall": "core.ports.model",
+    "ModelError": "core.ports.model",
+    "ModelMessage": "core.ports.model",
+    "ModelReply": "core.ports.model",
+    "ModelRequest": "core.ports.model",
     "Money": "tools.types",
     "NotDone": "core.ports.call",
     "Operator": "core.words.scope",
@@ -81,10 +82,12 @@ __all__ = [
     "CannotTell",
     "Currency",
     "Customer",
+    "Delta",
     "DidNotHappen",
     "Happened",
     "LichenError",
     "Limits",
+    "Media",
     "Model",
     "ModelCall",
     "ModelError",

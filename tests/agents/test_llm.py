@@ -7,18 +7,13 @@ import pytest
 from lichen.agents.llm.llm import LLMPlanner
 from lichen.agents.models.model import ScriptedModel
 from lichen.core.ports.call import UNAVAILABLE
+from lichen.core.ports.model import Model, ModelCall, ModelError, ModelMessage, ModelReply, ModelRequest
 from lichen.core.ports.plan import (
     CallRequest,
     CallResult,
     History,
     Left,
     Message,
-    Model,
-    ModelCall,
-    ModelError,
-    ModelMessage,
-    ModelReply,
-    ModelRequest,
     Plan,
     Step,
 )

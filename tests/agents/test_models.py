@@ -10,7 +10,8 @@ import pytest
 from lichen.agents import LLMPlanner
 from lichen.agents.models.cassette import request_digest
 from lichen.agents.models.model import resolve
-from lichen.core.ports.plan import Model, ModelCall, ModelError, ModelMessage, ModelReply, ModelRequest, Plan
+from lichen.core.ports.model import Delta, Model, ModelCall, ModelError, ModelMessage, ModelReply, ModelRequest
+from lichen.core.ports.plan import Plan
 from lichen.core.words.errors import Invalid
 from lichen.core.words.ids import ToolName
 from lichen.core.words.limits import Usage
@@ -35,12 +36,12 @@ async def failure(model: Model, request: ModelRequest) -> ModelError:
 
 
 async def test_an_echo_says_the_newest_user_message_word_by_word() -> None:
-    deltas: list[str] = []
+    deltas: list[Delta] = []
     request = ModelRequest(
         "", (ModelMessage("user", "one"), ModelMessage("user", "two  three"), ModelMessage("system", "x"))
     )
     reply = await EchoModel().generate(request, deltas.append)
-    assert (reply.text, "".join(deltas), len(deltas)) == ("two  three", "two  three", 2)
+    assert (reply.text, "".join(delta.text for delta in deltas), len(deltas)) == ("two  three", "two  three", 2)
     assert (await EchoModel().generate(ModelRequest("", ()))).text
 
 

@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 
 from lichen.agents.llm.transcript import RESULT_BYTES_MAX, outcome, transcript
 from lichen.core.ports.call import UNAVAILABLE, Issue, Outcome
-from lichen.core.ports.plan import CallRequest, CallResult, History, Message, ModelCall, ModelMessage, Step, WaitAnswer
+from lichen.core.ports.model import ModelCall, ModelMessage
+from lichen.core.ports.plan import (
+    CallRequest,
+    CallResult,
+    History,
+    Message,
+    Step,
+    WaitAnswer,
+)
 from lichen.core.words.ids import CallId, ToolName, WaitId
 from lichen.testing.models import plan_input, transcript_faults
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
 from lichen.core.deciders import events as e
 from lichen.core.ports.call import CallMeta, Retry
-from lichen.core.ports.plan import CallRequest, ModelReply, ModelRequest, Plan, PlanInput
+from lichen.core.ports.model import Deltas, ModelReply, ModelRequest
+from lichen.core.ports.plan import CallRequest, Plan, PlanInput
 from lichen.core.words.ids import CallId, RunId, ToolName, child_run
 from lichen.core.words.limits import Limits, Usage
 from lichen.core.words.scope import SYSTEM
@@ -210,7 +209,7 @@ class Priced:
     def __init__(self, tokens: int) -> None:
         self._usage = Usage(output_tokens=tokens)
 
-    async def generate(self, request: ModelRequest, deltas: Callable[[str], None] | None = None) -> ModelReply:
+    async def generate(self, request: ModelRequest, deltas: Deltas | None = None) -> ModelReply:
         return ModelReply("done", usage=self._usage)
 
 

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from lichen.core.ports.model import Delta
 from lichen.core.ports.plan import Plan, PlanInput
 from lichen.core.words.ids import RunId, SessionId
 from lichen.engine.pace.deltas import PARTIAL_CHARS_MAX, Deltas, Partial
@@ -27,7 +28,7 @@ class Speaker:
     async def plan(self, input: PlanInput) -> Plan:
         for word in self.words:
             if input.deltas is not None:
-                input.deltas(word)
+                input.deltas(Delta(word))
             await self.may_go_on.wait()
             self.may_go_on.clear()
         return Plan(answer="".join(self.words))
@@ -90,12 +91,12 @@ async def test_a_reader_is_woken_by_each_piece_and_by_the_end() -> None:
     deltas, session = Deltas(), SessionId("ses-1")
     partial = Partial(RunId("run-1"), 1, 1)
     add = deltas.begin(SCOPE, session, partial)
-    for change in (lambda: add("a"), lambda: deltas.end(SCOPE, session, partial)):
+    for change in (lambda: add(Delta("a")), lambda: deltas.end(SCOPE, session, partial)):
         reader, left = deltas.changed(SCOPE, session), deltas.changed(SCOPE, session)
         left.cancel()
         change()
         await reader
-    add("late")
+    add(Delta("late"))
     assert deltas.speaking(SCOPE, session) is None
 
 
@@ -104,11 +105,11 @@ async def test_a_text_that_is_streamed_is_bounded_and_a_later_attempt_takes_its_
     first = Partial(RunId("run-1"), 1, 1)
     add = deltas.begin(SCOPE, session, first)
     for _ in range(3):
-        add("x" * PARTIAL_CHARS_MAX)
+        add(Delta("x" * PARTIAL_CHARS_MAX))
     said = deltas.speaking(SCOPE, session)
     assert said is not None
     assert len(said.text) == PARTIAL_CHARS_MAX
     deltas.begin(SCOPE, session, Partial(RunId("run-1"), 1, 2))
-    add("of the first attempt")
+    add(Delta("of the first attempt"))
     deltas.end(SCOPE, session, first)
     assert deltas.speaking(SCOPE, session) == Partial(RunId("run-1"), 1, 2)

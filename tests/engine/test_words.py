@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from lichen.core.deciders import events as e
 from lichen.core.ports.call import CallMeta, NotDone
-from lichen.core.ports.plan import ModelMessage, ModelReply, ModelRequest, Plan, PlanInput, WaitRequest
+from lichen.core.ports.model import Deltas, ModelMessage, ModelReply, ModelRequest
+from lichen.core.ports.plan import Plan, PlanInput, WaitRequest
 from lichen.core.ports.policy import NO_FACTS, Check, Facts, Verdict
 from lichen.core.words.errors import Conflict, Denied, Invalid, LichenError
 from lichen.core.words.ids import AgentName, RunId, SessionId, run_stream, session_stream
@@ -593,7 +594,7 @@ class Witness:
 
         gate.decide = decide  # type: ignore[method-assign]
 
-    async def generate(self, request: ModelRequest, deltas: Callable[[str], None] | None = None) -> ModelReply:
+    async def generate(self, request: ModelRequest, deltas: Deltas | None = None) -> ModelReply:
         assert self._last is not None
         self._see(self._last, str(request))
         return ModelReply("ok")

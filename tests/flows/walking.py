@@ -8,14 +8,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from lichen.core.ports.call import Outcome
+from lichen.core.ports.model import Model, ModelReply, ModelRequest
 from lichen.core.ports.plan import (
     CallResult,
     History,
     Left,
     Message,
-    Model,
-    ModelReply,
-    ModelRequest,
     Plan,
     PlanInput,
     PlanReason,

@@ -12,6 +12,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 
 from lichen import Agent
+from lichen.core.ports.model import Delta
 from lichen.core.ports.plan import Plan, PlanInput
 from tests.serve.widget import DEADLINE_S, Client, app_of, project_in, runtime_of, served
 
@@ -29,7 +30,7 @@ class Speaker:
         for word in ("Al", "most"):
             await self.may_go_on.acquire()
             assert input.deltas is not None
-            input.deltas(word)
+            input.deltas(Delta(word))
         await self.may_go_on.acquire()
         return Plan(answer="Almost.")
 

@@ -9,6 +9,7 @@ import msgspec
 
 from lichen.core.deciders.run import RunState
 from lichen.core.ports.agent import AgentDef as AgentDef
+from lichen.core.ports.model import Connection, Connections
 from lichen.core.ports.policy import Gate
 from lichen.core.ports.secrets import Secret, Secrets
 from lichen.core.speech.saying import Saying
@@ -120,6 +121,14 @@ class Options(msgspec.Struct, frozen=True):
     history_messages_max: int = 40
 
 
+class FromEnvironment:
+    """Every scope's connection is what the process's environment says to the provider's client library."""
+
+    async def of(self, provider: str, scope: Scope) -> Connection:
+        """A connection that leaves all of it to the environment."""
+        return Connection(identity="environment")
+
+
 class Services(msgspec.Struct, frozen=True):
     """Everything performing an obligation needs besides the log."""
 
@@ -139,3 +148,4 @@ class Services(msgspec.Struct, frozen=True):
     turns: Turns = msgspec.field(default_factory=Turns)
     environment: Callable[[Scope], Environment] = lambda scope: PRODUCTION
     secrets: Secrets = msgspec.field(default_factory=NoSecrets)
+    connections: Connections = FromEnvironment()

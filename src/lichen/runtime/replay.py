@@ -4,7 +4,7 @@ the same again."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, NoReturn
 
 import msgspec
@@ -14,7 +14,8 @@ from lichen.core.deciders import mailbox as mailboxes
 from lichen.core.deciders.mailbox import MailboxState
 from lichen.core.deciders.run import RunState, decide, evolve, start_state
 from lichen.core.ports.call import InvalidArguments
-from lichen.core.ports.plan import CallRequest, Model, ModelRequest, Plan
+from lichen.core.ports.model import Deltas, Model, ModelRequest
+from lichen.core.ports.plan import CallRequest, Plan
 from lichen.core.speech import saying
 from lichen.core.speech.saying import Saying
 from lichen.core.words.errors import ContentErased, Denied
@@ -152,7 +153,7 @@ def _reason_not_to(agent: AgentDef | None, state: RunState, planned: e.Planned) 
     return "attempt_failed" if planned.error else None
 
 
-async def _no_model(model: Model, request: ModelRequest, deltas: Callable[[str], None] | None = None, /) -> NoReturn:
+async def _no_model(model: Model, request: ModelRequest, deltas: Deltas | None = None, /) -> NoReturn:
     raise Denied("Nothing is asked of a model while a run is replayed.", code="replaying")
 
 

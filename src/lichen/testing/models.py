@@ -9,16 +9,12 @@ import msgspec
 from lichen.agents.models.cassette import RecordedModel, Recorder
 from lichen.agents.models.model import EchoModel, ScriptedModel
 from lichen.core.ports.call import ToolSpec
+from lichen.core.ports.model import Deltas, Model, ModelHandle, ModelMessage, ModelReply, ModelRequest
 from lichen.core.ports.plan import (
     CallResult,
     History,
     Left,
     Message,
-    Model,
-    ModelHandle,
-    ModelMessage,
-    ModelReply,
-    ModelRequest,
     Plan,
     PlanInput,
     Planner,
@@ -46,7 +42,7 @@ _HISTORY = History()
 _SEPARATOR = b"/"
 
 
-async def _ask(model: Model, request: ModelRequest, deltas: Callable[[str], None] | None = None, /) -> ModelReply:
+async def _ask(model: Model, request: ModelRequest, deltas: Deltas | None = None, /) -> ModelReply:
     """The model itself: no gate, no meter."""
     return await model.generate(request, deltas)
 

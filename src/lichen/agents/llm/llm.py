@@ -7,18 +7,8 @@ import msgspec
 from lichen.agents import document
 from lichen.agents.llm.transcript import Opening, transcript
 from lichen.agents.models.model import resolve
-from lichen.core.ports.plan import (
-    CallRequest,
-    Message,
-    Model,
-    ModelError,
-    ModelMessage,
-    ModelReply,
-    ModelRequest,
-    Plan,
-    PlanInput,
-    PlannerKind,
-)
+from lichen.core.ports.model import Model, ModelError, ModelMessage, ModelReply, ModelRequest
+from lichen.core.ports.plan import CallRequest, Message, Plan, PlanInput, PlannerKind
 from lichen.core.words.errors import Invalid
 
 INSTRUCTIONS = "Help the customer. Use the tools for facts and actions; never claim a result that no tool gave."

@@ -9,13 +9,12 @@ import msgspec
 
 from lichen.agents.rules.answer import answer_text
 from lichen.core.ports.call import UNAVAILABLE, Issue
+from lichen.core.ports.model import ModelCall, ModelMessage
 from lichen.core.ports.plan import (
     CallRequest,
     CallResult,
     History,
     Message,
-    ModelCall,
-    ModelMessage,
     PlanInput,
     Step,
     WaitAnswer,

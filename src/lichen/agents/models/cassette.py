@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 
 from lichen.agents import document
-from lichen.core.ports.plan import Model, ModelCall, ModelError, ModelMessage, ModelReply, ModelRequest
+from lichen.core.ports.model import Delta, Deltas, Model, ModelCall, ModelError, ModelMessage, ModelReply, ModelRequest
 from lichen.core.words.errors import Invalid
 from lichen.core.words.ids import ToolName
 from lichen.core.words.limits import Usage
@@ -58,7 +58,7 @@ class RecordedModel:
         """`recorded:` and the file's name."""
         return f"recorded:{self._path.name}"
 
-    async def generate(self, request: ModelRequest, deltas: Callable[[str], None] | None = None) -> ModelReply:
+    async def generate(self, request: ModelRequest, deltas: Deltas | None = None) -> ModelReply:
         """The recorded reply. Raises ModelError (`recording_missing`) naming the digest that is not on the cassette."""
         digest = request_digest(request)
         reply = self._replies.get(digest)
@@ -66,7 +66,7 @@ class RecordedModel:
             message = f"{self._path} has no reply for the request with digest {digest}. Record it with Recorder."
             raise ModelError(message, code="recording_missing", retryable=False)
         if deltas is not None:
-            deltas(reply.text)
+            deltas(Delta(reply.text))
         return reply
 
 
@@ -82,7 +82,7 @@ class Recorder:
         """The name of the model that is recorded."""
         return self._model.name
 
-    async def generate(self, request: ModelRequest, deltas: Callable[[str], None] | None = None) -> ModelReply:
+    async def generate(self, request: ModelRequest, deltas: Deltas | None = None) -> ModelReply:
         """The model's reply, which is on the cassette by then. Raises what the model raises."""
         reply = await self._model.generate(request, deltas)
         self._append(_take(request, reply))

@@ -13,7 +13,7 @@ from typing import TypeGuard
 import msgspec
 
 from lichen.agents.models.cassette import RecordedModel, lines
-from lichen.core.ports.plan import Model, ModelCall, ModelError, ModelReply, ModelRequest
+from lichen.core.ports.model import Delta, Deltas, Model, ModelCall, ModelError, ModelReply, ModelRequest
 from lichen.core.words.errors import Invalid
 from lichen.core.words.ids import ToolName
 from lichen.plugins.registry import Registry
@@ -30,7 +30,7 @@ class EchoModel:
         """`echo:`."""
         return "echo:"
 
-    async def generate(self, request: ModelRequest, deltas: Callable[[str], None] | None = None) -> ModelReply:
+    async def generate(self, request: ModelRequest, deltas: Deltas | None = None) -> ModelReply:
         """The newest user message as the reply. Costs nothing."""
         texts = [message.text for message in request.messages if message.role == "user"]
         return _told(ModelReply(texts[-1] if texts else "…", model=self.name), deltas)
@@ -52,7 +52,7 @@ class ScriptedModel:
         """`scripted:` and the path it was read from."""
         return self._name
 
-    async def generate(self, request: ModelRequest, deltas: Callable[[str], None] | None = None) -> ModelReply:
+    async def generate(self, request: ModelRequest, deltas: Deltas | None = None) -> ModelReply:
         """The next reply. Raises ModelError: the scripted one, or `script_exhausted`."""
         position = len(self.requests)
         if position >= len(self._replies):
@@ -90,11 +90,11 @@ def _reply(line: _Line) -> ModelReply:
     return ModelReply(line.text, tuple(calls), model="scripted:")
 
 
-def _told(reply: ModelReply, deltas: Callable[[str], None] | None) -> ModelReply:
+def _told(reply: ModelReply, deltas: Deltas | None) -> ModelReply:
     """`reply`, after its text went to `deltas` word by word."""
     if deltas is not None:
         for word in re.findall(r"\S+\s*|\s+", reply.text):
-            deltas(word)
+            deltas(Delta(word))
     return reply
 
 
@@ -113,7 +113,7 @@ class UnusableModel:
         self.name = name
         self._why = why
 
-    async def generate(self, request: ModelRequest, deltas: Callable[[str], None] | None = None) -> ModelReply:
+    async def generate(self, request: ModelRequest, deltas: Deltas | None = None) -> ModelReply:
         """Raises ModelError (`plugin_broken`)."""
         raise ModelError(self._why.message, code=self._why.code, retryable=False)
 

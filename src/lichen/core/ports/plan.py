@@ -8,10 +8,10 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import msgspec
 
 from lichen.core.ports.call import Issue, Outcome, Retry, ToolSpec
+from lichen.core.ports.model import Deltas, ModelHandle
 from lichen.core.speech.saying import TEXT_BYTES_MAX as TEXT_BYTES_MAX
 from lichen.core.speech.saying import Saying
 from lichen.core.words.ids import AgentName, CallId, RunId, SessionId, ToolName, TurnId, WaitId
-from lichen.core.words.limits import Usage
 from lichen.core.words.scope import Actor, Scope
 from lichen.core.words.wait import OnExpiry, WaitKind, WaitOutcome
 
@@ -75,7 +75,8 @@ class Plan(msgspec.Struct, frozen=True, gc=False):
     `state` is recorded and handed back. `resume="each"` asks for a plan after every finished call instead of the last.
     A plan with an answer has no calls or waits; a plan with nothing at all is an error. `failure` ends the run as
     failed with this code, which goes into the records and so holds nothing a stranger wrote; such a plan has only
-    `says` and `notes` besides.
+    `says` and `notes` besides. `blocks` is opaque and recorded with the plan: what a provider wants back with its next
+    request, or the replies that a planner serves again; `Step.blocks` hands it back.
     """
 
     calls: tuple[CallRequest, ...] = ()
@@ -86,6 +87,7 @@ class Plan(msgspec.Struct, frozen=True, gc=False):
     resume: Resume = "all"
     notes: tuple[str, ...] = ()
     failure: str = ""
+    blocks: bytes = b""
 
 
 class Message(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
@@ -132,6 +134,7 @@ class Step(msgspec.Struct, frozen=True):
     results: tuple[CallResult, ...]
     answers: tuple[WaitAnswer, ...] = ()
     inputs: tuple[Message, ...] = ()
+    blocks: bytes = b""
 
 
 class History(msgspec.Struct, frozen=True):
@@ -165,80 +168,11 @@ class RunContext(msgspec.Struct, frozen=True):
     now_us: int = 0  # when the plan came to be due: the moment of the run's last record
 
 
-class ModelRequest(msgspec.Struct, frozen=True):
-    """What a model is asked: provider-neutral messages and the tools it may call."""
-
-    system: str
-    messages: tuple[ModelMessage, ...]
-    tools: tuple[ToolSpec, ...] = ()
-    output_schema: Mapping[str, Any] | None = None
-    max_tokens: int = 1024
-
-
-class ModelCall(msgspec.Struct, frozen=True):
-    """A tool call in a model's words: `id` is the model's own, used to match results in the transcript."""
-
-    id: str
-    tool: ToolName
-    args: bytes
-
-
-class ModelMessage(msgspec.Struct, frozen=True):
-    """One message of a transcript. `calls` belong to `assistant`, `result_of` to `tool`."""
-
-    role: Literal["user", "assistant", "tool", "system"]
-    text: str = ""
-    calls: tuple[ModelCall, ...] = ()
-    result_of: str | None = None
-
-
-class ModelReply(msgspec.Struct, frozen=True):
-    """What a model said and what it cost."""
-
-    text: str
-    calls: tuple[ModelCall, ...] = ()
-    usage: Usage = Usage()
-    model: str = ""
-
-
-class Model(Protocol):
-    """A language model. One instance serves many runs at once."""
-
-    @property
-    def name(self) -> str:
-        """`provider:model`, the resource of the action `model.invoke`."""
-        ...
-
-    async def generate(self, request: ModelRequest, deltas: Callable[[str], None] | None = None) -> ModelReply:
-        """One reply; text deltas go to `deltas` as they come. Raises ModelError."""
-        ...
-
-
-class ModelError(Exception):
-    """A model call that gave no reply. `usage` is what it cost all the same."""
-
-    def __init__(self, message: str, *, code: str, retryable: bool, usage: Usage = Usage()) -> None:
-        super().__init__(message)
-        self.code = code
-        self.retryable = retryable
-        self.usage = usage
-
-
-class ModelHandle(Protocol):
-    """Asks a model through the gate: `model.invoke` is decided, usage is metered and billed to the run."""
-
-    def __call__(
-        self, model: Model, request: ModelRequest, deltas: Callable[[str], None] | None = None, /
-    ) -> Awaitable[ModelReply]:
-        """One reply. Raises Denied when policy forbids the model, and ModelError."""
-        ...
-
-
 class PlanInput(msgspec.Struct, frozen=True):
     """Everything a planner may see. `history` is built on demand, so a planner that needs none costs none.
 
     `input` holds the messages that came since the last plan; `limit` names the limit when `reason` is finalize.
-    `deltas` takes text that the customer may see while it is made; None where policy might yet keep it back.
+    `deltas` takes the pieces of a reply as they come, for whoever looks on.
     """
 
     run: RunContext
@@ -253,7 +187,7 @@ class PlanInput(msgspec.Struct, frozen=True):
     limit: str | None
     model: ModelHandle
     history: Callable[[], Awaitable[History]]
-    deltas: Callable[[str], None] | None = None
+    deltas: Deltas | None = None
 
 
 PlannerKind = Literal["rules", "llm", "flow", "own"]

@@ -9,7 +9,8 @@ import msgspec
 
 from lichen.core.deciders import events as e
 from lichen.core.deciders import moves
-from lichen.core.ports.plan import Model, ModelError, ModelReply, ModelRequest, Plan, PlanInput
+from lichen.core.ports.model import Connectable, Deltas, Model, ModelError, ModelReply, ModelRequest
+from lichen.core.ports.plan import Plan, PlanInput
 from lichen.core.ports.policy import Check
 from lichen.core.words import faults
 from lichen.core.words.errors import Denied, LichenError
@@ -46,9 +47,7 @@ class _Meterer:
         self.handed = Handed()
         self.requests: tuple[e.ModelAsked, ...] = ()
 
-    async def __call__(
-        self, model: Model, request: ModelRequest, deltas: Callable[[str], None] | None = None, /
-    ) -> ModelReply:
+    async def __call__(self, model: Model, request: ModelRequest, deltas: Deltas | None = None, /) -> ModelReply:
         """One reply. Raises Denied (`model_denied`) or ModelError."""
         if len(self.requests) >= REQUESTS_MAX:
             raise ModelError("One plan asked models too often.", code="model_asked_too_often", retryable=False)
@@ -59,7 +58,7 @@ class _Meterer:
             raise Denied(f"Policy does not let this agent use {model.name}.", code="model_denied")
         began_us, outcome, usage = self._act.services.clock(), "model_failed", Usage()
         try:
-            reply = await model.generate(request, deltas)
+            reply = await self._reached(model).generate(request, deltas)
             outcome, usage = "ok", reply.usage
             return reply
         except ModelError as error:
@@ -75,6 +74,12 @@ class _Meterer:
         noted, self.started = (*self.started, *drafts), ()
         if noted:
             self._act.note(*noted)
+
+    def _reached(self, model: Model) -> Model:
+        """The model as the run's scope reaches it."""
+        if not isinstance(model, Connectable):
+            return model
+        return model.over(self._act.services.connections, self._act.journal.scope)
 
     def _question(self, model: Model) -> Check:
         state = self._act.state

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from lichen.core.deciders.run import RunState
-from lichen.core.ports.plan import Left, ModelHandle, PlanInput, RunContext
+from lichen.core.ports.model import ModelHandle
+from lichen.core.ports.plan import Left, PlanInput, RunContext
 from lichen.engine.act import Act
 from lichen.engine.brief.contents import answers, inputs, planner_state, results
 from lichen.engine.brief.history import Handed, read_history

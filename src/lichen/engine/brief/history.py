@@ -126,6 +126,7 @@ class _Open(msgspec.Struct):
     results: dict[CallId, CallResult]
     answers: list[WaitAnswer]
     inputs: list[Message]
+    blocks: bytes
 
 
 def _steps(act: Act) -> tuple[Step, ...]:
@@ -162,7 +163,7 @@ def _planned(act: Act, n: int, planned: e.Planned) -> _Open:
     contents = act.contents(n)
     calls = {call.id: _request(call, contents) for call in planned.calls}
     says = tuple(contents.get(f"say/{i}", b"").decode() for i in range(planned.says))
-    return _Open(says, calls, {}, [], [])
+    return _Open(says, calls, {}, [], [], contents.get("blocks", b""))
 
 
 def _request(call: e.PlannedCall, contents: Mapping[str, bytes]) -> CallRequest:
@@ -173,4 +174,4 @@ def _request(call: e.PlannedCall, contents: Mapping[str, bytes]) -> CallRequest:
 
 def _closed(step: _Open) -> Step:
     ordered = tuple(step.results[id] for id in step.calls if id in step.results)
-    return Step(step.says, tuple(step.calls.values()), ordered, tuple(step.answers), tuple(step.inputs))
+    return Step(step.says, tuple(step.calls.values()), ordered, tuple(step.answers), tuple(step.inputs), step.blocks)

@@ -55,7 +55,7 @@ def _bytes(plan: Plan) -> int:
     """How much of a plan goes into its record and its waits."""
     waits = sum(map(_wait_bytes, plan.waits))
     texts = saying.size(_said(plan)) + sum(len(note.encode()) for note in plan.notes)
-    return waits + texts + sum(len(call.args) + len(call.tool) for call in plan.calls)
+    return waits + texts + len(plan.blocks) + sum(len(call.args) + len(call.tool) for call in plan.calls)
 
 
 def _said(plan: Plan) -> tuple[str | Saying, ...]:
@@ -127,7 +127,7 @@ def _contents(act: Act, plan: Plan, of_calls: list[Part]) -> moves.Contents:
     answer = [] if plan.answer is None else saying.parts(plan.answer, "answer")
     says = [part for i, said in enumerate(plan.says) for part in saying.parts(said, f"say/{i}")]
     notes = msgspec.json.encode(plan.notes) if plan.notes else b""
-    parts = [*of_calls, ("state", plan.state), *answer, *says, ("notes", notes)]
+    parts = [*of_calls, ("state", plan.state), *answer, *says, ("notes", notes), ("blocks", plan.blocks)]
     return moves.as_contents(parts, act.subject)
 
 

@@ -7,6 +7,8 @@ from collections.abc import Callable
 
 import msgspec
 
+from lichen.core.ports.model import Delta
+from lichen.core.ports.model import Deltas as Pieces
 from lichen.core.words.ids import RunId, SessionId
 from lichen.core.words.scope import Scope
 
@@ -67,18 +69,19 @@ class Deltas:
             if not waiting:
                 del self._waiting[key]
 
-    def begin(
-        self, scope: Scope, session: SessionId, partial: Partial, may_show: MayShow = lambda: True
-    ) -> Callable[[str], None]:
-        """The place where a model's text goes, piece by piece. What was being said there before is forgotten."""
+    def begin(self, scope: Scope, session: SessionId, partial: Partial, may_show: MayShow = lambda: True) -> Pieces:
+        """The place where a model's reply goes, piece by piece: customers see its text, and nothing of
+        what it thinks or calls. What was being said there before is forgotten."""
         key = (scope, session)
         self._may_show[key] = may_show
         self._set(key, partial)
 
-        def add(piece: str) -> None:
+        def add(piece: Delta) -> None:
+            if piece.kind != "text":
+                return
             said = self._partials.get(key)
             if said is not None and _is_same(said, partial) and len(said.text) < PARTIAL_CHARS_MAX:
-                self._set(key, msgspec.structs.replace(said, text=said.text + piece, pieces=said.pieces + 1))
+                self._set(key, msgspec.structs.replace(said, text=said.text + piece.text, pieces=said.pieces + 1))
 
         return add
 

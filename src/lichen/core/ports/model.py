@@ -1,0 +1,220 @@
+"""What a language model is asked and what it answers, in no provider's words."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final, Literal, NamedTuple, Protocol, runtime_checkable
+
+import msgspec
+
+from lichen.core.ports.call import ToolSpec
+from lichen.core.words.ids import ToolName
+from lichen.core.words.limits import Usage
+from lichen.core.words.scope import Scope
+
+Effort = Literal["low", "medium", "high"]
+ToolChoice = Literal["auto", "required", "none"]
+Finish = Literal["end", "length", "calls", "refused"]
+DeltaKind = Literal["text", "thinking", "args"]
+MediaKind = Literal["image", "document", "audio"]
+
+MEDIA_BYTES_MAX: Final = 8 * 1024 * 1024  # of one attachment
+
+
+class Media(msgspec.Struct, frozen=True, gc=False):
+    """A picture, a document or a sound in a message: its bytes, and what they are (`image/png`)."""
+
+    kind: MediaKind
+    media_type: str
+    data: bytes
+
+
+class ModelCall(msgspec.Struct, frozen=True):
+    """A tool call in a model's words: `id` is the model's own, used to match results in the transcript."""
+
+    id: str
+    tool: ToolName
+    args: bytes
+
+
+class ModelMessage(msgspec.Struct, frozen=True):
+    """One message of a transcript. `calls` and `blocks` belong to `assistant`, `result_of` to `tool`.
+
+    `blocks` is what the reply that this message was made of brought in `ModelReply.blocks`. `is_kept` marks the end of
+    what the next request will begin with as well, so that a provider may keep it.
+    """
+
+    role: Literal["user", "assistant", "tool", "system"]
+    text: str = ""
+    calls: tuple[ModelCall, ...] = ()
+    result_of: str | None = None
+    media: tuple[Media, ...] = ()
+    blocks: bytes = b""
+    is_kept: bool = False
+
+
+class ModelRequest(msgspec.Struct, frozen=True):
+    """What a model is asked: provider-neutral messages, and the tools it may call.
+
+    `output_schema` is JSON Schema that the whole reply must fit, as JSON; `output_name` names it to the model.
+    `keep` lets a provider keep `system`, the tools and everything up to messages that say `is_kept`. `time_s` is how
+    long all tries together may take. None leaves a setting to the model.
+    """
+
+    system: str
+    messages: tuple[ModelMessage, ...]
+    tools: tuple[ToolSpec, ...] = ()
+    output_schema: Mapping[str, Any] | None = None
+    max_tokens: int = 1024
+    output_name: str = "answer"
+    tool_choice: ToolChoice | ToolName = "auto"
+    temperature: float | None = None
+    thinking: Effort | None = None
+    keep: bool = False
+    time_s: float = 300.0
+
+
+class ModelReply(msgspec.Struct, frozen=True):
+    """What a model said and what it cost.
+
+    `blocks` is opaque: what the same provider wants back with the next request, such as its signed thinking. `tries`
+    counts the requests that it took, the last one included; `usage` is that of all of them. `is_estimate` says that
+    the provider did not tell what it cost. `first_us` is how long the first piece took, 0 where nothing streamed.
+    """
+
+    text: str
+    calls: tuple[ModelCall, ...] = ()
+    usage: Usage = Usage()
+    model: str = ""
+    thinking: str = ""
+    blocks: bytes = b""
+    finish: Finish = "end"
+    tries: int = 1
+    first_us: int = 0
+    is_estimate: bool = False
+
+
+class Delta(NamedTuple):
+    """A piece of a reply as it comes. `call` is the number of the call in the reply that a piece of `args` belongs to,
+    and `tool` what it calls; a customer is shown pieces of `text` only.
+    """
+
+    text: str
+    kind: DeltaKind = "text"
+    call: int = 0
+    tool: str = ""
+
+
+Deltas = Callable[[Delta], None]
+"""Takes the pieces of a reply, in order."""
+
+
+class Model(Protocol):
+    """A language model. One instance serves many runs at once."""
+
+    @property
+    def name(self) -> str:
+        """`provider:model`, the resource of the action `model.invoke`."""
+        ...
+
+    async def generate(self, request: ModelRequest, deltas: Deltas | None = None) -> ModelReply:
+        """One reply; its pieces go to `deltas` as they come. Raises ModelError."""
+        ...
+
+
+class Connection(msgspec.Struct, frozen=True, repr_omit_defaults=True):
+    """How a provider is reached on behalf of a scope. `key` is a secret: no message, log or trace may hold it, and
+    `identity` stands for it wherever something is counted by key. Empty strings leave a setting to the provider's own
+    environment variables, as its client library reads them.
+    """
+
+    key: str = ""
+    base_url: str = ""
+    identity: str = ""
+    options: Mapping[str, str] = {}  # what one provider needs beside it: region, project, api_version, …
+    tries: int = 4
+    timeout_s: float = 120.0  # of one try
+
+    def __repr__(self) -> str:
+        return f"Connection(base_url={self.base_url!r})"
+
+
+class Connections(Protocol):
+    """Which connection a scope has to a provider: what its tenant's settings say, with keys from their secrets."""
+
+    async def of(self, provider: str, scope: Scope) -> Connection:
+        """The connection, read anew for each request. Raises ModelError (`model_key_missing`, `model_unavailable`)."""
+        ...
+
+
+@runtime_checkable
+class Connectable(Protocol):
+    """A model that is reached over a network, and so on somebody's behalf."""
+
+    def over(self, connections: Connections, scope: Scope) -> Model:
+        """The same model, reached as this scope reaches it."""
+        ...
+
+
+# -- how it fails ------------------------------------------------------------------------------------------------
+
+
+class Kind(NamedTuple):
+    """What follows from a kind of failure. `again`: the same request may succeed later. `elsewhere`: another model may
+    answer it now. `public` is what a customer may be told.
+    """
+
+    again: bool
+    elsewhere: bool
+    public: str
+
+
+_BUSY = "I cannot answer just now. Please try again in a moment."
+_TOO_LONG = "This conversation has become too long for me. Please start a new one."
+_BROKEN = "I cannot answer at the moment. Somebody has to look at this."
+KINDS: Final[Mapping[str, Kind]] = {
+    "model_auth": Kind(False, True, _BROKEN),
+    "model_key_missing": Kind(False, True, _BROKEN),
+    "model_rate_limited": Kind(True, True, _BUSY),
+    "model_overloaded": Kind(True, True, _BUSY),
+    "model_unavailable": Kind(True, True, _BUSY),
+    "model_timed_out": Kind(True, True, _BUSY),
+    "model_malformed": Kind(True, True, _BUSY),
+    "model_context_too_long": Kind(False, False, _TOO_LONG),
+    "model_refused": Kind(False, False, "I cannot help with that."),
+    "model_request_invalid": Kind(False, True, _BROKEN),
+    "model_budget_exceeded": Kind(False, False, "I cannot answer any more for now: a budget is used up."),
+}
+"""Every way a provider fails us, by code."""
+
+
+class ModelError(Exception):
+    """A model call that gave no reply. `usage` is what it cost all the same, `tries` how many requests it took.
+
+    `code` is one of `KINDS`, or one of the model's own. `retry_after_s` is when the provider asks to be asked again.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str,
+        retryable: bool | None = None,
+        usage: Usage = Usage(),
+        tries: int = 1,
+        retry_after_s: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.retryable = retryable if retryable is not None else code in KINDS and KINDS[code].again
+        self.usage = usage
+        self.tries = tries
+        self.retry_after_s = retry_after_s
+
+
+class ModelHandle(Protocol):
+    """Asks a model through the gate: `model.invoke` is decided, usage is metered and billed to the run."""
+
+    def __call__(self, model: Model, request: ModelRequest, deltas: Deltas | None = None, /) -> Awaitable[ModelReply]:
+        """One reply. Raises Denied when policy forbids the model, and ModelError."""
+        ...
