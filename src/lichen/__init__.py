@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lichen.agents.agent import Agent
+    from lichen.agents.toolset import Toolset
     from lichen.core.ports.call import CallMeta, CannotTell, DidNotHappen, Happened, NotDone, Retry
     from lichen.core.ports.model import (
         Delta,
@@ -25,18 +26,21 @@ if TYPE_CHECKING:
     from lichen.core.ports.secrets import Secret
     from lichen.core.speech.saying import Attachment, Saying
     from lichen.core.words.errors import LichenError
+    from lichen.core.words.ids import CallId, RunId, SessionId, TurnId
     from lichen.core.words.limits import Limits, Usage
     from lichen.core.words.scope import Actor, Customer, Operator, Scope, Service, TenantCtx
     from lichen.runtime.given.withdrawal import withdraw
     from lichen.runtime.runtime import Runtime
     from lichen.tools.python.tool import tool
-    from lichen.tools.types import Balance, Currency, Money
+    from lichen.tools.types import Attribute, Balance, Currency, Money
 
 _HOMES = {
     "Actor": "core.words.scope",
     "Agent": "agents.agent",
     "Attachment": "core.speech.saying",
+    "Attribute": "tools.types",
     "Balance": "tools.types",
+    "CallId": "core.words.ids",
     "CallMeta": "core.ports.call",
     "CallRequest": "core.ports.plan",
     "CannotTell": "core.ports.call",
@@ -60,12 +64,16 @@ _HOMES = {
     "Plan": "core.ports.plan",
     "PlanInput": "core.ports.plan",
     "Retry": "core.ports.call",
+    "RunId": "core.words.ids",
     "Runtime": "runtime.runtime",
     "Saying": "core.speech.saying",
     "Scope": "core.words.scope",
     "Secret": "core.ports.secrets",
     "Service": "core.words.scope",
+    "SessionId": "core.words.ids",
     "TenantCtx": "core.words.scope",
+    "Toolset": "agents.toolset",
+    "TurnId": "core.words.ids",
     "Usage": "core.words.limits",
     "WaitRequest": "core.ports.plan",
     "tool": "tools.python.tool",
@@ -76,7 +84,9 @@ __all__ = [
     "Actor",
     "Agent",
     "Attachment",
+    "Attribute",
     "Balance",
+    "CallId",
     "CallMeta",
     "CallRequest",
     "CannotTell",
@@ -100,12 +110,16 @@ __all__ = [
     "Plan",
     "PlanInput",
     "Retry",
+    "RunId",
     "Runtime",
     "Saying",
     "Scope",
     "Secret",
     "Service",
+    "SessionId",
     "TenantCtx",
+    "Toolset",
+    "TurnId",
     "Usage",
     "WaitRequest",
     "tool",

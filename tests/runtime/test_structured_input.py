@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import pytest
 
-from lichen import Agent, CallMeta, Runtime, Scope, tool
-from lichen.core.ports.plan import Plan, PlanInput
+from lichen import Agent, Attribute, CallMeta, Runtime, Scope, tool
+from lichen.core.ports.plan import CallRequest, Plan, PlanInput
 from lichen.core.words.errors import LichenError
 from lichen.core.words.scope import SYSTEM, Customer, Operator
 from lichen.flows.ir import Flow
@@ -168,3 +168,48 @@ async def test_no_caller_replaces_what_the_runtime_tells_its_tools(tmp_path: Pat
         own = await ended(runtime, "shop.flow", "go")
         assert own
         assert await ended(runtime, "shop.flow", "go", attributes={"files": "/elsewhere"}) == own
+
+
+@tool(name="about.place", effects="none", runs="loop")
+async def placed(
+    *,
+    region: Annotated[str, Attribute("region")],
+    tier: Annotated[str, Attribute("tier")],
+    files: Annotated[str, Attribute("files")],
+    channel: Annotated[str | None, Attribute("channel")],
+) -> str:
+    """Tells where the run is."""
+    return f"{region} {tier} {channel} {bool(files)}"
+
+
+class Placer:
+    """Calls the one tool, and answers with what it gives."""
+
+    pure = True
+    digest = "placer"
+
+    async def plan(self, input: PlanInput) -> Plan:
+        if not input.results:
+            return Plan(calls=(CallRequest(placed.spec.name, b"{}"),))
+        return Plan(answer=input.results[0].data.decode())
+
+
+@pytest.mark.req("GOA-7.1")
+async def test_a_run_without_the_attributes_its_tools_need_is_not_started_and_all_missing_are_named(
+    tmp_path: Path,
+) -> None:
+    policies = tmp_path / "policies"
+    policies.mkdir()
+    (policies / "all.cedar").write_text(
+        POLICY + '@id("open") permit (principal, action == Action::"session.open", resource);'
+    )
+    async with Runtime.open(tmp_path, agents=[Agent("shop.placer", planner=Placer(), tools=[placed])]) as runtime:
+        with pytest.raises(LichenError) as caught:
+            await runtime.runs.start(SCOPE, "shop.placer", "go", OPS, attributes={"language": "de"})
+        assert caught.value.code == "attributes_missing"
+        assert "not given: region, tier." in str(caught.value)
+        with pytest.raises(LichenError, match=r"not given: tier\."):
+            await runtime.sessions.open(SCOPE, ADA, attributes={"region": "eu"})
+        assert runtime.runs.list(SCOPE, SYSTEM) == ()
+        given = {"region": "eu", "tier": "gold"}
+        assert await ended(runtime, "shop.placer", "go", attributes=given) == '"eu gold None True"'

@@ -80,6 +80,7 @@ CHANGES: dict[str, Any] = {
     "cost": 2,
     "agent": "a.b",
     "secrets": SecretNames(probe=("a",)),
+    "needs": ("region",),
 }
 
 

@@ -32,6 +32,17 @@ class Toolset:
             step = "Leave one out, or give it another name with `with_prefix`."
             raise Invalid(f"Toolset {name!r} has two tools named {twice}.", code="toolset_invalid", next_step=step)
 
+    @classmethod
+    def of(cls, service: object, *, name: str | None = None) -> Toolset:
+        """The methods of a service that `@tool` made tools: `Toolset.of(Orders(db))`. Of a class the runtime makes the
+        instance, without arguments, one for all of its tools.
+
+        Raises Invalid (`toolset_invalid`, place file:line) for a class that has none.
+        """
+        from lichen.tools.python.service import service_name, tools_of  # pydantic, for toolsets of services only
+
+        return Toolset(name or service_name(service), tools_of(service))
+
     def only(self, *names: str) -> Toolset:
         """The named tools, in the order named. A name may leave out what precedes its last dot.
 

@@ -12,13 +12,15 @@ from lichen.tools.agent_tool import AgentTool, agent_tool  # at once: the functi
 
 if TYPE_CHECKING:
     from lichen.tools.arguments.codec import ResultRefused
+    from lichen.tools.python.binding import bind
     from lichen.tools.python.schemas import tool_schemas
     from lichen.tools.python.tool import PythonTool, tool
-    from lichen.tools.types import Balance, Currency, Money
+    from lichen.tools.types import Attribute, Balance, Currency, Money
     from lichen.tools.workers.frames import ToolFailed
     from lichen.tools.workers.placement import StillRunning, Workers
 
 _HOMES = {
+    "Attribute": "types",
     "Balance": "types",
     "Currency": "types",
     "Money": "types",
@@ -27,12 +29,14 @@ _HOMES = {
     "StillRunning": "workers.placement",
     "ToolFailed": "workers.frames",
     "Workers": "workers.placement",
+    "bind": "python.binding",
     "tool": "python.tool",
     "tool_schemas": "python.schemas",
 }
 
 __all__ = [
     "AgentTool",
+    "Attribute",
     "Balance",
     "Currency",
     "Money",
@@ -42,6 +46,7 @@ __all__ = [
     "ToolFailed",
     "Workers",
     "agent_tool",
+    "bind",
     "tool",
     "tool_schemas",
 ]

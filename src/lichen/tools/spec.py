@@ -16,6 +16,9 @@ from lichen.core.words.ids import ToolName
 NAME_CHARS_MAX = 64  # model providers cut or refuse longer ones
 _NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*){1,2}")
 _RESERVED = "lichen."
+_FIELDS = ToolSpec.__struct_fields__
+_DEFAULTS = dict(zip(reversed(_FIELDS), reversed(ToolSpec.__struct_defaults__), strict=False))
+_LATER = {field: _DEFAULTS[field] for field in _FIELDS[_FIELDS.index("digest") + 1 :]}  # what came to be said later
 
 
 def tool_invalid(message: str, *, place: str | None, next_step: str) -> Invalid:
@@ -41,8 +44,11 @@ def contract(spec: ToolSpec) -> dict[str, Any]:
 
     What it says nothing of is left out where that came to be said later, so that older digests stay what they were.
     """
-    unsaid = ("digest",) if spec.secrets.all else ("digest", "secrets")
-    made = msgspec.to_builtins({field: getattr(spec, field) for field in spec.__struct_fields__ if field not in unsaid})
+    said = {field: getattr(spec, field) for field in spec.__struct_fields__ if field != "digest"}
+    for field, unsaid in _LATER.items():
+        if said[field] == unsaid:
+            del said[field]
+    made = msgspec.to_builtins(said)
     made["retry"] = {field: getattr(spec.retry, field) for field in spec.retry.__struct_fields__}
     return made
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from pydantic import Field, GetJsonSchemaHandler
 
+ATTRIBUTE_CHARS_MAX: Final = 64  # of its name
 _MINOR: dict[str, Any] = {"x-lichen-unit": "minor"}
 
 Money = Annotated[int, Field(ge=1, le=10**12, description="Amount in minor units (cents).", json_schema_extra=_MINOR)]
@@ -27,3 +28,15 @@ class Currency:
 
     def __get_pydantic_json_schema__(self, core_schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         return {**handler(core_schema), "x-lichen-currency": self.code}
+
+
+class Attribute:
+    """Says of a keyword-only parameter which attribute of the run it gets, as in `Annotated[str, Attribute("region")]`.
+
+    No model sees it. A run without it is not started, unless the parameter takes `str | None`.
+    """
+
+    def __init__(self, name: str) -> None:
+        if not (name and len(name) <= ATTRIBUTE_CHARS_MAX and name.isprintable()):
+            raise ValueError(f"an attribute has a name of at most {ATTRIBUTE_CHARS_MAX} characters")
+        self.name = name

@@ -63,7 +63,8 @@ class ToolSpec(msgspec.Struct, frozen=True):
     `origin` says what a result holds: our own `records`, or text of a `third_party`. Records vouch for what they say if
     each argument of the call was vouched for; `record_fields` do whatever was asked. `audit` names the argument fields
     kept under the tenant's retention key. `cost` is what a call takes from `Limits.calls` (0 for bookkeeping).
-    `secrets` are the names of those it is handed, and of no others. `digest` pins all of it.
+    `secrets` are the names of those it is handed, and of no others. `needs` names the attributes without which no run
+    of an agent that has it is started. `digest` pins all of it.
     """
 
     name: ToolName
@@ -84,6 +85,7 @@ class ToolSpec(msgspec.Struct, frozen=True):
     agent: AgentName | None = None  # an agent tool: the engine performs it as a child run
     digest: str = ""
     secrets: SecretNames = SecretNames()
+    needs: tuple[str, ...] = ()
 
 
 class CallMeta(msgspec.Struct, frozen=True):
@@ -198,7 +200,7 @@ class Resources:
     """What a runtime gives to its tools: one of each kind, found by its type."""
 
     def __init__(self, *given: object) -> None:
-        self._given = {type(each): each for each in given}
+        self._given: dict[type, object] = {type(each): each for each in given}
 
     def get(self, kind: type[T]) -> T:
         """The resource of this type. Raises NotFound (`resource_unknown`) where the runtime has none."""
@@ -206,6 +208,20 @@ class Resources:
         if not isinstance(found, kind):
             raise NotFound(f"This runtime gives tools no {kind.__name__}.", code="resource_unknown")
         return found
+
+    def made(self, kind: type[T]) -> T:
+        """The resource of this type, made without arguments where there is none yet: one for all who ask.
+
+        Raises NotFound (`resource_unknown`) for a type that cannot be made so.
+        """
+        if kind not in self._given:
+            try:
+                self._given[kind] = kind()
+            except TypeError as error:
+                message = f"A {kind.__name__} cannot be made without arguments: {error}."
+                step = f"Give its toolset an instance: Toolset.of({kind.__name__}(...))."
+                raise NotFound(message, code="resource_unknown", next_step=step) from error
+        return self.get(kind)
 
 
 class Tool(Protocol):

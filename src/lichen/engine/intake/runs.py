@@ -16,7 +16,7 @@ from lichen.engine.answers.messages import encoded, message
 from lichen.engine.intake.keys import id_of
 from lichen.engine.intake.request import Request
 from lichen.engine.intake.sizes import text_of
-from lichen.engine.journal.attributes import sealed
+from lichen.engine.journal.attributes import check_needs, sealed
 from lichen.engine.journal.tree import cancel_tree, halt_tree, resume_tree
 
 _MAY_RESUME: dict[str, tuple[str, ...]] = {"pause": ("operator", "service"), "preempt": ("system", "operator")}
@@ -36,11 +36,12 @@ async def start(
     `input` is any JSON; with it the text may be empty. `attributes` are for the run's planner and tools.
 
     Raises NotFound (`agent_unknown`), Invalid (`message_empty`, `message_too_large`, `input_invalid`,
-    `input_too_large`, `attributes_invalid`, `key_invalid`), Conflict (`key_reused`), Unavailable.
+    `input_too_large`, `attributes_invalid`, `attributes_missing`, `key_invalid`), Conflict (`key_reused`),
+    Unavailable.
     """
     contents = {"text": text_of(text) if text or input is None else b"", "data": encoded(input)}
     own = sealed(attributes)
-    request.agent(agent)
+    check_needs(request.agent(agent), *attributes)
     await request.admitted()
     journal, actor = request.journal, request.actor
     run = RunId(id_of(request, "run", key, salt=f"{actor.kind}:{actor.id}:{agent}"))

@@ -13,7 +13,7 @@ from lichen.core.words.ids import AgentName, SessionId, StreamId, session_stream
 from lichen.engine.intake.keys import id_of
 from lichen.engine.intake.request import Request, merged
 from lichen.engine.intake.sizes import check_address
-from lichen.engine.journal.attributes import sealed
+from lichen.engine.journal.attributes import check_needs, sealed
 from lichen.engine.journal.tree import cancel_tree
 
 
@@ -48,9 +48,11 @@ async def open_session(request: Request, session: SessionId, opening: Opening, *
     """Opens a session of the actor under an id from `session_id`, and says whether this did: once it is open, it does
     nothing. `is_fresh`: the id was drawn just now.
 
-    Raises Invalid (`attributes_invalid`, `address_too_large`), Unavailable.
+    Raises Invalid (`attributes_invalid`, `attributes_missing`, `address_too_large`), Unavailable.
     """
     attributes = sealed(opening.attributes)
+    spoken = ("language",) if opening.language else ()
+    check_needs(request.agent(opening.agent), "channel", *spoken, *opening.attributes)
     check_address(opening.address)
     journal, stream = request.journal, session_stream(session)
     if is_fresh:

@@ -9,12 +9,14 @@ import msgspec
 
 from lichen.core.deciders.mailbox import MailboxState
 from lichen.core.deciders.run import RunState
+from lichen.core.ports.agent import AgentDef
 from lichen.core.words.errors import Invalid
 from lichen.engine.journal.journal import Journal
 
 ATTRIBUTES_MAX: Final = 32
 NAME_CHARS_MAX: Final = 64
 VALUE_CHARS_MAX: Final = 256
+OWN: Final = ("files",)  # what the runtime gives to every tool
 
 _ATTRIBUTES = msgspec.json.Decoder(dict[str, str])
 
@@ -31,6 +33,19 @@ def sealed(attributes: Mapping[str, str]) -> bytes:
             next_step=f"Give {ATTRIBUTES_MAX} at most, of {NAME_CHARS_MAX} and {VALUE_CHARS_MAX} characters.",
         )
     return msgspec.json.encode(dict(attributes)) if attributes else b""
+
+
+def check_needs(agent: AgentDef, *given: str) -> None:
+    """Raises Invalid (`attributes_missing`) for attributes that tools of an agent need and that are not given: a run
+    is not started without them. The runtime's own are always there."""
+    needed = (name for tool in agent.tools.values() for name in tool.spec.needs)
+    missing = [name for name in dict.fromkeys(needed) if name not in (*given, *OWN)]
+    if missing:
+        raise Invalid(
+            f"Tools of {agent.name} need attributes that are not given: {', '.join(missing)}.",
+            code="attributes_missing",
+            next_step="Give each of them to the session, or to the run that has none.",
+        )
 
 
 def attributes_of(journal: Journal, state: RunState) -> dict[str, str]:

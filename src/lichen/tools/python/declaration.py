@@ -53,14 +53,35 @@ def facts_codec(resolver: Function) -> ResultCodec:
     return codec
 
 
-def contract_of(function: Function, declaration: Declaration, codecs: Codecs, secrets: SecretNames) -> ToolSpec:
-    """The contract of `function` as declared, with the secrets that it and its readers ask for.
+@dataclass(frozen=True, slots=True)
+class Readers:
+    """The functions that look at the world for a tool: before the gate decides, and after a crash."""
+
+    facts: Function | None
+    probe: Function | None
+
+    def secrets(self, function: Function) -> SecretNames:
+        """Those that the tool's function asks for, and these beside it."""
+        return SecretNames(*(one.secrets if one else () for one in (function, self.facts, self.probe)))
+
+    def needs(self, function: Function) -> tuple[str, ...]:
+        """The attributes of a run that the tool's function needs, and these beside it."""
+        every = (name for one in (function, self.facts, self.probe) if one for name in one.given.needs)
+        return tuple(dict.fromkeys(every))
+
+    def on(self, instance: object) -> Readers:
+        """Those that are methods as functions of this instance."""
+        return Readers(self.facts and self.facts.on(instance), self.probe and self.probe.on(instance))
+
+
+def contract_of(function: Function, declaration: Declaration, codecs: Codecs, readers: Readers) -> ToolSpec:
+    """The contract of `function` as declared, with what it and its readers ask for.
 
     Raises Invalid (`tool_invalid`) where the two do not fit together.
     """
     runs: Placement = declaration.runs or ("loop" if function.is_async else "thread")
     if runs == "process":
-        import_path(function)
+        _check_process(function)
     spec = ToolSpec(
         name=checked_name(declaration.name or default_name(function), function.place),
         description=function.summary if declaration.description is None else declaration.description,
@@ -77,11 +98,19 @@ def contract_of(function: Function, declaration: Declaration, codecs: Codecs, se
         has_probe=declaration.probe is not None,
         runs=runs,
         cost=declaration.cost,
-        secrets=secrets,
+        secrets=readers.secrets(function),
+        needs=readers.needs(function),
     )
     for message, step in _contradictions(spec, is_async=function.is_async):
         raise tool_invalid(message, place=function.place, next_step=step)
     return pinned(spec)
+
+
+def _check_process(function: Function) -> None:
+    if function.is_method:
+        message, step = "A method cannot run in a process, which has no instance of its class.", "Leave out runs=."
+        raise tool_invalid(message, place=function.place, next_step=step)
+    import_path(function)
 
 
 def check_reader(reader: Function, names: Iterable[str], what: str) -> None:

@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import inspect
+import re
 import sys
 import typing
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from types import MethodType
 from typing import Any, NoReturn, cast
 from uuid import UUID
 
 from pydantic import Field, TypeAdapter, create_model
 from pydantic.fields import FieldInfo
 
-from lichen.core.ports.call import CallMeta, NotDone
-from lichen.core.ports.secrets import Secret, checked_secret_name
-from lichen.core.words.errors import Invalid
+from lichen.core.ports.call import CallMeta
 from lichen.tools.arguments.codec import declared
+from lichen.tools.python.given import Given, given
 from lichen.tools.spec import tool_invalid
 
 _FIXED = (str, int, float, bool, date, datetime, timedelta, Decimal, UUID)
-SECRETS_MAX = 16  # of one function
+_SELF = "self"
 _FIELD = "p_"  # keeps a parameter called `json` or `copy` apart from a model's own attributes
 
 
@@ -43,63 +44,74 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A function whose every parameter has a name and a type. `meta` names the parameter the runtime fills, `secrets`
-    those that take a secret, each with the secret's name."""
+    """A function whose every parameter has a name and a type. `given` are those that the runtime fills; a method
+    (`is_method`) is called on an instance of its class."""
 
     call: Callable[..., Any]
     place: str
     is_async: bool
     parameters: tuple[Parameter, ...]
-    meta: str | None
     returns: Any
     summary: str
-    secrets: Mapping[str, str] = field(default_factory=dict[str, str])
+    given: Given = field(default_factory=Given)
+    is_method: bool = False
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The names of the secrets it asks for."""
+        return self.given.secrets
 
     def keywords(self, values: Mapping[str, Any], meta: CallMeta) -> dict[str, Any]:
-        """The keyword arguments of one call: the function's own among `values`, its secrets, and its meta data.
+        """The keyword arguments of one call: the function's own among `values`, and what the runtime fills in.
 
-        Raises NotDone (`secret_missing`) where nobody handed one over.
+        Raises NotDone (`secret_missing`, `attribute_missing`, `session_missing`) where there is nothing to fill in.
         """
         named = {parameter.name: values[parameter.name] for parameter in self.parameters}
-        for parameter, name in self.secrets.items():
-            if name not in meta.secrets:
-                raise NotDone("The tool was called without a secret it needs.", code="secret_missing", retryable=False)
-            named[parameter] = meta.secrets[name]
-        return named if self.meta is None else {**named, self.meta: meta}
+        return {**named, **{name: fill(meta) for name, fill in self.given.fills.items()}}
+
+    def on(self, instance: object) -> Function:
+        """The method as a function of this instance; a function that is no method as it is."""
+        return replace(self, call=MethodType(self.call, instance), is_method=False) if self.is_method else self
 
 
 def read(call: Callable[..., Any], names: Mapping[str, Any] | None = None) -> Function:
     """`call` with its annotations resolved; `names` are those the annotations may use beside the module's own.
 
-    Raises Invalid (`tool_invalid`, place file:line) for anything but a plain function whose parameters can all be
+    Raises Invalid (`tool_invalid`, place file:line) for anything but a function or method whose parameters can all be
     given by name and are all annotated, and whose result is annotated.
     """
     if not inspect.isfunction(call):
-        step = "Decorate a function defined with def or async def."
+        step = "Decorate a function or method defined with def or async def; @tool stands closest to it."
         raise tool_invalid("Only a function can be a tool.", place=None, next_step=step)
     place = f"{call.__code__.co_filename}:{call.__code__.co_firstlineno}"
     if inspect.isgeneratorfunction(call) or inspect.isasyncgenfunction(call):
         raise tool_invalid("A generator has no single result.", place=place, next_step="Return the result.")
     hints = declared(lambda: typing.get_type_hints(call, localns=dict(names or {}), include_extras=True), place)
-    signature = inspect.signature(call)
+    signature, is_method = _without_self(call, hints)
     if "return" not in hints:
         raise tool_invalid("The result has no annotation.", place=place, next_step="Annotate it: -> Type.")
-    metas = [name for name in signature.parameters if hints.get(name) is CallMeta]
-    secrets = {name: hints[name] for name in signature.parameters if _is_secret(hints.get(name))}
+    filled = given(signature, hints, place)
+    own = (item for name, item in signature.parameters.items() if name not in filled.fills)
     return Function(
         call=call,
         place=place,
         is_async=inspect.iscoroutinefunction(call),
-        parameters=tuple(
-            _parameter(item, hints, place)
-            for name, item in signature.parameters.items()
-            if name not in (*metas, *secrets)
-        ),
-        meta=_meta(signature, metas, place),
+        parameters=tuple(_parameter(item, hints, place) for item in own),
         returns=hints["return"],
         summary=_summary(call),
-        secrets=_secrets(signature, secrets, place),
+        given=filled,
+        is_method=is_method,
     )
+
+
+def _without_self(call: Callable[..., Any], hints: Mapping[str, Any]) -> tuple[inspect.Signature, bool]:
+    """The signature as callers see it, and whether it is that of a method: one defined in a class, with a `self`."""
+    signature = inspect.signature(call)
+    names = list(signature.parameters)
+    holder = call.__qualname__.rpartition(".")[0]
+    if not holder or holder.endswith("<locals>") or names[:1] != [_SELF] or _SELF in hints:
+        return signature, False
+    return signature.replace(parameters=list(signature.parameters.values())[1:]), True
 
 
 def arguments_type(function: Function) -> Any:
@@ -131,10 +143,18 @@ def _is_fixed(annotation: Any) -> bool:
 
 
 def default_name(function: Function) -> str:
-    """`<module>.<function>`: the module's last part, or for the program itself, its file's name."""
+    """`<module>.<function>`: the module's last part, or for the program itself, its file's name. Of a method
+    `<class>.<method>`, the class in snake case."""
+    if function.is_method:
+        return f"{snake(function.call.__qualname__.split('.')[-2])}.{function.call.__name__}"
     module = function.call.__module__
     stem = Path(function.call.__code__.co_filename).stem if module == "__main__" else module.rpartition(".")[2]
     return f"{stem}.{function.call.__name__}"
+
+
+def snake(name: str) -> str:
+    """`OrderDesk` as `order_desk`."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).strip("_").lower()
 
 
 def import_path(function: Function) -> tuple[str, str]:
@@ -151,8 +171,13 @@ def import_path(function: Function) -> tuple[str, str]:
 
 
 def caller_names(depth: int) -> Mapping[str, Any]:
-    """The local names of the frame `depth` calls above this one's caller: annotations may use types defined there."""
-    return sys._getframe(depth + 1).f_locals  # pyright: ignore[reportPrivateUsage] - documented, CPython and PyPy
+    """The local names of the frame `depth` calls above this one's caller: annotations may use types defined there. In
+    the body of a class they may use those around the class, too."""
+    frame = sys._getframe(depth + 1)  # pyright: ignore[reportPrivateUsage] - documented, CPython and PyPy
+    around = frame.f_back
+    if "__qualname__" in frame.f_locals and around is not None:
+        return {**around.f_locals, **frame.f_locals}
+    return frame.f_locals
 
 
 def _parameter(item: inspect.Parameter, hints: Mapping[str, Any], place: str) -> Parameter:
@@ -173,42 +198,6 @@ def _problem(item: inspect.Parameter, hints: Mapping[str, Any]) -> tuple[str, st
     if isinstance(item.default, FieldInfo):
         return "has a Field as its default.", "Write name: Annotated[Type, Field(...)] = default."
     return None
-
-
-def _meta(signature: inspect.Signature, names: list[str], place: str) -> str | None:
-    if len(names) > 1:
-        _refuse("Two parameters take the call's meta data.", place, "Keep one.")
-    for name in names:
-        if signature.parameters[name].kind is not inspect.Parameter.KEYWORD_ONLY:
-            _refuse(
-                f"Parameter {name!r} takes the call's meta data and must be keyword-only.", place, "Put *, before it."
-            )
-        return name
-    return None
-
-
-def _is_secret(hint: Any) -> bool:
-    return hint is Secret or (typing.get_origin(hint) is typing.Annotated and typing.get_args(hint)[0] is Secret)
-
-
-def _secrets(signature: inspect.Signature, hints: Mapping[str, Any], place: str) -> dict[str, str]:
-    """The name of the secret that each of these parameters takes."""
-    if len(hints) > SECRETS_MAX:
-        _refuse(f"More than {SECRETS_MAX} parameters take a secret.", place, "Let the tool do less.")
-    return {parameter: _secret(signature.parameters[parameter], hint, place) for parameter, hint in hints.items()}
-
-
-def _secret(item: inspect.Parameter, hint: Any, place: str) -> str:
-    said = typing.get_args(hint)[1:]
-    step = f'Write *, {item.name}: Annotated[Secret, "payments.key"] with the name of the secret.'
-    if len(said) != 1 or not isinstance(said[0], str):
-        _refuse(f"Parameter {item.name!r} takes a secret and does not say which.", place, step)
-    if item.kind is not inspect.Parameter.KEYWORD_ONLY or item.default is not item.empty:
-        _refuse(f"Parameter {item.name!r} takes a secret: it is keyword-only, without a default.", place, step)
-    try:
-        return checked_secret_name(said[0])
-    except Invalid as error:
-        _refuse(f"Parameter {item.name!r} names no secret.", place, error.next_step)
 
 
 def _field(parameter: Parameter, place: str) -> Any:

@@ -2,209 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
-import copy
-import functools
-import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Generic, ParamSpec, Self, TypeVar, overload
+from typing import Any, ParamSpec, TypeVar, overload
 
-from lichen.core.ports.call import (
-    Arguments,
-    CallMeta,
-    CannotTell,
-    DidNotHappen,
-    Happened,
-    InvalidArguments,
-    NotDone,
-    Origin,
-    Placement,
-    Probe,
-    Resources,
-    Retry,
-    SecretNames,
-    ToolSpec,
-)
+from lichen.core.ports.call import Origin, Placement, Retry
 from lichen.tools.arguments.codec import ArgumentCodec, ResultCodec
-from lichen.tools.failure import failure_of
 from lichen.tools.python.declaration import (
     KEY,
     ONE_ATTEMPT,
     Codecs,
     Declaration,
     PythonEffects,
+    Readers,
     check_reader,
     contract_of,
     facts_codec,
 )
-from lichen.tools.python.function import (
-    Function,
-    are_fixed,
-    arguments_of,
-    arguments_type,
-    caller_names,
-    import_path,
-    read,
-)
+from lichen.tools.python.function import Function, arguments_type, caller_names, read
+from lichen.tools.python.function_tool import PythonTool as PythonTool
 from lichen.tools.spec import tool_invalid
-from lichen.tools.workers.frames import Job
-from lichen.tools.workers.placement import Workers, contained, in_loop
-from lichen.tools.workers.places import Owner, call_key
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-
-@dataclass(frozen=True, slots=True)
-class Readers:
-    """The functions that look at the world for a tool: before the gate decides, and after a crash."""
-
-    facts: Function | None
-    probe: Function | None
-
-    def secrets(self, function: Function) -> SecretNames:
-        """Those that the tool's function asks for, and these beside it."""
-        each = (function, self.facts, self.probe)
-        return SecretNames(*(tuple(dict.fromkeys(one.secrets.values())) if one else () for one in each))
-
-
-class PythonTool(Generic[P, R]):
-    """A typed Python function as a tool: still callable as that function, and a `Tool` for the engine.
-
-    Made by `tool`. Whatever runs in a thread or a process needs `with_workers` first.
-    """
-
-    spec: ToolSpec
-    __name__: str
-
-    def __init__(self, function: Function, spec: ToolSpec, codecs: Codecs, readers: Readers) -> None:
-        functools.update_wrapper(self, function.call)
-        self.spec = spec
-        self._function = function
-        self._codecs = codecs
-        self._readers = readers
-        self._workers: Workers | None = None
-        self._is_fixed = are_fixed(function)
-
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Calls the function itself, as if it had not been decorated."""
-        return self._function.call(*args, **kwargs)
-
-    @property
-    def place(self) -> str:
-        """Where its function stands: `file:line`."""
-        return self._function.place
-
-    def with_workers(self, workers: Workers) -> Self:
-        """A copy that runs on `workers`.
-
-        Raises Invalid (`tool_invalid`) if a process would not find this tool under its function's name.
-        """
-        if self.spec.runs == "process" and not self._is_importable():
-            step = "Decorate the function where it is defined, and keep its name."
-            message = "A process would not find this tool under its function's name."
-            raise tool_invalid(message, place=self._function.place, next_step=step)
-        made = copy.copy(self)
-        made._workers = workers
-        return made
-
-    def bound(self, resources: Resources) -> Self:
-        """A copy that runs on the runtime's workers. Raises as `with_workers`."""
-        return self.with_workers(resources.get(Workers))
-
-    def decode(self, args: bytes) -> Arguments:
-        """Canonical arguments with defaults filled in, and their value. Raises InvalidArguments."""
-        decoded = self._codecs.arguments.decode(args)
-        decoded.is_shared = self._is_fixed
-        return decoded
-
-    async def facts(self, args: Arguments, meta: CallMeta) -> bytes:
-        """What the resolver finds, as a JSON object; `{}` without one. Raises what the resolver raises."""
-        resolver, codec = self._readers.facts, self._codecs.facts
-        if resolver is None or codec is None:
-            return b"{}"
-        return codec.encode(await self._read(resolver, self._values(args), meta))
-
-    async def execute(self, args: Arguments, meta: CallMeta) -> bytes:
-        """The function's result as JSON.
-
-        Raises NotDone where the function was certainly not entered, ResultRefused for a result that is not as
-        declared, StillRunning or ToolFailed where the placement lost it, and what the function itself raises.
-        """
-        if self.spec.runs == "process":
-            module, name = import_path(self._function)
-            job = Job(module, name, self.spec.digest, args.data, meta)
-            return await self._bound().in_process(job, owner=self._owner(meta), call=call_key(meta))
-        keywords = self._keywords(args, meta)
-        if self.spec.runs == "thread":
-            return await self._bound().in_thread(
-                lambda: self._encoded(self._function.call(**keywords)), owner=self._owner(meta), call=call_key(meta)
-            )
-        if self._function.is_async:
-            return self._encoded(await in_loop(_awaited(self._function, keywords)))
-        with contained():
-            return self._encoded(self._function.call(**keywords))
-
-    async def probe(self, args: Arguments, meta: CallMeta) -> Probe:
-        """What the probe found; CannotTell without one, and when it raises. See `tool`."""
-        if self._readers.probe is None:
-            return CannotTell()
-        try:
-            values = {**self._values(args), KEY: meta.idempotency_key}
-            return self._found(await self._read(self._readers.probe, values, meta))
-        except Exception as error:  # noqa: BLE001 - a probe that fails knows nothing, for whatever reason
-            return CannotTell(failure_of(error))
-
-    def run(self, args: bytes, meta: CallMeta) -> bytes:
-        """The function's result as JSON, computed here and now, outside any event loop: the inside of a process."""
-        value = self._function.call(**self._keywords(Arguments(args), meta))
-        return self._encoded(asyncio.run(value) if self._function.is_async else value)
-
-    async def _read(self, reader: Function, values: Mapping[str, Any], meta: CallMeta) -> Any:
-        keywords = reader.keywords(values, meta)
-        if not reader.is_async:
-            return await self._bound().read_in_thread(lambda: reader.call(**keywords), owner=self._owner(meta))
-        return await in_loop(_awaited(reader, keywords))
-
-    def _owner(self, meta: CallMeta) -> Owner:
-        return Owner(meta.scope.tenant, self.spec.name)
-
-    def _found(self, value: Any) -> Probe:
-        if isinstance(value, Happened | DidNotHappen | CannotTell):
-            return value
-        if value is not None:
-            return Happened(self._encoded(value))
-        return CannotTell() if self._codecs.result.accepts_null else DidNotHappen()
-
-    def _encoded(self, value: Any) -> bytes:
-        return self._codecs.result.encode(value)
-
-    def _values(self, args: Arguments) -> dict[str, Any]:
-        return arguments_of(self._codecs.arguments.value(args))
-
-    def _keywords(self, args: Arguments, meta: CallMeta) -> dict[str, Any]:
-        try:
-            return self._function.keywords(self._values(args), meta)
-        except InvalidArguments as error:
-            raise NotDone(error.message, code=error.code, retryable=False) from error
-
-    def _bound(self) -> Workers:
-        if self._workers is None:
-            raise NotDone("The tool has no workers to run on.", code="workers_missing", retryable=False)
-        return self._workers
-
-    def _is_importable(self) -> bool:
-        module, name = import_path(self._function)
-        found: Any = sys.modules.get(module)
-        for part in name.split("."):
-            found = getattr(found, part, None)
-        return isinstance(found, PythonTool) and found.spec == self.spec
-
-
-async def _awaited(function: Function, keywords: Mapping[str, Any]) -> Any:
-    with contained():
-        return await function.call(**keywords)
 
 
 @overload
@@ -234,12 +53,15 @@ def tool(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     """Makes a tool of a typed function: `@tool`, or `@tool(name="payments.refund", effects="once", ...)`.
 
     The parameters become the input schema: strict, no unknown fields, with `Annotated[..., Field(...)]` respected and
-    defaults filled in. A keyword-only parameter annotated `CallMeta` is filled by the runtime and not in the schema; so
-    is one annotated `Annotated[Secret, "payments.key"]`, with the secret of that name, of functions for facts and
-    probes too.
-    The return annotation becomes the output schema.
+    defaults filled in. The return annotation becomes the output schema. A method is a tool of its class: see
+    `Toolset.of`.
 
-    - `name`: `toolset.tool` or `service.toolset.tool`; by default `<module>.<function>`.
+    Keyword-only parameters of these types are filled by the runtime and not in the schema, of functions for facts and
+    probes too: `CallMeta`; one thing of it, `RunId`, `CallId`, `SessionId`, `TurnId`, `Scope`, `Actor` (the two of
+    a session may be `| None`); `Annotated[str, Attribute("region")]`, an attribute that every run then has to be
+    started with, unless it is `str | None`; `Annotated[Secret, "payments.key"]`, the secret of that name.
+
+    - `name`: `toolset.tool` or `service.toolset.tool`; by default `<module>.<function>`, or `<class>.<method>`.
     - `description`: what a model reads; by default the first paragraph of the docstring.
     - `effects`: what repeating a call would do. `once` unless said otherwise, which is never wrong, only slower.
     - `facts`: a function that reads what policy decides on. It takes some of the arguments by name, and CallMeta if it
@@ -272,7 +94,11 @@ def tool(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
 
 
 def _tool(call: Callable[..., Any], declaration: Declaration, names: Mapping[str, Any]) -> PythonTool[..., Any]:
-    function = read(call, names)
+    return function_tool(read(call, names), declaration, names)
+
+
+def function_tool(function: Function, declaration: Declaration, names: Mapping[str, Any]) -> PythonTool[..., Any]:
+    """The tool that a function makes as declared. Raises Invalid (`tool_invalid`)."""
     readers = Readers(
         facts=_reader(declaration.facts, names, function, "facts resolver"),
         probe=_reader(declaration.probe, names, function, "probe", KEY),
@@ -282,7 +108,7 @@ def _tool(call: Callable[..., Any], declaration: Declaration, names: Mapping[str
         result=ResultCodec(function.returns, function.place),
         facts=facts_codec(readers.facts) if readers.facts else None,
     )
-    contract = contract_of(function, declaration, codecs, readers.secrets(function))
+    contract = contract_of(function, declaration, codecs, readers)
     return PythonTool(function, contract, codecs, readers)
 
 
@@ -292,5 +118,8 @@ def _reader(
     if call is None:
         return None
     reader = read(call, names)
+    if reader.is_method and not tool.is_method:
+        step = "Let both be methods of one class, or pass a function."
+        raise tool_invalid(f"The {what} is a method, and the tool is none.", place=reader.place, next_step=step)
     check_reader(reader, [*(parameter.name for parameter in tool.parameters), *more], what)
     return reader

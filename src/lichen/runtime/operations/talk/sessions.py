@@ -48,7 +48,7 @@ class Sessions:
         are fetched.
         With a `key` it is always the same session for this actor, agent and channel. `attributes` reach the planner
         and the tools of every run of the session.
-        Raises NotFound (`agent_unknown`), Invalid (`attributes_invalid`), Denied, Unavailable.
+        Raises NotFound (`agent_unknown`), Invalid (`attributes_invalid`, `attributes_missing`), Denied, Unavailable.
         """
         given = self._agents()
         name = AgentName(agent or (given[0].name if len(given) == 1 else ""))
