@@ -8,6 +8,7 @@ only the runtime keeps it to one row.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Generator
 from contextlib import closing, contextmanager
@@ -16,8 +17,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from lichen import Balance, CallMeta, Currency, Money, NotDone, tool, withdraw
-from lichen.agents import load_agent
+from lichen import Agent, Balance, CallMeta, Currency, Limits, Money, NotDone, tool, withdraw
+from lichen.agents import LLMPlanner, load_agent
 
 ORDERS = (
     ("1042", "customer-7", "espresso machine", "Espressomaschine", 12000, "shipped"),
@@ -133,4 +134,15 @@ def refund(order_id: OrderId, amount: Annotated[Money, Currency("EUR")], *, meta
     return Receipt(order_id=order_id, amount=amount)
 
 
-support = load_agent(Path(__file__).parent / "support.toml", tools=[lookup, offered, refund, withdraw])
+FOLDER = Path(__file__).parent
+TOOLS = (lookup, offered, refund, withdraw)
+
+
+def _assistant(model: str) -> Agent:
+    """The support agent with a language model in the place of its rules; tools and policies stay."""
+    planner = LLMPlanner(model, instructions=(FOLDER / "support.md").read_text(encoding="utf-8"))
+    return Agent("shop.support", planner=planner, tools=TOOLS, limits=Limits(calls=8, time_s=120, tokens=200_000))
+
+
+_model = os.environ.get("LICHEN_MODEL")  # such as openai:gpt-5
+support = _assistant(_model) if _model else load_agent(FOLDER / "support.toml", tools=TOOLS)

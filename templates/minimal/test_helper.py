@@ -20,5 +20,5 @@ PROJECT = Path(__file__).with_name("lichen.toml")
 @as_sync
 async def test_the_helper_converts_what_policy_lets_it(said: str, heard: str) -> None:
     async with project_world(PROJECT) as world:
-        talk = await world.talk("customer-1")
+        talk = await world.talk("customer-7")
         assert (await talk.say(said)).text == heard

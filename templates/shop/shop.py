@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from lichen import Balance, CallMeta, Currency, Money, NotDone, tool
 
-ORDERS = (("1001", "customer-1", "tea pot", 4000), ("1002", "customer-1", "samovar", 18000))
+ORDERS = (("1001", "customer-7", "tea pot", 4000), ("1002", "customer-7", "samovar", 18000))
 OrderId = Annotated[str, Field(pattern=r"^[0-9]{4}$", description="The number of the order.")]
 Price = Annotated[Balance, Currency("EUR")]
 

@@ -10,7 +10,7 @@ PROJECT = Path(__file__).with_name("lichen.toml")
 @as_sync
 async def test_an_order_is_found_and_a_small_refund_is_made_at_once() -> None:
     async with project_world(PROJECT) as world:
-        talk = await world.talk("customer-1")
+        talk = await world.talk("customer-7")
         assert (await talk.say("Where is order 1001?")).text == "Order 1001, your tea pot, is on its way."
         assert (await talk.say("Where is order 1003?")).text == "I find no order 1003 of yours."
         assert (await talk.say("I want a refund of 20 EUR for order 1001.")).text.startswith("Done: 20.00 EUR")
@@ -21,7 +21,7 @@ async def test_an_order_is_found_and_a_small_refund_is_made_at_once() -> None:
 @as_sync
 async def test_a_large_refund_waits_until_an_operator_agrees() -> None:
     async with project_world(PROJECT) as world:
-        talk = await world.talk("customer-1")
+        talk = await world.talk("customer-7")
         assert "approval" in (await talk.say("I want a refund of 80 EUR for order 1002.")).text
         await world.restart()  # a crash in between changes nothing
         await world.approve(by="ops")
@@ -31,7 +31,7 @@ async def test_a_large_refund_waits_until_an_operator_agrees() -> None:
 @as_sync
 async def test_after_a_day_without_an_answer_no_money_is_paid() -> None:
     async with project_world(PROJECT) as world:
-        talk = await world.talk("customer-1")
+        talk = await world.talk("customer-7")
         await talk.say("I want a refund of 80 EUR for order 1002.")
         await world.clock.advance(24 * 3600)
         assert (await talk.reply()).outcome == "answered"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -14,14 +15,15 @@ from tests.cli.shop import LICHEN, Ended
 
 SAID = {
     "demo": (("chat", "--tenant", "acme", "--as", "customer-7"), "Where is order 1042?", "arrives tomorrow"),
-    "minimal": (("chat", "--as", "customer-1"), "How many miles are 10 km?", "10 km are 6.21 miles."),
-    "shop": (("chat", "--as", "customer-1"), "I want a refund of 80 EUR for order 1002.", "needs a colleague"),
+    "minimal": (("chat", "--as", "customer-7"), "How many miles are 10 km?", "10 km are 6.21 miles."),
+    "shop": (("chat", "--as", "customer-7"), "I want a refund of 80 EUR for order 1002.", "needs a colleague"),
 }
 LINES_MAX = 100
 
 
-def run(folder: Path, *arguments: str, text: str = "") -> Ended:
-    environ = {name: value for name, value in os.environ.items() if not name.startswith(("LICHEN_", "PYTEST_"))}
+def run(folder: Path, *arguments: str, text: str = "", environ: Mapping[str, str] = {}) -> Ended:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("LICHEN_", "PYTEST_"))}
+    environ = {**kept, **environ}
     done = subprocess.run(
         arguments, input=text, capture_output=True, text=True, timeout=120, check=False, cwd=folder, env=environ
     )
@@ -39,6 +41,36 @@ def test_a_template_is_a_project_that_is_well_and_talks(tmp_path: Path, template
     examined = run(tmp_path / "mine", *LICHEN, "doctor", "--json")
     assert {finding["state"] for finding in examined.data} == {"ok"}
     assert heard in run(tmp_path / "mine", *LICHEN, *words, text=f"{said}\n").out
+
+
+@pytest.mark.req("LIC-46.13")
+def test_who_names_nobody_talks_as_the_first_customer_of_a_project_that_is_developed(tmp_path: Path) -> None:
+    run(tmp_path, *LICHEN, "init", "mine", "--template", "shop")
+    told = run(tmp_path / "mine", *LICHEN, "chat", text="Where is order 1001?\n")
+    assert told.out == "Order 1001, your tea pot, is on its way.\n"
+    assert "customer-7 of shop" in told.err
+    settings = tmp_path / "mine" / "lichen.toml"
+    production = settings.read_text().replace('development = ["dev"]\n', "").replace('signed_in = ["customer-7"]\n', "")
+    settings.write_text(production)
+    refused = run(tmp_path / "mine", *LICHEN, "chat", text="Where is order 1001?\n")
+    assert refused.code != 0
+    assert refused.out == ""
+
+
+@pytest.mark.req("LIC-46.14")
+def test_a_model_of_the_environment_is_the_demos_support_agent_with_its_tools_and_policies(tmp_path: Path) -> None:
+    script = tmp_path / "replies.jsonl"
+    script.write_text(
+        '{"calls": [{"tool": "payments.refund", "args": {"order_id": "1052", "amount": 2000}}]}\n'
+        '{"text": "That order is not yours."}\n'
+    )
+    run(tmp_path, *LICHEN, "init", "mine")
+    environ = {"LICHEN_MODEL": f"scripted:{script}"}
+    told = run(tmp_path / "mine", *LICHEN, "chat", text="20 EUR back for order 1052!\n", environ=environ)
+    assert told.out == "That order is not yours.\n"
+    runs = run(tmp_path / "mine", *LICHEN, "runs", "list", "--tenant", "acme", "--json", environ=environ).data
+    shown = run(tmp_path / "mine", *LICHEN, "runs", "show", runs[0]["id"], "--tenant", "acme", environ=environ).out
+    assert "denied" in shown
 
 
 @pytest.mark.req("LIC-46.4")

@@ -15,8 +15,9 @@ from typing import Annotated
 import pytest
 from pydantic import BaseModel, Field
 
-from lichen import Agent, CallMeta, ModelCall, ModelReply, NotDone, Operator, Retry, tool
+from lichen import Agent, CallMeta, ModelCall, ModelReply, ModelRequest, NotDone, Operator, Retry, tool
 from lichen.agents import LLMPlanner
+from lichen.core.ports.model import Deltas
 from lichen.core.words.errors import Conflict, Denied, Invalid, NotFound
 from lichen.core.words.ids import ToolName
 from lichen.testing.worlds import ScriptedModel, World, as_sync, project_world, world
@@ -378,19 +379,38 @@ def test_a_loop_whose_time_cannot_be_simulated_is_said_to_be_one(till: Till) -> 
         runner.run(story())
 
 
+class Unreachable:
+    """A model that no test can reach."""
+
+    name = "far:away"
+
+    async def generate(self, request: ModelRequest, deltas: Deltas | None = None) -> ModelReply:
+        raise AssertionError("a test asked a model over the network")
+
+
 # -- projects ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.req("LIC-46.10")
 async def test_a_project_is_a_world_with_its_policies_and_the_people_it_declares() -> None:
     async with project_world(SHOP) as w:
-        talk = await w.talk("customer-1")
+        talk = await w.talk("customer-7")
         assert (await talk.say("Where is order 1001?")).text == "Order 1001, your tea pot, is on its way."
         await talk.say("I want a refund of 80 EUR for order 1002.")
         await w.approve(by="ops")
         assert (await talk.reply()).text.startswith("Done: 80.00 EUR")
         assert [each.policies for each in w.calls("orders.refund")] == [("refund-large",)]
         assert not (SHOP.parent / ".lichen").exists()
+
+
+@pytest.mark.req("LIC-46.12")
+async def test_a_world_answers_in_the_place_of_the_model_that_an_agent_asks() -> None:
+    asking = Agent("shop.asking", planner=LLMPlanner(Unreachable()))
+    async with world([asking], models={"shop.asking": ScriptedModel(["Yes.", "No."])}) as w:
+        talk = await w.talk("customer-7")
+        assert (await talk.say("Really?")).text == "Yes."
+        await w.restart()
+        assert (await talk.say("Are you sure?")).text == "No."
 
 
 @pytest.mark.req("LIC-46.10")

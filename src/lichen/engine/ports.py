@@ -9,7 +9,7 @@ import msgspec
 
 from lichen.core.deciders.run import RunState
 from lichen.core.ports.agent import AgentDef as AgentDef
-from lichen.core.ports.model import Connection, Connections
+from lichen.core.ports.model import Connection, Connections, Model
 from lichen.core.ports.policy import Gate
 from lichen.core.ports.secrets import Secret, Secrets
 from lichen.core.speech.saying import Saying
@@ -149,3 +149,4 @@ class Services(msgspec.Struct, frozen=True):
     environment: Callable[[Scope], Environment] = lambda scope: PRODUCTION
     secrets: Secrets = msgspec.field(default_factory=NoSecrets)
     connections: Connections = FromEnvironment()
+    stand_ins: Mapping[AgentName, Model] = {}  # of a test: what answers in the place of an agent's models

@@ -23,7 +23,9 @@ from lichen.core.speech.wording import DEFAULT, Texts, Wording
 from lichen.core.words.scope import PRODUCTION, Scope
 
 if TYPE_CHECKING:
+    from lichen.core.ports.model import Model
     from lichen.core.ports.secrets import Secrets as SecretSource
+    from lichen.core.words.ids import AgentName
     from lichen.engine.ports import Channel, Options
     from lichen.log.log import Log
     from lichen.log.volume import VolumeOptions
@@ -146,12 +148,25 @@ class Runtime:
         runtime._blueprint = msgspec.structs.replace(runtime._blueprint, takes_over=False)
         return runtime
 
-    def simulated(self, *, clock: Callable[[], int], random: Callable[[int], bytes], volume: VolumeOptions) -> Runtime:
-        """This runtime with a clock, chance and store of its logs that a test decides about, before it is entered."""
+    def simulated(
+        self,
+        *,
+        clock: Callable[[], int],
+        random: Callable[[int], bytes],
+        volume: VolumeOptions,
+        models: Mapping[AgentName, Model] = {},
+    ) -> Runtime:
+        """This runtime with a clock, chance and store of its logs that a test decides about, before it is entered.
+        `models` answer in the place of those that the agents of these names ask."""
         from lichen.runtime.wiring import Ids
 
         self._blueprint = msgspec.structs.replace(
-            self._blueprint, clock=clock, random=random, new_id=Ids(random).new, volume=volume
+            self._blueprint,
+            clock=clock,
+            random=random,
+            new_id=Ids(random).new,
+            volume=volume,
+            stand_ins=models,
         )
         return self
 

@@ -15,9 +15,11 @@ import msgspec
 
 from lichen.agents.agent import Agent
 from lichen.core.ports.call import Resources
+from lichen.core.ports.model import Model
 from lichen.core.ports.secrets import SEALED, Secrets, Source
 from lichen.core.speech.wording import Wording
 from lichen.core.words.errors import Unavailable
+from lichen.core.words.ids import AgentName
 from lichen.core.words.scope import Actor, Environment, Scope
 from lichen.engine.engine import Engine
 from lichen.engine.local import LocalEngine
@@ -70,6 +72,7 @@ class Blueprint(msgspec.Struct, frozen=True):
     takes_over: bool = True  # what its logs owe
     volume: VolumeOptions = VolumeOptions()
     secrets: Secrets | None = None  # where every secret comes from, instead of where the settings say
+    stand_ins: Mapping[AgentName, Model] = {}  # what answers in the place of an agent's models
 
 
 class Ids:
@@ -155,6 +158,7 @@ class Wiring:
             quota=Quota(blueprint.settings, volume.log, blueprint.clock).check,
             environment=blueprint.environment,
             secrets=self.secrets,
+            stand_ins=blueprint.stand_ins,
         )
         self.engine: Engine = LocalEngine(self.services, volume, opened=self._opened)
         self.register = Register(self._counts)

@@ -57,6 +57,11 @@ class LLMPlanner:
         """Identifies model, instructions and bounds."""
         return self._digest
 
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The names of the models it asks, the first choice first."""
+        return (self._model.name,)
+
     async def plan(self, input: PlanInput) -> Plan:
         """The model's calls, or its answer. When the run finalizes there are no tools, and always an answer.
 

@@ -28,7 +28,10 @@ def talk(
 
     In a pipe each line waits for its reply, and the command ends when nothing more is owed to you. What waits for
     somebody else is not owed; its answer is printed next time. In a terminal replies come as they come; Ctrl-D ends.
+
+    Who names nobody is, where a project is developed, the customer that its `lichen.toml` declares first.
     """
+    caller.as_some_customer()
     opened = caller.client.post("sessions", {"agent": agent, "channel": "cli", "key": conversation})
     chat = Chat(caller.client, caller.screen, opened["id"])
     if sys.stdin.isatty() and caller.screen.is_terminal:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
 from collections.abc import Callable
 from types import TracebackType
 from typing import Annotated, Any, Concatenate, ParamSpec, Self
@@ -12,8 +13,8 @@ import typer
 
 from lichen.cli.here.client import Client
 from lichen.cli.here.connection import Connection
-from lichen.cli.here.workspace import locate
-from lichen.cli.show.screen import Screen
+from lichen.cli.here.workspace import Workspace, locate
+from lichen.cli.show.screen import Screen, note
 
 P = ParamSpec("P")
 
@@ -36,18 +37,22 @@ class Caller:
     """What a command works with: `client` reaches the runtime as who was named, `screen` shows what it says."""
 
     def __init__(self, *, tenant: str | None, env: str | None, as_: str | None, key: str | None, as_json: bool) -> None:
-        self.tenant = tenant
-        self.env = env
-        self.name = as_
+        self.tenant: str | None = tenant
+        self.env: str | None = env
+        self.name: str | None = as_
         self.has_key = key is not None
         self.screen = Screen(as_json=as_json)
-        named = {
-            "Lichen-Tenant": tenant,
-            "Lichen-Env": env,
-            "Lichen-As": as_,
-            "Authorization": f"Bearer {key}" if key is not None else None,
-        }
-        self.client = Client(Connection(locate()), {name: value for name, value in named.items() if value is not None})
+        self.client = Client(Connection(locate()), _headers(tenant, env, as_, key))
+
+    def as_some_customer(self) -> None:
+        """Who names nobody is, where a project is developed, the customer that its `lichen.toml` declares first."""
+        if self.name is not None or self.has_key:
+            return
+        found = _first_customer(self.client.connection.workspace, self.tenant, self.env)
+        if found is not None:
+            self.tenant, self.env, self.name = found
+            self.client = Client(self.client.connection, _headers(*found, None))
+            note(f"You are {self.name} of {self.tenant}. --as names somebody else.")
 
     @property
     def options(self) -> str:
@@ -65,6 +70,31 @@ class Caller:
             self.client.connection.leave()  # interrupted: what is owed is taken up by the next owner
         else:
             self.client.connection.finish()
+
+
+def _headers(tenant: str | None, env: str | None, as_: str | None, key: str | None) -> dict[str, str]:
+    named = {
+        "Lichen-Tenant": tenant,
+        "Lichen-Env": env,
+        "Lichen-As": as_,
+        "Authorization": f"Bearer {key}" if key is not None else None,
+    }
+    return {name: value for name, value in named.items() if value is not None}
+
+
+def _first_customer(workspace: Workspace, tenant: str | None, env: str | None) -> tuple[str, str, str] | None:
+    """Tenant, environment and name of the first declared customer in a development environment."""
+    from lichen.settings.reading import read
+
+    if workspace.file is None:
+        return None
+    settings = read(workspace.file, environ=os.environ).settings
+    for name, declared in settings.tenants.items() if settings is not None else ():
+        envs = [each for each in declared.development if env in (None, each)]
+        customers = [actor.id for actor in declared.actors if actor.kind == "customer"]
+        if tenant in (None, name) and envs and customers:
+            return name, envs[0], customers[0]
+    return None
 
 
 def calling(command: Callable[Concatenate[Caller, P], None]) -> Callable[..., None]:

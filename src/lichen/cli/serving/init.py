@@ -26,11 +26,11 @@ TEMPLATES: Final = {
         'echo "Where is order 1042?" | lichen chat --tenant acme --as customer-7',
     ),
     "minimal": Template(
-        "one tenant, one agent, one tool, one policy", 'echo "How many miles are 10 km?" | lichen chat --as customer-1'
+        "one tenant, one agent, one tool, one policy", 'echo "How many miles are 10 km?" | lichen chat --as customer-7'
     ),
     "shop": Template(
         "one tenant, a refund that happens once, an approval above 50 EUR",
-        'echo "I want a refund of 80 EUR for order 1002." | lichen chat --as customer-1',
+        'echo "I want a refund of 80 EUR for order 1002." | lichen chat --as customer-7',
     ),
 }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -16,6 +16,7 @@ from lichen.cli.here.workspace import Workspace, locate
 from lichen.cli.show.screen import Screen, note
 
 if TYPE_CHECKING:
+    from lichen.runtime.project.project import Project
     from lichen.serve.http.lines import LineFormat
     from lichen.settings import Settings
 
@@ -64,7 +65,11 @@ def serve(
         assert found.owner.port is not None
         url = _url(found.owner.port)
         keys = _keys(connection, url) if demo else None
-        for notice in (*found.owner.notices, *_warnings(host, connection.project.settings)):
+        for notice in (
+            *found.owner.notices,
+            *_warnings(host, connection.project.settings),
+            *_asked(connection.project),
+        ):
             note(notice)
         _tell(screen, workspace, url, chats=_chats(connection.project.settings), keys=keys)
         event("started", {"url": url, "home": str(workspace.home), "version": version("lichen")})
@@ -126,6 +131,14 @@ def _warnings(host: str, settings: Settings) -> tuple[str, ...]:
     except (OSError, ValueError):
         is_near = False
     return () if is_near or settings.serve.trusted_proxies else (PLAIN,)
+
+
+def _asked(project: Project) -> Iterator[str]:
+    """Which agents ask a language model, and which."""
+    for agent in project.agents:
+        models: tuple[str, ...] = getattr(agent.planner, "models", ())
+        if models:
+            yield f"{agent.name} asks {', else '.join(models)}."
 
 
 def _chats(settings: Settings) -> tuple[str, ...]:

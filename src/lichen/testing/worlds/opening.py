@@ -18,6 +18,7 @@ from lichen.testing.worlds import mistakes
 from lichen.testing.worlds.world import World
 
 if TYPE_CHECKING:
+    from lichen.core.ports.model import Model
     from lichen.engine.ports import Channel, Options
 
 SCOPE = Scope("acme", "dev")
@@ -33,6 +34,7 @@ async def world(
     channels: Mapping[str, Channel] | None = None,
     options: Options | None = None,
     secrets: Mapping[str, str] | None = None,
+    models: Mapping[str, Model] | None = None,
     seed: int = 1,
 ) -> AsyncGenerator[World]:
     """A world with these agents:
@@ -43,7 +45,8 @@ async def world(
 
     `policies` is a directory of Cedar files; without it the starter policies hold, as they do in `Runtime.open`.
     `home` is a folder for its data that stays, else one that goes with the world. The same `seed` gives the same ids.
-    `secrets` are what tools are handed, by name; none of them is real.
+    `secrets` are what tools are handed, by name; none of them is real. `models` answer, by the agent's name, in the
+    place of whatever model that agent asks.
 
     Raises Invalid when a policy does not load, or the event loop is none of asyncio's own (`loop_unsuitable`), Conflict
     (`world_open`) inside another world.
@@ -57,7 +60,7 @@ async def world(
                 folder, agents=agents, policies=policies, channels=channels, options=options, secrets=_held(secrets)
             )
 
-        async with World(make, scope, seed=seed) as opened:
+        async with World(make, scope, seed=seed, models=models) as opened:
             yield opened
 
 
@@ -69,12 +72,14 @@ async def project_world(
     env: str | None = None,
     home: str | Path | None = None,
     secrets: Mapping[str, str] | None = None,
+    models: Mapping[str, Model] | None = None,
     seed: int = 1,
 ) -> AsyncGenerator[World]:
     """A world of a project: the agents, flows, policies and actors of its `lichen.toml`, for one tenant.
 
     `tenant` may be left out when the project has one, `env` for its first environment. Actors are named as the project
     declares them: `w.talk("ann")`, `w.approve(by="lena")`. With `secrets`, all that tools are handed comes from there.
+    With `models`, an agent of that name is answered by this one whatever model it asks, and needs no key.
 
     Raises what loading the project raises, Invalid (`tenant_unnamed`), NotFound (`tenant_unknown`, `env_unknown`), and
     as `world`.
@@ -82,7 +87,7 @@ async def project_world(
     with _folder(home) as folder:
         loaded = load(Path(project), environ={"LICHEN_HOME": str(folder)})
         scope = _scope(loaded.settings, tenant, env)
-        async with World(lambda: Runtime.of(loaded, secrets=_held(secrets)), scope, seed=seed) as opened:
+        async with World(lambda: Runtime.of(loaded, secrets=_held(secrets)), scope, seed=seed, models=models) as opened:
             yield opened
 
 

@@ -7,8 +7,9 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
 from typing import Any, Literal, Self, TypeVar
 
+from lichen.core.ports.model import Model
 from lichen.core.words.errors import Unavailable
-from lichen.core.words.ids import RunId
+from lichen.core.words.ids import AgentName, RunId
 from lichen.core.words.scope import SYSTEM, Actor, Customer, Operator, Scope
 from lichen.log.volume import VolumeOptions
 from lichen.runtime import Runtime
@@ -38,10 +39,13 @@ class World:
     the tenant and environment everything happens in, `operator` who answers approvals unless somebody is named.
     """
 
-    def __init__(self, make: Callable[[], Runtime], scope: Scope, *, seed: int) -> None:
+    def __init__(
+        self, make: Callable[[], Runtime], scope: Scope, *, seed: int, models: Mapping[str, Model] | None = None
+    ) -> None:
         self.scope = scope
         self.clock = WorldClock()
         self._make = make
+        self._models = {AgentName(name): model for name, model in (models or {}).items()}
         self._random = seeded(seed)
         self._disk = Disk()
 
@@ -62,7 +66,9 @@ class World:
 
     async def _open(self) -> None:
         volume = VolumeOptions(store=self._disk.open, writer=InlineWriter)
-        runtime = self._make().simulated(clock=self.clock.now_us, random=self._random, volume=volume)
+        runtime = self._make().simulated(
+            clock=self.clock.now_us, random=self._random, volume=volume, models=self._models
+        )
         self.runtime = await runtime.__aenter__()
         self.clock.is_busy = self._is_busy
         self.operator = self._operator()
