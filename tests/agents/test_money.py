@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lichen.agents.rules.money import amounts, minor_units
-from lichen.agents.rules.template import Reference, shown
+from lichen.core.speech.template import Reference, shown
 
 ANY = st.text(alphabet="0123456789.,'-€$£ EURusd%\u00a0x", max_size=40) | st.text(max_size=60)
 

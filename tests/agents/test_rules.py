@@ -12,7 +12,7 @@ from lichen.agents.rules.compiler import Opening, rulebook
 from lichen.agents.rules.planner import RulePlanner
 from lichen.agents.rules.rulebook import Condition
 from lichen.agents.rules.rules import Answer, Call, Intent, Slot, When
-from lichen.agents.rules.template import Reference
+from lichen.core.speech.template import Reference
 from lichen.core.words.errors import Invalid
 from tests.agents.shop import SHOP_TOML, shop_planner
 

@@ -8,9 +8,9 @@ import msgspec
 from pydantic import BaseModel
 
 from lichen.agents import document
-from lichen.agents.rules.template import Template, TemplateError, parse, pick
 from lichen.core.ports.agent import AgentDef
 from lichen.core.ports.call import ToolSpec
+from lichen.core.speech.template import Template, TemplateError, parse, pick
 from lichen.core.words.ids import ToolName
 from lichen.tools.agent_tool import AgentTool, agent_tool
 from lichen.tools.arguments.codec import ArgumentCodec

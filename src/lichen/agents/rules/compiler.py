@@ -11,8 +11,8 @@ from lichen.agents.rules.phrase import any_of, phrase
 from lichen.agents.rules.rulebook import AnswerRule, Argument, CallRule, Condition, Ends, IntentRule, Rulebook, SlotRule
 from lichen.agents.rules.rules import Answer, Call, Endings, Intent, Outcomes, Slot, When
 from lichen.agents.rules.slots import finder
-from lichen.agents.rules.template import Reference, Template, TemplateError, parse
 from lichen.core.patterns.pattern import PatternError, compiled
+from lichen.core.speech.template import Reference, Template, TemplateError, parse
 from lichen.core.words.errors import Invalid
 
 INTENTS_MAX = 256

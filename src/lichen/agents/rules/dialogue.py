@@ -10,12 +10,12 @@ from lichen.agents.rules.progress import Progress, decode
 from lichen.agents.rules.rulebook import CallRule, IntentRule, Rulebook, SlotRule, filled
 from lichen.agents.rules.rules import Slot
 from lichen.agents.rules.slots import SlotValue, Unclear, search
-from lichen.agents.rules.template import Reference, Template
 from lichen.core.patterns.pattern import TEXT_CHARS_MAX
 from lichen.core.ports.handover import handover, reply_of
 from lichen.core.ports.plan import CallRequest, CallResult, Plan, PlanInput, WaitRequest
 from lichen.core.reading.numbers import clipped
 from lichen.core.speech.saying import Saying
+from lichen.core.speech.template import Reference, Template
 from lichen.core.speech.which import which
 from lichen.core.words.ids import ToolName
 

@@ -9,7 +9,7 @@ import msgspec
 
 from lichen.agents.rules.rulebook import IntentRule
 from lichen.agents.rules.slots import SlotValue
-from lichen.agents.rules.template import TOO_LARGE, Reference, pick
+from lichen.core.speech.template import TOO_LARGE, Reference, pick
 
 VALUE_BYTES_MAX = 4 * 1024  # of one result field kept for later calls
 VALUES_BYTES_MAX = 16 * 1024

@@ -10,8 +10,8 @@ import msgspec
 
 from lichen.agents.rules.rules import Call, Intent, Slot, When
 from lichen.agents.rules.slots import Finder
-from lichen.agents.rules.template import TOO_LARGE, Lookup, Reference, Template
 from lichen.core.patterns.pattern import TEXT_CHARS_MAX
+from lichen.core.speech.template import TOO_LARGE, Lookup, Reference, Template
 
 Ends = Mapping[str, Template]
 """What is said for each ending, by its name without `on_`; a failure code's key is `code:<code>`."""

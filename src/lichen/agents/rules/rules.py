@@ -1,7 +1,7 @@
 """The words of a rule table: intents with slots, the calls they make, and what is said for every outcome.
 
 Python and files (`agents/files.py`) write the same structs. They only hold what was written; `rulebook` checks it.
-Texts are templates (`agents/rules/template.py`).
+Texts are templates (`core/speech/template.py`).
 """
 
 from __future__ import annotations

@@ -9,8 +9,8 @@ from typing import Any, Final, cast
 from lichen.agents.agent import Agent
 from lichen.agents.rules.planner import RulePlanner
 from lichen.agents.rules.rules import Intent
-from lichen.agents.rules.template import Reference, TemplateError, parse
 from lichen.core.ports.call import ToolSpec
+from lichen.core.speech.template import Reference, TemplateError, parse
 from lichen.core.words.ids import ToolName
 from lichen.flows.ir import Flow, Node
 from lichen.flows.nodes.call import TOOL

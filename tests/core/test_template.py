@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lichen.agents.rules.template import SHOWN_CHARS_MAX, TEMPLATE_CHARS_MAX, Reference, TemplateError, parse, pick
+from lichen.core.speech.template import SHOWN_CHARS_MAX, TEMPLATE_CHARS_MAX, Reference, TemplateError, parse, pick
 
 DATA: dict[str, Any] = {
     "order": {
