@@ -113,3 +113,21 @@ async def test_a_text_that_is_streamed_is_bounded_and_a_later_attempt_takes_its_
     add(Delta("of the first attempt"))
     deltas.end(SCOPE, session, first)
     assert deltas.speaking(SCOPE, session) == Partial(RunId("run-1"), 1, 2)
+
+
+@pytest.mark.req("GOA-65.9")
+async def test_a_text_that_came_to_nothing_is_taken_back(make_world: MakeWorld, clock: SimulatedClock) -> None:
+    async def speaks(input: PlanInput) -> Plan:
+        assert input.deltas is not None
+        for piece in (Delta("Wro"), Delta("", "again"), Delta("Right.")):
+            input.deltas(piece)
+            seen.append(spoken(world, session.id))
+        return Plan(answer="Right.")
+
+    seen: list[str | None] = []
+    speaker = Speaker()
+    speaker.plan = speaks
+    world = await make_world(agent("shop.bot", speaker))
+    session = await world.session()
+    assert (await (await session.say("Well?")).result()).text == "Right."
+    assert seen == ["Wro", "", "Right."]

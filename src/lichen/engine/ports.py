@@ -9,7 +9,7 @@ import msgspec
 
 from lichen.core.deciders.run import RunState
 from lichen.core.ports.agent import AgentDef as AgentDef
-from lichen.core.ports.model import Connection, Connections, Model
+from lichen.core.ports.model import Connectable, Connection, Connections, Model, Reach
 from lichen.core.ports.policy import Gate
 from lichen.core.ports.secrets import Secret, Secrets
 from lichen.core.speech.saying import Saying
@@ -129,6 +129,11 @@ class FromEnvironment:
         return Connection(identity="environment")
 
 
+def directly(model: Model, connections: Connections, scope: Scope, /) -> Model:
+    """The model over its connection, and no more: what fails is not tried again."""
+    return model.over(connections, scope) if isinstance(model, Connectable) else model
+
+
 class Services(msgspec.Struct, frozen=True):
     """Everything performing an obligation needs besides the log."""
 
@@ -150,3 +155,4 @@ class Services(msgspec.Struct, frozen=True):
     secrets: Secrets = msgspec.field(default_factory=NoSecrets)
     connections: Connections = FromEnvironment()
     stand_ins: Mapping[AgentName, Model] = {}  # of a test: what answers in the place of an agent's models
+    reach: Reach = directly

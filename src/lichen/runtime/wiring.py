@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, assert_never
 import msgspec
 
 from lichen.agents.agent import Agent
+from lichen.agents.ways.ways import Ways
 from lichen.core.ports.call import Resources
 from lichen.core.ports.model import Model
 from lichen.core.ports.secrets import SEALED, Secrets, Source
@@ -159,6 +160,7 @@ class Wiring:
             environment=blueprint.environment,
             secrets=self.secrets,
             stand_ins=blueprint.stand_ins,
+            reach=Ways(blueprint.clock, lambda: _chance(blueprint.random)).reach,
         )
         self.engine: Engine = LocalEngine(self.services, volume, opened=self._opened)
         self.register = Register(self._counts)
@@ -226,6 +228,11 @@ class Wiring:
         except Unavailable:
             return False
         return True
+
+
+def _chance(random: Callable[[int], bytes]) -> float:
+    """Something from 0 to 1, without 1."""
+    return int.from_bytes(random(4), "big") / 2**32
 
 
 def _sources(blueprint: Blueprint, sealed: SealedSecrets) -> Sources:

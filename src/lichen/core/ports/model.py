@@ -15,7 +15,7 @@ from lichen.core.words.scope import Scope
 Effort = Literal["low", "medium", "high"]
 ToolChoice = Literal["auto", "required", "none"]
 Finish = Literal["end", "length", "calls", "refused"]
-DeltaKind = Literal["text", "thinking", "args"]
+DeltaKind = Literal["text", "thinking", "args", "again"]
 MediaKind = Literal["image", "document", "audio"]
 
 MEDIA_BYTES_MAX: Final = 8 * 1024 * 1024  # of one attachment
@@ -58,7 +58,8 @@ class ModelRequest(msgspec.Struct, frozen=True):
 
     `output_schema` is JSON Schema that the whole reply must fit, as JSON; `output_name` names it to the model.
     `keep` lets a provider keep `system`, the tools and everything up to messages that say `is_kept`. `time_s` is how
-    long all tries together may take. None leaves a setting to the model.
+    long all tries together may take. None leaves a setting to the model. Where `is_patient` is False another model may
+    answer instead, so that nothing is waited for long.
     """
 
     system: str
@@ -72,6 +73,7 @@ class ModelRequest(msgspec.Struct, frozen=True):
     thinking: Effort | None = None
     keep: bool = False
     time_s: float = 300.0
+    is_patient: bool = True
 
 
 class ModelReply(msgspec.Struct, frozen=True):
@@ -96,7 +98,8 @@ class ModelReply(msgspec.Struct, frozen=True):
 
 class Delta(NamedTuple):
     """A piece of a reply as it comes. `call` is the number of the call in the reply that a piece of `args` belongs to,
-    and `tool` what it calls; a customer is shown pieces of `text` only.
+    and `tool` what it calls; a customer is shown pieces of `text` only. `again` says that all pieces so far came to
+    nothing, since the request is tried again.
     """
 
     text: str
@@ -153,6 +156,14 @@ class Connectable(Protocol):
 
     def over(self, connections: Connections, scope: Scope) -> Model:
         """The same model, reached as this scope reaches it."""
+        ...
+
+
+class Reach(Protocol):
+    """How a model is reached in this process."""
+
+    def __call__(self, model: Model, connections: Connections, scope: Scope, /) -> Model:
+        """The model as this scope reaches it; itself where nothing lies between."""
         ...
 
 

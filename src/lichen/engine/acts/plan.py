@@ -9,7 +9,7 @@ import msgspec
 
 from lichen.core.deciders import events as e
 from lichen.core.deciders import moves
-from lichen.core.ports.model import Connectable, Deltas, Model, ModelError, ModelReply, ModelRequest
+from lichen.core.ports.model import Deltas, Model, ModelError, ModelReply, ModelRequest
 from lichen.core.ports.plan import Plan, PlanInput
 from lichen.core.ports.policy import Check
 from lichen.core.words import faults
@@ -19,7 +19,7 @@ from lichen.core.words.ids import SessionId
 from lichen.core.words.label import join
 from lichen.core.words.limits import Usage
 from lichen.engine.act import Act
-from lichen.engine.brief.asking import plan_input
+from lichen.engine.brief.asking import left_s, plan_input
 from lichen.engine.brief.history import Handed, window_label
 from lichen.engine.drafts.handed import check_asks_once
 from lichen.engine.drafts.planned import Made, append_plan, validate
@@ -58,7 +58,7 @@ class _Meterer:
             raise Denied(f"Policy does not let this agent use {model.name}.", code="model_denied")
         began_us, outcome, usage = self._act.services.clock(), "model_failed", Usage()
         try:
-            reply = await self._reached(model).generate(request, deltas)
+            reply = await self._reached(model).generate(self._in_time(request), deltas)
             outcome, usage = "ok", reply.usage
             return reply
         except ModelError as error:
@@ -80,9 +80,13 @@ class _Meterer:
         stand_in = self._act.services.stand_ins.get(self._act.state.agent)
         if stand_in is not None:
             return stand_in
-        if not isinstance(model, Connectable):
-            return model
-        return model.over(self._act.services.connections, self._act.journal.scope)
+        services = self._act.services
+        return services.reach(model, services.connections, self._act.journal.scope)
+
+    def _in_time(self, request: ModelRequest) -> ModelRequest:
+        """The request, which does not last longer than the run."""
+        left = left_s(self._act.state, self._act.services.clock())
+        return msgspec.structs.replace(request, time_s=left) if left < request.time_s else request
 
     def _question(self, model: Model) -> Check:
         state = self._act.state

@@ -38,14 +38,14 @@ def plan_input(
         answers=answers(act),
         state=planner_state(act),
         tools=() if state.limit else tuple(tool.spec for tool in agent.tools.values()),
-        left=Left(state.calls_left, _left_s(state, now_us), state.tokens_left),
+        left=Left(state.calls_left, left_s(state, now_us), state.tokens_left),
         limit=state.limit or None,
         model=model,
         history=lambda: read_history(act, handed),
     )
 
 
-def _left_s(state: RunState, now_us: int) -> float:
+def left_s(state: RunState, now_us: int) -> float:
     """The time that is left, and a second more: the run's own deadline comes first."""
     due_us = state.timers.get(state.budget_timer)
     return state.limits.time_s if due_us is None else max(0.0, (due_us - now_us) / 1e6) + 1.0

@@ -77,9 +77,12 @@ class Deltas:
         self._set(key, partial)
 
         def add(piece: Delta) -> None:
-            if piece.kind != "text":
+            if piece.kind not in ("text", "again"):
                 return
             said = self._partials.get(key)
+            if piece.kind == "again" and said is not None and _is_same(said, partial):
+                self._set(key, msgspec.structs.replace(said, text="", pieces=said.pieces + 1))
+                return
             if said is not None and _is_same(said, partial) and len(said.text) < PARTIAL_CHARS_MAX:
                 self._set(key, msgspec.structs.replace(said, text=said.text + piece.text, pieces=said.pieces + 1))
 

@@ -1,0 +1,108 @@
+"""Places for requests on one way to a model: as many as its window says, shared fairly between tenants."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from lichen.agents.ways.window import Way, Windows, cut, grown
+from lichen.core.ports.model import ModelError
+from lichen.engine.pace.fair import Queue
+
+WAITING_MAX: Final = 10_000  # for one way
+
+
+class Place(msgspec.Struct, frozen=True):
+    """A request that may go out: when it got its place."""
+
+    begun_us: int
+
+
+class Limiter:
+    """The places of one way. Who finds none waits in fair order, at most so long as they say."""
+
+    def __init__(self, way: Way, windows: Windows, clock: Callable[[], int]) -> None:
+        self._way, self._windows, self._clock = way, windows, clock
+        self._queue: Queue[asyncio.Future[None]] = Queue()
+        self._timer: asyncio.TimerHandle | None = None
+        self.in_flight = 0
+        self.waiting = 0
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nobody has or wants a place."""
+        return not self.in_flight and not self.waiting
+
+    async def place(self, tenant: str, *, within_s: float) -> Place:
+        """A place, which has to be left. Raises ModelError (`model_rate_limited`) when there is none in that time."""
+        if not self._queue and self._is_free():
+            self._queue.serve(tenant)
+            self.in_flight += 1
+        else:
+            await self._wait(tenant, within_s)
+        return Place(self._clock())
+
+    def leave(self, place: Place, error: ModelError | None, *, is_answer: bool) -> None:
+        """Gives the place back. An answer widens the window, "too much" narrows it, and all else says nothing."""
+        if is_answer:
+            self._windows.change(self._way, grown)
+        elif error is not None and error.code in ("model_rate_limited", "model_overloaded"):
+            in_flight, now_us, asked_s = self.in_flight, self._clock(), error.retry_after_s
+            self._windows.change(
+                self._way,
+                lambda window: cut(
+                    window, in_flight=in_flight, begun_us=place.begun_us, now_us=now_us, asked_s=asked_s
+                ),
+            )
+        self.in_flight -= 1
+        self._admit()
+
+    async def _wait(self, tenant: str, within_s: float) -> None:
+        if self.waiting >= WAITING_MAX or len(self._queue) >= 2 * WAITING_MAX:  # those who went are in it for a while
+            raise _busy(self._way, "too many wait for it already")
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._queue.push(tenant, turn)
+        self.waiting += 1
+        try:
+            self._admit()
+            async with asyncio.timeout(within_s):
+                await turn
+        except BaseException as error:
+            if turn.done() and not turn.cancelled():  # given just now, to somebody who does not want it any more
+                self.in_flight -= 1
+            turn.cancel()
+            self._admit()
+            if isinstance(error, TimeoutError):
+                raise _busy(self._way, "no place became free in time") from None
+            raise
+        finally:
+            self.waiting -= 1
+
+    def _admit(self) -> None:
+        """Gives free places to whoever is next, and comes back when the way opens again."""
+        while self._queue and self._is_free():
+            tenant, turn = self._queue.pop()
+            if turn.done():
+                self._queue.refund(tenant)
+                continue
+            self.in_flight += 1
+            turn.set_result(None)
+        closed_s = (self._windows.of(self._way).closed_until_us - self._clock()) / 1e6
+        if self._queue and closed_s > 0 and self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(closed_s, self._opened)
+
+    def _opened(self) -> None:
+        self._timer = None
+        self._admit()
+
+    def _is_free(self) -> bool:
+        window = self._windows.of(self._way)
+        places = max(1, int(window.size) // self._windows.sharers)
+        return self.in_flight < places and self._clock() >= window.closed_until_us
+
+
+def _busy(way: Way, why: str) -> ModelError:
+    return ModelError(f"{way.model} is busy: {why}.", code="model_rate_limited", tries=0)

@@ -1,0 +1,127 @@
+"""A model over a network, on behalf of a scope: one request is so many tries within its time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+import msgspec
+
+from lichen.agents.ways.lane import Lane
+from lichen.agents.ways.pauses import pause_s
+from lichen.agents.ways.shown import Shown
+from lichen.agents.ways.spent import Spent
+from lichen.agents.ways.window import Way
+from lichen.core.ports.model import Connection, Connections, Deltas, Model, ModelError, ModelReply, ModelRequest
+from lichen.core.words.scope import Scope
+
+IMPATIENT_S = 2.0  # so long is waited for anything at most where another model may answer instead
+
+
+class Surroundings(Protocol):
+    """What a request finds: time, chance, and what is known of its way."""
+
+    @property
+    def chance(self) -> Callable[[], float]:
+        """Something from 0 to 1."""
+        ...
+
+    @property
+    def sleep(self) -> Callable[[float], Awaitable[None]]:
+        """Lets time pass."""
+        ...
+
+    def lane(self, way: Way) -> Lane:
+        """What all runs know of this way."""
+        ...
+
+
+class Reached:
+    """The model called `name` as a scope reaches it; `over` makes it for a connection."""
+
+    def __init__(
+        self,
+        around: Surroundings,
+        name: str,
+        over: Callable[[Connections], Model],
+        connections: Connections,
+        scope: Scope,
+    ) -> None:
+        self.name = name
+        self._around, self._over, self._connections, self._scope = around, over, connections, scope
+
+    async def generate(self, request: ModelRequest, deltas: Deltas | None = None) -> ModelReply:
+        """One reply, with what all tries took. Raises ModelError: that of the last try, with what all of them took.
+
+        A try that fails after pieces of it were shown is tried again like any other, after a piece of the kind `again`.
+        """
+        ends_s = asyncio.get_running_loop().time() + request.time_s
+        connection = await self._connection(request.time_s)
+        tries = _Tries(self._around, self._over(_Known(connection)), connection, self._scope, ends_s)
+        return await tries.reply(request, Shown(deltas))
+
+    async def _connection(self, within_s: float) -> Connection:
+        try:
+            async with asyncio.timeout(within_s):
+                return await self._connections.of(self.name.partition(":")[0], self._scope)
+        except TimeoutError:
+            message = f"The key for {self.name} could not be read in time."
+            raise ModelError(message, code="model_unavailable", tries=0) from None
+
+
+class _Known:
+    """The connection that was read for this request."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def of(self, provider: str, scope: Scope) -> Connection:
+        """That connection."""
+        return self._connection
+
+
+class _Tries:
+    """The tries of one request over one connection, which end at `ends_s` of the loop's time."""
+
+    def __init__(self, around: Surroundings, model: Model, connection: Connection, scope: Scope, ends_s: float) -> None:
+        self._around, self._model, self._connection, self._ends_s = around, model, connection, ends_s
+        self._tenant = str(scope.tenant)
+        self._lane = around.lane(Way(connection.identity, model.name))
+
+    @property
+    def _left_s(self) -> float:
+        return self._ends_s - asyncio.get_running_loop().time()
+
+    async def reply(self, request: ModelRequest, shown: Shown) -> ModelReply:
+        spent = Spent()
+        while True:
+            try:
+                return spent.replied(await self._once(request, shown))
+            except ModelError as error:
+                spent.add(error, was_shown=shown.is_any)
+                pause = self._pause_s(error, spent.tries, is_patient=request.is_patient)
+                if pause is None:
+                    raise spent.failed(error) from error
+            shown.again()
+            await self._around.sleep(pause)
+
+    async def _once(self, request: ModelRequest, shown: Shown) -> ModelReply:
+        wait_s = self._left_s if request.is_patient else min(IMPATIENT_S, self._left_s)
+        async with self._lane.request(self._tenant, within_s=wait_s):
+            try_s = min(self._left_s, self._connection.timeout_s)
+            try:
+                async with asyncio.timeout(try_s):
+                    return await self._model.generate(msgspec.structs.replace(request, time_s=try_s), shown.deltas)
+            except TimeoutError:
+                message = f"{self._model.name} did not answer within {try_s:.1f} s."
+                raise ModelError(message, code="model_timed_out") from None
+
+    def _pause_s(self, error: ModelError, tries: int, *, is_patient: bool) -> float | None:
+        """How long to wait before the next try, None if there is none."""
+        if not error.retryable or tries >= self._connection.tries:
+            return None
+        pause = pause_s(tries, self._around.chance(), error.retry_after_s)
+        if not is_patient and (error.code == "model_timed_out" or pause > IMPATIENT_S):
+            return None
+        return pause if pause < self._left_s else None

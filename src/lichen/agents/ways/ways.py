@@ -1,0 +1,55 @@
+"""The ways of one process to the models of others: every request over a network is tried again, in turn and in time.
+
+A runtime has one `Ways`, so that all its runs share what it learns of each key and model.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+
+from lichen.agents.ways.lane import Lane
+from lichen.agents.ways.reached import Reached
+from lichen.agents.ways.window import WAYS_MAX, InMemory, Way, Windows
+from lichen.core.ports.model import Connectable, Connections, Model
+from lichen.core.words.scope import Scope
+
+
+class Ways:
+    """What is known of every way to a model, and how one is reached with it.
+
+    `clock` gives microseconds, `chance` something from 0 to 1.
+    """
+
+    def __init__(
+        self,
+        clock: Callable[[], int],
+        chance: Callable[[], float],
+        *,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        windows: Windows | None = None,
+    ) -> None:
+        self.clock, self.chance, self.sleep = clock, chance, sleep
+        self._windows = windows or InMemory()
+        self._lanes: OrderedDict[Way, Lane] = OrderedDict()
+
+    def reach(self, model: Model, connections: Connections, scope: Scope, /) -> Model:
+        """The model as this scope reaches it: a network lies between if it is Connectable, and else nothing."""
+        if not isinstance(model, Connectable):
+            return model
+        return Reached(self, model.name, lambda connections: model.over(connections, scope), connections, scope)
+
+    def lane(self, way: Way) -> Lane:
+        """What is known of this way. Of very many, the least recently used that nobody is on are forgotten."""
+        lane = self._lanes.get(way)
+        if lane is None:
+            lane = self._lanes[way] = Lane(way, self._windows, self.clock)
+            self._forget()
+        self._lanes.move_to_end(way)
+        return lane
+
+    def _forget(self) -> None:
+        if len(self._lanes) > WAYS_MAX:
+            for way in [way for way, lane in self._lanes.items() if lane.is_idle][: WAYS_MAX // 4]:
+                del self._lanes[way]

@@ -1,0 +1,90 @@
+"""How many requests a way to a model carries at once, learnt from what the provider says of them (AIMD).
+
+A window belongs to all who use the same key for the same model. Here they are one process, so `InMemory` holds them; a
+store that several processes share implements `Windows` as well, and nothing else changes.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Final, NamedTuple, Protocol
+
+import msgspec
+
+SIZE_MAX: Final = 1_024.0  # requests at once, of one key to one model
+CUT: Final = 0.5  # what is left of what was in flight when the provider said that it is too much
+GROWTH: Final = 0.05  # of the window for each answer, which is as much for each window of answers
+CLOSED_S_MAX: Final = 300.0  # so long a way is closed at most, whatever a provider asks for
+WAYS_MAX: Final = 4_096  # that are remembered
+
+
+class Way(NamedTuple):
+    """One key's way to one model."""
+
+    identity: str
+    model: str
+
+
+class Window(msgspec.Struct, frozen=True, gc=False):
+    """So many requests at once, none before `closed_until_us`. `cut_us` is when it was last cut."""
+
+    size: float = SIZE_MAX
+    cut_us: int = 0
+    closed_until_us: int = 0
+
+
+Change = Callable[[Window], Window]
+"""What one process learnt. It may be applied again, to a newer window."""
+
+
+def grown(window: Window) -> Window:
+    """After an answer: a place more for each window of answers, a twentieth of a window that is larger than twenty."""
+    return msgspec.structs.replace(window, size=min(SIZE_MAX, window.size + max(1.0 / window.size, GROWTH)))
+
+
+def cut(window: Window, *, in_flight: int, begun_us: int, now_us: int, asked_s: float | None) -> Window:
+    """After "too much": half of what was in flight, but once for all requests that were under way together, and closed
+    for as long as the provider asks."""
+    closed_us = round(min(max(asked_s or 0.0, 0.0), CLOSED_S_MAX) * 1e6)
+    until_us = max(window.closed_until_us, now_us + closed_us)
+    if begun_us < window.cut_us:
+        return msgspec.structs.replace(window, closed_until_us=until_us)
+    return Window(max(1.0, CUT * min(window.size, in_flight)), now_us, until_us)
+
+
+class Windows(Protocol):
+    """The windows of all ways, as all processes that share them know them."""
+
+    @property
+    def sharers(self) -> int:
+        """Among how many processes each window is divided."""
+        ...
+
+    def of(self, way: Way) -> Window:
+        """What is known now, without waiting. A way nobody used yet is wide open."""
+        ...
+
+    def change(self, way: Way, change: Change) -> None:
+        """Learns something, without waiting. Others learn it as soon as may be."""
+        ...
+
+
+class InMemory:
+    """The windows of a process that shares them with no other. The least recently changed are forgotten."""
+
+    sharers = 1
+
+    def __init__(self) -> None:
+        self._windows: OrderedDict[Way, Window] = OrderedDict()
+
+    def of(self, way: Way) -> Window:
+        """What is known now."""
+        return self._windows.get(way, Window())
+
+    def change(self, way: Way, change: Change) -> None:
+        """Learns something."""
+        self._windows[way] = change(self.of(way))
+        self._windows.move_to_end(way)
+        while len(self._windows) > WAYS_MAX:
+            self._windows.popitem(last=False)
