@@ -2,9 +2,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from lichen.agents.llm.llm import LLMPlanner
+from lichen.agents.llm.prompts import Prompt
+from lichen.agents.llm.reminders import Reminder
 from lichen.agents.models.model import ScriptedModel
 from lichen.core.ports.call import UNAVAILABLE
 from lichen.core.ports.model import Model, ModelCall, ModelError, ModelMessage, ModelReply, ModelRequest
@@ -95,8 +98,17 @@ async def test_a_tool_the_model_made_up_is_passed_on_and_comes_back_as_unavailab
     assert "tool_unavailable" in model.requests[1].messages[-1].text
 
 
-async def test_an_empty_reply_is_an_error_that_may_be_tried_again_and_costs_nothing_twice() -> None:
-    asked, _ = planner(ModelReply(" \n"))
+async def test_an_empty_reply_is_asked_for_once_more() -> None:
+    asked, model = planner(ModelReply(""), "It is shipped.")
+    assert (await asked.plan(plan_input(HELLO, tools=[LOOKUP]))).answer == "It is shipped."
+    first, second = model.requests
+    assert second.messages[:-1] == first.messages
+    assert "empty" in second.messages[-1].text
+    assert second.tools == first.tools
+
+
+async def test_replies_that_stay_empty_are_an_error_that_may_be_tried_again_and_costs_nothing_twice() -> None:
+    asked, _ = planner(ModelReply(" \n"), ModelReply(""))
     with pytest.raises(ModelError) as caught:
         await asked.plan(plan_input(HELLO))
     assert (caught.value.code, caught.value.retryable, caught.value.usage.tokens) == ("reply_empty", True, 0)
@@ -146,6 +158,88 @@ async def test_at_a_limit_calls_are_dropped_and_there_is_an_answer_all_the_same(
     assert (plan.calls, plan.waits, plan.says) == ((), (), ())
 
 
+# -- how it is asked ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.req("GOA-33.2")
+async def test_after_calls_of_the_named_tools_alone_the_next_plan_is_to_answer() -> None:
+    other = ModelCall("call_2", ToolName("orders.list"), b"{}")
+    asked, _ = planner(ASKED, ModelReply("", (CALL, other)), ASKED, answer_after=["orders.lookup"])
+    assert (await asked.plan(plan_input(HELLO))).synthesize
+    assert not (await asked.plan(plan_input(HELLO))).synthesize, "there was a call of another tool"
+    plain, _ = planner(ASKED)
+    assert not (await plain.plan(plan_input(HELLO))).synthesize
+
+
+async def test_a_choice_of_tool_holds_for_the_first_plan_of_a_run_and_for_tools_that_are_there() -> None:
+    asked, model = planner(ASKED, "a", "b", "c", tool_choice="orders.lookup")
+    await asked.plan(plan_input(HELLO, tools=[LOOKUP]))
+    await asked.plan(plan_input(HELLO, tools=[LOOKUP], step=1))
+    await asked.plan(plan_input(HELLO, tools=[spec("orders.list")]))
+    await asked.plan(plan_input(HELLO))
+    assert [request.tool_choice for request in model.requests] == ["orders.lookup", "auto", "auto", "auto"]
+    required, model = planner("a", tool_choice="required")
+    await required.plan(plan_input(HELLO, tools=[LOOKUP]))
+    assert model.requests[0].tool_choice == "required"
+
+
+async def test_without_parallel_calls_only_the_first_one_is_made() -> None:
+    reply = ModelReply("", (CALL, ModelCall("call_2", CALL.tool, b"{}")), blocks=b"signed")
+    one, model = planner(reply, parallel_calls=False)
+    plan = await one.plan(plan_input(HELLO))
+    assert (plan.calls, plan.blocks) == ((CallRequest(CALL.tool, CALL.args),), b"")
+    assert not model.requests[0].parallel
+    many, _ = planner(reply)
+    assert len((await many.plan(plan_input(HELLO))).calls) == 2
+
+
+async def test_what_a_provider_wants_back_goes_with_the_plan_and_comes_with_its_step() -> None:
+    asked, model = planner(ModelReply("", (CALL,), blocks=b"signed"), "done")
+    plan = await asked.plan(plan_input(HELLO))
+    assert plan.blocks == b"signed"
+    history, result = looked_up()
+    [step] = history.steps
+    again = History(steps=(msgspec.structs.replace(step, blocks=plan.blocks),))
+    await asked.plan(plan_input(reason="resume", history=again, results=[result]))
+    assert [message.blocks for message in model.requests[1].messages if message.role == "assistant"] == [b"signed"]
+
+
+@pytest.mark.req("GOA-58.1")
+async def test_what_the_next_request_begins_with_is_marked_where_the_provider_may_keep_it() -> None:
+    history, result = looked_up()
+    talk = (Message("customer", "Hi"), Message("agent", "Hello!"))
+    given: dict[str, Any] = {"reason": "resume", "results": [result], "tools": [LOOKUP]}
+    again = msgspec.structs.replace(history, messages=talk)
+    asked, model = planner(ASKED, "b", keep=True)
+    first = await asked.plan(plan_input(HELLO, history=History(talk), tools=[LOOKUP]))
+    assert first.state
+    await asked.plan(plan_input(state=first.state, history=again, step=1, **given))
+    kept = [[message.is_kept for message in request.messages] for request in model.requests]
+    assert kept == [[False, False, True], [False, False, True, False, True]]
+    assert all(request.keep for request in model.requests)
+    marked = model.requests[0].messages[2]
+    assert model.requests[1].messages[:3] == (*model.requests[0].messages[:2], marked)
+
+
+@pytest.mark.req("GOA-58.1")
+async def test_nothing_is_marked_behind_a_reminder_that_will_have_moved() -> None:
+    asked, model = planner("a", keep=True, reminders=[Reminder("kind", "Be kind.")])
+    await asked.plan(plan_input(HELLO, history=History((Message("customer", "Hi"), Message("agent", "Hello!")))))
+    assert [(message.role, message.is_kept) for message in model.requests[0].messages] == [
+        ("user", False),
+        ("assistant", True),
+        ("system", False),
+        ("user", False),
+    ]
+
+
+async def test_nothing_is_marked_unless_that_was_asked_for() -> None:
+    asked, model = planner("a")
+    await asked.plan(plan_input(HELLO))
+    assert not model.requests[0].keep
+    assert not any(message.is_kept for message in model.requests[0].messages)
+
+
 # -- what it is --------------------------------------------------------------------------------------------------
 
 
@@ -156,13 +250,26 @@ def test_the_digest_pins_model_instructions_and_bounds() -> None:
         LLMPlanner("echo:", instructions="x"),
         LLMPlanner("echo:", max_tokens=1),
         LLMPlanner("echo:", history_turns=1),
+        LLMPlanner("echo:", history_tokens=1_000),
+        LLMPlanner("echo:", instructions=Prompt("x")),
+        LLMPlanner("echo:", instructions=Prompt("y")),
+        LLMPlanner("echo:", instructions=lambda facts: "x"),
+        LLMPlanner("echo:", instructions=lambda facts: "y"),
+        LLMPlanner("echo:", reminders=[Reminder("kind", "Be kind.")]),
+        LLMPlanner("echo:", reminders_at_once=1),
+        LLMPlanner("echo:", keep=True),
+        LLMPlanner("echo:", tool_choice="required"),
+        LLMPlanner("echo:", parallel_calls=False),
+        LLMPlanner("echo:", answer_after=["orders.lookup"]),
+        LLMPlanner("echo:", temperature=0.5),
+        LLMPlanner("echo:", thinking="low"),
     ]
-    assert len({one.digest for one in made}) == 5
+    assert len({one.digest for one in made}) == 18
     assert LLMPlanner("echo:").digest == made[0].digest
     assert not made[0].pure
 
 
-@pytest.mark.parametrize("wrong", [{"max_tokens": 0}, {"history_turns": -1}])
+@pytest.mark.parametrize("wrong", [{"max_tokens": 0}, {"history_turns": -1}, {"history_tokens": 0}])
 def test_bounds_that_allow_nothing_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(Invalid) as caught:
         LLMPlanner("echo:", **wrong)

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lichen.agents.llm.transcript import RESULT_BYTES_MAX, outcome, transcript
+from lichen.agents.llm.outcomes import RESULT_BYTES_MAX, outcome
+from lichen.agents.llm.transcript import transcript
 from lichen.core.ports.call import UNAVAILABLE, Issue, Outcome
 from lichen.core.ports.model import ModelCall, ModelMessage
 from lichen.core.ports.plan import (

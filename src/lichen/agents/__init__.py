@@ -12,7 +12,10 @@ if TYPE_CHECKING:
     from lichen.agents.agent import Agent
     from lichen.agents.child import ChildTool
     from lichen.agents.files import load_agent
+    from lichen.agents.llm.instructions import RunFacts
     from lichen.agents.llm.llm import LLMPlanner
+    from lichen.agents.llm.prompts import Prompt
+    from lichen.agents.llm.reminders import Reminder
     from lichen.agents.models.cassette import RecordedModel, Recorder
     from lichen.agents.models.model import EchoModel, ScriptedModel
     from lichen.agents.rules.money import minor_units
@@ -28,9 +31,12 @@ _HOMES = {
     "EchoModel": "models.model",
     "Intent": "rules.rules",
     "LLMPlanner": "llm.llm",
+    "Prompt": "llm.prompts",
     "RecordedModel": "models.cassette",
     "Recorder": "models.cassette",
+    "Reminder": "llm.reminders",
     "RulePlanner": "rules.planner",
+    "RunFacts": "llm.instructions",
     "ScriptedModel": "models.model",
     "Slot": "rules.rules",
     "Toolset": "toolset",
@@ -47,9 +53,12 @@ __all__ = [
     "EchoModel",
     "Intent",
     "LLMPlanner",
+    "Prompt",
     "RecordedModel",
     "Recorder",
+    "Reminder",
     "RulePlanner",
+    "RunFacts",
     "ScriptedModel",
     "Slot",
     "Toolset",

@@ -2,45 +2,92 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
+
 import msgspec
 
 from lichen.agents import document
-from lichen.agents.llm.transcript import Opening, transcript
+from lichen.agents.llm import instructions as words
+from lichen.agents.llm.asking import ask, first_choice
+from lichen.agents.llm.instructions import INSTRUCTIONS, Instructions
+from lichen.agents.llm.reminders import EXPLANATION, Reminder, checked, due, reminded, stable
+from lichen.agents.llm.transcript import Opening, conversation
+from lichen.agents.llm.window import Conversation, Messages, kept_until, windowed
 from lichen.agents.models.model import resolve
-from lichen.core.ports.model import Model, ModelError, ModelMessage, ModelReply, ModelRequest
+from lichen.core.ports.model import Effort, Model, ModelMessage, ModelReply, ModelRequest, ToolChoice
 from lichen.core.ports.plan import CallRequest, Message, Plan, PlanInput, PlannerKind
 from lichen.core.words.errors import Invalid
+from lichen.core.words.ids import ToolName
 
-INSTRUCTIONS = "Help the customer. Use the tools for facts and actions; never claim a result that no tool gave."
+REMINDERS_AT_ONCE = 8
 _CUT_OFF = "I had to stop before this was done. Please try again later."
 _OPENING = msgspec.json.Decoder(Opening)
+
+
+class Manner(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How a model is asked, beside what it is told: what LLMPlanner takes under the same names."""
+
+    history_tokens: int | None = None
+    reminders: tuple[Reminder, ...] = ()
+    reminders_at_once: int = REMINDERS_AT_ONCE
+    keep: bool = False
+    tool_choice: str = "auto"
+    parallel_calls: bool = True
+    answer_after: tuple[str, ...] = ()
+    temperature: float | None = None
+    thinking: Effort | None = None
 
 
 class LLMPlanner:
     """Gives the model the conversation and the agent's tools; its tool calls are the plan, its words the answer.
 
-    `model`: a Model, or a name such as `openai:gpt-5` (see `model.resolve`). `max_tokens`: of one reply.
-    `history_turns`: how many earlier turns of the session the model sees. Raises Invalid (`model_unknown`,
-    `planner_invalid`).
+    `model`: a Model, or a name such as `openai:gpt-5` (see `model.resolve`). `instructions`: words, a Prompt, or a
+    function of the run's facts. `max_tokens`: of one reply. `history_turns`: how many earlier turns of the session the
+    model sees, `history_tokens` how much of these and of the run's own steps, about. `reminders`: what it is told
+    beside, `reminders_at_once` of them at most but every one for safety. `keep` lets the provider keep what requests
+    have in common. `tool_choice` is that of a run's first request, `parallel_calls` lets one reply make several calls.
+    Once calls of tools named in `answer_after` alone were made and came out well, the model is asked to answer without
+    any tool. Raises Invalid (`model_unknown`, `planner_invalid`).
     """
 
     def __init__(
         self,
         model: Model | str,
         *,
-        instructions: str = INSTRUCTIONS,
+        instructions: Instructions = INSTRUCTIONS,
         max_tokens: int = 1024,
         history_turns: int = 20,
+        history_tokens: int | None = None,
+        reminders: Iterable[Reminder] = (),
+        reminders_at_once: int = REMINDERS_AT_ONCE,
+        keep: bool = False,
+        tool_choice: ToolChoice | str = "auto",
+        parallel_calls: bool = True,
+        answer_after: Collection[str] = (),
+        temperature: float | None = None,
+        thinking: Effort | None = None,
     ) -> None:
-        if max_tokens < 1 or history_turns < 0:
-            message = "A reply needs at least one token, and turns cannot be negative."
+        if min(max_tokens, 1 if history_tokens is None else history_tokens) < 1 or history_turns < 0:
+            message = "A reply and a history need at least one token, and turns cannot be negative."
             raise Invalid(message, code="planner_invalid")
         self._model = resolve(model) if isinstance(model, str) else model
         self._instructions = instructions
         self._max_tokens = max_tokens
         self._history_turns = history_turns
-        parts = (self._model.name, instructions, max_tokens, history_turns)
-        self._digest = document.digest("llm/1", parts)
+        self._manner = Manner(
+            history_tokens=history_tokens,
+            reminders=checked(reminders),
+            reminders_at_once=reminders_at_once,
+            keep=keep,
+            tool_choice=tool_choice,
+            parallel_calls=parallel_calls,
+            answer_after=tuple(sorted(set(answer_after))),
+            temperature=temperature,
+            thinking=thinking,
+        )
+        parts = (self._model.name, words.identity(instructions), max_tokens, history_turns)
+        more = msgspec.to_builtins(self._manner)
+        self._digest = document.digest("llm/1", (*parts, more) if more else parts)
 
     @property
     def kind(self) -> PlannerKind:
@@ -54,7 +101,7 @@ class LLMPlanner:
 
     @property
     def digest(self) -> str:
-        """Identifies model, instructions and bounds."""
+        """Identifies model, instructions, reminders and bounds."""
         return self._digest
 
     @property
@@ -66,20 +113,58 @@ class LLMPlanner:
         """The model's calls, or its answer. When the run finalizes there are no tools, and always an answer.
 
         A tool the model made up is passed on: the run records it as unavailable and the model reads that. Raises
-        Denied when policy forbids the model, and ModelError, also for an empty reply (`reply_empty`, retryable).
+        Denied when policy forbids the model, and ModelError, also for replies that stay empty (`reply_empty`,
+        retryable).
         """
         opening, state = _opening(input)
-        history = await input.history()
-        messages = transcript(history, opening, input, self._history_turns)
-        reply = await input.model(self._model, self._request(messages, input), input.deltas)
-        return _last(reply) if input.reason == "finalize" else _next(reply, state)
-
-    def _request(self, messages: tuple[ModelMessage, ...], input: PlanInput) -> ModelRequest:
+        whole = conversation(await input.history(), opening, input)
+        fitting = windowed(whole, turns=self._history_turns, tokens=self._manner.history_tokens)
+        request = await self._asked(fitting, input)
         if input.reason == "finalize":
-            note = ModelMessage("system", _final_note(input.limit))
-            return ModelRequest(self._instructions, (*messages, note), max_tokens=self._max_tokens)
-        max_tokens = max(1, min(self._max_tokens, input.left.tokens))
-        return ModelRequest(self._instructions, messages, input.tools, max_tokens=max_tokens)
+            reply = await input.model(self._model, request, input.deltas)
+            return _last(reply)
+        reply = await ask(self._model, request, input)
+        return self._next(reply, state)
+
+    async def _asked(self, fitting: Conversation, input: PlanInput) -> ModelRequest:
+        """The request of this plan."""
+        told = await words.told(self._instructions, input.run)
+        manner = self._manner
+        request = ModelRequest(
+            f"{told.text}\n\n{EXPLANATION}" if manner.reminders else told.text,
+            self._messages(fitting, input),
+            max_tokens=self._max_tokens,
+            temperature=manner.temperature,
+            thinking=manner.thinking,
+            keep=manner.keep,
+            time_s=max(1.0, input.left.time_s),
+            parallel=manner.parallel_calls,
+        )
+        if input.reason == "finalize":
+            return request
+        max_tokens = max(1, min(request.max_tokens, input.left.tokens))
+        choice = first_choice(ToolName(manner.tool_choice), input)
+        return msgspec.structs.replace(request, tools=input.tools, max_tokens=max_tokens, tool_choice=choice)
+
+    def _messages(self, fitting: Conversation, input: PlanInput) -> Messages:
+        """What the model reads: the conversation, the reminders that are due, and that it has to end."""
+        manner, messages = self._manner, fitting.messages
+        if manner.keep:
+            messages = kept_until(fitting, stable(messages, manner.reminders))
+        messages = reminded(messages, due(manner.reminders, input.run.step, most=manner.reminders_at_once))
+        if input.reason == "finalize":
+            return (*messages, ModelMessage("system", _final_note(input.limit)))
+        return messages
+
+    def _next(self, reply: ModelReply, state: bytes) -> Plan:
+        if not reply.calls:
+            return Plan(answer=reply.text)
+        made = reply.calls if self._manner.parallel_calls else reply.calls[:1]
+        calls = tuple(CallRequest(call.tool, call.args or b"{}") for call in made)
+        blocks = reply.blocks if len(made) == len(reply.calls) else b""  # they are of exactly these calls
+        says = (reply.text,) if reply.text.strip() else ()
+        synthesize = all(call.tool in self._manner.answer_after for call in calls)
+        return Plan(calls=calls, says=says, state=state, blocks=blocks, synthesize=synthesize)
 
 
 def _opening(input: PlanInput) -> tuple[tuple[Message, ...], bytes]:
@@ -93,16 +178,6 @@ def _opening(input: PlanInput) -> tuple[tuple[Message, ...], bytes]:
 def _final_note(limit: str | None) -> str:
     reached = f"The limit of this run was reached: {limit}." if limit else "This run has to end."
     return f"{reached} Answer the customer now with what is known, and say what is not done. You cannot call tools."
-
-
-def _next(reply: ModelReply, state: bytes) -> Plan:
-    if reply.calls:
-        calls = tuple(CallRequest(call.tool, call.args or b"{}") for call in reply.calls)
-        return Plan(calls=calls, says=(reply.text,) if reply.text.strip() else (), state=state)
-    if not reply.text.strip():
-        # No usage: the handle has billed the reply already.
-        raise ModelError("The model gave an empty reply.", code="reply_empty", retryable=True)
-    return Plan(answer=reply.text)
 
 
 def _last(reply: ModelReply) -> Plan:

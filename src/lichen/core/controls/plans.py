@@ -52,7 +52,8 @@ class Planned(Control, frozen=True, array_like=True, gc=False):
     and `answer` stand their `…/card` and `…/attachments` (JSON).
 
     `error` names why an attempt gave no plan. `requests` are the model requests it took; before there were those, the
-    rulings on them stood alone in `rulings`. The record's label is that of the earlier words the planner was handed.
+    rulings on them stood alone in `rulings`. `synthesize`: the next plan is asked for without tools, if all comes out
+    well. The record's label is that of the earlier words the planner was handed.
     """
 
     step: int
@@ -69,6 +70,7 @@ class Planned(Control, frozen=True, array_like=True, gc=False):
     is_final: bool = False  # no further attempt: the run fails with `error`
     rulings: tuple[Ruling, ...] = ()
     requests: tuple[ModelAsked, ...] = ()
+    synthesize: bool = False
 
     @property
     def key(self) -> str:

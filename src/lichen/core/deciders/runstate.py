@@ -97,6 +97,7 @@ class RunState(msgspec.Struct, frozen=True, gc=False):
     plan_failures: int = 0  # attempts at this step that gave no plan; others were asked again for something new
     is_planning: bool = False
     resume: Resume = "all"
+    synthesize: bool = False
     planner_state: Ref | None = None
 
     calls: Mapping[CallId, Call] = {}
@@ -143,6 +144,16 @@ class RunState(msgspec.Struct, frozen=True, gc=False):
     def budget_timer(self) -> Literal["deadline", "grace"]:
         """The timer that ends what the run is doing: its time, or once a limit is reached the time to answer."""
         return "grace" if self.limit else "deadline"
+
+    @property
+    def is_synthesis(self) -> bool:
+        """Whether the plan that is due has to be made of what is known: the last one asked for that, and all of its
+        calls came out well."""
+        return (
+            self.synthesize
+            and not (self.inputs or self.calls)
+            and all(result.outcome == "ok" for result in self.results)
+        )
 
     @property
     def stands_still(self) -> bool:

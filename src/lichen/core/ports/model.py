@@ -58,8 +58,8 @@ class ModelRequest(msgspec.Struct, frozen=True):
 
     `output_schema` is JSON Schema that the whole reply must fit, as JSON; `output_name` names it to the model.
     `keep` lets a provider keep `system`, the tools and everything up to messages that say `is_kept`. `time_s` is how
-    long all tries together may take. None leaves a setting to the model. Where `is_patient` is False another model may
-    answer instead, so that nothing is waited for long.
+    long all tries together may take. `parallel` lets one reply make several calls. None leaves a setting to the model.
+    Where `is_patient` is False another model may answer instead, so that nothing is waited for long.
     """
 
     system: str
@@ -74,6 +74,7 @@ class ModelRequest(msgspec.Struct, frozen=True):
     keep: bool = False
     time_s: float = 300.0
     is_patient: bool = True
+    parallel: bool = True
 
 
 class ModelReply(msgspec.Struct, frozen=True):

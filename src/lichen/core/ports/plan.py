@@ -76,7 +76,8 @@ class Plan(msgspec.Struct, frozen=True, gc=False):
     A plan with an answer has no calls or waits; a plan with nothing at all is an error. `failure` ends the run as
     failed with this code, which goes into the records and so holds nothing a stranger wrote; such a plan has only
     `says` and `notes` besides. `blocks` is opaque and recorded with the plan: what a provider wants back with its next
-    request, or the replies that a planner serves again; `Step.blocks` hands it back.
+    request, or the replies that a planner serves again; `Step.blocks` hands it back. `synthesize` asks for the next
+    plan without tools, once every call of this one came out well and nobody said anything new.
     """
 
     calls: tuple[CallRequest, ...] = ()
@@ -88,6 +89,7 @@ class Plan(msgspec.Struct, frozen=True, gc=False):
     notes: tuple[str, ...] = ()
     failure: str = ""
     blocks: bytes = b""
+    synthesize: bool = False
 
 
 class Message(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):

@@ -65,10 +65,10 @@ class Template(NamedTuple):
         return self.render(lookup)
 
 
-def parse(text: str) -> Template:
+def parse(text: str, *, chars_max: int = TEMPLATE_CHARS_MAX) -> Template:
     """The template in `text`; `{{` and `}}` stand for braces. Raises TemplateError."""
-    if len(text) > TEMPLATE_CHARS_MAX:
-        raise TemplateError(f"it is longer than {TEMPLATE_CHARS_MAX} characters")
+    if len(text) > chars_max:
+        raise TemplateError(f"it is longer than {chars_max} characters")
     parts: list[str | Reference] = []
     end = 0
     for token in _TOKEN.finditer(text):

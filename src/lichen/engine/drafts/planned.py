@@ -36,6 +36,8 @@ def validate(plan: Plan, state: RunState) -> None:
         plan.failure and (plan.calls or plan.waits or plan.answer is not None)
     ):
         raise Invalid("A plan with an answer also asks for calls or waits.", code="plan_contradicts_itself")
+    if plan.synthesize and not plan.calls:
+        raise Invalid("A plan without calls asks to answer after them.", code="plan_contradicts_itself")
     if plan.answer is None and not plan.calls and not plan.waits and not plan.failure:
         raise Invalid("A plan says nothing at all.", code="plan_empty")
     if state.limit and plan.answer is None and not plan.failure:
@@ -99,6 +101,7 @@ def append_plan(act: Act, agent: AgentDef, made: Made) -> None:
         error=plan.failure,
         is_final=bool(plan.failure),
         requests=made.requests,
+        synthesize=plan.synthesize,
     )
     drafts = moves.admit(state, planned, _contents(act, plan, calls.parts), calls.refused)
     label = join(state.label, made.handed)
@@ -160,7 +163,7 @@ def _calls(act: Act, agent: AgentDef, plan: Plan) -> _Calls:
     calls = _Calls([], {}, {}, [])
     for i, request in enumerate(plan.calls):
         id = moves.next_call(act.state, i)
-        tool = agent.tools.get(request.tool)
+        tool = None if act.state.is_synthesis else agent.tools.get(request.tool)
         args = Arguments(request.args)
         if tool is None:
             calls.refused[id] = _refusal(act, id, code="tool_unavailable", reason=f"There is no tool {request.tool!r}.")

@@ -35,6 +35,7 @@ def _planned(s: RunState, event: e.Event, c: e.Planned) -> Changes:
         "plan_attempt": 1,
         "plan_failures": 0,
         "resume": c.resume,
+        "synthesize": c.synthesize,
         "calls": calls,
         "calls_made": s.calls_made + len(c.calls),
         "calls_used": s.calls_used + (cost if cost <= s.calls_left else 0),  # else denied whole

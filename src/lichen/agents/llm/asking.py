@@ -1,0 +1,42 @@
+"""One question to a model, and the same once more where the reply says nothing."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from lichen.core.ports.model import Model, ModelError, ModelMessage, ModelReply, ModelRequest, ToolChoice
+from lichen.core.ports.plan import PlanInput
+from lichen.core.words.ids import ToolName
+
+_EMPTY: Final = ModelMessage("system", "Your last reply was empty. Answer the customer, or call a tool.")
+
+
+async def ask(model: Model, request: ModelRequest, input: PlanInput) -> ModelReply:
+    """A reply that calls or says something: an empty one is asked for once more, with a word about it.
+
+    Raises Denied, and ModelError: `reply_empty` for the second empty one, which another attempt may mend.
+    """
+    reply = await input.model(model, request, input.deltas)
+    if not is_empty(reply):
+        return reply
+    again = msgspec.structs.replace(request, messages=(*request.messages, _EMPTY))
+    reply = await input.model(model, again, input.deltas)
+    if is_empty(reply):
+        # No usage: the handle has billed the replies already.
+        raise ModelError("The model gave two empty replies.", code="reply_empty", retryable=True)
+    return reply
+
+
+def is_empty(reply: ModelReply) -> bool:
+    """Whether a reply neither calls nor says anything."""
+    return not reply.calls and not reply.text.strip()
+
+
+def first_choice(wanted: ToolChoice | ToolName, input: PlanInput) -> ToolChoice | ToolName:
+    """The tool choice of a request: what is wanted holds for the run's first plan, and where there is such a tool."""
+    if wanted == "auto" or input.run.step > 0 or not input.tools:
+        return "auto"
+    is_there = wanted in ("none", "required") or any(tool.name == wanted for tool in input.tools)
+    return wanted if is_there else "auto"

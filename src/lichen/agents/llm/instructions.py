@@ -1,0 +1,104 @@
+"""Instructions: the words a model begins with, as text, as a prompt, or as a function of a run's facts."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from lichen.agents.llm.prompts import Prompt
+from lichen.core.ports.plan import RunContext
+from lichen.core.words.errors import LichenError
+from lichen.core.words.scope import ActorKind, Scope
+
+INSTRUCTIONS: Final = "Help the customer. Use the tools for facts and actions; never claim a result that no tool gave."
+
+
+class RunFacts(msgspec.Struct, frozen=True):
+    """What instructions may depend on: where a run is, for what kind of actor, in which language, and when.
+
+    `now` is the moment its plan came to be due, in UTC. `attributes` are what whoever began the run said of it.
+    """
+
+    scope: Scope
+    agent: str
+    actor: ActorKind
+    language: str
+    channel: str
+    now: datetime
+    attributes: Mapping[str, str]
+
+
+Instructions = str | Prompt | Callable[[RunFacts], str | Awaitable[str]]
+"""Words as they are, a prompt whose braces are filled in, or a function that makes the words."""
+
+
+class Told(NamedTuple):
+    """The instructions of one request. `prompt` names the words where they are a prompt's."""
+
+    text: str
+    prompt: str = ""
+
+
+def facts_of(run: RunContext) -> RunFacts:
+    """The facts of a run."""
+    attributes = run.attributes
+    return RunFacts(
+        scope=run.scope,
+        agent=run.agent,
+        actor=run.actor.subject.kind,
+        language=attributes.get("language", ""),
+        channel=attributes.get("channel", ""),
+        now=datetime.fromtimestamp(run.now_us / 1e6, UTC),
+        attributes={name: value for name, value in attributes.items() if name not in ("language", "channel")},
+    )
+
+
+def named(facts: RunFacts) -> Mapping[str, Any]:
+    """The facts as a prompt refers to them."""
+    return {
+        "tenant": facts.scope.tenant,
+        "environment": facts.scope.env,
+        "team": facts.scope.team,
+        "agent": facts.agent,
+        "actor": facts.actor,
+        "language": facts.language,
+        "channel": facts.channel,
+        "now": facts.now.strftime("%Y-%m-%d %H:%M UTC"),
+        "today": facts.now.strftime("%A, %Y-%m-%d"),
+        "attributes": dict(facts.attributes),
+    }
+
+
+async def told(instructions: Instructions, run: RunContext) -> Told:
+    """What a model is told in this run. Raises what a function raises."""
+    if isinstance(instructions, str):
+        return Told(instructions)
+    facts = facts_of(run)
+    if isinstance(instructions, Prompt):
+        return Told(instructions.render(named(facts)), instructions.reference)
+    made = instructions(facts)
+    text: Any = await made if inspect.isawaitable(made) else made
+    if not isinstance(text, str):
+        message = "The function of the instructions gave no text."
+        raise LichenError(message, code="instructions_invalid", next_step="Return a str from it.")
+    return Told(text)
+
+
+def identity(instructions: Instructions) -> str:
+    """What tells these instructions from others: the words, or where a function stands and how it reads."""
+    if isinstance(instructions, str):
+        return instructions
+    if isinstance(instructions, Prompt):
+        return f"prompt:{instructions.name}:{instructions.digest}"
+    try:
+        source = inspect.getsource(instructions)
+    except (OSError, TypeError):
+        source = ""
+    name = getattr(instructions, "__qualname__", type(instructions).__qualname__)
+    module = getattr(instructions, "__module__", "")
+    return f"function:{module}.{name}:{hashlib.sha256(source.encode()).hexdigest()}"

@@ -1,0 +1,82 @@
+"""What came with a message beside its words, as a model takes it: pictures, PDF documents and sound."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from typing import Any, Final, cast
+
+import msgspec
+
+from lichen.core.ports.model import MEDIA_BYTES_MAX, Media, MediaKind
+from lichen.core.ports.plan import Message
+
+MEDIA_MAX: Final = 8  # of one message; what is over is named in words
+
+_DATA_URL = re.compile(r"data:([a-z0-9.+-]+/[a-z0-9.+-]+)((?:;[^;,]*)*),", re.IGNORECASE)
+_KINDS: Final[dict[str, MediaKind]] = {
+    "image/png": "image",
+    "image/jpeg": "image",
+    "image/gif": "image",
+    "image/webp": "image",
+    "application/pdf": "document",
+    "audio/wav": "audio",
+    "audio/mpeg": "audio",
+    "audio/mp4": "audio",
+    "audio/ogg": "audio",
+    "audio/webm": "audio",
+}
+
+
+def heard(message: Message) -> tuple[str, tuple[Media, ...]]:
+    """The words of a message and what came with it: attachments whose `contentUrl` is a `data:` URL.
+
+    What no model takes, or is too much, is named at the end of the words instead.
+    """
+    attachments = _attachments(message.data)
+    if not attachments:
+        return message.text, ()
+    read = [_read(each) for each in attachments]
+    media = [each for each in read if each is not None]
+    left = [each for each, made in zip(attachments, read, strict=True) if made is None]
+    names = [f"[An attachment that cannot be read: {_named(each)}]" for each in left]
+    if len(media) > MEDIA_MAX:
+        names.append(f"[{len(media) - MEDIA_MAX} more attachments are left out]")
+    return "\n".join([_words(message), *names]).strip(), tuple(media[:MEDIA_MAX])
+
+
+def _attachments(data: Any) -> list[dict[str, Any]]:
+    """The attachments that a channel, or whoever started a run, put beside the words."""
+    found = cast("dict[str, Any]", data).get("attachments") if isinstance(data, dict) else None
+    listed = cast("list[Any]", found) if isinstance(found, list) else []
+    return [cast("dict[str, Any]", each) for each in listed if isinstance(each, dict) and "contentUrl" in each]
+
+
+def _read(attachment: dict[str, Any]) -> Media | None:
+    """The bytes of one attachment, None where it is no `data:` URL of a kind that models take."""
+    url = attachment["contentUrl"]
+    found = _DATA_URL.match(url) if isinstance(url, str) and len(url) <= MEDIA_BYTES_MAX * 4 // 3 + 200 else None
+    kind = _KINDS.get(found[1].lower()) if found is not None else None
+    if found is None or kind is None or ";base64" not in found[2].lower():
+        return None
+    try:
+        data = base64.b64decode(url[found.end() :], validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    return Media(kind, found[1].lower(), data) if 0 < len(data) <= MEDIA_BYTES_MAX else None
+
+
+def _words(message: Message) -> str:
+    """The words of a message, without the bytes where the data is all there was to say."""
+    data = cast("dict[str, Any]", message.data)
+    if message.text != msgspec.json.encode(data).decode():
+        return message.text
+    rest = {name: value for name, value in data.items() if name != "attachments"}
+    return msgspec.json.encode(rest).decode() if rest else ""
+
+
+def _named(attachment: dict[str, Any]) -> str:
+    """An attachment in a few words of whoever sent it."""
+    said = [attachment.get("name"), attachment.get("contentType")]
+    return ", ".join(each[:100] for each in said if isinstance(each, str)) or "without a name"
