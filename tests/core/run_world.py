@@ -147,6 +147,7 @@ class RunWorld:
             failed = msgspec.structs.replace(planned, error="planner_error", is_final=is_final)
             yield f"error{' final' * is_final}", moves.admit(s, failed, (), {})
         if not s.limit and s.step < len(self.bounds.plans):
+            yield "keeps what it has", moves.admit(s, planned, SAID, {})
             for batch in self.bounds.plans[s.step]:
                 yield _batch_name(batch), _planned(s, planned, batch)
 

@@ -70,8 +70,9 @@ class Story:
         resume: Resume = "all",
         usage: Usage = _FREE,
         has_answer: bool = False,
+        waits: int = 0,
     ) -> Story:
-        """A plan that asks for these calls, of which the first `refused` cannot be made."""
+        """A plan that asks for these calls, of which the first `refused` are refused. `waits` are opened by `ask`."""
         s = self.state
         calls = tuple(
             e.PlannedCall(moves.next_call(s, i), ToolName(f"shop.{kind}"), kind, b"digest", cost)
@@ -79,8 +80,9 @@ class Story:
         )
         unmade = {c.id: e.Draft(e.CallFinished(c.id, 1, "failed", "arguments_invalid")) for c in calls[:refused]}
         planned = e.Planned(
-            s.step, s.plan_attempt, s.due or "start", calls, has_answer=has_answer, resume=resume, usage=usage
-        )
+            s.step, s.plan_attempt, s.due or "start", calls,
+            has_answer=has_answer, resume=resume, usage=usage, waits=waits,
+        )  # fmt: skip
         return self.add(*moves.admit(s, planned, (), unmade))
 
     def answer(self) -> Story:

@@ -257,11 +257,18 @@ def test_an_approval_nobody_gave_in_time_is_a_denial() -> None:
 
 @pytest.mark.req("GOA-39.1")
 def test_a_question_to_the_customer_waits_and_its_answer_resumes_the_run() -> None:
-    story = Story().plan().ask()
+    story = Story().plan(waits=1).ask()
     assert (story.owed, streams.standing(story.state)) == ([], "waiting")
     story.close("answered")
     assert story.owed == ["plan/1/1"]
     assert [(a.wait, a.outcome, a.n) for a in story.state.answers] == [("w1", "answered", 3)]
+
+
+@pytest.mark.req("LIC-19.1")
+def test_a_plan_that_only_keeps_what_it_has_is_followed_by_the_next_at_once() -> None:
+    story = Story().plan()
+    assert (story.owed, story.state.step) == (["plan/1/1"], 1)
+    assert story.plan("none").owed == ["check/c1/1"]
 
 
 @pytest.mark.req("GOA-39.1")
@@ -273,9 +280,9 @@ def test_all_that_a_plan_asked_for_must_be_there_before_the_next() -> None:
 
 @pytest.mark.req("GOA-39.2")
 def test_a_question_that_expires_is_told_to_the_planner_or_fails_the_run() -> None:
-    story = Story().plan().ask(expires_s=5).fire("wait/w1")
+    story = Story().plan(waits=1).ask(expires_s=5).fire("wait/w1")
     assert (story.owed, story.state.answers[0].outcome) == (["plan/1/1"], "expired")
-    story = Story().plan().ask(expires_s=5, on_expiry="deny").fire("wait/w1")
+    story = Story().plan(waits=1).ask(expires_s=5, on_expiry="deny").fire("wait/w1")
     assert (story.owed, story.state.failure) == (["finish"], "wait_expired")
 
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from lichen.agents.llm.reminders import Reminder
     from lichen.agents.models.cassette import RecordedModel, Recorder
     from lichen.agents.models.model import EchoModel, ScriptedModel
+    from lichen.agents.own.function import agent_function
+    from lichen.agents.replay.chat import CallFailed, Chat, Unanswered
     from lichen.agents.rules.money import minor_units
     from lichen.agents.rules.planner import RulePlanner
     from lichen.agents.rules.rules import Answer, Call, Intent, Slot, When
@@ -27,6 +29,8 @@ _HOMES = {
     "Agent": "agent",
     "Answer": "rules.rules",
     "Call": "rules.rules",
+    "CallFailed": "replay.chat",
+    "Chat": "replay.chat",
     "ChildTool": "child",
     "EchoModel": "models.model",
     "Intent": "rules.rules",
@@ -40,7 +44,9 @@ _HOMES = {
     "ScriptedModel": "models.model",
     "Slot": "rules.rules",
     "Toolset": "toolset",
+    "Unanswered": "replay.chat",
     "When": "rules.rules",
+    "agent_function": "own.function",
     "load_agent": "files",
     "minor_units": "rules.money",
 }
@@ -49,6 +55,8 @@ __all__ = [
     "Agent",
     "Answer",
     "Call",
+    "CallFailed",
+    "Chat",
     "ChildTool",
     "EchoModel",
     "Intent",
@@ -62,7 +70,9 @@ __all__ = [
     "ScriptedModel",
     "Slot",
     "Toolset",
+    "Unanswered",
     "When",
+    "agent_function",
     "load_agent",
     "minor_units",
 ]

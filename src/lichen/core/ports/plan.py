@@ -77,7 +77,8 @@ class Plan(msgspec.Struct, frozen=True, gc=False):
     failed with this code, which goes into the records and so holds nothing a stranger wrote; such a plan has only
     `says` and `notes` besides. `blocks` is opaque and recorded with the plan: what a provider wants back with its next
     request, or the replies that a planner serves again; `Step.blocks` hands it back. `synthesize` asks for the next
-    plan without tools, once every call of this one came out well and nobody said anything new.
+    plan without tools, once every call of this one came out well and nobody said anything new. A plan of nothing but
+    `blocks` keeps them in the log, and the next plan is due at once.
     """
 
     calls: tuple[CallRequest, ...] = ()

@@ -31,6 +31,7 @@ from lichen.engine.sends.sends import refusal, sending
 from lichen.engine.sends.starts import ruling_of
 
 REQUESTS_MAX = 64  # to models, for one plan
+FINAL = ("model_denied", "replay_diverged")  # a further attempt would end the same
 
 
 class _Meterer:
@@ -171,7 +172,7 @@ async def _back_off(act: Act) -> None:
 def _retry_or_fail(act: Act, code: str, meterer: _Meterer, error: Exception) -> None:
     failure = told(act, f"plan {act.state.step}", code, error)
     attempts_max = act.services.options.plan_attempts_max
-    is_final = act.state.plan_failures + 1 >= attempts_max or code == "model_denied"
+    is_final = act.state.plan_failures + 1 >= attempts_max or code in FINAL
     _fail(act, code, meterer, is_final=is_final, failure=failure)
 
 

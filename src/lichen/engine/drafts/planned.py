@@ -38,7 +38,7 @@ def validate(plan: Plan, state: RunState) -> None:
         raise Invalid("A plan with an answer also asks for calls or waits.", code="plan_contradicts_itself")
     if plan.synthesize and not plan.calls:
         raise Invalid("A plan without calls asks to answer after them.", code="plan_contradicts_itself")
-    if plan.answer is None and not plan.calls and not plan.waits and not plan.failure:
+    if plan.answer is None and not (plan.calls or plan.waits or plan.failure or plan.blocks):
         raise Invalid("A plan says nothing at all.", code="plan_empty")
     if state.limit and plan.answer is None and not plan.failure:
         raise Invalid("A finalizing plan must answer.", code="plan_not_final")
