@@ -30,7 +30,7 @@ from lichen.log.views.live import Live
 from lichen.log.views.queries import Queries
 from lichen.log.write.entry import Entry
 from lichen.log.write.shared import Shared, as_new
-from lichen.log.write.staging import Header, Staged, Staging
+from lichen.log.write.staging import Staged, Staging
 from lichen.log.write.tips import Tip
 from lichen.log.write.waiters import Waiters
 
@@ -108,11 +108,11 @@ class Log(Streams):
         self._check()
         if self._announcement is not None:
             parts = self._announced(self._announcement, parts)
-        self._shared.gathering.make_room(self, [draft for part in parts for draft in part.drafts])
+        self._shared.gathering.make_room(self, [part.drafts for part in parts])
         staging = self._staging(cause, actor, turn)
         for part in parts:
             live = self._live(part.stream)
-            if live.state.n != part.expected_n or not self._stage(staging, live, part.drafts):
+            if live.state.n != part.expected_n or not staging.add(live, part.drafts):
                 return self._append_again(parts)
         return self._publish(staging)
 
@@ -126,10 +126,10 @@ class Log(Streams):
         self._check()
         if self._announcement is not None:
             self._announced(self._announcement, ())
-        self._shared.gathering.make_room(self, [draft for drafts in moves.values() for draft in drafts])
+        self._shared.gathering.make_room(self, moves.values())
         staging = self._staging(0, actor, turn)
         for stream, drafts in moves.items():
-            if not self._stage(staging, self._live(stream), drafts):
+            if not staging.add(self._lives.get(stream) or self._load(stream), drafts):
                 parts = [Part(each, self.state(each).n, tuple(drafts)) for each, drafts in moves.items()]
                 again = self._append_again(parts)
                 assert isinstance(again, Appended)  # else it raises
@@ -144,7 +144,7 @@ class Log(Streams):
         store = self._shared
         return Staging(
             self._sealer,
-            Header(cause, actor, turn),
+            (cause, actor, turn),
             log=self.id,
             number=self.number,
             ts_us=max(store.now_us(), self._ts_us),
@@ -153,34 +153,30 @@ class Log(Streams):
             counted=self.folds.counting,
         )
 
-    def _stage(self, staging: Staging, live: Live, drafts: Sequence[Draft]) -> bool:
-        """Stages a part unless one of its keys is used already."""
-        if live.more_keys is not None and any(live.more_keys.find(each.control.key) is not None for each in drafts):
-            return False
-        return staging.add(live, drafts)
-
     def _publish(self, staging: Staging) -> Appended:
         """Makes what is staged count, and has it written with all else that the loop brings now."""
-        parts = [staged for staged in staging.parts if staged.facts]
-        if parts:
+        first, last = self.last_seq + 1, self.last_seq
+        if staging.parts:
             store, rows = self._shared, staging.begun
             entry = store.entry(self, self.tip, rows=len(rows), data_bytes=staging.size)
             entry.pending += rows
             entry.blobs += staging.blobs
-            for staged in parts:
+            last = 0
+            for staged in staging.parts:
                 self._move(staged, entry)
+                first, last = min(first, staged.records[0].seq), max(last, staged.records[-1].seq)
             self._ts_us = ts_us = staging.ts_us
             store.latest_us = max(store.latest_us, ts_us)
             self._growth.add(ts_us, staging.size + (sum(map(len, staging.blobs)) if staging.blobs else 0))
             self.last_seq, store.last_pos = staging.seq, staging.pos
-        seqs = [record.seq for staged in parts for _, record, _ in staged.facts] or [self.last_seq + 1, self.last_seq]
-        return Appended(tuple([staged.events for staged in staging.parts]), min(seqs), max(seqs))
+        return Appended(tuple(staging.events), first, last)
 
     def _move(self, staged: Staged, entry: Entry) -> None:
         """Moves one stream on."""
-        live, records = staged.live, [record for _, record, _ in staged.facts]
-        for pending, record, data in staged.facts:
-            pending.add(record, data)
+        live, records = staged.live, staged.records
+        for (pending, data), record in zip(staged.facts, records, strict=True):
+            pending.facts.append((record, data))
+            pending.size += len(data)
         entry.grow(live, live.state, records)
         for event, before, after in staged.counted:
             entry.ops += self.folds.count(event, before, after)

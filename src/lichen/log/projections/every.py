@@ -20,7 +20,7 @@ from lichen.log.projections import (
     waits,
 )
 from lichen.log.projections.leases import Leases
-from lichen.log.projections.projection import Fold, Grown, Projection
+from lichen.log.projections.projection import Fold, Folding, Grown, Projection
 from lichen.log.store.port import Reading
 from lichen.log.store.tables import CORE, Op, Table
 
@@ -58,6 +58,7 @@ class Folds:
     def __init__(self, log: int, reading: Reading | None, projections: Sequence[AnyProjection]) -> None:
         self._folds: dict[str, Fold] = {each.name: each.fold(log, reading) for each in projections}
         self.lease = cast(Leases | None, self._folds.get(leases.VIEW.name)) or Leases(log, reading)
+        self._trimmed = [fold for fold in self._folds.values() if type(fold).trim is not Folding.trim]
         self.growing: dict[StreamKind, list[Callable[[Grown], Iterable[Op]]]] = {}
         self.counting: dict[type[Control], list[Callable[[Event, State, State], Iterable[Op]]]] = {}
         for each in projections:
@@ -82,5 +83,5 @@ class Folds:
 
     def trim(self) -> None:
         """Everything is durable."""
-        for fold in self._folds.values():
+        for fold in self._trimmed:
             fold.trim()

@@ -14,6 +14,7 @@ from lichen.log.store.selection import rows
 from lichen.log.store.tables import NAMES, Op
 
 KNOWN_MAX = 100_000  # pseudonyms of which this process remembers that it wrote them
+PSEUDONYMS_MAX = 10_000  # people whose pseudonym is at hand
 
 
 class Names:
@@ -22,10 +23,18 @@ class Names:
     def __init__(self, log: LogId, number: int, keyring: Keyring, reading: Reading) -> None:
         self._log, self._number, self._keyring, self._reading = log, number, keyring, reading
         self._known: set[str] = set()
+        self._pseudonyms: dict[tuple[str, str], Pseudonym] = {}
 
     def of(self, actor: Actor) -> Pseudonym:
         """The actor's pseudonym."""
-        return self._keyring.secrets(self._log).pseudonym(actor.kind, actor.id)
+        whose = (actor.kind, actor.id)
+        return self._pseudonyms.get(whose) or self._made(*whose)
+
+    def _made(self, kind: str, id: str) -> Pseudonym:
+        if len(self._pseudonyms) >= PSEUDONYMS_MAX:
+            self._pseudonyms.clear()
+        made = self._pseudonyms[kind, id] = self._keyring.secrets(self._log).pseudonym(kind, id)
+        return made
 
     def keep(self, pseudonym: str, id: str) -> Op | None:
         """The row to write so that the pseudonym can be resolved; None when this process wrote it already, or none can
@@ -52,6 +61,7 @@ class Names:
     def remove(self, pseudonym: str) -> Op:
         """The change that forgets who is behind a pseudonym."""
         self._known.discard(pseudonym)
+        self._pseudonyms = {whose: each for whose, each in self._pseudonyms.items() if each != pseudonym}
         return NAMES, (self._number, pseudonym), None
 
     def clear(self) -> None:

@@ -11,30 +11,22 @@ SHARED_BYTES_MAX = 64 * 1024  # of a record with several facts; a large one stan
 
 
 class Pending:
-    """Record `seq` of its log. It has all its facts when its entry is handed over."""
+    """Record `seq` of its log. It has all its `facts`, each with what its bytes end with, when its entry is handed over;
+    `size` is that of these bytes."""
 
-    __slots__ = ("_facts", "_log", "_pos", "_size", "_stream", "seq")
+    __slots__ = ("_log", "_pos", "_stream", "facts", "seq", "size")
 
     def __init__(self, seq: int, pos: int, *, log: int, stream: int) -> None:
         self.seq, self._pos, self._log, self._stream = seq, pos, log, stream
-        self._facts: list[tuple[Record, bytes]] = []
-        self._size = 0
-
-    def __len__(self) -> int:
-        """How many facts it has."""
-        return len(self._facts)
+        self.facts: list[tuple[Record, bytes]] = []
+        self.size = 0
 
     def takes(self, count: int, size: int) -> bool:
         """Whether there is room for so many facts and bytes more."""
-        return len(self._facts) + count <= FACTS_MAX and self._size + size <= SHARED_BYTES_MAX
-
-    def add(self, record: Record, data: bytes) -> None:
-        """Takes a fact, and what its bytes end with."""
-        self._facts.append((record, data))
-        self._size += len(data)
+        return len(self.facts) + count <= FACTS_MAX and self.size + size <= SHARED_BYTES_MAX
 
     @property
     def row(self) -> QueuedRow:
         """What is stored of it."""
-        first = self._facts[0][0]
-        return self._pos, self._log, self.seq, self._stream, first.n, first.key, stored(self._facts)
+        first = self.facts[0][0]
+        return self._pos, self._log, self.seq, self._stream, first.n, first.key, stored(self.facts)

@@ -9,6 +9,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Sequence
 from functools import cache
+from itertools import chain
 from typing import Any, Literal
 
 from lichen.log.store.selection import Rows
@@ -63,10 +64,17 @@ def apply(connection: sqlite3.Connection, ops: Iterable[Op]) -> None:
     for table, key, values in ops:
         last.setdefault(table.name, (table, {}))[1][key] = values
     for table, changes in last.values():
-        kept = [(*key, *values) for key, values in changes.items() if values is not None]
-        gone = [key for key, values in changes.items() if values is None]
-        _in_chunks(connection, "DELETE", table, gone)
-        _in_chunks(connection, "INSERT OR REPLACE", table, kept)
+        kept: list[Row] = []
+        gone: list[Row] = []
+        for key, values in changes.items():
+            if values is None:
+                gone.append(key)
+            else:
+                kept.append(key + values)
+        if gone:
+            _in_chunks(connection, "DELETE", table, gone)
+        if kept:
+            _in_chunks(connection, "INSERT OR REPLACE", table, kept)
 
 
 def _in_chunks(connection: sqlite3.Connection, verb: Verb, table: Table, rows: Sequence[Row]) -> None:
@@ -81,7 +89,7 @@ def _in_chunks(connection: sqlite3.Connection, verb: Verb, table: Table, rows: S
 
 
 def _execute(connection: sqlite3.Connection, verb: Verb, table: Table, rows: Sequence[Row]) -> None:
-    connection.execute(_statement(verb, table, len(rows)), [value for row in rows for value in row])
+    connection.execute(_statement(verb, table, len(rows)), list(chain.from_iterable(rows)))
 
 
 @cache

@@ -51,8 +51,12 @@ class Live:
 
     def grow(self, row: StreamRow, state: State, records: Sequence[Record]) -> None:
         """Takes records that were just made, and the state after them."""
-        for record in records:
-            self.note(record)
+        if len(self.keys) + len(records) <= KEYS_MAX:
+            for record in records:
+                self.keys[record.key] = record.n
+        else:
+            for record in records:
+                self.note(record)
         self.tail += records
         self.row, self.state, self.last_seq, self.is_parking = row, state, records[-1].seq, False
 

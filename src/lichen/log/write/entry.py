@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from operator import attrgetter
+from typing import Protocol
+
+import msgspec
 
 from lichen.core.deciders.streams import State
 from lichen.log.projections.every import Folds
@@ -14,6 +17,9 @@ from lichen.log.records.record import Record
 from lichen.log.store.tables import Op
 from lichen.log.views.live import Live
 from lichen.log.write.tips import Tip
+
+
+_seq = attrgetter("seq")
 
 
 class Owner(Protocol):
@@ -30,7 +36,7 @@ class Owner(Protocol):
         ...
 
 
-class Added(NamedTuple):
+class Added(msgspec.Struct, gc=False):
     """Which records a stream got, and its state before them."""
 
     before: State
@@ -70,18 +76,14 @@ class Entry:
     def close(self) -> None:
         """Writes the records out, and asks once per stream what its views say now, whatever happened in between."""
         self.rows = [each.row for each in self.pending]
-        self.records.sort(key=_place)
+        self.records.sort(key=_seq)
         self.tip.epoch = self.owner.folds.lease.epoch
         growing = self.owner.folds.growing
-        for live, (before, records) in self.grown.items():
+        for live, added in self.grown.items():
             live.pending = None
             row = live.row
             assert row is not None
             live.row = now = next_row(row, live.state)
-            grown = Grown(row, now, records, before, live.state)
+            grown = Grown(row, now, added.records, added.before, live.state)
             for fold in growing.get(row.kind, ()):
                 self.ops += fold(grown)
-
-
-def _place(record: Record) -> int:
-    return record.seq

@@ -6,7 +6,7 @@ In the midst of a turn the two threads would only take the interpreter from each
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from lichen.core.deciders.events import Draft
@@ -37,15 +37,19 @@ class Gathering:
         self._rows = self._grown = self._seen = self._turns = self._quiet = 0
         self._is_due = False
 
-    def make_room(self, owner: Owner, drafts: Sequence[Draft]) -> None:
+    def make_room(self, owner: Owner, moves: Collection[Sequence[Draft]]) -> None:
         """Hands over what would grow beyond a commit with these drafts. A larger append goes alone."""
         entry = self._open.get(owner)
         if entry is None or not entry.pending:
             return
-        rows = len(entry.pending) + len(drafts)
-        data_bytes = entry.data_bytes + sum([len(each.data) for draft in drafts for each in draft.contents])
-        is_full = rows > self._bounds.rows or data_bytes > self._bounds.data_bytes
-        if is_full or self._rows + len(drafts) > ROWS_MAX:
+        drafts, data_bytes = 0, entry.data_bytes
+        for each in moves:
+            drafts += len(each)
+            for draft in each:
+                for content in draft.contents:
+                    data_bytes += len(content.data)
+        is_full = len(entry.pending) + drafts > self._bounds.rows or data_bytes > self._bounds.data_bytes
+        if is_full or self._rows + drafts > ROWS_MAX:
             self.hand_over()
 
     def entry(self, owner: Owner, tip: Tip, *, rows: int, data_bytes: int) -> Entry:

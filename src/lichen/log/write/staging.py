@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
-from typing import NamedTuple
+
+import msgspec
 
 from lichen.core.deciders.events import Control, Draft, Event
 from lichen.core.deciders.streams import State, evolve, stands
@@ -16,27 +17,24 @@ from lichen.log.records.record import FORMAT_V, RECORD_BYTES_MAX, Record, fact_b
 from lichen.log.views.live import Live
 
 
-class Header(NamedTuple):
-    """What all records of an append have in common."""
-
-    cause: int
-    actor: str
-    turn: str | None
+Header = tuple[int, str, str | None]
+"""What all records of an append have in common: cause, actor, turn."""
 
 
-class Staged(NamedTuple):
+class Staged(msgspec.Struct, gc=False):
     """The part of an append that concerns one stream, which is in `state` then.
 
-    `pending` is the stored record that takes its next fact, if one does. `counted` are the events that some view
-    counts, each with the states before and after it.
+    `pending` is the stored record that takes its next fact, if one does; `facts` are where each of the `records` goes,
+    with what its bytes end with. `counted` are the events that some view counts, each with the states before and after
+    it.
     """
 
     live: Live
     row: StreamRow
     state: State
     pending: Pending | None
-    events: tuple[Event, ...]
-    facts: list[tuple[Pending, Record, bytes]]
+    records: list[Record]
+    facts: list[tuple[Pending, bytes]]
     contents: list[tuple[int, Mapping[str, bytes]]]
     counted: list[tuple[Event, State, State]]
 
@@ -53,6 +51,7 @@ class Staging:
         "_sealer",
         "begun",
         "blobs",
+        "events",
         "parts",
         "pos",
         "seq",
@@ -76,27 +75,30 @@ class Staging:
         self._counted = counted
         self.ts_us, self.seq, self.pos = ts_us, seq, pos
         self.parts: list[Staged] = []
+        self.events: list[tuple[Event, ...]] = []
         self.begun: list[Pending] = []
         self.blobs: list[bytes] = []
         self.size = 0
 
     def add(self, live: Live, drafts: Sequence[Draft]) -> bool:
-        """Adds a part, unless the stream has one of the keys already.
+        """Adds what comes to one stream, unless that has one of the keys already. `events` get what it is.
 
         Raises ContentErased, Invalid (`content_too_large`, `record_too_large`), Conflict (`key_reused`: two drafts
         have the same key), and what the fold raises.
         """
-        ts_us, number, stream, state, header = self.ts_us, self._number, live.stream, live.state, self._header
-        row = live.row or first_row(number, self.pos + 1, stream, seq=self.seq + 1, ts_us=ts_us)
-        keys, n, pending, joined, joined_size, size = live.keys, state.n, live.pending, 0, 0, 0
+        ts_us, stream, state, header = self.ts_us, live.stream, live.state, self._header
+        row = live.row or first_row(self._number, self.pos + 1, stream, seq=self.seq + 1, ts_us=ts_us)
+        keys, more_keys = live.keys, live.more_keys
+        n, pending, joined, joined_size, size = state.n, live.pending, 0, 0, 0
         events: list[Event] = []
-        facts: list[tuple[Pending, Record, bytes]] = []
+        records: list[Record] = []
+        facts: list[tuple[Pending, bytes]] = []
         opened: list[tuple[int, Mapping[str, bytes]]] = []
         counted: list[tuple[Event, State, State]] = []
         for draft in drafts:
             control, contents, label = draft.control, draft.contents, draft.label
             key, kind = control.key, control.type
-            if key in keys:
+            if key in keys or (more_keys is not None and more_keys.find(key) is not None):
                 return False
             event, before = Event(n, ts_us, control, label), state
             state = evolve(before, event)
@@ -109,7 +111,6 @@ class Staging:
             how = stands(before, draft)
             if pending is None or how != "joins" or not pending.takes(joined + 1, joined_size + len(data)):
                 pending, joined, joined_size = self._begin(row.number), 0, 0
-            i = len(pending) + joined
             record = Record(
                 FORMAT_V,
                 self._log,
@@ -124,20 +125,23 @@ class Staging:
                 control,
                 sealed,
                 label,
-                i,
+                len(pending.facts) + joined,
             )
-            facts.append((pending, record, data))
+            records.append(record)
+            facts.append((pending, data))
             if control.__class__ in self._counted:
                 counted.append((event, before, state))
             joined, joined_size, size, n = joined + 1, joined_size + len(data), size + len(data), n + 1
             if how == "alone":
                 pending = None
-        if len(drafts) > 1 and len({record.key for _, record, _ in facts}) < len(drafts):
+        if len(records) > 1 and len({record.key for record in records}) < len(records):
             raise Conflict("Two drafts of one append have the same key.", code="key_reused")
         if size > RECORD_BYTES_MAX:
             raise _too_large(size)
         self.size += size
-        self.parts.append(Staged(live, row, state, pending, tuple(events), facts, opened, counted))
+        self.events.append(tuple(events))
+        if records:
+            self.parts.append(Staged(live, row, state, pending, records, facts, opened, counted))
         return True
 
     def _begin(self, stream: int) -> Pending:
