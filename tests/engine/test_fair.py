@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
+from functools import partial
 
 import pytest
 
@@ -109,6 +110,25 @@ async def test_a_tenant_alone_waits_for_nothing() -> None:
     waited = [await turns.turn("acme") for _ in range(ALONE)]
     assert not any(waited)
     assert not turns.is_shared
+
+
+@pytest.mark.req("LIC-14.4")
+@pytest.mark.parametrize(("tenants", "together"), [(60, 1), (200, 4), (1_100, 16), (5_000, 16)])
+async def test_of_many_tenants_that_wait_several_begin_in_one_turn_of_the_loop(tenants: int, together: int) -> None:
+    turns, begun = Turns(), list[str]()
+
+    def piece(tenant: str) -> bool:
+        begun.append(tenant)
+        return True
+
+    for _ in range(8):
+        for number in range(tenants):
+            turns.begin(f"t{number}", partial(piece, f"t{number}"))
+    for _ in range(10):  # those that go ahead have gone
+        await asyncio.sleep(0)
+    before = len(begun)
+    await asyncio.sleep(0)
+    assert len(begun) - before == together
 
 
 @pytest.mark.req("LIC-14.2")

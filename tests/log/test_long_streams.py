@@ -10,6 +10,7 @@ import pytest
 
 from lichen.core.deciders import events as e
 from lichen.core.words.errors import Conflict
+from lichen.core.words.ids import RunId, run_stream
 from lichen.core.words.scope import Customer
 from lichen.log.log import Appended
 from lichen.log.sqlite.store import SqliteReading
@@ -34,6 +35,22 @@ def refusing_on_the_loop() -> Generator[None]:
 
             patch.setattr(SqliteReading, name, asked)
         yield
+
+
+@contextmanager
+def counting() -> Generator[list[str]]:
+    """The tables that a reader is asked about meanwhile, one for each time."""
+    asked: list[str] = []
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("rows", "each", "totals"):
+            inner = vars(SqliteReading)[name]
+
+            def counted(self: SqliteReading, which: Rows, *rest: str, _inner: object = inner) -> object:
+                asked.append(which.table.name)
+                return _inner(self, which, *rest)  # type: ignore[operator]
+
+            patch.setattr(SqliteReading, name, counted)
+        yield asked
 
 
 @pytest.mark.req("LIC-2.54")
@@ -77,3 +94,55 @@ def test_a_key_index_finds_every_key_it_was_given_and_no_other() -> None:
         index.add(f"key/{n}", n)
     assert [index.find(f"key/{n}") for n in range(0, 45_000, 7)] == list(range(0, 45_000, 7))
     assert [index.find(f"other/{n}") for n in range(2_000)] == [None] * 2_000
+
+
+@pytest.mark.req("LIC-2.55")
+async def test_what_a_process_left_behind_is_folded_in_few_readings_however_many_streams_there_are(home: Home) -> None:
+    log = await home.reopen()
+    runs = [run_stream(RunId(f"run-{number}")) for number in range(100)]
+    for run in runs:
+        put(log, run, started(log), e.Draft(e.PlanStarted(0, 1, "start")))
+    await log.durable()
+    before = {run: log.state(run) for run in runs}
+    log = await home.reopen()
+    with counting() as asked:
+        owing = log.load_owing()
+        assert {run: log.state(run) for run in owing} == before
+        put(log, runs[0], e.Draft(e.PlanStarted(0, 2, "start")))
+        assert log.find(runs[1], "plan_started/0/1") == 1
+    assert owing == runs
+    assert asked == ["streams", "records"]
+
+
+@pytest.mark.req("LIC-2.55")
+async def test_a_stream_that_is_in_memory_already_is_not_folded_again(home: Home) -> None:
+    log = await home.reopen()
+    put(log, RUN, started(log))
+    await log.durable()
+    log = await home.reopen()
+    put(log, RUN, e.Draft(e.PlanStarted(0, 1, "start")))  # not durable yet, and still there after it
+    assert log.load_owing() == [RUN]
+    assert log.state(RUN).n == 2
+
+
+@pytest.mark.req("LIC-2.55")
+async def test_words_of_a_stream_at_rest_are_read_without_folding_it(home: Home) -> None:
+    log = await home.reopen()
+    put(log, RUN, started(log))
+    await log.durable()
+    words = dict(log.contents(RUN, 0))
+    log = await home.reopen()
+    assert dict(log.contents(RUN, 0)) == words
+    assert log.streams_in_memory == 1  # the tenant's
+
+
+@pytest.mark.req("LIC-2.55")
+async def test_words_of_a_stream_in_memory_are_read_and_opened_once(home: Home) -> None:
+    log = await home.reopen()
+    put(log, RUN, started(log))
+    await log.durable()
+    log = await home.reopen()
+    log.load_owing()
+    with counting() as asked:
+        assert log.contents(RUN, 0) is log.contents(RUN, 0)
+    assert asked == ["records"]

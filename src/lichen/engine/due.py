@@ -19,7 +19,7 @@ def take_over(journal: Journal, wheel: Wheel) -> int:
     """Sets the timers of a log and takes over every stream that owes something, under a new epoch. Returns how many."""
     for stream, timers in journal.log.timers().items():
         wheel.set(journal.scope, stream, timers)
-    owing = journal.log.owing()
+    owing = journal.log.load_owing()
     for stream in owing:
         state = journal.state(stream)
         if isinstance(state, (RunState, MailboxState)):

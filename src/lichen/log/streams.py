@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from typing import NamedTuple
 
@@ -11,6 +11,7 @@ from lichen.core.deciders.events import Event
 from lichen.core.deciders.streams import State, evolve, initial
 from lichen.core.words.errors import ContentErased, NotFound
 from lichen.core.words.ids import StreamId
+from lichen.log.projections import streams as view
 from lichen.log.projections.streamrow import StreamRow
 from lichen.log.records.contents import Sealer
 from lichen.log.records.record import Record
@@ -18,6 +19,8 @@ from lichen.log.store.port import Reading, Store
 from lichen.log.views.listings import Listings
 from lichen.log.views.live import Live, Lives
 from lichen.log.views.queries import Queries
+
+FOLDED_TOGETHER = 256  # streams
 
 
 class Opened(NamedTuple):
@@ -133,12 +136,13 @@ class Streams(Listings):
         return None if row is None or n is None else self._queries.at(row.number, n)
 
     def record(self, stream: StreamId, n: int) -> Record:
-        """One record of a stream. Raises NotFound (`record_missing`)."""
-        live = self._live(stream)
-        behind = live.state.n - n
-        if 0 < behind <= len(live.tail):
+        """One record of a stream; nothing is folded for it. Raises NotFound (`record_missing`)."""
+        live = self._lives.get(stream)
+        behind = live.state.n - n if live is not None else 0
+        if live is not None and 0 < behind <= len(live.tail):
             return live.tail[-behind]
-        record = self._queries.at(live.row.number, n) if live.row is not None else None
+        row = live.row if live is not None else self._queries.stream_row(stream)
+        record = self._queries.at(row.number, n) if row is not None else None
         if record is None:
             raise NotFound(f"The stream {stream} has no record {n}.", code="record_missing")
         return record
@@ -155,7 +159,12 @@ class Streams(Listings):
         """The contents of a record by part. Raises ContentErased when all are, or when an erased one is asked for."""
         live = self._lives.get(stream)
         known = live.contents.get(n) if live is not None else None
-        return known if known is not None else self._sealer.open(self.record(stream, n))
+        if known is not None:
+            return known
+        opened = self._sealer.open(self.record(stream, n))
+        if live is not None:
+            self._lives.keep(live, n, opened)
+        return opened
 
     def known(self, stream: StreamId, n: int) -> Mapping[str, bytes] | None:
         """The contents of a record if they are in memory: the disk is not asked."""
@@ -210,6 +219,16 @@ class Streams(Listings):
         self._lives.add(live)
         return live
 
+    def load_owing(self) -> list[StreamId]:
+        """Has every stream in memory that somebody must drive, many in one reading. Returns them, the oldest first."""
+        owing = view.owing(self._reading, self.number)
+        missing = [row for row in owing if row.stream not in self._lives]
+        for first in range(0, len(missing), FOLDED_TOGETHER):
+            for live in _folded_together(missing[first : first + FOLDED_TOGETHER], self._queries):
+                self._loading.pop(live.stream, None)
+                self._lives.add(live)
+        return [row.stream for row in owing]
+
     def forget(self, number: int) -> None:
         """Drops everything in memory, durable or not. `number` is the log's in its volume from now on."""
         self.number = number
@@ -223,7 +242,20 @@ def _folded(stream: StreamId, queries: Queries) -> Live:
     live.row = queries.stream_row(stream)
     if live.row is not None:
         for record in queries.of_stream(live.row.number):
-            live.state = evolve(live.state, record.event)
-            live.note(record)
-            live.last_seq = record.seq
+            _fold(live, record)
     return live
+
+
+def _folded_together(rows: Sequence[StreamRow], queries: Queries) -> Iterable[Live]:
+    lives = {row.stream: Live(row.stream, initial(row.stream)) for row in rows}
+    for row in rows:
+        lives[row.stream].row = row
+    for record in queries.of_streams([row.number for row in rows]):
+        _fold(lives[record.stream], record)
+    return lives.values()
+
+
+def _fold(live: Live, record: Record) -> None:
+    live.state = evolve(live.state, record.event)
+    live.note(record)
+    live.last_seq = record.seq

@@ -18,7 +18,9 @@ T = TypeVar("T")
 CREDIT: Final = 32.0  # pieces of work that a tenant may have saved up while it wanted nothing
 QUIET: Final = 8.0  # who has saved up so much is waited for while its records become durable
 ALONE: Final = 256  # pieces of work in one turn of the loop while a tenant is alone
-TOGETHER: Final = 1  # and while others are about, who may come in at any time
+TOGETHER: Final = 1  # and while others are about, who may come in at any time,
+CROWD: Final = 64  # one more for so many tenants that wait, of whose turn it is a small part,
+CROWDED: Final = 16  # and so many at most
 AHEAD: Final = 8  # pieces in one turn of tenants that are behind all who wait
 EXPECTED: Final = 3  # turns of the loop in which the next piece of such a tenant is waited for
 ABOUT_S: Final = 1.0  # so long after its last work a tenant is about
@@ -199,7 +201,8 @@ class Turns:
 
     def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
         self._is_ticking = True
-        self._left = TOGETHER if self.is_shared else ALONE
+        crowd = TOGETHER + len(self._queue.heads) // CROWD
+        self._left = min(crowd, CROWDED) if self.is_shared else ALONE
         self._ahead = AHEAD
         loop.call_soon(self._tick)
 

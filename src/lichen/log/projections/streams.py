@@ -54,10 +54,9 @@ def stream_rows(
     return [StreamRow(*row) for row in reading.rows(which)]
 
 
-def owing(reading: Reading, log: int) -> list[StreamId]:
+def owing(reading: Reading, log: int) -> list[StreamRow]:
     """Streams that somebody must drive, the oldest first."""
-    which = rows(STREAMS, log=log).within(_OWING).by("stream").of("kind", "id")
-    return [StreamId(kind, id) for kind, id in reading.rows(which)]
+    return [StreamRow(*row) for row in reading.rows(rows(STREAMS, log=log).within(_OWING).by("stream"))]
 
 
 def numbered(reading: Reading, numbers: Sequence[int]) -> dict[int, StreamId]:

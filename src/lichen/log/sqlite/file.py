@@ -21,8 +21,13 @@ _PRAGMAS = (
     "trusted_schema = OFF",  # the file may come from a stranger: no code of his runs when we read it
 )
 _READER_PRAGMAS = (*_PRAGMAS, "query_only = ON")
-_WRITER_PRAGMAS = ("page_size = 4096", *_PRAGMAS, "journal_mode = WAL", "synchronous = FULL")
-# Pages of 4 KiB, in new files: a commit of few records writes less.
+_WRITER_PRAGMAS = (
+    "page_size = 2048",  # of new files: a commit of few records writes a page or two of each table and index
+    *_PRAGMAS,
+    "journal_mode = WAL",
+    "synchronous = FULL",
+    "wal_autocheckpoint = 2000",  # pages
+)
 _STATEMENTS_CACHED = 512
 
 

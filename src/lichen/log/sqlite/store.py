@@ -19,6 +19,7 @@ from lichen.log.store.tables import HEADS, RECORDS, Op, Row, Table
 BLOBS = "blobs"
 
 _LATER = "SELECT log, epoch FROM leases WHERE log IN (SELECT value FROM json_each(?))"
+_VERSION = "PRAGMA data_version"  # another number whenever another connection has written
 
 
 class SqliteStore:
@@ -104,6 +105,8 @@ class SqliteWriting:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
+        self._seen: int | None = None  # what the file was when nobody had a later lease of the logs in `_held`
+        self._held: dict[int, int] = {}
 
     def put(self, batch: Batch, /) -> None:
         """One transaction of few statements."""
@@ -121,9 +124,16 @@ class SqliteWriting:
             raise
 
     def _check(self, batch: Batch) -> None:
+        """Looks at the leases of these logs, but not again of those that it looked at since anybody else wrote."""
+        (seen,) = self._connection.execute(_VERSION).fetchone()
+        if seen != self._seen:
+            self._seen, self._held = seen, {}
         held = batch.held
-        if held and any(epoch > held[log] for log, epoch in self._connection.execute(_LATER, (json.dumps([*held]),))):
+        if held.items() <= self._held.items():
+            return
+        if any(epoch > held[log] for log, epoch in self._connection.execute(_LATER, (json.dumps([*held]),))):
             raise LeaseLost
+        self._held.update(held)
 
     def probe(self) -> None:
         """Writes a page although nothing changes."""

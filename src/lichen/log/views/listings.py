@@ -77,7 +77,7 @@ class Listings:
 
     def owing(self) -> list[StreamId]:
         """Streams that somebody must drive, the oldest first."""
-        return streams.owing(self._reading, self.number)
+        return [row.stream for row in streams.owing(self._reading, self.number)]
 
     def timers(self) -> dict[StreamId, dict[str, int]]:
         """When what comes due, in microseconds since 1970."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from lichen.core.words.errors import Corrupt
 from lichen.core.words.ids import StreamId
@@ -36,6 +36,11 @@ class Queries:
         if limit is None or len(found) < limit:
             found += self._stored(_of(number).bound("n", ">", after).by("n").first(limit))
         return found if limit is None else found[:limit]
+
+    def of_streams(self, numbers: Sequence[int]) -> Iterator[Record]:
+        """All records of these streams, those of each in order."""
+        which = rows(RECORDS).among("stream", numbers).by("stream", "n").of("record")
+        return (record for (data,) in self._reading.each(which) for record in decode(data))
 
     def _around(self, number: int, n: int) -> list[Record]:
         """The facts that are stored together with the one numbered `n`."""

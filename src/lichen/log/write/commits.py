@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from lichen.core.words import faults
@@ -13,7 +12,7 @@ from lichen.log.proof.checkpoint import TreeHead, sign
 from lichen.log.proof.tree import Frontier
 from lichen.log.records.pending import QueuedRow
 from lichen.log.store.port import Batch, Store, Writing
-from lichen.log.store.tables import FRONTIERS, LOGS, Op
+from lichen.log.store.tables import FRONTIERS, LOGS, Op, Row
 from lichen.log.write.entry import Entry
 from lichen.log.write.tips import Growth, Head, Tip
 
@@ -75,33 +74,48 @@ class Commits:
 
     def commit(self, batch: list[Entry]) -> None:
         """Makes these entries durable, all or none. Raises what the store, the keys or the blobs raise."""
-        with self._failing():
-            self._keyring.commit()  # keys first: no record is durable before the key that opens it
-            for entry in batch:
-                for blob in entry.blobs:
-                    self._store.blobs.put(blob)
-            growths = _grow(batch)
-            kinds = {record.type for entry in batch for record in entry.records} if faults.is_watched() else ()
-            for kind in kinds:
-                faults.hit(f"commit.before/{kind}")
-            heads = self._transact(growths, [op for entry in batch for op in entry.ops])
-            for kind in kinds:
-                faults.hit(f"commit.after/{kind}")
-            for growth in growths:
-                growth.settle()
-            self.unsigned.update(growth.tip for growth in growths)
+        try:
+            self._commit(batch)
+        except Exception:
+            self._fail()
+            raise
+
+    def _commit(self, batch: list[Entry]) -> None:
+        self._keyring.commit()  # keys first: no record is durable before the key that opens it
+        ops: list[Op] = []
+        for entry in batch:
+            ops += entry.ops
+            for blob in entry.blobs:
+                self._store.blobs.put(blob)
+        growths = _grow(batch)
+        kinds = {record.type for entry in batch for record in entry.records} if faults.is_watched() else ()
+        for kind in kinds:
+            faults.hit(f"commit.before/{kind}")
+        heads = self._transact(growths, ops)
+        for kind in kinds:
+            faults.hit(f"commit.after/{kind}")
+        for growth in growths:
+            growth.settle()
+            self.unsigned.add(growth.tip)
+        if heads:
             self._remember(heads)
 
     def _transact(self, growths: list[Growth], ops: list[Op]) -> list[Head]:
         """One batch: records, views, where each log ends now, and the heads whose time has come."""
         now_us = self._clock()
-        due = [each for each in growths if _is_due(each.tip, now_us)]
-        heads = [self._head(each.tip, each.frontier, chain=each.chain, now_us=now_us) for each in due]
-        rows = [row for growth in growths for row in growth.rows]
+        heads: list[Head] = []
+        rows: list[Row] = []
+        held: dict[int, int] = {}
+        for each in growths:
+            tip = each.tip
+            rows += each.rows
+            held[tip.number] = tip.epoch
+            if tip.is_new:
+                ops.append((LOGS, (tip.number,), (tip.id,)))
+            ops.append((FRONTIERS, (tip.number,), (each.frontier.encode(),)))
+            if abs(now_us - tip.signed_us) >= SIGN_EVERY_US:
+                heads.append(self._head(tip, each.frontier, chain=each.chain, now_us=now_us))
         rows.sort()  # by their number in the volume, so that the table only grows at its end
-        ops += [(LOGS, (each.tip.number,), (each.tip.id,)) for each in growths if each.tip.is_new]
-        ops += [(FRONTIERS, (each.tip.number,), (each.frontier.encode(),)) for each in growths]
-        held = {each.tip.number: each.tip.epoch for each in growths}
         self._writing.put(Batch(rows, ops, [each.row for each in heads], held))
         return heads
 
@@ -132,8 +146,11 @@ class Commits:
     def sign_quietly(self) -> None:
         """Signs those whose time has come and that nobody will write to soon. A failure is one of the volume."""
         now_us = self._clock()
-        with self._failing():
-            self.sign([tip for tip in self.unsigned if _is_due(tip, now_us)])
+        try:
+            self.sign([tip for tip in self.unsigned if abs(now_us - tip.signed_us) >= SIGN_EVERY_US])
+        except Exception:
+            self._fail()
+            raise
 
     def recover(self) -> None:
         """Opens the store anew and writes to it. Raises what the store raises."""
@@ -147,19 +164,10 @@ class Commits:
         """Lets go of the store."""
         self._writing.close()
 
-    @contextmanager
-    def _failing(self) -> Generator[None]:
-        """An error within is one of the volume."""
-        try:
-            yield
-        except Exception:
-            self.has_failed = True
-            self.unsigned.clear()
-            raise
-
-
-def _is_due(tip: Tip, now_us: int) -> bool:
-    return abs(now_us - tip.signed_us) >= SIGN_EVERY_US
+    def _fail(self) -> None:
+        """The volume has failed."""
+        self.has_failed = True
+        self.unsigned.clear()
 
 
 def _grow(batch: list[Entry]) -> list[Growth]:

@@ -171,6 +171,20 @@ class StoreConformance:
             writing.put(Batch([record(4, log=2)], held={2: 0}))
         assert read(store, rows(RECORDS).of("pos").by("pos")) == [(1,), (2,), (3,), (4,)]
 
+    @pytest.mark.req("LIC-2.51")
+    def test_a_lease_is_found_whatever_was_written_before_and_after_it(self, store: Store) -> None:
+        with closing(store.write()) as writing:
+            writing.put(Batch([record(1), record(2, log=2)], held={1: 0, 2: 0}))
+            writing.put(Batch([record(3, log=2)], held={2: 0}))
+            self.put(store, Batch(ops=[(LEASES, (2,), (4,))], held={2: 4}))  # another process
+            writing.put(Batch([record(4)], held={1: 0}))
+            with pytest.raises(LeaseLost):
+                writing.put(Batch([record(5), record(6, log=2)], held={1: 0, 2: 0}))
+            writing.put(Batch([record(5, log=2)], held={2: 4}))
+            with pytest.raises(LeaseLost):
+                writing.put(Batch([record(6, log=2)], held={2: 3}))
+        assert read(store, rows(RECORDS).of("pos").by("pos")) == [(1,), (2,), (3,), (4,), (5,)]
+
     # -- reading -------------------------------------------------------------------------------------------------
 
     @pytest.fixture
