@@ -26,7 +26,6 @@ from lichen.log.records.record import FORMAT_V, Place, Record
 from lichen.log.store.port import Reading
 from lichen.log.store.tables import Op
 from lichen.log.streams import Streams
-from lichen.log.views.live import Live
 from lichen.log.views.queries import Queries
 from lichen.log.write.entry import Entry
 from lichen.log.write.shared import Shared, as_new

@@ -11,8 +11,8 @@ SHARED_BYTES_MAX = 64 * 1024  # of a record with several facts; a large one stan
 
 
 class Pending:
-    """Record `seq` of its log. It has all its `facts`, each with what its bytes end with, when its entry is handed over;
-    `size` is that of these bytes."""
+    """Record `seq` of its log. It has all its `facts`, each with what its bytes end with, when its entry is handed
+    over; `size` is that of these bytes."""
 
     __slots__ = ("_log", "_pos", "_stream", "facts", "seq", "size")
 

@@ -18,7 +18,6 @@ from lichen.log.store.tables import Op
 from lichen.log.views.live import Live
 from lichen.log.write.tips import Tip
 
-
 _seq = attrgetter("seq")
 
 

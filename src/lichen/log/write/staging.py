@@ -16,7 +16,6 @@ from lichen.log.records.pending import Pending
 from lichen.log.records.record import FORMAT_V, RECORD_BYTES_MAX, Record, fact_bytes
 from lichen.log.views.live import Live
 
-
 Header = tuple[int, str, str | None]
 """What all records of an append have in common: cause, actor, turn."""
 
