@@ -8,6 +8,7 @@ import pytest
 
 from lichen.agents.agent import Agent
 from lichen.agents.files import CODE, FILE_BYTES_MAX, LimitsTable, load_agent
+from lichen.agents.llm.llm import LLMPlanner
 from lichen.agents.toolset import Toolset
 from lichen.core.words.errors import Invalid
 from lichen.core.words.limits import Limits
@@ -124,3 +125,12 @@ def test_a_model_that_is_not_here_is_named_with_the_file(tmp_path: Path, model: 
 def test_the_limits_of_a_file_are_the_limits_of_a_run() -> None:
     assert LimitsTable.__struct_fields__ == Limits.__struct_fields__
     assert LimitsTable().limits() == Limits()
+
+
+@pytest.mark.req("GOA-65.11")
+def test_a_file_may_name_several_models(tmp_path: Path) -> None:
+    file = tmp_path / "support.toml"
+    file.write_text('name = "shop.support"\n[llm]\nmodel = ["echo:", "echo:second"]\n')
+    planner = load_agent(file).planner
+    assert isinstance(planner, LLMPlanner)
+    assert planner.models == ("echo:", "echo:")

@@ -24,12 +24,15 @@ if TYPE_CHECKING:
     from lichen.agents.rules.planner import RulePlanner
     from lichen.agents.rules.rules import Answer, Call, Intent, Slot, When
     from lichen.agents.toolset import Toolset
+    from lichen.agents.ways.chain import Chain
+    from lichen.agents.ways.router import Route, Router
 
 _HOMES = {
     "Agent": "agent",
     "Answer": "rules.rules",
     "Call": "rules.rules",
     "CallFailed": "replay.chat",
+    "Chain": "ways.chain",
     "Chat": "replay.chat",
     "ChildTool": "child",
     "EchoModel": "models.model",
@@ -38,6 +41,8 @@ _HOMES = {
     "Prompt": "llm.prompts",
     "RecordedModel": "models.cassette",
     "Recorder": "models.cassette",
+    "Route": "ways.router",
+    "Router": "ways.router",
     "Reminder": "llm.reminders",
     "RulePlanner": "rules.planner",
     "RunFacts": "llm.instructions",
@@ -56,6 +61,7 @@ __all__ = [
     "Answer",
     "Call",
     "CallFailed",
+    "Chain",
     "Chat",
     "ChildTool",
     "EchoModel",
@@ -65,6 +71,8 @@ __all__ = [
     "RecordedModel",
     "Recorder",
     "Reminder",
+    "Route",
+    "Router",
     "RulePlanner",
     "RunFacts",
     "ScriptedModel",

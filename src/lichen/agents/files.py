@@ -48,9 +48,9 @@ class LimitsTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class LLMTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`[llm]`: what LLMPlanner takes."""
+    """`[llm]`: what LLMPlanner takes; `model` may be a list of names, of which the first that can answer does."""
 
-    model: str
+    model: str | tuple[str, ...]
     instructions: str = INSTRUCTIONS
     max_tokens: int = 1024
     history_turns: int = 20

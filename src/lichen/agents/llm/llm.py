@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 
 import msgspec
 
@@ -13,8 +13,8 @@ from lichen.agents.llm.instructions import INSTRUCTIONS, Instructions
 from lichen.agents.llm.reminders import EXPLANATION, Reminder, checked, due, reminded, stable
 from lichen.agents.llm.transcript import Opening, conversation
 from lichen.agents.llm.window import Conversation, Messages, kept_until, windowed
-from lichen.agents.models.model import resolve
-from lichen.core.ports.model import Effort, Model, ModelMessage, ModelReply, ModelRequest, ToolChoice
+from lichen.agents.ways.chain import several
+from lichen.core.ports.model import Choice, Effort, Model, ModelMessage, ModelReply, ModelRequest, ToolChoice
 from lichen.core.ports.plan import CallRequest, Message, Plan, PlanInput, PlannerKind
 from lichen.core.words.errors import Invalid
 from lichen.core.words.ids import ToolName
@@ -41,18 +41,19 @@ class Manner(msgspec.Struct, frozen=True, omit_defaults=True):
 class LLMPlanner:
     """Gives the model the conversation and the agent's tools; its tool calls are the plan, its words the answer.
 
-    `model`: a Model, or a name such as `openai:gpt-5` (see `model.resolve`). `instructions`: words, a Prompt, or a
-    function of the run's facts. `max_tokens`: of one reply. `history_turns`: how many earlier turns of the session the
-    model sees, `history_tokens` how much of these and of the run's own steps, about. `reminders`: what it is told
-    beside, `reminders_at_once` of them at most but every one for safety. `keep` lets the provider keep what requests
-    have in common. `tool_choice` is that of a run's first request, `parallel_calls` lets one reply make several calls.
+    `model`: a Model, a name such as `openai:gpt-5` (see `model.resolve`), or several of them, of which the first that
+    can answer does (`Chain`; a `Router` asks a small one first). `instructions`: words, a Prompt, or a function of the
+    run's facts. `max_tokens`: of one reply. `history_turns`: how many earlier turns of the session the model sees,
+    `history_tokens` how much of these and of the run's own steps, about. `reminders`: what it is told beside,
+    `reminders_at_once` of them at most but every one for safety. `keep` lets the provider keep what requests have in
+    common. `tool_choice` is that of a run's first request, `parallel_calls` lets one reply make several calls.
     Once calls of tools named in `answer_after` alone were made and came out well, the model is asked to answer without
     any tool. Raises Invalid (`model_unknown`, `planner_invalid`).
     """
 
     def __init__(
         self,
-        model: Model | str,
+        model: Model | str | Sequence[Model | str],
         *,
         instructions: Instructions = INSTRUCTIONS,
         max_tokens: int = 1024,
@@ -70,7 +71,7 @@ class LLMPlanner:
         if min(max_tokens, 1 if history_tokens is None else history_tokens) < 1 or history_turns < 0:
             message = "A reply and a history need at least one token, and turns cannot be negative."
             raise Invalid(message, code="planner_invalid")
-        self._model = resolve(model) if isinstance(model, str) else model
+        self._model = several(model)
         self._instructions = instructions
         self._max_tokens = max_tokens
         self._history_turns = history_turns
@@ -107,7 +108,7 @@ class LLMPlanner:
     @property
     def models(self) -> tuple[str, ...]:
         """The names of the models it asks, the first choice first."""
-        return (self._model.name,)
+        return self._model.names if isinstance(self._model, Choice) else (self._model.name,)
 
     async def plan(self, input: PlanInput) -> Plan:
         """The model's calls, or its answer. When the run finalizes there are no tools, and always an answer.

@@ -1,4 +1,4 @@
-"""How a model is reached that may be busy, slow or away: tried again, and in turn with others.
+"""How a model is reached that may be busy, slow or away: tried again, in turn with others, or by another one.
 
-Others take `Ways`, which a runtime has one of.
+Others take `Ways`, which a runtime has one of, and `several`, the model that a planner's several models are.
 """

@@ -195,6 +195,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "model_context_too_long": Kind(False, False, _TOO_LONG),
     "model_refused": Kind(False, False, "I cannot help with that."),
     "model_request_invalid": Kind(False, True, _BROKEN),
+    "model_unasked": Kind(False, False, _BROKEN),
     "model_budget_exceeded": Kind(False, False, "I cannot answer any more for now: a budget is used up."),
 }
 """Every way a provider fails us, by code."""
@@ -230,3 +231,23 @@ class ModelHandle(Protocol):
     def __call__(self, model: Model, request: ModelRequest, deltas: Deltas | None = None, /) -> Awaitable[ModelReply]:
         """One reply. Raises Denied when policy forbids the model, and ModelError."""
         ...
+
+
+@runtime_checkable
+class Choice(Protocol):
+    """A model that is several. A handle does not ask it, but lets it ask each of them through the gate."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of all of them, the first choice first."""
+        ...
+
+    async def ask(self, handle: ModelHandle, request: ModelRequest, deltas: Deltas | None = None) -> ModelReply:
+        """One reply, of one of them. Raises Denied, and ModelError."""
+        ...
+
+
+def unasked(name: str) -> ModelError:
+    """What a model that is several raises when it is asked itself: policy knows each of them, and not all together."""
+    message = f"{name} is several models. Ask it through the handle of a plan, `input.model`."
+    return ModelError(message, code="model_unasked", retryable=False)

@@ -9,7 +9,7 @@ import msgspec
 
 from lichen.core.deciders import events as e
 from lichen.core.deciders import moves
-from lichen.core.ports.model import Deltas, Model, ModelError, ModelReply, ModelRequest
+from lichen.core.ports.model import Choice, Deltas, Model, ModelError, ModelReply, ModelRequest
 from lichen.core.ports.plan import Plan, PlanInput
 from lichen.core.ports.policy import Check
 from lichen.core.words import faults
@@ -50,6 +50,8 @@ class _Meterer:
 
     async def __call__(self, model: Model, request: ModelRequest, deltas: Deltas | None = None, /) -> ModelReply:
         """One reply. Raises Denied (`model_denied`) or ModelError."""
+        if isinstance(model, Choice):
+            return await model.ask(self, request, deltas)
         if len(self.requests) >= REQUESTS_MAX:
             raise ModelError("One plan asked models too often.", code="model_asked_too_often", retryable=False)
         check = self._question(model)
