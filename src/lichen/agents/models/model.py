@@ -1,18 +1,21 @@
 """Models by name, `provider:model`, and the ones that need no provider: an echo, and a script.
 
-Other providers are packages: see `PROVIDERS`.
+Those of providers are in `agents.providers`; packages may bring more: see `PROVIDERS`.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TypeGuard
 
 import msgspec
 
 from lichen.agents.models.cassette import RecordedModel, lines
+from lichen.agents.providers.facts import PROVIDERS as REMOTE
+from lichen.agents.providers.remote import RemoteModel
 from lichen.core.ports.model import Delta, Deltas, Model, ModelCall, ModelError, ModelReply, ModelRequest
 from lichen.core.words.errors import Invalid
 from lichen.core.words.ids import ToolName
@@ -119,11 +122,12 @@ class UnusableModel:
 
 
 def resolve(name: str) -> Model:
-    """The model called `provider:model`: `echo:`, `scripted:<file>`, `recorded:<file>`, or of an installed package
-    that declares the provider as an entry point of `lichen.models`.
+    """The model called `provider:model`: `echo:`, `scripted:<file>`, `recorded:<file>`, one of a provider, such as
+    `openai:gpt-5`, or of an installed package that declares its provider as an entry point of `lichen.models`.
 
     A package that does not work makes a model that says so when it is asked. Raises Invalid (`model_unknown`) for a
-    provider that is not here, `plugin_ambiguous` for one that is here twice, and what the provider raises as Invalid.
+    provider that is not here, `model_extra_missing` for one whose libraries are not, `plugin_ambiguous` for one that is
+    here twice, and what the provider raises as Invalid.
     """
     found = _NAME.fullmatch(name)
     if found is None:
@@ -158,7 +162,12 @@ def _checked(model: Model, provider: str) -> Model:
 
 PROVIDERS: Registry[Provider] = Registry(
     "lichen.models",
-    {"echo": lambda name: EchoModel(), "recorded": RecordedModel, "scripted": ScriptedModel.read},
+    {
+        "echo": lambda name: EchoModel(),
+        "recorded": RecordedModel,
+        "scripted": ScriptedModel.read,
+        **{provider: partial(RemoteModel, provider) for provider in REMOTE},
+    },
     fits=_is_provider,
     shape="function or class that makes a Model of a name",
 )

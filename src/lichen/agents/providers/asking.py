@@ -1,0 +1,149 @@
+"""A request of ours in pydantic-ai's words: messages, parameters and settings, the same for every provider."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from pydantic_ai.messages import (
+    BinaryContent,
+    CachePoint,
+    InstructionPart,
+    ModelRequestPart,
+    ModelResponsePart,
+    SystemPromptPart,
+    TextPart,
+    ToolCallPart,
+    ToolReturnPart,
+    UserContent,
+    UserPromptPart,
+)
+from pydantic_ai.messages import ModelMessage as WireMessage
+from pydantic_ai.messages import ModelRequest as WireRequest
+from pydantic_ai.messages import ModelResponse as WireResponse
+from pydantic_ai.models import Model as WireModel
+from pydantic_ai.models import ModelRequestParameters
+from pydantic_ai.output import OutputObjectDefinition
+from pydantic_ai.settings import ModelSettings
+from pydantic_ai.tools import ToolDefinition
+
+from lichen.agents.providers.blocks import given_back
+from lichen.agents.providers.names import wire_name
+from lichen.core.ports.model import ModelMessage, ModelRequest
+
+_SCALARS = ("auto", "required", "none")
+
+
+class Asked(NamedTuple):
+    """What pydantic-ai is called with."""
+
+    messages: list[WireMessage]
+    settings: ModelSettings
+    parameters: ModelRequestParameters
+
+
+def asked(provider: str, model: WireModel[Any], request: ModelRequest) -> Asked:
+    """The request as this model of a provider takes it."""
+    parameters = _parameters(model, request)
+    messages = _Transcript(provider).of(request)
+    return Asked(model.prepare_messages(messages, parameters), _settings(request), parameters)
+
+
+def _parameters(model: WireModel[Any], request: ModelRequest) -> ModelRequestParameters:
+    tools = [
+        ToolDefinition(
+            name=wire_name(tool.name),
+            parameters_json_schema=dict(tool.input_schema),
+            description=tool.description,
+        )
+        for tool in request.tools
+    ]
+    instructions = [InstructionPart(content=request.system)] if request.system else []
+    plain = ModelRequestParameters(function_tools=tools, instruction_parts=instructions)
+    if request.output_schema is None:
+        return plain
+    # A provider that cannot enforce a schema is told of it in words; what comes is checked by whoever asked.
+    is_native = model.profile.get("supports_json_schema_output", False)
+    shape = OutputObjectDefinition(dict(request.output_schema), name=request.output_name)
+    return dataclasses.replace(plain, output_mode="native" if is_native else "prompted", output_object=shape)
+
+
+def _settings(request: ModelRequest) -> ModelSettings:
+    settings = ModelSettings(max_tokens=request.max_tokens)
+    if request.temperature is not None:
+        settings["temperature"] = request.temperature
+    if request.thinking is not None:
+        settings["thinking"] = request.thinking
+    if request.keep:
+        is_marked = any(message.is_kept for message in request.messages)
+        settings["cache"] = {"messages": not is_marked}
+    if request.tool_choice != "auto":
+        is_scalar = request.tool_choice in _SCALARS
+        settings["tool_choice"] = request.tool_choice if is_scalar else [wire_name(request.tool_choice)]  # type: ignore[typeddict-item]
+    return settings
+
+
+class _Transcript:
+    """The messages of one request. Calls that no provider named get short names of their own, by their place."""
+
+    def __init__(self, provider: str) -> None:
+        self._provider = provider
+        self._ids: dict[str, str] = {}
+        self._tools: dict[str, str] = {}
+        self._said: set[str] = set()
+
+    def of(self, request: ModelRequest) -> list[WireMessage]:
+        """Whatever is not the model's own goes together until it speaks again."""
+        messages: list[WireMessage] = []
+        pending: list[ModelRequestPart] = []
+        for message in request.messages:
+            if message.role != "assistant":
+                pending.extend(self._heard(message, keeps=request.keep))
+            elif response := self._spoken(message):
+                if pending:
+                    messages.append(WireRequest(pending))
+                    pending = []
+                messages.append(response)
+        return [*messages, WireRequest(pending)] if pending else messages
+
+    def _heard(self, message: ModelMessage, *, keeps: bool) -> Iterator[ModelRequestPart]:
+        mark: list[UserContent] = [CachePoint()] if keeps and message.is_kept else []
+        match message.role:
+            case "system":
+                yield SystemPromptPart(message.text)
+            case "tool":
+                call = message.result_of or ""
+                yield ToolReturnPart(self._tools.get(call, "tool"), message.text, self._ids.get(call, call))
+                if mark:
+                    yield UserPromptPart(mark)
+            case _:
+                media = [BinaryContent(each.data, media_type=each.media_type) for each in message.media]
+                text: list[UserContent] = [message.text] if message.text else []
+                content: list[UserContent] = [*text, *media, *mark]
+                yield UserPromptPart(message.text if content == text else content)
+
+    def _spoken(self, message: ModelMessage) -> WireResponse | None:
+        """The model's own words and calls: as its provider said them where that is at hand."""
+        own = given_back(self._provider, message)
+        if own is not None:
+            parts = [self._renamed(part) if isinstance(part, ToolCallPart) else part for part in own.parts]
+            calls = [part for part in parts if isinstance(part, ToolCallPart)]
+            for call, part in zip(message.calls, calls, strict=True):
+                self._ids[call.id], self._tools[call.id] = part.tool_call_id, part.tool_name
+            return dataclasses.replace(own, parts=parts)
+        spoken: list[ModelResponsePart] = [TextPart(message.text)] if message.text else []
+        for call in message.calls:
+            args = (call.args or b"{}").decode("utf-8", "replace")
+            part = self._renamed(ToolCallPart(wire_name(call.tool), args, ""))
+            self._ids[call.id], self._tools[call.id] = part.tool_call_id, part.tool_name
+            spoken.append(part)
+        return WireResponse(spoken) if spoken else None
+
+    def _renamed(self, part: ToolCallPart) -> ToolCallPart:
+        """The call under the name its provider gave it, if no other call of the transcript has that."""
+        id = part.tool_call_id
+        if not id or id in self._said:
+            id = f"call{len(self._said):05}"
+        self._said.add(id)
+        return part if id == part.tool_call_id else dataclasses.replace(part, tool_call_id=id)

@@ -1,0 +1,134 @@
+"""What each provider needs: an extra of ours, packages, variables, and which options it knows. Nothing is imported."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from importlib.util import find_spec
+from typing import Final
+
+import msgspec
+
+from lichen.core.ports.model import Connection
+
+
+class Facts(msgspec.Struct, frozen=True):
+    """One provider. `keys` and `urls` are the variables that its client reads, the first that is set counts; `options`
+    are what `[models.NAME.options]` may say beside key and address. `needs_key` is False where a server may do without.
+    """
+
+    name: str
+    extra: str
+    package: str
+    keys: tuple[str, ...] = ()
+    urls: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+    needs_key: bool = True
+    needs_url: bool = False
+
+    @property
+    def is_installed(self) -> bool:
+        """Whether its libraries are there."""
+        return all(_is_there(name) for name in ("pydantic_ai", self.package))
+
+    def key_of(self, connection: Connection, environ: Mapping[str, str] = os.environ) -> str:
+        """The key of a connection, or what the environment says; empty where neither does."""
+        return connection.key or _first(self.keys, environ)
+
+    def url_of(self, connection: Connection, environ: Mapping[str, str] = os.environ) -> str:
+        """The address of a connection, or what the environment says; empty for the provider's own."""
+        return connection.base_url or _first(self.urls, environ)
+
+    def is_keyed(self, connection: Connection, environ: Mapping[str, str] = os.environ) -> bool:
+        """Whether the connection has what the provider wants to know its caller by, as far as that can be seen here."""
+        if not self.needs_key or self.key_of(connection, environ):
+            return True
+        match self.name:
+            case "google":  # Vertex AI knows who asks by the machine's own credentials
+                return "project" in connection.options or bool(environ.get("GOOGLE_APPLICATION_CREDENTIALS"))
+            case "bedrock":
+                return "profile" in connection.options or any(environ.get(each) for each in _AWS)
+            case _:
+                return False
+
+
+_AWS: Final = (
+    "AWS_ACCESS_KEY_ID",
+    "AWS_PROFILE",
+    "AWS_ROLE_ARN",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AWS_SHARED_CREDENTIALS_FILE",
+)
+_OPENAI: Final = ("organization", "project")
+
+
+def _facts() -> Mapping[str, Facts]:
+    every = (
+        Facts("openai", "openai", "openai", ("OPENAI_API_KEY",), ("OPENAI_BASE_URL",), (*_OPENAI, "store")),
+        Facts("openai-chat", "openai", "openai", ("OPENAI_API_KEY",), ("OPENAI_BASE_URL",), _OPENAI),
+        Facts("anthropic", "anthropic", "anthropic", ("ANTHROPIC_API_KEY",), ("ANTHROPIC_BASE_URL",)),
+        Facts(
+            "google",
+            "google",
+            "google.genai",
+            ("GOOGLE_API_KEY", "GEMINI_API_KEY"),
+            ("GOOGLE_GEMINI_BASE_URL",),
+            ("project", "location", "vertex"),
+        ),
+        Facts(
+            "bedrock",
+            "bedrock",
+            "boto3",
+            ("AWS_BEARER_TOKEN_BEDROCK",),
+            ("AWS_ENDPOINT_URL_BEDROCK_RUNTIME",),
+            ("region", "profile"),
+        ),
+        Facts("mistral", "mistral", "mistralai", ("MISTRAL_API_KEY",), ("MISTRAL_BASE_URL",)),
+        Facts(
+            "azure",
+            "azure",
+            "openai",
+            ("AZURE_OPENAI_API_KEY",),
+            ("AZURE_OPENAI_ENDPOINT",),
+            ("api_version",),
+            needs_url=True,
+        ),
+        Facts(
+            "ollama",
+            "ollama",
+            "openai",
+            ("OLLAMA_API_KEY",),
+            ("OLLAMA_BASE_URL",),
+            ("tools",),
+            needs_key=False,
+            needs_url=True,
+        ),
+        Facts(
+            "openai-compatible",
+            "openai",
+            "openai",
+            ("OPENAI_COMPATIBLE_API_KEY",),
+            ("OPENAI_COMPATIBLE_BASE_URL",),
+            ("tools",),
+            needs_key=False,
+            needs_url=True,
+        ),
+    )
+    return {each.name: each for each in every}
+
+
+PROVIDERS: Final[Mapping[str, Facts]] = _facts()
+"""The providers there are, by the word before the colon of a model's name."""
+
+
+def _first(variables: tuple[str, ...], environ: Mapping[str, str]) -> str:
+    return next((environ[each] for each in variables if environ.get(each)), "")
+
+
+def _is_there(name: str) -> bool:
+    try:
+        return find_spec(name) is not None
+    except ModuleNotFoundError:  # of `google.genai` where nothing of Google's is
+        return False

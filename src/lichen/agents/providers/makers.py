@@ -1,0 +1,205 @@
+"""The client of each provider, made for one connection. It retries nothing: that is decided above it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from importlib import import_module
+from typing import Any, Final, NamedTuple
+
+import httpx2
+from pydantic_ai.models import Model
+
+from lichen.agents.providers.facts import Facts
+from lichen.agents.providers.transport import CONNECT_S
+from lichen.core.ports.model import Connection
+
+_NO_KEY: Final = "none"  # for servers that want no key: their client insists on one
+
+
+class Made(NamedTuple):
+    """What makes a model of a name over one connection, and what lets go of it."""
+
+    model: Callable[[str], Model[Any]]
+    close: Callable[[], Awaitable[None]]
+
+
+class Reach(NamedTuple):
+    """What a client is made of."""
+
+    facts: Facts
+    connection: Connection
+    http: httpx2.AsyncClient
+
+    @property
+    def key(self) -> str:
+        """The key, or what stands for one where none is needed."""
+        return self.facts.key_of(self.connection) or _NO_KEY
+
+    @property
+    def url(self) -> str | None:
+        """The address; None for the provider's own."""
+        return self.facts.url_of(self.connection) or None
+
+    def option(self, name: str) -> str | None:
+        """An option; None where nobody said it."""
+        return self.connection.options.get(name) or None
+
+
+def make(reach: Reach) -> Made:
+    """The client of a connection."""
+    return Made(_MAKERS[reach.facts.name](reach), reach.http.aclose)
+
+
+def _openai_client(reach: Reach) -> Any:
+    from openai import AsyncOpenAI
+
+    return AsyncOpenAI(
+        api_key=reach.key,
+        base_url=reach.url,
+        organization=reach.option("organization"),
+        project=reach.option("project"),
+        http_client=reach.http,
+        max_retries=0,
+    )
+
+
+def _openai(reach: Reach) -> Callable[[str], Model[Any]]:
+    from pydantic_ai.models.openai import OpenAIResponsesModel, OpenAIResponsesModelSettings
+    from pydantic_ai.providers.openai import OpenAIProvider
+
+    provider = OpenAIProvider(openai_client=_openai_client(reach))
+    # Nothing is left with the provider, so what it thought goes back encrypted instead of by its number.
+    stores = reach.option("store") == "true"
+    settings = OpenAIResponsesModelSettings(openai_store=stores, openai_send_reasoning_ids=stores)
+    return partial(OpenAIResponsesModel, provider=provider, settings=settings)
+
+
+def _openai_chat(reach: Reach) -> Callable[[str], Model[Any]]:
+    from pydantic_ai.models.openai import OpenAIChatModel
+    from pydantic_ai.providers.openai import OpenAIProvider
+
+    return partial(OpenAIChatModel, provider=OpenAIProvider(openai_client=_openai_client(reach)))
+
+
+def _compatible(reach: Reach) -> Callable[[str], Model[Any]]:
+    from pydantic_ai.models.openai import OpenAIChatModel
+    from pydantic_ai.providers.openai_compatible import OpenAICompatibleProvider
+
+    provider = OpenAICompatibleProvider(reach.facts.name, openai_client=_openai_client(reach))
+    return partial(OpenAIChatModel, provider=provider)
+
+
+def _ollama(reach: Reach) -> Callable[[str], Model[Any]]:
+    from pydantic_ai.models.ollama import OllamaModel
+    from pydantic_ai.providers.ollama import OllamaProvider
+
+    return partial(OllamaModel, provider=OllamaProvider(openai_client=_openai_client(reach)))
+
+
+def _azure(reach: Reach) -> Callable[[str], Model[Any]]:
+    from openai import AsyncAzureOpenAI
+    from pydantic_ai.models.openai import OpenAIChatModel
+    from pydantic_ai.providers.azure import AzureProvider
+
+    client = AsyncAzureOpenAI(
+        azure_endpoint=reach.url or "",
+        api_key=reach.key,
+        api_version=reach.option("api_version") or os.environ.get("OPENAI_API_VERSION") or "2024-10-21",
+        http_client=reach.http,
+        max_retries=0,
+    )
+    return partial(OpenAIChatModel, provider=AzureProvider(openai_client=client))
+
+
+def _anthropic(reach: Reach) -> Callable[[str], Model[Any]]:
+    from anthropic import AsyncAnthropic
+    from pydantic_ai.models.anthropic import AnthropicModel
+    from pydantic_ai.providers.anthropic import AnthropicProvider
+
+    client = AsyncAnthropic(api_key=reach.key, base_url=reach.url, http_client=reach.http, max_retries=0)
+    return partial(AnthropicModel, provider=AnthropicProvider(anthropic_client=client))
+
+
+def _google(reach: Reach) -> Callable[[str], Model[Any]]:
+    from pydantic_ai.models.google import GoogleModel
+    from pydantic_ai.providers.google import GoogleProvider
+    from pydantic_ai.providers.google_cloud import GoogleCloudProvider
+
+    project, location = reach.option("project"), reach.option("location")
+    if project or reach.option("vertex") == "true":
+        key = None if project else reach.key
+        cloud = GoogleCloudProvider(
+            api_key=key, project=project, location=location, base_url=reach.url, http_client=reach.http
+        )
+        return partial(GoogleModel, provider=cloud)
+    return partial(GoogleModel, provider=GoogleProvider(api_key=reach.key, base_url=reach.url, http_client=reach.http))
+
+
+def _mistral(reach: Reach) -> Callable[[str], Model[Any]]:
+    from mistralai.client import Mistral
+    from pydantic_ai.models.mistral import MistralModel
+    from pydantic_ai.providers.mistral import MistralProvider
+
+    client = Mistral(api_key=reach.key, async_client=reach.http, server_url=reach.url)
+    return partial(MistralModel, provider=MistralProvider(mistral_client=client))
+
+
+def _bedrock(reach: Reach) -> Callable[[str], Model[Any]]:
+    from pydantic_ai.models.bedrock import BedrockConverseModel
+    from pydantic_ai.providers.bedrock import BedrockProvider
+
+    boto3, config_of = _untyped("boto3"), _untyped("botocore.config").Config
+    key, timeout_s = reach.facts.key_of(reach.connection), reach.connection.timeout_s
+    id, is_pair, rest = key.partition(":")
+    secret, _, token = rest.partition(":")
+    bearer = "" if is_pair else key
+    config = config_of(
+        read_timeout=timeout_s,
+        connect_timeout=min(CONNECT_S, timeout_s),
+        retries={"total_max_attempts": 1},
+        **({"signature_version": "bearer"} if bearer else {}),
+    )
+    session = boto3.Session(
+        botocore_session=_bearer(bearer) if bearer else None,
+        region_name=reach.option("region"),
+        profile_name=reach.option("profile"),
+        **({"aws_access_key_id": id, "aws_secret_access_key": secret} if is_pair else {}),
+        **({"aws_session_token": token} if token else {}),
+    )
+    client = session.client("bedrock-runtime", config=config, endpoint_url=reach.url)
+    return partial(BedrockConverseModel, provider=BedrockProvider(bedrock_client=client))
+
+
+def _bearer(token: str) -> Any:
+    """A session of botocore that is known by a key of Bedrock's alone, whatever the machine has beside it."""
+    session = _untyped("botocore.session").Session()
+    frozen = _untyped("botocore.tokens").FrozenAuthToken(token)
+
+    def token_of(**asked: object) -> Any:
+        return frozen
+
+    def nobody() -> None:
+        return None
+
+    session.get_auth_token, session.get_credentials = token_of, nobody
+    return session
+
+
+def _untyped(module: str) -> Any:
+    """A library that brings no types."""
+    return import_module(module)
+
+
+_MAKERS: Final[Mapping[str, Callable[[Reach], Callable[[str], Model[Any]]]]] = {
+    "openai": _openai,
+    "openai-chat": _openai_chat,
+    "openai-compatible": _compatible,
+    "ollama": _ollama,
+    "azure": _azure,
+    "anthropic": _anthropic,
+    "google": _google,
+    "mistral": _mistral,
+    "bedrock": _bedrock,
+}
