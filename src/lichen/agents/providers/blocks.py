@@ -73,7 +73,7 @@ def _read(provider: str, blocks: bytes) -> ModelResponse | None:
     try:
         found = msgspec.msgpack.decode(blocks, type=_Kept)
         messages = ModelMessagesTypeAdapter.validate_json(found.response) if found.provider == provider else []
-    except (msgspec.MsgspecError, ValidationError):
+    except (msgspec.MsgspecError, ValidationError, UnicodeDecodeError):
         return None  # of another version
     first = messages[0] if messages else None
     return first if isinstance(first, ModelResponse) else None

@@ -31,23 +31,23 @@ class Facts(msgspec.Struct, frozen=True):
         """Whether its libraries are there."""
         return all(_is_there(name) for name in ("pydantic_ai", self.package))
 
-    def key_of(self, connection: Connection, environ: Mapping[str, str] = os.environ) -> str:
+    def key_of(self, connection: Connection) -> str:
         """The key of a connection, or what the environment says; empty where neither does."""
-        return connection.key or _first(self.keys, environ)
+        return connection.key or _first(self.keys)
 
-    def url_of(self, connection: Connection, environ: Mapping[str, str] = os.environ) -> str:
+    def url_of(self, connection: Connection) -> str:
         """The address of a connection, or what the environment says; empty for the provider's own."""
-        return connection.base_url or _first(self.urls, environ)
+        return connection.base_url or _first(self.urls)
 
-    def is_keyed(self, connection: Connection, environ: Mapping[str, str] = os.environ) -> bool:
+    def is_keyed(self, connection: Connection) -> bool:
         """Whether the connection has what the provider wants to know its caller by, as far as that can be seen here."""
-        if not self.needs_key or self.key_of(connection, environ):
+        if not self.needs_key or self.key_of(connection):
             return True
         match self.name:
             case "google":  # Vertex AI knows who asks by the machine's own credentials
-                return "project" in connection.options or bool(environ.get("GOOGLE_APPLICATION_CREDENTIALS"))
+                return "project" in connection.options or bool(os.environ.get("GOOGLE_APPLICATION_CREDENTIALS"))
             case "bedrock":
-                return "profile" in connection.options or any(environ.get(each) for each in _AWS)
+                return "profile" in connection.options or any(os.environ.get(each) for each in _AWS)
             case _:
                 return False
 
@@ -123,8 +123,8 @@ PROVIDERS: Final[Mapping[str, Facts]] = _facts()
 """The providers there are, by the word before the colon of a model's name."""
 
 
-def _first(variables: tuple[str, ...], environ: Mapping[str, str]) -> str:
-    return next((environ[each] for each in variables if environ.get(each)), "")
+def _first(variables: tuple[str, ...]) -> str:
+    return next((os.environ[each] for each in variables if os.environ.get(each)), "")
 
 
 def _is_there(name: str) -> bool:

@@ -22,6 +22,7 @@ RETRY_AFTER_S_MAX: Final = 3_600.0
 _WORD: Final = re.compile(r"[A-Za-z][A-Za-z_]{2,47}")  # no digits: no key is spelt so
 _FILTERED: Final = ("content_filter", "content_policy", "safety", "moderation")
 _CAUSES_MAX: Final = 12
+_INCOMPLETE: Final = "without sending complete message body"  # how httpx says that a body was cut
 
 _CATEGORIES: Final[tuple[tuple[type[Exception], str, str], ...]] = (
     # what pydantic-ai sorts a provider's answer into, the more exact first
@@ -55,8 +56,8 @@ _STATUSES: Final = {
 }
 _EXACT: Final = (px.ModelQuotaExceededError, px.ModelContextWindowExceededError)
 _NEXT: Final = {
-    "model_auth": "Look at the key in [models.{provider}] of lichen.toml or {variable}; `lichen doctor --ask` tries.",
-    "model_request_invalid": "Look at the model's name and options; `lichen doctor --ask` tries them.",
+    "model_auth": "Look at the key in [models.{provider}] of lichen.toml or {variable}.",
+    "model_request_invalid": "Look at the model's name and options.",
 }
 
 
@@ -120,7 +121,9 @@ def _broke_off(error: Exception, *, streamed: bool) -> bool:
     """Whether the connection was lost in the middle of a reply: it was being read, and had begun."""
     if isinstance(error, px.ModelTimeoutError):
         return False
-    return isinstance(error, px.ModelConnectionError) and (streamed or error.in_stream)
+    if not isinstance(error, px.ModelConnectionError):
+        return False
+    return streamed or error.in_stream or any(_INCOMPLETE in str(cause) for cause in _causes(error))
 
 
 def _word(error: Exception) -> str:

@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 
 import httpx2
 from pydantic_ai.models import Model
+from pydantic_ai.profiles import ModelProfile
 
 from lichen.agents.providers.facts import Facts
 from lichen.agents.providers.transport import CONNECT_S
@@ -76,11 +77,19 @@ def _openai(reach: Reach) -> Callable[[str], Model[Any]]:
     return partial(OpenAIResponsesModel, provider=provider, settings=settings)
 
 
+def _chat_profile() -> ModelProfile:
+    """A reply that does not say why it ended was cut off, however tidily the stream did."""
+    from pydantic_ai.profiles.openai import OpenAIModelProfile
+
+    return OpenAIModelProfile(openai_chat_streaming_requires_finish_reason=True)
+
+
 def _openai_chat(reach: Reach) -> Callable[[str], Model[Any]]:
     from pydantic_ai.models.openai import OpenAIChatModel
     from pydantic_ai.providers.openai import OpenAIProvider
 
-    return partial(OpenAIChatModel, provider=OpenAIProvider(openai_client=_openai_client(reach)))
+    provider = OpenAIProvider(openai_client=_openai_client(reach))
+    return partial(OpenAIChatModel, provider=provider, profile=_chat_profile())
 
 
 def _compatible(reach: Reach) -> Callable[[str], Model[Any]]:
@@ -88,14 +97,15 @@ def _compatible(reach: Reach) -> Callable[[str], Model[Any]]:
     from pydantic_ai.providers.openai_compatible import OpenAICompatibleProvider
 
     provider = OpenAICompatibleProvider(reach.facts.name, openai_client=_openai_client(reach))
-    return partial(OpenAIChatModel, provider=provider)
+    return partial(OpenAIChatModel, provider=provider, profile=_chat_profile())
 
 
 def _ollama(reach: Reach) -> Callable[[str], Model[Any]]:
     from pydantic_ai.models.ollama import OllamaModel
     from pydantic_ai.providers.ollama import OllamaProvider
 
-    return partial(OllamaModel, provider=OllamaProvider(openai_client=_openai_client(reach)))
+    provider = OllamaProvider(openai_client=_openai_client(reach))
+    return partial(OllamaModel, provider=provider, profile=_chat_profile())
 
 
 def _azure(reach: Reach) -> Callable[[str], Model[Any]]:
@@ -110,7 +120,7 @@ def _azure(reach: Reach) -> Callable[[str], Model[Any]]:
         http_client=reach.http,
         max_retries=0,
     )
-    return partial(OpenAIChatModel, provider=AzureProvider(openai_client=client))
+    return partial(OpenAIChatModel, provider=AzureProvider(openai_client=client), profile=_chat_profile())
 
 
 def _anthropic(reach: Reach) -> Callable[[str], Model[Any]]:
