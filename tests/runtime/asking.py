@@ -22,7 +22,7 @@ from lichen.runtime import Runtime
 from lichen.runtime.access.access import About, Access
 from lichen.runtime.operations.talk.conversation import Conversation
 from lichen.runtime.operations.talk.feed import Feed
-from lichen.runtime.operations.talk.session import Session
+from lichen.runtime.operations.talk.session import NewMessage, Session
 from lichen.runtime.operations.talk.turn import Turn
 from tests.runtime.world import CUSTOMER, SCOPE
 
@@ -105,6 +105,12 @@ ENTRIES: dict[str, Entry] = {
         lambda w, a: w.runtime.sessions.found(a.scope, a.actor, agent="till.clerk", channel="api", key="none"),
     ),
     "Session.say": Entry("session.say", lambda w, a: w.session_of(a).say("more"), True),
+    "Sessions.say": Entry(
+        "session.say", lambda w, a: _only(w.runtime.sessions.say([NewMessage(w.session_of(a), "more")])), True
+    ),
+    "Session.prepared": Entry(
+        "session.say", lambda w, a: w.session_of(a).prepared(NewMessage(w.session_of(a), "more")), True
+    ),
     "Session.close": Entry("session.close", lambda w, a: w.session_of(a).close(), True),
     "Session.declassify": Entry(
         "session.declassify", lambda w, a: w.session_of(a).declassify(("third_party:web",), reason="ours"), True
@@ -208,6 +214,14 @@ ENTRIES: dict[str, Entry] = {
     "Admin.stop": Entry("process.stop", lambda w, a: w.runtime.admin.stop(a.scope, a.actor)),
 }
 """Each operation, and how to ask for it."""
+
+
+async def _only(outcomes: Any) -> Any:
+    """What became of the only message; raises what became of it."""
+    (outcome,) = await outcomes
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome
 
 
 async def _then(made: Any, ask: Callable[[Any], Any]) -> Any:

@@ -20,8 +20,9 @@ from lichen.core.ports.plan import Plan, PlanInput
 from lichen.runtime import Runtime
 from lichen.runtime.project.policies import Starter
 from lichen.runtime.project.project import Project
+from lichen.serve.http.messages import Messages
 from lichen.serve.http.state import Site, of_app
-from lichen.serve.webchat import webchat_routes
+from lichen.serve.webchat import Chats, Shortcut, webchat_routes
 from lichen.settings import Settings, Tenant, WebChat
 from lichen.settings.routes import Route
 
@@ -72,7 +73,8 @@ def runtime_of(project: Project, clock: Clock | None = None) -> Runtime:
 
 
 def app_of(runtime: Runtime, *more: BaseRoute) -> Starlette:
-    return Site().of(Starlette(routes=[*webchat_routes(runtime), *more]))
+    chats = Chats(runtime, Messages(runtime.settings))
+    return Site(short=Shortcut(chats)).of(Starlette(routes=[*webchat_routes(chats), *more]))
 
 
 class Client:

@@ -28,7 +28,7 @@ from lichen.serve.http.metrics import Metered, Metrics
 from lichen.serve.http.state import Reserved, Site, of_app
 from lichen.serve.page import html
 from lichen.serve.pages import chat_routes
-from lichen.serve.webchat import webchat_routes
+from lichen.serve.webchat import Chats, Shortcut, webchat_routes
 from lichen.settings import Settings
 
 CHAT = "/chat/"
@@ -39,8 +39,9 @@ GUESSES_PER_S, GUESSES_BURST = 0.5, 30  # of one address
 def make_site(runtime: Runtime) -> Starlette:
     """Everything strangers may reach, as an ASGI application without lifespan. Callers have a key or a cookie."""
     login, metrics, messages = Login(runtime), Metrics(runtime), Messages(runtime.settings)
+    chats, frames = Chats(runtime, messages), _frames(runtime.settings)
     routes: Sequence[BaseRoute] = (
-        *webchat_routes(runtime, messages),
+        *webchat_routes(chats),
         *hook_routes(runtime, messages),
         *docs_routes(),
         *api_routes(runtime, _rated(login.identify)),
@@ -55,12 +56,13 @@ def make_site(runtime: Runtime) -> Starlette:
         routes=routes,
         middleware=[
             Middleware(Metered, metrics=metrics),
-            Middleware(SecurityHeaders, frames=_frames(runtime.settings)),
+            Middleware(SecurityHeaders, frames=frames),
         ],
         exception_handlers={HTTPException: _unroutable, LichenError: _refused, Exception: _broken},
     )
     site.router.redirect_slashes = False  # such a redirect repeats whatever host a stranger names
-    return Site(messages=messages, metrics=metrics, reserved=_reserved(login.identify)).of(site)
+    short = Shortcut(chats, metrics=metrics, frames=frames)
+    return Site(messages=messages, metrics=metrics, reserved=_reserved(login.identify), short=short).of(site)
 
 
 def _reserved(identify: Identify) -> Reserved:

@@ -133,7 +133,7 @@ class EngineConformance:
         session = sessions.session_id(stage.request(CUSTOMER), name, channel="api", key="one")
         await sessions.open_session(stage.request(CUSTOMER), session, sessions.Opening(name))
         for text in ("one", "two", "three"):
-            await messages.say(stage.request(CUSTOMER), session, text)
+            await messages.say(messages.Coming(stage.request(CUSTOMER), session, messages.read(text)))
         await engine.idle()
         assert self._turns(engine, session) == [("m1",), ("m2",), ("m3",)]
 

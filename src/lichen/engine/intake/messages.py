@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -34,39 +34,63 @@ class Receipt(msgspec.Struct, frozen=True):
     is_repeated: bool = False
 
 
-async def say(
-    request: Request,
-    session: SessionId,
-    text: str,
-    *,
-    key: str | None = None,
-    channel_data: bytes = b"",
-    data: Any = None,
-    address: bytes = b"",
-) -> Receipt:
-    """Takes one message of the session's customer; returns once it is durable.
+class Said(NamedTuple):
+    """What somebody says: the text, also as it is kept, the JSON beside it, and what their channel keeps with it."""
+
+    text: str
+    said: bytes
+    data: bytes
+    channel_data: bytes
+    address: bytes
+    key: str | None
+
+
+class Coming(NamedTuple):
+    """A message that comes: who says it, in which session, and what."""
+
+    request: Request
+    session: SessionId
+    said: Said
+
+
+def read(
+    text: str, *, key: str | None = None, channel_data: bytes = b"", data: Any = None, address: bytes = b""
+) -> Said:
+    """What somebody says, as it is kept.
 
     `channel_data` is kept with the message for its channel alone. `data`, any JSON, goes to the planner with the
     words: what a channel knows beside them. `address` is where the channel pushes replies to from now on.
 
-    Raises Invalid (`message_too_large`, `message_empty`, `input_too_large`, `input_invalid`, `address_too_large`,
-    `key_invalid`), NotFound (`session_unknown`), Conflict (`session_closed`, `key_reused`), Unavailable (nothing was
-    taken).
+    Raises Invalid (`message_too_large`, `message_empty`, `input_too_large`, `input_invalid`, `address_too_large`).
     """
     said, beside = text_of(text), encoded(data)
     check_address(address)
-    await request.admitted()
+    return Said(text, said, beside, channel_data, address, key)
+
+
+async def say(coming: Coming) -> Receipt:
+    """Takes one message of the session's customer; returns once it is durable. Raises as `receive`, Unavailable
+    (nothing was taken)."""
+    await coming.request.admitted()
+    receipt = receive(coming)
+    await coming.request.journal.durable(session=coming.session)
+    return receipt
+
+
+def receive(coming: Coming) -> Receipt:
+    """Appends a message, now. Raises Invalid (`key_invalid`), NotFound (`session_unknown`), Conflict
+    (`session_closed`, `key_reused`), Unavailable."""
+    request, session, said = coming
     mailbox = request.mailbox(session)
     number = MessageId(f"m{mailbox.received + 1}")
-    token = token_of(request, key) or number
-    receipt = _repeated(request, session, token, said, beside)
-    if receipt is None:
-        _check_takes(mailbox)
-        parts = [("text", said), ("data", beside), ("channel", channel_data), ("address", address)]
-        contents = moves.as_contents(parts, mailbox.subject)
-        receipt = _take(request, mailbox, Words(number, token, text, contents, *_speaker(request, mailbox)))
-    await request.journal.durable(session=session)
-    return receipt
+    token = token_of(request, said.key) or number
+    receipt = _repeated(request, session, token, said.said, said.data)
+    if receipt is not None:
+        return receipt
+    _check_takes(mailbox)
+    parts = [("text", said.said), ("data", said.data), ("channel", said.channel_data), ("address", said.address)]
+    contents = moves.as_contents(parts, mailbox.subject)
+    return _take(request, mailbox, Words(number, token, said.text, contents, *_speaker(request, mailbox)))
 
 
 def _repeated(request: Request, session: SessionId, token: str, said: bytes, data: bytes) -> Receipt | None:

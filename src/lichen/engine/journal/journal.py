@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import cast
 from weakref import ref
 
@@ -86,11 +86,18 @@ class Journal:
     async def durable(self, *, run: RunId | None = None, session: SessionId | None = None) -> None:
         """Returns once all appended so far to this run and session is on disk. Raises Unavailable if it never will."""
         named = (run is not None and run_stream(run), session is not None and session_stream(session))
+        await self._durable(*(stream for stream in named if stream))
+
+    async def durable_sessions(self, sessions: Iterable[SessionId]) -> None:
+        """Returns once all appended so far to these sessions is on disk. Raises Unavailable if it never will be."""
+        await self._durable(*map(session_stream, sessions))
+
+    async def _durable(self, *streams: StreamId) -> None:
         is_held = self._turns.hold(self.scope.tenant)
         if is_held:
             self.log.hurry()
         try:
-            await self.log.durable_stream(*(stream for stream in named if stream))
+            await self.log.durable_stream(*streams)
         finally:
             if is_held:
                 self._turns.release()

@@ -35,17 +35,18 @@ class SecurityHeaders:
 
         async def send_with(message: Message) -> None:
             if message["type"] == "http.response.start":
-                self._add(scope, message["headers"])
+                add(message["headers"], scope, self._frames)
             await send(message)
 
         await self._app(scope, receive, send_with)
 
-    def _add(self, scope: Scope, headers: list[Header]) -> None:
-        path: str = scope["path"]
-        frames = self._frames(path)
-        own = {name for name, _ in headers}
-        added = _headers(frames, is_secure=scope["scheme"] == "https", is_kept=path.startswith("/static/"))
-        headers += [header for header in added if header[0] not in own]
+
+def add(headers: list[Header], scope: Scope, frames: Frames) -> None:
+    """Adds them to what a response to this request says itself."""
+    path: str = scope["path"]
+    own = {name for name, _ in headers}
+    added = _headers(frames(path), is_secure=scope["scheme"] == "https", is_kept=path.startswith("/static/"))
+    headers += [header for header in added if header[0] not in own]
 
 
 @lru_cache(POLICIES_MAX)

@@ -81,12 +81,20 @@ class Slots:
     @contextmanager
     def holding(self, name: str) -> Generator[None]:
         """Takes one for `name` while the context lasts."""
-        self._taken[name] = self._taken.get(name, 0) + 1
-        self._count += 1
+        self.enter(name)
         try:
             yield
         finally:
-            self._count -= 1
-            self._taken[name] -= 1
-            if not self._taken[name]:
-                del self._taken[name]
+            self.leave(name)
+
+    def enter(self, name: str) -> None:
+        """Takes one for `name` until it leaves."""
+        self._taken[name] = self._taken.get(name, 0) + 1
+        self._count += 1
+
+    def leave(self, name: str) -> None:
+        """Gives back one that `name` took."""
+        self._count -= 1
+        self._taken[name] -= 1
+        if not self._taken[name]:
+            del self._taken[name]

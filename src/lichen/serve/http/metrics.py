@@ -38,6 +38,16 @@ class Metrics:
             "lichen_http_request_seconds", "How long answers took.", ("route",), buckets=BUCKETS, registry=self.registry
         )
         self.websockets = Gauge("lichen_websockets_open", "WebSockets open now.", registry=self.registry)
+        self._counted: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
+
+    def count(self, route: str, status: int, seconds: float) -> None:
+        """Counts a request that was answered."""
+        found = self._counted.get((route, status))
+        if found is None:
+            found = self.requests.labels(route, status), self.seconds.labels(route)
+            self._counted[route, status] = found
+        found[0].inc()
+        found[1].observe(seconds)
 
     def routes(self) -> list[BaseRoute]:
         """`/metrics`."""
@@ -53,7 +63,6 @@ class Metered:
     def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
         self._app, self._metrics = app, metrics
         self._names: dict[int, str] = {}
-        self._counted: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers as the application does."""
@@ -78,17 +87,7 @@ class Metered:
             await self._app(scope, receive, noting)
         finally:
             route = self._names.get(id(scope.get("route")), UNMATCHED)
-            count, seconds = self._figures(route, status)
-            count.inc()
-            seconds.observe(loop_time() - begun)
-
-    def _figures(self, route: str, status: int) -> tuple[Counter, Histogram]:
-        """What is counted of a route, found once for each status."""
-        found = self._counted.get((route, status))
-        if found is None:
-            found = self._metrics.requests.labels(route, status), self._metrics.seconds.labels(route)
-            self._counted[route, status] = found
-        return found
+            self._metrics.count(route, status, loop_time() - begun)
 
 
 def _name(routes: Iterable[BaseRoute], names: dict[int, str], prefix: str = "") -> None:

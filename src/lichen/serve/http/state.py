@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+import re
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from starlette.applications import Starlette
 from starlette.requests import HTTPConnection
@@ -22,10 +23,32 @@ Reserved = Callable[[HTTPConnection], bool]
 """Whether a request is an operator's, for whom places are reserved where a port is full."""
 
 
+class Answer(NamedTuple):
+    """A whole answer, ready to be sent."""
+
+    status: int
+    headers: Sequence[tuple[bytes, bytes]]
+    body: bytes
+
+
+class Short(Protocol):
+    """A way past middleware and routes for one kind of request, which comes often. It answers as they would."""
+
+    @property
+    def path(self) -> re.Pattern[bytes]:
+        """What the address of such a request looks like. All of them are posted."""
+        ...
+
+    def takes(self, request: HTTPConnection, body: bytes, answered: Callable[[Answer], None]) -> bool:
+        """Takes a request, which came whole, and answers it later; or leaves it to the routes and has done nothing."""
+        ...
+
+
 class Site:
     """The state of one application. It drains before it closes, and it closes before it is gone.
 
-    `messages` counts what customers say, `metrics` what is answered; None where nobody counts.
+    `messages` counts what customers say, `metrics` what is answered; None where nobody counts. `short` is the way of
+    the requests that come most often.
     """
 
     def __init__(
@@ -34,8 +57,9 @@ class Site:
         messages: Messages | None = None,
         metrics: Metrics | None = None,
         reserved: Reserved = lambda request: False,
+        short: Short | None = None,
     ) -> None:
-        self.messages, self.metrics, self.reserved = messages, metrics, reserved
+        self.messages, self.metrics, self.reserved, self.short = messages, metrics, reserved, short
         self.draining = False  # it takes no new work from now on: `/readyz` says so
         self.closing = asyncio.Event()  # sends long polls and streams home
         self.audits = Slots(most=AUDITS_MAX, most_each=1)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from ipaddress import ip_address, ip_network
 
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 
@@ -15,6 +16,7 @@ class Proxies:
     def __init__(self, names: Sequence[str] = ()) -> None:
         self._names = list(names)
         self._networks = [ip_network(name) for name in names]
+        self._namer = self.before(_nothing)
 
     def __contains__(self, address: str) -> bool:
         """Whether an address is a trusted proxy's."""
@@ -30,3 +32,21 @@ class Proxies:
         if not self._names:
             return app
         return ProxyHeadersMiddleware(app, trusted_hosts=self._names)  # pyright: ignore[reportArgumentType, reportReturnType] - the same ASGI, typed by another
+
+    def name(self, scope: Scope) -> None:
+        """Has a request say for whom it speaks, as it would before the application."""
+        if self._names:
+            with suppress(StopIteration):
+                self._namer(scope, _never, _nowhere).__await__().send(None)  # it waits for nothing
+
+
+async def _nothing(scope: Scope, receive: Receive, send: Send) -> None:
+    """An application that does not answer."""
+
+
+async def _never() -> Message:
+    raise AssertionError("nobody receives anything")
+
+
+async def _nowhere(message: Message) -> None:
+    raise AssertionError("nobody sends anything")

@@ -9,47 +9,28 @@ from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import msgspec
 from starlette.applications import Starlette
-from starlette.requests import HTTPConnection
-from starlette.types import Receive, Scope, Send
-from starlette.websockets import WebSocket
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from lichen.core.words.errors import Invalid, LichenError, TooMany, Unavailable
-from lichen.serve.http.errors import HeadTooLarge, failure
-from lichen.serve.http.limits import Slots, client_of, network_of
+from lichen.core.words.errors import Invalid, Unavailable
+from lichen.serve.http.limits import network_of
 from lichen.serve.http.state import of_app
+from lichen.serve.listen.bounded import Bounded, Bounds
 from lichen.serve.listen.frames import websocket_protocol
 from lichen.serve.listen.places import Places
 from lichen.serve.listen.proxies import Proxies
 from lichen.serve.listen.quiet import quiet
-from lichen.serve.listen.server import InLoop, closed, config_of, running
+from lichen.serve.listen.server import InLoop, config_of, running
+from lichen.serve.listen.short import Shortly
 from lichen.serve.listen.stall import Stalling
 from lichen.settings import Serve, Settings
 
 BACKLOG = 2_048
-ALIVE = "/healthz"  # answered whoever else is connected
 
 if TYPE_CHECKING:
     from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol as _Base
 else:
     _Base = asyncio.Protocol
-
-
-class Bounds(msgspec.Struct, frozen=True):
-    """What one process holds for strangers, in all and of one address; see `places` for who makes room. Beyond
-    it only operators are served. WebSockets are counted apart, and so is what comes through a proxy, by its client."""
-
-    connections_max: int = 2_000
-    connections_each_max: int = 200
-    sockets_max: int = 4_000
-    sockets_each_max: int = 200
-    head_bytes_max: int = 32 * 1024
-    head_s: float = 10.0  # how long a request's head may take to come, from the first moment of a connection
-    keep_alive_s: int = 30
-    frame_bytes_max: int = 256 * 1024  # of a WebSocket message
-    stall_s: float = 30.0  # how long somebody may take nothing of what waits for them
 
 
 @asynccontextmanager
@@ -64,9 +45,9 @@ async def listening(
     bounds, proxies = bounds or Bounds(), proxies or Proxies()
     with _bound(host, port) as listener:
         places = Places(most=bounds.connections_max, most_each=bounds.connections_each_max)
-        bounded = _Bounded(app, bounds, places)
+        bounded = Bounded(app, bounds, places)
         config = config_of(
-            proxies.before(bounded), http=_protocol(Hall(bounds, places, proxies)),
+            proxies.before(bounded), http=_protocol(Hall(bounds, places, proxies, bounded)),
             ws=websocket_protocol(bounds.stall_s), ws_max_size=bounds.frame_bytes_max,
             ws_per_message_deflate=False, timeout_keep_alive=bounds.keep_alive_s, backlog=BACKLOG,
             h11_max_incomplete_event_size=bounds.head_bytes_max,
@@ -128,54 +109,7 @@ class Hall(NamedTuple):
     bounds: Bounds
     places: Places
     proxies: Proxies
-
-
-class _Bounded:
-    """Refuses what is too much before the app sees it."""
-
-    def __init__(self, app: Starlette, bounds: Bounds, places: Places) -> None:
-        self._app, self._bounds, self._places = app, bounds, places
-        self._requests = Slots(most=2 * bounds.connections_max, most_each=bounds.connections_each_max)
-        self._sockets = Slots(most=bounds.sockets_max, most_each=bounds.sockets_each_max)
-        self._site = of_app(app)
-        self._is_reserved = self._site.reserved
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = HTTPConnection(scope)
-        slots = self._requests if scope["type"] == "http" else self._sockets
-        refusal = self._malformed(scope) or closed(self._site, scope["path"])
-        if refusal is None and scope["path"] != ALIVE:
-            refusal = self._crowded(request, slots)
-        if refusal is None:
-            with slots.holding(client_of(request)):
-                await self._app(scope, receive, send)
-        elif scope["type"] == "websocket":
-            await WebSocket(scope, receive, send).send_denial_response(failure(refusal))
-        else:
-            await failure(refusal)(scope, receive, send)
-
-    def _malformed(self, scope: Scope) -> LichenError | None:
-        hosts = head_bytes = 0
-        for name, value in scope["headers"]:
-            hosts += name == b"host"
-            head_bytes += len(name) + len(value)
-        if hosts > 1 or (hosts == 0 and scope["http_version"] == "1.1"):
-            return Invalid("A request names one host.", code="host_invalid", next_step="Send one Host header.")
-        if head_bytes + len(scope["raw_path"]) + len(scope["query_string"]) > self._bounds.head_bytes_max:
-            return HeadTooLarge(f"The head has more than {self._bounds.head_bytes_max} bytes.")
-        return None
-
-    def _crowded(self, request: HTTPConnection, slots: Slots) -> LichenError | None:
-        """Why there is no room for a request, unless an operator makes it."""
-        found: LichenError | None = None
-        if self._places.is_over:
-            found = Unavailable("As many connections are open as may be.", code="overloaded")
-        else:
-            try:
-                slots.check(client_of(request))
-            except TooMany as error:
-                found = error
-        return None if found is None or self._is_reserved(request) else found
+    bounded: Bounded
 
 
 class _Patience(Stalling):
@@ -254,7 +188,8 @@ def _protocol(hall: Hall) -> type[asyncio.Protocol]:
         from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
     except ImportError:
         return type("PatientH11", (_Patience, H11Protocol), limits)
-    return type("PatientHttpTools", (_Counting, _Patience, HttpToolsProtocol), limits)
+    short = {"proxies": hall.proxies, "bounded": hall.bounded}
+    return type("PatientHttpTools", (_Counting, _Patience, Shortly, HttpToolsProtocol), limits | short)
 
 
 class _Counting(_Base):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
+from lichen.channels.port import Inbound
 from lichen.channels.tokens import Visitor
 from lichen.core.words import faults
 from lichen.runtime.operations.talk.sessions import Session
@@ -18,16 +19,31 @@ async def post(visit: Visit) -> Response:
 
     An activity that says nothing (typing, an event) is acknowledged under an id of its own and kept nowhere.
     """
-    visitor, chat = visit.visitor(), visit.chat
-    message = chat.channel.read(visit.data, visitor.conversation, visitor.actor)
+    chat, (visitor, message) = visit.chat, read(visit)
     if message is None:
         return answer({"id": f"{visitor.conversation}|{chat.new_id('report')}"})
-    visit.count(visitor.conversation, len(message.text.encode()) + len(message.data))
-    faults.hit(points.TAKEN)
+    count(visit, message)
     session = await chat.session(visitor, visit.language(message.locale))
     turn = await session.say(message.text, key=message.id, channel_data=message.data, data=message.envelope)
+    return taken(visitor.conversation, turn.receipt.n)
+
+
+def read(visit: Visit) -> tuple[Visitor, Inbound | None]:
+    """Who posts an activity, and the message in it. Raises as `Visit.visitor` and the channel do."""
+    visitor = visit.visitor()
+    return visitor, visit.chat.channel.read(visit.data, visitor.conversation, visitor.actor)
+
+
+def count(visit: Visit, message: Inbound) -> None:
+    """Counts a message, which is taken from now on. Raises TooMany (`messages_too_many`, `address_bytes`)."""
+    visit.count(message.conversation, len(message.text.encode()) + len(message.data))
+    faults.hit(points.TAKEN)
+
+
+def taken(conversation: str, n: int) -> Response:
+    """The acknowledgement of a message, which is record `n` of its conversation."""
     faults.hit(points.DURABLE)
-    return answer({"id": activity_id(visitor.conversation, turn.receipt.n)})
+    return answer({"id": activity_id(conversation, n)})
 
 
 async def get(visit: Visit) -> Response:

@@ -100,15 +100,20 @@ class Chat:
         While one opens it others wait in line, so that what comes after keeps its order. Raises NotFound
         (`agent_unknown`) when the agent is gone, Denied by policy, Unavailable.
         """
-        self._forget_what_changed()
-        known = self._sessions.get(visitor)
-        if known is not None and visitor.conversation not in self._opening:
+        known = self.known(visitor)
+        if known is not None:
             return known
         as_of = self._as_of
         async with self._opening.setdefault(visitor.conversation, asyncio.Lock()):
             session = await self._open(visitor, visitor.language or language)
         self._keep(visitor, session, as_of)
         return session
+
+    def known(self, visitor: Visitor) -> Session | None:
+        """The session of the visitor's conversation, if it is known and nobody opens it now."""
+        self._forget_what_changed()
+        known = self._sessions.get(visitor)
+        return None if visitor.conversation in self._opening else known
 
     async def begun(self, visitor: Visitor, *, waits: bool = False) -> Session | None:
         """The session of the visitor's conversation; None while they said nothing, or with `waits` as soon as they did.

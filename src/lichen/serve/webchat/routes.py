@@ -15,11 +15,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from lichen.core.words.errors import LichenError
-from lichen.runtime.runtime import Runtime
 from lichen.serve.http.errors import INTERNAL, failure
 from lichen.serve.http.exchange import read_body
 from lichen.serve.http.lines import broken
-from lichen.serve.http.messages import Messages
 from lichen.serve.webchat import activities, conversations
 from lichen.serve.webchat.chat import Chat, Chats
 from lichen.serve.webchat.sockets import Sockets
@@ -28,11 +26,12 @@ from lichen.serve.webchat.visit import PREFLIGHT, Visit, check_origin, cors
 
 PREFIXES: Final = ("/v1/messaging/webchat/{tenant}", "/v1/web/webchat/{tenant}")
 DIRECT_LINE: Final = "/v3/directline"
+ACTIVITIES: Final = "/conversations/{conversation}/activities"
 
 Handler = Callable[[Visit], Awaitable[Response]]
 
 _TABLE: Final[Mapping[str, Mapping[str, Handler]]] = {
-    "/conversations/{conversation}/activities": {"POST": activities.post, "GET": activities.get},
+    ACTIVITIES: {"POST": activities.post, "GET": activities.get},
     "/conversations": {"POST": conversations.open_conversation},
     "/conversations/{conversation}": {"GET": conversations.resume},
     "/conversations/{conversation}/upload": {"POST": activities.upload},
@@ -43,12 +42,12 @@ _TABLE: Final[Mapping[str, Mapping[str, Handler]]] = {
 """What each path takes, the busiest first."""
 
 
-def webchat_routes(runtime: Runtime, messages: Messages | None = None) -> list[BaseRoute]:
-    """The routes of every tenant's web chat, over a running runtime. `messages` counts what is said.
+def webchat_routes(chats: Chats) -> list[BaseRoute]:
+    """The routes of every tenant's web chat.
 
     The application they are put into has a `Site`, which sends streams home when it closes.
     """
-    chats, sockets = Chats(runtime, messages or Messages(runtime.settings)), Sockets()
+    sockets = Sockets()
 
     async def follow(socket: WebSocket) -> None:
         await stream(socket, chats, sockets)

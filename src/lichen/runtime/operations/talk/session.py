@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -14,7 +14,7 @@ from lichen.core.words.ids import MessageId, RunId, SessionId, session_stream
 from lichen.core.words.scope import Actor, Scope
 from lichen.engine.engine import Engine
 from lichen.engine.intake.labels import declassify
-from lichen.engine.intake.messages import say
+from lichen.engine.intake.messages import Coming, read, say
 from lichen.engine.intake.request import Request
 from lichen.engine.intake.sessions import close_session
 from lichen.engine.journal.journal import Journal
@@ -36,6 +36,17 @@ class Outgoing(msgspec.Struct, frozen=True):
     queued_at_us: int
     card: Mapping[str, Any] | None = None
     attachments: tuple[Attachment, ...] = ()
+
+
+class NewMessage(NamedTuple):
+    """Something that is to be said in a session; what each part of it is, `Session.say` says."""
+
+    session: Session
+    text: str
+    key: str | None = None
+    channel_data: bytes = b""
+    data: Any = None
+    address: bytes = b""
 
 
 class Session:
@@ -82,10 +93,16 @@ class Session:
         Raises Invalid (`message_empty`, `message_too_large`, `input_too_large`, `address_too_large`), NotFound,
         Conflict, Denied, Unavailable.
         """
+        message = NewMessage(self, text, key, channel_data, data, address)
+        receipt = await say(await self.prepared(message))
+        return Turn(self._access, self._journal, self.id, self.actor, receipt=receipt)
+
+    async def prepared(self, message: NewMessage) -> Coming:
+        """A message that may be said in this session, read and bounded. Raises as `say`, but for what is appended."""
         await self._journal.log.load(self._stream)
         request = self._request("session.say")
-        receipt = await say(request, self.id, text, key=key, channel_data=channel_data, data=data, address=address)
-        return Turn(self._access, self._journal, self.id, self.actor, receipt=receipt)
+        _, text, key, channel_data, data, address = message
+        return Coming(request, self.id, read(text, key=key, channel_data=channel_data, data=data, address=address))
 
     async def close(self) -> None:
         """Takes no further message and cancels the open turn."""

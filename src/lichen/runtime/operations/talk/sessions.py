@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 from lichen.agents.agent import Agent
@@ -10,10 +10,12 @@ from lichen.core.deciders import events as e
 from lichen.core.words.ids import AgentName, SessionId, session_stream
 from lichen.core.words.scope import Actor, Scope
 from lichen.engine.engine import Engine
+from lichen.engine.intake.messages import Coming, Receipt
 from lichen.engine.intake.request import Request
 from lichen.engine.intake.sessions import Opening, open_session, session_id
+from lichen.engine.intake.together import say_together
 from lichen.runtime.access.access import EVERYTHING, About, Access, of_session
-from lichen.runtime.operations.talk.session import Session
+from lichen.runtime.operations.talk.session import NewMessage, Session
 from lichen.runtime.views.session import SessionSummary, session_line
 
 
@@ -67,6 +69,11 @@ class Sessions:
         self._engine.admit(scope, actor)
         self._permit(scope, actor, Opening(name, channel, language=language))
 
+    async def say(self, messages: Sequence[NewMessage]) -> list[Receipt | Exception]:
+        """Takes messages of sessions of one scope that came together, each as `Session.say` does; returns, once all are
+        durable, of each the receipt or what `say` raises."""
+        return await say_together([await _prepared(message) for message in messages])
+
     async def found(
         self, scope: Scope, actor: Actor, *, agent: str, channel: str, key: str, waits: bool = False
     ) -> Session | None:
@@ -110,3 +117,10 @@ class Sessions:
         """An existing session. Raises NotFound (`session_unknown`) where the actor may not see it, Denied."""
         self._access.ask("session.read", scope, actor, of_session(session))
         return Session(self._access, self._engine, scope, session, actor)
+
+
+async def _prepared(message: NewMessage) -> Coming | Exception:
+    try:
+        return await message.session.prepared(message)
+    except Exception as error:  # noqa: BLE001 - it is this message's: the others may be taken
+        return error
