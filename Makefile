@@ -88,7 +88,7 @@ pictures: dev
 
 lock: dev
 	$(LOCK) pyproject.toml --extra fast --group build -o requirements.lock
-	$(LOCK) pyproject.toml --extra fast --extra models --group build --group dev -c requirements.lock -o requirements-dev.lock
+	$(LOCK) pyproject.toml --extra fast --extra models --extra own --group build --group dev -c requirements.lock -o requirements-dev.lock
 	$(LOCK) --group docs -o requirements-docs.lock
 	$(LOCK) bench/requirements.in -o bench/requirements.lock
 
