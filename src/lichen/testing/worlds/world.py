@@ -22,11 +22,13 @@ from lichen.testing.simulation import InlineWriter, seeded
 from lichen.testing.stores.disk import Disk
 from lichen.testing.worlds import mistakes
 from lichen.testing.worlds.clock import WorldClock
+from lichen.testing.worlds.live import LiveClock
 from lichen.testing.worlds.talk import Talk
 
 T = TypeVar("T")
 
 PASSES_S_MAX = 86_400.0  # how much time may pass while something is waited for
+LIVE_S_MAX = 600.0  # the same where time is everybody's
 RUNS_PAGE = 100
 OPERATOR, OPERATOR_ROLE = "ops", "operator"
 
@@ -40,10 +42,16 @@ class World:
     """
 
     def __init__(
-        self, make: Callable[[], Runtime], scope: Scope, *, seed: int, models: Mapping[str, Model] | None = None
+        self,
+        make: Callable[[], Runtime],
+        scope: Scope,
+        *,
+        seed: int,
+        models: Mapping[str, Model] | None = None,
+        clock: WorldClock | LiveClock | None = None,
     ) -> None:
         self.scope = scope
-        self.clock = WorldClock()
+        self.clock = clock or WorldClock()
         self._make = make
         self._models = {AgentName(name): model for name, model in (models or {}).items()}
         self._random = seeded(seed)
@@ -229,7 +237,7 @@ class World:
     async def passing(self, look: Callable[[], Awaitable[T]], *, is_moving: Callable[[], bool]) -> T:
         """What `look` finds, as soon as it finds something, while time passes from moment to moment. It is asked once
         more, and may find nothing, when nothing moves any longer or a day has passed."""
-        left_s = PASSES_S_MAX
+        left_s = PASSES_S_MAX if isinstance(self.clock, WorldClock) else LIVE_S_MAX
         while True:
             await self.clock.settle()
             if (found := await look()) or not is_moving():

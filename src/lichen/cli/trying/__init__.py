@@ -1,0 +1,4 @@
+"""Commands that try what is here before anybody depends on it: policies and evals.
+
+Others take nothing: `cli/tree.py` names its commands.
+"""
