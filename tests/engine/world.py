@@ -231,7 +231,7 @@ class World:
 
     def streams_in_memory(self, kind: str) -> int:
         """How many streams of this kind the log holds a state of."""
-        lives: Any = self.log._lives  # pyright: ignore[reportPrivateUsage] - nothing public tells
+        lives: Any = self.log.lives
         return sum(stream.kind == kind for stream in lives)
 
     def session_controls(self, session: Session) -> list[e.Control]:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
 import pytest
 
 from lichen.core.deciders import events as e
@@ -21,7 +22,7 @@ from tests.log.test_writer import settle
 
 def held(log: Log) -> dict[StreamId, list[int]]:
     """The records whose contents are in memory."""
-    lives = log._lives.values()  # pyright: ignore[reportPrivateUsage]
+    lives = log.lives.values()
     return {live.stream: list(live.contents) for live in lives if live.contents}
 
 
@@ -92,7 +93,7 @@ async def test_appending_now_the_same_again_changes_nothing(home: Home) -> None:
     log = await home.reopen()
     first = log.append_now({RUN: (started(log),)})
     last = log.last_seq
-    assert log.append_now({RUN: (started(log),)}) == first._replace(repeated=True)
+    assert log.append_now({RUN: (started(log),)}) == msgspec.structs.replace(first, repeated=True)
     assert log.last_seq == last
 
 

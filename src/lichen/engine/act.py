@@ -29,6 +29,7 @@ class Act:
         self.state = state
         self.stream = run_stream(state.id)
         self._agent: AgentDef | None = None
+        self._session: SessionAct | None = None
 
     @classmethod
     def on(cls, services: Services, journal: Journal, run: RunId) -> Act:
@@ -65,7 +66,12 @@ class Act:
     def session(self) -> SessionAct | None:
         """An act on the run's session, None without one."""
         session = self.state.session
-        return None if session is None else SessionAct(self.services, self.journal, self.journal.mailbox(session))
+        if session is None:
+            return None
+        mailbox, known = self.journal.mailbox(session), self._session
+        if known is None or known.mailbox is not mailbox:
+            known = self._session = SessionAct(self.services, self.journal, mailbox)
+        return known
 
     @property
     def subject(self) -> str:

@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter, deque
 from collections.abc import Callable
 from functools import partial
+from operator import attrgetter
 from typing import Final
 
 from lichen.core.deciders.run import Obligation
@@ -19,6 +20,8 @@ BEGUN_MAX: Final = 8  # obligations in one piece of work
 LOOKS_MAX: Final = 16  # in one turn of the loop, at what moved by what was begun in it
 
 LOOKS_TOGETHER: Final = 8  # of those that waited for room
+
+_ID = attrgetter("id")
 
 Begin = Callable[[Seat, Obligation], asyncio.Task[None] | None]
 """Begins what is owed: what waits for the world goes on as a task, anything else is done when this returns."""
@@ -108,20 +111,23 @@ class Reconciler:
         """Cancels what is under way and no longer owed, starts what is owed and not under way."""
         owed, inflight = decide(seat.journal.state(seat.stream)), seat.inflight
         if inflight:
-            wanted = {obligation.id for obligation in owed}
-            for gone in [id for id in inflight if id not in wanted]:
+            for gone in inflight.keys() - set(map(_ID, owed)):
                 if (task := inflight.pop(gone)) is not None:
                     task.cancel()
         if not owed:
             self._leave(seat)
             self._at_rest(seat)
             return
-        fresh = [obligation for obligation in owed if obligation.id not in inflight]
-        for obligation in fresh[:BEGUN_MAX]:
+        begun = 0
+        for obligation in owed:
+            if obligation.id in inflight:
+                continue
+            if begun == BEGUN_MAX:
+                self.move(seat)
+                break
+            begun += 1
             inflight[obligation.id] = None
             inflight[obligation.id] = self._begin(seat, obligation)
-        if len(fresh) > BEGUN_MAX:
-            self.move(seat)
 
     # -- waiting for room ----------------------------------------------------------------------------------------
 

@@ -24,7 +24,7 @@ from lichen.core.ports.policy import (
 from lichen.core.speech.wording import Texts, Wording
 from lichen.core.words.errors import NotFound
 from lichen.core.words.failure import Failure
-from lichen.core.words.ids import CallId, LogId, RunId, SessionId
+from lichen.core.words.ids import CallId, RunId, SessionId
 from lichen.core.words.label import Label
 from lichen.core.words.scope import Actor, Scope
 from lichen.gate.cedar.shapes import Unusable
@@ -77,7 +77,7 @@ class PolicyGate:
     ) -> None:
         self.switches = Switches()
         self._policies = dict(policies)
-        self._books: dict[LogId, MeterBook] = {}
+        self._books: dict[tuple[str, str], MeterBook] = {}  # by tenant and environment
         self._allowed: dict[_Act, Verdict] = {}
         self._clock = clock
         self._digest = digest
@@ -181,8 +181,9 @@ class PolicyGate:
         if allowed is not None:
             return allowed
         question = Question(check, policies, view)
-        decision = self._decision(question, {})
-        verdict = enforced(question, decision, self._standing(check))
+        texts = self._texts(check)
+        decision = self._decision(question, {}, texts)
+        verdict = enforced(question, decision, self._standing(check, texts))
         if isinstance(decision, Allow):
             if len(self._allowed) >= ALLOWED_MAX:
                 self._allowed.clear()
@@ -194,22 +195,23 @@ class PolicyGate:
         if check.run is not None and check.call is not None:
             self.settle(check.scope, check.run, check.call, paid=False)  # this decision replaces an earlier one
         context = self._tool_context(question, question.view.tool, facts) if question.view.tool else {}
-        verdict = enforced(question, self._decision(question, context), self._standing(check))
+        texts = self._texts(check)
+        verdict = enforced(question, self._decision(question, context, texts), self._standing(check, texts))
         if verdict.outcome == "allow":
             self._reserve(check, verdict.reservations)
         counted = self._counted(question) if verdict.outcome == "hold" else {}
         return msgspec.structs.replace(verdict, facts=facts, origins=question.endorsement.origins, meters=counted)
 
-    def _decision(self, question: Question, of_tool: Mapping[str, Value]) -> Decision:
+    def _decision(self, question: Question, of_tool: Mapping[str, Value], texts: Texts) -> Decision:
         """What the policies say. `of_tool` is what only a tool call's context has."""
         check, policies = question.check, question.policies
         ruling = policies.decide(*request_of(check, question.view, of_tool))
-        return decision_of(ruling, policies.terms, Telling(check.language, self._texts(check)))
+        return decision_of(ruling, policies.terms, Telling(check.language, texts))
 
-    def _standing(self, check: Check) -> Standing:
+    def _standing(self, check: Check, texts: Texts) -> Standing:
         return Standing(
             meters=self._book(check.scope).meters,
-            texts=self._texts(check),
+            texts=texts,
             requester=lambda: self._pseudonym(check.scope, check.actor.subject) if self._pseudonym else None,
         )
 
@@ -247,13 +249,13 @@ class PolicyGate:
 
     def forget(self, scope: Scope) -> None:
         """Drops what the meters hold of a log: it went back to what is durable. `restore` follows."""
-        self._books.pop(scope.log_id(), None)
+        self._books.pop((scope.tenant, scope.env), None)
 
     def _book(self, scope: Scope) -> MeterBook:
-        log = scope.log_id()
-        book = self._books.get(log)
+        where = scope.tenant, scope.env
+        book = self._books.get(where)
         if book is None:
-            book = self._books[log] = MeterBook(lambda key: self._load(scope, key))
+            book = self._books[where] = MeterBook(lambda key: self._load(scope, key))
         return book
 
     # -- policies and switches -----------------------------------------------------------------------------------

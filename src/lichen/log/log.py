@@ -34,7 +34,7 @@ from lichen.log.write.tips import Tip
 from lichen.log.write.waiters import Waiters
 
 
-class Appended(NamedTuple):
+class Appended(msgspec.Struct, frozen=True, gc=False):
     """What one append brought, part by part, and where. `repeated`: it was all there before, under the same keys."""
 
     events: tuple[tuple[Event, ...], ...]
@@ -92,6 +92,7 @@ class Log(Streams):
         self._growth.add(ts_us, self._queries.bytes_since(ts_us - ts_us % DAY_US, self.last_seq))
         self._names = Names(self.id, tip.number, self._shared.keyring, self._reading)
         self.folds = Folds(tip.number, self._reading, self._shared.projections)
+        self._stage = Staging(self._sealer, log=self.id, number=tip.number, counted=self.folds.counting)
         self._meters, self._unknowns = self.folds.of(meters.VIEW), self.folds.of(unknowns.VIEW)
 
     # -- append --------------------------------------------------------------------------------------------------
@@ -104,7 +105,8 @@ class Log(Streams):
         record this answers, `actor` a pseudonym. Raises Conflict (`key_reused`), ContentErased for a subject that was
         erased, Invalid (`content_too_large`), Unavailable (`volume_readonly`, `disk_full`).
         """
-        self._check()
+        if self._shared.failure is not None or self._shared.is_closed:
+            self._shared.check()
         if self._announcement is not None:
             parts = self._announced(self._announcement, parts)
         self._shared.gathering.make_room(self, [part.drafts for part in parts])
@@ -122,35 +124,24 @@ class Log(Streams):
 
         Otherwise as `append`: there is nothing that could be stale.
         """
-        self._check()
+        if self._shared.failure is not None or self._shared.is_closed:
+            self._shared.check()
         if self._announcement is not None:
             self._announced(self._announcement, ())
         self._shared.gathering.make_room(self, moves.values())
         staging = self._staging(0, actor, turn)
         for stream, drafts in moves.items():
-            if not staging.add(self._lives.get(stream) or self._load(stream), drafts):
+            if not staging.add(self.lives.get(stream) or self._load(stream), drafts):
                 parts = [Part(each, self.state(each).n, tuple(drafts)) for each, drafts in moves.items()]
                 again = self._append_again(parts)
                 assert isinstance(again, Appended)  # else it raises
                 return again
         return self._publish(staging)
 
-    def _check(self) -> None:
-        if self._shared.failure is not None or self._shared.is_closed:
-            self._shared.check()
-
     def _staging(self, cause: int, actor: str, turn: str | None) -> Staging:
-        store = self._shared
-        return Staging(
-            self._sealer,
-            (cause, actor, turn),
-            log=self.id,
-            number=self.number,
-            ts_us=max(store.now_us(), self._ts_us),
-            seq=self.last_seq,
-            pos=store.last_pos,
-            counted=self.folds.counting,
-        )
+        now_us, staging = self._shared.now_us(), self._stage
+        staging.begin((cause, actor, turn), max(now_us, self._ts_us), seq=self.last_seq, pos=self._shared.last_pos)
+        return staging
 
     def _publish(self, staging: Staging) -> Appended:
         """Makes what is staged count, and has it written with all else that the loop brings now."""
@@ -178,12 +169,13 @@ class Log(Streams):
             pending.size += len(data)
         entry.grow(live, live.state, records)
         for event, before, after in staged.counted:
-            entry.ops += self.folds.count(event, before, after)
+            for count in self.folds.counting[event.control.__class__]:
+                entry.ops += count(event, before, after)
         live.grow(staged.row, staged.state, records)
         live.pending = staged.pending
-        self._lives[live.stream] = live  # loading a companion may have let it go
+        self.lives[live.stream] = live  # loading a companion may have let it go
         for n, contents in staged.contents:
-            self._lives.keep(live, n, contents)
+            self.lives.keep(live, n, contents)
 
     def grown_bytes(self, now_us: int) -> int:
         """By how many bytes of records and contents the log grew today."""
@@ -246,7 +238,7 @@ class Log(Streams):
             raise as_new(self._shared.failure)  # what was appended before it is gone from memory too
         wanted = 0
         for stream in streams:
-            live = self._lives.get(stream)
+            live = self.lives.get(stream)
             if live is not None and live.last_seq > wanted:
                 wanted = live.last_seq
         if wanted > self.durable_seq:
@@ -268,7 +260,8 @@ class Log(Streams):
     @property
     def has_room(self) -> bool:
         """Whether `room` returns at once."""
-        return self._shared.has_room(self)
+        shared = self._shared
+        return not shared.queued_rows or shared.has_room(self)
 
     def settle(self, entry: Entry) -> None:
         """The writer made `entry` durable."""
@@ -278,7 +271,7 @@ class Log(Streams):
         for live, grown in entry.grown.items():
             live.settle(len(grown.records))
             if live.is_parking and not live.tail:
-                self._lives.drop(live)
+                self.lives.drop(live)
         self.feed.offer(entry.records)
 
     def wake(self) -> None:
@@ -424,7 +417,7 @@ class Log(Streams):
             self._write(self._names.remove(subject))
             self.append(Part(TENANT_STREAM, self.state(TENANT_STREAM).n, (Draft(erased),)), actor=by)
         await self.durable()
-        self._lives.forget_contents()
+        self.lives.forget_contents()
         return key_ids
 
     def _write(self, op: Op) -> None:

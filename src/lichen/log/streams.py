@@ -45,21 +45,22 @@ class Streams(Listings):
     ) -> None:
         super().__init__(reading, number)
         self._store, self._sealer = store, sealer
-        self._lives = Lives(streams_max, contents_bytes_max)
+        self.lives = Lives(streams_max, contents_bytes_max)
+        """The streams in memory. Whoever may find one there asks `state` if not."""
         self._loading: dict[StreamId, asyncio.Task[None]] = {}
 
     def state(self, stream: StreamId) -> State:
         """The state of a stream; the initial one when it has no record."""
-        return (self._lives.get(stream) or self._load(stream)).state
+        return (self.lives.get(stream) or self._load(stream)).state
 
     def begin(self, stream: StreamId) -> None:
         """Takes a stream whose id was drawn at random just now for one without records, without asking the disk."""
         self._loading.pop(stream, None)
-        self._lives.add(Live(stream, initial(stream)))
+        self.lives.add(Live(stream, initial(stream)))
 
     async def load(self, stream: StreamId) -> None:
         """Has the state of a stream in memory. One that is not there yet is folded in a worker thread."""
-        while stream not in self._lives:
+        while stream not in self.lives:
             if stream not in self._loading:
                 self._loading[stream] = asyncio.ensure_future(self._loaded(stream))
             await asyncio.shield(self._loading[stream])
@@ -70,7 +71,7 @@ class Streams(Listings):
         try:
             live = await asyncio.to_thread(self._read_live, stream)
             if self._loading.get(stream) is me:
-                self._lives.add(live)
+                self.lives.add(live)
         finally:
             if self._loading.get(stream) is me:
                 del self._loading[stream]
@@ -89,7 +90,7 @@ class Streams(Listings):
 
     def records(self, stream: StreamId, after_n: int = 0, limit: int | None = None) -> list[Record]:
         """A stream's records after the first `after_n`."""
-        live = self._lives.get(stream)
+        live = self.lives.get(stream)
         row = (live and live.row) or self._queries.stream_row(stream)
         if row is None:
             return []
@@ -105,7 +106,7 @@ class Streams(Listings):
         while True:
             more = await asyncio.to_thread(self._read_records, stream, len(found))
             found += more
-            live = self._lives.get(stream)
+            live = self.lives.get(stream)
             tail = live.tail if live is not None else []
             if not more or not tail or tail[0].n <= len(found):  # else some became durable since they were read
                 return [*found, *(record for record in tail if record.n >= len(found))]
@@ -120,14 +121,14 @@ class Streams(Listings):
         """The same with what is not committed yet, so that a page is as new as what was answered before it."""
         found = super().records_telling(runs)
         for run in runs:
-            live, records = self._lives.get(run.stream), found[run.number]
+            live, records = self.lives.get(run.stream), found[run.number]
             seen = {record.n for record in records}
             records += [record for record in live.tail if record.n not in seen] if live is not None else ()
         return found
 
     def under(self, stream: StreamId, *keys: str) -> tuple[StreamRow | None, tuple[Record | None, ...]]:
         """A stream's row, None before it is committed, and its records of these keys: nothing is folded for them."""
-        row, live = self._queries.stream_row(stream), self._lives.get(stream)
+        row, live = self._queries.stream_row(stream), self.lives.get(stream)
         tail = {record.key: record for record in live.tail} if live is not None else {}
         return row, tuple(tail.get(key) or self._at(row, key) for key in keys)
 
@@ -137,7 +138,7 @@ class Streams(Listings):
 
     def record(self, stream: StreamId, n: int) -> Record:
         """One record of a stream; nothing is folded for it. Raises NotFound (`record_missing`)."""
-        live = self._lives.get(stream)
+        live = self.lives.get(stream)
         behind = live.state.n - n if live is not None else 0
         if live is not None and 0 < behind <= len(live.tail):
             return live.tail[-behind]
@@ -157,18 +158,18 @@ class Streams(Listings):
 
     def contents(self, stream: StreamId, n: int) -> Mapping[str, bytes]:
         """The contents of a record by part. Raises ContentErased when all are, or when an erased one is asked for."""
-        live = self._lives.get(stream)
+        live = self.lives.get(stream)
         known = live.contents.get(n) if live is not None else None
         if known is not None:
             return known
         opened = self._sealer.open(self.record(stream, n))
         if live is not None:
-            self._lives.keep(live, n, opened)
+            self.lives.keep(live, n, opened)
         return opened
 
     def known(self, stream: StreamId, n: int) -> Mapping[str, bytes] | None:
         """The contents of a record if they are in memory: the disk is not asked."""
-        live = self._lives.get(stream)
+        live = self.lives.get(stream)
         return live.contents.get(n) if live is not None else None
 
     async def page(self, stream: StreamId, from_n: int, limit: int) -> list[Opened]:
@@ -196,44 +197,44 @@ class Streams(Listings):
 
     def park(self, stream: StreamId) -> None:
         """Lets go of the stream's state as soon as all of it is durable; it is loaded again when needed."""
-        live = self._lives.get(stream)
+        live = self.lives.get(stream)
         if live is None:
             return
         if live.tail:
             live.is_parking = True
         else:
-            self._lives.drop(live)
+            self.lives.drop(live)
 
     @property
     def streams_in_memory(self) -> int:
         """How many streams are loaded."""
-        return len(self._lives)
+        return len(self.lives)
 
     def _live(self, stream: StreamId) -> Live:
-        return self._lives.get(stream) or self._load(stream)
+        return self.lives.get(stream) or self._load(stream)
 
     def _load(self, stream: StreamId) -> Live:
         """Folds the stream from disk: whatever is not in memory is durable."""
         self._loading.pop(stream, None)
         live = _folded(stream, self._queries)
-        self._lives.add(live)
+        self.lives.add(live)
         return live
 
     def load_owing(self) -> list[StreamId]:
         """Has every stream in memory that somebody must drive, many in one reading. Returns them, the oldest first."""
         owing = view.owing(self._reading, self.number)
-        missing = [row for row in owing if row.stream not in self._lives]
+        missing = [row for row in owing if row.stream not in self.lives]
         for first in range(0, len(missing), FOLDED_TOGETHER):
             for live in _folded_together(missing[first : first + FOLDED_TOGETHER], self._queries):
                 self._loading.pop(live.stream, None)
-                self._lives.add(live)
+                self.lives.add(live)
         return [row.stream for row in owing]
 
     def forget(self, number: int) -> None:
         """Drops everything in memory, durable or not. `number` is the log's in its volume from now on."""
         self.number = number
         self._queries = Queries(self._reading, number)
-        self._lives.forget()
+        self.lives.forget()
         self._loading.clear()
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import cast
 
+import msgspec
 import pytest
 
 from lichen.core.deciders import events as e
@@ -157,7 +158,7 @@ class LogConformance:
         part = e.Part(RUN, 0, (started(log), planned(log)))
         first = cast(Appended, log.append(part))
         again = log.append(part)
-        assert again == first._replace(repeated=True)
+        assert again == msgspec.structs.replace(first, repeated=True)
         await log.durable()
         log = await reopen()
         assert cast(Appended, log.append(part)).first_seq == first.first_seq
@@ -167,7 +168,7 @@ class LogConformance:
         first = put(log, RUN, started(log))
         put(log, RUN, planned(log))
         again = log.append(e.Part(RUN, 2, (started(log),)))
-        assert again == first._replace(repeated=True)
+        assert again == msgspec.structs.replace(first, repeated=True)
 
     async def test_another_body_under_a_used_key_is_stale_for_whoever_has_not_seen_it(self, reopen: Reopen) -> None:
         log = await reopen()

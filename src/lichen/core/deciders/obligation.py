@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Literal
+
+import msgspec
 
 from lichen.core.words.ids import CallId, ObligationId
 
 Verb = Literal["plan", "check", "exec", "settle", "child-cancel", "finish", "turn", "deliver"]
 
 
-class Obligation(NamedTuple):
+class Obligation(msgspec.Struct, frozen=True, gc=False):
     """Something that must be in flight. The id ends in a number and stands for this one piece of work: of an `exec`
     that of the decision which allows it, so no decision is acted on twice."""
 

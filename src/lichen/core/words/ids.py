@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import Final, Literal, NamedTuple, NewType
 
 STREAMS_KNOWN: Final = 16_384  # ids of streams that are at hand
+CHILD_MARK: Final = "."  # between the id of a run and the call that a child of it executes
 
 RunId = NewType("RunId", str)  # "run-01jd…", a child's is "<parent>.<call>"
 SessionId = NewType("SessionId", str)  # "ses-…"
@@ -50,7 +51,7 @@ TENANT_STREAM = StreamId("tenant", "tenant")
 def child_run(run: RunId, call: CallId, attempt: int = 1) -> RunId:
     """The id of the run that an attempt at an agent tool's call starts: always the same, so a recovery never starts a
     second one."""
-    return RunId(f"{run}.{call}" if attempt == 1 else f"{run}.{call}-{attempt}")
+    return RunId(f"{run}{CHILD_MARK}{call}" if attempt == 1 else f"{run}{CHILD_MARK}{call}-{attempt}")
 
 
 def idempotency_key(run: RunId, call: CallId) -> str:
@@ -60,4 +61,4 @@ def idempotency_key(run: RunId, call: CallId) -> str:
 
 def root_run(run: RunId) -> RunId:
     """The run at the top of the tree: the one that has the turn."""
-    return RunId(run.partition(".")[0])
+    return RunId(run.partition(CHILD_MARK)[0])

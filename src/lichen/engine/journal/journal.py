@@ -36,6 +36,7 @@ class Journal:
         self.log = log
         self.state: Callable[[StreamId], State] = log.state
         """The state of any stream now, loaded if need be."""
+        self._lives = log.lives
         self._on_append = on_append
         self._seats: dict[StreamId, Seat] = {}
         self._is_broken = False
@@ -44,13 +45,15 @@ class Journal:
 
     def run(self, run: RunId) -> RunState:
         """The state of a run now."""
-        state = self.log.state(run_stream(run))
+        live = self._lives.get(stream := run_stream(run))
+        state = live.state if live is not None else self.log.state(stream)
         assert isinstance(state, RunState)
         return state
 
     def mailbox(self, session: SessionId) -> MailboxState:
         """The state of a session now."""
-        state = self.log.state(session_stream(session))
+        live = self._lives.get(stream := session_stream(session))
+        state = live.state if live is not None else self.log.state(stream)
         assert isinstance(state, MailboxState)
         return state
 
@@ -70,7 +73,9 @@ class Journal:
 
         What is said about a subject that was erased is left out. Raises Unavailable when the volume cannot write.
         """
-        told = {stream: drafts for stream, drafts in with_callers(moves, self.run).items() if drafts}
+        told = with_callers(moves, self.run)
+        if not all(told.values()):
+            told = {stream: drafts for stream, drafts in told.items() if drafts}
         try:
             appended = self.log.append_now(told, actor=actor, turn=turn)
         except ContentErased:
@@ -78,7 +83,7 @@ class Journal:
             appended = self.log.append_now(kept, actor=actor, turn=turn)
         for stream, events in zip(told, appended.events, strict=True):
             if stream.kind in ("run", "session"):
-                seat = self.seat(stream)
+                seat = self._seats.get(stream) or self.seat(stream)
                 seat.extend(events)
                 self._on_append(seat, events)
         return appended

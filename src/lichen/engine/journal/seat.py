@@ -57,9 +57,11 @@ class Watch:
 
     def offer(self, events: Sequence[Event]) -> None:
         """Takes events that were just appended, if they are of its kinds."""
-        wanted = [event for event in events if isinstance(event.control, self._kinds)] if self._kinds else events
-        if wanted:
-            self._events.extend(wanted)
+        before, kinds = len(self._events), self._kinds
+        for event in events:
+            if not kinds or isinstance(event.control, kinds):
+                self._events.append(event)
+        if len(self._events) > before:
             self._wake()
 
     def end(self) -> None:

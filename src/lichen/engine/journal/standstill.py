@@ -7,7 +7,7 @@ from typing import Final
 
 from lichen.core.deciders import events as e
 from lichen.core.deciders.run import RunState, evolve
-from lichen.core.words.ids import RunId, StreamId, root_run, run_stream
+from lichen.core.words.ids import CHILD_MARK, RunId, StreamId, run_stream
 
 Moves = Mapping[StreamId, tuple[e.Draft, ...]]
 
@@ -19,7 +19,7 @@ def with_callers(moves: Moves, run: Callable[[RunId], RunState]) -> Moves:
     """The moves, and for each child among them whose time stops or goes on what its caller learns, up to the top."""
     told: dict[StreamId, tuple[e.Draft, ...]] | None = None
     for stream, drafts in moves.items():
-        if stream.kind == "run" and stream.id != root_run(RunId(stream.id)) and _may_tell(drafts):
+        if stream.kind == "run" and CHILD_MARK in stream.id and _may_tell(drafts):
             told = dict(moves) if told is None else told
             _tell(told, run, RunId(stream.id))
     return moves if told is None else told

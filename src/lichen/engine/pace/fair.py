@@ -160,7 +160,7 @@ class Turns:
     def hold(self, tenant: str) -> bool:
         """Lets others begin nothing while a tenant that wants little waits for its records to become durable. Whether
         it is such a tenant; then `release` belongs to it."""
-        if not self.is_shared or self._queue.saved(tenant) < QUIET:
+        if len(self._about) < 2 or self._queue.saved(tenant) < QUIET:
             return False
         self._holding += 1
         if self._held is None:
@@ -190,7 +190,7 @@ class Turns:
             return False
         if not self._queue.heads:
             self._left -= 1
-            if self._left >= 0 and self.is_shared:
+            if self._left >= 0 and len(self._about) > 1:
                 self._queue.serve(tenant)
             return self._left >= 0
         if self._ahead > 0 and self._queue.goes_ahead(tenant):
@@ -202,7 +202,7 @@ class Turns:
     def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
         self._is_ticking = True
         crowd = TOGETHER + len(self._queue.heads) // CROWD
-        self._left = min(crowd, CROWDED) if self.is_shared else ALONE
+        self._left = min(crowd, CROWDED) if len(self._about) > 1 else ALONE
         self._ahead = AHEAD
         loop.call_soon(self._tick)
 

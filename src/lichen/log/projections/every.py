@@ -78,8 +78,8 @@ class Folds:
 
     def count(self, event: Event, before: State, after: State) -> list[Op]:
         """What one event changes in those that count."""
-        folds = self.counting.get(event.control.__class__, ())
-        return [op for fold in folds for op in fold(event, before, after)]
+        counts = self.counting.get(event.control.__class__, ())
+        return [op for count in counts for op in count(event, before, after)]
 
     def trim(self) -> None:
         """Everything is durable."""

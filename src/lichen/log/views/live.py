@@ -105,12 +105,13 @@ class Lives(dict[StreamId, Live]):
     def drop(self, live: Live) -> None:
         """Lets go of a stream and what is kept with it."""
         if self.pop(live.stream, None) is live:
-            self._bytes -= sum(map(_size, live.contents.values()))
+            for contents in live.contents.values():
+                self._bytes -= _ENTRY_BYTES + sum(map(len, contents.values()))
 
     def keep(self, live: Live, n: int, contents: Mapping[str, bytes]) -> None:
         """Keeps the contents of the record `n` with its stream."""
         live.contents[n] = contents
-        self._bytes += _size(contents)
+        self._bytes += _ENTRY_BYTES + sum(map(len, contents.values()))
         if self._bytes > self._full_at:
             self._make_room_for_contents()
 

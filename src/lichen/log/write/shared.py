@@ -52,7 +52,7 @@ class Shared:
         self.clock_jumps: deque[ClockJump] = deque(maxlen=JUMPS_KEPT)
         self.last_pos = self.load_pos()
         self._rows_max, self._bytes_max = rows_max, bytes_max
-        self._rows = self._bytes = 0
+        self.queued_rows = self._bytes = 0  # not durable yet
         self._rows_of: dict[Owner, int] = {}
         self._last_put_us: OrderedDict[Owner, int] = OrderedDict()
         self._waiting: dict[Owner, deque[asyncio.Future[None]]] = {}
@@ -85,7 +85,7 @@ class Shared:
 
     def entry(self, owner: Owner, tip: Tip, *, rows: int = 0, data_bytes: int = 0) -> Entry:
         """Where a log's next rows go, so many of them."""
-        self._rows += rows
+        self.queued_rows += rows
         self._bytes += data_bytes
         self._rows_of[owner] = self._rows_of.get(owner, 0) + rows
         entry = self.gathering.entry(owner, tip, rows=rows, data_bytes=data_bytes)
@@ -100,17 +100,12 @@ class Shared:
     @property
     def is_full(self) -> bool:
         """Whether more is waiting to become durable than should."""
-        return self._rows > self._rows_max or self._bytes > self._bytes_max
-
-    @property
-    def queued_rows(self) -> int:
-        """How many records are not durable yet."""
-        return self._rows
+        return self.queued_rows > self._rows_max or self._bytes > self._bytes_max
 
     def has_room(self, owner: Owner) -> bool:
         """Whether little enough is waiting to become durable, in all and of this log: while others write too it may
         have no more than a commit does quickly, since theirs comes after it."""
-        if self._rows > self._rows_max or self._bytes > self._bytes_max:
+        if self.queued_rows > self._rows_max or self._bytes > self._bytes_max:
             return False
         return len(self._last_put_us) < 2 or self._rows_of.get(owner, 0) < ROWS_TOGETHER
 
@@ -137,7 +132,7 @@ class Shared:
         """Everything in `batch` is durable: tells the logs, then those who wait for room."""
         touched: dict[Owner, None] = {}
         for entry in batch:
-            self._rows -= len(entry.pending)
+            self.queued_rows -= len(entry.pending)
             self._bytes -= entry.data_bytes
             self._rows_of[entry.owner] -= len(entry.pending)
             entry.owner.settle(entry)
@@ -151,7 +146,7 @@ class Shared:
         """Nothing more becomes durable: forgets what is queued."""
         self.failure = failure_of(error)
         self.discard()
-        self._rows = self._bytes = 0
+        self.queued_rows = self._bytes = 0
         self._rows_of.clear()
         self._wake_waiting()
 

@@ -39,8 +39,9 @@ class Staged(msgspec.Struct, gc=False):
 
 
 class Staging:
-    """Builds the facts of one append at one moment. Stored records that they begin follow record `seq` of the log
-    and row `pos` of its volume. A fact shares one with those before it in its stream where `stands` lets it."""
+    """Builds the facts of one append after the other, each at one moment. Stored records that they begin follow record
+    `seq` of the log and row `pos` of its volume. A fact shares one with those before it in its stream where `stands`
+    lets it."""
 
     __slots__ = (
         "_counted",
@@ -58,21 +59,13 @@ class Staging:
         "ts_us",
     )
 
-    def __init__(
-        self,
-        sealer: Sealer,
-        header: Header,
-        *,
-        log: LogId,
-        number: int,
-        ts_us: int,
-        seq: int,
-        pos: int,
-        counted: Container[type[Control]],
-    ) -> None:
-        self._sealer, self._header, self._log, self._number = sealer, header, log, number
-        self._counted = counted
-        self.ts_us, self.seq, self.pos = ts_us, seq, pos
+    def __init__(self, sealer: Sealer, *, log: LogId, number: int, counted: Container[type[Control]]) -> None:
+        self._sealer, self._log, self._number, self._counted = sealer, log, number, counted
+        self.begin((0, "", None), 0, seq=0, pos=0)
+
+    def begin(self, header: Header, ts_us: int, *, seq: int, pos: int) -> None:
+        """Forgets what came of the append before."""
+        self._header, self.ts_us, self.seq, self.pos = header, ts_us, seq, pos
         self.parts: list[Staged] = []
         self.events: list[tuple[Event, ...]] = []
         self.begun: list[Pending] = []
