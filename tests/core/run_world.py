@@ -14,7 +14,7 @@ import msgspec
 from lichen.core.deciders import events as e
 from lichen.core.deciders import moves, run
 from lichen.core.deciders.run import Call, Obligation, RunState
-from lichen.core.ports.call import Effects, Outcome
+from lichen.core.ports.call import Effects, Outcome, ToolRole
 from lichen.core.ports.plan import Resume
 from lichen.core.words.content import Content
 from lichen.core.words.ids import AgentName, RunId, ToolName, child_run
@@ -36,6 +36,8 @@ class Batch(NamedTuple):
     cost: int = 1
     tokens: int = 0
     resume: Resume = "all"
+    role: ToolRole = "work"
+    answers: bool = False  # it has an answer, beside calls of bookkeeping
 
 
 class Bounds(NamedTuple):
@@ -262,6 +264,9 @@ def _planned(s: RunState, planned: e.Planned, batch: Batch) -> moves.Drafts:
     refused = {c.id: e.Draft(e.CallFinished(c.id, 1, "failed", "arguments_invalid")) for c in calls[: batch.refused]}
     usage = Usage(output_tokens=batch.tokens)
     planned = msgspec.structs.replace(planned, calls=calls, waits=len(batch.waits), resume=batch.resume, usage=usage)
+    planned = msgspec.structs.replace(planned, has_answer=batch.answers)
+    if batch.role != "work":
+        planned = msgspec.structs.replace(planned, roles=(batch.role,) * len(calls))
     waits = (
         e.WaitOpened(s.id, moves.next_wait(s, i), kind, expires_at_us=1, on_expiry=batch.on_expiry)
         for i, kind in enumerate(batch.waits)
@@ -271,7 +276,8 @@ def _planned(s: RunState, planned: e.Planned, batch: Batch) -> moves.Drafts:
 
 def _batch_name(batch: Batch) -> str:
     refused = f" ({batch.refused} refused)" if batch.refused else ""
-    return "+".join((*batch.calls, *batch.waits)) + refused
+    beside = f" as {batch.role}{' beside an answer' * batch.answers}" if batch.role != "work" else ""
+    return "+".join((*batch.calls, *batch.waits)) + refused + beside
 
 
 def evolved(state: RunState, drafts: moves.Drafts) -> RunState:

@@ -53,6 +53,29 @@ WORLDS = {
         cancels=1,
         pauses=1,
     ),
+    "bookkeeping beside an answer": Bounds(
+        plans=(
+            (
+                Batch(("none",), cost=0, role="bookkeeping", answers=True),
+                Batch(("once", "none"), cost=0, role="bookkeeping", answers=True, refused=1),
+            ),
+            (Batch(("none",), cost=0, role="bookkeeping", answers=True), Batch(("none",))),
+        ),
+        crashes=1,
+        cancels=1,
+        pauses=1,
+        inputs=1,
+        attempts=2,
+    ),
+    "a call that ends the run": Bounds(
+        plans=((Batch(("once",), cost=0, role="terminal"), Batch(("none",), cost=0, role="terminal", refused=1)),) * 2,
+        crashes=1,
+        cancels=1,
+        pauses=1,
+        inputs=1,
+        attempts=2,
+        is_late=True,
+    ),
     "two failed steps": Bounds(plans=((Batch(("none",)), Batch(("none",), refused=1)),) * 3, limits=Limits(failures=2)),
     "a plan after each call": Bounds(
         plans=(
@@ -84,7 +107,16 @@ WORLDS = {
 
 
 @pytest.mark.req(
-    "GOA-15.1", "GOA-15.2", "GOA-19.1", "GOA-21.2", "GOA-38.1", "GOA-42.1", "GOA-42.2", "GOA-45.1", "GOA-49.1"
+    "GOA-15.1",
+    "GOA-15.2",
+    "GOA-19.1",
+    "GOA-21.2",
+    "GOA-31.2",
+    "GOA-38.1",
+    "GOA-42.1",
+    "GOA-42.2",
+    "GOA-45.1",
+    "GOA-49.1",
 )
 @pytest.mark.req("LIC-1.1", "LIC-6.1", "LIC-7.3", "LIC-7.4", "LIC-12.41")
 @pytest.mark.parametrize("name", WORLDS)

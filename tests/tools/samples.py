@@ -11,10 +11,10 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from lichen.core.ports.call import RESULT_BYTES_MAX, CallMeta, NotDone
+from lichen.core.ports.call import RESULT_BYTES_MAX, CallMeta, Issue, NotDone
 from lichen.core.words.ids import CallId, RunId, SessionId, TurnId
 from lichen.core.words.scope import Actor, Customer, Scope
-from lichen.tools import tool
+from lichen.tools import WithArtifacts, tool
 
 where = contextvars.ContextVar("where", default="nowhere")
 
@@ -103,3 +103,16 @@ def _plain(a: int) -> int:
 
 
 renamed = tool(name="samples.renamed", runs="process")(_plain)
+
+
+ISSUES = (Issue("/month", "invalid_range", "no such month"),)
+
+
+@tool(name="samples.shown", effects="none", runs="process", artifacts={"page": list[int]})
+def shown() -> WithArtifacts[str]:
+    return WithArtifacts("seen", page=[1, 2])
+
+
+@tool(name="samples.unknown", effects="none", runs="process")
+def unknown() -> str:
+    raise NotDone("There is none.", code="month_unknown", retryable=False, issues=ISSUES, recovery="correct_call")

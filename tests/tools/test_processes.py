@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from lichen.core.ports.call import Arguments, NotDone
+from lichen.core.ports.call import Arguments, NotDone, produced
 from lichen.core.words.errors import Invalid
 from lichen.core.words.label import Label
 from lichen.tools import PythonTool, ToolFailed, Workers, tool
@@ -36,7 +36,7 @@ async def run(tool: PythonTool[..., Any], workers: Workers, **args: Any) -> Any:
     """What `tool` returns when executed on `workers`."""
     served = tool.with_workers(workers)
     async with asyncio.timeout(DEADLINE_S):
-        return json.loads(await served.execute(served.decode(json.dumps(args).encode()), call_meta()))
+        return json.loads(produced(await served.execute(served.decode(json.dumps(args).encode()), call_meta())).result)
 
 
 def is_running(pid: int) -> bool:
@@ -84,7 +84,7 @@ async def test_a_process_serves_one_call_after_the_other(workers: Workers) -> No
 async def test_the_label_of_what_the_run_has_read_arrives_in_another_process(workers: Workers) -> None:
     meta = msgspec.structs.replace(call_meta(), label=Label(("customer:c-1", "third_party:web.fetch"), 2))
     async with asyncio.timeout(DEADLINE_S):
-        result = json.loads(await samples.read.with_workers(workers).execute(Arguments(b"{}"), meta))
+        result = json.loads(produced(await samples.read.with_workers(workers).execute(Arguments(b"{}"), meta)).result)
     assert result == [["customer:c-1", "third_party:web.fetch"], 2, True]
 
 

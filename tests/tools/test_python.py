@@ -14,7 +14,16 @@ from pydantic import BaseModel, Field
 from pydantic.dataclasses import dataclass
 from typing_extensions import TypedDict
 
-from lichen.core.ports.call import RESULT_BYTES_MAX, Arguments, CallMeta, InvalidArguments, NotDone, Retry, Tool
+from lichen.core.ports.call import (
+    RESULT_BYTES_MAX,
+    Arguments,
+    CallMeta,
+    InvalidArguments,
+    NotDone,
+    Retry,
+    Tool,
+    produced,
+)
 from lichen.core.words.errors import Invalid
 from lichen.tools import Money, PythonTool, ResultRefused, ToolFailed, Workers, tool
 from tests.tools.samples import Receipt, call_meta
@@ -85,7 +94,7 @@ async def test_a_tool_is_still_the_function_it_was_made_from() -> None:
 async def test_a_tool_serves_the_engine_with_json() -> None:
     served: Tool = refund
     args = served.decode(b'{"order_id": "1042"}')
-    assert json.loads(await served.execute(args, call_meta())) == {"order_id": "1042", "amount": 100}
+    assert json.loads(produced(await served.execute(args, call_meta())).result) == {"order_id": "1042", "amount": 100}
     assert await served.facts(args, call_meta()) == b"{}"
 
 
@@ -118,7 +127,7 @@ async def test_the_ids_and_attributes_of_the_call_arrive_in_the_tool() -> None:
         return [about.run, about.session, about.turn, about.call, about.idempotency_key, about.attributes["region"]]
 
     result = await who.execute(Arguments(b"{}"), call_meta(region="north"))
-    assert json.loads(result) == ["run-1", "ses-1", "t1", "c1", "run-1/c1", "north"]
+    assert json.loads(produced(result).result) == ["run-1", "ses-1", "t1", "c1", "run-1/c1", "north"]
 
 
 @pytest.mark.req("GOA-6.2")
@@ -328,9 +337,8 @@ async def test_a_result_of_another_type_is_refused_without_its_value(annotation:
 
 @pytest.mark.req("GOA-2.9")
 async def test_a_result_has_a_bound_in_bytes() -> None:
-    assert (
-        len(await returns(str, "x" * (RESULT_BYTES_MAX - 2)).execute(Arguments(b"{}"), call_meta())) == RESULT_BYTES_MAX
-    )
+    said = await returns(str, "x" * (RESULT_BYTES_MAX - 2)).execute(Arguments(b"{}"), call_meta())
+    assert len(produced(said).result) == RESULT_BYTES_MAX
     with pytest.raises(ResultRefused) as caught:
         await returns(str, "x" * (RESULT_BYTES_MAX - 1)).execute(Arguments(b"{}"), call_meta())
     assert caught.value.code == "result_too_large"

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from lichen.core.ports.call import Retry, SecretNames, ToolSpec
+from lichen.core.ports.call import ArtifactSpec, Retry, SecretNames, ToolSpec
 from lichen.core.words.errors import Invalid
 from lichen.tools import agent_tool, tool, tool_schemas
 from lichen.tools.spec import pinned
@@ -81,6 +81,13 @@ CHANGES: dict[str, Any] = {
     "agent": "a.b",
     "secrets": SecretNames(probe=("a",)),
     "needs": ("region",),
+    "role": "terminal",
+    "confirm": "a",
+    "call_hint": "a",
+    "result_hint": "a",
+    "reminder": "a",
+    "example": {"a": 1},
+    "artifacts": {"a": ArtifactSpec()},
 }
 
 

@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 
 import msgspec
 
-from lichen.core.ports.call import Arguments, CallMeta, Probe, Resources, Tool, ToolSpec
+from lichen.core.ports.call import Arguments, CallMeta, Probe, Produced, Resources, Tool, ToolSpec
 from lichen.core.words.errors import Invalid
 from lichen.core.words.ids import ToolName
 from lichen.tools.spec import checked_name, pinned, tool_invalid
@@ -108,7 +108,7 @@ class Renamed:
         """As the tool does."""
         return await self.tool.facts(args, meta)
 
-    async def execute(self, args: Arguments, meta: CallMeta) -> bytes:
+    async def execute(self, args: Arguments, meta: CallMeta) -> bytes | Produced:
         """As the tool does."""
         return await self.tool.execute(args, meta)
 

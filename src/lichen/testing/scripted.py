@@ -177,6 +177,7 @@ class ScriptedGate:
         self.confirmed: set[str] = set()
         self.stopped: set[str] = set()
         self.declassified: dict[str, tuple[str, ...]] = {}  # by tool
+        self.redacted: dict[str, tuple[str, ...]] = {}  # by tool
         self.checked: list[Check] = []
         self.settled: list[tuple[str, str, bool]] = []
         self.expires_s = 3600.0
@@ -198,7 +199,13 @@ class ScriptedGate:
             return Verdict("hold", ("ask",), "policy", asked.text, "really", confirmation=asked)
         if check.action in self.held and not is_granted:
             return Verdict("hold", ("ask",), "policy", "Please wait.", "ask", Approval("operator", self.expires_s))
-        return Verdict("allow", ("allow",), "policy", declassified=self.declassified.get(check.action, ()))
+        return Verdict(
+            "allow",
+            ("allow",),
+            "policy",
+            redact=self.redacted.get(check.action, ()),
+            declassified=self.declassified.get(check.action, ()),
+        )
 
     def settle(self, scope: Scope, run: RunId, call: CallId, *, paid: bool) -> None:
         """Keeps it in `settled`."""

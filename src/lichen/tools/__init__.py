@@ -12,6 +12,7 @@ from lichen.tools.agent_tool import AgentTool, agent_tool  # at once: the functi
 
 if TYPE_CHECKING:
     from lichen.tools.arguments.codec import ResultRefused
+    from lichen.tools.python.artifacts import Artifact, WithArtifacts
     from lichen.tools.python.binding import bind
     from lichen.tools.python.schemas import tool_schemas
     from lichen.tools.python.tool import PythonTool, tool
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from lichen.tools.workers.placement import StillRunning, Workers
 
 _HOMES = {
+    "Artifact": "python.artifacts",
     "Attribute": "types",
     "Balance": "types",
     "Currency": "types",
@@ -28,6 +30,7 @@ _HOMES = {
     "ResultRefused": "arguments.codec",
     "StillRunning": "workers.placement",
     "ToolFailed": "workers.frames",
+    "WithArtifacts": "python.artifacts",
     "Workers": "workers.placement",
     "bind": "python.binding",
     "tool": "python.tool",
@@ -36,6 +39,7 @@ _HOMES = {
 
 __all__ = [
     "AgentTool",
+    "Artifact",
     "Attribute",
     "Balance",
     "Currency",
@@ -44,6 +48,7 @@ __all__ = [
     "ResultRefused",
     "StillRunning",
     "ToolFailed",
+    "WithArtifacts",
     "Workers",
     "agent_tool",
     "bind",

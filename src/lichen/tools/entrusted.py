@@ -8,7 +8,18 @@ from typing import Any
 
 import msgspec
 
-from lichen.core.ports.call import Arguments, CallMeta, CannotTell, Happened, NotDone, Probe, Resources, Tool, ToolSpec
+from lichen.core.ports.call import (
+    Arguments,
+    CallMeta,
+    CannotTell,
+    Happened,
+    NotDone,
+    Probe,
+    Produced,
+    Resources,
+    Tool,
+    ToolSpec,
+)
 from lichen.core.ports.secrets import Secret
 from lichen.core.words.errors import LichenError
 from lichen.core.words.failure import Failure
@@ -53,10 +64,10 @@ class Entrusted:
                 raise
             raise told from None
 
-    async def execute(self, args: Arguments, meta: CallMeta) -> bytes:
-        """The result without the secrets. Raises what the tool raises, without them."""
+    async def execute(self, args: Arguments, meta: CallMeta) -> bytes | Produced:
+        """The result and the artifacts without the secrets. Raises what the tool raises, without them."""
         try:
-            return self._kept.json(await self._tool.execute(args, self._told(meta)))
+            return self._without(await self._tool.execute(args, self._told(meta)))
         except StillRunning as error:
             raise StillRunning(self._late(error.ended)) from None
         except Exception as error:
@@ -82,6 +93,11 @@ class Entrusted:
             case _:
                 return found
 
+    def _without(self, said: bytes | Produced) -> bytes | Produced:
+        if isinstance(said, Produced):
+            return Produced(self._kept.json(said.result), self._kept.json(said.artifacts) if said.artifacts else b"")
+        return self._kept.json(said)
+
     def _told(self, meta: CallMeta) -> CallMeta:
         return msgspec.structs.replace(meta, secrets=self._secrets)
 
@@ -97,7 +113,7 @@ class Entrusted:
             elif (error := ended.exception()) is not None:
                 told.set_exception(self._hushed(error) if isinstance(error, Exception) else error)
             else:
-                told.set_result(self._kept.json(ended.result()))
+                told.set_result(self._without(ended.result()))
 
         ended.add_done_callback(tell)
         return told
@@ -105,6 +121,8 @@ class Entrusted:
     def _hushed(self, error: Exception) -> Exception:
         """The error itself, or where it says a secret another one in its place, which says none."""
         before, failure = self._kept.count, self._kept.failure(failure_of(error))
+        for issue in error.issues if isinstance(error, NotDone) else ():
+            self._kept.issue(issue)
         message, code = "The tool failed, and said a secret.", ToolFailed.code
         if isinstance(error, NotDone | LichenError):
             message, code = self._kept.text(error.message), self._kept.code(error.code)
@@ -113,7 +131,8 @@ class Entrusted:
         told: NotDone | _TimedOut | ToolFailed
         match error:
             case NotDone():
-                told = NotDone(message, code=code, retryable=error.retryable)
+                issues = tuple(self._kept.issue(each) for each in error.issues)
+                told = NotDone(message, code=code, retryable=error.retryable, issues=issues, recovery=error.recovery)
             case TimeoutError():
                 told = _TimedOut(message)
             case _:

@@ -16,9 +16,11 @@ from lichen.core.words.ids import ToolName
 NAME_CHARS_MAX = 64  # model providers cut or refuse longer ones
 _NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*){1,2}")
 _RESERVED = "lichen."
-_FIELDS = ToolSpec.__struct_fields__
-_DEFAULTS = dict(zip(reversed(_FIELDS), reversed(ToolSpec.__struct_defaults__), strict=False))
-_LATER = {field: _DEFAULTS[field] for field in _FIELDS[_FIELDS.index("digest") + 1 :]}  # what came to be said later
+_FIRST = ToolSpec.__struct_fields__.index("digest")
+_LATER: dict[str, Any] = {  # what came to be said later, and how it is left unsaid
+    field.name: {} if field.default is msgspec.NODEFAULT else field.default
+    for field in msgspec.structs.fields(ToolSpec)[_FIRST + 1 :]
+}
 
 
 def tool_invalid(message: str, *, place: str | None, next_step: str) -> Invalid:

@@ -9,6 +9,7 @@ from urllib.parse import quote, quote_plus
 
 import msgspec
 
+from lichen.core.ports.call import Issue
 from lichen.core.ports.secrets import MASK, Secret
 from lichen.core.words.failure import Failure
 
@@ -43,6 +44,11 @@ class Withholding:
         """A JSON document without them, in its texts, the names of its fields, and its numbers."""
         before, value = self.count, self._value(msgspec.json.decode(data))
         return data if self.count == before else msgspec.json.encode(value)
+
+    def issue(self, issue: Issue) -> Issue:
+        """What is wrong with an argument, without them."""
+        allowed = tuple(self.text(each) for each in issue.allowed)
+        return Issue(self.text(issue.field), self.code(issue.constraint), self.text(issue.message), allowed)
 
     def failure(self, failure: Failure) -> Failure:
         """What went wrong, without them."""

@@ -47,6 +47,10 @@ def _tell_call(screen: Screen, call: dict[str, Any]) -> None:
     if call["outcome"]:
         code = f" {call['code']}" if call["code"] else ""
         screen.line(f"  result  {call['result_word']}{code}{result}", MEANINGS.get(call["result_word"]))
+    if hint := call["result_hint"] or call["hint"]:
+        screen.line(f"  told    {_cut(hint)}")
+    for artifact in call["artifacts"]:
+        screen.line(f"  beside  {artifact['kind']} ({artifact['audience']}): {_cut(_json(artifact['data']))}")
 
 
 def _tell_person(screen: Screen, person: dict[str, Any], indent: str = "") -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from lichen.core.controls.control import Control, Ruling
-from lichen.core.ports.call import Effects
+from lichen.core.ports.call import Effects, ToolRole
 from lichen.core.ports.plan import PlanReason, Resume
 from lichen.core.words.ids import CallId, ToolName
 from lichen.core.words.limits import Usage
@@ -47,13 +47,14 @@ class ModelAsked(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Planned(Control, frozen=True, array_like=True, gc=False):
-    """Contents: `state`, `say/<i>`, `answer`, `<call>/args`, `<call>/terms`, `<call>/redact`, `notes`, `failure` (JSON,
-    for operators), `blocks` (what a model's provider wants back with its next request). Beside the words of `say/<i>`
-    and `answer` stand their `…/card` and `…/attachments` (JSON).
+    """Contents: `state`, `say/<i>`, `answer`, `<call>/args`, `<call>/terms`, `<call>/redact`, `<call>/hint`, `notes`,
+    `failure` (JSON, for operators), `blocks` (what a model's provider wants back with its next request). Beside the
+    words of `say/<i>` and `answer` stand their `…/card` and `…/attachments` (JSON).
 
     `error` names why an attempt gave no plan. `requests` are the model requests it took; before there were those, the
     rulings on them stood alone in `rulings`. `synthesize`: the next plan is asked for without tools, if all comes out
-    well. The record's label is that of the earlier words the planner was handed.
+    well. `roles` are those of the calls, where one is another than `work`. The record's label is that of the earlier
+    words the planner was handed.
     """
 
     step: int
@@ -71,7 +72,12 @@ class Planned(Control, frozen=True, array_like=True, gc=False):
     rulings: tuple[Ruling, ...] = ()
     requests: tuple[ModelAsked, ...] = ()
     synthesize: bool = False
+    roles: tuple[ToolRole, ...] = ()
 
     @property
     def key(self) -> str:
         return f"planned/{self.step}/{self.attempt}"
+
+    def role_of(self, call: int) -> ToolRole:
+        """The role of the call of this number."""
+        return self.roles[call] if self.roles else "work"

@@ -18,6 +18,8 @@ from lichen.core.words.wait import Wait, WaitOutcome
 
 Drafts = tuple[e.Draft, ...]
 Contents = tuple[Content, ...]
+Part = tuple[str, bytes]
+"""A part of the contents of a record: its name and its bytes, none for a part that is left out."""
 
 
 # -- plans -------------------------------------------------------------------------------------------------------
@@ -43,7 +45,7 @@ def admit(s: RunState, planned: e.Planned, contents: Contents, refused: Mapping[
 
 
 def _limit_hit(s: RunState, planned: e.Planned, cost: int) -> Literal["calls", "fan_out", "tokens"] | None:
-    if planned.has_answer:
+    if planned.has_answer and not planned.calls:
         return None
     if cost > s.calls_left:
         return "calls"

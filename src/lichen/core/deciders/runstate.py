@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 
 from lichen.core.deciders import events as e
-from lichen.core.ports.call import Effects, Outcome
+from lichen.core.ports.call import Effects, Outcome, ToolRole
 from lichen.core.ports.plan import PlanReason, Resume
 from lichen.core.ports.policy import Grant
 from lichen.core.words.content import Ref
@@ -29,6 +29,7 @@ class Call(msgspec.Struct, frozen=True, gc=False):
     digest: bytes
     n: int
     cost: int
+    role: ToolRole = "work"
     phase: Phase = "proposed"
     check: int = 1
     attempt: int = 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Protocol, TypeVar
 
 import msgspec
@@ -20,11 +20,18 @@ Effects = Literal["none", "idempotent", "once", "child"]
 """What repeating a call would do: nothing; nothing new under the same key; a second effect; nothing (a child run)."""
 
 Outcome = Literal["ok", "failed", "denied", "cancelled", "timed_out", "unknown"]
+Audience = Literal["timeline", "internal", "evidence"]
 Placement = Literal["loop", "thread", "process"]
 Origin = Literal["records", "third_party"]
+ToolRole = Literal["work", "bookkeeping", "terminal"]
+"""What a success leads to: the next plan; nothing, for a call beside the work; the end of the run, with its result."""
+
+Recovery = Literal["", "correct_call", "replan", "finish"]
+"""What a planner can do about a failed call: the same with other arguments; something else; end with what it has."""
 
 ARGUMENT_BYTES_MAX = 256 * 1024
 RESULT_BYTES_MAX = 1024 * 1024
+ISSUES_MAX = 100  # with one call
 
 UNAVAILABLE = ToolName("lichen.unavailable")  # stands in the log where a model named a tool that is not there
 
@@ -42,6 +49,17 @@ class CallTerms(msgspec.Struct, frozen=True):
 
     timeout_s: float | None = None
     retry: Retry | None = None
+
+
+class ArtifactSpec(msgspec.Struct, frozen=True):
+    """A kind of thing that a tool gives beside its result, for people's eyes: its JSON Schema, and for whom it is.
+
+    `timeline`: whoever is shown the run; `internal`: other programs; `evidence`: what the result rests on.
+    """
+
+    schema: Mapping[str, Any] = {}
+    audience: Audience = "timeline"
+    description: str = ""
 
 
 class SecretNames(msgspec.Struct, frozen=True):
@@ -64,7 +82,13 @@ class ToolSpec(msgspec.Struct, frozen=True):
     each argument of the call was vouched for; `record_fields` do whatever was asked. `audit` names the argument fields
     kept under the tenant's retention key. `cost` is what a call takes from `Limits.calls` (0 for bookkeeping).
     `secrets` are the names of those it is handed, and of no others. `needs` names the attributes without which no run
-    of an agent that has it is started. `digest` pins all of it.
+    of an agent that has it is started. Calls of another `role` than `work` are free of the budget.
+
+    `confirm` is the question to whom it is wanted for, before each call; `call_hint` and `result_hint` tell people of a
+    call in a line. All three are templates: `{order_id}` is an argument, in a result's hint `{result.status}` a field
+    of the result. `reminder` is told to a model beside each good result, `example` are arguments that are right.
+    `artifacts` are the kinds of things that it gives beside its result, which people are shown and no model reads.
+    `digest` pins all of it.
     """
 
     name: ToolName
@@ -86,6 +110,13 @@ class ToolSpec(msgspec.Struct, frozen=True):
     digest: str = ""
     secrets: SecretNames = SecretNames()
     needs: tuple[str, ...] = ()
+    role: ToolRole = "work"
+    confirm: str = ""
+    call_hint: str = ""
+    result_hint: str = ""
+    reminder: str = ""
+    example: Mapping[str, Any] | None = None
+    artifacts: Mapping[str, ArtifactSpec] = {}
 
 
 class CallMeta(msgspec.Struct, frozen=True):
@@ -136,14 +167,47 @@ class InvalidArguments(Invalid):
 
 
 class NotDone(Exception):
-    """Raised by a tool: the effect certainly did not happen. `code` is stable, `message` may be shown to the model."""
+    """Raised by a tool: the effect certainly did not happen. `code` is stable, `message` may be shown to the model.
 
-    def __init__(self, message: str, *, code: str = "not_done", retryable: bool = True) -> None:
+    `issues` are what is wrong with the arguments, though they fit the schema; `recovery` is what a planner can do.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str = "not_done",
+        retryable: bool = True,
+        issues: Sequence[Issue] = (),
+        recovery: Recovery = "",
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.code = code
         self.retryable = retryable
+        self.issues = tuple(issues)[:ISSUES_MAX]
+        self.recovery: Recovery = recovery
         self.failure: Failure | None = None  # in the words of the process in which it was raised
+
+
+class Artifact(msgspec.Struct, frozen=True):
+    """One thing that a call gave beside its result. `kind` is one that its tool declares, `data` is JSON."""
+
+    kind: str
+    audience: Audience
+    data: Any
+
+
+class Produced(msgspec.Struct, frozen=True):
+    """A result as JSON, with what people are shown beside it and no model reads: JSON of `Artifact`s."""
+
+    result: bytes
+    artifacts: bytes = b""
+
+
+def produced(said: bytes | Produced) -> Produced:
+    """What a tool gave, with or without artifacts."""
+    return said if isinstance(said, Produced) else Produced(said)
 
 
 class Happened(msgspec.Struct, frozen=True, tag=True):
@@ -244,8 +308,11 @@ class Tool(Protocol):
         """The facts policy decides on: a JSON object, `{}` for a tool without a resolver. Reads only."""
         ...
 
-    async def execute(self, args: Arguments, meta: CallMeta) -> bytes:
-        """The result. Raises NotDone if nothing happened; any other exception leaves a `once` call in doubt."""
+    async def execute(self, args: Arguments, meta: CallMeta) -> bytes | Produced:
+        """The result, alone or with artifacts.
+
+        Raises NotDone if nothing happened; any other exception leaves a `once` call in doubt.
+        """
         ...
 
     async def probe(self, args: Arguments, meta: CallMeta) -> Probe:

@@ -7,8 +7,9 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 import msgspec
 
-from lichen.core.ports.call import Issue, Outcome, Retry, ToolSpec
+from lichen.core.ports.call import Issue, Outcome, Recovery, Retry, ToolSpec
 from lichen.core.ports.model import Deltas, ModelHandle
+from lichen.core.ports.recovery import FailureKind
 from lichen.core.speech.saying import TEXT_BYTES_MAX as TEXT_BYTES_MAX
 from lichen.core.speech.saying import Saying
 from lichen.core.words.ids import AgentName, CallId, RunId, SessionId, ToolName, TurnId, WaitId
@@ -108,7 +109,11 @@ class Message(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 
 
 class CallResult(msgspec.Struct, frozen=True, gc=False):
-    """How one call of the last plan ended. `data` is the result as JSON when `outcome` is ok."""
+    """How one call of the last plan ended. `data` is the result as JSON when `outcome` is ok.
+
+    Of any other, `kind` says what went wrong and `recovery` what can be done about it; `example` are arguments, as
+    JSON, that fit where these did not. `reminder` is what a model is told beside the result.
+    """
 
     call: CallId
     tool: ToolName
@@ -118,6 +123,10 @@ class CallResult(msgspec.Struct, frozen=True, gc=False):
     code: str = ""
     reason: str = ""
     issues: tuple[Issue, ...] = ()
+    kind: FailureKind = ""
+    recovery: Recovery = ""
+    example: bytes = b""
+    reminder: str = ""
 
 
 class WaitAnswer(msgspec.Struct, frozen=True):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
+import msgspec
+
 from lichen.core.deciders import events as e
 from lichen.core.deciders import moves, talk
 from lichen.core.speech import saying
-from lichen.core.speech.saying import Saying
+from lichen.core.speech.saying import TEXT_BYTES_MAX, Saying
 from lichen.core.words.ids import run_stream
 from lichen.engine.act import Act
 from lichen.engine.acts.child import tell_parent
@@ -54,8 +56,18 @@ def _answer(act: Act) -> Saying:
         return SILENCE if is_taken_over or state.cancel == WITHDRAWN else Saying(act.texts.cancelled)
     if state.failure or state.answer is None:
         return Saying(act.texts.failed)
-    answer = saying.read(act.contents(state.answer.n), "answer")
+    contents = act.contents(state.answer.n)
+    if state.answer.part == "result":
+        return Saying(_told(contents["result"], contents.get("hint", b"").decode()))
+    answer = saying.read(contents, "answer")
     return answer if answer.text.strip() else SILENCE  # everything was said before
+
+
+def _told(result: bytes, hint: str) -> str:
+    """The result of the call that ended the run, as words: those of its tool, a text as it is, else JSON."""
+    value = msgspec.json.decode(result)
+    text = hint or (value if isinstance(value, str) else result.decode())
+    return text.encode()[:TEXT_BYTES_MAX].decode("utf-8", "ignore")
 
 
 def _has_turn(act: Act) -> bool:

@@ -22,7 +22,7 @@ from lichen.engine.act import Act
 from lichen.engine.brief.asking import left_s, plan_input
 from lichen.engine.brief.history import Handed, window_label
 from lichen.engine.drafts.handed import check_asks_once
-from lichen.engine.drafts.planned import Made, append_plan, validate
+from lichen.engine.drafts.planned import Made, append_plan, check_roles, validate
 from lichen.engine.pace.deltas import Partial
 from lichen.engine.pace.step import Within
 from lichen.engine.ports import AgentDef
@@ -123,6 +123,7 @@ async def plan(act: Act) -> None:
         else:
             answer = await _ask(act, agent, input, waits=meterer.note)
         validate(answer, state)
+        check_roles(answer, agent)
         check_asks_once(act, answer)
     except TimeoutError:
         return  # the run's own deadline is about to fire and says what follows

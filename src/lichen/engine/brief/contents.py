@@ -7,11 +7,14 @@ from collections.abc import Sequence
 import msgspec
 
 from lichen.core.deciders.run import Result
-from lichen.core.ports.call import Issue
+from lichen.core.ports.call import Issue, Recovery, ToolSpec
 from lichen.core.ports.plan import CallResult, Message, WaitAnswer
+from lichen.core.ports.recovery import Trouble, trouble_of
 from lichen.engine.act import Act
+from lichen.tools.arguments.example import example_of
 
 _MESSAGES = msgspec.json.Decoder(tuple[Message, ...])
+_RECOVERY: dict[str, Recovery] = {"correct_call": "correct_call", "replan": "replan", "finish": "finish"}
 _ISSUES = msgspec.json.Decoder(tuple[Issue, ...])
 
 
@@ -30,6 +33,13 @@ def results(act: Act, closed: Sequence[Result]) -> tuple[CallResult, ...]:
 def _result(act: Act, r: Result) -> CallResult:
     contents = act.contents(r.n)
     issues = contents.get("issues")
+    spec = _spec(act, r)
+    if r.outcome == "ok":
+        trouble, example = Trouble(), b""
+    else:
+        asked = _RECOVERY.get(contents.get("recovery", b"").decode(), "")
+        trouble = trouble_of(r.outcome, r.code, asked=asked, has_issues=issues is not None)
+        example = example_of(spec) if spec is not None and trouble.recovery == "correct_call" else b""
     return CallResult(
         call=r.call,
         tool=r.tool,
@@ -39,7 +49,16 @@ def _result(act: Act, r: Result) -> CallResult:
         code=r.code,
         reason=contents.get("reason", b"").decode(),
         issues=_ISSUES.decode(issues) if issues else (),
+        kind=trouble.kind,
+        recovery=trouble.recovery,
+        example=example,
+        reminder=spec.reminder if spec is not None and r.outcome == "ok" else "",
     )
+
+
+def _spec(act: Act, r: Result) -> ToolSpec | None:
+    tool = act.agent.tools.get(r.tool) if act.agent is not None else None
+    return None if tool is None else tool.spec
 
 
 def answers(act: Act) -> tuple[WaitAnswer, ...]:

@@ -6,11 +6,12 @@ import msgspec
 
 from lichen.core.deciders import events as e
 from lichen.core.deciders import moves
-from lichen.core.ports.call import NotDone, Outcome
+from lichen.core.ports.call import Artifact, NotDone, Outcome, Produced, produced
 from lichen.core.words.content import RETENTION, Content
 from lichen.core.words.failure import Failure
 from lichen.core.words.label import EMPTY, Label
 from lichen.engine.act import CallAct
+from lichen.engine.brief.hints import result_hint
 from lichen.engine.brief.terms import terms_of
 from lichen.engine.journal.labels import label_of
 from lichen.engine.sends.failures import sealed, told
@@ -22,6 +23,7 @@ def end(
     *,
     reason: str = "",
     result: bytes = b"",
+    beside: tuple[moves.Part, ...] = (),
     audit: bytes = b"",
     label: Label = EMPTY,
     failure: Failure | None = None,
@@ -30,7 +32,7 @@ def end(
     state = act.look()
     if finished.call not in state.calls:
         return
-    parts = [("result", result), ("reason", reason.encode()), *sealed(failure)]
+    parts = [("result", result), ("reason", reason.encode()), *beside, *sealed(failure)]
     contents = moves.as_contents(parts, state.subject)
     if audit:
         contents = (*contents, Content("audit", RETENTION, audit))
@@ -40,12 +42,14 @@ def end(
     act.journal.seat(act.stream).arguments.pop(finished.call, None)
 
 
-def succeed(act: CallAct, data: bytes, *, duration_us: int = 0, code: str = "") -> None:
-    """Ends the call with a result."""
-    call = act.call
+def succeed(act: CallAct, said: bytes | Produced, *, duration_us: int = 0, code: str = "") -> None:
+    """Ends the call with a result, and what the tool gave beside it."""
+    call, made = act.call, produced(said)
     finished = e.CallFinished(call.id, call.attempt, "ok", code, duration_us=duration_us)
     label = label_of(act.services, act.look(), call, "ok")
-    end(act, finished, result=_redacted(data, call.redact), audit=_audit(act), label=label)
+    result = _redacted(made.result, call.redact)
+    beside = (("artifacts", _without(made.artifacts, call.redact)), ("hint", result_hint(act, result)))
+    end(act, finished, result=result, beside=beside, audit=_audit(act), label=label)
 
 
 def _redacted(data: bytes, fields: tuple[str, ...]) -> bytes:
@@ -55,6 +59,17 @@ def _redacted(data: bytes, fields: tuple[str, ...]) -> bytes:
     if isinstance(value, dict):
         value = {k: "[redacted]" if k in fields else v for k, v in value.items()}  # type: ignore[misc]
     return msgspec.json.encode(value)
+
+
+def _without(artifacts: bytes, fields: tuple[str, ...]) -> bytes:
+    """The artifacts, with the fields that policy hides in results hidden in them as well."""
+    if not artifacts or not fields:
+        return artifacts
+    kept = [
+        msgspec.structs.replace(each, data=msgspec.json.decode(_redacted(msgspec.json.encode(each.data), fields)))
+        for each in msgspec.json.decode(artifacts, type=list[Artifact])
+    ]
+    return msgspec.json.encode(kept)
 
 
 def _audit(act: CallAct) -> bytes:
@@ -94,7 +109,9 @@ def do_not(act: CallAct, error: NotDone) -> None:
         return
     finished = e.CallFinished(call.id, call.attempt, "failed", error.code)
     label = label_of(act.services, act.state, call)
-    end(act, finished, reason=error.message, failure=failure, label=label)
+    issues = msgspec.json.encode(error.issues) if error.issues else b""
+    beside = (("issues", issues), ("recovery", error.recovery.encode()))
+    end(act, finished, reason=error.message, beside=beside, failure=failure, label=label)
 
 
 def _progress(act: CallAct, progressed: e.CallProgressed, failure: Failure) -> None:

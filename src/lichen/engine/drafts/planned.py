@@ -10,7 +10,16 @@ import msgspec
 from lichen.core.deciders import events as e
 from lichen.core.deciders import moves
 from lichen.core.deciders.run import RunState
-from lichen.core.ports.call import ARGUMENT_BYTES_MAX, UNAVAILABLE, Arguments, CallTerms, InvalidArguments, Issue, Tool
+from lichen.core.ports.call import (
+    ARGUMENT_BYTES_MAX,
+    UNAVAILABLE,
+    Arguments,
+    CallTerms,
+    InvalidArguments,
+    Issue,
+    Tool,
+    ToolRole,
+)
 from lichen.core.ports.plan import REDACT, STATE_BYTES_MAX, CallRequest, Plan, WaitRequest
 from lichen.core.speech import saying
 from lichen.core.speech.saying import Saying
@@ -20,6 +29,7 @@ from lichen.core.words.label import EMPTY, Label, join
 from lichen.core.words.limits import Usage
 from lichen.engine.act import Act
 from lichen.engine.answers.expected import check_waits
+from lichen.engine.brief.hints import call_hint
 from lichen.engine.drafts.handed import opened
 from lichen.engine.drafts.telling import told_session
 from lichen.engine.journal.labels import labelled
@@ -32,7 +42,7 @@ PLAN_BYTES_MAX = 4 * 1024 * 1024
 
 def validate(plan: Plan, state: RunState) -> None:
     """Raises Invalid for a plan that contradicts itself, says nothing, or is larger than the bounds."""
-    if (plan.answer is not None and (plan.calls or plan.waits)) or (
+    if (plan.answer is not None and plan.waits) or (
         plan.failure and (plan.calls or plan.waits or plan.answer is not None)
     ):
         raise Invalid("A plan with an answer also asks for calls or waits.", code="plan_contradicts_itself")
@@ -40,7 +50,7 @@ def validate(plan: Plan, state: RunState) -> None:
         raise Invalid("A plan without calls asks to answer after them.", code="plan_contradicts_itself")
     if plan.answer is None and not (plan.calls or plan.waits or plan.failure or plan.blocks):
         raise Invalid("A plan says nothing at all.", code="plan_empty")
-    if state.limit and plan.answer is None and not plan.failure:
+    if state.limit and (plan.answer is None or plan.calls) and not plan.failure:
         raise Invalid("A finalizing plan must answer.", code="plan_not_final")
     if len(plan.state) > STATE_BYTES_MAX or len(plan.calls) > 1024 or len(plan.waits) > 16:
         raise Invalid("A plan is larger than the bounds allow.", code="plan_too_large")
@@ -51,6 +61,16 @@ def validate(plan: Plan, state: RunState) -> None:
         saying.check(said)
     if state.session is None and any("customer" in wait.may_answer for wait in plan.waits):
         raise Invalid("A run without a session has nobody to ask.", code="plan_asks_nobody")
+
+
+def check_roles(plan: Plan, agent: AgentDef) -> None:
+    """Raises Invalid for calls that contradict an answer: beside one there is bookkeeping only."""
+    if plan.answer is None:
+        return
+    for call in plan.calls:
+        tool = agent.tools.get(call.tool)
+        if tool is None or tool.spec.role != "bookkeeping":
+            raise Invalid("A plan with an answer also asks for calls or waits.", code="plan_contradicts_itself")
 
 
 def _bytes(plan: Plan) -> int:
@@ -102,6 +122,7 @@ def append_plan(act: Act, agent: AgentDef, made: Made) -> None:
         is_final=bool(plan.failure),
         requests=made.requests,
         synthesize=plan.synthesize,
+        roles=_roles(agent, plan),
     )
     drafts = moves.admit(state, planned, _contents(act, plan, calls.parts), calls.refused)
     label = join(state.label, made.handed)
@@ -170,6 +191,10 @@ def _calls(act: Act, agent: AgentDef, plan: Plan) -> _Calls:
         else:
             try:
                 args = calls.decoded[id] = tool.decode(request.args)
+                if tool.spec.role == "terminal" and len(plan.calls) > 1:
+                    reason = "This tool ends the run: call it alone, once everything else is known."
+                    calls.refused[id] = _refusal(act, id, code="terminal_not_alone", reason=reason)
+                calls.parts.append((f"{id}/hint", call_hint(tool.spec, args.fields)))
             except InvalidArguments as error:
                 calls.refused[id] = _refusal(act, id, code=error.code, reason=error.message, issues=error.issues)
         calls.planned.append(_planned_call(act, id, tool, args.data))
@@ -179,6 +204,13 @@ def _calls(act: Act, agent: AgentDef, plan: Plan) -> _Calls:
         if tool is None:
             calls.parts.append((f"{id}/tool", request.tool.encode()))
     return calls
+
+
+def _roles(agent: AgentDef, plan: Plan) -> tuple[ToolRole, ...]:
+    """The roles of the calls, none where all of them are work."""
+    tools = (agent.tools.get(request.tool) for request in plan.calls)
+    roles: tuple[ToolRole, ...] = tuple(["work" if tool is None else tool.spec.role for tool in tools])
+    return roles if any(role != "work" for role in roles) else ()
 
 
 def _terms(request: CallRequest) -> bytes:

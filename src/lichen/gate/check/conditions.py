@@ -20,12 +20,16 @@ from lichen.core.ports.policy import (
     Meters,
     Redact,
 )
+from lichen.core.speech.template import parse, pick
 from lichen.core.speech.wording import Texts
 from lichen.gate.check.meters import Claim
 
 if TYPE_CHECKING:
     from lichen.gate.cedar.policyset import Ruling
     from lichen.gate.rules.annotations import Terms
+
+
+CONFIRM_WITHIN_S: Final = 24 * 3600.0  # what a tool's own question waits for its answer
 
 
 class Telling(NamedTuple):
@@ -92,6 +96,15 @@ def _questions(permits: Sequence[Terms]) -> list[Condition]:
     """One question to the requester, in the words of the first permit that has any."""
     asked = [permit.confirmation for permit in permits if permit.confirmation]
     return [Confirmation(asked[0].text, min(each.expires_s for each in asked))] if asked else []
+
+
+def own_question(check: Check) -> Confirmation | None:
+    """What the tool itself has the requester asked before each call, whatever policy says; None once they agreed."""
+    spec = check.tool
+    if spec is None or not spec.confirm or check.call is None or check.action != spec.name or is_confirmed(check):
+        return None
+    asked = parse(spec.confirm).render(lambda each: pick(check.args, (each.name, *each.path)))
+    return Confirmation(asked or f"{spec.description} ({spec.name})", CONFIRM_WITHIN_S)
 
 
 def _joined(texts: Iterable[str]) -> str:

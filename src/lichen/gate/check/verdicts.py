@@ -21,7 +21,7 @@ from lichen.core.ports.policy import (
     Verdict,
 )
 from lichen.core.speech.wording import Texts
-from lichen.gate.check.conditions import broken_limit, is_confirmed, is_granted
+from lichen.gate.check.conditions import broken_limit, is_confirmed, is_granted, own_question
 from lichen.gate.check.meters import reservations
 from lichen.gate.check.question import Question
 
@@ -37,6 +37,16 @@ class Standing(NamedTuple):
 
 def enforced(question: Question, decision: Decision, standing: Standing) -> Verdict:
     """The verdict on a decision. It reserves nothing yet."""
+    verdict = _of_policy(question, decision, standing)
+    asked = own_question(question.check)
+    if asked is None or verdict.outcome == "deny" or verdict.confirmation is not None:
+        return verdict
+    return msgspec.structs.replace(
+        verdict, outcome="hold", public_reason=asked.text, confirmation=asked, approval=None, reservations=()
+    )
+
+
+def _of_policy(question: Question, decision: Decision, standing: Standing) -> Verdict:
     digest = question.policies.digest
     match decision:
         case Deny():

@@ -123,6 +123,8 @@ PARTS: Final[Mapping[str, Held]] = {
     **dict.fromkeys(("facts", "origins", "meters", "schema", "body"), "json"),
     **dict.fromkeys(("awaits", "card", "attachments", "artifacts", "definition"), "json"),
     "operator": "text",
+    "hint": "text",
+    "recovery": "text",
     "tool": "text",
     "blocks": "state",
     "state": "state",

@@ -9,11 +9,10 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Any, NamedTuple, NoReturn, cast
 
-from lichen.core.ports.call import ARGUMENT_BYTES_MAX, InvalidArguments, Issue
+from lichen.core.ports.call import ARGUMENT_BYTES_MAX, ISSUES_MAX, InvalidArguments, Issue
 
 DEPTH_MAX = 64
 INTEGER_MAX = 2**63 - 1  # a policy's long; the least is -INTEGER_MAX - 1
-ISSUES_MAX = 100
 
 _NESTING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[{\]}]', re.DOTALL)
 _FIELD_NAME = re.compile(r"[^\W\d][\w.-]{0,63}")

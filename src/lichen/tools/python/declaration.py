@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
-from lichen.core.ports.call import Origin, Placement, Retry, SecretNames, ToolSpec
+import msgspec
+
+from lichen.core.ports.call import InvalidArguments, Origin, Placement, Retry, SecretNames, ToolRole, ToolSpec
 from lichen.tools.arguments.codec import ArgumentCodec, ResultCodec, require_object
+from lichen.tools.faults import faults
+from lichen.tools.python.artifacts import ArtifactCodecs
 from lichen.tools.python.function import Function, default_name, import_path
 from lichen.tools.spec import checked_name, pinned, tool_invalid
 
@@ -34,7 +38,14 @@ class Declaration:
     tags: Sequence[str] = ()
     origin: Origin = "records"
     record_fields: Sequence[str] = ()
-    cost: int = 1
+    cost: int | None = None
+    role: ToolRole = "work"
+    confirm: str = ""
+    call_hint: str = ""
+    result_hint: str = ""
+    reminder: str = ""
+    example: Mapping[str, Any] | None = None
+    artifacts: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +55,7 @@ class Codecs:
     arguments: ArgumentCodec
     result: ResultCodec
     facts: ResultCodec | None
+    artifacts: ArtifactCodecs
 
 
 def facts_codec(resolver: Function) -> ResultCodec:
@@ -97,13 +109,39 @@ def contract_of(function: Function, declaration: Declaration, codecs: Codecs, re
         record_fields=tuple(declaration.record_fields),
         has_probe=declaration.probe is not None,
         runs=runs,
-        cost=declaration.cost,
+        cost=_cost(declaration),
         secrets=readers.secrets(function),
         needs=readers.needs(function),
+        role=declaration.role,
+        confirm=declaration.confirm,
+        call_hint=declaration.call_hint,
+        result_hint=declaration.result_hint,
+        reminder=declaration.reminder,
+        example=declaration.example,
+        artifacts=codecs.artifacts.specs,
     )
-    for message, step in _contradictions(spec, is_async=function.is_async):
+    wrong = (*_contradictions(spec, is_async=function.is_async), *faults(spec), *_unfit(spec, codecs.arguments))
+    for message, step in wrong:
         raise tool_invalid(message, place=function.place, next_step=step)
     return pinned(spec)
+
+
+def _cost(declaration: Declaration) -> int:
+    if declaration.cost is None:
+        return 1 if declaration.role == "work" else 0
+    return declaration.cost
+
+
+def _unfit(spec: ToolSpec, arguments: ArgumentCodec) -> Iterator[tuple[str, str]]:
+    """An example that the tool itself would refuse."""
+    if spec.example is None:
+        return
+    try:
+        arguments.decode(msgspec.json.encode(spec.example))
+    except (InvalidArguments, TypeError) as error:
+        said = error.issues[0] if isinstance(error, InvalidArguments) else None
+        where = f": {said.field or '/'} {said.message}" if said else "."
+        yield f"The example does not fit the parameters{where}", "Give arguments that the tool accepts."
 
 
 def _check_process(function: Function) -> None:

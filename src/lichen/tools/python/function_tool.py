@@ -18,8 +18,10 @@ from lichen.core.ports.call import (
     InvalidArguments,
     NotDone,
     Probe,
+    Produced,
     Resources,
     ToolSpec,
+    produced,
 )
 from lichen.tools.failure import failure_of
 from lichen.tools.python.declaration import KEY, Codecs, Readers
@@ -120,8 +122,8 @@ class PythonTool(Generic[P, R]):
             return b"{}"
         return codec.encode(await self._read(resolver, self._values(args), meta))
 
-    async def execute(self, args: Arguments, meta: CallMeta) -> bytes:
-        """The function's result as JSON.
+    async def execute(self, args: Arguments, meta: CallMeta) -> bytes | Produced:
+        """The function's result as JSON, and its artifacts.
 
         Raises NotDone where the function was certainly not entered, ResultRefused for a result that is not as
         declared, StillRunning or ToolFailed where the placement lost it, and what the function itself raises.
@@ -133,12 +135,12 @@ class PythonTool(Generic[P, R]):
         keywords = self._keywords(args, meta)
         if self.spec.runs == "thread":
             return await self._bound().in_thread(
-                lambda: self._encoded(self._function.call(**keywords)), owner=self._owner(meta), call=call_key(meta)
+                lambda: self._produced(self._function.call(**keywords)), owner=self._owner(meta), call=call_key(meta)
             )
         if self._function.is_async:
-            return self._encoded(await in_loop(_awaited(self._function, keywords)))
+            return self._produced(await in_loop(_awaited(self._function, keywords)))
         with contained():
-            return self._encoded(self._function.call(**keywords))
+            return self._produced(self._function.call(**keywords))
 
     async def probe(self, args: Arguments, meta: CallMeta) -> Probe:
         """What the probe found; CannotTell without one, and when it raises. See `tool`."""
@@ -150,10 +152,10 @@ class PythonTool(Generic[P, R]):
         except Exception as error:  # noqa: BLE001 - a probe that fails knows nothing, for whatever reason
             return CannotTell(failure_of(error))
 
-    def run(self, args: bytes, meta: CallMeta) -> bytes:
-        """The function's result as JSON, computed here and now, outside any event loop: the inside of a process."""
+    def run(self, args: bytes, meta: CallMeta) -> bytes | Produced:
+        """What the function gives, computed here and now, outside any event loop: the inside of a process."""
         value = self._function.call(**self._keywords(Arguments(args), meta))
-        return self._encoded(asyncio.run(value) if self._function.is_async else value)
+        return self._produced(asyncio.run(value) if self._function.is_async else value)
 
     async def _read(self, reader: Function, values: Mapping[str, Any], meta: CallMeta) -> Any:
         keywords = reader.keywords(values, meta)
@@ -168,11 +170,11 @@ class PythonTool(Generic[P, R]):
         if isinstance(value, Happened | DidNotHappen | CannotTell):
             return value
         if value is not None:
-            return Happened(self._encoded(value))
+            return Happened(produced(self._produced(value)).result)
         return CannotTell() if self._codecs.result.accepts_null else DidNotHappen()
 
-    def _encoded(self, value: Any) -> bytes:
-        return self._codecs.result.encode(value)
+    def _produced(self, value: Any) -> bytes | Produced:
+        return self._codecs.artifacts.encode(value, self._codecs.result)
 
     def _values(self, args: Arguments) -> dict[str, Any]:
         return arguments_of(self._codecs.arguments.value(args))

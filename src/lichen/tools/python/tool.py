@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ParamSpec, TypeVar, overload
 
-from lichen.core.ports.call import Origin, Placement, Retry
+from lichen.core.ports.call import Origin, Placement, Retry, ToolRole
 from lichen.tools.arguments.codec import ArgumentCodec, ResultCodec
+from lichen.tools.python.artifacts import ArtifactCodecs
 from lichen.tools.python.declaration import (
     KEY,
     ONE_ATTEMPT,
@@ -45,7 +46,14 @@ def tool(
     tags: Sequence[str] = (),
     origin: Origin = "records",
     record_fields: Sequence[str] = (),
-    cost: int = 1,
+    cost: int | None = None,
+    role: ToolRole = "work",
+    confirm: str = "",
+    call_hint: str = "",
+    result_hint: str = "",
+    reminder: str = "",
+    example: Mapping[str, Any] | None = None,
+    artifacts: Mapping[str, Any] = {},
 ) -> Callable[[Callable[P, R]], PythonTool[P, R]]: ...
 
 
@@ -79,6 +87,14 @@ def tool(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
       only if each argument of their own call is vouched for: said by the customer, a record itself, or a default.
     - `record_fields`: fields of the result that vouch whatever the tool was asked, as nobody else has a part in them.
     - `tags`, `cost`: what policies select by, and what a call takes from `Limits.calls`.
+    - `role`: what a success leads to. `work`: the next plan. `bookkeeping`: nothing, it is free of the budget, and a
+      plan may answer and make such calls at once. `terminal`: the end of the run, with its result as the answer.
+    - `confirm`: a question to the customer, who has to agree before each call: `Refund {amount|money} for {order_id}?`
+    - `call_hint`, `result_hint`: a line for people about a call and its end: `Order {order_id}`, `{result.status}`.
+    - `reminder`: what a model is told beside each good result.
+    - `example`: arguments that are right, which a model is shown when its own were not.
+    - `artifacts`: kinds of things returned beside the result (`WithArtifacts`) that people see and models do not, each
+      with its type, or an `Artifact` that says for whom it is.
 
     Raises Invalid (`tool_invalid`, place file:line) if function and options do not make a tool.
     """
@@ -103,10 +119,12 @@ def function_tool(function: Function, declaration: Declaration, names: Mapping[s
         facts=_reader(declaration.facts, names, function, "facts resolver"),
         probe=_reader(declaration.probe, names, function, "probe", KEY),
     )
+    artifacts = ArtifactCodecs(declaration.artifacts, function.returns, function.place)
     codecs = Codecs(
         arguments=ArgumentCodec(arguments_type(function), function.place),
-        result=ResultCodec(function.returns, function.place),
+        result=ResultCodec(artifacts.result_type, function.place),
         facts=facts_codec(readers.facts) if readers.facts else None,
+        artifacts=artifacts,
     )
     contract = contract_of(function, declaration, codecs, readers)
     return PythonTool(function, contract, codecs, readers)

@@ -16,7 +16,7 @@ from io import BufferedReader
 from queue import SimpleQueue
 from typing import Any, cast
 
-from lichen.core.ports.call import NotDone
+from lichen.core.ports.call import NotDone, produced
 from lichen.core.words.errors import LichenError
 from lichen.tools.failure import failure_of
 from lichen.tools.python.tool import PythonTool
@@ -50,9 +50,10 @@ def answer(job: Job) -> Answer:
     """What becomes of `job`. A tool that cannot be found, or has changed on disk, is refused before it starts."""
     try:
         tool = _find(job)
-        return Returned(tool.run(job.args, job.meta))
+        made = produced(tool.run(job.args, job.meta))
+        return Returned(made.result, made.artifacts)
     except NotDone as error:
-        return Refused(error.message, error.code, error.retryable, failure_of(error))
+        return Refused(error.message, error.code, error.retryable, failure_of(error), error.issues, error.recovery)
     except LichenError as error:
         return Raised(error.message, error.code, error.next_step, failure_of(error))
     except BaseException as error:  # noqa: BLE001 - exit included: the process serves the next call

@@ -7,13 +7,13 @@ from typing import Any
 
 import msgspec
 
-from lichen.core.ports.call import ARGUMENT_BYTES_MAX, RESULT_BYTES_MAX, CallMeta
+from lichen.core.ports.call import ARGUMENT_BYTES_MAX, RESULT_BYTES_MAX, CallMeta, Issue, Recovery
 from lichen.core.ports.secrets import Secret
 from lichen.core.words.errors import LichenError
 from lichen.core.words.failure import Failure
 
 PREFIX = struct.Struct(">I")
-FRAME_BYTES_MAX = ARGUMENT_BYTES_MAX + RESULT_BYTES_MAX  # either payload with ample room for what surrounds it
+FRAME_BYTES_MAX = ARGUMENT_BYTES_MAX + 2 * RESULT_BYTES_MAX  # either payload with ample room for what surrounds it
 
 
 class Job(msgspec.Struct, frozen=True, array_like=True):
@@ -27,9 +27,10 @@ class Job(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Returned(msgspec.Struct, frozen=True, array_like=True, tag=True):
-    """The tool's result as JSON."""
+    """The tool's result as JSON, and its artifacts."""
 
     result: bytes
+    artifacts: bytes = b""
 
 
 class Refused(msgspec.Struct, frozen=True, array_like=True, tag=True):
@@ -39,6 +40,8 @@ class Refused(msgspec.Struct, frozen=True, array_like=True, tag=True):
     code: str
     retryable: bool
     failure: Failure | None = None
+    issues: tuple[Issue, ...] = ()
+    recovery: Recovery = ""
 
 
 class Raised(msgspec.Struct, frozen=True, array_like=True, tag=True):

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Any, Self, TypeVar, assert_never
 
-from lichen.core.ports.call import NotDone, Placement
+from lichen.core.ports.call import NotDone, Placement, Produced
 from lichen.core.words.errors import LichenError
 from lichen.tools.workers.frames import Job, Raised, Refused, Returned, ToolFailed
 from lichen.tools.workers.places import CallKey, Figures, Owner, Place, Places
@@ -123,8 +123,8 @@ class Workers:
         except StillRunning:
             raise asyncio.CancelledError from None
 
-    async def in_process(self, job: Job, *, owner: Owner = NOBODY, call: CallKey | None = None) -> bytes:
-        """The result of `job` as JSON, from a worker process that is killed when the caller is cancelled.
+    async def in_process(self, job: Job, *, owner: Owner = NOBODY, call: CallKey | None = None) -> bytes | Produced:
+        """What `job` produces, from a worker process that is killed when the caller is cancelled.
 
         Raises what the tool raised: NotDone as itself, anything else as ToolFailed with its own words in `failure`.
         """
@@ -134,10 +134,10 @@ class Workers:
         finally:
             place.release()
         match answer:
-            case Returned(result):
-                return result
-            case Refused(message, code, retryable, failure):
-                refused = NotDone(message, code=code, retryable=retryable)
+            case Returned(result, artifacts):
+                return Produced(result, artifacts) if artifacts else result
+            case Refused(message, code, retryable, failure, issues, recovery):
+                refused = NotDone(message, code=code, retryable=retryable, issues=issues, recovery=recovery)
                 refused.failure = failure
                 raise refused
             case Raised(message, code, next_step, failure):

@@ -8,6 +8,7 @@ from lichen.core.deciders import events as e
 from lichen.core.deciders.folds.changes import Changes, Folds, asked_again, overtaken, settled, with_call
 from lichen.core.deciders.folds.timers import go_on, stand_still, timers_without
 from lichen.core.deciders.runstate import Call, Result, RunState
+from lichen.core.words.content import Ref
 
 _UNBORN: Changes = {
     "child": None,
@@ -99,9 +100,21 @@ def _call_finished(s: RunState, event: e.Event, c: e.CallFinished) -> Changes:
         "has_step_succeeded": s.has_step_succeeded or (c.outcome == "ok" and call.cost > 0),
     }
     go_on(s, changes, event)
+    if not (s.cancel or s.failure or s.limit):
+        changes |= _answering(s, call, event, c)
     if not calls and s.has_step_cost:
         changes["streak"] = 0 if changes["has_step_succeeded"] else s.streak + 1
     return settled(s, changes)
+
+
+def _answering(s: RunState, call: Call, event: e.Event, c: e.CallFinished) -> Changes:
+    """What the end of a call does to the run's answer: a terminal one that succeeds is it, and one beside an answer
+    that does not takes it back."""
+    if call.role == "terminal" and c.outcome == "ok" and s.answer is None:
+        return {"answer": Ref(event.n, "result")}
+    if call.role == "bookkeeping" and c.outcome != "ok" and s.answer is not None and s.answer.part == "answer":
+        return {"answer": None}
+    return {}
 
 
 def _given_back(s: RunState, call: Call, used: int, used_tokens: int) -> Changes:

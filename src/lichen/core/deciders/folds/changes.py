@@ -46,7 +46,8 @@ def settled(s: RunState, changes: Changes) -> Changes:
     calls = changes.get("calls", s.calls)
     waits = changes.get("waits", s.waits)
     blocked = bool(calls) or any(w.call is None and w.kind not in HALTING for w in waits.values())
-    if s.is_ending or changes.get("failure"):
+    is_answered = changes.get("answer", s.answer) is not None
+    if s.cancel or s.failure or is_answered or changes.get("failure"):
         return changes
     if not blocked or (s.resume == "each" and not s.limit):
         changes |= {"due": "finalize" if s.limit else "resume", **asked_again(s)}

@@ -24,8 +24,8 @@ def _planned(s: RunState, event: e.Event, c: e.Planned) -> Changes:
             return {"usage": usage, "is_planning": False, "due": None, "failure": c.error}
         return {"usage": usage, "plan_failures": s.plan_failures + 1, **asked_again(s)}
     calls = dict(s.calls)
-    for p in c.calls:
-        calls[p.id] = Call(p.id, p.tool, p.effects, p.digest, event.n, p.cost)
+    for i, p in enumerate(c.calls):
+        calls[p.id] = Call(p.id, p.tool, p.effects, p.digest, event.n, p.cost, c.role_of(i))
     cost = sum(p.cost for p in c.calls)
     changes: Changes = {
         "usage": usage,

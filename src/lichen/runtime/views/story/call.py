@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from lichen.core.ports.call import Effects
+from lichen.core.ports.call import Artifact, Effects
 from lichen.core.words.failure import Failure
 from lichen.runtime.views.asked import Shown
 
@@ -38,7 +38,9 @@ class Call(msgspec.Struct, frozen=True):
 
     `reason` is the gate's for operators, `public_reason` what the customer may hear. Values are None once erased;
     `details` and `results` are the arguments and the result as people read them. `result_word` and `summary` tell how
-    it ended. `secrets` are those its tool was handed, at each use, and `withheld` says how often it said one.
+    it ended. `hint` and `result_hint` are its tool's own lines about the call and its end, `artifacts` what it gave
+    beside the result for people's eyes. `secrets` are those its tool was handed, at each use, and `withheld` says how
+    often it said one.
     """
 
     id: str
@@ -61,6 +63,9 @@ class Call(msgspec.Struct, frozen=True):
     summary: str = ""
     secrets: tuple[Handed, ...] = ()
     withheld: int = 0
+    hint: str = ""
+    result_hint: str = ""
+    artifacts: tuple[Artifact, ...] = ()
 
     @property
     def word(self) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from lichen.core.deciders import events as e
-from lichen.core.ports.call import UNAVAILABLE
+from lichen.core.ports.call import UNAVAILABLE, Artifact
 from lichen.core.ports.plan import Message
 from lichen.core.words.failure import PART, Failure
 from lichen.core.words.ids import CallId, ToolName
@@ -123,7 +123,8 @@ class Teller:
             arguments = each.json(f"{planned.id}/args")
             spec = self._setting.spec_of(tool)
             details = values_of(arguments, spec.input_schema if spec else None)
-            self._calls[planned.id] = Call(planned.id, tool, planned.effects, arguments, details)
+            hint = each.text(f"{planned.id}/hint")
+            self._calls[planned.id] = Call(planned.id, tool, planned.effects, arguments, details, hint=hint)
         failure = _failure(each)
         if failure is not None:
             self._failures.append(failure)
@@ -160,6 +161,8 @@ class Teller:
             result=result,
             results=values_of(result, spec.output_schema if spec else None),
             attempts=control.attempt,
+            result_hint=each.text("hint"),
+            artifacts=msgspec.convert(each.json("artifacts") or (), tuple[Artifact, ...]),
             **more,
         )
 

@@ -1,0 +1,65 @@
+"""What a contract says that cannot be meant, whoever wrote it: a function, a service, or a toolset that tightens it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, cast, get_args
+
+from lichen.core.ports.call import ToolRole, ToolSpec
+from lichen.core.speech.template import Template, TemplateError, parse
+
+REMINDER_CHARS_MAX: Final = 2_000
+RESULT: Final = "result"  # what a result's hint calls the result
+
+Fault = tuple[str, str]
+"""What is wrong, and what to do about it."""
+
+
+def faults(spec: ToolSpec) -> Iterator[Fault]:
+    """Everything about a contract's role, words and example that cannot be meant."""
+    yield from _role(spec)
+    if len(spec.reminder) > REMINDER_CHARS_MAX:
+        yield "The reminder is too long.", f"Use at most {REMINDER_CHARS_MAX} characters."
+    for name in ("confirm", "call_hint", "result_hint"):
+        yield from _template(spec, name)
+
+
+def _role(spec: ToolSpec) -> Iterator[Fault]:
+    if spec.role not in get_args(ToolRole):
+        yield f"There is no role {spec.role!r}.", f"Use one of: {', '.join(get_args(ToolRole))}."
+    elif spec.role != "work" and spec.cost:
+        yield f"A {spec.role} tool is free of the budget.", "Leave out cost=."
+    elif spec.role != "work" and spec.effects == "child":
+        yield f"An agent is no {spec.role} tool.", "Leave out role=."
+    elif spec.role == "terminal" and spec.reminder:
+        yield "After a terminal tool nothing is planned that a reminder could be for.", "Leave out reminder=."
+
+
+def _template(spec: ToolSpec, name: str) -> Iterator[Fault]:
+    try:
+        template = parse(getattr(spec, name))
+    except TemplateError as error:
+        yield f"{name} is no template: {error}.", "Write arguments in braces, as in {order_id}."
+        return
+    yield from _references(spec, name, template)
+
+
+def _references(spec: ToolSpec, name: str, template: Template) -> Iterator[Fault]:
+    arguments = _properties(spec.input_schema)
+    if name == "result_hint" and RESULT in arguments:
+        yield "A tool with a parameter called result has no result_hint.", "Rename the parameter."
+    for reference in template.references:
+        if name == "result_hint" and reference.name == RESULT:
+            fields = _properties(spec.output_schema)
+            if reference.path and fields and reference.path[0] not in fields:
+                yield f"{name} names {reference.key!r}, and the result has no such field.", _one_of(fields)
+        elif reference.name not in arguments:
+            yield f"{name} names {reference.name!r}, which is no parameter.", _one_of(arguments)
+
+
+def _properties(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    return cast("Mapping[str, Any]", schema.get("properties", {}))
+
+
+def _one_of(names: Mapping[str, Any]) -> str:
+    return f"Name one of: {', '.join(names) or 'none, it has none'}."
