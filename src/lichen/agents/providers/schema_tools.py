@@ -84,7 +84,8 @@ def answered(request: ModelRequest, reply: ModelReply) -> ModelReply:
         call = ModelCall("call00000", named, msgspec.json.encode(said.get(_ARGS, {})))
         return msgspec.structs.replace(reply, text="", calls=(call,), finish="calls", blocks=b"")
     if answer is None:
-        message = f"{reply.model} chose neither a tool nor an answer."
+        why = "ran out of tokens before it chose" if reply.finish == "length" else "chose neither"
+        message = f"{reply.model} {why} a tool or an answer."
         raise ModelError(message, code="model_malformed", usage=reply.usage)
     text = answer if isinstance(answer, str) else msgspec.json.encode(answer).decode()
     return msgspec.structs.replace(reply, text=text, blocks=b"")
