@@ -9,9 +9,10 @@ from typing import Any
 
 from bench import policy
 from bench.figure import ROUNDS, Figure, fsync_us_p50, run_own, run_peer
-from bench.floors import commit_s
+from bench.floors import Floor, Unit
 
 TURNS = 200
+HELD_RUNS = 1_000  # with fewer at once nothing has to be reached
 PEERS = {"langgraph": "LangGraph + SQLite checkpointer", "pydantic_ai": "Pydantic AI, not durable"}
 AHEAD_OF_PYDANTIC_AI = {"none": 4.5, "once": 3.0}
 TURN_US = {"none": 1_000.0, "once": 1_600.0}  # at an fdatasync of 150 us
@@ -20,17 +21,21 @@ TURN_US = {"none": 1_000.0, "once": 1_600.0}  # at an fdatasync of 150 us
 def turn(effects: str, counts: dict[str, float]) -> list[Figure]:
     """One turn, beside LangGraph with its checkpointer (durable) and Pydantic AI (nothing stored)."""
     own: list[dict[str, Any]] = []
+    floor = Floor()
     peers: dict[str, list[float]] = {name: [] for name in PEERS}
     versions: dict[str, str] = {}
     fsync: list[float] = []
     for _ in range(ROUNDS):
         own.append(run_own("own.turn", effects, str(TURNS)))
+        records, barriers = own[-1]["timed_records"], max(1.0, own[-1]["timed_barriers"])
+        unit = Unit(records, counts["seals"], barriers, counts["Python calls"])
+        floor.measure(unit, max(1, round(records / barriers)))
         fsync.append(fsync_us_p50())
         for name, p50 in peers.items():
             peer = run_peer(f"{name}_turn.py", str(TURNS))
             p50.append(statistics.median(peer["times"]))
             versions[name] = peer["version"]
-    barriers = statistics.median(found["barriers"] for found in own)
+    barriers = statistics.median(found["barriers"] for found in own)  # with the delivery's, which no customer waits for
     figure = Figure(
         key=f"turn {effects}",
         name=f"one turn, {effects} tool, all on (p50)",
@@ -41,8 +46,7 @@ def turn(effects: str, counts: dict[str, float]) -> list[Figure]:
         barriers=round(barriers, 2),
         fsync_us_p50=statistics.median(fsync),
     )
-    floor = _us(commit_s(max(1, round(counts["records"] / barriers))) * barriers)
-    figure = figure.above(floor, f"{counts['records']:g} rows in {barriers:.1f} commits of bare SQLite")
+    figure = figure.above(_us(floor.seconds), floor.of)
     beside = {
         name: figure.beside(PEERS[name], versions[name], _us(statistics.median(p50))) for name, p50 in peers.items()
     }
@@ -55,10 +59,15 @@ def records(runs: int, counts: dict[str, float], *, tenants: int = 1) -> list[Fi
     own: list[dict[str, Any]] = []
     peer: list[float] = []
     fsync: list[float] = []
+    floor = Floor()
     version = ""
     rounds = max(1, 200 // runs)
     for _ in range(ROUNDS):
         own.append(run_own("own.records", str(runs), str(rounds), str(tenants)))
+        if runs >= HELD_RUNS:
+            barriers = own[-1]["barriers"]
+            unit = Unit(counts["records"], counts["seals"], counts["records"] * barriers, counts["Python calls"])
+            floor.measure(unit, max(1, round(1 / barriers)))
         fsync.append(fsync_us_p50())
         if tenants == 1:
             found = run_peer("dbos_steps.py", str(runs), str(max(30, min(runs, 120))))
@@ -78,15 +87,13 @@ def records(runs: int, counts: dict[str, float], *, tenants: int = 1) -> list[Fi
     steps = Figure(key=f"steps {where}", name=f"durable steps, {where}", value=round(chosen["steps_per_s"]), **shared)
     if peer:
         steps = steps.beside("DBOS on SQLite", version, statistics.median(peer))
-    return [durable, *_held(steps, runs, tenants, rows=max(1, round(1 / chosen["barriers"])), each=counts["records"])]
+    if runs < HELD_RUNS:
+        return [durable, steps]
+    return [durable, *_held(steps.above(round(1 / floor.seconds), floor.of), tenants)]
 
 
-def _held(steps: Figure, runs: int, tenants: int, *, rows: int, each: float) -> list[Figure]:
-    """The steps with what they are held to, and what the disk alone would allow."""
-    if runs < 1000:
-        return [steps]
-    floor = round(rows / commit_s(rows) / each)
-    steps = steps.above(floor, f"{each:g} rows a step, {rows} a commit of bare SQLite")
+def _held(steps: Figure, tenants: int) -> list[Figure]:
+    """The steps with what they are held to."""
     if tenants > 1:
         return [steps.held_to(2_500)]
     return [steps.held_to(11, of="ratio"), steps.held_to(3_500)]
@@ -107,7 +114,7 @@ def decisions(count: int) -> list[Figure]:
 
 
 def recovery(runs: int) -> list[Figure]:
-    """From the start of the new process until every run is finished."""
+    """From the start of the new process until every run is finished, with bytecode as pip installs it."""
     own, bare = [], []
     for _ in range(ROUNDS):
         own.append(run_own("own.recovery", str(runs))["seconds"])

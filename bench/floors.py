@@ -2,36 +2,52 @@
 
 from __future__ import annotations
 
-import sqlite3
 import statistics
 import subprocess
 import sys
-import tempfile
-import time
-from pathlib import Path
+from typing import NamedTuple
 
-from bench.figure import ROOT
-
-ROW_BYTES = 500
-COMMITS = 100
+from bench.figure import ROOT, run_own
 
 
-def commit_s(rows: int) -> float:
-    """The seconds a bare SQLite takes to make so many rows of a record's size durable in one commit."""
-    with tempfile.TemporaryDirectory(dir=ROOT) as folder:
-        connection = sqlite3.connect(Path(folder) / "floor.sqlite", isolation_level=None)
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=FULL")
-        connection.execute("CREATE TABLE records (pos INTEGER PRIMARY KEY, data BLOB)")
-        times: list[float] = []
-        for _ in range(COMMITS):
-            began = time.perf_counter()
-            connection.execute("BEGIN IMMEDIATE")
-            connection.executemany("INSERT INTO records (data) VALUES (?)", [(b"x" * ROW_BYTES,)] * rows)
-            connection.execute("COMMIT")
-            times.append(time.perf_counter() - began)
-        connection.close()
-    return statistics.median(times)
+class Unit(NamedTuple):
+    """What a turn or a step makes, counted: stored records, sealed contents, commits, Python calls."""
+
+    records: float
+    seals: float
+    commits: float
+    calls: float
+
+
+class Floor:
+    """The floor of a turn or a step, measured in turns with it. The median counts."""
+
+    def __init__(self) -> None:
+        self._found: list[tuple[float, float]] = []
+        self._of = ""
+
+    def measure(self, unit: Unit, rows: int) -> None:
+        """Once more. `rows` are the records of one commit, which may be those of many units."""
+        found = run_own("own.floor", str(rows))
+        stored_s = unit.commits * found["commit_s"] + unit.seals * found["seal_s"]
+        self._found.append((stored_s, unit.calls * found["call_s"]))
+        self._of = f"{unit.records:.3g} records and {unit.seals:.3g} contents" + (
+            f" in {unit.commits:.3g} commit(s)" if unit.commits >= 1 else f" ({rows:,} records a commit)"
+        )
+
+    @property
+    def seconds(self) -> float:
+        """All of it, one after the other."""
+        return statistics.median(sum(each) for each in self._found)
+
+    @property
+    def of(self) -> str:
+        """What it is made of."""
+        stored_us, calls_us = (statistics.median(each) * 1e6 for each in zip(*self._found, strict=True))
+        return (
+            f"{self._of} sealed, hashed and stored by bare SQLite and cryptography: {stored_us:,.0f} us; "
+            f"as many Python calls that do nothing: {calls_us:,.0f} us"
+        )
 
 
 def libraries(code: str) -> list[str]:

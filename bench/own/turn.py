@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 from bench.figure import ROOT
 from bench.own.shop import agents, policies
@@ -15,6 +16,13 @@ from lichen import Customer, Runtime, Scope
 from lichen.core.words.ids import MessageId
 
 WARM_UP = 30
+
+
+class Made(NamedTuple):
+    """How many records and commits there are, or came in the time that is measured: up to the answer."""
+
+    records: int
+    barriers: int
 
 
 async def main(effects: str, turns: int) -> None:
@@ -25,18 +33,23 @@ async def main(effects: str, turns: int) -> None:
             session = await runtime.sessions.open(scope, customer, agent=f"bench.{effects}")
             times: list[float] = []
             cpu, commits = 0.0, 0
+            log, before, timed = runtime.log(scope), Made(0, 0), Made(0, 0)
             for i in range(turns + WARM_UP):
                 if i == WARM_UP:
-                    cpu, commits = time.process_time(), runtime.volume.commits
+                    cpu, commits, timed = time.process_time(), runtime.volume.commits, Made(0, 0)
+                before = Made(log.last_seq, runtime.volume.commits)
                 began = time.perf_counter()
                 turn = await session.say("Where is order 1042?")
                 reply = await turn.result()
                 times.append(time.perf_counter() - began)
+                records, barriers = log.last_seq - before.records, runtime.volume.commits - before.barriers
+                timed = Made(timed.records + records, timed.barriers + barriers)
                 assert reply.text == "Order 1042 is shipped."
                 await session.delivered(MessageId(f"o{i + 1}"))
             cpu = (time.process_time() - cpu) / turns * 1e6
             barriers = (runtime.volume.commits - commits) / turns
-    print(json.dumps({"times": times[WARM_UP:], "cpu_us": cpu, "barriers": barriers}))
+    waited = {"timed_records": timed.records / turns, "timed_barriers": timed.barriers / turns}
+    print(json.dumps({"times": times[WARM_UP:], "cpu_us": cpu, "barriers": barriers} | waited))
 
 
 if __name__ == "__main__":
