@@ -50,8 +50,8 @@ def _verbs(seen: Seen) -> set[str]:
 
 
 def _is_over(s: RunState) -> bool:
-    """Whether nothing more may be started: cancelled, failed or out of time."""
-    return bool(s.cancel or s.failure or s.limit == "time")
+    """Whether nothing more may be started: cancelled, failed, decided or out of time."""
+    return bool(s.cancel or s.failure or s.is_decided or s.limit == "time")
 
 
 def _is_halted(s: RunState) -> bool:

@@ -144,6 +144,8 @@ class RunWorld:
         planned = e.Planned(s.step, s.plan_attempt, s.due)
         answer = msgspec.structs.replace(planned, has_answer=True)
         yield "answer", moves.admit(s, answer, SAID, {})
+        if s.calls:
+            yield "answer, and stop", moves.admit(s, msgspec.structs.replace(answer, stops=True), SAID, {})
         if self.bounds.errors:
             is_final = s.plan_failures >= self.bounds.errors
             failed = msgspec.structs.replace(planned, error="planner_error", is_final=is_final)

@@ -54,6 +54,7 @@ SAMPLES: tuple[e.Control, ...] = (
         (e.ModelAsked("openai:gpt-5", "model_overloaded", USAGE, 2, 1_200, RULING),),
         True,
         ("terminal",),
+        True,
     ),
     e.Decided(
         CALL, 2, "hold", ("policy0",), "d4", (Reservation("refunds", 5),), ("iban",), ("third_party:web.fetch",), 1

@@ -89,6 +89,12 @@ WORLDS = {
         cancels=1,
         is_pure=False,
     ),
+    "a plan that waits for the next call": Bounds(
+        plans=((Batch(("child", "none"), resume="each"),), (Batch((), resume="each"),)),
+        crashes=1,
+        cancels=1,
+        is_pure=False,
+    ),
     "waits of the planner": Bounds(
         plans=(
             (

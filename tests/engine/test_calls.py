@@ -384,3 +384,31 @@ async def test_a_result_is_redacted_before_it_is_recorded(make_world: MakeWorld)
     world.gate.decide = redact  # type: ignore[method-assign]
     await world.start()
     assert msgspec.json.decode(script.seen[1].results[0].data) == {"name": "Ada", "card": "[redacted]"}
+
+
+@pytest.mark.req("SYM-86.10")
+async def test_a_planner_that_wants_each_result_may_wait_for_the_next_and_stop_what_is_left(
+    make_world: MakeWorld, clock: SimulatedClock
+) -> None:
+    times = {"shop.first": 1, "shop.second": 2, "shop.last": 25}
+    tools = [FakeTool(name, does=sleeps(seconds)) for name, seconds in times.items()]
+    script = Script([calls(*times, resume="each"), Plan(resume="each"), Plan(answer="Enough.", stops=True)])
+    world = await make_world(agent("shop.bot", script, tools))
+    run = await world.start()
+    await clock.advance(3)
+    assert await world.answer(run) == "Enough."
+    assert [[result.tool for result in seen.results] for seen in script.seen] == [[], ["shop.first"], ["shop.second"]]
+    assert finished(world.controls(run)) == [("c1", "ok"), ("c2", "ok"), ("c3", "cancelled")]
+
+
+@pytest.mark.req("SYM-86.10")
+@pytest.mark.parametrize("plan", [Plan(resume="each"), Plan(stops=True, resume="each")])
+async def test_a_plan_that_waits_for_nothing_or_stops_without_an_answer_is_no_plan(
+    make_world: MakeWorld, clock: SimulatedClock, plan: Plan
+) -> None:
+    world = await make_world(agent("shop.bot", [plan]))
+    run = await world.start()
+    await clock.advance(60)
+    failed = [c.error for c in world.controls(run) if isinstance(c, e.Planned)]
+    assert set(failed) <= {"plan_empty", "plan_contradicts_itself"}
+    assert failed

@@ -6,7 +6,7 @@ import hashlib
 import random  # noqa: TID251 - seeded by the run, so that the code is told the same again
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -21,6 +21,7 @@ from lichen.core.ports.plan import CallRequest, CallResult, Message, WaitRequest
 from lichen.core.words.errors import Invalid, LichenError
 from lichen.core.words.ids import RunId, SessionId, ToolName
 from lichen.core.words.scope import Actor, Scope
+from lichen.core.words.wait import WaitOutcome
 
 SEED: Final = b"lichen/chance/1"
 
@@ -44,6 +45,13 @@ class Unanswered(LichenError):
 
     code = "question_expired"
     next_step = "Catch it where the agent can go on without an answer."
+
+
+class Ruling(NamedTuple):
+    """How somebody decided: `approved`, `denied` or `expired`, and what they noted."""
+
+    outcome: WaitOutcome
+    note: str
 
 
 class Chat:
@@ -120,6 +128,23 @@ class Chat:
         if answer.outcome != "answered":
             raise Unanswered("Nobody answered the question in time.")
         return answer_text(answer.body)
+
+    async def approval(
+        self,
+        *,
+        operator: Mapping[str, Any],
+        may_answer: Sequence[str] = ("operator",),
+        public_text: str = "",
+        expires_s: float | None = None,
+    ) -> Ruling:
+        """Whether somebody else agrees: those who hold one of the roles `may_answer`, who are shown `operator`.
+
+        The customer is told `public_text` meanwhile. The outcome is `expired` after `expires_s` seconds.
+        """
+        wait = WaitRequest("approval", public_text, tuple(may_answer), expires_s, operator=operator)
+        answer = await self._passage.answer(wait)
+        body = msgspec.json.decode(answer.body or b"{}", type=dict[str, Any])
+        return Ruling(answer.outcome, str(body.get("note", "")))
 
     def say(self, text: str) -> None:
         """Tells the customer this meanwhile, once. It is sent with the next plan."""

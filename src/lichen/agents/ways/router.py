@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Final, Literal
 
 import msgspec
@@ -45,6 +45,20 @@ class Route(msgspec.Struct, frozen=True):
     tools: tuple[str, ...] = ()
 
 
+class Routes:
+    """Routes that are ready to be used. Raises Invalid (`planner_invalid`) for a pattern that cannot be."""
+
+    def __init__(self, routes: Sequence[Route]) -> None:
+        self.each = tuple((route, _pattern(route, i)) for i, route in enumerate(routes))
+
+    def first(self, text: str, tools: Collection[str] = ()) -> Size:
+        """Which of the two is asked first, for these words and tools."""
+        for route, pattern in self.each:
+            if _is_meant(route, pattern, text, tools):
+                return route.use
+        return "small"
+
+
 class Router:
     """`Router("openai:gpt-5-mini", "openai:gpt-5", routes=[Route("large", words=("invoice",))])`: a model that is two.
 
@@ -68,14 +82,14 @@ class Router:
         if not 0.0 <= threshold <= 1.0:
             raise Invalid("A threshold is from 0 to 1.", code="planner_invalid")
         self._small, self._large = (resolve(m) if isinstance(m, str) else m for m in (small, large))
-        self._routes = tuple((route, _pattern(route, i)) for i, route in enumerate(routes))
+        self._routes = Routes(routes)
         self._confidence, self._threshold, self._is_asked = confidence, threshold, is_asked
 
     @property
     def name(self) -> str:
         """The names of both, with the digest of the rules between them."""
         by = getattr(self._confidence, "__qualname__", type(self._confidence).__qualname__)
-        parts = ([route for route, _ in self._routes], self._threshold, self._is_asked, by)
+        parts = ([route for route, _ in self._routes.each], self._threshold, self._is_asked, by)
         return f"{self._small.name} >{document.digest('router/1', parts)[:8]}> {self._large.name}"
 
     @property
@@ -101,11 +115,7 @@ class Router:
     def first(self, request: ModelRequest) -> Size:
         """Which of them is asked first."""
         newest = next((m.text for m in reversed(request.messages) if m.role == "user"), "")
-        tools = {str(tool.name) for tool in request.tools}
-        for route, pattern in self._routes:
-            if _is_meant(route, pattern, newest, tools):
-                return route.use
-        return "small"
+        return self._routes.first(newest, {str(tool.name) for tool in request.tools})
 
     async def _sure(self, handle: ModelHandle, request: ModelRequest) -> ModelReply | None:
         """The small one's reply, None if it gives none or is not sure enough."""
@@ -132,14 +142,14 @@ def _pattern(route: Route, number: int) -> re.Pattern[str] | None:
         raise Invalid(f"{error}.", code="planner_invalid", place=f"/routes/{number}/pattern") from None
 
 
-def _is_meant(route: Route, pattern: re.Pattern[str] | None, newest: str, tools: set[str]) -> bool:
+def _is_meant(route: Route, pattern: re.Pattern[str] | None, newest: str, tools: Collection[str]) -> bool:
     text = newest[:READ_CHARS_MAX]
     said = set(re.findall(r"\w+", text.casefold()))
     return (
         (not route.words or any(word.casefold() in said for word in route.words))
         and (pattern is None or pattern.search(text) is not None)
         and len(newest) >= route.chars_min
-        and (not route.tools or not tools.isdisjoint(route.tools))
+        and (not route.tools or not set(tools).isdisjoint(route.tools))
     )
 
 

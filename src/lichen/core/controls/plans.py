@@ -53,8 +53,8 @@ class Planned(Control, frozen=True, array_like=True, gc=False):
 
     `error` names why an attempt gave no plan. `requests` are the model requests it took; before there were those, the
     rulings on them stood alone in `rulings`. `synthesize`: the next plan is asked for without tools, if all comes out
-    well. `roles` are those of the calls, where one is another than `work`. The record's label is that of the earlier
-    words the planner was handed.
+    well. `roles` are those of the calls, where one is another than `work`. `stops`: the answer ends the calls that are
+    open. The record's label is that of the earlier words the planner was handed.
     """
 
     step: int
@@ -73,6 +73,7 @@ class Planned(Control, frozen=True, array_like=True, gc=False):
     requests: tuple[ModelAsked, ...] = ()
     synthesize: bool = False
     roles: tuple[ToolRole, ...] = ()
+    stops: bool = False
 
     @property
     def key(self) -> str:

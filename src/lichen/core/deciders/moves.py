@@ -40,6 +40,8 @@ def admit(s: RunState, planned: e.Planned, contents: Contents, refused: Mapping[
     limit = _limit_hit(s, planned, cost)
     if limit is not None:
         return (draft, e.Draft(e.LimitReached(limit)), *_denied(planned, f"limit_{limit}", refused))
+    if planned.has_answer and planned.stops:
+        return (draft, *_interrupt_all(s, "cancelled", "run_decided"))
     is_failed = cost > 0 and not s.calls and len(refused) == len(planned.calls)
     return (draft, *refused.values(), *(_failures_hit(s) if is_failed else ()))
 

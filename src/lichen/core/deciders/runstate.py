@@ -99,6 +99,7 @@ class RunState(msgspec.Struct, frozen=True, gc=False):
     is_planning: bool = False
     resume: Resume = "all"
     synthesize: bool = False
+    is_decided: bool = False  # it answered, and what is open has to end
     planner_state: Ref | None = None
 
     calls: Mapping[CallId, Call] = {}
@@ -138,8 +139,8 @@ class RunState(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def is_over(self) -> bool:
-        """Whether what has not started never will: cancelled, failed or out of time."""
-        return bool(self.cancel or self.failure) or self.limit == "time"
+        """Whether what has not started never will: cancelled, failed, decided or out of time."""
+        return bool(self.cancel or self.failure) or self.is_decided or self.limit == "time"
 
     @property
     def budget_timer(self) -> Literal["deadline", "grace"]:

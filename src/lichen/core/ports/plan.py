@@ -73,13 +73,15 @@ class WaitRequest(msgspec.Struct, frozen=True):
 class Plan(msgspec.Struct, frozen=True, gc=False):
     """What to do next: calls, waits, messages to send meanwhile, or the answer that ends the run.
 
-    `state` is recorded and handed back. `resume="each"` asks for a plan after every finished call instead of the last.
-    A plan with an answer has no calls or waits; a plan with nothing at all is an error. `failure` ends the run as
-    failed with this code, which goes into the records and so holds nothing a stranger wrote; such a plan has only
-    `says` and `notes` besides. `blocks` is opaque and recorded with the plan: what a provider wants back with its next
-    request, or the replies that a planner serves again; `Step.blocks` hands it back. `synthesize` asks for the next
-    plan without tools, once every call of this one came out well and nobody said anything new. A plan of nothing but
-    `blocks` keeps them in the log, and the next plan is due at once.
+    `state` is recorded and handed back. `resume="each"` asks for a plan after every finished call instead of the last;
+    as long as calls are open, such a plan may say nothing and wait for the next of them. A plan with an answer has no
+    calls or waits; any other plan with nothing at all is an error. `failure` ends the run as failed with this code,
+    which goes into the records and so holds nothing a stranger wrote; such a plan has only `says` and `notes` besides.
+    `blocks` is opaque and recorded with the plan: what a provider wants back with its next request, or the replies that
+    a planner serves again; `Step.blocks` hands it back. `synthesize` asks for the next plan without tools, once every
+    call of this one came out well and nobody said anything new. A plan of nothing but `blocks` keeps them in the log,
+    and the next plan is due at once. `stops`: an answer ends the calls that are open still, as the run's end by force
+    would; else the run ends once they have.
     """
 
     calls: tuple[CallRequest, ...] = ()
@@ -92,6 +94,7 @@ class Plan(msgspec.Struct, frozen=True, gc=False):
     failure: str = ""
     blocks: bytes = b""
     synthesize: bool = False
+    stops: bool = False
 
 
 class Message(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):

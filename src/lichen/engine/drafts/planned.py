@@ -48,7 +48,10 @@ def validate(plan: Plan, state: RunState) -> None:
         raise Invalid("A plan with an answer also asks for calls or waits.", code="plan_contradicts_itself")
     if plan.synthesize and not plan.calls:
         raise Invalid("A plan without calls asks to answer after them.", code="plan_contradicts_itself")
-    if plan.answer is None and not (plan.calls or plan.waits or plan.failure or plan.blocks):
+    if plan.stops and (plan.answer is None or plan.calls):
+        raise Invalid("Only an answer without calls ends what is open.", code="plan_contradicts_itself")
+    waits_on = plan.resume == "each" and bool(state.calls)  # for the next of the calls that are open
+    if plan.answer is None and not (plan.calls or plan.waits or plan.failure or plan.blocks or waits_on):
         raise Invalid("A plan says nothing at all.", code="plan_empty")
     if state.limit and (plan.answer is None or plan.calls) and not plan.failure:
         raise Invalid("A finalizing plan must answer.", code="plan_not_final")
@@ -123,6 +126,7 @@ def append_plan(act: Act, agent: AgentDef, made: Made) -> None:
         requests=made.requests,
         synthesize=plan.synthesize,
         roles=_roles(agent, plan),
+        stops=plan.stops,
     )
     drafts = moves.admit(state, planned, _contents(act, plan, calls.parts), calls.refused)
     label = join(state.label, made.handed)

@@ -86,6 +86,10 @@ class World:
         await self.runtime.drain(grace_s=0.0)
         await self.runtime.__aexit__(None, None, None)
 
+    def cut(self) -> None:
+        """Takes the disk away: nothing becomes durable any more, until `restart`."""
+        self._disk.cut()
+
     async def restart(self) -> None:
         """Kills the process and starts it again: what was durable is there, and what was under way is taken over.
 

@@ -45,12 +45,13 @@ def _planned(s: RunState, event: e.Event, c: e.Planned) -> Changes:
         "answers": (),
         "inputs": (),
     }
-    if not (c.calls or c.waits or c.has_answer):  # it only kept what it has so far, and goes on
-        changes["due"] = "finalize" if s.limit else "resume"
+    if not (c.calls or c.waits or c.has_answer) and not (s.calls and c.resume == "each"):
+        changes["due"] = "finalize" if s.limit else "resume"  # it only kept what it has so far, and goes on
     if c.has_state:
         changes["planner_state"] = Ref(event.n, "state")
     if c.has_answer:
         changes["answer"] = Ref(event.n, "answer")
+        changes["is_decided"] = c.stops
     return changes
 
 

@@ -1,0 +1,135 @@
+"""Steps that are undone in reverse when a later one fails."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, cast
+
+import msgspec
+
+from lichen.agents.agent import Agent
+from lichen.agents.patterns.team import PatternFailed, identity, team
+from lichen.agents.replay.chat import CallFailed, Chat
+from lichen.core.ports.call import Tool
+from lichen.core.words.errors import Invalid
+from lichen.core.words.limits import Limits
+
+STEPS_MAX: Final = 32
+Results = Mapping[str, Any]
+"""The results of the steps so far, by the steps' names."""
+Arguments = Callable[[Any, Results], Mapping[str, Any]]
+"""The arguments of a call, of what the saga was started with and the results so far. It is pure."""
+
+
+class Step:
+    """One step of a saga: a tool, its arguments, and what undoes it.
+
+    Without `undo` it is one that only reads (its tool has no effects), or one that cannot be undone: nothing but such
+    steps may follow that. `undo_args` is told the results too, its own step's among them if there is one.
+    """
+
+    def __init__(
+        self,
+        tool: Tool,
+        args: Arguments | None = None,
+        *,
+        name: str = "",
+        undo: Tool | None = None,
+        undo_args: Arguments | None = None,
+    ) -> None:
+        self.tool, self.args = tool, args or _what_it_was_told
+        self.name = name or str(tool.spec.name)
+        self.undo, self.undo_args = undo, undo_args or self.args
+
+    @property
+    def is_final(self) -> bool:
+        """Whether it has an effect that nothing undoes."""
+        return self.undo is None and self.tool.spec.effects != "none"
+
+
+def saga(name: str, steps: Sequence[Step], *, limits: Limits | None = None, description: str = "") -> Agent:
+    """An agent that does these steps one after the other, and undoes those that were done, the last one first, when
+    one fails.
+
+    It is started with JSON, or words, which its steps' arguments are made of; its answer is JSON of their results by
+    name. A step is undone also when nobody knows whether it happened, so what undoes has to bear that. Steps that
+    cannot be undone come last, and no step is done twice. After undoing all, it fails (`saga_undone`). Where something
+    could not be undone, where a step failed after one that cannot be undone, or a limit was reached, it fails too
+    (`saga_stuck`, nothing more is done) and a person has to see to it, as to one that is cancelled. Raises Invalid
+    (`agent_invalid`).
+    """
+    _check(name, steps)
+
+    async def play(chat: Chat) -> str:
+        given, done, results = _given(chat), list[Step](), dict[str, Any]()
+        for step in steps:
+            try:
+                results[step.name] = await chat.call(step.tool, **step.args(given, results))
+            except CallFailed as failure:
+                if failure.outcome in ("unknown", "timed_out") and step.tool.spec.effects != "none":
+                    done.append(step)
+                await _undo(chat, done, given, results)
+                raise PatternFailed(f"Step {step.name} failed.", code="saga_undone") from None
+            done.append(step)
+        return msgspec.json.encode(results).decode()
+
+    undo = [step.undo for step in steps if step.undo is not None]
+    by_name = {tool.spec.name: tool for tool in (*(step.tool for step in steps), *undo)}
+    parts = [(s.name, s.tool.spec.name, _undoes(s), identity(s.args), identity(s.undo_args)) for s in steps]
+    return team(
+        name,
+        play,
+        tools=by_name.values(),
+        parts=parts,
+        has_effects=True,
+        limits=limits or Limits(calls=2 * STEPS_MAX, time_s=3600.0),
+        description=description,
+    )
+
+
+async def _undo(chat: Chat, done: Sequence[Step], given: Any, results: Results) -> None:
+    """Undoes what was done, the last one first, all that can be. Raises PatternFailed (`saga_stuck`)."""
+    is_stuck = any(step.is_final for step in done)  # what is done for good is not left without what it stands on
+    for step in () if is_stuck else reversed(done):
+        if step.undo is None:
+            continue
+        try:
+            await chat.call(step.undo, **step.undo_args(given, results))
+        except CallFailed:
+            is_stuck = True
+    if is_stuck:
+        raise PatternFailed("Something was not undone.", code="saga_stuck")
+
+
+def _undoes(step: Step) -> str:
+    return "" if step.undo is None else str(step.undo.spec.name)
+
+
+def _check(name: str, steps: Sequence[Step]) -> None:
+    names = [step.name for step in steps]
+    if not 1 <= len(steps) <= STEPS_MAX or len(set(names)) != len(names):
+        message = f"A saga has 1 to {STEPS_MAX} steps, each under its own name."
+        raise Invalid(message, code="agent_invalid", place=name)
+    finals = [i for i, step in enumerate(steps) if step.is_final]
+    late = next((s for s in steps[finals[0] :] if not s.is_final), None) if finals else None
+    if late is not None:
+        step = "Move it to the front, or say what undoes the steps before it."
+        message = f"Step {late.name!r} follows one that cannot be undone."
+        raise Invalid(message, code="agent_invalid", next_step=step, place=name)
+    if any(step.undo is not None and step.undo.spec.effects == "child" for step in steps):
+        raise Invalid("What undoes a step is a tool, and no agent.", code="agent_invalid", place=name)
+
+
+def _given(chat: Chat) -> Any:
+    """What the saga was started with: JSON where it is, else words."""
+    data = next((message.data for message in chat.messages if message.data is not None), None)
+    if data is not None:
+        return data
+    try:
+        return msgspec.json.decode(chat.text)
+    except msgspec.DecodeError:
+        return chat.text
+
+
+def _what_it_was_told(given: Any, results: Results) -> Mapping[str, Any]:
+    return cast("dict[str, Any]", given) if isinstance(given, dict) else {}
