@@ -116,11 +116,13 @@ class Passage:
         return us
 
     def on_loop(self, asked: Awaitable[T]) -> T:
-        """What a thread of the code asks for; the thread waits for it."""
+        """What a thread of the code asks for; the thread waits for it. Raises RuntimeError on the loop itself."""
 
         async def ask() -> T:
             return await asked
 
+        if _is_running(self._loop):
+            raise RuntimeError("This would wait for itself: ask with await.")
         return asyncio.run_coroutine_threadsafe(ask(), self._loop).result()
 
     async def _served(self, key: Any) -> Any:
@@ -280,6 +282,14 @@ def _told_again(entry: Any) -> ModelReply:
             raise ModelError(message, code=code, retryable=False)
         case _:
             raise AssertionError("only what a model was asked is told here")
+
+
+def _is_running(loop: asyncio.AbstractEventLoop) -> bool:
+    """Whether this thread is the loop's."""
+    try:
+        return asyncio.get_running_loop() is loop
+    except RuntimeError:
+        return False
 
 
 async def _awaited(code: Code) -> Any:
