@@ -73,6 +73,58 @@ def test_a_model_of_the_environment_is_the_demos_support_agent_with_its_tools_an
     assert "denied" in shown
 
 
+def begun(folder: Path, model: str, *more: str) -> Ended:
+    return run(folder, *LICHEN, "init", "shop", "--model", model, *more)
+
+
+@pytest.mark.req("LIC-46.15")
+@pytest.mark.parametrize(
+    ("model", "needs"),
+    [
+        ("openai:gpt-5", "`openai` (in a clone: pip install '.[openai]') and OPENAI_API_KEY."),
+        ("anthropic:claude-sonnet-5", "`anthropic` (in a clone: pip install '.[anthropic]') and ANTHROPIC_API_KEY."),
+        ("azure:mine", "pip install '.[azure]') and AZURE_OPENAI_API_KEY and AZURE_OPENAI_ENDPOINT."),
+        ("echo:", "echo: needs no key."),
+    ],
+)
+def test_a_project_begins_with_a_model_and_says_what_it_needs(tmp_path: Path, model: str, needs: str) -> None:
+    made = begun(tmp_path, model)
+    assert made.code == 0, made.err
+    assert needs in made.out
+    readme = (tmp_path / "shop" / "README.md").read_text()
+    assert needs in readme
+    assert len(readme.splitlines()) == 5
+    assert f'model = "{model}"' in (tmp_path / "shop" / "support.toml").read_text()
+
+
+@pytest.mark.req("LIC-46.15")
+def test_a_project_with_a_model_passes_its_test_without_a_key_and_says_which_is_missing(tmp_path: Path) -> None:
+    begun(tmp_path, "openai:gpt-5")
+    mine = tmp_path / "shop"
+    keyless = {"OPENAI_API_KEY": "", "OPENAI_BASE_URL": ""}
+    pytested = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--no-header")
+    tested = run(mine, *pytested, environ=keyless)
+    assert tested.code == 0, tested.out
+    assert "3 passed" in tested.out
+    told = run(mine, *LICHEN, "chat", text="Where is order 1001?\n", environ=keyless)
+    assert "OPENAI_API_KEY" not in told.out  # the customer's
+    assert "Set OPENAI_API_KEY, or say" in told.err  # the developer's
+
+
+@pytest.mark.req("LIC-46.15")
+@pytest.mark.parametrize(
+    ("model", "more", "code"),
+    [("nobody:x", (), "model_unknown"), ("gpt-5", (), "model_unknown"), ("openai:", (), "model_unknown"),
+     ("openai:gpt-5", ("--template", "minimal"), "template_unmodelled")],
+)  # fmt: skip
+def test_no_project_begins_with_a_model_that_cannot_be(
+    tmp_path: Path, model: str, more: tuple[str, ...], code: str
+) -> None:
+    told = begun(tmp_path, model, *more)
+    assert (told.code, code in told.err) == (2, True)
+    assert not (tmp_path / "shop").exists()
+
+
 @pytest.mark.req("LIC-46.4")
 @pytest.mark.parametrize("template", [name for name in TEMPLATES if name != "demo"])
 def test_a_small_template_brings_a_test_that_passes_and_files_that_are_read_at_a_glance(

@@ -31,9 +31,9 @@ def talk(
 
     Who names nobody is, where a project is developed, the customer that its `lichen.toml` declares first.
     """
-    caller.as_some_customer()
+    developer = caller.as_some_customer()
     opened = caller.client.post("sessions", {"agent": agent, "channel": "cli", "key": conversation})
-    chat = Chat(caller.client, caller.screen, opened["id"])
+    chat = Chat(caller.client, caller.screen, opened["id"], developer)
     if sys.stdin.isatty() and caller.screen.is_terminal:
         chat.live()
     else:
@@ -43,9 +43,10 @@ def talk(
 class Chat:
     """One conversation of one actor, here and now."""
 
-    def __init__(self, client: Client, screen: Screen, session: str) -> None:
+    def __init__(self, client: Client, screen: Screen, session: str, developer: Client | None = None) -> None:
         self._client = client
         self._screen = screen
+        self._developer = developer
         self._path = f"sessions/{segment(session)}/messages"
         self._is_live = False
         self._is_over = threading.Event()
@@ -94,7 +95,16 @@ class Chat:
         for message in replies["messages"]:
             self._print(message)
             self._client.post(f"{self._path}/{segment(message['id'])}/delivered")
+            self._tell_failure(message)
         return bool(replies["owing"])
+
+    def _tell_failure(self, message: dict[str, Any]) -> None:
+        """Tells whoever develops the project why a run failed, of which its customer hears only that it did."""
+        if self._developer is None or message["kind"] != "answer" or not message["run"]:
+            return
+        found = self._developer.get(f"runs/{segment(message['run'])}/explain")
+        if found["status"] == "failed":
+            note(f"{found['id']} {found['summary']}")
 
     def _listen(self) -> None:
         try:

@@ -44,15 +44,19 @@ class Caller:
         self.screen = Screen(as_json=as_json)
         self.client = Client(Connection(locate()), _headers(tenant, env, as_, key))
 
-    def as_some_customer(self) -> None:
-        """Who names nobody is, where a project is developed, the customer that its `lichen.toml` declares first."""
+    def as_some_customer(self) -> Client | None:
+        """Who names nobody is, where a project is developed, the customer that its `lichen.toml` declares first.
+
+        Returns the way to what that customer may not see, for whoever develops it; None where somebody was named."""
         if self.name is not None or self.has_key:
-            return
+            return None
         found = _first_customer(self.client.connection.workspace, self.tenant, self.env)
-        if found is not None:
-            self.tenant, self.env, self.name = found
-            self.client = Client(self.client.connection, _headers(*found, None))
-            note(f"You are {self.name} of {self.tenant}. --as names somebody else.")
+        if found is None:
+            return None
+        self.tenant, self.env, self.name = found
+        self.client = Client(self.client.connection, _headers(*found, None))
+        note(f"You are {self.name} of {self.tenant}. --as names somebody else.")
+        return Client(self.client.connection, _headers(self.tenant, self.env, None, None))
 
     @property
     def options(self) -> str:

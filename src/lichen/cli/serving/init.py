@@ -8,8 +8,9 @@ from typing import Annotated, Final, NamedTuple
 
 import typer
 
-from lichen.core.words.errors import Conflict, LichenError, NotFound
+from lichen.core.words.errors import Conflict, Invalid, LichenError, NotFound
 
+MODELLED: Final = "shop"  # the template whose agent may be a language model in the place of rules
 LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc", ".lichen", "*.sqlite*")
 
 
@@ -40,14 +41,20 @@ def copy(
         Path, typer.Argument(help="An empty folder; it is made if need be.", metavar="[FOLDER]")
     ] = Path(),
     template: Annotated[
-        str, typer.Option("--template", help=f"What to begin with: {', '.join(TEMPLATES)}.", metavar="NAME")
-    ] = "demo",
+        str | None, typer.Option("--template", help=f"What to begin with: {', '.join(TEMPLATES)}.", metavar="NAME")
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option("--model", help="A language model to be the agent of the shop.", metavar="PROVIDER:MODEL"),
+    ] = None,
 ) -> None:
     """Begins a project in an empty folder.
 
     It is a copy of the demo shop, or of another template: `minimal` is the least there can be, `shop` has a tool that
-    acts once, and an approval."""
-    begun = _template(template)
+    acts once, and an approval. With `--model openai:gpt-5` the agent of the shop is that model, with the same tools and
+    policies."""
+    name = template or ("demo" if model is None else MODELLED)
+    begun = _template(name) if model is None else _modelled(_template(name), name, model)
     if folder.exists() and any(folder.iterdir()):
         raise Conflict(
             "The folder is not empty.",
@@ -55,10 +62,14 @@ def copy(
             next_step="Name an empty folder, or one that does not exist yet.",
             place=str(folder.resolve()),
         )
-    shutil.copytree(files_of(template), folder, ignore=LEFT_OUT, dirs_exist_ok=True)
+    shutil.copytree(files_of(name), folder, ignore=LEFT_OUT, dirs_exist_ok=True)
+    if model is not None:
+        _write_model(folder, model)
     names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     typer.echo("\n".join(names))
     here = "" if folder.resolve() == Path.cwd() else f"cd {folder} && "
+    if model is not None:
+        typer.echo(f"\n{_needs(model)}")
     typer.echo(f"\nNext: {here}{begun.first}")
 
 
@@ -75,6 +86,41 @@ def _template(name: str) -> Template:
     return found
 
 
+def _modelled(template: Template, name: str, model: str) -> Template:
+    """The template with a language model for its agent. Raises Invalid (`template_unmodelled`, `model_unknown`)."""
+    from lichen.agents.models.model import resolve
+
+    try:
+        resolve(model)
+    except Invalid as error:
+        if error.code != "model_extra_missing":  # it is told what to install
+            raise
+    if name != MODELLED:
+        message = f"The template {name} is not written for a language model."
+        raise Invalid(message, code="template_unmodelled", next_step=f"Use `--template {MODELLED}` with it.")
+    return template._replace(first="lichen chat")
+
+
+def _write_model(folder: Path, model: str) -> None:
+    """Puts the model in the place of the shop's rules."""
+    for path in sorted(files_of("model").iterdir()):
+        if path.is_file():
+            text = path.read_text(encoding="utf-8").replace("{model}", model).replace("{needs}", _needs(model))
+            (folder / path.name).write_text(text, encoding="utf-8")
+
+
+def _needs(model: str) -> str:
+    """What there has to be before the model can be asked."""
+    from lichen.agents.providers.facts import PROVIDERS
+
+    facts = PROVIDERS.get(model.partition(":")[0])
+    if facts is None:
+        return f"{model} needs no key."
+    variables = (*facts.keys[:1], *(facts.urls[:1] if facts.needs_url else ()))
+    extra = f"`{facts.extra}` (in a clone: pip install '.[{facts.extra}]')"
+    return f"{model} needs Lichen's extra {extra} and {' and '.join(variables)}."
+
+
 def demo_files() -> Path:
     """The demo's files."""
     return files_of("demo")
@@ -89,6 +135,6 @@ def files_of(template: str) -> Path:
         else (package / "template_files" / template, package.parent.parent / "templates" / template)
     )
     for folder in places:
-        if (folder / "lichen.toml").is_file():
+        if folder.is_dir():
             return folder
     raise LichenError("The demo's files are not installed.", code="demo_missing", next_step="Install Lichen again.")
