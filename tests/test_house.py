@@ -249,6 +249,11 @@ def test_whoever_declares_agents_and_tools_loads_no_engine_log_or_policy_languag
     assert wings == {"agents", "core", "runtime", "tools"}
 
 
+@pytest.mark.req("HOUSE-1.3")
+def test_an_engine_starts_without_what_only_checks_answers() -> None:
+    assert _loaded("import lichen.runtime.wiring") & {"jsonschema", "referencing"} == set()
+
+
 OUTER = {
     "typer", "rich", "starlette", "uvicorn", "cedarpy", "jinja2", "jsonschema", "yaml", "prometheus_client", "jwt",
     "sqlite3", "cryptography", "nacl",

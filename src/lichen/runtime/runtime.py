@@ -21,6 +21,7 @@ import msgspec
 from lichen.agents.agent import Agent
 from lichen.core.speech.wording import DEFAULT, Texts, Wording
 from lichen.core.words.scope import PRODUCTION, Scope
+from lichen.runtime import interpreter
 
 if TYPE_CHECKING:
     from lichen.core.ports.model import Model
@@ -65,6 +66,7 @@ class Runtime:
         clock: Callable[[], int] = lambda: time.time_ns() // 1000,
         random: Callable[[int], bytes] = os.urandom,
     ) -> None:
+        interpreter.collect_rarely()
         from lichen.engine.ports import Options
         from lichen.runtime.wiring import Blueprint, Ids
 

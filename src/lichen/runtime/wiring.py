@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
-import sys
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -32,6 +30,7 @@ from lichen.log.disk.lock import DirectoryLock
 from lichen.log.keys.keyring import Keyring
 from lichen.log.log import Log
 from lichen.log.volume import Volume, VolumeOptions
+from lichen.runtime import interpreter
 from lichen.runtime.access.quota import Quota
 from lichen.runtime.access.register import Key, Name, Person, Register
 from lichen.runtime.given.files import Files
@@ -48,8 +47,6 @@ from lichen.tools.workers.placement import Workers
 if TYPE_CHECKING:
     from lichen.settings import Settings
 
-SWITCH_INTERVAL_S = 0.00005  # the writer thread gets the interpreter back soon enough to keep commits small
-COLLECT_AFTER_OBJECTS = 10_000  # a look at more is a pause of its own in the midst of somebody's turn
 ID_BYTES = 12
 IDS_DRAWN = 64
 RECOVER_S = 1.0
@@ -250,7 +247,8 @@ async def wired(blueprint: Blueprint) -> AsyncGenerator[Wiring]:
 
     Raises Unavailable (`data_dir_in_use`), Invalid when a policy does not load, Corrupt (`log_rolled_back`).
     """
-    _prepare_process()
+    interpreter.collect_rarely()
+    interpreter.settle()
     blueprint.home.mkdir(mode=0o700, parents=True, exist_ok=True)
     async with AsyncExitStack() as stack:
         workers = Workers()
@@ -286,14 +284,3 @@ def _opened(blueprint: Blueprint) -> tuple[Keyring, Volume]:
         keyring.close()
         raise
     return keyring, volume
-
-
-def _prepare_process() -> None:
-    """Keeps the interpreter off the hot path: short thread switches, and rare collections of what is young only.
-
-    State, records and drafts form no cycles and are not tracked at all, so nothing is lost by collecting rarely.
-    """
-    sys.setswitchinterval(SWITCH_INTERVAL_S)
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(COLLECT_AFTER_OBJECTS, 50, 50)
