@@ -15,6 +15,7 @@ from lichen.agents.rules.words import IntentWords, SlotWords, Words
 from lichen.core.speech.wording import BUILT_IN, Texts
 from lichen.core.words.quotas import Quotas
 from lichen.settings.file import DeclaredActor, FlowFile, Parts, Serve, Tenant, WebChat
+from lichen.settings.providers import ProviderTable
 from lichen.settings.routes import Route
 from lichen.settings.secrets import TenantSecrets
 
@@ -54,6 +55,7 @@ SETTINGS: Mapping[str, tuple[type[msgspec.Struct], Mapping[str, str]]] = {
             "texts": "Words of its own, by language, in place of the runtime's.",
             "quotas": "How much its customers and services may write.",
             "secrets": "Where what its tools are handed comes from.",
+            "models": "How it reaches providers of models: tables as under `[models]`, over those.",
             "channels": "Any other table is for the channel of that name, which some package brings.",
         },
     ),
@@ -106,6 +108,18 @@ SETTINGS: Mapping[str, tuple[type[msgspec.Struct], Mapping[str, str]]] = {
             "folder; `none`.",
             "names": 'Single ones: `"payments.key" = "env:STRIPE_KEY"`, or `"mounted:/run/secrets/stripe"`.',
             "environments": "An environment with a table of its own, `source` and `names`, goes by that alone.",
+        },
+    ),
+    "[models.PROVIDER]": (
+        ProviderTable,
+        {
+            "key": "The key its provider knows us by: `env:VARIABLE`, `secret:NAME`, or `none` for a server that wants "
+            "none. Without it, the provider's own variable.",
+            "base_url": "Where it is; needed for gateways and servers of your own.",
+            "options": "What this provider needs beside them, such as `region` of Bedrock, `project` of Vertex AI, "
+            '`api_version` of Azure, `tools = "schema"` for a server whose model cannot call tools.',
+            "tries": "How often one request is sent at most, while it fails in a way that may pass; 4 when left out.",
+            "timeout_s": "How many seconds one try may take; 120 when left out.",
         },
     ),
     "[serve]": (

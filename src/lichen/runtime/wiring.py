@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, assert_never
 import msgspec
 
 from lichen.agents.agent import Agent
+from lichen.agents.providers.remote import clients_held
 from lichen.agents.ways.ways import Ways
 from lichen.core.ports.call import Resources
 from lichen.core.ports.model import Model
@@ -33,6 +34,7 @@ from lichen.log.volume import Volume, VolumeOptions
 from lichen.runtime import interpreter
 from lichen.runtime.access.quota import Quota
 from lichen.runtime.access.register import Key, Name, Person, Register
+from lichen.runtime.given.connections import Reaching
 from lichen.runtime.given.files import Files
 from lichen.runtime.given.state import StateStore
 from lichen.runtime.given.withdrawal import JournalOf, Journals
@@ -41,6 +43,7 @@ from lichen.runtime.project.catalog import Catalog
 from lichen.runtime.project.hosting import Hosted, hosted, specs_of
 from lichen.runtime.project.policies import InForce, PolicySource
 from lichen.runtime.project.secretkinds import maker
+from lichen.settings.providers import ProviderTable
 from lichen.tools.failure import failure_of
 from lichen.tools.workers.placement import Workers
 
@@ -156,6 +159,7 @@ class Wiring:
             quota=Quota(blueprint.settings, volume.log, blueprint.clock).check,
             environment=blueprint.environment,
             secrets=self.secrets,
+            connections=Reaching(_table_of(blueprint), self.secrets, os.environ, blueprint.random),
             stand_ins=blueprint.stand_ins,
             reach=Ways(blueprint.clock, lambda: _chance(blueprint.random)).reach,
         )
@@ -227,6 +231,11 @@ class Wiring:
         return True
 
 
+def _table_of(blueprint: Blueprint) -> Callable[[Scope, str], ProviderTable]:
+    settings = blueprint.settings
+    return settings.provider if settings is not None else lambda scope, name: ProviderTable()
+
+
 def _chance(random: Callable[[int], bytes]) -> float:
     """Something from 0 to 1, without 1."""
     return int.from_bytes(random(4), "big") / 2**32
@@ -251,6 +260,7 @@ async def wired(blueprint: Blueprint) -> AsyncGenerator[Wiring]:
     interpreter.settle()
     blueprint.home.mkdir(mode=0o700, parents=True, exist_ok=True)
     async with AsyncExitStack() as stack:
+        await stack.enter_async_context(clients_held())
         workers = Workers()
         stack.push_async_callback(workers.close)
         keyring, volume = _opened(blueprint)

@@ -15,6 +15,7 @@ from lichen.core.reading.misfits import Misfit, Steps, misfit
 from lichen.core.words.errors import Invalid
 from lichen.settings.file import CHANNEL, FILE, File, Tenant
 from lichen.settings.places import line_of, spelt, texts_place, without
+from lichen.settings.providers import NO_PROVIDERS, ProviderTable
 
 T = TypeVar("T")
 
@@ -90,9 +91,28 @@ def _convert(document: dict[str, Any]) -> File:
     tenants: dict[str, Any] = {}
     given: Any = document.get("tenants")
     for name, tenant in cast("dict[str, Any]", given).items() if isinstance(given, dict) else ():
-        tenants[name] = _part(_with_channels(tenant), Tenant, ("tenants", name))
-    whole: dict[str, Any] = {**document, "tenants": {}} if isinstance(given, dict) else document
-    return msgspec.structs.replace(_part(whole, File, ()), tenants=tenants)
+        rest, providers = _without_providers(tenant, ("tenants", name, "models"))
+        read: Tenant = _part(_with_channels(rest), Tenant, ("tenants", name))
+        tenants[name] = msgspec.structs.replace(read, models=providers)
+    rest, providers = _without_providers(document, ("models",))
+    whole: dict[str, Any] = {**rest, "tenants": {}} if isinstance(given, dict) else rest
+    return msgspec.structs.replace(_part(whole, File, ()), tenants=tenants, providers=providers)
+
+
+def _without_providers(table: Any, at: Steps) -> tuple[Any, dict[str, ProviderTable]]:
+    """A table without what its `models` says of providers, and that, one by one for the same reason."""
+    whole = cast("dict[str, Any]", table) if isinstance(table, dict) else {}
+    models: Any = whole.get("models")
+    if not isinstance(models, dict):
+        return cast("Any", table), {}
+    said = cast("dict[str, Any]", models)
+    named: dict[str, Any] = {
+        name: each for name, each in said.items() if isinstance(each, dict) and name not in NO_PROVIDERS
+    }
+    read: dict[str, ProviderTable] = {name: _part(each, ProviderTable, (*at, name)) for name, each in named.items()}
+    left = {name: each for name, each in said.items() if name not in named}
+    rest = {name: each for name, each in whole.items() if name != "models"}
+    return ({**rest, "models": left} if left else rest), read
 
 
 def _with_channels(tenant: Any) -> Any:

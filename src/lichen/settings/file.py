@@ -17,6 +17,7 @@ from lichen.core.speech.wording import BUILT_IN, DEFAULT, Greeting, Texts, Wordi
 from lichen.core.words.errors import Invalid, NotFound
 from lichen.core.words.quotas import Quotas
 from lichen.core.words.scope import PRODUCTION, Actor, ActorKind, Environment, Scope
+from lichen.settings.providers import PROVIDERS, ProviderTable
 from lichen.settings.routes import Route
 from lichen.settings.secrets import TenantSecrets
 
@@ -61,7 +62,7 @@ class Tenant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Without a fitting route they meet `agent`, which may be left out when there is only one. `development` names the
     environments that are for development; only there `self_approval` and `error_text` count. `languages` are spoken to
     customers, the first where they want none of these; `texts` stand, by language, for the runtime's own words.
-    `secrets` says where those of its tools come from.
+    `secrets` says where those of its tools come from, `models` how it reaches providers of models, by their names.
     `channels` are the tables of a tenant that have another name: each is for the channel that is called so, which some
     package brings.
     """
@@ -79,6 +80,7 @@ class Tenant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     texts: Mapping[Language, Mapping[str, str]] = {}
     quotas: Quotas = Quotas()
     secrets: TenantSecrets = TenantSecrets()
+    models: Mapping[str, ProviderTable] = {}
     channels: Mapping[str, Mapping[str, Any]] = msgspec.field(default_factory=dict[str, Any], name=CHANNEL)
 
     @property
@@ -137,6 +139,7 @@ class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     lichen: Parts
     tenants: Mapping[str, Tenant]
     serve: Serve = Serve()
+    providers: Mapping[str, ProviderTable] = msgspec.field(default_factory=dict[str, ProviderTable], name=PROVIDERS)
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -151,6 +154,7 @@ class Settings(msgspec.Struct, frozen=True):
     parts: Parts = Parts(())
     serve: Serve = Serve()
     file: Path | None = None
+    providers: Mapping[str, ProviderTable] = {}
 
     @property
     def scopes(self) -> tuple[Scope, ...]:
@@ -193,6 +197,12 @@ class Settings(msgspec.Struct, frozen=True):
         """The secrets of an environment that the file names."""
         tenant = self.tenants.get(scope.tenant)
         return () if tenant is None else tuple(tenant.secrets.within(scope.env).names)
+
+    def provider(self, scope: Scope, name: str) -> ProviderTable:
+        """How a scope reaches a provider of models: its tenant's table over that of all."""
+        below, tenant = self.providers.get(name, ProviderTable()), self.tenants.get(scope.tenant)
+        own = None if tenant is None else tenant.models.get(name)
+        return below if own is None else own.over(below)
 
     def wording(self, tenant: str) -> Wording:
         """The languages of a declared tenant, and what the runtime says in them."""

@@ -14,6 +14,7 @@ from lichen.core.words.scope import Scope
 from lichen.settings.decoding import Decoded, decode, place_in, table
 from lichen.settings.file import FILE, File, Settings, Tenant
 from lichen.settings.places import Step
+from lichen.settings.providers import Providers, wrong_with_providers
 from lichen.settings.secrets import shared_by_mistake, wrong_with
 
 T = TypeVar("T")
@@ -61,13 +62,14 @@ def read(path: Path, *, environ: Mapping[str, str]) -> Read:
 
 def _settings(path: Path, file: File, environ: Mapping[str, str]) -> Settings:
     home = Path(environ.get("LICHEN_HOME") or path.parent / file.lichen.home).resolve()
-    return Settings(path.parent, home, file.tenants, file.lichen, file.serve, path)
+    return Settings(path.parent, home, file.tenants, file.lichen, file.serve, path, providers=file.providers)
 
 
 def _checked(path: Path, decoded: Decoded, settings: Settings) -> Read:
     found = Read(path, decoded.text, settings, decoded.errors)
     more = [error for name, tenant in settings.tenants.items() for error in _tenant(found, name, tenant)]
     more += _shared_secrets(found, settings)
+    more += _providers(found, settings.providers, {}, "models")
     return found._replace(errors=(*decoded.errors, *more))
 
 
@@ -76,6 +78,8 @@ def _tenant(file: Read, name: str, tenant: Tenant) -> Iterator[Invalid]:
     for env in tenant.environments:
         yield from _spelt(file, name, env)
     yield from _environments(file, name, tenant)
+    shared = file.settings.providers if file.settings is not None else None
+    yield from _providers(file, tenant.models, shared or {}, "tenants", name, "models")
     for wrong in wrong_with(tenant.secrets, tenant.environments):
         place = file.place("tenants", name, "secrets", *wrong.steps)
         yield Invalid(wrong.message, code=wrong.code, next_step=wrong.next_step, place=place)
@@ -91,6 +95,12 @@ def _tenant(file: Read, name: str, tenant: Tenant) -> Iterator[Invalid]:
     except msgspec.ValidationError:
         message, step = "There is no such text of the runtime.", f"Name some of: {', '.join(Texts.__struct_fields__)}."
         yield Invalid(message, code="text_unknown", next_step=step, place=file.place("tenants", name, "texts"))
+
+
+def _providers(file: Read, tables: Providers, below: Providers, *above: Step) -> Iterator[Invalid]:
+    for wrong in wrong_with_providers(tables, below):
+        place = file.place(*above, *wrong.steps)
+        yield Invalid(wrong.message, code=wrong.code, next_step=wrong.next_step, place=place)
 
 
 def _shared_secrets(file: Read, settings: Settings) -> Iterator[Invalid]:

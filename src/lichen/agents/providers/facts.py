@@ -33,7 +33,7 @@ class Facts(msgspec.Struct, frozen=True):
 
     def key_of(self, connection: Connection) -> str:
         """The key of a connection, or what the environment says; empty where neither does."""
-        return connection.key or _first(self.keys)
+        return "" if connection.is_keyless else connection.key or _first(self.keys)
 
     def url_of(self, connection: Connection) -> str:
         """The address of a connection, or what the environment says; empty for the provider's own."""
@@ -41,7 +41,7 @@ class Facts(msgspec.Struct, frozen=True):
 
     def is_keyed(self, connection: Connection) -> bool:
         """Whether the connection has what the provider wants to know its caller by, as far as that can be seen here."""
-        if not self.needs_key or self.key_of(connection):
+        if not self.needs_key or connection.is_keyless or self.key_of(connection):
             return True
         match self.name:
             case "google":  # Vertex AI knows who asks by the machine's own credentials

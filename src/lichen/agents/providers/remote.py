@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from importlib import import_module
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from lichen.agents.providers.facts import PROVIDERS, Facts
@@ -16,21 +18,12 @@ if TYPE_CHECKING:
     from lichen.agents.providers.clients import Clients
 
 
-@runtime_checkable
-class KeepsClients(Protocol):
-    """Connections whose clients live as long as they do."""
-
-    @property
-    def clients(self) -> Held:
-        """The clients that were made for them."""
-        ...
-
-
 class Held:
-    """The clients of one runtime. The libraries they are of are imported with the first of them."""
+    """The clients of one event loop. The libraries they are of are imported with the first of them."""
 
     def __init__(self) -> None:
         self._clients: Clients | None = None
+        self.holders = 0
 
     async def opened(self) -> Clients:
         """The clients, in the running loop."""
@@ -99,8 +92,7 @@ class _Reached:
     async def generate(self, request: ModelRequest, deltas: Deltas | None = None) -> ModelReply:
         """One reply. Raises ModelError."""
         connection = await self._connections.of(self._model.provider, self._scope)
-        held = self._connections.clients if isinstance(self._connections, KeepsClients) else _of_loop()
-        return await self._model.asked(connection, held, request, deltas)
+        return await self._model.asked(connection, _of_loop(), request, deltas)
 
 
 def extra_missing(facts: Facts) -> Invalid:
@@ -113,5 +105,17 @@ _OF_LOOPS: WeakKeyDictionary[asyncio.AbstractEventLoop, Held] = WeakKeyDictionar
 
 
 def _of_loop() -> Held:
-    """The clients of programs that ask without a runtime: they live as long as their loop."""
     return _OF_LOOPS.setdefault(asyncio.get_running_loop(), Held())
+
+
+@asynccontextmanager
+async def clients_held() -> AsyncGenerator[Held]:
+    """The clients of the running loop, which are closed when the last who held them lets go."""
+    held = _of_loop()
+    held.holders += 1
+    try:
+        yield held
+    finally:
+        held.holders -= 1
+        if not held.holders:
+            await held.close()

@@ -138,9 +138,13 @@ class Connection(msgspec.Struct, frozen=True, repr_omit_defaults=True):
     options: Mapping[str, str] = {}  # what one provider needs beside it: region, project, api_version, …
     tries: int = 4
     timeout_s: float = 120.0  # of one try
+    is_keyless: bool = False  # the server wants no key, so none of the environment is sent there either
 
     def __repr__(self) -> str:
         return f"Connection(base_url={self.base_url!r})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("base_url", self.base_url)]
 
 
 class Connections(Protocol):

@@ -8,6 +8,8 @@ from typing import NamedTuple, TypeGuard, TypeVar
 
 from lichen.agents.agent import Agent
 from lichen.agents.files import load_agent
+from lichen.agents.models.model import PROVIDERS as MODELS
+from lichen.agents.providers.facts import PROVIDERS as FACTS
 from lichen.agents.toolset import Toolset, flattened
 from lichen.core.ports.call import Tool, ToolSpec
 from lichen.core.words.errors import Invalid, LichenError
@@ -17,6 +19,7 @@ from lichen.runtime.project.project import Project
 from lichen.runtime.project.secretkinds import kinds
 from lichen.settings.file import FILE, FlowFile, Settings
 from lichen.settings.places import with_line
+from lichen.settings.providers import Providers
 from lichen.settings.reading import Read, read
 from lichen.settings.secrets import sources_in
 
@@ -154,6 +157,8 @@ class Loading:
         for tenant in self._settings.tenants:
             self.errors += self._met(tenant, names)
             self.errors += self._sources(tenant)
+            self.errors += self._providers(self._settings.tenants[tenant].models, "tenants", tenant, "models")
+        self.errors += self._providers(self._settings.providers, "models")
 
     def _sources(self, name: str) -> Iterator[LichenError]:
         """Sources of a tenant's secrets that nobody is. What stands there is not repeated: it may be a secret."""
@@ -164,6 +169,19 @@ class Loading:
                 yield Invalid(
                     "There is no such source of secrets.", code="secret_source_unknown", next_step=step, place=place
                 )
+
+    def _providers(self, tables: Providers, *above: str) -> Iterator[LichenError]:
+        """Tables under `models` for providers, and options of theirs, that there are not."""
+        for name, table in tables.items():
+            if name not in MODELS.names:
+                known = ", ".join(MODELS.names)
+                yield self._file.unknown("model provider", name, *above, name, code="model_unknown", known=known)
+                continue
+            facts = FACTS.get(name)
+            for option in table.options if facts is not None else ():
+                if facts is not None and option not in facts.options:
+                    steps, known = (*above, name, "options", option), ", ".join(facts.options) or "none"
+                    yield self._file.unknown("option", option, *steps, code="option_unknown", known=known)
 
     def _met(self, name: str, names: Sequence[str]) -> Iterator[LichenError]:
         """Agents and flows that a tenant's customers should meet and that are not there."""
