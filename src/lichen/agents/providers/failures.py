@@ -56,8 +56,8 @@ _STATUSES: Final = {
 }
 _EXACT: Final = (px.ModelQuotaExceededError, px.ModelContextWindowExceededError)
 _NEXT: Final = {
-    "model_auth": "Look at the key in [models.{provider}] of lichen.toml or {variable}.",
-    "model_request_invalid": "Look at the model's name and options.",
+    "model_auth": "Look at the key in [models.{provider}] of lichen.toml or {variable}; `lichen doctor --ask` tries.",
+    "model_request_invalid": "Look at its name and options; `lichen doctor --ask` tries.",
 }
 
 

@@ -23,6 +23,7 @@ from lichen.core.words.errors import LichenError
 
 if TYPE_CHECKING:
     from lichen.runtime.project.project import Project
+    from lichen.runtime.review.secrets import Lacks
     from lichen.settings import Settings
 
 FREE_BYTES_MIN = 256 * 1024 * 1024
@@ -45,29 +46,36 @@ class Finding(NamedTuple):
 Check = Callable[[Workspace], Iterator[Finding]]
 
 
-def examine(as_json: Annotated[bool, typer.Option("--json", help="JSON on stdout and nothing else.")] = False) -> None:
+def examine(
+    asks: Annotated[
+        bool, typer.Option("--ask", help="Asks each model of the agents once, which costs a little.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON on stdout and nothing else.")] = False,
+) -> None:
     """Names every problem and what mends it.
 
-    Examines project, policies, files, disk, clock and log. Exit code 1 if there is a problem."""
+    Examines project, policies, models, files, disk, clock and log. Exit code 1 if there is a problem."""
     screen = Screen(as_json=as_json)
-    findings = _examined_here()
+    findings = _examined_here(asks=asks)
     if not screen.data([finding._asdict() for finding in findings]):
         screen.table(("check", "state", "what", "mend"), findings, empty="Nothing was checked.")
     if any(finding.state == "problem" for finding in findings):
         raise typer.Exit(1)
 
 
-def _examined_here() -> list[Finding]:
+def _examined_here(*, asks: bool) -> list[Finding]:
     try:
-        return list(examined(locate()))
+        return list(examined(locate(), asks=asks))
     except LichenError as error:
         return [_failure("project", error)]
 
 
-def examined(workspace: Workspace) -> Iterator[Finding]:
-    """Every finding. The log is read only when nothing stands in its way."""
+def examined(workspace: Workspace, *, asks: bool = False) -> Iterator[Finding]:
+    """Every finding. The log is read only when nothing stands in its way. `asks`: models are asked, too."""
     has_problem = False
-    for finding in chain(_project(workspace), *(_guarded(check, workspace) for check in (_home, _keys, _disk, _clock))):
+    for finding in chain(
+        _project(workspace, asks=asks), *(_guarded(check, workspace) for check in (_home, _keys, _disk, _clock))
+    ):
         has_problem = has_problem or finding.state == "problem"
         yield finding
     if has_problem or not workspace.home.exists():
@@ -91,7 +99,7 @@ def _failure(check: str, error: LichenError) -> Finding:
     return Finding(check, "problem", f"{place}{error.message} ({error.code})", error.next_step)
 
 
-def _project(workspace: Workspace) -> Iterator[Finding]:
+def _project(workspace: Workspace, *, asks: bool) -> Iterator[Finding]:
     """What the project says and names, and then what of it will fail when it runs."""
     from lichen.runtime.project.loading import examine
 
@@ -113,6 +121,7 @@ def _project(workspace: Workspace) -> Iterator[Finding]:
         yield from _policies(project)
         yield from _reviewed(project)
         yield from _secrets(project, workspace)
+        yield from _models(project, workspace, asks=asks)
 
 
 def _plugins() -> Iterator[Finding]:
@@ -161,22 +170,37 @@ def _reviewed(project: Project) -> Iterator[Finding]:
 
 def _secrets(project: Project, workspace: Workspace) -> Iterator[Finding]:
     """What tools ask for and cannot have: asked of whoever owns the directory, whose environment counts."""
-    from lichen.cli.serving.lacking import lacked_by_owner, lacked_here
     from lichen.runtime.project.hosting import specs_of
     from lichen.runtime.review import missing_secrets
 
     asked = sorted({name for spec in specs_of(project.agents) for name in spec.secrets.all})
     if not asked:
         return
-    connection = Connection(workspace)
-    lacks = (
-        lacked_by_owner(Client(connection, {})) if connection.is_answered() else lacked_here(project, workspace.home)
-    )
-    flaws = missing_secrets(project, lacks)
+    flaws = missing_secrets(project, _lacks(project, workspace))
     for flaw in flaws:
         yield Finding("secrets", flaw.severity, f"{flaw.place}: {flaw.message} ({flaw.code})", flaw.mend)
     if not flaws:
         yield Finding("secrets", "ok", f"{', '.join(asked)}: every environment has what its tools need")
+
+
+def _lacks(project: Project, workspace: Workspace) -> Lacks:
+    from lichen.cli.serving.lacking import lacked_by_owner, lacked_here
+
+    connection = Connection(workspace)
+    if connection.is_answered():
+        return lacked_by_owner(Client(connection, {}))
+    return lacked_here(project, workspace.home)
+
+
+def _models(project: Project, workspace: Workspace, *, asks: bool) -> Iterator[Finding]:
+    """The models that agents ask: installed, configured, and, if wanted, asked."""
+    from lichen.cli.serving.reaching import answering, configured
+
+    lacks = _lacks(project, workspace)
+    found = [Finding("models", *each) for each in configured(project, lacks)]
+    yield from found
+    if asks and not any(each.state == "problem" for each in found):
+        yield from (Finding("models", *each) for each in answering(project, workspace.home))
 
 
 def _home(workspace: Workspace) -> Iterator[Finding]:

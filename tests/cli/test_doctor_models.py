@@ -1,0 +1,106 @@
+"""What the doctor says of models: installed, configured, and whether they answer."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+from lichen.agents.providers import facts
+from lichen.cli.here.workspace import Workspace
+from lichen.cli.serving.doctor import Finding, examined
+from tests.agents.wire import mistral
+from tests.agents.wire.relay import Relay, serving
+from tests.cli.projects import Project
+
+KEY = "sk-never-shown-by-a-doctor"
+SHOP = """
+    from lichen import Agent
+    from lichen.agents import LLMPlanner
+
+    support = Agent("shop.support", planner=LLMPlanner("{model}"))
+"""
+
+
+@pytest.fixture
+def api() -> Generator[Relay]:
+    with serving(mistral.app()) as url, Relay(url).serving() as relay:
+        yield relay
+
+
+def project(folder: Path, model: str, more: str = "") -> Workspace:
+    settings = f'[lichen]\nagents = ["shop.py:support"]\n[tenants.acme]\n{more}'
+    made = Project(folder / "shop", {"lichen.toml": settings, "shop.py": SHOP.format(model=model)})
+    return Workspace(folder / "home", made.root / "lichen.toml")
+
+
+def found(workspace: Workspace, *, asks: bool = False) -> list[Finding]:
+    every = [each for each in examined(workspace, asks=asks) if each.check == "models"]
+    assert KEY not in repr(every)
+    return every
+
+
+@pytest.mark.req("LIC-27.7")
+def test_the_doctor_says_which_providers_are_installed_and_where_a_key_comes_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ACME_CLAUDE", KEY)
+    table = '[models.anthropic]\nkey = "env:ACME_CLAUDE"'
+    installed, keyed = found(project(tmp_path, "anthropic:claude-haiku-4-5", table))
+    assert installed.state == keyed.state == "ok"
+    assert "anthropic" in installed.what
+    assert keyed.what == "acme/dev: anthropic has its key from env:ACME_CLAUDE"
+
+
+@pytest.mark.req("LIC-27.7")
+@pytest.mark.parametrize(
+    ("model", "table", "mend"),
+    [
+        ("anthropic:claude-haiku-4-5", "", "export ANTHROPIC_API_KEY=…"),
+        ("openai:gpt-5", '[models.openai]\nkey = "env:ACME_OPENAI"', "export ACME_OPENAI=…"),
+        (
+            "openai:gpt-5",
+            '[models.openai]\nkey = "secret:openai.key"',
+            "lichen secrets set openai.key --tenant acme --env dev",
+        ),
+        ("openai-compatible:tiny", "", "export OPENAI_COMPATIBLE_BASE_URL=…"),
+    ],
+)
+def test_the_doctor_says_what_would_configure_a_provider(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str, table: str, mend: str
+) -> None:
+    for name in ("ANTHROPIC_API_KEY", "ACME_OPENAI", "OPENAI_COMPATIBLE_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    *_, last = found(project(tmp_path, model, table), asks=True)
+    assert (last.state, last.mend) == ("problem", mend)
+
+
+@pytest.mark.req("LIC-27.7")
+def test_the_doctor_names_the_extra_of_a_provider_that_is_not_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nothing(name: str) -> None:
+        return None
+
+    monkeypatch.setattr(facts, "find_spec", nothing)
+    problems = [each for each in examined(project(tmp_path, "mistral:small")) if each.state == "problem"]
+    assert "extra `mistral`" in problems[0].mend
+
+
+@pytest.mark.req("LIC-27.8")
+@pytest.mark.parametrize(
+    ("fault", "state", "said"), [("none", "ok", "answers in"), ("unauthorized", "problem", "model_auth")]
+)
+def test_the_doctor_asks_when_it_is_asked_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, api: Relay, fault: str, state: str, said: str
+) -> None:
+    monkeypatch.setenv("MISTRAL_API_KEY", KEY)
+    table = f'[models.mistral]\nbase_url = "{api.url}/doctor/{fault}"'
+    workspace = project(tmp_path, "mistral:mistral-small-latest", table)
+    assert [each.state for each in found(workspace)] == ["ok", "ok"]
+    assert api.sent["doctor"] == []
+    *_, last = found(workspace, asks=True)
+    assert last.state == state
+    assert said in last.what
+    assert len(api.sent["doctor"]) == 1
