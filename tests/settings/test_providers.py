@@ -56,6 +56,8 @@ def test_a_tenants_table_stands_over_that_of_all_and_the_rest_is_as_it_was(tmp_p
         "env:GLOBEX_OPENAI", options={"organization": "org-1", "project": "proj-1"}, tries=2, timeout_s=30
     )
     assert settings.provider(Scope("acme", "dev"), "anthropic") == ProviderTable()
+    assert settings.secret_names(Scope("acme", "dev")) == ("openai.key",)  # so that it can be set
+    assert settings.secret_names(Scope("globex", "dev")) == ()
 
 
 @pytest.mark.req("GOA-62.22")

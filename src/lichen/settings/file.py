@@ -196,7 +196,10 @@ class Settings(msgspec.Struct, frozen=True):
     def secret_names(self, scope: Scope) -> tuple[str, ...]:
         """The secrets of an environment that the file names."""
         tenant = self.tenants.get(scope.tenant)
-        return () if tenant is None else tuple(tenant.secrets.within(scope.env).names)
+        if tenant is None:
+            return ()
+        keys = (self.provider(scope, name).secret for name in {**self.providers, **tenant.models})
+        return (*tenant.secrets.within(scope.env).names, *filter(None, keys))
 
     def provider(self, scope: Scope, name: str) -> ProviderTable:
         """How a scope reaches a provider of models: its tenant's table over that of all."""

@@ -37,6 +37,12 @@ class ProviderTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tries: Annotated[int, msgspec.Meta(ge=1, le=20)] | None = None
     timeout_s: Annotated[float, msgspec.Meta(gt=0, le=3_600)] | None = None
 
+    @property
+    def secret(self) -> str:
+        """The name of the secret that its key is; empty where it is none."""
+        kind, _, name = (self.key or "").partition(":")
+        return name if kind == "secret" else ""
+
     def over(self, below: ProviderTable) -> ProviderTable:
         """This table, with what it leaves out from the one below."""
         fields = ("key", "base_url", "tries", "timeout_s")
