@@ -38,7 +38,8 @@ def reader(tmp_path: Path) -> Generator[Reader]:
             "PIP_NO_BUILD_ISOLATION": "0",
         }
         pager = {"PAGER_SECRET": "of the page", "PAGER_URL": f"http://127.0.0.1:{free_port()}"}
-        reader = Reader(tmp_path, MODEL_URL=model, PIP_DISABLE_PIP_VERSION_CHECK="1", **installing, **pager)
+        models = {"MODEL_URL": model, "OPENAI_COMPATIBLE_BASE_URL": model}
+        reader = Reader(tmp_path, **models, PIP_DISABLE_PIP_VERSION_CHECK="1", **installing, **pager)
         yield reader
         reader.stop()
 
