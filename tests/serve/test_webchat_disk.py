@@ -22,6 +22,7 @@ from lichen.log.keys.keyfile import KeyFile
 from lichen.log.log import Log
 from lichen.log.sqlite.store import SqliteReading
 from lichen.runtime import Runtime
+from lichen.runtime.operations.talk.conversation import Conversation, Page
 from tests.serve.widget import DEADLINE_S, Client, app_of, project_in, runtime_of, served, texts
 
 ACME = Scope("acme", "dev")
@@ -165,6 +166,36 @@ async def test_a_reply_on_a_socket_waits_for_the_disk_once(
         await runtime.idle()
     by_the_door = [kinds for kinds in appended if "delivery" in kinds]
     assert by_the_door == ["delivery_settled"]
+
+
+@pytest.mark.req("LIC-17.7")
+async def test_a_socket_reads_on_only_where_there_is_something_to_show(
+    runtime: Runtime, app: Starlette, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = await Client(app).open()
+    pages = list[int]()
+    page = Conversation.page
+
+    async def counted(self: Conversation, after: int, **bounds: int) -> Page:
+        found = await page(self, after, **bounds)
+        pages.append(len(found.lines))
+        return found
+
+    async with served(app) as host, connect(client.url.replace("chat.test", host)) as socket:
+
+        async def talk(text: str) -> None:
+            await client.say(text)
+            while f"echo: {text}" not in texts(json.loads(await socket.recv())["activities"]):
+                pass
+            await runtime.idle()
+
+        async with asyncio.timeout(DEADLINE_S):
+            await talk("Hi")
+            monkeypatch.setattr(Conversation, "page", counted)
+            for i in range(5):
+                await talk(str(i))
+    assert sum(pages) == 10
+    assert 0 not in pages
 
 
 def _wait(event: threading.Event) -> None:

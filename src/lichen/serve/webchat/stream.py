@@ -127,7 +127,8 @@ async def _send(following: _Following) -> None:
                 live.finish(page.activities)
                 await socket.send_text(page.frame().decode())
                 faults.hit(points.SENT)
-                transcript.confirm(watermark)
+                if page.tells:
+                    transcript.confirm(watermark)
                 faults.hit(points.CONFIRMED)
             if page.is_last:
                 await _news(socket, transcript, watermark, live)

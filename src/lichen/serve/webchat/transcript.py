@@ -30,6 +30,11 @@ class Page(msgspec.Struct, frozen=True):
     watermark: int
     is_last: bool
 
+    @property
+    def tells(self) -> bool:
+        """Whether the customer is told something, which arrives with this page."""
+        return any(activity["from"]["role"] == "bot" for activity in self.activities)
+
     def frame(self) -> bytes:
         """The page as Direct Line has it, in a response or on the WebSocket."""
         return msgspec.json.encode({"activities": self.activities, "watermark": str(self.watermark)})

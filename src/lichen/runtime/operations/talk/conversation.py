@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import suppress
+from typing import Final
 
 import msgspec
 
@@ -26,6 +27,9 @@ from lichen.runtime.access.access import Access, of_session
 
 RECORDS = 64  # read at once
 QUESTION_RECORDS = 64  # how far back from its turn the message is looked for that a reply answers
+
+_SHOWN: Final = (e.MailboxOpened, e.MessageReceived, e.MessageQueued)
+"""What a line of the conversation may be made of."""
 
 Read = tuple[e.Event, Mapping[str, bytes] | None]
 """An event, with the contents of a record that holds words; None for others, and once they were erased."""
@@ -104,14 +108,15 @@ class Conversation:
             self._journal.append({self._stream: tuple(map(e.Draft, has))})
 
     async def partials(self, after: int) -> AsyncGenerator[Partial]:
-        """What a model says so far, each time there is more of it; ends when the session has a record after a place.
+        """What a model says so far, each time there is more of it; ends when there is something to read after a place.
 
+        Records that show nothing end nothing: a page after this place still begins there.
         Raises NotFound (`session_unknown`), Denied, Unavailable when no record will come.
         """
         self._ask()
         scope, shown = self._journal.scope, None
-        watch = self._journal.watch(self._stream)
-        while self._mailbox.n <= after:
+        watch = self._journal.watch(self._stream, *_SHOWN, e.TurnOpened)
+        while not self._shows(after):
             partial = self._deltas.speaking(scope, self._id)
             if self._mailbox.turn is None:
                 await watch.next()
@@ -120,6 +125,13 @@ class Conversation:
                 yield partial
             else:
                 await race({"record": watch.next(), "more": self._deltas.changed(scope, self._id)})
+
+    def _shows(self, after: int) -> bool:
+        """Whether a record after a place shows something; what is not in memory may."""
+        if self._mailbox.n <= after:
+            return False
+        events = self._journal.recent(self._stream, after)
+        return events is None or any(isinstance(event.control, _SHOWN) for event in events)
 
     # -- reading -------------------------------------------------------------------------------------------------
 
