@@ -31,8 +31,10 @@ class Engine(Protocol):
         """The journal of a scope's log, opened on first use."""
         ...
 
-    def admit(self, scope: Scope, actor: Actor, /) -> None:
-        """Whether new work is taken. Raises Unavailable (`draining`, `overloaded`), and as `Services.quota` does."""
+    def admit(self, scope: Scope, actor: Actor, /, *, ahead: int = 0) -> None:
+        """Whether new work is taken, after so many pieces of the scope that were and are not appended yet.
+
+        Raises Unavailable (`draining`, `overloaded`), and as `Services.quota` does."""
         ...
 
     async def turn(self, journal: Journal, /) -> None:

@@ -91,16 +91,17 @@ class LocalEngine:
         """How many timers are set."""
         return len(self._wheel)
 
-    def admit(self, scope: Scope, actor: Actor) -> None:
-        """Whether new work is taken. No tenant drives more than it leaves for the others.
+    def admit(self, scope: Scope, actor: Actor, *, ahead: int = 0) -> None:
+        """Whether new work is taken, after so many pieces of the scope that were and are not appended yet. No tenant
+        drives more than it leaves for the others.
 
         Raises Unavailable when the engine is draining or full, and as `quota` does.
         """
         self.services.quota(scope, actor)
         if self._is_draining:
             raise Unavailable("The runtime is shutting down.", code="draining")
-        left = self.services.options.runs_max - self.driven
-        if self._reconciler.driven_by(scope.tenant) >= left:
+        left = self.services.options.runs_max - self.driven - ahead
+        if self._reconciler.driven_by(scope.tenant) + ahead >= left:
             raise Unavailable("There are as many runs in flight as may be, beside those of others.", code="overloaded")
 
     async def turn(self, journal: Journal) -> None:

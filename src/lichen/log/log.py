@@ -118,11 +118,17 @@ class Log(Streams):
         return self._publish(staging)
 
     def append_now(
-        self, moves: Mapping[StreamId, Sequence[Draft]], *, actor: str = "", turn: str | None = None
+        self,
+        moves: Mapping[StreamId, Sequence[Draft]],
+        *,
+        actor: str = "",
+        turn: str | None = None,
+        actors: Mapping[StreamId, str] = {},
     ) -> Appended:
         """Appends to every stream or to none what was decided from the states as they are at this moment.
 
-        Otherwise as `append`: there is nothing that could be stale.
+        Otherwise as `append`: there is nothing that could be stale. `actors` names those of streams that others move
+        than `actor`.
         """
         if self._shared.failure is not None or self._shared.is_closed:
             self._shared.check()
@@ -131,6 +137,8 @@ class Log(Streams):
         self._shared.gathering.make_room(self, moves.values())
         staging = self._staging(0, actor, turn)
         for stream, drafts in moves.items():
+            if actors:
+                staging.header = (0, actors.get(stream, actor), turn)
             if not staging.add(self.lives.get(stream) or self._load(stream), drafts):
                 parts = [Part(each, self.state(each).n, tuple(drafts)) for each, drafts in moves.items()]
                 again = self._append_again(parts)

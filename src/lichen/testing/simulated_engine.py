@@ -55,12 +55,12 @@ class SimulatedEngine:
             self._journals[scope] = Journal(scope, self._volume.log(scope), self._appended)
         return self._journals[scope]
 
-    def admit(self, scope: Scope, actor: Actor, /) -> None:
+    def admit(self, scope: Scope, actor: Actor, /, *, ahead: int = 0) -> None:
         """Whether new work is taken. Raises Unavailable (`draining`, `overloaded`), and as `Services.quota` does."""
         self.services.quota(scope, actor)
         if self._is_draining:
             raise Unavailable("The runtime is shutting down.", code="draining")
-        if self.driven >= self.services.options.runs_max:
+        if self.driven + ahead >= self.services.options.runs_max:
             raise Unavailable("There are as many runs in flight as may be.", code="overloaded")
 
     async def turn(self, journal: Journal, /) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
 import msgspec
@@ -11,7 +12,7 @@ from lichen.core.deciders import moves
 from lichen.core.deciders.mailbox import OUTBOX_MAX, MailboxState
 from lichen.core.ports.plan import SpeakerRole
 from lichen.core.words.errors import Conflict, Unavailable
-from lichen.core.words.ids import MessageId, RunId, SessionId, WaitId, session_stream
+from lichen.core.words.ids import MessageId, RunId, SessionId, StreamId, WaitId, session_stream
 from lichen.core.words.scope import speaks_as
 from lichen.engine.answers.messages import encoded
 from lichen.engine.intake.disposition import Words, disposed, without_stale_questions
@@ -78,19 +79,30 @@ async def say(coming: Coming) -> Receipt:
 
 
 def receive(coming: Coming) -> Receipt:
-    """Appends a message, now. Raises Invalid (`key_invalid`), NotFound (`session_unknown`), Conflict
-    (`session_closed`, `key_reused`), Unavailable."""
+    """Appends a message, now. Raises as `received`, Unavailable."""
+    receipt, drafts = received(coming)
+    if drafts:
+        coming.request.append(drafts)
+    return receipt
+
+
+def received(coming: Coming) -> tuple[Receipt, Mapping[StreamId, moves.Drafts]]:
+    """What becomes of a message that comes now, and what is to be appended for it: nothing, if it was taken before.
+
+    Raises Invalid (`key_invalid`), NotFound (`session_unknown`), Conflict (`session_closed`, `key_reused`), Unavailable
+    (`outbox_full`).
+    """
     request, session, said = coming
     mailbox = request.mailbox(session)
     number = MessageId(f"m{mailbox.received + 1}")
     token = token_of(request, said.key) or number
     receipt = _repeated(request, session, token, said.said, said.data)
     if receipt is not None:
-        return receipt
+        return receipt, {}
     _check_takes(mailbox)
     parts = [("text", said.said), ("data", said.data), ("channel", said.channel_data), ("address", said.address)]
     contents = moves.as_contents(parts, mailbox.subject)
-    return _take(request, mailbox, Words(number, token, said.text, contents, *_speaker(request, mailbox)))
+    return _taken(request, mailbox, Words(number, token, said.text, contents, *_speaker(request, mailbox)))
 
 
 def _repeated(request: Request, session: SessionId, token: str, said: bytes, data: bytes) -> Receipt | None:
@@ -122,7 +134,7 @@ def _speaker(request: Request, mailbox: MailboxState) -> tuple[SpeakerRole, str]
     return role, mailbox.subject if is_vouched_for else request.by
 
 
-def _take(request: Request, mailbox: MailboxState, words: Words) -> Receipt:
+def _taken(request: Request, mailbox: MailboxState, words: Words) -> tuple[Receipt, Mapping[StreamId, moves.Drafts]]:
     mailbox, withdrawn = without_stale_questions(request.journal, mailbox)
     does = disposed(request, mailbox, words)
     received = e.MessageReceived(
@@ -138,5 +150,6 @@ def _take(request: Request, mailbox: MailboxState, words: Words) -> Receipt:
     )
     before = (*withdrawn, *does.before)
     draft = e.Draft(received, words.contents, said_by(words.role, words.by, subject=mailbox.subject))
-    request.append(merged({session_stream(mailbox.id): (*before, draft, *does.after)}, does.elsewhere))
-    return Receipt(mailbox.id, words.message, mailbox.n + len(before), does.disposition, does.run, does.wait)
+    n = mailbox.n + len(before)
+    receipt = Receipt(mailbox.id, words.message, n, does.disposition, does.run, does.wait)
+    return receipt, merged({session_stream(mailbox.id): (*before, draft, *does.after)}, does.elsewhere)

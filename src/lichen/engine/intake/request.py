@@ -44,9 +44,10 @@ class Request:
             raise ContentErased("This subject was erased, so nothing more is sealed for it.")
         return self.by
 
-    async def admitted(self) -> None:
-        """Returns when what is asked may begin. Raises Unavailable, as `Engine.admit` and `Engine.turn` do."""
-        self.engine.admit(self.scope, self.actor)
+    async def admitted(self, *, ahead: int = 0) -> None:
+        """Returns when what is asked may begin, after so much that is taken and not appended yet. Raises Unavailable,
+        as `Engine.admit` and `Engine.turn` do."""
+        self.engine.admit(self.scope, self.actor, ahead=ahead)
         await self.engine.turn(self.journal)
 
     # -- what it is about ----------------------------------------------------------------------------------------

@@ -81,12 +81,24 @@ class Journal:
         except ContentErased:
             kept = {stream: _kept(drafts) for stream, drafts in told.items()}
             appended = self.log.append_now(kept, actor=actor, turn=turn)
-        for stream, events in zip(told, appended.events, strict=True):
+        self._moved(told, appended)
+        return appended
+
+    def append_together(self, moves: Moves, actors: Mapping[StreamId, str]) -> Appended:
+        """Appends to sessions, to every one or to none, each in the name of an actor of its own.
+
+        Raises ContentErased where one is of a subject that was erased, Unavailable.
+        """
+        appended = self.log.append_now(moves, actors=actors)
+        self._moved(moves, appended)
+        return appended
+
+    def _moved(self, moves: Moves, appended: Appended) -> None:
+        for stream, events in zip(moves, appended.events, strict=True):
             if stream.kind in ("run", "session"):
                 seat = self._seats.get(stream) or self.seat(stream)
                 seat.extend(events)
                 self._on_append(seat, events)
-        return appended
 
     async def durable(self, *, run: RunId | None = None, session: SessionId | None = None) -> None:
         """Returns once all appended so far to this run and session is on disk. Raises Unavailable if it never will."""

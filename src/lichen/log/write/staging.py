@@ -45,13 +45,13 @@ class Staging:
 
     __slots__ = (
         "_counted",
-        "_header",
         "_log",
         "_number",
         "_sealer",
         "begun",
         "blobs",
         "events",
+        "header",
         "parts",
         "pos",
         "seq",
@@ -65,7 +65,7 @@ class Staging:
 
     def begin(self, header: Header, ts_us: int, *, seq: int, pos: int) -> None:
         """Forgets what came of the append before."""
-        self._header, self.ts_us, self.seq, self.pos = header, ts_us, seq, pos
+        self.header, self.ts_us, self.seq, self.pos = header, ts_us, seq, pos
         self.parts: list[Staged] = []
         self.events: list[tuple[Event, ...]] = []
         self.begun: list[Pending] = []
@@ -78,7 +78,7 @@ class Staging:
         Raises ContentErased, Invalid (`content_too_large`, `record_too_large`), Conflict (`key_reused`: two drafts
         have the same key), and what the fold raises.
         """
-        ts_us, stream, state, header = self.ts_us, live.stream, live.state, self._header
+        ts_us, stream, state, header = self.ts_us, live.stream, live.state, self.header
         row = live.row or first_row(self._number, self.pos + 1, stream, seq=self.seq + 1, ts_us=ts_us)
         keys, more_keys = live.keys, live.more_keys
         n, pending, joined, joined_size, size = state.n, live.pending, 0, 0, 0
