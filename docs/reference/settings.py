@@ -8,10 +8,11 @@ import msgspec
 
 from docs.reference.markdown import prose, table
 from docs.reference.structs import plain, rows
-from lichen.agents.files import AgentFile, LimitsTable, LLMTable
+from lichen.agents.llm.reminders import Reminder
 from lichen.agents.rules.planner import RulePlanner
 from lichen.agents.rules.rules import Answer, Call, Intent, Slot, When
 from lichen.agents.rules.words import IntentWords, SlotWords, Words
+from lichen.agents.tables import AgentFile, ChildTable, LimitsTable, LLMTable, ToolTable
 from lichen.core.speech.wording import BUILT_IN, Texts
 from lichen.core.words.quotas import Quotas
 from lichen.settings.file import DeclaredActor, FlowFile, Parts, Serve, Tenant, WebChat
@@ -139,8 +140,11 @@ SETTINGS: Mapping[str, tuple[type[msgspec.Struct], Mapping[str, str]]] = {
 
 _AGENT = (
     AgentFile,
+    ToolTable,
+    ChildTable,
     LimitsTable,
     LLMTable,
+    Reminder,
     RulePlanner,
     Intent,
     Slot,
@@ -153,8 +157,11 @@ _AGENT = (
 )
 _HEADS: Mapping[str, str] = {
     "AgentFile": "The file",
+    "ToolTable": "[[tools]]",
+    "ChildTable": "[[children]]",
     "LimitsTable": "[limits]",
     "LLMTable": "[llm]",
+    "Reminder": "[[llm.reminders]]",
     "RulePlanner": "[rules]",
     "Intent": "[[rules.intents]]",
     "Slot": "slots",

@@ -259,3 +259,41 @@ def test_a_transcript_is_well_formed_whatever_happened(
 )  # fmt: skip
 def test_the_checker_sees_every_fault(messages: list[ModelMessage]) -> None:
     assert list(transcript_faults(messages))
+
+
+# -- what a model is told of a failure and beside a result ---------------------------------------------------------
+
+
+@pytest.mark.req("GOA-26.5")
+def test_a_model_is_told_what_was_wrong_what_it_sent_and_an_example_that_fits() -> None:
+    issue = Issue("/order_id", "missing_field", "is required.")
+    failed = result(
+        outcome="failed",
+        args=b'{"order":7}',
+        code="arguments_invalid",
+        issues=(issue,),
+        kind="invalid_call",
+        recovery="correct_call",
+        example=b'{"order_id":"1042"}',
+    )
+    told = msgspec.json.decode(outcome(failed))
+    assert (told["kind"], told["you_sent"], told["example"]) == ("invalid_call", {"order": 7}, {"order_id": "1042"})
+    assert told["issues"][0]["constraint"] == "missing_field"
+    assert "as in the example" in told["advice"]
+    broken = msgspec.structs.replace(failed, args=b"{order", example=b"")
+    assert not msgspec.json.decode(outcome(broken)).keys() & {"you_sent", "example"}
+    final = msgspec.json.decode(outcome(msgspec.structs.replace(failed, recovery="finish")))
+    assert "Do not call it again" in final["advice"]
+
+
+@pytest.mark.req("GOA-35.2")
+def test_reminders_of_tools_follow_the_results_once_each_in_a_message_of_the_system() -> None:
+    calls = (request(), request(REFUND), request())
+    results = (
+        result("c1", reminder="Prices are in cents."),
+        result("c2", REFUND),
+        result("c3", reminder="Prices are in cents."),
+    )
+    messages = read(step(calls, results))
+    assert roles(messages) == "user assistant tool tool tool system"
+    assert messages[-1].text == "<system-reminder>Prices are in cents.</system-reminder>"

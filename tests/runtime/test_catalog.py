@@ -151,7 +151,7 @@ async def test_a_broken_version_leaves_the_old_in_force_and_says_why(project: Pr
         reloaded = await runtime.reload(SCOPE, OPS)
         assert reloaded.agents == ()
         places = [(broken.place or "").removeprefix(f"{project.root}/") for broken in reloaded.broken]
-        assert places[0] == "clerk.toml:11: /rules/intents/0/answer"
+        assert places[0] == "clerk.toml:11:1: /rules/intents/0/answer"
         assert places[1].startswith("welcome.ygtc:")
         assert await told(runtime) == "first"
         assert {agent.name for agent in runtime.hosted} == {"shop.clerk", "shop.welcome"}

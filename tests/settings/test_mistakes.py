@@ -122,7 +122,7 @@ def test_a_mistake_in_an_agent_file_has_its_line(tmp_path: Path) -> None:
         answer = "{nothing}"
     """
     files = {"clerk.toml": agent, "lichen.toml": SETTINGS.replace('"shop.py:support"', '"clerk.toml"')}
-    assert found(Project(tmp_path, files))[0][0] == "clerk.toml:9: /rules/intents/0/answer"
+    assert found(Project(tmp_path, files))[0][0] == "clerk.toml:9:1: /rules/intents/0/answer"
 
 
 @pytest.mark.req("LIC-29.1")

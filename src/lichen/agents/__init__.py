@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lichen.agents.agent import Agent
     from lichen.agents.child import ChildTool
+    from lichen.agents.exports import Ask, export
     from lichen.agents.files import load_agent
     from lichen.agents.llm.instructions import RunFacts
     from lichen.agents.llm.llm import LLMPlanner
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from lichen.agents.llm.reminders import Reminder
     from lichen.agents.models.cassette import RecordedModel, Recorder
     from lichen.agents.models.model import EchoModel, ScriptedModel
+    from lichen.agents.overlay import Overlay
     from lichen.agents.own.function import agent_function
     from lichen.agents.replay.chat import CallFailed, Chat, Unanswered
     from lichen.agents.rules.money import minor_units
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Agent": "agent",
     "Answer": "rules.rules",
+    "Ask": "exports",
     "Call": "rules.rules",
     "CallFailed": "replay.chat",
     "Chain": "ways.chain",
@@ -38,12 +41,13 @@ _HOMES = {
     "EchoModel": "models.model",
     "Intent": "rules.rules",
     "LLMPlanner": "llm.llm",
+    "Overlay": "overlay",
     "Prompt": "llm.prompts",
     "RecordedModel": "models.cassette",
     "Recorder": "models.cassette",
+    "Reminder": "llm.reminders",
     "Route": "ways.router",
     "Router": "ways.router",
-    "Reminder": "llm.reminders",
     "RulePlanner": "rules.planner",
     "RunFacts": "llm.instructions",
     "ScriptedModel": "models.model",
@@ -52,6 +56,7 @@ _HOMES = {
     "Unanswered": "replay.chat",
     "When": "rules.rules",
     "agent_function": "own.function",
+    "export": "exports",
     "load_agent": "files",
     "minor_units": "rules.money",
 }
@@ -59,6 +64,7 @@ _HOMES = {
 __all__ = [
     "Agent",
     "Answer",
+    "Ask",
     "Call",
     "CallFailed",
     "Chain",
@@ -67,6 +73,7 @@ __all__ = [
     "EchoModel",
     "Intent",
     "LLMPlanner",
+    "Overlay",
     "Prompt",
     "RecordedModel",
     "Recorder",
@@ -81,6 +88,7 @@ __all__ = [
     "Unanswered",
     "When",
     "agent_function",
+    "export",
     "load_agent",
     "minor_units",
 ]

@@ -38,6 +38,10 @@ class ChildTool(AgentTool):
         text = self._template and self._template.render(lambda r: pick(tree, (r.name, *r.path)))
         return text or args.decode()
 
+    def with_spec(self, spec: ToolSpec) -> ChildTool:
+        """The same agent under another contract."""
+        return ChildTool(spec, self._codec, child=self.child, template=self._template)
+
     def renamed(self, name: ToolName) -> ChildTool:
         """The same agent under another tool name."""
         spec = msgspec.structs.replace(self.spec, name=name)

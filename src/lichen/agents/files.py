@@ -1,120 +1,172 @@
-"""Agents as files: a TOML or JSON file that is a whole agent, except for its tools, which it names."""
+"""Agents as files: a TOML, YAML or JSON file that is a whole agent, except for its tools, which it names."""
 
 from __future__ import annotations
 
-import re
-import tomllib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
-import msgspec
-
-from lichen.agents import document
+from lichen.agents import document, written
 from lichen.agents.agent import Agent, Source
-from lichen.agents.llm.llm import INSTRUCTIONS, LLMPlanner
+from lichen.agents.exports import export
+from lichen.agents.llm.llm import LLMPlanner
+from lichen.agents.llm.prompts import Prompt
+from lichen.agents.overlay import Overlay, overlaid
 from lichen.agents.rules.planner import RulePlanner
-from lichen.agents.toolset import Toolset
+from lichen.agents.tables import AgentFile, ChildTable, LLMTable, ToolTable
+from lichen.agents.tables import LimitsTable as LimitsTable
+from lichen.agents.toolset import Toolset, renamed
 from lichen.core.ports.call import Tool
 from lichen.core.ports.plan import Planner
 from lichen.core.words.errors import Invalid
-from lichen.core.words.limits import Limits
 
-FILE_BYTES_MAX = 1024 * 1024
-CODE = "agent_file_invalid"
-_LINE = re.compile(r" \(at line (\d+), column (\d+)\)")
-_DEFAULTS = Limits()
+FILE_BYTES_MAX: Final = 1024 * 1024
+FILES_MAX: Final = 64  # that one agent is made of
+CODE = written.CODE
 
 T = TypeVar("T")
 
 
-class LimitsTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`[limits]`: what is left out has its default."""
-
-    calls: int = _DEFAULTS.calls
-    time_s: float = _DEFAULTS.time_s
-    failures: int = _DEFAULTS.failures
-    fan_out: int = _DEFAULTS.fan_out
-    depth: int = _DEFAULTS.depth
-    tokens: int = _DEFAULTS.tokens
-    grace_s: float = _DEFAULTS.grace_s
-
-    def __post_init__(self) -> None:
-        self.limits()  # its ValueError gets the table's place
-
-    def limits(self) -> Limits:
-        """The limits this table means."""
-        return Limits(**msgspec.structs.asdict(self))
-
-
-class LLMTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`[llm]`: what LLMPlanner takes; `model` may be a list of names, of which the first that can answer does."""
-
-    model: str | tuple[str, ...]
-    instructions: str = INSTRUCTIONS
-    max_tokens: int = 1024
-    history_turns: int = 20
-
-    def planner(self) -> LLMPlanner:
-        """The planner this table means."""
-        return LLMPlanner(
-            self.model,
-            instructions=self.instructions,
-            max_tokens=self.max_tokens,
-            history_turns=self.history_turns,
-        )
-
-
-class AgentFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The whole file. Exactly one of `[rules]` (what RulePlanner takes) and `[llm]`; `tools` lists what it may use."""
-
-    name: str
-    description: str = ""
-    tools: Sequence[str] = ()
-    limits: LimitsTable = LimitsTable()
-    rules: Mapping[str, Any] | None = None
-    llm: LLMTable | None = None
-
-
 def load_agent(path: str | Path, tools: Iterable[Tool | Toolset] = ()) -> Agent:
-    """The agent in the file at `path`. It sees those of `tools` that the file lists, and no others.
+    """The agent in the file at `path`, with the prompts and children that it names, which lie beside it. It sees those
+    of `tools` that the file lists, and no others.
 
-    Raises Invalid (`agent_file_invalid`, `rule_invalid`, `tool_unknown`, `agent_invalid`, `model_unknown`) whose place
-    is `file:line:column` where the file cannot be read, else `file#` and the JSON pointer of what is wrong.
+    Raises Invalid (`agent_file_invalid`, `rule_invalid`, `tool_unknown`, `tool_invalid`, `prompt_invalid`,
+    `agent_invalid`, `model_unknown`) whose place is `file:line:column`, with the JSON pointer of what is wrong.
     """
     given = Toolset("given", tools)
-    data = document.load(path, FILE_BYTES_MAX, code=CODE)
-    key = str(Path(path).resolve())
 
     def again(files: Mapping[str, bytes]) -> Agent:
-        agent = _made(Path(path), files[key], given)
-        return agent.from_source(Source(files, again, given.tools))
+        reading = _Reading(given, files)
+        agent = reading.agent(Path(path), ())
+        return agent.from_source(Source(reading.files, again, given.tools))
 
-    return again({key: data})
-
-
-def _made(path: Path, data: bytes, given: Toolset) -> Agent:
-    tree = _parsed(path, data)
-    return _placed(lambda: _agent(document.read(tree, AgentFile, code=CODE), given), f"{path}#")
+    return again({})
 
 
-def _agent(file: AgentFile, given: Toolset) -> Agent:
-    planner = _planner(file)
-    chosen = [_placed(lambda name=name: given[name], f"/tools/{i}") for i, name in enumerate(file.tools)]
-    if isinstance(planner, RulePlanner):
-        _check_calls(planner, {tool.spec.name for tool in chosen})
-    limits = file.limits.limits()
-    return Agent(file.name, planner=planner, tools=chosen, limits=limits, description=file.description)
+class _Reading:
+    """Makes agents of files, each of which is read once: from those that were kept, else from the disk."""
+
+    def __init__(self, given: Toolset, kept: Mapping[str, bytes]) -> None:
+        self.files: dict[str, bytes] = {}
+        self._given, self._kept = given, kept
+
+    def agent(self, path: Path, callers: tuple[Path, ...]) -> Agent:
+        """The agent in a file; `callers` are the files of those that call it. Raises Invalid."""
+        said = written.read(path, self._bytes(path))
+        try:
+            file = document.read(said.tree, AgentFile, code=CODE)
+            return _Making(self, path, (*callers, path.resolve()), file).agent()
+        except _Placed:
+            raise
+        except Invalid as error:
+            place = said.place(path, (error.place or "").removesuffix("/"))
+            raise _Placed(error.message, code=error.code, next_step=error.next_step, place=place) from error
+
+    def _bytes(self, path: Path) -> bytes:
+        return self.text(path, FILE_BYTES_MAX, CODE)
+
+    def text(self, path: Path, bytes_max: int, code: str) -> bytes:
+        """The bytes of a file that the agent is made of."""
+        key = str(path.resolve())
+        if key not in self.files:
+            if len(self.files) >= FILES_MAX:
+                step = "Let its children be agents of the project."
+                raise Invalid(f"The agent is made of more than {FILES_MAX} files.", code=CODE, next_step=step)
+            kept = self._kept.get(key)
+            self.files[key] = document.load(path, bytes_max, code=code) if kept is None else kept
+        return self.files[key]
+
+    @property
+    def given(self) -> Toolset:
+        """All tools there are."""
+        return self._given
 
 
-def _planner(file: AgentFile) -> Planner:
-    rules, llm = file.rules, file.llm
-    if rules is not None and llm is None:
-        return _placed(lambda: RulePlanner.from_mapping(rules), "/rules")
-    if llm is not None and rules is None:
-        return _placed(llm.planner, "/llm")
-    step = "Write one table [rules], or one table [llm]."
-    raise Invalid("An agent has exactly one planner.", code=CODE, next_step=step)
+class _Placed(Invalid):
+    """A mistake whose place in a file is known."""
+
+
+class _Making:
+    """Makes the agent that one file says. Places are JSON pointers here."""
+
+    def __init__(self, reading: _Reading, path: Path, callers: tuple[Path, ...], file: AgentFile) -> None:
+        self._reading, self._path, self._callers, self._file = reading, path, callers, file
+
+    def agent(self) -> Agent:
+        """The agent. Raises Invalid."""
+        file = self._file
+        planner = self._planner()
+        tools = [tool for i, said in enumerate(file.tools) for tool in _at(f"/tools/{i}", self._chosen, said)]
+        if isinstance(planner, RulePlanner):
+            _check_calls(planner, {tool.spec.name for tool in tools})
+        children = [tool for i, said in enumerate(file.children) for tool in _at(f"/children/{i}", self._child, said)]
+        return Agent(
+            file.name,
+            planner=planner,
+            tools=[*tools, *children],
+            limits=file.limits.limits(),
+            description=file.description,
+        )
+
+    def _chosen(self, said: str | ToolTable) -> tuple[Tool, ...]:
+        """The tools that an entry of `tools` names, as this agent has them."""
+        if isinstance(said, str):
+            return self._reading.given.matching(said).tools
+        found = self._reading.given.matching(said.tool).tools
+        overlay = Overlay(**{name: getattr(said, name) for name in Overlay.__struct_fields__})
+        if said.name and len(found) > 1:
+            step = "Name one tool, or leave out `name`."
+            raise Invalid(
+                f"{len(found)} tools cannot all be called {said.name!r}.", code="tool_invalid", next_step=step
+            )
+        made = (renamed(tool, said.name) if said.name else tool for tool in found)
+        return tuple(overlaid(tool, overlay) for tool in made)
+
+    def _child(self, said: ChildTable) -> tuple[Tool, ...]:
+        path = self._path.parent / said.file
+        if path.resolve() in self._callers:
+            step = "Leave out the child that leads back."
+            raise Invalid(f"{said.file} calls itself in the end.", code=CODE, next_step=step, place="/file")
+        child = self._reading.agent(path, self._callers)
+        asked = child.as_tool(description=said.description, template=said.message, name=said.tool)
+        prefix = asked.spec.name.rpartition(".")[0]
+        return (asked, *(export(child, prefix, asks={}, passes=said.passes).tools if said.passes else ()))
+
+    def _planner(self) -> Planner:
+        rules, llm = self._file.rules, self._file.llm
+        if rules is not None and llm is None:
+            return _at("/rules", RulePlanner.from_mapping, rules)
+        if llm is not None and rules is None:
+            return _at("/llm", self._asking, llm)
+        step = "Write one table `rules`, or one table `llm`."
+        raise Invalid("An agent has exactly one planner.", code=CODE, next_step=step)
+
+    def _asking(self, llm: LLMTable) -> LLMPlanner:
+        options: dict[str, Any] = {name: getattr(llm, name) for name in llm.__struct_fields__ if name != "prompt"}
+        if llm.prompt:
+            options["instructions"] = _at("/prompt", self._prompt, llm.prompt)
+        return LLMPlanner(**options)
+
+    def _prompt(self, name: str) -> Prompt:
+        path = self._path.parent / name
+        try:
+            return Prompt.parse(self._reading.text(path, FILE_BYTES_MAX, "prompt_invalid"), path)
+        except Invalid as error:
+            said = f"{error.message} ({path})"
+            raise Invalid(said, code=error.code, next_step=error.next_step) from error
+
+
+def _at(pointer: str, make: Callable[..., T], *given: Any) -> T:
+    """What `make` makes; the place of an Invalid gets the pointer in front of it."""
+    try:
+        return make(*given)
+    except _Placed:
+        raise
+    except Invalid as error:
+        inner = error.place if (error.place or "").startswith("/") else ""
+        place = f"{pointer}{inner}".removesuffix("/")
+        raise Invalid(error.message, code=error.code, next_step=error.next_step, place=place) from error
 
 
 def _check_calls(rules: RulePlanner, listed: set[str]) -> None:
@@ -128,23 +180,3 @@ def _check_calls(rules: RulePlanner, listed: set[str]) -> None:
                     next_step="Add it to `tools`, or correct the name.",
                     place=f"/rules/intents/{i}/calls/{j}/tool",
                 )
-
-
-def _placed(make: Callable[[], T], prefix: str) -> T:
-    """What `make` makes; the place of an Invalid gets `prefix` in front of it."""
-    try:
-        return make()
-    except Invalid as error:
-        place = prefix + (error.place or "").removesuffix("/")
-        raise Invalid(error.message, code=error.code, next_step=error.next_step, place=place) from error
-
-
-def _parsed(path: Path, data: bytes) -> Mapping[str, Any]:
-    kind = "JSON" if path.suffix == ".json" else "TOML"
-    try:
-        return msgspec.json.decode(data) if kind == "JSON" else tomllib.loads(data.decode())
-    except (tomllib.TOMLDecodeError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        found = _LINE.search(str(error))
-        place = f"{path}:{found[1]}:{found[2]}" if found else str(path)
-        message = f"The file is not {kind}: {_LINE.sub('', str(error))}."
-        raise Invalid(message, code=CODE, next_step="Correct the file at the place named.", place=place) from None

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any
 
 import msgspec
 
-from lichen.core.ports.call import Arguments, CallMeta, Probe, Produced, Resources, Tool, ToolSpec
+from lichen.agents.overlay import Overlay, overlaid
+from lichen.agents.renaming import Renamed as Renamed
+from lichen.agents.renaming import renamed as renamed
+from lichen.core.ports.call import Tool, ToolSpec
 from lichen.core.words.errors import Invalid
 from lichen.core.words.ids import ToolName
-from lichen.tools.spec import checked_name, pinned, tool_invalid
+from lichen.tools.spec import tool_invalid
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -66,6 +69,28 @@ class Toolset:
         """
         return Toolset(self.name, [renamed(tool, f"{prefix}.{_last(tool.spec.name)}") for tool in self.tools])
 
+    def overlaid(self, name: str, **said: Any) -> Toolset:
+        """The same set, one of its tools stricter or in other words: `tools.overlaid("refund", timeout_s=5)`.
+
+        `said` is what an `Overlay` holds. Raises Invalid (`tool_unknown`; `tool_invalid` for what would be laxer).
+        """
+        own = self[name]
+        overlay = msgspec.convert(said, Overlay)
+        return Toolset(self.name, [overlaid(tool, overlay) if tool is own else tool for tool in self.tools])
+
+    def matching(self, pattern: str) -> Toolset:
+        """The tools of these names: one, or with `orders.*` all whose name begins so.
+
+        Raises Invalid (`tool_unknown`) for a pattern that no tool fits.
+        """
+        if not pattern.endswith(".*"):
+            return self.only(pattern)
+        found = self._where(lambda spec: spec.name.startswith(pattern[:-1]))
+        if not found.tools:
+            step = f"Choose from: {', '.join(tool.spec.name for tool in self.tools)}."
+            raise Invalid(f"Toolset {self.name!r} has no tools {pattern!r}.", code="tool_unknown", next_step=step)
+        return found
+
     def _where(self, keep: Callable[[ToolSpec], bool]) -> Toolset:
         return Toolset(self.name, [tool for tool in self.tools if keep(tool.spec)])
 
@@ -82,52 +107,6 @@ class Toolset:
 
     def __len__(self) -> int:
         return len(self.tools)
-
-
-@runtime_checkable
-class Renaming(Protocol):
-    """A tool that knows how to take another name itself."""
-
-    def renamed(self, name: ToolName) -> Tool:
-        """The same tool under `name`."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Renamed:
-    """A tool under another name; in everything else it is the tool it wraps."""
-
-    tool: Tool
-    spec: ToolSpec
-
-    def decode(self, args: bytes) -> Arguments:
-        """As the tool does."""
-        return self.tool.decode(args)
-
-    async def facts(self, args: Arguments, meta: CallMeta) -> bytes:
-        """As the tool does."""
-        return await self.tool.facts(args, meta)
-
-    async def execute(self, args: Arguments, meta: CallMeta) -> bytes | Produced:
-        """As the tool does."""
-        return await self.tool.execute(args, meta)
-
-    async def probe(self, args: Arguments, meta: CallMeta) -> Probe:
-        """As the tool does."""
-        return await self.tool.probe(args, meta)
-
-    def bound(self, resources: Resources) -> Renamed:
-        """The tool as it works in a runtime, under this name."""
-        return Renamed(self.tool.bound(resources), self.spec)
-
-
-def renamed(tool: Tool, name: str) -> Tool:
-    """`tool` under `name`. Raises Invalid (`tool_invalid`) when that is no tool name."""
-    checked = checked_name(name)
-    if isinstance(tool, Renaming):
-        return tool.renamed(checked)
-    inner = tool.tool if isinstance(tool, Renamed) else tool
-    return Renamed(inner, pinned(msgspec.structs.replace(tool.spec, name=checked)))
 
 
 def flattened(tools: Iterable[Tool | Toolset]) -> Iterator[Tool]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -19,20 +19,31 @@ _TOKEN: Final = re.compile(
 
 def line_of(text: str, steps: Sequence[Step]) -> int | None:
     """The line of what the path leads to, else of the nearest thing around it; None where that is the whole text."""
-    known = _Scanner(text).lines
+    found = position_of(text, steps)
+    return None if found is None else found[0]
+
+
+def position_of(text: str, steps: Sequence[Step]) -> tuple[int, int] | None:
+    """The line and the column of the same, counted from 1."""
+    known = positions_in(text)
     for length in range(len(steps), 0, -1):
-        line = known.get(tuple(steps[:length]))
-        if line is not None:
-            return line
+        found = known.get(tuple(steps[:length]))
+        if found is not None:
+            return found
     return None
 
 
+def positions_in(text: str) -> Mapping[Steps, tuple[int, int]]:
+    """Where every table, key and element of a text that is TOML stands."""
+    return _Scanner(text).positions
+
+
 class _Scanner:
-    """Notes the line of every table, key and element of a text that is TOML."""
+    """Notes where every table, key and element of a text that is TOML stands."""
 
     def __init__(self, text: str) -> None:
-        self.lines: dict[Steps, int] = {}
-        self._tokens = [(match[0], text.count("\n", 0, match.start()) + 1) for match in _TOKEN.finditer(text)]
+        self.positions: dict[Steps, tuple[int, int]] = {}
+        self._tokens = [(match[0], _position(text, match.start())) for match in _TOKEN.finditer(text)]
         self._at = 0
         self._counts: dict[Steps, int] = {}
         self._table: Steps = ()
@@ -42,7 +53,7 @@ class _Scanner:
     def _peek(self) -> str:
         return self._tokens[self._at][0] if self._at < len(self._tokens) else ""
 
-    def _take(self) -> tuple[str, int]:
+    def _take(self) -> tuple[str, tuple[int, int]]:
         token = self._tokens[self._at]
         self._at += 1
         return token
@@ -56,7 +67,7 @@ class _Scanner:
             self._pair(self._table)
 
     def _header(self) -> None:
-        _, line = self._take()
+        _, at = self._take()
         is_list = self._peek() == "["
         if is_list:
             self._take()
@@ -66,12 +77,12 @@ class _Scanner:
         steps = self._resolved(names[:-1])
         if is_list and names:
             steps = (*steps, names[-1])
-            self.lines.setdefault(steps, line)
+            self.positions.setdefault(steps, at)
             number = self._counts[steps] = self._counts.get(steps, -1) + 1
             self._table = (*steps, number)
         else:
             self._table = self._resolved(names)
-        self.lines.setdefault(self._table, line)
+        self.positions.setdefault(self._table, at)
 
     def _resolved(self, names: Sequence[str]) -> Steps:
         """The path of a header's names: each list of tables is entered at its last one."""
@@ -91,10 +102,10 @@ class _Scanner:
         return names
 
     def _pair(self, within: Steps) -> None:
-        line = self._tokens[self._at][1]
+        at = self._tokens[self._at][1]
         steps = (*within, *self._key("=", "\n" if within is self._table else "}"))
         for length in range(len(within) + 1, len(steps) + 1):
-            self.lines.setdefault(steps[:length], line)
+            self.positions.setdefault(steps[:length], at)
         if self._peek() == "=":
             self._take()
             self._value(steps)
@@ -112,11 +123,11 @@ class _Scanner:
         self._take()
         number = 0
         while self._at < len(self._tokens) and self._peek() != "]":
-            token, line = self._tokens[self._at]
+            token, at = self._tokens[self._at]
             if token in ("\n", ",") or token.startswith("#"):
                 self._take()
                 continue
-            self.lines.setdefault((*steps, number), line)
+            self.positions.setdefault((*steps, number), at)
             self._value((*steps, number))
             number += 1
         self._at += 1
@@ -129,6 +140,10 @@ class _Scanner:
             else:
                 self._pair(steps)
         self._at += 1
+
+
+def _position(text: str, offset: int) -> tuple[int, int]:
+    return text.count("\n", 0, offset) + 1, offset - (text.rfind("\n", 0, offset) + 1) + 1
 
 
 def _steps_of(pointer: str) -> Steps:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import msgspec
 
 from lichen.agents.rules.answer import answer_text
-from lichen.core.ports.call import Issue
+from lichen.core.ports.call import Issue, Recovery
 from lichen.core.ports.model import ModelMessage
 from lichen.core.ports.plan import CallResult, WaitAnswer
 
@@ -19,6 +22,12 @@ _ADVICE = {
     "timed_out": "The call took too long.",
     "unknown": "Nobody can say yet whether this happened. Do not repeat it; a person is checking.",
 }
+_FAILED: Mapping[Recovery, str] = {
+    "correct_call": "Correct the named fields and call again, as in the example if there is one.",
+    "replan": "Do something else, or answer without it.",
+    "finish": "Do not call it again. Answer with what is known, and say what is not done.",
+}
+_SENT_BYTES_MAX = 4 * 1024
 
 
 class _Told(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -27,6 +36,9 @@ class _Told(msgspec.Struct, frozen=True, omit_defaults=True):
     reason: str = ""
     issues: tuple[Issue, ...] = ()
     advice: str = ""
+    kind: str = ""
+    you_sent: Any = None
+    example: Any = None
 
 
 class _Omitted(msgspec.Struct, frozen=True):
@@ -42,7 +54,25 @@ def outcome(result: CallResult | None) -> str:
         return _json(_Told("open", advice=_OPEN))
     if result.outcome == "ok":
         return _data(result.data)
-    return _json(_Told(result.outcome, result.code, result.reason, result.issues, _ADVICE[result.outcome]))
+    told = _Told(result.outcome, result.code, result.reason, result.issues, _ADVICE[result.outcome], result.kind)
+    if result.outcome != "failed" or not result.recovery:
+        return _json(told)
+    told = msgspec.structs.replace(told, advice=_FAILED[result.recovery])
+    if result.recovery != "correct_call":
+        return _json(told)
+    return _json(msgspec.structs.replace(told, you_sent=_sent(result.args), example=_read(result.example)))
+
+
+def _sent(args: bytes) -> Any:
+    return _read(args) if len(args) <= _SENT_BYTES_MAX else None
+
+
+def _read(data: bytes) -> Any:
+    """A JSON value; None where there is none: a model may have sent anything."""
+    try:
+        return msgspec.json.decode(data) if data else None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
 
 
 def _data(data: bytes) -> str:

@@ -10,6 +10,7 @@ import msgspec
 
 from lichen.agents.llm import media
 from lichen.agents.llm.outcomes import answered, outcome
+from lichen.agents.llm.reminders import noted
 from lichen.agents.llm.window import Conversation, Messages, Turn, windowed
 from lichen.core.ports.call import UNAVAILABLE
 from lichen.core.ports.model import ModelCall, ModelMessage
@@ -113,7 +114,8 @@ def _step(number: int, step: Step, used: set[str]) -> list[ModelMessage]:
     messages = [ModelMessage("assistant", text, tuple(calls), blocks=blocks)] if text or calls else []
     for call, pair in zip(calls, pairs, strict=True):
         messages.append(ModelMessage("tool", outcome(pair.result), result_of=call.id))
-    return [*messages, *_since(step.answers, step.inputs)]
+    reminders = noted(pair.result.reminder for pair in pairs if pair.result is not None)
+    return [*messages, *reminders, *_since(step.answers, step.inputs)]
 
 
 def _since(answers: Iterable[WaitAnswer], inputs: Iterable[Message]) -> list[ModelMessage]:

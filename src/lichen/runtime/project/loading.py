@@ -23,7 +23,7 @@ from lichen.settings.providers import Providers
 from lichen.settings.reading import Read, read
 from lichen.settings.secrets import sources_in
 
-AGENT_FILES = (".toml", ".json")
+AGENT_FILES = (".toml", ".json", ".yaml", ".yml")
 
 T = TypeVar("T")
 

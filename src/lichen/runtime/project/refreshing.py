@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 
 from lichen.agents.agent import Agent, Source
 from lichen.agents.document import load
@@ -50,5 +51,12 @@ def _made_again(agents: Iterable[Agent]) -> tuple[list[Agent], list[LichenError]
 
 
 def _fresh(agent: Agent, source: Source) -> Agent:
-    files = {path: load(path, FILE_BYTES_MAX, code=CODE) for path in source.files}
+    files = dict(_there(source.files))
     return agent if files == source.files else source.again(files)
+
+
+def _there(paths: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+    """Those files that can be read. Whether another one is wanted still is for the agent to say, and then why not."""
+    for path in paths:
+        with suppress(LichenError):
+            yield path, load(path, FILE_BYTES_MAX, code=CODE)

@@ -1,0 +1,98 @@
+"""The shape of an agent's file: its tables and keys, each of which is an option of the same agent in Python."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from lichen.agents.llm.instructions import INSTRUCTIONS
+from lichen.agents.llm.llm import REMINDERS_AT_ONCE
+from lichen.agents.llm.reminders import Reminder
+from lichen.agents.overlay import Overlay
+from lichen.core.ports.model import Effort
+from lichen.core.words.limits import Limits
+
+_DEFAULTS = Limits()
+
+
+class LimitsTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[limits]`: what is left out has its default."""
+
+    calls: int = _DEFAULTS.calls
+    time_s: float = _DEFAULTS.time_s
+    failures: int = _DEFAULTS.failures
+    fan_out: int = _DEFAULTS.fan_out
+    depth: int = _DEFAULTS.depth
+    tokens: int = _DEFAULTS.tokens
+    grace_s: float = _DEFAULTS.grace_s
+
+    def __post_init__(self) -> None:
+        self.limits()  # its ValueError gets the table's place
+
+    def limits(self) -> Limits:
+        """The limits this table means."""
+        return Limits(**msgspec.structs.asdict(self))
+
+
+class LLMTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[llm]`: what LLMPlanner takes; `model` may be a list of names, of which the first that can answer does. `prompt`
+    is a file of instructions, in place of `instructions`.
+    """
+
+    model: str | tuple[str, ...]
+    instructions: str = INSTRUCTIONS
+    prompt: str = ""
+    max_tokens: int = 1024
+    history_turns: int = 20
+    history_tokens: int | None = None
+    reminders: tuple[Reminder, ...] = ()
+    reminders_at_once: int = REMINDERS_AT_ONCE
+    keep: bool = False
+    tool_choice: str = "auto"
+    parallel_calls: bool = True
+    answer_after: tuple[str, ...] = ()
+    temperature: float | None = None
+    thinking: Effort | None = None
+
+    def __post_init__(self) -> None:
+        if self.prompt and self.instructions != INSTRUCTIONS:
+            raise ValueError("`instructions` and `prompt` are two ways to say the same; write one of them")
+
+
+class ToolTable(Overlay, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A tool of the agent in a table of its own, with what the agent says of it beside its author (an `Overlay`).
+    `tool` is a name, or `orders.*` for all that begin so; `name` is what this agent calls it.
+    """
+
+    tool: str = ""
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.tool:
+            raise ValueError("a table of tools needs `tool`, the name of one")
+
+
+class ChildTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Another agent as a tool of this one: its `file`, and what `Agent.as_tool` takes. `message` is the template of
+    the child's first message. `passes` are tools of the child that this agent calls itself, without a run of the child.
+    """
+
+    file: str
+    tool: str = ""
+    description: str = ""
+    message: str = ""
+    passes: tuple[str, ...] = ()
+
+
+class AgentFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The whole file. Exactly one of `[rules]` (what RulePlanner takes) and `[llm]`; `tools` lists what it may use."""
+
+    name: str
+    description: str = ""
+    tools: Sequence[str | ToolTable] = ()
+    children: Sequence[ChildTable] = ()
+    limits: LimitsTable = LimitsTable()
+    rules: Mapping[str, Any] | None = None
+    llm: LLMTable | None = None
