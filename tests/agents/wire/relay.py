@@ -52,6 +52,7 @@ class Relay:
         self._upstream = upstream
         self.sent: dict[str, list[bytes]] = defaultdict(list)
         self.heads: dict[str, list[dict[str, str]]] = defaultdict(list)
+        self.paths: dict[str, list[str]] = defaultdict(list)
         self.url = ""
 
     @contextmanager
@@ -66,6 +67,7 @@ class Relay:
         body = await request.body()
         self.sent[name].append(body)
         self.heads[name].append(dict(request.headers))
+        self.paths[name].append(rest)
         match fault:
             case "hanging":
                 await asyncio.sleep(scenes.TRY_S * 5)
