@@ -13,9 +13,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from lichen.core.ports.model import Model, ModelCall, ModelError, ModelMessage, ModelReply, ModelRequest
+from lichen.core.ports.model import ModelCall, ModelError, ModelMessage, ModelReply, ModelRequest
 from lichen.core.words.ids import ToolName
-from lichen.testing.model_conformance import AMOUNT, GREET, KEY, LOOKUP, Reaching, asked
+from lichen.testing.model_conformance import AMOUNT, GREET, KEY, LOOKUP, Reached, Reaching, asked
 from tests.agents.wire.relay import Relay, serving
 from tests.agents.wire.test_providers import reaching_by
 
@@ -250,7 +250,7 @@ SAID = [
 
 
 @asynccontextmanager
-async def saying(canned: Canned) -> AsyncGenerator[Model]:
+async def saying(canned: Canned) -> AsyncGenerator[Reached]:
     """A provider that says this to whatever it is asked."""
 
     async def answer(request: Request) -> Response:
@@ -258,14 +258,14 @@ async def saying(canned: Canned) -> AsyncGenerator[Model]:
 
     app = Starlette(routes=[Route("/{rest:path}", answer, methods=["POST"])])
     with serving(app) as url, Relay(url).serving() as relay:
-        async with over(relay, canned.name)() as (model, _):
-            yield model
+        async with over(relay, canned.name)() as reached:
+            yield reached
 
 
 @pytest.mark.req("GOA-62.20")
 @pytest.mark.parametrize("canned", SAID, ids=[f"{n}-{each.name}-{each.code}" for n, each in enumerate(SAID)])
 async def test_a_no_in_a_providers_own_words_is_of_a_known_kind(canned: Canned) -> None:
-    async with saying(canned) as model:
+    async with saying(canned) as (model, _):
         with pytest.raises(ModelError) as caught:
             await model.generate(asked(GREET))
     assert caught.value.code == canned.code
@@ -304,7 +304,91 @@ async def test_a_no_in_a_providers_own_words_is_of_a_known_kind(canned: Canned) 
     ],
 )
 async def test_tokens_read_from_and_written_to_a_cache_are_part_of_the_input(name: str, body: dict[str, Any]) -> None:
-    async with saying(Canned(name, body, "")) as model:
+    async with saying(Canned(name, body, "")) as (model, _):
         reply: ModelReply = await model.generate(asked(GREET))
     usage = reply.usage
     assert (usage.input_tokens, usage.output_tokens, usage.cached_tokens) == (50, 2, 40)
+
+
+SEALED = "c2VhbGVkLTAxMjM0NTY3ODk="
+SEALING = [
+    Canned(
+        "openai:gpt-5",
+        {
+            "id": "resp_1",
+            "object": "response",
+            "created_at": 1,
+            "model": "gpt-5",
+            "status": "completed",
+            "output": [
+                {"id": "rs_1", "type": "reasoning", "summary": [], "encrypted_content": SEALED},
+                {
+                    "id": "fc_1",
+                    "type": "function_call",
+                    "call_id": "call_1",
+                    "name": "orders__lookup",
+                    "arguments": '{"order_id": "7"}',
+                    "status": "completed",
+                },
+            ],
+            "parallel_tool_calls": True,
+            "tool_choice": "auto",
+            "tools": [],
+        },
+        "",
+    ),
+    Canned(
+        "google:gemini-2.5-flash",
+        {
+            "candidates": [
+                {
+                    "content": {
+                        "role": "model",
+                        "parts": [
+                            {
+                                "functionCall": {"name": "orders__lookup", "args": {"order_id": "7"}},
+                                "thoughtSignature": SEALED,
+                            }
+                        ],
+                    },
+                    "finishReason": "STOP",
+                }
+            ]
+        },
+        "",
+    ),
+    Canned(
+        "anthropic:claude-haiku-4-5",
+        {
+            **_claude("tool_use"),
+            "content": [
+                {"type": "thinking", "thinking": "Seven.", "signature": SEALED},
+                {"type": "redacted_thinking", "data": SEALED[::-1]},
+                {"type": "tool_use", "id": "toolu_1", "name": "orders__lookup", "input": {"order_id": "7"}},
+            ],
+        },
+        "",
+    ),
+]
+
+
+@pytest.mark.req("GOA-62.8")
+@pytest.mark.parametrize("canned", SEALING, ids=[each.name for each in SEALING])
+async def test_what_a_provider_sealed_goes_back_as_it_came_with_the_call_it_led_to(canned: Canned) -> None:
+    question = ModelMessage("user", GREET)
+    async with saying(canned) as (model, sent):
+        request = ModelRequest("", (question,), tools=(LOOKUP,), thinking="low", max_tokens=40_000)
+        first = await model.generate(request)
+        called = ModelCall("c1", first.calls[0].tool, first.calls[0].args)
+        messages = (
+            question,
+            ModelMessage("assistant", first.text, (called,), blocks=first.blocks),
+            ModelMessage("tool", '{"seen":7}', result_of="c1"),
+        )
+        await model.generate(msgspec.structs.replace(request, messages=messages))
+        assert SEALED.encode() in sent[-1]
+        if canned.name.startswith("anthropic"):
+            assert SEALED[::-1].encode() in sent[-1]
+        bare = tuple(msgspec.structs.replace(each, blocks=b"") for each in messages)
+        await model.generate(msgspec.structs.replace(request, messages=bare))
+        assert SEALED.encode() not in sent[-1]

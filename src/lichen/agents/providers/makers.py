@@ -72,8 +72,7 @@ def _openai(reach: Reach) -> Callable[[str], Model[Any]]:
 
     provider = OpenAIProvider(openai_client=_openai_client(reach))
     # Nothing is left with the provider, so what it thought goes back encrypted instead of by its number.
-    stores = reach.option("store") == "true"
-    settings = OpenAIResponsesModelSettings(openai_store=stores, openai_send_reasoning_ids=stores)
+    settings = OpenAIResponsesModelSettings(openai_store=reach.option("store") == "true")
     return partial(OpenAIResponsesModel, provider=provider, settings=settings)
 
 
