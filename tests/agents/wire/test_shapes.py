@@ -120,6 +120,15 @@ async def test_bounds_warmth_and_effort_are_told(
         assert found(thoughtful, path) == value
 
 
+@pytest.mark.req("GOA-62.31")
+@pytest.mark.parametrize(("most", "budget"), [(1_024, None), (1_500, 1_024), (4_096, 2_048), (40_000, 10_000)])
+async def test_a_model_that_thinks_by_tokens_keeps_some_for_its_answer(
+    aimock: Relay, most: int, budget: int | None
+) -> None:
+    body = await sent(aimock, "anthropic:claude-haiku-4-5", asked(GREET, max_tokens=most, thinking="medium"))
+    assert found(body, "thinking.budget_tokens") == budget
+
+
 @pytest.mark.req("GOA-63.1")
 @pytest.mark.parametrize(
     ("name", "path"),

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, NamedTuple
 
 from pydantic_ai.messages import (
     BinaryContent,
@@ -25,14 +25,22 @@ from pydantic_ai.messages import ModelResponse as WireResponse
 from pydantic_ai.models import Model as WireModel
 from pydantic_ai.models import ModelRequestParameters
 from pydantic_ai.output import OutputObjectDefinition
-from pydantic_ai.settings import ModelSettings
+from pydantic_ai.settings import ModelSettings, ThinkingEffort
 from pydantic_ai.tools import ToolDefinition
 
 from lichen.agents.providers.blocks import given_back
 from lichen.agents.providers.names import wire_name
-from lichen.core.ports.model import ModelMessage, ModelRequest
+from lichen.core.ports.model import Effort, ModelMessage, ModelRequest
 
 _SCALARS = ("auto", "required", "none")
+_THINKING_TOKENS: Final[Mapping[ThinkingEffort, int]] = {
+    "minimal": 1_024,
+    "low": 2_048,
+    "medium": 10_000,
+    "high": 16_384,
+}
+_ANSWER_TOKENS: Final = 256
+_BEDROCK_ADAPTIVE: Final = "bedrock_supports_adaptive_thinking"
 
 
 class Asked(NamedTuple):
@@ -47,7 +55,7 @@ def asked(provider: str, model: WireModel[Any], request: ModelRequest) -> Asked:
     """The request as this model of a provider takes it."""
     parameters = _parameters(model, request)
     messages = _Transcript(provider).of(request)
-    return Asked(model.prepare_messages(messages, parameters), _settings(request), parameters)
+    return Asked(model.prepare_messages(messages, parameters), _settings(model, request), parameters)
 
 
 def _parameters(model: WireModel[Any], request: ModelRequest) -> ModelRequestParameters:
@@ -69,12 +77,13 @@ def _parameters(model: WireModel[Any], request: ModelRequest) -> ModelRequestPar
     return dataclasses.replace(plain, output_mode="native" if is_native else "prompted", output_object=shape)
 
 
-def _settings(request: ModelRequest) -> ModelSettings:
+def _settings(model: WireModel[Any], request: ModelRequest) -> ModelSettings:
     settings = ModelSettings(max_tokens=request.max_tokens)
     if request.temperature is not None:
         settings["temperature"] = request.temperature
-    if request.thinking is not None:
-        settings["thinking"] = request.thinking
+    effort = None if request.thinking is None else _effort(model, request.thinking, request.max_tokens)
+    if effort is not None:
+        settings["thinking"] = effort
     if request.keep:
         is_marked = any(message.is_kept for message in request.messages)
         settings["cache"] = {"messages": not is_marked}
@@ -82,6 +91,20 @@ def _settings(request: ModelRequest) -> ModelSettings:
         is_scalar = request.tool_choice in _SCALARS
         settings["tool_choice"] = request.tool_choice if is_scalar else [wire_name(request.tool_choice)]  # type: ignore[typeddict-item]
     return settings
+
+
+def _effort(model: WireModel[Any], wanted: Effort, max_tokens: int) -> ThinkingEffort | None:
+    """The effort that is wanted, or the next smaller one that leaves room for an answer: Claude models that think by a
+    number of tokens refuse a request whose thinking could take all it may say. None where there is room for neither."""
+    profile: Any = model.profile
+    is_claude = model.system == "anthropic" or profile.get("bedrock_thinking_variant") == "anthropic"
+    if not is_claude or profile.get("anthropic_supports_adaptive_thinking") or profile.get(_BEDROCK_ADAPTIVE):
+        return wanted
+    fitting: list[ThinkingEffort] = [
+        effort for effort, tokens in _THINKING_TOKENS.items() if tokens + _ANSWER_TOKENS <= max_tokens
+    ]
+    smaller = fitting[: list(_THINKING_TOKENS).index(wanted) + 1]
+    return smaller[-1] if smaller else None
 
 
 class _Transcript:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
@@ -50,7 +51,14 @@ class Reach(NamedTuple):
 
 def make(reach: Reach) -> Made:
     """The client of a connection."""
-    return Made(_MAKERS[reach.facts.name](reach), reach.http.aclose)
+    model = _MAKERS[reach.facts.name](reach)
+
+    async def close() -> None:
+        await reach.http.aclose()
+        if reach.facts.name == "bedrock":  # whose client has connections of its own
+            await asyncio.to_thread(model.keywords["provider"].client.close)
+
+    return Made(model, close)
 
 
 def _openai_client(reach: Reach) -> Any:
@@ -66,7 +74,7 @@ def _openai_client(reach: Reach) -> Any:
     )
 
 
-def _openai(reach: Reach) -> Callable[[str], Model[Any]]:
+def _openai(reach: Reach) -> partial[Any]:
     from pydantic_ai.models.openai import OpenAIResponsesModel, OpenAIResponsesModelSettings
     from pydantic_ai.providers.openai import OpenAIProvider
 
@@ -83,7 +91,7 @@ def _chat_profile() -> ModelProfile:
     return OpenAIModelProfile(openai_chat_streaming_requires_finish_reason=True)
 
 
-def _openai_chat(reach: Reach) -> Callable[[str], Model[Any]]:
+def _openai_chat(reach: Reach) -> partial[Any]:
     from pydantic_ai.models.openai import OpenAIChatModel
     from pydantic_ai.providers.openai import OpenAIProvider
 
@@ -91,7 +99,7 @@ def _openai_chat(reach: Reach) -> Callable[[str], Model[Any]]:
     return partial(OpenAIChatModel, provider=provider, profile=_chat_profile())
 
 
-def _compatible(reach: Reach) -> Callable[[str], Model[Any]]:
+def _compatible(reach: Reach) -> partial[Any]:
     from pydantic_ai.models.openai import OpenAIChatModel
     from pydantic_ai.providers.openai_compatible import OpenAICompatibleProvider
 
@@ -99,7 +107,7 @@ def _compatible(reach: Reach) -> Callable[[str], Model[Any]]:
     return partial(OpenAIChatModel, provider=provider, profile=_chat_profile())
 
 
-def _ollama(reach: Reach) -> Callable[[str], Model[Any]]:
+def _ollama(reach: Reach) -> partial[Any]:
     from pydantic_ai.models.ollama import OllamaModel
     from pydantic_ai.providers.ollama import OllamaProvider
 
@@ -107,7 +115,7 @@ def _ollama(reach: Reach) -> Callable[[str], Model[Any]]:
     return partial(OllamaModel, provider=provider, profile=_chat_profile())
 
 
-def _azure(reach: Reach) -> Callable[[str], Model[Any]]:
+def _azure(reach: Reach) -> partial[Any]:
     from openai import AsyncAzureOpenAI
     from pydantic_ai.models.openai import OpenAIChatModel
     from pydantic_ai.providers.azure import AzureProvider
@@ -122,7 +130,7 @@ def _azure(reach: Reach) -> Callable[[str], Model[Any]]:
     return partial(OpenAIChatModel, provider=AzureProvider(openai_client=client), profile=_chat_profile())
 
 
-def _anthropic(reach: Reach) -> Callable[[str], Model[Any]]:
+def _anthropic(reach: Reach) -> partial[Any]:
     from anthropic import AsyncAnthropic
     from pydantic_ai.models.anthropic import AnthropicModel
     from pydantic_ai.providers.anthropic import AnthropicProvider
@@ -131,7 +139,7 @@ def _anthropic(reach: Reach) -> Callable[[str], Model[Any]]:
     return partial(AnthropicModel, provider=AnthropicProvider(anthropic_client=client))
 
 
-def _google(reach: Reach) -> Callable[[str], Model[Any]]:
+def _google(reach: Reach) -> partial[Any]:
     from pydantic_ai.models.google import GoogleModel
     from pydantic_ai.providers.google import GoogleProvider
     from pydantic_ai.providers.google_cloud import GoogleCloudProvider
@@ -146,7 +154,7 @@ def _google(reach: Reach) -> Callable[[str], Model[Any]]:
     return partial(GoogleModel, provider=GoogleProvider(api_key=reach.key, base_url=reach.url, http_client=reach.http))
 
 
-def _mistral(reach: Reach) -> Callable[[str], Model[Any]]:
+def _mistral(reach: Reach) -> partial[Any]:
     from mistralai.client import Mistral
     from pydantic_ai.models.mistral import MistralModel
     from pydantic_ai.providers.mistral import MistralProvider
@@ -155,7 +163,7 @@ def _mistral(reach: Reach) -> Callable[[str], Model[Any]]:
     return partial(MistralModel, provider=MistralProvider(mistral_client=client))
 
 
-def _bedrock(reach: Reach) -> Callable[[str], Model[Any]]:
+def _bedrock(reach: Reach) -> partial[Any]:
     from pydantic_ai.models.bedrock import BedrockConverseModel
     from pydantic_ai.providers.bedrock import BedrockProvider
 
@@ -201,7 +209,7 @@ def _untyped(module: str) -> Any:
     return import_module(module)
 
 
-_MAKERS: Final[Mapping[str, Callable[[Reach], Callable[[str], Model[Any]]]]] = {
+_MAKERS: Final[Mapping[str, Callable[[Reach], partial[Any]]]] = {
     "openai": _openai,
     "openai-chat": _openai_chat,
     "openai-compatible": _compatible,
