@@ -14,7 +14,6 @@ from lichen.log.write.commits import Bounds
 from lichen.log.write.entry import Entry, Owner
 from lichen.log.write.tips import Tip
 
-QUIET_TURNS = 2  # of the loop that added nothing: what hangs together has come
 TURNS_MAX = 32  # of the loop that a record waits for others
 ROWS_MAX = 512  # so many are enough for a commit of their own
 
@@ -28,13 +27,14 @@ class Put(Protocol):
 
 
 class Gathering:
-    """The open entries of a volume. They are handed over when two turns of the loop added nothing to them."""
+    """The open entries of a volume. They are handed over when a turn of the loop added nothing to them: what hangs
+    together has come."""
 
     def __init__(self, put: Put, bounds: Bounds) -> None:
         self._put, self._bounds = put, bounds
         self._loop = asyncio.get_running_loop()
         self._open: dict[Owner, Entry] = {}
-        self._rows = self._grown = self._seen = self._turns = self._quiet = 0
+        self._rows = self._grown = self._seen = self._turns = 0
         self._is_due = False
 
     def make_room(self, owner: Owner, moves: Collection[Sequence[Draft]]) -> None:
@@ -93,15 +93,14 @@ class Gathering:
     def _begin(self) -> None:
         if not self._is_due:
             self._is_due = True
-            self._turns, self._quiet, self._seen = 0, 0, -1
+            self._turns, self._seen = 0, -1
             self._loop.call_soon(self._turn)
 
     def _turn(self) -> None:
         """A turn of the loop is over."""
         self._turns += 1
-        self._quiet = self._quiet + 1 if self._grown == self._seen else 0
-        self._seen = self._grown
-        if self._open and self._quiet < QUIET_TURNS and self._turns < TURNS_MAX:
+        has_grown, self._seen = self._grown != self._seen, self._grown
+        if self._open and has_grown and self._turns < TURNS_MAX:
             self._loop.call_soon(self._turn)
             return
         self._is_due = False

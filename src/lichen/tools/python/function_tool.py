@@ -139,7 +139,7 @@ class PythonTool(Generic[P, R]):
             )
         if self._function.is_async:
             return self._produced(await in_loop(_awaited(self._function, keywords)))
-        with contained():
+        with contained:
             return self._produced(self._function.call(**keywords))
 
     async def probe(self, args: Arguments, meta: CallMeta) -> Probe:
@@ -201,5 +201,5 @@ class PythonTool(Generic[P, R]):
 
 
 async def _awaited(function: Function, keywords: Mapping[str, Any]) -> Any:
-    with contained():
+    with contained:
         return await function.call(**keywords)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import os
-from collections.abc import Callable, Coroutine, Generator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self, TypeVar, assert_never
 
@@ -212,21 +212,28 @@ def _look(ended: asyncio.Future[Any]) -> None:
         ended.exception()
 
 
-@contextmanager
-def contained() -> Generator[None]:
+class Contained:
     """Turns what would end more than the call (exit, a cancellation nobody asked for) into ToolFailed."""
-    try:
-        yield
-    except (SystemExit, StopIteration) as error:
-        raise ToolFailed(f"The tool raised {type(error).__name__}.") from error
-    except asyncio.CancelledError as error:
-        if _is_cancelled():
-            raise
-        raise ToolFailed("Something inside the tool was cancelled.") from error
+
+    __slots__ = ()
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        match error:
+            case SystemExit() | StopIteration():
+                raise ToolFailed(f"The tool raised {type(error).__name__}.") from error
+            case asyncio.CancelledError() if not _is_cancelled():
+                raise ToolFailed("Something inside the tool was cancelled.") from error
+            case _:
+                return
+
+
+contained = Contained()
 
 
 def _contained_call(job: Callable[[], T]) -> T:
-    with contained():
+    with contained:
         return job()
 
 
