@@ -46,19 +46,16 @@ class Rates:
 
     def take(self, name: str, amount: float = 1.0, *, code: str = "too_many_requests") -> None:
         """Takes one token, or so many. Raises TooMany, under this code, when there are not enough."""
-        now_s = self._clock()
-        tokens, since_s = self._buckets.get(name, (float(self._burst), now_s))
+        now_s, buckets = self._clock(), self._buckets
+        tokens, since_s = buckets.get(name, (float(self._burst), now_s))
         left = min(self._burst, tokens + (now_s - since_s) * self._per_s)
         if left < amount:
             wait_s = (amount - left) / self._per_s
             raise TooMany("That is too much in a short time.", code=code, retry_after_s=wait_s)
-        self._keep(name, (left - amount, now_s))
-
-    def _keep(self, name: str, bucket: tuple[float, float]) -> None:
-        self._buckets[name] = bucket
-        self._buckets.move_to_end(name)
-        if len(self._buckets) > NAMES_MAX:
-            self._buckets.popitem(last=False)
+        buckets[name] = (left - amount, now_s)
+        buckets.move_to_end(name)
+        if len(buckets) > NAMES_MAX:
+            buckets.popitem(last=False)
 
 
 class Slots:

@@ -48,10 +48,10 @@ class Bounded:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers as the application does, or says why nobody does."""
         request = HTTPConnection(scope)
-        slots = self._requests if scope["type"] == "http" else self._sockets
-        refusal = self._refusal(request, slots)
+        slots, client = self._requests if scope["type"] == "http" else self._sockets, client_of(request)
+        refusal = self._refusal(request, client, slots)
         if refusal is None:
-            with slots.holding(client_of(request)):
+            with slots.holding(client):
                 await self._app(scope, receive, send)
         elif scope["type"] == "websocket":
             await WebSocket(scope, receive, send).send_denial_response(failure(refusal))
@@ -67,9 +67,9 @@ class Bounded:
         """Whether the short way took a request that came whole; it is answered later. If not, nothing was done, and
         calling this says what there is to say."""
         request, short, slots = HTTPConnection(scope), self._site.short, self._requests
-        if short is None or self._refusal(request, slots) is not None:
-            return False
         client = client_of(request)
+        if short is None or self._refusal(request, client, slots) is not None:
+            return False
 
         def leave(answer: Answer) -> None:
             slots.leave(client)
@@ -81,12 +81,12 @@ class Bounded:
         slots.leave(client)
         return False
 
-    def _refusal(self, request: HTTPConnection, slots: Slots) -> LichenError | None:
+    def _refusal(self, request: HTTPConnection, client: str, slots: Slots) -> LichenError | None:
         """Why a request does not reach the application."""
         scope = request.scope
         found = self._malformed(scope) or closed(self._site, scope["path"])
         if found is None and scope["path"] != ALIVE:
-            found = self._crowded(request, slots)
+            found = self._crowded(request, client, slots)
         return found
 
     def _malformed(self, scope: Scope) -> LichenError | None:
@@ -100,14 +100,14 @@ class Bounded:
             return HeadTooLarge(f"The head has more than {self._bounds.head_bytes_max} bytes.")
         return None
 
-    def _crowded(self, request: HTTPConnection, slots: Slots) -> LichenError | None:
+    def _crowded(self, request: HTTPConnection, client: str, slots: Slots) -> LichenError | None:
         """Why there is no room for a request, unless an operator makes it."""
         found: LichenError | None = None
         if self._places.is_over:
             found = Unavailable("As many connections are open as may be.", code="overloaded")
         else:
             try:
-                slots.check(client_of(request))
+                slots.check(client)
             except TooMany as error:
                 found = error
         return None if found is None or self._is_reserved(request) else found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 from starlette.responses import Response
 
 from lichen.channels.port import Inbound
@@ -25,7 +26,7 @@ async def post(visit: Visit) -> Response:
     count(visit, message)
     session = await chat.session(visitor, visit.language(message.locale))
     turn = await session.say(message.text, key=message.id, channel_data=message.data, data=message.envelope)
-    return taken(visitor.conversation, turn.receipt.n)
+    return Response(acknowledged(visitor.conversation, turn.receipt.n), media_type=JSON)
 
 
 def read(visit: Visit) -> tuple[Visitor, Inbound | None]:
@@ -40,10 +41,10 @@ def count(visit: Visit, message: Inbound) -> None:
     faults.hit(points.TAKEN)
 
 
-def taken(conversation: str, n: int) -> Response:
-    """The acknowledgement of a message, which is record `n` of its conversation."""
+def acknowledged(conversation: str, n: int) -> bytes:
+    """What acknowledges a message, which is record `n` of its conversation."""
     faults.hit(points.DURABLE)
-    return answer({"id": activity_id(conversation, n)})
+    return msgspec.json.encode({"id": activity_id(conversation, n)})
 
 
 async def get(visit: Visit) -> Response:

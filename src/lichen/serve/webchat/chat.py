@@ -146,9 +146,9 @@ class Chat:
 
     def _forget_what_changed(self) -> None:
         """Knows nobody any more once other agents are hosted or somebody was erased: each is asked for again."""
-        as_of = (self.runtime.hosted, self.journal.erased)
-        if any(now is not then for now, then in zip(as_of, self._as_of, strict=True)):
-            self._as_of = as_of
+        hosted, erased = self.runtime.hosted, self.journal.erased
+        if hosted is not self._as_of[0] or erased is not self._as_of[1]:
+            self._as_of = (hosted, erased)
             self._sessions.clear()
             self.channel.tokens.forget()
 

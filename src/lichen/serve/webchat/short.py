@@ -8,23 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 from starlette.requests import HTTPConnection
-from starlette.responses import Response
 
 from lichen.core.words.errors import LichenError
 from lichen.engine.intake.messages import Receipt
 from lichen.runtime.operations.talk.session import NewMessage
 from lichen.serve.http import headers
-from lichen.serve.http.errors import INTERNAL, failure
-from lichen.serve.http.headers import NOBODY, Frames
+from lichen.serve.http.errors import INTERNAL, JSON, failure
+from lichen.serve.http.headers import NOBODY, Frames, Header
 from lichen.serve.http.limits import loop_time
 from lichen.serve.http.lines import broken
 from lichen.serve.http.metrics import Metrics
 from lichen.serve.http.state import Answer
-from lichen.serve.webchat.activities import count, read, taken
+from lichen.serve.webchat.activities import acknowledged, count, read
 from lichen.serve.webchat.chat import Chat, Chats
 from lichen.serve.webchat.routes import ACTIVITIES, PREFIXES
 from lichen.serve.webchat.visit import Visit, check_origin, cors
@@ -33,7 +32,8 @@ _PATH: Final = re.compile(
     rb"/v1/(?:messaging|web)/webchat/([\w.-]+)(?:/v3/directline)?/conversations/([\w.-]+)/activities"
 )
 _ROUTE: Final = PREFIXES[0] + ACTIVITIES
-_ORIGIN: Final = re.compile(r"[!-~]*")
+HEADERS_MAX: Final = 1_000  # of origins that are remembered with what answers to them say
+_ORIGIN: Final = re.compile(r"[!-~]{0,256}")
 
 
 class _Coming(NamedTuple):
@@ -53,6 +53,7 @@ class Shortcut:
 
     def __init__(self, chats: Chats, *, metrics: Metrics | None = None, frames: Frames = lambda path: NOBODY) -> None:
         self._chats, self._metrics, self._frames = chats, metrics, frames
+        self._headers: dict[tuple[tuple[tuple[str, str], ...], str], list[Header]] = {}
         self._coming: dict[Chat, list[_Coming]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -101,21 +102,36 @@ class Shortcut:
             self._answer(each, outcome)
 
     def _answer(self, coming: _Coming, outcome: Receipt | Exception) -> None:
-        request, response = coming.visit.request, _response(coming, outcome)
-        response.headers.update(cors(coming.visit.chat, request))
-        headers.add(response.raw_headers, request.scope, self._frames)
+        status, own, body = _answered(coming, outcome)
+        request = coming.visit.request
+        said = tuple(cors(coming.visit.chat, request).items())
+        more = self._more(said, request.scope["scheme"], request.scope["path"])
         if self._metrics is not None:
-            self._metrics.count(_ROUTE, response.status_code, loop_time() - coming.since_s)
-        coming.answered(Answer(response.status_code, response.raw_headers, bytes(response.body)))
+            self._metrics.count(_ROUTE, status, loop_time() - coming.since_s)
+        coming.answered(Answer(status, [*own, *more], body))
+
+    def _more(self, said: tuple[tuple[str, str], ...], scheme: str, path: str) -> Sequence[Header]:
+        """What every answer has that a page of this origin gets over this scheme."""
+        found = self._headers.get((said, scheme))
+        if found is None:
+            found = [(name.encode(), value.encode("latin-1")) for name, value in said]
+            headers.add(found, {"scheme": scheme, "path": path}, self._frames)
+            if len(self._headers) >= HEADERS_MAX:
+                self._headers.clear()
+            self._headers[said, scheme] = found
+        return found
 
 
-def _response(coming: _Coming, outcome: Receipt | Exception) -> Response:
+def _answered(coming: _Coming, outcome: Receipt | Exception) -> Answer:
+    """What the route itself says of a message."""
     try:
         if isinstance(outcome, Receipt):
-            return taken(coming.visit.request.path_params["conversation"], outcome.n)
+            body = acknowledged(coming.visit.request.path_params["conversation"], outcome.n)
+            return Answer(200, ((b"content-length", b"%d" % len(body)), (b"content-type", JSON.encode())), body)
         raise outcome
     except LichenError as error:
-        return failure(error)
+        response = failure(error)
     except Exception as error:  # noqa: BLE001 - no stack trace ever leaves; the log has its place
         broken("webchat request", error)
-        return failure(INTERNAL)
+        response = failure(INTERNAL)
+    return Answer(response.status_code, response.raw_headers, bytes(response.body))
