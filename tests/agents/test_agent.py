@@ -9,10 +9,14 @@ from pydantic import BaseModel
 
 import lichen.agents
 from lichen.agents.agent import Agent
+from lichen.agents.llm.prompts import Prompt
 from lichen.agents.toolset import Toolset
 from lichen.core.ports.call import Arguments, CannotTell, InvalidArguments, Tool
+from lichen.core.ports.plan import RunContext
 from lichen.core.words.errors import Invalid, LichenError
+from lichen.core.words.ids import AgentName, RunId
 from lichen.core.words.limits import Limits
+from lichen.core.words.scope import Actor, Scope
 from lichen.engine.ports import AgentDef
 from lichen.testing.models import scripted_planner
 from tests.agents.shop import shop_planner
@@ -114,14 +118,37 @@ def test_an_agent_is_a_tool_whose_call_is_a_child_run() -> None:
     assert agent().children == ()
 
 
+RUN = RunContext(Scope("acme", "dev"), Actor("agent", "shop.bot"), RunId("run-1"), AgentName("shop.bot"), None, None, 0)
+
+
 def test_the_childs_first_message_is_the_arguments_or_the_template_filled_with_them() -> None:
     plain = agent().as_tool(input=Invoice, name="billing.explain", description="Explains.")
     args = plain.decode(b'{"number": 7}').data
-    assert msgspec.json.decode(plain.message(args)) == {"number": 7, "why": "it was asked for"}
+    assert msgspec.json.decode(plain.message(args, RUN)) == {"number": 7, "why": "it was asked for"}
     worded = agent().as_tool(input=Invoice, template="Explain invoice {number}: {why}.")
-    assert worded.message(args) == "Explain invoice 7: it was asked for."
+    assert worded.message(args, RUN) == "Explain invoice 7: it was asked for."
 
 
+@pytest.mark.req("GOA-13.1")
+def test_of_all_that_words_the_first_message_of_a_child_the_first_in_order_counts() -> None:
+    def build(args: Any) -> str:
+        return f"built {args['number']}"
+
+    prompt = Prompt("You work for {tenant}.", name="billing")
+    ways: dict[str, Any] = {"prompt": prompt, "template": "template {number}", "text": "text", "build": build}
+    said = ["You work for acme.\n\n{", "template 7", "text", "built 7", '{"number":7']
+    digests = list[str]()
+    for expected in said:
+        tool = agent().as_tool(input=Invoice, **ways)
+        args = tool.decode(b'{"number": 7}').data
+        assert tool.message(args, RUN).startswith(expected)
+        digests.append(tool.spec.digest)
+        if ways:
+            del ways[next(iter(ways))]
+    assert len(set(digests)) == 5
+
+
+@pytest.mark.req("GOA-14.1")
 def test_arguments_that_do_not_fit_start_no_child() -> None:
     tool = agent().as_tool(input=Invoice)
     with pytest.raises(InvalidArguments) as caught:

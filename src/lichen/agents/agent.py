@@ -12,7 +12,8 @@ from typing import NamedTuple
 import msgspec
 
 from lichen.agents import document
-from lichen.agents.child import ChildTool, child_tool
+from lichen.agents.child import Build, ChildTool, Wording, child_tool
+from lichen.agents.llm.prompts import Prompt
 from lichen.agents.toolset import Toolset, flattened, repeated
 from lichen.core.ports.call import Tool
 from lichen.core.ports.plan import Planner
@@ -91,14 +92,27 @@ class Agent:
         children = (tool.child for tool in self.tools.values() if isinstance(tool, ChildTool))
         return tuple(child for child in children if isinstance(child, Agent))
 
-    def as_tool(self, *, description: str = "", input: object = Task, template: str = "", name: str = "") -> ChildTool:
+    def as_tool(
+        self,
+        *,
+        description: str = "",
+        input: object = Task,
+        prompt: Prompt | None = None,
+        template: str = "",
+        text: str = "",
+        build: Build | None = None,
+        name: str = "",
+    ) -> ChildTool:
         """This agent as a tool of another one: each call is a child run with its own log and limits.
 
         `input`: the type of the arguments, an object pydantic knows; one field `message` by default. The child's first
-        message is `template` with the arguments filled in, else the arguments as JSON. The result is
-        `{"answer": "…"}`. Raises Invalid (`tool_invalid`).
+        message is, of what is given here, the first: `prompt`, filled in with the facts of the caller's run and
+        followed by the arguments; `template` with the arguments filled in; `text` as it is; what `build` makes of the
+        arguments; else the arguments as JSON. A `build` that raises ValueError fails the call (`brief_refused`), and no
+        run is started. The result is `{"answer": "…"}`. Raises Invalid (`tool_invalid`).
         """
-        return child_tool(self, description=description or self.description, input=input, template=template, name=name)
+        wording = Wording(prompt, template, text, build)
+        return child_tool(self, description=description or self.description, input=input, wording=wording, name=name)
 
 
 def _check(name: str, planner: Planner | None, tools: tuple[Tool, ...]) -> None:

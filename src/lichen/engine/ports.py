@@ -10,6 +10,7 @@ import msgspec
 from lichen.core.deciders.run import RunState
 from lichen.core.ports.agent import AgentDef as AgentDef
 from lichen.core.ports.model import Connectable, Connection, Connections, Model, Reach
+from lichen.core.ports.plan import RunContext
 from lichen.core.ports.policy import Gate
 from lichen.core.ports.secrets import Secret, Secrets
 from lichen.core.speech.saying import Saying
@@ -59,8 +60,8 @@ def agent_of(services: Services, state: RunState) -> AgentDef | None:
 class Briefing(Protocol):
     """An agent tool that words its child's first message itself."""
 
-    def message(self, args: bytes) -> str:
-        """The message for these canonical arguments."""
+    def message(self, args: bytes, run: RunContext) -> str:
+        """The message for these canonical arguments of a call in a run. Raises ValueError for what it will not word."""
         ...
 
 

@@ -41,9 +41,27 @@ def show_run(screen: Screen, run: View) -> None:
         tell(screen, story)
         rows = [_row(record, start_us) for record in run["records"]]
         screen.table(("seq", "after", "type", "what", "actor"), rows, empty="It has no records.")
+    if run["tree"]["children"]:
+        _tell_tree(screen, run["tree"])
     for missing in run["walk"]["missing"] if run["walk"] else ():
         place = f"{missing['flow']}/{missing['node']}"
         screen.line(f"  missing     {missing['path']} in {place}: it was not there, and counted as empty", "yellow")
+
+
+def _tell_tree(screen: Screen, tree: View) -> None:
+    """The runs that it called, each with what it and those below it cost."""
+    rows = list(_branches(tree, 0))
+    screen.table(("run", "agent", "ended", "tokens", "USD"), rows, empty="It called no run.")
+
+
+def _branches(branch: View, depth: int) -> Iterator[tuple[str, ...]]:
+    ended = branch["outcome"] or "open"
+    dollars = f"{branch['all_micro_usd'] / 1_000_000:.4f}"
+    yield f"{'↳ ' * depth}{branch['id']}", branch["agent"], ended, str(branch["all_tokens"]), dollars
+    for child in branch["children"]:
+        yield from _branches(child, depth + 1)
+    if branch["left_out"]:
+        yield f"{'↳ ' * (depth + 1)}{branch['left_out']} more", "", "", "", ""
 
 
 def _row(record: View, start_us: int) -> tuple[str, ...]:

@@ -64,6 +64,7 @@ class Result(msgspec.Struct, frozen=True, gc=False):
     n: int
     planned_n: int
     code: str = ""
+    child: RunId | None = None
 
 
 class Answered(msgspec.Struct, frozen=True, gc=False):

@@ -115,7 +115,8 @@ class CallResult(msgspec.Struct, frozen=True, gc=False):
     """How one call of the last plan ended. `data` is the result as JSON when `outcome` is ok.
 
     Of any other, `kind` says what went wrong and `recovery` what can be done about it; `example` are arguments, as
-    JSON, that fit where these did not. `reminder` is what a model is told beside the result.
+    JSON, that fit where these did not. `reminder` is what a model is told beside the result, `run` the run that
+    executed the call of an agent.
     """
 
     call: CallId
@@ -130,6 +131,7 @@ class CallResult(msgspec.Struct, frozen=True, gc=False):
     recovery: Recovery = ""
     example: bytes = b""
     reminder: str = ""
+    run: RunId | None = None
 
 
 class WaitAnswer(msgspec.Struct, frozen=True):

@@ -14,8 +14,10 @@ from lichen.core.words.ids import CallId, child_run, run_stream
 from lichen.core.words.label import without
 from lichen.engine.act import Act, CallAct
 from lichen.engine.acts.turn import acting, pins, start_draft
+from lichen.engine.brief.asking import run_context
 from lichen.engine.brief.terms import Terms, terms_of
 from lichen.engine.ports import AgentDef, Briefing
+from lichen.engine.sends.failures import sealed, told
 from lichen.engine.sends.sends import refusal
 from lichen.engine.sends.starts import ruling_of, starting_child
 
@@ -39,6 +41,12 @@ def start_child(act: CallAct) -> None:
     if verdict.outcome != "allow":
         act.note(*_refused(act, check, verdict))
         return
+    args = act.arguments.data
+    try:
+        asked = _asked(act, args)
+    except Exception as error:  # noqa: BLE001 - somebody's function words it
+        act.note(*_unworded(act, error))
+        return
     child = child_run(parent.id, call.id, call.attempt)
     started = _started(act, definition, ruling_of(check, verdict))
     call_started = e.CallStarted(
@@ -50,7 +58,20 @@ def start_child(act: CallAct) -> None:
         reserved_tokens=started.limits.tokens,
         due_us=act.services.clock() + int(terms_of(act).timeout_s * 1e6),  # if nobody has to be waited for
     )
-    act.append({act.stream: (e.Draft(call_started),), run_stream(child): (_first(act, started),)})
+    act.append({act.stream: (e.Draft(call_started),), run_stream(child): (_first(act, started, asked),)})
+
+
+def _asked(act: CallAct, args: bytes) -> str:
+    """What the child is asked first."""
+    return act.tool.message(args, run_context(act)) if isinstance(act.tool, Briefing) else args.decode()
+
+
+def _unworded(act: CallAct, error: Exception) -> moves.Drafts:
+    """The end of a call whose arguments its tool made no message of, in which certainly nothing happened."""
+    code = "brief_refused" if isinstance(error, ValueError) else "brief_failed"
+    failure = told(act, f"{act.call.id} {act.call.tool}", code, error)
+    finished = e.CallFinished(act.call.id, act.call.attempt, "failed", code)
+    return moves.finish_call(act.state, finished, moves.as_contents(sealed(failure), act.subject))
 
 
 def _refused(act: CallAct, check: Check, verdict: Verdict) -> moves.Drafts:
@@ -83,10 +104,8 @@ def _started(act: CallAct, definition: AgentDef, ruling: e.Ruling) -> e.RunStart
     )
 
 
-def _first(act: CallAct, started: e.RunStarted) -> e.Draft:
+def _first(act: CallAct, started: e.RunStarted, asked: str) -> e.Draft:
     """The child's first record: what it is asked, and in whose name it acts."""
-    args = act.arguments.data
-    asked = act.tool.message(args) if isinstance(act.tool, Briefing) else args.decode()
     attributes = act.journal.attributes_of(act.state.id)
     draft = start_draft(started, [Message("agent", asked)], acting(started.agent, act.actor.subject), attributes)
     return msgspec.structs.replace(draft, label=act.state.label)

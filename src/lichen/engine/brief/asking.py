@@ -17,20 +17,9 @@ def plan_input(
 ) -> PlanInput:
     """The input of the plan that is due in the act's state. `model` is how the planner may ask one; `handed` is told
     the label of the earlier words it takes. Raises ContentErased."""
-    state, journal = act.state, act.journal
+    state = act.state
     return PlanInput(
-        run=RunContext(
-            scope=journal.scope,
-            actor=act.actor,
-            run=state.id,
-            agent=state.agent,
-            session=state.session,
-            turn=state.turn,
-            step=state.step,
-            attributes=attributes_of(journal, state),
-            started_at_us=state.started_us,
-            now_us=journal.events(act.stream, state.n - 1, 1)[0].ts_us,
-        ),
+        run=run_context(act),
         reason=state.due or "start",
         attempt=state.plan_attempt,
         input=inputs(act, state.inputs),
@@ -42,6 +31,23 @@ def plan_input(
         limit=state.limit or None,
         model=model,
         history=lambda: read_history(act, handed),
+    )
+
+
+def run_context(act: Act) -> RunContext:
+    """Which run this is, where, for whom, as of the act's state."""
+    state, journal = act.state, act.journal
+    return RunContext(
+        scope=journal.scope,
+        actor=act.actor,
+        run=state.id,
+        agent=state.agent,
+        session=state.session,
+        turn=state.turn,
+        step=state.step,
+        attributes=attributes_of(journal, state),
+        started_at_us=state.started_us,
+        now_us=journal.events(act.stream, state.n - 1, 1)[0].ts_us,
     )
 
 

@@ -53,6 +53,7 @@ def _result(act: Act, r: Result) -> CallResult:
         recovery=trouble.recovery,
         example=example,
         reminder=spec.reminder if spec is not None and r.outcome == "ok" else "",
+        run=r.child,
     )
 
 

@@ -133,6 +133,7 @@ def _steps(act: Act) -> tuple[Step, ...]:
     """Every plan so far with its results in call order: what came after a plan belongs to it."""
     steps: list[_Open] = []
     planned_n: dict[CallId, int] = {}
+    children: dict[CallId, RunId | None] = {}
     for event in act.journal.events(act.stream):
         control = event.control
         if isinstance(control, e.Planned) and not control.error:
@@ -140,6 +141,8 @@ def _steps(act: Act) -> tuple[Step, ...]:
             planned_n.update({call.id: event.n for call in control.calls})
         elif not steps:
             continue
+        elif isinstance(control, e.CallStarted):
+            children[control.call] = control.child
         elif isinstance(control, e.CallFinished) and control.outcome != "unknown":
             step = next(s for s in steps if control.call in s.calls)
             closed = Result(
@@ -149,6 +152,7 @@ def _steps(act: Act) -> tuple[Step, ...]:
                 event.n,
                 planned_n[control.call],
                 control.code,
+                children.get(control.call),
             )
             step.results[control.call] = results(act, (closed,))[0]
         elif isinstance(control, e.Signal) and control.kind == "input":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Literal, cast
 
 import msgspec
@@ -22,6 +23,7 @@ from lichen.runtime.views.decision import GateDecision, decisions
 from lichen.runtime.views.record import Opened, RecordView, opened, view_of
 from lichen.runtime.views.story.story import brief, story
 from lichen.runtime.views.story.teller import Story
+from lichen.runtime.views.story.tree import Branch, tree
 from lichen.runtime.views.timeline import RecordsOf, Timeline, timeline
 from lichen.runtime.views.walk import Walk, walk
 
@@ -106,7 +108,8 @@ class Pins(msgspec.Struct, frozen=True):
 class RunDetail(Explanation, frozen=True, kw_only=True):
     """Everything about one run. `answer` is None until there is one, or once it was erased.
 
-    `open_waits` are what a person is asked by it or by a child run it waits for. `walk` is None unless its agent is a
+    `open_waits` are what a person is asked by it or by a child run it waits for. `tree` is it with all the runs that it
+    called, and what they cost. `walk` is None unless its agent is a
     flow that is hosted here.
     """
 
@@ -124,6 +127,7 @@ class RunDetail(Explanation, frozen=True, kw_only=True):
     cost: Cost
     pins: Pins
     timeline: Timeline
+    tree: Branch
     walk: Walk | None
     decisions: tuple[GateDecision, ...]
     records: tuple[RecordView, ...]
@@ -202,6 +206,7 @@ def detail(log: Log, state: RunState, records: Sequence[Record], around: Around)
     """All of a run, contents opened, without what its flow hides."""
     hide = hiding(log, run_stream(state.id))
     each = tuple(opened(log, record, hide) for record in records)
+    records_of = cache(around.records_of)
     why = explanation(state, each, around.setting)
     begun = records[0].control
     assert isinstance(begun, e.RunStarted)
@@ -221,7 +226,8 @@ def detail(log: Log, state: RunState, records: Sequence[Record], around: Around)
         is_halted=any(wait.kind in HALTING for wait in state.waits.values()),
         cost=_cost(records, begun.limits, state.calls_used),
         pins=Pins(begun.pins.agent, begun.pins.tools, begun.pins.policy, begun.pins.decider),
-        timeline=timeline(records, around.records_of, around.now_us),
+        timeline=timeline(records, records_of, around.now_us),
+        tree=tree(records, records_of),
         walk=walk(around.planner, each, is_open=not state.outcome),
         decisions=decisions(each, people, around.setting),
         records=tuple(view_of(one) for one in each),

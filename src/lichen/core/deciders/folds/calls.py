@@ -90,7 +90,7 @@ def _call_finished(s: RunState, event: e.Event, c: e.CallFinished) -> Changes:
     if c.outcome == "unknown":
         return {"calls": with_call(s, c.call, phase="unknown")}
     calls = {id: other for id, other in s.calls.items() if id != c.call}
-    result = Result(c.call, call.tool, c.outcome, event.n, call.n, c.code)
+    result = Result(c.call, call.tool, c.outcome, event.n, call.n, c.code, call.child)
     changes: Changes = {
         "calls": calls,
         "results": (*s.results, result),

@@ -40,7 +40,7 @@ class Call(msgspec.Struct, frozen=True):
     `details` and `results` are the arguments and the result as people read them. `result_word` and `summary` tell how
     it ended. `hint` and `result_hint` are its tool's own lines about the call and its end, `artifacts` what it gave
     beside the result for people's eyes. `secrets` are those its tool was handed, at each use, and `withheld` says how
-    often it said one.
+    often it said one. `runs` are the runs that executed a call of an agent, one for each attempt.
     """
 
     id: str
@@ -66,6 +66,7 @@ class Call(msgspec.Struct, frozen=True):
     hint: str = ""
     result_hint: str = ""
     artifacts: tuple[Artifact, ...] = ()
+    runs: tuple[str, ...] = ()
 
     @property
     def word(self) -> str:

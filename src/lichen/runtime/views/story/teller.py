@@ -89,6 +89,8 @@ class Teller:
                     self._paused_by = self._setting.name_of(record.actor)
             case e.WaitClosed() as control:
                 self._close(each, control)
+            case e.CallStarted(child=child) as control if child is not None and control.call in self._calls:
+                self._change(control.call, runs=(*self._calls[control.call].runs, child))
             case e.CallProgressed() as control:
                 self._change(control.call, failure=_failure(each), attempts=control.attempt)
                 self._withhold(control.call, control.withheld)
