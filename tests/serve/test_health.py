@@ -8,8 +8,10 @@ import threading
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from lichen.agents.ways.breaker import Breaker
+from lichen.agents.ways.window import Way
 from lichen.core.words.scope import SYSTEM, Customer, Scope
-from lichen.runtime.operations.admin import Room
+from lichen.runtime.operations.admin import Models, Room
 from lichen.runtime.runtime import Runtime
 from lichen.serve.api import ROUTES
 from lichen.serve.app import make_app
@@ -20,6 +22,7 @@ from lichen.tools.workers.placement import StillRunning
 from lichen.tools.workers.places import Owner
 from tests.serve.asgi import Door
 from tests.serve.browser import browser, issue
+from tests.serve.console import signed_in
 from tests.serve.talk import held
 
 
@@ -83,6 +86,22 @@ async def test_places_in_use_given_up_and_waited_for_are_counted(runtime: Runtim
     free.set()
     used.release()
     await caught.value.ended
+
+
+@pytest.mark.req("SYM-81.5")
+async def test_ways_to_models_that_are_shut_are_counted_and_shown(runtime: Runtime) -> None:
+    lane = runtime.ways.lane(Way("key-1", "far:one"))
+    await lane.limiter.place("acme", within_s=1.0)
+    lane.breaker = Breaker("open")
+    async with browser(make_site(runtime)) as client:
+        found = figures((await client.get("/metrics")).text)
+    async with signed_in(runtime) as client:
+        page = (await client.get("/console/health")).text
+    assert found["lichen_model_requests", (("state", "in_flight"),)] == 1
+    assert found["lichen_model_ways_shut", (("state", "open"),)] == 1
+    assert found["lichen_model_ways_shut", (("state", "half_open"),)] == 0
+    assert runtime.admin.health(None, SYSTEM).models == Models(in_flight=1, open=1)
+    assert "1 models are left alone" in page
 
 
 @pytest.mark.req("SYM-104.2")

@@ -192,7 +192,7 @@ class Runtime:
         self._wiring = wiring
         self.keyring, self.volume, self.gate = wiring.keyring, wiring.volume, wiring.gate
         self.engine, self.register = wiring.engine, wiring.register
-        self.places = wiring.services.places
+        self.places, self.ways = wiring.services.places, wiring.ways
         self.ending = asyncio.Event()
         if self.only_looks:
             from lichen.settings.bare import undeclared
@@ -302,7 +302,7 @@ class Runtime:
 
     def _health(self) -> Health:
         from lichen.plugins.registry import used
-        from lichen.runtime.operations.admin import Health, Room
+        from lichen.runtime.operations.admin import Health, Models, Room
 
         return Health(
             status="readonly" if self.volume.is_readonly else "ok",
@@ -315,4 +315,5 @@ class Runtime:
             places=tuple(Room(kind, *figures) for kind, figures in self.places.figures().items()),
             clock_behind_s=max(0, self.volume.latest_us - self.volume.clock()) // 1_000_000,
             plugins=used(),
+            models=Models(*self.ways.figures()),
         )

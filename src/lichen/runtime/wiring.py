@@ -144,6 +144,7 @@ class Wiring:
         self.sealed = SealedSecrets(keyring.secrets_folder, keyring.master)
         self.secrets = _sources(blueprint, self.sealed)
         self.catalog = Catalog(blueprint.home, blueprint.agents, host)
+        self.ways = Ways(blueprint.clock, lambda: _chance(blueprint.random))
         self.services = Services(
             gate=self.gate,
             agents=self.catalog,
@@ -161,7 +162,7 @@ class Wiring:
             secrets=self.secrets,
             connections=Reaching(_table_of(blueprint), self.secrets, os.environ, blueprint.random),
             stand_ins=blueprint.stand_ins,
-            reach=Ways(blueprint.clock, lambda: _chance(blueprint.random)).reach,
+            reach=self.ways.reach,
         )
         self.engine: Engine = LocalEngine(self.services, volume, opened=self._opened)
         self.register = Register(self._counts)

@@ -8,12 +8,24 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from typing import NamedTuple
 
 from lichen.agents.ways.lane import Lane
 from lichen.agents.ways.reached import Reached
 from lichen.agents.ways.window import WAYS_MAX, InMemory, Way, Windows
 from lichen.core.ports.model import Connectable, Connections, Model
 from lichen.core.words.scope import Scope
+
+
+class Figures(NamedTuple):
+    """Requests that are under way and that wait for a place; ways that are closed because their provider asked for it,
+    and ways whose breaker is open or half open."""
+
+    in_flight: int
+    waiting: int
+    closed: int
+    open: int
+    half_open: int
 
 
 class Ways:
@@ -48,6 +60,17 @@ class Ways:
             self._forget()
         self._lanes.move_to_end(way)
         return lane
+
+    def figures(self) -> Figures:
+        """How much goes on now on all ways together."""
+        lanes = self._lanes.values()
+        return Figures(
+            in_flight=sum(lane.limiter.in_flight for lane in lanes),
+            waiting=sum(lane.limiter.waiting for lane in lanes),
+            closed=sum(self._windows.of(way).closed_until_us > self.clock() for way in self._lanes),
+            open=sum(lane.breaker.phase == "open" for lane in lanes),
+            half_open=sum(lane.breaker.phase == "half_open" for lane in lanes),
+        )
 
     def _forget(self) -> None:
         if len(self._lanes) > WAYS_MAX:

@@ -28,6 +28,18 @@ class Room(msgspec.Struct, frozen=True):
     waiting: int
 
 
+class Models(msgspec.Struct, frozen=True):
+    """Requests to models over a network: `in_flight`, and `waiting` for a place. Of the ways to them, each one key's to
+    one model, `closed` are not used for as long as their provider asked, `open` are left alone since they failed again
+    and again, and `half_open` are tried by one request at a time."""
+
+    in_flight: int = 0
+    waiting: int = 0
+    closed: int = 0
+    open: int = 0
+    half_open: int = 0
+
+
 class Health(msgspec.Struct, frozen=True):
     """How the runtime is: `ok`, or `readonly` while the volume cannot write. `clock_behind_s`: by how much the clock is
     behind the newest record; the limits of a day count by the later of the two. `plugins` are the parts of other
@@ -43,6 +55,7 @@ class Health(msgspec.Struct, frozen=True):
     places: tuple[Room, ...]
     clock_behind_s: int = 0
     plugins: tuple[Used, ...] = ()
+    models: Models = Models()
 
 
 class DueTimer(msgspec.Struct, frozen=True):

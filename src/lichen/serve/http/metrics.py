@@ -17,7 +17,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lichen.core.words.wait import OUTCOMES
-from lichen.runtime.operations.admin import Room
+from lichen.runtime.operations.admin import Models, Room
 from lichen.runtime.runtime import Runtime
 from lichen.serve.http.limits import loop_time
 
@@ -116,6 +116,7 @@ class _Runtime(Collector):
         yield _counter("lichen_records", "Durable records of all logs.", totals.durable)
         yield _counter("lichen_commits", "Commits of this process: each is one fsync.", totals.commits)
         yield _places(health.places)
+        yield from _models(health.models)
         waits = GaugeMetricFamily("lichen_waits_open", "Open waits of runs.", labels=("kind",))
         for kind in OUTCOMES:
             waits.add_metric((kind,), totals.waits.get(kind, 0))
@@ -128,6 +129,17 @@ def _places(rooms: Iterable[Room]) -> Metric:
         for state, count in (("used", room.used), ("given_up", room.given_up), ("waiting", room.waiting)):
             places.add_metric((room.kind, state), count)
     return places
+
+
+def _models(models: Models) -> Iterable[Metric]:
+    requests = GaugeMetricFamily("lichen_model_requests", "Requests to models over a network.", labels=("state",))
+    for state, count in (("in_flight", models.in_flight), ("waiting", models.waiting)):
+        requests.add_metric((state,), count)
+    yield requests
+    ways = GaugeMetricFamily("lichen_model_ways_shut", "Ways to models that are not used freely.", labels=("state",))
+    for state, count in (("closed", models.closed), ("open", models.open), ("half_open", models.half_open)):
+        ways.add_metric((state,), count)
+    yield ways
 
 
 def _gauge(name: str, described: str, value: float) -> Metric:
