@@ -131,6 +131,17 @@ async def test_all_models_together_never_take_longer_than_they_may(scripts: list
         assert not any(model.in_flight for model in models)
 
 
+@pytest.mark.req("GOA-65.13")
+@pytest.mark.parametrize(("time_s", "first_s", "second_s"), [(300.0, 285.0, 300.0), (20.0, 10.0, 20.0)])
+async def test_a_model_has_the_time_that_is_left_less_some_for_those_after_it(
+    time_s: float, first_s: float, second_s: float
+) -> None:
+    with SimulatedClock():
+        handle = Handle()
+        await handle(Chain(*remotes([away()], ["Two."])), ModelRequest("", (), time_s=time_s))
+        assert [asked.time_s for _, asked in handle.asked] == [first_s, second_s]
+
+
 @pytest.mark.req("GOA-65.9")
 async def test_pieces_of_a_model_that_failed_are_taken_back_before_the_next_one_speaks() -> None:
     async def breaks(deltas: Deltas | None) -> ModelReply:

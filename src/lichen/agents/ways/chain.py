@@ -23,6 +23,7 @@ from lichen.core.ports.model import (
 from lichen.core.words.errors import Denied, Invalid
 
 MODELS_MAX: Final = 8
+RESERVE_S: Final = 15.0  # of the time is kept for each model that is yet to be asked, but never more than half of it
 
 
 class Chain:
@@ -62,7 +63,7 @@ class Chain:
         failures = list[tuple[Model, ModelError | Denied]]()
         for number, model in enumerate(self._models):
             shown.again()
-            asked = _asked(request, ends_s, shares=len(self._models) - number + request.is_patient)
+            asked = _asked(request, ends_s, others=len(self._models) - number - 1)
             try:
                 return await handle(model, asked, shown.deltas)
             except (ModelError, Denied) as error:
@@ -91,10 +92,12 @@ def goes_elsewhere(error: ModelError | Denied) -> bool:
     return error.code not in KINDS or KINDS[error.code].elsewhere
 
 
-def _asked(request: ModelRequest, ends_s: float, *, shares: int) -> ModelRequest:
-    """The request as one of the models gets it: with its share of the time that is left, and no patience."""
+def _asked(request: ModelRequest, ends_s: float, *, others: int) -> ModelRequest:
+    """The request as one of the models gets it: with the time that is left, less some for those after it, and without
+    patience."""
     left_s = max(0.0, ends_s - asyncio.get_running_loop().time())
-    return msgspec.structs.replace(request, time_s=left_s / shares, is_patient=False)
+    time_s = left_s - min(RESERVE_S * others, left_s / 2)
+    return msgspec.structs.replace(request, time_s=time_s, is_patient=False)
 
 
 def _most_hopeful(failures: Sequence[tuple[Model, ModelError | Denied]]) -> tuple[Model, ModelError | Denied]:
