@@ -50,7 +50,7 @@ def opens_in_s(breaker: Breaker, now_us: int) -> float:
 
 def answered(breaker: Breaker, era: int) -> Breaker:
     """After an answer to a request of `era`, also one that says no: the provider is there."""
-    if era != breaker.era:
+    if era != breaker.era or (breaker.phase == "closed" and not breaker.count):
         return breaker
     if breaker.phase == "half_open" and breaker.count + 1 < ANSWERS_TO_CLOSE:
         return msgspec.structs.replace(breaker, count=breaker.count + 1, is_probed=False)

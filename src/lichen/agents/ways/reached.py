@@ -15,6 +15,7 @@ from lichen.agents.ways.spent import Spent
 from lichen.agents.ways.window import Way
 from lichen.core.ports.model import Connection, Connections, Deltas, Model, ModelError, ModelReply, ModelRequest
 from lichen.core.words.scope import Scope
+from lichen.engine.pace.step import Within
 
 IMPATIENT_S = 2.0  # so long is waited for anything at most where another model may answer instead
 
@@ -49,6 +50,7 @@ class Reached:
         scope: Scope,
     ) -> None:
         self.name = name
+        self._provider = name.partition(":")[0]
         self._around, self._over, self._connections, self._scope = around, over, connections, scope
 
     async def generate(self, request: ModelRequest, deltas: Deltas | None = None) -> ModelReply:
@@ -56,15 +58,16 @@ class Reached:
 
         A try that fails after pieces of it were shown is tried again like any other, after a piece of the kind `again`.
         """
-        ends_s = asyncio.get_running_loop().time() + request.time_s
+        clock_s = asyncio.get_running_loop().time
+        ends_s = clock_s() + request.time_s
         connection = await self._connection(request.time_s)
-        tries = _Tries(self._around, self._over(_Known(connection)), connection, self._scope, ends_s)
+        model = self._over(_Known(connection))
+        tries = _Tries(self._around, model, connection, self._scope, lambda: ends_s - clock_s())
         return await tries.reply(request, Shown(deltas))
 
     async def _connection(self, within_s: float) -> Connection:
         try:
-            async with asyncio.timeout(within_s):
-                return await self._connections.of(self.name.partition(":")[0], self._scope)
+            return await Within(within_s).of(self._connections.of(self._provider, self._scope))
         except TimeoutError:
             message = f"The key for {self.name} could not be read in time."
             raise ModelError(message, code="model_unavailable", tries=0) from None
@@ -82,16 +85,15 @@ class _Known:
 
 
 class _Tries:
-    """The tries of one request over one connection, which end at `ends_s` of the loop's time."""
+    """The tries of one request over one connection; `left_s` says how much time they have."""
 
-    def __init__(self, around: Surroundings, model: Model, connection: Connection, scope: Scope, ends_s: float) -> None:
-        self._around, self._model, self._connection, self._ends_s = around, model, connection, ends_s
+    def __init__(
+        self, around: Surroundings, model: Model, connection: Connection, scope: Scope, left_s: Callable[[], float]
+    ) -> None:
+        self._around, self._model, self._connection = around, model, connection
+        self._left_s = left_s
         self._tenant = str(scope.tenant)
         self._lane = around.lane(Way(connection.identity, model.name))
-
-    @property
-    def _left_s(self) -> float:
-        return self._ends_s - asyncio.get_running_loop().time()
 
     async def reply(self, request: ModelRequest, shown: Shown) -> ModelReply:
         spent = Spent()
@@ -107,9 +109,9 @@ class _Tries:
             await self._around.sleep(pause)
 
     async def _once(self, request: ModelRequest, shown: Shown) -> ModelReply:
-        wait_s = self._left_s if request.is_patient else min(IMPATIENT_S, self._left_s)
+        wait_s = self._left_s() if request.is_patient else min(IMPATIENT_S, self._left_s())
         async with self._lane.request(self._tenant, within_s=wait_s):
-            try_s = min(self._left_s, self._connection.timeout_s)
+            try_s = min(self._left_s(), self._connection.timeout_s)
             try:
                 async with asyncio.timeout(try_s):
                     return await self._model.generate(msgspec.structs.replace(request, time_s=try_s), shown.deltas)
@@ -124,4 +126,4 @@ class _Tries:
         pause = pause_s(tries, self._around.chance(), error.retry_after_s)
         if not is_patient and (error.code == "model_timed_out" or pause > IMPATIENT_S):
             return None
-        return pause if pause < self._left_s else None
+        return pause if pause < self._left_s() else None

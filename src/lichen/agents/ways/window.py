@@ -40,6 +40,8 @@ Change = Callable[[Window], Window]
 
 def grown(window: Window) -> Window:
     """After an answer: a place more for each window of answers, a twentieth of a window that is larger than twenty."""
+    if window.size >= SIZE_MAX:
+        return window
     return msgspec.structs.replace(window, size=min(SIZE_MAX, window.size + max(1.0 / window.size, GROWTH)))
 
 
@@ -84,7 +86,11 @@ class InMemory:
 
     def change(self, way: Way, change: Change) -> None:
         """Learns something."""
-        self._windows[way] = change(self.of(way))
+        known = self.of(way)
+        learnt = change(known)
+        if learnt is known:
+            return
+        self._windows[way] = learnt
         self._windows.move_to_end(way)
         while len(self._windows) > WAYS_MAX:
             self._windows.popitem(last=False)
