@@ -19,6 +19,8 @@ from rich.table import Column, Table
 
 from tests.crash import doors
 from tests.crash.harness import Trial, trial
+from tests.crash.own import KINDS
+from tests.crash.owned import POINTS, Death, death
 from tests.crash.points import needs_a_death_before, points
 from tests.crash.visitor import Transport
 
@@ -36,7 +38,23 @@ def main() -> int:
     console.print(f"seed {args.seed}")
     chance = random.Random(args.seed)
     is_wrong = False if args.doors else _runs(chance, args, console)
+    is_wrong = (False if args.doors else _own(args, console)) or is_wrong
     return 1 if _doors(chance, args, console) or is_wrong else 0
+
+
+def _own(args: argparse.Namespace, console: Console) -> bool:
+    """Deaths of agents that are written elsewhere, each kind at each point."""
+
+    def die(kind: str, point: str) -> Callable[[Path], Death]:
+        return lambda home: death(home, kind, point, 1)
+
+    found = _all_of([die(kind, point) for kind in KINDS for point in POINTS], args.at_once, console)
+    for each in found:
+        if each.trouble or not each.was_hit:
+            console.print(f"[red]{each.kind}, {each.point}: {each.trouble or 'never hit'}")
+    bad = [each for each in found if each.trouble or not each.was_hit]
+    console.print(f"{len(found)} lives of agents written elsewhere, {len(bad)} wrong")
+    return bool(bad)
 
 
 def _runs(chance: random.Random, args: argparse.Namespace, console: Console) -> bool:

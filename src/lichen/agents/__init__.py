@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from lichen.agents.models.cassette import RecordedModel, Recorder
     from lichen.agents.models.model import EchoModel, ScriptedModel
     from lichen.agents.overlay import Overlay
+    from lichen.agents.own.adopted import current_call
     from lichen.agents.own.function import agent_function
+    from lichen.agents.own.terms import Caller, Terms
     from lichen.agents.replay.chat import CallFailed, Chat, Unanswered
     from lichen.agents.rules.money import minor_units
     from lichen.agents.rules.planner import RulePlanner
@@ -35,6 +37,7 @@ _HOMES = {
     "Ask": "exports",
     "Call": "rules.rules",
     "CallFailed": "replay.chat",
+    "Caller": "own.terms",
     "Chain": "ways.chain",
     "Chat": "replay.chat",
     "ChildTool": "child",
@@ -52,10 +55,12 @@ _HOMES = {
     "RunFacts": "llm.instructions",
     "ScriptedModel": "models.model",
     "Slot": "rules.rules",
+    "Terms": "own.terms",
     "Toolset": "toolset",
     "Unanswered": "replay.chat",
     "When": "rules.rules",
     "agent_function": "own.function",
+    "current_call": "own.adopted",
     "export": "exports",
     "load_agent": "files",
     "minor_units": "rules.money",
@@ -67,6 +72,7 @@ __all__ = [
     "Ask",
     "Call",
     "CallFailed",
+    "Caller",
     "Chain",
     "Chat",
     "ChildTool",
@@ -84,10 +90,12 @@ __all__ = [
     "RunFacts",
     "ScriptedModel",
     "Slot",
+    "Terms",
     "Toolset",
     "Unanswered",
     "When",
     "agent_function",
+    "current_call",
     "export",
     "load_agent",
     "minor_units",

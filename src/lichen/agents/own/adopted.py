@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextvars import ContextVar
 from typing import Any, Final, cast
 
 import msgspec
@@ -48,6 +49,14 @@ _CONSTRAINTS: Final[Mapping[str, str]] = {
 _UNCHECKED: Final = ("pattern", "patternProperties")  # left to the framework, whose expressions may take their time
 
 
+_CALL: Final[ContextVar[CallMeta | None]] = ContextVar("lichen_call", default=None)
+
+
+def current_call() -> CallMeta | None:
+    """The call that a tool of an adopted agent is making, with its idempotency key; None in the agent's own loop."""
+    return _CALL.get()
+
+
 class AdoptedTool:
     """A framework's tool. Its arguments are checked against its JSON schema here, and by the framework itself."""
 
@@ -88,7 +97,11 @@ class AdoptedTool:
 
     async def execute(self, args: Arguments, meta: CallMeta) -> bytes:
         """The result as JSON. Raises NotDone, ResultRefused, and what the tool itself raises."""
-        return self._result.encode(await self._act(args.fields, meta))
+        token = _CALL.set(meta)
+        try:
+            return self._result.encode(await self._act(args.fields, meta))
+        finally:
+            _CALL.reset(token)
 
     async def probe(self, args: Arguments, meta: CallMeta) -> Probe:
         """What the probe found; CannotTell without one, and when it raises."""
