@@ -58,13 +58,13 @@ def _fixtures() -> Generator[dict[str, Any]]:
         {"id": f"call_{n}", "name": "orders__lookup", "arguments": json.dumps({"order_id": order})}
         for n, order in enumerate(("1042", "1043"))
     ]
-    looking = {"content": "Looking.", "toolCalls": calls}
+    thinking = {"reasoning": scenes.THOUGHT, "reasoningSignature": "signed-0123456789"}
+    looking = {"content": "Looking.", "toolCalls": calls, **thinking}
     yield {"match": {"userMessage": scenes.LOOK, "hasToolResult": True}, "response": {"content": scenes.LOOKED}}
     # Gemini says STOP for a call as for a text.
     yield {"match": {"userMessage": scenes.LOOK, "model": "gemini"}, "response": {**looking, "finishReason": "stop"}}
     yield {"match": {"userMessage": scenes.LOOK}, "response": looking}
-    thought = {"content": scenes.DECIDED, "reasoning": scenes.THOUGHT, "reasoningSignature": "signed-0123456789"}
-    yield {"match": {"userMessage": scenes.THINK}, "response": thought}
+    yield {"match": {"userMessage": scenes.THINK}, "response": {"content": scenes.DECIDED, **thinking}}
     yield {"match": {"userMessage": scenes.SHAPE}, "response": {"content": scenes.SHAPED}}
     yield {"match": {"userMessage": scenes.GREET}, "response": {"content": scenes.GREETING, "usage": _USAGE}}
 

@@ -120,6 +120,24 @@ async def test_bounds_warmth_and_effort_are_told(
         assert found(thoughtful, path) == value
 
 
+@pytest.mark.req("GOA-62.17")
+@pytest.mark.parametrize(
+    ("name", "path", "value"),
+    [
+        ("openai:gpt-5", "parallel_tool_calls", False),
+        ("openai-chat:gpt-4o", "parallel_tool_calls", False),
+        ("anthropic:claude-haiku-4-5", "tool_choice.disable_parallel_tool_use", True),
+    ],
+)
+async def test_one_call_at_a_time_is_asked_for_where_a_provider_knows_it(
+    aimock: Relay, name: str, path: str, value: bool
+) -> None:
+    body = await sent(aimock, name, asked(GREET, tools=(LOOKUP,), parallel=False))
+    assert found(body, path) is value
+    usual = await sent(aimock, name, asked(GREET, tools=(LOOKUP,)))
+    assert found(usual, path) is not value
+
+
 @pytest.mark.req("GOA-62.31")
 @pytest.mark.parametrize(("most", "budget"), [(1_024, None), (1_500, 1_024), (4_096, 2_048), (40_000, 10_000)])
 async def test_a_model_that_thinks_by_tokens_keeps_some_for_its_answer(

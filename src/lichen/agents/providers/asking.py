@@ -84,6 +84,8 @@ def _settings(model: WireModel[Any], request: ModelRequest) -> ModelSettings:
     effort = None if request.thinking is None else _effort(model, request.thinking, request.max_tokens)
     if effort is not None:
         settings["thinking"] = effort
+    if not request.parallel and request.tools and "parallel_tool_calls" not in model.unsupported_settings:
+        settings["parallel_tool_calls"] = False
     if request.keep:
         is_marked = any(message.is_kept for message in request.messages)
         settings["cache"] = {"messages": not is_marked}
