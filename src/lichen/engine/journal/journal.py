@@ -102,8 +102,10 @@ class Journal:
 
     async def durable(self, *, run: RunId | None = None, session: SessionId | None = None) -> None:
         """Returns once all appended so far to this run and session is on disk. Raises Unavailable if it never will."""
-        named = (run is not None and run_stream(run), session is not None and session_stream(session))
-        await self._durable(*(stream for stream in named if stream))
+        named = [] if run is None else [run_stream(run)]
+        if session is not None:
+            named.append(session_stream(session))
+        await self._durable(*named)
 
     async def durable_sessions(self, sessions: Iterable[SessionId]) -> None:
         """Returns once all appended so far to these sessions is on disk. Raises Unavailable if it never will be."""

@@ -184,7 +184,7 @@ def _record(where: str, fields: Sequence[tuple[str, Shape, bool]]) -> Shape:
     readers = [(name, shape.value, required) for name, shape, required in fields]
 
     def value(given: Any) -> Value:
-        if not isinstance(given, Mapping):
+        if not isinstance(given, (dict, Mapping)):
             raise Unusable(f"{where} is no object")
         found: dict[str, Value] = {}
         for name, read, required in readers:

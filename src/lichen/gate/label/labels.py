@@ -96,7 +96,7 @@ def is_vouched(declared: Arguments, args: Mapping[str, Any], evidence: Sequence[
 def _is_said(root: Mapping[str, Any], schema: Mapping[str, Any], value: Any, accepted: Sequence[Evidence]) -> bool:
     if "default" in schema and msgspec.json.encode(schema["default"]) == msgspec.json.encode(value):
         return True
-    if isinstance(value, Mapping):
+    if not isinstance(value, str) and isinstance(value, (dict, Mapping)):
         fields = cast(Mapping[str, Any], value)
         return fields.keys() <= schema.get("properties", {}).keys() and all(
             _is_said(root, _property(root, schema, name), field, accepted) for name, field in fields.items()
@@ -172,7 +172,7 @@ def _walk(root: Mapping[str, Any], schema: Mapping[str, Any], path: str, value: 
         return
     if depth > DEPTH_MAX:
         yield _Leaf(path, None, False)
-    elif isinstance(value, Mapping):
+    elif not isinstance(value, str) and isinstance(value, (dict, Mapping)):
         for name, field in cast(Mapping[str, Any], value).items():
             if name not in schema.get("properties", {}):
                 yield _Leaf(f"{path}.{name}", name, False)  # whoever made the object made up its name
@@ -191,7 +191,7 @@ def _property(root: Mapping[str, Any], schema: Mapping[str, Any], name: str) -> 
 
 def _resolved(root: Mapping[str, Any], schema: Any, depth: int = 0) -> Mapping[str, Any]:
     """The schema itself where it is a reference or an optional; only the unit and the parts are read from it."""
-    if not isinstance(schema, Mapping) or depth > DEPTH_MAX:
+    if not isinstance(schema, (dict, Mapping)) or depth > DEPTH_MAX:
         return {}
     schema = cast(Mapping[str, Any], schema)
     reference = str(schema.get("$ref", ""))

@@ -98,7 +98,10 @@ class Staging:
             sealed = ()
             if contents:
                 sealed = self._sealer.seal(contents, stream, n, key=key, kind=kind, blobs=self.blobs)
-                opened.append((n, {each.part: each.data for each in contents}))
+                words: dict[str, bytes] = {}
+                for each in contents:
+                    words[each.part] = each.data
+                opened.append((n, words))
             data = fact_bytes(key, control, header, sealed, label)
             how = stands(before, draft)
             if pending is None or how != "joins" or not pending.takes(joined + 1, joined_size + len(data)):
