@@ -13,9 +13,11 @@ from lichen.agents.rules.planner import RulePlanner
 from lichen.agents.rules.rules import Answer, Call, Intent, Slot, When
 from lichen.agents.rules.words import IntentWords, SlotWords, Words
 from lichen.agents.tables import AgentFile, ChildTable, LimitsTable, LLMTable, ToolTable
+from lichen.core.ports.prices import Price
 from lichen.core.speech.wording import BUILT_IN, Texts
-from lichen.core.words.quotas import Quotas
+from lichen.core.words.quotas import Budgets, Quotas
 from lichen.settings.file import DeclaredActor, FlowFile, Parts, Serve, Tenant, WebChat
+from lichen.settings.models import Models
 from lichen.settings.providers import ProviderTable
 from lichen.settings.routes import Route
 from lichen.settings.secrets import TenantSecrets
@@ -55,6 +57,7 @@ SETTINGS: Mapping[str, tuple[type[msgspec.Struct], Mapping[str, str]]] = {
             "languages": "What its customers are spoken to in, the first where they want none of these.",
             "texts": "Words of its own, by language, in place of the runtime's.",
             "quotas": "How much its customers and services may write.",
+            "budgets": "What its requests to models may use.",
             "secrets": "Where what its tools are handed comes from.",
             "models": "How it reaches providers of models: tables as under `[models]`, over those.",
             "channels": "Any other table is for the channel of that name, which some package brings.",
@@ -101,6 +104,15 @@ SETTINGS: Mapping[str, tuple[type[msgspec.Struct], Mapping[str, str]]] = {
             "bytes_per_day_address": "What one address may cause of that.",
         },
     ),
+    "[tenants.NAME.budgets]": (
+        Budgets,
+        {
+            "tokens_per_day": "Tokens on one day, UTC, in each environment. Nothing is sent that could be too much.",
+            "cost_usd_per_day": "US dollars on one day. A model without a price is not asked then.",
+            "tokens_per_session": "Tokens in one session.",
+            "cost_usd_per_session": "US dollars in one session.",
+        },
+    ),
     "[tenants.NAME.secrets]": (
         TenantSecrets,
         {
@@ -121,6 +133,22 @@ SETTINGS: Mapping[str, tuple[type[msgspec.Struct], Mapping[str, str]]] = {
             '`api_version` of Azure, `tools = "schema"` for a server whose model cannot call tools.',
             "tries": "How often one request is sent at most, while it fails in a way that may pass; 4 when left out.",
             "timeout_s": "How many seconds one try may take; 120 when left out.",
+        },
+    ),
+    "[models]": (
+        Models,
+        {
+            "keep_requests": "Whether what models were sent stands, sealed, in the log.",
+            "prices": "What models cost, by `provider:model`, or `provider:` for all of one.",
+        },
+    ),
+    'prices = { "provider:model" = { … } }': (
+        Price,
+        {
+            "input": "US dollars for a million tokens that are read.",
+            "output": "For a million that are written.",
+            "cached": "For a million that come from the provider's cache.",
+            "cache_write": "For a million that are put there.",
         },
     ),
     "[serve]": (

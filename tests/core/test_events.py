@@ -19,9 +19,9 @@ GOLDEN: dict[str, dict[str, str]] = json.loads((Path(__file__).parent / "golden_
 
 RUN, CALL, WAIT, TURN = RunId("run-1"), CallId("c7"), WaitId("w2"), TurnId("t3")
 AGENT, SUBJECT, MESSAGE = AgentName("shop.support"), "customer_9f2c", MessageId("m4")
-USAGE = Usage(100, 20, 30, 4_000)
+USAGE = Usage(100, 20, 30, 4_000, 10)
 RULING = e.Ruling("run.start", ("policy0",), "d4")
-LIMITS = Limits(9, 60.0, 2, 8, 1, 5_000, 5.0)
+LIMITS = Limits(9, 60.0, 2, 8, 1, 5_000, 5.0, 1.5)
 
 SAMPLES: tuple[e.Control, ...] = (
     e.RunStarted(
@@ -36,7 +36,7 @@ SAMPLES: tuple[e.Control, ...] = (
         (SUBJECT, "operator_1a"),
         RULING,
     ),
-    e.PlanStarted(2, 1, "resume"),
+    e.PlanStarted(2, 1, "resume", "openai:gpt-5", USAGE, USAGE, 2),
     e.Planned(
         2,
         1,
@@ -51,7 +51,11 @@ SAMPLES: tuple[e.Control, ...] = (
         "planner_error",
         True,
         (RULING,),
-        (e.ModelAsked("openai:gpt-5", "model_overloaded", USAGE, 2, 1_200, RULING),),
+        (
+            e.ModelAsked(
+                "openai:gpt-5", "model_overloaded", USAGE, 2, 1_200, RULING, 3, 400, True, True, "gpt-5-2025", "end"
+            ),
+        ),
         True,
         ("terminal",),
         True,
@@ -76,9 +80,9 @@ SAMPLES: tuple[e.Control, ...] = (
     ),
     e.WaitClosed(RUN, WAIT, "approved", "operator_1a", True, RULING),
     e.Owned(3),
-    e.CallStarted(CALL, 2, 3, RunId("run-1.c7"), 4, 5_000, 1_700_000_000),
-    e.CallProgressed(CALL, 2, "waited", "busy", 1_700_000_000, 3, 2, 400, 1),
-    e.CallFinished(CALL, 2, "ok", "probed", 1_234, 3, 400, True, 2),
+    e.CallStarted(CALL, 2, 3, RunId("run-1.c7"), 4, 5_000, 1_700_000_000, 900),
+    e.CallProgressed(CALL, 2, "waited", "busy", 1_700_000_000, 3, 2, 400, 1, 900),
+    e.CallFinished(CALL, 2, "ok", "probed", 1_234, 3, 400, True, 2, 900),
     e.Signal("cancel", "s1", "requested", "operator_1a", RULING),
     e.TimerFired("wait/w2"),
     e.LimitReached("calls"),
@@ -175,6 +179,7 @@ def test_keys_of_different_types_never_meet() -> None:
     [
         (e.PlanStarted(1, 2, "start"), e.PlanStarted(1, 3, "start")),
         (e.PlanStarted(1, 12, "start"), e.PlanStarted(11, 2, "start")),
+        (e.PlanStarted(1, 2, "start", asked=1), e.PlanStarted(1, 2, "start", asked=2)),
         (e.Planned(1, 1, "start"), e.Planned(2, 1, "start")),
         (e.Decided(CALL, 1, "hold"), e.Decided(CALL, 2, "hold")),
         (e.WaitOpened(RUN, WAIT, "pause"), e.WaitOpened(RunId("run-2"), WAIT, "pause")),

@@ -114,6 +114,7 @@ class World:
         channels: Mapping[str, Channel] | None = None,
         environment: Environment = PRODUCTION,
         engine: Callable[[Services, Volume], Engine] = LocalEngine,
+        **services: Any,
     ) -> None:
         self._make_engine = engine
         self.home, self.clock = home, clock
@@ -129,6 +130,7 @@ class World:
             channels=channels or {},
             options=options or Options(),
             environment=lambda scope: environment,
+            **services,
         )
         self._volume_options = volume_options or VolumeOptions()
         self.disk = Disk(over)

@@ -52,7 +52,7 @@ def first_day(log: Log) -> None:
     started = e.RunStarted(AGENT, who, Limits(calls=8), SESSION, turn)
     put(log, A, e.Draft(started, (Content("input", who, b"[]"),), label))
     put(log, A, e.Draft(e.PlanStarted(0, 1, "start")))
-    usage = Usage(100, 20, 0, 150)
+    usage = Usage(100, 20, 0, 150, 5)
     contents = (Content("c1/args", who, b'{"amount":10}'), Content("state", who, b"s" * (INLINE_BYTES_MAX + 1)))
     put(log, A, e.Draft(e.Planned(0, 1, "start", (call(C1), call(C2)), usage=usage, has_state=True), contents))
     for id in (C1, C2):
@@ -61,7 +61,12 @@ def first_day(log: Log) -> None:
     audit = Content("audit", RETENTION, b'{"amount":10}')
     put(log, A, e.Draft(e.CallFinished(C1, 1, "ok", "", 900, withheld=1), (Content("result", who, b"{}"), audit)))
     put(log, A, e.Draft(e.CallFinished(C2, 1, "failed", "no_money", 300), (Content("reason", who, b"no"),)))
-    asked = (e.ModelAsked("scripted:small", "ok", usage, 1, 40_000, e.Ruling("model.invoke", ("p1",), "abc")),)
+    allowed = e.Ruling("model.invoke", ("p1",), "abc")
+    asked = (
+        e.ModelAsked("scripted:small", "model_overloaded", Usage(), 1, 40_000, allowed, tries=3),
+        e.ModelAsked("scripted:large", "ok", usage, 0, 90_000, allowed, 1, 30_000, True, True, "large-2", "end"),
+    )
+    put(log, A, e.Draft(e.PlanStarted(1, 1, "resume", "scripted:large", usage, Usage(), 1)))
     answer = (Content("answer", who, b"Paid."), Content("answer/card", who, b'{"type":"AdaptiveCard"}'))
     put(log, A, e.Draft(e.Planned(1, 1, "resume", says=1, has_answer=True, requests=asked), answer))
     put(

@@ -97,7 +97,7 @@ def test_any_facts_come_back_one_by_one_as_they_were(drawn: list[Any], first_n: 
 def shared(*offsets: int, **changes: Any) -> bytes:
     """A record of so many facts, with some elements as the test wants them."""
     fields: list[Any] = [
-        [us, f"plan_started/{k}/1", "plan_started", 1, 0, "", None, [k, 1, "start"], [], [[], 0]]
+        [us, f"plan_started/{k}/1", "plan_started", 1, 0, "", None, [k, 1, "start", "", None, None, 0], [], [[], 0]]
         for k, us in enumerate(offsets)
     ]
     names = ["v", "log", "seq", "ts_us", "stream", "n", "key", "type", "type_v", "cause", "actor", "turn", "control"]

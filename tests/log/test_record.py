@@ -48,7 +48,7 @@ FIELDS = [
     5,
     "customer_1",
     "t1",
-    ["c1", 1, "ok", "", 900, 0, 0, False, 0],
+    ["c1", 1, "ok", "", 900, 0, 0, False, 0, 0],
     [["result", 2, b"n" * 12, b"sealed"], ["reason", 2, b"m" * 12, [b"d" * 32, 70_000]]],
     [["tool:shop.pay"], 2],
 ]

@@ -77,7 +77,8 @@ class Agent:
         object.__setattr__(self, "limits", limits)
         object.__setattr__(self, "description", description)
         object.__setattr__(self, "source", None)
-        bounds = [float(bound) for bound in msgspec.structs.astuple(limits)]  # 120 and 120.0 are the same limit
+        stated = [bound for bound in msgspec.structs.astuple(limits) if bound is not None]
+        bounds = [float(bound) for bound in stated]  # 120 and 120.0 are the same limit
         object.__setattr__(self, "digest", document.digest("agent/1", (name, planner.digest, pins, bounds)))
 
     def from_source(self, source: Source) -> Agent:

@@ -27,6 +27,7 @@ class LimitsTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     depth: int = _DEFAULTS.depth
     tokens: int = _DEFAULTS.tokens
     grace_s: float = _DEFAULTS.grace_s
+    cost_usd: float | None = None
 
     def __post_init__(self) -> None:
         self.limits()  # its ValueError gets the table's place

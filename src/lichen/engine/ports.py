@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Literal, Protocol, runtime_checkable
+from typing import Final, Literal, Protocol, runtime_checkable
 
 import msgspec
 
@@ -12,11 +12,14 @@ from lichen.core.ports.agent import AgentDef as AgentDef
 from lichen.core.ports.model import Connectable, Connection, Connections, Model, Reach
 from lichen.core.ports.plan import RunContext
 from lichen.core.ports.policy import Gate
+from lichen.core.ports.prices import Prices
 from lichen.core.ports.secrets import Secret, Secrets
 from lichen.core.speech.saying import Saying
 from lichen.core.speech.wording import Wording
 from lichen.core.words.errors import NotFound
 from lichen.core.words.ids import AgentName, MessageId, SessionId
+from lichen.core.words.limits import Usage
+from lichen.core.words.quotas import Budgets
 from lichen.core.words.scope import PRODUCTION, Actor, Environment, Scope
 from lichen.engine.pace.deltas import Deltas
 from lichen.engine.pace.fair import Turns
@@ -135,6 +138,17 @@ def directly(model: Model, connections: Connections, scope: Scope, /) -> Model:
     return model.over(connections, scope) if isinstance(model, Connectable) else model
 
 
+class NoPrices:
+    """Where no model has a price."""
+
+    def cost(self, model: str, usage: Usage) -> int | None:
+        """None."""
+        return None
+
+
+UNBOUNDED: Final = Budgets()
+
+
 class Services(msgspec.Struct, frozen=True):
     """Everything performing an obligation needs besides the log."""
 
@@ -157,3 +171,6 @@ class Services(msgspec.Struct, frozen=True):
     connections: Connections = FromEnvironment()
     stand_ins: Mapping[AgentName, Model] = {}  # of a test: what answers in the place of an agent's models
     reach: Reach = directly
+    prices: Prices = NoPrices()
+    budgets: Callable[[Scope], Budgets] = lambda scope: UNBOUNDED
+    keeps_requests: bool = True  # what models were sent, sealed in the log

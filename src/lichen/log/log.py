@@ -16,7 +16,8 @@ from lichen.core.words.ids import TENANT_STREAM, LogId, Pseudonym, StreamId
 from lichen.core.words.scope import Actor
 from lichen.log.disk.growth import DAY_US, Growth
 from lichen.log.feed import Feed, follow
-from lichen.log.projections import meters, unknowns
+from lichen.log.projections import costs, meters, unknowns
+from lichen.log.projections.costs import Spent
 from lichen.log.projections.every import Folds
 from lichen.log.projections.meters import OpenReservation
 from lichen.log.projections.unknowns import Unknown
@@ -93,6 +94,7 @@ class Log(Streams):
         self._names = Names(self.id, tip.number, self._shared.keyring, self._reading)
         self.folds = Folds(tip.number, self._reading, self._shared.projections)
         self._stage = Staging(self._sealer, log=self.id, number=tip.number, counted=self.folds.counting)
+        self._costs = self.folds.of(costs.VIEW)
         self._meters, self._unknowns = self.folds.of(meters.VIEW), self.folds.of(unknowns.VIEW)
 
     # -- append --------------------------------------------------------------------------------------------------
@@ -327,6 +329,10 @@ class Log(Streams):
     def meter(self, key: str) -> tuple[int, int]:
         """What is reserved and what is paid under `key`."""
         return self._meters.total(key)
+
+    def spent(self, key: str) -> Spent:
+        """What a day or a session has spent on models, and what is reserved: see `day_key` and `session_key`."""
+        return self._costs.spent(key)
 
     def reservations(self) -> list[OpenReservation]:
         """What open calls have reserved."""

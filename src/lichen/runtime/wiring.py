@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, assert_never
 import msgspec
 
 from lichen.agents.agent import Agent
+from lichen.agents.models.prices import PriceList
 from lichen.agents.providers.remote import clients_held
 from lichen.agents.ways.ways import Ways
 from lichen.core.ports.call import Resources
@@ -23,7 +24,7 @@ from lichen.core.words.ids import AgentName
 from lichen.core.words.scope import Actor, Environment, Scope
 from lichen.engine.engine import Engine
 from lichen.engine.local import LocalEngine
-from lichen.engine.ports import Channel, Options, Services
+from lichen.engine.ports import UNBOUNDED, Channel, Options, Services
 from lichen.gate.gate import PolicyGate
 from lichen.gate.secrets.sealed import SealedSecrets
 from lichen.gate.secrets.sources import Sources, built_in
@@ -145,6 +146,7 @@ class Wiring:
         self.secrets = _sources(blueprint, self.sealed)
         self.catalog = Catalog(blueprint.home, blueprint.agents, host)
         self.ways = Ways(blueprint.clock, lambda: _chance(blueprint.random))
+        settings = blueprint.settings
         self.services = Services(
             gate=self.gate,
             agents=self.catalog,
@@ -162,6 +164,9 @@ class Wiring:
             secrets=self.secrets,
             connections=Reaching(_table_of(blueprint), self.secrets, os.environ, blueprint.random),
             stand_ins=blueprint.stand_ins,
+            prices=PriceList({} if settings is None else settings.models.prices),
+            budgets=settings.budgets if settings is not None else lambda scope: UNBOUNDED,
+            keeps_requests=settings is None or settings.models.keep_requests,
             reach=self.ways.reach,
         )
         self.engine: Engine = LocalEngine(self.services, volume, opened=self._opened)

@@ -15,8 +15,9 @@ import msgspec
 from lichen.core.ports.secrets import SEALED, Source
 from lichen.core.speech.wording import BUILT_IN, DEFAULT, Greeting, Texts, Wording
 from lichen.core.words.errors import Invalid, NotFound
-from lichen.core.words.quotas import Quotas
+from lichen.core.words.quotas import Budgets, Quotas
 from lichen.core.words.scope import PRODUCTION, Actor, ActorKind, Environment, Scope
+from lichen.settings.models import Models
 from lichen.settings.providers import PROVIDERS, ProviderTable
 from lichen.settings.routes import Route
 from lichen.settings.secrets import TenantSecrets
@@ -79,6 +80,7 @@ class Tenant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     languages: Annotated[tuple[Language, ...], msgspec.Meta(min_length=1)] = (DEFAULT,)
     texts: Mapping[Language, Mapping[str, str]] = {}
     quotas: Quotas = Quotas()
+    budgets: Budgets = Budgets()
     secrets: TenantSecrets = TenantSecrets()
     models: Mapping[str, ProviderTable] = {}
     channels: Mapping[str, Mapping[str, Any]] = msgspec.field(default_factory=dict[str, Any], name=CHANNEL)
@@ -140,6 +142,7 @@ class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tenants: Mapping[str, Tenant]
     serve: Serve = Serve()
     providers: Mapping[str, ProviderTable] = msgspec.field(default_factory=dict[str, ProviderTable], name=PROVIDERS)
+    models: Models = Models()
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -155,6 +158,7 @@ class Settings(msgspec.Struct, frozen=True):
     serve: Serve = Serve()
     file: Path | None = None
     providers: Mapping[str, ProviderTable] = {}
+    models: Models = Models()
 
     @property
     def scopes(self) -> tuple[Scope, ...]:
@@ -206,6 +210,11 @@ class Settings(msgspec.Struct, frozen=True):
         below, tenant = self.providers.get(name, ProviderTable()), self.tenants.get(scope.tenant)
         own = None if tenant is None else tenant.models.get(name)
         return below if own is None else own.over(below)
+
+    def budgets(self, scope: Scope) -> Budgets:
+        """What models of an environment may use; one nobody declared has no bounds."""
+        tenant = self.tenants.get(scope.tenant)
+        return Budgets() if tenant is None else tenant.budgets
 
     def wording(self, tenant: str) -> Wording:
         """The languages of a declared tenant, and what the runtime says in them."""

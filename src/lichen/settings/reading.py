@@ -62,7 +62,16 @@ def read(path: Path, *, environ: Mapping[str, str]) -> Read:
 
 def _settings(path: Path, file: File, environ: Mapping[str, str]) -> Settings:
     home = Path(environ.get("LICHEN_HOME") or path.parent / file.lichen.home).resolve()
-    return Settings(path.parent, home, file.tenants, file.lichen, file.serve, path, providers=file.providers)
+    return Settings(
+        path.parent,
+        home,
+        file.tenants,
+        file.lichen,
+        file.serve,
+        path,
+        providers=file.providers,
+        models=file.models,
+    )
 
 
 def _checked(path: Path, decoded: Decoded, settings: Settings) -> Read:

@@ -33,8 +33,8 @@ class Decided(Control, frozen=True, array_like=True, gc=False):
 
 
 class CallStarted(Control, frozen=True, array_like=True, gc=False):
-    """Durable before a `once` effect begins. A child's run id is pinned here; `reserved` calls and `reserved_tokens`
-    are lent to it, and at `due_us` its time is over (0: its own limits end it).
+    """Durable before a `once` effect begins. A child's run id is pinned here; `reserved` calls, `reserved_tokens`
+    and `reserved_micro_usd` are lent to it, and at `due_us` its time is over (0: its own limits end it).
     """
 
     call: CallId
@@ -44,6 +44,7 @@ class CallStarted(Control, frozen=True, array_like=True, gc=False):
     reserved: int = 0
     reserved_tokens: int = 0
     due_us: int = 0
+    reserved_micro_usd: int = 0
 
     @property
     def key(self) -> str:
@@ -56,8 +57,8 @@ class CallProgressed(Control, frozen=True, array_like=True, gc=False):
     `in_doubt`: it must be settled; `not_done`: it certainly did not happen and goes again; `retry`: the same after
     `due_us`; `child_cancelled`: its child run was told to stop; `waited`: it had to wait for a place to run in, so it
     is decided again; `waiting`, `resumed`: its child's time stands still, or goes on. Contents: `failure` (JSON, for
-    operators). `used` and `used_tokens` are what a child that is tried again took of what was lent to it; `withheld`
-    counts the secrets that were taken out of what the tool said.
+    operators). `used`, `used_tokens` and `used_micro_usd` are what a child that is tried again took of what was lent
+    to it; `withheld` counts the secrets that were taken out of what the tool said.
     """
 
     stands: ClassVar[Stands] = "begins"
@@ -71,6 +72,7 @@ class CallProgressed(Control, frozen=True, array_like=True, gc=False):
     used: int = 0
     used_tokens: int = 0
     withheld: int = 0
+    used_micro_usd: int = 0
 
     @property
     def key(self) -> str:
@@ -83,9 +85,9 @@ class CallFinished(Control, frozen=True, array_like=True, gc=False):
 
     `failure` holds what went wrong in a tool's own words, for operators: exception, message, traceback.
 
-    `unknown` ends the attempt, not the call. `used` and `used_tokens` are what a child took of what was lent to it;
-    `has_acted`: something that may not be repeated happened in it, or may have. `withheld` counts the secrets that were
-    taken out of what the tool said.
+    `unknown` ends the attempt, not the call. `used`, `used_tokens` and `used_micro_usd` are what a child took of
+    what was lent to it; `has_acted`: something that may not be repeated happened in it, or may have. `withheld` counts
+    the secrets that were taken out of what the tool said.
     """
 
     call: CallId
@@ -97,6 +99,7 @@ class CallFinished(Control, frozen=True, array_like=True, gc=False):
     used_tokens: int = 0
     has_acted: bool = False
     withheld: int = 0
+    used_micro_usd: int = 0
 
     @property
     def key(self) -> str:

@@ -67,7 +67,7 @@ class Signal(Control, frozen=True, array_like=True, gc=False):
 class LimitReached(Control, frozen=True, array_like=True, gc=False):
     """The run must answer with what it has."""
 
-    limit: Literal["calls", "time", "failures", "tokens", "fan_out", "depth"]
+    limit: Literal["calls", "time", "failures", "tokens", "fan_out", "depth", "cost"]
 
     @property
     def key(self) -> str:

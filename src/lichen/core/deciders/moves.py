@@ -46,7 +46,7 @@ def admit(s: RunState, planned: e.Planned, contents: Contents, refused: Mapping[
     return (draft, *refused.values(), *(_failures_hit(s) if is_failed else ()))
 
 
-def _limit_hit(s: RunState, planned: e.Planned, cost: int) -> Literal["calls", "fan_out", "tokens"] | None:
+def _limit_hit(s: RunState, planned: e.Planned, cost: int) -> Literal["calls", "fan_out", "tokens", "cost"] | None:
     if planned.has_answer and not planned.calls:
         return None
     if cost > s.calls_left:
@@ -55,6 +55,9 @@ def _limit_hit(s: RunState, planned: e.Planned, cost: int) -> Literal["calls", "
         return "fan_out"
     if s.tokens_used + planned.usage.tokens > s.limits.tokens:
         return "tokens"
+    most = s.limits.micro_usd
+    if most is not None and s.micro_usd_used + planned.usage.cost_micro_usd > most:
+        return "cost"
     return None
 
 
@@ -241,7 +244,14 @@ def child_ended(
     if retry_us:
         used = min(child.calls_used, call.reserved)
         again = e.CallProgressed(
-            call_id, call.attempt, "retry", code, retry_us, used=used, used_tokens=child.tokens_used
+            call_id,
+            call.attempt,
+            "retry",
+            code,
+            retry_us,
+            used=used,
+            used_tokens=child.tokens_used,
+            used_micro_usd=child.micro_usd_used,
         )
         return (e.Draft(again),)
     finished = _child_finished(call, child, outcome, code, duration_us)
@@ -263,7 +273,26 @@ def _child_finished(call: Call, child: RunState, outcome: Outcome, code: str, du
         used=min(child.calls_used, call.reserved),
         used_tokens=child.tokens_used,
         has_acted=child.may_have_acted,
+        used_micro_usd=child.micro_usd_used,
     )
+
+
+def lost(s: RunState) -> Drafts:
+    """What an attempt at a plan cost whose end nobody will hear of: an estimate. Nothing where none asked a model."""
+    asking = s.asking
+    if asking is None:
+        return ()
+    asked = e.ModelAsked(asking.model, "lost", asking.usage, is_estimate=True)
+    lost = e.Planned(asking.step, asking.attempt, asking.reason, usage=asking.usage, error="lost", requests=(asked,))
+    return (e.Draft(lost),)
+
+
+def over_budget(s: RunState, planned: e.Planned, contents: Contents, limit: Literal["tokens", "cost"]) -> Drafts:
+    """An attempt that could not ask a model within the run's own limit: the run finalizes. Nothing if another plan is
+    wanted by now."""
+    if not s.wants_plan(planned.step, planned.attempt):
+        return ()
+    return (e.Draft(planned, contents), e.Draft(e.LimitReached(limit)))
 
 
 # -- contents ---------------------------------------------------------------------------------------------------

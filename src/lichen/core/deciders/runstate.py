@@ -45,6 +45,7 @@ class Call(msgspec.Struct, frozen=True, gc=False):
     left_us: int | None = None  # what is left of its own time meanwhile
     reserved: int = 0
     reserved_tokens: int = 0
+    reserved_micro_usd: int = 0
     grants: tuple[Grant, ...] = ()
     redact: tuple[str, ...] = ()
     declassified: tuple[str, ...] = ()  # sources that policy lets its result go without
@@ -74,6 +75,25 @@ class Answered(msgspec.Struct, frozen=True, gc=False):
     kind: WaitKind
     outcome: WaitOutcome
     n: int
+
+
+class Asking(msgspec.Struct, frozen=True, gc=False):
+    """An attempt at a plan that asks models: since when, the last model, what is reserved for its requests under way,
+    and what those before cost. It counts in full until it is known what it cost.
+    """
+
+    step: int
+    attempt: int
+    reason: PlanReason
+    model: str
+    reserved: Usage
+    used: Usage
+    since_us: int
+
+    @property
+    def usage(self) -> Usage:
+        """What it costs, as far as anybody knows."""
+        return self.reserved + self.used
 
 
 class RunState(msgspec.Struct, frozen=True, gc=False):
@@ -118,6 +138,8 @@ class RunState(msgspec.Struct, frozen=True, gc=False):
     streak: int = 0
     usage: Usage = Usage()
     child_tokens: int = 0  # what children that ended have used
+    child_micro_usd: int = 0
+    asking: Asking | None = None
     has_acted: bool = False  # something that may not be repeated happened here or in a child, or may have
     left_us: int | None = None  # what is left of the time while it stands still
 
@@ -179,10 +201,25 @@ class RunState(msgspec.Struct, frozen=True, gc=False):
         return self.usage.tokens + self.child_tokens
 
     @property
+    def micro_usd_used(self) -> int:
+        """What the models of this run, and of its children that ended, cost."""
+        return self.usage.cost_micro_usd + self.child_micro_usd
+
+    @property
     def tokens_left(self) -> int:
-        """What remains of the limit on tokens, without what is lent to children."""
+        """What remains of the limit on tokens, without what is lent to children or reserved for a model's reply."""
         lent = sum(call.reserved_tokens for call in self.calls.values())
-        return max(0, self.limits.tokens - self.tokens_used - lent)
+        asking = self.asking.usage.tokens if self.asking is not None else 0
+        return max(0, self.limits.tokens - self.tokens_used - lent - asking)
+
+    @property
+    def micro_usd_left(self) -> int | None:
+        """The same of the limit on costs, None where there is none."""
+        if self.limits.micro_usd is None:
+            return None
+        lent = sum(call.reserved_micro_usd for call in self.calls.values())
+        asking = self.asking.usage.cost_micro_usd if self.asking is not None else 0
+        return max(0, self.limits.micro_usd - self.micro_usd_used - lent - asking)
 
     def wants_plan(self, step: int, attempt: int) -> bool:
         """Whether what this attempt at a plan says still counts. It does not once something else was asked."""

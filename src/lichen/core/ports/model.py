@@ -200,6 +200,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "model_refused": Kind(False, False, "I cannot help with that."),
     "model_request_invalid": Kind(False, True, _BROKEN),
     "model_unasked": Kind(False, False, _BROKEN),
+    "model_unpriced": Kind(False, True, _BROKEN),
     "model_budget_exceeded": Kind(False, False, "I cannot answer any more for now: a budget is used up."),
 }
 """Every way a provider fails us, by code."""

@@ -163,11 +163,12 @@ class History(msgspec.Struct, frozen=True):
 
 
 class Left(msgspec.Struct, frozen=True):
-    """What the run may still use."""
+    """What the run may still use. `micro_usd`: millionths of a US dollar for models, None for as much as it takes."""
 
     calls: int
     time_s: float
     tokens: int
+    micro_usd: int | None = None
 
 
 class RunContext(msgspec.Struct, frozen=True):

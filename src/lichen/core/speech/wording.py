@@ -35,6 +35,11 @@ class Texts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     unattended: str = "Sorry, none of us could answer you in time. You are talking to the assistant again."
     without_person: str = "Go on without a person"
     stopped: str = "Sorry, I cannot help you just now: we have paused this for the moment. Please try again later."
+    model_busy: str = "I cannot answer just now. Please try again in a moment."
+    model_broken: str = "I cannot answer at the moment. Somebody has to look at this."
+    model_too_long: str = "This conversation has become too long for me. Please start a new one."
+    model_refused: str = "I cannot help with that."
+    model_budget: str = "I cannot answer any more for now: a budget is used up."
 
 
 GERMAN: Final = Texts(
@@ -57,8 +62,36 @@ GERMAN: Final = Texts(
     without_person="Ohne Mitarbeiter weiter",
     stopped="Entschuldigung, im Moment kann ich nicht helfen: Wir haben das gerade angehalten. "
     "Bitte versuchen Sie es später noch einmal.",
+    model_busy="Ich kann gerade nicht antworten. Bitte versuchen Sie es gleich noch einmal.",
+    model_broken="Ich kann im Moment nicht antworten. Jemand aus dem Team muss sich das ansehen.",
+    model_too_long="Dieses Gespräch ist für mich zu lang geworden. Bitte beginnen Sie ein neues.",
+    model_refused="Dabei kann ich nicht helfen.",
+    model_budget="Ich kann vorerst nicht mehr antworten: Ein Budget ist aufgebraucht.",
 )
 BUILT_IN: Final[Mapping[str, Texts]] = {DEFAULT: Texts(), "de": GERMAN}
+
+
+_MODEL: Final[Mapping[str, str]] = {
+    "model_auth": "model_broken",
+    "model_key_missing": "model_broken",
+    "model_request_invalid": "model_broken",
+    "model_unasked": "model_broken",
+    "model_unpriced": "model_broken",
+    "model_rate_limited": "model_busy",
+    "model_overloaded": "model_busy",
+    "model_unavailable": "model_busy",
+    "model_timed_out": "model_busy",
+    "model_malformed": "model_busy",
+    "model_context_too_long": "model_too_long",
+    "model_refused": "model_refused",
+    "model_budget_exceeded": "model_budget",
+}
+
+
+def public_text(texts: Texts, code: str) -> str:
+    """What a customer is told of a run that failed with `code`: what follows from a model's failure, or that something
+    went wrong. What went wrong in detail only operators read."""
+    return getattr(texts, _MODEL.get(code, "failed"))
 
 
 class Greeting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

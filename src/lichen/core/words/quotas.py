@@ -1,12 +1,13 @@
-"""How much a tenant, one of its conversations and one address may have written: words, no counting."""
+"""How much of a tenant may be written, and its models be asked: words, no counting."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import msgspec
 
 Count = Annotated[int, msgspec.Meta(ge=1, le=2**50)]
+Usd = Annotated[float, msgspec.Meta(gt=0, le=1e9)]
 
 MIB = 1024 * 1024
 GIB = 1024 * MIB
@@ -24,3 +25,37 @@ class Quotas(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     messages_per_minute_tenant: Count = 60_000
     bytes_per_day: Count = 20 * GIB
     bytes_per_day_address: Count = GIB
+
+
+class Bound(NamedTuple):
+    """So many tokens, and so many millionths of a US dollar; None for as many as it takes."""
+
+    tokens: int | None
+    micro_usd: int | None
+
+
+class Budgets(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a tenant's requests to models may use in each environment: on one day (UTC), and in one session. What is
+    left out has no bound but the limits of runs.
+
+    They bind before a model is asked: a request that could pass one is made smaller, or not at all.
+    """
+
+    tokens_per_day: Count | None = None
+    cost_usd_per_day: Usd | None = None
+    tokens_per_session: Count | None = None
+    cost_usd_per_session: Usd | None = None
+
+    @property
+    def of_day(self) -> Bound | None:
+        """What one day may use, None without a bound."""
+        return _bound(self.tokens_per_day, self.cost_usd_per_day)
+
+    @property
+    def of_session(self) -> Bound | None:
+        """What one session may use, None without a bound."""
+        return _bound(self.tokens_per_session, self.cost_usd_per_session)
+
+
+def _bound(tokens: int | None, usd: float | None) -> Bound | None:
+    return None if tokens is None and usd is None else Bound(tokens, None if usd is None else int(usd * 1e6))

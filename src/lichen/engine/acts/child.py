@@ -57,6 +57,7 @@ def start_child(act: CallAct) -> None:
         started.limits.calls,
         reserved_tokens=started.limits.tokens,
         due_us=act.services.clock() + int(terms_of(act).timeout_s * 1e6),  # if nobody has to be waited for
+        reserved_micro_usd=started.limits.micro_usd or 0,
     )
     act.append({act.stream: (e.Draft(call_started),), run_stream(child): (_first(act, started, asked),)})
 
@@ -89,6 +90,7 @@ def _started(act: CallAct, definition: AgentDef, ruling: e.Ruling) -> e.RunStart
         time_s=min(own.time_s, parent.limits.time_s),
         depth=min(own.depth, parent.limits.depth),
         tokens=max(1, min(own.tokens, moves.share(parent.tokens_left, parent))),
+        cost_usd=_lent_usd(parent, own.cost_usd),
     )
     return e.RunStarted(
         agent=definition.name,
@@ -102,6 +104,15 @@ def _started(act: CallAct, definition: AgentDef, ruling: e.Ruling) -> e.RunStart
         requesters=parent.requesters,
         ruling=ruling,
     )
+
+
+def _lent_usd(parent: RunState, own: float | None) -> float | None:
+    """What a child's models may cost: its own limit, within its share of what its parent has left."""
+    left = parent.micro_usd_left
+    if left is None:
+        return own
+    lent = max(1, moves.share(left, parent)) / 1e6
+    return lent if own is None else min(own, lent)
 
 
 def _first(act: CallAct, started: e.RunStarted, asked: str) -> e.Draft:

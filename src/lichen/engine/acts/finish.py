@@ -10,9 +10,11 @@ from lichen.core.deciders import events as e
 from lichen.core.deciders import moves, talk
 from lichen.core.speech import saying
 from lichen.core.speech.saying import TEXT_BYTES_MAX, Saying
+from lichen.core.speech.wording import public_text
 from lichen.core.words.ids import run_stream
 from lichen.engine.act import Act
 from lichen.engine.acts.child import tell_parent
+from lichen.engine.asks.lost import settle_lost
 from lichen.engine.journal.labels import labelled
 from lichen.engine.sends.sends import ruled
 
@@ -24,6 +26,7 @@ SILENCE: Final = Saying("")
 
 def finish(act: Act) -> None:
     """Performs `finish`."""
+    settle_lost(act)
     state, session = act.state, act.session
     answer = _answer(act)
     sends = ruled(act, _told_session(act, answer))
@@ -55,7 +58,7 @@ def _answer(act: Act) -> Saying:
         is_taken_over = state.cancel == "interrupted" and _has_turn(act)
         return SILENCE if is_taken_over or state.cancel == WITHDRAWN else Saying(act.texts.cancelled)
     if state.failure or state.answer is None:
-        return Saying(act.texts.failed)
+        return Saying(public_text(act.texts, state.failure))
     contents = act.contents(state.answer.n)
     if state.answer.part == "result":
         return Saying(_told(contents["result"], contents.get("hint", b"").decode()))

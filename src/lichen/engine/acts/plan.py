@@ -4,137 +4,72 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from typing import Final
 
 import msgspec
 
 from lichen.core.deciders import events as e
 from lichen.core.deciders import moves
-from lichen.core.ports.model import Choice, Deltas, Model, ModelError, ModelReply, ModelRequest
+from lichen.core.ports.model import ModelError
 from lichen.core.ports.plan import Plan, PlanInput
-from lichen.core.ports.policy import Check
+from lichen.core.speech.wording import public_text
 from lichen.core.words import faults
-from lichen.core.words.errors import Denied, LichenError
+from lichen.core.words.errors import LichenError
 from lichen.core.words.failure import Failure
 from lichen.core.words.ids import SessionId
 from lichen.core.words.label import join
-from lichen.core.words.limits import Usage
 from lichen.engine.act import Act
-from lichen.engine.brief.asking import left_s, plan_input
-from lichen.engine.brief.history import Handed, window_label
+from lichen.engine.asks.asker import Asker
+from lichen.engine.asks.lost import settle_lost
+from lichen.engine.asks.room import RunLimit
+from lichen.engine.brief.asking import plan_input
+from lichen.engine.brief.history import window_label
 from lichen.engine.drafts.handed import check_asks_once
-from lichen.engine.drafts.planned import Made, append_plan, check_roles, validate
+from lichen.engine.drafts.planned import Made, append_plan, bill, check_roles, validate
 from lichen.engine.pace.deltas import Partial
 from lichen.engine.pace.step import Within
 from lichen.engine.ports import AgentDef
 from lichen.engine.sends.failures import sealed, told
-from lichen.engine.sends.sends import refusal, sending
-from lichen.engine.sends.starts import ruling_of
+from lichen.engine.sends.sends import sending
+from lichen.tools.failure import failure_of
 
-REQUESTS_MAX = 64  # to models, for one plan
-FINAL = ("model_denied", "replay_diverged")  # a further attempt would end the same
-
-
-class _Meterer:
-    """The model handle of one planning attempt: every request passes the gate, every reply is billed.
-
-    `started` says that the planner was asked. It stands in the log before anything is waited for, since a reply may be
-    lost then; else with the plan.
-    """
-
-    def __init__(self, act: Act) -> None:
-        self._act = act
-        self.started: moves.Drafts = ()
-        self.usage = Usage()
-        self.handed = Handed()
-        self.requests: tuple[e.ModelAsked, ...] = ()
-
-    async def __call__(self, model: Model, request: ModelRequest, deltas: Deltas | None = None, /) -> ModelReply:
-        """One reply. Raises Denied (`model_denied`) or ModelError."""
-        if isinstance(model, Choice):
-            return await model.ask(self, request, deltas)
-        if len(self.requests) >= REQUESTS_MAX:
-            raise ModelError("One plan asked models too often.", code="model_asked_too_often", retryable=False)
-        check = self._question(model)
-        verdict = self._act.services.gate.decide(check)
-        if verdict.outcome != "allow":
-            self.note(refusal(self._act, check, verdict))
-            raise Denied(f"Policy does not let this agent use {model.name}.", code="model_denied")
-        began_us, outcome, usage = self._act.services.clock(), "model_failed", Usage()
-        try:
-            reply = await self._reached(model).generate(self._in_time(request), deltas)
-            outcome, usage = "ok", reply.usage
-            return reply
-        except ModelError as error:
-            outcome, usage = error.code, error.usage
-            raise
-        finally:
-            duration_us = self._act.services.clock() - began_us
-            asked = e.ModelAsked(model.name, outcome, usage, duration_us=duration_us, ruling=ruling_of(check, verdict))
-            self.requests, self.usage = (*self.requests, asked), self.usage + usage
-
-    def note(self, *drafts: e.Draft) -> None:
-        """Notes these in the run, after what says that the planner was asked."""
-        noted, self.started = (*self.started, *drafts), ()
-        if noted:
-            self._act.note(*noted)
-
-    def _reached(self, model: Model) -> Model:
-        """The model as the run's scope reaches it, or the one that a test put in its place."""
-        stand_in = self._act.services.stand_ins.get(self._act.state.agent)
-        if stand_in is not None:
-            return stand_in
-        services = self._act.services
-        return services.reach(model, services.connections, self._act.journal.scope)
-
-    def _in_time(self, request: ModelRequest) -> ModelRequest:
-        """The request, which does not last longer than the run."""
-        left = left_s(self._act.state, self._act.services.clock())
-        return msgspec.structs.replace(request, time_s=left) if left < request.time_s else request
-
-    def _question(self, model: Model) -> Check:
-        state = self._act.state
-        return Check(
-            scope=self._act.journal.scope,
-            actor=self._act.actor,
-            action="model.invoke",
-            resource=model.name,
-            run=state.id,
-            session=state.session,
-            label=join(self._act.journal.run(state.id).label, self.handed.label),
-        )
+OVER_BUDGET: Final = "model_budget_exceeded"
+FINAL: Final = ("model_denied", "replay_diverged")  # a further attempt would end the same
 
 
 async def plan(act: Act) -> None:
     """Performs `plan`: one attempt, recorded whatever comes of it."""
-    state, agent, meterer = act.state, act.agent, _Meterer(act)
+    owed = act.state
+    if settle_lost(act) and not act.state.wants_plan(owed.step, owed.plan_attempt):
+        return  # it was this attempt that was lost: the next one is owed
+    state, agent, asker = act.state, act.agent, Asker(act)
     if agent is None:
         code = "version_gone" if act.services.agents.get(state.agent) is not None else "agent_unknown"
-        _fail(act, code, meterer, is_final=True)
+        _fail(act, code, asker, is_final=True)
         return
-    if not agent.planner.pure and not state.is_planning and state.due is not None:
-        meterer.started = (e.Draft(e.PlanStarted(state.step, state.plan_attempt, state.due)),)
+    if not agent.planner.pure:
+        asker.begin()
     if state.plan_failures:
-        meterer.note()
+        asker.wait()
         await _back_off(act)
     try:
-        input = plan_input(act, agent, now_us=act.services.clock(), model=meterer, handed=meterer.handed)
+        input = plan_input(act, agent, now_us=act.services.clock(), model=asker, handed=asker.handed)
         if agent.planner.pure:  # it waits for nothing, so nothing has to stop it
             answer = await agent.planner.plan(input)
         else:
-            answer = await _ask(act, agent, input, waits=meterer.note)
+            answer = await _ask(act, agent, input, waits=asker.wait)
         validate(answer, state)
         check_roles(answer, agent)
         check_asks_once(act, answer)
     except TimeoutError:
         return  # the run's own deadline is about to fire and says what follows
     except (LichenError, ModelError) as error:
-        _retry_or_fail(act, error.code, meterer, error)
+        _retry_or_fail(act, error.code, asker, error)
     except Exception as error:  # noqa: BLE001 - a planner may raise anything; the attempt is recorded as failed
-        _retry_or_fail(act, "planner_error", meterer, error)
+        _retry_or_fail(act, "planner_error", asker, error)
     else:
         faults.hit("plan.after")
-        made = Made(answer, meterer.usage, meterer.handed.label, meterer.requests, meterer.started)
-        append_plan(act, agent, made)
+        append_plan(act, agent, _made(asker, answer))
 
 
 async def _ask(act: Act, agent: AgentDef, input: PlanInput, *, waits: Callable[[], None]) -> Plan:
@@ -172,25 +107,59 @@ async def _back_off(act: Act) -> None:
     await act.services.sleep(options.plan_backoff_s * 2 ** (failures - 1))
 
 
-def _retry_or_fail(act: Act, code: str, meterer: _Meterer, error: Exception) -> None:
-    failure = told(act, f"plan {act.state.step}", code, error)
+def _retry_or_fail(act: Act, code: str, asker: Asker, error: Exception) -> None:
+    state = act.state
+    if asker.limit is not None and code == OVER_BUDGET:
+        _finalize(act, asker, asker.limit, error)
+        return
+    if not act.journal.run(state.id).wants_plan(state.step, state.plan_attempt):
+        bill(act, state, _made(asker, Plan()))
+        return
+    failure = told(act, f"plan {state.step}", code, error)
+    is_given_up = isinstance(error, ModelError) and not error.retryable
     attempts_max = act.services.options.plan_attempts_max
-    is_final = act.state.plan_failures + 1 >= attempts_max or code in FINAL
-    _fail(act, code, meterer, is_final=is_final, failure=failure)
+    is_final = state.plan_failures + 1 >= attempts_max or code in FINAL or is_given_up
+    _fail(act, code, asker, is_final=is_final, failure=failure)
 
 
-def _fail(act: Act, code: str, meterer: _Meterer, *, is_final: bool, failure: Failure | None = None) -> None:
+def _finalize(act: Act, asker: Asker, limit: RunLimit, error: Exception) -> None:
+    """What follows when a request does not fit into what the run has left: it has to answer, at last in the runtime's
+    own words, since a model cannot be asked for them."""
+    state = act.state
+    agent = act.agent
+    if state.limit and agent is not None:
+        append_plan(act, agent, _made(asker, Plan(answer=public_text(act.texts, OVER_BUDGET))))
+        return
+    planned, contents = _failed(act, OVER_BUDGET, asker, is_final=False, failure=failure_of(error))
+    _note_failed(act, asker, moves.over_budget(act.journal.run(state.id), planned, contents, limit))
+
+
+def _fail(act: Act, code: str, asker: Asker, *, is_final: bool, failure: Failure | None = None) -> None:
+    planned, contents = _failed(act, code, asker, is_final=is_final, failure=failure)
+    _note_failed(act, asker, moves.admit(act.journal.run(act.state.id), planned, contents, {}))
+
+
+def _failed(
+    act: Act, code: str, asker: Asker, *, is_final: bool, failure: Failure | None
+) -> tuple[e.Planned, moves.Contents]:
     state = act.state
     planned = e.Planned(
         state.step,
         state.plan_attempt,
         state.due or "start",
-        usage=meterer.usage,
+        usage=asker.usage,
         error=code,
         is_final=is_final,
-        requests=meterer.requests,
+        requests=asker.requests,
     )
-    drafts = moves.admit(act.journal.run(state.id), planned, moves.as_contents(sealed(failure), state.subject), {})
+    return planned, moves.as_contents([*sealed(failure), *asker.parts()], state.subject)
+
+
+def _note_failed(act: Act, asker: Asker, drafts: moves.Drafts) -> None:
     if drafts:
-        first = msgspec.structs.replace(drafts[0], label=join(state.label, meterer.handed.label))
-        meterer.note(first, *drafts[1:])
+        first = msgspec.structs.replace(drafts[0], label=join(act.state.label, asker.handed.label))
+        asker.note(first, *drafts[1:])
+
+
+def _made(asker: Asker, answer: Plan) -> Made:
+    return Made(answer, asker.usage, asker.handed.label, asker.requests, asker.started, asker.parts(answer))

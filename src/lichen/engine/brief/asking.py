@@ -27,7 +27,7 @@ def plan_input(
         answers=answers(act),
         state=planner_state(act),
         tools=() if state.limit or state.is_synthesis else tuple(tool.spec for tool in agent.tools.values()),
-        left=Left(state.calls_left, left_s(state, now_us), state.tokens_left),
+        left=Left(state.calls_left, left_s(state, now_us), state.tokens_left, state.micro_usd_left),
         limit=state.limit or None,
         model=model,
         history=lambda: read_history(act, handed),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -93,13 +93,14 @@ def _wait_bytes(wait: WaitRequest) -> int:
 
 class Made(NamedTuple):
     """A plan and what it took: what models used, the label of the earlier words it was made from, and each request
-    to a model. `started` says that the planner was asked, where the log does not yet."""
+    to a model with what is kept of it. `started` says that the planner was asked, where the log does not yet."""
 
     plan: Plan
     usage: Usage = Usage()
     handed: Label = EMPTY
     requests: tuple[e.ModelAsked, ...] = ()
     started: moves.Drafts = ()
+    kept: Sequence[Part] = ()
 
 
 def append_plan(act: Act, agent: AgentDef, made: Made) -> None:
@@ -107,7 +108,7 @@ def append_plan(act: Act, agent: AgentDef, made: Made) -> None:
     billed. What its planner was handed, the run has read from here on."""
     planned_for, state, plan = act.state, act.look(), made.plan
     if state.due is None or not state.wants_plan(planned_for.step, planned_for.plan_attempt):
-        _bill(act, planned_for, made)
+        bill(act, planned_for, made)
         return
     calls = _calls(act, agent, plan)
     planned = e.Planned(
@@ -128,7 +129,7 @@ def append_plan(act: Act, agent: AgentDef, made: Made) -> None:
         roles=_roles(agent, plan),
         stops=plan.stops,
     )
-    drafts = moves.admit(state, planned, _contents(act, plan, calls.parts), calls.refused)
+    drafts = moves.admit(state, planned, _contents(act, plan, [*calls.parts, *made.kept]), calls.refused)
     label = join(state.label, made.handed)
     act.state = msgspec.structs.replace(state, label=label)
     drafts = (msgspec.structs.replace(drafts[0], label=label), *labelled(drafts[1:], label))
@@ -159,11 +160,16 @@ def _contents(act: Act, plan: Plan, of_calls: list[Part]) -> moves.Contents:
     return moves.as_contents(parts, act.subject)
 
 
-def _bill(act: Act, planned_for: RunState, made: Made) -> None:
+def bill(act: Act, planned_for: RunState, made: Made) -> None:
     """Cancelled, limited or told something new meanwhile: the plan does not count, its cost does."""
     if not made.requests or act.state.outcome:
         return
-    superseded = e.Planned(
+    act.note(superseded(planned_for, made))
+
+
+def superseded(planned_for: RunState, made: Made) -> e.Draft:
+    """What an attempt cost that another one has overtaken."""
+    planned = e.Planned(
         planned_for.step,
         planned_for.plan_attempt,
         planned_for.due or "start",
@@ -171,7 +177,8 @@ def _bill(act: Act, planned_for: RunState, made: Made) -> None:
         error="superseded",
         requests=made.requests,
     )
-    act.note(e.Draft(superseded))
+    contents = moves.as_contents(made.kept, planned_for.subject)
+    return e.Draft(planned, contents, join(planned_for.label, made.handed))
 
 
 class _Calls(NamedTuple):

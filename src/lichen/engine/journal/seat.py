@@ -13,6 +13,7 @@ import msgspec
 from lichen.core.deciders.events import Control, Event
 from lichen.core.ports.call import Arguments
 from lichen.core.ports.policy import Evidence
+from lichen.core.ports.sent import Last
 from lichen.core.words.errors import Unavailable
 from lichen.core.words.ids import CallId, ObligationId, StreamId, ToolName
 from lichen.core.words.scope import Actor
@@ -104,6 +105,7 @@ class Seat:
         "is_driven",
         "is_moved",
         "journal",
+        "sent",
         "spoken",
         "stream",
         "tail",
@@ -127,6 +129,7 @@ class Seat:
         self.attributes: bytes | None = None
         self.evidence: Known | None = None
         self.spoken: dict[int, Evidence] = {}  # of a session: what messages of its customer say, by record
+        self.sent: Last | None = None  # of a run: the last request to a model that its log has
         self.arguments: dict[CallId, Arguments] = {}  # of open calls, decoded when they were planned
 
     def extend(self, events: Sequence[Event]) -> None:

@@ -18,6 +18,7 @@ _UNBORN: Changes = {
     "left_us": None,
     "reserved": 0,
     "reserved_tokens": 0,
+    "reserved_micro_usd": 0,
 }
 
 
@@ -38,6 +39,7 @@ def _call_started(s: RunState, event: e.Event, c: e.CallStarted) -> Changes:
         child=c.child,
         reserved=c.reserved,
         reserved_tokens=c.reserved_tokens,
+        reserved_micro_usd=c.reserved_micro_usd,
     )
     changes: Changes = {"calls": calls, "calls_used": s.calls_used + c.reserved}
     if c.due_us:
@@ -59,7 +61,7 @@ def _call_progressed(s: RunState, event: e.Event, c: e.CallProgressed) -> Change
         case "retry":
             timers = {**timers_without(s, c.call), f"retry/{c.call}/{c.attempt + 1}": c.due_us}
             calls = with_call(s, c.call, phase="backoff", **_UNBORN)
-            changes = {"calls": calls, "timers": timers, **_given_back(s, s.calls[c.call], c.used, c.used_tokens)}
+            changes = {"calls": calls, "timers": timers, **_given_back(s, s.calls[c.call], c)}
             go_on(s, changes, event)
             return changes
         case "waiting":
@@ -94,7 +96,7 @@ def _call_finished(s: RunState, event: e.Event, c: e.CallFinished) -> Changes:
     changes: Changes = {
         "calls": calls,
         "results": (*s.results, result),
-        **_given_back(s, call, c.used, c.used_tokens),
+        **_given_back(s, call, c),
         "has_acted": s.has_acted or c.has_acted or (call.effects == "once" and c.outcome == "ok"),
         "timers": timers_without(s, c.call),
         "has_step_succeeded": s.has_step_succeeded or (c.outcome == "ok" and call.cost > 0),
@@ -117,11 +119,12 @@ def _answering(s: RunState, call: Call, event: e.Event, c: e.CallFinished) -> Ch
     return {}
 
 
-def _given_back(s: RunState, call: Call, used: int, used_tokens: int) -> Changes:
+def _given_back(s: RunState, call: Call, c: e.CallProgressed | e.CallFinished) -> Changes:
     """What the end of a child gives back of what was lent to it."""
     return {
-        "calls_used": s.calls_used - call.reserved + min(used, call.reserved),
-        "child_tokens": s.child_tokens + used_tokens,
+        "calls_used": s.calls_used - call.reserved + min(c.used, call.reserved),
+        "child_tokens": s.child_tokens + c.used_tokens,
+        "child_micro_usd": s.child_micro_usd + c.used_micro_usd,
     }
 
 

@@ -4,31 +4,34 @@ from __future__ import annotations
 
 from lichen.core.deciders import events as e
 from lichen.core.deciders.folds.changes import Changes, Folds, asked_again
-from lichen.core.deciders.runstate import Call, RunState
+from lichen.core.deciders.runstate import Asking, Call, RunState
 from lichen.core.words.content import Ref
-from lichen.core.words.limits import Usage
-
-_NO_USAGE = Usage()
+from lichen.core.words.limits import NO_USAGE
 
 
 def _plan_started(s: RunState, event: e.Event, c: e.PlanStarted) -> Changes:
-    return {"is_planning": True}
+    if not c.model:
+        return {"is_planning": True}
+    began = s.asking if s.asking is not None and (s.asking.step, s.asking.attempt) == (c.step, c.attempt) else None
+    since_us = event.ts_us if began is None else began.since_us
+    asking = Asking(c.step, c.attempt, c.reason, c.model, c.reserved or NO_USAGE, c.used or NO_USAGE, since_us)
+    return {"is_planning": s.wants_plan(c.step, c.attempt), "asking": asking}
 
 
 def _planned(s: RunState, event: e.Event, c: e.Planned) -> Changes:
-    usage = s.usage + c.usage if c.usage != _NO_USAGE else s.usage
+    billed = _billed(s, c)
     if not s.wants_plan(c.step, c.attempt):
-        return {"usage": usage}
+        return billed
     if c.error:
         if c.is_final:
-            return {"usage": usage, "is_planning": False, "due": None, "failure": c.error}
-        return {"usage": usage, "plan_failures": s.plan_failures + 1, **asked_again(s)}
+            return {**billed, "is_planning": False, "due": None, "failure": c.error}
+        return {**billed, "plan_failures": s.plan_failures + 1, **asked_again(s)}
     calls = dict(s.calls)
     for i, p in enumerate(c.calls):
         calls[p.id] = Call(p.id, p.tool, p.effects, p.digest, event.n, p.cost, c.role_of(i))
     cost = sum(p.cost for p in c.calls)
     changes: Changes = {
-        "usage": usage,
+        **billed,
         "is_planning": False,
         "due": None,
         "step": s.step + 1,
@@ -52,6 +55,14 @@ def _planned(s: RunState, event: e.Event, c: e.Planned) -> Changes:
     if c.has_answer:
         changes["answer"] = Ref(event.n, "answer")
         changes["is_decided"] = c.stops
+    return changes
+
+
+def _billed(s: RunState, c: e.Planned) -> Changes:
+    """What an attempt cost is known: nothing is reserved for it any more."""
+    changes: Changes = {"usage": s.usage + c.usage} if c.usage != NO_USAGE else {}
+    if s.asking is not None and (s.asking.step, s.asking.attempt) == (c.step, c.attempt):
+        changes["asking"] = None
     return changes
 
 

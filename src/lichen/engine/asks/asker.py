@@ -1,0 +1,215 @@
+"""The model handle of one attempt at a plan: every request passes the gate and its budgets, and every one is billed."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+import msgspec
+
+from lichen.core.deciders import events as e
+from lichen.core.deciders import moves
+from lichen.core.ports.model import Choice, Deltas, Model, ModelError, ModelReply, ModelRequest
+from lichen.core.ports.plan import Plan
+from lichen.core.ports.policy import Check
+from lichen.core.ports.sent import Last
+from lichen.core.words.errors import Denied
+from lichen.core.words.label import join
+from lichen.core.words.limits import NO_USAGE, Usage
+from lichen.engine.act import Act
+from lichen.engine.asks.estimate import output_tokens
+from lichen.engine.asks.keeping import Keeping, Part
+from lichen.engine.asks.room import OverBudget, Room, RunLimit, room_for
+from lichen.engine.brief.asking import left_s
+from lichen.engine.brief.history import Handed
+from lichen.engine.sends.sends import refusal
+from lichen.engine.sends.starts import ruling_of
+
+REQUESTS_MAX: Final = 64  # to models, for one plan
+MAY_BE_BILLED: Final = ("model_timed_out", "model_malformed")  # failures after which nobody knows what they cost
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,127}")
+
+
+class Asker:
+    """Asks models for one attempt at a plan, as `ModelHandle` says.
+
+    `started` says that the planner was asked, and what is reserved for its requests. It stands in the log before
+    anything is waited for, since a reply may be lost then; else with the plan. `limit` is that of the run which a
+    request did not fit into.
+    """
+
+    def __init__(self, act: Act) -> None:
+        self._act, self._state = act, act.state
+        state = act.state
+        self._plain: moves.Drafts = ()
+        if state.due is not None and not state.is_planning:
+            self._plain = (e.Draft(e.PlanStarted(state.step, state.plan_attempt, state.due)),)
+        self.started: moves.Drafts = ()
+        self.handed = Handed()
+        self.limit: RunLimit | None = None
+        self._noted = int(state.is_planning)  # records that say so
+        self._is_waiting = False
+        self._open: dict[int, tuple[str, Usage]] = {}
+        self._done: dict[int, e.ModelAsked] = {}
+        self._keeping: Keeping | None = None
+
+    # -- what it took --------------------------------------------------------------------------------------------
+
+    @property
+    def requests(self) -> tuple[e.ModelAsked, ...]:
+        """Every request, in the order in which they began. One that is under way still counts with its reservation."""
+        under_way = {i: e.ModelAsked(*each, is_estimate=True) for i, each in self._under_way()}
+        return tuple([asked for _, asked in sorted({**self._done, **under_way}.items())])
+
+    @property
+    def usage(self) -> Usage:
+        """What all of them cost."""
+        return sum((asked.usage for asked in self.requests), NO_USAGE)
+
+    def parts(self, plan: Plan | None = None) -> list[Part]:
+        """What was sent and replied, as contents beside the plan; none where that is not kept."""
+        if self._keeping is None or self._act.journal.is_erased(self._act.subject):
+            return []
+        self._act.journal.seat(self._act.stream).sent = self._keeping.last
+        return self._keeping.parts(plan)
+
+    def _under_way(self) -> list[tuple[int, tuple[str, str, Usage]]]:
+        return [(i, (model, "lost", usage)) for i, (model, usage) in self._open.items()]
+
+    # -- noting --------------------------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """The planner is about to be asked, and may cost something."""
+        self.started = self._plain
+
+    def wait(self) -> None:
+        """Something is waited for from here: what there is to say of the attempt stands in the log before."""
+        self._is_waiting = True
+        self.note()
+
+    def note(self, *drafts: e.Draft) -> None:
+        """Notes these in the run, after what says that the planner was asked."""
+        noted, started = (*self.started, *drafts), len(self.started)
+        self.started, self._noted = (), self._noted + started
+        if noted:
+            self._act.note(*noted)
+
+    # -- asking --------------------------------------------------------------------------------------------------
+
+    async def __call__(self, model: Model, request: ModelRequest, deltas: Deltas | None = None, /) -> ModelReply:
+        """One reply. Raises Denied (`model_denied`) or ModelError."""
+        if isinstance(model, Choice):
+            return await model.ask(self, request, deltas)
+        i = len(self._open) + len(self._done)
+        if i >= REQUESTS_MAX:
+            raise ModelError("One plan asked models too often.", code="model_asked_too_often", retryable=False)
+        ruling = self._allowed(model)
+        room = self._room(model, request)
+        self._reserve(i, model, room)
+        asked = e.ModelAsked(model.name, "cancelled", room.reserved, ruling=ruling, is_estimate=True)
+        began_us = self._act.services.clock()
+        try:
+            reply = await self._reached(model).generate(self._in_time(room.request), deltas)
+            asked = self._answered(asked, reply, room)
+            if self._keeping is not None:
+                self._keeping.reply(i, reply)
+            return reply
+        except ModelError as error:
+            asked = self._failed(asked, error)
+            raise
+        except Exception:
+            asked = msgspec.structs.replace(asked, outcome="model_failed")
+            raise
+        finally:
+            duration_us = self._act.services.clock() - began_us
+            self._settle(i, msgspec.structs.replace(asked, duration_us=duration_us, is_unpriced=room.is_unpriced))
+
+    def _allowed(self, model: Model) -> e.Ruling:
+        check = self._question(model)
+        verdict = self._act.services.gate.decide(check)
+        if verdict.outcome != "allow":
+            self.note(refusal(self._act, check, verdict))
+            raise Denied(f"Policy does not let this agent use {model.name}.", code="model_denied")
+        return ruling_of(check, verdict)
+
+    def _room(self, model: Model, request: ModelRequest) -> Room:
+        try:
+            return room_for(self._act, model.name, request)
+        except OverBudget as error:
+            self.limit = error.limit or None
+            raise
+
+    def _reserve(self, i: int, model: Model, room: Room) -> None:
+        """Counts the request against every budget from this moment on."""
+        state = self._state
+        if not self._act.journal.run(state.id).wants_plan(state.step, state.plan_attempt):
+            raise ModelError("Another plan is wanted by now.", code="superseded", retryable=False)
+        self._open[i] = (model.name, room.reserved)
+        if self._act.services.keeps_requests:
+            self._keeping = self._keeping or Keeping(self._act.journal.seat(self._act.stream).sent or Last())
+            self._keeping.ask(f"{state.step}/{state.plan_attempt}/{i}", room.request)
+        if state.due is None:
+            return
+        reserved = sum((usage for _, usage in self._open.values()), NO_USAGE)
+        used = sum((asked.usage for asked in self._done.values()), NO_USAGE)
+        asking = e.PlanStarted(state.step, state.plan_attempt, state.due, model.name, reserved, used, asked=self._noted)
+        self.started = (e.Draft(asking),)
+        if self._is_waiting:
+            self.note()
+
+    def _settle(self, i: int, asked: e.ModelAsked) -> None:
+        del self._open[i]
+        self._done[i] = asked
+        if not self._is_waiting:  # it was answered on the spot: nothing can be lost
+            self.started = () if self._noted else self._plain
+
+    def _answered(self, asked: e.ModelAsked, reply: ModelReply, room: Room) -> e.ModelAsked:
+        usage, is_estimate = reply.usage, reply.is_estimate
+        if usage == NO_USAGE:
+            usage, is_estimate = Usage(room.reserved.input_tokens, output_tokens(reply)), True
+        return msgspec.structs.replace(
+            asked,
+            outcome="ok",
+            usage=self._priced(asked.model, usage),
+            is_estimate=is_estimate,
+            tries=reply.tries,
+            first_us=reply.first_us,
+            answered=reply.model if _NAME.fullmatch(reply.model) else "",
+            finish=reply.finish,
+        )
+
+    def _failed(self, asked: e.ModelAsked, error: ModelError) -> e.ModelAsked:
+        is_estimate = error.usage == NO_USAGE and error.code in MAY_BE_BILLED
+        usage = asked.usage if is_estimate else self._priced(asked.model, error.usage)
+        return msgspec.structs.replace(
+            asked, outcome=error.code, usage=usage, is_estimate=is_estimate, tries=error.tries
+        )
+
+    def _priced(self, model: str, usage: Usage) -> Usage:
+        """The usage with its cost, unless whoever answered said that."""
+        if usage.cost_micro_usd or usage == NO_USAGE:
+            return usage
+        return msgspec.structs.replace(usage, cost_micro_usd=self._act.services.prices.cost(model, usage) or 0)
+
+    def _reached(self, model: Model) -> Model:
+        """The model as the run's scope reaches it, or the one that a test put in its place."""
+        services = self._act.services
+        stand_in = services.stand_ins.get(self._state.agent)
+        return stand_in or services.reach(model, services.connections, self._act.journal.scope)
+
+    def _in_time(self, request: ModelRequest) -> ModelRequest:
+        """The request, which does not last longer than the run."""
+        left = left_s(self._state, self._act.services.clock())
+        return msgspec.structs.replace(request, time_s=left) if left < request.time_s else request
+
+    def _question(self, model: Model) -> Check:
+        state = self._state
+        return Check(
+            scope=self._act.journal.scope,
+            actor=self._act.actor,
+            action="model.invoke",
+            resource=model.name,
+            run=state.id,
+            session=state.session,
+            label=join(self._act.journal.run(state.id).label, self.handed.label),
+        )
