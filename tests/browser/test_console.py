@@ -25,7 +25,7 @@ async def sign_in(page: Page, runtime: Runtime) -> None:
 
 
 PLACES = (
-    "runs", "approvals", "handovers", "sessions", "log", "agents", "policies", "meters", "keys", "health"
+    "runs", "approvals", "handovers", "sessions", "log", "agents", "policies", "meters", "costs", "keys", "health"
 )  # fmt: skip
 
 

@@ -204,6 +204,7 @@ class Runtime:
         from lichen.runtime.access.changes import Changes
         from lichen.runtime.operations.admin import Admin
         from lichen.runtime.operations.agents import Agents
+        from lichen.runtime.operations.governing.costs import CostBooks
         from lichen.runtime.operations.governing.keys import Keys
         from lichen.runtime.operations.governing.meters import MeterBooks
         from lichen.runtime.operations.governing.policies import Policies
@@ -240,6 +241,7 @@ class Runtime:
         self.stops = Stops(wiring.engine, wiring.gate, access, changes, agents=agents)
         self.policies = Policies(access, changes, wiring.in_force, gate=wiring.gate, project=self.project)
         self.meters = MeterBooks(wiring.engine, wiring.gate, access)
+        self.costs = CostBooks(wiring.engine, access)
         self.reload = Reload(wiring.engine, access, changes, wiring.in_force, wiring.catalog, self.project)
         self.agents = Agents(access, agents)
         self.admin = Admin(wiring.engine, wiring.volume, access, self._health, self.ending.set)

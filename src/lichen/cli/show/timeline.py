@@ -97,8 +97,26 @@ def _draw(screen: Screen, run: View) -> None:
     screen.draw(head)
     cost = run["cost"]
     calls = f"{cost['calls']} tool calls counted (at most {cost['calls_max']})"
-    screen.line(f"started {moment(run['timeline']['start_us'])}, {calls}, {cost['tokens']} tokens", "dim")
+    money = f", {cost['micro_usd'] / 1e6:.4f} USD" if cost["micro_usd"] else ""
+    screen.line(f"started {moment(run['timeline']['start_us'])}, {calls}, {cost['tokens']} tokens{money}", "dim")
     screen.draw(_picture(bars(run["timeline"]), run["timeline"]))
+    for asked in run["models"]:
+        screen.line(_asked(asked), MEANINGS.get(asked["outcome"], "") if asked["outcome"] == "ok" else "yellow")
+
+
+def _asked(asked: View) -> str:
+    """A request to a model, in one line."""
+    price = "no price" if asked["is_unpriced"] else f"{asked['micro_usd'] / 1e6:.4f} USD"
+    cached = f" ({asked['cached']} cached)" if asked["cached"] else ""
+    more = [
+        f"{asked['input_tokens']} tokens in{cached}, {asked['output_tokens']} out",
+        price + (", an estimate" if asked["is_estimate"] else ""),
+        duration(asked["duration_us"]),
+        *([f"first piece {duration(asked['first_us'])}"] if asked["first_us"] else []),
+        *([f"{asked['tries']} tries"] if asked["tries"] > 1 else []),
+        *(["a fallback"] if asked["is_fallback"] else []),
+    ]
+    return f"{asked['place']} {asked['model']} {asked['outcome']}: {', '.join(more)}"
 
 
 def _picture(found: list[Bar], timeline: View) -> Table:

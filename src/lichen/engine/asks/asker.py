@@ -122,7 +122,8 @@ class Asker:
             raise
         finally:
             duration_us = self._act.services.clock() - began_us
-            self._settle(i, msgspec.structs.replace(asked, duration_us=duration_us, is_unpriced=room.is_unpriced))
+            is_unpriced = room.is_unpriced and not asked.usage.cost_micro_usd
+            self._settle(i, msgspec.structs.replace(asked, duration_us=duration_us, is_unpriced=is_unpriced))
 
     def _allowed(self, model: Model) -> e.Ruling:
         check = self._question(model)

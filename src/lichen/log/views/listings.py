@@ -7,7 +7,7 @@ from datetime import date
 
 from lichen.core.words.ids import CallId, RunId, StreamId, StreamKind
 from lichen.log.projections import costs, meters, outbox, sessions, streams, timers, waits
-from lichen.log.projections.costs import CostRow
+from lichen.log.projections.costs import AskedRow, CostRow
 from lichen.log.projections.outbox import OutboxRow
 from lichen.log.projections.sessions import SessionRow
 from lichen.log.projections.streamrow import StreamRow
@@ -108,6 +108,10 @@ class Listings:
     def checkpoints(self, limit: int) -> list[bytes]:
         """The texts of the last signed tree heads, the newest first."""
         return self._queries.checkpoints(limit)
+
+    def asked_rows(self, first: date, last: date) -> list[AskedRow]:
+        """What was asked of each model on each of these days (UTC), both included, by agent."""
+        return costs.asked_rows(self._reading, self.number, first, last)
 
     def cost_rows(self, first: date, last: date) -> list[CostRow]:
         """What each agent used on each of these days (UTC), both included."""

@@ -122,6 +122,7 @@ PARTS: Final[Mapping[str, Held]] = {
     **dict.fromkeys(("args", "terms", "redact", "notes", "failure", "issues", "result", "audit"), "json"),
     **dict.fromkeys(("facts", "origins", "meters", "schema", "body"), "json"),
     **dict.fromkeys(("awaits", "card", "attachments", "artifacts", "definition"), "json"),
+    **dict.fromkeys(("asked", "replied"), "json"),
     "operator": "text",
     "hint": "text",
     "recovery": "text",

@@ -20,6 +20,7 @@ from lichen.log.records.record import Record
 from lichen.runtime.redaction import hiding
 from lichen.runtime.views.asked import Setting
 from lichen.runtime.views.decision import GateDecision, decisions
+from lichen.runtime.views.models.requests import ModelRequestView, requests
 from lichen.runtime.views.record import Opened, RecordView, opened, view_of
 from lichen.runtime.views.story.story import brief, story
 from lichen.runtime.views.story.teller import Story
@@ -86,7 +87,8 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
 
 class Cost(msgspec.Struct, frozen=True):
     """What the run used of what it may use; money in millionths of a US dollar. `calls` are those that count: a tool
-    says what a call of it costs, bookkeeping costs nothing, and child runs take from the same."""
+    says what a call of it costs, bookkeeping costs nothing, and child runs take from the same. Of `tokens`, `cached`
+    came from a provider's cache and `cache_writes` were put there; `estimated_micro_usd` nobody confirmed."""
 
     calls: int
     calls_max: int
@@ -94,6 +96,10 @@ class Cost(msgspec.Struct, frozen=True):
     tokens_max: int
     micro_usd: int
     time_max_s: float
+    cached: int = 0
+    cache_writes: int = 0
+    estimated_micro_usd: int = 0
+    micro_usd_max: int | None = None
 
 
 class Pins(msgspec.Struct, frozen=True):
@@ -130,6 +136,7 @@ class RunDetail(Explanation, frozen=True, kw_only=True):
     tree: Branch
     walk: Walk | None
     decisions: tuple[GateDecision, ...]
+    models: tuple[ModelRequestView, ...]
     records: tuple[RecordView, ...]
 
 
@@ -230,6 +237,7 @@ def detail(log: Log, state: RunState, records: Sequence[Record], around: Around)
         tree=tree(records, records_of),
         walk=walk(around.planner, each, is_open=not state.outcome),
         decisions=decisions(each, people, around.setting),
+        models=requests(each),
         records=tuple(view_of(one) for one in each),
     )
 
@@ -240,11 +248,21 @@ def asks_people(state: RunState) -> tuple[str, ...]:
 
 
 def _cost(records: Sequence[Record], limits: Limits, calls: int) -> Cost:
-    usage = Usage()
-    for record in records:
-        if isinstance(record.control, e.Planned):
-            usage += record.control.usage
-    return Cost(calls, limits.calls, usage.tokens, limits.tokens, usage.cost_micro_usd, limits.time_s)
+    plans = [record.control for record in records if isinstance(record.control, e.Planned)]
+    usage = sum((plan.usage for plan in plans), Usage())
+    guessed = [asked.usage.cost_micro_usd for plan in plans for asked in plan.requests if asked.is_estimate]
+    return Cost(
+        calls,
+        limits.calls,
+        usage.tokens,
+        limits.tokens,
+        usage.cost_micro_usd,
+        limits.time_s,
+        usage.cached_tokens,
+        usage.cache_write_tokens,
+        sum(guessed),
+        limits.micro_usd,
+    )
 
 
 def _open_wait(state: RunState, wait: Wait) -> OpenWait:

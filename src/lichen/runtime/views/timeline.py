@@ -120,7 +120,9 @@ def _plans(records: Records) -> Iterable[Span]:
     for record in records:
         match record.control:
             case e.PlanStarted() as control:
-                begun = record, control
+                begun = begun if begun is not None and _is_same(begun[1], control) else (record, control)
+            case e.Planned(error="lost") if begun is None:
+                pass  # where it ended is told already
             case e.Planned() as control:
                 start_us = begun[0].ts_us if begun is not None else record.ts_us
                 yield Span(f"plan {control.step}", start_us, record.ts_us, control.error or "ok", _summary(record))
@@ -132,6 +134,11 @@ def _plans(records: Records) -> Iterable[Span]:
                 pass
     if begun is not None:
         yield Span(f"plan {begun[1].step}", begun[0].ts_us, None, "open", "under way")
+
+
+def _is_same(one: e.PlanStarted, other: e.PlanStarted) -> bool:
+    """Whether both are of one attempt, which asked models one after the other."""
+    return (one.step, one.attempt) == (other.step, other.attempt)
 
 
 def _waits(records: Records) -> Iterable[Span]:

@@ -9,6 +9,7 @@ import msgspec
 from lichen.core.words.scope import Scope
 from lichen.runtime.operations.admin import Health
 from lichen.runtime.operations.governing.stops import Stopped
+from lichen.runtime.views.models.costs import CostBook
 from lichen.runtime.views.tenant import Stop
 from lichen.serve.api.route import ApiRoute
 from lichen.serve.http.exchange import Body, Exchange, Note, Nothing
@@ -47,6 +48,17 @@ async def scopes(x: Exchange) -> tuple[Scope, ...]:
     return x.runtime.settings.scopes if x.runtime.settings is not None else ()
 
 
+class Days(Body, frozen=True):
+    """How many days, today included."""
+
+    days: Annotated[int, msgspec.Meta(ge=1, le=366)] = 14
+
+
+async def costs(x: Exchange) -> CostBook:
+    """What models cost, by day, agent and model, and what is left of today's budgets."""
+    return x.runtime.costs.show(x.scope, x.actor, days=x.query(Days).days)
+
+
 async def list_stops(x: Exchange) -> tuple[Stop, ...]:
     """What is stopped now, by whom and why, the oldest first."""
     return x.runtime.stops.list(x.scope, x.actor)
@@ -73,6 +85,7 @@ async def start(x: Exchange) -> Stopped:
 
 
 ROUTES = (
+    ApiRoute("GET", "costs", "run.read", costs, query=Days),
     ApiRoute("GET", "health", "anybody", health),
     ApiRoute("GET", "scopes", "owner", scopes),
     ApiRoute("POST", "process/stop", "owner", stop_process),

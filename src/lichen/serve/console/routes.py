@@ -15,7 +15,7 @@ from lichen.core.words.errors import Conflict, Denied, LichenError, Unauthentica
 from lichen.gate.rules.schema import Action
 from lichen.runtime.runtime import Runtime
 from lichen.serve.console import agents, approvals, handovers, health, log, run, runs, sessions, signin
-from lichen.serve.console.governing import keys, meters, policies
+from lichen.serve.console.governing import costs, keys, meters, policies
 from lichen.serve.console.picture import picture
 from lichen.serve.console.visit import Act, Outcome, Page, Visit
 from lichen.serve.http.auth import Caller
@@ -44,6 +44,7 @@ PAGES = (
     Page("policies", "policy.read", policies.show, "console/policies.html"),
     Page("keys", "key.read", keys.listing, "console/keys.html"),
     Page("meters", "run.read", meters.listing, "console/meters.html"),
+    Page("costs", "run.read", costs.show, "console/costs.html", costs.drawing),
     Page("health", "health.read", health.show, "console/health.html"),
 )
 ACTS = (

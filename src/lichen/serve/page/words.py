@@ -69,11 +69,16 @@ def grouped(number: int) -> str:
     return f"{number:,}".replace(",", "\u202f")
 
 
+def usd(micro_usd: int) -> str:
+    """Millionths of a US dollar as dollars, with four decimals."""
+    return f"{micro_usd / 1e6:,.4f} USD"
+
+
 def _utc(at_us: int) -> datetime:
     return datetime.fromtimestamp(at_us / 1e6, UTC)
 
 
 FILTERS: dict[str, Callable[..., str]] = {
-    each.__name__: each for each in (moment, clock, iso, duration, ago, until, plain, pretty, spoken, grouped)
+    each.__name__: each for each in (moment, clock, iso, duration, ago, until, plain, pretty, spoken, grouped, usd)
 }
 """What templates call them."""
