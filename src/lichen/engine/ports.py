@@ -23,6 +23,7 @@ from lichen.core.words.quotas import Budgets
 from lichen.core.words.scope import PRODUCTION, Actor, Environment, Scope
 from lichen.engine.pace.deltas import Deltas
 from lichen.engine.pace.fair import Turns
+from lichen.engine.pace.pieces import Pieces
 from lichen.tools.workers.placement import Workers
 
 
@@ -164,6 +165,7 @@ class Services(msgspec.Struct, frozen=True):
     options: Options = Options()
     quota: Callable[[Scope, Actor], None] = lambda scope, actor: None  # raises when an actor may have no more written
     deltas: Deltas = msgspec.field(default_factory=Deltas)
+    pieces: Pieces = msgspec.field(default_factory=Pieces)
     places: Workers = msgspec.field(default_factory=Workers)
     turns: Turns = msgspec.field(default_factory=Turns)
     environment: Callable[[Scope], Environment] = lambda scope: PRODUCTION

@@ -10,13 +10,12 @@ import msgspec
 
 from lichen.core.deciders import events as e
 from lichen.core.deciders import moves
-from lichen.core.ports.model import ModelError
+from lichen.core.ports.model import Delta, ModelError
 from lichen.core.ports.plan import Plan, PlanInput
 from lichen.core.speech.wording import public_text
 from lichen.core.words import faults
 from lichen.core.words.errors import LichenError
 from lichen.core.words.failure import Failure
-from lichen.core.words.ids import SessionId
 from lichen.core.words.label import join
 from lichen.engine.act import Act
 from lichen.engine.asks.asker import Asker
@@ -27,6 +26,7 @@ from lichen.engine.brief.history import window_label
 from lichen.engine.drafts.handed import check_asks_once
 from lichen.engine.drafts.planned import Made, append_plan, bill, check_roles, validate
 from lichen.engine.pace.deltas import Partial
+from lichen.engine.pace.pieces import Piece
 from lichen.engine.pace.step import Within
 from lichen.engine.ports import AgentDef
 from lichen.engine.sends.failures import sealed, told
@@ -74,22 +74,30 @@ async def plan(act: Act) -> None:
 
 async def _ask(act: Act, agent: AgentDef, input: PlanInput, *, waits: Callable[[], None]) -> Plan:
     """What the planner says. `waits` is called as soon as it does not say it at once."""
-    limit, session = Within(input.left.time_s + 1.0, waits=waits), act.state.session  # the run's own deadline is first
-    if session is None or act.state.parent is not None:
-        return await limit.of(agent.planner.plan(input))
-    with _streaming(act, input, session) as streamed:
+    limit = Within(input.left.time_s + 1.0, waits=waits)  # the run's own deadline is first
+    with _streaming(act, input) as streamed:
         return await limit.of(agent.planner.plan(streamed))
 
 
 @contextmanager
-def _streaming(act: Act, input: PlanInput, session: SessionId) -> Generator[PlanInput]:
-    scope, deltas = act.journal.scope, act.services.deltas
-    partial = Partial(input.run.run, input.run.step, input.attempt)
-    add = deltas.begin(scope, session, partial, lambda: _may_stream(act))
+def _streaming(act: Act, input: PlanInput) -> Generator[PlanInput]:
+    """The input with the place where pieces of replies go: to whoever follows the run, and what is said in words to
+    the session whose turn it is."""
+    scope, services, run = act.journal.scope, act.services, input.run
+    session = act.state.session if act.state.parent is None else None
+    partial = Partial(run.run, run.step, input.attempt)
+    show = None if session is None else services.deltas.begin(scope, session, partial, lambda: _may_stream(act))
+
+    def add(delta: Delta) -> None:
+        services.pieces.tell(scope, run.run, Piece(run.step, input.attempt, delta))
+        if show is not None:
+            show(delta)
+
     try:
         yield msgspec.structs.replace(input, deltas=add)
     finally:
-        deltas.end(scope, session, partial)
+        if session is not None:
+            services.deltas.end(scope, session, partial)
 
 
 def _may_stream(act: Act) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from typing import Any
 
 from lichen.core.deciders import events as e
@@ -20,6 +20,7 @@ from lichen.log.records.record import Record
 from lichen.runtime.access.access import EVERYTHING, About, Access, of_run, of_state
 from lichen.runtime.operations.setting import Known
 from lichen.runtime.operations.talk.feed import Feed
+from lichen.runtime.operations.talk.pieces import PieceView, pieces
 from lichen.runtime.redaction import hiding
 from lichen.runtime.replay import Replay, replay
 from lichen.runtime.views.record import opened
@@ -129,6 +130,11 @@ class Runs:
         """The run's records as they happen."""
         self._access.open("run.read", scope, actor, of_run(run), what="feed")
         return Feed(self._access, self._engine.journal(scope), run, actor, with_session=with_session)
+
+    def pieces(self, scope: Scope, run: RunId, actor: Actor) -> AsyncGenerator[PieceView]:
+        """What the run's models say, think and call from now on, piece by piece, until the run is over."""
+        self._access.open("run.read", scope, actor, of_run(run), what="feed")
+        return pieces(self._engine.services.pieces, self._engine.journal(scope), run)
 
     async def replay(self, scope: Scope, run: RunId, actor: Actor) -> Replay:
         """Goes through a run again with no effect performed."""

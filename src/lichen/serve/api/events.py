@@ -9,7 +9,7 @@ from lichen.core.words.ids import RunId
 from lichen.log.records.record import Place
 from lichen.serve.api.route import ApiRoute
 from lichen.serve.http.exchange import Body, Exchange, Spot
-from lichen.serve.http.sse import MEDIA, EventStream, run_frames
+from lichen.serve.http.sse import MEDIA, EventStream, piece_frames, run_frames
 
 
 class Following(Body, frozen=True):
@@ -34,6 +34,17 @@ async def events(x: Exchange) -> Response:
     return EventStream(frames, slot=x.streams.holding(name))
 
 
+async def said(x: Exchange) -> Response:
+    """What the run's models say, think and call from now on, as server-sent events: piece by piece, in order, until
+    the run is over. Nothing of it is kept; what counts stands in the run's records."""
+    feed = x.runtime.runs.pieces(x.scope, RunId(x.part("run")), x.actor)
+    name = x.scope.log_id()
+    x.streams.check(name)
+    if x.request.method == "HEAD":
+        return Response(media_type=MEDIA)
+    return EventStream(piece_frames(feed, closing=x.closing, holding=x.holding), slot=x.streams.holding(name))
+
+
 def _after(x: Exchange, asked: str) -> Place:
     """Where to go on: after the record seen last, or after all that is stored at a position without `.i`."""
     place = Place.read(x.request.headers.get("last-event-id", asked))
@@ -42,4 +53,7 @@ def _after(x: Exchange, asked: str) -> Place:
     return place
 
 
-ROUTES = (ApiRoute("GET", "runs/{run}/events", "run.read", events, query=Following, media=MEDIA, fails=(429,)),)
+ROUTES = (
+    ApiRoute("GET", "runs/{run}/events", "run.read", events, query=Following, media=MEDIA, fails=(429,)),
+    ApiRoute("GET", "runs/{run}/pieces", "run.read", said, media=MEDIA, fails=(429,)),
+)

@@ -20,6 +20,7 @@ from lichen.core.words.errors import Denied
 from lichen.engine.pace.race import race
 from lichen.log.records.record import Place
 from lichen.runtime.operations.talk.feed import Feed
+from lichen.runtime.operations.talk.pieces import PieceView
 from lichen.runtime.operations.waits import Waiting
 from lichen.runtime.views.record import RecordView
 
@@ -68,6 +69,24 @@ async def run_frames(
                     yield frame
             except Denied:
                 return
+
+
+async def piece_frames(
+    pieces: AsyncGenerator[PieceView],
+    *,
+    closing: asyncio.Event,
+    holding: Callable[[], AbstractContextManager[asyncio.Event]],
+) -> AsyncGenerator[bytes]:
+    """The pieces of models' replies as frames without ids, since none is kept. Ends with `event: end`."""
+    with holding() as ended:
+        yield HELLO
+        async with aclosing(pieces), aclosing(_beating(pieces, (closing, ended))) as beats:
+            async for piece in beats:
+                if ended.is_set():
+                    return
+                yield BEAT if piece is None else b"event: piece\ndata: " + msgspec.json.encode(piece) + b"\n\n"
+        if not (ended.is_set() or closing.is_set()):
+            yield b"event: end\ndata: {}\n\n"
 
 
 async def _frames(

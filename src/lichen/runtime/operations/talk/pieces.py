@@ -1,0 +1,44 @@
+"""What a run's models say as they say it, for whoever may read all of the run."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+
+import msgspec
+
+from lichen.core.deciders import events as e
+from lichen.core.ports.model import DeltaKind
+from lichen.core.words.ids import RunId, run_stream
+from lichen.engine.journal.journal import Journal
+from lichen.engine.pace.pieces import Piece, Pieces
+from lichen.engine.pace.race import race
+
+
+class PieceView(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A piece of a reply to the attempt `step`/`attempt`: words, thinking, or arguments of the reply's call number
+    `call`, to `tool`. A further attempt begins anew. `missed` pieces before it came faster than they were read."""
+
+    step: int
+    attempt: int
+    kind: DeltaKind
+    text: str
+    call: int = 0
+    tool: str = ""
+    missed: int = 0
+
+
+async def pieces(of: Pieces, journal: Journal, run: RunId) -> AsyncGenerator[PieceView]:
+    """The pieces of a run from now on, in order, until it is over. Raises Unavailable when no record will come."""
+    watch = journal.watch(run_stream(run), e.RunFinished)
+    with of.follow(journal.scope, run) as follower:
+        is_over = bool(journal.run(run).outcome)
+        while not is_over:
+            first = await race({"end": watch.next(), "piece": follower.more()})
+            is_over = first == "end"
+            for piece in follower.read():
+                yield _view(piece)
+
+
+def _view(piece: Piece) -> PieceView:
+    text, kind, call, tool = piece.delta
+    return PieceView(piece.step, piece.attempt, kind, text, call, tool, piece.missed)
