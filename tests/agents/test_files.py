@@ -250,9 +250,25 @@ def test_every_option_that_an_agent_and_its_model_have_in_python_is_one_in_a_fil
     assert set(LLMTable.__struct_fields__) == of_planner | {"prompt"}
     of_agent = set(inspect.signature(Agent.__init__).parameters) - {"self", "planner"}
     assert set(AgentFile.__struct_fields__) == of_agent | {"rules", "llm", "children"}
-    of_child = set(inspect.signature(Agent.as_tool).parameters) - {"self", "input"}
-    assert {"tool", "description", "message", "file", "passes"} == set(ChildTable.__struct_fields__)
-    assert of_child == {"name", "description", "template"}
+    of_child = set(inspect.signature(Agent.as_tool).parameters) - {"self", "input", "build"}  # what is code stays code
+    named = {"tool": "name", "message": "template"}
+    said = {named.get(field, field) for field in ChildTable.__struct_fields__}
+    assert said == of_child | {"file", "passes"}
+
+
+@pytest.mark.req("GOA-13.1")
+def test_a_file_words_what_a_child_is_asked_by_a_prompt_a_template_or_a_text(tmp_path: Path) -> None:
+    (tmp_path / "leaf.yaml").write_text("name: shop.leaf\nllm: {model: 'echo:'}\n")
+    (tmp_path / "ask.md").write_text("You work for {tenant}.\n")
+    digests = list[str]()
+    for worded in ("", "text: Look.", "message: 'See {message}'", "message: x\n  prompt: ask.md"):
+        file = tmp_path / "top.yaml"
+        file.write_text(f"name: shop.top\nllm: {{model: 'echo:'}}\nchildren:\n- file: leaf.yaml\n  {worded}\n")
+        digests.append(load_agent(file).digest)
+    assert len(set(digests)) == 4
+    (tmp_path / "ask.md").write_text("You work for {nobody}.\n")
+    with pytest.raises(Invalid, match="nobody"):
+        load_agent(file)
 
 
 @pytest.mark.req("LIC-23.5")

@@ -129,7 +129,13 @@ class _Making:
             step = "Leave out the child that leads back."
             raise Invalid(f"{said.file} calls itself in the end.", code=CODE, next_step=step, place="/file")
         child = self._reading.agent(path, self._callers)
-        asked = child.as_tool(description=said.description, template=said.message, name=said.tool)
+        asked = child.as_tool(
+            description=said.description,
+            prompt=_at("/prompt", self._prompt, said.prompt) if said.prompt else None,
+            template=said.message,
+            text=said.text,
+            name=said.tool,
+        )
         prefix = asked.spec.name.rpartition(".")[0]
         return (asked, *(export(child, prefix, asks={}, passes=said.passes).tools if said.passes else ()))
 

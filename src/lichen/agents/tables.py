@@ -77,13 +77,17 @@ class ToolTable(Overlay, frozen=True, forbid_unknown_fields=True, omit_defaults=
 
 class ChildTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Another agent as a tool of this one: its `file`, and what `Agent.as_tool` takes. `message` is the template of
-    the child's first message. `passes` are tools of the child that this agent calls itself, without a run of the child.
+    the child's first message, `text` that message as it is, `prompt` the file of a prompt that comes before the
+    arguments; of these the prompt counts first, then the template. `passes` are tools of the child that this agent
+    calls itself, without a run of the child.
     """
 
     file: str
     tool: str = ""
     description: str = ""
     message: str = ""
+    text: str = ""
+    prompt: str = ""
     passes: tuple[str, ...] = ()
 
 
