@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from starlette.applications import Starlette
 from starlette.requests import HTTPConnection
 
+from lichen.channels.webchat import WebChatChannel
 from lichen.core.words import faults
 from lichen.core.words.ids import SessionId, StreamId
 from lichen.core.words.quotas import Quotas
@@ -27,6 +28,7 @@ from lichen.runtime import Runtime
 from lichen.runtime.operations.talk.session import NewMessage
 from lichen.runtime.operations.talk.sessions import Sessions
 from lichen.runtime.project.project import Project
+from lichen.serve.http.messages import Messages
 from lichen.serve.http.state import Answer, Short, of_app
 from lichen.serve.listen.proxies import Proxies
 from lichen.serve.listen.tcp import Bounds, listening
@@ -38,6 +40,7 @@ from tests.serve.widget import LINE, PREFIX, project_in, runtime_of
 ACME = Scope("acme", "dev")
 SHOP, OWN, STRANGE = "https://shop.test", "http://chat.test", "https://strange.test"
 HEAD_BYTES_MAX = 4_096
+DEEP = b"<deep>"  # stands for more brackets than anybody reads
 LONG = "<long>"  # stands for 40 KB
 TALKERS = 2
 DEADLINE_S = 10.0
@@ -146,6 +149,8 @@ class Asked(NamedTuple):
         filled = {"token": talker.token, "other": other.token}
         path = f"{self.line}/conversations/{talker.conversation}/activities{self.tail.format(**filled)}"
         body = json.dumps(self.activity).replace(LONG, "x" * 40_000).encode() if self.body is None else self.body
+        if body == DEEP:
+            body = b'{"type":"message","text":"a","value":%b%b}' % (b"[" * 5_000, b"]" * 5_000)
         given = dict(self.headers)
         if self.authorization:
             given["authorization"] = self.authorization.format(**filled)
@@ -259,7 +264,7 @@ ANY = st.builds(
     asked,
     talker=st.integers(0, TALKERS - 1),
     activity=ACTIVITIES,
-    body=st.sampled_from([None] * 8 + [b"", b"{", b"\xff\xfe", b"null", b'{"type":"message","text":"a"} x']),
+    body=st.sampled_from([None] * 8 + [DEEP, b"", b"{", b"\xff\xfe", b"null", b'{"type":"message","text":"a"} x']),
     method=st.sampled_from(["POST"] * 6 + ["PUT", "HEAD", "OPTIONS"]),
     line=st.sampled_from([LINE, PREFIX, LINE.replace("messaging", "web"), LINE.replace("acme", "no"), "/elsewhere"]),
     tail=st.sampled_from([""] * 6 + ["/", "?t={token}", "?t=no", "%20", "/x"]),
@@ -312,6 +317,31 @@ def test_whatever_comes_is_answered_as_the_routes_answer_it(tmp_path: Path) -> N
     finally:
         loop.run_until_complete(stack.aclose())
         loop.close()
+
+
+@pytest.mark.req("LIC-17.5")
+async def test_what_nobody_foresaw_is_told_and_takes_no_place_for_good(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with asyncio.timeout(DEADLINE_S), world(tmp_path, is_short=True) as here:
+        talkers = await here.talkers(1)
+        with monkeypatch.context() as patched:
+            patched.setattr(WebChatChannel, "read", _breaks)
+            broken = [await answer(here.port, saying(0, f"m{i}"), talkers) for i in range(3)]
+        with monkeypatch.context() as patched:
+            patched.setattr(Messages, "take", _breaks)
+            broken += [await answer(here.port, saying(0, f"n{i}"), talkers) for i in range(3)]
+        with monkeypatch.context() as patched:
+            patched.setattr("lichen.engine.intake.together.received", _breaks)
+            broken += [await answer(here.port, saying(0, f"o{i}"), talkers) for i in range(3)]
+        assert [each.status for each in broken] == [500] * 9
+        assert len({(each.body, *each.headers.items()) for each in broken}) == 1
+        assert here.taken == 6
+        assert (await answer(here.port, saying(0, "p"), talkers)).status == 200
+
+
+def _breaks(*given: object, **named: object) -> None:
+    raise RuntimeError("nobody foresaw this")
 
 
 # -- what only the short way could get wrong ------------------------------------------------------------------------

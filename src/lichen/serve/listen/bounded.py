@@ -76,10 +76,10 @@ class Bounded:
             answered(answer)
 
         slots.enter(client)
-        if short.takes(request, body, leave):
-            return True
-        slots.leave(client)
-        return False
+        is_taken = short.takes(request, body, leave)
+        if not is_taken:
+            slots.leave(client)
+        return is_taken
 
     def _refusal(self, request: HTTPConnection, client: str, slots: Slots) -> LichenError | None:
         """Why a request does not reach the application."""
