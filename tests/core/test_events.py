@@ -35,6 +35,7 @@ SAMPLES: tuple[e.Control, ...] = (
         e.Pins("a1", "t2", "p3", "run/1"),
         (SUBJECT, "operator_1a"),
         RULING,
+        True,
     ),
     e.PlanStarted(2, 1, "resume", "openai:gpt-5", USAGE, USAGE, 2),
     e.Planned(

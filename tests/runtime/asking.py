@@ -68,10 +68,10 @@ class World(NamedTuple):
 
     async def turn_of(self, asker: Asker) -> Turn:
         """The turn of the session's first message, as the asker would hold it."""
-        journal = self.runtime.engine.journal(asker.scope)
         session = self.runtime.sessions.get(SCOPE, self.session, CUSTOMER)
         said = await session.say("hello", key="one")
-        return Turn(self.access, journal, self.session, asker.actor, receipt=said.receipt)
+        given = (self.access, self.runtime.engine, asker.scope, self.session, asker.actor)
+        return Turn(*given, receipt=said.receipt)
 
     def feed_of(self, asker: Asker) -> Feed:
         """A run's feed that nobody was asked for."""
@@ -93,6 +93,10 @@ def _first(records: AsyncIterator[Any]) -> Any:
     return anext(records)  # type: ignore[call-overload]
 
 
+async def _drained(parts: AsyncIterator[Any]) -> list[Any]:
+    return [part async for part in parts]
+
+
 ENTRIES: dict[str, Entry] = {
     "Sessions.open": Entry("session.open", lambda w, a: w.runtime.sessions.open(a.scope, a.actor)),
     "Sessions.list": Entry("session.list", lambda w, a: w.runtime.sessions.list(a.scope, a.actor)),
@@ -111,6 +115,7 @@ ENTRIES: dict[str, Entry] = {
     "Session.prepared": Entry(
         "session.say", lambda w, a: w.session_of(a).prepared(NewMessage(w.session_of(a), "more")), True
     ),
+    "Session.ask": Entry("session.say", lambda w, a: w.session_of(a).ask("more", answers=int), True),
     "Session.close": Entry("session.close", lambda w, a: w.session_of(a).close(), True),
     "Session.declassify": Entry(
         "session.declassify", lambda w, a: w.session_of(a).declassify(("third_party:web",), reason="ours"), True
@@ -132,9 +137,13 @@ ENTRIES: dict[str, Entry] = {
     ),
     "Turn.run": Entry("session.read", lambda w, a: _then(w.turn_of(a), lambda turn: turn.run()), True),
     "Turn.result": Entry("session.read", lambda w, a: _then(w.turn_of(a), lambda turn: turn.result()), True),
+    "Turn.partials": Entry(
+        "session.read", lambda w, a: _then(w.turn_of(a), lambda turn: _drained(turn.partials())), True
+    ),
     "Turn.records": Entry("run.read", lambda w, a: _then(w.turn_of(a), lambda turn: _first(turn.records())), True),
     "Runs.start": Entry("run.start", lambda w, a: w.runtime.runs.start(a.scope, "till.clerk", "hello", a.actor)),
     "Runs.result": Entry("run.result", lambda w, a: w.runtime.runs.result(a.scope, w.done, a.actor), True),
+    "Runs.answer": Entry("run.result", lambda w, a: w.runtime.runs.answer(a.scope, w.done, a.actor), True),
     "Runs.outcome": Entry("run.result", lambda w, a: w.runtime.runs.outcome(a.scope, w.done, a.actor), True),
     "Runs.rest": Entry("run.result", lambda w, a: w.runtime.runs.rest(a.scope, w.done, a.actor), True),
     "Runs.list": Entry("run.read", lambda w, a: w.runtime.runs.list(a.scope, a.actor)),

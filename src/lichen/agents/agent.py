@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -15,12 +15,14 @@ from lichen.agents import document
 from lichen.agents.child import Build, ChildTool, Wording, child_tool
 from lichen.agents.llm.prompts import Prompt
 from lichen.agents.toolset import Toolset, flattened, repeated
+from lichen.core.ports.answer import AnswerType
 from lichen.core.ports.call import Tool
 from lichen.core.ports.plan import Planner
 from lichen.core.words.errors import Invalid
 from lichen.core.words.ids import AgentName, ToolName
 from lichen.core.words.limits import Limits
 from lichen.tools.agent_tool import Task
+from lichen.tools.arguments.answer import answer_type
 from lichen.tools.spec import pinned
 
 NAME_CHARS_MAX = 64
@@ -43,7 +45,8 @@ class Agent:
     """A definition, the same for every run: `Agent("shop.support", planner=..., tools=[lookup, refund])`.
 
     `tools` takes tools, toolsets and other agents' `as_tool()`; the agent sees these and no others. `digest` pins the
-    name, the planner, every tool's contract and the limits.
+    name, the planner, every tool's contract and the limits. `answers` is what each answer has to be: a type that
+    pydantic knows, or a JSON Schema. A run that cannot give that fails (`answer_invalid`).
 
     Raises Invalid (`agent_invalid`) for a name that is not lower-case words joined by dots, for a missing planner, and
     for two tools of one name.
@@ -56,6 +59,7 @@ class Agent:
     description: str
     digest: str
     source: Source | None
+    answers: AnswerType | None
 
     def __init__(
         self,
@@ -65,6 +69,7 @@ class Agent:
         tools: Iterable[Tool | Toolset] = (),
         limits: Limits | None = None,
         description: str = "",
+        answers: Any = None,
     ) -> None:
         given = tuple(flattened(tools))
         _check(name, planner, given)
@@ -77,9 +82,13 @@ class Agent:
         object.__setattr__(self, "limits", limits)
         object.__setattr__(self, "description", description)
         object.__setattr__(self, "source", None)
+        wanted = None if answers is None else answer_type(answers)
+        object.__setattr__(self, "answers", wanted)
         stated = [bound for bound in msgspec.structs.astuple(limits) if bound is not None]
         bounds = [float(bound) for bound in stated]  # 120 and 120.0 are the same limit
-        object.__setattr__(self, "digest", document.digest("agent/1", (name, planner.digest, pins, bounds)))
+        parts = (name, planner.digest, pins, bounds)
+        pinning = parts if wanted is None else (*parts, wanted.schema)
+        object.__setattr__(self, "digest", document.digest("agent/1", pinning))
 
     def from_source(self, source: Source) -> Agent:
         """The same agent, which knows the files that it was made of."""
@@ -110,7 +119,8 @@ class Agent:
         message is, of what is given here, the first: `prompt`, filled in with the facts of the caller's run and
         followed by the arguments; `template` with the arguments filled in; `text` as it is; what `build` makes of the
         arguments; else the arguments as JSON. A `build` that raises ValueError fails the call (`brief_refused`), and no
-        run is started. The result is `{"answer": "…"}`. Raises Invalid (`tool_invalid`).
+        run is started. The result is `{"answer": "…"}`, of an agent whose answers have a type a value of that. Raises
+        Invalid (`tool_invalid`).
         """
         wording = Wording(prompt, template, text, build)
         return child_tool(self, description=description or self.description, input=input, wording=wording, name=name)

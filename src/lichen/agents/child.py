@@ -105,9 +105,12 @@ def child_tool(child: AgentDef, *, description: str, input: object, wording: Wor
         name=name or None,
         timeout_s=child.limits.time_s + child.limits.grace_s,
     )
-    parsed = _parsed(wording.template, contract.spec) if wording.template else None
+    spec = contract.spec
+    if child.answers is not None:
+        spec = msgspec.structs.replace(spec, output_schema=child.answers.schema)
+    parsed = _parsed(wording.template, spec) if wording.template else None
     brief = Brief(wording.prompt, parsed, wording.text, wording.build)
-    return ChildTool(contract.spec, ArgumentCodec(input), child=child, brief=brief)
+    return ChildTool(spec, ArgumentCodec(input), child=child, brief=brief)
 
 
 def _with_brief(spec: ToolSpec, brief: Brief) -> ToolSpec:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
+
+import msgspec
 
 from lichen.core.deciders import events as e
 from lichen.core.deciders import moves
 from lichen.core.deciders.mailbox import MailboxState
 from lichen.core.deciders.run import Call, RunState
+from lichen.core.ports.answer import AnswerType
 from lichen.core.ports.call import Arguments, CallMeta, Tool
 from lichen.core.speech.wording import Texts
 from lichen.core.words.errors import NotFound
@@ -56,6 +60,16 @@ class Act:
         if self._agent is None:
             self._agent = agent_of(self.services, self.state)
         return self._agent
+
+    @property
+    def answer_type(self) -> AnswerType | None:
+        """What the run's answer has to be: what whoever asked wants, else what its agent always gives. None where words
+        will do. Raises ContentErased."""
+        if not self.state.has_schema:
+            return None if self.agent is None else self.agent.answers
+        from lichen.tools.arguments.answer import SchemaAnswer  # pydantic, which few runs need here
+
+        return SchemaAnswer(msgspec.json.decode(self.contents(0)["schema"], type=dict[str, Any]))
 
     @property
     def actor(self) -> Actor:

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from lichen.core.patterns.pattern import compiled
-from lichen.engine.answers.schema import problem
 from lichen.evals.document import Answer, CallMade, Case, Claim, Most, Never, Turn
 from lichen.evals.stubs import fits
 from lichen.evals.trial import Happened, Held, Spent
 from lichen.runtime.views.story.call import Call
+from lichen.tools.arguments.schema import problem
 
 UNDONE = ("", "denied", "cancelled")  # outcomes of calls that changed nothing
 

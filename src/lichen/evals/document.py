@@ -42,8 +42,8 @@ import msgspec
 from lichen.core.patterns.pattern import PatternError, compiled
 from lichen.core.reading.misfits import misfit
 from lichen.core.words.errors import Invalid, NotFound
-from lichen.engine.answers.schema import flaw
 from lichen.testing.worlds.talk import Heard
+from lichen.tools.arguments.schema import flaw
 
 CODE = "eval_invalid"
 FOLDER: Final = "evals"

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import msgspec
 
+from lichen.core.ports.answer import AnswerType
 from lichen.core.ports.call import (
     Arguments,
     CallMeta,
@@ -158,6 +159,7 @@ class ScriptedAgent(msgspec.Struct, frozen=True):
     tools: Mapping[ToolName, Tool]
     limits: Limits = Limits()
     digest: str = "agent"
+    answers: AnswerType | None = None
 
 
 def agent(

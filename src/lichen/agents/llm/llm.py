@@ -12,6 +12,7 @@ from lichen.agents.llm.asking import ask, first_choice
 from lichen.agents.llm.instructions import INSTRUCTIONS, Instructions
 from lichen.agents.llm.reminders import EXPLANATION, Reminder, checked, due, reminded, stable
 from lichen.agents.llm.transcript import Opening, conversation
+from lichen.agents.llm.typed import answered, asked_for
 from lichen.agents.llm.window import Conversation, Messages, kept_until, windowed
 from lichen.agents.ways.chain import several
 from lichen.core.ports.model import Choice, Effort, Model, ModelMessage, ModelReply, ModelRequest, ToolChoice
@@ -113,19 +114,24 @@ class LLMPlanner:
     async def plan(self, input: PlanInput) -> Plan:
         """The model's calls, or its answer. When the run finalizes there are no tools, and always an answer.
 
-        A tool the model made up is passed on: the run records it as unavailable and the model reads that. Raises
+        A tool the model made up is passed on: the run records it as unavailable and the model reads that. An answer
+        that has to be of a type and is not is corrected once, then the run fails (`answer_invalid`). Raises
         Denied when policy forbids the model, and ModelError, also for replies that stay empty (`reply_empty`,
         retryable).
         """
         opening, state = _opening(input)
         whole = conversation(await input.history(), opening, input)
         fitting = windowed(whole, turns=self._history_turns, tokens=self._manner.history_tokens)
-        request = await self._asked(fitting, input)
-        if input.reason == "finalize":
-            reply = await input.model(self._model, request, input.deltas)
-            return _last(reply)
-        reply = await ask(self._model, request, input)
-        return self._next(reply, state)
+        request, kind = await self._asked(fitting, input), input.answer_type
+        if kind is not None:
+            request = asked_for(kind, request)
+        is_last = input.reason == "finalize"
+        reply = await (input.model(self._model, request, input.deltas) if is_last else ask(self._model, request, input))
+        if reply.calls and not is_last:
+            return self._calling(reply, state, is_silent=kind is not None)
+        if kind is not None:
+            return await answered(kind, reply, request, lambda again: input.model(self._model, again))
+        return Plan(answer=reply.text if reply.text.strip() else _CUT_OFF)
 
     async def _asked(self, fitting: Conversation, input: PlanInput) -> ModelRequest:
         """The request of this plan."""
@@ -157,13 +163,12 @@ class LLMPlanner:
             return (*messages, ModelMessage("system", _final_note(input.limit)))
         return messages
 
-    def _next(self, reply: ModelReply, state: bytes) -> Plan:
-        if not reply.calls:
-            return Plan(answer=reply.text)
+    def _calling(self, reply: ModelReply, state: bytes, *, is_silent: bool) -> Plan:
+        """The calls of a reply. Where an answer has a type, what is said beside them is none for the customer."""
         made = reply.calls if self._manner.parallel_calls else reply.calls[:1]
         calls = tuple(CallRequest(call.tool, call.args or b"{}") for call in made)
         blocks = reply.blocks if len(made) == len(reply.calls) else b""  # they are of exactly these calls
-        says = (reply.text,) if reply.text.strip() else ()
+        says = (reply.text,) if reply.text.strip() and not is_silent else ()
         synthesize = all(call.tool in self._manner.answer_after for call in calls)
         return Plan(calls=calls, says=says, state=state, blocks=blocks, synthesize=synthesize)
 
@@ -179,8 +184,3 @@ def _opening(input: PlanInput) -> tuple[tuple[Message, ...], bytes]:
 def _final_note(limit: str | None) -> str:
     reached = f"The limit of this run was reached: {limit}." if limit else "This run has to end."
     return f"{reached} Answer the customer now with what is known, and say what is not done. You cannot call tools."
-
-
-def _last(reply: ModelReply) -> Plan:
-    """An answer whatever came: calls are dropped, for there is nothing left to make them with."""
-    return Plan(answer=reply.text if reply.text.strip() else _CUT_OFF)

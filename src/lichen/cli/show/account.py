@@ -25,6 +25,8 @@ def tell(screen: Screen, story: Story) -> None:
             _tell_person(screen, person)
     if story["answer"]:
         screen.line(f"answer    {_cut(story['answer'])}")
+    if story["value"] is not None:
+        screen.line(f"value     {_cut(_json(story['value']))}")
     if story["summary"]:
         screen.line(f"came out  {story['summary']}", MEANINGS.get(story["result"]))
     tell_failures(screen, story)

@@ -28,7 +28,8 @@ class Parent(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class RunStarted(Control, frozen=True, array_like=True, gc=False):
-    """Contents: `input` (JSON list of messages), `actor` (JSON), `attributes` (JSON).
+    """Contents: `input` (JSON list of messages), `actor` (JSON), `attributes` (JSON), `schema` (JSON Schema that the
+    answer is to fit, as whoever asked wants).
 
     `requesters` are the pseudonyms of everybody who spoke in its input: none of them may approve what it wants.
     """
@@ -43,6 +44,7 @@ class RunStarted(Control, frozen=True, array_like=True, gc=False):
     pins: Pins = Pins()
     requesters: tuple[str, ...] = ()
     ruling: Ruling | None = None
+    has_schema: bool = False
 
 
 class Signal(Control, frozen=True, array_like=True, gc=False):
@@ -75,7 +77,7 @@ class LimitReached(Control, frozen=True, array_like=True, gc=False):
 
 
 class RunFinished(Control, frozen=True, array_like=True, gc=False):
-    """Contents: `answer`."""
+    """Contents: `answer`, `value` (JSON: the answer of a run whose answers have a type)."""
 
     outcome: Literal["completed", "failed", "cancelled"]
     code: str = ""

@@ -110,6 +110,7 @@ class RunState(msgspec.Struct, frozen=True, gc=False):
     depth: int = 0
     limits: Limits = Limits()
     pins: e.Pins = e.Pins()
+    has_schema: bool = False  # whoever asked wants the answer to fit the content `schema` of the first record
     epoch: int = 1
     started_us: int = 0
 

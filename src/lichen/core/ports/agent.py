@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
+from lichen.core.ports.answer import AnswerType
 from lichen.core.ports.call import Tool
 from lichen.core.ports.plan import Planner
 from lichen.core.words.ids import AgentName, ToolName
@@ -32,6 +33,11 @@ class AgentDef(Protocol):
     @property
     def limits(self) -> Limits:
         """Bounds of each of its runs."""
+        ...
+
+    @property
+    def answers(self) -> AnswerType | None:
+        """What its answers have to be, None where words will do."""
         ...
 
     @property

@@ -7,6 +7,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 import msgspec
 
+from lichen.core.ports.answer import AnswerType
 from lichen.core.ports.call import Issue, Outcome, Recovery, Retry, ToolSpec
 from lichen.core.ports.model import Deltas, ModelHandle
 from lichen.core.ports.recovery import FailureKind
@@ -82,6 +83,8 @@ class Plan(msgspec.Struct, frozen=True, gc=False):
     call of this one came out well and nobody said anything new. A plan of nothing but `blocks` keeps them in the log,
     and the next plan is due at once. `stops`: an answer ends the calls that are open still, as the run's end by force
     would; else the run ends once they have.
+    `value` is the answer as JSON: what a run has to give whose answers have a type, and then the words of the answer
+    will do if they are it.
     """
 
     calls: tuple[CallRequest, ...] = ()
@@ -95,6 +98,7 @@ class Plan(msgspec.Struct, frozen=True, gc=False):
     blocks: bytes = b""
     synthesize: bool = False
     stops: bool = False
+    value: bytes = b""
 
 
 class Message(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
@@ -190,7 +194,7 @@ class PlanInput(msgspec.Struct, frozen=True):
     """Everything a planner may see. `history` is built on demand, so a planner that needs none costs none.
 
     `input` holds the messages that came since the last plan; `limit` names the limit when `reason` is finalize.
-    `deltas` takes the pieces of a reply as they come, for whoever looks on.
+    `deltas` takes the pieces of a reply as they come, for whoever looks on. `answer_type` is what the answer has to be.
     """
 
     run: RunContext
@@ -206,6 +210,7 @@ class PlanInput(msgspec.Struct, frozen=True):
     model: ModelHandle
     history: Callable[[], Awaitable[History]]
     deltas: Deltas | None = None
+    answer_type: AnswerType | None = None
 
 
 PlannerKind = Literal["rules", "llm", "flow", "own"]

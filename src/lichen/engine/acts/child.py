@@ -144,8 +144,9 @@ def cancel_child(run: Act, id: CallId) -> None:
     act.journal.append({run_stream(child.id): told, act.stream: drafts})
 
 
-def tell_parent(child: Act, text: str) -> moves.Drafts:
+def tell_parent(child: Act, text: str, value: bytes = b"") -> moves.Drafts:
     """What the parent learns of the end of a child, in the append of that end: its answer, or that it is tried again.
+    An answer that has a type is the call's result as it is.
 
     What the child read, its caller has read, but for sources that policy lets this call's result go without.
     """
@@ -153,7 +154,7 @@ def tell_parent(child: Act, text: str) -> moves.Drafts:
     assert state.parent is not None
     parent = child.on_run(state.parent.run)
     act = parent.on_call(state.parent.call)
-    result = moves.as_contents([("result", msgspec.json.encode({"answer": text}))], state.subject)
+    result = moves.as_contents([("result", value or msgspec.json.encode({"answer": text}))], state.subject)
     duration_us = child.services.clock() - state.started_us
     retry_us = 0 if act is None else _retry_us(act, state)
     drafts = moves.child_ended(parent.state, state.parent.call, state, result, duration_us, retry_us=retry_us)

@@ -8,6 +8,7 @@ import msgspec
 
 from lichen.core.deciders import events as e
 from lichen.core.deciders import moves, talk
+from lichen.core.ports.call import InvalidArguments
 from lichen.core.speech import saying
 from lichen.core.speech.saying import TEXT_BYTES_MAX, Saying
 from lichen.core.speech.wording import public_text
@@ -28,14 +29,14 @@ def finish(act: Act) -> None:
     """Performs `finish`."""
     settle_lost(act)
     state, session = act.state, act.session
-    answer = _answer(act)
+    answer, value = _answer(act), _value(act)
     sends = ruled(act, _told_session(act, answer))
     if sends.refused:
-        answer = Saying(_answered(sends.session))
-    contents = moves.as_contents(saying.parts(answer, "answer"), state.subject)
+        answer, value = Saying(_answered(sends.session)), b""
+    contents = moves.as_contents([*saying.parts(answer, "answer"), ("value", value)], state.subject)
     drafts = {act.stream: labelled((*sends.refused, *moves.finish(state, contents)), state.label)}
     if state.parent is not None:
-        drafts[run_stream(state.parent.run)] = tell_parent(act, answer.text)
+        drafts[run_stream(state.parent.run)] = tell_parent(act, answer.text, value)
         if session is not None:
             drafts[session.stream] = talk.end_handover(session.mailbox, state.id)
     elif session is not None:
@@ -71,6 +72,21 @@ def _told(result: bytes, hint: str) -> str:
     value = msgspec.json.decode(result)
     text = hint or (value if isinstance(value, str) else result.decode())
     return text.encode()[:TEXT_BYTES_MAX].decode("utf-8", "ignore")
+
+
+def _value(act: Act) -> bytes:
+    """The answer as JSON, where it has a type; empty for a run that gives none. The result of the call that ended the
+    run is its value if it is of the type."""
+    state = act.state
+    if state.cancel or state.failure or state.answer is None or act.journal.is_erased(state.subject):
+        return b""
+    contents = act.contents(state.answer.n)
+    if state.answer.part != "result" or (wanted := act.answer_type) is None:
+        return contents.get("value", b"")
+    try:
+        return wanted.decode(contents["result"])
+    except InvalidArguments:
+        return b""
 
 
 def _has_turn(act: Act) -> bool:

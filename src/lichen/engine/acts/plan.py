@@ -25,6 +25,7 @@ from lichen.engine.brief.asking import plan_input
 from lichen.engine.brief.history import window_label
 from lichen.engine.drafts.handed import check_asks_once
 from lichen.engine.drafts.planned import Made, append_plan, bill, check_roles, validate
+from lichen.engine.drafts.valued import valued
 from lichen.engine.pace.deltas import Partial
 from lichen.engine.pace.pieces import Piece
 from lichen.engine.pace.step import Within
@@ -60,6 +61,7 @@ async def plan(act: Act) -> None:
             answer = await _ask(act, agent, input, waits=asker.wait)
         validate(answer, state)
         check_roles(answer, agent)
+        answer = valued(act, answer)
         check_asks_once(act, answer)
     except TimeoutError:
         return  # the run's own deadline is about to fire and says what follows

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -39,6 +39,8 @@ def open_turn(act: SessionAct) -> None:
         return
     stream = run_stream(opened.run)
     journal.log.begin(stream)
+    said = [(each, act.contents(each.n)) for each in taken]
+    schema = next((words["schema"] for _, words in reversed(said) if "schema" in words), b"")
     started = e.RunStarted(
         agent=mailbox.agent,
         subject=mailbox.subject,
@@ -48,17 +50,24 @@ def open_turn(act: SessionAct) -> None:
         pins=pins(services, journal.scope, mailbox.agent),
         requesters=tuple(sorted({mailbox.subject, *(m.by for m in taken)})),
         ruling=ruling_of(check, verdict),
+        has_schema=bool(schema),
     )
-    first = _first(act, taken, person, started)
+    first = _first(act, said, person, started, schema)
     journal.append({act.stream: (e.Draft(opened),), stream: (first,)}, turn=opened.turn)
 
 
-def _first(act: SessionAct, taken: Sequence[Queued], person: Actor, started: e.RunStarted) -> e.Draft:
-    """The first record of a turn's run: what it was told, and in whose name it acts."""
-    messages = [message(m.role, act.contents(m.n), m.by) for m in taken]
+def _first(
+    act: SessionAct,
+    said: Sequence[tuple[Queued, Mapping[str, bytes]]],
+    person: Actor,
+    started: e.RunStarted,
+    schema: bytes,
+) -> e.Draft:
+    """The first record of a turn's run: what it was told, in whose name it acts, and what its answer is to fit."""
+    messages = [message(m.role, words, m.by) for m, words in said]
     attributes = act.contents(0).get("attributes", b"")
-    draft = start_draft(started, messages, acting(act.mailbox.agent, person), attributes)
-    labels = [said_by(m.role, m.by, subject=act.subject) for m in taken]
+    draft = start_draft(started, messages, acting(act.mailbox.agent, person), attributes, schema)
+    labels = [said_by(m.role, m.by, subject=act.subject) for m, _ in said]
     return msgspec.structs.replace(draft, label=functools.reduce(join, labels, draft.label))
 
 
@@ -76,10 +85,12 @@ def acting(agent: AgentName, person: Actor) -> Actor:
     return Actor("agent", agent, auth="system", on_behalf_of=person)
 
 
-def start_draft(started: e.RunStarted, messages: list[Message], actor: Actor, attributes: bytes = b"") -> e.Draft:
-    """A run's first record."""
+def start_draft(
+    started: e.RunStarted, messages: list[Message], actor: Actor, attributes: bytes = b"", schema: bytes = b""
+) -> e.Draft:
+    """A run's first record. `schema` is what whoever asked wants the answer to fit."""
     parts = [("input", msgspec.json.encode(messages)), ("actor", msgspec.json.encode(actor))]
-    parts += [("attributes", attributes)]
+    parts += [("attributes", attributes), ("schema", schema)]
     return e.Draft(started, moves.as_contents(parts, started.subject))
 
 

@@ -21,8 +21,8 @@ from lichen.core.words.content import Content
 from lichen.core.words.errors import ContentErased, Invalid
 from lichen.core.words.wait import Wait, WaitKind
 from lichen.engine.act import Act
-from lichen.engine.answers.problem import Problem
-from lichen.engine.answers.schema import flaw, problem
+from lichen.tools.arguments.problem import Problem
+from lichen.tools.arguments.schema import flaw, problem
 
 SUGGESTIONS_MAX: Final = 8  # more are a list to read, not buttons to press
 AWAITED_MAX: Final = 64

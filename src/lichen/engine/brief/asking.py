@@ -31,6 +31,7 @@ def plan_input(
         limit=state.limit or None,
         model=model,
         history=lambda: read_history(act, handed),
+        answer_type=act.answer_type,
     )
 
 

@@ -80,7 +80,9 @@ def _bytes(plan: Plan) -> int:
     """How much of a plan goes into its record and its waits."""
     waits = sum(map(_wait_bytes, plan.waits))
     texts = saying.size(_said(plan)) + sum(len(note.encode()) for note in plan.notes)
-    return waits + texts + len(plan.blocks) + sum(len(call.args) + len(call.tool) for call in plan.calls)
+    return (
+        waits + texts + len(plan.blocks) + len(plan.value) + sum(len(call.args) + len(call.tool) for call in plan.calls)
+    )
 
 
 def _said(plan: Plan) -> tuple[str | Saying, ...]:
@@ -157,6 +159,7 @@ def _contents(act: Act, plan: Plan, of_calls: list[Part]) -> moves.Contents:
     says = [part for i, said in enumerate(plan.says) for part in saying.parts(said, f"say/{i}")]
     notes = msgspec.json.encode(plan.notes) if plan.notes else b""
     parts = [*of_calls, ("state", plan.state), *answer, *says, ("notes", notes), ("blocks", plan.blocks)]
+    parts.append(("value", plan.value))
     return moves.as_contents(parts, act.subject)
 
 

@@ -44,6 +44,7 @@ class Said(NamedTuple):
     channel_data: bytes
     address: bytes
     key: str | None
+    schema: bytes = b""
 
 
 class Coming(NamedTuple):
@@ -55,18 +56,25 @@ class Coming(NamedTuple):
 
 
 def read(
-    text: str, *, key: str | None = None, channel_data: bytes = b"", data: Any = None, address: bytes = b""
+    text: str,
+    *,
+    key: str | None = None,
+    channel_data: bytes = b"",
+    data: Any = None,
+    address: bytes = b"",
+    schema: bytes = b"",
 ) -> Said:
     """What somebody says, as it is kept.
 
     `channel_data` is kept with the message for its channel alone. `data`, any JSON, goes to the planner with the
-    words: what a channel knows beside them. `address` is where the channel pushes replies to from now on.
+    words: what a channel knows beside them. `address` is where the channel pushes replies to from now on. `schema` is
+    what the answer is to fit, and then the message has a turn of its own.
 
     Raises Invalid (`message_too_large`, `message_empty`, `input_too_large`, `input_invalid`, `address_too_large`).
     """
     said, beside = text_of(text), encoded(data)
     check_address(address)
-    return Said(text, said, beside, channel_data, address, key)
+    return Said(text, said, beside, channel_data, address, key, schema)
 
 
 async def say(coming: Coming) -> Receipt:
@@ -89,30 +97,33 @@ def receive(coming: Coming) -> Receipt:
 def received(coming: Coming) -> tuple[Receipt, Mapping[StreamId, moves.Drafts]]:
     """What becomes of a message that comes now, and what is to be appended for it: nothing, if it was taken before.
 
-    Raises Invalid (`key_invalid`), NotFound (`session_unknown`), Conflict (`session_closed`, `key_reused`), Unavailable
-    (`outbox_full`).
+    Raises Invalid (`key_invalid`), NotFound (`session_unknown`), Conflict (`session_closed`, `key_reused`, `session_busy`),
+    Unavailable (`outbox_full`).
     """
     request, session, said = coming
     mailbox = request.mailbox(session)
     number = MessageId(f"m{mailbox.received + 1}")
     token = token_of(request, said.key) or number
-    receipt = _repeated(request, session, token, said.said, said.data)
+    receipt = _repeated(request, session, token, said)
     if receipt is not None:
         return receipt, {}
     _check_takes(mailbox)
     parts = [("text", said.said), ("data", said.data), ("channel", said.channel_data), ("address", said.address)]
+    parts.append(("schema", said.schema))
     contents = moves.as_contents(parts, mailbox.subject)
-    return _taken(request, mailbox, Words(number, token, said.text, contents, *_speaker(request, mailbox)))
+    words = Words(number, token, said.text, contents, *_speaker(request, mailbox))
+    return _taken(request, mailbox, words, has_schema=bool(said.schema))
 
 
-def _repeated(request: Request, session: SessionId, token: str, said: bytes, data: bytes) -> Receipt | None:
+def _repeated(request: Request, session: SessionId, token: str, said: Said) -> Receipt | None:
     """The receipt of the message that was taken under this token. Raises Conflict (`key_reused`): it was another."""
     journal, stream = request.journal, session_stream(session)
     n = journal.log.find(stream, f"message_received/{token}")
     if n is None:
         return None
     contents = journal.log.contents(stream, n)
-    if (contents.get("text"), contents.get("data", b"")) != (said, data):
+    kept = (contents.get("text"), contents.get("data", b""), contents.get("schema", b""))
+    if kept != (said.said, said.data, said.schema):
         raise Conflict("This idempotency key was used for another message.", code="key_reused")
     control = journal.event(stream, n).control
     assert isinstance(control, e.MessageReceived)
@@ -134,9 +145,14 @@ def _speaker(request: Request, mailbox: MailboxState) -> tuple[SpeakerRole, str]
     return role, mailbox.subject if is_vouched_for else request.by
 
 
-def _taken(request: Request, mailbox: MailboxState, words: Words) -> tuple[Receipt, Mapping[StreamId, moves.Drafts]]:
+def _taken(
+    request: Request, mailbox: MailboxState, words: Words, *, has_schema: bool
+) -> tuple[Receipt, Mapping[StreamId, moves.Drafts]]:
     mailbox, withdrawn = without_stale_questions(request.journal, mailbox)
     does = disposed(request, mailbox, words)
+    if has_schema and does.disposition not in ("queued", "rejected"):
+        step = "Ask once what goes on there is answered."
+        raise Conflict("The session is busy with something else.", code="session_busy", next_step=step)
     received = e.MessageReceived(
         words.message,
         words.token,

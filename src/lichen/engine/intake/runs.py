@@ -30,10 +30,12 @@ async def start(
     key: str | None = None,
     input: Any = None,
     attributes: Mapping[str, str] = {},
+    schema: bytes = b"",
 ) -> RunId:
     """Starts one run without a session; returns once it is durable.
 
-    `input` is any JSON; with it the text may be empty. `attributes` are for the run's planner and tools.
+    `input` is any JSON; with it the text may be empty. `attributes` are for the run's planner and tools. `schema` is
+    what the answer is to fit.
 
     Raises NotFound (`agent_unknown`), Invalid (`message_empty`, `message_too_large`, `input_invalid`,
     `input_too_large`, `attributes_invalid`, `attributes_missing`, `key_invalid`), Conflict (`key_reused`),
@@ -50,7 +52,8 @@ async def start(
         journal.log.begin(stream)
     messages = [message(speaks_as(actor), contents, request.by)]
     if journal.state(stream).n == 0:
-        started = start_draft(_started(request, agent), messages, acting(agent, actor), own)
+        first = msgspec.structs.replace(_started(request, agent), has_schema=bool(schema))
+        started = start_draft(first, messages, acting(agent, actor), own, schema)
         request.append({stream: (started,)})
     elif journal.log.contents(stream, 0).get("input") != msgspec.json.encode(messages):
         raise Conflict("This idempotency key was used for another run.", code="key_reused")

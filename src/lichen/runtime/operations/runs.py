@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from lichen.core.deciders import events as e
 from lichen.core.deciders.run import RunState, decide
@@ -21,6 +21,7 @@ from lichen.runtime.access.access import EVERYTHING, About, Access, of_run, of_s
 from lichen.runtime.operations.setting import Known
 from lichen.runtime.operations.talk.feed import Feed
 from lichen.runtime.operations.talk.pieces import PieceView, pieces
+from lichen.runtime.operations.valued import schema_of, tree_of, value_of
 from lichen.runtime.redaction import hiding
 from lichen.runtime.replay import Replay, replay
 from lichen.runtime.views.record import opened
@@ -37,6 +38,14 @@ from lichen.runtime.views.run import (
     run_summary,
     status_of,
 )
+from lichen.tools.arguments.answer import answer_type
+
+
+class Answer(NamedTuple):
+    """What a run answered: the words, and the value where its answers have a type."""
+
+    text: str
+    value: Any
 
 
 class Runs:
@@ -60,15 +69,21 @@ class Runs:
         key: str | None = None,
         input: Any = None,
         attributes: Mapping[str, str] = {},
+        answers: Any = None,
     ) -> RunId:
         """Starts one run without a session; returns once it is durable. Repeated with the same `key` it is one run.
 
         `input` is any JSON that the run begins with: a flow's entry, an agent's message. With it `text` may be empty.
+        `answers` is what the answer has to be, whatever the agent gives as a rule: a type that pydantic knows, or a
+        JSON Schema.
         """
+        schema = b"" if answers is None else schema_of(answer_type(answers))
         ruling = self._access.ask("run.start", scope, actor, About(agent))
         self._access.host(scope, agent)
         request = Request(self._engine, scope, actor, ruling)
-        return await runs.start(request, AgentName(agent), text, key=key, input=input, attributes=attributes)
+        return await runs.start(
+            request, AgentName(agent), text, key=key, input=input, attributes=attributes, schema=schema
+        )
 
     async def result(self, scope: Scope, run: RunId, actor: Actor) -> str:
         """The answer of a run, once it is finished and durable. Waits as long as the run does."""
@@ -84,6 +99,16 @@ class Runs:
             return _answer(journal, state)
         return known.get("answer", b"").decode()
 
+    async def answer(self, scope: Scope, run: RunId, actor: Actor, *, answers: Any = None) -> Answer:
+        """The answer of a run with its value, once it is finished and durable. `answers` is the type that the run was
+        started for, if it was; else the value is of what its agent gives.
+
+        Raises Invalid (`answer_invalid`) where it does not fit that type.
+        """
+        text = await self.result(scope, run, actor)
+        wanted = None if answers is None else answer_type(answers)
+        return Answer(text, value_of(self._engine, scope, run, wanted))
+
     def outcome(self, scope: Scope, run: RunId, actor: Actor) -> Outcome:
         """How a run and the children it waits for stand now."""
         self._access.open("run.result", scope, actor, of_run(run), what="run")
@@ -91,7 +116,8 @@ class Runs:
         state = journal.run(run)
         waits = tuple(f"{each.id}.{wait}" for each in _family(journal, run) for wait in each.waits)
         answer = _answer(journal, state) if state.outcome else None
-        return Outcome(run, status_of(state), _is_moving(journal, run), answer, waits)
+        value = tree_of(self._engine, scope, run) if state.outcome else None
+        return Outcome(run, status_of(state), _is_moving(journal, run), answer, waits, value)
 
     async def rest(self, scope: Scope, run: RunId, actor: Actor) -> None:
         """Returns once nothing in a run or in the children it waits for goes on by itself."""

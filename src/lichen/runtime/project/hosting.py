@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from lichen.agents.agent import Agent
+from lichen.core.ports.answer import AnswerType
 from lichen.core.ports.call import Resources, Tool, ToolSpec
 from lichen.core.ports.plan import Planner
 from lichen.core.words.errors import Invalid
@@ -44,9 +45,10 @@ class Hosted(msgspec.Struct, frozen=True):
     tools: Mapping[ToolName, Tool]
     limits: Limits
     digest: str
+    answers: AnswerType | None = None
 
 
 def hosted(agent: Agent, resources: Resources) -> Hosted:
     """The agent, its tools bound to what the runtime gives them."""
     tools = {name: tool.bound(resources) for name, tool in agent.tools.items()}
-    return Hosted(agent.name, agent.planner, tools, agent.limits, agent.digest)
+    return Hosted(agent.name, agent.planner, tools, agent.limits, agent.digest, agent.answers)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import msgspec
 
@@ -112,7 +112,8 @@ class Pins(msgspec.Struct, frozen=True):
 
 
 class RunDetail(Explanation, frozen=True, kw_only=True):
-    """Everything about one run. `answer` is None until there is one, or once it was erased.
+    """Everything about one run. `answer` is None until there is one, or once it was erased; `value` is the answer as
+    JSON where it has a type.
 
     `open_waits` are what a person is asked by it or by a child run it waits for. `tree` is it with all the runs that it
     called, and what they cost. `walk` is None unless its agent is a
@@ -128,6 +129,7 @@ class RunDetail(Explanation, frozen=True, kw_only=True):
     calls_used: int
     tokens: int
     answer: str | None
+    value: Any
     open_waits: tuple[str, ...]
     is_halted: bool
     cost: Cost
@@ -141,13 +143,15 @@ class RunDetail(Explanation, frozen=True, kw_only=True):
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """How a run stands. `moving` when it goes on without anybody's doing; `answer` once it is finished."""
+    """How a run stands. `moving` when it goes on without anybody's doing; `answer` once it is finished, and its `value`
+    where answers have a type."""
 
     id: RunId
     status: RunStatus
     moving: bool
     answer: str | None
     waits: tuple[str, ...]
+    value: Any = None
 
 
 class Around(msgspec.Struct, frozen=True):
@@ -229,6 +233,7 @@ def detail(log: Log, state: RunState, records: Sequence[Record], around: Around)
         calls_used=state.calls_used,
         tokens=state.usage.tokens,
         answer=why.story.answer,
+        value=why.story.value,
         open_waits=around.open_waits,
         is_halted=any(wait.kind in HALTING for wait in state.waits.values()),
         cost=_cost(records, begun.limits, state.calls_used),

@@ -8,13 +8,14 @@ from typing import Any, NamedTuple
 import msgspec
 
 from lichen.core.deciders import events as e
+from lichen.core.ports.answer import AnswerType
 from lichen.core.speech import saying
 from lichen.core.speech.saying import Attachment
 from lichen.core.words.ids import MessageId, RunId, SessionId, session_stream
 from lichen.core.words.scope import Actor, Scope
 from lichen.engine.engine import Engine
 from lichen.engine.intake.labels import declassify
-from lichen.engine.intake.messages import Coming, read, say
+from lichen.engine.intake.messages import Coming, Receipt, read, say
 from lichen.engine.intake.request import Request
 from lichen.engine.intake.sessions import close_session
 from lichen.engine.journal.journal import Journal
@@ -22,8 +23,10 @@ from lichen.gate.rules.schema import Action
 from lichen.runtime.access.access import Access, of_session
 from lichen.runtime.operations.talk.conversation import Conversation
 from lichen.runtime.operations.talk.turn import Turn
+from lichen.runtime.operations.valued import schema_of
 from lichen.runtime.views.record import RecordView, record_view
 from lichen.runtime.views.session import SessionDetail, SessionSummary, session_detail, session_summary
+from lichen.tools.arguments.answer import answer_type
 
 
 class Outgoing(msgspec.Struct, frozen=True):
@@ -95,7 +98,23 @@ class Session:
         """
         message = NewMessage(self, text, key, channel_data, data, address)
         receipt = await say(await self.prepared(message))
-        return Turn(self._access, self._journal, self.id, self.actor, receipt=receipt)
+        return self._turn(receipt)
+
+    async def ask(self, text: str, *, answers: Any, key: str | None = None, data: Any = None) -> Turn:
+        """Takes one message whose answer has to be of a type, whatever its agent gives as a rule: `answers` is any type
+        that pydantic knows, or a JSON Schema. The turn's result has the answer as `value`.
+
+        Raises as `say` does, Conflict (`session_busy`) where the message would join or answer what goes on, and Invalid
+        for a type that JSON cannot hold (`tool_invalid`) or that is made of itself (`answer_schema_invalid`).
+        """
+        wanted = answer_type(answers)
+        await self._journal.log.load(self._stream)
+        request = self._request("session.say")
+        said = read(text, key=key, data=data, schema=schema_of(wanted))
+        return self._turn(await say(Coming(request, self.id, said)), wanted)
+
+    def _turn(self, receipt: Receipt, wanted: AnswerType | None = None) -> Turn:
+        return Turn(self._access, self._engine, self.scope, self.id, self.actor, receipt=receipt, wanted=wanted)
 
     async def prepared(self, message: NewMessage) -> Coming:
         """A message that may be said in this session, read and bounded. Raises as `say`, but for what is appended."""

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from typing import Literal, NamedTuple
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
 from lichen.core.deciders import events as e
+from lichen.core.ports.answer import AnswerType
 from lichen.core.words.errors import Conflict
 from lichen.core.words.ids import RunId, SessionId, TurnId, root_run, run_stream, session_stream
 from lichen.core.words.scope import Actor, Scope
 from lichen.engine.answers.replies import is_again
+from lichen.engine.engine import Engine
 from lichen.engine.intake.messages import Receipt
-from lichen.engine.journal.journal import Journal
 from lichen.engine.journal.seat import Watch
 from lichen.runtime.access.access import ALL, Access, of_run, of_session
+from lichen.runtime.operations.valued import kind_of, so_far, tree_of, value_of
 from lichen.runtime.views.record import RecordView, record_view
 
 _TELLING = (e.TurnOpened, e.TurnClosed, e.MessageQueued, e.WaitOpened, e.MailboxClosed)
@@ -23,22 +26,36 @@ _TELLING = (e.TurnOpened, e.TurnClosed, e.MessageQueued, e.WaitOpened, e.Mailbox
 
 class Reply(NamedTuple):
     """How a turn ended and what the customer was told last. `released`: the run waits for somebody else. `refused`:
-    policy did not let it start, so there is no such run. `handed`: it goes to the person whom this run asked for."""
+    policy did not let it start, so there is no such run. `handed`: it goes to the person whom this run asked for.
+    `value` is the answer in Python where it has a type, else None."""
 
     text: str
     outcome: Literal["answered", "released", "failed", "cancelled", "asked", "refused", "handed"]
     run: RunId
+    value: Any = None
 
 
 class Turn:
     """A message that was taken, and what comes of it. Nothing is kept of it before somebody awaits that."""
 
-    def __init__(self, access: Access, journal: Journal, session: SessionId, actor: Actor, *, receipt: Receipt) -> None:
+    def __init__(
+        self,
+        access: Access,
+        engine: Engine,
+        scope: Scope,
+        session: SessionId,
+        actor: Actor,
+        *,
+        receipt: Receipt,
+        wanted: AnswerType | None = None,
+    ) -> None:
         self.receipt = receipt
-        self.scope: Scope = journal.scope
+        self.scope = scope
         self.actor = actor
         self._access = access
-        self._journal = journal
+        self._engine = engine
+        self._journal = engine.journal(scope)
+        self._wanted = wanted
         self._session = session
         self._stream = session_stream(session)
         self._watch: Watch | None = None
@@ -67,7 +84,42 @@ class Turn:
         run, index = await self._opened()
         reply = Reply("", "handed", run) if index is None else await self._reply(run, index)
         await self._journal.durable(session=self._session)
-        return reply
+        if reply.outcome != "answered" or not self._may_be_typed():
+            return reply
+        return reply._replace(value=value_of(self._engine, self.scope, run, self._wanted))
+
+    def _may_be_typed(self) -> bool:
+        """Whether the answer may have a type: a run without one is not looked up again once it is over."""
+        agent = self._engine.services.agents.get(self._journal.mailbox(self._session).agent)
+        return self._wanted is not None or (agent is not None and agent.answers is not None)
+
+    async def partials(self) -> AsyncGenerator[Any]:
+        """What there is so far of an answer that has a type, as JSON has it, each time there is more; then all of it.
+
+        Nothing comes before the end where policy might yet keep the message back. Ends with the turn; raises as `run`
+        does.
+        """
+        self._ask()
+        run, shown = (await self._opened())[0], None
+        kind = kind_of(self._engine, self.scope, run, self._wanted)
+        deltas = self._engine.services.deltas
+        turn = Turn(self._access, self._engine, self.scope, self._session, self.actor, receipt=self.receipt)
+        ended = asyncio.ensure_future(turn.result())
+        try:
+            while not ended.done():
+                more = deltas.changed(self.scope, self._session)
+                partial = deltas.speaking(self.scope, self._session)
+                tree = None if partial is None or root_run(partial.run) != run else so_far(partial.text, kind)
+                if tree is not None and tree != shown:
+                    shown = tree
+                    yield tree
+                await asyncio.wait({ended, more}, return_when=asyncio.FIRST_COMPLETED)
+                more.cancel()
+            last = tree_of(self._engine, self.scope, run) if (await ended).outcome == "answered" else None
+            if last is not None and last != shown:
+                yield last
+        finally:
+            ended.cancel()
 
     async def _opened(self) -> tuple[RunId, int | None]:
         """The run, and how many of the session's events lie before its turn. None where the message goes to the

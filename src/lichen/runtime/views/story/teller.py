@@ -24,7 +24,7 @@ class Story(msgspec.Struct, frozen=True):
 
     `result` says more than `completed`: `denied`, `declined`, `failed`, `done`, `answered`, `cancelled`, `unknown`, or
     `paused`, `waiting`, `running` while it is open. `asked` and `answer` are None once erased. `failures` are those of
-    plans, the last one last.
+    plans, the last one last. `value` is the answer as JSON where it has a type.
     """
 
     result: str
@@ -35,6 +35,7 @@ class Story(msgspec.Struct, frozen=True):
     calls: tuple[Call, ...]
     people: tuple[Person, ...]
     failures: tuple[Failure, ...]
+    value: Any = None
 
 
 class Teller:
@@ -49,6 +50,7 @@ class Teller:
         self._failures: list[Failure] = []
         self._asked: list[str] | None = []
         self._answer: str | None = None
+        self._value: Any = None
         self._who = ""
         self._code = ""
         self._limit = ""
@@ -105,6 +107,7 @@ class Teller:
             case e.RunFinished() as control:
                 self._code = "" if control.outcome == "completed" else control.code
                 self._answer = each.text("answer").strip() if "answer" in (each.parts or {}) else None
+                self._value = each.json("value") if "value" in (each.parts or {}) else None
             case _:
                 pass
 
@@ -182,7 +185,8 @@ class Teller:
         )
         result, summary = self._result(status, calls)
         asked = None if self._asked is None else tuple(self._asked)
-        return Story(result, summary, self._who, asked, self._answer, calls, tuple(self._people), tuple(self._failures))
+        people, failures = tuple(self._people), tuple(self._failures)
+        return Story(result, summary, self._who, asked, self._answer, calls, people, failures, self._value)
 
     def _result(self, status: str, calls: tuple[Call, ...]) -> tuple[str, str]:
         halted = next((wait for wait in self._waits.values() if wait.kind in HALTING), None)

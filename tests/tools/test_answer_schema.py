@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from lichen.core.patterns.pattern import TEXT_CHARS_MAX
-from lichen.engine.answers.problem import PLACE_CHARS_MAX, Problem
-from lichen.engine.answers.schema import DEPTH_MAX, flaw, problem
+from lichen.tools.arguments.problem import PLACE_CHARS_MAX, Problem
+from lichen.tools.arguments.schema import DEPTH_MAX, flaw, problem
 
 SECRET = "hunter2"
 TOO_MUCH = Problem("", "It takes too much work to check.")

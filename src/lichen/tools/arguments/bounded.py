@@ -15,7 +15,7 @@ from jsonschema import Draft202012Validator, validators
 from jsonschema.exceptions import ValidationError
 
 from lichen.core.patterns.pattern import TEXT_CHARS_MAX
-from lichen.engine.answers.problem import Problem, cut, under
+from lichen.tools.arguments.problem import Problem, cut, under
 
 STEPS_MAX: Final = 50_000  # of one check: about a fifth of a second
 

@@ -14,7 +14,7 @@ from typing import Any, Final, cast
 import msgspec
 
 from lichen.core.patterns.pattern import PatternError, compiled
-from lichen.engine.answers.problem import Problem, cut, under
+from lichen.tools.arguments.problem import Problem, cut, under
 
 SCHEMA_BYTES_MAX: Final = 64 * 1024
 DEPTH_MAX: Final = 32  # of schemas in schemas
@@ -48,7 +48,7 @@ def flaw(schema: Mapping[str, Any]) -> Problem | None:
             return Problem("", "The schema of an answer is an object.")
         if _is_plain(cast("dict[str, Any]", found)):
             return None
-        from lichen.engine.answers import bounded  # no process needs it to start
+        from lichen.tools.arguments import bounded  # no process needs it to start
 
         return _left_out(found, "", 0) or bounded.flaw(found)
     except (TypeError, ValueError, OverflowError, RecursionError):
@@ -109,7 +109,7 @@ def _inner(key: str, value: Any) -> Iterator[tuple[str | int | None, Any]]:
 def problem(schema: Mapping[str, Any], value: Any) -> Problem | None:
     """Where this JSON value does not fit a schema without a flaw; None when it does."""
     try:
-        from lichen.engine.answers import bounded
+        from lichen.tools.arguments import bounded
 
         return bounded.misfit(_read(msgspec.json.encode(schema)), _read(msgspec.json.encode(value)))
     except (TypeError, ValueError, OverflowError, RecursionError, ArithmeticError):
