@@ -28,6 +28,8 @@ SETTINGS: Mapping[str, tuple[type[msgspec.Struct], Mapping[str, str]]] = {
         {
             "agents": "Where agents are: `file.py:name`, an `Agent` or a list of them.",
             "flows": "Flow files, `.ygtc`, as paths and globs, or as tables that also say names.",
+            "prompts": "A folder of prompts, `NAME.md` or `NAME@VERSION.md`, which stand in the place of those that "
+            "agents have under these names; in `TENANT/` for a tenant, in `TENANT/ENVIRONMENT/` for one of its.",
             "tools": "Tools that only flows use: `file.py:name`, a tool or a list of them.",
             "home": "Where data lies; `LICHEN_HOME` overrides it.",
         },

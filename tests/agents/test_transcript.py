@@ -179,6 +179,20 @@ def test_a_failed_call_tells_what_was_wrong_so_that_it_can_be_corrected() -> Non
     }
 
 
+@pytest.mark.req("GOA-35.3")
+def test_what_a_tool_reminds_of_stands_once_behind_all_results_of_its_step() -> None:
+    reminder = "Say the price before you order."
+    one = step(
+        (request(), request(REFUND), request()),
+        (result("c1", reminder=reminder), result("c2", REFUND), result("c3", reminder=reminder)),
+        inputs=(Message("customer", "hurry"),),
+    )
+    messages = read(one)
+    assert roles(messages) == "user assistant tool tool tool system user"
+    assert messages[5].text == f"<system-reminder>{reminder}</system-reminder>"
+    assert list(transcript_faults(messages)) == []
+
+
 @pytest.mark.parametrize("ended", [value for value in get_args(Outcome) if value != "ok"])
 def test_every_outcome_is_told_with_advice(ended: Outcome) -> None:
     told = msgspec.json.decode(outcome(result(outcome=ended, reason="Because.")))

@@ -60,6 +60,8 @@ SAMPLES: tuple[e.Control, ...] = (
         True,
         ("terminal",),
         True,
+        ("support@3#1f0c8a2b4d6e",),
+        True,
     ),
     e.Decided(
         CALL, 2, "hold", ("policy0",), "d4", (Reservation("refunds", 5),), ("iban",), ("third_party:web.fetch",), 1
@@ -94,7 +96,7 @@ SAMPLES: tuple[e.Control, ...] = (
     e.MailboxOpened(AGENT, SUBJECT, "web", "push", "merge", "de", RULING, True),
     e.MessageReceived(MESSAGE, "5f0a", "answered", RUN, WAIT, "operator", RULING, "operator_1a", True),
     e.TurnOpened(TURN, RUN, (MESSAGE, MessageId("m5"))),
-    e.TurnClosed(TURN, RUN, "released"),
+    e.TurnClosed(TURN, RUN, "released", 7),
     e.MessageQueued(MessageId("o6"), "answer", TURN, RUN, "answer/run-1", RULING, "operator_1a"),
     e.DeliveryAttempted(MessageId("o6"), 2),
     e.DeliverySettled(MessageId("o6"), 2, "retry", "busy", 1_700_000_000),

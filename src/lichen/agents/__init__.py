@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from lichen.agents.child import ChildTool
     from lichen.agents.exports import Ask, export
     from lichen.agents.files import load_agent
+    from lichen.agents.llm.compress import Compress
     from lichen.agents.llm.instructions import RunFacts
     from lichen.agents.llm.llm import LLMPlanner
     from lichen.agents.llm.prompts import Prompt
@@ -41,6 +42,7 @@ _HOMES = {
     "Chain": "ways.chain",
     "Chat": "replay.chat",
     "ChildTool": "child",
+    "Compress": "llm.compress",
     "EchoModel": "models.model",
     "Intent": "rules.rules",
     "LLMPlanner": "llm.llm",
@@ -76,6 +78,7 @@ __all__ = [
     "Chain",
     "Chat",
     "ChildTool",
+    "Compress",
     "EchoModel",
     "Intent",
     "LLMPlanner",

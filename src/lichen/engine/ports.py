@@ -10,7 +10,7 @@ import msgspec
 from lichen.core.deciders.run import RunState
 from lichen.core.ports.agent import AgentDef as AgentDef
 from lichen.core.ports.model import Connectable, Connection, Connections, Model, Reach
-from lichen.core.ports.plan import RunContext
+from lichen.core.ports.plan import PromptText, RunContext
 from lichen.core.ports.policy import Gate
 from lichen.core.ports.prices import Prices
 from lichen.core.ports.secrets import Secret, Secrets
@@ -171,6 +171,7 @@ class Services(msgspec.Struct, frozen=True):
     environment: Callable[[Scope], Environment] = lambda scope: PRODUCTION
     secrets: Secrets = msgspec.field(default_factory=NoSecrets)
     connections: Connections = FromEnvironment()
+    prompts: Callable[[Scope, str], PromptText | None] = lambda scope, name: None
     stand_ins: Mapping[AgentName, Model] = {}  # of a test: what answers in the place of an agent's models
     reach: Reach = directly
     prices: Prices = NoPrices()

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from lichen.runtime.project.policies import PolicySource
     from lichen.runtime.project.project import Project
     from lichen.runtime.wiring import Wiring
+    from lichen.settings.file import Settings
 
 
 class Runtime:
@@ -85,6 +86,7 @@ class Runtime:
             wording=self.wording,
             environment=settings.environment if settings is not None else lambda scope: PRODUCTION,
             settings=settings,
+            prompts=_prompts(settings),
             clock=clock,
             random=random,
             new_id=Ids(random).new,
@@ -102,16 +104,20 @@ class Runtime:
         texts: Texts | None = None,
         options: Options | None = None,
         secrets: SecretSource | None = None,
+        prompts: str | Path | None = None,
     ) -> Runtime:
         """A runtime over `home`. `policies` is a directory of Cedar files for every tenant, or one with a
         subdirectory per tenant; without it the starter policy applies and says so. `secrets` is where those of tools
-        come from; without it, the encrypted files in the data directory."""
+        come from; without it, the encrypted files in the data directory. `prompts` is a directory of prompts that
+        stand in the place of those of agents."""
         from lichen.runtime.project.hosting import specs_of
         from lichen.runtime.project.policies import STARTER_NOTICE, FromDirectory, Starter
 
         specs = specs_of(agents)
         source = Starter(specs) if policies is None else FromDirectory(Path(policies), specs)
         runtime = cls(Path(home), agents, source, channels=channels, texts=texts, options=options, secrets=secrets)
+        found = None if prompts is None else Path(prompts)
+        runtime._blueprint = msgspec.structs.replace(runtime._blueprint, prompts=found)
         runtime.notices = (STARTER_NOTICE,) if policies is None else ()
         return runtime
 
@@ -242,7 +248,9 @@ class Runtime:
         self.policies = Policies(access, changes, wiring.in_force, gate=wiring.gate, project=self.project)
         self.meters = MeterBooks(wiring.engine, wiring.gate, access)
         self.costs = CostBooks(wiring.engine, access)
-        self.reload = Reload(wiring.engine, access, changes, wiring.in_force, wiring.catalog, self.project)
+        self.reload = Reload(
+            wiring.engine, access, changes, wiring.in_force, wiring.catalog, self.project, prompts=wiring.prompts
+        )
         self.agents = Agents(access, agents)
         self.admin = Admin(wiring.engine, wiring.volume, access, self._health, self.ending.set)
 
@@ -319,3 +327,9 @@ class Runtime:
             plugins=used(),
             models=Models(*self.ways.figures()),
         )
+
+
+def _prompts(settings: Settings | None) -> Path | None:
+    """The folder of prompts that the settings name."""
+    named = settings.parts.prompts if settings is not None else None
+    return None if settings is None or named is None else settings.root / named

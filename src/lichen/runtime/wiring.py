@@ -43,6 +43,7 @@ from lichen.runtime.operations.governing.stops import STOPPED, reason_of, stop_k
 from lichen.runtime.project.catalog import Catalog
 from lichen.runtime.project.hosting import Hosted, hosted, specs_of
 from lichen.runtime.project.policies import InForce, PolicySource
+from lichen.runtime.project.prompts import Prompts
 from lichen.runtime.project.secretkinds import maker
 from lichen.settings.providers import ProviderTable
 from lichen.tools.failure import failure_of
@@ -75,6 +76,7 @@ class Blueprint(msgspec.Struct, frozen=True):
     volume: VolumeOptions = VolumeOptions()
     secrets: Secrets | None = None  # where every secret comes from, instead of where the settings say
     stand_ins: Mapping[AgentName, Model] = {}  # what answers in the place of an agent's models
+    prompts: Path | None = None
 
 
 class Ids:
@@ -147,6 +149,7 @@ class Wiring:
         self.catalog = Catalog(blueprint.home, blueprint.agents, host)
         self.ways = Ways(blueprint.clock, lambda: _chance(blueprint.random))
         settings = blueprint.settings
+        self.prompts = Prompts(blueprint.prompts)
         self.services = Services(
             gate=self.gate,
             agents=self.catalog,
@@ -163,6 +166,7 @@ class Wiring:
             environment=blueprint.environment,
             secrets=self.secrets,
             connections=Reaching(_table_of(blueprint), self.secrets, os.environ, blueprint.random),
+            prompts=self.prompts.of,
             stand_ins=blueprint.stand_ins,
             prices=PriceList({} if settings is None else settings.models.prices),
             budgets=settings.budgets if settings is not None else lambda scope: UNBOUNDED,

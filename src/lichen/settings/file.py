@@ -127,12 +127,13 @@ class FlowFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class Parts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a project is made of. `agents` are `file.py:name` or agent files; `tools`, as `file.py:name`, are for agent
-    files and flows; `flows` are paths and globs, or tables that also say names."""
+    files and flows; `flows` are paths and globs, or tables that also say names; `prompts` is a folder."""
 
     agents: tuple[str, ...]
     flows: tuple[str | FlowFile, ...] = ()
     tools: tuple[str, ...] = ()
     home: str = ".lichen"
+    prompts: str | None = None
 
 
 class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -6,12 +6,13 @@ import hashlib
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from lichen.agents.llm.prompts import Prompt
-from lichen.core.ports.plan import RunContext
+from lichen.core.ports.plan import PlanInput, PromptText, RunContext
 from lichen.core.words.errors import LichenError
 from lichen.core.words.scope import ActorKind, Scope
 
@@ -74,19 +75,27 @@ def named(facts: RunFacts) -> Mapping[str, Any]:
     }
 
 
-async def told(instructions: Instructions, run: RunContext) -> Told:
-    """What a model is told in this run. Raises what a function raises."""
+async def told(instructions: Instructions, input: PlanInput) -> Told:
+    """What a model is told in this run; instead of a prompt's own words what the run's scope has under its name.
+    Raises what a function raises."""
     if isinstance(instructions, str):
         return Told(instructions)
-    facts = facts_of(run)
+    facts = facts_of(input.run)
     if isinstance(instructions, Prompt):
-        return Told(instructions.render(named(facts)), instructions.reference)
+        instead = input.prompt(instructions.name)
+        prompt = instructions if instead is None else _parsed(instead)
+        return Told(prompt.render(named(facts)), prompt.reference)
     made = instructions(facts)
     text: Any = await made if inspect.isawaitable(made) else made
     if not isinstance(text, str):
         message = "The function of the instructions gave no text."
         raise LichenError(message, code="instructions_invalid", next_step="Return a str from it.")
     return Told(text)
+
+
+@lru_cache(256)
+def _parsed(prompt: PromptText) -> Prompt:
+    return Prompt(prompt.text, name=prompt.name, version=prompt.version)
 
 
 def identity(instructions: Instructions) -> str:

@@ -9,6 +9,8 @@ import msgspec
 from lichen.agents import document
 from lichen.agents.llm import instructions as words
 from lichen.agents.llm.asking import ask, first_choice
+from lichen.agents.llm.compress import Compress
+from lichen.agents.llm.compress import told as summed_up
 from lichen.agents.llm.instructions import INSTRUCTIONS, Instructions
 from lichen.agents.llm.reminders import EXPLANATION, Reminder, checked, due, reminded, stable
 from lichen.agents.llm.transcript import Opening, conversation
@@ -16,7 +18,7 @@ from lichen.agents.llm.typed import answered, asked_for
 from lichen.agents.llm.window import Conversation, Messages, kept_until, windowed
 from lichen.agents.ways.chain import several
 from lichen.core.ports.model import Choice, Effort, Model, ModelMessage, ModelReply, ModelRequest, ToolChoice
-from lichen.core.ports.plan import CallRequest, Message, Plan, PlanInput, PlannerKind
+from lichen.core.ports.plan import CallRequest, History, Message, Plan, PlanInput, PlannerKind
 from lichen.core.words.errors import Invalid
 from lichen.core.words.ids import ToolName
 
@@ -49,7 +51,7 @@ class LLMPlanner:
     `reminders_at_once` of them at most but every one for safety. `keep` lets the provider keep what requests have in
     common. `tool_choice` is that of a run's first request, `parallel_calls` lets one reply make several calls.
     Once calls of tools named in `answer_after` alone were made and came out well, the model is asked to answer without
-    any tool. Raises Invalid (`model_unknown`, `planner_invalid`).
+    any tool. `compress` has earlier turns summed up. Raises Invalid (`model_unknown`, `planner_invalid`).
     """
 
     def __init__(
@@ -68,12 +70,14 @@ class LLMPlanner:
         answer_after: Collection[str] = (),
         temperature: float | None = None,
         thinking: Effort | None = None,
+        compress: Compress | None = None,
     ) -> None:
         if min(max_tokens, 1 if history_tokens is None else history_tokens) < 1 or history_turns < 0:
             message = "A reply and a history need at least one token, and turns cannot be negative."
             raise Invalid(message, code="planner_invalid")
         self._model = several(model)
         self._instructions = instructions
+        self._compress = compress
         self._max_tokens = max_tokens
         self._history_turns = history_turns
         self._manner = Manner(
@@ -89,6 +93,8 @@ class LLMPlanner:
         )
         parts = (self._model.name, words.identity(instructions), max_tokens, history_turns)
         more = msgspec.to_builtins(self._manner)
+        if compress is not None:
+            more["compress"] = list(compress.identity)
         self._digest = document.digest("llm/1", (*parts, more) if more else parts)
 
     @property
@@ -119,10 +125,21 @@ class LLMPlanner:
         Denied when policy forbids the model, and ModelError, also for replies that stay empty (`reply_empty`,
         retryable).
         """
+        told = await words.told(self._instructions, input)
+        plan = await self._told(told.text, input)
+        return msgspec.structs.replace(plan, prompts=(told.prompt,)) if told.prompt else plan
+
+    async def _told(self, instructions: str, input: PlanInput) -> Plan:
         opening, state = _opening(input)
-        whole = conversation(await input.history(), opening, input)
+        history = await input.history()
+        whole = conversation(history, opening, input)._replace(before=summed_up(history.summary))
+        input = _counted(input, history)
+        if self._compress is not None and input.reason != "finalize":
+            summary = await self._compress.summary(whole, history, input)
+            if summary is not None:  # it is in the log before anything is made of it
+                return Plan(summary=summary, state=state)
         fitting = windowed(whole, turns=self._history_turns, tokens=self._manner.history_tokens)
-        request, kind = await self._asked(fitting, input), input.answer_type
+        request, kind = self._request(instructions, fitting, input), input.answer_type
         if kind is not None:
             request = asked_for(kind, request)
         is_last = input.reason == "finalize"
@@ -133,12 +150,11 @@ class LLMPlanner:
             return await answered(kind, reply, request, lambda again: input.model(self._model, again))
         return Plan(answer=reply.text if reply.text.strip() else _CUT_OFF)
 
-    async def _asked(self, fitting: Conversation, input: PlanInput) -> ModelRequest:
+    def _request(self, instructions: str, fitting: Conversation, input: PlanInput) -> ModelRequest:
         """The request of this plan."""
-        told = await words.told(self._instructions, input.run)
         manner = self._manner
         request = ModelRequest(
-            f"{told.text}\n\n{EXPLANATION}" if manner.reminders else told.text,
+            f"{instructions}\n\n{EXPLANATION}" if manner.reminders else instructions,
             self._messages(fitting, input),
             max_tokens=self._max_tokens,
             temperature=manner.temperature,
@@ -171,6 +187,13 @@ class LLMPlanner:
         says = (reply.text,) if reply.text.strip() and not is_silent else ()
         synthesize = all(call.tool in self._manner.answer_after for call in calls)
         return Plan(calls=calls, says=says, state=state, blocks=blocks, synthesize=synthesize)
+
+
+def _counted(input: PlanInput, history: History) -> PlanInput:
+    """The input with the number of the plan among those that said or called something, as a summary does not."""
+    sums = sum(not (step.calls or step.says or step.answers) for step in history.steps)
+    run = msgspec.structs.replace(input.run, step=max(0, input.run.step - sums)) if sums else input.run
+    return msgspec.structs.replace(input, run=run) if sums else input
 
 
 def _opening(input: PlanInput) -> tuple[tuple[Message, ...], bytes]:

@@ -66,11 +66,13 @@ class TurnOpened(Control, frozen=True, array_like=True, gc=False):
 
 class TurnClosed(Control, frozen=True, array_like=True, gc=False):
     """`released`: the run waits for somebody else and the customer may go on talking. `ended`: that run is over.
-    `refused`: policy did not let the run start, so there is none."""
+    `refused`: policy did not let the run start, so there is none. `summary` is the run's record that holds a summary of
+    the conversation, 0 for none."""
 
     turn: TurnId
     run: RunId
     outcome: Literal["answered", "released", "failed", "cancelled", "ended", "refused"]
+    summary: int = 0
 
     @property
     def key(self) -> str:

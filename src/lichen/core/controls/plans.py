@@ -71,14 +71,16 @@ class ModelAsked(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class Planned(Control, frozen=True, array_like=True, gc=False):
     """Contents: `state`, `say/<i>`, `answer`, `<call>/args`, `<call>/terms`, `<call>/redact`, `<call>/hint`, `notes`,
     `failure` (JSON, for operators), `blocks` (what a model's provider wants back with its next request), `value` (JSON:
-    an answer that has a type). Beside the words of `say/<i>` and `answer` stand their `…/card` and `…/attachments`
-    (JSON). `asked/<i>` is what was sent with the request `i` (JSON, without what the run's request before it had sent),
-    `replied/<i>` a reply that did not become the plan.
+    an answer that has a type), `summary` (JSON: what it says, and up to which record of the session it stands for
+    that). Beside the words of `say/<i>` and `answer` stand their `…/card` and `…/attachments` (JSON). `asked/<i>` is
+    what was sent with the request `i` (JSON, without what the run's request before it had sent), `replied/<i>` a reply
+    that did not become the plan.
 
     `error` names why an attempt gave no plan. `requests` are the model requests it took; before there were those, the
     rulings on them stood alone in `rulings`. `synthesize`: the next plan is asked for without tools, if all comes out
     well. `roles` are those of the calls, where one is another than `work`. `stops`: the answer ends the calls that are
-    open. The record's label is that of the earlier words the planner was handed.
+    open. `prompts` names those it was made with: name, version and digest. The record's label is that of the earlier
+    words the planner was handed.
     """
 
     step: int
@@ -98,6 +100,8 @@ class Planned(Control, frozen=True, array_like=True, gc=False):
     synthesize: bool = False
     roles: tuple[ToolRole, ...] = ()
     stops: bool = False
+    prompts: tuple[str, ...] = ()
+    has_summary: bool = False
 
     @property
     def key(self) -> str:

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import msgspec
 
 from lichen.core.deciders import events as e
-from lichen.core.deciders.mailboxstate import Handover, MailboxState, OpenTurn, Question, Queued, Unsent
+from lichen.core.deciders.mailboxstate import Handover, MailboxState, OpenTurn, Question, Queued, Summarised, Unsent
 from lichen.core.deciders.mailboxstate import start_state as start_state
 from lichen.core.deciders.obligation import Obligation
 from lichen.core.words.ids import MessageId, ObligationId
@@ -117,6 +117,8 @@ def _turn_closed(s: MailboxState, event: e.Event, c: e.TurnClosed) -> Changes:
         changes["released"] = (*s.released, c.run)
     elif c.outcome == "ended":
         changes["released"] = tuple(run for run in s.released if run != c.run)
+    if c.summary:
+        changes["summarised"] = Summarised(c.run, c.summary)
     return changes
 
 

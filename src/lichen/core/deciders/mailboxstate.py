@@ -66,6 +66,13 @@ class Handover(msgspec.Struct, frozen=True, gc=False):
         return f"handover/{self.run}/{self.wait}"
 
 
+class Summarised(msgspec.Struct, frozen=True, gc=False):
+    """Where the newest summary of the conversation lies: record `n` of a run that is over."""
+
+    run: RunId
+    n: int
+
+
 class MailboxState(msgspec.Struct, frozen=True, gc=False):
     """Everything `decide` needs, folded from controls alone. `n` counts the records of the stream."""
 
@@ -92,6 +99,7 @@ class MailboxState(msgspec.Struct, frozen=True, gc=False):
     sent: int = 0
     is_closed: bool = False
     handover: Handover | None = None
+    summarised: Summarised | None = None
 
     @property
     def outcome(self) -> str:

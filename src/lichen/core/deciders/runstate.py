@@ -123,6 +123,7 @@ class RunState(msgspec.Struct, frozen=True, gc=False):
     synthesize: bool = False
     is_decided: bool = False  # it answered, and what is open has to end
     planner_state: Ref | None = None
+    summary_n: int = 0  # the record with its newest summary of the conversation, 0 for none
 
     calls: Mapping[CallId, Call] = {}
     waits: Mapping[WaitId, Wait] = {}

@@ -33,21 +33,33 @@ def queue(
     return e.Draft(e.MessageQueued(message, kind, turn, run, token, by=by), said, label)
 
 
-def close_turn(m: MailboxState, run: RunId, outcome: Literal["answered", "released", "failed", "cancelled"]) -> Drafts:
-    """Gives the turn back if this run has it, and withdraws what it asked the customer."""
+def close_turn(
+    m: MailboxState,
+    run: RunId,
+    outcome: Literal["answered", "released", "failed", "cancelled"],
+    *,
+    summary_n: int = 0,
+) -> Drafts:
+    """Gives the turn back if this run has it, and withdraws what it asked the customer. `summary_n` is the run's record
+    with a summary of the conversation."""
     drafts = [e.Draft(e.WaitClosed(q.run, q.wait, "cancelled")) for q in m.questions if q.run == run]
     if m.turn is not None and m.turn.run == run:
-        drafts.append(e.Draft(e.TurnClosed(m.turn.id, run, outcome)))
+        drafts.append(e.Draft(e.TurnClosed(m.turn.id, run, outcome, summary_n)))
     return tuple(drafts)
 
 
 def end_turn(
-    m: MailboxState, run: RunId, turn: TurnId | None, outcome: Literal["answered", "failed", "cancelled"]
+    m: MailboxState,
+    run: RunId,
+    turn: TurnId | None,
+    outcome: Literal["answered", "failed", "cancelled"],
+    *,
+    summary_n: int = 0,
 ) -> Drafts:
     """The end of a run that has its turn, or gave it back. A hand-over that it asked for ends with it."""
-    late = (e.Draft(e.TurnClosed(turn, run, "ended")),) if run in m.released and turn is not None else ()
+    late = (e.Draft(e.TurnClosed(turn, run, "ended", summary_n)),) if run in m.released and turn is not None else ()
     handed = () if m.handover is None or root_run(m.handover.run) != run else end_handover(m, m.handover.run)
-    return (*handed, *close_turn(m, run, outcome), *late)
+    return (*handed, *close_turn(m, run, outcome, summary_n=summary_n), *late)
 
 
 def end_handover(

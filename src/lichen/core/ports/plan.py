@@ -21,6 +21,7 @@ PlanReason = Literal["start", "resume", "finalize"]
 Resume = Literal["all", "each"]
 SpeakerRole = Literal["customer", "operator", "service"]
 STATE_BYTES_MAX = 64 * 1024
+SUMMARY_CHARS_MAX = 16 * 1024
 REDACT = "/redact"  # behind a call's id the name of the content that lists the fields of its result to be hidden
 
 
@@ -84,7 +85,8 @@ class Plan(msgspec.Struct, frozen=True, gc=False):
     and the next plan is due at once. `stops`: an answer ends the calls that are open still, as the run's end by force
     would; else the run ends once they have.
     `value` is the answer as JSON: what a run has to give whose answers have a type, and then the words of the answer
-    will do if they are it.
+    will do if they are it. `summary` is recorded, and read by this run's plans and those of the runs that follow in its
+    session; a plan may be nothing else. `prompts` names the prompts it was made with: `support@3#1f0c8a2b4d6e`.
     """
 
     calls: tuple[CallRequest, ...] = ()
@@ -99,6 +101,8 @@ class Plan(msgspec.Struct, frozen=True, gc=False):
     synthesize: bool = False
     stops: bool = False
     value: bytes = b""
+    prompts: tuple[str, ...] = ()
+    summary: Summary | None = None
 
 
 class Message(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
@@ -158,12 +162,25 @@ class Step(msgspec.Struct, frozen=True):
     blocks: bytes = b""
 
 
+class Summary(msgspec.Struct, frozen=True):
+    """Words that stand for the beginning of a conversation: for all that was said in it up to its record `upto`."""
+
+    text: str
+    upto: int
+
+
 class History(msgspec.Struct, frozen=True):
-    """The conversation before this run, notes on runs of it that are still waiting, and this run's own steps."""
+    """The conversation before this run, notes on runs of it that are still waiting, and this run's own steps.
+
+    `positions` are the records of the conversation that hold the messages. `summary` stands for what was said before
+    them, where a planner made one, in this run or an earlier one.
+    """
 
     messages: tuple[Message, ...] = ()
     notes: tuple[str, ...] = ()
     steps: tuple[Step, ...] = ()
+    positions: tuple[int, ...] = ()
+    summary: Summary | None = None
 
 
 class Left(msgspec.Struct, frozen=True):
@@ -190,11 +207,20 @@ class RunContext(msgspec.Struct, frozen=True):
     now_us: int = 0  # when the plan came to be due: the moment of the run's last record
 
 
+class PromptText(msgspec.Struct, frozen=True):
+    """A prompt as a file says it: its name, its version, empty for none, and its words with references in braces."""
+
+    name: str
+    version: str
+    text: str
+
+
 class PlanInput(msgspec.Struct, frozen=True):
     """Everything a planner may see. `history` is built on demand, so a planner that needs none costs none.
 
     `input` holds the messages that came since the last plan; `limit` names the limit when `reason` is finalize.
     `deltas` takes the pieces of a reply as they come, for whoever looks on. `answer_type` is what the answer has to be.
+    `prompt` gives what the run's scope has in the place of a planner's own prompt of that name.
     """
 
     run: RunContext
@@ -211,6 +237,7 @@ class PlanInput(msgspec.Struct, frozen=True):
     history: Callable[[], Awaitable[History]]
     deltas: Deltas | None = None
     answer_type: AnswerType | None = None
+    prompt: Callable[[str], PromptText | None] = lambda name: None
 
 
 PlannerKind = Literal["rules", "llm", "flow", "own"]

@@ -101,7 +101,7 @@ def _told_session(act: Act, answer: Saying) -> moves.Drafts:
         return ()
     mailbox = session.mailbox
     outcome = "cancelled" if state.cancel else "failed" if state.failure else "answered"
-    drafts = talk.end_turn(mailbox, state.id, state.turn, outcome)
+    drafts = talk.end_turn(mailbox, state.id, state.turn, outcome, summary_n=state.summary_n)
     if not answer.text:
         return drafts
     said, token = saying.contents(answer, state.subject), f"answer/{state.id}"

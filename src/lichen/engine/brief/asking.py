@@ -32,6 +32,7 @@ def plan_input(
         model=model,
         history=lambda: read_history(act, handed),
         answer_type=act.answer_type,
+        prompt=lambda name: act.services.prompts(act.journal.scope, name),
     )
 
 

@@ -9,12 +9,14 @@ import msgspec
 
 from lichen.core.deciders import events as e
 from lichen.core.deciders.run import Result
-from lichen.core.ports.plan import CallRequest, CallResult, History, Message, Step, WaitAnswer
+from lichen.core.ports.plan import CallRequest, CallResult, History, Message, Step, Summary, WaitAnswer
 from lichen.core.words.errors import ContentErased
-from lichen.core.words.ids import CallId, RunId, ToolName, root_run
+from lichen.core.words.ids import CallId, RunId, ToolName, root_run, run_stream
 from lichen.core.words.label import EMPTY, Label, join, without
 from lichen.engine.act import Act, SessionAct
 from lichen.engine.brief.contents import inputs, results
+
+_SUMMARY = msgspec.json.Decoder(Summary)
 
 
 class Handed:
@@ -39,10 +41,39 @@ class Spoken(NamedTuple):
 
 async def read_history(act: Act, handed: Handed | None = None) -> History:
     """The history of a run as of now. Reads the log; erased contents are left out. `handed` is told of its label."""
-    spoken = _spoken(act)
+    found, spoken = _summary(act), _spoken(act)
+    if found is not None:
+        spoken = [each for each in spoken if each.n > found.summary.upto]
     if handed is not None:
-        handed.take(_joined(spoken))
-    return History(_messages(act, spoken), _notes(act), _steps(act))
+        handed.take(_joined(spoken) if found is None else join(_joined(spoken), found.label))
+    positions = tuple(each.n for each in spoken)
+    return History(
+        _messages(act, spoken), _notes(act), _steps(act), positions, None if found is None else found.summary
+    )
+
+
+class Found(NamedTuple):
+    """A summary of the conversation, and the label of all that it was made from."""
+
+    summary: Summary
+    label: Label
+
+
+def _summary(act: Act) -> Found | None:
+    """The newest summary of the conversation: this run's own, else that of a run before it; none that was erased."""
+    state, session = act.state, act.session
+    at = session.mailbox.summarised if session is not None else None
+    if state.summary_n:
+        stream, n = act.stream, state.summary_n
+    elif at is not None:
+        stream, n = run_stream(at.run), at.n
+    else:
+        return None
+    try:
+        data = act.journal.log.contents(stream, n)["summary"]
+    except ContentErased:
+        return None
+    return Found(_SUMMARY.decode(data), act.journal.log.event(stream, n).label)
 
 
 def customers_words(act: Act) -> tuple[tuple[int, str], ...]:
@@ -56,7 +87,9 @@ def customers_words(act: Act) -> tuple[tuple[int, str], ...]:
 
 def window_label(act: Act) -> Label:
     """The label of all that `read_history` could hand out beside the run's own steps."""
-    return _joined(_spoken(act))
+    found = _summary(act)
+    label = _joined(_spoken(act))
+    return label if found is None else join(label, found.label)
 
 
 def _spoken(act: Act) -> list[Spoken]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -20,7 +21,7 @@ from lichen.core.ports.call import (
     Tool,
     ToolRole,
 )
-from lichen.core.ports.plan import REDACT, STATE_BYTES_MAX, CallRequest, Plan, WaitRequest
+from lichen.core.ports.plan import REDACT, STATE_BYTES_MAX, SUMMARY_CHARS_MAX, CallRequest, Plan, WaitRequest
 from lichen.core.speech import saying
 from lichen.core.speech.saying import Saying
 from lichen.core.words.errors import Invalid
@@ -37,6 +38,8 @@ from lichen.engine.ports import AgentDef
 from lichen.engine.sends.sends import ruled
 
 Part = tuple[str, bytes]
+PROMPTS_MAX = 8  # that one plan is made with
+_PROMPT = re.compile(r"[a-z][a-z0-9_.-]{0,63}(@[A-Za-z0-9._-]{1,32})?#[0-9a-f]{12}")
 PLAN_BYTES_MAX = 4 * 1024 * 1024
 
 
@@ -51,12 +54,18 @@ def validate(plan: Plan, state: RunState) -> None:
     if plan.stops and (plan.answer is None or plan.calls):
         raise Invalid("Only an answer without calls ends what is open.", code="plan_contradicts_itself")
     waits_on = plan.resume == "each" and bool(state.calls)  # for the next of the calls that are open
-    if plan.answer is None and not (plan.calls or plan.waits or plan.failure or plan.blocks or waits_on):
+    if plan.answer is None and not (
+        plan.calls or plan.waits or plan.failure or plan.blocks or plan.summary or waits_on
+    ):
         raise Invalid("A plan says nothing at all.", code="plan_empty")
     if state.limit and (plan.answer is None or plan.calls) and not plan.failure:
         raise Invalid("A finalizing plan must answer.", code="plan_not_final")
     if len(plan.state) > STATE_BYTES_MAX or len(plan.calls) > 1024 or len(plan.waits) > 16:
         raise Invalid("A plan is larger than the bounds allow.", code="plan_too_large")
+    if len(plan.prompts) > PROMPTS_MAX or not all(map(_PROMPT.fullmatch, plan.prompts)):
+        raise Invalid("A plan names its prompts as none are called.", code="prompt_invalid")
+    if plan.summary is not None and not 0 < len(plan.summary.text) <= SUMMARY_CHARS_MAX:
+        raise Invalid("A summary is empty, or longer than the bound.", code="plan_too_large")
     check_waits(plan.waits)
     if any(len(call.args) > ARGUMENT_BYTES_MAX for call in plan.calls) or _bytes(plan) > PLAN_BYTES_MAX:
         raise Invalid("What a plan asks for is larger than a record may be.", code="plan_too_large")
@@ -128,6 +137,8 @@ def append_plan(act: Act, agent: AgentDef, made: Made) -> None:
         is_final=bool(plan.failure),
         requests=made.requests,
         synthesize=plan.synthesize,
+        prompts=plan.prompts,
+        has_summary=plan.summary is not None,
         roles=_roles(agent, plan),
         stops=plan.stops,
     )
@@ -159,7 +170,7 @@ def _contents(act: Act, plan: Plan, of_calls: list[Part]) -> moves.Contents:
     says = [part for i, said in enumerate(plan.says) for part in saying.parts(said, f"say/{i}")]
     notes = msgspec.json.encode(plan.notes) if plan.notes else b""
     parts = [*of_calls, ("state", plan.state), *answer, *says, ("notes", notes), ("blocks", plan.blocks)]
-    parts.append(("value", plan.value))
+    parts += [("value", plan.value), ("summary", b"" if plan.summary is None else msgspec.json.encode(plan.summary))]
     return moves.as_contents(parts, act.subject)
 
 

@@ -97,8 +97,8 @@ def receive(coming: Coming) -> Receipt:
 def received(coming: Coming) -> tuple[Receipt, Mapping[StreamId, moves.Drafts]]:
     """What becomes of a message that comes now, and what is to be appended for it: nothing, if it was taken before.
 
-    Raises Invalid (`key_invalid`), NotFound (`session_unknown`), Conflict (`session_closed`, `key_reused`, `session_busy`),
-    Unavailable (`outbox_full`).
+    Raises Invalid (`key_invalid`), NotFound (`session_unknown`), Conflict (`session_closed`, `key_reused`,
+    `session_busy`), Unavailable (`outbox_full`).
     """
     request, session, said = coming
     mailbox = request.mailbox(session)

@@ -52,6 +52,8 @@ def _planned(s: RunState, event: e.Event, c: e.Planned) -> Changes:
         changes["due"] = "finalize" if s.limit else "resume"  # it only kept what it has so far, and goes on
     if c.has_state:
         changes["planner_state"] = Ref(event.n, "state")
+    if c.has_summary:
+        changes["summary_n"] = event.n
     if c.has_answer:
         changes["answer"] = Ref(event.n, "answer")
         changes["is_decided"] = c.stops

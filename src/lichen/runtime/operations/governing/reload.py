@@ -15,6 +15,7 @@ from lichen.runtime.access.access import About, Access
 from lichen.runtime.access.changes import Changes
 from lichen.runtime.project.catalog import Catalog
 from lichen.runtime.project.policies import InForce
+from lichen.runtime.project.prompts import Prompts
 
 if TYPE_CHECKING:
     from lichen.runtime.project.project import Project
@@ -31,13 +32,14 @@ class Broken(msgspec.Struct, frozen=True):
 
 class Reloaded(msgspec.Struct, frozen=True):
     """What is in force now. `agents` have a new version, or are new, or are gone; `broken` says what stayed as it was;
-    `needs_restart` names the changed files that only a new process reads."""
+    `needs_restart` names the changed files that only a new process reads; `prompts` say something else now."""
 
     policies: str
     are_policies_new: bool
     agents: tuple[str, ...]
     broken: tuple[Broken, ...]
     needs_restart: tuple[str, ...]
+    prompts: tuple[str, ...] = ()
 
 
 class Reload:
@@ -51,6 +53,8 @@ class Reload:
         in_force: InForce,
         catalog: Catalog,
         project: Project | None,
+        *,
+        prompts: Prompts,
     ) -> None:
         self._engine = engine
         self._access = access
@@ -58,6 +62,7 @@ class Reload:
         self._in_force = in_force
         self._catalog = catalog
         self._project = project
+        self._prompts = prompts
 
     async def __call__(self, scope: Scope, actor: Actor) -> Reloaded:
         """Puts the files as they are now in force: the policies of the scope, the agents and flows of the runtime.
@@ -74,6 +79,9 @@ class Reload:
         after = self._in_force.digest(scope)
         if after != before:
             await self._changes.note(scope, "policy", after, actor, ruling)
+        prompts = self._changed_prompts(broken)
+        for name in prompts:
+            await self._changes.note(scope, "catalog", f"prompt:{name}", actor, ruling)
         changed = await self._agents(broken)
         for name, digest in changed:
             for other in self._engine.scopes:
@@ -87,7 +95,16 @@ class Reload:
             tuple(name for name, _ in changed),
             tuple(Broken(error.code, error.message, error.next_step, error.place) for error in broken),
             tuple(str(file) for file in files),
+            prompts,
         )
+
+    def _changed_prompts(self, broken: list[LichenError]) -> tuple[str, ...]:
+        """The prompts that say something else now."""
+        try:
+            return self._prompts.load()
+        except LichenError as error:
+            broken.append(error)
+            return ()
 
     async def _agents(self, broken: list[LichenError]) -> list[tuple[str, str]]:
         """The agents that changed, each with its digest, empty for one that is gone."""
