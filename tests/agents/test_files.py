@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from lichen.agents.agent import Agent
 from lichen.agents.files import CODE, FILE_BYTES_MAX, LimitsTable, load_agent
+from lichen.agents.llm.compress import Compress
 from lichen.agents.llm.llm import LLMPlanner
 from lichen.agents.llm.prompts import Prompt
 from lichen.agents.llm.reminders import Reminder
@@ -269,6 +270,34 @@ def test_a_file_words_what_a_child_is_asked_by_a_prompt_a_template_or_a_text(tmp
     (tmp_path / "ask.md").write_text("You work for {nobody}.\n")
     with pytest.raises(Invalid, match="nobody"):
         load_agent(file)
+
+
+@pytest.mark.req("LIC-23.5")
+def test_a_file_may_say_what_answers_have_to_be_and_how_a_conversation_is_summed_up(tmp_path: Path) -> None:
+    path = tmp_path / "support.toml"
+    path.write_text(
+        """name = "shop.support"
+[llm]
+model = "echo:"
+[llm.compress]
+model = "echo:"
+after_turns = 9
+[answers]
+type = "object"
+required = ["amount"]
+[answers.properties.amount]
+type = "integer"
+"""
+    )
+    schema = {"type": "object", "required": ["amount"], "properties": {"amount": {"type": "integer"}}}
+    planner = LLMPlanner("echo:", compress=Compress("echo:", after_turns=9))
+    made = load_agent(path)
+    assert made.digest == Agent("shop.support", planner=planner, answers=schema).digest
+    assert made.answers is not None
+    path.write_text(path.read_text().replace("after_turns = 9", "keep_turns = 2"))
+    with pytest.raises(Invalid) as caught:
+        load_agent(path)
+    assert caught.value.code == "planner_invalid"
 
 
 @pytest.mark.req("LIC-23.5")

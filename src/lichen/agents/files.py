@@ -107,6 +107,7 @@ class _Making:
             tools=[*tools, *children],
             limits=file.limits.limits(),
             description=file.description,
+            answers=file.answers,
         )
 
     def _chosen(self, said: str | ToolTable) -> tuple[Tool, ...]:
@@ -150,6 +151,8 @@ class _Making:
 
     def _asking(self, llm: LLMTable) -> LLMPlanner:
         options: dict[str, Any] = {name: getattr(llm, name) for name in llm.__struct_fields__ if name != "prompt"}
+        if llm.compress is not None:
+            options["compress"] = _at("/compress", llm.compress.compress)
         if llm.prompt:
             options["instructions"] = _at("/prompt", self._prompt, llm.prompt)
         return LLMPlanner(**options)

@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 
+from lichen.agents.llm.compress import INSTRUCTIONS as SUMMING
+from lichen.agents.llm.compress import Compress
 from lichen.agents.llm.instructions import INSTRUCTIONS
 from lichen.agents.llm.llm import REMINDERS_AT_ONCE
 from lichen.agents.llm.reminders import Reminder
@@ -37,6 +39,21 @@ class LimitsTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return Limits(**msgspec.structs.asdict(self))
 
 
+class CompressTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[llm.compress]`: what `Compress` takes, the model that makes summaries and when they are due."""
+
+    model: str
+    after_tokens: int | None = None
+    after_turns: int | None = None
+    keep_turns: int = 4
+    max_tokens: int = 800
+    instructions: str = SUMMING
+
+    def compress(self) -> Compress:
+        """The way of summing up that this table means. Raises Invalid."""
+        return Compress(**msgspec.structs.asdict(self))
+
+
 class LLMTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`[llm]`: what LLMPlanner takes; `model` may be a list of names, of which the first that can answer does. `prompt`
     is a file of instructions, in place of `instructions`.
@@ -56,6 +73,7 @@ class LLMTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     answer_after: tuple[str, ...] = ()
     temperature: float | None = None
     thinking: Effort | None = None
+    compress: CompressTable | None = None
 
     def __post_init__(self) -> None:
         if self.prompt and self.instructions != INSTRUCTIONS:
@@ -92,7 +110,8 @@ class ChildTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class AgentFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The whole file. Exactly one of `[rules]` (what RulePlanner takes) and `[llm]`; `tools` lists what it may use."""
+    """The whole file. Exactly one of `[rules]` (what RulePlanner takes) and `[llm]`; `tools` lists what it may use.
+    `answers` is the JSON Schema that each answer has to fit."""
 
     name: str
     description: str = ""
@@ -101,3 +120,4 @@ class AgentFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     limits: LimitsTable = LimitsTable()
     rules: Mapping[str, Any] | None = None
     llm: LLMTable | None = None
+    answers: Mapping[str, Any] | None = None
