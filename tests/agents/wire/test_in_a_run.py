@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from lichen import Agent, tool
+from lichen import Agent, Customer, Runtime, Scope, tool
 from lichen.agents import LLMPlanner
 from lichen.testing.model_conformance import KEY, LOOK, LOOKED, THOUGHT
-from lichen.testing.worlds import world
 from tests.agents.wire.relay import Relay
+
+ACME = Scope("acme", "dev")
 
 
 @tool(name="orders.lookup", effects="none")
@@ -27,16 +30,15 @@ async def lookup(order_id: str) -> dict[str, str]:
     ],
 )
 async def test_a_run_calls_tools_as_its_model_says_and_tells_it_what_they_said_and_what_it_thought(
-    aimock: Relay, monkeypatch: pytest.MonkeyPatch, name: str, prefix: str, path: str
+    aimock: Relay, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, prefix: str, path: str
 ) -> None:
     place = f"run-{prefix}"
     monkeypatch.setenv(f"{prefix}_API_KEY", KEY)
     monkeypatch.setenv(f"{prefix}_BASE_URL", f"{aimock.url}/{place}/none{path}")
     agent = Agent("shop.support", planner=LLMPlanner(name, thinking="low", max_tokens=4_096), tools=[lookup])
-    async with world(agents=[agent]) as shop:
-        talk = await shop.talk("customer-7")
-        assert (await talk.say(LOOK)).text == LOOKED
-        assert [call.outcome for call in shop.calls("orders.lookup")] == ["ok", "ok"]
+    async with Runtime.open(tmp_path, agents=[agent]) as runtime:  # in real time: a network is not simulated
+        session = await runtime.sessions.open(ACME, Customer("customer-7"))
+        assert (await (await session.say(LOOK)).result()).text == LOOKED
     first, second = aimock.sent[place]
     assert b"on its way" not in first
     assert all(order in second for order in (b"1042", b"1043"))
