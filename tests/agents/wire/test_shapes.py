@@ -301,10 +301,11 @@ async def test_a_no_in_a_providers_own_words_is_of_a_known_kind(canned: Canned) 
 
 @pytest.mark.req("GOA-64.1")
 @pytest.mark.parametrize(
-    ("name", "body"),
+    ("name", "written", "body"),
     [
         (
             "anthropic:claude-haiku-4-5",
+            7,
             {
                 **_claude("end_turn"),
                 "content": [{"type": "text", "text": "Yes."}],
@@ -318,6 +319,7 @@ async def test_a_no_in_a_providers_own_words_is_of_a_known_kind(canned: Canned) 
         ),
         (
             "openai-chat:gpt-4o",
+            0,
             {
                 **_chat({"content": "Yes."}),
                 "usage": {
@@ -330,11 +332,14 @@ async def test_a_no_in_a_providers_own_words_is_of_a_known_kind(canned: Canned) 
         ),
     ],
 )
-async def test_tokens_read_from_and_written_to_a_cache_are_part_of_the_input(name: str, body: dict[str, Any]) -> None:
+async def test_tokens_read_from_and_written_to_a_cache_are_part_of_the_input(
+    name: str, written: int, body: dict[str, Any]
+) -> None:
     async with saying(Canned(name, body, "")) as (model, _):
         reply: ModelReply = await model.generate(asked(GREET))
     usage = reply.usage
     assert (usage.input_tokens, usage.output_tokens, usage.cached_tokens) == (50, 2, 40)
+    assert usage.cache_write_tokens == written
 
 
 SEALED = "c2VhbGVkLTAxMjM0NTY3ODk="

@@ -62,9 +62,14 @@ def _finish(reason: str | None, *, has_calls: bool) -> Finish:
 
 
 def usage_of(response: ModelResponse) -> Usage:
-    """What the provider says it cost, in tokens. Those that were read from its cache are part of the input."""
+    """What the provider says it cost, in tokens. What was read from its cache or put there is part of the input."""
     usage = response.usage
-    return Usage(usage.input_tokens, usage.output_tokens, usage.cache_read_tokens)
+    return Usage(
+        usage.input_tokens,
+        usage.output_tokens,
+        usage.cache_read_tokens,
+        cache_write_tokens=usage.cache_write_tokens,
+    )
 
 
 def _args(part: ToolCallPart) -> bytes:
