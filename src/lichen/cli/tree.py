@@ -27,7 +27,7 @@ COMMANDS: Final = {
     "sessions": ("commands.sessions:app", "One conversation: what was said, and its end."),
     "approvals": ("commands.approvals:app", "What waits for a person, and the answers."),
     "handovers": ("commands.handovers:app", "Conversations that a person is to have."),
-    "costs": ("commands.costs:show", "What models cost, day by day."),
+    "costs": ("commands.costs:show", "Shows what models cost, day by day."),
     "list": ("commands.listing:app", "What there is: agents, tools, tenants, sessions."),
     "log": ("volumes.log:app", "Read the log, prove it, take it away, back it up."),
     "policy": ("trying.policy:app", "The policies that decide what agents may do."),

@@ -13,7 +13,9 @@ from lichen.cli.here.caller import Caller, calling
 def show(
     caller: Caller, days: Annotated[int, typer.Option(min=1, max=366, help="How many days, today included.")] = 14
 ) -> None:
-    """Shows what models cost, by day, agent and model, and what is left of today's budgets."""
+    """Shows what models cost, day by day.
+
+    By agent and model, with what is left of today's budgets."""
     book = caller.client.get("costs", days=days)
     if caller.screen.data(book):
         return

@@ -97,10 +97,10 @@ def _draw(screen: Screen, run: View) -> None:
     screen.draw(head)
     cost = run["cost"]
     calls = f"{cost['calls']} tool calls counted (at most {cost['calls_max']})"
-    money = f", {cost['micro_usd'] / 1e6:.4f} USD" if cost["micro_usd"] else ""
+    money = f", {cost['micro_usd'] / 1e6:.4f} USD" if cost.get("micro_usd") else ""
     screen.line(f"started {moment(run['timeline']['start_us'])}, {calls}, {cost['tokens']} tokens{money}", "dim")
     screen.draw(_picture(bars(run["timeline"]), run["timeline"]))
-    for asked in run["models"]:
+    for asked in run.get("models", ()):
         screen.line(_asked(asked), MEANINGS.get(asked["outcome"], "") if asked["outcome"] == "ok" else "yellow")
 
 
