@@ -23,7 +23,22 @@ def one(slot: Finder, text: str, *, asked: bool = False) -> SlotValue | Unclear 
 def test_a_pattern_gives_its_first_group_that_took_part() -> None:
     slot = finder(Slot("order_id", pattern=r"order (\d+)|#(\d+)"))
     assert one(slot, "about #77") == "77"
-    assert one(finder(Slot("word", pattern=r"a\w+")), "an apple") == "an"
+    assert one(finder(Slot("word", pattern=r"\ba\w+")), "an elephant") == "an"
+
+
+@pytest.mark.req("CONV-1.1")
+@pytest.mark.parametrize(
+    ("text", "order", "amount"),
+    [
+        ("15 EUR for order 1044", "1044", 1500),
+        ("15 EUR for order 1044, I said 15 EUR for order 1044", "1044", 1500),
+        ("order 1042 and 10 EUR for order 1043", Unclear(("1042", "1043")), 1000),
+        ("15 EUR or 16 EUR for order 1044", "1044", Unclear(("15 EUR", "16 EUR"))),
+    ],
+)
+def test_of_several_values_in_one_message_none_is_taken(text: str, order: object, amount: object) -> None:
+    slots = [finder(Slot("order_id", pattern=r"order (\d+)")), finder(Slot("amount", kind="money", currency="EUR"))]
+    assert search(text, slots) == {"order_id": order, "amount": amount}
 
 
 def test_a_pattern_of_kind_integer_gives_a_number_and_skips_what_is_none() -> None:

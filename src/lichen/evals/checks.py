@@ -13,7 +13,7 @@ from lichen.evals.trial import Happened, Held, Spent
 from lichen.runtime.views.story.call import Call
 from lichen.tools.arguments.schema import problem
 
-UNDONE = ("", "denied", "cancelled")  # outcomes of calls that changed nothing
+ACTED = ("ok", "unknown", "timed_out")  # outcomes of calls that did something, or may have
 
 
 class Miss(msgspec.Struct, frozen=True):
@@ -145,5 +145,5 @@ def _claimed(claim: Claim, held: Held) -> Iterator[str]:
 def _undecided(calls: Sequence[Call]) -> Iterator[str]:
     """Effects that no decision allowed: there can be none, whatever a model says."""
     for call in calls:
-        if call.outcome not in UNDONE and call.verdict != "allow":
+        if call.outcome in ACTED and call.verdict != "allow":
             yield f"{call.tool} ended {call.outcome} and was decided {call.verdict or 'not at all'}."

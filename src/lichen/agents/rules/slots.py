@@ -130,10 +130,11 @@ def finder(slot: Slot) -> Finder:
 def search(
     text: str, finders: Sequence[Finder], asked: str = "", *, language: str = ""
 ) -> dict[str, SlotValue | Unclear]:
-    """The first value of every slot in `text`, numbers as they are written in `language`. No two share characters.
+    """The value of every slot in `text`, numbers as they are written in `language`. No two share characters.
 
-    The slot that was asked for chooses first, then money that names its currency, then the others in their order: in
-    `refund 2000 EUR for order 1042` the amount is taken before any number.
+    Where a message says several values of a slot nobody knows which is meant: it is unclear. The slot that was asked
+    for chooses first, then money that names its currency, then the others in their order: in `refund 2000 EUR for order
+    1042` the amount is taken before any number.
     """
     taken: list[Found] = []
     values: dict[str, SlotValue | Unclear] = {}
@@ -141,9 +142,21 @@ def search(
         candidates = one.answered(text, language) if one.slot.name == asked else one.said(text, language)
         found = next((c for c in candidates if not _overlaps(c, taken)), None)
         if found is not None:
-            taken.append(found)
-            values[one.slot.name] = found.value
+            several = [c for c in one.said(text, language) if not _overlaps(c, taken)]
+            taken += [found, *several]
+            values[one.slot.name] = _meant(found, several, text)
     return values
+
+
+def _meant(found: Found, several: Sequence[Found], text: str) -> SlotValue | Unclear:
+    """The value that was found, unless others were said beside it."""
+    written = {each.value: _written(each, text) for each in several if not isinstance(each.value, Unclear)}
+    return Unclear(tuple(written.values())) if len(written) > 1 else found.value
+
+
+def _written(found: Found, text: str) -> str:
+    """A value as a customer writes it."""
+    return found.value if isinstance(found.value, str) else text[found.start : found.end].strip()
 
 
 def _overlaps(found: Found, taken: Iterable[Found]) -> bool:
