@@ -274,3 +274,15 @@ def test_bounds_that_allow_nothing_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(Invalid) as caught:
         LLMPlanner("echo:", **wrong)
     assert caught.value.code == "planner_invalid"
+
+
+@pytest.mark.req("GOA-31.3")
+async def test_words_beside_calls_of_bookkeeping_alone_are_the_answer() -> None:
+    note = msgspec.structs.replace(spec("books.note"), role="bookkeeping")
+    noted = ModelCall("call_1", note.name, b"{}")
+    asked, _ = planner(ModelReply("Done.", (noted,)), ModelReply("", (noted,)), ModelReply("Done.", (noted, CALL)))
+    plan = await asked.plan(plan_input(HELLO, tools=[LOOKUP, note]))
+    assert (plan.answer, [call.tool for call in plan.calls]) == ("Done.", ["books.note"])
+    assert (await asked.plan(plan_input(HELLO, tools=[LOOKUP, note]))).answer is None
+    both = await asked.plan(plan_input(HELLO, tools=[LOOKUP, note]))
+    assert (both.answer, both.says) == (None, ("Done.",))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests.cli.shop import Shop
@@ -52,3 +54,14 @@ def test_who_names_what_is_not_there_is_told_where_to_look(hosted: Shop, argumen
     ended = hosted.run(*arguments)
     assert ended.code == 4
     assert step in ended.err
+
+
+@pytest.mark.req("GOA-4.4")
+def test_the_contract_of_every_tool_is_printed_as_one_file(shop: Shop) -> None:
+    first, second = shop.run("list", "tools", "--schemas"), shop.run("list", "tools", "--schemas")
+    assert first.code == 0, first.err
+    assert first.out == second.out
+    document = json.loads(first.out)
+    named = {each["name"] for each in shop.run("list", "tools", "--json").data}
+    assert set(document["tools"]) == named
+    assert document["tools"]["payments.refund"]["input_schema"]["required"] == ["order_id", "amount"]

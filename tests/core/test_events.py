@@ -36,6 +36,7 @@ SAMPLES: tuple[e.Control, ...] = (
         (SUBJECT, "operator_1a"),
         RULING,
         True,
+        (ToolName("orders.lookup"),),
     ),
     e.PlanStarted(2, 1, "resume", "openai:gpt-5", USAGE, USAGE, 2),
     e.Planned(

@@ -15,6 +15,7 @@ from lichen.agents import document
 from lichen.agents.child import Build, ChildTool, Wording, child_tool
 from lichen.agents.llm.prompts import Prompt
 from lichen.agents.toolset import Toolset, flattened, repeated
+from lichen.core.ports.agent import OnMissing
 from lichen.core.ports.answer import AnswerType
 from lichen.core.ports.call import Tool
 from lichen.core.ports.plan import Planner
@@ -48,6 +49,9 @@ class Agent:
     name, the planner, every tool's contract and the limits. `answers` is what each answer has to be: a type that
     pydantic knows, or a JSON Schema. A run that cannot give that fails (`answer_invalid`).
 
+    `on_missing` is what follows when a call lacks arguments: `resume` tells the planner, `ask` asks the customer for
+    them and tells the planner what they said, `finalize` lets it answer with what it has.
+
     Raises Invalid (`agent_invalid`) for a name that is not lower-case words joined by dots, for a missing planner, and
     for two tools of one name.
     """
@@ -60,6 +64,7 @@ class Agent:
     digest: str
     source: Source | None
     answers: AnswerType | None
+    on_missing: OnMissing
 
     def __init__(
         self,
@@ -70,6 +75,7 @@ class Agent:
         limits: Limits | None = None,
         description: str = "",
         answers: Any = None,
+        on_missing: OnMissing = "resume",
     ) -> None:
         given = tuple(flattened(tools))
         _check(name, planner, given)
@@ -82,12 +88,14 @@ class Agent:
         object.__setattr__(self, "limits", limits)
         object.__setattr__(self, "description", description)
         object.__setattr__(self, "source", None)
+        object.__setattr__(self, "on_missing", on_missing)
         wanted = None if answers is None else answer_type(answers)
         object.__setattr__(self, "answers", wanted)
         stated = [bound for bound in msgspec.structs.astuple(limits) if bound is not None]
         bounds = [float(bound) for bound in stated]  # 120 and 120.0 are the same limit
         parts = (name, planner.digest, pins, bounds)
         pinning = parts if wanted is None else (*parts, wanted.schema)
+        pinning = pinning if on_missing == "resume" else (*pinning, on_missing)
         object.__setattr__(self, "digest", document.digest("agent/1", pinning))
 
     def from_source(self, source: Source) -> Agent:

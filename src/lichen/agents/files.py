@@ -108,6 +108,7 @@ class _Making:
             limits=file.limits.limits(),
             description=file.description,
             answers=file.answers,
+            on_missing=file.on_missing,
         )
 
     def _chosen(self, said: str | ToolTable) -> tuple[Tool, ...]:

@@ -13,6 +13,7 @@ from lichen.agents.llm.instructions import INSTRUCTIONS
 from lichen.agents.llm.llm import REMINDERS_AT_ONCE
 from lichen.agents.llm.reminders import Reminder
 from lichen.agents.overlay import Overlay
+from lichen.core.ports.agent import OnMissing
 from lichen.core.ports.model import Effort
 from lichen.core.words.limits import Limits
 
@@ -118,6 +119,7 @@ class AgentFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tools: Sequence[str | ToolTable] = ()
     children: Sequence[ChildTable] = ()
     limits: LimitsTable = LimitsTable()
+    on_missing: OnMissing = "resume"
     rules: Mapping[str, Any] | None = None
     llm: LLMTable | None = None
     answers: Mapping[str, Any] | None = None

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import msgspec
 
+from lichen.core.ports.agent import OnMissing
 from lichen.core.ports.answer import AnswerType
 from lichen.core.ports.call import (
     Arguments,
@@ -160,6 +161,7 @@ class ScriptedAgent(msgspec.Struct, frozen=True):
     limits: Limits = Limits()
     digest: str = "agent"
     answers: AnswerType | None = None
+    on_missing: OnMissing = "resume"
 
 
 def agent(

@@ -17,6 +17,7 @@ from lichen.agents.llm.transcript import Opening, conversation
 from lichen.agents.llm.typed import answered, asked_for
 from lichen.agents.llm.window import Conversation, Messages, kept_until, windowed
 from lichen.agents.ways.chain import several
+from lichen.core.ports.call import ToolSpec
 from lichen.core.ports.model import Choice, Effort, Model, ModelMessage, ModelReply, ModelRequest, ToolChoice
 from lichen.core.ports.plan import CallRequest, History, Message, Plan, PlanInput, PlannerKind
 from lichen.core.words.errors import Invalid
@@ -145,7 +146,7 @@ class LLMPlanner:
         is_last = input.reason == "finalize"
         reply = await (input.model(self._model, request, input.deltas) if is_last else ask(self._model, request, input))
         if reply.calls and not is_last:
-            return self._calling(reply, state, is_silent=kind is not None)
+            return self._calling(reply, state, input.tools, is_silent=kind is not None)
         if kind is not None:
             return await answered(kind, reply, request, lambda again: input.model(self._model, again))
         return Plan(answer=reply.text if reply.text.strip() else _CUT_OFF)
@@ -179,12 +180,15 @@ class LLMPlanner:
             return (*messages, ModelMessage("system", _final_note(input.limit)))
         return messages
 
-    def _calling(self, reply: ModelReply, state: bytes, *, is_silent: bool) -> Plan:
+    def _calling(self, reply: ModelReply, state: bytes, tools: Sequence[ToolSpec], *, is_silent: bool) -> Plan:
         """The calls of a reply. Where an answer has a type, what is said beside them is none for the customer."""
         made = reply.calls if self._manner.parallel_calls else reply.calls[:1]
         calls = tuple(CallRequest(call.tool, call.args or b"{}") for call in made)
         blocks = reply.blocks if len(made) == len(reply.calls) else b""  # they are of exactly these calls
         says = (reply.text,) if reply.text.strip() and not is_silent else ()
+        beside = {tool.name for tool in tools if tool.role == "bookkeeping"}
+        if says and all(call.tool in beside for call in calls):  # what was said is the answer, the calls keep the books
+            return Plan(calls=calls, answer=reply.text, state=state, blocks=blocks)
         synthesize = all(call.tool in self._manner.answer_after for call in calls)
         return Plan(calls=calls, says=says, state=state, blocks=blocks, synthesize=synthesize)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,6 +11,9 @@ from lichen.cli.here.caller import Caller, Json, calling
 from lichen.cli.here.workspace import locate
 from lichen.cli.show.moments import moment
 from lichen.cli.show.screen import Screen
+
+if TYPE_CHECKING:
+    from lichen.runtime.project.project import Project
 
 app = typer.Typer(name="list", help="What there is: agents, tools, tenants, sessions.", no_args_is_help=True)
 
@@ -30,9 +33,15 @@ def agents(as_json: Json = False) -> None:
 
 
 @app.command()
-def tools(as_json: Json = False) -> None:
+def tools(
+    as_json: Json = False,
+    schemas: Annotated[bool, typer.Option("--schemas", help="The contract of each in one JSON file.")] = False,
+) -> None:
     """Lists the tools of this project, what repeating each would do, and who may call it."""
     project = locate().load()
+    if schemas:
+        _contracts(project)
+        return
     callers: dict[str, list[str]] = {}
     effects: dict[str, str] = {}
     for tool in project.tools:
@@ -44,6 +53,16 @@ def tools(as_json: Json = False) -> None:
             effects[tool.spec.name] = tool.spec.effects
     rows = [(name, effects[name], _comma(callers[name])) for name in sorted(callers)]
     _show(as_json, ("name", "effects", "of"), rows, empty="The agents of this project have no tools.")
+
+
+def _contracts(project: Project) -> None:
+    """Prints the file with every contract, the same bytes for the same tools. A tool that an agent has on terms of its
+    own stands there as its author made it."""
+    from lichen.tools import tool_schemas
+
+    by_name = {tool.spec.name: tool for agent in project.agents for tool in agent.tools.values()}
+    by_name |= {tool.spec.name: tool for tool in project.tools}
+    typer.echo(tool_schemas(by_name.values()).decode(), nl=False)
 
 
 @app.command()

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 import msgspec
 
 from lichen.core.controls.control import Control, Ruling, Stands
-from lichen.core.words.ids import AgentName, CallId, RunId, SessionId, TurnId
+from lichen.core.words.ids import AgentName, CallId, RunId, SessionId, ToolName, TurnId
 from lichen.core.words.limits import Limits, Usage
 
 
@@ -31,7 +31,8 @@ class RunStarted(Control, frozen=True, array_like=True, gc=False):
     """Contents: `input` (JSON list of messages), `actor` (JSON), `attributes` (JSON), `schema` (JSON Schema that the
     answer is to fit, as whoever asked wants).
 
-    `requesters` are the pseudonyms of everybody who spoke in its input: none of them may approve what it wants.
+    `requesters` are the pseudonyms of everybody who spoke in its input: none of them may approve what it wants. `only`
+    are those of its agent's tools that it may use, all of them where none is named.
     """
 
     agent: AgentName
@@ -45,6 +46,7 @@ class RunStarted(Control, frozen=True, array_like=True, gc=False):
     requesters: tuple[str, ...] = ()
     ruling: Ruling | None = None
     has_schema: bool = False
+    only: tuple[ToolName, ...] = ()
 
 
 class Signal(Control, frozen=True, array_like=True, gc=False):

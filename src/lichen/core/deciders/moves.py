@@ -46,6 +46,13 @@ def admit(s: RunState, planned: e.Planned, contents: Contents, refused: Mapping[
     return (draft, *refused.values(), *(_failures_hit(s) if is_failed else ()))
 
 
+def finalized(s: RunState, drafts: Drafts) -> Drafts:
+    """The records of a plan after which the run has to answer with what it has, unless a limit was reached anyway."""
+    if s.limit or any(isinstance(draft.control, e.LimitReached) for draft in drafts):
+        return drafts
+    return (*drafts, e.Draft(e.LimitReached("failures")))
+
+
 def _limit_hit(s: RunState, planned: e.Planned, cost: int) -> Literal["calls", "fan_out", "tokens", "cost"] | None:
     if planned.has_answer and not planned.calls:
         return None

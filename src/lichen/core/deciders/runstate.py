@@ -109,6 +109,7 @@ class RunState(msgspec.Struct, frozen=True, gc=False):
     parent: e.Parent | None = None
     depth: int = 0
     limits: Limits = Limits()
+    only: tuple[ToolName, ...] = ()  # the tools it may use; all of its agent's where none is named
     pins: e.Pins = e.Pins()
     has_schema: bool = False  # whoever asked wants the answer to fit the content `schema` of the first record
     epoch: int = 1
@@ -222,6 +223,10 @@ class RunState(msgspec.Struct, frozen=True, gc=False):
         lent = sum(call.reserved_micro_usd for call in self.calls.values())
         asking = self.asking.usage.cost_micro_usd if self.asking is not None else 0
         return max(0, self.limits.micro_usd - self.micro_usd_used - lent - asking)
+
+    def may_use(self, tool: ToolName) -> bool:
+        """Whether this run may call a tool of its agent."""
+        return not self.only or tool in self.only
 
     def wants_plan(self, step: int, attempt: int) -> bool:
         """Whether what this attempt at a plan says still counts. It does not once something else was asked."""

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Literal, Protocol
 
 from lichen.core.ports.answer import AnswerType
 from lichen.core.ports.call import Tool
 from lichen.core.ports.plan import Planner
 from lichen.core.words.ids import AgentName, ToolName
 from lichen.core.words.limits import Limits
+
+OnMissing = Literal["resume", "ask", "finalize"]
+"""What follows when a call lacks arguments: its planner is told; the customer is asked for them; the run ends with what
+it has."""
 
 
 class AgentDef(Protocol):
@@ -38,6 +42,11 @@ class AgentDef(Protocol):
     @property
     def answers(self) -> AnswerType | None:
         """What its answers have to be, None where words will do."""
+        ...
+
+    @property
+    def on_missing(self) -> OnMissing:
+        """What follows when a call lacks arguments."""
         ...
 
     @property

@@ -26,7 +26,9 @@ def plan_input(
         results=results(act, state.results),
         answers=answers(act),
         state=planner_state(act),
-        tools=() if state.limit or state.is_synthesis else tuple(tool.spec for tool in agent.tools.values()),
+        tools=()
+        if state.limit or state.is_synthesis
+        else tuple([tool.spec for name, tool in agent.tools.items() if not state.only or name in state.only]),
         left=Left(state.calls_left, left_s(state, now_us), state.tokens_left, state.micro_usd_left),
         limit=state.limit or None,
         model=model,

@@ -32,6 +32,7 @@ from lichen.engine.act import Act
 from lichen.engine.answers.expected import check_waits
 from lichen.engine.brief.hints import call_hint
 from lichen.engine.drafts.handed import opened
+from lichen.engine.drafts.missing import asking, missing_in
 from lichen.engine.drafts.telling import told_session
 from lichen.engine.journal.labels import labelled
 from lichen.engine.ports import AgentDef
@@ -122,6 +123,7 @@ def append_plan(act: Act, agent: AgentDef, made: Made) -> None:
         bill(act, planned_for, made)
         return
     calls = _calls(act, agent, plan)
+    plan = asking(act, agent, plan, calls.missing)
     planned = e.Planned(
         step=state.step,
         attempt=planned_for.plan_attempt,
@@ -143,6 +145,8 @@ def append_plan(act: Act, agent: AgentDef, made: Made) -> None:
         stops=plan.stops,
     )
     drafts = moves.admit(state, planned, _contents(act, plan, [*calls.parts, *made.kept]), calls.refused)
+    if calls.missing and agent.on_missing == "finalize":
+        drafts = moves.finalized(state, drafts)
     label = join(state.label, made.handed)
     act.state = msgspec.structs.replace(state, label=label)
     drafts = (msgspec.structs.replace(drafts[0], label=label), *labelled(drafts[1:], label))
@@ -150,7 +154,9 @@ def append_plan(act: Act, agent: AgentDef, made: Made) -> None:
     asked = () if is_limited else tuple(_wait(act, wait, i) for i, wait in enumerate(plan.waits))
     waits = opened(act, () if is_limited else plan.waits, labelled(asked, label))
     sends = ruled(act, told_session(act, plan, waits))
-    appended: dict[StreamId, moves.Drafts] = {act.stream: (*made.started, *drafts, *waits.run, *sends.refused)}
+    appended: dict[StreamId, moves.Drafts] = {
+        act.stream: (*made.started, drafts[0], *waits.run, *drafts[1:], *sends.refused)
+    }
     if state.session is not None:
         appended[session_stream(state.session)] = sends.session
     act.append(appended)
@@ -201,15 +207,17 @@ class _Calls(NamedTuple):
 
     planned: list[e.PlannedCall]
     refused: dict[CallId, e.Draft]
+    missing: list[str]
     decoded: dict[CallId, Arguments]
     parts: list[Part]
 
 
 def _calls(act: Act, agent: AgentDef, plan: Plan) -> _Calls:
-    calls = _Calls([], {}, {}, [])
+    calls = _Calls([], {}, [], {}, [])
     for i, request in enumerate(plan.calls):
         id = moves.next_call(act.state, i)
-        tool = None if act.state.is_synthesis else agent.tools.get(request.tool)
+        may_use = act.state.may_use(request.tool) and not act.state.is_synthesis
+        tool = agent.tools.get(request.tool) if may_use else None
         args = Arguments(request.args)
         if tool is None:
             calls.refused[id] = _refusal(act, id, code="tool_unavailable", reason=f"There is no tool {request.tool!r}.")
@@ -222,6 +230,7 @@ def _calls(act: Act, agent: AgentDef, plan: Plan) -> _Calls:
                 calls.parts.append((f"{id}/hint", call_hint(tool.spec, args.fields)))
             except InvalidArguments as error:
                 calls.refused[id] = _refusal(act, id, code=error.code, reason=error.message, issues=error.issues)
+                calls.missing.extend(missing_in(tool.spec, error.issues))
         calls.planned.append(_planned_call(act, id, tool, args.data))
         calls.parts.append((f"{id}/args", args.data))
         calls.parts.append((f"{id}/terms", _terms(request)))

@@ -14,6 +14,7 @@ from lichen.core.words.scope import speaks_as
 from lichen.engine.acts.turn import acting, pins, start_draft
 from lichen.engine.answers.messages import encoded, message
 from lichen.engine.intake.keys import id_of
+from lichen.engine.intake.overrides import NONE, Overrides, Terms, terms
 from lichen.engine.intake.request import Request
 from lichen.engine.intake.sizes import text_of
 from lichen.engine.journal.attributes import check_needs, sealed
@@ -31,19 +32,21 @@ async def start(
     input: Any = None,
     attributes: Mapping[str, str] = {},
     schema: bytes = b"",
+    overrides: Overrides = NONE,
 ) -> RunId:
     """Starts one run without a session; returns once it is durable.
 
     `input` is any JSON; with it the text may be empty. `attributes` are for the run's planner and tools. `schema` is
-    what the answer is to fit.
+    what the answer is to fit. `overrides` leave it fewer tools and narrower limits than its agent has.
 
     Raises NotFound (`agent_unknown`), Invalid (`message_empty`, `message_too_large`, `input_invalid`,
-    `input_too_large`, `attributes_invalid`, `attributes_missing`, `key_invalid`), Conflict (`key_reused`),
-    Unavailable.
+    `input_too_large`, `attributes_invalid`, `attributes_missing`, `overrides_invalid`, `key_invalid`), Conflict
+    (`key_reused`), Unavailable.
     """
     contents = {"text": text_of(text) if text or input is None else b"", "data": encoded(input)}
     own = sealed(attributes)
     check_needs(request.agent(agent), *attributes)
+    under = terms(request.agent(agent), overrides)
     await request.admitted()
     journal, actor = request.journal, request.actor
     run = RunId(id_of(request, "run", key, salt=f"{actor.kind}:{actor.id}:{agent}"))
@@ -52,7 +55,7 @@ async def start(
         journal.log.begin(stream)
     messages = [message(speaks_as(actor), contents, request.by)]
     if journal.state(stream).n == 0:
-        first = msgspec.structs.replace(_started(request, agent), has_schema=bool(schema))
+        first = msgspec.structs.replace(_started(request, agent, under), has_schema=bool(schema))
         started = start_draft(first, messages, acting(agent, actor), own, schema)
         request.append({stream: (started,)})
     elif journal.log.contents(stream, 0).get("input") != msgspec.json.encode(messages):
@@ -61,15 +64,16 @@ async def start(
     return run
 
 
-def _started(request: Request, agent: AgentName) -> e.RunStarted:
+def _started(request: Request, agent: AgentName, under: Terms) -> e.RunStarted:
     subject = request.subject
     return e.RunStarted(
         agent,
         subject,
-        request.agent(agent).limits,
+        under.limits,
         pins=pins(request.services, request.scope, agent),
         requesters=(subject,),
         ruling=request.ruling,
+        only=under.only,
     )
 
 

@@ -13,6 +13,7 @@ from lichen.core.words.scope import Actor, Scope
 from lichen.engine.engine import Engine
 from lichen.engine.intake import runs
 from lichen.engine.intake.labels import declassify
+from lichen.engine.intake.overrides import NONE, Overrides
 from lichen.engine.intake.request import Request
 from lichen.engine.journal.journal import Journal
 from lichen.gate.rules.schema import Action
@@ -70,19 +71,28 @@ class Runs:
         input: Any = None,
         attributes: Mapping[str, str] = {},
         answers: Any = None,
+        overrides: Overrides = NONE,
     ) -> RunId:
         """Starts one run without a session; returns once it is durable. Repeated with the same `key` it is one run.
 
         `input` is any JSON that the run begins with: a flow's entry, an agent's message. With it `text` may be empty.
         `answers` is what the answer has to be, whatever the agent gives as a rule: a type that pydantic knows, or a
         JSON Schema.
+        `overrides` leave this run fewer tools and narrower limits than its agent has.
         """
         schema = b"" if answers is None else schema_of(answer_type(answers))
         ruling = self._access.ask("run.start", scope, actor, About(agent))
         self._access.host(scope, agent)
         request = Request(self._engine, scope, actor, ruling)
         return await runs.start(
-            request, AgentName(agent), text, key=key, input=input, attributes=attributes, schema=schema
+            request,
+            AgentName(agent),
+            text,
+            key=key,
+            input=input,
+            attributes=attributes,
+            schema=schema,
+            overrides=overrides,
         )
 
     async def result(self, scope: Scope, run: RunId, actor: Actor) -> str:

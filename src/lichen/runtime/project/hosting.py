@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from lichen.agents.agent import Agent
+from lichen.core.ports.agent import OnMissing
 from lichen.core.ports.answer import AnswerType
 from lichen.core.ports.call import Resources, Tool, ToolSpec
 from lichen.core.ports.plan import Planner
@@ -46,9 +47,10 @@ class Hosted(msgspec.Struct, frozen=True):
     limits: Limits
     digest: str
     answers: AnswerType | None = None
+    on_missing: OnMissing = "resume"
 
 
 def hosted(agent: Agent, resources: Resources) -> Hosted:
     """The agent, its tools bound to what the runtime gives them."""
     tools = {name: tool.bound(resources) for name, tool in agent.tools.items()}
-    return Hosted(agent.name, agent.planner, tools, agent.limits, agent.digest, agent.answers)
+    return Hosted(agent.name, agent.planner, tools, agent.limits, agent.digest, agent.answers, agent.on_missing)

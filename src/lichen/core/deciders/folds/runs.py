@@ -18,6 +18,7 @@ def _started(s: RunState, event: e.Event, c: e.RunStarted) -> Changes:
         "parent": c.parent,
         "depth": c.depth,
         "limits": c.limits,
+        "only": c.only,
         "pins": c.pins,
         "has_schema": c.has_schema,
         "started_us": event.ts_us,
