@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         ModelReply,
         ModelRequest,
     )
+    from lichen.core.ports.overrides import Overrides, Tagged
     from lichen.core.ports.plan import CallRequest, Plan, PlanInput, WaitRequest
     from lichen.core.ports.secrets import Secret
     from lichen.core.speech.saying import Attachment, Saying
@@ -61,6 +62,7 @@ _HOMES = {
     "Money": "tools.types",
     "NotDone": "core.ports.call",
     "Operator": "core.words.scope",
+    "Overrides": "core.ports.overrides",
     "Plan": "core.ports.plan",
     "PlanInput": "core.ports.plan",
     "Retry": "core.ports.call",
@@ -71,6 +73,7 @@ _HOMES = {
     "Secret": "core.ports.secrets",
     "Service": "core.words.scope",
     "SessionId": "core.words.ids",
+    "Tagged": "core.ports.overrides",
     "TenantCtx": "core.words.scope",
     "Toolset": "agents.toolset",
     "TurnId": "core.words.ids",
@@ -107,6 +110,7 @@ __all__ = [
     "Money",
     "NotDone",
     "Operator",
+    "Overrides",
     "Plan",
     "PlanInput",
     "Retry",
@@ -117,6 +121,7 @@ __all__ = [
     "Secret",
     "Service",
     "SessionId",
+    "Tagged",
     "TenantCtx",
     "Toolset",
     "TurnId",

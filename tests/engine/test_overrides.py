@@ -7,11 +7,11 @@ import pytest
 
 from lichen.core.deciders import events as e
 from lichen.core.ports.call import Arguments, InvalidArguments, Issue
+from lichen.core.ports.overrides import Overrides, Tagged
 from lichen.core.ports.plan import Plan, PlanInput
 from lichen.core.words.errors import Invalid
 from lichen.core.words.ids import RunId
 from lichen.core.words.limits import Limits
-from lichen.engine.intake.overrides import Overrides, Tagged
 from lichen.engine.intake.runs import start
 from tests.engine.conftest import MakeWorld
 from tests.engine.world import FakeTool, Script, World, agent, call, calls, outcomes

@@ -8,6 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from lichen.core.ports.call import Paging
 from lichen.tools.agent_tool import AgentTool, agent_tool  # at once: the function hides the module of its name
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ __all__ = [
     "Balance",
     "Currency",
     "Money",
+    "Paging",
     "PythonTool",
     "ResultRefused",
     "StillRunning",

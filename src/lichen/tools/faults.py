@@ -18,6 +18,7 @@ Fault = tuple[str, str]
 def faults(spec: ToolSpec) -> Iterator[Fault]:
     """Everything about a contract's role, words and example that cannot be meant."""
     yield from _role(spec)
+    yield from _pages(spec)
     if len(spec.reminder) > REMINDER_CHARS_MAX:
         yield "The reminder is too long.", f"Use at most {REMINDER_CHARS_MAX} characters."
     for name in ("confirm", "call_hint", "result_hint"):
@@ -33,6 +34,21 @@ def _role(spec: ToolSpec) -> Iterator[Fault]:
         yield f"An agent is no {spec.role} tool.", "Leave out role=."
     elif spec.role == "terminal" and spec.reminder:
         yield "After a terminal tool nothing is planned that a reminder could be for.", "Leave out reminder=."
+
+
+def _pages(spec: ToolSpec) -> Iterator[Fault]:
+    if spec.pages is None:
+        return
+    arguments, fields = _properties(spec.input_schema), _properties(spec.output_schema)
+    if spec.effects != "none" or spec.role != "work":
+        yield "Only a tool without effects gives pages.", 'Say effects="none", or leave out pages=.'
+    if spec.pages.cursor not in arguments or spec.pages.cursor in spec.input_schema.get("required", ()):
+        step = f"Add {spec.pages.cursor}: str | None = None."
+        yield f"There is no optional parameter {spec.pages.cursor!r} for a cursor.", step
+    missing = [name for name in ("returned", "truncated", spec.pages.next) if name not in fields]
+    if missing:
+        step = f"Return an object with returned: int, truncated: bool and {spec.pages.next}: str | None."
+        yield f"A page has no field {missing[0]!r}.", step
 
 
 def _template(spec: ToolSpec, name: str) -> Iterator[Fault]:

@@ -51,6 +51,15 @@ class CallTerms(msgspec.Struct, frozen=True):
     retry: Retry | None = None
 
 
+class Paging(msgspec.Struct, frozen=True):
+    """How the results of a tool come in pages: the argument that takes a cursor, the field of the result that gives
+    the next one. A result has `returned` and `truncated`, and may have a `total`. No planner sees a cursor.
+    """
+
+    cursor: str = "cursor"
+    next: str = "next_cursor"
+
+
 class ArtifactSpec(msgspec.Struct, frozen=True):
     """A kind of thing that a tool gives beside its result, for people's eyes: its JSON Schema, and for whom it is.
 
@@ -117,6 +126,7 @@ class ToolSpec(msgspec.Struct, frozen=True):
     reminder: str = ""
     example: Mapping[str, Any] | None = None
     artifacts: Mapping[str, ArtifactSpec] = {}
+    pages: Paging | None = None
 
 
 class CallMeta(msgspec.Struct, frozen=True):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from lichen.core.deciders.run import RunState
+from lichen.core.ports.call import ToolSpec
 from lichen.core.ports.model import ModelHandle
 from lichen.core.ports.plan import Left, PlanInput, RunContext
 from lichen.engine.act import Act
 from lichen.engine.brief.contents import answers, inputs, planner_state, results
 from lichen.engine.brief.history import Handed, read_history
+from lichen.engine.brief.pages import chains, offered
 from lichen.engine.journal.attributes import attributes_of
 from lichen.engine.ports import AgentDef
 
@@ -26,9 +28,7 @@ def plan_input(
         results=results(act, state.results),
         answers=answers(act),
         state=planner_state(act),
-        tools=()
-        if state.limit or state.is_synthesis
-        else tuple([tool.spec for name, tool in agent.tools.items() if not state.only or name in state.only]),
+        tools=() if state.limit or state.is_synthesis else _offered(act, agent),
         left=Left(state.calls_left, left_s(state, now_us), state.tokens_left, state.micro_usd_left),
         limit=state.limit or None,
         model=model,
@@ -59,3 +59,10 @@ def left_s(state: RunState, now_us: int) -> float:
     """The time that is left, and a second more: the run's own deadline comes first."""
     due_us = state.timers.get(state.budget_timer)
     return state.limits.time_s if due_us is None else max(0.0, (due_us - now_us) / 1e6) + 1.0
+
+
+def _offered(act: Act, agent: AgentDef) -> tuple[ToolSpec, ...]:
+    """What the run may call."""
+    every = offered(agent, chains(act, agent))
+    only = act.state.only
+    return tuple([spec for spec in every if spec.name in only or spec.name not in agent.tools]) if only else every

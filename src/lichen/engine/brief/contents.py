@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -11,6 +11,7 @@ from lichen.core.ports.call import Issue, Recovery, ToolSpec
 from lichen.core.ports.plan import CallResult, Message, WaitAnswer
 from lichen.core.ports.recovery import Trouble, trouble_of
 from lichen.engine.act import Act
+from lichen.engine.brief.pages import bounds_note, name_of, shown_args, shown_result
 from lichen.tools.arguments.example import example_of
 
 _MESSAGES = msgspec.json.Decoder(tuple[Message, ...])
@@ -33,7 +34,11 @@ def results(act: Act, closed: Sequence[Result]) -> tuple[CallResult, ...]:
 def _result(act: Act, r: Result) -> CallResult:
     contents = act.contents(r.n)
     issues = contents.get("issues")
-    spec = _spec(act, r)
+    spec, asked_for = _spec(act, r), act.contents(r.planned_n)
+    args, data = asked_for.get(f"{r.call}/args", b"{}"), contents.get("result", b"")
+    reminder = "" if spec is None or r.outcome != "ok" else _reminder(act, r, spec, data, asked_for)
+    if spec is not None:
+        args, data = shown_args(spec, args), shown_result(spec, data)
     if r.outcome == "ok":
         trouble, example = Trouble(), b""
     else:
@@ -43,18 +48,26 @@ def _result(act: Act, r: Result) -> CallResult:
     return CallResult(
         call=r.call,
         tool=r.tool,
-        args=act.contents(r.planned_n).get(f"{r.call}/args", b"{}"),
+        args=args,
         outcome=r.outcome,
-        data=contents.get("result", b""),
+        data=data,
         code=r.code,
         reason=contents.get("reason", b"").decode(),
         issues=_ISSUES.decode(issues) if issues else (),
         kind=trouble.kind,
         recovery=trouble.recovery,
         example=example,
-        reminder=spec.reminder if spec is not None and r.outcome == "ok" else "",
+        reminder=reminder,
         run=r.child,
     )
+
+
+def _reminder(act: Act, r: Result, spec: ToolSpec, data: bytes, asked: Mapping[str, bytes]) -> str:
+    """What a model is told beside a good result: the tool's own reminder, and how to go on where it was cut off."""
+    if spec.pages is None:
+        return spec.reminder
+    note = bounds_note(spec, name_of(act.state.id, r.call, asked), data)
+    return "\n".join(said for said in (spec.reminder, note) if said)
 
 
 def _spec(act: Act, r: Result) -> ToolSpec | None:

@@ -9,12 +9,14 @@ import msgspec
 
 from lichen.core.deciders import events as e
 from lichen.core.deciders.run import Result
+from lichen.core.ports.call import UNAVAILABLE
 from lichen.core.ports.plan import CallRequest, CallResult, History, Message, Step, Summary, WaitAnswer
 from lichen.core.words.errors import ContentErased
 from lichen.core.words.ids import CallId, RunId, ToolName, root_run, run_stream
 from lichen.core.words.label import EMPTY, Label, join, without
 from lichen.engine.act import Act, SessionAct
 from lichen.engine.brief.contents import inputs, results
+from lichen.engine.brief.pages import PREFIX, shown_args
 
 _SUMMARY = msgspec.json.Decoder(Summary)
 
@@ -198,15 +200,19 @@ def _steps(act: Act) -> tuple[Step, ...]:
 
 def _planned(act: Act, n: int, planned: e.Planned) -> _Open:
     contents = act.contents(n)
-    calls = {call.id: _request(call, contents) for call in planned.calls}
+    calls = {call.id: _request(act, call, contents) for call in planned.calls}
     says = tuple(contents.get(f"say/{i}", b"").decode() for i in range(planned.says))
     return _Open(says, calls, {}, [], [], contents.get("blocks", b""))
 
 
-def _request(call: e.PlannedCall, contents: Mapping[str, bytes]) -> CallRequest:
-    """The call as it was asked for: a tool that is not there under the name it was asked for by."""
-    asked = contents.get(f"{call.id}/tool")
-    return CallRequest(ToolName(asked.decode()) if asked else call.tool, contents.get(f"{call.id}/args", b"{}"))
+def _request(act: Act, call: e.PlannedCall, contents: Mapping[str, bytes]) -> CallRequest:
+    """The call as it was asked for: a tool that is not there, and an action to go on, under the name it was asked for
+    by."""
+    asked, args = contents.get(f"{call.id}/tool", b"").decode(), contents.get(f"{call.id}/args", b"{}")
+    if asked.startswith(PREFIX) and call.tool != UNAVAILABLE:
+        return CallRequest(ToolName(asked), b"{}")
+    tool = act.agent.tools.get(call.tool) if act.agent is not None else None
+    return CallRequest(ToolName(asked) if asked else call.tool, args if tool is None else shown_args(tool.spec, args))
 
 
 def _closed(step: _Open) -> Step:

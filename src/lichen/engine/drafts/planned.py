@@ -31,6 +31,7 @@ from lichen.core.words.limits import Usage
 from lichen.engine.act import Act
 from lichen.engine.answers.expected import check_waits
 from lichen.engine.brief.hints import call_hint
+from lichen.engine.brief.pages import chains, check_cursor, continued
 from lichen.engine.drafts.handed import opened
 from lichen.engine.drafts.missing import asking, missing_in
 from lichen.engine.drafts.telling import told_session
@@ -214,8 +215,9 @@ class _Calls(NamedTuple):
 
 def _calls(act: Act, agent: AgentDef, plan: Plan) -> _Calls:
     calls = _Calls([], {}, [], {}, [])
-    for i, request in enumerate(plan.calls):
-        id = moves.next_call(act.state, i)
+    live = chains(act, agent)
+    for i, asked in enumerate(plan.calls):
+        id, request = moves.next_call(act.state, i), continued(asked, live, agent.tools)
         may_use = act.state.may_use(request.tool) and not act.state.is_synthesis
         tool = agent.tools.get(request.tool) if may_use else None
         args = Arguments(request.args)
@@ -223,6 +225,7 @@ def _calls(act: Act, agent: AgentDef, plan: Plan) -> _Calls:
             calls.refused[id] = _refusal(act, id, code="tool_unavailable", reason=f"There is no tool {request.tool!r}.")
         else:
             try:
+                check_cursor(asked, live, tool.spec)
                 args = calls.decoded[id] = tool.decode(request.args)
                 if tool.spec.role == "terminal" and len(plan.calls) > 1:
                     reason = "This tool ends the run: call it alone, once everything else is known."
@@ -235,8 +238,8 @@ def _calls(act: Act, agent: AgentDef, plan: Plan) -> _Calls:
         calls.parts.append((f"{id}/args", args.data))
         calls.parts.append((f"{id}/terms", _terms(request)))
         calls.parts.append((f"{id}{REDACT}", msgspec.json.encode(request.redact) if request.redact else b""))
-        if tool is None:
-            calls.parts.append((f"{id}/tool", request.tool.encode()))
+        if tool is None or asked is not request:
+            calls.parts.append((f"{id}/tool", asked.tool.encode()))
     return calls
 
 

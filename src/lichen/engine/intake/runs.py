@@ -8,13 +8,13 @@ from typing import Any, Literal
 import msgspec
 
 from lichen.core.deciders import events as e
+from lichen.core.ports.overrides import NONE, Overrides, Terms, terms
 from lichen.core.words.errors import Conflict
 from lichen.core.words.ids import AgentName, RunId, run_stream
 from lichen.core.words.scope import speaks_as
 from lichen.engine.acts.turn import acting, pins, start_draft
 from lichen.engine.answers.messages import encoded, message
 from lichen.engine.intake.keys import id_of
-from lichen.engine.intake.overrides import NONE, Overrides, Terms, terms
 from lichen.engine.intake.request import Request
 from lichen.engine.intake.sizes import text_of
 from lichen.engine.journal.attributes import check_needs, sealed

@@ -7,13 +7,13 @@ from typing import Any, NamedTuple
 
 from lichen.core.deciders import events as e
 from lichen.core.deciders.run import RunState, decide
+from lichen.core.ports.overrides import NONE, Overrides
 from lichen.core.words.errors import Conflict, Denied
 from lichen.core.words.ids import AgentName, RunId, run_stream
 from lichen.core.words.scope import Actor, Scope
 from lichen.engine.engine import Engine
 from lichen.engine.intake import runs
 from lichen.engine.intake.labels import declassify
-from lichen.engine.intake.overrides import NONE, Overrides
 from lichen.engine.intake.request import Request
 from lichen.engine.journal.journal import Journal
 from lichen.gate.rules.schema import Action

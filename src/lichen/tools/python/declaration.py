@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 
 import msgspec
 
-from lichen.core.ports.call import InvalidArguments, Origin, Placement, Retry, SecretNames, ToolRole, ToolSpec
+from lichen.core.ports.call import InvalidArguments, Origin, Paging, Placement, Retry, SecretNames, ToolRole, ToolSpec
 from lichen.tools.arguments.codec import ArgumentCodec, ResultCodec, require_object
 from lichen.tools.faults import faults
 from lichen.tools.python.artifacts import ArtifactCodecs
@@ -46,6 +46,7 @@ class Declaration:
     reminder: str = ""
     example: Mapping[str, Any] | None = None
     artifacts: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    pages: Paging | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +120,7 @@ def contract_of(function: Function, declaration: Declaration, codecs: Codecs, re
         reminder=declaration.reminder,
         example=declaration.example,
         artifacts=codecs.artifacts.specs,
+        pages=declaration.pages,
     )
     wrong = (*_contradictions(spec, is_async=function.is_async), *faults(spec), *_unfit(spec, codecs.arguments))
     for message, step in wrong:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ParamSpec, TypeVar, overload
 
-from lichen.core.ports.call import Origin, Placement, Retry, ToolRole
+from lichen.core.ports.call import Origin, Paging, Placement, Retry, ToolRole
 from lichen.tools.arguments.codec import ArgumentCodec, ResultCodec
 from lichen.tools.python.artifacts import ArtifactCodecs
 from lichen.tools.python.declaration import (
@@ -54,6 +54,7 @@ def tool(
     reminder: str = "",
     example: Mapping[str, Any] | None = None,
     artifacts: Mapping[str, Any] = {},
+    pages: Paging | None = None,
 ) -> Callable[[Callable[P, R]], PythonTool[P, R]]: ...
 
 
@@ -95,6 +96,9 @@ def tool(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     - `example`: arguments that are right, which a model is shown when its own were not.
     - `artifacts`: kinds of things returned beside the result (`WithArtifacts`) that people see and models do not, each
       with its type, or an `Artifact` that says for whom it is.
+    - `pages`: `Paging(cursor="cursor", next="next_cursor")` for results that come in pages, of a tool without effects:
+      the optional parameter that takes a cursor, and the field that gives the next one, beside `returned`, `truncated`
+      and, where it is known, `total`. A planner goes on with an action without arguments and sees no cursor.
 
     Raises Invalid (`tool_invalid`, place file:line) if function and options do not make a tool.
     """
