@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from pydantic import BaseModel
-from pydantic_ai import Agent, ModelRetry, RunContext
+from pydantic_ai import Agent, ModelRetry, RunContext, ToolReturn
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, ToolCallPart
 from pydantic_ai.models.function import AgentInfo, FunctionModel
 from pydantic_ai.toolsets import ExternalToolset
@@ -192,6 +192,27 @@ async def test_arguments_that_are_not_json_come_to_the_tool_as_they_are_declared
     async with world(agents=[adopt(NAME, agent, effects={"note": "none"})]) as shop:
         assert (await (await shop.talk("customer-7")).say("Note.")).text == "Noted."
     assert seen == [Verdict(is_late=False, orders=["7"])]
+
+
+@pytest.mark.req("LIC-19.18")
+async def test_of_a_tool_return_the_model_is_told_the_value() -> None:
+    heard: list[object] = []
+
+    def answer(messages: Sequence[ModelMessage], info: AgentInfo) -> ModelResponse:
+        heard.append(getattr(messages[-1].parts[-1], "content", None))
+        return text("Seen.")
+
+    agent = Agent(Spoken(calls(("see", {})), answer).model)
+
+    @agent.tool_plain
+    async def see() -> ToolReturn[str]:
+        """Sees."""
+        return ToolReturn(return_value="a tea pot", metadata={"for": "the application"})
+
+    assert see
+    async with world(agents=[adopt(NAME, agent, effects={"see": "none"})]) as shop:
+        assert (await (await shop.talk("customer-7")).say("Look.")).text == "Seen."
+    assert heard == ["a tea pot"]
 
 
 @pytest.mark.req("LIC-19.19")

@@ -15,7 +15,7 @@ from pydantic_ai import RunContext, Tool
 from pydantic_ai._function_schema import FunctionSchema
 from pydantic_ai._utils import disable_threads
 from pydantic_ai.exceptions import ModelRetry, ToolFailed
-from pydantic_ai.messages import ModelMessage, ModelResponse
+from pydantic_ai.messages import ModelMessage, ModelResponse, ToolReturn
 from pydantic_ai.models import Model, ModelRequestParameters, infer_model
 from pydantic_ai.models.test import TestModel
 from pydantic_ai.models.wrapper import WrapperModel
@@ -71,7 +71,8 @@ def adopt(
     `model` is asked instead of its own: a Model, or a name such as `openai:gpt-5`. `deps` makes its dependencies for a
     caller, for its loop and for each call of a tool. `inline` names tools that only run other agents, which `agents`
     lists: they are part of the loop, and it is these agents' models and tools that pass the gate. Runs are pinned to
-    the agent's instructions, tools and model, and to `version`: change it when something else of it changes.
+    the agent's tools and model, and to `version`: change it when something else of it changes. Of a ToolReturn the
+    model is told the value, and nothing beside it.
 
     Raises Invalid: `own_unsupported` for what cannot be run again, such as tools of an MCP server or tools that ask for
     approval by themselves; `tool_unknown`, `tool_invalid`, `model_unknown`, `agent_invalid`.
@@ -142,11 +143,12 @@ class _Shop:
         async def act(arguments: Mapping[str, Any], meta: CallMeta) -> Any:
             values = shape.validator.validate_python(dict(arguments))
             try:
-                return await shape.call(values, _context(agent, own, self.deps(Caller.of_call(meta)), meta))
+                result = await shape.call(values, _context(agent, own, self.deps(Caller.of_call(meta)), meta))
             except ModelRetry as error:
                 raise NotDone(error.message, code=RETRY, retryable=False) from error
             except ToolFailed as error:
                 raise NotDone(error.message, code="tool_failed", retryable=False) from error
+            return result.return_value if isinstance(result, ToolReturn) else result
 
         return adopted(
             tool_name(self._agent, own, self._toolset), own, act,
