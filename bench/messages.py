@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import httpx
 from websockets.asyncio.client import ClientConnection, connect
 
-from bench.figure import ROOT, ROUNDS, Figure, fsync_us_p50
+from bench.figure import ROOT, ROUNDS, Figure, fsync_us_p50, run_own
 
 PATH = "/v1/messaging/webchat/acme/v3/directline"
 CONVERSATIONS = 100
@@ -74,11 +74,12 @@ async def opened(served: dict[str, Any], count: int) -> list[Conversation]:
 
 def accepted() -> list[Figure]:
     """Messages accepted (verified, durable) and answered a second, beside bare Starlette that stores nothing."""
-    own, peer, fsync = [], [], []
+    own, peer, fsync, direct = [], [], [], []
     version = ""
     for _ in range(ROUNDS):
         with served("-m", "bench.own.gateway") as gateway:
             own.append(_load(gateway, asyncio.run(opened(gateway, CONVERSATIONS))))
+        direct.append(run_own("own.direct")["per_s"])
         fsync.append(fsync_us_p50())
         with served("bench/peers/starlette_messages.py") as bare:
             version = bare["version"]
@@ -88,6 +89,7 @@ def accepted() -> list[Figure]:
         "web chat", "messages accepted and answered through web chat", round(statistics.median(own)), "1/s", "higher",
         fsync_us_p50=statistics.median(fsync),
     )  # fmt: skip
+    figure = figure.above(statistics.median(direct), "the same said to the runtime itself, without a door")
     beside = figure.beside("bare Starlette, nothing verified or stored", version, bare_per_s)
     return [beside.held_to(0.11, of="ratio"), figure.held_to(1_500)]
 

@@ -27,18 +27,21 @@ WIDE = Bounds(connections_max=5_000, connections_each_max=5_000, sockets_max=5_0
 # One address is everybody here.
 
 
+def hosted(root: Path) -> Project:
+    """The project that is measured, over a folder for its data."""
+    policies(root)
+    route = Route("webchat", agent="bench.none")
+    tenant = Tenant(policies="policies", routes=(route,), webchat=WebChat(), quotas=ENDLESS)
+    return Project(Settings(root, root / "data", {"acme": tenant}), tuple(agents(1)))
+
+
 async def main() -> None:
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, told.set)
     with tempfile.TemporaryDirectory(dir=ROOT) as folder:
-        root = Path(folder)
-        policies(root)
-        route = Route("webchat", agent="bench.none")
-        tenant = Tenant(policies="policies", routes=(route,), webchat=WebChat(), quotas=ENDLESS)
-        project = Project(Settings(root, root / "data", {"acme": tenant}), tuple(agents(1)))
         async with (
-            Runtime.of(project) as runtime,
+            Runtime.of(hosted(Path(folder))) as runtime,
             listening(make_site(runtime), "127.0.0.1", 0, bounds=WIDE) as port,
         ):
             key = runtime.keyring.api_keys.issue("acme", "dev", actor_kind="service", actor_id="bench", roles=())
