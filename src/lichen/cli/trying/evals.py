@@ -19,14 +19,16 @@ from lichen.core.words.errors import Conflict, Invalid
 if TYPE_CHECKING:
     from lichen.evals import Change, Report, Tried
 
-app = typer.Typer(name="eval", help="Conversations with what is expected of them, held with the agents here.")
+app = typer.Typer(name="eval", help="Conversations with expectations, held with the agents here.")
 
 Json = Annotated[bool, typer.Option("--json", help="JSON on stdout and nothing else.")]
 
 
 @app.callback(invoke_without_command=True)
 def group(context: typer.Context) -> None:
-    """Conversations with what is expected of them, held with the agents here: `lichen eval` holds all of them."""
+    """Conversations with expectations, held with the agents here.
+
+    `lichen eval` alone holds all of them."""
     if context.invoked_subcommand is None:
         hold()
 
