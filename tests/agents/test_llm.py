@@ -158,6 +158,17 @@ async def test_at_a_limit_calls_are_dropped_and_there_is_an_answer_all_the_same(
     assert (plan.calls, plan.waits, plan.says) == ((), (), ())
 
 
+@pytest.mark.req("GOA-24.13")
+async def test_whoever_is_cut_off_hears_so_in_the_language_of_the_session() -> None:
+    asked, _ = planner(ModelReply(""), ModelReply(""))
+    given: dict[str, Any] = {"reason": "finalize", "limit": "time"}
+    german = await asked.plan(plan_input(attributes={"language": "de"}, **given))
+    assert str(german.answer).startswith("Ich musste aufhören")
+    assert str((await asked.plan(plan_input(attributes={"language": "xx"}, **given))).answer).startswith(
+        "I had to stop"
+    )
+
+
 # -- how it is asked ---------------------------------------------------------------------------------------------
 
 

@@ -10,11 +10,9 @@ import msgspec
 from lichen.agents.llm.compress import INSTRUCTIONS as SUMMING
 from lichen.agents.llm.compress import Compress
 from lichen.agents.llm.instructions import INSTRUCTIONS
-from lichen.agents.llm.llm import REMINDERS_AT_ONCE
-from lichen.agents.llm.reminders import Reminder
+from lichen.agents.llm.llm import Manner
 from lichen.agents.overlay import Overlay
 from lichen.core.ports.agent import OnMissing
-from lichen.core.ports.model import Effort
 from lichen.core.words.limits import Limits
 
 _DEFAULTS = Limits()
@@ -55,7 +53,7 @@ class CompressTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return Compress(**msgspec.structs.asdict(self))
 
 
-class LLMTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class LLMTable(Manner, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """`[llm]`: what LLMPlanner takes; `model` may be a list of names, of which the first that can answer does. `prompt`
     is a file of instructions, in place of `instructions`.
     """
@@ -65,15 +63,6 @@ class LLMTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     prompt: str = ""
     max_tokens: int = 1024
     history_turns: int = 20
-    history_tokens: int | None = None
-    reminders: tuple[Reminder, ...] = ()
-    reminders_at_once: int = REMINDERS_AT_ONCE
-    keep: bool = False
-    tool_choice: str = "auto"
-    parallel_calls: bool = True
-    answer_after: tuple[str, ...] = ()
-    temperature: float | None = None
-    thinking: Effort | None = None
     compress: CompressTable | None = None
 
     def __post_init__(self) -> None:

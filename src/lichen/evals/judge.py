@@ -60,18 +60,11 @@ _VERDICT = msgspec.json.Decoder(Verdict)
 class JudgePlanner:
     """Asks the model for a verdict, and once more if what it gives is none."""
 
+    kind: PlannerKind = "llm"
+    pure: bool = False
+
     def __init__(self, model: Model, rubric: str) -> None:
         self._model, self._rubric = model, rubric
-
-    @property
-    def kind(self) -> PlannerKind:
-        """A language model decides."""
-        return "llm"
-
-    @property
-    def pure(self) -> bool:
-        """It asks a model."""
-        return False
 
     @property
     def models(self) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -61,6 +61,7 @@ def plan_input(
     limit: str | None = None,
     history: History = _HISTORY,
     model: ModelHandle = _ask,
+    attributes: Mapping[str, str] = {},
 ) -> PlanInput:
     """What a planner is asked in run `run-1` of tenant acme. `said`: customers' texts, or whole messages."""
 
@@ -76,6 +77,7 @@ def plan_input(
             session=None if session is None else SessionId(session),
             turn=None if session is None else TurnId("t1"),
             step=step,
+            attributes=attributes,
         ),
         reason=reason,
         attempt=attempt,

@@ -20,11 +20,11 @@ from lichen.agents.ways.chain import several
 from lichen.core.ports.call import ToolSpec
 from lichen.core.ports.model import Choice, Effort, Model, ModelMessage, ModelReply, ModelRequest, ToolChoice
 from lichen.core.ports.plan import CallRequest, History, Message, Plan, PlanInput, PlannerKind
+from lichen.core.speech.wording import cut_off
 from lichen.core.words.errors import Invalid
 from lichen.core.words.ids import ToolName
 
 REMINDERS_AT_ONCE = 8
-_CUT_OFF = "I had to stop before this was done. Please try again later."
 _OPENING = msgspec.json.Decoder(Opening)
 
 
@@ -54,6 +54,9 @@ class LLMPlanner:
     Once calls of tools named in `answer_after` alone were made and came out well, the model is asked to answer without
     any tool. `compress` has earlier turns summed up. Raises Invalid (`model_unknown`, `planner_invalid`).
     """
+
+    kind: PlannerKind = "llm"
+    pure: bool = False  # a model may answer differently every time
 
     def __init__(
         self,
@@ -96,22 +99,7 @@ class LLMPlanner:
         more = msgspec.to_builtins(self._manner)
         if compress is not None:
             more["compress"] = list(compress.identity)
-        self._digest = document.digest("llm/1", (*parts, more) if more else parts)
-
-    @property
-    def kind(self) -> PlannerKind:
-        """`llm`: a language model decides."""
-        return "llm"
-
-    @property
-    def pure(self) -> bool:
-        """False: a model may answer differently every time."""
-        return False
-
-    @property
-    def digest(self) -> str:
-        """Identifies model, instructions, reminders and bounds."""
-        return self._digest
+        self.digest = document.digest("llm/1", (*parts, more) if more else parts)
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -149,7 +137,7 @@ class LLMPlanner:
             return self._calling(reply, state, input.tools, is_silent=kind is not None)
         if kind is not None:
             return await answered(kind, reply, request, lambda again: input.model(self._model, again))
-        return Plan(answer=reply.text if reply.text.strip() else _CUT_OFF)
+        return Plan(answer=reply.text if reply.text.strip() else cut_off(input.run.language))
 
     def _request(self, instructions: str, fitting: Conversation, input: PlanInput) -> ModelRequest:
         """The request of this plan."""

@@ -10,34 +10,21 @@ from lichen.agents import document
 from lichen.agents.agent import Agent
 from lichen.agents.patterns.team import LIMITS, answer_of, distinct, member_tool
 from lichen.core.ports.plan import CallRequest, Plan, PlanInput, PlannerKind
+from lichen.core.speech.wording import cut_off
 from lichen.core.words.errors import Invalid
 from lichen.core.words.ids import ToolName
 from lichen.core.words.limits import Limits
-
-_CUT_OFF = "I had to stop before this was done. Please try again later."
 
 
 class RacePlanner:
     """Calls all members, and answers with the first answer there is. Its state is how many may still give one."""
 
+    kind: PlannerKind = "own"
+    pure: bool = True  # what it does follows from what it is told
+
     def __init__(self, members: Sequence[Agent]) -> None:
         self._tools = tuple(ToolName(member.name) for member in members)
-        self._digest = document.digest("race/1", self._tools)
-
-    @property
-    def kind(self) -> PlannerKind:
-        """`own`: code decides."""
-        return "own"
-
-    @property
-    def pure(self) -> bool:
-        """True: what it does follows from what it is told."""
-        return True
-
-    @property
-    def digest(self) -> str:
-        """Identifies the members."""
-        return self._digest
+        self.digest = document.digest("race/1", self._tools)
 
     async def plan(self, input: PlanInput) -> Plan:
         """All calls; then nothing as long as others may win; then the answer of the first, or that all have failed."""
@@ -50,7 +37,7 @@ class RacePlanner:
             return Plan(answer=answer_of(msgspec.json.decode(won.data or b"null")), stops=True)
         left = msgspec.json.decode(input.state, type=int) - len(input.results)
         if input.reason == "finalize":
-            return Plan(answer=_CUT_OFF)
+            return Plan(answer=cut_off(input.run.language))
         return Plan(resume="each", state=_state(left)) if left > 0 else Plan(failure="race_failed")
 
 

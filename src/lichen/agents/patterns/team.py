@@ -37,23 +37,11 @@ class TeamPlanner:
     its code does, since what it leaves behind must not look like an answer.
     """
 
+    kind: PlannerKind = "own"
+    pure: bool = False  # it looks back on what its members said
+
     def __init__(self, play: Play, digest: str, *, has_effects: bool = False) -> None:
-        self._play, self._digest, self._has_effects = play, digest, has_effects
-
-    @property
-    def kind(self) -> PlannerKind:
-        """`own`: code decides."""
-        return "own"
-
-    @property
-    def pure(self) -> bool:
-        """False: it looks back on what its members said."""
-        return False
-
-    @property
-    def digest(self) -> str:
-        """Identifies the pattern and what it was told."""
-        return self._digest
+        self._play, self.digest, self._has_effects = play, digest, has_effects
 
     async def plan(self, input: PlanInput) -> Plan:
         """What is asked next of which members, or the answer. A member that fails, fails the pattern under its code."""
@@ -68,7 +56,7 @@ class TeamPlanner:
                 raise
 
         try:
-            plan = await ReplayPlanner(play, digest=self._digest).plan(input)
+            plan = await ReplayPlanner(play, digest=self.digest).plan(input)
         except (PatternFailed, CallFailed) as failure:
             return Plan(failure=failure.code)
         return Plan(failure=failed.code) if failed is not None and self._has_effects else plan

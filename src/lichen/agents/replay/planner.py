@@ -18,12 +18,12 @@ from lichen.core.ports.call import Outcome
 from lichen.core.ports.model import Model, ModelError, ModelMessage, ModelRequest
 from lichen.core.ports.plan import CallResult, History, Message, Plan, PlanInput, PlannerKind
 from lichen.core.speech.saying import Saying
+from lichen.core.speech.wording import cut_off
 from lichen.core.words.errors import LichenError
 from lichen.core.words.ids import CallId
 
 EARLIER_BYTES_MAX: Final = 64 * 1024  # of the conversation before, which the run records; the newest is kept
 ROUNDS_MAX: Final = 32  # of code that goes on asking when the run has to end
-CUT_OFF: Final = "I had to stop before this was done. Please try again later."
 
 Play = Callable[[Chat], Awaitable[Any]]
 """The code: what it returns is the answer. Words, a Saying, or what pydantic writes as JSON."""
@@ -37,26 +37,14 @@ class ReplayPlanner:
     branches in threads may take until what they do not ask for again counts as missing.
     """
 
+    kind: PlannerKind = "own"
+    pure: bool = False  # it asks models, and may take its time
+
     def __init__(self, play: Play, *, digest: str, model: Model | None = None, patience_s: float = PATIENCE_S) -> None:
         self._play = play
-        self._digest = digest
+        self.digest = digest
         self._model = model
         self._patience_s = patience_s
-
-    @property
-    def kind(self) -> PlannerKind:
-        """`own`: somebody's own code decides."""
-        return "own"
-
-    @property
-    def pure(self) -> bool:
-        """False: it asks models, and may take its time."""
-        return False
-
-    @property
-    def digest(self) -> str:
-        """Identifies the code."""
-        return self._digest
 
     async def plan(self, input: PlanInput) -> Plan:
         """What the code asks for next, or its answer. When the run finalizes nothing new is called, and a model is
@@ -154,20 +142,20 @@ def told(result: Any) -> str | Saying:
 
 async def _finalized(passage: Passage, code: asyncio.Task[Any]) -> Plan:
     """An answer whatever comes: the code's own, a model's without tools, or that it was cut off."""
-    limit = passage.input.limit or "time"
+    limit, nothing = passage.input.limit or "time", cut_off(passage.input.run.language)
     for _ in range(ROUNDS_MAX):
         if code.done():
-            answer = CUT_OFF if _error(code) is not None else told(code.result())
+            answer = nothing if _error(code) is not None else told(code.result())
             return Plan(answer=answer, says=tuple(passage.says))
         asks = next((wanted for wanted in passage.wanted if isinstance(wanted, WantedReply)), None)
         if asks is not None:
             reply = await passage.input.model(asks.model, _last_request(asks.request, limit))
-            return Plan(answer=reply.text.strip() or CUT_OFF)
+            return Plan(answer=reply.text.strip() or nothing)
         for wanted in passage.wanted:
             wanted.future.set_result(_nothing(wanted, limit))
         passage.wanted.clear()
         await passage.go_on(code)
-    return Plan(answer=CUT_OFF)
+    return Plan(answer=nothing)
 
 
 def _nothing(wanted: object, limit: str) -> CallResult | Answer:

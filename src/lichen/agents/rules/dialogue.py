@@ -37,7 +37,7 @@ class Dialogue:
         self._asks_max = asks_max
         self._ask_expires_s = ask_expires_s
         self._progress = decode(input.state) or Progress()
-        wanted = self._progress.language or input.run.attributes.get("language", "")
+        wanted = self._progress.language or input.run.language
         self._language = wanted if wanted in books else next(iter(books))
         self._intent = self._book.by_name.get(self._progress.intent)
         self._texts = heard(input)
@@ -240,7 +240,7 @@ class Dialogue:
     @property
     def _spoken(self) -> str:
         """The language of the session, by which the gate reads numbers too; empty where nobody knows it."""
-        return self._input.run.attributes.get("language", "")
+        return self._input.run.language
 
     def _fill(self, intent: IntentRule, said: Mapping[str, SlotValue | Unclear]) -> None:
         """Adds what was said. A required slot that was known otherwise is asked for again, rather than guessed, and so

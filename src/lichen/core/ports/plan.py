@@ -206,6 +206,11 @@ class RunContext(msgspec.Struct, frozen=True):
     started_at_us: int = 0
     now_us: int = 0  # when the plan came to be due: the moment of the run's last record
 
+    @property
+    def language(self) -> str:
+        """That of the session; empty where none is known."""
+        return self.attributes.get("language", "")
+
 
 class PromptText(msgspec.Struct, frozen=True):
     """A prompt as a file says it: its name, its version, empty for none, and its words with references in braces."""

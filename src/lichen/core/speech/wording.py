@@ -94,6 +94,17 @@ def public_text(texts: Texts, code: str) -> str:
     return getattr(texts, _MODEL.get(code, "failed"))
 
 
+_CUT_OFF: Final[Mapping[str, str]] = {
+    DEFAULT: "I had to stop before this was done. Please try again later.",
+    "de": "Ich musste aufhören, bevor das fertig war. Bitte versuchen Sie es später noch einmal.",
+}
+
+
+def cut_off(language: str) -> str:
+    """What a planner answers that reached a limit and has nothing to say: in this language, if it is known."""
+    return _CUT_OFF.get(language, _CUT_OFF[DEFAULT])
+
+
 class Greeting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What customers see before they say anything, and what they are offered to say."""
 

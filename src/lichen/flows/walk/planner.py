@@ -27,6 +27,9 @@ class FlowPlanner:
     Raises Invalid (`flow_invalid`, `flow_unknown`, `agent_unknown`) at the node that is wrong.
     """
 
+    kind: PlannerKind = "flow"
+    pure: bool = True  # a plan depends on the input alone
+
     def __init__(
         self,
         flow: Flow,
@@ -43,22 +46,7 @@ class FlowPlanner:
         for prepared in self._ready.values():
             self._check(prepared)
         self._tools = {tool: tool for tool in self.tools} | self._agents
-        self._digest = self._digested()
-
-    @property
-    def kind(self) -> PlannerKind:
-        """`flow`: a flow decides."""
-        return "flow"
-
-    @property
-    def pure(self) -> bool:
-        """True: a plan depends on the input alone."""
-        return True
-
-    @property
-    def digest(self) -> str:
-        """Identifies the flow, those it may call, and the tools that are its agents."""
-        return self._digest
+        self.digest = self._digested()
 
     @property
     def tools(self) -> tuple[str, ...]:
