@@ -25,6 +25,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "flow-route": flows.route,
     "flow-slot": flows.slot,
     "meters": policies.meters,
+    "model-meters": policies.model_meters,
     "policy-actions": policies.actions,
     "policy-annotations": policies.annotated,
     "policy-base": policies.base,

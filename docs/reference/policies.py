@@ -8,6 +8,7 @@ from typing import get_args
 from docs.reference.markdown import block, code, table
 from docs.reference.structs import rows
 from lichen.core.ports.call import Effects
+from lichen.core.ports.policy import MODEL_METERS
 from lichen.gate.rules import annotations as read
 from lichen.gate.rules import declarations, policies
 from lichen.gate.rules.schema import ACTIONS, schema_of
@@ -62,10 +63,14 @@ CONTEXT: Mapping[str, tuple[str, str]] = {
     "context.label": ("{sources, tainted, secrecy}", "What the asker has read: `tainted` once a third party's words."),
     "context.args": ("by the tool's parameters", "The arguments of the call. Money is in minor units."),
     "context.facts": ("by what `facts` returns", "What your own system says, whatever a model claims."),
-    "context.meters": ("{METER: Long}", "What is used up and reserved, without this call."),
+    "context.meters": (
+        "{METER: Long}",
+        "What is used up and reserved, without this one; for a model, of models.",
+    ),
     "context.pending": ("{METER: Long}", "The part of that which is not settled yet."),
     "context.endorsed": ("{ARGUMENT: Bool}", "Whether the customer or your records said the argument."),
     "context.tool": ("{effects, tags}", "What the tool says of itself. Of `secret.use`: the name of the tool."),
+    "context.model": ("{provider, name, tags}", "Of `model.invoke` alone: `openai:gpt-5` is `gpt-5` of `openai`."),
     "context.environment": ("String", "Of `secret.use` alone: the environment."),
 }
 
@@ -77,7 +82,7 @@ ANNOTATION: Mapping[str, tuple[str, str]] = {
     "approval": ('@approval("operator")', "Somebody of this role agrees first."),
     "confirm": ('@confirm("Really?")', "Who asks says first that they really want it. Never an approval."),
     "expires": ('@expires("24h")', "How long the answer may take: `s`, `m`, `h` or `d`. A day if left out."),
-    "limit": ('@limit("refunds <= 3")', "Meters may not pass these sums."),
+    "limit": ('@limit("refunds <= 3")', "Meters may not pass these sums. A request to a model is made to fit."),
     "redact": ('@redact("email,phone")', "Fields of the result that the planner does not see."),
     "declassify": ('@declassify("third_party:web.fetch")', "Sources that the result may go without."),
 }
@@ -123,6 +128,22 @@ def annotated() -> str:
         for name in (*always, *permits)
     )
     return table(("annotation", "on", "what it says"), lines)
+
+
+MODEL_METER: Mapping[str, str] = {
+    "run_tokens": "Tokens of the run, and of all runs that it called or that called it.",
+    "run_micro_usd": "The same in money.",
+    "session_tokens": "Tokens of the session; of the run, where there is none.",
+    "session_micro_usd": "The same in money.",
+    "day_tokens": "Tokens of the tenant's environment on this day, UTC.",
+    "day_micro_usd": "The same in money.",
+}
+
+
+def model_meters() -> str:
+    """What is counted of models."""
+    _same("meters of models", MODEL_METERS, MODEL_METER)
+    return table(("meter", "what it counts"), ((code(name), said) for name, said in MODEL_METER.items()))
 
 
 def meters() -> str:

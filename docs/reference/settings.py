@@ -142,6 +142,7 @@ SETTINGS: Mapping[str, tuple[type[msgspec.Struct], Mapping[str, str]]] = {
         {
             "keep_requests": "Whether what models were sent stands, sealed, in the log.",
             "prices": "What models cost, by `provider:model`, or `provider:` for all of one.",
+            "tags": "What policies read of a model as `context.model.tags`, by the same names.",
         },
     ),
     'prices = { "provider:model" = { … } }': (

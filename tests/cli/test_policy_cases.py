@@ -117,3 +117,64 @@ def test_checking_policies_tells_what_they_will_not_do(tmp_path: Path) -> None:
     bare = '@id("talk") permit (principal, action == Action::"session.open", resource);'
     project = Project(tmp_path, {"policies/shop.cedar": bare, "policies/policy.toml": "base = false\n"})
     assert "No policy of acme permits orders.lookup" in project.run("policy", "check").out
+
+
+MODELS = """
+@id("dear-models-in-bounds")
+@limit("run_tokens <= 900")
+permit (principal is Agent, action == Action::"model.invoke", resource)
+when { context.model.tags.contains("dear") };
+
+@id("not-when-much-is-used")
+forbid (principal, action == Action::"model.invoke", resource)
+when { context.model.provider == "openai" && context.meters.day_micro_usd >= 100 };
+"""
+ASKED = """
+    tenant = "acme"
+
+    [[case]]
+    name = "a dear model"
+    agent = "shop.support"
+    model = "openai:gpt-5"
+    for = "customer-7"
+    meters = {run_tokens = 899, day_micro_usd = 99}
+    expect = "allow"
+    policies = ["base.think", "dear-models-in-bounds"]
+
+    [[case]]
+    name = "its cap is used up"
+    agent = "shop.support"
+    model = "openai:gpt-5"
+    for = "customer-7"
+    meters = {run_tokens = 900}
+    expect = "deny"
+
+    [[case]]
+    name = "the day is dear already"
+    agent = "shop.support"
+    model = "openai:gpt-5"
+    for = "customer-7"
+    meters = {day_micro_usd = 100}
+    expect = "deny"
+    policies = ["not-when-much-is-used"]
+"""
+
+
+@pytest.mark.req("GOA-28.6")
+def test_cases_and_why_decide_about_models_with_the_tags_of_the_project(tmp_path: Path) -> None:
+    files = {
+        "lichen.toml": SETTINGS + '\n    [models.tags]\n    "openai:gpt-5" = ["dear"]\n    "openai:" = ["abroad"]\n',
+        "policies/models.cedar": MODELS,
+        "policies/models.cases.toml": ASKED,
+    }
+    project = Project(tmp_path, files)
+    assert project.run("policy", "test").code == 0
+    why = ("policy", "why", "shop.support", "--model", "openai:gpt-5", "--tenant", "acme")
+    ended = project.run(*why)
+    assert "The request is made to fit into run_tokens <= 900." in ended.out
+    assert "holds  permit dear-models-in-bounds" in ended.out
+    assert project.run(*why, "--json").data["caps"] == ["run_tokens <= 900"]
+    ended = project.run(*why, "--meter", "day_micro_usd=100")
+    assert ended.out.startswith("deny by not-when-much-is-used.")
+    ended = project.run("policy", "why", "shop.support", "--model", "openai:gpt-5-mini", "--tenant", "acme")
+    assert '.contains("dear")' in ended.out, "what the policy lacks to hold"

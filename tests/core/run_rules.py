@@ -80,6 +80,14 @@ def halts(seen: Seen) -> bool:
     return not _is_halted(s) or not any(o.verb == "finish" or _starts(seen, o) for o in seen.owed)
 
 
+def asks_no_model(seen: Seen) -> bool:
+    """No planner is asked while a person has yet to agree that it asks a model, and no other call waits for that."""
+    s = seen.state
+    return not any(wait.kind == "approval" and wait.call is None for wait in s.waits.values()) or (
+        "plan" not in _verbs(seen) or s.is_planning
+    )
+
+
 def plans_no_more(seen: Seen) -> bool:
     s = seen.state
     return not (s.cancel or s.failure or s.answer) or ("plan" not in _verbs(seen) and s.due is None)
@@ -148,6 +156,7 @@ def stays_within_calls(seen: Seen) -> bool:
 STATES = {
     "decide says the same twice and no id twice": is_deterministic,
     "nothing new starts while halted": halts,
+    "no plan begins while a person has to agree to it": asks_no_model,
     "no plan is owed once the run is ending": plans_no_more,
     "nothing starts once the run is cancelled, failed or out of time": starts_no_more,
     "finish is owed exactly when the run is ending and nothing is open": finishes_in_time,

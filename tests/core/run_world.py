@@ -47,6 +47,7 @@ class Bounds(NamedTuple):
     limits: Limits = Limits()
     attempts: int = 1  # attempts of a call
     checks: int = 1  # of them every but the last may be held
+    holds: int = 0  # how often a person agrees that a model is asked, and is asked once more
     errors: int = 0  # attempts at one plan that fail before the one that is final
     crashes: int = 0
     cancels: int = 0
@@ -142,6 +143,11 @@ class RunWorld:
             yield "asked", (e.Draft(e.PlanStarted(s.step, s.plan_attempt, s.due)),)
             return
         planned = e.Planned(s.step, s.plan_attempt, s.due)
+        if len(s.grants) < self.bounds.holds:
+            held = msgspec.structs.replace(planned, error="model_held")
+            role, wait = "operator", moves.next_wait(s)
+            opened = e.WaitOpened(s.id, wait, "approval", may_answer=(role,), role=role, expires_at_us=1)
+            yield "hold", moves.hold_plan(s, held, (), e.Draft(opened))
         answer = msgspec.structs.replace(planned, has_answer=True)
         yield "answer", moves.admit(s, answer, SAID, {})
         if s.calls:

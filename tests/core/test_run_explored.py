@@ -95,6 +95,12 @@ WORLDS = {
         cancels=1,
         is_pure=False,
     ),
+    "a model that a person has to agree to": Bounds(
+        plans=((Batch(("once",)),),), holds=2, inputs=1, crashes=1, cancels=1, pauses=1, is_pure=False
+    ),
+    "a model that a person has to agree to beside calls": Bounds(
+        plans=((Batch(("none", "child"), resume="each"),),), holds=1, errors=1, cancels=1, is_pure=False
+    ),
     "waits of the planner": Bounds(
         plans=(
             (
@@ -117,6 +123,7 @@ WORLDS = {
     "GOA-15.2",
     "GOA-19.1",
     "GOA-21.2",
+    "GOA-28.4",
     "GOA-31.2",
     "GOA-38.1",
     "GOA-42.1",

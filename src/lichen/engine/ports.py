@@ -176,4 +176,5 @@ class Services(msgspec.Struct, frozen=True):
     reach: Reach = directly
     prices: Prices = NoPrices()
     budgets: Callable[[Scope], Budgets] = lambda scope: UNBOUNDED
+    tags: Callable[[str], tuple[str, ...]] = lambda model: ()  # of a model, for policies
     keeps_requests: bool = True  # what models were sent, sealed in the log

@@ -33,7 +33,7 @@ from lichen.gate.check.conditions import Telling, decision_of
 from lichen.gate.check.facts import TIMEOUT_S, TRIES, FactsUnavailable, facts_value, read_facts
 from lichen.gate.check.meters import KeyedDigest, MeterBook, Unmeasurable, claims
 from lichen.gate.check.question import PublicText, Question, Read, Refused, stop_on, view_of
-from lichen.gate.check.request import request_of, tool_context
+from lichen.gate.check.request import model_context, request_of, tool_context
 from lichen.gate.check.verdicts import Standing, enforced
 from lichen.gate.label.labels import endorse
 from lichen.gate.rules.schema import ActionView, ToolView
@@ -48,9 +48,9 @@ LoadMeter = Callable[[Scope, str], tuple[int, int]]
 """`load(scope, key)`: what the log has reserved and paid under a key."""
 IsUnknown = Callable[[Scope, SessionId | None, str, bytes], bool]
 """`is_unknown(scope, session, tool, digest)`: whether such a call was started there and nobody knows how it ended."""
-_Act = tuple[str, str, str, Actor, Label, tuple[str, str] | None]
+_Act = tuple[str, str, str, Actor, Label, tuple[str, str] | None, tuple[str, ...]]
 """What is no tool call: under which policies, which act, on what, by whom, with which label; of a secret, for
-which tool and where."""
+which tool and where, of a model its tags."""
 Pseudonyms = Callable[[Scope, Actor], str]
 Describe = Callable[[BaseException], Failure]
 
@@ -174,17 +174,19 @@ class PolicyGate:
     def _ruled(self, check: Check, policies: PolicySet, view: ActionView) -> Verdict:
         """The answer about an act that is no tool call. Policies can read of it who asks, for what, and what label
         that has, of a secret the tool and environment too, and nothing that changes: what was allowed under them stays
-        allowed."""
+        allowed. Where they read what models used, each request is another question."""
+        counted = model_context(check.asking) if check.asking is not None and policies.counts_models else None
         secret_for = None if check.hands_to is None else (check.hands_to, check.scope.env)
-        key = (policies.digest, check.action, check.resource, check.actor, check.label, secret_for)
-        allowed = self._allowed.get(key)
+        tags = () if check.asking is None else check.asking.tags
+        key = (policies.digest, check.action, check.resource, check.actor, check.label, secret_for, tags)
+        allowed = self._allowed.get(key) if counted is None else None
         if allowed is not None:
             return allowed
         question = Question(check, policies, view)
         texts = self._texts(check)
-        decision = self._decision(question, {}, texts)
+        decision = self._decision(question, counted or {}, texts)
         verdict = enforced(question, decision, self._standing(check, texts))
-        if isinstance(decision, Allow):
+        if counted is None and isinstance(decision, Allow):
             if len(self._allowed) >= ALLOWED_MAX:
                 self._allowed.clear()
             self._allowed[key] = verdict

@@ -15,7 +15,7 @@ from cedarpy import PolicySet as CedarSet
 from cedarpy import pst
 
 from lichen.core.ports.call import ToolSpec
-from lichen.core.ports.policy import Check, Evidence, Grant, Verdict
+from lichen.core.ports.policy import MODEL_METERS, Asking, Check, Evidence, Grant, ModelMeter, Verdict
 from lichen.core.words.errors import NotFound
 from lichen.core.words.ids import CallId, RunId, SessionId
 from lichen.core.words.label import Label
@@ -25,10 +25,10 @@ from lichen.gate.gate import PolicyGate
 from lichen.gate.label.evidence import evidence_from_text
 from lichen.gate.rules.policies import PolicySet
 from lichen.gate.rules.reading import Effect, Written, applies, written
-from lichen.gate.rules.schema import SECRET_USE
+from lichen.gate.rules.schema import MODEL_INVOKE, SECRET_USE
 
 _DIGEST = b"simulated"
-_NESTED = re.compile(r"\((context(?:\.\w+)*|principal|resource|action|-?\d+|\"[^\"]*\")\)")
+_NESTED = re.compile(r"(?<!\w)\((context(?:\.\w+)*|principal|resource|action|-?\d+|\"[^\"]*\")\)")
 
 Request = tuple[Entity, Entity, Entity, Mapping[str, Value]]
 
@@ -36,7 +36,7 @@ Request = tuple[Entity, Entity, Entity, Mapping[str, Value]]
 class Case(msgspec.Struct, frozen=True):
     """A call and all that is known around it. `said` are the customer's words, `label` the sources that were read,
     `meters` what is counted already, `approved_by` the role of a person who agreed to it. With `secret` it is asked
-    whether the call's tool may be handed that one."""
+    whether the call's tool may be handed that one; with `model`, and no tool, whether that one may be asked."""
 
     agent: str
     tool: str
@@ -48,6 +48,7 @@ class Case(msgspec.Struct, frozen=True):
     meters: Mapping[str, int] = {}
     approved_by: str = ""
     secret: str = ""
+    model: str = ""
 
 
 class Considered(msgspec.Struct, frozen=True):
@@ -67,17 +68,14 @@ class Simulated(msgspec.Struct, frozen=True):
     considered: tuple[Considered, ...]
 
 
-async def simulate(policies: PolicySet, spec: ToolSpec | None, case: Case, scope: Scope) -> Simulated:
-    """The decision about a call, or a secret for it, with nothing read and nothing counted.
+async def simulate(
+    policies: PolicySet, spec: ToolSpec | None, case: Case, scope: Scope, *, tags: tuple[str, ...] = ()
+) -> Simulated:
+    """The decision about a call, a secret for it, or a model with these tags, with nothing read and nothing counted.
 
     Raises NotFound (`tool_unknown`, `secret_unknown`).
     """
-    if spec is None:
-        known = ", ".join(sorted(name for name, view in policies.schema.views.items() if view.tool is not None))
-        raise NotFound(f"There is no tool {case.tool!r}.", code="tool_unknown", next_step=f"Name one of: {known}.")
-    if case.secret and case.secret not in spec.secrets.all:
-        step = f"It asks for: {', '.join(spec.secrets.all) or 'none'}."
-        raise NotFound(f"{case.tool} asks for no such secret.", code="secret_unknown", next_step=step)
+    check = _asking(case, scope, tags) if case.model else _calling(policies, spec, case, scope)
     seen: list[Request] = []
 
     def decide(principal: Entity, action: Entity, resource: Entity, context: Mapping[str, Value]) -> Any:
@@ -92,9 +90,43 @@ async def simulate(policies: PolicySet, spec: ToolSpec | None, case: Case, scope
         load=lambda scope, key: (0, case.meters.get(str(json.loads(key)[0]), 0)),
         is_unknown=lambda scope, session, tool, digest: False,
     )
-    check = _check(spec, case, scope)
-    verdict = gate.decide(check, await gate.facts(check))
+    verdict = _within_caps(gate.decide(check, await gate.facts(check)), case)
     return Simulated(verdict, tuple(_considered(one, seen[-1]) for one in _concerned(policies, seen)) if seen else ())
+
+
+def _within_caps(verdict: Verdict, case: Case) -> Verdict:
+    """A cap that is used up lets no request through, however short it is."""
+    full = next((cap for cap in verdict.caps if case.meters.get(cap.meter, 0) >= cap.limit), None)
+    if full is None or verdict.outcome != "allow":
+        return verdict
+    reason = f"limit: meter {full.meter} is at {case.meters[full.meter]}, and the limit is {full.limit}."
+    return msgspec.structs.replace(verdict, outcome="deny", operator_reason=reason)
+
+
+def _asking(case: Case, scope: Scope, tags: tuple[str, ...]) -> Check:
+    used: dict[ModelMeter, int] = {meter: case.meters.get(meter, 0) for meter in MODEL_METERS}
+    return Check(
+        scope=scope,
+        actor=Actor("agent", case.agent, on_behalf_of=case.person),
+        action=MODEL_INVOKE,
+        resource=case.model,
+        run=RunId("run-simulated"),
+        session=SessionId("session-simulated"),
+        label=Label(tuple(sorted(case.label)), 0),
+        grants=(Grant(case.approved_by, "somebody", _DIGEST),) if case.approved_by else (),
+        digest=_DIGEST,
+        asking=Asking(lambda: used, tags),
+    )
+
+
+def _calling(policies: PolicySet, spec: ToolSpec | None, case: Case, scope: Scope) -> Check:
+    if spec is None:
+        known = ", ".join(sorted(name for name, view in policies.schema.views.items() if view.tool is not None))
+        raise NotFound(f"There is no tool {case.tool!r}.", code="tool_unknown", next_step=f"Name one of: {known}.")
+    if case.secret and case.secret not in spec.secrets.all:
+        step = f"It asks for: {', '.join(spec.secrets.all) or 'none'}."
+        raise NotFound(f"{case.tool} asks for no such secret.", code="secret_unknown", next_step=step)
+    return _check(spec, case, scope)
 
 
 def _check(spec: ToolSpec, case: Case, scope: Scope) -> Check:

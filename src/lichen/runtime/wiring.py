@@ -170,6 +170,7 @@ class Wiring:
             stand_ins=blueprint.stand_ins,
             prices=PriceList({} if settings is None else settings.models.prices),
             budgets=settings.budgets if settings is not None else lambda scope: UNBOUNDED,
+            tags=(lambda model: ()) if settings is None else settings.models.tags_of,
             keeps_requests=settings is None or settings.models.keep_requests,
             reach=self.ways.reach,
         )

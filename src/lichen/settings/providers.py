@@ -13,7 +13,7 @@ from lichen.core.words.errors import Invalid
 from lichen.settings.secrets import Steps, Wrong
 
 PROVIDERS: Final = "<providers>"  # stands for the tables that are named for their provider
-NO_PROVIDERS: Final = ("prices",)  # tables under [models] that are something else
+NO_PROVIDERS: Final = ("prices", "tags")  # tables under [models] that are something else
 NO_KEY: Final = "none"  # for a server that wants none
 
 _VARIABLE: Final = re.compile(r"[A-Z][A-Z0-9_]{0,127}")

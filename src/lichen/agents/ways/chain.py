@@ -11,6 +11,7 @@ import msgspec
 from lichen.agents.models.model import resolve
 from lichen.agents.ways.shown import Shown
 from lichen.core.ports.model import (
+    HELD,
     KINDS,
     Deltas,
     Model,
@@ -89,7 +90,7 @@ def goes_elsewhere(error: ModelError | Denied) -> bool:
     """Whether another model may answer what this one did not."""
     if isinstance(error, Denied):
         return True
-    return error.code not in KINDS or KINDS[error.code].elsewhere
+    return error.code != HELD and (error.code not in KINDS or KINDS[error.code].elsewhere)
 
 
 def _asked(request: ModelRequest, ends_s: float, *, others: int) -> ModelRequest:

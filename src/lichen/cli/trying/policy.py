@@ -64,7 +64,8 @@ def check_cases_of(
     """Decides the cases of files by the policies on disk; exit code 1 when one is decided otherwise than it says.
 
     A file names its tenant and has cases: `[[case]]` with name, agent, tool, for (the person), args, facts, said,
-    label, meters, approved_by, secret (whether the tool may be handed it), expect (allow, deny or hold) and policies;
+    label, meters, approved_by, secret (whether the tool may be handed it), or a model in the place of a tool (whether
+    it may be asked), expect (allow, deny or hold) and policies;
     its environment is the one it names with env, the one in whose folder it lies, else the tenant's first. Nothing has
     to run, nothing is counted.
     """
@@ -96,7 +97,7 @@ def check_cases_of(
 @app.command()
 def why(
     agent: Annotated[str, typer.Argument(help="The agent that would call.", metavar="AGENT")],
-    tool: Annotated[str, typer.Argument(help="The tool it would call.", metavar="TOOL")],
+    tool: Annotated[str, typer.Argument(help="The tool it would call.", metavar="TOOL")] = "",
     tenant: Tenant = None,
     env: Env = None,
     args: Annotated[str, typer.Option(help="The arguments, as JSON.")] = "{}",
@@ -107,9 +108,12 @@ def why(
     meter: Annotated[list[str] | None, typer.Option(help="What is counted already, NAME=NUMBER.")] = None,
     approved_by: Annotated[str, typer.Option(help="The role of a person who agreed.", metavar="ROLE")] = "",
     secret: Annotated[str, typer.Option(help="Whether the tool may be handed this secret, instead.")] = "",
+    model: Annotated[str, typer.Option(help="Whether this model may be asked, instead of a tool.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="JSON on stdout and nothing else.")] = False,
 ) -> None:
-    """Says how a call would be decided, and why: every policy that concerns it, and what it lacks to hold."""
+    """Says how a call would be decided, and why: every policy that concerns it, and what it lacks to hold.
+
+    With --model and without a tool: whether the agent may ask that model."""
     import asyncio
 
     import msgspec
@@ -122,16 +126,19 @@ def why(
     meters = dict(_counted(text) for text in meter or ())
     case = Case(
         agent, tool, person_of(project.settings, name, person), _object(args, "--args"), _object(facts, "--facts"),
-        tuple(said or ()), tuple(label or ()), meters, approved_by, secret,
+        tuple(said or ()), tuple(label or ()), meters, approved_by, secret, model,
     )  # fmt: skip
     found = asyncio.run(simulated(project, name, case, env=env))
     verdict, considered = found.verdict, msgspec.to_builtins(found.considered)
     told = {"outcome": verdict.outcome, "policies": verdict.policies, "reason": verdict.operator_reason}
+    caps = [f"{cap.meter} <= {cap.limit}" for cap in verdict.caps]
     screen = Screen(as_json=as_json)
-    if screen.data({**told, "public_reason": verdict.public_reason, "considered": considered}):
+    if screen.data({**told, "public_reason": verdict.public_reason, "caps": caps, "considered": considered}):
         return
     by = f" by {', '.join(verdict.policies)}" if verdict.policies else ""
     screen.line(f"{verdict.outcome}{by}. {verdict.operator_reason}".rstrip())
+    if caps:
+        screen.line(f"The request is made to fit into {', '.join(caps)}.")
     if not considered:
         screen.line("No policy is about such a call.", "yellow")
     _tell_considered(screen, considered)

@@ -73,6 +73,11 @@ def _denied(planned: e.Planned, code: str, refused: Mapping[CallId, e.Draft]) ->
     return [*{**drafts, **refused}.values()]
 
 
+def hold_plan(s: RunState, planned: e.Planned, contents: Contents, opened: e.Draft) -> Drafts:
+    """An attempt that a person has to agree to first, and the wait for them. Nothing if another plan is wanted."""
+    return (e.Draft(planned, contents), opened) if s.wants_plan(planned.step, planned.attempt) else ()
+
+
 # -- calls -------------------------------------------------------------------------------------------------------
 
 
@@ -150,7 +155,8 @@ def close_wait(
     wait = s.waits[wait_id]
     closed = e.Draft(e.WaitClosed(s.id, wait_id, outcome, by, is_own), body, label)
     if wait.call is None:
-        fails = outcome == "expired" and wait.on_expiry == "deny" and not s.is_ending
+        is_refused = outcome == "denied" and wait.holds_plan
+        fails = (is_refused or (outcome == "expired" and wait.on_expiry == "deny")) and not s.is_ending
         return (closed, *(_interrupt_all(s, "cancelled", "run_failed", but=wait_id) if fails else ()))
     if outcome in ("approved", "confirmed") or (outcome == "try_again" and not s.is_over):
         return (closed,)

@@ -28,13 +28,13 @@ def decide(s: RunState) -> tuple[Obligation, ...]:
     """Everything that is owed now, in a fixed order. Empty: finished, or only waits are left."""
     if s.outcome or not s.n:
         return ()
-    halted = bool(s.waits) and s.is_halted
+    halted, held = bool(s.waits) and s.is_halted, bool(s.waits) and s.is_held
     owed: list[Obligation] = []
     for call in s.calls.values():
         obligation = _owed_for(s, call, halted)
         if obligation is not None:
             owed.append(obligation)
-    if s.due is not None and (s.is_planning or not halted):
+    if s.due is not None and (s.is_planning or not (halted or held)):
         owed.append(Obligation(ObligationId(f"plan/{s.step}/{s.plan_attempt}"), "plan"))
     if s.is_ending and not s.calls and not halted:
         owed.append(Obligation(ObligationId("finish"), "finish"))

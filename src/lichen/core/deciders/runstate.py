@@ -146,6 +146,8 @@ class RunState(msgspec.Struct, frozen=True, gc=False):
     has_acted: bool = False  # something that may not be repeated happened here or in a child, or may have
     left_us: int | None = None  # what is left of the time while it stands still
 
+    grants: tuple[Grant, ...] = ()  # what people agreed to that is no call: that a model is asked
+
     limit: str = ""
     cancel: str = ""
     failure: str = ""
@@ -157,6 +159,11 @@ class RunState(msgspec.Struct, frozen=True, gc=False):
     def is_halted(self) -> bool:
         """Whether nothing new may start."""
         return any(wait.kind in HALTING for wait in self.waits.values())
+
+    @property
+    def is_held(self) -> bool:
+        """Whether no plan may be asked for, since a person has to agree that a model is asked."""
+        return any(wait.holds_plan for wait in self.waits.values())
 
     @property
     def is_ending(self) -> bool:
@@ -211,18 +218,29 @@ class RunState(msgspec.Struct, frozen=True, gc=False):
     @property
     def tokens_left(self) -> int:
         """What remains of the limit on tokens, without what is lent to children or reserved for a model's reply."""
+        return max(0, self.tokens_free)
+
+    @property
+    def tokens_free(self) -> int:
+        """The same, below zero where models used more than they were let."""
         lent = sum(call.reserved_tokens for call in self.calls.values())
         asking = self.asking.usage.tokens if self.asking is not None else 0
-        return max(0, self.limits.tokens - self.tokens_used - lent - asking)
+        return self.limits.tokens - self.tokens_used - lent - asking
 
     @property
     def micro_usd_left(self) -> int | None:
         """The same of the limit on costs, None where there is none."""
+        free = self.micro_usd_free
+        return None if free is None else max(0, free)
+
+    @property
+    def micro_usd_free(self) -> int | None:
+        """The same, below zero where models cost more than they were let."""
         if self.limits.micro_usd is None:
             return None
         lent = sum(call.reserved_micro_usd for call in self.calls.values())
         asking = self.asking.usage.cost_micro_usd if self.asking is not None else 0
-        return max(0, self.limits.micro_usd - self.micro_usd_used - lent - asking)
+        return self.limits.micro_usd - self.micro_usd_used - lent - asking
 
     def may_use(self, tool: ToolName) -> bool:
         """Whether this run may call a tool of its agent."""

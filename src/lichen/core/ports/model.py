@@ -18,6 +18,8 @@ Finish = Literal["end", "length", "calls", "refused"]
 DeltaKind = Literal["text", "thinking", "args", "again"]
 MediaKind = Literal["image", "document", "audio"]
 
+HELD: Final = "model_held"  # the code of a request that a person has to agree to first: its run waits, and fails not
+MODEL: Final = "model.invoke"  # the field of a wait's operator facts that names a model which may not be asked yet
 MEDIA_BYTES_MAX: Final = 8 * 1024 * 1024  # of one attachment
 
 

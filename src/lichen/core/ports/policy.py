@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from decimal import Decimal
-from typing import Any, Literal, Protocol
+from typing import Any, Final, Literal, Protocol, get_args
 
 import msgspec
 
@@ -100,6 +100,16 @@ class Meter(msgspec.Struct, frozen=True):
     window: Literal["day", "forever"] = "forever"
 
 
+ModelMeter = Literal[
+    "run_tokens", "run_micro_usd", "session_tokens", "session_micro_usd", "day_tokens", "day_micro_usd"
+]
+"""What is counted of models: for the run with all that it called, for its session, and for its tenant and environment
+today (UTC). Tokens, and millionths of a US dollar; requests that are under way, or were lost, count with what is
+reserved for them."""
+
+MODEL_METERS: Final[tuple[ModelMeter, ...]] = get_args(ModelMeter)
+
+
 class Reservation(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A call's claim on a meter: `key` is an opaque digest of the meter, whom it counts for and its window."""
 
@@ -181,11 +191,20 @@ class Grant(msgspec.Struct, frozen=True, array_like=True, gc=False):
     is_own: bool = False
 
 
+class Asking(msgspec.Struct, frozen=True):
+    """What policies may read of a request to a model: its meters as they are now, without it, and the tags that a
+    project gives the model."""
+
+    used: Callable[[], Mapping[ModelMeter, int]]
+    tags: tuple[str, ...] = ()
+
+
 class Check(msgspec.Struct, frozen=True):
     """May this happen? `action` is the tool's name for a call, else one of the documented actions
     (`run.start`, `session.open`, `message.send`, `model.invoke`, `wait.answer`, `log.read` …).
 
-    `requesters` are the pseudonyms of everybody who spoke for it; `hands_to` is the tool that a secret goes to.
+    `requesters` are the pseudonyms of everybody who spoke for it; `hands_to` is the tool that a secret goes to, and
+    `asking` is there for `model.invoke`.
     """
 
     scope: Scope
@@ -205,6 +224,7 @@ class Check(msgspec.Struct, frozen=True):
     requesters: tuple[str, ...] = ()
     hands_to: ToolName | None = None
     language: str = ""  # in which a public reason is told; empty for the tenant's own
+    asking: Asking | None = None
 
 
 class Verdict(msgspec.Struct, frozen=True, gc=False):
@@ -212,7 +232,7 @@ class Verdict(msgspec.Struct, frozen=True, gc=False):
 
     `facts` is what was read, `origins` says for each argument where it came from (a source, or `model`), `meters` what
     policy saw counted before this call, by name. `declassified` are sources the result may go without. `failure` is
-    what went wrong where facts or the gate itself did.
+    what went wrong where facts or the gate itself did. `caps` are what a request to a model may bring its meters to.
     """
 
     outcome: Literal["allow", "deny", "hold"]
@@ -229,6 +249,7 @@ class Verdict(msgspec.Struct, frozen=True, gc=False):
     declassified: tuple[str, ...] = ()
     meters: Mapping[str, int] = {}
     failure: Failure | None = None
+    caps: tuple[AtMost, ...] = ()
 
 
 class Facts(msgspec.Struct, frozen=True):

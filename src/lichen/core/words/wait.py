@@ -56,6 +56,12 @@ class Wait(msgspec.Struct, frozen=True, array_like=True, gc=False):
     stops_budget: bool = True
     requesters: tuple[str, ...] = ()
 
+    @property
+    def holds_plan(self) -> bool:
+        """Whether policy wants an approval before the planner asks a model; what a planner waits for itself has no
+        role of its own."""
+        return self.kind == "approval" and self.call is None and bool(self.role)
+
 
 ABOUT_EFFECTS: tuple[WaitKind, ...] = ("approval", "reconcile")  # what only another person may answer
 

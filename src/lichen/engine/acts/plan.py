@@ -10,8 +10,9 @@ import msgspec
 
 from lichen.core.deciders import events as e
 from lichen.core.deciders import moves
-from lichen.core.ports.model import Delta, ModelError
+from lichen.core.ports.model import HELD, Delta, ModelError
 from lichen.core.ports.plan import Plan, PlanInput
+from lichen.core.ports.policy import Check, Verdict
 from lichen.core.speech.wording import public_text
 from lichen.core.words import faults
 from lichen.core.words.errors import LichenError
@@ -24,14 +25,16 @@ from lichen.engine.asks.room import RunLimit
 from lichen.engine.brief.asking import plan_input
 from lichen.engine.brief.history import window_label
 from lichen.engine.drafts.handed import check_asks_once
+from lichen.engine.drafts.held import model_approval
 from lichen.engine.drafts.planned import Made, append_plan, bill, check_roles, validate
+from lichen.engine.drafts.telling import release
 from lichen.engine.drafts.valued import valued
 from lichen.engine.pace.deltas import Partial
 from lichen.engine.pace.pieces import Piece
 from lichen.engine.pace.step import Within
 from lichen.engine.ports import AgentDef
 from lichen.engine.sends.failures import sealed, told
-from lichen.engine.sends.sends import sending
+from lichen.engine.sends.sends import ruled, sending
 from lichen.tools.failure import failure_of
 
 OVER_BUDGET: Final = "model_budget_exceeded"
@@ -59,16 +62,19 @@ async def plan(act: Act) -> None:
             answer = await agent.planner.plan(input)
         else:
             answer = await _ask(act, agent, input, waits=asker.wait)
+        asker.check_held()  # whatever the planner made of it
         validate(answer, state)
         check_roles(answer, agent)
         answer = valued(act, answer)
         check_asks_once(act, answer)
     except TimeoutError:
         return  # the run's own deadline is about to fire and says what follows
-    except (LichenError, ModelError) as error:
-        _retry_or_fail(act, error.code, asker, error)
     except Exception as error:  # noqa: BLE001 - a planner may raise anything; the attempt is recorded as failed
-        _retry_or_fail(act, "planner_error", asker, error)
+        code = error.code if isinstance(error, LichenError | ModelError) else "planner_error"
+        if asker.held is not None:
+            _hold(act, asker, *asker.held)
+        else:
+            _retry_or_fail(act, code, asker, error)
     else:
         faults.hit("plan.after")
         append_plan(act, agent, _made(asker, answer))
@@ -115,6 +121,21 @@ def _may_stream(act: Act) -> bool:
 async def _back_off(act: Act) -> None:
     options, failures = act.services.options, act.state.plan_failures
     await act.services.sleep(options.plan_backoff_s * 2 ** (failures - 1))
+
+
+def _hold(act: Act, asker: Asker, question: Check, verdict: Verdict) -> None:
+    """The attempt waits for a person: they agree that the model is asked, and the plan is asked for again."""
+    state = act.journal.run(act.state.id)
+    if not state.wants_plan(act.state.step, act.state.plan_attempt):
+        bill(act, act.state, _made(asker, Plan()))
+        return
+    planned, contents = _failed(act, HELD, asker, is_final=False, failure=None)
+    wait = model_approval(act, question, verdict)
+    drafts = moves.hold_plan(state, planned, contents, wait)
+    sends = ruled(act, release(act, verdict.public_reason or act.texts.checking))
+    label = join(act.state.label, asker.handed.label)
+    first = msgspec.structs.replace(drafts[0], label=label)
+    act.say((*asker.take_started(), first, *drafts[1:], *sends.refused), sends.session)
 
 
 def _retry_or_fail(act: Act, code: str, asker: Asker, error: Exception) -> None:

@@ -9,9 +9,9 @@ import msgspec
 
 from lichen.core.deciders import events as e
 from lichen.core.deciders import moves
-from lichen.core.ports.model import Choice, Deltas, Model, ModelError, ModelReply, ModelRequest
+from lichen.core.ports.model import HELD, Choice, Deltas, Model, ModelError, ModelReply, ModelRequest
 from lichen.core.ports.plan import Plan
-from lichen.core.ports.policy import Check
+from lichen.core.ports.policy import Asking, Check, Verdict
 from lichen.core.ports.sent import Last
 from lichen.core.words.errors import Denied
 from lichen.core.words.label import join
@@ -19,7 +19,8 @@ from lichen.core.words.limits import NO_USAGE, Usage
 from lichen.engine.act import Act
 from lichen.engine.asks.estimate import output_tokens
 from lichen.engine.asks.keeping import Keeping, Part
-from lichen.engine.asks.room import OverBudget, Room, RunLimit, room_for
+from lichen.engine.asks.room import OverBudget, Room, RunLimit, budgets_of, capped, room_for
+from lichen.engine.asks.used import Used, unnoted, used_of
 from lichen.engine.brief.asking import left_s
 from lichen.engine.brief.history import Handed
 from lichen.engine.sends.sends import refusal
@@ -35,7 +36,8 @@ class Asker:
 
     `started` says that the planner was asked, and what is reserved for its requests. It stands in the log before
     anything is waited for, since a reply may be lost then; else with the plan. `limit` is that of the run which a
-    request did not fit into.
+    request did not fit into. `held` is what a person has to agree to before a model is asked, and why: until they do
+    the attempt comes to nothing.
     """
 
     def __init__(self, act: Act) -> None:
@@ -47,6 +49,7 @@ class Asker:
         self.started: moves.Drafts = ()
         self.handed = Handed()
         self.limit: RunLimit | None = None
+        self.held: tuple[Check, Verdict] | None = None
         self._noted = int(state.is_planning)  # records that say so
         self._is_waiting = False
         self._open: dict[int, tuple[str, Usage]] = {}
@@ -89,22 +92,34 @@ class Asker:
 
     def note(self, *drafts: e.Draft) -> None:
         """Notes these in the run, after what says that the planner was asked."""
-        noted, started = (*self.started, *drafts), len(self.started)
-        self.started, self._noted = (), self._noted + started
+        noted = (*self.take_started(), *drafts)
         if noted:
             self._act.note(*noted)
+
+    def take_started(self) -> moves.Drafts:
+        """What says that the planner was asked, for whoever appends it now."""
+        started, self.started = self.started, ()
+        self._noted += len(started)
+        return started
+
+    def check_held(self) -> None:
+        """Raises ModelError (`model_held`) where a person has to agree first."""
+        if self.held is not None:
+            raise ModelError(f"A person has to agree before {self.held[0].resource} is asked.", code=HELD)
 
     # -- asking --------------------------------------------------------------------------------------------------
 
     async def __call__(self, model: Model, request: ModelRequest, deltas: Deltas | None = None, /) -> ModelReply:
-        """One reply. Raises Denied (`model_denied`) or ModelError."""
+        """One reply. Raises Denied (`model_denied`) or ModelError (`model_held` where a person has to agree first)."""
         if isinstance(model, Choice):
             return await model.ask(self, request, deltas)
         i = len(self._open) + len(self._done)
         if i >= REQUESTS_MAX:
             raise ModelError("One plan asked models too often.", code="model_asked_too_often", retryable=False)
-        ruling = self._allowed(model)
-        room = self._room(model, request)
+        check = self._question(model)
+        verdict = self._allowed(check)
+        ruling = ruling_of(check, verdict)
+        room = self._room(model, request, verdict)
         self._reserve(i, model, room)
         asked = e.ModelAsked(model.name, "cancelled", room.reserved, ruling=ruling, is_estimate=True)
         began_us = self._act.services.clock()
@@ -125,20 +140,29 @@ class Asker:
             is_unpriced = room.is_unpriced and not asked.usage.cost_micro_usd
             self._settle(i, msgspec.structs.replace(asked, duration_us=duration_us, is_unpriced=is_unpriced))
 
-    def _allowed(self, model: Model) -> e.Ruling:
-        check = self._question(model)
+    def _allowed(self, check: Check) -> Verdict:
         verdict = self._act.services.gate.decide(check)
+        if self.held is None and verdict.outcome == "hold" and verdict.approval is not None:
+            self.held = (check, verdict)
+        self.check_held()
         if verdict.outcome != "allow":
             self.note(refusal(self._act, check, verdict))
-            raise Denied(f"Policy does not let this agent use {model.name}.", code="model_denied")
-        return ruling_of(check, verdict)
+            raise Denied(f"Policy does not let this agent use {check.resource}.", code="model_denied")
+        return verdict
 
-    def _room(self, model: Model, request: ModelRequest) -> Room:
+    def _room(self, model: Model, request: ModelRequest, verdict: Verdict) -> Room:
+        act, more = self._act, self._unnoted()
+        budgets = budgets_of(act, more)
+        if verdict.caps:
+            budgets += capped(verdict.caps, verdict.policies, used_of(act, more))
         try:
-            return room_for(self._act, model.name, request)
+            return room_for(act.services.prices, budgets, model.name, request)
         except OverBudget as error:
             self.limit = error.limit or None
             raise
+
+    def _unnoted(self) -> Used:
+        return unnoted(self._act.journal.run(self._state.id), self.usage)
 
     def _reserve(self, i: int, model: Model, room: Room) -> None:
         """Counts the request against every budget from this moment on."""
@@ -204,13 +228,18 @@ class Asker:
         return msgspec.structs.replace(request, time_s=left) if left < request.time_s else request
 
     def _question(self, model: Model) -> Check:
-        state = self._state
+        act, state = self._act, self._state
         return Check(
-            scope=self._act.journal.scope,
-            actor=self._act.actor,
+            scope=act.journal.scope,
+            actor=act.actor,
             action="model.invoke",
             resource=model.name,
             run=state.id,
             session=state.session,
-            label=join(self._act.journal.run(state.id).label, self.handed.label),
+            label=join(act.journal.run(state.id).label, self.handed.label),
+            grants=state.grants,
+            digest=act.journal.log.digest(f"model.invoke\x00{model.name}".encode()) if state.grants else b"",
+            requesters=state.requesters,
+            language=act.language,
+            asking=Asking(lambda: used_of(act, self._unnoted()), act.services.tags(model.name)),
         )

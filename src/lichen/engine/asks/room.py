@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, Literal, NamedTuple, cast
 
 import msgspec
 
-from lichen.core.deciders.run import RunState
 from lichen.core.ports.model import ModelError, ModelRequest
+from lichen.core.ports.policy import AtMost, ModelMeter
 from lichen.core.ports.prices import Prices
 from lichen.core.words.limits import Usage
 from lichen.core.words.quotas import Bound
 from lichen.engine.act import Act
 from lichen.engine.asks.estimate import input_tokens
-from lichen.log.projections.costs import Spent, day_key, session_key
+from lichen.engine.asks.used import Used, counted_us, spent
+from lichen.log.projections.costs import day_key, session_key
 
 OUTPUT_TOKENS_MIN: Final = 16  # a reply of fewer says nothing
 
@@ -45,10 +47,9 @@ class Room(NamedTuple):
     is_unpriced: bool = False
 
 
-def room_for(act: Act, model: str, request: ModelRequest) -> Room:
+def room_for(prices: Prices, budgets: Sequence[Left], model: str, request: ModelRequest) -> Room:
     """The request with as many tokens for its reply as every budget has left. Raises ModelError: OverBudget, or
     `model_unpriced` where a budget of money cannot tell."""
-    budgets, prices = budgets_of(act), act.services.prices
     read = input_tokens(request)
     most = min([request.max_tokens, *(left.tokens - read for left in budgets if left.tokens is not None)])
     for left in budgets:
@@ -62,27 +63,36 @@ def room_for(act: Act, model: str, request: ModelRequest) -> Room:
     return Room(fitted, msgspec.structs.replace(usage, cost_micro_usd=cost or 0), is_unpriced=cost is None)
 
 
-def budgets_of(act: Act) -> list[Left]:
-    """Every budget that binds the run, as things stand."""
+def budgets_of(act: Act, unnoted: Used) -> list[Left]:
+    """Every budget that binds the run, as things stand. `unnoted` is what the attempt used of which the log has no word
+    yet."""
     state, budgets = act.journal.run(act.state.id), act.services.budgets(act.journal.scope)
-    found = [Left("the limits of its run", state.tokens_left, state.micro_usd_left, of_run=True)]
+    money = state.micro_usd_free
+    of_run = (state.tokens_free - unnoted.tokens, None if money is None else money - unnoted.micro_usd)
+    found = [Left("the limits of its run", *of_run, of_run=True)]
     of_session, of_day = budgets.of_session, budgets.of_day
     if of_session is not None and state.session is not None:
-        found.append(_left("its session's budget", act.journal.log.spent(session_key(state.session)), of_session))
+        found.append(_left("its session's budget", spent(act, session_key(state.session)).plus(unnoted), of_session))
     if of_day is not None:
-        spent = act.journal.log.spent(day_key(_counted_us(act, state)))
-        found.append(_left("the tenant's budget of the day", spent, of_day))
+        today = spent(act, day_key(counted_us(act, state))).plus(unnoted)
+        found.append(_left("the tenant's budget of the day", today, of_day))
     return found
 
 
-def _counted_us(act: Act, state: RunState) -> int:
-    """When the attempt began to ask: on that day it counts as a whole."""
-    return act.services.clock() if state.asking is None else state.asking.since_us
+def capped(caps: Iterable[AtMost], policies: Sequence[str], used: Mapping[ModelMeter, int]) -> list[Left]:
+    """What policies let the request bring its meters to, as budgets like those that a project sets."""
+    found: list[Left] = []
+    for cap in caps:
+        left = cap.limit - used[cast(ModelMeter, cap.meter)]
+        name, of_run = f"what policy allows, {cap.meter} <= {cap.limit} ({', '.join(policies)})", "run_" in cap.meter
+        in_tokens = cap.meter.endswith("_tokens")
+        found.append(Left(name, left if in_tokens else None, None if in_tokens else left, of_run=of_run))
+    return found
 
 
-def _left(name: str, spent: Spent, bound: Bound) -> Left:
-    money = None if bound.micro_usd is None else max(0, bound.micro_usd - spent.micro_usd_all)
-    return Left(name, None if bound.tokens is None else max(0, bound.tokens - spent.tokens_all), money)
+def _left(name: str, used: Used, bound: Bound) -> Left:
+    money = None if bound.micro_usd is None else bound.micro_usd - used.micro_usd
+    return Left(name, None if bound.tokens is None else bound.tokens - used.tokens, money)
 
 
 def _payable(left: Left, prices: Prices, model: str, read: int, most: int) -> int:
@@ -104,13 +114,15 @@ def _payable(left: Left, prices: Prices, model: str, read: int, most: int) -> in
     return low
 
 
-def _over(budgets: list[Left], prices: Prices, model: str, usage: Usage) -> OverBudget:
+def _over(budgets: Sequence[Left], prices: Prices, model: str, usage: Usage) -> OverBudget:
     """The error that names the budget with the least room; that of the run where others have as little."""
     least = msgspec.structs.replace(usage, output_tokens=min(OUTPUT_TOKENS_MIN, usage.output_tokens))
     cost = prices.cost(model, least)
     for left in budgets:
         if left.tokens is not None and left.tokens < least.tokens:
-            return OverBudget(f"{left.name}: {left.tokens} tokens are left", "tokens" if left.of_run else "")
+            tokens = max(0, left.tokens)
+            return OverBudget(f"{left.name}: {tokens} tokens are left", "tokens" if left.of_run else "")
         if left.micro_usd is not None and cost is not None and left.micro_usd < cost:
-            return OverBudget(f"{left.name}: {left.micro_usd / 1e6:.6f} USD are left", "cost" if left.of_run else "")
+            usd = max(0, left.micro_usd) / 1e6
+            return OverBudget(f"{left.name}: {usd:.6f} USD are left", "cost" if left.of_run else "")
     return OverBudget("what is left of its budgets")

@@ -1,5 +1,5 @@
-"""What a call waits for: another person's approval, a requester's word that they want it, or somebody who knows what
-became of it."""
+"""What a call or a plan waits for: another person's approval, a requester's word that they want it, or somebody who
+knows what became of it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ import msgspec
 
 from lichen.core.deciders import events as e
 from lichen.core.deciders import moves, talk
+from lichen.core.ports.model import MODEL
 from lichen.core.ports.policy import Check, Confirmation, Verdict
 from lichen.core.words.content import Content
 from lichen.core.words.errors import ContentErased
 from lichen.core.words.ids import idempotency_key, root_run
-from lichen.engine.act import CallAct
+from lichen.engine.act import Act, CallAct
 from lichen.engine.journal.labels import labelled
 
 
@@ -77,6 +78,33 @@ def approval(act: CallAct, question: Check, verdict: Verdict) -> e.Draft:
     return _opened(act, opened, verdict.public_reason, operator)
 
 
+def model_approval(act: Act, question: Check, verdict: Verdict) -> e.Draft:
+    """The wait for a person who may let the run ask a model, with what policy saw of it. It is for the rest of the
+    run."""
+    assert verdict.approval is not None
+    state = act.state
+    opened = e.WaitOpened(
+        run=state.id,
+        wait=moves.next_wait(state),
+        kind="approval",
+        may_answer=(verdict.approval.role,),
+        requester=state.subject,
+        requesters=state.requesters,
+        digest=act.journal.log.digest(f"{question.action}\x00{question.resource}".encode()),
+        role=verdict.approval.role,
+        expires_at_us=_expires_at_us(act, verdict.approval.expires_s),
+    )
+    operator: dict[str, Any] = {
+        MODEL: question.resource,
+        "meters": dict(question.asking.used()) if question.asking is not None else {},
+        "sources": list(question.label.sources),
+        "requesters": list(state.requesters),
+        "policies": verdict.policies,
+        "reason": verdict.operator_reason,
+    }
+    return _opened(act, opened, verdict.public_reason, operator)
+
+
 def reconciling(act: CallAct, notice: str) -> e.Draft:
     """The wait for a person who says what became of a call in doubt."""
     state, call = act.state, act.call
@@ -107,10 +135,10 @@ def _shown(act: CallAct) -> Mapping[str, Any] | None:
         return None
 
 
-def _opened(act: CallAct, opened: e.WaitOpened, public: str, operator: dict[str, Any]) -> e.Draft:
+def _opened(act: Act, opened: e.WaitOpened, public: str, operator: dict[str, Any]) -> e.Draft:
     parts = [("public", public.encode()), ("operator", msgspec.json.encode(operator))]
     return e.Draft(opened, moves.as_contents(parts, act.state.subject))
 
 
-def _expires_at_us(act: CallAct, expires_s: float) -> int:
+def _expires_at_us(act: Act, expires_s: float) -> int:
     return act.services.clock() + int(expires_s * 1e6)

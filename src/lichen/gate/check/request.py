@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from lichen.core.ports.policy import Check, Meters
+from lichen.core.ports.policy import Asking, Check, Meters
 from lichen.core.words.label import Label
 from lichen.core.words.scope import Actor
 from lichen.gate.cedar.values import Entity, Value
 from lichen.gate.check.meters import Claim
 from lichen.gate.label.labels import Endorsement
-from lichen.gate.rules.schema import PRINCIPALS, SECRET_USE, ActionView, ToolView
+from lichen.gate.rules.schema import MODEL_INVOKE, PRINCIPALS, SECRET_USE, ActionView, ToolView
 
 _CACHED: Final = 4096  # actors and labels kept in their Cedar form
 
@@ -31,9 +31,16 @@ def request_of(check: Check, view: ActionView, of_tool: Mapping[str, Value]) -> 
     context = {"actor": _person(check.actor.subject), "label": _label(check.label), **of_tool}
     if view.action.id == SECRET_USE:
         context |= {"tool": check.hands_to or "", "environment": check.scope.env}
+    if view.action.id == MODEL_INVOKE:
+        context |= {"model": _model(check.resource, check.asking.tags if check.asking else ())}
     return Request(
         _principal(check.actor), view.action, view.resource or Entity(view.resource_type, check.resource), context
     )
+
+
+def model_context(asking: Asking) -> dict[str, Value]:
+    """The part of a context that is about what models used. Reads the meters as they are now."""
+    return {"meters": {**asking.used()}}
 
 
 def tool_context(
@@ -48,6 +55,12 @@ def tool_context(
         "meters": {name: meters.used(claim.key) for name, claim in claimed.items()},
         "pending": {name: meters.reserved(claim.key) for name, claim in claimed.items()},
     }
+
+
+@lru_cache(_CACHED)
+def _model(name: str, tags: tuple[str, ...]) -> dict[str, Value]:
+    provider, _, model = name.partition(":")
+    return {"provider": provider, "name": model, "tags": frozenset(tags)}
 
 
 @lru_cache(_CACHED)

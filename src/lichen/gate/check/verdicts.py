@@ -8,6 +8,7 @@ from typing import NamedTuple, assert_never
 import msgspec
 
 from lichen.core.ports.policy import (
+    MODEL_METERS,
     Allow,
     AllowWithConditions,
     Approval,
@@ -65,8 +66,11 @@ def _conditional(question: Question, decision: AllowWithConditions, standing: St
     declassified: tuple[str, ...] = ()
     held: Approval | None = None
     asked: Confirmation | None = None
+    caps: tuple[AtMost, ...] = ()
     for condition in decision.conditions:
         match condition:
+            case AtMost() if check.asking is not None and condition.meter in MODEL_METERS:
+                caps = (*caps, condition)  # it is made to fit, once it is known how long it is
             case AtMost():
                 broken = broken_limit(condition, question.claimed, standing.meters)
                 if broken is not None:
@@ -82,7 +86,7 @@ def _conditional(question: Question, decision: AllowWithConditions, standing: St
                 declassified = condition.sources
             case _:
                 assert_never(condition)
-    verdict = Verdict("allow", decision.policies, digest, redact=redact, declassified=declassified)
+    verdict = Verdict("allow", decision.policies, digest, redact=redact, declassified=declassified, caps=caps)
     if asked is not None:  # who asked says that they want it before anybody else is troubled
         return msgspec.structs.replace(verdict, outcome="hold", public_reason=asked.text, confirmation=asked)
     if held is not None:

@@ -8,13 +8,14 @@ from typing import Any, cast
 
 from cedarpy import pst
 
+from lichen.core.ports.policy import MODEL_METERS
 from lichen.core.words.errors import Invalid
 from lichen.gate.cedar import policyset as cedar
 from lichen.gate.cedar.statements import UNFINISHED, Statement, Token, offender
 from lichen.gate.cedar.values import uid
 from lichen.gate.rules.annotations import Terms, annotated_at
-from lichen.gate.rules.mentions import Mention, mentions
-from lichen.gate.rules.schema import ActionView, PolicySchema
+from lichen.gate.rules.mentions import Mention, mentions, reads_meters
+from lichen.gate.rules.schema import MODEL_INVOKE, ActionView, PolicySchema
 
 _QUOTED = re.compile(r"[`']([^`']+)[`']")
 _STRING = re.compile(r'"([^"]*)"')
@@ -64,13 +65,28 @@ def check_paths(policy: pst.Template, part: Statement, id: str, schema: PolicySc
             )
 
 
+def counts_models(policies: Iterable[pst.Template], schema: PolicySchema) -> bool:
+    """Whether a policy about asking models reads what they used: then the answer changes from request to request."""
+    model = schema.views[MODEL_INVOKE]
+    return any(reads_meters(policy) and model in _applicable(policy.action, schema) for policy in policies)
+
+
 def check_conditions(policy: pst.Template, part: Statement, terms: Terms, schema: PolicySchema) -> None:
-    """Refuses conditions on what is no tool call, and redacting a field that no tool of the policy returns."""
+    """Refuses conditions on what has none, meters that nothing it applies to has, and redacting a field that no tool of
+    the policy returns."""
     views = list(_applicable(policy.action, schema))
     tools = [view.tool.spec for view in views if view.tool is not None]
-    if terms.has_conditions and views and not tools:
-        problem = "nothing it applies to is a tool call, and only tool calls have conditions"
+    asks_models = any(view.action.id == MODEL_INVOKE for view in views)
+    if terms.has_conditions and views and not tools and not asks_models:
+        problem = "nothing it applies to is a tool call or asks a model, and nothing else has conditions"
         raise _annotation(terms, problem, "Drop the condition, or write a forbid.", part.place())
+    if asks_models and not tools and (terms.confirmation or terms.redact or terms.declassify):
+        problem = "asking a model has no other conditions than approval and limits"
+        raise _annotation(terms, problem, "Drop the condition, or write a forbid.", part.place())
+    for limit in terms.limits:
+        if views and not (tools if limit.meter not in MODEL_METERS else asks_models):
+            problem = f"nothing it applies to is counted by the meter {limit.meter}"
+            raise _annotation(terms, problem, "Name a meter of what it is about.", annotated_at(part, "limit"))
     declared = [cast(Mapping[str, Any], tool.output_schema.get("properties", {})) for tool in tools]
     for field in terms.redact:
         if declared and all(declared) and not any(field in properties for properties in declared):

@@ -24,7 +24,7 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 
 from lichen.core.ports.call import ToolSpec
-from lichen.core.ports.policy import Meter
+from lichen.core.ports.policy import MODEL_METERS, Meter
 from lichen.core.words.errors import Invalid
 from lichen.gate.cedar.shapes import projection
 
@@ -122,6 +122,8 @@ def _refuse(message: str, place: str) -> Invalid:
 
 
 def _problem(meter: _Meter, tools: Mapping[str, ToolSpec]) -> str | None:
+    if meter.name in MODEL_METERS:
+        return "this is the name of what models use"
     if (meter.per == "argument") != (meter.per_argument is not None):
         return 'per = "argument" and per_argument come together or not at all'
     for name in meter.tools:

@@ -66,6 +66,11 @@ def _children(expr: pst.Expr) -> Iterable[pst.Expr]:
             return ()
 
 
+def reads_meters(policy: pst.Template) -> bool:
+    """Whether the policy reads what is counted."""
+    return any(path[:1] in ((), ("meters",)) for path, _ in mentions(policy))
+
+
 def pending_read(policies: Iterable[pst.Template]) -> frozenset[str] | None:
     """The meters whose `context.pending` the policies read; None if they could read any."""
     found: set[str] = set()

@@ -17,13 +17,20 @@ import msgspec
 from cedarpy import pst
 
 from lichen.core.ports.call import ToolSpec
-from lichen.core.ports.policy import Meter
+from lichen.core.ports.policy import MODEL_METERS, Meter
 from lichen.core.words.errors import Invalid
 from lichen.gate.cedar import policyset as cedar
 from lichen.gate.cedar.statements import Statement, statements
 from lichen.gate.rules.annotations import Terms, annotated_at, terms_of
 from lichen.gate.rules.bounds import POLICIES_MAX, check_bounds
-from lichen.gate.rules.checks import applies_to_nothing, check_conditions, check_paths, syntax, unfit
+from lichen.gate.rules.checks import (
+    applies_to_nothing,
+    check_conditions,
+    check_paths,
+    counts_models,
+    syntax,
+    unfit,
+)
 from lichen.gate.rules.declarations import declared_meters, files_in, policy_settings
 from lichen.gate.rules.identity import MAY
 from lichen.gate.rules.mentions import pending_read
@@ -91,7 +98,8 @@ permit(principal is Agent, action in Action::"tool.call.once", resource);
 class PolicySet(msgspec.Struct, frozen=True):
     """Policies ready to decide. `terms[n]` belongs to policy number n; `digest` pins everything that was loaded.
 
-    `pending` names the meters whose unsettled sums the policies read, None for all.
+    `pending` names the meters whose unsettled sums the policies read, None for all. `counts_models`: whether they read
+    what models used when one is asked.
     """
 
     digest: str
@@ -101,6 +109,7 @@ class PolicySet(msgspec.Struct, frozen=True):
     terms: tuple[Terms, ...]
     decide: cedar.Decide
     pending: frozenset[str] | None
+    counts_models: bool = False
 
 
 def load_policies(directory: Path, tools: Iterable[ToolSpec], *, env: str | None = None) -> PolicySet:
@@ -150,6 +159,7 @@ def policy_set(files: Mapping[str, str], tools: Iterable[ToolSpec]) -> PolicySet
         terms=terms,
         decide=cedar.decider(policies),
         pending=pending_read(policies),
+        counts_models=counts_models(policies, schema),
     )
 
 
@@ -173,7 +183,7 @@ def _parsed(texts: Mapping[str, str], parts: list[Statement]) -> list[pst.Templa
 
 
 def _terms(policies: list[pst.Template], parts: list[Statement], meters: tuple[Meter, ...]) -> tuple[Terms, ...]:
-    names = [meter.name for meter in meters]
+    names = [*(meter.name for meter in meters), *MODEL_METERS]
     found: dict[str, Terms] = {}
     for policy, part in zip(policies, parts, strict=True):
         terms = terms_of(policy, part, meters=names)

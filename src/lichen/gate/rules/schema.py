@@ -9,8 +9,11 @@ and the context of a tool call besides
     meters, pending {<meter>: Long}       what is used up, and the part of it that is not settled yet; without this call
     endorsed {<argument>: Bool}           whether an accepted source said the argument
     tool {effects, tags}
-and that of `secret.use`
+that of `secret.use`
     tool, environment                     the name of the tool it is handed to, and where
+and that of `model.invoke`
+    model {provider, name, tags}          `openai:gpt-5` is `gpt-5` of `openai`; tags are the project's own
+    meters {<meter>: Long}                what the run, its session and its tenant's day used of models, without this
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 import msgspec
 
 from lichen.core.ports.call import Effects, ToolSpec
-from lichen.core.ports.policy import Meter
+from lichen.core.ports.policy import MODEL_METERS, Meter
 from lichen.core.words.errors import Invalid
 from lichen.core.words.scope import ActorKind
 from lichen.gate.cedar.shapes import Projection, projection
@@ -96,10 +99,12 @@ _TYPES: Final = {
     "ActorInfo": {"kind": _STRING, "id": _STRING, "roles": _STRINGS},
     "LabelInfo": {"sources": _STRINGS, "tainted": {"type": "Boolean"}, "secrecy": {"type": "Long"}},
     "ToolInfo": {"effects": _STRING, "tags": _STRINGS},
+    "ModelInfo": {"provider": _STRING, "name": _STRING, "tags": _STRINGS},
 }
 _TOOL_CALL: Final = "tool.call"
 _PLAIN: Final = ("Channel", "Key", "Model", "Role", "Run", "Secret", "Session", "Stop", "Tenant", "Wait")
 SECRET_USE: Final = "secret.use"
+MODEL_INVOKE: Final = "model.invoke"
 
 
 class ToolView(msgspec.Struct, frozen=True):
@@ -236,6 +241,9 @@ def _context(view: ActionView) -> dict[str, Any]:
     tool = view.tool
     if view.action.id == SECRET_USE:
         return _record({**common, "tool": _STRING, "environment": _STRING})
+    if view.action.id == MODEL_INVOKE:
+        counts = _record({name: {"type": "Long"} for name in MODEL_METERS})
+        return _record({**common, "model": {"type": "ModelInfo"}, "meters": counts})
     if tool is None:
         return _record(common)
     counts = _record({meter.name: {"type": "Long"} for meter in tool.meters})

@@ -23,6 +23,14 @@ tool = "payments.refund"
 secret = "payments.key"     # whether the tool may have this secret
 for = "customer-7"
 expect = "allow"
+
+[[case]]
+name = "no large model once the day is nearly used up"
+agent = "shop.support"
+model = "openai:gpt-5"      # whether it may be asked, instead of a tool
+for = "customer-7"
+meters = { day_micro_usd = 9000000 }
+expect = "deny"
 """
 
 from __future__ import annotations
@@ -49,9 +57,10 @@ CODE = "cases_invalid"
 class _Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"person": "for"}):
     name: str
     agent: str
-    tool: str
     person: str
     expect: Literal["allow", "deny", "hold"]
+    tool: str = ""
+    model: str = ""
     args: Mapping[str, Any] = {}
     facts: Mapping[str, Any] = {}
     said: tuple[str, ...] = ()
@@ -127,6 +136,7 @@ async def _checked(project: Project, path: Path, file: _File, given: _Case) -> C
         given.meters,
         given.approved_by,
         given.secret,
+        given.model,
     )
     try:
         found = await simulated(
@@ -167,7 +177,7 @@ async def simulated(project: Project, tenant: str, case: Case, *, env: str | Non
     scope = settings.scope(tenant, env or settings.tenants[tenant].environments[0])
     specs = {str(spec.name): spec for spec in specs_of(project.agents)}
     policies = loaded(place_of(settings, scope), tuple(specs.values()))
-    return await simulate(policies, specs.get(case.tool), case, scope)
+    return await simulate(policies, specs.get(case.tool), case, scope, tags=settings.models.tags_of(case.model))
 
 
 def person_of(settings: Settings, tenant: str, id: str) -> Actor:

@@ -12,6 +12,7 @@ import msgspec
 
 from lichen.core.ports.call import ToolSpec
 from lichen.core.ports.handover import KEY as HANDOVER
+from lichen.core.ports.model import MODEL
 from lichen.core.ports.plan import PlannerKind
 from lichen.core.ports.policy import Meter
 
@@ -74,6 +75,8 @@ class Values(msgspec.Struct, frozen=True):
 def asked(operator: Mapping[str, Any], setting: Setting) -> Asked:
     """What the `operator` content of a wait asks."""
     tool, reason = str(operator.get("tool") or ""), str(operator.get("reason") or "")
+    if not tool and MODEL in operator:
+        return _of_a_model(operator, setting, reason)
     if not tool:
         own = {name: value for name, value in operator.items() if name not in ("policies", "reason")}
         title = "a person is wanted" if HANDOVER in operator else f"{setting.agent} asks"
@@ -90,6 +93,19 @@ def asked(operator: Mapping[str, Any], setting: Setting) -> Asked:
         reason=reason,
         policies=tuple(operator.get("policies") or ()),
     )
+
+
+def _of_a_model(operator: Mapping[str, Any], setting: Setting, reason: str) -> Asked:
+    """Whether a model may be asked, with what was used of models until then."""
+    model, meters = str(operator[MODEL]), fields_of(operator.get("meters"))
+    used = tuple(Shown(name, value, _used(name, value)) for name, value in meters.items())
+    details = (Shown("model", model, model),)
+    policies = tuple(operator.get("policies") or ())
+    return Asked(f"{setting.agent} asks {model}", "", "", details, (), used, reason, policies)
+
+
+def _used(meter: str, value: int) -> str:
+    return f"{value / 1e6:.4f} USD" if meter.endswith("_micro_usd") else f"{value:,}"
 
 
 def values_of_call(tool: str, given: Mapping[str, Any], setting: Setting) -> Values:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from lichen.core.deciders import events as e
 from lichen.core.deciders.folds.changes import Changes, Folds, asked_again
 from lichen.core.deciders.runstate import Asking, Call, RunState
+from lichen.core.ports.model import HELD
 from lichen.core.words.content import Ref
 from lichen.core.words.limits import NO_USAGE
 
@@ -25,7 +26,7 @@ def _planned(s: RunState, event: e.Event, c: e.Planned) -> Changes:
     if c.error:
         if c.is_final:
             return {**billed, "is_planning": False, "due": None, "failure": c.error}
-        return {**billed, "plan_failures": s.plan_failures + 1, **asked_again(s)}
+        return {**billed, "plan_failures": s.plan_failures + (c.error != HELD), **asked_again(s)}
     calls = dict(s.calls)
     for i, p in enumerate(c.calls):
         calls[p.id] = Call(p.id, p.tool, p.effects, p.digest, event.n, p.cost, c.role_of(i))

@@ -56,12 +56,21 @@ def _wait_closed(s: RunState, event: e.Event, c: e.WaitClosed) -> Changes:
         return changes
     if wait.kind in HALTING:
         return {**changes, "calls": {id: overtaken(call) for id, call in s.calls.items()}}
+    if wait.holds_plan:
+        return {**changes, **_planned_again(s, wait, c)}
     changes["answers"] = (*s.answers, Answered(c.wait, wait.kind, c.outcome, event.n))
     if c.outcome == "answered":
         changes["requesters"] = with_speaker(s.requesters, c.by)
     if c.outcome == "expired" and wait.on_expiry == "deny" and not s.is_ending:
         changes |= {"failure": "wait_expired", "due": None, "is_planning": False}
     return settled(s, changes)
+
+
+def _planned_again(s: RunState, wait: Wait, c: e.WaitClosed) -> Changes:
+    """What becomes of a plan for which a model may be asked now, or may not."""
+    if c.outcome == "approved":
+        return {"grants": (*s.grants, Grant(wait.role, c.by, wait.digest, is_own=c.is_own))}
+    return {} if s.is_ending else {"failure": "model_denied", "due": None, "is_planning": False}
 
 
 def _checked_again(s: RunState, wait: Wait, c: e.WaitClosed) -> dict[CallId, Call]:

@@ -1,0 +1,73 @@
+"""What is counted of models before one is asked: for a run and all that it called, its session, and the day."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from lichen.core.deciders.run import RunState
+from lichen.core.ports.policy import ModelMeter
+from lichen.core.words.ids import RunId, root_run
+from lichen.core.words.limits import NO_USAGE, Usage
+from lichen.engine.act import Act
+from lichen.engine.journal.journal import Journal
+from lichen.log.projections.costs import Spent, day_key, session_key
+
+
+class Used(NamedTuple):
+    """Tokens, and millionths of a US dollar."""
+
+    tokens: int = 0
+    micro_usd: int = 0
+
+    def plus(self, other: Used) -> Used:
+        """Both."""
+        return Used(self.tokens + other.tokens, self.micro_usd + other.micro_usd)
+
+
+def used_of(act: Act, unnoted: Used) -> Mapping[ModelMeter, int]:
+    """Every meter of models as things stand. `unnoted` is what an attempt at a plan used of which the log has no word
+    yet. A run outside a session counts for itself, and a child for the run that everything began with."""
+    state, journal = act.journal.run(act.state.id), act.journal
+    run = of_tree(journal, root_run(state.id)).plus(unnoted)
+    session = run if state.session is None else spent(act, session_key(state.session)).plus(unnoted)
+    day = spent(act, day_key(counted_us(act, state))).plus(unnoted)
+    return {
+        "run_tokens": run.tokens,
+        "run_micro_usd": run.micro_usd,
+        "session_tokens": session.tokens,
+        "session_micro_usd": session.micro_usd,
+        "day_tokens": day.tokens,
+        "day_micro_usd": day.micro_usd,
+    }
+
+
+def of_tree(journal: Journal, run: RunId) -> Used:
+    """What a run and all those below it used, what is reserved for their requests under way included."""
+    state = journal.run(run)
+    under_way = NO_USAGE if state.asking is None else state.asking.usage
+    used = Used(state.tokens_used + under_way.tokens, state.micro_usd_used + under_way.cost_micro_usd)
+    for call in state.calls.values():
+        if call.child is not None:
+            used = used.plus(of_tree(journal, call.child))
+    return used
+
+
+def unnoted(state: RunState, asked: Usage) -> Used:
+    """What an attempt at the run's plan used, in all `asked`, beside what its run says that it used: less than nothing
+    where a reply took less than was reserved for it."""
+    asking = state.asking
+    is_noted = asking is not None and (asking.step, asking.attempt) == (state.step, state.plan_attempt)
+    noted = asking.usage if asking is not None and is_noted else NO_USAGE
+    return Used(asked.tokens - noted.tokens, asked.cost_micro_usd - noted.cost_micro_usd)
+
+
+def counted_us(act: Act, state: RunState) -> int:
+    """When the attempt began to ask: on that day it counts as a whole."""
+    return act.services.clock() if state.asking is None else state.asking.since_us
+
+
+def spent(act: Act, key: str) -> Used:
+    """What counts against a budget under this key."""
+    found: Spent = act.journal.log.spent(key)
+    return Used(found.tokens_all, found.micro_usd_all)
