@@ -48,6 +48,16 @@ class Asks:
         return Plan(answer=reply.text)
 
 
+class AsksAtOnce(Asks):
+    """Asks all of its models at once."""
+
+    async def plan(self, input: PlanInput) -> Plan:
+        """All replies."""
+        request = ModelRequest("Be kind.", (ModelMessage("user", self._text),), max_tokens=self._max_tokens)
+        replies = await asyncio.gather(*(input.model(model, request) for model in self._models))
+        return Plan(answer=" ".join(reply.text for reply in replies))
+
+
 class Rates:
     """So many millionths of a US dollar for each token read and written; some models have no price."""
 

@@ -19,7 +19,7 @@ from lichen.core.words.quotas import Budgets
 from lichen.engine.intake.runs import start
 from lichen.log.projections.costs import day_key, session_key
 from lichen.testing.clock import SimulatedClock
-from tests.engine.asking import Asks, Rates, Slow
+from tests.engine.asking import Asks, AsksAtOnce, Rates, Slow
 from tests.engine.conftest import MakeWorld
 from tests.engine.world import OPS, SCOPE, World, agent
 
@@ -177,6 +177,7 @@ async def test_a_request_that_is_cancelled_counts_with_its_reservation(make_worl
     assert (today(world), world.state(run).usage.tokens) == (reserved, reserved)
 
 
+@pytest.mark.req("LIC-24.18")
 async def test_what_earlier_requests_of_a_lost_attempt_used_is_billed_with_it(make_world: MakeWorld) -> None:
     first, second = Slow(Usage(10, 20)), Slow()
     world = await make_world(agent("shop.bot", Asks(first, second)))
@@ -187,6 +188,18 @@ async def test_what_earlier_requests_of_a_lost_attempt_used_is_billed_with_it(ma
     await world.log.durable()
     await world.reopen()
     assert planned(world, run)[0].usage.tokens == 30 + READ + 7 + 100
+    assert [each.tries for each in asked(world, run)] == [2]
+
+
+@pytest.mark.req("LIC-24.18")
+async def test_requests_that_are_lost_together_are_counted_each(make_world: MakeWorld) -> None:
+    models = [Slow(), Slow(), Slow()]
+    world = await make_world(agent("shop.bot", AsksAtOnce(*models)))
+    run = await begin(world, models[2])
+    await world.log.durable()
+    await world.reopen()
+    lost = asked(world, run)[0]
+    assert (lost.outcome, lost.tries, lost.usage.tokens) == ("lost", 3, 3 * (READ + 7 + 100))
 
 
 @pytest.mark.req("LIC-24.8")

@@ -291,11 +291,12 @@ def _child_finished(call: Call, child: RunState, outcome: Outcome, code: str, du
 
 
 def lost(s: RunState) -> Drafts:
-    """What an attempt at a plan cost whose end nobody will hear of: an estimate. Nothing where none asked a model."""
+    """What an attempt at a plan cost whose end nobody will hear of: an estimate, for as many requests as are known of.
+    Nothing where none asked a model."""
     asking = s.asking
     if asking is None:
         return ()
-    asked = e.ModelAsked(asking.model, "lost", asking.usage, is_estimate=True)
+    asked = e.ModelAsked(asking.model, "lost", asking.usage, tries=asking.requests, is_estimate=True)
     lost = e.Planned(asking.step, asking.attempt, asking.reason, usage=asking.usage, error="lost", requests=(asked,))
     return (e.Draft(lost),)
 

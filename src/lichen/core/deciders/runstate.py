@@ -79,7 +79,7 @@ class Answered(msgspec.Struct, frozen=True, gc=False):
 
 class Asking(msgspec.Struct, frozen=True, gc=False):
     """An attempt at a plan that asks models: since when, the last model, what is reserved for its requests under way,
-    and what those before cost. It counts in full until it is known what it cost.
+    what those before cost, and how many requests are known of. It counts in full until it is known what it cost.
     """
 
     step: int
@@ -89,6 +89,7 @@ class Asking(msgspec.Struct, frozen=True, gc=False):
     reserved: Usage
     used: Usage
     since_us: int
+    requests: int = 1
 
     @property
     def usage(self) -> Usage:

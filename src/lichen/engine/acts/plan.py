@@ -97,6 +97,7 @@ def _streaming(act: Act, input: PlanInput) -> Generator[PlanInput]:
     show = None if session is None else services.deltas.begin(scope, session, partial, lambda: _may_stream(act))
 
     def add(delta: Delta) -> None:
+        faults.hit("ask.piece")
         services.pieces.tell(scope, run.run, Piece(run.step, input.attempt, delta))
         if show is not None:
             show(delta)

@@ -13,6 +13,7 @@ from lichen.core.ports.model import HELD, Choice, Deltas, Model, ModelError, Mod
 from lichen.core.ports.plan import Plan
 from lichen.core.ports.policy import Asking, Check, Verdict
 from lichen.core.ports.sent import Last
+from lichen.core.words import faults
 from lichen.core.words.errors import Denied
 from lichen.core.words.label import join
 from lichen.core.words.limits import NO_USAGE, Usage
@@ -124,7 +125,9 @@ class Asker:
         asked = e.ModelAsked(model.name, "cancelled", room.reserved, ruling=ruling, is_estimate=True)
         began_us = self._act.services.clock()
         try:
+            faults.hit("ask.before")
             reply = await self._reached(model).generate(self._in_time(room.request), deltas)
+            faults.hit("ask.after")
             asked = self._answered(asked, reply, room)
             if self._keeping is not None:
                 self._keeping.reply(i, reply)

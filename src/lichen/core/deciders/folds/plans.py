@@ -14,8 +14,9 @@ def _plan_started(s: RunState, event: e.Event, c: e.PlanStarted) -> Changes:
     if not c.model:
         return {"is_planning": True}
     began = s.asking if s.asking is not None and (s.asking.step, s.asking.attempt) == (c.step, c.attempt) else None
-    since_us = event.ts_us if began is None else began.since_us
-    asking = Asking(c.step, c.attempt, c.reason, c.model, c.reserved or NO_USAGE, c.used or NO_USAGE, since_us)
+    since_us, requests = (event.ts_us, 1) if began is None else (began.since_us, began.requests + 1)
+    spent = (c.reserved or NO_USAGE, c.used or NO_USAGE)
+    asking = Asking(c.step, c.attempt, c.reason, c.model, *spent, since_us, requests)
     return {"is_planning": s.wants_plan(c.step, c.attempt), "asking": asking}
 
 
