@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import sys
+import json
 from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,28 +16,33 @@ from lichen import Agent, CallMeta, ModelCall, ModelReply, ModelRequest, tool
 from lichen.agents import Chat, agent_function
 from lichen.agents.own.adopted import current_call
 from lichen.agents.own.terms import Terms
+from lichen.core.deciders import events as e
 from lichen.core.ports.model import Deltas
-from lichen.core.words.ids import ToolName
+from lichen.core.words.ids import RunId, SessionId, ToolName, run_stream, session_stream
 from lichen.core.words.limits import Usage
 from lichen.core.words.scope import SYSTEM, Customer, Operator, Scope
 from lichen.runtime import Runtime
+from tests.crash.bills import Bills, Wrong, bills, check_budgets, check_estimates, check_requests
 from tests.crash.life import install
+from tests.crash.sabotage import SABOTAGES
 from tests.crash.world import outside
 
 SCOPE = Scope("acme", "dev")
 OPS = Operator("ops", ("operator",))
 KINDS = ("function", "pydantic_ai", "openai_agents", "langgraph")
-REQUESTS = 3  # to the model, in a life that does not die
+STEPS = ("look", "pay", "answer")  # what the model is asked for
+PAUSE_S = 0.002  # that the model takes: its requests stand in the log before their replies come
 DEADLINE_S = 40.0
 POLICY = """
 @id("any") permit (principal, action, resource) unless { action == Action::"shop.pay" };
 @id("ask") @approval("operator") permit (principal, action == Action::"shop.pay", resource);
 """
-SCHEMA = "create table if not exists asked (at integer)"
+SCHEMA = "create table if not exists asked (number integer primary key, step text)"
 
 
 class Scripted:
-    """A model that decides by what it is told, and writes down outside that it was asked."""
+    """A model that decides by what it is told, and writes down outside that it was asked. Each reply says that it read
+    as many tokens as its request has a number, so that a bill names what it is for."""
 
     name = "scripted:crash"
 
@@ -46,21 +51,22 @@ class Scripted:
 
     async def generate(self, request: ModelRequest, deltas: Deltas | None = None) -> ModelReply:
         """What comes next: look, pay, answer."""
-        with outside(self._home) as world:
-            world.execute(SCHEMA)
-            world.execute("insert into asked values (1)")
         done = [message.text for message in request.messages if message.role == "tool"]
-        match len(done):
-            case 0:
-                return _wants("shop.look", b'{"order":"7"}')
-            case 1:
-                return _wants("shop.pay", b'{"order":"7"}')
-            case _:
-                return ModelReply(f"Paid {done[1]}.", usage=Usage(7, 3), model=self.name)
+        step = STEPS[len(done)]
+        number = _noted(self._home, step)
+        await asyncio.sleep(PAUSE_S)
+        usage = Usage(number, 3)
+        if step == "answer":
+            return ModelReply(f"Paid {done[1]}.", usage=usage, model=self.name)
+        call = ModelCall(f"call-{step}", ToolName(f"shop.{step}"), b'{"order":"7"}')
+        return ModelReply("", (call,), usage=usage, finish="calls")
 
 
-def _wants(name: str, args: bytes) -> ModelReply:
-    return ModelReply("", (ModelCall(f"call-{name}", ToolName(name), args),), usage=Usage(7, 3), finish="calls")
+def _noted(home: Path, step: str) -> int:
+    """The number of this request, from 1."""
+    with outside(home) as world:
+        world.execute(SCHEMA)
+        return int(world.execute("insert into asked (step) values (?)", (step,)).lastrowid or 0)
 
 
 def _pay(home: Path, key: str) -> str:
@@ -174,11 +180,7 @@ def key_of_call() -> str:
     return call.idempotency_key
 
 
-class Wrong(AssertionError):
-    """Something a death did that no death may do."""
-
-
-async def play(runtime: Runtime) -> str:
+async def play(runtime: Runtime) -> tuple[SessionId, str]:
     """The conversation, each step under a key, so that a later life goes on where the last one died."""
     session = await runtime.sessions.open(SCOPE, Customer("customer-7"), agent="crash.own", key="own")
     turn = await session.say("Pay order 7.", key="say-own")
@@ -190,45 +192,72 @@ async def play(runtime: Runtime) -> str:
             else:
                 raise Wrong(f"{wait.kind}: a probe tells, so nobody has to be asked")
         await asyncio.sleep(0.002)
-    return await runtime.runs.result(SCOPE, run, SYSTEM)
+    await runtime.log(SCOPE).durable_stream(run_stream(run))
+    return session.id, await runtime.runs.result(SCOPE, run, SYSTEM)
 
 
-def asked_of_model(home: Path) -> int:
-    """How often the model was asked, in all lives."""
+async def judge(runtime: Runtime, home: Path, session: SessionId, answer: str, *, deaths: int, lost: int) -> None:
+    """Raises Wrong naming what is not as it must be, after so many deaths, of which this many took an attempt with them
+    that the log knows to have asked the model."""
+    log = runtime.log(SCOPE)
     with outside(home) as world:
         world.execute(SCHEMA)
-        return world.execute("select count(*) from asked").fetchone()[0]
-
-
-async def judge(runtime: Runtime, home: Path, answer: str, *, lost: int) -> None:
-    """Raises Wrong naming what is not as it must be."""
-    if answer != "Paid r-7.":
-        raise Wrong(f"answered {answer!r}")
-    with outside(home) as world:
-        paid = world.execute("select count(*) from effects").fetchone()[0]
-    if paid != 1:
-        raise Wrong(f"paid {paid} times")
-    asked = asked_of_model(home)
-    if asked != REQUESTS + lost:
-        raise Wrong(f"the model was asked {asked} times, and {lost} replies were lost")
+        asked = dict(world.execute("select number, step from asked").fetchall())
+        paid = world.execute("select count(*), count(distinct key) from effects").fetchone()
+    queued = [ev.control for ev in log.events(session_stream(session)) if isinstance(ev.control, e.MessageQueued)]
+    if answer != "Paid r-7." or [each.kind for each in queued].count("answer") != 1:
+        raise Wrong(f"answered {answer!r}, told {[each.kind for each in queued]}")
+    if paid != (1, 1):
+        raise Wrong(f"paid, under keys: {paid}")
+    found = bills(log)
+    check_requests(len(asked), found, deaths)
+    _billed_once(asked, found)
+    check_estimates(found, lost)
+    check_budgets(log, session, found)
+    _called_once(runtime)
     report = await runtime.proofs.verify(SCOPE, SYSTEM)
     if not report.ok:
         raise Wrong(f"the log does not verify: {report}")
 
 
-async def live(home: Path, kind: str, *, point: str, nth: int, lost: int) -> Counter[str]:
+def _billed_once(asked: dict[int, str], found: Bills) -> None:
+    """A bill for each step, each for another request: what the log has is not asked again."""
+    numbers = [each.usage.input_tokens for each in found.replies]
+    steps = Counter(asked.get(number) for number in numbers)
+    if len(numbers) != len(set(numbers)) or steps != Counter(STEPS):
+        raise Wrong(f"billed are {numbers}, of {asked}")
+
+
+def _called_once(runtime: Runtime) -> None:
+    """Each tool was called once, and every call came out well."""
+    log = runtime.log(SCOPE)
+    runs = [run_stream(RunId(row.id)) for row in log.stream_rows("run", limit=1000)]
+    controls = [event.control for run in runs for event in log.events(run)]
+    calls = [call.tool for control in controls if isinstance(control, e.Planned) for call in control.calls]
+    ended = [control.outcome for control in controls if isinstance(control, e.CallFinished)]
+    if sorted(calls) != ["shop.look", "shop.pay"] or ended != ["ok", "ok"]:
+        raise Wrong(f"called {calls}, which ended {ended}")
+
+
+async def live(args: argparse.Namespace) -> Counter[str]:
     """One life from opening the data to closing it."""
-    seen: Counter[str] = Counter()
+    home, seen = args.home, Counter[str]()
     policies = home / "policies"
     policies.mkdir(parents=True, exist_ok=True)
     (policies / "own.cedar").write_text(POLICY)
-    install(point, nth, seen)
-    runtime = Runtime.open(home, agents=[agent_of(kind, home)], policies=policies)
+    install(args.point, args.nth, seen)
+    runtime = Runtime.open(home, agents=[agent_of(args.kind, home)], policies=policies)
     async with runtime, asyncio.timeout(DEADLINE_S):
-        answer = await play(runtime)
+        session, answer = await play(runtime)
         await runtime.idle()
-        await judge(runtime, home, answer, lost=lost)
+        await judge(runtime, home, session, answer, deaths=args.deaths, lost=args.lost)
     return seen
+
+
+def warm() -> None:
+    """Imports every framework, so that no life has to."""
+    for kind in KINDS:
+        agent_of(kind, Path())
 
 
 def main() -> None:
@@ -237,13 +266,16 @@ def main() -> None:
     parser.add_argument("kind", choices=KINDS)
     parser.add_argument("--point", default="")
     parser.add_argument("--nth", type=int, default=1)
-    parser.add_argument("--lost", type=int, default=0, help="replies of the model that a death took with it")
-    parser.add_argument("--seen", type=Path, help="write the points that were passed, one a line")
+    parser.add_argument("--deaths", type=int, default=0, help="lives before this one")
+    parser.add_argument("--lost", type=int, default=0, help="attempts that these took with them")
+    parser.add_argument("--sabotage", choices=SABOTAGES, help="break a promise")
+    parser.add_argument("--seen", type=Path, help="write how often each point was passed, as JSON")
     args = parser.parse_args()
-    seen = asyncio.run(live(args.home, args.kind, point=args.point, nth=args.nth, lost=args.lost))
+    if args.sabotage:
+        SABOTAGES[args.sabotage]()
+    seen = asyncio.run(live(args))
     if args.seen:
-        args.seen.write_text("".join(f"{name}\n" for name in sorted(seen)))
-    sys.exit(0)
+        args.seen.write_text(json.dumps(seen))
 
 
 if __name__ == "__main__":

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import signal
-import sqlite3
-import subprocess
-import sys
-from contextlib import closing
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
-from lichen.core.deciders import events as e
-from lichen.log.records import record
-from lichen.log.sqlite.file import FILE_NAME
-from tests.crash.harness import LIFE_S, ROOT
-from tests.crash.own import KINDS, asked_of_model
+from tests.crash.mortal import Death, Mortal
+from tests.crash.nest import Nests, nests
+from tests.crash.own import KINDS
+from tests.crash.rounds import Passing, Playing, all_of, every, several, summed_up
 
+LIFE = "tests.crash.own"
 RECORDS = (
     "log_opened", "mailbox_opened", "message_received", "turn_opened", "run_started", "plan_started", "planned",
     "decided", "wait_opened", "wait_closed", "call_started", "call_finished", "run_finished", "message_queued",
@@ -24,24 +19,18 @@ RECORDS = (
 POINTS = (
     *(f"commit.{when}/{record}" for record in RECORDS for when in ("before", "after")),
     *(f"effect.{when}/shop.{tool}" for tool in ("look", "pay") for when in ("before", "after")),
-    "keys.commit.before", "keys.commit.after", "plan.after", "check.after",
+    "keys.commit.before", "keys.commit.after", "ask.before", "ask.after", "plan.after", "check.after",
 )  # fmt: skip
 PIVOTS = (
-    ("plan.after", 1), ("plan.after", 2), ("plan.after", 3), ("commit.after/planned", 1), ("commit.after/planned", 2),
+    ("ask.after", 1), ("ask.after", 2), ("plan.after", 1), ("plan.after", 2), ("plan.after", 3),
+    ("commit.after/planned", 1), ("commit.after/planned", 2),
     ("commit.before/wait_closed", 1), ("commit.after/call_started", 1), ("effect.before/shop.pay", 1),
     ("effect.after/shop.pay", 1),
 )  # fmt: skip
 """Between a reply of the model and what follows from it, and around the payment."""
 
 
-class Death(NamedTuple):
-    """What became of one death: whether it came, and what is wrong after it."""
-
-    kind: str
-    point: str
-    nth: int
-    was_hit: bool
-    trouble: str
+SEVERAL = 5  # conversations of each kind that die several times, in a round
 
 
 def deaths() -> list[tuple[str, str, int]]:
@@ -50,26 +39,23 @@ def deaths() -> list[tuple[str, str, int]]:
     return [*((KINDS[0], point, 1) for point in POINTS), *pivots]
 
 
-def life(home: Path, kind: str, *more: str) -> subprocess.CompletedProcess[str]:
-    """One life in a process of its own."""
-    command = [sys.executable, "-m", "tests.crash.own", str(home), kind, *more]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=LIFE_S, check=False)
+def mortal(nests: Nests, kind: str, *more: str) -> Mortal:
+    """The conversation with the agent of this kind."""
+    return Mortal(nests, (kind, *more))
 
 
-def recorded(home: Path) -> int:
-    """How many requests to the model the file that a death left holds the replies of."""
-    if not (home / FILE_NAME).exists():
-        return 0
-    with closing(sqlite3.connect(home / FILE_NAME)) as volume:
-        rows = [fact for (data,) in volume.execute("select record from records") for fact in record.decode(data)]
-    return sum(len(row.control.requests) for row in rows if isinstance(row.control, e.Planned))
+def play(playing: Playing) -> bool:
+    """Deaths of each kind at every passing of every point, and several in one conversation. Whether anything is
+    wrong."""
+    with nests(LIFE) as lives:
+        return bool([kind for kind in KINDS if _play(mortal(lives, kind), kind, playing)])
 
 
-def death(home: Path, kind: str, point: str, nth: int) -> Death:
-    """Dies at the nth passing of the point, then lives to the end, which judges."""
-    died = life(home, kind, "--point", point, "--nth", str(nth))
-    was_hit = died.returncode == -signal.SIGKILL
-    if not was_hit:
-        return Death(kind, point, nth, False, died.stderr[-2000:])
-    after = life(home, kind, "--lost", str(asked_of_model(home) - recorded(home)))
-    return Death(kind, point, nth, True, after.stderr[-2000:] if after.returncode else "")
+def _play(mortal: Mortal, kind: str, playing: Playing) -> bool:
+    times: Mapping[str, int] = mortal.passed()
+
+    def die(passings: Sequence[Passing]) -> Callable[[Path], Death]:
+        return lambda home: mortal.die(home, passings)
+
+    plan = [*every(times), *several(times, playing.chance, SEVERAL * playing.rounds)]
+    return summed_up(all_of([die(each) for each in plan], playing, kind), f"agents of {kind}", playing)

@@ -54,7 +54,8 @@ def _count(world: sqlite3.Connection, tool_name: str, key: str) -> int:
     return world.execute("select count(*) from effects where tool = ? and key = ?", (tool_name, key)).fetchone()[0]
 
 
-def _act(name: str, meta: CallMeta) -> Done:
+def act(name: str, meta: CallMeta) -> Done:
+    """Does it, blindly, and writes it down."""
     with outside_in(meta.attributes["files"]) as world:
         world.execute("insert into effects values (?, ?)", (name, meta.idempotency_key))
     return Done()
@@ -78,13 +79,13 @@ async def look(*, meta: CallMeta) -> Done:
 async def _pay(amount: int, *, key: Annotated[Secret, "shop.key"], meta: CallMeta) -> Done:
     """Pays, blindly, with the key it is handed."""
     assert key.reveal() == SHOP_KEY
-    return _act("shop.pay", meta)
+    return act("shop.pay", meta)
 
 
 @tool(name="shop.note", effects="idempotent", runs="loop")
 async def note(*, meta: CallMeta) -> Done:
     """Writes down what may be written twice."""
-    return _act("shop.note", meta)
+    return act("shop.note", meta)
 
 
 @tool(name="shop.flaky", effects="idempotent", runs="loop", retry=Retry(attempts=2, backoff_s=0.02))

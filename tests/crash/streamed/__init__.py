@@ -1,0 +1,1 @@
+"""A conversation of two agents whose models stream, killed at every step: what became of its requests, and of money."""
