@@ -148,7 +148,7 @@ async def test_a_key_that_is_not_to_be_had_names_what_would_set_it() -> None:
         "openai": ProviderTable("secret:model.key"),
         "anthropic": ProviderTable("env:ACME_CLAUDE"),
     }
-    reaching = Reaching(lambda scope, name: tables[name], KeyOf({}), {}, lambda count: bytes(count))
+    reaching = Reaching(lambda scope, name: tables[name], KeyOf({}), {}, lambda: bytes(32))
     for provider, mend in (
         ("openai", "lichen secrets set model.key --tenant acme --env dev"),
         ("anthropic", "ACME_CLAUDE"),
@@ -168,13 +168,16 @@ async def test_who_shares_key_and_address_is_counted_together_and_nobody_else() 
         "umbrella": ProviderTable("env:A", "https://example.org"),
     }
     environ = {"A": KEYS["acme"], "B": KEYS["globex"]}
-    reaching = Reaching(lambda scope, name: tables[scope.tenant], KeyOf({}), environ, os.urandom)
+    salt = os.urandom(32)
+    reaching = Reaching(lambda scope, name: tables[scope.tenant], KeyOf({}), environ, lambda: salt)
     acme, globex, initech, umbrella = [(await reaching.of("openai", Scope(name, "dev"))).identity for name in tables]
     assert acme == initech
     assert len({acme, globex, umbrella}) == 3
     assert KEYS["acme"] not in acme
-    again = Reaching(lambda scope, name: tables["acme"], KeyOf({}), environ, os.urandom)
-    assert (await again.of("openai", ACME)).identity != acme
+    beside = Reaching(lambda scope, name: tables["acme"], KeyOf({}), environ, lambda: salt)
+    assert (await beside.of("openai", ACME)).identity == acme
+    elsewhere = Reaching(lambda scope, name: tables["acme"], KeyOf({}), environ, lambda: os.urandom(32))
+    assert (await elsewhere.of("openai", ACME)).identity != acme
 
 
 @pytest.mark.req("GOA-62.27")

@@ -8,8 +8,8 @@ import threading
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from lichen.agents.ways.breaker import Breaker
-from lichen.agents.ways.window import Way
+from lichen.agents.lanes.breaker import Breaker
+from lichen.agents.lanes.window import Way
 from lichen.core.words.scope import SYSTEM, Customer, Scope
 from lichen.runtime.operations.admin import Models, Room
 from lichen.runtime.runtime import Runtime

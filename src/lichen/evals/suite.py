@@ -93,8 +93,15 @@ class Trials:
         with TemporaryDirectory(prefix="lichen-eval-") as home:
             settings = msgspec.structs.replace(self._project.settings, home=Path(home))
             project = msgspec.structs.replace(self._project, agents=(*agents, *judges), settings=settings)
-            clock = LiveClock() if _is_live((*agents, *judges), models) else WorldClock()
-            async with World(lambda: Runtime.of(project), self._scope, seed=seed, models=models, clock=clock) as world:
+            is_live = _is_live((*agents, *judges), models)
+            async with World(
+                lambda: Runtime.of(project),
+                self._scope,
+                seed=seed,
+                models=models,
+                clock=LiveClock() if is_live else WorldClock(),
+                shares=self._project.settings.home if is_live else None,
+            ) as world:
                 return await work(world)
 
 

@@ -91,6 +91,7 @@ class Runtime:
             random=random,
             new_id=Ids(random).new,
             secrets=secrets,
+            shares=home,
         )
 
     @classmethod
@@ -153,7 +154,7 @@ class Runtime:
         from lichen.runtime.project.policies import Starter
 
         runtime = cls(home, (), Starter(()))
-        runtime._blueprint = msgspec.structs.replace(runtime._blueprint, takes_over=False)
+        runtime._blueprint = msgspec.structs.replace(runtime._blueprint, takes_over=False, shares=None)
         return runtime
 
     def simulated(
@@ -163,9 +164,11 @@ class Runtime:
         random: Callable[[int], bytes],
         volume: VolumeOptions,
         models: Mapping[AgentName, Model] = {},
+        shares: Path | None = None,
     ) -> Runtime:
         """This runtime with a clock, chance and store of its logs that a test decides about, before it is entered.
-        `models` answer in the place of those that the agents of these names ask."""
+        `models` answer in the place of those that the agents of these names ask. `shares` is the data directory with
+        whose processes it shares what it learns of models, where their time is its own."""
         from lichen.runtime.wiring import Ids
 
         self._blueprint = msgspec.structs.replace(
@@ -175,6 +178,7 @@ class Runtime:
             new_id=Ids(random).new,
             volume=volume,
             stand_ins=models,
+            shares=shares,
         )
         return self
 

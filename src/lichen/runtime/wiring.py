@@ -37,6 +37,7 @@ from lichen.runtime.access.quota import Quota
 from lichen.runtime.access.register import Key, Name, Person, Register
 from lichen.runtime.given.connections import Reaching
 from lichen.runtime.given.files import Files
+from lichen.runtime.given.sharing import Sharing, sharing
 from lichen.runtime.given.state import StateStore
 from lichen.runtime.given.withdrawal import JournalOf, Journals
 from lichen.runtime.operations.governing.stops import STOPPED, reason_of, stop_kind
@@ -77,6 +78,7 @@ class Blueprint(msgspec.Struct, frozen=True):
     secrets: Secrets | None = None  # where every secret comes from, instead of where the settings say
     stand_ins: Mapping[AgentName, Model] = {}  # what answers in the place of an agent's models
     prompts: Path | None = None
+    shares: Path | None = None  # the data directory with whose processes it shares what it learns of models
 
 
 class Ids:
@@ -123,7 +125,9 @@ class Book:
 class Wiring:
     """The adapters of a runtime: `keyring` and `volume` are open, and the engine has not begun."""
 
-    def __init__(self, blueprint: Blueprint, workers: Workers, keyring: Keyring, volume: Volume) -> None:
+    def __init__(
+        self, blueprint: Blueprint, workers: Workers, keyring: Keyring, volume: Volume, shared: Sharing
+    ) -> None:
         self.blueprint = blueprint
         self.keyring, self.volume = keyring, volume
         book = Book(volume)
@@ -147,7 +151,7 @@ class Wiring:
         self.sealed = SealedSecrets(keyring.secrets_folder, keyring.master)
         self.secrets = _sources(blueprint, self.sealed)
         self.catalog = Catalog(blueprint.home, blueprint.agents, host)
-        self.ways = Ways(blueprint.clock, lambda: _chance(blueprint.random))
+        self.ways = Ways(blueprint.clock, lambda: _chance(blueprint.random), windows=shared.windows)
         settings = blueprint.settings
         self.prompts = Prompts(blueprint.prompts)
         self.services = Services(
@@ -165,7 +169,7 @@ class Wiring:
             quota=Quota(blueprint.settings, volume.log, blueprint.clock).check,
             environment=blueprint.environment,
             secrets=self.secrets,
-            connections=Reaching(_table_of(blueprint), self.secrets, os.environ, blueprint.random),
+            connections=Reaching(_table_of(blueprint), self.secrets, os.environ, shared.salt),
             prompts=self.prompts.of,
             stand_ins=blueprint.stand_ins,
             prices=PriceList({} if settings is None else settings.models.prices),
@@ -277,7 +281,11 @@ async def wired(blueprint: Blueprint) -> AsyncGenerator[Wiring]:
         keyring, volume = _opened(blueprint)
         stack.callback(keyring.close)
         stack.push_async_callback(volume.close)
-        wiring = Wiring(blueprint, workers, keyring, volume)
+        is_guest = blueprint.shares != blueprint.home
+        shared = await stack.enter_async_context(
+            sharing(blueprint.shares, blueprint.clock, blueprint.random, is_guest=is_guest)
+        )
+        wiring = Wiring(blueprint, workers, keyring, volume, shared)
         stack.callback(wiring.register.close)
         wiring.begin()
         recovering = asyncio.ensure_future(wiring.recover())

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lichen.agents.ways.breaker import (
+from lichen.agents.lanes.breaker import (
     ANSWERS_TO_CLOSE,
     FAILURES_MAX,
     OPEN_S,

@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lichen import Agent
+from lichen.agents.lanes.breaker import FAILURES_MAX
 from lichen.agents.llm.llm import LLMPlanner
 from lichen.agents.models.model import ScriptedModel
-from lichen.agents.ways.breaker import FAILURES_MAX
 from lichen.agents.ways.chain import Chain
 from lichen.agents.ways.ways import Ways
 from lichen.core.ports.model import Delta, Deltas, Model, ModelError, ModelReply, ModelRequest

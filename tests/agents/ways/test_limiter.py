@@ -7,9 +7,9 @@ import random
 
 import pytest
 
-from lichen.agents.ways import limiter as rule
-from lichen.agents.ways.limiter import Limiter, Place
-from lichen.agents.ways.window import InMemory, Way, Window
+from lichen.agents.lanes import limiter as rule
+from lichen.agents.lanes.limiter import Limiter, Place
+from lichen.agents.lanes.window import InMemory, Way, Window
 from lichen.core.ports.model import ModelError
 from lichen.testing.clock import SimulatedClock
 
@@ -19,17 +19,16 @@ WAY = Way("key-1", "far:one")
 class Fixed(InMemory):
     """A window that nothing changes."""
 
-    def __init__(self, window: Window, sharers: int = 1) -> None:
+    def __init__(self, window: Window) -> None:
         super().__init__()
         self._window = window
-        self.sharers = sharers
 
     def of(self, way: Way) -> Window:
         return self._window
 
 
-def limited(clock: SimulatedClock, places: float, *, sharers: int = 1, closed_until_us: int = 0) -> Limiter:
-    return Limiter(WAY, Fixed(Window(places, 0, closed_until_us), sharers), clock.now_us)
+def limited(clock: SimulatedClock, places: float, *, closed_until_us: int = 0) -> Limiter:
+    return Limiter(WAY, Fixed(Window(places, 0, closed_until_us)), clock.now_us)
 
 
 async def test_no_more_requests_are_under_way_than_there_are_places() -> None:
@@ -147,15 +146,3 @@ async def test_a_way_that_is_closed_opens_at_its_time_and_not_before() -> None:
         await clock.advance(0.2)
         await asyncio.gather(*waiting)
         assert limiter.in_flight == 2
-
-
-@pytest.mark.req("GOA-65.7")
-async def test_processes_that_share_a_window_divide_it_and_each_has_a_place() -> None:
-    with SimulatedClock() as clock:
-        third = limited(clock, 10.0, sharers=3)
-        places = [await third.place("acme", within_s=0.0) for _ in range(3)]
-        with pytest.raises(ModelError):
-            await asyncio.gather(third.place("acme", within_s=0.0), clock.settle())
-        assert len(places) == 3
-        crowded = limited(clock, 1.0, sharers=5)
-        assert await crowded.place("acme", within_s=0.0)

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lichen.agents.ways.breaker import FAILURES_MAX, OPEN_S
+from lichen.agents.lanes.breaker import FAILURES_MAX, OPEN_S
+from lichen.agents.lanes.window import InMemory, Way
 from lichen.agents.ways.ways import Ways
-from lichen.agents.ways.window import InMemory, Way
 from lichen.core.ports.model import Connection, Delta, Deltas, ModelError, ModelReply, ModelRequest
 from lichen.core.words.limits import Usage
 from lichen.testing.clock import SimulatedClock

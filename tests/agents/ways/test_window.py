@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lichen.agents.ways.window import CLOSED_S_MAX, SIZE_MAX, WAYS_MAX, InMemory, Way, Window, cut, grown
+from lichen.agents.lanes.window import CLOSED_S_MAX, SIZE_MAX, WAYS_MAX, InMemory, Way, Window, cut, grown
 
 sizes = st.floats(1.0, SIZE_MAX)
 

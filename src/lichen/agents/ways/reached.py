@@ -8,11 +8,11 @@ from typing import Protocol
 
 import msgspec
 
-from lichen.agents.ways.lane import Lane
+from lichen.agents.lanes.lane import Lane
+from lichen.agents.lanes.window import Way
 from lichen.agents.ways.pauses import pause_s
 from lichen.agents.ways.shown import Shown
 from lichen.agents.ways.spent import Spent
-from lichen.agents.ways.window import Way
 from lichen.core.ports.model import Connection, Connections, Deltas, Model, ModelError, ModelReply, ModelRequest
 from lichen.core.words.scope import Scope
 from lichen.engine.pace.step import Within

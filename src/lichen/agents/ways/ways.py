@@ -10,22 +10,23 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
-from lichen.agents.ways.lane import Lane
+from lichen.agents.lanes.lane import Lane
+from lichen.agents.lanes.window import WAYS_MAX, InMemory, Way, Windows
 from lichen.agents.ways.reached import Reached
-from lichen.agents.ways.window import WAYS_MAX, InMemory, Way, Windows
 from lichen.core.ports.model import Connectable, Connections, Model
 from lichen.core.words.scope import Scope
 
 
 class Figures(NamedTuple):
     """Requests that are under way and that wait for a place; ways that are closed because their provider asked for it,
-    and ways whose breaker is open or half open."""
+    and ways whose breaker is open or half open; and `processes` that share what is known of them."""
 
     in_flight: int
     waiting: int
     closed: int
     open: int
     half_open: int
+    processes: int
 
 
 class Ways:
@@ -44,6 +45,7 @@ class Ways:
     ) -> None:
         self.clock, self.chance, self.sleep = clock, chance, sleep
         self._windows = windows or InMemory()
+        self._windows.watch(self._learnt)
         self._lanes: OrderedDict[Way, Lane] = OrderedDict()
 
     def reach(self, model: Model, connections: Connections, scope: Scope, /) -> Model:
@@ -70,7 +72,13 @@ class Ways:
             closed=sum(self._windows.of(way).closed_until_us > self.clock() for way in self._lanes),
             open=sum(lane.breaker.phase == "open" for lane in lanes),
             half_open=sum(lane.breaker.phase == "half_open" for lane in lanes),
+            processes=self._windows.processes,
         )
+
+    def _learnt(self, way: Way) -> None:
+        lane = self._lanes.get(way)
+        if lane is not None:
+            lane.limiter.look()
 
     def _forget(self) -> None:
         if len(self._lanes) > WAYS_MAX:

@@ -116,7 +116,7 @@ def answering(project: Project, home: Path) -> Iterator[Found]:
     every = [each for each in asked_models(project) if each.facts.is_installed]
     with ExitStack() as stack:
         secrets = _secrets(project, home, stack)
-        connections = Reaching(project.settings.provider, secrets, os.environ, bytes)  # nobody is counted here
+        connections = Reaching(project.settings.provider, secrets, os.environ, lambda: b"-")  # nobody is counted here
         yield from asyncio.run(_all_answers(every, connections))
 
 

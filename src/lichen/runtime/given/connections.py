@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 from collections.abc import Callable, Mapping
@@ -16,8 +17,6 @@ from lichen.core.words.errors import Invalid, LichenError, NotFound
 from lichen.core.words.scope import Scope
 from lichen.settings.providers import NO_KEY, ProviderTable
 
-SALT_BYTES: Final = 32
-
 _UNSAID: Final = Connection()
 
 
@@ -29,9 +28,9 @@ class Reaching:
         table_of: Callable[[Scope, str], ProviderTable],
         secrets: Secrets,
         environ: Mapping[str, str],
-        random: Callable[[int], bytes],
+        salt: Callable[[], bytes],
     ) -> None:
-        self._table_of, self._secrets, self._environ, self._random = table_of, secrets, environ, random
+        self._table_of, self._secrets, self._environ, self._salt_of = table_of, secrets, environ, salt
         self._salt = b""
 
     async def of(self, provider: str, scope: Scope) -> Connection:
@@ -46,6 +45,7 @@ class Reaching:
             timeout_s=_UNSAID.timeout_s if table.timeout_s is None else table.timeout_s,
             is_keyless=table.key == NO_KEY,
         )
+        self._salt = self._salt or await asyncio.to_thread(self._salt_of)
         return msgspec.structs.replace(connection, identity=self._identity(provider, connection))
 
     async def _key(self, table: ProviderTable, provider: str, scope: Scope) -> str:
@@ -69,8 +69,7 @@ class Reaching:
             raise ModelError(message, code="model_unavailable", tries=0) from None
 
     def _identity(self, provider: str, connection: Connection) -> str:
-        """16 digits that stand for key and address, the same for everybody who shares them, here and now."""
-        self._salt = self._salt or self._random(SALT_BYTES)
+        """16 digits that stand for key and address, the same for everybody of one salt who shares them."""
         facts = PROVIDERS.get(provider)
         key = connection.key if facts is None else facts.key_of(connection)
         url = connection.base_url if facts is None else facts.url_of(connection)

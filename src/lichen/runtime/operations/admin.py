@@ -31,13 +31,14 @@ class Room(msgspec.Struct, frozen=True):
 class Models(msgspec.Struct, frozen=True):
     """Requests to models over a network: `in_flight`, and `waiting` for a place. Of the ways to them, each one key's to
     one model, `closed` are not used for as long as their provider asked, `open` are left alone since they failed again
-    and again, and `half_open` are tried by one request at a time."""
+    and again, and `half_open` are tried by one request at a time. `processes` share what is known of them."""
 
     in_flight: int = 0
     waiting: int = 0
     closed: int = 0
     open: int = 0
     half_open: int = 0
+    processes: int = 1
 
 
 class Health(msgspec.Struct, frozen=True):

@@ -140,6 +140,7 @@ def _models(models: Models) -> Iterable[Metric]:
     for state, count in (("closed", models.closed), ("open", models.open), ("half_open", models.half_open)):
         ways.add_metric((state,), count)
     yield ways
+    yield _gauge("lichen_model_processes", "Processes that share the ways to models.", models.processes)
 
 
 def _gauge(name: str, described: str, value: float) -> Metric:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
 
 from lichen.core.ports.model import Model
@@ -49,10 +50,11 @@ class World:
         seed: int,
         models: Mapping[str, Model] | None = None,
         clock: WorldClock | LiveClock | None = None,
+        shares: Path | None = None,
     ) -> None:
         self.scope = scope
         self.clock = clock or WorldClock()
-        self._make = make
+        self._make, self._shares = make, shares
         self._models = {AgentName(name): model for name, model in (models or {}).items()}
         self._random = seeded(seed)
         self._disk = Disk()
@@ -75,7 +77,7 @@ class World:
     async def _open(self) -> None:
         volume = VolumeOptions(store=self._disk.open, writer=InlineWriter)
         runtime = self._make().simulated(
-            clock=self.clock.now_us, random=self._random, volume=volume, models=self._models
+            clock=self.clock.now_us, random=self._random, volume=volume, models=self._models, shares=self._shares
         )
         self.runtime = await runtime.__aenter__()
         self.clock.is_busy = self._is_busy

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 
-from lichen.agents.ways import breaker
-from lichen.agents.ways.breaker import FAILING, Breaker
-from lichen.agents.ways.limiter import Limiter
-from lichen.agents.ways.window import Way, Windows
+from lichen.agents.lanes import breaker
+from lichen.agents.lanes.breaker import FAILING, Breaker
+from lichen.agents.lanes.limiter import Limiter
+from lichen.agents.lanes.window import Way, Windows
 from lichen.core.ports.model import ModelError
 
 _SAYS_NOTHING = frozenset({"model_rate_limited"})  # of the breaker's matter

@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from lichen.agents.ways.window import Way, Windows, cut, grown
+from lichen.agents.lanes.window import Way, Windows, cut, grown
 from lichen.core.ports.model import ModelError
 from lichen.engine.pace.fair import Queue
 
@@ -41,6 +41,7 @@ class Limiter:
         if not self._queue and self._is_free():
             self._queue.serve(tenant)
             self.in_flight += 1
+            self._tell()
         else:
             await self._wait(tenant, within_s)
         return Place(self._clock())
@@ -50,7 +51,8 @@ class Limiter:
         if is_answer:
             self._windows.change(self._way, grown)
         elif error is not None and error.code in ("model_rate_limited", "model_overloaded"):
-            in_flight, now_us, asked_s = self.in_flight, self._clock(), error.retry_after_s
+            in_flight = self.in_flight + self._windows.share(self._way).elsewhere
+            now_us, asked_s = self._clock(), error.retry_after_s
             self._windows.change(
                 self._way,
                 lambda window: cut(
@@ -58,30 +60,10 @@ class Limiter:
                 ),
             )
         self.in_flight -= 1
-        self._admit()
+        self._tell()
+        self.look()
 
-    async def _wait(self, tenant: str, within_s: float) -> None:
-        if self.waiting >= WAITING_MAX or len(self._queue) >= 2 * WAITING_MAX:  # those who went are in it for a while
-            raise _busy(self._way, "too many wait for it already")
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._queue.push(tenant, turn)
-        self.waiting += 1
-        try:
-            self._admit()
-            async with asyncio.timeout(within_s):
-                await turn
-        except BaseException as error:
-            if turn.done() and not turn.cancelled():  # given just now, to somebody who does not want it any more
-                self.in_flight -= 1
-            turn.cancel()
-            self._admit()
-            if isinstance(error, TimeoutError):
-                raise _busy(self._way, "no place became free in time") from None
-            raise
-        finally:
-            self.waiting -= 1
-
-    def _admit(self) -> None:
+    def look(self) -> None:
         """Gives free places to whoever is next, and comes back when the way opens again."""
         while self._queue and self._is_free():
             tenant, turn = self._queue.pop()
@@ -89,19 +71,46 @@ class Limiter:
                 self._queue.refund(tenant)
                 continue
             self.in_flight += 1
+            self._tell()
             turn.set_result(None)
         closed_s = (self._windows.of(self._way).closed_until_us - self._clock()) / 1e6
         if self._queue and closed_s > 0 and self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(closed_s, self._opened)
 
+    async def _wait(self, tenant: str, within_s: float) -> None:
+        if self.waiting >= WAITING_MAX or len(self._queue) >= 2 * WAITING_MAX:  # those who went are in it for a while
+            raise _busy(self._way, "too many wait for it already")
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._queue.push(tenant, turn)
+        self.waiting += 1
+        self._tell()
+        try:
+            self.look()
+            async with asyncio.timeout(within_s):
+                await turn
+        except BaseException as error:
+            if turn.done() and not turn.cancelled():  # given just now, to somebody who does not want it any more
+                self.in_flight -= 1
+            turn.cancel()
+            self.look()
+            if isinstance(error, TimeoutError):
+                raise _busy(self._way, "no place became free in time") from None
+            raise
+        finally:
+            self.waiting -= 1
+            self._tell()
+
     def _opened(self) -> None:
         self._timer = None
-        self._admit()
+        self.look()
 
     def _is_free(self) -> bool:
-        window = self._windows.of(self._way)
-        places = max(1, int(window.size) // self._windows.sharers)
-        return self.in_flight < places and self._clock() >= window.closed_until_us
+        if self._clock() < self._windows.of(self._way).closed_until_us:
+            return False
+        return self.in_flight < self._windows.share(self._way).places
+
+    def _tell(self) -> None:
+        self._windows.use(self._way, in_flight=self.in_flight, waiting=self.waiting)
 
 
 def _busy(way: Way, why: str) -> ModelError:

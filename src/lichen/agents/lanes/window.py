@@ -1,7 +1,7 @@
 """How many requests a way to a model carries at once, learnt from what the provider says of them (AIMD).
 
-A window belongs to all who use the same key for the same model. Here they are one process, so `InMemory` holds them; a
-store that several processes share implements `Windows` as well, and nothing else changes.
+A window belongs to all who use the same key for the same model. Where they are one process, `InMemory` holds them;
+`Shared` are those of several, who tell each other what they learn and how much each of them asks.
 """
 
 from __future__ import annotations
@@ -34,6 +34,13 @@ class Window(msgspec.Struct, frozen=True, gc=False):
     closed_until_us: int = 0
 
 
+class Share(NamedTuple):
+    """What of a window a process has: so many requests may be under way here, and `elsewhere` so many are."""
+
+    places: int
+    elsewhere: int = 0
+
+
 Change = Callable[[Window], Window]
 """What one process learnt. It may be applied again, to a newer window."""
 
@@ -56,26 +63,38 @@ def cut(window: Window, *, in_flight: int, begun_us: int, now_us: int, asked_s: 
 
 
 class Windows(Protocol):
-    """The windows of all ways, as all processes that share them know them."""
+    """The windows of all ways, as all processes that share them know them. Nothing here waits."""
 
     @property
-    def sharers(self) -> int:
-        """Among how many processes each window is divided."""
+    def processes(self) -> int:
+        """How many share them now, this one among them, as far as is known."""
         ...
 
     def of(self, way: Way) -> Window:
-        """What is known now, without waiting. A way nobody used yet is wide open."""
+        """What is known now. A way nobody used yet is wide open."""
+        ...
+
+    def share(self, way: Way) -> Share:
+        """What of the window this process has at this moment."""
+        ...
+
+    def use(self, way: Way, *, in_flight: int, waiting: int) -> None:
+        """Says how much goes on here: as often as that changes."""
         ...
 
     def change(self, way: Way, change: Change) -> None:
-        """Learns something, without waiting. Others learn it as soon as may be."""
+        """Learns something. Others learn it as soon as may be."""
+        ...
+
+    def watch(self, learnt: Callable[[Way], None]) -> None:
+        """Calls this in the event loop when a way that is waited for may have come to have a place here."""
         ...
 
 
 class InMemory:
     """The windows of a process that shares them with no other. The least recently changed are forgotten."""
 
-    sharers = 1
+    processes = 1
 
     def __init__(self) -> None:
         self._windows: OrderedDict[Way, Window] = OrderedDict()
@@ -83,6 +102,13 @@ class InMemory:
     def of(self, way: Way) -> Window:
         """What is known now."""
         return self._windows.get(way, Window())
+
+    def share(self, way: Way) -> Share:
+        """All of it."""
+        return Share(max(1, int(self.of(way).size)))
+
+    def use(self, way: Way, *, in_flight: int, waiting: int) -> None:
+        """Nobody else wants to know."""
 
     def change(self, way: Way, change: Change) -> None:
         """Learns something."""
@@ -94,3 +120,6 @@ class InMemory:
         self._windows.move_to_end(way)
         while len(self._windows) > WAYS_MAX:
             self._windows.popitem(last=False)
+
+    def watch(self, learnt: Callable[[Way], None]) -> None:
+        """Nothing is learnt from anybody else."""
