@@ -19,6 +19,7 @@ from lichen.core.ports.agent import OnMissing
 from lichen.core.ports.answer import AnswerType
 from lichen.core.ports.call import Tool
 from lichen.core.ports.plan import Planner
+from lichen.core.ports.remote import RemoteTools
 from lichen.core.words.errors import Invalid
 from lichen.core.words.ids import AgentName, ToolName
 from lichen.core.words.limits import Limits
@@ -45,9 +46,10 @@ class Source(NamedTuple):
 class Agent:
     """A definition, the same for every run: `Agent("shop.support", planner=..., tools=[lookup, refund])`.
 
-    `tools` takes tools, toolsets and other agents' `as_tool()`; the agent sees these and no others. `digest` pins the
-    name, the planner, every tool's contract and the limits. `answers` is what each answer has to be: a type that
-    pydantic knows, or a JSON Schema. A run that cannot give that fails (`answer_invalid`).
+    `tools` takes tools, toolsets, other agents' `as_tool()`, and `RemoteTools` of a server; the agent sees these and no
+    others. `digest` pins the name, the planner, every tool's contract, the servers it asks for and the limits.
+    `answers` is what each answer has to be: a type that pydantic knows, or a JSON Schema. A run that cannot give that
+    fails (`answer_invalid`).
 
     `on_missing` is what follows when a call lacks arguments: `resume` tells the planner, `ask` asks the customer for
     them and tells the planner what they said, `finalize` lets it answer with what it has.
@@ -65,19 +67,22 @@ class Agent:
     source: Source | None
     answers: AnswerType | None
     on_missing: OnMissing
+    remote: tuple[RemoteTools, ...]
 
     def __init__(
         self,
         name: str,
         *,
         planner: Planner,
-        tools: Iterable[Tool | Toolset] = (),
+        tools: Iterable[Tool | Toolset | RemoteTools] = (),
         limits: Limits | None = None,
         description: str = "",
         answers: Any = None,
         on_missing: OnMissing = "resume",
     ) -> None:
-        given = tuple(flattened(tools))
+        every = tuple(tools)
+        remote = tuple(one for one in every if isinstance(one, RemoteTools))
+        given = tuple(flattened(one for one in every if not isinstance(one, RemoteTools)))
         _check(name, planner, given)
         limits = limits or Limits()
         pins = [(tool.spec.name, tool.spec.digest or pinned(tool.spec).digest) for tool in given]
@@ -89,6 +94,7 @@ class Agent:
         object.__setattr__(self, "description", description)
         object.__setattr__(self, "source", None)
         object.__setattr__(self, "on_missing", on_missing)
+        object.__setattr__(self, "remote", remote)
         wanted = None if answers is None else answer_type(answers)
         object.__setattr__(self, "answers", wanted)
         stated = [bound for bound in msgspec.structs.astuple(limits) if bound is not None]
@@ -96,6 +102,7 @@ class Agent:
         parts = (name, planner.digest, pins, bounds)
         pinning = parts if wanted is None else (*parts, wanted.schema)
         pinning = pinning if on_missing == "resume" else (*pinning, on_missing)
+        pinning = (*pinning, [msgspec.structs.astuple(one) for one in remote]) if remote else pinning
         object.__setattr__(self, "digest", document.digest("agent/1", pinning))
 
     def from_source(self, source: Source) -> Agent:

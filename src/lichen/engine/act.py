@@ -58,7 +58,7 @@ class Act:
     def agent(self) -> AgentDef | None:
         """The run's agent in the version that it began with, None when that is gone."""
         if self._agent is None:
-            self._agent = agent_of(self.services, self.state)
+            self._agent = agent_of(self.services, self.journal.scope, self.state)
         return self._agent
 
     @property
@@ -182,7 +182,7 @@ class CallAct(Act):
     def tool(self) -> Tool:
         """The tool as the run began with it. Raises NotFound (`version_gone`, `tool_unavailable`)."""
         if self._tool is None:
-            if self.agent is None and self.services.agents.get(self.state.agent) is not None:
+            if self.agent is None and self.services.agents.get(self.state.agent, self.journal.scope) is not None:
                 raise NotFound("The version of the agent that this run began with is gone.", code="version_gone")
             self._tool = self._of(self.agent)
         return self._tool
@@ -190,7 +190,7 @@ class CallAct(Act):
     def tool_by_now(self) -> Tool:
         """The tool as it is hosted, should the version that the run began with be gone: to look whether a call
         happened it will do. Raises NotFound (`tool_unavailable`)."""
-        self._tool = self._of(self.agent or self.services.agents.get(self.state.agent))
+        self._tool = self._of(self.agent or self.services.agents.get(self.state.agent, self.journal.scope))
         return self._tool
 
     def _of(self, agent: AgentDef | None) -> Tool:

@@ -60,7 +60,7 @@ class Performer:
         if obligation.verb not in ("plan", "check"):
             return False
         state = journal.run(RunId(stream.id))
-        agent = agent_of(self.services, state)
+        agent = agent_of(self.services, journal.scope, state)
         if agent is None or obligation.call is None:
             return agent is None or (agent.planner.pure and not state.plan_failures)
         call = state.calls.get(obligation.call)

@@ -28,36 +28,36 @@ from lichen.tools.workers.placement import Workers
 
 
 class Agents(Protocol):
-    """The agents that a runtime hosts, each perhaps in several versions."""
+    """The agents that a runtime hosts, each perhaps in several versions, with the tools that a scope has for them."""
 
-    def get(self, name: AgentName, /) -> AgentDef | None:
-        """The version that new runs and turns begin with."""
+    def get(self, name: AgentName, scope: Scope, /) -> AgentDef | None:
+        """The version that new runs and turns begin with there."""
         ...
 
-    def pinned(self, name: AgentName, digest: str, /) -> AgentDef | None:
+    def pinned(self, name: AgentName, digest: str, scope: Scope, /) -> AgentDef | None:
         """The version that a run began with, None when it is gone. An empty digest stands for whatever is current."""
         ...
 
 
 class Listed:
-    """Agents of one version each."""
+    """Agents of one version each, the same everywhere."""
 
     def __init__(self, agents: Mapping[AgentName, AgentDef]) -> None:
         self._agents = agents
 
-    def get(self, name: AgentName, /) -> AgentDef | None:
+    def get(self, name: AgentName, scope: Scope, /) -> AgentDef | None:
         """The agent of this name."""
         return self._agents.get(name)
 
-    def pinned(self, name: AgentName, digest: str, /) -> AgentDef | None:
+    def pinned(self, name: AgentName, digest: str, scope: Scope, /) -> AgentDef | None:
         """The agent of this name, if it still is that version."""
         agent = self._agents.get(name)
         return agent if agent is not None and digest in ("", agent.digest) else None
 
 
-def agent_of(services: Services, state: RunState) -> AgentDef | None:
+def agent_of(services: Services, scope: Scope, state: RunState) -> AgentDef | None:
     """The agent of a run, in the version that it began with."""
-    return services.agents.pinned(state.agent, state.pins.agent)
+    return services.agents.pinned(state.agent, state.pins.agent, scope)
 
 
 @runtime_checkable

@@ -91,7 +91,7 @@ async def replay(services: Services, journal: Journal, run: RunId) -> Replay:
         moments.append(_moment(state, record))
         if len(moments) % BREATH == 0:
             await asyncio.sleep(0)
-    agent = agent_of(services, state) or services.agents.get(state.agent)
+    agent = agent_of(services, journal.scope, state) or services.agents.get(state.agent, journal.scope)
     answers = [check.same for check in plans if check.same is not None]
     return Replay(
         id=run,
@@ -126,7 +126,7 @@ async def _checked(
     services: Services, journal: Journal, state: RunState, record: Record, planned: e.Planned
 ) -> PlanCheck:
     check = PlanCheck(record.seq, planned.step, planned.attempt)
-    agent = agent_of(services, state) or services.agents.get(state.agent)
+    agent = agent_of(services, journal.scope, state) or services.agents.get(state.agent, journal.scope)
     reason = _reason_not_to(agent, state, planned)
     if agent is None or reason is not None:
         return msgspec.structs.replace(check, not_replayed=reason)

@@ -31,7 +31,7 @@ def start_child(act: CallAct) -> None:
     """
     parent, call, spec = act.state, act.call, act.tool.spec
     assert spec.agent is not None
-    definition = act.services.agents.get(spec.agent)
+    definition = act.services.agents.get(spec.agent, act.journal.scope)
     if definition is None or parent.depth >= parent.limits.depth or not parent.calls_left:
         code = "agent_unknown" if definition is None else "limit_calls" if not parent.calls_left else "limit_depth"
         act.note(*moves.finish_call(parent, e.CallFinished(call.id, call.attempt, "failed", code)))

@@ -48,7 +48,9 @@ async def plan(act: Act) -> None:
         return  # it was this attempt that was lost: the next one is owed
     state, agent, asker = act.state, act.agent, Asker(act)
     if agent is None:
-        code = "version_gone" if act.services.agents.get(state.agent) is not None else "agent_unknown"
+        code = (
+            "version_gone" if act.services.agents.get(state.agent, act.journal.scope) is not None else "agent_unknown"
+        )
         _fail(act, code, asker, is_final=True)
         return
     if not agent.planner.pure:

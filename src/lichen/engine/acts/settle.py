@@ -82,7 +82,7 @@ def _unknown(act: CallAct, failure: Failure | None = None) -> None:
     finished = e.Draft(
         e.CallFinished(call.id, call.attempt, "unknown", call.doubt or "crash"),
         moves.as_contents(sealed(failure), state.subject),
-        label_of(act.services, state, call) if failure is not None else EMPTY,
+        label_of(act.services, act.journal.scope, state, call) if failure is not None else EMPTY,
     )
     notice = act.texts.unknown
     sends = ruled(act, release(act, notice, f"unknown/{call.id}"))

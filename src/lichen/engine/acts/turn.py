@@ -44,7 +44,7 @@ def open_turn(act: SessionAct) -> None:
     started = e.RunStarted(
         agent=mailbox.agent,
         subject=mailbox.subject,
-        limits=_limits(services, mailbox.agent),
+        limits=_limits(services, journal.scope, mailbox.agent),
         session=mailbox.id,
         turn=opened.turn,
         pins=pins(services, journal.scope, mailbox.agent),
@@ -96,12 +96,12 @@ def start_draft(
 
 def pins(services: Services, scope: Scope, agent: AgentName) -> e.Pins:
     """What the run is pinned to."""
-    definition = services.agents.get(agent)
+    definition = services.agents.get(agent, scope)
     if definition is None:
         return e.Pins(decider=DECIDER)
     return e.Pins(definition.digest, definition.planner.digest, services.policy_digest(scope), DECIDER)
 
 
-def _limits(services: Services, agent: AgentName) -> Limits:
-    definition = services.agents.get(agent)
+def _limits(services: Services, scope: Scope, agent: AgentName) -> Limits:
+    definition = services.agents.get(agent, scope)
     return definition.limits if definition else Limits()

@@ -46,7 +46,7 @@ def succeed(act: CallAct, said: bytes | Produced, *, duration_us: int = 0, code:
     """Ends the call with a result, and what the tool gave beside it."""
     call, made = act.call, produced(said)
     finished = e.CallFinished(call.id, call.attempt, "ok", code, duration_us=duration_us)
-    label = label_of(act.services, act.look(), call, "ok")
+    label = label_of(act.services, act.journal.scope, act.look(), call, "ok")
     result = _redacted(made.result, call.redact)
     beside = (("artifacts", _without(made.artifacts, call.redact)), ("hint", result_hint(act, result)))
     end(act, finished, result=result, beside=beside, audit=_audit(act), label=label)
@@ -85,7 +85,7 @@ def break_off(act: CallAct, outcome: Outcome, code: str, error: Exception) -> No
     if call is None or call.phase not in ("running", "ready"):
         return
     failure = told(act, f"{call.id} {call.tool}", code, error)
-    label = label_of(act.services, act.state, call)
+    label = label_of(act.services, act.journal.scope, act.state, call)
     if call.effects == "once":
         _progress(act, e.CallProgressed(call.id, call.attempt, "in_doubt", code), failure)
         return
@@ -108,7 +108,7 @@ def do_not(act: CallAct, error: NotDone) -> None:
         _progress(act, e.CallProgressed(call.id, call.attempt, "retry", error.code, due_us), failure)
         return
     finished = e.CallFinished(call.id, call.attempt, "failed", error.code)
-    label = label_of(act.services, act.state, call)
+    label = label_of(act.services, act.journal.scope, act.state, call)
     issues = msgspec.json.encode(error.issues) if error.issues else b""
     beside = (("issues", issues), ("recovery", error.recovery.encode()))
     end(act, finished, reason=error.message, beside=beside, failure=failure, label=label)
@@ -118,4 +118,4 @@ def _progress(act: CallAct, progressed: e.CallProgressed, failure: Failure) -> N
     contents = moves.as_contents(sealed(failure), act.state.subject)
     if act.withheld:
         progressed = msgspec.structs.replace(progressed, withheld=act.withheld)
-    act.note(e.Draft(progressed, contents, label_of(act.services, act.state, act.call)))
+    act.note(e.Draft(progressed, contents, label_of(act.services, act.journal.scope, act.state, act.call)))

@@ -54,7 +54,7 @@ class Request:
 
     def agent(self, name: AgentName) -> AgentDef:
         """The version of an agent that begins now. Raises NotFound (`agent_unknown`)."""
-        found = self.services.agents.get(name)
+        found = self.services.agents.get(name, self.scope)
         if found is None:
             raise NotFound("There is no agent of this name.", code="agent_unknown")
         return found

@@ -121,6 +121,6 @@ def _label(request: Request, state: RunState, wait: Wait, outcome: WaitOutcome) 
     """The label of an answer: a result belongs to its tool, whoever brings it, and what a program brings to nobody."""
     call = state.calls.get(wait.call) if wait.call is not None else None
     if call is not None and outcome == "happened":
-        return label_of(request.services, state, call, "ok")
+        return label_of(request.services, request.scope, state, call, "ok")
     is_vouched_for = wait.kind != "external" or request.actor.kind in ("customer", "operator")
     return EMPTY if is_vouched_for else Label((EXTERNAL,))

@@ -30,7 +30,7 @@ def kind_of(engine: Engine, scope: Scope, run: RunId, wanted: AnswerType | None)
     if wanted is not None:
         return wanted
     state = engine.journal(scope).run(run)
-    agent = agent_of(engine.services, state)
+    agent = agent_of(engine.services, scope, state)
     return agent.answers if agent is not None and not state.has_schema else None
 
 

@@ -13,8 +13,10 @@ from pathlib import Path
 import msgspec
 
 from lichen.agents.agent import Agent
+from lichen.core.ports.remote import NoRemote, Remote
 from lichen.core.words.errors import Conflict, LichenError
 from lichen.core.words.ids import AgentName
+from lichen.core.words.scope import Scope
 from lichen.runtime.project.hosting import Hosted, family
 
 FOLDER = "catalog"  # in the data directory
@@ -30,9 +32,13 @@ class Stored(msgspec.Struct, frozen=True):
 class Catalog:
     """Implements the engine's `Agents`. `host` binds an agent to the runtime's workers and stores."""
 
-    def __init__(self, home: Path, agents: Sequence[Agent], host: Callable[[Agent], Hosted]) -> None:
+    def __init__(
+        self, home: Path, agents: Sequence[Agent], host: Callable[[Agent], Hosted], remote: Remote | None = None
+    ) -> None:
         self._folder = home / FOLDER
         self._host = host
+        self._remote = remote or NoRemote()
+        self._equipped: dict[tuple[str, Scope], tuple[int, Hosted]] = {}
         self._given: tuple[Agent, ...] = ()
         self._current: dict[AgentName, Hosted] = {}
         self._versions: dict[tuple[AgentName, str], Hosted | None] = {}
@@ -46,21 +52,33 @@ class Catalog:
 
     # -- what the engine asks ---------------------------------------------------------------------------------------
 
-    def get(self, name: AgentName, /) -> Hosted | None:
+    def get(self, name: AgentName, scope: Scope, /) -> Hosted | None:
         """The version that new runs begin with."""
         self._has_begun = True
-        return self._current.get(name)
+        return self._with_remote(self._current.get(name), scope)
 
-    def pinned(self, name: AgentName, digest: str, /) -> Hosted | None:
+    def pinned(self, name: AgentName, digest: str, scope: Scope, /) -> Hosted | None:
         """The version that a run began with; None when neither this process nor the disk has it any more."""
         self._has_begun = True
         current = self._current.get(name)
         if not digest or (current is not None and current.digest == digest):
-            return current
+            return self._with_remote(current, scope)
         key = name, digest
         if key not in self._versions:
             self._versions[key] = self._restored(name, digest)
-        return self._versions[key]
+        return self._with_remote(self._versions[key], scope)
+
+    def _with_remote(self, one: Hosted | None, scope: Scope) -> Hosted | None:
+        """The agent with what the scope has of the servers it asks for. A tool of its own goes before another's."""
+        if one is None or not one.remote:
+            return one
+        version = self._remote.version(scope)
+        known = self._equipped.get((one.digest, scope))
+        if known is None or known[0] != version:
+            found = [tool for wanted in one.remote for tool in self._remote.tools(scope, wanted)]
+            tools = {tool.spec.name: tool for tool in found} | {**one.tools}
+            known = self._equipped[one.digest, scope] = version, msgspec.structs.replace(one, tools=tools)
+        return known[1]
 
     # -- changes -----------------------------------------------------------------------------------------------------
 

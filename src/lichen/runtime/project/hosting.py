@@ -11,6 +11,7 @@ from lichen.core.ports.agent import OnMissing
 from lichen.core.ports.answer import AnswerType
 from lichen.core.ports.call import Resources, Tool, ToolSpec
 from lichen.core.ports.plan import Planner
+from lichen.core.ports.remote import RemoteTools
 from lichen.core.words.errors import Invalid
 from lichen.core.words.ids import AgentName, ToolName
 from lichen.core.words.limits import Limits
@@ -48,9 +49,12 @@ class Hosted(msgspec.Struct, frozen=True):
     digest: str
     answers: AnswerType | None = None
     on_missing: OnMissing = "resume"
+    remote: tuple[RemoteTools, ...] = ()
 
 
 def hosted(agent: Agent, resources: Resources) -> Hosted:
     """The agent, its tools bound to what the runtime gives them."""
     tools = {name: tool.bound(resources) for name, tool in agent.tools.items()}
-    return Hosted(agent.name, agent.planner, tools, agent.limits, agent.digest, agent.answers, agent.on_missing)
+    return Hosted(
+        agent.name, agent.planner, tools, agent.limits, agent.digest, agent.answers, agent.on_missing, agent.remote
+    )

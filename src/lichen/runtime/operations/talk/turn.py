@@ -90,7 +90,7 @@ class Turn:
 
     def _may_be_typed(self) -> bool:
         """Whether the answer may have a type: a run without one is not looked up again once it is over."""
-        agent = self._engine.services.agents.get(self._journal.mailbox(self._session).agent)
+        agent = self._engine.services.agents.get(self._journal.mailbox(self._session).agent, self.scope)
         return self._wanted is not None or (agent is not None and agent.answers is not None)
 
     async def partials(self) -> AsyncGenerator[Any]:
