@@ -110,6 +110,7 @@ SAMPLES: tuple[e.Control, ...] = (
     e.Pinned("tool", "files.read", "d4", "operator_1a", "x3", RULING),
     e.Reviewed("pack", "acme.faq", "d4", "rejected", "operator_1a", "x2", RULING),
     e.Leased("b7", 3, 1_700_000_000),
+    e.Submitted("server", "acme.files", "d5", "d4", "operator_1a", "x1", RULING),
 )
 
 
@@ -124,7 +125,7 @@ def golden(control: e.Control) -> dict[str, str]:
 
 def test_every_record_type_has_a_sample_that_sets_every_field() -> None:
     assert [type(sample) for sample in SAMPLES] == list(e.TYPES.values())
-    assert len(SAMPLES) == 33
+    assert len(SAMPLES) == 34
     for sample in SAMPLES:
         for field in msgspec.structs.fields(sample):
             assert getattr(sample, field.name) != field.default, f"{sample.type}.{field.name}"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 
 from lichen.core.deciders import events as e
 from lichen.core.deciders import streams
 from lichen.core.deciders.mailbox import MailboxState
 from lichen.core.deciders.run import RunState
-from lichen.core.deciders.streams import State, TenantState
+from lichen.core.deciders.streams import REJECTED_MAX, Definition, State, TenantState
 from lichen.core.words.ids import (
     TENANT_STREAM,
     AgentName,
@@ -78,3 +80,43 @@ def test_the_tenants_stream_tells_what_is_stopped_and_erased() -> None:
     assert isinstance(state, TenantState)
     assert (state.stopped, state.erased, state.n) == ({"tool:payments.refund": 1}, {"customer_1"}, 6)
     assert (streams.decide(state), streams.standing(state)) == ((), "waiting")
+
+
+def definition(*controls: e.Control) -> Definition:
+    state = told(TENANT_STREAM, *controls)
+    assert isinstance(state, TenantState)
+    return state.definitions["tool:files.read"]
+
+
+def pinned(digest: str) -> e.Pinned:
+    return e.Pinned("tool", "files.read", digest, "operator_1", f"pin-{digest}")
+
+
+def submitted(digest: str, was: str = "") -> e.Submitted:
+    return e.Submitted("tool", "files.read", digest, was, "system", f"sub-{digest}")
+
+
+def reviewed(digest: str, verdict: Literal["accepted", "rejected"]) -> e.Reviewed:
+    return e.Reviewed("tool", "files.read", digest, verdict, "operator_1", f"rev-{digest}")
+
+
+@pytest.mark.req("SYM-61.1")
+def test_what_was_pinned_stands_while_another_definition_waits_to_be_judged() -> None:
+    assert definition(pinned("d1"), submitted("d2", "d1")) == Definition("d1", 0, "d2", 1)
+    assert definition(pinned("d1"), submitted("d2", "d1"), reviewed("d2", "accepted"), pinned("d2")) == Definition(
+        "d2", 3
+    )
+
+
+@pytest.mark.req("SYM-61.1")
+def test_what_is_rejected_is_pinned_no_more_until_somebody_pins_it_again() -> None:
+    assert definition(pinned("d1"), submitted("d2"), reviewed("d2", "rejected")) == Definition(
+        "d1", 0, rejected=("d2",)
+    )
+    assert definition(pinned("d1"), reviewed("d1", "rejected")) == Definition(rejected=("d1",))
+    assert definition(pinned("d1"), reviewed("d1", "rejected"), pinned("d1")) == Definition("d1", 2)
+
+
+def test_only_the_last_rejections_are_remembered() -> None:
+    known = definition(*(reviewed(f"d{n}", "rejected") for n in range(REJECTED_MAX + 3)))
+    assert known.rejected == tuple(f"d{n}" for n in range(3, REJECTED_MAX + 3))

@@ -129,6 +129,7 @@ def second_day(log: Log) -> None:
     ruling = e.Ruling("tool.pin", ("p1",), "abc")
     definition = (Content("definition", RETENTION, b'{"name":"files.read"}'),)
     put(log, TENANT_STREAM, e.Draft(e.Pinned("tool", "files.read", "abc", boss, "pin-1", ruling), definition))
+    put(log, TENANT_STREAM, e.Draft(e.Submitted("tool", "files.read", "def", "abc", boss, "s-1", ruling), definition))
     put(log, TENANT_STREAM, e.Draft(e.Reviewed("pack", "acme.faq", "abc", "rejected", boss, "review-1", ruling)))
     put(log, TENANT_STREAM, e.Draft(e.Changed("pack", "acme.faq", "abc", "change-2", ruling)))
     put(log, TENANT_STREAM, e.Draft(e.Leased("boot-1", 1, log_us(log) + 10_000_000)))

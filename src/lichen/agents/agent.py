@@ -15,11 +15,10 @@ from lichen.agents import document
 from lichen.agents.child import Build, ChildTool, Wording, child_tool
 from lichen.agents.llm.prompts import Prompt
 from lichen.agents.toolset import Toolset, flattened, repeated
-from lichen.core.ports.agent import OnMissing
+from lichen.core.ports.agent import OnMissing, RemoteTools
 from lichen.core.ports.answer import AnswerType
 from lichen.core.ports.call import Tool
 from lichen.core.ports.plan import Planner
-from lichen.core.ports.remote import RemoteTools
 from lichen.core.words.errors import Invalid
 from lichen.core.words.ids import AgentName, ToolName
 from lichen.core.words.limits import Limits

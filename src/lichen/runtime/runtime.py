@@ -24,6 +24,7 @@ from lichen.core.words.scope import PRODUCTION, Scope
 from lichen.runtime import interpreter
 
 if TYPE_CHECKING:
+    from lichen.core.ports.agent import Remote
     from lichen.core.ports.model import Model
     from lichen.core.ports.secrets import Secrets as SecretSource
     from lichen.core.words.ids import AgentName
@@ -106,11 +107,12 @@ class Runtime:
         options: Options | None = None,
         secrets: SecretSource | None = None,
         prompts: str | Path | None = None,
+        remote: Remote | None = None,
     ) -> Runtime:
         """A runtime over `home`. `policies` is a directory of Cedar files for every tenant, or one with a
         subdirectory per tenant; without it the starter policy applies and says so. `secrets` is where those of tools
         come from; without it, the encrypted files in the data directory. `prompts` is a directory of prompts that
-        stand in the place of those of agents."""
+        stand in the place of those of agents, `remote` what agents have of other people's servers."""
         from lichen.runtime.project.hosting import specs_of
         from lichen.runtime.project.policies import STARTER_NOTICE, FromDirectory, Starter
 
@@ -118,7 +120,8 @@ class Runtime:
         source = Starter(specs) if policies is None else FromDirectory(Path(policies), specs)
         runtime = cls(Path(home), agents, source, channels=channels, texts=texts, options=options, secrets=secrets)
         found = None if prompts is None else Path(prompts)
-        runtime._blueprint = msgspec.structs.replace(runtime._blueprint, prompts=found)
+        servers = remote or runtime._blueprint.remote
+        runtime._blueprint = msgspec.structs.replace(runtime._blueprint, prompts=found, remote=servers)
         runtime.notices = (STARTER_NOTICE,) if policies is None else ()
         return runtime
 

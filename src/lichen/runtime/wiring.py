@@ -15,6 +15,7 @@ from lichen.agents.agent import Agent
 from lichen.agents.models.prices import PriceList
 from lichen.agents.providers.remote import clients_held
 from lichen.agents.ways.ways import Ways
+from lichen.core.ports.agent import NoRemote, Remote
 from lichen.core.ports.call import Resources
 from lichen.core.ports.model import Model
 from lichen.core.ports.secrets import SEALED, Secrets, Source
@@ -79,6 +80,7 @@ class Blueprint(msgspec.Struct, frozen=True):
     stand_ins: Mapping[AgentName, Model] = {}  # what answers in the place of an agent's models
     prompts: Path | None = None
     shares: Path | None = None  # the data directory with whose processes it shares what it learns of models
+    remote: Remote = NoRemote()
 
 
 class Ids:
@@ -141,7 +143,7 @@ class Wiring:
             wording=blueprint.wording,
             describe=failure_of,
         )
-        self.in_force = InForce(self.gate, blueprint.policies, blueprint.clock)
+        self.in_force = InForce(self.gate, blueprint.policies, blueprint.clock, blueprint.remote)
         journal_of: JournalOf = lambda scope: self.engine.journal(scope)  # noqa: E731 - the engine comes later
         resources = Resources(workers, StateStore(journal_of), Journals(journal_of))
 
@@ -150,7 +152,7 @@ class Wiring:
 
         self.sealed = SealedSecrets(keyring.secrets_folder, keyring.master)
         self.secrets = _sources(blueprint, self.sealed)
-        self.catalog = Catalog(blueprint.home, blueprint.agents, host)
+        self.catalog = Catalog(blueprint.home, blueprint.agents, host, blueprint.remote)
         self.ways = Ways(blueprint.clock, lambda: _chance(blueprint.random), windows=shared.windows)
         settings = blueprint.settings
         self.prompts = Prompts(blueprint.prompts)

@@ -13,7 +13,7 @@ from lichen.core.controls.control import Ruling as Ruling
 from lichen.core.controls.control import Stands as Stands
 from lichen.core.controls.control import Unknown as Unknown
 from lichen.core.controls.definitions import DefinitionKind as DefinitionKind
-from lichen.core.controls.definitions import Pinned, Reviewed
+from lichen.core.controls.definitions import Pinned, Reviewed, Submitted
 from lichen.core.controls.mailbox import (
     DeliveryAttempted,
     DeliverySettled,
@@ -76,13 +76,13 @@ MailboxControl = (
     | Declassified
     | Refused
 )
-TenantControl = LogOpened | Changed | Erased | Refused | Accessed | Pinned | Reviewed | SecretUsed | Leased
+TenantControl = LogOpened | Changed | Erased | Refused | Accessed | Pinned | Reviewed | SecretUsed | Leased | Submitted
 
 _CONTROLS = (*RunControl.__args__, *MailboxControl.__args__, *TenantControl.__args__)
 TYPES: dict[str, type[Control]] = {control.type: control for control in _CONTROLS}
 """Every record type by name."""
 
-RESERVED = (Pinned, Reviewed, Leased)
+RESERVED = (Leased,)
 """Read and verified from the first version on; nothing writes them yet."""
 
 

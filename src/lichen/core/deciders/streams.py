@@ -16,15 +16,31 @@ from lichen.core.words.ids import RunId, SessionId, StreamId
 Standing = Literal["owing", "waiting", "finished"]
 
 
+REJECTED_MAX = 32
+
+
+class Definition(msgspec.Struct, frozen=True):
+    """How the definitions of a stranger's stand that bear one name: which is pinned, which waits to be judged, each a
+    digest with the position of the record that holds it; and the last that were rejected, the newest at the end."""
+
+    pinned: str = ""
+    pinned_n: int = 0
+    submitted: str = ""
+    submitted_n: int = 0
+    rejected: tuple[str, ...] = ()
+
+
 class TenantState(msgspec.Struct, frozen=True):
     """The tenant's own stream: what governs it.
 
-    `stopped` are kill switches that are on, as `kind:name`, with the position of the record that set each.
+    `stopped` are kill switches that are on, as `kind:name`, with the position of the record that set each. So are
+    `definitions` named.
     """
 
     n: int = 0
     stopped: Mapping[str, int] = {}
     erased: frozenset[str] = frozenset()
+    definitions: Mapping[str, Definition] = {}
 
     @property
     def timers(self) -> dict[str, int]:
@@ -111,5 +127,26 @@ def _evolve_tenant(state: TenantState, event: e.Event) -> TenantState:
             return msgspec.structs.replace(state, n=event.n + 1, stopped=_left(state.stopped, name))
         case e.Erased(subject=subject):
             return msgspec.structs.replace(state, n=event.n + 1, erased=state.erased | {subject})
+        case e.Pinned() | e.Submitted() | e.Reviewed() as control:
+            name = f"{control.kind}:{control.name}"
+            judged = _judged(state.definitions.get(name, Definition()), control, event.n)
+            return msgspec.structs.replace(state, n=event.n + 1, definitions={**state.definitions, name: judged})
         case _:
             return msgspec.structs.replace(state, n=event.n + 1)
+
+
+def _judged(known: Definition, control: e.Pinned | e.Submitted | e.Reviewed, n: int) -> Definition:
+    digest = control.digest
+    waits = {} if known.submitted != digest else {"submitted": "", "submitted_n": 0}
+    allowed = tuple(each for each in known.rejected if each != digest)
+    match control:
+        case e.Pinned():
+            changes = {**waits, "pinned": digest, "pinned_n": n, "rejected": allowed}
+        case e.Submitted():
+            changes = {"submitted": digest, "submitted_n": n}
+        case e.Reviewed(verdict="rejected"):
+            gone = {"pinned": "", "pinned_n": 0} if known.pinned == digest else {}
+            changes = {**waits, **gone, "rejected": (*allowed, digest)[-REJECTED_MAX:]}
+        case e.Reviewed():
+            changes = {**waits, "rejected": allowed}
+    return msgspec.structs.replace(known, **changes)

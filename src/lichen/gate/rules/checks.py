@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Any, cast
 
 from cedarpy import pst
@@ -14,6 +14,7 @@ from lichen.gate.cedar import policyset as cedar
 from lichen.gate.cedar.statements import UNFINISHED, Statement, Token, offender
 from lichen.gate.cedar.values import uid
 from lichen.gate.rules.annotations import Terms, annotated_at
+from lichen.gate.rules.declarations import is_offered
 from lichen.gate.rules.mentions import Mention, mentions, reads_meters
 from lichen.gate.rules.schema import MODEL_INVOKE, ActionView, PolicySchema
 
@@ -46,6 +47,18 @@ def unfit(part: Statement, policy: str, message: str, schema: PolicySchema) -> I
 def applies_to_nothing(policy: pst.Template, schema: PolicySchema) -> bool:
     """Whether the policy is about a group of actions that is empty, such as `tool.call.once` where no tool is."""
     return isinstance(policy.action, pst.ActionIn) and not any(_applicable(policy.action, schema))
+
+
+def awaits(policy: pst.Template, schema: PolicySchema, servers: Container[str]) -> bool:
+    """Whether the policy names tools of these servers, and no action that there is yet."""
+    match policy.action:
+        case pst.ActionEq(entity=entity):
+            named = [entity.id]
+        case pst.ActionIn(entities=entities):
+            named = [entity.id for entity in entities]
+        case pst.ScopeAny():
+            return False
+    return all(name not in schema.views and is_offered(name, servers) for name in named)
 
 
 def check_paths(policy: pst.Template, part: Statement, id: str, schema: PolicySchema) -> None:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Final, Literal
 
@@ -61,8 +61,10 @@ def files_in(directory: Path) -> tuple[Path, ...]:
     return (*directory.glob("*.cedar"), *directory.glob(METERS_FILE))
 
 
-def declared_meters(files: Mapping[str, str], tools: Mapping[str, ToolSpec]) -> tuple[Meter, ...]:
-    """The meters of every `meters.toml` among these files.
+def declared_meters(
+    files: Mapping[str, str], tools: Mapping[str, ToolSpec], servers: Container[str] = ()
+) -> tuple[Meter, ...]:
+    """The meters of every `meters.toml` among these files. What one of these servers offers may yet be unknown.
 
     Raises Invalid (`meters_invalid`) with file, line and column.
     """
@@ -70,7 +72,9 @@ def declared_meters(files: Mapping[str, str], tools: Mapping[str, ToolSpec]) -> 
     for file, text in sorted(files.items()):
         if PurePosixPath(file).name == METERS_FILE:
             for meter, place in _declared(file, text):
-                problem = _problem(meter, tools) or (meter.name in found and f"there are two meters {meter.name}")
+                problem = _problem(meter, tools, servers) or (
+                    meter.name in found and f"there are two meters {meter.name}"
+                )
                 if problem:
                     raise _refuse(f"Meter {meter.name}: {problem}.", place)
                 found[meter.name] = msgspec.convert(msgspec.to_builtins(meter), Meter)
@@ -121,12 +125,19 @@ def _refuse(message: str, place: str) -> Invalid:
     )
 
 
-def _problem(meter: _Meter, tools: Mapping[str, ToolSpec]) -> str | None:
+def is_offered(name: str, servers: Container[str]) -> bool:
+    """Whether a tool of this name would be one of these servers."""
+    return name.partition(".")[0] in servers
+
+
+def _problem(meter: _Meter, tools: Mapping[str, ToolSpec], servers: Container[str]) -> str | None:
     if meter.name in MODEL_METERS:
         return "this is the name of what models use"
     if (meter.per == "argument") != (meter.per_argument is not None):
         return 'per = "argument" and per_argument come together or not at all'
     for name in meter.tools:
+        if name not in tools and is_offered(name, servers):
+            continue
         if name not in tools:
             return f"there is no tool {name}"
         if meter.amount is not None and _type(tools[name], meter.amount) != "Long":

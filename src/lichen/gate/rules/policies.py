@@ -9,7 +9,7 @@ says `base = false`.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -25,6 +25,7 @@ from lichen.gate.rules.annotations import Terms, annotated_at, terms_of
 from lichen.gate.rules.bounds import POLICIES_MAX, check_bounds
 from lichen.gate.rules.checks import (
     applies_to_nothing,
+    awaits,
     check_conditions,
     check_paths,
     counts_models,
@@ -112,8 +113,12 @@ class PolicySet(msgspec.Struct, frozen=True):
     counts_models: bool = False
 
 
-def load_policies(directory: Path, tools: Iterable[ToolSpec], *, env: str | None = None) -> PolicySet:
+def load_policies(
+    directory: Path, tools: Iterable[ToolSpec], *, env: str | None = None, servers: Container[str] = ()
+) -> PolicySet:
     """The policies of a directory, and of the folder in it that is named after the environment, if there is one.
+
+    A policy that is about nothing but tools of `servers` which are not among `tools` yet is there, and says nothing.
 
     Raises Invalid with file, line and column: `policy_syntax`, `policy_schema`, `policy_annotation`,
     `policy_duplicate`, `meters_invalid`, `policy_settings`; and `policies_missing`, `policies_too_large`.
@@ -128,7 +133,7 @@ def load_policies(directory: Path, tools: Iterable[ToolSpec], *, env: str | None
     paths = sorted(path for path in paths if path.is_file())  # what else may bear the name has no end
     if sum(path.stat().st_size for path in paths) > FILES_BYTES_MAX:
         raise _too_large(f"The policies are larger than {FILES_BYTES_MAX} bytes.")
-    return policy_set({path.relative_to(directory).as_posix(): _read(path) for path in paths}, tools)
+    return policy_set({path.relative_to(directory).as_posix(): _read(path) for path in paths}, tools, servers)
 
 
 def starter_policies(tools: Iterable[ToolSpec]) -> PolicySet:
@@ -136,12 +141,12 @@ def starter_policies(tools: Iterable[ToolSpec]) -> PolicySet:
     return policy_set({"starter.cedar": STARTER}, tools)
 
 
-def policy_set(files: Mapping[str, str], tools: Iterable[ToolSpec]) -> PolicySet:
+def policy_set(files: Mapping[str, str], tools: Iterable[ToolSpec], servers: Container[str] = ()) -> PolicySet:
     """The policies of files given by name and text. Raises what `load_policies` raises for their contents."""
     known = tuple(tools)
     specs: dict[str, ToolSpec] = {spec.name: spec for spec in known}
     settings = policy_settings("policy.toml", files.get("policy.toml", ""))
-    meters = declared_meters(files, specs)
+    meters = declared_meters(files, specs, servers)
     texts = {name: text for name, text in sorted(files.items()) if name.endswith(".cedar")}
     texts = {"(lichen)": DEFAULT, **({"(base)": BASE} if settings.base else {}), **texts}
     for name, text in texts.items():
@@ -150,7 +155,8 @@ def policy_set(files: Mapping[str, str], tools: Iterable[ToolSpec]) -> PolicySet
     parts = [part for name, text in texts.items() for part in statements(name, text)]
     policies = _parsed(texts, parts)
     terms = _terms(policies, parts, meters)
-    _check(policies, parts, terms, schema)
+    waiting = [awaits(policy, schema, servers) for policy in policies]
+    _check(policies, parts, terms, schema, waiting)
     return PolicySet(
         digest=_digest({**files, **texts}),
         files=dict(files),
@@ -199,14 +205,20 @@ def _terms(policies: list[pst.Template], parts: list[Statement], meters: tuple[M
 
 
 def _check(
-    policies: list[pst.Template], parts: list[Statement], terms: tuple[Terms, ...], schema: PolicySchema
+    policies: list[pst.Template],
+    parts: list[Statement],
+    terms: tuple[Terms, ...],
+    schema: PolicySchema,
+    waiting: list[bool],
 ) -> None:
     for issue in cedar.validate("\n".join(part.text for part in parts), schema.cedar):
-        if not (issue.is_vacuous and applies_to_nothing(policies[issue.number], schema)):
+        is_vacuous = issue.is_vacuous and applies_to_nothing(policies[issue.number], schema)
+        if not (is_vacuous or waiting[issue.number]):
             raise unfit(parts[issue.number], terms[issue.number].id, issue.message, schema)
-    for policy, part, said in zip(policies, parts, terms, strict=True):
-        check_paths(policy, part, said.id, schema)
-        check_conditions(policy, part, said, schema)
+    for policy, part, said, waits in zip(policies, parts, terms, waiting, strict=True):
+        if not waits:
+            check_paths(policy, part, said.id, schema)
+            check_conditions(policy, part, said, schema)
 
 
 def _digest(files: Mapping[str, str]) -> str:

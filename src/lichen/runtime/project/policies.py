@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
+from lichen.core.ports.agent import NOTHING, NoRemote, Offer, Remote
 from lichen.core.ports.call import ToolSpec
 from lichen.core.words.errors import Invalid, NotFound
 from lichen.core.words.scope import Scope
@@ -24,6 +25,9 @@ STARTER_NOTICE = (
 )
 
 
+Key = tuple[frozenset[str], tuple[str, ...]]  # of what others offer
+
+
 class PolicySource(Protocol):
     """Where policies come from."""
 
@@ -31,8 +35,9 @@ class PolicySource(Protocol):
         """Their directory; None for the starter policies. Raises Invalid (`policies_missing`)."""
         ...
 
-    def load(self, scope: Scope) -> PolicySet:
-        """The policies of a scope as they are on disk now. Raises Invalid with file, line and column."""
+    def load(self, scope: Scope, offer: Offer = NOTHING) -> PolicySet:
+        """The policies of a scope as they are on disk now, for what it has of others' servers too. Raises Invalid with
+        file, line and column."""
         ...
 
     def learn(self, specs: Sequence[ToolSpec]) -> None:
@@ -43,8 +48,11 @@ class PolicySource(Protocol):
 class InForce:
     """The policies that decide, scope by scope."""
 
-    def __init__(self, gate: PolicyGate, source: PolicySource, clock: Callable[[], int]) -> None:
+    def __init__(
+        self, gate: PolicyGate, source: PolicySource, clock: Callable[[], int], remote: Remote | None = None
+    ) -> None:
         self.source = source
+        self._remote = remote or NoRemote()
         self._gate = gate
         self._clock = clock
         self._digests: dict[Scope, str] = {}
@@ -52,12 +60,16 @@ class InForce:
 
     def load(self, scope: Scope) -> str:
         """Puts those on disk in force; the old ones stay when that fails. Returns their digest. Raises Invalid."""
-        policies = self.source.load(scope)
+        policies = self.read(scope)
         self._gate.replace(scope, policies)
         if self._digests.get(scope) != policies.digest:
             self._loaded_us[scope] = self._clock()
         self._digests[scope] = policies.digest
         return policies.digest
+
+    def read(self, scope: Scope) -> PolicySet:
+        """Those on disk, which are not put in force. Raises Invalid."""
+        return self.source.load(scope, self._remote.offer(scope))
 
     def loaded_us(self, scope: Scope) -> int:
         """Since when what decides there does, in this process: microseconds since 1970."""
@@ -134,19 +146,19 @@ class Starter:
     """The starter policies for everybody."""
 
     def __init__(self, specs: Sequence[ToolSpec]) -> None:
-        self._policies = _starter(specs)
+        self._starter = _Starter(specs)
 
     def place(self, scope: Scope) -> Path | None:
         """None: they lie nowhere."""
         return None
 
-    def load(self, scope: Scope) -> PolicySet:
+    def load(self, scope: Scope, offer: Offer = NOTHING) -> PolicySet:
         """The same for every scope."""
-        return self._policies
+        return self._starter.load(offer)
 
     def learn(self, specs: Sequence[ToolSpec]) -> None:
         """From now on policies are for these tools."""
-        self._policies = _starter(specs)
+        self._starter = _Starter(specs)
 
 
 class FromDirectory:
@@ -170,9 +182,9 @@ class FromDirectory:
             next_step=f"Write {own}/*.cedar, or leave `policies` out to use the starter policy.",
         )
 
-    def load(self, scope: Scope) -> PolicySet:
+    def load(self, scope: Scope, offer: Offer = NOTHING) -> PolicySet:
         """What lies there now."""
-        return self._loader.load(self.place(scope), scope.env)
+        return self._loader.load(self.place(scope), scope.env, offer)
 
     def learn(self, specs: Sequence[ToolSpec]) -> None:
         """From now on policies are for these tools."""
@@ -184,7 +196,7 @@ class FromSettings:
 
     def __init__(self, settings: Settings, specs: Sequence[ToolSpec]) -> None:
         self._settings = settings
-        self._starter = _starter(specs)
+        self._starter = _Starter(specs)
         self._loader = _Loader(specs)
 
     def place(self, scope: Scope) -> Path | None:
@@ -192,14 +204,29 @@ class FromSettings:
         directory = self._settings.tenants[scope.tenant].policies
         return None if directory is None else self._settings.root / directory
 
-    def load(self, scope: Scope) -> PolicySet:
+    def load(self, scope: Scope, offer: Offer = NOTHING) -> PolicySet:
         """What lies there now, or the starter policies for a tenant that names none."""
         directory = self.place(scope)
-        return self._starter if directory is None else self._loader.load(directory, scope.env)
+        return self._starter.load(offer) if directory is None else self._loader.load(directory, scope.env, offer)
 
     def learn(self, specs: Sequence[ToolSpec]) -> None:
         """From now on policies are for these tools."""
-        self._starter, self._loader = _starter(specs), _Loader(specs)
+        self._starter, self._loader = _Starter(specs), _Loader(specs)
+
+
+class _Starter:
+    """The starter policies, compiled once for the same tools of others."""
+
+    def __init__(self, specs: Sequence[ToolSpec]) -> None:
+        self._specs = specs
+        self._known: dict[Key, PolicySet] = {}
+
+    def load(self, offer: Offer) -> PolicySet:
+        """Those for the tools known anyway and these."""
+        key = _key(offer)
+        if key not in self._known:
+            self._known[key] = _starter(_together(self._specs, offer))
+        return self._known[key]
 
 
 class _Loader:
@@ -207,23 +234,36 @@ class _Loader:
 
     def __init__(self, specs: Sequence[ToolSpec]) -> None:
         self._specs = specs
-        self._known: dict[tuple[Path, str], tuple[object, PolicySet]] = {}
+        self._known: dict[tuple[Path, str, Key], tuple[object, PolicySet]] = {}
 
-    def load(self, directory: Path, env: str) -> PolicySet:
+    def load(self, directory: Path, env: str, offer: Offer) -> PolicySet:
         """The policies of a directory for an environment; what is wrong with them is named by its full path."""
         files = sorted([*directory.glob("*"), *files_in(directory / env)])
         stand = [(str(path), path.stat().st_mtime_ns, path.stat().st_size) for path in files]
-        known = self._known.get((directory, env))
+        key = directory, env, _key(offer)
+        known = self._known.get(key)
         if known is None or known[0] != stand:
-            known = self._known[directory, env] = (stand, _loaded(directory, self._specs, env))
+            known = self._known[key] = (stand, _loaded(directory, _together(self._specs, offer), env, offer.servers))
         return known[1]
 
 
-def _loaded(directory: Path, specs: Sequence[ToolSpec], env: str | None) -> PolicySet:
+def _together(own: Sequence[ToolSpec], offer: Offer) -> tuple[ToolSpec, ...]:
+    """Our own tools, and those of others that have no name of one of ours."""
+    names = {spec.name for spec in own}
+    return (*own, *(spec for spec in offer.specs if spec.name not in names))
+
+
+def _key(offer: Offer) -> Key:
+    return offer.servers, tuple(spec.digest for spec in offer.specs)
+
+
+def _loaded(
+    directory: Path, specs: Sequence[ToolSpec], env: str | None, servers: frozenset[str] = frozenset()
+) -> PolicySet:
     from lichen.gate.rules.policies import load_policies
 
     try:
-        return load_policies(directory, specs, env=env)
+        return load_policies(directory, specs, env=env, servers=servers)
     except Invalid as error:
         place = str(directory / error.place) if error.place else str(directory)
         raise Invalid(error.message, code=error.code, next_step=error.next_step, place=place) from error

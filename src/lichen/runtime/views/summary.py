@@ -58,6 +58,8 @@ def summary_of(control: Recorded) -> str:
             return control.what
         case e.Pinned():
             return f"{control.kind} {control.name} {control.digest[:8]}"
+        case e.Submitted():
+            return f"{control.kind} {control.name} {control.digest[:8]}"
         case e.Reviewed():
             return f"{control.kind} {control.name} {control.verdict}"
         case e.SecretUsed():

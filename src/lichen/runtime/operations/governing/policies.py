@@ -39,7 +39,7 @@ class Policies:
         """What is on disk now; nothing that is in force changes."""
         self._access.ask("policy.check", scope, actor, About(scope.tenant))
         source = self._in_force.source
-        return report_of(source.place(scope), source.load(scope))
+        return report_of(source.place(scope), self._in_force.read(scope))
 
     def show(self, scope: Scope, actor: Actor) -> PolicySetView:
         """What is in force, file by file."""
