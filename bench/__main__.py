@@ -12,7 +12,7 @@ from functools import partial
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from bench import engine, fair, messages, start
+from bench import asking, building, engine, fair, flying, messages, start
 from bench.figure import ROOT, Figure, run_own
 from bench.show import history, picture, table
 
@@ -41,6 +41,9 @@ def plan(run: history.Run) -> list[tuple[str, Callable[[], list[Figure]]]]:
         ("1,000 WebSockets", messages.sockets),
         ("beside a flood", fair.figures),
         ("start", start.figures),
+        ("agents built", building.figures),
+        ("requests to a model", asking.figures),
+        ("500 runs in flight", flying.figures),
     ]
 
 

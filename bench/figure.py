@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -88,20 +89,27 @@ def fsync_us_p50(samples: int = 200) -> float:
     return round(statistics.median(times) * 1e6, 1)
 
 
-def run_peer(script: str, *args: str, input: str | None = None, python: Path = PEER_PYTHON) -> dict[str, Any]:
-    """The JSON a peer's script prints."""
+def run_peer(
+    script: str,
+    *args: str,
+    input: str | None = None,
+    python: Path = PEER_PYTHON,
+    env: Mapping[str, str] = os.environ,
+) -> dict[str, Any]:
+    """The JSON a peer's script prints. It may import what is the same for all of them from `bench.peers`."""
+    known = {**env, "PYTHONPATH": str(ROOT)}
     with tempfile.TemporaryDirectory(dir=ROOT) as folder:
         command = [str(python), str(ROOT / "bench" / "peers" / script), str(Path(folder) / "peer.sqlite"), *args]
-        done = subprocess.run(command, capture_output=True, text=True, input=input, check=False, timeout=600)
+        done = subprocess.run(command, capture_output=True, text=True, input=input, check=False, timeout=600, env=known)
     if done.returncode:
         raise SystemExit(f"{script} failed:\n{done.stderr[-2000:]}")
     return json.loads(done.stdout.strip().splitlines()[-1])
 
 
-def run_own(module: str, *args: str) -> dict[str, Any]:
+def run_own(module: str, *args: str, env: Mapping[str, str] = os.environ) -> dict[str, Any]:
     """The JSON one of our measurements prints, in a process of its own."""
     command = [sys.executable, "-m", f"bench.{module}", *args]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False, timeout=600)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False, timeout=600, env=env)
     if done.returncode:
         raise SystemExit(f"bench.{module} failed:\n{done.stderr[-2000:]}")
     return json.loads(done.stdout.strip().splitlines()[-1])

@@ -50,6 +50,8 @@ def served(*command: str) -> Generator[dict[str, Any]]:
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(60)
+        if process.stdout is not None:
+            process.stdout.close()
 
 
 async def opened(served: dict[str, Any], count: int) -> list[Conversation]:

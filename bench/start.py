@@ -26,7 +26,7 @@ HELP = "import lichen.cli.app, sys; sys.argv = ['lichen', '--help']; lichen.cli.
 def figures() -> list[Figure]:
     """Both, measured in turns with the peer's import and with what remains without a line of ours."""
     with tempfile.TemporaryDirectory(dir=ROOT) as folder:
-        plain, compiled = _copies(Path(folder))
+        plain, compiled = copies(Path(folder))
         times = _alternating(
             {
                 "import": ([sys.executable, "-c", IMPORT], compiled),
@@ -51,7 +51,7 @@ def figures() -> list[Figure]:
     ]
 
 
-def _copies(folder: Path) -> tuple[Path, Path]:
+def copies(folder: Path) -> tuple[Path, Path]:
     """The source without bytecode, and with."""
     plain, compiled = folder / "plain", folder / "compiled"
     for copy in (plain, compiled):

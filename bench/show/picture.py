@@ -26,7 +26,8 @@ svg { font: 11px system-ui, -apple-system, "Segoe UI", sans-serif; background: #
 text { fill: #24292f; } .soft { fill: #57606a; } .end { font-size: 9.5px; } .grid { stroke: #d8dee4; stroke-width: 1; }
 .own { stroke: #0b62c4; stroke-width: 2.2; fill: none; } .dot { fill: #0b62c4; }
 .own-text { fill: #0b62c4; font-weight: 600; }
-.peer { stroke: #7a828c; stroke-width: 1.5; fill: none; } .dash1 { stroke-dasharray: 5 3; } .peer-dot { fill: #7a828c; }
+.peer { stroke: #7a828c; stroke-width: 1.5; fill: none; } .dash1 { stroke-dasharray: 5 3; }
+.dash2 { stroke-dasharray: 2 2; } .dash3 { stroke-dasharray: 8 3 2 3; } .peer-dot { fill: #7a828c; }
 .more { stroke: #6f9fd0; stroke-width: 1.6; fill: none; } .more-dot { fill: #6f9fd0; }
 .must { stroke: #b35900; stroke-width: 1.3; stroke-dasharray: 2 3; } .must-text { fill: #9a4c00; }
 @media (prefers-color-scheme: dark) {
@@ -69,6 +70,12 @@ FIGURES = {
     "help": "lichen --help",
     "flood p50": "a turn beside a flood, p50",
     "flood p99": "a turn beside a flood, p99",
+    "build": "import and build an agent",
+    "first answer": "from nothing to the first answer",
+    "model request, streamed": "a streamed request above the client",
+    "model run, streamed": "a streamed run above the client",
+    "flight runs": "runs, 20 ms model, 500 in flight",
+    "flight kb": "memory of a run in flight",
 }
 UNITS = {"turn none": "a turn, none tool", "turn once": "a turn, once tool", "step": "a durable step"}
 COUNTS = ("records", "appends", "seals", "barriers", "wake-ups", "Python calls")
@@ -138,7 +145,16 @@ def _counts(runs: Sequence[Run]) -> list[Chart]:
 
 
 def _short(peer: str) -> str:
-    words = {"Pydantic AI": "Pydantic AI", "LangGraph": "LangGraph", "DBOS": "DBOS", "bare Starlette": "Starlette"}
+    words = {
+        "Pydantic AI + DBOS": "PAI + DBOS",
+        "Pydantic AI": "Pydantic AI",
+        "LangGraph, nothing": "LangGraph",
+        "LangGraph + SQLite": "LG + SQLite",
+        "LangGraph": "LangGraph",
+        "OpenAI Agents": "OpenAI Agents",
+        "DBOS": "DBOS",
+        "bare Starlette": "Starlette",
+    }
     known = {"import pydantic_ai": "pydantic_ai", "the same turn alone": "alone"}
     return known.get(peer) or next((short for start, short in words.items() if peer.startswith(start)), peer)
 
