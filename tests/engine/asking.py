@@ -34,6 +34,7 @@ class Asks:
 
     pure = False
     digest = "asks"
+    shows = False  # what comes, as it comes
 
     def __init__(self, *models: Model, max_tokens: int = 100, text: str = "x" * 30, says: Sequence[str] = ()) -> None:
         self._models, self._max_tokens, self._text = models, max_tokens, text
@@ -44,7 +45,7 @@ class Asks:
         for model in self._models:
             messages = (ModelMessage("user", self._text),)
             request = ModelRequest("Be kind.", messages, max_tokens=self._max_tokens)
-            reply = await input.model(model, request)
+            reply = await input.model(model, request, input.deltas if self.shows else None)
         return Plan(answer=reply.text)
 
 

@@ -9,7 +9,7 @@ import msgspec
 
 from lichen.core.deciders.run import RunState
 from lichen.core.ports.agent import AgentDef as AgentDef
-from lichen.core.ports.model import Connectable, Connection, Connections, Model, Reach
+from lichen.core.ports.model import Again, Connectable, Connection, Connections, Model, Reach
 from lichen.core.ports.plan import PromptText, RunContext
 from lichen.core.ports.policy import Gate
 from lichen.core.ports.prices import Prices
@@ -134,7 +134,7 @@ class FromEnvironment:
         return Connection(identity="environment")
 
 
-def directly(model: Model, connections: Connections, scope: Scope, /) -> Model:
+def directly(model: Model, connections: Connections, scope: Scope, again: Again | None = None, /) -> Model:
     """The model over its connection, and no more: what fails is not tried again."""
     return model.over(connections, scope) if isinstance(model, Connectable) else model
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -13,7 +13,16 @@ from lichen.agents.lanes.window import Way
 from lichen.agents.ways.pauses import pause_s
 from lichen.agents.ways.shown import Shown
 from lichen.agents.ways.spent import Spent
-from lichen.core.ports.model import Connection, Connections, Deltas, Model, ModelError, ModelReply, ModelRequest
+from lichen.core.ports.model import (
+    Again,
+    Connectable,
+    Connection,
+    Connections,
+    Deltas,
+    ModelError,
+    ModelReply,
+    ModelRequest,
+)
 from lichen.core.words.scope import Scope
 from lichen.engine.pace.step import Within
 
@@ -38,20 +47,22 @@ class Surroundings(Protocol):
         ...
 
 
-class Reached:
-    """The model called `name` as a scope reaches it; `over` makes it for a connection."""
+class Over(NamedTuple):
+    """A model, and over what it is reached. `again` is told of each further try, and may forbid it."""
 
-    def __init__(
-        self,
-        around: Surroundings,
-        name: str,
-        over: Callable[[Connections], Model],
-        connections: Connections,
-        scope: Scope,
-    ) -> None:
+    model: Connectable
+    connections: Connections
+    scope: Scope
+    again: Again | None = None
+
+
+class Reached:
+    """The model called `name` as a scope reaches it."""
+
+    def __init__(self, around: Surroundings, name: str, over: Over) -> None:
         self.name = name
         self._provider = name.partition(":")[0]
-        self._around, self._over, self._connections, self._scope = around, over, connections, scope
+        self._around, self._over = around, over
 
     async def generate(self, request: ModelRequest, deltas: Deltas | None = None) -> ModelReply:
         """One reply, with what all tries took. Raises ModelError: that of the last try, with what all of them took.
@@ -61,13 +72,14 @@ class Reached:
         clock_s = asyncio.get_running_loop().time
         ends_s = clock_s() + request.time_s
         connection = await self._connection(request.time_s)
-        model = self._over(_Known(connection))
-        tries = _Tries(self._around, model, connection, self._scope, lambda: ends_s - clock_s())
+        over = self._over._replace(connections=_Known(connection))
+        tries = _Tries(self._around, over, connection, lambda: ends_s - clock_s())
         return await tries.reply(request, Shown(deltas))
 
     async def _connection(self, within_s: float) -> Connection:
         try:
-            return await Within(within_s).of(self._connections.of(self._provider, self._scope))
+            over = self._over
+            return await Within(within_s).of(over.connections.of(self._provider, over.scope))
         except TimeoutError:
             message = f"The key for {self.name} could not be read in time."
             raise ModelError(message, code="model_unavailable", tries=0) from None
@@ -87,12 +99,11 @@ class _Known:
 class _Tries:
     """The tries of one request over one connection; `left_s` says how much time they have."""
 
-    def __init__(
-        self, around: Surroundings, model: Model, connection: Connection, scope: Scope, left_s: Callable[[], float]
-    ) -> None:
+    def __init__(self, around: Surroundings, over: Over, connection: Connection, left_s: Callable[[], float]) -> None:
+        model = over.model.over(over.connections, over.scope)
         self._around, self._model, self._connection = around, model, connection
-        self._left_s = left_s
-        self._tenant = str(scope.tenant)
+        self._left_s, self._again = left_s, over.again
+        self._tenant = str(over.scope.tenant)
         self._lane = around.lane(Way(connection.identity, model.name))
 
     async def reply(self, request: ModelRequest, shown: Shown) -> ModelReply:
@@ -105,8 +116,18 @@ class _Tries:
                 pause = self._pause_s(error, spent.tries, is_patient=request.is_patient)
                 if pause is None:
                     raise spent.failed(error) from error
+                self._check_again(error, spent, was_shown=shown.is_any)
             shown.again()
             await self._around.sleep(pause)
+
+    def _check_again(self, error: ModelError, spent: Spent, *, was_shown: bool) -> None:
+        """Raises ModelError where there may be no further try, with what those before took."""
+        if self._again is None:
+            return
+        try:
+            self._again(error, was_shown)
+        except ModelError as refused:
+            raise spent.failed(refused) from refused
 
     async def _once(self, request: ModelRequest, shown: Shown) -> ModelReply:
         wait_s = self._left_s() if request.is_patient else min(IMPATIENT_S, self._left_s())

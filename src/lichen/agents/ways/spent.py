@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from lichen.core.ports.model import ModelError, ModelReply
+from lichen.core.ports.model import ModelError, ModelReply, lost_tries
 from lichen.core.words.limits import Usage
 
 
@@ -14,24 +14,26 @@ class Spent:
     def __init__(self) -> None:
         self.tries = 0
         self._usage = Usage()
-        self._is_estimate = False
+        self._lost = 0
 
     def add(self, error: ModelError, *, was_shown: bool) -> None:
-        """Counts a try that gave no reply. One that was under way for long cost something that nobody told us."""
+        """Counts a try that gave no reply. One that may have been billed without a word of it is lost."""
         self.tries += error.tries
         self._usage += error.usage
-        began = was_shown or error.code == "model_timed_out"
-        self._is_estimate = self._is_estimate or (began and error.tries > 0 and error.usage == Usage())
+        self._lost += lost_tries(error, was_shown=was_shown)
 
     def replied(self, reply: ModelReply) -> ModelReply:
         """The reply of the try after these, with what all of them took."""
         if not self.tries:
             return reply
+        is_silent = reply.usage == Usage() and self._usage != Usage()  # its part in the sum is missing
+        lost = self._lost + reply.lost + is_silent
         return msgspec.structs.replace(
             reply,
             usage=self._usage + reply.usage,
             tries=self.tries + reply.tries,
-            is_estimate=reply.is_estimate or self._is_estimate,
+            is_estimate=reply.is_estimate or lost > 0,
+            lost=lost,
         )
 
     def failed(self, last: ModelError) -> ModelError:
@@ -43,4 +45,5 @@ class Spent:
             usage=self._usage,
             tries=self.tries,
             retry_after_s=last.retry_after_s,
+            lost=self._lost,
         )

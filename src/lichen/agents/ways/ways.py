@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from lichen.agents.lanes.lane import Lane
 from lichen.agents.lanes.window import WAYS_MAX, InMemory, Way, Windows
-from lichen.agents.ways.reached import Reached
-from lichen.core.ports.model import Connectable, Connections, Model
+from lichen.agents.ways.reached import Over, Reached
+from lichen.core.ports.model import Again, Connectable, Connections, Model
 from lichen.core.words.scope import Scope
 
 
@@ -48,11 +48,12 @@ class Ways:
         self._windows.watch(self._learnt)
         self._lanes: OrderedDict[Way, Lane] = OrderedDict()
 
-    def reach(self, model: Model, connections: Connections, scope: Scope, /) -> Model:
-        """The model as this scope reaches it: a network lies between if it is Connectable, and else nothing."""
+    def reach(self, model: Model, connections: Connections, scope: Scope, again: Again | None = None, /) -> Model:
+        """The model as this scope reaches it: a network lies between if it is Connectable, and else nothing. `again` is
+        told of each further try, and may forbid it."""
         if not isinstance(model, Connectable):
             return model
-        return Reached(self, model.name, lambda connections: model.over(connections, scope), connections, scope)
+        return Reached(self, model.name, Over(model, connections, scope, again))
 
     def lane(self, way: Way) -> Lane:
         """What is known of this way. Of very many, the least recently used that nobody is on are forgotten."""

@@ -85,6 +85,7 @@ class ModelReply(msgspec.Struct, frozen=True):
     `blocks` is opaque: what the same provider wants back with the next request, such as its signed thinking. `tries`
     counts the requests that it took, the last one included; `usage` is that of all of them. `is_estimate` says that
     the provider did not tell what it cost. `first_us` is how long the first piece took, 0 where nothing streamed.
+    `lost` of the tries may have been billed, and `usage` has nothing of them.
     """
 
     text: str
@@ -97,6 +98,7 @@ class ModelReply(msgspec.Struct, frozen=True):
     tries: int = 1
     first_us: int = 0
     is_estimate: bool = False
+    lost: int = 0
 
 
 class Delta(NamedTuple):
@@ -169,8 +171,8 @@ class Connectable(Protocol):
 class Reach(Protocol):
     """How a model is reached in this process."""
 
-    def __call__(self, model: Model, connections: Connections, scope: Scope, /) -> Model:
-        """The model as this scope reaches it; itself where nothing lies between."""
+    def __call__(self, model: Model, connections: Connections, scope: Scope, again: Again | None = None, /) -> Model:
+        """The model as this scope reaches it; itself where nothing lies between. `again` is told of further tries."""
         ...
 
 
@@ -208,10 +210,15 @@ KINDS: Final[Mapping[str, Kind]] = {
 """Every way a provider fails us, by code."""
 
 
+MAY_BE_BILLED: Final = ("model_timed_out", "model_malformed")
+"""Failures after which a provider may bill what it does not tell."""
+
+
 class ModelError(Exception):
     """A model call that gave no reply. `usage` is what it cost all the same, `tries` how many requests it took.
 
     `code` is one of `KINDS`, or one of the model's own. `retry_after_s` is when the provider asks to be asked again.
+    `lost` of the tries may have been billed, and `usage` has nothing of them.
     """
 
     def __init__(
@@ -223,6 +230,7 @@ class ModelError(Exception):
         usage: Usage = Usage(),
         tries: int = 1,
         retry_after_s: float | None = None,
+        lost: int = 0,
     ) -> None:
         super().__init__(message)
         self.code = code
@@ -230,6 +238,20 @@ class ModelError(Exception):
         self.usage = usage
         self.tries = tries
         self.retry_after_s = retry_after_s
+        self.lost = lost
+
+
+def lost_tries(error: ModelError, *, was_shown: bool) -> int:
+    """How many tries of a failed request may have been billed without a word of what they cost. A reply that broke off
+    after pieces of it `was_shown` is one."""
+    if error.lost or error.usage != Usage() or not error.tries:
+        return error.lost
+    return int(was_shown or error.code in MAY_BE_BILLED)
+
+
+Again = Callable[[ModelError, bool], None]
+"""`again(error, was_shown)` is told of a try that failed before the request is tried again. Raises ModelError where it
+may not be."""
 
 
 class ModelHandle(Protocol):

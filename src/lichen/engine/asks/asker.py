@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
 import msgspec
 
 from lichen.core.deciders import events as e
 from lichen.core.deciders import moves
-from lichen.core.ports.model import HELD, Choice, Deltas, Model, ModelError, ModelReply, ModelRequest
+from lichen.core.ports.model import HELD, Again, Choice, Deltas, Model, ModelError, ModelReply, ModelRequest
 from lichen.core.ports.plan import Plan
 from lichen.core.ports.policy import Asking, Check, Verdict
 from lichen.core.ports.sent import Last
@@ -18,9 +17,9 @@ from lichen.core.words.errors import Denied
 from lichen.core.words.label import join
 from lichen.core.words.limits import NO_USAGE, Usage
 from lichen.engine.act import Act
-from lichen.engine.asks.estimate import output_tokens
+from lichen.engine.asks.bill import Bill, Shown
 from lichen.engine.asks.keeping import Keeping, Part
-from lichen.engine.asks.room import OverBudget, Room, RunLimit, budgets_of, capped, room_for
+from lichen.engine.asks.room import Left, OverBudget, Room, RunLimit, budgets_of, capped, check_fits, room_for
 from lichen.engine.asks.used import Used, unnoted, used_of
 from lichen.engine.brief.asking import left_s
 from lichen.engine.brief.history import Handed
@@ -28,8 +27,6 @@ from lichen.engine.sends.sends import refusal
 from lichen.engine.sends.starts import ruling_of
 
 REQUESTS_MAX: Final = 64  # to models, for one plan
-MAY_BE_BILLED: Final = ("model_timed_out", "model_malformed")  # failures after which nobody knows what they cost
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,127}")
 
 
 class Asker:
@@ -122,21 +119,27 @@ class Asker:
         ruling = ruling_of(check, verdict)
         room = self._room(model, request, verdict)
         self._reserve(i, model, room)
-        asked = e.ModelAsked(model.name, "cancelled", room.reserved, ruling=ruling, is_estimate=True)
+        bill = Bill(model.name, room, self._act.services.prices)
+        shown = Shown(deltas)
+        asked = bill.open(ruling)
         began_us = self._act.services.clock()
         try:
             faults.hit("ask.before")
-            reply = await self._reached(model).generate(self._in_time(room.request), deltas)
+            reached = self._reached(model, self._again(i, bill, verdict))
+            reply = await reached.generate(self._in_time(room.request), shown.deltas)
             faults.hit("ask.after")
-            asked = self._answered(asked, reply, room)
+            asked = bill.answered(asked, reply)
             if self._keeping is not None:
                 self._keeping.reply(i, reply)
             return reply
         except ModelError as error:
-            asked = self._failed(asked, error)
+            asked = bill.failed(asked, error, was_shown=shown.is_any)
             raise
         except Exception:
-            asked = msgspec.structs.replace(asked, outcome="model_failed")
+            asked = msgspec.structs.replace(asked, outcome="model_failed", usage=self._open[i][1])
+            raise
+        except BaseException:  # cancelled
+            asked = msgspec.structs.replace(asked, usage=self._open[i][1])
             raise
         finally:
             duration_us = self._act.services.clock() - began_us
@@ -154,12 +157,34 @@ class Asker:
         return verdict
 
     def _room(self, model: Model, request: ModelRequest, verdict: Verdict) -> Room:
-        act, more = self._act, self._unnoted()
-        budgets = budgets_of(act, more)
-        if verdict.caps:
-            budgets += capped(verdict.caps, verdict.policies, used_of(act, more))
         try:
-            return room_for(act.services.prices, budgets, model.name, request)
+            return room_for(self._act.services.prices, self._budgets(verdict), model.name, request)
+        except OverBudget as error:
+            self.limit = error.limit or None
+            raise
+
+    def _budgets(self, verdict: Verdict) -> list[Left]:
+        act, more = self._act, self._unnoted()
+        caps = capped(verdict.caps, verdict.policies, used_of(act, more)) if verdict.caps else []
+        return budgets_of(act, more) + caps
+
+    def _again(self, i: int, bill: Bill, verdict: Verdict) -> Again:
+        """What is told of a further try of the request `i`: it counts beside what those before may have cost."""
+
+        def again(error: ModelError, was_shown: bool) -> None:
+            cost = bill.of_try(error, was_shown=was_shown)
+            if cost == NO_USAGE:
+                return
+            self._check_fits(bill, verdict, cost)
+            model, reserved = self._open[i]
+            self._open[i] = (model, reserved + cost)
+            self._note_asking(model)
+
+        return again
+
+    def _check_fits(self, bill: Bill, verdict: Verdict, cost: Usage) -> None:
+        try:
+            check_fits(self._budgets(verdict), cost)
         except OverBudget as error:
             self.limit = error.limit or None
             raise
@@ -176,11 +201,16 @@ class Asker:
         if self._act.services.keeps_requests:
             self._keeping = self._keeping or Keeping(self._act.journal.seat(self._act.stream).sent or Last())
             self._keeping.ask(f"{state.step}/{state.plan_attempt}/{i}", room.request)
+        self._note_asking(model.name)
+
+    def _note_asking(self, model: str) -> None:
+        """Says in the run what is reserved for the requests under way, and what those before used."""
+        state = self._state
         if state.due is None:
             return
         reserved = sum((usage for _, usage in self._open.values()), NO_USAGE)
         used = sum((asked.usage for asked in self._done.values()), NO_USAGE)
-        asking = e.PlanStarted(state.step, state.plan_attempt, state.due, model.name, reserved, used, asked=self._noted)
+        asking = e.PlanStarted(state.step, state.plan_attempt, state.due, model, reserved, used, asked=self._noted)
         self.started = (e.Draft(asking),)
         if self._is_waiting:
             self.note()
@@ -191,39 +221,11 @@ class Asker:
         if not self._is_waiting:  # it was answered on the spot: nothing can be lost
             self.started = () if self._noted else self._plain
 
-    def _answered(self, asked: e.ModelAsked, reply: ModelReply, room: Room) -> e.ModelAsked:
-        usage, is_estimate = reply.usage, reply.is_estimate
-        if usage == NO_USAGE:
-            usage, is_estimate = Usage(room.reserved.input_tokens, output_tokens(reply)), True
-        return msgspec.structs.replace(
-            asked,
-            outcome="ok",
-            usage=self._priced(asked.model, usage),
-            is_estimate=is_estimate,
-            tries=reply.tries,
-            first_us=reply.first_us,
-            answered=reply.model if _NAME.fullmatch(reply.model) else "",
-            finish=reply.finish,
-        )
-
-    def _failed(self, asked: e.ModelAsked, error: ModelError) -> e.ModelAsked:
-        is_estimate = error.usage == NO_USAGE and error.code in MAY_BE_BILLED
-        usage = asked.usage if is_estimate else self._priced(asked.model, error.usage)
-        return msgspec.structs.replace(
-            asked, outcome=error.code, usage=usage, is_estimate=is_estimate, tries=error.tries
-        )
-
-    def _priced(self, model: str, usage: Usage) -> Usage:
-        """The usage with its cost, unless whoever answered said that."""
-        if usage.cost_micro_usd or usage == NO_USAGE:
-            return usage
-        return msgspec.structs.replace(usage, cost_micro_usd=self._act.services.prices.cost(model, usage) or 0)
-
-    def _reached(self, model: Model) -> Model:
+    def _reached(self, model: Model, again: Again) -> Model:
         """The model as the run's scope reaches it, or the one that a test put in its place."""
         services = self._act.services
         stand_in = services.stand_ins.get(self._state.agent)
-        return stand_in or services.reach(model, services.connections, self._act.journal.scope)
+        return stand_in or services.reach(model, services.connections, self._act.journal.scope, again)
 
     def _in_time(self, request: ModelRequest) -> ModelRequest:
         """The request, which does not last longer than the run."""

@@ -63,6 +63,14 @@ def room_for(prices: Prices, budgets: Sequence[Left], model: str, request: Model
     return Room(fitted, msgspec.structs.replace(usage, cost_micro_usd=cost or 0), is_unpriced=cost is None)
 
 
+def check_fits(budgets: Sequence[Left], cost: Usage) -> None:
+    """Raises OverBudget where one of the budgets has less left than this."""
+    for left in budgets:
+        is_over = left.micro_usd is not None and left.micro_usd < cost.cost_micro_usd
+        if is_over or (left.tokens is not None and left.tokens < cost.tokens):
+            raise _named(left, in_tokens=not is_over)
+
+
 def budgets_of(act: Act, unnoted: Used) -> list[Left]:
     """Every budget that binds the run, as things stand. `unnoted` is what the attempt used of which the log has no word
     yet."""
@@ -120,9 +128,14 @@ def _over(budgets: Sequence[Left], prices: Prices, model: str, usage: Usage) -> 
     cost = prices.cost(model, least)
     for left in budgets:
         if left.tokens is not None and left.tokens < least.tokens:
-            tokens = max(0, left.tokens)
-            return OverBudget(f"{left.name}: {tokens} tokens are left", "tokens" if left.of_run else "")
+            return _named(left, in_tokens=True)
         if left.micro_usd is not None and cost is not None and left.micro_usd < cost:
-            usd = max(0, left.micro_usd) / 1e6
-            return OverBudget(f"{left.name}: {usd:.6f} USD are left", "cost" if left.of_run else "")
+            return _named(left, in_tokens=False)
     return OverBudget("what is left of its budgets")
+
+
+def _named(left: Left, *, in_tokens: bool) -> OverBudget:
+    if in_tokens:
+        return OverBudget(f"{left.name}: {max(0, left.tokens or 0)} tokens are left", "tokens" if left.of_run else "")
+    usd = max(0, left.micro_usd or 0) / 1e6
+    return OverBudget(f"{left.name}: {usd:.6f} USD are left", "cost" if left.of_run else "")
