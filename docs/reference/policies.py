@@ -19,6 +19,8 @@ ACTION: Mapping[str, str] = {
     "agent.create": "Agents are declared from Python while the runtime runs.",
     "agent.list": "The agents are listed.",
     "agent.read": "An agent is shown, with its tools and limits.",
+    "eval.list": "Results of evals are listed, and shown without what was said.",
+    "eval.read": "What was said in evals is read.",
     "health.read": "The state of the runtime is shown.",
     "key.issue": "A key is made.",
     "key.read": "Keys are listed, without their secrets.",

@@ -10,7 +10,7 @@ from playwright.async_api import Page, expect
 from lichen.runtime.runtime import Runtime
 from tests.browser.axe import violations
 from tests.browser.test_console import addresses, sign_in
-from tests.serve.console import held, said
+from tests.serve.console import held, kept, said
 
 SIZES = {"phone": {"width": 390, "height": 844}, "desk": {"width": 1280, "height": 900}}
 
@@ -53,6 +53,7 @@ async def test_axe_finds_nothing_in_the_chat(page: Page, size: str, scheme: str)
 async def test_axe_finds_nothing_in_the_console(page: Page, runtime: Runtime, size: str, scheme: str) -> None:
     await said(runtime, "Where is order 1042?")
     await held(runtime)
+    kept(runtime, "Where is order 1042?")
     await said(runtime, "I want to speak to a person")  # who has the conversation from here on
     await look(page, size, scheme)
     await page.goto("/login")

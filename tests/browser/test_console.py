@@ -9,7 +9,7 @@ from lichen.core.words.scope import SYSTEM, Customer
 from lichen.runtime.runtime import Runtime
 from tests.browser.looks import dim, faults
 from tests.serve.browser import issue
-from tests.serve.console import ACME, LARGE, OPS, held, said
+from tests.serve.console import ACME, LARGE, OPS, held, kept, said
 
 HOSTILE = (
     "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
@@ -25,7 +25,8 @@ async def sign_in(page: Page, runtime: Runtime) -> None:
 
 
 PLACES = (
-    "runs", "approvals", "handovers", "sessions", "log", "agents", "policies", "meters", "costs", "keys", "health"
+    "runs", "approvals", "handovers", "sessions", "log", "agents", "policies", "meters", "costs", "evals", "keys",
+    "health",
 )  # fmt: skip
 
 
@@ -41,6 +42,8 @@ async def addresses(page: Page) -> list[str]:
     for name, field, key in kinds:
         listed = await (await page.request.get(f"/console/{name}.json")).json()
         found += [f"/console/{name}/{each[key]}" for each in listed[field]]
+    evals = await (await page.request.get("/console/evals.json")).json()
+    found += [f"/console/evals/{each['id']}" for suite in evals["suites"] for each in suite["results"][:1]]
     return [*found, "/console/agents/shop.support", "/console/runs/run-none"]
 
 
@@ -49,6 +52,7 @@ async def addresses(page: Page) -> list[str]:
 async def test_every_page_is_legible_named_and_fits(page: Page, runtime: Runtime, scheme: str) -> None:
     await said(runtime, "Where is order 1042?")
     await held(runtime)
+    kept(runtime, HOSTILE)
     await said(runtime, "I want to speak to a human", Customer("customer-8"))
     await page.emulate_media(color_scheme="dark" if scheme == "dark" else "light", reduced_motion="reduce")
     await page.goto("/login")
@@ -62,6 +66,7 @@ async def test_every_page_is_legible_named_and_fits(page: Page, runtime: Runtime
 @pytest.mark.req("LIC-25.12")
 async def test_every_page_fits_a_phone(page: Page, runtime: Runtime) -> None:
     await held(runtime)
+    kept(runtime, HOSTILE)
     await said(runtime, "I want to speak to a human", Customer("customer-8"))
     await page.set_viewport_size({"width": 390, "height": 844})
     await sign_in(page, runtime)
@@ -73,6 +78,7 @@ async def test_every_page_fits_a_phone(page: Page, runtime: Runtime) -> None:
 @pytest.mark.req("LIC-25.13")
 async def test_nothing_a_stranger_wrote_runs_hides_or_breaks_the_page(page: Page, runtime: Runtime) -> None:
     await said(runtime, HOSTILE)
+    kept(runtime, HOSTILE)
     await said(runtime, LARGE, Customer("<script>\u202e"))
     await sign_in(page, runtime)
     for width in (1280, 390):

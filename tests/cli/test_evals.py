@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import select
+import signal
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -74,7 +78,10 @@ def test_what_happened_becomes_a_case_that_goes_as_expected(mine: Path) -> None:
     report = run(mine, *LICHEN, "eval", "run", "--json")
     assert report.code == 0, report.out
     (case,) = report.data["cases"]
-    lines = [(line["said"], line["calls"]) for line in case["trials"][0]["lines"]]
+    lines = [
+        (line["said"], [f"{call['tool']}: {call['outcome'] or call['verdict']}" for call in line["calls"]])
+        for line in case["trials"][0]["lines"]
+    ]
     assert lines == [
         ("Where is order 1001?", ["orders.lookup: ok"]),
         ("I want a refund of 80 EUR for order 1002.", ["orders.refund: hold"]),
@@ -95,3 +102,105 @@ def test_what_was_erased_and_what_another_may_not_read_becomes_no_case(mine: Pat
     assert erased.code != 0
     assert "erased" in erased.err
     assert json.dumps(list((mine / "evals").iterdir()), default=str) == "[]"
+
+
+@pytest.mark.req("GOA-80.12")
+def test_the_next_result_is_compared_with_the_last_one_that_is_kept(mine: Path) -> None:
+    evals = mine / "evals" / "where.toml"
+    evals.write_text(CASE % "tea pot")
+    assert run(mine, *LICHEN, "eval", "run", "--times", "5").code == 0
+    first = run(mine, *LICHEN, "eval", "results", "--as", "ops", "--json").data["suites"][0]["results"][0]["id"]
+    evals.write_text(CASE % "samovar")
+    second = run(mine, *LICHEN, "eval", "run", "--times", "5", "--baseline", "last")
+    assert "worse: where, 5/5 before and 0/5 now" in second.out
+    assert "chance" not in second.out.partition("worse:")[2]
+    listed = run(mine, *LICHEN, "eval", "results", "--as", "ops", "--json").data["suites"][0]["results"]
+    assert [(each["rate"]["met"], each["rate"]["of"]) for each in listed] == [(0, 5), (5, 5)]
+    shown = run(mine, *LICHEN, "eval", "results", listed[0]["id"], "--as", "ops")
+    assert f"beside {first}" in shown.out
+    assert "worse: 5/5 before" in shown.out
+    assert "not the same as then: suite" in shown.out
+    assert "> Where is order 1001?" in shown.out
+    evals.write_text(CASE % "tea pot")
+    third = run(mine, *LICHEN, "eval", "run", "--times", "5", "--baseline", first)
+    assert (third.code, "worse" in third.out, "better" in third.out) == (0, False, False)
+    unknown = run(mine, *LICHEN, "eval", "run", "--baseline", "eval-00000000")
+    assert (unknown.code, "lichen eval results" in unknown.err) == (4, True)
+    nobody = run(mine, *LICHEN, "eval", "results", "--as", "customer-7")
+    assert nobody.code == 5
+
+
+SLOW = """
+
+import os
+from pathlib import Path as Gate
+
+GATE = Gate(__file__).with_name("gate")
+
+
+@tool(name="orders.gate", effects="none")
+def gate(order_id: OrderId) -> str:
+    \"\"\"Waits for whoever reads the gate.\"\"\"
+    if GATE.exists():
+        os.close(os.open(GATE, os.O_WRONLY))
+    return "open"
+"""
+MODEL = """
+name = "shop.support"
+tools = ["orders.gate"]
+[llm]
+model = "echo:"
+"""
+GATED = """
+[[case]]
+name = "slow"
+as = "customer-7"
+replies = [{ calls = [{ tool = "orders.gate", args = { order_id = "1001" } }] }, { text = "Done." }]
+[[case.turn]]
+says = "Go."
+calls = [{ tool = "orders.gate", outcome = "ok" }]
+"""
+
+
+def passed(gate: Path) -> None:
+    """Returns once somebody went through the gate."""
+    reader = os.open(gate, os.O_RDONLY | os.O_NONBLOCK)
+    poll = select.poll()
+    poll.register(reader, select.POLLHUP)
+    assert poll.poll(60_000), "nobody came"
+    os.close(reader)
+
+
+@pytest.mark.req("GOA-80.11")
+def test_what_was_done_before_it_was_interrupted_is_told_and_kept(mine: Path) -> None:
+    (mine / "shop.py").write_text((mine / "shop.py").read_text() + SLOW)
+    (mine / "support.toml").write_text(MODEL)
+    settings = mine / "lichen.toml"
+    settings.write_text(settings.read_text().replace('"shop.py:lookup"', '"shop.py:lookup", "shop.py:gate"'))
+    (mine / "policies" / "gate.cedar").write_text('permit (principal, action == Action::"orders.gate", resource);')
+    (mine / "evals" / "slow.toml").write_text(GATED)
+    os.mkfifo(mine / "gate")
+    command = (*LICHEN, "eval", "run", "--times", "1000")
+    with subprocess.Popen(command, cwd=mine, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        for _ in range(2):  # it is in its first conversation, then in its second
+            passed(mine / "gate")
+        (mine / "gate").unlink()
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    (kept,) = run(mine, *LICHEN, "eval", "results", "--as", "ops", "--json").data["suites"][0]["results"]
+    assert 1 <= kept["rate"]["of"] < 1000
+    assert (kept["status"], kept["planned"]) == ("interrupted", 1000)
+    assert f"Interrupted: {kept['rate']['of']} of 1000 conversations were held." in err
+    assert f"slow, {kept['rate']['of']} of {kept['rate']['of']} times" in out or kept["rate"]["of"] == 1
+    assert "interrupted" in run(mine, *LICHEN, "eval", "results", kept["id"], "--as", "ops").out
+
+
+@pytest.mark.req("GOA-80.11")
+def test_evals_are_held_where_nothing_can_be_kept(mine: Path) -> None:
+    (mine / "evals" / "where.toml").write_text(CASE % "tea pot")
+    (mine / ".lichen").mkdir(exist_ok=True)
+    (mine / ".lichen" / "evals").write_text("no folder")
+    held = run(mine, *LICHEN, "eval")
+    assert (held.code, held.out.splitlines()[-1]) == (0, "1 of 1 cases go as expected.")
+    assert "is not kept" in held.err

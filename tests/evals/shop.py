@@ -38,3 +38,8 @@ def held(folder: Path, text: str, *, times: int | None = None) -> Report:
 def misses(report: Report) -> list[str]:
     """Where the first trials of its cases are not as expected."""
     return [miss.place for case in report.cases for miss in case.trials[0].missed]
+
+
+def outcomes(report: Report, turn: int) -> list[tuple[str, str]]:
+    """The calls of a turn in the first trial of the first case, and how they ended."""
+    return [(call.tool, call.outcome) for call in report.cases[0].trials[0].lines[turn].calls]

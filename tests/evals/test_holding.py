@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.evals.shop import held, misses, shop
+from tests.evals.shop import held, misses, outcomes, shop
 
 LARGE = """
 [[case]]
@@ -85,10 +85,10 @@ def test_stubs_stand_in_the_place_of_tools_and_of_what_policy_is_told(tmp_path: 
     theirs = large(more=f'{stub} facts = {{ owner = "customer-8", price = 18000 }} }}]', second="waits_s = 1")
     mine = large(more=f'{stub} facts = {{ owner = "customer-7", price = 18000 }} }}]')
     folder = shop(tmp_path)
-    assert held(folder, theirs).cases[0].trials[0].lines[0].calls == ("orders.refund: denied",)
-    assert held(folder, mine).cases[0].trials[0].lines[1].calls == ("orders.refund: ok",)
+    assert outcomes(held(folder, theirs), 0) == [("orders.refund", "denied")]
+    assert outcomes(held(folder, mine), 1) == [("orders.refund", "ok")]
     without = large(more='stubs = [{ tool = "orders.refund", args = { order_id = "1001" }, result = {} }]')
-    assert held(folder, without).cases[0].trials[0].lines[1].calls == ("orders.refund: failed",)
+    assert outcomes(held(folder, without), 1) == [("orders.refund", "failed")]
 
 
 @pytest.mark.req("GOA-80.4")

@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lichen.agents.models.model import ScriptedModel
+from lichen.core.ports.model import ModelReply, Usage
 from lichen.core.words.errors import Invalid
-from lichen.evals import changes, read_report
-from lichen.evals.checks import Miss
-from lichen.evals.report import Report, Trial, Tried, fisher
-from lichen.evals.trial import Spent
+from lichen.evals import Report, judge, read_report
+from lichen.runtime.trials.rates import changes, fisher, interval
+from lichen.runtime.trials.result import Miss, Spent, Trial, Tried
 from tests.evals.shop import held, misses, shop
 
 GOOD = Trial((), Spent(), ())
@@ -26,11 +27,11 @@ def case(name: str, met: int, of: int) -> Tried:
 
 @pytest.mark.req("GOA-80.5")
 @pytest.mark.parametrize(
-    ("met", "of", "interval"),
+    ("met", "of", "between"),
     [(8, 10, (0.4902, 0.9433)), (0, 10, (0.0, 0.2775)), (10, 10, (0.7225, 1.0)), (1, 1, (0.2065, 1.0))],
 )
-def test_the_interval_of_a_rate_is_wilsons(met: int, of: int, interval: tuple[float, float]) -> None:
-    assert case("a", met, of).interval == pytest.approx(interval, abs=5e-4)
+def test_the_interval_of_a_rate_is_wilsons(met: int, of: int, between: tuple[float, float]) -> None:
+    assert interval(met, of) == pytest.approx(between, abs=5e-4)
 
 
 @pytest.mark.req("GOA-80.5")
@@ -55,7 +56,7 @@ def test_chance_is_a_probability_and_the_same_both_ways(met_a: int, bad_a: int, 
 def test_a_report_is_compared_with_an_earlier_one_case_by_case() -> None:
     before = Report((case("fell", 20, 20), case("wavers", 5, 10), case("stays", 9, 10), case("went", 1, 1)))
     now = Report((case("fell", 2, 20), case("wavers", 6, 10), case("stays", 9, 10), case("came", 1, 1)))
-    assert [(each.name, each.word, each.is_significant) for each in changes(before, now)] == [
+    assert [(each.name, each.word, each.is_significant) for each in changes(before.cases, now.cases)] == [
         ("fell", "worse", True),
         ("wavers", "better", False),
         ("stays", "same", False),
@@ -147,3 +148,14 @@ def test_a_judge_is_measured_on_what_people_labelled(
     (judge,) = report.judges.values()
     assert (judge.agreement, judge.precision, judge.recall) == pytest.approx((agreement, precision, recall))
     assert report.uncalibrated == (() if agreement >= 0.75 else ("evals/these.toml",))
+
+
+@pytest.mark.req("GOA-80.13")
+def test_what_a_judge_costs_is_counted_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    verdict = ModelReply('{"score": 0.9}', usage=Usage(input_tokens=90, output_tokens=10, cost_micro_usd=50))
+    monkeypatch.setattr(judge, "script", lambda replies: ScriptedModel([verdict] * len(replies)))  # type: ignore[reportUnknownLambdaType]
+    text = JUDGED.replace("{replies}", score(1, 1, 1, 1)).replace("{calibration}", CALIBRATION)
+    report = held(shop(tmp_path), text, times=2)
+    assert [trial.judge.micro_usd for trial in report.cases[0].trials] == [50, 50]
+    assert (report.judges["evals/these.toml"].spent.micro_usd, report.judge_spent.micro_usd) == (200, 300)
+    assert (report.judge_spent.tokens, report.spent.micro_usd, report.spent.calls) == (600, 0, 2)

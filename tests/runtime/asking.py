@@ -216,6 +216,8 @@ ENTRIES: dict[str, Entry] = {
     "Policies.why": Entry("policy.read", lambda w, a: w.runtime.policies.why(a.scope, CASE, a.actor)),
     "MeterBooks.list": Entry("run.read", lambda w, a: w.runtime.meters.list(a.scope, a.actor)),
     "CostBooks.show": Entry("run.read", lambda w, a: w.runtime.costs.show(a.scope, a.actor)),
+    "Evals.list": Entry("eval.list", lambda w, a: w.runtime.evals.list(a.scope, a.actor)),
+    "Evals.show": Entry("eval.list", lambda w, a: w.runtime.evals.show(a.scope, a.actor, "eval-00000000")),
     "Agents.list": Entry("agent.list", lambda w, a: w.runtime.agents.list(a.scope, a.actor)),
     "Agents.all": Entry("agent.read", lambda w, a: w.runtime.agents.all(a.scope, a.actor)),
     "Agents.picture": Entry("agent.read", lambda w, a: w.runtime.agents.picture(a.scope, "till.clerk", a.actor)),

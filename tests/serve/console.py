@@ -12,6 +12,8 @@ from starlette.middleware import Middleware
 
 from lichen.core.words.scope import SYSTEM, Actor, Customer, Operator, Scope
 from lichen.runtime.runtime import Runtime
+from lichen.runtime.trials.keeper import Keeper
+from lichen.runtime.trials.result import Begun, Calibrated, Judged, Line, Made, Miss, Spent, Trial, Versions
 from lichen.serve.console import console_routes
 from lichen.serve.http.headers import NOBODY, SecurityHeaders
 from lichen.serve.http.login import Login
@@ -53,6 +55,24 @@ async def held(runtime: Runtime) -> str:
     """The id of an approval that waits in acme."""
     await said(runtime, LARGE)
     return runtime.waits.list(ACME, SYSTEM)[-1].id
+
+
+def kept(runtime: Runtime, text: str) -> None:
+    """Two results of evals, in which this was said; the second is worse."""
+    versions = Versions("1", "2", "3", {"shop.support": ("echo:",)}, "echo:")
+    good = Trial((), Spent(2, 30, 400), (Line(text, (text,)),), judge=Spent(0, 10, 70))
+    call = Made("orders.lookup", "{}", "allow", "ok")
+    missed = (Miss("/turn/0/answer/contains/0", f"{text!r} is not in it.", text),)
+    bad = Trial(missed, Spent(2), (Line(text, (text,), (call,)),), (Judged(0, 0.2, 0.5, text),))
+    for number, trials in enumerate(([good] * 5, [bad] * 5)):
+        id = f"eval-{number:016x}"
+        begun = Begun(id, f"evals/{text[:20]}.toml", "acme", "dev", 1 + number, {text: 5}, versions)
+        keeper = Keeper(runtime.home, begun, clock=lambda: 10**6, broken=lambda error: None)
+        keeper.judge(Calibrated(0.5, 0.8, 4, 0.5, None))
+        for trial in trials:
+            keeper.trial(text, trial)
+        keeper.end("finished")
+        keeper.close()
 
 
 async def token(client: httpx.AsyncClient, path: str) -> str:

@@ -4,20 +4,20 @@ Others take these names.
 """
 
 from lichen.evals.document import Suite, read, suite_files
+from lichen.evals.holding import tried
 from lichen.evals.recorded import case_of, written
-from lichen.evals.report import Change, Report, Tried, changes, read_report
-from lichen.evals.suite import tried
+from lichen.evals.report import Report, read_report
+from lichen.evals.suite import scope_of, suite_name
 
 __all__ = [
-    "Change",
     "Report",
     "Suite",
-    "Tried",
     "case_of",
-    "changes",
     "read",
     "read_report",
+    "scope_of",
     "suite_files",
+    "suite_name",
     "tried",
     "written",
 ]

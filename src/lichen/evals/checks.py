@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, cast
 
 import msgspec
 
 from lichen.core.patterns.pattern import compiled
 from lichen.evals.document import Answer, CallMade, Case, Claim, Most, Never, Turn
 from lichen.evals.stubs import fits
-from lichen.evals.trial import Happened, Held, Spent
+from lichen.evals.trial import Happened, Held
+from lichen.runtime.trials.result import Miss, Spent
 from lichen.runtime.views.story.call import Call
 from lichen.tools.arguments.schema import problem
 
 ACTED = ("ok", "unknown", "timed_out")  # outcomes of calls that did something, or may have
-
-
-class Miss(msgspec.Struct, frozen=True):
-    """One thing that is not as expected: where, as a pointer into the case, and in which words."""
-
-    place: str
-    message: str
 
 
 def missed(case: Case, held: Held, never: Never) -> tuple[Miss, ...]:
@@ -31,7 +26,33 @@ def missed(case: Case, held: Held, never: Never) -> tuple[Miss, ...]:
     found += [Miss(f"/at_most/{name}", message) for name, message in _spent(case.at_most, held.spent)]
     for rules in (never, case.never):
         found += [Miss("/never", message) for message in _never(rules, held)]
-    return (*found, *(Miss("/never", message) for message in _undecided(held.calls)))
+    found += [Miss("/never", message) for message in _undecided(held.calls)]
+    return with_expected(case, found)
+
+
+def with_expected(case: Case, missed: Sequence[Miss]) -> tuple[Miss, ...]:
+    """The same, each with what the case has at its place, as it would stand in the file."""
+    whole = msgspec.to_builtins(case)
+    return tuple(msgspec.structs.replace(miss, expected=_told(_at(whole, miss.place))) for miss in missed)
+
+
+def _at(value: Any, pointer: str) -> Any:
+    """What a pointer leads to; None where the case says nothing there."""
+    for step in pointer.split("/")[1:]:
+        if isinstance(value, Mapping):
+            value = cast("Mapping[str, Any]", value).get(step)
+        elif isinstance(value, Sequence) and not isinstance(value, str) and step.isdecimal():
+            value = cast("Sequence[Any]", value)[int(step)]
+        else:
+            return None
+    return value
+
+
+def _told(value: Any) -> str:
+    """A value in few words; nothing for one that is left out, and for a turn or a case that is not refused."""
+    if value is None or value == "" or (isinstance(value, Mapping) and "says" in value):
+        return ""
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
 # -- a turn ------------------------------------------------------------------------------------------------------

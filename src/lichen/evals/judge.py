@@ -12,6 +12,8 @@ from lichen.core.ports.plan import Plan, PlanInput, PlannerKind
 from lichen.core.words.errors import LichenError
 from lichen.evals.document import Calibration, Judge
 from lichen.evals.stubs import script
+from lichen.evals.trial import spent_in
+from lichen.runtime.trials.result import Calibrated
 from lichen.testing.worlds import World
 
 NAME = "eval.judge"
@@ -30,22 +32,6 @@ class Verdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     score: float
     reason: str = ""
-
-
-class Calibrated(msgspec.Struct, frozen=True):
-    """How far a judge agrees with people. `precision`: of the replies it calls good, how many people call good too;
-    `recall`: of those that people call good, how many it does. None where there is nothing to divide by."""
-
-    agreement: float
-    asked: float
-    cases: int
-    precision: float | None
-    recall: float | None
-
-    @property
-    def is_met(self) -> bool:
-        """Whether its verdicts count."""
-        return self.agreement >= self.asked
 
 
 _SCHEMA = {
@@ -126,6 +112,7 @@ async def calibrated(world: World, calibration: Calibration) -> Calibrated:
         cases=len(pairs),
         precision=_part(both, sum(judge is True for _, judge in pairs)),
         recall=_part(both, sum(people for people, _ in pairs)),
+        spent=spent_in(world),
     )
 
 

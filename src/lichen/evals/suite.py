@@ -1,7 +1,8 @@
-"""Files of evals, held: each case as often as it asks for, each time in a world of its own."""
+"""The cases of a file of evals: each time that one is held is in a world of its own."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -10,49 +11,68 @@ from typing import Final, TypeVar
 
 import msgspec
 
+from lichen.agents import document
 from lichen.agents.agent import Agent
 from lichen.core.ports.model import Model
 from lichen.core.words.errors import LichenError
-from lichen.core.words.scope import Scope
-from lichen.evals.checks import Miss, missed
+from lichen.core.words.scope import SYSTEM, Scope
+from lichen.evals.checks import missed, with_expected
 from lichen.evals.document import Case, Judge, Stub, Suite, Turn
-from lichen.evals.judge import Calibrated, Verdict, calibrated, judge_agent, verdict_of
-from lichen.evals.report import Line, Report, Trial, Tried
+from lichen.evals.judge import Verdict, calibrated, judge_agent, verdict_of
 from lichen.evals.stubs import script, stubbed
-from lichen.evals.trial import Happened, Held, Spent, held
+from lichen.evals.trial import Happened, Held, held, spent_in
 from lichen.runtime.project.project import Project
 from lichen.runtime.runtime import Runtime
+from lichen.runtime.trials.result import (
+    Begun,
+    Calibrated,
+    Judged,
+    Line,
+    Made,
+    Miss,
+    Spent,
+    Trial,
+    Versions,
+)
+from lichen.runtime.views.story.call import Call
 from lichen.testing.worlds import LiveClock, World, WorldClock
 
 T = TypeVar("T")
 
 OFFLINE: Final = ("echo", "scripted", "recorded")  # providers that no time passes for
 
-Progress = Callable[[str, int, bool], None]
-"""Is told of each trial: the case, which time it was, and whether it went as expected."""
-
-
-async def tried(project: Project, suites: Sequence[tuple[Path, Suite]], *, times: int | None, told: Progress) -> Report:
-    """Holds every case of these files. Raises what a project or a file makes impossible: LichenError with its place."""
-    cases: list[Tried] = []
-    judges: dict[str, Calibrated] = {}
-    for path, suite in suites:
-        trials = Trials(project, path, suite)
-        if suite.judge is not None and suite.judge.calibration is not None:
-            judges[_named(path, project)] = await trials.calibrated(suite.judge)
-        for case in suite.case:
-            count = times or case.times or suite.times
-            found = [await trials.of(case, number, told) for number in range(count)]
-            cases.append(Tried(_named(path, project), case.name, tuple(found)))
-    return Report(tuple(cases), judges, version=version("lichen"))
-
 
 class Trials:
     """The cases of one file, over one project."""
 
-    def __init__(self, project: Project, path: Path, suite: Suite) -> None:
-        self._project, self._path, self._suite = project, path, suite
-        self._scope = _scope(project, suite)
+    def __init__(self, project: Project, path: Path, suite: Suite, *, times: int | None) -> None:
+        self._project, self._path, self.suite = project, path, suite
+        self._scope = scope_of(project, suite)
+        self._times = times
+        self.name = suite_name(path, project)
+
+    def times(self, case: Case) -> int:
+        """How often a case is held."""
+        return self._times or case.times or self.suite.times
+
+    async def begun(self, *, at_us: int) -> Begun:
+        """What is about to be held, since this moment, and with which versions of everything."""
+        times = {case.name: self.times(case) for case in self.suite.case}
+        policies = await self._within((), None, 1, self._policies)
+        agents = {agent.name: agent.digest for agent in self._project.agents}
+        asked = {agent.name: tuple(getattr(agent.planner, "models", ())) for agent in self._project.agents}
+        versions = Versions(
+            version("lichen"),
+            document.digest("eval/project", (policies, agents)),
+            hashlib.sha256(self._path.read_bytes()).hexdigest(),
+            {name: models for name, models in asked.items() if models},
+            self.suite.judge.model if self.suite.judge is not None else "",
+        )
+        id = document.digest("eval/result", (at_us, self.name, str(self._path), self._scope.tenant, self._scope.env))
+        return Begun(f"eval-{id[:16]}", self.name, self._scope.tenant, self._scope.env, at_us, times, versions)
+
+    async def _policies(self, world: World) -> str:
+        return world.runtime.policies.check(world.scope, SYSTEM).digest
 
     async def calibrated(self, judge: Judge) -> Calibrated:
         """How far the file's judge judges as people do."""
@@ -60,33 +80,32 @@ class Trials:
         calibration = judge.calibration
         return await self._within((), None, 1, lambda world: calibrated(world, calibration))
 
-    async def of(self, case: Case, number: int, told: Progress) -> Trial:
+    async def of(self, case: Case, number: int) -> Trial:
         """One time that the case is held."""
         try:
-            trial = await self._within(case.stubs, case, number + 1, lambda world: self._trial(world, case))
+            return await self._within(case.stubs, case, number + 1, lambda world: self._trial(world, case))
         except LichenError as error:
             error.place = error.place or f"{self._path}: {case.name}"
             if error.code in ("tool_unknown", "agent_unknown", "actor_unknown", "agent_ambiguous"):
                 raise
-            trial = Trial((), Spent(), (), error=error.code)
-        told(case.name, number + 1, trial.is_met)
-        return trial
+            return Trial((), Spent(), (), error=error.code)
 
     async def _trial(self, world: World, case: Case) -> Trial:
         target = case.agent or self._project.route(self._scope.tenant, case.channel).target
         found = await held(world, msgspec.structs.replace(case, agent=target))
-        misses = list(missed(case, found, self._suite.never))
-        scores: list[float] = []
+        misses = list(missed(case, found, self.suite.never))
+        judged: list[Judged] = []
+        before = spent_in(world)
         for number, (turn, happened) in enumerate(zip(case.turn, found.turns, strict=True)):
             if turn.judged is not None:
-                misses += await _judged(world, turn, happened, number, scores)
-        return Trial(tuple(misses), found.spent, _lines(found), tuple(scores))
+                misses += with_expected(case, await _judged(world, turn, happened, number, judged))
+        return Trial(tuple(misses), found.spent, _lines(found), tuple(judged), judge=spent_in(world) - before)
 
     async def _within(
         self, stubs: Sequence[Stub], case: Case | None, seed: int, work: Callable[[World], Awaitable[T]]
     ) -> T:
         """What `work` gives in a new world of the project, with these stubs, and scripts in the place of models."""
-        judge = self._suite.judge
+        judge = self.suite.judge
         agents = stubbed(self._project.agents, stubs)
         judges = (judge_agent(judge),) if judge is not None else ()
         models = _scripts(self._project, self._scope, case)
@@ -105,13 +124,14 @@ class Trials:
                 return await work(world)
 
 
-def _named(path: Path, project: Project) -> str:
+def suite_name(path: Path, project: Project) -> str:
     """A file as the project knows it, wherever that lies."""
     whole, root = path.resolve(), project.settings.root.resolve()
     return whole.relative_to(root).as_posix() if whole.is_relative_to(root) else str(path)
 
 
-def _scope(project: Project, suite: Suite) -> Scope:
+def scope_of(project: Project, suite: Suite) -> Scope:
+    """Where a file is held: the tenant and environment that it names, else the first of the project."""
     settings = project.settings
     tenant = suite.tenant or next(iter(settings.tenants))
     declared = settings.tenants.get(tenant)
@@ -132,22 +152,22 @@ def _is_live(agents: Sequence[Agent], models: Mapping[str, Model]) -> bool:
     return any(name.partition(":")[0] not in OFFLINE for name in asked)
 
 
-async def _judged(world: World, turn: Turn, happened: Happened, number: int, scores: list[float]) -> list[Miss]:
+async def _judged(world: World, turn: Turn, happened: Happened, number: int, judged: list[Judged]) -> list[Miss]:
     verdict = await verdict_of(world, happened.said, happened.text)
     if not isinstance(verdict, Verdict):
         return [Miss(f"/turn/{number}/judged", f"The judge says nothing: {verdict}")]
-    scores.append(verdict.score)
-    if turn.judged is not None and verdict.score < turn.judged:
-        return [Miss(f"/turn/{number}/judged", f"{verdict.score:g} of at least {turn.judged:g}: {verdict.reason}")]
+    least = turn.judged or 0.0
+    judged.append(Judged(number, verdict.score, least, verdict.reason))
+    if verdict.score < least:
+        return [Miss(f"/turn/{number}/judged", f"{verdict.score:g} of at least {least:g}: {verdict.reason}")]
     return []
 
 
 def _lines(found: Held) -> tuple[Line, ...]:
     return tuple(
-        Line(
-            turn.said,
-            turn.text or turn.error,
-            tuple(f"{call.tool}: {call.outcome or call.verdict}" for call in turn.calls),
-        )
-        for turn in found.turns
+        Line(turn.said, turn.texts, tuple(map(_made, turn.calls)), turn.outcome, turn.error) for turn in found.turns
     )
+
+
+def _made(call: Call) -> Made:
+    return Made(call.tool, msgspec.json.encode(call.arguments).decode(), call.verdict or "", call.outcome or "")

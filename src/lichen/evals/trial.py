@@ -9,6 +9,7 @@ import msgspec
 from lichen.core.words.errors import LichenError, NotFound
 from lichen.core.words.scope import SYSTEM
 from lichen.evals.document import Case, Turn
+from lichen.runtime.trials.result import Spent
 from lichen.runtime.views.story.call import Call
 from lichen.testing.worlds import Talk, World
 
@@ -29,15 +30,6 @@ class Happened(msgspec.Struct, frozen=True):
         return self.texts[-1] if self.texts else ""
 
 
-class Spent(msgspec.Struct, frozen=True):
-    """What a conversation cost, all of its runs together."""
-
-    calls: int = 0
-    tokens: int = 0
-    micro_usd: int = 0
-    seconds: float = 0.0
-
-
 class Held(msgspec.Struct, frozen=True):
     """A whole conversation."""
 
@@ -52,7 +44,7 @@ async def held(world: World, case: Case) -> Held:
     talk = await world.talk(case.person, agent=case.agent, channel=case.channel, language=case.language)
     turns = [await _happened(world, talk, turn) for turn in case.turn]
     seconds = (world.clock.now_us() - began_us) / 1e6
-    return Held(tuple(turns), world.calls(), msgspec.structs.replace(_spent(world), seconds=seconds))
+    return Held(tuple(turns), world.calls(), msgspec.structs.replace(spent_in(world), seconds=seconds))
 
 
 async def _happened(world: World, talk: Talk, turn: Turn) -> Happened:
@@ -101,7 +93,8 @@ def _moved(before: Sequence[Call], after: Sequence[Call]) -> tuple[Call, ...]:
     return tuple(moved)
 
 
-def _spent(world: World) -> Spent:
+def spent_in(world: World) -> Spent:
+    """What all runs of a world cost so far."""
     costs = [world.runtime.runs.show(world.scope, run, SYSTEM).cost for run in world.runs()]
     return Spent(
         sum(cost.calls for cost in costs), sum(cost.tokens for cost in costs), sum(cost.micro_usd for cost in costs)

@@ -218,6 +218,7 @@ class Runtime:
         from lichen.runtime.operations.admin import Admin
         from lichen.runtime.operations.agents import Agents
         from lichen.runtime.operations.governing.costs import CostBooks
+        from lichen.runtime.operations.governing.evals import Evals
         from lichen.runtime.operations.governing.keys import Keys
         from lichen.runtime.operations.governing.meters import MeterBooks
         from lichen.runtime.operations.governing.policies import Policies
@@ -255,6 +256,7 @@ class Runtime:
         self.policies = Policies(access, changes, wiring.in_force, gate=wiring.gate, project=self.project)
         self.meters = MeterBooks(wiring.engine, wiring.gate, access)
         self.costs = CostBooks(wiring.engine, access)
+        self.evals = Evals(access, home=self.home)
         self.reload = Reload(
             wiring.engine, access, changes, wiring.in_force, wiring.catalog, self.project, prompts=wiring.prompts
         )

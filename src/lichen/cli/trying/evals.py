@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,15 +13,21 @@ import typer
 from lichen.cli.here.caller import Caller, calling
 from lichen.cli.here.client import segment
 from lichen.cli.here.workspace import locate
-from lichen.cli.show.screen import Screen
+from lichen.cli.show.screen import Screen, note
+from lichen.cli.trying.baseline import baselines
+from lichen.cli.trying.results import listed, shown, tell
 from lichen.core.words.errors import Conflict, Invalid
 
 if TYPE_CHECKING:
-    from lichen.evals import Change, Report, Tried
+    from lichen.evals import Report
+    from lichen.runtime.trials.keeper import Keeper
+    from lichen.runtime.trials.result import Begun
 
 app = typer.Typer(name="eval", help="Conversations with expectations, held with the agents here.")
 
 Json = Annotated[bool, typer.Option("--json", help="JSON on stdout and nothing else.")]
+
+INTERRUPTED = 130  # as shells say of what ctrl-C ended
 
 
 @app.callback(invoke_without_command=True)
@@ -37,28 +43,42 @@ def group(context: typer.Context) -> None:
 def hold(
     files: Annotated[list[Path] | None, typer.Argument(help="Eval files, instead of evals/**/*.toml.")] = None,
     times: Annotated[int | None, typer.Option(help="How often each case is held.", min=1, max=1_000)] = None,
-    baseline: Annotated[Path | None, typer.Option(help="An earlier report: what is better or worse?")] = None,
+    baseline: Annotated[
+        str | None, typer.Option(help="What is better or worse than this: `last`, the id of a result, a report's file.")
+    ] = None,
     report: Annotated[Path | None, typer.Option(help="Where to write this report.")] = None,
     as_json: Json = False,
 ) -> None:
     """Holds the conversations of eval files, each in a world of its own, and says what is not as expected.
 
-    Policies, tools and log are the real ones; nothing that runs is touched. Exit code 1 when a case is not as expected,
-    2 when a file is wrong or a judge does not judge as people do.
+    Policies, tools and log are the real ones; nothing that runs is touched. What came of it is kept: `lichen eval
+    results` and the console show it. Exit code 1 when a case is not as expected, 2 when a file is wrong or a judge does
+    not judge as people do, 130 when it was interrupted.
     """
     import asyncio
 
-    from lichen.evals import changes, read, suite_files, tried
+    from lichen.evals import read, suite_files, tried
+    from lichen.runtime.trials.rates import changes
 
     project, screen = locate().load(), Screen(as_json=as_json)
     suites = [(path, read(path)) for path in files or suite_files(project.settings.root)]
-    before = _report(baseline) if baseline is not None else None
+    before = baselines(project, suites, baseline) if baseline is not None else None
     total = sum(times or case.times or suite.times for _, suite in suites for case in suite.case)
-    with _progress(screen, total) as told:
-        found = asyncio.run(tried(project, suites, times=times, told=told))
+    with _progress(screen, total) as told, ExitStack() as kept:
+        keep = Keeping(project.settings.home, kept)
+        found = asyncio.run(tried(project, suites, times=times, told=told, keep=keep))
     if report is not None:
         _write(report, found)
-    _tell(screen, found, changes(before, found) if before is not None else ())
+    tell(screen, found, changes(before, found.cases) if before is not None else ())
+    _end(screen, found, total)
+
+
+def _end(screen: Screen, found: Report, total: int) -> None:
+    """Raises what the command ends with."""
+    if found.interrupted:
+        done = sum(len(case.trials) for case in found.cases)
+        note(f"Interrupted: {done} of {total} conversations were held. See them again: `lichen eval results`.")
+        raise typer.Exit(INTERRUPTED)
     if found.uncalibrated:
         raise Invalid(
             f"The judge of {found.uncalibrated[0]} does not judge as people do.",
@@ -70,15 +90,29 @@ def hold(
         raise typer.Exit(1)
 
 
-def _report(path: Path) -> Report:
-    from lichen.evals import read_report
+class Keeping:
+    """Keeps results in the data directory. Where it cannot, it says so once, and evals are held all the same."""
 
-    try:
-        return read_report(path.read_bytes(), str(path))
-    except OSError as error:
-        step = "Name a file that `lichen eval run --report FILE` wrote."
-        message = f"The report cannot be read: {error.strerror}."
-        raise Invalid(message, code="eval_report_invalid", place=str(path), next_step=step) from None
+    def __init__(self, home: Path, stack: ExitStack) -> None:
+        self._home, self._stack, self._is_told = home, stack, False
+
+    def __call__(self, begun: Begun) -> Keeper | None:
+        """What keeps this one."""
+        from lichen.runtime.trials.keeper import Keeper
+        from lichen.testing.worlds import LiveClock
+
+        try:
+            keeper = Keeper(self._home, begun, clock=LiveClock().now_us, broken=self._tell)
+        except OSError as error:
+            self._tell(error)
+            return None
+        self._stack.callback(keeper.close)
+        return keeper
+
+    def _tell(self, error: OSError) -> None:
+        if not self._is_told:
+            note(f"What comes of this is not kept: {error.strerror} ({self._home}).")
+        self._is_told = True
 
 
 def _write(path: Path, report: Report) -> None:
@@ -103,51 +137,30 @@ def _progress(screen: Screen, total: int) -> Generator[Callable[[str, int, bool]
         yield lambda name, number, is_met: bar.update(task, advance=1, description=name[:40])
 
 
-# -- what is shown -----------------------------------------------------------------------------------------------
+# -- what came of it, again --------------------------------------------------------------------------------------
 
 
-def _tell(screen: Screen, report: Report, changes: tuple[Change, ...]) -> None:
-    import msgspec
+@app.command("results")
+@calling
+def results(
+    caller: Caller,
+    result: Annotated[str | None, typer.Argument(help="The id of a result.", metavar="RESULT")] = None,
+    baseline: Annotated[
+        str, typer.Option(help="Beside which: `last`, the one before it; `none`; the id of another.")
+    ] = "last",
+    suite: Annotated[str | None, typer.Option(help="Of this file alone.")] = None,
+) -> None:
+    """Shows what came of evals before, or one result case by case, beside another.
 
-    found = {
-        **msgspec.to_builtins(report),
-        "is_met": report.is_met,
-        "changes": [{**change._asdict(), "is_significant": change.is_significant} for change in changes],
-    }
-    if screen.data(found):
+    What was said is shown to whoever policy lets read it."""
+    if result is not None:
+        view = caller.client.get(f"evals/{segment(result)}", baseline=baseline)
+        if not caller.screen.data(view):
+            shown(caller.screen, view)
         return
-    for case in report.cases:
-        _tell_case(screen, case)
-    for file, judge in report.judges.items():
-        told = f"agrees with people in {judge.agreement:.0%} of {judge.cases} cases (asked: {judge.asked:.0%})"
-        screen.line(f"judge of {file} {told}", None if judge.is_met else "bold red")
-    for change in changes:
-        if change.word != "same":
-            chance = "" if change.is_significant else ", which chance alone explains"
-            told = f"{change.before or 'nothing'} before and {change.now or 'nothing'} now{chance}"
-            screen.line(f"{change.word}: {change.name}, {told}")
-    met = sum(case.met == len(case.trials) for case in report.cases)
-    screen.line(f"{met} of {len(report.cases)} cases go as expected.", "green" if report.is_met else "bold red")
-
-
-def _tell_case(screen: Screen, case: Tried) -> None:
-    count = len(case.trials)
-    is_met = case.met == count
-    low, high = case.interval
-    often = "" if count == 1 else f", {case.met} of {count} times (95 %: {low:.0%} to {high:.0%})"
-    cost = sum(trial.spent.micro_usd for trial in case.trials) / count / 1e6
-    cost_told = f", {cost:.4f} USD" if cost else ""
-    screen.line(f"{'ok' if is_met else 'NOT OK'}  {case.name}{often}{cost_told}", None if is_met else "bold red")
-    first = next((trial for trial in case.trials if not trial.is_met), None)
-    if first is None:
-        return
-    if first.error:
-        screen.line(f"        stopped with {first.error}")
-    for miss in first.missed:
-        screen.line(f"        {miss.place}: {miss.message}")
-    for line in first.lines:
-        screen.line(f"        > {line.said}", "dim")
-        screen.line(f"          {line.replied or '(silence)'}  {' '.join(line.calls)}", "dim")
+    book = caller.client.get("evals", suite=suite)
+    if not caller.screen.data(book):
+        listed(caller.screen, book)
 
 
 # -- a case of what happened -------------------------------------------------------------------------------------

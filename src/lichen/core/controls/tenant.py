@@ -70,7 +70,7 @@ class Accessed(Control, frozen=True, array_like=True, gc=False):
 
     stands: ClassVar[Stands] = "alone"
 
-    what: Literal["run", "session", "wait", "record", "log", "feed", "export", "names"]
+    what: Literal["run", "session", "wait", "record", "log", "feed", "export", "names", "eval"]
     id: str
     ruling: Ruling | None = None
 

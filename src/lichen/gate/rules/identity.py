@@ -17,8 +17,8 @@ _TALK: Final[tuple[Action, ...]] = (
     "session.say", "wait.answer",
 )  # fmt: skip
 _LOOK: Final[tuple[Action, ...]] = (
-    "agent.list", "agent.read", "health.read", "policy.check", "run.read", "run.result", "session.list",
-    "session.read", "stop.read", "wait.read",
+    "agent.list", "agent.read", "eval.list", "eval.read", "health.read", "policy.check", "run.read", "run.result",
+    "session.list", "session.read", "stop.read", "wait.read",
 )  # fmt: skip
 _STEER: Final[tuple[Action, ...]] = ("run.cancel", "run.pause", "run.resume")
 _ACT: Final[tuple[Action, ...]] = ("message.send", "model.invoke", "run.start", "secret.use")

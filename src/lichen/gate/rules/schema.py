@@ -36,12 +36,12 @@ if TYPE_CHECKING:
     import cedarpy
 
 Action = Literal[
-    "agent.create", "agent.list", "agent.read", "health.read", "key.issue", "key.read", "key.revoke", "log.backup",
-    "log.erase", "log.export", "log.read", "log.verify", "message.send", "model.invoke", "policy.check", "policy.read",
-    "policy.reload", "process.stop", "run.cancel", "run.declassify", "run.pause", "run.read", "run.result",
-    "run.resume", "run.start", "secret.read", "secret.remove", "secret.set", "secret.use", "session.close",
-    "session.declassify", "session.list", "session.open", "session.read", "session.say", "stop.clear", "stop.read",
-    "stop.set", "wait.answer", "wait.read",
+    "agent.create", "agent.list", "agent.read", "eval.list", "eval.read", "health.read", "key.issue", "key.read",
+    "key.revoke", "log.backup", "log.erase", "log.export", "log.read", "log.verify", "message.send", "model.invoke",
+    "policy.check", "policy.read", "policy.reload", "process.stop", "run.cancel", "run.declassify", "run.pause",
+    "run.read", "run.result", "run.resume", "run.start", "secret.read", "secret.remove", "secret.set", "secret.use",
+    "session.close", "session.declassify", "session.list", "session.open", "session.read", "session.say",
+    "stop.clear", "stop.read", "stop.set", "wait.answer", "wait.read",
 ]  # fmt: skip
 """What can be asked for besides tool calls. Each of these is asked for by some operation; there are no others."""
 
@@ -49,6 +49,8 @@ ACTIONS: Final[Mapping[Action, str]] = {
     "agent.create": "Agent",
     "agent.list": "Agent",
     "agent.read": "Agent",
+    "eval.list": "Eval",
+    "eval.read": "Eval",
     "health.read": "Tenant",
     "key.issue": "Key",
     "key.read": "Key",
@@ -102,7 +104,7 @@ _TYPES: Final = {
     "ModelInfo": {"provider": _STRING, "name": _STRING, "tags": _STRINGS},
 }
 _TOOL_CALL: Final = "tool.call"
-_PLAIN: Final = ("Channel", "Key", "Model", "Role", "Run", "Secret", "Session", "Stop", "Tenant", "Wait")
+_PLAIN: Final = ("Channel", "Eval", "Key", "Model", "Role", "Run", "Secret", "Session", "Stop", "Tenant", "Wait")
 SECRET_USE: Final = "secret.use"
 MODEL_INVOKE: Final = "model.invoke"
 

@@ -22,7 +22,7 @@ from lichen.engine.journal.journal import Journal
 OPENING_S = 300.0
 OPEN_MAX = 10_000  # remembered at once, the least recently read leave first
 
-What = Literal["run", "session", "wait", "record", "log", "feed", "export", "names"]
+What = Literal["run", "session", "wait", "record", "log", "feed", "export", "names", "eval"]
 
 
 class Opening(NamedTuple):

@@ -15,9 +15,9 @@ from lichen.core.words.errors import Conflict, Denied, LichenError, Unauthentica
 from lichen.gate.rules.schema import Action
 from lichen.runtime.runtime import Runtime
 from lichen.serve.console import agents, approvals, handovers, health, log, run, runs, sessions, signin
-from lichen.serve.console.governing import costs, keys, meters, policies
+from lichen.serve.console.governing import costs, evals, keys, meters, policies
 from lichen.serve.console.picture import picture
-from lichen.serve.console.visit import Act, Outcome, Page, Visit
+from lichen.serve.console.visit import Act, Drawn, Outcome, Page, Visit
 from lichen.serve.http.auth import Caller
 from lichen.serve.http.errors import INTERNAL, JSON, failure
 from lichen.serve.http.exchange import load, read_form
@@ -45,6 +45,8 @@ PAGES = (
     Page("keys", "key.read", keys.listing, "console/keys.html"),
     Page("meters", "run.read", meters.listing, "console/meters.html"),
     Page("costs", "run.read", costs.show, "console/costs.html", costs.drawing),
+    Page("evals", "eval.list", evals.listing, "console/evals.html", evals.plots),
+    Page("evals/{eval}", "eval.list", evals.show, "console/eval.html", evals.bars),
     Page("health", "health.read", health.show, "console/health.html"),
 )
 ACTS = (
@@ -164,7 +166,7 @@ class _Console:
         await load(self._runtime, caller, request.path_params)
         return Visit(self._runtime, request, caller, form)
 
-    def _drawn(self, template: str, visit: Visit, request: Request, view: Any, *, svg: str | None = None) -> Response:
+    def _drawn(self, template: str, visit: Visit, request: Request, view: Any, *, svg: Drawn = None) -> Response:
         return html.page(template, view=view, svg=svg, picture=picture, **self._frame(request, visit.caller))
 
     def _failed(self, request: Request, visit: Visit | None, error: LichenError) -> Response:

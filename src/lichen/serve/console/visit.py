@@ -69,17 +69,21 @@ class Visit:
             yield
 
 
+Drawn = str | Mapping[str, str] | None
+"""What only people see of a page: one picture (SVG), or several by name."""
+
+
 class Page(NamedTuple):
     """A page: where it is under `/console`, who may see it, what it shows, and the template that draws that.
 
-    `draw` makes what only people see: a picture of a flow (SVG).
+    `draw` makes what only people see.
     """
 
     path: str
     access: Action
     show: Callable[[Visit], Awaitable[Any]]
     template: str
-    draw: Callable[[Visit, Any], str | None] = lambda visit, view: None
+    draw: Callable[[Visit, Any], Drawn] = lambda visit, view: None
 
 
 class Outcome(NamedTuple):

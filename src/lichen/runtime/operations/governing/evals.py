@@ -1,0 +1,58 @@
+"""What came of evals, suite by suite: read from what `lichen eval` keeps, whoever wrote it, also while it writes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from lichen.core.words.errors import Denied
+from lichen.core.words.scope import Actor, Scope
+from lichen.runtime.access.access import EVERYTHING, About, Access
+from lichen.runtime.trials.reader import Entry, Kept
+from lichen.runtime.trials.views import EvalBook, ResultView, book_of, result_view
+
+LAST: Final = "last"
+NONE: Final = "none"
+
+
+class Evals:
+    """Reads results of evals. Raises Denied."""
+
+    def __init__(self, access: Access, *, home: Path) -> None:
+        self._access, self._kept = access, Kept(home)
+
+    async def list(self, scope: Scope, actor: Actor, *, suite: str | None = None) -> EvalBook:
+        """Every suite with its results, or the one of this name: how often cases went as expected, and no words."""
+        self._access.ask("eval.list", scope, actor, EVERYTHING)
+        entries = await asyncio.to_thread(self._kept.entries, scope)
+        return book_of(entry for entry in entries if suite in (None, entry.begun.suite))
+
+    async def show(self, scope: Scope, actor: Actor, id: str, *, baseline: str = LAST) -> ResultView:
+        """One result beside another: `last`, the one of its suite that was finished before it, `none`, or an id.
+
+        Raises NotFound (`eval_unknown`). What was said is left out for whoever policy does not let read it.
+        """
+        self._access.ask("eval.list", scope, actor, About(id))
+        result = await asyncio.to_thread(self._kept.read, scope, id)
+        entries = await asyncio.to_thread(self._kept.entries, scope)
+        others = [entry for entry in entries if entry.begun.suite == result.begun.suite and entry.begun.id != id]
+        wanted = _earlier(others, result.begun.at_us) if baseline == LAST else baseline
+        before = None if wanted == NONE else await asyncio.to_thread(self._kept.read, scope, wanted)
+        has_words = self._opens(scope, actor, id)
+        return result_view(result, before, others=others, has_words=has_words)
+
+    def _opens(self, scope: Scope, actor: Actor, id: str) -> bool:
+        """Whether they may read what was said. If so, that they do is in the log."""
+        try:
+            self._access.open("eval.read", scope, actor, About(id), what="eval")
+        except Denied:
+            return False
+        return True
+
+
+def _earlier(entries: Sequence[Entry], at_us: int) -> str:
+    """The newest that was finished before this moment."""
+    found = [each for each in entries if each.status == "finished" and each.begun.at_us < at_us]
+    return found[0].begun.id if found else NONE
