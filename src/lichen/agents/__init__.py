@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lichen.agents.agent import Agent
+    from lichen.agents.agent import Agent, Recall
     from lichen.agents.child import ChildTool
     from lichen.agents.exports import Ask, export
     from lichen.agents.files import load_agent
@@ -48,6 +48,7 @@ _HOMES = {
     "LLMPlanner": "llm.llm",
     "Overlay": "overlay",
     "Prompt": "llm.prompts",
+    "Recall": "agent",
     "RecordedModel": "models.cassette",
     "Recorder": "models.cassette",
     "Reminder": "llm.reminders",
@@ -84,6 +85,7 @@ __all__ = [
     "LLMPlanner",
     "Overlay",
     "Prompt",
+    "Recall",
     "RecordedModel",
     "Recorder",
     "Reminder",

@@ -14,7 +14,10 @@ import msgspec
 from lichen.agents import document
 from lichen.agents.child import Build, ChildTool, Wording, child_tool
 from lichen.agents.llm.prompts import Prompt
+from lichen.agents.recall import recall_tools
 from lichen.agents.toolset import Toolset, flattened, repeated
+from lichen.core.memory.events import MemoryScope, recall_of
+from lichen.core.memory.events import Recall as Recall
 from lichen.core.ports.agent import OnMissing, RemoteTools
 from lichen.core.ports.answer import AnswerType
 from lichen.core.ports.call import Tool
@@ -53,6 +56,9 @@ class Agent:
     `on_missing` is what follows when a call lacks arguments: `resume` tells the planner, `ask` asks the customer for
     them and tells the planner what they said, `finalize` lets it answer with what it has.
 
+    `memory` gives it `session.recall`, to look back on the conversation, and with `"person"` also `person.recall`, on
+    all that this person had with it; a `Recall` says how much. Policy decides each look like any call.
+
     Raises Invalid (`agent_invalid`) for a name that is not lower-case words joined by dots, for a missing planner, and
     for two tools of one name.
     """
@@ -78,10 +84,13 @@ class Agent:
         description: str = "",
         answers: Any = None,
         on_missing: OnMissing = "resume",
+        memory: bool | MemoryScope | Recall = False,
     ) -> None:
+        recall = recall_of(memory)
         every = tuple(tools)
         remote = tuple(one for one in every if isinstance(one, RemoteTools))
-        given = tuple(flattened(one for one in every if not isinstance(one, RemoteTools)))
+        own = flattened(one for one in every if not isinstance(one, RemoteTools))
+        given = (*own, *(recall_tools(recall) if recall is not None else ()))
         _check(name, planner, given)
         limits = limits or Limits()
         pins = [(tool.spec.name, tool.spec.digest or pinned(tool.spec).digest) for tool in given]
@@ -102,6 +111,7 @@ class Agent:
         pinning = parts if wanted is None else (*parts, wanted.schema)
         pinning = pinning if on_missing == "resume" else (*pinning, on_missing)
         pinning = (*pinning, [msgspec.structs.astuple(one) for one in remote]) if remote else pinning
+        pinning = pinning if recall is None else (*pinning, msgspec.to_builtins(recall))
         object.__setattr__(self, "digest", document.digest("agent/1", pinning))
 
     def from_source(self, source: Source) -> Agent:

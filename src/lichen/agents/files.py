@@ -109,6 +109,7 @@ class _Making:
             description=file.description,
             answers=file.answers,
             on_missing=file.on_missing,
+            memory=file.memory,
         )
 
     def _chosen(self, said: str | ToolTable) -> tuple[Tool, ...]:

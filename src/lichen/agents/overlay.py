@@ -78,7 +78,7 @@ def _laxer(spec: ToolSpec, overlay: Overlay) -> Iterator[Fault]:
         yield "An overlay may make a tool dearer only.", f"Use at least {spec.cost}."
     if overlay.effects is not None and not _is_stricter(spec.effects, overlay.effects):
         yield f"Effects {spec.effects} cannot become {overlay.effects}.", f"The order is {', '.join(STRICTNESS)}."
-    if overlay.origin == "records" and spec.origin == "third_party":
+    if overlay.origin not in (None, "third_party", spec.origin):
         yield "A stranger's words do not become records of yours.", "Leave out origin."
     if overlay.confirm == "" and spec.confirm:
         yield "An overlay may ask another question, and does not take one away.", "Leave out confirm."

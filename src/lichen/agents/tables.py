@@ -12,6 +12,7 @@ from lichen.agents.llm.compress import Compress
 from lichen.agents.llm.instructions import INSTRUCTIONS
 from lichen.agents.llm.llm import Manner
 from lichen.agents.overlay import Overlay
+from lichen.core.memory.events import MemoryScope, Recall
 from lichen.core.ports.agent import OnMissing
 from lichen.core.words.limits import Limits
 
@@ -101,7 +102,8 @@ class ChildTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class AgentFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The whole file. Exactly one of `[rules]` (what RulePlanner takes) and `[llm]`; `tools` lists what it may use.
-    `answers` is the JSON Schema that each answer has to fit."""
+    `answers` is the JSON Schema that each answer has to fit. `memory`: true, `"session"`, `"person"`, or a table
+    `[memory]` with what a `Recall` holds."""
 
     name: str
     description: str = ""
@@ -112,3 +114,4 @@ class AgentFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rules: Mapping[str, Any] | None = None
     llm: LLMTable | None = None
     answers: Mapping[str, Any] | None = None
+    memory: bool | MemoryScope | Recall = False

@@ -14,12 +14,11 @@ import jwt
 import msgspec
 
 from lichen.core.words.errors import Denied, Invalid
-from lichen.core.words.scope import Actor, Customer, Scope
+from lichen.core.words.scope import CLAIMED, Actor, Customer, Scope
 
 ISSUER = "lichen.webchat"
 AUDIENCE = "directline"
 ALGORITHM = "HS256"
-CLAIMED = "webchat:"  # begins the actor id of everybody for whom no key vouched
 TOKEN_CHARACTERS_MAX = 4_096
 TOKENS_KNOWN = 4_096  # verified once; whether they are past their time is asked each time
 DECLARED = "declared"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import closing
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
@@ -27,12 +27,15 @@ from lichen.log.records.record import FORMAT_V, Place, Record
 from lichen.log.store.port import Reading
 from lichen.log.store.tables import Op
 from lichen.log.streams import Streams
+from lichen.log.views.durable import Durable
 from lichen.log.views.queries import Queries
 from lichen.log.write.entry import Entry
 from lichen.log.write.shared import Shared, as_new
 from lichen.log.write.staging import Staged, Staging
 from lichen.log.write.tips import Tip
 from lichen.log.write.waiters import Waiters
+
+T = TypeVar("T")
 
 
 class Appended(msgspec.Struct, frozen=True, gc=False):
@@ -241,6 +244,18 @@ class Log(Streams):
             raise as_new(self._shared.failure)
         if wanted > self.durable_seq:
             await self._waiters.wait(wanted)
+
+    async def looked_back(self, work: Callable[[Durable], T]) -> T:
+        """What `work` makes of all that was appended so far, in a worker thread, once it is on disk.
+
+        Raises Unavailable if it never will be.
+        """
+        await self.durable()
+        return await asyncio.to_thread(self._look_back, work)
+
+    def _look_back(self, work: Callable[[Durable], T]) -> T:
+        with closing(self._store.read()) as reading:
+            return work(Durable(reading, self.number, self._sealer))
 
     async def durable_stream(self, *streams: StreamId) -> None:
         """Returns once all appended so far to these streams is on disk. Raises Unavailable if it never will be."""

@@ -23,6 +23,7 @@ from lichen.core.speech.wording import Wording
 from lichen.core.words.errors import Unavailable
 from lichen.core.words.ids import AgentName
 from lichen.core.words.scope import Actor, Environment, Scope
+from lichen.engine.brief.memory import Memories
 from lichen.engine.engine import Engine
 from lichen.engine.local import LocalEngine
 from lichen.engine.ports import UNBOUNDED, Channel, Options, Services
@@ -145,7 +146,8 @@ class Wiring:
         )
         self.in_force = InForce(self.gate, blueprint.policies, blueprint.clock, blueprint.remote)
         journal_of: JournalOf = lambda scope: self.engine.journal(scope)  # noqa: E731 - the engine comes later
-        resources = Resources(workers, StateStore(journal_of), Journals(journal_of))
+        memories = Memories(journal_of, lambda name, scope: self.catalog.get(name, scope))
+        resources = Resources(workers, StateStore(journal_of), Journals(journal_of), memories)
 
         def host(agent: Agent) -> Hosted:
             return hosted(agent, resources)

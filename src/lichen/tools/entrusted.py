@@ -95,7 +95,8 @@ class Entrusted:
 
     def _without(self, said: bytes | Produced) -> bytes | Produced:
         if isinstance(said, Produced):
-            return Produced(self._kept.json(said.result), self._kept.json(said.artifacts) if said.artifacts else b"")
+            artifacts = self._kept.json(said.artifacts) if said.artifacts else b""
+            return Produced(self._kept.json(said.result), artifacts, said.label)
         return self._kept.json(said)
 
     def _told(self, meta: CallMeta) -> CallMeta:

@@ -12,10 +12,12 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from lichen.agents.llm.prompts import Prompt
+from lichen.core.memory.events import NO_MEMORY, Memory
 from lichen.core.ports.plan import PlanInput, PromptText, RunContext
 from lichen.core.words.errors import LichenError
 from lichen.core.words.scope import ActorKind, Scope
 
+REMEMBERED_CHARS_MAX: Final = 2_000  # of one event in a prompt
 INSTRUCTIONS: Final = "Help the customer. Use the tools for facts and actions; never claim a result that no tool gave."
 
 
@@ -23,6 +25,7 @@ class RunFacts(msgspec.Struct, frozen=True):
     """What instructions may depend on: where a run is, for what kind of actor, in which language, and when.
 
     `now` is the moment its plan came to be due, in UTC. `attributes` are what whoever began the run said of it.
+    `memory` is what happened before the run: `await facts.memory.latest("answer")`.
     """
 
     scope: Scope
@@ -32,6 +35,7 @@ class RunFacts(msgspec.Struct, frozen=True):
     channel: str
     now: datetime
     attributes: Mapping[str, str]
+    memory: Memory = NO_MEMORY
 
 
 Instructions = str | Prompt | Callable[[RunFacts], str | Awaitable[str]]
@@ -45,7 +49,7 @@ class Told(NamedTuple):
     prompt: str = ""
 
 
-def facts_of(run: RunContext) -> RunFacts:
+def facts_of(run: RunContext, memory: Memory = NO_MEMORY) -> RunFacts:
     """The facts of a run."""
     attributes = run.attributes
     return RunFacts(
@@ -56,6 +60,7 @@ def facts_of(run: RunContext) -> RunFacts:
         channel=attributes.get("channel", ""),
         now=datetime.fromtimestamp(run.now_us / 1e6, UTC),
         attributes={name: value for name, value in attributes.items() if name not in ("language", "channel")},
+        memory=memory,
     )
 
 
@@ -80,17 +85,25 @@ async def told(instructions: Instructions, input: PlanInput) -> Told:
     Raises what a function raises."""
     if isinstance(instructions, str):
         return Told(instructions)
-    facts = facts_of(input.run)
+    facts = facts_of(input.run, input.memory)
     if isinstance(instructions, Prompt):
         instead = input.prompt(instructions.name)
         prompt = instructions if instead is None else _parsed(instead)
-        return Told(prompt.render(named(facts)), prompt.reference)
+        return Told(
+            prompt.render({**named(facts), "memory": await _remembered(prompt, facts.memory)}), prompt.reference
+        )
     made = instructions(facts)
     text: Any = await made if inspect.isawaitable(made) else made
     if not isinstance(text, str):
         message = "The function of the instructions gave no text."
         raise LichenError(message, code="instructions_invalid", next_step="Return a str from it.")
     return Told(text)
+
+
+async def _remembered(prompt: Prompt, memory: Memory) -> Mapping[str, str]:
+    """What a prompt refers to of what happened before."""
+    latest = [await memory.latest(each) for each in prompt.remembers]
+    return {event.type: event.text[:REMEMBERED_CHARS_MAX] for event in latest if event is not None}
 
 
 @lru_cache(256)

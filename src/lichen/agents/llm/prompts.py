@@ -11,6 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from lichen.agents import document
+from lichen.core.memory.events import TYPES, MemoryType
 from lichen.core.speech.template import Reference, Template, TemplateError, parse, pick, shown
 from lichen.core.words.errors import Invalid
 
@@ -18,7 +19,7 @@ CODE = "prompt_invalid"
 PROMPT_CHARS_MAX: Final = 64 * 1024
 PROMPT_BYTES_MAX: Final = 256 * 1024
 FACTS: Final = frozenset(
-    {"tenant", "environment", "team", "agent", "actor", "language", "channel", "attributes", "now", "today"}
+    {"tenant", "environment", "team", "agent", "actor", "language", "channel", "attributes", "memory", "now", "today"}
 )
 
 _NAME = re.compile(r"[a-z][a-z0-9_.-]{0,63}")
@@ -39,8 +40,9 @@ class Prompt:
     """Instructions with references in braces to the facts of a run: `You help the customers of {tenant}.`
 
     `{tenant}`, `{environment}`, `{team}`, `{agent}`, `{actor}` (the kind of whoever it is for), `{language}`,
-    `{channel}`, `{now}`, `{today}` and `{attributes.NAME}` are there; what a run has no value for is left empty. There
-    is nothing else in a prompt: no code, no conditions. `{{` and `}}` stand for braces.
+    `{channel}`, `{now}`, `{today}` and `{attributes.NAME}` are there, and `{memory.TYPE}`: what the latest event of a
+    type (`message`, `plan`, `call`, `result`, `wait`, `answer`) before the run says. What a run has no value for is
+    left empty. There is nothing else in a prompt: no code, no conditions. `{{` and `}}` stand for braces.
 
     `reference` names exactly these words in records: `support@3#1f0c…`, the name, the version and a digest. Raises
     Invalid (`prompt_invalid`).
@@ -85,6 +87,12 @@ class Prompt:
         """What names exactly these words: `support@3#1f0c8a…`."""
         return f"{self.name}{f'@{self.version}' if self.version else ''}#{self.digest[:12]}"
 
+    @property
+    def remembers(self) -> tuple[MemoryType, ...]:
+        """The types of past events that it refers to."""
+        named = {r.path[0] for r in self._template.references if r.name == "memory"}
+        return tuple([each for each in TYPES if each in named])
+
     def render(self, facts: Mapping[str, Any]) -> str:
         """The words for a run with these facts. A value is one line, whatever was in it."""
         return "".join(part if isinstance(part, str) else _value(part, facts) for part in self._template.parts)
@@ -122,7 +130,9 @@ def _parsed(text: str, name: str) -> Template:
 
 
 def _is_fact(reference: Reference) -> bool:
-    """Whether there may be something that this refers to: only attributes have names of their own."""
+    """Whether there may be something that this refers to: attributes have names of their own, memory has types."""
+    if reference.name == "memory":
+        return len(reference.path) == 1 and reference.path[0] in TYPES
     return reference.name in FACTS and len(reference.path) == (reference.name == "attributes")
 
 

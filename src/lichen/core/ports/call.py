@@ -22,7 +22,9 @@ Effects = Literal["none", "idempotent", "once", "child"]
 Outcome = Literal["ok", "failed", "denied", "cancelled", "timed_out", "unknown"]
 Audience = Literal["timeline", "internal", "evidence"]
 Placement = Literal["loop", "thread", "process"]
-Origin = Literal["records", "third_party"]
+Origin = Literal["records", "third_party", "memory"]
+"""What a result holds: what we know ourselves; words of strangers; what was said here before, labelled as it was."""
+
 ToolRole = Literal["work", "bookkeeping", "terminal"]
 """What a success leads to: the next plan; nothing, for a call beside the work; the end of the run, with its result."""
 
@@ -87,8 +89,9 @@ class SecretNames(msgspec.Struct, frozen=True):
 class ToolSpec(msgspec.Struct, frozen=True):
     """Everything the loop and the gate know of a tool. JSON schemas are draft 2020-12 objects.
 
-    `origin` says what a result holds: our own `records`, or text of a `third_party`. Records vouch for what they say if
-    each argument of the call was vouched for; `record_fields` do whatever was asked. `audit` names the argument fields
+    `origin` says what a result holds: our own `records`, text of a `third_party`, or words from `memory`, which bring
+    labels of their own. Records vouch for what they say if each argument of the call was vouched for; `record_fields`
+    do whatever was asked. `audit` names the argument fields
     kept under the tenant's retention key. `cost` is what a call takes from `Limits.calls` (0 for bookkeeping).
     `secrets` are the names of those it is handed, and of no others. `needs` names the attributes without which no run
     of an agent that has it is started. Calls of another `role` than `work` are free of the budget.
@@ -209,10 +212,14 @@ class Artifact(msgspec.Struct, frozen=True):
 
 
 class Produced(msgspec.Struct, frozen=True):
-    """A result as JSON, with what people are shown beside it and no model reads: JSON of `Artifact`s."""
+    """A result as JSON, with what people are shown beside it and no model reads: JSON of `Artifact`s.
+
+    `label` is that of words in it which were read before, beside what its tool's `origin` says.
+    """
 
     result: bytes
     artifacts: bytes = b""
+    label: Label = EMPTY
 
 
 def produced(said: bytes | Produced) -> Produced:

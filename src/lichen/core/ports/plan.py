@@ -7,6 +7,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 import msgspec
 
+from lichen.core.memory.events import NO_MEMORY, Memory
 from lichen.core.ports.answer import AnswerType
 from lichen.core.ports.call import Issue, Outcome, Recovery, Retry, ToolSpec
 from lichen.core.ports.model import Deltas, ModelHandle
@@ -225,7 +226,8 @@ class PlanInput(msgspec.Struct, frozen=True):
 
     `input` holds the messages that came since the last plan; `limit` names the limit when `reason` is finalize.
     `deltas` takes the pieces of a reply as they come, for whoever looks on. `answer_type` is what the answer has to be.
-    `prompt` gives what the run's scope has in the place of a planner's own prompt of that name.
+    `prompt` gives what the run's scope has in the place of a planner's own prompt of that name. `memory` is what
+    happened before the run, read when it is asked.
     """
 
     run: RunContext
@@ -243,6 +245,7 @@ class PlanInput(msgspec.Struct, frozen=True):
     deltas: Deltas | None = None
     answer_type: AnswerType | None = None
     prompt: Callable[[str], PromptText | None] = lambda name: None
+    memory: Memory = NO_MEMORY
 
 
 PlannerKind = Literal["rules", "llm", "flow", "own"]

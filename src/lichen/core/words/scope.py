@@ -67,6 +67,7 @@ class Actor(msgspec.Struct, frozen=True):
         return self.on_behalf_of.subject if self.on_behalf_of else self
 
 
+CLAIMED = "webchat:"  # begins the ids of customers for whom nobody vouched
 CHANNEL = "channel"  # the role of a service that vouches for whom its messages are from
 
 

@@ -21,6 +21,7 @@ from lichen.core.words.label import join
 from lichen.engine.act import Act
 from lichen.engine.asks.asker import Asker
 from lichen.engine.asks.lost import settle_lost
+from lichen.engine.asks.remembering import remembering
 from lichen.engine.asks.room import RunLimit
 from lichen.engine.brief.asking import plan_input
 from lichen.engine.brief.history import window_label
@@ -59,7 +60,14 @@ async def plan(act: Act) -> None:
         asker.wait()
         await _back_off(act)
     try:
-        input = plan_input(act, agent, now_us=act.services.clock(), model=asker, handed=asker.handed)
+        input = plan_input(
+            act,
+            agent,
+            now_us=act.services.clock(),
+            model=asker,
+            handed=asker.handed,
+            may_remember=remembering(act, asker),
+        )
         if agent.planner.pure:  # it waits for nothing, so nothing has to stop it
             answer = await agent.planner.plan(input)
         else:

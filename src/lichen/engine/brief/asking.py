@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from lichen.core.deciders.run import RunState
 from lichen.core.ports.call import ToolSpec
 from lichen.core.ports.model import ModelHandle
@@ -9,16 +11,24 @@ from lichen.core.ports.plan import Left, PlanInput, RunContext
 from lichen.engine.act import Act
 from lichen.engine.brief.contents import answers, inputs, planner_state, results
 from lichen.engine.brief.history import Handed, read_history
+from lichen.engine.brief.memory import Past
 from lichen.engine.brief.pages import chains, offered
 from lichen.engine.journal.attributes import attributes_of
 from lichen.engine.ports import AgentDef
 
 
 def plan_input(
-    act: Act, agent: AgentDef, *, now_us: int, model: ModelHandle, handed: Handed | None = None
+    act: Act,
+    agent: AgentDef,
+    *,
+    now_us: int,
+    model: ModelHandle,
+    handed: Handed | None = None,
+    may_remember: Callable[[], None] = lambda: None,
 ) -> PlanInput:
     """The input of the plan that is due in the act's state. `model` is how the planner may ask one; `handed` is told
-    the label of the earlier words it takes. Raises ContentErased."""
+    the label of the earlier words it takes. `may_remember` raises Denied where its person's other conversations are
+    none of its business. Raises ContentErased."""
     state = act.state
     return PlanInput(
         run=run_context(act),
@@ -35,6 +45,7 @@ def plan_input(
         history=lambda: read_history(act, handed),
         answer_type=act.answer_type,
         prompt=lambda name: act.services.prompts(act.journal.scope, name),
+        memory=Past(act, handed, may_remember),
     )
 
 

@@ -9,7 +9,7 @@ from lichen.core.deciders import moves
 from lichen.core.ports.call import Artifact, NotDone, Outcome, Produced, produced
 from lichen.core.words.content import RETENTION, Content
 from lichen.core.words.failure import Failure
-from lichen.core.words.label import EMPTY, Label
+from lichen.core.words.label import EMPTY, Label, join, without
 from lichen.engine.act import CallAct
 from lichen.engine.brief.hints import result_hint
 from lichen.engine.brief.terms import terms_of
@@ -47,6 +47,7 @@ def succeed(act: CallAct, said: bytes | Produced, *, duration_us: int = 0, code:
     call, made = act.call, produced(said)
     finished = e.CallFinished(call.id, call.attempt, "ok", code, duration_us=duration_us)
     label = label_of(act.services, act.journal.scope, act.look(), call, "ok")
+    label = join(label, without(made.label, call.declassified))
     result = _redacted(made.result, call.redact)
     beside = (("artifacts", _without(made.artifacts, call.redact)), ("hint", result_hint(act, result)))
     end(act, finished, result=result, beside=beside, audit=_audit(act), label=label)

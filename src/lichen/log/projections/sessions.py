@@ -1,12 +1,15 @@
-"""How conversations stand: what a list of them shows, so that no mailbox is folded for it."""
+"""How conversations stand, and whose they are: what lists of them show, so that no mailbox is folded for it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
+from lichen.core.deciders import events as e
 from lichen.core.deciders.mailbox import MailboxState
-from lichen.log.projections.projection import Grown, growing
+from lichen.core.deciders.streams import State
+from lichen.core.words.ids import SessionId
+from lichen.log.projections.projection import Folding, Grown, Projection, growing
 from lichen.log.store.port import Reading
 from lichen.log.store.selection import rows
 from lichen.log.store.tables import Op, table
@@ -16,6 +19,7 @@ SESSIONS = table(
     "stream INTEGER",
     "log INTEGER, channel TEXT, standing TEXT, turns INTEGER, undelivered INTEGER, last_us INTEGER",
 )
+PEOPLE = table("people", "log INTEGER, subject TEXT, opened_us INTEGER, session TEXT", "agent TEXT")
 
 Conversation = Literal["closed", "handed", "asked", "busy", "waiting", "quiet"]
 """A session is over, is handed over to a person, its customer was asked something, is owed something, waits for
@@ -59,3 +63,24 @@ def session_rows(reading: Reading, numbers: Sequence[int]) -> dict[int, SessionR
     """The rows of these sessions by their streams' numbers."""
     found = reading.rows(rows(SESSIONS).among("stream", numbers)) if numbers else []
     return {row[0]: SessionRow(*row) for row in found}
+
+
+class People(Folding):
+    """The conversations of one log, by whom they are with."""
+
+    def __init__(self, log: int, reading: Reading | None) -> None:
+        self._log = log
+
+    def count(self, event: e.Event, before: State, after: State, /) -> Iterable[Op]:
+        """A conversation begins."""
+        assert isinstance(after, MailboxState)
+        return ((PEOPLE, (self._log, after.subject, event.ts_us, after.id), (after.agent,)),)
+
+
+def sessions_of(reading: Reading, log: int, subject: str, agent: str, *, limit: int) -> list[SessionId]:
+    """A person's conversations with an agent, the one that began last first."""
+    which = rows(PEOPLE, log=log, subject=subject, agent=agent).backwards("opened_us").of("session").first(limit)
+    return [SessionId(session) for (session,) in reading.rows(which)]
+
+
+WHOSE = Projection("people", (PEOPLE,), People, controls=frozenset({e.MailboxOpened}))
