@@ -176,7 +176,7 @@ class Wiring:
             connections=Reaching(_table_of(blueprint), self.secrets, os.environ, shared.salt),
             prompts=self.prompts.of,
             stand_ins=blueprint.stand_ins,
-            prices=PriceList({} if settings is None else settings.models.prices),
+            prices=PriceList({} if settings is None else settings.models.prices, blueprint.clock),
             budgets=settings.budgets if settings is not None else lambda scope: UNBOUNDED,
             tags=(lambda model: ()) if settings is None else settings.models.tags_of,
             keeps_requests=settings is None or settings.models.keep_requests,
