@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import re
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic_ai.models import ModelRequestParameters
+from pydantic_ai.profiles import JsonSchemaTransformer
+from pydantic_ai.tools import ToolDefinition
 
 from lichen.agents.models.model import resolve
 from lichen.agents.providers import facts
-from lichen.agents.providers.names import CHARS_MAX, own_name, table, wire_name
-from lichen.core.ports.model import ModelError, ModelMessage, ModelRequest
+from lichen.agents.providers.makers import Reach, make
+from lichen.agents.providers.spelling import CHARS_MAX, SCHEMA_BYTES_MAX, own_name, table, wire_name
+from lichen.agents.providers.transport import http_client
+from lichen.core.ports.model import Connection, ModelError, ModelMessage, ModelRequest
 from lichen.core.words.errors import Invalid
 
 ASKED = ModelRequest("", (ModelMessage("user", "Hello."),))
@@ -73,3 +80,75 @@ def test_tools_keep_apart_on_the_wire_and_are_told_back(names: set[str]) -> None
 def test_a_tool_is_called_on_the_wire_nearly_as_it_is_here() -> None:
     assert wire_name("orders.lookup") == "orders__lookup"
     assert own_name("orders__refund", {}) == "orders.refund"
+
+
+MODELS = {
+    "openai": "gpt-5",
+    "openai-chat": "gpt-4.1-mini",
+    "openai-compatible": "small",
+    "ollama": "qwen3",
+    "azure": "gpt-5",
+    "anthropic": "claude-haiku-4-5",
+    "google": "gemini-3-flash",
+    "mistral": "mistral-large-latest",
+    "bedrock": "us.anthropic.claude-haiku-4-5-20251001-v1:0",
+}
+SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {"to": {"$ref": "#/$defs/Place"}, "note": {"type": "string", "default": "", "title": "Note"}},
+    "required": ["to"],
+    "$defs": {"Place": {"type": "object", "properties": {"city": {"type": "string", "maxLength": 9}}, "title": "P"}},
+}
+
+
+def told(model: Any, schema: dict[str, Any]) -> ToolDefinition:
+    """The tool as the provider of a model is told of it."""
+    asked = ModelRequestParameters(function_tools=[ToolDefinition(name="send", parameters_json_schema=schema)])
+    return model.customize_request_parameters(asked).function_tools[0]
+
+
+@pytest.mark.req("GOA-62.33")
+@pytest.mark.parametrize("provider", sorted(MODELS))
+async def test_a_tools_schema_is_made_once_for_a_provider_and_is_what_pydantic_ai_makes_of_it(
+    provider: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known, connection = facts.PROVIDERS[provider], Connection("key", "http://127.0.0.1:9", options={"region": "eu"})
+    made = make(Reach(known, connection, http_client(timeout_s=1.0)))
+    ours = made.model(MODELS[provider])
+    kind: Any = type(ours)
+    plain = kind(MODELS[provider], provider=ours._provider)  # pyright: ignore[reportPrivateUsage]
+    transformer = plain.profile.get("json_schema_transformer")
+    assert transformer is not None or provider == "mistral"
+    expected = told(plain, SCHEMA)
+    assert told(ours, SCHEMA) == expected
+    if transformer is not None:  # it is asked no more
+        monkeypatch.setattr(transformer, "walk", pytest.fail)
+    again = told(ours, copy.deepcopy(SCHEMA))
+    assert again == expected
+    again.parameters_json_schema.clear()  # whoever has it may do with it as they like
+    assert told(ours, SCHEMA) == expected
+    await made.close()
+
+
+@pytest.mark.req("GOA-62.33")
+async def test_schemas_that_differ_are_told_apart_and_a_long_one_is_made_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = make(Reach(facts.PROVIDERS["openai"], Connection("key"), http_client(timeout_s=1.0)))
+    model = made.model("gpt-5")
+    strict = ToolDefinition(name="send", parameters_json_schema=SCHEMA, strict=True)
+    forced = model.customize_request_parameters(ModelRequestParameters(function_tools=[strict])).function_tools[0]
+    assert (forced.parameters_json_schema["required"], forced.strict) == (["to", "note"], True)
+    assert told(model, SCHEMA).parameters_json_schema["required"] == ["to"]
+    assert told(model, {**SCHEMA, "required": []}).parameters_json_schema["required"] == []
+
+    walked: list[str] = []
+    inner = JsonSchemaTransformer.walk
+
+    def walk(self: JsonSchemaTransformer) -> dict[str, Any]:
+        walked.append(self.schema.get("description", ""))
+        return inner(self)
+
+    monkeypatch.setattr(JsonSchemaTransformer, "walk", walk)
+    for size in (SCHEMA_BYTES_MAX, SCHEMA_BYTES_MAX, 9, 9):
+        assert told(model, {**SCHEMA, "description": "x" * size}).parameters_json_schema["description"] == "x" * size
+    assert list(map(len, walked)) == [SCHEMA_BYTES_MAX, SCHEMA_BYTES_MAX, 9]
+    await made.close()

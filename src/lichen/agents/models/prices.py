@@ -6,7 +6,7 @@ import importlib
 import math
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from lichen.agents.models.rates import Rates
 from lichen.core.ports.prices import Price
@@ -78,7 +78,8 @@ class _Listed:
             self._model = self._asked(Usage(1, 1), now).model
         price = self._model.get_prices(now)
         if self._rates is None or self._rates[0] is not price:
-            thresholds = (tier.start for each in vars(price).values() for tier in getattr(each, "tiers", ()))
+            every = cast("dict[str, Any]", vars(price)).values()
+            thresholds = (tier.start for each in every for tier in getattr(each, "tiers", ()))
             self._rates = price, Rates(lambda usage: self._asked(usage, now).total_price, thresholds)
         return self._rates[1]
 

@@ -29,7 +29,7 @@ from pydantic_ai.settings import ModelSettings, ThinkingEffort
 from pydantic_ai.tools import ToolDefinition
 
 from lichen.agents.providers.blocks import given_back
-from lichen.agents.providers.names import wire_name
+from lichen.agents.providers.spelling import wire_name
 from lichen.core.ports.model import Effort, ModelMessage, ModelRequest
 
 _SCALARS = ("auto", "required", "none")

@@ -17,7 +17,7 @@ from pydantic_ai.messages import (
     ToolCallPart,
 )
 
-from lichen.agents.providers.names import wire_name
+from lichen.agents.providers.spelling import wire_name
 from lichen.core.ports.model import ModelCall, ModelMessage
 
 BYTES_MAX: Final = 1024 * 1024  # of one reply's; a longer one is sent back as plain text

@@ -17,7 +17,7 @@ from pydantic_ai.messages import (
 )
 
 from lichen.agents.providers.blocks import kept
-from lichen.agents.providers.names import own_name, table
+from lichen.agents.providers.spelling import own_name, table
 from lichen.agents.providers.transport import REPLY_BYTES_MAX, ReplyTooLarge
 from lichen.core.ports.model import (
     Delta,

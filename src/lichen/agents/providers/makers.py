@@ -14,6 +14,7 @@ from pydantic_ai.models import Model
 from pydantic_ai.profiles import ModelProfile
 
 from lichen.agents.providers.facts import Facts
+from lichen.agents.providers.spelling import remembered
 from lichen.agents.providers.transport import CONNECT_S
 from lichen.core.ports.model import Connection
 
@@ -58,7 +59,7 @@ def make(reach: Reach) -> Made:
         if reach.facts.name == "bedrock":  # whose client has connections of its own
             await asyncio.to_thread(model.keywords["provider"].client.close)
 
-    return Made(model, close)
+    return Made(partial(model, profile=remembered(model.keywords.get("profile"))), close)
 
 
 def _openai_client(reach: Reach) -> Any:

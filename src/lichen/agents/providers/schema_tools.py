@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from lichen.agents.providers.names import own_name, table, wire_name
+from lichen.agents.providers.spelling import own_name, table, wire_name
 from lichen.core.ports.call import ToolSpec
 from lichen.core.ports.model import Connection, ModelCall, ModelError, ModelMessage, ModelReply, ModelRequest
 
