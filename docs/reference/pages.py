@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from docs.reference import codes, commands, flows, policies, settings, tools
+from docs.reference import codes, commands, flows, models, policies, settings, tools
 
 PAGES = Path(__file__).parents[1] / "pages"
 PICTURES = Path(__file__).parents[1]
@@ -25,6 +25,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "flow-route": flows.route,
     "flow-slot": flows.slot,
     "meters": policies.meters,
+    "model-failures": models.failures,
     "model-meters": policies.model_meters,
     "policy-actions": policies.actions,
     "policy-annotations": policies.annotated,

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from docs.reference import codes, commands, flows
+from docs.reference import codes, commands, flows, models
 from docs.reference.pages import PARTS
 from docs.sealed import loads
+from lichen.core.ports.model import KINDS
 from lichen.flows.read.load import parse
 
 SOURCE = Path(codes.SOURCE)
@@ -98,3 +99,13 @@ def test_a_site_that_loads_something_from_elsewhere_is_refused(tmp_path: Path, h
     assert (loads(tmp_path) == []) is is_sealed
     (tmp_path / "other.css").write_text("@import 'https://fonts.example/a.css';")
     assert loads(tmp_path) != []
+
+
+@pytest.mark.req("DOC-4.9")
+def test_every_failure_of_a_model_is_explained() -> None:
+    assert set(models.FAILURE) == set(KINDS)
+    for code, kind in KINDS.items():
+        (row,) = [line for line in models.failures().splitlines() if f"`{code}`" in line]
+        assert kind.public in row
+        assert len(models.FAILURE[code].cause) > 10
+        assert len(models.FAILURE[code].mend) > 10

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,10 +25,10 @@ START_S = 20.0
 
 
 @contextmanager
-def playing(folder: Path) -> Generator[str]:
-    """The server while it plays; yields its address."""
+def playing(folder: Path, scenes: Sequence[Mapping[str, Any]] | None = None) -> Generator[str]:
+    """The server while it plays, our scenes or those that are given; yields its address."""
     fixtures = folder / "fixtures.json"
-    fixtures.write_text(json.dumps({"fixtures": list(_fixtures())}))
+    fixtures.write_text(json.dumps({"fixtures": list(_fixtures()) if scenes is None else list(scenes)}))
     program = AIMOCK.unpacked(folder) / "dist/cli.js"
     port = free_port()
     command = [str(NODE), str(program), "-p", str(port), "-f", str(fixtures), "--strict", "--log-level", "silent"]
