@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import msgspec
 import pytest
 
 from lichen.core.deciders import events as e
 from lichen.core.ports.call import Arguments, InvalidArguments, Issue
-from lichen.core.ports.overrides import Overrides, Tagged
-from lichen.core.ports.plan import Plan, PlanInput
-from lichen.core.words.errors import Invalid
-from lichen.core.words.ids import RunId
+from lichen.core.ports.overrides import NO_TOOL, Overrides, Tagged, both
+from lichen.core.ports.plan import Plan, PlanInput, WaitRequest
+from lichen.core.words.errors import Conflict, Invalid
+from lichen.core.words.ids import CallId, RunId, child_run
 from lichen.core.words.limits import Limits
+from lichen.core.words.scope import SYSTEM
 from lichen.engine.intake.runs import start
 from tests.engine.conftest import MakeWorld
-from tests.engine.world import FakeTool, Script, World, agent, call, calls, outcomes
+from tests.engine.world import SCOPE, FakeTool, Script, World, agent, call, calls, outcomes, sleeps
 
 
 def tagged(name: str, *tags: str) -> FakeTool:
@@ -77,20 +80,152 @@ async def test_limits_of_one_run_are_narrower_never_wider_and_no_others(make_wor
 
 @pytest.mark.req("GOA-29.3")
 @pytest.mark.parametrize(
-    "overrides",
+    ("overrides", "place"),
     [
-        Overrides(tools=("shop.gone",)),
-        Overrides(tagged=(Tagged(any_of=("nothing",)),)),
-        Overrides(calls=0),
-        Overrides(time_s=0.0),
-        Overrides(tagged=(Tagged(),) * 17),
+        (Overrides(tools=("shop.read", "shop.gone")), "/tools/1"),
+        (Overrides(tagged=(Tagged(any_of=("nothing",)),)), "/tagged"),
+        (Overrides(tools=("shop.read",), tagged=(Tagged(any_of=("money",)),)), "/tagged"),
+        (Overrides(calls=0), "/calls"),
+        (Overrides(time_s=0.0), "/time_s"),
+        (Overrides(grace_s=-1.0), "/grace_s"),
+        (Overrides(cost_usd=0.0), "/cost_usd"),
+        (Overrides(call_s=0.0), "/call_s"),
+        (Overrides(plan_s=float("nan")), "/plan_s"),
+        (Overrides(tagged=(Tagged(any_of=("write",)), Tagged())), "/tagged/1"),
+        (Overrides(tagged=(Tagged(any_of=("write",)),) * 17), "/tagged"),
     ],
 )
-async def test_overrides_that_leave_nothing_start_nothing(make_world: MakeWorld, overrides: Overrides) -> None:
+async def test_overrides_that_leave_nothing_start_nothing(
+    make_world: MakeWorld, overrides: Overrides, place: str
+) -> None:
     world = await shop(make_world, Script([Plan(answer="ok")]))
     with pytest.raises(Invalid) as caught:
         await began(world, overrides)
-    assert caught.value.code == "overrides_invalid"
+    assert (caught.value.code, caught.value.place) == ("overrides_invalid", place)
+    session = await world.session()
+    with pytest.raises(Invalid) as caught:
+        await session.ask("go", overrides=overrides)
+    assert (caught.value.code, caught.value.place) == ("overrides_invalid", place)
+    assert world.runs.list(SCOPE, SYSTEM) == ()
+
+
+@pytest.mark.req("GOA-29.4")
+async def test_a_message_may_hold_its_turn_to_less_and_no_other_turn_is(make_world: MakeWorld) -> None:
+    script = Script([calls("shop.read", "shop.pay"), outcomes, calls("shop.read", "shop.pay"), outcomes])
+    world = await shop(make_world, script)
+    session = await world.session(key="s")
+    asked = await session.ask("go", overrides=Overrides(tools=("shop.read",), calls=3), key="one")
+    await world.clock.settle()
+    run = await asked.run()
+    assert world.state(run).limits.calls == 3
+    assert world.said(session) == ["ok failed"]
+    assert (await session.ask("go", overrides=Overrides(tools=("shop.read",), calls=3), key="one")).receipt.is_repeated
+    with pytest.raises(Conflict) as caught:
+        await session.ask("go", overrides=Overrides(tools=("shop.pay",)), key="one")
+    assert caught.value.code == "key_reused"
+    await session.say("again")
+    await world.clock.settle()
+    assert world.said(session) == ["ok failed", "ok ok"]
+
+
+@pytest.mark.req("GOA-29.4")
+async def test_what_answers_a_run_held_to_the_same_goes_to_it_and_nothing_else_does(make_world: MakeWorld) -> None:
+    asks = Plan(waits=(WaitRequest("clarification", "Which?"),))
+    world = await shop(make_world, Script([asks, Plan(answer="ok")]))
+    session, less = await world.session(), Overrides(calls=2)
+    await session.ask("go", overrides=less)
+    await world.clock.settle()
+    with pytest.raises(Conflict) as caught:
+        await session.ask("the first", overrides=Overrides(calls=1))
+    assert caught.value.code == "session_busy"
+    assert (await session.ask("the first", overrides=less)).disposition == "answered"
+
+
+@pytest.mark.req("GOA-29.5")
+async def test_runs_that_a_run_starts_are_held_to_its_clauses_and_times_also_after_a_crash(
+    make_world: MakeWorld,
+) -> None:
+    slow = tagged("shop.slow", "read")
+    slow._does = sleeps(50)  # pyright: ignore[reportPrivateUsage]
+    helper = agent("shop.helper", Script([calls("shop.slow", "shop.pay"), outcomes]), [slow, PAY])
+    ask = FakeTool("shop.helper", "child", agent="shop.helper", timeout_s=100)
+    ask.spec = msgspec.structs.replace(ask.spec, tags=("read",))
+    world = await make_world(agent("shop.bot", Script([calls("shop.helper"), outcomes]), [ask]), helper)
+    run = await began(world, Overrides(tagged=(Tagged(none_of=("money",)),), call_s=20))
+    await world.reopen()
+    await world.clock.advance(25)
+    child = world.state(child_run(run, CallId("c1")))
+    assert (child.only, world.ended(child.id)) == (("shop.slow",), {"c1": "timed_out", "c2": "failed"})
+
+
+@pytest.mark.req("GOA-29.5")
+async def test_a_child_that_has_no_tool_left_has_none(make_world: MakeWorld) -> None:
+    script = Script([calls("shop.pay"), outcomes])
+    ask = FakeTool("shop.helper", "child", agent="shop.helper", timeout_s=100)
+    world = await make_world(
+        agent("shop.bot", [calls("shop.helper"), outcomes], [ask]), agent("shop.helper", script, [PAY])
+    )
+    await began(world, Overrides(tagged=(Tagged(none_of=("money",)),)))
+    assert (script.seen[0].tools, [result.code for result in script.seen[1].results]) == ((), ["tool_unavailable"])
+
+
+@pytest.mark.req("GOA-29.6")
+async def test_each_call_and_each_plan_of_a_run_may_be_left_less_time(make_world: MakeWorld) -> None:
+    slow = FakeTool("shop.slow", does=sleeps(20), timeout_s=100)
+
+    world = await make_world(agent("shop.bot", Script([calls("shop.slow"), outcomes]), [slow]))
+    run = await began(world, Overrides(call_s=5))
+    await world.clock.advance(6)
+    assert world.ended(run) == {"c1": "timed_out"}
+    assert slow.entered[0].timeout_s == 5
+    thinker = await make_world(agent("shop.thinker", Thinks()))
+    held = await start(thinker.request(), thinker.agent, "go", overrides=Overrides(plan_s=5))
+    free = await start(thinker.request(), thinker.agent, "go", overrides=Overrides(plan_s=30))
+    await thinker.clock.advance(60)
+    errors = [control.error for control in thinker.controls(held) if isinstance(control, e.Planned)]
+    assert errors == ["plan_timed_out"] * 3
+    assert (thinker.state(held).outcome, await thinker.answer(free)) == ("failed", "thought")
+
+
+class Thinks:
+    """A planner that takes its time."""
+
+    pure, digest = False, "thinks"
+
+    async def plan(self, input: PlanInput) -> Plan:
+        await asyncio.sleep(20)
+        return Plan(answer="thought")
+
+
+@pytest.mark.req("GOA-29.7")
+async def test_views_of_a_run_say_what_it_is_held_to(make_world: MakeWorld) -> None:
+    world = await shop(make_world, Script([Plan(answer="ok")]))
+    run = await began(world, Overrides(tagged=(Tagged(("read", "write"), ("money",)),), calls=3, time_s=2.5))
+    shown = world.runs.show(SCOPE, run, SYSTEM)
+    assert shown.held == (
+        "only shop.read, shop.mail",
+        "tools tagged read or write",
+        "no tool tagged money",
+        "calls at most 3",
+        "time_s at most 2.5",
+    )
+    assert shown.records[0].contents is not None
+    assert shown.records[0].contents["overrides"] == {
+        "tagged": [{"any_of": ["read", "write"], "none_of": ["money"]}],
+        "calls": 3,
+        "time_s": 2.5,
+    }
+    assert world.runs.show(SCOPE, await world.start(), SYSTEM).held == ()
+
+
+def test_what_holds_where_several_do_is_the_narrower_of_each() -> None:
+    one = Overrides(("a.b", "c.d"), (Tagged(("read",)),), calls=3, call_s=5.0)
+    other = Overrides(("c.d",), (Tagged((), ("write",)),), calls=4, time_s=9.0)
+    assert both((one, other)) == Overrides(
+        ("c.d",), (Tagged(("read",)), Tagged((), ("write",))), calls=3, time_s=9.0, call_s=5.0
+    )
+    assert both((one, Overrides(("x.y",)))).tools == (NO_TOOL,), "none in common is none, not all"
+    assert both(()) == Overrides()
 
 
 # -- missing arguments -------------------------------------------------------------------------------------------

@@ -10,10 +10,11 @@ import pytest
 from lichen.core.deciders import events as e
 from lichen.core.ports.call import Artifact, CallMeta, Issue, NotDone, Produced
 from lichen.core.ports.plan import Plan
-from lichen.core.words.ids import run_stream
+from lichen.core.words.ids import CallId, child_run, run_stream
 from lichen.core.words.limits import Limits
+from lichen.tools.arguments.answer import SchemaAnswer
 from tests.engine.conftest import MakeWorld
-from tests.engine.world import SCOPE, SYSTEM, FakeTool, Script, agent, call, calls, outcomes, refuses, sleeps
+from tests.engine.world import CUSTOMER, SCOPE, SYSTEM, FakeTool, Script, agent, call, calls, outcomes, refuses, sleeps
 
 
 def having(name: str, *, does: Any = None, effects: Any = "none", **said: Any) -> FakeTool:
@@ -106,6 +107,41 @@ async def test_the_success_of_a_terminal_tool_ends_the_run_with_its_result(
     run = await world.start()
     assert await world.answer(run) == answer
     assert (len(script.seen), world.state(run).outcome) == (2, "completed")
+
+
+@pytest.mark.req("GOA-32.3")
+async def test_the_result_of_a_terminal_tool_is_the_value_of_the_run(make_world: MakeWorld) -> None:
+    async def does(meta: CallMeta) -> bytes:
+        return b'{"amount": 700}'
+
+    close = having("case.close", does=does, role="terminal", result_hint="Refunded {result.amount|money}.")
+    world = await make_world(agent("shop.bot", Script([calls("case.close")] * 2), [close]))
+    run = await world.start()
+    assert (await world.runs.answer(SCOPE, run, CUSTOMER)).value == {"amount": 700}
+    turn = await (await world.session()).say("close it")
+    await world.clock.settle()
+    assert (await turn.result()).value == {"amount": 700}
+
+
+@pytest.mark.req("GOA-32.3")
+@pytest.mark.parametrize(("amount", "ends"), [(700, ("completed", "")), (-1, ("failed", "answer_invalid"))])
+async def test_a_result_that_is_not_of_the_type_of_its_run_does_not_count(
+    make_world: MakeWorld, amount: int, ends: tuple[str, str]
+) -> None:
+    async def does(meta: CallMeta) -> bytes:
+        return b'{"amount": %d}' % amount
+
+    wanted = SchemaAnswer({"type": "object", "properties": {"amount": {"type": "integer", "minimum": 0}}})
+    close = having("case.close", does=does, role="terminal")
+    bot = msgspec.structs.replace(agent("shop.bot", Script([calls("case.close")]), [close]), answers=wanted)
+    ask = FakeTool("shop.bot", "child", agent="shop.bot", timeout_s=100)
+    world = await make_world(agent("shop.lead", [calls("shop.bot"), outcomes], [ask]), bot)
+    child = child_run(await world.start(), CallId("c1"))
+    outcome = world.runs.outcome(SCOPE, child, CUSTOMER)
+    assert (outcome.status, outcome.code) == ends
+    assert outcome.value == ({"amount": amount} if amount > 0 else None)
+    await world.reopen()
+    assert world.runs.outcome(SCOPE, child, CUSTOMER) == outcome
 
 
 @pytest.mark.req("GOA-32.1")

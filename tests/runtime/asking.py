@@ -151,6 +151,7 @@ ENTRIES: dict[str, Entry] = {
     "Runs.explain": Entry("run.read", lambda w, a: w.runtime.runs.explain(a.scope, w.done, a.actor), True),
     "Runs.replay": Entry("run.read", lambda w, a: w.runtime.runs.replay(a.scope, w.done, a.actor), True),
     "Runs.pieces": Entry("run.read", lambda w, a: w.runtime.runs.pieces(a.scope, w.done, a.actor), True),
+    "Runs.partials": Entry("run.result", lambda w, a: w.runtime.runs.partials(a.scope, w.done, a.actor), True),
     "Runs.follow": Entry("run.read", lambda w, a: w.runtime.runs.follow(a.scope, w.done, a.actor), True),
     "Runs.declassify": Entry(
         "run.declassify",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -70,9 +71,12 @@ class Door:
 
 async def _exchange(app: ASGIApp, scope: dict[str, Any], body: bytes) -> Answer:
     sent: list[Message] = []
+    requests = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def receive() -> Message:
-        return {"type": "http.request", "body": body, "more_body": False}
+        if not requests:
+            await asyncio.Event().wait()  # whoever asked stays until the answer is there
+        return requests.pop()
 
     async def send(message: Message) -> None:
         sent.append(message)

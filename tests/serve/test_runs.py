@@ -26,6 +26,7 @@ async def test_a_run_is_started_and_its_answer_awaited(door: Door) -> None:
         "answer": "Order 1042 (espresso machine) is shipped, arrives tomorrow.",
         "waits": [],
         "value": None,
+        "code": "",
     }
 
 
@@ -131,3 +132,39 @@ async def test_a_customer_reads_the_result_of_their_own_runs_only(door: Door) ->
     assert (await other.get(f"runs/{run}/result")).code == "run_unknown"
     assert (await mine.get(f"runs/{run}")).code == "role_missing"
     assert (await mine.post(f"runs/{run}/cancel")).code == "role_missing"
+
+
+@pytest.mark.req("GOA-29.8")
+async def test_a_run_and_a_message_may_be_held_to_less_over_the_api(door: Door, ops: Door) -> None:
+    less = {"tools": ["refunds.offered"], "calls": 3}
+    started = (await ops.post("runs", {"text": talk.STATUS, "overrides": less})).data
+    assert "arrives tomorrow" not in (await ops.get(f"runs/{started['id']}/result?wait_s=10")).data["answer"]
+    shown = (await ops.get(f"runs/{started['id']}")).data
+    assert shown["held"] == ["only refunds.offered", "calls at most 3"]
+    customer = door.of("acme", "customer-7")
+    session = f"sessions/{(await customer.post('sessions', {'agent': 'shop.support'})).data['id']}/messages"
+    assert (await customer.post(session, {"text": talk.STATUS, "overrides": less})).status == 200
+    replies = (await customer.get(f"{session}?wait_s=10")).data["messages"]
+    assert (await ops.get(f"runs/{replies[-1]['run']}")).data["held"] == shown["held"]
+
+
+@pytest.mark.req("GOA-29.8")
+@pytest.mark.parametrize(
+    ("wanted", "code", "place"),
+    [
+        ({"overrides": {"tools": ["orders.lookup", "gone"]}}, "overrides_invalid", "/overrides/tools/1"),
+        ({"overrides": {"calls": 0}}, "overrides_invalid", "/overrides/calls"),
+        ({"overrides": {"calls": "many"}}, "body_invalid", "$.overrides.calls"),
+        ({"overrides": {"cals": 1}}, "body_invalid", "$.overrides"),
+        ({"answers": {"$ref": "#"}}, "answer_schema_invalid", "/answers/$ref"),
+        ({"answers": {"type": "numberr"}}, "answer_schema_invalid", "/answers/type"),
+    ],
+)
+async def test_what_cannot_hold_is_refused_with_its_place(
+    door: Door, wanted: dict[str, object], code: str, place: str
+) -> None:
+    customer = door.of("acme", "customer-7")
+    session = (await customer.post("sessions", {"agent": "shop.support"})).data["id"]
+    for path, more in (("runs", {"agent": "shop.support"}), (f"sessions/{session}/messages", {})):
+        answer = await customer.post(path, {"text": talk.STATUS, **more, **wanted})
+        assert (answer.status, answer.code, answer.data["error"]["place"]) == (400, code, place)

@@ -16,6 +16,7 @@ COMMANDS: Final = {
     "demo": ("demo.demo:play", "Plays the story of the demo shop."),
     "init": ("serving.init:copy", "Begins a project in an empty folder."),
     "chat": ("commands.chat:talk", "Talks to an agent."),
+    "ask": ("serving.run:ask", "Asks an agent one question outside of any conversation."),
     "run": ("serving.run:run", "Runs one agent once, or hosts the engine."),
     "serve": ("serving.serve:serve", "Serves the API, the console and the web chat."),
     "stop": ("commands.stop:stop", "Stops a tool, agent, run or tenant, or ends the process."),

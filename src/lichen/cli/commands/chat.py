@@ -10,6 +10,7 @@ import typer
 
 from lichen.cli.here.caller import Caller, calling
 from lichen.cli.here.client import Client, segment
+from lichen.cli.here.narrowing import narrowing
 from lichen.cli.show.screen import Screen, note, safe
 
 WAIT_S = 20.0
@@ -17,10 +18,13 @@ PROMPT = "you › "
 
 
 @calling
+@narrowing
 def talk(
     caller: Caller,
     agent: Annotated[str | None, typer.Option(help="Another agent than the tenant's own.", metavar="NAME")] = None,
     conversation: Annotated[str, typer.Option(help="Which of your conversations goes on.", metavar="NAME")] = "chat",
+    *,
+    overrides: dict[str, Any] | None = None,
 ) -> None:
     """Talks to an agent.
 
@@ -29,11 +33,13 @@ def talk(
     In a pipe each line waits for its reply, and the command ends when nothing more is owed to you. What waits for
     somebody else is not owed; its answer is printed next time. In a terminal replies come as they come; Ctrl-D ends.
 
+    What a message may use and take can be narrowed, for each alike.
+
     Who names nobody is, where a project is developed, the customer that its `lichen.toml` declares first.
     """
     developer = caller.as_some_customer()
     opened = caller.client.post("sessions", {"agent": agent, "channel": "cli", "key": conversation})
-    chat = Chat(caller.client, caller.screen, opened["id"], developer)
+    chat = Chat(caller.client, caller.screen, opened["id"], developer, overrides=overrides)
     if sys.stdin.isatty() and caller.screen.is_terminal:
         chat.live()
     else:
@@ -43,7 +49,16 @@ def talk(
 class Chat:
     """One conversation of one actor, here and now."""
 
-    def __init__(self, client: Client, screen: Screen, session: str, developer: Client | None = None) -> None:
+    def __init__(
+        self,
+        client: Client,
+        screen: Screen,
+        session: str,
+        developer: Client | None = None,
+        *,
+        overrides: dict[str, Any] | None = None,
+    ) -> None:
+        self._overrides = overrides
         self._client = client
         self._screen = screen
         self._developer = developer
@@ -81,7 +96,7 @@ class Chat:
 
     def say(self, text: str) -> None:
         """Sends one message."""
-        self._client.post(self._path, {"text": text.rstrip("\n")})
+        self._client.post(self._path, {"text": text.rstrip("\n"), "overrides": self._overrides})
 
     def _catch_up(self) -> None:
         """Prints replies until nothing is owed."""

@@ -10,6 +10,7 @@ import typer
 from lichen.cli.commands.sessions import Sources, Why
 from lichen.cli.here.caller import Caller, calling
 from lichen.cli.here.client import segment
+from lichen.cli.here.narrowing import narrowing
 from lichen.cli.show.moments import moment
 from lichen.core.words.errors import Invalid, NotFound
 
@@ -78,6 +79,7 @@ def explain(caller: Caller, run: Run) -> None:
 
 @app.command()
 @calling
+@narrowing
 def start(
     caller: Caller,
     agent: Annotated[str, typer.Argument(help="The name of an agent or flow.", metavar="AGENT")],
@@ -87,10 +89,12 @@ def start(
     ] = "",
     idempotency_key: Annotated[str, typer.Option(help="With the same key it is the same run.")] = "",
     wait_s: Annotated[float, typer.Option("--wait-s", min=0, help="Waits so long for the answer.")] = 0.0,
+    *,
+    overrides: dict[str, Any] | None = None,
 ) -> None:
     """Starts a run without a session: of an agent with a text, of a flow with JSON."""
     given = _read_json(json_input) if json_input else None
-    body = {"agent": agent, "text": text, "input": given}
+    body = {"agent": agent, "text": text, "input": given, "overrides": overrides}
     run = caller.client.post("runs", body, key=idempotency_key or None)["id"]
     outcome = caller.client.get(f"runs/{segment(run)}/result", wait_s=wait_s) if wait_s else {"id": run}
     if not caller.screen.data(outcome):

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
 from lichen.cli.here.caller import Caller, calling
 from lichen.cli.here.client import segment
 from lichen.cli.here.host import hosting
+from lichen.cli.here.narrowing import narrowing
 from lichen.cli.serving.serve import LogFormat, LogLevel, write_lines
 from lichen.cli.show.screen import note
 from lichen.core.words.errors import Invalid
@@ -20,7 +23,15 @@ if TYPE_CHECKING:
 WAIT_S = 20.0
 
 
+Schema = Annotated[
+    Path | None,
+    typer.Option("--schema", help="A JSON Schema that the answer has to fit.", metavar="FILE"),
+]
+SCHEMA_BYTES_MAX = 64 * 1024
+
+
 @calling
+@narrowing
 def run(
     caller: Caller,
     agent: Annotated[str | None, typer.Argument(help="The agent, by name.", metavar="[AGENT]")] = None,
@@ -28,6 +39,9 @@ def run(
     stay: Annotated[bool, typer.Option("--stay", help="Host the engine until SIGTERM instead.")] = False,
     log_format: LogFormat = "text",
     log_level: LogLevel = "info",
+    schema: Schema = None,
+    *,
+    overrides: dict[str, Any] | None = None,
 ) -> None:
     """Runs one agent once, or hosts the engine.
 
@@ -39,11 +53,34 @@ def run(
             "No agent is named.", code="agent_missing", next_step="Name one, or use --stay to host the engine."
         )
     else:
-        _once(caller, agent, text if text is not None else sys.stdin.read())
+        _once(caller, agent, text, schema, overrides)
 
 
-def _once(caller: Caller, agent: str, text: str) -> None:
-    id = caller.client.post("runs", {"agent": agent, "text": text})["id"]
+@calling
+@narrowing
+def ask(
+    caller: Caller,
+    text: Annotated[str | None, typer.Argument(help="The question; from stdin if left out.", metavar="[TEXT]")] = None,
+    agent: Annotated[str | None, typer.Option(help="Another agent than the tenant's own.", metavar="NAME")] = None,
+    schema: Schema = None,
+    *,
+    overrides: dict[str, Any] | None = None,
+) -> None:
+    """Asks an agent one question outside of any conversation.
+
+    With --schema the answer is JSON that fits it, or the command fails with the code of why not.
+
+    Who names nobody is, where a project is developed, the customer that its `lichen.toml` declares first."""
+    caller.as_some_customer()
+    _once(caller, agent, text, schema, overrides)
+
+
+def _once(
+    caller: Caller, agent: str | None, text: str | None, schema: Path | None, overrides: dict[str, Any] | None
+) -> None:
+    said = text if text is not None else sys.stdin.read()
+    body = {"agent": agent, "text": said, "answers": _read(schema), "overrides": overrides}
+    id = caller.client.post("runs", body)["id"]
     outcome = {"moving": True}
     while outcome["moving"]:
         outcome = caller.client.get(f"runs/{segment(id)}/result", wait_s=WAIT_S)
@@ -54,11 +91,31 @@ def _once(caller: Caller, agent: str, text: str) -> None:
 
 
 def _tell(caller: Caller, outcome: dict[str, Any]) -> None:
-    if outcome["answer"] is not None:
+    if outcome["value"] is not None:
+        caller.screen.line(json.dumps(outcome["value"], ensure_ascii=False))
+    elif outcome["answer"] is not None:
         caller.screen.line(outcome["answer"])
-        return
+    if outcome["status"] == "failed":
+        id = outcome["id"]
+        note(f"{id} failed: {outcome['code']}. `lichen runs explain {id}{caller.options}` says why.")
     for wait in outcome["waits"]:
         note(f"{outcome['id']} waits for {wait}. See `lichen approvals show {wait}{caller.options}`.")
+
+
+def _read(schema: Path | None) -> Any:
+    """The JSON Schema in a file. Raises Invalid (`answer_schema_invalid`)."""
+    if schema is None:
+        return None
+    step = "Name a file that holds one JSON Schema."
+    try:
+        data = schema.read_bytes()
+        found = json.loads(data) if len(data) <= SCHEMA_BYTES_MAX else None
+    except (OSError, ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        message = "The file cannot be read, is no JSON object, or is too large."
+        raise Invalid(message, code="answer_schema_invalid", next_step=step, place=str(schema))
+    return cast("dict[str, Any]", found)
 
 
 def _host(caller: Caller, log_format: LineFormat, log_level: str) -> None:

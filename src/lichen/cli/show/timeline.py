@@ -41,6 +41,8 @@ def show_run(screen: Screen, run: View) -> None:
         tell(screen, story)
         rows = [_row(record, start_us) for record in run["records"]]
         screen.table(("seq", "after", "type", "what", "actor"), rows, empty="It has no records.")
+    for held in run["held"]:
+        screen.line(f"  held to     {held}", "dim")
     if run["tree"]["children"]:
         _tell_tree(screen, run["tree"])
     for missing in run["walk"]["missing"] if run["walk"] else ():

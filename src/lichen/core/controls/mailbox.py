@@ -27,7 +27,8 @@ class MailboxOpened(Control, frozen=True, array_like=True, gc=False):
 
 class MessageReceived(Control, frozen=True, array_like=True, gc=False):
     """Contents: `text`, `data` (JSON that came with it), `channel` (what its channel keeps with it), `address` (where
-    messages go from now on), `schema` (JSON Schema that the answer is to fit).
+    messages go from now on), `schema` (JSON Schema that the answer is to fit), `overrides`
+    (JSON: what its turn is held to).
 
     The record's actor is who sent it. `role` and `by` are whose words they are: the customer's where the customer sent
     them, or a channel that vouches for them; only those endorse.

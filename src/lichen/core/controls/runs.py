@@ -29,7 +29,7 @@ class Parent(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 class RunStarted(Control, frozen=True, array_like=True, gc=False):
     """Contents: `input` (JSON list of messages), `actor` (JSON), `attributes` (JSON), `schema` (JSON Schema that the
-    answer is to fit, as whoever asked wants).
+    answer is to fit, as whoever asked wants), `overrides` (JSON: what it is held to beside its agent's definition).
 
     `requesters` are the pseudonyms of everybody who spoke in its input: none of them may approve what it wants. `only`
     are those of its agent's tools that it may use, all of them where none is named.

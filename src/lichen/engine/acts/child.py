@@ -7,6 +7,8 @@ import msgspec
 from lichen.core.deciders import events as e
 from lichen.core.deciders import moves
 from lichen.core.deciders.run import RunState
+from lichen.core.ports import overrides
+from lichen.core.ports.overrides import Overrides
 from lichen.core.ports.plan import Message
 from lichen.core.ports.policy import Check, Verdict
 from lichen.core.words.errors import NotFound
@@ -103,7 +105,13 @@ def _started(act: CallAct, definition: AgentDef, ruling: e.Ruling) -> e.RunStart
         pins=pins(act.services, act.journal.scope, definition.name),
         requesters=parent.requesters,
         ruling=ruling,
+        only=overrides.terms(definition, _held(act)).only,
     )
+
+
+def _held(act: CallAct) -> Overrides:
+    """What the child is held to, since its parent is."""
+    return overrides.read(act.journal.overrides_of(act.state.id)).for_children
 
 
 def _lent_usd(parent: RunState, own: float | None) -> float | None:
@@ -118,7 +126,8 @@ def _lent_usd(parent: RunState, own: float | None) -> float | None:
 def _first(act: CallAct, started: e.RunStarted, asked: str) -> e.Draft:
     """The child's first record: what it is asked, and in whose name it acts."""
     attributes = act.journal.attributes_of(act.state.id)
-    draft = start_draft(started, [Message("agent", asked)], acting(started.agent, act.actor.subject), attributes)
+    actor, held = acting(started.agent, act.actor.subject), overrides.sealed(_held(act))
+    draft = start_draft(started, [Message("agent", asked)], actor, attributes, overrides=held)
     return msgspec.structs.replace(draft, label=act.state.label)
 
 

@@ -28,15 +28,17 @@ SILENCE: Final = Saying("")
 def finish(act: Act) -> None:
     """Performs `finish`."""
     settle_lost(act)
-    state, session = act.state, act.session
-    answer, value = _answer(act), _value(act)
+    value = _value(act)
+    state, session, answer = act.state, act.session, _answer(act)
     sends = ruled(act, _told_session(act, answer))
     if sends.refused:
         answer, value = Saying(_answered(sends.session)), b""
     contents = moves.as_contents([*saying.parts(answer, "answer"), ("value", value)], state.subject)
     drafts = {act.stream: labelled((*sends.refused, *moves.finish(state, contents)), state.label)}
     if state.parent is not None:
-        drafts[run_stream(state.parent.run)] = tell_parent(act, answer.text, value)
+        drafts[run_stream(state.parent.run)] = tell_parent(
+            act, answer.text, value if value and act.answer_type else b""
+        )
         if session is not None:
             drafts[session.stream] = talk.end_handover(session.mailbox, state.id)
     elif session is not None:
@@ -76,16 +78,18 @@ def _told(result: bytes, hint: str) -> str:
 
 def _value(act: Act) -> bytes:
     """The answer as JSON, where it has a type; empty for a run that gives none. The result of the call that ended the
-    run is its value if it is of the type."""
+    run is its value; where that is not of the type that the run has to give, the run fails (`answer_invalid`)."""
     state = act.state
     if state.cancel or state.failure or state.answer is None or act.journal.is_erased(state.subject):
         return b""
     contents = act.contents(state.answer.n)
-    if state.answer.part != "result" or (wanted := act.answer_type) is None:
+    if state.answer.part != "result":
         return contents.get("value", b"")
+    wanted = act.answer_type
     try:
-        return wanted.decode(contents["result"])
+        return contents["result"] if wanted is None else wanted.decode(contents["result"])
     except InvalidArguments:
+        act.state = msgspec.structs.replace(state, failure="answer_invalid")
         return b""
 
 

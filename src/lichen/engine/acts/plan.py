@@ -11,6 +11,7 @@ import msgspec
 from lichen.core.deciders import events as e
 from lichen.core.deciders import moves
 from lichen.core.ports.model import HELD, Delta, ModelError
+from lichen.core.ports.overrides import read
 from lichen.core.ports.plan import Plan, PlanInput
 from lichen.core.ports.policy import Check, Verdict
 from lichen.core.speech.wording import public_text
@@ -91,10 +92,17 @@ async def plan(act: Act) -> None:
 
 
 async def _ask(act: Act, agent: AgentDef, input: PlanInput, *, waits: Callable[[], None]) -> Plan:
-    """What the planner says. `waits` is called as soon as it does not say it at once."""
-    limit = Within(input.left.time_s + 1.0, waits=waits)  # the run's own deadline is first
-    with _streaming(act, input) as streamed:
-        return await limit.of(agent.planner.plan(streamed))
+    """What the planner says. `waits` is called as soon as it does not say it at once. Raises TimeoutError, and
+    LichenError (`plan_timed_out`) where the run is held to a time for each plan."""
+    left_s, plan_s = input.left.time_s + 1.0, read(act.journal.overrides_of(act.state.id)).plan_s
+    limit = Within(left_s if plan_s is None else min(left_s, plan_s), waits=waits)  # the run's own deadline is first
+    try:
+        with _streaming(act, input) as streamed:
+            return await limit.of(agent.planner.plan(streamed))
+    except TimeoutError:
+        if plan_s is None or plan_s >= left_s or not limit.is_over:
+            raise
+        raise LichenError("The plan took longer than each plan of this run may.", code="plan_timed_out") from None
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import msgspec
 
@@ -11,6 +12,7 @@ from lichen.core.deciders import events as e
 from lichen.core.deciders import moves, talk
 from lichen.core.deciders.mailbox import Queued, next_messages
 from lichen.core.deciders.run import DECIDER
+from lichen.core.ports.overrides import Overrides, Terms, both, read, sealed, terms
 from lichen.core.ports.plan import Message
 from lichen.core.words.content import Content
 from lichen.core.words.ids import AgentName, MessageId, RunId, run_stream
@@ -23,6 +25,14 @@ from lichen.engine.journal.labels import said_by
 from lichen.engine.ports import Services
 from lichen.engine.sends.sends import announced, refusal
 from lichen.engine.sends.starts import opener, ruling_of, starting_turn
+
+
+class Asked(NamedTuple):
+    """In whose name a turn's run acts, and what whoever asked wants of it."""
+
+    actor: Actor
+    schema: bytes
+    overrides: bytes
 
 
 def open_turn(act: SessionAct) -> None:
@@ -41,32 +51,34 @@ def open_turn(act: SessionAct) -> None:
     journal.log.begin(stream)
     said = [(each, act.contents(each.n)) for each in taken]
     schema = next((words["schema"] for _, words in reversed(said) if "schema" in words), b"")
+    held = both(read(words["overrides"]) for _, words in said if "overrides" in words)
+    under = _terms(services, journal.scope, mailbox.agent, held)
     started = e.RunStarted(
         agent=mailbox.agent,
         subject=mailbox.subject,
-        limits=_limits(services, journal.scope, mailbox.agent),
+        limits=under.limits,
         session=mailbox.id,
         turn=opened.turn,
         pins=pins(services, journal.scope, mailbox.agent),
         requesters=tuple(sorted({mailbox.subject, *(m.by for m in taken)})),
         ruling=ruling_of(check, verdict),
         has_schema=bool(schema),
+        only=under.only,
     )
-    first = _first(act, said, person, started, schema)
+    first = _first(act, said, started, Asked(acting(mailbox.agent, person), schema, sealed(held)))
     journal.append({act.stream: (e.Draft(opened),), stream: (first,)}, turn=opened.turn)
 
 
 def _first(
     act: SessionAct,
     said: Sequence[tuple[Queued, Mapping[str, bytes]]],
-    person: Actor,
     started: e.RunStarted,
-    schema: bytes,
+    asked: Asked,
 ) -> e.Draft:
     """The first record of a turn's run: what it was told, in whose name it acts, and what its answer is to fit."""
     messages = [message(m.role, words, m.by) for m, words in said]
     attributes = act.contents(0).get("attributes", b"")
-    draft = start_draft(started, messages, acting(act.mailbox.agent, person), attributes, schema)
+    draft = start_draft(started, messages, asked.actor, attributes, asked.schema, asked.overrides)
     labels = [said_by(m.role, m.by, subject=act.subject) for m, _ in said]
     return msgspec.structs.replace(draft, label=functools.reduce(join, labels, draft.label))
 
@@ -86,11 +98,17 @@ def acting(agent: AgentName, person: Actor) -> Actor:
 
 
 def start_draft(
-    started: e.RunStarted, messages: list[Message], actor: Actor, attributes: bytes = b"", schema: bytes = b""
+    started: e.RunStarted,
+    messages: list[Message],
+    actor: Actor,
+    attributes: bytes = b"",
+    schema: bytes = b"",
+    overrides: bytes = b"",
 ) -> e.Draft:
-    """A run's first record. `schema` is what whoever asked wants the answer to fit."""
+    """A run's first record. `schema` is what whoever asked wants the answer to fit, `overrides` what holds beside the
+    definition of its agent."""
     parts = [("input", msgspec.json.encode(messages)), ("actor", msgspec.json.encode(actor))]
-    parts += [("attributes", attributes), ("schema", schema)]
+    parts += [("attributes", attributes), ("schema", schema), ("overrides", overrides)]
     return e.Draft(started, moves.as_contents(parts, started.subject))
 
 
@@ -102,6 +120,6 @@ def pins(services: Services, scope: Scope, agent: AgentName) -> e.Pins:
     return e.Pins(definition.digest, definition.planner.digest, services.policy_digest(scope), DECIDER)
 
 
-def _limits(services: Services, scope: Scope, agent: AgentName) -> Limits:
+def _terms(services: Services, scope: Scope, agent: AgentName, held: Overrides) -> Terms:
     definition = services.agents.get(agent, scope)
-    return definition.limits if definition else Limits()
+    return terms(definition, held) if definition else Terms(Limits())

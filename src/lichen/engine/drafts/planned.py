@@ -21,6 +21,7 @@ from lichen.core.ports.call import (
     Tool,
     ToolRole,
 )
+from lichen.core.ports.overrides import read
 from lichen.core.ports.plan import REDACT, STATE_BYTES_MAX, SUMMARY_CHARS_MAX, CallRequest, Plan, WaitRequest
 from lichen.core.speech import saying
 from lichen.core.speech.saying import Saying
@@ -215,7 +216,7 @@ class _Calls(NamedTuple):
 
 def _calls(act: Act, agent: AgentDef, plan: Plan) -> _Calls:
     calls = _Calls([], {}, [], {}, [])
-    live = chains(act, agent)
+    live, held = chains(act, agent), read(act.journal.overrides_of(act.state.id))
     for i, asked in enumerate(plan.calls):
         id, request = moves.next_call(act.state, i), continued(asked, live, agent.tools)
         may_use = act.state.may_use(request.tool) and not act.state.is_synthesis
@@ -236,7 +237,7 @@ def _calls(act: Act, agent: AgentDef, plan: Plan) -> _Calls:
                 calls.missing.extend(missing_in(tool.spec, error.issues))
         calls.planned.append(_planned_call(act, id, tool, args.data))
         calls.parts.append((f"{id}/args", args.data))
-        calls.parts.append((f"{id}/terms", _terms(request)))
+        calls.parts.append((f"{id}/terms", _terms(request, held.call_s)))
         calls.parts.append((f"{id}{REDACT}", msgspec.json.encode(request.redact) if request.redact else b""))
         if tool is None or asked is not request:
             calls.parts.append((f"{id}/tool", asked.tool.encode()))
@@ -250,10 +251,12 @@ def _roles(agent: AgentDef, plan: Plan) -> tuple[ToolRole, ...]:
     return roles if any(role != "work" for role in roles) else ()
 
 
-def _terms(request: CallRequest) -> bytes:
-    if request.timeout_s is None and request.retry is None:
+def _terms(request: CallRequest, call_s: float | None) -> bytes:
+    """The terms that a plan asks for, within the time that every call of the run has."""
+    stated = [each for each in (request.timeout_s, call_s) if each is not None]
+    if not stated and request.retry is None:
         return b""
-    return msgspec.json.encode(CallTerms(request.timeout_s, request.retry))
+    return msgspec.json.encode(CallTerms(min(stated, default=None), request.retry))
 
 
 def _planned_call(act: Act, id: CallId, tool: Tool | None, args: bytes) -> e.PlannedCall:

@@ -10,12 +10,13 @@ import msgspec
 from lichen.core.deciders import events as e
 from lichen.core.deciders import moves
 from lichen.core.deciders.mailbox import OUTBOX_MAX, MailboxState
+from lichen.core.ports.overrides import NONE, Overrides, check, sealed
 from lichen.core.ports.plan import SpeakerRole
 from lichen.core.words.errors import Conflict, Unavailable
 from lichen.core.words.ids import MessageId, RunId, SessionId, StreamId, WaitId, session_stream
 from lichen.core.words.scope import speaks_as
 from lichen.engine.answers.messages import encoded
-from lichen.engine.intake.disposition import Words, disposed, without_stale_questions
+from lichen.engine.intake.disposition import Disposition, Words, disposed, without_stale_questions
 from lichen.engine.intake.keys import token_of
 from lichen.engine.intake.request import Request, merged
 from lichen.engine.intake.sizes import check_address, text_of
@@ -45,6 +46,12 @@ class Said(NamedTuple):
     address: bytes
     key: str | None
     schema: bytes = b""
+    overrides: Overrides = NONE
+
+    @property
+    def is_own_turn(self) -> bool:
+        """Whether it has a turn of its own: what is asked for holds for no other message."""
+        return bool(self.schema) or self.overrides != NONE
 
 
 class Coming(NamedTuple):
@@ -63,18 +70,19 @@ def read(
     data: Any = None,
     address: bytes = b"",
     schema: bytes = b"",
+    overrides: Overrides = NONE,
 ) -> Said:
     """What somebody says, as it is kept.
 
     `channel_data` is kept with the message for its channel alone. `data`, any JSON, goes to the planner with the
     words: what a channel knows beside them. `address` is where the channel pushes replies to from now on. `schema` is
-    what the answer is to fit, and then the message has a turn of its own.
+    what the answer is to fit, `overrides` what the run is held to; with either the message has a turn of its own.
 
     Raises Invalid (`message_too_large`, `message_empty`, `input_too_large`, `input_invalid`, `address_too_large`).
     """
     said, beside = text_of(text), encoded(data)
     check_address(address)
-    return Said(text, said, beside, channel_data, address, key, schema)
+    return Said(text, said, beside, channel_data, address, key, schema, overrides)
 
 
 async def say(coming: Coming) -> Receipt:
@@ -97,8 +105,8 @@ def receive(coming: Coming) -> Receipt:
 def received(coming: Coming) -> tuple[Receipt, Mapping[StreamId, moves.Drafts]]:
     """What becomes of a message that comes now, and what is to be appended for it: nothing, if it was taken before.
 
-    Raises Invalid (`key_invalid`), NotFound (`session_unknown`), Conflict (`session_closed`, `key_reused`,
-    `session_busy`), Unavailable (`outbox_full`).
+    Raises Invalid (`key_invalid`, `overrides_invalid`), NotFound (`session_unknown`), Conflict (`session_closed`,
+    `key_reused`, `session_busy`), Unavailable (`outbox_full`).
     """
     request, session, said = coming
     mailbox = request.mailbox(session)
@@ -108,11 +116,13 @@ def received(coming: Coming) -> tuple[Receipt, Mapping[StreamId, moves.Drafts]]:
     if receipt is not None:
         return receipt, {}
     _check_takes(mailbox)
+    if said.overrides != NONE:
+        check(request.agent(mailbox.agent), said.overrides)
     parts = [("text", said.said), ("data", said.data), ("channel", said.channel_data), ("address", said.address)]
-    parts.append(("schema", said.schema))
+    parts += [("schema", said.schema), ("overrides", sealed(said.overrides))]
     contents = moves.as_contents(parts, mailbox.subject)
     words = Words(number, token, said.text, contents, *_speaker(request, mailbox))
-    return _taken(request, mailbox, words, has_schema=bool(said.schema))
+    return _taken(request, mailbox, words, said)
 
 
 def _repeated(request: Request, session: SessionId, token: str, said: Said) -> Receipt | None:
@@ -122,8 +132,8 @@ def _repeated(request: Request, session: SessionId, token: str, said: Said) -> R
     if n is None:
         return None
     contents = journal.log.contents(stream, n)
-    kept = (contents.get("text"), contents.get("data", b""), contents.get("schema", b""))
-    if kept != (said.said, said.data, said.schema):
+    kept = (contents.get("text"), *(contents.get(part, b"") for part in ("data", "schema", "overrides")))
+    if kept != (said.said, said.data, said.schema, sealed(said.overrides)):
         raise Conflict("This idempotency key was used for another message.", code="key_reused")
     control = journal.event(stream, n).control
     assert isinstance(control, e.MessageReceived)
@@ -145,12 +155,20 @@ def _speaker(request: Request, mailbox: MailboxState) -> tuple[SpeakerRole, str]
     return role, mailbox.subject if is_vouched_for else request.by
 
 
+def _is_free(request: Request, does: Disposition, said: Said) -> bool:
+    """Whether what is asked for can hold: the message has a turn of its own, or goes to a run held to the same."""
+    if does.disposition in ("queued", "rejected") or not said.is_own_turn:
+        return True
+    is_held = does.run is not None and request.journal.overrides_of(does.run) == sealed(said.overrides)
+    return is_held and not said.schema
+
+
 def _taken(
-    request: Request, mailbox: MailboxState, words: Words, *, has_schema: bool
+    request: Request, mailbox: MailboxState, words: Words, said: Said
 ) -> tuple[Receipt, Mapping[StreamId, moves.Drafts]]:
     mailbox, withdrawn = without_stale_questions(request.journal, mailbox)
     does = disposed(request, mailbox, words)
-    if has_schema and does.disposition not in ("queued", "rejected"):
+    if not _is_free(request, does, said):
         step = "Ask once what goes on there is answered."
         raise Conflict("The session is busy with something else.", code="session_busy", next_step=step)
     received = e.MessageReceived(

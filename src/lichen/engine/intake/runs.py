@@ -8,7 +8,8 @@ from typing import Any, Literal
 import msgspec
 
 from lichen.core.deciders import events as e
-from lichen.core.ports.overrides import NONE, Overrides, Terms, terms
+from lichen.core.ports.overrides import NONE, Overrides, Terms, check, terms
+from lichen.core.ports.overrides import sealed as kept
 from lichen.core.words.errors import Conflict
 from lichen.core.words.ids import AgentName, RunId, run_stream
 from lichen.core.words.scope import speaks_as
@@ -46,6 +47,7 @@ async def start(
     contents = {"text": text_of(text) if text or input is None else b"", "data": encoded(input)}
     own = sealed(attributes)
     check_needs(request.agent(agent), *attributes)
+    check(request.agent(agent), overrides)
     under = terms(request.agent(agent), overrides)
     await request.admitted()
     journal, actor = request.journal, request.actor
@@ -56,7 +58,7 @@ async def start(
     messages = [message(speaks_as(actor), contents, request.by)]
     if journal.state(stream).n == 0:
         first = msgspec.structs.replace(_started(request, agent, under), has_schema=bool(schema))
-        started = start_draft(first, messages, acting(agent, actor), own, schema)
+        started = start_draft(first, messages, acting(agent, actor), own, schema, kept(overrides))
         request.append({stream: (started,)})
     elif journal.log.contents(stream, 0).get("input") != msgspec.json.encode(messages):
         raise Conflict("This idempotency key was used for another run.", code="key_reused")

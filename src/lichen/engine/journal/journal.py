@@ -171,18 +171,28 @@ class Journal:
 
     def attributes_of(self, run: RunId) -> bytes:
         """The attributes a run began with, as JSON; empty for none, and when its subject was erased."""
+        return self._begun(run)[0]
+
+    def overrides_of(self, run: RunId) -> bytes:
+        """What a run is held to beside its agent's definition, as JSON; empty for nothing, and when its subject was
+        erased."""
+        return self._begun(run)[1]
+
+    def _begun(self, run: RunId) -> tuple[bytes, bytes]:
+        """What a run began with: attributes and overrides. It is read once."""
         seat = self._seats.get(run_stream(run))
         if seat is None:
-            return self._read_attributes(run)
-        if seat.attributes is None:
-            seat.attributes = self._read_attributes(run)
-        return seat.attributes
+            return self._read_begun(run)
+        if seat.begun is None:
+            seat.begun = self._read_begun(run)
+        return seat.begun
 
-    def _read_attributes(self, run: RunId) -> bytes:
+    def _read_begun(self, run: RunId) -> tuple[bytes, bytes]:
         try:
-            return self.log.contents(run_stream(run), 0).get("attributes", b"")
+            contents = self.log.contents(run_stream(run), 0)
         except ContentErased:
-            return b""
+            return b"", b""
+        return contents.get("attributes", b""), contents.get("overrides", b"")
 
     # -- seats ---------------------------------------------------------------------------------------------------
 

@@ -98,7 +98,7 @@ class Seat:
         "__weakref__",
         "actor",
         "arguments",
-        "attributes",
+        "begun",
         "evidence",
         "first_n",
         "inflight",
@@ -126,7 +126,7 @@ class Seat:
         self.first_n = 0
         self.tail: list[Event] = []
         self.actor: Actor | None = None
-        self.attributes: bytes | None = None
+        self.begun: tuple[bytes, bytes] | None = None
         self.evidence: Known | None = None
         self.spoken: dict[int, Evidence] = {}  # of a session: what messages of its customer say, by record
         self.sent: Last | None = None  # of a run: the last request to a model that its log has

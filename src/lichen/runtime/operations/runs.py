@@ -21,6 +21,7 @@ from lichen.log.records.record import Record
 from lichen.runtime.access.access import EVERYTHING, About, Access, of_run, of_state
 from lichen.runtime.operations.setting import Known
 from lichen.runtime.operations.talk.feed import Feed
+from lichen.runtime.operations.talk.partials import partials
 from lichen.runtime.operations.talk.pieces import PieceView, pieces
 from lichen.runtime.operations.valued import schema_of, tree_of, value_of
 from lichen.runtime.redaction import hiding
@@ -127,7 +128,14 @@ class Runs:
         waits = tuple(f"{each.id}.{wait}" for each in _family(journal, run) for wait in each.waits)
         answer = _answer(journal, state) if state.outcome else None
         value = tree_of(self._engine, scope, run) if state.outcome else None
-        return Outcome(run, status_of(state), _is_moving(journal, run), answer, waits, value)
+        code = state.cancel or state.failure or (f"limit_{state.limit}" if state.limit else "")
+        return Outcome(run, status_of(state), _is_moving(journal, run), answer, waits, value, code)
+
+    def partials(self, scope: Scope, run: RunId, actor: Actor) -> AsyncGenerator[Any]:
+        """What there is so far of an answer that has a type, as JSON has it, each time there is more; then all of it,
+        if the run gave it. Of a run in a session nothing comes before the end where policy might yet keep it back."""
+        self._access.open("run.result", scope, actor, of_run(run), what="run")
+        return partials(self._engine, scope, run)
 
     async def rest(self, scope: Scope, run: RunId, actor: Actor) -> None:
         """Returns once nothing in a run or in the children it waits for goes on by itself."""

@@ -35,11 +35,12 @@ def kind_of(engine: Engine, scope: Scope, run: RunId, wanted: AnswerType | None)
 
 
 def value_of(engine: Engine, scope: Scope, run: RunId, wanted: AnswerType | None = None) -> Any:
-    """The value of a finished run's answer, None where it has no type, or failed. One that was asked for in a type that
-    is not known here is as JSON has it. Raises Invalid (`answer_invalid`) where it does not fit the type any more."""
+    """The value of a finished run's answer, None where it has none, or failed. The result of a call that ended the run,
+    and one that was asked for in a type that is not known here, are as JSON has them. Raises Invalid
+    (`answer_invalid`) where it does not fit the type any more."""
     kind = kind_of(engine, scope, run, wanted)
     if kind is None:
-        return tree_of(engine, scope, run) if engine.journal(scope).run(run).has_schema else None
+        return tree_of(engine, scope, run)
     data = _recorded(engine, scope, run)
     try:
         return None if data is None else kind.value(data)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any, Literal, cast
 
@@ -10,6 +10,7 @@ import msgspec
 
 from lichen.core.deciders import events as e
 from lichen.core.deciders.run import RunState, decide
+from lichen.core.ports import overrides
 from lichen.core.ports.plan import Planner
 from lichen.core.words.ids import RunId, run_stream
 from lichen.core.words.limits import Limits, Usage
@@ -115,7 +116,8 @@ class RunDetail(Explanation, frozen=True, kw_only=True):
     """Everything about one run. `answer` is None until there is one, or once it was erased; `value` is the answer as
     JSON where it has a type.
 
-    `open_waits` are what a person is asked by it or by a child run it waits for. `tree` is it with all the runs that it
+    `held` is what it is held to beside its agent's definition, in words. `open_waits` are what a person is asked by it
+    or by a child run it waits for. `tree` is it with all the runs that it
     called, and what they cost. `walk` is None unless its agent is a
     flow that is hosted here.
     """
@@ -130,6 +132,7 @@ class RunDetail(Explanation, frozen=True, kw_only=True):
     tokens: int
     answer: str | None
     value: Any
+    held: tuple[str, ...]
     open_waits: tuple[str, ...]
     is_halted: bool
     cost: Cost
@@ -144,7 +147,7 @@ class RunDetail(Explanation, frozen=True, kw_only=True):
 
 class Outcome(msgspec.Struct, frozen=True):
     """How a run stands. `moving` when it goes on without anybody's doing; `answer` once it is finished, and its `value`
-    where answers have a type."""
+    where answers have a type. `code` says why a run failed or was cancelled, or which limit it reached."""
 
     id: RunId
     status: RunStatus
@@ -152,6 +155,7 @@ class Outcome(msgspec.Struct, frozen=True):
     answer: str | None
     waits: tuple[str, ...]
     value: Any = None
+    code: str = ""
 
 
 class Around(msgspec.Struct, frozen=True):
@@ -234,6 +238,7 @@ def detail(log: Log, state: RunState, records: Sequence[Record], around: Around)
         tokens=state.usage.tokens,
         answer=why.story.answer,
         value=why.story.value,
+        held=tuple(_held(begun, overrides.read((each[0].parts or {}).get("overrides", b"")))),
         open_waits=around.open_waits,
         is_halted=any(wait.kind in HALTING for wait in state.waits.values()),
         cost=_cost(records, begun.limits, state.calls_used),
@@ -250,6 +255,18 @@ def detail(log: Log, state: RunState, records: Sequence[Record], around: Around)
 def asks_people(state: RunState) -> tuple[str, ...]:
     """The ids of the open waits in which a person decides about an effect."""
     return tuple(_id(state, wait) for wait in state.waits.values() if wait.kind in ABOUT_EFFECTS)
+
+
+def _held(begun: e.RunStarted, to: overrides.Overrides) -> Iterator[str]:
+    """What a run is held to beside its agent's definition."""
+    if begun.only:
+        yield "no tool" if begun.only == (overrides.NO_TOOL,) else f"only {', '.join(begun.only)}"
+    for clause in to.tagged:
+        yield from [f"tools tagged {' or '.join(clause.any_of)}"] if clause.any_of else []
+        yield from [f"no tool tagged {' or '.join(clause.none_of)}"] if clause.none_of else []
+    for name in overrides.BOUNDS:
+        if (value := getattr(to, name)) is not None:
+            yield f"{name} at most {value:g}"
 
 
 def _cost(records: Sequence[Record], limits: Limits, calls: int) -> Cost:

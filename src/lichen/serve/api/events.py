@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 from starlette.responses import Response
 
 from lichen.core.words.errors import Invalid
@@ -9,7 +11,7 @@ from lichen.core.words.ids import RunId
 from lichen.log.records.record import Place
 from lichen.serve.api.route import ApiRoute
 from lichen.serve.http.exchange import Body, Exchange, Spot
-from lichen.serve.http.sse import MEDIA, EventStream, piece_frames, run_frames
+from lichen.serve.http.sse import MEDIA, EventStream, passing, piece_frames, run_frames
 
 
 class Following(Body, frozen=True):
@@ -45,6 +47,20 @@ async def said(x: Exchange) -> Response:
     return EventStream(piece_frames(feed, closing=x.closing, holding=x.holding), slot=x.streams.holding(name))
 
 
+async def partials(x: Exchange) -> Response:
+    """What there is so far of an answer that has a type, as server-sent events, each time there is more, and then all
+    of it. Ends with how the run stands: its value, or the code of its failure."""
+    run = RunId(x.part("run"))
+    values = x.runtime.runs.partials(x.scope, run, x.actor)
+    name = x.scope.log_id()
+    x.streams.check(name)
+    if x.request.method == "HEAD":
+        return Response(media_type=MEDIA)
+    ended = functools.partial(x.runtime.runs.outcome, x.scope, run, x.actor)
+    frames = passing("partial", values, ended, closing=x.closing, holding=x.holding)
+    return EventStream(frames, slot=x.streams.holding(name))
+
+
 def _after(x: Exchange, asked: str) -> Place:
     """Where to go on: after the record seen last, or after all that is stored at a position without `.i`."""
     place = Place.read(x.request.headers.get("last-event-id", asked))
@@ -55,5 +71,6 @@ def _after(x: Exchange, asked: str) -> Place:
 
 ROUTES = (
     ApiRoute("GET", "runs/{run}/events", "run.read", events, query=Following, media=MEDIA, fails=(429,)),
+    ApiRoute("GET", "runs/{run}/partials", "run.result", partials, media=MEDIA, fails=(429,)),
     ApiRoute("GET", "runs/{run}/pieces", "run.read", said, media=MEDIA, fails=(429,)),
 )

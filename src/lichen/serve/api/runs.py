@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import msgspec
 
+from lichen.core.ports.overrides import NONE, Overrides
+from lichen.core.words.errors import Invalid
 from lichen.core.words.ids import RunId
 from lichen.runtime.replay import Replay
 from lichen.runtime.views.run import Explanation, Outcome, RunDetail, RunStatus, RunSummary
 from lichen.serve.api.route import ApiRoute
-from lichen.serve.http.exchange import Body, Exchange, Name, Nothing, Position, WaitS
+from lichen.serve.http.exchange import Body, Exchange, Name, Nothing, Position, WaitS, naming
 
 LISTED_MAX = 1000
+FIELDS: Final = {"overrides_invalid": "overrides", "answer_schema_invalid": "answers"}
+"""Which field of a body an error of these is about."""
 
 
 class Listing(Body, frozen=True):
@@ -26,11 +30,18 @@ class Listing(Body, frozen=True):
 
 
 class Starting(Body, frozen=True):
-    """A run without a session. `input`, any JSON, is what a flow begins with; with it `text` may be left out."""
+    """A run without a session, of the agent that this tenant's customers meet unless another is named. `input`, any
+    JSON, is what a flow begins with; with it `text` may be left out.
 
-    agent: str
+    `answers`, a JSON Schema, is what the answer has to fit, whatever the agent gives as a rule. `overrides` leave this
+    run fewer tools and narrower limits than its agent has.
+    """
+
+    agent: str | None = None
     text: str = ""
     input: Any = None
+    answers: dict[str, Any] | None = None
+    overrides: Overrides = NONE
 
 
 class Started(msgspec.Struct, frozen=True):
@@ -72,8 +83,25 @@ async def explain(x: Exchange) -> Explanation:
 async def start(x: Exchange) -> Started:
     """Starts a run; a repeated idempotency key is the same run."""
     wanted = x.body(Starting)
-    run = await x.runtime.runs.start(x.scope, wanted.agent, wanted.text, x.actor, key=x.key, input=wanted.input)
+    with naming(FIELDS):
+        run = await x.runtime.runs.start(
+            x.scope,
+            wanted.agent or _own_agent(x),
+            wanted.text,
+            x.actor,
+            key=x.key,
+            input=wanted.input,
+            answers=wanted.answers,
+            overrides=wanted.overrides,
+        )
     return Started(run)
+
+
+def _own_agent(x: Exchange) -> str:
+    """The agent that the tenant's customers meet. Raises Invalid (`agent_missing`) where nothing says so."""
+    if x.runtime.project is None:
+        raise Invalid("No agent is named.", code="agent_missing", next_step="Name one.", place="/agent")
+    return x.runtime.project.agent_for(x.scope.tenant).name
 
 
 async def result(x: Exchange) -> Outcome:

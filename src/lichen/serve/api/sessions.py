@@ -8,13 +8,16 @@ import msgspec
 
 from lichen.channels import webchat
 from lichen.core.deciders.events import DoubleTexting
+from lichen.core.ports.overrides import NONE, Overrides
 from lichen.core.speech.wording import WANTED_CHARS_MAX
 from lichen.core.words.errors import Invalid
 from lichen.core.words.ids import MessageId, RunId, SessionId, WaitId
 from lichen.runtime.operations.talk.session import Outgoing, Session
+from lichen.runtime.operations.talk.turn import Turn
 from lichen.runtime.views.session import SessionDetail, SessionSummary
 from lichen.serve.api.route import ApiRoute
-from lichen.serve.http.exchange import Body, Exchange, Name, Nothing, Position, WaitS
+from lichen.serve.api.runs import FIELDS
+from lichen.serve.http.exchange import Body, Exchange, Name, Nothing, Position, WaitS, naming
 from lichen.settings.routes import ANY
 
 LISTED_MAX = 1000
@@ -49,10 +52,16 @@ class Opened(msgspec.Struct, frozen=True):
 
 
 class Saying(Body, frozen=True):
-    """A message of the customer. `input`, any JSON, goes to the agent or flow with the words."""
+    """A message of the customer. `input`, any JSON, goes to the agent or flow with the words.
+
+    With `answers`, a JSON Schema that the answer has to fit, or `overrides`, which leave its run fewer tools and
+    narrower limits, it has a turn of its own.
+    """
 
     text: str
     input: Any = None
+    answers: dict[str, Any] | None = None
+    overrides: Overrides = NONE
 
 
 class Taken(msgspec.Struct, frozen=True):
@@ -126,8 +135,15 @@ async def say(x: Exchange) -> Taken:
     """Takes one message; a repeated idempotency key is the same message."""
     said = x.body(Saying)
     x.count(x.part("session"), len(said.text.encode()))
-    receipt = (await _session(x).say(said.text, key=x.key, data=said.input)).receipt
+    receipt = (await _said(_session(x), said, x.key)).receipt
     return Taken(receipt.message, receipt.disposition, receipt.run, receipt.wait, receipt.is_repeated)
+
+
+async def _said(session: Session, said: Saying, key: str | None) -> Turn:
+    if said.answers is None and said.overrides == NONE:
+        return await session.say(said.text, key=key, data=said.input)
+    with naming(FIELDS):
+        return await session.ask(said.text, key=key, data=said.input, answers=said.answers, overrides=said.overrides)
 
 
 async def replies(x: Exchange) -> Replies:

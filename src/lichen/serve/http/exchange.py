@@ -171,6 +171,20 @@ async def load(runtime: Runtime, caller: Caller, parts: Mapping[str, str]) -> No
 
 
 @contextmanager
+def naming(fields: Mapping[str, str]) -> Generator[None]:
+    """An Invalid whose code is one of these is about the field of the body that the code stands for: its place begins
+    there. JSON pointers (RFC 6901)."""
+    try:
+        yield
+    except Invalid as error:
+        if error.code not in fields:
+            raise
+        inner = error.place if (error.place or "").startswith("/") else ""
+        place = f"/{fields[error.code]}{inner}"
+        raise Invalid(error.message, code=error.code, next_step=error.next_step, place=place) from error
+
+
+@contextmanager
 def auditing(request: Request, scope: Scope) -> Generator[None]:
     """Held while a whole log is read: a few at a time, one for each log. Raises TooMany (`all_taken`)."""
     audits = site_of(request).audits

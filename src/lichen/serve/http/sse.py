@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AbstractContextManager, aclosing
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 from starlette.responses import StreamingResponse
@@ -78,15 +78,34 @@ async def piece_frames(
     holding: Callable[[], AbstractContextManager[asyncio.Event]],
 ) -> AsyncGenerator[bytes]:
     """The pieces of models' replies as frames without ids, since none is kept. Ends with `event: end`."""
+    async with aclosing(passing("piece", pieces, dict, closing=closing, holding=holding)) as frames:
+        async for frame in frames:
+            yield frame
+
+
+async def passing(
+    event: str,
+    values: AsyncGenerator[Any],
+    end: Callable[[], object],
+    *,
+    closing: asyncio.Event,
+    holding: Callable[[], AbstractContextManager[asyncio.Event]],
+) -> AsyncGenerator[bytes]:
+    """Values of which none is kept, as frames of this `event` without ids. Ends with `event: end`, and what `end` says
+    then."""
     with holding() as ended:
         yield HELLO
-        async with aclosing(pieces), aclosing(_beating(pieces, (closing, ended))) as beats:
-            async for piece in beats:
+        async with aclosing(values), aclosing(_beating(values, (closing, ended))) as beats:
+            async for value in beats:
                 if ended.is_set():
                     return
-                yield BEAT if piece is None else b"event: piece\ndata: " + msgspec.json.encode(piece) + b"\n\n"
+                yield BEAT if value is None else _unkept(event, value)
         if not (ended.is_set() or closing.is_set()):
-            yield b"event: end\ndata: {}\n\n"
+            yield _unkept("end", end())
+
+
+def _unkept(event: str, value: object) -> bytes:
+    return f"event: {event}\ndata: ".encode() + msgspec.json.encode(value) + b"\n\n"
 
 
 async def _frames(

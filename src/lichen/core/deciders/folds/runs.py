@@ -45,7 +45,9 @@ def _noted(s: RunState, event: e.Event, c: e.Refused | e.SecretUsed) -> Changes:
 
 
 def _finished(s: RunState, event: e.Event, c: e.RunFinished) -> Changes:
-    return {"outcome": c.outcome, "due": None, "timers": {}, "waits": {}, "calls": {}, "is_planning": False}
+    failure = c.code if c.outcome == "failed" else s.failure
+    over: Changes = {"due": None, "timers": {}, "waits": {}, "calls": {}, "is_planning": False}
+    return {**over, "outcome": c.outcome, "failure": failure}
 
 
 FOLDS: Folds = {

@@ -9,6 +9,7 @@ import msgspec
 
 from lichen.core.deciders import events as e
 from lichen.core.ports.answer import AnswerType
+from lichen.core.ports.overrides import NONE, Overrides
 from lichen.core.speech import saying
 from lichen.core.speech.saying import Attachment
 from lichen.core.words.ids import MessageId, RunId, SessionId, session_stream
@@ -100,17 +101,28 @@ class Session:
         receipt = await say(await self.prepared(message))
         return self._turn(receipt)
 
-    async def ask(self, text: str, *, answers: Any, key: str | None = None, data: Any = None) -> Turn:
-        """Takes one message whose answer has to be of a type, whatever its agent gives as a rule: `answers` is any type
-        that pydantic knows, or a JSON Schema. The turn's result has the answer as `value`.
+    async def ask(
+        self,
+        text: str,
+        *,
+        answers: Any = None,
+        overrides: Overrides = NONE,
+        key: str | None = None,
+        data: Any = None,
+    ) -> Turn:
+        """Takes one message that has a turn of its own. `answers` is what its answer has to be, whatever the agent
+        gives as a rule: any type that pydantic knows, or a JSON Schema; the turn's result then has it as `value`.
+        `overrides` leave the turn's run fewer tools and narrower limits than its agent has.
 
         Raises as `say` does, Conflict (`session_busy`) where the message would join or answer what goes on, and Invalid
-        for a type that JSON cannot hold (`tool_invalid`) or that is made of itself (`answer_schema_invalid`).
+        for a type that JSON cannot hold (`tool_invalid`), one that is made of itself (`answer_schema_invalid`), and
+        overrides that leave nothing (`overrides_invalid`).
         """
-        wanted = answer_type(answers)
+        wanted = None if answers is None else answer_type(answers)
         await self._journal.log.load(self._stream)
         request = self._request("session.say")
-        said = read(text, key=key, data=data, schema=schema_of(wanted))
+        schema = b"" if wanted is None else schema_of(wanted)
+        said = read(text, key=key, data=data, schema=schema, overrides=overrides)
         return self._turn(await say(Coming(request, self.id, said)), wanted)
 
     def _turn(self, receipt: Receipt, wanted: AnswerType | None = None) -> Turn:

@@ -91,7 +91,9 @@ class Turn:
     def _may_be_typed(self) -> bool:
         """Whether the answer may have a type: a run without one is not looked up again once it is over."""
         agent = self._engine.services.agents.get(self._journal.mailbox(self._session).agent, self.scope)
-        return self._wanted is not None or (agent is not None and agent.answers is not None)
+        if self._wanted is not None or agent is None:
+            return self._wanted is not None
+        return agent.answers is not None or any(tool.spec.role == "terminal" for tool in agent.tools.values())
 
     async def partials(self) -> AsyncGenerator[Any]:
         """What there is so far of an answer that has a type, as JSON has it, each time there is more; then all of it.
