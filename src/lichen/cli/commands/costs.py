@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from lichen.cli.here.caller import Caller, calling
+from lichen.cli.show.moments import usd
 
 
 @calling
@@ -27,18 +28,14 @@ def show(
             str(row["requests"]),
             f"{row['input_tokens']:,}",
             f"{row['output_tokens']:,}",
-            _money(row["micro_usd"]) + (" + unpriced" if row["unpriced"] else ""),
+            usd(row["micro_usd"]) + (" + unpriced" if row["unpriced"] else ""),
         )
         for row in book["rows"]
     ]
     caller.screen.table(
         ("day", "agent", "model", "requests", "tokens in", "out", "cost"), rows, empty="No model was asked."
     )
-    estimated = f", {_money(book['estimated_micro_usd'])} of it estimated" if book["estimated_micro_usd"] else ""
-    caller.screen.line(f"{_money(book['micro_usd'])} in all{estimated}", "dim")
+    estimated = f", {usd(book['estimated_micro_usd'])} of it estimated" if book["estimated_micro_usd"] else ""
+    caller.screen.line(f"{usd(book['micro_usd'])} in all{estimated}", "dim")
     for budget in book["budgets"]:
         caller.screen.line(f"today {budget['name']}: {budget['used']:g} of {budget['bound']:g}", "dim")
-
-
-def _money(micro_usd: int) -> str:
-    return f"{micro_usd / 1e6:.4f} USD"

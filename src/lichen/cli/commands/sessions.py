@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from lichen.cli.here.caller import Caller, calling
 from lichen.cli.here.client import segment
-from lichen.cli.show.moments import moment
+from lichen.cli.show.moments import moment, usd
+from lichen.cli.show.screen import Screen
 
 app = typer.Typer(name="sessions", help="One conversation: what was said, and its end.", no_args_is_help=True)
 
@@ -20,13 +21,34 @@ Why = Annotated[str, typer.Option("--reason", help="Why you vouch for it; part o
 @app.command()
 @calling
 def show(caller: Caller, session: Session) -> None:
-    """Shows the last of what was said in a session."""
+    """Shows the last of what was said in a session, and what it cost."""
     detail = caller.client.get(f"sessions/{segment(session)}")
     if caller.screen.data(detail):
         return
     caller.screen.line(f"{detail['id']}  {detail['agent']}, {detail['channel']}, {detail['customer']}", "bold")
     rows = [(moment(said["at_us"]), said["role"], said["text"] or "(erased)") for said in detail["transcript"]]
     caller.screen.table(("at", "who", "said"), rows, empty="Nothing was said yet.")
+    if detail["cost"] and detail["cost"]["models"]:
+        _tell_cost(caller.screen, detail["cost"])
+
+
+def _tell_cost(screen: Screen, cost: dict[str, Any]) -> None:
+    """What its models cost, by model and in all."""
+    rows = [
+        (
+            model["model"],
+            str(model["requests"]),
+            f"{model['input_tokens']:,}",
+            f"{model['output_tokens']:,}",
+            usd(model["micro_usd"]) + (" + unpriced" if model["unpriced"] else ""),
+        )
+        for model in cost["models"]
+    ]
+    screen.table(("model", "requests", "tokens in", "out", "cost"), rows, empty="No model was asked.")
+    estimated = f", {usd(cost['estimated_micro_usd'])} of it estimated" if cost["estimated_micro_usd"] else ""
+    screen.line(f"{usd(cost['micro_usd'])} in all{estimated}", "dim")
+    for budget in cost["budgets"]:
+        screen.line(f"{budget['name']}: {budget['used']:g} of {budget['bound']:g}", "dim")
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""Times, durations and places in a log as people read them."""
+"""Times, durations, sums of money and places in a log as people read them."""
 
 from __future__ import annotations
 
@@ -18,6 +18,11 @@ def duration(us: int) -> str:
         if us >= size:
             return f"{us / size:.1f} {unit}"
     return f"{us / 1000:.1f} ms"
+
+
+def usd(micro_usd: int) -> str:
+    """A sum of money, given in millionths of a US dollar."""
+    return f"{micro_usd / 1e6:.4f} USD"
 
 
 def position(record: Mapping[str, Any]) -> str:

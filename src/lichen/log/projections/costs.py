@@ -22,6 +22,12 @@ ASKED = table(
     "requests INTEGER, failed INTEGER, input INTEGER, output INTEGER, cached INTEGER, micro_usd INTEGER, "
     "estimated INTEGER, unpriced INTEGER, duration_us INTEGER",
 )
+TALKED = table(
+    "talked",
+    "log INTEGER, session TEXT, model TEXT",
+    "requests INTEGER, failed INTEGER, input INTEGER, output INTEGER, cached INTEGER, micro_usd INTEGER, "
+    "estimated INTEGER, unpriced INTEGER, duration_us INTEGER",
+)
 SPENT = table(
     "spent",
     "log INTEGER, key TEXT",
@@ -58,6 +64,21 @@ class AskedRow(NamedTuple):
 
     day: int
     agent: str
+    model: str
+    requests: int
+    failed: int
+    input: int
+    output: int
+    cached: int
+    micro_usd: int
+    estimated: int
+    unpriced: int
+    duration_us: int
+
+
+class TalkedRow(NamedTuple):
+    """What the runs of a session, and those that they called, asked of one model; as `AskedRow`."""
+
     model: str
     requests: int
     failed: int
@@ -111,6 +132,8 @@ class Costs(Folding):
         day, usage = event.ts_us // DAY_US, planned.usage
         ops = [self._add(COSTS, (day, after.agent), (0, usage.tokens, usage.cost_micro_usd))]
         ops += [self._add(ASKED, (day, after.agent, asked.model), _sums(asked)) for asked in planned.requests]
+        if after.session is not None:
+            ops += [self._add(TALKED, (after.session, asked.model), _sums(asked)) for asked in planned.requests]
         return ops + self._spend(event, before, after, usage)
 
     def _spend(self, event: e.Event, before: RunState, after: RunState, usage: Usage = NO_USAGE) -> list[Op]:
@@ -175,7 +198,9 @@ def _sums(asked: e.ModelAsked) -> Sums:
     return (1, asked.outcome != "ok", *tokens, usage.cost_micro_usd, estimated, asked.is_unpriced, asked.duration_us)
 
 
-VIEW = Projection("costs", (COSTS, ASKED, SPENT), Costs, controls=frozenset({e.Planned, e.PlanStarted, e.CallFinished}))
+VIEW = Projection(
+    "costs", (COSTS, ASKED, TALKED, SPENT), Costs, controls=frozenset({e.Planned, e.PlanStarted, e.CallFinished})
+)
 
 
 def cost_rows(reading: Reading, log: int, first: date, last: date) -> list[CostRow]:
@@ -188,6 +213,11 @@ def asked_rows(reading: Reading, log: int, first: date, last: date) -> list[Aske
     """What was asked of each model on each of these days (UTC), both included, by agent."""
     which = rows(ASKED, log=log).bound("day", ">=", _day(first)).bound("day", "<=", _day(last))
     return [AskedRow(*row[1:]) for row in reading.rows(which.by("day", "agent", "model"))]
+
+
+def talked_rows(reading: Reading, log: int, session: str) -> list[TalkedRow]:
+    """What was asked of each model in a session."""
+    return [TalkedRow(*row[2:]) for row in reading.rows(rows(TALKED, log=log, session=session).by("model"))]
 
 
 def _day(day: date) -> int:

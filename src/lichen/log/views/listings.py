@@ -7,7 +7,7 @@ from datetime import date
 
 from lichen.core.words.ids import CallId, RunId, StreamId, StreamKind
 from lichen.log.projections import costs, meters, outbox, sessions, streams, timers, waits
-from lichen.log.projections.costs import AskedRow, CostRow
+from lichen.log.projections.costs import AskedRow, CostRow, TalkedRow
 from lichen.log.projections.outbox import OutboxRow
 from lichen.log.projections.sessions import SessionRow
 from lichen.log.projections.streamrow import StreamRow
@@ -112,6 +112,10 @@ class Listings:
     def asked_rows(self, first: date, last: date) -> list[AskedRow]:
         """What was asked of each model on each of these days (UTC), both included, by agent."""
         return costs.asked_rows(self._reading, self.number, first, last)
+
+    def talked_rows(self, session: str) -> list[TalkedRow]:
+        """What was asked of each model in a session."""
+        return costs.talked_rows(self._reading, self.number, session)
 
     def cost_rows(self, first: date, last: date) -> list[CostRow]:
         """What each agent used on each of these days (UTC), both included."""

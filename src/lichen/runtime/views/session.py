@@ -17,6 +17,7 @@ from lichen.log.projections.sessions import Conversation, SessionRow, conversati
 from lichen.log.projections.streamrow import StreamRow
 from lichen.log.records.record import Record
 from lichen.runtime.names import name_of
+from lichen.runtime.views.models.costs import SessionCost
 from lichen.runtime.views.record import opened
 from lichen.runtime.views.wait import WaitView
 
@@ -71,11 +72,13 @@ class Said(msgspec.Struct, frozen=True):
 
 
 class SessionDetail(SessionSummary, frozen=True, kw_only=True):
-    """A session and the last of what was said, oldest first. `earlier` says how much was said before that."""
+    """A session and the last of what was said, oldest first. `earlier` says how much was said before that. `cost` is
+    None for customers, whom it does not concern."""
 
     is_owing: bool
     earlier: int
     transcript: tuple[Said, ...]
+    cost: SessionCost | None
 
 
 class HandoverView(msgspec.Struct, frozen=True):
@@ -167,7 +170,9 @@ def _line(standing: Standing, turns: int) -> str:
     return f"{standing}, {turns} turn{'' if turns == 1 else 's'}"
 
 
-def session_detail(log: Log, mailbox: MailboxState, records: Sequence[Record]) -> SessionDetail:
+def session_detail(
+    log: Log, mailbox: MailboxState, records: Sequence[Record], cost: SessionCost | None
+) -> SessionDetail:
     """A session and the last messages of it, in the order they came and went."""
     spoken = [record for record in records if isinstance(record.control, (e.MessageReceived, e.MessageQueued))]
     turns, settled = _turns(records), _settled(records)
@@ -177,6 +182,7 @@ def session_detail(log: Log, mailbox: MailboxState, records: Sequence[Record]) -
         is_owing=mailbox.is_owing_customer,
         earlier=len(spoken) - len(shown),
         transcript=tuple(_said(log, record, turns, settled) for record in shown),
+        cost=cost,
     )
 
 

@@ -21,10 +21,12 @@ from lichen.engine.intake.request import Request
 from lichen.engine.intake.sessions import close_session
 from lichen.engine.journal.journal import Journal
 from lichen.gate.rules.schema import Action
+from lichen.log.projections.costs import session_key
 from lichen.runtime.access.access import Access, of_session
 from lichen.runtime.operations.talk.conversation import Conversation
 from lichen.runtime.operations.talk.turn import Turn
 from lichen.runtime.operations.valued import schema_of
+from lichen.runtime.views.models.costs import SessionCost, session_cost
 from lichen.runtime.views.record import RecordView, record_view
 from lichen.runtime.views.session import SessionDetail, SessionSummary, session_detail, session_summary
 from lichen.tools.arguments.answer import answer_type
@@ -199,7 +201,14 @@ class Session:
         self._open()
         log = self._journal.log
         records = await log.all_records(self._stream)
-        return session_detail(log, self._journal.mailbox(self.id), records)
+        return session_detail(log, self._journal.mailbox(self.id), records, self._cost())
+
+    def _cost(self) -> SessionCost | None:
+        """What the session cost; None for its customer."""
+        if self.actor.kind == "customer":
+            return None
+        log, budgets = self._journal.log, self._engine.services.budgets(self.scope)
+        return session_cost(log.talked_rows(self.id), log.spent(session_key(self.id)), budgets)
 
     async def changed(self) -> None:
         """Returns after the next record of the session: the next since `pending` was asked, if it was."""
