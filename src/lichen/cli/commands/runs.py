@@ -9,7 +9,7 @@ import typer
 
 from lichen.cli.commands.sessions import Sources, Why
 from lichen.cli.here.caller import Caller, calling
-from lichen.cli.here.client import segment
+from lichen.cli.here.client import Client, segment
 from lichen.cli.here.narrowing import narrowing
 from lichen.cli.show.moments import moment
 from lichen.core.words.errors import Invalid, NotFound
@@ -46,13 +46,41 @@ def _asked(run: dict[str, Any]) -> str:
 
 @app.command()
 @calling
-def show(caller: Caller, run: Run) -> None:
-    """Draws a run: every plan, decision, wait and call, and how long each took."""
+def show(
+    caller: Caller,
+    run: Run,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Shows what happens until it is over.")] = False,
+) -> None:
+    """Draws a run: every plan, decision, wait and call, and how long each took.
+
+    With --follow: line by line as it happens, in a terminal with what its models say. The exit code is then 0 for a
+    run that completed, 1 for one that failed, 3 for one that was cancelled. It survives the end of whoever hosts the
+    run; Ctrl-C ends the looking, not the run."""
+    if follow:
+        _follow(caller, run)
+        return
     detail = found(caller, f"runs/{segment(run)}")
     if not caller.screen.data(detail):
         from lichen.cli.show.timeline import show_run
 
         show_run(caller.screen, detail)
+
+
+def _follow(caller: Caller, run: str) -> None:
+    """What happens in a run until it is over, then what it cost."""
+    from lichen.cli.here.following import Following
+    from lichen.cli.show.live import EXITS, Live
+
+    client = whose(caller, f"runs/{segment(run)}/result")
+    live = Live(caller.screen)
+    for happened in Following(client, run, pieces=caller.screen.is_terminal):
+        if happened.kind == "piece":
+            live.piece(happened.data)
+        elif not caller.screen.event(happened.data):
+            live.record(happened.data)
+    if not caller.screen.as_json:
+        live.cost(client.get(f"runs/{segment(run)}")["tree"])
+    raise typer.Exit(EXITS.get(live.outcome or client.get(f"runs/{segment(run)}/result")["status"], 1))
 
 
 @app.command()
@@ -155,12 +183,22 @@ def _steer(caller: Caller, run: str, verb: str, done: str) -> None:
 
 def found(caller: Caller, path: str) -> Any:
     """What is at a path of the named tenant; of whichever tenant has it when none is named."""
+    return _sought(caller, path)[1]
+
+
+def whose(caller: Caller, path: str) -> Client:
+    """The way to the tenant that has something at this path."""
+    return _sought(caller, path)[0]
+
+
+def _sought(caller: Caller, path: str) -> tuple[Client, Any]:
     if caller.tenant is not None or caller.has_key:
-        return caller.client.get(path)
+        return caller.client, caller.client.get(path)
     missing: NotFound | None = None
     for scope in caller.client.get("scopes"):
+        client = caller.client.within(scope["tenant"], scope["env"])
         try:
-            return caller.client.within(scope["tenant"], scope["env"]).get(path)
+            return client, client.get(path)
         except NotFound as error:
             missing = error
     raise missing or NotFound("No tenant is declared.", code="tenant_unknown")

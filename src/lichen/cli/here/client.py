@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from lichen.cli.here.connection import Connection
+from lichen.cli.here.stream import Frame
 
 ANSWER_S = 30.0
 
@@ -31,6 +32,11 @@ class Client:
             fields["wait_s"] = wait_s
         target = f"{path}?{urlencode(fields)}" if fields else path
         return self.connection.request("GET", target, None, headers=self._headers, answer_s=ANSWER_S + wait_s)
+
+    def stream(self, path: str, *, after: str | None = None) -> Iterator[Frame]:
+        """The events at a path, after the one of this id, until they end. Raises StreamCut, and what `get` raises."""
+        headers = self._headers if after is None else {**self._headers, "Last-Event-ID": after}
+        return self.connection.stream(path, headers=headers)
 
     def post(
         self, path: str, fields: Mapping[str, Any] | None = None, *, key: str | None = None, answer_s: float = ANSWER_S

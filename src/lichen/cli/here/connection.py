@@ -10,11 +10,12 @@ from __future__ import annotations
 import json
 import socket
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from lichen.cli.errors import of_response
+from lichen.cli.here.stream import Frame, StreamCut, frames
 from lichen.cli.here.workspace import Workspace
 from lichen.core.words.errors import LichenError, Unavailable
 from lichen.serve.listen.address import address
@@ -29,6 +30,7 @@ PAUSE_S = (0.05, 0.06, 0.07, 0.09, 0.1, 0.12, 0.15, 0.18, 0.2, 0.25, 0.3, 0.4, *
 """How long to wait each time, about ten seconds in all, while the directory is owned and nobody answers yet."""
 
 ASKING_S = 5.0
+SILENT_S = 60.0  # so long a stream of events may be silent: it beats every quarter of that
 
 Headers = Mapping[str, str]
 
@@ -149,6 +151,24 @@ class Connection:
         finally:
             connection.close()
         return _content(response.status, media, data)
+
+    def stream(self, path: str, *, headers: Headers) -> Iterator[Frame]:
+        """The events at a path as they come, until their stream ends. Raises the error that is answered instead, and
+        StreamCut when the connection breaks, is silent for long, or there is nobody."""
+        import http.client
+
+        connection = http.client.HTTPConnection("localhost", timeout=SILENT_S)
+        try:
+            connection.sock = self._connected(SILENT_S)
+            connection.request("GET", f"{PREFIX}/{path}", headers={**headers, "Connection": "close"})
+            response = connection.getresponse()
+            if response.status >= 400:
+                _content(response.status, response.headers.get_content_type(), response.read())
+            yield from frames(response)
+        except (_NobodyAnswers, TimeoutError, ConnectionError, http.client.HTTPException):
+            raise StreamCut from None
+        finally:
+            connection.close()
 
     def _connected(self, answer_s: float) -> socket.socket:
         channel = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

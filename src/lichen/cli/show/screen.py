@@ -82,6 +82,12 @@ class Screen:
         else:
             self._write(safe(text))
 
+    def piece(self, text: str, style: str | None = None) -> None:
+        """A piece of a line that goes on: for terminals only."""
+        from rich.text import Text
+
+        self.console.print(Text(safe(text), style=style or ""), end="", soft_wrap=True)
+
     def draw(self, picture: RenderableType) -> None:
         """A picture. For terminals only: in a pipe the caller writes rows."""
         self.console.print(picture)
