@@ -1,6 +1,7 @@
 """`make bench`: every figure beside the peer it must beat, measured in turns, and what a turn and a step cost, counted.
 
-Writes results/latest.json, and, when it is whole, a line of results/history.jsonl and the picture results/history.svg.
+Writes results/latest.json, and, when it is whole, a line of results/history.jsonl, the picture results/history.svg and
+the table of README.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from bench import asking, building, engine, fair, flying, messages, start
 from bench.figure import ROOT, Figure, run_own
-from bench.show import history, picture, table
+from bench.show import history, picture, readme, table
 
 RUNS = (1, 100, 1000)
 POLICIES = (10, 100, 1000)
@@ -63,6 +64,7 @@ def main() -> None:
         progress.advance(task)
     history.record(run)
     picture.write()
+    readme.write()
     table.show(console, run)
     console.print(f"{time.perf_counter() - began:.0f} s, drawn in {picture.PICTURE.relative_to(ROOT)}")
 

@@ -15,7 +15,10 @@ from bench.figure import ROOT, Figure, fsync_us_p50
 
 HISTORY = ROOT / "bench" / "results" / "history.jsonl"
 LATEST = ROOT / "bench" / "results" / "latest.json"
-LIBRARIES = ("lichen", "uvloop", "msgspec", "pydantic", "cryptography", "starlette", "uvicorn", "cedarpy")
+LIBRARIES = (
+    *("lichen", "uvloop", "msgspec", "pydantic", "cryptography", "starlette", "uvicorn", "cedarpy"),
+    *("pydantic-ai-slim", "openai"),  # what our way to a provider is made of
+)
 
 
 class Run(msgspec.Struct, omit_defaults=True):
@@ -73,6 +76,11 @@ def read() -> list[Run]:
     if not HISTORY.exists():
         return []
     return [msgspec.json.decode(line, type=Run) for line in HISTORY.read_bytes().splitlines() if line.strip()]
+
+
+def latest() -> Run:
+    """The run that was written last, whole or not."""
+    return msgspec.json.decode(LATEST.read_bytes(), type=Run)
 
 
 def _versions() -> dict[str, str]:

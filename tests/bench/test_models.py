@@ -15,8 +15,8 @@ from bench import asking, building, flying
 from bench.building import Told
 from bench.figure import PEER_PYTHON, Figure, run_own, run_peer
 from bench.messages import served
-from bench.show import picture
-from bench.show.history import Run
+from bench.show import picture, readme
+from bench.show.history import Run, latest
 
 PEERS = [
     ("calls_openai.py", ("2",), ("openai",)),
@@ -141,3 +141,26 @@ def test_the_picture_shows_a_figure_that_older_runs_did_not_have() -> None:
     assert picture.FIGURES["flight runs"] in drawn
     assert all(name in drawn for name in ("Pydantic AI 100", "LangGraph 101", "LG + SQLite 102", "PAI + DBOS 103"))
     assert picture.FIGURES["build"] not in drawn
+
+
+# -- README ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.req("DOC-1.3")
+def test_the_figures_in_the_readme_are_those_of_the_latest_recorded_run() -> None:
+    _, _, rest = readme.README.read_text().partition(readme.BEGIN)
+    assert rest.partition(readme.END)[0] == readme.drawn(latest())
+
+
+@pytest.mark.req("DOC-1.3")
+def test_a_figure_has_a_row_with_its_peers_once_it_was_measured() -> None:
+    figure = Figure("flight runs", "runs", 512.4, "1/s", "higher").held_to(400)
+    peers = [figure.beside(peer.name, "1", 100.0 + i) for i, peer in enumerate(flying.PEERS[:2])]
+    request = Figure("model request, streamed", "a request", 1_234.5, "us", "lower").beside("Pydantic AI's", "1", 987.6)
+    run = Run("abc1234", "2026-01-02T03:04", [*peers, request], versions={"python": "3"}, load=1.0, fsync_us_p50=150.0)
+    drawn = readme.drawn(run)
+    runs = "Pydantic AI, nothing stored: 100/s; LangGraph, nothing stored: 101/s"
+    assert f"| runs with a tool, a model of 20 ms, 500 in flight | 512/s | {runs} |" in drawn
+    assert "| 1.23 ms | Pydantic AI's model class, asked alone: 988 µs |" in drawn
+    assert "2 of the 2 figures" in drawn
+    assert "web chat" not in drawn
