@@ -254,6 +254,24 @@ def test_an_engine_starts_without_what_only_checks_answers() -> None:
     assert _loaded("import lichen.runtime.wiring") & {"jsonschema", "referencing"} == set()
 
 
+OPENED = """
+import asyncio, tempfile
+from lichen import Runtime
+async def opened():
+    with tempfile.TemporaryDirectory() as home:
+        async with Runtime.open(home, agents=[]):
+            pass
+asyncio.run(opened())
+"""
+
+
+@pytest.mark.req("HOUSE-1.3")
+def test_a_runtime_opens_without_what_only_flows_rule_tables_channels_and_reviews_need() -> None:
+    loaded = _loaded(OPENED)
+    assert loaded & {"yaml", "jwt", "lichen.flows.syntax", "lichen.agents.rules", "lichen.runtime.review"} == set()
+    assert "lichen.engine.local" in loaded
+
+
 OUTER = {
     "typer", "rich", "starlette", "uvicorn", "cedarpy", "jinja2", "jsonschema", "yaml", "prometheus_client", "jwt",
     "sqlite3", "cryptography", "nacl",

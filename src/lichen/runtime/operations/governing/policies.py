@@ -1,6 +1,11 @@
-"""The policies in force: read them, ask what they would decide, load them again, and check those on disk."""
+"""The policies in force: read them, ask what they would decide, load them again, and check those on disk.
+
+What reviews a project reads flows and rule tables; it is imported when it is asked, and by no runtime that starts.
+"""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from lichen.core.words.scope import Actor, Customer, Scope
 from lichen.gate.gate import PolicyGate
@@ -9,8 +14,10 @@ from lichen.runtime.access.access import About, Access
 from lichen.runtime.access.changes import Changes
 from lichen.runtime.project.policies import InForce, PolicyReport, report_of
 from lichen.runtime.project.project import Project
-from lichen.runtime.review.cases import Checked, case_files, check_cases, person_of
 from lichen.runtime.views.policy import PolicySetView, policy_set_view
+
+if TYPE_CHECKING:
+    from lichen.runtime.review.cases import Checked
 
 
 class Policies:
@@ -62,7 +69,11 @@ class Policies:
     def person(self, scope: Scope, id: str, actor: Actor) -> Actor:
         """The declared actor of this id, else a customer. Raises Invalid (`actor_invalid`)."""
         self._access.ask("policy.read", scope, actor, About(scope.tenant))
-        return Customer(id) if self._project is None else person_of(self._project.settings, scope.tenant, id)
+        if self._project is None:
+            return Customer(id)
+        from lichen.runtime.review.cases import person_of
+
+        return person_of(self._project.settings, scope.tenant, id)
 
     async def cases(self, scope: Scope, actor: Actor) -> tuple[Checked, ...]:
         """The project's cases for this tenant, decided by what is on disk now. Raises NotFound (`cases_missing`),
@@ -70,5 +81,7 @@ class Policies:
         self._access.ask("policy.read", scope, actor, About(scope.tenant))
         if self._project is None:
             return ()
+        from lichen.runtime.review.cases import case_files, check_cases
+
         root = self._project.settings.root
         return await check_cases(self._project, case_files(root), tenant=scope.tenant)
