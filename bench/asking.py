@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from bench.figure import ROUNDS, Figure, fsync_us_p50, run_own, run_peer
 from bench.messages import served
 
-REQUESTS = 150
+REQUESTS = 100
 KINDS = {"whole": "", "streamed": ", streamed"}
 
 

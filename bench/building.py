@@ -20,7 +20,7 @@ from bench.figure import PEER_PYTHON, ROOT, ROUNDS, Figure
 from bench.messages import served
 from bench.start import copies
 
-BUILDS = 20
+BUILDS = 10
 OWN = [sys.executable, "-m", "bench.own.build"]
 PEERS = {"Pydantic AI": "pydantic_ai", "LangGraph": "langgraph", "OpenAI Agents": "openai_agents"}
 MUST = "Pydantic AI"  # the peer that figures are held to

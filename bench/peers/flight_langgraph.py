@@ -47,7 +47,8 @@ async def measure(at_once: int, total: int, saver: AsyncSqliteSaver | None) -> N
         found = await agent.ainvoke({"messages": [{"role": "user", "content": QUESTION}]}, config, **how)
         assert found["messages"][-1].content == ANSWER
 
-    await measured(thinking, run, at_once=at_once, total=total, version=version("langgraph"))
+    holds = saver is None
+    await measured(thinking, run, at_once=at_once, total=total, version=version("langgraph"), holds=holds)
 
 
 async def main(path: str, kind: str, at_once: int, total: int) -> None:

@@ -52,7 +52,7 @@ async def durable(path: str, at_once: int, total: int) -> None:
     async def run(i: int) -> None:
         assert await workflow() == ANSWER
 
-    await measured(thinking, run, at_once=at_once, total=total, version=version("dbos"))
+    await measured(thinking, run, at_once=at_once, total=total, version=version("dbos"), holds=False)
     DBOS.destroy()
 
 
