@@ -13,6 +13,7 @@ from lichen.agents.rules.planner import RulePlanner
 from lichen.agents.rules.rules import Answer, Call, Intent, Slot, When
 from lichen.agents.rules.words import IntentWords, SlotWords, Words
 from lichen.agents.tables import AgentFile, ChildTable, LimitsTable, LLMTable, ToolTable
+from lichen.core.ports.call import CircuitBreaker
 from lichen.core.ports.prices import Price
 from lichen.core.speech.wording import BUILT_IN, Texts
 from lichen.core.words.quotas import Budgets, Quotas
@@ -135,6 +136,17 @@ SETTINGS: Mapping[str, tuple[type[msgspec.Struct], Mapping[str, str]]] = {
             '`api_version` of Azure, `tools = "schema"` for a server whose model cannot call tools.',
             "tries": "How often one request is sent at most, while it fails in a way that may pass; 4 when left out.",
             "timeout_s": "How many seconds one try may take; 120 when left out.",
+        },
+    ),
+    '[breakers."TOOL"]': (
+        CircuitBreaker,
+        {
+            "failures": 'So many failures shut the tool in an environment; 0: never. `[breakers."*"]` is for tools that '
+            "that are not named and whose authors say nothing.",
+            "of": "Among so many of its last calls.",
+            "open_s": "How many seconds it is left alone. Then one call at a time tries it.",
+            "answers": "So many answers to those open it to all.",
+            "codes": "Codes of `NotDone` that are failures. Any other is a refusal, which is an answer.",
         },
     ),
     "[models]": (

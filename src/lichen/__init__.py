@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lichen.agents.agent import Agent
     from lichen.agents.toolset import Toolset
-    from lichen.core.ports.call import CallMeta, CannotTell, DidNotHappen, Happened, NotDone, Retry
+    from lichen.core.ports.call import (
+        CallMeta,
+        CannotTell,
+        CircuitBreaker,
+        DidNotHappen,
+        Happened,
+        NotDone,
+        Retry,
+    )
     from lichen.core.ports.model import (
         Delta,
         Media,
@@ -65,6 +73,7 @@ _HOMES = {
     "Overrides": "core.ports.overrides",
     "Plan": "core.ports.plan",
     "PlanInput": "core.ports.plan",
+    "CircuitBreaker": "core.ports.call",
     "Retry": "core.ports.call",
     "RunId": "core.words.ids",
     "Runtime": "runtime.runtime",
@@ -93,6 +102,7 @@ __all__ = [
     "CallMeta",
     "CallRequest",
     "CannotTell",
+    "CircuitBreaker",
     "Currency",
     "Customer",
     "Delta",

@@ -8,8 +8,8 @@ import threading
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from lichen.agents.lanes.breaker import Breaker
 from lichen.agents.lanes.window import Way
+from lichen.core.words.ids import ToolName
 from lichen.core.words.scope import SYSTEM, Customer, Scope
 from lichen.runtime.operations.admin import Models, Room
 from lichen.runtime.runtime import Runtime
@@ -18,6 +18,7 @@ from lichen.serve.app import make_app
 from lichen.serve.http.auth import by_owner
 from lichen.serve.http.state import of_app
 from lichen.serve.site import make_site
+from lichen.tools.breaker import Breaker
 from lichen.tools.workers.placement import StillRunning
 from lichen.tools.workers.places import Owner
 from tests.serve.asgi import Door
@@ -102,6 +103,18 @@ async def test_ways_to_models_that_are_shut_are_counted_and_shown(runtime: Runti
     assert found["lichen_model_ways_shut", (("state", "half_open"),)] == 0
     assert runtime.admin.health(None, SYSTEM).models == Models(in_flight=1, open=1)
     assert "1 models are left alone" in page
+
+
+@pytest.mark.req("SYM-81.14")
+async def test_tools_that_are_left_alone_are_on_the_health_page_and_counted(runtime: Runtime) -> None:
+    until_us = runtime.breakers.clock() + 10**9
+    runtime.breakers.keep(Scope("acme", "dev"), ToolName("shop.look"), Breaker("open", open_until_us=until_us))
+    async with browser(make_site(runtime)) as client:
+        found = figures((await client.get("/metrics")).text)
+    async with signed_in(runtime) as client:
+        page = (await client.get("/console/health")).text
+    assert found["lichen_tools_shut", (("state", "open"),)] == 1
+    assert "shop.look</span> failed again and again" in page
 
 
 @pytest.mark.req("SYM-104.2")

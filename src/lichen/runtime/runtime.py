@@ -32,11 +32,13 @@ if TYPE_CHECKING:
     from lichen.log.log import Log
     from lichen.log.volume import VolumeOptions
     from lichen.runtime.access.access import Access
-    from lichen.runtime.operations.admin import Health, Totals
+    from lichen.runtime.operations.admin import Health, Tools, Totals
     from lichen.runtime.project.policies import PolicySource
     from lichen.runtime.project.project import Project
     from lichen.runtime.wiring import Wiring
     from lichen.settings.file import Settings
+
+SHUT_MAX = 1_000  # tools that failed again and again, as they are shown
 
 
 class Runtime:
@@ -205,7 +207,7 @@ class Runtime:
         self._wiring = wiring
         self.keyring, self.volume, self.gate = wiring.keyring, wiring.volume, wiring.gate
         self.engine, self.register = wiring.engine, wiring.register
-        self.places, self.ways = wiring.services.places, wiring.ways
+        self.places, self.ways, self.breakers = wiring.services.places, wiring.ways, wiring.breakers
         self.ending = asyncio.Event()
         if self.only_looks:
             from lichen.settings.bare import undeclared
@@ -335,7 +337,18 @@ class Runtime:
             clock_behind_s=max(0, self.volume.latest_us - self.volume.clock()) // 1_000_000,
             plugins=used(),
             models=Models(*self.ways.figures()),
+            tools=self._tools(),
         )
+
+    def _tools(self) -> Tools:
+        from lichen.runtime.operations.admin import ShutTool, Tools
+
+        shut = [
+            ShutTool(each.scope.tenant, each.scope.env, each.tool, each.phase, each.left_s)
+            for each in self.breakers.shut()
+        ]
+        phases = Counter(each.phase for each in shut)
+        return Tools(phases["open"], phases["half_open"], tuple(shut[:SHUT_MAX]))
 
 
 def _prompts(settings: Settings | None) -> Path | None:

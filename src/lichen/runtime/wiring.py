@@ -48,8 +48,10 @@ from lichen.runtime.project.hosting import Hosted, hosted, specs_of
 from lichen.runtime.project.policies import InForce, PolicySource
 from lichen.runtime.project.prompts import Prompts
 from lichen.runtime.project.secretkinds import maker
+from lichen.settings.breakers import breaker_of
 from lichen.settings.providers import ProviderTable
 from lichen.tools.failure import failure_of
+from lichen.tools.guarded import Breakers
 from lichen.tools.workers.placement import Workers
 
 if TYPE_CHECKING:
@@ -150,13 +152,14 @@ class Wiring:
         resources = Resources(workers, StateStore(journal_of), Journals(journal_of), memories)
 
         def host(agent: Agent) -> Hosted:
-            return hosted(agent, resources)
+            return hosted(agent, resources, self.breakers)
 
+        settings = blueprint.settings
+        self.breakers = Breakers(blueprint.clock, breaker_of if settings is None else settings.breaker)
         self.sealed = SealedSecrets(keyring.secrets_folder, keyring.master)
         self.secrets = _sources(blueprint, self.sealed)
         self.catalog = Catalog(blueprint.home, blueprint.agents, host, blueprint.remote)
         self.ways = Ways(blueprint.clock, lambda: _chance(blueprint.random), windows=shared.windows)
-        settings = blueprint.settings
         self.prompts = Prompts(blueprint.prompts)
         self.services = Services(
             gate=self.gate,

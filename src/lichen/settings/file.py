@@ -12,11 +12,13 @@ from typing import Annotated, Any
 
 import msgspec
 
+from lichen.core.ports.call import CircuitBreaker, ToolSpec
 from lichen.core.ports.secrets import SEALED, Source
 from lichen.core.speech.wording import BUILT_IN, DEFAULT, Greeting, Texts, Wording
 from lichen.core.words.errors import Invalid, NotFound
 from lichen.core.words.quotas import Budgets, Quotas
 from lichen.core.words.scope import PRODUCTION, Actor, ActorKind, Environment, Scope
+from lichen.settings.breakers import breaker_of
 from lichen.settings.models import Models
 from lichen.settings.providers import PROVIDERS, ProviderTable
 from lichen.settings.routes import Route
@@ -144,6 +146,7 @@ class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     serve: Serve = Serve()
     providers: Mapping[str, ProviderTable] = msgspec.field(default_factory=dict[str, ProviderTable], name=PROVIDERS)
     models: Models = Models()
+    breakers: Mapping[str, CircuitBreaker] = {}
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -160,6 +163,7 @@ class Settings(msgspec.Struct, frozen=True):
     file: Path | None = None
     providers: Mapping[str, ProviderTable] = {}
     models: Models = Models()
+    breakers: Mapping[str, CircuitBreaker] = {}
 
     @property
     def scopes(self) -> tuple[Scope, ...]:
@@ -211,6 +215,10 @@ class Settings(msgspec.Struct, frozen=True):
         below, tenant = self.providers.get(name, ProviderTable()), self.tenants.get(scope.tenant)
         own = None if tenant is None else tenant.models.get(name)
         return below if own is None else own.over(below)
+
+    def breaker(self, spec: ToolSpec) -> CircuitBreaker:
+        """When a tool is left alone."""
+        return breaker_of(spec, self.breakers)
 
     def budgets(self, scope: Scope) -> Budgets:
         """What models of an environment may use; one nobody declared has no bounds."""

@@ -71,6 +71,7 @@ def _settings(path: Path, file: File, environ: Mapping[str, str]) -> Settings:
         path,
         providers=file.providers,
         models=file.models,
+        breakers=file.breakers,
     )
 
 

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lichen import Agent
-from lichen.agents.lanes.breaker import FAILURES_MAX
+from lichen.agents.lanes.lane import TERMS
 from lichen.agents.llm.llm import LLMPlanner
 from lichen.agents.models.model import ScriptedModel
 from lichen.agents.ways.chain import Chain
@@ -85,12 +85,12 @@ async def test_a_model_that_is_left_alone_is_passed_over_at_once() -> None:
         around = ways(clock)
         models = remotes([away()], ["Two."])
         first, second = reached(around, *models)
-        for _ in range(FAILURES_MAX):
+        for _ in range(TERMS.failures):
             with pytest.raises(ModelError):
                 await Handle()(around.reach(models[0], Keys(), ACME), ModelRequest("", (), time_s=0.1))
         assert (await Handle()(Chain(first, second), ASKED)).text == "Two."
         assert asyncio.get_running_loop().time() == 0.0
-        assert len(models[0].asked_s) == FAILURES_MAX
+        assert len(models[0].asked_s) == TERMS.failures
 
 
 @pytest.mark.req("GOA-65.13")

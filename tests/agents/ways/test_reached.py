@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lichen.agents.lanes.breaker import FAILURES_MAX, OPEN_S
+from lichen.agents.lanes.lane import TERMS
 from lichen.agents.lanes.window import InMemory, Way
 from lichen.agents.ways.ways import Ways
 from lichen.core.ports.model import Connection, Delta, Deltas, ModelError, ModelReply, ModelRequest
@@ -166,14 +166,14 @@ async def test_a_way_that_fails_all_the_time_is_left_alone_and_then_tried_by_one
     with SimulatedClock() as clock:
         model, around = Remote([away()]), ways(clock)
         keys = Keys(Connection(identity="key-1", tries=1))
-        for _ in range(FAILURES_MAX):
+        for _ in range(TERMS.failures):
             with pytest.raises(ModelError):
                 await around.reach(model, keys, ACME).generate(ASKED)
         with pytest.raises(ModelError) as failure:
             await around.reach(model, keys, ACME).generate(ModelRequest("Help.", (), time_s=5.0))
         assert (failure.value.code, failure.value.tries) == ("model_unavailable", 0)
-        assert len(model.asked_s) == FAILURES_MAX
-        await clock.advance(OPEN_S)
+        assert len(model.asked_s) == TERMS.failures
+        await clock.advance(TERMS.open_s)
         model.__init__([2.0])
         crowd = [asyncio.ensure_future(around.reach(model, keys, ACME).generate(ASKED)) for _ in range(6)]
         await clock.advance(0.5)
@@ -186,12 +186,12 @@ async def test_a_way_that_fails_all_the_time_is_left_alone_and_then_tried_by_one
 @pytest.mark.req("SYM-81.4")
 async def test_a_request_waits_for_a_way_that_is_left_alone_if_it_has_the_time() -> None:
     with SimulatedClock() as clock:
-        model, around = Remote([away()] * FAILURES_MAX + ["Here."]), ways(clock)
+        model, around = Remote([away()] * TERMS.failures + ["Here."]), ways(clock)
         keys = Keys(Connection(identity="key-1", tries=20))
         asked = asyncio.ensure_future(around.reach(model, keys, ACME).generate(ASKED))
         await clock.advance(100.0)
-        assert (await asked).tries == FAILURES_MAX + 1
-        assert model.asked_s[-1] - model.asked_s[-2] >= OPEN_S
+        assert (await asked).tries == TERMS.failures + 1
+        assert model.asked_s[-1] - model.asked_s[-2] >= TERMS.open_s
 
 
 @pytest.mark.req("SYM-81.4")
@@ -203,7 +203,7 @@ async def test_who_is_cancelled_leaves_the_way_as_it_was() -> None:
         asked.cancel()
         await clock.settle()
         lane = around.lane(Way("key-1", "far:one"))
-        assert (lane.limiter.in_flight, lane.breaker.count, model.in_flight) == (0, 0, 0)
+        assert (lane.limiter.in_flight, lane.breaker.recent, model.in_flight) == (0, 0, 0)
 
 
 @pytest.mark.req("GOA-65.9")

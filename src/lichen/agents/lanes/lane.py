@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from typing import Final
 
-from lichen.agents.lanes import breaker
-from lichen.agents.lanes.breaker import FAILING, Breaker
 from lichen.agents.lanes.limiter import Limiter
 from lichen.agents.lanes.window import Way, Windows
+from lichen.core.ports.call import CircuitBreaker
 from lichen.core.ports.model import ModelError
+from lichen.tools import breaker
+from lichen.tools.breaker import Breaker
+
+TERMS: Final = CircuitBreaker(failures=5, of=5, open_s=30.0, answers=2)  # of every way: Symbiont, circuit breakers
+FAILING: Final = frozenset({"model_unavailable", "model_timed_out", "model_overloaded", "model_malformed"})
+"""The kinds of failure that speak against a way. That it is busy is the limiter's matter."""
 
 _SAYS_NOTHING = frozenset({"model_rate_limited"})  # of the breaker's matter
 
@@ -63,9 +69,9 @@ class Lane:
 
     def _note(self, era: int, error: ModelError | None, *, is_answer: bool) -> None:
         if error is not None and error.code in FAILING:
-            self.breaker = breaker.failed(self.breaker, era, self._clock())
+            self.breaker = breaker.failed(self.breaker, era, self._clock(), TERMS)
         elif is_answer or (error is not None and error.code not in _SAYS_NOTHING):
-            self.breaker = breaker.answered(self.breaker, era)
+            self.breaker = breaker.answered(self.breaker, era, TERMS)
         else:
             self.breaker = breaker.abandoned(self.breaker, era)
 

@@ -263,12 +263,24 @@ def _log(workspace: Workspace) -> Iterator[Finding]:
         yield from map(_verified, read(workspace.home))
 
 
+def _shut(tool: dict[str, Any]) -> Finding:
+    where, name = f"{tool['tenant']}/{tool['env']}", tool["tool"]
+    what = (
+        "is tried by one call at a time"
+        if tool["phase"] == "half_open"
+        else f"is left alone for {tool['left_s']:.0f} s"
+    )
+    mend = f"lichen runs list --tenant {tool['tenant']} --env {tool['env']}"
+    return Finding("tools", "warning", f"{where}: {name} failed again and again, and {what}", mend)
+
+
 def _owned(client: Client, home: Path) -> Iterator[Finding]:
     pid = (home / "lock").read_text(encoding="utf-8").partition("\n")[0]
     yield Finding("owner", "ok", f"process {pid} owns the directory and answers")
     health = client.get("health")
     if health["status"] != "ok":
         yield Finding("volume", "problem", f"the volume is {health['status']}", f"df -h {home}")
+    yield from map(_shut, health["tools"]["shut"])
     if health["clock_behind_s"] > BEHIND_S:
         hours = health["clock_behind_s"] / 3600
         yield Finding(

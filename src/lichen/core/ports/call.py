@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Annotated, Any, Literal, Protocol, TypeVar
 
 import msgspec
 
@@ -86,6 +86,25 @@ class SecretNames(msgspec.Struct, frozen=True):
         return tuple(dict.fromkeys((*self.call, *self.facts, *self.probe)))
 
 
+class CircuitBreaker(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """When a tool is left alone: after `failures` of the last `of` calls in an environment, for `open_s` seconds. Then
+    one call at a time tries it, and `answers` of them open it to all. No `failures`: never.
+
+    A failure is a call that ran out of its time, raised anything but NotDone, or gave what its contract does not say.
+    What raises NotDone refuses, which is an answer, unless its code is among `codes`.
+    """
+
+    failures: Annotated[int, msgspec.Meta(ge=0, le=100)] = 5
+    of: Annotated[int, msgspec.Meta(ge=1, le=100)] = 10
+    open_s: Annotated[float, msgspec.Meta(gt=0, le=86_400)] = 30.0
+    answers: Annotated[int, msgspec.Meta(ge=1, le=100)] = 2
+    codes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.failures > self.of:
+            raise ValueError(f"{self.failures} failures do not fit among {self.of} calls")
+
+
 class ToolSpec(msgspec.Struct, frozen=True):
     """Everything the loop and the gate know of a tool. JSON schemas are draft 2020-12 objects.
 
@@ -100,7 +119,7 @@ class ToolSpec(msgspec.Struct, frozen=True):
     call in a line. All three are templates: `{order_id}` is an argument, in a result's hint `{result.status}` a field
     of the result. `reminder` is told to a model beside each good result, `example` are arguments that are right.
     `artifacts` are the kinds of things that it gives beside its result, which people are shown and no model reads.
-    `digest` pins all of it.
+    `breaker` says when the tool is left alone, unless the project says so. `digest` pins all of it.
     """
 
     name: ToolName
@@ -130,6 +149,7 @@ class ToolSpec(msgspec.Struct, frozen=True):
     example: Mapping[str, Any] | None = None
     artifacts: Mapping[str, ArtifactSpec] = {}
     pages: Paging | None = None
+    breaker: CircuitBreaker | None = None
 
 
 class CallMeta(msgspec.Struct, frozen=True):

@@ -16,11 +16,12 @@ from lichen.core.words.ids import CallId
 from lichen.engine.act import Act, CallAct
 from lichen.engine.acts.secrets import entrusted
 from lichen.engine.brief.evidence import evidence_of
-from lichen.engine.drafts.ended import end
+from lichen.engine.drafts.ended import do_not, end
 from lichen.engine.drafts.held import approval, confirmation, confirmation_asked
 from lichen.engine.drafts.telling import release
 from lichen.engine.sends.failures import sealed, tell
 from lichen.engine.sends.sends import ruled
+from lichen.tools.guarded import Guarded
 
 Json = dict[str, Any]
 
@@ -32,9 +33,12 @@ async def check(run: Act, id: CallId) -> None:
         return  # ended, or decided, while this waited for its turn
     gate = act.services.gate
     try:
-        question = _question(act)
+        question, tool = _question(act), act.tool
     except LichenError as error:
         end(act, e.CallFinished(id, act.call.attempt, "denied", error.code), reason=error.message)
+        return
+    if isinstance(tool, Guarded) and (refusal := tool.refusal(act.journal.scope)) is not None:
+        do_not(act, refusal)  # its facts are not read, and nobody is asked about what cannot be done
         return
     facts = await gate.facts(question) if question.facts is not None else NO_FACTS
     if not _is_wanted(act):

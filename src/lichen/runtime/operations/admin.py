@@ -14,6 +14,7 @@ from lichen.gate.rules.schema import Action
 from lichen.log.volume import Volume
 from lichen.plugins.registry import Used
 from lichen.runtime.access.access import About, Access, role_missing
+from lichen.tools.breaker import Phase
 
 TIMERS_MAX = 50
 _TENANT = re.compile(r"[a-z0-9-]+: ")
@@ -41,6 +42,25 @@ class Models(msgspec.Struct, frozen=True):
     processes: int = 1
 
 
+class ShutTool(msgspec.Struct, frozen=True):
+    """A tool that failed again and again: in this environment it is left alone for `left_s` (`open`), or tried by one
+    call at a time (`half_open`)."""
+
+    tenant: str
+    env: str
+    tool: str
+    phase: Phase
+    left_s: float
+
+
+class Tools(msgspec.Struct, frozen=True):
+    """Circuit breakers of tools, each of one tool in one environment; `shut` are those that the asker may know of."""
+
+    open: int = 0
+    half_open: int = 0
+    shut: tuple[ShutTool, ...] = ()
+
+
 class Health(msgspec.Struct, frozen=True):
     """How the runtime is: `ok`, or `readonly` while the volume cannot write. `clock_behind_s`: by how much the clock is
     behind the newest record; the limits of a day count by the later of the two. `plugins` are the parts of other
@@ -57,6 +77,7 @@ class Health(msgspec.Struct, frozen=True):
     clock_behind_s: int = 0
     plugins: tuple[Used, ...] = ()
     models: Models = Models()
+    tools: Tools = Tools()
 
 
 class DueTimer(msgspec.Struct, frozen=True):
@@ -123,8 +144,11 @@ class Admin:
         found = self._look()
         if actor.kind == "system":
             return found
-        own = () if scope is None or actor.kind != "operator" else _notices_of(scope, found.notices)
-        return msgspec.structs.replace(found, home="", notices=own, plugins=())
+        theirs = scope if actor.kind == "operator" else None
+        own = () if theirs is None else _notices_of(theirs, found.notices)
+        shut = tuple(each for each in found.tools.shut if theirs == Scope(each.tenant, each.env))
+        tools = msgspec.structs.replace(found.tools, shut=shut)
+        return msgspec.structs.replace(found, home="", notices=own, plugins=(), tools=tools)
 
     def stop(self, scope: Scope | None, actor: Actor) -> None:
         """Asks the process to end in order, as SIGTERM does. Raises Denied: only the owner of the data may."""

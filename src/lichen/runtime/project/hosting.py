@@ -14,6 +14,7 @@ from lichen.core.ports.plan import Planner
 from lichen.core.words.errors import Invalid
 from lichen.core.words.ids import AgentName, ToolName
 from lichen.core.words.limits import Limits
+from lichen.tools.guarded import Breakers, Guarded
 
 
 def specs_of(agents: Sequence[Agent]) -> list[ToolSpec]:
@@ -51,9 +52,14 @@ class Hosted(msgspec.Struct, frozen=True):
     remote: tuple[RemoteTools, ...] = ()
 
 
-def hosted(agent: Agent, resources: Resources) -> Hosted:
-    """The agent, its tools bound to what the runtime gives them."""
-    tools = {name: tool.bound(resources) for name, tool in agent.tools.items()}
+def hosted(agent: Agent, resources: Resources, breakers: Breakers) -> Hosted:
+    """The agent, its tools bound to what the runtime gives them, each behind its circuit breaker."""
+    tools = {name: _guarded(tool.bound(resources), breakers) for name, tool in agent.tools.items()}
     return Hosted(
         agent.name, agent.planner, tools, agent.limits, agent.digest, agent.answers, agent.on_missing, agent.remote
     )
+
+
+def _guarded(tool: Tool, breakers: Breakers) -> Tool:
+    """An agent that is called has the breakers of its own tools."""
+    return tool if tool.spec.agent is not None else Guarded(tool, breakers)

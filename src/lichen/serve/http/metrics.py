@@ -17,7 +17,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lichen.core.words.wait import OUTCOMES
-from lichen.runtime.operations.admin import Models, Room
+from lichen.runtime.operations.admin import Models, Room, Tools
 from lichen.runtime.runtime import Runtime
 from lichen.serve.http.limits import loop_time
 
@@ -117,6 +117,7 @@ class _Runtime(Collector):
         yield _counter("lichen_commits", "Commits of this process: each is one fsync.", totals.commits)
         yield _places(health.places)
         yield from _models(health.models)
+        yield _tools(health.tools)
         waits = GaugeMetricFamily("lichen_waits_open", "Open waits of runs.", labels=("kind",))
         for kind in OUTCOMES:
             waits.add_metric((kind,), totals.waits.get(kind, 0))
@@ -129,6 +130,13 @@ def _places(rooms: Iterable[Room]) -> Metric:
         for state, count in (("used", room.used), ("given_up", room.given_up), ("waiting", room.waiting)):
             places.add_metric((room.kind, state), count)
     return places
+
+
+def _tools(tools: Tools) -> Metric:
+    shut = GaugeMetricFamily("lichen_tools_shut", "Tools that failed again and again.", labels=("state",))
+    for state, count in (("open", tools.open), ("half_open", tools.half_open)):
+        shut.add_metric((state,), count)
+    return shut
 
 
 def _models(models: Models) -> Iterable[Metric]:

@@ -8,13 +8,24 @@ from typing import Any, Literal, get_args
 
 import msgspec
 
-from lichen.core.ports.call import InvalidArguments, Origin, Paging, Placement, Retry, SecretNames, ToolRole, ToolSpec
+from lichen.core.ports.call import (
+    CircuitBreaker,
+    InvalidArguments,
+    Origin,
+    Paging,
+    Placement,
+    Retry,
+    SecretNames,
+    ToolRole,
+    ToolSpec,
+)
 from lichen.tools.arguments.codec import ArgumentCodec, ResultCodec, require_object
 from lichen.tools.faults import faults
 from lichen.tools.python.artifacts import ArtifactCodecs
 from lichen.tools.python.function import Function, default_name, import_path
 from lichen.tools.spec import checked_name, pinned, tool_invalid
 
+OF_MAX = 100  # calls that a circuit breaker looks back at
 FACTS_BYTES_MAX = 64 * 1024
 ONE_ATTEMPT = Retry()
 KEY = "idempotency_key"  # what a probe may ask for beside the tool's own arguments
@@ -47,6 +58,7 @@ class Declaration:
     example: Mapping[str, Any] | None = None
     artifacts: Mapping[str, Any] = field(default_factory=dict[str, Any])
     pages: Paging | None = None
+    breaker: CircuitBreaker | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +133,7 @@ def contract_of(function: Function, declaration: Declaration, codecs: Codecs, re
         example=declaration.example,
         artifacts=codecs.artifacts.specs,
         pages=declaration.pages,
+        breaker=declaration.breaker,
     )
     wrong = (*_contradictions(spec, is_async=function.is_async), *faults(spec), *_unfit(spec, codecs.arguments))
     for message, step in wrong:
@@ -173,10 +186,16 @@ def _contradictions(spec: ToolSpec, *, is_async: bool) -> Iterator[tuple[str, st
         yield "A tool without effects has nothing to probe for.", "Leave out probe=."
     if spec.timeout_s <= 0 or spec.cost < 0 or spec.retry.attempts < 1 or spec.retry.backoff_s < 0:
         yield "A bound is out of range.", "timeout_s > 0, cost >= 0, retry.attempts >= 1, retry.backoff_s >= 0."
+    if spec.breaker is not None and not _is_meant(spec.breaker):
+        yield "A bound of the breaker is out of range.", "failures >= 0, 1 <= of <= 100, open_s > 0, answers >= 1."
     if missing := _beyond(spec.audit, spec.input_schema):
         yield f"audit names {missing!r}, which is no parameter.", "Name parameters of the function."
     if missing := _beyond(spec.record_fields, spec.output_schema):
         yield f"record_fields names {missing!r}, which is no field of the result.", "Name fields of the return type."
+
+
+def _is_meant(breaker: CircuitBreaker) -> bool:
+    return breaker.failures >= 0 and 1 <= breaker.of <= OF_MAX and breaker.open_s > 0 and breaker.answers >= 1
 
 
 def _beyond(names: Iterable[str], schema: Any) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ParamSpec, TypeVar, overload
 
-from lichen.core.ports.call import Origin, Paging, Placement, Retry, ToolRole
+from lichen.core.ports.call import CircuitBreaker, Origin, Paging, Placement, Retry, ToolRole
 from lichen.tools.arguments.codec import ArgumentCodec, ResultCodec
 from lichen.tools.python.artifacts import ArtifactCodecs
 from lichen.tools.python.declaration import (
@@ -55,6 +55,7 @@ def tool(
     example: Mapping[str, Any] | None = None,
     artifacts: Mapping[str, Any] = {},
     pages: Paging | None = None,
+    breaker: CircuitBreaker | None = None,
 ) -> Callable[[Callable[P, R]], PythonTool[P, R]]: ...
 
 
@@ -99,6 +100,8 @@ def tool(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     - `pages`: `Paging(cursor="cursor", next="next_cursor")` for results that come in pages, of a tool without effects:
       the optional parameter that takes a cursor, and the field that gives the next one, beside `returned`, `truncated`
       and, where it is known, `total`. A planner goes on with an action without arguments and sees no cursor.
+    - `breaker`: `CircuitBreaker(failures=5, of=10, open_s=30, answers=2)`: when the tool is left alone.
+      `codes` are those of NotDone that say that it is away. What lichen.toml says of the tool comes first.
 
     Raises Invalid (`tool_invalid`, place file:line) if function and options do not make a tool.
     """
