@@ -141,7 +141,7 @@ SETTINGS: Mapping[str, tuple[type[msgspec.Struct], Mapping[str, str]]] = {
     '[breakers."TOOL"]': (
         CircuitBreaker,
         {
-            "failures": 'So many failures shut the tool in an environment; 0: never. `[breakers."*"]` is for tools that '
+            "failures": 'So many failures shut the tool in an environment; 0: never. `[breakers."*"]` is for tools '
             "that are not named and whose authors say nothing.",
             "of": "Among so many of its last calls.",
             "open_s": "How many seconds it is left alone. Then one call at a time tries it.",

@@ -8,12 +8,14 @@ from textwrap import dedent
 import pytest
 
 from lichen import CircuitBreaker, Customer, Scope, tool
+from lichen.core.ports.agent import RemoteTools
 from lichen.core.ports.call import Retry
 from lichen.core.words.errors import Invalid
 from lichen.core.words.scope import Operator
 from lichen.runtime.project.loading import load
 from lichen.testing.worlds import project_world, world
 from tests.runtime.flaky import Moods, asked, caller
+from tests.runtime.test_remote import ACME, Servers, clerk, opened, said
 
 OPEN = "tool_circuit_open"
 
@@ -236,3 +238,18 @@ async def test_operators_see_which_tools_of_their_tenant_are_left_alone_and_of_n
         assert [(each.tool, each.phase, each.left_s) for each in health.tools.shut] == [("shop.look", "open", 30.0)]
         theirs = shop.runtime.admin.health(Scope("globex", "dev"), Operator("their-ops", ("operator",)))
         assert (theirs.tools.open, theirs.tools.shut) == (1, ())
+
+
+@pytest.mark.req("SYM-81.7")
+async def test_a_tool_of_somebody_elses_server_is_left_alone_as_any_other(tmp_path: Path) -> None:
+    called = 0
+
+    @tool(name="files.read", effects="none", runs="loop")
+    async def breaks(path: str) -> str:
+        nonlocal called
+        called += 1
+        raise ConnectionError
+
+    async with opened(tmp_path, Servers({ACME: (breaks,)}), clerk(RemoteTools("files"))) as runtime:
+        assert [await said(runtime, ACME) for _ in range(7)] == ["failed"] * 7
+        assert called == 5

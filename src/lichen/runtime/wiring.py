@@ -44,7 +44,7 @@ from lichen.runtime.given.state import StateStore
 from lichen.runtime.given.withdrawal import JournalOf, Journals
 from lichen.runtime.operations.governing.stops import STOPPED, reason_of, stop_kind
 from lichen.runtime.project.catalog import Catalog
-from lichen.runtime.project.hosting import Hosted, hosted, specs_of
+from lichen.runtime.project.hosting import Hosted, guarded, hosted, specs_of
 from lichen.runtime.project.policies import InForce, PolicySource
 from lichen.runtime.project.prompts import Prompts
 from lichen.runtime.project.secretkinds import maker
@@ -158,7 +158,13 @@ class Wiring:
         self.breakers = Breakers(blueprint.clock, breaker_of if settings is None else settings.breaker)
         self.sealed = SealedSecrets(keyring.secrets_folder, keyring.master)
         self.secrets = _sources(blueprint, self.sealed)
-        self.catalog = Catalog(blueprint.home, blueprint.agents, host, blueprint.remote)
+        self.catalog = Catalog(
+            blueprint.home,
+            blueprint.agents,
+            host,
+            blueprint.remote,
+            guard=lambda tool: guarded(tool, self.breakers),
+        )
         self.ways = Ways(blueprint.clock, lambda: _chance(blueprint.random), windows=shared.windows)
         self.prompts = Prompts(blueprint.prompts)
         self.services = Services(

@@ -14,6 +14,7 @@ import msgspec
 
 from lichen.agents.agent import Agent
 from lichen.core.ports.agent import NoRemote, Remote
+from lichen.core.ports.call import Tool
 from lichen.core.words.errors import Conflict, LichenError
 from lichen.core.words.ids import AgentName
 from lichen.core.words.scope import Scope
@@ -30,14 +31,22 @@ class Stored(msgspec.Struct, frozen=True):
 
 
 class Catalog:
-    """Implements the engine's `Agents`. `host` binds an agent to the runtime's workers and stores."""
+    """Implements the engine's `Agents`. `host` binds an agent to the runtime's workers and stores, `guard` puts a tool
+    of somebody else's server behind its circuit breaker."""
 
     def __init__(
-        self, home: Path, agents: Sequence[Agent], host: Callable[[Agent], Hosted], remote: Remote | None = None
+        self,
+        home: Path,
+        agents: Sequence[Agent],
+        host: Callable[[Agent], Hosted],
+        remote: Remote | None = None,
+        *,
+        guard: Callable[[Tool], Tool] = lambda tool: tool,
     ) -> None:
         self._folder = home / FOLDER
         self._host = host
         self._remote = remote or NoRemote()
+        self._guard = guard
         self._equipped: dict[tuple[str, Scope], tuple[int, Hosted]] = {}
         self._given: tuple[Agent, ...] = ()
         self._current: dict[AgentName, Hosted] = {}
@@ -76,7 +85,7 @@ class Catalog:
         known = self._equipped.get((one.digest, scope))
         if known is None or known[0] != version:
             found = [tool for wanted in one.remote for tool in self._remote.tools(scope, wanted)]
-            tools = {tool.spec.name: tool for tool in found} | {**one.tools}
+            tools = {tool.spec.name: self._guard(tool) for tool in found} | {**one.tools}
             known = self._equipped[one.digest, scope] = version, msgspec.structs.replace(one, tools=tools)
         return known[1]
 

@@ -54,12 +54,12 @@ class Hosted(msgspec.Struct, frozen=True):
 
 def hosted(agent: Agent, resources: Resources, breakers: Breakers) -> Hosted:
     """The agent, its tools bound to what the runtime gives them, each behind its circuit breaker."""
-    tools = {name: _guarded(tool.bound(resources), breakers) for name, tool in agent.tools.items()}
+    tools = {name: guarded(tool.bound(resources), breakers) for name, tool in agent.tools.items()}
     return Hosted(
         agent.name, agent.planner, tools, agent.limits, agent.digest, agent.answers, agent.on_missing, agent.remote
     )
 
 
-def _guarded(tool: Tool, breakers: Breakers) -> Tool:
-    """An agent that is called has the breakers of its own tools."""
+def guarded(tool: Tool, breakers: Breakers) -> Tool:
+    """A tool behind its circuit breaker. An agent that is called has the breakers of its own tools."""
     return tool if tool.spec.agent is not None else Guarded(tool, breakers)
