@@ -133,7 +133,7 @@ SETTINGS: Mapping[str, tuple[type[msgspec.Struct], Mapping[str, str]]] = {
             "none. Without it, the provider's own variable.",
             "base_url": "Where it is; needed for gateways and servers of your own.",
             "options": "What this provider needs beside them, such as `region` of Bedrock, `project` of Vertex AI, "
-            '`api_version` of Azure, `tools = "schema"` for a server whose model cannot call tools.',
+            '`api_version` and `auth = "entra"` of Azure, `tools = "schema"` for a server whose model calls no tools.',
             "tries": "How often one request is sent at most, while it fails in a way that may pass; 4 when left out.",
             "timeout_s": "How many seconds one try may take; 120 when left out.",
         },

@@ -47,7 +47,11 @@ async def _converse(request: Request) -> Response:
 
 
 async def _converse_stream(request: Request) -> Response:
-    blocks = _blocks(json.loads(await request.body())["messages"])
+    return streamed(_blocks(json.loads(await request.body())["messages"]))
+
+
+def streamed(blocks: list[Block]) -> Response:
+    """A reply of these blocks as frames."""
     frames = b"".join(_frame(kind, payload) for kind, payload in _events(blocks))
     return Response(frames, media_type="application/vnd.amazon.eventstream")
 

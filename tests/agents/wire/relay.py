@@ -13,6 +13,7 @@ from collections.abc import AsyncGenerator, Generator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -29,10 +30,18 @@ _DROPPED = ("host", "content-length", "connection", "accept-encoding")
 
 
 @contextmanager
-def serving(app: Starlette) -> Generator[str]:
-    """The application on a free loopback port, in a thread of its own; yields its address."""
+def serving(app: Starlette, *, ssl_certfile: Path | None = None) -> Generator[str]:
+    """The application on a free loopback port, in a thread of its own, behind TLS with a certificate; yields its
+    address."""
     listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(app, lifespan="off", log_config=None, access_log=False, timeout_graceful_shutdown=1)
+    config = uvicorn.Config(
+        app,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=1,
+        ssl_certfile=ssl_certfile,
+    )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listener])), daemon=True)
     thread.start()

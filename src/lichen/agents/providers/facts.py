@@ -39,6 +39,14 @@ class Facts(msgspec.Struct, frozen=True):
         """The address of a connection, or what the environment says; empty for the provider's own."""
         return connection.base_url or _first(self.urls)
 
+    def known_by(self, connection: Connection) -> str:
+        """What of the environment or of its options a connection without a key of its own is known by, as far as that
+        can be seen here; empty where nothing is."""
+        more = _CLOUD.get(self.name, ())
+        if "profile" in connection.options:
+            return f"the profile {connection.options['profile']}"
+        return next((name for name in (*self.keys, *more) if os.environ.get(name)), "")
+
     def is_keyed(self, connection: Connection) -> bool:
         """Whether the connection has what the provider wants to know its caller by, as far as that can be seen here."""
         if not self.needs_key or connection.is_keyless or self.key_of(connection):
@@ -48,10 +56,13 @@ class Facts(msgspec.Struct, frozen=True):
                 return "project" in connection.options or bool(os.environ.get("GOOGLE_APPLICATION_CREDENTIALS"))
             case "bedrock":
                 return "profile" in connection.options or any(os.environ.get(each) for each in _AWS)
+            case "azure":
+                return bool(os.environ.get(ENTRA))
             case _:
                 return False
 
 
+ENTRA: Final = "AZURE_OPENAI_AD_TOKEN"  # a token of Microsoft Entra, as Azure's own client reads it
 _AWS: Final = (
     "AWS_ACCESS_KEY_ID",
     "AWS_PROFILE",
@@ -61,6 +72,11 @@ _AWS: Final = (
     "AWS_CONTAINER_CREDENTIALS_FULL_URI",
     "AWS_SHARED_CREDENTIALS_FILE",
 )
+_CLOUD: Final[Mapping[str, tuple[str, ...]]] = {
+    "bedrock": _AWS,
+    "google": ("GOOGLE_APPLICATION_CREDENTIALS",),
+    "azure": (ENTRA,),
+}
 _OPENAI: Final = ("organization", "project")
 
 
@@ -92,7 +108,7 @@ def _facts() -> Mapping[str, Facts]:
             "openai",
             ("AZURE_OPENAI_API_KEY",),
             ("AZURE_OPENAI_ENDPOINT",),
-            ("api_version",),
+            ("api_version", "auth"),
             needs_url=True,
         ),
         Facts(

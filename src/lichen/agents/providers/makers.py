@@ -13,7 +13,7 @@ import httpx2
 from pydantic_ai.models import Model
 from pydantic_ai.profiles import ModelProfile
 
-from lichen.agents.providers.facts import Facts
+from lichen.agents.providers.facts import ENTRA, Facts
 from lichen.agents.providers.spelling import remembered
 from lichen.agents.providers.transport import CONNECT_S
 from lichen.core.ports.model import Connection
@@ -121,9 +121,13 @@ def _azure(reach: Reach) -> partial[Any]:
     from pydantic_ai.models.openai import OpenAIChatModel
     from pydantic_ai.providers.azure import AzureProvider
 
+    key = reach.facts.key_of(reach.connection)
+    is_token = reach.option("auth") == "entra"
+    token = key if is_token else "" if key else os.environ.get(ENTRA, "")
     client = AsyncAzureOpenAI(
         azure_endpoint=reach.url or "",
-        api_key=reach.key,
+        api_key=None if token else reach.key,
+        azure_ad_token=token or None,
         api_version=reach.option("api_version") or os.environ.get("OPENAI_API_VERSION") or "2024-10-21",
         http_client=reach.http,
         max_retries=0,

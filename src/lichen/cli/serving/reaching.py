@@ -108,7 +108,8 @@ def _key(asked: Asked, lacks: Lacks) -> Found:
         return Found(
             "problem", f"{where}: {facts.name} has no key: {facts.keys[0]} is not set", f"export {facts.keys[0]}=…"
         )
-    return Found("ok", f"{where}: {facts.name} is reached as the environment says")
+    by = facts.known_by(bare)
+    return Found("ok", f"{where}: {facts.name} is reached as the environment says{f', by {by}' if by else ''}")
 
 
 def answering(project: Project, home: Path) -> Iterator[Found]:
