@@ -108,3 +108,41 @@ def test_two_reminders_of_one_id_or_too_many_are_refused() -> None:
     assert caught.value.code == "planner_invalid"
     with pytest.raises(Invalid):
         checked(Reminder(f"r{i}", "x") for i in range(33))
+
+
+class Upstream:
+    """The reminders of a run as Goa-AI's engine counts them: with a sequence of turns, and for each reminder how often
+    and when it was emitted last."""
+
+    def __init__(self, reminders: tuple[Reminder, ...]) -> None:
+        self.reminders, self.turn = reminders, 0
+        self.emitted = dict.fromkeys((each.id for each in reminders), 0)
+        self.last = dict.fromkeys(self.emitted, 0)
+
+    def snapshot(self) -> list[str]:
+        self.turn += 1
+        out = [each for each in self.reminders if self.should_emit(each)]
+        for each in out:
+            self.emitted[each.id] += 1
+            self.last[each.id] = self.turn
+        return [each.id for each in sorted(out, key=lambda each: (("safety", "guidance").index(each.tier), each.id))]
+
+    def should_emit(self, each: Reminder) -> bool:
+        if each.max_per_run > 0 and self.emitted[each.id] >= each.max_per_run and each.tier != "safety":
+            return False
+        last = self.last[each.id]
+        return not (each.turns_between > 0 and last > 0 and 0 <= self.turn - last < each.turns_between)
+
+
+REMINDERS = st.lists(st.tuples(TIERS, st.integers(0, 5), st.integers(0, 5)), max_size=8)
+
+
+@pytest.mark.req("GOA-60.1", "GOA-60.2", "GOA-60.3")
+@given(REMINDERS, st.integers(1, 30))
+def test_tiers_caps_and_spacing_are_those_of_goa_ai_at_every_plan_of_a_run(
+    given_: list[tuple[Any, int, int]], plans: int
+) -> None:
+    made = [Reminder(f"r{i}", "x", tier, "user_turn", most, gap) for i, (tier, most, gap) in enumerate(given_)]
+    upstream, every = Upstream(tuple(made)), checked(made)
+    for plan in range(plans):
+        assert [each.id for each in due(every, plan, most=len(made))] == upstream.snapshot()

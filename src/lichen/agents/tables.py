@@ -46,6 +46,8 @@ class CompressTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     after_tokens: int | None = None
     after_turns: int | None = None
     keep_turns: int = 4
+    after_steps: int | None = None
+    keep_steps: int = 4
     max_tokens: int = 800
     instructions: str = SUMMING
 

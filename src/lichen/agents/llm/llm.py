@@ -9,7 +9,7 @@ import msgspec
 from lichen.agents import document
 from lichen.agents.llm import instructions as words
 from lichen.agents.llm.asking import ask, first_choice
-from lichen.agents.llm.compress import Compress
+from lichen.agents.llm.compress import Compress, done_so_far
 from lichen.agents.llm.compress import told as summed_up
 from lichen.agents.llm.instructions import INSTRUCTIONS, Instructions
 from lichen.agents.llm.reminders import EXPLANATION, Reminder, checked, due, reminded, stable
@@ -52,7 +52,7 @@ class LLMPlanner:
     `reminders_at_once` of them at most but every one for safety. `keep` lets the provider keep what requests have in
     common. `tool_choice` is that of a run's first request, `parallel_calls` lets one reply make several calls.
     Once calls of tools named in `answer_after` alone were made and came out well, the model is asked to answer without
-    any tool. `compress` has earlier turns summed up. Raises Invalid (`model_unknown`, `planner_invalid`).
+    any tool. `compress` has earlier turns and steps summed up. Raises Invalid (`model_unknown`, `planner_invalid`).
     """
 
     kind: PlannerKind = "llm"
@@ -121,7 +121,8 @@ class LLMPlanner:
     async def _told(self, instructions: str, input: PlanInput) -> Plan:
         opening, state = _opening(input)
         history = await input.history()
-        whole = conversation(history, opening, input)._replace(before=summed_up(history.summary))
+        whole = conversation(history, opening, input)
+        whole = whole._replace(before=summed_up(history.summary), done=done_so_far(history.done))
         input = _counted(input, history)
         if self._compress is not None and input.reason != "finalize":
             summary = await self._compress.summary(whole, history, input)

@@ -36,14 +36,17 @@ def conversation(history: History, opening: Sequence[Message], input: PlanInput)
     """
     used: set[str] = set()
     steps = _completed(history.steps, input)
-    told = [tuple(_step(number, step, used)) for number, step in enumerate(steps)]
+    done = 0 if history.done is None else history.done.steps
+    told = [(end, tuple(_step(end - 1, step, used))) for end, step in enumerate(steps, 1) if end > done]
     if not steps:
-        told.append(tuple(_since(input.answers, input.input if input.input != tuple(opening) else ())))
+        told.append((0, tuple(_since(input.answers, input.input if input.input != tuple(opening) else ()))))
+    said = [(end, messages) for end, messages in told if messages]
     return Conversation(
         turns=_turns(_without(history.messages, opening)),
         notes=tuple(ModelMessage("system", f"Note: {note}") for note in history.notes),
         opening=tuple(_heard(message) for message in opening),
-        steps=tuple(filter(None, told)),
+        steps=tuple(messages for _, messages in said),
+        ends=tuple(end for end, _ in said),
     )
 
 

@@ -26,8 +26,8 @@ class Turn(NamedTuple):
 class Conversation(NamedTuple):
     """What a model may read, in parts that are left out only whole.
 
-    `opening` are the messages that the run began with, `steps` what it did since, `before` words that stand for what
-    is left out in front of it.
+    `opening` are the messages that the run began with, `steps` what it did since, `ends` by how many of its plans each
+    of these was over. `before` are words that stand for what is left out in front of it, `done` for its first steps.
     """
 
     turns: tuple[Turn, ...] = ()
@@ -35,13 +35,15 @@ class Conversation(NamedTuple):
     opening: Messages = ()
     steps: tuple[Messages, ...] = ()
     before: Messages = ()
+    done: Messages = ()
+    ends: tuple[int, ...] = ()
 
     @property
     def messages(self) -> Messages:
         """All of it, in order."""
         turns = (message for turn in self.turns for message in turn.messages)
         steps = (message for step in self.steps for message in step)
-        return (*self.before, *turns, *self.notes, *self.opening, *steps)
+        return (*self.before, *turns, *self.notes, *self.opening, *self.done, *steps)
 
 
 def tokens_in(messages: Iterable[ModelMessage]) -> int:
@@ -63,7 +65,8 @@ def windowed(whole: Conversation, *, turns: int, tokens: int | None = None) -> C
     kept = whole._replace(turns=whole.turns[-turns:] if turns else ())
     if tokens is None:
         return kept
-    left = tokens - tokens_in((*kept.before, *kept.notes, *kept.opening, *(kept.steps[-1] if kept.steps else ())))
+    always = (*kept.before, *kept.notes, *kept.opening, *kept.done, *(kept.steps[-1] if kept.steps else ()))
+    left = tokens - tokens_in(always)
     older = _newest(kept.steps[:-1], left)
     steps = (*older, *kept.steps[-1:])
     left -= sum(map(tokens_in, older))

@@ -72,9 +72,9 @@ class Planned(Control, frozen=True, array_like=True, gc=False):
     """Contents: `state`, `say/<i>`, `answer`, `<call>/args`, `<call>/terms`, `<call>/redact`, `<call>/hint`, `notes`,
     `failure` (JSON, for operators), `blocks` (what a model's provider wants back with its next request), `value` (JSON:
     an answer that has a type), `summary` (JSON: what it says, and up to which record of the session it stands for
-    that). Beside the words of `say/<i>` and `answer` stand their `…/card` and `…/attachments` (JSON). `asked/<i>` is
-    what was sent with the request `i` (JSON, without what the run's request before it had sent), `replied/<i>` a reply
-    that did not become the plan.
+    that), `done` (JSON: the same of the run's own first steps, of how many of them). Beside the words of `say/<i>` and
+    `answer` stand their `…/card` and `…/attachments` (JSON). `asked/<i>` is what was sent with the request `i` (JSON,
+    without what the run's request before it had sent), `replied/<i>` a reply that did not become the plan.
 
     `error` names why an attempt gave no plan. `requests` are the model requests it took; before there were those, the
     rulings on them stood alone in `rulings`. `synthesize`: the next plan is asked for without tools, if all comes out

@@ -86,8 +86,9 @@ class Plan(msgspec.Struct, frozen=True, gc=False):
     and the next plan is due at once. `stops`: an answer ends the calls that are open still, as the run's end by force
     would; else the run ends once they have.
     `value` is the answer as JSON: what a run has to give whose answers have a type, and then the words of the answer
-    will do if they are it. `summary` is recorded, and read by this run's plans and those of the runs that follow in its
-    session; a plan may be nothing else. `prompts` names the prompts it was made with: `support@3#1f0c8a2b4d6e`.
+    will do if they are it. `summary` is recorded, and read by this run's plans and, unless it is one of its own steps,
+    by those of the runs that follow in its session; a plan may be nothing else. `prompts` names the prompts it was made
+    with: `support@3#1f0c8a2b4d6e`.
     """
 
     calls: tuple[CallRequest, ...] = ()
@@ -163,18 +164,23 @@ class Step(msgspec.Struct, frozen=True):
     blocks: bytes = b""
 
 
-class Summary(msgspec.Struct, frozen=True):
-    """Words that stand for the beginning of a conversation: for all that was said in it up to its record `upto`."""
+class Summary(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Words that stand for the beginning of a conversation: for all that was said in it up to its record `upto`.
+
+    With `steps` they stand for so many first steps of a run instead, and only that run reads them.
+    """
 
     text: str
     upto: int
+    steps: int = 0
 
 
 class History(msgspec.Struct, frozen=True):
     """The conversation before this run, notes on runs of it that are still waiting, and this run's own steps.
 
     `positions` are the records of the conversation that hold the messages. `summary` stands for what was said before
-    them, where a planner made one, in this run or an earlier one.
+    them, where a planner made one, in this run or an earlier one; `done` for the first of the steps, which are there
+    all the same.
     """
 
     messages: tuple[Message, ...] = ()
@@ -182,6 +188,7 @@ class History(msgspec.Struct, frozen=True):
     steps: tuple[Step, ...] = ()
     positions: tuple[int, ...] = ()
     summary: Summary | None = None
+    done: Summary | None = None
 
 
 class Left(msgspec.Struct, frozen=True):

@@ -49,9 +49,9 @@ async def read_history(act: Act, handed: Handed | None = None) -> History:
     if handed is not None:
         handed.take(_joined(spoken) if found is None else join(_joined(spoken), found.label))
     positions = tuple(each.n for each in spoken)
-    return History(
-        _messages(act, spoken), _notes(act), _steps(act), positions, None if found is None else found.summary
-    )
+    summary, steps = None if found is None else found.summary, _steps(act)
+    closed = tuple(map(_closed, steps))
+    return History(_messages(act, spoken), _notes(act), closed, positions, summary, _done(steps))
 
 
 class Found(NamedTuple):
@@ -162,9 +162,10 @@ class _Open(msgspec.Struct):
     answers: list[WaitAnswer]
     inputs: list[Message]
     blocks: bytes
+    done: bytes
 
 
-def _steps(act: Act) -> tuple[Step, ...]:
+def _steps(act: Act) -> list[_Open]:
     """Every plan so far with its results in call order: what came after a plan belongs to it."""
     steps: list[_Open] = []
     planned_n: dict[CallId, int] = {}
@@ -195,14 +196,20 @@ def _steps(act: Act) -> tuple[Step, ...]:
         elif isinstance(control, e.WaitClosed) and control.outcome == "answered":
             body = act.contents(event.n).get("body", b"")
             steps[-1].answers.append(WaitAnswer(control.wait, "clarification", control.outcome, body))
-    return tuple(_closed(step) for step in steps)
+    return steps
+
+
+def _done(steps: Sequence[_Open]) -> Summary | None:
+    """The newest summary of the run's own steps."""
+    made = next((step.done for step in reversed(steps) if step.done), b"")
+    return _SUMMARY.decode(made) if made else None
 
 
 def _planned(act: Act, n: int, planned: e.Planned) -> _Open:
     contents = act.contents(n)
     calls = {call.id: _request(act, call, contents) for call in planned.calls}
     says = tuple(contents.get(f"say/{i}", b"").decode() for i in range(planned.says))
-    return _Open(says, calls, {}, [], [], contents.get("blocks", b""))
+    return _Open(says, calls, {}, [], [], contents.get("blocks", b""), contents.get("done", b""))
 
 
 def _request(act: Act, call: e.PlannedCall, contents: Mapping[str, bytes]) -> CallRequest:

@@ -22,7 +22,7 @@ from lichen.core.ports.call import (
     ToolRole,
 )
 from lichen.core.ports.overrides import read
-from lichen.core.ports.plan import REDACT, STATE_BYTES_MAX, SUMMARY_CHARS_MAX, CallRequest, Plan, WaitRequest
+from lichen.core.ports.plan import REDACT, STATE_BYTES_MAX, SUMMARY_CHARS_MAX, CallRequest, Plan, Summary, WaitRequest
 from lichen.core.speech import saying
 from lichen.core.speech.saying import Saying
 from lichen.core.words.errors import Invalid
@@ -69,6 +69,8 @@ def validate(plan: Plan, state: RunState) -> None:
         raise Invalid("A plan names its prompts as none are called.", code="prompt_invalid")
     if plan.summary is not None and not 0 < len(plan.summary.text) <= SUMMARY_CHARS_MAX:
         raise Invalid("A summary is empty, or longer than the bound.", code="plan_too_large")
+    if plan.summary is not None and not 0 <= plan.summary.steps <= state.step:
+        raise Invalid("A summary stands for steps that the run has not made.", code="plan_contradicts_itself")
     check_waits(plan.waits)
     if any(len(call.args) > ARGUMENT_BYTES_MAX for call in plan.calls) or _bytes(plan) > PLAN_BYTES_MAX:
         raise Invalid("What a plan asks for is larger than a record may be.", code="plan_too_large")
@@ -142,7 +144,7 @@ def append_plan(act: Act, agent: AgentDef, made: Made) -> None:
         requests=made.requests,
         synthesize=plan.synthesize,
         prompts=plan.prompts,
-        has_summary=plan.summary is not None,
+        has_summary=plan.summary is not None and not plan.summary.steps,
         roles=_roles(agent, plan),
         stops=plan.stops,
     )
@@ -178,8 +180,15 @@ def _contents(act: Act, plan: Plan, of_calls: list[Part]) -> moves.Contents:
     says = [part for i, said in enumerate(plan.says) for part in saying.parts(said, f"say/{i}")]
     notes = msgspec.json.encode(plan.notes) if plan.notes else b""
     parts = [*of_calls, ("state", plan.state), *answer, *says, ("notes", notes), ("blocks", plan.blocks)]
-    parts += [("value", plan.value), ("summary", b"" if plan.summary is None else msgspec.json.encode(plan.summary))]
+    parts += [("value", plan.value), _summary(plan.summary)]
     return moves.as_contents(parts, act.subject)
+
+
+def _summary(summary: Summary | None) -> Part:
+    """A summary of the conversation, or of the run's own steps, which the runs that follow do not read."""
+    if summary is None:
+        return "summary", b""
+    return "done" if summary.steps else "summary", msgspec.json.encode(summary)
 
 
 def bill(act: Act, planned_for: RunState, made: Made) -> None:
