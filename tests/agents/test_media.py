@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lichen.agents.llm.llm import LLMPlanner
-from lichen.agents.llm.media import MEDIA_MAX, heard
+from lichen.agents.llm.media import MEDIA_MAX, RECALLED_BYTES_MAX, heard
 from lichen.agents.models.model import ScriptedModel
 from lichen.core.ports.model import Media
-from lichen.core.ports.plan import Message
+from lichen.core.ports.plan import History, Message
+from lichen.core.words.errors import Invalid
 from lichen.testing.models import plan_input
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(20)
@@ -84,3 +85,45 @@ OTHER: tuple[Any, ...] = (None, "x", {"attachments": 3}, {"attachments": [3]}, {
 @pytest.mark.parametrize("data", OTHER)
 def test_other_data_changes_nothing(data: Any) -> None:
     assert heard(Message("customer", "Hi", data=data)) == ("Hi", ())
+
+
+def earlier(*sizes: int) -> History:
+    """A conversation with a picture of so many bytes in each turn."""
+    said = [
+        message
+        for i, size in enumerate(sizes)
+        for message in (
+            attached({"contentUrl": url("image/png", b"%d" % i + bytes(size))}, text=f"Look {i}"),
+            Message("agent", "Nice."),
+        )
+    ]
+    return History(tuple(said), positions=tuple(range(len(said))))
+
+
+async def shown(history: History, most: int) -> tuple[list[bytes], list[str]]:
+    """The pictures that a model is shown of earlier turns, and the words of what the customer said."""
+    model = ScriptedModel(["ok"])
+    await LLMPlanner(model, history_media=most).plan(plan_input("And now?", history=history))
+    told = [message for message in model.requests[0].messages if message.role == "user"]
+    return [each.data[:1] for message in told for each in message.media], [message.text for message in told]
+
+
+@pytest.mark.req("GOA-57.9")
+async def test_of_earlier_turns_a_model_is_shown_as_many_pictures_as_were_declared_the_newest() -> None:
+    history = earlier(10, 10, 10)
+    gone = "[Not shown any more: image/png]"
+    assert await shown(history, 0) == ([], [f"Look {i}\n{gone}" for i in range(3)] + ["And now?"])
+    assert await shown(history, 2) == ([b"1", b"2"], [f"Look 0\n{gone}", "Look 1", "Look 2", "And now?"])
+    assert (await shown(history, 9))[0] == [b"0", b"1", b"2"]
+
+
+@pytest.mark.req("GOA-57.9")
+async def test_pictures_of_earlier_turns_are_bounded_in_bytes_and_tokens() -> None:
+    half = RECALLED_BYTES_MAX // 2
+    assert (await shown(earlier(10, half, half - 10), 9))[0] == [b"1", b"2"]
+    model = ScriptedModel(["ok"])
+    planner = LLMPlanner(model, history_media=9, history_tokens=2_000)
+    await planner.plan(plan_input("And now?", history=earlier(10, 10, 10)))
+    assert [len(m.media) for m in model.requests[0].messages if m.role == "user"] == [1, 0]
+    with pytest.raises(Invalid):
+        LLMPlanner("echo:", history_media=-1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 from typing import Any
 
@@ -139,3 +140,21 @@ async def test_a_following_run_does_not_read_what_was_summed_up_of_another_runs_
         await (await session.say("Hi")).result()
     assert len(small.requests) >= 1
     assert all("summary" not in message.text for message in model.requests[-1].messages)
+
+
+def picture(name: str) -> dict[str, Any]:
+    data = base64.b64encode(f"picture of {name}".encode()).decode()
+    return {"attachments": [{"contentType": "image/png", "contentUrl": f"data:image/png;base64,{data}"}]}
+
+
+@pytest.mark.req("GOA-57.9")
+async def test_a_picture_is_told_once_and_again_in_the_next_turn_where_that_is_declared(tmp_path: Path) -> None:
+    model = ScriptedModel(["A cup.", "It was a cup.", "Gone."])
+    agent = Agent("shop.eyes", planner=LLMPlanner(model, history_media=1))
+    async with Runtime.open(tmp_path, agents=[agent]) as runtime:
+        session = await runtime.sessions.open(SCOPE, CUSTOMER)
+        for text, data in (("What is it?", picture("a cup")), ("And what was it?", None)):
+            await (await session.say(text, data=data)).result()
+    seen = [[(m.text, [each.data for each in m.media]) for m in r.messages if m.role == "user"] for r in model.requests]
+    first = ("What is it?", [b"picture of a cup"])
+    assert seen == [[first], [first, ("And what was it?", [])]]

@@ -12,6 +12,7 @@ from lichen.agents.llm.asking import ask, first_choice
 from lichen.agents.llm.compress import Compress, done_so_far
 from lichen.agents.llm.compress import told as summed_up
 from lichen.agents.llm.instructions import INSTRUCTIONS, Instructions
+from lichen.agents.llm.media import recalled
 from lichen.agents.llm.reminders import EXPLANATION, Reminder, checked, due, reminded, stable
 from lichen.agents.llm.transcript import Opening, conversation
 from lichen.agents.llm.typed import answered, asked_for
@@ -32,6 +33,7 @@ class Manner(msgspec.Struct, frozen=True, omit_defaults=True):
     """How a model is asked, beside what it is told: what LLMPlanner takes under the same names."""
 
     history_tokens: int | None = None
+    history_media: int = 0
     reminders: tuple[Reminder, ...] = ()
     reminders_at_once: int = REMINDERS_AT_ONCE
     keep: bool = False
@@ -48,7 +50,8 @@ class LLMPlanner:
     `model`: a Model, a name such as `openai:gpt-5` (see `model.resolve`), or several of them, of which the first that
     can answer does (`Chain`; a `Router` asks a small one first). `instructions`: words, a Prompt, or a function of the
     run's facts. `max_tokens`: of one reply. `history_turns`: how many earlier turns of the session the model sees,
-    `history_tokens` how much of these and of the run's own steps, about. `reminders`: what it is told beside,
+    `history_tokens` how much of these and of the run's own steps, about, `history_media` how many pictures, documents
+    and sounds of earlier turns, the newest. `reminders`: what it is told beside,
     `reminders_at_once` of them at most but every one for safety. `keep` lets the provider keep what requests have in
     common. `tool_choice` is that of a run's first request, `parallel_calls` lets one reply make several calls.
     Once calls of tools named in `answer_after` alone were made and came out well, the model is asked to answer without
@@ -66,6 +69,7 @@ class LLMPlanner:
         max_tokens: int = 1024,
         history_turns: int = 20,
         history_tokens: int | None = None,
+        history_media: int = 0,
         reminders: Iterable[Reminder] = (),
         reminders_at_once: int = REMINDERS_AT_ONCE,
         keep: bool = False,
@@ -76,7 +80,10 @@ class LLMPlanner:
         thinking: Effort | None = None,
         compress: Compress | None = None,
     ) -> None:
-        if min(max_tokens, 1 if history_tokens is None else history_tokens) < 1 or history_turns < 0:
+        if (
+            min(max_tokens, 1 if history_tokens is None else history_tokens) < 1
+            or min(history_turns, history_media) < 0
+        ):
             message = "A reply and a history need at least one token, and turns cannot be negative."
             raise Invalid(message, code="planner_invalid")
         self._model = several(model)
@@ -86,6 +93,7 @@ class LLMPlanner:
         self._history_turns = history_turns
         self._manner = Manner(
             history_tokens=history_tokens,
+            history_media=history_media,
             reminders=checked(reminders),
             reminders_at_once=reminders_at_once,
             keep=keep,
@@ -122,7 +130,11 @@ class LLMPlanner:
         opening, state = _opening(input)
         history = await input.history()
         whole = conversation(history, opening, input)
-        whole = whole._replace(before=summed_up(history.summary), done=done_so_far(history.done))
+        whole = whole._replace(
+            turns=recalled(whole.turns, self._manner.history_media),
+            before=summed_up(history.summary),
+            done=done_so_far(history.done),
+        )
         input = _counted(input, history)
         if self._compress is not None and input.reason != "finalize":
             summary = await self._compress.summary(whole, history, input)

@@ -5,14 +5,17 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from collections.abc import Sequence
 from typing import Any, Final, cast
 
 import msgspec
 
-from lichen.core.ports.model import MEDIA_BYTES_MAX, Media, MediaKind
+from lichen.agents.llm.window import Turn
+from lichen.core.ports.model import MEDIA_BYTES_MAX, Media, MediaKind, ModelMessage
 from lichen.core.ports.plan import Message
 
 MEDIA_MAX: Final = 8  # of one message; what is over is named in words
+RECALLED_BYTES_MAX: Final = 4 * 1024 * 1024  # of earlier turns in one request
 
 _DATA_URL = re.compile(r"data:([a-z0-9.+-]+/[a-z0-9.+-]+)((?:;[^;,]*)*),", re.IGNORECASE)
 _KINDS: Final[dict[str, MediaKind]] = {
@@ -44,6 +47,34 @@ def heard(message: Message) -> tuple[str, tuple[Media, ...]]:
     if len(media) > MEDIA_MAX:
         names.append(f"[{len(media) - MEDIA_MAX} more attachments are left out]")
     return "\n".join([_words(message), *names]).strip(), tuple(media[:MEDIA_MAX])
+
+
+def recalled(turns: Sequence[Turn], most: int) -> tuple[Turn, ...]:
+    """Earlier turns with the newest attachments in them, so many at most and of so many bytes together; the others are
+    named in words."""
+    room, bytes_left, newest = most, RECALLED_BYTES_MAX, list[Turn]()
+    for turn in reversed(turns):
+        said: list[ModelMessage] = []
+        for message in reversed(turn.messages):
+            kept: list[Media] = []
+            for each in reversed(message.media):
+                if room and len(each.data) <= bytes_left:
+                    room, bytes_left = room - 1, bytes_left - len(each.data)
+                    kept.append(each)
+                else:
+                    room = 0  # nothing older than one that does not fit
+            said.append(_without(message, tuple(reversed(kept))))
+        newest.append(turn._replace(messages=tuple(reversed(said))))
+    return tuple(reversed(newest))
+
+
+def _without(message: ModelMessage, kept: tuple[Media, ...]) -> ModelMessage:
+    """A message with these of its attachments, the newest of them, and the others in words."""
+    if len(kept) == len(message.media):
+        return message
+    gone = message.media[: len(message.media) - len(kept)]
+    names = [f"[Not shown any more: {each.media_type}]" for each in gone]
+    return msgspec.structs.replace(message, text="\n".join([message.text, *names]).strip(), media=kept)
 
 
 def _attachments(data: Any) -> list[dict[str, Any]]:

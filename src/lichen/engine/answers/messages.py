@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final, Literal, cast
+from typing import Any, Final, cast
 
 import msgspec
 
-from lichen.core.ports.plan import Message
 from lichen.core.words.errors import Invalid
+from lichen.engine.brief.contents import message as message
 
 DATA_BYTES_MAX: Final = 32 * 1024
 DATA_DEPTH_MAX: Final = 32
-
-Role = Literal["customer", "operator", "service", "system"]
 
 
 def encoded(data: Any) -> bytes:
@@ -31,21 +28,6 @@ def encoded(data: Any) -> bytes:
         message = f"The input has {len(found)} bytes; {DATA_BYTES_MAX} are allowed."
         raise Invalid(message, code="input_too_large", next_step="Send a reference to what is larger.")
     return found
-
-
-def message(role: Role, contents: Mapping[str, bytes], by: str = "") -> Message:
-    """The message in the contents `text` and `data` of a record."""
-    data = contents.get("data")
-    return _composed(role, contents.get("text", b"").decode(), msgspec.json.decode(data) if data else None, by)
-
-
-def _composed(role: Role, text: str, data: Any, by: str = "") -> Message:
-    """A message of words, data or both: an object gets the words as its `text`, data alone is its own words."""
-    if data is None:
-        return Message(role, text, by)
-    if not text:
-        return Message(role, msgspec.json.encode(data).decode(), by, data)
-    return Message(role, text, by, {**cast(dict[str, Any], data), "text": text} if isinstance(data, dict) else data)
 
 
 def answer(text: str, data: bytes) -> dict[str, Any]:

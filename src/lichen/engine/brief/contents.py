@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any, Literal, cast
 
 import msgspec
 
@@ -14,6 +15,8 @@ from lichen.engine.act import Act
 from lichen.engine.brief.pages import bounds_note, name_of, shown_args, shown_result
 from lichen.tools.arguments.example import example_of
 
+Role = Literal["customer", "operator", "service", "system"]
+
 _MESSAGES = msgspec.json.Decoder(tuple[Message, ...])
 _RECOVERY: dict[str, Recovery] = {"correct_call": "correct_call", "replan": "replan", "finish": "finish"}
 _ISSUES = msgspec.json.Decoder(tuple[Issue, ...])
@@ -23,6 +26,21 @@ def inputs(act: Act, positions: Sequence[int]) -> tuple[Message, ...]:
     """The messages in the `input` contents of these records."""
     found = (act.contents(n).get("input", b"[]") for n in positions)
     return tuple(message for data in found for message in _MESSAGES.decode(data))
+
+
+def message(role: Role, contents: Mapping[str, bytes], by: str = "") -> Message:
+    """The message in the contents `text` and `data` of a record."""
+    data = contents.get("data")
+    return _composed(role, contents.get("text", b"").decode(), msgspec.json.decode(data) if data else None, by)
+
+
+def _composed(role: Role, text: str, data: Any, by: str = "") -> Message:
+    """A message of words, data or both: an object gets the words as its `text`, data alone is its own words."""
+    if data is None:
+        return Message(role, text, by)
+    if not text:
+        return Message(role, msgspec.json.encode(data).decode(), by, data)
+    return Message(role, text, by, {**cast(dict[str, Any], data), "text": text} if isinstance(data, dict) else data)
 
 
 def results(act: Act, closed: Sequence[Result]) -> tuple[CallResult, ...]:

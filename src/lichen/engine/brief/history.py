@@ -15,7 +15,7 @@ from lichen.core.words.errors import ContentErased
 from lichen.core.words.ids import CallId, RunId, ToolName, root_run, run_stream
 from lichen.core.words.label import EMPTY, Label, join, without
 from lichen.engine.act import Act, SessionAct
-from lichen.engine.brief.contents import inputs, results
+from lichen.engine.brief.contents import inputs, message, results
 from lichen.engine.brief.pages import PREFIX, shown_args
 
 _SUMMARY = msgspec.json.Decoder(Summary)
@@ -128,7 +128,17 @@ def _messages(act: Act, spoken: Sequence[Spoken]) -> tuple[Message, ...]:
     session = act.session
     if session is None:
         return ()
-    return tuple(Message(each.role, _text(session, each.n), each.by) for each in spoken)
+    return tuple(_message(session, each) for each in spoken)
+
+
+def _message(session: SessionAct, spoken: Spoken) -> Message:
+    """A message with what came with it, as it was told to its own run; of an erased one nothing is left."""
+    if spoken.role == "agent":
+        return Message("agent", _text(session, spoken.n), spoken.by)
+    try:
+        return message(spoken.role, session.contents(spoken.n), spoken.by)
+    except ContentErased:
+        return Message(spoken.role, "", spoken.by)
 
 
 def _text(session: SessionAct, n: int) -> str:
