@@ -21,7 +21,7 @@ from lichen.core.ports.policy import NO_FACTS, Check, Facts, Verdict
 from lichen.core.words.errors import Conflict, Denied, Invalid, LichenError
 from lichen.core.words.ids import AgentName, RunId, SessionId, run_stream, session_stream
 from lichen.core.words.label import EMPTY, EXTERNAL, Label
-from lichen.core.words.scope import Service
+from lichen.core.words.scope import Scope, Service
 from lichen.engine.intake.labels import declassify
 from lichen.engine.ports import Options
 from lichen.runtime.operations.talk.session import Session
@@ -215,10 +215,10 @@ class Versions:
     def __init__(self, older: FakeAgent, newer: FakeAgent) -> None:
         self._older, self._newer = older, newer
 
-    def get(self, name: AgentName, /) -> FakeAgent:
+    def get(self, name: AgentName, scope: Scope, /) -> FakeAgent:
         return self._newer
 
-    def pinned(self, name: AgentName, digest: str, /) -> FakeAgent | None:
+    def pinned(self, name: AgentName, digest: str, scope: Scope, /) -> FakeAgent | None:
         return next((each for each in (self._older, self._newer) if each.digest == digest), None)
 
 
