@@ -264,7 +264,7 @@ def trace(before: Seen, controls: Controls, after: Seen, t: Trace) -> None:
 
 def _trace_control(s: RunState, control: e.Control, t: Trace) -> None:
     match control:
-        case e.Planned():
+        case e.Planned() if control.error not in ("lost", "superseded"):  # which are only billed
             _trace_plan(control, t)
         case e.LimitReached():
             t.forbid(LIMITED, ("limited",))

@@ -159,7 +159,7 @@ class RunWorld:
         if not s.limit and s.step < len(self.bounds.plans):
             yield "keeps what it has", moves.admit(s, planned, SAID, {})
             for batch in self.bounds.plans[s.step]:
-                yield _batch_name(batch), _planned(s, planned, batch)
+                yield batch_name(batch), batch_drafts(s, planned, batch)
 
     # -- calls ---------------------------------------------------------------------------------------------------
 
@@ -263,14 +263,14 @@ def _progressed(call: Call, what: str) -> e.Draft:
     return e.Draft(msgspec.convert([call.id, call.attempt, what], e.CallProgressed))
 
 
-def _planned(s: RunState, planned: e.Planned, batch: Batch) -> moves.Drafts:
+def batch_drafts(s: RunState, planned: e.Planned, batch: Batch) -> moves.Drafts:
     """A plan with its waits. They are opened even when the calls run into a limit, so that this is covered too."""
     calls = tuple(
         e.PlannedCall(moves.next_call(s, i), ToolName(effects), effects, b"", batch.cost)
         for i, effects in enumerate(batch.calls)
     )
     refused = {c.id: e.Draft(e.CallFinished(c.id, 1, "failed", "arguments_invalid")) for c in calls[: batch.refused]}
-    usage = Usage(output_tokens=batch.tokens)
+    usage = planned.usage + Usage(output_tokens=batch.tokens)
     planned = msgspec.structs.replace(planned, calls=calls, waits=len(batch.waits), resume=batch.resume, usage=usage)
     planned = msgspec.structs.replace(planned, has_answer=batch.answers)
     if batch.role != "work":
@@ -282,7 +282,8 @@ def _planned(s: RunState, planned: e.Planned, batch: Batch) -> moves.Drafts:
     return (*moves.admit(s, planned, SAID, refused), *(e.Draft(wait) for wait in waits))
 
 
-def _batch_name(batch: Batch) -> str:
+def batch_name(batch: Batch) -> str:
+    """What the batch asks for."""
     refused = f" ({batch.refused} refused)" if batch.refused else ""
     beside = f" as {batch.role}{' beside an answer' * batch.answers}" if batch.role != "work" else ""
     return "+".join((*batch.calls, *batch.waits)) + refused + beside

@@ -19,6 +19,7 @@ from rich.table import Column, Table
 from tests.crash import doors
 from tests.crash.harness import Trial, trial
 from tests.crash.owned import play as own
+from tests.crash.patterned.deaths import play as patterned
 from tests.crash.points import needs_a_death_before, points
 from tests.crash.rounds import Playing, all_of
 from tests.crash.streamed.deaths import play as streamed
@@ -101,7 +102,13 @@ def _print(console: Console, trials: list[Trial]) -> None:
     console.print(table)
 
 
-PARTS: dict[str, Callable[[Playing], bool]] = {"runs": _runs, "own": own, "streamed": streamed, "doors": _doors}
+PARTS: dict[str, Callable[[Playing], bool]] = {
+    "runs": _runs,
+    "own": own,
+    "streamed": streamed,
+    "patterned": patterned,
+    "doors": _doors,
+}
 """The parts of the suite: each plays itself, and says whether anything is wrong."""
 
 

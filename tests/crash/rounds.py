@@ -67,10 +67,6 @@ def several(passed: Mapping[str, int], chance: random.Random, many: int) -> list
 def all_of(plan: Sequence[Callable[[Path], T]], playing: Playing, told: str) -> list[T]:
     """What became of each, in the plan's order."""
 
-    def in_a_home(die: Callable[[Path], T]) -> T:
-        with tempfile.TemporaryDirectory(prefix="lichen-crash-") as home:
-            return die(Path(home))
-
     with ThreadPoolExecutor(playing.at_once) as pool, _progress(playing.console) as progress:
         task = progress.add_task(told, total=len(plan))
         deaths = [pool.submit(in_a_home, die) for die in plan]
@@ -78,6 +74,12 @@ def all_of(plan: Sequence[Callable[[Path], T]], playing: Playing, told: str) -> 
             death.result()
             progress.advance(task)
     return [death.result() for death in deaths]
+
+
+def in_a_home(die: Callable[[Path], T]) -> T:
+    """What becomes of it in a home that is gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="lichen-crash-") as home:
+        return die(Path(home))
 
 
 def summed_up(found: Sequence[Died], told: str, playing: Playing) -> bool:

@@ -1,8 +1,8 @@
 """A provider of models in a process of its own: it streams what the script says, and remembers each request.
 
 `python -m tests.crash.streamed.provider` prints its port. What is asked under `/NAME/v1` is remembered under NAME, and
-`/NAME/seen` tells it. Each reply says that it read as many tokens as its request has a number under its name, so that
-a bill names what it is for. The first reply at the step `CUT` breaks off.
+`/NAME/seen` tells it. Each reply says that as many tokens came from a cache as its request has a number under its name,
+so that a bill names what it is for. The first reply at the step `CUT` breaks off.
 
 Source: https://platform.openai.com/docs/api-reference/responses-streaming, .../chat/streaming
 """
@@ -24,7 +24,7 @@ from starlette.routing import Route
 
 from tests.crash.streamed.script import CUT, Said, cashier, clerk
 
-WROTE = 5  # tokens of each reply
+READ, WROTE = 20, 5  # tokens of each request and reply
 PIECE_CHARS = 12
 _SEEN: dict[str, list[dict[str, Any]]] = defaultdict(list)
 
@@ -106,11 +106,11 @@ def _event_fields(said: Said, number: int, output: list[dict[str, Any]]) -> Iter
     for call in said.calls:
         yield from _call_events(call.tool, json.dumps(call.args), number, output)
     usage = {
-        "input_tokens": number,
-        "input_tokens_details": {"cached_tokens": 0},
+        "input_tokens": READ,
+        "input_tokens_details": {"cached_tokens": number},
         "output_tokens": WROTE,
         "output_tokens_details": {"reasoning_tokens": 0},
-        "total_tokens": number + WROTE,
+        "total_tokens": READ + WROTE,
     }
     yield "response.completed", {"response": {**opened, "status": "completed", "output": output, "usage": usage}}
 
@@ -183,8 +183,9 @@ def _finish(said: Said) -> str:
     return "tool_calls" if said.calls else "stop"
 
 
-def _usage(number: int) -> dict[str, int]:
-    return {"prompt_tokens": number, "completion_tokens": WROTE, "total_tokens": number + WROTE}
+def _usage(number: int) -> dict[str, Any]:
+    kept = {"prompt_tokens_details": {"cached_tokens": number}}
+    return {"prompt_tokens": READ, "completion_tokens": WROTE, "total_tokens": READ + WROTE, **kept}
 
 
 async def serve() -> None:
