@@ -14,7 +14,7 @@ from lichen.core.ports.call import Outcome
 from lichen.core.words.content import Content
 from lichen.core.words.ids import CallId, WaitId
 from lichen.core.words.label import EMPTY, Label
-from lichen.core.words.wait import Wait, WaitOutcome
+from lichen.core.words.wait import HALTING, Wait, WaitOutcome
 
 Drafts = tuple[e.Draft, ...]
 Contents = tuple[Content, ...]
@@ -189,9 +189,12 @@ def next_call(s: RunState, offset: int = 0) -> CallId:
 
 
 def cancel(s: RunState, code: str, id: str) -> Drafts:
-    """Ends the run: what has not started never will, what started is settled. Nothing if it is over already."""
-    if s.outcome or s.cancel:
+    """Ends the run: what has not started never will, what started is settled. One that is cancelled already and halted
+    goes on to its end. Nothing if it is over."""
+    if s.outcome:
         return ()
+    if s.cancel:
+        return tuple(_close_waits(s, (wait for wait in s.waits.values() if wait.kind in HALTING)))
     return (e.Draft(e.Signal("cancel", id, code)), *_interrupt_all(s, "cancelled", "run_cancelled"))
 
 

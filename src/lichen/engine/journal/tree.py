@@ -26,8 +26,9 @@ def cancel_tree(journal: Journal, state: RunState, code: str, id: str) -> Append
 
 
 def _tell(journal: Journal, appended: Appended, state: RunState, told: moves.Drafts) -> None:
-    below = [(call, child) for call, child in _children(journal, state) if not call.child_cancelled]
-    progressed = (e.Draft(e.CallProgressed(call.id, call.attempt, "child_cancelled")) for call, _ in below)
+    below = list(_children(journal, state))  # also those that were told to end, and halted since
+    news = (call for call, _ in below if not call.child_cancelled)
+    progressed = (e.Draft(e.CallProgressed(call.id, call.attempt, "child_cancelled")) for call in news)
     _add(journal, appended, state, (*told, *progressed))
     for call, child in below:
         _tell(journal, appended, child, moves.cancel(child, "parent_stopped", f"parent-{call.attempt}"))
