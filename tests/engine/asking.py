@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from lichen.core.ports.model import Deltas, Model, ModelError, ModelMessage, ModelReply, ModelRequest
+from lichen.core.ports.model import Connections, Deltas, Model, ModelError, ModelMessage, ModelReply, ModelRequest
 from lichen.core.ports.plan import Plan, PlanInput
 from lichen.core.words.limits import Usage
+from lichen.core.words.scope import Scope
 
 
 class Slow:
@@ -27,6 +28,14 @@ class Slow:
         if isinstance(usage, ModelError):
             raise usage
         return ModelReply("Here you are.", usage=usage, model=self.name)
+
+
+class Far(Slow):
+    """One that is reached over a network."""
+
+    def over(self, connections: Connections, scope: Scope) -> Model:
+        """The same, for everybody."""
+        return self
 
 
 class Asks:

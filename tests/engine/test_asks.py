@@ -19,7 +19,7 @@ from lichen.core.words.quotas import Budgets
 from lichen.engine.intake.runs import start
 from lichen.log.projections.costs import day_key, session_key
 from lichen.testing.clock import SimulatedClock
-from tests.engine.asking import Asks, AsksAtOnce, Rates, Slow
+from tests.engine.asking import Asks, AsksAtOnce, Far, Rates, Slow
 from tests.engine.conftest import MakeWorld
 from tests.engine.world import OPS, SCOPE, World, agent
 
@@ -138,6 +138,19 @@ async def test_a_run_whose_own_limit_is_too_small_for_a_request_ends_with_that_l
     assert await world.answer(run) == Texts().model_budget
     assert [c.limit for c in world.controls(run) if isinstance(c, e.LimitReached)] == [limit]
     assert world.controls(run)[-1] == e.RunFinished("completed", f"limit_{limit}")
+
+
+@pytest.mark.req("LIC-24.23")
+async def test_a_request_over_a_network_leaves_once_what_is_reserved_for_it_is_durable(make_world: MakeWorld) -> None:
+    first, second = Far(Usage(10, 20)), Far()
+    world = await make_world(agent("shop.bot", Asks(first, second)))
+    await begin(world, first)
+    with world.disk.standing_still():
+        first.open.set()
+        await world.disk.stands_still()
+        assert second.requests == []
+    await world.clock.settle()
+    assert len(second.requests) == 1
 
 
 # -- what is lost ------------------------------------------------------------------------------------------------

@@ -8,7 +8,17 @@ import msgspec
 
 from lichen.core.deciders import events as e
 from lichen.core.deciders import moves
-from lichen.core.ports.model import HELD, Again, Choice, Deltas, Model, ModelError, ModelReply, ModelRequest
+from lichen.core.ports.model import (
+    HELD,
+    Again,
+    Choice,
+    Connectable,
+    Deltas,
+    Model,
+    ModelError,
+    ModelReply,
+    ModelRequest,
+)
 from lichen.core.ports.plan import Plan
 from lichen.core.ports.policy import Asking, Check, Verdict
 from lichen.core.ports.sent import Last
@@ -124,6 +134,8 @@ class Asker:
         asked = bill.open(ruling)
         began_us = self._act.services.clock()
         try:
+            if isinstance(model, Connectable):
+                await self._announced()
             faults.hit("ask.before")
             reached = self._reached(model, self._again(i, bill, verdict))
             reply = await reached.generate(self._in_time(room.request), shown.deltas)
@@ -167,6 +179,11 @@ class Asker:
         act, more = self._act, self._unnoted()
         caps = capped(verdict.caps, verdict.policies, used_of(act, more)) if verdict.caps else []
         return budgets_of(act, more) + caps
+
+    async def _announced(self) -> None:
+        """Returns once what is reserved is durable: no death hides a request that somebody bills from the budgets."""
+        self.wait()
+        await self._act.journal.durable(run=self._state.id)
 
     def _again(self, i: int, bill: Bill, verdict: Verdict) -> Again:
         """What is told of a further try of the request `i`: it counts beside what those before may have cost."""
