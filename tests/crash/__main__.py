@@ -18,6 +18,7 @@ from rich.table import Column, Table
 
 from tests.crash import doors
 from tests.crash.harness import Trial, trial
+from tests.crash.hooked.deaths import play as hooked
 from tests.crash.owned import play as own
 from tests.crash.patterned.deaths import play as patterned
 from tests.crash.points import needs_a_death_before, points
@@ -108,6 +109,7 @@ PARTS: dict[str, Callable[[Playing], bool]] = {
     "streamed": streamed,
     "patterned": patterned,
     "doors": _doors,
+    "hooked": hooked,
 }
 """The parts of the suite: each plays itself, and says whether anything is wrong."""
 

@@ -8,6 +8,7 @@ import json
 import signal
 import sys
 from asyncio.subprocess import PIPE, Process
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -26,8 +27,9 @@ GONE = (httpx.TransportError, OSError, WebSocketException)
 class Gateway:
     """The gateway's process, and the one that takes its place when it died."""
 
-    def __init__(self, home: Path, point: str, nth: int) -> None:
-        self._home, self._point, self._nth = home, point, nth
+    def __init__(self, home: Path, point: str, nth: int, *, command: Sequence[str] = ()) -> None:
+        self._command = command or ("tests.crash.gateway", str(home))
+        self._point, self._nth = point, nth
         self._process: Process | None = None
         self._changing = asyncio.Lock()
         self.deaths = 0
@@ -63,7 +65,7 @@ class Gateway:
 
     async def _begin(self) -> None:
         point = [] if self.deaths else ["--point", self._point, "--nth", str(self._nth)]
-        command = (sys.executable, "-m", "tests.crash.gateway", str(self._home), *point)
+        command = (sys.executable, "-m", *self._command, *point)
         self._process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=PIPE)
 
     async def _end(self) -> None:

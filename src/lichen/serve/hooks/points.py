@@ -9,4 +9,4 @@ OPENED: Final = "hook.opened"  # its session is there
 DURABLE: Final = "hook.durable"  # written; the platform is not told
 
 POINTS: Final = (TAKEN, OPENED, DURABLE)
-"""Every one of them."""
+"""Every one of them: what the crash suite kills the process at."""
