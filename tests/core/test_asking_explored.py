@@ -36,7 +36,7 @@ WORLDS = {
 }
 
 
-@pytest.mark.req("LIC-24.22")
+@pytest.mark.req("LIC-24.31")
 @pytest.mark.parametrize("name", WORLDS)
 def test_a_run_that_asks_models_keeps_within_its_budget_whatever_is_lost(
     name: str, record_property: Callable[[str, object], None]
@@ -96,7 +96,7 @@ MUTANTS = {
 }
 
 
-@pytest.mark.req("LIC-24.22")
+@pytest.mark.req("LIC-24.31")
 @pytest.mark.parametrize("name", MUTANTS)
 def test_a_fault_in_what_is_reserved_is_caught_by_its_rule(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     mutant = MUTANTS[name]

@@ -140,7 +140,7 @@ async def test_a_run_whose_own_limit_is_too_small_for_a_request_ends_with_that_l
     assert world.controls(run)[-1] == e.RunFinished("completed", f"limit_{limit}")
 
 
-@pytest.mark.req("LIC-24.23")
+@pytest.mark.req("LIC-24.32")
 async def test_a_request_over_a_network_leaves_once_what_is_reserved_for_it_is_durable(make_world: MakeWorld) -> None:
     first, second = Far(Usage(10, 20)), Far()
     world = await make_world(agent("shop.bot", Asks(first, second)))
