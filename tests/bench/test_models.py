@@ -13,7 +13,7 @@ import pytest
 
 from bench import asking, building, flying
 from bench.building import Told
-from bench.figure import PEER_PYTHON, Figure, run_own, run_peer
+from bench.figure import PEER_PYTHON, ROOT, Figure, run_own, run_peer
 from bench.messages import served
 from bench.show import picture, readme
 from bench.show.history import Run, latest
@@ -40,10 +40,11 @@ def environment() -> Generator[Mapping[str, str]]:
 
 
 def python_with(packages: tuple[str, ...]) -> Path:
-    """The interpreter of the peers where `make bench` has been; else this one, if it knows what is needed."""
-    if PEER_PYTHON.exists():
+    """The interpreter of the peers where `make bench` has brought those of today; else this one, if it knows them."""
+    made, lock = PEER_PYTHON.parents[1] / ".ready", ROOT / "bench" / "requirements.lock"
+    if made.exists() and made.stat().st_mtime >= lock.stat().st_mtime:
         return PEER_PYTHON
-    if not all(find_spec(package) for package in packages) or "langgraph.checkpoint.sqlite" in packages:
+    if not all(find_spec(package) for package in packages):
         pytest.skip("`make bench` brings the peers")
     return Path(sys.executable)
 
