@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from lichen import Agent, tool
-from lichen.core.ports.agent import Offer, RemoteTools
 from lichen.core.ports.call import Tool
 from lichen.core.ports.plan import CallRequest, Plan, PlanInput
+from lichen.core.remote.tools import Offer, RemoteTools
 from lichen.core.words.errors import Invalid
 from lichen.core.words.ids import ToolName
 from lichen.core.words.scope import Operator, Scope

@@ -18,10 +18,11 @@ from lichen.agents.recall import recall_tools
 from lichen.agents.toolset import Toolset, flattened, repeated
 from lichen.core.memory.events import MemoryScope, recall_of
 from lichen.core.memory.events import Recall as Recall
-from lichen.core.ports.agent import OnMissing, RemoteTools
+from lichen.core.ports.agent import OnMissing
 from lichen.core.ports.answer import AnswerType
 from lichen.core.ports.call import Tool
 from lichen.core.ports.plan import Planner
+from lichen.core.remote.tools import RemoteTools
 from lichen.core.words.errors import Invalid
 from lichen.core.words.ids import AgentName, ToolName
 from lichen.core.words.limits import Limits

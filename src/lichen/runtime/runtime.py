@@ -24,9 +24,9 @@ from lichen.core.words.scope import PRODUCTION, Scope
 from lichen.runtime import interpreter
 
 if TYPE_CHECKING:
-    from lichen.core.ports.agent import Remote
     from lichen.core.ports.model import Model
     from lichen.core.ports.secrets import Secrets as SecretSource
+    from lichen.core.remote.tools import Remote
     from lichen.core.words.ids import AgentName
     from lichen.engine.ports import Channel, Options
     from lichen.log.log import Log
@@ -122,8 +122,7 @@ class Runtime:
         source = Starter(specs) if policies is None else FromDirectory(Path(policies), specs)
         runtime = cls(Path(home), agents, source, channels=channels, texts=texts, options=options, secrets=secrets)
         found = None if prompts is None else Path(prompts)
-        servers = remote or runtime._blueprint.remote
-        runtime._blueprint = msgspec.structs.replace(runtime._blueprint, prompts=found, remote=servers)
+        runtime._blueprint = msgspec.structs.replace(runtime._blueprint, prompts=found, remote=remote)
         runtime.notices = (STARTER_NOTICE,) if policies is None else ()
         return runtime
 
@@ -207,6 +206,7 @@ class Runtime:
         self._wiring = wiring
         self.keyring, self.volume, self.gate = wiring.keyring, wiring.volume, wiring.gate
         self.engine, self.register = wiring.engine, wiring.register
+        self.servers = wiring.servers
         self.places, self.ways, self.breakers = wiring.services.places, wiring.ways, wiring.breakers
         self.ending = asyncio.Event()
         if self.only_looks:

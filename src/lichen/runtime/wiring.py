@@ -15,10 +15,11 @@ from lichen.agents.agent import Agent
 from lichen.agents.models.prices import PriceList
 from lichen.agents.providers.remote import clients_held
 from lichen.agents.ways.ways import Ways
-from lichen.core.ports.agent import NoRemote, Remote
 from lichen.core.ports.call import Resources
 from lichen.core.ports.model import Model
 from lichen.core.ports.secrets import SEALED, Secrets, Source
+from lichen.core.remote.server import Server
+from lichen.core.remote.tools import Remote
 from lichen.core.speech.wording import Wording
 from lichen.core.words.errors import Unavailable
 from lichen.core.words.ids import AgentName
@@ -39,6 +40,7 @@ from lichen.runtime.access.quota import Quota
 from lichen.runtime.access.register import Key, Name, Person, Register
 from lichen.runtime.given.connections import Reaching
 from lichen.runtime.given.files import Files
+from lichen.runtime.given.servers import Servers
 from lichen.runtime.given.sharing import Sharing, sharing
 from lichen.runtime.given.state import StateStore
 from lichen.runtime.given.withdrawal import JournalOf, Journals
@@ -83,7 +85,7 @@ class Blueprint(msgspec.Struct, frozen=True):
     stand_ins: Mapping[AgentName, Model] = {}  # what answers in the place of an agent's models
     prompts: Path | None = None
     shares: Path | None = None  # the data directory with whose processes it shares what it learns of models
-    remote: Remote = NoRemote()
+    remote: Remote | None = None  # what agents have of others' servers, instead of what the settings say
 
 
 class Ids:
@@ -146,7 +148,6 @@ class Wiring:
             wording=blueprint.wording,
             describe=failure_of,
         )
-        self.in_force = InForce(self.gate, blueprint.policies, blueprint.clock, blueprint.remote)
         journal_of: JournalOf = lambda scope: self.engine.journal(scope)  # noqa: E731 - the engine comes later
         memories = Memories(journal_of, lambda name, scope: self.catalog.get(name, scope))
         resources = Resources(workers, StateStore(journal_of), Journals(journal_of), memories)
@@ -158,12 +159,18 @@ class Wiring:
         self.breakers = Breakers(blueprint.clock, breaker_of if settings is None else settings.breaker)
         self.sealed = SealedSecrets(keyring.secrets_folder, keyring.master)
         self.secrets = _sources(blueprint, self.sealed)
+        self.servers = Servers(
+            _servers_of(blueprint),
+            volume.log,
+            journal_of,
+            self.secrets,
+            blueprint.new_id,
+            lambda scope: self.in_force.load(scope),
+        )
+        remote = blueprint.remote or self.servers
+        self.in_force = InForce(self.gate, blueprint.policies, blueprint.clock, remote)
         self.catalog = Catalog(
-            blueprint.home,
-            blueprint.agents,
-            host,
-            blueprint.remote,
-            guard=lambda tool: guarded(tool, self.breakers),
+            blueprint.home, blueprint.agents, host, remote, guard=lambda tool: guarded(tool, self.breakers)
         )
         self.ways = Ways(blueprint.clock, lambda: _chance(blueprint.random), windows=shared.windows)
         self.prompts = Prompts(blueprint.prompts)
@@ -214,6 +221,7 @@ class Wiring:
         for scope in scopes:
             self.engine.journal(scope)
         self.engine.start(scopes if self.blueprint.takes_over else ())
+        self.servers.begin(scopes if self.blueprint.takes_over else ())
 
     def _opened(self, scope: Scope, log: Log) -> None:
         """Puts the scope's policies in force before anything is decided there."""
@@ -259,6 +267,11 @@ class Wiring:
         return True
 
 
+def _servers_of(blueprint: Blueprint) -> Callable[[Scope], Mapping[str, Server]]:
+    settings = blueprint.settings
+    return settings.servers if settings is not None else lambda scope: {}
+
+
 def _table_of(blueprint: Blueprint) -> Callable[[Scope, str], ProviderTable]:
     settings = blueprint.settings
     return settings.provider if settings is not None else lambda scope, name: ProviderTable()
@@ -299,6 +312,7 @@ async def wired(blueprint: Blueprint) -> AsyncGenerator[Wiring]:
             sharing(blueprint.shares, blueprint.clock, blueprint.random, is_guest=is_guest)
         )
         wiring = Wiring(blueprint, workers, keyring, volume, shared)
+        stack.push_async_callback(wiring.servers.close)
         stack.callback(wiring.register.close)
         wiring.begin()
         recovering = asyncio.ensure_future(wiring.recover())

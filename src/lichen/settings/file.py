@@ -14,6 +14,7 @@ import msgspec
 
 from lichen.core.ports.call import CircuitBreaker, ToolSpec
 from lichen.core.ports.secrets import SEALED, Source
+from lichen.core.remote.server import Server
 from lichen.core.speech.wording import BUILT_IN, DEFAULT, Greeting, Texts, Wording
 from lichen.core.words.errors import Invalid, NotFound
 from lichen.core.words.quotas import Budgets, Quotas
@@ -23,6 +24,7 @@ from lichen.settings.models import Models
 from lichen.settings.providers import PROVIDERS, ProviderTable
 from lichen.settings.routes import Route
 from lichen.settings.secrets import TenantSecrets
+from lichen.settings.servers import McpTable, servers_of
 
 FILE = "lichen.toml"
 CHANNEL = "<channel>"  # stands for the tables that are named for their channel
@@ -147,6 +149,7 @@ class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     providers: Mapping[str, ProviderTable] = msgspec.field(default_factory=dict[str, ProviderTable], name=PROVIDERS)
     models: Models = Models()
     breakers: Mapping[str, CircuitBreaker] = {}
+    mcp: tuple[McpTable, ...] = ()
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -164,6 +167,7 @@ class Settings(msgspec.Struct, frozen=True):
     providers: Mapping[str, ProviderTable] = {}
     models: Models = Models()
     breakers: Mapping[str, CircuitBreaker] = {}
+    mcp: tuple[McpTable, ...] = ()
 
     @property
     def scopes(self) -> tuple[Scope, ...]:
@@ -219,6 +223,10 @@ class Settings(msgspec.Struct, frozen=True):
     def breaker(self, spec: ToolSpec) -> CircuitBreaker:
         """When a tool is left alone."""
         return breaker_of(spec, self.breakers)
+
+    def servers(self, scope: Scope) -> Mapping[str, Server]:
+        """The MCP servers that an environment has, by name."""
+        return servers_of(self.mcp, scope)
 
     def budgets(self, scope: Scope) -> Budgets:
         """What models of an environment may use; one nobody declared has no bounds."""

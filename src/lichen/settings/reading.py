@@ -72,6 +72,7 @@ def _settings(path: Path, file: File, environ: Mapping[str, str]) -> Settings:
         providers=file.providers,
         models=file.models,
         breakers=file.breakers,
+        mcp=file.mcp,
     )
 
 
@@ -80,6 +81,7 @@ def _checked(path: Path, decoded: Decoded, settings: Settings) -> Read:
     more = [error for name, tenant in settings.tenants.items() for error in _tenant(found, name, tenant)]
     more += _shared_secrets(found, settings)
     more += _providers(found, settings.providers, {}, "models")
+    more += _servers(found, settings)
     return found._replace(errors=(*decoded.errors, *more))
 
 
@@ -111,6 +113,23 @@ def _providers(file: Read, tables: Providers, below: Providers, *above: Step) ->
     for wrong in wrong_with_providers(tables, below):
         place = file.place(*above, *wrong.steps)
         yield Invalid(wrong.message, code=wrong.code, next_step=wrong.next_step, place=place)
+
+
+def _servers(file: Read, settings: Settings) -> Iterator[Invalid]:
+    """Servers of tenants and environments that nobody declared, and two of one name that a scope would have."""
+    known = ", ".join(settings.tenants)
+    for number, own in enumerate(settings.mcp):
+        for at, name in enumerate(own.tenants):
+            if name not in settings.tenants:
+                yield file.unknown("tenant", name, "mcp", number, "tenants", at, code="tenant_unknown", known=known)
+        twice = [other for other in settings.mcp[:number] if other.name == own.name]
+        if any(own.is_of(scope) and other.is_of(scope) for other in twice for scope in settings.scopes):
+            yield Invalid(
+                f"There are two servers named {own.name!r} in one environment.",
+                code="server_twice",
+                next_step="Give one of them another name, or other tenants.",
+                place=file.place("mcp", number),
+            )
 
 
 def _shared_secrets(file: Read, settings: Settings) -> Iterator[Invalid]:

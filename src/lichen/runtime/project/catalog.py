@@ -13,8 +13,8 @@ from pathlib import Path
 import msgspec
 
 from lichen.agents.agent import Agent
-from lichen.core.ports.agent import NoRemote, Remote
 from lichen.core.ports.call import Tool
+from lichen.core.remote.tools import NoRemote, Remote
 from lichen.core.words.errors import Conflict, LichenError
 from lichen.core.words.ids import AgentName
 from lichen.core.words.scope import Scope

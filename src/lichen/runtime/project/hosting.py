@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from lichen.agents.agent import Agent
-from lichen.core.ports.agent import OnMissing, RemoteTools
+from lichen.core.ports.agent import OnMissing
 from lichen.core.ports.answer import AnswerType
 from lichen.core.ports.call import Resources, Tool, ToolSpec
 from lichen.core.ports.plan import Planner
+from lichen.core.remote.tools import RemoteTools
 from lichen.core.words.errors import Invalid
 from lichen.core.words.ids import AgentName, ToolName
 from lichen.core.words.limits import Limits

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
-from lichen.core.ports.agent import NOTHING, NoRemote, Offer, Remote
 from lichen.core.ports.call import ToolSpec
+from lichen.core.remote.tools import NOTHING, NoRemote, Offer, Remote
 from lichen.core.words.errors import Invalid, NotFound
 from lichen.core.words.scope import Scope
 from lichen.gate.gate import PolicyGate

@@ -1,0 +1,53 @@
+"""What a project says of one MCP server: how it is reached, how long it may take, and what its tools are in truth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+import msgspec
+
+from lichen.core.ports.call import Effects, Origin
+
+Transport = Literal["http", "sse"]
+Trust = Literal["first_use", "review"]
+Seconds = Annotated[float, msgspec.Meta(gt=0, le=3_600)]
+
+
+class ToolTerms(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is known of a tool better than its server says. Without it a call may act, at most once, and brings a
+    stranger's words. `confirm` is the question to whom it is wanted for."""
+
+    effects: Literal["none", "idempotent", "once"] = "once"
+    origin: Origin = "third_party"
+    timeout_s: Seconds | None = None
+    confirm: str = ""
+    tags: tuple[str, ...] = ()
+
+    @property
+    def means(self) -> Effects:
+        """The effects, as contracts have them."""
+        return self.effects
+
+
+class Server(msgspec.Struct, frozen=True):
+    """One server as a scope has it: either a `command` that is started, or a `url`. A value of `env` or `headers` may
+    end in `secret:<name>`, which stands for a secret of the scope.
+
+    `trust`: what it offers is pinned as it is first seen (`first_use`), or only once somebody accepted it (`review`).
+    """
+
+    name: str
+    command: tuple[str, ...] = ()
+    cwd: str | None = None
+    env: Mapping[str, str] = {}
+    url: str = ""
+    transport: Transport = "http"
+    headers: Mapping[str, str] = {}
+    timeout_s: Seconds = 30.0
+    trust: Trust = "first_use"
+    tools: Mapping[str, ToolTerms] = {}
+
+    def terms(self, tool: str) -> ToolTerms:
+        """What is known of the tool that the server calls so."""
+        return self.tools.get(tool, ToolTerms())

@@ -1,0 +1,214 @@
+"""The MCP servers of every scope: what was accepted of them stands in the scope's log, and that is what agents have.
+
+A definition that is seen for the first time is pinned, where the project trusts a server so far, or waits to be judged.
+One that differs from what is pinned always waits; until somebody accepted it the tool is off.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import msgspec
+
+from lichen.core.deciders import events as e
+from lichen.core.deciders import moves
+from lichen.core.deciders.streams import Definition as Standing
+from lichen.core.deciders.streams import TenantState
+from lichen.core.ports.call import Tool, ToolSpec
+from lichen.core.ports.secrets import Secrets
+from lichen.core.remote.server import Server
+from lichen.core.remote.tools import Offer, RemoteTools
+from lichen.core.words.content import RETENTION
+from lichen.core.words.errors import ContentErased, Invalid, NotFound
+from lichen.core.words.ids import TENANT_STREAM, ToolName
+from lichen.core.words.scope import Scope
+from lichen.engine.journal.journal import Journal
+from lichen.log.log import Log
+from lichen.tools.mcp.connection import Connection
+from lichen.tools.mcp.definition import Definition, defined, spec_of
+from lichen.tools.mcp.remote_tool import RemoteTool
+
+BY = "system"
+LOOK_S = 60.0  # at a server, at the start
+
+
+class Accepted(NamedTuple):
+    """What a scope has as long as the definitions that stand in its log are these."""
+
+    standing: Mapping[str, Standing]
+    version: int
+    tools: Mapping[str, Mapping[str, Tool]]  # by server, by the name that the server gives it
+
+
+class Seen(msgspec.Struct, frozen=True):
+    """What a look at a server brought: tools that were pinned by it, that wait now, and those left out with reasons."""
+
+    server: str
+    pinned: tuple[str, ...]
+    waiting: tuple[str, ...]
+    left_out: Mapping[str, str]
+
+
+class Servers:
+    """Implements `Remote` for what `of` says that a scope has. `changed` is told where the tools changed."""
+
+    def __init__(
+        self,
+        of: Callable[[Scope], Mapping[str, Server]],
+        log_of: Callable[[Scope], Log],
+        journal_of: Callable[[Scope], Journal],
+        secrets: Secrets,
+        new_id: Callable[[str], str],
+        changed: Callable[[Scope], object],
+    ) -> None:
+        self._of = of
+        self._log_of = log_of
+        self._journal_of = journal_of
+        self._secrets = secrets
+        self._new_id = new_id
+        self._changed = changed
+        self._connections: dict[tuple[Scope, str], Connection] = {}
+        self._accepted: dict[Scope, Accepted] = {}
+        self._looking: set[asyncio.Task[object]] = set()
+
+    # -- what agents and policies have ---------------------------------------------------------------------------
+
+    def tools(self, scope: Scope, wanted: RemoteTools, /) -> tuple[Tool, ...]:
+        """Those of the wanted tools that were accepted in the scope, by name."""
+        found = self._now(scope).tools.get(wanted.server, {})
+        named = [name for name in wanted.only if name in found] if wanted.only else sorted(found)
+        return tuple(found[name] for name in named if name not in wanted.without)
+
+    def offer(self, scope: Scope, /) -> Offer:
+        """The servers of the scope, and the contracts of what was accepted of them."""
+        specs = [tool.spec for each in self._now(scope).tools.values() for tool in each.values()]
+        return Offer(frozenset(self._of(scope)), tuple(sorted(specs, key=_name)))
+
+    def version(self, scope: Scope, /) -> int:
+        """Another number each time that what was accepted changed."""
+        return self._now(scope).version
+
+    def _now(self, scope: Scope) -> Accepted:
+        state = self._log_of(scope).state(TENANT_STREAM)
+        assert isinstance(state, TenantState)
+        known = self._accepted.get(scope)
+        if known is None or known.standing is not state.definitions:
+            version = 0 if known is None else known.version + 1
+            tools = {name: self._tools(scope, server) for name, server in self._of(scope).items()}
+            known = self._accepted[scope] = Accepted(state.definitions, version, tools)
+        return known
+
+    def _tools(self, scope: Scope, server: Server) -> Mapping[str, Tool]:
+        connection = self.connection(scope, server.name)
+        tools: dict[str, Tool] = {}
+        for definition in self.pinned(scope, server.name):
+            tools[definition.tool] = RemoteTool(spec_of(server, definition), definition, connection, self.differs)
+        return tools
+
+    def pinned(self, scope: Scope, server: str) -> tuple[Definition, ...]:
+        """What is pinned of a server in a scope. One whose words were erased is not there any more."""
+        log = self._log_of(scope)
+        found: list[Definition] = []
+        for name, standing in self.standing(scope).items():
+            if standing.pinned and name.startswith(f"tool:{server}."):
+                try:
+                    data = log.contents(TENANT_STREAM, standing.pinned_n)["definition"]
+                    found.append(defined(server, msgspec.json.decode(data)))
+                except (ContentErased, Invalid):
+                    continue
+        return tuple(found)
+
+    def standing(self, scope: Scope) -> Mapping[str, Standing]:
+        """How every definition stands that a scope ever met, as `kind:name`."""
+        state = self._log_of(scope).state(TENANT_STREAM)
+        assert isinstance(state, TenantState)
+        return state.definitions
+
+    # -- what servers say ----------------------------------------------------------------------------------------
+
+    def connection(self, scope: Scope, server: str) -> Connection:
+        """The connection of a scope to one of its servers. Raises NotFound (`server_unknown`)."""
+        known = self._connections.get((scope, server))
+        if known is not None:
+            return known
+        table = self._of(scope).get(server)
+        if table is None:
+            step = f"It has: {', '.join(sorted(self._of(scope))) or 'none'}. Add [[mcp]] to lichen.toml."
+            raise NotFound(f"There is no MCP server {server!r} here.", code="server_unknown", next_step=step)
+
+        async def reveal(name: str) -> str:
+            return (await self._secrets.get(scope, name)).reveal()
+
+        clock = asyncio.get_running_loop().time
+        made = self._connections[scope, server] = Connection(table, reveal, clock)
+        return made
+
+    async def look(self, scope: Scope, server: str) -> Seen:
+        """Asks a server what it offers, and writes down what is new. Raises NotFound, Unavailable, Invalid."""
+        offered = await self.connection(scope, server).offered(anew=True)
+        table = self._of(scope)[server]
+        pinned: list[str] = []
+        waiting: list[str] = []
+        for name, definition in offered.tools.items():
+            standing = self.standing(scope).get(f"tool:{name}", Standing())
+            if standing.pinned == definition.digest:
+                continue
+            is_first = not standing.pinned and not standing.submitted and not standing.rejected
+            if is_first and table.trust == "first_use":
+                self._write(scope, e.Pinned("tool", name, definition.digest, BY, self._new_id("pin")), definition)
+                pinned.append(name)
+            else:
+                self._submit(scope, standing, definition)
+                waiting.append(name)
+        await self._log_of(scope).durable_stream(TENANT_STREAM)
+        if pinned:
+            self._changed(scope)
+        return Seen(server, tuple(pinned), tuple(waiting), offered.left_out)
+
+    def begin(self, scopes: tuple[Scope, ...]) -> None:
+        """Looks at every server of these scopes, beside whatever else goes on."""
+        for scope in scopes:
+            for server in self._of(scope):
+                task = asyncio.ensure_future(self._look(scope, server))
+                self._looking.add(task)
+                task.add_done_callback(self._looking.discard)
+
+    async def _look(self, scope: Scope, server: str) -> None:
+        try:
+            await asyncio.wait_for(self.look(scope, server), LOOK_S)
+        except Exception:  # noqa: BLE001 - it is looked at again with the first call, which then says what is wrong
+            return
+
+    async def differs(self, scope: Scope, definition: Definition) -> None:
+        """A server says something else of a tool than what is pinned: that waits to be judged."""
+        standing = self.standing(scope).get(f"tool:{definition.name}", Standing())
+        self._submit(scope, standing, definition)
+        await self._log_of(scope).durable_stream(TENANT_STREAM)
+
+    def _submit(self, scope: Scope, standing: Standing, definition: Definition) -> None:
+        digest = definition.digest
+        if digest == standing.submitted or digest in standing.rejected:
+            return
+        submitted = e.Submitted("tool", definition.name, digest, standing.pinned, BY, self._new_id("submission"))
+        self._write(scope, submitted, definition)
+
+    def _write(self, scope: Scope, control: e.Pinned | e.Submitted, definition: Definition) -> None:
+        contents = moves.as_contents([("definition", definition.data)], RETENTION)
+        self._journal_of(scope).append({TENANT_STREAM: (e.Draft(control, contents),)}, actor=BY)
+
+    # -- the end -------------------------------------------------------------------------------------------------
+
+    async def close(self) -> None:
+        """Ends every connection, and every process that was started for one."""
+        for task in tuple(self._looking):
+            task.cancel()
+        if self._looking:
+            await asyncio.wait(self._looking)
+        for connection in self._connections.values():
+            await connection.close()
+
+
+def _name(spec: ToolSpec) -> ToolName:
+    return spec.name

@@ -1,0 +1,70 @@
+"""`[[mcp]]`: other people's MCP servers, and which tenants and environments have them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated
+
+import msgspec
+
+from lichen.core.remote.server import Seconds, Server, ToolTerms, Transport, Trust
+from lichen.core.words.scope import Scope
+
+Name = Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9_]{0,23}$")]
+
+
+class McpTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One server: a `command` that is started, or a `url`. Of `tenants` and `environments` it is those that have it,
+    all where none is named. A value of `env` or `headers` may end in `secret:<name>`, a secret of whoever has it.
+
+    `trust`: what it offers is pinned as it is first seen (`first_use`), or only once somebody accepted it (`review`).
+    `tools` are, by the names that the server gives them, what is known of them better than it says.
+    """
+
+    name: Name
+    command: tuple[str, ...] = ()
+    url: str = ""
+    transport: Transport = "http"
+    cwd: str | None = None
+    env: Mapping[str, str] = {}
+    headers: Mapping[str, str] = {}
+    timeout_s: Seconds = 30.0
+    trust: Trust = "first_use"
+    tools: Mapping[str, ToolTerms] = {}
+    tenants: tuple[str, ...] = ()
+    environments: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if bool(self.command) == bool(self.url):
+            raise ValueError(f"the server {self.name} needs either `command` or `url`")
+        if self.url and not self.url.startswith(("http://", "https://")):
+            raise ValueError(f"the url of {self.name} begins with http:// or https://")
+        if self.name == "lichen":
+            raise ValueError("a server is not called `lichen`: what begins so is the runtime's own")
+
+    def is_of(self, scope: Scope) -> bool:
+        """Whether a scope has it."""
+        return (not self.tenants or scope.tenant in self.tenants) and (
+            not self.environments or scope.env in self.environments
+        )
+
+    @property
+    def server(self) -> Server:
+        """The server as whoever has it reaches it."""
+        return Server(
+            name=self.name,
+            command=self.command,
+            cwd=self.cwd,
+            env=self.env,
+            url=self.url,
+            transport=self.transport,
+            headers=self.headers,
+            timeout_s=self.timeout_s,
+            trust=self.trust,
+            tools=self.tools,
+        )
+
+
+def servers_of(tables: tuple[McpTable, ...], scope: Scope) -> Mapping[str, Server]:
+    """The servers that a scope has, by name. Of two tables with one name the later counts."""
+    return {table.name: table.server for table in tables if table.is_of(scope)}

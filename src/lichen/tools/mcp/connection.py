@@ -1,0 +1,172 @@
+"""The connection of one scope to one server: opened when it is first needed, opened again after it broke, with a pause
+that grows while that does not help."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from lichen.core.remote.server import Server
+from lichen.core.words.errors import LichenError, Unavailable
+from lichen.core.words.ids import ToolName
+from lichen.tools.mcp.definition import Definition
+from lichen.tools.mcp.listing import Listed, listed
+from lichen.tools.mcp.stdio import Errors, process
+
+if TYPE_CHECKING:
+    from mcp import Client
+
+OPEN_S: Final = 30.0  # to start and to agree on a protocol
+PAUSE_S: Final = 0.5
+PAUSE_S_MAX: Final = 60.0
+LISTED_S_MAX: Final = 60.0  # before a list that nobody said had changed is read again
+
+Reveal = Callable[[str], Awaitable[str]]
+"""The value of a secret of the scope, by name."""
+
+
+class Connection:
+    """One server as one scope reaches it. `reveal` gives its secrets; `clock` counts seconds."""
+
+    def __init__(self, server: Server, reveal: Reveal, clock: Callable[[], float]) -> None:
+        self.server = server
+        self._reveal = reveal
+        self._clock = clock
+        self._errors = Errors()
+        self._opening = asyncio.Lock()
+        self._client: Client | None = None
+        self._holding: asyncio.Task[None] | None = None
+        self._failures = 0
+        self._not_before = 0.0
+        self._listed: Listed | None = None
+        self._listed_s = 0.0
+        self._in_use = 0
+
+    # -- what is asked of it -------------------------------------------------------------------------------------
+
+    async def offered(self, *, anew: bool = False) -> Listed:
+        """What the server offers now, as far as it said so. Raises Unavailable (`server_unreachable`), Invalid."""
+        client = await self.client()
+        is_old = self._clock() - self._listed_s > LISTED_S_MAX
+        if self._listed is None or is_old or anew:
+            async with self.watched():
+                found = await asyncio.wait_for(listed(self.server.name, client), OPEN_S)
+            self._listed, self._listed_s = found, self._clock()
+        return self._listed
+
+    async def definition(self, name: ToolName) -> Definition | None:
+        """What the server says of a tool now, None where it has none of this name."""
+        return (await self.offered()).tools.get(name)
+
+    async def client(self) -> Client:
+        """The open client. Raises Unavailable (`server_unreachable`) with what the server last said."""
+        async with self._opening:
+            if self._client is None:
+                self._client = await self._opened()
+            return self._client
+
+    @asynccontextmanager
+    async def watched(self) -> AsyncGenerator[None]:
+        """What breaks in here may have broken the connection, so the next to ask opens it again."""
+        try:
+            yield
+        except (LichenError, asyncio.CancelledError):
+            raise
+        except Exception as error:
+            if is_broken(error):
+                await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Ends the connection, and with it the process of the server."""
+        holding, self._holding, self._client, self._listed = self._holding, None, None, None
+        if holding is not None:
+            holding.cancel()
+            await asyncio.wait([holding])
+
+    # -- opening -------------------------------------------------------------------------------------------------
+
+    async def _opened(self) -> Client:
+        if self._clock() < self._not_before:
+            raise self._unreachable("it failed a moment ago")
+        await self.close()
+        opened: asyncio.Future[Client] = asyncio.get_running_loop().create_future()
+        self._holding = asyncio.ensure_future(self._hold(opened))
+        try:
+            client = await asyncio.wait_for(asyncio.shield(opened), OPEN_S)
+        except Exception as error:
+            self._failures += 1
+            self._not_before = self._clock() + min(PAUSE_S * 2**self._failures, PAUSE_S_MAX)
+            await self.close()
+            raise self._unreachable(str(error) or type(error).__name__) from error
+        self._failures = 0
+        return client
+
+    async def _hold(self, opened: asyncio.Future[Client]) -> None:
+        """Keeps the client open, in the one task that may open and close it, until this is cancelled."""
+        from mcp import Client
+
+        try:
+            async with Client(await self._transport(), message_handler=self._hear, cache=None) as client:
+                opened.set_result(client)
+                await self._follow(client)
+                await asyncio.Event().wait()
+        except Exception as error:  # noqa: BLE001 - whoever opens it is told; what is open breaks with its calls
+            if not opened.done():
+                opened.set_exception(_first(error))
+
+    async def _follow(self, client: Client) -> None:
+        """Hears of changes where a server tells of them on a stream of its own (since 2026-07-28)."""
+        from mcp import MCPError
+        from mcp.client.subscriptions import ListenNotSupportedError, SubscriptionLost
+
+        with suppress(ListenNotSupportedError, SubscriptionLost, MCPError, TimeoutError):
+            async with client.listen(tools_list_changed=True) as changes:
+                async for _ in changes:
+                    self._listed = None
+
+    async def _transport(self) -> AbstractAsyncContextManager[Any]:
+        if self.server.command:
+            return process(self.server, await self._revealed(self.server.env), self._errors)
+        from lichen.tools.mcp.http import reached
+
+        return reached(self.server, await self._revealed(self.server.headers))
+
+    async def _revealed(self, values: Mapping[str, str]) -> Mapping[str, str]:
+        found: dict[str, str] = {}
+        for name, value in values.items():
+            prefix, is_secret, secret = value.partition("secret:")
+            found[name] = prefix + await self._reveal(secret) if is_secret else value
+        return found
+
+    async def _hear(self, message: Any) -> None:
+        """The server says that its list changed: it is read again before the next call."""
+        if getattr(message, "method", "") == "notifications/tools/list_changed":
+            self._listed = None
+
+    def _unreachable(self, why: str) -> Unavailable:
+        told = f" It last wrote: {self._errors.last}" if self._errors.last else ""
+        return Unavailable(
+            f"The MCP server {self.server.name} cannot be reached: {why}.{told}",
+            code="server_unreachable",
+            place=f"mcp.{self.server.name}",
+            next_step="`lichen tools` says which servers answer; look at its command or URL in lichen.toml.",
+        )
+
+
+def is_broken(error: BaseException) -> bool:
+    """Whether the connection is to be taken for broken after this."""
+    from mcp import MCPError
+
+    from lichen.tools.mcp.failures import CONNECTION_CLOSED, REQUEST_TIMEOUT
+
+    return not isinstance(error, MCPError) or error.code in (CONNECTION_CLOSED, REQUEST_TIMEOUT)
+
+
+def _first(error: BaseException) -> BaseException:
+    """What went wrong, where several things did at once."""
+    while isinstance(error, BaseExceptionGroup):
+        error = cast("BaseExceptionGroup[BaseException]", error).exceptions[0]
+    return error

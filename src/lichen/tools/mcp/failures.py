@@ -1,0 +1,52 @@
+"""What went wrong at a server, as a tool says it: what certainly was not done, and what nobody knows.
+
+An error that the server answered is an answer: the call was not carried out. A connection that broke after a call was
+sent says nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from lichen.core.ports.call import Issue, NotDone
+
+if TYPE_CHECKING:
+    from mcp import MCPError
+
+METHOD_NOT_FOUND: Final = -32601
+INVALID_PARAMS: Final = -32602
+CONNECTION_CLOSED: Final = -32000
+REQUEST_TIMEOUT: Final = -32001
+TEXT_CHARS_MAX: Final = 2_000
+
+
+class ServerGone(Exception):
+    """The connection broke while a call was under way: what became of it is not known."""
+
+
+def not_done(error: MCPError, *, example: str) -> NotDone:
+    """The server refused the call. Of arguments it does not take, an example says what it would."""
+    text = shown(error.message)
+    match error.code:
+        case code if code == INVALID_PARAMS:
+            issue = Issue("", "invalid_format", f"The server says: {text} Arguments that fit its schema: {example}")
+            return NotDone(text, code="invalid_call", retryable=False, issues=(issue,), recovery="correct_call")
+        case code if code == METHOD_NOT_FOUND:
+            return NotDone(text, code="invalid_call", retryable=False, recovery="replan")
+        case _:
+            return NotDone(text, code="server_error", retryable=False, recovery="finish")
+
+
+def unavailable(server: str, why: str) -> NotDone:
+    """The server could not be reached, so nothing was asked of it."""
+    return NotDone(f"The server {server} cannot be reached: {why}", code="unavailable", recovery="replan")
+
+
+def refused(text: str) -> NotDone:
+    """The tool itself says that it did not do it."""
+    return NotDone(shown(text), code="domain_rejection", retryable=False, recovery="replan")
+
+
+def shown(text: str) -> str:
+    """As much of a stranger's words as is shown."""
+    return text if len(text) <= TEXT_CHARS_MAX else f"{text[:TEXT_CHARS_MAX]}…"

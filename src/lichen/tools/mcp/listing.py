@@ -1,0 +1,62 @@
+"""All that a server offers, as long as it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from lichen.core.words.errors import Invalid
+from lichen.core.words.ids import ToolName
+from lichen.tools.mcp.definition import Definition, defined
+
+if TYPE_CHECKING:
+    from mcp import Client
+
+TOOLS_MAX: Final = 500
+PAGES_MAX: Final = 100
+
+
+class Listed(NamedTuple):
+    """What a server offers by the names it has here, and what is left out, each with the reason."""
+
+    tools: Mapping[ToolName, Definition]
+    left_out: Mapping[str, str]
+
+
+async def listed(server: str, client: Client) -> Listed:
+    """Reads the list page by page. Raises Invalid (`listing_endless`) for one that is too long or goes in circles."""
+    said: list[Mapping[str, Any]] = []
+    cursor, seen = None, set[str]()
+    for _ in range(PAGES_MAX):
+        page = await client.list_tools(cursor=cursor, cache_mode="refresh")
+        said += [tool.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in page.tools]
+        cursor = page.next_cursor
+        if cursor is None:
+            return _told(server, said)
+        if cursor in seen or len(said) > TOOLS_MAX:
+            break
+        seen.add(cursor)
+    step = "Nothing of it is offered to agents; tell whoever keeps the server."
+    raise Invalid(
+        f"The list of its tools has more than {TOOLS_MAX} entries, or does not end.",
+        code="listing_endless",
+        place=server,
+        next_step=step,
+    )
+
+
+def _told(server: str, said: list[Mapping[str, Any]]) -> Listed:
+    """Two tools that would have one name here are both left out: neither may pass for the other."""
+    tools: dict[ToolName, Definition] = {}
+    left_out: dict[str, str] = {}
+    for each in said[:TOOLS_MAX]:
+        try:
+            definition = defined(server, each)
+        except Invalid as error:
+            left_out[str(each.get("name"))[:64]] = error.message
+            continue
+        other = tools.get(definition.name)
+        if other is not None or definition.name in left_out:
+            left_out[definition.name] = "Two tools of the server would have this name."
+        tools[definition.name] = definition
+    return Listed({name: each for name, each in tools.items() if name not in left_out}, left_out)

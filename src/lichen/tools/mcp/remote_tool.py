@@ -1,0 +1,119 @@
+"""A tool of an MCP server, as the engine executes it: only while its server says of it what was accepted."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
+
+from lichen.core.ports.call import (
+    Arguments,
+    CallMeta,
+    CannotTell,
+    InvalidArguments,
+    Issue,
+    NotDone,
+    Probe,
+    Produced,
+    Resources,
+    ToolSpec,
+)
+from lichen.core.words.errors import Invalid, Unavailable
+from lichen.core.words.scope import Scope
+from lichen.tools.arguments import bounded
+from lichen.tools.arguments.document import dump, parse
+from lichen.tools.arguments.example import example_of
+from lichen.tools.mcp.connection import Connection, is_broken
+from lichen.tools.mcp.definition import Definition
+from lichen.tools.mcp.failures import ServerGone, not_done, unavailable
+from lichen.tools.mcp.results import produced_of
+
+Changed = Callable[[Scope, Definition], Awaitable[None]]
+"""Told of a definition that is not the one that was accepted."""
+
+
+class RemoteTool:
+    """One tool of one server, in one scope. `pinned` is the definition that was accepted there."""
+
+    def __init__(self, spec: ToolSpec, pinned: Definition, connection: Connection, changed: Changed) -> None:
+        self.spec = spec
+        self._pinned = pinned
+        self._connection = connection
+        self._changed = changed
+
+    def bound(self, resources: Resources) -> RemoteTool:
+        """Itself: it was made for its scope."""
+        return self
+
+    def decode(self, args: bytes) -> Arguments:
+        """Canonical arguments that fit the schema which was accepted. Raises InvalidArguments."""
+        tree = parse(args)
+        if not isinstance(tree, dict):
+            raise InvalidArguments((Issue("", "invalid_field_type", "must be an object."),))
+        problem = bounded.misfit(self.spec.input_schema, tree)
+        if problem is not None:
+            raise InvalidArguments((Issue(problem.place, "invalid_format", problem.message),))
+        return Arguments(dump(tree), fields=cast("dict[str, Any]", tree))
+
+    async def facts(self, args: Arguments, meta: CallMeta) -> bytes:
+        """`{}`: a server vouches for nothing."""
+        return b"{}"
+
+    async def execute(self, args: Arguments, meta: CallMeta) -> Produced:
+        """What the server brings.
+
+        Raises NotDone for what it refused or was never asked, ServerGone and others for what nobody knows.
+        """
+        from mcp import MCPError
+
+        client = await self._ready(meta)
+        timeout_s = max(meta.timeout_s, 0.001)
+        try:
+            async with self._connection.watched(), asyncio.timeout(timeout_s):
+                result = await client.session.call_tool(
+                    self._pinned.tool, dict(args.fields), allow_input_required=True, meta=_meta(meta)
+                )
+        except MCPError as error:
+            if is_broken(error):
+                raise ServerGone(f"The connection broke: {error.message}") from error
+            raise not_done(error, example=example_of(self.spec).decode() or "none is known") from error
+        if not hasattr(result, "content"):
+            raise NotDone(
+                "The server asks for something before it would do this, which agents here do not give.",
+                code="input_required",
+                retryable=False,
+                recovery="replan",
+            )
+        return produced_of(result, self._pinned.said.get("outputSchema"))  # pyright: ignore[reportArgumentType]
+
+    async def _ready(self, meta: CallMeta) -> Any:
+        """The client, once the server says of the tool what was accepted. Nothing was asked of the tool yet."""
+        from mcp import MCPError
+
+        try:
+            now = await self._connection.definition(self.spec.name)
+            client = await self._connection.client()
+        except (Unavailable, Invalid) as error:
+            raise unavailable(self._connection.server.name, error.message) from error
+        except (MCPError, OSError, TimeoutError) as error:
+            raise unavailable(self._connection.server.name, str(error) or "it does not answer") from error
+        if now is None:
+            raise NotDone("The server has no such tool any more.", code="tool_gone", retryable=False, recovery="replan")
+        if now.digest != self._pinned.digest:
+            await self._changed(meta.scope, now)
+            raise NotDone(
+                "The server says something else of this tool than what was accepted, so it is off until somebody did.",
+                code="tool_changed",
+                retryable=False,
+                recovery="replan",
+            )
+        return client
+
+    async def probe(self, args: Arguments, meta: CallMeta) -> Probe:
+        """CannotTell: the protocol has no way to ask."""
+        return CannotTell()
+
+
+def _meta(meta: CallMeta) -> dict[str, Any]:
+    """What a server may know of a call: a key that is the same on every attempt, and nothing of whom it is for."""
+    return {"lichen.dev/idempotency-key": meta.idempotency_key}
