@@ -56,6 +56,9 @@ ACTION: Mapping[str, str] = {
     "stop.clear": "A stop is taken back.",
     "stop.read": "Stops are listed.",
     "stop.set": "A tool, agent, run or tenant is stopped.",
+    "tool.look": "A server is asked what it offers.",
+    "tool.read": "What servers offer is listed and shown.",
+    "tool.review": "What a server offers is accepted or rejected.",
     "wait.answer": "A question, an approval or a call in doubt is answered.",
     "wait.read": "What waits for a person is listed and shown.",
 }

@@ -40,9 +40,9 @@ LOOK = {
 STEER = {"run.cancel", "run.pause", "run.resume"}
 KEEP = {
     "key.issue", "key.read", "key.revoke", "log.backup", "log.export", "log.read", "log.verify", "policy.read",
-    "policy.reload", "secret.read", "secret.remove", "secret.set",
+    "policy.reload", "secret.read", "secret.remove", "secret.set", "tool.look", "tool.read",
 }  # fmt: skip
-OWN = {"log.erase", "run.declassify", "session.declassify", "stop.clear", "stop.set"}
+OWN = {"log.erase", "run.declassify", "session.declassify", "stop.clear", "stop.set", "tool.review"}
 MAY: dict[str, set[str]] = {
     "customer": TALK,
     "operator": TALK | LOOK | STEER | KEEP | OWN,

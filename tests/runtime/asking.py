@@ -29,6 +29,7 @@ from tests.runtime.world import CUSTOMER, SCOPE
 OTHER = Scope("globex", "dev")
 OPS = Operator("ops", ("operator",))
 CASE = Case("till.clerk", "till.pay", Customer("customer-7"), {"amount": 5})
+DIGEST = "0" * 64
 AGENT = Actor("agent", "till.clerk", on_behalf_of=OPS)
 
 
@@ -208,6 +209,15 @@ ENTRIES: dict[str, Entry] = {
     "Stops.set": Entry("stop.set", lambda w, a: w.runtime.stops.set(a.scope, "tool", "till.pay", a.actor)),
     "Stops.clear": Entry("stop.clear", lambda w, a: w.runtime.stops.clear(a.scope, "tool", "till.pay", a.actor)),
     "Stops.list": Entry("stop.read", lambda w, a: w.runtime.stops.list(a.scope, a.actor)),
+    "ServerTools.list": Entry("tool.read", lambda w, a: w.runtime.tools.list(a.scope, a.actor)),
+    "ServerTools.show": Entry("tool.read", lambda w, a: w.runtime.tools.show(a.scope, "files.read", a.actor)),
+    "ServerTools.look": Entry("tool.look", lambda w, a: w.runtime.tools.look(a.scope, "files", a.actor)),
+    "ServerTools.accept": Entry(
+        "tool.review", lambda w, a: w.runtime.tools.accept(a.scope, "files.read", DIGEST, a.actor)
+    ),
+    "ServerTools.reject": Entry(
+        "tool.review", lambda w, a: w.runtime.tools.reject(a.scope, "files.read", DIGEST, a.actor)
+    ),
     "Reload.__call__": Entry("policy.reload", lambda w, a: w.runtime.reload(a.scope, a.actor)),
     "Policies.reload": Entry("policy.reload", lambda w, a: w.runtime.policies.reload(a.scope, a.actor)),
     "Policies.check": Entry("policy.check", lambda w, a: w.runtime.policies.check(a.scope, a.actor)),

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from lichen.core.deciders import events as e
-from lichen.core.words.errors import Unavailable
+from lichen.core.words.errors import Conflict, Denied, Invalid, Unavailable
 from lichen.core.words.ids import TENANT_STREAM
-from lichen.core.words.scope import Operator, Scope
+from lichen.core.words.scope import Actor, Operator, Scope, Service
 from lichen.runtime.project.loading import load
 from lichen.runtime.runtime import Runtime
 from tests.cli.projects import Project
@@ -47,7 +47,8 @@ CLERK = """
 
         async def plan(self, input):
             if input.results:
-                return Plan(answer=" ".join(f"{each.outcome} {each.code or each.data.decode()}" for each in input.results))
+                found = input.results[0]
+                return Plan(answer=f"{found.outcome} {found.code or found.data.decode()}")
             name, _, arguments = input.input[-1].text.partition(" ")
             if name not in {each.name for each in input.tools}:
                 return Plan(answer="no tool")
@@ -120,3 +121,62 @@ async def test_a_project_with_a_server_that_cannot_be_started_starts(project: Pr
             await runtime.servers.look(SCOPE, "strange")
         assert unreachable.value.code == "server_unreachable"
         assert await said(runtime, 'strange.add {"a":1,"b":2}') == "no tool"
+
+
+@pytest.mark.req("SYM-68.1")
+async def test_a_changed_tool_is_on_again_once_an_operator_accepted_the_definition_that_waits(project: Project) -> None:
+    async with opened(project) as runtime:
+        await runtime.servers.look(SCOPE, "strange")
+        before = runtime.tools.show(SCOPE, "strange.add", OPS)
+        assert (before.standing.state, before.waiting, before.difference) == ("on", None, ())
+        await said(runtime, "strange.change {}")
+        await said(runtime, 'strange.add {"a":1,"b":2}')
+        offer = runtime.tools.show(SCOPE, "strange.add", OPS)
+        assert offer.standing.state == "changed"
+        assert any(line.startswith("+") and "id_rsa" in line for line in offer.difference)
+        with pytest.raises(Conflict, match="definition_changed"):
+            await runtime.tools.accept(SCOPE, "strange.add", before.standing.pinned, OPS)
+        accepted = await runtime.tools.accept(SCOPE, "strange.add", offer.standing.waiting, OPS, reason="asked them")
+        assert accepted.state == "on"
+        assert await said(runtime, 'strange.add {"a":1,"b":2}') == 'ok {"total":-1}'
+        assert written(runtime)[-2:] == ["reviewed strange.add", "pinned strange.add"]
+
+
+@pytest.mark.req("SYM-62.1")
+async def test_a_tool_that_was_rejected_is_off_and_not_pinned_again_by_itself(project: Project) -> None:
+    async with opened(project) as runtime:
+        await runtime.servers.look(SCOPE, "strange")
+        pinned = runtime.tools.show(SCOPE, "strange.add", OPS).standing.pinned
+        assert (await runtime.tools.reject(SCOPE, "strange.add", pinned, OPS)).state == "rejected"
+        assert await said(runtime, 'strange.add {"a":1,"b":2}') == "no tool"
+        assert "strange.add" not in (await runtime.servers.look(SCOPE, "strange")).pinned
+        assert await said(runtime, 'strange.add {"a":1,"b":2}') == "no tool"
+
+
+@pytest.mark.req("SYM-68.1")
+async def test_where_each_tool_is_to_be_judged_none_is_on_before(project: Project) -> None:
+    text = (project.root / "lichen.toml").read_text().replace('name = "strange"', 'name = "strange"\ntrust = "review"')
+    (project.root / "lichen.toml").write_text(text)
+    async with opened(project) as runtime:
+        await runtime.servers.look(SCOPE, "strange")
+        assert await said(runtime, 'strange.add {"a":1,"b":2}') == "no tool"
+        waiting = runtime.tools.show(SCOPE, "strange.add", OPS).standing.waiting
+        for actor in (Service("crm", ("operator",)), Actor("agent", "shop.clerk", on_behalf_of=OPS)):
+            with pytest.raises(Denied):
+                await runtime.tools.accept(SCOPE, "strange.add", waiting, actor)
+        await runtime.tools.accept(SCOPE, "strange.add", waiting, OPS)
+        assert await said(runtime, 'strange.add {"a":1,"b":2}') == 'ok {"total":3}'
+
+
+@pytest.mark.req("SYM-68.2")
+async def test_what_the_policies_would_not_load_with_is_not_accepted(project: Project) -> None:
+    text = (project.root / "lichen.toml").read_text().replace('name = "strange"', 'name = "strange"\ntrust = "review"')
+    (project.root / "lichen.toml").write_text(text)
+    policy = project.root / "policies/shop.cedar"
+    policy.write_text(policy.read_text().replace("context.args.a ", "context.args.amount "))
+    async with opened(project) as runtime:  # it is about a tool that is not there yet
+        await runtime.servers.look(SCOPE, "strange")
+        waiting = runtime.tools.show(SCOPE, "strange.add", OPS).standing.waiting
+        with pytest.raises(Invalid, match="policy_schema"):
+            await runtime.tools.accept(SCOPE, "strange.add", waiting, OPS)
+        assert runtime.tools.show(SCOPE, "strange.add", OPS).standing.state == "waiting"

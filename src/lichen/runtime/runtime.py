@@ -227,6 +227,7 @@ class Runtime:
         from lichen.runtime.operations.governing.reload import Reload
         from lichen.runtime.operations.governing.secrets import Secrets
         from lichen.runtime.operations.governing.stops import Stops
+        from lichen.runtime.operations.governing.tools import ServerTools
         from lichen.runtime.operations.people import People
         from lichen.runtime.operations.proofs import Proofs
         from lichen.runtime.operations.records import Records
@@ -259,6 +260,7 @@ class Runtime:
         self.meters = MeterBooks(wiring.engine, wiring.gate, access)
         self.costs = CostBooks(wiring.engine, access)
         self.evals = Evals(access, home=self.home)
+        self.tools = ServerTools(wiring.engine, access, wiring.servers, wiring.in_force)
         self.reload = Reload(
             wiring.engine, access, changes, wiring.in_force, wiring.catalog, self.project, prompts=wiring.prompts
         )

@@ -25,9 +25,10 @@ _ACT: Final[tuple[Action, ...]] = ("message.send", "model.invoke", "run.start", 
 _PROVE: Final[tuple[Action, ...]] = ("log.backup", "log.export", "log.read", "log.verify")
 _KEEP: Final[tuple[Action, ...]] = (
     "key.issue", "key.read", "key.revoke", "policy.read", "policy.reload", "secret.read", "secret.remove", "secret.set",
+    "tool.look", "tool.read",
 )  # fmt: skip
 _GOVERN: Final[tuple[Action, ...]] = (
-    "log.erase", "run.declassify", "session.declassify", "stop.clear", "stop.set",
+    "log.erase", "run.declassify", "session.declassify", "stop.clear", "stop.set", "tool.review",
 )  # fmt: skip
 
 MAY: Final[Mapping[ActorKind, frozenset[Action]]] = {

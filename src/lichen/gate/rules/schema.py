@@ -41,7 +41,7 @@ Action = Literal[
     "policy.check", "policy.read", "policy.reload", "process.stop", "run.cancel", "run.declassify", "run.pause",
     "run.read", "run.result", "run.resume", "run.start", "secret.read", "secret.remove", "secret.set", "secret.use",
     "session.close", "session.declassify", "session.list", "session.open", "session.read", "session.say",
-    "stop.clear", "stop.read", "stop.set", "wait.answer", "wait.read",
+    "stop.clear", "stop.read", "stop.set", "tool.look", "tool.read", "tool.review", "wait.answer", "wait.read",
 ]  # fmt: skip
 """What can be asked for besides tool calls. Each of these is asked for by some operation; there are no others."""
 
@@ -86,6 +86,9 @@ ACTIONS: Final[Mapping[Action, str]] = {
     "stop.clear": "Stop",
     "stop.read": "Stop",
     "stop.set": "Stop",
+    "tool.look": "Server",
+    "tool.read": "Definition",
+    "tool.review": "Definition",
     "wait.answer": "Wait",
     "wait.read": "Wait",
 }
@@ -104,7 +107,10 @@ _TYPES: Final = {
     "ModelInfo": {"provider": _STRING, "name": _STRING, "tags": _STRINGS},
 }
 _TOOL_CALL: Final = "tool.call"
-_PLAIN: Final = ("Channel", "Eval", "Key", "Model", "Role", "Run", "Secret", "Session", "Stop", "Tenant", "Wait")
+_PLAIN: Final = (
+    "Channel", "Definition", "Eval", "Key", "Model", "Role", "Run", "Secret", "Server", "Session", "Stop", "Tenant",
+    "Wait",
+)  # fmt: skip
 SECRET_USE: Final = "secret.use"
 MODEL_INVOKE: Final = "model.invoke"
 

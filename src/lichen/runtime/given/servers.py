@@ -86,6 +86,13 @@ class Servers:
         specs = [tool.spec for each in self._now(scope).tools.values() for tool in each.values()]
         return Offer(frozenset(self._of(scope)), tuple(sorted(specs, key=_name)))
 
+    def offer_with(self, scope: Scope, name: str, data: bytes) -> Offer:
+        """What would be offered were this the definition of the tool. Raises NotFound (`server_unknown`)."""
+        server = self.connection(scope, name.partition(".")[0]).server
+        spec = spec_of(server, defined(server.name, msgspec.json.decode(data)))
+        now = self.offer(scope)
+        return now._replace(specs=(*(each for each in now.specs if each.name != name), spec))
+
     def version(self, scope: Scope, /) -> int:
         """Another number each time that what was accepted changed."""
         return self._now(scope).version

@@ -71,6 +71,10 @@ class InForce:
         """Those on disk, which are not put in force. Raises Invalid."""
         return self.source.load(scope, self._remote.offer(scope))
 
+    def check(self, scope: Scope, offer: Offer) -> None:
+        """Raises Invalid where those on disk would not load were this offered there."""
+        self.source.load(scope, offer)
+
     def loaded_us(self, scope: Scope) -> int:
         """Since when what decides there does, in this process: microseconds since 1970."""
         return self._loaded_us[scope]

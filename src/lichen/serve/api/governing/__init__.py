@@ -1,14 +1,20 @@
-"""The routes of what governs a tenant and whoever may changes: its keys, its policies, its secrets, and what its
-evals came to.
+"""The routes of what governs a tenant and whoever may changes: its keys, its policies, its secrets, what
+servers offer it, and what its evals came to.
 
 Others take `ROUTES`.
 """
 
 from __future__ import annotations
 
-from lichen.serve.api.governing import evals, keys, policies, secrets
+from lichen.serve.api.governing import evals, keys, policies, secrets, tools
 from lichen.serve.api.route import ApiRoute
 
-ROUTES: tuple[ApiRoute, ...] = (*policies.ROUTES, *keys.ROUTES, *secrets.ROUTES, *evals.ROUTES)
+ROUTES: tuple[ApiRoute, ...] = (
+    *policies.ROUTES,
+    *keys.ROUTES,
+    *secrets.ROUTES,
+    *tools.ROUTES,
+    *evals.ROUTES,
+)
 
 __all__ = ["ROUTES"]

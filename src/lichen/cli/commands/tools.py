@@ -1,0 +1,86 @@
+"""`lichen tools`: what other people's servers offer to the agents of a tenant, and an operator's judgement of it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from lichen.cli.here.caller import Caller, calling
+
+app = typer.Typer(no_args_is_help=True, help="Tools of other people's MCP servers: seen, pinned, judged.")
+
+Name = Annotated[str, typer.Argument(help="The tool's name here: SERVER.TOOL.")]
+Reason = Annotated[str, typer.Option(help="Why; kept sealed in the log.")]
+Digest = Annotated[str, typer.Option(help="Of the definition that was looked at; without it, the one that waits.")]
+
+
+@app.command("list")
+@calling
+def list_tools(caller: Caller) -> None:
+    """Lists every tool that a server ever offered, and how it stands."""
+    found = caller.client.get("tools")
+    if caller.screen.data(found):
+        return
+    rows = [(tool["name"], tool["state"], tool["pinned"][:12], tool["waiting"][:12]) for tool in found]
+    caller.screen.table(("tool", "state", "pinned", "waits"), rows, empty="No server offered anything yet.")
+
+
+@app.command()
+@calling
+def look(caller: Caller, server: Annotated[str, typer.Argument(help="Its name in lichen.toml.")]) -> None:
+    """Asks a server what it offers now."""
+    seen = caller.client.post("tools/look", {"server": server})
+    if caller.screen.data(seen):
+        return
+    for name in seen["pinned"]:
+        caller.screen.line(f"{name} is pinned.")
+    for name in seen["waiting"]:
+        caller.screen.line(f"{name} waits: lichen tools show {name}")
+    for name, why in seen["left_out"].items():
+        caller.screen.line(f"{name} is left out. {why}")
+    if not any((seen["pinned"], seen["waiting"], seen["left_out"])):
+        caller.screen.line("Nothing new.")
+
+
+@app.command()
+@calling
+def show(caller: Caller, name: Name) -> None:
+    """Shows a tool as it is pinned and as it waits, line by line."""
+    offer = caller.client.get(f"tools/{name}")
+    if caller.screen.data(offer):
+        return
+    standing = offer["standing"]
+    caller.screen.line(f"{name} is {standing['state']}.")
+    if not offer["difference"]:
+        caller.screen.line(f"Pinned as {standing['pinned']}." if standing["pinned"] else "Nothing waits.")
+        return
+    for line in offer["difference"]:
+        caller.screen.line(line)
+    caller.screen.line(f"lichen tools accept {name} --digest {standing['waiting']}")
+
+
+@app.command()
+@calling
+def accept(caller: Caller, name: Name, digest: Digest = "", reason: Reason = "") -> None:
+    """Turns a tool on as the definition that waits says."""
+    _judge(caller, "accept", name, digest, reason)
+
+
+@app.command()
+@calling
+def reject(caller: Caller, name: Name, digest: Digest = "", reason: Reason = "") -> None:
+    """Says no to what waits, or turns off what is pinned."""
+    _judge(caller, "reject", name, digest, reason)
+
+
+def _judge(caller: Caller, verb: str, name: str, digest: str, reason: str) -> None:
+    judged = digest or _of(caller.client.get(f"tools/{name}")["standing"])
+    standing = caller.client.post(f"tools/{verb}", {"name": name, "digest": judged, "reason": reason})
+    if not caller.screen.data(standing):
+        caller.screen.line(f"{name} is {standing['state']}.")
+
+
+def _of(standing: dict[str, Any]) -> str:
+    """The definition that is meant where none is named."""
+    return standing["waiting"] or standing["pinned"]

@@ -1,0 +1,172 @@
+"""What other people's servers offer to a tenant's agents: how it stands, where it changed, and the judgement.
+
+A program or an agent judges nothing: only an operator's word turns on what a stranger wrote.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from difflib import unified_diff
+from typing import Any, Literal
+
+import msgspec
+
+from lichen.core.deciders import events as e
+from lichen.core.deciders import moves
+from lichen.core.deciders.streams import Definition as Standing
+from lichen.core.words.content import RETENTION
+from lichen.core.words.errors import Conflict, ContentErased, Denied, NotFound
+from lichen.core.words.ids import TENANT_STREAM
+from lichen.core.words.scope import Actor, Scope
+from lichen.engine.engine import Engine
+from lichen.runtime.access.access import EVERYTHING, About, Access
+from lichen.runtime.given.servers import Seen, Servers
+from lichen.runtime.project.policies import InForce
+
+State = Literal["on", "changed", "waiting", "rejected"]
+"""On as it is pinned; off because it changed; off because nobody judged it yet; off because somebody said no."""
+
+
+class ToolStanding(msgspec.Struct, frozen=True):
+    """How a tool of a server stands. `pinned` and `waiting` are digests of definitions, empty where there is none."""
+
+    name: str
+    server: str
+    state: State
+    pinned: str
+    waiting: str
+
+
+class ToolOffer(msgspec.Struct, frozen=True):
+    """A tool of a server with both definitions, the lines in which they differ, and its standing."""
+
+    standing: ToolStanding
+    pinned: Mapping[str, Any] | None
+    waiting: Mapping[str, Any] | None
+    difference: tuple[str, ...]
+
+
+class ServerTools:
+    """Shows and judges. Every operation raises Denied."""
+
+    def __init__(self, engine: Engine, access: Access, servers: Servers, in_force: InForce) -> None:
+        self._engine, self._access = engine, access
+        self._servers, self._in_force = servers, in_force
+
+    def list(self, scope: Scope, actor: Actor) -> tuple[ToolStanding, ...]:
+        """Every tool that a server of the scope ever offered, by name."""
+        self._access.ask("tool.read", scope, actor, EVERYTHING)
+        found = self._servers.standing(scope).items()
+        tools = [_standing(name.partition(":")[2], each) for name, each in found if name.startswith("tool:")]
+        return tuple(sorted(tools, key=lambda tool: tool.name))
+
+    def show(self, scope: Scope, name: str, actor: Actor) -> ToolOffer:
+        """What is pinned, what waits, and where they differ. Raises NotFound (`tool_unknown`)."""
+        self._access.ask("tool.read", scope, actor, About(name))
+        standing = self._found(scope, name)
+        pinned = self._said(scope, standing.pinned_n) if standing.pinned else None
+        waiting = self._said(scope, standing.submitted_n) if standing.submitted else None
+        return ToolOffer(_standing(name, standing), pinned, waiting, _difference(pinned, waiting))
+
+    async def look(self, scope: Scope, server: str, actor: Actor) -> Seen:
+        """Asks a server what it offers now. Raises NotFound (`server_unknown`), Unavailable (`server_unreachable`)."""
+        self._access.ask("tool.look", scope, actor, About(server))
+        return await self._servers.look(scope, server)
+
+    async def accept(self, scope: Scope, name: str, digest: str, actor: Actor, *, reason: str = "") -> ToolStanding:
+        """Turns a tool on as the definition with this digest says, which is the one that waits.
+
+        Raises Conflict (`definition_changed`) where another one waits by now, Invalid where the scope's policies do not
+        load with it; nothing changes then.
+        """
+        ruling = self._ask(scope, name, actor)
+        standing = self._waiting(scope, name, digest)
+        data = self._data(scope, standing.submitted_n)
+        self._in_force.check(scope, self._servers.offer_with(scope, name, data))
+        by, new_id = self._engine.journal(scope).log.name(actor), self._engine.services.new_id
+        told = moves.as_contents([("reason", reason.encode())], RETENTION)
+        defined = moves.as_contents([("definition", data)], RETENTION)
+        reviewed = e.Reviewed("tool", name, digest, "accepted", by, new_id("review"), ruling)
+        pinned = e.Pinned("tool", name, digest, by, new_id("pin"), ruling)
+        await self._write(scope, (e.Draft(reviewed, told), e.Draft(pinned, defined)), by)
+        return _standing(name, self._found(scope, name))
+
+    async def reject(self, scope: Scope, name: str, digest: str, actor: Actor, *, reason: str = "") -> ToolStanding:
+        """Says no to the definition with this digest: to the one that waits, or to the one that is pinned, whose tool
+        is off from now on. Raises Conflict (`definition_changed`)."""
+        ruling = self._ask(scope, name, actor)
+        standing = self._found(scope, name)
+        if digest not in (standing.submitted, standing.pinned) or not digest:
+            raise _changed(name)
+        by, new_id = self._engine.journal(scope).log.name(actor), self._engine.services.new_id
+        told = moves.as_contents([("reason", reason.encode())], RETENTION)
+        reviewed = e.Reviewed("tool", name, digest, "rejected", by, new_id("review"), ruling)
+        await self._write(scope, (e.Draft(reviewed, told),), by)
+        return _standing(name, self._found(scope, name))
+
+    def _ask(self, scope: Scope, name: str, actor: Actor) -> e.Ruling | None:
+        ruling = self._access.ask("tool.review", scope, actor, About(name))
+        if actor.kind != "operator":
+            raise Denied("Only an operator judges what a stranger's server offers.", code="operator_needed")
+        return ruling
+
+    async def _write(self, scope: Scope, drafts: tuple[e.Draft, ...], by: str) -> None:
+        journal = self._engine.journal(scope)
+        journal.append({TENANT_STREAM: drafts}, actor=by)
+        await journal.log.durable_stream(TENANT_STREAM)
+        self._in_force.load(scope)
+
+    def _found(self, scope: Scope, name: str) -> Standing:
+        found = self._servers.standing(scope).get(f"tool:{name}")
+        if found is None:
+            step = "`lichen tools list` names those that were ever offered here; `lichen tools look SERVER` asks it."
+            raise NotFound("No server offered a tool of this name here.", code="tool_unknown", next_step=step)
+        return found
+
+    def _waiting(self, scope: Scope, name: str, digest: str) -> Standing:
+        standing = self._found(scope, name)
+        if not digest or standing.submitted != digest:
+            raise _changed(name)
+        return standing
+
+    def _data(self, scope: Scope, n: int) -> bytes:
+        return self._engine.journal(scope).log.contents(TENANT_STREAM, n)["definition"]
+
+    def _said(self, scope: Scope, n: int) -> Mapping[str, Any] | None:
+        try:
+            return msgspec.json.decode(self._data(scope, n))
+        except ContentErased:
+            return None
+
+
+def _changed(name: str) -> Conflict:
+    step = f"Look at what waits now: `lichen tools show {name}`."
+    return Conflict("This is not the definition that waits.", code="definition_changed", place=name, next_step=step)
+
+
+def _standing(name: str, standing: Standing) -> ToolStanding:
+    state: State = "on"
+    if standing.submitted:
+        state = "changed" if standing.pinned else "waiting"
+    elif not standing.pinned:
+        state = "rejected"
+    return ToolStanding(name, name.partition(".")[0], state, standing.pinned, standing.submitted)
+
+
+def _difference(pinned: Mapping[str, Any] | None, waiting: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """The lines of both that differ, hidden characters written out."""
+    if waiting is None:
+        return ()
+    return tuple(unified_diff(_lines(pinned), _lines(waiting), "pinned", "waiting", lineterm=""))
+
+
+def _lines(said: Mapping[str, Any] | None) -> list[str]:
+    if said is None:
+        return []
+    lines = json.dumps(said, indent=2, sort_keys=True, ensure_ascii=False).splitlines()
+    return [_shown(line) for line in lines]
+
+
+def _shown(line: str) -> str:
+    return "".join(c if c.isprintable() else f"\\u{{{ord(c):x}}}" for c in line)

@@ -1,0 +1,65 @@
+"""What other people's servers offer, and the judgement of an operator."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from lichen.runtime.given.servers import Seen
+from lichen.runtime.operations.governing.tools import ToolOffer, ToolStanding
+from lichen.serve.api.route import ApiRoute
+from lichen.serve.http.exchange import Body, Exchange, Note
+
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
+Digest = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+
+
+class Looking(Body, frozen=True):
+    """Which server is asked."""
+
+    server: Name
+
+
+class Judging(Body, frozen=True):
+    """Which definition is judged: of this tool, with this digest."""
+
+    name: Name
+    digest: Digest
+    reason: Note = ""
+
+
+async def list_tools(x: Exchange) -> tuple[ToolStanding, ...]:
+    """Every tool that a server ever offered here, and how it stands."""
+    return x.runtime.tools.list(x.scope, x.actor)
+
+
+async def show(x: Exchange) -> ToolOffer:
+    """One of them: what is pinned, what waits, and where they differ."""
+    return x.runtime.tools.show(x.scope, x.part("name"), x.actor)
+
+
+async def look(x: Exchange) -> Seen:
+    """Asks a server what it offers now."""
+    return await x.runtime.tools.look(x.scope, x.body(Looking).server, x.actor)
+
+
+async def accept(x: Exchange) -> ToolStanding:
+    """Turns a tool on as the definition that waits says."""
+    wanted = x.body(Judging)
+    return await x.runtime.tools.accept(x.scope, wanted.name, wanted.digest, x.actor, reason=wanted.reason)
+
+
+async def reject(x: Exchange) -> ToolStanding:
+    """Says no to a definition; a tool that is pinned so is off from now on."""
+    wanted = x.body(Judging)
+    return await x.runtime.tools.reject(x.scope, wanted.name, wanted.digest, x.actor, reason=wanted.reason)
+
+
+ROUTES = (
+    ApiRoute("GET", "tools", "tool.read", list_tools),
+    ApiRoute("GET", "tools/{name}", "tool.read", show, fails=(404,)),
+    ApiRoute("POST", "tools/look", "tool.look", look, body=Looking, fails=(404, 503)),
+    ApiRoute("POST", "tools/accept", "tool.review", accept, body=Judging, fails=(404, 409)),
+    ApiRoute("POST", "tools/reject", "tool.review", reject, body=Judging, fails=(404, 409)),
+)
