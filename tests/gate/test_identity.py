@@ -28,6 +28,8 @@ TALK = {
 LOOK = {
     "agent.list",
     "agent.read",
+    "eval.list",
+    "eval.read",
     "health.read",
     "policy.check",
     "run.read",

@@ -8,7 +8,7 @@ import typer
 
 from lichen.cli.here.caller import Caller, calling
 
-app = typer.Typer(no_args_is_help=True, help="Tools of other people's MCP servers: seen, pinned, judged.")
+app = typer.Typer(name="tools", no_args_is_help=True, help="Tools of other people's MCP servers: seen, pinned, judged.")
 
 Name = Annotated[str, typer.Argument(help="The tool's name here: SERVER.TOOL.")]
 Reason = Annotated[str, typer.Option(help="Why; kept sealed in the log.")]
