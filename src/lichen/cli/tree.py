@@ -33,7 +33,7 @@ COMMANDS: Final = {
     "log": ("volumes.log:app", "Read the log, prove it, take it away, back it up."),
     "policy": ("trying.policy:app", "The policies that decide what agents may do."),
     "eval": ("trying.evals:app", "Conversations with expectations, held with the agents here."),
-    "flow": ("commands.flow:app", "Flows of nodes: .ygtc files."),
+    "flow": ("trying.flow:app", "Flows of nodes: .ygtc files."),
     "tools": ("commands.tools:app", "Tools of other people's MCP servers: seen, pinned, judged."),
     "keys": ("commands.keys:app", "The API keys of a tenant."),
     "secrets": ("commands.secrets:app", "The secrets that tools are handed."),

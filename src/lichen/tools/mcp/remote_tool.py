@@ -20,7 +20,6 @@ from lichen.core.ports.call import (
 )
 from lichen.core.words.errors import Invalid, Unavailable
 from lichen.core.words.scope import Scope
-from lichen.tools.arguments import bounded
 from lichen.tools.arguments.document import dump, parse
 from lichen.tools.arguments.example import example_of
 from lichen.tools.mcp.connection import Connection, is_broken
@@ -50,6 +49,8 @@ class RemoteTool:
         tree = parse(args)
         if not isinstance(tree, dict):
             raise InvalidArguments((Issue("", "invalid_field_type", "must be an object."),))
+        from lichen.tools.arguments import bounded  # no process needs it to start
+
         problem = bounded.misfit(self.spec.input_schema, tree)
         if problem is not None:
             raise InvalidArguments((Issue(problem.place, "invalid_format", problem.message),))

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from lichen.core.ports.call import RESULT_BYTES_MAX, Artifact, ArtifactSpec, Produced
-from lichen.tools.arguments import bounded
 from lichen.tools.mcp.failures import refused
 
 if TYPE_CHECKING:
@@ -47,6 +46,8 @@ def _value(result: CallToolResult, text: str, schema: Any) -> Any:
         if schema is not None:
             raise Malformed("The tool promised structured content and gave none.")
         return {"text": text}
+    from lichen.tools.arguments import bounded  # no process needs it to start
+
     problem = bounded.misfit(schema, structured) if schema is not None else None
     if problem is not None:
         raise Malformed(f"{problem.place or '/'}: {problem.message}")
