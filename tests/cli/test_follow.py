@@ -110,20 +110,21 @@ class Terminal(io.StringIO):
         return True
 
 
-def _record(type: str, n: int, control: dict[str, Any], contents: dict[str, Any] | None) -> dict[str, Any]:  # noqa: A002
-    return {"type": type, "n": n, "ts_us": 1 + n * 1_000, "summary": type, "control": control, "contents": contents}
+def _record(type: str, n: int, summary: str, contents: dict[str, Any] | None) -> dict[str, Any]:  # noqa: A002
+    return {"type": type, "n": n, "ts_us": 1 + n * 1_000, "summary": summary, "contents": contents, "stream": "run:r"}
 
 
 ASKED = {
     "model": "corner:large",
     "outcome": "ok",
-    "usage": {"input_tokens": 10, "output_tokens": 5, "cost_micro_usd": 70},
+    "input_tokens": 10,
+    "output_tokens": 5,
+    "micro_usd": 70,
     "is_unpriced": False,
     "is_estimate": True,
     "duration_us": 2_000,
     "tries": 2,
 }
-PLANNED = {"step": 0, "attempt": 1, "requests": [ASKED], "says": 0, "calls": [], "error": ""}
 
 
 @pytest.mark.req("LIC-24.24")
@@ -131,11 +132,12 @@ def test_a_terminal_shows_what_a_model_says_as_it_says_it_and_once(monkeypatch: 
     monkeypatch.setenv("COLUMNS", "120")
     stream = Terminal()
     live = Live(Screen(stream=stream))
-    live.record(_record("plan_started", 0, {"model": "corner:large", "attempt": 1}, {}))
+    live.record(_record("plan_started", 0, "step 0, attempt 1, start", {}))
     for text in ("Here ", "you\x1b[31m ", "are."):
         live.piece({"step": 0, "attempt": 1, "kind": "text", "text": text})
     live.piece({"step": 0, "attempt": 1, "kind": "args", "text": '{"id"', "tool": "orders.lookup"})
-    live.record(_record("planned", 1, PLANNED, {"answer": "Here you are."}))
+    live.record(_record("planned", 1, "answers", {"answer": "Here you are."}))
+    live.requests([ASKED])
     shown = stream.getvalue()
     assert "Here you�[31m are." in shown, "and nothing of it steers the terminal"
     assert "wants     orders.lookup " in shown
@@ -147,7 +149,9 @@ def test_a_terminal_shows_what_a_model_says_as_it_says_it_and_once(monkeypatch: 
 @pytest.mark.req("LIC-24.24")
 def test_who_may_not_read_the_words_of_a_run_sees_sizes_and_costs() -> None:
     stream = io.StringIO()
-    Live(Screen(stream=stream)).record(_record("planned", 1, PLANNED, None))
+    live = Live(Screen(stream=stream))
+    live.record(_record("planned", 1, "answers", None))
+    live.requests([ASKED])
     assert "corner:large ok: 10 tokens in, 5 out" in stream.getvalue()
 
 

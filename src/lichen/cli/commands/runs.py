@@ -78,6 +78,8 @@ def _follow(caller: Caller, run: str) -> None:
             live.piece(happened.data)
         elif not caller.screen.event(happened.data):
             live.record(happened.data)
+            if happened.data["type"] == "planned":
+                live.requests(client.get(f"runs/{segment(run)}")["models"])
     if not caller.screen.as_json:
         live.cost(client.get(f"runs/{segment(run)}")["tree"])
     raise typer.Exit(EXITS.get(live.outcome or client.get(f"runs/{segment(run)}/result")["status"], 1))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from lichen.cli.show.moments import duration, usd
 from lichen.cli.show.screen import MEANINGS, Screen
 
 TEXT_CHARS: Final = 400
+_SAID: Final = re.compile(r"say/\d+")
 EXITS: Final[Mapping[str, int]] = {"completed": 0, "failed": 1, "cancelled": 3}
 WORDS: Final[Mapping[str, str]] = {
     "run_started": "begins",
@@ -37,7 +39,7 @@ class Live:
     def __init__(self, screen: Screen) -> None:
         self._screen = screen
         self._start_us = 0
-        self._tokens = self._micro_usd = 0
+        self._requests = 0  # to models, that were shown
         self._spoken = ""  # what kind of piece the open line is made of
         self._has_said = False  # whether words of the plan to come were shown already
         self.outcome = ""
@@ -46,17 +48,25 @@ class Live:
         """The next record of the run."""
         self._break()
         self._start_us = self._start_us or record["ts_us"]
-        control = record["control"]
         after = f"+{duration(record['ts_us'] - self._start_us)}"
-        word = WORDS.get(record["type"], record["type"].replace("_", " "))
-        summary = _named(record)
+        word, summary = WORDS.get(record["type"], record["type"].replace("_", " ")), str(record["summary"])
         self._screen.line(f"{after:>10}  {word:<9} {summary}".rstrip(), _style(record))
-        for line, style in self._beside(record, control):
+        for line, style in self._beside(record, summary.split()):
             self._screen.line(f"{'':>10}  {'':<9} {line}", style)
         if record["type"] == "planned":
             self._has_said = False
         if record["type"] == "run_finished":
-            self.outcome = control["outcome"]
+            self.outcome = summary.split()[0]
+
+    def requests(self, models: Sequence[Record]) -> None:
+        """All requests to models by now: those that were not shown yet, and what all of them cost."""
+        for asked in models[self._requests :]:
+            self._screen.line(f"{'':>10}  {'':<9} {_asked(asked)}", "yellow" if asked["outcome"] != "ok" else "dim")
+        if len(models) > self._requests:
+            tokens = sum(asked["input_tokens"] + asked["output_tokens"] for asked in models)
+            money = sum(asked["micro_usd"] for asked in models)
+            self._screen.line(f"{'':>10}  {'':<9} {tokens:,} tokens, {usd(money)} so far", "dim")
+        self._requests = len(models)
 
     def piece(self, piece: Record) -> None:
         """The next piece of what a model says, thinks or calls; for terminals."""
@@ -89,17 +99,19 @@ class Live:
             self._screen.piece("\n")
         self._spoken = ""
 
-    def _beside(self, record: Record, control: Record) -> Iterator[tuple[str, str | None]]:
-        """What stands below the line of a record: words, where the reader may know them, and what it cost."""
+    def _beside(self, record: Record, words: Sequence[str]) -> Iterator[tuple[str, str | None]]:
+        """What stands below the line of a record: words, where the reader may know them."""
         contents: Mapping[str, Any] = record["contents"] or {}
         match record["type"]:
             case "planned":
-                yield from self._planned(control, contents)
-            case "decided":
-                if reason := contents.get("operator"):
-                    yield _cut(reason), None
-            case "wait_opened" if control["kind"] in ("approval", "reconcile"):
-                id = f"{control['run']}.{control['wait']}"
+                said = [str(text) for part, text in contents.items() if part == "answer" or _SAID.fullmatch(part)]
+                yield from ((f"“{_cut(text)}”", None) for text in said if not self._has_said)
+                args = [(part, value) for part, value in contents.items() if part.endswith("/args")]
+                yield from ((f"{part.removesuffix('/args')} {_cut(_words(value))}", None) for part, value in args)
+            case "decided" if reason := contents.get("operator"):
+                yield _cut(str(reason)), None
+            case "wait_opened" if words[1] in ("approval", "reconcile"):
+                id = f"{record['stream'].partition(':')[2]}.{words[0]}"
                 yield f"`lichen approvals show {id}` says what is asked", "yellow"
             case "call_finished":
                 if (result := contents.get("result")) is not None:
@@ -109,42 +121,18 @@ class Live:
             case _:
                 return
 
-    def _planned(self, control: Record, contents: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]:
-        for asked in control["requests"]:
-            yield _asked(asked), "yellow" if asked["outcome"] != "ok" else "dim"
-            self._tokens += asked["usage"]["input_tokens"] + asked["usage"]["output_tokens"]
-            self._micro_usd += asked["usage"]["cost_micro_usd"]
-        said = [str(contents[f"say/{i}"]) for i in range(control["says"]) if f"say/{i}" in contents]
-        for text in (*said, *([str(contents["answer"])] if "answer" in contents else [])):
-            if not self._has_said:
-                yield f"“{_cut(text)}”", None
-        for call in control["calls"]:
-            args = contents.get(f"{call['id']}/args")
-            yield f"{call['tool']}({_cut(_words(args)) if args else ''})", None
-        if control["requests"]:
-            yield f"{self._tokens:,} tokens, {usd(self._micro_usd)} so far", "dim"
-
-
-def _named(record: Record) -> str:
-    control = record["control"]
-    if record["type"] == "plan_started" and control["model"]:
-        return f"with {control['model']}" + (f", attempt {control['attempt']}" if control["attempt"] > 1 else "")
-    return str(record["summary"])
-
 
 def _style(record: Record) -> str:
-    control = record["control"]
-    meaning = control.get("outcome") or control.get("verdict") or ("failed" if control.get("error") else "")
+    meaning = next((MEANINGS[word] for word in str(record["summary"]).split() if word in MEANINGS), "")
     fallback = {"wait_opened": "yellow", "limit_reached": "yellow", "refused": "yellow", "plan_started": "blue"}
-    return MEANINGS.get(meaning, fallback.get(record["type"], ""))
+    return meaning or fallback.get(record["type"], "")
 
 
 def _asked(asked: Record) -> str:
     """A request to a model in one line: sizes and costs, no words."""
-    usage = asked["usage"]
-    price = "no price" if asked["is_unpriced"] else usd(usage["cost_micro_usd"])
+    price = "no price" if asked["is_unpriced"] else usd(asked["micro_usd"])
     more = [
-        f"{usage['input_tokens']:,} tokens in, {usage['output_tokens']:,} out",
+        f"{asked['input_tokens']:,} tokens in, {asked['output_tokens']:,} out",
         price + (", an estimate" if asked["is_estimate"] else ""),
         duration(asked["duration_us"]),
         *([f"{asked['tries']} tries"] if asked["tries"] > 1 else []),
