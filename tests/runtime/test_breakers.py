@@ -8,8 +8,8 @@ from textwrap import dedent
 import pytest
 
 from lichen import CircuitBreaker, Customer, Scope, tool
-from lichen.core.ports.agent import RemoteTools
 from lichen.core.ports.call import Retry
+from lichen.core.remote.tools import RemoteTools
 from lichen.core.words.errors import Invalid
 from lichen.core.words.scope import Operator
 from lichen.runtime.project.loading import load
