@@ -229,6 +229,7 @@ ENTRIES: dict[str, Entry] = {
     "CostBooks.show": Entry("run.read", lambda w, a: w.runtime.costs.show(a.scope, a.actor)),
     "Evals.list": Entry("eval.list", lambda w, a: w.runtime.evals.list(a.scope, a.actor)),
     "Evals.show": Entry("eval.list", lambda w, a: w.runtime.evals.show(a.scope, a.actor, "eval-00000000")),
+    "Evals.read": Entry("eval.read", lambda w, a: w.runtime.evals.read(a.scope, a.actor, "eval-00000000")),
     "Agents.list": Entry("agent.list", lambda w, a: w.runtime.agents.list(a.scope, a.actor)),
     "Agents.all": Entry("agent.read", lambda w, a: w.runtime.agents.all(a.scope, a.actor)),
     "Agents.picture": Entry("agent.read", lambda w, a: w.runtime.agents.picture(a.scope, "till.clerk", a.actor)),

@@ -35,21 +35,25 @@ class Evals:
         Raises NotFound (`eval_unknown`). What was said is left out for whoever policy does not let read it.
         """
         self._access.ask("eval.list", scope, actor, About(id))
+        try:
+            return await self.read(scope, actor, id, baseline=baseline)
+        except Denied:
+            return await self._view(scope, id, baseline, has_words=False)
+
+    async def read(self, scope: Scope, actor: Actor, id: str, *, baseline: str = LAST) -> ResultView:
+        """The same with what was said; that it is read is in the log. Raises Denied, NotFound (`eval_unknown`)."""
+        self._access.ask("eval.read", scope, actor, About(id))
+        view = await self._view(scope, id, baseline, has_words=True)
+        self._access.open("eval.read", scope, actor, About(id), what="eval")  # once it is known to be there
+        return view
+
+    async def _view(self, scope: Scope, id: str, baseline: str, *, has_words: bool) -> ResultView:
         result = await asyncio.to_thread(self._kept.read, scope, id)
         entries = await asyncio.to_thread(self._kept.entries, scope)
         others = [entry for entry in entries if entry.begun.suite == result.begun.suite and entry.begun.id != id]
         wanted = _earlier(others, result.begun.at_us) if baseline == LAST else baseline
         before = None if wanted == NONE else await asyncio.to_thread(self._kept.read, scope, wanted)
-        has_words = self._opens(scope, actor, id)
         return result_view(result, before, others=others, has_words=has_words)
-
-    def _opens(self, scope: Scope, actor: Actor, id: str) -> bool:
-        """Whether they may read what was said. If so, that they do is in the log."""
-        try:
-            self._access.open("eval.read", scope, actor, About(id), what="eval")
-        except Denied:
-            return False
-        return True
 
 
 def _earlier(entries: Sequence[Entry], at_us: int) -> str:
