@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from agents import (
     Agent,
+    GuardrailFunctionOutput,
+    InputGuardrail,
     Model,
     ModelResponse,
     RunConfig,
@@ -21,15 +23,20 @@ from agents import (
     function_tool,
 )
 from openai.types.responses import (
+    Response,
+    ResponseCompletedEvent,
     ResponseFunctionToolCall,
     ResponseOutputItem,
     ResponseOutputMessage,
     ResponseOutputText,
+    ResponseTextDeltaEvent,
 )
 from pydantic import BaseModel
 
 from lichen.agents.own.openai_agents import adopt
+from lichen.agents.own.openai_items import streams, whole
 from lichen.agents.own.terms import Caller
+from lichen.core.ports.model import Delta, ModelError
 from lichen.core.words.errors import Invalid
 from lichen.core.words.scope import Operator
 from lichen.testing.worlds import world
@@ -197,6 +204,57 @@ async def test_hand_overs_and_agents_as_tools_are_part_of_the_loop(tmp_path: Pat
     assert (len(first.asked), len(last.asked), len(inner.asked)) == (1, 2, 2)
 
 
+class IsHomework(BaseModel):
+    is_homework: bool
+
+
+def guarded(check: Model, tutor: Model) -> tuple[Agent[Any], Agent[Any]]:
+    """An agent whose guardrail runs another one, as the SDK's own guide has it; and that one."""
+    judge = Agent[Any]("judge", instructions="Is it homework?", model=check, output_type=IsHomework)
+
+    async def homework(context: RunContextWrapper[Any], agent: Agent[Any], asked: Any) -> GuardrailFunctionOutput:
+        ran = await Runner.run(judge, asked, context=context.context)
+        said = ran.final_output_as(IsHomework)
+        return GuardrailFunctionOutput(output_info=said, tripwire_triggered=not said.is_homework)
+
+    return Agent[Any]("tutor", model=tutor, input_guardrails=[InputGuardrail(guardrail_function=homework)]), judge
+
+
+@pytest.mark.req("LIC-19.36")
+async def test_a_guardrail_that_runs_an_agent_passes_the_gate_once_that_agent_is_named() -> None:
+    check, tutor = Spoken(text('{"is_homework":true}')), Spoken(text("Seven."))
+    agent, judge = guarded(check, tutor)
+    async with world(agents=[adopt(NAME, agent, agents=[judge])]) as shop:
+        assert (await (await shop.talk("customer-7")).say("3 and 4?")).text == "Seven."
+        (run,) = shop.runs()
+        assert len(shop.runtime.runs.show(shop.scope, run, OPS).models) == 2
+    assert (len(check.asked), len(tutor.asked)) == (1, 1)
+
+
+@pytest.mark.req("LIC-19.36")
+async def test_an_agent_that_a_guardrail_runs_behind_the_gates_back_is_not_asked_anything() -> None:
+    check, tutor = Spoken(text('{"is_homework":true}')), Spoken(text("Seven."))
+    agent, judge = guarded(check, tutor)
+    async with world(agents=[adopt(NAME, agent)]) as shop:
+        assert (await (await shop.talk("customer-7")).say("3 and 4?")).outcome == "failed"
+        (run,) = shop.runs()
+        assert "own_unsupported" in shop.explain(run)
+    assert check.asked == [], "it would have been asked where nobody decides, counts and records it"
+    plain = await Runner.run(judge, "3 and 4?", run_config=RunConfig(tracing_disabled=True))
+    assert plain.final_output == IsHomework(is_homework=True), "outside of a run it is nobody's business"
+
+
+@pytest.mark.req("LIC-19.36")
+async def test_a_guardrail_that_trips_ends_the_run_at_once_with_its_code() -> None:
+    check, tutor = Spoken(text('{"is_homework":false}')), Spoken(text("Seven."))
+    agent, judge = guarded(check, tutor)
+    async with world(agents=[adopt(NAME, agent, agents=[judge])]) as shop:
+        assert (await (await shop.talk("customer-7")).say("Sing!")).outcome == "failed"
+        (run,) = shop.runs()
+        assert "guardrail_tripped" in shop.explain(run)
+    assert len(check.asked) == 1, "it is not tried again"
+
+
 class Verdict(BaseModel):
     is_late: bool
     orders: list[str]
@@ -255,3 +313,27 @@ def test_what_cannot_be_run_again_is_refused_where_it_is_adopted() -> None:
         adopt(NAME, Agent("payer", tools=[pay]))
     with pytest.raises(Invalid, match="WebSearchTool of searcher acts where the gate does not see it"):
         adopt(NAME, Agent("front", handoffs=[Agent("searcher", tools=[WebSearchTool()])]))
+
+
+@pytest.mark.req("LIC-19.37")
+async def test_the_words_of_a_model_of_openai_are_shown_as_they_come() -> None:
+    said = ResponseTextDeltaEvent(
+        content_index=0, delta="Late.", item_id="m", logprobs=[], output_index=0, sequence_number=1,
+        type="response.output_text.delta",
+    )  # fmt: skip
+    response = Response(
+        id="r", created_at=0, model="gpt", object="response", output=text("Late."), parallel_tool_calls=True,
+        tool_choice="auto", tools=[],
+    )  # fmt: skip
+    ended = ResponseCompletedEvent(response=response, sequence_number=2, type="response.completed")
+
+    async def events(*each: Any) -> AsyncIterator[Any]:
+        for event in each:
+            yield event
+
+    pieces: list[Delta] = []
+    found = await whole(events(said, ended), pieces.append)
+    assert ([piece.text for piece in pieces], found.output) == (["Late."], text("Late."))
+    with pytest.raises(ModelError, match="broke off"):
+        await whole(events(said), pieces.append)
+    assert not streams(Spoken(text("Late.")))

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 from pydantic import BaseModel
-from pydantic_ai import Agent, ModelRetry, RunContext, ToolReturn
+from pydantic_ai import Agent, ModelRetry, NativeOutput, RunContext, ToolReturn
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, ToolCallPart
 from pydantic_ai.models.function import AgentInfo, FunctionModel
 from pydantic_ai.toolsets import ExternalToolset
 
 from lichen.agents.own.pydantic_ai import adopt
 from lichen.agents.own.terms import Caller, Terms
+from lichen.core.ports.model import Delta
 from lichen.core.words.errors import Invalid
 from lichen.core.words.scope import Operator
+from lichen.testing.models import plan_input
 from lichen.testing.worlds import world
 from tests.agents.own.shop import ALLOWED, ASKED, FORBIDDEN, Till, policies, scripted, wants
 
@@ -109,6 +113,26 @@ async def test_calls_that_its_model_wants_at_once_are_made_at_once() -> None:
         assert (await (await shop.talk("customer-7")).say("All?")).text == "All late."
         assert sum(record.type == "planned" for record in shop.records()) == 2
     assert len(till.did) == 4
+
+
+@pytest.mark.req("LIC-19.37")
+@pytest.mark.parametrize(("output", "shown"), [(str, ["It is ", "late."]), (NativeOutput(list[str]), [])])
+async def test_the_words_of_its_own_model_are_shown_as_they_come_unless_they_are_a_value(
+    output: Any, shown: list[str]
+) -> None:
+    async def stream(messages: list[ModelMessage], info: AgentInfo) -> AsyncIterator[str]:
+        for piece in ("It is ", "late."):
+            yield piece
+
+    async def say(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
+        return text('["late"]')
+
+    agent = Agent(FunctionModel(say, stream_function=stream, model_name="spoken"), output_type=output)
+    pieces: list[Delta] = []
+    asked = msgspec.structs.replace(plan_input("Where is 1?"), deltas=pieces.append)
+    plan = await adopt(NAME, agent).planner.plan(asked)
+    assert [piece.text for piece in pieces] == shown
+    assert plan.blocks, "the reply is recorded"
 
 
 @pytest.mark.req("LIC-19.16")

@@ -39,8 +39,8 @@ from lichen.agents.replay.chat import Chat
 from lichen.agents.replay.passage import Passage, current
 from lichen.agents.replay.planner import ReplayPlanner
 from lichen.core.ports.call import CallMeta
+from lichen.core.ports.model import Deltas, ModelReply
 from lichen.core.ports.model import Model as OurModel
-from lichen.core.ports.model import ModelReply
 from lichen.core.ports.plan import CallRequest
 from lichen.core.words.limits import Limits
 
@@ -289,7 +289,7 @@ class AskedModel(BaseChatModel):
         if passage is None:
             return cast("AIMessage", await bound.ainvoke(list(messages)))
 
-        async def ask() -> ModelReply:
+        async def ask(deltas: Deltas | None) -> ModelReply:
             return kept(self.name_of_own, cast("AIMessage", await bound.ainvoke(list(messages))), named)
 
         request = requested(messages, what, named, is_sent=False)

@@ -27,14 +27,14 @@ _CAUSES_MAX: Final = 8
 class Native:
     """One request to a framework's own model. What the run is told of it is ours; what is sent is the framework's."""
 
-    def __init__(self, name: str, ask: Callable[[], Awaitable[ModelReply]]) -> None:
+    def __init__(self, name: str, ask: Callable[[Deltas | None], Awaitable[ModelReply]]) -> None:
         self.name = name
         self._ask = ask
 
     async def generate(self, request: ModelRequest, deltas: Deltas | None = None) -> ModelReply:
-        """What the framework's model says. Raises ModelError."""
+        """What the framework's model says; its words go to `deltas` as they come, where it can. Raises ModelError."""
         try:
-            return await self._ask()
+            return await self._ask(deltas)
         except ModelError:
             raise
         except Exception as error:  # noqa: BLE001 - a framework's client may raise anything

@@ -28,6 +28,7 @@ from agents import (
     Tool,
     trace,
 )
+from agents.exceptions import InputGuardrailTripwireTriggered, OutputGuardrailTripwireTriggered
 from agents.tool import with_function_tool_failure_error_handler
 from agents.tool_context import ToolContext
 
@@ -37,15 +38,17 @@ from lichen.agents.llm.outcomes import outcome
 from lichen.agents.models.model import resolve
 from lichen.agents.own.adopted import AdoptedTool, adopted
 from lichen.agents.own.native import Native
-from lichen.agents.own.openai_items import conversation, given_back, kept, requested, responded
+from lichen.agents.own.openai_items import conversation, given_back, kept, requested, responded, streams, whole
+from lichen.agents.own.openai_watch import watch
 from lichen.agents.own.terms import Caller, Terms, caller_of, tool_name, unsupported
 from lichen.agents.replay.chat import Chat
 from lichen.agents.replay.passage import current
 from lichen.agents.replay.planner import ReplayPlanner
 from lichen.core.ports.call import CallMeta
+from lichen.core.ports.model import Deltas, ModelReply
 from lichen.core.ports.model import Model as OurModel
-from lichen.core.ports.model import ModelReply
 from lichen.core.ports.plan import CallRequest
+from lichen.core.words.errors import Invalid
 from lichen.core.words.limits import Limits
 from lichen.tools.arguments.document import dump, parse
 
@@ -95,6 +98,7 @@ def adopt(
     said.check(shop.tools, name)
     for each in every:
         _gate(each)
+    watch(lambda agent: isinstance(agent.model, _Gated))
     parts = (version, [_facts(each) for each in every], asked.name if asked is not None else "")
     planner = ReplayPlanner(lambda chat: _play(chat, agent, shop), digest=document.digest("openai-agents/1", parts))
     return Agent(name, planner=planner, tools=shop.tools.values(), limits=limits, description=description)
@@ -296,13 +300,22 @@ class _Gated(Model):
             return await ask()
         named = shop.named
         request = requested(system_instructions, input, model_settings, tools, output_schema, handoffs, named)
+        is_words = output_schema is None or output_schema.is_plain_text()
         if shop.model is not None:
-            return responded(await passage.reply(shop.model, request, shown=True), shop.owned)
+            return responded(await passage.reply(shop.model, request, shown=is_words), shop.owned)
 
-        async def reply() -> ModelReply:
-            return kept(self.name, await ask(), named)
+        async def streamed(deltas: Deltas) -> ModelResponse:
+            events = self._model().stream_response(
+                system_instructions, input, model_settings, tools, output_schema, handoffs, tracing,
+                previous_response_id=previous_response_id, conversation_id=conversation_id, prompt=prompt,
+            )  # fmt: skip
+            return await whole(events, deltas)
 
-        return given_back(await passage.reply(Native(self.name, reply), request))
+        async def reply(deltas: Deltas | None) -> ModelReply:
+            return kept(self.name, await (ask() if deltas is None else streamed(deltas)), named)
+
+        is_shown = is_words and streams(self._model())
+        return given_back(await passage.reply(Native(self.name, reply), request, shown=is_shown))
 
     def stream_response(self, *args: Any, **named: Any) -> AsyncIterator[Any]:
         """As the model itself: our loop does not stream."""
@@ -328,6 +341,10 @@ async def _play(chat: Chat, agent: SdkAgent[Any], shop: _Shop) -> Any:
                 max_turns=TURNS_MAX,
                 run_config=RunConfig(tracing_disabled=True),
             )
+    except (InputGuardrailTripwireTriggered, OutputGuardrailTripwireTriggered) as error:
+        message = f"The guardrail {error.guardrail_result.guardrail.get_name()} stopped the run."
+        step = "Look at what was said to the agent, and at what the guardrail is for."
+        raise Invalid(message, code="guardrail_tripped", next_step=step) from None
     finally:
         _SHOP.reset(token)
     if ran.interruptions:

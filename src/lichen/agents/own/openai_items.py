@@ -3,22 +3,36 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, cast
 
-from agents import AgentOutputSchemaBase, FunctionTool, Handoff, ModelResponse, ModelSettings, Tool, Usage
+from agents import AgentOutputSchemaBase, FunctionTool, Handoff, Model, ModelResponse, ModelSettings, Tool, Usage
 from agents.models.fake_id import FAKE_RESPONSES_ID
+from agents.models.openai_chatcompletions import OpenAIChatCompletionsModel
+from agents.models.openai_responses import OpenAIResponsesModel
 from openai.types.responses import (
+    ResponseCompletedEvent,
     ResponseFunctionToolCall,
+    ResponseIncompleteEvent,
     ResponseOutputItem,
     ResponseOutputMessage,
     ResponseOutputText,
     ResponseReasoningItem,
+    ResponseTextDeltaEvent,
 )
 from pydantic import TypeAdapter
 
 from lichen.core.ports.call import ToolSpec
-from lichen.core.ports.model import ModelCall, ModelMessage, ModelReply, ModelRequest, ToolChoice
+from lichen.core.ports.model import (
+    Delta,
+    Deltas,
+    ModelCall,
+    ModelError,
+    ModelMessage,
+    ModelReply,
+    ModelRequest,
+    ToolChoice,
+)
 from lichen.core.ports.plan import Message
 from lichen.core.words.ids import ToolName
 from lichen.core.words.limits import Usage as OurUsage
@@ -172,3 +186,35 @@ def conversation(earlier: Sequence[Message], text: str) -> list[Any]:
     roles = {"agent": "assistant", "customer": "user"}
     said = [{"role": roles.get(each.role, "system"), "content": each.text} for each in earlier]
     return [*said, {"role": "user", "content": text}]
+
+
+# -- words as they come ------------------------------------------------------------------------------------------
+
+
+def streams(model: Model) -> bool:
+    """Whether it is known that a model can: of others nobody knows what they stream."""
+    return isinstance(model, OpenAIResponsesModel | OpenAIChatCompletionsModel)
+
+
+async def whole(events: AsyncIterator[Any], deltas: Deltas) -> ModelResponse:
+    """The response that these events come to; its words go to `deltas`. Raises ModelError (`model_malformed`)."""
+    async for event in events:
+        if isinstance(event, ResponseTextDeltaEvent):
+            deltas(Delta(event.delta))
+        elif isinstance(event, ResponseCompletedEvent | ResponseIncompleteEvent):
+            response = event.response
+            return ModelResponse(response.output, _counted(response.usage), response.id)
+    raise ModelError("The reply broke off.", code="model_malformed")
+
+
+def _counted(usage: Any) -> Usage:
+    if usage is None:
+        return Usage()
+    return Usage(
+        requests=1,
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        total_tokens=usage.total_tokens,
+        input_tokens_details=usage.input_tokens_details,
+        output_tokens_details=usage.output_tokens_details,
+    )

@@ -34,13 +34,14 @@ from lichen.agents.own.adopted import AdoptedTool, adopted, canonical
 from lichen.agents.own.function import source_of
 from lichen.agents.own.native import Native
 from lichen.agents.own.pydantic_messages import conversation, given_back, kept, requested, responded
+from lichen.agents.own.pydantic_stream import is_words, streams, whole
 from lichen.agents.own.terms import Caller, Terms, caller_of, tool_name, unsupported
 from lichen.agents.replay.chat import Chat
 from lichen.agents.replay.passage import current
 from lichen.agents.replay.planner import ReplayPlanner
 from lichen.core.ports.call import CallMeta, NotDone
+from lichen.core.ports.model import Deltas, ModelReply
 from lichen.core.ports.model import Model as OurModel
-from lichen.core.ports.model import ModelReply
 from lichen.core.ports.plan import CallRequest
 from lichen.core.words.limits import Limits
 
@@ -242,12 +243,14 @@ class _Own(WrapperModel):
             return await super().request(messages, model_settings, model_request_parameters)
         named = self._shop.named
 
-        async def ask() -> ModelReply:
-            asked = await self.wrapped.request(messages, model_settings, model_request_parameters)
-            return kept(self.wrapped.model_id, asked, named)
+        async def ask(deltas: Deltas | None) -> ModelReply:
+            own, given = self.wrapped, (messages, model_settings, model_request_parameters)
+            asked = own.request(*given) if deltas is None else whole(own.request_stream(*given), deltas)
+            return kept(own.model_id, await asked, named)
 
         request = requested(messages, model_settings, model_request_parameters, named)
-        return given_back(await passage.reply(Native(self.wrapped.model_id, ask), request))
+        is_shown = is_words(model_request_parameters) and streams(self.wrapped)
+        return given_back(await passage.reply(Native(self.wrapped.model_id, ask), request, shown=is_shown))
 
 
 class _Ours(Model):
@@ -283,7 +286,9 @@ class _Ours(Model):
         settings, parameters = self.prepare_request(model_settings, model_request_parameters)
         request = requested(messages, settings, parameters, self._shop.named)
         reply = await (
-            self._model.generate(request) if passage is None else passage.reply(self._model, request, shown=True)
+            self._model.generate(request)
+            if passage is None
+            else passage.reply(self._model, request, shown=is_words(parameters))
         )
         return responded(reply, self._shop.owned)
 

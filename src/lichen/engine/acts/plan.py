@@ -40,7 +40,12 @@ from lichen.engine.sends.sends import ruled, sending
 from lichen.tools.failure import failure_of
 
 OVER_BUDGET: Final = "model_budget_exceeded"
-FINAL: Final = ("model_denied", "replay_diverged")  # a further attempt would end the same
+FINAL: Final = (
+    "guardrail_tripped",
+    "model_denied",
+    "own_unsupported",
+    "replay_diverged",
+)  # a further attempt would end the same
 
 
 async def plan(act: Act) -> None:
