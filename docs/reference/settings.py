@@ -12,7 +12,22 @@ from lichen.agents.llm.reminders import Reminder
 from lichen.agents.rules.planner import RulePlanner
 from lichen.agents.rules.rules import Answer, Call, Intent, Slot, When
 from lichen.agents.rules.words import IntentWords, SlotWords, Words
-from lichen.agents.tables import AgentFile, ChildTable, LimitsTable, LLMTable, ToolTable
+from lichen.agents.tables import (
+    AgentFile,
+    ChainTable,
+    ChildTable,
+    CriticTable,
+    DebateTable,
+    DirectorTable,
+    HumanTable,
+    LimitsTable,
+    LLMTable,
+    MapReduceTable,
+    ParallelTable,
+    RaceTable,
+    RouterTable,
+    ToolTable,
+)
 from lichen.core.ports.call import CircuitBreaker
 from lichen.core.ports.prices import Price
 from lichen.core.speech.wording import BUILT_IN, Texts
@@ -188,6 +203,15 @@ _AGENT = (
     LimitsTable,
     LLMTable,
     Reminder,
+    ChainTable,
+    RaceTable,
+    ParallelTable,
+    MapReduceTable,
+    DebateTable,
+    DirectorTable,
+    RouterTable,
+    CriticTable,
+    HumanTable,
     RulePlanner,
     Intent,
     Slot,
@@ -205,6 +229,15 @@ _HEADS: Mapping[str, str] = {
     "LimitsTable": "[limits]",
     "LLMTable": "[llm]",
     "Reminder": "[[llm.reminders]]",
+    "ChainTable": "[pattern], kind chain",
+    "RaceTable": "[pattern], kind race",
+    "ParallelTable": "[pattern], kind parallel",
+    "MapReduceTable": "[pattern], kind map_reduce",
+    "DebateTable": "[pattern], kind debate",
+    "DirectorTable": "[pattern], kind director",
+    "RouterTable": "[pattern], kind router",
+    "CriticTable": "[pattern], kind critic",
+    "HumanTable": "judge, a person",
     "RulePlanner": "[rules]",
     "Intent": "[[rules.intents]]",
     "Slot": "slots",

@@ -250,7 +250,7 @@ def test_every_option_that_an_agent_and_its_model_have_in_python_is_one_in_a_fil
     of_planner = set(inspect.signature(LLMPlanner.__init__).parameters) - {"self"}
     assert set(LLMTable.__struct_fields__) == of_planner | {"prompt"}
     of_agent = set(inspect.signature(Agent.__init__).parameters) - {"self", "planner"}
-    assert set(AgentFile.__struct_fields__) == of_agent | {"rules", "llm", "children"}
+    assert set(AgentFile.__struct_fields__) == of_agent | {"rules", "llm", "pattern", "children"}
     of_child = set(inspect.signature(Agent.as_tool).parameters) - {"self", "input", "build"}  # what is code stays code
     named = {"tool": "name", "message": "template"}
     said = {named.get(field, field) for field in ChildTable.__struct_fields__}
@@ -354,7 +354,7 @@ def test_whatever_a_file_says_is_the_agent_that_python_makes_of_it(
         ("calls: 8", "calls: [", CODE, ":20:4"),
         ("limits:", "---\nlimits:", CODE, ":17:1"),
         ("file: refunds.yaml", "file: support.yaml", CODE, ":13:5: /children/0/file"),
-        ("file: refunds.yaml", "file: gone.yaml", CODE, "gone.yaml"),
+        ("file: refunds.yaml", "file: gone.yaml", CODE, "/children/0"),
         ("tier: safety", "tier: safe", CODE, ":34:48: /llm/reminders/0/tier"),
     ],
 )

@@ -12,13 +12,15 @@ from lichen.agents.exports import export
 from lichen.agents.llm.llm import LLMPlanner
 from lichen.agents.llm.prompts import Prompt
 from lichen.agents.overlay import Overlay, overlaid
+from lichen.agents.patterns.written import made
 from lichen.agents.rules.planner import RulePlanner
-from lichen.agents.tables import AgentFile, ChildTable, LLMTable, ToolTable
+from lichen.agents.tables import AgentFile, ChildTable, LLMTable, PatternTable, ToolTable
 from lichen.agents.tables import LimitsTable as LimitsTable
 from lichen.agents.toolset import Toolset, renamed
 from lichen.core.ports.call import Tool
 from lichen.core.ports.plan import Planner
 from lichen.core.words.errors import Invalid
+from lichen.core.words.limits import Limits
 
 FILE_BYTES_MAX: Final = 1024 * 1024
 FILES_MAX: Final = 64  # that one agent is made of
@@ -53,7 +55,11 @@ class _Reading:
 
     def agent(self, path: Path, callers: tuple[Path, ...]) -> Agent:
         """The agent in a file; `callers` are the files of those that call it. Raises Invalid."""
-        said = written.read(path, self._bytes(path))
+        data = self._bytes(path, is_named=bool(callers))
+        try:
+            said = written.read(path, data)
+        except Invalid as error:
+            raise _Placed(error.message, code=error.code, next_step=error.next_step, place=error.place) from error
         try:
             file = document.read(said.tree, AgentFile, code=CODE)
             return _Making(self, path, (*callers, path.resolve()), file).agent()
@@ -63,8 +69,14 @@ class _Reading:
             place = said.place(path, (error.place or "").removesuffix("/"))
             raise _Placed(error.message, code=error.code, next_step=error.next_step, place=place) from error
 
-    def _bytes(self, path: Path) -> bytes:
-        return self.text(path, FILE_BYTES_MAX, CODE)
+    def _bytes(self, path: Path, *, is_named: bool) -> bytes:
+        """The bytes of an agent's file. What cannot be read and another file names is placed there."""
+        try:
+            return self.text(path, FILE_BYTES_MAX, CODE)
+        except Invalid as error:
+            if not is_named:
+                raise
+            raise Invalid(f"{error.message} ({path})", code=error.code, next_step=error.next_step) from error
 
     def text(self, path: Path, bytes_max: int, code: str) -> bytes:
         """The bytes of a file that the agent is made of."""
@@ -96,6 +108,9 @@ class _Making:
     def agent(self) -> Agent:
         """The agent. Raises Invalid."""
         file = self._file
+        limits = None if file.limits is None else file.limits.limits()
+        if file.pattern is not None:
+            return self._team(file.pattern, limits)
         planner = self._planner()
         tools = [tool for i, said in enumerate(file.tools) for tool in _at(f"/tools/{i}", self._chosen, said)]
         if isinstance(planner, RulePlanner):
@@ -105,12 +120,40 @@ class _Making:
             file.name,
             planner=planner,
             tools=[*tools, *children],
-            limits=file.limits.limits(),
+            limits=limits,
             description=file.description,
             answers=file.answers,
             on_missing=file.on_missing,
             memory=file.memory,
         )
+
+    def _team(self, pattern: PatternTable, limits: Limits | None) -> Agent:
+        """The agent that is made of others."""
+        file = self._file
+        for name in ("rules", "llm", "tools", "children", "answers", "memory"):
+            if getattr(file, name):
+                step = "Say it in the file of a member."
+                message = f"An agent that is a pattern has no `{name}` of its own."
+                raise Invalid(message, code=CODE, next_step=step, place=f"/{name}")
+        if file.on_missing != "resume":
+            message = "An agent that is a pattern makes no calls that could lack arguments."
+            raise Invalid(message, code=CODE, next_step="Leave it out.", place="/on_missing")
+        members: dict[str, Agent] = {}
+
+        def member(pointer: str, named: str) -> Agent:
+            if named not in members:
+                members[named] = _at(pointer, self._beside, named)
+            return members[named]
+
+        return _at("/pattern", lambda: made(file.name, pattern, member, limits=limits, description=file.description))
+
+    def _beside(self, named: str) -> Agent:
+        """The agent in a file beside this one."""
+        path = self._path.parent / named
+        if path.resolve() in self._callers:
+            step = "Name another agent, or leave it out."
+            raise Invalid(f"{named} is made of itself in the end.", code=CODE, next_step=step)
+        return self._reading.agent(path, self._callers)
 
     def _chosen(self, said: str | ToolTable) -> tuple[Tool, ...]:
         """The tools that an entry of `tools` names, as this agent has them."""
@@ -148,7 +191,7 @@ class _Making:
             return _at("/rules", RulePlanner.from_mapping, rules)
         if llm is not None and rules is None:
             return _at("/llm", self._asking, llm)
-        step = "Write one table `rules`, or one table `llm`."
+        step = "Write one table `rules`, `llm` or `pattern`."
         raise Invalid("An agent has exactly one planner.", code=CODE, next_step=step)
 
     def _asking(self, llm: LLMTable) -> LLMPlanner:

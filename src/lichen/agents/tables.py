@@ -12,6 +12,7 @@ from lichen.agents.llm.compress import Compress
 from lichen.agents.llm.instructions import INSTRUCTIONS
 from lichen.agents.llm.llm import Manner
 from lichen.agents.overlay import Overlay
+from lichen.agents.ways.router import Route
 from lichen.core.memory.events import MemoryScope, Recall
 from lichen.core.ports.agent import OnMissing
 from lichen.core.words.limits import Limits
@@ -102,8 +103,84 @@ class ChildTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     passes: tuple[str, ...] = ()
 
 
+class ChainTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="chain"):
+    """`[pattern]` of `kind = "chain"`: what `patterns.chain` takes. Here and below agents are named by their files."""
+
+    members: tuple[str, ...]
+
+
+class RaceTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="race"):
+    """What `patterns.race` takes."""
+
+    members: tuple[str, ...]
+
+
+class ParallelTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="parallel"):
+    """What `patterns.parallel` takes; `join` is an agent."""
+
+    members: tuple[str, ...]
+    join: str = ""
+    least: int = 1
+
+
+class MapReduceTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="map_reduce"):
+    """What `patterns.map_reduce` takes; the parts are the strings of a JSON array, else the lines."""
+
+    mapper: str
+    reducer: str
+    at_once: int | None = None
+
+
+class DebateTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="debate"):
+    """What `patterns.debate` takes; it ends where the critic begins with AGREED."""
+
+    writer: str
+    critic: str
+    rounds: int | None = None
+
+
+class DirectorTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="director"):
+    """What `patterns.director` takes."""
+
+    lead: str
+    workers: tuple[str, ...]
+
+
+class RouterTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="router"):
+    """What `patterns.router` takes."""
+
+    small: str
+    large: str
+    routes: tuple[Route, ...] = ()
+    threshold: float | None = None
+    is_asked: bool = True
+
+
+class HumanTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A person as the judge: what `patterns.Human` takes."""
+
+    may_answer: tuple[str, ...] = ("operator",)
+    expires_s: float | None = None
+
+
+class CriticTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="critic"):
+    """What `patterns.critic` takes; the judge is an agent, or a person as a table of their own."""
+
+    writer: str
+    judge: str | HumanTable
+    rubric: Mapping[str, float]
+    threshold: float | None = None
+    rounds: int | None = None
+
+
+PatternTable = (
+    ChainTable | RaceTable | ParallelTable | MapReduceTable | DebateTable | DirectorTable | RouterTable | CriticTable
+)
+
+
 class AgentFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The whole file. Exactly one of `[rules]` (what RulePlanner takes) and `[llm]`; `tools` lists what it may use.
+    """The whole file. Exactly one of `[rules]` (what RulePlanner takes), `[llm]`, and `[pattern]` for an agent made of
+    others, which are files beside it. `tools` lists what it may use.
     `answers` is the JSON Schema that each answer has to fit. `memory`: true, `"session"`, `"person"`, or a table
     `[memory]` with what a `Recall` holds."""
 
@@ -111,9 +188,10 @@ class AgentFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     description: str = ""
     tools: Sequence[str | ToolTable] = ()
     children: Sequence[ChildTable] = ()
-    limits: LimitsTable = LimitsTable()
+    limits: LimitsTable | None = None
     on_missing: OnMissing = "resume"
     rules: Mapping[str, Any] | None = None
     llm: LLMTable | None = None
+    pattern: PatternTable | None = None
     answers: Mapping[str, Any] | None = None
     memory: bool | MemoryScope | Recall = False
