@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from lichen.core.ports.model import ModelCall, ModelError, ModelMessage, ModelReply, ModelRequest
+from lichen.core.ports.model import Delta, ModelCall, ModelError, ModelMessage, ModelReply, ModelRequest
 from lichen.core.words.ids import ToolName
 from lichen.testing.model_conformance import AMOUNT, GREET, KEY, LOOKUP, Reached, Reaching, asked
 from tests.agents.wire.relay import Relay, serving
@@ -424,3 +424,42 @@ async def test_what_a_provider_sealed_goes_back_as_it_came_with_the_call_it_led_
         bare = tuple(msgspec.structs.replace(each, blocks=b"") for each in messages)
         await model.generate(msgspec.structs.replace(request, messages=bare))
         assert SEALED.encode() not in sent[-1]
+
+
+@pytest.mark.req("GOA-63.4")
+@pytest.mark.parametrize("streams", [False, True])
+async def test_a_schema_that_a_provider_refuses_is_told_in_words_from_then_on(streams: bool) -> None:
+    bodies: list[Any] = []
+
+    async def answer(request: Request) -> Response:
+        body = await request.json()
+        bodies.append(body)
+        if found(body, "response_format.type") == "json_schema":
+            said = {"message": "Invalid schema for response_format 'answer'.", "type": "invalid_request_error"}
+            return JSONResponse({"error": said}, status_code=400)
+        message = {"role": "assistant", "content": '{"amount":8000}'}
+        if not body.get("stream"):
+            return JSONResponse(
+                _completion({"index": 0, "message": message, "finish_reason": "stop"}, "chat.completion")
+            )
+        piece = _completion({"index": 0, "delta": message, "finish_reason": "stop"}, "chat.completion.chunk")
+        return Response(
+            f"data: {msgspec.json.encode(piece).decode()}\n\ndata: [DONE]\n\n", media_type="text/event-stream"
+        )
+
+    app = Starlette(routes=[Route("/v1/chat/completions", answer, methods=["POST"])])
+    with serving(app) as url, Relay(url).serving() as relay:
+        async with over(relay, "openai-chat:gpt-4o")() as (model, _):
+            recursive = {"type": "object", "properties": {"amount": {"type": "integer"}, "part": {"$ref": "#"}}}
+            request = asked("Give me JSON.", output_schema=recursive)
+            pieces: list[Delta] = []
+            take = pieces.append if streams else None
+            assert [(await model.generate(request, take)).text for _ in range(2)] == ['{"amount":8000}'] * 2
+    formats = [found(body, "response_format.type") for body in bodies]
+    assert formats == ["json_schema", "json_object", "json_object"]
+    assert all("amount" in msgspec.json.encode(body["messages"]).decode() for body in bodies[1:])
+
+
+def _completion(choice: dict[str, Any], kind: str) -> dict[str, Any]:
+    usage = {"prompt_tokens": 5, "completion_tokens": 3, "total_tokens": 8}
+    return {"id": "c-1", "object": kind, "created": 1, "model": "gpt-4o", "choices": [choice], "usage": usage}

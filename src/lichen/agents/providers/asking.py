@@ -51,14 +51,19 @@ class Asked(NamedTuple):
     parameters: ModelRequestParameters
 
 
-def asked(provider: str, model: WireModel[Any], request: ModelRequest) -> Asked:
-    """The request as this model of a provider takes it."""
-    parameters = _parameters(model, request)
+def enforces(model: WireModel[Any]) -> bool:
+    """Whether this model's provider can hold a reply to a schema."""
+    return bool(model.profile.get("supports_json_schema_output", False))
+
+
+def asked(provider: str, model: WireModel[Any], request: ModelRequest, *, enforced: bool) -> Asked:
+    """The request as this model of a provider takes it. A schema is `enforced` by the provider, or told in words."""
+    parameters = _parameters(request, enforced=enforced)
     messages = _Transcript(provider).of(request)
     return Asked(model.prepare_messages(messages, parameters), _settings(model, request), parameters)
 
 
-def _parameters(model: WireModel[Any], request: ModelRequest) -> ModelRequestParameters:
+def _parameters(request: ModelRequest, *, enforced: bool) -> ModelRequestParameters:
     tools = [
         ToolDefinition(
             name=wire_name(tool.name),
@@ -72,9 +77,8 @@ def _parameters(model: WireModel[Any], request: ModelRequest) -> ModelRequestPar
     if request.output_schema is None:
         return plain
     # A provider that cannot enforce a schema is told of it in words; what comes is checked by whoever asked.
-    is_native = model.profile.get("supports_json_schema_output", False)
     shape = OutputObjectDefinition(dict(request.output_schema), name=request.output_name)
-    return dataclasses.replace(plain, output_mode="native" if is_native else "prompted", output_object=shape)
+    return dataclasses.replace(plain, output_mode="native" if enforced else "prompted", output_object=shape)
 
 
 def _settings(model: WireModel[Any], request: ModelRequest) -> ModelSettings:

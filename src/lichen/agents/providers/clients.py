@@ -19,6 +19,7 @@ from lichen.core.ports.model import Connection
 
 CLIENTS_MAX: Final = 256  # kept for their next request; those at work are beside them
 MODELS_MAX: Final = 64  # of one client
+REFUSED_MAX: Final = 1_024  # schemas that providers did not take
 
 
 class _Client:
@@ -48,6 +49,17 @@ class Clients:
     def __init__(self) -> None:
         self._clients = OrderedDict[bytes, _Client]()
         self._making = asyncio.Lock()
+        self._refused = OrderedDict[bytes, None]()
+
+    def refuses(self, schema: bytes) -> bool:
+        """Whether a model's provider did not take a schema, by the digest of both."""
+        return schema in self._refused
+
+    def note_refused(self, schema: bytes) -> None:
+        """A provider did not take this schema. The newest are remembered."""
+        self._refused[schema] = None
+        if len(self._refused) > REFUSED_MAX:
+            self._refused.popitem(last=False)
 
     @asynccontextmanager
     async def lent(self, facts: Facts, connection: Connection, model: str) -> AsyncGenerator[Model[Any]]:

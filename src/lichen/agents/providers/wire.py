@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -10,7 +12,7 @@ from pydantic_ai.direct import model_request, model_request_stream
 from pydantic_ai.messages import ModelResponse
 from pydantic_ai.models import Model as WireModel
 
-from lichen.agents.providers.asking import Asked, asked
+from lichen.agents.providers.asking import Asked, asked, enforces
 from lichen.agents.providers.clients import Clients
 from lichen.agents.providers.facts import Facts
 from lichen.agents.providers.failures import failed, key_missing, url_missing
@@ -50,16 +52,38 @@ class Asking:
         try:
             async with asyncio.timeout(limit_s):
                 async with self._clients.lent(self._facts, self._connection, self._model) as model:
-                    response = await self._response(model, request, deltas)
+                    response = await self._fitting(model, request, deltas)
         except ModelError:
             raise
         except Exception as error:  # noqa: BLE001 - a provider's library may raise anything
-            raise failed(self._facts, self._name, error, streamed=self._streamed) from None
+            raise self._failed(error) from None
         reply = heard(self._facts.name, self._name, request, response)
         return reply if not self._first_us else _with_first(reply, self._first_us)
 
-    async def _response(self, model: WireModel[Any], request: ModelRequest, deltas: Deltas | None) -> ModelResponse:
-        what = asked(self._facts.name, model, request)
+    async def _fitting(self, model: WireModel[Any], request: ModelRequest, deltas: Deltas | None) -> ModelResponse:
+        """The response, held to the schema of the request by its provider where that can and takes this schema. One
+        that it refuses is told in words from then on: what comes is checked by whoever asked."""
+        name = None if request.output_schema is None else _digest(self._name, request.output_schema)
+        enforced = name is not None and enforces(model) and not self._clients.refuses(name)
+        try:
+            return await self._response(model, request, deltas, enforced=enforced)
+        except Exception as error:
+            if name is None or not enforced or self._failed(error).code != "model_request_invalid":
+                raise
+            response = await self._response(model, request, deltas, enforced=False)
+            self._clients.note_refused(name)  # it was the schema: the same request is taken without
+            return response
+
+    def _failed(self, error: Exception) -> ModelError:
+        """What an error of the provider's library means."""
+        return (
+            error if isinstance(error, ModelError) else failed(self._facts, self._name, error, streamed=self._streamed)
+        )
+
+    async def _response(
+        self, model: WireModel[Any], request: ModelRequest, deltas: Deltas | None, *, enforced: bool
+    ) -> ModelResponse:
+        what = asked(self._facts.name, model, request, enforced=enforced)
         if deltas is None and self._facts.name != "bedrock":  # whose bytes are counted piece by piece
             return await model_request(
                 model,
@@ -97,3 +121,7 @@ def _with_first(reply: ModelReply, first_us: int) -> ModelReply:
 
 def _nowhere(delta: Delta) -> None:
     """Takes pieces that nobody looks at."""
+
+
+def _digest(model: str, schema: Mapping[str, Any]) -> bytes:
+    return hashlib.sha256(model.encode() + b"\x00" + msgspec.json.encode(schema, order="sorted")).digest()
