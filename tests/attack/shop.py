@@ -35,7 +35,7 @@ class Treasure(NamedTuple):
         """Values for the parts of a path, by their names."""
         return {
             "session": self.session, "run": self.run, "wait": self.wait, "message": self.message,
-            "agent": "shop.support", "name": "shop.support", "id": "00000000",
+            "agent": "shop.support", "name": "shop.support", "id": "00000000", "eval": "eval-0",
         }  # fmt: skip
 
     @property

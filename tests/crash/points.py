@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from lichen.core.deciders.events import RESERVED, TYPES
+from lichen.core.deciders.events import RESERVED, TYPES, Pinned, Reviewed, Submitted
 
-WRITTEN = [name for name, control in TYPES.items() if control not in RESERVED]
+OF_SERVERS = (Pinned, Reviewed, Submitted)  # nobody offers these lives a tool
+WRITTEN = [name for name, control in TYPES.items() if control not in (*RESERVED, *OF_SERVERS)]
 EFFECTS = ("shop.pay", "shop.note")
 AFTER_A_CRASH = ("owned",)  # record types that only a life after a death writes
 PROBES = ("probe.after",)

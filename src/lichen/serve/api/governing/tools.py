@@ -12,7 +12,7 @@ from lichen.serve.api.route import ApiRoute
 from lichen.serve.http.exchange import Body, Exchange, Note
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
-Digest = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+Digest = Annotated[str, msgspec.Meta(min_length=64, max_length=64, pattern="^[0-9a-f]*$")]
 
 
 class Looking(Body, frozen=True):
