@@ -149,7 +149,7 @@ async def test_a_tool_that_was_rejected_is_off_and_not_pinned_again_by_itself(pr
         pinned = runtime.tools.show(SCOPE, "strange.add", OPS).standing.pinned
         assert (await runtime.tools.reject(SCOPE, "strange.add", pinned, OPS)).state == "rejected"
         assert await said(runtime, 'strange.add {"a":1,"b":2}') == "no tool"
-        assert "strange.add" not in (await runtime.servers.look(SCOPE, "strange")).pinned
+        assert "strange.add" not in (await runtime.servers.look(SCOPE, "strange")).on
         assert await said(runtime, 'strange.add {"a":1,"b":2}') == "no tool"
 
 

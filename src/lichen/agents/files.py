@@ -19,6 +19,7 @@ from lichen.agents.tables import LimitsTable as LimitsTable
 from lichen.agents.toolset import Toolset, renamed
 from lichen.core.ports.call import Tool
 from lichen.core.ports.plan import Planner
+from lichen.core.remote.tools import RemoteTools
 from lichen.core.words.errors import Invalid
 from lichen.core.words.limits import Limits
 
@@ -113,13 +114,14 @@ class _Making:
             return self._team(file.pattern, limits)
         planner = self._planner()
         tools = [tool for i, said in enumerate(file.tools) for tool in _at(f"/tools/{i}", self._chosen, said)]
+        remote = [RemoteTools(said) if isinstance(said, str) else said for said in file.mcp]
         if isinstance(planner, RulePlanner):
-            _check_calls(planner, {tool.spec.name for tool in tools})
+            _check_calls(planner, {tool.spec.name for tool in tools}, {each.server for each in remote})
         children = [tool for i, said in enumerate(file.children) for tool in _at(f"/children/{i}", self._child, said)]
         return Agent(
             file.name,
             planner=planner,
-            tools=[*tools, *children],
+            tools=[*tools, *children, *remote],
             limits=limits,
             description=file.description,
             answers=file.answers,
@@ -130,7 +132,7 @@ class _Making:
     def _team(self, pattern: PatternTable, limits: Limits | None) -> Agent:
         """The agent that is made of others."""
         file = self._file
-        for name in ("rules", "llm", "tools", "children", "answers", "memory"):
+        for name in ("rules", "llm", "tools", "mcp", "children", "answers", "memory"):
             if getattr(file, name):
                 step = "Say it in the file of a member."
                 message = f"An agent that is a pattern has no `{name}` of its own."
@@ -223,11 +225,11 @@ def _at(pointer: str, make: Callable[..., T], *given: Any) -> T:
         raise Invalid(error.message, code=error.code, next_step=error.next_step, place=place) from error
 
 
-def _check_calls(rules: RulePlanner, listed: set[str]) -> None:
+def _check_calls(rules: RulePlanner, listed: set[str], servers: set[str]) -> None:
     """Raises Invalid for a rule that calls what the agent does not list: it could never work."""
     for i, intent in enumerate(rules.intents):
         for j, call in enumerate(intent.calls):
-            if call.tool not in listed:
+            if call.tool not in listed and call.tool.partition(".")[0] not in servers:
                 raise Invalid(
                     f"Intent {intent.name!r} calls {call.tool!r}, which is not among the agent's tools.",
                     code="rule_invalid",

@@ -15,6 +15,7 @@ from lichen.agents.overlay import Overlay
 from lichen.agents.ways.router import Route
 from lichen.core.memory.events import MemoryScope, Recall
 from lichen.core.ports.agent import OnMissing
+from lichen.core.remote.tools import RemoteTools
 from lichen.core.words.limits import Limits
 
 _DEFAULTS = Limits()
@@ -181,12 +182,14 @@ PatternTable = (
 class AgentFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The whole file. Exactly one of `[rules]` (what RulePlanner takes), `[llm]`, and `[pattern]` for an agent made of
     others, which are files beside it. `tools` lists what it may use.
+    `mcp` names servers whose tools it may use, as tables with `only` or `without` some of them.
     `answers` is the JSON Schema that each answer has to fit. `memory`: true, `"session"`, `"person"`, or a table
     `[memory]` with what a `Recall` holds."""
 
     name: str
     description: str = ""
     tools: Sequence[str | ToolTable] = ()
+    mcp: Sequence[str | RemoteTools] = ()
     children: Sequence[ChildTable] = ()
     limits: LimitsTable | None = None
     on_missing: OnMissing = "resume"

@@ -221,7 +221,6 @@ class Wiring:
         for scope in scopes:
             self.engine.journal(scope)
         self.engine.start(scopes if self.blueprint.takes_over else ())
-        self.servers.begin(scopes if self.blueprint.takes_over else ())
 
     def _opened(self, scope: Scope, log: Log) -> None:
         """Puts the scope's policies in force before anything is decided there."""

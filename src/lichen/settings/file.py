@@ -226,7 +226,7 @@ class Settings(msgspec.Struct, frozen=True):
 
     def servers(self, scope: Scope) -> Mapping[str, Server]:
         """The MCP servers that an environment has, by name."""
-        return servers_of(self.mcp, scope)
+        return servers_of(self.mcp, scope, self.root)
 
     def budgets(self, scope: Scope) -> Budgets:
         """What models of an environment may use; one nobody declared has no bounds."""

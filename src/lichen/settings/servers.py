@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated
 
 import msgspec
@@ -48,13 +49,12 @@ class McpTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             not self.environments or scope.env in self.environments
         )
 
-    @property
-    def server(self) -> Server:
-        """The server as whoever has it reaches it."""
+    def server(self, root: Path) -> Server:
+        """The server as whoever has it reaches it. Its command is run in `cwd`, or else where the file lies."""
         return Server(
             name=self.name,
             command=self.command,
-            cwd=self.cwd,
+            cwd=str(root / (self.cwd or "")),
             env=self.env,
             url=self.url,
             transport=self.transport,
@@ -65,6 +65,6 @@ class McpTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         )
 
 
-def servers_of(tables: tuple[McpTable, ...], scope: Scope) -> Mapping[str, Server]:
+def servers_of(tables: tuple[McpTable, ...], scope: Scope, root: Path) -> Mapping[str, Server]:
     """The servers that a scope has, by name. Of two tables with one name the later counts."""
-    return {table.name: table.server for table in tables if table.is_of(scope)}
+    return {table.name: table.server(root) for table in tables if table.is_of(scope)}

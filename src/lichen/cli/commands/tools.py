@@ -33,14 +33,14 @@ def look(caller: Caller, server: Annotated[str, typer.Argument(help="Its name in
     seen = caller.client.post("tools/look", {"server": server})
     if caller.screen.data(seen):
         return
-    for name in seen["pinned"]:
-        caller.screen.line(f"{name} is pinned.")
+    for name in seen["on"]:
+        caller.screen.line(f"{name} is on.")
     for name in seen["waiting"]:
         caller.screen.line(f"{name} waits: lichen tools show {name}")
     for name, why in seen["left_out"].items():
         caller.screen.line(f"{name} is left out. {why}")
-    if not any((seen["pinned"], seen["waiting"], seen["left_out"])):
-        caller.screen.line("Nothing new.")
+    if not any((seen["on"], seen["waiting"], seen["left_out"])):
+        caller.screen.line("It offers no tool that may be used.")
 
 
 @app.command()

@@ -110,6 +110,8 @@ class Owner:
         async with self._made() as runtime:
             if self._project is not None:
                 self._workspace.remember()
+            if public is not None:
+                runtime.servers.begin(runtime.engine.scopes)
             self.was_stopped = await host(runtime, listeners, self._endings, opened=opened) == "stopped"
 
 

@@ -43,10 +43,10 @@ class Accepted(NamedTuple):
 
 
 class Seen(msgspec.Struct, frozen=True):
-    """What a look at a server brought: tools that were pinned by it, that wait now, and those left out with reasons."""
+    """What a server offers: tools that are on, that wait to be judged, and those left out with reasons."""
 
     server: str
-    pinned: tuple[str, ...]
+    on: tuple[str, ...]
     waiting: tuple[str, ...]
     left_out: Mapping[str, str]
 
@@ -156,23 +156,25 @@ class Servers:
         """Asks a server what it offers, and writes down what is new. Raises NotFound, Unavailable, Invalid."""
         offered = await self.connection(scope, server).offered(anew=True)
         table = self._of(scope)[server]
-        pinned: list[str] = []
+        on: list[str] = []
         waiting: list[str] = []
+        known = self.version(scope)
         for name, definition in offered.tools.items():
             standing = self.standing(scope).get(f"tool:{name}", Standing())
             if standing.pinned == definition.digest:
+                on.append(name)
                 continue
             is_first = not standing.pinned and not standing.submitted and not standing.rejected
             if is_first and table.trust == "first_use":
                 self._write(scope, e.Pinned("tool", name, definition.digest, BY, self._new_id("pin")), definition)
-                pinned.append(name)
-            else:
+                on.append(name)
+            elif definition.digest not in standing.rejected:
                 self._submit(scope, standing, definition)
                 waiting.append(name)
         await self._log_of(scope).durable_stream(TENANT_STREAM)
-        if pinned:
+        if self.version(scope) != known:
             self._changed(scope)
-        return Seen(server, tuple(pinned), tuple(waiting), offered.left_out)
+        return Seen(server, tuple(on), tuple(waiting), offered.left_out)
 
     def begin(self, scopes: tuple[Scope, ...]) -> None:
         """Looks at every server of these scopes, beside whatever else goes on."""
