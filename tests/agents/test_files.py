@@ -250,7 +250,7 @@ def test_every_option_that_an_agent_and_its_model_have_in_python_is_one_in_a_fil
     of_planner = set(inspect.signature(LLMPlanner.__init__).parameters) - {"self"}
     assert set(LLMTable.__struct_fields__) == of_planner | {"prompt"}
     of_agent = set(inspect.signature(Agent.__init__).parameters) - {"self", "planner"}
-    assert set(AgentFile.__struct_fields__) == of_agent | {"rules", "llm", "pattern", "children"}
+    assert set(AgentFile.__struct_fields__) == of_agent | {"rules", "llm", "pattern", "children", "mcp"}
     of_child = set(inspect.signature(Agent.as_tool).parameters) - {"self", "input", "build"}  # what is code stays code
     named = {"tool": "name", "message": "template"}
     said = {named.get(field, field) for field in ChildTable.__struct_fields__}

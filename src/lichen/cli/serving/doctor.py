@@ -264,14 +264,16 @@ def _log(workspace: Workspace) -> Iterator[Finding]:
 
 
 def _shut(tool: dict[str, Any]) -> Finding:
-    where, name = f"{tool['tenant']}/{tool['env']}", tool["tool"]
+    tenant, env, name = tool["tenant"], tool["env"], tool["tool"]
     what = (
         "is tried by one call at a time"
         if tool["phase"] == "half_open"
         else f"is left alone for {tool['left_s']:.0f} s"
     )
-    mend = f"lichen runs list --tenant {tool['tenant']} --env {tool['env']}"
-    return Finding("tools", "warning", f"{where}: {name} failed again and again, and {what}", mend)
+    whose = f" --tenant {tenant} --env {env}"
+    return Finding(
+        "tools", "warning", f"{tenant}/{env}: {name} failed again and again, and {what}", f"lichen runs list{whose}"
+    )
 
 
 def _owned(client: Client, home: Path) -> Iterator[Finding]:
