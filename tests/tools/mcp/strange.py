@@ -1,4 +1,5 @@
-"""A server of a stranger, on the official SDK: `python strange.py <how>` speaks on its standard streams.
+"""A server of a stranger, on the official SDK: `python strange.py <how>` speaks on its standard streams, and
+`python strange.py http|json|sse PORT` on a port of the loopback.
 
 `how` is `plain`, or one way in which it misbehaves.
 """
@@ -74,6 +75,13 @@ def environment() -> dict[str, str]:
 
 
 @server.tool()
+def asked_with(ctx: Context[Any, Any]) -> dict[str, str]:
+    """The headers of the request."""
+    request: Any = ctx.request_context.request
+    return dict(request.headers)
+
+
+@server.tool()
 def big(size: int) -> str:
     """So many letters."""
     return "x" * size
@@ -125,4 +133,10 @@ if how == "endless line":
         sys.stdout.flush()
 if how == "exits":
     sys.exit("there is no such database")
-server.run("stdio")
+match how:
+    case "http" | "json":
+        server.run("streamable-http", port=int(rest[0]), json_response=how == "json")
+    case "sse":
+        server.run("sse", port=int(rest[0]))
+    case _:
+        server.run("stdio")
