@@ -122,3 +122,13 @@ async def test_a_policy_for_what_no_server_would_offer_is_refused(tmp_path: Path
     with pytest.raises(Invalid, match="policy_schema"):
         async with opened(tmp_path, Servers({}), agent, policy=wrong) as runtime:
             await said(runtime, ACME)
+
+
+async def test_a_policy_may_name_tools_that_are_there_beside_some_that_are_not_yet(tmp_path: Path) -> None:
+    both = POLICY.replace('== Action::"files.read"', 'in [Action::"files.read", Action::"files.find"]')
+    async with opened(tmp_path, Servers({ACME: (read,)}), clerk(RemoteTools("files")), policy=both) as runtime:
+        assert await said(runtime, ACME) == "ok"
+    wrong = both.replace("context.args.path", "context.args.folder")
+    with pytest.raises(Invalid, match="policy_schema"):
+        async with opened(tmp_path, Servers({ACME: (read,)}), clerk(RemoteTools("files")), policy=wrong) as runtime:
+            await said(runtime, ACME)

@@ -13,8 +13,10 @@ from lichen.core.deciders import events as e
 from lichen.core.words.errors import Conflict, Denied, Invalid, Unavailable
 from lichen.core.words.ids import TENANT_STREAM
 from lichen.core.words.scope import Actor, Operator, Scope, Service
+from lichen.gate.rules.schema import ACTIONS
 from lichen.runtime.project.loading import load
 from lichen.runtime.runtime import Runtime
+from lichen.settings.servers import RESERVED
 from tests.cli.projects import Project
 
 SCOPE, OPS = Scope("acme", "dev"), Operator("ops", ("operator",))
@@ -180,3 +182,19 @@ async def test_what_the_policies_would_not_load_with_is_not_accepted(project: Pr
         with pytest.raises(Invalid, match="policy_schema"):
             await runtime.tools.accept(SCOPE, "strange.add", waiting, OPS)
         assert runtime.tools.show(SCOPE, "strange.add", OPS).standing.state == "waiting"
+
+
+@pytest.mark.req("SYM-68.2")
+async def test_what_the_policies_would_not_load_with_is_not_pinned_at_first_sight_either(project: Project) -> None:
+    policy = project.root / "policies/shop.cedar"
+    policy.write_text(policy.read_text().replace("context.args.a ", "context.args.amount "))
+    async with opened(project) as runtime:
+        seen = await runtime.servers.look(SCOPE, "strange")
+        assert seen.waiting == ("strange.add",)
+        assert "strange.say" in seen.on
+    async with opened(project) as runtime:  # and so the next process starts
+        assert runtime.tools.show(SCOPE, "strange.add", OPS).standing.state == "waiting"
+
+
+def test_no_server_has_a_name_with_which_actions_begin() -> None:
+    assert {action.partition(".")[0] for action in ACTIONS} | {"tool", "lichen", "person"} == RESERVED

@@ -19,7 +19,7 @@ from lichen.core.ports.call import Resources
 from lichen.core.ports.model import Model
 from lichen.core.ports.secrets import SEALED, Secrets, Source
 from lichen.core.remote.server import Server
-from lichen.core.remote.tools import Remote
+from lichen.core.remote.tools import Offer, Remote
 from lichen.core.speech.wording import Wording
 from lichen.core.words.errors import Unavailable
 from lichen.core.words.ids import AgentName
@@ -159,12 +159,17 @@ class Wiring:
         self.breakers = Breakers(blueprint.clock, breaker_of if settings is None else settings.breaker)
         self.sealed = SealedSecrets(keyring.secrets_folder, keyring.master)
         self.secrets = _sources(blueprint, self.sealed)
+
+        def fits(scope: Scope, offer: Offer) -> None:
+            self.in_force.check(scope, offer)
+
         self.servers = Servers(
             _servers_of(blueprint),
             volume.log,
             journal_of,
             self.secrets,
             blueprint.new_id,
+            fits,
             lambda scope: self.in_force.load(scope),
         )
         remote = blueprint.remote or self.servers

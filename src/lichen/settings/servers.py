@@ -11,6 +11,11 @@ import msgspec
 from lichen.core.remote.server import Seconds, Server, ToolTerms, Transport, Trust
 from lichen.core.words.scope import Scope
 
+RESERVED = frozenset(
+    ("agent", "eval", "health", "key", "lichen", "log", "message", "model", "person", "policy", "process", "run")
+) | frozenset(("secret", "session", "stop", "tool", "wait"))
+"""What actions and tools of the runtime begin with."""
+
 Name = Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9_]{0,23}$")]
 
 
@@ -40,8 +45,8 @@ class McpTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError(f"the server {self.name} needs either `command` or `url`")
         if self.url and not self.url.startswith(("http://", "https://")):
             raise ValueError(f"the url of {self.name} begins with http:// or https://")
-        if self.name == "lichen":
-            raise ValueError("a server is not called `lichen`: what begins so is the runtime's own")
+        if self.name in RESERVED:
+            raise ValueError(f"a server is not called `{self.name}`: actions of the runtime begin so")
 
     def is_of(self, scope: Scope) -> bool:
         """Whether a scope has it."""

@@ -6,10 +6,13 @@ import re
 from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Any, cast
 
+import msgspec
 from cedarpy import pst
 
+from lichen.core.ports.call import ToolSpec
 from lichen.core.ports.policy import MODEL_METERS
 from lichen.core.words.errors import Invalid
+from lichen.core.words.ids import ToolName
 from lichen.gate.cedar import policyset as cedar
 from lichen.gate.cedar.statements import UNFINISHED, Statement, Token, offender
 from lichen.gate.cedar.values import uid
@@ -51,14 +54,35 @@ def applies_to_nothing(policy: pst.Template, schema: PolicySchema) -> bool:
 
 def awaits(policy: pst.Template, schema: PolicySchema, servers: Container[str]) -> bool:
     """Whether the policy names tools of these servers, and no action that there is yet."""
+    named = _named_actions(policy)
+    return bool(named) and len(_awaited(named, schema, servers)) == len(named)
+
+
+def stand_ins(policy: pst.Template, schema: PolicySchema, servers: Container[str]) -> Iterator[ToolSpec]:
+    """What a policy is checked with in the place of tools that it awaits of these servers, beside others that there
+    are: each is as if it were one of those."""
+    named = _named_actions(policy)
+    awaited = _awaited(named, schema, servers)
+    if len(awaited) == len(named):
+        return
+    views = [schema.views[name] for name in named if name in schema.views]
+    like = next((view.tool.spec for view in views if view.tool is not None), ToolSpec(ToolName(""), "", "none", {}, {}))
+    for name in awaited:
+        yield msgspec.structs.replace(like, name=ToolName(name))
+
+
+def _awaited(named: list[str], schema: PolicySchema, servers: Container[str]) -> list[str]:
+    return [name for name in named if name not in schema.views and is_offered(name, servers)]
+
+
+def _named_actions(policy: pst.Template) -> list[str]:
     match policy.action:
         case pst.ActionEq(entity=entity):
-            named = [entity.id]
+            return [entity.id]
         case pst.ActionIn(entities=entities):
-            named = [entity.id for entity in entities]
+            return [entity.id for entity in entities]
         case pst.ScopeAny():
-            return False
-    return all(name not in schema.views and is_offered(name, servers) for name in named)
+            return []
 
 
 def check_paths(policy: pst.Template, part: Statement, id: str, schema: PolicySchema) -> None:

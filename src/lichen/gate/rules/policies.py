@@ -29,6 +29,7 @@ from lichen.gate.rules.checks import (
     check_conditions,
     check_paths,
     counts_models,
+    stand_ins,
     syntax,
     unfit,
 )
@@ -156,7 +157,9 @@ def policy_set(files: Mapping[str, str], tools: Iterable[ToolSpec], servers: Con
     policies = _parsed(texts, parts)
     terms = _terms(policies, parts, meters)
     waiting = [awaits(policy, schema, servers) for policy in policies]
-    _check(policies, parts, terms, schema, waiting)
+    more = {spec.name: spec for policy in policies for spec in stand_ins(policy, schema, servers)}
+    checked = schema_of((*known, *more.values()), meters) if more else schema
+    _check(policies, parts, terms, checked, waiting)
     return PolicySet(
         digest=_digest({**files, **texts}),
         files=dict(files),

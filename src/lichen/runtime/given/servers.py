@@ -52,7 +52,10 @@ class Seen(msgspec.Struct, frozen=True):
 
 
 class Servers:
-    """Implements `Remote` for what `of` says that a scope has. `changed` is told where the tools changed."""
+    """Implements `Remote` for what `of` says that a scope has.
+
+    `check` raises Invalid where policies of a scope would not load with an offer, `changed` is told where tools changed.
+    """
 
     def __init__(
         self,
@@ -61,6 +64,7 @@ class Servers:
         journal_of: Callable[[Scope], Journal],
         secrets: Secrets,
         new_id: Callable[[str], str],
+        check: Callable[[Scope, Offer], object],
         changed: Callable[[Scope], object],
     ) -> None:
         self._of = of
@@ -68,6 +72,7 @@ class Servers:
         self._journal_of = journal_of
         self._secrets = secrets
         self._new_id = new_id
+        self._check = check
         self._changed = changed
         self._connections: dict[tuple[Scope, str], Connection] = {}
         self._accepted: dict[Scope, Accepted] = {}
@@ -165,7 +170,7 @@ class Servers:
                 on.append(name)
                 continue
             is_first = not standing.pinned and not standing.submitted and not standing.rejected
-            if is_first and table.trust == "first_use":
+            if is_first and table.trust == "first_use" and self._fits(scope, definition):
                 self._write(scope, e.Pinned("tool", name, definition.digest, BY, self._new_id("pin")), definition)
                 on.append(name)
             elif definition.digest not in standing.rejected:
@@ -175,6 +180,14 @@ class Servers:
         if self.version(scope) != known:
             self._changed(scope)
         return Seen(server, tuple(on), tuple(waiting), offered.left_out)
+
+    def _fits(self, scope: Scope, definition: Definition) -> bool:
+        """Whether the policies of the scope load with it: what they do not is for somebody to look at."""
+        try:
+            self._check(scope, self.offer_with(scope, definition.name, definition.data))
+        except Invalid:
+            return False
+        return True
 
     def begin(self, scopes: tuple[Scope, ...]) -> None:
         """Looks at every server of these scopes, beside whatever else goes on."""
