@@ -59,6 +59,7 @@ RUN: dict[str, Any] = {
     "agent": "shop.support",
     "status": "completed",
     "tree": {"children": []},
+    "held": [],
     "story": {
         "result": "done",
         "summary": "It is done.",

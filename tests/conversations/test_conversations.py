@@ -22,9 +22,10 @@ TURNS_MIN = 60
 TINY_TURNS = 3
 
 
-def held(folder: Path, suite: Suite, home: Path) -> Report:
-    project = load(folder / "lichen.toml", environ={"LICHEN_HOME": str(home)})
-    return asyncio.run(tried(project, [(HERE / "hard.toml", suite)], times=None, told=lambda name, number, met: None))
+def held(folder: str, suite: Suite, home: Path) -> Report:
+    project = load(SUITES[folder] / "lichen.toml", environ={"LICHEN_HOME": str(home)})
+    file = HERE / folder / "hard.toml"
+    return asyncio.run(tried(project, [(file, suite)], times=None, told=lambda name, number, met: None))
 
 
 def only(suite: Suite, name: str) -> Suite:
@@ -39,7 +40,7 @@ def told(report: Report) -> list[str]:
 @pytest.mark.req("CONV-1.2")
 @pytest.mark.parametrize(("folder", "name"), SCRIPTED)
 def test_a_hard_conversation_goes_as_it_may(tmp_path: Path, folder: str, name: str) -> None:
-    report = held(SUITES[folder], only(read(HERE / folder / "hard.toml"), name), tmp_path)
+    report = held(folder, only(read(HERE / folder / "hard.toml"), name), tmp_path)
     assert (told(report), report.is_met) == ([], True)
 
 
@@ -67,7 +68,7 @@ def test_a_real_model_that_understands_little_still_does_nothing_that_may_never_
     with running() as url:
         monkeypatch.setenv("CONVERSATIONS_MODEL", "openai-compatible:smollm2")
         monkeypatch.setenv("OPENAI_COMPATIBLE_BASE_URL", url)
-        report = held(SUITES["model"], msgspec.structs.replace(suite, case=[case], never=never), tmp_path)
+        report = held("model", msgspec.structs.replace(suite, case=[case], never=never), tmp_path)
     (trial,) = report.cases[0].trials
     assert [miss for miss in trial.missed if miss.place == "/never"] == []
     assert len(trial.lines) == len(asked)

@@ -175,7 +175,8 @@ async def test_facts_of_a_stream_that_are_handed_over_together_are_one_record(ho
 STANDS = {
     "alone": {
         "wait_opened", "wait_closed", "owned", "call_started", "declassified", "refused", "log_opened", "changed",
-        "erased", "accessed", "pinned", "reviewed", "secret_used", "leased",
+        "erased", "accessed", "pinned", "reviewed", "submitted", "secret_used",
+        "leased",
     },
     "begins": {"call_progressed", "signal", "timer_fired", "message_received", "handover_attended"},
 }  # fmt: skip

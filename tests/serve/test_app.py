@@ -55,7 +55,7 @@ def test_each_kind_of_error_has_its_status(error: type[LichenError], status: int
         ("sessions", b'{"channel": "NOT OK"}', "body_invalid", "$.channel"),
         ("sessions", b"{", "body_invalid", "$"),
         ("sessions", b"[" * 100_000, "body_invalid", "$"),
-        ("runs", b'{"text": "hello"}', "body_invalid", "$"),
+        ("runs", b'{"text": 7}', "body_invalid", "$.text"),
         ("approvals/run-1.w1/reconcile", b'{"outcome": "perhaps"}', "body_invalid", "$.outcome"),
     ],
 )

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from lichen.core.ports.call import ArtifactSpec, Paging, Retry, SecretNames, ToolSpec
+from lichen.core.ports.call import ArtifactSpec, CircuitBreaker, Paging, Retry, SecretNames, ToolSpec
 from lichen.core.words.errors import Invalid
 from lichen.tools import agent_tool, tool, tool_schemas
 from lichen.tools.spec import pinned
@@ -89,6 +89,7 @@ CHANGES: dict[str, Any] = {
     "example": {"a": 1},
     "artifacts": {"a": ArtifactSpec()},
     "pages": Paging(),
+    "breaker": CircuitBreaker(failures=1),
 }
 
 

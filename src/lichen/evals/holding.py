@@ -117,7 +117,15 @@ class Holding:
                 if self._keeping is not None:
                     self._keeping.trial(case.name, trial)
                 self._told(case.name, number + 1, trial.is_met)
+                _check_cancelled()
 
     def _end(self, status: Literal["finished", "interrupted", "failed"], code: str = "") -> None:
         if self._keeping is not None:
             self._keeping.end(status, code=code)
+
+
+def _check_cancelled() -> None:
+    """Raises CancelledError where somebody wanted the end, though what they broke off went on: a world at its end."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError

@@ -54,7 +54,7 @@ class Seen(msgspec.Struct, frozen=True):
 class Servers:
     """Implements `Remote` for what `of` says that a scope has.
 
-    `check` raises Invalid where policies of a scope would not load with an offer, `changed` is told where tools changed.
+    `check` raises Invalid where policies of a scope would not load with an offer; `changed` is told where tools did.
     """
 
     def __init__(
