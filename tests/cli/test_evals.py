@@ -8,6 +8,7 @@ import select
 import signal
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -181,7 +182,9 @@ def test_what_was_done_before_it_was_interrupted_is_told_and_kept(mine: Path) ->
     (mine / "evals" / "slow.toml").write_text(GATED)
     os.mkfifo(mine / "gate")
     command = (*LICHEN, "eval", "run", "--times", "1000")
-    with subprocess.Popen(command, cwd=mine, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    piped: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    # whoever started these tests in the background has them, and what they start, ignore ctrl-C
+    with subprocess.Popen(command, cwd=mine, preexec_fn=_hears_ctrl_c, **piped) as process:
         for _ in range(2):  # it is in its first conversation, then in its second
             passed(mine / "gate")
         (mine / "gate").unlink()
@@ -194,6 +197,10 @@ def test_what_was_done_before_it_was_interrupted_is_told_and_kept(mine: Path) ->
     assert f"Interrupted: {kept['rate']['of']} of 1000 conversations were held." in err
     assert f"slow, {kept['rate']['of']} of {kept['rate']['of']} times" in out or kept["rate"]["of"] == 1
     assert "interrupted" in run(mine, *LICHEN, "eval", "results", kept["id"], "--as", "ops").out
+
+
+def _hears_ctrl_c() -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.mark.req("GOA-80.11")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import AsyncGenerator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -172,3 +174,19 @@ async def test_a_way_is_shared_in_a_thread_and_nobody_waits_for_the_file(tmp_pat
         async with asyncio.timeout(50 * EVERY_S):
             await heard.wait()
         assert b.share(WAY).elsewhere == 3
+
+
+@pytest.mark.req("GOA-65.19")
+def test_whoever_closes_a_file_waits_for_the_exchange_that_goes_on_in_another_thread(tmp_path: Path) -> None:
+    meeting = MeetingFile(tmp_path)
+    told = Told("a", 1_000, {}, {WAY: Use(1, 0)})
+    meeting.exchange(told)
+    with sqlite3.connect(tmp_path / FILE, isolation_level=None) as other, ThreadPoolExecutor(1) as threads:
+        other.execute("BEGIN IMMEDIATE")  # so the exchange waits, in SQLite
+        under_way = threads.submit(meeting.exchange, told)
+        while not meeting.is_in_use:
+            time.sleep(0.001)
+        meeting.close()
+        with pytest.raises(OSError, match="cannot be shared"):
+            under_way.result(10)
+    other.close()

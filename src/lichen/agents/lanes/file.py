@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import threading
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -35,27 +36,44 @@ _SWEPT_US: Final = 60_000_000
 
 
 class MeetingFile:
-    """The file `ways.sqlite` in a folder. Implements `Meeting`; one thread at a time uses it."""
+    """The file `ways.sqlite` in a folder. Implements `Meeting`.
+
+    Whoever closes it waits for an exchange that goes on in another thread: nobody can stop that one.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / FILE
         self._connection: sqlite3.Connection | None = None
         self._inode = 0
         self._swept_us = 0
+        self._using = threading.Lock()
 
     def exchange(self, told: Told) -> Heard:
         """Takes what a process says. Raises OSError where the file is not to be had now."""
+        with self._using:
+            return self._tried(told)
+
+    def close(self) -> None:
+        """Closes the file. The next exchange opens it again."""
+        with self._using:
+            self._let_go()
+
+    @property
+    def is_in_use(self) -> bool:
+        """Whether an exchange goes on."""
+        return self._using.locked()
+
+    def _tried(self, told: Told) -> Heard:
         try:
             return self._exchanged(told)
         except sqlite3.OperationalError as error:  # busy, full, or not to be opened
-            self.close()
+            self._let_go()
             raise OSError(f"what is known of models cannot be shared: {error}") from None
         except sqlite3.DatabaseError:
             self._remake()
             raise OSError("the file that ways to models are shared in was damaged") from None
 
-    def close(self) -> None:
-        """Closes the file."""
+    def _let_go(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
@@ -85,7 +103,7 @@ class MeetingFile:
     def _opened(self) -> sqlite3.Connection:
         """The file that lies there now: another process may have made it anew."""
         if self._connection is None or not self._is_there():
-            self.close()
+            self._let_go()
             self._connection = self._open()
         return self._connection
 
@@ -106,7 +124,7 @@ class MeetingFile:
         return connection
 
     def _remake(self) -> None:
-        self.close()
+        self._let_go()
         for suffix in ("", "-wal", "-shm"):
             with suppress(FileNotFoundError):
                 self._path.with_name(FILE + suffix).unlink()
