@@ -179,7 +179,14 @@ class Wiring:
         )
         self.ways = Ways(blueprint.clock, lambda: _chance(blueprint.random), windows=shared.windows)
         self.prompts = Prompts(blueprint.prompts)
-        self.services = Services(
+        self.services = self._services(workers, shared)
+        self.engine: Engine = LocalEngine(self.services, volume, opened=self._opened)
+        self.register = Register(self._counts)
+
+    def _services(self, workers: Workers, shared: Sharing) -> Services:
+        """What performing an obligation needs besides the log."""
+        blueprint, settings = self.blueprint, self.blueprint.settings
+        return Services(
             gate=self.gate,
             agents=self.catalog,
             clock=blueprint.clock,
@@ -191,7 +198,7 @@ class Wiring:
             places=workers,
             wording=blueprint.wording,
             options=blueprint.options,
-            quota=Quota(blueprint.settings, volume.log, blueprint.clock).check,
+            quota=Quota(blueprint.settings, self.volume.log, blueprint.clock).check,
             environment=blueprint.environment,
             secrets=self.secrets,
             connections=Reaching(_table_of(blueprint), self.secrets, os.environ, shared.salt),
@@ -203,8 +210,6 @@ class Wiring:
             keeps_requests=settings is None or settings.models.keep_requests,
             reach=self.ways.reach,
         )
-        self.engine: Engine = LocalEngine(self.services, volume, opened=self._opened)
-        self.register = Register(self._counts)
 
     def secret_names(self, scope: Scope) -> frozenset[str]:
         """The secrets that an environment has by name: those its settings name, and those that were sealed."""
