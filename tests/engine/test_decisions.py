@@ -17,6 +17,7 @@ from lichen.engine.acts.child import cancel_child
 from lichen.engine.acts.execute import execute
 from lichen.engine.acts.settle import settle
 from lichen.engine.intake.runs import start
+from lichen.log.log import Log
 from lichen.testing.clock import SimulatedClock
 from tests.engine.conftest import MakeWorld
 from tests.engine.world import OPS, SCOPE, FakeTool, World, agent, calls, outcomes, refuses, sleeps
@@ -90,15 +91,18 @@ async def test_a_decision_that_waited_for_the_process_itself_is_made_again(
     """The disk is behind, so what is owed waits for room between the decision and the effect."""
     look = FakeTool("shop.look", effects)  # type: ignore[arg-type]
     world = await make_world(agent("shop.bot", [calls("shop.look"), outcomes], [look]))
-    has_room = asyncio.Event()
-    room, log = world.log.room, world.log
+    has_room, room = asyncio.Event(), Log.room
 
-    async def behind() -> None:
-        if world.gate.checked and world.gate.checked[-1].call == CALL and not has_room.is_set():
+    def is_behind(log: Log) -> bool:
+        return bool(world.gate.checked) and world.gate.checked[-1].call == CALL and not has_room.is_set()
+
+    async def behind(log: Log) -> None:
+        if is_behind(log):
             await has_room.wait()
-        await room()
+        await room(log)
 
-    monkeypatch.setattr(log, "room", behind)
+    monkeypatch.setattr(Log, "room", behind)
+    monkeypatch.setattr(Log, "has_room", property(lambda log: not is_behind(log)))
     run = await world.start()
     assert world.state(run).calls[CALL].phase == "ready"
     world.gate.denied.add("shop.look")

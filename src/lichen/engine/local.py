@@ -147,12 +147,13 @@ class LocalEngine:
     def _failed(self, seat: Seat, error: Exception) -> None:
         unforeseen(self.services, seat.journal.scope, seat.stream, "reconcile", error)
 
-    def _begin(self, seat: Seat, obligation: Obligation) -> asyncio.Task[None] | None:
+    def _begin(self, seat: Seat, obligation: Obligation, /, *, has_turn: bool) -> asyncio.Task[None] | None:
         journal, stream, performer = seat.journal, seat.stream, self._performer
         if performer.is_quick(journal, stream, obligation):
             task = at_once(performer.perform(journal, stream, obligation), obligation.id)
             return task and self._keep(task)
-        work = eagerly(self._perform_in_turn(journal, stream, obligation), obligation.id)
+        perform = performer.perform if has_turn else self._perform_in_turn
+        work = eagerly(perform(journal, stream, obligation), obligation.id)
         if not isinstance(work, asyncio.Task):
             return None
         if obligation.verb == "exec" and obligation.call is not None:

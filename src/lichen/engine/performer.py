@@ -86,7 +86,7 @@ class Performer:
         services, run = self.services, RunId(stream.id)
         match o.verb:
             case "plan":
-                await plan(Act.on(services, journal, run))
+                await plan(Act.on(services, journal, run), may_begin=lambda: not self._is_closed)
             case "check" if o.call:
                 await check(Act.on(services, journal, run), o.call)
             case "exec" if o.call:

@@ -7,7 +7,7 @@ from collections import Counter, deque
 from collections.abc import Callable
 from functools import partial
 from operator import attrgetter
-from typing import Final
+from typing import Final, Protocol
 
 from lichen.core.deciders.run import Obligation
 from lichen.core.deciders.streams import decide
@@ -23,8 +23,13 @@ LOOKS_TOGETHER: Final = 8  # of those that waited for room
 
 _ID = attrgetter("id")
 
-Begin = Callable[[Seat, Obligation], asyncio.Task[None] | None]
-"""Begins what is owed: what waits for the world goes on as a task, anything else is done when this returns."""
+
+class Begin(Protocol):
+    """Begins what is owed: what waits for the world goes on as a task, anything else is done when this returns."""
+
+    def __call__(self, seat: Seat, obligation: Obligation, /, *, has_turn: bool) -> asyncio.Task[None] | None:
+        """`has_turn`: this is the piece of work that its tenant's turn is for; any other takes one of its own."""
+        ...
 
 
 class Reconciler:
@@ -127,7 +132,7 @@ class Reconciler:
                 break
             begun += 1
             inflight[obligation.id] = None
-            inflight[obligation.id] = self._begin(seat, obligation)
+            inflight[obligation.id] = self._begin(seat, obligation, has_turn=begun == 1)
 
     # -- waiting for room ----------------------------------------------------------------------------------------
 

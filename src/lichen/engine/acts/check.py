@@ -15,7 +15,7 @@ from lichen.core.words.errors import LichenError
 from lichen.core.words.ids import CallId
 from lichen.engine.act import Act, CallAct
 from lichen.engine.acts.secrets import entrusted
-from lichen.engine.brief.evidence import evidence_of
+from lichen.engine.drafts.decided import asked, decided
 from lichen.engine.drafts.ended import do_not, end
 from lichen.engine.drafts.held import approval, confirmation, confirmation_asked
 from lichen.engine.drafts.telling import release
@@ -33,7 +33,8 @@ async def check(run: Act, id: CallId) -> None:
         return  # ended, or decided, while this waited for its turn
     gate = act.services.gate
     try:
-        question, tool = _question(act), act.tool
+        tool = act.tool
+        question = asked(act, _facts(act) if tool.spec.facts_schema is not None else None)
     except LichenError as error:
         end(act, e.CallFinished(id, act.call.attempt, "denied", error.code), reason=error.message)
         return
@@ -56,28 +57,6 @@ def _is_wanted(act: CallAct) -> bool:
     return call is not None and call.phase == "proposed" and call.check == asked and not act.state.is_halted
 
 
-def _question(act: CallAct) -> Check:
-    state, call, tool = act.state, act.call, act.tool
-    return Check(
-        scope=act.journal.scope,
-        actor=act.actor,
-        action=tool.spec.name,
-        resource=tool.spec.name,
-        run=state.id,
-        call=call.id,
-        session=state.session,
-        tool=tool.spec,
-        args=act.arguments.fields,
-        label=state.label,
-        evidence=evidence_of(act) if _needs_evidence(act) else (),
-        grants=call.grants,
-        requesters=state.requesters,
-        digest=call.digest,
-        language=act.language,
-        facts=_facts(act) if tool.spec.facts_schema is not None else None,
-    )
-
-
 def _facts(act: CallAct) -> Callable[[], Awaitable[Json]]:
     """How the facts of the call are read, however often the gate needs them."""
     tool, arguments = act.tool, act.arguments
@@ -90,46 +69,20 @@ def _facts(act: CallAct) -> Callable[[], Awaitable[Json]]:
     return read
 
 
-def _needs_evidence(act: CallAct) -> bool:
-    """A call without effects of a run that read no stranger's text is decided without looking for it."""
-    return act.tool.spec.effects != "none" or act.state.label.is_tainted
-
-
 def _append_verdict(act: CallAct, question: Check, verdict: Verdict) -> None:
-    decided = _decided(act, verdict)
-    drafts: moves.Drafts = (decided,)
+    made = decided(act, verdict)
+    drafts: moves.Drafts = (made,)
     session: moves.Drafts = ()
     if verdict.outcome == "deny":
-        drafts = _denied(act, decided, verdict)
+        drafts = _denied(act, made, verdict)
     elif verdict.outcome == "hold" and verdict.confirmation is not None:
-        asked = confirmation(act, verdict.confirmation)
-        drafts, session = (decided, asked), confirmation_asked(act, asked, verdict.confirmation)
+        wait = confirmation(act, verdict.confirmation)
+        drafts, session = (made, wait), confirmation_asked(act, wait, verdict.confirmation)
     elif verdict.outcome == "hold":
-        drafts = (decided, approval(act, question, verdict))
+        drafts = (made, approval(act, question, verdict))
         session = release(act, verdict.public_reason or act.texts.checking)
     sends = ruled(act, session)
     act.say((*drafts, *sends.refused), sends.session)
-
-
-def _decided(act: CallAct, verdict: Verdict) -> e.Draft:
-    decided = e.Decided(
-        call=act.call.id,
-        check=act.call.check,
-        verdict=verdict.outcome,
-        policies=verdict.policies,
-        policy_digest=verdict.policy_digest,
-        reservations=verdict.reservations if verdict.outcome == "allow" else (),
-        redact=verdict.redact,
-        declassified=verdict.declassified,
-        withheld=act.withheld,
-    )
-    reasons = [
-        ("facts", msgspec.json.encode(verdict.facts) if verdict.facts else b""),
-        ("origins", msgspec.json.encode(verdict.origins) if verdict.origins else b""),
-        ("public", verdict.public_reason.encode()),
-        ("operator", verdict.operator_reason.encode()),
-    ]
-    return e.Draft(decided, moves.as_contents(reasons, act.state.subject))
 
 
 def _denied(act: CallAct, decided: e.Draft, verdict: Verdict) -> moves.Drafts:

@@ -68,7 +68,7 @@ async def _is_begun(act: CallAct, used: moves.Drafts) -> bool:
     """Whether a call with effects may act: that it begins, with the secrets `used`, is durable, and nothing came
     between."""
     if act.call.phase == "ready":
-        act.note(*used, e.Draft(e.CallStarted(act.call.id, act.call.attempt, act.state.epoch)))
+        act.say((*used, e.Draft(e.CallStarted(act.call.id, act.call.attempt, act.state.epoch))))
     elif used:
         act.note(*used)
     await act.journal.durable(run=act.state.id, session=act.state.session)

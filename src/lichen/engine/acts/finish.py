@@ -12,7 +12,7 @@ from lichen.core.ports.call import InvalidArguments
 from lichen.core.speech import saying
 from lichen.core.speech.saying import TEXT_BYTES_MAX, Saying
 from lichen.core.speech.wording import public_text
-from lichen.core.words.ids import run_stream
+from lichen.core.words.ids import StreamId, run_stream
 from lichen.engine.act import Act
 from lichen.engine.acts.child import tell_parent
 from lichen.engine.asks.lost import settle_lost
@@ -28,13 +28,20 @@ SILENCE: Final = Saying("")
 def finish(act: Act) -> None:
     """Performs `finish`."""
     settle_lost(act)
+    act.append(ending(act))
+
+
+def ending(act: Act) -> dict[StreamId, moves.Drafts]:
+    """What a run's end is for it, its session and its caller."""
     value = _value(act)
     state, session, answer = act.state, act.session, _answer(act)
     sends = ruled(act, _told_session(act, answer))
     if sends.refused:
         answer, value = Saying(_answered(sends.session)), b""
     contents = moves.as_contents([*saying.parts(answer, "answer"), ("value", value)], state.subject)
-    drafts = {act.stream: labelled((*sends.refused, *moves.finish(state, contents)), state.label)}
+    drafts: dict[StreamId, moves.Drafts] = {
+        act.stream: labelled((*sends.refused, *moves.finish(state, contents)), state.label)
+    }
     if state.parent is not None:
         drafts[run_stream(state.parent.run)] = tell_parent(
             act, answer.text, value if value and act.answer_type else b""
@@ -43,7 +50,7 @@ def finish(act: Act) -> None:
             drafts[session.stream] = talk.end_handover(session.mailbox, state.id)
     elif session is not None:
         drafts[session.stream] = sends.session
-    act.append(drafts)
+    return drafts
 
 
 def _answered(session: moves.Drafts) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -20,6 +21,7 @@ from lichen.core.words.errors import LichenError
 from lichen.core.words.failure import Failure
 from lichen.core.words.label import join
 from lichen.engine.act import Act
+from lichen.engine.acts.ahead import with_what_follows
 from lichen.engine.asks.asker import Asker
 from lichen.engine.asks.lost import settle_lost
 from lichen.engine.asks.remembering import remembering
@@ -48,8 +50,8 @@ FINAL: Final = (
 )  # a further attempt would end the same
 
 
-async def plan(act: Act) -> None:
-    """Performs `plan`: one attempt, recorded whatever comes of it."""
+async def plan(act: Act, *, may_begin: Callable[[], bool]) -> None:
+    """Performs `plan`: one attempt, recorded whatever comes of it. `may_begin`: whether calls are still begun."""
     owed = act.state
     if settle_lost(act) and not act.state.wants_plan(owed.step, owed.plan_attempt):
         return  # it was this attempt that was lost: the next one is owed
@@ -93,7 +95,7 @@ async def plan(act: Act) -> None:
             _retry_or_fail(act, code, asker, error)
     else:
         faults.hit("plan.after")
-        append_plan(act, agent, _made(asker, answer))
+        append_plan(act, agent, _made(asker, answer), partial(with_what_follows, may_begin=may_begin))
 
 
 async def _ask(act: Act, agent: AgentDef, input: PlanInput, *, waits: Callable[[], None]) -> Plan:

@@ -36,8 +36,9 @@ def evidence_of(act: Act) -> tuple[Evidence, ...]:
     if known is None:
         known = seat.evidence = Known(found=_earlier(act))
     for event in act.journal.events(act.stream, known.n):
-        known.found = (*known.found, *_said(act, known, event))[-EVIDENCE_MAX:]
-    known.n = act.state.n
+        if said := _said(act, known, event):
+            known.found = (*known.found, *said)[-EVIDENCE_MAX:]
+        known.n = event.n + 1
     return known.found
 
 

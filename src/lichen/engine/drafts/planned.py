@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -119,9 +119,13 @@ class Made(NamedTuple):
     kept: Sequence[Part] = ()
 
 
-def append_plan(act: Act, agent: AgentDef, made: Made) -> None:
-    """Appends a valid plan, made for the act's state, to the run as it is now. One that is not wanted any more is only
-    billed. What its planner was handed, the run has read from here on."""
+Follow = Callable[[Act, Mapping[StreamId, moves.Drafts], Mapping[CallId, Arguments]], Mapping[StreamId, moves.Drafts]]
+"""Adds to the moves of a plan what follows from it at once, given the arguments of its calls as they were decoded."""
+
+
+def append_plan(act: Act, agent: AgentDef, made: Made, follow: Follow = lambda act, plan, decoded: plan) -> None:
+    """Appends a valid plan, made for the act's state, to the run as it is now, with what follows. One that is not
+    wanted any more is only billed. What its planner was handed, the run has read from here on."""
     planned_for, state, plan = act.state, act.look(), made.plan
     if state.due is None or not state.wants_plan(planned_for.step, planned_for.plan_attempt):
         bill(act, planned_for, made)
@@ -163,7 +167,7 @@ def append_plan(act: Act, agent: AgentDef, made: Made) -> None:
     }
     if state.session is not None:
         appended[session_stream(state.session)] = sends.session
-    act.append(appended)
+    act.append(follow(act, appended, calls.decoded))
     _keep(act, calls.decoded)
 
 
