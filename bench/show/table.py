@@ -8,10 +8,12 @@ from rich.table import Table
 from bench.figure import Figure
 from bench.show.history import Run
 
+WIDE = 150  # columns; where there are fewer, what latest.json says as well is left out
+
 
 def show(console: Console, run: Run) -> None:
     """Prints the figures, the counts, and what has not reached its must, with the floor."""
-    console.print(_figures(run))
+    console.print(_figures(run, is_wide=console.width >= WIDE))
     console.print(_counts(run))
     missed = [figure for figure in run.figures if figure.is_met is False]
     for figure in missed:
@@ -21,22 +23,25 @@ def show(console: Console, run: Run) -> None:
     console.print("Not measured: two processes on two cores; one process owns a volume so far.")
 
 
-def _figures(run: Run) -> Table:
-    table = Table(
-        "figure", "ours", "peer", "its figure", "ahead", "must", "met", "floor", "cpu us", "barriers", "fsync us"
-    )
+def _figures(run: Run, *, is_wide: bool) -> Table:
+    table = Table("figure", "ours", "beside it", "ahead", "must")
+    for name in ("floor", "cpu us", "barriers", "fsync us") if is_wide else ():
+        table.add_column(name, justify="right", no_wrap=True)
     for f in run.figures:
+        met = {None: "", True: "[green]✓ ", False: "[red]✗ "}[f.is_met]
         table.add_row(
             f.name,
             f"{f.value:,} {f.unit}",
-            f"{f.peer} {f.peer_version}" if f.peer else "",
-            "" if f.peer_value is None else f"{f.peer_value:,.1f}",
+            "" if f.peer_value is None else f"{f.peer_value:,.1f}: {f.peer} {f.peer_version}",
             "" if f.ratio is None else _ahead(f.ratio),
-            "" if f.must is None else f.must.text(f.unit, f.better),
-            {None: "", True: "[green]yes", False: "[red]no"}[f.is_met],
-            *("" if n is None else f"{n:,g}" for n in (f.floor, f.cpu_us, f.barriers, f.fsync_us_p50)),
+            "" if f.must is None else f"{met}{f.must.text(f.unit, f.better)}",
+            *("" if n is None else f"{n:,g}" for n in _costs(f) if is_wide),
         )
     return table
+
+
+def _costs(f: Figure) -> tuple[float | None, ...]:
+    return f.floor, f.cpu_us, f.barriers, f.fsync_us_p50
 
 
 def _ahead(ratio: float) -> str:
