@@ -9,7 +9,8 @@ from contextlib import contextmanager
 import pytest
 
 from lichen.core.deciders import events as e
-from lichen.core.words.errors import Conflict
+from lichen.core.words.content import INLINE_BYTES_MAX, RETENTION, Content
+from lichen.core.words.errors import Conflict, Corrupt
 from lichen.core.words.ids import RunId, run_stream
 from lichen.core.words.scope import Customer
 from lichen.log.log import Appended
@@ -17,7 +18,7 @@ from lichen.log.sqlite.store import SqliteReading
 from lichen.log.store.selection import Rows
 from lichen.log.views import live
 from lichen.log.views.keyindex import KeyIndex
-from lichen.testing.log_conformance import RUN, put, started
+from lichen.testing.log_conformance import OTHER, RUN, put, started
 from tests.log.homes import Home
 
 
@@ -137,12 +138,46 @@ async def test_words_of_a_stream_at_rest_are_read_without_folding_it(home: Home)
 
 
 @pytest.mark.req("LIC-2.55")
-async def test_words_of_a_stream_in_memory_are_read_and_opened_once(home: Home) -> None:
+async def test_words_of_a_stream_left_behind_are_read_with_it_and_opened_once(home: Home) -> None:
     log = await home.reopen()
     put(log, RUN, started(log))
     await log.durable()
+    words = dict(log.contents(RUN, 0))
     log = await home.reopen()
     log.load_owing()
     with counting() as asked:
         assert log.contents(RUN, 0) is log.contents(RUN, 0)
-    assert asked == ["records"]
+    assert dict(log.contents(RUN, 0)) == words
+    assert asked == []
+
+
+@pytest.mark.req("LIC-2.55")
+async def test_of_a_stream_left_behind_long_words_stay_on_disk_until_they_are_asked_for(home: Home) -> None:
+    log = await home.reopen()
+    words = Content("state", RETENTION, b"s" * (INLINE_BYTES_MAX + 1))
+    put(log, RUN, started(log), e.Draft(e.PlanStarted(0, 1, "start"), (words,)))
+    await log.durable()
+    log = await home.reopen()
+    log.load_owing()
+    assert log.known(RUN, 1) is None
+    assert log.contents(RUN, 1)["state"] == words.data
+
+
+@pytest.mark.req("LIC-2.55")
+async def test_what_a_process_left_behind_is_taken_over_though_the_words_of_one_record_are_damaged(home: Home) -> None:
+    log = await home.reopen()
+    put(log, RUN, started(log))
+    put(log, OTHER, started(log))
+    await log.durable()
+    first = log.record(RUN, 0)
+    body = first.contents[0].body
+    assert isinstance(body, bytes)
+    await home.close()
+    [(stored,)] = home.sql("SELECT record FROM records WHERE seq = ?", first.seq)
+    home.sql("UPDATE records SET record = ? WHERE seq = ?", stored.replace(body, bytes(len(body))), first.seq)
+    log = await home.reopen()
+    assert log.load_owing() == [RUN, OTHER]
+    assert log.known(RUN, 0) is None
+    with pytest.raises(Corrupt):
+        log.contents(RUN, 0)
+    assert log.known(OTHER, 0) is not None

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Mapping, Sequence
+from contextlib import closing, suppress
 from typing import NamedTuple
 
 from lichen.core.deciders.events import Event
 from lichen.core.deciders.streams import State, evolve, initial
-from lichen.core.words.errors import ContentErased, NotFound
+from lichen.core.words.errors import ContentErased, Corrupt, NotFound
 from lichen.core.words.ids import StreamId
 from lichen.log.projections import streams as view
 from lichen.log.projections.streamrow import StreamRow
 from lichen.log.records.contents import Sealer
-from lichen.log.records.record import Record
+from lichen.log.records.record import Blob, Record
 from lichen.log.store.port import Reading, Store
 from lichen.log.views.listings import Listings
 from lichen.log.views.live import Live, Lives
@@ -225,10 +225,28 @@ class Streams(Listings):
         owing = view.owing(self._reading, self.number)
         missing = [row for row in owing if row.stream not in self.lives]
         for first in range(0, len(missing), FOLDED_TOGETHER):
-            for live in _folded_together(missing[first : first + FOLDED_TOGETHER], self._queries):
-                self._loading.pop(live.stream, None)
-                self.lives.add(live)
+            self._load_together(missing[first : first + FOLDED_TOGETHER])
         return [row.stream for row in owing]
+
+    def _load_together(self, rows: Sequence[StreamRow]) -> None:
+        lives = {row.stream: Live(row.stream, initial(row.stream)) for row in rows}
+        records = list(self._queries.of_streams([row.number for row in rows]))
+        for row in rows:
+            lives[row.stream].row = row
+        for record in records:
+            _fold(lives[record.stream], record)
+        for live in lives.values():
+            self._loading.pop(live.stream, None)
+            self.lives.add(live)
+        for record in records:
+            self._keep_opened(lives[record.stream], record)
+
+    def _keep_opened(self, live: Live, record: Record) -> None:
+        """Has what the record says in memory while it is at hand: whoever drives the stream asks for it at once."""
+        if not record.contents or any(isinstance(sealed.body, Blob) for sealed in record.contents):
+            return
+        with suppress(ContentErased, Corrupt):  # whoever asks for it is told
+            self.lives.keep(live, record.n, self._sealer.open(record))
 
     def forget(self, number: int) -> None:
         """Drops everything in memory, durable or not. `number` is the log's in its volume from now on."""
@@ -245,15 +263,6 @@ def _folded(stream: StreamId, queries: Queries) -> Live:
         for record in queries.of_stream(live.row.number):
             _fold(live, record)
     return live
-
-
-def _folded_together(rows: Sequence[StreamRow], queries: Queries) -> Iterable[Live]:
-    lives = {row.stream: Live(row.stream, initial(row.stream)) for row in rows}
-    for row in rows:
-        lives[row.stream].row = row
-    for record in queries.of_streams([row.number for row in rows]):
-        _fold(lives[record.stream], record)
-    return lives.values()
 
 
 def _fold(live: Live, record: Record) -> None:
