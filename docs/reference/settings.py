@@ -32,7 +32,7 @@ from lichen.core.ports.call import CircuitBreaker
 from lichen.core.ports.prices import Price
 from lichen.core.speech.wording import BUILT_IN, Texts
 from lichen.core.words.quotas import Budgets, Quotas
-from lichen.settings.file import DeclaredActor, FlowFile, Parts, Serve, Tenant, WebChat
+from lichen.settings.file import DeclaredActor, FlowFile, Parts, Serve, ServeMcp, Tenant, WebChat
 from lichen.settings.models import Models
 from lichen.settings.providers import ProviderTable
 from lichen.settings.routes import Route
@@ -191,6 +191,13 @@ SETTINGS: Mapping[str, tuple[type[msgspec.Struct], Mapping[str, str]]] = {
             "sockets_per_address": "How many of them from one address.",
             "metrics_port": "A port of the loopback for `/metrics`, which the other port then has not.",
             "disk_reserve_mib": "How much of the disk is kept for operators.",
+            "mcp": "What `/mcp` lets through: a table `[serve.mcp]`.",
+        },
+    ),
+    "[serve.mcp]": (
+        ServeMcp,
+        {
+            "hosts": "What the port is called, besides the names of the loopback, for clients of the protocol.",
         },
     ),
 }

@@ -122,6 +122,7 @@ ENTRIES: dict[str, Entry] = {
         "session.declassify", lambda w, a: w.session_of(a).declassify(("third_party:web",), reason="ours"), True
     ),
     "Session.is_owing": Entry("session.read", lambda w, a: w.session_of(a).is_owing(), True),
+    "Session.asked": Entry("session.read", lambda w, a: w.session_of(a).asked(), True),
     "Session.pending": Entry("session.read", lambda w, a: w.session_of(a).pending(), True),
     "Session.delivered": Entry("session.read", lambda w, a: w.session_of(a).delivered(MessageId("o1")), True),
     "Session.detail": Entry("session.read", lambda w, a: w.session_of(a).detail(), True),
@@ -231,6 +232,7 @@ ENTRIES: dict[str, Entry] = {
     "Evals.show": Entry("eval.list", lambda w, a: w.runtime.evals.show(a.scope, a.actor, "eval-00000000")),
     "Evals.read": Entry("eval.read", lambda w, a: w.runtime.evals.read(a.scope, a.actor, "eval-00000000")),
     "Agents.list": Entry("agent.list", lambda w, a: w.runtime.agents.list(a.scope, a.actor)),
+    "Agents.offered": Entry("agent.list", lambda w, a: w.runtime.agents.offered(a.scope, a.actor)),
     "Agents.all": Entry("agent.read", lambda w, a: w.runtime.agents.all(a.scope, a.actor)),
     "Agents.picture": Entry("agent.read", lambda w, a: w.runtime.agents.picture(a.scope, "till.clerk", a.actor)),
     "Agents.show": Entry("agent.read", lambda w, a: w.runtime.agents.show(a.scope, "till.clerk", a.actor)),

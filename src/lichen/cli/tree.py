@@ -19,6 +19,7 @@ COMMANDS: Final = {
     "ask": ("serving.run:ask", "Asks an agent one question outside of any conversation."),
     "run": ("serving.run:run", "Runs one agent once, or hosts the engine."),
     "serve": ("serving.serve:serve", "Serves the API, the console and the web chat."),
+    "mcp": ("serving.mcp:serve_client", "Serves your agents to one MCP client on stdin and stdout."),
     "stop": ("commands.stop:stop", "Stops a tool, agent, run or tenant, or ends the process."),
     "start": ("commands.stop:start", "Takes a stop back."),
     "stops": ("commands.stop:stops", "Lists what is stopped now, by whom and why."),

@@ -20,6 +20,7 @@ from lichen.serve.http.errors import INTERNAL, JSON, MethodUnknown, failure
 from lichen.serve.http.exchange import Exchange, load, read_body
 from lichen.serve.http.lines import broken
 from lichen.serve.http.state import Site
+from lichen.serve.mcp import pipe_routes
 
 PREFIX = "/api/v1"
 
@@ -37,7 +38,9 @@ def make_app(runtime: Runtime, *, identify: Identify, admits: Admits = everythin
     `identify` recognises the caller of a request; it is what differs between a socket that only its owner can open
     and a port that anybody can reach. `admits` says which routes are to be had at all.
     """
-    app = Starlette(routes=api_routes(runtime, identify, admits), exception_handlers={HTTPException: _unroutable})
+    pipe = () if runtime.only_looks else pipe_routes(runtime, identify)
+    routes = [*api_routes(runtime, identify, admits), *pipe]
+    app = Starlette(routes=routes, exception_handlers={HTTPException: _unroutable})
     return Site().of(app)
 
 

@@ -18,7 +18,7 @@ from lichen.serve.console import console_routes
 from lichen.serve.docs import docs_routes
 from lichen.serve.health import health_routes
 from lichen.serve.hooks import hook_routes
-from lichen.serve.http.auth import Caller, Identify
+from lichen.serve.http.auth import Caller, Identify, by_key
 from lichen.serve.http.errors import INTERNAL, MethodUnknown, failure
 from lichen.serve.http.headers import NOBODY, Frames, SecurityHeaders
 from lichen.serve.http.limits import Rates, client_of
@@ -26,6 +26,7 @@ from lichen.serve.http.login import HOME, Login
 from lichen.serve.http.messages import Messages
 from lichen.serve.http.metrics import Metered, Metrics
 from lichen.serve.http.state import Reserved, Site, of_app
+from lichen.serve.mcp import mcp_routes
 from lichen.serve.page import html
 from lichen.serve.pages import chat_routes
 from lichen.serve.webchat import Chats, Shortcut, webchat_routes
@@ -45,6 +46,7 @@ def make_site(runtime: Runtime) -> Starlette:
         *hook_routes(runtime, messages),
         *docs_routes(),
         *api_routes(runtime, _rated(login.identify)),
+        *mcp_routes(runtime, _rated(by_key(runtime)), by_key(runtime)),
         *health_routes(runtime),
         *(() if _is_apart(runtime.settings) else metrics.routes()),
         *login.routes(),

@@ -102,6 +102,12 @@ class Tenant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 Many = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
 
 
+class ServeMcp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Of `/mcp`: which hosts the port is called besides the loopback's names."""
+
+    hosts: tuple[str, ...] = ()
+
+
 class Serve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What strangers get of the machine: which proxies may say for whom they speak, how many are let in, and how much
     of the disk is kept from them for operators."""
@@ -113,6 +119,7 @@ class Serve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sockets_per_address: Many = 200
     metrics_port: Annotated[int, msgspec.Meta(ge=1, le=65_535)] | None = None  # of the loopback, instead of the port
     disk_reserve_mib: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 128
+    mcp: ServeMcp = ServeMcp()
 
     def __post_init__(self) -> None:
         for name in self.trusted_proxies:

@@ -58,6 +58,10 @@ class Caller:
         note(f"You are {self.name} of {self.tenant}. --as names somebody else.")
         return Client(self.client.connection, _headers(self.tenant, self.env, None, None))
 
+    def move(self, workspace: Workspace) -> None:
+        """Works somewhere else from now on, as who was named."""
+        self.client = Client(Connection(workspace), self.client.headers)
+
     @property
     def options(self) -> str:
         """The options that name the same tenant again, for a command line that the reader may copy."""

@@ -21,6 +21,11 @@ class Client:
         self.connection = connection
         self._headers = dict(headers)
 
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """What says where and who."""
+        return self._headers
+
     def within(self, tenant: str, env: str) -> Client:
         """The same, in a tenant's environment."""
         return Client(self.connection, {**self._headers, "Lichen-Tenant": tenant, "Lichen-Env": env})

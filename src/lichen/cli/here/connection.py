@@ -170,6 +170,15 @@ class Connection:
         finally:
             connection.close()
 
+    def channel(self) -> socket.socket:
+        """The socket of whoever owns the directory now, connected. Raises Unavailable (`owner_silent`)."""
+        try:
+            found = self._connected(ASKING_S)
+        except _NobodyAnswers:
+            raise Unavailable("Nobody answers on the socket of the data directory.", code="owner_silent") from None
+        found.settimeout(None)
+        return found
+
     def _connected(self, answer_s: float) -> socket.socket:
         channel = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         channel.settimeout(answer_s)

@@ -57,7 +57,7 @@ def serve(
     from lichen.serve.http.lines import event
 
     screen = Screen(as_json=as_json)
-    workspace = _demo_or(locate()) if demo else locate()
+    workspace = demo_or(locate()) if demo else locate()
     allow_files()
     connection = Connection(workspace)
     write_lines(connection.project.settings, log_format, log_level)
@@ -98,7 +98,7 @@ def allow_files() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (granted, hard))
 
 
-def _demo_or(workspace: Workspace) -> Workspace:
+def demo_or(workspace: Workspace) -> Workspace:
     """The nearest project, else the demo shop that comes with Lichen."""
     if workspace.file is not None:
         return workspace

@@ -83,6 +83,13 @@ class Access:
             raise Denied(verdict.public_reason or "Policy does not allow this.", code="denied")
         return Ruling(action, verdict.policies, verdict.policy_digest)
 
+    def would(self, action: Action, scope: Scope, actor: Actor, about: About) -> bool:
+        """Whether an act would be allowed now, for whoever is only shown what they may do: nothing is noted."""
+        if not may(actor, action, about.resource):
+            return False
+        check = Check(scope, actor, action, about.resource, run=about.run, session=about.session)
+        return self._gate.decide(check).outcome == "allow"
+
     def open(self, action: Action, scope: Scope, actor: Actor, about: About, *, what: What, opened: str = "") -> Ruling:
         """Asks, and notes that contents are opened, unless they are the actor's own: those of `about`, or `opened`.
 

@@ -6,10 +6,17 @@ from collections.abc import Callable, Sequence
 
 from lichen.agents.agent import Agent
 from lichen.core.words.errors import Invalid, NotFound
-from lichen.core.words.scope import Actor, Scope
+from lichen.core.words.scope import SYSTEM, Actor, Scope
 from lichen.runtime.access.access import EVERYTHING, About, Access
 from lichen.runtime.project.hosting import family
-from lichen.runtime.views.agent import AgentDetail, AgentSummary, agent_detail, agent_summary
+from lichen.runtime.views.agent import (
+    AgentDetail,
+    AgentOffer,
+    AgentSummary,
+    agent_detail,
+    agent_offer,
+    agent_summary,
+)
 
 
 class Agents:
@@ -23,6 +30,16 @@ class Agents:
         """The agents that people and programs may begin with."""
         self._access.ask("agent.list", scope, actor, EVERYTHING)
         return tuple(map(agent_summary, self._agents()))
+
+    def offered(self, scope: Scope, actor: Actor) -> tuple[AgentOffer, ...]:
+        """The agents that this actor may begin with here, as policy stands."""
+        self._access.ask("agent.list", scope, actor, EVERYTHING)
+        return tuple(agent_offer(agent) for agent in self._agents() if self._is_open(scope, actor, agent.name))
+
+    def _is_open(self, scope: Scope, actor: Actor, agent: str) -> bool:
+        about = About(agent)
+        may_work = self._access.would("agent.create", scope, SYSTEM, about)
+        return may_work and self._access.would("session.open", scope, actor, about)
 
     def all(self, scope: Scope, actor: Actor) -> tuple[AgentSummary, ...]:
         """Every agent, by name: those that agents call included."""

@@ -11,6 +11,7 @@ from lichen.core.ports.overrides import NONE, Overrides
 from lichen.core.words.errors import Conflict, Denied
 from lichen.core.words.ids import AgentName, RunId, run_stream
 from lichen.core.words.scope import Actor, Scope
+from lichen.core.words.wait import WaitKind
 from lichen.engine.engine import Engine
 from lichen.engine.intake import runs
 from lichen.engine.intake.labels import declassify
@@ -125,11 +126,13 @@ class Runs:
         self._access.open("run.result", scope, actor, of_run(run), what="run")
         journal = self._engine.journal(scope)
         state = journal.run(run)
-        waits = tuple(f"{each.id}.{wait}" for each in _family(journal, run) for wait in each.waits)
+        open_waits = [(each.id, wait) for each in _family(journal, run) for wait in each.waits.values()]
+        waits = tuple(f"{owner}.{wait.id}" for owner, wait in open_waits)
         answer = _answer(journal, state) if state.outcome else None
         value = tree_of(self._engine, scope, run) if state.outcome else None
         code = state.cancel or state.failure or (f"limit_{state.limit}" if state.limit else "")
-        return Outcome(run, status_of(state), _is_moving(journal, run), answer, waits, value, code)
+        kinds: tuple[WaitKind, ...] = tuple([wait.kind for _, wait in open_waits])
+        return Outcome(run, status_of(state), _is_moving(journal, run), answer, waits, value, code, kinds)
 
     def partials(self, scope: Scope, run: RunId, actor: Actor) -> AsyncGenerator[Any]:
         """What there is so far of an answer that has a type, as JSON has it, each time there is more; then all of it,

@@ -65,6 +65,17 @@ class ToolView(msgspec.Struct, frozen=True):
     digest: str
 
 
+class AgentOffer(msgspec.Struct, frozen=True):
+    """An agent that somebody may begin with. `answers` is the JSON Schema of what it answers, None where that is words;
+    `only_reads`: nothing that it calls does anything to the world."""
+
+    name: str
+    description: str
+    kind: PlannerKind
+    answers: Mapping[str, Any] | None
+    only_reads: bool
+
+
 class AgentDetail(msgspec.Struct, frozen=True):
     """An agent with everything it may do. Plans of one that is pure can be replayed."""
 
@@ -98,6 +109,18 @@ def agent_detail(agent: Agent) -> AgentDetail:
         planner_digest=agent.planner.digest,
         summary=_summary(agent),
     )
+
+
+def agent_offer(agent: Agent) -> AgentOffer:
+    """An agent as those see it who may begin with it."""
+    answers = None if agent.answers is None else agent.answers.schema
+    return AgentOffer(agent.name, agent.description, kind_of(agent), answers, _only_reads(agent))
+
+
+def _only_reads(agent: Agent) -> bool:
+    own = (tool.spec for tool in agent.tools.values())
+    is_harmless = all(spec.effects == "none" or spec.agent is not None for spec in own) and not agent.remote
+    return is_harmless and all(map(_only_reads, agent.children))
 
 
 def _tool_view(spec: ToolSpec) -> ToolView:

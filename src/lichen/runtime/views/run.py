@@ -147,7 +147,8 @@ class RunDetail(Explanation, frozen=True, kw_only=True):
 
 class Outcome(msgspec.Struct, frozen=True):
     """How a run stands. `moving` when it goes on without anybody's doing; `answer` once it is finished, and its `value`
-    where answers have a type. `code` says why a run failed or was cancelled, or which limit it reached."""
+    where answers have a type. `code` says why a run failed or was cancelled, or which limit it reached; `waits_for` is
+    the kind of each of `waits`."""
 
     id: RunId
     status: RunStatus
@@ -156,6 +157,7 @@ class Outcome(msgspec.Struct, frozen=True):
     waits: tuple[str, ...]
     value: Any = None
     code: str = ""
+    waits_for: tuple[WaitKind, ...] = ()
 
 
 class Around(msgspec.Struct, frozen=True):

@@ -13,9 +13,12 @@ from starlette.applications import Starlette
 from lichen.core.words.errors import Unavailable
 from lichen.serve.http.state import of_app
 from lichen.serve.listen.address import address
+from lichen.serve.listen.frames import websocket_protocol
 from lichen.serve.listen.server import InLoop, TillDrained, config_of, running
 
 BACKLOG = 128
+STALL_S = 60.0
+FRAME_BYTES_MAX = 1024 * 1024
 
 
 @asynccontextmanager
@@ -25,8 +28,10 @@ async def serving(app: Starlette, path: Path) -> AsyncGenerator[None]:
     The caller must own the data directory: a socket that lies there already is taken for a dead process's and
     replaced. Signals are left alone. Raises Unavailable (`socket_unusable`, `socket_path_too_long`).
     """
+    protocol = websocket_protocol(STALL_S)
+    config = config_of(TillDrained(app), ws=protocol, ws_max_size=FRAME_BYTES_MAX, ws_per_message_deflate=False)
     with _listening(path) as listener:
-        async with running(InLoop(config_of(TillDrained(app), ws="none")), listener, of_app(app)):
+        async with running(InLoop(config), listener, of_app(app)):
             yield
 
 

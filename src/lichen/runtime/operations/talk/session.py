@@ -12,8 +12,9 @@ from lichen.core.ports.answer import AnswerType
 from lichen.core.ports.overrides import NONE, Overrides
 from lichen.core.speech import saying
 from lichen.core.speech.saying import Attachment
-from lichen.core.words.ids import MessageId, RunId, SessionId, session_stream
+from lichen.core.words.ids import MessageId, RunId, SessionId, run_stream, session_stream
 from lichen.core.words.scope import Actor, Scope
+from lichen.core.words.wait import WaitKind
 from lichen.engine.engine import Engine
 from lichen.engine.intake.labels import declassify
 from lichen.engine.intake.messages import Coming, Receipt, read, say
@@ -42,6 +43,15 @@ class Outgoing(msgspec.Struct, frozen=True):
     queued_at_us: int
     card: Mapping[str, Any] | None = None
     attachments: tuple[Attachment, ...] = ()
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """What the customer is asked now: the wait's id in its scope, its kind, and the JSON Schema that an answer has to
+    fit, empty where words are."""
+
+    id: str
+    kind: WaitKind
+    answer_schema: Mapping[str, Any]
 
 
 class NewMessage(NamedTuple):
@@ -153,6 +163,19 @@ class Session:
         """Whether something the customer said is not dealt with. An open approval is not owed, a question neither."""
         self._ask("session.read")
         return self._journal.mailbox(self.id).is_owing_customer
+
+    def asked(self) -> Asked | None:
+        """The question that the customer's next words answer, if there is one."""
+        self._ask("session.read")
+        questions = self._journal.mailbox(self.id).questions
+        if not questions:
+            return None
+        run, wait = questions[-1].run, self._journal.run(questions[-1].run).waits.get(questions[-1].wait)
+        if wait is None:
+            return None
+        contents = self._journal.log.contents(run_stream(run), wait.n)
+        schema = msgspec.json.decode(contents.get("schema", b"{}"), type=dict[str, Any])
+        return Asked(f"{run}.{wait.id}", wait.kind, schema)
 
     async def pending(self) -> tuple[Outgoing, ...]:
         """Messages the customer has not received, oldest first, once durable. Each counts as attempted."""

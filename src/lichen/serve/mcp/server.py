@@ -1,0 +1,34 @@
+"""The server as the official SDK has it, made of our handlers. It speaks every revision that the SDK speaks."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Any, Final
+
+from mcp.server.lowlevel import Server
+
+from lichen.serve.mcp.tools import Tools
+from lichen.serve.mcp.visit import House, answering
+
+INSTRUCTIONS: Final = (
+    "Each tool but run_result is an agent or a flow: tell it in words what is wanted. What an agent may do is decided "
+    "by its operators' policies; what needs somebody's approval says so, and cannot be approved from here."
+)
+
+
+def make_server(house: House) -> Server[Any]:
+    """The server of an application; whose a message is, each message says itself."""
+    tools = Tools(house)
+    return Server(
+        "lichen",
+        version=version("lichen"),
+        title="Lichen",
+        instructions=INSTRUCTIONS,
+        get_tool_input_schema=_nothing_to_check,
+        on_list_tools=answering(tools.list),
+        on_call_tool=answering(tools.call),
+    )
+
+
+def _nothing_to_check(name: str) -> None:
+    """No argument of ours is repeated in a header."""

@@ -1,0 +1,79 @@
+"""Who asks over MCP, and of which runtime: recognised anew for every message, so a key that was revoked ends there."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, NamedTuple, TypeVar
+
+from mcp.server.context import ServerRequestContext
+from mcp.shared.exceptions import MCPError
+from mcp_types import INTERNAL_ERROR, INVALID_PARAMS, INVALID_REQUEST
+from starlette.requests import HTTPConnection
+
+from lichen.core.words.errors import Invalid, LichenError, NotFound
+from lichen.core.words.scope import Actor, Scope
+from lichen.runtime.runtime import Runtime
+from lichen.serve.http.auth import Caller, Identify
+from lichen.serve.http.lines import broken
+from lichen.serve.http.state import Site, site_of
+
+Context = ServerRequestContext[Any, HTTPConnection]
+P = TypeVar("P")
+R = TypeVar("R")
+
+
+class House(NamedTuple):
+    """What every message of an application is answered with: its runtime, and who recognises callers."""
+
+    runtime: Runtime
+    identify: Identify
+
+    def visit(self, ctx: Context) -> Visit:
+        """The visit that a message is. Raises Unauthenticated, Invalid, NotFound."""
+        assert ctx.request is not None, "every way in says which connection a message came by"
+        caller = self.identify(ctx.request)
+        return Visit(self.runtime, caller, caller.scope(), caller.actor(), ctx.request)
+
+
+class Visit(NamedTuple):
+    """One message: whose it is, where, and the connection it came by."""
+
+    runtime: Runtime
+    caller: Caller
+    scope: Scope
+    actor: Actor
+    connection: HTTPConnection
+
+    @property
+    def site(self) -> Site:
+        """What the routes of the application share."""
+        return site_of(self.connection)
+
+    @property
+    def closing(self) -> asyncio.Event:
+        """Set when the server is about to stop."""
+        return self.site.closing
+
+
+def answering(handle: Callable[[Context, P], Awaitable[R]]) -> Callable[[Context, P], Awaitable[R]]:
+    """A handler whose errors leave as the protocol has them: our code and next step, never a stack trace."""
+
+    async def answered(ctx: Context, params: P) -> R:
+        try:
+            return await handle(ctx, params)
+        except LichenError as error:
+            raise refused(error) from None
+        except MCPError:
+            raise
+        except Exception as error:  # noqa: BLE001 - no stack trace ever leaves; the log has its place
+            broken(f"mcp {ctx.method}", error)
+            raise MCPError(INTERNAL_ERROR, "Something went wrong inside the runtime; its own log says what.") from None
+
+    return answered
+
+
+def refused(error: LichenError) -> MCPError:
+    """An error as the protocol has them."""
+    code = INVALID_PARAMS if isinstance(error, (Invalid, NotFound)) else INVALID_REQUEST
+    return MCPError(code, f"{error.message} {error.next_step}", {"code": error.code, "kind": error.kind})
