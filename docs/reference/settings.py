@@ -33,6 +33,7 @@ from lichen.core.ports.prices import Price
 from lichen.core.speech.wording import BUILT_IN, Texts
 from lichen.core.words.quotas import Budgets, Quotas
 from lichen.settings.file import DeclaredActor, FlowFile, Parts, Serve, ServeMcp, Tenant, WebChat
+from lichen.settings.mcpfiles import McpFile
 from lichen.settings.models import Models
 from lichen.settings.providers import ProviderTable
 from lichen.settings.routes import Route
@@ -48,6 +49,8 @@ SETTINGS: Mapping[str, tuple[type[msgspec.Struct], Mapping[str, str]]] = {
             "agents have under these names; in `TENANT/` for a tenant, in `TENANT/ENVIRONMENT/` for one of its.",
             "tools": "Tools that only flows use: `file.py:name`, a tool or a list of them.",
             "home": "Where data lies; `LICHEN_HOME` overrides it.",
+            "mcp_files": "Files in which other programs are told of MCP servers, `.mcp.json`, or tables that also say "
+            "which variables these may read.",
         },
     ),
     "flows = [{ … }]": (
@@ -57,6 +60,16 @@ SETTINGS: Mapping[str, tuple[type[msgspec.Struct], Mapping[str, str]]] = {
             "name": "What the flow is called; else its `id`, else its pack and `id`, such as `weather_bot.main`.",
             "tools": 'The tool for an operation of it: `"apply" = "shop.apply"`, or `"@node"` for one node.',
             "agents": "The agent for one that it names otherwise.",
+        },
+    ),
+    "mcp_files = [{ … }]": (
+        McpFile,
+        {
+            "file": "The file: `.mcp.json`, or what has the same format.",
+            "variables": "The variables that `${NAME}` and `${NAME:-otherwise}` may stand for in it.",
+            "tenants": "The tenants that have its servers; all where none is named.",
+            "environments": "The environments that have them; all where none is named.",
+            "servers": "By the names they have here, terms of its servers: `timeout_s`, `trust`, `tools`.",
         },
     ),
     "[tenants.NAME]": (

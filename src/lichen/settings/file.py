@@ -20,6 +20,7 @@ from lichen.core.words.errors import Invalid, NotFound
 from lichen.core.words.quotas import Budgets, Quotas
 from lichen.core.words.scope import PRODUCTION, Actor, ActorKind, Environment, Scope
 from lichen.settings.breakers import breaker_of
+from lichen.settings.mcpfiles import McpFile
 from lichen.settings.models import Models
 from lichen.settings.providers import PROVIDERS, ProviderTable
 from lichen.settings.routes import Route
@@ -138,13 +139,15 @@ class FlowFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class Parts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a project is made of. `agents` are `file.py:name` or agent files; `tools`, as `file.py:name`, are for agent
-    files and flows; `flows` are paths and globs, or tables that also say names; `prompts` is a folder."""
+    files and flows; `flows` are paths and globs, or tables that also say names; `prompts` is a folder; `mcp_files` name
+    MCP servers as other programs have them."""
 
     agents: tuple[str, ...]
     flows: tuple[str | FlowFile, ...] = ()
     tools: tuple[str, ...] = ()
     home: str = ".lichen"
     prompts: str | None = None
+    mcp_files: tuple[str | McpFile, ...] = ()
 
 
 class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -13,9 +13,11 @@ from lichen.core.words.errors import Invalid, NotFound
 from lichen.core.words.scope import Scope
 from lichen.settings.decoding import Decoded, decode, place_in, table
 from lichen.settings.file import FILE, File, Settings, Tenant
+from lichen.settings.mcpfiles import McpFile, Tables, tables_of
 from lichen.settings.places import Step
 from lichen.settings.providers import Providers, wrong_with_providers
 from lichen.settings.secrets import shared_by_mistake, wrong_with
+from lichen.settings.servers import McpTable
 
 T = TypeVar("T")
 
@@ -57,7 +59,10 @@ def read(path: Path, *, environ: Mapping[str, str]) -> Read:
     decoded = decode(path)
     if decoded.file is None:
         return Read(path, decoded.text, None, decoded.errors)
-    return _checked(path, decoded, _settings(path.resolve(), decoded.file, environ))
+    settings = _settings(path.resolve(), decoded.file, environ)
+    tables, errors = _from_files(settings, environ)
+    settings = msgspec.structs.replace(settings, mcp=(*settings.mcp, *tables))
+    return _checked(path, decoded._replace(errors=(*decoded.errors, *errors)), settings, tables)
 
 
 def _settings(path: Path, file: File, environ: Mapping[str, str]) -> Settings:
@@ -76,12 +81,20 @@ def _settings(path: Path, file: File, environ: Mapping[str, str]) -> Settings:
     )
 
 
-def _checked(path: Path, decoded: Decoded, settings: Settings) -> Read:
+def _from_files(settings: Settings, environ: Mapping[str, str]) -> Tables:
+    """The servers that other programs' files name, and what is wrong with those files."""
+    files = [McpFile(each) if isinstance(each, str) else each for each in settings.parts.mcp_files]
+    read = [tables_of(settings.root, each, environ) for each in files]
+    tables = tuple(table for each in read for table in each.tables)
+    return Tables(tables, tuple(error for each in read for error in each.errors))
+
+
+def _checked(path: Path, decoded: Decoded, settings: Settings, from_files: tuple[McpTable, ...]) -> Read:
     found = Read(path, decoded.text, settings, decoded.errors)
     more = [error for name, tenant in settings.tenants.items() for error in _tenant(found, name, tenant)]
     more += _shared_secrets(found, settings)
     more += _providers(found, settings.providers, {}, "models")
-    more += _servers(found, settings)
+    more += _servers(found, settings, from_files)
     return found._replace(errors=(*decoded.errors, *more))
 
 
@@ -115,20 +128,22 @@ def _providers(file: Read, tables: Providers, below: Providers, *above: Step) ->
         yield Invalid(wrong.message, code=wrong.code, next_step=wrong.next_step, place=place)
 
 
-def _servers(file: Read, settings: Settings) -> Iterator[Invalid]:
+def _servers(file: Read, settings: Settings, from_files: tuple[McpTable, ...]) -> Iterator[Invalid]:
     """Servers of tenants and environments that nobody declared, and two of one name that a scope would have."""
     known = ", ".join(settings.tenants)
+    count = len(settings.mcp) - len(from_files)
     for number, own in enumerate(settings.mcp):
-        for at, name in enumerate(own.tenants):
+        at: tuple[Step, ...] = ("mcp", number) if number < count else ("lichen", "mcp_files")
+        for name in own.tenants:
             if name not in settings.tenants:
-                yield file.unknown("tenant", name, "mcp", number, "tenants", at, code="tenant_unknown", known=known)
+                yield file.unknown("tenant", name, *at, "tenants", code="tenant_unknown", known=known)
         twice = [other for other in settings.mcp[:number] if other.name == own.name]
         if any(own.is_of(scope) and other.is_of(scope) for other in twice for scope in settings.scopes):
             yield Invalid(
                 f"There are two servers named {own.name!r} in one environment.",
                 code="server_twice",
                 next_step="Give one of them another name, or other tenants.",
-                place=file.place("mcp", number),
+                place=file.place(*at),
             )
 
 

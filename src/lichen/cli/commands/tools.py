@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated, Any
 
 import typer
 
 from lichen.cli.here.caller import Caller, calling
+from lichen.cli.here.workspace import locate
+from lichen.cli.show.screen import Screen, note
+from lichen.core.words.errors import Invalid
 
 app = typer.Typer(name="tools", no_args_is_help=True, help="Tools of other people's MCP servers: seen, pinned, judged.")
 
@@ -24,6 +28,37 @@ def list_tools(caller: Caller) -> None:
         return
     rows = [(tool["name"], tool["state"], tool["pinned"][:12], tool["waiting"][:12]) for tool in found]
     caller.screen.table(("tool", "state", "pinned", "waits"), rows, empty="No server offered anything yet.")
+
+
+@app.command()
+def discover(
+    as_json: Annotated[bool, typer.Option("--json", help="JSON on stdout and nothing else.")] = False,
+) -> None:
+    """Finds servers that other programs have here and the project has not.
+
+    Prints the [[mcp]] to add for each. What it finds is not started, and no value of a variable or header is shown.
+    """
+    from lichen.runtime.review.servers import unused_servers
+    from lichen.settings.reading import read
+
+    file = locate().needed()
+    settings = read(file, environ=os.environ).settings
+    if settings is None:
+        raise Invalid(
+            f"{file} cannot be read.", code="settings_invalid", next_step="`lichen doctor` says what is wrong."
+        )
+    found = unused_servers(settings)
+    screen = Screen(as_json=as_json)
+    for error in found.errors:
+        note(f"{error.place}: {error.message}")
+    if screen.data([each._asdict() for each in found.servers]):
+        return
+    for each in found.servers:
+        screen.line(f"{each.name}, from {each.file}:\n\n{each.table}\n")
+        for secret in each.secrets:
+            screen.line(f"lichen secrets set {secret}")
+    if not found.servers:
+        screen.line("No other program has a server here that the project has not.")
 
 
 @app.command()

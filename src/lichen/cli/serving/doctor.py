@@ -117,6 +117,7 @@ def _project(workspace: Workspace, *, asks: bool) -> Iterator[Finding]:
         yield Finding("project", "ok", f"{workspace.file}: tenants {', '.join(project.settings.tenants)}")
         yield Finding("agents", "ok", f"{', '.join(agent.name for agent in project.agents)} load")
     yield from _environments(project.settings)
+    yield from _servers(project.settings)
     if not errors:  # else policies would be checked against agents that are not all there
         yield from _policies(project)
         yield from _reviewed(project)
@@ -141,6 +142,19 @@ def _environments(settings: Settings) -> Iterator[Finding]:
         if settings.environment(scope).error_text:
             what = f"{scope.tenant}/{scope.env}: messages of errors, and whatever is in them, go to the process's log"
             yield Finding("log", "warning", what, f"error_text = false under [tenants.{scope.tenant}]")
+
+
+def _servers(settings: Settings) -> Iterator[Finding]:
+    """MCP servers that other programs have here: named only, since what was merely found is not run."""
+    from lichen.runtime.review.servers import unused_servers
+
+    found = unused_servers(settings)
+    for error in found.errors:
+        yield Finding("servers", "warning", f"{error.place}: {error.message}", error.next_step)
+    for file in dict.fromkeys(each.file for each in found.servers):
+        names = ", ".join(each.name for each in found.servers if each.file == file)
+        what = f"{file} names MCP servers that are not configured here: {names}"
+        yield Finding("servers", "ok", what, "lichen tools discover")
 
 
 def _policies(project: Project) -> Iterator[Finding]:
