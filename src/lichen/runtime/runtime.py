@@ -236,12 +236,16 @@ class Runtime:
         from lichen.runtime.operations.talk.handovers import Handovers
         from lichen.runtime.operations.talk.sessions import Sessions
         from lichen.runtime.operations.waits import Waits
+        from lichen.runtime.project.hosting import specs_of
 
         new_id = self._blueprint.new_id
         changes = Changes(wiring.engine, new_id)
 
         def agents() -> tuple[Agent, ...]:
             return wiring.catalog.agents
+
+        def own() -> Sequence[str]:
+            return [spec.name for spec in specs_of(agents())]
 
         known = Known(agents, wiring.gate.meters_of)
         self.sessions = Sessions(wiring.engine, access, agents)
@@ -260,7 +264,7 @@ class Runtime:
         self.meters = MeterBooks(wiring.engine, wiring.gate, access)
         self.costs = CostBooks(wiring.engine, access)
         self.evals = Evals(access, home=self.home)
-        self.tools = ServerTools(wiring.engine, access, wiring.servers, wiring.in_force)
+        self.tools = ServerTools(wiring.engine, access, wiring.servers, wiring.in_force, own=own)
         self.reload = Reload(
             wiring.engine, access, changes, wiring.in_force, wiring.catalog, self.project, prompts=wiring.prompts
         )

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Annotated, Any
 
+import msgspec
 import typer
 
 from lichen.cli.here.caller import Caller, calling
 from lichen.cli.here.workspace import locate
 from lichen.cli.show.screen import Screen, note
-from lichen.core.words.errors import Invalid
+from lichen.core.words.errors import Invalid, NotFound
 
 app = typer.Typer(name="tools", no_args_is_help=True, help="Tools of other people's MCP servers: seen, pinned, judged.")
 
@@ -89,10 +91,56 @@ def show(caller: Caller, name: Name) -> None:
     caller.screen.line(f"{name} is {standing['state']}.")
     if not offer["difference"]:
         caller.screen.line(f"Pinned as {standing['pinned']}." if standing["pinned"] else "Nothing waits.")
+        _tell(caller, name, offer["findings"])
         return
     for line in offer["difference"]:
         caller.screen.line(line)
+    _tell(caller, name, offer["findings"])
     caller.screen.line(f"lichen tools accept {name} --digest {standing['waiting']}")
+
+
+@app.command()
+@calling
+def scan(
+    caller: Caller,
+    what: Annotated[str, typer.Argument(metavar="[SERVER|FOLDER]", help="Without it, every server.")] = "",
+    rules: Annotated[Path | None, typer.Option(help="A TOML file with rules of your own, for a folder.")] = None,
+) -> None:
+    """Names what is suspicious in the tools of servers, or in a skill's folder; exit code 1 for something grave.
+
+    It is advice: nothing is turned on or off by it.
+    """
+    found = _of_folder(Path(what), rules) if what and Path(what).is_dir() else _of_servers(caller, what)
+    if not caller.screen.data(found):
+        for name, findings in found.items():
+            _tell(caller, name, findings)
+        if not any(found.values()):
+            caller.screen.line(f"Nothing suspicious in {len(found)} {'tool' if len(found) == 1 else 'tools'}.")
+    if any(each["severity"] in ("critical", "high") for findings in found.values() for each in findings):
+        raise typer.Exit(1)
+
+
+def _of_servers(caller: Caller, server: str) -> dict[str, list[dict[str, Any]]]:
+    """The findings of every tool that was offered, or of one server's."""
+    tools = [tool["name"] for tool in caller.client.get("tools") if server in ("", tool["server"])]
+    if server and not tools:
+        step = "`lichen tools look SERVER` asks it; `lichen tools list` names what was offered."
+        raise NotFound("No server of this name offered a tool.", code="server_unknown", place=server, next_step=step)
+    return {name: caller.client.get(f"tools/{name}")["findings"] for name in tools}
+
+
+def _of_folder(folder: Path, rules: Path | None) -> dict[str, list[dict[str, Any]]]:
+    """The findings in the files of a folder."""
+    from lichen.tools.scan.custom import rules_of
+    from lichen.tools.scan.folder import NO_RULES, scan_folder
+
+    own = NO_RULES if rules is None else rules_of(rules.read_bytes(), str(rules))
+    return {str(folder): [msgspec.to_builtins(each) for each in scan_folder(folder, own)]}
+
+
+def _tell(caller: Caller, name: str, findings: list[dict[str, Any]]) -> None:
+    for each in findings:
+        caller.screen.line(f"{each['severity']}: {name} {each['place']}: {each['message']} ({each['rule']})")
 
 
 @app.command()

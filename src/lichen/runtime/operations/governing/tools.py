@@ -6,7 +6,7 @@ A program or an agent judges nothing: only an operator's word turns on what a st
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from difflib import unified_diff
 from typing import Any, Literal
 
@@ -23,6 +23,7 @@ from lichen.engine.engine import Engine
 from lichen.runtime.access.access import EVERYTHING, About, Access
 from lichen.runtime.given.servers import Seen, Servers
 from lichen.runtime.project.policies import InForce
+from lichen.tools.scan.finding import Finding
 
 State = Literal["on", "changed", "waiting", "rejected"]
 """On as it is pinned; off because it changed; off because nobody judged it yet; off because somebody said no."""
@@ -39,20 +40,32 @@ class ToolStanding(msgspec.Struct, frozen=True):
 
 
 class ToolOffer(msgspec.Struct, frozen=True):
-    """A tool of a server with both definitions, the lines in which they differ, and its standing."""
+    """A tool of a server with both definitions, the lines in which they differ, and its standing. `findings` say what
+    is suspicious in the definition that waits, or else in the pinned one: advice, by which nothing is decided."""
 
     standing: ToolStanding
     pinned: Mapping[str, Any] | None
     waiting: Mapping[str, Any] | None
     difference: tuple[str, ...]
+    findings: tuple[Finding, ...] = ()
 
 
 class ServerTools:
-    """Shows and judges. Every operation raises Denied."""
+    """Shows and judges. `own` are the names of the tools that agents have of the project itself. Every operation raises
+    Denied."""
 
-    def __init__(self, engine: Engine, access: Access, servers: Servers, in_force: InForce) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        access: Access,
+        servers: Servers,
+        in_force: InForce,
+        *,
+        own: Callable[[], Iterable[str]] = tuple,
+    ) -> None:
         self._engine, self._access = engine, access
         self._servers, self._in_force = servers, in_force
+        self._own = own
 
     def list(self, scope: Scope, actor: Actor) -> tuple[ToolStanding, ...]:
         """Every tool that a server of the scope ever offered, by name."""
@@ -67,7 +80,8 @@ class ServerTools:
         standing = self._found(scope, name)
         pinned = self._said(scope, standing.pinned_n) if standing.pinned else None
         waiting = self._said(scope, standing.submitted_n) if standing.submitted else None
-        return ToolOffer(_standing(name, standing), pinned, waiting, _difference(pinned, waiting))
+        findings = self._findings(scope, name, waiting or pinned)
+        return ToolOffer(_standing(name, standing), pinned, waiting, _difference(pinned, waiting), findings)
 
     async def look(self, scope: Scope, server: str, actor: Actor) -> Seen:
         """Asks a server what it offers now. Raises NotFound (`server_unknown`), Unavailable (`server_unreachable`)."""
@@ -129,6 +143,16 @@ class ServerTools:
         if not digest or standing.submitted != digest:
             raise _changed(name)
         return standing
+
+    def _findings(self, scope: Scope, name: str, said: Mapping[str, Any] | None) -> tuple[Finding, ...]:
+        """What is suspicious in a definition beside the other tools that an agent could have."""
+        from lichen.tools.scan.definition import scan_definition
+
+        server = name.partition(".")[0]
+        offered = [each.partition(":")[2] for each in self._servers.standing(scope) if each.startswith("tool:")]
+        siblings = [each for each in offered if each.startswith(f"{server}.")]
+        others = [*(each for each in offered if not each.startswith(f"{server}.")), *self._own()]
+        return scan_definition(said, siblings=siblings, others=others) if said is not None else ()
 
     def _data(self, scope: Scope, n: int) -> bytes:
         return self._engine.journal(scope).log.contents(TENANT_STREAM, n)["definition"]
