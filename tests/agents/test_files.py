@@ -405,3 +405,21 @@ def test_whatever_stands_in_a_file_it_is_read_or_refused(data: bytes) -> None:
     for suffix in KINDS:
         with suppress(Invalid):
             read(Path(f"x{suffix}"), data)
+
+
+ANSWERS = 'answers = { type = "object", properties = { amount = { type = "integer" } }, required = ["amount"] }\n'
+
+
+@pytest.mark.req("GOA-61.16")
+def test_a_file_says_how_its_answers_are_said_and_a_mistake_has_its_place(tmp_path: Path) -> None:
+    first, *rest = LLM.splitlines(keepends=True)
+    said = load_agent(written(tmp_path, "".join((first, ANSWERS, 'say = "{amount|money}"\n', *rest))), TOOLS)
+    assert said.say is not None
+    assert said.say.text(b'{"amount":5}', ["de"]) == "0,05"
+    mistaken = written(tmp_path, "".join((first, ANSWERS, '[say]\nen = "{amount}"\nde = "{betrag}"\n', *rest)))
+    error = refusal(mistaken)
+    assert (error.code, error.place) == ("agent_invalid", f"{mistaken}:5:1: /say/de")
+    yaml = written(
+        tmp_path, "name: a.b\nanswers: {type: integer}\nsay: {en: '{answer}'}\nllm: {model: 'echo:'}\n", "a.yaml"
+    )
+    assert load_agent(yaml, TOOLS).say is not None

@@ -10,12 +10,13 @@ import msgspec
 import pytest
 from pydantic import BaseModel, Field, field_validator
 
-from lichen import Agent, Delta, ModelReply, ModelRequest, Runtime
+from lichen import Agent, Delta, ModelReply, ModelRequest, Runtime, tool
 from lichen.agents import LLMPlanner, ScriptedModel
+from lichen.core.deciders.events import MessageQueued
 from lichen.core.ports.model import Deltas, ModelCall
 from lichen.core.ports.plan import Plan, PlanInput
 from lichen.core.words.errors import Conflict, Invalid
-from lichen.core.words.ids import ToolName
+from lichen.core.words.ids import RunId, ToolName, session_stream
 from lichen.runtime.operations.talk.turn import Reply
 from lichen.testing.models import scripted_planner
 from tests.runtime.world import CUSTOMER, OPS, SCOPE
@@ -216,3 +217,99 @@ async def test_an_answer_that_was_not_streamed_is_one_partial_and_one_without_a_
             session = await runtime.sessions.open(SCOPE, CUSTOMER, agent=agent)
             turn = await session.say("go")
             assert [part async for part in turn.partials()] == parts
+
+
+# -- said in a sentence ------------------------------------------------------------------------------------------
+
+SAY = {"en": "I have refunded {amount|money} EUR for order {order_id}.", "de": "{amount|money} EUR erstattet."}
+
+
+@pytest.mark.req("GOA-61.15")
+async def test_a_customer_reads_the_sentence_and_whoever_asked_has_the_value(tmp_path: Path) -> None:
+    agent = refunds(GOOD, answers=Refund, say=SAY)
+    async with Runtime.open(tmp_path, agents=[agent]) as runtime:
+        reply = await asked(runtime)
+        assert (reply.text, reply.value) == ("I have refunded 80.00 EUR for order 1042.", REFUND)
+        detail = runtime.runs.show(SCOPE, reply.run, OPS)
+        assert (detail.answer, detail.value) == (reply.text, REFUND.model_dump())
+        assert await told_customer(runtime, reply.run) == [reply.text]
+
+
+async def told_customer(runtime: Runtime, run: RunId) -> list[str]:
+    """Every message that went to the session of a run."""
+    log = runtime.log(SCOPE)
+    session = runtime.runs.show(SCOPE, run, OPS).session
+    assert session is not None
+    stream = session_stream(session)
+    queued = [event for event in log.events(stream) if isinstance(event.control, MessageQueued)]
+    return [log.contents(stream, event.n)["text"].decode() for event in queued]
+
+
+@pytest.mark.req("GOA-61.15")
+async def test_a_value_that_was_asked_for_and_a_run_without_a_session_have_no_sentence(tmp_path: Path) -> None:
+    agent = refunds('{"answer":7}', GOOD, answers=Refund, say=SAY)
+    async with Runtime.open(tmp_path, agents=[agent]) as runtime:
+        other = await asked(runtime, answers=int)
+        assert (other.text, other.value) == ("7", 7)
+        run = await runtime.runs.start(SCOPE, "shop.refunds", "Refund 1042.", OPS)
+        assert msgspec.json.decode((await runtime.runs.answer(SCOPE, run, OPS)).text) == REFUND.model_dump()
+
+
+@pytest.mark.req("GOA-61.15")
+async def test_the_result_of_a_call_that_ends_the_run_is_said_as_well(tmp_path: Path) -> None:
+    @tool(name="refunds.done", effects="none", role="terminal")
+    async def done(order_id: str) -> Refund:
+        """Ends it."""
+        return Refund(order_id=order_id, amount=8000)
+
+    call = ModelReply("", (ModelCall("c", ToolName("refunds.done"), b'{"order_id":"1042"}'),))
+    async with Runtime.open(tmp_path, agents=[refunds(call, answers=Refund, say=SAY, tools=[done])]) as runtime:
+        reply = await asked(runtime)
+        assert (reply.text, reply.value) == ("I have refunded 80.00 EUR for order 1042.", REFUND)
+
+
+@pytest.mark.req("GOA-61.16")
+def test_a_sentence_is_of_a_typed_answer_and_names_its_fields() -> None:
+    for given, why in (({"say": "{order_id}"}, "without a type"), ({"answers": Refund, "say": "{nr}"}, "no field")):
+        with pytest.raises(Invalid, match=why) as caught:
+            refunds(**given)
+        assert (caught.value.code, caught.value.place) == ("agent_invalid", "/say")
+
+
+def test_a_sentence_is_part_of_what_an_agent_is() -> None:
+    plain, said = refunds(answers=Refund), refunds(answers=Refund, say=SAY)
+    assert plain.digest == refunds(answers=Refund, say="").digest != said.digest
+
+
+class Pure:
+    """A planner that can be asked again."""
+
+    pure, digest = True, "pure"
+
+    async def plan(self, input: PlanInput) -> Plan:
+        return Plan(answer=GOOD)
+
+
+@pytest.mark.req("GOA-61.15")
+async def test_a_replayed_run_says_the_same(tmp_path: Path) -> None:
+    agent = Agent("shop.refunds", planner=Pure(), answers=Refund, say=SAY)
+    async with Runtime.open(tmp_path, agents=[agent]) as runtime:
+        reply = await asked(runtime)
+        assert (await runtime.runs.replay(SCOPE, reply.run, OPS)).same is True
+
+
+@pytest.mark.req("GOA-61.17")
+async def test_while_a_value_comes_no_chat_shows_it_and_its_partials_do(tmp_path: Path) -> None:
+    model = Slow('{"order_id":"10', '42","amo', 'unt":8000}')
+    agent = Agent("shop.refunds", planner=LLMPlanner(model), answers=Refund, say=SAY)
+    async with Runtime.open(tmp_path, agents=[agent]) as runtime:
+        session = await runtime.sessions.open(SCOPE, CUSTOMER)
+        turn = await session.say("Refund 1042.")
+        looking = session.conversation.partials(turn.receipt.n + 1)
+        shown, parts = [await anext(looking)], list[Any]()
+        async for partial in turn.partials():
+            parts.append(partial)
+            model.may_go_on.set()
+        shown.extend([partial async for partial in looking])
+        assert parts == [{"order_id": "10"}, {"order_id": "1042"}, {"order_id": "1042", "amount": 8000}]
+        assert {partial.text for partial in shown} == {""}

@@ -114,3 +114,34 @@ def test_a_text_that_the_runtime_never_says_is_refused_with_its_place(tmp_path: 
     file.write_text(file.read_text().replace("stoped", "stopped"))
     wording = load(file, environ={}).settings.wording("acme")
     assert (wording.of("de").stopped, wording.of("de").failed, wording.of("en")) == ("Zu.", GERMAN.failed, Texts())
+
+
+class Refunds:
+    """Answers with a value."""
+
+    pure = True
+    digest = "refunds"
+
+    async def plan(self, input: PlanInput) -> Plan:
+        return Plan(answer='{"amount":123450}')
+
+
+@pytest.mark.req("GOA-61.15")
+@pytest.mark.parametrize(
+    ("say", "wanted", "text"),
+    [
+        ({"en": "{amount|money} EUR back.", "de": "{amount|money} EUR zurück."}, "de-AT", "1.234,50 EUR zurück."),
+        ({"en": "{amount|money} EUR back.", "de": "{amount|money} EUR zurück."}, "fr", "1,234.50 EUR back."),
+        ("{amount|money} EUR", "de", "1.234,50 EUR"),
+    ],
+)
+async def test_a_typed_answer_is_said_in_the_language_of_the_conversation(
+    tmp_path: Path, say: dict[str, str] | str, wanted: str, text: str
+) -> None:
+    schema = {"type": "object", "properties": {"amount": {"type": "integer"}}, "required": ["amount"]}
+    agent = Agent("shop.echo", planner=Refunds(), answers=schema, say=say)
+    async with runtime_of(msgspec.structs.replace(bilingual(tmp_path), agents=(agent,))) as runtime:
+        client = Client(app_of(runtime))
+        await client.generate()
+        await client.send("POST", "conversations", {"locale": wanted})
+        assert await told(client) == [text]

@@ -23,16 +23,17 @@ class Speaker:
     pure = False
     digest = "speaker"
 
-    def __init__(self) -> None:
+    def __init__(self, *words: str) -> None:
+        self._words = words or ("Al", "most")
         self.may_go_on = asyncio.Semaphore(0)
 
     async def plan(self, input: PlanInput) -> Plan:
-        for word in ("Al", "most"):
+        for word in self._words:
             await self.may_go_on.acquire()
             assert input.deltas is not None
             input.deltas(Delta(word))
         await self.may_go_on.acquire()
-        return Plan(answer="Almost.")
+        return Plan(answer="Almost." if self._words[0] == "Al" else "".join(self._words))
 
 
 async def _next(socket: ClientConnection) -> dict[str, Any]:
@@ -65,3 +66,24 @@ async def test_a_message_is_shown_as_it_comes_and_then_takes_the_place_of_what_w
     assert (message["type"], message["text"]) == ("message", "Almost.")
     assert (message["channelData"]["streamType"], message["channelData"]["streamId"]) == ("final", stream)
     assert [a["type"] for a in history] == ["message", "message"], "what was shown meanwhile is kept nowhere"
+
+
+@pytest.mark.req("GOA-61.17")
+async def test_of_a_value_that_is_said_in_a_sentence_a_chat_shows_only_that_somebody_is_typing(tmp_path: Path) -> None:
+    speaker = Speaker('{"amount":', "8000}")
+    schema = {"type": "object", "properties": {"amount": {"type": "integer"}}, "required": ["amount"]}
+    agent = Agent("shop.echo", planner=speaker, answers=schema, say="{amount|money} EUR back.")
+    async with runtime_of(msgspec.structs.replace(project_in(tmp_path), agents=(agent,))) as runtime:
+        app = app_of(runtime)
+        ann = await Client(app).open()
+        async with served(app) as host, connect(ann.url.replace("chat.test", host)) as socket:
+            await ann.say("Well?")
+            seen = [await _next(socket), await _next(socket)]
+            for _ in range(3):
+                speaker.may_go_on.release()
+            seen.append(await _next(socket))
+    assert [(each["type"], each.get("text", "")) for each in seen] == [
+        ("message", "Well?"),
+        ("typing", ""),
+        ("message", "80.00 EUR back."),
+    ]

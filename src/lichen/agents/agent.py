@@ -23,11 +23,12 @@ from lichen.core.ports.answer import AnswerType
 from lichen.core.ports.call import Tool
 from lichen.core.ports.plan import Planner
 from lichen.core.remote.tools import RemoteTools
+from lichen.core.speech.spoken import Spoken, spoken
 from lichen.core.words.errors import Invalid
 from lichen.core.words.ids import AgentName, ToolName
 from lichen.core.words.limits import Limits
 from lichen.tools.agent_tool import Task
-from lichen.tools.arguments.answer import answer_type
+from lichen.tools.arguments.answer import TypedAnswer, answer_type
 from lichen.tools.spec import pinned
 
 NAME_CHARS_MAX = 64
@@ -52,7 +53,9 @@ class Agent:
     `tools` takes tools, toolsets, other agents' `as_tool()`, and `RemoteTools` of a server; the agent sees these and no
     others. `digest` pins the name, the planner, every tool's contract, the servers it asks for and the limits.
     `answers` is what each answer has to be: a type that pydantic knows, or a JSON Schema. A run that cannot give that
-    fails (`answer_invalid`).
+    fails (`answer_invalid`). `say` is the sentence that customers read in place of the value, a template with its
+    fields in braces, or one for each language: `{"en": "I refunded {amount|money} EUR.", "de": "…"}`. The value
+    stays as it is for whoever asked by API or as another agent.
 
     `on_missing` is what follows when a call lacks arguments: `resume` tells the planner, `ask` asks the customer for
     them and tells the planner what they said, `finalize` lets it answer with what it has.
@@ -60,8 +63,8 @@ class Agent:
     `memory` gives it `session.recall`, to look back on the conversation, and with `"person"` also `person.recall`, on
     all that this person had with it; a `Recall` says how much. Policy decides each look like any call.
 
-    Raises Invalid (`agent_invalid`) for a name that is not lower-case words joined by dots, for a missing planner, and
-    for two tools of one name.
+    Raises Invalid (`agent_invalid`) for a name that is not lower-case words joined by dots, for a missing planner,
+    for two tools of one name, and for a `say` that names what not every answer has.
     """
 
     name: AgentName
@@ -74,6 +77,7 @@ class Agent:
     answers: AnswerType | None
     on_missing: OnMissing
     remote: tuple[RemoteTools, ...]
+    say: Spoken | None
 
     def __init__(
         self,
@@ -84,6 +88,7 @@ class Agent:
         limits: Limits | None = None,
         description: str = "",
         answers: Any = None,
+        say: str | Mapping[str, str] = "",
         on_missing: OnMissing = "resume",
         memory: bool | MemoryScope | Recall = False,
     ) -> None:
@@ -106,10 +111,13 @@ class Agent:
         object.__setattr__(self, "remote", remote)
         wanted = None if answers is None else answer_type(answers)
         object.__setattr__(self, "answers", wanted)
+        sentence = _sentence(say, wanted)
+        object.__setattr__(self, "say", sentence)
         stated = [bound for bound in msgspec.structs.astuple(limits) if bound is not None]
         bounds = [float(bound) for bound in stated]  # 120 and 120.0 are the same limit
         parts = (name, planner.digest, pins, bounds)
         pinning = parts if wanted is None else (*parts, wanted.schema)
+        pinning = pinning if sentence is None else (*pinning, {"say": sentence.written})
         pinning = pinning if on_missing == "resume" else (*pinning, on_missing)
         pinning = (*pinning, [msgspec.structs.astuple(one) for one in remote]) if remote else pinning
         pinning = pinning if recall is None else (*pinning, msgspec.to_builtins(recall))
@@ -149,6 +157,21 @@ class Agent:
         """
         wording = Wording(prompt, template, text, build)
         return child_tool(self, description=description or self.description, input=input, wording=wording, name=name)
+
+
+def _sentence(say: str | Mapping[str, str], answers: AnswerType | None) -> Spoken | None:
+    """How its answers are said. Raises Invalid (`agent_invalid`) with the place `/say`."""
+    if not say:
+        return None
+    if answers is None:
+        step = "Give it `answers`, or leave out `say`."
+        raise Invalid(
+            "The answers of an agent without a type have words of their own.",
+            code="agent_invalid",
+            next_step=step,
+            place="/say",
+        )
+    return spoken(say, answers.schema, has_defaults=isinstance(answers, TypedAnswer))
 
 
 def _check(name: str, planner: Planner | None, tools: tuple[Tool, ...]) -> None:

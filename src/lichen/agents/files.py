@@ -125,6 +125,7 @@ class _Making:
             limits=limits,
             description=file.description,
             answers=file.answers,
+            say=file.say,
             on_missing=file.on_missing,
             memory=file.memory,
         )
@@ -132,7 +133,7 @@ class _Making:
     def _team(self, pattern: PatternTable, limits: Limits | None) -> Agent:
         """The agent that is made of others."""
         file = self._file
-        for name in ("rules", "llm", "tools", "mcp", "children", "answers", "memory"):
+        for name in ("rules", "llm", "tools", "mcp", "children", "answers", "say", "memory"):
             if getattr(file, name):
                 step = "Say it in the file of a member."
                 message = f"An agent that is a pattern has no `{name}` of its own."

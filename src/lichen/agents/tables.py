@@ -183,7 +183,8 @@ class AgentFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The whole file. Exactly one of `[rules]` (what RulePlanner takes), `[llm]`, and `[pattern]` for an agent made of
     others, which are files beside it. `tools` lists what it may use.
     `mcp` names servers whose tools it may use, as tables with `only` or `without` some of them.
-    `answers` is the JSON Schema that each answer has to fit. `memory`: true, `"session"`, `"person"`, or a table
+    `answers` is the JSON Schema that each answer has to fit, `say` the sentence that customers read in its place, or a
+    table `[say]` with one for each language. `memory`: true, `"session"`, `"person"`, or a table
     `[memory]` with what a `Recall` holds."""
 
     name: str
@@ -197,4 +198,5 @@ class AgentFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     llm: LLMTable | None = None
     pattern: PatternTable | None = None
     answers: Mapping[str, Any] | None = None
+    say: str | Mapping[str, str] = ""
     memory: bool | MemoryScope | Recall = False

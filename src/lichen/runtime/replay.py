@@ -22,6 +22,7 @@ from lichen.core.words.errors import ContentErased, Denied
 from lichen.core.words.ids import RunId, SessionId, StreamId, run_stream, session_stream
 from lichen.engine.act import Act
 from lichen.engine.brief.asking import plan_input
+from lichen.engine.drafts.valued import valued
 from lichen.engine.journal.journal import Journal
 from lichen.engine.ports import AgentDef, Services, agent_of
 from lichen.log.records.record import Record
@@ -133,8 +134,9 @@ async def _checked(
     try:
         recorded = _recorded(planned, journal.log.contents(record.stream, record.n))
         past = _Past(journal, state)
-        asked = plan_input(Act(services, past, state), agent, now_us=record.ts_us, model=_no_model)
-        plan = await agent.planner.plan(asked)
+        act = Act(services, past, state)
+        asked = plan_input(act, agent, now_us=record.ts_us, model=_no_model)
+        plan = valued(act, await agent.planner.plan(asked))
     except ContentErased:
         return msgspec.structs.replace(check, not_replayed="erased")
     except Exception:  # noqa: BLE001 - a planner may raise anything

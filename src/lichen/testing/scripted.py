@@ -30,6 +30,7 @@ from lichen.core.ports.call import (
 )
 from lichen.core.ports.plan import CallRequest, Plan, PlanInput, Planner
 from lichen.core.ports.policy import NO_FACTS, Approval, Check, Confirmation, Facts, Verdict
+from lichen.core.speech.spoken import Spoken
 from lichen.core.words.ids import (
     AgentName,
     CallId,
@@ -162,6 +163,7 @@ class ScriptedAgent(msgspec.Struct, frozen=True):
     digest: str = "agent"
     answers: AnswerType | None = None
     on_missing: OnMissing = "resume"
+    say: Spoken | None = None
 
 
 def agent(

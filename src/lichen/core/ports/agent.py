@@ -8,6 +8,7 @@ from typing import Literal, Protocol
 from lichen.core.ports.answer import AnswerType
 from lichen.core.ports.call import Tool
 from lichen.core.ports.plan import Planner
+from lichen.core.speech.spoken import Spoken
 from lichen.core.words.ids import AgentName, ToolName
 from lichen.core.words.limits import Limits
 
@@ -42,6 +43,11 @@ class AgentDef(Protocol):
     @property
     def answers(self) -> AnswerType | None:
         """What its answers have to be, None where words will do."""
+        ...
+
+    @property
+    def say(self) -> Spoken | None:
+        """How customers are told its answers, None where in the words that its planner gave."""
         ...
 
     @property

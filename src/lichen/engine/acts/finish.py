@@ -12,10 +12,12 @@ from lichen.core.ports.call import InvalidArguments
 from lichen.core.speech import saying
 from lichen.core.speech.saying import TEXT_BYTES_MAX, Saying
 from lichen.core.speech.wording import public_text
+from lichen.core.words.errors import Invalid
 from lichen.core.words.ids import StreamId, run_stream
 from lichen.engine.act import Act
 from lichen.engine.acts.child import tell_parent
 from lichen.engine.asks.lost import settle_lost
+from lichen.engine.drafts.valued import said
 from lichen.engine.journal.labels import labelled
 from lichen.engine.sends.sends import ruled
 
@@ -34,7 +36,7 @@ def finish(act: Act) -> None:
 def ending(act: Act) -> dict[StreamId, moves.Drafts]:
     """What a run's end is for it, its session and its caller."""
     value = _value(act)
-    state, session, answer = act.state, act.session, _answer(act)
+    state, session, answer = act.state, act.session, _answer(act, value)
     sends = ruled(act, _told_session(act, answer))
     if sends.refused:
         answer, value = Saying(_answered(sends.session)), b""
@@ -60,7 +62,7 @@ def _answered(session: moves.Drafts) -> str:
     return next((content.data.decode() for content in texts), "")
 
 
-def _answer(act: Act) -> Saying:
+def _answer(act: Act, value: bytes) -> Saying:
     state = act.state
     if act.journal.is_erased(state.subject):
         return SILENCE
@@ -71,7 +73,8 @@ def _answer(act: Act) -> Saying:
         return Saying(public_text(act.texts, state.failure))
     contents = act.contents(state.answer.n)
     if state.answer.part == "result":
-        return Saying(_told(contents["result"], contents.get("hint", b"").decode()))
+        words = said(act, value)
+        return Saying(_told(contents["result"], contents.get("hint", b"").decode()) if words is None else words)
     answer = saying.read(contents, "answer")
     return answer if answer.text.strip() else SILENCE  # everything was said before
 
@@ -85,7 +88,8 @@ def _told(result: bytes, hint: str) -> str:
 
 def _value(act: Act) -> bytes:
     """The answer as JSON, where it has a type; empty for a run that gives none. The result of the call that ended the
-    run is its value; where that is not of the type that the run has to give, the run fails (`answer_invalid`)."""
+    run is its value; where that is not of the type that the run has to give, or cannot be said, the run fails
+    (`answer_invalid`)."""
     state = act.state
     if state.cancel or state.failure or state.answer is None or act.journal.is_erased(state.subject):
         return b""
@@ -94,8 +98,10 @@ def _value(act: Act) -> bytes:
         return contents.get("value", b"")
     wanted = act.answer_type
     try:
-        return contents["result"] if wanted is None else wanted.decode(contents["result"])
-    except InvalidArguments:
+        value = contents["result"] if wanted is None else wanted.decode(contents["result"])
+        said(act, value)
+        return value
+    except (InvalidArguments, Invalid):
         act.state = msgspec.structs.replace(state, failure="answer_invalid")
         return b""
 

@@ -32,7 +32,7 @@ from lichen.engine.drafts.handed import check_asks_once
 from lichen.engine.drafts.held import model_approval
 from lichen.engine.drafts.planned import Made, append_plan, bill, check_roles, validate
 from lichen.engine.drafts.telling import release
-from lichen.engine.drafts.valued import valued
+from lichen.engine.drafts.valued import sentence_of, valued
 from lichen.engine.pace.deltas import Partial
 from lichen.engine.pace.pieces import Piece
 from lichen.engine.pace.step import Within
@@ -118,7 +118,7 @@ def _streaming(act: Act, input: PlanInput) -> Generator[PlanInput]:
     the session whose turn it is."""
     scope, services, run = act.journal.scope, act.services, input.run
     session = act.state.session if act.state.parent is None else None
-    partial = Partial(run.run, run.step, input.attempt)
+    partial = Partial(run.run, run.step, input.attempt, is_value=sentence_of(act) is not None)
     show = None if session is None else services.deltas.begin(scope, session, partial, lambda: _may_stream(act))
 
     def add(delta: Delta) -> None:

@@ -22,7 +22,8 @@ MayShow = Callable[[], bool]
 class Partial(msgspec.Struct, frozen=True):
     """All that a model has said so far in one planning attempt, in `pieces` pieces.
 
-    It is an announcement and no message: the attempt may fail, or policy may word the message differently.
+    It is an announcement and no message: the attempt may fail, or policy may word the message differently. `is_value`:
+    it is the JSON of a value that the customer is told in a sentence.
     """
 
     run: RunId
@@ -30,6 +31,11 @@ class Partial(msgspec.Struct, frozen=True):
     attempt: int
     text: str = ""
     pieces: int = 0
+    is_value: bool = False
+
+    def shown(self) -> Partial:
+        """The same as customers see it: of a value only that somebody is typing."""
+        return Partial(self.run, self.step, self.attempt, is_value=True) if self.is_value else self
 
 
 class Deltas:

@@ -12,6 +12,7 @@ from lichen.core.ports.answer import AnswerType
 from lichen.core.ports.call import Resources, Tool, ToolSpec
 from lichen.core.ports.plan import Planner
 from lichen.core.remote.tools import RemoteTools
+from lichen.core.speech.spoken import Spoken
 from lichen.core.words.errors import Invalid
 from lichen.core.words.ids import AgentName, ToolName
 from lichen.core.words.limits import Limits
@@ -51,13 +52,22 @@ class Hosted(msgspec.Struct, frozen=True):
     answers: AnswerType | None = None
     on_missing: OnMissing = "resume"
     remote: tuple[RemoteTools, ...] = ()
+    say: Spoken | None = None
 
 
 def hosted(agent: Agent, resources: Resources, breakers: Breakers) -> Hosted:
     """The agent, its tools bound to what the runtime gives them, each behind its circuit breaker."""
     tools = {name: guarded(tool.bound(resources), breakers) for name, tool in agent.tools.items()}
     return Hosted(
-        agent.name, agent.planner, tools, agent.limits, agent.digest, agent.answers, agent.on_missing, agent.remote
+        agent.name,
+        agent.planner,
+        tools,
+        agent.limits,
+        agent.digest,
+        agent.answers,
+        agent.on_missing,
+        agent.remote,
+        agent.say,
     )
 
 

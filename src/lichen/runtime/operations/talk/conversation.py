@@ -117,7 +117,8 @@ class Conversation:
         scope, shown = self._journal.scope, None
         watch = self._journal.watch(self._stream, *_SHOWN, e.TurnOpened)
         while not self._shows(after):
-            partial = self._deltas.speaking(scope, self._id)
+            speaking = self._deltas.speaking(scope, self._id)
+            partial = None if speaking is None else speaking.shown()
             if self._mailbox.turn is None:
                 await watch.next()
             elif partial is not None and partial != shown:
