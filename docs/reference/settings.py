@@ -133,6 +133,8 @@ SETTINGS: Mapping[str, tuple[type[msgspec.Struct], Mapping[str, str]]] = {
             "messages_per_minute_tenant": "Of the whole tenant.",
             "bytes_per_day": "What its log may grow by in a day, UTC, in each environment.",
             "bytes_per_day_address": "What one address may cause of that.",
+            "file_bytes": "What the files of one message may have together.",
+            "file_bytes_per_day": "What the files of all messages of a day, UTC, may have, in each environment.",
         },
     ),
     "[tenants.NAME.budgets]": (

@@ -11,6 +11,7 @@ import pytest
 
 from lichen.core.deciders import events as e
 from lichen.core.ports.policy import Reservation
+from lichen.core.speech.attached import Attached
 from lichen.core.words.ids import AgentName, CallId, MessageId, RunId, SessionId, ToolName, TurnId, WaitId
 from lichen.core.words.label import EMPTY
 from lichen.core.words.limits import Limits, Usage
@@ -21,6 +22,7 @@ RUN, CALL, WAIT, TURN = RunId("run-1"), CallId("c7"), WaitId("w2"), TurnId("t3")
 AGENT, SUBJECT, MESSAGE = AgentName("shop.support"), "customer_9f2c", MessageId("m4")
 USAGE = Usage(100, 20, 30, 4_000, 10)
 RULING = e.Ruling("run.start", ("policy0",), "d4")
+FILES = (Attached("image/png", 9, b"d"),)
 LIMITS = Limits(9, 60.0, 2, 8, 1, 5_000, 5.0, 1.5)
 
 SAMPLES: tuple[e.Control, ...] = (
@@ -95,7 +97,7 @@ SAMPLES: tuple[e.Control, ...] = (
     e.Refused("model.invoke", "5f0a", "deny", "x6", ("policy0",), "d4", 3, 1_700_000_000),
     e.SecretUsed("openai", "v3", "x4", CALL, RULING),
     e.MailboxOpened(AGENT, SUBJECT, "web", "push", "merge", "de", RULING, True),
-    e.MessageReceived(MESSAGE, "5f0a", "answered", RUN, WAIT, "operator", RULING, "operator_1a", True),
+    e.MessageReceived(MESSAGE, "5f0a", "answered", RUN, WAIT, "operator", RULING, "operator_1a", True, FILES),
     e.TurnOpened(TURN, RUN, (MESSAGE, MessageId("m5"))),
     e.TurnClosed(TURN, RUN, "released", 7),
     e.MessageQueued(MessageId("o6"), "answer", TURN, RUN, "answer/run-1", RULING, "operator_1a"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from lichen.core.deciders import events as e
 from lichen.core.ports.call import Effects
 from lichen.core.ports.policy import Reservation
+from lichen.core.speech.attached import Attached
 from lichen.core.words.content import INLINE_BYTES_MAX, RETENTION, Content
 from lichen.core.words.ids import (
     TENANT_STREAM,
@@ -46,8 +47,9 @@ def first_day(log: Log) -> None:
     label = Label((f"customer:{who}",), 2)
     opened = e.MailboxOpened(AGENT, who, "webchat", "push", has_address=True)
     put(log, S, e.Draft(opened, (Content("actor", who, b'{"id":"customer-7"}'), Content("address", who, b"room-1"))))
-    received = e.MessageReceived(m1, "token-1", "queued")
-    put(log, S, e.Draft(received, (Content("text", who, b"Pay 10 please"),), label))
+    received = e.MessageReceived(m1, "token-1", "queued", attachments=(Attached("text/plain", 7, b"d" * 16),))
+    said = (Content("text", who, b"Pay 10 please"), Content("attachment/0", who, b"receipt"))
+    put(log, S, e.Draft(received, said, label))
     put(log, S, e.Draft(e.TurnOpened(turn, FIRST, (m1,))))
     started = e.RunStarted(AGENT, who, Limits(calls=8), SESSION, turn)
     put(log, A, e.Draft(started, (Content("input", who, b"[]"),), label))

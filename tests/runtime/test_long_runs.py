@@ -142,8 +142,11 @@ async def test_a_following_run_does_not_read_what_was_summed_up_of_another_runs_
     assert all("summary" not in message.text for message in model.requests[-1].messages)
 
 
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
 def picture(name: str) -> dict[str, Any]:
-    data = base64.b64encode(f"picture of {name}".encode()).decode()
+    data = base64.b64encode(PNG + name.encode()).decode()
     return {"attachments": [{"contentType": "image/png", "contentUrl": f"data:image/png;base64,{data}"}]}
 
 
@@ -156,5 +159,5 @@ async def test_a_picture_is_told_once_and_again_in_the_next_turn_where_that_is_d
         for text, data in (("What is it?", picture("a cup")), ("And what was it?", None)):
             await (await session.say(text, data=data)).result()
     seen = [[(m.text, [each.data for each in m.media]) for m in r.messages if m.role == "user"] for r in model.requests]
-    first = ("What is it?", [b"picture of a cup"])
+    first = ("What is it?", [PNG + b"a cup"])
     assert seen == [[first], [first, ("And what was it?", [])]]

@@ -14,6 +14,7 @@ from lichen.core.ports.plan import PromptText, RunContext
 from lichen.core.ports.policy import Gate
 from lichen.core.ports.prices import Prices
 from lichen.core.ports.secrets import Secret, Secrets
+from lichen.core.speech.attached import FILES_BYTES_MAX
 from lichen.core.speech.saying import Saying
 from lichen.core.speech.wording import Wording
 from lichen.core.words.errors import NotFound
@@ -164,6 +165,8 @@ class Services(msgspec.Struct, frozen=True):
     wording: Callable[[Scope], Wording] = lambda scope: Wording()  # what customers are told
     options: Options = Options()
     quota: Callable[[Scope, Actor], None] = lambda scope, actor: None  # raises when an actor may have no more written
+    file_bytes: Callable[[Scope], int] = lambda scope: FILES_BYTES_MAX  # of one message
+    files_quota: Callable[[Scope, Actor, int], None] = lambda scope, actor, size: None  # raises when they are too much
     deltas: Deltas = msgspec.field(default_factory=Deltas)
     pieces: Pieces = msgspec.field(default_factory=Pieces)
     places: Workers = msgspec.field(default_factory=Workers)

@@ -11,6 +11,7 @@ import msgspec
 
 from lichen.core.deciders.events import Draft, Erased, Event, LogOpened, Part, Ruling
 from lichen.core.deciders.streams import TenantState
+from lichen.core.words.content import APART
 from lichen.core.words.errors import Conflict, ContentErased
 from lichen.core.words.ids import TENANT_STREAM, LogId, Pseudonym, StreamId
 from lichen.core.words.scope import Actor
@@ -28,6 +29,7 @@ from lichen.log.store.port import Reading
 from lichen.log.store.tables import Op
 from lichen.log.streams import Streams
 from lichen.log.views.durable import Durable
+from lichen.log.views.filebytes import FileBytes
 from lichen.log.views.queries import Queries
 from lichen.log.write.entry import Entry
 from lichen.log.write.shared import Shared, as_new
@@ -92,6 +94,7 @@ class Log(Streams):
         self.last_seq = self.durable_seq = tip.frontier.size
         self.forget(tip.number)
         self.feed.begin(self._queries, self.durable_seq)
+        self.files = FileBytes(self._store.read, tip.number, self.durable_seq)
         self._growth = Growth()
         self._growth.add(ts_us, self._queries.bytes_since(ts_us - ts_us % DAY_US, self.last_seq))
         self._names = Names(self.id, tip.number, self._shared.keyring, self._reading)
@@ -161,7 +164,8 @@ class Log(Streams):
         first, last = self.last_seq + 1, self.last_seq
         if staging.parts:
             store, rows = self._shared, staging.begun
-            entry = store.entry(self, self.tip, rows=len(rows), data_bytes=staging.size)
+            apart = sum(map(len, staging.blobs)) if staging.blobs else 0
+            entry = store.entry(self, self.tip, rows=len(rows), data_bytes=staging.size + apart)
             entry.pending += rows
             entry.blobs += staging.blobs
             last = 0
@@ -170,7 +174,9 @@ class Log(Streams):
                 first, last = min(first, staged.records[0].seq), max(last, staged.records[-1].seq)
             self._ts_us = ts_us = staging.ts_us
             store.latest_us = max(store.latest_us, ts_us)
-            self._growth.add(ts_us, staging.size + (sum(map(len, staging.blobs)) if staging.blobs else 0))
+            self._growth.add(ts_us, staging.size + apart)
+            if staging.file_bytes:
+                self.files.add(ts_us, staging.file_bytes)
             self.last_seq, store.last_pos = staging.seq, staging.pos
         return Appended(tuple(staging.events), first, last)
 
@@ -228,7 +234,8 @@ class Log(Streams):
 
     def _holds(self, record: Record, draft: Draft) -> bool:
         try:
-            return self.contents(record.stream, record.n) == {each.part: each.data for each in draft.contents}
+            known = self.contents(record.stream, record.n)  # files have their digests in the control
+            return known == {each.part: each.data for each in draft.contents if not each.part.startswith(APART)}
         except ContentErased:
             return False  # nobody can say any more
 

@@ -145,7 +145,7 @@ class Streams(Listings):
         row = live.row if live is not None else self._queries.stream_row(stream)
         record = self._queries.at(row.number, n) if row is not None else None
         if record is None:
-            raise NotFound(f"The stream {stream} has no record {n}.", code="record_missing")
+            raise _no_record(stream, n)
         return record
 
     def position(self, stream: StreamId, n: int) -> int:
@@ -194,6 +194,25 @@ class Streams(Listings):
         """The contents of a record that is at hand already, as `contents`: nothing is read again or folded for them."""
         known = self.known(record.stream, record.n)
         return known if known is not None else self._sealer.open(record)
+
+    async def content(self, stream: StreamId, n: int, part: str) -> bytes:
+        """One content of a durable record, read and opened in a worker thread: a file that came with a message.
+
+        Raises NotFound (`record_missing`, `content_missing`), ContentErased.
+        """
+        return await asyncio.to_thread(self._read_content, stream, n, part)
+
+    def _read_content(self, stream: StreamId, n: int, part: str) -> bytes:
+        with closing(self._store.read()) as reading:
+            queries = Queries(reading, self.number)
+            row = queries.stream_row(stream)
+            record = queries.at(row.number, n) if row is not None else None
+        if record is None:
+            raise _no_record(stream, n)
+        for sealed in record.contents:
+            if sealed.part == part:
+                return self._sealer.open_part(record, sealed)
+        raise NotFound("The record has no such content.", code="content_missing")
 
     def park(self, stream: StreamId) -> None:
         """Lets go of the stream's state as soon as all of it is durable; it is loaded again when needed."""
@@ -254,6 +273,10 @@ class Streams(Listings):
         self._queries = Queries(self._reading, number)
         self.lives.forget()
         self._loading.clear()
+
+
+def _no_record(stream: StreamId, n: int) -> NotFound:
+    return NotFound(f"The stream {stream} has no record {n}.", code="record_missing")
 
 
 def _folded(stream: StreamId, queries: Queries) -> Live:

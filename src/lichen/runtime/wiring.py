@@ -186,6 +186,7 @@ class Wiring:
     def _services(self, workers: Workers, shared: Sharing) -> Services:
         """What performing an obligation needs besides the log."""
         blueprint, settings = self.blueprint, self.blueprint.settings
+        quota = Quota(blueprint.settings, self.volume.log, blueprint.clock)
         return Services(
             gate=self.gate,
             agents=self.catalog,
@@ -198,7 +199,9 @@ class Wiring:
             places=workers,
             wording=blueprint.wording,
             options=blueprint.options,
-            quota=Quota(blueprint.settings, self.volume.log, blueprint.clock).check,
+            quota=quota.check,
+            file_bytes=quota.file_bytes,
+            files_quota=quota.check_files,
             environment=blueprint.environment,
             secrets=self.secrets,
             connections=Reaching(_table_of(blueprint), self.secrets, os.environ, shared.salt),

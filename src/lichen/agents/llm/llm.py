@@ -12,7 +12,7 @@ from lichen.agents.llm.asking import ask, first_choice
 from lichen.agents.llm.compress import Compress, done_so_far
 from lichen.agents.llm.compress import told as summed_up
 from lichen.agents.llm.instructions import INSTRUCTIONS, Instructions
-from lichen.agents.llm.media import recalled
+from lichen.agents.llm.media import opened, recalled
 from lichen.agents.llm.reminders import EXPLANATION, Reminder, checked, due, reminded, stable
 from lichen.agents.llm.transcript import Opening, conversation
 from lichen.agents.llm.typed import answered, asked_for
@@ -144,6 +144,7 @@ class LLMPlanner:
         request, kind = self._request(instructions, fitting, input), input.answer_type
         if kind is not None:
             request = asked_for(kind, request)
+        request = await opened(request, input.file)
         is_last = input.reason == "finalize"
         reply = await (input.model(self._model, request, input.deltas) if is_last else ask(self._model, request, input))
         if reply.calls and not is_last:

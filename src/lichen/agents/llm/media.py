@@ -5,16 +5,17 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, cast
 
 import msgspec
 
 from lichen.agents.llm.window import Turn
-from lichen.core.ports.model import MEDIA_BYTES_MAX, Media, MediaKind, ModelMessage
+from lichen.core.ports.model import MEDIA_BYTES_MAX, Media, MediaKind, ModelMessage, ModelRequest
 from lichen.core.ports.plan import Message
+from lichen.core.speech.attached import FILES_MAX, UNKNOWN, place_of, unshown
 
-MEDIA_MAX: Final = 8  # of one message; what is over is named in words
+MEDIA_MAX: Final = FILES_MAX  # of one message; what is over is named in words
 RECALLED_BYTES_MAX: Final = 4 * 1024 * 1024  # of earlier turns in one request
 
 _DATA_URL = re.compile(r"data:([a-z0-9.+-]+/[a-z0-9.+-]+)((?:;[^;,]*)*),", re.IGNORECASE)
@@ -33,7 +34,8 @@ _KINDS: Final[dict[str, MediaKind]] = {
 
 
 def heard(message: Message) -> tuple[str, tuple[Media, ...]]:
-    """The words of a message and what came with it: attachments whose `contentUrl` is a `data:` URL.
+    """The words of a message and what came with it: attachments that refer to a file in the log, which is not read
+    yet, or whose `contentUrl` is a `data:` URL.
 
     What no model takes, or is too much, is named at the end of the words instead.
     """
@@ -43,10 +45,29 @@ def heard(message: Message) -> tuple[str, tuple[Media, ...]]:
     read = [_read(each) for each in attachments]
     media = [each for each in read if each is not None]
     left = [each for each, made in zip(attachments, read, strict=True) if made is None]
-    names = [f"[An attachment that cannot be read: {_named(each)}]" for each in left]
+    names = list(map(_left_out, left))
     if len(media) > MEDIA_MAX:
         names.append(f"[{len(media) - MEDIA_MAX} more attachments are left out]")
     return "\n".join([_words(message), *names]).strip(), tuple(media[:MEDIA_MAX])
+
+
+async def opened(request: ModelRequest, file: Callable[[str], Awaitable[bytes]]) -> ModelRequest:
+    """The request with the bytes of all files that it refers to, each read once. Raises as `file` does."""
+    found: dict[str, bytes] = {}
+    for each in (each for message in request.messages for each in message.media):
+        if each.reference and not each.data and each.reference not in found:
+            found[each.reference] = await file(each.reference)
+    if not found:
+        return request
+    return msgspec.structs.replace(request, messages=tuple([_filled(message, found) for message in request.messages]))
+
+
+def _filled(message: ModelMessage, found: dict[str, bytes]) -> ModelMessage:
+    media = [
+        msgspec.structs.replace(each, data=found[each.reference]) if each.reference in found else each
+        for each in message.media
+    ]
+    return msgspec.structs.replace(message, media=tuple(media)) if media else message
 
 
 def recalled(turns: Sequence[Turn], most: int) -> tuple[Turn, ...]:
@@ -58,8 +79,8 @@ def recalled(turns: Sequence[Turn], most: int) -> tuple[Turn, ...]:
         for message in reversed(turn.messages):
             kept: list[Media] = []
             for each in reversed(message.media):
-                if room and len(each.data) <= bytes_left:
-                    room, bytes_left = room - 1, bytes_left - len(each.data)
+                if room and each.size_bytes <= bytes_left:
+                    room, bytes_left = room - 1, bytes_left - each.size_bytes
                     kept.append(each)
                 else:
                     room = 0  # nothing older than one that does not fit
@@ -73,7 +94,7 @@ def _without(message: ModelMessage, kept: tuple[Media, ...]) -> ModelMessage:
     if len(kept) == len(message.media):
         return message
     gone = message.media[: len(message.media) - len(kept)]
-    names = [f"[Not shown any more: {each.media_type}]" for each in gone]
+    names = [f"[Not shown any more: {', '.join(filter(None, (each.name, each.media_type)))}]" for each in gone]
     return msgspec.structs.replace(message, text="\n".join([message.text, *names]).strip(), media=kept)
 
 
@@ -85,9 +106,14 @@ def _attachments(data: Any) -> list[dict[str, Any]]:
 
 
 def _read(attachment: dict[str, Any]) -> Media | None:
-    """The bytes of one attachment, None where it is no `data:` URL of a kind that models take."""
+    """One attachment: a file of the log by its reference, or the bytes of a `data:` URL; None where it is of no kind
+    that models take."""
     url = attachment["contentUrl"]
-    found = _DATA_URL.match(url) if isinstance(url, str) and len(url) <= MEDIA_BYTES_MAX * 4 // 3 + 200 else None
+    if not isinstance(url, str):
+        return None
+    if place_of(url) is not None:
+        return _referred(attachment, url)
+    found = _DATA_URL.match(url) if len(url) <= MEDIA_BYTES_MAX * 4 // 3 + 200 else None
     kind = _KINDS.get(found[1].lower()) if found is not None else None
     if found is None or kind is None or ";base64" not in found[2].lower():
         return None
@@ -98,6 +124,15 @@ def _read(attachment: dict[str, Any]) -> Media | None:
     return Media(kind, found[1].lower(), data) if 0 < len(data) <= MEDIA_BYTES_MAX else None
 
 
+def _referred(attachment: dict[str, Any], url: str) -> Media | None:
+    media_type, size = attachment.get("contentType"), attachment.get("size")
+    kind = _KINDS.get(media_type) if isinstance(media_type, str) else None
+    if kind is None or not isinstance(size, int):
+        return None
+    name = attachment.get("name")
+    return Media(kind, str(media_type), b"", name if isinstance(name, str) else "", url, size)
+
+
 def _words(message: Message) -> str:
     """The words of a message, without the bytes where the data is all there was to say."""
     data = cast("dict[str, Any]", message.data)
@@ -105,6 +140,14 @@ def _words(message: Message) -> str:
         return message.text
     rest = {name: value for name, value in data.items() if name != "attachments"}
     return msgspec.json.encode(rest).decode() if rest else ""
+
+
+def _left_out(attachment: dict[str, Any]) -> str:
+    """What is told of an attachment that no model takes."""
+    url, size = attachment["contentUrl"], attachment.get("size")
+    if isinstance(url, str) and place_of(url) is not None and isinstance(size, int):
+        return unshown(str(attachment.get("name", "")), str(attachment.get("contentType", UNKNOWN)), size)
+    return f"[An attachment that cannot be read: {_named(attachment)}]"
 
 
 def _named(attachment: dict[str, Any]) -> str:

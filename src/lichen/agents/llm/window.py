@@ -53,7 +53,7 @@ def tokens_in(messages: Iterable[ModelMessage]) -> int:
 
 def _tokens(message: ModelMessage) -> int:
     calls = sum(len(call.tool) + len(call.args) for call in message.calls)
-    media = sum(MEDIA_TOKENS * max(1, len(each.data) // 200_000) for each in message.media)
+    media = sum(MEDIA_TOKENS * max(1, each.size_bytes // 200_000) for each in message.media)
     return MESSAGE_TOKENS + (len(message.text) + calls + len(message.blocks)) // CHARS_PER_TOKEN + media
 
 

@@ -11,10 +11,16 @@ import msgspec
 
 from lichen.core.ports.model import Connection
 
+PDF: Final = "application/pdf"
+IMAGES: Final = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
+SOUNDS: Final = frozenset({"audio/wav", "audio/mpeg"})  # what Chat Completions know by a name
+EVERY_SOUND: Final = SOUNDS | {"audio/mp4", "audio/ogg", "audio/webm"}
+
 
 class Facts(msgspec.Struct, frozen=True):
     """One provider. `keys` and `urls` are the variables that its client reads, the first that is set counts; `options`
     are what `[models.NAME.options]` may say beside key and address. `needs_key` is False where a server may do without.
+    `takes` are the media types of the files that a request to it may have.
     """
 
     name: str
@@ -25,6 +31,7 @@ class Facts(msgspec.Struct, frozen=True):
     options: tuple[str, ...] = ()
     needs_key: bool = True
     needs_url: bool = False
+    takes: frozenset[str] = IMAGES | {PDF}
 
     @property
     def is_installed(self) -> bool:
@@ -83,7 +90,15 @@ _OPENAI: Final = ("organization", "project")
 def _facts() -> Mapping[str, Facts]:
     every = (
         Facts("openai", "openai", "openai", ("OPENAI_API_KEY",), ("OPENAI_BASE_URL",), (*_OPENAI, "store")),
-        Facts("openai-chat", "openai", "openai", ("OPENAI_API_KEY",), ("OPENAI_BASE_URL",), _OPENAI),
+        Facts(
+            "openai-chat",
+            "openai",
+            "openai",
+            ("OPENAI_API_KEY",),
+            ("OPENAI_BASE_URL",),
+            _OPENAI,
+            takes=IMAGES | {PDF} | SOUNDS,
+        ),
         Facts("anthropic", "anthropic", "anthropic", ("ANTHROPIC_API_KEY",), ("ANTHROPIC_BASE_URL",)),
         Facts(
             "google",
@@ -92,6 +107,7 @@ def _facts() -> Mapping[str, Facts]:
             ("GOOGLE_API_KEY", "GEMINI_API_KEY"),
             ("GOOGLE_GEMINI_BASE_URL",),
             ("project", "location", "vertex"),
+            takes=IMAGES | {PDF} | EVERY_SOUND,
         ),
         Facts(
             "bedrock",
@@ -110,6 +126,7 @@ def _facts() -> Mapping[str, Facts]:
             ("AZURE_OPENAI_ENDPOINT",),
             ("api_version", "auth"),
             needs_url=True,
+            takes=IMAGES | SOUNDS,
         ),
         Facts(
             "ollama",
@@ -120,6 +137,7 @@ def _facts() -> Mapping[str, Facts]:
             ("tools",),
             needs_key=False,
             needs_url=True,
+            takes=IMAGES | {PDF} | SOUNDS,
         ),
         Facts(
             "openai-compatible",
@@ -130,6 +148,7 @@ def _facts() -> Mapping[str, Facts]:
             ("tools",),
             needs_key=False,
             needs_url=True,
+            takes=IMAGES | {PDF} | SOUNDS,
         ),
     )
     return {each.name: each for each in every}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from lichen.agents.providers.facts import PROVIDERS, Facts
-from lichen.core.ports.model import Connection, Connections, Deltas, Model, ModelReply, ModelRequest
+from lichen.core.ports.model import Connection, Connections, Deltas, Media, Model, ModelReply, ModelRequest
 from lichen.core.words.errors import Invalid
 from lichen.core.words.scope import Scope
 
@@ -63,6 +63,10 @@ class RemoteModel:
     def provider(self) -> str:
         """The word before the colon."""
         return self._facts.name
+
+    def takes(self, media: Media) -> bool:
+        """Whether the provider takes files of this media type."""
+        return media.media_type in self._facts.takes
 
     def over(self, connections: Connections, scope: Scope) -> Model:
         """The same model, reached as this scope reaches it."""

@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 
 from lichen.core.controls.control import Control, Ruling, Stands
 from lichen.core.ports.plan import SpeakerRole
+from lichen.core.speech.attached import Attached
 from lichen.core.words.ids import AgentName, MessageId, RunId, TurnId, WaitId
 
 DoubleTexting = Literal["enqueue", "interrupt", "merge", "reject"]
@@ -28,12 +29,12 @@ class MailboxOpened(Control, frozen=True, array_like=True, gc=False):
 class MessageReceived(Control, frozen=True, array_like=True, gc=False):
     """Contents: `text`, `data` (JSON that came with it), `channel` (what its channel keeps with it), `address` (where
     messages go from now on), `schema` (JSON Schema that the answer is to fit), `overrides`
-    (JSON: what its turn is held to).
+    (JSON: what its turn is held to), `attachment/<i>` (the bytes of a file that came with it).
 
     The record's actor is who sent it. `role` and `by` are whose words they are: the customer's where the customer sent
     them, or a channel that vouches for them; only those endorse.
     `token` is the HMAC of the sender's idempotency key, or the message id without one. `handed`: it goes to the person
-    who has the conversation, and to no run.
+    who has the conversation, and to no run. `attachments` says of each file what it is by its own bytes.
     """
 
     stands: ClassVar[Stands] = "begins"
@@ -47,6 +48,7 @@ class MessageReceived(Control, frozen=True, array_like=True, gc=False):
     ruling: Ruling | None = None
     by: str = ""
     has_address: bool = False
+    attachments: tuple[Attached, ...] = ()
 
     @property
     def key(self) -> str:

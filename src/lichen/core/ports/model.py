@@ -24,11 +24,23 @@ MEDIA_BYTES_MAX: Final = 8 * 1024 * 1024  # of one attachment
 
 
 class Media(msgspec.Struct, frozen=True, gc=False):
-    """A picture, a document or a sound in a message: its bytes, and what they are (`image/png`)."""
+    """A picture, a document or a sound in a message: its bytes, and what they are (`image/png`).
+
+    One that lies in the log has `data` of its own only in a request that is sent: until then `reference` stands for it,
+    and `stated_bytes` says how much it is.
+    """
 
     kind: MediaKind
     media_type: str
     data: bytes
+    name: str = ""
+    reference: str = ""
+    stated_bytes: int = 0
+
+    @property
+    def size_bytes(self) -> int:
+        """How many bytes it has, read or not."""
+        return len(self.data) or self.stated_bytes
 
 
 class ModelCall(msgspec.Struct, frozen=True):
@@ -127,6 +139,15 @@ class Model(Protocol):
 
     async def generate(self, request: ModelRequest, deltas: Deltas | None = None) -> ModelReply:
         """One reply; its pieces go to `deltas` as they come. Raises ModelError."""
+        ...
+
+
+@runtime_checkable
+class Choosy(Protocol):
+    """A model that does not take every kind of file; one that says nothing takes them all."""
+
+    def takes(self, media: Media, /) -> bool:
+        """Whether a request may have this in it. What may not is told in words."""
         ...
 
 

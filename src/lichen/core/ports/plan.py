@@ -14,6 +14,7 @@ from lichen.core.ports.model import Deltas, ModelHandle
 from lichen.core.ports.recovery import FailureKind
 from lichen.core.speech.saying import TEXT_BYTES_MAX as TEXT_BYTES_MAX
 from lichen.core.speech.saying import Saying
+from lichen.core.words.errors import NotFound
 from lichen.core.words.ids import AgentName, CallId, RunId, SessionId, ToolName, TurnId, WaitId
 from lichen.core.words.scope import Actor, Scope
 from lichen.core.words.wait import OnExpiry, WaitKind, WaitOutcome
@@ -228,13 +229,19 @@ class PromptText(msgspec.Struct, frozen=True):
     text: str
 
 
+def no_file(reference: str) -> Awaitable[bytes]:
+    """What a run has of files that it was sent none of. Raises NotFound (`attachment_unknown`)."""
+    raise NotFound("There is no such file in this conversation.", code="attachment_unknown")
+
+
 class PlanInput(msgspec.Struct, frozen=True):
     """Everything a planner may see. `history` is built on demand, so a planner that needs none costs none.
 
     `input` holds the messages that came since the last plan; `limit` names the limit when `reason` is finalize.
     `deltas` takes the pieces of a reply as they come, for whoever looks on. `answer_type` is what the answer has to be.
     `prompt` gives what the run's scope has in the place of a planner's own prompt of that name. `memory` is what
-    happened before the run, read when it is asked.
+    happened before the run, read when it is asked. `file` gives the bytes of a file that came with a message, by the
+    `contentUrl` of its attachment: they are read from the log then, and held by nobody.
     """
 
     run: RunContext
@@ -253,6 +260,7 @@ class PlanInput(msgspec.Struct, frozen=True):
     answer_type: AnswerType | None = None
     prompt: Callable[[str], PromptText | None] = lambda name: None
     memory: Memory = NO_MEMORY
+    file: Callable[[str], Awaitable[bytes]] = no_file
 
 
 PlannerKind = Literal["rules", "llm", "flow", "own"]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
-CONTENT_BYTES_MAX = 4 * 1024 * 1024  # one part of one record
+CONTENT_BYTES_MAX = 8 * 1024 * 1024  # one part of one record
 INLINE_BYTES_MAX = 64 * 1024  # above this the ciphertext lives in a blob
+APART = "attachment/"  # contents of this name are opened one by one, when somebody wants the file
 RETENTION = "retention"  # the subject of audit fields: they outlive a person's erasure
 
 

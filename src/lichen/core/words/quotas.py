@@ -17,7 +17,8 @@ class Quotas(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Bounds of what customers and services of a tenant have written; operators have none.
 
     `bytes_per_day` is what the tenant's log may grow by in a day (UTC) in each environment. What one address may cause
-    of that, in a day, is estimated from its messages.
+    of that, in a day, is estimated from its messages. `file_bytes` is what the files of one message may have together,
+    `file_bytes_per_day` those of all messages of a day.
     """
 
     messages_per_minute: Count = 120  # of one conversation
@@ -25,6 +26,8 @@ class Quotas(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     messages_per_minute_tenant: Count = 60_000
     bytes_per_day: Count = 20 * GIB
     bytes_per_day_address: Count = GIB
+    file_bytes: Annotated[int, msgspec.Meta(ge=1, le=8 * MIB)] = 8 * MIB
+    file_bytes_per_day: Count = 2 * GIB
 
 
 class Bound(NamedTuple):

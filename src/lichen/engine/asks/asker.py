@@ -30,6 +30,7 @@ from lichen.engine.act import Act
 from lichen.engine.asks.bill import Bill, Shown
 from lichen.engine.asks.keeping import Keeping, Part
 from lichen.engine.asks.room import Left, OverBudget, Room, RunLimit, budgets_of, capped, check_fits, room_for
+from lichen.engine.asks.showing import shown_to
 from lichen.engine.asks.used import Used, unnoted, used_of
 from lichen.engine.brief.asking import left_s
 from lichen.engine.brief.history import Handed
@@ -124,6 +125,7 @@ class Asker:
         i = len(self._open) + len(self._done)
         if i >= REQUESTS_MAX:
             raise ModelError("One plan asked models too often.", code="model_asked_too_often", retryable=False)
+        request = shown_to(model, request)
         check = self._question(model)
         verdict = self._allowed(check)
         ruling = ruling_of(check, verdict)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from lichen.core.deciders.run import RunState
 from lichen.core.ports.call import ToolSpec
 from lichen.core.ports.model import ModelHandle
 from lichen.core.ports.plan import Left, PlanInput, RunContext
 from lichen.engine.act import Act
+from lichen.engine.brief.attached import read_file
 from lichen.engine.brief.contents import answers, inputs, planner_state, results
 from lichen.engine.brief.history import Handed, read_history
 from lichen.engine.brief.memory import Past
@@ -46,6 +48,7 @@ def plan_input(
         answer_type=act.answer_type,
         prompt=lambda name: act.services.prompts(act.journal.scope, name),
         memory=Past(act, handed, may_remember),
+        file=partial(read_file, act),
     )
 
 

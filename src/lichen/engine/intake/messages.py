@@ -12,9 +12,11 @@ from lichen.core.deciders import moves
 from lichen.core.deciders.mailbox import OUTBOX_MAX, MailboxState
 from lichen.core.ports.overrides import NONE, Overrides, check, sealed
 from lichen.core.ports.plan import SpeakerRole
+from lichen.core.speech.attached import Attached, File
 from lichen.core.words.errors import Conflict, Unavailable
 from lichen.core.words.ids import MessageId, RunId, SessionId, StreamId, WaitId, session_stream
 from lichen.core.words.scope import speaks_as
+from lichen.engine.answers import attached
 from lichen.engine.answers.messages import encoded
 from lichen.engine.intake.disposition import Disposition, Words, disposed, without_stale_questions
 from lichen.engine.intake.keys import token_of
@@ -47,6 +49,7 @@ class Said(NamedTuple):
     key: str | None
     schema: bytes = b""
     overrides: Overrides = NONE
+    files: tuple[File, ...] = ()
 
     @property
     def is_own_turn(self) -> bool:
@@ -71,18 +74,20 @@ def read(
     address: bytes = b"",
     schema: bytes = b"",
     overrides: Overrides = NONE,
+    files: tuple[File, ...] = (),
 ) -> Said:
     """What somebody says, as it is kept.
 
     `channel_data` is kept with the message for its channel alone. `data`, any JSON, goes to the planner with the
     words: what a channel knows beside them. `address` is where the channel pushes replies to from now on. `schema` is
     what the answer is to fit, `overrides` what the run is held to; with either the message has a turn of its own.
+    `files` were taken out of the data before (`attached.taken`).
 
     Raises Invalid (`message_too_large`, `message_empty`, `input_too_large`, `input_invalid`, `address_too_large`).
     """
     said, beside = text_of(text), encoded(data)
     check_address(address)
-    return Said(text, said, beside, channel_data, address, key, schema, overrides)
+    return Said(text, said, beside, channel_data, address, key, schema, overrides, files)
 
 
 async def say(coming: Coming) -> Receipt:
@@ -106,7 +111,7 @@ def received(coming: Coming) -> tuple[Receipt, Mapping[StreamId, moves.Drafts]]:
     """What becomes of a message that comes now, and what is to be appended for it: nothing, if it was taken before.
 
     Raises Invalid (`key_invalid`, `overrides_invalid`), NotFound (`session_unknown`), Conflict (`session_closed`,
-    `key_reused`, `session_busy`), Unavailable (`outbox_full`).
+    `key_reused`, `session_busy`), Unavailable (`outbox_full`), TooMany (`file_bytes`).
     """
     request, session, said = coming
     mailbox = request.mailbox(session)
@@ -118,11 +123,17 @@ def received(coming: Coming) -> tuple[Receipt, Mapping[StreamId, moves.Drafts]]:
     _check_takes(mailbox)
     if said.overrides != NONE:
         check(request.agent(mailbox.agent), said.overrides)
-    parts = [("text", said.said), ("data", said.data), ("channel", said.channel_data), ("address", said.address)]
-    parts += [("schema", said.schema), ("overrides", sealed(said.overrides))]
-    contents = moves.as_contents(parts, mailbox.subject)
-    words = Words(number, token, said.text, contents, *_speaker(request, mailbox))
+    attached.check_room(request.services, request.journal, request.actor, said.files)
+    words = Words(number, token, said.text, (), *_speaker(request, mailbox))
     return _taken(request, mailbox, words, said)
+
+
+def _contents(said: Said, subject: str, n: int) -> moves.Contents:
+    """What a message says that is record `n` of its session."""
+    data = attached.told(said.data, said.files, n)
+    parts = [("text", said.said), ("data", data), ("channel", said.channel_data), ("address", said.address)]
+    parts += [("schema", said.schema), ("overrides", sealed(said.overrides))]
+    return (*moves.as_contents(parts, subject), *attached.sealed(said.files, subject))
 
 
 def _repeated(request: Request, session: SessionId, token: str, said: Said) -> Receipt | None:
@@ -133,11 +144,16 @@ def _repeated(request: Request, session: SessionId, token: str, said: Said) -> R
         return None
     contents = journal.log.contents(stream, n)
     kept = (contents.get("text"), *(contents.get(part, b"") for part in ("data", "schema", "overrides")))
-    if kept != (said.said, said.data, said.schema, sealed(said.overrides)):
-        raise Conflict("This idempotency key was used for another message.", code="key_reused")
     control = journal.event(stream, n).control
     assert isinstance(control, e.MessageReceived)
+    is_same = kept == (said.said, attached.told(said.data, said.files, n), said.schema, sealed(said.overrides))
+    if not is_same or control.attachments != _named(said):
+        raise Conflict("This idempotency key was used for another message.", code="key_reused")
     return Receipt(session, control.message, n, control.disposition, control.run, control.wait, is_repeated=True)
+
+
+def _named(said: Said) -> tuple[Attached, ...]:
+    return tuple([file.what for file in said.files])
 
 
 def _check_takes(mailbox: MailboxState) -> None:
@@ -163,11 +179,24 @@ def _is_free(request: Request, does: Disposition, said: Said) -> bool:
     return is_held and not said.schema
 
 
+def _disposed(
+    request: Request, mailbox: MailboxState, words: Words, said: Said, *, first: int
+) -> tuple[Words, Disposition]:
+    """What a message does that is record `first` of its session, or stands behind what is appended before it: its
+    files are named by its place."""
+    words = words._replace(contents=_contents(said, mailbox.subject, first))
+    does = disposed(request, mailbox, words)
+    if said.files and does.before:
+        words = words._replace(contents=_contents(said, mailbox.subject, first + len(does.before)))
+        does = disposed(request, mailbox, words)
+    return words, does
+
+
 def _taken(
     request: Request, mailbox: MailboxState, words: Words, said: Said
 ) -> tuple[Receipt, Mapping[StreamId, moves.Drafts]]:
     mailbox, withdrawn = without_stale_questions(request.journal, mailbox)
-    does = disposed(request, mailbox, words)
+    words, does = _disposed(request, mailbox, words, said, first=mailbox.n + len(withdrawn))
     if not _is_free(request, does, said):
         step = "Ask once what goes on there is answered."
         raise Conflict("The session is busy with something else.", code="session_busy", next_step=step)
@@ -181,6 +210,7 @@ def _taken(
         request.ruling,
         words.by,
         words.has_address,
+        _named(said),
     )
     before = (*withdrawn, *does.before)
     draft = e.Draft(received, words.contents, said_by(words.role, words.by, subject=mailbox.subject))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from hashlib import sha256
 from typing import TypeVar, overload
 
-from lichen.core.words.content import CONTENT_BYTES_MAX, INLINE_BYTES_MAX, Content, Sealed
+from lichen.core.words.content import APART, CONTENT_BYTES_MAX, INLINE_BYTES_MAX, Content, Sealed
 from lichen.core.words.errors import ContentErased, Invalid
 from lichen.core.words.ids import LogId, StreamId
 from lichen.log.keys.keyring import Keyring
@@ -71,10 +71,15 @@ class Sealer:
         return tuple(sealed)
 
     def open(self, record: Record) -> Contents:
-        """All contents of the record. Raises ContentErased when not one of several can be read, Corrupt, NotFound."""
+        """All contents of the record but the files that came with it.
+
+        Raises ContentErased when not one of several can be read, Corrupt, NotFound.
+        """
         readable: dict[str, bytes] = {}
         erased: set[str] = set()
         for sealed in record.contents:
+            if sealed.part.startswith(APART):
+                continue
             try:
                 readable[sealed.part] = self.open_part(record, sealed)
             except ContentErased:

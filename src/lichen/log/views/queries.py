@@ -92,14 +92,14 @@ class Queries:
 
         Where there are more than SAMPLE of them, as many of the last ones stand for all.
         """
-        first = bisect_left(range(1, last_seq + 1), ts_us, key=self._ts_us) + 1
+        first = bisect_left(range(1, last_seq + 1), ts_us, key=self.ts_us) + 1
         count = last_seq - first + 1
         if count <= 0:
             return 0
         data = [data for _, data in self.data_between(last_seq - min(count, SAMPLE) + 1, last_seq)]
         return sum(map(_size, data)) * count // max(1, len(data))
 
-    def _ts_us(self, seq: int) -> int:
+    def ts_us(self, seq: int) -> int:
         """When a record was written; of one that is not there or damaged, the beginning of time."""
         try:
             return max((decode(data)[-1].ts_us for _, data in self.data_between(seq, seq)), default=0)

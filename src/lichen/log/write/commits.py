@@ -85,8 +85,7 @@ class Commits:
         ops: list[Op] = []
         for entry in batch:
             ops += entry.ops
-            for blob in entry.blobs:
-                self._store.blobs.put(blob)
+            self.store_blobs(entry)
         growths = _grow(batch)
         kinds = {record.type for entry in batch for record in entry.records} if faults.is_watched() else ()
         for kind in kinds:
@@ -99,6 +98,12 @@ class Commits:
             self.unsigned.add(growth.tip)
         if heads:
             self._remember(heads)
+
+    def store_blobs(self, entry: Entry) -> None:
+        """Makes what lies beside an entry's records durable, on any thread. Raises what the blobs raise."""
+        while entry.blobs:
+            self._store.blobs.put(entry.blobs[-1])
+            entry.blobs.pop()
 
     def _transact(self, growths: list[Growth], ops: list[Op]) -> list[Head]:
         """One batch: records, views, where each log ends now, and the heads whose time has come."""

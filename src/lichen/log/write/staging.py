@@ -8,6 +8,7 @@ import msgspec
 
 from lichen.core.deciders.events import Control, Draft, Event
 from lichen.core.deciders.streams import State, evolve, stands
+from lichen.core.words.content import APART
 from lichen.core.words.errors import Conflict, Invalid
 from lichen.core.words.ids import LogId
 from lichen.log.projections.streamrow import StreamRow, first_row
@@ -51,6 +52,7 @@ class Staging:
         "begun",
         "blobs",
         "events",
+        "file_bytes",
         "header",
         "parts",
         "pos",
@@ -70,7 +72,7 @@ class Staging:
         self.events: list[tuple[Event, ...]] = []
         self.begun: list[Pending] = []
         self.blobs: list[bytes] = []
-        self.size = 0
+        self.size = self.file_bytes = 0
 
     def add(self, live: Live, drafts: Sequence[Draft]) -> bool:
         """Adds what comes to one stream, unless that has one of the keys already. `events` get what it is.
@@ -100,7 +102,10 @@ class Staging:
                 sealed = self._sealer.seal(contents, stream, n, key=key, kind=kind, blobs=self.blobs)
                 words: dict[str, bytes] = {}
                 for each in contents:
-                    words[each.part] = each.data
+                    if each.part.startswith(APART):
+                        self.file_bytes += len(each.data)
+                    else:
+                        words[each.part] = each.data
                 opened.append((n, words))
             data = fact_bytes(key, control, header, sealed, label)
             how = stands(before, draft)

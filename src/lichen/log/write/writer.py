@@ -14,6 +14,7 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Protocol, TypeVar
 
+from lichen.log.write.ahead import Ahead
 from lichen.log.write.commits import Bounds, Commits
 from lichen.log.write.entry import Entry
 from lichen.log.write.tips import Tip
@@ -66,6 +67,7 @@ class ThreadWriter:
         self.bounds = commits.bounds
         self._commits, self._on_commit, self._on_failure = commits, on_commit, on_failure
         self._loop = asyncio.get_running_loop()
+        self._ahead = Ahead(commits.store_blobs, self._queue)
         self._jobs: deque[Callable[[], None]] = deque()
         self._bell: SimpleQueue[None] = SimpleQueue()
         self._is_stopping = False
@@ -75,12 +77,19 @@ class ThreadWriter:
     # -- for the loop's thread -----------------------------------------------------------------------------------
 
     def put(self, entries: list[Entry], /, *, is_first: bool = False) -> None:
-        """Queues entries, which grow no more."""
+        """Queues entries, which grow no more. One with much beside its records waits for that alone, and its log with
+        it."""
+        ready = self._ahead.ready(entries)
+        if ready:
+            self._queue(ready, is_first)
+
+    def _queue(self, entries: list[Entry], is_first: bool) -> None:
         self._commits.put(entries, is_first=is_first)
         self._bell.put(None)
 
     def discard(self) -> None:
         """Throws away what is queued."""
+        self._ahead.discard()
         self._commits.discard()
 
     async def sign(self, tips: Iterable[Tip], /) -> None:
@@ -93,6 +102,7 @@ class ThreadWriter:
 
     async def stop(self) -> None:
         """Writes what is queued, ends the thread and lets go of the store."""
+        await self._ahead.stop()
         self._is_stopping = True
         self._bell.put(None)
         await asyncio.to_thread(self._thread.join)

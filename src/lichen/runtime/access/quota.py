@@ -50,16 +50,33 @@ class Quota:
         now_us = self._clock()
         if self._free_bytes(self._settings.home, now_us) < self._settings.serve.disk_reserve_mib * MIB:
             raise Full("The disk is nearly full, and the rest of it is kept for operators.", code="disk_reserved")
-        tenant = self._settings.tenants.get(scope.tenant)
-        quotas = tenant.quotas if tenant is not None else Quotas()
-        if self._log(scope).grown_bytes(now_us) >= quotas.bytes_per_day:
-            raise TooMany(
-                "This tenant has written as much today as it may.",
-                code="tenant_bytes",
-                retry_after_s=(DAY_US - now_us % DAY_US) / 1e6,
-            )
+        if self._log(scope).grown_bytes(now_us) >= self._of(scope).bytes_per_day:
+            raise _tomorrow("This tenant has written as much today as it may.", "tenant_bytes", now_us)
+
+    def file_bytes(self, scope: Scope) -> int:
+        """How many bytes the files of one message may have together."""
+        return self._of(scope).file_bytes
+
+    def check_files(self, scope: Scope, actor: Actor, size: int) -> None:
+        """Whether files of so many bytes may come with a message of `actor`; what came today is counted by then.
+
+        Raises TooMany (`file_bytes`).
+        """
+        if self._settings is None or actor.kind in UNBOUNDED:
+            return
+        now_us = self._clock()
+        if self._log(scope).files.on(now_us) + size > self._of(scope).file_bytes_per_day:
+            raise _tomorrow("This tenant was sent as many bytes of files today as it takes.", "file_bytes", now_us)
+
+    def _of(self, scope: Scope) -> Quotas:
+        tenant = self._settings.tenants.get(scope.tenant) if self._settings is not None else None
+        return tenant.quotas if tenant is not None else Quotas()
 
     def _free_bytes(self, home: Path, now_us: int) -> int:
         if abs(now_us - self._looked_us) >= LOOK_US:
             self._looked_us, self._left = now_us, self._free(home)
         return self._left
+
+
+def _tomorrow(message: str, code: str, now_us: int) -> TooMany:
+    return TooMany(message, code=code, retry_after_s=(DAY_US - now_us % DAY_US) / 1e6)

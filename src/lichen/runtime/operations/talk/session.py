@@ -15,6 +15,7 @@ from lichen.core.speech.saying import Attachment
 from lichen.core.words.ids import MessageId, RunId, SessionId, run_stream, session_stream
 from lichen.core.words.scope import Actor, Scope
 from lichen.core.words.wait import WaitKind
+from lichen.engine.answers.attached import taken
 from lichen.engine.engine import Engine
 from lichen.engine.intake.labels import declassify
 from lichen.engine.intake.messages import Coming, Receipt, read, say
@@ -104,10 +105,12 @@ class Session:
         """Takes one message; returns, once it is durable, the turn it opens, joins or continues.
 
         `channel_data` is kept with it for the channel it came through. `data`, any JSON, goes to the planner with the
-        words. `address` is where the channel pushes replies to from now on.
+        words; files in it, `attachments` whose `contentUrl` is a `data:` URL, are kept with the message, and the data
+        refers to them. `address` is where the channel pushes replies to from now on.
 
-        Raises Invalid (`message_empty`, `message_too_large`, `input_too_large`, `address_too_large`), NotFound,
-        Conflict, Denied, Unavailable.
+        Raises Invalid (`message_empty`, `message_too_large`, `input_too_large`, `address_too_large`,
+        `attachment_invalid`, `attachment_mismatch`, `attachments_too_many`, `attachments_too_large`), NotFound,
+        Conflict, Denied, TooMany (`file_bytes`), Unavailable.
         """
         message = NewMessage(self, text, key, channel_data, data, address)
         receipt = await say(await self.prepared(message))
@@ -134,7 +137,8 @@ class Session:
         await self._journal.log.load(self._stream)
         request = self._request("session.say")
         schema = b"" if wanted is None else schema_of(wanted)
-        said = read(text, key=key, data=data, schema=schema, overrides=overrides)
+        data, files = await taken(self._engine.services, self._journal, data)
+        said = read(text, key=key, data=data, schema=schema, overrides=overrides, files=files)
         return self._turn(await say(Coming(request, self.id, said)), wanted)
 
     def _turn(self, receipt: Receipt, wanted: AnswerType | None = None) -> Turn:
@@ -145,7 +149,9 @@ class Session:
         await self._journal.log.load(self._stream)
         request = self._request("session.say")
         _, text, key, channel_data, data, address = message
-        return Coming(request, self.id, read(text, key=key, channel_data=channel_data, data=data, address=address))
+        data, files = await taken(self._engine.services, self._journal, data)
+        said = read(text, key=key, channel_data=channel_data, data=data, address=address, files=files)
+        return Coming(request, self.id, said)
 
     async def close(self) -> None:
         """Takes no further message and cancels the open turn."""
