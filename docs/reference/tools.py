@@ -26,6 +26,7 @@ CALL: dict[str, str] = {
     "attributes": "What the run was begun with: `home` is the data directory, `language` the customer's.",
     "turn": "The turn of the conversation.",
     "secrets": "Those that the function asks for, by name; a parameter takes one more plainly.",
+    "answer": "What came of the question that the tool asked with `NeedsAnswer`.",
     "label": "Of what the run has read: its `sources`, and in `is_tainted` whether a stranger's words are among it.",
 }
 

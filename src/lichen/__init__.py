@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         CircuitBreaker,
         DidNotHappen,
         Happened,
+        NeedsAnswer,
         NotDone,
         Retry,
     )
@@ -68,6 +69,7 @@ _HOMES = {
     "ModelReply": "core.ports.model",
     "ModelRequest": "core.ports.model",
     "Money": "tools.types",
+    "NeedsAnswer": "core.ports.call",
     "NotDone": "core.ports.call",
     "Operator": "core.words.scope",
     "Overrides": "core.ports.overrides",
@@ -118,6 +120,7 @@ __all__ = [
     "ModelReply",
     "ModelRequest",
     "Money",
+    "NeedsAnswer",
     "NotDone",
     "Operator",
     "Overrides",

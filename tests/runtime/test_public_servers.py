@@ -4,9 +4,6 @@ server that offers something of everything."""
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -14,13 +11,12 @@ import pytest
 from lichen.core.words.scope import Operator, Scope
 from lichen.runtime.project.loading import load
 from lichen.runtime.runtime import Runtime
-from tests.browser.published import HOME, NODE
+from tests.browser.published import NODE, installed
 from tests.cli.projects import Project
 from tests.runtime.test_servers import CLERK
 
 VERSION = "2026.8.31"
 NAMES = ("filesystem", "memory", "everything")
-INSTALL_S = 240
 SCOPE, OPS = Scope("acme", "dev"), Operator("ops", ("operator",))
 POLICY = """
 @id("read") permit (principal is Agent, action == Action::"filesystem.read_text_file", resource)
@@ -34,31 +30,18 @@ when { context.args.path like "*a.txt" };
 
 
 @pytest.fixture(scope="module")
-def installed() -> Path:
-    """The servers with what they depend on, installed once into the cache."""
-    cache = Path(os.environ.get("LICHEN_TEST_CACHE") or Path.home() / ".cache/lichen-tests")
-    folder = cache / f"mcp-servers-{VERSION}"
-    if not folder.is_dir():
-        cache.mkdir(parents=True, exist_ok=True)
-        made = Path(tempfile.mkdtemp(dir=cache))
-        (made / "package.json").write_text("{}")
-        npm = [str(NODE), str(HOME / "lib/node_modules/npm/bin/npm-cli.js"), "install", "--silent", "--ignore-scripts"]
-        packages = [f"@modelcontextprotocol/server-{name}@{VERSION}" for name in NAMES]
-        subprocess.run([*npm, *packages], cwd=made, check=True, capture_output=True, timeout=INSTALL_S)
-        try:
-            made.rename(folder)
-        except OSError:  # another worker was quicker
-            assert folder.is_dir()
-    return folder
+def servers() -> Path:
+    """The servers with what they depend on."""
+    return installed(f"mcp-servers-{VERSION}", *(f"@modelcontextprotocol/server-{name}@{VERSION}" for name in NAMES))
 
 
 @pytest.fixture
-def project(tmp_path: Path, installed: Path) -> Project:
+def project(tmp_path: Path, servers: Path) -> Project:
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs" / "a.txt").write_text("hello")
     tables = "".join(
         f'[[mcp]]\nname = "{name}"\n'
-        f"command = {json.dumps(_command(installed, name, tmp_path))}\n"
+        f"command = {json.dumps(_command(servers, name, tmp_path))}\n"
         f'env = {{ MEMORY_FILE_PATH = "{tmp_path}/memory.jsonl" }}\n'
         for name in NAMES
     )
@@ -76,8 +59,8 @@ actors = [{{id = "ops", kind = "operator", roles = ["operator"]}}]
     return Project(tmp_path, {"lichen.toml": settings, "clerk.py": clerk, "policies/shop.cedar": POLICY})
 
 
-def _command(installed: Path, name: str, root: Path) -> list[str]:
-    program = installed / f"node_modules/@modelcontextprotocol/server-{name}/dist/index.js"
+def _command(servers: Path, name: str, root: Path) -> list[str]:
+    program = servers / f"node_modules/@modelcontextprotocol/server-{name}/dist/index.js"
     return [str(NODE), str(program), *([str(root / "docs")] if name == "filesystem" else [])]
 
 

@@ -16,8 +16,10 @@ from lichen.core.words.scope import Actor, Operator, Scope, Service
 from lichen.gate.rules.schema import ACTIONS
 from lichen.runtime.project.loading import load
 from lichen.runtime.runtime import Runtime
+from lichen.runtime.views.wait import WaitView
 from lichen.settings.servers import RESERVED
 from tests.cli.projects import Project
+from tests.runtime.world import until
 
 SCOPE, OPS = Scope("acme", "dev"), Operator("ops", ("operator",))
 STRANGE = Path(__file__).parents[1] / "tools/mcp/strange.py"
@@ -194,6 +196,38 @@ async def test_what_the_policies_would_not_load_with_is_not_pinned_at_first_sigh
         assert "strange.say" in seen.on
     async with opened(project) as runtime:  # and so the next process starts
         assert runtime.tools.show(SCOPE, "strange.add", OPS).standing.state == "waiting"
+
+
+@pytest.mark.req("SYM-56.11")
+async def test_a_server_that_needs_an_answer_gets_it_over_a_restart(project: Project) -> None:
+    text = (project.root / "lichen.toml").read_text()
+    asking = text.replace('name = "strange"', 'name = "strange"\nasks = ["form"]')
+    (project.root / "lichen.toml").write_text(asking)
+    policy = project.root / "policies/shop.cedar"
+    lend = '@id("lend") permit (principal is Agent, action == Action::"strange.lend", resource);\n'
+    policy.write_text(policy.read_text() + lend)
+    async with opened(project) as runtime:
+        await runtime.servers.look(SCOPE, "strange")
+        run = await runtime.runs.start(SCOPE, "shop.clerk", 'strange.lend {"title":"Dune"}', OPS)
+        await until(lambda: bool(asked(runtime)))
+        assert "strange" in asked(runtime)[0].public_text
+    answer = ""
+    for said in ({"days": 14}, {"town": "Wien"}):
+        async with opened(project) as runtime:
+            (wait,) = asked(runtime)
+            with pytest.raises(Invalid, match="answer_unexpected"):
+                await runtime.waits.answer(SCOPE, wait.id, "answered", OPS, body={"result": {"days": "x", "town": 1}})
+            await runtime.waits.answer(SCOPE, wait.id, "answered", OPS, body={"result": said})
+            if "days" in said:
+                await until(lambda: bool(asked(runtime)))
+            else:
+                answer = await runtime.runs.result(SCOPE, run, OPS)
+    assert "Dune for 14 days to Wien" in answer
+
+
+def asked(runtime: Runtime) -> tuple[WaitView, ...]:
+    """The questions that are open."""
+    return runtime.waits.list(SCOPE, OPS, kinds=("clarification",))
 
 
 def test_no_server_has_a_name_with_which_actions_begin() -> None:

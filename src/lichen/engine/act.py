@@ -12,7 +12,7 @@ from lichen.core.deciders import moves
 from lichen.core.deciders.mailbox import MailboxState
 from lichen.core.deciders.run import Call, RunState
 from lichen.core.ports.answer import AnswerType
-from lichen.core.ports.call import Arguments, CallMeta, Tool
+from lichen.core.ports.call import Arguments, CallMeta, GivenAnswer, Tool
 from lichen.core.speech.wording import Texts
 from lichen.core.words.errors import NotFound
 from lichen.core.words.ids import CallId, RunId, SessionId, StreamId, idempotency_key, run_stream, session_stream
@@ -229,7 +229,21 @@ class CallAct(Act):
             attributes=self._attributes(),
             turn=state.turn,
             label=state.label,
+            answer=self._answer(),
         )
+
+    def _answer(self) -> GivenAnswer | None:
+        """What came of the last question of the tool: of what was said, the fields that it asked for."""
+        call = self.call
+        if call.answered not in ("answered", "declined", "expired"):
+            return None
+        asked = self.contents(call.asked_n)
+        state = asked.get("state", b"")
+        if call.answered != "answered":
+            return GivenAnswer(call.answered, state=state)
+        said = msgspec.json.decode(self.contents(call.answered_n).get("body", b"{}"), type=dict[str, Any])
+        fields = msgspec.json.decode(asked.get("schema", b"{}"), type=dict[str, Any]).get("properties", {})
+        return GivenAnswer(call.answered, msgspec.json.encode({k: v for k, v in said.items() if k in fields}), state)
 
     def _attributes(self) -> Mapping[str, str]:
         """Those of the run, and where the tool may keep files."""

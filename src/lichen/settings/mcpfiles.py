@@ -18,7 +18,7 @@ from typing import Annotated, Any, Final, Literal, NamedTuple, cast
 import msgspec
 
 from lichen.core.reading.misfits import misfit
-from lichen.core.remote.server import Seconds, ToolTerms, Transport, Trust
+from lichen.core.remote.server import Asks, Seconds, ToolTerms, Transport, Trust
 from lichen.core.words.errors import Invalid
 from lichen.settings.servers import McpTable
 
@@ -40,6 +40,7 @@ class ServerTerms(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     timeout_s: Seconds = 30.0
     trust: Trust = "first_use"
     tools: Mapping[str, ToolTerms] = {}
+    asks: tuple[Asks, ...] = ()
 
 
 class McpFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -175,6 +176,7 @@ def _table(folder: Path, said: McpFile, named: Named, environ: Mapping[str, str]
             timeout_s=terms.timeout_s,
             trust=terms.trust,
             tools=terms.tools,
+            asks=terms.asks,
             tenants=said.tenants,
             environments=said.environments,
         )

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import msgspec
 
-from lichen.core.remote.server import Seconds, Server, ToolTerms, Transport, Trust
+from lichen.core.remote.server import Asks, Seconds, Server, ToolTerms, Transport, Trust
 from lichen.core.words.scope import Scope
 
 RESERVED = frozenset(
@@ -24,7 +24,8 @@ class McpTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     all where none is named. A value of `env` or `headers` may end in `secret:<name>`, a secret of whoever has it.
 
     `trust`: what it offers is pinned as it is first seen (`first_use`), or only once somebody accepted it (`review`).
-    `tools` are, by the names that the server gives them, what is known of them better than it says.
+    `tools` are, by the names that the server gives them, what is known of them better than it says. `asks`: how it may
+    ask whoever a call is for, by a `form` or by a `url` to open; not at all where that is left out.
     """
 
     name: Name
@@ -37,6 +38,7 @@ class McpTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     timeout_s: Seconds = 30.0
     trust: Trust = "first_use"
     tools: Mapping[str, ToolTerms] = {}
+    asks: tuple[Asks, ...] = ()
     tenants: tuple[str, ...] = ()
     environments: tuple[str, ...] = ()
 
@@ -67,6 +69,7 @@ class McpTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             timeout_s=self.timeout_s,
             trust=self.trust,
             tools=self.tools,
+            asks=self.asks,
         )
 
 

@@ -13,6 +13,7 @@ from lichen.core.ports.call import (
     CallMeta,
     CannotTell,
     Happened,
+    NeedsAnswer,
     NotDone,
     Probe,
     Produced,
@@ -121,6 +122,8 @@ class Entrusted:
 
     def _hushed(self, error: Exception) -> Exception:
         """The error itself, or where it says a secret another one in its place, which says none."""
+        if isinstance(error, NeedsAnswer):
+            return self._asking(error)
         before, failure = self._kept.count, self._kept.failure(failure_of(error))
         for issue in error.issues if isinstance(error, NotDone) else ():
             self._kept.issue(issue)
@@ -140,6 +143,21 @@ class Entrusted:
                 told = ToolFailed(message, code=code)
         told.failure = failure
         return told
+
+    def _asking(self, asked: NeedsAnswer) -> Exception:
+        """The question without the secrets. One whose state holds some is not asked: it would be kept with it."""
+        state = asked.state.decode(errors="replace")
+        if self._kept.text(state) != state:
+            return ToolFailed("The tool would keep a secret while it waits for an answer.", code=ToolFailed.code)
+        question, schema = self._kept.text(asked.question), self._kept.json(msgspec.json.encode(asked.schema))
+        return NeedsAnswer(
+            question,
+            msgspec.json.decode(schema),
+            state=asked.state,
+            asker=asked.asker,
+            goes_on=asked.goes_on,
+            expires_s=asked.expires_s,
+        )
 
 
 class _Late(asyncio.Future[Any]):

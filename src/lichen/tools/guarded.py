@@ -17,6 +17,7 @@ from lichen.core.ports.call import (
     Arguments,
     CallMeta,
     CircuitBreaker,
+    NeedsAnswer,
     NotDone,
     Produced,
     Resources,
@@ -103,6 +104,9 @@ class Guarded:
             said = await self._tool.execute(args, meta)
         except NotDone as error:
             self._note(meta.scope, era, is_failure=error.code in self._terms.codes)
+            raise
+        except NeedsAnswer:
+            self._note(meta.scope, era, is_failure=None)
             raise
         except (asyncio.CancelledError, StillRunning):
             took_s = asyncio.get_running_loop().time() - began_s

@@ -148,7 +148,7 @@ async def test_a_result_that_is_too_large_costs_its_call_only() -> None:
 async def test_a_server_that_speaks_no_protocol_is_unreachable_and_gone(
     how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lichen.tools.mcp.connection.OPEN_S", 2.0)
+    monkeypatch.setattr("lichen.tools.mcp.connection.OPEN_S", 30.0 if how == "exits" else 2.0)
     async with connected(strange(how)) as connection:
         with pytest.raises(Unavailable) as unreachable:
             await connection.offered()

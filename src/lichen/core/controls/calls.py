@@ -56,16 +56,17 @@ class CallProgressed(Control, frozen=True, array_like=True, gc=False):
 
     `in_doubt`: it must be settled; `not_done`: it certainly did not happen and goes again; `retry`: the same after
     `due_us`; `child_cancelled`: its child run was told to stop; `waited`: it had to wait for a place to run in, so it
-    is decided again; `waiting`, `resumed`: its child's time stands still, or goes on. Contents: `failure` (JSON, for
-    operators). `used`, `used_tokens` and `used_micro_usd` are what a child that is tried again took of what was lent
-    to it; `withheld` counts the secrets that were taken out of what the tool said.
+    is decided again; `waiting`, `resumed`: its child's time stands still, or goes on; `asked`: its tool needs an
+    answer, with the code `goes_on` where what it began goes on meanwhile. Contents: `failure` (JSON, for operators).
+    `used`, `used_tokens` and `used_micro_usd` are what a child that is tried again took of what was lent to it;
+    `withheld` counts the secrets that were taken out of what the tool said.
     """
 
     stands: ClassVar[Stands] = "begins"
 
     call: CallId
     attempt: int
-    what: Literal["in_doubt", "not_done", "retry", "child_cancelled", "waited", "waiting", "resumed"]
+    what: Literal["in_doubt", "not_done", "retry", "child_cancelled", "waited", "waiting", "resumed", "asked"]
     code: str = ""
     due_us: int = 0
     check: int = 0  # of `waited`: which decision it overtook; of `waiting` and `resumed`: where its child's stream was

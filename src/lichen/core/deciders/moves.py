@@ -118,6 +118,8 @@ def _interrupt_call(call: Call, outcome: Outcome, code: str) -> e.Draft | None:
             return None
         case "in_doubt" | "unknown":
             return None
+        case "held" | "proposed" | "ready" if call.goes_on and call.effects == "once":
+            return e.Draft(e.CallProgressed(call.id, call.attempt, "in_doubt", code))
         case "running":
             return e.Draft(e.CallFinished(call.id, call.attempt, outcome, code))
         case _:
@@ -159,6 +161,8 @@ def close_wait(
         fails = (is_refused or (outcome == "expired" and wait.on_expiry == "deny")) and not s.is_ending
         return (closed, *(_interrupt_all(s, "cancelled", "run_failed", but=wait_id) if fails else ()))
     if outcome in ("approved", "confirmed") or (outcome == "try_again" and not s.is_over):
+        return (closed,)
+    if wait.kind == "clarification" and outcome in ("answered", "declined", "expired"):  # its tool is told
         return (closed,)
     call = s.calls[wait.call]
     match outcome:

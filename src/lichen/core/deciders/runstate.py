@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
@@ -17,6 +17,7 @@ from lichen.core.words.label import EMPTY, Label
 from lichen.core.words.limits import Limits, Usage
 from lichen.core.words.wait import HALTING, Wait, WaitKind, WaitOutcome
 
+GOES_ON: Final = "goes_on"  # the code of a call that waits for an answer while what it began goes on
 Phase = Literal["proposed", "held", "ready", "running", "in_doubt", "unknown", "backoff"]
 
 
@@ -49,11 +50,16 @@ class Call(msgspec.Struct, frozen=True, gc=False):
     grants: tuple[Grant, ...] = ()
     redact: tuple[str, ...] = ()
     declassified: tuple[str, ...] = ()  # sources that policy lets its result go without
+    goes_on: bool = False  # what its tool began goes on while that waits for an answer
+    asked_n: int = 0  # the records of the last question of its tool, and of the end of that wait
+    answered_n: int = 0
+    answered: WaitOutcome | None = None
 
     @property
     def may_act(self) -> bool:
         """Whether it has begun to do something that may not be repeated."""
-        return self.effects in ("once", "child") and self.phase in ("running", "in_doubt", "unknown")
+        is_begun = self.phase in ("running", "in_doubt", "unknown") or self.goes_on
+        return self.effects in ("once", "child") and is_begun
 
 
 class Result(msgspec.Struct, frozen=True, gc=False):

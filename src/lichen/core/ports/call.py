@@ -34,6 +34,8 @@ Recovery = Literal["", "correct_call", "replan", "finish"]
 ARGUMENT_BYTES_MAX = 256 * 1024
 RESULT_BYTES_MAX = 1024 * 1024
 ISSUES_MAX = 100  # with one call
+QUESTION_CHARS_MAX = 4_000
+STATE_BYTES_MAX = 64 * 1024  # that a tool keeps while it waits for an answer
 
 UNAVAILABLE = ToolName("lichen.unavailable")  # stands in the log where a model named a tool that is not there
 
@@ -152,12 +154,22 @@ class ToolSpec(msgspec.Struct, frozen=True):
     breaker: CircuitBreaker | None = None
 
 
+class GivenAnswer(msgspec.Struct, frozen=True):
+    """What came of the question that a tool asked last, in this very call: what was `answered`, as JSON of the schema
+    that it named; that somebody `declined`; or that nobody said anything in its time. `state` is what the tool kept.
+    """
+
+    outcome: Literal["answered", "declined", "expired"]
+    data: bytes = b"{}"
+    state: bytes = b""
+
+
 class CallMeta(msgspec.Struct, frozen=True):
     """What a tool may know about the call it serves. Never part of what a model sees.
 
     `idempotency_key` is the same on every attempt; `timeout_s` is what is left for this attempt. `label` is that of
     everything the run has read: what the tool passes on was made from it. `secrets` are those that the function being
-    called asks for, by name.
+    called asks for, by name. `answer` is there where the tool asked for something (`NeedsAnswer`) before.
     """
 
     scope: Scope
@@ -172,6 +184,7 @@ class CallMeta(msgspec.Struct, frozen=True):
     turn: TurnId | None = None
     label: Label = EMPTY
     secrets: Mapping[str, Secret] = {}
+    answer: GivenAnswer | None = None
 
 
 class Issue(msgspec.Struct, frozen=True):
@@ -221,6 +234,34 @@ class NotDone(Exception):
         self.issues = tuple(issues)[:ISSUES_MAX]
         self.recovery: Recovery = recovery
         self.failure: Failure | None = None  # in the words of the process in which it was raised
+
+
+class NeedsAnswer(Exception):
+    """Raised by a tool: somebody has to say something before it goes on. The run waits, for as long as that takes and
+    over restarts; then the call is decided again and made again with `CallMeta.answer`.
+
+    `schema`, JSON Schema of an object without references, is what an answer must fit. `state` is handed back with it.
+    `asker` is the name of whoever asks where that is not us: the question is put as theirs. `goes_on`: what the call
+    began goes on meanwhile, so that nobody knows what was done should it not be heard of again.
+    """
+
+    def __init__(
+        self,
+        question: str,
+        schema: Mapping[str, Any],
+        *,
+        state: bytes = b"",
+        asker: str = "",
+        goes_on: bool = False,
+        expires_s: float = 86_400.0,
+    ) -> None:
+        super().__init__(question)
+        self.question = question[:QUESTION_CHARS_MAX]
+        self.schema = schema
+        self.state = state
+        self.asker = asker
+        self.goes_on = goes_on
+        self.expires_s = expires_s
 
 
 class Artifact(msgspec.Struct, frozen=True):

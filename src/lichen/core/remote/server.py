@@ -11,6 +11,7 @@ from lichen.core.ports.call import Effects, Origin
 
 Transport = Literal["http", "sse"]
 Trust = Literal["first_use", "review"]
+Asks = Literal["form", "url"]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=3_600)]
 
 
@@ -35,6 +36,7 @@ class Server(msgspec.Struct, frozen=True):
     end in `secret:<name>`, which stands for a secret of the scope.
 
     `trust`: what it offers is pinned as it is first seen (`first_use`), or only once somebody accepted it (`review`).
+    `asks`: how it may ask whoever a call is for before that ends, by a form or by an address to open.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Server(msgspec.Struct, frozen=True):
     timeout_s: Seconds = 30.0
     trust: Trust = "first_use"
     tools: Mapping[str, ToolTerms] = {}
+    asks: tuple[Asks, ...] = ()
 
     def terms(self, tool: str) -> ToolTerms:
         """What is known of the tool that the server calls so."""

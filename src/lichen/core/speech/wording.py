@@ -35,6 +35,7 @@ class Texts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     unattended: str = "Sorry, none of us could answer you in time. You are talking to the assistant again."
     without_person: str = "Go on without a person"
     stopped: str = "Sorry, I cannot help you just now: we have paused this for the moment. Please try again later."
+    asked_by: str = "The outside service {asker} asks: {question}"
     model_busy: str = "I cannot answer just now. Please try again in a moment."
     model_broken: str = "I cannot answer at the moment. Somebody has to look at this."
     model_too_long: str = "This conversation has become too long for me. Please start a new one."
@@ -62,6 +63,7 @@ GERMAN: Final = Texts(
     without_person="Ohne Mitarbeiter weiter",
     stopped="Entschuldigung, im Moment kann ich nicht helfen: Wir haben das gerade angehalten. "
     "Bitte versuchen Sie es später noch einmal.",
+    asked_by="Der fremde Dienst {asker} fragt: {question}",
     model_busy="Ich kann gerade nicht antworten. Bitte versuchen Sie es gleich noch einmal.",
     model_broken="Ich kann im Moment nicht antworten. Jemand aus dem Team muss sich das ansehen.",
     model_too_long="Dieses Gespräch ist für mich zu lang geworden. Bitte beginnen Sie ein neues.",

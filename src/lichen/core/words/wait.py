@@ -31,6 +31,12 @@ OUTCOMES: dict[WaitKind, tuple[WaitOutcome, ...]] = {
 }
 """What an answer may say to a wait of each kind. Expiry and cancellation come from the runtime, never an answer."""
 
+
+def outcomes_of(kind: WaitKind, *, of_call: bool) -> tuple[WaitOutcome, ...]:
+    """What an answer may say to a wait; a question that the tool of a call asks may be declined as well."""
+    return (*OUTCOMES[kind], "declined") if kind == "clarification" and of_call else OUTCOMES[kind]
+
+
 HALTING: tuple[WaitKind, ...] = ("pause", "preempt")  # while one is open nothing new starts
 ANSWER_BYTES_MAX = 64 * 1024
 

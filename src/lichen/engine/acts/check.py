@@ -16,7 +16,7 @@ from lichen.core.words.ids import CallId
 from lichen.engine.act import Act, CallAct
 from lichen.engine.acts.secrets import entrusted
 from lichen.engine.drafts.decided import asked, decided
-from lichen.engine.drafts.ended import do_not, end
+from lichen.engine.drafts.ended import do_not, end, goes_on
 from lichen.engine.drafts.held import approval, confirmation, confirmation_asked
 from lichen.engine.drafts.telling import release
 from lichen.engine.sends.failures import sealed, tell
@@ -89,6 +89,8 @@ def _denied(act: CallAct, decided: e.Draft, verdict: Verdict) -> moves.Drafts:
     call = act.call
     if verdict.failure is not None:
         tell(act, f"{call.id} {call.tool}", "policy", verdict.failure)
+    if goes_on(call):
+        return (decided, e.Draft(e.CallProgressed(call.id, call.attempt, "in_doubt", "policy")))
     parts = [("reason", verdict.public_reason.encode()), *sealed(verdict.failure)]
     finished = e.CallFinished(call.id, call.attempt, "denied", "policy")
     return moves.finish_call(act.state, finished, moves.as_contents(parts, act.state.subject), also=(decided,))

@@ -8,7 +8,7 @@ from typing import Final
 from lichen.core.deciders import events as e
 from lichen.core.deciders import moves
 from lichen.core.deciders.run import Call
-from lichen.core.ports.call import Arguments, NotDone
+from lichen.core.ports.call import Arguments, NeedsAnswer, NotDone
 from lichen.core.words import faults
 from lichen.core.words.errors import LichenError
 from lichen.core.words.ids import CallId
@@ -18,6 +18,7 @@ from lichen.engine.acts.places import placed
 from lichen.engine.acts.secrets import SecretRefused, handed, refuse
 from lichen.engine.brief.terms import terms_of
 from lichen.engine.drafts.ended import break_off, do_not, end, succeed
+from lichen.engine.drafts.questions import wait_for_answer
 from lichen.engine.pace.step import Within
 from lichen.tools.entrusted import withheld_in
 from lichen.tools.workers.placement import StillRunning
@@ -108,6 +109,8 @@ async def _perform(act: CallAct, args: Arguments) -> None:
         data = await limit.of((act.entrusted or act.tool).execute(args, act.meta(timeout_s)))
     except NotDone as error:
         do_not(act, error)
+    except NeedsAnswer as asked:
+        wait_for_answer(act, asked)
     except TimeoutError as error:
         break_off(act, "timed_out", "timeout", error)
     except StillRunning as error:

@@ -21,6 +21,7 @@ from lichen.core.words.content import Content
 from lichen.core.words.errors import ContentErased, Invalid
 from lichen.core.words.wait import Wait, WaitKind
 from lichen.engine.act import Act
+from lichen.engine.answers.forms import fields_of, parts_of, truth
 from lichen.tools.arguments.problem import Problem
 from lichen.tools.arguments.schema import flaw, problem
 
@@ -217,9 +218,23 @@ def _readings(schema: Mapping[str, Any], text: str, data: Any, language: str) ->
     number = only_number(text.strip(_AROUND), language)
     if number is not None and number.value is not None:
         yield _as_json(number.value)
+    if schema.get("type") == "boolean":
+        yield from truth(text)
     if isinstance(data, dict):
         fields = cast("dict[str, Any]", data)
         yield fields.get("result", fields.get("value", fields))
+    if parts := parts_of(schema, text):
+        yield _filled(schema, parts, language)
+
+
+def _filled(schema: Mapping[str, Any], parts: Mapping[str, str], language: str) -> dict[str, Any]:
+    """A form with what fits in each field, as it was written where nothing does."""
+    fields = fields_of(schema)
+    filled: dict[str, Any] = {}
+    for name, words in parts.items():
+        fitting = (each for each in _readings(fields[name], words, None, language) if not problem(fields[name], each))
+        filled[name] = next(fitting, words)
+    return filled
 
 
 def _member(members: Any, text: str) -> str | None:

@@ -16,6 +16,7 @@ from lichen.core.words.wait import Wait, WaitOutcome
 from lichen.engine.act import Act
 from lichen.engine.answers.confirming import said
 from lichen.engine.answers.expected import Expected, expected_of, heard, suggestions, unclear
+from lichen.engine.answers.forms import is_choice
 from lichen.engine.answers.messages import answer
 from lichen.engine.sends.sends import ruled
 
@@ -64,6 +65,8 @@ def _understood(
     body = answer(reply.text, reply.data)
     if wait.kind == "confirmation":
         return said(reply.text), body
+    if wait.call is not None and said(reply.text) == "declined" and not is_choice(expected.schema):
+        return "declined", body
     data = msgspec.json.decode(reply.data) if reply.data else None
     found = heard(expected, reply.text, data, body, language=language)
     return (None, body) if found is None else ("answered", found)

@@ -6,6 +6,7 @@ import msgspec
 
 from lichen.core.deciders import events as e
 from lichen.core.deciders import moves
+from lichen.core.deciders.run import Call
 from lichen.core.ports.call import Artifact, NotDone, Outcome, Produced, produced
 from lichen.core.words.content import RETENTION, Content
 from lichen.core.words.failure import Failure
@@ -32,6 +33,9 @@ def end(
     state = act.look()
     if finished.call not in state.calls:
         return
+    if finished.outcome in ("denied", "failed") and goes_on(state.calls[finished.call]):
+        act.note(e.Draft(e.CallProgressed(finished.call, finished.attempt, "in_doubt", finished.code)))
+        return
     parts = [("result", result), ("reason", reason.encode()), *beside, *sealed(failure)]
     contents = moves.as_contents(parts, state.subject)
     if audit:
@@ -40,6 +44,11 @@ def end(
         finished = msgspec.structs.replace(finished, withheld=act.withheld)
     act.say(moves.finish_call(state, finished, contents, label=label))
     act.journal.seat(act.stream).arguments.pop(finished.call, None)
+
+
+def goes_on(call: Call) -> bool:
+    """Whether what it began goes on while its tool waits for an answer, so that it is not over because we say so."""
+    return call.goes_on and call.effects == "once"
 
 
 def succeed(act: CallAct, said: bytes | Produced, *, duration_us: int = 0, code: str = "") -> None:

@@ -17,11 +17,11 @@ from lichen.core.words.wait import (
     ABOUT_EFFECTS,
     ANSWER_BYTES_MAX,
     HALTING,
-    OUTCOMES,
     Wait,
     WaitOutcome,
     is_requester,
     may_answer,
+    outcomes_of,
 )
 from lichen.engine.act import Act
 from lichen.engine.answers.expected import answer_to, check_answer, expected_of
@@ -89,7 +89,7 @@ def may_not(wait: Wait, by: str) -> Denied:
 
 
 def _check(wait: Wait, outcome: WaitOutcome, digest: bytes, now_us: int) -> None:
-    if outcome not in OUTCOMES[wait.kind]:
+    if outcome not in outcomes_of(wait.kind, of_call=wait.call is not None):
         raise Invalid(f"A wait of kind {wait.kind} is not answered with {outcome}.", code="answer_invalid")
     if digest != wait.digest:
         raise Conflict("The answer is about something else than what is asked.", code="digest_differs")

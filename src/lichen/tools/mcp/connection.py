@@ -8,15 +8,19 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from lichen.core.ports.call import NotDone
 from lichen.core.remote.server import Server
 from lichen.core.words.errors import LichenError, Unavailable
 from lichen.core.words.ids import ToolName
 from lichen.tools.mcp.definition import Definition
+from lichen.tools.mcp.failures import CONNECTION_CLOSED, REQUEST_TIMEOUT, ServerGone
 from lichen.tools.mcp.listing import Listed, listed
 from lichen.tools.mcp.stdio import Errors, process
+from lichen.tools.mcp.underway import Calls
 
 if TYPE_CHECKING:
     from mcp import Client
+    from mcp.types import ElicitRequestParams, ElicitResult, ErrorData
 
 OPEN_S: Final = 30.0  # to start and to agree on a protocol
 PAUSE_S: Final = 0.5
@@ -42,7 +46,7 @@ class Connection:
         self._not_before = 0.0
         self._listed: Listed | None = None
         self._listed_s = 0.0
-        self._in_use = 0
+        self.calls = Calls()
 
     # -- what is asked of it -------------------------------------------------------------------------------------
 
@@ -60,6 +64,11 @@ class Connection:
         """What the server says of a tool now, None where it has none of this name."""
         return (await self.offered()).tools.get(name)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a client now."""
+        return self._client is not None
+
     async def client(self) -> Client:
         """The open client. Raises Unavailable (`server_unreachable`) with what the server last said."""
         async with self._opening:
@@ -72,16 +81,18 @@ class Connection:
         """What breaks in here may have broken the connection, so the next to ask opens it again."""
         try:
             yield
-        except (LichenError, asyncio.CancelledError):
+        except (LichenError, NotDone, ServerGone, asyncio.CancelledError):
             raise
         except Exception as error:
-            if is_broken(error):
+            is_late = isinstance(error, TimeoutError)  # which costs nobody else the call that they are in
+            if is_broken(error) and not (is_late and self.calls.count):
                 await self.close()
             raise
 
     async def close(self) -> None:
         """Ends the connection, and with it the process of the server."""
         holding, self._holding, self._client, self._listed = self._holding, None, None, None
+        self.calls.clear()
         if holding is not None:
             holding.cancel()
             await asyncio.wait([holding])
@@ -109,7 +120,10 @@ class Connection:
         from mcp import Client
 
         try:
-            async with Client(await self._transport(), message_handler=self._hear, cache=None) as client:
+            asked = self._elicited if self.server.asks else None
+            async with Client(
+                await self._transport(), message_handler=self._hear, elicitation_callback=asked, cache=None
+            ) as client:
                 opened.set_result(client)
                 await self._follow(client)
                 await asyncio.Event().wait()
@@ -141,6 +155,10 @@ class Connection:
             found[name] = prefix + await self._reveal(secret) if is_secret else value
         return found
 
+    async def _elicited(self, context: Any, params: ElicitRequestParams) -> ElicitResult | ErrorData:
+        """The server asks something in the midst of a call."""
+        return await self.calls.asked(params)
+
     async def _hear(self, message: Any) -> None:
         """The server says that its list changed: it is read again before the next call."""
         if getattr(message, "method", "") == "notifications/tools/list_changed":
@@ -159,8 +177,6 @@ class Connection:
 def is_broken(error: BaseException) -> bool:
     """Whether the connection is to be taken for broken after this."""
     from mcp import MCPError
-
-    from lichen.tools.mcp.failures import CONNECTION_CLOSED, REQUEST_TIMEOUT
 
     return not isinstance(error, MCPError) or error.code in (CONNECTION_CLOSED, REQUEST_TIMEOUT)
 

@@ -12,6 +12,7 @@ from lichen.core.ports.call import (
     CannotTell,
     InvalidArguments,
     Issue,
+    NeedsAnswer,
     NotDone,
     Probe,
     Produced,
@@ -22,6 +23,7 @@ from lichen.core.words.errors import Invalid, Unavailable
 from lichen.core.words.scope import Scope
 from lichen.tools.arguments.document import dump, parse
 from lichen.tools.arguments.example import example_of
+from lichen.tools.mcp.calling import Calling
 from lichen.tools.mcp.connection import Connection, is_broken
 from lichen.tools.mcp.definition import Definition
 from lichen.tools.mcp.failures import ServerGone, not_done, unavailable
@@ -63,29 +65,24 @@ class RemoteTool:
     async def execute(self, args: Arguments, meta: CallMeta) -> Produced:
         """What the server brings.
 
-        Raises NotDone for what it refused or was never asked, ServerGone and others for what nobody knows.
+        Raises NotDone for what it refused or was never asked, NeedsAnswer where it asks something first, ServerGone and
+        others for what nobody knows.
         """
         from mcp import MCPError
 
         client = await self._ready(meta)
         timeout_s = max(meta.timeout_s, 0.001)
+        calling = Calling(self._connection, client, self._pinned.tool, args.fields, meta)
         try:
             async with self._connection.watched(), asyncio.timeout(timeout_s):
-                result = await client.session.call_tool(
-                    self._pinned.tool, dict(args.fields), allow_input_required=True, meta=_meta(meta)
-                )
+                made = await calling.made()
         except MCPError as error:
             if is_broken(error):
                 raise ServerGone(f"The connection broke: {error.message}") from error
             raise not_done(error, example=example_of(self.spec).decode() or "none is known") from error
-        if not hasattr(result, "content"):
-            raise NotDone(
-                "The server asks for something before it would do this, which agents here do not give.",
-                code="input_required",
-                retryable=False,
-                recovery="replan",
-            )
-        return produced_of(result, self._pinned.said.get("outputSchema"))  # pyright: ignore[reportArgumentType]
+        if isinstance(made, NeedsAnswer):
+            raise made
+        return produced_of(made, self._pinned.said.get("outputSchema"))
 
     async def _ready(self, meta: CallMeta) -> Any:
         """The client, once the server says of the tool what was accepted. Nothing was asked of the tool yet."""
@@ -113,8 +110,3 @@ class RemoteTool:
     async def probe(self, args: Arguments, meta: CallMeta) -> Probe:
         """CannotTell: the protocol has no way to ask."""
         return CannotTell()
-
-
-def _meta(meta: CallMeta) -> dict[str, Any]:
-    """What a server may know of a call: a key that is the same on every attempt, and nothing of whom it is for."""
-    return {"lichen.dev/idempotency-key": meta.idempotency_key}

@@ -16,13 +16,16 @@ from io import BufferedReader
 from queue import SimpleQueue
 from typing import Any, cast
 
-from lichen.core.ports.call import NotDone, produced
+import msgspec
+
+from lichen.core.ports.call import NeedsAnswer, NotDone, produced
 from lichen.core.words.errors import LichenError
 from lichen.tools.failure import failure_of
 from lichen.tools.python.tool import PythonTool
 from lichen.tools.workers.frames import (
     PREFIX,
     Answer,
+    Asked,
     Job,
     Raised,
     Refused,
@@ -52,6 +55,8 @@ def answer(job: Job) -> Answer:
         tool = _find(job)
         made = produced(tool.run(job.args, job.meta))
         return Returned(made.result, made.artifacts)
+    except NeedsAnswer as asked:
+        return Asked(asked.question, msgspec.json.encode(asked.schema), asked.state, asked.asker, asked.expires_s)
     except NotDone as error:
         return Refused(error.message, error.code, error.retryable, failure_of(error), error.issues, error.recovery)
     except LichenError as error:

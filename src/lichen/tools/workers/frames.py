@@ -53,7 +53,17 @@ class Raised(msgspec.Struct, frozen=True, array_like=True, tag=True):
     failure: Failure
 
 
-Answer = Returned | Refused | Raised
+class Asked(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """The tool raised NeedsAnswer. `schema` is JSON."""
+
+    question: str
+    schema: bytes
+    state: bytes
+    asker: str
+    expires_s: float
+
+
+Answer = Returned | Refused | Raised | Asked
 
 
 class ToolFailed(LichenError):

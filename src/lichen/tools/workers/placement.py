@@ -10,9 +10,11 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self, TypeVar, assert_never
 
-from lichen.core.ports.call import NotDone, Placement, Produced
+import msgspec
+
+from lichen.core.ports.call import NeedsAnswer, NotDone, Placement, Produced
 from lichen.core.words.errors import LichenError
-from lichen.tools.workers.frames import Job, Raised, Refused, Returned, ToolFailed
+from lichen.tools.workers.frames import Asked, Job, Raised, Refused, Returned, ToolFailed
 from lichen.tools.workers.places import CallKey, Figures, Owner, Place, Places
 from lichen.tools.workers.processes import Processes
 from lichen.tools.workers.step import eagerly
@@ -140,6 +142,9 @@ class Workers:
                 refused = NotDone(message, code=code, retryable=retryable, issues=issues, recovery=recovery)
                 refused.failure = failure
                 raise refused
+            case Asked(question, schema, state, asker, expires_s):
+                described = msgspec.json.decode(schema)
+                raise NeedsAnswer(question, described, state=state, asker=asker, expires_s=expires_s)
             case Raised(message, code, next_step, failure):
                 error = ToolFailed(message, code=code, next_step=next_step)
                 error.failure = failure

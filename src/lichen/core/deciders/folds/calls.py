@@ -7,7 +7,7 @@ import msgspec
 from lichen.core.deciders import events as e
 from lichen.core.deciders.folds.changes import Changes, Folds, asked_again, overtaken, settled, with_call
 from lichen.core.deciders.folds.timers import go_on, stand_still, timers_without
-from lichen.core.deciders.runstate import Call, Result, RunState
+from lichen.core.deciders.runstate import GOES_ON, Call, Result, RunState
 from lichen.core.words.content import Ref
 
 _UNBORN: Changes = {
@@ -34,6 +34,7 @@ def _call_started(s: RunState, event: e.Event, c: e.CallStarted) -> Changes:
         s,
         c.call,
         phase="running",
+        goes_on=False,
         attempt=c.attempt,
         epoch=c.epoch,
         child=c.child,
@@ -50,7 +51,8 @@ def _call_started(s: RunState, event: e.Event, c: e.CallStarted) -> Changes:
 def _call_progressed(s: RunState, event: e.Event, c: e.CallProgressed) -> Changes:
     match c.what:
         case "in_doubt":
-            return {"calls": with_call(s, c.call, phase="in_doubt", settle=s.calls[c.call].settle + 1, doubt=c.code)}
+            settle = s.calls[c.call].settle + 1
+            return {"calls": with_call(s, c.call, phase="in_doubt", settle=settle, doubt=c.code, goes_on=False)}
         case "not_done":
             check = s.calls[c.call].check + 1
             return {"calls": with_call(s, c.call, phase="proposed", attempt=c.attempt + 1, check=check)}
@@ -64,6 +66,8 @@ def _call_progressed(s: RunState, event: e.Event, c: e.CallProgressed) -> Change
             changes = {"calls": calls, "timers": timers, **_given_back(s, s.calls[c.call], c)}
             go_on(s, changes, event)
             return changes
+        case "asked":
+            return {"calls": with_call(s, c.call, phase="held", goes_on=c.code == GOES_ON)}
         case "waiting":
             return _child_waits(s, event, s.calls[c.call])
         case "resumed":

@@ -37,7 +37,8 @@ def _wait_opened(s: RunState, event: e.Event, c: e.WaitOpened) -> Changes:
     if timers != s.timers:
         changes["timers"] = timers
     if c.call is not None:
-        changes["calls"] = with_call(s, c.call, phase="unknown" if c.kind == "reconcile" else "held")
+        asked: Changes = {"asked_n": event.n, "answered": None} if c.kind == "clarification" else {}
+        changes["calls"] = with_call(s, c.call, phase="unknown" if c.kind == "reconcile" else "held", **asked)
     return changes
 
 
@@ -53,6 +54,10 @@ def _wait_closed(s: RunState, event: e.Event, c: e.WaitClosed) -> Changes:
     if wait.call is not None:
         if c.outcome in ("approved", "confirmed", "try_again"):
             changes["calls"] = _checked_again(s, wait, c)
+        elif wait.kind == "clarification" and c.outcome != "cancelled":
+            changes["calls"] = _told(s, wait.call, event, c)
+        if c.outcome == "answered":
+            changes["requesters"] = with_speaker(s.requesters, c.by)
         return changes
     if wait.kind in HALTING:
         return {**changes, "calls": {id: overtaken(call) for id, call in s.calls.items()}}
@@ -71,6 +76,13 @@ def _planned_again(s: RunState, wait: Wait, c: e.WaitClosed) -> Changes:
     if c.outcome == "approved":
         return {"grants": (*s.grants, Grant(wait.role, c.by, wait.digest, is_own=c.is_own))}
     return {} if s.is_ending else {"failure": "model_denied", "due": None, "is_planning": False}
+
+
+def _told(s: RunState, id: CallId, event: e.Event, c: e.WaitClosed) -> dict[CallId, Call]:
+    """The call whose tool learns now what came of its question: it is decided and made once more."""
+    call = s.calls[id]
+    again: Changes = {"check": call.check + 1, "attempt": call.attempt + 1}
+    return with_call(s, id, phase="proposed", answered_n=event.n, answered=c.outcome, **again)
 
 
 def _checked_again(s: RunState, wait: Wait, c: e.WaitClosed) -> dict[CallId, Call]:
