@@ -11,3 +11,12 @@ signatures: Any = import_module("schemapin.crypto").SignatureManager
 verification: Any = import_module("schemapin.verification")
 skills: Any = import_module("schemapin.skill").SkillSigner
 bundles: Any = import_module("schemapin.bundle").SchemaPinTrustBundle
+
+agent_credentials: Any = import_module("agentpin.credential")
+agent_verification: Any = import_module("agentpin.verification")
+agent_pinning: Any = import_module("agentpin.pinning")
+agent_capability: Any = import_module("agentpin.capability")
+agent_delegation: Any = import_module("agentpin.delegation")
+agent_keys: Any = import_module("agentpin.jwk")
+agent_mutual: Any = import_module("agentpin.mutual")
+agent_discovery: Any = import_module("agentpin.discovery")

@@ -103,9 +103,10 @@ def _decoded(signature: str) -> bytes:
     if len(signature) > SIGNATURE_CHARS_MAX:
         return b""
     try:
-        return base64.b64decode(signature, validate=True)
+        raw = base64.b64decode(signature, validate=True)
     except ValueError:
         return b""
+    return raw if base64.b64encode(raw).decode() == signature else b""  # one signature has one spelling
 
 
 def _no_key(message: str) -> Invalid:
