@@ -39,6 +39,7 @@ LOOK = {
     "stop.read",
     "wait.read",
 }
+SEE = {"run.contents"}
 STEER = {"run.cancel", "run.pause", "run.resume"}
 KEEP = {
     "key.issue", "key.read", "key.revoke", "log.backup", "log.export", "log.read", "log.verify", "policy.read",
@@ -47,9 +48,9 @@ KEEP = {
 OWN = {"log.erase", "run.declassify", "session.declassify", "stop.clear", "stop.set", "tool.review"}
 MAY: dict[str, set[str]] = {
     "customer": TALK,
-    "operator": TALK | LOOK | STEER | KEEP | OWN,
+    "operator": TALK | LOOK | SEE | STEER | KEEP | OWN,
     "service": TALK | LOOK | STEER,
-    "system": LOOK | KEEP | {"agent.create", "process.stop", "run.pause", "run.resume"},
+    "system": LOOK | SEE | KEEP | {"agent.create", "process.stop", "run.pause", "run.resume"},
     "agent": {"message.send", "model.invoke", "run.start", "secret.use"},
 }  # fmt: skip
 

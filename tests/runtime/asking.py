@@ -62,6 +62,8 @@ class World(NamedTuple):
     held: RunId
     access: Access
     """What the runtime's own operations ask."""
+    who: Actor = CUSTOMER
+    """Whose session it is."""
 
     def session_of(self, asker: Asker) -> Session:
         """A handle that nobody was asked for: its methods must ask by themselves."""
@@ -69,7 +71,7 @@ class World(NamedTuple):
 
     async def turn_of(self, asker: Asker) -> Turn:
         """The turn of the session's first message, as the asker would hold it."""
-        session = self.runtime.sessions.get(SCOPE, self.session, CUSTOMER)
+        session = self.runtime.sessions.get(SCOPE, self.session, self.who)
         said = await session.say("hello", key="one")
         given = (self.access, self.runtime.engine, asker.scope, self.session, asker.actor)
         return Turn(*given, receipt=said.receipt)
@@ -82,12 +84,15 @@ class World(NamedTuple):
 @dataclass(frozen=True)
 class Entry:
     """How to ask for an operation. `is_owned`: it is about something that is somebody's; `waits`: for what may never
-    come."""
+    come; `says`: gives words, which are for whose they are, channels, and who may read contents;
+    `also` is asked for besides."""
 
     action: Action
     call: Callable[[World, Asker], Any]
     is_owned: bool = False
     waits: bool = False
+    says: bool = False
+    also: Action | None = None
 
 
 def _first(records: AsyncIterator[Any]) -> Any:
@@ -123,7 +128,7 @@ ENTRIES: dict[str, Entry] = {
     ),
     "Session.is_owing": Entry("session.read", lambda w, a: w.session_of(a).is_owing(), True),
     "Session.asked": Entry("session.read", lambda w, a: w.session_of(a).asked(), True),
-    "Session.pending": Entry("session.read", lambda w, a: w.session_of(a).pending(), True),
+    "Session.pending": Entry("session.read", lambda w, a: w.session_of(a).pending(), True, says=True),
     "Session.delivered": Entry("session.read", lambda w, a: w.session_of(a).delivered(MessageId("o1")), True),
     "Session.detail": Entry("session.read", lambda w, a: w.session_of(a).detail(), True),
     "Session.summary": Entry("session.read", lambda w, a: w.session_of(a).summary(), True),
@@ -131,21 +136,21 @@ ENTRIES: dict[str, Entry] = {
     "Session.changed": Entry("session.read", lambda w, a: w.session_of(a).changed(), True, waits=True),
     "Session.news": Entry("session.read", lambda w, a: w.session_of(a).news(), True, waits=True),
     "Conversation.page": Entry(
-        "session.read", lambda w, a: w.session_of(a).conversation.page(0, messages_max=9, bytes_max=99), True
+        "session.read", lambda w, a: w.session_of(a).conversation.page(0, messages_max=9, bytes_max=99), True, says=True
     ),
     "Conversation.confirm": Entry("session.read", lambda w, a: w.session_of(a).conversation.confirm(1), True),
     "Conversation.partials": Entry(
-        "session.read", lambda w, a: _first(w.session_of(a).conversation.partials(10**9)), True, waits=True
+        "session.read", lambda w, a: _first(w.session_of(a).conversation.partials(10**9)), True, waits=True, says=True
     ),
     "Turn.run": Entry("session.read", lambda w, a: _then(w.turn_of(a), lambda turn: turn.run()), True),
-    "Turn.result": Entry("session.read", lambda w, a: _then(w.turn_of(a), lambda turn: turn.result()), True),
+    "Turn.result": Entry("session.read", lambda w, a: _then(w.turn_of(a), lambda turn: turn.result()), True, says=True),
     "Turn.partials": Entry(
-        "session.read", lambda w, a: _then(w.turn_of(a), lambda turn: _drained(turn.partials())), True
+        "session.read", lambda w, a: _then(w.turn_of(a), lambda turn: _drained(turn.partials())), True, says=True
     ),
     "Turn.records": Entry("run.read", lambda w, a: _then(w.turn_of(a), lambda turn: _first(turn.records())), True),
     "Runs.start": Entry("run.start", lambda w, a: w.runtime.runs.start(a.scope, "till.clerk", "hello", a.actor)),
-    "Runs.result": Entry("run.result", lambda w, a: w.runtime.runs.result(a.scope, w.done, a.actor), True),
-    "Runs.answer": Entry("run.result", lambda w, a: w.runtime.runs.answer(a.scope, w.done, a.actor), True),
+    "Runs.result": Entry("run.result", lambda w, a: w.runtime.runs.result(a.scope, w.done, a.actor), True, says=True),
+    "Runs.answer": Entry("run.result", lambda w, a: w.runtime.runs.answer(a.scope, w.done, a.actor), True, says=True),
     "Runs.outcome": Entry("run.result", lambda w, a: w.runtime.runs.outcome(a.scope, w.done, a.actor), True),
     "Runs.rest": Entry("run.result", lambda w, a: w.runtime.runs.rest(a.scope, w.done, a.actor), True),
     "Runs.list": Entry("run.read", lambda w, a: w.runtime.runs.list(a.scope, a.actor)),
@@ -153,7 +158,9 @@ ENTRIES: dict[str, Entry] = {
     "Runs.explain": Entry("run.read", lambda w, a: w.runtime.runs.explain(a.scope, w.done, a.actor), True),
     "Runs.replay": Entry("run.read", lambda w, a: w.runtime.runs.replay(a.scope, w.done, a.actor), True),
     "Runs.pieces": Entry("run.read", lambda w, a: w.runtime.runs.pieces(a.scope, w.done, a.actor), True),
-    "Runs.partials": Entry("run.result", lambda w, a: w.runtime.runs.partials(a.scope, w.done, a.actor), True),
+    "Runs.partials": Entry(
+        "run.result", lambda w, a: w.runtime.runs.partials(a.scope, w.done, a.actor), True, says=True
+    ),
     "Runs.follow": Entry("run.read", lambda w, a: w.runtime.runs.follow(a.scope, w.done, a.actor), True),
     "Runs.declassify": Entry(
         "run.declassify",
@@ -230,7 +237,9 @@ ENTRIES: dict[str, Entry] = {
     "CostBooks.show": Entry("run.read", lambda w, a: w.runtime.costs.show(a.scope, a.actor)),
     "Evals.list": Entry("eval.list", lambda w, a: w.runtime.evals.list(a.scope, a.actor)),
     "Evals.show": Entry("eval.list", lambda w, a: w.runtime.evals.show(a.scope, a.actor, "eval-00000000")),
-    "Evals.read": Entry("eval.read", lambda w, a: w.runtime.evals.read(a.scope, a.actor, "eval-00000000")),
+    "Evals.read": Entry(
+        "eval.read", lambda w, a: w.runtime.evals.read(a.scope, a.actor, "eval-00000000"), also="run.contents"
+    ),
     "Agents.list": Entry("agent.list", lambda w, a: w.runtime.agents.list(a.scope, a.actor)),
     "Agents.offered": Entry("agent.list", lambda w, a: w.runtime.agents.offered(a.scope, a.actor)),
     "Agents.all": Entry("agent.read", lambda w, a: w.runtime.agents.all(a.scope, a.actor)),

@@ -99,7 +99,10 @@ def _expected(name: str, asker: Asker) -> str:
         return "never"
     if entry.is_owned and (not is_there or (asker.actor.kind == "customer" and asker.actor != CUSTOMER)):
         return "not there"
-    return "in"
+    if entry.also is not None and not may(asker.actor, entry.also):
+        return "never"
+    is_theirs = asker.actor == CUSTOMER or "channel" in asker.actor.roles
+    return "in" if not entry.says or is_theirs or may(asker.actor, "run.contents") else "never"
 
 
 @pytest.mark.req("LIC-12.20")
@@ -152,5 +155,5 @@ async def test_an_agent_that_policy_keeps_out_of_a_scope_begins_nothing_there(tm
 
 @pytest.mark.req("SYM-69.8")
 def test_every_action_that_policies_may_name_is_asked_for_by_an_operation() -> None:
-    asked = {entry.action for entry in ENTRIES.values()} | {"agent.create", *BY_THE_ENGINE}
+    asked = {entry.action for entry in ENTRIES.values()} | {"agent.create", "run.contents", *BY_THE_ENGINE}
     assert asked == set(ACTIONS) == set(get_args(Action))

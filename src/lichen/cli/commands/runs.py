@@ -40,7 +40,7 @@ def _asked(run: dict[str, Any]) -> str:
     """The first words of what was asked."""
     asked = run["asked"]
     if asked is None:
-        return "(erased)"
+        return "(not shown)" if run["is_sealed"] else "(erased)"
     return asked if len(asked) <= ASKED_CHARS else f"{asked[: ASKED_CHARS - 1]}…"
 
 

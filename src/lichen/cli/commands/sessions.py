@@ -26,7 +26,8 @@ def show(caller: Caller, session: Session) -> None:
     if caller.screen.data(detail):
         return
     caller.screen.line(f"{detail['id']}  {detail['agent']}, {detail['channel']}, {detail['customer']}", "bold")
-    rows = [(moment(said["at_us"]), said["role"], said["text"] or "(erased)") for said in detail["transcript"]]
+    unread = "(not for you to read)" if detail["is_sealed"] else "(erased)"
+    rows = [(moment(said["at_us"]), said["role"], said["text"] or unread) for said in detail["transcript"]]
     caller.screen.table(("at", "who", "said"), rows, empty="Nothing was said yet.")
     if detail["cost"] and detail["cost"]["models"]:
         _tell_cost(caller.screen, detail["cost"])

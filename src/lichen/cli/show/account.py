@@ -13,9 +13,9 @@ TEXT_CHARS = 400
 Story = dict[str, Any]
 
 
-def tell(screen: Screen, story: Story) -> None:
-    """The story of a run."""
-    asked = "(erased)" if story["asked"] is None else " / ".join(story["asked"])
+def tell(screen: Screen, story: Story, *, unread: str = "(erased)") -> None:
+    """The story of a run; `unread` stands for what cannot be read."""
+    asked = unread if story["asked"] is None else " / ".join(story["asked"])
     if asked:
         screen.line(f"asked     {story['who']}: {_cut(asked)}")
     for call in story["calls"]:

@@ -19,6 +19,8 @@ COLOURS = {"planner": "blue", "waits": "yellow", "tool": "green", "child": "cyan
 
 View = dict[str, Any]
 
+UNREAD = {True: "(not for you to read)", False: "(erased)"}
+
 
 class Bar(NamedTuple):
     """Something that took time, or a moment (`end_us` equals `start_us`)."""
@@ -35,10 +37,10 @@ def show_run(screen: Screen, run: View) -> None:
     story, start_us = run["story"], run["timeline"]["start_us"]
     if screen.is_terminal:
         _draw(screen, run)
-        tell(screen, story)
+        tell(screen, story, unread=UNREAD[bool(run["is_sealed"])])
     else:
         screen.line("  ".join(part for part in (run["id"], run["agent"], story["result"], run["code"]) if part))
-        tell(screen, story)
+        tell(screen, story, unread=UNREAD[bool(run["is_sealed"])])
         rows = [_row(record, start_us) for record in run["records"]]
         screen.table(("seq", "after", "type", "what", "actor"), rows, empty="It has no records.")
     for held in run["held"]:

@@ -20,6 +20,7 @@ _LOOK: Final[tuple[Action, ...]] = (
     "agent.list", "agent.read", "eval.list", "eval.read", "health.read", "policy.check", "run.read", "run.result",
     "session.list", "session.read", "stop.read", "wait.read",
 )  # fmt: skip
+_SEE: Final[tuple[Action, ...]] = ("run.contents",)
 _STEER: Final[tuple[Action, ...]] = ("run.cancel", "run.pause", "run.resume")
 _ACT: Final[tuple[Action, ...]] = ("message.send", "model.invoke", "run.start", "secret.use")
 _PROVE: Final[tuple[Action, ...]] = ("log.backup", "log.export", "log.read", "log.verify")
@@ -33,9 +34,9 @@ _GOVERN: Final[tuple[Action, ...]] = (
 
 MAY: Final[Mapping[ActorKind, frozenset[Action]]] = {
     "customer": frozenset(_TALK),
-    "operator": frozenset((*_TALK, *_LOOK, *_STEER, *_PROVE, *_KEEP, *_GOVERN)),
+    "operator": frozenset((*_TALK, *_LOOK, *_SEE, *_STEER, *_PROVE, *_KEEP, *_GOVERN)),
     "service": frozenset((*_TALK, *_LOOK, *_STEER)),
-    "system": frozenset((*_LOOK, *_PROVE, *_KEEP, "agent.create", "process.stop", "run.pause", "run.resume")),
+    "system": frozenset((*_LOOK, *_SEE, *_PROVE, *_KEEP, "agent.create", "process.stop", "run.pause", "run.resume")),
     "agent": frozenset(_ACT),
 }
 """What each kind of actor may ask for. Customers see what is theirs alone: that is no matter of kinds."""

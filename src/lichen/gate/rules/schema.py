@@ -38,8 +38,9 @@ if TYPE_CHECKING:
 Action = Literal[
     "agent.create", "agent.list", "agent.read", "eval.list", "eval.read", "health.read", "key.issue", "key.read",
     "key.revoke", "log.backup", "log.erase", "log.export", "log.read", "log.verify", "message.send", "model.invoke",
-    "policy.check", "policy.read", "policy.reload", "process.stop", "run.cancel", "run.declassify", "run.pause",
-    "run.read", "run.result", "run.resume", "run.start", "secret.read", "secret.remove", "secret.set", "secret.use",
+    "policy.check", "policy.read", "policy.reload", "process.stop", "run.cancel", "run.contents", "run.declassify",
+    "run.pause", "run.read", "run.result", "run.resume", "run.start", "secret.read", "secret.remove", "secret.set",
+    "secret.use",
     "session.close", "session.declassify", "session.list", "session.open", "session.read", "session.say",
     "stop.clear", "stop.read", "stop.set", "tool.look", "tool.read", "tool.review", "wait.answer", "wait.read",
 ]  # fmt: skip
@@ -67,6 +68,7 @@ ACTIONS: Final[Mapping[Action, str]] = {
     "policy.reload": "Tenant",
     "process.stop": "Tenant",
     "run.cancel": "Run",
+    "run.contents": "Run",
     "run.declassify": "Run",
     "run.pause": "Run",
     "run.read": "Run",

@@ -102,6 +102,50 @@ class Access:
             self.openings.note(what, scope, actor, opened or about.resource, ruling)
         return ruling
 
+    def look(self, action: Action, scope: Scope, actor: Actor, about: About, *, what: What) -> bool:
+        """Asks, and says whether the actor sees words too, or sizes, labels and digests alone. That they see what is
+        not their own is noted.
+
+        Raises as `ask`.
+        """
+        self.ask(action, scope, actor, about)
+        if self.is_own(scope, actor, about):
+            return True
+        ruling = self.allowed("run.contents", scope, actor, about)
+        if ruling is not None:
+            self.openings.note(what, scope, actor, about.resource, ruling)
+        return ruling is not None
+
+    def sees(self, scope: Scope, actor: Actor, about: About) -> bool:
+        """Whether somebody who may read this sees words too: `run.contents` allows it, or it is their own."""
+        return self.is_own(scope, actor, about) or self.allowed("run.contents", scope, actor, about) is not None
+
+    def hear(self, scope: Scope, actor: Actor, about: About) -> None:
+        """Whether the actor may have what was said: whose it is, a channel that brings it, and who sees words.
+
+        Raises Denied (`role_missing`, `denied`).
+        """
+        if actor.kind == "customer":
+            return  # whoever asked before this was told that others' things are not there
+        if not (is_channel(actor) or self.is_own(scope, actor, about)):
+            self.ask("run.contents", scope, actor, msgspec.structs.replace(about, resource=about.run or ALL))
+
+    def is_own(self, scope: Scope, actor: Actor, about: About) -> bool:
+        """Whether what this is about is the actor's."""
+        journal = self._journal_of(scope)
+        owner = about.owner(journal) if about.owner is not None else None
+        return bool(owner) and owner == journal.log.pseudonym(actor)
+
+    def allowed(self, action: Action, scope: Scope, actor: Actor, about: About) -> Ruling | None:
+        """What the gate says of an act that it allows, None where it does not: nobody asked for it, so nothing is
+        noted."""
+        if not may(actor, action, about.resource):
+            return None
+        resource = about.resource if action != "run.contents" else about.run or ALL
+        check = Check(scope, actor, action, resource, run=about.run, session=about.session)
+        verdict = self._gate.decide(check)
+        return Ruling(action, verdict.policies, verdict.policy_digest) if verdict.outcome == "allow" else None
+
     def close(self) -> None:
         """Writes what is outstanding."""
         self.openings.settle()
@@ -118,6 +162,11 @@ class Access:
         """Notes that an act which policy allowed was refused for another reason."""
         check = Check(scope, actor, action, about.resource, run=about.run, session=about.session)
         self.refusals.note(check, Verdict("deny", (), "", operator_reason=reason))
+
+
+def is_channel(actor: Actor) -> bool:
+    """Whether this is a service through which customers speak and are spoken to."""
+    return actor.kind == "service" and "channel" in actor.roles
 
 
 def role_missing(action: str) -> Denied:

@@ -10,7 +10,7 @@ from lichen.core.words.scope import Actor, Scope
 from lichen.engine.engine import Engine
 from lichen.log.log import Log
 from lichen.runtime.access.access import About, Access
-from lichen.runtime.views.record import RecordView, record_view
+from lichen.runtime.views.record import RecordView, record_view, sight
 
 TOGETHER = 32  # records that are opened before others have their turn
 
@@ -25,7 +25,7 @@ class Position(msgspec.Struct, frozen=True):
 
 
 class Records:
-    """Reads records, contents opened where the key still exists. Every operation raises Denied."""
+    """Reads records, contents opened where the key still exists, for whoever may read them. Each raises Denied."""
 
     def __init__(self, engine: Engine, access: Access) -> None:
         self._engine = engine
@@ -33,11 +33,11 @@ class Records:
 
     async def page(self, scope: Scope, actor: Actor, *, after: int = 0, limit: int = 100) -> tuple[RecordView, ...]:
         """Durable records after a position, in order; the last one's `seq` is the next `after`."""
-        self._access.open("log.read", scope, actor, About(scope.tenant), what="log")
+        view = sight(self._access.look("log.read", scope, actor, About(scope.tenant), what="log"))
         log = self._engine.journal(scope).log
         views: list[RecordView] = []
         for record in await log.page_after(after, limit):
-            views.append(record_view(log, record))
+            views.append(record_view(log, record, view))
             if len(views) % TOGETHER == 0:
                 await asyncio.sleep(0)  # others have their turn
         return tuple(views)

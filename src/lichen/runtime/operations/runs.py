@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from lichen.core.deciders import events as e
@@ -19,15 +20,14 @@ from lichen.engine.intake.request import Request
 from lichen.engine.journal.journal import Journal
 from lichen.gate.rules.schema import Action
 from lichen.log.records.record import Record
-from lichen.runtime.access.access import EVERYTHING, About, Access, of_run, of_state
+from lichen.runtime.access.access import EVERYTHING, About, Access, is_channel, of_run, of_state
 from lichen.runtime.operations.setting import Known
 from lichen.runtime.operations.talk.feed import Feed
 from lichen.runtime.operations.talk.partials import partials
 from lichen.runtime.operations.talk.pieces import PieceView, pieces
 from lichen.runtime.operations.valued import schema_of, tree_of, value_of
-from lichen.runtime.redaction import hiding
 from lichen.runtime.replay import Replay, replay
-from lichen.runtime.views.record import opened
+from lichen.runtime.views.record import sight
 from lichen.runtime.views.run import (
     Around,
     Explanation,
@@ -39,6 +39,7 @@ from lichen.runtime.views.run import (
     detail,
     explanation,
     run_summary,
+    seen,
     status_of,
 )
 from lichen.tools.arguments.answer import answer_type
@@ -98,8 +99,12 @@ class Runs:
         )
 
     async def result(self, scope: Scope, run: RunId, actor: Actor) -> str:
-        """The answer of a run, once it is finished and durable. Waits as long as the run does."""
+        """The answer of a run, once it is finished and durable. Waits as long as the run does.
+
+        Raises Denied for whoever it is not for, is no channel, and may not read contents (`run.contents`).
+        """
         self._access.ask("run.result", scope, actor, of_run(run))
+        self._access.hear(scope, actor, of_run(run))
         journal = self._engine.journal(scope)
         if not journal.run(run).outcome:
             await journal.watch(run_stream(run), e.RunFinished).next()
@@ -122,14 +127,15 @@ class Runs:
         return Answer(text, value_of(self._engine, scope, run, wanted))
 
     def outcome(self, scope: Scope, run: RunId, actor: Actor) -> Outcome:
-        """How a run and the children it waits for stand now."""
-        self._access.open("run.result", scope, actor, of_run(run), what="run")
+        """How a run and the children it waits for stand now; with its answer for whoever may have that."""
+        self._access.ask("run.result", scope, actor, of_run(run))
+        is_said = self._is_said(scope, run, actor)
         journal = self._engine.journal(scope)
         state = journal.run(run)
         open_waits = [(each.id, wait) for each in _family(journal, run) for wait in each.waits.values()]
         waits = tuple(f"{owner}.{wait.id}" for owner, wait in open_waits)
-        answer = _answer(journal, state) if state.outcome else None
-        value = tree_of(self._engine, scope, run) if state.outcome else None
+        answer = _answer(journal, state) if state.outcome and is_said else None
+        value = tree_of(self._engine, scope, run) if state.outcome and is_said else None
         code = state.cancel or state.failure or (f"limit_{state.limit}" if state.limit else "")
         kinds: tuple[WaitKind, ...] = tuple([wait.kind for _, wait in open_waits])
         return Outcome(run, status_of(state), _is_moving(journal, run), answer, waits, value, code, kinds)
@@ -137,8 +143,18 @@ class Runs:
     def partials(self, scope: Scope, run: RunId, actor: Actor) -> AsyncGenerator[Any]:
         """What there is so far of an answer that has a type, as JSON has it, each time there is more; then all of it,
         if the run gave it. Of a run in a session nothing comes before the end where policy might yet keep it back."""
+        self._access.ask("run.result", scope, actor, of_run(run))
+        self._access.hear(scope, actor, of_run(run))
         self._access.open("run.result", scope, actor, of_run(run), what="run")
         return partials(self._engine, scope, run)
+
+    def _is_said(self, scope: Scope, run: RunId, actor: Actor) -> bool:
+        """Whether the actor may have the answer of a run; that they have it is noted."""
+        about = of_run(run)
+        if not (is_channel(actor) or self._access.sees(scope, actor, about)):
+            return False
+        self._access.open("run.result", scope, actor, about, what="run")
+        return True
 
     async def rest(self, scope: Scope, run: RunId, actor: Actor) -> None:
         """Returns once nothing in a run or in the children it waits for goes on by itself."""
@@ -162,43 +178,49 @@ class Runs:
     ) -> tuple[RunSummary, ...]:
         """The newest runs first, of one status, agent or session if that is named. `before` is the `first_seq` of the
         last run of the page before. A page that shows what was asked is one opening, whatever rows are on it."""
-        ruling = self._access.ask("run.read", scope, actor, EVERYTHING)
+        self._access.ask("run.read", scope, actor, EVERYTHING)
         log = self._engine.journal(scope).log
         standing = _STANDINGS.get(status or "", {})
         rows = log.stream_rows("run", limit, before, agent=agent, session=session, **standing)
         records = log.records_telling(rows)
-        page = tuple(run_summary(log, row, records[row.number]) for row in rows)
-        if any(run.asked for run in page):
+        contents = self._access.allowed("run.contents", scope, actor, EVERYTHING)
+        view = sight(contents is not None)
+        page = tuple(run_summary(log, row, records[row.number], view) for row in rows)
+        if contents is not None and any(run.asked for run in page):
             resource = "runs" if before is None else f"runs before {before}"
-            self._access.openings.note("run", scope, actor, resource, ruling)
+            self._access.openings.note("run", scope, actor, resource, contents)
         return page
 
     def follow(self, scope: Scope, run: RunId, actor: Actor, *, with_session: bool = False) -> Feed:
         """The run's records as they happen."""
-        self._access.open("run.read", scope, actor, of_run(run), what="feed")
+        self._access.look("run.read", scope, actor, of_run(run), what="feed")
         return Feed(self._access, self._engine.journal(scope), run, actor, with_session=with_session)
 
     def pieces(self, scope: Scope, run: RunId, actor: Actor) -> AsyncGenerator[PieceView]:
-        """What the run's models say, think and call from now on, piece by piece, until the run is over."""
-        self._access.open("run.read", scope, actor, of_run(run), what="feed")
-        return pieces(self._engine.services.pieces, self._engine.journal(scope), run)
+        """What the run's models say, think and call from now on, piece by piece, until the run is over. Whoever may not
+        read contents is told of their kinds and sizes."""
+        about = of_run(run)
+        self._access.look("run.read", scope, actor, about, what="feed")
+        sees = partial(self._access.sees, scope, actor, about)
+        return pieces(self._engine.services.pieces, self._engine.journal(scope), run, sees)
 
     async def replay(self, scope: Scope, run: RunId, actor: Actor) -> Replay:
         """Goes through a run again with no effect performed."""
-        self._access.open("run.read", scope, actor, of_run(run), what="run")
+        self._access.look("run.read", scope, actor, of_run(run), what="run")
         return await replay(self._engine.services, self._engine.journal(scope), run)
 
     def show(self, scope: Scope, run: RunId, actor: Actor) -> RunDetail:
-        """All of a run, contents opened, with where the time of its child runs went."""
-        self._access.open("run.read", scope, actor, of_run(run), what="run")
+        """All of a run, with where the time of its child runs went; contents opened for whoever may read them."""
+        view = sight(self._access.look("run.read", scope, actor, of_run(run), what="run"))
         journal = self._engine.journal(scope)
         state = journal.run(run)
         around = Around(
-            setting=self._known.setting(journal, state.agent),
+            setting=self._known.setting(journal, state.agent, view),
             planner=self._known.planner(state.agent),
             open_waits=tuple(self._open_waits(journal, state, actor)),
             records_of=lambda child: self._records(journal, child, actor),
             now_us=self._engine.services.clock(),
+            sight=view,
         )
         return detail(journal.log, state, journal.log.records(run_stream(run)), around)
 
@@ -223,13 +245,13 @@ class Runs:
         return True
 
     def explain(self, scope: Scope, run: RunId, actor: Actor) -> Explanation:
-        """Why the run is where it is. What was asked and said is in it, so it is an opening of the run."""
-        self._access.open("run.read", scope, actor, of_run(run), what="run")
+        """Why the run is where it is. What was asked and said is in it for whoever may read contents, so it is an
+        opening of the run then."""
+        sees = sight(self._access.look("run.read", scope, actor, of_run(run), what="run"))
         journal = self._engine.journal(scope)
         state, log = journal.run(run), journal.log
-        hide = hiding(log, run_stream(run))
-        records = tuple(opened(log, record, hide) for record in log.records(run_stream(run)))
-        return explanation(state, records, self._known.setting(journal, state.agent))
+        records = tuple(seen(log, log.records(run_stream(run)), sees))
+        return explanation(state, records, self._known.setting(journal, state.agent, sees))
 
     async def declassify(self, scope: Scope, run: RunId, sources: Sequence[str], actor: Actor, *, reason: str) -> None:
         """Lets what the run has read go without these sources of its label, and its session's turns to come.

@@ -11,10 +11,10 @@ from lichen.core.ports.policy import Meter
 from lichen.core.words.ids import ToolName
 from lichen.core.words.scope import Scope
 from lichen.engine.journal.journal import Journal
-from lichen.runtime.names import name_of
 from lichen.runtime.project.hosting import family, specs_of
 from lichen.runtime.views.agent import kind_of
 from lichen.runtime.views.asked import Setting
+from lichen.runtime.views.record import WHOLE, Sight
 
 MetersOf = Callable[[Scope, str], tuple[Meter, ...]]
 
@@ -35,8 +35,8 @@ class Known:
         found = self._agents.get(agent)
         return found.planner if found is not None else None
 
-    def setting(self, journal: Journal, agent: str) -> Setting:
-        """What is known around the runs of an agent."""
+    def setting(self, journal: Journal, agent: str, sight: Sight = WHOLE) -> Setting:
+        """What is known around the runs of an agent; who is behind a pseudonym as somebody sees it."""
         self._look()
         found, log, scope = self._agents.get(agent), journal.log, journal.scope
         return Setting(
@@ -44,7 +44,7 @@ class Known:
             kind=kind_of(found) if found is not None else "own",
             spec_of=lambda tool: self._specs.get(ToolName(tool)),
             meters_of=lambda tool: self._meters_of(scope, tool),
-            name_of=lambda pseudonym: name_of(log, pseudonym),
+            name_of=lambda pseudonym: sight.name_of(log, pseudonym),
         )
 
     def _look(self) -> None:

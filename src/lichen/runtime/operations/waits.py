@@ -18,11 +18,11 @@ from lichen.engine.engine import Engine
 from lichen.engine.intake import handovers, waits
 from lichen.engine.intake.request import Request
 from lichen.engine.journal.journal import Journal
-from lichen.runtime.access.access import EVERYTHING, About, Access
+from lichen.runtime.access.access import EVERYTHING, About, Access, of_state
 from lichen.runtime.operations.setting import Known
 from lichen.runtime.views.asked import fields_of
-from lichen.runtime.views.record import opened
-from lichen.runtime.views.wait import Decision, WaitView, wait_view
+from lichen.runtime.views.record import SEALED, WHOLE, Sight, opened, sight
+from lichen.runtime.views.wait import Decision, Pair, WaitView, wait_view
 
 PEOPLE: tuple[WaitKind, ...] = ABOUT_EFFECTS
 """The kinds of waits in which a person decides about an effect."""
@@ -60,34 +60,46 @@ class Waits:
 
     def list(self, scope: Scope, actor: Actor, *, kinds: tuple[str, ...] = PEOPLE) -> tuple[WaitView, ...]:
         """Open waits of these kinds, oldest first."""
-        self._access.open("wait.read", scope, actor, EVERYTHING, what="wait")
+        self._access.look("wait.read", scope, actor, EVERYTHING, what="wait")
         journal = self._engine.journal(scope)
-        rows = journal.log.wait_rows()
-        found = (self._view(journal, RunId(row.run), WaitId(row.wait)) for row in rows if row.kind in kinds)
+        rows = [(RunId(row.run), WaitId(row.wait)) for row in journal.log.wait_rows() if row.kind in kinds]
+        found = (self._view(journal, run, wait, self._sight(journal, run, wait, actor)) for run, wait in rows)
         return tuple(wait for wait in found if wait is not None and wait.decision is None)
 
     def history(
         self, scope: Scope, actor: Actor, *, limit: int = 50, before: int | None = None
     ) -> tuple[WaitView, ...]:
         """What people were asked and answered, the last answer first; `before` is a position in the log."""
-        self._access.open("wait.read", scope, actor, EVERYTHING, what="wait")
+        view = sight(self._access.look("wait.read", scope, actor, EVERYTHING, what="wait"))
         journal = self._engine.journal(scope)
         closed = (record.control for record in journal.log.closed_waits(limit, before))
-        found = (self._view(journal, each.run, each.wait) for each in closed if isinstance(each, e.WaitClosed))
+        found = (self._view(journal, each.run, each.wait, view) for each in closed if isinstance(each, e.WaitClosed))
         return tuple(wait for wait in found if wait is not None and wait.kind in PEOPLE)
 
     def closed(self, scope: Scope, id: str, actor: Actor) -> WaitView:
         """A wait that was answered: what was asked and what was decided. Raises NotFound (`wait_unknown`)."""
-        self._access.open("wait.read", scope, actor, about_wait(self._engine, scope, id), what="wait")
-        found = self._view(self._engine.journal(scope), *parse(id))
+        view = sight(self._access.look("wait.read", scope, actor, about_wait(self._engine, scope, id), what="wait"))
+        found = self._view(self._engine.journal(scope), *parse(id), view)
         if found is None or found.decision is None:
             raise NotFound("There is no such answered wait.", code="wait_unknown")
         return found
 
     def show(self, scope: Scope, id: str, actor: Actor) -> WaitView:
-        """One open wait. Raises NotFound (`wait_unknown`), Conflict (`wait_closed`)."""
-        self._access.open("wait.read", scope, actor, about_wait(self._engine, scope, id), what="wait")
-        return self._shown(scope, id)
+        """One open wait; what is asked for whoever may answer it, or may read contents. Raises NotFound
+        (`wait_unknown`), Conflict (`wait_closed`)."""
+        self._access.look("wait.read", scope, actor, about_wait(self._engine, scope, id), what="wait")
+        return self._shown(scope, id, self._sight(self._engine.journal(scope), *parse(id), actor))
+
+    def _sight(self, journal: Journal, run: RunId, id: WaitId, actor: Actor) -> Sight:
+        """What somebody sees of an open wait: all of it, if they may read contents or are one of those it asks."""
+        scope, state = journal.scope, journal.run(run)
+        if self._access.sees(scope, actor, of_state(state)):
+            return WHOLE
+        found = state.waits.get(id)
+        if found is None or self._access.allowed("wait.answer", scope, actor, About(found.kind)) is None:
+            return SEALED
+        own = waits.allows_own(self._engine.services, scope)
+        return sight(may_answer(found, actor, journal.log.pseudonym(actor), self_approval=own))
 
     def count(self, scope: Scope, actor: Actor) -> int:
         """How many open waits ask a person for something. What is asked is not opened for it."""
@@ -190,9 +202,9 @@ class Waits:
         """Refuses it; the agent is told and answers accordingly."""
         await self.answer(scope, id, "denied", actor, digest=digest, body={"note": note})
 
-    def _shown(self, scope: Scope, id: str) -> WaitView:
+    def _shown(self, scope: Scope, id: str, view: Sight = WHOLE) -> WaitView:
         run, wait = parse(id)
-        found = self._view(self._engine.journal(scope), run, wait)
+        found = self._view(self._engine.journal(scope), run, wait, view)
         if found is None:
             raise NotFound("There is no such wait in this scope.", code="wait_unknown")
         if found.decision is not None:
@@ -203,14 +215,15 @@ class Waits:
             )
         return found
 
-    def _view(self, journal: Journal, run: RunId, id: WaitId) -> WaitView | None:
+    def _view(self, journal: Journal, run: RunId, id: WaitId, view: Sight) -> WaitView | None:
         """The wait as it was opened, with how it was answered; None when the run never had it. No run is folded."""
         keys = f"wait_opened/{run}/{id}", f"wait_closed/{run}/{id}"
         row, (opening, closing) = journal.log.under(run_stream(run), *keys)
         if opening is None:
             return None
         whose = row or journal.run(run)
-        found = wait_view(journal.log, whose, opening, closing, self._known.setting(journal, whose.agent))
+        setting = self._known.setting(journal, whose.agent, view)
+        found = wait_view(journal.log, whose, Pair(opening, closing), setting, view)
         if found.kind != "handover" or found.session is None or found.decision is not None:
             return found
         mailbox = journal.mailbox(found.session)

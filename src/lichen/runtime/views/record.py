@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal, TypeAlias
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Final, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
 from lichen.core.deciders import events as e
 from lichen.core.words.errors import ContentErased
 from lichen.log.log import Log
-from lichen.log.records.record import Place, Record
+from lichen.log.records.record import Blob, Place, Record, SealedPart
+from lichen.runtime.names import name_of
 from lichen.runtime.redaction import Hide, hiding, nothing_hidden
 from lichen.runtime.views.summary import summary_of, typed
+
+TAG_BYTES: Final = 16  # of AES-GCM, behind what is sealed
 
 Held: TypeAlias = Literal["text", "json", "state"]
 """What a part holds: words, JSON, or what a planner or a model's provider keeps for itself."""
@@ -26,7 +29,8 @@ class RecordView(msgspec.Struct, frozen=True):
     """One record: `seq` is where it is stored, `i` which of those stored there. `summary` says what it is about, in
     words no stranger wrote.
 
-    `contents` is None when its key was destroyed; each part is what its name says, text or decoded. `control` and
+    `contents` is None when its key was destroyed, and where it `is_sealed` for its reader; each part is what its name
+    says, text or decoded. `sizes` are the bytes of each, for everybody. `control` and
     `contents` are for whoever reads all of a record: what is worked out from records is a view of its own.
     """
 
@@ -42,6 +46,8 @@ class RecordView(msgspec.Struct, frozen=True):
     sources: tuple[str, ...] = ()
     summary: str = ""
     i: int = 0
+    sizes: Mapping[str, int] = {}
+    is_sealed: bool = False
 
     @property
     def place(self) -> Place:
@@ -50,12 +56,14 @@ class RecordView(msgspec.Struct, frozen=True):
 
 
 class Opened(msgspec.Struct, frozen=True):
-    """A record with what was sealed in it; `parts` is None once its key was destroyed. `hide` takes out of a value what
+    """A record with what was sealed in it; `parts` is None once its key was destroyed, and where it
+    `is_sealed` for whoever reads. `hide` takes out of a value what
     a flow says is shown to nobody."""
 
     record: Record
     parts: Mapping[str, bytes] | None
     hide: Hide = nothing_hidden
+    is_sealed: bool = False
 
     def json(self, part: str) -> Any:
         """A part that holds JSON, as it may be shown; None where there is none."""
@@ -75,9 +83,41 @@ def opened(log: Log, record: Record, hide: Hide = nothing_hidden) -> Opened:
         return Opened(record, None, hide)
 
 
-def record_view(log: Log, record: Record) -> RecordView:
+def sealed(log: Log, record: Record, hide: Hide = nothing_hidden) -> Opened:
+    """The same for somebody who may not read contents: what happened, and nothing that was said."""
+    return Opened(record, None, hide, is_sealed=True)
+
+
+def nobody(log: Log, pseudonym: str) -> str:
+    """The pseudonym itself, for whoever may not know who is behind it."""
+    return pseudonym
+
+
+class Sight(NamedTuple):
+    """What somebody sees of records: how each is opened, and who is behind a pseudonym."""
+
+    opened: Callable[[Log, Record, Hide], Opened]
+    name_of: Callable[[Log, str], str]
+
+    @property
+    def is_sealed(self) -> bool:
+        """Whether no words are seen."""
+        return self is SEALED
+
+
+WHOLE: Final = Sight(opened, name_of)
+SEALED: Final = Sight(sealed, nobody)
+
+
+def sight(sees: bool) -> Sight:
+    """What somebody sees who may read contents, or may not."""
+    return WHOLE if sees else SEALED
+
+
+def record_view(log: Log, record: Record, sight: Sight = WHOLE) -> RecordView:
     """A record of the log as it may be shown."""
-    return view_of(opened(log, record, hiding(log, record.stream)))
+    hide = nothing_hidden if sight.is_sealed else hiding(log, record.stream)
+    return view_of(sight.opened(log, record, hide))
 
 
 def view_of(each: Opened) -> RecordView:
@@ -96,7 +136,14 @@ def view_of(each: Opened) -> RecordView:
         sources=record.label.sources,
         summary=summary_of(typed(record.control)),
         i=record.i,
+        sizes={part.part: _size(part) for part in record.contents},
+        is_sealed=each.is_sealed,
     )
+
+
+def _size(part: SealedPart) -> int:
+    """How many bytes were sealed."""
+    return (part.body.size if isinstance(part.body, Blob) else len(part.body)) - TAG_BYTES
 
 
 def _fields(control: e.Control) -> dict[str, object]:

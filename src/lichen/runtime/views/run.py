@@ -12,17 +12,17 @@ from lichen.core.deciders import events as e
 from lichen.core.deciders.run import RunState, decide
 from lichen.core.ports import overrides
 from lichen.core.ports.plan import Planner
-from lichen.core.words.ids import RunId, run_stream
+from lichen.core.words.ids import RunId
 from lichen.core.words.limits import Limits, Usage
 from lichen.core.words.wait import ABOUT_EFFECTS, HALTING, Wait, WaitKind
 from lichen.log.log import Log
 from lichen.log.projections.streamrow import StreamRow
 from lichen.log.records.record import Record
-from lichen.runtime.redaction import hiding
+from lichen.runtime.redaction import hiding, nothing_hidden
 from lichen.runtime.views.asked import Setting
 from lichen.runtime.views.decision import GateDecision, decisions
 from lichen.runtime.views.models.requests import ModelRequestView, requests
-from lichen.runtime.views.record import Opened, RecordView, opened, view_of
+from lichen.runtime.views.record import Opened, RecordView, Sight, view_of
 from lichen.runtime.views.story.story import brief, story
 from lichen.runtime.views.story.teller import Story
 from lichen.runtime.views.story.tree import Branch, tree
@@ -36,7 +36,8 @@ class RunSummary(msgspec.Struct, frozen=True):
     """One line of a list. `status` is `running`, `waiting`, `completed`, `failed` or `cancelled`.
 
     `waits_for` names the kinds of what it waits for; `ended_at_us` is None while it is open. `result` and `summary` say
-    what came out, `who` and `asked` what was asked by whom; `asked` is None once erased.
+    what came out, `who` and `asked` what was asked by whom; `asked` is None once erased, and where words are
+    sealed for whoever reads (`is_sealed`).
     """
 
     id: RunId
@@ -53,6 +54,7 @@ class RunSummary(msgspec.Struct, frozen=True):
     summary: str = ""
     who: str = ""
     asked: str | None = None
+    is_sealed: bool = False
 
 
 class OpenWait(msgspec.Struct, frozen=True):
@@ -74,7 +76,8 @@ class DueTimer(msgspec.Struct, frozen=True):
 
 
 class Explanation(msgspec.Struct, frozen=True, kw_only=True):
-    """Why a run is where it is: one sentence, then what is owed, waited for and due."""
+    """Why a run is where it is: one sentence, then what is owed, waited for and due. `is_sealed`: whoever reads it
+    may not read what was said, sent and returned."""
 
     id: RunId
     status: RunStatus
@@ -84,6 +87,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     children: tuple[str, ...]
     timers: tuple[DueTimer, ...]
     story: Story
+    is_sealed: bool = False
 
 
 class Cost(msgspec.Struct, frozen=True):
@@ -171,6 +175,7 @@ class Around(msgspec.Struct, frozen=True):
     open_waits: tuple[str, ...]
     records_of: RecordsOf
     now_us: int
+    sight: Sight
 
 
 def status_of(state: RunState) -> RunStatus:
@@ -178,12 +183,12 @@ def status_of(state: RunState) -> RunStatus:
     return cast(RunStatus, state.outcome or ("running" if decide(state) else "waiting"))
 
 
-def run_summary(log: Log, row: StreamRow, records: Sequence[Record]) -> RunSummary:
+def run_summary(log: Log, row: StreamRow, records: Sequence[Record], sight: Sight) -> RunSummary:
     """A run in a row of a list, from its row and the records that tell what became of it: nothing is folded."""
     finished = next((record for record in records if isinstance(record.control, e.RunFinished)), None)
     outcome = finished.control.outcome if finished is not None and isinstance(finished.control, e.RunFinished) else ""
     status = outcome or ("waiting" if row.standing == "waiting" else "running")
-    told = brief(log, records, status)
+    told = brief(log, records, status, sight)
     return RunSummary(
         id=RunId(row.id),
         agent=row.agent,
@@ -199,6 +204,7 @@ def run_summary(log: Log, row: StreamRow, records: Sequence[Record]) -> RunSumma
         summary=told.summary,
         who=told.who,
         asked=told.asked,
+        is_sealed=sight.is_sealed,
     )
 
 
@@ -216,13 +222,13 @@ def explanation(state: RunState, records: Sequence[Opened], setting: Setting) ->
         children=children,
         timers=tuple(DueTimer(id, due) for id, due in state.timers.items()),
         story=told,
+        is_sealed=records[0].is_sealed,
     )
 
 
 def detail(log: Log, state: RunState, records: Sequence[Record], around: Around) -> RunDetail:
     """All of a run, contents opened, without what its flow hides."""
-    hide = hiding(log, run_stream(state.id))
-    each = tuple(opened(log, record, hide) for record in records)
+    each = tuple(seen(log, records, around.sight))
     records_of = cache(around.records_of)
     why = explanation(state, each, around.setting)
     begun = records[0].control
@@ -252,6 +258,12 @@ def detail(log: Log, state: RunState, records: Sequence[Record], around: Around)
         models=requests(each),
         records=tuple(view_of(one) for one in each),
     )
+
+
+def seen(log: Log, records: Sequence[Record], sight: Sight) -> Iterator[Opened]:
+    """The records of a run as somebody sees them."""
+    hide = nothing_hidden if sight.is_sealed else hiding(log, records[0].stream)
+    return (sight.opened(log, record, hide) for record in records)
 
 
 def asks_people(state: RunState) -> tuple[str, ...]:

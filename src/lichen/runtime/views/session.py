@@ -16,9 +16,9 @@ from lichen.log.log import Log
 from lichen.log.projections.sessions import Conversation, SessionRow, conversation
 from lichen.log.projections.streamrow import StreamRow
 from lichen.log.records.record import Record
-from lichen.runtime.names import name_of
+from lichen.runtime.redaction import nothing_hidden
 from lichen.runtime.views.models.costs import SessionCost
-from lichen.runtime.views.record import opened
+from lichen.runtime.views.record import WHOLE, Sight, sight
 from lichen.runtime.views.wait import WaitView
 
 TRANSCRIPT_MAX = 200
@@ -73,12 +73,13 @@ class Said(msgspec.Struct, frozen=True):
 
 class SessionDetail(SessionSummary, frozen=True, kw_only=True):
     """A session and the last of what was said, oldest first. `earlier` says how much was said before that. `cost` is
-    None for customers, whom it does not concern."""
+    None for customers, whom it does not concern. `is_sealed`: whoever reads it may not read what was said."""
 
     is_owing: bool
     earlier: int
     transcript: tuple[Said, ...]
     cost: SessionCost | None
+    is_sealed: bool = False
 
 
 class HandoverView(msgspec.Struct, frozen=True):
@@ -109,7 +110,7 @@ def handover_view(log: Log, mailbox: MailboxState, wait: WaitView, *, who: str, 
     handover = mailbox.handover
     by = handover.by if handover is not None else ""
     unread = tuple(message.message for message in handover.unread) if handover is not None else ()
-    has = name_of(log, by) if by else ""
+    has = sight(not wait.is_sealed).name_of(log, by) if by else ""
     count = f", {len(unread)} unread" if unread else ""
     return HandoverView(
         id=wait.id,
@@ -171,7 +172,7 @@ def _line(standing: Standing, turns: int) -> str:
 
 
 def session_detail(
-    log: Log, mailbox: MailboxState, records: Sequence[Record], cost: SessionCost | None
+    log: Log, mailbox: MailboxState, records: Sequence[Record], cost: SessionCost | None, sight: Sight = WHOLE
 ) -> SessionDetail:
     """A session and the last messages of it, in the order they came and went."""
     spoken = [record for record in records if isinstance(record.control, (e.MessageReceived, e.MessageQueued))]
@@ -181,8 +182,9 @@ def session_detail(
         **msgspec.structs.asdict(session_summary(mailbox, records[0], records[-1])),
         is_owing=mailbox.is_owing_customer,
         earlier=len(spoken) - len(shown),
-        transcript=tuple(_said(log, record, turns, settled) for record in shown),
+        transcript=tuple(_said(log, record, turns, settled, sight) for record in shown),
         cost=cost,
+        is_sealed=sight.is_sealed,
     )
 
 
@@ -210,8 +212,8 @@ def _settled(records: Iterable[Record]) -> Settled:
     return {control.message: control.outcome for control in controls if control.outcome != "retry"}
 
 
-def _said(log: Log, record: Record, turns: Turns, settled: Settled) -> Said:
-    each = opened(log, record)
+def _said(log: Log, record: Record, turns: Turns, settled: Settled, sight: Sight) -> Said:
+    each = sight.opened(log, record, nothing_hidden)
     words = None if each.parts is None else saying.read(each.parts)
     match record.control:
         case e.MessageReceived() as control:
@@ -222,7 +224,7 @@ def _said(log: Log, record: Record, turns: Turns, settled: Settled) -> Said:
             state = settled.get(control.message, "undelivered")
             said = Said(control.message, "agent", control.kind, None, control.run, record.ts_us, state, control.turn)
             if control.kind == "reply":
-                said = msgspec.structs.replace(said, role="operator", by=name_of(log, control.by))
+                said = msgspec.structs.replace(said, role="operator", by=sight.name_of(log, control.by))
         case _:
             raise AssertionError("a transcript is made of messages")
     return said if words is None else _worded(said, words)

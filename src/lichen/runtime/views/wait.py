@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -14,10 +14,9 @@ from lichen.core.words.wait import WaitKind, WaitOutcome
 from lichen.log.log import Log
 from lichen.log.projections.streamrow import StreamRow
 from lichen.log.records.record import Record
-from lichen.runtime.names import name_of
-from lichen.runtime.redaction import hiding
+from lichen.runtime.redaction import hiding, nothing_hidden
 from lichen.runtime.views.asked import Asked, Setting, asked, fields_of, line
-from lichen.runtime.views.record import opened
+from lichen.runtime.views.record import Sight
 
 SUMMARY_CHARS_MAX = 200
 
@@ -42,7 +41,7 @@ class WaitView(msgspec.Struct, frozen=True):
     `asked` is what whoever decides is shown, whatever asks for it; `summary` is that on one line. `operator` is what
     lies behind: for an approval, the resolved call (`tool`, `arguments`), the `facts`, the policy's `reason`, and in
     `origins` where each argument came from. `requesters` spoke for it and may not approve it. `answer_schema` is what
-    an answer must fit, `awaits` which results it must bring.
+    an answer must fit, `awaits` which results it must bring. `is_sealed`: whoever reads it may not read what is asked.
     """
 
     id: str
@@ -65,14 +64,21 @@ class WaitView(msgspec.Struct, frozen=True):
     decision: Decision | None = None
     answer_schema: dict[str, Any] = {}
     awaits: tuple[Awaited, ...] = ()
+    is_sealed: bool = False
 
 
-def wait_view(
-    log: Log, whose: StreamRow | RunState, opening: Record, closing: Record | None, setting: Setting
-) -> WaitView:
+class Pair(NamedTuple):
+    """The records that opened and closed a wait."""
+
+    opening: Record
+    closing: Record | None
+
+
+def wait_view(log: Log, whose: StreamRow | RunState, pair: Pair, setting: Setting, sight: Sight) -> WaitView:
     """A wait of a run, from the records that opened and closed it."""
-    stream = opening.stream
-    each = opened(log, opening, hiding(log, stream))
+    opening, closing = pair
+    hide = nothing_hidden if sight.is_sealed else hiding(log, opening.stream)
+    each = sight.opened(log, opening, hide)
     control = opening.control
     assert isinstance(control, e.WaitOpened)
     operator = fields_of(each.json("operator"))
@@ -92,19 +98,20 @@ def wait_view(
         agent=whose.agent,
         session=SessionId(whose.session) if whose.session is not None else None,
         customer=whose.subject,
-        customer_name=name_of(log, whose.subject),
-        requesters=tuple(name_of(log, requester) for requester in control.requesters),
+        customer_name=sight.name_of(log, whose.subject),
+        requesters=tuple(sight.name_of(log, requester) for requester in control.requesters),
         summary=(line(what.details) or what.title)[:SUMMARY_CHARS_MAX],
-        decision=None if closing is None else _decision(log, closing),
+        decision=None if closing is None else _decision(log, closing, sight),
         answer_schema=fields_of(each.json("schema")),
         awaits=msgspec.convert(each.json("awaits") or [], tuple[Awaited, ...]),
+        is_sealed=sight.is_sealed,
     )
 
 
-def _decision(log: Log, closing: Record) -> Decision:
-    each = opened(log, closing)
+def _decision(log: Log, closing: Record, sight: Sight) -> Decision:
+    each = sight.opened(log, closing, nothing_hidden)
     control = each.record.control
     assert isinstance(control, e.WaitClosed)
     note = str(fields_of(each.json("body")).get("note") or "")
-    by_name = name_of(log, control.by) if control.by else ""
+    by_name = sight.name_of(log, control.by) if control.by else ""
     return Decision(control.outcome, control.by, by_name, each.record.ts_us, note, control.is_own)

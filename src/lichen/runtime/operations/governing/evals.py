@@ -43,6 +43,7 @@ class Evals:
     async def read(self, scope: Scope, actor: Actor, id: str, *, baseline: str = LAST) -> ResultView:
         """The same with what was said; that it is read is in the log. Raises Denied, NotFound (`eval_unknown`)."""
         self._access.ask("eval.read", scope, actor, About(id))
+        self._access.ask("run.contents", scope, actor, EVERYTHING)
         view = await self._view(scope, id, baseline, has_words=True)
         self._access.open("eval.read", scope, actor, About(id), what="eval")  # once it is known to be there
         return view

@@ -19,9 +19,9 @@ from lichen.gate.gate import PolicyGate
 from lichen.gate.rules.policies import PolicySet
 from lichen.gate.rules.schema import ToolView
 from lichen.runtime.access.access import EVERYTHING, Access
-from lichen.runtime.names import name_of
 from lichen.runtime.views.asked import shown
 from lichen.runtime.views.policy import MeterRow, MeterView, limits_of, next_limit
+from lichen.runtime.views.record import Sight, sight
 
 CALLS_MAX = 500  # the last that counted for something; whoever used a meter before them alone is not listed
 
@@ -45,15 +45,17 @@ class MeterBooks:
 
     def list(self, scope: Scope, actor: Actor) -> tuple[MeterView, ...]:
         """Every declared meter with those who used it lately, who used most first."""
-        self._access.open("run.read", scope, actor, EVERYTHING, what="run")
+        view = sight(self._access.look("run.read", scope, actor, EVERYTHING, what="run"))
         journal, policies = self._engine.journal(scope), self._gate.policies(scope)
         used: dict[str, dict[str, str]] = {meter.name: {} for meter in policies.meters}  # by name: key -> whom
         for counted in _counted(journal, policies):
-            for name, key, whom in self._keys(journal, policies, counted):
+            for name, key, whom in self._keys(journal, policies, counted, view):
                 used[name].setdefault(key, whom)
         return tuple(_view(journal, policies, meter, used[meter.name]) for meter in policies.meters)
 
-    def _keys(self, journal: Journal, policies: PolicySet, counted: _Counted) -> Iterator[tuple[str, str, str]]:
+    def _keys(
+        self, journal: Journal, policies: PolicySet, counted: _Counted, view: Sight
+    ) -> Iterator[tuple[str, str, str]]:
         """The name of each meter that a call counted for, the key it is kept under now, and whom it is kept for."""
         scope, state = journal.scope, journal.run(counted.run)
         actor = journal.actor_of(counted.run)
@@ -73,10 +75,12 @@ class MeterBooks:
             found = claims(check, counted.tool, now_us=now_us, digest=lambda _, data: digest(data).hex())
         except Unmeasurable:
             return
-        whose = name_of(journal.log, state.subject)
+        whose = view.name_of(journal.log, state.subject)
         for meter in policies.meters:
             if meter.name in found and counted.tool.spec.name in meter.tools:
-                yield meter.name, found[meter.name].key, _whom(meter, check, whose)
+                key = found[meter.name].key
+                is_said = meter.per == "argument" and view.is_sealed
+                yield meter.name, key, key if is_said else _whom(meter, check, whose)
 
 
 def _counted(journal: Journal, policies: PolicySet) -> Iterator[_Counted]:

@@ -89,7 +89,7 @@ class Conversation:
         Raises NotFound (`session_unknown`), Denied, Unavailable.
         """
         await self._journal.log.load(self._stream)
-        self._ask()
+        self._hear()
         end = self._mailbox.n
         found = await self._page(min(after, end), end, messages_max, bytes_max)
         await self._journal.durable(session=self._id)
@@ -113,7 +113,7 @@ class Conversation:
         Records that show nothing end nothing: a page after this place still begins there.
         Raises NotFound (`session_unknown`), Denied, Unavailable when no record will come.
         """
-        self._ask()
+        self._hear()
         scope, shown = self._journal.scope, None
         watch = self._journal.watch(self._stream, *_SHOWN, e.TurnOpened)
         while not self._shows(after):
@@ -220,6 +220,10 @@ class Conversation:
     @property
     def _mailbox(self) -> MailboxState:
         return self._journal.mailbox(self._id)
+
+    def _hear(self) -> None:
+        self._ask()
+        self._access.hear(self._journal.scope, self._actor, of_session(self._id))
 
     def _ask(self) -> None:
         self._access.ask("session.read", self._journal.scope, self._actor, of_session(self._id))

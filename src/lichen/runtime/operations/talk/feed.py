@@ -11,7 +11,7 @@ from lichen.core.words.scope import Actor
 from lichen.engine.journal.journal import Journal
 from lichen.log.records.record import Place
 from lichen.runtime.access.access import Access, of_run
-from lichen.runtime.views.record import RecordView, record_view
+from lichen.runtime.views.record import RecordView, Sight, record_view, sight
 
 COMPANIONS_MAX = 64  # records of one append: more than a run's end brings
 
@@ -48,12 +48,15 @@ class Feed:
         async with aclosing(log.follow(after, self._streams)) as records:
             async for record in records:
                 self._ask()
-                yield record_view(log, record)
+                yield record_view(log, record, self._sight())
 
     def is_end(self, record: RecordView) -> bool:
         """Whether this is the run's last record."""
         self._ask()
         return record.type == "run_finished" and record.stream == str(run_stream(self._run))
+
+    def _sight(self) -> Sight:
+        return sight(self._access.sees(self._journal.scope, self._actor, of_run(self._run)))
 
     def _ask(self) -> e.Ruling:
         return self._access.ask("run.read", self._journal.scope, self._actor, of_run(self._run))

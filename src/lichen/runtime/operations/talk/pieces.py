@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 
 import msgspec
 
@@ -16,7 +16,9 @@ from lichen.engine.pace.race import race
 
 class PieceView(msgspec.Struct, frozen=True, omit_defaults=True):
     """A piece of a reply to the attempt `step`/`attempt`: words, thinking, or arguments of the reply's call number
-    `call`, to `tool`. A further attempt begins anew. `missed` pieces before it came faster than they were read."""
+    `call`, to `tool`. A further attempt begins anew. `missed` pieces before it came faster than they were read. For
+    whoever may not read contents `chars` says how long the text is, which is not shown.
+    """
 
     step: int
     attempt: int
@@ -25,10 +27,14 @@ class PieceView(msgspec.Struct, frozen=True, omit_defaults=True):
     call: int = 0
     tool: str = ""
     missed: int = 0
+    chars: int = 0
 
 
-async def pieces(of: Pieces, journal: Journal, run: RunId) -> AsyncGenerator[PieceView]:
-    """The pieces of a run from now on, in order, until it is over. Raises Unavailable when no record will come."""
+async def pieces(of: Pieces, journal: Journal, run: RunId, sees: Callable[[], bool]) -> AsyncGenerator[PieceView]:
+    """The pieces of a run from now on, in order, until it is over. `sees` says whether words are shown.
+
+    Raises Unavailable when no record will come.
+    """
     watch = journal.watch(run_stream(run), e.RunFinished)
     with of.follow(journal.scope, run) as follower:
         is_over = bool(journal.run(run).outcome)
@@ -36,7 +42,12 @@ async def pieces(of: Pieces, journal: Journal, run: RunId) -> AsyncGenerator[Pie
             first = await race({"end": watch.next(), "piece": follower.more()})
             is_over = first == "end"
             for piece in follower.read():
-                yield _view(piece)
+                yield _view(piece) if sees() else _sealed(piece)
+
+
+def _sealed(piece: Piece) -> PieceView:
+    text, kind, call, _ = piece.delta
+    return PieceView(piece.step, piece.attempt, kind, "", call, missed=piece.missed, chars=len(text))
 
 
 def _view(piece: Piece) -> PieceView:

@@ -29,7 +29,7 @@ from lichen.runtime.operations.talk.conversation import Conversation
 from lichen.runtime.operations.talk.turn import Turn
 from lichen.runtime.operations.valued import schema_of
 from lichen.runtime.views.models.costs import SessionCost, session_cost
-from lichen.runtime.views.record import RecordView, record_view
+from lichen.runtime.views.record import RecordView, Sight, record_view, sight
 from lichen.runtime.views.session import SessionDetail, SessionSummary, session_detail, session_summary
 from lichen.tools.arguments.answer import answer_type
 
@@ -184,8 +184,12 @@ class Session:
         return Asked(f"{run}.{wait.id}", wait.kind, schema)
 
     async def pending(self) -> tuple[Outgoing, ...]:
-        """Messages the customer has not received, oldest first, once durable. Each counts as attempted."""
+        """Messages the customer has not received, oldest first, once durable. Each counts as attempted.
+
+        They are for the customer, channels, and whoever may read contents. Raises Denied.
+        """
         self._ask("session.read")
+        self._access.hear(self.scope, self.actor, of_session(self.id))
         mailbox = self._journal.mailbox(self.id)
         attempted = tuple(
             e.Draft(e.DeliveryAttempted(out.message, out.attempt))
@@ -220,17 +224,15 @@ class Session:
         return summary(self._journal, self.id)
 
     def records(self, after: int = 0) -> tuple[RecordView, ...]:
-        """The session's own records from number `after` on, contents opened."""
-        self._open()
-        log = self._journal.log
-        return tuple(record_view(log, record) for record in log.records(self._stream, after))
+        """The session's own records from number `after` on, contents opened for whoever may read them."""
+        log, sees = self._journal.log, self._look()
+        return tuple(record_view(log, record, sees) for record in log.records(self._stream, after))
 
     async def detail(self) -> SessionDetail:
         """The session and the last messages of it, in the order they came and went."""
-        self._open()
-        log = self._journal.log
+        log, sees = self._journal.log, self._look()
         records = await log.all_records(self._stream)
-        return session_detail(log, self._journal.mailbox(self.id), records, self._cost())
+        return session_detail(log, self._journal.mailbox(self.id), records, self._cost(), sees)
 
     def _cost(self) -> SessionCost | None:
         """What the session cost; None for its customer."""
@@ -254,8 +256,8 @@ class Session:
             await watch.next()
             mailbox = self._journal.mailbox(self.id)
 
-    def _open(self) -> None:
-        self._access.open("session.read", self.scope, self.actor, of_session(self.id), what="session")
+    def _look(self) -> Sight:
+        return sight(self._access.look("session.read", self.scope, self.actor, of_session(self.id), what="session"))
 
     def _request(self, action: Action) -> Request:
         """A request for something that is allowed."""

@@ -19,7 +19,7 @@ from lichen.engine.intake.messages import Receipt
 from lichen.engine.journal.seat import Watch
 from lichen.runtime.access.access import ALL, Access, of_run, of_session
 from lichen.runtime.operations.valued import kind_of, so_far, tree_of, value_of
-from lichen.runtime.views.record import RecordView, record_view
+from lichen.runtime.views.record import RecordView, record_view, sight
 
 _TELLING = (e.TurnOpened, e.TurnClosed, e.MessageQueued, e.WaitOpened, e.MailboxClosed)
 
@@ -81,6 +81,7 @@ class Turn:
         Raises Conflict as `run` does.
         """
         self._ask()
+        self._access.hear(self.scope, self.actor, of_session(self._session))
         run, index = await self._opened()
         reply = Reply("", "handed", run) if index is None else await self._reply(run, index)
         await self._journal.durable(session=self._session)
@@ -102,6 +103,7 @@ class Turn:
         does.
         """
         self._ask()
+        self._access.hear(self.scope, self.actor, of_session(self._session))
         run, shown = (await self._opened())[0], None
         kind = kind_of(self._engine, self.scope, run, self._wanted)
         deltas = self._engine.services.deltas
@@ -179,12 +181,13 @@ class Turn:
         runs = msgspec.structs.replace(of_session(self._session), resource=ALL)
         self._access.ask("run.read", self.scope, self.actor, runs)
         run = await self.run()
-        self._access.open("run.read", self.scope, self.actor, of_run(run), what="feed")
+        self._access.look("run.read", self.scope, self.actor, of_run(run), what="feed")
         log = self._journal.log
         after = log.position(self._stream, self.receipt.n) - 1
         async for entry in log.follow(after, streams=(self._stream, run_stream(run))):
             self._access.ask("run.read", self.scope, self.actor, of_run(run))
-            yield record_view(log, entry)
+            sees = self._access.sees(self.scope, self.actor, of_run(run))
+            yield record_view(log, entry, sight(sees))
             if entry.stream == self._stream and _ends(entry.control, run):
                 return
 

@@ -11,10 +11,9 @@ from lichen.core.deciders import events as e
 from lichen.core.ports.call import UNAVAILABLE
 from lichen.log.log import Log
 from lichen.log.records.record import Record
-from lichen.runtime.names import name_of
-from lichen.runtime.redaction import may_hide, shown_struct
+from lichen.runtime.redaction import may_hide, nothing_hidden, shown_struct
 from lichen.runtime.views.asked import Setting
-from lichen.runtime.views.record import Opened, opened
+from lichen.runtime.views.record import Opened, Sight
 from lichen.runtime.views.story.teller import Story, Teller
 
 ASKED_CHARS_MAX = 160  # of what was asked, in a row of a list
@@ -40,16 +39,16 @@ class Brief(msgspec.Struct, frozen=True):
     waits_for: tuple[str, ...]
 
 
-def brief(log: Log, records: Sequence[Record], status: str) -> Brief:
+def brief(log: Log, records: Sequence[Record], status: str, sight: Sight) -> Brief:
     """The same in a line: of contents only what was asked is opened, and what a summary names."""
-    teller = Teller(Setting("", "own", lambda tool: None, lambda tool: (), lambda name: name_of(log, name)))
+    teller = Teller(Setting("", "own", lambda tool: None, lambda tool: (), lambda name: sight.name_of(log, name)))
     for record in records:
-        teller.take(opened(log, record) if _is_named(record.control) else Opened(record, {}))
+        teller.take(sight.opened(log, record, nothing_hidden) if _is_named(record.control) else Opened(record, {}))
     told = teller.told(status)
     asked = None if told.asked is None else " ".join(" ".join(told.asked).split())
     words = asked if asked is None else asked[:ASKED_CHARS_MAX]
     found = Brief(told.result, told.summary, told.who, words, teller.code, teller.waits_for)
-    return shown_struct(log, records[0].stream, found) if may_hide(records) else found
+    return shown_struct(log, records[0].stream, found) if may_hide(records) and not sight.is_sealed else found
 
 
 def _is_named(control: e.Control) -> bool:
