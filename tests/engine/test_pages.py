@@ -124,6 +124,23 @@ async def test_an_action_takes_no_arguments_and_one_that_is_over_is_not_there(ma
     assert [result.code for result in script.seen[2].results] == ["arguments_invalid", "tool_unavailable"]
 
 
+@tool(name="orders.stuck", effects="none", runs="loop", pages=Paging())
+def stuck(cursor: str | None = None) -> Page:
+    """Gives the same page again and again."""
+    return Page(items=["order 0"], returned=1, truncated=True, next_cursor="secret-1")
+
+
+@pytest.mark.req("GOA-34.5")
+async def test_a_page_that_goes_on_where_it_began_is_a_fault_of_its_tool(make_world: MakeWorld) -> None:
+    script = Script([Plan(calls=(call("orders.stuck"),)), more, Plan(answer="enough")])
+    world = await make_world(agent("shop.bot", script, [stuck]))
+    run = await world.start()
+    assert await world.answer(run) == "enough"
+    (result,) = script.seen[2].results
+    assert (result.outcome, result.code, result.kind) == ("failed", "cursor_unchanged", "malformed_result")
+    assert b"secret-1" not in result.data
+
+
 def bare(a: int) -> int:
     return a
 

@@ -11,9 +11,10 @@ import msgspec
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 
-from lichen import Agent
+from lichen import Agent, tool
 from lichen.core.ports.model import Delta
-from lichen.core.ports.plan import Plan, PlanInput
+from lichen.core.ports.plan import CallRequest, Plan, PlanInput
+from lichen.core.words.ids import ToolName
 from tests.serve.widget import DEADLINE_S, Client, app_of, project_in, runtime_of, served
 
 
@@ -87,3 +88,42 @@ async def test_of_a_value_that_is_said_in_a_sentence_a_chat_shows_only_that_some
         ("typing", ""),
         ("message", "80.00 EUR back."),
     ]
+
+
+class Looker:
+    """Looks an order up, then answers."""
+
+    pure, digest = True, "looker"
+
+    async def plan(self, input: PlanInput) -> Plan:
+        call = CallRequest(ToolName("orders.lookup"), b'{"order_id":"1042"}')
+        return Plan(answer="On its way.") if input.results else Plan(calls=(call,))
+
+
+@pytest.mark.req("GOA-37.3")
+async def test_while_a_call_is_made_the_customer_sees_its_line_as_an_informative_stream(tmp_path: Path) -> None:
+    may_end = asyncio.Event()
+
+    @tool(name="orders.lookup", effects="none", runs="loop", call_hint="Looking up order {order_id}…")
+    async def lookup(order_id: str) -> str:
+        """Looks up an order."""
+        await may_end.wait()
+        return "on its way"
+
+    agent = Agent("shop.echo", planner=Looker(), tools=[lookup])
+    async with runtime_of(msgspec.structs.replace(project_in(tmp_path), agents=(agent,))) as runtime:
+        app = app_of(runtime)
+        ann = await Client(app).open()
+        async with served(app) as host, connect(ann.url.replace("chat.test", host)) as socket:
+            await ann.say("Where is order 1042?")
+            seen = [await _next(socket)]
+            while seen[-1].get("text") != "Looking up order 1042…":
+                seen.append(await _next(socket))
+            may_end.set()
+            last = await _next(socket)
+            while last["type"] != "message":
+                last = await _next(socket)
+    note = seen[-1]
+    assert (note["type"], note["textFormat"]) == ("typing", "plain")
+    assert note["channelData"] == {"streamType": "informative", "streamSequence": 1}
+    assert (last["text"], last["channelData"]["streamId"]) == ("On its way.", note["id"])

@@ -18,6 +18,7 @@ from starlette.routing import BaseRoute
 from lichen import Agent
 from lichen.core.ports.plan import Plan, PlanInput
 from lichen.runtime import Runtime
+from lichen.runtime.project.hosting import specs_of
 from lichen.runtime.project.policies import Starter
 from lichen.runtime.project.project import Project
 from lichen.serve.http.messages import Messages
@@ -65,7 +66,7 @@ def runtime_of(project: Project, clock: Clock | None = None) -> Runtime:
     return Runtime(
         project.settings.home,
         project.agents,
-        Starter([]),
+        Starter(specs_of(project.agents)),
         scopes=project.settings.scopes,
         project=project,
         clock=clock or Clock(),

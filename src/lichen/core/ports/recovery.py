@@ -14,7 +14,7 @@ FailureKind = Literal[
 `denied`: policy, a limit or a person did; `unavailable`: the tool is not there."""
 
 _UNAVAILABLE: Final = ("tool_unavailable", "version_gone", "agent_unknown", "workers_missing", "service_missing")
-_MALFORMED: Final = ("result_invalid", "result_too_large", "result_out_of_bounds")
+_MALFORMED: Final = ("result_invalid", "result_too_large", "result_out_of_bounds", "cursor_unchanged")
 
 
 class Trouble(NamedTuple):

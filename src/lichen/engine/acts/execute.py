@@ -8,7 +8,7 @@ from typing import Final
 from lichen.core.deciders import events as e
 from lichen.core.deciders import moves
 from lichen.core.deciders.run import Call
-from lichen.core.ports.call import Arguments, NeedsAnswer, NotDone
+from lichen.core.ports.call import Arguments, NeedsAnswer, NotDone, produced
 from lichen.core.words import faults
 from lichen.core.words.errors import LichenError
 from lichen.core.words.ids import CallId
@@ -16,9 +16,11 @@ from lichen.engine.act import Act, CallAct
 from lichen.engine.acts.child import start_child
 from lichen.engine.acts.places import placed
 from lichen.engine.acts.secrets import SecretRefused, handed, refuse
+from lichen.engine.brief.pages import check_page
 from lichen.engine.brief.terms import terms_of
 from lichen.engine.drafts.ended import break_off, do_not, end, succeed
 from lichen.engine.drafts.questions import wait_for_answer
+from lichen.engine.drafts.showing import shown
 from lichen.engine.pace.step import Within
 from lichen.tools.entrusted import withheld_in
 from lichen.tools.workers.placement import StillRunning
@@ -106,7 +108,9 @@ async def _perform(act: CallAct, args: Arguments) -> None:
     limit = Within(timeout_s)
     faults.hit(f"effect.before/{act.call.tool}")
     try:
-        data = await limit.of((act.entrusted or act.tool).execute(args, act.meta(timeout_s)))
+        with shown(act):
+            data = await limit.of((act.entrusted or act.tool).execute(args, act.meta(timeout_s)))
+        check_page(act.tool.spec, args.data, produced(data).result)
     except NotDone as error:
         do_not(act, error)
     except NeedsAnswer as asked:

@@ -27,10 +27,10 @@ from lichen.engine.asks.lost import settle_lost
 from lichen.engine.asks.remembering import remembering
 from lichen.engine.asks.room import RunLimit
 from lichen.engine.brief.asking import plan_input
-from lichen.engine.brief.history import window_label
 from lichen.engine.drafts.handed import check_asks_once
 from lichen.engine.drafts.held import model_approval
 from lichen.engine.drafts.planned import Made, append_plan, bill, check_roles, validate
+from lichen.engine.drafts.showing import may_show
 from lichen.engine.drafts.telling import release
 from lichen.engine.drafts.valued import sentence_of, valued
 from lichen.engine.pace.deltas import Partial
@@ -38,7 +38,7 @@ from lichen.engine.pace.pieces import Piece
 from lichen.engine.pace.step import Within
 from lichen.engine.ports import AgentDef
 from lichen.engine.sends.failures import sealed, told
-from lichen.engine.sends.sends import ruled, sending
+from lichen.engine.sends.sends import ruled
 from lichen.tools.failure import failure_of
 
 OVER_BUDGET: Final = "model_budget_exceeded"
@@ -119,7 +119,7 @@ def _streaming(act: Act, input: PlanInput) -> Generator[PlanInput]:
     scope, services, run = act.journal.scope, act.services, input.run
     session = act.state.session if act.state.parent is None else None
     partial = Partial(run.run, run.step, input.attempt, is_value=sentence_of(act) is not None)
-    show = None if session is None else services.deltas.begin(scope, session, partial, lambda: _may_stream(act))
+    show = None if session is None else services.deltas.begin(scope, session, partial, lambda: may_show(act))
 
     def add(delta: Delta) -> None:
         faults.hit("ask.piece")
@@ -132,16 +132,6 @@ def _streaming(act: Act, input: PlanInput) -> Generator[PlanInput]:
     finally:
         if session is not None:
             services.deltas.end(scope, session, partial)
-
-
-def _may_stream(act: Act) -> bool:
-    """Whether a message of this run may go to its session as things stand, whatever it says."""
-    now = act.on_run(act.state.id)
-    session = now.session
-    if session is None:
-        return False
-    verdict = act.services.gate.decide(sending(now, session, window_label(now)))
-    return verdict.outcome == "allow" and not verdict.redact
 
 
 async def _back_off(act: Act) -> None:

@@ -12,6 +12,7 @@ from lichen.core.deciders import events as e
 from lichen.core.ports.agent import AgentDef
 from lichen.core.ports.call import InvalidArguments, Issue, Tool, ToolSpec
 from lichen.core.ports.plan import CallRequest
+from lichen.core.words.errors import Invalid
 from lichen.core.words.ids import CallId, RunId, ToolName
 from lichen.engine.act import Act
 
@@ -120,6 +121,17 @@ def check_cursor(asked: CallRequest, live: Chains, spec: ToolSpec) -> None:
         raise InvalidArguments((Issue("", "unknown_field", "This action takes no arguments."),))
     if asked.tool not in live and spec.pages is not None and given.get(spec.pages.cursor) is not None:
         raise InvalidArguments((Issue(f"/{spec.pages.cursor}", "unknown_field", "is not a field of this tool."),))
+
+
+def check_page(spec: ToolSpec, asked: bytes, given: bytes) -> None:
+    """Raises Invalid (`cursor_unchanged`) for a page that goes on where it began: nobody would ever come to its end."""
+    result = _object(given) if spec.pages is not None else {}
+    if spec.pages is None or not result.get("truncated"):
+        return
+    cursor = result.get(spec.pages.next)
+    if cursor is not None and cursor == _object(asked).get(spec.pages.cursor):
+        step = "Give the cursor of what comes after the page, or truncated=False."
+        raise Invalid("The page goes on where it began.", code="cursor_unchanged", next_step=step)
 
 
 def shown_result(spec: ToolSpec, data: bytes) -> bytes:

@@ -9,7 +9,7 @@ import msgspec
 
 from lichen.core.ports.model import Delta
 from lichen.core.ports.model import Deltas as Pieces
-from lichen.core.words.ids import RunId, SessionId
+from lichen.core.words.ids import CallId, RunId, SessionId
 from lichen.core.words.scope import Scope
 
 PARTIAL_CHARS_MAX = 64 * 1024
@@ -23,7 +23,8 @@ class Partial(msgspec.Struct, frozen=True):
     """All that a model has said so far in one planning attempt, in `pieces` pieces.
 
     It is an announcement and no message: the attempt may fail, or policy may word the message differently. `is_value`:
-    it is the JSON of a value that the customer is told in a sentence.
+    it is the JSON of a value that the customer is told in a sentence. `note` is a line about what goes on, in the place
+    of words.
     """
 
     run: RunId
@@ -32,6 +33,7 @@ class Partial(msgspec.Struct, frozen=True):
     text: str = ""
     pieces: int = 0
     is_value: bool = False
+    note: str = ""
 
     def shown(self) -> Partial:
         """The same as customers see it: of a value only that somebody is typing."""
@@ -49,13 +51,16 @@ class Deltas:
         self._partials: dict[Key, Partial] = {}
         self._may_show: dict[Key, MayShow | bool] = {}
         self._waiting: dict[Key, list[asyncio.Future[None]]] = {}
+        self._notes: dict[Key, dict[CallId, tuple[Partial, Callable[[], str]]]] = {}
 
     def speaking(self, scope: Scope, session: SessionId) -> Partial | None:
-        """What is being said in this session and may be seen, or None."""
+        """What is being said in this session and may be seen, else what is being done; None for neither."""
         key = (scope, session)
         partial = self._partials.get(key)
+        if partial is None:
+            return self._noted(key)
         may_show = self._may_show.get(key, False)
-        if partial is None or isinstance(may_show, bool):
+        if isinstance(may_show, bool):
             return partial if may_show else None
         self._may_show[key] = is_shown = may_show()
         return partial if is_shown else None
@@ -100,6 +105,25 @@ class Deltas:
         if said is not None and _is_same(said, partial):
             del self._partials[scope, session], self._may_show[scope, session]
             self._wake((scope, session))
+
+    def note(self, scope: Scope, session: SessionId, call: CallId, partial: Partial, note: Callable[[], str]) -> None:
+        """A call is being made that may be spoken of. `note` gives the line about it, empty for none."""
+        self._notes.setdefault((scope, session), {})[call] = (partial, note)
+        self._wake((scope, session))
+
+    def unnote(self, scope: Scope, session: SessionId, call: CallId) -> None:
+        """The call is over."""
+        notes = self._notes.get((scope, session), {})
+        notes.pop(call, None)
+        if not notes:
+            self._notes.pop((scope, session), None)
+
+    def _noted(self, key: Key) -> Partial | None:
+        """The line about the newest of the calls that have one."""
+        for partial, note in reversed(self._notes.get(key, {}).values()):
+            if text := note():
+                return msgspec.structs.replace(partial, note=text)
+        return None
 
     def _set(self, key: Key, partial: Partial) -> None:
         self._partials[key] = partial

@@ -257,10 +257,11 @@ function take({ activities = [], watermark: mark }) {
   if (mark !== undefined && mark !== null) watermark = mark;
 }
 
-// Text that is still being made: the message itself takes its place.
+// Text that is still being made: the message itself takes its place. A line about what goes on stands beside the dots.
 function speak(activity) {
-  wait(!activity.text);
-  if (!activity.text) return;
+  const doing = activity.channelData?.streamType === "informative" ? activity.text : "";
+  wait(doing || !activity.text, doing);
+  if (doing || !activity.text) return;
   live ??= draw({ ...activity, id: undefined }, "sent");
   live.classList.add("live");
   live.querySelector("p").textContent = activity.text;
@@ -340,9 +341,10 @@ function show(item, state, id) {
   small.append(" ", retry);
 }
 
-function wait(on) {
+function wait(on, doing = "") {
   clearTimeout(typing);
   $("typing").hidden = !on;
+  $("doing").textContent = doing;
   if (on) typing = setTimeout(() => wait(false), TYPING_MS);
   if (on) $("log").scrollTop = $("log").scrollHeight;
 }

@@ -27,14 +27,15 @@ class Live:
         return partial is not None and partial != self._shown
 
     def frame(self, partial: Partial, watermark: int) -> bytes:
-        """What shows the text so far; only that somebody is typing while there is none."""
+        """What shows the text so far, or a line about what goes on; else only that somebody is typing."""
         self._shown = partial
-        activity = self._channel.typing(partial.text)
+        activity = self._channel.typing(partial.text or partial.note)
         activity["id"] = f"{self._id}|{self._sequence + 1}" if self._sequence else self._id
         activity["conversation"] = {"id": self._conversation}
-        if partial.text:
+        if partial.text or partial.note:
             self._sequence += 1
-            stream = {"streamType": "streaming", "streamSequence": self._sequence}
+            kind = "streaming" if partial.text else "informative"
+            stream = {"streamType": kind, "streamSequence": self._sequence}
             activity["channelData"] = stream if self._sequence == 1 else {**stream, "streamId": self._id}
         return msgspec.json.encode({"activities": [activity], "watermark": str(watermark)})
 
