@@ -19,6 +19,9 @@ class Meant(NamedTuple):
 FAILURE: Mapping[str, Meant] = {
     "model_auth": Meant("The provider does not accept the key.", "`lichen secrets rotate`, or the variable it is in."),
     "model_key_missing": Meant("There is no key.", "`lichen doctor` names the variable and the setting."),
+    "model_key_elsewhere": Meant(
+        "A secret would go to an address of the environment.", "`base_url` beside `key` in `lichen.toml`."
+    ),
     "model_rate_limited": Meant("Too many requests, or tokens, for this key.", "Nothing: the limiter slows down."),
     "model_overloaded": Meant("The provider has more to do than it can.", "Nothing, or a second model behind it."),
     "model_unavailable": Meant("No connection, or a server's error.", "Nothing, or a second model behind it."),

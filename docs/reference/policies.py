@@ -47,7 +47,7 @@ ACTION: Mapping[str, str] = {
     "secret.read": "Secrets are listed, without their values.",
     "secret.remove": "A secret is forgotten.",
     "secret.set": "A secret is given its first value, or the next.",
-    "secret.use": "A tool is about to be handed a secret, of this name.",
+    "secret.use": "A tool is about to be handed a secret, of this name, or a model is about to be asked by it.",
     "session.close": "A conversation is ended.",
     "session.declassify": "A conversation goes on without a source in its label.",
     "session.list": "Conversations are listed.",
@@ -75,7 +75,10 @@ CONTEXT: Mapping[str, tuple[str, str]] = {
     ),
     "context.pending": ("{METER: Long}", "The part of that which is not settled yet."),
     "context.endorsed": ("{ARGUMENT: Bool}", "Whether the customer or your records said the argument."),
-    "context.tool": ("{effects, tags}", "What the tool says of itself. Of `secret.use`: the name of the tool."),
+    "context.tool": (
+        "{effects, tags}",
+        "What the tool says of itself. Of `secret.use`: the name of the tool, or of the model.",
+    ),
     "context.model": ("{provider, name, tags}", "Of `model.invoke` alone: `openai:gpt-5` is `gpt-5` of `openai`."),
     "context.environment": ("String", "Of `secret.use` alone: the environment."),
 }

@@ -139,3 +139,25 @@ def test_policy_says_whether_a_tool_may_be_handed_a_secret_and_why(tmp_path: Pat
     assert 'lacks  context.tool == "orders.find"' in denied
     assert shop.run("policy", "test").code == 1
     assert shop.run(*why[:-1], "other.key").code == 4
+
+
+@pytest.mark.req("GOA-62.41")
+def test_the_doctor_and_a_simulation_say_whether_a_models_key_may_be_used(tmp_path: Path) -> None:
+    model, asks = "anthropic:claude-haiku-4-5", 'permit (principal, action == Action::"model.invoke", resource);'
+    planner = f"""
+    from lichen import Agent
+    from lichen.agents import LLMPlanner
+
+    support = Agent("shop.support", planner=LLMPlanner("{model}"))
+    """
+    settings = SETTINGS + '\n    [models.anthropic]\n    key = "secret:model.key"\n'
+    shop = Project(tmp_path, {"lichen.toml": settings, "shop.py": planner, "policies/shop.cedar": asks})
+    unpermitted = failing(shop)["secret_unpermitted"]
+    assert f"No policy of acme lets shop.support use model.key, the key of {model}" in unpermitted["what"]
+    why = ("policy", "why", "shop.support", "--model", model, "--secret", "model.key", "--for", "customer-7")
+    assert shop.run(*why).out.startswith("deny")
+    only = unpermitted["mend"].removesuffix(";") + f' when {{ context.tool == "{model}" }};'
+    shop.write(**{"policies/more.cedar": f'@id("key")\n{only}'})
+    assert "secret_unpermitted" not in failing(shop)
+    assert shop.run(*why).out.startswith("allow by key")
+    assert shop.run(*why[:4], "anthropic:claude-opus-4-1", *why[5:]).out.startswith("deny")

@@ -95,7 +95,7 @@ SAMPLES: tuple[e.Control, ...] = (
     e.RunFinished("completed", "limit_calls", USAGE, 9),
     e.Declassified(("third_party:web.fetch",), "operator_1a", "x7", RULING),
     e.Refused("model.invoke", "5f0a", "deny", "x6", ("policy0",), "d4", 3, 1_700_000_000),
-    e.SecretUsed("openai", "v3", "x4", CALL, RULING),
+    e.SecretUsed("openai", "v3", "x4", CALL, RULING, "api.openai.com"),
     e.MailboxOpened(AGENT, SUBJECT, "web", "push", "merge", "de", RULING, True),
     e.MessageReceived(MESSAGE, "5f0a", "answered", RUN, WAIT, "operator", RULING, "operator_1a", True, FILES),
     e.TurnOpened(TURN, RUN, (MESSAGE, MessageId("m5"))),

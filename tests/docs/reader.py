@@ -1,7 +1,8 @@
 """Somebody who does what a page says: writes its files, types its commands, and compares what comes out.
 
 In a block of `console`, a line that begins with `$ ` is typed and the lines after it are what must come out, where `…`
-stands for anything. `lichen serve` goes on in the background; the page's port 8080 is a free one here.
+stands for anything. `lichen serve` goes on in the background. The page's port 8080 is a free one here, and its model
+is the one in MODEL_URL.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from tests.served import free_port
 BIN = Path(sys.executable).parent
 PATIENCE_S = 60
 ADDRESS = "127.0.0.1:8080"
+MODEL = "http://127.0.0.1:11434/v1"
 
 
 class Reader:
@@ -45,7 +47,8 @@ class Reader:
         if fence.title:
             file = self.folder / fence.title
             file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(fence.text.replace(ADDRESS, self.url[7:]), encoding="utf-8")
+            text = fence.text.replace(MODEL, self._environ.get("MODEL_URL", MODEL))
+            file.write_text(text.replace(ADDRESS, self.url[7:]), encoding="utf-8")
         elif fence.language == "console":
             for command, expected in _typed(fence):
                 self._type(command, expected, f"{fence.page}:{fence.line}")

@@ -36,6 +36,9 @@ class Keys:
     async def of(self, provider: str, scope: Scope) -> Connection:
         return Connection(identity="key-1", timeout_s=10.0)
 
+    def secret(self, provider: str, scope: Scope) -> str:
+        return ""
+
 
 def over(clock: SimulatedClock, connections: Connections | None = None) -> Mapping[str, Any]:
     """The services of a world whose models lie behind a network."""

@@ -76,7 +76,12 @@ def first_day(log: Log) -> None:
         A,
         e.Draft(
             e.SecretUsed(
-                "payments.key", "1-0123456789abcdef", "use-1", C1, ruling=e.Ruling("secret.use", ("p1",), "abc")
+                "payments.key",
+                "1-0123456789abcdef",
+                "use-1",
+                C1,
+                ruling=e.Ruling("secret.use", ("p1",), "abc"),
+                host="api.example.com",
             )
         ),
     )

@@ -18,8 +18,9 @@ from starlette.routing import Route
 
 from lichen import Customer, Scope, Secret
 from lichen.agents.providers import clients, transport
-from lichen.core.ports.model import Connection, ModelError
+from lichen.core.ports.model import Connection, HeldKey, ModelError
 from lichen.core.ports.secrets import Secrets
+from lichen.core.speech.wording import Texts
 from lichen.core.words.errors import NotFound
 from lichen.core.words.scope import Operator
 from lichen.runtime import Runtime
@@ -196,3 +197,112 @@ async def test_clients_are_kept_from_request_to_request_and_closed_with_the_runt
             await said(runtime, scope)
         assert [client.is_closed for client in made] == [False, False]
     assert [client.is_closed for client in made] == [True, True]
+
+
+PERMITS = {
+    "models": 'permit (principal, action == Action::"model.invoke", resource);',
+    "talk": "permit (principal, action, resource) when { principal is Operator || principal is Customer };",
+    "says": 'permit (principal, action == Action::"message.send", resource);',
+}
+THE_KEY = """permit (principal is Agent, action == Action::"secret.use", resource == Secret::"model.key")
+when { context.tool == "openai-compatible:tiny" && context.environment == "dev" };"""
+
+
+def governed(folder: Path, api: Relay, *policies: str) -> Project:
+    """The project with policies of acme's own."""
+    project = project_of(folder, api)
+    settings = (folder / "lichen.toml").read_text()
+    (folder / "lichen.toml").write_text(settings.replace("[tenants.acme]", '[tenants.acme]\npolicies = "rules"'))
+    rewrite(folder, *policies)
+    return project
+
+
+def rewrite(folder: Path, *policies: str) -> None:
+    (folder / "rules").mkdir(exist_ok=True)
+    (folder / "rules" / "all.cedar").write_text("\n".join((*PERMITS.values(), *policies)))
+
+
+@pytest.mark.req("GOA-62.41")
+async def test_a_key_that_policy_lets_go_is_kept_back_as_soon_as_policies_are_read_again(
+    tmp_path: Path, api: Relay
+) -> None:
+    async with opened(governed(tmp_path, api, THE_KEY), KeyOf(KEYS)) as runtime:
+        assert [await said(runtime, ACME) for _ in range(2)] == ["by 1", "by 1"]
+        rewrite(tmp_path)
+        await runtime.policies.reload(ACME, OPS)
+        asked = len(api.heads[tmp_path.name])
+        assert await said(runtime, ACME) == Texts().model_broken
+        assert len(api.heads[tmp_path.name]) == asked
+        rewrite(tmp_path, THE_KEY)
+        await runtime.policies.reload(ACME, OPS)
+        assert await said(runtime, ACME) == "by 1"
+
+
+@pytest.mark.req("GOA-62.39")
+async def test_the_log_of_each_tenant_tells_of_its_own_key_and_where_it_went(tmp_path: Path, api: Relay) -> None:
+    async with opened(project_of(tmp_path, api), KeyOf(KEYS)) as runtime:
+        for scope in (ACME, ACME, GLOBEX):
+            await said(runtime, scope)
+        told = {
+            scope.tenant: [
+                record.control
+                for row in runtime.runs.list(scope, OPS)
+                for record in runtime.runs.show(scope, row.id, OPS).records
+                if record.type == "secret_used"
+            ]
+            for scope in (ACME, GLOBEX)
+        }
+    assert {name: len(uses) for name, uses in told.items()} == {"acme": 1, "globex": 1}
+    (acme,), (globex,) = told["acme"], told["globex"]
+    assert acme["host"] == globex["host"] == api.url.removeprefix("http://")
+    assert acme["version"] != globex["version"]
+
+
+# -- where a key may go ------------------------------------------------------------------------------------------
+
+
+def reaching(table: ProviderTable, environ: Mapping[str, str]) -> Reaching:
+    return Reaching(lambda scope, name: table, KeyOf(KEYS), environ, lambda: bytes(32))
+
+
+@pytest.mark.req("GOA-62.42")
+@pytest.mark.parametrize(
+    ("provider", "options", "variable"),
+    [
+        ("openai", {}, "OPENAI_BASE_URL"),
+        ("openai-chat", {}, "OPENAI_BASE_URL"),
+        ("anthropic", {}, "ANTHROPIC_BASE_URL"),
+        ("google", {}, "GOOGLE_GEMINI_BASE_URL"),
+        ("google", {"vertex": "true"}, "GOOGLE_VERTEX_BASE_URL"),
+        ("bedrock", {}, "AWS_ENDPOINT_URL_BEDROCK_RUNTIME"),
+        ("bedrock", {}, "AWS_ENDPOINT_URL"),
+        ("mistral", {}, "MISTRAL_BASE_URL"),
+        ("azure", {}, "AZURE_OPENAI_ENDPOINT"),
+        ("ollama", {}, "OLLAMA_BASE_URL"),
+        ("openai-compatible", {}, "OPENAI_COMPATIBLE_BASE_URL"),
+    ],
+)
+async def test_a_secret_does_not_go_where_the_environment_says(
+    provider: str, options: dict[str, str], variable: str
+) -> None:
+    environ, table = {variable: "https://elsewhere.example"}, ProviderTable("secret:model.key", options=options)
+    with pytest.raises(ModelError) as caught:
+        await reaching(table, environ).of(provider, ACME)
+    assert (caught.value.code, caught.value.tries) == ("model_key_elsewhere", 0)
+    assert variable in str(caught.value)
+    assert f"[models.{provider}]" in str(caught.value)
+    assert "elsewhere.example" not in str(caught.value)
+    named = ProviderTable("secret:model.key", "https://api.acme.example/v1", options)
+    connection = await reaching(named, environ).of(provider, ACME)
+    assert (connection.key, connection.base_url) == (KEYS["acme"], "https://api.acme.example/v1")
+    assert connection.held == HeldKey("model.key", "", "api.acme.example")
+    for own in (ProviderTable(options=options), ProviderTable("env:MY_KEY", options=options)):
+        connection = await reaching(own, {**environ, "MY_KEY": "sk-mine"}).of(provider, ACME)
+        assert connection.held is None
+
+
+@pytest.mark.req("GOA-62.42")
+async def test_the_address_of_another_kind_of_google_is_nothing_to_a_key() -> None:
+    table = ProviderTable("secret:model.key")
+    connection = await reaching(table, {"GOOGLE_VERTEX_BASE_URL": "https://elsewhere.example"}).of("google", ACME)
+    assert connection.held == HeldKey("model.key", "", "generativelanguage.googleapis.com")

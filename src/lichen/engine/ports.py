@@ -134,6 +134,10 @@ class FromEnvironment:
         """A connection that leaves all of it to the environment."""
         return Connection(identity="environment")
 
+    def secret(self, provider: str, scope: Scope) -> str:
+        """Of no connection: the environment is nobody's secret."""
+        return ""
+
 
 def directly(model: Model, connections: Connections, scope: Scope, again: Again | None = None, /) -> Model:
     """The model over its connection, and no more: what fails is not tried again."""

@@ -36,7 +36,8 @@ Request = tuple[Entity, Entity, Entity, Mapping[str, Value]]
 class Case(msgspec.Struct, frozen=True):
     """A call and all that is known around it. `said` are the customer's words, `label` the sources that were read,
     `meters` what is counted already, `approved_by` the role of a person who agreed to it. With `secret` it is asked
-    whether the call's tool may be handed that one; with `model`, and no tool, whether that one may be asked."""
+    whether the call's tool, or the model, may be handed that one; with `model`, and no tool, whether that one may be
+    asked."""
 
     agent: str
     tool: str
@@ -75,7 +76,10 @@ async def simulate(
 
     Raises NotFound (`tool_unknown`, `secret_unknown`).
     """
-    check = _asking(case, scope, tags) if case.model else _calling(policies, spec, case, scope)
+    if case.model:
+        check = _handing(case, scope, case.model) if case.secret else _asking(case, scope, tags)
+    else:
+        check = _calling(policies, spec, case, scope)
     seen: list[Request] = []
 
     def decide(principal: Entity, action: Entity, resource: Entity, context: Mapping[str, Value]) -> Any:
@@ -134,16 +138,7 @@ def _check(spec: ToolSpec, case: Case, scope: Scope) -> Check:
         return case.facts
 
     if case.secret:
-        return Check(
-            scope=scope,
-            actor=Actor("agent", case.agent, on_behalf_of=case.person),
-            action=SECRET_USE,
-            resource=case.secret,
-            run=RunId("run-simulated"),
-            session=SessionId("session-simulated"),
-            label=Label(tuple(sorted(case.label)), 0),
-            hands_to=spec.name,
-        )
+        return _handing(case, scope, spec.name)
     words = tuple(evidence for text in case.said for evidence in [_said(case, text)])
     grants = (Grant(case.approved_by, "somebody", _DIGEST),) if case.approved_by else ()
     return Check(
@@ -161,6 +156,19 @@ def _check(spec: ToolSpec, case: Case, scope: Scope) -> Check:
         grants=grants,
         digest=_DIGEST,
         facts=facts if spec.facts_schema is not None else None,
+    )
+
+
+def _handing(case: Case, scope: Scope, to: str) -> Check:
+    return Check(
+        scope=scope,
+        actor=Actor("agent", case.agent, on_behalf_of=case.person),
+        action=SECRET_USE,
+        resource=case.secret,
+        run=RunId("run-simulated"),
+        session=SessionId("session-simulated"),
+        label=Label(tuple(sorted(case.label)), 0),
+        hands_to=to,
     )
 
 

@@ -64,6 +64,9 @@ class Keys:
     async def of(self, provider: str, scope: Scope) -> Connection:
         return self.connection
 
+    def secret(self, provider: str, scope: Scope) -> str:
+        return ""
+
 
 def busy(retry_after_s: float | None = None) -> ModelError:
     return ModelError("Too many requests.", code="model_rate_limited", retry_after_s=retry_after_s)

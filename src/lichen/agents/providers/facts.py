@@ -9,6 +9,7 @@ from typing import Final
 
 import msgspec
 
+from lichen.agents.clouds.hosts import home_of, host_of, is_vertex
 from lichen.core.ports.model import Connection
 
 PDF: Final = "application/pdf"
@@ -44,7 +45,16 @@ class Facts(msgspec.Struct, frozen=True):
 
     def url_of(self, connection: Connection) -> str:
         """The address of a connection, or what the environment says; empty for the provider's own."""
-        return connection.base_url or _first(self.urls)
+        return connection.base_url or _first(self.url_variables(connection.options))
+
+    def url_variables(self, options: Mapping[str, str]) -> tuple[str, ...]:
+        """The variables that say where the provider is, for a connection with these options."""
+        return ("GOOGLE_VERTEX_BASE_URL",) if self.name == "google" and is_vertex(options) else self.urls
+
+    def host_of(self, connection: Connection) -> str:
+        """The host that a request over the connection goes to; empty where only the provider's library knows."""
+        url = self.url_of(connection)
+        return host_of(url) if url else home_of(self.name, connection.options, os.environ)
 
     def known_by(self, connection: Connection) -> str:
         """What of the environment or of its options a connection without a key of its own is known by, as far as that
@@ -114,7 +124,7 @@ def _facts() -> Mapping[str, Facts]:
             "bedrock",
             "boto3",
             ("AWS_BEARER_TOKEN_BEDROCK",),
-            ("AWS_ENDPOINT_URL_BEDROCK_RUNTIME",),
+            ("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", "AWS_ENDPOINT_URL"),
             ("region", "profile"),
         ),
         Facts("mistral", "mistral", "mistralai", ("MISTRAL_API_KEY",), ("MISTRAL_BASE_URL",)),

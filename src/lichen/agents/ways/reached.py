@@ -95,6 +95,10 @@ class _Known:
         """That connection."""
         return self._connection
 
+    def secret(self, provider: str, scope: Scope) -> str:
+        """The secret that its key is."""
+        return "" if self._connection.held is None else self._connection.held.name
+
 
 class _Tries:
     """The tries of one request over one connection; `left_s` says how much time they have."""

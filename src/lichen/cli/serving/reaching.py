@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Final, NamedTuple, cast
+from typing import Final, NamedTuple
 
 from lichen.agents.models.model import resolve
 from lichen.agents.providers.facts import PROVIDERS, Facts
@@ -24,7 +24,7 @@ from lichen.log.keys.secretfiles import FOLDER
 from lichen.runtime.given.connections import Reaching
 from lichen.runtime.project.project import Project
 from lichen.runtime.project.secretkinds import maker
-from lichen.runtime.review.policies import met
+from lichen.runtime.review.policies import met, models_of
 from lichen.runtime.review.secrets import Lacks
 from lichen.settings.providers import NO_KEY, ProviderTable
 
@@ -55,18 +55,12 @@ def asked_models(project: Project) -> tuple[Asked, ...]:
     found: list[Asked] = []
     for scope in settings.scopes:
         for agent in met(settings.tenants[scope.tenant], agents):
-            for name in _models(agent.planner):
+            for name in models_of(agent):
                 facts = PROVIDERS.get(name.partition(":")[0])
                 asked = Asked(scope, name, facts, settings.provider(scope, facts.name)) if facts is not None else None
                 if asked is not None and asked not in found:
                     found.append(asked)
     return tuple(found)
-
-
-def _models(planner: object) -> tuple[str, ...]:
-    """What a planner says it asks."""
-    names: object = getattr(planner, "models", ())
-    return tuple(map(str, cast("tuple[object, ...]", names))) if isinstance(names, tuple) else ()
 
 
 def configured(project: Project, lacks: Lacks) -> Iterator[Found]:

@@ -65,9 +65,9 @@ def check_cases_of(
 
     A file names its tenant and has cases: `[[case]]` with name, agent, tool, for (the person), args, facts, said,
     label, meters, approved_by, secret (whether the tool may be handed it), or a model in the place of a tool (whether
-    it may be asked), expect (allow, deny or hold) and policies;
-    its environment is the one it names with env, the one in whose folder it lies, else the tenant's first. Nothing has
-    to run, nothing is counted.
+    it may be asked, or with secret be reached by that), expect (allow, deny or hold) and policies; its environment is
+    the one it names with env, the one in whose folder it lies, else the tenant's first. Nothing has to run, nothing is
+    counted.
     """
     import asyncio
 
@@ -107,7 +107,9 @@ def why(
     label: Annotated[list[str] | None, typer.Option(help="A source that was read; may be repeated.")] = None,
     meter: Annotated[list[str] | None, typer.Option(help="What is counted already, NAME=NUMBER.")] = None,
     approved_by: Annotated[str, typer.Option(help="The role of a person who agreed.", metavar="ROLE")] = "",
-    secret: Annotated[str, typer.Option(help="Whether the tool may be handed this secret, instead.")] = "",
+    secret: Annotated[
+        str, typer.Option(help="Whether the tool, or the model, may be handed this secret, instead.")
+    ] = "",
     model: Annotated[str, typer.Option(help="Whether this model may be asked, instead of a tool.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="JSON on stdout and nothing else.")] = False,
 ) -> None:

@@ -77,7 +77,8 @@ class Refused(Control, frozen=True, array_like=True, gc=False):
 class SecretUsed(Control, frozen=True, array_like=True, gc=False):
     """A secret was handed out for one act, of a call if there is one. Its value stands nowhere in the log.
 
-    `version` is its store's, if that counts any, and a keyed digest that changes with the value.
+    `version` is its store's, if that counts any, and a keyed digest that changes with the value. The key of a model is
+    told of once for each version and `host` that it is sent to, until another process takes the log over.
     """
 
     stands: ClassVar[Stands] = "alone"
@@ -87,6 +88,7 @@ class SecretUsed(Control, frozen=True, array_like=True, gc=False):
     id: str
     call: CallId | None = None
     ruling: Ruling | None = None
+    host: str = ""
 
     @property
     def key(self) -> str:

@@ -151,10 +151,20 @@ class Choosy(Protocol):
         ...
 
 
+class HeldKey(msgspec.Struct, frozen=True):
+    """Which of a scope's secrets a key is: its name, the version that its store counts, and the host it is sent to,
+    with a port that is not the usual one; empty where the provider's library alone knows that."""
+
+    name: str
+    version: str = ""
+    host: str = ""
+
+
 class Connection(msgspec.Struct, frozen=True, repr_omit_defaults=True):
     """How a provider is reached on behalf of a scope. `key` is a secret: no message, log or trace may hold it, and
-    `identity` stands for it wherever something is counted by key. Empty strings leave a setting to the provider's own
-    environment variables, as its client library reads them.
+    `identity` stands for it wherever something is counted by key. `held` says which of the scope's secrets it is, None
+    where it is none of them. Empty strings leave a setting to the provider's own environment variables, as its client
+    library reads them.
     """
 
     key: str = ""
@@ -164,6 +174,7 @@ class Connection(msgspec.Struct, frozen=True, repr_omit_defaults=True):
     tries: int = 4
     timeout_s: float = 120.0  # of one try
     is_keyless: bool = False  # the server wants no key, so none of the environment is sent there either
+    held: HeldKey | None = None
 
     def __repr__(self) -> str:
         return f"Connection(base_url={self.base_url!r})"
@@ -176,7 +187,12 @@ class Connections(Protocol):
     """Which connection a scope has to a provider: what its tenant's settings say, with keys from their secrets."""
 
     async def of(self, provider: str, scope: Scope) -> Connection:
-        """The connection, read anew for each request. Raises ModelError (`model_key_missing`, `model_unavailable`)."""
+        """The connection, read anew for each request. Raises ModelError (`model_key_missing`, `model_key_elsewhere`,
+        `model_unavailable`)."""
+        ...
+
+    def secret(self, provider: str, scope: Scope) -> str:
+        """The name of the scope's secret that its key will be; empty where it is none of them. Nothing is read."""
         ...
 
 
@@ -216,6 +232,7 @@ _BROKEN = "I cannot answer at the moment. Somebody has to look at this."
 KINDS: Final[Mapping[str, Kind]] = {
     "model_auth": Kind(False, True, _BROKEN),
     "model_key_missing": Kind(False, True, _BROKEN),
+    "model_key_elsewhere": Kind(False, True, _BROKEN),
     "model_rate_limited": Kind(True, True, _BUSY),
     "model_overloaded": Kind(True, True, _BUSY),
     "model_unavailable": Kind(True, True, _BUSY),

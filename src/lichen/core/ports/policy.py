@@ -10,7 +10,7 @@ import msgspec
 
 from lichen.core.ports.call import ToolSpec
 from lichen.core.words.failure import Failure
-from lichen.core.words.ids import CallId, RunId, SessionId, ToolName
+from lichen.core.words.ids import CallId, RunId, SessionId
 from lichen.core.words.label import EMPTY, Label
 from lichen.core.words.scope import Actor, Scope
 
@@ -203,8 +203,8 @@ class Check(msgspec.Struct, frozen=True):
     """May this happen? `action` is the tool's name for a call, else one of the documented actions
     (`run.start`, `session.open`, `message.send`, `model.invoke`, `wait.answer`, `log.read` …).
 
-    `requesters` are the pseudonyms of everybody who spoke for it; `hands_to` is the tool that a secret goes to, and
-    `asking` is there for `model.invoke`.
+    `requesters` are the pseudonyms of everybody who spoke for it; `hands_to` is the tool or model that a secret
+    goes to, and `asking` is there for `model.invoke`.
     """
 
     scope: Scope
@@ -222,7 +222,7 @@ class Check(msgspec.Struct, frozen=True):
     digest: bytes = b""
     facts: Callable[[], Awaitable[Mapping[str, Any]]] | None = None
     requesters: tuple[str, ...] = ()
-    hands_to: ToolName | None = None
+    hands_to: str | None = None
     language: str = ""  # in which a public reason is told; empty for the tenant's own
     asking: Asking | None = None
 

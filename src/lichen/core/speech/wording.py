@@ -76,6 +76,8 @@ BUILT_IN: Final[Mapping[str, Texts]] = {DEFAULT: Texts(), "de": GERMAN}
 _MODEL: Final[Mapping[str, str]] = {
     "model_auth": "model_broken",
     "model_key_missing": "model_broken",
+    "model_key_elsewhere": "model_broken",
+    "secret_refused": "model_broken",
     "model_request_invalid": "model_broken",
     "model_unasked": "model_broken",
     "model_unpriced": "model_broken",

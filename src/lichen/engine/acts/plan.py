@@ -47,6 +47,7 @@ FINAL: Final = (
     "model_denied",
     "own_unsupported",
     "replay_diverged",
+    "secret_refused",
 )  # a further attempt would end the same
 
 

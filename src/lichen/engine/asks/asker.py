@@ -29,6 +29,7 @@ from lichen.core.words.limits import NO_USAGE, Usage
 from lichen.engine.act import Act
 from lichen.engine.asks.bill import Bill, Shown
 from lichen.engine.asks.keeping import Keeping, Part
+from lichen.engine.asks.keys import KeyRefused, Keys
 from lichen.engine.asks.room import Left, OverBudget, Room, RunLimit, budgets_of, capped, check_fits, room_for
 from lichen.engine.asks.showing import shown_to
 from lichen.engine.asks.used import Used, unnoted, used_of
@@ -119,7 +120,8 @@ class Asker:
     # -- asking --------------------------------------------------------------------------------------------------
 
     async def __call__(self, model: Model, request: ModelRequest, deltas: Deltas | None = None, /) -> ModelReply:
-        """One reply. Raises Denied (`model_denied`) or ModelError (`model_held` where a person has to agree first)."""
+        """One reply. Raises Denied (`model_denied`, `secret_refused`) or ModelError (`model_held` where a person has to
+        agree first)."""
         if isinstance(model, Choice):
             return await model.ask(self, request, deltas)
         i = len(self._open) + len(self._done)
@@ -128,6 +130,7 @@ class Asker:
         request = shown_to(model, request)
         check = self._question(model)
         verdict = self._allowed(check)
+        keys = self._keys(model, check)
         ruling = ruling_of(check, verdict)
         room = self._room(model, request, verdict)
         self._reserve(i, model, room)
@@ -139,7 +142,7 @@ class Asker:
             if isinstance(model, Connectable):
                 await self._announced()
             faults.hit("ask.before")
-            reached = self._reached(model, self._again(i, bill, verdict))
+            reached = self._reached(model, keys, self._again(i, bill, verdict))
             reply = await reached.generate(self._in_time(room.request), shown.deltas)
             faults.hit("ask.after")
             asked = bill.answered(asked, reply)
@@ -148,6 +151,9 @@ class Asker:
             return reply
         except ModelError as error:
             asked = bill.failed(asked, error, was_shown=shown.is_any)
+            raise
+        except KeyRefused as error:  # nothing was sent
+            asked = msgspec.structs.replace(asked, outcome=error.code, usage=NO_USAGE, is_estimate=False, tries=0)
             raise
         except Exception:
             asked = msgspec.structs.replace(asked, outcome="model_failed", usage=self._open[i][1])
@@ -240,11 +246,21 @@ class Asker:
         if not self._is_waiting:  # it was answered on the spot: nothing can be lost
             self.started = () if self._noted else self._plain
 
-    def _reached(self, model: Model, again: Again) -> Model:
+    def _keys(self, model: Model, check: Check) -> Keys:
+        """The keys of the request that was asked about. Raises KeyRefused where it may not have the one it needs."""
+        keys = Keys(self._act, model.name, check.label, self.note)
+        if isinstance(model, Connectable) and self._stand_in is None:
+            keys.check()
+        return keys
+
+    @property
+    def _stand_in(self) -> Model | None:
+        """What a test put in the place of the agent's models."""
+        return self._act.services.stand_ins.get(self._state.agent)
+
+    def _reached(self, model: Model, keys: Keys, again: Again) -> Model:
         """The model as the run's scope reaches it, or the one that a test put in its place."""
-        services = self._act.services
-        stand_in = services.stand_ins.get(self._state.agent)
-        return stand_in or services.reach(model, services.connections, self._act.journal.scope, again)
+        return self._stand_in or self._act.services.reach(model, keys, self._act.journal.scope, again)
 
     def _in_time(self, request: ModelRequest) -> ModelRequest:
         """The request, which does not last longer than the run."""

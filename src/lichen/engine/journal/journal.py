@@ -40,6 +40,9 @@ class Journal:
         self._on_append = on_append
         self._seats: dict[StreamId, Seat] = {}
         self._is_broken = False
+        self.keys_used: dict[tuple[str, str, str], RunId | None] = {}
+        """The keys of models whose use this log tells of since it was taken over, by name, version and host: the run
+        whose record may not be durable yet, None once it is."""
 
     # -- states --------------------------------------------------------------------------------------------------
 
@@ -234,6 +237,7 @@ class Journal:
         """Forgets every seat and tells everyone who watches one; or lets it begin again."""
         self._is_broken = is_broken
         if is_broken:
+            self.keys_used.clear()
             seats, self._seats = self._seats, {}
             for watching in (each for seat in seats.values() for each in seat.watches):
                 if (watch := watching()) is not None:

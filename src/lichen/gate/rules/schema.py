@@ -10,7 +10,7 @@ and the context of a tool call besides
     endorsed {<argument>: Bool}           whether an accepted source said the argument
     tool {effects, tags}
 that of `secret.use`
-    tool, environment                     the name of the tool it is handed to, and where
+    tool, environment                     the name of the tool or model it is handed to, and where
 and that of `model.invoke`
     model {provider, name, tags}          `openai:gpt-5` is `gpt-5` of `openai`; tags are the project's own
     meters {<meter>: Long}                what the run, its session and its tenant's day used of models, without this

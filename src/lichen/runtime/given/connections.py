@@ -6,13 +6,14 @@ import asyncio
 import hashlib
 import hmac
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Final, NoReturn
 
 import msgspec
 
+from lichen.agents.clouds.hosts import host_of
 from lichen.agents.providers.facts import PROVIDERS
-from lichen.core.ports.model import Connection, ModelError
-from lichen.core.ports.secrets import Secrets
+from lichen.core.ports.model import Connection, HeldKey, ModelError
+from lichen.core.ports.secrets import Secret, Secrets
 from lichen.core.words.errors import Invalid, LichenError, NotFound
 from lichen.core.words.scope import Scope
 from lichen.settings.providers import NO_KEY, ProviderTable
@@ -34,9 +35,13 @@ class Reaching:
         self._salt = b""
 
     async def of(self, provider: str, scope: Scope) -> Connection:
-        """The connection of a scope to a provider. Raises ModelError (`model_key_missing`, `model_unavailable`)."""
+        """The connection of a scope to a provider.
+
+        Raises ModelError (`model_key_missing`, `model_key_elsewhere`, `model_unavailable`).
+        """
         table = self._table_of(scope, provider)
-        key = await self._key(table, provider, scope)
+        self._check_address(table, provider)
+        key, held = await self._key(table, provider, scope)
         connection = Connection(
             key=key,
             base_url=table.base_url or "",
@@ -46,24 +51,44 @@ class Reaching:
             is_keyless=table.key == NO_KEY,
         )
         self._salt = self._salt or await asyncio.to_thread(self._salt_of)
-        return msgspec.structs.replace(connection, identity=self._identity(provider, connection))
+        identity = self._identity(provider, connection)
+        if held is None:
+            return msgspec.structs.replace(connection, identity=identity)
+        facts = PROVIDERS.get(provider)
+        host = host_of(connection.base_url) if facts is None else facts.host_of(connection)
+        return msgspec.structs.replace(connection, identity=identity, held=msgspec.structs.replace(held, host=host))
 
-    async def _key(self, table: ProviderTable, provider: str, scope: Scope) -> str:
+    def secret(self, provider: str, scope: Scope) -> str:
+        """The name of the secret that the key is; empty where it is none of the scope's."""
+        return self._table_of(scope, provider).secret
+
+    def _check_address(self, table: ProviderTable, provider: str) -> None:
+        """Raises ModelError where a secret would go to an address that whoever set the environment chose."""
+        facts = PROVIDERS.get(provider)
+        if facts is None or not table.secret or table.base_url is not None:
+            return
+        variable = next((each for each in facts.url_variables(table.options) if self._environ.get(each)), "")
+        if variable:
+            raise key_elsewhere(provider, variable)
+
+    async def _key(self, table: ProviderTable, provider: str, scope: Scope) -> tuple[str, HeldKey | None]:
+        """The key, and which secret of the scope it is."""
         kind, _, detail = (table.key or "").partition(":")
         match kind:
             case "env":
-                return self._environ.get(detail) or _missing(provider, f"Set {detail}.")
+                return self._environ.get(detail) or _missing(provider, f"Set {detail}."), None
             case "secret":
-                return await self._secret(detail, provider, scope)
+                secret = await self._secret(detail, provider, scope)
+                return _text(secret, provider), HeldKey(detail, secret.version)
             case _:
-                return ""
+                return "", None
 
-    async def _secret(self, name: str, provider: str, scope: Scope) -> str:
-        step = f"Set it: `lichen secrets set {name} --tenant {scope.tenant} --env {scope.env}`."
+    async def _secret(self, name: str, provider: str, scope: Scope) -> Secret:
         try:
-            return (await self._secrets.get(scope, name)).reveal()
+            return await self._secrets.get(scope, name)
         except (NotFound, Invalid):
-            return _missing(provider, step)
+            step = f"Set it: `lichen secrets set {name} --tenant {scope.tenant} --env {scope.env}`."
+            _missing(provider, step)
         except LichenError:
             message = f"The store that keeps the key for {provider} does not answer."
             raise ModelError(message, code="model_unavailable", tries=0) from None
@@ -76,5 +101,21 @@ class Reaching:
         return hmac.new(self._salt, "\0".join((provider, url, key)).encode(), hashlib.sha256).hexdigest()[:16]
 
 
-def _missing(provider: str, step: str) -> str:
+def key_elsewhere(provider: str, variable: str) -> ModelError:
+    """The error for a secret whose address the environment says."""
+    message = (
+        f"The key for {provider} is a secret, and {variable} in the environment says where it would be sent. "
+        f"Say `base_url` beside `key`, under [models.{provider}] in lichen.toml, or unset {variable}."
+    )
+    return ModelError(message, code="model_key_elsewhere", tries=0)
+
+
+def _text(secret: Secret, provider: str) -> str:
+    try:
+        return secret.reveal()
+    except Invalid:
+        return _missing(provider, "The secret of that name is not text: set it anew.")
+
+
+def _missing(provider: str, step: str) -> NoReturn:
     raise ModelError(f"There is no key for {provider}. {step}", code="model_key_missing", tries=0)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import cast
 
 from lichen.agents.agent import Agent
 from lichen.agents.rules.planner import RulePlanner
 from lichen.core.ports.call import Tool
 from lichen.core.words.ids import ToolName
+from lichen.core.words.scope import Scope
 from lichen.flows.walk.planner import FlowPlanner
 from lichen.gate.rules.declarations import files_in
 from lichen.gate.rules.policies import PolicySet
@@ -76,6 +78,33 @@ def _unpermitted_secrets(tenant: str, policies: PolicySet, agents: Iterable[Agen
                         f'resource == Secret::"{secret}");',
                         declared_at(tool) or agent.name,
                     )
+
+
+def unpermitted_keys(
+    place: Place, settings: Settings, policies: PolicySet, agents: Mapping[str, Agent]
+) -> Iterator[Flaw]:
+    """Agents that no policy lets use the secret by which a model of theirs is reached."""
+    tenant = settings.tenants[place.tenant]
+    scope = Scope(place.tenant, place.env or tenant.environments[0])
+    for agent in met(tenant, agents):
+        for model in models_of(agent):
+            secret = settings.provider(scope, model.partition(":")[0]).secret
+            if secret and not permits_secret(policies, agent.name, secret):
+                yield Flaw(
+                    "secret_unpermitted",
+                    "warning",
+                    f"No policy of {place.name} lets {agent.name} use {secret}, the key of {model}: "
+                    "it will not be asked.",
+                    f'permit (principal == Agent::"{agent.name}", action == Action::"secret.use", '
+                    f'resource == Secret::"{secret}");',
+                    agent.name,
+                )
+
+
+def models_of(agent: Agent) -> tuple[str, ...]:
+    """The names of the models that an agent's planner says it asks."""
+    names: object = getattr(agent.planner, "models", ())
+    return tuple(map(str, cast("tuple[object, ...]", names))) if isinstance(names, tuple) else ()
 
 
 def declared_at(tool: Tool) -> str:

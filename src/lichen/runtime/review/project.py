@@ -18,7 +18,7 @@ from lichen.runtime.project.policies import Place, loaded, places_of
 from lichen.runtime.project.project import Project
 from lichen.runtime.review.contracts import contract_flaws
 from lichen.runtime.review.flaw import Flaw
-from lichen.runtime.review.policies import met, policy_flaws, unread
+from lichen.runtime.review.policies import met, policy_flaws, unpermitted_keys, unread
 from lichen.runtime.review.roles import flow_roles
 from lichen.settings import FILE, Settings
 from lichen.settings.routes import ANY
@@ -37,7 +37,9 @@ def review(project: Project) -> tuple[Flaw, ...]:
         flaws += flow_roles(name, tenant, met(tenant, agents))
         for place in places_of(settings, name):
             with suppress(LichenError):
-                flaws += policy_flaws(place, tenant, loaded(place, specs), agents)
+                policies = loaded(place, specs)
+                flaws += policy_flaws(place, tenant, policies, agents)
+                flaws += unpermitted_keys(place, settings, policies, agents)
     flaws += unread(settings)
     return tuple(dict.fromkeys(flaws))
 

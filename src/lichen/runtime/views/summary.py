@@ -63,7 +63,9 @@ def summary_of(control: Recorded) -> str:
         case e.Reviewed():
             return f"{control.kind} {control.name} {control.verdict}"
         case e.SecretUsed():
-            return control.name + (f" for {control.call}" if control.call else "")
+            return control.name + (
+                f" for {control.call}" if control.call else f" to {control.host}" if control.host else ""
+            )
         case e.Leased():
             return f"epoch {control.epoch} by {control.holder}"
         case _:
