@@ -213,6 +213,10 @@ SETTINGS: Mapping[str, tuple[type[msgspec.Struct], Mapping[str, str]]] = {
         ServeMcp,
         {
             "hosts": "What the port is called, besides the names of the loopback, for clients of the protocol.",
+            "allow": "The resources that clients may read, by name; none without it.",
+            "deny": "Those that they may not, whatever `allow` says.",
+            "on_request": "Those that a request may add by its header `X-MCP-Allow-Names`, also over `deny`.",
+            "symbi_tools": "Whether the six tools of Symbiont's server are there under their names.",
         },
     ),
 }

@@ -17,6 +17,13 @@ from lichen.serve.site import make_site
 
 Mode = Literal["legacy", "2026-07-28"]
 MODES: Final[tuple[Mode, ...]] = ("legacy", "2026-07-28")
+ACCEPT: Final = {"accept": "application/json, text/event-stream"}
+INITIALIZE: Final[dict[str, Any]] = {
+    "jsonrpc": "2.0",
+    "id": 1,
+    "method": "initialize",
+    "params": {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}},
+}
 SMALL: Final = "I want a refund of 20 EUR for order 1042."
 LARGE: Final = "I want a refund of 80 EUR for order 1042."
 

@@ -11,16 +11,9 @@ from mcp import MCPError
 
 from lichen.core.words.scope import Scope
 from lichen.runtime.runtime import Runtime
-from tests.serve.mcp import LARGE, MODES, SMALL, Mode, client, key, served, text_of
+from tests.serve.mcp import ACCEPT, INITIALIZE, LARGE, MODES, SMALL, Mode, client, key, served, text_of
 
 ACME = Scope("acme", "dev")
-INITIALIZE = {
-    "jsonrpc": "2.0",
-    "id": 1,
-    "method": "initialize",
-    "params": {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}},
-}
-ACCEPT = {"accept": "application/json, text/event-stream"}
 
 
 @pytest.fixture

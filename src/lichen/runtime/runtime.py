@@ -51,8 +51,8 @@ class Runtime:
     does not load, Corrupt (`log_rolled_back`) when the log is older than the head that was remembered.
 
     Everything that may be asked of it names a scope and an actor: `sessions`, `runs`, `waits`, `records`, `proofs`,
-    `people`, `keys`, `secrets`, `stops`, `policies`, `agents`, `admin`. Programs that ask for nobody in particular
-    are `SYSTEM`.
+    `people`, `keys`, `secrets`, `stops`, `policies`, `agents`, `prompts`, `admin`. Programs that ask for nobody in
+    particular are `SYSTEM`.
     """
 
     def __init__(
@@ -229,6 +229,7 @@ class Runtime:
         from lichen.runtime.operations.governing.stops import Stops
         from lichen.runtime.operations.governing.tools import ServerTools
         from lichen.runtime.operations.people import People
+        from lichen.runtime.operations.prompts import PromptBook
         from lichen.runtime.operations.proofs import Proofs
         from lichen.runtime.operations.records import Records
         from lichen.runtime.operations.runs import Runs
@@ -269,6 +270,7 @@ class Runtime:
             wiring.engine, access, changes, wiring.in_force, wiring.catalog, self.project, prompts=wiring.prompts
         )
         self.agents = Agents(access, agents)
+        self.prompts = PromptBook(access, wiring.prompts)
         self.admin = Admin(wiring.engine, wiring.volume, access, self._health, self.ending.set)
 
     async def __aexit__(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -103,10 +103,19 @@ class Tenant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 Many = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
 
 
+Readable = Literal["agents", "agent", "agents.md", "runs", "run", "records", "waits"]
+"""What MCP clients may be let read: lists and things, by name."""
+
+
 class ServeMcp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Of `/mcp`: which hosts the port is called besides the loopback's names."""
+    """Of `/mcp` and `lichen mcp`: what the port is called besides the loopback's names, and what may be read. Nothing
+    that `allow` does not name is readable; `deny` wins over it; `on_request` may be added by a request's header."""
 
     hosts: tuple[str, ...] = ()
+    allow: tuple[Readable, ...] = ()
+    deny: tuple[Readable, ...] = ()
+    on_request: tuple[Readable, ...] = ()
+    symbi_tools: bool = True
 
 
 class Serve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -88,6 +88,11 @@ class Prompt:
         return f"{self.name}{f'@{self.version}' if self.version else ''}#{self.digest[:12]}"
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """The facts that it refers to, each once."""
+        return tuple(dict.fromkeys(reference.name for reference in self._template.references))
+
+    @property
     def remembers(self) -> tuple[MemoryType, ...]:
         """The types of past events that it refers to."""
         named = {r.path[0] for r in self._template.references if r.name == "memory"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from lichen.agents.agent import Agent
 from lichen.core.words.errors import Invalid, NotFound
@@ -49,6 +49,11 @@ class Agents:
     def show(self, scope: Scope, name: str, actor: Actor) -> AgentDetail:
         """One of them, whether given or called. Raises NotFound (`agent_unknown`)."""
         return agent_detail(self._find(scope, name, actor))
+
+    def source(self, scope: Scope, name: str, actor: Actor) -> Mapping[str, bytes]:
+        """The files that an agent is made of, by path; none where it is made in Python. Raises NotFound."""
+        source = self._find(scope, name, actor).source
+        return {} if source is None else source.files
 
     def picture(
         self, scope: Scope, name: str, actor: Actor, *, steps: Sequence[str] = (), current: str | None = None

@@ -41,11 +41,20 @@ class Prompts:
 
     def of(self, scope: Scope, name: str) -> PromptText | None:
         """The prompt of this name for a scope: its environment's, else its tenant's, else everybody's."""
-        for place in ((scope.tenant, scope.env), (scope.tenant, ""), EVERYBODY):
+        for place in self._places(scope):
             found = self._found.get(place, {}).get(name)
             if found is not None:
                 return found
         return None
+
+    def all_of(self, scope: Scope) -> tuple[PromptText, ...]:
+        """Every prompt that a scope has, by name."""
+        names = {name for place in self._places(scope) for name in self._found.get(place, {})}
+        found = (self.of(scope, name) for name in sorted(names))
+        return tuple(prompt for prompt in found if prompt is not None)
+
+    def _places(self, scope: Scope) -> tuple[Place, ...]:
+        return ((scope.tenant, scope.env), (scope.tenant, ""), EVERYBODY)
 
 
 Found = Mapping[Place, Mapping[str, PromptText]]

@@ -59,7 +59,7 @@ class Call:
     def __init__(self, ctx: Context, visit: Visit, agent: AgentOffer) -> None:
         self._ctx, self._visit, self._agent = ctx, visit, agent
         self._session: Session | None = None
-        self._turn: Turn | None = None
+        self._saying: asyncio.Future[Turn] | None = None
         self._keeps = False  # whether the session is for later calls too
 
     async def made(self, said: Said, params: CallToolRequestParams) -> Result:
@@ -123,8 +123,8 @@ class Call:
     async def _say(self, answer: Answer) -> Turn:
         assert self._session is not None
         self._count(answer.text)
-        self._turn = await self._session.say(answer.text, data=answer.data)
-        return self._turn
+        self._saying = asyncio.ensure_future(self._session.say(answer.text, data=answer.data))
+        return await asyncio.shield(self._saying)  # what was begun to be said is said: else nobody knew its run
 
     def _count(self, text: str) -> None:
         """Raises TooMany where a customer says more than customers may."""
@@ -244,14 +244,15 @@ class Call:
 
     async def _cancel(self) -> None:
         """Gives up what this call set going. Who may not cancel runs closes the session that was for it alone."""
-        if self._session is None or self._turn is None:
+        if self._session is None or self._saying is None:
             return
         visit = self._visit
         with suppress(LichenError, TimeoutError):
+            turn = await asyncio.wait_for(self._saying, STARTING_S)
             if not self._keeps:
                 await self._session.close()
                 return
-            run = await asyncio.wait_for(self._turn.run(), STARTING_S)
+            run = await asyncio.wait_for(turn.run(), STARTING_S)
             await visit.runtime.runs.cancel(visit.scope, run, visit.actor)
 
 

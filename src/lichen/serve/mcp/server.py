@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from mcp.server.lowlevel import Server
 
+from lichen.serve.mcp.reading import Prompts, Resources, Subscriptions
 from lichen.serve.mcp.tools import Tools
 from lichen.serve.mcp.visit import House, answering
 
@@ -18,7 +19,8 @@ INSTRUCTIONS: Final = (
 
 def make_server(house: House) -> Server[Any]:
     """The server of an application; whose a message is, each message says itself."""
-    tools = Tools(house)
+    tools, resources, prompts = Tools(house), Resources(house), Prompts(house)
+    subscriptions = Subscriptions(house)
     return Server(
         "lichen",
         version=version("lichen"),
@@ -27,6 +29,14 @@ def make_server(house: House) -> Server[Any]:
         get_tool_input_schema=_nothing_to_check,
         on_list_tools=answering(tools.list),
         on_call_tool=answering(tools.call),
+        on_list_resources=answering(resources.list),
+        on_list_resource_templates=answering(resources.templates),
+        on_read_resource=answering(resources.read),
+        on_subscribe_resource=answering(subscriptions.subscribe),
+        on_unsubscribe_resource=answering(subscriptions.unsubscribe),
+        on_subscriptions_listen=answering(subscriptions.listen),
+        on_list_prompts=answering(prompts.list),
+        on_get_prompt=answering(prompts.get),
     )
 
 

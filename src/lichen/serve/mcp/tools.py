@@ -24,7 +24,9 @@ from lichen.engine.pace.race import race
 from lichen.runtime.views.agent import AgentOffer
 from lichen.runtime.views.run import Outcome
 from lichen.serve.http.limits import Slots
+from lichen.serve.mcp import symbi
 from lichen.serve.mcp.calls import Call, Result, Said
+from lichen.serve.mcp.reading.resources import rules_of
 from lichen.serve.mcp.results import failed, output_schema, result
 from lichen.serve.mcp.visit import Context, House, Visit
 
@@ -67,7 +69,8 @@ class Tools:
         """All of them, in one page."""
         visit = self._house.visit(ctx)
         agents = visit.runtime.agents.offered(visit.scope, visit.actor)
-        return ListToolsResult(tools=[*map(_tool_of, agents), _RUN_RESULT])
+        others = [symbi.INVOKE_TOOL, *(own.tool for own in symbi.TOOLS.values())] if _has_others(visit) else []
+        return ListToolsResult(tools=[*map(_tool_of, agents), _RUN_RESULT, *others])
 
     async def call(self, ctx: Context, params: CallToolRequestParams) -> Result:
         """Calls one. Raises MCPError where there is none of this name."""
@@ -75,8 +78,10 @@ class Tools:
         try:
             if params.name == RUN_RESULT:
                 return await _run_result(visit, _read(params, Awaiting))
-            agent = self._found(visit, params.name)
-            said = _read(params, Said)
+            own = symbi.TOOLS.get(params.name) if _has_others(visit) else None
+            if own is not None:
+                return await own.does(visit, _read(params, own.takes))
+            agent, said = self._wanted(visit, params)
             name = f"{visit.scope.log_id()}/{visit.actor.auth}"
             self._calls.check(name)
             with self._calls.holding(name):
@@ -84,11 +89,23 @@ class Tools:
         except LichenError as error:
             return failed(error)
 
+    def _wanted(self, visit: Visit, params: CallToolRequestParams) -> tuple[AgentOffer, Said]:
+        """Which agent is called, and what it is told."""
+        if params.name != symbi.INVOKE or not _has_others(visit):
+            return self._found(visit, params.name), _read(params, Said)
+        invoked: symbi.Invoked = _read(params, symbi.Invoked)
+        symbi.check_invoked(invoked)
+        return self._found(visit, invoked.agent), Said(invoked.prompt)
+
     def _found(self, visit: Visit, name: str) -> AgentOffer:
         for agent in visit.runtime.agents.offered(visit.scope, visit.actor):
             if agent.name == name:
                 return agent
         raise MCPError(INVALID_PARAMS, "There is no such tool for this caller.", {"code": "tool_unknown"})
+
+
+def _has_others(visit: Visit) -> bool:
+    return rules_of(visit).symbi_tools
 
 
 def _read(params: CallToolRequestParams, kind: type[Any]) -> Any:
