@@ -8,10 +8,12 @@ import pytest
 
 from lichen import Agent, Customer, Runtime, Scope, tool
 from lichen.agents import LLMPlanner
-from lichen.testing.model_conformance import KEY, LOOK, LOOKED, THOUGHT
+from lichen.core.words.scope import SYSTEM
+from lichen.testing.model_conformance import DECIDED, INPUT_TOKENS, KEY, LOOK, LOOKED, OUTPUT_TOKENS, THINK, THOUGHT
 from tests.agents.wire.relay import Relay
 
 ACME = Scope("acme", "dev")
+TOKENS = INPUT_TOKENS + OUTPUT_TOKENS  # of each request
 
 
 @tool(name="orders.lookup", effects="none")
@@ -45,3 +47,33 @@ async def test_a_run_calls_tools_as_its_model_says_and_tells_it_what_they_said_a
     assert second.count(b"on its way") == 2
     if name != "openai:gpt-5":  # which gives back what was sealed, and aimock seals nothing as it does
         assert THOUGHT.encode() in second
+
+
+@pytest.mark.req("GOA-62.32")
+@pytest.mark.parametrize(
+    "name", ["mistral:mistral-large-latest", "bedrock:us.anthropic.claude-haiku-4-5-20251001-v1:0"]
+)
+async def test_a_run_over_several_steps_is_told_what_it_called_and_billed_as_its_provider_counts(
+    mistral_api: Relay, bedrock_api: Relay, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    place, is_mistral = f"run-{name.partition(':')[0]}", name.startswith("mistral")
+    monkeypatch.setenv("MISTRAL_API_KEY", KEY)
+    monkeypatch.setenv("MISTRAL_BASE_URL", f"{mistral_api.url}/{place}/none")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", KEY)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", f"{bedrock_api.url}/{place}/none")
+    relay = mistral_api if is_mistral else bedrock_api
+    agent = Agent("shop.support", planner=LLMPlanner(name, thinking="low", max_tokens=4_096), tools=[lookup])
+    async with Runtime.open(tmp_path, agents=[agent]) as runtime:
+        session = await runtime.sessions.open(ACME, Customer("customer-7"))
+        assert (await (await session.say(LOOK)).result()).text == LOOKED
+        assert (await (await session.say(THINK)).result()).text == DECIDED
+        assert (await (await session.say(LOOK)).result()).text == LOOKED
+        runs = [runtime.runs.show(ACME, row.id, SYSTEM) for row in runtime.runs.list(ACME, SYSTEM)]
+    bodies = relay.sent[place]
+    assert len(bodies) == 5  # two of each turn that looks, one of the one that thinks
+    assert [body.count(b"on its way") for body in bodies] == [0, 2, 0, 0, 2]  # of this turn, none of an earlier one
+    if not is_mistral:  # this one of Mistral's does not think when it is asked to
+        assert all(b"thinking" in body for body in bodies)
+    assert sorted(run.tokens for run in runs) == [TOKENS, 2 * TOKENS, 2 * TOKENS]

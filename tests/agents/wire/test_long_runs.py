@@ -15,12 +15,19 @@ from lichen.core.ports.call import Outcome
 from lichen.core.ports.model import ModelError, ModelRequest
 from lichen.core.ports.plan import CallRequest, CallResult, History, Message, Step, Summary
 from lichen.core.words.ids import CallId
-from lichen.testing.model_conformance import LOOKUP
+from lichen.testing.model_conformance import KEY, LOOKUP
 from lichen.testing.models import plan_input
 from tests.agents.wire.relay import Relay
-from tests.agents.wire.test_shapes import PLACES, over
+from tests.agents.wire.test_providers import reaching_by
+from tests.agents.wire.test_shapes import PLACES
 
 STEPS = 60
+OTHERS = {
+    "mistral:mistral-large-latest": (KEY,),
+    "bedrock:us.anthropic.claude-haiku-4-5-20251001-v1:0": (f"AKIAEXAMPLE:{KEY}",),
+    "bedrock:us.amazon.nova-lite-v1:0": (f"AKIAEXAMPLE:{KEY}",),
+}
+REGION = {"region": "us-east-1"}  # which only Bedrock looks at
 
 
 def step(number: int) -> Step:
@@ -45,7 +52,7 @@ def asked(*, summed: bool) -> ModelRequest:
 def pairs(name: str, body: Any) -> tuple[list[Any], list[Any]]:
     """The calls and the results in a body, in order; of a wire format without ids, how many in which message. Anthropic
     takes results only at the head of the message right after the calls."""
-    if name.startswith("openai-chat"):
+    if name.startswith(("openai-chat", "mistral")):
         messages = body["messages"]
         return (
             [call["id"] for m in messages for call in m.get("tool_calls") or ()],
@@ -63,6 +70,8 @@ def pairs(name: str, body: Any) -> tuple[list[Any], list[Any]]:
             found[0].extend((at, id) for id in used)
             found[1].extend((at - 1, id) for id in given)
         return found
+    if name.startswith("bedrock"):
+        return _converse(body)
     contents = body["contents"]
     return tuple(
         [at - back for at, each in enumerate(contents) for part in each["parts"] if kind in part]
@@ -70,17 +79,29 @@ def pairs(name: str, body: Any) -> tuple[list[Any], list[Any]]:
     )  # type: ignore[return-value]
 
 
+def _converse(body: Any) -> tuple[list[Any], list[Any]]:
+    """Bedrock takes results only in the message right after the calls, before anything else there."""
+    found: tuple[list[Any], list[Any]] = ([], [])
+    for at, message in enumerate(body["messages"]):
+        given = [block["toolResult"]["toolUseId"] for block in message["content"] if "toolResult" in block]
+        assert all("toolResult" in block for block in message["content"][: len(given)])
+        found[0].extend((at, block["toolUse"]["toolUseId"]) for block in message["content"] if "toolUse" in block)
+        found[1].extend((at - 1, id) for id in given)
+    return found
+
+
 _ITEMS = ("function_call", "function_call_output")
 
 
 @pytest.mark.req("GOA-57.8")
 @pytest.mark.parametrize("summed", [True, False], ids=["summed-up", "left-out"])
-@pytest.mark.parametrize("name", PLACES)
+@pytest.mark.parametrize("name", [*PLACES, *OTHERS])
 async def test_of_a_long_run_no_provider_is_sent_a_call_without_its_result(
-    aimock: Relay, name: str, summed: bool
+    aimock: Relay, mistral_api: Relay, bedrock_api: Relay, name: str, summed: bool
 ) -> None:
     request = asked(summed=summed)
-    async with over(aimock, name)() as (model, bodies):
+    relay = {"bedrock": bedrock_api, "mistral": mistral_api}.get(name.partition(":")[0], aimock)
+    async with reaching_by(relay, name, PLACES.get(name, ""), *OTHERS.get(name, (KEY,)), **REGION)() as (model, bodies):
         with suppress(ModelError):  # aimock has no answer to it; what it was sent is all that counts
             await model.generate(request)
         body = msgspec.json.decode(bodies[0])

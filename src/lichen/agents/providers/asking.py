@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
+import msgspec
 from pydantic_ai.messages import (
     BinaryContent,
     CachePoint,
@@ -40,6 +41,7 @@ _THINKING_TOKENS: Final[Mapping[ThinkingEffort, int]] = {
     "high": 16_384,
 }
 _ANSWER_TOKENS: Final = 256
+_SHAPED: Final = "Reply with one JSON value that fits this schema, and with nothing around it:\n\n{schema}"
 _BEDROCK_ADAPTIVE: Final = "bedrock_supports_adaptive_thinking"
 
 
@@ -51,14 +53,39 @@ class Asked(NamedTuple):
     parameters: ModelRequestParameters
 
 
-def enforces(model: WireModel[Any]) -> bool:
-    """Whether this model's provider can hold a reply to a schema."""
-    return bool(model.profile.get("supports_json_schema_output", False))
+def enforces(model: WireModel[Any], schema: Mapping[str, Any]) -> bool:
+    """Whether this model's provider can hold a reply to a schema. Anthropic's client closes every object of one, so
+    what has fields of any name could only be empty there."""
+    is_able = bool(model.profile.get("supports_json_schema_output", False))
+    return is_able and not (model.system == "anthropic" and _is_open(schema))
+
+
+def makes(model: WireModel[Any], what: Asked) -> bool:
+    """Whether the provider's library can make a request of this: not every schema can be told in its way."""
+    try:
+        model.prepare_request(what.settings, what.parameters)
+    except Exception:  # noqa: BLE001 - it may raise anything over a schema it does not expect
+        return False
+    return True
+
+
+def _is_open(node: object) -> bool:
+    """Whether an object in a schema may have fields of names that the schema does not say."""
+    if isinstance(node, list):
+        return any(map(_is_open, cast("list[object]", node)))
+    if not isinstance(node, dict):
+        return False
+    fields = cast("dict[str, object]", node)
+    is_object = fields.get("type") == "object"
+    is_open = fields.get("additionalProperties", not fields.get("properties")) is not False
+    return (is_object and is_open) or "patternProperties" in fields or any(map(_is_open, fields.values()))
 
 
 def asked(provider: str, model: WireModel[Any], request: ModelRequest, *, enforced: bool) -> Asked:
     """The request as this model of a provider takes it. A schema is `enforced` by the provider, or told in words."""
     parameters = _parameters(request, enforced=enforced)
+    if request.output_schema is not None and not enforced and not makes(model, Asked([], ModelSettings(), parameters)):
+        parameters = _in_plain_words(request, parameters)
     messages = _Transcript(provider).of(request)
     return Asked(model.prepare_messages(messages, parameters), _settings(model, request), parameters)
 
@@ -79,6 +106,13 @@ def _parameters(request: ModelRequest, *, enforced: bool) -> ModelRequestParamet
     # A provider that cannot enforce a schema is told of it in words; what comes is checked by whoever asked.
     shape = OutputObjectDefinition(dict(request.output_schema), name=request.output_name)
     return dataclasses.replace(plain, output_mode="native" if enforced else "prompted", output_object=shape)
+
+
+def _in_plain_words(request: ModelRequest, parameters: ModelRequestParameters) -> ModelRequestParameters:
+    """The parameters with a schema that the provider's library cannot make its own: it is told as it is."""
+    told = _SHAPED.format(schema=msgspec.json.encode(request.output_schema).decode())
+    instructions = [*(parameters.instruction_parts or ()), InstructionPart(content=told)]
+    return dataclasses.replace(parameters, output_mode="text", output_object=None, instruction_parts=instructions)
 
 
 def _settings(model: WireModel[Any], request: ModelRequest) -> ModelSettings:

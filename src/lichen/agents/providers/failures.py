@@ -21,6 +21,7 @@ RETRY_AFTER_S_MAX: Final = 3_600.0
 
 _WORD: Final = re.compile(r"[A-Za-z][A-Za-z_]{2,47}")  # no digits: no key is spelt so
 _FILTERED: Final = ("content_filter", "content_policy", "safety", "moderation")
+_OF_SCHEMA: Final = re.compile(r"\b(schema|grammar)\b", re.IGNORECASE)
 _CAUSES_MAX: Final = 12
 _INCOMPLETE: Final = "without sending complete message body"  # how httpx says that a body was cut
 
@@ -86,6 +87,14 @@ def url_missing(facts: Facts, name: str) -> ModelError:
     return ModelError(f"{name}: nobody said where {facts.name} is. {step}", code="model_request_invalid")
 
 
+def blames_schema(error: Exception) -> bool:
+    """Whether a server says that it failed over a schema: Ollama and its like answer 500 to one that they can make no
+    grammar of."""
+    if not isinstance(error, px.ModelHTTPError) or error.status_code < 500:
+        return False
+    return _OF_SCHEMA.search(str(error.body)) is not None
+
+
 def _kind(error: Exception, *, streamed: bool) -> tuple[str, str]:
     for cause in _causes(error):
         match cause:
@@ -109,7 +118,16 @@ def _kind(error: Exception, *, streamed: bool) -> tuple[str, str]:
     )
 
 
-_NO_KEY: Final = ("DefaultCredentialsError", "NoCredentialsError", "PartialCredentialsError", "NoRegionError")
+_NO_KEY: Final = (
+    "DefaultCredentialsError",
+    "NoCredentialsError",
+    "PartialCredentialsError",
+    "NoRegionError",
+    "ProfileNotFound",
+    "SSOTokenLoadError",
+    "TokenRetrievalError",
+    "UnauthorizedSSOTokenError",
+)
 
 
 def _is_filtered(error: px.ModelAPIError) -> bool:

@@ -12,10 +12,10 @@ from pydantic_ai.direct import model_request, model_request_stream
 from pydantic_ai.messages import ModelResponse
 from pydantic_ai.models import Model as WireModel
 
-from lichen.agents.providers.asking import Asked, asked, enforces
+from lichen.agents.providers.asking import Asked, asked, enforces, makes
 from lichen.agents.providers.clients import Clients
 from lichen.agents.providers.facts import Facts
-from lichen.agents.providers.failures import failed, key_missing, url_missing
+from lichen.agents.providers.failures import blames_schema, failed, key_missing, url_missing
 from lichen.agents.providers.hearing import Pieces, heard
 from lichen.agents.providers.schema_tools import answered, offered, takes_choice
 from lichen.core.ports.model import Connection, Delta, Deltas, ModelError, ModelReply, ModelRequest
@@ -63,16 +63,23 @@ class Asking:
     async def _fitting(self, model: WireModel[Any], request: ModelRequest, deltas: Deltas | None) -> ModelResponse:
         """The response, held to the schema of the request by its provider where that can and takes this schema. One
         that it refuses is told in words from then on: what comes is checked by whoever asked."""
-        name = None if request.output_schema is None else _digest(self._name, request.output_schema)
-        enforced = name is not None and enforces(model) and not self._clients.refuses(name)
+        schema = request.output_schema
+        name = b"" if schema is None else _digest(self._name, schema)
+        enforced = schema is not None and enforces(model, schema) and not self._clients.refuses(name)
         try:
             return await self._response(model, request, deltas, enforced=enforced)
         except Exception as error:
-            if name is None or not enforced or self._failed(error).code != "model_request_invalid":
+            if not enforced or not self._may_be_the_schema(model, request, error):
                 raise
             response = await self._response(model, request, deltas, enforced=False)
             self._clients.note_refused(name)  # it was the schema: the same request is taken without
             return response
+
+    def _may_be_the_schema(self, model: WireModel[Any], request: ModelRequest, error: Exception) -> bool:
+        """Whether a request may have failed for its schema alone."""
+        if self._failed(error).code == "model_request_invalid" or blames_schema(error):
+            return True
+        return not makes(model, asked(self._facts.name, model, request, enforced=True))
 
     def _failed(self, error: Exception) -> ModelError:
         """What an error of the provider's library means."""
