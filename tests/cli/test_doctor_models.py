@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator
 from pathlib import Path
 
@@ -104,3 +105,23 @@ def test_the_doctor_asks_when_it_is_asked_to(
     assert last.state == state
     assert said in last.what
     assert len(api.sent["doctor"]) == 1
+
+
+@pytest.mark.req("GOA-62.37")
+def test_the_doctor_says_that_only_a_role_of_the_machine_is_left_for_bedrock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [each for each in os.environ if each.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    workspace = project(tmp_path, "bedrock:us.amazon.nova-lite-v1:0")
+    *_, left = found(workspace)
+    assert (left.state, "the role of this machine, if it has one" in left.what) == ("warning", True)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    *_, left = found(workspace)
+    assert left.state == "problem"
+    (tmp_path / ".aws").mkdir()
+    (tmp_path / ".aws" / "credentials").write_text(f"[default]\naws_access_key_id=AKIA\naws_secret_access_key={KEY}\n")
+    *_, left = found(workspace)
+    assert left.state == "ok"
+    assert left.what.endswith("by the profile default of ~/.aws/credentials (keys)")

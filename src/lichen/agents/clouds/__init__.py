@@ -1,4 +1,4 @@
-"""What providers are known by before anything of theirs is imported: where their hosts are.
+"""Where providers are and what clouds know us by, found without any library of theirs.
 
-Others take `host_of` and `home_of`. Nothing of it needs a library of a provider.
+Others take `host_of` and `home_of`, `found`, and `EntraTokens` of an application.
 """

@@ -9,6 +9,7 @@ from typing import Final
 
 import msgspec
 
+from lichen.agents.clouds.found import found, may_have_role
 from lichen.agents.clouds.hosts import home_of, host_of, is_vertex
 from lichen.core.ports.model import Connection
 
@@ -57,43 +58,23 @@ class Facts(msgspec.Struct, frozen=True):
         return host_of(url) if url else home_of(self.name, connection.options, os.environ)
 
     def known_by(self, connection: Connection) -> str:
-        """What of the environment or of its options a connection without a key of its own is known by, as far as that
-        can be seen here; empty where nothing is."""
-        more = _CLOUD.get(self.name, ())
-        if "profile" in connection.options:
-            return f"the profile {connection.options['profile']}"
-        return next((name for name in (*self.keys, *more) if os.environ.get(name)), "")
+        """What of the environment, of its options or of this machine's files a connection without a key of its own is
+        known by, as far as that can be seen here; empty where nothing is."""
+        named = (
+            "" if "profile" in connection.options else next((each for each in self.keys if os.environ.get(each)), "")
+        )
+        return named or found(self.name, connection.options, os.environ)
 
     def is_keyed(self, connection: Connection) -> bool:
-        """Whether the connection has what the provider wants to know its caller by, as far as that can be seen here."""
+        """Whether the connection may have what the provider wants to know its caller by. What only the machine itself
+        can tell, such as its role, may be there."""
         if not self.needs_key or connection.is_keyless or self.key_of(connection):
             return True
-        match self.name:
-            case "google":  # Vertex AI knows who asks by the machine's own credentials
-                return "project" in connection.options or bool(os.environ.get("GOOGLE_APPLICATION_CREDENTIALS"))
-            case "bedrock":
-                return "profile" in connection.options or any(os.environ.get(each) for each in _AWS)
-            case "azure":
-                return bool(os.environ.get(ENTRA))
-            case _:
-                return False
+        if self.name == "google":  # Vertex AI knows who asks by the machine's own credentials
+            return "project" in connection.options or bool(os.environ.get("GOOGLE_APPLICATION_CREDENTIALS"))
+        return bool(self.known_by(connection)) or (self.name == "bedrock" and may_have_role(os.environ))
 
 
-ENTRA: Final = "AZURE_OPENAI_AD_TOKEN"  # a token of Microsoft Entra, as Azure's own client reads it
-_AWS: Final = (
-    "AWS_ACCESS_KEY_ID",
-    "AWS_PROFILE",
-    "AWS_ROLE_ARN",
-    "AWS_WEB_IDENTITY_TOKEN_FILE",
-    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
-    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
-    "AWS_SHARED_CREDENTIALS_FILE",
-)
-_CLOUD: Final[Mapping[str, tuple[str, ...]]] = {
-    "bedrock": _AWS,
-    "google": ("GOOGLE_APPLICATION_CREDENTIALS",),
-    "azure": (ENTRA,),
-}
 _OPENAI: Final = ("organization", "project")
 
 

@@ -13,7 +13,10 @@ import httpx2
 from pydantic_ai.models import Model
 from pydantic_ai.profiles import ModelProfile
 
-from lichen.agents.providers.facts import ENTRA, Facts
+from lichen.agents.clouds.entra import EntraTokens, application_of
+from lichen.agents.clouds.found import ENTRA
+from lichen.agents.providers.facts import Facts
+from lichen.agents.providers.failures import key_missing
 from lichen.agents.providers.spelling import remembered
 from lichen.agents.providers.transport import CONNECT_S
 from lichen.core.ports.model import Connection
@@ -124,10 +127,13 @@ def _azure(reach: Reach) -> partial[Any]:
     key = reach.facts.key_of(reach.connection)
     is_token = reach.option("auth") == "entra"
     token = key if is_token else "" if key else os.environ.get(ENTRA, "")
+    application = None if key or token else application_of(os.environ)
+    tokens = None if application is None else EntraTokens(application, reach.http)
     client = AsyncAzureOpenAI(
         azure_endpoint=reach.url or "",
-        api_key=None if token else reach.key,
+        api_key=None if token or tokens else reach.key,
         azure_ad_token=token or None,
+        azure_ad_token_provider=None if tokens is None else tokens.token,
         api_version=reach.option("api_version") or os.environ.get("OPENAI_API_VERSION") or "2024-10-21",
         http_client=reach.http,
         max_retries=0,
@@ -190,6 +196,8 @@ def _bedrock(reach: Reach) -> partial[Any]:
         **({"aws_access_key_id": id, "aws_secret_access_key": secret} if is_pair else {}),
         **({"aws_session_token": token} if token else {}),
     )
+    if not bearer and session.get_credentials() is None:  # what it looked for may be there at the next request
+        raise key_missing(reach.facts, reach.facts.name)
     client = session.client("bedrock-runtime", config=config, endpoint_url=reach.url)
     return partial(BedrockConverseModel, provider=BedrockProvider(bedrock_client=client))
 

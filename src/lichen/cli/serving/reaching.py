@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from lichen.agents.clouds.found import METADATA
 from lichen.agents.models.model import resolve
 from lichen.agents.providers.facts import PROVIDERS, Facts
 from lichen.agents.providers.remote import clients_held
@@ -103,6 +104,9 @@ def _key(asked: Asked, lacks: Lacks) -> Found:
             "problem", f"{where}: {facts.name} has no key: {facts.keys[0]} is not set", f"export {facts.keys[0]}=…"
         )
     by = facts.known_by(bare)
+    if facts.name == "bedrock" and not by:
+        what = f"{where}: no credentials of AWS are seen here; bedrock is known by {METADATA}"
+        return Found("warning", what, "lichen doctor --ask, or `aws configure`, or a key under [models.bedrock]")
     return Found("ok", f"{where}: {facts.name} is reached as the environment says{f', by {by}' if by else ''}")
 
 
