@@ -36,6 +36,7 @@ class Treasure(NamedTuple):
         return {
             "session": self.session, "run": self.run, "wait": self.wait, "message": self.message,
             "agent": "shop.support", "name": "shop.support", "id": "00000000", "eval": "eval-0",
+            "tool": "files.read",
         }  # fmt: skip
 
     @property

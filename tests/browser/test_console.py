@@ -25,8 +25,8 @@ async def sign_in(page: Page, runtime: Runtime) -> None:
 
 
 PLACES = (
-    "runs", "approvals", "handovers", "sessions", "log", "agents", "policies", "meters", "costs", "evals", "keys",
-    "health",
+    "runs", "approvals", "handovers", "sessions", "log", "agents", "policies", "tools", "meters", "costs", "evals",
+    "keys", "health",
 )  # fmt: skip
 
 

@@ -218,6 +218,8 @@ ENTRIES: dict[str, Entry] = {
     "Stops.clear": Entry("stop.clear", lambda w, a: w.runtime.stops.clear(a.scope, "tool", "till.pay", a.actor)),
     "Stops.list": Entry("stop.read", lambda w, a: w.runtime.stops.list(a.scope, a.actor)),
     "ServerTools.list": Entry("tool.read", lambda w, a: w.runtime.tools.list(a.scope, a.actor)),
+    "ServerTools.servers": Entry("tool.read", lambda w, a: w.runtime.tools.servers(a.scope, a.actor)),
+    "ServerTools.waiting": Entry("tool.read", lambda w, a: w.runtime.tools.waiting(a.scope, a.actor)),
     "ServerTools.show": Entry("tool.read", lambda w, a: w.runtime.tools.show(a.scope, "files.read", a.actor)),
     "ServerTools.look": Entry("tool.look", lambda w, a: w.runtime.tools.look(a.scope, "files", a.actor)),
     "ServerTools.accept": Entry(

@@ -15,7 +15,7 @@ from lichen.core.words.errors import Conflict, Denied, LichenError, Unauthentica
 from lichen.gate.rules.schema import Action
 from lichen.runtime.runtime import Runtime
 from lichen.serve.console import agents, approvals, handovers, health, log, run, runs, sessions, signin
-from lichen.serve.console.governing import costs, evals, keys, meters, policies
+from lichen.serve.console.governing import costs, evals, keys, meters, policies, tools
 from lichen.serve.console.picture import picture
 from lichen.serve.console.visit import Act, Drawn, Outcome, Page, Visit
 from lichen.serve.http.auth import Caller
@@ -42,6 +42,8 @@ PAGES = (
     Page("agents", "agent.read", agents.listing, "console/agents.html"),
     Page("agents/{name}", "agent.read", agents.show, "console/agent.html", agents.drawing),
     Page("policies", "policy.read", policies.show, "console/policies.html"),
+    Page("tools", "tool.read", tools.listing, "console/tools.html"),
+    Page("tools/{tool}", "tool.read", tools.show, "console/tool.html"),
     Page("keys", "key.read", keys.listing, "console/keys.html"),
     Page("meters", "run.read", meters.listing, "console/meters.html"),
     Page("costs", "run.read", costs.show, "console/costs.html", costs.drawing),
@@ -60,6 +62,8 @@ ACTS = (
     Act("log/verify", "log.verify", log.verify),
     Act("policies/why", "policy.read", policies.why),
     Act("policies/test", "policy.read", policies.test),
+    Act("tools/look", "tool.look", tools.look),
+    Act("tools/{tool}/judge", "tool.review", tools.judge),
     Act("keys/issue", "key.issue", keys.issue),
     Act("keys/{id}/revoke", "key.revoke", keys.revoke),
     Act("stops", "stop.set", agents.stop),
@@ -186,6 +190,7 @@ class _Console:
             "path": request.url.path,
             "now": self._runtime.engine.services.clock(),
             "waiting": _known(lambda: runtime.waits.waiting(scope, actor), None),
+            "offered": _known(lambda: runtime.tools.waiting(scope, actor), 0),
             "readonly": _known(lambda: runtime.admin.health(scope, actor).status == "readonly", False),
             "stops": _known(lambda: runtime.stops.list(scope, actor), ()),
         }

@@ -5,9 +5,7 @@ A program or an agent judges nothing: only an operator's word turns on what a st
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping
-from difflib import unified_diff
 from typing import Any, Literal
 
 import msgspec
@@ -20,9 +18,12 @@ from lichen.core.words.errors import Conflict, ContentErased, Denied, NotFound
 from lichen.core.words.ids import TENANT_STREAM
 from lichen.core.words.scope import Actor, Scope
 from lichen.engine.engine import Engine
+from lichen.log.records.record import Record
 from lichen.runtime.access.access import EVERYTHING, About, Access
 from lichen.runtime.given.servers import Seen, Servers
+from lichen.runtime.names import name_of
 from lichen.runtime.project.policies import InForce
+from lichen.tools.scan.difference import difference
 from lichen.tools.scan.finding import Finding
 
 State = Literal["on", "changed", "waiting", "rejected"]
@@ -40,14 +41,21 @@ class ToolStanding(msgspec.Struct, frozen=True):
 
 
 class ToolOffer(msgspec.Struct, frozen=True):
-    """A tool of a server with both definitions, the lines in which they differ, and its standing. `findings` say what
-    is suspicious in the definition that waits, or else in the pinned one: advice, by which nothing is decided."""
+    """A tool of a server with both definitions, the lines in which they differ, and its standing.
+
+    `findings` say what is suspicious in the definition that waits, or else in the pinned one: advice, by which nothing
+    is decided. `pinned_by` is whoever turned it on, `system` for the first look, empty where nothing is pinned. Times
+    are microseconds since 1970, 0 where there is none.
+    """
 
     standing: ToolStanding
     pinned: Mapping[str, Any] | None
     waiting: Mapping[str, Any] | None
     difference: tuple[str, ...]
     findings: tuple[Finding, ...] = ()
+    pinned_by: str = ""
+    pinned_at_us: int = 0
+    waiting_since_us: int = 0
 
 
 class ServerTools:
@@ -74,14 +82,33 @@ class ServerTools:
         tools = [_standing(name.partition(":")[2], each) for name, each in found if name.startswith("tool:")]
         return tuple(sorted(tools, key=lambda tool: tool.name))
 
+    def servers(self, scope: Scope, actor: Actor) -> tuple[str, ...]:
+        """The servers that are configured for the scope, by name."""
+        self._access.ask("tool.read", scope, actor, EVERYTHING)
+        return tuple(sorted(self._servers.offer(scope).servers))
+
+    def waiting(self, scope: Scope, actor: Actor) -> int:
+        """How many definitions wait for somebody's judgement."""
+        return sum(bool(tool.waiting) for tool in self.list(scope, actor))
+
     def show(self, scope: Scope, name: str, actor: Actor) -> ToolOffer:
         """What is pinned, what waits, and where they differ. Raises NotFound (`tool_unknown`)."""
         self._access.ask("tool.read", scope, actor, About(name))
         standing = self._found(scope, name)
-        pinned = self._said(scope, standing.pinned_n) if standing.pinned else None
-        waiting = self._said(scope, standing.submitted_n) if standing.submitted else None
-        findings = self._findings(scope, name, waiting or pinned)
-        return ToolOffer(_standing(name, standing), pinned, waiting, _difference(pinned, waiting), findings)
+        log = self._engine.journal(scope).log
+        pin = log.record(TENANT_STREAM, standing.pinned_n) if standing.pinned else None
+        wait = log.record(TENANT_STREAM, standing.submitted_n) if standing.submitted else None
+        pinned, waiting = self._said(scope, pin), self._said(scope, wait)
+        return ToolOffer(
+            _standing(name, standing),
+            pinned,
+            waiting,
+            difference(pinned, waiting),
+            self._findings(scope, name, waiting or pinned),
+            name_of(log, pin.actor) if pin is not None else "",
+            pin.ts_us if pin is not None else 0,
+            wait.ts_us if wait is not None else 0,
+        )
 
     async def look(self, scope: Scope, server: str, actor: Actor) -> Seen:
         """Asks a server what it offers now. Raises NotFound (`server_unknown`), Unavailable (`server_unreachable`)."""
@@ -157,9 +184,11 @@ class ServerTools:
     def _data(self, scope: Scope, n: int) -> bytes:
         return self._engine.journal(scope).log.contents(TENANT_STREAM, n)["definition"]
 
-    def _said(self, scope: Scope, n: int) -> Mapping[str, Any] | None:
+    def _said(self, scope: Scope, record: Record | None) -> Mapping[str, Any] | None:
+        if record is None:
+            return None
         try:
-            return msgspec.json.decode(self._data(scope, n))
+            return msgspec.json.decode(self._data(scope, record.n))
         except ContentErased:
             return None
 
@@ -176,21 +205,3 @@ def _standing(name: str, standing: Standing) -> ToolStanding:
     elif not standing.pinned:
         state = "rejected"
     return ToolStanding(name, name.partition(".")[0], state, standing.pinned, standing.submitted)
-
-
-def _difference(pinned: Mapping[str, Any] | None, waiting: Mapping[str, Any] | None) -> tuple[str, ...]:
-    """The lines of both that differ, hidden characters written out."""
-    if waiting is None:
-        return ()
-    return tuple(unified_diff(_lines(pinned), _lines(waiting), "pinned", "waiting", lineterm=""))
-
-
-def _lines(said: Mapping[str, Any] | None) -> list[str]:
-    if said is None:
-        return []
-    lines = json.dumps(said, indent=2, sort_keys=True, ensure_ascii=False).splitlines()
-    return [_shown(line) for line in lines]
-
-
-def _shown(line: str) -> str:
-    return "".join(c if c.isprintable() else f"\\u{{{ord(c):x}}}" for c in line)
