@@ -28,6 +28,7 @@ from lichen.agents.tables import (
     RouterTable,
     ToolTable,
 )
+from lichen.core.cage.terms import ToolsTable
 from lichen.core.ports.call import CircuitBreaker
 from lichen.core.ports.prices import Price
 from lichen.core.speech.wording import BUILT_IN, Texts
@@ -208,6 +209,10 @@ SETTINGS: Mapping[str, tuple[type[msgspec.Struct], Mapping[str, str]]] = {
             "disk_reserve_mib": "How much of the disk is kept for operators.",
             "mcp": "What `/mcp` lets through: a table `[serve.mcp]`.",
         },
+    ),
+    "[tools]": (
+        ToolsTable,
+        {"floor": "How well commands of others have to be shut in: `process` or `jail`. Else nothing loads."},
     ),
     "[serve.mcp]": (
         ServeMcp,

@@ -107,3 +107,41 @@ def test_the_plug_ins_that_a_project_names_are_listed_and_a_broken_one_is_a_prob
     assert "'doc-bad' of doc-models 3.1" in bad.what
     assert "No module named 'no_such_library'" in bad.what
     assert "doc-models" in bad.mend
+
+
+SERVER = """
+[[mcp]]
+name = "books"
+command = ["books"]
+environments = ["{env}"]
+{cage}
+"""
+
+
+def cages(project: Workspace, env: str, cage: str = "") -> list[tuple[str, str]]:
+    """What is found of cages, with a server in this environment of the shop."""
+    file = project.needed()
+    file.write_text(file.read_text() + SERVER.format(env=env, cage=cage))
+    return [(found.state, found.what) for found in examined(project) if found.check == "cages"]
+
+
+@pytest.mark.req("SYM-31.11")
+def test_what_shuts_processes_in_is_tried_where_something_wants_it(
+    project: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ((state, what),) = cages(project, "dev", 'cage = "jail"')
+    assert (state, what.partition(";")[0]) == ("ok", "bubblewrap works here, for books")
+    monkeypatch.setattr("lichen.tools.cage.bubblewrap.program", lambda: None)
+    found = [found for found in examined(project) if found.check == "cages"]
+    assert [(each.state, "bubblewrap is not installed" in each.what) for each in found] == [("problem", True)]
+    assert "pip install '.[cage]'" in found[0].mend
+
+
+@pytest.mark.req("SYM-31.16")
+def test_a_command_of_others_that_nothing_shuts_in_is_named_where_it_counts(project: Workspace) -> None:
+    settings = project.needed()
+    settings.write_text(settings.read_text().replace('environments = ["dev"]', 'environments = ["dev", "live"]', 1))
+    ((state, what),) = cages(project, "live")
+    assert (state, "live: the server books may do whatever this user may" in what) == ("warning", True)
+    settings.write_text(settings.read_text().replace('environments = ["live"]', 'environments = ["dev"]'))
+    assert [found for found in examined(project) if found.check == "cages" and "acme" in found.what] == []

@@ -12,6 +12,8 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from lichen.core.cage.grant import Tier
+from lichen.core.cage.terms import ToolsTable
 from lichen.core.ports.call import CircuitBreaker, ToolSpec
 from lichen.core.ports.secrets import SEALED, Source
 from lichen.core.remote.server import Server
@@ -169,6 +171,7 @@ class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     models: Models = Models()
     breakers: Mapping[str, CircuitBreaker] = {}
     mcp: tuple[McpTable, ...] = ()
+    tools: ToolsTable = ToolsTable()
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -187,6 +190,7 @@ class Settings(msgspec.Struct, frozen=True):
     models: Models = Models()
     breakers: Mapping[str, CircuitBreaker] = {}
     mcp: tuple[McpTable, ...] = ()
+    floor: Tier = "process"
 
     @property
     def scopes(self) -> tuple[Scope, ...]:
@@ -245,7 +249,7 @@ class Settings(msgspec.Struct, frozen=True):
 
     def servers(self, scope: Scope) -> Mapping[str, Server]:
         """The MCP servers that an environment has, by name."""
-        return servers_of(self.mcp, scope, self.root)
+        return servers_of(self.mcp, scope, self.root, (str(self.home),))
 
     def budgets(self, scope: Scope) -> Budgets:
         """What models of an environment may use; one nobody declared has no bounds."""

@@ -17,6 +17,7 @@ from typing import Annotated, Any, Final, Literal, NamedTuple, cast
 
 import msgspec
 
+from lichen.core.cage.terms import CageTerms
 from lichen.core.reading.misfits import misfit
 from lichen.core.remote.server import Asks, Seconds, ToolTerms, Transport, Trust
 from lichen.core.words.errors import Invalid
@@ -34,8 +35,8 @@ Kind = Literal["stdio", "http", "streamable-http", "streamableHttp", "sse"]
 Variable = Annotated[str, msgspec.Meta(pattern="^[A-Za-z_][A-Za-z0-9_]*$")]
 
 
-class ServerTerms(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is known of a server of such a file better than the file says."""
+class ServerTerms(CageTerms, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What is known of a server of such a file better than the file says, and the cage that it is put into."""
 
     timeout_s: Seconds = 30.0
     trust: Trust = "first_use"
@@ -177,6 +178,7 @@ def _table(folder: Path, said: McpFile, named: Named, environ: Mapping[str, str]
             trust=terms.trust,
             tools=terms.tools,
             asks=terms.asks,
+            **{name: getattr(terms, name) for name in CageTerms.__struct_fields__},
             tenants=said.tenants,
             environments=said.environments,
         )

@@ -8,6 +8,7 @@ from typing import NamedTuple, TypeVar
 
 import msgspec
 
+from lichen.core.cage.grant import is_lower
 from lichen.core.speech.wording import Texts
 from lichen.core.words.errors import Invalid, NotFound
 from lichen.core.words.scope import Scope
@@ -78,6 +79,7 @@ def _settings(path: Path, file: File, environ: Mapping[str, str]) -> Settings:
         models=file.models,
         breakers=file.breakers,
         mcp=file.mcp,
+        floor=file.tools.floor,
     )
 
 
@@ -137,6 +139,13 @@ def _servers(file: Read, settings: Settings, from_files: tuple[McpTable, ...]) -
         for name in own.tenants:
             if name not in settings.tenants:
                 yield file.unknown("tenant", name, *at, "tenants", code="tenant_unknown", known=known)
+        if own.command and is_lower(own.tier, settings.floor):
+            yield Invalid(
+                f"The server {own.name} is not shut in as `floor` of [tools] wants it.",
+                code="floor_missed",
+                next_step=f'Add cage = "{settings.floor}" to it, with what it may read, write and reach.',
+                place=file.place(*at),
+            )
         twice = [other for other in settings.mcp[:number] if other.name == own.name]
         if any(own.is_of(scope) and other.is_of(scope) for other in twice for scope in settings.scopes):
             yield Invalid(

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import msgspec
 
+from lichen.core.cage.terms import CageTerms
 from lichen.core.remote.server import Asks, Seconds, Server, ToolTerms, Transport, Trust
 from lichen.core.words.scope import Scope
 
@@ -19,13 +20,14 @@ RESERVED = frozenset(
 Name = Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9_]{0,23}$")]
 
 
-class McpTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class McpTable(CageTerms, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One server: a `command` that is started, or a `url`. Of `tenants` and `environments` it is those that have it,
     all where none is named. A value of `env` or `headers` may end in `secret:<name>`, a secret of whoever has it.
 
     `trust`: what it offers is pinned as it is first seen (`first_use`), or only once somebody accepted it (`review`).
     `tools` are, by the names that the server gives them, what is known of them better than it says. `asks`: how it may
     ask whoever a call is for, by a `form` or by a `url` to open; not at all where that is left out.
+    A command is shut in by `cage = "jail"`, with what it is granted.
     """
 
     name: Name
@@ -49,6 +51,9 @@ class McpTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError(f"the url of {self.name} begins with http:// or https://")
         if self.name in RESERVED:
             raise ValueError(f"a server is not called `{self.name}`: actions of the runtime begin so")
+        if self.is_caged and not self.command:
+            raise ValueError(f"the server {self.name} is not started here, so no cage can shut it in")
+        self.check()
 
     def is_of(self, scope: Scope) -> bool:
         """Whether a scope has it."""
@@ -56,7 +61,7 @@ class McpTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             not self.environments or scope.env in self.environments
         )
 
-    def server(self, root: Path) -> Server:
+    def server(self, root: Path, hides: tuple[str, ...] = ()) -> Server:
         """The server as whoever has it reaches it. Its command is run in `cwd`, or else where the file lies."""
         return Server(
             name=self.name,
@@ -70,9 +75,15 @@ class McpTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             trust=self.trust,
             tools=self.tools,
             asks=self.asks,
+            cage=self.granted(str(root)) if self.is_caged else None,
+            hides=hides,
+            credentials=self.credentials,
         )
 
 
-def servers_of(tables: tuple[McpTable, ...], scope: Scope, root: Path) -> Mapping[str, Server]:
-    """The servers that a scope has, by name. Of two tables with one name the later counts."""
-    return {table.name: table.server(root) for table in tables if table.is_of(scope)}
+def servers_of(
+    tables: tuple[McpTable, ...], scope: Scope, root: Path, hides: tuple[str, ...] = ()
+) -> Mapping[str, Server]:
+    """The servers that a scope has, by name. Of two tables with one name the later counts. `hides` are paths that none
+    of them has in its cage."""
+    return {table.name: table.server(root, hides) for table in tables if table.is_of(scope)}

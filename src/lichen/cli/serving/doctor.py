@@ -123,6 +123,7 @@ def _project(workspace: Workspace, *, asks: bool) -> Iterator[Finding]:
         yield from _reviewed(project)
         yield from _secrets(project, workspace)
         yield from _models(project, workspace, asks=asks)
+        yield from _cages(project)
 
 
 def _plugins() -> Iterator[Finding]:
@@ -215,6 +216,13 @@ def _models(project: Project, workspace: Workspace, *, asks: bool) -> Iterator[F
     yield from found
     if asks and not any(each.state == "problem" for each in found):
         yield from (Finding("models", *each) for each in answering(project, workspace.home))
+
+
+def _cages(project: Project) -> Iterator[Finding]:
+    """What shuts processes in here, tried out where something wants it, and who is shut in by nothing."""
+    from lichen.cli.serving.shutting import shut_in
+
+    yield from (Finding("cages", *each) for each in shut_in(project))
 
 
 def _home(workspace: Workspace) -> Iterator[Finding]:

@@ -65,6 +65,11 @@ def check_path(path: str) -> None:
         raise ValueError(f"{path!r} leads upwards: say where it leads to")
 
 
+def host_name(host: str) -> str:
+    """The name of a host as it is granted, without its port."""
+    return host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+
+
 def check_hosts(hosts: tuple[str, ...]) -> None:
     """Raises ValueError for what is no host."""
     if len(hosts) > HOSTS_MAX:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from lichen.core.cage.grant import Grant
 from lichen.core.ports.call import Effects, Origin
 
 Transport = Literal["http", "sse"]
@@ -37,6 +38,8 @@ class Server(msgspec.Struct, frozen=True):
 
     `trust`: what it offers is pinned as it is first seen (`first_use`), or only once somebody accepted it (`review`).
     `asks`: how it may ask whoever a call is for before that ends, by a form or by an address to open.
+    A command is shut in where it has a `cage`: it has what that grants, without what lies below `hides`, and its
+    requests get `credentials`, which may be secrets as well, by host.
     """
 
     name: str
@@ -50,6 +53,9 @@ class Server(msgspec.Struct, frozen=True):
     trust: Trust = "first_use"
     tools: Mapping[str, ToolTerms] = {}
     asks: tuple[Asks, ...] = ()
+    cage: Grant | None = None
+    hides: tuple[str, ...] = ()
+    credentials: Mapping[str, Mapping[str, str]] = {}
 
     def terms(self, tool: str) -> ToolTerms:
         """What is known of the tool that the server calls so."""

@@ -5,7 +5,6 @@ Never one that shuts in less well than was asked for: where none does, nothing i
 
 from __future__ import annotations
 
-import asyncio
 from typing import Final
 
 import msgspec
@@ -38,17 +37,15 @@ class Cages:
 
     def __init__(self, cages: tuple[Cage, ...] = CAGES) -> None:
         self._cages = cages
-        self._trying = asyncio.Lock()
         self._found: dict[str, Found] = {}
 
     async def found(self) -> tuple[Found, ...]:
         """What each of them can do here."""
-        async with self._trying:
-            if not self._found:
-                sweep()
-            for cage in self._cages:
-                if cage.name not in self._found:
-                    self._found[cage.name] = await _tried(cage)
+        if not self._found:
+            sweep()
+        for cage in self._cages:
+            if cage.name not in self._found:
+                self._found[cage.name] = await _tried(cage)
         return tuple(self._found.values())
 
     async def of(self, tier: Tier) -> Cage:

@@ -49,7 +49,7 @@ def paths(command: Command, grant: Grant) -> Paths:
     program = _program(command)
     reads += [(_real(path), path) for path in _installed(program) if not _lies_in(path, (*SYSTEM, *_places(reads)))]
     has = (*SYSTEM, *_places(reads), *_places(writes))
-    cwd = command.cwd if command.cwd is not None and _lies_in(command.cwd, has) else "/tmp"
+    cwd = command.cwd if command.cwd is not None and _is_there(command.cwd, has) else "/tmp"
     below = tuple(
         place + path.removeprefix(real)
         for path in hidden
@@ -57,6 +57,11 @@ def paths(command: Command, grant: Grant) -> Paths:
         if _lies_in(path, (real,))
     )
     return Paths(tuple(reads), tuple(writes), below, program, cwd)
+
+
+def _is_there(folder: str, has: tuple[str, ...]) -> bool:
+    """Whether there is a folder in the jail: one of those, or one above them, in which there is nothing else."""
+    return _lies_in(folder, has) or any(_lies_in(path, (folder,)) for path in has)
 
 
 def _places(pairs: list[tuple[str, str]]) -> tuple[str, ...]:

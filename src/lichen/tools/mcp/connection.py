@@ -143,7 +143,8 @@ class Connection:
 
     async def _transport(self) -> AbstractAsyncContextManager[Any]:
         if self.server.command:
-            return process(self.server, await self._revealed(self.server.env), self._errors)
+            added = {host: await self._revealed(fields) for host, fields in self.server.credentials.items()}
+            return process(self.server, await self._revealed(self.server.env), added, self._errors)
         from lichen.tools.mcp.http import reached
 
         return reached(self.server, await self._revealed(self.server.headers))

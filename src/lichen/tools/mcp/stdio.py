@@ -14,6 +14,8 @@ from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from lichen.core.remote.server import Server
+from lichen.tools.cage.choice import Cages
+from lichen.tools.cage.port import Caged, Command
 
 if TYPE_CHECKING:
     from mcp.client._transport import TransportStreams
@@ -22,6 +24,9 @@ MESSAGE_BYTES_MAX: Final = 4 * 1024 * 1024
 STDERR_BYTES_MAX: Final = 16 * 1024  # the last of what it wrote there
 LEAVE_S: Final = 2.0  # to end by itself, once its input ended; and again once it was told to
 INHERITED: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR")
+TOLD: Final = ("PATH", "LANG", "LC_ALL", "TZ")  # to what is in a cage
+CAGES: Final = Cages()
+Credentials = Mapping[str, Mapping[str, str]]
 LAUNCH: Final = (  # a process that is sent SIGKILL when its parent dies, however that dies
     "import ctypes, os, sys\n"
     "ctypes.CDLL(None).prctl(1, 9)\n"
@@ -49,15 +54,19 @@ class Errors:
 
 
 @asynccontextmanager
-async def process(server: Server, env: Mapping[str, str], errors: Errors) -> AsyncGenerator[TransportStreams]:
-    """The streams of a server that was started for this. It gets `env` and a few variables of ours, no more.
+async def process(
+    server: Server, env: Mapping[str, str], credentials: Credentials, errors: Errors
+) -> AsyncGenerator[TransportStreams]:
+    """The streams of a server that was started for this, in its cage if it has one. It gets `env` and a few variables
+    of ours, no more; its requests get `credentials`.
 
-    It is killed with all its children in the end. Raises OSError where it cannot be started.
+    It is killed with all its children in the end. Raises OSError where it cannot be started, and as `Cage.start`.
     """
     import anyio
     from mcp.shared.message import SessionMessage
 
-    started = await _started(server, env)
+    caged = await _caged(server, env, credentials)
+    started = await _started(server, env) if caged is None else caged.process
     to_session, incoming = anyio.create_memory_object_stream[SessionMessage | Exception](0)
     outgoing, from_session = anyio.create_memory_object_stream[SessionMessage](0)
     try:
@@ -72,8 +81,21 @@ async def process(server: Server, env: Mapping[str, str], errors: Errors) -> Asy
     finally:
         with anyio.CancelScope(shield=True):
             await _ended(started)
+            if caged is not None:
+                await caged.end()
+                if caged.exceeded:
+                    errors.add(f"\nIt was ended, since it used more {caged.exceeded} than it may.".encode())
         for stream in (to_session, incoming, outgoing, from_session):
             stream.close()
+
+
+async def _caged(server: Server, env: Mapping[str, str], credentials: Credentials) -> Caged | None:
+    """The server in its cage, None where it has none. Where no cage works it is not started."""
+    if server.cage is None:
+        return None
+    inherited = {name: os.environ[name] for name in TOLD if name in os.environ}
+    command = Command(server.command, server.cwd, {**inherited, **env}, server.hides, credentials)
+    return await (await CAGES.of("jail")).start(command, server.cage)
 
 
 async def _started(server: Server, env: Mapping[str, str]) -> asyncio.subprocess.Process:
