@@ -27,6 +27,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "meters": policies.meters,
     "model-failures": models.failures,
     "model-meters": policies.model_meters,
+    "run-meters": policies.run_meters,
     "policy-actions": policies.actions,
     "policy-annotations": policies.annotated,
     "policy-base": policies.base,

@@ -8,7 +8,7 @@ from typing import get_args
 from docs.reference.markdown import block, code, table
 from docs.reference.structs import rows
 from lichen.core.ports.call import Effects
-from lichen.core.ports.policy import MODEL_METERS
+from lichen.core.ports.policy import MODEL_METERS, RUN_METERS
 from lichen.gate.rules import annotations as read
 from lichen.gate.rules import declarations, policies
 from lichen.gate.rules.schema import ACTIONS, schema_of
@@ -144,6 +144,8 @@ MODEL_METER: Mapping[str, str] = {
     "run_micro_usd": "The same in money.",
     "session_tokens": "Tokens of the session; of the run, where there is none.",
     "session_micro_usd": "The same in money.",
+    "customer_tokens": "Tokens of whose the run is, on this day, UTC.",
+    "customer_micro_usd": "The same in money.",
     "day_tokens": "Tokens of the tenant's environment on this day, UTC.",
     "day_micro_usd": "The same in money.",
 }
@@ -153,6 +155,21 @@ def model_meters() -> str:
     """What is counted of models."""
     _same("meters of models", MODEL_METERS, MODEL_METER)
     return table(("meter", "what it counts"), ((code(name), said) for name, said in MODEL_METER.items()))
+
+
+RUN_METER: Mapping[str, str] = {
+    "customer_runs": "Runs that began on this day, UTC, for whose the run would be, without those that runs called.",
+    "customer_tokens": "Tokens that models took for them on this day.",
+    "customer_micro_usd": "The same in money.",
+    "day_tokens": "Tokens that models took in the tenant's environment on this day.",
+    "day_micro_usd": "The same in money.",
+}
+
+
+def run_meters() -> str:
+    """What is counted before a run is started."""
+    _same("meters of runs", RUN_METERS, RUN_METER)
+    return table(("meter", "what it counts"), ((code(name), said) for name, said in RUN_METER.items()))
 
 
 def meters() -> str:

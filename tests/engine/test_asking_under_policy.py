@@ -160,6 +160,8 @@ async def test_run_meters_count_what_a_run_and_all_below_it_used_and_reserved(ma
         "run_micro_usd": 50 + length + 200,
         "session_tokens": 30 + length + 100,
         "session_micro_usd": 50 + length + 200,
+        "customer_tokens": 30 + length + 100,
+        "customer_micro_usd": 50 + length + 200,
         "day_tokens": 30 + length + 100,
         "day_micro_usd": 50 + length + 200,
     }

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from lichen.core.ports.policy import Check, Verdict
+from lichen.core.ports.policy import RUN_METERS, Check, RunMeter, Verdict
 from lichen.core.words.ids import RunId, SessionId, ToolName
 from lichen.core.words.label import EMPTY, Label
 from lichen.gate.cedar.values import Entity, Value
@@ -69,14 +69,26 @@ def test_a_refusal_is_decided_and_worded_each_time() -> None:
 
 
 @pytest.mark.req("LIC-11.8")
-@pytest.mark.parametrize("action", sorted(ACTIONS.keys() - {"model.invoke"}))
+@pytest.mark.parametrize("action", sorted(ACTIONS.keys() - {"model.invoke", "run.start"}))
 def test_policies_can_read_nothing_of_an_act_that_changes_while_they_stand(action: str) -> None:
-    """What they can read of a call, such as meters and facts, does, and what models used."""
+    """What they can read of a call, such as meters and facts, does, what models used, and what began today."""
     schema = policies("").schema
     assert schema.views[action].tool is None
     read = schema.document[""]["actions"][action]["appliesTo"]["context"]["attributes"]
     of_a_secret = {"tool": {"type": "String"}, "environment": {"type": "String"}} if action == "secret.use" else {}
     assert read == {"actor": {"type": "ActorInfo"}, "label": {"type": "LabelInfo"}, **of_a_secret}
+
+
+@pytest.mark.req("LIC-11.8")
+def test_an_answer_that_depends_on_what_began_today_is_not_remembered() -> None:
+    shop = Shop()
+    counts: dict[RunMeter, int] = dict.fromkeys(RUN_METERS, 0)
+    starting = Check(SCOPE, ANNA, "run.start", "shop.support", starting=lambda: counts)
+    text = 'permit(principal, action == Action::"run.start", resource) when { context.meters.customer_runs < 1 };'
+    shop.gate.replace(SCOPE, policies(text))
+    assert shop.gate.decide(starting).outcome == "allow"
+    counts["customer_runs"] = 1
+    assert shop.gate.decide(starting).outcome == "deny"
 
 
 @pytest.mark.req("SYM-95.5")

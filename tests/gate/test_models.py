@@ -129,6 +129,6 @@ def test_a_condition_that_means_nothing_for_a_model_stops_the_load(text: str, sa
 
 @pytest.mark.req("GOA-28.5")
 def test_no_declared_meter_takes_the_name_of_one_of_models() -> None:
-    with pytest.raises(Invalid, match="the name of what models use") as raised:
+    with pytest.raises(Invalid, match="the name of what is counted") as raised:
         policies("", meters='[[meter]]\nname = "run_tokens"\ntools = ["payments.refund"]\n')
     assert raised.value.code == "meters_invalid"

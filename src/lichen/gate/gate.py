@@ -175,7 +175,7 @@ class PolicyGate:
         """The answer about an act that is no tool call. Policies can read of it who asks, for what, and what label
         that has, of a secret the tool and environment too, and nothing that changes: what was allowed under them stays
         allowed. Where they read what models used, each request is another question."""
-        counted = model_context(check.asking) if check.asking is not None and policies.counts_models else None
+        counted = _counted(check, policies)
         secret_for = None if check.hands_to is None else (check.hands_to, check.scope.env)
         tags = () if check.asking is None else check.asking.tags
         key = (policies.digest, check.action, check.resource, check.actor, check.label, secret_for, tags)
@@ -315,3 +315,12 @@ class PolicyGate:
 
     def _texts(self, check: Check) -> Texts:
         return self._wording(check.scope).of(check.language)
+
+
+def _counted(check: Check, policies: PolicySet) -> dict[str, Value] | None:
+    """What the policies read of what was counted: of a request to a model, and before a run is started."""
+    if check.asking is not None and policies.counts_models:
+        return model_context(check.asking)
+    if check.starting is not None and policies.counts_runs:
+        return {"meters": {**check.starting()}}
+    return None

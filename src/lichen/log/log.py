@@ -18,7 +18,7 @@ from lichen.core.words.scope import Actor
 from lichen.log.disk.growth import DAY_US, Growth
 from lichen.log.feed import Feed, follow
 from lichen.log.projections import costs, meters, unknowns
-from lichen.log.projections.costs import Spent
+from lichen.log.projections.costs import Person, Spent
 from lichen.log.projections.every import Folds
 from lichen.log.projections.meters import OpenReservation
 from lichen.log.projections.unknowns import Unknown
@@ -355,6 +355,10 @@ class Log(Streams):
     def spent(self, key: str) -> Spent:
         """What a day or a session has spent on models, and what is reserved: see `day_key` and `session_key`."""
         return self._costs.spent(key)
+
+    def person(self, subject: str, ts_us: int) -> Person:
+        """What somebody, a pseudonym, began and used on the UTC day of a moment."""
+        return self._costs.person(subject, ts_us)
 
     def reservations(self) -> list[OpenReservation]:
         """What open calls have reserved."""

@@ -101,13 +101,26 @@ class Meter(msgspec.Struct, frozen=True):
 
 
 ModelMeter = Literal[
-    "run_tokens", "run_micro_usd", "session_tokens", "session_micro_usd", "day_tokens", "day_micro_usd"
+    "run_tokens",
+    "run_micro_usd",
+    "session_tokens",
+    "session_micro_usd",
+    "customer_tokens",
+    "customer_micro_usd",
+    "day_tokens",
+    "day_micro_usd",
 ]
-"""What is counted of models: for the run with all that it called, for its session, and for its tenant and environment
-today (UTC). Tokens, and millionths of a US dollar; requests that are under way, or were lost, count with what is
-reserved for them."""
+"""What is counted of models: for the run with all that it called, for its session, and today (UTC) for whose it is and
+for its tenant and environment. Tokens, and millionths of a US dollar; requests that are under way, or were lost, count
+with what is reserved for them."""
 
 MODEL_METERS: Final[tuple[ModelMeter, ...]] = get_args(ModelMeter)
+
+RunMeter = Literal["customer_runs", "customer_tokens", "customer_micro_usd", "day_tokens", "day_micro_usd"]
+"""What is counted today (UTC) before a run is started: the runs that began for whose it would be, without those that
+runs called, what models took for them, and what they took for the tenant's environment."""
+
+RUN_METERS: Final[tuple[RunMeter, ...]] = get_args(RunMeter)
 
 
 class Reservation(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -204,7 +217,8 @@ class Check(msgspec.Struct, frozen=True):
     (`run.start`, `session.open`, `message.send`, `model.invoke`, `wait.answer`, `log.read` …).
 
     `requesters` are the pseudonyms of everybody who spoke for it; `hands_to` is the tool or model that a secret
-    goes to, and `asking` is there for `model.invoke`.
+    goes to, `asking` is there for `model.invoke`, and `starting`, which gives its meters as they are now, for
+    `run.start`.
     """
 
     scope: Scope
@@ -225,6 +239,7 @@ class Check(msgspec.Struct, frozen=True):
     hands_to: str | None = None
     language: str = ""  # in which a public reason is told; empty for the tenant's own
     asking: Asking | None = None
+    starting: Callable[[], Mapping[RunMeter, int]] | None = None
 
 
 class Verdict(msgspec.Struct, frozen=True, gc=False):

@@ -32,11 +32,15 @@ def used_of(act: Act, unnoted: Used) -> Mapping[ModelMeter, int]:
     run = of_tree(journal, root_run(state.id)).plus(unnoted)
     session = run if state.session is None else spent(act, session_key(state.session)).plus(unnoted)
     day = spent(act, day_key(counted_us(act, state))).plus(unnoted)
+    person = act.journal.log.person(state.subject, counted_us(act, state)).spent
+    customer = Used(person.tokens_all, person.micro_usd_all).plus(unnoted)
     return {
         "run_tokens": run.tokens,
         "run_micro_usd": run.micro_usd,
         "session_tokens": session.tokens,
         "session_micro_usd": session.micro_usd,
+        "customer_tokens": customer.tokens,
+        "customer_micro_usd": customer.micro_usd,
         "day_tokens": day.tokens,
         "day_micro_usd": day.micro_usd,
     }

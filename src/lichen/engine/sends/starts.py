@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 import msgspec
 
 from lichen.core.deciders import events as e
-from lichen.core.ports.policy import Check, Verdict
+from lichen.core.ports.policy import Check, RunMeter, Verdict
 from lichen.core.words.ids import AgentName
 from lichen.core.words.scope import Actor
 from lichen.engine.act import Act, SessionAct
+from lichen.engine.journal.counts import counted_today
 
 
 def opener(session: SessionAct) -> Actor:
@@ -26,6 +29,7 @@ def starting_turn(session: SessionAct, person: Actor) -> Check:
         resource=mailbox.agent,
         session=mailbox.id,
         language=mailbox.language,
+        starting=_counted(session, mailbox.subject),
     )
 
 
@@ -41,7 +45,12 @@ def starting_child(parent: Act, agent: AgentName) -> Check:
         session=state.session,
         label=state.label,
         language=parent.language,
+        starting=_counted(parent, state.subject),
     )
+
+
+def _counted(act: Act | SessionAct, subject: str) -> Callable[[], Mapping[RunMeter, int]]:
+    return lambda: counted_today(act.journal, subject, act.services.clock())
 
 
 def ruling_of(check: Check, verdict: Verdict) -> e.Ruling:

@@ -19,7 +19,7 @@ from lichen.gate.cedar.values import uid
 from lichen.gate.rules.annotations import Terms, annotated_at
 from lichen.gate.rules.declarations import is_offered
 from lichen.gate.rules.mentions import Mention, mentions, reads_meters
-from lichen.gate.rules.schema import MODEL_INVOKE, ActionView, PolicySchema
+from lichen.gate.rules.schema import MODEL_INVOKE, RUN_START, ActionView, PolicySchema
 
 _QUOTED = re.compile(r"[`']([^`']+)[`']")
 _STRING = re.compile(r'"([^"]*)"')
@@ -104,8 +104,17 @@ def check_paths(policy: pst.Template, part: Statement, id: str, schema: PolicySc
 
 def counts_models(policies: Iterable[pst.Template], schema: PolicySchema) -> bool:
     """Whether a policy about asking models reads what they used: then the answer changes from request to request."""
-    model = schema.views[MODEL_INVOKE]
-    return any(reads_meters(policy) and model in _applicable(policy.action, schema) for policy in policies)
+    return _counts(policies, schema, MODEL_INVOKE)
+
+
+def counts_runs(policies: Iterable[pst.Template], schema: PolicySchema) -> bool:
+    """Whether a policy about starting runs reads what was counted before: then the answer changes from run to run."""
+    return _counts(policies, schema, RUN_START)
+
+
+def _counts(policies: Iterable[pst.Template], schema: PolicySchema, action: str) -> bool:
+    view = schema.views[action]
+    return any(reads_meters(policy) and view in _applicable(policy.action, schema) for policy in policies)
 
 
 def check_conditions(policy: pst.Template, part: Statement, terms: Terms, schema: PolicySchema) -> None:

@@ -24,7 +24,7 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 
 from lichen.core.ports.call import ToolSpec
-from lichen.core.ports.policy import MODEL_METERS, Meter
+from lichen.core.ports.policy import MODEL_METERS, RUN_METERS, Meter
 from lichen.core.words.errors import Invalid
 from lichen.gate.cedar.shapes import projection
 
@@ -131,8 +131,8 @@ def is_offered(name: str, servers: Container[str]) -> bool:
 
 
 def _problem(meter: _Meter, tools: Mapping[str, ToolSpec], servers: Container[str]) -> str | None:
-    if meter.name in MODEL_METERS:
-        return "this is the name of what models use"
+    if meter.name in MODEL_METERS or meter.name in RUN_METERS:
+        return "this is the name of what is counted of runs and models"
     if (meter.per == "argument") != (meter.per_argument is not None):
         return 'per = "argument" and per_argument come together or not at all'
     for name in meter.tools:

@@ -29,6 +29,7 @@ from lichen.gate.rules.checks import (
     check_conditions,
     check_paths,
     counts_models,
+    counts_runs,
     stand_ins,
     syntax,
     unfit,
@@ -101,7 +102,7 @@ class PolicySet(msgspec.Struct, frozen=True):
     """Policies ready to decide. `terms[n]` belongs to policy number n; `digest` pins everything that was loaded.
 
     `pending` names the meters whose unsettled sums the policies read, None for all. `counts_models`: whether they read
-    what models used when one is asked.
+    what models used when one is asked, `counts_runs` what was counted before a run is started.
     """
 
     digest: str
@@ -112,6 +113,7 @@ class PolicySet(msgspec.Struct, frozen=True):
     decide: cedar.Decide
     pending: frozenset[str] | None
     counts_models: bool = False
+    counts_runs: bool = False
 
 
 def load_policies(
@@ -169,6 +171,7 @@ def policy_set(files: Mapping[str, str], tools: Iterable[ToolSpec], servers: Con
         decide=cedar.decider(policies),
         pending=pending_read(policies),
         counts_models=counts_models(policies, schema),
+        counts_runs=counts_runs(policies, schema),
     )
 
 

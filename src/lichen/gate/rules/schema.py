@@ -13,7 +13,10 @@ that of `secret.use`
     tool, environment                     the name of the tool or model it is handed to, and where
 and that of `model.invoke`
     model {provider, name, tags}          `openai:gpt-5` is `gpt-5` of `openai`; tags are the project's own
-    meters {<meter>: Long}                what the run, its session and its tenant's day used of models, without this
+    meters {<meter>: Long}                what the run, its session, its customer's and its tenant's day used of models,
+                                          without this
+and that of `run.start`
+    meters {<meter>: Long}                what whose it would be, and the tenant, began and used today, without it
 """
 
 from __future__ import annotations
@@ -25,7 +28,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 import msgspec
 
 from lichen.core.ports.call import Effects, ToolSpec
-from lichen.core.ports.policy import MODEL_METERS, Meter
+from lichen.core.ports.policy import MODEL_METERS, RUN_METERS, Meter
 from lichen.core.words.errors import Invalid
 from lichen.core.words.scope import ActorKind
 from lichen.gate.cedar.shapes import Projection, projection
@@ -115,6 +118,7 @@ _PLAIN: Final = (
 )  # fmt: skip
 SECRET_USE: Final = "secret.use"
 MODEL_INVOKE: Final = "model.invoke"
+RUN_START: Final = "run.start"
 
 
 class ToolView(msgspec.Struct, frozen=True):
@@ -254,6 +258,8 @@ def _context(view: ActionView) -> dict[str, Any]:
     if view.action.id == MODEL_INVOKE:
         counts = _record({name: {"type": "Long"} for name in MODEL_METERS})
         return _record({**common, "model": {"type": "ModelInfo"}, "meters": counts})
+    if view.action.id == RUN_START:
+        return _record({**common, "meters": _record({name: {"type": "Long"} for name in RUN_METERS})})
     if tool is None:
         return _record(common)
     counts = _record({meter.name: {"type": "Long"} for meter in tool.meters})

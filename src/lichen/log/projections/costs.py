@@ -33,6 +33,11 @@ SPENT = table(
     "log INTEGER, key TEXT",
     "tokens INTEGER, micro_usd INTEGER, reserved_tokens INTEGER, reserved_micro_usd INTEGER",
 )
+PERSONS = table(
+    "persons",
+    "log INTEGER, subject TEXT, day INTEGER",
+    "runs INTEGER, tokens INTEGER, micro_usd INTEGER, reserved_tokens INTEGER, reserved_micro_usd INTEGER",
+)
 DAY_US = 86_400_000_000
 CACHED_MAX = 100_000  # sums in memory
 
@@ -56,6 +61,21 @@ class Spent(NamedTuple):
     def micro_usd_all(self) -> int:
         """All money that counts against a budget, in millionths of a US dollar."""
         return self.micro_usd + self.reserved_micro_usd
+
+
+class Person(NamedTuple):
+    """What somebody began and used on one day: runs, without those that runs called, and what models took for them."""
+
+    runs: int = 0
+    tokens: int = 0
+    micro_usd: int = 0
+    reserved_tokens: int = 0
+    reserved_micro_usd: int = 0
+
+    @property
+    def spent(self) -> Spent:
+        """What models took, and what is reserved."""
+        return Spent(*self[1:])
 
 
 class AskedRow(NamedTuple):
@@ -123,6 +143,8 @@ class Costs(Folding):
             case e.PlanStarted(model=model) if model:
                 assert isinstance(before, RunState)
                 return self._spend(event, before, after)
+            case e.RunStarted(parent=None, subject=subject) if subject:
+                return (self._add(PERSONS, (subject, event.ts_us // DAY_US), (1, 0, 0, 0, 0)),)
             case e.CallFinished(outcome=outcome) if outcome not in ("unknown", "denied"):
                 return (self._add(COSTS, (event.ts_us // DAY_US, after.agent), (1, 0, 0)),)
             case _:
@@ -146,17 +168,24 @@ class Costs(Folding):
         for asking, sign in ((released, -1), (reserved, 1)):
             if asking is not None:
                 held = (sign * asking.usage.tokens, sign * asking.usage.cost_micro_usd)
-                ops += [self._add(SPENT, (key,), (0, 0, *held)) for key in _keys(asking.since_us, after)]
+                ops += self._count(after, asking.since_us, (0, 0, *held))
         if usage != NO_USAGE:
             since_us = released.since_us if released is not None else event.ts_us
-            ops += [
-                self._add(SPENT, (key,), (usage.tokens, usage.cost_micro_usd, 0, 0)) for key in _keys(since_us, after)
-            ]
+            ops += self._count(after, since_us, (usage.tokens, usage.cost_micro_usd, 0, 0))
         return ops
+
+    def _count(self, run: RunState, since_us: int, sums: Sums) -> list[Op]:
+        """Counts this for the day, the session and the person."""
+        ops = [self._add(SPENT, (key,), sums) for key in _keys(since_us, run)]
+        return ops + ([self._add(PERSONS, (run.subject, since_us // DAY_US), (0, *sums))] if run.subject else [])
 
     def spent(self, key: str) -> Spent:
         """What was spent and is reserved under `day_key(...)` or `session_key(...)`."""
         return Spent(*self._now(SPENT, (key,)))
+
+    def person(self, subject: str, ts_us: int) -> Person:
+        """What somebody, a pseudonym, began and used on the UTC day of a moment."""
+        return Person(*self._now(PERSONS, (subject, ts_us // DAY_US)))
 
     def _add(self, table: Table, key: Key, more: Sums) -> Op:
         sums = self._sums[table.name, *key] = tuple(map(int.__add__, self._now(table, key), more))
@@ -199,7 +228,10 @@ def _sums(asked: e.ModelAsked) -> Sums:
 
 
 VIEW = Projection(
-    "costs", (COSTS, ASKED, TALKED, SPENT), Costs, controls=frozenset({e.Planned, e.PlanStarted, e.CallFinished})
+    "costs",
+    (COSTS, ASKED, TALKED, SPENT, PERSONS),
+    Costs,
+    controls=frozenset({e.RunStarted, e.Planned, e.PlanStarted, e.CallFinished}),
 )
 
 

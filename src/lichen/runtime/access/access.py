@@ -6,17 +6,18 @@ may not know of a thing is told that it is not there, never that it is not their
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import msgspec
 
 from lichen.core.deciders.events import Ruling
 from lichen.core.deciders.run import RunState
-from lichen.core.ports.policy import Check, Verdict
+from lichen.core.ports.policy import Check, RunMeter, Verdict
 from lichen.core.words.errors import Denied, NotFound
 from lichen.core.words.ids import RunId, SessionId
 from lichen.core.words.scope import SYSTEM, Actor, Scope
 from lichen.engine.engine import Engine
+from lichen.engine.journal.counts import counted_today
 from lichen.engine.journal.journal import Journal
 from lichen.gate.rules.identity import may
 from lichen.gate.rules.schema import Action
@@ -64,6 +65,7 @@ class Access:
         services = engine.services
         self._gate = services.gate
         self._journal_of = engine.journal
+        self._clock = services.clock
         self.refusals = Refusals(engine.journal, clock=services.clock, sleep=services.sleep, new_id=services.new_id)
         self.openings = Openings(engine.journal, clock=services.clock, new_id=services.new_id)
 
@@ -73,6 +75,8 @@ class Access:
         Raises Denied (`role_missing`, `denied`), NotFound (`session_unknown`, `run_unknown`, `wait_unknown`).
         """
         check = Check(scope, actor, action, about.resource, run=about.run, session=about.session, language=language)
+        if action == "run.start":
+            check = msgspec.structs.replace(check, starting=lambda: self._counted(scope, actor))
         if not may(actor, action, about.resource):
             self.refusals.note(check, Verdict("deny", (), "", operator_reason=f"{actor.kind}s never may."))
             raise role_missing(action)
@@ -89,6 +93,10 @@ class Access:
             return False
         check = Check(scope, actor, action, about.resource, run=about.run, session=about.session)
         return self._gate.decide(check).outcome == "allow"
+
+    def _counted(self, scope: Scope, actor: Actor) -> Mapping[RunMeter, int]:
+        journal = self._journal_of(scope)
+        return counted_today(journal, journal.log.pseudonym(actor), self._clock())
 
     def open(self, action: Action, scope: Scope, actor: Actor, about: About, *, what: What, opened: str = "") -> Ruling:
         """Asks, and notes that contents are opened, unless they are the actor's own: those of `about`, or `opened`.

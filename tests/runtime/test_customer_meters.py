@@ -1,0 +1,67 @@
+"""Policies about how much a customer may do in a day: before a run is started, and before a model is asked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lichen import Agent, Runtime
+from lichen.agents import LLMPlanner, ScriptedModel
+from lichen.core.words.errors import Denied, Invalid
+from lichen.core.words.scope import Actor, Customer
+from lichen.gate.simulation import Case
+from tests.runtime.world import CUSTOMER, OPS, SCOPE
+
+OTHER = Customer("customer-8")
+RUNS = """
+@id("two-a-day") @public("That is enough for today.")
+forbid (principal, action == Action::"run.start", resource) when { context.meters.customer_runs >= 2 };
+"""
+TOKENS = """
+@id("little")
+forbid (principal, action == Action::"model.invoke", resource) when { context.meters.customer_tokens > 0 };
+"""
+
+
+def runtime_in(home: Path, policy: str) -> Runtime:
+    (home / "policies").mkdir(exist_ok=True)
+    (home / "policies" / "day.cedar").write_text(policy)
+    agent = Agent("shop.clerk", planner=LLMPlanner(ScriptedModel(["Good day."] * 9)))
+    return Runtime.open(home, agents=[agent], policies=home / "policies")
+
+
+async def run(runtime: Runtime, who: Actor) -> str:
+    started = await runtime.runs.start(SCOPE, "shop.clerk", "Hello.", who)
+    await runtime.runs.rest(SCOPE, started, who)
+    return runtime.runs.outcome(SCOPE, started, who).status
+
+
+@pytest.mark.req("GOA-28.8")
+async def test_a_customer_begins_as_many_runs_in_a_day_as_policy_lets_them_also_after_a_restart(tmp_path: Path) -> None:
+    async with runtime_in(tmp_path, RUNS) as runtime:
+        assert [await run(runtime, CUSTOMER), await run(runtime, CUSTOMER)] == ["completed"] * 2
+    async with runtime_in(tmp_path, RUNS) as runtime:
+        with pytest.raises(Denied, match="enough for today"):
+            await run(runtime, CUSTOMER)
+        session = await runtime.sessions.open(SCOPE, CUSTOMER)
+        assert (await (await session.say("Hello?")).result()).text == "That is enough for today."
+        assert await run(runtime, OTHER) == "completed"
+
+
+@pytest.mark.req("GOA-28.8")
+async def test_a_model_is_asked_for_a_customer_as_long_as_policy_lets_it(tmp_path: Path) -> None:
+    async with runtime_in(tmp_path, TOKENS) as runtime:
+        assert [await run(runtime, who) for who in (CUSTOMER, CUSTOMER, OTHER)] == ["completed", "failed", "completed"]
+        case = Case("shop.clerk", "", CUSTOMER, model="scripted:", meters={"customer_tokens": 1})
+        assert (await runtime.policies.why(SCOPE, case, OPS)).verdict.outcome == "deny"
+
+
+@pytest.mark.req("GOA-28.8")
+@pytest.mark.parametrize("meter", ["run_tokens", "customer_calls"])
+async def test_a_meter_that_is_not_there_before_a_run_stops_the_load(tmp_path: Path, meter: str) -> None:
+    policy = f'forbid (principal, action == Action::"run.start", resource) when {{ context.meters.{meter} > 2 }};'
+    async with runtime_in(tmp_path, RUNS) as runtime:
+        (tmp_path / "policies" / "day.cedar").write_text(policy)
+        with pytest.raises(Invalid):
+            await runtime.policies.reload(SCOPE, OPS)
