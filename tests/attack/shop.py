@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import shutil
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
@@ -17,6 +18,7 @@ ACME, GLOBEX = Scope("acme", "dev"), Scope("globex", "dev")
 OWNER = Customer("customer-7")
 MARK = "purple-elephant"  # in what acme's customer says, and nowhere else
 LARGE = f"I want a refund of 80 EUR for order 1042. {MARK}"
+FILE = f"data:text/plain;base64,{base64.b64encode(MARK.encode()).decode()}"
 STATUS = f"Where is order 1042? {MARK}"
 
 
@@ -37,6 +39,7 @@ class Treasure(NamedTuple):
             "session": self.session, "run": self.run, "wait": self.wait, "message": self.message,
             "agent": "shop.support", "name": "shop.support", "id": "00000000", "eval": "eval-0",
             "tool": "files.read",
+            "n": "1", "i": "0",
         }  # fmt: skip
 
     @property
@@ -57,7 +60,7 @@ async def open_shop(folder: Path) -> AsyncGenerator[Runtime]:
 async def bury(runtime: Runtime) -> Treasure:
     """Two conversations of acme's customer: one that is answered, and one that waits for an approval."""
     session = await runtime.sessions.open(ACME, OWNER, agent="shop.support", key="one")
-    turn = await session.say(STATUS)
+    turn = await session.say(STATUS, data={"attachments": [{"contentUrl": FILE}]})
     run = await turn.run()
     await turn.result()
     other = await runtime.sessions.open(ACME, OWNER, agent="shop.support", key="two")

@@ -88,3 +88,18 @@ def test_a_session_is_shown_as_it_was_said_and_closed(project: Project) -> None:
     assert "Where is order 1042?" in shown.out
     assert ops(project, "sessions", "close", session).data == {"id": session, "done": "close"}
     assert [each["status"] for each in ops(project, "list", "sessions").data] == ["closed"]
+
+
+@pytest.mark.req("LIC-24.74")
+def test_a_file_goes_with_the_first_line_of_a_chat(project: Project, tmp_path: Path) -> None:
+    file = tmp_path / "cup.png"
+    file.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(100_000))
+    said = "Where is order 1042?\nWhere is order 1042?\n"
+    ended = project.run("chat", "--as", "customer-7", "--attach", str(file), text=said)
+    assert ended.code == 0, ended.err
+    (session,) = ops(project, "list", "sessions").data
+    shown = ops(project, "sessions", "show", session["id"]).data
+    files = [[file["name"] for file in each["files"]] for each in shown["transcript"] if each["role"] == "customer"]
+    assert files == [["cup.png"], []]
+    missing = project.run("chat", "--as", "customer-7", "--attach", str(tmp_path / "none"), text="Hi\n")
+    assert (missing.code, "file_unreadable" in missing.err) == (2, True)

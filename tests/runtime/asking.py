@@ -30,6 +30,7 @@ OTHER = Scope("globex", "dev")
 OPS = Operator("ops", ("operator",))
 CASE = Case("till.clerk", "till.pay", Customer("customer-7"), {"amount": 5})
 DIGEST = "0" * 64
+FILE = {"attachments": [{"contentUrl": "data:text/plain;base64,aGVsbG8=", "name": "hello.txt"}]}
 AGENT = Actor("agent", "till.clerk", on_behalf_of=OPS)
 
 
@@ -72,7 +73,7 @@ class World(NamedTuple):
     async def turn_of(self, asker: Asker) -> Turn:
         """The turn of the session's first message, as the asker would hold it."""
         session = self.runtime.sessions.get(SCOPE, self.session, self.who)
-        said = await session.say("hello", key="one")
+        said = await session.say("hello", key="one", data=FILE)
         given = (self.access, self.runtime.engine, asker.scope, self.session, asker.actor)
         return Turn(*given, receipt=said.receipt)
 
@@ -130,6 +131,7 @@ ENTRIES: dict[str, Entry] = {
     "Session.asked": Entry("session.read", lambda w, a: w.session_of(a).asked(), True),
     "Session.pending": Entry("session.read", lambda w, a: w.session_of(a).pending(), True, says=True),
     "Session.delivered": Entry("session.read", lambda w, a: w.session_of(a).delivered(MessageId("o1")), True),
+    "Session.file": Entry("session.read", lambda w, a: w.session_of(a).file(1, 0), True, says=True),
     "Session.detail": Entry("session.read", lambda w, a: w.session_of(a).detail(), True),
     "Session.summary": Entry("session.read", lambda w, a: w.session_of(a).summary(), True),
     "Session.records": Entry("session.read", lambda w, a: w.session_of(a).records(), True),

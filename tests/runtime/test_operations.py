@@ -17,7 +17,7 @@ from lichen.gate.rules.identity import may
 from lichen.gate.rules.schema import ACTIONS, Action
 from lichen.runtime import Runtime
 from lichen.runtime.operations.runs import Runs
-from tests.runtime.asking import ASKERS, ENTRIES, OPS, VALUES, Asker, Recorder, World, operations
+from tests.runtime.asking import ASKERS, ENTRIES, FILE, OPS, VALUES, Asker, Recorder, World, operations
 from tests.runtime.world import CUSTOMER, DEADLINE_S, SCOPE, runtime_in, until
 
 TICKS = 50
@@ -31,7 +31,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
 
 async def _world(runtime: Runtime) -> World:
     session = await runtime.sessions.open(SCOPE, CUSTOMER)
-    await (await session.say("hello", key="one")).result()
+    await (await session.say("hello", key="one", data=FILE)).result()
     done = await runtime.runs.start(SCOPE, "till.clerk", "hello", CUSTOMER)
     await runtime.runs.result(SCOPE, done, CUSTOMER)
     held = await runtime.runs.start(SCOPE, "till.clerk", "pay 500", CUSTOMER)

@@ -409,11 +409,6 @@ async def test_an_activity_that_cannot_be_taken_is_refused_and_leaves_nothing(
     assert (await ann.get())["activities"] == []
 
 
-async def test_a_file_is_refused_with_a_reason(ann: Client) -> None:
-    found = await ann.send("POST", f"{ann.path}/upload?userId=ann", b"\x89PNG")
-    assert code(found) == (415, "attachments_unsupported")
-
-
 @pytest.mark.parametrize("kind", ["event", "typing", "conversationUpdate", "messageReaction"])
 async def test_an_activity_that_says_nothing_is_acknowledged_and_not_run(ann: Client, kind: str) -> None:
     found = await ann.post({"type": kind, "name": "webchat/join", "value": {"a": 1}})

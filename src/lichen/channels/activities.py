@@ -6,6 +6,7 @@ Source: Bot Framework Activity schema; Direct Line API 3.0.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 import msgspec
@@ -73,15 +74,33 @@ def channel_data_of(activity: Activity) -> ChannelData:
     return ChannelData() if value is None else ChannelData(data, value)
 
 
-def envelope_of(activity: Activity, channel_data: ChannelData) -> dict[str, Any] | None:
-    """What the activity says beside its words: the fields of a form, also as `value` and `metadata`, and what the
-    client's `channelData.metadata` holds. None when that is nothing."""
+def files_of(activity: Activity) -> list[dict[str, Any]]:
+    """The files in an activity: attachments whose `contentUrl` is a `data:` URL. Raises Invalid
+    (`attachments_unsupported`) for any other, which nobody would fetch."""
+    found = [_object(each) for each in activity.attachments or ()]
+    for i, each in enumerate(found):
+        url = each.get("contentUrl")
+        if not isinstance(url, str) or url[:5].lower() != "data:":
+            raise Invalid(
+                "Only files are taken, as data: URLs or by an upload.",
+                code="attachments_unsupported",
+                place=f"$.attachments[{i}]",
+            )
+    return found
+
+
+def envelope_of(
+    activity: Activity, channel_data: ChannelData, files: Sequence[Mapping[str, Any]] = ()
+) -> dict[str, Any] | None:
+    """What the activity says beside its words: the fields of a form, also as `value` and `metadata`, what the client's
+    `channelData.metadata` holds, and its files. None when that is nothing."""
     metadata = _object(_object(channel_data.value).get("metadata"))
+    attached: dict[str, Any] = {"attachments": list(files)} if files else {}
     value: Any = activity.value
     if value is None:
-        return {"metadata": metadata} if metadata else None
+        return {**({"metadata": metadata} if metadata else {}), **attached} or None
     fields = _object(value)
-    return {**fields, "metadata": {**metadata, **fields}, "value": value}
+    return {**fields, "metadata": {**metadata, **fields}, "value": value, **attached}
 
 
 def _object(value: Any) -> dict[str, Any]:

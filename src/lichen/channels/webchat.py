@@ -5,13 +5,22 @@ Text goes out as `plain`, so nothing that a model or a stranger wrote is ever ma
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
 
-from lichen.channels.activities import ONLY_REPORTS, Activity, channel_data_of, decode, envelope_of, key_of, text_of
+from lichen.channels.activities import (
+    ONLY_REPORTS,
+    Activity,
+    channel_data_of,
+    decode,
+    envelope_of,
+    files_of,
+    key_of,
+    text_of,
+)
 from lichen.channels.port import Arrival, Inbound
 from lichen.channels.tokens import Issued, Tokens, Visitor
 from lichen.core.speech.saying import Saying
@@ -54,11 +63,14 @@ class WebChatChannel:
         found = self.read(arrival.body, self._issued(arrival).visitor.conversation, sender)
         return () if found is None else (found,)
 
-    def read(self, body: bytes, conversation: str, sender: Actor) -> Inbound | None:
-        """The message in an activity that was posted to a conversation; None in one that only reports.
+    def read(
+        self, body: bytes, conversation: str, sender: Actor, *, files: Sequence[Mapping[str, Any]] | None = None
+    ) -> Inbound | None:
+        """The message in an activity that was posted to a conversation; None in one that only reports. Of an upload
+        the `files` are its attachments, whatever the activity itself says of them.
 
         Raises Invalid: `body_invalid`, `activity_unsupported` (an invoke wants an answer at once, which no queue
-        gives), `attachments_unsupported` (ignoring them would lose them silently), `text_invalid`,
+        gives), `attachments_unsupported` for what is no file (ignoring it would lose it silently), `text_invalid`,
         `channel_data_too_large`.
         """
         activity = decode(body, Activity)
@@ -66,8 +78,7 @@ class WebChatChannel:
             return None
         if activity.type != "message":
             raise Invalid("Activities of this type are not taken.", code="activity_unsupported", place="$.type")
-        if activity.attachments:
-            raise Invalid("Attachments are not taken.", code="attachments_unsupported", place="$.attachments")
+        attached = files_of(activity) if files is None else list(files)
         kept = channel_data_of(activity)
         return Inbound(
             conversation,
@@ -75,7 +86,7 @@ class WebChatChannel:
             text_of(activity),
             key_of(activity, kept),
             kept.data,
-            envelope_of(activity, kept),
+            envelope_of(activity, kept, attached),
             activity.locale,
         )
 
@@ -112,8 +123,10 @@ class WebChatChannel:
         shown: dict[str, Any] = {"type": "typing", "channelId": NAME, "from": self._bot}
         return {**shown, "text": text, "textFormat": "plain"} if text else shown
 
-    def echo(self, visitor: Visitor, text: str, data: bytes, ts_us: int) -> dict[str, Any]:
-        """The customer's own message, with what their client keeps with it."""
+    def echo(
+        self, visitor: Visitor, text: str, data: bytes, ts_us: int, *, files: Sequence[Mapping[str, Any]] = ()
+    ) -> dict[str, Any]:
+        """The customer's own message, with what their client keeps with it and the files that came with it."""
         shown: dict[str, Any] = {
             "type": "message",
             "channelId": NAME,
@@ -122,6 +135,8 @@ class WebChatChannel:
             "text": text,
             "textFormat": "plain",
         }
+        if files:
+            shown["attachments"] = list(files)
         return {**shown, "channelData": msgspec.Raw(data)} if data else shown
 
     async def send(self, scope: Scope, message: Outbound) -> Delivery:

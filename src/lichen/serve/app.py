@@ -17,7 +17,7 @@ from lichen.runtime.runtime import Runtime
 from lichen.serve.api import ROUTES, ApiRoute
 from lichen.serve.http.auth import Caller, Identify
 from lichen.serve.http.errors import INTERNAL, JSON, MethodUnknown, failure
-from lichen.serve.http.exchange import Exchange, load, read_body
+from lichen.serve.http.exchange import BODY_BYTES_MAX, Exchange, load, read_body
 from lichen.serve.http.lines import broken
 from lichen.serve.http.state import Site
 from lichen.serve.mcp import pipe_routes
@@ -58,7 +58,9 @@ def _endpoint(
     async def endpoint(request: Request) -> Response:
         try:
             admits(route)
-            body = await read_body(request)
+            if route.body_bytes_max > BODY_BYTES_MAX:
+                _admitted(identify, request, route)
+            body = await read_body(request, bytes_max=route.body_bytes_max)
             exchange = Exchange(runtime, request, body, admit=lambda: _admitted(identify, request, route), takes=route)
             await load(runtime, exchange.caller, request.path_params)
             return _success(await route.handler(exchange))

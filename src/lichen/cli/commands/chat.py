@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import sys
 import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -12,6 +15,8 @@ from lichen.cli.here.caller import Caller, calling
 from lichen.cli.here.client import Client, segment
 from lichen.cli.here.narrowing import narrowing
 from lichen.cli.show.screen import Screen, note, safe
+from lichen.core.speech.attached import FILES_BYTES_MAX, FilesTooLarge
+from lichen.core.words.errors import Invalid
 
 WAIT_S = 20.0
 PROMPT = "you › "
@@ -23,6 +28,9 @@ def talk(
     caller: Caller,
     agent: Annotated[str | None, typer.Option(help="Another agent than the tenant's own.", metavar="NAME")] = None,
     conversation: Annotated[str, typer.Option(help="Which of your conversations goes on.", metavar="NAME")] = "chat",
+    attach: Annotated[
+        list[Path] | None, typer.Option(help="A file that goes with the first line; may be repeated.", metavar="FILE")
+    ] = None,
     *,
     overrides: dict[str, Any] | None = None,
 ) -> None:
@@ -37,9 +45,10 @@ def talk(
 
     Who names nobody is, where a project is developed, the customer that its `lichen.toml` declares first.
     """
+    files = [_attachment(path) for path in attach or ()]
     developer = caller.as_some_customer()
     opened = caller.client.post("sessions", {"agent": agent, "channel": "cli", "key": conversation})
-    chat = Chat(caller.client, caller.screen, opened["id"], developer, overrides=overrides)
+    chat = Chat(caller.client, caller.screen, opened["id"], developer, overrides=overrides, files=files)
     if sys.stdin.isatty() and caller.screen.is_terminal:
         chat.live()
     else:
@@ -57,8 +66,9 @@ class Chat:
         developer: Client | None = None,
         *,
         overrides: dict[str, Any] | None = None,
+        files: Sequence[Mapping[str, str]] = (),
     ) -> None:
-        self._overrides = overrides
+        self._overrides, self._files = overrides, list(files)
         self._client = client
         self._screen = screen
         self._developer = developer
@@ -95,8 +105,10 @@ class Chat:
             raise self._error
 
     def say(self, text: str) -> None:
-        """Sends one message."""
-        self._client.post(self._path, {"text": text.rstrip("\n"), "overrides": self._overrides})
+        """Sends one message; the first one with the files."""
+        files, self._files = self._files, []
+        fields = {"text": text.rstrip("\n"), "overrides": self._overrides, "attachments": files or None}
+        self._client.post(self._path, fields)
 
     def _catch_up(self) -> None:
         """Prints replies until nothing is owed."""
@@ -144,6 +156,19 @@ class Chat:
         self._screen.draw(Text.assemble(("agent › ", "bold cyan"), safe(message["text"])))
         sys.stdout.write(f"{PROMPT}{typed}")
         sys.stdout.flush()
+
+
+def _attachment(path: Path) -> dict[str, str]:
+    """A file as it goes with a message. Raises Invalid (`file_unreadable`, `attachments_too_large`)."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(FILES_BYTES_MAX + 1)
+    except OSError as error:
+        said = f"The file {path} cannot be read: {error.strerror}."
+        raise Invalid(said, code="file_unreadable", next_step="Name a file that you may read.") from error
+    if len(data) > FILES_BYTES_MAX:
+        raise FilesTooLarge(f"The file {path} has more than {FILES_BYTES_MAX} bytes.")
+    return {"url": f"data:;base64,{base64.b64encode(data).decode()}", "name": path.name}
 
 
 def _typed() -> str:

@@ -47,7 +47,8 @@ class Lifted(NamedTuple):
 
 
 def lifted(data: Any, *, digest: Callable[[bytes], bytes], bytes_max: int = FILES_BYTES_MAX) -> Lifted:
-    """Takes the files out of the JSON that came with a message: `attachments` whose `contentUrl` is a `data:` URL.
+    """Takes the files out of the JSON that came with a message: `attachments` whose `contentUrl` is a `data:` URL, or
+    whose `content` are the bytes, as a door read them that takes uploads.
 
     Each becomes `{"contentType", "contentUrl": "attachment:0/<i>", "name", "size"}`. Raises Invalid
     (`attachments_too_many`, `attachments_too_large`, `attachment_invalid`, `attachment_mismatch`).
@@ -66,14 +67,14 @@ def lifted(data: Any, *, digest: Callable[[bytes], bytes], bytes_max: int = FILE
     kept: list[Any] = []
     left = bytes_max
     for i, entry in enumerate(entries):
-        url = _url(entry)
+        url, raw = _url(entry), entry.get("content")
         if url.startswith(_SCHEME):
             _invalid(i, "A message refers to no file of another one.")
-        if url[:5].lower() != "data:":
+        if not isinstance(raw, bytes) and url[:5].lower() != "data:":
             kept.append(entry)
             continue
-        content = _decoded(url, i, left, bytes_max)
-        left -= len(content)
+        content = raw if isinstance(raw, bytes) else _decoded(url, i, left, bytes_max)
+        left = _left(left, content, i, bytes_max)
         found = _DATA_URL.match(url)
         declared = entry.get("contentType") or (found[1] if found else "")
         what = Attached(_media_type(content, declared, i), len(content), digest(content))
@@ -93,8 +94,10 @@ def placed(data: Any, n: int) -> Any:
 
 
 def weight(data: Any) -> int:
-    """How many characters of `data:` URLs came with a message: whether taking them out is worth a thread."""
-    return sum(len(url) for url in map(_url, _entries(data) or []) if url[:5].lower() == "data:")
+    """About how many bytes of files came with a message."""
+    entries = _entries(data) or []
+    raw = sum(len(each["content"]) for each in entries if isinstance(each.get("content"), bytes))
+    return raw + sum(len(url) * 3 // 4 for url in map(_url, entries) if url[:5].lower() == "data:")
 
 
 def reference(n: int, i: int) -> str:
@@ -174,9 +177,16 @@ def _decoded(url: str, i: int, left: int, most: int) -> bytes:
         data = base64.b64decode(url[found.end() :], validate=True)
     except (binascii.Error, ValueError):
         _invalid(i, "The file is no data: URL in base64.")
+    return data
+
+
+def _left(left: int, data: bytes, i: int, most: int) -> int:
+    """How many bytes more may come after this file."""
     if not data:
         _invalid(i, "The file is empty.")
-    return data
+    if len(data) > left:
+        raise FilesTooLarge(f"The files have more than {most} bytes together.", place=f"/attachments/{i}")
+    return left - len(data)
 
 
 def _invalid(i: int, message: str) -> NoReturn:

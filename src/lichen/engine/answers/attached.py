@@ -8,20 +8,20 @@ from typing import Any, Final
 
 import msgspec
 
-from lichen.core.speech.attached import File, Lifted, lifted, part, placed, weight
+from lichen.core.speech.attached import File, Lifted, lifted, named, part, placed, weight
 from lichen.core.words.content import Content
 from lichen.core.words.scope import Actor
 from lichen.engine.journal.journal import Journal
 from lichen.engine.ports import Services
 
-LOOP_CHARS: Final = 64 * 1024  # of `data:` URLs that are read on the loop
+LOOP_BYTES: Final = 48 * 1024  # of files that are read on the loop
 
 
 async def taken(services: Services, journal: Journal, data: Any) -> Lifted:
     """The data of a message without its files, which a thread reads where they are large. What came today is counted
     when this returns. Raises as `core.speech.attached.lifted`."""
     take = partial(lifted, data, digest=journal.log.digest, bytes_max=services.file_bytes(journal.scope))
-    found = await asyncio.to_thread(take) if weight(data) > LOOP_CHARS else take()
+    found = await asyncio.to_thread(take) if weight(data) > LOOP_BYTES else take()
     if found.files:
         await journal.log.files.load(services.clock())
     return found
@@ -41,3 +41,8 @@ def told(data: bytes, files: tuple[File, ...], n: int) -> bytes:
 def sealed(files: tuple[File, ...], subject: str) -> tuple[Content, ...]:
     """The files as contents of the record of their message."""
     return tuple([Content(part(i), subject, file.data) for i, file in enumerate(files)])
+
+
+def names(data: Any) -> str:
+    """What a message says that is nothing but files: the name of each."""
+    return " ".join(f"[{each.name or each.media_type}]" for each in named(data))

@@ -81,10 +81,12 @@ def read(
     `channel_data` is kept with the message for its channel alone. `data`, any JSON, goes to the planner with the
     words: what a channel knows beside them. `address` is where the channel pushes replies to from now on. `schema` is
     what the answer is to fit, `overrides` what the run is held to; with either the message has a turn of its own.
-    `files` were taken out of the data before (`attached.taken`).
+    `files` were taken out of the data before (`attached.taken`); their names are what a message says that has no words.
 
     Raises Invalid (`message_too_large`, `message_empty`, `input_too_large`, `input_invalid`, `address_too_large`).
     """
+    if files and not text.strip():
+        text = attached.names(data)
     said, beside = text_of(text), encoded(data)
     check_address(address)
     return Said(text, said, beside, channel_data, address, key, schema, overrides, files)

@@ -10,6 +10,7 @@ import msgspec
 from lichen.core.deciders import events as e
 from lichen.core.deciders.mailbox import MailboxState
 from lichen.core.speech import saying
+from lichen.core.speech.attached import named
 from lichen.core.speech.saying import Attachment, Saying
 from lichen.core.words.ids import MessageId, RunId, SessionId, TurnId
 from lichen.log.log import Log
@@ -48,6 +49,24 @@ class SessionSummary(msgspec.Struct, frozen=True, kw_only=True):
     summary: str
 
 
+class FileView(msgspec.Struct, frozen=True):
+    """A file that came with a message: `i` of record `n` of the session, by its own bytes of this media type."""
+
+    n: int
+    i: int
+    name: str
+    media_type: str
+    size_bytes: int
+
+
+class SentFile(msgspec.Struct, frozen=True):
+    """A file that came with a message, whole."""
+
+    name: str
+    media_type: str
+    data: bytes
+
+
 class Said(msgspec.Struct, frozen=True):
     """One message of a conversation. `text` is None once it was erased; `kind` says what it is to its reader.
 
@@ -55,7 +74,7 @@ class Said(msgspec.Struct, frozen=True):
 
     `state` is what became of it: `queued`, `joined`, `answered`, `rejected` or `handed` for a customer's, `delivered`,
     `failed` or `undelivered` for others. `turn` is the one it belongs to. An operator's is a person's who had the
-    conversation; `by` is the name they go by.
+    conversation; `by` is the name they go by. `files` came with a customer's message.
     """
 
     id: MessageId
@@ -69,6 +88,7 @@ class Said(msgspec.Struct, frozen=True):
     card: Mapping[str, Any] | None = None
     attachments: tuple[Attachment, ...] = ()
     by: str = ""
+    files: tuple[FileView, ...] = ()
 
 
 class SessionDetail(SessionSummary, frozen=True, kw_only=True):
@@ -220,6 +240,8 @@ def _said(log: Log, record: Record, turns: Turns, settled: Settled, sight: Sight
             turn, run = turns.get(control.message, (None, control.run))
             kind = state = control.disposition
             said = Said(control.message, "customer", kind, None, run, record.ts_us, state, turn)
+            if each.parts is not None and control.attachments:
+                said = msgspec.structs.replace(said, files=files_of(record.n, control, each.parts))
         case e.MessageQueued() as control:
             state = settled.get(control.message, "undelivered")
             said = Said(control.message, "agent", control.kind, None, control.run, record.ts_us, state, control.turn)
@@ -232,3 +254,14 @@ def _said(log: Log, record: Record, turns: Turns, settled: Settled, sight: Sight
 
 def _worded(said: Said, words: Saying) -> Said:
     return msgspec.structs.replace(said, text=words.text, card=words.card, attachments=words.attachments)
+
+
+def files_of(n: int, control: e.MessageReceived, contents: Mapping[str, bytes]) -> tuple[FileView, ...]:
+    """The files of a message, record `n` of its session. Raises ContentErased."""
+    names = {each.i: each.name for each in named(msgspec.json.decode(contents.get("data", b"null")))}
+    return tuple(
+        [
+            FileView(n, i, names.get(i, ""), what.media_type, what.size_bytes)
+            for i, what in enumerate(control.attachments)
+        ]
+    )

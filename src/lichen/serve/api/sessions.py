@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import msgspec
+from starlette.responses import Response
 
 from lichen.channels import webchat
 from lichen.core.deciders.events import DoubleTexting
 from lichen.core.ports.overrides import NONE, Overrides
+from lichen.core.speech.attached import FILES_BYTES_MAX, FILES_MAX, weight
 from lichen.core.speech.wording import WANTED_CHARS_MAX
 from lichen.core.words.errors import Invalid
 from lichen.core.words.ids import MessageId, RunId, SessionId, WaitId
@@ -17,10 +19,12 @@ from lichen.runtime.operations.talk.turn import Turn
 from lichen.runtime.views.session import SessionDetail, SessionSummary
 from lichen.serve.api.route import ApiRoute
 from lichen.serve.api.runs import FIELDS
+from lichen.serve.files.download import PLAIN, download
 from lichen.serve.http.exchange import Body, Exchange, Name, Nothing, Position, WaitS, naming
 from lichen.settings.routes import ANY
 
 LISTED_MAX = 1000
+MESSAGE_BYTES_MAX = FILES_BYTES_MAX * 4 // 3 + 256 * 1024  # with its files in base64
 BUILT_IN = ("api", "cli", webchat.NAME)
 
 
@@ -51,8 +55,16 @@ class Opened(msgspec.Struct, frozen=True):
     id: SessionId
 
 
+class Attaching(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A file that goes with a message: a `data:` URL in base64. Its bytes say what it is; a `media_type` has to fit."""
+
+    url: Annotated[str, msgspec.Meta(pattern="^data:")]
+    name: Annotated[str, msgspec.Meta(max_length=256)] = ""
+    media_type: Annotated[str, msgspec.Meta(max_length=256)] = ""
+
+
 class Saying(Body, frozen=True):
-    """A message of the customer. `input`, any JSON, goes to the agent or flow with the words.
+    """A message of the customer. `input`, any JSON, goes to the agent or flow with the words, `attachments` with them.
 
     With `answers`, a JSON Schema that the answer has to fit, or `overrides`, which leave its run fewer tools and
     narrower limits, it has a turn of its own.
@@ -62,6 +74,18 @@ class Saying(Body, frozen=True):
     input: Any = None
     answers: dict[str, Any] | None = None
     overrides: Overrides = NONE
+    attachments: Annotated[tuple[Attaching, ...], msgspec.Meta(max_length=FILES_MAX)] = ()
+
+    @property
+    def data(self) -> Any:
+        """What goes with the words."""
+        if not self.attachments:
+            return self.input
+        files = [{"contentUrl": a.url, "contentType": a.media_type, "name": a.name} for a in self.attachments]
+        beside: dict[str, Any] = {} if self.input is None else {"input": self.input}
+        given: Any = self.input
+        rest = cast("dict[str, Any]", given) if isinstance(given, dict) else beside
+        return {**rest, "attachments": files}
 
 
 class Taken(msgspec.Struct, frozen=True):
@@ -134,16 +158,22 @@ async def show(x: Exchange) -> SessionDetail:
 async def say(x: Exchange) -> Taken:
     """Takes one message; a repeated idempotency key is the same message."""
     said = x.body(Saying)
-    x.count(x.part("session"), len(said.text.encode()))
+    x.count(x.part("session"), len(said.text.encode()), files=weight(said.data))
     receipt = (await _said(_session(x), said, x.key)).receipt
     return Taken(receipt.message, receipt.disposition, receipt.run, receipt.wait, receipt.is_repeated)
 
 
 async def _said(session: Session, said: Saying, key: str | None) -> Turn:
     if said.answers is None and said.overrides == NONE:
-        return await session.say(said.text, key=key, data=said.input)
+        return await session.say(said.text, key=key, data=said.data)
     with naming(FIELDS):
-        return await session.ask(said.text, key=key, data=said.input, answers=said.answers, overrides=said.overrides)
+        return await session.ask(said.text, key=key, data=said.data, answers=said.answers, overrides=said.overrides)
+
+
+async def file(x: Exchange) -> Response:
+    """A file that came with a message: number `i` of the session's record `n`. It is to be kept, not to be drawn."""
+    n, i = (x.part(name) if x.part(name).isascii() and x.part(name).isdigit() else "-1" for name in ("n", "i"))
+    return download(await _session(x).file(int(n[:15]), int(i[:3])))
 
 
 async def replies(x: Exchange) -> Replies:
@@ -176,7 +206,17 @@ ROUTES = (
     ApiRoute("POST", "sessions", "session.open", open_session, body=Opening, fails=(404, 409), takes_key=True),
     ApiRoute("GET", "sessions", "session.list", list_sessions, query=Listing),
     ApiRoute("GET", "sessions/{session}", "session.read", show),
-    ApiRoute("POST", "sessions/{session}/messages", "session.say", say, body=Saying, fails=(409,), takes_key=True),
+    ApiRoute(
+        "POST",
+        "sessions/{session}/messages",
+        "session.say",
+        say,
+        body=Saying,
+        fails=(409,),
+        takes_key=True,
+        body_bytes_max=MESSAGE_BYTES_MAX,
+    ),
+    ApiRoute("GET", "sessions/{session}/attachments/{n}/{i}", "session.read", file, media=PLAIN),
     ApiRoute("GET", "sessions/{session}/messages", "session.read", replies, query=Polling),
     ApiRoute("POST", "sessions/{session}/messages/{message}/delivered", "session.read", delivered),
     ApiRoute("POST", "sessions/{session}/close", "session.close", close),

@@ -80,13 +80,15 @@ def console_routes(runtime: Runtime, login: Login) -> list[BaseRoute]:
     """The console's pages, each with a `.json` twin, its forms, the page to sign in with, and its static files."""
     console = _Console(runtime, login)
     take = Route("/log/export", console.download("log.export", log.take), methods=["GET"])
+    kept = "/sessions/{session}/attachments/{n:int}/{i:int}"
+    file = Route(kept, console.download("session.read", sessions.take), methods=["GET"])
     twins = [Route(f"/{page.path}.json", console.twin(page), methods=["GET"]) for page in PAGES]
     pages = [Route(f"/{page.path}", console.page(page), methods=["GET"]) for page in PAGES]
     acts = [Route(f"/{act.path}", console.act(act), methods=["POST"]) for act in ACTS]
     return [
         *signin.signin_routes(login),
         Route(PREFIX, _home, methods=["GET"]),
-        Mount(PREFIX, app=Router([take, *twins, *pages, *acts], redirect_slashes=False)),
+        Mount(PREFIX, app=Router([take, file, *twins, *pages, *acts], redirect_slashes=False)),
         *static_routes(*STATIC),
     ]
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Annotated
 
 import msgspec
+from starlette.responses import Response
 
 from lichen.core.words.ids import SessionId
 from lichen.runtime.views.session import HandoverView, SessionDetail, SessionSummary
 from lichen.serve.console.visit import Outcome, Query, Visit
+from lichen.serve.files.download import download
 
 PAGE = 50
 
@@ -52,3 +54,9 @@ async def erase(visit: Visit) -> Outcome:
     session = visit.runtime.sessions.get(visit.scope, SessionId(visit.part("session")), visit.actor)
     await visit.runtime.people.erase(visit.scope, session.summary().customer, visit.actor)
     return Outcome(f"/console/sessions/{session.id}")
+
+
+async def take(visit: Visit) -> Response:
+    """A file that came with a message of the session of the path. Raises NotFound (`attachment_unknown`)."""
+    session = visit.runtime.sessions.get(visit.scope, SessionId(visit.part("session")), visit.actor)
+    return download(await session.file(int(visit.part("n")), int(visit.part("i"))))

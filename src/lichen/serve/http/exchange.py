@@ -110,11 +110,14 @@ class Exchange:
         """How many streams may be open at once."""
         return site_of(self.request).streams
 
-    def count(self, session: str, size: int) -> None:
-        """Counts a customer's message of so many bytes. Raises TooMany (`messages_too_many`, `address_bytes`)."""
+    def count(self, session: str, size: int, *, files: int = 0) -> None:
+        """Counts a customer's message of so many bytes, and as many of files.
+
+        Raises TooMany (`messages_too_many`, `address_bytes`).
+        """
         messages = site_of(self.request).messages
         if messages is not None and self.actor.kind == "customer":
-            messages.take(self.scope, client_of(self.request), conversation=session, size=size)
+            messages.take(self.scope, client_of(self.request), conversation=session, size=size, files=files)
 
     @contextmanager
     def audit(self) -> Generator[None]:
@@ -193,7 +196,7 @@ def auditing(request: Request, scope: Scope) -> Generator[None]:
         yield
 
 
-async def read_body(request: Request, *, bytes_max: int = BODY_BYTES_MAX) -> bytes:
+async def read_body(request: Request, *, bytes_max: int = BODY_BYTES_MAX, within_s: float = BODY_S) -> bytes:
     """All of a request's body, read before anything is answered: whoever still sends would miss the answer.
 
     Raises TooLarge, Late, Invalid (`body_invalid`) when the caller leaves before the end.
@@ -202,13 +205,13 @@ async def read_body(request: Request, *, bytes_max: int = BODY_BYTES_MAX) -> byt
         return b""
     data = bytearray()
     try:
-        async with asyncio.timeout(BODY_S):
+        async with asyncio.timeout(within_s):
             async for chunk in request.stream():
                 data += chunk
                 if len(data) > bytes_max:
                     raise TooLarge(f"The body has more than {bytes_max} bytes.")
     except TimeoutError:
-        raise Late(f"The body was not there after {BODY_S:g} seconds.") from None
+        raise Late(f"The body was not there after {within_s:g} seconds.") from None
     except ClientDisconnect:
         raise Invalid("The body ended early.", code="body_invalid") from None
     return bytes(data)

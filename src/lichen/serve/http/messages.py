@@ -32,8 +32,8 @@ class Messages:
         self._settings, self._clock = settings, clock
         self._tenants: dict[str, _Tenant] = {}
 
-    def take(self, scope: Scope, client: str, *, conversation: str, size: int) -> None:
-        """Counts a message of `size` bytes from the address `client`.
+    def take(self, scope: Scope, client: str, *, conversation: str, size: int, files: int = 0) -> None:
+        """Counts a message of `size` bytes and `files` bytes of files from the address `client`.
 
         Raises TooMany: `messages_too_many`, `address_bytes`.
         """
@@ -46,12 +46,12 @@ class Messages:
             (rates.tenant, ""),
         ):
             rate.take(name, code="messages_too_many")
-        self.weigh(scope, client, size=size)
+        self.weigh(scope, client, size=size, files=files)
 
-    def weigh(self, scope: Scope, client: str, *, size: int) -> None:
+    def weigh(self, scope: Scope, client: str, *, size: int, files: int = 0) -> None:
         """Counts what else is written for an address. Raises TooMany (`address_bytes`)."""
         if client:
-            self._rates(scope).bytes.take(client, RECORDS_BYTES + COPIES * size, code="address_bytes")
+            self._rates(scope).bytes.take(client, RECORDS_BYTES + COPIES * size + files, code="address_bytes")
 
     def _rates(self, scope: Scope) -> _Tenant:
         found = self._tenants.get(scope.log_id())

@@ -7,9 +7,13 @@ from starlette.responses import Response
 
 from lichen.channels.port import Inbound
 from lichen.channels.tokens import Visitor
+from lichen.core.speech.attached import weight
 from lichen.core.words import faults
+from lichen.engine.brief.attached import unknown
 from lichen.runtime.operations.talk.sessions import Session
-from lichen.serve.http.errors import JSON, UnsupportedMedia
+from lichen.serve.files.download import download
+from lichen.serve.files.upload import upload_of
+from lichen.serve.http.errors import JSON
 from lichen.serve.webchat import points
 from lichen.serve.webchat.transcript import Page, Transcript, activity_id, beginning
 from lichen.serve.webchat.visit import Visit, answer
@@ -20,7 +24,21 @@ async def post(visit: Visit) -> Response:
 
     An activity that says nothing (typing, an event) is acknowledged under an id of its own and kept nowhere.
     """
-    chat, (visitor, message) = visit.chat, read(visit)
+    return await _take(visit, *read(visit))
+
+
+async def upload(visit: Visit) -> Response:
+    """Takes files, and what the customer says with them: parts of a form, one of which may be the activity, or a file
+    alone. Acknowledged as an activity is."""
+    visitor, sent = visit.visitor(), upload_of(visit.request, visit.data)
+    channel = visit.chat.channel
+    message = channel.read(sent.activity, visitor.conversation, visitor.actor, files=sent.attachments)
+    return await _take(visit, visitor, message)
+
+
+async def _take(visit: Visit, visitor: Visitor, message: Inbound | None) -> Response:
+    """Takes a message; acknowledged once it is durable."""
+    chat = visit.chat
     if message is None:
         return answer({"id": f"{visitor.conversation}|{chat.new_id('report')}"})
     count(visit, message)
@@ -37,7 +55,8 @@ def read(visit: Visit) -> tuple[Visitor, Inbound | None]:
 
 def count(visit: Visit, message: Inbound) -> None:
     """Counts a message, which is taken from now on. Raises TooMany (`messages_too_many`, `address_bytes`)."""
-    visit.count(message.conversation, len(message.text.encode()) + len(message.data))
+    files = weight(message.envelope) if message.envelope is not None else 0
+    visit.count(message.conversation, len(message.text.encode()) + len(message.data), files=files)
     faults.hit(points.TAKEN)
 
 
@@ -66,12 +85,14 @@ async def get(visit: Visit) -> Response:
     return Response(page.frame(), media_type=JSON)
 
 
-async def upload(visit: Visit) -> Response:
-    """Refuses a file. Raises UnsupportedMedia (`attachments_unsupported`)."""
-    visit.visitor()
-    raise UnsupportedMedia(
-        "Attachments are not taken.", code="attachments_unsupported", next_step="Say it in the text of a message."
-    )
+async def file(visit: Visit) -> Response:
+    """A file of the conversation, for who has its token. Raises NotFound (`attachment_unknown`)."""
+    visitor = visit.visitor()
+    session = await visit.chat.begun(visitor)
+    if session is None:
+        raise unknown()
+    n, i = (visit.request.path_params[name] for name in ("n", "i"))
+    return download(await session.file(n, i))
 
 
 def beginning_of(visit: Visit, visitor: Visitor, watermark: int) -> Page:
@@ -84,4 +105,4 @@ def beginning_of(visit: Visit, visitor: Visitor, watermark: int) -> Page:
 def transcript_of(visit: Visit, session: Session, visitor: Visitor) -> Transcript:
     """The conversation as this client reads it."""
     chat = visit.chat
-    return Transcript(session.id, session.conversation, visitor, chat.channel, chat.greeting)
+    return Transcript(session.id, session.conversation, visitor, chat.channel, chat.greeting, visit.file_url)

@@ -15,8 +15,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from lichen.core.words.errors import LichenError
+from lichen.serve.files.upload import UPLOADS_EACH_MAX, UPLOADS_MAX, read_upload
 from lichen.serve.http.errors import INTERNAL, failure
 from lichen.serve.http.exchange import read_body
+from lichen.serve.http.limits import Slots
 from lichen.serve.http.lines import broken
 from lichen.serve.webchat import activities, conversations
 from lichen.serve.webchat.chat import Chat, Chats
@@ -27,6 +29,7 @@ from lichen.serve.webchat.visit import PREFLIGHT, Visit, check_origin, cors
 PREFIXES: Final = ("/v1/messaging/webchat/{tenant}", "/v1/web/webchat/{tenant}")
 DIRECT_LINE: Final = "/v3/directline"
 ACTIVITIES: Final = "/conversations/{conversation}/activities"
+UPLOAD: Final = "/conversations/{conversation}/upload"
 
 Handler = Callable[[Visit], Awaitable[Response]]
 
@@ -34,7 +37,8 @@ _TABLE: Final[Mapping[str, Mapping[str, Handler]]] = {
     ACTIVITIES: {"POST": activities.post, "GET": activities.get},
     "/conversations": {"POST": conversations.open_conversation},
     "/conversations/{conversation}": {"GET": conversations.resume},
-    "/conversations/{conversation}/upload": {"POST": activities.upload},
+    UPLOAD: {"POST": activities.upload},
+    "/conversations/{conversation}/attachments/{n:int}/{i:int}": {"GET": activities.file},
     "/tokens/generate": {"POST": conversations.generate},
     "/tokens/refresh": {"POST": conversations.refresh},
     "/token": {"POST": conversations.generate},
@@ -47,14 +51,19 @@ def webchat_routes(chats: Chats) -> list[BaseRoute]:
 
     The application they are put into has a `Site`, which sends streams home when it closes.
     """
-    sockets = Sockets()
+    sockets, uploads = Sockets(), Slots(most=UPLOADS_MAX, most_each=UPLOADS_EACH_MAX)
+
+    async def read_files(chat: Chat, request: Request) -> bytes:
+        Visit(chat, request).visitor()  # of a stranger nothing large is read
+        return await read_upload(request, uploads)
 
     async def follow(socket: WebSocket) -> None:
         await stream(socket, chats, sockets)
 
-    routes: list[BaseRoute] = [
-        Route(path, _Endpoint(chats, handlers), methods=[*handlers, "OPTIONS"]) for path, handlers in _TABLE.items()
-    ]
+    routes: list[BaseRoute] = []
+    for path, handlers in _TABLE.items():
+        endpoint = _Endpoint(chats, handlers, read_files if path == UPLOAD else _read)
+        routes.append(Route(path, endpoint, methods=[*handlers, "OPTIONS"]))
     routes.append(WebSocketRoute("/conversations/{conversation}/stream", follow))
     line = _Line(Router(routes, redirect_slashes=False))
     return [Mount(prefix, app=line) for prefix in PREFIXES]
@@ -78,8 +87,10 @@ class _Line:
 class _Endpoint:
     """One path, and what answers each method there."""
 
-    def __init__(self, chats: Chats, handlers: Mapping[str, Handler]) -> None:
-        self._chats = chats
+    def __init__(
+        self, chats: Chats, handlers: Mapping[str, Handler], read: Callable[[Chat, Request], Awaitable[bytes]]
+    ) -> None:
+        self._chats, self._read = chats, read
         self._handlers = {**handlers, "OPTIONS": _preflight}
         if "GET" in handlers:
             self._handlers["HEAD"] = handlers["GET"]
@@ -99,12 +110,17 @@ class _Endpoint:
 
     async def _answered(self, chat: Chat, request: Request) -> Response:
         try:
-            return await self._handlers[request.method](Visit(chat, request, await read_body(request)))
+            read = _read if request.method == "OPTIONS" else self._read
+            return await self._handlers[request.method](Visit(chat, request, await read(chat, request)))
         except LichenError as error:
             return failure(error)
         except Exception as error:  # noqa: BLE001 - no stack trace ever leaves; the log has its place
             broken("webchat request", error)
             return failure(INTERNAL)
+
+
+async def _read(chat: Chat, request: Request) -> bytes:
+    return await read_body(request)
 
 
 async def _preflight(visit: Visit) -> Response:

@@ -18,6 +18,7 @@ from lichen.core.words.ids import SessionId
 from lichen.engine.pace.deltas import Partial
 from lichen.engine.ports import Outbound
 from lichen.runtime.operations.talk.conversation import Began, Conversation, Heard, Line, Told
+from lichen.runtime.views.session import FileView
 
 ACTIVITIES_MAX = 200  # of one page
 TEXT_BYTES_MAX = 1024 * 1024  # of one page; one more message always fits
@@ -66,6 +67,7 @@ class Transcript:
         visitor: Visitor,
         channel: WebChatChannel,
         greeting: Callable[[str], Greeting],
+        file_url: Callable[[int, int], str],
     ) -> None:
         self.conversation = visitor.conversation
         self._session = session
@@ -73,6 +75,7 @@ class Transcript:
         self._visitor = visitor
         self._channel = channel
         self._greeting = greeting
+        self._file_url = file_url
 
     async def page(self, after: int) -> Page:
         """What is durable after a watermark. Raises Unavailable."""
@@ -95,13 +98,18 @@ class Transcript:
                 greeting = self._greeting(line.language)
                 shown = self._channel.greeting(greeting, line.at_us) if greeting.text else None
             case Heard():
-                shown = self._channel.echo(self._visitor, line.text, line.channel_data, line.at_us)
+                files = [self._file(each) for each in line.files]
+                shown = self._channel.echo(self._visitor, line.text, line.channel_data, line.at_us, files=files)
             case Told():
                 shown = self._channel.render(self._outbound(line))
         if shown is not None:
             shown["id"] = activity_id(self.conversation, line.n)
             shown["conversation"] = {"id": self.conversation}
         return shown
+
+    def _file(self, file: FileView) -> dict[str, Any]:
+        named = {"name": file.name} if file.name else {}
+        return {"contentType": file.media_type, "contentUrl": self._file_url(file.n, file.i), **named}
 
     def _outbound(self, line: Told) -> Outbound:
         asked = None if line.reply_to is None else activity_id(self.conversation, line.reply_to)

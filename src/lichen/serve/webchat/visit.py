@@ -67,10 +67,10 @@ class Visit:
         """The languages the customer wants: the `locale` of what was sent, else those of the browser."""
         return locale or self.request.headers.get("accept-language", "")
 
-    def count(self, conversation: str, size: int) -> None:
-        """Counts a message of so many bytes. Raises TooMany (`messages_too_many`, `address_bytes`)."""
+    def count(self, conversation: str, size: int, *, files: int = 0) -> None:
+        """Counts a message of so many bytes, and of files. Raises TooMany (`messages_too_many`, `address_bytes`)."""
         chat, client = self.chat, client_of(self.request)
-        chat.messages.take(chat.scope, client, conversation=conversation, size=size)
+        chat.messages.take(chat.scope, client, conversation=conversation, size=size, files=files)
 
     def weigh(self) -> None:
         """Counts what a new conversation writes. Raises TooMany (`address_bytes`)."""
@@ -84,6 +84,15 @@ class Visit:
         if not (given.isascii() and given.isdigit() and len(given) <= WATERMARK_DIGITS_MAX):
             raise Invalid("This is no watermark.", code="watermark_invalid", next_step="Leave it out to begin anew.")
         return int(given)
+
+    def file_url(self, n: int, i: int) -> str:
+        """Where whoever has the token of this request gets a file of its conversation."""
+        url, parts = self.request.url, self.request.path_params
+        base, bearer = url.path.partition("/conversations")[0], self.request.headers.get("authorization", "")
+        token = bearer[7:] if bearer[:7].lower() == "bearer " else self.request.query_params.get("t", "")
+        scheme = {"ws": "http", "wss": "https"}.get(url.scheme, url.scheme)
+        path = f"{base}/conversations/{parts['conversation']}/attachments/{n}/{i}"
+        return f"{scheme}://{url.netloc}{path}?t={token}"
 
     def stream_url(self, token: str, watermark: int = 0) -> str:
         """Where the WebSocket of the token's conversation is, beside this request."""

@@ -24,6 +24,7 @@ from lichen.engine.pace.deltas import Deltas, Partial
 from lichen.engine.pace.race import race
 from lichen.log.streams import Opened
 from lichen.runtime.access.access import Access, of_session
+from lichen.runtime.views.session import FileView, files_of
 
 RECORDS = 64  # read at once
 QUESTION_RECORDS = 64  # how far back from its turn the message is looked for that a reply answers
@@ -44,12 +45,13 @@ class Began(msgspec.Struct, frozen=True, gc=False):
 
 
 class Heard(msgspec.Struct, frozen=True, gc=False):
-    """What the customer said, and what their channel keeps with it."""
+    """What the customer said, what their channel keeps with it, and the files that came with it."""
 
     n: int
     at_us: int
     text: str
     channel_data: bytes
+    files: tuple[FileView, ...] = ()
 
 
 class Told(msgspec.Struct, frozen=True, gc=False):
@@ -199,7 +201,8 @@ class Conversation:
     ) -> Line:
         if isinstance(control, e.MessageReceived):
             seen.received[control.message] = event.n
-            return Heard(event.n, event.ts_us, contents["text"].decode(), contents.get("channel", b""))
+            files = files_of(event.n, control, contents) if control.attachments else ()
+            return Heard(event.n, event.ts_us, contents["text"].decode(), contents.get("channel", b""), files)
         offered = contents.get("suggestions", b"[]")
         reply_to = None if control.turn is None else await self._question(control.turn, seen)
         return Told(event.n, event.ts_us, control.message, control.kind, saying.read(contents), offered, reply_to)

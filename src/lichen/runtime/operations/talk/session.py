@@ -11,11 +11,13 @@ from lichen.core.deciders import events as e
 from lichen.core.ports.answer import AnswerType
 from lichen.core.ports.overrides import NONE, Overrides
 from lichen.core.speech import saying
+from lichen.core.speech.attached import part
 from lichen.core.speech.saying import Attachment
 from lichen.core.words.ids import MessageId, RunId, SessionId, run_stream, session_stream
 from lichen.core.words.scope import Actor, Scope
 from lichen.core.words.wait import WaitKind
 from lichen.engine.answers.attached import taken
+from lichen.engine.brief.attached import unknown
 from lichen.engine.engine import Engine
 from lichen.engine.intake.labels import declassify
 from lichen.engine.intake.messages import Coming, Receipt, read, say
@@ -30,7 +32,14 @@ from lichen.runtime.operations.talk.turn import Turn
 from lichen.runtime.operations.valued import schema_of
 from lichen.runtime.views.models.costs import SessionCost, session_cost
 from lichen.runtime.views.record import RecordView, Sight, record_view, sight
-from lichen.runtime.views.session import SessionDetail, SessionSummary, session_detail, session_summary
+from lichen.runtime.views.session import (
+    SentFile,
+    SessionDetail,
+    SessionSummary,
+    files_of,
+    session_detail,
+    session_summary,
+)
 from lichen.tools.arguments.answer import answer_type
 
 
@@ -227,6 +236,24 @@ class Session:
         """The session's own records from number `after` on, contents opened for whoever may read them."""
         log, sees = self._journal.log, self._look()
         return tuple(record_view(log, record, sees) for record in log.records(self._stream, after))
+
+    async def file(self, n: int, i: int) -> SentFile:
+        """A file that came with a message: number `i` of record `n` of the session.
+
+        It is for whom words are for: the customer, channels, and whoever may read contents. Raises NotFound
+        (`attachment_unknown`, `content_erased`), Denied.
+        """
+        about = of_session(self.id)
+        self._ask("session.read")
+        self._access.hear(self.scope, self.actor, about)
+        self._access.open("session.read", self.scope, self.actor, about, what="session")
+        log = self._journal.log
+        control = log.event(self._stream, n).control if 0 <= n < self._journal.mailbox(self.id).n else None
+        if not isinstance(control, e.MessageReceived) or not 0 <= i < len(control.attachments):
+            raise unknown()
+        found = files_of(n, control, log.contents(self._stream, n))[i]
+        await self._journal.durable(session=self.id)
+        return SentFile(found.name, found.media_type, await log.content(self._stream, n, part(i)))
 
     async def detail(self) -> SessionDetail:
         """The session and the last messages of it, in the order they came and went."""
