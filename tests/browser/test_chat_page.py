@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import base64
 import re
 
 import pytest
-from playwright.async_api import Browser, Locator, Page, Route, expect
+from playwright.async_api import Browser, FilePayload, Locator, Page, Route, expect
 
+from lichen.core.words.ids import SessionId
 from lichen.core.words.scope import SYSTEM, Customer
 from lichen.runtime.runtime import Runtime
+from lichen.runtime.views.session import Said
 from tests.browser.looks import dim, faults
 from tests.serve.console import ACME, OPS
+
+PIXEL = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
 
 # The greeting of the page, and once more what the agent says to small talk.
 GREETING = re.compile("I can tell you where an order is")
@@ -321,3 +328,35 @@ async def test_a_customer_sees_that_a_person_answers_and_goes_on_without_them_by
     await expect(page.get_by_role("log").get_by_text(re.compile(back))).to_be_visible()
     assert runtime.handovers.list(ACME, OPS) == ()
     await context.close()
+
+
+@pytest.mark.req("LIC-24.75")
+async def test_a_customer_attaches_files_sees_them_and_is_told_in_words_what_is_not_taken(
+    page: Page, runtime: Runtime
+) -> None:
+    picture: FilePayload = {"name": "cup.png", "mimeType": "image/png", "buffer": PIXEL}
+    await page.goto("/chat/acme")
+    await page.locator("#file").set_input_files([picture])
+    await expect(page.locator("#files img")).to_have_count(1)
+    await send(page, "Where is order 1042?")
+    await expect(bubble(page, re.compile("shipped"))).to_be_visible()
+    await expect(page.locator("#log progress")).to_have_count(0)
+    await expect(page.locator("#files")).to_be_hidden()
+    await page.reload()
+    shown = page.locator("#log .mine .file img")
+    await expect(shown).to_have_count(1)
+    await expect(shown).to_have_js_property("naturalWidth", 1)
+    await expect(page.locator("#log .mine .file")).to_have_attribute("download", "cup.png")
+    await page.locator("#file").set_input_files([{**picture, "buffer": b"<html>"}])
+    await send(page, "And this?")
+    await expect(page.locator("#log .failed small")).to_have_text("Not sent: a file is not what its name says.")
+    await page.locator("#file").set_input_files([{**picture, "buffer": bytes(9 * 2**20)}])
+    await expect(page.locator("#long")).to_have_text(re.compile("too much"))
+    assert (await faults(page), await dim(page)) == ([], [])
+    assert [[file.name for file in each.files] for each in await talk(runtime) if each.files] == [["cup.png"]]
+
+
+async def talk(runtime: Runtime) -> tuple[Said, ...]:
+    """What was said in the only conversation there is."""
+    (row,) = runtime.log(ACME).stream_rows("session")
+    return (await runtime.sessions.get(ACME, SessionId(row.id), SYSTEM).detail()).transcript

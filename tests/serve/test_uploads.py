@@ -77,13 +77,13 @@ async def test_files_are_uploaded_as_the_official_widget_does_and_come_back_in_t
         ("image/png", "größe.png"),
         ("image/svg+xml", "x.svg"),
     ]
-    url = urlsplit(mine["attachments"][0]["contentUrl"])
+    url = urlsplit(str(mine["attachments"][0]["contentUrl"]))
     assert (url.scheme, url.netloc) == ("http", "chat.test")
     stranger = Client(app)
     taken = await stranger.send("GET", f"{url.path}?{url.query}")
     assert taken.content == photo
     assert taken.headers["content-type"] == "image/png"
-    drawn = urlsplit(mine["attachments"][1]["contentUrl"])
+    drawn = urlsplit(str(mine["attachments"][1]["contentUrl"]))
     svg = await stranger.send("GET", f"{drawn.path}?{drawn.query}")
     assert svg.content == SVG
     assert svg.headers["content-type"] == "application/octet-stream"

@@ -20,7 +20,7 @@ from lichen.serve.pages.accent import stylesheet
 from lichen.serve.pages.words import ENGLISH, WORDS
 from lichen.settings import WebChat
 
-STATIC = ("chat.css", "chat.js", "mark.svg")
+STATIC = ("chat.css", "chat.js", "files.css", "files.js", "mark.svg")
 DOOR = "/v1/messaging/webchat"
 
 Theme = Literal["dark", "light"]
@@ -53,6 +53,7 @@ def chat_routes(runtime: Runtime) -> list[BaseRoute]:
             greeting=runtime.project.greeting(tenant, language),
             user=_signed_in(runtime, scope, chat),
             bytes_max=MESSAGE_BYTES_MAX,
+            files_max=runtime.engine.services.file_bytes(scope),
         )
 
     async def style(request: Request) -> Response:

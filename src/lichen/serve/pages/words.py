@@ -30,6 +30,13 @@ class PageWords(msgspec.Struct, frozen=True):
     long: str = "This is too long for one message. Please shorten it, or send it in parts."
     renewed: str = "The conversation before has ended. This is a new one."
     person: str = "A colleague"
+    attach: str = "Attach files"
+    files: str = "Files to send"
+    remove: str = "Remove"
+    large: str = "That is too much: ten files with 8 MB together are taken."
+    unfit: str = "Not sent: a file is not what its name says."
+    full: str = "Not sent: no more files are taken today."
+    gone: str = "Not sent: please attach the files again."
 
     @property
     def spoken(self) -> str:
@@ -38,7 +45,7 @@ class PageWords(msgspec.Struct, frozen=True):
 
 
 _SPOKEN: Final = ("today", "sending", "failed", "again", "connecting", "reconnecting", "offline", "long", "renewed",
-    "person",
+    "person", "remove", "large", "unfit", "full", "gone",
 )  # fmt: skip
 
 ENGLISH: Final = PageWords()
@@ -64,5 +71,12 @@ WORDS: Final[Mapping[str, PageWords]] = {
         long="Das ist zu lang für eine Nachricht. Bitte kürzen Sie sie, oder senden Sie sie in Teilen.",
         renewed="Das vorige Gespräch ist beendet. Dies ist ein neues.",
         person="Jemand aus dem Team",
+        attach="Dateien anhängen",
+        files="Dateien, die gesendet werden",
+        remove="Entfernen",
+        large="Das ist zu viel: Zehn Dateien mit zusammen 8 MB sind möglich.",
+        unfit="Nicht gesendet: Eine Datei ist nicht, was ihr Name sagt.",
+        full="Nicht gesendet: Heute werden keine Dateien mehr angenommen.",
+        gone="Nicht gesendet: Bitte hängen Sie die Dateien noch einmal an.",
     ),
 }

@@ -29,6 +29,9 @@ if (kept.user !== someone) Object.assign(kept, { user: someone, conversation: nu
 kept.outbox ??= [];
 const opening = [...$("said").children]; // the greeting
 
+let loading;
+const loaded = () => (loading ??= import(document.body.dataset.script).then((files) => (files.speak(spoken), files)));
+
 function keep(changes = {}) {
   Object.assign(kept, changes);
   localStorage.setItem(slot, JSON.stringify(kept));
@@ -182,11 +185,12 @@ function again() {
 
 // -- sending: shown at once, kept until the server has it, sent again under the same id --
 
-function say(text) {
-  const message = { id: crypto.randomUUID(), text };
+function say(text, files) {
+  const message = { id: crypto.randomUUID(), text, files: files && true };
+  const attachments = files?.take(message.id);
   keep({ outbox: [...kept.outbox, message] });
   offer([]);
-  draw({ type: "message", from: { id: kept.user }, text, channelData: { clientActivityID: message.id } }, "sending");
+  draw({ type: "message", from: { id: kept.user }, text, attachments, channelData: { clientActivityID: message.id } }, "sending");
   wait(true);
   if (kept.conversation) flush();
   else connect();
@@ -206,10 +210,13 @@ async function flush() {
   }
 }
 
-async function send({ id, text }) {
+async function send({ id, text, files: has }) {
+  const files = has && (await loaded());
   const activity = { type: "message", from: { id: kept.user }, text, locale, channelData: { clientActivityID: id } };
   try {
-    await ask("POST", `${LINE}/conversations/${kept.conversation}/activities`, activity);
+    const line = `${LINE}/conversations/${kept.conversation}`;
+    if (files) await files.upload(`${line}/upload`, kept.token, activity, items.get(id), Refused);
+    else await ask("POST", `${line}/activities`, activity);
     sent(id);
     return true;
   } catch (error) {
@@ -217,9 +224,10 @@ async function send({ id, text }) {
       renew();
       return false;
     }
-    if (error.status >= 400 && error.status < 500 && ![401, 403, 408, 429].includes(error.status)) {
+    const why = files && files.reason(error);
+    if (why || (error.status >= 400 && error.status < 500 && ![401, 403, 408, 429].includes(error.status))) {
       keep({ outbox: kept.outbox.map((each) => (each.id === id ? { ...each, failed: true } : each)) });
-      mark(id, "failed");
+      mark(id, "failed", why);
       wait(false);
       return true;
     }
@@ -287,6 +295,7 @@ function draw(activity, state) {
   const small = document.createElement("small");
   if (kind === "reply") item.append(by(spoken.person));
   item.append(text, small);
+  if (activity.attachments?.length) loaded().then((files) => files.show(item, activity.attachments, state));
   item.dataset.at = at.toISOString();
   $("said").append(item);
   for (const id of [activity.id, activity.channelData?.clientActivityID]) if (id) items.set(id, item);
@@ -317,18 +326,19 @@ function note(text) {
   $("said").append(item);
 }
 
-function mark(id, state) {
+function mark(id, state, why) {
   const item = items.get(id);
-  if (item) show(item, state, id);
+  if (item) show(item, state, id, why);
 }
 
-function show(item, state, id) {
+function show(item, state, id, why) {
   const small = item.querySelector("small");
   const time = new Date(item.dataset.at).toLocaleTimeString(locale, { hour: "2-digit", minute: "2-digit" });
   item.classList.toggle("sending", state === "sending");
   item.classList.toggle("failed", state === "failed");
-  small.textContent = { sending: spoken.sending, failed: spoken.failed }[state] ?? time;
-  if (state !== "failed") return;
+  small.textContent = { sending: spoken.sending, failed: why ?? spoken.failed }[state] ?? time;
+  if (state !== "sending") item.querySelector("progress")?.remove();
+  if (state !== "failed" || why) return;
   const retry = document.createElement("button");
   retry.type = "button";
   retry.textContent = spoken.again;
@@ -368,7 +378,7 @@ function offer(texts) {
 
 function measure() {
   const isLong = new TextEncoder().encode($("text").value.trim()).length > Number(max);
-  $("form").querySelector("button").disabled = isLong;
+  $("form").querySelector("button:not([type])").disabled = isLong;
   $("long").textContent = isLong ? spoken.long : "";
   $("long").hidden = !isLong;
   return isLong;
@@ -376,12 +386,13 @@ function measure() {
 
 // -- the page --
 
-$("form").addEventListener("submit", (event) => {
+$("form").addEventListener("submit", async (event) => {
   event.preventDefault();
   const text = $("text").value.trim();
-  if (!text || measure()) return;
+  const files = loading && (await loading);
+  if (!(text || files?.hasAny()) || measure()) return;
   $("text").value = "";
-  say(text);
+  say(text, files?.hasAny() && files);
   $("text").focus();
 });
 
@@ -392,6 +403,12 @@ $("text").addEventListener("keydown", (event) => {
 });
 
 $("text").addEventListener("input", measure);
+
+const choose = async (files) => (await loaded()).choose(files);
+$("attach").onclick = () => $("file").click();
+$("file").onchange = () => choose([...$("file").files]);
+$("text").addEventListener("paste", ({ clipboardData: { files } }) => files.length && choose([...files]));
+addEventListener("dragenter", loaded, { once: true });
 
 const first = [...$("suggestions").children].map((each) => each.textContent);
 $("suggestions").addEventListener("click", ({ target }) => {
