@@ -54,6 +54,7 @@ from lichen.settings.breakers import breaker_of
 from lichen.settings.providers import ProviderTable
 from lichen.tools.failure import failure_of
 from lichen.tools.guarded import Breakers
+from lichen.tools.openapi.reach import Reach
 from lichen.tools.workers.placement import Workers
 
 if TYPE_CHECKING:
@@ -150,7 +151,8 @@ class Wiring:
         )
         journal_of: JournalOf = lambda scope: self.engine.journal(scope)  # noqa: E731 - the engine comes later
         memories = Memories(journal_of, lambda name, scope: self.catalog.get(name, scope))
-        resources = Resources(workers, StateStore(journal_of), Journals(journal_of), memories)
+        self.reach = Reach()
+        resources = Resources(workers, StateStore(journal_of), Journals(journal_of), memories, self.reach)
 
         def host(agent: Agent) -> Hosted:
             return hosted(agent, resources, self.breakers)
@@ -325,6 +327,7 @@ async def wired(blueprint: Blueprint) -> AsyncGenerator[Wiring]:
         )
         wiring = Wiring(blueprint, workers, keyring, volume, shared)
         stack.push_async_callback(wiring.servers.close)
+        stack.push_async_callback(wiring.reach.close)
         stack.callback(wiring.register.close)
         wiring.begin()
         recovering = asyncio.ensure_future(wiring.recover())

@@ -27,7 +27,7 @@ from lichen.settings.models import Models
 from lichen.settings.providers import PROVIDERS, ProviderTable
 from lichen.settings.routes import Route
 from lichen.settings.secrets import TenantSecrets
-from lichen.settings.servers import McpTable, servers_of
+from lichen.settings.servers import McpTable, OpenApiTable, servers_of
 
 FILE = "lichen.toml"
 CHANNEL = "<channel>"  # stands for the tables that are named for their channel
@@ -172,6 +172,7 @@ class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     breakers: Mapping[str, CircuitBreaker] = {}
     mcp: tuple[McpTable, ...] = ()
     tools: ToolsTable = ToolsTable()
+    openapi: tuple[OpenApiTable, ...] = ()
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -191,6 +192,7 @@ class Settings(msgspec.Struct, frozen=True):
     breakers: Mapping[str, CircuitBreaker] = {}
     mcp: tuple[McpTable, ...] = ()
     floor: Tier = "process"
+    openapi: tuple[OpenApiTable, ...] = ()
 
     @property
     def scopes(self) -> tuple[Scope, ...]:

@@ -18,7 +18,7 @@ from lichen.settings.mcpfiles import McpFile, Tables, tables_of
 from lichen.settings.places import Step
 from lichen.settings.providers import Providers, wrong_with_providers
 from lichen.settings.secrets import shared_by_mistake, wrong_with
-from lichen.settings.servers import McpTable
+from lichen.settings.servers import McpTable, repeated
 
 T = TypeVar("T")
 
@@ -80,6 +80,7 @@ def _settings(path: Path, file: File, environ: Mapping[str, str]) -> Settings:
         breakers=file.breakers,
         mcp=file.mcp,
         floor=file.tools.floor,
+        openapi=file.openapi,
     )
 
 
@@ -97,6 +98,7 @@ def _checked(path: Path, decoded: Decoded, settings: Settings, from_files: tuple
     more += _shared_secrets(found, settings)
     more += _providers(found, settings.providers, {}, "models")
     more += _servers(found, settings, from_files)
+    more += _apis(found, settings)
     return found._replace(errors=(*decoded.errors, *more))
 
 
@@ -154,6 +156,18 @@ def _servers(file: Read, settings: Settings, from_files: tuple[McpTable, ...]) -
                 next_step="Give one of them another name, or other tenants.",
                 place=file.place(*at),
             )
+
+
+def _apis(file: Read, settings: Settings) -> Iterator[Invalid]:
+    """APIs that are called as another one, or as a server."""
+    for number in repeated(settings.openapi, frozenset(own.name for own in settings.mcp)):
+        name = settings.openapi[number].name
+        yield Invalid(
+            f"There are two that are named {name!r}, whose tools would be called alike.",
+            code="api_twice",
+            next_step="Give one of them another name.",
+            place=file.place("openapi", number, "name"),
+        )
 
 
 def _shared_secrets(file: Read, settings: Settings) -> Iterator[Invalid]:

@@ -1,14 +1,15 @@
-"""`[[mcp]]`: other people's MCP servers, and which tenants and environments have them."""
+"""`[[mcp]]` and `[[openapi]]`: other people's MCP servers, which tenants and environments have them, and HTTP APIs."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
 
 from lichen.core.cage.terms import CageTerms
+from lichen.core.remote.api import Api
 from lichen.core.remote.server import Asks, Seconds, Server, ToolTerms, Transport, Trust
 from lichen.core.words.scope import Scope
 
@@ -87,3 +88,27 @@ def servers_of(
     """The servers that a scope has, by name. Of two tables with one name the later counts. `hides` are paths that none
     of them has in its cage."""
     return {table.name: table.server(root, hides) for table in tables if table.is_of(scope)}
+
+
+class OpenApiTable(Api, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One API: its `document`, a file of OpenAPI 3.0 or 3.1 in JSON or YAML, and what an `Api` holds."""
+
+    name: Name
+    document: str
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.name in RESERVED:
+            raise ValueError(f"an API is not called `{self.name}`: actions of the runtime begin so")
+
+    @property
+    def api(self) -> Api:
+        """What is said of it beside its document."""
+        return Api(**{name: getattr(self, name) for name in Api.__struct_fields__})
+
+
+def repeated(tables: tuple[OpenApiTable, ...], servers: frozenset[str]) -> Iterator[int]:
+    """Which of the tables have the name of one before them, or of a server: tools of both would be called so."""
+    for number, table in enumerate(tables):
+        if table.name in servers or any(other.name == table.name for other in tables[:number]):
+            yield number

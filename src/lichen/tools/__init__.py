@@ -13,6 +13,7 @@ from lichen.tools.agent_tool import AgentTool, agent_tool  # at once: the functi
 
 if TYPE_CHECKING:
     from lichen.tools.arguments.codec import ResultRefused
+    from lichen.tools.openapi.toolset import api_tools
     from lichen.tools.python.artifacts import Artifact, WithArtifacts
     from lichen.tools.python.binding import bind
     from lichen.tools.python.schemas import tool_schemas
@@ -33,6 +34,7 @@ _HOMES = {
     "ToolFailed": "workers.frames",
     "WithArtifacts": "python.artifacts",
     "Workers": "workers.placement",
+    "api_tools": "openapi.toolset",
     "bind": "python.binding",
     "tool": "python.tool",
     "tool_schemas": "python.schemas",
@@ -53,6 +55,7 @@ __all__ = [
     "WithArtifacts",
     "Workers",
     "agent_tool",
+    "api_tools",
     "bind",
     "tool",
     "tool_schemas",

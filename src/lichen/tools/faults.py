@@ -62,7 +62,7 @@ def _template(spec: ToolSpec, name: str) -> Iterator[Fault]:
 
 def _references(spec: ToolSpec, name: str, template: Template) -> Iterator[Fault]:
     arguments = _properties(spec.input_schema)
-    if name == "result_hint" and RESULT in arguments:
+    if name == "result_hint" and spec.result_hint and RESULT in arguments:
         yield "A tool with a parameter called result has no result_hint.", "Rename the parameter."
     for reference in template.references:
         if name == "result_hint" and reference.name == RESULT:

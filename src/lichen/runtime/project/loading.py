@@ -22,6 +22,7 @@ from lichen.settings.places import with_line
 from lichen.settings.providers import Providers
 from lichen.settings.reading import Read, read
 from lichen.settings.secrets import sources_in
+from lichen.settings.servers import OpenApiTable
 
 AGENT_FILES = (".toml", ".json", ".yaml", ".yml")
 
@@ -67,7 +68,8 @@ class Loading:
     def project(self) -> Project:
         """What could be loaded."""
         settings, parts = self._settings, self._settings.parts
-        tools = tuple(tool for i, name in enumerate(parts.tools) for tool in self._tools(i, name))
+        own = [tool for i, name in enumerate(parts.tools) for tool in self._tools(i, name)]
+        tools = (*own, *(tool for i, table in enumerate(settings.openapi) for tool in self._operations(i, table)))
         agents = tuple(agent for i, name in enumerate(parts.agents) for agent in self._agents(i, name, tools))
         flows = self.flows(agents, tools)
         assert settings.file is not None, "what is loaded is named by a file"
@@ -90,6 +92,16 @@ class Loading:
             return tuple(flattened(referred(self._root, reference, _is_tool, what="tool")))
 
         return self._guarded(found, (), self._file.place("lichen", "tools", i))
+
+    def _operations(self, i: int, table: OpenApiTable) -> tuple[Tool, ...]:
+        """The operations of an API as tools."""
+        from lichen.tools.openapi.document import read as read_document  # for projects with APIs only
+        from lichen.tools.openapi.toolset import listed
+
+        def found() -> tuple[Tool, ...]:
+            return listed(read_document(self._root / table.document), table.api).tools
+
+        return self._guarded(found, (), self._file.place("openapi", i, "document"))
 
     def _agents(self, i: int, reference: str, tools: Sequence[Tool]) -> tuple[Agent, ...]:
         def found() -> tuple[Agent, ...]:
