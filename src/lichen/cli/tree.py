@@ -36,6 +36,9 @@ COMMANDS: Final = {
     "eval": ("trying.evals:app", "Conversations with expectations, held with the agents here."),
     "flow": ("trying.flow:app", "Flows of nodes: .ygtc files."),
     "tools": ("commands.tools:app", "Tools of other people's MCP servers: seen, pinned, judged."),
+    "schemapin": ("signing.schemapin:app", "Schemas of tools, signed by the key of a domain."),
+    "skill": ("signing.skill:app", "Folders of skills, signed by the key of a domain."),
+    "agentpin": ("signing.agentpin:app", "Credentials by which agents prove who they are."),
     "keys": ("commands.keys:app", "The API keys of a tenant."),
     "secrets": ("commands.secrets:app", "The secrets that tools are handed."),
 }

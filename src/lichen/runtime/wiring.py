@@ -43,6 +43,7 @@ from lichen.runtime.given.files import Files
 from lichen.runtime.given.servers import Servers
 from lichen.runtime.given.sharing import Sharing, sharing
 from lichen.runtime.given.state import StateStore
+from lichen.runtime.given.vouching import Vouching, https
 from lichen.runtime.given.withdrawal import JournalOf, Journals
 from lichen.runtime.operations.governing.stops import STOPPED, reason_of, stop_kind
 from lichen.runtime.project.catalog import Catalog
@@ -165,6 +166,9 @@ class Wiring:
         def fits(scope: Scope, offer: Offer) -> None:
             self.in_force.check(scope, offer)
 
+        def moved(scope: Scope) -> None:
+            self.in_force.load(scope)
+
         self.servers = Servers(
             _servers_of(blueprint),
             volume.log,
@@ -172,7 +176,8 @@ class Wiring:
             self.secrets,
             blueprint.new_id,
             fits,
-            lambda scope: self.in_force.load(scope),
+            moved,
+            Vouching(https, blueprint.clock),
         )
         remote = blueprint.remote or self.servers
         self.in_force = InForce(self.gate, blueprint.policies, blueprint.clock, remote)

@@ -29,6 +29,8 @@ class McpTable(CageTerms, frozen=True, forbid_unknown_fields=True, kw_only=True)
     `tools` are, by the names that the server gives them, what is known of them better than it says. `asks`: how it may
     ask whoever a call is for, by a `form` or by a `url` to open; not at all where that is left out.
     A command is shut in by `cage = "jail"`, with what it is granted.
+    `schemapin` is the domain whose key must have signed each tool, `schemapin_from` a folder of `DOMAIN.json` files or
+    a trust bundle in which that key stands, where the domain is not to be asked.
     """
 
     name: Name
@@ -40,6 +42,8 @@ class McpTable(CageTerms, frozen=True, forbid_unknown_fields=True, kw_only=True)
     headers: Mapping[str, str] = {}
     timeout_s: Seconds = 30.0
     trust: Trust = "first_use"
+    schemapin: Annotated[str, msgspec.Meta(pattern="^([a-z0-9-]+\\.)+[a-z][a-z0-9-]*$|^$", max_length=253)] = ""
+    schemapin_from: str = ""
     tools: Mapping[str, ToolTerms] = {}
     asks: tuple[Asks, ...] = ()
     tenants: tuple[str, ...] = ()
@@ -50,6 +54,8 @@ class McpTable(CageTerms, frozen=True, forbid_unknown_fields=True, kw_only=True)
             raise ValueError(f"the server {self.name} needs either `command` or `url`")
         if self.url and not self.url.startswith(("http://", "https://")):
             raise ValueError(f"the url of {self.name} begins with http:// or https://")
+        if self.schemapin_from and not self.schemapin:
+            raise ValueError(f"the server {self.name} names no domain in `schemapin`")
         if self.name in RESERVED:
             raise ValueError(f"a server is not called `{self.name}`: actions of the runtime begin so")
         if self.is_caged and not self.command:
@@ -74,6 +80,8 @@ class McpTable(CageTerms, frozen=True, forbid_unknown_fields=True, kw_only=True)
             headers=self.headers,
             timeout_s=self.timeout_s,
             trust=self.trust,
+            schemapin=self.schemapin,
+            schemapin_from=str(root / self.schemapin_from) if self.schemapin_from else "",
             tools=self.tools,
             asks=self.asks,
             cage=self.granted(str(root)) if self.is_caged else None,

@@ -91,10 +91,12 @@ def show(caller: Caller, name: Name) -> None:
     caller.screen.line(f"{name} is {standing['state']}.")
     if not offer["difference"]:
         caller.screen.line(f"Pinned as {standing['pinned']}." if standing["pinned"] else "Nothing waits.")
+        _tell_signer(caller, offer["signature"])
         _tell(caller, name, offer["findings"])
         return
     for line in offer["difference"]:
         caller.screen.line(line)
+    _tell_signer(caller, offer["signature"])
     _tell(caller, name, offer["findings"])
     caller.screen.line(f"lichen tools accept {name} --digest {standing['waiting']}")
 
@@ -136,6 +138,13 @@ def _of_folder(folder: Path, rules: Path | None) -> dict[str, list[dict[str, Any
 
     own = NO_RULES if rules is None else rules_of(rules.read_bytes(), str(rules))
     return {str(folder): [msgspec.to_builtins(each) for each in scan_folder(folder, own)]}
+
+
+def _tell_signer(caller: Caller, signature: dict[str, Any] | None) -> None:
+    if signature is not None:
+        other = ", another key than before" if signature["changed"] else ""
+        part = "" if signature["covers"] == "all" else "; its description is not signed"
+        caller.screen.line(f"Signed by {signature['domain']} with {signature['fingerprint']}{other}{part}.")
 
 
 def _tell(caller: Caller, name: str, findings: list[dict[str, Any]]) -> None:

@@ -13,7 +13,7 @@ class Submitted(Control, frozen=True, array_like=True, gc=False):
     """A stranger's definition waits for somebody's judgement: nothing stands under its name yet, or something else.
     `was` is the digest of what did.
 
-    Contents: `definition` (JSON; retention key).
+    Contents: `definition` and, where a domain's key signed it, `signature` (JSON; retention key).
     """
 
     stands: ClassVar[Stands] = "alone"
@@ -34,7 +34,7 @@ class Submitted(Control, frozen=True, array_like=True, gc=False):
 class Pinned(Control, frozen=True, array_like=True, gc=False):
     """A stranger's definition was taken as it is: nothing else counts under this name until somebody pins another.
 
-    Contents: `definition` (JSON; retention key).
+    Contents: `definition` and, where a domain's key signed it, `signature` (JSON; retention key).
     """
 
     stands: ClassVar[Stands] = "alone"

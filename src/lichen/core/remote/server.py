@@ -40,6 +40,8 @@ class Server(msgspec.Struct, frozen=True):
     `asks`: how it may ask whoever a call is for before that ends, by a form or by an address to open.
     A command is shut in where it has a `cage`: it has what that grants, without what lies below `hides`, and its
     requests get `credentials`, which may be secrets as well, by host.
+    `schemapin` is the domain whose key must have signed each of its tools; `schemapin_from` is a folder or a trust
+    bundle where that key stands, instead of at the domain.
     """
 
     name: str
@@ -51,6 +53,8 @@ class Server(msgspec.Struct, frozen=True):
     headers: Mapping[str, str] = {}
     timeout_s: Seconds = 30.0
     trust: Trust = "first_use"
+    schemapin: str = ""
+    schemapin_from: str = ""
     tools: Mapping[str, ToolTerms] = {}
     asks: tuple[Asks, ...] = ()
     cage: Grant | None = None

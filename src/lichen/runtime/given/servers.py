@@ -1,7 +1,8 @@
 """The MCP servers of every scope: what was accepted of them stands in the scope's log, and that is what agents have.
 
 A definition that is seen for the first time is pinned, where the project trusts a server so far, or waits to be judged.
-One that differs from what is pinned always waits; until somebody accepted it the tool is off.
+One that differs from what is pinned always waits; until somebody accepted it the tool is off. Where the project names a
+domain, only what its key signed is taken or waits at all, and what a key signed that was taken back is off.
 """
 
 from __future__ import annotations
@@ -26,9 +27,11 @@ from lichen.core.words.ids import TENANT_STREAM, ToolName
 from lichen.core.words.scope import Scope
 from lichen.engine.journal.journal import Journal
 from lichen.log.log import Log
+from lichen.runtime.given.vouching import Voucher, Vouching
 from lichen.tools.mcp.connection import Connection
 from lichen.tools.mcp.definition import Definition, defined, spec_of
 from lichen.tools.mcp.remote_tool import RemoteTool
+from lichen.tools.vouching.signature import Signature, Vouched, kept, read_kept
 
 BY = "system"
 LOOK_S = 60.0  # at a server, at the start
@@ -66,6 +69,7 @@ class Servers:
         new_id: Callable[[str], str],
         check: Callable[[Scope, Offer], object],
         changed: Callable[[Scope], object],
+        vouching: Vouching,
     ) -> None:
         self._of = of
         self._log_of = log_of
@@ -74,6 +78,7 @@ class Servers:
         self._new_id = new_id
         self._check = check
         self._changed = changed
+        self._vouching = vouching
         self._connections: dict[tuple[Scope, str], Connection] = {}
         self._accepted: dict[Scope, Accepted] = {}
         self._looking: set[asyncio.Task[object]] = set()
@@ -116,6 +121,8 @@ class Servers:
         connection = self.connection(scope, server.name)
         tools: dict[str, Tool] = {}
         for definition in self.pinned(scope, server.name):
+            if self.lacks_signature(scope, server.name, self.standing(scope)[f"tool:{definition.name}"].pinned_n):
+                continue
             tools[definition.tool] = RemoteTool(spec_of(server, definition), definition, connection, self.differs)
         return tools
 
@@ -131,6 +138,19 @@ class Servers:
                 except (ContentErased, Invalid):
                     continue
         return tuple(found)
+
+    def signature(self, scope: Scope, n: int) -> Signature | None:
+        """Whose key signed the definition in a record, as it was found then."""
+        try:
+            return read_kept(self._log_of(scope).contents(TENANT_STREAM, n).get("signature"))
+        except ContentErased:
+            return None
+
+    def lacks_signature(self, scope: Scope, server: str, n: int) -> bool:
+        """Whether the project wants a signature of the server's tools, and the definition in a record has none."""
+        wanted = self._of(scope).get(server)
+        found = self.signature(scope, n) if wanted is not None and wanted.schemapin else None
+        return wanted is not None and wanted.schemapin != ("" if found is None else found.domain)
 
     def standing(self, scope: Scope) -> Mapping[str, Standing]:
         """How every definition stands that a scope ever met, as `kind:name`."""
@@ -161,25 +181,51 @@ class Servers:
         """Asks a server what it offers, and writes down what is new. Raises NotFound, Unavailable, Invalid."""
         offered = await self.connection(scope, server).offered(anew=True)
         table = self._of(scope)[server]
-        on: list[str] = []
-        waiting: list[str] = []
+        voucher = await self._vouching.voucher(table)
+        told: dict[str, list[str]] = {"on": [], "waiting": []}
+        left_out = dict(offered.left_out)
         known = self.version(scope)
         for name, definition in offered.tools.items():
-            standing = self.standing(scope).get(f"tool:{name}", Standing())
-            if standing.pinned == definition.digest:
-                on.append(name)
-                continue
-            is_first = not standing.pinned and not standing.submitted and not standing.rejected
-            if is_first and table.trust == "first_use" and self._fits(scope, definition):
-                self._write(scope, e.Pinned("tool", name, definition.digest, BY, self._new_id("pin")), definition)
-                on.append(name)
-            elif definition.digest not in standing.rejected:
-                self._submit(scope, standing, definition)
-                waiting.append(name)
+            state = self._looked(scope, table, definition, voucher)
+            if state in told:
+                told[state].append(name)
+            elif state:
+                left_out[name] = state
         await self._log_of(scope).durable_stream(TENANT_STREAM)
         if self.version(scope) != known:
             self._changed(scope)
-        return Seen(server, tuple(on), tuple(waiting), offered.left_out)
+        return Seen(server, tuple(told["on"]), tuple(told["waiting"]), left_out)
+
+    def _looked(self, scope: Scope, table: Server, definition: Definition, voucher: Voucher) -> str:
+        """Writes down what is new of a tool. Says `on`, `waiting`, why it is left out, or nothing for one that somebody
+        said no to."""
+        name, digest = definition.name, definition.digest
+        standing = self.standing(scope).get(f"tool:{name}", Standing())
+        before = self.signature(scope, standing.pinned_n) if standing.pinned and voucher.is_asked else None
+        if voucher.takes_back(before):
+            return self._take_back(scope, name, standing.pinned)
+        vouched = voucher.of(definition, before)
+        if standing.pinned == digest and (before is not None or not voucher.is_asked):
+            return "on"
+        if vouched.signature is None:
+            return vouched.why
+        is_new = not standing.pinned and not standing.submitted and not standing.rejected
+        is_same = standing.pinned == digest  # from before a signature was asked for
+        if vouched.is_whole and (is_same or (is_new and table.trust == "first_use" and self._fits(scope, definition))):
+            self._write(scope, e.Pinned("tool", name, digest, BY, self._new_id("pin")), definition, vouched)
+            return "on"
+        if digest in standing.rejected:
+            return ""
+        self._submit(scope, standing, definition, vouched)
+        return "waiting"
+
+    def _take_back(self, scope: Scope, name: str, digest: str) -> str:
+        """Turns off a tool that a key signed which its owner took back."""
+        why = "tool_revoked: The key that signed it was taken back by its owner."
+        reviewed = e.Reviewed("tool", name, digest, "rejected", BY, self._new_id("review"))
+        draft = e.Draft(reviewed, moves.as_contents([("reason", why.encode())], RETENTION))
+        self._journal_of(scope).append({TENANT_STREAM: (draft,)}, actor=BY)
+        return why
 
     def _fits(self, scope: Scope, definition: Definition) -> bool:
         """Whether the policies of the scope load with it: what they do not is for somebody to look at."""
@@ -206,18 +252,31 @@ class Servers:
     async def differs(self, scope: Scope, definition: Definition) -> None:
         """A server says something else of a tool than what is pinned: that waits to be judged."""
         standing = self.standing(scope).get(f"tool:{definition.name}", Standing())
-        self._submit(scope, standing, definition)
+        table = self.connection(scope, definition.name.partition(".")[0]).server
+        voucher = await self._vouching.voucher(table)
+        before = self.signature(scope, standing.pinned_n) if standing.pinned and voucher.is_asked else None
+        vouched = voucher.of(definition, before)
+        if vouched.signature is None:
+            return
+        self._submit(scope, standing, definition, vouched)
         await self._log_of(scope).durable_stream(TENANT_STREAM)
 
-    def _submit(self, scope: Scope, standing: Standing, definition: Definition) -> None:
+    def _submit(self, scope: Scope, standing: Standing, definition: Definition, vouched: Vouched) -> None:
         digest = definition.digest
-        if digest == standing.submitted or digest in standing.rejected:
+        if digest in standing.rejected or (
+            digest == standing.submitted and not self._is_news(scope, standing, vouched)
+        ):
             return
         submitted = e.Submitted("tool", definition.name, digest, standing.pinned, BY, self._new_id("submission"))
-        self._write(scope, submitted, definition)
+        self._write(scope, submitted, definition, vouched)
 
-    def _write(self, scope: Scope, control: e.Pinned | e.Submitted, definition: Definition) -> None:
-        contents = moves.as_contents([("definition", definition.data)], RETENTION)
+    def _is_news(self, scope: Scope, standing: Standing, vouched: Vouched) -> bool:
+        """Whether a definition that waits is signed by now."""
+        return bool(kept(vouched.signature)) and self.signature(scope, standing.submitted_n) is None
+
+    def _write(self, scope: Scope, control: e.Pinned | e.Submitted, definition: Definition, vouched: Vouched) -> None:
+        told = [("definition", definition.data), ("signature", kept(vouched.signature))]
+        contents = moves.as_contents(told, RETENTION)
         self._journal_of(scope).append({TENANT_STREAM: (e.Draft(control, contents),)}, actor=BY)
 
     # -- the end -------------------------------------------------------------------------------------------------

@@ -25,6 +25,8 @@ DESCRIPTION_CHARS_MAX: Final = 8_000
 SERVER_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,23}")
 PARTS_MAX: Final = 20_000  # of a schema with its references written out
 DEPTH_MAX: Final = 24
+SIGNED: Final = "schemapin"
+SIGNED_BYTES_MAX: Final = 4_096
 _APART: Final = ("$defs", "definitions", "$schema")
 _UNFIT = re.compile(r"[^a-z0-9_]+")
 ANYTHING: Final[Mapping[str, Any]] = {"type": "object"}
@@ -32,12 +34,13 @@ ANYTHING: Final[Mapping[str, Any]] = {"type": "object"}
 
 class Definition(msgspec.Struct, frozen=True):
     """A tool as its server defines it. `tool` is its name there, `name` the one it has here; `data` is canonical JSON
-    of all that was said, `digest` its SHA-256 in hexadecimal."""
+    of all that was said, `digest` its SHA-256 in hexadecimal; `signed` is what its `_meta` says of a signature."""
 
     tool: str
     name: ToolName
     data: bytes
     digest: str
+    signed: Mapping[str, Any] | None = None
 
     @property
     def said(self) -> Mapping[str, Any]:
@@ -63,7 +66,15 @@ def defined(server: str, said: Mapping[str, Any]) -> Definition:
         raise _invalid(name, f"Its definition has more than {DEFINITION_BYTES_MAX} bytes.")
     for field in ("inputSchema", "outputSchema"):
         _check_schema(name, field, told.get(field))
-    return Definition(tool, name, data, hashlib.sha256(data).hexdigest())
+    return Definition(tool, name, data, hashlib.sha256(data).hexdigest(), _signed(said.get("_meta")))
+
+
+def _signed(meta: Any) -> Mapping[str, Any] | None:
+    """What is said of a signature, as long as it is short."""
+    found: Any = cast("dict[str, Any]", meta).get(SIGNED) if isinstance(meta, dict) else None
+    if not isinstance(found, dict) or len(msgspec.json.encode(found)) > SIGNED_BYTES_MAX:
+        return None
+    return cast("dict[str, Any]", found)
 
 
 def _check_schema(name: str, field: str, schema: object) -> None:

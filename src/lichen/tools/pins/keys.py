@@ -110,4 +110,4 @@ def _decoded(signature: str) -> bytes:
 
 
 def _no_key(message: str) -> Invalid:
-    return Invalid(message, code="key_invalid", next_step="Take a key on the curve P-256, in PEM.")
+    return Invalid(message, code="key_invalid", next_step="`lichen schemapin keygen KEY` makes one that fits.")

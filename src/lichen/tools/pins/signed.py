@@ -48,7 +48,7 @@ def signed_of(document: object) -> Signed:
         terms = terms_of({name: told[name] for name in names if name in told})
         if terms is not None:
             return Signed(schema, terms)
-    step = "Name a JSON object of `schema` and `signature`."
+    step = "`lichen schemapin sign SCHEMA --key KEY` writes one: a JSON object of `schema` and `signature`."
     raise Invalid("The document holds no signed schema.", code="signature_missing", next_step=step)
 
 

@@ -25,6 +25,7 @@ from lichen.runtime.names import name_of
 from lichen.runtime.project.policies import InForce
 from lichen.tools.scan.difference import difference
 from lichen.tools.scan.finding import Finding
+from lichen.tools.vouching.signature import Signature, kept
 
 State = Literal["on", "changed", "waiting", "rejected"]
 """On as it is pinned; off because it changed; off because nobody judged it yet; off because somebody said no."""
@@ -46,6 +47,7 @@ class ToolOffer(msgspec.Struct, frozen=True):
     `findings` say what is suspicious in the definition that waits, or else in the pinned one: advice, by which nothing
     is decided. `pinned_by` is whoever turned it on, `system` for the first look, empty where nothing is pinned. Times
     are microseconds since 1970, 0 where there is none.
+    `signature` says whose key signed that definition, where the project asks for one.
     """
 
     standing: ToolStanding
@@ -56,6 +58,7 @@ class ToolOffer(msgspec.Struct, frozen=True):
     pinned_by: str = ""
     pinned_at_us: int = 0
     waiting_since_us: int = 0
+    signature: Signature | None = None
 
 
 class ServerTools:
@@ -99,6 +102,7 @@ class ServerTools:
         pin = log.record(TENANT_STREAM, standing.pinned_n) if standing.pinned else None
         wait = log.record(TENANT_STREAM, standing.submitted_n) if standing.submitted else None
         pinned, waiting = self._said(scope, pin), self._said(scope, wait)
+        n = standing.submitted_n or standing.pinned_n
         return ToolOffer(
             _standing(name, standing),
             pinned,
@@ -108,6 +112,7 @@ class ServerTools:
             name_of(log, pin.actor) if pin is not None else "",
             pin.ts_us if pin is not None else 0,
             wait.ts_us if wait is not None else 0,
+            self._servers.signature(scope, n) if n else None,
         )
 
     async def look(self, scope: Scope, server: str, actor: Actor) -> Seen:
@@ -123,11 +128,15 @@ class ServerTools:
         """
         ruling = self._ask(scope, name, actor)
         standing = self._waiting(scope, name, digest)
+        if self._servers.lacks_signature(scope, name.partition(".")[0], standing.submitted_n):
+            step = "Ask its author to sign it, or take `schemapin` out of the server's table in lichen.toml."
+            raise Conflict("Its domain did not sign it.", code="signature_missing", place=name, next_step=step)
         data = self._data(scope, standing.submitted_n)
         self._in_force.check(scope, self._servers.offer_with(scope, name, data))
         by, new_id = self._engine.journal(scope).log.name(actor), self._engine.services.new_id
         told = moves.as_contents([("reason", reason.encode())], RETENTION)
-        defined = moves.as_contents([("definition", data)], RETENTION)
+        signature = kept(self._servers.signature(scope, standing.submitted_n))
+        defined = moves.as_contents([("definition", data), ("signature", signature)], RETENTION)
         reviewed = e.Reviewed("tool", name, digest, "accepted", by, new_id("review"), ruling)
         pinned = e.Pinned("tool", name, digest, by, new_id("pin"), ruling)
         await self._write(scope, (e.Draft(reviewed, told), e.Draft(pinned, defined)), by)

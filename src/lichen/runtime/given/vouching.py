@@ -1,0 +1,63 @@
+"""Whose key signed what a server offers, where the project names a domain: looked up when the server is looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from lichen.core.remote.server import Server
+from lichen.tools.mcp.definition import Definition
+from lichen.tools.vouching.signature import UNASKED, Signature, Vouched
+
+if TYPE_CHECKING:
+    from lichen.tools.pins.resolvers import Fetch
+    from lichen.tools.pins.result import Verified
+    from lichen.tools.pins.verify import Issuer
+
+
+class Voucher:
+    """What is known, in this moment, of the domain that is to have signed; nothing where no one is."""
+
+    def __init__(self, issuer: Issuer | Verified | None, now: datetime) -> None:
+        self._issuer, self._now = issuer, now
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether a signature is wanted at all."""
+        return self._issuer is not None
+
+    def of(self, definition: Definition, before: Signature | None) -> Vouched:
+        """Whether the domain signed a definition; `before` is the signature of the one that is pinned."""
+        from lichen.tools.vouching.issuers import vouched
+
+        return UNASKED if self._issuer is None else vouched(definition, self._issuer, before, self._now)
+
+    def takes_back(self, before: Signature | None) -> bool:
+        """Whether the domain takes back the key that signed what is pinned."""
+        from lichen.tools.vouching.issuers import taken_back
+
+        return self._issuer is not None and taken_back(self._issuer, before)
+
+
+class Vouching:
+    """Looks up domains. `fetch` gets what is at an https address, `clock` counts microseconds."""
+
+    def __init__(self, fetch: Callable[[], Fetch], clock: Callable[[], int]) -> None:
+        self._fetch, self._clock = fetch, clock
+
+    async def voucher(self, server: Server) -> Voucher:
+        """Who vouches for a server's tools. Raises Invalid for a trust bundle that is none."""
+        now = datetime.fromtimestamp(self._clock() / 1_000_000, UTC)
+        if not server.schemapin:
+            return Voucher(None, now)
+        from lichen.tools.vouching.issuers import issuer_of
+
+        return Voucher(await issuer_of(server, self._fetch()), now)
+
+
+def https() -> Fetch:
+    """The way to public addresses."""
+    from lichen.runtime.given.https import Https
+
+    return Https()

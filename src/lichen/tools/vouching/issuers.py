@@ -1,0 +1,87 @@
+"""Whose key signed what a server offers, where the project asks for that, and whether the key still counts.
+
+A signature stands in the definition's `_meta` under `schemapin`, over all else that was said; or in its input schema,
+as Symbiont embeds it, over that schema alone, which leaves the description to whoever sits in between.
+
+Source: SchemaPin specification 1.2, 1.4; Symbiont, SchemaPin for MCP.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from lichen.core.remote.server import Server
+from lichen.core.words.errors import Invalid
+from lichen.tools.mcp.definition import Definition
+from lichen.tools.pins.bundle import read_bundle
+from lichen.tools.pins.resolvers import Bundled, Fetch, LocalFiles, Resolver, WellKnown, resolved
+from lichen.tools.pins.result import Verified
+from lichen.tools.pins.signed import Signed, signed_of, terms_of
+from lichen.tools.pins.verify import Issuer, verify
+from lichen.tools.vouching.signature import Signature, Vouched
+
+BUNDLE_BYTES_MAX = 8 * 1024 * 1024
+
+
+async def issuer_of(server: Server, fetch: Fetch) -> Issuer | Verified:
+    """What is known of the domain whose key signs the server's tools. Raises Invalid for a bundle that is none."""
+    return await resolved(_place(server, fetch), server.schemapin)
+
+
+def _place(server: Server, fetch: Fetch) -> Resolver:
+    if not server.schemapin_from:
+        return WellKnown(fetch)
+    path = Path(server.schemapin_from)
+    if path.is_dir():
+        return LocalFiles(path)
+    try:
+        with path.open("rb") as file:
+            return Bundled(read_bundle(file.read(BUNDLE_BYTES_MAX + 1)))
+    except OSError:
+        step = "Name a folder of DOMAIN.json files, or a trust bundle, in `schemapin_from`."
+        raise Invalid(
+            "There is no such file.", code="schemapin_from_missing", place=str(path), next_step=step
+        ) from None
+
+
+def vouched(definition: Definition, issuer: Issuer | Verified, before: Signature | None, now: datetime) -> Vouched:
+    """Whether the issuer signed a definition; `before` is the signature of the one that is pinned."""
+    if isinstance(issuer, Verified):
+        return Vouched(None, f"{issuer.error_code}: {issuer.error_message}")
+    found = _signed(definition)
+    if found is None:
+        return Vouched(None, "signature_missing: Nobody signed it.")
+    signed, covers = found
+    result = verify(signed, issuer, now)
+    if not result.valid:
+        return Vouched(None, f"{result.error_code}: {result.error_message}")
+    changed = before is not None and before.fingerprint != result.fingerprint
+    return Vouched(Signature(issuer.domain, result.fingerprint, covers, changed, result.expired))
+
+
+def _signed(definition: Definition) -> tuple[Signed, Literal["all", "schema"]] | None:
+    terms = terms_of(definition.signed) if definition.signed is not None else None
+    said = definition.said
+    if terms is not None:
+        return Signed(said, terms), "all"
+    try:
+        return signed_of(_bare(said["inputSchema"])), "schema"
+    except Invalid:
+        return None
+
+
+def _bare(schema: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """A schema that has no member called `schema`, which would be taken for what was signed."""
+    return None if "schema" in schema else schema
+
+
+def taken_back(issuer: Issuer | Verified, signature: Signature | None) -> bool:
+    """Whether the domain takes back the key that signed what is pinned."""
+    if isinstance(issuer, Verified) or signature is None or signature.domain != issuer.domain:
+        return False
+    mark = signature.fingerprint
+    simple = any(each.lower() == mark for each in issuer.discovery.revoked_keys)
+    return simple or any(each.reason(mark) is not None for each in issuer.revocations)
