@@ -159,7 +159,14 @@ async def test_what_a_client_sends_is_bounded(runtime: Runtime, url: str) -> Non
 
 @pytest.mark.req("GOA-73.8")
 @pytest.mark.parametrize(
-    "arguments", [{}, {"text": 7}, {"text": "hello", "approve": True}, {"text": "hello", "conversation": 1}]
+    "arguments",
+    [
+        {},
+        {"text": 7},
+        {"text": "hello", "approve": True},
+        {"text": "hello", "conversation": 1},
+        {"text": "hello", "conversation": "x" * 129},
+    ],
 )
 async def test_arguments_that_do_not_fit_are_named(runtime: Runtime, url: str, arguments: dict[str, Any]) -> None:
     async with client(url, key(runtime, "customer-7")) as customer:

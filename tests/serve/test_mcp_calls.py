@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
@@ -155,6 +156,35 @@ async def test_progress_tells_what_happens_to_whoever_may_read_it(
     assert set(told["customer"]) == {"running"}
 
 
+@pytest.mark.req("GOA-73.17")
+@pytest.mark.filterwarnings("ignore::mcp.MCPDeprecationWarning")
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(("kind", "level"), [("operator", "info"), ("operator", "warning"), ("customer", "info")])
+async def test_a_client_that_asks_for_it_hears_what_happens_in_its_run(
+    runtime: Runtime, url: str, gate: Gate, mode: Mode, kind: Any, level: Any
+) -> None:
+    heard: list[Any] = []
+
+    hears = (kind, level) == ("operator", "info")
+
+    async def hear(params: Any) -> None:
+        heard.append(params)
+        if params.data["type"] == "planned":
+            gate.opened.set()
+
+    if not hears:
+        gate.opened.set()
+    options = {"log_level": level} if mode != "legacy" else {}
+    async with client(url, key(runtime, "somebody", kind), mode, logging_callback=hear, **options) as caller:
+        if mode == "legacy":
+            await caller.set_logging_level(level)  # pyright: ignore[reportDeprecated]
+        await caller.call_tool("house.slow", GO)
+        await caller.list_tools()  # what came before this answer was heard
+    told = [params.data["type"] for params in heard]
+    assert told == [] if not hears else "planned" in told
+    assert not any("It is open" in json.dumps(params.data) for params in heard)
+
+
 @pytest.mark.req("GOA-73.13")
 @pytest.mark.parametrize("mode", MODES)
 async def test_the_end_of_the_server_ends_a_call_and_not_its_run(runtime: Runtime, gate: Gate, mode: Mode) -> None:
@@ -185,6 +215,13 @@ async def test_an_answer_that_has_a_type_comes_as_a_value_of_it(runtime: Runtime
     assert schema["properties"]["value"]["properties"]["grams"]["type"] == "integer"
     assert result.structured_content["value"] == {"grams": 250, "parts": ["lid"]}
     assert later.structured_content["value"] == {"grams": 250, "parts": ["lid"]}
+
+
+@pytest.mark.req("SYM-58.4")
+async def test_of_an_agent_that_is_made_in_python_the_contract_is_given(runtime: Runtime, url: str) -> None:
+    async with client(url, key(runtime, "ops", "operator")) as ops:
+        result = await ops.call_tool("get_agent_dsl", {"agent": "house.slow"})
+    assert [tool["name"] for tool in json.loads(text_of(result))["tools"]] == ["slow.wait"]
 
 
 @pytest.mark.req("GOA-73.8")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Coroutine
 from contextlib import aclosing, suppress
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import anyio
 import msgspec
@@ -30,7 +30,9 @@ from lichen.engine.pace.race import race
 from lichen.runtime.operations.talk.session import Asked, Session
 from lichen.runtime.operations.talk.turn import Reply, Turn
 from lichen.runtime.views.agent import AgentOffer
+from lichen.runtime.views.record import RecordView
 from lichen.runtime.views.run import Outcome
+from lichen.serve.mcp.levels import tell
 from lichen.serve.mcp.questions import ANSWER, KINDS, Answer, answer_of, form, required, state_of
 from lichen.serve.mcp.results import failed, result
 from lichen.serve.mcp.visit import Context, Visit
@@ -40,6 +42,8 @@ CALL_S_MAX: Final = 600.0
 ROUNDS_MAX: Final = 16  # questions of one call
 BEAT_S: Final = 5.0
 STARTING_S: Final = 1.0
+RUNNING: Final = "running"
+NAME_CHARS_MAX: Final = 128
 PROGRESS_MAX: Final = 1_000  # notifications of one call
 
 Result = CallToolResult | InputRequiredResult
@@ -50,14 +54,15 @@ class Said(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     text: str
     input: Any = None
-    conversation: str = ""
+    conversation: Annotated[str, msgspec.Meta(max_length=NAME_CHARS_MAX)] = ""
 
 
 class Call:
     """A call of one agent by one caller."""
 
-    def __init__(self, ctx: Context, visit: Visit, agent: AgentOffer) -> None:
+    def __init__(self, ctx: Context, visit: Visit, agent: AgentOffer, *, hears: bool) -> None:
         self._ctx, self._visit, self._agent = ctx, visit, agent
+        self._hears = hears  # whether the client wants to be told what happens in the run
         self._session: Session | None = None
         self._saying: asyncio.Future[Turn] | None = None
         self._keeps = False  # whether the session is for later calls too
@@ -174,13 +179,16 @@ class Call:
 
     async def _tell(self, turn: Turn) -> None:
         """Progress while it goes on: what happens, for whoever may read that; else that it still does."""
-        if not (self._ctx.meta or {}).get("progress_token"):
+        if not (self._ctx.meta or {}).get("progress_token") and not self._hears:
             return
         n = 0
         async with aclosing(_beats(turn)) as beats:
-            async for message in beats:
+            async for record in beats:
                 n += 1
+                message = RUNNING if record is None else f"{record.type} {record.summary}".strip()
                 await self._ctx.session.report_progress(n, message=message)
+                if record is not None and self._hears:
+                    await tell(self._ctx, record)
                 if n >= PROGRESS_MAX:
                     return
 
@@ -271,12 +279,12 @@ async def _settled(work: asyncio.Future[Any]) -> None:
     await asyncio.wait({work})
 
 
-async def _beats(turn: Turn) -> AsyncGenerator[str]:
-    """One line for everything that happens, else one every few seconds."""
+async def _beats(turn: Turn) -> AsyncGenerator[RecordView | None]:
+    """Everything that happens, for whoever may read it; else that it goes on, every few seconds."""
     with suppress(Denied):
         async for record in turn.records():
-            yield f"{record.type} {record.summary}".strip()
+            yield record
         return
     while True:
         await asyncio.sleep(BEAT_S)
-        yield "running"
+        yield None

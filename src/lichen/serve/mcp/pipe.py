@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
@@ -18,12 +19,15 @@ LINE_BYTES_MAX: Final = 1024 * 1024
 REFUSED: Final = 4_000  # the code of a close whose reason is ours
 
 
-async def serve_pipe(socket: WebSocket, server: Server[Any], identify: Identify, closing: asyncio.Event) -> None:
+async def serve_pipe(
+    socket: WebSocket, made: Callable[[], Awaitable[Server[Any]]], identify: Identify, closing: asyncio.Event
+) -> None:
     """Serves one client until it leaves or the server closes. Whose it is, is asked first, and with each message."""
     await socket.accept()
     try:
         caller = identify(socket)
         _ = caller.scope(), caller.actor()
+        server = await made()
     except LichenError as error:
         await socket.close(REFUSED, f"{error.code}: {error.message} {error.next_step}"[:120])
         return

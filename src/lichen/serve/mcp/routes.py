@@ -46,7 +46,7 @@ def pipe_routes(runtime: Runtime, identify: Identify) -> list[BaseRoute]:
     made = _Made(runtime, identify)
 
     async def pipe(socket: WebSocket) -> None:
-        await serve_pipe(socket, await made.server(), identify, site_of(socket).closing)
+        await serve_pipe(socket, made.server, identify, site_of(socket).closing)
 
     return [WebSocketRoute(PATH, pipe)]
 

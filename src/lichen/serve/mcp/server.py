@@ -6,7 +6,9 @@ from importlib.metadata import version
 from typing import Any, Final
 
 from mcp.server.lowlevel import Server
+from mcp_types import SetLevelRequestParams
 
+from lichen.serve.mcp.levels import Levels
 from lichen.serve.mcp.reading import Prompts, Resources, Subscriptions
 from lichen.serve.mcp.tools import Tools
 from lichen.serve.mcp.visit import House, answering
@@ -19,9 +21,10 @@ INSTRUCTIONS: Final = (
 
 def make_server(house: House) -> Server[Any]:
     """The server of an application; whose a message is, each message says itself."""
-    tools, resources, prompts = Tools(house), Resources(house), Prompts(house)
+    levels = Levels(house)
+    tools, resources, prompts = Tools(house, levels), Resources(house), Prompts(house)
     subscriptions = Subscriptions(house)
-    return Server(
+    server: Server[Any] = Server(
         "lichen",
         version=version("lichen"),
         title="Lichen",
@@ -38,6 +41,8 @@ def make_server(house: House) -> Server[Any]:
         on_list_prompts=answering(prompts.list),
         on_get_prompt=answering(prompts.get),
     )
+    server.add_request_handler("logging/setLevel", SetLevelRequestParams, answering(levels.set))
+    return server
 
 
 def _nothing_to_check(name: str) -> None:

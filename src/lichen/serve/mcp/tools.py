@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 from mcp.shared.exceptions import MCPError
@@ -25,7 +25,8 @@ from lichen.runtime.views.agent import AgentOffer
 from lichen.runtime.views.run import Outcome
 from lichen.serve.http.limits import Slots
 from lichen.serve.mcp import symbi
-from lichen.serve.mcp.calls import Call, Result, Said
+from lichen.serve.mcp.calls import NAME_CHARS_MAX, Call, Result, Said
+from lichen.serve.mcp.levels import Levels
 from lichen.serve.mcp.reading.resources import rules_of
 from lichen.serve.mcp.results import failed, output_schema, result
 from lichen.serve.mcp.visit import Context, House, Visit
@@ -42,7 +43,7 @@ _SAID: Final[Mapping[str, Any]] = {
         "input": {"description": "JSON that goes with the words, if the agent takes any."},
         "conversation": {
             "type": "string",
-            "maxLength": 128,
+            "maxLength": NAME_CHARS_MAX,
             "description": "A name under which the conversation goes on with the next call; without one it ends.",
         },
     },
@@ -54,15 +55,15 @@ _SAID: Final[Mapping[str, Any]] = {
 class Awaiting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What `run_result` takes."""
 
-    run: str
+    run: Annotated[str, msgspec.Meta(max_length=NAME_CHARS_MAX)]
     wait_s: float = 0.0
 
 
 class Tools:
     """Lists and calls. A tool that the caller may not use is not there for them."""
 
-    def __init__(self, house: House) -> None:
-        self._house = house
+    def __init__(self, house: House, levels: Levels) -> None:
+        self._house, self._levels = house, levels
         self._calls = Slots(most=CALLS_MAX, most_each=CALLS_MAX_EACH)
 
     async def list(self, ctx: Context, params: PaginatedRequestParams | None) -> ListToolsResult:
@@ -85,7 +86,7 @@ class Tools:
             name = f"{visit.scope.log_id()}/{visit.actor.auth}"
             self._calls.check(name)
             with self._calls.holding(name):
-                return await Call(ctx, visit, agent).made(said, params)
+                return await Call(ctx, visit, agent, hears=self._levels.hears(ctx)).made(said, params)
         except LichenError as error:
             return failed(error)
 

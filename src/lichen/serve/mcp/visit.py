@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 from mcp.server.context import ServerRequestContext
 from mcp.shared.exceptions import MCPError
@@ -19,6 +19,8 @@ from lichen.serve.http.lines import broken
 from lichen.serve.http.state import Site, site_of
 
 Context = ServerRequestContext[Any, HTTPConnection]
+SESSION_HEADER: Final = "mcp-session-id"
+
 P = TypeVar("P")
 R = TypeVar("R")
 
@@ -54,6 +56,11 @@ class Visit(NamedTuple):
     def closing(self) -> asyncio.Event:
         """Set when the server is about to stop."""
         return self.site.closing
+
+
+def session_of(connection: HTTPConnection) -> Any:
+    """What the messages of one client have in common: its session's id, or its pipe."""
+    return connection.headers.get(SESSION_HEADER) or connection
 
 
 def answering(handle: Callable[[Context, P], Awaitable[R]]) -> Callable[[Context, P], Awaitable[R]]:

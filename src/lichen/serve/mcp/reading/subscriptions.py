@@ -20,19 +20,17 @@ from mcp_types import (
     SubscriptionsListenResult,
     UnsubscribeRequestParams,
 )
-from starlette.requests import HTTPConnection
 
 from lichen.core.words.errors import Denied, Invalid
 from lichen.core.words.ids import RunId
 from lichen.engine.pace.race import race
 from lichen.serve.http.limits import Slots
 from lichen.serve.mcp.reading.resources import find
-from lichen.serve.mcp.visit import Context, House, Visit
+from lichen.serve.mcp.visit import Context, House, Visit, session_of
 
 MOST, MOST_EACH = 1_000, 16
 LISTENED_MAX: Final = 16  # addresses of one request
 FOLLOWED: Final = ("run", "records")
-SESSION_HEADER: Final = "mcp-session-id"
 
 
 class Subscriptions:
@@ -47,7 +45,7 @@ class Subscriptions:
         """The session is told of every change from now on. Raises Invalid (`resource_unfollowed`), Denied, TooMany."""
         visit = self._house.visit(ctx)
         run = _run(visit, params.uri)
-        name = (_session(visit.connection), params.uri)
+        name = (session_of(visit.connection), params.uri)
         if name in self._following:
             return EmptyResult()
         self._slots.check(visit.actor.auth)
@@ -67,7 +65,7 @@ class Subscriptions:
     async def unsubscribe(self, ctx: Context, params: UnsubscribeRequestParams) -> EmptyResult:
         """The session is told no more."""
         visit = self._house.visit(ctx)
-        task = self._following.pop((_session(visit.connection), params.uri), None)
+        task = self._following.pop((session_of(visit.connection), params.uri), None)
         if task is not None:
             task.cancel()
         return EmptyResult()
@@ -138,8 +136,3 @@ async def changes(visit: Visit, run: RunId) -> AsyncGenerator[None]:
                 yield None
                 if feed.is_end(record):
                     return
-
-
-def _session(connection: HTTPConnection) -> Any:
-    """What a client's messages have in common: its session's id, or its pipe."""
-    return connection.headers.get(SESSION_HEADER) or connection
