@@ -225,6 +225,18 @@ async def test_a_server_that_needs_an_answer_gets_it_over_a_restart(project: Pro
     assert "Dune for 14 days to Wien" in answer
 
 
+@pytest.mark.req("GOA-75.1")
+async def test_an_agent_reads_the_resources_that_may_be_read_as_policy_says(project: Project) -> None:
+    settings, policy = project.root / "lichen.toml", project.root / "policies/shop.cedar"
+    settings.write_text(settings.read_text() + '\n[mcp.resources]\nallow_uris = ["book://shelf/*"]\n')
+    read = '@id("read") forbid (principal is Agent, action == Action::"strange.resources.read", resource)'
+    policy.write_text(f'{policy.read_text()}{read} when {{ context.args.uri == "book://shelf/diary" }};\n')
+    async with opened(project) as runtime:
+        assert "spice" in await said(runtime, 'strange.resources.read {"uri":"book://shelf/dune"}')
+        assert (await said(runtime, 'strange.resources.read {"uri":"book://shelf/diary"}')).startswith("denied")
+        assert "resource_denied" in await said(runtime, 'strange.resources.read {"uri":"book://big"}')
+
+
 def asked(runtime: Runtime) -> tuple[WaitView, ...]:
     """The questions that are open."""
     return runtime.waits.list(SCOPE, OPS, kinds=("clarification",))

@@ -19,7 +19,7 @@ import msgspec
 
 from lichen.core.cage.terms import CageTerms
 from lichen.core.reading.misfits import misfit
-from lichen.core.remote.server import Asks, Seconds, ToolTerms, Transport, Trust
+from lichen.core.remote.server import Asks, ResourceRules, Seconds, ToolTerms, Transport, Trust
 from lichen.core.words.errors import Invalid
 from lichen.settings.servers import McpTable
 
@@ -42,6 +42,7 @@ class ServerTerms(CageTerms, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     trust: Trust = "first_use"
     tools: Mapping[str, ToolTerms] = {}
     asks: tuple[Asks, ...] = ()
+    resources: ResourceRules = ResourceRules()
 
 
 class McpFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -179,6 +180,7 @@ def _table(folder: Path, said: McpFile, named: Named, environ: Mapping[str, str]
             tools=terms.tools,
             asks=terms.asks,
             **{name: getattr(terms, name) for name in CageTerms.__struct_fields__},
+            resources=terms.resources,
             tenants=said.tenants,
             environments=said.environments,
         )

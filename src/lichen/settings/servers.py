@@ -10,7 +10,7 @@ import msgspec
 
 from lichen.core.cage.terms import CageTerms
 from lichen.core.remote.api import Api
-from lichen.core.remote.server import Asks, Seconds, Server, ToolTerms, Transport, Trust
+from lichen.core.remote.server import Asks, ResourceRules, Seconds, Server, ToolTerms, Transport, Trust
 from lichen.core.words.scope import Scope
 
 RESERVED = frozenset(
@@ -31,6 +31,8 @@ class McpTable(CageTerms, frozen=True, forbid_unknown_fields=True, kw_only=True)
     A command is shut in by `cage = "jail"`, with what it is granted.
     `schemapin` is the domain whose key must have signed each tool, `schemapin_from` a folder of `DOMAIN.json` files or
     a trust bundle in which that key stands, where the domain is not to be asked.
+    ask whoever a call is for, by a `form` or by a `url` to open; not at all where that is left out. `resources` are
+    those that may be read.
     """
 
     name: Name
@@ -46,6 +48,7 @@ class McpTable(CageTerms, frozen=True, forbid_unknown_fields=True, kw_only=True)
     schemapin_from: str = ""
     tools: Mapping[str, ToolTerms] = {}
     asks: tuple[Asks, ...] = ()
+    resources: ResourceRules = ResourceRules()
     tenants: tuple[str, ...] = ()
     environments: tuple[str, ...] = ()
 
@@ -87,6 +90,7 @@ class McpTable(CageTerms, frozen=True, forbid_unknown_fields=True, kw_only=True)
             cage=self.granted(str(root)) if self.is_caged else None,
             hides=hides,
             credentials=self.credentials,
+            resources=self.resources,
         )
 
 

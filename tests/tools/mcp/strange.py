@@ -166,6 +166,36 @@ async def needs_roots(ctx: Context[Any, Any]) -> str | InputRequiredResult:
     return InputRequiredResult(input_requests={"roots": ListRootsRequest()})
 
 
+@server.resource("book://shelf/dune", name="dune")
+def dune() -> str:
+    """A book."""
+    return "The spice must flow."
+
+
+@server.resource("book://shelf/secret", name="secret")
+def secret() -> str:
+    """Another one."""
+    return "Nobody may read this."
+
+
+@server.resource("book://shelf/diary", name="diary")
+def diary() -> str:
+    """Somebody's own."""
+    return "Dear diary."
+
+
+@server.resource("book://shelf/cover", name="cover", mime_type="image/png")
+def cover() -> bytes:
+    """A picture."""
+    return b"\0\0\0"
+
+
+@server.resource("book://big", name="big")
+def big_book() -> str:
+    """Too long."""
+    return "x" * 2_000_000
+
+
 if how == "silent":
     time.sleep(600)
 if how == "noise":

@@ -83,6 +83,7 @@ async def test_structured_content_is_the_result_and_text_where_there_is_none() -
 
 
 @pytest.mark.req("GOA-72.2")
+@pytest.mark.req("GOA-74.1")
 async def test_what_a_server_says_of_a_failure_is_told_to_the_planner() -> None:
     async with connected(strange()) as connection:
         with pytest.raises(NotDone) as failed:
@@ -92,6 +93,8 @@ async def test_what_a_server_says_of_a_failure_is_told_to_the_planner() -> None:
         with pytest.raises(NotDone) as refused:
             await called(connection, "refuse")
         assert (refused.value.code, refused.value.recovery) == ("invalid_call", "correct_call")
+        assert "Missing required field: text Arguments that fit its schema: {}" in refused.value.issues[0].message
+        assert '"properties":' in refused.value.issues[0].message
         with pytest.raises(InvalidArguments) as unfit:
             await called(connection, "add", a=1)
         assert unfit.value.issues[0].field == "/b"

@@ -16,6 +16,16 @@ Asks = Literal["form", "url"]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=3_600)]
 
 
+class ResourceRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which resources of a server may be read, by address and by name; `*` stands for anything. Nothing may that no
+    entry allows, nor what an entry denies."""
+
+    allow_uris: tuple[str, ...] = ()
+    deny_uris: tuple[str, ...] = ()
+    allow_names: tuple[str, ...] = ()
+    deny_names: tuple[str, ...] = ()
+
+
 class ToolTerms(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What is known of a tool better than its server says. Without it a call may act, at most once, and brings a
     stranger's words. `confirm` is the question to whom it is wanted for."""
@@ -60,6 +70,7 @@ class Server(msgspec.Struct, frozen=True):
     cage: Grant | None = None
     hides: tuple[str, ...] = ()
     credentials: Mapping[str, Mapping[str, str]] = {}
+    resources: ResourceRules = ResourceRules()
 
     def terms(self, tool: str) -> ToolTerms:
         """What is known of the tool that the server calls so."""

@@ -32,6 +32,7 @@ from lichen.tools.mcp.connection import Connection
 from lichen.tools.mcp.definition import Definition, defined, spec_of
 from lichen.tools.mcp.remote_tool import RemoteTool
 from lichen.tools.vouching.signature import Signature, Vouched, kept, read_kept
+from lichen.tools.mcp.resources import resource_tools
 
 BY = "system"
 LOOK_S = 60.0  # at a server, at the start
@@ -124,7 +125,7 @@ class Servers:
             if self.lacks_signature(scope, server.name, self.standing(scope)[f"tool:{definition.name}"].pinned_n):
                 continue
             tools[definition.tool] = RemoteTool(spec_of(server, definition), definition, connection, self.differs)
-        return tools
+        return {**tools, **resource_tools(server, connection)}
 
     def pinned(self, scope: Scope, server: str) -> tuple[Definition, ...]:
         """What is pinned of a server in a scope. One whose words were erased is not there any more."""

@@ -18,18 +18,21 @@ INVALID_PARAMS: Final = -32602
 CONNECTION_CLOSED: Final = -32000
 REQUEST_TIMEOUT: Final = -32001
 TEXT_CHARS_MAX: Final = 2_000
+SCHEMA_CHARS_MAX: Final = 8_000  # a larger one is told with the tool alone
 
 
 class ServerGone(Exception):
     """The connection broke while a call was under way: what became of it is not known."""
 
 
-def not_done(error: MCPError, *, example: str) -> NotDone:
-    """The server refused the call. Of arguments it does not take, an example says what it would."""
+def not_done(error: MCPError, *, example: str, schema: str = "") -> NotDone:
+    """The server refused the call. Of arguments it does not take, an example and their schema say what it would."""
     text = shown(error.message)
     match error.code:
         case code if code == INVALID_PARAMS:
-            issue = Issue("", "invalid_format", f"The server says: {text} Arguments that fit its schema: {example}")
+            told = f"The server says: {text} Arguments that fit its schema: {example}"
+            told += f" The schema: {schema}" if 0 < len(schema) <= SCHEMA_CHARS_MAX else ""
+            issue = Issue("", "invalid_format", told)
             return NotDone(text, code="invalid_call", retryable=False, issues=(issue,), recovery="correct_call")
         case code if code == METHOD_NOT_FOUND:
             return NotDone(text, code="invalid_call", retryable=False, recovery="replan")

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
+import msgspec
+
 from lichen.core.ports.call import (
     Arguments,
     CallMeta,
@@ -79,7 +81,8 @@ class RemoteTool:
         except MCPError as error:
             if is_broken(error):
                 raise ServerGone(f"The connection broke: {error.message}") from error
-            raise not_done(error, example=example_of(self.spec).decode() or "none is known") from error
+            example, schema = example_of(self.spec).decode(), msgspec.json.encode(self.spec.input_schema).decode()
+            raise not_done(error, example=example or "none is known", schema=schema) from error
         if isinstance(made, NeedsAnswer):
             raise made
         return produced_of(made, self._pinned.said.get("outputSchema"))
