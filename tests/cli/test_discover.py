@@ -61,6 +61,8 @@ def test_what_is_printed_can_be_added_and_is_not_found_again(project: Project) -
     settings = project.root / "lichen.toml"
     settings.write_text(f"{settings.read_text()}\n{tables}\n")
     assert project.run("tools", "discover", "--json").data == []
+    who = ("--tenant", "acme", "--as", "ops")
+    assert project.run("secrets", "set", "git_hub_github_token", *who, text="ghp_1").code == 0
 
 
 @pytest.mark.req("SYM-59.1")

@@ -174,6 +174,7 @@ class Wiring:
             volume.log,
             journal_of,
             self.secrets,
+            self.sealed,
             blueprint.new_id,
             fits,
             moved,

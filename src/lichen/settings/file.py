@@ -237,7 +237,8 @@ class Settings(msgspec.Struct, frozen=True):
         if tenant is None:
             return ()
         keys = (self.provider(scope, name).secret for name in {**self.providers, **tenant.models})
-        return (*tenant.secrets.within(scope.env).names, *filter(None, keys))
+        servers = (name for server in self.servers(scope).values() for name in server.secrets)
+        return (*tenant.secrets.within(scope.env).names, *filter(None, keys), *servers)
 
     def provider(self, scope: Scope, name: str) -> ProviderTable:
         """How a scope reaches a provider of models: its tenant's table over that of all."""

@@ -19,7 +19,7 @@ import msgspec
 
 from lichen.core.cage.terms import CageTerms
 from lichen.core.reading.misfits import misfit
-from lichen.core.remote.server import Asks, ResourceRules, Seconds, ToolTerms, Transport, Trust
+from lichen.core.remote.server import Asks, OAuth, ResourceRules, Seconds, ToolTerms, Transport, Trust
 from lichen.core.words.errors import Invalid
 from lichen.settings.servers import McpTable
 
@@ -43,6 +43,7 @@ class ServerTerms(CageTerms, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     tools: Mapping[str, ToolTerms] = {}
     asks: tuple[Asks, ...] = ()
     resources: ResourceRules = ResourceRules()
+    oauth: OAuth | None = None
 
 
 class McpFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -181,6 +182,7 @@ def _table(folder: Path, said: McpFile, named: Named, environ: Mapping[str, str]
             asks=terms.asks,
             **{name: getattr(terms, name) for name in CageTerms.__struct_fields__},
             resources=terms.resources,
+            oauth=terms.oauth,
             tenants=said.tenants,
             environments=said.environments,
         )

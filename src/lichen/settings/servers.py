@@ -10,7 +10,7 @@ import msgspec
 
 from lichen.core.cage.terms import CageTerms
 from lichen.core.remote.api import Api
-from lichen.core.remote.server import Asks, ResourceRules, Seconds, Server, ToolTerms, Transport, Trust
+from lichen.core.remote.server import Asks, OAuth, ResourceRules, Seconds, Server, ToolTerms, Transport, Trust
 from lichen.core.words.scope import Scope
 
 RESERVED = frozenset(
@@ -32,7 +32,7 @@ class McpTable(CageTerms, frozen=True, forbid_unknown_fields=True, kw_only=True)
     `schemapin` is the domain whose key must have signed each tool, `schemapin_from` a folder of `DOMAIN.json` files or
     a trust bundle in which that key stands, where the domain is not to be asked.
     ask whoever a call is for, by a `form` or by a `url` to open; not at all where that is left out. `resources` are
-    those that may be read.
+    those that may be read; `oauth` says how we sign in.
     """
 
     name: Name
@@ -49,6 +49,7 @@ class McpTable(CageTerms, frozen=True, forbid_unknown_fields=True, kw_only=True)
     tools: Mapping[str, ToolTerms] = {}
     asks: tuple[Asks, ...] = ()
     resources: ResourceRules = ResourceRules()
+    oauth: OAuth | None = None
     tenants: tuple[str, ...] = ()
     environments: tuple[str, ...] = ()
 
@@ -59,6 +60,8 @@ class McpTable(CageTerms, frozen=True, forbid_unknown_fields=True, kw_only=True)
             raise ValueError(f"the url of {self.name} begins with http:// or https://")
         if self.schemapin_from and not self.schemapin:
             raise ValueError(f"the server {self.name} names no domain in `schemapin`")
+        if self.oauth is not None and not self.url:
+            raise ValueError(f"the server {self.name} has `oauth` and no `url` to sign in for")
         if self.name in RESERVED:
             raise ValueError(f"a server is not called `{self.name}`: actions of the runtime begin so")
         if self.is_caged and not self.command:
@@ -91,6 +94,7 @@ class McpTable(CageTerms, frozen=True, forbid_unknown_fields=True, kw_only=True)
             hides=hides,
             credentials=self.credentials,
             resources=self.resources,
+            oauth=self.oauth,
         )
 
 

@@ -31,7 +31,7 @@ def server(request: pytest.FixtureRequest) -> Generator[Server]:
     port = free_port()
     process = subprocess.Popen([sys.executable, str(STRANGE), request.param, str(port)], stderr=subprocess.DEVNULL)
     try:
-        _wait(port)
+        wait_for(port)
         url = f"http://127.0.0.1:{port}/{'sse' if request.param == 'sse' else 'mcp'}"
         headers = {"Authorization": "Bearer secret:books"}
         yield Server(
@@ -42,7 +42,8 @@ def server(request: pytest.FixtureRequest) -> Generator[Server]:
         process.wait(10)
 
 
-def _wait(port: int) -> None:
+def wait_for(port: int) -> None:
+    """Returns once somebody answers on a port of the loopback."""
     until = time.monotonic() + START_S
     while True:
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
@@ -12,7 +12,10 @@ import typer
 from lichen.cli.here.caller import Caller, calling
 from lichen.cli.here.workspace import locate
 from lichen.cli.show.screen import Screen, note
-from lichen.core.words.errors import Invalid, NotFound
+from lichen.core.words.errors import Invalid, LichenError, NotFound
+
+if TYPE_CHECKING:
+    from lichen.core.remote.server import Server
 
 app = typer.Typer(name="tools", no_args_is_help=True, help="Tools of other people's MCP servers: seen, pinned, judged.")
 
@@ -61,6 +64,62 @@ def discover(
             screen.line(f"lichen secrets set {secret}")
     if not found.servers:
         screen.line("No other program has a server here that the project has not.")
+
+
+@app.command()
+@calling
+def login(caller: Caller, server: Annotated[str, typer.Argument(help="Its name in lichen.toml.")]) -> None:
+    """Signs in at a server for the tenant.
+
+    Prints the address to open, waits until somebody signed in there, and keeps what was issued as a secret."""
+    import asyncio
+    import time
+
+    from lichen.core.remote.server import token_name
+    from lichen.tools.mcp.oauth.signin import sign_in
+
+    found = _server_to_sign_in_at(caller, server)
+    assert found.oauth is not None
+    secret = found.oauth.client_secret
+    own = typer.prompt(f"Value of {secret}", hide_input=True, err=True) if secret else ""
+
+    async def show(address: str) -> None:
+        note(f"Open this address to sign in at {server}:\n{address}")
+
+    now_s = time.time  # noqa: TID251 - what is issued expires by the clock of the machine
+    signed = asyncio.run(sign_in(found, show, client_secret=own, now_s=now_s))
+    _keep(caller, token_name(server), msgspec.json.encode(signed).decode())
+    if not caller.screen.data({"server": server, "issuer": signed.issuer}):
+        caller.screen.line(f"Signed in at {server}, by {signed.issuer}.")
+
+
+def _server_to_sign_in_at(caller: Caller, name: str) -> Server:
+    """The server as lichen.toml has it. Raises NotFound (`server_unknown`), Invalid (`sign_in_unwanted`)."""
+    from lichen.settings.reading import read
+
+    settings = read(locate().needed(), environ=os.environ).settings
+    if settings is None:
+        raise Invalid("lichen.toml cannot be read.", code="settings_invalid", next_step="lichen doctor")
+    tenant = caller.tenant or (next(iter(settings.tenants)) if len(settings.tenants) == 1 else "")
+    servers = settings.servers(settings.scope(tenant, caller.env))
+    if name not in servers:
+        step = f"It has: {', '.join(servers) or 'none'}."
+        raise NotFound(f"The tenant has no MCP server {name!r}.", code="server_unknown", next_step=step)
+    oauth = servers[name].oauth
+    if oauth is None or oauth.grant != "code":
+        step = "Write `oauth = {}` in its [[mcp]] table, should it want that."
+        raise Invalid("Nobody signs in at this server.", code="sign_in_unwanted", next_step=step)
+    return servers[name]
+
+
+def _keep(caller: Caller, name: str, value: str) -> None:
+    """The first value of the secret, or its next."""
+    try:
+        caller.client.post("secrets", {"name": name, "value": value})
+    except LichenError as error:
+        if error.code != "secret_exists":
+            raise
+        caller.client.post("secrets/rotate", {"name": name, "value": value})
 
 
 @app.command()

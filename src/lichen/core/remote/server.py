@@ -26,6 +26,25 @@ class ResourceRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     deny_names: tuple[str, ...] = ()
 
 
+class OAuth(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How we sign in where a server wants that (OAuth 2.1). `code`: a person did, with `lichen tools login`.
+    `client_credentials`: as ourselves, with the secret that `client_secret` names, at the `issuer` and nowhere else.
+
+    `client_id` is that of a client which is registered there; without it one registers itself.
+    """
+
+    grant: Literal["code", "client_credentials"] = "code"
+    client_id: str = ""
+    client_secret: str = ""  # the name of a secret
+    issuer: str = ""
+    scopes: tuple[str, ...] = ()
+    redirect_port: Annotated[int, msgspec.Meta(ge=0, le=65_535)] = 0  # of the loopback; 0: whichever is free
+
+    def __post_init__(self) -> None:
+        if self.grant == "client_credentials" and not (self.client_id and self.client_secret and self.issuer):
+            raise ValueError("client credentials need `client_id`, `client_secret` and `issuer`")
+
+
 class ToolTerms(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What is known of a tool better than its server says. Without it a call may act, at most once, and brings a
     stranger's words. `confirm` is the question to whom it is wanted for."""
@@ -71,7 +90,20 @@ class Server(msgspec.Struct, frozen=True):
     hides: tuple[str, ...] = ()
     credentials: Mapping[str, Mapping[str, str]] = {}
     resources: ResourceRules = ResourceRules()
+    oauth: OAuth | None = None
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The names of the secrets that it is reached with, and of the one that holds what a sign-in brought."""
+        values = (value.partition("secret:")[2] for value in (*self.env.values(), *self.headers.values()))
+        signing = () if self.oauth is None else (token_name(self.name), self.oauth.client_secret)
+        return tuple(dict.fromkeys(filter(None, (*values, *signing))))
 
     def terms(self, tool: str) -> ToolTerms:
         """What is known of the tool that the server calls so."""
         return self.tools.get(tool, ToolTerms())
+
+
+def token_name(server: str) -> str:
+    """The name of the secret that holds the tokens for a server."""
+    return f"mcp.{server}.token"

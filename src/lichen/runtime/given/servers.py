@@ -8,6 +8,7 @@ domain, only what its key signed is taken or waits at all, and what a key signed
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
@@ -18,8 +19,8 @@ from lichen.core.deciders import moves
 from lichen.core.deciders.streams import Definition as Standing
 from lichen.core.deciders.streams import TenantState
 from lichen.core.ports.call import Tool, ToolSpec
-from lichen.core.ports.secrets import Secrets
-from lichen.core.remote.server import Server
+from lichen.core.ports.secrets import Secret, Secrets, SecretStore
+from lichen.core.remote.server import Server, token_name
 from lichen.core.remote.tools import Offer, RemoteTools
 from lichen.core.words.content import RETENTION
 from lichen.core.words.errors import ContentErased, Invalid, NotFound
@@ -55,6 +56,25 @@ class Seen(msgspec.Struct, frozen=True):
     left_out: Mapping[str, str]
 
 
+class Kept:
+    """Tokens in the encrypted file of secrets, whatever else a scope's secrets come from. Implements `Tokens`."""
+
+    def __init__(self, store: SecretStore, scope: Scope, name: str) -> None:
+        self._store, self._scope, self._name = store, scope, name
+
+    def now_s(self) -> float:
+        """The time of this machine: what expires does so by everybody's clock."""
+        return time.time()  # noqa: TID251 - as above
+
+    async def load(self) -> bytes:
+        """What is kept. Raises NotFound (`secret_unknown`)."""
+        return (await self._store.get(self._scope, self._name)).reveal_bytes()
+
+    async def keep(self, data: bytes) -> None:
+        """Keeps it in the place of what was there."""
+        await self._store.put(self._scope, self._name, Secret(data), replaces=True)
+
+
 class Servers:
     """Implements `Remote` for what `of` says that a scope has.
 
@@ -67,6 +87,7 @@ class Servers:
         log_of: Callable[[Scope], Log],
         journal_of: Callable[[Scope], Journal],
         secrets: Secrets,
+        store: SecretStore,
         new_id: Callable[[str], str],
         check: Callable[[Scope, Offer], object],
         changed: Callable[[Scope], object],
@@ -75,7 +96,7 @@ class Servers:
         self._of = of
         self._log_of = log_of
         self._journal_of = journal_of
-        self._secrets = secrets
+        self._secrets, self._store = secrets, store
         self._new_id = new_id
         self._check = check
         self._changed = changed
@@ -174,8 +195,8 @@ class Servers:
         async def reveal(name: str) -> str:
             return (await self._secrets.get(scope, name)).reveal()
 
-        clock = asyncio.get_running_loop().time
-        made = self._connections[scope, server] = Connection(table, reveal, clock)
+        clock, tokens = asyncio.get_running_loop().time, Kept(self._store, scope, token_name(server))
+        made = self._connections[scope, server] = Connection(table, reveal, clock, tokens)
         return made
 
     async def look(self, scope: Scope, server: str) -> Seen:

@@ -15,10 +15,12 @@ from lichen.core.words.ids import ToolName
 from lichen.tools.mcp.definition import Definition
 from lichen.tools.mcp.failures import CONNECTION_CLOSED, REQUEST_TIMEOUT, ServerGone
 from lichen.tools.mcp.listing import Listed, listed
+from lichen.tools.mcp.oauth.tokens import Tokens
 from lichen.tools.mcp.stdio import Errors, process
 from lichen.tools.mcp.underway import Calls
 
 if TYPE_CHECKING:
+    import httpx2
     from mcp import Client
     from mcp.types import ElicitRequestParams, ElicitResult, ErrorData
 
@@ -32,10 +34,14 @@ Reveal = Callable[[str], Awaitable[str]]
 
 
 class Connection:
-    """One server as one scope reaches it. `reveal` gives its secrets; `clock` counts seconds."""
+    """One server as one scope reaches it. `reveal` gives its secrets; `clock` counts seconds; `tokens` are those of
+    whoever signed in there."""
 
-    def __init__(self, server: Server, reveal: Reveal, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, server: Server, reveal: Reveal, clock: Callable[[], float], tokens: Tokens | None = None
+    ) -> None:
         self.server = server
+        self._tokens = tokens
         self._reveal = reveal
         self._clock = clock
         self._errors = Errors()
@@ -111,6 +117,8 @@ class Connection:
             self._failures += 1
             self._not_before = self._clock() + min(PAUSE_S * 2**self._failures, PAUSE_S_MAX)
             await self.close()
+            if isinstance(error, Unavailable):  # it says what to do
+                raise
             raise self._unreachable(str(error) or type(error).__name__) from error
         self._failures = 0
         return client
@@ -147,7 +155,23 @@ class Connection:
             return process(self.server, await self._revealed(self.server.env), added, self._errors)
         from lichen.tools.mcp.http import reached
 
-        return reached(self.server, await self._revealed(self.server.headers))
+        return reached(self.server, await self._revealed(self.server.headers), await self._auth())
+
+    async def _auth(self) -> httpx2.Auth | None:
+        """As whom the server is asked. Raises Unavailable (`sign_in_needed`)."""
+        oauth = self.server.oauth
+        if oauth is None:
+            return None
+        if oauth.grant == "client_credentials":
+            from lichen.tools.mcp.oauth.signin import own_token
+
+            return own_token(self.server, await self._reveal(oauth.client_secret))
+        from lichen.tools.mcp.oauth.bearer import Bearer
+
+        assert self._tokens is not None, "a server that people sign in at has a place for their tokens"
+        bearer = Bearer(self.server, self._tokens)
+        await bearer.ready()
+        return bearer
 
     async def _revealed(self, values: Mapping[str, str]) -> Mapping[str, str]:
         found: dict[str, str] = {}
