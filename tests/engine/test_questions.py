@@ -38,8 +38,10 @@ def told(input: PlanInput) -> Plan:
 class Asker(FakeTool):
     """Asks once, keeping a state, and then does it; what it was told is its result."""
 
-    def __init__(self, schema: Mapping[str, Any] = DAYS, *, effects: Any = "once", **asks: Any) -> None:
-        super().__init__("books.lend", effects)
+    def __init__(
+        self, schema: Mapping[str, Any] = DAYS, *, effects: Any = "once", origin: Any = "records", **asks: Any
+    ) -> None:
+        super().__init__("books.lend", effects, origin=origin)
         self.asks: dict[str, Any]
         self.schema, self.asks = schema, {"state": b"opaque", **asks}
 
@@ -149,10 +151,22 @@ async def test_what_somebody_else_asks_is_put_as_theirs(make_world: MakeWorld) -
     assert "library" in asked.text
     assert asked.text.endswith("For how long?")
     assert asked.text != "For how long?"
-    hidden = await lending(make_world, Asker(asker="library"))
-    run = await hidden.start()
-    assert only(hidden).operator["asker"] == "library"
-    assert not hidden.state(run).outcome
+    silent = await lending(make_world, Asker(asker="library"))
+    await silent.start()
+    assert only(silent).operator["asker"] == "library"
+
+
+@pytest.mark.req("SYM-56.8")
+@pytest.mark.parametrize(("origin", "sources"), [("third_party", ("third_party:books.lend",)), ("records", ())])
+async def test_a_question_is_labelled_as_what_its_tool_says(
+    make_world: MakeWorld, origin: Any, sources: tuple[str, ...]
+) -> None:
+    world = await lending(make_world, Asker(asker="library", origin=origin))
+    session = await world.session()
+    asked = await (await session.say("Dune")).result()
+    assert world.state(asked.run).label.sources == sources
+    sent = [check for check in world.gate.checked if check.action == "message.send"][-1]
+    assert sent.label.sources == sources
 
 
 @pytest.mark.req("SYM-56.7")

@@ -23,6 +23,7 @@ from tests.runtime.world import until
 
 SCOPE, OPS = Scope("acme", "dev"), Operator("ops", ("operator",))
 STRANGE = Path(__file__).parents[1] / "tools/mcp/strange.py"
+ASKER = STRANGE.with_name("asker.py")
 SETTINGS = f"""
     [lichen]
     agents = ["clerk.py:clerk"]
@@ -235,6 +236,22 @@ async def test_an_agent_reads_the_resources_that_may_be_read_as_policy_says(proj
         assert "spice" in await said(runtime, 'strange.resources.read {"uri":"book://shelf/dune"}')
         assert (await said(runtime, 'strange.resources.read {"uri":"book://shelf/diary"}')).startswith("denied")
         assert "resource_denied" in await said(runtime, 'strange.resources.read {"uri":"book://big"}')
+
+
+@pytest.mark.req("SYM-56.12")
+async def test_a_run_that_is_cancelled_while_somebody_is_asked_cancels_the_call_at_its_server(project: Project) -> None:
+    settings, policy = project.root / "lichen.toml", project.root / "policies/shop.cedar"
+    asking = settings.read_text().replace('"plain"]', '"plain"]\nasks = ["form"]').replace(str(STRANGE), str(ASKER))
+    settings.write_text(asking.replace(', "plain"]', "]"))
+    policy.write_text('@id("lend") permit (principal is Agent, action == Action::"strange.lend", resource);\n')
+    file = project.root / "calls"
+    async with opened(project) as runtime:
+        await runtime.servers.look(SCOPE, "strange")
+        run = await runtime.runs.start(SCOPE, "shop.clerk", f'strange.lend {{"file":"{file}"}}', OPS)
+        await until(lambda: bool(asked(runtime)))
+        await runtime.runs.cancel(SCOPE, run, OPS)
+        await until(lambda: file.exists() and "cancelled" in file.read_text())
+        await until(lambda: len(runtime.waits.list(SCOPE, OPS, kinds=("reconcile",))) == 1)
 
 
 def asked(runtime: Runtime) -> tuple[WaitView, ...]:

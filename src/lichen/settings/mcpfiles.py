@@ -44,6 +44,7 @@ class ServerTerms(CageTerms, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     asks: tuple[Asks, ...] = ()
     resources: ResourceRules = ResourceRules()
     oauth: OAuth | None = None
+    roots: tuple[str, ...] = ()
 
 
 class McpFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -183,6 +184,7 @@ def _table(folder: Path, said: McpFile, named: Named, environ: Mapping[str, str]
             **{name: getattr(terms, name) for name in CageTerms.__struct_fields__},
             resources=terms.resources,
             oauth=terms.oauth,
+            roots=terms.roots,
             tenants=said.tenants,
             environments=said.environments,
         )

@@ -32,7 +32,8 @@ class McpTable(CageTerms, frozen=True, forbid_unknown_fields=True, kw_only=True)
     `schemapin` is the domain whose key must have signed each tool, `schemapin_from` a folder of `DOMAIN.json` files or
     a trust bundle in which that key stands, where the domain is not to be asked.
     ask whoever a call is for, by a `form` or by a `url` to open; not at all where that is left out. `resources` are
-    those that may be read; `oauth` says how we sign in.
+    those that may be read; `oauth` says how we sign in; `roots` are folders, from where the file
+    lies, that it is told of when it asks.
     """
 
     name: Name
@@ -50,6 +51,7 @@ class McpTable(CageTerms, frozen=True, forbid_unknown_fields=True, kw_only=True)
     asks: tuple[Asks, ...] = ()
     resources: ResourceRules = ResourceRules()
     oauth: OAuth | None = None
+    roots: tuple[str, ...] = ()
     tenants: tuple[str, ...] = ()
     environments: tuple[str, ...] = ()
 
@@ -95,6 +97,7 @@ class McpTable(CageTerms, frozen=True, forbid_unknown_fields=True, kw_only=True)
             credentials=self.credentials,
             resources=self.resources,
             oauth=self.oauth,
+            roots=tuple((root / each).resolve().as_uri() for each in self.roots),
         )
 
 

@@ -17,6 +17,7 @@ from lichen.core.ports.call import (
     Arguments,
     CallMeta,
     CircuitBreaker,
+    GoesOn,
     NeedsAnswer,
     NotDone,
     Produced,
@@ -95,6 +96,11 @@ class Guarded:
         if breaker is _NEW or admitted(breaker, self._breakers.clock()) is not None:
             return None
         return _open(breaker, self._breakers.clock())
+
+    def give_up(self, meta: CallMeta) -> None:
+        """As the tool does, if its calls go on."""
+        if isinstance(self._tool, GoesOn):
+            self._tool.give_up(meta)
 
     async def execute(self, args: Arguments, meta: CallMeta) -> bytes | Produced:
         """The result. Raises NotDone (`tool_circuit_open`) without asking the tool, else what the tool raises."""

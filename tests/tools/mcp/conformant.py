@@ -54,9 +54,10 @@ async def main(url: str) -> None:
     server = Server("strange", url=url, asks=("form",), oauth=await oauth(url))
     tokens = Memory()
     if server.oauth is not None and server.oauth.grant == "code":
-        show = lambda address: _later(opened(address))  # noqa: E731 - the answer comes while it is waited for
         secret = CONTEXT.get("client_secret", "")
-        await tokens.keep(msgspec.json.encode(await sign_in(server, show, client_secret=secret, now_s=tokens.now_s)))
+        await tokens.keep(
+            msgspec.json.encode(await sign_in(server, open_later, client_secret=secret, now_s=tokens.now_s))
+        )
     connection = Connection(server, reveal, asyncio.get_running_loop().time, tokens)
     try:
         for name in (await connection.offered()).tools:
@@ -74,8 +75,9 @@ async def main(url: str) -> None:
 _under_way: set[asyncio.Task[None]] = set()
 
 
-async def _later(work: Any) -> None:
-    task = asyncio.ensure_future(work)
+async def open_later(address: str) -> None:
+    """Opens it while whoever shows it waits for the answer."""
+    task = asyncio.ensure_future(opened(address))
     _under_way.add(task)
     task.add_done_callback(_under_way.discard)
 

@@ -26,6 +26,7 @@ from mcp.types import (
     ImageContent,
     InputRequiredResult,
     ListRootsRequest,
+    ListRootsResult,
     TextContent,
 )
 from pydantic import BaseModel
@@ -160,10 +161,29 @@ async def again(ctx: Context[Any, Any]) -> str | InputRequiredResult:
     return InputRequiredResult(request_state="again")
 
 
+def rooted(ctx: Context[Any, Any]) -> str:
+    """The folders that it was told of."""
+    given = cast("ListRootsResult", (ctx.input_responses or {})["roots"])
+    return " ".join(str(root.uri) for root in given.roots)
+
+
 @server.tool(structured_output=False)
 async def needs_roots(ctx: Context[Any, Any]) -> str | InputRequiredResult:
     """Needs to know which folders there are."""
-    return InputRequiredResult(input_requests={"roots": ListRootsRequest()})
+    if ctx.input_responses is None:
+        return InputRequiredResult(input_requests={"roots": ListRootsRequest()})
+    return rooted(ctx)
+
+
+@server.tool(structured_output=False)
+async def needs_both(ctx: Context[Any, Any]) -> str | InputRequiredResult:
+    """Needs to know a title as well."""
+    given = ctx.input_responses
+    if given is None:
+        wanted = asking(what=("Which book?", "title", "string")).input_requests
+        return InputRequiredResult(input_requests={**(wanted or {}), "roots": ListRootsRequest()})
+    title = (cast("ElicitResult", given["what"]).content or {})["title"]
+    return f"{title} in {rooted(ctx)}"
 
 
 @server.resource("book://shelf/dune", name="dune")

@@ -163,6 +163,17 @@ async def test_a_call_that_needs_more_and_more_or_what_is_not_given_ends() -> No
         assert unmet.value.code == "input_required"
 
 
+@pytest.mark.req("SYM-56.13")
+async def test_a_server_is_told_of_the_folders_that_the_project_names_and_of_no_others() -> None:
+    async with connected(strange(roots=("file:///srv/books",))) as connection:
+        done = await made(connection, "needs_roots")
+        assert json.loads(done.result)["text"] == "file:///srv/books"
+    async with connected(strange(asks=EVERY, roots=("file:///srv/books",))) as connection:
+        asked = await asks(connection, "needs_both")
+        done = await made(connection, "needs_both", answered(asked, title="Dune"))
+        assert json.loads(done.result)["text"] == "Dune in file:///srv/books"
+
+
 @pytest.mark.parametrize(
     "words", ["password", "Your API key", "access-token", "PIN", "CVV", "Kennwort", "credit card", "client_secret"]
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal, Protocol, TypeVar
+from typing import Annotated, Any, Literal, Protocol, TypeVar, runtime_checkable
 
 import msgspec
 
@@ -364,6 +364,15 @@ class Resources:
                 step = f"Give its toolset an instance: Toolset.of({kind.__name__}(...))."
                 raise NotFound(message, code="resource_unknown", next_step=step) from error
         return self.get(kind)
+
+
+@runtime_checkable
+class GoesOn(Protocol):
+    """A tool whose calls may go on while somebody is asked (`NeedsAnswer.goes_on`)."""
+
+    def give_up(self, meta: CallMeta) -> None:
+        """Lets go of what goes on for a call that nobody is asked about any more; nothing where there is none."""
+        ...
 
 
 class Tool(Protocol):

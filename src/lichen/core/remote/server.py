@@ -91,6 +91,7 @@ class Server(msgspec.Struct, frozen=True):
     credentials: Mapping[str, Mapping[str, str]] = {}
     resources: ResourceRules = ResourceRules()
     oauth: OAuth | None = None
+    roots: tuple[str, ...] = ()  # addresses of folders that it is told of
 
     @property
     def secrets(self) -> tuple[str, ...]:

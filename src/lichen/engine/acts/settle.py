@@ -6,7 +6,7 @@ import asyncio
 
 from lichen.core.deciders import events as e
 from lichen.core.deciders import moves
-from lichen.core.ports.call import CannotTell, DidNotHappen, Happened, Probe
+from lichen.core.ports.call import CannotTell, DidNotHappen, GoesOn, Happened, Probe
 from lichen.core.words import faults
 from lichen.core.words.errors import LichenError
 from lichen.core.words.failure import Failure
@@ -52,6 +52,8 @@ async def _probe(act: CallAct) -> Probe:
     except LichenError:
         return CannotTell()
     meta = act.meta(tool.spec.timeout_s)
+    if isinstance(tool, GoesOn):
+        tool.give_up(meta)
     if not tool.spec.has_probe:
         return CannotTell()
     try:

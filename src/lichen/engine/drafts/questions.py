@@ -11,10 +11,11 @@ from lichen.core.ports.call import STATE_BYTES_MAX, NeedsAnswer, NotDone
 from lichen.core.words.content import Content
 from lichen.core.words.hidden import HIDDEN
 from lichen.core.words.ids import root_run
+from lichen.core.words.label import join
 from lichen.engine.act import CallAct
 from lichen.engine.answers.expected import suggestions
 from lichen.engine.drafts.ended import break_off, do_not
-from lichen.engine.journal.labels import labelled
+from lichen.engine.journal.labels import label_of, labelled
 from lichen.engine.sends.sends import ruled
 from lichen.tools.arguments.schema import flaw
 
@@ -32,6 +33,8 @@ def wait_for_answer(act: CallAct, asked: NeedsAnswer) -> None:
         else:
             do_not(act, wrong)
         return
+    label = label_of(act.services, act.journal.scope, act.state, call)  # the question may be a stranger's words
+    act.state = msgspec.structs.replace(act.state, label=join(act.state.label, label))
     wait = _opened(act, asked)
     progressed = e.CallProgressed(call.id, call.attempt, "asked", GOES_ON if asked.goes_on else "")
     sends = ruled(act, _told(act, asked, wait))

@@ -16,7 +16,7 @@ import msgspec
 
 from lichen.core.ports.call import CallMeta, GivenAnswer, NeedsAnswer, NotDone
 from lichen.tools.mcp.asking import question_of, result_of
-from lichen.tools.mcp.connection import Connection
+from lichen.tools.mcp.connection import Connection, roots_of
 from lichen.tools.mcp.failures import ServerGone
 from lichen.tools.mcp.underway import Underway, unsaid
 
@@ -33,7 +33,8 @@ Made = "CallToolResult | NeedsAnswer"
 
 class Kept(msgspec.Struct, frozen=True):
     """What is kept of a call while somebody is asked: in which way its server asked, and what for. `requests` are what
-    is still to be asked, `responses` what was said, by the server's own keys; `state` is the server's."""
+    is still to be asked, `responses` what was said, by the server's own keys, `roots` the keys under which it asks for
+    folders; `state` is the server's."""
 
     way: Literal["request", "input", "address"]
     params: dict[str, Any]
@@ -42,6 +43,7 @@ class Kept(msgspec.Struct, frozen=True):
     responses: dict[str, dict[str, Any]] = {}
     state: str | None = None
     rounds: int = 0
+    roots: tuple[str, ...] = ()
 
 
 class Calling:
@@ -136,10 +138,10 @@ class Calling:
         if not requests:
             await asyncio.sleep(PAUSE_S * self._rounds)
             return await self._heard(self._begun(state=result.request_state))
-        wanted = {key: _elicited(request) for key, request in requests.items()}
-        first, *_ = wanted
-        kept = Kept("input", wanted[first], first, wanted, {}, result.request_state, self._rounds)
-        return self._question(kept)
+        roots = tuple(key for key, each in requests.items() if each.method == "roots/list" and self._roots)
+        wanted = {key: _elicited(request) for key, request in requests.items() if key not in roots}
+        kept = Kept("input", {}, "", wanted, {}, result.request_state, self._rounds, roots)
+        return await self._next(kept, {})
 
     async def _next(self, kept: Kept, responses: dict[str, dict[str, Any]]) -> CallToolResult | NeedsAnswer:
         """The next question, or the call once more with everything that was said."""
@@ -148,8 +150,13 @@ class Calling:
         left = {key: params for key, params in kept.requests.items() if key not in responses}
         for key, params in left.items():
             return self._question(msgspec.structs.replace(kept, params=params, key=key, responses=responses))
-        said = {key: ElicitResult.model_validate(each) for key, each in responses.items()}
+        said: dict[str, Any] = {key: ElicitResult.model_validate(each) for key, each in responses.items()}
+        said.update(dict.fromkeys(kept.roots, roots_of(self._connection.server)))
         return await self._heard(self._begun(said, kept.state))
+
+    @property
+    def _roots(self) -> tuple[str, ...]:
+        return self._connection.server.roots
 
     def _question(self, kept: Kept) -> NeedsAnswer:
         server, state = self._connection.server, msgspec.json.encode(kept)

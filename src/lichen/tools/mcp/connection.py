@@ -22,7 +22,7 @@ from lichen.tools.mcp.underway import Calls
 if TYPE_CHECKING:
     import httpx2
     from mcp import Client
-    from mcp.types import ElicitRequestParams, ElicitResult, ErrorData
+    from mcp.types import ElicitRequestParams, ElicitResult, ErrorData, ListRootsResult
 
 OPEN_S: Final = 30.0  # to start and to agree on a protocol
 PAUSE_S: Final = 0.5
@@ -129,8 +129,13 @@ class Connection:
 
         try:
             asked = self._elicited if self.server.asks else None
+            roots = self._rooted if self.server.roots else None
             async with Client(
-                await self._transport(), message_handler=self._hear, elicitation_callback=asked, cache=None
+                await self._transport(),
+                message_handler=self._hear,
+                elicitation_callback=asked,
+                list_roots_callback=roots,
+                cache=None,
             ) as client:
                 opened.set_result(client)
                 await self._follow(client)
@@ -184,6 +189,10 @@ class Connection:
         """The server asks something in the midst of a call."""
         return await self.calls.asked(params)
 
+    async def _rooted(self, context: Any) -> ListRootsResult:
+        """The folders that the project tells the server of."""
+        return roots_of(self.server)
+
     async def _hear(self, message: Any) -> None:
         """The server says that its list changed: it is read again before the next call."""
         if getattr(message, "method", "") == "notifications/tools/list_changed":
@@ -197,6 +206,13 @@ class Connection:
             place=f"mcp.{self.server.name}",
             next_step="`lichen tools` says which servers answer; look at its command or URL in lichen.toml.",
         )
+
+
+def roots_of(server: Server) -> ListRootsResult:
+    """The folders that the project tells a server of: words, which let it do nothing."""
+    from mcp.types import ListRootsResult, Root
+
+    return ListRootsResult.model_validate({"roots": [Root.model_validate({"uri": uri}) for uri in server.roots]})
 
 
 def is_broken(error: BaseException) -> bool:

@@ -110,6 +110,10 @@ class RemoteTool:
             )
         return client
 
+    def give_up(self, meta: CallMeta) -> None:
+        """The call goes on no more while somebody is asked: its server is told so."""
+        self._connection.calls.give_up((meta.run, meta.call))
+
     async def probe(self, args: Arguments, meta: CallMeta) -> Probe:
         """CannotTell: the protocol has no way to ask."""
         return CannotTell()

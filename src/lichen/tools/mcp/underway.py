@@ -96,6 +96,12 @@ class Calls:
             self._active.append(call)
         return call
 
+    def give_up(self, key: Key) -> None:
+        """Nobody answers the call that waits under this key any more: its server is told that it is cancelled."""
+        call = self._parked.pop(key, None)
+        if call is not None:
+            call.cancel()
+
     async def asked(self, params: ElicitRequestParams) -> ElicitResult | ErrorData:
         """What the server is told that asks now."""
         if len(self._active) != 1:

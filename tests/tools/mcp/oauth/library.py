@@ -14,6 +14,7 @@ from mcp.server.auth.provider import (
     AccessToken,
     AuthorizationCode,
     AuthorizationParams,
+    OAuthAuthorizationServerProvider,
     RefreshToken,
     construct_redirect_uri,
 )
@@ -24,8 +25,8 @@ port, expires_s = int(sys.argv[1]), int(sys.argv[2])
 URL = f"http://127.0.0.1:{port}"
 
 
-class Desk:
-    """Issues tokens for this server alone. Implements the SDK's `OAuthAuthorizationServerProvider`."""
+class Desk(OAuthAuthorizationServerProvider[AuthorizationCode, RefreshToken, AccessToken]):
+    """Issues tokens for this server alone."""
 
     def __init__(self) -> None:
         self.clients: dict[str, OAuthClientInformationFull] = {}

@@ -68,8 +68,6 @@ class Bearer(httpx2.Auth):
     Raises Unavailable (`sign_in_needed`) where nobody signed in, or what was kept is of no use any more.
     """
 
-    requires_response_body = True
-
     def __init__(self, server: Server, tokens: Tokens) -> None:
         self._server, self._tokens = server, tokens
         self._lock = asyncio.Lock()
