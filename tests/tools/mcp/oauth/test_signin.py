@@ -150,7 +150,7 @@ def door(*seen: httpx2.Request) -> Callable[[httpx2.Request], httpx2.Response]:
         if request.url.host == "door.example":
             said = parse_qs(request.content.decode())
             assert (said["resource"], said["refresh_token"]) == ([URL], ["r1"])
-            assert "a1" not in str(request.headers)
+            assert "authorization" not in request.headers
             return httpx2.Response(200, json={"access_token": "a2", "token_type": "Bearer", "expires_in": 60})
         return httpx2.Response(200 if request.headers["authorization"] == "Bearer a2" else 401)
 
