@@ -70,8 +70,9 @@ def test_the_official_suite_passes(suite: Path, tmp_path: Path, scenario: str) -
     command = [NODE, suite, "client", "--command", shlex.join(PROGRAM), "--scenario", scenario, "-o", tmp_path]
     environ = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=RUN_S, env=environ)
-    assert "OVERALL: PASSED" in done.stdout, done.stdout + done.stderr
-    assert ("CLIENT EXITED WITH ERROR" in done.stdout) <= (scenario in REFUSING)
+    said = done.stdout + done.stderr
+    assert "OVERALL: PASSED" in said, said
+    assert ("CLIENT EXITED WITH ERROR" in said) <= (scenario in REFUSING)
     checks = json.loads(next(tmp_path.rglob("checks.json")).read_text())
     assert "SUCCESS" in {check["status"] for check in checks}
     assert {check["status"] for check in checks} <= {"SUCCESS", "INFO"}
