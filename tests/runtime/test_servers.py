@@ -226,7 +226,7 @@ async def test_a_server_that_needs_an_answer_gets_it_over_a_restart(project: Pro
     assert "Dune for 14 days to Wien" in answer
 
 
-@pytest.mark.req("GOA-75.1")
+@pytest.mark.req("GOA-75.5")
 async def test_an_agent_reads_the_resources_that_may_be_read_as_policy_says(project: Project) -> None:
     settings, policy = project.root / "lichen.toml", project.root / "policies/shop.cedar"
     settings.write_text(settings.read_text() + '\n[mcp.resources]\nallow_uris = ["book://shelf/*"]\n')

@@ -32,8 +32,8 @@ class McpTable(CageTerms, frozen=True, forbid_unknown_fields=True, kw_only=True)
     `schemapin` is the domain whose key must have signed each tool, `schemapin_from` a folder of `DOMAIN.json` files or
     a trust bundle in which that key stands, where the domain is not to be asked.
     ask whoever a call is for, by a `form` or by a `url` to open; not at all where that is left out. `resources` are
-    those that may be read; `oauth` says how we sign in; `roots` are folders, from where the file
-    lies, that it is told of when it asks.
+    those that may be read; `oauth` says how we sign in; `roots` are folders, from where the file lies, that it is told
+    of when it asks. A command is shut in by `cage = "jail"`, with what it is granted.
     """
 
     name: Name

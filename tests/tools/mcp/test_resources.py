@@ -22,7 +22,7 @@ async def made(connection: Connection, verb: str, **arguments: Any) -> Produced:
     return await tool.execute(tool.decode(msgspec.json.encode(arguments)), meta())
 
 
-@pytest.mark.req("GOA-75.1")
+@pytest.mark.req("GOA-75.5")
 async def test_what_is_allowed_is_listed_and_read_and_nothing_else() -> None:
     async with connected(strange(resources=BOOKS)) as connection:
         listed = msgspec.json.decode((await made(connection, "list")).result)["resources"]
@@ -35,14 +35,14 @@ async def test_what_is_allowed_is_listed_and_read_and_nothing_else() -> None:
             assert refused.value.code == "resource_denied"
 
 
-@pytest.mark.req("GOA-75.1")
+@pytest.mark.req("GOA-75.5")
 async def test_without_an_entry_that_allows_there_is_nothing_to_read_with() -> None:
     for rules in (ResourceRules(), ResourceRules(deny_uris=("x",), deny_names=("y",))):
         async with connected(strange(resources=rules)) as connection:
             assert resource_tools(connection.server, connection) == {}
 
 
-@pytest.mark.req("GOA-75.1")
+@pytest.mark.req("GOA-75.5")
 async def test_a_resource_is_allowed_by_the_name_it_is_listed_under() -> None:
     async with connected(strange(resources=ResourceRules(allow_names=("du*",)))) as connection:
         read = await made(connection, "read", uri="book://shelf/dune")
@@ -51,7 +51,7 @@ async def test_a_resource_is_allowed_by_the_name_it_is_listed_under() -> None:
             await made(connection, "read", uri="book://shelf/secret")
 
 
-@pytest.mark.req("GOA-75.2")
+@pytest.mark.req("GOA-75.6")
 async def test_what_is_no_text_goes_to_people_and_what_is_too_large_to_nobody() -> None:
     async with connected(strange(resources=BOOKS)) as connection:
         read = await made(connection, "read", uri="book://shelf/cover")
@@ -66,7 +66,7 @@ async def test_what_is_no_text_goes_to_people_and_what_is_too_large_to_nobody() 
             await made(connection, "read", uri="book://shelf/dune", more=1)
 
 
-@pytest.mark.req("GOA-75.3")
+@pytest.mark.req("GOA-75.7")
 @pytest.mark.parametrize(
     "uri",
     [
@@ -82,7 +82,7 @@ def test_an_address_that_can_be_written_in_another_way_is_not_read(uri: str) -> 
     assert is_readable(rules, "file:///docs/a.txt?page=2", ())
 
 
-@pytest.mark.req("GOA-75.3")
+@pytest.mark.req("GOA-75.7")
 @pytest.mark.parametrize(
     ("rules", "uri", "names", "may"),
     [
