@@ -27,13 +27,11 @@ class McpTable(CageTerms, frozen=True, forbid_unknown_fields=True, kw_only=True)
 
     `trust`: what it offers is pinned as it is first seen (`first_use`), or only once somebody accepted it (`review`).
     `tools` are, by the names that the server gives them, what is known of them better than it says. `asks`: how it may
-    ask whoever a call is for, by a `form` or by a `url` to open; not at all where that is left out.
-    A command is shut in by `cage = "jail"`, with what it is granted.
-    `schemapin` is the domain whose key must have signed each tool, `schemapin_from` a folder of `DOMAIN.json` files or
-    a trust bundle in which that key stands, where the domain is not to be asked.
     ask whoever a call is for, by a `form` or by a `url` to open; not at all where that is left out. `resources` are
     those that may be read; `oauth` says how we sign in; `roots` are folders, from where the file lies, that it is told
     of when it asks. A command is shut in by `cage = "jail"`, with what it is granted.
+    `schemapin` is the domain whose key must have signed each tool, `schemapin_from` a folder of `DOMAIN.json` files or
+    a trust bundle in which that key stands, where the domain is not to be asked.
     """
 
     name: Name

@@ -32,8 +32,8 @@ from lichen.runtime.given.vouching import Voucher, Vouching
 from lichen.tools.mcp.connection import Connection
 from lichen.tools.mcp.definition import Definition, defined, spec_of
 from lichen.tools.mcp.remote_tool import RemoteTool
-from lichen.tools.vouching.signature import Signature, Vouched, kept, read_kept
 from lichen.tools.mcp.resources import resource_tools
+from lichen.tools.vouching.signature import Signature, Vouched, kept, read_kept
 
 BY = "system"
 LOOK_S = 60.0  # at a server, at the start
