@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from lichen.agents.agent import Agent
+from lichen.core.ports.call import ToolSpec
 from lichen.core.words.errors import LichenError
 from lichen.core.words.scope import SYSTEM, Actor, Scope
 from lichen.engine.engine import Engine
 from lichen.runtime.access.access import About, Access
 from lichen.runtime.access.changes import Changes
 from lichen.runtime.project.catalog import Catalog
+from lichen.runtime.project.hosting import specs_of
 from lichen.runtime.project.policies import InForce
 from lichen.runtime.project.prompts import Prompts
 
@@ -76,13 +80,13 @@ class Reload:
             self._in_force.load(scope)
         except LichenError as error:
             broken.append(error)
+        changed = await self._agents(broken)
         after = self._in_force.digest(scope)
         if after != before:
             await self._changes.note(scope, "policy", after, actor, ruling)
         prompts = self._changed_prompts(broken)
         for name in prompts:
             await self._changes.note(scope, "catalog", f"prompt:{name}", actor, ruling)
-        changed = await self._agents(broken)
         for name, digest in changed:
             for other in self._engine.scopes:
                 mine = other == scope
@@ -118,10 +122,30 @@ class Reload:
         current = msgspec.structs.replace(self._project, agents=now, flows=flows)
         agents, errors = await asyncio.to_thread(refreshed, current)
         broken += errors
+        if not self._are_policies_for(agents, broken):
+            return []
         changed = self._catalog.replace(agents)
         digests: dict[str, str] = {agent.name: agent.digest for agent in self._catalog.agents}
         gone = [agent.name for agent in now if agent.name not in digests]
         return [(name, digests.get(name, "")) for name in sorted({*changed, *gone})]
+
+    def _are_policies_for(self, agents: Sequence[Agent], broken: list[LichenError]) -> bool:
+        """Whether policies load with the tools that these agents have; where they do not, nothing changes."""
+        before, now = specs_of(self._catalog.agents), specs_of(agents)
+        if now == before:
+            return True
+        try:
+            self._learn(now)
+        except LichenError as error:
+            broken.append(error)
+            self._learn(before)
+            return False
+        return True
+
+    def _learn(self, specs: Sequence[ToolSpec]) -> None:
+        self._in_force.source.learn(specs)
+        for scope in self._engine.scopes:
+            self._in_force.load(scope)
 
     def _imported(self) -> tuple[Path, ...]:
         """The Python files that changed since they were imported."""
