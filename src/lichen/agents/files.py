@@ -161,8 +161,8 @@ class _Making:
     def _chosen(self, said: str | ToolTable) -> tuple[Tool, ...]:
         """The tools that an entry of `tools` names, as this agent has them."""
         if isinstance(said, str):
-            return self._reading.given.matching(said).tools
-        found = self._reading.given.matching(said.tool).tools
+            return self._named(said)
+        found = self._named(said.tool)
         overlay = Overlay(**{name: getattr(said, name) for name in Overlay.__struct_fields__})
         if said.name and len(found) > 1:
             step = "Name one tool, or leave out `name`."
@@ -171,6 +171,14 @@ class _Making:
             )
         made = (renamed(tool, said.name) if said.name else tool for tool in found)
         return tuple(overlaid(tool, overlay) for tool in made)
+
+    def _named(self, name: str) -> tuple[Tool, ...]:
+        """The tools of a name; of a manifest beside the agent's file its command."""
+        if not name.endswith(".clad.toml"):
+            return self._reading.given.matching(name).tools
+        from lichen.tools.clad.loading import manifest_tool  # for agents with commands only
+
+        return (manifest_tool(self._path.parent / name, lambda path: self._reading.text(path, FILE_BYTES_MAX, CODE)),)
 
     def _child(self, said: ChildTable) -> tuple[Tool, ...]:
         path = self._path.parent / said.file

@@ -181,7 +181,8 @@ PatternTable = (
 
 class AgentFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The whole file. Exactly one of `[rules]` (what RulePlanner takes), `[llm]`, and `[pattern]` for an agent made of
-    others, which are files beside it. `tools` lists what it may use.
+    others, which are files beside it. `tools` lists what it may use; an entry that ends in
+    `.clad.toml` is the command of the ToolClad manifest beside it.
     `mcp` names servers whose tools it may use, as tables with `only` or `without` some of them.
     `answers` is the JSON Schema that each answer has to fit, `say` the sentence that customers read in its place, or a
     table `[say]` with one for each language. `memory`: true, `"session"`, `"person"`, or a table

@@ -53,6 +53,8 @@ from lichen.runtime.project.prompts import Prompts
 from lichen.runtime.project.secretkinds import maker
 from lichen.settings.breakers import breaker_of
 from lichen.settings.providers import ProviderTable
+from lichen.tools.clad.jailed import jailed
+from lichen.tools.clad.runner import Commands
 from lichen.tools.failure import failure_of
 from lichen.tools.guarded import Breakers
 from lichen.tools.openapi.reach import Reach
@@ -153,7 +155,8 @@ class Wiring:
         journal_of: JournalOf = lambda scope: self.engine.journal(scope)  # noqa: E731 - the engine comes later
         memories = Memories(journal_of, lambda name, scope: self.catalog.get(name, scope))
         self.reach = Reach()
-        resources = Resources(workers, StateStore(journal_of), Journals(journal_of), memories, self.reach)
+        commands = Commands(jailed, blueprint.clock, (str(blueprint.home),))
+        resources = Resources(workers, StateStore(journal_of), Journals(journal_of), memories, self.reach, commands)
 
         def host(agent: Agent) -> Hosted:
             return hosted(agent, resources, self.breakers)

@@ -13,6 +13,7 @@ from lichen.tools.agent_tool import AgentTool, agent_tool  # at once: the functi
 
 if TYPE_CHECKING:
     from lichen.tools.arguments.codec import ResultRefused
+    from lichen.tools.clad.loading import command_tool
     from lichen.tools.openapi.toolset import api_tools
     from lichen.tools.python.artifacts import Artifact, WithArtifacts
     from lichen.tools.python.binding import bind
@@ -36,6 +37,7 @@ _HOMES = {
     "Workers": "workers.placement",
     "api_tools": "openapi.toolset",
     "bind": "python.binding",
+    "command_tool": "clad.loading",
     "tool": "python.tool",
     "tool_schemas": "python.schemas",
 }
@@ -57,6 +59,7 @@ __all__ = [
     "agent_tool",
     "api_tools",
     "bind",
+    "command_tool",
     "tool",
     "tool_schemas",
 ]

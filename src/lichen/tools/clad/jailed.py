@@ -1,0 +1,38 @@
+"""Commands in the jail of this machine, the only place where they are run."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from lichen.core.cage.grant import Grant
+from lichen.core.ports.call import NotDone
+from lichen.core.words.errors import LichenError
+from lichen.tools.cage.choice import Cages
+from lichen.tools.cage.oneshot import run
+from lichen.tools.cage.port import Command
+from lichen.tools.clad.runner import OUTPUT_BYTES_MAX, Job, Said
+
+CAGES: Final = Cages()
+
+
+async def jailed(job: Job, timeout_s: float, /) -> Said:
+    """What became of a command in its jail. Raises NotDone where it was not started: no jail works here, its grant
+    would open it, or there is no such program."""
+    try:
+        granted = msgspec.convert(
+            {name: getattr(job, name) for name in ("reads", "writes", "network", "memory_mb", "cpu_s", "processes")},
+            Grant,
+        )
+        ran = await run(
+            await CAGES.of("jail"),
+            Command(job.words, job.cwd, job.env, job.hides),
+            granted,
+            timeout_s=timeout_s,
+            output_bytes_max=OUTPUT_BYTES_MAX,
+        )
+    except (LichenError, msgspec.ValidationError) as error:
+        code = error.code if isinstance(error, LichenError) else "grant_refused"
+        raise NotDone(str(error), code=code, retryable=False, recovery="finish") from error
+    return Said(ran.exit_code, ran.stdout, ran.stderr, ran.exceeded, ran.is_stdout_cut)
