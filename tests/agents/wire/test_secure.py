@@ -12,6 +12,7 @@ from starlette.routing import Route
 
 from lichen.core.ports.model import ModelError
 from lichen.testing.model_conformance import GREET, KEY, asked
+from tests.agents.wire.formats import CLAUDE_ON_BEDROCK
 from tests.agents.wire.relay import Relay, serving
 from tests.agents.wire.test_providers import reaching_by
 
@@ -26,7 +27,7 @@ PLACES = {
 
 
 @pytest.mark.req("GOA-62.28")
-@pytest.mark.parametrize("name", PLACES)
+@pytest.mark.parametrize("name", [*PLACES, "azure:gpt-4o", CLAUDE_ON_BEDROCK])
 async def test_a_key_follows_no_redirect(name: str) -> None:
     seen: list[str] = []
 
@@ -44,7 +45,8 @@ async def test_a_key_follows_no_redirect(name: str) -> None:
         with serving(place) as url:
             relay = Relay("")
             relay.url = url
-            async with reaching_by(relay, name, PLACES[name])() as (model, _):
+            key = f"AKIAEXAMPLE:{KEY}" if name.startswith("bedrock") else KEY
+            async with reaching_by(relay, name, PLACES.get(name, ""), key, region="us-east-1")() as (model, _):
                 with pytest.raises(ModelError):
                     await model.generate(asked(GREET))
     assert seen == []
