@@ -61,8 +61,11 @@ class Connection:
         client = await self.client()
         is_old = self._clock() - self._listed_s > LISTED_S_MAX
         if self._listed is None or is_old or anew:
-            async with self.watched():
-                found = await asyncio.wait_for(listed(self.server.name, client), OPEN_S)
+            try:
+                async with self.watched():
+                    found = await asyncio.wait_for(listed(self.server.name, client), OPEN_S)
+            except TimeoutError:
+                raise self._unreachable("it does not say what it offers") from None
             self._listed, self._listed_s = found, self._clock()
         return self._listed
 

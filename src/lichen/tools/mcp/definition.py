@@ -24,7 +24,8 @@ DEFINITION_BYTES_MAX: Final = 64 * 1024
 DESCRIPTION_CHARS_MAX: Final = 8_000
 SERVER_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,23}")
 PARTS_MAX: Final = 20_000  # of a schema with its references written out
-DEPTH_MAX: Final = 24
+REFERENCES_DEEP_MAX: Final = 24
+NESTED_MAX: Final = 64
 SIGNED: Final = "schemapin"
 SIGNED_BYTES_MAX: Final = 4_096
 _APART: Final = ("$defs", "definitions", "$schema")
@@ -92,24 +93,24 @@ def written_out(name: str, schema: Mapping[str, Any]) -> Mapping[str, Any]:
     out without end. Raises Invalid (`definition_invalid`)."""
     left = [PARTS_MAX]
 
-    def inner(part: Any, within: tuple[str, ...]) -> Any:
+    def inner(part: Any, within: tuple[str, ...], depth: int) -> Any:
         left[0] -= 1
-        if left[0] < 0 or len(within) > DEPTH_MAX:
-            raise _invalid(name, "Its schema is too large once its references are written out.")
+        if left[0] < 0 or len(within) > REFERENCES_DEEP_MAX or depth > NESTED_MAX:
+            raise _invalid(name, "Its schema is too large or too deep once its references are written out.")
         match part:
             case {"$ref": str(reference), **rest}:
                 if reference in within or (found := _found(schema, reference)) is None:
                     raise _invalid(name, "Its schema refers to itself, or to something outside of it.")
-                others = {key: inner(value, within) for key, value in rest.items()}
-                return {**inner(found, (*within, reference)), **others}
+                others = {key: inner(value, within, depth + 1) for key, value in rest.items()}
+                return {**inner(found, (*within, reference), depth + 1), **others}
             case dict():
-                return {key: inner(value, within) for key, value in cast("dict[str, Any]", part).items()}
+                return {key: inner(value, within, depth + 1) for key, value in cast("dict[str, Any]", part).items()}
             case list():
-                return [inner(each, within) for each in cast("list[Any]", part)]
+                return [inner(each, within, depth + 1) for each in cast("list[Any]", part)]
             case _:
                 return part
 
-    return inner({key: value for key, value in schema.items() if key not in _APART}, ())
+    return inner({key: value for key, value in schema.items() if key not in _APART}, (), 0)
 
 
 def _found(schema: Mapping[str, Any], reference: str) -> Any:

@@ -11,6 +11,7 @@ from lichen.tools.mcp.definition import Definition, defined
 
 if TYPE_CHECKING:
     from mcp import Client
+    from mcp.types import ListToolsResult
 
 TOOLS_MAX: Final = 500
 PAGES_MAX: Final = 100
@@ -24,17 +25,18 @@ class Listed(NamedTuple):
 
 
 async def listed(server: str, client: Client) -> Listed:
-    """Reads the list page by page. Raises Invalid (`listing_endless`) for one that is too long or goes in circles."""
+    """Reads the list page by page. Raises Invalid for one that is too long or goes in circles (`listing_endless`), or
+    is none (`listing_invalid`)."""
     said: list[Mapping[str, Any]] = []
     cursor, seen = None, set[str]()
     for _ in range(PAGES_MAX):
-        page = await client.list_tools(cursor=cursor, cache_mode="refresh")
+        page = await _page(server, client, cursor)
         said += [tool.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in page.tools]
         cursor = page.next_cursor
-        if cursor is None:
-            return _told(server, said)
         if cursor in seen or len(said) > TOOLS_MAX:
             break
+        if cursor is None:
+            return _told(server, said)
         seen.add(cursor)
     step = "Nothing of it is offered to agents; tell whoever keeps the server."
     raise Invalid(
@@ -45,11 +47,26 @@ async def listed(server: str, client: Client) -> Listed:
     )
 
 
+async def _page(server: str, client: Client, cursor: str | None) -> ListToolsResult:
+    from pydantic import ValidationError
+
+    try:
+        return await client.list_tools(cursor=cursor, cache_mode="refresh")
+    except ValidationError as error:
+        place = "/".join(str(part) for part in error.errors()[0]["loc"])
+        raise Invalid(
+            "The list of its tools is none that the protocol knows.",
+            code="listing_invalid",
+            place=f"{server}: /{place}",
+            next_step="Nothing of it is offered to agents; tell whoever keeps the server.",
+        ) from None
+
+
 def _told(server: str, said: list[Mapping[str, Any]]) -> Listed:
     """Two tools that would have one name here are both left out: neither may pass for the other."""
     tools: dict[ToolName, Definition] = {}
     left_out: dict[str, str] = {}
-    for each in said[:TOOLS_MAX]:
+    for each in said:
         try:
             definition = defined(server, each)
         except Invalid as error:
