@@ -11,6 +11,7 @@ import pytest
 
 from lichen.core.ports.call import RESULT_BYTES_MAX, NotDone, Resources
 from lichen.core.words.scope import Scope
+from lichen.tools.egress import addresses
 from lichen.tools.openapi.answers import InDoubt, Malformed
 from lichen.tools.openapi.reach import Reach
 from tests.served import free_port
@@ -166,6 +167,54 @@ def scopes() -> dict[str, Scope]:
     return {env: Scope("acme", env) for env in ("dev", "test", "prod")}
 
 
+@pytest.mark.req("LIC-20.35")
+async def test_a_name_that_leads_into_our_own_network_is_not_asked_unless_that_is_meant() -> None:
+    found = iter((("127.0.0.1",), ("169.254.169.254",), ("8.8.8.8", "10.0.0.1"), ("::ffff:127.0.0.1",)))
+
+    async def resolve(name: str, port: int) -> tuple[str, ...]:
+        return next(found)
+
+    async with serving(saying("200 OK", b"{}")) as api:
+        named = api.url.replace("127.0.0.1", "api.example.com")
+        tool = tool_of(document(), named).bound(Resources(Reach(resolve)))
+        for _ in range(4):
+            with pytest.raises(NotDone) as refused:
+                await called(tool, {})
+            assert refused.value.code == "address_denied"
+        assert api.requests == []
+        meant = api.url.replace("127.0.0.1", "localhost")
+        assert await called(tool_of(document(), meant, private=True), {}) == {}
+        with pytest.raises(NotDone):
+            await called(tool_of(document(), meant), {})
+
+
+@pytest.mark.req("LIC-20.35")
+async def test_what_was_looked_at_is_what_is_connected_to_under_its_own_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def resolve(name: str, port: int) -> tuple[str, ...]:
+        return ("127.0.0.1",)
+
+    monkeypatch.setattr(addresses, "_is_public", lambda address: True)  # pyright: ignore[reportUnknownLambdaType,reportUnknownArgumentType]
+    async with serving(saying("200 OK", b"{}")) as api:
+        named = api.url.replace("127.0.0.1", "api.example.com")
+        assert await called(tool_of(document(), named).bound(Resources(Reach(resolve))), {}) == {}
+    port = api.url.rpartition(":")[2]
+    assert f"\r\nhost: api.example.com:{port}\r\n".encode() in api.requests[0].lower()
+
+
+async def test_hosts_at_one_address_share_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def resolve(name: str, port: int) -> tuple[str, ...]:
+        return ("127.0.0.1",)
+
+    monkeypatch.setattr(addresses, "_is_public", lambda address: True)  # pyright: ignore[reportUnknownLambdaType,reportUnknownArgumentType]
+    reach = Reach(resolve)
+    async with serving(saying("200 OK", b"{}")) as api:
+        for host in ("a.example.com", "b.example.com", "a.example.com"):
+            tool = tool_of(document(), api.url.replace("127.0.0.1", host)).bound(Resources(reach))
+            assert await called(tool, {}) == {}
+    assert set(reach._clients) == {"a.example.com", "b.example.com"}  # pyright: ignore[reportPrivateUsage]
+    await reach.close()
+
+
 async def test_a_runtime_lets_go_of_its_connections() -> None:
     reach = Reach()
     await reach.close()
@@ -173,4 +222,4 @@ async def test_a_runtime_lets_go_of_its_connections() -> None:
         tool = tool_of(document(), api.url).bound(Resources(reach))
         assert await called(tool, {}) == {}
     await reach.close()
-    assert reach._client is None  # pyright: ignore[reportPrivateUsage]
+    assert reach._clients == {}  # pyright: ignore[reportPrivateUsage]

@@ -30,7 +30,8 @@ class OperationTerms(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class Api(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One API. `url` is where its paths begin, `urls` is the same for an environment (`dev`) or a tenant's
-    (`acme/dev`). Nothing else is asked, whatever the document says of servers.
+    (`acme/dev`). Nothing else is asked, whatever the document says of servers. A name leads to no address
+    that is not public, unless the API is `private`; an address that stands in a URL is meant.
 
     `only` and `without` name operations: by their `operationId`, or as `GET /orders/{id}`. `secrets` are, by the names
     of the document's security schemes, those of whoever calls.
@@ -44,6 +45,7 @@ class Api(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     secrets: Mapping[str, str] = {}
     origin: Origin = "third_party"
     timeout_s: Seconds = 30.0
+    private: bool = False
     operations: Mapping[str, OperationTerms] = {}
 
     def __post_init__(self) -> None:

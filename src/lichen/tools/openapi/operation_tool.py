@@ -17,6 +17,7 @@ from lichen.core.ports.call import (
     ToolSpec,
 )
 from lichen.core.remote.api import Api
+from lichen.core.words.errors import Denied
 from lichen.tools.arguments.document import dump, parse
 from lichen.tools.openapi.answers import InDoubt, result_of
 from lichen.tools.openapi.credentials import Credential, Shown, shown
@@ -73,7 +74,9 @@ class OperationTool:
         acts = self.spec.effects != "none"
         try:
             async with asyncio.timeout(max(meta.timeout_s, 0.001)):
-                response = await self._reach.ask(request, max(meta.timeout_s, 0.001))
+                response = await self._reach.ask(request, max(meta.timeout_s, 0.001), is_private=self._api.private)
+        except Denied as error:
+            raise NotDone(error.message, code=error.code, retryable=False, recovery="finish") from error
         except NotReached as error:
             raise NotDone("The API cannot be reached.", code="api_unreachable", recovery="replan") from error
         except Gone as error:

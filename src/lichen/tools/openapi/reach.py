@@ -1,4 +1,4 @@
-"""How an API is asked: over one client of the runtime that follows no redirect, unpacks nothing and reads within
+"""How an API is asked: over a client for each host that follows no redirect, unpacks nothing and reads within
 bounds."""
 
 from __future__ import annotations
@@ -6,6 +6,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from lichen.core.ports.call import RESULT_BYTES_MAX
+from lichen.core.words.errors import Unavailable
+from lichen.tools.egress.addresses import Host, Resolve, addresses_of, reached
 from lichen.tools.openapi.requests import Request
 
 if TYPE_CHECKING:
@@ -33,23 +35,31 @@ class Response(NamedTuple):
 
 
 class Reach:
-    """Asks APIs. A runtime has one, and closes it."""
+    """Asks APIs. A runtime has one, and closes it. `resolve` gives the addresses of a host."""
 
-    def __init__(self) -> None:
-        self._client: httpx2.AsyncClient | None = None
+    def __init__(self, resolve: Resolve = addresses_of) -> None:
+        self._clients: dict[str, httpx2.AsyncClient] = {}  # by host: connections that one vouched for are no other's
+        self._resolve = resolve
 
-    async def ask(self, request: Request, timeout_s: float) -> Response:
-        """The answer to a request. Raises NotReached, Gone; TimeoutError where no answer came in time."""
+    async def ask(self, request: Request, timeout_s: float, *, is_private: bool = False) -> Response:
+        """The answer to a request. The address that was looked at is the one that is connected to.
+
+        Raises Denied (`address_denied`) for a name that leads into our own network unless that is meant, NotReached,
+        Gone; TimeoutError where no answer came in time.
+        """
         import httpx2
 
-        client = self._client = self._client or _client()
         try:
+            url = httpx2.URL(request.url)
+            client = self._clients.get(url.host) or self._clients.setdefault(url.host, _client())
+            at = url if is_private else url.copy_with(host=await self._address(url))
             made = client.build_request(
                 request.method,
-                request.url,
-                headers=list(request.headers),
+                at,
+                headers=[("Host", url.netloc.decode("ascii")), *request.headers],
                 content=request.content or None,
                 timeout=httpx2.Timeout(timeout_s, connect=min(CONNECT_S, timeout_s)),
+                extensions={"sni_hostname": url.host},
             )
             response = await client.send(made, stream=True)
             try:
@@ -63,10 +73,18 @@ class Reach:
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             raise Gone(type(error).__name__) from error
 
+    async def _address(self, url: httpx2.URL) -> str:
+        """The address of a host. Raises Denied, NotReached."""
+        port = url.port or (443 if url.scheme == "https" else 80)
+        try:
+            return await reached((Host(url.host, (port,), is_below=False),), url.host, port, self._resolve)
+        except Unavailable as error:
+            raise NotReached(error.message) from error
+
     async def close(self) -> None:
         """Lets go of every connection."""
-        client, self._client = self._client, None
-        if client is not None:
+        clients, self._clients = self._clients, {}
+        for client in clients.values():
             await client.aclose()
 
 
