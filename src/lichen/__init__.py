@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lichen.agents.agent import Agent
     from lichen.agents.toolset import Toolset
+    from lichen.core.cage.grant import Grant
     from lichen.core.ports.call import (
         CallMeta,
         CannotTell,
@@ -58,6 +59,7 @@ _HOMES = {
     "Customer": "core.words.scope",
     "Delta": "core.ports.model",
     "DidNotHappen": "core.ports.call",
+    "Grant": "core.cage.grant",
     "Happened": "core.ports.call",
     "LichenError": "core.words.errors",
     "Limits": "core.words.limits",
@@ -109,6 +111,7 @@ __all__ = [
     "Customer",
     "Delta",
     "DidNotHappen",
+    "Grant",
     "Happened",
     "LichenError",
     "Limits",

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from lichen.core.cage.grant import Grant
 from lichen.core.ports.call import ArtifactSpec, CircuitBreaker, Paging, Retry, SecretNames, ToolSpec
 from lichen.core.words.errors import Invalid
 from lichen.tools import agent_tool, tool, tool_schemas
@@ -90,6 +91,7 @@ CHANGES: dict[str, Any] = {
     "artifacts": {"a": ArtifactSpec()},
     "pages": Paging(),
     "breaker": CircuitBreaker(failures=1),
+    "cage": Grant(),
 }
 
 

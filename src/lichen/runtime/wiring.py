@@ -325,7 +325,7 @@ async def wired(blueprint: Blueprint) -> AsyncGenerator[Wiring]:
     blueprint.home.mkdir(mode=0o700, parents=True, exist_ok=True)
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(clients_held())
-        workers = Workers()
+        workers = Workers(hides=tuple(map(str, filter(None, (blueprint.home, blueprint.shares)))))
         stack.push_async_callback(workers.close)
         keyring, volume = _opened(blueprint)
         stack.callback(keyring.close)

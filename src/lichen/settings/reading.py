@@ -141,6 +141,13 @@ def _servers(file: Read, settings: Settings, from_files: tuple[McpTable, ...]) -
         for name in own.tenants:
             if name not in settings.tenants:
                 yield file.unknown("tenant", name, *at, "tenants", code="tenant_unknown", known=known)
+        if own.command and own.risk is not None and is_lower(own.tier, own.risk.tier):
+            yield Invalid(
+                f"The risk of the server {own.name} is {own.risk.score:g} ({'; '.join(own.risk.reasons)}).",
+                code="risk_unmet",
+                next_step=f'Add cage = "{own.risk.tier}" to it, with what it may read, write and reach.',
+                place=file.place(*at),
+            )
         if own.command and is_lower(own.tier, settings.floor):
             yield Invalid(
                 f"The server {own.name} is not shut in as `floor` of [tools] wants it.",

@@ -24,7 +24,7 @@ from lichen.tools.mcp.definition import spec_of
 from lichen.tools.mcp.failures import ServerGone
 from lichen.tools.mcp.remote_tool import RemoteTool
 from tests.browser.published import NODE
-from tests.runtime.test_public_servers import installed as installed
+from tests.runtime.test_public_servers import servers as servers
 from tests.tools.cage.sites import secured, site
 from tests.tools.mcp.test_connection import connected, meta
 
@@ -113,13 +113,13 @@ async def test_a_server_whose_cage_does_not_work_is_not_started(
 
 @pytest.mark.req("SYM-31.12")
 async def test_a_public_server_whose_own_check_lets_everything_in_reads_what_is_granted(
-    tmp_path: Path, installed: Path
+    tmp_path: Path, servers: Path
 ) -> None:
     (tmp_path / "docs").mkdir()
     for path in (tmp_path / "docs" / "a.txt", tmp_path / "b.txt"):
         path.write_text(SECRET)
-    program = installed / "node_modules/@modelcontextprotocol/server-filesystem/dist/index.js"
-    grant = Grant(reads=(str(installed), str(tmp_path / "docs")), memory_mb=1_024)
+    program = servers / "node_modules/@modelcontextprotocol/server-filesystem/dist/index.js"
+    grant = Grant(reads=(str(servers), str(tmp_path / "docs")), memory_mb=1_024)
     server = Server("files", command=(str(NODE), str(program), "/"), cage=grant)
     async with connected(server) as connection:
         assert SECRET in await did(connection, "read_text_file", path=str(tmp_path / "docs" / "a.txt"))
@@ -164,9 +164,22 @@ def test_a_server_that_is_shut_in_less_well_than_the_floor_is_refused(tmp_path: 
     assert project(tmp_path, 'command = ["x"]').errors == ()
 
 
+@pytest.mark.req("SYM-32.2")
+def test_a_server_whose_risk_asks_for_a_jail_does_not_load_without_one(tmp_path: Path) -> None:
+    (error,) = project(tmp_path, 'command = ["x"]\nsensitivity = 0.5\ncode_trust = 0.8').errors
+    assert error.code == "risk_unmet"
+    assert (
+        "is 0.56 (0.20: data of sensitivity 0.5; 0.06: code trusted to 0.8; 0.10: reaches the network;" in error.message
+    )
+    assert project(tmp_path, 'command = ["x"]\nsensitivity = 0.2\ncode_trust = 0.8').errors == ()
+    caged = 'command = ["x"]\ncage = "jail"\nsensitivity = 1.0\ncode_trust = 0.0'
+    assert project(tmp_path, caged).errors == ()
+
+
 @pytest.mark.parametrize(
     ("table", "message"),
     [
+        ('command = ["x"]\nsensitivity = 0.5', "made of both"),
         ('command = ["x"]\nreads = ["docs"]', "counts in a cage"),
         ('url = "https://a.example"\ncage = "jail"', "is not started here"),
         ('command = ["x"]\ncage = "jail"\nreads = ["../docs"]', "leads upwards"),

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Protocol, TypeVar, runtime_checkable
 
 import msgspec
 
+from lichen.core.cage.grant import Grant
 from lichen.core.ports.secrets import Secret
 from lichen.core.words.errors import Invalid, NotFound
 from lichen.core.words.failure import Failure
@@ -21,7 +22,7 @@ Effects = Literal["none", "idempotent", "once", "child"]
 
 Outcome = Literal["ok", "failed", "denied", "cancelled", "timed_out", "unknown"]
 Audience = Literal["timeline", "internal", "evidence"]
-Placement = Literal["loop", "thread", "process"]
+Placement = Literal["loop", "thread", "process", "jail"]
 Origin = Literal["records", "third_party", "memory"]
 """What a result holds: what we know ourselves; words of strangers; what was said here before, labelled as it was."""
 
@@ -121,7 +122,8 @@ class ToolSpec(msgspec.Struct, frozen=True):
     call in a line. All three are templates: `{order_id}` is an argument, in a result's hint `{result.status}` a field
     of the result. `reminder` is told to a model beside each good result, `example` are arguments that are right.
     `artifacts` are the kinds of things that it gives beside its result, which people are shown and no model reads.
-    `breaker` says when the tool is left alone, unless the project says so. `digest` pins all of it.
+    `breaker` says when the tool is left alone, unless the project says so. `cage` is what one that `runs` in a jail may
+    have of the machine. `digest` pins all of it.
     """
 
     name: ToolName
@@ -152,6 +154,7 @@ class ToolSpec(msgspec.Struct, frozen=True):
     artifacts: Mapping[str, ArtifactSpec] = {}
     pages: Paging | None = None
     breaker: CircuitBreaker | None = None
+    cage: Grant | None = None
 
 
 class GivenAnswer(msgspec.Struct, frozen=True):

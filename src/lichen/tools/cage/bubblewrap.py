@@ -136,6 +136,8 @@ class Jailed:
 
     async def _watch(self, bounds: Bounds) -> None:
         await watch(self._inside.pid, self._inside.gone, bounds, self._group, self._kill)
+        if not self.exceeded and self._group is not None and self._group.has_run_out:
+            self.exceeded = "memory"
         if self._doorway is not None:
             await self._doorway.close()
         for _ in range(GONE_LOOKS):
@@ -261,14 +263,18 @@ def _options(making: Making, files: Mapping[str, int]) -> Iterator[str]:
 
 
 def _granted(has: Paths) -> Iterator[str]:
-    for kind, pairs in (("--ro-bind", has.reads), ("--bind", has.writes)):
-        for real, place in pairs:
-            yield from (kind, real, place)
+    binds = [("--ro-bind", *pair) for pair in has.reads] + [("--bind", *pair) for pair in has.writes]
+    for kind, real, place in sorted(binds, key=_place):  # what lies in another one after it, which would cover it
+        yield from (kind, real, place)
     for path in has.hides:
         if Path(path).is_dir():
             yield from ("--tmpfs", path, "--remount-ro", path)
         else:
             yield from ("--ro-bind", os.devnull, path)
+
+
+def _place(bind: tuple[str, str, str]) -> str:
+    return bind[2]
 
 
 async def _told(told: int) -> int:

@@ -44,8 +44,9 @@ class Paths(NamedTuple):
 def paths(command: Command, grant: Grant) -> Paths:
     """The paths of a command with its grant. Raises GrantRefused, NotFound (`program_unknown`)."""
     hidden = tuple(_real(path) for path in command.hides)
-    reads = [(_granted(path, hidden), path) for path in grant.reads]
-    writes = [(_granted(path, hidden), path) for path in grant.writes]
+    named = (*grant.reads, *grant.writes)
+    reads = [pair for path in grant.reads for pair in _where(_granted(path, hidden), path, named)]
+    writes = [pair for path in grant.writes for pair in _where(_granted(path, hidden), path, named)]
     program = _program(command)
     reads += [(_real(path), path) for path in _installed(program) if not _lies_in(path, (*SYSTEM, *_places(reads)))]
     has = (*SYSTEM, *_places(reads), *_places(writes))
@@ -54,9 +55,16 @@ def paths(command: Command, grant: Grant) -> Paths:
         place + path.removeprefix(real)
         for path in hidden
         for real, place in (*reads, *writes)
-        if _lies_in(path, (real,))
+        if _lies_in(path, (real,)) and Path(path).exists()
     )
     return Paths(tuple(reads), tuple(writes), below, program, cwd)
+
+
+def _where(real: str, path: str, named: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    """What is granted by a path, where it really lies, and by the name of a link to it that is not granted itself."""
+    yield real, real
+    if path != real and not any(_lies_in(path, (other,)) for other in named if other != path):
+        yield real, path
 
 
 def _is_there(folder: str, has: tuple[str, ...]) -> bool:

@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 
 import msgspec
 
+from lichen.core.cage.grant import Grant
 from lichen.core.ports.call import (
     CircuitBreaker,
     InvalidArguments,
@@ -59,6 +60,7 @@ class Declaration:
     artifacts: Mapping[str, Any] = field(default_factory=dict[str, Any])
     pages: Paging | None = None
     breaker: CircuitBreaker | None = None
+    cage: Grant | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,7 @@ def contract_of(function: Function, declaration: Declaration, codecs: Codecs, re
     Raises Invalid (`tool_invalid`) where the two do not fit together.
     """
     runs: Placement = declaration.runs or ("loop" if function.is_async else "thread")
-    if runs == "process":
+    if runs in ("process", "jail"):
         _check_process(function)
     spec = ToolSpec(
         name=checked_name(declaration.name or default_name(function), function.place),
@@ -134,6 +136,7 @@ def contract_of(function: Function, declaration: Declaration, codecs: Codecs, re
         artifacts=codecs.artifacts.specs,
         pages=declaration.pages,
         breaker=declaration.breaker,
+        cage=declaration.cage or (Grant() if runs == "jail" else None),
     )
     wrong = (*_contradictions(spec, is_async=function.is_async), *faults(spec), *_unfit(spec, codecs.arguments))
     for message, step in wrong:
@@ -182,6 +185,8 @@ def _contradictions(spec: ToolSpec, *, is_async: bool) -> Iterator[tuple[str, st
         yield "A Python function has effects none, idempotent or once.", "Choose one; a child run is an agent_tool."
     if is_async and spec.runs == "thread":
         yield "An async function cannot run in a thread.", "Leave out runs=, or write def instead of async def."
+    if spec.cage is not None and spec.runs != "jail":
+        yield "What is granted counts in a jail.", 'Add runs="jail", or leave out cage=.'
     if spec.has_probe and spec.effects == "none":
         yield "A tool without effects has nothing to probe for.", "Leave out probe=."
     if spec.timeout_s <= 0 or spec.cost < 0 or spec.retry.attempts < 1 or spec.retry.backoff_s < 0:

@@ -92,7 +92,7 @@ class PythonTool(Generic[P, R]):
 
         Raises Invalid (`tool_invalid`) if a process would not find this tool under its function's name.
         """
-        if self.spec.runs == "process" and not self._is_importable():
+        if self.spec.runs in ("process", "jail") and not self._is_importable():
             step = "Decorate the function where it is defined, and keep its name."
             message = "A process would not find this tool under its function's name."
             raise tool_invalid(message, place=self._function.place, next_step=step)
@@ -128,10 +128,11 @@ class PythonTool(Generic[P, R]):
         Raises NotDone where the function was certainly not entered, ResultRefused for a result that is not as
         declared, StillRunning or ToolFailed where the placement lost it, and what the function itself raises.
         """
-        if self.spec.runs == "process":
+        if self.spec.runs in ("process", "jail"):
             module, name = import_path(self._function)
             job = Job(module, name, self.spec.digest, args.data, meta)
-            return await self._bound().in_process(job, owner=self._owner(meta), call=call_key(meta))
+            owner, call = self._owner(meta), call_key(meta)
+            return await self._bound().in_process(job, owner=owner, call=call, cage=self.spec.cage)
         keywords = self._keywords(args, meta)
         if self.spec.runs == "thread":
             return await self._bound().in_thread(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ParamSpec, TypeVar, overload
 
+from lichen.core.cage.grant import Grant
 from lichen.core.ports.call import CircuitBreaker, Origin, Paging, Placement, Retry, ToolRole
 from lichen.tools.arguments.codec import ArgumentCodec, ResultCodec
 from lichen.tools.python.artifacts import ArtifactCodecs
@@ -56,6 +57,7 @@ def tool(
     artifacts: Mapping[str, Any] = {},
     pages: Paging | None = None,
     breaker: CircuitBreaker | None = None,
+    cage: Grant | None = None,
 ) -> Callable[[Callable[P, R]], PythonTool[P, R]]: ...
 
 
@@ -82,8 +84,10 @@ def tool(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
       the tool, None means CannotTell: return Happened(b"null") or DidNotHappen() instead.
     - `audit`: parameters kept under the tenant's retention key.
     - `timeout_s`: how long an attempt may take; the engine enforces it.
-    - `runs`: `loop`, `thread` or `process`. By default async functions run in the loop and others in a thread. A
-      process is killed at its timeout; it isolates crashes and time, not trust.
+    - `runs`: `loop`, `thread`, `process` or `jail`. By default async functions run in the loop and others in a thread.
+      A process is killed at its timeout; it isolates crashes and time, not trust. A jail isolates trust as well: each
+      call has a process of its own, and of the machine what `cage` grants, `Grant(reads=("/srv/docs",))`. Facts and
+      probes run outside.
     - `retry`: how often a call that raised NotDone is tried again.
     - `origin`: whether a result holds `records` of yours or words of a `third_party`. Records vouch for later arguments
       only if each argument of their own call is vouched for: said by the customer, a record itself, or a default.

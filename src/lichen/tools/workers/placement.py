@@ -12,9 +12,11 @@ from typing import Any, Self, TypeVar, assert_never
 
 import msgspec
 
+from lichen.core.cage.grant import Grant
 from lichen.core.ports.call import NeedsAnswer, NotDone, Placement, Produced
 from lichen.core.words.errors import LichenError
 from lichen.tools.workers.frames import Asked, Job, Raised, Refused, Returned, ToolFailed
+from lichen.tools.workers.jails import Jails
 from lichen.tools.workers.places import CallKey, Figures, Owner, Place, Places
 from lichen.tools.workers.processes import Processes
 from lichen.tools.workers.step import eagerly
@@ -49,6 +51,7 @@ class Workers:
 
     `threads`, `processes`: how many at once; what only reads for the gate has as many threads of its own. `tool_max`:
     how many of the threads one tool of a tenant may hold. `waiting_max`: how many calls may wait for each.
+    `hides`: paths that no process in a jail has.
     """
 
     def __init__(
@@ -58,6 +61,7 @@ class Workers:
         processes: int | None = None,
         tool_max: int = TOOL_THREADS,
         waiting_max: int = WAITING_MAX,
+        hides: tuple[str, ...] = (),
     ) -> None:
         processes = processes or max(PROCESSES_MIN, os.cpu_count() or 1)
         self.threads = Places(threads, tool_max=tool_max, waiting_max=waiting_max)
@@ -65,6 +69,7 @@ class Workers:
         self.processes = Places(processes, tool_max=processes, waiting_max=waiting_max)
         self._threads = Threads(idle_max=threads)
         self._processes = Processes()
+        self._jails = Jails(hides)
         self._reserved: dict[CallKey, Place] = {}
         self.reserved = self._reserved.keys()
         """The calls that have a place and have not begun, as they are now."""
@@ -102,7 +107,7 @@ class Workers:
         return {"thread": self.threads.figures, "facts": self.readers.figures, "process": self.processes.figures}
 
     def _places(self, runs: Placement) -> Places:
-        return self.processes if runs == "process" else self.threads
+        return self.processes if runs in ("process", "jail") else self.threads
 
     async def _place(self, places: Places, owner: Owner, call: CallKey | None) -> Place:
         reserved = self._reserved.pop(call, None) if call is not None else None
@@ -125,14 +130,17 @@ class Workers:
         except StillRunning:
             raise asyncio.CancelledError from None
 
-    async def in_process(self, job: Job, *, owner: Owner = NOBODY, call: CallKey | None = None) -> bytes | Produced:
-        """What `job` produces, from a worker process that is killed when the caller is cancelled.
+    async def in_process(
+        self, job: Job, *, owner: Owner = NOBODY, call: CallKey | None = None, cage: Grant | None = None
+    ) -> bytes | Produced:
+        """What `job` produces, from a worker process that is killed when the caller is cancelled. With a `cage` it is
+        one in a jail that has what that grants, and only this job.
 
         Raises what the tool raised: NotDone as itself, anything else as ToolFailed with its own words in `failure`.
         """
         place = await self._place(self.processes, owner, call)
         try:
-            answer = await self._processes.ask(job)
+            answer = await (self._processes.ask(job) if cage is None else self._jails.ask(job, cage))
         finally:
             place.release()
         match answer:

@@ -15,7 +15,7 @@ from lichen.core.ports.call import NotDone
 from lichen.tools.workers.frames import FRAME_BYTES_MAX, PREFIX, Answer, Job, ToolFailed, pack, unpack_answer
 
 # A fresh interpreter, never a fork. Its first line of input is our search path, so it finds the same modules.
-_BOOT = (
+BOOT = (
     "import json, sys; sys.path[:] = json.loads(open(0, 'rb', buffering=0, closefd=False).readline()); "
     "from lichen.tools.python.worker import serve; serve()"
 )
@@ -25,8 +25,8 @@ class Processes:
     """Worker processes, each serving one call at a time and kept for the next. Whoever asks bounds how many."""
 
     def __init__(self) -> None:
-        self._idle: list[_Process] = []
-        self._all: set[_Process] = set()
+        self._idle: list[WorkerProcess] = []
+        self._all: set[WorkerProcess] = set()
         self._is_closed = False
 
     async def ask(self, job: Job) -> Answer:
@@ -49,7 +49,7 @@ class Processes:
         self._is_closed = True
         await asyncio.gather(*(self._discard(process) for process in tuple(self._all)))
 
-    async def _take(self) -> _Process:
+    async def _take(self) -> WorkerProcess:
         if self._is_closed:
             raise NotDone("The workers are closed.", code="workers_closed")
         while self._idle:
@@ -66,13 +66,13 @@ class Processes:
             raise NotDone("The workers are closed.", code="workers_closed")
         return process
 
-    async def _discard(self, process: _Process) -> None:
+    async def _discard(self, process: WorkerProcess) -> None:
         process.kill()
         self._all.discard(process)
         await process.wait()
 
 
-class _Process:
+class WorkerProcess:
     """One worker process and the pipes to it."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
@@ -115,14 +115,19 @@ class _Process:
         await self._process.wait()
 
 
-async def _start() -> _Process:
+async def _start() -> WorkerProcess:
     """A worker process in a session of its own: the terminal's signals do not reach it, its children die with it."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-P", "-c", _BOOT, stdin=PIPE, stdout=PIPE, start_new_session=True
+        sys.executable, "-P", "-c", BOOT, stdin=PIPE, stdout=PIPE, start_new_session=True
     )
-    started = _Process(process)
-    started.introduce([path or str(Path.cwd()) for path in sys.path])
+    started = WorkerProcess(process)
+    started.introduce(search_path())
     return started
+
+
+def search_path() -> list[str]:
+    """Where a worker process finds the modules that we find."""
+    return [path or str(Path.cwd()) for path in sys.path]
 
 
 def _has_ended(pid: int) -> bool:
