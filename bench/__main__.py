@@ -13,7 +13,7 @@ from functools import partial
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from bench import asking, building, engine, fair, flying, messages, start
+from bench import asking, building, engine, fair, flying, jails, messages, start
 from bench.figure import ROOT, Figure, run_own
 from bench.show import history, picture, readme, table
 
@@ -42,6 +42,7 @@ def plan(run: history.Run) -> list[tuple[str, Callable[[], list[Figure]]]]:
         ("1,000 WebSockets", messages.sockets),
         ("beside a flood", fair.figures),
         ("start", start.figures),
+        ("a jail", jails.figures),
         ("agents built", building.figures),
         ("requests to a model", asking.figures),
         ("500 runs in flight", flying.figures),
