@@ -212,8 +212,8 @@ async def _let_in(process: Process, inside: Inside, making: Making, group: Group
     assert process.stdout is not None
     if await process.stdout.readline() != b"\n":
         raise ConnectionError("it ended before it began")
-    for pid in (inside.pid, inside.waiting):
-        _bound(pid, making.bounds, group)
+    # by a thread: the kernel takes its time to put a process into a group
+    await asyncio.to_thread(_bound, inside.waiting, making.bounds, group)
     if making.doorway is not None:
         await making.doorway.open(inside.pid)
     process.stdin.write(b"\n")

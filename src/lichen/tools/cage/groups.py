@@ -34,7 +34,7 @@ class Group:
             "memory.swap.max": 0,
             "memory.limit_in_bytes": bounds.memory_mb * _MIB,
             "memory.memsw.limit_in_bytes": bounds.memory_mb * _MIB,
-            "pids.max": bounds.processes + 1,  # and the one that reaps
+            "pids.max": bounds.processes,
         }
         for file, limit in ((folder / name, limit) for folder in folders for name, limit in limits.items()):
             if file.exists():
