@@ -79,3 +79,18 @@ def said_by(word: str) -> list[int]:
         if word.encode() in words and lives(int(folder.name)):
             found.append(int(folder.name))
     return found
+
+
+def below(pid: int) -> list[int]:
+    """The processes that a process started, and those below them."""
+    found: list[int] = []
+    left = [pid]
+    while left:
+        for children in Path(f"/proc/{left.pop()}/task").glob("*/children"):
+            try:
+                here = [int(child) for child in children.read_text().split() if lives(int(child))]
+            except OSError:
+                continue
+            found += here
+            left += here
+    return found

@@ -6,17 +6,19 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from lichen.core.cage.grant import Grant
 from lichen.core.ports.call import NotDone
 from lichen.core.words.errors import LichenError
-from lichen.tools.cage.choice import Cages
-from lichen.tools.cage.port import Caged, Command
 from lichen.tools.workers.frames import Answer, Job, ToolFailed, pack
 from lichen.tools.workers.processes import BOOT, WorkerProcess, search_path
+
+if TYPE_CHECKING:  # what makes jails is loaded with the first of them
+    from lichen.tools.cage.choice import Cages
+    from lichen.tools.cage.port import Caged, Command
 
 TOLD: Final = ("LANG", "LC_ALL", "TZ")
 _PREFIXES: Final = (sys.prefix, sys.base_prefix)
@@ -27,7 +29,7 @@ class Jails:
 
     def __init__(self, hides: tuple[str, ...] = ()) -> None:
         self._hides = hides
-        self._cages = Cages()
+        self._cages: Cages | None = None
 
     async def ask(self, job: Job, grant: Grant) -> Answer:
         """The answer of a process in a jail to `job`. Everything in it is gone before this returns.
@@ -35,7 +37,7 @@ class Jails:
         Raises NotDone where none could be started, ToolFailed (`worker_crashed`) if it ended without an answer.
         """
         try:
-            cage = await self._cages.of("jail")
+            cage = await self._known().of("jail")
             caged = await cage.start(_command(grant, self._hides), _with_modules(grant))
         except LichenError as error:
             raise NotDone(error.message, code=error.code, retryable=False) from error
@@ -43,6 +45,13 @@ class Jails:
             return await _asked(caged, job)
         finally:
             await caged.end()
+
+    def _known(self) -> Cages:
+        from lichen.tools.cage.choice import Cages
+
+        if self._cages is None:
+            self._cages = Cages()
+        return self._cages
 
 
 async def _asked(caged: Caged, job: Job) -> Answer:
@@ -61,6 +70,8 @@ async def _asked(caged: Caged, job: Job) -> Answer:
 
 
 def _command(grant: Grant, hides: tuple[str, ...]) -> Command:
+    from lichen.tools.cage.port import Command
+
     env = {name: os.environ[name] for name in TOLD if name in os.environ}
     own = tuple(_hidden((*grant.reads, *grant.writes)))
     return Command((sys.executable, "-P", "-c", BOOT), env=env, hides=(*hides, *own))
