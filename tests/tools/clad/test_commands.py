@@ -199,6 +199,8 @@ def test_what_a_command_said_is_read_as_its_manifest_says(kind: Any, data: bytes
         ("json", b"{"),
         ("json", b"[" * 5_000),
         ("jsonl", b'{"a": 1}\nno'),
+        ("jsonl", b"1\n" * 20_001),
+        ("csv", b"a\n" + b"1\n" * 20_001),
         ("csv", b"\xff"),
         ("xml", b"<a>"),
         ("xml", b"<a>" * 200),

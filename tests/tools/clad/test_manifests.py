@@ -185,6 +185,8 @@ WRONG = [
     (BASE.replace('type = "string"', 'type = "stringy"'), "manifest_invalid", "no type"),
     (BASE.replace('type = "string"', 'type = "string"\nsanitise = ["injection"]'), "manifest_invalid", "sanitise"),
     (BASE.replace('type = "string"', 'type = "cidr"'), "manifest_invalid", "scope"),
+    (BASE + '[lichen]\nreads = ["../.."]\n', "manifest_invalid", "leads upwards"),
+    (BASE + "[lichen]\nmemory_mb = 1\n", "manifest_invalid", "memory_mb"),
     ("[tool", "manifest_invalid", "TOML"),
 ]
 

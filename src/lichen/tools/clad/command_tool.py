@@ -115,13 +115,14 @@ class CommandTool:
         if self._plan.uses_file:
             said = msgspec.structs.replace(said, stdout=await asyncio.to_thread(_read, file) or said.stdout)
         took_ms = round((asyncio.get_running_loop().time() - began_s) * 1_000)
-        return self._result(said, {
+        envelope = {
             "scan_id": id,
             "tool": self._manifest.tool.name,
             "command": shlex.join(job.words),
             "duration_ms": took_ms,
             "timestamp": datetime.fromtimestamp(began_us / 1e6, UTC).isoformat(),
-        })  # fmt: skip
+        }
+        return await asyncio.to_thread(self._result, said, envelope)  # it may have said much
 
     def _job(self, of: tuple[str, ...], meta: CallMeta, folder: Path) -> Job:
         ours = self._manifest.lichen

@@ -7,11 +7,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
+
+from lichen.core.cage.grant import Grant
 from lichen.core.ports.call import CircuitBreaker, Effects, SecretNames, ToolSpec
 from lichen.tools.arguments.schema import flaw
 from lichen.tools.clad.command_tool import SCOPED, CommandTool
 from lichen.tools.clad.commands import Plan, planned
-from lichen.tools.clad.manifest import BYTES_MAX, CustomType, Manifest, Risk, invalid, read_manifest, read_types
+from lichen.tools.clad.manifest import BYTES_MAX, CustomType, Manifest, Ours, Risk, invalid, read_manifest, read_types
 from lichen.tools.clad.scope import read_scope
 from lichen.tools.clad.values import schema
 from lichen.tools.faults import faults
@@ -55,6 +58,7 @@ def manifest_tool(path: Path, text: Text) -> CommandTool:
 
     manifest = read_manifest(noted(path), str(path))
     ours = manifest.lichen
+    _check_grant(ours, path)
     types: Mapping[str, CustomType] = read_types(noted(path.parent / ours.types), ours.types) if ours.types else {}
     plan = planned(manifest, types, str(path))
     scope = read_scope(noted(path.parent / ours.scope), ours.scope) if ours.scope else None
@@ -62,6 +66,15 @@ def manifest_tool(path: Path, text: Text) -> CommandTool:
         raise invalid("It is pointed at hosts: name the file of their scope under [lichen] scope.", str(path))
     spec = _spec(manifest, plan, path, f"manifest_{said.hexdigest()[:16]}")
     return CommandTool(spec, manifest, plan, scope, path.resolve().parent)
+
+
+def _check_grant(ours: Ours, path: Path) -> None:
+    """Raises Invalid for what no jail grants."""
+    said = {name: getattr(ours, name) for name in ("reads", "network", "memory_mb", "cpu_s", "processes")}
+    try:
+        msgspec.convert(said, Grant)
+    except msgspec.ValidationError as error:
+        raise invalid(f"[lichen] grants what cannot be meant: {error}.", str(path)) from None
 
 
 def _needs_scope(plan: Plan) -> bool:

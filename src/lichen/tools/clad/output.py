@@ -31,7 +31,10 @@ def read_output(output: Output, data: bytes) -> Any:
         case "json":
             return _json(data)
         case "jsonl":
-            return [_json(line) for line in data.splitlines()[:ROWS_MAX] if line.strip()]
+            lines = [line for line in data.splitlines() if line.strip()]
+            if len(lines) > ROWS_MAX:
+                raise Unreadable(f"It said more than {ROWS_MAX} lines.")
+            return [_json(line) for line in lines]
         case "xml":
             return _xml(data)
         case "csv":

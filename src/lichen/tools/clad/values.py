@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -232,6 +233,7 @@ def _natural(number: float) -> float:
     return int(number) if float(number).is_integer() else number
 
 
+@lru_cache(1_024)
 def _compiled(pattern: str) -> re.Pattern[str]:
     try:
         return re.compile(compiled(pattern).pattern)  # with the case that was written
