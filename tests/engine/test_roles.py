@@ -8,9 +8,9 @@ import msgspec
 import pytest
 
 from lichen.core.deciders import events as e
-from lichen.core.ports.call import Artifact, CallMeta, Issue, NotDone, Produced
+from lichen.core.ports.call import Artifact, ArtifactSpec, CallMeta, Issue, NotDone, Produced
 from lichen.core.ports.plan import Plan
-from lichen.core.words.ids import CallId, child_run, run_stream
+from lichen.core.words.ids import CallId, child_run, run_stream, session_stream
 from lichen.core.words.limits import Limits
 from lichen.tools.arguments.answer import SchemaAnswer
 from tests.engine.conftest import MakeWorld
@@ -226,3 +226,43 @@ async def test_people_are_shown_artifacts_and_no_planner_is(make_world: MakeWorl
     shown = world.runs.show(SCOPE, run, SYSTEM).story.calls[0]
     assert shown.artifacts == (Artifact("table", "timeline", {"rows": [1, 2], "iban": "[redacted]"}),)
     assert shown.result == {"ok": True, "iban": "[redacted]"}
+
+
+async def _told(
+    make_world: MakeWorld, *, origin: Any = "records", denied: bool = False
+) -> tuple[Any, dict[str, bytes]]:
+    """How the answer of a run is told, whose tool gave things for each audience."""
+    made = [Artifact("log", "internal", 1), Artifact("table", "timeline", [2]), Artifact("proof", "evidence", 3)]
+
+    async def does(meta: CallMeta) -> Any:
+        return Produced(b"1", msgspec.json.encode(made))
+
+    kinds = {each.kind: ArtifactSpec(audience=each.audience) for each in made}
+    look = having("shop.look", does=does, artifacts=kinds, origin=origin)
+    world = await make_world(agent("shop.bot", [calls("shop.look"), Plan(answer="It is here.")], [look]))
+    if denied:
+        world.gate.denied.add("api")
+    session = await world.session(key="s")
+    await session.say("go")
+    await world.clock.settle()
+    stream = session_stream(session.id)
+    n = max(event.n for event in world.log.events(stream) if isinstance(event.control, e.MessageQueued))
+    return world.log.event(stream, n).control, dict(world.log.contents(stream, n))
+
+
+@pytest.mark.req("GOA-36.4")
+async def test_an_answer_refers_to_what_our_own_tools_gave_for_the_timeline_and_to_nothing_else(
+    make_world: MakeWorld,
+) -> None:
+    control, contents = await _told(make_world)
+    ((_, i, kind),) = msgspec.json.decode(contents["artifacts"])
+    assert (contents["text"], kind, i) == (b"It is here.", "table", 1)
+    assert control.kind == "answer"
+    _, strangers = await _told(make_world, origin="third_party")
+    assert (strangers["text"], "artifacts" in strangers) == (b"It is here.", False)
+
+
+@pytest.mark.req("GOA-36.4")
+async def test_an_answer_that_policy_keeps_back_brings_nothing_beside_it(make_world: MakeWorld) -> None:
+    _, contents = await _told(make_world, denied=True)
+    assert contents == {"text": b"Not here."}

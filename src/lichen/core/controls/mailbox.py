@@ -83,7 +83,8 @@ class TurnClosed(Control, frozen=True, array_like=True, gc=False):
 
 
 class MessageQueued(Control, frozen=True, array_like=True, gc=False):
-    """Contents: `text`, `card` and `attachments` (JSON), `suggestions` (JSON, of a question: answers it expects).
+    """Contents: `text`, `card` and `attachments` (JSON), `suggestions` (JSON, of a question: answers it expects),
+    `artifacts` (JSON, of an answer: where those of its run lie that are for the timeline).
 
     Leaves the process only once this is durable. Its label is that of the run that made it. A `reply` is what a person
     wrote who has the conversation; `by` is their pseudonym.

@@ -68,7 +68,8 @@ class Paging(msgspec.Struct, frozen=True):
 class ArtifactSpec(msgspec.Struct, frozen=True):
     """A kind of thing that a tool gives beside its result, for people's eyes: its JSON Schema, and for whom it is.
 
-    `timeline`: whoever is shown the run; `internal`: other programs; `evidence`: what the result rests on.
+    `timeline`: whoever is shown the run, and the customer beside the answer; `internal`: other programs; `evidence`:
+    what the result rests on.
     """
 
     schema: Mapping[str, Any] = {}

@@ -17,6 +17,7 @@ from lichen.core.words.ids import StreamId, run_stream
 from lichen.engine.act import Act
 from lichen.engine.acts.child import tell_parent
 from lichen.engine.asks.lost import settle_lost
+from lichen.engine.drafts.artifacts import references
 from lichen.engine.drafts.valued import said
 from lichen.engine.journal.labels import labelled
 from lichen.engine.sends.sends import ruled
@@ -121,5 +122,5 @@ def _told_session(act: Act, answer: Saying) -> moves.Drafts:
     drafts = talk.end_turn(mailbox, state.id, state.turn, outcome, summary_n=state.summary_n)
     if not answer.text:
         return drafts
-    said, token = saying.contents(answer, state.subject), f"answer/{state.id}"
+    said, token = (*saying.contents(answer, state.subject), *references(act)), f"answer/{state.id}"
     return (talk.queue(mailbox, "answer", *said, run=state.id, token=token, label=state.label), *drafts)

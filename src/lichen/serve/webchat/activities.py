@@ -10,6 +10,7 @@ from lichen.channels.tokens import Visitor
 from lichen.core.speech.attached import weight
 from lichen.core.words import faults
 from lichen.engine.brief.attached import unknown
+from lichen.runtime.operations.talk.artifacts import unknown as no_artifact
 from lichen.runtime.operations.talk.sessions import Session
 from lichen.serve.files.download import download
 from lichen.serve.files.upload import upload_of
@@ -95,6 +96,17 @@ async def file(visit: Visit) -> Response:
     return download(await session.file(n, i))
 
 
+async def artifact(visit: Visit) -> Response:
+    """What a tool gave for people's eyes beside an answer, as JSON to be kept, for who has the token. Raises NotFound
+    (`artifact_unknown`)."""
+    visitor = visit.visitor()
+    session = await visit.chat.begun(visitor)
+    if session is None:
+        raise no_artifact()
+    n, i = (visit.request.path_params[name] for name in ("n", "i"))
+    return download(await session.artifact(n, i))
+
+
 def beginning_of(visit: Visit, visitor: Visitor, watermark: int) -> Page:
     """What a conversation shows in which nothing was said."""
     chat = visit.chat
@@ -105,4 +117,4 @@ def beginning_of(visit: Visit, visitor: Visitor, watermark: int) -> Page:
 def transcript_of(visit: Visit, session: Session, visitor: Visitor) -> Transcript:
     """The conversation as this client reads it."""
     chat = visit.chat
-    return Transcript(session.id, session.conversation, visitor, chat.channel, chat.greeting, visit.file_url)
+    return Transcript(session.id, session.conversation, visitor, chat.channel, chat.greeting, visit)

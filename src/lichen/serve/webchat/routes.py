@@ -39,6 +39,7 @@ _TABLE: Final[Mapping[str, Mapping[str, Handler]]] = {
     "/conversations/{conversation}": {"GET": conversations.resume},
     UPLOAD: {"POST": activities.upload},
     "/conversations/{conversation}/attachments/{n:int}/{i:int}": {"GET": activities.file},
+    "/conversations/{conversation}/artifacts/{n:int}/{i:int}": {"GET": activities.artifact},
     "/tokens/generate": {"POST": conversations.generate},
     "/tokens/refresh": {"POST": conversations.refresh},
     "/token": {"POST": conversations.generate},

@@ -7,7 +7,7 @@ is the same however often it is read.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -19,6 +19,7 @@ from lichen.engine.pace.deltas import Partial
 from lichen.engine.ports import Outbound
 from lichen.runtime.operations.talk.conversation import Began, Conversation, Heard, Line, Told
 from lichen.runtime.views.session import FileView
+from lichen.serve.http.errors import JSON
 
 ACTIVITIES_MAX = 200  # of one page
 TEXT_BYTES_MAX = 1024 * 1024  # of one page; one more message always fits
@@ -57,6 +58,18 @@ def beginning(visitor: Visitor, channel: WebChatChannel, greeting: Greeting, aft
     return Page((shown,), 1, is_last=True)
 
 
+class Addresses(Protocol):
+    """Where the reader of a conversation gets what lies in it."""
+
+    def file_url(self, n: int, i: int) -> str:
+        """File `i` of the customer's message that is record `n`."""
+        ...
+
+    def artifact_url(self, n: int, i: int) -> str:
+        """What a tool gave, number `i` beside the answer that is record `n`."""
+        ...
+
+
 class Transcript:
     """One conversation, which begins with what `greeting` says in its language."""
 
@@ -67,7 +80,7 @@ class Transcript:
         visitor: Visitor,
         channel: WebChatChannel,
         greeting: Callable[[str], Greeting],
-        file_url: Callable[[int, int], str],
+        addresses: Addresses,
     ) -> None:
         self.conversation = visitor.conversation
         self._session = session
@@ -75,7 +88,7 @@ class Transcript:
         self._visitor = visitor
         self._channel = channel
         self._greeting = greeting
-        self._file_url = file_url
+        self._addresses = addresses
 
     async def page(self, after: int) -> Page:
         """What is durable after a watermark. Raises Unavailable."""
@@ -102,6 +115,8 @@ class Transcript:
                 shown = self._channel.echo(self._visitor, line.text, line.channel_data, line.at_us, files=files)
             case Told():
                 shown = self._channel.render(self._outbound(line))
+                if made := self._artifacts(line):
+                    shown["attachments"] = [*shown.get("attachments", ()), *made]
         if shown is not None:
             shown["id"] = activity_id(self.conversation, line.n)
             shown["conversation"] = {"id": self.conversation}
@@ -109,7 +124,14 @@ class Transcript:
 
     def _file(self, file: FileView) -> dict[str, Any]:
         named = {"name": file.name} if file.name else {}
-        return {"contentType": file.media_type, "contentUrl": self._file_url(file.n, file.i), **named}
+        return {"contentType": file.media_type, "contentUrl": self._addresses.file_url(file.n, file.i), **named}
+
+    def _artifacts(self, line: Told) -> list[dict[str, Any]]:
+        """What tools gave for people's eyes, each as a file of JSON."""
+        return [
+            {"contentType": JSON, "contentUrl": self._addresses.artifact_url(line.n, i), "name": f"{kind}.json"}
+            for i, kind in enumerate(line.artifacts)
+        ]
 
     def _outbound(self, line: Told) -> Outbound:
         asked = None if line.reply_to is None else activity_id(self.conversation, line.reply_to)

@@ -87,11 +87,18 @@ class Visit:
 
     def file_url(self, n: int, i: int) -> str:
         """Where whoever has the token of this request gets a file of its conversation."""
+        return self._url(f"attachments/{n}/{i}")
+
+    def artifact_url(self, n: int, i: int) -> str:
+        """Where they get what a tool gave beside an answer."""
+        return self._url(f"artifacts/{n}/{i}")
+
+    def _url(self, place: str) -> str:
         url, parts = self.request.url, self.request.path_params
         base, bearer = url.path.partition("/conversations")[0], self.request.headers.get("authorization", "")
         token = bearer[7:] if bearer[:7].lower() == "bearer " else self.request.query_params.get("t", "")
         scheme = {"ws": "http", "wss": "https"}.get(url.scheme, url.scheme)
-        path = f"{base}/conversations/{parts['conversation']}/attachments/{n}/{i}"
+        path = f"{base}/conversations/{parts['conversation']}/{place}"
         return f"{scheme}://{url.netloc}{path}?t={token}"
 
     def stream_url(self, token: str, watermark: int = 0) -> str:

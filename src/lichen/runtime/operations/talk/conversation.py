@@ -24,6 +24,7 @@ from lichen.engine.pace.deltas import Deltas, Partial
 from lichen.engine.pace.race import race
 from lichen.log.streams import Opened
 from lichen.runtime.access.access import Access, of_session
+from lichen.runtime.operations.talk import artifacts
 from lichen.runtime.views.session import FileView, files_of
 
 RECORDS = 64  # read at once
@@ -55,7 +56,8 @@ class Heard(msgspec.Struct, frozen=True, gc=False):
 
 
 class Told(msgspec.Struct, frozen=True, gc=False):
-    """What the customer was told. `suggestions` is a JSON list of answers; `reply_to` the record that it answers."""
+    """What the customer was told. `suggestions` is a JSON list of answers; `reply_to` the record that it answers.
+    `artifacts` are the kinds of what tools gave for people's eyes beside it."""
 
     n: int
     at_us: int
@@ -64,6 +66,7 @@ class Told(msgspec.Struct, frozen=True, gc=False):
     saying: Saying
     suggestions: bytes
     reply_to: int | None
+    artifacts: tuple[str, ...] = ()
 
 
 Line = Began | Heard | Told
@@ -205,7 +208,8 @@ class Conversation:
             return Heard(event.n, event.ts_us, contents["text"].decode(), contents.get("channel", b""), files)
         offered = contents.get("suggestions", b"[]")
         reply_to = None if control.turn is None else await self._question(control.turn, seen)
-        return Told(event.n, event.ts_us, control.message, control.kind, saying.read(contents), offered, reply_to)
+        said, kinds = saying.read(contents), tuple([each.kind for each in artifacts.named(contents)])
+        return Told(event.n, event.ts_us, control.message, control.kind, said, offered, reply_to, kinds)
 
     async def _question(self, turn: TurnId, seen: _Seen) -> int | None:
         """The record of the message that opened a turn, if it lies close before it."""

@@ -27,6 +27,7 @@ from lichen.engine.journal.journal import Journal
 from lichen.gate.rules.schema import Action
 from lichen.log.projections.costs import session_key
 from lichen.runtime.access.access import Access, of_session
+from lichen.runtime.operations.talk import artifacts
 from lichen.runtime.operations.talk.conversation import Conversation
 from lichen.runtime.operations.talk.turn import Turn
 from lichen.runtime.operations.valued import schema_of
@@ -243,10 +244,7 @@ class Session:
         It is for whom words are for: the customer, channels, and whoever may read contents. Raises NotFound
         (`attachment_unknown`, `content_erased`), Denied.
         """
-        about = of_session(self.id)
-        self._ask("session.read")
-        self._access.hear(self.scope, self.actor, about)
-        self._access.open("session.read", self.scope, self.actor, about, what="session")
+        self._open()
         log = self._journal.log
         control = log.event(self._stream, n).control if 0 <= n < self._journal.mailbox(self.id).n else None
         if not isinstance(control, e.MessageReceived) or not 0 <= i < len(control.attachments):
@@ -254,6 +252,21 @@ class Session:
         found = files_of(n, control, log.contents(self._stream, n))[i]
         await self._journal.durable(session=self.id)
         return SentFile(found.name, found.media_type, await log.content(self._stream, n, part(i)))
+
+    async def artifact(self, n: int, i: int) -> SentFile:
+        """What a tool gave for people's eyes: number `i` of those beside the answer that is record `n` of the session.
+
+        It is for whom files are for. Raises NotFound (`artifact_unknown`, `content_erased`), Denied.
+        """
+        self._open()
+        return await artifacts.read(self._journal, self.id, n, i)
+
+    def _open(self) -> None:
+        """Raises Denied for whom what was said here is not for; that they have it is noted."""
+        about = of_session(self.id)
+        self._ask("session.read")
+        self._access.hear(self.scope, self.actor, about)
+        self._access.open("session.read", self.scope, self.actor, about, what="session")
 
     async def detail(self) -> SessionDetail:
         """The session and the last messages of it, in the order they came and went."""
