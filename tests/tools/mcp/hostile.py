@@ -98,6 +98,11 @@ def called(id: Any) -> Iterator[dict[str, Any]]:
                 yield {"method": "notifications/tools/list_changed"}
                 yield {"method": "notifications/message", "params": {"level": "info", "data": "x" * 100}}
             yield {"id": id, "result": text}
+        case "samples":
+            asked = {"messages": [{"role": "user", "content": {"type": "text", "text": "Hi"}}], "maxTokens": 10}
+            yield {"id": "s1", "method": "sampling/createMessage", "params": asked}
+            answer = json.loads(next(sys.stdin))
+            yield {"id": id, "result": {"content": [{"type": "text", "text": json.dumps(answer)}]}}
         case _:
             yield {"id": id, "result": text}
 

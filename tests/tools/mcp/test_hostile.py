@@ -106,6 +106,16 @@ async def test_forty_thousand_notifications_before_an_answer_do_not_keep_it_away
     assert msgspec.json.decode(produced.result) == {"text": "done"}
 
 
+@pytest.mark.req("GOA-72.21")
+async def test_a_server_that_nobody_gave_a_model_gets_none_of_ours() -> None:
+    async with connected(hostile("samples")) as connection:
+        produced = await called(connection, "other")
+    answer = msgspec.json.decode(msgspec.json.decode(produced.result)["text"])
+    assert answer["id"] == "s1"
+    assert "error" in answer
+    assert "result" not in answer
+
+
 @pytest.mark.req("GOA-72.20")
 async def test_a_server_that_speaks_another_protocol_is_not_spoken_to() -> None:
     async with connected(hostile("version")) as connection:
