@@ -60,6 +60,9 @@ ROWS = (
     ),
     Row("runs with a tool, a model of 20 ms, 500 in flight", ("flight runs",), _FLYING),
     Row("memory of each of these runs", ("flight kb",), _FLYING),
+    Row("a call of an MCP server's tool on stdio, p50", ("server call",), {"the bare SDK": "the bare SDK"}),
+    Row("of it the look whether the tool is as it was pinned", ("pin check",)),
+    Row("a process in a jail, from start to end", ("jail",), {"bubblewrap": "bare bubblewrap"}),
 )
 
 
