@@ -10,7 +10,8 @@ from lichen.core.words.wait import OnExpiry, WaitKind, WaitOutcome
 
 
 class WaitOpened(Control, frozen=True, array_like=True, gc=False):
-    """Contents: `public`, `operator`, `schema`. Also written to the session's stream when the customer may answer.
+    """Contents: `public`, `operator`, `schema`, `state` of a tool that asks. Also written to the session's stream when
+    the customer may answer.
 
     `requester` is whom it is wanted for; `requesters` are all who spoke for it, and none of them may approve it.
     """
