@@ -163,3 +163,37 @@ def test_pages_that_cannot_be_meant_are_refused(function: Any, said: dict[str, A
     with pytest.raises(Invalid, match=words) as caught:
         tool(name="a.b", **said)(function)
     assert "test_pages.py:" in (caught.value.place or "")
+
+
+@pytest.mark.req("GOA-33.3")
+async def test_where_the_next_plan_has_no_tools_nothing_names_an_action_to_go_on(make_world: MakeWorld) -> None:
+    asked = Plan(calls=(call("orders.list", '{"kind":"big"}'),), synthesize=True)
+    script = Script([asked, Plan(answer="Some of them.")])
+    world = await make_world(agent("shop.bot", script, TOOLS))
+    assert await world.answer(await world.start()) == "Some of them."
+    assert script.seen[1].tools == ()
+    assert script.seen[1].results[0].reminder == "Newest first.\nOnly 2 of 5 were returned. Say so where it matters."
+
+
+@tool(name="orders.sparse", effects="none", runs="loop", pages=Paging())
+def sparse(cursor: str | None = None) -> Page:
+    """Finds nothing on its second page, and something on the third."""
+    match cursor:
+        case None:
+            return Page(items=["order 0"], returned=1, truncated=True, next_cursor="secret-1")
+        case "secret-1":
+            return Page(items=[], returned=0, truncated=True, next_cursor="secret-2")
+        case _:
+            return Page(items=["order 4"], returned=1, truncated=False)
+
+
+@pytest.mark.req("GOA-34.6")
+async def test_an_empty_page_in_the_middle_says_that_it_is_not_the_last(make_world: MakeWorld) -> None:
+    script = Script([Plan(calls=(call("orders.sparse"),)), more])
+    world = await make_world(agent("shop.bot", script, [sparse]))
+    assert await world.answer(await world.start()) == "all"
+    (name,) = actions(script.seen[1])
+    empty, last = script.seen[2], script.seen[3]
+    said = f"This page is empty and not the last one. For the next page call {name} without arguments."
+    assert (items(empty), empty.results[0].reminder, actions(empty)) == ([[]], said, [name])
+    assert (items(last), last.results[0].reminder, actions(last)) == ([["order 4"]], "", [])

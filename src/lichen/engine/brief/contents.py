@@ -84,7 +84,8 @@ def _reminder(act: Act, r: Result, spec: ToolSpec, data: bytes, asked: Mapping[s
     """What a model is told beside a good result: the tool's own reminder, and how to go on where it was cut off."""
     if spec.pages is None:
         return spec.reminder
-    note = bounds_note(spec, name_of(act.state.id, r.call, asked), data)
+    action = None if act.state.is_synthesis else name_of(act.state.id, r.call, asked)
+    note = bounds_note(spec, action, data)
     return "\n".join(said for said in (spec.reminder, note) if said)
 
 

@@ -144,15 +144,19 @@ def shown_args(spec: ToolSpec, args: bytes) -> bytes:
     return args if spec.pages is None else _without(args, spec.pages.cursor)
 
 
-def bounds_note(spec: ToolSpec, name: ToolName, data: bytes) -> str:
-    """What a model is reminded of beside a result that was cut off; empty for a whole one."""
+def bounds_note(spec: ToolSpec, name: ToolName | None, data: bytes) -> str:
+    """What a model is reminded of beside a result that was cut off; empty for a whole one. `name` is the action that
+    goes on, None where there is none: no tool may be called next."""
     result = _object(data) if spec.pages is not None else {}
     if spec.pages is None or not result.get("truncated"):
         return ""
     total, returned = result.get("total"), result.get("returned")
     count = f"{returned} of {total}" if isinstance(total, int) else f"{returned}"
+    if name is None:
+        return f"Only {count} were returned. Say so where it matters."
     if isinstance(result.get(spec.pages.next), str):
-        return f"Only {count} were returned. For the next page call {name} without arguments."
+        cut = "This page is empty and not the last one." if returned == 0 else f"Only {count} were returned."
+        return f"{cut} For the next page call {name} without arguments."
     return f"Only {count} were returned. Narrow the request to see others."
 
 
