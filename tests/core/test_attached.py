@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lichen.core.speech.attached import FILES_MAX, lifted, place_of, placed, plain_name, reference, sniffed, unshown
+from lichen.core.speech.attached import FILES_MAX, lifted, place_of, placed, plain_name, reference, unshown
+from lichen.core.speech.filetypes import sniffed
 from lichen.core.words.errors import Invalid
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(20)

@@ -13,7 +13,8 @@ import msgspec
 from lichen.agents.llm.window import Turn
 from lichen.core.ports.model import MEDIA_BYTES_MAX, Media, MediaKind, ModelMessage, ModelRequest
 from lichen.core.ports.plan import Message
-from lichen.core.speech.attached import FILES_MAX, UNKNOWN, place_of, unshown
+from lichen.core.speech.attached import FILES_MAX, place_of, unshown
+from lichen.core.speech.filetypes import UNKNOWN
 
 MEDIA_MAX: Final = FILES_MAX  # of one message; what is over is named in words
 RECALLED_BYTES_MAX: Final = 4 * 1024 * 1024  # of earlier turns in one request
