@@ -123,6 +123,8 @@ async def test_a_certificate_of_another_host_or_of_nobody_is_not_believed(site: 
         "https://user@vendor.example/x",
         "https://vendor.example:8443/x",
         "https://vendor.example:no/x",
+        "https://vendor.example/ü",
+        "https://[::1",
     ],
 )
 async def test_an_address_is_a_plain_one_over_https(site: Https, url: str) -> None:

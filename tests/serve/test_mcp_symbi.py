@@ -116,11 +116,3 @@ async def test_a_text_is_read_as_an_agent_or_a_flow_and_what_is_wrong_is_said_wi
 @pytest.mark.parametrize("file", ["/etc/passwd", "../../../etc/passwd", "lichen.toml"])
 async def test_no_file_is_opened_that_no_agent_is_made_of(ops: Caller, file: str) -> None:
     assert code(await ops.call_tool("parse_dsl", {"file": file})) == "file_unknown"
-
-
-@pytest.mark.req("SYM-58.6")
-async def test_a_schema_is_not_said_to_be_verified_where_nothing_verifies_it(ops: Caller) -> None:
-    asked = {"schema": {"name": "x"}, "public_key_url": "https://example.com/key.pem"}
-    result = await ops.call_tool("verify_schema", asked)
-    assert result.is_error
-    assert code(result) == "verification_missing"

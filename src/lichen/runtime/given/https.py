@@ -55,10 +55,10 @@ class Https:
 
     async def __call__(self, url: str, /, *, bytes_max: int) -> bytes:
         """The body of a 200. Raises Unavailable (`fetch_failed`, `address_private`)."""
+        if not _is_plain(url):
+            raise _failed(url, "It is no plain https address.")
         parts = urlsplit(url)
         host = parts.hostname or ""
-        if parts.scheme != "https" or not host or parts.username is not None or _port(url) not in (None, PORT):
-            raise _failed(url, "It is no plain https address.")
         addresses = await asyncio.to_thread(self._addresses, host)
         connection = _To(addresses[0], host, self._port, self._context or ssl.create_default_context())
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
@@ -113,11 +113,15 @@ def _is_public(address: str) -> bool:
     return found.is_global and not found.is_multicast and (inner is None or inner.is_global)
 
 
-def _port(url: str) -> int | None:
+def _is_plain(url: str) -> bool:
+    """Whether it is an address that may be asked: over https, at its port, for nobody by name, in plain characters."""
     try:
-        return urlsplit(url).port
+        parts = urlsplit(url)
+        port = parts.port
     except ValueError:
-        return -1
+        return False
+    is_open = parts.scheme == "https" and bool(parts.hostname) and parts.username is None
+    return is_open and port in (None, PORT) and url.isascii()
 
 
 def _failed(place: str, message: str) -> Unavailable:

@@ -100,7 +100,7 @@ class Servers:
         self._new_id = new_id
         self._check = check
         self._changed = changed
-        self._vouching = vouching
+        self.vouching = vouching
         self._connections: dict[tuple[Scope, str], Connection] = {}
         self._accepted: dict[Scope, Accepted] = {}
         self._looking: set[asyncio.Task[object]] = set()
@@ -203,7 +203,7 @@ class Servers:
         """Asks a server what it offers, and writes down what is new. Raises NotFound, Unavailable, Invalid."""
         offered = await self.connection(scope, server).offered(anew=True)
         table = self._of(scope)[server]
-        voucher = await self._vouching.voucher(table)
+        voucher = await self.vouching.voucher(table)
         told: dict[str, list[str]] = {"on": [], "waiting": []}
         left_out = dict(offered.left_out)
         known = self.version(scope)
@@ -275,7 +275,7 @@ class Servers:
         """A server says something else of a tool than what is pinned: that waits to be judged."""
         standing = self.standing(scope).get(f"tool:{definition.name}", Standing())
         table = self.connection(scope, definition.name.partition(".")[0]).server
-        voucher = await self._vouching.voucher(table)
+        voucher = await self.vouching.voucher(table)
         before = self.signature(scope, standing.pinned_n) if standing.pinned and voucher.is_asked else None
         vouched = voucher.of(definition, before)
         if vouched.signature is None:

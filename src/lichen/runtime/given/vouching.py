@@ -13,6 +13,7 @@ from lichen.tools.vouching.signature import UNASKED, Signature, Vouched
 if TYPE_CHECKING:
     from lichen.tools.pins.resolvers import Fetch
     from lichen.tools.pins.result import Verified
+    from lichen.tools.pins.signed import Signed
     from lichen.tools.pins.verify import Issuer
 
 
@@ -48,12 +49,21 @@ class Vouching:
 
     async def voucher(self, server: Server) -> Voucher:
         """Who vouches for a server's tools. Raises Invalid for a trust bundle that is none."""
-        now = datetime.fromtimestamp(self._clock() / 1_000_000, UTC)
+        now = self._now()
         if not server.schemapin:
             return Voucher(None, now)
         from lichen.tools.vouching.issuers import issuer_of
 
         return Voucher(await issuer_of(server, self._fetch()), now)
+
+    async def check(self, signed: Signed, url: str) -> Verified:
+        """Whether the key at an https address signed a schema, as far as its domain tells. Nothing is pinned by it."""
+        from lichen.tools.vouching.issuers import checked
+
+        return await checked(signed, url, self._fetch(), self._now())
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self._clock() / 1_000_000, UTC)
 
 
 def https() -> Fetch:

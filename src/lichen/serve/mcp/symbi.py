@@ -13,13 +13,15 @@ from typing import Any, Final, NamedTuple
 import msgspec
 from mcp_types import CallToolResult, Tool, ToolAnnotations
 
-from lichen.core.words.errors import Invalid, NotFound, Unavailable
+from lichen.core.words.errors import Invalid, NotFound
 from lichen.serve.mcp.reading.resources import agents_md
 from lichen.serve.mcp.results import said
+from lichen.serve.mcp.schemas import Asked, verify_schema
 from lichen.serve.mcp.visit import Visit
 
 CONTENT_BYTES_MAX: Final = 256 * 1024
 INVOKE: Final = "invoke_agent"
+VERIFY: Final = "verify_schema"
 
 
 class Invoked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -41,13 +43,6 @@ class Written(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     content: str = ""
     file: str = ""
-
-
-class Signed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What `verify_schema` takes."""
-
-    schema: Any = None
-    public_key_url: str = ""
 
 
 class Nothing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -122,14 +117,6 @@ def _agent(name: str, data: bytes) -> dict[str, Any]:
         return {"ok": False, "errors": [{"code": error.code, "message": error.message, "place": error.place or ""}]}
 
 
-async def _verify_schema(visit: Visit, given: Signed) -> CallToolResult:
-    raise Unavailable(
-        "This server checks no signatures of schemas for others; it pins what its own agents use.",
-        code="verification_missing",
-        next_step="Run `lichen tools list` to see what is pinned here.",
-    )
-
-
 def _json(value: Any) -> str:
     return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
 
@@ -153,7 +140,7 @@ def _tool(name: str, description: str, fields: Mapping[str, Any], required: tupl
         name=name,
         description=description,
         input_schema=schema,
-        annotations=ToolAnnotations(read_only_hint=name != INVOKE, open_world_hint=False),
+        annotations=ToolAnnotations(read_only_hint=name != INVOKE, open_world_hint=name == VERIFY),
     )
 
 
@@ -187,13 +174,14 @@ TOOLS: Final[Mapping[str, Own]] = {
         Own(_tool("get_agents_md", "Describes the agents in Markdown.", {}), Nothing, _get_agents_md),
         Own(
             _tool(
-                "verify_schema",
-                "Checks the signature of a tool's schema.",
-                {"schema": {}, "public_key_url": _TEXT},
+                VERIFY,
+                "Checks the signature of a tool's schema: beside it, or in it. The address holds the key or a domain's "
+                "discovery document; what the domain takes back does not count.",
+                {"schema": {}, "public_key_url": _TEXT, "signature": _TEXT},
                 ("schema", "public_key_url"),
             ),
-            Signed,
-            _verify_schema,
+            Asked,
+            verify_schema,
         ),
     )
 }

@@ -32,6 +32,7 @@ from lichen.serve.mcp.results import failed, output_schema, result
 from lichen.serve.mcp.visit import Context, House, Visit
 
 CALLS_MAX, CALLS_MAX_EACH = 1_000, 32  # under way at once, in all and of one caller
+FETCHES_MAX, FETCHES_MAX_EACH = 3, 1  # of those that have something fetched: each holds a thread
 RESULT_WAIT_S_MAX: Final = 60.0
 RUN_RESULT: Final = "run_result"
 CODE: Final = "arguments_invalid"
@@ -65,6 +66,7 @@ class Tools:
     def __init__(self, house: House, levels: Levels) -> None:
         self._house, self._levels = house, levels
         self._calls = Slots(most=CALLS_MAX, most_each=CALLS_MAX_EACH)
+        self._fetches = Slots(most=FETCHES_MAX, most_each=FETCHES_MAX_EACH)
 
     async def list(self, ctx: Context, params: PaginatedRequestParams | None) -> ListToolsResult:
         """All of them, in one page."""
@@ -80,15 +82,24 @@ class Tools:
             if params.name == RUN_RESULT:
                 return await _run_result(visit, _read(params, Awaiting))
             own = symbi.TOOLS.get(params.name) if _has_others(visit) else None
-            if own is not None:
-                return await own.does(visit, _read(params, own.takes))
-            agent, said = self._wanted(visit, params)
             name = f"{visit.scope.log_id()}/{visit.actor.auth}"
+            if own is not None:
+                return await self._own(visit, own, params, name)
+            agent, said = self._wanted(visit, params)
             self._calls.check(name)
             with self._calls.holding(name):
                 return await Call(ctx, visit, agent, hears=self._levels.hears(ctx)).made(said, params)
         except LichenError as error:
             return failed(error)
+
+    async def _own(self, visit: Visit, own: symbi.Own, params: CallToolRequestParams, name: str) -> CallToolResult:
+        """One of Symbiont's tools. Raises TooMany where the caller has something fetched already."""
+        given = _read(params, own.takes)
+        if own.tool.name != symbi.VERIFY:
+            return await own.does(visit, given)
+        self._fetches.check(name)
+        with self._fetches.holding(name):
+            return await own.does(visit, given)
 
     def _wanted(self, visit: Visit, params: CallToolRequestParams) -> tuple[AgentOffer, Said]:
         """Which agent is called, and what it is told."""

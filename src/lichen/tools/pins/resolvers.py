@@ -61,27 +61,35 @@ class WellKnown:
         self._fetch = fetch
         self._txt = txt
 
-    async def issuer(self, domain: str, /) -> Issuer | None:
+    async def issuer(self, domain: str, /) -> Issuer:
         """What the domain says. Raises Invalid (`discovery_invalid`, `domain_mismatch`), Unavailable
         (`discovery_fetch_failed`)."""
-        found = discovery_of(await self._got(f"https://{domain}{WELL_KNOWN}", DISCOVERY_BYTES_MAX), domain)
-        revocations: tuple[Revocations, ...] = ()
-        if found.revocation_endpoint:
-            if not found.revocation_endpoint.startswith("https://"):
-                raise Invalid(
-                    "Its revocation document is not at an https address.", code="discovery_invalid", place=domain
-                )
-            said = await self._got(found.revocation_endpoint, REVOCATION_BYTES_MAX)
-            revocations = (revocations_of(said, domain),)
+        said = await _got(self._fetch, f"https://{domain}{WELL_KNOWN}", DISCOVERY_BYTES_MAX)
+        found = await _with_revocations(self._fetch, said, domain)
         witness = witness_of(await self._txt(name_of(domain))) if self._txt is not None else None
-        return Issuer(domain, found, revocations, witness)
+        return msgspec.structs.replace(found, witness=witness)
 
-    async def _got(self, url: str, bytes_max: int) -> bytes:
+
+class KeyAt:
+    """At an address that somebody names on the domain: a discovery document, or a bare key in PEM. What the domain
+    takes back at its well-known address counts for either."""
+
+    def __init__(self, fetch: Fetch, url: str) -> None:
+        self._fetch, self._url = fetch, url
+
+    async def issuer(self, domain: str, /) -> Issuer | None:
+        """What is said there. Raises Invalid (`discovery_invalid`, `domain_mismatch`), Unavailable
+        (`discovery_fetch_failed`)."""
+        if self._url == f"https://{domain}{WELL_KNOWN}":
+            return await WellKnown(self._fetch).issuer(domain)
+        said = await _got(self._fetch, self._url, DISCOVERY_BYTES_MAX)
+        is_bare = said.lstrip().startswith(b"-----BEGIN ")
+        found = _bare(said, domain) if is_bare else await _with_revocations(self._fetch, said, domain)
         try:
-            return await self._fetch(url, bytes_max=bytes_max)
-        except LichenError as error:
-            step = "Try again later; until then what it signed is not taken anew."
-            raise Unavailable(error.message, code="discovery_fetch_failed", place=url, next_step=step) from None
+            known = await WellKnown(self._fetch).issuer(domain)
+        except LichenError:
+            return msgspec.structs.replace(found, warnings=(UNCHECKED,))
+        return _all_taken_back(found, known)
 
 
 class LocalFiles:
@@ -140,10 +148,39 @@ class Chain:
             raise failed
         if not found:
             return None
-        revocations = tuple(each for known in found for each in known.revocations)
-        simple = tuple(each for known in found for each in known.discovery.revoked_keys)
-        discovery = msgspec.structs.replace(found[0].discovery, revoked_keys=simple)
-        return msgspec.structs.replace(found[0], discovery=discovery, revocations=revocations)
+        return _all_taken_back(*found)
+
+
+async def _got(fetch: Fetch, url: str, bytes_max: int) -> bytes:
+    try:
+        return await fetch(url, bytes_max=bytes_max)
+    except LichenError as error:
+        step = "Try again later; until then what it signed is not taken anew."
+        raise Unavailable(error.message, code="discovery_fetch_failed", place=url, next_step=step) from None
+
+
+async def _with_revocations(fetch: Fetch, said: bytes, domain: str) -> Issuer:
+    """What a discovery document says, and the revocation document that it names, which must be had."""
+    found = discovery_of(said, domain)
+    if not found.revocation_endpoint:
+        return Issuer(domain, found)
+    if not found.revocation_endpoint.startswith("https://"):
+        raise Invalid("Its revocation document is not at an https address.", code="discovery_invalid", place=domain)
+    gone = await _got(fetch, found.revocation_endpoint, REVOCATION_BYTES_MAX)
+    return Issuer(domain, found, (revocations_of(gone, domain),))
+
+
+def _bare(said: bytes, domain: str) -> Issuer:
+    return Issuer(domain, Discovery(said.decode("ascii", "replace").strip()))
+
+
+def _all_taken_back(first: Issuer, *others: Issuer) -> Issuer:
+    """What is known first, with every key that any of them takes back."""
+    found = (first, *others)
+    revocations = tuple(each for known in found for each in known.revocations)
+    simple = tuple(each for known in found for each in known.discovery.revoked_keys)
+    discovery = msgspec.structs.replace(first.discovery, revoked_keys=simple)
+    return msgspec.structs.replace(first, discovery=discovery, revocations=revocations)
 
 
 def _known(domain: str, discovery: Discovery, revocations: Revocations | None) -> Issuer:

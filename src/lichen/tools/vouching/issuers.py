@@ -8,22 +8,27 @@ Source: SchemaPin specification 1.2, 1.4; Symbiont, SchemaPin for MCP.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
+
+import msgspec
 
 from lichen.core.remote.server import Server
 from lichen.core.words.errors import Invalid
 from lichen.tools.mcp.definition import Definition
 from lichen.tools.pins.bundle import read_bundle
-from lichen.tools.pins.resolvers import Bundled, Fetch, LocalFiles, Resolver, WellKnown, resolved
-from lichen.tools.pins.result import Verified
+from lichen.tools.pins.resolvers import Bundled, Fetch, KeyAt, LocalFiles, Resolver, WellKnown, resolved
+from lichen.tools.pins.result import Verified, refused
 from lichen.tools.pins.signed import Signed, signed_of, terms_of
 from lichen.tools.pins.verify import Issuer, verify
 from lichen.tools.vouching.signature import Signature, Vouched
 
 BUNDLE_BYTES_MAX = 8 * 1024 * 1024
+CHECK_S = 20.0  # for all that is fetched to check a signature
 
 
 async def issuer_of(server: Server, fetch: Fetch) -> Issuer | Verified:
@@ -45,6 +50,26 @@ def _place(server: Server, fetch: Fetch) -> Resolver:
         raise Invalid(
             "There is no such file.", code="schemapin_from_missing", place=str(path), next_step=step
         ) from None
+
+
+async def checked(signed: Signed, url: str, fetch: Fetch, now: datetime) -> Verified:
+    """Whether the key at an address signed a schema; the domain is the address's host."""
+    host = _host(url)
+    try:
+        issuer = await asyncio.wait_for(resolved(KeyAt(fetch, url), host), CHECK_S)
+    except TimeoutError:
+        return refused(host, "discovery_fetch_failed", "It took too long.")
+    if isinstance(issuer, Verified):
+        return issuer
+    return msgspec.structs.replace(await asyncio.to_thread(verify, signed, issuer, now), pinning="")
+
+
+def _host(url: str) -> str:
+    """The host of an address; nothing where it has none."""
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
 
 
 def vouched(definition: Definition, issuer: Issuer | Verified, before: Signature | None, now: datetime) -> Vouched:
