@@ -9,20 +9,24 @@ import subprocess
 import sys
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic_ai.models import ModelRequestParameters
+from pydantic_ai.models.test import TestModel
 from pydantic_ai.profiles import JsonSchemaTransformer
 from pydantic_ai.tools import ToolDefinition
 
 from lichen.agents.models.model import resolve
 from lichen.agents.providers import facts
+from lichen.agents.providers.asking import asked
 from lichen.agents.providers.makers import Reach, make
 from lichen.agents.providers.spelling import CHARS_MAX, SCHEMA_BYTES_MAX, own_name, table, wire_name
 from lichen.agents.providers.transport import http_client
 from lichen.core.ports.model import Connection, ModelError, ModelMessage, ModelRequest
 from lichen.core.words.errors import Invalid
+from tests.agents.shop import spec
 
 ASKED = ModelRequest("", (ModelMessage("user", "Hello."),))
 KEYED = [each for each in facts.PROVIDERS.values() if each.needs_key]
@@ -152,3 +156,15 @@ async def test_schemas_that_differ_are_told_apart_and_a_long_one_is_made_anew(mo
         assert told(model, {**SCHEMA, "description": "x" * size}).parameters_json_schema["description"] == "x" * size
     assert list(map(len, walked)) == [SCHEMA_BYTES_MAX, SCHEMA_BYTES_MAX, 9]
     await made.close()
+
+
+@pytest.mark.req("GOA-35.5")
+def test_a_note_of_the_system_names_an_action_as_the_provider_was_told_it() -> None:
+    action = f"lichen.continue_{'0af1' * 6}"
+    note = ModelMessage("system", f"Only 2 were returned. For the next page call {action} without arguments.")
+    said = ModelMessage("user", f"What is {action}?")
+    request = msgspec.structs.replace(ASKED, messages=(said, note), tools=(spec(action),))
+    sent = asked("test", TestModel(), request, enforced=True)
+    (tool,), (message,) = sent.parameters.function_tools, sent.messages
+    told = [repr(part) for part in message.parts]
+    assert (action in told[0], f"call {tool.name} without" in told[1], action in told[1]) == (True, True, False)

@@ -30,7 +30,7 @@ from pydantic_ai.settings import ModelSettings, ThinkingEffort
 from pydantic_ai.tools import ToolDefinition
 
 from lichen.agents.providers.blocks import given_back
-from lichen.agents.providers.spelling import wire_name
+from lichen.agents.providers.spelling import spelt_in, wire_name
 from lichen.core.ports.model import Effort, ModelMessage, ModelRequest
 
 _SCALARS = ("auto", "required", "none")
@@ -174,7 +174,7 @@ class _Transcript:
         mark: list[UserContent] = [CachePoint()] if keeps and message.is_kept else []
         match message.role:
             case "system":
-                yield SystemPromptPart(message.text)
+                yield SystemPromptPart(spelt_in(message.text))
             case "tool":
                 call = message.result_of or ""
                 yield ToolReturnPart(self._tools.get(call, "tool"), message.text, self._ids.get(call, call))

@@ -23,6 +23,7 @@ SCHEMAS_MAX: Final = 1_024  # that are remembered for one kind of provider
 SCHEMA_BYTES_MAX: Final = 64 * 1024  # of one that is
 
 _PLAIN: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+_OURS: Final = re.compile(r"\blichen(?:\.[a-z0-9_]+)+")
 _MARKED: Final = re.compile(r"-[0-9a-f]{12}$")  # how one ends that could not be spelt
 
 
@@ -36,6 +37,11 @@ def wire_name(name: str) -> str:
     mark = hashlib.sha256(name.encode()).hexdigest()[:12]
     begin = re.sub(r"[^A-Za-z0-9_-]", "_", name)[: CHARS_MAX - 14]
     return f"{begin if begin[:1].isalpha() else f't{begin}'}-{mark}"
+
+
+def spelt_in(text: str) -> str:
+    """A note of the system, in which what the runtime offers (`lichen.…`) is called as the provider was told it."""
+    return _OURS.sub(lambda found: wire_name(found[0]), text)
 
 
 def table(names: Iterable[str]) -> Mapping[str, ToolName]:
