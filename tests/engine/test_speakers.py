@@ -50,7 +50,8 @@ async def test_words_are_those_of_whose_actor_sent_them(
 ) -> None:
     world, _, script = await shop(make_world)
     session = await world.session()
-    await (await as_(world, session, who).say("refund 1042")).result()
+    await (await as_(world, session, who).say("refund 1042")).run()
+    await world.clock.settle()
     assert [message.role for message in script.seen[0].input] == [role]
     customer = world.log.name(CUSTOMER)
     assert endorsed(world) == ({f"customer:{customer}"} if endorses else set())

@@ -395,7 +395,8 @@ async def test_what_a_program_says_in_a_customers_session_is_a_strangers_word_in
     reader = Reader([calls("till.pay"), Plan(answer="done")])
     world = await make_world(agent("shop.bot", reader, [FakeTool("till.pay")]))
     session = await world.session()
-    await (await world.sessions.get(SCOPE, session.id, who).say(MARK)).result()
+    await (await world.sessions.get(SCOPE, session.id, who).say(MARK)).run()
+    await world.clock.settle()
     assert label_at(world, "till.pay").sources == sources
     await (await session.say("go on")).result()
     assert MARK in reader.read[-1]

@@ -20,7 +20,7 @@ from lichen.core.words.errors import ContentErased, Denied, LichenError, NotFoun
 from lichen.core.words.ids import TENANT_STREAM, RunId, ToolName, run_stream
 from lichen.core.words.scope import SYSTEM, Actor, Customer, Operator, Service
 from lichen.tools import WithArtifacts
-from tests.runtime.asking import ENTRIES, Asker, World
+from tests.runtime.asking import ENTRIES, FILE, Asker, World
 from tests.runtime.world import OPS, SCOPE, until
 
 CANARY: Final = "canary-bird"
@@ -109,7 +109,7 @@ def runtime_in(home: Path) -> Runtime:
 async def world(tmp_path: Path) -> AsyncIterator[World]:
     async with runtime_in(tmp_path) as runtime:
         session = await runtime.sessions.open(SCOPE, WHO, attributes={"shop": CANARY})
-        await (await session.say("hello", key="one")).result()
+        await (await session.say("hello", key="one", data=FILE)).result()
         await (await session.ask(f"{CANARY} asks", answers=SCHEMA, data={"form": CANARY})).result()
         done = await runtime.runs.start(SCOPE, "till.clerk", f"{CANARY} asks", WHO, answers=SCHEMA)
         await runtime.runs.result(SCOPE, done, WHO)

@@ -25,6 +25,7 @@ async def test_a_run_is_started_and_its_answer_awaited(door: Door) -> None:
         "moving": False,
         "answer": "Order 1042 (espresso machine) is shipped, arrives tomorrow.",
         "waits": [],
+        "waits_for": [],
         "value": None,
         "code": "",
     }

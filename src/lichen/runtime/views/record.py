@@ -17,7 +17,7 @@ from lichen.runtime.views.summary import summary_of, typed
 
 TAG_BYTES: Final = 16  # of AES-GCM, behind what is sealed
 
-Held: TypeAlias = Literal["text", "json", "state"]
+Held: TypeAlias = Literal["text", "json", "state", "bytes"]
 """What a part holds: words, JSON, or what a planner or a model's provider keeps for itself."""
 
 
@@ -169,7 +169,8 @@ PARTS: Final[Mapping[str, Held]] = {
     **dict.fromkeys(("args", "terms", "redact", "notes", "failure", "issues", "result", "audit"), "json"),
     **dict.fromkeys(("facts", "origins", "meters", "schema", "overrides", "body"), "json"),
     **dict.fromkeys(("awaits", "card", "attachments", "artifacts", "definition"), "json"),
-    **dict.fromkeys(("asked", "replied"), "json"),
+    **dict.fromkeys(("asked", "replied", "signature"), "json"),
+    "attachment": "bytes",
     "operator": "text",
     "hint": "text",
     "recovery": "text",
@@ -198,6 +199,8 @@ def read_part(kind: str, part: str, data: bytes) -> Any:
             return _json(data)
         case "state":
             return _state(data)
+        case "bytes":
+            return f"({len(data)} bytes)"
 
 
 def _json(data: bytes) -> Any:
