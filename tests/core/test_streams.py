@@ -117,6 +117,17 @@ def test_what_is_rejected_is_pinned_no_more_until_somebody_pins_it_again() -> No
     assert definition(pinned("d1"), reviewed("d1", "rejected"), pinned("d1")) == Definition("d1", 2)
 
 
+@pytest.mark.req("SYM-62.6")
+def test_what_the_system_turned_off_is_revoked_and_not_rejected_until_something_is_pinned_or_somebody_says_no() -> None:
+    off = e.Reviewed("tool", "files.read", "d1", "rejected", "system", "off-d1")
+    assert definition(pinned("d1"), off) == Definition(revoked="d1", revoked_n=0)
+    assert definition(pinned("d1"), off, reviewed("d2", "rejected")) == Definition(
+        rejected=("d2",), revoked="d1", revoked_n=0
+    )
+    assert definition(pinned("d1"), off, pinned("d2")) == Definition("d2", 2)
+    assert definition(pinned("d1"), off, submitted("d1"), reviewed("d1", "rejected")) == Definition(rejected=("d1",))
+
+
 def test_only_the_last_rejections_are_remembered() -> None:
     known = definition(*(reviewed(f"d{n}", "rejected") for n in range(REJECTED_MAX + 3)))
     assert known.rejected == tuple(f"d{n}" for n in range(3, REJECTED_MAX + 3))

@@ -160,7 +160,81 @@ async def test_a_tool_is_off_once_the_key_that_signed_it_was_taken_back_and_the_
         assert isinstance(record.control, e.Reviewed)
         assert (record.control.verdict, record.control.by) == ("rejected", "system")
         assert b"tool_revoked" in log.contents(TENANT_STREAM, record.n)["reason"]
+        shown = runtime.tools.show(SCOPE, "books.find", OPS)
+        assert (shown.standing.state, shown.signature is not None) == ("revoked", True)
+        assert [tool.state for tool in runtime.tools.list(SCOPE, OPS)] == ["revoked"]
+        assert (await runtime.servers.look(SCOPE, "books")).left_out["books.find"].startswith("tool_revoked")
+        assert await asked(runtime) == "no tool"
+
+
+async def revoked(runtime: Runtime, books: Books) -> str:
+    """The key that signed the tool is taken back, and the domain has another one."""
+    books.offers(books.signed())
+    await runtime.servers.look(SCOPE, "books")
+    for waiting in (tool.waiting for tool in runtime.tools.list(SCOPE, OPS) if tool.waiting):
+        await runtime.tools.accept(SCOPE, "books.find", waiting, OPS)
+    own = fingerprint(books.vendor.key.public_key())
+    books.vendor = Vendor()
+    books.known(revoked_keys=[own])
+    await runtime.servers.look(SCOPE, "books")
+    return own
+
+
+@pytest.mark.req("SYM-62.6")
+async def test_what_another_key_signs_unchanged_is_on_again_at_first_use(books: Books) -> None:
+    async with opened(books.project) as runtime:
+        own = await revoked(runtime, books)
+        books.offers(books.signed())
+        assert (await runtime.servers.look(SCOPE, "books")).on == ("books.find",)
+        shown = runtime.tools.show(SCOPE, "books.find", OPS)
+        assert shown.signature is not None
+        assert (shown.standing.state, shown.signature.fingerprint != own) == ("on", True)
+        assert await asked(runtime) == 'ok {"text":"done"}'
+
+
+@pytest.mark.req("SYM-62.6")
+async def test_what_was_signed_anew_before_anybody_looked_is_on_again_with_the_same_look(books: Books) -> None:
+    books.offers(books.signed())
+    async with opened(books.project) as runtime:
         await runtime.servers.look(SCOPE, "books")
+        own = fingerprint(books.vendor.key.public_key())
+        books.vendor = Vendor()
+        books.known(revoked_keys=[own])
+        books.offers(books.signed())
+        assert (await runtime.servers.look(SCOPE, "books")).on == ("books.find",)
+        log = runtime.engine.journal(SCOPE).log
+        kinds = [type(r.control) for r in log.records(TENANT_STREAM) if isinstance(r.control, (e.Reviewed, e.Pinned))]
+        assert kinds == [e.Pinned, e.Reviewed, e.Pinned]
+
+
+@pytest.mark.req("SYM-62.6")
+async def test_what_another_key_signs_waits_for_an_operator_where_that_is_the_servers_trust(books: Books) -> None:
+    path = books.project.root / "lichen.toml"
+    path.write_text(path.read_text().rstrip() + '\ntrust = "review"\n')
+    async with opened(books.project) as runtime:
+        await revoked(runtime, books)
+        books.offers(books.signed())
+        for _ in range(2):
+            assert (await runtime.servers.look(SCOPE, "books")).waiting == ("books.find",)
+        offer = runtime.tools.show(SCOPE, "books.find", OPS)
+        await runtime.tools.accept(SCOPE, "books.find", offer.standing.waiting, OPS)
+        assert await asked(runtime) == 'ok {"text":"done"}'
+
+
+@pytest.mark.req("SYM-62.6")
+@pytest.mark.parametrize("how", ["changed", "same key"])
+async def test_what_changed_meanwhile_or_the_same_key_signs_waits_for_an_operator_at_first_use_too(
+    books: Books, how: str
+) -> None:
+    async with opened(books.project) as runtime:
+        before = books.vendor
+        await revoked(runtime, books)
+        if how == "changed":
+            books.offers(books.signed({**TOOL, "description": "Finds."}))
+        else:  # its owner takes nothing back any more
+            books.vendor = before
+            books.known()
+        assert (await runtime.servers.look(SCOPE, "books")).waiting == ("books.find",)
         assert await asked(runtime) == "no tool"
 
 

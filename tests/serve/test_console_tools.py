@@ -10,8 +10,12 @@ import pytest
 
 from lichen.runtime.project.loading import load
 from lichen.runtime.runtime import Runtime
+from lichen.tools.pins.keys import fingerprint
 from tests.cli.projects import POLICIES, SHOP, Project
+from tests.runtime.test_servers import opened
+from tests.runtime.test_vouched import Books
 from tests.serve.console import ACME, OPS, signed_in, token
+from tests.tools.pins.vendor import DOMAIN, Vendor
 
 SERVER = """
     from pathlib import Path
@@ -129,3 +133,27 @@ async def test_a_pinned_tool_is_turned_off_from_its_page(runtime: Runtime) -> No
         assert "rejected, off" in (await client.get("/console/tools/books.find")).text
         missing = await client.get("/console/tools/books.nothing")
     assert (missing.status_code, "tool_unknown" in missing.text) == (404, True)
+
+
+@pytest.mark.req("SYM-68.4")
+async def test_a_page_says_who_signed_and_plainly_that_the_key_was_taken_back(tmp_path: Path) -> None:
+    books = Books(tmp_path)
+    own = fingerprint(books.vendor.key.public_key())
+    books.offers(books.signed())
+    async with opened(books.project) as runtime, signed_in(runtime) as client:
+        await runtime.tools.look(ACME, "books", OPS)
+        page = (await client.get("/console/tools/books.find")).text
+        assert f"Signed by <strong>{DOMAIN}</strong>" in page
+        assert own in page
+        assert "tool_revoked" not in page
+        books.vendor = Vendor()
+        books.known(revoked_keys=[own])
+        await runtime.tools.look(ACME, "books", OPS)
+        page = (await client.get("/console/tools/books.find")).text
+        assert f"It was signed by <strong>{DOMAIN}</strong>" in page
+        assert own in page
+        assert "<code>tool_revoked</code>" in page
+        assert "rejected" not in page
+        assert "key taken back, off" in (await client.get("/console/tools")).text
+        (tool,) = (await client.get("/console/tools.json")).json()["servers"]["books"]
+        assert tool["state"] == "revoked"

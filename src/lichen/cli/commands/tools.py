@@ -149,7 +149,7 @@ def show(caller: Caller, name: Name) -> None:
     standing = offer["standing"]
     caller.screen.line(f"{name} is {standing['state']}.")
     if not offer["difference"]:
-        caller.screen.line(f"Pinned as {standing['pinned']}." if standing["pinned"] else "Nothing waits.")
+        caller.screen.line(_lonely(standing))
         _tell_signer(caller, offer["signature"])
         _tell(caller, name, offer["findings"])
         return
@@ -197,6 +197,13 @@ def _of_folder(folder: Path, rules: Path | None) -> dict[str, list[dict[str, Any
 
     own = NO_RULES if rules is None else rules_of(rules.read_bytes(), str(rules))
     return {str(folder): [msgspec.to_builtins(each) for each in scan_folder(folder, own)]}
+
+
+def _lonely(standing: dict[str, Any]) -> str:
+    """What there is of a tool of which nothing else waits."""
+    if standing["state"] == "revoked":
+        return "tool_revoked: The key that signed it was taken back by its owner."
+    return f"Pinned as {standing['pinned']}." if standing["pinned"] else "Nothing waits."
 
 
 def _tell_signer(caller: Caller, signature: dict[str, Any] | None) -> None:

@@ -17,17 +17,24 @@ Standing = Literal["owing", "waiting", "finished"]
 
 
 REJECTED_MAX = 32
+SYSTEM = "system"  # never a person's name here: those are pseudonyms
 
 
 class Definition(msgspec.Struct, frozen=True):
     """How the definitions of a stranger's stand that bear one name: which is pinned, which waits to be judged, each a
-    digest with the position of the record that holds it; and the last that were rejected, the newest at the end."""
+    digest with the position of the record that holds it; and the last that were rejected, the newest at the end.
+
+    `revoked` was pinned until the key that signed it was taken back, for which alone the system judges; `revoked_n` is
+    the record that had pinned it. It is not among the rejected: nobody said no to it.
+    """
 
     pinned: str = ""
     pinned_n: int = 0
     submitted: str = ""
     submitted_n: int = 0
     rejected: tuple[str, ...] = ()
+    revoked: str = ""
+    revoked_n: int = 0
 
 
 class TenantState(msgspec.Struct, frozen=True):
@@ -139,13 +146,18 @@ def _judged(known: Definition, control: e.Pinned | e.Submitted | e.Reviewed, n: 
     digest = control.digest
     waits = {} if known.submitted != digest else {"submitted": "", "submitted_n": 0}
     allowed = tuple(each for each in known.rejected if each != digest)
+    stands = {"revoked": "", "revoked_n": 0}
     match control:
         case e.Pinned():
-            changes = {**waits, "pinned": digest, "pinned_n": n, "rejected": allowed}
+            changes = {**waits, **stands, "pinned": digest, "pinned_n": n, "rejected": allowed}
         case e.Submitted():
             changes = {"submitted": digest, "submitted_n": n}
+        case e.Reviewed(verdict="rejected", by=by) if by == SYSTEM and known.pinned == digest:
+            off = {"revoked": digest, "revoked_n": known.pinned_n}
+            changes = {**waits, **off, "pinned": "", "pinned_n": 0}
         case e.Reviewed(verdict="rejected"):
             gone = {"pinned": "", "pinned_n": 0} if known.pinned == digest else {}
+            gone |= stands if known.revoked == digest else {}
             changes = {**waits, **gone, "rejected": (*allowed, digest)[-REJECTED_MAX:]}
         case e.Reviewed():
             changes = {**waits, "rejected": allowed}

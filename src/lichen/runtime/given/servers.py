@@ -2,7 +2,8 @@
 
 A definition that is seen for the first time is pinned, where the project trusts a server so far, or waits to be judged.
 One that differs from what is pinned always waits; until somebody accepted it the tool is off. Where the project names a
-domain, only what its key signed is taken or waits at all, and what a key signed that was taken back is off.
+domain, only what its key signed is taken or waits at all, and what a key signed that was taken back is off until
+another key signs it.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import msgspec
 
 from lichen.core.deciders import events as e
 from lichen.core.deciders import moves
+from lichen.core.deciders.streams import SYSTEM as BY
 from lichen.core.deciders.streams import Definition as Standing
 from lichen.core.deciders.streams import TenantState
 from lichen.core.ports.call import Tool, ToolSpec
@@ -35,8 +37,8 @@ from lichen.tools.mcp.remote_tool import RemoteTool
 from lichen.tools.mcp.resources import resource_tools
 from lichen.tools.vouching.signature import Signature, Vouched, kept, read_kept
 
-BY = "system"
 LOOK_S = 60.0  # at a server, at the start
+REVOKED = "tool_revoked: The key that signed it was taken back by its owner."
 
 
 class Accepted(NamedTuple):
@@ -225,13 +227,16 @@ class Servers:
         standing = self.standing(scope).get(f"tool:{name}", Standing())
         before = self.signature(scope, standing.pinned_n) if standing.pinned and voucher.is_asked else None
         if voucher.takes_back(before):
-            return self._take_back(scope, name, standing.pinned)
+            self._take_back(scope, name, standing.pinned)
+            standing, before = self.standing(scope)[f"tool:{name}"], None
         vouched = voucher.of(definition, before)
         if standing.pinned == digest and (before is not None or not voucher.is_asked):
             return "on"
         if vouched.signature is None:
-            return vouched.why
-        is_new = not standing.pinned and not standing.submitted and not standing.rejected
+            return REVOKED if standing.revoked else vouched.why
+        is_free = not standing.pinned and not standing.submitted
+        is_known = digest == standing.revoked and self._is_another_key(scope, standing, vouched.signature)
+        is_new = is_free and (is_known or not (standing.revoked or standing.rejected))
         is_same = standing.pinned == digest  # from before a signature was asked for
         if vouched.is_whole and (is_same or (is_new and table.trust == "first_use" and self._fits(scope, definition))):
             self._write(scope, e.Pinned("tool", name, digest, BY, self._new_id("pin")), definition, vouched)
@@ -241,13 +246,17 @@ class Servers:
         self._submit(scope, standing, definition, vouched)
         return "waiting"
 
-    def _take_back(self, scope: Scope, name: str, digest: str) -> str:
+    def _take_back(self, scope: Scope, name: str, digest: str) -> None:
         """Turns off a tool that a key signed which its owner took back."""
-        why = "tool_revoked: The key that signed it was taken back by its owner."
         reviewed = e.Reviewed("tool", name, digest, "rejected", BY, self._new_id("review"))
-        draft = e.Draft(reviewed, moves.as_contents([("reason", why.encode())], RETENTION))
+        draft = e.Draft(reviewed, moves.as_contents([("reason", REVOKED.encode())], RETENTION))
         self._journal_of(scope).append({TENANT_STREAM: (draft,)}, actor=BY)
-        return why
+
+    def _is_another_key(self, scope: Scope, standing: Standing, signature: Signature) -> bool:
+        """Whether it is not the key that was taken back, which is for somebody to look at whatever its owner says of it
+        now; as is any where nobody can say any more which one that was."""
+        gone = self.signature(scope, standing.revoked_n)
+        return gone is not None and gone.fingerprint != signature.fingerprint
 
     def _fits(self, scope: Scope, definition: Definition) -> bool:
         """Whether the policies of the scope load with it: what they do not is for somebody to look at."""

@@ -27,8 +27,9 @@ from lichen.tools.scan.difference import difference
 from lichen.tools.scan.finding import Finding
 from lichen.tools.vouching.signature import Signature, kept
 
-State = Literal["on", "changed", "waiting", "rejected"]
-"""On as it is pinned; off because it changed; off because nobody judged it yet; off because somebody said no."""
+State = Literal["on", "changed", "waiting", "rejected", "revoked"]
+"""On as it is pinned; off because it changed; off because nobody judged it yet; off because somebody said no; off
+because the key that signed it was taken back."""
 
 
 class ToolStanding(msgspec.Struct, frozen=True):
@@ -47,7 +48,8 @@ class ToolOffer(msgspec.Struct, frozen=True):
     `findings` say what is suspicious in the definition that waits, or else in the pinned one: advice, by which nothing
     is decided. `pinned_by` is whoever turned it on, `system` for the first look, empty where nothing is pinned. Times
     are microseconds since 1970, 0 where there is none.
-    `signature` says whose key signed that definition, where the project asks for one.
+    `signature` says whose key signed that definition, where the project asks for one; of a tool that is off because
+    its key was taken back, that key.
     """
 
     standing: ToolStanding
@@ -102,7 +104,7 @@ class ServerTools:
         pin = log.record(TENANT_STREAM, standing.pinned_n) if standing.pinned else None
         wait = log.record(TENANT_STREAM, standing.submitted_n) if standing.submitted else None
         pinned, waiting = self._said(scope, pin), self._said(scope, wait)
-        n = standing.submitted_n or standing.pinned_n
+        n = standing.submitted_n or standing.pinned_n or standing.revoked_n
         return ToolOffer(
             _standing(name, standing),
             pinned,
@@ -212,5 +214,5 @@ def _standing(name: str, standing: Standing) -> ToolStanding:
     if standing.submitted:
         state = "changed" if standing.pinned else "waiting"
     elif not standing.pinned:
-        state = "rejected"
+        state = "revoked" if standing.revoked else "rejected"
     return ToolStanding(name, name.partition(".")[0], state, standing.pinned, standing.submitted)
