@@ -12,6 +12,7 @@ from starlette.applications import Starlette
 from lichen import Agent
 from lichen.core.ports.plan import CallRequest, Plan, PlanInput
 from lichen.core.words.ids import ToolName
+from lichen.core.words.scope import Customer, Operator, Scope
 from lichen.runtime import Runtime
 from lichen.runtime.project.project import Project
 from lichen.settings import Settings, Tenant, WebChat
@@ -105,3 +106,14 @@ async def test_nobody_else_gets_it_and_nothing_that_is_for_others_is_got(app: St
     assert code(await bob.send("GET", url.path)) == (403, "token_conversation")
     for wrong in (f"{place}/1", f"{place}/2", f"{place.rsplit('/', 1)[0]}/1/0", f"{place.rsplit('/', 1)[0]}/9999/0"):
         assert code(await ann.send("GET", wrong)) == (404, "artifact_unknown")
+
+
+@pytest.mark.req("GOA-36.5")
+async def test_who_was_erased_leaves_nothing_of_it(app: Starlette, runtime: Runtime) -> None:
+    ann = await Client(app).open()
+    await ann.say("How many?")
+    _, told = await ann.heard(2)
+    url = urlsplit(str(told["attachments"][0]["contentUrl"]))
+    assert (await ann.send("GET", url.path)).json() == ROWS
+    await runtime.people.erase(Scope("acme", "dev"), Customer("webchat:ann"), Operator("ops", ("operator",)))
+    assert code(await ann.send("GET", url.path)) == (404, "content_erased")
