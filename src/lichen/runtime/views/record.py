@@ -18,7 +18,7 @@ from lichen.runtime.views.summary import summary_of, typed
 TAG_BYTES: Final = 16  # of AES-GCM, behind what is sealed
 
 Held: TypeAlias = Literal["text", "json", "state", "bytes"]
-"""What a part holds: words, JSON, or what a planner or a model's provider keeps for itself."""
+"""What a part holds: words, JSON, what a planner or a model's provider keeps for itself, or the bytes of a file."""
 
 
 Json: TypeAlias = Annotated[object, msgspec.Meta(extra_json_schema={"description": "Any JSON."})]
