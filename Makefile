@@ -85,7 +85,7 @@ pictures: dev
 	@tests/browser.sh
 	$(VENV)/bin/python docs/draw.py
 	$(VENV)/bin/python -m docs.house
-	LICHEN_PICTURES=docs $(VENV)/bin/pytest -q tests/browser/test_story.py tests/docs/test_first_agent.py
+	LICHEN_PICTURES=docs $(VENV)/bin/pytest -q tests/browser/test_story.py tests/browser/test_tools.py tests/docs/test_first_agent.py
 
 lock: dev
 	$(LOCK) pyproject.toml --extra fast --group build -o requirements.lock
