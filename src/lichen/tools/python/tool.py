@@ -86,8 +86,8 @@ def tool(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     - `timeout_s`: how long an attempt may take; the engine enforces it.
     - `runs`: `loop`, `thread`, `process` or `jail`. By default async functions run in the loop and others in a thread.
       A process is killed at its timeout; it isolates crashes and time, not trust. A jail isolates trust as well: each
-      call has a process of its own, and of the machine what `cage` grants, `Grant(reads=("/srv/docs",))`. Facts and
-      probes run outside.
+      call has a process of its own. Facts and probes run outside.
+    - `cage`: what a call in a jail has of the machine, `Grant(reads=("/srv/docs",))`; next to nothing without it.
     - `retry`: how often a call that raised NotDone is tried again.
     - `origin`: whether a result holds `records` of yours or words of a `third_party`. Records vouch for later arguments
       only if each argument of their own call is vouched for: said by the customer, a record itself, or a default.
