@@ -19,6 +19,7 @@ from pydantic import BaseModel, Field
 
 from lichen import Agent, Balance, CallMeta, Currency, Limits, Money, NotDone, tool, withdraw
 from lichen.agents import LLMPlanner, load_agent
+from lichen.core.words.errors import Invalid
 
 ORDERS = (
     ("1042", "customer-7", "espresso machine", "Espressomaschine", 12000, "shipped"),
@@ -140,7 +141,11 @@ TOOLS = (lookup, offered, refund, withdraw)
 
 def _assistant(model: str) -> Agent:
     """The support agent with a language model in the place of its rules; tools and policies stay."""
-    planner = LLMPlanner(model, instructions=(FOLDER / "support.md").read_text(encoding="utf-8"))
+    try:
+        planner = LLMPlanner(model, instructions=(FOLDER / "support.md").read_text(encoding="utf-8"))
+    except Invalid as error:
+        error.place = "LICHEN_MODEL"  # the variable named it, and no file
+        raise
     return Agent("shop.support", planner=planner, tools=TOOLS, limits=Limits(calls=8, time_s=120, tokens=200_000))
 
 

@@ -1,4 +1,6 @@
-"""What must hold whatever the model says: here a script says it, so no key is needed. Run it with pytest."""
+"""What must hold whatever the model says: here a script says it, so no key is needed. Amounts are in cents.
+
+Run it with pytest: `pip install pytest` brings it."""
 
 from pathlib import Path
 

@@ -92,6 +92,33 @@ def test_what_happened_becomes_a_case_that_goes_as_expected(mine: Path) -> None:
     assert "file_exists" in again.err
 
 
+@pytest.mark.req("GOA-80.14")
+def test_a_call_of_a_tool_that_is_not_there_becomes_a_case_that_goes_as_expected(tmp_path: Path) -> None:
+    script, mine = tmp_path / "replies.jsonl", tmp_path / "shop"
+    wrong = '{"tool": "orders.refund", "args": {"order_id": "1001", "amount": "much"}}'
+    script.write_text(f'{{"calls": [{{"tool": "nope", "args": {{"a": 1}}}}, {wrong}]}}\n{{"text": "Sorry."}}\n')
+    assert run(tmp_path, *LICHEN, "init", "shop", "--model", f"scripted:{script}").code == 0
+    assert run(mine, *LICHEN, "chat", text="Do it.\n").out == "Sorry.\n"
+    newest = run(mine, *LICHEN, "runs", "list", "--json").data[0]["id"]
+    added = run(mine, *LICHEN, "eval", "add", newest, "-o", "evals/real.toml")
+    assert added.code == 0, added.err
+    assert 'tool = "nope"' in (mine / "evals" / "real.toml").read_text()
+    report = run(mine, *LICHEN, "eval", "run", "evals/real.toml", "--json")
+    assert report.code == 0, report.out + report.err
+    (case,) = report.data["cases"]
+    calls = case["trials"][0]["lines"][0]["calls"]
+    assert [(call["tool"], call["outcome"]) for call in calls] == [("nope", "failed"), ("orders.refund", "failed")]
+
+
+@pytest.mark.req("GOA-80.8")
+def test_a_file_of_evals_that_is_not_there_is_named_with_what_makes_one(mine: Path) -> None:
+    missing = run(mine, *LICHEN, "eval", "run", "evals/none.toml")
+    assert (missing.code, missing.out) == (4, "")
+    assert "eval_missing: evals/none.toml: There is no such file." in missing.err
+    assert "lichen eval add RUN -o FILE" in missing.err
+    assert "Errno" not in missing.err
+
+
 @pytest.mark.req("GOA-80.9")
 def test_what_was_erased_and_what_another_may_not_read_becomes_no_case(mine: Path) -> None:
     run(mine, *LICHEN, "chat", text="Where is order 1001?\n")

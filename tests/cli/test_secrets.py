@@ -161,3 +161,11 @@ def test_the_doctor_and_a_simulation_say_whether_a_models_key_may_be_used(tmp_pa
     assert "secret_unpermitted" not in failing(shop)
     assert shop.run(*why).out.startswith("allow by key")
     assert shop.run(*why[:4], "anthropic:claude-opus-4-1", *why[5:]).out.startswith("deny")
+
+
+@pytest.mark.req("SYM-95.20")
+def test_secret_is_taken_for_secrets(tmp_path: Path) -> None:
+    shop = project(tmp_path)
+    done = shop.run("secret", "set", "shop.key", "--tenant", "acme", "--as", "ops", text=VALUE)
+    assert done.code == 0, done.err
+    assert "shop.key" in shop.run("secrets", "list", "--tenant", "acme", "--as", "ops").out

@@ -73,6 +73,29 @@ def test_a_model_of_the_environment_is_the_demos_support_agent_with_its_tools_an
     assert "denied" in shown
 
 
+@pytest.mark.req("LIC-46.14")
+def test_a_model_of_the_environment_that_is_none_is_blamed_on_its_variable(tmp_path: Path) -> None:
+    run(tmp_path, *LICHEN, "init", "mine")
+    told = run(tmp_path / "mine", *LICHEN, "chat", text="Hi\n", environ={"LICHEN_MODEL": "nope"})
+    assert told.code == 2
+    assert "model_unknown: LICHEN_MODEL: 'nope' is not a model name." in told.err
+
+
+@pytest.mark.req("LIC-46.16")
+def test_what_to_do_next_is_a_line_that_a_shell_takes_as_it_stands(tmp_path: Path) -> None:
+    assert "cd 'we ird' && lichen chat" in run(tmp_path, *LICHEN, "init", "we ird", "--model", "echo:").out
+
+
+@pytest.mark.req("LIC-46.17")
+def test_a_project_with_a_model_speaks_of_one_unit_of_money_and_says_how_to_get_its_test_run(tmp_path: Path) -> None:
+    begun(tmp_path, "openai:gpt-5")
+    texts = {path.name: path.read_text() for path in (tmp_path / "shop").iterdir() if path.is_file()}
+    for name in ("README.md", "support.toml", "test_shop.py", "shop.py"):
+        assert "in cents" in texts[name], name
+        assert "in euros" not in texts[name]
+    assert "pip install pytest" in texts["README.md"]
+
+
 def begun(folder: Path, model: str, *more: str) -> Ended:
     return run(folder, *LICHEN, "init", "shop", "--model", model, *more)
 

@@ -44,6 +44,9 @@ COMMANDS: Final = {
 }
 """Where each command is in `lichen.cli`, and the first sentence of its help."""
 
+ALIASES: Final = {"secret": "secrets"}
+"""Names that people try first, and the command each stands for. Help does not list them."""
+
 
 class Named(TyperCommand):
     """A command or group of which the name and summary are known; it is loaded to be called."""
@@ -77,6 +80,10 @@ class Commands(TyperGroup):
         super().__init__(**attributes)
         for name, (place, summary) in COMMANDS.items():
             self.add_command(Named(name, place, summary))
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command of this name, or of the one it stands for."""
+        return super().get_command(ctx, ALIASES.get(cmd_name, cmd_name))
 
 
 def whole(app: typer.Typer) -> Any:

@@ -203,7 +203,10 @@ def suite_files(root: Path) -> list[Path]:
 
 
 def read(path: Path) -> Suite:
-    """The evals of a file. Raises Invalid (`eval_invalid`) whose place is the file and the pointer into it."""
+    """The evals of a file.
+
+    Raises NotFound (`eval_missing`), and Invalid (`eval_invalid`) whose place is the file and the pointer into it.
+    """
     suite = _decoded(path)
     for number, case in enumerate(suite.case):
         _check(case, f"{path}#/case/{number}", has_judge=suite.judge is not None)
@@ -225,7 +228,12 @@ def _decoded(path: Path) -> Suite:
     except msgspec.ValidationError as error:
         found = misfit(error)
         raise _wrong(f"{found.message}.", f"{path}#{found.pointer}") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except FileNotFoundError:
+        step = "Name a file that is there: `lichen eval add RUN -o FILE` makes one of a run."
+        raise NotFound("There is no such file.", code="eval_missing", place=str(path), next_step=step) from None
+    except OSError as error:
+        raise _wrong(f"The file cannot be read: {error.strerror}.", str(path), "Name a file you may read.") from None
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise _wrong(f"{error}.", str(path)) from None
 
 

@@ -82,8 +82,11 @@ def _heard(run: Shown) -> Any:
 
 
 def _stub(call: Shown, run: Shown) -> Iterator[Stub]:
-    """What the tool gave, where it was reached, and the facts that policy read."""
-    if call["effects"] == "child" or call["outcome"] not in ("ok", "failed"):
+    """What the tool gave, where it was reached, and the facts that policy read.
+
+    What was never decided reached none: there is no such tool, or these were no arguments of it, and so it is again.
+    """
+    if call["effects"] == "child" or not call["verdict"] or call["outcome"] not in ("ok", "failed"):
         return
     args = _arguments(call)
     facts = _facts(call["id"], run)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from pathlib import Path
 from typing import Annotated, Final, NamedTuple
@@ -67,7 +68,7 @@ def copy(
         _write_model(folder, model)
     names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     typer.echo("\n".join(names))
-    here = "" if folder.resolve() == Path.cwd() else f"cd {folder} && "
+    here = "" if folder.resolve() == Path.cwd() else f"cd {shlex.quote(str(folder))} && "
     if model is not None:
         typer.echo(f"\n{_needs(model)}")
     typer.echo(f"\nNext: {here}{begun.first}")
