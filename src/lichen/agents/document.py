@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
 from lichen.core.reading.misfits import misfit
 from lichen.core.words.errors import Invalid
+
+PROJECT: Final = "lichen.toml"
 
 T = TypeVar("T")
 
@@ -39,6 +41,22 @@ def load(path: str | Path, bytes_max: int, *, code: str) -> bytes:
         message = f"The file is larger than {bytes_max} bytes."
         raise Invalid(message, code=code, next_step="Split it.", place=str(path))
     return data
+
+
+def check_within(path: str | Path, root: Path, *, place: str = "") -> None:
+    """Raises Invalid (`path_outside`) for a path that leads, by itself or by links, out of the folder `root`: what a
+    file of a project names may reach a model or a person, and is none of the machine's other files."""
+    folder = root.resolve()
+    if not Path(path).resolve().is_relative_to(folder):
+        message = f"The path leads out of the project's folder, {folder}."
+        step = "Copy the file into that folder, and name it there."
+        raise Invalid(message, code="path_outside", next_step=step, place=place or str(path))
+
+
+def project_of(path: Path) -> Path:
+    """The folder of the project that a file belongs to: the nearest above it with a `lichen.toml`, else its own."""
+    own = path.absolute().parent
+    return next((folder for folder in (own, *own.parents) if (folder / PROJECT).is_file()), own)
 
 
 def digest(kind: str, value: Any) -> str:

@@ -30,17 +30,19 @@ CODE = written.CODE
 T = TypeVar("T")
 
 
-def load_agent(path: str | Path, tools: Iterable[Tool | Toolset] = ()) -> Agent:
+def load_agent(path: str | Path, tools: Iterable[Tool | Toolset] = (), *, root: Path | None = None) -> Agent:
     """The agent in the file at `path`, with the prompts and children that it names, which lie beside it. It sees those
-    of `tools` that the file lists, and no others.
+    of `tools` that the file lists, and no others. What it names lies in `root`, the folder of its project: without it
+    the nearest above the file with a `lichen.toml`, else the file's own.
 
     Raises Invalid (`agent_file_invalid`, `rule_invalid`, `tool_unknown`, `tool_invalid`, `prompt_invalid`,
-    `agent_invalid`, `model_unknown`) whose place is `file:line:column`, with the JSON pointer of what is wrong.
+    `agent_invalid`, `model_unknown`, `path_outside`) whose place is `file:line:column`, with the JSON pointer of what
+    is wrong.
     """
-    given = Toolset("given", tools)
+    given, folder = Toolset("given", tools), root or document.project_of(Path(path))
 
     def again(files: Mapping[str, bytes]) -> Agent:
-        reading = _Reading(given, files)
+        reading = _Reading(given, files, folder)
         agent = reading.agent(Path(path), ())
         return agent.from_source(Source(reading.files, again, given.tools))
 
@@ -50,9 +52,9 @@ def load_agent(path: str | Path, tools: Iterable[Tool | Toolset] = ()) -> Agent:
 class _Reading:
     """Makes agents of files, each of which is read once: from those that were kept, else from the disk."""
 
-    def __init__(self, given: Toolset, kept: Mapping[str, bytes]) -> None:
+    def __init__(self, given: Toolset, kept: Mapping[str, bytes], root: Path) -> None:
         self.files: dict[str, bytes] = {}
-        self._given, self._kept = given, kept
+        self._given, self._kept, self._root = given, kept, root
 
     def agent(self, path: Path, callers: tuple[Path, ...]) -> Agent:
         """The agent in a file; `callers` are the files of those that call it. Raises Invalid."""
@@ -80,7 +82,8 @@ class _Reading:
             raise Invalid(f"{error.message} ({path})", code=error.code, next_step=error.next_step) from error
 
     def text(self, path: Path, bytes_max: int, code: str) -> bytes:
-        """The bytes of a file that the agent is made of."""
+        """The bytes of a file that the agent is made of. Raises Invalid, also for one outside of the project."""
+        document.check_within(path, self._root)
         key = str(path.resolve())
         if key not in self.files:
             if len(self.files) >= FILES_MAX:

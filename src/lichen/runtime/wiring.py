@@ -189,7 +189,7 @@ class Wiring:
             blueprint.home, blueprint.agents, host, remote, guard=lambda tool: guarded(tool, self.breakers)
         )
         self.ways = Ways(blueprint.clock, lambda: _chance(blueprint.random), windows=shared.windows)
-        self.prompts = Prompts(blueprint.prompts)
+        self.prompts = Prompts(blueprint.prompts, None if blueprint.settings is None else blueprint.settings.root)
         self.services = self._services(workers, shared)
         self.engine: Engine = LocalEngine(self.services, volume, opened=self._opened)
         self.register = Register(self._counts)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeGuard, TypeVar
 
 from lichen.agents.agent import Agent
+from lichen.agents.document import check_within
 from lichen.agents.files import load_agent
 from lichen.agents.models.model import PROVIDERS as MODELS
 from lichen.agents.providers.facts import PROVIDERS as FACTS
@@ -74,6 +75,7 @@ class Loading:
         flows = self.flows(agents, tools)
         assert settings.file is not None, "what is loaded is named by a file"
         modules = own_modules(self._root, settings.file)
+        self._prompts()
         self._check([agent.name for agent in (*agents, *flows)])
         channels, errors = open_channels(self._file, settings)
         self.errors += errors
@@ -99,17 +101,32 @@ class Loading:
         from lichen.tools.openapi.toolset import listed
 
         def found() -> tuple[Tool, ...]:
-            return listed(read_document(self._root / table.document), table.api).tools
+            return listed(read_document(self._inside(table.document, place)), table.api).tools
 
-        return self._guarded(found, (), self._file.place("openapi", i, "document"))
+        place = self._file.place("openapi", i, "document")
+        return self._guarded(found, (), place)
 
     def _agents(self, i: int, reference: str, tools: Sequence[Tool]) -> tuple[Agent, ...]:
         def found() -> tuple[Agent, ...]:
             if Path(reference).suffix in AGENT_FILES:
-                return (load_agent(self._root / reference, [Toolset("tools", tools)]),)
+                path = self._inside(reference, place)
+                return (load_agent(path, [Toolset("tools", tools)], root=self._root),)
             return referred(self._root, reference, _is_agent, what="agent")
 
-        return self._guarded(found, (), self._file.place("lichen", "agents", i))
+        place = self._file.place("lichen", "agents", i)
+        return self._guarded(found, (), place)
+
+    def _prompts(self) -> None:
+        """Notes a folder of prompts that lies elsewhere. What is in it is read when a runtime opens."""
+        named = self._settings.parts.prompts
+        if named is not None:
+            place = self._file.place("lichen", "prompts")
+            self._guarded(lambda: self._inside(named, place), None, place)
+
+    def _inside(self, named: str, place: str) -> Path:
+        """The path that the settings name, in the project's folder. Raises Invalid (`path_outside`)."""
+        check_within(self._root / named, self._root, place=place)
+        return self._root / named
 
     # -- flows ---------------------------------------------------------------------------------------------------
 
@@ -147,8 +164,8 @@ class Loading:
 
     def _matching(self, i: int, said: FlowFile) -> list[Path]:
         """The files that an entry names."""
-        found = sorted(self._root.glob(said.file))
         place = self._file.place("lichen", "flows", i)
+        found = sorted(self._root.glob(said.file))
         if not found:
             step = f"Name a .ygtc file, relative to {FILE}."
             self.errors.append(
@@ -158,7 +175,8 @@ class Loading:
             message = f"{len(found)} files fit {said.file!r}, and only one can be called {said.name!r}."
             self.errors.append(Invalid(message, code="flows_several", next_step="Name one file.", place=place))
             return []
-        return found
+        inside = [self._guarded(lambda file=file: self._inside(str(file), place), None, place) for file in found]
+        return [file for file in inside if file is not None]
 
     # -- what the words name -------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from lichen.agents.document import check_within
 from lichen.agents.llm.prompts import CODE, Prompt
 from lichen.core.ports.plan import PromptText
 from lichen.core.words.errors import Invalid
@@ -25,16 +26,17 @@ class Prompts:
     """The prompts under a folder: `support.md` for everybody, `acme/support.md` for a tenant, `acme/dev/support.md`
     for one of its environments. Of several versions in one place the newest counts. Without a folder there are none.
 
-    Raises Invalid (`prompt_invalid`, `prompts_missing`) for what is there and wrong.
+    Links lead nowhere out of `root`, the project's folder, or without it of the folder itself. Raises Invalid
+    (`prompt_invalid`, `prompts_missing`, `path_outside`) for what is there and wrong.
     """
 
-    def __init__(self, folder: Path | None) -> None:
-        self._folder = folder
-        self._found = _read(folder)
+    def __init__(self, folder: Path | None, root: Path | None = None) -> None:
+        self._folder, self._root = folder, root
+        self._found = _read(folder, root)
 
     def load(self) -> tuple[str, ...]:
         """Reads the folder again, and gives the names of what changed. What is wrong leaves all as it is."""
-        before, found = self._found, _read(self._folder)
+        before, found = self._found, _read(self._folder, self._root)
         self._found = found
         names = {name for place in (*before, *found) for name in (*before.get(place, ()), *found.get(place, ()))}
         return tuple(sorted(n for n in names if _texts(before, n) != _texts(found, n)))
@@ -64,7 +66,7 @@ def _texts(found: Found, name: str) -> dict[Place, PromptText]:
     return {place: named[name] for place, named in found.items() if name in named}
 
 
-def _read(folder: Path | None) -> Found:
+def _read(folder: Path | None, root: Path | None) -> Found:
     if folder is None:
         return {}
     if not folder.is_dir():
@@ -76,6 +78,7 @@ def _read(folder: Path | None) -> Found:
         raise Invalid(message, code=CODE, next_step="Leave some out.", place=str(folder))
     found: dict[Place, dict[str, PromptText]] = {}
     for file in files:
+        check_within(file, root or folder)
         prompt = Prompt.read(file)
         within = (*file.relative_to(folder).parts[:-1], "", "")
         named = found.setdefault((within[0], within[1]), {})
