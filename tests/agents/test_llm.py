@@ -1,14 +1,19 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import pytest
+from pydantic_ai.models import KnownModelName
+from pydantic_ai.profiles.anthropic import anthropic_model_profile
+from pydantic_ai.profiles.google import google_model_profile
+from pydantic_ai.profiles.openai import openai_model_profile
 
 from lichen.agents.llm.llm import LLMPlanner
 from lichen.agents.llm.prompts import Prompt
 from lichen.agents.llm.reminders import Reminder
 from lichen.agents.models.model import ScriptedModel
+from lichen.agents.providers.facts import thinks
 from lichen.core.ports.call import UNAVAILABLE
 from lichen.core.ports.model import Model, ModelCall, ModelError, ModelMessage, ModelReply, ModelRequest
 from lichen.core.ports.plan import (
@@ -22,6 +27,7 @@ from lichen.core.ports.plan import (
 )
 from lichen.core.words.errors import Denied, Invalid
 from lichen.core.words.ids import CallId, ToolName
+from lichen.engine.asks.showing import shown_to
 from lichen.testing.models import plan_input
 from tests.agents.shop import spec
 
@@ -112,6 +118,51 @@ async def test_replies_that_stay_empty_are_an_error_that_may_be_tried_again_and_
     with pytest.raises(ModelError) as caught:
         await asked.plan(plan_input(HELLO))
     assert (caught.value.code, caught.value.retryable, caught.value.usage.tokens) == ("reply_empty", True, 0)
+
+
+@pytest.mark.req("GOA-27.12")
+async def test_a_reply_cut_before_it_said_anything_is_an_error_that_names_max_tokens_and_is_not_repeated() -> None:
+    asked, model = planner(ModelReply("", finish="length", model="openai:gpt-5"), "never asked for")
+    with pytest.raises(ModelError, match=r"^openai:gpt-5 reached .* Raise max_tokens .* \[llm\]") as caught:
+        await asked.plan(plan_input(HELLO))
+    assert (caught.value.code, caught.value.retryable, len(model.requests)) == ("reply_cut", False, 1)
+
+
+@pytest.mark.req("GOA-27.13")
+@pytest.mark.parametrize(
+    ("name", "given", "most"),
+    [
+        ("openai:gpt-5", {}, 16_384),
+        ("openai:gpt-4o", {}, 1_024),
+        ("openai:gpt-4o", {"thinking": "low"}, 16_384),
+        ("openai:gpt-5", {"max_tokens": 2_000}, 2_000),
+    ],
+)
+async def test_a_model_that_thinks_has_room_for_it_where_nobody_says_how_much(
+    name: str, given: dict[str, Any], most: int
+) -> None:
+    sent: list[ModelRequest] = []
+
+    async def handle(model: Model, request: ModelRequest, deltas: object = None, /) -> ModelReply:
+        sent.append(shown_to(model, request))
+        return ModelReply("Hello.")
+
+    await LLMPlanner(name, **given).plan(plan_input(HELLO, model=handle))
+    assert sent[0].max_tokens == most
+
+
+@pytest.mark.req("GOA-27.13")
+def test_the_families_that_think_are_those_that_the_wire_library_knows() -> None:
+    of = {"openai": openai_model_profile, "anthropic": anthropic_model_profile, "google": google_model_profile}
+    names = [name.partition(":") for name in get_args(KnownModelName.__value__)]
+    known = {model: of[provider](model) or {} for provider, _, model in names if provider in of}
+    switches = ("thinking_always_enabled", "thinking_enabled_by_default")
+    thinking = {model for model, profile in known.items() if any(profile.get(each) for each in switches)}
+    assert len(thinking) > 5
+    assert not {model for model in thinking if not thinks(model)}
+    every = ("gpt-5", "gpt-5-mini", "o3", "openai/gpt-oss-20b", "gemini-2.5-flash", "deepseek-reasoner", "grok-3-mini")
+    assert all(map(thinks, every))
+    assert not any(map(thinks, ("gpt-4o", "gpt-4.1-mini", "claude-haiku-4-5", "claude-3-5-sonnet", "llama3.2")))
 
 
 async def test_what_the_model_or_the_gate_raises_is_raised() -> None:

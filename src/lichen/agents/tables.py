@@ -66,7 +66,7 @@ class LLMTable(Manner, frozen=True, forbid_unknown_fields=True, kw_only=True):
     model: str | tuple[str, ...]
     instructions: str = INSTRUCTIONS
     prompt: str = ""
-    max_tokens: int = 1024
+    max_tokens: int | None = None
     history_turns: int = 20
     compress: CompressTable | None = None
 

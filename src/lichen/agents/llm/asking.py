@@ -10,19 +10,24 @@ from lichen.core.ports.model import Model, ModelError, ModelMessage, ModelReply,
 from lichen.core.ports.plan import PlanInput
 from lichen.core.words.ids import ToolName
 
+ANSWER_TOKENS: Final = 1024  # of a reply where nobody says how many
+THINKING_TOKENS: Final = 15 * 1024  # beside these, for a model that thinks
 _EMPTY: Final = ModelMessage("system", "Your last reply was empty. Answer the customer, or call a tool.")
 
 
 async def ask(model: Model, request: ModelRequest, input: PlanInput) -> ModelReply:
     """A reply that calls or says something: an empty one is asked for once more, with a word about it.
 
-    Raises Denied, and ModelError: `reply_empty` for the second empty one, which another attempt may mend.
+    Raises Denied, and ModelError: `reply_empty` for the second empty one, which another attempt may mend, and
+    `reply_cut` for one that ended at its length before it said anything, which the same request would do again.
     """
     reply = await input.model(model, request, input.deltas)
+    _check_not_cut(reply, request)
     if not is_empty(reply):
         return reply
     again = msgspec.structs.replace(request, messages=(*request.messages, _EMPTY))
     reply = await input.model(model, again, input.deltas)
+    _check_not_cut(reply, request)
     if is_empty(reply):
         # No usage: the handle has billed the replies already.
         raise ModelError("The model gave two empty replies.", code="reply_empty", retryable=True)
@@ -32,6 +37,17 @@ async def ask(model: Model, request: ModelRequest, input: PlanInput) -> ModelRep
 def is_empty(reply: ModelReply) -> bool:
     """Whether a reply neither calls nor says anything."""
     return not reply.calls and not reply.text.strip()
+
+
+def _check_not_cut(reply: ModelReply, request: ModelRequest) -> None:
+    """Raises ModelError for a reply of which the cut left nothing of use: no word, or half a value of a type."""
+    if reply.finish == "length" and not reply.calls and (is_empty(reply) or request.output_schema is not None):
+        message = (
+            f"{reply.model or 'The model'} reached the length of a reply before it said anything whole. Raise "
+            "max_tokens of its LLMPlanner, or under [llm] of its agent's file: what it thinks counts in. "
+            "Budgets lower it as well."
+        )
+        raise ModelError(message, code="reply_cut", retryable=False)
 
 
 def first_choice(wanted: ToolChoice | ToolName, input: PlanInput) -> ToolChoice | ToolName:

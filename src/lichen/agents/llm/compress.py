@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from lichen.agents.llm.asking import THINKING_TOKENS
 from lichen.agents.llm.window import CHARS_PER_TOKEN, Conversation, Messages, Turn, tokens_in
 from lichen.agents.models.model import resolve
 from lichen.core.ports.model import Model, ModelError, ModelMessage, ModelRequest
@@ -99,7 +100,13 @@ class Compress:
     async def _asked(self, written: str, input: PlanInput) -> str:
         """What the cheaper model makes of a text; empty where it could not be had."""
         asked = ModelMessage("user", written)
-        request = ModelRequest(self._instructions, (asked,), max_tokens=self._max_tokens, time_s=input.left.time_s)
+        request = ModelRequest(
+            self._instructions,
+            (asked,),
+            max_tokens=self._max_tokens,
+            time_s=input.left.time_s,
+            thinking_tokens=THINKING_TOKENS,
+        )
         try:
             return (await input.model(self.model, request)).text.strip()
         except (Denied, ModelError):

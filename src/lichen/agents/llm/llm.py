@@ -8,7 +8,7 @@ import msgspec
 
 from lichen.agents import document
 from lichen.agents.llm import instructions as words
-from lichen.agents.llm.asking import ask, first_choice
+from lichen.agents.llm.asking import ANSWER_TOKENS, THINKING_TOKENS, ask, first_choice
 from lichen.agents.llm.compress import Compress, done_so_far
 from lichen.agents.llm.compress import told as summed_up
 from lichen.agents.llm.instructions import INSTRUCTIONS, Instructions
@@ -49,7 +49,8 @@ class LLMPlanner:
 
     `model`: a Model, a name such as `openai:gpt-5` (see `model.resolve`), or several of them, of which the first that
     can answer does (`Chain`; a `Router` asks a small one first). `instructions`: words, a Prompt, or a function of the
-    run's facts. `max_tokens`: of one reply. `history_turns`: how many earlier turns of the session the model sees,
+    run's facts. `max_tokens`: of one reply, what the model thinks included; where it is not said 1024, and 16384 for a
+    model that thinks. `history_turns`: how many earlier turns of the session the model sees,
     `history_tokens` how much of these and of the run's own steps, about, `history_media` how many pictures, documents
     and sounds of earlier turns, the newest. `reminders`: what it is told beside,
     `reminders_at_once` of them at most but every one for safety. `keep` lets the provider keep what requests have in
@@ -66,7 +67,7 @@ class LLMPlanner:
         model: Model | str | Sequence[Model | str],
         *,
         instructions: Instructions = INSTRUCTIONS,
-        max_tokens: int = 1024,
+        max_tokens: int | None = None,
         history_turns: int = 20,
         history_tokens: int | None = None,
         history_media: int = 0,
@@ -81,7 +82,7 @@ class LLMPlanner:
         compress: Compress | None = None,
     ) -> None:
         if (
-            min(max_tokens, 1 if history_tokens is None else history_tokens) < 1
+            min(1 if each is None else each for each in (max_tokens, history_tokens)) < 1
             or min(history_turns, history_media) < 0
         ):
             message = "A reply and a history need at least one token, and turns cannot be negative."
@@ -89,7 +90,8 @@ class LLMPlanner:
         self._model = several(model)
         self._instructions = instructions
         self._compress = compress
-        self._max_tokens = max_tokens
+        self._max_tokens = ANSWER_TOKENS if max_tokens is None else max_tokens
+        self._thinking_tokens = THINKING_TOKENS if max_tokens is None else 0
         self._history_turns = history_turns
         self._manner = Manner(
             history_tokens=history_tokens,
@@ -103,7 +105,7 @@ class LLMPlanner:
             temperature=temperature,
             thinking=thinking,
         )
-        parts = (self._model.name, words.identity(instructions), max_tokens, history_turns)
+        parts = (self._model.name, words.identity(instructions), self._max_tokens, history_turns)
         more = msgspec.to_builtins(self._manner)
         if compress is not None:
             more["compress"] = list(compress.identity)
@@ -120,7 +122,7 @@ class LLMPlanner:
         A tool the model made up is passed on: the run records it as unavailable and the model reads that. An answer
         that has to be of a type and is not is corrected once, then the run fails (`answer_invalid`). Raises
         Denied when policy forbids the model, and ModelError, also for replies that stay empty (`reply_empty`,
-        retryable).
+        retryable) and for one that was cut before it said anything (`reply_cut`).
         """
         told = await words.told(self._instructions, input)
         plan = await self._told(told.text, input)
@@ -165,6 +167,7 @@ class LLMPlanner:
             keep=manner.keep,
             time_s=max(1.0, input.left.time_s),
             parallel=manner.parallel_calls,
+            thinking_tokens=self._thinking_tokens,
         )
         if input.reason == "finalize":
             return request

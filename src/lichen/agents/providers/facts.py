@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import Final
@@ -17,6 +18,16 @@ PDF: Final = "application/pdf"
 IMAGES: Final = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 SOUNDS: Final = frozenset({"audio/wav", "audio/mpeg"})  # what Chat Completions know by a name
 EVERY_SOUND: Final = SOUNDS | {"audio/mp4", "audio/ogg", "audio/webm"}
+_THINKING: Final = re.compile(
+    r"(^|[/.])(o[1-9]|gpt-oss|gpt-([5-9]|\d\d)|gemini-(2\.5|[3-9])|grok-(3-mini|[4-9])|magistral|qwq|qwen3"
+    r"|deepseek-(r\d|reasoner|v[4-9])|claude-[a-z]+-([5-9]|\d\d)(?!\d))"
+    r"|(?<!non-)(thinking|reasoning)"
+)
+
+
+def thinks(model: str) -> bool:
+    """Whether a model of this name is of a family that thinks though nobody asks it to."""
+    return _THINKING.search(model.lower()) is not None
 
 
 class Facts(msgspec.Struct, frozen=True):

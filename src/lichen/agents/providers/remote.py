@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
-from lichen.agents.providers.facts import PROVIDERS, Facts
+from lichen.agents.providers.facts import PROVIDERS, Facts, thinks
 from lichen.core.ports.model import Connection, Connections, Deltas, Media, Model, ModelReply, ModelRequest
 from lichen.core.words.errors import Invalid
 from lichen.core.words.scope import Scope
@@ -63,6 +63,11 @@ class RemoteModel:
     def provider(self) -> str:
         """The word before the colon."""
         return self._facts.name
+
+    @property
+    def thinks(self) -> bool:
+        """Whether it thinks though nobody asks it to, as far as its name tells."""
+        return thinks(self._model)
 
     def takes(self, media: Media) -> bool:
         """Whether the provider takes files of this media type."""

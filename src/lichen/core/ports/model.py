@@ -73,7 +73,8 @@ class ModelRequest(msgspec.Struct, frozen=True):
     `output_schema` is JSON Schema that the whole reply must fit, as JSON; `output_name` names it to the model.
     `keep` lets a provider keep `system`, the tools and everything up to messages that say `is_kept`. `time_s` is how
     long all tries together may take. `parallel` lets one reply make several calls. None leaves a setting to the model.
-    Where `is_patient` is False another model may answer instead, so that nothing is waited for long.
+    Where `is_patient` is False another model may answer instead, so that nothing is waited for long. One that thinks
+    gets `thinking_tokens` more than `max_tokens`, since its provider counts what it thinks in its reply.
     """
 
     system: str
@@ -89,6 +90,7 @@ class ModelRequest(msgspec.Struct, frozen=True):
     time_s: float = 300.0
     is_patient: bool = True
     parallel: bool = True
+    thinking_tokens: int = 0
 
 
 class ModelReply(msgspec.Struct, frozen=True):
@@ -148,6 +150,16 @@ class Choosy(Protocol):
 
     def takes(self, media: Media, /) -> bool:
         """Whether a request may have this in it. What may not is told in words."""
+        ...
+
+
+@runtime_checkable
+class Thinker(Protocol):
+    """A model that knows whether it thinks before it answers; one that says nothing does where it is asked to."""
+
+    @property
+    def thinks(self) -> bool:
+        """Whether it thinks though nobody asks it to."""
         ...
 
 

@@ -80,6 +80,7 @@ _MODEL: Final[Mapping[str, str]] = {
     "secret_refused": "model_broken",
     "model_request_invalid": "model_broken",
     "model_unasked": "model_broken",
+    "reply_cut": "model_broken",
     "model_unpriced": "model_broken",
     "model_rate_limited": "model_busy",
     "model_overloaded": "model_busy",
