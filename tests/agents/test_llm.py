@@ -128,6 +128,38 @@ async def test_a_reply_cut_before_it_said_anything_is_an_error_that_names_max_to
     assert (caught.value.code, caught.value.retryable, len(model.requests)) == ("reply_cut", False, 1)
 
 
+@pytest.mark.req("GOA-27.14")
+async def test_an_answer_that_was_cut_is_gone_on_with_once_and_joined() -> None:
+    asked, model = planner(ModelReply("Your refund of 80 EUR was ma", finish="length"), "de. It takes two days.")
+    assert (await asked.plan(plan_input(HELLO))).answer == "Your refund of 80 EUR was made. It takes two days."
+    first, second = model.requests
+    assert second.messages[:-2] == first.messages
+    assert second.messages[-2] == ModelMessage("assistant", "Your refund of 80 EUR was ma")
+    assert (second.messages[-1].role, second.tool_choice) == ("system", "none")
+
+
+@pytest.mark.req("GOA-27.14")
+async def test_an_answer_that_the_model_has_nothing_to_add_to_is_whole() -> None:
+    asked, _ = planner(ModelReply("It was made.", finish="length"), ModelReply(""))
+    assert (await asked.plan(plan_input(HELLO))).answer == "It was made."
+
+
+@pytest.mark.req("GOA-27.14")
+@pytest.mark.parametrize(
+    ("rest", "answer"),
+    [
+        (ModelReply("de and", finish="length"), "It was made and…"),
+        (ModelReply("", finish="length"), "It was ma…"),
+        (ASKED, "It was ma…"),
+        (ModelError("The request does not fit.", code="model_budget_exceeded"), "It was ma…"),
+    ],
+)
+async def test_an_answer_that_stays_cut_ends_with_an_ellipsis(rest: ModelReply | ModelError, answer: str) -> None:
+    asked, model = planner(ModelReply("It was ma", finish="length"), rest)
+    assert (await asked.plan(plan_input(HELLO))).answer == answer
+    assert len(model.requests) == 2
+
+
 @pytest.mark.req("GOA-27.13")
 @pytest.mark.parametrize(
     ("name", "given", "most"),

@@ -8,7 +8,7 @@ import pytest
 from lichen import Agent, ModelReply, Plan, PlanInput
 from lichen.agents.llm.llm import LLMPlanner
 from lichen.agents.models.model import ScriptedModel
-from lichen.core.ports.model import ModelCall
+from lichen.core.ports.model import Finish, ModelCall
 from lichen.core.ports.plan import CallRequest
 from lichen.core.words.ids import ToolName
 from lichen.core.words.limits import Usage
@@ -96,3 +96,16 @@ async def test_a_planner_is_told_which_run_executed_its_call_also_when_it_looks_
         run = await team.start("team.asking", "Go.")
         assert (await team.result(run)).answer == "Leaf."
         assert seen == [f"{run}.c1", f"{run}.c1"]
+
+
+@pytest.mark.req("GOA-27.15")
+@pytest.mark.parametrize(("finish", "is_cut"), [("length", True), ("end", False)])
+async def test_the_story_of_a_run_says_that_its_answer_was_cut(finish: Finish, is_cut: bool) -> None:
+    lines = [ModelReply("Your refund was ma", finish="length"), ModelReply("de and", finish=finish)]
+    agent = Agent("shop.cut", planner=LLMPlanner(ScriptedModel(lines)))
+    async with world(agents=[agent]) as here:
+        run = await here.start("shop.cut", "Refund it.")
+        await here.result(run)
+        told = here.runtime.runs.show(here.scope, run, SYSTEM)
+        assert told.story.answer == ("Your refund was made and…" if is_cut else "Your refund was made and")
+        assert ("reply_cut" in told.story.summary) is is_cut

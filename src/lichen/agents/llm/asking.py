@@ -6,12 +6,17 @@ from typing import Final
 
 import msgspec
 
-from lichen.core.ports.model import Model, ModelError, ModelMessage, ModelReply, ModelRequest, ToolChoice
+from lichen.core.ports.model import HELD, Model, ModelError, ModelMessage, ModelReply, ModelRequest, ToolChoice
 from lichen.core.ports.plan import PlanInput
+from lichen.core.words.errors import Denied
 from lichen.core.words.ids import ToolName
 
 ANSWER_TOKENS: Final = 1024  # of a reply where nobody says how many
 THINKING_TOKENS: Final = 15 * 1024  # beside these, for a model that thinks
+_CUT: Final = ModelMessage(
+    "system",
+    "Your last message reached its length in the middle. Go on exactly where it stopped, and repeat nothing of it.",
+)
 _EMPTY: Final = ModelMessage("system", "Your last reply was empty. Answer the customer, or call a tool.")
 
 
@@ -23,6 +28,8 @@ async def ask(model: Model, request: ModelRequest, input: PlanInput) -> ModelRep
     """
     reply = await input.model(model, request, input.deltas)
     _check_not_cut(reply, request)
+    if is_cut(reply):
+        return await _gone_on(model, request, reply, input)
     if not is_empty(reply):
         return reply
     again = msgspec.structs.replace(request, messages=(*request.messages, _EMPTY))
@@ -37,6 +44,26 @@ async def ask(model: Model, request: ModelRequest, input: PlanInput) -> ModelRep
 def is_empty(reply: ModelReply) -> bool:
     """Whether a reply neither calls nor says anything."""
     return not reply.calls and not reply.text.strip()
+
+
+def is_cut(reply: ModelReply) -> bool:
+    """Whether words for the customer ended at their length, and not where the model would end."""
+    return reply.finish == "length" and not reply.calls and not is_empty(reply)
+
+
+async def _gone_on(model: Model, request: ModelRequest, reply: ModelReply, input: PlanInput) -> ModelReply:
+    """The reply with what the model says further, asked once; as it is where there is none, such as for budgets."""
+    said = ModelMessage("assistant", reply.text, blocks=reply.blocks)
+    again = msgspec.structs.replace(request, messages=(*request.messages, said, _CUT), tool_choice="none")
+    try:
+        rest = await input.model(model, again, input.deltas)
+    except (Denied, ModelError) as error:
+        if isinstance(error, ModelError) and error.code == HELD:  # a person has to agree first
+            raise
+        return reply
+    if rest.calls:
+        return reply
+    return msgspec.structs.replace(reply, text=reply.text + rest.text, finish=rest.finish, blocks=b"")
 
 
 def _check_not_cut(reply: ModelReply, request: ModelRequest) -> None:

@@ -8,7 +8,7 @@ import msgspec
 
 from lichen.agents import document
 from lichen.agents.llm import instructions as words
-from lichen.agents.llm.asking import ANSWER_TOKENS, THINKING_TOKENS, ask, first_choice
+from lichen.agents.llm.asking import ANSWER_TOKENS, THINKING_TOKENS, ask, first_choice, is_cut
 from lichen.agents.llm.compress import Compress, done_so_far
 from lichen.agents.llm.compress import told as summed_up
 from lichen.agents.llm.instructions import INSTRUCTIONS, Instructions
@@ -122,7 +122,8 @@ class LLMPlanner:
         A tool the model made up is passed on: the run records it as unavailable and the model reads that. An answer
         that has to be of a type and is not is corrected once, then the run fails (`answer_invalid`). Raises
         Denied when policy forbids the model, and ModelError, also for replies that stay empty (`reply_empty`,
-        retryable) and for one that was cut before it said anything (`reply_cut`).
+        retryable) and for one that was cut before it said anything (`reply_cut`). An
+        answer that is cut later is gone on with once, and ends with an ellipsis where it is cut then.
         """
         told = await words.told(self._instructions, input)
         plan = await self._told(told.text, input)
@@ -153,6 +154,8 @@ class LLMPlanner:
             return self._calling(reply, state, input.tools, is_silent=kind is not None)
         if kind is not None:
             return await answered(kind, reply, request, lambda again: input.model(self._model, again))
+        if is_cut(reply):  # the run's story names it `reply_cut`, by the request's `finish`
+            return Plan(answer=f"{reply.text.rstrip()}…")
         return Plan(answer=reply.text if reply.text.strip() else cut_off(input.run.language))
 
     def _request(self, instructions: str, fitting: Conversation, input: PlanInput) -> ModelRequest:

@@ -54,6 +54,7 @@ class Teller:
         self._who = ""
         self._code = ""
         self._limit = ""
+        self._is_cut = False
 
     @property
     def code(self) -> str:
@@ -130,6 +131,8 @@ class Teller:
             details = values_of(arguments, spec.input_schema if spec else None)
             hint = each.text(f"{planned.id}/hint")
             self._calls[planned.id] = Call(planned.id, tool, planned.effects, arguments, details, hint=hint)
+        if control.has_answer:
+            self._is_cut = is_cut(control)
         failure = _failure(each)
         if failure is not None:
             self._failures.append(failure)
@@ -198,7 +201,9 @@ class Teller:
         if status != "completed":
             why = f"{status}: {self._code}" if self._code else status
             return status, f"{why}, after {last.summary}" if last is not None else why
-        return ("answered", "") if last is None else (last.result_word, last.summary)
+        cut = ("reply_cut: the answer reached max_tokens and is not whole",) if self._is_cut else ()
+        result, said = ("answered", ()) if last is None else (last.result_word, (last.summary,))
+        return result, "; ".join((*said, *cut))
 
     def _waiting(self, wait: e.WaitOpened) -> str:
         call = self._calls.get(wait.call) if wait.call is not None else None
@@ -214,6 +219,13 @@ def _telling(calls: tuple[Call, ...]) -> Call | None:
     if acts:
         return acts[-1]
     return calls[-1] if calls and calls[-1].outcome not in ("", "ok") else None
+
+
+def is_cut(planned: e.Planned) -> bool:
+    """Whether the answer of this plan is a reply that ended at its length, and that the model did not bring to its
+    end."""
+    finishes = [asked.finish for asked in planned.requests if asked.outcome == "ok"]
+    return planned.has_answer and "length" in finishes and finishes[-1] != "end"
 
 
 def _failure(each: Opened) -> Failure | None:
