@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel
 
 from lichen import Agent, Attribute, NotDone, Secret, Toolset
-from lichen.core.ports.call import CallMeta, Happened, InvalidArguments, NotFound, Resources, Tool
+from lichen.core.ports.call import CallMeta, Happened, InvalidArguments, Resources, Tool
 from lichen.core.words.errors import Invalid
 from lichen.core.words.ids import CallId, RunId, SessionId, TurnId
 from lichen.core.words.scope import Actor, Scope
@@ -101,7 +101,7 @@ async def test_the_tools_of_a_class_share_the_one_instance_that_a_runtime_makes(
 
 
 @pytest.mark.req("GOA-5.2")
-async def test_a_class_that_cannot_be_made_without_arguments_is_named_when_it_is_hosted() -> None:
+def test_a_class_that_cannot_be_made_without_arguments_is_refused_where_it_becomes_a_toolset() -> None:
     class Needy:
         def __init__(self, database: str) -> None: ...
 
@@ -109,9 +109,10 @@ async def test_a_class_that_cannot_be_made_without_arguments_is_named_when_it_is
         def ask(self) -> int:
             return 1
 
-    with pytest.raises(NotFound) as caught:
-        Toolset.of(Needy)["ask"].bound(Resources(Workers()))
-    assert caught.value.code == "resource_unknown"
+    with pytest.raises(Invalid) as caught:
+        Toolset.of(Needy)
+    assert (caught.value.code, str(caught.value.place).partition(":")[0]) == ("toolset_invalid", __file__)
+    assert "database" in caught.value.message
     assert "Toolset.of(Needy(...))" in caught.value.next_step
 
 

@@ -29,9 +29,10 @@ from lichen.core.words.ids import AgentName, ToolName
 from lichen.core.words.limits import Limits
 from lichen.tools.agent_tool import Task
 from lichen.tools.arguments.answer import TypedAnswer, answer_type
-from lichen.tools.spec import pinned
+from lichen.tools.spec import pinned, written_at
 
 NAME_CHARS_MAX = 64
+_PLANNERS = "Give it one, such as RulePlanner(...) or LLMPlanner(...)."
 _NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+")
 
 
@@ -161,7 +162,7 @@ class Agent:
 
 def _sentence(say: str | Mapping[str, str], answers: AnswerType | None) -> Spoken | None:
     """How its answers are said. Raises Invalid (`agent_invalid`) with the place `/say`."""
-    if not say:
+    if say == "":
         return None
     if answers is None:
         step = "Give it `answers`, or leave out `say`."
@@ -178,10 +179,22 @@ def _check(name: str, planner: Planner | None, tools: tuple[Tool, ...]) -> None:
     if not _NAME.fullmatch(name) or len(name) > NAME_CHARS_MAX:
         step = f"Use at least two lower-case words joined by dots, at most {NAME_CHARS_MAX} characters: shop.support."
         raise Invalid(f"{name!r} is not an agent name.", code="agent_invalid", next_step=step)
-    if planner is None:
-        step = "Give it one, such as RulePlanner or LLMPlanner."
-        raise Invalid(f"Agent {name} has no planner.", code="agent_invalid", next_step=step)
+    _check_planner(name, planner)
     twice = repeated(tools)
     if twice is not None:
         step = "Leave one out, or rename a toolset's tools with `with_prefix`."
         raise Invalid(f"Agent {name} has two tools named {twice}.", code="agent_invalid", next_step=step)
+
+
+def _check_planner(name: str, planner: object) -> None:
+    """Raises Invalid (`agent_invalid`) for what decides nothing."""
+    is_planner = callable(getattr(planner, "plan", None)) and isinstance(getattr(planner, "digest", None), str)
+    if is_planner and not isinstance(planner, type):
+        return
+    step = f'Write planner=LLMPlanner("{planner}").' if isinstance(planner, str) else _PLANNERS
+    what = "has no planner" if planner is None else f"has a {_kind(planner)} as its planner, which plans nothing"
+    raise Invalid(f"Agent {name} {what}.", code="agent_invalid", next_step=step, place=written_at())
+
+
+def _kind(value: object) -> str:
+    return f"class {value.__name__}" if isinstance(value, type) else type(value).__name__

@@ -40,7 +40,7 @@ class Toolset:
         """The methods of a service that `@tool` made tools: `Toolset.of(Orders(db))`. Of a class the runtime makes the
         instance, without arguments, one for all of its tools.
 
-        Raises Invalid (`toolset_invalid`, place file:line) for a class that has none.
+        Raises Invalid (`toolset_invalid`, place file:line) for a class that has none, and one that wants arguments.
         """
         from lichen.tools.python.service import service_name, tools_of  # pydantic, for toolsets of services only
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, cast, get_args
 
 from lichen.core.ports.call import ToolRole, ToolSpec
 from lichen.core.speech.template import Template, TemplateError, parse
 
 REMINDER_CHARS_MAX: Final = 2_000
+_SCALARS: Final = ("string", "integer", "number", "boolean", "null")
+_SHORTER: Final = "Name it without what follows, as in {order_id}."
 RESULT: Final = "result"  # what a result's hint calls the result
 
 Fault = tuple[str, str]
@@ -69,8 +71,31 @@ def _references(spec: ToolSpec, name: str, template: Template) -> Iterator[Fault
             fields = _properties(spec.output_schema)
             if reference.path and fields and reference.path[0] not in fields:
                 yield f"{name} names {reference.key!r}, and the result has no such field.", _one_of(fields)
+            elif _ends_before(reference.path, spec.output_schema, spec.output_schema):
+                yield f"{name} names {reference.key!r}, and what is named has no fields.", _SHORTER
         elif reference.name not in arguments:
             yield f"{name} names {reference.name!r}, which is no parameter.", _one_of(arguments)
+        elif _ends_before(reference.path, arguments[reference.name], spec.input_schema):
+            yield f"{name} names {reference.key!r}, and what is named has no fields.", _SHORTER
+
+
+def _ends_before(path: Sequence[str], schema: Any, root: Mapping[str, Any]) -> bool:
+    """Whether a value of this schema is for certain something without fields before the path ends."""
+    if not path or not isinstance(schema, Mapping):
+        return False
+    said = cast("Mapping[str, Any]", schema)
+    if reference := str(said.get("$ref", "")).removeprefix("#/$defs/"):
+        others = dict(_table(root.get("$defs")))
+        return _ends_before(path, others.pop(reference, None), {**root, "$defs": others})
+    if branches := [*said.get("anyOf", ()), *said.get("oneOf", ())]:
+        return all(_ends_before(path, branch, root) for branch in branches)
+    if said.get("type") in _SCALARS:
+        return True
+    return _ends_before(path[1:], _properties(said).get(path[0]), root)
+
+
+def _table(value: Any) -> Mapping[str, Any]:
+    return cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {}
 
 
 def _properties(schema: Mapping[str, Any]) -> Mapping[str, Any]:

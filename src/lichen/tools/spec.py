@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import sys
 from typing import Any
 
 import msgspec
@@ -26,6 +27,19 @@ _LATER: dict[str, Any] = {  # what came to be said later, and how it is left uns
 def tool_invalid(message: str, *, place: str | None, next_step: str) -> Invalid:
     """The error of a tool that cannot be offered as it is declared: code `tool_invalid`."""
     return Invalid(message, code="tool_invalid", next_step=next_step, place=place)
+
+
+def written_at() -> str | None:
+    """`file:line` of the nearest code outside of Lichen that led here: where somebody wrote what is refused."""
+    frame = sys._getframe(1)  # pyright: ignore[reportPrivateUsage] - documented, CPython and PyPy
+    while frame is not None and str(frame.f_globals.get("__name__", "")).partition(".")[0] == "lichen":
+        frame = frame.f_back
+    return None if frame is None else f"{frame.f_code.co_filename}:{frame.f_lineno}"
+
+
+def is_tool(value: object) -> bool:
+    """Whether a value is a tool: it has a contract."""
+    return not isinstance(value, type) and isinstance(getattr(value, "spec", None), ToolSpec)
 
 
 def checked_name(name: str, place: str | None = None) -> ToolName:

@@ -24,8 +24,10 @@ from lichen.core.ports.plan import CallRequest, History, Message, Plan, PlanInpu
 from lichen.core.speech.wording import cut_off
 from lichen.core.words.errors import Invalid
 from lichen.core.words.ids import ToolName
+from lichen.tools.spec import written_at
 
 REMINDERS_AT_ONCE = 8
+TEMPERATURE_MAX = 2
 _OPENING = msgspec.json.Decoder(Opening)
 
 
@@ -86,7 +88,8 @@ class LLMPlanner:
             or min(history_turns, history_media) < 0
         ):
             message = "A reply and a history need at least one token, and turns cannot be negative."
-            raise Invalid(message, code="planner_invalid")
+            raise Invalid(message, code="planner_invalid", place=written_at())
+        _check(instructions, temperature)
         self._model = several(model)
         self._instructions = instructions
         self._compress = compress
@@ -206,6 +209,19 @@ def _counted(input: PlanInput, history: History) -> PlanInput:
     sums = sum(not (step.calls or step.says or step.answers) for step in history.steps)
     run = msgspec.structs.replace(input.run, step=max(0, input.run.step - sums)) if sums else input.run
     return msgspec.structs.replace(input, run=run) if sums else input
+
+
+def _check(instructions: object, temperature: float | None) -> None:
+    """Raises Invalid (`planner_invalid`)."""
+    if not isinstance(instructions, str | words.Prompt) and not callable(instructions):
+        message, step = f"Instructions are no {type(instructions).__name__}.", "Pass a str, a Prompt, or a function."
+        raise Invalid(message, code="planner_invalid", next_step=step, place=written_at())
+    is_number = isinstance(temperature, int | float) and not isinstance(temperature, bool)
+    if temperature is not None and not (is_number and 0 <= temperature <= TEMPERATURE_MAX):
+        step = f"Say a number from 0 to {TEMPERATURE_MAX}, or leave it out."
+        raise Invalid(
+            f"There is no temperature {temperature!r}.", code="planner_invalid", next_step=step, place=written_at()
+        )
 
 
 def _opening(input: PlanInput) -> tuple[tuple[Message, ...], bytes]:

@@ -34,7 +34,7 @@ from lichen.agents.own.langgraph_messages import (
     schema_of,
 )
 from lichen.agents.own.native import Native
-from lichen.agents.own.terms import Terms, tool_name, unsupported
+from lichen.agents.own.terms import Terms, not_adopted, tool_name, unsupported
 from lichen.agents.replay.chat import Chat
 from lichen.agents.replay.passage import Passage, current
 from lichen.agents.replay.planner import ReplayPlanner
@@ -88,6 +88,7 @@ def adopt(
     Raises Invalid: `own_unsupported` for a checkpointer, and for tools that are not from `gated`; `tool_unknown`,
     `tool_invalid`, `agent_invalid`.
     """
+    _check(graph)
     if graph.checkpointer:
         step = "Compile it without a checkpointer: the log has what it needs."
         raise unsupported("A graph with a checkpointer would go on where it was.", step)
@@ -108,6 +109,14 @@ def adopt(
 
     planner = ReplayPlanner(play, digest=pinned)
     return Agent(name, planner=planner, tools=shop.tools.values(), limits=limits, description=description)
+
+
+def _check(graph: object) -> None:
+    """Raises Invalid (`agent_invalid`) for what cannot be run as a graph."""
+    if not callable(getattr(graph, "ainvoke", None)) or not hasattr(graph, "checkpointer"):
+        is_plan = callable(getattr(graph, "compile", None))
+        step = "Hand over graph.compile()." if is_plan else "Hand over what StateGraph(...).compile() gives."
+        raise not_adopted(graph, "compiled graph", step)
 
 
 def _untraced() -> AbstractContextManager[None]:

@@ -40,7 +40,7 @@ from lichen.agents.own.adopted import AdoptedTool, adopted
 from lichen.agents.own.native import Native
 from lichen.agents.own.openai_items import conversation, given_back, kept, requested, responded, streams, whole
 from lichen.agents.own.openai_watch import watch
-from lichen.agents.own.terms import Caller, Terms, caller_of, tool_name, unsupported
+from lichen.agents.own.terms import Caller, Terms, caller_of, not_adopted, tool_name, unsupported
 from lichen.agents.replay.chat import Chat
 from lichen.agents.replay.passage import current
 from lichen.agents.replay.planner import ReplayPlanner
@@ -86,6 +86,9 @@ def adopt(
     Raises Invalid: `own_unsupported` for what cannot be run again, such as hosted tools, MCP servers and tools that
     ask for approval by themselves; `tool_unknown`, `tool_invalid`, `model_unknown`, `agent_invalid`.
     """
+    for each in (agent, *agents):
+        if not isinstance(each, SdkAgent):  # pyright: ignore[reportUnnecessaryIsInstance] - callers may not check types
+            raise not_adopted(each, "agent of the OpenAI Agents SDK", 'Hand over an agents.Agent("support").')
     asked = resolve(model) if isinstance(model, str) else model
     said = terms or Terms(effects=effects or {})
     every = list(_reached([agent, *agents]))

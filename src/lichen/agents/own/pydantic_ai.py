@@ -14,6 +14,7 @@ import pydantic_ai
 from pydantic_ai import RunContext, Tool
 from pydantic_ai._function_schema import FunctionSchema
 from pydantic_ai._utils import disable_threads
+from pydantic_ai.agent import AbstractAgent
 from pydantic_ai.exceptions import ModelRetry, ToolFailed
 from pydantic_ai.messages import ModelMessage, ModelResponse, ToolReturn
 from pydantic_ai.models import Model, ModelRequestParameters, infer_model
@@ -35,7 +36,7 @@ from lichen.agents.own.function import source_of
 from lichen.agents.own.native import Native
 from lichen.agents.own.pydantic_messages import conversation, given_back, kept, requested, responded
 from lichen.agents.own.pydantic_stream import is_words, streams, whole
-from lichen.agents.own.terms import Caller, Terms, caller_of, tool_name, unsupported
+from lichen.agents.own.terms import Caller, Terms, caller_of, not_adopted, tool_name, unsupported
 from lichen.agents.replay.chat import Chat
 from lichen.agents.replay.passage import current
 from lichen.agents.replay.planner import ReplayPlanner
@@ -78,6 +79,9 @@ def adopt(
     Raises Invalid: `own_unsupported` for what cannot be run again, such as tools of an MCP server or tools that ask for
     approval by themselves; `tool_unknown`, `tool_invalid`, `model_unknown`, `agent_invalid`.
     """
+    for each in (agent, *agents):
+        if not isinstance(each, AbstractAgent):  # pyright: ignore[reportUnnecessaryIsInstance] - callers may not check types
+            raise not_adopted(each, "agent of Pydantic AI", 'Hand over a pydantic_ai.Agent("openai:gpt-5").')
     asked = resolve(model) if isinstance(model, str) else model
     said = terms or Terms(effects=effects or {})
     shop = _Shop(name, toolset, said, frozenset(inline), deps or _nothing)

@@ -12,7 +12,7 @@ from lichen.core.words.errors import Invalid
 from lichen.core.words.ids import RunId, SessionId, ToolName
 from lichen.core.words.scope import Actor, Scope
 from lichen.tools.python.declaration import PythonEffects
-from lichen.tools.spec import checked_name
+from lichen.tools.spec import checked_name, written_at
 
 Probing = Callable[[Mapping[str, Any], CallMeta], Awaitable[Any]]
 """Looks whether a call happened, from its arguments and meta data: the call's result, or None if it certainly did not
@@ -76,6 +76,12 @@ def tool_name(agent: str, name: str, toolset: str = "") -> ToolName:
     """
     spelt = re.sub(r"[^a-z0-9_]+", "_", _CAMEL.sub("_", name).lower()).strip("_")
     return checked_name(f"{toolset or agent.partition('.')[0]}.{spelt}")
+
+
+def not_adopted(given: object, what: str, next_step: str) -> Invalid:
+    """The error for what is no agent of the framework at all."""
+    message = f"A {type(given).__name__} is no {what}."
+    return Invalid(message, code="agent_invalid", next_step=next_step, place=written_at())
 
 
 def unsupported(what: str, next_step: str) -> Invalid:

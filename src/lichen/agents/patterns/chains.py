@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lichen.agents.agent import Agent
-from lichen.agents.patterns.team import said, team
+from lichen.agents.patterns.team import check_members, said, team
 from lichen.agents.replay.chat import Chat
 from lichen.core.words.errors import Invalid
 from lichen.core.words.limits import Limits
@@ -16,6 +16,7 @@ def chain(name: str, members: Sequence[Agent], *, limits: Limits | None = None, 
 
     The last one's answer is its own. It fails with the code of a member that fails. Raises Invalid (`agent_invalid`).
     """
+    check_members(name, *members)
     if not members:
         raise Invalid("A chain has at least one member.", code="agent_invalid", place=name)
 

@@ -11,7 +11,7 @@ from msgspec import Meta
 
 from lichen.agents.agent import Agent
 from lichen.agents.patterns.replies import answered
-from lichen.agents.patterns.team import PatternFailed, said, team
+from lichen.agents.patterns.team import PatternFailed, check_members, said, team
 from lichen.agents.replay.chat import Chat
 from lichen.core.words.errors import Invalid
 from lichen.core.words.limits import Limits
@@ -61,6 +61,7 @@ def critic(
     (`critic_rejected`). It fails too when the judge's scores cannot be used twice (`verdict_invalid`) or the person
     does not answer in time (`critic_expired`). Raises Invalid (`agent_invalid`).
     """
+    check_members(name, writer, *(() if isinstance(judge, Human) else (judge,)))
     _check(name, rubric, threshold, rounds)
 
     async def play(chat: Chat) -> str:

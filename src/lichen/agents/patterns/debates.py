@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from lichen.agents.agent import Agent
-from lichen.agents.patterns.team import identity, said, team
+from lichen.agents.patterns.team import check_members, identity, said, team
 from lichen.agents.replay.chat import Chat
 from lichen.core.words.errors import Invalid
 from lichen.core.words.limits import Limits
@@ -36,6 +36,7 @@ def debate(
     default they begin with AGREED, which the critic is asked for. The answer is the writer's last. Raises Invalid
     (`agent_invalid`).
     """
+    check_members(name, writer, critic)
     if not 1 <= rounds <= ROUNDS_MAX:
         raise Invalid(f"A debate has 1 to {ROUNDS_MAX} rounds.", code="agent_invalid", place=name)
 

@@ -11,7 +11,7 @@ from msgspec import Meta
 
 from lichen.agents.agent import Agent
 from lichen.agents.patterns.replies import answered
-from lichen.agents.patterns.team import PatternFailed, said, team
+from lichen.agents.patterns.team import PatternFailed, check_members, said, team
 from lichen.agents.replay.chat import CallFailed, Chat
 from lichen.core.words.errors import Invalid
 from lichen.core.words.limits import Limits
@@ -52,6 +52,7 @@ def director(
     (`director_unclear`) when the lead's assignments cannot be used twice, or name nobody who is there. Raises Invalid
     (`agent_invalid`).
     """
+    check_members(name, lead, *workers)
     if not workers or lead in workers:
         raise Invalid("A director has at least one worker beside it.", code="agent_invalid", place=name)
     by_name = {str(worker.name): worker for worker in workers}

@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from lichen.agents.agent import Agent
-from lichen.agents.patterns.team import PatternFailed, identity, said, team
+from lichen.agents.patterns.team import PatternFailed, check_members, identity, said, team
 from lichen.agents.replay.chat import CallFailed, Chat
 from lichen.core.words.errors import Invalid
 from lichen.core.words.limits import Limits
@@ -45,6 +45,7 @@ def parallel(
     without it that JSON, `[{"agent": …, "answer": …}, …]`. A member that fails has an `error` instead of an answer. It
     fails (`parallel_failed`) when fewer than `least` answered. Raises Invalid (`agent_invalid`).
     """
+    check_members(name, *members, *(() if join is None or callable(join) else (join,)))
     if not 1 <= least <= len(members):
         raise Invalid("Of all members at least one, and at most all, have to answer.", code="agent_invalid", place=name)
 
@@ -78,6 +79,7 @@ def map_reduce(
     them are asked at a time. The reducer reads `[{"agent": …, "answer": …}, …]` in the order of the parts; a part that
     failed has an `error`. It fails (`map_reduce_failed`) when all did, or the parts are none or too many.
     """
+    check_members(name, mapper, reducer)
     if not at_once >= 1:
         raise Invalid("At least one part is asked at a time.", code="agent_invalid", place=name)
 

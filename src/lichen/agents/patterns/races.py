@@ -8,7 +8,7 @@ import msgspec
 
 from lichen.agents import document
 from lichen.agents.agent import Agent
-from lichen.agents.patterns.team import LIMITS, answer_of, distinct, member_tool
+from lichen.agents.patterns.team import LIMITS, answer_of, check_members, distinct, member_tool
 from lichen.core.ports.plan import CallRequest, Plan, PlanInput, PlannerKind
 from lichen.core.speech.wording import cut_off
 from lichen.core.words.errors import Invalid
@@ -45,6 +45,7 @@ def race(name: str, members: Sequence[Agent], *, limits: Limits | None = None, d
     """An agent that asks all members at once what it is told, answers as the first of them that answers, and stops the
     others. One that fails does not win. It fails (`race_failed`) when all do. Raises Invalid (`agent_invalid`).
     """
+    check_members(name, *members)
     each = distinct(members)
     if len(each) < 2 or len(each) != len(members):
         raise Invalid("A race has at least two members, each once.", code="agent_invalid", place=name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lichen.agents.agent import Agent
-from lichen.agents.patterns.team import said, team
+from lichen.agents.patterns.team import check_members, said, team
 from lichen.agents.replay.chat import CallFailed, Chat
 from lichen.agents.ways.confidence import ASKED, stated
 from lichen.agents.ways.router import THRESHOLD, Route, Routes
@@ -32,6 +32,7 @@ def router(
     small one fails. `is_asked=False` takes every answer of the small one. Raises Invalid (`agent_invalid`,
     `planner_invalid`).
     """
+    check_members(name, small, large)
     if small is large or not 0.0 <= threshold <= 1.0:
         message = "A router has two agents, and a threshold from 0 to 1."
         raise Invalid(message, code="agent_invalid", place=name)

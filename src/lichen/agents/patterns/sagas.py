@@ -13,6 +13,7 @@ from lichen.agents.replay.chat import CallFailed, Chat
 from lichen.core.ports.call import Tool
 from lichen.core.words.errors import Invalid
 from lichen.core.words.limits import Limits
+from lichen.tools.spec import is_tool, tool_invalid, written_at
 
 STEPS_MAX: Final = 32
 Results = Mapping[str, Any]
@@ -37,6 +38,8 @@ class Step:
         undo: Tool | None = None,
         undo_args: Arguments | None = None,
     ) -> None:
+        for each in (tool, *(() if undo is None else (undo,))):
+            _check_tool(each)
         self.tool, self.args = tool, args or _what_it_was_told
         self.name = name or str(tool.spec.name)
         self.undo, self.undo_args = undo, undo_args or self.args
@@ -106,6 +109,11 @@ def _undoes(step: Step) -> str:
 
 
 def _check(name: str, steps: Sequence[Step]) -> None:
+    for each in steps:
+        if not isinstance(each, Step):  # pyright: ignore[reportUnnecessaryIsInstance] - callers may not check types
+            message = f"{_called(each)} is no step of a saga."
+            step = f"Write Step({_called(each)}), with undo= if it has an effect that can be undone."
+            raise Invalid(message, code="agent_invalid", next_step=step, place=written_at())
     names = [step.name for step in steps]
     if not 1 <= len(steps) <= STEPS_MAX or len(set(names)) != len(names):
         message = f"A saga has 1 to {STEPS_MAX} steps, each under its own name."
@@ -118,6 +126,19 @@ def _check(name: str, steps: Sequence[Step]) -> None:
         raise Invalid(message, code="agent_invalid", next_step=step, place=name)
     if any(step.undo is not None and step.undo.spec.effects == "child" for step in steps):
         raise Invalid("What undoes a step is a tool, and no agent.", code="agent_invalid", place=name)
+
+
+def _check_tool(tool: object) -> None:
+    """Raises Invalid (`tool_invalid`): a step, and what undoes it, is a tool."""
+    if not is_tool(tool):
+        step = "Decorate the function with @tool, and pass it: Step(reserve, undo=release)."
+        raise tool_invalid(f"{_called(tool)} is not a tool.", place=written_at(), next_step=step)
+
+
+def _called(value: object) -> str:
+    """What somebody calls a value in a program."""
+    named = str(getattr(value, "__name__", ""))
+    return named if named.isidentifier() else f"a {type(value).__name__}"
 
 
 def _given(chat: Chat) -> Any:

@@ -18,6 +18,7 @@ from lichen.core.ports.call import Tool
 from lichen.core.ports.plan import Plan, PlanInput, PlannerKind
 from lichen.core.words.errors import Invalid, LichenError
 from lichen.core.words.limits import Limits
+from lichen.tools.spec import written_at
 
 MEMBERS_MAX: Final = 32  # of one pattern; Symbiont's bound of parallel tasks
 LIMITS: Final = Limits(calls=1_000, time_s=900.0)  # a pattern lends all that its members use
@@ -86,6 +87,15 @@ def team(
 def member_tool(member: Agent) -> Tool:
     """A member as a tool: what it is asked it reads as words."""
     return member.as_tool(template="{message}", description=member.description or f"Asks {member.name}.")
+
+
+def check_members(name: str, *members: object) -> None:
+    """Raises Invalid (`agent_invalid`) for a member that is no agent."""
+    for each in members:
+        if not isinstance(each, Agent):
+            message = f"A {type(each).__name__} is no member of {name}: members are agents."
+            step = 'Hand over agents: Agent("shop.writer", planner=...).'
+            raise Invalid(message, code="agent_invalid", next_step=step, place=written_at())
 
 
 def distinct(members: Sequence[Agent]) -> tuple[Agent, ...]:

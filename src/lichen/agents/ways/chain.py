@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, cast
 
 import msgspec
 
@@ -22,6 +22,7 @@ from lichen.core.ports.model import (
     unasked,
 )
 from lichen.core.words.errors import Denied, Invalid
+from lichen.tools.spec import written_at
 
 MODELS_MAX: Final = 8
 RESERVE_S: Final = 15.0  # of the time is kept for each model that is yet to be asked, but never more than half of it
@@ -39,7 +40,7 @@ class Chain:
     def __init__(self, *models: Model | str) -> None:
         if not 1 <= len(models) <= MODELS_MAX:
             raise Invalid(f"A chain has 1 to {MODELS_MAX} models.", code="planner_invalid")
-        self._models = tuple(resolve(model) if isinstance(model, str) else model for model in models)
+        self._models = tuple(map(_model, models))
 
     @property
     def name(self) -> str:
@@ -81,9 +82,18 @@ class Chain:
 
 def several(models: Model | str | Sequence[Model | str]) -> Model:
     """The model that these are: one, or a chain of them."""
-    if isinstance(models, str):
-        return resolve(models)
-    return Chain(*models) if isinstance(models, Sequence) else models
+    return Chain(*models) if isinstance(models, Sequence) and not isinstance(models, str) else _model(models)
+
+
+def _model(model: object) -> Model:
+    """A model, or the one of a name. Raises Invalid (`planner_invalid`, `model_unknown`)."""
+    if isinstance(model, str):
+        return resolve(model)
+    if isinstance(model, type) or not callable(getattr(model, "generate", None)) or not hasattr(model, "name"):
+        what = model.__name__ if isinstance(model, type) else type(model).__name__
+        step = 'Name one, as in LLMPlanner("openai:gpt-5"), or hand over a Model.'
+        raise Invalid(f"{what} is no model.", code="planner_invalid", next_step=step, place=written_at())
+    return cast("Model", model)
 
 
 def goes_elsewhere(error: ModelError | Denied) -> bool:

@@ -28,6 +28,9 @@ def answer_type(given: Any) -> AnswerType:
     """
     if isinstance(given, (TypedAnswer, SchemaAnswer)):
         return given
+    if given is object or given is Any:
+        step = "Name a type with fields, or leave out `answers` for an answer in words."
+        raise Invalid("Anything fits the type of the answer.", code="answer_schema_invalid", next_step=step)
     return SchemaAnswer(cast("Mapping[str, Any]", given)) if isinstance(given, Mapping) else TypedAnswer(given)
 
 

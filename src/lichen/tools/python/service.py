@@ -10,6 +10,7 @@ from lichen.core.ports.call import Tool
 from lichen.core.words.errors import Invalid
 from lichen.tools.python.function import snake
 from lichen.tools.python.function_tool import PythonTool
+from lichen.tools.spec import written_at
 
 STEP = "Decorate its methods with @tool."
 
@@ -26,8 +27,27 @@ def tools_of(service: object) -> tuple[Tool, ...]:
         message = f"{cls.__name__} has no methods that are tools."
         raise Invalid(message, code="toolset_invalid", next_step=STEP, place=_place(cls))
     if inspect.isclass(service):
+        _check_made(cls)
         return tuple(tool.of(cls) for tool in found.values())
     return tuple(tool.on(service) for tool in found.values())
+
+
+def _check_made(cls: type[object]) -> None:
+    """Raises Invalid (`toolset_invalid`) for a class that cannot be made without arguments."""
+    try:
+        wanted = [each.name for each in inspect.signature(cls).parameters.values() if _is_wanted(each)]
+    except (TypeError, ValueError):  # one that does not say, as some written in C: making it will tell
+        return
+    if wanted or inspect.isabstract(cls):
+        what = f"it wants {', '.join(wanted)}" if wanted else "it is abstract"
+        message = f"The runtime makes {cls.__name__} without arguments, and {what}."
+        step = f"Give the toolset an instance: Toolset.of({cls.__name__}(...))."
+        raise Invalid(message, code="toolset_invalid", next_step=step, place=written_at())
+
+
+def _is_wanted(parameter: inspect.Parameter) -> bool:
+    is_open = parameter.kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return parameter.default is inspect.Parameter.empty and not is_open
 
 
 def service_name(service: object) -> str:

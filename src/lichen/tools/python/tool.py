@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
+from difflib import get_close_matches
 from typing import Any, ParamSpec, TypeVar, overload
 
 from lichen.core.cage.grant import Grant
@@ -22,7 +24,7 @@ from lichen.tools.python.declaration import (
 )
 from lichen.tools.python.function import Function, arguments_type, caller_names, read
 from lichen.tools.python.function_tool import PythonTool as PythonTool
-from lichen.tools.spec import tool_invalid
+from lichen.tools.spec import tool_invalid, written_at
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -110,6 +112,7 @@ def tool(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     Raises Invalid (`tool_invalid`, place file:line) if function and options do not make a tool.
     """
     names = caller_names(1)
+    _check_use(function, options)
     declaration = Declaration(**options)
     if function is not None:
         return _tool(function, declaration, names)
@@ -118,6 +121,19 @@ def tool(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
         return _tool(function, declaration, names)
 
     return decorate
+
+
+def _check_use(function: object, options: Mapping[str, Any]) -> None:
+    """Raises Invalid (`tool_invalid`) for an option there is none of, and for what is no function."""
+    known = [each.name for each in fields(Declaration)]
+    unknown = next((name for name in options if name not in known), None)
+    if unknown is not None:
+        near = get_close_matches(unknown, known, 1)
+        step = f"Write {near[0]}=." if near else f"Use some of: {', '.join(known)}."
+        raise tool_invalid(f"@tool has no option {unknown!r}.", place=written_at(), next_step=step)
+    if function is not None and not callable(function) and not isinstance(function, staticmethod | classmethod):
+        step = f"Write @tool(name={function!r})." if isinstance(function, str) else "Decorate a function with @tool."
+        raise tool_invalid(f"A {type(function).__name__} is no function.", place=written_at(), next_step=step)
 
 
 def _tool(call: Callable[..., Any], declaration: Declaration, names: Mapping[str, Any]) -> PythonTool[..., Any]:
