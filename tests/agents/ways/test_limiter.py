@@ -88,6 +88,43 @@ async def test_a_place_that_comes_too_late_is_not_waited_for() -> None:
         assert (limiter.in_flight, limiter.waiting) == (1, 0)
 
 
+@pytest.mark.req("GOA-65.20")
+async def test_nobody_waits_for_a_way_that_opens_after_their_time() -> None:
+    with SimulatedClock() as clock:
+        limiter = limited(clock, 1.0, closed_until_us=clock.now_us() + 300_000_000)
+        with pytest.raises(ModelError) as failure:
+            await limiter.place("acme", within_s=120.0)
+        assert (failure.value.code, failure.value.tries, failure.value.retry_after_s) == (
+            "model_rate_limited",
+            0,
+            300.0,
+        )
+        patient = asyncio.ensure_future(limiter.place("acme", within_s=301.0))
+        await clock.advance(300.5)
+        assert await patient
+        assert (limiter.in_flight, limiter.waiting) == (1, 0)
+
+
+@pytest.mark.req("GOA-65.20")
+async def test_who_waits_already_is_told_when_the_way_closes_for_longer_than_they_have() -> None:
+    with SimulatedClock() as clock:
+        windows = InMemory()
+        windows.change(WAY, lambda window: Window(1.0))
+        limiter = Limiter(WAY, windows, clock.now_us)
+        place = await limiter.place("acme", within_s=1.0)
+        short = asyncio.ensure_future(limiter.place("acme", within_s=120.0))
+        long = asyncio.ensure_future(limiter.place("acme", within_s=400.0))
+        await clock.settle()
+        limiter.leave(place, ModelError("Much.", code="model_rate_limited", retry_after_s=7_200.0), is_answer=False)
+        await clock.settle()
+        with pytest.raises(ModelError) as failure:
+            await short
+        assert failure.value.code == "model_rate_limited"
+        assert (limiter.in_flight, limiter.waiting, long.done()) == (0, 1, False)
+        await clock.advance(301.0)
+        assert await long
+
+
 @pytest.mark.req("GOA-65.5")
 async def test_who_waits_may_be_cancelled_also_in_the_moment_in_which_a_place_comes() -> None:
     with SimulatedClock() as clock:

@@ -255,3 +255,15 @@ async def test_ways_that_nobody_is_on_are_forgotten_when_there_are_very_many(mon
         lanes = [around.lane(Way(f"key-{number}", "far:one")) for number in range(9)]
         assert around.lane(Way("key-8", "far:one")) is lanes[8]
         assert around.lane(Way("key-0", "far:one")) is not lanes[0]
+
+
+@pytest.mark.req("GOA-65.20")
+async def test_who_cannot_wait_as_long_as_the_provider_asks_fails_at_once_and_so_does_whoever_comes_meanwhile() -> None:
+    with SimulatedClock() as clock:
+        model, around = Remote([busy(7_200.0)]), ways(clock)
+        for _ in range(3):
+            with pytest.raises(ModelError) as failure:
+                await around.reach(model, Keys(), ACME).generate(ModelRequest("Help.", (), time_s=120.0))
+            assert failure.value.code == "model_rate_limited"
+        assert model.asked_s == [0.0]
+        assert asyncio.get_running_loop().time() == 0.0
