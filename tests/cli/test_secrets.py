@@ -156,6 +156,13 @@ def test_the_doctor_and_a_simulation_say_whether_a_models_key_may_be_used(tmp_pa
     assert f"No policy of acme lets shop.support use model.key, the key of {model}" in unpermitted["what"]
     why = ("policy", "why", "shop.support", "--model", model, "--secret", "model.key", "--for", "customer-7")
     assert shop.run(*why).out.startswith("deny")
+    assert unpermitted["state"] == "problem", "it is the agent's only model"
+    shop.write(**{"policies/none.cedar": '@id("closed") forbid (principal, action == Action::"secret.use", resource);'})
+    forbidden = failing(shop)["secret_forbidden"]
+    assert forbidden["state"] == "problem"
+    assert f"Policy closed of acme forbids shop.support to use model.key, the key of {model}" in forbidden["what"]
+    assert forbidden["mend"].startswith("Take closed (none.cedar:1:1) out")
+    shop.write(**{"policies/none.cedar": ""})
     only = unpermitted["mend"].removesuffix(";") + f' when {{ context.tool == "{model}" }};'
     shop.write(**{"policies/more.cedar": f'@id("key")\n{only}'})
     assert "secret_unpermitted" not in failing(shop)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -103,3 +104,12 @@ def test_a_file_goes_with_the_first_line_of_a_chat(project: Project, tmp_path: P
     assert files == [["cup.png"], []]
     missing = project.run("chat", "--as", "customer-7", "--attach", str(tmp_path / "none"), text="Hi\n")
     assert (missing.code, "file_unreadable" in missing.err) == (2, True)
+
+
+@pytest.mark.req("LIC-24.74")
+def test_a_pipe_is_no_file_and_is_not_waited_for(project: Project, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for place in (tmp_path / "pipe", Path("/dev/zero")):
+        refused = project.run("chat", "--as", "customer-7", "--attach", str(place), text="Hi\n")
+        assert refused.code == 2
+        assert f"file_unreadable: {place} is no regular file." in refused.err

@@ -178,3 +178,31 @@ def test_a_template_that_is_not_there_is_answered_with_those_that_are(tmp_path: 
     assert "template_unknown" in told.err
     assert all(f"{name}: " in told.err for name in TEMPLATES)
     assert not (tmp_path / "mine").exists()
+
+
+@pytest.mark.req("LIC-46.18")
+@pytest.mark.parametrize("words", [("chat",), ("chat", "--tenant", "shop", "--as", "customer-7"), ("ask",)])
+def test_a_run_that_failed_ends_the_command_with_one_and_its_log_is_for_who_asks(
+    tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    keyless = {"OPENAI_API_KEY": "", "OPENAI_BASE_URL": ""}
+    begun(tmp_path, "openai:gpt-5")
+    mine = tmp_path / "shop"
+    told = run(mine, *LICHEN, *words, text="Where is order 1001?\n", environ=keyless)
+    assert told.code == 1, told.err
+    assert told.out or words == ("ask",)
+    assert "code=" not in told.err
+    assert "at=" not in told.err
+    loud = run(mine, *LICHEN, *words, "--verbose", text="Where is order 1001?\n", environ=keyless)
+    assert (loud.code, "failed code=model_key_missing exception=ModelError" in loud.err) == (1, True)
+    newest = run(mine, *LICHEN, "runs", "list", "--json", environ=keyless).data[0]["id"]
+    explained = run(mine, *LICHEN, "runs", "explain", newest, environ=keyless).out
+    assert "ModelError" in explained
+    for inside in ("Traceback", ".py", "site-packages"):
+        assert inside not in explained + loud.err
+
+
+@pytest.mark.req("LIC-46.18")
+def test_a_chat_whose_runs_completed_ends_with_zero(tmp_path: Path) -> None:
+    begun(tmp_path, "echo:")
+    assert run(tmp_path / "shop", *LICHEN, "chat", text="Hi\n").code == 0

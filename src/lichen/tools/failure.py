@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final
 
+from lichen.core.ports.model import ModelError
 from lichen.core.words.failure import Failure
 
 MESSAGE_BYTES_MAX: Final = 4 * 1024
@@ -19,10 +20,16 @@ _FOREIGN: Final = (*{sysconfig.get_path(name) for name in ("stdlib", "platstdlib
 
 
 def failure_of(error: BaseException) -> Failure:
-    """What an exception says, bounded. One that brings a `failure` from another process is taken at its word."""
+    """What an exception says, bounded. One that brings a `failure` from another process is taken at its word.
+
+    One that was foreseen, as that a model gives no reply, has no place and no traceback unless the project's own code
+    raised it: its words say all.
+    """
     brought = getattr(error, "failure", None)
     if isinstance(brought, Failure):
         return brought
+    if isinstance(error, ModelError) and not _own(_frames(error.__traceback__)):
+        return Failure(type(error).__name__, _message(error))
     file, line = place_of(error)
     return Failure(type(error).__name__, _message(error), _traceback(error), file, line)
 
@@ -30,8 +37,11 @@ def failure_of(error: BaseException) -> Failure:
 def place_of(error: BaseException) -> tuple[str, int]:
     """The innermost file and line of the project's own code; of the innermost code at all, where none of it is."""
     frames = _frames(error.__traceback__)
-    own = [frame for frame in frames if not frame[0].startswith(_FOREIGN)]
-    return (own or frames or [("", 0)])[-1]
+    return (_own(frames) or frames or [("", 0)])[-1]
+
+
+def _own(frames: list[tuple[str, int]]) -> list[tuple[str, int]]:
+    return [frame for frame in frames if not frame[0].startswith(_FOREIGN)]
 
 
 def _frames(trace: TracebackType | None) -> list[tuple[str, int]]:

@@ -139,6 +139,7 @@ async def test_another_call_than_recorded_ends_the_run_and_operators_see_both_si
         text = repr(found)
         assert "replay_diverged" in text
         assert "Step 1: a call of shop.lookup was recorded, and now the code asks for a call of shop.lookup" in text
+        assert "a call of shop.lookup instead. Other arguments: order_id.\\n" in text
         assert 'recorded: shop.lookup({"order_id":"order0"})' in text
         assert 'asked for: shop.lookup({"order_id":"order1"})' in text
         assert "order0" not in reply.text
@@ -413,3 +414,19 @@ def test_agents_of_another_source_version_or_model_are_told_apart() -> None:
     made.append(agent_function(NAME, model="echo:")(one))
     assert len({agent.digest for agent in made}) == 4
     assert agent_function(NAME)(one).digest == made[0].digest
+
+
+@pytest.mark.req("LIC-19.38")
+@pytest.mark.parametrize(("text", "outcome"), [("", "failed"), ("One moment.", "answered")])
+async def test_a_function_that_returns_nothing_has_failed_unless_it_said_something(text: str, outcome: str) -> None:
+    @agent_function(NAME)
+    async def support(chat: Chat) -> None:
+        if text:
+            chat.say(text)
+
+    async with world(agents=[support]) as shop:
+        reply = await (await shop.talk("customer-7")).say("Go.")
+        assert reply.outcome == outcome
+        assert reply.run is not None
+        found = shop.runtime.runs.show(shop.scope, reply.run, Operator("ops", ("operator",)))
+        assert ("answer_missing" in repr(found)) == (outcome == "failed")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Awaitable, Callable, Iterable
 from types import CodeType
@@ -37,6 +38,8 @@ def agent_function(
     a name such as `openai:gpt-5`. Runs are pinned to the function's source, and to `version`: change it when something
     changes that the function calls.
 
+    One that returns None without having said anything has failed (`answer_missing`).
+
     Raises Invalid (`agent_invalid`, `model_unknown`).
     """
 
@@ -46,11 +49,25 @@ def agent_function(
             raise Invalid(f"Agent {name} is no async function.", code="agent_invalid", next_step=step)
         asked = resolve(model) if isinstance(model, str) else model
         parts = (source_of(function), version, asked.name if asked else "")
-        planner = ReplayPlanner(function, digest=document.digest("function/1", parts), model=asked)
+        planner = ReplayPlanner(_answering(function, name), digest=document.digest("function/1", parts), model=asked)
         said = description or inspect.getdoc(function) or ""
         return Agent(name, planner=planner, tools=tools, limits=limits, description=said.partition("\n\n")[0])
 
     return made
+
+
+def _answering(function: Function, name: str) -> Function:
+    """The function, which fails where the customer would hear nothing of it."""
+
+    @functools.wraps(function)
+    async def answering(chat: Chat) -> Any:
+        answer = await function(chat)
+        if answer is None and not chat.has_said:
+            step = "Return the answer, or tell it with `chat.say`."
+            raise Invalid(f"Agent {name} returned None and said nothing.", code="answer_missing", next_step=step)
+        return answer
+
+    return answering
 
 
 def source_of(function: Callable[..., Any]) -> str:

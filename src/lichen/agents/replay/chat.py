@@ -150,6 +150,11 @@ class Chat:
         """Tells the customer this meanwhile, once. It is sent with the next plan."""
         self._passage.say(text)
 
+    @property
+    def has_said(self) -> bool:
+        """Whether it told the customer anything meanwhile."""
+        return self._passage.has_said
+
     def now(self) -> datetime:
         """The time in UTC, the same whenever the function is run again."""
         return datetime.fromtimestamp(self._passage.time_us() / 1e6, UTC)

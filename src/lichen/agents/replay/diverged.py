@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
+
+import msgspec
 
 from lichen.agents.replay.entries import Called, Failed, Outline, Questioned, Replied, Said
 from lichen.agents.replay.tape import Recorded, asked_of
-from lichen.agents.replay.wanted import Wanted
+from lichen.agents.replay.wanted import Wanted, WantedCall
 from lichen.core.words.errors import LichenError
 from lichen.core.words.failure import Failure
 
@@ -25,7 +27,25 @@ class Diverged(LichenError):
     def __init__(self, recorded: Recorded, asked: Wanted | None) -> None:
         super().__init__(f"Step {recorded.number}: {_kind(recorded)} was recorded, and now {_kind_of(asked)}.")
         self.recorded = recorded.number
-        self.failure = Failure(type(self).__name__, f"{self.message}\n{sides(recorded, asked)}")
+        self.failure = Failure(
+            type(self).__name__, f"{self.message}{differing(recorded, asked)}\n{sides(recorded, asked)}"
+        )
+
+
+def differing(recorded: Recorded, asked: Wanted | None) -> str:
+    """The arguments in which two calls of one tool are not the same, as the end of a sentence about them."""
+    if not isinstance(asked, WantedCall) or recorded.call is None or recorded.call.tool != asked.call.tool:
+        return ""
+    before, now = _arguments(recorded.call.args), _arguments(asked.call.args)
+    names = sorted(name for name in before.keys() | now.keys() if before.get(name, ...) != now.get(name, ...))
+    return f" Other arguments: {shortened(', '.join(names))}." if names else ""
+
+
+def _arguments(args: bytes) -> dict[str, Any]:
+    try:
+        return msgspec.json.decode(args, type=dict[str, Any])
+    except msgspec.DecodeError:
+        return {}
 
 
 def sides(recorded: Recorded, asked: Wanted | None) -> str:

@@ -62,6 +62,7 @@ class Passage:
         self.has_reply = False  # of a model, or that it gives none: what a plan has to record
         self.entries: list[Entry] = []
         self.says: list[str] = []
+        self.has_said = False  # now, or when it was recorded
         self.wanted: list[Wanted] = []
         self.failure: ModelError | None = None
         self._patience_s = patience_s
@@ -101,6 +102,7 @@ class Passage:
 
     def say(self, text: str) -> None:
         """Sends this with the next plan, once."""
+        self.has_said = True
         said = Said(digest(text))
         self._stir()
         if self.tape.take(said.key) is None:

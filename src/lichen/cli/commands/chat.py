@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import os
+import stat
 import sys
 import threading
 from collections.abc import Mapping, Sequence
@@ -14,6 +16,7 @@ import typer
 from lichen.cli.here.caller import Caller, calling
 from lichen.cli.here.client import Client, segment
 from lichen.cli.here.narrowing import narrowing
+from lichen.cli.show.lines import Verbose, log_lines
 from lichen.cli.show.screen import Screen, note, safe
 from lichen.core.speech.attached import FILES_BYTES_MAX, FilesTooLarge
 from lichen.core.words.errors import Invalid
@@ -31,6 +34,7 @@ def talk(
     attach: Annotated[
         list[Path] | None, typer.Option(help="A file that goes with the first line; may be repeated.", metavar="FILE")
     ] = None,
+    verbose: Verbose = False,
     *,
     overrides: dict[str, Any] | None = None,
 ) -> None:
@@ -39,12 +43,14 @@ def talk(
     Reads lines and prints replies, also those that arrived since last time.
 
     In a pipe each line waits for its reply, and the command ends when nothing more is owed to you. What waits for
-    somebody else is not owed; its answer is printed next time. In a terminal replies come as they come; Ctrl-D ends.
+    somebody else is not owed; its answer is printed next time. The exit code is then 1 when a run failed whose answer
+    was printed, else 0. In a terminal replies come as they come; Ctrl-D ends, with 0.
 
     What a message may use and take can be narrowed, for each alike.
 
     Who names nobody is, where a project is developed, the customer that its `lichen.toml` declares first.
     """
+    log_lines(verbose=verbose)
     files = [_attachment(path) for path in attach or ()]
     developer = caller.as_some_customer()
     opened = caller.client.post("sessions", {"agent": agent, "channel": "cli", "key": conversation})
@@ -74,16 +80,19 @@ class Chat:
         self._developer = developer
         self._path = f"sessions/{segment(session)}/messages"
         self._is_live = False
+        self._has_failed = False  # a run whose answer was printed
         self._is_over = threading.Event()
         self._error: BaseException | None = None
 
     def piped(self) -> None:
-        """Each line waits for its reply; ends with the input."""
+        """Each line waits for its reply; ends with the input, with 1 where a run failed whose answer was printed."""
         self._catch_up()
         for line in sys.stdin:
             if line.strip():
                 self.say(line)
                 self._catch_up()
+        if self._has_failed:
+            raise typer.Exit(1)
 
     def live(self) -> None:
         """Reads from a terminal while replies are printed as they come."""
@@ -122,16 +131,24 @@ class Chat:
         for message in replies["messages"]:
             self._print(message)
             self._client.post(f"{self._path}/{segment(message['id'])}/delivered")
-            self._tell_failure(message)
+            self._look_at(message)
         return bool(replies["owing"])
 
-    def _tell_failure(self, message: dict[str, Any]) -> None:
-        """Tells whoever develops the project why a run failed, of which its customer hears only that it did."""
-        if self._developer is None or message["kind"] != "answer" or not message["run"]:
+    def _look_at(self, message: dict[str, Any]) -> None:
+        """Whether the run failed that this is the answer of: its customer hears only that it did, and whoever develops
+        the project hears why."""
+        if message["kind"] != "answer" or not message["run"]:
             return
-        found = self._developer.get(f"runs/{segment(message['run'])}/explain")
-        if found["status"] == "failed":
-            note(f"{found['id']} {found['summary']}")
+        run = f"runs/{segment(message['run'])}"
+        if self._developer is not None:
+            found = self._developer.get(f"{run}/explain")
+            if found["status"] == "failed":
+                note(f"{found['id']} {found['summary']}")
+        elif self._is_live:
+            return  # nobody asks how it ended
+        else:
+            found = self._client.get(f"{run}/result")
+        self._has_failed = self._has_failed or found["status"] in ("failed", "cancelled")
 
     def _listen(self) -> None:
         try:
@@ -161,11 +178,15 @@ class Chat:
 def _attachment(path: Path) -> dict[str, str]:
     """A file as it goes with a message. Raises Invalid (`file_unreadable`, `attachments_too_large`)."""
     try:
-        with path.open("rb") as file:
-            data = file.read(FILES_BYTES_MAX + 1)
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:  # no pipe is waited for
+            is_file = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+            data = file.read(FILES_BYTES_MAX + 1) if is_file else b""
     except OSError as error:
         said = f"The file {path} cannot be read: {error.strerror}."
         raise Invalid(said, code="file_unreadable", next_step="Name a file that you may read.") from error
+    if not is_file:
+        step = "Name a regular file: no pipe, socket or device."
+        raise Invalid(f"{path} is no regular file.", code="file_unreadable", next_step=step)
     if len(data) > FILES_BYTES_MAX:
         raise FilesTooLarge(f"The file {path} has more than {FILES_BYTES_MAX} bytes.")
     return {"url": f"data:;base64,{base64.b64encode(data).decode()}", "name": path.name}

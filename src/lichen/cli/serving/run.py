@@ -14,6 +14,7 @@ from lichen.cli.here.client import segment
 from lichen.cli.here.host import hosting
 from lichen.cli.here.narrowing import narrowing
 from lichen.cli.serving.serve import LogFormat, LogLevel, write_lines
+from lichen.cli.show.lines import Verbose, log_lines
 from lichen.cli.show.screen import note
 from lichen.core.words.errors import Invalid
 
@@ -63,6 +64,7 @@ def ask(
     text: Annotated[str | None, typer.Argument(help="The question; from stdin if left out.", metavar="[TEXT]")] = None,
     agent: Annotated[str | None, typer.Option(help="Another agent than the tenant's own.", metavar="NAME")] = None,
     schema: Schema = None,
+    verbose: Verbose = False,
     *,
     overrides: dict[str, Any] | None = None,
 ) -> None:
@@ -71,6 +73,7 @@ def ask(
     With --schema the answer is JSON that fits it, or the command fails with the code of why not.
 
     Who names nobody is, where a project is developed, the customer that its `lichen.toml` declares first."""
+    log_lines(verbose=verbose)
     caller.as_some_customer()
     _once(caller, agent, text, schema, overrides)
 

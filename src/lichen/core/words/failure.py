@@ -18,3 +18,8 @@ class Failure(msgspec.Struct, frozen=True):
     traceback: str = ""
     file: str = ""
     line: int = 0
+
+    @property
+    def place(self) -> str:
+        """`file:line`; empty where there is none."""
+        return f"{self.file}:{self.line}" if self.file else ""

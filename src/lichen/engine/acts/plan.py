@@ -43,6 +43,7 @@ from lichen.tools.failure import failure_of
 
 OVER_BUDGET: Final = "model_budget_exceeded"
 FINAL: Final = (
+    "answer_missing",
     "guardrail_tripped",
     "model_denied",
     "own_unsupported",

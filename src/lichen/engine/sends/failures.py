@@ -59,7 +59,7 @@ def _write(services: Services, scope: Scope, level: int, code: str, failure: Fai
     fields: Fields = {
         "code": code if _CODE.fullmatch(code) else "unspeakable",
         "exception": failure.exception,
-        "at": f"{failure.file}:{failure.line}",
+        **({"at": failure.place} if failure.file else {}),
         **where,
         "tenant": scope.tenant,
         "env": scope.env,

@@ -88,6 +88,14 @@ def permits_secret(policies: PolicySet, agent: str, name: str) -> bool:
     return any(one.concerns(principal, view.action, resource) for one in permits)
 
 
+def forbidding_secret(policies: PolicySet, agent: str, name: str) -> Written | None:
+    """The policy that forbids this agent a secret of this name under all conditions; None where none does."""
+    view = policies.schema.views[SECRET_USE]
+    principal, resource = _agent_entity(agent), Entity(view.resource_type, name)
+    forbids = (one for one in written(policies) if one.effect == "forbid" and not one.policy.clauses)
+    return next((one for one in forbids if one.concerns(principal, view.action, resource)), None)
+
+
 def applies(one: Written, principal: Entity, action: Entity, resource: Entity, context: Mapping[str, Value]) -> bool:
     """Whether a policy, alone, holds for a request. One whose condition fails to be evaluated does not hold."""
     ruling = cedar.decider([one.policy])(principal, action, resource, context)

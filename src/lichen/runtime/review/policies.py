@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import cast
 
+import msgspec
+
 from lichen.agents.agent import Agent
 from lichen.agents.rules.planner import RulePlanner
 from lichen.core.ports.call import Tool
@@ -13,7 +15,7 @@ from lichen.core.words.scope import Scope
 from lichen.flows.walk.planner import FlowPlanner
 from lichen.gate.rules.declarations import files_in
 from lichen.gate.rules.policies import PolicySet
-from lichen.gate.rules.reading import Written, concerning, permits_secret, written
+from lichen.gate.rules.reading import Written, concerning, forbidding_secret, permits_secret, written
 from lichen.runtime.project.policies import Place
 from lichen.runtime.review.flaw import Flaw
 from lichen.runtime.review.roles import role_unheld
@@ -69,36 +71,45 @@ def _unpermitted_secrets(tenant: str, policies: PolicySet, agents: Iterable[Agen
         for name in used(agent):
             tool = agent.tools[ToolName(name)]
             for secret in tool.spec.secrets.all:
-                if not permits_secret(policies, agent.name, secret):
-                    yield Flaw(
-                        "secret_unpermitted",
-                        "warning",
-                        f"No policy of {tenant} lets {agent.name} use {secret}, which {name} needs: it will be denied.",
-                        f'permit (principal == Agent::"{agent.name}", action == Action::"secret.use", '
-                        f'resource == Secret::"{secret}");',
-                        declared_at(tool) or agent.name,
-                    )
+                ends = f", which {name} needs: it will be denied."
+                flaw = _secret_flaw(tenant, policies, agent, secret, ends)
+                if flaw is not None:
+                    yield msgspec.structs.replace(flaw, place=declared_at(tool) or agent.name)
 
 
 def unpermitted_keys(
     place: Place, settings: Settings, policies: PolicySet, agents: Mapping[str, Agent]
 ) -> Iterator[Flaw]:
-    """Agents that no policy lets use the secret by which a model of theirs is reached."""
+    """Agents that no policy lets use the secret by which a model of theirs is reached: a problem for an agent that can
+    ask no model at all."""
     tenant = settings.tenants[place.tenant]
     scope = Scope(place.tenant, place.env or tenant.environments[0])
     for agent in met(tenant, agents):
-        for model in models_of(agent):
+        models, flaws = models_of(agent), list[Flaw]()
+        for model in models:
             secret = settings.provider(scope, model.partition(":")[0]).secret
-            if secret and not permits_secret(policies, agent.name, secret):
-                yield Flaw(
-                    "secret_unpermitted",
-                    "warning",
-                    f"No policy of {place.name} lets {agent.name} use {secret}, the key of {model}: "
-                    "it will not be asked.",
-                    f'permit (principal == Agent::"{agent.name}", action == Action::"secret.use", '
-                    f'resource == Secret::"{secret}");',
-                    agent.name,
-                )
+            ends = f", the key of {model}: it will not be asked."
+            flaw = _secret_flaw(place.name, policies, agent, secret, ends) if secret else None
+            flaws += [] if flaw is None else [flaw]
+        severity = "problem" if len(flaws) == len(models) else "warning"
+        yield from (msgspec.structs.replace(flaw, severity=severity) for flaw in flaws)
+
+
+def _secret_flaw(tenant: str, policies: PolicySet, agent: Agent, secret: str, ends: str) -> Flaw | None:
+    """What keeps an agent from a secret: a policy that forbids it whatever is permitted, or that none permits it."""
+    forbid = forbidding_secret(policies, agent.name, secret)
+    if forbid is not None:
+        id = forbid.terms.id
+        message = f"Policy {id} of {tenant} forbids {agent.name} to use {secret}{ends}"
+        mend = f"Take {id} ({forbid.place}) out, or let it concern less: no permit outweighs it."
+        return Flaw("secret_forbidden", "warning", message, mend, agent.name)
+    if permits_secret(policies, agent.name, secret):
+        return None
+    message = f"No policy of {tenant} lets {agent.name} use {secret}{ends}"
+    mend = (
+        f'permit (principal == Agent::"{agent.name}", action == Action::"secret.use", resource == Secret::"{secret}");'
+    )
+    return Flaw("secret_unpermitted", "warning", message, mend, agent.name)
 
 
 def models_of(agent: Agent) -> tuple[str, ...]:

@@ -332,9 +332,8 @@ def _ended(state: RunState, told: Story) -> str:
     """How it ended: what it did, or what stopped it, in the words of what failed."""
     if told.failures and state.outcome == "failed":
         last = told.failures[-1]
-        return (
-            f"It is over: {told.summary}. Its planner said {last.exception}: {last.message} ({last.file}:{last.line})."
-        )
+        said, where = last.message.removesuffix("."), f" ({last.place})" if last.file else ""
+        return f"It is over: {told.summary}. Its planner said {last.exception}: {said}{where}."
     failed = next((call for call in reversed(told.calls) if call.failure is not None and call.outcome != "ok"), None)
     said = f" It said {failed.failure.exception}: {failed.failure.message}." if failed and failed.failure else ""
     return f"It is over: {told.summary or 'it answered'}.{said}"

@@ -30,8 +30,8 @@ def event(name: str, fields: Fields, *, level: int = logging.INFO) -> None:
 def broken(what: str, error: BaseException) -> None:
     """One line for an error that nobody foresaw while `what` was done for a caller."""
     failure = failure_of(error)
-    at = f"{failure.file}:{failure.line}"
-    event("failed", {"code": "internal", "exception": failure.exception, "at": at, "what": what}, level=logging.ERROR)
+    fields: Fields = {"code": "internal", "exception": failure.exception, "at": failure.place, "what": what}
+    event("failed", fields, level=logging.ERROR)
 
 
 def write(shape: LineFormat, level: str, *, with_text: bool) -> None:
@@ -83,5 +83,5 @@ class _Lines(logging.Formatter):
         if error is None:
             return {}
         failure = failure_of(error)
-        fields: Fields = {"exception": failure.exception, "at": f"{failure.file}:{failure.line}"}
+        fields: Fields = {"exception": failure.exception, "at": failure.place}
         return fields | ({"traceback": failure.traceback} if self._with_text else {})
