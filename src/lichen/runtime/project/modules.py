@@ -9,9 +9,17 @@ from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from traceback import extract_tb
-from typing import Any, TypeGuard, TypeVar
+from typing import Any, Final, TypeGuard, TypeVar
 
 from lichen.core.words.errors import Invalid, LichenError
+
+EXTRAS: Final[Mapping[str, str]] = {  # modules that agents are written with, by the extra that brings each
+    "agents": "openai-agents",
+    "pydantic_ai": "pydantic-ai",
+    "langgraph": "langgraph",
+    "langchain_core": "langgraph",
+    "mcp": "mcp",
+}
 
 T = TypeVar("T")
 
@@ -82,12 +90,16 @@ def failed(error: Exception, root: Path) -> Invalid:
     else:
         lines = [frame for frame in extract_tb(error.__traceback__) if Path(frame.filename).is_relative_to(root)]
         place = f"{lines[-1].filename}:{lines[-1].lineno}" if lines else str(root)
-    return Invalid(
-        f"The agents do not load: {type(error).__name__}: {error}.",
-        code="agents_invalid",
-        next_step="Correct the file; `lichen doctor` loads it again.",
-        place=place,
-    )
+    message = f"The agents do not load: {type(error).__name__}: {error}."
+    return Invalid(message, code="agents_invalid", next_step=_mend(error), place=place)
+
+
+def _mend(error: Exception) -> str:
+    """What to do about an error of a project's own code: install the extra, where one of ours brings what it lacks."""
+    extra = EXTRAS.get(error.name or "") if isinstance(error, ModuleNotFoundError) else None
+    if extra is None:
+        return "Correct the file; `lichen doctor` loads it again."
+    return f"Install Lichen with its extra `{extra}`, in a clone with `pip install '.[{extra}]'`."
 
 
 def own_modules(root: Path, *more: Path) -> dict[Path, str]:
