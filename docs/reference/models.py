@@ -24,7 +24,7 @@ FAILURE: Mapping[str, Meant] = {
     ),
     "model_rate_limited": Meant("Too many requests, or tokens, for this key.", "Nothing: the limiter slows down."),
     "model_overloaded": Meant("The provider has more to do than it can.", "Nothing, or a second model behind it."),
-    "model_unavailable": Meant("No connection, or a server's error.", "Nothing, or a second model behind it."),
+    "model_unavailable": Meant("No connection, or a server's error.", "The address in the error, or a second model."),
     "model_timed_out": Meant("No reply within `timeout_s`, or within the run's time.", "A longer `timeout_s`."),
     "model_malformed": Meant("A reply that is cut off, or no reply at all.", "Nothing, or another server."),
     "model_context_too_long": Meant(

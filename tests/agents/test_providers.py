@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import re
+import socket
 import subprocess
 import sys
 from typing import Any
@@ -22,6 +23,7 @@ from lichen.agents.models.model import resolve
 from lichen.agents.providers import facts
 from lichen.agents.providers.asking import asked
 from lichen.agents.providers.makers import Reach, make
+from lichen.agents.providers.remote import RemoteModel, clients_held
 from lichen.agents.providers.spelling import CHARS_MAX, SCHEMA_BYTES_MAX, own_name, table, wire_name
 from lichen.agents.providers.transport import http_client
 from lichen.core.ports.model import Connection, ModelError, ModelMessage, ModelRequest
@@ -168,3 +170,31 @@ def test_a_note_of_the_system_names_an_action_as_the_provider_was_told_it() -> N
     (tool,), (message,) = sent.parameters.function_tools, sent.messages
     told = [repr(part) for part in message.parts]
     assert (action in told[0], f"call {tool.name} without" in told[1], action in told[1]) == (True, True, False)
+
+
+@pytest.mark.req("GOA-65.22")
+@pytest.mark.parametrize("name", ["openai-chat", "openai", "anthropic", "mistral", "google"])
+@pytest.mark.parametrize("by", ["table", "variable"])
+async def test_a_refused_connection_is_told_with_its_address_and_who_says_it(
+    name: str, by: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as nobody:  # bound and not listening: whoever connects is refused
+        nobody.bind(("127.0.0.1", 0))
+        where = f"127.0.0.1:{nobody.getsockname()[1]}"
+        url, provider = f"http://somebody:hush@{where}/v1", facts.PROVIDERS[name]
+        monkeypatch.setenv(provider.keys[0], "sk-hush")
+        if by == "variable":
+            if not provider.urls:
+                pytest.skip("its address is in no variable")
+            monkeypatch.setenv(provider.urls[0], url)
+        connection = Connection(base_url=url if by == "table" else "")
+        async with clients_held() as held:
+            model = resolve(f"{name}:some-model")
+            assert isinstance(model, RemoteModel)
+            with pytest.raises(ModelError) as caught:
+                await model.asked(connection, held, ASKED, None)
+    told = str(caught.value)
+    assert f"{where} refused the connection" in told
+    assert (f"[models.{name}]" if by == "table" else provider.urls[0]) in told
+    assert "hush" not in told
+    assert (caught.value.code, caught.value.is_refused) == ("model_unavailable", True)

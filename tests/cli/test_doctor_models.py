@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Generator
 from pathlib import Path
 
@@ -105,6 +106,23 @@ def test_the_doctor_asks_when_it_is_asked_to(
     assert last.state == state
     assert said in last.what
     assert len(api.sent["doctor"]) == 1
+
+
+@pytest.mark.req("GOA-65.22")
+@pytest.mark.parametrize("by", ["table", "variable"])
+def test_the_doctor_names_an_address_that_refuses_and_where_it_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    with socket.socket() as nobody:  # bound and not listening: whoever connects is refused
+        nobody.bind(("127.0.0.1", 0))
+        where = f"127.0.0.1:{nobody.getsockname()[1]}"
+        monkeypatch.setenv("OPENAI_BASE_URL", f"http://{where}/v1")
+        table = f'[models.openai]\nbase_url = "http://{where}/v1"' if by == "table" else ""
+        *_, last = found(project(tmp_path, "openai:gpt-5", table), asks=True)
+    assert f"{where} refused the connection" in last.what
+    mend = "`base_url` under [models.openai] in lichen.toml" if by == "table" else "export OPENAI_BASE_URL=…"
+    assert (last.state, last.mend) == ("problem", mend)
 
 
 @pytest.mark.req("GOA-62.37")

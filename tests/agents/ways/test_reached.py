@@ -267,3 +267,22 @@ async def test_who_cannot_wait_as_long_as_the_provider_asks_fails_at_once_and_so
             assert failure.value.code == "model_rate_limited"
         assert model.asked_s == [0.0]
         assert asyncio.get_running_loop().time() == 0.0
+
+
+@pytest.mark.req("GOA-65.21")
+async def test_an_address_that_refuses_is_tried_three_times_and_the_next_who_comes_is_told_of_it_at_once() -> None:
+    with SimulatedClock() as clock:
+        refused = ModelError("far:one: 127.0.0.1:9 refused the connection.", code="model_unavailable", is_refused=True)
+        model, around, loop = Remote([refused]), ways(clock), asyncio.get_running_loop()
+        failures, took_s = list[ModelError](), list[float]()
+        for _ in range(4):
+            began_s = loop.time()
+            asked = asyncio.ensure_future(around.reach(model, Keys(), ACME).generate(ASKED))
+            asked.add_done_callback(lambda _, began_s=began_s: took_s.append(loop.time() - began_s))
+            await clock.advance(10.0)
+            with pytest.raises(ModelError, match=r"127\.0\.0\.1:9 refused") as failure:
+                await asked
+            failures.append(failure.value)
+        assert [(each.code, each.retryable) for each in failures] == [("model_unavailable", False)] * 4
+        assert [each.tries for each in failures] == [3, 2, 0, 0]
+        assert max(took_s) < 3.0

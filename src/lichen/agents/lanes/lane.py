@@ -27,6 +27,7 @@ class Lane:
         self._way, self._clock = way, clock
         self.limiter = Limiter(way, windows, clock)
         self.breaker = Breaker()
+        self._last: ModelError | None = None  # of the failures that the breaker counts
 
     @property
     def is_idle(self) -> bool:
@@ -69,6 +70,7 @@ class Lane:
 
     def _note(self, era: int, error: ModelError | None, *, is_answer: bool) -> None:
         if error is not None and error.code in FAILING:
+            self._last = error
             self.breaker = breaker.failed(self.breaker, era, self._clock(), TERMS)
         elif is_answer or (error is not None and error.code not in _SAYS_NOTHING):
             self.breaker = breaker.answered(self.breaker, era, TERMS)
@@ -76,6 +78,8 @@ class Lane:
             self.breaker = breaker.abandoned(self.breaker, era)
 
     def _away(self) -> ModelError:
-        message = f"{self._way.model} failed again and again, and is left alone for a while."
+        last = f" The last time: {self._last}" if self._last is not None else ""
+        message = f"{self._way.model} failed again and again, and is left alone for a while.{last}"
+        is_refused = self._last is not None and self._last.is_refused
         wait_s = breaker.opens_in_s(self.breaker, self._clock())
-        return ModelError(message, code="model_unavailable", tries=0, retry_after_s=wait_s)
+        return ModelError(message, code="model_unavailable", tries=0, retry_after_s=wait_s, is_refused=is_refused)

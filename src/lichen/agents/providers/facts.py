@@ -68,6 +68,12 @@ class Facts(msgspec.Struct, frozen=True):
         url = self.url_of(connection)
         return host_of(url) if url else home_of(self.name, connection.options, os.environ)
 
+    def told_by(self, connection: Connection) -> str:
+        """Who says where a request over the connection goes, in words; empty where that is the provider's own."""
+        if connection.base_url:
+            return f"`base_url` under [models.{self.name}] in lichen.toml"
+        return next((each for each in self.url_variables(connection.options) if os.environ.get(each)), "")
+
     def known_by(self, connection: Connection) -> str:
         """What of the environment, of its options or of this machine's files a connection without a key of its own is
         known by, as far as that can be seen here; empty where nothing is."""

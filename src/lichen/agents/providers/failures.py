@@ -7,6 +7,7 @@ plainly a word.
 from __future__ import annotations
 
 import re
+import socket
 from collections.abc import Iterator
 from typing import Final
 
@@ -15,10 +16,12 @@ from pydantic_ai import exceptions as px
 
 from lichen.agents.providers.facts import Facts
 from lichen.agents.providers.transport import ReplyPacked, ReplyTooLarge
-from lichen.core.ports.model import ModelError
+from lichen.core.ports.model import Connection, ModelError
 
+REFUSED: Final = "refused the connection"
 RETRY_AFTER_S_MAX: Final = 3_600.0
 
+_UNSAID: Final = Connection()
 _WORD: Final = re.compile(r"[A-Za-z][A-Za-z_]{2,47}")  # no digits: no key is spelt so
 _FILTERED: Final = ("content_filter", "content_policy", "safety", "moderation")
 _OF_SCHEMA: Final = re.compile(r"\b(schema|grammar)\b", re.IGNORECASE)
@@ -62,9 +65,13 @@ _NEXT: Final = {
 }
 
 
-def failed(facts: Facts, name: str, error: Exception, *, streamed: bool = False) -> ModelError:
-    """The error as one of ours. `streamed`: pieces of the reply had come already."""
+def failed(
+    facts: Facts, name: str, error: Exception, *, over: Connection = _UNSAID, streamed: bool = False
+) -> ModelError:
+    """The error as one of ours, of a request `over` a connection. `streamed`: pieces of the reply had come already."""
     code, why = _kind(error, streamed=streamed)
+    if code == "model_unavailable" and (cause := _unreached(error)):
+        return unreached(facts, name, over, cause)
     status = error.status_code if isinstance(error, px.ModelHTTPError) else None
     word = _word(error)
     answered = f" ({', '.join(each for each in (str(status or ''), word) if each)})" if status or word else ""
@@ -72,6 +79,14 @@ def failed(facts: Facts, name: str, error: Exception, *, streamed: bool = False)
     step = _NEXT.get(code, "").format(provider=facts.name, variable=variable)
     message = f"{name}: {why}{answered}. {step}".strip()
     return ModelError(message, code=code, retry_after_s=_retry_after_s(error))
+
+
+def unreached(facts: Facts, name: str, over: Connection, cause: str) -> ModelError:
+    """The error for an address at which nobody is: host and port of it, never the rest, which may hold a key."""
+    where, said_by = facts.host_of(over) or f"the address of {facts.name}", facts.told_by(over)
+    step = f"Look at {said_by}, and whether the server there runs" if said_by else "Look at the network"
+    message = f"{name}: {where} {cause}. {step}; `lichen doctor --ask` tries."
+    return ModelError(message, code="model_unavailable", is_refused=cause == REFUSED)
 
 
 def key_missing(facts: Facts, name: str) -> ModelError:
@@ -130,6 +145,21 @@ _NO_KEY: Final = (
 )
 
 
+def _unreached(error: Exception) -> str:
+    """Why no connection came to be, as far as this machine says; empty where there was one."""
+    for cause in _causes(error):
+        match cause:
+            case ConnectionRefusedError():
+                return REFUSED
+            case socket.gaierror():
+                return "is a name that is not known here"
+            case httpx2.ConnectError() if not cause.__cause__ and not cause.__context__:
+                return "could not be reached"
+            case _:
+                pass
+    return ""
+
+
 def _is_filtered(error: px.ModelAPIError) -> bool:
     said = f"{error.provider_error_code or ''} {error.provider_error_type or ''}".lower()
     return any(word in said for word in _FILTERED)
@@ -163,4 +193,5 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         if current is None:
             return
         yield current
-        current = current.__cause__ or current.__context__
+        several = getattr(current, "exceptions", ())  # of several addresses of one name: as the first
+        current = several[0] if several else current.__cause__ or current.__context__

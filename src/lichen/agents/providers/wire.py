@@ -83,9 +83,9 @@ class Asking:
 
     def _failed(self, error: Exception) -> ModelError:
         """What an error of the provider's library means."""
-        return (
-            error if isinstance(error, ModelError) else failed(self._facts, self._name, error, streamed=self._streamed)
-        )
+        if isinstance(error, ModelError):
+            return error
+        return failed(self._facts, self._name, error, over=self._connection, streamed=self._streamed)
 
     async def _response(
         self, model: WireModel[Any], request: ModelRequest, deltas: Deltas | None, *, enforced: bool

@@ -26,6 +26,7 @@ from lichen.core.ports.model import (
 from lichen.core.words.scope import Scope
 from lichen.engine.pace.step import Within
 
+REFUSED_TRIES = 3  # of an address at which nobody listens
 IMPATIENT_S = 2.0  # so long is waited for anything at most where another model may answer instead
 
 
@@ -147,6 +148,8 @@ class _Tries:
     def _pause_s(self, error: ModelError, tries: int, *, is_patient: bool) -> float | None:
         """How long to wait before the next try, None if there is none."""
         if not error.retryable or tries >= self._connection.tries:
+            return None
+        if error.is_refused and (tries >= REFUSED_TRIES or not error.tries):
             return None
         pause = pause_s(tries, self._around.chance(), error.retry_after_s)
         if not is_patient and (error.code == "model_timed_out" or pause > IMPATIENT_S):

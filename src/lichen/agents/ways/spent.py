@@ -37,13 +37,14 @@ class Spent:
         )
 
     def failed(self, last: ModelError) -> ModelError:
-        """The error of all of them: the last one's, with what they took."""
+        """The error of all of them: the last one's, with what they took. Where nobody listens they were enough."""
         return ModelError(
             str(last),
             code=last.code,
-            retryable=last.retryable,
+            retryable=last.retryable and not last.is_refused,
             usage=self._usage,
             tries=self.tries,
             retry_after_s=last.retry_after_s,
             lost=self._lost,
+            is_refused=last.is_refused,
         )

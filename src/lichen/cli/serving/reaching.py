@@ -132,8 +132,16 @@ async def _answer(asked: Asked, connections: Connections) -> Found:
         assert isinstance(model, Connectable)
         await model.over(connections, asked.scope).generate(ASKED)
     except ModelError as error:
-        return Found("problem", f"{where}: {error} ({error.code})", "lichen doctor --ask, once that is mended")
+        mend = await _address(asked, connections) if error.is_refused else ""
+        step = mend or "lichen doctor --ask, once that is mended"
+        return Found("problem", f"{where}: {error} ({error.code})", step)
     return Found("ok", f"{where}: {asked.name} answers in {time.perf_counter() - began:.1f} s")
+
+
+async def _address(asked: Asked, connections: Connections) -> str:
+    """Where to say where this model is; empty where that is its provider's own matter."""
+    told_by = asked.facts.told_by(await connections.of(asked.facts.name, asked.scope))
+    return f"export {told_by}=…" if told_by.isupper() else told_by
 
 
 def _secrets(project: Project, home: Path, stack: ExitStack) -> Sources:

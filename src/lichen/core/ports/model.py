@@ -268,7 +268,8 @@ class ModelError(Exception):
     """A model call that gave no reply. `usage` is what it cost all the same, `tries` how many requests it took.
 
     `code` is one of `KINDS`, or one of the model's own. `retry_after_s` is when the provider asks to be asked again.
-    `lost` of the tries may have been billed, and `usage` has nothing of them.
+    `lost` of the tries may have been billed, and `usage` has nothing of them. `is_refused`: nobody listens at its
+    address, which is tried again only a few times.
     """
 
     def __init__(
@@ -281,6 +282,7 @@ class ModelError(Exception):
         tries: int = 1,
         retry_after_s: float | None = None,
         lost: int = 0,
+        is_refused: bool = False,
     ) -> None:
         super().__init__(message)
         self.code = code
@@ -289,6 +291,7 @@ class ModelError(Exception):
         self.tries = tries
         self.retry_after_s = retry_after_s
         self.lost = lost
+        self.is_refused = is_refused
 
 
 def lost_tries(error: ModelError, *, was_shown: bool) -> int:
