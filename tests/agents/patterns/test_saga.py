@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
-from lichen import Agent, tool
+from lichen import Agent, Customer, Runtime, Scope, tool
 from lichen.agents import patterns
 from lichen.agents.patterns import Step
 from lichen.core.ports.call import CallMeta, DidNotHappen, NotDone
 from lichen.core.words.errors import Invalid
 from lichen.core.words.limits import Limits
+from lichen.core.words.scope import SYSTEM
 from lichen.testing.worlds import world
 from tests.agents.patterns.members import STRIDE, Ended, died, ended
 
@@ -72,7 +73,7 @@ class Travel:
         self.look = Step(look, lambda given, done: {}, name="look")
         self.hotel = Step(hotel, name="hotel", undo=unhotel, undo_args=lambda given, done: done["hotel"])
         self.flight = Step(flight, name="flight", undo=unflight, undo_args=lambda given, done: given)
-        self.pay = Step(pay, lambda given, done: {"price": done["look"]["price"]}, name="pay")
+        self.pay = Step(pay, lambda given, done: {"price": done["look"]["price"]}, name="pay", for_good=True)
         self.mail = Step(mail, lambda given, done: {"text": "done"}, name="mail")
 
     def do(self, what: str, result: Any, name: str, meta: CallMeta) -> Any:
@@ -171,6 +172,26 @@ async def test_a_process_that_dies_anywhere_goes_on_with_the_saga_and_does_nothi
     assert deaths > 10
 
 
+@pytest.mark.req("SYM-83.7")
+@pytest.mark.parametrize(
+    ("broken", "said"),
+    [
+        (["pay"], "failed: saga_undone, after travel.pay failed: broken"),
+        (["flight", "unhotel"], "failed: saga_stuck, after travel.flight failed: broken"),
+    ],
+)
+async def test_the_list_names_the_step_that_failed_and_not_what_was_undone_after_it(
+    broken: list[str], said: str, tmp_path: Path
+) -> None:
+    (tmp_path / "open.cedar").write_text(OPEN)
+    agents = [Travel(*broken).saga]
+    async with Runtime.open(tmp_path / "home", agents=agents, policies=tmp_path) as runtime:
+        session = await runtime.sessions.open(Scope("acme", "dev"), Customer("customer-7"))
+        await (await session.say('{"city":"Rome"}')).result()
+        [line] = runtime.runs.list(Scope("acme", "dev"), SYSTEM)
+        assert line.summary == said
+
+
 # -- misuse ------------------------------------------------------------------------------------------------------
 
 T = Travel()
@@ -178,6 +199,7 @@ MISUSES: Mapping[str, list[Step]] = {
     "no step": [],
     "two of a name": [T.look, T.look],
     "a step after one that cannot be undone": [T.look, T.pay, T.hotel],
+    "an effect that nothing undoes before another step": [Step(T.hotel.tool), T.mail],
     "reading after one that cannot be undone": [T.look, T.pay, Step(T.look.tool, name="again")],
 }
 

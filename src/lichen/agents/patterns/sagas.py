@@ -25,8 +25,9 @@ Arguments = Callable[[Any, Results], Mapping[str, Any]]
 class Step:
     """One step of a saga: a tool, its arguments, and what undoes it.
 
-    Without `undo` it is one that only reads (its tool has no effects), or one that cannot be undone: nothing but such
-    steps may follow that. `undo_args` is told the results too, its own step's among them if there is one.
+    Without `undo` it is one that only reads (its tool has no effects), or one that cannot be undone: such a step is the
+    last, or says `for_good`, and then nothing but such steps may follow it. `undo_args` is told the results too, its
+    own step's among them if there is one.
     """
 
     def __init__(
@@ -37,12 +38,14 @@ class Step:
         name: str = "",
         undo: Tool | None = None,
         undo_args: Arguments | None = None,
+        for_good: bool = False,
     ) -> None:
         for each in (tool, *(() if undo is None else (undo,))):
             _check_tool(each)
         self.tool, self.args = tool, args or _what_it_was_told
         self.name = name or str(tool.spec.name)
         self.undo, self.undo_args = undo, undo_args or self.args
+        self.for_good = for_good
 
     @property
     def is_final(self) -> bool:
@@ -123,6 +126,11 @@ def _check(name: str, steps: Sequence[Step]) -> None:
     if late is not None:
         step = "Move it to the front, or say what undoes the steps before it."
         message = f"Step {late.name!r} follows one that cannot be undone."
+        raise Invalid(message, code="agent_invalid", next_step=step, place=name)
+    forgotten = next((s for s in steps[:-1] if s.is_final and not s.for_good), None)
+    if forgotten is not None:
+        step = "Say what undoes it with undo=, move it to the end, or say for_good=True if nothing can."
+        message = f"Step {forgotten.name!r} has an effect, nothing undoes it, and steps that may fail follow."
         raise Invalid(message, code="agent_invalid", next_step=step, place=name)
     if any(step.undo is not None and step.undo.spec.effects == "child" for step in steps):
         raise Invalid("What undoes a step is a tool, and no agent.", code="agent_invalid", place=name)

@@ -18,6 +18,8 @@ from lichen.runtime.views.story.call import Call, Handed, Person
 
 _MESSAGES = msgspec.json.Decoder(tuple[Message, ...])
 
+UNDOING = ("saga_undone", "saga_stuck")  # how a run fails whose last calls undo what came before
+
 
 class Story(msgspec.Struct, frozen=True):
     """A run from what was asked to what came out.
@@ -197,7 +199,7 @@ class Teller:
             return "paused", f"paused by {self._paused_by or 'the runtime'}"
         if status in ("running", "waiting"):
             return status, "; ".join(self._waiting(wait) for wait in self._waits.values())
-        last = _telling(calls)
+        last = (_failing(calls) if self._code in UNDOING else None) or _telling(calls)
         if status != "completed":
             why = f"{status}: {self._code}" if self._code else status
             return status, f"{why}, after {last.summary}" if last is not None else why
@@ -210,6 +212,11 @@ class Teller:
         what = f"{call.tool} waits" if call is not None else "waits"
         by = " or ".join(wait.may_answer)
         return f"{what} for {wait.kind}" + (f" by {by}" if by else "")
+
+
+def _failing(calls: tuple[Call, ...]) -> Call | None:
+    """The first call that did not go well: the cause of what was undone after it."""
+    return next((call for call in calls if call.outcome not in ("", "ok")), None)
 
 
 def _telling(calls: tuple[Call, ...]) -> Call | None:
