@@ -58,6 +58,7 @@ RUN: dict[str, Any] = {
     "id": "run-1",
     "agent": "shop.support",
     "status": "completed",
+    "is_sealed": False,
     "tree": {"children": []},
     "held": [],
     "story": {

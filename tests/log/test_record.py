@@ -9,6 +9,7 @@ import pytest
 
 from lichen.core.deciders import events as e
 from lichen.core.ports.policy import Reservation
+from lichen.core.speech.attached import Attached
 from lichen.core.words.errors import Corrupt
 from lichen.core.words.ids import CallId, LogId, StreamId
 from lichen.core.words.label import Label
@@ -123,7 +124,7 @@ def test_the_documented_controls_are_those_of_the_code() -> None:
 
 def test_the_documented_inner_values_are_those_of_the_code() -> None:
     documented = {name: fields.split(", ") for _, name, fields in table_rows("Controls")[len(e.TYPES) :]}
-    values = (e.PlannedCall, e.Pins, e.Parent, Limits, Usage, Reservation, e.ModelAsked, e.Ruling)
+    values = (e.PlannedCall, e.Pins, e.Parent, Limits, Usage, Reservation, e.ModelAsked, e.Ruling, Attached)
     assert documented == {value.__name__: list(value.__struct_fields__) for value in values}
 
 

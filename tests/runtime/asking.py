@@ -132,6 +132,7 @@ ENTRIES: dict[str, Entry] = {
     "Session.pending": Entry("session.read", lambda w, a: w.session_of(a).pending(), True, says=True),
     "Session.delivered": Entry("session.read", lambda w, a: w.session_of(a).delivered(MessageId("o1")), True),
     "Session.file": Entry("session.read", lambda w, a: w.session_of(a).file(1, 0), True, says=True),
+    "Session.artifact": Entry("session.read", lambda w, a: w.session_of(a).artifact(1, 0), True, says=True),
     "Session.detail": Entry("session.read", lambda w, a: w.session_of(a).detail(), True),
     "Session.summary": Entry("session.read", lambda w, a: w.session_of(a).summary(), True),
     "Session.records": Entry("session.read", lambda w, a: w.session_of(a).records(), True),

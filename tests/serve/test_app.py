@@ -19,6 +19,7 @@ from lichen.core.words.errors import (
 )
 from lichen.core.words.scope import Actor, Scope
 from lichen.runtime.runtime import Runtime
+from lichen.serve.api import sessions
 from lichen.serve.http.errors import failure
 from lichen.serve.http.exchange import BODY_BYTES_MAX
 from tests.serve import talk
@@ -78,8 +79,13 @@ async def test_a_query_that_is_not_as_declared_is_refused(door: Door, query: str
 async def test_a_body_above_the_bound_is_not_taken(door: Door) -> None:
     customer = door.of("acme", "customer-7")
     id = await talk.session(customer)
-    answer = await customer.post(f"sessions/{id}/messages", {"text": "x" * BODY_BYTES_MAX})
+    long = await customer.post(f"sessions/{id}/messages", {"text": "x" * BODY_BYTES_MAX})
+    assert (long.status, long.code) == (400, "message_too_large")
+    most = max(route.body_bytes_max for route in sessions.ROUTES)  # a message may bring files
+    answer = await customer.post(f"sessions/{id}/messages", {"text": "x" * most})
     assert (answer.status, answer.code) == (413, "body_too_large")
+    other = await customer.post("runs", {"agent": "shop.support", "text": "x" * BODY_BYTES_MAX})
+    assert (other.status, other.code) == (413, "body_too_large")
     assert (await customer.get(f"sessions/{id}/messages")).data == {"messages": [], "owing": False}
 
 

@@ -15,7 +15,7 @@ from lichen.tools.scan.definition import scan_definition
 from lichen.tools.scan.finding import FINDINGS_MAX
 from lichen.tools.scan.rule import rule
 from tests.browser.published import NODE
-from tests.runtime.test_public_servers import installed as installed
+from tests.runtime.test_public_servers import servers as servers
 from tests.tools.mcp.test_connection import connected
 
 
@@ -131,8 +131,8 @@ def test_our_own_tools_have_no_grave_finding() -> None:
 
 @pytest.mark.req("SYM-96.2")
 @pytest.mark.parametrize("name", ["filesystem", "memory", "everything"])
-async def test_public_servers_have_no_grave_finding(name: str, installed: Path, tmp_path: Path) -> None:
-    program = installed / f"node_modules/@modelcontextprotocol/server-{name}/dist/index.js"
+async def test_public_servers_have_no_grave_finding(name: str, servers: Path, tmp_path: Path) -> None:
+    program = servers / f"node_modules/@modelcontextprotocol/server-{name}/dist/index.js"
     arguments = [str(tmp_path)] if name == "filesystem" else []
     async with connected(Server(name, command=(str(NODE), str(program), *arguments))) as connection:
         tools = (await connection.offered()).tools

@@ -126,7 +126,7 @@ class Access:
 
     def sees(self, scope: Scope, actor: Actor, about: About) -> bool:
         """Whether somebody who may read this sees words too: `run.contents` allows it, or it is their own."""
-        return self.is_own(scope, actor, about) or self.allowed("run.contents", scope, actor, about) is not None
+        return self.allowed("run.contents", scope, actor, about) is not None or self.is_own(scope, actor, about)
 
     def hear(self, scope: Scope, actor: Actor, about: About) -> None:
         """Whether the actor may have what was said: whose it is, a channel that brings it, and who sees words.

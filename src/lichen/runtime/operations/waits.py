@@ -18,7 +18,7 @@ from lichen.engine.engine import Engine
 from lichen.engine.intake import handovers, waits
 from lichen.engine.intake.request import Request
 from lichen.engine.journal.journal import Journal
-from lichen.runtime.access.access import EVERYTHING, About, Access, of_state
+from lichen.runtime.access.access import EVERYTHING, About, Access, of_run
 from lichen.runtime.operations.setting import Known
 from lichen.runtime.views.asked import fields_of
 from lichen.runtime.views.record import SEALED, WHOLE, Sight, opened, sight
@@ -92,10 +92,10 @@ class Waits:
 
     def _sight(self, journal: Journal, run: RunId, id: WaitId, actor: Actor) -> Sight:
         """What somebody sees of an open wait: all of it, if they may read contents or are one of those it asks."""
-        scope, state = journal.scope, journal.run(run)
-        if self._access.sees(scope, actor, of_state(state)):
+        scope = journal.scope
+        if self._access.sees(scope, actor, of_run(run)):
             return WHOLE
-        found = state.waits.get(id)
+        found = journal.run(run).waits.get(id)
         if found is None or self._access.allowed("wait.answer", scope, actor, About(found.kind)) is None:
             return SEALED
         own = waits.allows_own(self._engine.services, scope)
