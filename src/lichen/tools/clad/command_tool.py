@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import msgspec
 
@@ -26,7 +26,7 @@ from lichen.core.ports.call import (
     Resources,
     ToolSpec,
 )
-from lichen.tools.arguments.document import dump, parse
+from lichen.tools.arguments.described import canonical, read
 from lichen.tools.clad.commands import EVIDENCE, OUTPUT_FILE, SCAN_ID, Plan, values, words
 from lichen.tools.clad.manifest import Manifest
 from lichen.tools.clad.output import Unreadable, read_output
@@ -60,21 +60,13 @@ class CommandTool:
 
     def decode(self, args: bytes) -> Arguments:
         """Canonical arguments that are words of the command, within the scope. Raises InvalidArguments."""
-        tree = parse(args)
-        if not isinstance(tree, dict):
-            raise InvalidArguments((Issue("", "invalid_field_type", "must be an object."),))
-        fields = cast("dict[str, Any]", tree)
-        from lichen.tools.arguments import bounded  # no process needs it to start
-
-        problem = bounded.misfit(self.spec.input_schema, fields)
-        if problem is not None:
-            raise InvalidArguments((Issue(problem.place, "invalid_format", problem.message),))
+        fields = read(args, self.spec.input_schema)
         found = values(self._plan, fields)
         outside = tuple(self._outside(found))
         if outside:
             raise InvalidArguments(outside)
         words(self._plan, found, {})
-        return Arguments(dump(fields), fields=fields)
+        return canonical(fields)
 
     def _outside(self, found: Mapping[str, str]) -> Iterator[Issue]:
         """What points somewhere that the command may not be pointed at."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 
@@ -12,8 +12,6 @@ from lichen.core.ports.call import (
     Arguments,
     CallMeta,
     CannotTell,
-    InvalidArguments,
-    Issue,
     NeedsAnswer,
     NotDone,
     Probe,
@@ -23,7 +21,7 @@ from lichen.core.ports.call import (
 )
 from lichen.core.words.errors import Invalid, Unavailable
 from lichen.core.words.scope import Scope
-from lichen.tools.arguments.document import dump, parse
+from lichen.tools.arguments.described import canonical, read
 from lichen.tools.arguments.example import example_of
 from lichen.tools.mcp.calling import Calling
 from lichen.tools.mcp.connection import Connection, is_broken
@@ -50,15 +48,7 @@ class RemoteTool:
 
     def decode(self, args: bytes) -> Arguments:
         """Canonical arguments that fit the schema which was accepted. Raises InvalidArguments."""
-        tree = parse(args)
-        if not isinstance(tree, dict):
-            raise InvalidArguments((Issue("", "invalid_field_type", "must be an object."),))
-        from lichen.tools.arguments import bounded  # no process needs it to start
-
-        problem = bounded.misfit(self.spec.input_schema, tree)
-        if problem is not None:
-            raise InvalidArguments((Issue(problem.place, "invalid_format", problem.message),))
-        return Arguments(dump(tree), fields=cast("dict[str, Any]", tree))
+        return canonical(read(args, self.spec.input_schema))
 
     async def facts(self, args: Arguments, meta: CallMeta) -> bytes:
         """`{}`: a server vouches for nothing."""

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Final, cast
+from typing import Final
 
 from lichen.core.ports.call import (
     Arguments,
     CallMeta,
     CannotTell,
-    InvalidArguments,
-    Issue,
     NotDone,
     Probe,
     Resources,
@@ -18,7 +16,7 @@ from lichen.core.ports.call import (
 )
 from lichen.core.remote.api import Api
 from lichen.core.words.errors import Denied
-from lichen.tools.arguments.document import dump, parse
+from lichen.tools.arguments.described import canonical, read
 from lichen.tools.openapi.answers import InDoubt, result_of
 from lichen.tools.openapi.credentials import Credential, Shown, shown
 from lichen.tools.openapi.operations import Operation
@@ -43,17 +41,9 @@ class OperationTool:
 
     def decode(self, args: bytes) -> Arguments:
         """Canonical arguments that fit the schema, and that a request can hold. Raises InvalidArguments."""
-        tree = parse(args)
-        if not isinstance(tree, dict):
-            raise InvalidArguments((Issue("", "invalid_field_type", "must be an object."),))
-        fields = cast("dict[str, Any]", tree)
-        from lichen.tools.arguments import bounded  # no process needs it to start
-
-        problem = bounded.misfit(self.spec.input_schema, fields)
-        if problem is not None:
-            raise InvalidArguments((Issue(problem.place, "invalid_format", problem.message),))
+        fields = read(args, self.spec.input_schema)
         requested(self._operation, fields, HERE)
-        return Arguments(dump(tree), fields=fields)
+        return canonical(fields)
 
     async def facts(self, args: Arguments, meta: CallMeta) -> bytes:
         """`{}`: an API vouches for nothing."""
