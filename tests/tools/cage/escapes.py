@@ -182,6 +182,26 @@ def fetch(url: str) -> str:
         return answer.read().decode()
 
 
+def fetch_as(name: str, host: str) -> str:
+    """From a granted host, as if it were another one at the same address. An empty name names nobody."""
+    import ssl
+    from urllib.parse import urlsplit
+
+    address, _, port = host.partition(":")
+    proxy = urlsplit(os.environ.get("HTTPS_PROXY", f"http://{host}"))
+    with socket.create_connection((proxy.hostname or address, proxy.port or int(port)), timeout=10) as plain:
+        if "HTTPS_PROXY" in os.environ:
+            plain.sendall(f"CONNECT {host} HTTP/1.1\r\n\r\n".encode())
+            while not plain.recv(65_536).endswith(b"\r\n\r\n"):
+                pass
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        with context.wrap_socket(plain, server_hostname=name or None) as secured:
+            secured.sendall(f"GET / HTTP/1.1\r\nHost: {name or host}\r\n\r\n".encode())
+            with secured.makefile("rb") as answer:
+                return answer.read().decode()
+
+
 def connect_unix(path: str) -> str:
     with socket.socket(socket.AF_UNIX) as reached:
         reached.settimeout(2)

@@ -203,6 +203,19 @@ async def test_a_granted_host_is_reached_from_the_jail_and_no_other(cage: Cage) 
         assert "escaped" in await bare("fetch", f"http://{other.host}/")
 
 
+@pytest.mark.req("SYM-31.20")
+async def test_a_granted_host_is_no_way_to_its_neighbour_at_the_same_address(cage: Cage) -> None:
+    _, context = secured()
+    async with site(secured=context) as ours:
+        ran = await caged(cage, "fetch_as", "neighbour.example", ours.host, network=(ours.host,))
+        assert b"escaped" not in ran.stdout
+        assert b"UNRECOGNIZED_NAME" in ran.stderr
+        assert ours.asked == []
+        ran = await caged(cage, "fetch_as", "", ours.host, network=(ours.host,))
+        assert b"escaped" in ran.stdout
+        assert "escaped" in await bare("fetch_as", "neighbour.example", ours.host)
+
+
 @pytest.mark.req("SYM-31.9")
 async def test_code_in_the_jail_uses_credentials_that_it_never_has(
     cage: Cage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -87,6 +87,11 @@ def _checked(address: Address, name: str, *, is_named: bool) -> Address:
     return address
 
 
+def is_address(name: str) -> bool:
+    """Whether a host is named by its address."""
+    return _literal(name) is not None
+
+
 def _literal(name: str) -> Address | None:
     try:
         return ip_address(name)

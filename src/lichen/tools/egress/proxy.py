@@ -1,6 +1,9 @@
 """The proxy of a cage. It connects to granted hosts alone, at the address that was looked at, and adds what the code in
 the cage is not told: the credentials of a host.
 
+Through a tunnel goes only TLS that names the tunnel's own host: one that was granted is no way to its neighbours at the
+same address.
+
 Source: RFC 9110 sections 7.6 and 9.3.6.
 """
 
@@ -17,13 +20,15 @@ from typing import Final
 import msgspec
 
 from lichen.core.words.errors import Denied, Invalid, LichenError, Unavailable
-from lichen.tools.egress.addresses import Resolve, addresses_of, host_of, reached
+from lichen.tools.egress.addresses import Resolve, addresses_of, host_of, is_address, reached
 from lichen.tools.egress.authority import Authority
+from lichen.tools.egress.hello import HANDSHAKE, UNKNOWN_NAME, read_hello
 from lichen.tools.egress.requests import HEAD_BYTES_MAX, Request, request_of
 
 CONNECT_S: Final = 10.0
 Credentials = Mapping[str, Mapping[str, str]]
 """The fields that are added to requests to a host."""
+_Ends = tuple[StreamReader, StreamWriter]
 
 
 class EgressBounds(msgspec.Struct, frozen=True):
@@ -106,7 +111,7 @@ class Egress:
         if request.name not in self._credentials:
             theirs = await self._connected(address, request.port, None)
             writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
-            await self._join((reader, writer), theirs)
+            await self._join(request, (reader, writer), theirs)
             return
         await self._read_tunnel(request, address, reader, writer)
 
@@ -149,19 +154,40 @@ class Egress:
         except (OSError, TimeoutError):
             raise Unavailable("The host cannot be reached.", code="host_unreachable") from None
 
-    async def _join(self, ours: tuple[StreamReader, StreamWriter], theirs: tuple[StreamReader, StreamWriter]) -> None:
-        """Both ways at once, until either ends."""
+    async def _join(self, tunnel: Request, ours: _Ends, theirs: _Ends) -> None:
+        """Both ways at once, until either ends; ours once it named the host that the tunnel is for."""
         ways = {
-            asyncio.ensure_future(self._pass(ours[0], theirs[1], None)),
+            asyncio.ensure_future(self._enter(tunnel, ours, theirs[1])),
             asyncio.ensure_future(self._pass(theirs[0], ours[1], None)),
         }
         try:
-            await asyncio.wait(ways, return_when=asyncio.FIRST_EXCEPTION)
+            ended, _ = await asyncio.wait(ways, return_when=asyncio.FIRST_EXCEPTION)
+            for way in ended:
+                way.result()
         finally:
             for way in ways:
                 way.cancel()
             await asyncio.wait(ways)
             theirs[1].close()
+
+    async def _enter(self, tunnel: Request, ours: _Ends, target: StreamWriter) -> None:
+        """What is sent through a tunnel, which is for one host: a TLS client names that, and nobody else's name goes
+        through. Only to an address that was granted goes what names nobody, or is no TLS."""
+        first = await asyncio.wait_for(ours[0].readexactly(1), self._bounds.idle_s)
+        if first[0] == HANDSHAKE:
+            first = await self._named(tunnel, ours)
+        elif not is_address(tunnel.name):
+            raise ConnectionAbortedError("what is no TLS names nobody")
+        target.write(first)
+        await self._pass(ours[0], target, None)
+
+    async def _named(self, tunnel: Request, ours: _Ends) -> bytes:
+        hello = await asyncio.wait_for(read_hello(ours[0]), CONNECT_S)
+        is_meant = is_address(tunnel.name) if hello.name is None else hello.name == tunnel.name
+        if not is_meant:
+            ours[1].write(UNKNOWN_NAME)
+            raise ConnectionAbortedError("it names another host than the tunnel is for")
+        return hello.sent
 
     async def _pass(self, source: StreamReader, target: StreamWriter, exactly: int | None) -> None:
         """So many bytes, or all that come; the end of them is passed on, too."""
