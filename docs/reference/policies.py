@@ -60,6 +60,7 @@ ACTION: Mapping[str, str] = {
     "tool.look": "A server is asked what it offers.",
     "tool.read": "What servers offer is listed and shown.",
     "tool.review": "What a server offers is accepted or rejected.",
+    "tool.submit": "Definitions of tools of a server, of this name, are submitted to be judged.",
     "wait.answer": "A question, an approval or a call in doubt is answered.",
     "wait.read": "What waits for a person is listed and shown.",
 }

@@ -102,7 +102,7 @@ def reviewed(digest: str, verdict: Literal["accepted", "rejected"]) -> e.Reviewe
 
 @pytest.mark.req("SYM-61.1")
 def test_what_was_pinned_stands_while_another_definition_waits_to_be_judged() -> None:
-    assert definition(pinned("d1"), submitted("d2", "d1")) == Definition("d1", 0, "d2", 1)
+    assert definition(pinned("d1"), submitted("d2", "d1")) == Definition("d1", 0, "d2", 1, submitted_by="system")
     assert definition(pinned("d1"), submitted("d2", "d1"), reviewed("d2", "accepted"), pinned("d2")) == Definition(
         "d2", 3
     )

@@ -45,12 +45,13 @@ KEEP = {
     "key.issue", "key.read", "key.revoke", "log.backup", "log.export", "log.read", "log.verify", "policy.read",
     "policy.reload", "secret.read", "secret.remove", "secret.set", "tool.look", "tool.read",
 }  # fmt: skip
+OFFER = {"tool.submit"}
 OWN = {"log.erase", "run.declassify", "session.declassify", "stop.clear", "stop.set", "tool.review"}
 MAY: dict[str, set[str]] = {
     "customer": TALK,
-    "operator": TALK | LOOK | SEE | STEER | KEEP | OWN,
-    "service": TALK | LOOK | STEER,
-    "system": LOOK | SEE | KEEP | {"agent.create", "process.stop", "run.pause", "run.resume"},
+    "operator": TALK | LOOK | SEE | STEER | KEEP | OFFER | OWN,
+    "service": TALK | LOOK | STEER | OFFER,
+    "system": LOOK | SEE | KEEP | OFFER | {"agent.create", "process.stop", "run.pause", "run.resume"},
     "agent": {"message.send", "model.invoke", "run.start", "secret.use"},
 }  # fmt: skip
 

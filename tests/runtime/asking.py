@@ -225,6 +225,9 @@ ENTRIES: dict[str, Entry] = {
     "ServerTools.waiting": Entry("tool.read", lambda w, a: w.runtime.tools.waiting(a.scope, a.actor)),
     "ServerTools.show": Entry("tool.read", lambda w, a: w.runtime.tools.show(a.scope, "files.read", a.actor)),
     "ServerTools.look": Entry("tool.look", lambda w, a: w.runtime.tools.look(a.scope, "files", a.actor)),
+    "Submissions.submit": Entry(
+        "tool.submit", lambda w, a: w.runtime.submissions.submit(a.scope, "files", (), a.actor)
+    ),
     "ServerTools.accept": Entry(
         "tool.review", lambda w, a: w.runtime.tools.accept(a.scope, "files.read", DIGEST, a.actor)
     ),

@@ -227,6 +227,8 @@ class Runtime:
         from lichen.runtime.operations.governing.reload import Reload
         from lichen.runtime.operations.governing.secrets import Secrets
         from lichen.runtime.operations.governing.stops import Stops
+        from lichen.runtime.operations.governing.submissions import Submissions
+        from lichen.runtime.operations.governing.suspicions import Suspicions
         from lichen.runtime.operations.governing.tools import ServerTools
         from lichen.runtime.operations.people import People
         from lichen.runtime.operations.prompts import PromptBook
@@ -265,7 +267,9 @@ class Runtime:
         self.meters = MeterBooks(wiring.engine, wiring.gate, access)
         self.costs = CostBooks(wiring.engine, access)
         self.evals = Evals(access, home=self.home)
-        self.tools = ServerTools(wiring.engine, access, wiring.servers, wiring.in_force, own=own)
+        suspicions = Suspicions(wiring.servers, own)
+        self.tools = ServerTools(wiring.engine, access, wiring.servers, wiring.in_force, suspicions)
+        self.submissions = Submissions(wiring.engine, access, wiring.servers, suspicions)
         self.reload = Reload(
             wiring.engine, access, changes, wiring.in_force, wiring.catalog, self.project, prompts=wiring.prompts
         )

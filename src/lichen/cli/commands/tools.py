@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import msgspec
 import typer
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(name="tools", no_args_is_help=True, help="Tools of other people's MCP servers: seen, pinned, judged.")
 
+FILE_BYTES_MAX = 1024 * 1024
 Name = Annotated[str, typer.Argument(help="The tool's name here: SERVER.TOOL.")]
 Reason = Annotated[str, typer.Option(help="Why; kept sealed in the log.")]
 Digest = Annotated[str, typer.Option(help="Of the definition that was looked at; without it, the one that waits.")]
@@ -31,8 +32,9 @@ def list_tools(caller: Caller) -> None:
     found = caller.client.get("tools")
     if caller.screen.data(found):
         return
-    rows = [(tool["name"], tool["state"], tool["pinned"][:12], tool["waiting"][:12]) for tool in found]
-    caller.screen.table(("tool", "state", "pinned", "waits"), rows, empty="No server offered anything yet.")
+    rows = [(t["name"], t["state"], t["pinned"][:12], t["waiting"][:12], t["gravest"]) for t in found]
+    columns = ("tool", "state", "pinned", "waits", "suspicious")
+    caller.screen.table(columns, rows, empty="No server offered anything yet.")
 
 
 @app.command()
@@ -137,6 +139,58 @@ def look(caller: Caller, server: Annotated[str, typer.Argument(help="Its name in
         caller.screen.line(f"{name} is left out. {why}")
     if not any((seen["on"], seen["waiting"], seen["left_out"])):
         caller.screen.line("It offers no tool that may be used.")
+
+
+@app.command()
+@calling
+def submit(
+    caller: Caller,
+    file: Annotated[Path, typer.Argument(help="JSON of one tool, or of several, as MCP has them; or *.clad.toml.")],
+    server: Annotated[str, typer.Option(help="Whose tools they are: its name in lichen.toml.")],
+) -> None:
+    """Submits what a server's tools will be, before it offers them.
+
+    Each waits until an operator accepted it; then it is on once the server says the very same.
+    """
+    told = caller.client.post("tools", {"server": server, "tools": _definitions(file)})
+    if caller.screen.data(told):
+        return
+    for each in told:
+        name = each["name"]
+        said = {"submitted": f"waits: lichen tools show {name}", "on": "is on.", "rejected": "was rejected."}
+        caller.screen.line(f"{name} {said.get(each['status'], 'is left out. ' + each['why'])}")
+        _tell(caller, name, each["findings"])
+
+
+def _definitions(file: Path) -> list[Any]:
+    """The definitions in a file: a list, one alone, what `tools/list` answered, or that of a manifest."""
+    from lichen.tools.clad.manifest import SUFFIX
+
+    if file.name.endswith(SUFFIX):
+        return [_of_manifest(file)]
+    try:
+        with file.open("rb") as opened:
+            found: Any = msgspec.json.decode(opened.read(FILE_BYTES_MAX))
+    except OSError:
+        raise NotFound("There is no such file.", code="file_missing", place=str(file)) from None
+    except msgspec.DecodeError:
+        step = 'Write what `tools/list` says: {"name": …, "description": …, "inputSchema": …}, or a list of such.'
+        raise Invalid("It is no JSON.", code="definition_invalid", place=str(file), next_step=step) from None
+    match found:
+        case {"tools": list()}:
+            return cast("list[Any]", found["tools"])
+        case list():
+            return cast("list[Any]", found)
+        case _:
+            return [found]
+
+
+def _of_manifest(file: Path) -> dict[str, Any]:
+    from lichen.tools.clad.loading import command_tool
+
+    spec = command_tool(file).spec
+    name = spec.name.rpartition(".")[2]
+    return {"name": name, "description": spec.description, "inputSchema": spec.input_schema}
 
 
 @app.command()

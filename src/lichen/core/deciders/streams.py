@@ -35,6 +35,7 @@ class Definition(msgspec.Struct, frozen=True):
     rejected: tuple[str, ...] = ()
     revoked: str = ""
     revoked_n: int = 0
+    submitted_by: str = ""  # `SYSTEM` for what a server said itself
 
 
 class TenantState(msgspec.Struct, frozen=True):
@@ -144,14 +145,14 @@ def _evolve_tenant(state: TenantState, event: e.Event) -> TenantState:
 
 def _judged(known: Definition, control: e.Pinned | e.Submitted | e.Reviewed, n: int) -> Definition:
     digest = control.digest
-    waits = {} if known.submitted != digest else {"submitted": "", "submitted_n": 0}
+    waits = {} if known.submitted != digest else {"submitted": "", "submitted_n": 0, "submitted_by": ""}
     allowed = tuple(each for each in known.rejected if each != digest)
     stands = {"revoked": "", "revoked_n": 0}
     match control:
         case e.Pinned():
             changes = {**waits, **stands, "pinned": digest, "pinned_n": n, "rejected": allowed}
         case e.Submitted():
-            changes = {"submitted": digest, "submitted_n": n}
+            changes = {"submitted": digest, "submitted_n": n, "submitted_by": control.by}
         case e.Reviewed(verdict="rejected", by=by) if by == SYSTEM and known.pinned == digest:
             off = {"revoked": digest, "revoked_n": known.pinned_n}
             changes = {**waits, **off, "pinned": "", "pinned_n": 0}

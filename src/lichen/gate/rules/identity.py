@@ -20,6 +20,7 @@ _LOOK: Final[tuple[Action, ...]] = (
     "agent.list", "agent.read", "eval.list", "eval.read", "health.read", "policy.check", "run.read", "run.result",
     "session.list", "session.read", "stop.read", "wait.read",
 )  # fmt: skip
+_RUN: Final[tuple[Action, ...]] = ("agent.create", "process.stop", "run.pause", "run.resume")
 _SEE: Final[tuple[Action, ...]] = ("run.contents",)
 _STEER: Final[tuple[Action, ...]] = ("run.cancel", "run.pause", "run.resume")
 _ACT: Final[tuple[Action, ...]] = ("message.send", "model.invoke", "run.start", "secret.use")
@@ -28,15 +29,16 @@ _KEEP: Final[tuple[Action, ...]] = (
     "key.issue", "key.read", "key.revoke", "policy.read", "policy.reload", "secret.read", "secret.remove", "secret.set",
     "tool.look", "tool.read",
 )  # fmt: skip
+_OFFER: Final[tuple[Action, ...]] = ("tool.submit",)
 _GOVERN: Final[tuple[Action, ...]] = (
     "log.erase", "run.declassify", "session.declassify", "stop.clear", "stop.set", "tool.review",
 )  # fmt: skip
 
 MAY: Final[Mapping[ActorKind, frozenset[Action]]] = {
     "customer": frozenset(_TALK),
-    "operator": frozenset((*_TALK, *_LOOK, *_SEE, *_STEER, *_PROVE, *_KEEP, *_GOVERN)),
-    "service": frozenset((*_TALK, *_LOOK, *_STEER)),
-    "system": frozenset((*_LOOK, *_SEE, *_PROVE, *_KEEP, "agent.create", "process.stop", "run.pause", "run.resume")),
+    "operator": frozenset((*_TALK, *_LOOK, *_SEE, *_STEER, *_PROVE, *_KEEP, *_OFFER, *_GOVERN)),
+    "service": frozenset((*_TALK, *_LOOK, *_STEER, *_OFFER)),
+    "system": frozenset((*_LOOK, *_SEE, *_PROVE, *_KEEP, *_OFFER, *_RUN)),
     "agent": frozenset(_ACT),
 }
 """What each kind of actor may ask for. Customers see what is theirs alone: that is no matter of kinds."""

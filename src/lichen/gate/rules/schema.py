@@ -45,7 +45,8 @@ Action = Literal[
     "run.pause", "run.read", "run.result", "run.resume", "run.start", "secret.read", "secret.remove", "secret.set",
     "secret.use",
     "session.close", "session.declassify", "session.list", "session.open", "session.read", "session.say",
-    "stop.clear", "stop.read", "stop.set", "tool.look", "tool.read", "tool.review", "wait.answer", "wait.read",
+    "stop.clear", "stop.read", "stop.set", "tool.look", "tool.read", "tool.review", "tool.submit",
+    "wait.answer", "wait.read",
 ]  # fmt: skip
 """What can be asked for besides tool calls. Each of these is asked for by some operation; there are no others."""
 
@@ -94,6 +95,7 @@ ACTIONS: Final[Mapping[Action, str]] = {
     "tool.look": "Server",
     "tool.read": "Definition",
     "tool.review": "Definition",
+    "tool.submit": "Server",
     "wait.answer": "Wait",
     "wait.read": "Wait",
 }

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 import msgspec
@@ -25,7 +25,7 @@ from lichen.core.ports.secrets import Secret, Secrets, SecretStore
 from lichen.core.remote.server import Server, token_name
 from lichen.core.remote.tools import Offer, RemoteTools
 from lichen.core.words.content import RETENTION
-from lichen.core.words.errors import ContentErased, Invalid, NotFound
+from lichen.core.words.errors import Conflict, ContentErased, Invalid, NotFound
 from lichen.core.words.ids import TENANT_STREAM, ToolName
 from lichen.core.words.scope import Scope
 from lichen.engine.journal.journal import Journal
@@ -38,6 +38,7 @@ from lichen.tools.mcp.resources import resource_tools
 from lichen.tools.vouching.signature import Signature, Vouched, kept, read_kept
 
 LOOK_S = 60.0  # at a server, at the start
+NAMES_MAX = 1_000  # of tools of one server that people submit
 REVOKED = "tool_revoked: The key that signed it was taken back by its owner."
 
 
@@ -56,6 +57,17 @@ class Seen(msgspec.Struct, frozen=True):
     on: tuple[str, ...]
     waiting: tuple[str, ...]
     left_out: Mapping[str, str]
+
+
+class By(NamedTuple):
+    """Who writes something down, and what the gate said of that."""
+
+    name: str
+    ruling: e.Ruling | None = None
+
+
+SERVER = By(BY)
+"""What a server says itself is written down by the system."""
 
 
 class Kept:
@@ -292,13 +304,51 @@ class Servers:
         self._submit(scope, standing, definition, vouched)
         await self._log_of(scope).durable_stream(TENANT_STREAM)
 
-    def _submit(self, scope: Scope, standing: Standing, definition: Definition, vouched: Vouched) -> None:
+    async def submit(self, scope: Scope, server: str, told: Iterable[Definition], by: By) -> Mapping[ToolName, str]:
+        """Somebody says what tools of a server will be: each waits to be judged, and none is on by that.
+
+        Says of each `submitted`, `on` or `rejected` where it stands so already, or why its domain does not vouch for
+        it. Raises NotFound (`server_unknown`), Conflict (`definitions_full`), Unavailable, Invalid.
+        """
+        table = self.connection(scope, server).server
+        voucher = await self.vouching.voucher(table)
+        told = tuple(told)
+        self._check_room(scope, server, told)
+        stands: dict[ToolName, str] = {}
+        for definition in told:
+            standing = self.standing(scope).get(f"tool:{definition.name}", Standing())
+            before = self.signature(scope, standing.pinned_n) if standing.pinned and voucher.is_asked else None
+            vouched = voucher.of(definition, before)
+            if vouched.signature is None:
+                stands[definition.name] = vouched.why
+            elif definition.digest == standing.pinned:
+                stands[definition.name] = "on"
+            elif definition.digest in standing.rejected:
+                stands[definition.name] = "rejected"
+            else:
+                self._submit(scope, standing, definition, vouched, by=by)
+                stands[definition.name] = "submitted"
+        await self._log_of(scope).durable_stream(TENANT_STREAM)
+        return stands
+
+    def _check_room(self, scope: Scope, server: str, told: Iterable[Definition]) -> None:
+        """Raises Conflict where nobody may name so many more tools of a server."""
+        known = {each for each in self.standing(scope) if each.startswith(f"tool:{server}.")}
+        new = {f"tool:{each.name}" for each in told} - known
+        if new and len(known) + len(new) > NAMES_MAX:
+            why = f"The server has {NAMES_MAX} tools already that somebody ever named."
+            raise Conflict(why, code="definitions_full", place=server, next_step="Look at `lichen tools list`.")
+
+    def _submit(
+        self, scope: Scope, standing: Standing, definition: Definition, vouched: Vouched, *, by: By = SERVER
+    ) -> None:
         digest = definition.digest
         if digest in standing.rejected or (
             digest == standing.submitted and not self._is_news(scope, standing, vouched)
         ):
             return
-        submitted = e.Submitted("tool", definition.name, digest, standing.pinned, BY, self._new_id("submission"))
+        id = self._new_id("submission")
+        submitted = e.Submitted("tool", definition.name, digest, standing.pinned, by.name, id, by.ruling)
         self._write(scope, submitted, definition, vouched)
 
     def _is_news(self, scope: Scope, standing: Standing, vouched: Vouched) -> bool:
@@ -308,7 +358,7 @@ class Servers:
     def _write(self, scope: Scope, control: e.Pinned | e.Submitted, definition: Definition, vouched: Vouched) -> None:
         told = [("definition", definition.data), ("signature", kept(vouched.signature))]
         contents = moves.as_contents(told, RETENTION)
-        self._journal_of(scope).append({TENANT_STREAM: (e.Draft(control, contents),)}, actor=BY)
+        self._journal_of(scope).append({TENANT_STREAM: (e.Draft(control, contents),)}, actor=control.by)
 
     # -- the end -------------------------------------------------------------------------------------------------
 

@@ -5,13 +5,14 @@ A program or an agent judges nothing: only an operator's word turns on what a st
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import msgspec
 
 from lichen.core.deciders import events as e
 from lichen.core.deciders import moves
+from lichen.core.deciders.streams import SYSTEM
 from lichen.core.deciders.streams import Definition as Standing
 from lichen.core.words.content import RETENTION
 from lichen.core.words.errors import Conflict, ContentErased, Denied, NotFound
@@ -22,24 +23,28 @@ from lichen.log.records.record import Record
 from lichen.runtime.access.access import EVERYTHING, About, Access
 from lichen.runtime.given.servers import Seen, Servers
 from lichen.runtime.names import name_of
+from lichen.runtime.operations.governing.suspicions import Suspicions
 from lichen.runtime.project.policies import InForce
 from lichen.tools.scan.difference import difference
 from lichen.tools.scan.finding import Finding
 from lichen.tools.vouching.signature import Signature, kept
 
 State = Literal["on", "changed", "waiting", "rejected", "revoked"]
-"""On as it is pinned; off because it changed; off because nobody judged it yet; off because somebody said no; off
-because the key that signed it was taken back."""
+"""On as it is pinned, whatever somebody submitted meanwhile; off because it changed; off because nobody judged it yet;
+off because somebody said no; off because the key that signed it was taken back."""
 
 
 class ToolStanding(msgspec.Struct, frozen=True):
-    """How a tool of a server stands. `pinned` and `waiting` are digests of definitions, empty where there is none."""
+    """How a tool of a server stands. `pinned` and `waiting` are digests of definitions, empty where there is none. What
+    is suspicious in the one that waits is counted in `findings`, and `gravest` is the worst of it."""
 
     name: str
     server: str
     state: State
     pinned: str
     waiting: str
+    findings: int = 0
+    gravest: str = ""
 
 
 class ToolOffer(msgspec.Struct, frozen=True):
@@ -64,8 +69,7 @@ class ToolOffer(msgspec.Struct, frozen=True):
 
 
 class ServerTools:
-    """Shows and judges. `own` are the names of the tools that agents have of the project itself. Every operation raises
-    Denied."""
+    """Shows and judges. Every operation raises Denied."""
 
     def __init__(
         self,
@@ -73,19 +77,20 @@ class ServerTools:
         access: Access,
         servers: Servers,
         in_force: InForce,
-        *,
-        own: Callable[[], Iterable[str]] = tuple,
+        suspicions: Suspicions,
     ) -> None:
         self._engine, self._access = engine, access
         self._servers, self._in_force = servers, in_force
-        self._own = own
+        self._suspicions = suspicions
 
     def list(self, scope: Scope, actor: Actor) -> tuple[ToolStanding, ...]:
         """Every tool that a server of the scope ever offered, by name."""
         self._access.ask("tool.read", scope, actor, EVERYTHING)
         found = self._servers.standing(scope).items()
-        tools = [_standing(name.partition(":")[2], each) for name, each in found if name.startswith("tool:")]
-        return tuple(sorted(tools, key=lambda tool: tool.name))
+        tools = [(name.partition(":")[2], each) for name, each in found if name.startswith("tool:")]
+        return tuple(
+            _standing(name, each, self._waits_with(scope, name, each)) for name, each in sorted(tools, key=_first)
+        )
 
     def servers(self, scope: Scope, actor: Actor) -> tuple[str, ...]:
         """The servers that are configured for the scope, by name."""
@@ -94,7 +99,8 @@ class ServerTools:
 
     def waiting(self, scope: Scope, actor: Actor) -> int:
         """How many definitions wait for somebody's judgement."""
-        return sum(bool(tool.waiting) for tool in self.list(scope, actor))
+        self._access.ask("tool.read", scope, actor, EVERYTHING)
+        return sum(bool(each.submitted) for each in self._servers.standing(scope).values())
 
     def show(self, scope: Scope, name: str, actor: Actor) -> ToolOffer:
         """What is pinned, what waits, and where they differ. Raises NotFound (`tool_unknown`)."""
@@ -106,11 +112,11 @@ class ServerTools:
         pinned, waiting = self._said(scope, pin), self._said(scope, wait)
         n = standing.submitted_n or standing.pinned_n or standing.revoked_n
         return ToolOffer(
-            _standing(name, standing),
+            _standing(name, standing, self._waits_with(scope, name, standing)),
             pinned,
             waiting,
             difference(pinned, waiting),
-            self._findings(scope, name, waiting or pinned),
+            self._suspicions.of(scope, name, waiting or pinned),
             name_of(log, pin.actor) if pin is not None else "",
             pin.ts_us if pin is not None else 0,
             wait.ts_us if wait is not None else 0,
@@ -182,15 +188,13 @@ class ServerTools:
             raise _changed(name)
         return standing
 
-    def _findings(self, scope: Scope, name: str, said: Mapping[str, Any] | None) -> tuple[Finding, ...]:
-        """What is suspicious in a definition beside the other tools that an agent could have."""
-        from lichen.tools.scan.definition import scan_definition
-
-        server = name.partition(".")[0]
-        offered = [each.partition(":")[2] for each in self._servers.standing(scope) if each.startswith("tool:")]
-        siblings = [each for each in offered if each.startswith(f"{server}.")]
-        others = [*(each for each in offered if not each.startswith(f"{server}.")), *self._own()]
-        return scan_definition(said, siblings=siblings, others=others) if said is not None else ()
+    def _waits_with(self, scope: Scope, name: str, standing: Standing) -> tuple[Finding, ...]:
+        """What is suspicious in the definition that waits."""
+        known = self._suspicions.kept(scope, name, standing.submitted)
+        if known is not None or not standing.submitted:
+            return known or ()
+        said = self._said(scope, self._engine.journal(scope).log.record(TENANT_STREAM, standing.submitted_n))
+        return self._suspicions.keep(scope, name, standing.submitted, self._suspicions.of(scope, name, said))
 
     def _data(self, scope: Scope, n: int) -> bytes:
         return self._engine.journal(scope).log.contents(TENANT_STREAM, n)["definition"]
@@ -209,10 +213,16 @@ def _changed(name: str) -> Conflict:
     return Conflict("This is not the definition that waits.", code="definition_changed", place=name, next_step=step)
 
 
-def _standing(name: str, standing: Standing) -> ToolStanding:
+def _first(tool: tuple[str, Standing]) -> str:
+    return tool[0]
+
+
+def _standing(name: str, standing: Standing, found: tuple[Finding, ...] = ()) -> ToolStanding:
     state: State = "on"
-    if standing.submitted:
+    if standing.submitted and not (standing.pinned and standing.submitted_by != SYSTEM):
         state = "changed" if standing.pinned else "waiting"
     elif not standing.pinned:
         state = "revoked" if standing.revoked else "rejected"
-    return ToolStanding(name, name.partition(".")[0], state, standing.pinned, standing.submitted)
+    gravest = found[0].severity if found else ""
+    server = name.partition(".")[0]
+    return ToolStanding(name, server, state, standing.pinned, standing.submitted, len(found), gravest)

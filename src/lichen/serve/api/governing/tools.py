@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 
 from lichen.runtime.given.servers import Seen
+from lichen.runtime.operations.governing.submissions import TOGETHER_MAX, Submission
 from lichen.runtime.operations.governing.tools import ToolOffer, ToolStanding
 from lichen.serve.api.route import ApiRoute
 from lichen.serve.http.exchange import Body, Exchange, Note
@@ -19,6 +20,13 @@ class Looking(Body, frozen=True):
     """Which server is asked."""
 
     server: Name
+
+
+class Submitting(Body, frozen=True):
+    """Definitions of a server's tools, as its `tools/list` would say them."""
+
+    server: Name
+    tools: Annotated[list[dict[str, Any]], msgspec.Meta(min_length=1, max_length=TOGETHER_MAX)]
 
 
 class Judging(Body, frozen=True):
@@ -44,6 +52,12 @@ async def look(x: Exchange) -> Seen:
     return await x.runtime.tools.look(x.scope, x.body(Looking).server, x.actor)
 
 
+async def submit(x: Exchange) -> tuple[Submission, ...]:
+    """Puts definitions of a server's tools before whoever judges, and says what is suspicious in them."""
+    wanted = x.body(Submitting)
+    return await x.runtime.submissions.submit(x.scope, wanted.server, wanted.tools, x.actor)
+
+
 async def accept(x: Exchange) -> ToolStanding:
     """Turns a tool on as the definition that waits says."""
     wanted = x.body(Judging)
@@ -58,6 +72,7 @@ async def reject(x: Exchange) -> ToolStanding:
 
 ROUTES = (
     ApiRoute("GET", "tools", "tool.read", list_tools),
+    ApiRoute("POST", "tools", "tool.submit", submit, body=Submitting, fails=(404, 409, 429, 503)),
     ApiRoute("GET", "tools/{name}", "tool.read", show, fails=(404,)),
     ApiRoute("POST", "tools/look", "tool.look", look, body=Looking, fails=(404, 503)),
     ApiRoute("POST", "tools/accept", "tool.review", accept, body=Judging, fails=(404, 409)),
