@@ -96,6 +96,7 @@ SAMPLES: tuple[e.Control, ...] = (
     e.Declassified(("third_party:web.fetch",), "operator_1a", "x7", RULING),
     e.Refused("model.invoke", "5f0a", "deny", "x6", ("policy0",), "d4", 3, 1_700_000_000),
     e.SecretUsed("openai", "v3", "x4", CALL, RULING, "api.openai.com"),
+    e.CallAsked(CALL, 2, "openai:gpt-5", USAGE, e.ModelAsked("openai:gpt-5", "ok", USAGE, ruling=RULING)),
     e.MailboxOpened(AGENT, SUBJECT, "web", "push", "merge", "de", RULING, True),
     e.MessageReceived(MESSAGE, "5f0a", "answered", RUN, WAIT, "operator", RULING, "operator_1a", True, FILES),
     e.TurnOpened(TURN, RUN, (MESSAGE, MessageId("m5"))),
@@ -127,7 +128,7 @@ def golden(control: e.Control) -> dict[str, str]:
 
 def test_every_record_type_has_a_sample_that_sets_every_field() -> None:
     assert [type(sample) for sample in SAMPLES] == list(e.TYPES.values())
-    assert len(SAMPLES) == 34
+    assert len(SAMPLES) == 35
     for sample in SAMPLES:
         for field in msgspec.structs.fields(sample):
             assert getattr(sample, field.name) != field.default, f"{sample.type}.{field.name}"
@@ -194,6 +195,8 @@ def test_keys_of_different_types_never_meet() -> None:
         (e.Owned(1), e.Owned(2)),
         (e.CallStarted(CALL, 1, 1), e.CallStarted(CALL, 2, 1)),
         (e.CallProgressed(CALL, 1, "in_doubt"), e.CallProgressed(CALL, 1, "not_done")),
+        (e.CallAsked(CALL, 1, "m"), e.CallAsked(CALL, 2, "m")),
+        (e.CallAsked(CALL, 1, "m"), e.CallAsked(CALL, 1, "m", asked=e.ModelAsked("m", "ok"))),
         (e.CallFinished(CALL, 1, "unknown"), e.CallFinished(CALL, 1, "ok")),
         (e.Signal("cancel", "s1"), e.Signal("input", "s1")),
         (e.TimerFired("retry/c1/2"), e.TimerFired("retry/c1/3")),

@@ -60,6 +60,10 @@ def first_day(log: Log) -> None:
     for id in (C1, C2):
         put(log, A, e.Draft(e.Decided(id, 1, "allow", ("p1",), "abc", (Reservation("meter-1", 10),))))
         put(log, A, e.Draft(e.CallStarted(id, 1, 1)))
+    by_call = e.ModelAsked("scripted:small", "ok", Usage(7, 3, 0, 11), ruling=e.Ruling("model.invoke", ("p1",), "abc"))
+    put(log, A, e.Draft(e.CallAsked(C1, 0, "scripted:small", Usage(20, 30, 0, 40))))
+    sent = (Content("asked/0", who, b"{}"), Content("replied/0", who, b"{}"))
+    put(log, A, e.Draft(e.CallAsked(C1, 0, "scripted:small", asked=by_call), sent))
     audit = Content("audit", RETENTION, b'{"amount":10}')
     put(log, A, e.Draft(e.CallFinished(C1, 1, "ok", "", 900, withheld=1), (Content("result", who, b"{}"), audit)))
     put(log, A, e.Draft(e.CallFinished(C2, 1, "failed", "no_money", 300), (Content("reason", who, b"no"),)))

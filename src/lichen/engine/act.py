@@ -12,7 +12,7 @@ from lichen.core.deciders import moves
 from lichen.core.deciders.mailbox import MailboxState
 from lichen.core.deciders.run import Call, RunState
 from lichen.core.ports.answer import AnswerType
-from lichen.core.ports.call import Arguments, CallMeta, GivenAnswer, Tool
+from lichen.core.ports.call import Arguments, Beside, CallMeta, GivenAnswer, Tool
 from lichen.core.speech.wording import Texts
 from lichen.core.words.errors import NotFound
 from lichen.core.words.ids import CallId, RunId, SessionId, StreamId, idempotency_key, run_stream, session_stream
@@ -214,8 +214,8 @@ class CallAct(Act):
             self._arguments = decoded if decoded is not None else Arguments(kept)
         return self._arguments
 
-    def meta(self, timeout_s: float) -> CallMeta:
-        """What the tool is told about this attempt."""
+    def meta(self, timeout_s: float, beside: Beside | None = None) -> CallMeta:
+        """What the tool is told about this attempt, and what it may do besides."""
         state, call = self.state, self.call
         return CallMeta(
             scope=self.journal.scope,
@@ -230,6 +230,7 @@ class CallAct(Act):
             turn=state.turn,
             label=state.label,
             answer=self._answer(),
+            beside=beside,
         )
 
     def _answer(self) -> GivenAnswer | None:

@@ -48,7 +48,7 @@ LoadMeter = Callable[[Scope, str], tuple[int, int]]
 """`load(scope, key)`: what the log has reserved and paid under a key."""
 IsUnknown = Callable[[Scope, SessionId | None, str, bytes], bool]
 """`is_unknown(scope, session, tool, digest)`: whether such a call was started there and nobody knows how it ended."""
-_Act = tuple[str, str, str, Actor, Label, tuple[str, str] | None, tuple[str, ...]]
+_Act = tuple[str, str, str, Actor, Label, tuple[str, str] | None, tuple[tuple[str, ...], str] | None]
 """What is no tool call: under which policies, which act, on what, by whom, with which label; of a secret, for
 which tool and where, of a model its tags."""
 Pseudonyms = Callable[[Scope, Actor], str]
@@ -177,8 +177,8 @@ class PolicyGate:
         allowed. Where they read what models used, each request is another question."""
         counted = _counted(check, policies)
         secret_for = None if check.hands_to is None else (check.hands_to, check.scope.env)
-        tags = () if check.asking is None else check.asking.tags
-        key = (policies.digest, check.action, check.resource, check.actor, check.label, secret_for, tags)
+        asking = None if check.asking is None else (check.asking.tags, check.asking.tool)
+        key = (policies.digest, check.action, check.resource, check.actor, check.label, secret_for, asking)
         allowed = self._allowed.get(key) if counted is None else None
         if allowed is not None:
             return allowed

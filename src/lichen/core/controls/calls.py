@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from lichen.core.controls.control import Control, Stands
+from lichen.core.controls.plans import ModelAsked
 from lichen.core.ports.call import Outcome
 from lichen.core.ports.policy import Reservation
 from lichen.core.words.ids import CallId, RunId
+from lichen.core.words.limits import Usage
 
 
 class Decided(Control, frozen=True, array_like=True, gc=False):
@@ -106,3 +108,21 @@ class CallFinished(Control, frozen=True, array_like=True, gc=False):
     def key(self) -> str:
         suffix = "/unknown" if self.outcome == "unknown" else ""
         return f"call_finished/{self.call}/{self.attempt}{suffix}"
+
+
+class CallAsked(Control, frozen=True, array_like=True, gc=False):
+    """A call asks a model while it is made. The request of this `number` is under way, with what is `reserved` for it,
+    durable before it leaves; once it ended there is another record, with what it was (`asked`).
+
+    Contents of that: `asked/0` and `replied/0`, as beside a plan. Its label is that of what the call's tool says.
+    """
+
+    call: CallId
+    number: int
+    model: str
+    reserved: Usage = Usage()
+    asked: ModelAsked | None = None
+
+    @property
+    def key(self) -> str:
+        return f"call_asked/{self.call}/{self.number}{'' if self.asked is None else '/ended'}"

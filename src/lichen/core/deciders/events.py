@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
-from lichen.core.controls.calls import CallFinished, CallProgressed, CallStarted, Decided
+from lichen.core.controls.calls import CallAsked, CallFinished, CallProgressed, CallStarted, Decided
 from lichen.core.controls.control import Control
 from lichen.core.controls.control import Ruling as Ruling
 from lichen.core.controls.control import Stands as Stands
@@ -58,6 +58,7 @@ RunControl = (
     | Declassified
     | Refused
     | SecretUsed
+    | CallAsked
 )
 MailboxControl = (
     MailboxOpened

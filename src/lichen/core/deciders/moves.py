@@ -10,6 +10,7 @@ from typing import Literal
 
 from lichen.core.deciders import events as e
 from lichen.core.deciders.run import Call, RunState
+from lichen.core.deciders.runstate import CallAsking
 from lichen.core.ports.call import Outcome
 from lichen.core.words.content import Content
 from lichen.core.words.ids import CallId, WaitId
@@ -298,14 +299,19 @@ def _child_finished(call: Call, child: RunState, outcome: Outcome, code: str, du
 
 
 def lost(s: RunState) -> Drafts:
-    """What an attempt at a plan cost whose end nobody will hear of: an estimate, for as many requests as are known of.
-    Nothing where none asked a model."""
-    asking = s.asking
+    """What requests to models cost whose end nobody will hear of: an estimate. Of an attempt at a plan it is one for as
+    many as are known of; nothing where none asked a model."""
+    asking, of_calls = s.asking, tuple(map(_lost_ask, s.asks_lost)) if s.asks else ()
     if asking is None:
-        return ()
+        return of_calls
     asked = e.ModelAsked(asking.model, "lost", asking.usage, tries=asking.requests, is_estimate=True)
     lost = e.Planned(asking.step, asking.attempt, asking.reason, usage=asking.usage, error="lost", requests=(asked,))
-    return (e.Draft(lost),)
+    return (e.Draft(lost), *of_calls)
+
+
+def _lost_ask(each: CallAsking) -> e.Draft:
+    asked = e.ModelAsked(each.model, "lost", each.usage, is_estimate=True)
+    return e.Draft(e.CallAsked(each.call, each.number, each.model, asked=asked))
 
 
 def over_budget(s: RunState, planned: e.Planned, contents: Contents, limit: Literal["tokens", "cost"]) -> Drafts:

@@ -14,7 +14,7 @@ from lichen.core.ports.policy import Grant
 from lichen.core.words.content import Ref
 from lichen.core.words.ids import AgentName, CallId, RunId, SessionId, ToolName, TurnId, WaitId
 from lichen.core.words.label import EMPTY, Label
-from lichen.core.words.limits import Limits, Usage
+from lichen.core.words.limits import NO_USAGE, Limits, Usage
 from lichen.core.words.wait import HALTING, Wait, WaitKind, WaitOutcome
 
 GOES_ON: Final = "goes_on"  # the code of a call that waits for an answer while what it began goes on
@@ -54,6 +54,7 @@ class Call(msgspec.Struct, frozen=True, gc=False):
     asked_n: int = 0  # the records of the last question of its tool, and of the end of that wait
     answered_n: int = 0
     answered: WaitOutcome | None = None
+    asks: int = 0  # requests to models that it made
 
     @property
     def may_act(self) -> bool:
@@ -103,6 +104,18 @@ class Asking(msgspec.Struct, frozen=True, gc=False):
         return self.reserved + self.used
 
 
+class CallAsking(msgspec.Struct, frozen=True, gc=False):
+    """A request to a model that a call made and that nobody heard of yet: what is reserved for it, since when, and in
+    which epoch it left. It counts in full until it is known what it cost."""
+
+    call: CallId
+    number: int
+    model: str
+    usage: Usage
+    since_us: int
+    epoch: int
+
+
 class RunState(msgspec.Struct, frozen=True, gc=False):
     """Everything `decide` needs, folded from controls alone. `n` counts the records of the stream."""
 
@@ -150,6 +163,7 @@ class RunState(msgspec.Struct, frozen=True, gc=False):
     child_tokens: int = 0  # what children that ended have used
     child_micro_usd: int = 0
     asking: Asking | None = None
+    asks: Mapping[str, CallAsking] = {}  # of calls, by call and number
     has_acted: bool = False  # something that may not be repeated happened here or in a child, or may have
     left_us: int | None = None  # what is left of the time while it stands still
 
@@ -231,8 +245,7 @@ class RunState(msgspec.Struct, frozen=True, gc=False):
     def tokens_free(self) -> int:
         """The same, below zero where models used more than they were let."""
         lent = sum(call.reserved_tokens for call in self.calls.values())
-        asking = self.asking.usage.tokens if self.asking is not None else 0
-        return self.limits.tokens - self.tokens_used - lent - asking
+        return self.limits.tokens - self.tokens_used - lent - self.usage_under_way.tokens
 
     @property
     def micro_usd_left(self) -> int | None:
@@ -246,8 +259,18 @@ class RunState(msgspec.Struct, frozen=True, gc=False):
         if self.limits.micro_usd is None:
             return None
         lent = sum(call.reserved_micro_usd for call in self.calls.values())
-        asking = self.asking.usage.cost_micro_usd if self.asking is not None else 0
-        return self.limits.micro_usd - self.micro_usd_used - lent - asking
+        return self.limits.micro_usd - self.micro_usd_used - lent - self.usage_under_way.cost_micro_usd
+
+    @property
+    def usage_under_way(self) -> Usage:
+        """What its requests to models cost of which nobody knows that yet: what is reserved for them."""
+        asking = NO_USAGE if self.asking is None else self.asking.usage
+        return sum((each.usage for each in self.asks.values()), asking) if self.asks else asking
+
+    @property
+    def asks_lost(self) -> tuple[CallAsking, ...]:
+        """Requests of calls whose end nobody will hear of: their call is over, or their process gone."""
+        return tuple(each for each in self.asks.values() if each.epoch < self.epoch or each.call not in self.calls)
 
     def may_use(self, tool: ToolName) -> bool:
         """Whether this run may call a tool of its agent."""

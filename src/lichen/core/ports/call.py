@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, TypeVar, runtime_checkable
 
 import msgspec
 
@@ -14,6 +14,9 @@ from lichen.core.words.failure import Failure
 from lichen.core.words.ids import AgentName, CallId, RunId, SessionId, ToolName, TurnId
 from lichen.core.words.label import EMPTY, Label
 from lichen.core.words.scope import Actor, Scope
+
+if TYPE_CHECKING:  # which says what a model is asked in terms of tools
+    from lichen.core.ports.model import Model, ModelReply, ModelRequest
 
 T = TypeVar("T")
 
@@ -173,7 +176,8 @@ class CallMeta(msgspec.Struct, frozen=True):
 
     `idempotency_key` is the same on every attempt; `timeout_s` is what is left for this attempt. `label` is that of
     everything the run has read: what the tool passes on was made from it. `secrets` are those that the function being
-    called asks for, by name. `answer` is there where the tool asked for something (`NeedsAnswer`) before.
+    called asks for, by name. `answer` is there where the tool asked for something (`NeedsAnswer`) before. `beside` is
+    there where the call is made in the runtime's own process.
     """
 
     scope: Scope
@@ -189,6 +193,16 @@ class CallMeta(msgspec.Struct, frozen=True):
     label: Label = EMPTY
     secrets: Mapping[str, Secret] = {}
     answer: GivenAnswer | None = None
+    beside: Beside | None = None
+
+
+class Beside(Protocol):
+    """What a call may do besides, while it is made in this process."""
+
+    async def ask(self, model: Model, request: ModelRequest, /) -> ModelReply:
+        """One reply of a model. The gate decides, with the call's tool as what asks; it is billed to the run, of whose
+        budgets it has what is left. Raises Denied, and ModelError."""
+        ...
 
 
 class Issue(msgspec.Struct, frozen=True):

@@ -205,11 +205,12 @@ class Grant(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Asking(msgspec.Struct, frozen=True):
-    """What policies may read of a request to a model: its meters as they are now, without it, and the tags that a
-    project gives the model."""
+    """What policies may read of a request to a model: its meters as they are now, without it, the tags that a project
+    gives the model, and the tool that asks in the midst of a call; empty where the run itself does."""
 
     used: Callable[[], Mapping[ModelMeter, int]]
     tags: tuple[str, ...] = ()
+    tool: str = ""
 
 
 class Check(msgspec.Struct, frozen=True):

@@ -8,7 +8,7 @@ from typing import Final
 from lichen.core.deciders import events as e
 from lichen.core.deciders import moves
 from lichen.core.deciders.run import Call
-from lichen.core.ports.call import Arguments, NeedsAnswer, NotDone, produced
+from lichen.core.ports.call import Arguments, NeedsAnswer, NotDone, Produced, produced
 from lichen.core.words import faults
 from lichen.core.words.errors import LichenError
 from lichen.core.words.ids import CallId
@@ -16,6 +16,7 @@ from lichen.engine.act import Act, CallAct
 from lichen.engine.acts.child import start_child
 from lichen.engine.acts.places import placed
 from lichen.engine.acts.secrets import SecretRefused, handed, refuse
+from lichen.engine.asks.beside import Asks
 from lichen.engine.brief.pages import check_page
 from lichen.engine.brief.terms import terms_of
 from lichen.engine.drafts.ended import break_off, do_not, end, succeed
@@ -108,8 +109,7 @@ async def _perform(act: CallAct, args: Arguments) -> None:
     limit = Within(timeout_s)
     faults.hit(f"effect.before/{act.call.tool}")
     try:
-        with shown(act):
-            data = await limit.of((act.entrusted or act.tool).execute(args, act.meta(timeout_s)))
+        data = await _made(act, args, limit, timeout_s)
         check_page(act.tool.spec, args.data, produced(data).result)
     except NotDone as error:
         do_not(act, error)
@@ -128,6 +128,17 @@ async def _perform(act: CallAct, args: Arguments) -> None:
     else:
         faults.hit(f"effect.after/{act.call.tool}")
         succeed(act, data, duration_us=act.services.clock() - began_us)
+
+
+async def _made(act: CallAct, args: Arguments, limit: Within, timeout_s: float) -> bytes | Produced:
+    """What the tool gives. What it asks of models meanwhile is over when it is."""
+    asks = Asks(act) if act.tool.spec.runs == "loop" else None
+    try:
+        with shown(act):
+            return await limit.of((act.entrusted or act.tool).execute(args, act.meta(timeout_s, asks)))
+    finally:
+        if asks is not None and asks.under_way:
+            await asks.close()
 
 
 def end_late(run: Act, begun: Call, ended: asyncio.Future[bytes], duration_us: int) -> None:

@@ -1,4 +1,4 @@
 """What becomes of a request to a model: gated, within its budgets, billed and recorded.
 
-Others take `Asker` and `settle_lost`.
+Others take `Asker`, `Asks` and `settle_lost`.
 """

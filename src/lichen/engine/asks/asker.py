@@ -29,7 +29,7 @@ from lichen.core.words.limits import NO_USAGE, Usage
 from lichen.engine.act import Act
 from lichen.engine.asks.bill import Bill, Shown
 from lichen.engine.asks.keeping import Keeping, Part
-from lichen.engine.asks.keys import KeyRefused, Keys
+from lichen.engine.asks.keys import Keys
 from lichen.engine.asks.room import Left, OverBudget, Room, RunLimit, budgets_of, capped, check_fits, room_for
 from lichen.engine.asks.showing import shown_to
 from lichen.engine.asks.used import Used, unnoted, used_of
@@ -134,9 +134,8 @@ class Asker:
         ruling = ruling_of(check, verdict)
         room = self._room(model, request, verdict)
         self._reserve(i, model, room)
-        bill = Bill(model.name, room, self._act.services.prices)
+        bill = Bill(model.name, room, self._act.services.prices, ruling)
         shown = Shown(deltas)
-        asked = bill.open(ruling)
         began_us = self._act.services.clock()
         try:
             if isinstance(model, Connectable):
@@ -145,26 +144,15 @@ class Asker:
             reached = self._reached(model, keys, self._again(i, bill, verdict))
             reply = await reached.generate(self._in_time(room.request), shown.deltas)
             faults.hit("ask.after")
-            asked = bill.answered(asked, reply)
+            bill.answered(reply)
             if self._keeping is not None:
                 self._keeping.reply(i, reply)
             return reply
-        except ModelError as error:
-            asked = bill.failed(asked, error, was_shown=shown.is_any)
-            raise
-        except KeyRefused as error:  # nothing was sent
-            asked = msgspec.structs.replace(asked, outcome=error.code, usage=NO_USAGE, is_estimate=False, tries=0)
-            raise
-        except Exception:
-            asked = msgspec.structs.replace(asked, outcome="model_failed", usage=self._open[i][1])
-            raise
-        except BaseException:  # cancelled
-            asked = msgspec.structs.replace(asked, usage=self._open[i][1])
+        except BaseException as error:
+            bill.broke(error, self._open[i][1], was_shown=shown.is_any)
             raise
         finally:
-            duration_us = self._act.services.clock() - began_us
-            is_unpriced = room.is_unpriced and not asked.usage.cost_micro_usd
-            self._settle(i, msgspec.structs.replace(asked, duration_us=duration_us, is_unpriced=is_unpriced))
+            self._settle(i, bill.closed(self._act.services.clock() - began_us))
 
     def _allowed(self, check: Check) -> Verdict:
         verdict = self._act.services.gate.decide(check)
@@ -220,13 +208,17 @@ class Asker:
     def _reserve(self, i: int, model: Model, room: Room) -> None:
         """Counts the request against every budget from this moment on."""
         state = self._state
-        if not self._act.journal.run(state.id).wants_plan(state.step, state.plan_attempt):
-            raise ModelError("Another plan is wanted by now.", code="superseded", retryable=False)
+        self._check_wanted()
         self._open[i] = (model.name, room.reserved)
         if self._act.services.keeps_requests:
             self._keeping = self._keeping or Keeping(self._act.journal.seat(self._act.stream).sent or Last())
             self._keeping.ask(f"{state.step}/{state.plan_attempt}/{i}", room.request)
         self._note_asking(model.name)
+
+    def _check_wanted(self) -> None:
+        state = self._state
+        if not self._act.journal.run(state.id).wants_plan(state.step, state.plan_attempt):
+            raise ModelError("Another plan is wanted by now.", code="superseded", retryable=False, tries=0)
 
     def _note_asking(self, model: str) -> None:
         """Says in the run what is reserved for the requests under way, and what those before used."""
@@ -248,7 +240,7 @@ class Asker:
 
     def _keys(self, model: Model, check: Check) -> Keys:
         """The keys of the request that was asked about. Raises KeyRefused where it may not have the one it needs."""
-        keys = Keys(self._act, model.name, check.label, self.note)
+        keys = Keys(self._act, model.name, check.label, self.note, self._check_wanted)
         if isinstance(model, Connectable) and self._stand_in is None:
             keys.check()
         return keys

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from lichen.core.deciders import events as e
-from lichen.core.ports.model import Connection, HeldKey, ModelError
+from lichen.core.ports.model import Connection, HeldKey
 from lichen.core.ports.policy import Check, Verdict
 from lichen.core.ports.secrets import Secret, fingerprint
 from lichen.core.words.errors import Denied
@@ -30,11 +30,19 @@ class Keys:
     """The connections of one request of a run, with the keys that policy lets it use.
 
     What is noted is a `secret_used` for each secret, version and host, once while this process has the log. No request
-    leaves before it is durable, and none waits for it but those that come before it is.
+    leaves before it is durable, and none waits for it but those that come before it is. `check_wanted` raises where the
+    request is not wanted any more.
     """
 
-    def __init__(self, act: Act, model: str, label: Label, note: Callable[[e.Draft], None]) -> None:
-        self._act, self._model, self._label, self._note = act, model, label, note
+    def __init__(
+        self,
+        act: Act,
+        model: str,
+        label: Label,
+        note: Callable[[e.Draft], None],
+        check_wanted: Callable[[], None],
+    ) -> None:
+        self._act, self._model, self._label, self._note, self._check_wanted = act, model, label, note, check_wanted
         self._connections = act.services.connections
 
     def check(self) -> None:
@@ -70,11 +78,6 @@ class Keys:
         if run is not None:
             await journal.durable(run=run)
             uses[use] = None
-
-    def _check_wanted(self) -> None:
-        state = self._act.state
-        if not self._act.journal.run(state.id).wants_plan(state.step, state.plan_attempt):
-            raise ModelError("Another plan is wanted by now.", code="superseded", retryable=False, tries=0)
 
     def _allowed(self, name: str) -> tuple[Check, Verdict]:
         check = self._question(name)

@@ -49,7 +49,7 @@ def used_of(act: Act, unnoted: Used) -> Mapping[ModelMeter, int]:
 def of_tree(journal: Journal, run: RunId) -> Used:
     """What a run and all those below it used, what is reserved for their requests under way included."""
     state = journal.run(run)
-    under_way = NO_USAGE if state.asking is None else state.asking.usage
+    under_way = state.usage_under_way
     used = Used(state.tokens_used + under_way.tokens, state.micro_usd_used + under_way.cost_micro_usd)
     for call in state.calls.values():
         if call.child is not None:

@@ -32,7 +32,8 @@ def request_of(check: Check, view: ActionView, of_tool: Mapping[str, Value]) -> 
     if view.action.id == SECRET_USE:
         context |= {"tool": check.hands_to or "", "environment": check.scope.env}
     if view.action.id == MODEL_INVOKE:
-        context |= {"model": _model(check.resource, check.asking.tags if check.asking else ())}
+        tags, tool = ((), "") if check.asking is None else (check.asking.tags, check.asking.tool)
+        context |= {"model": _model(check.resource, tags), "tool": tool}
     return Request(
         _principal(check.actor), view.action, view.resource or Entity(view.resource_type, check.resource), context
     )

@@ -13,6 +13,7 @@ that of `secret.use`
     tool, environment                     the name of the tool or model it is handed to, and where
 and that of `model.invoke`
     model {provider, name, tags}          `openai:gpt-5` is `gpt-5` of `openai`; tags are the project's own
+    tool                                  the tool in a call of which it is asked; "" where the agent itself asks
     meters {<meter>: Long}                what the run, its session, its customer's and its tenant's day used of models,
                                           without this
 and that of `run.start`
@@ -259,7 +260,7 @@ def _context(view: ActionView) -> dict[str, Any]:
         return _record({**common, "tool": _STRING, "environment": _STRING})
     if view.action.id == MODEL_INVOKE:
         counts = _record({name: {"type": "Long"} for name in MODEL_METERS})
-        return _record({**common, "model": {"type": "ModelInfo"}, "meters": counts})
+        return _record({**common, "model": {"type": "ModelInfo"}, "meters": counts, "tool": _STRING})
     if view.action.id == RUN_START:
         return _record({**common, "meters": _record({name: {"type": "Long"} for name in RUN_METERS})})
     if tool is None:

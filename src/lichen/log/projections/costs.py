@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from lichen.core.deciders import events as e
 from lichen.core.deciders.run import RunState
+from lichen.core.deciders.runstate import Asking, CallAsking
 from lichen.core.deciders.streams import State
 from lichen.core.words.limits import NO_USAGE, Usage
 from lichen.log.projections.projection import Folding, Projection
@@ -139,10 +140,17 @@ class Costs(Folding):
         match event.control:
             case e.Planned(usage=usage) if usage != NO_USAGE or event.control.requests:
                 assert isinstance(before, RunState)
-                return self._planned(event, event.control, before, after)
+                return self._asked(event, event.control.requests, usage, before, after)
             case e.PlanStarted(model=model) if model:
                 assert isinstance(before, RunState)
                 return self._spend(event, before, after)
+            case e.CallAsked(asked=None):
+                assert isinstance(before, RunState)
+                return self._spend(event, before, after)
+            case e.CallAsked(asked=asked):
+                assert isinstance(before, RunState)
+                assert asked is not None
+                return self._asked(event, (asked,), asked.usage, before, after)
             case e.RunStarted(parent=None, subject=subject) if subject:
                 return (self._add(PERSONS, (subject, event.ts_us // DAY_US), (1, 0, 0, 0, 0)),)
             case e.CallFinished(outcome=outcome) if outcome not in ("unknown", "denied"):
@@ -150,27 +158,29 @@ class Costs(Folding):
             case _:
                 return ()
 
-    def _planned(self, event: e.Event, planned: e.Planned, before: RunState, after: RunState) -> list[Op]:
-        day, usage = event.ts_us // DAY_US, planned.usage
+    def _asked(
+        self, event: e.Event, requests: tuple[e.ModelAsked, ...], usage: Usage, before: RunState, after: RunState
+    ) -> list[Op]:
+        """What these requests used, in all `usage`."""
+        day = event.ts_us // DAY_US
         ops = [self._add(COSTS, (day, after.agent), (0, usage.tokens, usage.cost_micro_usd))]
-        ops += [self._add(ASKED, (day, after.agent, asked.model), _sums(asked)) for asked in planned.requests]
+        ops += [self._add(ASKED, (day, after.agent, asked.model), _sums(asked)) for asked in requests]
         if after.session is not None:
-            ops += [self._add(TALKED, (after.session, asked.model), _sums(asked)) for asked in planned.requests]
+            ops += [self._add(TALKED, (after.session, asked.model), _sums(asked)) for asked in requests]
         return ops + self._spend(event, before, after, usage)
 
     def _spend(self, event: e.Event, before: RunState, after: RunState, usage: Usage = NO_USAGE) -> list[Op]:
         """What was reserved before the event is not any more, what is after it is, and `usage` was spent: on the day
         on which the attempt began to ask, and in its session."""
-        was, now = before.asking, after.asking
-        released = was if was is not None and was is not now else None
-        reserved = now if now is not None and now is not was else None
+        was, now = _under_way(before), _under_way(after)
+        released = [each for each in was if not any(each is other for other in now)]
+        reserved = [each for each in now if not any(each is other for other in was)]
         ops: list[Op] = []
-        for asking, sign in ((released, -1), (reserved, 1)):
-            if asking is not None:
-                held = (sign * asking.usage.tokens, sign * asking.usage.cost_micro_usd)
-                ops += self._count(after, asking.since_us, (0, 0, *held))
+        for asking, sign in (*((each, -1) for each in released), *((each, 1) for each in reserved)):
+            held = (sign * asking.usage.tokens, sign * asking.usage.cost_micro_usd)
+            ops += self._count(after, asking.since_us, (0, 0, *held))
         if usage != NO_USAGE:
-            since_us = released.since_us if released is not None else event.ts_us
+            since_us = released[0].since_us if released else event.ts_us
             ops += self._count(after, since_us, (usage.tokens, usage.cost_micro_usd, 0, 0))
         return ops
 
@@ -220,6 +230,11 @@ def _keys(since_us: int, run: RunState) -> list[str]:
     return [day_key(since_us), *([session_key(run.session)] if run.session is not None else [])]
 
 
+def _under_way(run: RunState) -> list[Asking | CallAsking]:
+    """What is reserved for requests of a run."""
+    return [*([] if run.asking is None else [run.asking]), *run.asks.values()]
+
+
 def _sums(asked: e.ModelAsked) -> Sums:
     usage = asked.usage
     estimated = usage.cost_micro_usd if asked.is_estimate else 0
@@ -231,7 +246,7 @@ VIEW = Projection(
     "costs",
     (COSTS, ASKED, TALKED, SPENT, PERSONS),
     Costs,
-    controls=frozenset({e.RunStarted, e.Planned, e.PlanStarted, e.CallFinished}),
+    controls=frozenset({e.RunStarted, e.Planned, e.PlanStarted, e.CallFinished, e.CallAsked}),
 )
 
 

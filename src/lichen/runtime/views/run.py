@@ -285,8 +285,10 @@ def _held(begun: e.RunStarted, to: overrides.Overrides) -> Iterator[str]:
 
 def _cost(records: Sequence[Record], limits: Limits, calls: int) -> Cost:
     plans = [record.control for record in records if isinstance(record.control, e.Planned)]
-    usage = sum((plan.usage for plan in plans), Usage())
-    guessed = [asked.usage.cost_micro_usd for plan in plans for asked in plan.requests if asked.is_estimate]
+    of_calls = [each.control.asked for each in records if isinstance(each.control, e.CallAsked) and each.control.asked]
+    usage = sum((each.usage for each in (*plans, *of_calls)), Usage())
+    requests = (*(asked for plan in plans for asked in plan.requests), *of_calls)
+    guessed = [asked.usage.cost_micro_usd for asked in requests if asked.is_estimate]
     return Cost(
         calls,
         limits.calls,

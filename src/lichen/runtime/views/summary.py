@@ -21,7 +21,7 @@ def summary_of(control: Recorded) -> str:
     match control:
         case e.RunStarted() | e.PlanStarted() | e.Planned() | e.RunFinished() | e.LimitReached() | e.Signal():
             return _of_run(control)
-        case e.Decided() | e.CallStarted() | e.CallProgressed() | e.CallFinished():
+        case e.Decided() | e.CallStarted() | e.CallProgressed() | e.CallFinished() | e.CallAsked():
             return _of_call(control)
         case e.WaitOpened():
             return f"{control.wait} {control.kind} by {' or '.join(control.may_answer) or 'the runtime'}"
@@ -100,7 +100,7 @@ def _planned(control: e.Planned) -> str:
     return control.error or ("asks" if control.waits else "says something" if control.says else "goes on")
 
 
-def _of_call(control: e.Decided | e.CallStarted | e.CallProgressed | e.CallFinished) -> str:
+def _of_call(control: e.Decided | e.CallStarted | e.CallProgressed | e.CallFinished | e.CallAsked) -> str:
     match control:
         case e.Decided():
             return f"{control.call} {control.verdict}{_by(control.policies)}"
@@ -111,6 +111,9 @@ def _of_call(control: e.Decided | e.CallStarted | e.CallProgressed | e.CallFinis
             return f"{control.call} attempt {control.attempt} {what} {control.code}".rstrip()
         case e.CallFinished():
             return f"{control.call} {control.outcome} {control.code}".rstrip()
+        case e.CallAsked(asked=asked):
+            ended = "" if asked is None else f", {asked.outcome}"
+            return f"{control.call} asks {control.model}{ended}"
         case _:
             assert_never(control)
 

@@ -7,7 +7,7 @@ import msgspec
 from lichen.core.deciders import events as e
 from lichen.core.deciders.folds.changes import Changes, Folds, asked_again, overtaken, settled, with_call
 from lichen.core.deciders.folds.timers import go_on, stand_still, timers_without
-from lichen.core.deciders.runstate import GOES_ON, Call, Result, RunState
+from lichen.core.deciders.runstate import GOES_ON, Call, CallAsking, Result, RunState
 from lichen.core.words.content import Ref
 
 _UNBORN: Changes = {
@@ -132,6 +132,15 @@ def _given_back(s: RunState, call: Call, c: e.CallProgressed | e.CallFinished) -
     }
 
 
+def _call_asked(s: RunState, event: e.Event, c: e.CallAsked) -> Changes:
+    id, asks = f"{c.call}/{c.number}", dict(s.asks)
+    if c.asked is not None:
+        asks.pop(id, None)
+        return {"asks": asks, "usage": s.usage + c.asked.usage}
+    asks[id] = CallAsking(c.call, c.number, c.model, c.reserved, event.ts_us, s.epoch)
+    return {"asks": asks, "calls": with_call(s, c.call, asks=c.number + 1)}
+
+
 def _owned(s: RunState, event: e.Event, c: e.Owned) -> Changes:
     calls = {id: _inherited(call) for id, call in s.calls.items()}
     return {"epoch": c.epoch, "calls": calls, **(asked_again(s) if s.is_planning else {})}
@@ -153,5 +162,6 @@ FOLDS: Folds = {
     e.CallStarted: _call_started,
     e.CallProgressed: _call_progressed,
     e.CallFinished: _call_finished,
+    e.CallAsked: _call_asked,
     e.Owned: _owned,
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import msgspec
@@ -54,7 +54,8 @@ class Reply(msgspec.Struct, frozen=True):
 
 
 class ModelRequestView(msgspec.Struct, frozen=True):
-    """One request to a model. `at_us` is when its plan was recorded, `place` is `step/attempt/number`.
+    """One request to a model. `at_us` is when its plan was recorded, `place` is `step/attempt/number`; of one that a
+    call made, when it ended, and `call/number`.
 
     `outcome` is `ok`, `lost`, `cancelled` or the code of an error. Tokens that were read include `cached` and
     `cache_writes`; money is in millionths of a US dollar. `is_estimate`: nobody said what it used; `is_unpriced`: the
@@ -87,14 +88,29 @@ class ModelRequestView(msgspec.Struct, frozen=True):
 
 def requests(records: Iterable[Opened]) -> tuple[ModelRequestView, ...]:
     """Every request of a run, in the order of its records."""
-    return tuple(view for each in records if isinstance(each.record.control, e.Planned) for view in _of_plan(each))
+    return tuple(view for each in records for view in _of(each))
+
+
+def _of(each: Opened) -> Iterator[ModelRequestView]:
+    match each.record.control:
+        case e.Planned():
+            yield from _of_plan(each)
+        case e.CallAsked(asked=asked) as control if asked is not None:
+            yield _view(
+                each, f"{control.call}/{control.number}", _Asked(0, asked), _kept_reply(each, 0), is_fallback=False
+            )
+        case _:
+            pass
 
 
 def _of_plan(each: Opened) -> Iterator[ModelRequestView]:
     planned = each.record.control
     assert isinstance(planned, e.Planned)
     for i, asked in enumerate(planned.requests):
-        yield _view(each, planned, _Asked(i, asked), planned.requests[:i])
+        one, before = _Asked(i, asked), planned.requests[:i]
+        is_fallback = any(other.model != asked.model and other.outcome != "ok" for other in before)
+        reply = _kept_reply(each, i) or _became(each, planned, one)
+        yield _view(each, f"{planned.step}/{planned.attempt}/{i}", one, reply, is_fallback=is_fallback)
 
 
 class _Asked(NamedTuple):
@@ -104,10 +120,10 @@ class _Asked(NamedTuple):
     control: e.ModelAsked
 
 
-def _view(each: Opened, planned: e.Planned, one: _Asked, before: Sequence[e.ModelAsked]) -> ModelRequestView:
+def _view(each: Opened, place: str, one: _Asked, reply: Reply | None, *, is_fallback: bool) -> ModelRequestView:
     asked, usage = one.control, one.control.usage
     return ModelRequestView(
-        place=f"{planned.step}/{planned.attempt}/{one.i}",
+        place=place,
         at_us=each.record.ts_us,
         model=asked.model,
         answered=asked.answered,
@@ -120,13 +136,13 @@ def _view(each: Opened, planned: e.Planned, one: _Asked, before: Sequence[e.Mode
         micro_usd=usage.cost_micro_usd,
         is_estimate=asked.is_estimate,
         is_unpriced=asked.is_unpriced,
-        is_fallback=any(other.model != asked.model and other.outcome != "ok" for other in before),
+        is_fallback=is_fallback,
         tries=asked.tries,
         duration_us=asked.duration_us,
         first_us=asked.first_us,
         policies=asked.ruling.policies if asked.ruling is not None else (),
         prompt=_prompt(each, one.i),
-        reply=_reply(each, planned, one),
+        reply=reply,
     )
 
 
@@ -148,12 +164,16 @@ def _prompt(each: Opened, i: int) -> Prompt | None:
     return Prompt(sent.after, sent.same, sent.system, sent.tools, messages, sent.max_tokens, sent.left_out)
 
 
-def _reply(each: Opened, planned: e.Planned, one: _Asked) -> Reply | None:
-    """The reply that is kept, or the plan that it became."""
-    kept = each.json(f"replied/{one.i}")
-    if kept is not None:
-        replied = msgspec.convert(kept, Replied)
-        return Reply(replied.text, replied.thinking, _calls(replied.calls), is_plan=False, cut=replied.cut)
+def _kept_reply(each: Opened, i: int) -> Reply | None:
+    kept = each.json(f"replied/{i}")
+    if kept is None:
+        return None
+    replied = msgspec.convert(kept, Replied)
+    return Reply(replied.text, replied.thinking, _calls(replied.calls), is_plan=False, cut=replied.cut)
+
+
+def _became(each: Opened, planned: e.Planned, one: _Asked) -> Reply | None:
+    """The plan that the reply became."""
     if one.control.outcome != "ok" or planned.error or each.parts is None:
         return None
     says = [each.text(f"say/{i}") for i in range(planned.says)]
