@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -11,7 +12,7 @@ import pytest
 
 from lichen.core.deciders import events as e
 from lichen.core.words.errors import Conflict, Denied, Invalid, Unavailable
-from lichen.core.words.ids import TENANT_STREAM
+from lichen.core.words.ids import TENANT_STREAM, run_stream
 from lichen.core.words.scope import Actor, Operator, Scope, Service
 from lichen.gate.rules.schema import ACTIONS
 from lichen.runtime.project.loading import load
@@ -261,3 +262,69 @@ def asked(runtime: Runtime) -> tuple[WaitView, ...]:
 
 def test_no_server_has_a_name_with_which_actions_begin() -> None:
     assert {action.partition(".")[0] for action in ACTIONS} | {"tool", "lichen", "person"} == RESERVED
+
+
+SAMPLING = f"""
+    [models]
+    keep_requests = true
+
+    [[mcp]]
+    name = "strange"
+    command = ["{sys.executable}", "{STRANGE}", "plain"]
+    sampling = "echo:"
+
+    [mcp.tools.summary]
+    effects = "none"
+"""
+
+
+def sampled(project: Project, *policies: str, model: str = "echo:") -> None:
+    """The project lets the server ask a model."""
+    text = SETTINGS.partition("    [[mcp]]")[0] + SAMPLING.replace("echo:", model)
+    (project.root / "lichen.toml").write_text(inspect.cleandoc(text))
+    (project.root / "policies/shop.cedar").write_text("\n".join(policies))
+
+
+@pytest.mark.req("GOA-72.22")
+async def test_what_a_server_asks_of_a_model_is_billed_to_the_run_of_the_call(project: Project) -> None:
+    sampled(project)
+    async with opened(project) as runtime:
+        await runtime.servers.look(SCOPE, "strange")
+        run = await runtime.runs.start(SCOPE, "shop.clerk", 'strange.summary {"text":"Sum up."}', OPS)
+        assert "Sum up." in await runtime.runs.result(SCOPE, run, OPS)
+        shown = runtime.runs.show(SCOPE, run, OPS)
+        (request,) = shown.models
+        assert (request.place, request.model, request.outcome, request.policies) == (
+            "c1/0",
+            "echo:",
+            "ok",
+            ("base.think",),
+        )
+        assert shown.cost.tokens == request.input_tokens + request.output_tokens > 0
+        assert request.prompt is not None
+        assert [message.text for message in request.prompt.messages] == ["Sum up."]
+
+
+@pytest.mark.req("GOA-72.24")
+async def test_policy_reads_which_tool_asks_a_model_and_may_forbid_it(project: Project) -> None:
+    sampled(
+        project,
+        """@id("own") forbid (principal, action == Action::"model.invoke", resource)"""
+        """ when { context.tool like "strange.*" };""",
+    )
+    async with opened(project) as runtime:
+        await runtime.servers.look(SCOPE, "strange")
+        run = await runtime.runs.start(SCOPE, "shop.clerk", 'strange.summary {"text":"Sum up."}', OPS)
+        assert await runtime.runs.result(SCOPE, run, OPS) == "failed sampling_refused"
+        records = runtime.engine.journal(SCOPE).log.records(run_stream(run))
+        refused = [record.control for record in records if isinstance(record.control, e.Refused)]
+        assert [(each.action, each.policies) for each in refused] == [("model.invoke", ("own",))]
+
+
+@pytest.mark.req("GOA-72.22")
+async def test_a_model_for_a_server_that_is_none_stops_the_start_with_its_place(project: Project) -> None:
+    sampled(project, model="nobody:x")
+    with pytest.raises(Invalid) as invalid:
+        async with opened(project):
+            pass
+    assert (invalid.value.code, invalid.value.place) == ("model_unknown", "mcp.strange.sampling")

@@ -27,7 +27,8 @@ class McpTable(CageTerms, frozen=True, forbid_unknown_fields=True, kw_only=True)
 
     `trust`: what it offers is pinned as it is first seen (`first_use`), or only once somebody accepted it (`review`).
     `tools` are, by the names that the server gives them, what is known of them better than it says. `asks`: how it may
-    ask whoever a call is for, by a `form` or by a `url` to open; not at all where that is left out. `resources` are
+    ask whoever a call is for, by a `form` or by a `url` to open; not at all where that is left out. `sampling` is
+    the model that it may ask in the midst of a call, which the run pays for; none where it is left out. `resources` are
     those that may be read; `oauth` says how we sign in; `roots` are folders, from where the file lies, that it is told
     of when it asks. A command is shut in by `cage = "jail"`, with what it is granted.
     `schemapin` is the domain whose key must have signed each tool, `schemapin_from` a folder of `DOMAIN.json` files or
@@ -47,6 +48,7 @@ class McpTable(CageTerms, frozen=True, forbid_unknown_fields=True, kw_only=True)
     schemapin_from: str = ""
     tools: Mapping[str, ToolTerms] = {}
     asks: tuple[Asks, ...] = ()
+    sampling: Annotated[str, msgspec.Meta(max_length=200)] = ""
     resources: ResourceRules = ResourceRules()
     oauth: OAuth | None = None
     roots: tuple[str, ...] = ()
@@ -90,6 +92,7 @@ class McpTable(CageTerms, frozen=True, forbid_unknown_fields=True, kw_only=True)
             schemapin_from=str(root / self.schemapin_from) if self.schemapin_from else "",
             tools=self.tools,
             asks=self.asks,
+            sampling=self.sampling,
             cage=self.granted(str(root)) if self.is_caged else None,
             hides=hides,
             credentials=self.credentials,

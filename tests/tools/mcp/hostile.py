@@ -71,6 +71,8 @@ def said(message: dict[str, Any]) -> Iterator[dict[str, Any]]:
             yield {"id": id, "result": told}
         case "tools/list":
             params: dict[str, Any] = message.get("params") or {}
+            if how == "samples early" and not answers:
+                yield from sampled(1)
             yield {"id": id, "result": listed(params.get("cursor"))}
         case "tools/call":
             yield from called(id)
@@ -78,6 +80,18 @@ def said(message: dict[str, Any]) -> Iterator[dict[str, Any]]:
             yield {"id": id, "error": {"code": -32601, "message": "no such method"}}
         case _:
             return
+
+
+answers: list[dict[str, Any]] = []
+
+
+def sampled(times: int) -> Iterator[dict[str, Any]]:
+    """Asks for a model so often at once, with what the second argument says beside, and keeps what is answered."""
+    asked = {"messages": [{"role": "user", "content": {"type": "text", "text": "Hi"}}], "maxTokens": 10}
+    asked |= json.loads(sys.argv[2]) if len(sys.argv) > 2 else {}
+    for n in range(times):
+        yield {"id": f"s{n}", "method": "sampling/createMessage", "params": asked}
+    answers.extend(json.loads(next(sys.stdin)) for _ in range(times))
 
 
 def called(id: Any) -> Iterator[dict[str, Any]]:
@@ -99,10 +113,10 @@ def called(id: Any) -> Iterator[dict[str, Any]]:
                 yield {"method": "notifications/message", "params": {"level": "info", "data": "x" * 100}}
             yield {"id": id, "result": text}
         case "samples":
-            asked = {"messages": [{"role": "user", "content": {"type": "text", "text": "Hi"}}], "maxTokens": 10}
-            yield {"id": "s1", "method": "sampling/createMessage", "params": asked}
-            answer = json.loads(next(sys.stdin))
-            yield {"id": id, "result": {"content": [{"type": "text", "text": json.dumps(answer)}]}}
+            yield from sampled(int(sys.argv[3]) if len(sys.argv) > 3 else 1)
+            yield {"id": id, "result": {"content": [{"type": "text", "text": json.dumps(answers)}]}}
+        case "samples early":
+            yield {"id": id, "result": {"content": [{"type": "text", "text": json.dumps(answers)}]}}
         case _:
             yield {"id": id, "result": text}
 

@@ -20,6 +20,9 @@ from mcp.server.mcpserver.exceptions import ToolError
 from mcp.server.request_state import RequestStateSecurity
 from mcp.types import (
     INVALID_PARAMS,
+    CreateMessageRequest,
+    CreateMessageRequestParams,
+    CreateMessageResult,
     ElicitRequest,
     ElicitRequestFormParams,
     ElicitResult,
@@ -27,6 +30,7 @@ from mcp.types import (
     InputRequiredResult,
     ListRootsRequest,
     ListRootsResult,
+    SamplingMessage,
     TextContent,
 )
 from pydantic import BaseModel
@@ -184,6 +188,34 @@ async def needs_both(ctx: Context[Any, Any]) -> str | InputRequiredResult:
         return InputRequiredResult(input_requests={**(wanted or {}), "roots": ListRootsRequest()})
     title = (cast("ElicitResult", given["what"]).content or {})["title"]
     return f"{title} in {rooted(ctx)}"
+
+
+def sample(text: str) -> CreateMessageRequest:
+    """A wish for a model."""
+    message = SamplingMessage(role="user", content=TextContent(type="text", text=text))
+    return CreateMessageRequest(params=CreateMessageRequestParams(messages=[message], max_tokens=50))
+
+
+@server.tool(structured_output=False)
+async def needs_model(text: str, ctx: Context[Any, Any]) -> str | InputRequiredResult:
+    """Needs a model to be asked, and a title to be told."""
+    given = ctx.input_responses
+    if given is None:
+        wanted = asking(what=("Which book?", "title", "string")).input_requests
+        return InputRequiredResult(input_requests={**(wanted or {}), "model": sample(text)})
+    title = (cast("ElicitResult", given["what"]).content or {})["title"]
+    reply = cast("CreateMessageResult", given["model"])
+    return f"{title}: {cast('TextContent', reply.content).text} ({reply.model})"
+
+
+@server.tool(structured_output=False)
+async def summary(text: str, ctx: Context[Any, Any]) -> str | InputRequiredResult:
+    """Needs a model to be asked."""
+    given = ctx.input_responses
+    if given is None:
+        return InputRequiredResult(input_requests={"model": sample(text)})
+    reply = cast("CreateMessageResult", given["model"])
+    return f"{cast('TextContent', reply.content).text} ({reply.model})"
 
 
 @server.resource("book://shelf/dune", name="dune")

@@ -13,6 +13,7 @@ import msgspec
 import pytest
 
 from lichen.core.ports.call import CallMeta, InvalidArguments, NotDone, Produced
+from lichen.core.ports.model import Model
 from lichen.core.remote.server import Server, ToolTerms
 from lichen.core.words.errors import LichenError, Unavailable
 from lichen.core.words.ids import CallId, RunId, ToolName
@@ -33,11 +34,11 @@ def strange(how: str = "plain", **said: Any) -> Server:
 
 
 @asynccontextmanager
-async def connected(server: Server) -> AsyncGenerator[Connection]:
+async def connected(server: Server, model: Model | None = None) -> AsyncGenerator[Connection]:
     async def reveal(name: str) -> str:
         return f"value of {name}"
 
-    connection = Connection(server, reveal, asyncio.get_running_loop().time)
+    connection = Connection(server, reveal, asyncio.get_running_loop().time, model=model)
     try:
         yield connection
     finally:

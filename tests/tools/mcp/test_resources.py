@@ -10,7 +10,7 @@ import pytest
 from lichen.core.ports.call import InvalidArguments, NotDone, Produced
 from lichen.core.remote.server import ResourceRules
 from lichen.tools.mcp.connection import Connection
-from lichen.tools.mcp.resources import is_readable, resource_tools
+from lichen.tools.mcp.offered.resources import is_readable, resource_tools
 from lichen.tools.mcp.results import Malformed
 from tests.tools.mcp.test_connection import connected, meta, strange
 

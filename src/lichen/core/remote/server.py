@@ -66,7 +66,8 @@ class Server(msgspec.Struct, frozen=True):
     end in `secret:<name>`, which stands for a secret of the scope.
 
     `trust`: what it offers is pinned as it is first seen (`first_use`), or only once somebody accepted it (`review`).
-    `asks`: how it may ask whoever a call is for before that ends, by a form or by an address to open.
+    `asks`: how it may ask whoever a call is for before that ends, by a form or by an address to open. `sampling` is the
+    model that it may ask in the midst of a call, by name; none where that is empty.
     A command is shut in where it has a `cage`: it has what that grants, without what lies below `hides`, and its
     requests get `credentials`, which may be secrets as well, by host.
     `schemapin` is the domain whose key must have signed each of its tools; `schemapin_from` is a folder or a trust
@@ -86,6 +87,7 @@ class Server(msgspec.Struct, frozen=True):
     schemapin_from: str = ""
     tools: Mapping[str, ToolTerms] = {}
     asks: tuple[Asks, ...] = ()
+    sampling: str = ""
     cage: Grant | None = None
     hides: tuple[str, ...] = ()
     credentials: Mapping[str, Mapping[str, str]] = {}

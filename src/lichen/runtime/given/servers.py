@@ -21,6 +21,7 @@ from lichen.core.deciders.streams import SYSTEM as BY
 from lichen.core.deciders.streams import Definition as Standing
 from lichen.core.deciders.streams import TenantState
 from lichen.core.ports.call import Tool, ToolSpec
+from lichen.core.ports.model import Model
 from lichen.core.ports.secrets import Secret, Secrets, SecretStore
 from lichen.core.remote.server import Server, token_name
 from lichen.core.remote.tools import Offer, RemoteTools
@@ -33,8 +34,8 @@ from lichen.log.log import Log
 from lichen.runtime.given.vouching import Voucher, Vouching
 from lichen.tools.mcp.connection import Connection
 from lichen.tools.mcp.definition import Definition, defined, spec_of
+from lichen.tools.mcp.offered.resources import resource_tools
 from lichen.tools.mcp.remote_tool import RemoteTool
-from lichen.tools.mcp.resources import resource_tools
 from lichen.tools.vouching.signature import Signature, Vouched, kept, read_kept
 
 LOOK_S = 60.0  # at a server, at the start
@@ -197,7 +198,8 @@ class Servers:
     # -- what servers say ----------------------------------------------------------------------------------------
 
     def connection(self, scope: Scope, server: str) -> Connection:
-        """The connection of a scope to one of its servers. Raises NotFound (`server_unknown`)."""
+        """The connection of a scope to one of its servers. Raises NotFound (`server_unknown`), and Invalid for the
+        model that it may ask."""
         known = self._connections.get((scope, server))
         if known is not None:
             return known
@@ -210,7 +212,7 @@ class Servers:
             return (await self._secrets.get(scope, name)).reveal()
 
         clock, tokens = asyncio.get_running_loop().time, Kept(self._store, scope, token_name(server))
-        made = self._connections[scope, server] = Connection(table, reveal, clock, tokens)
+        made = self._connections[scope, server] = Connection(table, reveal, clock, tokens, _model_of(table))
         return made
 
     async def look(self, scope: Scope, server: str) -> Seen:
@@ -282,6 +284,7 @@ class Servers:
         """Looks at every server of these scopes, beside whatever else goes on."""
         for scope in scopes:
             for server in self._of(scope):
+                self.connection(scope, server)  # what is wrong in its table stops the start
                 task = asyncio.ensure_future(self._look(scope, server))
                 self._looking.add(task)
                 task.add_done_callback(self._looking.discard)
@@ -370,6 +373,19 @@ class Servers:
             await asyncio.wait(self._looking)
         for connection in self._connections.values():
             await connection.close()
+
+
+def _model_of(server: Server) -> Model | None:
+    """The model that a server may ask. Raises Invalid (`model_unknown` and others) with its place."""
+    if not server.sampling:
+        return None
+    from lichen.agents.models.model import resolve  # which few projects need here
+
+    try:
+        return resolve(server.sampling)
+    except Invalid as error:
+        place = f"mcp.{server.name}.sampling"
+        raise Invalid(error.message, code=error.code, place=place, next_step=error.next_step) from error
 
 
 def _name(spec: ToolSpec) -> ToolName:

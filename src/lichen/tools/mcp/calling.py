@@ -18,11 +18,12 @@ from lichen.core.ports.call import CallMeta, GivenAnswer, NeedsAnswer, NotDone
 from lichen.tools.mcp.asking import question_of, result_of
 from lichen.tools.mcp.connection import Connection, roots_of
 from lichen.tools.mcp.failures import ServerGone
+from lichen.tools.mcp.sampling import Refused, Sampler
 from lichen.tools.mcp.underway import Underway, unsaid
 
 if TYPE_CHECKING:
     from mcp import MCPError
-    from mcp.types import CallToolResult, ElicitRequestParams, InputRequiredResult
+    from mcp.types import CallToolResult, CreateMessageResult, ElicitRequestParams, InputRequiredResult
 
 ROUNDS_MAX: Final = 10  # of calls that end with what the server needs
 REQUESTS_MAX: Final = 10  # in one of them
@@ -34,7 +35,7 @@ Made = "CallToolResult | NeedsAnswer"
 class Kept(msgspec.Struct, frozen=True):
     """What is kept of a call while somebody is asked: in which way its server asked, and what for. `requests` are what
     is still to be asked, `responses` what was said, by the server's own keys, `roots` the keys under which it asks for
-    folders; `state` is the server's."""
+    folders, `samples` what it asks of a model; `state` is the server's."""
 
     way: Literal["request", "input", "address"]
     params: dict[str, Any]
@@ -44,6 +45,7 @@ class Kept(msgspec.Struct, frozen=True):
     state: str | None = None
     rounds: int = 0
     roots: tuple[str, ...] = ()
+    samples: dict[str, dict[str, Any]] = {}
 
 
 class Calling:
@@ -54,6 +56,7 @@ class Calling:
     ) -> None:
         self._connection, self._client = connection, client
         self._tool, self._arguments, self._meta = tool, arguments, meta
+        self._sampler = Sampler(connection.server.name, connection.model, meta.beside)
         self._rounds = 0
 
     async def made(self) -> CallToolResult | NeedsAnswer:
@@ -86,11 +89,12 @@ class Calling:
                 request_state=state,
                 allow_input_required=True,
                 meta=_told(self._meta),
-            )
+            ),
+            self._sampler,
         )
 
     async def _resumed(self, kept: Kept, answer: GivenAnswer) -> CallToolResult | NeedsAnswer:
-        call = self._connection.calls.resume((self._meta.run, self._meta.call))
+        call = self._connection.calls.resume((self._meta.run, self._meta.call), self._sampler)
         if call is None:
             raise ServerGone("The connection over which the server asked is gone.")
         call.tell(result_of(answer, _params(kept.params)))
@@ -139,8 +143,9 @@ class Calling:
             await asyncio.sleep(PAUSE_S * self._rounds)
             return await self._heard(self._begun(state=result.request_state))
         roots = tuple(key for key, each in requests.items() if each.method == "roots/list" and self._roots)
-        wanted = {key: _elicited(request) for key, request in requests.items() if key not in roots}
-        kept = Kept("input", {}, "", wanted, {}, result.request_state, self._rounds, roots)
+        samples = {key: _said(each.params) for key, each in requests.items() if self._is_sample(each)}
+        wanted = {key: _elicited(each) for key, each in requests.items() if key not in roots and key not in samples}
+        kept = Kept("input", {}, "", wanted, {}, result.request_state, self._rounds, roots, samples)
         return await self._next(kept, {})
 
     async def _next(self, kept: Kept, responses: dict[str, dict[str, Any]]) -> CallToolResult | NeedsAnswer:
@@ -152,7 +157,21 @@ class Calling:
             return self._question(msgspec.structs.replace(kept, params=params, key=key, responses=responses))
         said: dict[str, Any] = {key: ElicitResult.model_validate(each) for key, each in responses.items()}
         said.update(dict.fromkeys(kept.roots, roots_of(self._connection.server)))
+        for key, params in kept.samples.items():
+            said[key] = await self._sampled(params)
         return await self._heard(self._begun(said, kept.state))
+
+    def _is_sample(self, request: Any) -> bool:
+        return request.method == "sampling/createMessage" and self._connection.model is not None
+
+    async def _sampled(self, params: dict[str, Any]) -> CreateMessageResult:
+        """A model's reply, once everybody who is asked has said something."""
+        from mcp.types import CreateMessageRequestParams
+
+        try:
+            return await self._sampler.reply(CreateMessageRequestParams.model_validate(params))
+        except Refused as refused:
+            raise NotDone(refused.message, code="sampling_refused", retryable=False, recovery="replan") from refused
 
     @property
     def _roots(self) -> tuple[str, ...]:

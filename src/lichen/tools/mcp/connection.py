@@ -9,6 +9,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppres
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from lichen.core.ports.call import NotDone
+from lichen.core.ports.model import Model
 from lichen.core.remote.server import Server
 from lichen.core.words.errors import LichenError, Unavailable
 from lichen.core.words.ids import ToolName
@@ -22,7 +23,15 @@ from lichen.tools.mcp.underway import Calls
 if TYPE_CHECKING:
     import httpx2
     from mcp import Client
-    from mcp.types import ElicitRequestParams, ElicitResult, ErrorData, ListRootsResult
+    from mcp.types import (
+        CreateMessageRequestParams,
+        CreateMessageResult,
+        CreateMessageResultWithTools,
+        ElicitRequestParams,
+        ElicitResult,
+        ErrorData,
+        ListRootsResult,
+    )
 
 OPEN_S: Final = 30.0  # to start and to agree on a protocol
 PAUSE_S: Final = 0.5
@@ -35,12 +44,17 @@ Reveal = Callable[[str], Awaitable[str]]
 
 class Connection:
     """One server as one scope reaches it. `reveal` gives its secrets; `clock` counts seconds; `tokens` are those of
-    whoever signed in there."""
+    whoever signed in there, and `model` is what it may ask in the midst of a call."""
 
     def __init__(
-        self, server: Server, reveal: Reveal, clock: Callable[[], float], tokens: Tokens | None = None
+        self,
+        server: Server,
+        reveal: Reveal,
+        clock: Callable[[], float],
+        tokens: Tokens | None = None,
+        model: Model | None = None,
     ) -> None:
-        self.server = server
+        self.server, self.model = server, model
         self._tokens = tokens
         self._reveal = reveal
         self._clock = clock
@@ -137,6 +151,7 @@ class Connection:
                 await self._transport(),
                 message_handler=self._hear,
                 elicitation_callback=asked,
+                sampling_callback=None if self.model is None else self._sampled,
                 list_roots_callback=roots,
                 cache=None,
             ) as client:
@@ -191,6 +206,12 @@ class Connection:
     async def _elicited(self, context: Any, params: ElicitRequestParams) -> ElicitResult | ErrorData:
         """The server asks something in the midst of a call."""
         return await self.calls.asked(params)
+
+    async def _sampled(
+        self, context: Any, params: CreateMessageRequestParams
+    ) -> CreateMessageResult | CreateMessageResultWithTools | ErrorData:
+        """The server wants a model to be asked in the midst of a call."""
+        return await self.calls.sampled(params)
 
     async def _rooted(self, context: Any) -> ListRootsResult:
         """The folders that the project tells the server of."""

@@ -3,7 +3,7 @@
 A server of a revision before 2026-07-28 asks by a request of its own, which does not say for which call. It is that of
 the only one under way, or of none.
 
-Source: Model Context Protocol 2025-11-25, elicitation.
+Source: Model Context Protocol 2025-11-25, elicitation and sampling.
 """
 
 from __future__ import annotations
@@ -14,18 +14,26 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lichen.core.words.ids import CallId, RunId
 from lichen.tools.mcp.failures import ServerGone
+from lichen.tools.mcp.sampling import Sampler
 
 if TYPE_CHECKING:
-    from mcp.types import ElicitRequestParams, ElicitResult, ErrorData
+    from mcp.types import (
+        CreateMessageRequestParams,
+        CreateMessageResult,
+        ElicitRequestParams,
+        ElicitResult,
+        ErrorData,
+    )
 
 PARKED_MAX: Final = 100  # calls of one server that wait for an answer
 Key = tuple[RunId, CallId]
 
 
 class Underway:
-    """One call at its server."""
+    """One call at its server. `sampler` is what it may ask of a model."""
 
-    def __init__(self, work: Coroutine[Any, Any, Any]) -> None:
+    def __init__(self, work: Coroutine[Any, Any, Any], sampler: Sampler) -> None:
+        self.sampler = sampler
         self._work = asyncio.ensure_future(work)
         self._work.add_done_callback(_heard)
         self._asked: asyncio.Future[ElicitRequestParams] = asyncio.get_running_loop().create_future()
@@ -71,9 +79,9 @@ class Calls:
         """How many are under way."""
         return len(self._active) + len(self._parked)
 
-    def begin(self, work: Coroutine[Any, Any, Any]) -> Underway:
+    def begin(self, work: Coroutine[Any, Any, Any], sampler: Sampler) -> Underway:
         """A call from now on."""
-        call = Underway(work)
+        call = Underway(work, sampler)
         self._active.append(call)
         return call
 
@@ -89,10 +97,11 @@ class Calls:
         if len(self._parked) > PARKED_MAX:
             self._parked.pop(next(iter(self._parked))).cancel()
 
-    def resume(self, key: Key) -> Underway | None:
+    def resume(self, key: Key, sampler: Sampler) -> Underway | None:
         """The call that waits under this key, None where the process or the connection is another one by now."""
         call = self._parked.pop(key, None)
         if call is not None:
+            call.sampler = sampler
             self._active.append(call)
         return call
 
@@ -107,6 +116,12 @@ class Calls:
         if len(self._active) != 1:
             return unsaid("Nobody can tell for which call this is asked.")
         return await self._active[0].ask(params)
+
+    async def sampled(self, params: CreateMessageRequestParams) -> CreateMessageResult | ErrorData:
+        """What a server is told that wants a model to be asked now."""
+        if len(self._active) != 1:
+            return unsaid("Nobody can tell for which call this is asked.")
+        return await self._active[0].sampler.told(params)
 
     def clear(self) -> None:
         """The connection is closed."""
