@@ -13,7 +13,7 @@ from lichen.core.ports.call import CallMeta
 from lichen.core.ports.model import Model, ModelError, ModelMessage, ModelRequest
 from lichen.core.ports.plan import Plan
 from lichen.core.words.errors import Denied
-from lichen.core.words.ids import RunId, ToolName, run_stream
+from lichen.core.words.ids import CallId, RunId, ToolName, run_stream
 from lichen.core.words.limits import Limits, Usage
 from lichen.core.words.scope import SYSTEM
 from lichen.engine.asks.beside import ASKS_MAX
@@ -174,7 +174,7 @@ async def test_a_request_of_a_call_that_nobody_hears_of_again_counts_and_is_bill
     world = await sorting(make_world, Sorter(model), prices=Rates())
     run = await world.start()
     await world.reopen()
-    assert world.state(run).calls["c1"].phase == "unknown"
+    assert world.state(run).calls[CallId("c1")].phase == "unknown"
     assert today(world) == (0, LENGTH + 100)
     await world.reconcile("did_not_happen")
     (_, lost) = asks(world, run)
