@@ -16,7 +16,7 @@ from lichen.core.words.errors import NotFound
 from lichen.tools.cage.groups import places, sweep
 from lichen.tools.cage.port import Cage, Caged, Command
 from tests.runtime.world import until
-from tests.tools.cage.prisons import CAGES, ESCAPES, attempt, bare, lives, said_by
+from tests.tools.cage.prisons import CAGES, ESCAPES, attempt, bare, below, lives, said_by
 
 ENDS_S = 20.0
 ROOT = Path(__file__).parents[3]
@@ -114,3 +114,18 @@ async def test_a_program_that_is_not_there_is_said_before_anything_starts(cage: 
     with pytest.raises(NotFound) as refused:
         await cage.start(Command(("no-such-program",)), Grant())
     assert refused.value.code == "program_unknown"
+
+
+@pytest.mark.req("SYM-31.22")
+async def test_a_jail_that_is_broken_off_while_it_is_made_leaves_nothing(cage: Cage) -> None:
+    for turns in range(0, 200, 10):  # as many turns of the loop are made first
+        starting = asyncio.ensure_future(cage.start(attempt("wait", 60), Grant(reads=(str(ESCAPES),))))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        starting.cancel()
+        async with asyncio.timeout(ENDS_S):
+            await asyncio.wait({starting})
+        if not starting.cancelled():  # it was made by then
+            await starting.result().end()
+        assert below(os.getpid()) == []
+    assert said_by(str(ESCAPES)) == []

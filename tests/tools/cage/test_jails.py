@@ -92,11 +92,50 @@ async def test_a_tool_that_takes_too_much_is_ended_and_it_is_said(workers: Worke
 async def test_a_cancelled_call_is_gone_with_its_jail(workers: Workers) -> None:
     task = asyncio.create_task(run(jailed.hang, workers))
     await until(lambda: len(below(os.getpid())) >= 3)  # bubblewrap, who reaps inside, and the tool
+    its_own = set(below(os.getpid()))
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert below(os.getpid()) == []
+    assert its_own.isdisjoint(below(os.getpid()))
     assert await run(jailed.add, workers, a=2) == 3
+
+
+@pytest.mark.req("SYM-31.23")
+async def test_a_call_has_a_process_that_waited_for_it_and_that_nobody_had_before(workers: Workers) -> None:
+    await run(jailed.count, workers)
+    waiting = await _waits()
+    assert await run(jailed.count, workers) == 1
+    assert waiting.isdisjoint(below(os.getpid()))  # it was this one, and it is gone
+    assert waiting.isdisjoint(await _waits())
+
+
+@pytest.mark.req("SYM-31.23")
+async def test_what_waits_in_a_jail_is_gone_with_the_workers(tmp_path: Path) -> None:
+    async with Workers(processes=1) as made:
+        await run(jailed.add, made, a=2)
+        waiting = await _waits()
+    assert waiting.isdisjoint(below(os.getpid()))
+
+
+@pytest.mark.req("SYM-31.23")
+async def test_a_process_that_waits_is_for_the_same_code_and_the_same_grant_only(
+    workers: Workers, tmp_path: Path
+) -> None:
+    jailed.ROOM.mkdir(exist_ok=True)
+    await run(jailed.keep, workers, name="a", text="old")
+    waiting = await _waits()
+    moved = jailed.ROOM.rename(tmp_path / "moved")
+    jailed.ROOM.mkdir()
+    await run(jailed.keep, workers, name="a", text="new")  # in the folder that has this name now
+    assert ((moved / "a").read_text(), (jailed.ROOM / "a").read_text()) == ("old", "new")
+    assert waiting <= set(below(os.getpid()))
+    assert await run(jailed.add, workers, a=2) == 3
+
+
+async def _waits() -> set[int]:
+    """The processes of the one jail that waits, once there are three of them."""
+    await until(lambda: len(below(os.getpid())) >= 3)
+    return set(below(os.getpid()))
 
 
 @pytest.mark.req("SYM-31.19")

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from lichen.core.cage.grant import Bounds, Grant, Tier
+from lichen.core.words.errors import LichenError
 from lichen.tools.cage.descriptors import Descriptors
 from lichen.tools.cage.doorway import Doorway
 from lichen.tools.cage.groups import Group, grouped
@@ -63,6 +64,9 @@ class Bubblewrap:
     name: str = "bubblewrap"
     tier: Tier = "jail"
 
+    def __init__(self) -> None:
+        self._undoing: set[asyncio.Task[None]] = set()
+
     async def start(self, command: Command, grant: Grant) -> Jailed:
         """A process with what is granted, behind namespaces and a filter. See `Cage`."""
         found, rules = program(), filtered()
@@ -71,16 +75,15 @@ class Bubblewrap:
             raise CageUnavailable(f"There is no jail here: {why}.")
         doorway = Doorway(grant.network, command.credentials) if grant.network else None
         making = Making(found, rules, command, paths(command, grant), grant.bounds, doorway)
-        group = grouped(grant.bounds)
+        making_it = asyncio.ensure_future(_jailed(making, grouped(grant.bounds)))
         try:
-            process, inside = await _started(making, group)
-        except BaseException:
-            if doorway is not None:
-                await doorway.close()
-            if group is not None:
-                group.close()
+            return await asyncio.shield(making_it)
+        except asyncio.CancelledError:
+            undoing = asyncio.ensure_future(_undone(making_it))
+            self._undoing.add(undoing)
+            undoing.add_done_callback(self._undoing.discard)
+            await asyncio.shield(undoing)
             raise
-        return Jailed(process, inside, grant.bounds, group, doorway)
 
 
 class Making(NamedTuple):
@@ -130,7 +133,7 @@ class Jailed:
 
     def _kill(self, exceeded: Exceeded = "") -> None:
         if self.process.returncode is None:
-            self.exceeded = exceeded
+            self.exceeded = self.exceeded or exceeded
             with suppress(ProcessLookupError):
                 os.kill(self.process.pid, signal.SIGKILL)
 
@@ -172,6 +175,26 @@ class Inside:
         os.close(self._descriptor)
         if not self.gone.done():
             self.gone.set_result(None)
+
+
+async def _jailed(making: Making, group: Group | None) -> Jailed:
+    try:
+        process, inside = await _started(making, group)
+    except BaseException:
+        if making.doorway is not None:
+            await making.doorway.close()
+        if group is not None:
+            group.close()
+        raise
+    return Jailed(process, inside, making.bounds, group, making.doorway)
+
+
+async def _undone(making_it: asyncio.Future[Jailed]) -> None:
+    """Ends a jail that nobody wants any more, once it is made: one that is broken off before leaves a process behind
+    that dies with nobody."""
+    with suppress(LichenError):
+        jailed = await making_it
+        await jailed.end()
 
 
 async def _started(making: Making, group: Group | None) -> tuple[Process, Inside]:
@@ -223,6 +246,8 @@ async def _let_in(process: Process, inside: Inside, making: Making, group: Group
 async def _let_go(process: Process, inside: Inside | None) -> str:
     """Kills what was started, and closes what leads to it. The last that it said."""
     if process.returncode is None:
+        if inside is None:
+            _kill_children(process.pid)
         with suppress(ProcessLookupError):
             process.kill()
     if inside is not None:
@@ -236,6 +261,14 @@ async def _let_go(process: Process, inside: Inside | None) -> str:
     if transport is not None:
         transport.close()
     return said.decode(errors="replace").strip()
+
+
+def _kill_children(pid: int) -> None:
+    """Kills what bubblewrap began to make, which does not die with it yet."""
+    with suppress(OSError):
+        os.kill(pid, signal.SIGSTOP)
+        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+            os.kill(int(child), signal.SIGKILL)
 
 
 def _options(making: Making, files: Mapping[str, int]) -> Iterator[str]:

@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import threading
+from contextlib import suppress
 from io import BufferedReader
 from queue import SimpleQueue
 from typing import Any, cast
@@ -39,11 +40,15 @@ _PR_SET_PDEATHSIG = 1
 
 
 def serve() -> None:
-    """Answers one job after the other until the parent closes the pipe or dies."""
+    """Answers one job after the other until the parent closes the pipe or dies. Modules that are named to the program
+    are imported before the first."""
     requests, answers = _claim_pipes()
     _die_with_parent()
     jobs: SimpleQueue[Job] = SimpleQueue()
     threading.Thread(target=_pump, args=(requests, jobs), daemon=True).start()
+    for module in sys.argv[1:]:
+        with suppress(BaseException):  # whoever calls a tool of it is told
+            importlib.import_module(module)
     with os.fdopen(answers, "wb", buffering=0) as out:
         while True:
             _write(out.fileno(), pack(answer(jobs.get())))

@@ -3,78 +3,105 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
 from lichen.core.cage.grant import Grant
 from lichen.core.ports.call import NotDone
 from lichen.core.words.errors import LichenError
-from lichen.tools.workers.frames import Answer, Job, ToolFailed, pack
-from lichen.tools.workers.processes import BOOT, WorkerProcess, search_path
+from lichen.tools.workers.frames import Answer, Job
+from lichen.tools.workers.jail import Jail
+from lichen.tools.workers.processes import BOOT, search_path
+from lichen.tools.workers.waiting import Waiting
 
 if TYPE_CHECKING:  # what makes jails is loaded with the first of them
     from lichen.tools.cage.choice import Cages
-    from lichen.tools.cage.port import Caged, Command
+    from lichen.tools.cage.port import Command
 
 TOLD: Final = ("LANG", "LC_ALL", "TZ")
 _PREFIXES: Final = (sys.prefix, sys.base_prefix)
 
 
+class Kind(NamedTuple):
+    """What one jail is like another in: the code that it is for, what it may have, and how all that lies on the disk
+    now. Of two calls whose jails are of one kind, either could have either."""
+
+    module: str
+    grant: Grant
+    env: tuple[tuple[str, str], ...]
+    hides: tuple[str, ...]
+    seen: tuple[tuple[int, ...], ...]
+
+
 class Jails:
-    """Starts a process in a jail for each job. `hides` are paths that none of them has."""
+    """A process in a jail for each job, which waits there already where one like it was asked before. `hides` are paths
+    that none of them has."""
 
     def __init__(self, hides: tuple[str, ...] = ()) -> None:
         self._hides = hides
         self._cages: Cages | None = None
+        self._waiting = Waiting[Kind](self._start)
 
     async def ask(self, job: Job, grant: Grant) -> Answer:
         """The answer of a process in a jail to `job`. Everything in it is gone before this returns.
 
         Raises NotDone where none could be started, ToolFailed (`worker_crashed`) if it ended without an answer.
         """
+        kind = _kind(job.module, grant, self._hides)
         try:
-            cage = await self._known().of("jail")
-            caged = await cage.start(_command(grant, self._hides), _with_modules(grant))
+            jail = await self._waiting.take(kind)
         except LichenError as error:
             raise NotDone(error.message, code=error.code, retryable=False) from error
         try:
-            return await _asked(caged, job)
+            return await jail.ask(job)
         finally:
-            await caged.end()
+            self._waiting.prepare(kind)
+            await jail.end()
 
-    def _known(self) -> Cages:
+    async def close(self) -> None:
+        """Ends those that wait."""
+        await self._waiting.close()
+
+    async def _start(self, kind: Kind) -> Jail:
         from lichen.tools.cage.choice import Cages
 
         if self._cages is None:
             self._cages = Cages()
-        return self._cages
+        cage = await self._cages.of("jail")
+        return Jail(await cage.start(_command(kind), _with_modules(kind.grant)))
 
 
-async def _asked(caged: Caged, job: Job) -> Answer:
-    process = WorkerProcess(caged.process)
+def _kind(module: str, grant: Grant, hides: tuple[str, ...]) -> Kind:
+    own = tuple(_hidden((*grant.reads, *grant.writes)))
+    paths = (*grant.reads, *grant.writes, *_own_folders())
+    env = tuple((name, os.environ[name]) for name in TOLD if name in os.environ)
+    return Kind(module, grant, env, (*hides, *own), tuple(map(_seen, (_file(module), *paths))))
+
+
+def _file(module: str) -> str:
+    """Where the code of a module lies, if it does anywhere."""
+    return getattr(sys.modules.get(module), "__file__", None) or ""
+
+
+def _seen(path: str) -> tuple[int, ...]:
+    """What is another number once something else lies there, or a file changed."""
     try:
-        process.introduce(search_path())
-        return await process.ask(pack(job))
-    except ToolFailed as error:
-        await caged.end()
-        if caged.exceeded:
-            message = f"The tool was ended, since it used more {caged.exceeded} than it may."
-            raise ToolFailed(
-                message, code=error.code, next_step="Grant it more with cage=, or let it do less."
-            ) from None
-        raise
+        found = Path(path).stat()
+    except OSError:
+        return ()
+    changed = () if stat.S_ISDIR(found.st_mode) else (found.st_size, found.st_mtime_ns)
+    return (found.st_dev, found.st_ino, *changed)
 
 
-def _command(grant: Grant, hides: tuple[str, ...]) -> Command:
+def _command(kind: Kind) -> Command:
     from lichen.tools.cage.port import Command
 
-    env = {name: os.environ[name] for name in TOLD if name in os.environ}
-    own = tuple(_hidden((*grant.reads, *grant.writes)))
-    return Command((sys.executable, "-P", "-c", BOOT), env=env, hides=(*hides, *own))
+    return Command((sys.executable, "-P", "-c", BOOT, kind.module), env=dict(kind.env), hides=kind.hides)
 
 
 def _with_modules(grant: Grant) -> Grant:

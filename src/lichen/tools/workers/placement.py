@@ -182,6 +182,7 @@ class Workers:
             places.close()
         self._threads.close()
         await self._processes.close()
+        await self._jails.close()
 
     async def __aenter__(self) -> Self:
         return self

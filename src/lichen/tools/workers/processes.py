@@ -9,7 +9,6 @@ import signal
 import sys
 from asyncio.subprocess import PIPE
 from contextlib import suppress
-from pathlib import Path
 
 from lichen.core.ports.call import NotDone
 from lichen.tools.workers.frames import FRAME_BYTES_MAX, PREFIX, Answer, Job, ToolFailed, pack, unpack_answer
@@ -127,7 +126,7 @@ async def _start() -> WorkerProcess:
 
 def search_path() -> list[str]:
     """Where a worker process finds the modules that we find."""
-    return [path or str(Path.cwd()) for path in sys.path]
+    return [os.path.abspath(path) for path in sys.path]  # noqa: PTH100 - an empty one is where we are
 
 
 def _has_ended(pid: int) -> bool:
