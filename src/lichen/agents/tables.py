@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from lichen.agents.llm.compress import INSTRUCTIONS as SUMMING
-from lichen.agents.llm.compress import Compress
+from lichen.agents.llm.compress import WITHIN_S, Compress
 from lichen.agents.llm.instructions import INSTRUCTIONS
 from lichen.agents.llm.llm import Manner
 from lichen.agents.overlay import Overlay
@@ -52,6 +52,7 @@ class CompressTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     keep_steps: int = 4
     max_tokens: int = 800
     instructions: str = SUMMING
+    within_s: float = WITHIN_S
 
     def compress(self) -> Compress:
         """The way of summing up that this table means. Raises Invalid."""

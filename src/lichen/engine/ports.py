@@ -153,6 +153,7 @@ class NoPrices:
 
 
 UNBOUNDED: Final = Budgets()
+PATIENCE_S: Final = 15.0
 
 
 class Services(msgspec.Struct, frozen=True):
@@ -184,4 +185,5 @@ class Services(msgspec.Struct, frozen=True):
     prices: Prices = NoPrices()
     budgets: Callable[[Scope], Budgets] = lambda scope: UNBOUNDED
     tags: Callable[[str], tuple[str, ...]] = lambda model: ()  # of a model, for policies
+    patience_s: float = PATIENCE_S  # of a customer, with models that fail
     keeps_requests: bool = True  # what models were sent, sealed in the log

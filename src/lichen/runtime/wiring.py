@@ -27,7 +27,7 @@ from lichen.core.words.scope import Actor, Environment, Scope
 from lichen.engine.brief.memory import Memories
 from lichen.engine.engine import Engine
 from lichen.engine.local import LocalEngine
-from lichen.engine.ports import UNBOUNDED, Channel, Options, Services
+from lichen.engine.ports import PATIENCE_S, UNBOUNDED, Channel, Options, Services
 from lichen.gate.gate import PolicyGate
 from lichen.gate.secrets.sealed import SealedSecrets
 from lichen.gate.secrets.sources import Sources, built_in
@@ -220,6 +220,7 @@ class Wiring:
             stand_ins=blueprint.stand_ins,
             prices=PriceList({} if settings is None else settings.models.prices, blueprint.clock),
             budgets=settings.budgets if settings is not None else lambda scope: UNBOUNDED,
+            patience_s=PATIENCE_S if settings is None else settings.models.patience_s,
             tags=(lambda model: ()) if settings is None else settings.models.tags_of,
             keeps_requests=settings is None or settings.models.keep_requests,
             reach=self.ways.reach,

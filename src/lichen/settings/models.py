@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Annotated
 
 import msgspec
 
@@ -14,10 +15,11 @@ class Models(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `keep_requests`: what they were sent, and replies that did not become a plan, stand sealed in the log. `prices` are
     by `provider:model`, and come before those that are known; `tags`, by the same names, are what policies read of a
-    model beside its name.
+    model beside its name. Where a customer waits, models that fail are tried again for `patience_s` at most.
     """
 
     keep_requests: bool = True
+    patience_s: Annotated[float, msgspec.Meta(ge=0, le=3_600)] = 15.0
     prices: Mapping[str, Price] = {}
     tags: Mapping[str, tuple[str, ...]] = {}
 

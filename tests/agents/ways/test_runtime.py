@@ -13,12 +13,12 @@ from tests.agents.ways.remote import Remote, away, busy
 
 @pytest.mark.req("GOA-65.1")
 async def test_a_run_is_answered_though_its_model_was_busy_and_away_for_a_while() -> None:
-    model = Remote([busy(20.0), away(), "Here."])
+    model = Remote([busy(9.0), away(), "Here."])
     async with world(agents=[Agent("shop.far", planner=LLMPlanner(model))]) as shop:
         talk = await shop.talk("customer-7")
         assert (await talk.say("Where?")).text == "Here."
         assert len(model.asked_s) == 3
-        assert model.asked_s[1] - model.asked_s[0] >= 20.0
+        assert model.asked_s[1] - model.asked_s[0] >= 9.0
 
 
 @pytest.mark.req("GOA-65.8")

@@ -82,4 +82,11 @@ class Lane:
         message = f"{self._way.model} failed again and again, and is left alone for a while.{last}"
         is_refused = self._last is not None and self._last.is_refused
         wait_s = breaker.opens_in_s(self.breaker, self._clock())
-        return ModelError(message, code="model_unavailable", tries=0, retry_after_s=wait_s, is_refused=is_refused)
+        return ModelError(
+            message,
+            code="model_unavailable",
+            tries=0,
+            retry_after_s=wait_s,
+            is_refused=is_refused,
+            is_left_alone=self.breaker.phase == "open",
+        )

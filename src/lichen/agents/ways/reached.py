@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple, Protocol
 
@@ -71,11 +72,13 @@ class Reached:
         A try that fails after pieces of it were shown is tried again like any other, after a piece of the kind `again`.
         """
         clock_s = asyncio.get_running_loop().time
-        ends_s = clock_s() + request.time_s
+        began_s = clock_s()
+        ends_s = began_s + request.time_s
         connection = await self._connection(request.time_s)
         over = self._over._replace(connections=_Known(connection))
-        tries = _Tries(self._around, over, connection, lambda: ends_s - clock_s())
-        return await tries.reply(request, Shown(deltas))
+        over_s = math.inf if request.patience_s is None else began_s + request.patience_s
+        times = _Times(lambda: ends_s - clock_s(), lambda: over_s - clock_s())
+        return await _Tries(self._around, over, connection, times).reply(request, Shown(deltas))
 
     async def _connection(self, within_s: float) -> Connection:
         try:
@@ -101,13 +104,20 @@ class _Known:
         return "" if self._connection.held is None else self._connection.held.name
 
 
-class _Tries:
-    """The tries of one request over one connection; `left_s` says how much time they have."""
+class _Times(NamedTuple):
+    """How much time the tries of a request have, and how long whoever waits for it bears with further ones."""
 
-    def __init__(self, around: Surroundings, over: Over, connection: Connection, left_s: Callable[[], float]) -> None:
+    left_s: Callable[[], float]
+    patience_s: Callable[[], float]
+
+
+class _Tries:
+    """The tries of one request over one connection, in its times."""
+
+    def __init__(self, around: Surroundings, over: Over, connection: Connection, times: _Times) -> None:
         model = over.model.over(over.connections, over.scope)
         self._around, self._model, self._connection = around, model, connection
-        self._left_s, self._again = left_s, over.again
+        self._left_s, self._patience_s, self._again = times.left_s, times.patience_s, over.again
         self._tenant = str(over.scope.tenant)
         self._lane = around.lane(Way(connection.identity, model.name))
 
@@ -119,6 +129,8 @@ class _Tries:
             except ModelError as error:
                 spent.add(error, was_shown=shown.is_any)
                 pause = self._pause_s(error, spent.tries, is_patient=request.is_patient)
+                if self._is_over(error, pause):
+                    raise spent.failed(error, is_over=True) from error
                 if pause is None:
                     raise spent.failed(error) from error
                 self._check_again(error, spent, was_shown=shown.is_any)
@@ -135,7 +147,7 @@ class _Tries:
             raise spent.failed(refused) from refused
 
     async def _once(self, request: ModelRequest, shown: Shown) -> ModelReply:
-        wait_s = self._left_s() if request.is_patient else min(IMPATIENT_S, self._left_s())
+        wait_s = min(self._left_s(), max(self._patience_s(), IMPATIENT_S) if request.is_patient else IMPATIENT_S)
         async with self._lane.request(self._tenant, within_s=wait_s):
             try_s = min(self._left_s(), self._connection.timeout_s)
             try:
@@ -144,6 +156,12 @@ class _Tries:
             except TimeoutError:
                 message = f"{self._model.name} did not answer within {try_s:.1f} s."
                 raise ModelError(message, code="model_timed_out") from None
+
+    def _is_over(self, error: ModelError, pause: float | None) -> bool:
+        """Whether nobody waits for a further try, now or in another attempt: it would begin too late, or of a model
+        that is left alone."""
+        patience_s = self._patience_s()
+        return patience_s < math.inf and (error.is_left_alone or (pause or 0.0) >= patience_s)
 
     def _pause_s(self, error: ModelError, tries: int, *, is_patient: bool) -> float | None:
         """How long to wait before the next try, None if there is none."""

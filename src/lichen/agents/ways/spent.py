@@ -36,15 +36,17 @@ class Spent:
             lost=lost,
         )
 
-    def failed(self, last: ModelError) -> ModelError:
-        """The error of all of them: the last one's, with what they took. Where nobody listens they were enough."""
+    def failed(self, last: ModelError, *, is_over: bool = False) -> ModelError:
+        """The error of all of them: the last one's, with what they took. Where nobody listens they were enough, and
+        where whoever waits has waited long enough (`is_over`)."""
         return ModelError(
             str(last),
             code=last.code,
-            retryable=last.retryable and not last.is_refused,
+            retryable=last.retryable and not (last.is_refused or is_over),
             usage=self._usage,
             tries=self.tries,
             retry_after_s=last.retry_after_s,
             lost=self._lost,
             is_refused=last.is_refused,
+            is_left_alone=last.is_left_alone,
         )

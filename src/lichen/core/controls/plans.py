@@ -107,6 +107,11 @@ class Planned(Control, frozen=True, array_like=True, gc=False):
     def key(self) -> str:
         return f"planned/{self.step}/{self.attempt}"
 
+    @property
+    def failing_us(self) -> int:
+        """How long its requests to models took that gave no reply."""
+        return sum(asked.duration_us for asked in self.requests if asked.outcome != "ok")
+
     def role_of(self, call: int) -> ToolRole:
         """The role of the call of this number."""
         return self.roles[call] if self.roles else "work"

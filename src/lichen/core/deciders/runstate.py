@@ -139,6 +139,7 @@ class RunState(msgspec.Struct, frozen=True, gc=False):
     step: int = 0
     plan_attempt: int = 1
     plan_failures: int = 0  # attempts at this step that gave no plan; others were asked again for something new
+    failing_us: int = 0  # how long requests to models took that gave those attempts nothing
     is_planning: bool = False
     resume: Resume = "all"
     synthesize: bool = False

@@ -74,7 +74,8 @@ class ModelRequest(msgspec.Struct, frozen=True):
     `keep` lets a provider keep `system`, the tools and everything up to messages that say `is_kept`. `time_s` is how
     long all tries together may take. `parallel` lets one reply make several calls. None leaves a setting to the model.
     Where `is_patient` is False another model may answer instead, so that nothing is waited for long. One that thinks
-    gets `thinking_tokens` more than `max_tokens`, since its provider counts what it thinks in its reply.
+    gets `thinking_tokens` more than `max_tokens`, since its provider counts what it thinks in its reply. With
+    `patience_s` a person waits: no further try begins later, and a model that is left alone is not waited for.
     """
 
     system: str
@@ -91,6 +92,7 @@ class ModelRequest(msgspec.Struct, frozen=True):
     is_patient: bool = True
     parallel: bool = True
     thinking_tokens: int = 0
+    patience_s: float | None = None
 
 
 class ModelReply(msgspec.Struct, frozen=True):
@@ -269,7 +271,7 @@ class ModelError(Exception):
 
     `code` is one of `KINDS`, or one of the model's own. `retry_after_s` is when the provider asks to be asked again.
     `lost` of the tries may have been billed, and `usage` has nothing of them. `is_refused`: nobody listens at its
-    address, which is tried again only a few times.
+    address, which is tried again only a few times. `is_left_alone`: it failed so often that nobody asks it for a while.
     """
 
     def __init__(
@@ -283,6 +285,7 @@ class ModelError(Exception):
         retry_after_s: float | None = None,
         lost: int = 0,
         is_refused: bool = False,
+        is_left_alone: bool = False,
     ) -> None:
         super().__init__(message)
         self.code = code
@@ -292,6 +295,7 @@ class ModelError(Exception):
         self.retry_after_s = retry_after_s
         self.lost = lost
         self.is_refused = is_refused
+        self.is_left_alone = is_left_alone
 
 
 def lost_tries(error: ModelError, *, was_shown: bool) -> int:

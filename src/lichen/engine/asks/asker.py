@@ -255,9 +255,18 @@ class Asker:
         return self._stand_in or self._act.services.reach(model, keys, self._act.journal.scope, again)
 
     def _in_time(self, request: ModelRequest) -> ModelRequest:
-        """The request, which does not last longer than the run."""
+        """The request, which does not last longer than the run, and which no customer waits for too long."""
         left = left_s(self._state, self._act.services.clock())
-        return msgspec.structs.replace(request, time_s=left) if left < request.time_s else request
+        return msgspec.structs.replace(request, time_s=min(left, request.time_s), patience_s=self._patience_s())
+
+    def _patience_s(self) -> float | None:
+        """How much longer a model may be tried again, after what failed at this step; None where no customer waits."""
+        if self._state.session is None:
+            return None
+        failing_us = self._state.failing_us + sum(
+            asked.duration_us for asked in self._done.values() if asked.outcome != "ok"
+        )
+        return max(0.0, self._act.services.patience_s - failing_us / 1e6)
 
     def _question(self, model: Model) -> Check:
         act, state = self._act, self._state

@@ -27,7 +27,8 @@ def _planned(s: RunState, event: e.Event, c: e.Planned) -> Changes:
     if c.error:
         if c.is_final:
             return {**billed, "is_planning": False, "due": None, "failure": c.error}
-        return {**billed, "plan_failures": s.plan_failures + (c.error != HELD), **asked_again(s)}
+        failing = {"plan_failures": s.plan_failures + (c.error != HELD), "failing_us": s.failing_us + c.failing_us}
+        return {**billed, **failing, **asked_again(s)}
     calls = dict(s.calls)
     for i, p in enumerate(c.calls):
         calls[p.id] = Call(p.id, p.tool, p.effects, p.digest, event.n, p.cost, c.role_of(i))
@@ -39,6 +40,7 @@ def _planned(s: RunState, event: e.Event, c: e.Planned) -> Changes:
         "step": s.step + 1,
         "plan_attempt": 1,
         "plan_failures": 0,
+        "failing_us": 0,
         "resume": c.resume,
         "synthesize": c.synthesize,
         "calls": calls,
