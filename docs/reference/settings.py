@@ -184,8 +184,8 @@ SETTINGS: Mapping[str, tuple[type[msgspec.Struct], Mapping[str, str]]] = {
         Models,
         {
             "keep_requests": "Whether what models were sent stands, sealed, in the log.",
-            "patience_s": "How long a turn of a conversation goes on trying models that fail, beside what is their own time. Runs "
-            "outside of conversations have all of theirs.",
+            "patience_s": "How long a customer waits for models that fail: no request of a turn is tried again later. "
+            "Runs that are no turn try for as long as they have time.",
             "prices": "What models cost, by `provider:model`, or `provider:` for all of one.",
             "tags": "What policies read of a model as `context.model.tags`, by the same names.",
         },

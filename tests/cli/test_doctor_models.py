@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
+import time
 from collections.abc import Generator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from lichen.agents.lanes.file import MeetingFile
+from lichen.agents.lanes.meeting import Told
+from lichen.agents.lanes.window import Way, cut
 from lichen.agents.providers import facts
 from lichen.cli.here.workspace import Workspace
 from lichen.cli.serving.doctor import Finding, examined
@@ -106,6 +112,25 @@ def test_the_doctor_asks_when_it_is_asked_to(
     assert last.state == state
     assert said in last.what
     assert len(api.sent["doctor"]) == 1
+
+
+@pytest.mark.req("GOA-65.24")
+def test_the_doctor_names_a_model_that_is_left_alone_and_until_when(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MISTRAL_API_KEY", KEY)
+    workspace = project(tmp_path, "mistral:mistral-small-latest")
+    workspace.home.mkdir(mode=0o700)
+    now_us = time.time_ns() // 1_000
+    for name, asked_s in (("mistral:mistral-small-latest", 250.0), ("openai:gpt-5", 250.0)):
+        way, meeting = Way("key-1", name), MeetingFile(workspace.home)
+        closed = partial(cut, in_flight=1, begun_us=now_us, now_us=now_us, asked_s=asked_s)
+        meeting.exchange(Told("server", now_us, {way: [closed]}, {}))
+        meeting.close()
+    *_, last = found(workspace)
+    assert last.state == "warning"
+    assert re.search(r"mistral-small-latest: .* until \d\d:\d\d:\d\d UTC, 2[45]\d s from now", last.what)
+    assert not any("gpt-5" in each.what for each in found(workspace))
 
 
 @pytest.mark.req("GOA-65.22")

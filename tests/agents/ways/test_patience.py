@@ -86,6 +86,17 @@ async def test_a_short_failure_is_no_reason_to_give_up() -> None:
         assert (await (await shop.talk("customer-7")).say("Where?")).text == "Here."
 
 
+@pytest.mark.req("GOA-65.24")
+async def test_a_run_says_until_when_its_provider_wants_no_request() -> None:
+    model = Remote([busy(250.0)])
+    async with world(agents=[Agent("shop.far", planner=LLMPlanner(model))]) as shop:
+        talk = await shop.talk("customer-7")
+        await talk.say("Where?")
+        await talk.say("Where?")
+        assert len(model.asked_s) == 1
+        assert "wants no request until 08:57:30 UTC, 250 s from now" in " ".join(map(shop.explain, shop.runs()))
+
+
 @pytest.mark.req("GOA-65.23")
 async def test_the_next_model_of_a_chain_is_asked_at_once_where_the_first_is_left_alone() -> None:
     first, second = Remote([away()], name="far:1"), Remote(["Two."], name="far:2")

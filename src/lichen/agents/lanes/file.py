@@ -11,7 +11,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -128,6 +128,17 @@ class MeetingFile:
         for suffix in ("", "-wal", "-shm"):
             with suppress(FileNotFoundError):
                 self._path.with_name(FILE + suffix).unlink()
+
+
+def closed_ways(folder: Path, now_us: int) -> dict[str, int]:
+    """Until when the ways to models are closed that processes over this folder share, the longest of each model. Opens
+    nothing for writing, and knows of none where the file is not to be had."""
+    query = "SELECT model, max(closed_until_us) FROM windows WHERE closed_until_us > ? GROUP BY model"
+    try:
+        with closing(sqlite3.connect(f"{(folder / FILE).absolute().as_uri()}?mode=ro", uri=True)) as db:
+            return dict(db.execute(query, (now_us,)).fetchall())
+    except sqlite3.Error:
+        return {}
 
 
 def _learn(db: sqlite3.Connection, way: Way, told: Told) -> Window:

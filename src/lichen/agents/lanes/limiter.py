@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from lichen.agents.lanes.window import Way, Windows, cut, grown
+from lichen.agents.lanes.window import Way, Windows, cut, grown, told
 from lichen.core.ports.model import ModelError
 from lichen.engine.pace.fair import Queue
 
@@ -128,7 +128,8 @@ class Limiter:
         return (self._windows.of(self._way).closed_until_us - self._clock()) / 1e6
 
     def _closed(self) -> ModelError:
-        return _busy(self._way, "its provider asks for a longer pause than there is time", self._closed_s())
+        until = told(self._windows.of(self._way).closed_until_us, self._clock())
+        return _busy(self._way, f"its provider wants no request {until}", self._closed_s())
 
     def _opened(self) -> None:
         self._timer = None

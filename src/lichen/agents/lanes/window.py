@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Final, NamedTuple, Protocol
 
 import msgspec
@@ -32,6 +33,12 @@ class Window(msgspec.Struct, frozen=True, gc=False):
     size: float = SIZE_MAX
     cut_us: int = 0
     closed_until_us: int = 0
+
+
+def told(until_us: int, now_us: int) -> str:
+    """Until when a way is closed, as people read it."""
+    until = datetime.fromtimestamp(until_us / 1e6, UTC)
+    return f"until {until:%H:%M:%S} UTC, {max(1, round((until_us - now_us) / 1e6))} s from now"
 
 
 class Share(NamedTuple):

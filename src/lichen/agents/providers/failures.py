@@ -77,8 +77,10 @@ def failed(
     answered = f" ({', '.join(each for each in (str(status or ''), word) if each)})" if status or word else ""
     variable = facts.keys[0] if facts.keys else "its environment"
     step = _NEXT.get(code, "").format(provider=facts.name, variable=variable)
-    message = f"{name}: {why}{answered}. {step}".strip()
-    return ModelError(message, code=code, retry_after_s=_retry_after_s(error))
+    wait_s = _retry_after_s(error)
+    again = f"It wants no further request for {wait_s:.0f} s. " if wait_s else ""
+    message = f"{name}: {why}{answered}. {again}{step}".strip()
+    return ModelError(message, code=code, retry_after_s=wait_s)
 
 
 def unreached(facts: Facts, name: str, over: Connection, cause: str) -> ModelError:

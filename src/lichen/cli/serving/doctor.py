@@ -209,13 +209,14 @@ def _lacks(project: Project, workspace: Workspace) -> Lacks:
 
 def _models(project: Project, workspace: Workspace, *, asks: bool) -> Iterator[Finding]:
     """The models that agents ask: installed, configured, and, if wanted, asked."""
-    from lichen.cli.serving.reaching import answering, configured
+    from lichen.cli.serving.reaching import answering, configured, left_alone
 
     lacks = _lacks(project, workspace)
     found = [Finding("models", *each) for each in configured(project, lacks)]
     yield from found
     if asks and not any(each.state == "problem" for each in found):
         yield from (Finding("models", *each) for each in answering(project, workspace.home))
+    yield from (Finding("models", *each) for each in left_alone(project, workspace.home))
 
 
 def _cages(project: Project) -> Iterator[Finding]:

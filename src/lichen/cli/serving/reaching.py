@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from lichen.agents.clouds.found import METADATA
+from lichen.agents.lanes.file import closed_ways
+from lichen.agents.lanes.window import told
 from lichen.agents.models.model import resolve
 from lichen.agents.providers.facts import PROVIDERS, Facts
 from lichen.agents.providers.remote import clients_held
@@ -117,6 +119,16 @@ def answering(project: Project, home: Path) -> Iterator[Found]:
         secrets = _secrets(project, home, stack)
         connections = Reaching(project.settings.provider, secrets, os.environ, lambda: b"-")  # nobody is counted here
         yield from asyncio.run(_all_answers(every, connections))
+
+
+def left_alone(project: Project, home: Path) -> Iterator[Found]:
+    """Models that no process over this home asks for now, since a provider wanted that, and until when."""
+    now_us = time.time_ns() // 1_000  # noqa: TID251 - the clock of this machine, as the processes read it
+    names = {each.name for each in asked_models(project)}
+    for name, until_us in closed_ways(home, now_us).items():
+        if name in names:
+            what = f"{name}: its provider wants no request {told(until_us, now_us)}: nobody here asks it (by one key)"
+            yield Found("warning", what, "lichen doctor --ask, once that is over")
 
 
 async def _all_answers(every: list[Asked], connections: Connections) -> list[Found]:
