@@ -56,3 +56,32 @@ def test_who_wrote_a_failing_tool_finds_its_message_line_and_traceback_in_runs_s
     assert "RuntimeError: database is down: password=hunter2" in shown
     assert f"{project.root / 'shop.py'}:10" in shown
     assert "Traceback (most recent call last)" in shown
+
+
+TALK = "permit (principal, action, resource);"
+BROKEN = """
+    from lichen.agents.own.function import agent_function
+
+
+    @agent_function("shop.support")
+    async def support(chat):
+        raise RuntimeError("the shop's list is empty")
+"""
+
+
+@pytest.mark.req("LIC-46.19")
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (SETTINGS.replace("[tenants.acme]", '[tenants.acme]\n    development = ["dev"]'), "the shop's list is empty"),
+        (SETTINGS, "failed: planner_error. `lichen runs explain run-"),
+    ],
+)
+def test_who_talks_as_somebody_hears_why_a_run_failed_or_where_that_is_said(
+    settings: str, said: str, tmp_path: Path
+) -> None:
+    project = Project(tmp_path, {"lichen.toml": settings, "shop.py": BROKEN, "policies/shop.cedar": TALK})
+    told = project.run("chat", "--as", "customer-7", text="hi\n")
+    assert said in told.err
+    assert "went wrong on our side" in told.out
+    assert "empty" not in told.out

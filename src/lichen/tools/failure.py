@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Final
 
 from lichen.core.ports.model import ModelError
+from lichen.core.words.errors import LichenError
 from lichen.core.words.failure import Failure
 
 MESSAGE_BYTES_MAX: Final = 4 * 1024
@@ -22,22 +23,30 @@ _FOREIGN: Final = (*{sysconfig.get_path(name) for name in ("stdlib", "platstdlib
 def failure_of(error: BaseException) -> Failure:
     """What an exception says, bounded. One that brings a `failure` from another process is taken at its word.
 
-    One that was foreseen, as that a model gives no reply, has no place and no traceback unless the project's own code
-    raised it: its words say all.
+    One that was foreseen, as that a model gives no reply or that policy lets it not be asked, has no place and no
+    traceback unless the project's own code raised it: its words say all. No place is one of ours.
     """
     brought = getattr(error, "failure", None)
     if isinstance(brought, Failure):
         return brought
-    if isinstance(error, ModelError) and not _own(_frames(error.__traceback__)):
+    frames = _frames(error.__traceback__)
+    own = _own(frames)
+    if isinstance(error, ModelError | LichenError) and not own:
         return Failure(type(error).__name__, _message(error))
-    file, line = place_of(error)
+    of_others = [frame for frame in frames if not frame[0].startswith(_LICHEN)]
+    file, line = (own or of_others or [("", 0)])[-1]
     return Failure(type(error).__name__, _message(error), _traceback(error), file, line)
 
 
-def place_of(error: BaseException) -> tuple[str, int]:
-    """The innermost file and line of the project's own code; of the innermost code at all, where none of it is."""
+def raised_at(error: BaseException) -> str:
+    """The place for the process's log, whose readers may look into any code: the innermost of the project's own code,
+    or of all there is where none of it is the project's."""
+    brought = getattr(error, "failure", None)
+    if isinstance(brought, Failure):
+        return brought.place
     frames = _frames(error.__traceback__)
-    return (_own(frames) or frames or [("", 0)])[-1]
+    file, line = (_own(frames) or ([] if isinstance(error, ModelError) else frames) or [("", 0)])[-1]
+    return f"{file}:{line}" if file else ""
 
 
 def _own(frames: list[tuple[str, int]]) -> list[tuple[str, int]]:

@@ -172,6 +172,38 @@ async def test_a_process_that_dies_anywhere_goes_on_with_the_saga_and_does_nothi
     assert deaths > 10
 
 
+@pytest.mark.req("SYM-83.8")
+async def test_a_saga_that_is_started_with_words_it_can_make_nothing_of_says_so_before_anything_is_done(
+    tmp_path: Path,
+) -> None:
+    travel = Travel()
+    (tmp_path / "open.cedar").write_text(OPEN)
+    words = patterns.saga("travel.book", [travel.look, travel.flight])
+    async with world(agents=[words], policies=tmp_path) as agency:
+        run = await agency.start("travel.book", "A flight to Rome, please.")
+        assert ((await ended(agency, run)).code, travel.did) == ("saga_input_invalid", [])
+        assert "Step flight takes its arguments from" in agency.explain(run)
+
+
+@pytest.mark.req("SYM-83.8")
+@pytest.mark.parametrize(
+    ("broken", "said"),
+    [
+        (["flight"], ["Step flight failed: "]),
+        (["flight", "unhotel"], ["Step flight failed: ", "undoes step hotel failed"]),
+    ],
+)
+async def test_a_saga_that_failed_says_which_step_did_and_why(
+    broken: list[str], said: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "open.cedar").write_text(OPEN)
+    async with world(agents=[Travel(*broken).saga], policies=tmp_path) as agency:
+        run = await agency.start("travel.book", '{"city":"Rome"}')
+        await ended(agency, run)
+        told = agency.explain(run)
+        assert all(each in told for each in said), told
+
+
 @pytest.mark.req("SYM-83.7")
 @pytest.mark.parametrize(
     ("broken", "said"),

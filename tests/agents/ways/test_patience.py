@@ -40,7 +40,7 @@ def now_s(shop: World) -> float:
 def requests(shop: World) -> list[tuple[str, str, int]]:
     """Every request to a model that stands in the log: which one, how it ended, how often it was tried."""
     planned = [record.control for record in shop.records() if record.type == "planned"]
-    asked = [cast("dict[str, Any]", each) for control in planned for each in control.get("requests", ())]
+    asked = [each for control in planned for each in cast("list[dict[str, Any]]", control.get("requests", []))]
     return [(each["model"], each["outcome"], each.get("tries", 1)) for each in asked]
 
 

@@ -58,24 +58,27 @@ def saga(name: str, steps: Sequence[Step], *, limits: Limits | None = None, desc
     one fails.
 
     It is started with JSON, or words, which its steps' arguments are made of; its answer is JSON of their results by
-    name. A step is undone also when nobody knows whether it happened, so what undoes has to bear that. Steps that
-    cannot be undone come last, and no step is done twice. After undoing all, it fails (`saga_undone`). Where something
-    could not be undone, where a step failed after one that cannot be undone, or a limit was reached, it fails too
-    (`saga_stuck`, nothing more is done) and a person has to see to it, as to one that is cancelled. Raises Invalid
-    (`agent_invalid`).
+    name. Where a step without `args` needs some and it is started with words, it fails before anything is done
+    (`saga_input_invalid`). A step is undone also when nobody knows whether it happened, so what undoes has to bear
+    that. Steps that cannot be undone come last, and no step is done twice. After undoing all, it fails (`saga_undone`).
+    Where something could not be undone, where a step failed after one that cannot be undone, or a limit was reached, it
+    fails too (`saga_stuck`, nothing more is done) and a person has to see to it, as to one that is cancelled. Raises
+    Invalid (`agent_invalid`).
     """
     _check(name, steps)
 
     async def play(chat: Chat) -> str:
         given, done, results = _given(chat), list[Step](), dict[str, Any]()
+        _check_given(given, steps)
         for step in steps:
             try:
                 results[step.name] = await chat.call(step.tool, **step.args(given, results))
             except CallFailed as failure:
+                said = f"Step {step.name} failed: {_why(failure)}"
                 if failure.outcome in ("unknown", "timed_out") and step.tool.spec.effects != "none":
                     done.append(step)
-                await _undo(chat, done, given, results)
-                raise PatternFailed(f"Step {step.name} failed.", code="saga_undone") from None
+                await _undo(chat, done, given, results, said)
+                raise PatternFailed(said, code="saga_undone") from None
             done.append(step)
         return msgspec.json.encode(results).decode()
 
@@ -93,18 +96,25 @@ def saga(name: str, steps: Sequence[Step], *, limits: Limits | None = None, desc
     )
 
 
-async def _undo(chat: Chat, done: Sequence[Step], given: Any, results: Results) -> None:
+def _why(failure: CallFailed) -> str:
+    issues = " ".join(f"{issue.field} {issue.message}" for issue in failure.issues)
+    return " ".join(filter(None, (failure.reason or failure.message, issues)))
+
+
+async def _undo(chat: Chat, done: Sequence[Step], given: Any, results: Results, since: str) -> None:
     """Undoes what was done, the last one first, all that can be. Raises PatternFailed (`saga_stuck`)."""
     is_stuck = any(step.is_final for step in done)  # what is done for good is not left without what it stands on
+    why = [since]
     for step in () if is_stuck else reversed(done):
         if step.undo is None:
             continue
         try:
             await chat.call(step.undo, **step.undo_args(given, results))
-        except CallFailed:
+        except CallFailed as failure:
             is_stuck = True
+            why.append(f"What undoes step {step.name} failed: {_why(failure)}")
     if is_stuck:
-        raise PatternFailed("Something was not undone.", code="saga_stuck")
+        raise PatternFailed(" ".join(why), code="saga_stuck")
 
 
 def _undoes(step: Step) -> str:
@@ -158,6 +168,20 @@ def _given(chat: Chat) -> Any:
         return msgspec.json.decode(chat.text)
     except msgspec.DecodeError:
         return chat.text
+
+
+def _check_given(given: Any, steps: Sequence[Step]) -> None:
+    """Raises PatternFailed (`saga_input_invalid`) before anything is done, where steps would take their arguments from
+    words."""
+    lacking = [
+        step.name for step in steps if step.args is _what_it_was_told and step.tool.spec.input_schema.get("required")
+    ]
+    if lacking and not isinstance(given, dict):
+        message = (
+            f"Step {lacking[0]} takes its arguments from what the saga is started with, which has to be a JSON object "
+            "and is not. Start it with `input`, or with such JSON as words, or say args= of the step."
+        )
+        raise PatternFailed(message, code="saga_input_invalid")
 
 
 def _what_it_was_told(given: Any, results: Results) -> Mapping[str, Any]:

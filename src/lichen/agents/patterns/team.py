@@ -17,7 +17,9 @@ from lichen.agents.replay.planner import ReplayPlanner
 from lichen.core.ports.call import Tool
 from lichen.core.ports.plan import Plan, PlanInput, PlannerKind
 from lichen.core.words.errors import Invalid, LichenError
+from lichen.core.words.failure import Failure
 from lichen.core.words.limits import Limits
+from lichen.tools.failure import MESSAGE_BYTES_MAX, bounded
 from lichen.tools.spec import written_at
 
 MEMBERS_MAX: Final = 32  # of one pattern; Symbiont's bound of parallel tasks
@@ -59,8 +61,13 @@ class TeamPlanner:
         try:
             plan = await ReplayPlanner(play, digest=self.digest).plan(input)
         except (PatternFailed, CallFailed) as failure:
-            return Plan(failure=failure.code)
-        return Plan(failure=failed.code) if failed is not None and self._has_effects else plan
+            return _failed(failure)
+        return _failed(failed) if failed is not None and self._has_effects else plan
+
+
+def _failed(failure: LichenError) -> Plan:
+    said = bounded(failure.message, MESSAGE_BYTES_MAX)
+    return Plan(failure=failure.code, because=Failure(type(failure).__name__, said))
 
 
 def team(

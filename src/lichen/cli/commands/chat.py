@@ -144,10 +144,11 @@ class Chat:
             found = self._developer.get(f"{run}/explain")
             if found["status"] == "failed":
                 note(f"{found['id']} {found['summary']}")
-        elif self._is_live:
-            return  # nobody asks how it ended
         else:
             found = self._client.get(f"{run}/result")
+            if found["status"] == "failed":
+                why = f"`lichen runs explain {found['id']}`, as an operator, says why."
+                note(f"{found['id']} failed: {found['code']}. {why}")
         self._has_failed = self._has_failed or found["status"] in ("failed", "cancelled")
 
     def _listen(self) -> None:

@@ -47,10 +47,15 @@ class Caller:
     def as_some_customer(self) -> Client | None:
         """Who names nobody is, where a project is developed, the customer that its `lichen.toml` declares first.
 
-        Returns the way to what that customer may not see, for whoever develops it; None where somebody was named."""
-        if self.name is not None or self.has_key:
+        Returns the way to what that customer may not see, for whoever develops the project, also where they named
+        somebody; None elsewhere, and for who comes with a key."""
+        if self.has_key:
             return None
-        found = _first_customer(self.client.connection.workspace, self.tenant, self.env)
+        found = _first_customer(self.client.connection.workspace, self.tenant, self.env, self.name)
+        if found is not None and self.name is not None:
+            return Client(self.client.connection, _headers(*found[:2], None, None))
+        if self.name is not None:
+            return None
         if found is None:
             return None
         self.tenant, self.env, self.name = found
@@ -90,8 +95,10 @@ def _headers(tenant: str | None, env: str | None, as_: str | None, key: str | No
     return {name: value for name, value in named.items() if value is not None}
 
 
-def _first_customer(workspace: Workspace, tenant: str | None, env: str | None) -> tuple[str, str, str] | None:
-    """Tenant, environment and name of the first declared customer in a development environment."""
+def _first_customer(
+    workspace: Workspace, tenant: str | None, env: str | None, named: str | None
+) -> tuple[str, str, str] | None:
+    """Tenant, environment and name of the first declared customer in a development environment, or of who is named."""
     from lichen.settings.reading import read
 
     if workspace.file is None:
@@ -99,7 +106,7 @@ def _first_customer(workspace: Workspace, tenant: str | None, env: str | None) -
     settings = read(workspace.file, environ=os.environ).settings
     for name, declared in settings.tenants.items() if settings is not None else ():
         envs = [each for each in declared.development if env in (None, each)]
-        customers = [actor.id for actor in declared.actors if actor.kind == "customer"]
+        customers = [a.id for a in declared.actors if (a.kind == "customer" if named is None else a.id == named)]
         if tenant in (None, name) and envs and customers:
             return name, envs[0], customers[0]
     return None

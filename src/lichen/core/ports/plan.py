@@ -15,6 +15,7 @@ from lichen.core.ports.recovery import FailureKind
 from lichen.core.speech.saying import TEXT_BYTES_MAX as TEXT_BYTES_MAX
 from lichen.core.speech.saying import Saying
 from lichen.core.words.errors import NotFound
+from lichen.core.words.failure import Failure
 from lichen.core.words.ids import AgentName, CallId, RunId, SessionId, ToolName, TurnId, WaitId
 from lichen.core.words.scope import Actor, Scope
 from lichen.core.words.wait import OnExpiry, WaitKind, WaitOutcome
@@ -80,7 +81,8 @@ class Plan(msgspec.Struct, frozen=True, gc=False):
     `state` is recorded and handed back. `resume="each"` asks for a plan after every finished call instead of the last;
     as long as calls are open, such a plan may say nothing and wait for the next of them. A plan with an answer has no
     calls or waits; any other plan with nothing at all is an error. `failure` ends the run as failed with this code,
-    which goes into the records and so holds nothing a stranger wrote; such a plan has only `says` and `notes` besides.
+    which goes into the records and so holds nothing a stranger wrote; such a plan has only `says` and `notes` besides,
+    and `because`, why it failed, which is sealed and for operators.
     `blocks` is opaque and recorded with the plan: what a provider wants back with its next request, or the replies that
     a planner serves again; `Step.blocks` hands it back. `synthesize` asks for the next plan without tools, once every
     call of this one came out well and nobody said anything new. A plan of nothing but `blocks` keeps them in the log,
@@ -106,6 +108,7 @@ class Plan(msgspec.Struct, frozen=True, gc=False):
     value: bytes = b""
     prompts: tuple[str, ...] = ()
     summary: Summary | None = None
+    because: Failure | None = None
 
 
 class Message(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):

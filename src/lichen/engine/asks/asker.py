@@ -161,7 +161,9 @@ class Asker:
         self.check_held()
         if verdict.outcome != "allow":
             self.note(refusal(self._act, check, verdict))
-            raise Denied(f"Policy does not let this agent use {check.resource}.", code="model_denied")
+            step = f"`lichen policy why {self._state.agent} --model {check.resource}` says which policy."
+            message = f"Policy does not let this agent use {check.resource}."
+            raise Denied(message, code="model_denied", next_step=step)
         return verdict
 
     def _room(self, model: Model, request: ModelRequest, verdict: Verdict) -> Room:

@@ -38,6 +38,7 @@ from lichen.engine.drafts.missing import asking, missing_in
 from lichen.engine.drafts.telling import told_session
 from lichen.engine.journal.labels import labelled
 from lichen.engine.ports import AgentDef
+from lichen.engine.sends.failures import sealed
 from lichen.engine.sends.sends import ruled
 
 Part = tuple[str, bytes]
@@ -184,7 +185,7 @@ def _contents(act: Act, plan: Plan, of_calls: list[Part]) -> moves.Contents:
     says = [part for i, said in enumerate(plan.says) for part in saying.parts(said, f"say/{i}")]
     notes = msgspec.json.encode(plan.notes) if plan.notes else b""
     parts = [*of_calls, ("state", plan.state), *answer, *says, ("notes", notes), ("blocks", plan.blocks)]
-    parts += [("value", plan.value), _summary(plan.summary)]
+    parts += [("value", plan.value), _summary(plan.summary), *sealed(plan.because)]
     return moves.as_contents(parts, act.subject)
 
 

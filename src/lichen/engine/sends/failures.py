@@ -20,7 +20,7 @@ from lichen.core.words.ids import StreamId
 from lichen.core.words.scope import Scope
 from lichen.engine.act import Act
 from lichen.engine.ports import Services
-from lichen.tools.failure import failure_of
+from lichen.tools.failure import failure_of, raised_at
 
 LOGGER: Final = "lichen.failures"
 
@@ -39,27 +39,31 @@ def sealed(failure: Failure | None) -> list[Part]:
 def told(act: Act, what: str, code: str, error: BaseException) -> Failure:
     """What the exception says, after one line of it went to the process's log. `what` is as in `c1 payments.refund`."""
     failure = failure_of(error)
-    tell(act, what, code, failure, level=WARNING if isinstance(error, NotDone) else ERROR)
+    _tell(act, what, code, failure, at=raised_at(error), level=WARNING if isinstance(error, NotDone) else ERROR)
     return failure
 
 
-def tell(act: Act, what: str, code: str, failure: Failure, *, level: int = ERROR) -> None:
+def tell(act: Act, what: str, code: str, failure: Failure) -> None:
     """One line to the process's log; its text only where the environment is one for development and wants it."""
-    where: Fields = {"run": act.state.id, "what": what, "agent": act.state.agent}
-    _write(act.services, act.journal.scope, level, code, failure, where)
+    _tell(act, what, code, failure, at=failure.place, level=ERROR)
 
 
 def unforeseen(services: Services, scope: Scope, stream: StreamId, what: str, error: BaseException) -> None:
     """One line for an error of the engine itself while it performed `what` for a stream."""
     code = error.code if isinstance(error, LichenError) else "internal"
-    _write(services, scope, ERROR, code, failure_of(error), {stream.kind: stream.id, "what": what})
+    where: Fields = {"at": raised_at(error), stream.kind: stream.id, "what": what}
+    _write(services, scope, ERROR, code, failure_of(error), where)
+
+
+def _tell(act: Act, what: str, code: str, failure: Failure, *, at: str, level: int) -> None:
+    where: Fields = {**({"at": at} if at else {}), "run": act.state.id, "what": what, "agent": act.state.agent}
+    _write(act.services, act.journal.scope, level, code, failure, where)
 
 
 def _write(services: Services, scope: Scope, level: int, code: str, failure: Failure, where: Fields) -> None:
     fields: Fields = {
         "code": code if _CODE.fullmatch(code) else "unspeakable",
         "exception": failure.exception,
-        **({"at": failure.place} if failure.file else {}),
         **where,
         "tenant": scope.tenant,
         "env": scope.env,

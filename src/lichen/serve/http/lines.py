@@ -14,7 +14,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from lichen.engine.sends.failures import Fields, line
-from lichen.tools.failure import failure_of
+from lichen.tools.failure import failure_of, raised_at
 
 LineFormat = Literal["text", "json"]
 LEVELS: Final = ("debug", "info", "warning", "error")
@@ -30,7 +30,7 @@ def event(name: str, fields: Fields, *, level: int = logging.INFO) -> None:
 def broken(what: str, error: BaseException) -> None:
     """One line for an error that nobody foresaw while `what` was done for a caller."""
     failure = failure_of(error)
-    fields: Fields = {"code": "internal", "exception": failure.exception, "at": failure.place, "what": what}
+    fields: Fields = {"code": "internal", "exception": failure.exception, "at": raised_at(error), "what": what}
     event("failed", fields, level=logging.ERROR)
 
 
@@ -83,5 +83,5 @@ class _Lines(logging.Formatter):
         if error is None:
             return {}
         failure = failure_of(error)
-        fields: Fields = {"exception": failure.exception, "at": failure.place}
+        fields: Fields = {"exception": failure.exception, "at": raised_at(error)}
         return fields | ({"traceback": failure.traceback} if self._with_text else {})
