@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 
+from lichen.runtime.project.loading import load
+from lichen.runtime.review import review
 from tests.cli.projects import POLICIES, SETTINGS, SHOP, Project
 
 LOOK = '    @id("look") permit (principal is Agent, action == Action::"orders.lookup", resource);\n'
+THINK = 'permit (principal, action == Action::"model.invoke", resource);'
 VOUCHER = """
     id: shop.voucher
     type: messaging
@@ -39,10 +43,43 @@ def test_a_tool_that_no_policy_permits_is_found_before_it_is_denied(tmp_path: Pa
 
 
 @pytest.mark.req("LIC-29.4")
-def test_a_tool_that_policy_forbids_on_purpose_is_no_finding(tmp_path: Path) -> None:
-    bare = POLICIES.replace(LOOK, '    forbid (principal, action == Action::"orders.lookup", resource);\n')
-    project = Project(tmp_path, {"policies/shop.cedar": bare, "policies/policy.toml": "base = false\n"})
+def test_a_tool_that_policy_forbids_whatever_is_permitted_is_named_with_that_policy(tmp_path: Path) -> None:
+    closed = '    @id("closed") forbid (principal, action == Action::"orders.lookup", resource);\n'
+    project = Project(tmp_path, {"policies/shop.cedar": POLICIES + closed})
+    state, what = flaws(project)["tool_forbidden"]
+    assert state == "warning"
+    assert "Policy closed of acme forbids shop.support to call orders.lookup" in what
+    project.write(**{"policies/shop.cedar": POLICIES + closed.replace(";", ' when { context.args.order_id == "13" };')})
     assert flaws(project) == {}
+
+
+@pytest.mark.req("LIC-29.4")
+@pytest.mark.parametrize(
+    ("policy", "code", "state"),
+    [
+        ('@id("closed") forbid (principal, action == Action::"model.invoke", resource);', "model_forbidden", "problem"),
+        ("", "model_unpermitted", "problem"),
+        (
+            f'{THINK} @id("closed") forbid (principal, action, resource == Model::"openai:gpt-5");',
+            "model_forbidden",
+            "warning",
+        ),
+    ],
+)
+def test_a_model_that_policy_does_not_let_an_agent_ask_is_named_and_a_problem_if_there_is_no_other(
+    policy: str, code: str, state: str, tmp_path: Path
+) -> None:
+    (tmp_path / "policies").mkdir()
+    (tmp_path / "policies" / "shop.cedar").write_text(policy)
+    (tmp_path / "policies" / "policy.toml").write_text("base = false\n")
+    (tmp_path / "lichen.toml").write_text(dedent(SETTINGS))
+    (tmp_path / "shop.py").write_text(
+        "from lichen import Agent\nfrom lichen.agents import LLMPlanner\n"
+        'support = Agent("shop.support", planner=LLMPlanner(["openai:gpt-5", "openai:gpt-5-mini"]))\n'
+    )
+    found = [each for each in review(load(tmp_path / "lichen.toml", environ={})) if each.code == code]
+    assert {each.severity for each in found} == {state}
+    assert len(found) == (1 if state == "warning" else 2)
 
 
 @pytest.mark.req("LIC-29.5")

@@ -46,12 +46,23 @@ def check(
         _tell_flaws(screen, tenant)
 
 
+TOLD = (
+    "tool_unpermitted",
+    "tool_forbidden",
+    "model_unpermitted",
+    "model_forbidden",
+    "role_unheld",
+    "policy_agent_unknown",
+    "policies_unread",
+)
+
+
 def _tell_flaws(screen: Screen, tenant: str | None) -> None:
     """What loads and will not do what it is for."""
     from lichen.runtime.review import review
 
     for flaw in review(locate().load()):
-        if flaw.code in ("tool_unpermitted", "role_unheld", "policy_agent_unknown", "policies_unread"):
+        if flaw.code in TOLD:
             place = f"{flaw.place}: " if flaw.place else ""
             screen.line(f"{flaw.severity}: {place}{flaw.message}  {flaw.mend}", "yellow")
 

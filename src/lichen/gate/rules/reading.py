@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Literal, NamedTuple
 
 from cedarpy import pst
@@ -12,7 +12,7 @@ from lichen.gate.cedar.statements import Statement, statements
 from lichen.gate.cedar.values import Entity, Value, uid
 from lichen.gate.rules.annotations import Terms
 from lichen.gate.rules.policies import BASE, DEFAULT, PolicySet
-from lichen.gate.rules.schema import PRINCIPALS, SECRET_USE
+from lichen.gate.rules.schema import PRINCIPALS, Action
 
 Effect = Literal["permit", "forbid"]
 
@@ -80,20 +80,16 @@ def concerning(policies: PolicySet, agent: str, tool: str) -> tuple[Written, ...
     return tuple(one for one in written(policies) if one.concerns(principal, view.action, view.resource))
 
 
-def permits_secret(policies: PolicySet, agent: str, name: str) -> bool:
-    """Whether some policy could let this agent use a secret of this name."""
-    view = policies.schema.views[SECRET_USE]
-    principal, resource = _agent_entity(agent), Entity(view.resource_type, name)
-    permits = (one for one in written(policies) if one.effect == "permit")
-    return any(one.concerns(principal, view.action, resource) for one in permits)
+def about(policies: PolicySet, agent: str, action: Action, resource: str) -> tuple[Written, ...]:
+    """The policies that could decide whether this agent may do this, such as use a secret or ask a model of a name."""
+    view = policies.schema.views[action]
+    principal, entity = _agent_entity(agent), Entity(view.resource_type, resource)
+    return tuple(one for one in written(policies) if one.concerns(principal, view.action, entity))
 
 
-def forbidding_secret(policies: PolicySet, agent: str, name: str) -> Written | None:
-    """The policy that forbids this agent a secret of this name under all conditions; None where none does."""
-    view = policies.schema.views[SECRET_USE]
-    principal, resource = _agent_entity(agent), Entity(view.resource_type, name)
-    forbids = (one for one in written(policies) if one.effect == "forbid" and not one.policy.clauses)
-    return next((one for one in forbids if one.concerns(principal, view.action, resource)), None)
+def forbidding(concerned: Iterable[Written]) -> Written | None:
+    """Which of these policies forbids under all conditions; None where none does."""
+    return next((one for one in concerned if one.effect == "forbid" and not one.policy.clauses), None)
 
 
 def applies(one: Written, principal: Entity, action: Entity, resource: Entity, context: Mapping[str, Value]) -> bool:

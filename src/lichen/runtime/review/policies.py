@@ -15,7 +15,8 @@ from lichen.core.words.scope import Scope
 from lichen.flows.walk.planner import FlowPlanner
 from lichen.gate.rules.declarations import files_in
 from lichen.gate.rules.policies import PolicySet
-from lichen.gate.rules.reading import Written, concerning, forbidding_secret, permits_secret, written
+from lichen.gate.rules.reading import Written, about, concerning, forbidding, written
+from lichen.gate.rules.schema import SECRET_USE
 from lichen.runtime.project.policies import Place
 from lichen.runtime.review.flaw import Flaw
 from lichen.runtime.review.roles import role_unheld
@@ -25,6 +26,7 @@ from lichen.settings import Settings, Tenant
 def policy_flaws(place: Place, tenant: Tenant, policies: PolicySet, agents: Mapping[str, Agent]) -> Iterator[Flaw]:
     """Everything about a set of policies that does not fit its tenant's agents and people."""
     yield from _unpermitted(place.name, policies, met(tenant, agents))
+    yield from _unpermitted_models(place.name, policies, met(tenant, agents))
     yield from _unpermitted_secrets(place.name, policies, met(tenant, agents))
     for part in written(policies):
         at = str(place.directory / part.place) if place.directory is not None else part.place
@@ -56,7 +58,11 @@ def used(agent: Agent) -> tuple[str, ...]:
 def _unpermitted(tenant: str, policies: PolicySet, agents: Iterable[Agent]) -> Iterator[Flaw]:
     for agent in agents:
         for tool in used(agent):
-            if not concerning(policies, agent.name, tool):
+            concerned = concerning(policies, agent.name, tool)
+            forbid = forbidding(concerned)
+            if forbid is not None:
+                yield _forbidden(tenant, agent, forbid, "tool_forbidden", f"call {tool}: it will be denied.")
+            elif not concerned:
                 yield Flaw(
                     "tool_unpermitted",
                     "warning",
@@ -64,6 +70,29 @@ def _unpermitted(tenant: str, policies: PolicySet, agents: Iterable[Agent]) -> I
                     f'permit (principal == Agent::"{agent.name}", action == Action::"{tool}", resource);',
                     agent.name,
                 )
+
+
+def _unpermitted_models(tenant: str, policies: PolicySet, agents: Iterable[Agent]) -> Iterator[Flaw]:
+    """Models that an agent will be denied: a problem for one that can ask no other."""
+    for agent in agents:
+        names, flaws = models_of(agent), list[Flaw]()
+        for name in names:
+            concerned = about(policies, agent.name, "model.invoke", name)
+            forbid = forbidding(concerned)
+            if forbid is not None:
+                flaws.append(_forbidden(tenant, agent, forbid, "model_forbidden", f"ask {name}: it will be denied."))
+            elif not any(one.effect == "permit" for one in concerned):
+                message = f"No policy of {tenant} lets {agent.name} ask {name}: it will be denied."
+                mend = f'permit (principal == Agent::"{agent.name}", action == Action::"model.invoke", resource);'
+                flaws.append(Flaw("model_unpermitted", "warning", message, mend, agent.name))
+        severity = "problem" if len(flaws) == len(names) else "warning"
+        yield from (msgspec.structs.replace(flaw, severity=severity) for flaw in flaws)
+
+
+def _forbidden(tenant: str, agent: Agent, forbid: Written, code: str, what: str) -> Flaw:
+    id = forbid.terms.id
+    mend = f"Take {id} ({forbid.place}) out, or let it concern less: no permit outweighs it."
+    return Flaw(code, "warning", f"Policy {id} of {tenant} forbids {agent.name} to {what}", mend, agent.name)
 
 
 def _unpermitted_secrets(tenant: str, policies: PolicySet, agents: Iterable[Agent]) -> Iterator[Flaw]:
@@ -97,13 +126,11 @@ def unpermitted_keys(
 
 def _secret_flaw(tenant: str, policies: PolicySet, agent: Agent, secret: str, ends: str) -> Flaw | None:
     """What keeps an agent from a secret: a policy that forbids it whatever is permitted, or that none permits it."""
-    forbid = forbidding_secret(policies, agent.name, secret)
+    concerned = about(policies, agent.name, SECRET_USE, secret)
+    forbid = forbidding(concerned)
     if forbid is not None:
-        id = forbid.terms.id
-        message = f"Policy {id} of {tenant} forbids {agent.name} to use {secret}{ends}"
-        mend = f"Take {id} ({forbid.place}) out, or let it concern less: no permit outweighs it."
-        return Flaw("secret_forbidden", "warning", message, mend, agent.name)
-    if permits_secret(policies, agent.name, secret):
+        return _forbidden(tenant, agent, forbid, "secret_forbidden", f"use {secret}{ends}")
+    if any(one.effect == "permit" for one in concerned):
         return None
     message = f"No policy of {tenant} lets {agent.name} use {secret}{ends}"
     mend = (
