@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +11,17 @@ import msgspec
 
 from lichen.core.cage.terms import CageTerms
 from lichen.core.remote.api import Api
-from lichen.core.remote.server import Asks, OAuth, ResourceRules, Seconds, Server, ToolTerms, Transport, Trust
+from lichen.core.remote.server import (
+    SYSTEM_DNS,
+    Asks,
+    OAuth,
+    ResourceRules,
+    Seconds,
+    Server,
+    ToolTerms,
+    Transport,
+    Trust,
+)
 from lichen.core.words.scope import Scope
 
 RESERVED = frozenset(
@@ -32,7 +43,9 @@ class McpTable(CageTerms, frozen=True, forbid_unknown_fields=True, kw_only=True)
     those that may be read; `oauth` says how we sign in; `roots` are folders, from where the file lies, that it is told
     of when it asks. A command is shut in by `cage = "jail"`, with what it is granted.
     `schemapin` is the domain whose key must have signed each tool, `schemapin_from` a folder of `DOMAIN.json` files or
-    a trust bundle in which that key stands, where the domain is not to be asked.
+    a trust bundle in which that key stands, where the domain is not to be asked. With `schemapin_dns` the domain's DNS
+    has to name that key too, if it names one: `system` asks the resolver of this machine, an address (`192.0.2.53`,
+    `127.0.0.1:5353`) the one there.
     """
 
     name: Name
@@ -46,6 +59,7 @@ class McpTable(CageTerms, frozen=True, forbid_unknown_fields=True, kw_only=True)
     trust: Trust = "first_use"
     schemapin: Annotated[str, msgspec.Meta(pattern="^([a-z0-9-]+\\.)+[a-z][a-z0-9-]*$|^$", max_length=253)] = ""
     schemapin_from: str = ""
+    schemapin_dns: Annotated[str, msgspec.Meta(max_length=64)] = ""
     tools: Mapping[str, ToolTerms] = {}
     asks: tuple[Asks, ...] = ()
     sampling: Annotated[str, msgspec.Meta(max_length=200)] = ""
@@ -60,8 +74,10 @@ class McpTable(CageTerms, frozen=True, forbid_unknown_fields=True, kw_only=True)
             raise ValueError(f"the server {self.name} needs either `command` or `url`")
         if self.url and not self.url.startswith(("http://", "https://")):
             raise ValueError(f"the url of {self.name} begins with http:// or https://")
-        if self.schemapin_from and not self.schemapin:
+        if (self.schemapin_from or self.schemapin_dns) and not self.schemapin:
             raise ValueError(f"the server {self.name} names no domain in `schemapin`")
+        if self.schemapin_dns not in ("", SYSTEM_DNS):
+            resolver_place(self.schemapin_dns)
         if self.oauth is not None and not self.url:
             raise ValueError(f"the server {self.name} has `oauth` and no `url` to sign in for")
         if self.name in RESERVED:
@@ -90,6 +106,7 @@ class McpTable(CageTerms, frozen=True, forbid_unknown_fields=True, kw_only=True)
             trust=self.trust,
             schemapin=self.schemapin,
             schemapin_from=str(root / self.schemapin_from) if self.schemapin_from else "",
+            schemapin_dns=self.schemapin_dns,
             tools=self.tools,
             asks=self.asks,
             sampling=self.sampling,
@@ -132,3 +149,12 @@ def repeated(tables: tuple[OpenApiTable, ...], servers: frozenset[str]) -> Itera
     for number, table in enumerate(tables):
         if table.name in servers or any(other.name == table.name for other in tables[:number]):
             yield number
+
+
+def resolver_place(at: str) -> tuple[str, int]:
+    """The address and the port of a resolver, 53 where none is said. Raises ValueError for what is no address."""
+    has_port = at.startswith("[") or at.count(":") == 1
+    host, colon, port = at.rpartition(":") if has_port and not at.endswith("]") else (at, "", "53")
+    if not (port.isascii() and port.isdigit() and 0 < int(port) < 65_536):
+        raise ValueError(f"{at} has no port of a resolver")
+    return str(ipaddress.ip_address(host.strip("[]") if colon or host.startswith("[") else host)), int(port)

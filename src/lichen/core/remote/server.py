@@ -13,6 +13,7 @@ from lichen.core.ports.call import Effects, Origin
 Transport = Literal["http", "sse"]
 Trust = Literal["first_use", "review"]
 Asks = Literal["form", "url"]
+SYSTEM_DNS = "system"
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=3_600)]
 
 
@@ -71,7 +72,8 @@ class Server(msgspec.Struct, frozen=True):
     A command is shut in where it has a `cage`: it has what that grants, without what lies below `hides`, and its
     requests get `credentials`, which may be secrets as well, by host.
     `schemapin` is the domain whose key must have signed each of its tools; `schemapin_from` is a folder or a trust
-    bundle where that key stands, instead of at the domain.
+    bundle where that key stands, instead of at the domain. `schemapin_dns` is who is asked what the domain's DNS says
+    of the key: `system`, the address of a resolver, or nobody.
     """
 
     name: str
@@ -85,6 +87,7 @@ class Server(msgspec.Struct, frozen=True):
     trust: Trust = "first_use"
     schemapin: str = ""
     schemapin_from: str = ""
+    schemapin_dns: str = ""
     tools: Mapping[str, ToolTerms] = {}
     asks: tuple[Asks, ...] = ()
     sampling: str = ""

@@ -26,14 +26,14 @@ from lichen.core.ports.secrets import Secret, Secrets, SecretStore
 from lichen.core.remote.server import Server, token_name
 from lichen.core.remote.tools import Offer, RemoteTools
 from lichen.core.words.content import RETENTION
-from lichen.core.words.errors import Conflict, ContentErased, Invalid, NotFound
+from lichen.core.words.errors import Conflict, ContentErased, Invalid, LichenError, NotFound, Unavailable
 from lichen.core.words.ids import TENANT_STREAM, ToolName
 from lichen.core.words.scope import Scope
 from lichen.engine.journal.journal import Journal
 from lichen.log.log import Log
 from lichen.runtime.given.vouching import Voucher, Vouching
 from lichen.tools.mcp.connection import Connection
-from lichen.tools.mcp.definition import Definition, defined, spec_of
+from lichen.tools.mcp.definition import SIGNED, Definition, defined, spec_of
 from lichen.tools.mcp.offered.resources import resource_tools
 from lichen.tools.mcp.remote_tool import RemoteTool
 from lichen.tools.vouching.signature import Signature, Vouched, kept, read_kept
@@ -355,8 +355,29 @@ class Servers:
         self._write(scope, submitted, definition, vouched)
 
     def _is_news(self, scope: Scope, standing: Standing, vouched: Vouched) -> bool:
-        """Whether a definition that waits is signed by now."""
-        return bool(kept(vouched.signature)) and self.signature(scope, standing.submitted_n) is None
+        """Whether a definition that waits is signed by now, or by another key."""
+        known, found = self.signature(scope, standing.submitted_n), vouched.signature
+        if found is None or not kept(found):
+            return False
+        return known is None or known.fingerprint != found.fingerprint or bool(found.said and not known.said)
+
+    async def vouched_anew(self, scope: Scope, name: str, n: int) -> Signature | None:
+        """The signature of the definition in a record, as its domain vouches for it now; None where nobody has to sign.
+
+        Raises Conflict (`signature_refused`) where the domain does not any more, Unavailable (`domain_silent`) where
+        nobody can tell.
+        """
+        server = self.connection(scope, name.partition(".")[0]).server
+        voucher = await self.vouching.voucher(server)
+        if not voucher.is_asked:
+            return self.signature(scope, n)
+        log, standing, known = self._log_of(scope), self.standing(scope)[f"tool:{name}"], self.signature(scope, n)
+        said = msgspec.json.decode(log.contents(TENANT_STREAM, n)["definition"])
+        definition = defined(server.name, {**said, "_meta": {SIGNED: known.said if known is not None else None}})
+        vouched = voucher.of(definition, self.signature(scope, standing.pinned_n) if standing.pinned else None)
+        if vouched.signature is None:
+            raise _refused(name, vouched.why)
+        return vouched.signature
 
     def _write(self, scope: Scope, control: e.Pinned | e.Submitted, definition: Definition, vouched: Vouched) -> None:
         told = [("definition", definition.data), ("signature", kept(vouched.signature))]
@@ -386,6 +407,15 @@ def _model_of(server: Server) -> Model | None:
     except Invalid as error:
         place = f"mcp.{server.name}.sampling"
         raise Invalid(error.message, code=error.code, place=place, next_step=error.next_step) from error
+
+
+def _refused(name: str, why: str) -> LichenError:
+    """The error for what a domain does not vouch for, or of which it says nothing."""
+    if why.startswith("discovery_fetch_failed"):
+        step = "Try again later: nothing is accepted that nobody can vouch for."
+        return Unavailable(why, code="domain_silent", place=name, next_step=step)
+    step = "Reject it, or ask its author to sign it anew; `lichen tools look SERVER` then asks the server."
+    return Conflict(why, code="signature_refused", place=name, next_step=step)
 
 
 def _name(spec: ToolSpec) -> ToolName:

@@ -7,11 +7,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from lichen.core.remote.server import Server
+from lichen.runtime.given.dns import Dns
 from lichen.tools.mcp.definition import Definition
 from lichen.tools.vouching.signature import UNASKED, Signature, Vouched
 
 if TYPE_CHECKING:
-    from lichen.tools.pins.resolvers import Fetch
+    from lichen.tools.pins.resolvers import Fetch, Txt
     from lichen.tools.pins.result import Verified
     from lichen.tools.pins.signed import Signed
     from lichen.tools.pins.verify import Issuer
@@ -42,10 +43,11 @@ class Voucher:
 
 
 class Vouching:
-    """Looks up domains. `fetch` gets what is at an https address, `clock` counts microseconds."""
+    """Looks up domains. `fetch` gets what is at an https address, `clock` counts microseconds, `txt` makes who asks a
+    resolver."""
 
-    def __init__(self, fetch: Callable[[], Fetch], clock: Callable[[], int]) -> None:
-        self._fetch, self._clock = fetch, clock
+    def __init__(self, fetch: Callable[[], Fetch], clock: Callable[[], int], txt: Callable[[str], Txt] = Dns) -> None:
+        self._fetch, self._clock, self._txt = fetch, clock, txt
 
     async def voucher(self, server: Server) -> Voucher:
         """Who vouches for a server's tools. Raises Invalid for a trust bundle that is none."""
@@ -54,7 +56,8 @@ class Vouching:
             return Voucher(None, now)
         from lichen.tools.vouching.issuers import issuer_of
 
-        return Voucher(await issuer_of(server, self._fetch()), now)
+        txt = self._txt(server.schemapin_dns) if server.schemapin_dns else None
+        return Voucher(await issuer_of(server, self._fetch(), txt), now)
 
     async def check(self, signed: Signed, url: str) -> Verified:
         """Whether the key at an https address signed a schema, as far as its domain tells. Nothing is pinned by it."""

@@ -29,6 +29,7 @@ from lichen.tools.pins.verify import Issuer
 WELL_KNOWN: Final = "/.well-known/schemapin.json"
 UNCHECKED: Final = "revocation_unchecked"
 _CODES: Final[Mapping[str, Code]] = {
+    "dns_failed": "discovery_fetch_failed",
     "discovery_fetch_failed": "discovery_fetch_failed",
     "domain_mismatch": "domain_mismatch",
 }
@@ -112,6 +113,21 @@ class LocalFiles:
                 return file.read(bytes_max + 1)
         except OSError:
             return None
+
+
+class Witnessed:
+    """At another place, whose key the domain's DNS has to name as well, if it names one."""
+
+    def __init__(self, place: Resolver, txt: Txt) -> None:
+        self._place, self._txt = place, txt
+
+    async def issuer(self, domain: str, /) -> Issuer | None:
+        """What is known there, with what the DNS says. Raises as the place does, Invalid (`discovery_invalid`) for a
+        record that is malformed, Unavailable where the DNS does not say."""
+        found = await self._place.issuer(domain)
+        if found is None:
+            return None
+        return msgspec.structs.replace(found, witness=witness_of(await self._txt(name_of(domain))))
 
 
 class Bundled:

@@ -21,7 +21,7 @@ from lichen.core.remote.server import Server
 from lichen.core.words.errors import Invalid
 from lichen.tools.mcp.definition import Definition
 from lichen.tools.pins.bundle import read_bundle
-from lichen.tools.pins.resolvers import Bundled, Fetch, KeyAt, LocalFiles, Resolver, WellKnown, resolved
+from lichen.tools.pins.resolvers import Bundled, Fetch, KeyAt, LocalFiles, Resolver, Txt, WellKnown, Witnessed, resolved
 from lichen.tools.pins.result import Verified, refused
 from lichen.tools.pins.signed import Signed, signed_of, terms_of
 from lichen.tools.pins.verify import Issuer, verify
@@ -31,9 +31,11 @@ BUNDLE_BYTES_MAX = 8 * 1024 * 1024
 CHECK_S = 20.0  # for all that is fetched to check a signature
 
 
-async def issuer_of(server: Server, fetch: Fetch) -> Issuer | Verified:
-    """What is known of the domain whose key signs the server's tools. Raises Invalid for a bundle that is none."""
-    return await resolved(_place(server, fetch), server.schemapin)
+async def issuer_of(server: Server, fetch: Fetch, txt: Txt | None = None) -> Issuer | Verified:
+    """What is known of the domain whose key signs the server's tools; `txt` asks the DNS beside. Raises Invalid for a
+    bundle that is none."""
+    place = _place(server, fetch)
+    return await resolved(place if txt is None else Witnessed(place, txt), server.schemapin)
 
 
 def _place(server: Server, fetch: Fetch) -> Resolver:
@@ -84,7 +86,8 @@ def vouched(definition: Definition, issuer: Issuer | Verified, before: Signature
     if not result.valid:
         return Vouched(None, f"{result.error_code}: {result.error_message}")
     changed = before is not None and before.fingerprint != result.fingerprint
-    return Vouched(Signature(issuer.domain, result.fingerprint, covers, changed, result.expired))
+    said = (definition.signed or {}) if covers == "all" else {}
+    return Vouched(Signature(issuer.domain, result.fingerprint, covers, changed, result.expired, said))
 
 
 def _signed(definition: Definition) -> tuple[Signed, Literal["all", "schema"]] | None:

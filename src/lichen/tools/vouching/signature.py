@@ -5,20 +5,22 @@ Source: SchemaPin specification 1.2; Symbiont, SchemaPin for MCP.
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import msgspec
 
 
 class Signature(msgspec.Struct, frozen=True):
     """Whose key signed a definition. `covers` all that was said, or its input schema only; `changed` where another key
-    of the domain had signed the tool before."""
+    of the domain had signed the tool before. `said` is the signature itself, where it stands beside the definition."""
 
     domain: str
     fingerprint: str
     covers: Literal["all", "schema"]
     changed: bool = False
     expired: bool = False
+    said: Mapping[str, Any] = {}
 
 
 class Vouched(msgspec.Struct, frozen=True):

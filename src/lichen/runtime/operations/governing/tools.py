@@ -129,21 +129,23 @@ class ServerTools:
         return await self._servers.look(scope, server)
 
     async def accept(self, scope: Scope, name: str, digest: str, actor: Actor, *, reason: str = "") -> ToolStanding:
-        """Turns a tool on as the definition with this digest says, which is the one that waits.
+        """Turns a tool on as the definition with this digest says, which is the one that waits, and which its domain
+        still vouches for where one has to.
 
-        Raises Conflict (`definition_changed`) where another one waits by now, Invalid where the scope's policies do not
-        load with it; nothing changes then.
+        Raises Conflict (`definition_changed`, `signature_missing`, `signature_refused`), Unavailable (`domain_silent`),
+        Invalid where the scope's policies do not load with it; nothing changes then.
         """
         ruling = self._ask(scope, name, actor)
         standing = self._waiting(scope, name, digest)
         if self._servers.lacks_signature(scope, name.partition(".")[0], standing.submitted_n):
             step = "Ask its author to sign it, or take `schemapin` out of the server's table in lichen.toml."
             raise Conflict("Its domain did not sign it.", code="signature_missing", place=name, next_step=step)
+        signature = kept(await self._servers.vouched_anew(scope, name, standing.submitted_n))
+        standing = self._waiting(scope, name, digest)  # somebody may have judged while the domain was asked
         data = self._data(scope, standing.submitted_n)
         self._in_force.check(scope, self._servers.offer_with(scope, name, data))
         by, new_id = self._engine.journal(scope).log.name(actor), self._engine.services.new_id
         told = moves.as_contents([("reason", reason.encode())], RETENTION)
-        signature = kept(self._servers.signature(scope, standing.submitted_n))
         defined = moves.as_contents([("definition", data), ("signature", signature)], RETENTION)
         reviewed = e.Reviewed("tool", name, digest, "accepted", by, new_id("review"), ruling)
         pinned = e.Pinned("tool", name, digest, by, new_id("pin"), ruling)

@@ -75,6 +75,6 @@ ROUTES = (
     ApiRoute("POST", "tools", "tool.submit", submit, body=Submitting, fails=(404, 409, 429, 503)),
     ApiRoute("GET", "tools/{name}", "tool.read", show, fails=(404,)),
     ApiRoute("POST", "tools/look", "tool.look", look, body=Looking, fails=(404, 503)),
-    ApiRoute("POST", "tools/accept", "tool.review", accept, body=Judging, fails=(404, 409)),
+    ApiRoute("POST", "tools/accept", "tool.review", accept, body=Judging, fails=(404, 409, 503)),
     ApiRoute("POST", "tools/reject", "tool.review", reject, body=Judging, fails=(404, 409)),
 )
