@@ -45,7 +45,7 @@ class Odd(Pager):
     senders = {"1": Operator("ops"), "2": Customer("customer-7"), "3": Customer("webchat:ann")}
     senders["4"] = Customer("odd:4", ("x",))
 
-    def verify(self, scope, arrival):
+    async def verify(self, scope, arrival):
         return self.senders.get(arrival.query["who"], Customer("odd:5"))
 
     def parse(self, scope, arrival, sender):

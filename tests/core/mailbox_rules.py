@@ -50,7 +50,7 @@ def owes_a_turn(seen: Seen) -> bool:
 
 def owes_the_first_message(seen: Seen) -> bool:
     s = seen.state
-    owed = [o.id.split("/")[1] for o in seen.owed if o.verb == "deliver"]
+    owed = [o.id.split("/")[1] for o in seen.owed if o.verb in ("deliver", "doubt")]
     first = next(iter(s.outbox.values()), None)
     is_due = s.delivery == "push" and first is not None and not first.is_backing_off
     return owed == ([first.message] if is_due and first is not None else [])
@@ -216,7 +216,7 @@ def _trace_out(s: MailboxState, control: e.Control, t: Trace) -> None:
             t.forbid(OUT_ONCE, ("left", control.message))
             if s.delivery == "push":
                 t.forbid(OUT_ORDER, *(("outgoing", f"o{i}") for i in range(1, _number(control.message))))
-        case e.DeliverySettled(outcome="delivered" | "failed"):
+        case e.DeliverySettled(outcome="delivered" | "failed") | e.DeliveryDoubted(decision="hold"):
             t.forbid(OUT_ONCE, ("left", control.message))
             t.begin(("left", control.message))
             t.end(("outgoing", control.message))

@@ -214,6 +214,11 @@ class MailboxWorld:
 
     def _deliver(self, node: Node, o: Obligation) -> Iterator[Happening]:
         out = node.state.outbox[MessageId(o.id.split("/")[1])]
+        if out.is_doubtful:
+            settled = e.DeliverySettled(out.message, out.attempt, "delivered")
+            yield f"{o.id}: is there", (e.Draft(settled),), node
+            yield from self._doubt(node, out.message, out.attempt)
+            return
         if not out.is_in_flight:
             yield f"{o.id}: sends", (e.Draft(e.DeliveryAttempted(out.message, out.attempt)),), node
             return
@@ -221,6 +226,12 @@ class MailboxWorld:
         for outcome in outcomes:
             settled = e.DeliverySettled(out.message, out.attempt, outcome, due_us=1 if outcome == "retry" else 0)
             yield f"{o.id}: {outcome}", (e.Draft(settled),), node
+        yield from self._doubt(node, out.message, out.attempt)
+
+    def _doubt(self, node: Node, message: MessageId, attempt: int) -> Iterator[Happening]:
+        for decision in ("repeat", "hold") if attempt < self.bounds.attempts else ("hold",):
+            doubted = e.DeliveryDoubted(message, attempt, decision, due_us=1 if decision == "repeat" else 0)
+            yield f"deliver/{message}/{attempt}: {decision}", (e.Draft(doubted),), node
 
     def _pull(self, node: Node) -> Iterator[Happening]:
         """The customer's own client fetches everything and says message by message what it has."""

@@ -104,6 +104,8 @@ SAMPLES: tuple[e.Control, ...] = (
     e.MessageQueued(MessageId("o6"), "answer", TURN, RUN, "answer/run-1", RULING, "operator_1a"),
     e.DeliveryAttempted(MessageId("o6"), 2),
     e.DeliverySettled(MessageId("o6"), 2, "retry", "busy", 1_700_000_000),
+    e.DeliveryDoubted(MessageId("o6"), 2, "repeat", "interrupted", 1_700_000_000),
+    e.DeliveryResolved(MessageId("o6"), 12, "answer", 2, "again", "operator_1a", RULING),
     e.HandoverAttended(RUN, WAIT, "operator_1a", "5f0a", 12, 1_700_000_000, RULING),
     e.MailboxClosed("requested", RULING),
     e.LogOpened("b7", 1, "0.1.0"),
@@ -114,6 +116,8 @@ SAMPLES: tuple[e.Control, ...] = (
     e.Reviewed("pack", "acme.faq", "d4", "rejected", "operator_1a", "x2", RULING),
     e.Leased("b7", 3, 1_700_000_000),
     e.Submitted("server", "acme.files", "d5", "d4", "operator_1a", "x1", RULING),
+    e.DeadLettered("slack", "5f0a", "body_invalid", "7c1b", SUBJECT),
+    e.LetterSettled(12, "replayed", "operator_1a", RULING),
 )
 
 
@@ -128,7 +132,7 @@ def golden(control: e.Control) -> dict[str, str]:
 
 def test_every_record_type_has_a_sample_that_sets_every_field() -> None:
     assert [type(sample) for sample in SAMPLES] == list(e.TYPES.values())
-    assert len(SAMPLES) == 35
+    assert len(SAMPLES) == 39
     for sample in SAMPLES:
         for field in msgspec.structs.fields(sample):
             assert getattr(sample, field.name) != field.default, f"{sample.type}.{field.name}"

@@ -177,10 +177,30 @@ def test_a_message_that_backs_off_holds_those_behind_it() -> None:
 
 
 @pytest.mark.req("LIC-16.2")
-def test_after_a_crash_a_message_in_flight_goes_again_as_a_further_attempt() -> None:
+def test_after_a_crash_it_is_settled_what_became_of_a_message_before_it_goes_again() -> None:
     box = Box().say().say().send("o1").add(e.Owned(2))
-    assert box.owed == ["deliver/o1/2"]
-    assert box.add(e.Owned(3)).owed == ["deliver/o1/2"]
+    assert box.owed == ["doubt/o1/1"]
+    assert box.add(e.Owned(3)).owed == ["doubt/o1/1"]
+    box.add(e.DeliveryDoubted(MessageId("o1"), 1, "repeat", "interrupted", 5))
+    assert (box.owed, dict(box.state.timers)) == ([], {"deliver/o1/2": 5})
+    assert box.add(e.TimerFired("deliver/o1/2")).owed == ["deliver/o1/2"]
+
+
+@pytest.mark.req("LIC-16.20")
+def test_a_message_that_is_held_in_doubt_lets_the_next_go_and_goes_last_when_a_person_says_so() -> None:
+    box = Box().say().say().send("o1").add(e.Owned(2)).add(e.DeliveryDoubted(MessageId("o1"), 1, "hold"))
+    assert box.owed == ["deliver/o2/1"]
+    box.add(e.DeliveryResolved(MessageId("o1"), 1, "say", 1, "again", "operator_1"))
+    assert box.owed == ["deliver/o2/1"]
+    assert box.send("o2").send("o2", "delivered").owed == ["deliver/o1/2"]
+
+
+@pytest.mark.req("LIC-16.2")
+def test_after_a_crash_a_message_that_is_fetched_is_shown_again_as_a_further_attempt() -> None:
+    box = Box()
+    box.state = msgspec.structs.replace(box.state, delivery="pull")
+    box.say().send("o1").add(e.Owned(2))
+    assert [(out.attempt, out.is_in_flight) for out in box.state.outbox.values()] == [(2, False)]
 
 
 def test_a_delivery_of_a_message_that_is_gone_changes_nothing() -> None:

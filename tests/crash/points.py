@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
-from lichen.core.deciders.events import RESERVED, TYPES, Pinned, Reviewed, Submitted
+from lichen.core.deciders.events import (
+    RESERVED,
+    TYPES,
+    DeadLettered,
+    DeliveryDoubted,
+    DeliveryResolved,
+    LetterSettled,
+    Pinned,
+    Reviewed,
+    Submitted,
+)
 
 OF_SERVERS = (Pinned, Reviewed, Submitted)  # nobody offers these lives a tool
-WRITTEN = [name for name, control in TYPES.items() if control not in (*RESERVED, *OF_SERVERS)]
+OF_CHANNELS = (DeliveryDoubted, DeliveryResolved, DeadLettered, LetterSettled)  # messages of these lives arrive
+WRITTEN = [name for name, control in TYPES.items() if control not in (*RESERVED, *OF_SERVERS, *OF_CHANNELS)]
 EFFECTS = ("shop.pay", "shop.note")
 AFTER_A_CRASH = ("owned",)  # record types that only a life after a death writes
 PROBES = ("probe.after",)

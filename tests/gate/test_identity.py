@@ -50,7 +50,7 @@ OWN = {"log.erase", "run.declassify", "session.declassify", "stop.clear", "stop.
 MAY: dict[str, set[str]] = {
     "customer": TALK,
     "operator": TALK | LOOK | SEE | STEER | KEEP | OFFER | OWN,
-    "service": TALK | LOOK | STEER | OFFER,
+    "service": TALK | LOOK | STEER | OFFER | {"secret.use"},
     "system": LOOK | SEE | KEEP | OFFER | {"agent.create", "process.stop", "run.pause", "run.resume"},
     "agent": {"message.send", "model.invoke", "run.start", "secret.use"},
 }  # fmt: skip

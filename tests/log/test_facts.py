@@ -178,7 +178,10 @@ STANDS = {
         "erased", "accessed", "pinned", "reviewed", "submitted", "secret_used",
         "leased",
     },
-    "begins": {"call_progressed", "signal", "timer_fired", "message_received", "handover_attended"},
+    "begins": {
+        "call_progressed", "signal", "timer_fired", "message_received", "handover_attended", "delivery_doubted",
+        "delivery_resolved", "dead_lettered", "letter_settled",
+    },
 }  # fmt: skip
 
 

@@ -122,14 +122,15 @@ async def test_waits_are_open_ones_the_oldest_first(log: Log) -> None:
 
 
 async def test_the_outbox_tells_what_is_under_way_and_what_became_of_it(log: Log) -> None:
-    (waiting,) = log.outbox_rows()
+    waiting, dropped = log.outbox_rows()
     assert waiting == OutboxRow(SESSION, "o2", waiting.n, "notice", "queued", 1)
+    assert dropped == OutboxRow(SESSION, "o4", dropped.n, "say", "dropped", 2)
     put(log, S, e.Draft(e.DeliveryAttempted(MessageId("o2"), 1)))
     await log.durable()
-    assert [row.state for row in log.outbox_rows()] == ["in_flight"]
+    assert [row.state for row in log.outbox_rows()] == ["in_flight", "dropped"]
     put(log, S, e.Draft(e.DeliverySettled(MessageId("o2"), 1, "failed", "gone")))
     await log.durable()
-    assert [row.state for row in log.outbox_rows()] == ["failed"]
+    assert [row.state for row in log.outbox_rows()] == ["failed", "dropped"]
 
 
 @pytest.mark.req("LIC-2.22")

@@ -1,20 +1,22 @@
 """What a channel is: it proves where a request comes from, reads messages in it, and words those that leave.
 
-`verify`, `parse` and `render` are pure, so they are tested without a network; `send` alone touches the platform. The
-gateway in `serve/hooks/` mounts the first two, the engine's outbox calls `send`. What every channel must do is in
-`lichen.testing.doors.channel_conformance`.
+`parse` and `render` are pure, so they are tested without a network; `verify` reads no more than the channel's secrets;
+`send` alone touches the platform. The gateway in `serve/hooks/` mounts the first two, the engine's outbox calls `send`.
+What every channel must do is in `lichen.testing.doors.channel_conformance`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Generic, Protocol, TypeGuard, TypeVar, runtime_checkable
+from collections.abc import Callable, Mapping
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 import msgspec
 
+from lichen.core.deciders.events import Doubt
+from lichen.core.words.errors import Unavailable
 from lichen.core.words.scope import Actor, Scope
-from lichen.engine.ports import Delivery, Outbound
-from lichen.plugins.registry import Registry
+from lichen.engine.ports import Delivery, Outbound, Traits
+from lichen.tools.egress.reach import Reach
 
 CHANNEL_DATA_BYTES_MAX = 8 * 1024
 
@@ -30,13 +32,24 @@ class Arrival(msgspec.Struct, frozen=True):
     now_us: int
 
 
+class FileRef(msgspec.Struct, frozen=True):
+    """A file at the platform: `ref` is how the channel gets it there, and is nobody else's to read."""
+
+    ref: str
+    name: str = ""
+    media_type: str = "application/octet-stream"
+    size_bytes: int = 0  # as the platform says; 0 where it does not
+
+
 class Inbound(msgspec.Struct, frozen=True):
     """One message of a customer. `id` is the platform's, the same when it sends the message again.
 
     `conversation` is the platform's too: the key of the session. `data` is JSON that the platform wants back with this
     message, at most CHANNEL_DATA_BYTES_MAX; nothing else reads it. `envelope` is what a planner may read beside the
     words: `metadata`, `attachments`, the fields of a form. `locale` is the language it is said to be in. `address` is
-    where the platform wants replies pushed from now on, in its own form; empty where they are fetched.
+    where the platform wants replies pushed from now on, in its own form; empty where they are fetched. `files` lie at
+    the platform: the gateway lets the channel `fetch` them, and puts them among the attachments. `path` is what stood
+    behind the tenant in the address, for routes that go by it.
     """
 
     conversation: str
@@ -47,6 +60,8 @@ class Inbound(msgspec.Struct, frozen=True):
     envelope: Mapping[str, Any] | None = None
     locale: str | None = None
     address: bytes = b""
+    files: tuple[FileRef, ...] = ()
+    path: str = ""
 
 
 class ChannelPort(Protocol):
@@ -57,11 +72,14 @@ class ChannelPort(Protocol):
         """As routes and records name it: `webchat`."""
         ...
 
-    def verify(self, scope: Scope, arrival: Arrival) -> Actor:
-        """Who sent this, proven. Raises Unauthenticated-like Denied with a stable code; compares in constant time."""
+    async def verify(self, scope: Scope, arrival: Arrival) -> Actor | None:
+        """Who sent this, proven; None where it is proven to be the platform's, whose messages name their senders.
+
+        Raises Denied with a code of its own, Unavailable while a secret cannot be read; compares in constant time.
+        """
         ...
 
-    def parse(self, scope: Scope, arrival: Arrival, sender: Actor) -> tuple[Inbound, ...]:
+    def parse(self, scope: Scope, arrival: Arrival, sender: Actor | None) -> tuple[Inbound, ...]:
         """The messages in a verified request; none for one that only reports. Raises Invalid with a JSON pointer."""
         ...
 
@@ -70,7 +88,10 @@ class ChannelPort(Protocol):
         ...
 
     async def send(self, scope: Scope, message: Outbound) -> Delivery:
-        """Hands one message over, under its own id. For a platform that fetches its messages nothing is left to do."""
+        """Hands one message over, under its own id. For a platform that fetches its messages nothing is left to do.
+
+        What it raises counts as `unknown`: a message that certainly did not leave is a `retry` or `failed`.
+        """
         ...
 
 
@@ -91,6 +112,53 @@ class Replying(Protocol):
 
     def reply(self, scope: Scope, arrival: Arrival) -> Reply:
         """What a verified request is answered with. Pure, as `parse`."""
+        ...
+
+
+@runtime_checkable
+class Trusted(Protocol):
+    """A channel that says what may be relied on at its platform. Without it that is `Traits()`."""
+
+    @property
+    def traits(self) -> Traits:
+        """What may be relied on."""
+        ...
+
+
+@runtime_checkable
+class Asking(Protocol):
+    """A channel whose platform can be asked whether it has a message."""
+
+    async def has(self, scope: Scope, message: Outbound) -> bool | None:
+        """Whether it has; None where it does not say now."""
+        ...
+
+
+@runtime_checkable
+class Fetching(Protocol):
+    """A channel whose customers send files that lie at the platform."""
+
+    async def fetch(self, scope: Scope, file: FileRef) -> bytes:
+        """The file. Raises NotFound (`file_gone`), Invalid (`file_too_large`), Unavailable."""
+        ...
+
+
+@runtime_checkable
+class Following(Protocol):
+    """A channel that does something at its platform once everything of a request is durable: it opens a form, takes the
+    clock off a button. Nothing depends on it, and it has seconds."""
+
+    async def follow(self, scope: Scope, arrival: Arrival) -> None:
+        """Whatever this raises is written to the process's log."""
+        ...
+
+
+@runtime_checkable
+class Typing(Protocol):
+    """A channel that can show that an answer is being written."""
+
+    async def typing(self, scope: Scope, address: bytes) -> None:
+        """Shows it for some seconds. Whatever this raises is ignored."""
         ...
 
 
@@ -126,23 +194,135 @@ class Source(Protocol):
 
 
 class ChannelSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Base of what `[tenants.NAME.CHANNEL]` may say. `env`: the environment that its conversations belong to."""
+    """Base of what `[tenants.NAME.CHANNEL]` may say. `env`: the environment that its conversations belong to, `team`
+    whose they are within the tenant. `kind`: what it is, where the table is called otherwise: so a tenant has several.
+    `in_doubt`: what becomes of a delivery that was cut off, where the platform would show it twice."""
 
     env: str = "dev"
+    kind: str = ""
+    team: str = ""
+    in_doubt: Doubt = "hold"
 
 
 S = TypeVar("S", bound=ChannelSettings, covariant=True)
 
 
+class Host(Protocol):
+    """What a channel is given by the runtime that it is used in."""
+
+    @property
+    def reach(self) -> Reach:
+        """How the platform is asked."""
+        ...
+
+    @property
+    def is_development(self) -> bool:
+        """Whether the environment is for development: then the platform may be an address of one's own."""
+        ...
+
+    async def secret(self, reference: str, host: str) -> str:
+        """The value that a setting refers to, as it is now: `env:VARIABLE`, or `secret:NAME` of the channel's scope,
+        whose use for `host` policy is asked about and the log tells of.
+
+        Raises Unavailable (`channel_secret_missing`, `secret_store_unavailable`), Denied (`secret_refused`).
+        """
+        ...
+
+    def now_us(self) -> int:
+        """The time."""
+        ...
+
+
+class Unhosted:
+    """Where there is no runtime: for tests, with the secrets and the time that they give."""
+
+    def __init__(
+        self,
+        secrets: Mapping[str, str] | None = None,
+        *,
+        is_development: bool = True,
+        clock: Callable[[], int] = lambda: 0,
+    ) -> None:
+        self.reach = Reach()
+        self.now_us = clock
+        self.is_development = is_development
+        self._secrets = dict(secrets or {})
+
+    async def secret(self, reference: str, host: str) -> str:
+        """What was given under this reference. Raises Unavailable (`channel_secret_missing`)."""
+        if reference not in self._secrets:
+            raise missing(reference)
+        return self._secrets[reference]
+
+
+def missing(reference: str) -> Unavailable:
+    """That a setting refers to what is not there."""
+    kind, _, name = reference.partition(":")
+    step = f"Keep it: `lichen secrets set {name}`." if kind == "secret" else f"Set the variable {name}."
+    return Unavailable("A secret of this channel is not there.", code="channel_secret_missing", next_step=step)
+
+
 class Setup(msgspec.Struct, Generic[S], frozen=True):
-    """What a channel is made with: whose it is, and what its table says."""
+    """What a channel is made with: whose it is, what its table says, what it is called, and what it is given."""
 
     scope: Scope
     settings: S
+    name: str = ""
+    host: Host = msgspec.field(default_factory=Unhosted)
+
+
+# -- how one is set up by a person -------------------------------------------------------------------------------
+
+
+class Question(msgspec.Struct, frozen=True):
+    """One thing that has to be known of a platform: the setting `key`, what is asked for, and where it is found there.
+
+    A `secret` is kept as one, and the setting refers to it. `pattern` is a regular expression that an answer fits.
+    """
+
+    key: str
+    label: str
+    help: str = ""
+    required: bool = True
+    secret: bool = False
+    default: str = ""
+    pattern: str = ""
+
+
+class Guide(msgspec.Struct, frozen=True):
+    """How a channel of a kind is set up: what is asked, then what is clicked on the platform's side, in order; a step
+    may say `{webhook}` for our address and `{name}` for the channel's."""
+
+    title: str
+    questions: tuple[Question, ...] = ()
+    steps: tuple[str, ...] = ()
+
+
+@runtime_checkable
+class Registering(Protocol):
+    """A channel that can tell its platform where we are."""
+
+    async def register(self, webhook: str) -> str:
+        """Has the platform send to this https address; says what was done. Raises Unavailable, Denied."""
+        ...
+
+    async def unregister(self) -> str:
+        """Has it send nowhere any more. Raises the same."""
+        ...
+
+
+@runtime_checkable
+class Checking(Protocol):
+    """A channel that can look whether its settings are right."""
+
+    async def check(self) -> str:
+        """Asks the platform who we are there, and says it. Raises Unavailable, Denied, with what to do."""
+        ...
 
 
 class ChannelMaker(Protocol):
-    """What an entry point of `lichen.channels` refers to: a class, or a function with `settings` beside it."""
+    """What an entry point of `lichen.channels` refers to: a class, or a function with `settings` beside it; `guide`, a
+    Guide, where people can set one up with `lichen channel add`."""
 
     @property
     def settings(self) -> type[ChannelSettings]:
@@ -152,18 +332,3 @@ class ChannelMaker(Protocol):
     def __call__(self, setup: Setup[Any], /) -> ChannelPort:
         """The channel of one tenant. Opens nothing yet."""
         ...
-
-
-def _is_maker(value: object) -> TypeGuard[ChannelMaker]:
-    settings: object = getattr(value, "settings", None)
-    return callable(value) and isinstance(settings, type) and issubclass(settings, ChannelSettings)
-
-
-CHANNELS: Registry[ChannelMaker] = Registry(
-    "lichen.channels",
-    {},
-    taken=("webchat",),
-    fits=_is_maker,
-    shape="class that makes a channel, with `settings`, a ChannelSettings",
-)
-"""The channels that packages bring. The web chat is ours, and has doors of its own."""

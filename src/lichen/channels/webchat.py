@@ -54,13 +54,14 @@ class WebChatChannel:
             raise Denied("The request carries no token.", code="token_missing", next_step="Send `Bearer <token>`.")
         return self.tokens.read(token, now_s=now_us // 1_000_000)
 
-    def verify(self, scope: Scope, arrival: Arrival) -> Actor:
+    async def verify(self, scope: Scope, arrival: Arrival) -> Actor:
         """Who sent this, by its token. Raises Denied as `admit` does."""
         return self._issued(arrival).visitor.actor
 
-    def parse(self, scope: Scope, arrival: Arrival, sender: Actor) -> tuple[Inbound, ...]:
+    def parse(self, scope: Scope, arrival: Arrival, sender: Actor | None) -> tuple[Inbound, ...]:
         """The message in a posted activity, as `read` finds it. Raises Denied as `admit`, Invalid as `read`."""
-        found = self.read(arrival.body, self._issued(arrival).visitor.conversation, sender)
+        visitor = self._issued(arrival).visitor
+        found = self.read(arrival.body, visitor.conversation, visitor.actor)
         return () if found is None else (found,)
 
     def read(

@@ -15,7 +15,7 @@ from lichen.core.words.scope import Scope
 from lichen.engine.act import Act, SessionAct
 from lichen.engine.acts.check import check
 from lichen.engine.acts.child import cancel_child
-from lichen.engine.acts.deliver import deliver
+from lichen.engine.acts.deliver import deliver, doubt
 from lichen.engine.acts.execute import end_late, execute
 from lichen.engine.acts.finish import finish
 from lichen.engine.acts.places import give_back
@@ -102,6 +102,8 @@ class Performer:
                 open_turn(SessionAct.on(services, journal, SessionId(stream.id)))
             case "deliver":
                 await deliver(SessionAct.on(services, journal, SessionId(stream.id)), MessageId(o.id.split("/")[1]))
+            case "doubt":
+                await doubt(SessionAct.on(services, journal, SessionId(stream.id)), MessageId(o.id.split("/")[1]))
             case _:
                 raise AssertionError(f"an obligation without its call: {o}")
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Final, Literal, Protocol, runtime_checkable
+from typing import Any, Final, Literal, Protocol, runtime_checkable
 
 import msgspec
 
+from lichen.core.deciders.events import Doubt
 from lichen.core.deciders.run import RunState
 from lichen.core.ports.agent import AgentDef as AgentDef
 from lichen.core.ports.model import Again, Connectable, Connection, Connections, Model, Reach
@@ -71,9 +72,10 @@ class Briefing(Protocol):
 
 
 class Delivery(msgspec.Struct, frozen=True):
-    """What became of one attempt to send: `retry` after `retry_after_s`, or as the engine thinks fit."""
+    """What became of one attempt to send: `retry` after `retry_after_s`, or as the engine thinks fit; `unknown` where
+    it was cut off when the platform may have had it."""
 
-    outcome: Literal["delivered", "retry", "failed"]
+    outcome: Literal["delivered", "retry", "failed", "unknown"]
     code: str = ""
     retry_after_s: float | None = None
 
@@ -84,6 +86,7 @@ class Outbound(msgspec.Struct, frozen=True):
     `id` is the platform's idempotency key: a repeated one is the same message. `address` is where the channel said the
     conversation's messages go, in its own form; empty where messages are fetched. `reply_to` is the id of the message
     it answers, where the platform shows that, and `suggestions` are what the customer may answer by pressing a button.
+    `schema` is the JSON Schema of what a question asks for, empty where words will do; `language` is the customer's.
     """
 
     id: MessageId
@@ -94,14 +97,48 @@ class Outbound(msgspec.Struct, frozen=True):
     address: bytes = b""
     reply_to: str | None = None
     suggestions: tuple[str, ...] = ()
+    schema: Mapping[str, Any] = {}
+    language: str = ""
+
+
+class Traits(msgspec.Struct, frozen=True):
+    """What may be relied on at a platform.
+
+    `repeats` says what a message that is handed over twice is there: the `same`, since its id is an idempotency key;
+    `asks`: the platform can be asked whether it has it; `doubles`: another one, so that a delivery which was cut off is
+    in doubt, and `in_doubt` says what becomes of it. `forms` says how several fields are filled in: `whole` where the
+    platform shows a form, else in `steps`, a question for each, or in `lines` of one message.
+    """
+
+    repeats: Literal["same", "asks", "doubles"] = "same"
+    in_doubt: Doubt = "hold"
+    forms: Literal["whole", "steps", "lines"] = "lines"
 
 
 class Channel(Protocol):
     """A way out for messages."""
 
     async def send(self, scope: Scope, message: Outbound) -> Delivery:
-        """Hands one message over. An exception counts as `retry`."""
+        """Hands one message over. An exception counts as `unknown`."""
         ...
+
+
+@runtime_checkable
+class Platform(Channel, Protocol):
+    """A way out that says what may be relied on there. One that does not say has the traits of `Traits()`."""
+
+    def traits(self, scope: Scope) -> Traits:
+        """What may be relied on."""
+        ...
+
+    async def has(self, scope: Scope, message: Outbound) -> bool | None:
+        """Whether the platform has this message; None where it does not say now."""
+        ...
+
+
+def traits_of(channel: Channel | None, scope: Scope) -> Traits:
+    """What may be relied on at a channel's platform."""
+    return channel.traits(scope) if isinstance(channel, Platform) else Traits()
 
 
 class NoSecrets:

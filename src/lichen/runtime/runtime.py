@@ -209,6 +209,8 @@ class Runtime:
         self.servers = wiring.servers
         self.places, self.ways, self.breakers = wiring.services.places, wiring.ways, wiring.breakers
         self.ending = asyncio.Event()
+        if self.project is not None:
+            self.project.channels.begin(wiring.services, wiring.reach, wiring.engine.journal)
         if self.only_looks:
             from lichen.settings.bare import undeclared
 

@@ -55,9 +55,9 @@ from lichen.settings.breakers import breaker_of
 from lichen.settings.providers import ProviderTable
 from lichen.tools.clad.jailed import jailed
 from lichen.tools.clad.runner import Commands
+from lichen.tools.egress.reach import Reach
 from lichen.tools.failure import failure_of
 from lichen.tools.guarded import Breakers
-from lichen.tools.openapi.reach import Reach
 from lichen.tools.workers.placement import Workers
 
 if TYPE_CHECKING:

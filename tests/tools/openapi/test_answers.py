@@ -12,8 +12,8 @@ import pytest
 from lichen.core.ports.call import RESULT_BYTES_MAX, NotDone, Resources
 from lichen.core.words.scope import Scope
 from lichen.tools.egress import addresses
+from lichen.tools.egress.reach import Reach
 from lichen.tools.openapi.answers import InDoubt, Malformed
-from lichen.tools.openapi.reach import Reach
 from tests.served import free_port
 from tests.tools.openapi.apis import Answer, called, document, meta, saying, serving, tool_of
 

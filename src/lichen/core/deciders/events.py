@@ -14,6 +14,8 @@ from lichen.core.controls.control import Stands as Stands
 from lichen.core.controls.control import Unknown as Unknown
 from lichen.core.controls.definitions import DefinitionKind as DefinitionKind
 from lichen.core.controls.definitions import Pinned, Reviewed, Submitted
+from lichen.core.controls.letters import DeadLettered, DeliveryDoubted, DeliveryResolved, LetterSettled
+from lichen.core.controls.letters import Doubt as Doubt
 from lichen.core.controls.mailbox import (
     DeliveryAttempted,
     DeliverySettled,
@@ -68,6 +70,8 @@ MailboxControl = (
     | MessageQueued
     | DeliveryAttempted
     | DeliverySettled
+    | DeliveryDoubted
+    | DeliveryResolved
     | HandoverAttended
     | WaitOpened
     | WaitClosed
@@ -77,7 +81,20 @@ MailboxControl = (
     | Declassified
     | Refused
 )
-TenantControl = LogOpened | Changed | Erased | Refused | Accessed | Pinned | Reviewed | SecretUsed | Leased | Submitted
+TenantControl = (
+    LogOpened
+    | Changed
+    | Erased
+    | Refused
+    | Accessed
+    | Pinned
+    | Reviewed
+    | SecretUsed
+    | Leased
+    | Submitted
+    | DeadLettered
+    | LetterSettled
+)
 
 _CONTROLS = (*RunControl.__args__, *MailboxControl.__args__, *TenantControl.__args__)
 TYPES: dict[str, type[Control]] = {control.type: control for control in _CONTROLS}

@@ -33,7 +33,8 @@ def decide(s: MailboxState) -> tuple[Obligation, ...]:
         owed.append(Obligation(ObligationId(f"turn/{s.turns + 1}"), "turn"))
     first = next(iter(s.outbox.values()), None) if s.delivery == "push" else None
     if first is not None and not first.is_backing_off:  # one at a time keeps the order
-        owed.append(Obligation(ObligationId(f"deliver/{first.message}/{first.attempt}"), "deliver"))
+        verb = "doubt" if first.is_doubtful else "deliver"
+        owed.append(Obligation(ObligationId(f"{verb}/{first.message}/{first.attempt}"), verb))
     return tuple(owed)
 
 
@@ -177,9 +178,27 @@ def _attempted(s: MailboxState, event: e.Event, c: e.DeliveryAttempted) -> Chang
 
 def _delivered(s: MailboxState, event: e.Event, c: e.DeliverySettled) -> Changes:
     if c.outcome == "retry":
-        timers = {**s.timers, f"deliver/{c.message}/{c.attempt + 1}": c.due_us}
-        return {**_with_out(s, c.message, is_in_flight=False, is_backing_off=True), "timers": timers}
+        return _backing_off(s, c)
     return {"outbox": {id: out for id, out in s.outbox.items() if id != c.message}}
+
+
+def _doubted(s: MailboxState, event: e.Event, c: e.DeliveryDoubted) -> Changes:
+    if c.decision == "hold":
+        return {"outbox": {id: out for id, out in s.outbox.items() if id != c.message}}
+    return _backing_off(s, c)
+
+
+def _backing_off(s: MailboxState, c: e.DeliverySettled | e.DeliveryDoubted) -> Changes:
+    timers = {**s.timers, f"deliver/{c.message}/{c.attempt + 1}": c.due_us}
+    resting = _with_out(s, c.message, is_in_flight=False, is_doubtful=False, is_backing_off=True)
+    return {**resting, "timers": timers}
+
+
+def _resolved(s: MailboxState, event: e.Event, c: e.DeliveryResolved) -> Changes:
+    """What goes again goes last: what was said meanwhile is there already."""
+    if c.decision != "again":
+        return {}
+    return {"outbox": {**s.outbox, c.message: Unsent(c.message, c.n, c.kind, c.attempt + 1)}}
 
 
 def _timer_fired(s: MailboxState, event: e.Event, c: e.TimerFired) -> Changes:
@@ -192,12 +211,16 @@ def _timer_fired(s: MailboxState, event: e.Event, c: e.TimerFired) -> Changes:
 
 
 def _owned(s: MailboxState, event: e.Event, c: e.Owned) -> Changes:
-    """What was on its way when the process died goes again under its own id, as a further attempt."""
-    outbox = {
-        id: msgspec.structs.replace(out, attempt=out.attempt + 1, is_in_flight=False) if out.is_in_flight else out
-        for id, out in s.outbox.items()
-    }
+    """What was on its way when the process died is in doubt where it was pushed; what is fetched is shown again, as a
+    further attempt."""
+    outbox = {id: _interrupted(s, out) if out.is_in_flight else out for id, out in s.outbox.items()}
     return {"epoch": c.epoch, "outbox": outbox}
+
+
+def _interrupted(s: MailboxState, out: Unsent) -> Unsent:
+    if s.delivery == "push":
+        return msgspec.structs.replace(out, is_in_flight=False, is_doubtful=True)
+    return msgspec.structs.replace(out, attempt=out.attempt + 1, is_in_flight=False)
 
 
 def _closed(s: MailboxState, event: e.Event, c: e.MailboxClosed) -> Changes:
@@ -237,6 +260,8 @@ _FOLDS: dict[type[e.Control], Callable[[MailboxState, e.Event, Any], Changes]] =
     e.MessageQueued: _queued,
     e.DeliveryAttempted: _attempted,
     e.DeliverySettled: _delivered,
+    e.DeliveryDoubted: _doubted,
+    e.DeliveryResolved: _resolved,
     e.HandoverAttended: _attended,
     e.TimerFired: _timer_fired,
     e.Owned: _owned,

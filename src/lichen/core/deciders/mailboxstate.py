@@ -38,6 +38,7 @@ class Unsent(msgspec.Struct, frozen=True, gc=False):
     attempt: int = 1
     is_in_flight: bool = False
     is_backing_off: bool = False
+    is_doubtful: bool = False  # the attempt was cut off
 
 
 class Question(msgspec.Struct, frozen=True, gc=False):

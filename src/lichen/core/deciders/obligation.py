@@ -8,7 +8,7 @@ import msgspec
 
 from lichen.core.words.ids import CallId, ObligationId
 
-Verb = Literal["plan", "check", "exec", "settle", "child-cancel", "finish", "turn", "deliver"]
+Verb = Literal["plan", "check", "exec", "settle", "child-cancel", "finish", "turn", "deliver", "doubt"]
 
 
 class Obligation(msgspec.Struct, frozen=True, gc=False):

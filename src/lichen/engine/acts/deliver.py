@@ -1,6 +1,9 @@
-"""The obligation `deliver`: a durable message leaves through its channel, in order, under its own id."""
+"""The obligations `deliver` and `doubt`: a durable message leaves through its channel, in order, under its own id; and
+where a delivery was cut off, it is settled what becomes of it before it may go again."""
 
 from __future__ import annotations
+
+from typing import Any, assert_never
 
 import msgspec
 
@@ -8,10 +11,12 @@ from lichen.core.deciders import events as e
 from lichen.core.deciders.mailbox import Unsent
 from lichen.core.speech import saying
 from lichen.core.words import faults
-from lichen.core.words.errors import ContentErased
-from lichen.core.words.ids import MessageId
+from lichen.core.words.errors import ContentErased, LichenError
+from lichen.core.words.ids import MessageId, run_stream
 from lichen.engine.act import SessionAct
-from lichen.engine.ports import Delivery, Outbound, Services
+from lichen.engine.ports import Channel, Delivery, Outbound, Platform, Services, traits_of
+
+_Ended = e.DeliverySettled | e.DeliveryDoubted
 
 
 async def deliver(act: SessionAct, message: MessageId) -> None:
@@ -22,12 +27,22 @@ async def deliver(act: SessionAct, message: MessageId) -> None:
     faults.hit("deliver.before")
     delivery = await _send(act, out)
     faults.hit("deliver.after")
-    if message in act.journal.mailbox(act.mailbox.id).outbox:
-        act.note(e.Draft(_settled(act.services, out, delivery)))
+    _note(act, out, await _ended(act, out, delivery))
+
+
+async def doubt(act: SessionAct, message: MessageId) -> None:
+    """Performs `doubt`: an attempt that a process began and did not end is settled."""
+    out = act.mailbox.outbox[message]
+    _note(act, out, await _unsure(act, out, Delivery("unknown", "interrupted")))
+
+
+def _note(act: SessionAct, out: Unsent, ended: _Ended) -> None:
+    if out.message in act.journal.mailbox(act.mailbox.id).outbox:
+        act.note(e.Draft(ended))
 
 
 async def _send(act: SessionAct, out: Unsent) -> Delivery:
-    channel = act.services.channels.get(act.mailbox.channel)
+    channel = _channel(act)
     if channel is None:
         return Delivery("retry", "channel_unknown")
     try:
@@ -36,8 +51,14 @@ async def _send(act: SessionAct, out: Unsent) -> Delivery:
         return Delivery("failed", "content_erased")
     try:
         return await channel.send(act.journal.scope, message)
-    except Exception as error:  # noqa: BLE001 - a channel may raise anything; the message goes again
-        return Delivery("retry", f"exception_{type(error).__name__}")
+    except LichenError as error:  # refused before it left
+        return Delivery("retry", error.code)
+    except Exception as error:  # noqa: BLE001 - a channel may raise anything, also once the message is there
+        return Delivery("unknown", f"exception_{type(error).__name__}")
+
+
+def _channel(act: SessionAct) -> Channel | None:
+    return act.services.channels.get(act.mailbox.channel)
 
 
 def _outbound(act: SessionAct, out: Unsent) -> Outbound:
@@ -51,15 +72,72 @@ def _outbound(act: SessionAct, out: Unsent) -> Outbound:
         act.journal.log.event(act.stream, out.n).ts_us,
         b"" if mailbox.address_n is None else act.contents(mailbox.address_n)["address"],
         suggestions=msgspec.json.decode(contents.get("suggestions", b"[]"), type=tuple[str, ...]),
+        schema=_asked(act) if out.kind == "question" else {},
+        language=mailbox.language,
     )
 
 
-def _settled(services: Services, out: Unsent, delivery: Delivery) -> e.DeliverySettled:
+def _asked(act: SessionAct) -> dict[str, Any]:
+    """What the newest open question asks for; nothing where words will do, or nobody asks any more."""
+    if not act.mailbox.questions:
+        return {}
+    question = act.mailbox.questions[-1]
+    wait = act.journal.run(question.run).waits.get(question.wait)
+    if wait is None:
+        return {}
+    contents = act.journal.log.contents(run_stream(question.run), wait.n)
+    return msgspec.json.decode(contents.get("schema", b"{}"), type=dict[str, Any])
+
+
+# -- how an attempt ended ----------------------------------------------------------------------------------------
+
+
+async def _ended(act: SessionAct, out: Unsent, delivery: Delivery) -> _Ended:
+    match delivery.outcome:
+        case "delivered" | "failed":
+            return e.DeliverySettled(out.message, out.attempt, delivery.outcome, delivery.code)
+        case "retry":
+            return _again(act.services, out, delivery)
+        case "unknown":
+            return await _unsure(act, out, delivery)
+        case _:
+            assert_never(delivery.outcome)
+
+
+def _again(services: Services, out: Unsent, delivery: Delivery) -> e.DeliverySettled:
     options = services.options
-    if delivery.outcome != "retry":
-        return e.DeliverySettled(out.message, out.attempt, delivery.outcome, delivery.code)
     if out.attempt >= options.delivery_attempts_max:
         return e.DeliverySettled(out.message, out.attempt, "failed", delivery.code)
-    pause_s = delivery.retry_after_s or options.delivery_backoff_s * 2 ** (out.attempt - 1)
+    pause_s = delivery.retry_after_s or _backoff_s(services, out.attempt)
     due_us = services.clock() + int(pause_s * 1e6)
     return e.DeliverySettled(out.message, out.attempt, "retry", delivery.code, due_us)
+
+
+def _backoff_s(services: Services, attempt: int) -> float:
+    return services.options.delivery_backoff_s * 2 ** (attempt - 1)
+
+
+async def _unsure(act: SessionAct, out: Unsent, delivery: Delivery) -> _Ended:
+    """What becomes of a message of which it is not known whether it is there."""
+    scope, channel, services = act.journal.scope, _channel(act), act.services
+    traits = traits_of(channel, scope)
+    if traits.repeats == "same":
+        return _again(services, out, delivery)
+    has = await _has(act, channel, out) if traits.repeats == "asks" else None
+    if has is not None:
+        settled = e.DeliverySettled(out.message, out.attempt, "delivered", delivery.code)
+        return settled if has else _again(services, out, delivery)
+    if traits.in_doubt == "hold" or out.attempt >= services.options.delivery_attempts_max:
+        return e.DeliveryDoubted(out.message, out.attempt, "hold", delivery.code)
+    due_us = services.clock() + int(_backoff_s(services, out.attempt) * 1e6)
+    return e.DeliveryDoubted(out.message, out.attempt, "repeat", delivery.code, due_us)
+
+
+async def _has(act: SessionAct, channel: Channel | None, out: Unsent) -> bool | None:
+    """Whether the platform has a message; None where it does not say."""
+    if not isinstance(channel, Platform):
+        return None
+    try:
+        return await channel.has(act.journal.scope, _outbound(act, out))
+    except Exception:  # noqa: BLE001 - a channel may raise anything, and so may erased contents; then nobody knows
+        return None

@@ -37,7 +37,7 @@ _GOVERN: Final[tuple[Action, ...]] = (
 MAY: Final[Mapping[ActorKind, frozenset[Action]]] = {
     "customer": frozenset(_TALK),
     "operator": frozenset((*_TALK, *_LOOK, *_SEE, *_STEER, *_PROVE, *_KEEP, *_OFFER, *_GOVERN)),
-    "service": frozenset((*_TALK, *_LOOK, *_STEER, *_OFFER)),
+    "service": frozenset((*_TALK, *_LOOK, *_STEER, *_OFFER, "secret.use")),
     "system": frozenset((*_LOOK, *_SEE, *_PROVE, *_KEEP, *_OFFER, *_RUN)),
     "agent": frozenset(_ACT),
 }

@@ -59,6 +59,10 @@ when { resource in [Wait::"clarification", Wait::"external"] };
 
 @id("base.operate")
 permit(principal is Operator, action == Action::"wait.answer", resource);
+
+// A channel uses the secrets that lichen.toml names for it.
+@id("base.channel")
+permit(principal is Service in Role::"channel", action == Action::"secret.use", resource);
 """
 """The built-in permits, kept small: default deny stands for all the rest."""
 

@@ -25,8 +25,11 @@ OUTBOX = table(
 )
 
 
+_ENDS = (e.DeliverySettled, e.DeliveryDoubted, e.DeliveryResolved)
+
+
 class OutboxRow(NamedTuple):
-    """A message on its way out, or how its way ended: queued, in_flight, delivered or failed."""
+    """A message on its way out, or how its way ended: queued, in_flight, delivered, failed, in_doubt or dropped."""
 
     session: str
     message: str
@@ -41,26 +44,30 @@ def _fold(grown: Grown) -> Iterable[Op]:
     assert isinstance(grown.before, MailboxState)
     assert isinstance(grown.after, MailboxState)
     row, before, after = grown.row, grown.before, grown.after
-    if after.outbox is before.outbox:
-        return ()
     ops: list[Op] = []
-    if any(isinstance(record.control, e.DeliverySettled) for record in grown.records):
-        _settled(ops, row, grown.records, before)
+    if any(isinstance(record.control, _ENDS) for record in grown.records):
+        _ended(ops, row, grown.records, before)
+    if after.outbox is before.outbox:
+        return ops
     for id, out in after.outbox.items():
         if before.outbox.get(id) is not out:
             ops.append(_sent(row, out, "in_flight" if out.is_in_flight else "queued"))
     return ops
 
 
-def _settled(ops: list[Op], row: StreamRow, records: Sequence[Record], state: State) -> None:
+def _ended(ops: list[Op], row: StreamRow, records: Sequence[Record], state: State) -> None:
     """Messages whose way ended, as they were then: the states at either end no longer say."""
     for record in records:
         assert isinstance(state, MailboxState)
-        settled = record.control
-        if isinstance(settled, e.DeliverySettled) and settled.outcome != "retry":
-            out = state.outbox.get(settled.message)
-            if out is not None:
-                ops.append(_sent(row, out, settled.outcome))
+        match record.control:
+            case e.DeliverySettled(message=message, outcome="delivered" | "failed" as how) if message in state.outbox:
+                ops.append(_sent(row, state.outbox[message], how))
+            case e.DeliveryDoubted(message=message, decision="hold") if message in state.outbox:
+                ops.append(_sent(row, state.outbox[message], "in_doubt"))
+            case e.DeliveryResolved(decision="delivered" | "dropped" as how) as c:
+                ops.append(_sent(row, Unsent(c.message, c.n, c.kind, c.attempt), how))
+            case _:
+                pass
         state = evolve(state, record.event)
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
-from lichen.channels.port import ChannelPort
+from lichen.channels.port import Asking, ChannelPort, Trusted
 from lichen.core.words.errors import LichenError, NotFound, Unavailable
 from lichen.core.words.scope import Scope
-from lichen.engine.ports import Channel, Delivery, Outbound
+from lichen.engine.journal.journal import Journal
+from lichen.engine.ports import Channel, Delivery, Outbound, Services, Traits
+from lichen.runtime.channels.host import ChannelHost
+from lichen.tools.egress.reach import Reach
 
 
 class Opened(msgspec.Struct, frozen=True):
@@ -18,6 +21,9 @@ class Opened(msgspec.Struct, frozen=True):
     name: str
     scope: Scope
     channel: ChannelPort | LichenError
+    kind: str = ""
+    team: str = ""
+    host: ChannelHost | None = None
 
 
 class Channels:
@@ -38,15 +44,31 @@ class Channels:
             (each.scope, each.channel) for each in self._opened.values() if not isinstance(each.channel, LichenError)
         )
 
+    @property
+    def all(self) -> tuple[Opened, ...]:
+        """Every one, also those that do not work."""
+        return tuple(self._opened.values())
+
+    def begin(self, services: Services, reach: Reach, journal_of: Callable[[Scope], Journal]) -> None:
+        """Gives each a runtime."""
+        for each in self._opened.values():
+            if each.host is not None:
+                each.host.begin(services, reach, journal_of)
+
+    def find(self, name: str, tenant: str) -> Opened:
+        """A tenant's channel, also one that does not work. Raises NotFound (`channel_unknown`)."""
+        found = self._opened.get((name, tenant))
+        if found is None:
+            step = "Declare [tenants.NAME.CHANNEL] in lichen.toml, or add one: `lichen channel add`."
+            raise NotFound("There is no such channel here.", code="channel_unknown", next_step=step)
+        return found
+
     def get(self, name: str, tenant: str) -> tuple[Scope, ChannelPort]:
         """A tenant's channel, and where its conversations belong.
 
         Raises NotFound (`channel_unknown`), whether or not there is such a tenant, Unavailable (`plugin_broken`).
         """
-        found = self._opened.get((name, tenant))
-        if found is None:
-            step = "Declare [tenants.NAME.CHANNEL] in lichen.toml."
-            raise NotFound("There is no such channel here.", code="channel_unknown", next_step=step)
+        found = self.find(name, tenant)
         if isinstance(found.channel, LichenError):
             raise Unavailable("This channel does not work.", code="plugin_broken", next_step="Run `lichen doctor`.")
         return found.scope, found.channel
@@ -65,7 +87,27 @@ class _Outlet:
     async def send(self, scope: Scope, message: Outbound) -> Delivery:
         """Hands one message to the channel of its tenant; while there is none it is kept and tried again."""
         try:
-            own, channel = self._channels.get(self._name, scope.tenant)
+            channel = self._channel(scope)
         except LichenError as error:
             return Delivery("retry", error.code)
-        return await channel.send(scope, message) if own == scope else Delivery("retry", "channel_unknown")
+        return await channel.send(scope, message)
+
+    def traits(self, scope: Scope) -> Traits:
+        """What may be relied on at the platform; of a channel that is not there, nothing is."""
+        try:
+            channel = self._channel(scope)
+        except LichenError:
+            return Traits("doubles")
+        return channel.traits if isinstance(channel, Trusted) else Traits()
+
+    async def has(self, scope: Scope, message: Outbound) -> bool | None:
+        """Whether the platform has this message, where it can be asked."""
+        channel = self._channel(scope)
+        return await channel.has(scope, message) if isinstance(channel, Asking) else None
+
+    def _channel(self, scope: Scope) -> ChannelPort:
+        """The tenant's channel. Raises NotFound (`channel_unknown`), Unavailable (`plugin_broken`)."""
+        own, channel = self._channels.get(self._name, scope.tenant)
+        if own != scope:
+            raise NotFound("The channel is of another environment by now.", code="channel_unknown")
+        return channel

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
-from lichen.channels.port import CHANNELS, ChannelMaker, ChannelPort, Setup
+from lichen.channels.kinds import CHANNELS
+from lichen.channels.port import ChannelMaker, ChannelPort, Setup
 from lichen.core.words.errors import Invalid, LichenError
 from lichen.core.words.scope import Scope
 from lichen.runtime.channels.channels import Channels, Opened
+from lichen.runtime.channels.host import ChannelHost
 from lichen.settings.file import FILE, Settings, Tenant
 from lichen.settings.reading import Read
+
+NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,31}")
+NAMED: Final = "Name it with 1-32 lower-case letters, digits, hyphens and underscores; `kind` says what it is."
 
 
 def open_channels(file: Read, settings: Settings) -> tuple[Channels, tuple[LichenError, ...]]:
@@ -43,24 +49,30 @@ def _ambiguous(file: Read, name: str, tenant: Tenant) -> Iterator[LichenError]:
 
 
 def _opened(file: Read, tenant: str, declared: Tenant, channel: str, table: Mapping[str, Any]) -> Opened:
-    def made(maker: ChannelMaker) -> tuple[Scope, ChannelPort]:
+    kind = table.get("kind") or channel
+
+    def made(maker: ChannelMaker) -> Opened:
         settings = file.table(table, maker.settings, "tenants", tenant, channel)
         if settings.env not in declared.environments:
             known = ", ".join(declared.environments)
             steps = ("tenants", tenant, channel, "env")
             raise file.unknown(f"environment of {tenant}", settings.env, *steps, code="env_unknown", known=known)
         scope = Scope(tenant, settings.env)
-        return scope, _checked(maker(Setup(scope, settings)), channel)
+        host = ChannelHost(scope, channel)
+        made = _checked(maker(Setup(scope, settings, channel, host)), channel)
+        return Opened(channel, scope, made, kind, settings.team, host)
 
+    if not isinstance(kind, str) or not NAME.fullmatch(channel):
+        raise Invalid(f"A channel cannot be called {channel!r}.", code="channel_invalid", next_step=NAMED)
     try:
-        found = CHANNELS.make(channel, made)
+        found = CHANNELS.make(kind, made)
     except Invalid as error:
         if error.code != "plugin_broken":
             raise
-        return Opened(channel, Scope(tenant, declared.environments[0]), error)
+        return Opened(channel, Scope(tenant, declared.environments[0]), error, kind)
     if found is None:
-        raise _unknown(channel)
-    return Opened(channel, *found)
+        raise _unknown(kind)
+    return found
 
 
 def _checked(channel: ChannelPort, name: str) -> ChannelPort:
@@ -68,7 +80,7 @@ def _checked(channel: ChannelPort, name: str) -> ChannelPort:
     if lacks:
         raise TypeError(f"what {name} makes has no {' and no '.join(lacks)}")
     if channel.name != name:
-        raise ValueError(f"the channel calls itself {channel.name!r}, and its entry point {name!r}")
+        raise ValueError(f"the channel calls itself {channel.name!r}, and its table {name!r}")
     return channel
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -47,9 +48,10 @@ class Project(msgspec.Struct, frozen=True):
             )
         return found[0]
 
-    def route(self, tenant: str, channel: str) -> Route:
-        """Where the conversations of a channel go. Raises Invalid (`agent_ambiguous`) when nothing says so."""
-        found = find(self.settings.tenants[tenant].routes, channel)
+    def route(self, tenant: str, channel: str, path: str = "", said: Mapping[str, Any] = {}) -> Route:
+        """Where a conversation of a channel goes that begins with what is `said` at `path`. Raises Invalid
+        (`agent_ambiguous`) when nothing says so."""
+        found = find(self.settings.tenants[tenant].routes, channel, path, said)
         return found or Route(channel, agent=self.agent_for(tenant).name)
 
     def greeting(self, tenant: str, language: str) -> Greeting:

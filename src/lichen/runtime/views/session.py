@@ -73,8 +73,8 @@ class Said(msgspec.Struct, frozen=True):
     `card` and `attachments` stand beside the words for channels that show more.
 
     `state` is what became of it: `queued`, `joined`, `answered`, `rejected` or `handed` for a customer's, `delivered`,
-    `failed` or `undelivered` for others. `turn` is the one it belongs to. An operator's is a person's who had the
-    conversation; `by` is the name they go by. `files` came with a customer's message.
+    `failed`, `in_doubt`, `dropped` or `undelivered` for others. `turn` is the one it belongs to. An operator's is a
+    person's who had the conversation; `by` is the name they go by. `files` came with a customer's message.
     """
 
     id: MessageId
@@ -228,8 +228,18 @@ def _turns(records: Iterable[Record]) -> Turns:
 
 def _settled(records: Iterable[Record]) -> Settled:
     """How the way of each message to the customer ended."""
-    controls = (record.control for record in records if isinstance(record.control, e.DeliverySettled))
-    return {control.message: control.outcome for control in controls if control.outcome != "retry"}
+    ended: Settled = {}
+    for record in records:
+        match record.control:
+            case e.DeliverySettled(message=message, outcome="delivered" | "failed" as how):
+                ended[message] = how
+            case e.DeliveryDoubted(message=message, decision="hold"):
+                ended[message] = "in_doubt"
+            case e.DeliveryResolved(message=message, decision=how):
+                ended[message] = "undelivered" if how == "again" else how
+            case _:
+                pass
+    return ended
 
 
 def _said(log: Log, record: Record, turns: Turns, settled: Settled, sight: Sight) -> Said:

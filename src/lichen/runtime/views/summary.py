@@ -39,6 +39,12 @@ def summary_of(control: Recorded) -> str:
             return control.code or "closed"
         case e.MessageReceived() | e.MessageQueued() | e.DeliveryAttempted() | e.DeliverySettled():
             return _of_message(control)
+        case e.DeliveryDoubted() | e.DeliveryResolved():
+            return f"{control.message} attempt {control.attempt} {control.decision}"
+        case e.DeadLettered():
+            return f"{control.channel} {control.code}"
+        case e.LetterSettled():
+            return f"{control.letter} {control.decision}"
         case e.TurnOpened():
             return f"{control.turn} with {_count(len(control.messages), 'message')}, run {control.run}"
         case e.TurnClosed():

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
+from base64 import b64encode
+from collections.abc import Mapping
+from typing import Any, Final, cast
 
-from lichen.channels.port import CHANNEL_DATA_BYTES_MAX, ChannelPort, Inbound
+from lichen.channels.port import CHANNEL_DATA_BYTES_MAX, ChannelPort, Fetching, FileRef, Inbound
+from lichen.core.speech.attached import FILES_BYTES_MAX, FILES_MAX
 from lichen.core.words import faults
 from lichen.core.words.errors import Denied, Invalid
 from lichen.core.words.scope import Actor, Scope
@@ -34,17 +37,37 @@ class Mailroom:
         # A platform has few addresses for all its customers: each customer counts as one of their own.
         self._messages.take(self._scope, message.sender.id, conversation=message.conversation, size=size)
         faults.hit(points.TAKEN)
+        data = await self._with_files(message)
         session = await self._session(message)
         faults.hit(points.OPENED)
-        await session.say(
-            message.text, key=message.id, channel_data=message.data, data=message.envelope, address=message.address
-        )
+        await session.say(message.text, key=message.id, channel_data=message.data, data=data, address=message.address)
         faults.hit(points.DURABLE)
+
+    async def _with_files(self, message: Inbound) -> Mapping[str, Any] | None:
+        """What a planner may read beside the words, the files that lie at the platform among it.
+
+        Raises Unavailable while one cannot be had: the platform brings the message again.
+        """
+        if not message.files:
+            return message.envelope
+        channel, said = self._channel, dict(message.envelope or {})
+        if not isinstance(channel, Fetching):
+            raise Invalid("This channel takes no files.", code="attachments_unsupported")
+        if len(message.files) > FILES_MAX:
+            raise Invalid(f"A message has at most {FILES_MAX} files.", code="attachments_too_many")
+        left, attached = FILES_BYTES_MAX, list(cast("list[Any]", said.get("attachments", [])))
+        for file in message.files:
+            if file.size_bytes > left:
+                raise Invalid("The files of this message are too large.", code="attachments_too_large")
+            data = await channel.fetch(self._scope, file)
+            left -= len(data)
+            attached.append(_attached(file, data))
+        return {**said, "attachments": attached}
 
     async def _session(self, message: Inbound) -> Session:
         runtime, name = self._runtime, self._channel.name
         assert runtime.project is not None, "channels are a project's"
-        route = runtime.project.route(self._scope.tenant, name)
+        route = runtime.project.route(self._scope.tenant, name, message.path, message.envelope or {})
         return await runtime.sessions.open(
             self._scope,
             message.sender,
@@ -56,6 +79,11 @@ class Mailroom:
             language=message.locale or "",
             address=message.address,
         )
+
+
+def _attached(file: FileRef, data: bytes) -> dict[str, Any]:
+    url = f"data:{file.media_type};base64,{b64encode(data).decode()}"
+    return {"contentType": file.media_type, "contentUrl": url, "name": file.name}
 
 
 def check_actor(channel: ChannelPort, sender: Actor) -> None:

@@ -1,4 +1,5 @@
-"""Webhooks: `/v1/messaging/ingress/CHANNEL/TENANT`, and whatever a platform adds to it.
+"""Webhooks: `/v1/messaging/ingress/CHANNEL/TENANT[/TEAM]`, and whatever a platform adds to it; the same without `/v1`,
+and with `events` for `messaging`.
 
 A request is verified by its channel before anything else is done with it; it is acknowledged once everything in it is
 durable, and what is brought a second time is taken once.
@@ -6,16 +7,18 @@ durable, and what is brought a second time is taken once.
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Sequence
 from typing import Final
 
+from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route, Router
 
-from lichen.channels.port import Arrival, ChannelPort, Inbound, Reply, Replying
-from lichen.core.words.errors import Denied, Invalid, LichenError, Unauthenticated
+from lichen.channels.port import Arrival, ChannelPort, Following, Inbound, Reply, Replying
+from lichen.core.words.errors import Denied, Invalid, LichenError, NotFound, Unauthenticated
 from lichen.core.words.scope import Scope
 from lichen.runtime.runtime import Runtime
 from lichen.serve.hooks.gateway import Mailroom, check_actor
@@ -25,9 +28,10 @@ from lichen.serve.http.limits import Rates, client_of
 from lichen.serve.http.lines import broken
 from lichen.serve.http.messages import Messages
 
-PREFIX: Final = "/v1/messaging/ingress"
+PREFIXES: Final = tuple(f"{v}/{domain}/ingress" for v in ("/v1", "") for domain in ("messaging", "events"))
 METHODS: Final = ("GET", "POST")
 MESSAGES_MAX: Final = 100  # of one request
+FOLLOW_S: Final = 10.0
 REPLY_BYTES_MAX: Final = 64 * 1024
 FORGERIES_PER_S, FORGERIES_BURST = 1.0, 60  # of one address
 _MEDIA_TYPE: Final = re.compile(r"[a-z]+/[a-z0-9.+-]+(; ?charset=[a-zA-Z0-9-]+)?")
@@ -40,7 +44,7 @@ def hook_routes(runtime: Runtime, messages: Messages) -> list[BaseRoute]:
     door = _Door(runtime, messages)
     paths = ("/{channel}/{tenant}", "/{channel}/{tenant}/{rest:path}")
     router = Router([Route(path, door.answer, methods=METHODS) for path in paths], redirect_slashes=False)
-    return [Mount(PREFIX, app=router)]
+    return [Mount(prefix, app=router) for prefix in PREFIXES]
 
 
 class _Door:
@@ -51,28 +55,41 @@ class _Door:
         self._runtime, self._messages = runtime, messages
         self._channels = runtime.project.channels
         self._forgeries = Rates(per_s=FORGERIES_PER_S, burst=FORGERIES_BURST)
+        self._following: set[asyncio.Future[None]] = set()
 
     async def answer(self, request: Request) -> Response:
         """What the channel's platform is answered. Nothing a package raises leaves but in our own words."""
         try:
-            scope, channel = self._channels.get(request.path_params["channel"], request.path_params["tenant"])
-            return await self._answered(request, scope, channel)
+            named = request.path_params
+            opened = self._channels.find(named["channel"], named["tenant"])
+            scope, channel = self._channels.get(opened.name, opened.scope.tenant)
+            return await self._answered(request, scope, channel, _behind(opened.team, named.get("rest", "")))
         except LichenError as error:
             return failure(error)
         except Exception as error:  # noqa: BLE001 - a package may raise anything; the log has its place
             broken("webhook", error)
             return failure(INTERNAL)
 
-    async def _answered(self, request: Request, scope: Scope, channel: ChannelPort) -> Response:
+    async def _answered(self, request: Request, scope: Scope, channel: ChannelPort, path: str) -> Response:
         arrival = self._arrival(request, await read_body(request))
         try:
-            sender = channel.verify(scope, arrival)
+            sender = await channel.verify(scope, arrival)
         except (Denied, Unauthenticated):
             self._forgeries.take(client_of(request))
             raise
-        check_actor(channel, sender)
-        await self._take(Mailroom(self._runtime, scope, channel, self._messages), channel.parse(scope, arrival, sender))
+        if sender is not None:
+            check_actor(channel, sender)
+        messages = [replace(each, path=path) for each in channel.parse(scope, arrival, sender)]
+        await self._take(Mailroom(self._runtime, scope, channel, self._messages), messages)
+        if isinstance(channel, Following):
+            self._follow(channel, scope, arrival)
         return _response(channel.reply(scope, arrival) if isinstance(channel, Replying) else Reply())
+
+    def _follow(self, channel: Following, scope: Scope, arrival: Arrival) -> None:
+        """Lets the channel do at its platform what nothing depends on, while the platform is answered already."""
+        following = asyncio.ensure_future(_followed(channel, scope, arrival))
+        self._following.add(following)
+        following.add_done_callback(self._following.discard)
 
     def _arrival(self, request: Request, body: bytes) -> Arrival:
         clock = self._runtime.engine.services.clock
@@ -92,6 +109,24 @@ class _Door:
                 refused.append(error)
         if refused:
             raise refused[0]
+
+
+async def _followed(channel: Following, scope: Scope, arrival: Arrival) -> None:
+    try:
+        async with asyncio.timeout(FOLLOW_S):
+            await channel.follow(scope, arrival)
+    except Exception as error:  # noqa: BLE001 - a package may raise anything; the log has its place
+        broken("webhook, afterwards", error)
+
+
+def _behind(team: str, rest: str) -> str:
+    """What stands behind tenant and team. Raises NotFound (`channel_unknown`) for another team than the channel's."""
+    first, _, behind = rest.partition("/")
+    if not team:
+        return behind if first == "default" else rest
+    if first not in ("", team):
+        raise NotFound("There is no such channel here.", code="channel_unknown", next_step="Correct the address.")
+    return behind
 
 
 def _response(reply: Reply) -> Response:

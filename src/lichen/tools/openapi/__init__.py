@@ -1,4 +1,4 @@
 """HTTP APIs as tools: what an OpenAPI document says of its operations, how one is asked, and what its answer means.
 
-Others take `api_tools` and `Reach`.
+Others take `api_tools`.
 """

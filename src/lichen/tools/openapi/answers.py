@@ -14,7 +14,7 @@ from typing import Any, Final, cast
 import msgspec
 
 from lichen.core.ports.call import RESULT_BYTES_MAX, Issue, NotDone
-from lichen.tools.openapi.reach import Response
+from lichen.tools.egress.reach import Response
 
 DEPTH_MAX: Final = 64
 TEXT_CHARS_MAX: Final = 2_000

@@ -17,11 +17,11 @@ from lichen.core.ports.call import (
 from lichen.core.remote.api import Api
 from lichen.core.words.errors import Denied
 from lichen.tools.arguments.described import canonical, read
+from lichen.tools.egress.reach import Gone, NotReached, Reach, Request
 from lichen.tools.openapi.answers import InDoubt, result_of
 from lichen.tools.openapi.credentials import Credential, Shown, shown
 from lichen.tools.openapi.operations import Operation
-from lichen.tools.openapi.reach import Gone, NotReached, Reach
-from lichen.tools.openapi.requests import Request, requested
+from lichen.tools.openapi.requests import requested
 
 HERE: Final = "http://localhost"  # whether arguments make a request does not depend on where it goes
 

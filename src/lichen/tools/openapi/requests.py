@@ -4,26 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, cast
 
 import msgspec
 
 from lichen.core.ports.call import InvalidArguments, Issue
+from lichen.tools.egress.reach import Request
 from lichen.tools.openapi.operations import FORM, TEXT, Body, Operation, Parameter
 from lichen.tools.openapi.styles import encoded, in_header, in_path, in_query, text
 
 URL_BYTES_MAX: Final = 16 * 1024
 HEADER_BYTES_MAX: Final = 8 * 1024
 _UPWARDS: Final = re.compile(r"(?:^|[/\\])\.{1,2}(?:[/\\]|$)")
-
-
-class Request(NamedTuple):
-    """What is sent."""
-
-    method: str
-    url: str
-    headers: tuple[tuple[str, str], ...]
-    content: bytes
 
 
 def requested(operation: Operation, arguments: Mapping[str, Any], base: str) -> Request:

@@ -1,14 +1,14 @@
-"""How an API is asked: over a client for each host that follows no redirect, unpacks nothing and reads within
+"""How an API of others is asked: over a client for each host that follows no redirect, unpacks nothing and reads within
 bounds."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from lichen.core.ports.call import RESULT_BYTES_MAX
 from lichen.core.words.errors import Unavailable
 from lichen.tools.egress.addresses import Host, Resolve, addresses_of, reached
-from lichen.tools.openapi.requests import Request
 
 if TYPE_CHECKING:
     import httpx2
@@ -16,6 +16,15 @@ if TYPE_CHECKING:
 CONNECT_S: Final = 10.0
 CONNECTIONS_MAX: Final = 50
 IDLE_MAX: Final = 20
+
+
+class Request(NamedTuple):
+    """What is sent."""
+
+    method: str
+    url: str
+    headers: tuple[tuple[str, str], ...] = ()
+    content: bytes = b""
 
 
 class NotReached(Exception):
@@ -27,11 +36,12 @@ class Gone(Exception):
 
 
 class Response(NamedTuple):
-    """What came. `body` is None where it is longer than may be, or packed."""
+    """What came. `body` is None where it is longer than may be, or packed; `headers` have their names in lower case."""
 
     status: int
     media: str
     body: bytes | None
+    headers: Mapping[str, str] = {}
 
 
 class Reach:
@@ -41,8 +51,11 @@ class Reach:
         self._clients: dict[str, httpx2.AsyncClient] = {}  # by host: connections that one vouched for are no other's
         self._resolve = resolve
 
-    async def ask(self, request: Request, timeout_s: float, *, is_private: bool = False) -> Response:
-        """The answer to a request. The address that was looked at is the one that is connected to.
+    async def ask(
+        self, request: Request, timeout_s: float, *, is_private: bool = False, bytes_max: int = RESULT_BYTES_MAX
+    ) -> Response:
+        """The answer to a request, with a body of at most `bytes_max`. The address that was looked at is the one that
+        is connected to.
 
         Raises Denied (`address_denied`) for a name that leads into our own network unless that is meant, NotReached,
         Gone; TimeoutError where no answer came in time.
@@ -63,7 +76,7 @@ class Reach:
             )
             response = await client.send(made, stream=True)
             try:
-                return await _read(response)
+                return await _read(response, bytes_max)
             finally:
                 await response.aclose()
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as error:
@@ -99,13 +112,14 @@ def _client() -> httpx2.AsyncClient:
     )
 
 
-async def _read(response: httpx2.Response) -> Response:
+async def _read(response: httpx2.Response, bytes_max: int) -> Response:
     media = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+    headers = {name.lower(): value for name, value in response.headers.items()}
     if response.headers.get("content-encoding", "identity").lower() != "identity":
-        return Response(response.status_code, media, None)
+        return Response(response.status_code, media, None, headers)
     body = bytearray()
     async for chunk in response.aiter_raw():
         body += chunk
-        if len(body) > RESULT_BYTES_MAX:
-            return Response(response.status_code, media, None)
-    return Response(response.status_code, media, bytes(body))
+        if len(body) > bytes_max:
+            return Response(response.status_code, media, None, headers)
+    return Response(response.status_code, media, bytes(body), headers)
