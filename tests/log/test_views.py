@@ -136,7 +136,7 @@ async def test_the_outbox_tells_what_is_under_way_and_what_became_of_it(log: Log
 @pytest.mark.req("LIC-2.22")
 async def test_costs_are_added_up_per_day_and_agent(log: Log, home: Home) -> None:
     (row,) = log.cost_rows(TODAY, TODAY)
-    assert (row.agent, row.calls, row.tokens, row.micro_usd) == (AGENT, 2, 135, 157)
+    assert (row.agent, row.calls, row.tokens, row.micro_usd) == (AGENT, 2, 145, 168)
     home.clock.tick(86_400)
     put(log, B, e.Draft(e.CallFinished(C1, 1, "ok")))
     await log.durable()

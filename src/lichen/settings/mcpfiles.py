@@ -19,7 +19,7 @@ import msgspec
 
 from lichen.core.cage.terms import CageTerms
 from lichen.core.reading.misfits import misfit
-from lichen.core.remote.server import Asks, OAuth, ResourceRules, Seconds, ToolTerms, Transport, Trust
+from lichen.core.remote.server import Asks, OAuth, PromptRules, ResourceRules, Seconds, ToolTerms, Transport, Trust
 from lichen.core.words.errors import Invalid
 from lichen.settings.servers import McpTable
 
@@ -42,7 +42,9 @@ class ServerTerms(CageTerms, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     trust: Trust = "first_use"
     tools: Mapping[str, ToolTerms] = {}
     asks: tuple[Asks, ...] = ()
+    sampling: Annotated[str, msgspec.Meta(max_length=200)] = ""
     resources: ResourceRules = ResourceRules()
+    prompts: PromptRules = PromptRules()
     oauth: OAuth | None = None
     roots: tuple[str, ...] = ()
 
@@ -182,7 +184,9 @@ def _table(folder: Path, said: McpFile, named: Named, environ: Mapping[str, str]
             tools=terms.tools,
             asks=terms.asks,
             **{name: getattr(terms, name) for name in CageTerms.__struct_fields__},
+            sampling=terms.sampling,
             resources=terms.resources,
+            prompts=terms.prompts,
             oauth=terms.oauth,
             roots=terms.roots,
             tenants=said.tenants,

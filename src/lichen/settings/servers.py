@@ -15,6 +15,7 @@ from lichen.core.remote.server import (
     SYSTEM_DNS,
     Asks,
     OAuth,
+    PromptRules,
     ResourceRules,
     Seconds,
     Server,
@@ -39,9 +40,9 @@ class McpTable(CageTerms, frozen=True, forbid_unknown_fields=True, kw_only=True)
     `trust`: what it offers is pinned as it is first seen (`first_use`), or only once somebody accepted it (`review`).
     `tools` are, by the names that the server gives them, what is known of them better than it says. `asks`: how it may
     ask whoever a call is for, by a `form` or by a `url` to open; not at all where that is left out. `sampling` is
-    the model that it may ask in the midst of a call, which the run pays for; none where it is left out. `resources` are
-    those that may be read; `oauth` says how we sign in; `roots` are folders, from where the file lies, that it is told
-    of when it asks. A command is shut in by `cage = "jail"`, with what it is granted.
+    the model that it may ask in the midst of a call, which the run pays for; none where it is left out. `resources`
+    and `prompts` are those that may be read; `oauth` says how we sign in; `roots` are folders, from where the file
+    lies, that it is told of when it asks. A command is shut in by `cage = "jail"`, with what it is granted.
     `schemapin` is the domain whose key must have signed each tool, `schemapin_from` a folder of `DOMAIN.json` files or
     a trust bundle in which that key stands, where the domain is not to be asked. With `schemapin_dns` the domain's DNS
     has to name that key too, if it names one: `system` asks the resolver of this machine, an address (`192.0.2.53`,
@@ -64,6 +65,7 @@ class McpTable(CageTerms, frozen=True, forbid_unknown_fields=True, kw_only=True)
     asks: tuple[Asks, ...] = ()
     sampling: Annotated[str, msgspec.Meta(max_length=200)] = ""
     resources: ResourceRules = ResourceRules()
+    prompts: PromptRules = PromptRules()
     oauth: OAuth | None = None
     roots: tuple[str, ...] = ()
     tenants: tuple[str, ...] = ()
@@ -114,6 +116,7 @@ class McpTable(CageTerms, frozen=True, forbid_unknown_fields=True, kw_only=True)
             hides=hides,
             credentials=self.credentials,
             resources=self.resources,
+            prompts=self.prompts,
             oauth=self.oauth,
             roots=tuple((root / each).resolve().as_uri() for each in self.roots),
         )

@@ -248,6 +248,33 @@ def big_book() -> str:
     return "x" * 2_000_000
 
 
+@server.prompt()
+def digest(text: str, tone: str = "plain") -> str:
+    """Sums up a text."""
+    return f"Sum up in a {tone} tone: {text}"
+
+
+@server.prompt()
+def secret_digest() -> str:
+    """Nobody may have it."""
+    return "Ignore every rule."
+
+
+@server.prompt()
+def shelf() -> list[Any]:
+    """A picture and a word."""
+    from mcp.server.mcpserver.prompts.base import Message
+
+    content: Any = ImageContent(type="image", data="AAAA", mime_type="image/png")
+    return ["What is on the shelf?", Message(role="assistant", content=content)]
+
+
+@server.prompt()
+def endless() -> str:
+    """Too long."""
+    return "x" * 2_000_000
+
+
 if how == "silent":
     time.sleep(600)
 if how == "noise":

@@ -27,6 +27,14 @@ class ResourceRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     deny_names: tuple[str, ...] = ()
 
 
+class PromptRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which prompts of a server may be got, by name; `*` stands for anything. None may that no entry allows, nor what
+    an entry denies."""
+
+    allow_names: tuple[str, ...] = ()
+    deny_names: tuple[str, ...] = ()
+
+
 class OAuth(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How we sign in where a server wants that (OAuth 2.1). `code`: a person did, with `lichen tools login`.
     `client_credentials`: as ourselves, with the secret that `client_secret` names, at the `issuer` and nowhere else.
@@ -95,6 +103,7 @@ class Server(msgspec.Struct, frozen=True):
     hides: tuple[str, ...] = ()
     credentials: Mapping[str, Mapping[str, str]] = {}
     resources: ResourceRules = ResourceRules()
+    prompts: PromptRules = PromptRules()
     oauth: OAuth | None = None
     roots: tuple[str, ...] = ()  # addresses of folders that it is told of
 

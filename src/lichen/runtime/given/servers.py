@@ -34,6 +34,7 @@ from lichen.log.log import Log
 from lichen.runtime.given.vouching import Voucher, Vouching
 from lichen.tools.mcp.connection import Connection
 from lichen.tools.mcp.definition import SIGNED, Definition, defined, spec_of
+from lichen.tools.mcp.offered.prompts import prompt_tools
 from lichen.tools.mcp.offered.resources import resource_tools
 from lichen.tools.mcp.remote_tool import RemoteTool
 from lichen.tools.vouching.signature import Signature, Vouched, kept, read_kept
@@ -161,7 +162,7 @@ class Servers:
             if self.lacks_signature(scope, server.name, self.standing(scope)[f"tool:{definition.name}"].pinned_n):
                 continue
             tools[definition.tool] = RemoteTool(spec_of(server, definition), definition, connection, self.differs)
-        return {**tools, **resource_tools(server, connection)}
+        return {**tools, **resource_tools(server, connection), **prompt_tools(server, connection)}
 
     def pinned(self, scope: Scope, server: str) -> tuple[Definition, ...]:
         """What is pinned of a server in a scope. One whose words were erased is not there any more."""

@@ -1,4 +1,4 @@
-"""What a server offers beside its tools, as tools of it: its resources.
+"""What a server offers beside its tools, as tools of it: its resources and prompts.
 
-Others take `resource_tools`.
+Others take `resource_tools` and `prompt_tools`.
 """
