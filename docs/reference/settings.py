@@ -31,6 +31,7 @@ from lichen.agents.tables import (
 from lichen.core.cage.terms import ToolsTable
 from lichen.core.ports.call import CircuitBreaker
 from lichen.core.ports.prices import Price
+from lichen.core.remote.credentials import AgentPinTable, AgentTerms
 from lichen.core.speech.wording import BUILT_IN, Texts
 from lichen.core.words.quotas import Budgets, Quotas
 from lichen.settings.file import DeclaredActor, FlowFile, Parts, Serve, ServeMcp, Tenant, WebChat
@@ -215,6 +216,30 @@ SETTINGS: Mapping[str, tuple[type[msgspec.Struct], Mapping[str, str]]] = {
     "[tools]": (
         ToolsTable,
         {"floor": "How well commands of others have to be shut in: `process` or `jail`. Else nothing loads."},
+    ),
+    "[[agentpin]]": (
+        AgentPinTable,
+        {
+            "audience": "The domain of yours that credentials have to be for; by it the environment is known.",
+            "tenant": "The tenant whose doors take them.",
+            "env": "Its environment, where it has several.",
+            "agents": 'Whose credentials count: tables `[agentpin.agents."urn:agentpin:DOMAIN:NAME"]`.',
+            "vouchers": "Domains that may stand in a chain of delegation besides those of `agents`.",
+            "known": "A folder of `DOMAIN.json` and `DOMAIN.revocations.json`, or a trust bundle. Without it "
+            "the domains are asked.",
+            "trust": "The first key of a domain is pinned (`first_use`), or waits to be accepted (`review`).",
+            "skew_s": "How many seconds clocks may differ.",
+            "ttl_s_max": "How many seconds a credential may last.",
+            "own": 'Who you are there: `{ agent = "urn:agentpin:DOMAIN:NAME", key = "SECRET" }`.',
+        },
+    ),
+    '[agentpin.agents."URN"]': (
+        AgentTerms,
+        {
+            "kind": "As what it comes in: `service` or `customer`.",
+            "roles": "The roles it has.",
+            "capabilities": "Those of its credential that policies are told of, `action:resource`.",
+        },
     ),
     "[serve.mcp]": (
         ServeMcp,

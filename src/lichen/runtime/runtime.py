@@ -206,7 +206,7 @@ class Runtime:
         self._wiring = wiring
         self.keyring, self.volume, self.gate = wiring.keyring, wiring.volume, wiring.gate
         self.engine, self.register = wiring.engine, wiring.register
-        self.servers = wiring.servers
+        self.servers, self.credentials = wiring.servers, wiring.credentials
         self.places, self.ways, self.breakers = wiring.services.places, wiring.ways, wiring.breakers
         self.ending = asyncio.Event()
         if self.project is not None:

@@ -37,7 +37,7 @@ from lichen.log.log import Log
 from lichen.log.volume import Volume, VolumeOptions
 from lichen.runtime import interpreter
 from lichen.runtime.access.quota import Quota
-from lichen.runtime.access.register import Key, Name, Person, Register
+from lichen.runtime.access.register import Credential, Key, Name, Person, Register
 from lichen.runtime.given.connections import Reaching
 from lichen.runtime.given.files import Files
 from lichen.runtime.given.servers import Servers
@@ -61,6 +61,7 @@ from lichen.tools.guarded import Breakers
 from lichen.tools.workers.placement import Workers
 
 if TYPE_CHECKING:
+    from lichen.runtime.access.credentials import Credentials
     from lichen.settings import Settings
 
 ID_BYTES = 12
@@ -192,6 +193,7 @@ class Wiring:
         self.prompts = Prompts(blueprint.prompts, None if blueprint.settings is None else blueprint.settings.root)
         self.services = self._services(workers, shared)
         self.engine: Engine = LocalEngine(self.services, volume, opened=self._opened)
+        self.credentials = _credentials(blueprint, journal_of, self.secrets)
         self.register = Register(self._counts)
 
     def _services(self, workers: Workers, shared: Sharing) -> Services:
@@ -266,6 +268,8 @@ class Wiring:
         match name:
             case Key():
                 return self.keyring.api_keys.find(name.id, self.blueprint.clock()) is not None
+            case Credential():
+                return self.credentials is not None and self.credentials.stands(name)
             case Person():
                 return not self.engine.journal(name.scope).is_erased(name.pseudonym)
             case _:
@@ -294,6 +298,18 @@ class Wiring:
 def _servers_of(blueprint: Blueprint) -> Callable[[Scope], Mapping[str, Server]]:
     settings = blueprint.settings
     return settings.servers if settings is not None else lambda scope: {}
+
+
+def _credentials(blueprint: Blueprint, journal_of: JournalOf, secrets: Secrets) -> Credentials | None:
+    """Who looks at credentials of other people's agents; None where none of them counts anywhere."""
+    settings = blueprint.settings
+    if settings is None or not settings.agentpin:
+        return None
+    from lichen.runtime.access.credentials import Credentials
+    from lichen.runtime.access.domains import doors_of
+
+    doors = doors_of(settings, https, blueprint.clock)
+    return Credentials(doors, journal_of, blueprint.clock, blueprint.new_id, secrets)
 
 
 def _table_of(blueprint: Blueprint) -> Callable[[Scope, str], ProviderTable]:

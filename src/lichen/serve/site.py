@@ -15,6 +15,7 @@ from lichen.core.words.errors import LichenError, NotFound, Unauthenticated
 from lichen.runtime.runtime import Runtime
 from lichen.serve.app import PREFIX, api_routes
 from lichen.serve.console import console_routes
+from lichen.serve.credentials import Presented
 from lichen.serve.docs import docs_routes
 from lichen.serve.health import health_routes
 from lichen.serve.hooks import hook_routes
@@ -59,6 +60,7 @@ def make_site(runtime: Runtime) -> Starlette:
         middleware=[
             Middleware(Metered, metrics=metrics),
             Middleware(SecurityHeaders, frames=frames),
+            *(() if runtime.credentials is None else (Middleware(Presented, credentials=runtime.credentials),)),
         ],
         exception_handlers={HTTPException: _unroutable, LichenError: _refused, Exception: _broken},
     )

@@ -16,6 +16,7 @@ from lichen.core.cage.grant import Tier
 from lichen.core.cage.terms import ToolsTable
 from lichen.core.ports.call import CircuitBreaker, ToolSpec
 from lichen.core.ports.secrets import SEALED, Source
+from lichen.core.remote.credentials import AgentPinTable
 from lichen.core.remote.server import Server
 from lichen.core.speech.wording import BUILT_IN, DEFAULT, Greeting, Texts, Wording
 from lichen.core.words.errors import Invalid, NotFound
@@ -173,6 +174,7 @@ class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     mcp: tuple[McpTable, ...] = ()
     tools: ToolsTable = ToolsTable()
     openapi: tuple[OpenApiTable, ...] = ()
+    agentpin: tuple[AgentPinTable, ...] = ()
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -193,6 +195,7 @@ class Settings(msgspec.Struct, frozen=True):
     mcp: tuple[McpTable, ...] = ()
     floor: Tier = "process"
     openapi: tuple[OpenApiTable, ...] = ()
+    agentpin: tuple[AgentPinTable, ...] = ()
 
     @property
     def scopes(self) -> tuple[Scope, ...]:
@@ -238,7 +241,8 @@ class Settings(msgspec.Struct, frozen=True):
             return ()
         keys = (self.provider(scope, name).secret for name in {**self.providers, **tenant.models})
         servers = (name for server in self.servers(scope).values() for name in server.secrets)
-        return (*tenant.secrets.within(scope.env).names, *filter(None, keys), *servers)
+        own = (each.own.key for each in self.agentpin if each.own is not None and each.tenant == scope.tenant)
+        return (*tenant.secrets.within(scope.env).names, *filter(None, keys), *servers, *own)
 
     def provider(self, scope: Scope, name: str) -> ProviderTable:
         """How a scope reaches a provider of models: its tenant's table over that of all."""

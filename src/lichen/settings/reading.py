@@ -9,6 +9,7 @@ from typing import NamedTuple, TypeVar
 import msgspec
 
 from lichen.core.cage.grant import is_lower
+from lichen.core.remote.credentials import wrong_with_doors
 from lichen.core.speech.wording import Texts
 from lichen.core.words.errors import Invalid, NotFound
 from lichen.core.words.scope import Scope
@@ -81,6 +82,7 @@ def _settings(path: Path, file: File, environ: Mapping[str, str]) -> Settings:
         mcp=file.mcp,
         floor=file.tools.floor,
         openapi=file.openapi,
+        agentpin=file.agentpin,
     )
 
 
@@ -99,6 +101,7 @@ def _checked(path: Path, decoded: Decoded, settings: Settings, from_files: tuple
     more += _providers(found, settings.providers, {}, "models")
     more += _servers(found, settings, from_files)
     more += _apis(found, settings)
+    more += _doors(found, settings)
     return found._replace(errors=(*decoded.errors, *more))
 
 
@@ -175,6 +178,14 @@ def _apis(file: Read, settings: Settings) -> Iterator[Invalid]:
             next_step="Give one of them another name.",
             place=file.place("openapi", number, "name"),
         )
+
+
+def _doors(file: Read, settings: Settings) -> Iterator[Invalid]:
+    """Environments for credentials of agents that nobody declared, and two with one audience."""
+    tenants = {name: tenant.environments for name, tenant in settings.tenants.items()}
+    for wrong in wrong_with_doors(settings.agentpin, tenants):
+        place = file.place("agentpin", wrong.number, wrong.field)
+        yield Invalid(wrong.message, code=wrong.code, next_step=wrong.next_step, place=place)
 
 
 def _shared_secrets(file: Read, settings: Settings) -> Iterator[Invalid]:

@@ -43,8 +43,9 @@ class Scope(msgspec.Struct, frozen=True):
 class Actor(msgspec.Struct, frozen=True):
     """Who: a person, an agent, a service or the system itself, with the roles a key or declaration gave.
 
-    `auth` names how the identity was established (`declared`, `key:<id>`, `system`); an agent carries the
-    person it acts for in `on_behalf_of`.
+    `auth` names how the identity was established (`declared`, `key:<id>`, `agentpin:<thumbprint>`, `system`); an agent
+    carries the person it acts for in `on_behalf_of`. Of an agent of somebody else, `capabilities` are those of its
+    credential that count here, and `delegated` is the chain by which ours may go on in its name, each a JSON text.
     """
 
     kind: ActorKind
@@ -52,6 +53,8 @@ class Actor(msgspec.Struct, frozen=True):
     roles: tuple[str, ...] = ()
     auth: str = "declared"
     on_behalf_of: Actor | None = None
+    capabilities: tuple[str, ...] = ()
+    delegated: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not _ACTOR_ID.fullmatch(self.id):

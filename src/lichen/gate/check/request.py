@@ -70,14 +70,19 @@ def _principal(actor: Actor) -> Entity:
     return Entity(
         PRINCIPALS[actor.kind],
         actor.id,
-        attrs={"roles": roles},
+        attrs={"roles": roles, "capabilities": frozenset(actor.capabilities)},
         parents=[Entity("Role", role) for role in sorted(roles)],
     )
 
 
 @lru_cache(_CACHED)
 def _person(subject: Actor) -> dict[str, Value]:
-    return {"kind": subject.kind, "id": subject.id, "roles": frozenset(subject.roles)}
+    return {
+        "kind": subject.kind,
+        "id": subject.id,
+        "roles": frozenset(subject.roles),
+        "capabilities": frozenset(subject.capabilities),
+    }
 
 
 @lru_cache(_CACHED)

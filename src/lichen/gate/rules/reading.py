@@ -68,7 +68,7 @@ def written(policies: PolicySet) -> tuple[Written, ...]:
 
 def _agent_entity(name: str) -> Entity:
     """An agent as the principal of its calls."""
-    return Entity(PRINCIPALS["agent"], name, attrs={"roles": frozenset()})
+    return Entity(PRINCIPALS["agent"], name, attrs={"roles": frozenset(), "capabilities": frozenset()})
 
 
 def concerning(policies: PolicySet, agent: str, tool: str) -> tuple[Written, ...]:

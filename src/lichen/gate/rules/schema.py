@@ -2,7 +2,7 @@
 
 Every tool is an action of its own name, on `Tool::"<name>"`, in the group of its effects (`tool.call.once`) and in
 `tool.call`. What is no tool call is one of the fixed `ACTIONS`. The context of every action has
-    actor {kind, id, roles}               whom it is about in the end: the person an agent acts for
+    actor {kind, id, roles, capabilities} whom it is about in the end: the person an agent acts for
     label {sources, tainted, secrecy}     what the asker has read
 and the context of a tool call besides
     args, facts                           by the tool's schemas
@@ -109,7 +109,7 @@ PRINCIPALS: Final[Mapping[ActorKind, str]] = {kind: kind.capitalize() for kind i
 _STRING: Final = {"type": "String"}
 _STRINGS: Final = {"type": "Set", "element": _STRING}
 _TYPES: Final = {
-    "ActorInfo": {"kind": _STRING, "id": _STRING, "roles": _STRINGS},
+    "ActorInfo": {"kind": _STRING, "id": _STRING, "roles": _STRINGS, "capabilities": _STRINGS},
     "LabelInfo": {"sources": _STRINGS, "tainted": {"type": "Boolean"}, "secrecy": {"type": "Long"}},
     "ToolInfo": {"effects": _STRING, "tags": _STRINGS},
     "ModelInfo": {"provider": _STRING, "name": _STRING, "tags": _STRINGS},
@@ -220,7 +220,7 @@ def _toolsets(name: str) -> list[Entity]:
 
 
 def _entity_types() -> dict[str, Any]:
-    who = {"memberOfTypes": ["Role"], "shape": _record({"roles": _STRINGS})}
+    who = {"memberOfTypes": ["Role"], "shape": _record({"roles": _STRINGS, "capabilities": _STRINGS})}
     principals: dict[str, Any] = dict.fromkeys(PRINCIPALS.values(), who)
     plain: dict[str, Any] = {name: {} for name in _PLAIN}
     return {

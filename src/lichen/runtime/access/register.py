@@ -30,7 +30,16 @@ class Person(msgspec.Struct, frozen=True):
     pseudonym: str
 
 
-Name = Key | Person
+class Credential(msgspec.Struct, frozen=True):
+    """The credential of somebody else's agent: where it counts, the domain that issued it, the key, and until when."""
+
+    scope: Scope
+    domain: str
+    thumbprint: str
+    until_us: int
+
+
+Name = Key | Person | Credential
 
 
 class Register:

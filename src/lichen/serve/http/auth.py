@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 from starlette.requests import HTTPConnection
 
-from lichen.core.words.errors import Denied, Invalid, NotFound, Unauthenticated
+from lichen.core.words.errors import Denied, Invalid, LichenError, NotFound, Unauthenticated
 from lichen.core.words.scope import Actor, Scope
 from lichen.gate.rules.identity import may
 from lichen.gate.rules.schema import Action
 from lichen.log.keys.apikeys import ApiKey
-from lichen.runtime.access.register import Key, Name, Person
+from lichen.runtime.access.register import Credential, Key, Name, Person
 from lichen.runtime.runtime import Runtime
 from lichen.settings import Settings
 
+if TYPE_CHECKING:
+    from lichen.runtime.access.credentials import Shown
+
 TENANT, ENV, AS = "lichen-tenant", "lichen-env", "lichen-as"
+CREDENTIAL = "lichen.credential"
+"""Where a request's scope has what was found of an agent's credential: `Shown`, or the error that it is."""
 
 OWNER = Actor("system", "owner", auth="owner")
 """Whoever may open the data directory's own socket and says no more about themselves."""
@@ -33,6 +38,7 @@ class Caller(msgspec.Struct, frozen=True):
     where: Scope | None
     who: Actor | None
     is_owner: bool = False
+    credential: Credential | None = None  # by which somebody else's agent came in
 
     def scope(self) -> Scope:
         """Where. Raises Invalid (`tenant_missing`)."""
@@ -57,7 +63,9 @@ class Caller(msgspec.Struct, frozen=True):
         if self.who is None or self.where is None:
             return ()
         method, _, id = self.who.auth.partition(":")
-        keys = (Key(id),) if method == "key" else ()
+        keys: tuple[Name, ...] = (Key(id),) if method == "key" else ()
+        if self.credential is not None:
+            keys = (self.credential,)
         if self.who.kind != "customer":
             return keys
         return (*keys, Person(self.where, runtime.log(self.where).name(self.who)))
@@ -99,9 +107,12 @@ Identify = Callable[[HTTPConnection], Caller]
 
 
 def by_key(runtime: Runtime) -> Identify:
-    """Callers are whom their API key says; without one they are refused. What a public port uses."""
+    """Callers are whom their API key says, or a credential that was looked at; without one they are refused. What a
+    public port uses."""
 
     def identify(request: HTTPConnection) -> Caller:
+        if CREDENTIAL in request.scope:
+            return _of_credential(runtime, request.scope[CREDENTIAL], request.headers)
         key = bearer(request.headers)
         if key is None:
             raise Unauthenticated("The request carries no key.", code="key_missing")
@@ -148,14 +159,25 @@ def _of_key(runtime: Runtime, text: str, headers: Mapping[str, str]) -> Caller:
     return caller_of(key)
 
 
+def _of_credential(runtime: Runtime, found: Shown | LichenError, headers: Mapping[str, str]) -> Caller:
+    if isinstance(found, LichenError):
+        raise found
+    if runtime.credentials is None or not runtime.credentials.stands(found.name):
+        raise Unauthenticated(
+            "This credential does not count any more.", code="credential_refused", next_step="Show a new one."
+        )
+    check_nothing_contradicts(found.name.scope, headers)
+    return Caller(found.name.scope, found.actor, credential=found.name)
+
+
 def caller_of(key: ApiKey) -> Caller:
     """Who the holder of a valid key is, and where."""
     actor = Actor(key.actor_kind, key.actor_id, key.roles, auth=f"key:{key.id}")
     return Caller(Scope(key.tenant, key.env), actor)
 
 
-def check_nothing_contradicts(key: ApiKey, headers: Mapping[str, str]) -> None:
-    """A key alone says who asks and where. Raises Invalid (`key_decides`), Denied (`key_scope`)."""
+def check_nothing_contradicts(key: ApiKey | Scope, headers: Mapping[str, str]) -> None:
+    """A key, or a credential, alone says who asks and where. Raises Invalid (`key_decides`), Denied (`key_scope`)."""
     if headers.get(AS) is not None:
         raise Invalid(
             "A key alone says who asks; nobody else can be named beside it.",

@@ -15,7 +15,7 @@ from lichen.core.words.scope import Scope
 from lichen.gate.rules.identity import may
 from lichen.log.keys.apikeys import ApiKey
 from lichen.runtime.runtime import Runtime
-from lichen.serve.http.auth import Caller, bearer, by_key, caller_of, check_nothing_contradicts
+from lichen.serve.http.auth import CREDENTIAL, Caller, bearer, by_key, caller_of, check_nothing_contradicts
 from lichen.serve.http.errors import failure
 from lichen.serve.http.exchange import read_form
 from lichen.serve.http.limits import Rates, client_of
@@ -79,7 +79,7 @@ class Login:
 
         Raises Unauthenticated (`key_missing`, `key_invalid`), Denied (`csrf_invalid`).
         """
-        if bearer(request.headers) is not None:
+        if CREDENTIAL in request.scope or bearer(request.headers) is not None:
             return self._by_key(request)
         key = self._key(request)
         if key is None:

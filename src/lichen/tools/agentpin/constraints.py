@@ -34,6 +34,16 @@ def effective(declared: Mapping[str, Any], claimed: Mapping[str, Any]) -> Mappin
     return {**declared, **claimed}
 
 
+def lets_reach(limits: Mapping[str, Any], domain: str) -> bool:
+    """Whether an agent that is limited so may speak to a domain."""
+    try:
+        allowed, denied = (_items(limits.get(name, [])) for name in ("allowed_domains", "denied_domains"))
+    except (TypeError, ValueError):
+        return False
+    is_allowed = not allowed or any(domain == each or covers(each, domain) for each in allowed)
+    return is_allowed and not any(domain == each or covers(each, domain) for each in denied)
+
+
 def _domains(declared: Any, claimed: Any) -> bool:
     allowed = _items(declared)
     if not allowed:

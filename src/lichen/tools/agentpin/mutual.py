@@ -14,12 +14,13 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from lichen.core.words.errors import Invalid
-from lichen.tools.agentpin.jwk import base64url
+from lichen.tools.agentpin.jwk import base64url, base64url_decoded
 from lichen.tools.pins.keys import SIGNATURE_CHARS_MAX, PrivateKey, PublicKey, is_signed
 from lichen.tools.pins.signed import time_of
 
 NONCE_BYTES: Final = 16
 NONCE_S: Final = 60
+NONCE_CHARS_MAX: Final = 128
 NONCES_MAX: Final = 100_000
 
 Answered = Literal["proved", "wrong_nonce", "expired", "replayed", "signature_invalid"]
@@ -66,7 +67,11 @@ def challenge(randomness: bytes, now: datetime, credential: str = "") -> Challen
 
 
 def respond(asked: Challenge, key: PrivateKey, kid: str) -> Response:
-    """The answer of whoever has the key."""
+    """The answer of whoever has the key. Raises Invalid (`nonce_invalid`) for a word that could be something else, such
+    as a credential or an attestation that was never given: what is signed here is random bytes and says nothing."""
+    made = base64url_decoded(asked.nonce[:NONCE_CHARS_MAX])
+    if made is None or len(made) < NONCE_BYTES or len(asked.nonce) > NONCE_CHARS_MAX:
+        raise Invalid("A nonce is the base64url of 16 random bytes.", code="nonce_invalid")
     signature = key.sign(asked.nonce.encode(), ec.ECDSA(hashes.SHA256()))
     return Response(asked.nonce, base64.b64encode(signature).decode(), kid)
 

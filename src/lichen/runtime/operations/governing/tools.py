@@ -6,7 +6,7 @@ A program or an agent judges nothing: only an operator's word turns on what a st
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -34,9 +34,14 @@ State = Literal["on", "changed", "waiting", "rejected", "revoked"]
 off because somebody said no; off because the key that signed it was taken back."""
 
 
+AGENT: Final = "agent:"
+JUDGED: Final = ("tool:", AGENT)
+
+
 class ToolStanding(msgspec.Struct, frozen=True):
-    """How a tool of a server stands. `pinned` and `waiting` are digests of definitions, empty where there is none. What
-    is suspicious in the one that waits is counted in `findings`, and `gravest` is the worst of it."""
+    """How a tool of a server stands, or as `agent:DOMAIN` the key of a domain whose agents come in. `pinned` and
+    `waiting` are digests of definitions, or the thumbprints of keys, empty where there is none. What is suspicious in
+    the definition that waits is counted in `findings`, and `gravest` is the worst of it."""
 
     name: str
     server: str
@@ -84,10 +89,10 @@ class ServerTools:
         self._suspicions = suspicions
 
     def list(self, scope: Scope, actor: Actor) -> tuple[ToolStanding, ...]:
-        """Every tool that a server of the scope ever offered, by name."""
+        """Every tool that a server of the scope ever offered, and every domain whose agents came, by name."""
         self._access.ask("tool.read", scope, actor, EVERYTHING)
         found = self._servers.standing(scope).items()
-        tools = [(name.partition(":")[2], each) for name, each in found if name.startswith("tool:")]
+        tools = [(name.removeprefix("tool:"), each) for name, each in found if name.startswith(JUDGED)]
         return tuple(
             _standing(name, each, self._waits_with(scope, name, each)) for name, each in sorted(tools, key=_first)
         )
@@ -116,7 +121,7 @@ class ServerTools:
             pinned,
             waiting,
             difference(pinned, waiting),
-            self._suspicions.of(scope, name, waiting or pinned),
+            self._suspicions.of(scope, name, waiting or pinned if _kind(name) == "tool" else None),
             name_of(log, pin.actor) if pin is not None else "",
             pin.ts_us if pin is not None else 0,
             wait.ts_us if wait is not None else 0,
@@ -137,20 +142,26 @@ class ServerTools:
         """
         ruling = self._ask(scope, name, actor)
         standing = self._waiting(scope, name, digest)
-        if self._servers.lacks_signature(scope, name.partition(".")[0], standing.submitted_n):
-            step = "Ask its author to sign it, or take `schemapin` out of the server's table in lichen.toml."
-            raise Conflict("Its domain did not sign it.", code="signature_missing", place=name, next_step=step)
-        signature = kept(await self._servers.vouched_anew(scope, name, standing.submitted_n))
+        signature = await self._signed(scope, name, standing.submitted_n) if _kind(name) == "tool" else b""
         standing = self._waiting(scope, name, digest)  # somebody may have judged while the domain was asked
         data = self._data(scope, standing.submitted_n)
-        self._in_force.check(scope, self._servers.offer_with(scope, name, data))
+        named = _key(name).partition(":")[2]
+        if _kind(name) == "tool":
+            self._in_force.check(scope, self._servers.offer_with(scope, name, data))
         by, new_id = self._engine.journal(scope).log.name(actor), self._engine.services.new_id
         told = moves.as_contents([("reason", reason.encode())], RETENTION)
         defined = moves.as_contents([("definition", data), ("signature", signature)], RETENTION)
-        reviewed = e.Reviewed("tool", name, digest, "accepted", by, new_id("review"), ruling)
-        pinned = e.Pinned("tool", name, digest, by, new_id("pin"), ruling)
+        reviewed = e.Reviewed(_kind(name), named, digest, "accepted", by, new_id("review"), ruling)
+        pinned = e.Pinned(_kind(name), named, digest, by, new_id("pin"), ruling)
         await self._write(scope, (e.Draft(reviewed, told), e.Draft(pinned, defined)), by)
         return _standing(name, self._found(scope, name))
+
+    async def _signed(self, scope: Scope, name: str, n: int) -> bytes:
+        """The signature of a definition as its domain vouches for it now; empty where none has to."""
+        if self._servers.lacks_signature(scope, name.partition(".")[0], n):
+            step = "Ask its author to sign it, or take `schemapin` out of the server's table in lichen.toml."
+            raise Conflict("Its domain did not sign it.", code="signature_missing", place=name, next_step=step)
+        return kept(await self._servers.vouched_anew(scope, name, n))
 
     async def reject(self, scope: Scope, name: str, digest: str, actor: Actor, *, reason: str = "") -> ToolStanding:
         """Says no to the definition with this digest: to the one that waits, or to the one that is pinned, whose tool
@@ -161,7 +172,8 @@ class ServerTools:
             raise _changed(name)
         by, new_id = self._engine.journal(scope).log.name(actor), self._engine.services.new_id
         told = moves.as_contents([("reason", reason.encode())], RETENTION)
-        reviewed = e.Reviewed("tool", name, digest, "rejected", by, new_id("review"), ruling)
+        named = _key(name).partition(":")[2]
+        reviewed = e.Reviewed(_kind(name), named, digest, "rejected", by, new_id("review"), ruling)
         await self._write(scope, (e.Draft(reviewed, told),), by)
         return _standing(name, self._found(scope, name))
 
@@ -178,7 +190,7 @@ class ServerTools:
         self._in_force.load(scope)
 
     def _found(self, scope: Scope, name: str) -> Standing:
-        found = self._servers.standing(scope).get(f"tool:{name}")
+        found = self._servers.standing(scope).get(_key(name))
         if found is None:
             step = "`lichen tools list` names those that were ever offered here; `lichen tools look SERVER` asks it."
             raise NotFound("No server offered a tool of this name here.", code="tool_unknown", next_step=step)
@@ -192,6 +204,8 @@ class ServerTools:
 
     def _waits_with(self, scope: Scope, name: str, standing: Standing) -> tuple[Finding, ...]:
         """What is suspicious in the definition that waits."""
+        if _kind(name) != "tool":
+            return ()
         known = self._suspicions.kept(scope, name, standing.submitted)
         if known is not None or not standing.submitted:
             return known or ()
@@ -210,6 +224,16 @@ class ServerTools:
             return None
 
 
+def _kind(name: str) -> Literal["tool", "agent"]:
+    """What kind of thing is judged under a name."""
+    return "agent" if name.startswith(AGENT) else "tool"
+
+
+def _key(name: str) -> str:
+    """What the log calls a definition by: tools have no colon in their names."""
+    return name if name.startswith(AGENT) else f"tool:{name}"
+
+
 def _changed(name: str) -> Conflict:
     step = f"Look at what waits now: `lichen tools show {name}`."
     return Conflict("This is not the definition that waits.", code="definition_changed", place=name, next_step=step)
@@ -226,5 +250,5 @@ def _standing(name: str, standing: Standing, found: tuple[Finding, ...] = ()) ->
     elif not standing.pinned:
         state = "revoked" if standing.revoked else "rejected"
     gravest = found[0].severity if found else ""
-    server = name.partition(".")[0]
+    server = name.removeprefix(AGENT) if name.startswith(AGENT) else name.partition(".")[0]
     return ToolStanding(name, server, state, standing.pinned, standing.submitted, len(found), gravest)
