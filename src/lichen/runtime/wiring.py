@@ -53,6 +53,7 @@ from lichen.runtime.project.prompts import Prompts
 from lichen.runtime.project.secretkinds import maker
 from lichen.settings.breakers import breaker_of
 from lichen.settings.providers import ProviderTable
+from lichen.tools.clad.backends.server_tool import Passing
 from lichen.tools.clad.jailed import jailed
 from lichen.tools.clad.runner import Commands
 from lichen.tools.egress.reach import Reach
@@ -157,7 +158,10 @@ class Wiring:
         memories = Memories(journal_of, lambda name, scope: self.catalog.get(name, scope))
         self.reach = Reach()
         commands = Commands(jailed, blueprint.clock, (str(blueprint.home),))
-        resources = Resources(workers, StateStore(journal_of), Journals(journal_of), memories, self.reach, commands)
+        passing = Passing(lambda scope, wanted: self.remote.tools(scope, wanted))
+        resources = Resources(
+            workers, StateStore(journal_of), Journals(journal_of), memories, self.reach, commands, passing
+        )
 
         def host(agent: Agent) -> Hosted:
             return hosted(agent, resources, self.breakers)
@@ -184,7 +188,7 @@ class Wiring:
             moved,
             Vouching(https, blueprint.clock),
         )
-        remote = blueprint.remote or self.servers
+        self.remote = remote = blueprint.remote or self.servers
         self.in_force = InForce(self.gate, blueprint.policies, blueprint.clock, remote)
         self.catalog = Catalog(
             blueprint.home, blueprint.agents, host, remote, guard=lambda tool: guarded(tool, self.breakers)

@@ -13,7 +13,8 @@ from lichen.core.ports.call import InvalidArguments, NotDone, Resources
 from lichen.core.words.scope import Customer, Operator, Scope
 from lichen.runtime.project.loading import load
 from lichen.runtime.runtime import Runtime
-from lichen.tools.clad.command_tool import CommandFailed, CommandTool
+from lichen.tools.clad.command_tool import CommandTool
+from lichen.tools.clad.envelope import CommandFailed
 from lichen.tools.clad.jailed import jailed
 from lichen.tools.clad.loading import command_tool
 from lichen.tools.clad.manifest import Output
@@ -53,7 +54,9 @@ def tool(folder: Path, text: str = MANIFEST) -> CommandTool:
     (folder / "shelf").mkdir(exist_ok=True)
     (folder / "shelf" / "dune.txt").write_text("one\ntwo\n")
     (folder / "count.clad.toml").write_text(text)
-    return command_tool(folder / "count.clad.toml").bound(Resources(Commands(jailed, lambda: 1_800_000_000_000_000)))
+    made = command_tool(folder / "count.clad.toml")
+    assert isinstance(made, CommandTool)
+    return made.bound(Resources(Commands(jailed, lambda: 1_800_000_000_000_000)))
 
 
 async def said(of: CommandTool, arguments: dict[str, Any], **secrets: str) -> Any:

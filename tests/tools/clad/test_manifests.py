@@ -171,8 +171,9 @@ exec = ["find", "{where}"]
 schema = { type = "object" }
 """
 WRONG = [
-    (BASE + '[http]\nurl = "x"\n', "manifest_unsupported", r"\[http\]"),
-    (BASE + '[mcp]\nserver = "x"\n', "manifest_unsupported", r"\[mcp\]"),
+    (BASE + '[http]\nurl = "https://example.com"\n', "manifest_invalid", "several of"),
+    (BASE + '[mcp]\nserver = "x"\ntool = "y"\n', "manifest_invalid", "several of"),
+    (BASE + "[browser]\n", "manifest_unsupported", r"\[browser\]"),
     (BASE.replace('version = "1.0.0"', 'version = "1.0.0"\nmode = "session"'), "manifest_unsupported", "session"),
     (BASE.replace('exec = ["find", "{where}"]', 'executor = "x.sh"'), "manifest_unsupported", "executor"),
     (BASE.replace("schema =", 'parser = "x.py"\nschema ='), "manifest_unsupported", "parser"),

@@ -60,8 +60,7 @@ class Plan(NamedTuple):
 
 def planned(manifest: Manifest, types: Mapping[str, CustomType], place: str) -> Plan:
     """The command of a manifest. Raises Invalid (`manifest_invalid`) for what could never be run."""
-    table = manifest.command
-    assert table is not None, "a manifest that was read has a command"
+    table = manifest.command or CommandTable()
     try:
         arguments = {name: typed(each, types) for name, each in manifest.args.items()}
         words = table.exec or _split(table.template)
@@ -73,7 +72,8 @@ def planned(manifest: Manifest, types: Mapping[str, CustomType], place: str) -> 
             arguments, words, bool(table.exec), table, fragments, dict(_aliases(table)), manifest.lichen.options,
             any(OUTPUT_FILE in word for word in words),
         )  # fmt: skip
-        _check(plan, manifest)
+        if manifest.http is None and manifest.mcp is None:
+            _check(plan, manifest)
         for name, each in arguments.items():
             if each.default is not None and each.default != "":
                 written(each, each.default)

@@ -1,7 +1,7 @@
 """A ToolClad manifest (`*.clad.toml`): what a command takes, how it is run, and what it says.
 
 Every word of it is read, and one that nobody knows is an error. What other runtimes do and this one does not is refused
-by its name: shells, sessions, browsers, parsers and executors of one's own, and calls that are passed on.
+by its name: shells, sessions, browsers, and parsers and executors of one's own.
 
 Source: ToolClad, manifest format and type system; table `[lichen]` is ours.
 """
@@ -112,6 +112,28 @@ class CommandTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     conditionals: Mapping[str, Conditional] = {}
 
 
+class HttpTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[http]`: a request, in whose parts `{name}` is an argument and `{_secret:name}` a secret of the tenant. A status
+    is a success where `success_status` names it, any 2xx where it names none, and never where `error_status` does.
+    """
+
+    url: str
+    method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"] = "GET"
+    headers: Mapping[str, str] = {}
+    body_template: str | None = None
+    success_status: tuple[int, ...] = ()
+    error_status: tuple[int, ...] = ()
+
+
+class McpTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[mcp]`: a tool of a server that `[[mcp]]` of the project names. `field_map` says what an argument is called
+    there."""
+
+    server: str
+    tool: str
+    field_map: Mapping[str, str] = {}
+
+
 class Output(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`[output]`: how what it said is read, and the schema that this has to fit."""
 
@@ -124,7 +146,8 @@ class Output(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Ours(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`[lichen]`: what the manifest's own words leave open. The tool's `name`, what repeating a call would do, whether
     it brings records of ours, and what the command may have in its jail. `options` are arguments that may begin with a
-    hyphen. A value of `env` may end in `secret:<name>`. `scope` and `types` are files beside the manifest.
+    hyphen. A value of `env` may end in `secret:<name>`. `scope` and `types` are files beside the manifest. A request
+    leads to no address that is not public, unless it is `private`.
     """
 
     name: str = ""
@@ -142,6 +165,7 @@ class Ours(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     memory_mb: int = 512
     cpu_s: float = 600.0
     processes: int = 64
+    private: bool = False
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -151,8 +175,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     output: Output | None = None
     args: Mapping[Name, Argument] = {}
     command: CommandTable | None = None
-    http: Mapping[str, Any] | None = None
-    mcp: Mapping[str, Any] | None = None
+    http: HttpTable | None = None
+    mcp: McpTable | None = None
     session: Mapping[str, Any] | None = None
     browser: Mapping[str, Any] | None = None
     lichen: Ours = Ours()
@@ -171,19 +195,28 @@ def read_manifest(data: bytes, place: str) -> Manifest:
         raise invalid(f"It has more than {ARGUMENTS_MAX} arguments.", place)
     unsupported = _unsupported(manifest)
     if unsupported:
-        step = "Write [command] with `exec`, or leave the manifest out."
+        step = "Write [command] with `exec`, [http] or [mcp], or leave the manifest out."
         message = f"The manifest needs {unsupported}, which is not done here."
         raise Invalid(message, code="manifest_unsupported", place=place, next_step=step)
-    if manifest.command is None or not (manifest.command.exec or manifest.command.template):
-        raise invalid("It has no [command] with `exec` or `template`.", place)
+    _check_backend(manifest, place)
     if manifest.output is None or not manifest.output.schema:
         raise invalid("It has no [output.schema], which says what a result is.", place)
     return manifest
 
 
+def _check_backend(manifest: Manifest, place: str) -> None:
+    """Raises Invalid for a manifest that stands for nothing, or for several things."""
+    command = manifest.command if manifest.command is not None and manifest.command != CommandTable() else None
+    said = [each for each in (command, manifest.http, manifest.mcp) if each is not None]
+    if len(said) > 1:
+        raise invalid("It has several of [command], [http] and [mcp].", place)
+    if not said or (command is not None and not (command.exec or command.template)):
+        raise invalid("It has no [command] with `exec` or `template`, no [http] and no [mcp].", place)
+
+
 def _unsupported(manifest: Manifest) -> str:
     """What a manifest wants that is not done here, empty where there is nothing."""
-    for name in ("http", "mcp", "session", "browser"):
+    for name in ("session", "browser"):
         if getattr(manifest, name) is not None:
             return f"[{name}]"
     if manifest.tool.mode != "oneshot":

@@ -38,7 +38,7 @@ async def result_of(response: Response, schema: Mapping[str, Any] | None, *, act
     Raises NotDone, InDoubt, Malformed.
     """
     if not 200 <= response.status < 300:
-        raise _failure(response, acts=acts)
+        raise failure(response, acts=acts)
     found = _value(response)
     if found is None:
         if acts:  # it was carried out, whatever it says of it
@@ -81,7 +81,8 @@ async def _check(schema: Mapping[str, Any], value: Any) -> None:
         raise Malformed(f"{problem.place or '/'}: {problem.message}")
 
 
-def _failure(response: Response, *, acts: bool) -> Exception:
+def failure(response: Response, *, acts: bool) -> Exception:
+    """What a status that is no success means."""
     status, text = response.status, _text(response)
     if status >= 500 or status < 400:
         if acts:
