@@ -9,9 +9,14 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec import to_builtins
 
-from lichen import Agent
+from lichen import Agent, Customer
+from lichen.agents.llm.llm import LLMPlanner
+from lichen.agents.llm.prompts import Prompt
 from lichen.agents.models.model import ScriptedModel
+from lichen.cli.show.screen import Screen
+from lichen.cli.show.timeline import show_run
 from lichen.core.ports.model import ModelError, ModelMessage, ModelReply, ModelRequest
 from lichen.core.ports.plan import Plan, PlanInput
 from lichen.core.words.ids import RunId
@@ -90,3 +95,29 @@ async def test_requests_are_shown_alike_and_keep_their_sizes_and_costs_when_thei
         after = await _faces(runtime, run)
         assert [{**each, "prompt": None, "reply": None} for each in before] == after
         assert WORD not in str(after)
+
+
+@pytest.mark.req("LIC-24.79")
+async def test_a_run_says_which_model_answered_with_which_prompt_and_what_files_came(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    away = ScriptedModel([ModelError("No.", code="model_unavailable")], name="corner:large")
+    other = ScriptedModel([ModelReply("Fine.", model="other-2026")], name="corner:other")
+    prompt = Prompt("You help.", name="support", version="3")
+    agent = Agent("shop.support", planner=LLMPlanner([away, other], instructions=prompt))
+    async with Runtime.open(tmp_path, agents=[agent]) as runtime:
+        session = await runtime.sessions.open(ACME, Customer("customer-7"), agent="shop.support")
+        files = [{"contentUrl": "data:;base64,aGVsbG8=", "name": "bill.txt"}]
+        await (await session.say("Look.", data={"attachments": files})).result()
+        run = runtime.runs.list(ACME, OPS)[0].id
+        show_run(Screen(), to_builtins(runtime.runs.show(ACME, RunId(run), OPS)))
+        async with signed_in(runtime) as client:
+            page = (await client.get(f"/console/runs/{run}")).text
+        shown = capsys.readouterr().out
+        assert "corner:other ok: " in shown
+        for told in (shown, page):
+            assert "bill.txt (text/plain, 1 KB)" in told
+            assert "support@3#" in told
+            assert "other-2026" in told
+        await runtime.people.erase(ACME, runtime.runs.show(ACME, RunId(run), OPS).customer, OPS)
+        assert "bill.txt" not in str(to_builtins(runtime.runs.show(ACME, RunId(run), OPS)))

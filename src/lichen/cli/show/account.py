@@ -18,6 +18,10 @@ def tell(screen: Screen, story: Story, *, unread: str = "(erased)") -> None:
     asked = unread if story["asked"] is None else " / ".join(story["asked"])
     if asked:
         screen.line(f"asked     {story['who']}: {_cut(asked)}")
+    for file in story["files"]:
+        screen.line(f"file      {file}")
+    for prompt in story["prompts"]:
+        screen.line(f"prompt    {prompt}")
     for call in story["calls"]:
         _tell_call(screen, call)
     for person in story["people"]:

@@ -41,6 +41,7 @@ def show_run(screen: Screen, run: View) -> None:
     else:
         screen.line("  ".join(part for part in (run["id"], run["agent"], story["result"], run["code"]) if part))
         tell(screen, story, unread=UNREAD[bool(run["is_sealed"])])
+        _tell_models(screen, run)
         rows = [_row(record, start_us) for record in run["records"]]
         screen.table(("seq", "after", "type", "what", "actor"), rows, empty="It has no records.")
     for held in run["held"]:
@@ -104,6 +105,10 @@ def _draw(screen: Screen, run: View) -> None:
     money = f", {cost['micro_usd'] / 1e6:.4f} USD" if cost.get("micro_usd") else ""
     screen.line(f"started {moment(run['timeline']['start_us'])}, {calls}, {cost['tokens']} tokens{money}", "dim")
     screen.draw(_picture(bars(run["timeline"]), run["timeline"]))
+    _tell_models(screen, run)
+
+
+def _tell_models(screen: Screen, run: View) -> None:
     for asked in run.get("models", ()):
         screen.line(_asked(asked), MEANINGS.get(asked["outcome"], "") if asked["outcome"] == "ok" else "yellow")
 
@@ -118,6 +123,7 @@ def _asked(asked: View) -> str:
         duration(asked["duration_us"]),
         *([f"first piece {duration(asked['first_us'])}"] if asked["first_us"] else []),
         *([f"{asked['tries']} tries"] if asked["tries"] > 1 else []),
+        *([f"answered as {asked['answered']}"] if asked["answered"] not in ("", asked["model"]) else []),
         *(["a fallback"] if asked["is_fallback"] else []),
     ]
     return f"{asked['place']} {asked['model']} {asked['outcome']}: {', '.join(more)}"

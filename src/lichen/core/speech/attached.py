@@ -136,11 +136,20 @@ def named(data: Any) -> Iterator[Named]:
             yield Named(place[1], name, kind, size if isinstance(size, int) else 0)
 
 
+def described(file: Named) -> str:
+    """A file as people read it in a list."""
+    return f"{file.name or 'without a name'} ({file.media_type}, {_size(file.size_bytes)})"
+
+
 def unshown(name: str, media_type: str, size_bytes: int) -> str:
     """What a model is told of a file that it is not shown."""
-    size = f"{size_bytes / 2**20:.1f} MB" if size_bytes >= 2**20 else f"{-(-size_bytes // 1024)} KB"
+    size = _size(size_bytes)
     called = name.replace("[", "(").replace("]", ")") or "without a name"
     return f"[file {called}, {media_type}, {size}, not shown to this model]"
+
+
+def _size(size_bytes: int) -> str:
+    return f"{size_bytes / 2**20:.1f} MB" if size_bytes >= 2**20 else f"{-(-size_bytes // 1024)} KB"
 
 
 def _entries(data: Any) -> list[dict[str, Any]] | None:

@@ -9,6 +9,7 @@ import msgspec
 from lichen.core.deciders import events as e
 from lichen.core.ports.call import UNAVAILABLE, Artifact
 from lichen.core.ports.plan import Message
+from lichen.core.speech.attached import described, named
 from lichen.core.words.failure import PART, Failure
 from lichen.core.words.ids import CallId, ToolName
 from lichen.core.words.wait import HALTING
@@ -26,7 +27,8 @@ class Story(msgspec.Struct, frozen=True):
 
     `result` says more than `completed`: `denied`, `declined`, `failed`, `done`, `answered`, `cancelled`, `unknown`, or
     `paused`, `waiting`, `running` while it is open. `asked` and `answer` are None once erased. `failures` are those of
-    plans, the last one last. `value` is the answer as JSON where it has a type.
+    plans, the last one last. `value` is the answer as JSON where it has a type. `files` came with what was asked;
+    `prompts` are those its plans were made with, each as `name@version#digest`.
     """
 
     result: str
@@ -38,6 +40,8 @@ class Story(msgspec.Struct, frozen=True):
     people: tuple[Person, ...]
     failures: tuple[Failure, ...]
     value: Any = None
+    files: tuple[str, ...] = ()
+    prompts: tuple[str, ...] = ()
 
 
 class Teller:
@@ -51,6 +55,8 @@ class Teller:
         self._people: list[Person] = []
         self._failures: list[Failure] = []
         self._asked: list[str] | None = []
+        self._files: list[str] = []
+        self._prompts: dict[str, None] = {}
         self._answer: str | None = None
         self._value: Any = None
         self._who = ""
@@ -122,6 +128,7 @@ class Teller:
         elif "input" in each.parts:
             messages = _MESSAGES.decode(each.parts["input"])
             self._asked += [each.hide(message.text) for message in messages if message.text]
+            self._files += [each.hide(described(file)) for message in messages for file in named(message.data)]
 
     def _plan(self, each: Opened, control: e.Planned) -> None:
         for planned in control.calls:
@@ -133,6 +140,7 @@ class Teller:
             details = values_of(arguments, spec.input_schema if spec else None)
             hint = each.text(f"{planned.id}/hint")
             self._calls[planned.id] = Call(planned.id, tool, planned.effects, arguments, details, hint=hint)
+        self._prompts.update(dict.fromkeys(control.prompts))
         if control.has_answer:
             self._is_cut = is_cut(control)
         failure = _failure(each)
@@ -191,7 +199,9 @@ class Teller:
         result, summary = self._result(status, calls)
         asked = None if self._asked is None else tuple(self._asked)
         people, failures = tuple(self._people), tuple(self._failures)
-        return Story(result, summary, self._who, asked, self._answer, calls, people, failures, self._value)
+        said = (result, summary, self._who, asked, self._answer)
+        beside = (() if asked is None else tuple(self._files), tuple(self._prompts))
+        return Story(*said, calls, people, failures, self._value, *beside)
 
     def _result(self, status: str, calls: tuple[Call, ...]) -> tuple[str, str]:
         halted = next((wait for wait in self._waits.values() if wait.kind in HALTING), None)
