@@ -248,7 +248,7 @@ def test_a_yaml_file_is_the_whole_agent_written_in_python(tmp_path: Path) -> Non
 @pytest.mark.req("LIC-23.5")
 def test_every_option_that_an_agent_and_its_model_have_in_python_is_one_in_a_file() -> None:
     of_planner = set(inspect.signature(LLMPlanner.__init__).parameters) - {"self"}
-    assert set(LLMTable.__struct_fields__) == of_planner | {"prompt"}
+    assert set(LLMTable.__struct_fields__) == of_planner | {"prompt", "model_from"}
     of_agent = set(inspect.signature(Agent.__init__).parameters) - {"self", "planner"}
     assert set(AgentFile.__struct_fields__) == of_agent | {"rules", "llm", "pattern", "children", "mcp"}
     of_child = set(inspect.signature(Agent.as_tool).parameters) - {"self", "input", "build"}  # what is code stays code

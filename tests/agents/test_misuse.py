@@ -10,7 +10,7 @@ from langgraph.graph import START, MessagesState, StateGraph  # pyright: ignore[
 from pydantic import BaseModel
 
 from lichen import Agent, Toolset, tool
-from lichen.agents import LLMPlanner, patterns
+from lichen.agents import Compress, LLMPlanner, patterns
 from lichen.agents.own import langgraph, openai_agents, pydantic_ai
 from lichen.agents.patterns import Step
 from lichen.core.words.errors import Invalid
@@ -62,6 +62,20 @@ def hinted(**hints: str) -> object:
 
 
 MISTAKES: Mapping[str, tuple[Callable[[], object], str, str]] = {
+    "a name beside the agent's": (
+        lambda: untyped(Agent)("shop.a", "openai:gpt-5"), "agent_invalid", 'planner=LLMPlanner("openai:gpt-5")',
+    ),
+    "an agent without a planner": (lambda: untyped(Agent)("shop.a"), "agent_invalid", "planner"),
+    "an option of an agent that it has not": (
+        lambda: untyped(Agent)("shop.a", planner=PLANNER, tool=[]), "agent_invalid", "Write tools=.",
+    ),
+    "an option of a planner that it has not": (
+        lambda: untyped(LLMPlanner)("echo:", nope=0), "planner_invalid", "Use some of: model, instructions, ",
+    ),
+    "a planner's misspelt option": (
+        lambda: untyped(LLMPlanner)("echo:", max_token=9), "planner_invalid", "Write max_tokens=.",
+    ),
+    "a summary of nothing": (lambda: untyped(Compress)(after_turn=9), "planner_invalid", "Write after_turns=."),
     "a name as planner": (
         lambda: Agent("shop.a", planner=untyped("openai:gpt-5")), "agent_invalid", 'planner=LLMPlanner("openai:gpt-5")',
     ),

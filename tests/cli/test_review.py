@@ -10,6 +10,7 @@ import pytest
 from lichen.runtime.project.loading import load
 from lichen.runtime.review import review
 from tests.cli.projects import POLICIES, SETTINGS, SHOP, Project
+from tests.cli.shop import DEMO
 
 LOOK = '    @id("look") permit (principal is Agent, action == Action::"orders.lookup", resource);\n'
 THINK = 'permit (principal, action == Action::"model.invoke", resource);'
@@ -51,6 +52,13 @@ def test_a_tool_that_policy_forbids_whatever_is_permitted_is_named_with_that_pol
     assert "Policy closed of acme forbids shop.support to call orders.lookup" in what
     project.write(**{"policies/shop.cedar": POLICIES + closed.replace(";", ' when { context.args.order_id == "13" };')})
     assert flaws(project) == {}
+
+
+@pytest.mark.req("LIC-29.4")
+def test_a_tool_that_policy_forbids_an_agent_with_others_is_named_and_no_fault() -> None:
+    found = [each for each in review(load(DEMO / "lichen.toml", environ={})) if each.code == "tool_forbidden"]
+    assert {each.severity for each in found} == {"note"}
+    assert any("no-refunds-by-chat of globex forbids shop.support to call payments.refund" in f.message for f in found)
 
 
 @pytest.mark.req("LIC-29.4")

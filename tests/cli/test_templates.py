@@ -74,6 +74,17 @@ def test_a_model_of_the_environment_is_the_demos_support_agent_with_its_tools_an
 
 
 @pytest.mark.req("LIC-46.14")
+def test_a_model_of_the_environment_takes_the_place_of_the_one_that_a_project_was_begun_with(tmp_path: Path) -> None:
+    script = tmp_path / "replies.jsonl"
+    script.write_text('{"text": "I am the script."}\n')
+    run(tmp_path, *LICHEN, "init", "mine", "--model", "openai:gpt-5")
+    told = run(tmp_path / "mine", *LICHEN, "chat", text="Hi\n", environ={"LICHEN_MODEL": f"scripted:{script}"})
+    assert told.out == "I am the script.\n"
+    wrong = run(tmp_path / "mine", *LICHEN, "chat", text="Hi\n", environ={"LICHEN_MODEL": "nope"})
+    assert (wrong.code, "LICHEN_MODEL" in wrong.err) == (2, True)
+
+
+@pytest.mark.req("LIC-46.14")
 def test_a_model_of_the_environment_that_is_none_is_blamed_on_its_variable(tmp_path: Path) -> None:
     run(tmp_path, *LICHEN, "init", "mine")
     told = run(tmp_path / "mine", *LICHEN, "chat", text="Hi\n", environ={"LICHEN_MODEL": "nope"})

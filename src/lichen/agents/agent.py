@@ -29,6 +29,7 @@ from lichen.core.words.ids import AgentName, ToolName
 from lichen.core.words.limits import Limits
 from lichen.tools.agent_tool import Task
 from lichen.tools.arguments.answer import TypedAnswer, answer_type
+from lichen.tools.miscalled import refuses_misuse
 from lichen.tools.spec import pinned, written_at
 
 NAME_CHARS_MAX = 64
@@ -80,6 +81,7 @@ class Agent:
     remote: tuple[RemoteTools, ...]
     say: Spoken | None
 
+    @refuses_misuse("Agent", "agent_invalid")
     def __init__(
         self,
         name: str,

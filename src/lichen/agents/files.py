@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -11,6 +12,7 @@ from lichen.agents.agent import Agent, Source
 from lichen.agents.exports import export
 from lichen.agents.llm.llm import LLMPlanner
 from lichen.agents.llm.prompts import Prompt
+from lichen.agents.models.model import resolve
 from lichen.agents.overlay import Overlay, overlaid
 from lichen.agents.patterns.written import made
 from lichen.agents.rules.planner import RulePlanner
@@ -18,6 +20,7 @@ from lichen.agents.tables import AgentFile, ChildTable, LLMTable, PatternTable, 
 from lichen.agents.tables import LimitsTable as LimitsTable
 from lichen.agents.toolset import Toolset, renamed
 from lichen.core.ports.call import Tool
+from lichen.core.ports.model import Model
 from lichen.core.ports.plan import Planner
 from lichen.core.remote.tools import RemoteTools
 from lichen.core.words.errors import Invalid
@@ -209,7 +212,10 @@ class _Making:
         raise Invalid("An agent has exactly one planner.", code=CODE, next_step=step)
 
     def _asking(self, llm: LLMTable) -> LLMPlanner:
-        options: dict[str, Any] = {name: getattr(llm, name) for name in llm.__struct_fields__ if name != "prompt"}
+        beside = ("prompt", "model_from")
+        options: dict[str, Any] = {name: getattr(llm, name) for name in llm.__struct_fields__ if name not in beside}
+        if llm.model_from is not None and (named := os.environ.get(llm.model_from)):
+            options["model"] = _of_variable(named, llm.model_from)
         if llm.compress is not None:
             options["compress"] = _at("/compress", llm.compress.compress)
         if llm.prompt:
@@ -223,6 +229,14 @@ class _Making:
         except Invalid as error:
             said = f"{error.message} ({path})"
             raise Invalid(said, code=error.code, next_step=error.next_step) from error
+
+
+def _of_variable(named: str, variable: str) -> Model:
+    """The model that an environment variable names. Raises Invalid (`model_unknown`) with the variable as its place."""
+    try:
+        return resolve(named)
+    except Invalid as error:
+        raise _Placed(error.message, code=error.code, next_step=error.next_step, place=variable) from error
 
 
 def _at(pointer: str, make: Callable[..., T], *given: Any) -> T:

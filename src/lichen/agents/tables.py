@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -61,10 +61,12 @@ class CompressTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class LLMTable(Manner, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """`[llm]`: what LLMPlanner takes; `model` may be a list of names, of which the first that can answer does. `prompt`
-    is a file of instructions, in place of `instructions`.
+    is a file of instructions, in place of `instructions`. `model_from` is an environment variable that names another
+    model where it is set.
     """
 
     model: str | tuple[str, ...]
+    model_from: Annotated[str, msgspec.Meta(pattern="^LICHEN_MODEL(_[A-Z0-9]+)*$", max_length=64)] | None = None
     instructions: str = INSTRUCTIONS
     prompt: str = ""
     max_tokens: int | None = None

@@ -13,6 +13,7 @@ from lichen.agents.models.model import resolve
 from lichen.core.ports.model import Model, ModelError, ModelMessage, ModelRequest
 from lichen.core.ports.plan import SUMMARY_CHARS_MAX, History, PlanInput, Step, Summary
 from lichen.core.words.errors import Denied, Invalid
+from lichen.tools.miscalled import refuses_misuse
 
 INSTRUCTIONS: Final = (
     "Summarise this conversation between a customer and an assistant for the assistant, who goes on with it and reads "
@@ -39,6 +40,7 @@ class Compress:
     Raises Invalid (`planner_invalid`, `model_unknown`).
     """
 
+    @refuses_misuse("Compress", "planner_invalid")
     def __init__(
         self,
         model: Model | str,

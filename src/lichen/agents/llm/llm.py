@@ -24,6 +24,7 @@ from lichen.core.ports.plan import CallRequest, History, Message, Plan, PlanInpu
 from lichen.core.speech.wording import cut_off
 from lichen.core.words.errors import Invalid
 from lichen.core.words.ids import ToolName
+from lichen.tools.miscalled import refuses_misuse
 from lichen.tools.spec import written_at
 
 REMINDERS_AT_ONCE = 8
@@ -64,6 +65,7 @@ class LLMPlanner:
     kind: PlannerKind = "llm"
     pure: bool = False  # a model may answer differently every time
 
+    @refuses_misuse("LLMPlanner", "planner_invalid")
     def __init__(
         self,
         model: Model | str | Sequence[Model | str],

@@ -13,6 +13,7 @@ from lichen.agents.replay.chat import CallFailed, Chat
 from lichen.core.ports.call import Tool
 from lichen.core.words.errors import Invalid
 from lichen.core.words.limits import Limits
+from lichen.tools.miscalled import refuses_misuse
 from lichen.tools.spec import is_tool, tool_invalid, written_at
 
 STEPS_MAX: Final = 32
@@ -30,6 +31,7 @@ class Step:
     own step's among them if there is one.
     """
 
+    @refuses_misuse("Step", "agent_invalid")
     def __init__(
         self,
         tool: Tool,

@@ -25,6 +25,7 @@ from lichen.core.ports.model import (
     unasked,
 )
 from lichen.core.words.errors import Denied, Invalid
+from lichen.tools.miscalled import refuses_misuse
 
 THRESHOLD: Final = 0.85
 READ_CHARS_MAX: Final = 8_000  # of the newest message, by the routes
@@ -69,6 +70,7 @@ class Router:
     names and billed apart. Raises Invalid (`planner_invalid`, and what `resolve` raises).
     """
 
+    @refuses_misuse("Router", "planner_invalid")
     def __init__(
         self,
         small: Model | str,

@@ -180,7 +180,8 @@ def _reviewed(project: Project) -> Iterator[Finding]:
 
     for flaw in review(project):
         place = f"{flaw.place}: " if flaw.place else ""
-        yield Finding("review", flaw.severity, f"{place}{flaw.message} ({flaw.code})", flaw.mend)
+        state = "ok" if flaw.severity == "note" else flaw.severity
+        yield Finding("review", state, f"{place}{flaw.message} ({flaw.code})", flaw.mend)
 
 
 def _secrets(project: Project, workspace: Workspace) -> Iterator[Finding]:

@@ -8,10 +8,11 @@ import msgspec
 
 
 class Flaw(msgspec.Struct, frozen=True):
-    """What it is, where it stands, and what mends it. A `warning` may be meant so, a `problem` cannot work."""
+    """What it is, where it stands, and what mends it. A `note` is meant so, a `warning` may be, a `problem` cannot
+    work."""
 
     code: str
-    severity: Literal["warning", "problem"]
+    severity: Literal["note", "warning", "problem"]
     message: str
     mend: str
     place: str = ""

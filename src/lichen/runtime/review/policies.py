@@ -56,13 +56,16 @@ def used(agent: Agent) -> tuple[str, ...]:
 
 
 def _unpermitted(tenant: str, policies: PolicySet, agents: Iterable[Agent]) -> Iterator[Flaw]:
+    """Tools that an agent will be denied. One that a policy forbids is meant so, where the agent has others."""
     for agent in agents:
-        for tool in used(agent):
-            concerned = concerning(policies, agent.name, tool)
-            forbid = forbidding(concerned)
-            if forbid is not None:
-                yield _forbidden(tenant, agent, forbid, "tool_forbidden", f"call {tool}: it will be denied.")
-            elif not concerned:
+        tools = used(agent)
+        every = {tool: concerning(policies, agent.name, tool) for tool in tools}
+        forbids = {tool: forbid for tool, each in every.items() if (forbid := forbidding(each)) is not None}
+        for tool, forbid in forbids.items():
+            flaw = _forbidden(tenant, agent, forbid, "tool_forbidden", f"call {tool}: it will be denied.")
+            yield msgspec.structs.replace(flaw, severity="warning" if len(forbids) == len(tools) else "note")
+        for tool in tools:
+            if not every[tool]:
                 yield Flaw(
                     "tool_unpermitted",
                     "warning",
