@@ -27,7 +27,7 @@ CALL: dict[str, str] = {
     "turn": "The turn of the conversation.",
     "secrets": "Those that the function asks for, by name; a parameter takes one more plainly.",
     "answer": "What came of the question that the tool asked with `NeedsAnswer`.",
-    "beside": "Where it runs in the loop: `await beside.ask(model, request)` asks a model, billed to the run.",
+    "beside": "Where it runs in the loop: `ask(model, request)` asks a model, `tell(done, total)` says how far it is.",
     "label": "Of what the run has read: its `sources`, and in `is_tainted` whether a stranger's words are among it.",
 }
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 from playwright.async_api import Page, expect
 
+from lichen.core.words.ids import CallId, RunId, ToolName
 from lichen.core.words.scope import SYSTEM, Customer
+from lichen.engine.pace.pieces import Piece, Progress
 from lichen.runtime.runtime import Runtime
 from tests.browser.looks import dim, faults
 from tests.serve.browser import issue
@@ -149,6 +151,18 @@ async def test_a_run_is_followed_as_it_happens(page: Page, runtime: Runtime) -> 
     await runtime.idle()
     await expect(page.locator(".head .chip").first).to_have_text("done", timeout=4_000)
     await expect(page.locator(".records")).to_contain_text("run finished")
+
+
+@pytest.mark.req("LIC-24.25")
+async def test_how_far_a_call_is_stands_on_the_page_of_its_run_as_text(page: Page, runtime: Runtime) -> None:
+    run = RunId((await held(runtime)).rpartition(".")[0])
+    await sign_in(page, runtime)
+    async with page.expect_response(lambda each: each.url.endswith(f"/runs/{run}/pieces")):
+        await page.goto(f"/console/runs/{run}")
+    far = Progress(CallId("c1"), ToolName("books.sort"), 3.0, 4.0, HOSTILE[:100])
+    runtime.engine.services.pieces.tell(ACME, run, Piece(1, 1, far))
+    await expect(page.locator("[data-progress]")).to_contain_text("c1 books.sort says 3 of 4: “<script>")
+    assert await page.title() != "owned"
 
 
 @pytest.mark.req("LIC-25.16")

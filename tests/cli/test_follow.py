@@ -146,6 +146,22 @@ def test_a_terminal_shows_what_a_model_says_as_it_says_it_and_once(monkeypatch: 
     assert "10 tokens in, 5 out, 0.0001 USD, an estimate, 2.0 ms, 2 tries" in shown
 
 
+@pytest.mark.req("LIC-24.25")
+def test_a_terminal_shows_how_far_a_call_is_as_words_of_its_tool(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+    stream = Terminal()
+    live = Live(Screen(stream=stream))
+    where = {"step": 1, "attempt": 1, "kind": "progress"}
+    live.piece({**where, "text": "nearly\x1b[31m", "tool": "books.sort", "by": "c1", "done": 3.0, "total": 4.0})
+    live.piece({**where, "text": "", "tool": "books.sort", "by": "c1", "done": 5.0})
+    live.piece({**where, "text": "", "by": "c1", "chars": 6})
+    shown = stream.getvalue()
+    assert "at work   c1 books.sort says 3 of 4: “nearly" in shown
+    assert "\x1b[31m”" not in shown
+    assert "c1 books.sort says 5\x1b[0m\n" in shown
+    assert "c1 says how far it is" in shown
+
+
 @pytest.mark.req("LIC-24.24")
 def test_who_may_not_read_the_words_of_a_run_sees_sizes_and_costs() -> None:
     stream = io.StringIO()

@@ -16,7 +16,8 @@ from lichen.core.words.errors import Denied
 from lichen.core.words.ids import CallId, RunId, ToolName, run_stream
 from lichen.core.words.limits import Limits, Usage
 from lichen.core.words.scope import SYSTEM
-from lichen.engine.asks.beside import ASKS_MAX
+from lichen.engine.asks.beside import ASKS_MAX, TOLD_CHARS_MAX, TOLD_MAX
+from lichen.engine.pace.pieces import Piece, Pieces, Progress
 from lichen.log.projections.costs import day_key, session_key
 from lichen.testing.clock import SimulatedClock
 from tests.engine.asking import Far, Rates, Slow
@@ -220,3 +221,64 @@ async def test_a_call_that_is_made_again_after_a_crash_goes_on_counting_what_it_
     assert [each.number for each in asks(world, run) if each.asked is None] == list(range(ASKS_MAX))
     assert (await world.answer(run)).count("model_asked_too_often") == 1
     assert world.state(run).asks == {}
+
+
+# -- how far it is -----------------------------------------------------------------------------------------------
+
+
+class Teller(FakeTool):
+    """Once it may, says how far it is, as often as it is told to, and waits so long between."""
+
+    def __init__(self, *said: tuple[float, float | None, str], pause_s: float) -> None:
+        super().__init__(SORT, "none", origin="third_party", timeout_s=10_000)
+        self.go_on, self._said, self._pause_s = asyncio.Event(), said, pause_s
+
+    async def execute(self, args: Any, meta: CallMeta) -> bytes:
+        assert meta.beside is not None
+        await self.go_on.wait()
+        for each in self._said:
+            meta.beside.tell(*each)
+            await asyncio.sleep(self._pause_s)
+        return b"{}"
+
+
+async def heard(
+    make_world: MakeWorld, *said: tuple[float, float | None, str], pause_s: float = 1.0
+) -> tuple[World, RunId, list[Piece]]:
+    """What somebody hears who follows a run whose tool says so much."""
+    teller, pieces = Teller(*said, pause_s=pause_s), Pieces()
+    limits = Limits(time_s=10_000)
+    world = await make_world(
+        agent("shop.bot", [Plan(calls=(call(SORT),)), told], [teller], limits=limits), pieces=pieces
+    )
+    run = await world.start()
+    with pieces.follow(SCOPE, run) as follower:
+        teller.go_on.set()
+        await world.clock.advance(pause_s * len(said) + 1)
+        return world, run, follower.read()
+
+
+@pytest.mark.req("LIC-24.25")
+async def test_how_far_a_call_is_is_told_to_whoever_follows_its_run_and_kept_nowhere(make_world: MakeWorld) -> None:
+    world, run, pieces = await heard(make_world, (1, 3, "one"), (2, None, "\x1b[31mtwo" + "x" * 500))
+    first, second = (piece.delta for piece in pieces)
+    assert first == Progress(CallId("c1"), SORT, 1, 3, "one")
+    assert isinstance(second, Progress)
+    assert (second.text[:8], len(second.text)) == (" [31mtwo", TOLD_CHARS_MAX)
+    assert await world.answer(run) == "ok {}"
+    records = [type(control).__name__ for control in world.controls(run)]
+    assert not {"CallProgressed", "CallAsked"} & set(records)
+
+
+@pytest.mark.req("LIC-24.25")
+async def test_a_tool_that_says_very_often_or_very_long_how_far_it_is_is_left_out(make_world: MakeWorld) -> None:
+    _, _, pieces = await heard(make_world, *[(n, None, "") for n in range(100)], pause_s=0.01)
+    assert len(pieces) == 5
+    _, _, pieces = await heard(make_world, *[(n, None, "") for n in range(TOLD_MAX + 50)])
+    assert len(pieces) == TOLD_MAX
+
+
+@pytest.mark.req("LIC-24.25")
+async def test_what_is_no_number_is_not_told(make_world: MakeWorld) -> None:
+    _, _, pieces = await heard(make_world, (float("nan"), None, ""), (float("inf"), 1, ""), (1, float("nan"), ""))
+    assert [piece.delta for piece in pieces] == [Progress(CallId("c1"), SORT, 1, None)]

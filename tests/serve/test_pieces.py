@@ -13,10 +13,10 @@ from lichen import Agent
 from lichen.core.ports.model import Delta, Deltas, ModelReply, ModelRequest
 from lichen.core.ports.plan import Plan, PlanInput
 from lichen.core.words.errors import Denied
-from lichen.core.words.ids import RunId
+from lichen.core.words.ids import CallId, RunId, ToolName
 from lichen.core.words.scope import Customer
-from lichen.engine.pace.pieces import WAITING_MAX, Follower, Piece
-from lichen.runtime.operations.talk.pieces import PieceView
+from lichen.engine.pace.pieces import WAITING_MAX, Follower, Piece, Progress
+from lichen.runtime.operations.talk.pieces import PieceView, pieces
 from lichen.runtime.runtime import Runtime
 from lichen.serve.http.sse import HELLO, piece_frames
 from tests.serve.console import ACME, OPS
@@ -138,3 +138,24 @@ async def test_a_slow_reader_keeps_the_order_and_is_told_how_much_it_missed() ->
     assert [piece.delta.text for piece in first] == [str(i) for i in range(WAITING_MAX)]
     follower.take(Piece(0, 1, Delta("later")))
     assert [(piece.delta.text, piece.missed) for piece in follower.read()] == [("later", 3)]
+
+
+@pytest.mark.req("LIC-24.25")
+async def test_how_far_a_call_is_is_shown_to_who_may_read_the_run_as_words_of_its_tool(
+    talking: Runtime, model: Talks
+) -> None:
+    run = await begun(talking, model)
+    views: list[list[PieceView]] = []
+    for sees in (True, False):
+        feed = pieces(talking.engine.services.pieces, talking.engine.journal(ACME), run, lambda sees=sees: sees)
+        following = asyncio.ensure_future(anext(feed))
+        await asyncio.wait((following,), timeout=0)  # it has begun
+        far = Progress(CallId("c1"), ToolName("books.sort"), 1.0, 3.0, "nearly")
+        talking.engine.services.pieces.tell(ACME, run, Piece(1, 1, far))
+        views.append([await following])
+        await feed.aclose()
+    assert views == [
+        [PieceView(1, 1, "progress", "nearly", tool="books.sort", by="c1", done=1.0, total=3.0)],
+        [PieceView(1, 1, "progress", "", chars=6, by="c1")],
+    ]
+    model.go_on.set()

@@ -117,6 +117,14 @@ def sleep(seconds: float) -> str:
     return "awake"
 
 
+@server.tool(structured_output=False)
+async def steps(count: int, ctx: Context[Any, Any]) -> str:
+    """Says how far it is."""
+    for n in range(count):
+        await ctx.report_progress(n + 1, count, f"step {n + 1}")
+    return "done"
+
+
 @server.tool()
 def child() -> int:
     """Leaves a process behind."""

@@ -28,6 +28,7 @@ class Beside:
 
     def __init__(self, error: Exception | None = None) -> None:
         self.asked: list[tuple[Model, ModelRequest]] = []
+        self.told: list[tuple[float, float | None, str]] = []
         self._error = error
 
     async def ask(self, model: Model, request: ModelRequest, /) -> ModelReply:
@@ -35,6 +36,9 @@ class Beside:
         if self._error is not None:
             raise self._error
         return ModelReply("Well said.", finish="length")
+
+    def tell(self, done: float, total: float | None = None, text: str = "") -> None:
+        self.told.append((done, total, text))
 
 
 def hostile(params: dict[str, Any] | None = None, times: int = 1, *, how: str = "samples") -> Server:
@@ -92,6 +96,15 @@ async def test_a_server_is_told_that_its_request_is_refused_and_its_call_goes_on
         with pytest.raises(NotDone) as refused:
             await made(connection, Beside(error), "summary", text="x")
     assert refused.value.code == "sampling_refused"
+
+
+@pytest.mark.req("GOA-72.26")
+async def test_what_a_server_says_of_how_far_it_is_is_told_while_its_call_goes_on() -> None:
+    beside = Beside()
+    async with connected(strange()) as connection:
+        assert await made(connection, beside, "steps", count=3) == "done"
+        assert beside.told == [(1, 3, "step 1"), (2, 3, "step 2"), (3, 3, "step 3")]
+        assert await made(connection, None, "steps", count=3) == "done"
 
 
 # -- abuse -------------------------------------------------------------------------------------------------------

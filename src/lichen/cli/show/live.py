@@ -71,6 +71,10 @@ class Live:
     def piece(self, piece: Record) -> None:
         """The next piece of what a model says, thinks or calls; for terminals."""
         kind = piece["kind"]
+        if kind == "progress":
+            self._break()
+            self._screen.line(f"{'':>10}  {'at work':<9} {_far(piece)}", "dim")
+            return
         if kind == "again":
             self._break()
             self._screen.line(f"{'':>10}  {'again':<9} what was said came to nothing", "dim")
@@ -138,6 +142,15 @@ def _asked(asked: Record) -> str:
         *([f"{asked['tries']} tries"] if asked["tries"] > 1 else []),
     ]
     return f"{asked['model']} {asked['outcome']}: {', '.join(more)}"
+
+
+def _far(piece: Record) -> str:
+    """How far a call is, in the words of its tool, which are somebody else's."""
+    if "tool" not in piece:
+        return f"{piece['by']} says how far it is"
+    of = f" of {piece['total']:g}" if "total" in piece else ""
+    words = f": “{_cut(piece['text'])}”" if piece["text"] else ""
+    return f"{piece['by']} {piece['tool']} says {piece['done']:g}{of}{words}"
 
 
 def _words(value: Any) -> str:

@@ -204,6 +204,11 @@ class Beside(Protocol):
         budgets it has what is left. Raises Denied, and ModelError."""
         ...
 
+    def tell(self, done: float, total: float | None = None, text: str = "") -> None:
+        """Says how far the call is, in words of the tool's, to whoever follows the run. Nothing of it is kept, and of
+        what comes often or is long something is left out."""
+        ...
+
 
 class Issue(msgspec.Struct, frozen=True):
     """One thing wrong with one argument. `field` is a JSON pointer; `constraint` is one of the documented codes:

@@ -1,9 +1,11 @@
-"""What a call asks of models while it is made: each request gated, in what its run has left, recorded and billed."""
+"""What a call does besides while it is made: it asks models, each request gated, in what its run has left, recorded and
+billed; and it says how far it is."""
 
 from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from math import isfinite
 from typing import Final
 
 import msgspec
@@ -26,19 +28,24 @@ from lichen.engine.asks.showing import shown_to
 from lichen.engine.asks.used import Used, used_of
 from lichen.engine.brief.asking import left_s
 from lichen.engine.journal.labels import label_of
+from lichen.engine.pace.pieces import Piece, Progress
 from lichen.engine.sends.sends import refusal
 from lichen.engine.sends.starts import ruling_of
 
 ASKS_MAX: Final = 10  # of one call, whatever becomes of each
+TOLD_MAX: Final = 1_000  # times that one attempt says how far it is
+TOLD_EACH_US: Final = 200_000
+TOLD_CHARS_MAX: Final = 200
 
 
 class Asks:
-    """The requests of one attempt at a call, one after the other. Implements `Beside`."""
+    """What one attempt at a call asks, one request after the other, and what it tells. Implements `Beside`."""
 
     def __init__(self, act: CallAct) -> None:
         self._act, self._id, self._attempt = act, act.call.id, act.call.attempt
         self._turn = asyncio.Lock()
-        self._count = 0
+        self._count = self._told = 0
+        self._told_us = -TOLD_EACH_US
         self.under_way: set[asyncio.Task[ModelReply]] = set()
 
     async def ask(self, model: Model, request: ModelRequest, /) -> ModelReply:
@@ -58,6 +65,17 @@ class Asks:
         if task.cancelled():
             raise _over()
         return task.result()
+
+    def tell(self, done: float, total: float | None = None, text: str = "") -> None:
+        """Says how far the call is to whoever follows the run: a few times in a second, a thousand times in all."""
+        act, now_us = self._act, self._act.services.clock()
+        if self._told >= TOLD_MAX or now_us - self._told_us < TOLD_EACH_US or not isfinite(done):
+            return
+        self._told, self._told_us = self._told + 1, now_us
+        words = "".join(each if each.isprintable() else " " for each in text[:TOLD_CHARS_MAX])
+        whole = total if total is not None and isfinite(total) else None
+        progress = Progress(self._id, act.call.tool, done, whole, words)
+        act.services.pieces.tell(act.journal.scope, act.state.id, Piece(act.state.step, self._attempt, progress))
 
     async def close(self) -> None:
         """The call came to its end: nobody waits for a reply any more."""

@@ -1,4 +1,4 @@
-"""The pieces of models' replies as they come, in order, for operators who follow a run."""
+"""The pieces of models' replies as they come, in order, and how far calls are, for operators who follow a run."""
 
 from __future__ import annotations
 
@@ -9,18 +9,29 @@ from contextlib import contextmanager
 from typing import Final, NamedTuple
 
 from lichen.core.ports.model import Delta
-from lichen.core.words.ids import RunId
+from lichen.core.words.ids import CallId, RunId, ToolName
 from lichen.core.words.scope import Scope
 
 WAITING_MAX: Final = 4_096  # pieces that wait for one slow reader
 
 
+class Progress(NamedTuple):
+    """How far a call is, as its tool says: so much is `done`, of a `total` if it knows that, and words of its own."""
+
+    call: CallId
+    tool: ToolName
+    done: float
+    total: float | None = None
+    text: str = ""
+
+
 class Piece(NamedTuple):
-    """A piece of a reply to an attempt at a plan. `missed` counts those before it that its reader was too slow for."""
+    """A piece of a reply to an attempt at a plan, or of what a call's tool says of it meanwhile. `missed` counts those
+    before it that its reader was too slow for."""
 
     step: int
     attempt: int
-    delta: Delta
+    delta: Delta | Progress
     missed: int = 0
 
 
@@ -60,7 +71,7 @@ class Pieces:
         self._followers: dict[tuple[Scope, RunId], list[Follower]] = {}
 
     def tell(self, scope: Scope, run: RunId, piece: Piece) -> None:
-        """A run's model said a piece more."""
+        """A run's model said a piece more, or one of its tools."""
         for follower in self._followers.get((scope, run), ()):
             follower.take(piece)
 

@@ -169,7 +169,7 @@ function getSelectionNode() {
 
 const RECORDS = [
   "run_started", "plan_started", "planned", "decided", "wait_opened", "wait_closed", "owned", "call_started",
-  "call_progressed", "call_finished", "signal", "timer_fired", "limit_reached", "run_finished",
+  "call_progressed", "call_finished", "call_asked", "signal", "timer_fired", "limit_reached", "run_finished",
 ];
 
 let isLive = null; // whether this page's stream is open; null without one
@@ -180,6 +180,19 @@ function show(on) {
   if (!state || on === null) return;
   state.hidden = false;
   state.classList.toggle("on", on);
+}
+
+// How far a call is, as its tool says, for as long as the run goes on. Nothing of it is kept.
+function listen(place) {
+  const source = new EventSource(place.dataset.progress);
+  source.addEventListener("piece", (event) => {
+    const said = JSON.parse(event.data);
+    if (said.kind !== "progress" || !said.tool) return;
+    const of = said.total === undefined ? "" : ` of ${said.total}`;
+    place.textContent = `${said.by} ${said.tool} says ${said.done}${of}${said.text ? `: “${said.text}”` : ""}`;
+    place.hidden = false;
+  });
+  source.addEventListener("end", () => { source.close(); place.hidden = true; });
 }
 
 function follow(address) {
@@ -234,4 +247,6 @@ if (document.body.dataset.waits) watch(document.body.dataset.waits);
 $(".side [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
 const stream = $("[data-events]");
 if (stream && $(".running, .waiting", stream)) follow(stream.dataset.events);
+const far = $("[data-progress]");
+if (far) listen(far);
 if ($("[data-live]")) setInterval(refresh, EVERY_MS);

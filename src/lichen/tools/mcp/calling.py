@@ -88,10 +88,16 @@ class Calling:
                 input_responses=responses,
                 request_state=state,
                 allow_input_required=True,
+                progress_callback=None if self._meta.beside is None else self._progressed,
                 meta=_told(self._meta),
             ),
             self._sampler,
         )
+
+    async def _progressed(self, progress: float, total: float | None, message: str | None) -> None:
+        """The server says how far it is."""
+        if self._meta.beside is not None:
+            self._meta.beside.tell(progress, total, message or "")
 
     async def _resumed(self, kept: Kept, answer: GivenAnswer) -> CallToolResult | NeedsAnswer:
         call = self._connection.calls.resume((self._meta.run, self._meta.call), self._sampler)

@@ -11,7 +11,7 @@ from lichen.core.words.scope import Scope
 from lichen.engine.act import Act
 from lichen.engine.engine import Engine
 from lichen.engine.pace.deltas import PARTIAL_CHARS_MAX
-from lichen.engine.pace.pieces import Piece
+from lichen.engine.pace.pieces import Piece, Progress
 from lichen.engine.pace.race import race
 from lichen.runtime.operations.valued import so_far, tree_of
 
@@ -60,6 +60,9 @@ class _Said:
 
     def take(self, piece: Piece) -> None:
         """Adds a piece; a further attempt, and one that is tried again, begins anew."""
+        if isinstance(piece.delta, Progress):
+            self._is_whole = self._is_whole and not piece.missed
+            return
         attempt = (piece.step, piece.attempt)
         if attempt != self._attempt or piece.delta.kind == "again":
             self.text, self._attempt, self._is_whole = "", attempt, True
