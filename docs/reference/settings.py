@@ -32,6 +32,7 @@ from lichen.core.cage.terms import ToolsTable
 from lichen.core.ports.call import CircuitBreaker
 from lichen.core.ports.prices import Price
 from lichen.core.remote.credentials import AgentPinTable, AgentTerms
+from lichen.core.remote.stores import AwsStore, AzureStore, GcpStore, Stores, VaultStore
 from lichen.core.speech.wording import BUILT_IN, Texts
 from lichen.core.words.quotas import Budgets, Quotas
 from lichen.settings.file import DeclaredActor, FlowFile, Parts, Serve, ServeMcp, Tenant, WebChat
@@ -153,11 +154,51 @@ SETTINGS: Mapping[str, tuple[type[msgspec.Struct], Mapping[str, str]]] = {
         {
             "source": "Where they come from: `sealed`, the encrypted file in the data directory; `env:ACME_`, "
             "variables that begin so (`payments.key` is `ACME_PAYMENTS_KEY`); `mounted:/run/secrets/acme`, a "
-            "folder; `none`.",
-            "names": 'Single ones: `"payments.key" = "env:STRIPE_KEY"`, or `"mounted:/run/secrets/stripe"`.',
+            "folder; `vault:secret/acme`, `aws:acme/prod`, `azure:acme-vault`, `gcp:acme-prod`, what stores of "
+            "others have there; `none`.",
+            "names": 'Single ones: `"payments.key" = "env:STRIPE_KEY"`, or `"mounted:/run/secrets/stripe"`. Of a store '
+            "with `@VERSION` and `#FIELD` behind, where one is meant: `vault:secret/acme/stripe@3#key`.",
             "environments": "An environment with a table of its own, `source` and `names`, goes by that alone.",
         },
     ),
+    "[secrets]": (
+        Stores,
+        {
+            "fresh_s": "So many seconds a value from a store is used without asking again. 0: it is asked at each use.",
+            "stale_s": "Up to so many seconds after it was asked for, a value is used where its store does not answer.",
+            "vault": "Vault or OpenBao: the table `[secrets.vault]`.",
+            "aws": "AWS Secrets Manager: `[secrets.aws]`.",
+            "azure": "Azure Key Vault: `[secrets.azure]`.",
+            "gcp": "Google Secret Manager: `[secrets.gcp]`.",
+        },
+    ),
+    "[secrets.vault]": (
+        VaultStore,
+        {
+            "url": "Where it is; `VAULT_ADDR` when left out.",
+            "namespace": "Its namespace; `VAULT_NAMESPACE` when left out.",
+            "auth": "How Lichen signs in: with a token, an AppRole, or a service account of Kubernetes.",
+            "mount": "Where that method is, if not under its own name.",
+            "token": "Where the token is: `env:VARIABLE` or `mounted:/file`, as below.",
+            "role_id": "Where the id of an AppRole is.",
+            "secret_id": "Where its secret id is.",
+            "role": "The role of Kubernetes.",
+            "jwt": "Where the service account's token is.",
+            "ca": "A file of certificates to know it by.",
+        },
+    ),
+    "[secrets.aws]": (
+        AwsStore,
+        {"region": "The region, if the environment does not say it.", "url": "An endpoint of your own."},
+    ),
+    "[secrets.azure]": (
+        AzureStore,
+        {
+            "url": "Where vaults are; `{vault}` is what a source names first.",
+            "ca": "A file of certificates to know it by.",
+        },
+    ),
+    "[secrets.gcp]": (GcpStore, {"url": "An endpoint of your own."}),
     "[models.PROVIDER]": (
         ProviderTable,
         {

@@ -57,7 +57,7 @@ class Reader:
 
     def _type(self, command: str, expected: str, place: str) -> None:
         command, expected = command.replace(ADDRESS, self.url[7:]), expected.replace(ADDRESS, self.url[7:])
-        if command.startswith("lichen serve"):
+        if command.startswith(("lichen serve", "bao server")):
             out = self._serve(command, expected)
         else:
             out = self._run(["bash", "-c", f"set -o pipefail; {command}"], f"{place}: {command}", "exit" in expected)

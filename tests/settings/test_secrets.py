@@ -101,7 +101,18 @@ def test_a_value_in_the_file_is_refused_at_its_line_and_never_repeated(tmp_path:
         ('source = "env:acme_"', "secret_source_invalid"),
         ('source = "mounted:run/secrets"', "secret_source_invalid"),
         ('source = "mounted:/run/../secrets"', "secret_source_invalid"),
-        ('source = "vault:kv/acme"', "secret_source_unknown"),
+        ('source = "keeper:kv/acme"', "secret_source_unknown"),
+        ('source = "vault:"', "secret_source_invalid"),
+        ('source = "vault:kv/../acme"', "secret_source_invalid"),
+        ('source = "vault:kv/acme?version=1"', "secret_source_invalid"),
+        ('source = "vault:kv/acme@3"', "secret_source_invalid"),
+        ('names = { "payments.key" = "vault:kv" }', "secret_source_invalid"),
+        ('source = "aws:acme//prod"', "secret_source_invalid"),
+        ('names = { "payments.key" = "aws:acme/prod/" }', "secret_source_invalid"),
+        ('source = "azure:acme_prod"', "secret_source_invalid"),
+        ('names = { "payments.key" = "azure:acme" }', "secret_source_invalid"),
+        ('source = "gcp:acme/prod/key"', "secret_source_invalid"),
+        ('names = { "payments.key" = "gcp:acme/key#" }', "secret_source_invalid"),
         ('names = { "Payments.Key" = "sealed" }', "secret_name_invalid"),
         ('[tenants.acme.secrets.environments.prd]\n        source = "sealed"', "env_unknown"),
     ],
@@ -124,6 +135,17 @@ def test_a_mistake_has_its_line_and_what_to_do(tmp_path: Path, said: str, code: 
         ("mounted:/run/secrets", "mounted:/run/secrets/globex", False),
         ("mounted:/run/secrets", "mounted:/run/secrets-globex", True),
         ("sealed", "sealed", True),
+        ("vault:kv/acme", "vault:kv/acme-2", True),
+        ("vault:kv/acme", "vault:kv/acme/globex#key", False),
+        ("vault:kv", "vault:kv/globex/", False),
+        ("aws:acme/", "aws:globex", True),
+        ("aws:acme", "aws:arn:aws:secretsmanager:eu-central-1:1:secret:acme/globex", False),
+        ("azure:corp/acme", "azure:corp/globex", True),
+        ("azure:corp/acme", "azure:corp/acme-globex", False),
+        ("azure:corp", "azure:corp-2/acme", True),
+        ("azure:corp", "azure:corp/acme", False),
+        ("gcp:acme-dev", "gcp:globex-dev", True),
+        ("gcp:acme-dev/acme", "gcp:acme-dev/acme", False),
     ],
 )
 def test_no_tenant_has_a_source_in_which_anothers_secrets_could_be_found(
@@ -155,3 +177,42 @@ def test_a_variable_of_one_tenant_that_begins_as_anothers_do_is_refused(tmp_path
         """
     _, errors = settings_of(tmp_path, tables)
     assert [error.code for error in errors] == ["secret_source_shared"]
+
+
+@pytest.mark.req("SYM-95.25")
+def test_stores_of_others_are_named_by_the_file(tmp_path: Path) -> None:
+    said = """
+        [tenants.acme.secrets]
+        source = "vault:secret/acme/"
+        names = { "a" = "vault:kv/app@3#token", "b" = "aws:acme/hook@AWSPREVIOUS#key", "c" = "azure:corp/hook" }
+
+        [secrets]
+        stale_s = 300
+
+        [secrets.vault]
+        url = "https://vault.example:8200"
+        auth = "approle"
+        """
+    settings, errors = settings_of(tmp_path, said)
+    assert errors == []
+    assert settings is not None
+    assert source(settings, "payments.key") == Source("vault", "secret/acme/")
+    assert source(settings, "b") == Source("aws", "acme/hook@AWSPREVIOUS#key", is_exact=True)
+    assert (settings.stores.stale_s, settings.stores.vault.auth) == (300, "approle")
+
+
+@pytest.mark.req("SYM-95.25")
+@pytest.mark.parametrize(
+    "said",
+    [
+        f'token = "{VALUE}"',
+        f'secret_id = "env:{VALUE}"',
+        f'jwt = "{VALUE}"',
+        f'token = "mounted:{VALUE}"',
+    ],
+)
+def test_what_a_store_is_signed_in_with_is_a_reference_and_nothing_else(tmp_path: Path, said: str) -> None:
+    _, errors = settings_of(tmp_path, f"\n        [secrets.vault]\n        {said}\n")
+    assert len(errors) == 1
+    assert VALUE not in f"{errors[0]} {errors[0].place} {errors[0].next_step}"
+    assert f"{tmp_path}/lichen.toml:" in (errors[0].place or "")

@@ -19,6 +19,7 @@ from lichen.core.ports.call import Resources
 from lichen.core.ports.model import Model
 from lichen.core.ports.secrets import SEALED, Secrets, Source
 from lichen.core.remote.server import Server
+from lichen.core.remote.stores import Stores
 from lichen.core.remote.tools import Offer, Remote
 from lichen.core.speech.wording import Wording
 from lichen.core.words.errors import Unavailable
@@ -31,6 +32,7 @@ from lichen.engine.ports import PATIENCE_S, UNBOUNDED, Channel, Options, Service
 from lichen.gate.gate import PolicyGate
 from lichen.gate.secrets.sealed import SealedSecrets
 from lichen.gate.secrets.sources import Sources, built_in
+from lichen.gate.vaults.kinds import Vaults
 from lichen.log.disk.lock import DirectoryLock
 from lichen.log.keys.keyring import Keyring
 from lichen.log.log import Log
@@ -169,7 +171,8 @@ class Wiring:
         settings = blueprint.settings
         self.breakers = Breakers(blueprint.clock, breaker_of if settings is None else settings.breaker)
         self.sealed = SealedSecrets(keyring.secrets_folder, keyring.master)
-        self.secrets = _sources(blueprint, self.sealed)
+        self.vaults = Vaults(Stores() if settings is None else settings.stores, os.environ, blueprint.clock)
+        self.secrets = _sources(blueprint, self.sealed, self.vaults)
 
         def fits(scope: Scope, offer: Offer) -> None:
             self.in_force.check(scope, offer)
@@ -326,12 +329,12 @@ def _chance(random: Callable[[int], bytes]) -> float:
     return int.from_bytes(random(4), "big") / 2**32
 
 
-def _sources(blueprint: Blueprint, sealed: SealedSecrets) -> Sources:
+def _sources(blueprint: Blueprint, sealed: SealedSecrets, vaults: Vaults) -> Sources:
     """Where secrets come from: one place that was given, else where the settings say, else the sealed file."""
     own, settings = blueprint.secrets, blueprint.settings
     if own is not None:
         return Sources(lambda scope, name: Source("own"), lambda source: own)
-    make = maker(built_in(os.environ, sealed))
+    make = maker({**built_in(os.environ, sealed), **vaults.kinds})
     return Sources(settings.secret if settings is not None else lambda scope, name: SEALED, make)
 
 
@@ -356,6 +359,7 @@ async def wired(blueprint: Blueprint) -> AsyncGenerator[Wiring]:
             sharing(blueprint.shares, blueprint.clock, blueprint.random, is_guest=is_guest)
         )
         wiring = Wiring(blueprint, workers, keyring, volume, shared)
+        stack.callback(wiring.vaults.close)
         stack.push_async_callback(wiring.servers.close)
         stack.push_async_callback(wiring.reach.close)
         stack.callback(wiring.register.close)

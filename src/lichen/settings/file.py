@@ -18,6 +18,7 @@ from lichen.core.ports.call import CircuitBreaker, ToolSpec
 from lichen.core.ports.secrets import SEALED, Source
 from lichen.core.remote.credentials import AgentPinTable
 from lichen.core.remote.server import Server
+from lichen.core.remote.stores import Stores
 from lichen.core.speech.wording import BUILT_IN, DEFAULT, Greeting, Texts, Wording
 from lichen.core.words.errors import Invalid, NotFound
 from lichen.core.words.quotas import Budgets, Quotas
@@ -175,6 +176,7 @@ class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tools: ToolsTable = ToolsTable()
     openapi: tuple[OpenApiTable, ...] = ()
     agentpin: tuple[AgentPinTable, ...] = ()
+    secrets: Stores = Stores()
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -196,6 +198,7 @@ class Settings(msgspec.Struct, frozen=True):
     floor: Tier = "process"
     openapi: tuple[OpenApiTable, ...] = ()
     agentpin: tuple[AgentPinTable, ...] = ()
+    stores: Stores = Stores()
 
     @property
     def scopes(self) -> tuple[Scope, ...]:

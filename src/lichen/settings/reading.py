@@ -18,7 +18,7 @@ from lichen.settings.file import FILE, File, Settings, Tenant
 from lichen.settings.mcpfiles import McpFile, Tables, tables_of
 from lichen.settings.places import Step
 from lichen.settings.providers import Providers, wrong_with_providers
-from lichen.settings.secrets import shared_by_mistake, wrong_with
+from lichen.settings.secrets import shared_by_mistake, wrong_with, wrong_with_stores
 from lichen.settings.servers import McpTable, repeated
 
 T = TypeVar("T")
@@ -83,6 +83,7 @@ def _settings(path: Path, file: File, environ: Mapping[str, str]) -> Settings:
         floor=file.tools.floor,
         openapi=file.openapi,
         agentpin=file.agentpin,
+        stores=file.secrets,
     )
 
 
@@ -98,6 +99,7 @@ def _checked(path: Path, decoded: Decoded, settings: Settings, from_files: tuple
     found = Read(path, decoded.text, settings, decoded.errors)
     more = [error for name, tenant in settings.tenants.items() for error in _tenant(found, name, tenant)]
     more += _shared_secrets(found, settings)
+    more += _stores(found, settings)
     more += _providers(found, settings.providers, {}, "models")
     more += _servers(found, settings, from_files)
     more += _apis(found, settings)
@@ -127,6 +129,12 @@ def _tenant(file: Read, name: str, tenant: Tenant) -> Iterator[Invalid]:
     except msgspec.ValidationError:
         message, step = "There is no such text of the runtime.", f"Name some of: {', '.join(Texts.__struct_fields__)}."
         yield Invalid(message, code="text_unknown", next_step=step, place=file.place("tenants", name, "texts"))
+
+
+def _stores(file: Read, settings: Settings) -> Iterator[Invalid]:
+    for wrong in wrong_with_stores(settings.stores):
+        place = file.place("secrets", *wrong.steps)
+        yield Invalid(wrong.message, code=wrong.code, next_step=wrong.next_step, place=place)
 
 
 def _providers(file: Read, tables: Providers, below: Providers, *above: Step) -> Iterator[Invalid]:

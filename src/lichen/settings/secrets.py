@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from lichen.core.ports.secrets import SEALED, Source, checked_secret_name
+from lichen.core.remote.stores import Stores
 from lichen.core.words.errors import Invalid, NotFound
 
 Steps = tuple[str, ...]
@@ -25,7 +26,8 @@ class SecretSources(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where secrets of an environment come from: `source` for all of them, `names` for single ones.
 
     A source is `sealed` (the encrypted file in the data directory), `env:PREFIX_` or `env:VARIABLE`, `mounted:/folder`
-    or `mounted:/file`, or what a plug-in adds. `none` stands for no source.
+    or `mounted:/file`, `vault:MOUNT/PATH`, `aws:NAME`, `azure:VAULT/NAME` or `gcp:PROJECT/NAME`, or what a plug-in
+    adds. Of one of these a name may add `@VERSION` and `#FIELD`. `none` stands for no source.
     """
 
     source: str = SEALED.kind
@@ -98,7 +100,7 @@ def _table(above: Steps, table: SecretSources) -> Iterator[Wrong]:
 
 _HINT: Final = (
     "If this is the secret itself, take it out of the file, and of the file's history, change it where it is used, and "
-    "keep the new one with `lichen secrets set NAME`. A source is sealed, env:VARIABLE or mounted:/path."
+    "keep the new one with `lichen secrets set NAME`. A source is sealed, env:VARIABLE, mounted:/path or a store's."
 )
 
 
@@ -121,10 +123,74 @@ def _problem(kind: str, colon: str, detail: str, *, is_exact: bool) -> str:
             return "The source mounted names an absolute path, without `..`."
         case "env" | "mounted":
             return ""
+        case "vault" | "aws" | "azure" | "gcp":
+            return "" if _is_far(kind, detail, is_exact=is_exact) else f"The source {kind} names {_FAR[kind].says}."
         case _ if not _KIND.fullmatch(kind) or not colon or len(detail) > _DETAIL_CHARS_MAX:
             return "This is no source of a secret."
         case _:
             return ""  # a plug-in's, perhaps: whoever loads the project knows those there are
+
+
+class _Far(NamedTuple):
+    """How another's store names what it has: everything of an environment, and one secret."""
+
+    whole: re.Pattern[str]
+    exact: re.Pattern[str]
+    says: str
+
+
+_PART: Final = r"[A-Za-z0-9_.-]{1,128}"
+_SHORT: Final = r"[A-Za-z0-9][A-Za-z0-9-]{0,126}"
+_PROJECT: Final = r"[a-z0-9][a-z0-9.:-]{0,62}"
+_AWS: Final = r"[A-Za-z0-9_+=.:-]{1,256}"
+_FAR: Final = {
+    "vault": _Far(
+        re.compile(f"{_PART}(/{_PART}){{0,31}}/?"),
+        re.compile(f"{_PART}(/{_PART}){{1,31}}"),
+        "an engine and a path in it, such as vault:secret/acme",
+    ),
+    "aws": _Far(
+        re.compile(f"{_AWS}(/{_AWS}){{0,31}}/?"),
+        re.compile(f"{_AWS}(/{_AWS}){{0,31}}"),
+        "the name of a secret or its beginning, such as aws:acme/prod",
+    ),
+    "azure": _Far(
+        re.compile(f"{_SHORT}(/{_SHORT})?"), re.compile(f"{_SHORT}/{_SHORT}"), "a key vault, such as azure:acme-prod"
+    ),
+    "gcp": _Far(
+        re.compile(f"{_PROJECT}(/[A-Za-z0-9_-]{{1,128}})?"),
+        re.compile(f"{_PROJECT}/[A-Za-z0-9_-]{{1,255}}"),
+        "a project, such as gcp:acme-prod",
+    ),
+}
+_OF_ONE: Final = re.compile(r"(?:@([A-Za-z0-9-]{1,64}))?(?:#([A-Za-z0-9_.-]{1,128}))?")
+
+
+def _is_far(kind: str, detail: str, *, is_exact: bool) -> bool:
+    path = _path_in(detail)
+    found = _OF_ONE.fullmatch(detail[len(path) :])
+    whole = _FAR[kind].exact if is_exact else _FAR[kind].whole
+    is_pinned = found is not None and found[1] is not None
+    dots = any(not part.strip(".") for part in path.rstrip("/").split("/"))
+    return found is not None and (is_exact or not is_pinned) and bool(whole.fullmatch(path)) and not dots
+
+
+def _path_in(detail: str) -> str:
+    """Where something is, without which version and field of it."""
+    return re.split("[@#]", detail, maxsplit=1)[0]
+
+
+_REFERENCE: Final = re.compile(r"env:[A-Z][A-Z0-9_]{0,127}|mounted:/[^\x00-\x1f]{1,1024}")
+_REFERENCES: Final = ("token", "role_id", "secret_id", "jwt")
+
+
+def wrong_with_stores(stores: Stores) -> Iterator[Wrong]:
+    """What is wrong with how stores are signed in to: a value where a reference should be. It is not repeated."""
+    for name in _REFERENCES:
+        if not _REFERENCE.fullmatch(getattr(stores.vault, name)):
+            step = "Write env:VARIABLE or mounted:/path. If this is the value itself, change it where it is used."
+            message = f"What stands for {name} is no reference."
+            yield Wrong(("vault", name), message, "secret_source_invalid", step)
 
 
 class Held(NamedTuple):
@@ -161,5 +227,12 @@ def _holds(wide: Source, other: Source) -> bool:
             return other.detail.startswith(wide.detail)
         case "mounted":
             return f"{other.detail.rstrip('/')}/".startswith(f"{wide.detail.rstrip('/')}/")
+        case "vault" | "aws":
+            above, below = (_path_in(each.detail).rpartition(":")[2].rstrip("/") for each in (wide, other))
+            return f"{below}/".startswith(f"{above}/")
+        case "azure" | "gcp":
+            above, below = (_path_in(each.detail) for each in (wide, other))
+            ends = "-" if "/" in above else "/"  # of a key vault, and of a project, every name
+            return f"{below}{'-' if '/' in below else '/'}".startswith(f"{above}{ends}")
         case _:
             return False

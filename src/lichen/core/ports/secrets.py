@@ -6,12 +6,17 @@ import re
 from collections.abc import Callable
 from typing import Final, NamedTuple, NoReturn, Protocol
 
-from lichen.core.words.errors import Invalid
+from lichen.core.words.errors import Invalid, NotFound
 from lichen.core.words.scope import Scope
 
 SECRET_BYTES_MAX: Final = 64 * 1024
 NAME_CHARS_MAX: Final = 128
 MASK: Final = "[secret]"  # what stands wherever a value would
+
+URI: Final = "secrets://"  # before what other programs call a secret
+NO_TEAM: Final = "_"
+TEAMS: Final = "teams"
+_URI_PARTS: Final = 5  # at least
 
 _SEGMENT = re.compile(r"[a-z0-9._-]+")
 _VERSION = re.compile(r"[0-9A-Za-z._-]{0,32}")
@@ -125,6 +130,24 @@ def checked_secret_name(name: str) -> str:
             next_step="Use lower-case letters, digits, `.`, `_`, `-`, and `/` between parts, such as `payments.key`.",
         )
     return name
+
+
+def name_of_uri(uri: str, scope: Scope) -> str:
+    """The name that a secret has here which Greentic calls `secrets://{env}/{tenant}/{team|_}/{category}/{name}`.
+
+    It is `category/name`, after `teams/TEAM/` where it is of a team, in lower case. Raises Invalid
+    (`secret_name_invalid`) for another shape, NotFound (`secret_unknown`) for one of another tenant or environment.
+    """
+    rest = uri.removeprefix(URI).lower()
+    parts = rest.split("/")
+    if not uri.startswith(URI) or len(parts) < _URI_PARTS or (parts[2] == NO_TEAM and parts[3] == TEAMS):
+        step = "Write secrets://ENV/TENANT/TEAM/CATEGORY/NAME, with _ for no team."
+        raise Invalid("This is no address of a secret.", code="secret_name_invalid", next_step=step)
+    env, tenant, team, *name = parts
+    if (tenant, env) != (scope.tenant, scope.env):
+        step = "Name it without an address, or ask for it in its own tenant and environment."
+        raise NotFound("This secret is of another tenant or environment.", code="secret_unknown", next_step=step)
+    return checked_secret_name("/".join(name if team == NO_TEAM else (TEAMS, team, *name)))
 
 
 def fingerprint(name: str, secret: Secret, digest: Callable[[bytes], bytes]) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Final, Protocol, TypeGuard
+from typing import Final, Protocol, TypeGuard, runtime_checkable
 
-from lichen.core.ports.secrets import Secret, Secrets, SecretStore, Source, checked_secret_name
+from lichen.core.ports.secrets import URI, Secret, Secrets, SecretStore, Source, checked_secret_name, name_of_uri
 from lichen.core.words.errors import Conflict, LichenError, NotFound, Unavailable
 from lichen.core.words.scope import Scope
 from lichen.gate.secrets import environment, mounted, sealed
@@ -29,6 +29,20 @@ class SourceOf(Protocol):
         ...
 
 
+@runtime_checkable
+class Forgetful(Protocol):
+    """A source that keeps values for a while."""
+
+    def forget(self, name: str) -> None:
+        """Keeps the value of a name no longer."""
+        ...
+
+
+def named(scope: Scope, name: str) -> str:
+    """The name of a secret, also of one that is said as Greentic says it (`secrets://...`)."""
+    return name_of_uri(name, scope) if name.startswith(URI) else name
+
+
 class Sources:
     """Every secret of every environment, each from where `source_of` says. Implements `Secrets`."""
 
@@ -41,10 +55,11 @@ class Sources:
 
         Raises NotFound (`secret_unknown`), Unavailable (`secret_store_unavailable`), also where an adapter breaks.
         """
-        adapter = self._adapter(self.source(scope, name))
+        own = named(scope, name)
+        adapter = self._adapter(self.source(scope, own))
         try:
             async with asyncio.timeout(ANSWER_S):
-                return await adapter.get(scope, name)
+                return await adapter.get(scope, own)
         except LichenError:
             raise
         except Exception:  # noqa: BLE001 - of what an adapter says in an error nobody knows that it holds no value
@@ -53,7 +68,20 @@ class Sources:
 
     def source(self, scope: Scope, name: str) -> Source:
         """Where a secret comes from. Raises Invalid (`secret_name_invalid`), NotFound (`secret_unknown`)."""
-        return self._source_of(scope, checked_secret_name(name))
+        return self._source_of(scope, checked_secret_name(named(scope, name)))
+
+    def forget(self, scope: Scope, name: str) -> None:
+        """Asks for a secret anew at its next use, whatever its source keeps: it was changed where it lies.
+
+        Raises Invalid (`secret_name_invalid`). One that has no source here is nobody's, and that is no error.
+        """
+        try:
+            own = named(scope, name)
+            adapter = self._adapters.get(self.source(scope, own))
+        except NotFound:
+            return
+        if isinstance(adapter, Forgetful):
+            adapter.forget(own)
 
     def store(self, scope: Scope, name: str) -> SecretStore:
         """The store that Lichen writes this secret to. Raises Conflict (`secret_elsewhere`) where it is not ours."""

@@ -7,6 +7,7 @@ from typing import Final, TypeGuard
 
 from lichen.core.ports.secrets import Secrets, Source
 from lichen.gate.secrets.sources import KINDS, Kind, Make
+from lichen.gate.vaults.kinds import KINDS as FAR
 from lichen.plugins.registry import Registry, installed
 
 GROUP: Final = "lichen.secrets"
@@ -25,7 +26,7 @@ def maker(own: Mapping[str, Kind]) -> Make:
 
 def kinds() -> tuple[str, ...]:
     """The kinds there are. Nothing is imported."""
-    return tuple(sorted({*KINDS, *(plugin.name for plugin in installed(GROUP))}))
+    return tuple(sorted({*KINDS, *FAR, *(plugin.name for plugin in installed(GROUP))}))
 
 
 def _is_kind(value: object) -> TypeGuard[Kind]:

@@ -13,7 +13,7 @@ from lichen.core.words.errors import LichenError, NotFound, Unavailable
 from lichen.core.words.scope import Actor, Scope
 from lichen.engine.engine import Engine
 from lichen.engine.journal.journal import Journal
-from lichen.gate.secrets.sources import Sources
+from lichen.gate.secrets.sources import Sources, named
 from lichen.log.log import Log
 from lichen.runtime.access.access import EVERYTHING, About, Access
 from lichen.runtime.access.changes import Changes
@@ -74,6 +74,7 @@ class Secrets:
 
     async def remove(self, scope: Scope, name: str, actor: Actor) -> None:
         """Forgets a secret, at once. Raises NotFound (`secret_unknown`), Conflict (`secret_elsewhere`), Unavailable."""
+        name = named(scope, name)
         ruling = self._access.ask("secret.remove", scope, actor, About(name))
         store = self._sources.store(scope, name)
         if not await _has(store, scope, name):
@@ -82,6 +83,7 @@ class Secrets:
         await store.remove(scope, name)
 
     async def _put(self, scope: Scope, name: str, value: Secret, actor: Actor, *, replaces: bool) -> SecretView:
+        name = named(scope, name)
         ruling = self._access.ask("secret.set", scope, actor, About(name))
         store = self._sources.store(scope, name)
         asked = self._asked_by()
