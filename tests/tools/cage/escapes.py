@@ -18,7 +18,19 @@ from pathlib import Path
 from typing import Any
 
 libc = ctypes.CDLL(None, use_errno=True)
-NUMBERS = {"x86_64": {"add_key": 248, "ptrace": 101}, "aarch64": {"add_key": 217, "ptrace": 117}}
+NUMBERS = {
+    "x86_64": {
+        "add_key": 248, "ptrace": 101, "keyctl": 250, "userfaultfd": 323, "memfd_create": 319, "personality": 135,
+        "adjtimex": 159, "name_to_handle_at": 303, "fanotify_init": 300, "syslog": 103, "perf_event_open": 298,
+        "bpf": 321, "chroot": 161, "clone": 56,
+    },
+    "aarch64": {
+        "add_key": 217, "ptrace": 117, "keyctl": 219, "userfaultfd": 282, "memfd_create": 279, "personality": 92,
+        "adjtimex": 171, "name_to_handle_at": 264, "fanotify_init": 262, "syslog": 116, "perf_event_open": 241,
+        "bpf": 280, "chroot": 51, "clone": 220,
+    },
+}  # fmt: skip
+CLONE3, OPENAT2 = 435, 437
 IO_URING_SETUP = 425
 NEW_USER, NEW_MOUNTS = 0x10000000, 0x00020000
 SEIZE = 0x4206
@@ -255,6 +267,151 @@ def gain() -> str:
     if "NoNewPrivs:\t0" not in Path("/proc/self/status").read_text():
         raise PermissionError
     return "they do"
+
+
+def catch_faults() -> str:
+    """Whoever catches faults of memory stops the kernel where it likes."""
+    return str(called("userfaultfd", 0))
+
+
+def run_from_memory() -> str:
+    """A program that lies in no file."""
+    descriptor = called("memfd_create", b"program", 0)
+    os.write(descriptor, Path("/bin/true").read_bytes())
+    pid = os.fork()
+    if not pid:
+        os.execv(f"/proc/self/fd/{descriptor}", ["true"])
+    return str(os.waitpid(pid, 0)[1])
+
+
+def lay_memory_out() -> str:
+    """Memory where an attacker expects it: as it was before."""
+    return str(called("personality", called("personality", 0xFFFFFFFF) | 0x0040000))
+
+
+def see_the_clock() -> str:
+    """As whoever sets it does; nothing is set."""
+    return str(called("adjtimex", (ctypes.c_char * 208)()))
+
+
+def name_a_file(path: str) -> str:
+    """A name of a file that holds in every other folder."""
+    handle = ctypes.create_string_buffer(136)
+    ctypes.memmove(handle, (128).to_bytes(4, sys.byteorder), 4)
+    return str(called("name_to_handle_at", -100, path.encode(), handle, ctypes.byref(ctypes.c_int()), 0))
+
+
+def watch_files() -> str:
+    return str(called("fanotify_init", 0, os.O_RDONLY))
+
+
+def read_the_kernel_s_log() -> str:
+    return str(called("syslog", 10, 0, 0))
+
+
+def count_what_happens() -> str:
+    """Counters of the processor."""
+    event = (ctypes.c_uint32 * 32)(1, 128)  # software
+    return str(called("perf_event_open", ctypes.byref(event), 0, -1, -1, 0))
+
+
+def make_a_map() -> str:
+    """Programs of the kernel begin with one."""
+    return str(called("bpf", 0, ctypes.byref((ctypes.c_uint32 * 32)(2, 4, 4, 1)), 128))
+
+
+def change_root(path: str) -> str:
+    return str(called("chroot", path.encode()))
+
+
+def see_keys() -> str:
+    return str(called("keyctl", 0, -3, 1))
+
+
+def _child(pid: int) -> str:
+    if not pid:
+        os._exit(0)
+    os.waitpid(pid, 0)
+    return "a process in namespaces of its own"
+
+
+def clone_namespaces() -> str:
+    return _child(called("clone", ctypes.c_ulong(NEW_USER | signal.SIGCHLD), 0, 0, 0, 0))
+
+
+def clone_namespaces_anew() -> str:
+    """By the call whose flags lie in memory."""
+    said = (ctypes.c_uint64 * 11)(NEW_USER, 0, 0, 0, signal.SIGCHLD)
+    return _child(called(CLONE3, ctypes.byref(said), ctypes.c_size_t(88)))
+
+
+def type_into_a_terminal() -> str:
+    import fcntl
+    import pty
+
+    _, terminal = pty.openpty()
+    fcntl.ioctl(terminal, 0x5412, b"x")
+    return "typed"
+
+
+def open_family(family: str, kind: str) -> str:
+    with socket.socket(int(family), int(kind), 0):
+        return family
+
+
+def hurry() -> str:
+    """Before everybody else."""
+    os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+    return "first"
+
+
+def raise_a_bound() -> str:
+    most = resource.getrlimit(resource.RLIMIT_CORE)[1]
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (2048, 2048))
+    return str(most)
+
+
+def lend_rights(path: str) -> str:
+    """A program that whoever starts it runs as its owner, and so as us."""
+    made = Path(f"{path} {os.getpid()}")
+    made.write_text("")
+    made.chmod(0o4755)
+    return _lent(made)
+
+
+def lend_rights_at_once(path: str) -> str:
+    """The same, made so."""
+    made = Path(f"{path} {os.getpid()}")
+    os.umask(0)
+    os.close(os.open(made, os.O_CREAT | os.O_WRONLY, 0o6755))
+    return _lent(made)
+
+
+def lend_rights_by_a_new_call(path: str) -> str:
+    """The same, by the call whose mode lies in memory."""
+    made = Path(f"{path} {os.getpid()}")
+    how = (ctypes.c_uint64 * 3)(os.O_CREAT | os.O_WRONLY, 0o4755, 0)
+    called(OPENAT2, -100, str(made).encode(), ctypes.byref(how), ctypes.c_size_t(24))
+    return _lent(made)
+
+
+def _lent(made: Path) -> str:
+    try:
+        if not made.stat().st_mode & 0o6000:
+            raise PermissionError
+        return str(made)
+    finally:
+        made.unlink()
+
+
+def open_files() -> str:
+    """What is open besides the streams that everybody has."""
+    links = [link for link in list(Path("/proc/self/fd").iterdir()) if int(link.name) > 2]
+    others = [str(link.readlink()) for link in links if link.is_symlink()]  # but what listed them
+    if not others:
+        raise FileNotFoundError
+    return str(others)
 
 
 def environment(name: str) -> str:

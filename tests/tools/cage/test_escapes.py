@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -77,6 +77,28 @@ BEYOND: dict[str, Words] = {
     "privileges are gained": lambda _: ("gain",),
     "a variable of ours is read": lambda _: ("environment", "LICHEN_TEST_KEY"),
     "a socket of the kernel is opened": lambda _: ("open_raw",),
+    "frames of the network are read": lambda _: ("open_family", int(socket.AF_PACKET), int(socket.SOCK_RAW)),
+    "the machine below is talked to": lambda _: ("open_family", int(socket.AF_VSOCK), int(socket.SOCK_STREAM)),
+    "a socket with a name is opened": lambda _: ("open_family", int(socket.AF_UNIX), int(socket.SOCK_STREAM)),
+    "keys of the kernel are seen": lambda _: ("see_keys",),
+    "faults of memory are caught": lambda _: ("catch_faults",),
+    "a program is run that lies in no file": lambda _: ("run_from_memory",),
+    "memory is laid out as it was once": lambda _: ("lay_memory_out",),
+    "the clock is turned": lambda _: ("see_the_clock",),
+    "a file is named for everywhere": lambda p: ("name_a_file", p.granted / "own"),
+    "files are watched": lambda _: ("watch_files",),
+    "the kernel's log is read": lambda _: ("read_the_kernel_s_log",),
+    "the processor's counters are read": lambda _: ("count_what_happens",),
+    "the kernel is given a program": lambda _: ("make_a_map",),
+    "another root is taken": lambda p: ("change_root", p.granted),
+    "a process is begun in namespaces of its own": lambda _: ("clone_namespaces",),
+    "a process is begun so by the newer call": lambda _: ("clone_namespaces_anew",),
+    "somebody types into a terminal": lambda _: ("type_into_a_terminal",),
+    "a process goes before all others": lambda _: ("hurry",),
+    "a bound is raised": lambda _: ("raise_a_bound",),
+    "a program is left that runs as us": lambda p: ("lend_rights", p.granted / "own"),
+    "a program is made that runs as us": lambda p: ("lend_rights_at_once", p.granted / "own"),
+    "a program is made so by the newer call": lambda p: ("lend_rights_by_a_new_call", p.granted / "own"),
 }
 
 
@@ -122,6 +144,32 @@ async def test_a_descriptor_that_children_inherit_does_not_get_in(cage: Cage, pl
         assert SECRET in await bare("inherited", descriptor, pass_fds=(descriptor,))
     finally:
         os.close(descriptor)
+
+
+@pytest.mark.req("SYM-31.2")
+async def test_nothing_is_open_in_the_jail_but_its_streams(cage: Cage, place: Place) -> None:
+    descriptor = os.open(place.secret, os.O_RDONLY)
+    os.set_inheritable(descriptor, True)
+    try:
+        assert (await caged(cage, "open_files")).exit_code != 0
+        assert str(place.secret) in await bare("open_files", pass_fds=(descriptor,))
+    finally:
+        os.close(descriptor)
+
+
+@pytest.fixture
+def shared() -> Iterator[Path]:
+    """A file in memory that all processes of the machine share."""
+    path = Path("/dev/shm", f"lichen-test-{os.getpid()}")
+    path.write_text(SECRET)
+    yield path
+    path.unlink()
+
+
+@pytest.mark.req("SYM-31.1")
+async def test_memory_that_others_share_is_not_there(cage: Cage, shared: Path) -> None:
+    assert SECRET.encode() not in (await caged(cage, "read", shared)).stdout
+    assert SECRET in await bare("read", shared)
 
 
 # -- the network -------------------------------------------------------------------------------------------------

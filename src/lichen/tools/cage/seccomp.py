@@ -9,6 +9,7 @@ Source: seccomp(2), linux/filter.h, linux/audit.h.
 from __future__ import annotations
 
 import errno
+import os
 import platform
 import struct
 from collections.abc import Iterator
@@ -34,7 +35,17 @@ _EVERYWHERE: Final = (  # these have one number on all machines
     443,  # quotactl_fd
     447,  # memfd_secret
 )  # fmt: skip
-_CLONE3: Final = 435  # its flags lie where no filter can read them; C libraries fall back to clone
+_UNREADABLE: Final = (435, 437)  # clone3, openat2: their flags lie where no filter can read them; C libraries fall back
+_RIGHTS: Final = 0o6000  # of a file: whoever runs it does so as its owner or group, and so as us
+_MAKES: Final = os.O_CREAT | 0o20000000  # O_TMPFILE without the folder's part
+
+
+class Mode(NamedTuple):
+    """A call that sets a file's mode: which of its arguments that is, and which says whether it makes one."""
+
+    number: int
+    mode: int
+    flags: int | None = None
 
 
 class Machine(NamedTuple):
@@ -46,7 +57,10 @@ class Machine(NamedTuple):
     clone: int
     socket: int
     ioctl: int
+    modes: tuple[Mode, ...]
 
+
+_FCHMODAT2: Final = Mode(452, 2)
 
 # fmt: off
 MACHINES: Final = {
@@ -61,7 +75,11 @@ MACHINES: Final = {
         159, 164, 227, 305,                                    # clocks
         134, 135, 136, 139, 154, 156, 179, 180, 212, 236,      # what nobody needs any more
         238, 237, 256, 279,                                    # where memory lies
-    ), memfd=319, clone=56, socket=41, ioctl=16),
+    ), memfd=319, clone=56, socket=41, ioctl=16, modes=(
+        Mode(90, 1), Mode(91, 1), Mode(268, 2), _FCHMODAT2,    # chmod, fchmod, fchmodat
+        Mode(2, 2, 1), Mode(257, 3, 2), Mode(85, 1),           # open, openat, creat
+        Mode(133, 1), Mode(259, 2),                            # mknod, mknodat
+    )),
     "aarch64": Machine(0xC00000B7, (
         117, 270, 271, 272,
         217, 218, 219,
@@ -73,7 +91,9 @@ MACHINES: Final = {
         171, 170, 112, 266,
         92, 60, 42, 18,
         237, 235, 238, 239,
-    ), memfd=279, clone=220, socket=198, ioctl=29),
+    ), memfd=279, clone=220, socket=198, ioctl=29, modes=(
+        Mode(52, 1), Mode(53, 2), _FCHMODAT2, Mode(56, 3, 2), Mode(33, 2),
+    )),
 }
 # fmt: on
 
@@ -93,7 +113,7 @@ def _program(machine: Machine) -> Iterator[Instruction]:
     yield (_LOAD, 0, 0, _NUMBER)
     yield from ((_AT_LEAST, 0, 1, _X32), _refuse(errno.ENOSYS))
     yield from ((_AT_LEAST, 0, 1, NEWEST + 1), _refuse(errno.ENOSYS))
-    for number in (_CLONE3, machine.memfd):
+    for number in (*_UNREADABLE, machine.memfd):
         yield from ((_EQUALS, 0, 1, number), _refuse(errno.ENOSYS))
     for number in (*machine.refused, *_EVERYWHERE):
         yield from ((_EQUALS, 0, 1, number), _refuse(errno.EPERM))
@@ -102,7 +122,16 @@ def _program(machine: Machine) -> Iterator[Instruction]:
     yield from _if(machine.socket, [_argument(0), *families, _refuse(errno.EAFNOSUPPORT)])
     terminal = [line for asked in _TERMINAL for line in ((_EQUALS, 0, 1, asked), _refuse(errno.EPERM))]
     yield from _if(machine.ioctl, [_argument(1), *terminal])
+    for call in machine.modes:
+        yield from _if(call.number, list(_rights(call)))
     yield (_RETURN, 0, 0, _ALLOW)
+
+
+def _rights(call: Mode) -> Iterator[Instruction]:
+    """Refuses a mode that lends rights; where no file is made nobody says one."""
+    if call.flags is not None:
+        yield from (_argument(call.flags), (_HAS_BITS, 0, 3, _MAKES))
+    yield from (_argument(call.mode), (_HAS_BITS, 0, 1, _RIGHTS), _refuse(errno.EPERM))
 
 
 def _if(number: int, lines: list[Instruction]) -> Iterator[Instruction]:
