@@ -34,6 +34,10 @@ FAILURE: Mapping[str, Meant] = {
     "model_request_invalid": Meant("The provider does not take the request.", "Its option, schema or attachment."),
     "model_unasked": Meant("Planning ended before a reply came.", "Look at the failure beside it in the run."),
     "model_unpriced": Meant("A budget in money, and no price of the model.", "`prices` under `[models.PROVIDER]`."),
+    "model_budget_busy": Meant(
+        "The request fits into a budget but for what requests under way hold of it.",
+        "Nothing: it waits until they give back what they did not use.",
+    ),
     "model_budget_exceeded": Meant("A budget has no room for it.", "`lichen costs` shows what is used up."),
 }
 

@@ -299,6 +299,7 @@ async def _ask_at_once(
         await clock.settle()
         assert today(world) <= budget
     await let(world, model)
+    await world.clock.advance(60.0)  # those that waited for others to give back what they did not use
     assert today(world) <= budget
     assert model.told <= budget
     await world.log.durable()
@@ -321,3 +322,51 @@ class Within(Slow):
         usage = Usage(max(1, read), min(wrote, request.max_tokens))
         self.told += usage.tokens
         return msgspec.structs.replace(reply, usage=usage)
+
+
+# -- what others hold --------------------------------------------------------------------------------------------
+
+
+def failing(world: World, run: RunId) -> list[tuple[str, bool]]:
+    return [(plan.error, plan.is_final) for plan in planned(world, run) if plan.error]
+
+
+@pytest.mark.req("LIC-24.80")
+async def test_a_request_that_fits_but_for_requests_under_way_waits_until_they_give_back_what_they_did_not_use(
+    make_world: MakeWorld,
+) -> None:
+    model, other = Slow(Usage(10, 20)), Slow(Usage(10, 20), name="other:")
+    bots = agent("shop.bot", Asks(model)), agent("shop.other", Asks(other))
+    world = await make_world(*bots, budgets=bounded(tokens_per_day=150))
+    first = await begin(world, model)
+    world.agent = world.agent.__class__("shop.other")
+    second = await world.start()
+    await world.clock.advance(5.0)
+    assert (other.requests, failing(world, second)) == ([], [])
+    await let(world, model)
+    await world.clock.advance(2.0)
+    assert [request.max_tokens for request in other.requests] == [150 - 30 - READ - 7]
+    await let(world, other)
+    assert (today(world), failing(world, first), failing(world, second)) == (60, [], [])
+
+
+@pytest.mark.req("LIC-24.80")
+async def test_a_customer_is_told_soon_that_a_budget_is_busy_and_at_once_that_it_is_used_up(
+    make_world: MakeWorld,
+) -> None:
+    model, other = Slow(Usage(10, 130)), Slow(name="other:")
+    bots = agent("shop.bot", Asks(model)), agent("shop.other", Asks(other))
+    world = await make_world(*bots, budgets=bounded(tokens_per_day=150))
+    await begin(world, model)
+    world.agent = world.agent.__class__("shop.other")
+    session = await world.session()
+    turn = await session.say("Well?")
+    await world.clock.advance(14.0)
+    assert (other.requests, failing(world, await turn.run())) == ([], [])
+    await world.clock.advance(2.0)
+    assert failing(world, await turn.run()) == [("model_budget_busy", True)]
+    await let(world, model)
+    again = await session.say("Well?")
+    await world.clock.settle()
+    assert failing(world, await again.run()) == [("model_budget_exceeded", True)]
+    assert other.requests == []

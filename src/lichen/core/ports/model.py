@@ -257,6 +257,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "model_request_invalid": Kind(False, True, _BROKEN),
     "model_unasked": Kind(False, False, _BROKEN),
     "model_unpriced": Kind(False, True, _BROKEN),
+    "model_budget_busy": Kind(True, False, _BUSY),
     "model_budget_exceeded": Kind(False, False, "I cannot answer any more for now: a budget is used up."),
 }
 """Every way a provider fails us, by code."""

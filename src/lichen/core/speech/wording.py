@@ -83,6 +83,7 @@ _MODEL: Final[Mapping[str, str]] = {
     "reply_cut": "model_broken",
     "model_unpriced": "model_broken",
     "model_rate_limited": "model_busy",
+    "model_budget_busy": "model_busy",
     "model_overloaded": "model_busy",
     "model_unavailable": "model_busy",
     "model_timed_out": "model_busy",

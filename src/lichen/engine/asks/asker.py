@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from itertools import count
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -30,15 +31,35 @@ from lichen.engine.act import Act
 from lichen.engine.asks.bill import Bill, Shown
 from lichen.engine.asks.keeping import Keeping, Part
 from lichen.engine.asks.keys import Keys
-from lichen.engine.asks.room import Left, OverBudget, Room, RunLimit, budgets_of, capped, check_fits, room_for
+from lichen.engine.asks.room import (
+    NONE,
+    BudgetBusy,
+    Left,
+    OverBudget,
+    Room,
+    RunLimit,
+    budgets_of,
+    capped,
+    check_fits,
+    room_for,
+)
 from lichen.engine.asks.showing import shown_to
-from lichen.engine.asks.used import Used, unnoted, used_of
+from lichen.engine.asks.used import Pending, Used, pending_of, unnoted, used_of
 from lichen.engine.brief.asking import left_s
 from lichen.engine.brief.history import Handed
 from lichen.engine.sends.sends import refusal
 from lichen.engine.sends.starts import ruling_of
 
 REQUESTS_MAX: Final = 64  # to models, for one plan
+BUSY_S: Final = 0.05  # after so long it is looked again whether requests under way left room, and then ever later
+BUSY_MAX_S: Final = 1.0
+
+
+class _Admitted(NamedTuple):
+    check: Check
+    verdict: Verdict
+    keys: Keys
+    room: Room
 
 
 class Asker:
@@ -124,15 +145,12 @@ class Asker:
         agree first)."""
         if isinstance(model, Choice):
             return await model.ask(self, request, deltas)
+        request = shown_to(model, request)
+        check, verdict, keys, room = await self._admitted(model, request)
         i = len(self._open) + len(self._done)
         if i >= REQUESTS_MAX:
             raise ModelError("One plan asked models too often.", code="model_asked_too_often", retryable=False)
-        request = shown_to(model, request)
-        check = self._question(model)
-        verdict = self._allowed(check)
-        keys = self._keys(model, check)
         ruling = ruling_of(check, verdict)
-        room = self._room(model, request, verdict)
         self._reserve(i, model, room)
         bill = Bill(model.name, room, self._act.services.prices, ruling)
         shown = Shown(deltas)
@@ -154,6 +172,29 @@ class Asker:
         finally:
             self._settle(i, bill.closed(self._act.services.clock() - began_us))
 
+    async def _admitted(self, model: Model, request: ModelRequest) -> _Admitted:
+        """The request as gate and budgets let it be sent now. Where only requests under way keep it from fitting they
+        are waited for, for as long as whoever waits for this one bears with."""
+        clock_s, patience_s = self._clock_s, self._patience_s()
+        ends_s = clock_s() + (self._in_time(request).time_s if patience_s is None else patience_s)
+        for pauses in count():
+            check = self._question(model)
+            verdict = self._allowed(check)
+            keys = self._keys(model, check)
+            try:
+                return _Admitted(check, verdict, keys, self._room(model, request, verdict))
+            except BudgetBusy as busy:
+                pause_s = min(BUSY_S * 1.5**pauses, BUSY_MAX_S)
+                if clock_s() + pause_s > ends_s:
+                    busy.retryable = patience_s is None
+                    raise
+            self.wait()
+            await self._act.services.sleep(pause_s)
+        raise AssertionError
+
+    def _clock_s(self) -> float:
+        return self._act.services.clock() / 1e6
+
     def _allowed(self, check: Check) -> Verdict:
         verdict = self._act.services.gate.decide(check)
         if self.held is None and verdict.outcome == "hold" and verdict.approval is not None:
@@ -168,15 +209,22 @@ class Asker:
 
     def _room(self, model: Model, request: ModelRequest, verdict: Verdict) -> Room:
         try:
-            return room_for(self._act.services.prices, self._budgets(verdict), model.name, request)
+            budgets = self._budgets(verdict, pending_of(self._act, self._held()))
+            return room_for(self._act.services.prices, budgets, model.name, request)
         except OverBudget as error:
             self.limit = error.limit or None
             raise
 
-    def _budgets(self, verdict: Verdict) -> list[Left]:
+    def _budgets(self, verdict: Verdict, pending: Pending = lambda what: NONE) -> list[Left]:
         act, more = self._act, self._unnoted()
-        caps = capped(verdict.caps, verdict.policies, used_of(act, more)) if verdict.caps else []
-        return budgets_of(act, more) + caps
+        caps = capped(verdict.caps, verdict.policies, used_of(act, more), pending) if verdict.caps else []
+        return budgets_of(act, more, pending) + caps
+
+    def _held(self) -> Used:
+        """What requests of this attempt hold that are under way, beside all that its run says of the attempt."""
+        noted = unnoted(self._act.journal.run(self._state.id), NO_USAGE)
+        under_way = sum((usage for _, usage in self._open.values()), NO_USAGE)
+        return noted.plus(Used(under_way.tokens, under_way.cost_micro_usd))
 
     async def _announced(self) -> None:
         """Returns once what is reserved is durable: no death hides a request that somebody bills from the budgets."""

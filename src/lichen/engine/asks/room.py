@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Final, Literal, NamedTuple, cast
 
 import msgspec
@@ -14,11 +15,12 @@ from lichen.core.words.limits import Usage
 from lichen.core.words.quotas import Bound
 from lichen.engine.act import Act
 from lichen.engine.asks.estimate import input_tokens
-from lichen.engine.asks.used import Used, counted_us, spent
+from lichen.engine.asks.used import Pending, Used, counted_us, spent
 from lichen.log.projections.costs import day_key, session_key
 
 OUTPUT_TOKENS_MIN: Final = 16  # a reply of fewer says nothing
 
+NONE: Final = Used()
 RunLimit = Literal["tokens", "cost"]
 
 
@@ -30,13 +32,29 @@ class OverBudget(ModelError):
         self.limit: RunLimit | Literal[""] = limit
 
 
+class BudgetBusy(ModelError):
+    """A request that would fit into a budget but for what requests under way have reserved of it. They give back what
+    they do not use."""
+
+    def __init__(self, budget: str) -> None:
+        message = f"The request does not fit into {budget}: requests under way hold the rest of it."
+        super().__init__(message, code="model_budget_busy")
+
+
 class Left(NamedTuple):
-    """What is left of one budget: its name, the tokens and the money that remain, None where that has no bound."""
+    """What is left of one budget: its name, the tokens and the money that remain, None where that has no bound. What
+    other requests under way hold of it is `pending`, and may come back."""
 
     name: str
     tokens: int | None = None
     micro_usd: int | None = None
     of_run: bool = False
+    pending: Callable[[], Used] = Used
+
+    def lacks(self, tokens: int, micro_usd: int, held: Used = NONE) -> bool:
+        """Whether it has less than this, with what is held given back."""
+        has_tokens = self.tokens is None or self.tokens + held.tokens >= tokens
+        return not (has_tokens and (self.micro_usd is None or self.micro_usd + held.micro_usd >= micro_usd))
 
 
 class Room(NamedTuple):
@@ -48,15 +66,16 @@ class Room(NamedTuple):
 
 
 def room_for(prices: Prices, budgets: Sequence[Left], model: str, request: ModelRequest) -> Room:
-    """The request with as many tokens for its reply as every budget has left. Raises ModelError: OverBudget, or
-    `model_unpriced` where a budget of money cannot tell."""
+    """The request with as many tokens for its reply as every budget has left. Raises ModelError: OverBudget,
+    BudgetBusy, or `model_unpriced` where a budget of money cannot tell."""
     read = input_tokens(request)
     most = min([request.max_tokens, *(left.tokens - read for left in budgets if left.tokens is not None)])
     for left in budgets:
         if left.micro_usd is not None:
             most = _payable(left, prices, model, read, most)
     if most < min(OUTPUT_TOKENS_MIN, request.max_tokens):
-        raise _over(budgets, prices, model, Usage(read, request.max_tokens))
+        least = Usage(read, min(OUTPUT_TOKENS_MIN, request.max_tokens))
+        raise _over(budgets, msgspec.structs.replace(least, cost_micro_usd=prices.cost(model, least) or 0))
     usage = Usage(read, most)
     cost = prices.cost(model, usage)
     fitted = request if most == request.max_tokens else msgspec.structs.replace(request, max_tokens=most)
@@ -64,43 +83,48 @@ def room_for(prices: Prices, budgets: Sequence[Left], model: str, request: Model
 
 
 def check_fits(budgets: Sequence[Left], cost: Usage) -> None:
-    """Raises OverBudget where one of the budgets has less left than this."""
-    for left in budgets:
-        is_over = left.micro_usd is not None and left.micro_usd < cost.cost_micro_usd
-        if is_over or (left.tokens is not None and left.tokens < cost.tokens):
-            raise _named(left, in_tokens=not is_over)
+    """Raises OverBudget or BudgetBusy where one of the budgets has less left than this."""
+    if any(left.lacks(cost.tokens, cost.cost_micro_usd) for left in budgets):
+        raise _over(budgets, cost)
 
 
-def budgets_of(act: Act, unnoted: Used) -> list[Left]:
+def budgets_of(act: Act, unnoted: Used, pending: Pending = lambda what: NONE) -> list[Left]:
     """Every budget that binds the run, as things stand. `unnoted` is what the attempt used of which the log has no word
-    yet."""
+    yet, `pending` what other requests hold of what runs share."""
     state, budgets = act.journal.run(act.state.id), act.services.budgets(act.journal.scope)
     money = state.micro_usd_free
     of_run = (state.tokens_free - unnoted.tokens, None if money is None else money - unnoted.micro_usd)
     found = [Left("the limits of its run", *of_run, of_run=True)]
     of_session, of_day = budgets.of_session, budgets.of_day
     if of_session is not None and state.session is not None:
-        found.append(_left("its session's budget", spent(act, session_key(state.session)).plus(unnoted), of_session))
+        in_session = spent(act, session_key(state.session)).plus(unnoted)
+        found.append(_left("its session's budget", in_session, of_session, partial(pending, "session")))
     if of_day is not None:
         today = spent(act, day_key(counted_us(act, state))).plus(unnoted)
-        found.append(_left("the tenant's budget of the day", today, of_day))
+        found.append(_left("the tenant's budget of the day", today, of_day, partial(pending, "day")))
     return found
 
 
-def capped(caps: Iterable[AtMost], policies: Sequence[str], used: Mapping[ModelMeter, int]) -> list[Left]:
+def capped(
+    caps: Iterable[AtMost],
+    policies: Sequence[str],
+    used: Mapping[ModelMeter, int],
+    pending: Pending = lambda what: NONE,
+) -> list[Left]:
     """What policies let the request bring its meters to, as budgets like those that a project sets."""
     found: list[Left] = []
     for cap in caps:
         left = cap.limit - used[cast(ModelMeter, cap.meter)]
         name, of_run = f"what policy allows, {cap.meter} <= {cap.limit} ({', '.join(policies)})", "run_" in cap.meter
         in_tokens = cap.meter.endswith("_tokens")
-        found.append(Left(name, left if in_tokens else None, None if in_tokens else left, of_run=of_run))
+        held = partial(pending, cap.meter.partition("_")[0])
+        found.append(Left(name, left if in_tokens else None, None if in_tokens else left, of_run=of_run, pending=held))
     return found
 
 
-def _left(name: str, used: Used, bound: Bound) -> Left:
+def _left(name: str, used: Used, bound: Bound, pending: Callable[[], Used]) -> Left:
     money = None if bound.micro_usd is None else bound.micro_usd - used.micro_usd
-    return Left(name, None if bound.tokens is None else bound.tokens - used.tokens, money)
+    return Left(name, None if bound.tokens is None else bound.tokens - used.tokens, money, pending=pending)
 
 
 def _payable(left: Left, prices: Prices, model: str, read: int, most: int) -> int:
@@ -122,16 +146,15 @@ def _payable(left: Left, prices: Prices, model: str, read: int, most: int) -> in
     return low
 
 
-def _over(budgets: Sequence[Left], prices: Prices, model: str, usage: Usage) -> OverBudget:
-    """The error that names the budget with the least room; that of the run where others have as little."""
-    least = msgspec.structs.replace(usage, output_tokens=min(OUTPUT_TOKENS_MIN, usage.output_tokens))
-    cost = prices.cost(model, least)
-    for left in budgets:
-        if left.tokens is not None and left.tokens < least.tokens:
-            return _named(left, in_tokens=True)
-        if left.micro_usd is not None and cost is not None and left.micro_usd < cost:
-            return _named(left, in_tokens=False)
-    return OverBudget("what is left of its budgets")
+def _over(budgets: Sequence[Left], least: Usage) -> ModelError:
+    """The error that names the budget with the least room; that of the run where others have as little. One that is
+    used up says more than one of which others hold the rest."""
+    cost = (least.tokens, least.cost_micro_usd)
+    lacking = [left for left in budgets if left.lacks(*cost)]
+    over = next((left for left in lacking if left.lacks(*cost, left.pending())), None)
+    if over is not None:
+        return _named(over, in_tokens=over.tokens is not None and over.tokens < least.tokens)
+    return BudgetBusy(lacking[0].name) if lacking else OverBudget("what is left of its budgets")
 
 
 def _named(left: Left, *, in_tokens: bool) -> OverBudget:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from lichen.core.deciders.run import RunState
@@ -23,6 +23,10 @@ class Used(NamedTuple):
     def plus(self, other: Used) -> Used:
         """Both."""
         return Used(self.tokens + other.tokens, self.micro_usd + other.micro_usd)
+
+
+Pending = Callable[[str], Used]
+"""What others hold of the meters of a `session`, a `customer` or a `day`; looked up where it matters."""
 
 
 def used_of(act: Act, unnoted: Used) -> Mapping[ModelMeter, int]:
@@ -64,6 +68,27 @@ def unnoted(state: RunState, asked: Usage) -> Used:
     is_noted = asking is not None and (asking.step, asking.attempt) == (state.step, state.plan_attempt)
     noted = asking.usage if asking is not None and is_noted else NO_USAGE
     return Used(asked.tokens - noted.tokens, asked.cost_micro_usd - noted.cost_micro_usd)
+
+
+def pending_of(act: Act, own: Used) -> Pending:
+    """What requests under way hold of every meter that runs share. `own` is what the attempt holds itself beside what
+    its run says of it."""
+
+    def held(what: str) -> Used:
+        state, log = act.journal.run(act.state.id), act.journal.log
+        match what:
+            case "session" if state.session is not None:
+                found = log.spent(session_key(state.session))
+            case "customer":
+                found = log.person(state.subject, counted_us(act, state)).spent
+            case "day":
+                found = log.spent(day_key(counted_us(act, state)))
+            case _:
+                return Used()  # of a run's own, which nobody else gives back
+        tokens, micro_usd = found.reserved_tokens + own.tokens, found.reserved_micro_usd + own.micro_usd
+        return Used(max(0, tokens), max(0, micro_usd))
+
+    return held
 
 
 def counted_us(act: Act, state: RunState) -> int:
