@@ -8,6 +8,7 @@ What every channel must do is in `lichen.testing.doors.channel_conformance`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 import msgspec
@@ -193,7 +194,7 @@ class Source(Protocol):
 # -- how one is made of a table in `lichen.toml` -----------------------------------------------------------------
 
 
-class ChannelSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ChannelSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Base of what `[tenants.NAME.CHANNEL]` may say. `env`: the environment that its conversations belong to, `team`
     whose they are within the tenant. `kind`: what it is, where the table is called otherwise: so a tenant has several.
     `in_doubt`: what becomes of a delivery that was cut off, where the platform would show it twice."""
@@ -220,6 +221,11 @@ class Host(Protocol):
         """Whether the environment is for development: then the platform may be an address of one's own."""
         ...
 
+    @property
+    def root(self) -> Path | None:
+        """The project's folder."""
+        ...
+
     async def secret(self, reference: str, host: str) -> str:
         """The value that a setting refers to, as it is now: `env:VARIABLE`, or `secret:NAME` of the channel's scope,
         whose use for `host` policy is asked about and the log tells of.
@@ -242,9 +248,11 @@ class Unhosted:
         *,
         is_development: bool = True,
         clock: Callable[[], int] = lambda: 0,
+        root: Path | None = None,
     ) -> None:
         self.reach = Reach()
         self.now_us = clock
+        self.root = root
         self.is_development = is_development
         self._secrets = dict(secrets or {})
 

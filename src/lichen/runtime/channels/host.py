@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from lichen.channels.port import missing
 from lichen.core.deciders import events as e
@@ -30,8 +31,11 @@ class ChannelRefused(Denied):
 class ChannelHost:
     """The host of one channel of one tenant. Before `begin` there is no runtime, and nothing can be asked of it."""
 
-    def __init__(self, scope: Scope, channel: str, environ: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, scope: Scope, channel: str, root: Path | None = None, environ: Mapping[str, str] | None = None
+    ) -> None:
         self._scope = scope
+        self.root = root
         self._hands_to = f"channel:{channel}"
         self._actor = Actor("service", f"channel:{channel}", (CHANNEL,), auth="system")
         self._environ = os.environ if environ is None else environ

@@ -58,7 +58,7 @@ def _opened(file: Read, tenant: str, declared: Tenant, channel: str, table: Mapp
             steps = ("tenants", tenant, channel, "env")
             raise file.unknown(f"environment of {tenant}", settings.env, *steps, code="env_unknown", known=known)
         scope = Scope(tenant, settings.env)
-        host = ChannelHost(scope, channel)
+        host = ChannelHost(scope, channel, file.path.parent)
         made = _checked(maker(Setup(scope, settings, channel, host)), channel)
         return Opened(channel, scope, made, kind, settings.team, host)
 

@@ -1,0 +1,95 @@
+"""The file sink: each message is a line, on the disk, once; a death in the middle leaves none in doubt."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from lichen.channels.file.channel import FileChannel, FileSettings
+from lichen.channels.port import Setup, Unhosted
+from lichen.core.speech.saying import Attachment, Saying
+from lichen.core.words.errors import Denied, Invalid
+from lichen.core.words.ids import MessageId, SessionId
+from lichen.core.words.scope import Scope
+from lichen.engine.ports import Outbound
+from tests.channels.webhook.test_channel import delivery
+
+SCOPE = Scope("acme", "dev")
+
+
+def sink(root: Path, path: str = "out/answers.jsonl", bytes_max: int = 1 << 20) -> FileChannel:
+    return FileChannel(Setup(SCOPE, FileSettings(path=path, bytes_max=bytes_max), host=Unhosted(root=root)))
+
+
+def message(id: str, text: str = "Done.") -> Outbound:
+    picture = Attachment("image/png", "https://example.com/a.png", "a.png")
+    return Outbound(MessageId(id), SessionId("ses-1"), "answer", Saying(text, None, (picture,)), 7, b"reports")
+
+
+def lines(path: Path) -> list[dict[str, object]]:
+    return [msgspec.json.decode(line) for line in path.read_bytes().splitlines()]
+
+
+@pytest.mark.req("SYM-90.2")
+async def test_every_message_is_a_line_of_json(tmp_path: Path) -> None:
+    channel = sink(tmp_path)
+    for id in ("o1", "o2"):
+        assert (await channel.send(SCOPE, message(id, "line one\nline two"))).outcome == "delivered"
+    first, second = lines(tmp_path / "out/answers.jsonl")
+    assert (first["id"], second["id"], first["to"], first["text"]) == (
+        "ses-1/o1",
+        "ses-1/o2",
+        "reports",
+        "line one\nline two",
+    )
+    assert first["attachments"] == [{"content_type": "image/png", "url": "https://example.com/a.png", "name": "a.png"}]
+
+
+@pytest.mark.req("SYM-90.2")
+async def test_it_can_be_asked_whether_a_message_is_there_and_half_a_line_is_none(tmp_path: Path) -> None:
+    channel = sink(tmp_path)
+    assert await channel.has(SCOPE, message("o1")) is False
+    await channel.send(SCOPE, message("o1"))
+    path = tmp_path / "out/answers.jsonl"
+    whole = path.read_bytes()
+    path.write_bytes(whole + whole.replace(b"o1", b"o2")[:-20])
+    assert await channel.has(SCOPE, message("o1")) is True
+    assert await channel.has(SCOPE, message("o2")) is False
+    await channel.send(SCOPE, message("o2"))
+    assert msgspec.json.decode(path.read_bytes().splitlines()[-1])["id"] == "ses-1/o2"
+
+
+@pytest.mark.req("SYM-90.2")
+async def test_a_full_file_is_put_aside_and_still_asked(tmp_path: Path) -> None:
+    channel = sink(tmp_path, bytes_max=4_096)
+    for i in range(40):
+        await channel.send(SCOPE, message(f"o{i}"))
+    sizes = [path.stat().st_size for path in (tmp_path / "out").iterdir()]
+    assert len(sizes) == 2
+    assert max(sizes) < 5_000
+    assert await channel.has(SCOPE, message("o39")) is True
+
+
+@pytest.mark.req("SYM-90.2")
+@pytest.mark.parametrize("path", ["../answers.jsonl", "/etc/passwd", "out/../../x", "."])
+def test_a_file_outside_the_project_is_refused(tmp_path: Path, path: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        sink(tmp_path, path)
+    assert refused.value.code == "path_outside"
+
+
+@pytest.mark.req("SYM-90.2")
+async def test_a_link_that_leads_elsewhere_is_not_written_through(tmp_path: Path) -> None:
+    channel = sink(tmp_path)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "elsewhere").write_text("mine")
+    (tmp_path / "out/answers.jsonl").symlink_to(tmp_path / "elsewhere")
+    assert (await channel.send(SCOPE, message("o1"))).outcome == "retry"
+    assert (tmp_path / "elsewhere").read_text() == "mine"
+
+
+async def test_nothing_comes_in_by_a_file(tmp_path: Path) -> None:
+    with pytest.raises(Denied):
+        await sink(tmp_path).verify(SCOPE, delivery(b"{}"))

@@ -1,0 +1,237 @@
+"""Webhooks do what every channel must; what a delivery says, and where answers go."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import msgspec
+import pytest
+from standardwebhooks.webhooks import Webhook
+
+from lichen.channels.port import Arrival, Setup, Unhosted
+from lichen.channels.webhook.channel import WebhookChannel, WebhookSettings
+from lichen.channels.webhook.schemes import standard_signature
+from lichen.core.speech.saying import Saying
+from lichen.core.words.errors import Invalid
+from lichen.core.words.ids import MessageId, SessionId
+from lichen.core.words.scope import Scope
+from lichen.engine.ports import Outbound
+from lichen.testing.doors.channel_conformance import ChannelConformance, Received
+
+NOW_S = 1_760_000_000
+KEY = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+SCOPE = Scope("acme", "dev")
+SAYS = {"text": "/message", "conversation": "/thread", "sender": "/from/id", "id": "/id"}
+
+
+def made(url: str = "", **settings: Any) -> WebhookChannel:
+    """A webhook of Standard Webhooks, answers to which go to `url`."""
+    out = {"url": url, "url_secret": "secret:out"} if url else {}
+    host = Unhosted({"secret:webhook-secret": KEY, "secret:out": KEY}, clock=lambda: NOW_S * 1_000_000)
+    return WebhookChannel(Setup(SCOPE, msgspec.convert({**settings, **out}, WebhookSettings), host=host))
+
+
+def delivery(body: bytes, id: str = "msg-1", **headers: str) -> Arrival:
+    mark = standard_signature(KEY, id, NOW_S, body)
+    proofs = {"webhook-id": id, "webhook-timestamp": str(NOW_S), "webhook-signature": mark}
+    return Arrival("POST", "/", {}, {**proofs, **headers}, body, NOW_S * 1_000_000)
+
+
+class Receiver:
+    """Where answers are posted to. `says` are the statuses it answers with, the last one for all that follow."""
+
+    def __init__(self, says: Sequence[int] = (200,), headers: dict[str, str] | None = None) -> None:
+        self.got: list[tuple[dict[str, str], bytes]] = []
+        receiver, statuses = self, list(says)
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["content-length"]))
+                receiver.got.append(({name.lower(): value for name, value in self.headers.items()}, body))
+                status = statuses.pop(0) if len(statuses) > 1 else statuses[0]
+                if not status:
+                    self.close_connection = True
+                    return
+                self.send_response(status)
+                for name, value in (headers or {}).items():
+                    self.send_header(name, value)
+                self.send_header("content-length", "0")
+                self.end_headers()
+
+            def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/answers"
+
+    def __enter__(self) -> Receiver:
+        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+class TestWebhook(ChannelConformance):
+    proofs = ("webhook-id", "webhook-timestamp", "webhook-signature")
+
+    def channel(self) -> WebhookChannel:
+        return made(**SAYS)
+
+    def body(self, text: str, id: str, conversation: str) -> bytes:
+        return msgspec.json.encode({"id": id, "message": text, "thread": conversation, "from": {"id": "ann"}})
+
+    def arrival(self, body: bytes) -> Arrival:
+        return delivery(body)
+
+    def words(self, rendered: dict[str, Any]) -> str:
+        return rendered["text"]
+
+    @contextmanager
+    def platform(self, channel: WebhookChannel) -> Generator[Sequence[Received]]:
+        with Receiver() as receiver:
+            told = made(receiver.url, **SAYS)
+            channel.send = told.send  # pyright: ignore[reportAttributeAccessIssue]
+            yield Got(receiver)
+
+
+class Got(Sequence[Received]):
+    """What a receiver got so far."""
+
+    def __init__(self, receiver: Receiver) -> None:
+        self._receiver = receiver
+
+    def __len__(self) -> int:
+        return len(self._receiver.got)
+
+    def __getitem__(self, i: Any) -> Any:
+        found: list[Any] = [_received(headers, body) for headers, body in self._receiver.got]
+        return found[i]
+
+
+def _received(headers: dict[str, str], body: bytes) -> Received:
+    said = msgspec.json.decode(body)
+    assert said["id"] == headers["webhook-id"]
+    return Received(said["id"], said["text"], said["conversation"].encode())
+
+
+def parsed(channel: WebhookChannel, arrival: Arrival) -> Any:
+    (message,) = channel.parse(SCOPE, arrival, None)
+    return message
+
+
+PUSH = msgspec.json.encode(
+    {"ref": "refs/heads/main", "repository": {"full_name": "octo/hello"}, "pusher": {"name": "octocat"}}
+)
+
+
+@pytest.mark.req("SYM-92.1")
+def test_a_delivery_without_a_place_for_its_conversation_is_one_of_its_own() -> None:
+    channel = made(scheme="github", data={"repository": "/repository/full_name", "by": "/pusher/name"})
+    headers = {"x-github-event": "push", "x-github-delivery": "72d3162e-cc78-11e3-81ab-4c9367dc0958"}
+    message = parsed(channel, Arrival("POST", "/", {}, headers, PUSH, 0))
+    assert (message.text, message.id, message.sender.id) == ("push", headers["x-github-delivery"], "webhook:github")
+    assert message.conversation == message.id
+    assert message.envelope == {"repository": "octo/hello", "by": "octocat"}
+
+
+@pytest.mark.req("SYM-92.1")
+def test_without_named_data_a_planner_reads_the_whole_body_and_a_form_is_read_too() -> None:
+    channel = made(scheme="stripe")
+    body = b'{"id":"evt_1","type":"charge.succeeded","data":{"object":{"amount":100}}}'
+    message = parsed(channel, Arrival("POST", "/", {}, {}, body, 0))
+    assert (message.id, message.text) == ("evt_1", "charge.succeeded")
+    assert message.envelope["value"]["data"] == {"object": {"amount": 100}}
+    form = {"content-type": "application/x-www-form-urlencoded"}
+    posted = parsed(channel, Arrival("POST", "/", {}, form, b"payload=%7B%22id%22%3A%22evt_2%22%7D", 0))
+    assert posted.id == "evt_2"
+    fields = parsed(made(scheme="slack", text="/text"), Arrival("POST", "/", {}, form, b"text=hi+there&id=7", 0))
+    assert (fields.text, fields.id) == ("hi there", "7")
+
+
+@pytest.mark.req("SYM-92.1")
+def test_what_is_not_where_the_settings_say_is_refused_at_that_place() -> None:
+    for body, place in ((b'{"id": "1", "from": {"id": 1}}', "/thread"), (b'{"id": "1", "thread": "a"}', "/from/id")):
+        with pytest.raises(Invalid) as refused:
+            made(**SAYS).parse(SCOPE, delivery(body), None)
+        assert (refused.value.code, refused.value.place) == ("body_invalid", place)
+
+
+@pytest.mark.req("GRE-56.1")
+def test_the_challenge_of_slack_is_repeated_and_says_nothing() -> None:
+    channel = made(scheme="slack")
+    challenge = "3eZbrw1aBm2rZgRNFdxV2595E9CY3gmdALWMmHkvFXO7tYXAYM8P"  # https://docs.slack.dev, url_verification
+    said = {"token": "Jhj5dZrVaK7ZwHHjRyZWjbDl", "challenge": challenge, "type": "url_verification"}
+    body = msgspec.json.encode(said)
+    arrival = Arrival("POST", "/", {}, {}, body, 0)
+    assert channel.parse(SCOPE, arrival, None) == ()
+    assert channel.reply(SCOPE, arrival).body == challenge.encode()
+
+
+def answer(text: str = "Done.") -> Outbound:
+    return Outbound(MessageId("o1"), SessionId("ses-1"), "answer", Saying(text), 0, b"thread-1")
+
+
+@pytest.mark.req("SYM-90.1")
+async def test_an_answer_is_posted_signed_as_a_standard_webhook_says_and_under_its_own_id() -> None:
+    with Receiver() as receiver:
+        assert (await made(receiver.url).send(SCOPE, answer())).outcome == "delivered"
+    ((headers, body),) = receiver.got
+    assert headers["webhook-id"] == "ses-1/o1"
+    sent = datetime.fromtimestamp(int(headers["webhook-timestamp"]), UTC)
+    assert headers["webhook-signature"] == Webhook(KEY).sign("ses-1/o1", sent, body.decode())
+    assert msgspec.json.decode(body) == {
+        "type": "message.answer", "text": "Done.", "conversation": "thread-1", "id": "ses-1/o1"
+    }  # fmt: skip
+
+
+@pytest.mark.req("SYM-90.1")
+@pytest.mark.parametrize(
+    ("status", "headers", "outcome", "pause_s"),
+    [
+        (429, {"retry-after": "7"}, "retry", 7.0),
+        (503, {}, "unknown", None),
+        (0, {}, "unknown", None),
+        (400, {}, "failed", None),
+        (302, {"location": "http://169.254.169.254/"}, "unknown", None),
+    ],
+)
+async def test_what_became_of_an_answer_is_known_by_what_the_receiver_said(
+    status: int, headers: dict[str, str], outcome: str, pause_s: float | None
+) -> None:
+    with Receiver((status,), headers) as receiver:
+        delivered = await made(receiver.url).send(SCOPE, answer())
+    assert (delivered.outcome, delivered.retry_after_s) == (outcome, pause_s)
+    assert len(receiver.got) == 1
+
+
+@pytest.mark.req("SYM-90.1")
+async def test_a_receiver_that_is_away_is_left_alone_for_a_while_and_nothing_is_in_doubt() -> None:
+    channel = made("http://127.0.0.1:1/answers")
+    outcomes = [await channel.send(SCOPE, answer()) for _ in range(30)]
+    assert {each.outcome for each in outcomes} == {"retry"}
+    assert outcomes[0].code == "platform_unreachable"
+    assert outcomes[-1].code == "platform_resting"
+    assert (outcomes[-1].retry_after_s or 0) >= 1
+
+
+@pytest.mark.req("SYM-90.1")
+@pytest.mark.parametrize("url", ["http://example.com/hook", "http://10.0.0.1/hook", "ftp://example.com/"])
+async def test_no_answer_goes_to_an_address_without_tls(url: str) -> None:
+    delivered = await made(url).send(SCOPE, answer())
+    assert (delivered.outcome, delivered.code) == ("failed", "address_invalid")
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"secrets": []}, {"url": "https://a.example/"}, {"text": "message"}, {"data": {"a": "b"}}, {"scheme": "md5"}],
+)
+def test_settings_that_could_not_work_are_refused(settings: dict[str, Any]) -> None:
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert(settings, WebhookSettings)
