@@ -48,7 +48,7 @@ KEEP = {
 OFFER = {"tool.submit"}
 OWN = {"log.erase", "run.declassify", "session.declassify", "stop.clear", "stop.set", "tool.review"}
 MAY: dict[str, set[str]] = {
-    "customer": TALK,
+    "customer": TALK | {"run.cancel"},
     "operator": TALK | LOOK | SEE | STEER | KEEP | OFFER | OWN,
     "service": TALK | LOOK | STEER | OFFER | {"secret.use"},
     "system": LOOK | SEE | KEEP | OFFER | {"agent.create", "process.stop", "run.pause", "run.resume"},

@@ -14,9 +14,11 @@ from pydantic import BaseModel
 
 from lichen import Agent, CallMeta, tool
 from lichen.agents import Intent, RulePlanner
+from lichen.core.deciders import events as e
 from lichen.core.ports.plan import CallRequest, Plan, PlanInput
-from lichen.core.words.ids import RunId, ToolName
-from lichen.core.words.scope import Operator, Scope
+from lichen.core.words.errors import NotFound
+from lichen.core.words.ids import RunId, ToolName, run_stream
+from lichen.core.words.scope import Customer, Operator, Scope
 from lichen.runtime.runtime import Runtime
 from lichen.serve.http.state import of_app
 from lichen.serve.listen.tcp import listening
@@ -50,11 +52,13 @@ class Waiting:
 
     pure = True
     digest = "waiting/1"
+    tool = ToolName("slow.wait")
+    arguments = b"{}"
 
     async def plan(self, input: PlanInput) -> Plan:
         if input.results:
             return Plan(answer="It is open.")
-        return Plan(calls=(CallRequest(ToolName("slow.wait"), b"{}"),))
+        return Plan(calls=(CallRequest(self.tool, self.arguments),))
 
 
 def slow(gate: Gate) -> Agent:
@@ -69,6 +73,18 @@ def slow(gate: Gate) -> Agent:
     return Agent("house.slow", planner=Waiting(), tools=[wait])
 
 
+class Calling(Waiting):
+    """Calls the agent that waits."""
+
+    digest = "calling/1"
+    tool = ToolName("house.slow")
+    arguments = b'{"message":"go"}'
+
+
+def caller(gate: Gate) -> Agent:
+    return Agent("house.caller", planner=Calling(), tools=[slow(gate).as_tool(name="house.slow")])
+
+
 def scale() -> Agent:
     weigh = Intent("weigh", phrases=["weigh"], answer='{{"grams": 250, "parts": ["lid"]}}')
     return Agent("house.scale", planner=RulePlanner(intents=[weigh], fallback="no"), answers=Weighed)
@@ -81,7 +97,7 @@ def gate() -> Gate:
 
 @pytest.fixture
 async def runtime(tmp_path: Path, gate: Gate) -> AsyncGenerator[Runtime]:
-    async with Runtime.open(tmp_path / "home", agents=[slow(gate), scale()]) as runtime:
+    async with Runtime.open(tmp_path / "home", agents=[slow(gate), caller(gate), scale()]) as runtime:
         yield runtime
         gate.opened.set()
 
@@ -109,11 +125,42 @@ async def test_a_call_that_its_client_gives_up_ends_its_run(
         await asyncio.wait_for(gate.came.wait(), 20)
         call.cancel()
         await asyncio.wait({call})
-        if kind == "customer" and arguments is not GO:
-            gate.opened.set()  # customers cancel no runs, and this conversation is not over
-            assert await ended(runtime, gate.run) == "completed"
-        else:
-            assert await ended(runtime, gate.run) == "cancelled"
+        assert await ended(runtime, gate.run) == "cancelled"
+        signals = [record.control for record in runtime.engine.journal(ACME).log.records(run_stream(gate.run))]
+        assert "run.cancel" in [each.ruling.action for each in signals if isinstance(each, e.Signal) and each.ruling]
+
+
+@pytest.mark.req("GOA-73.18")
+async def test_a_call_goes_on_that_policy_does_not_let_its_customer_cancel(tmp_path: Path, gate: Gate) -> None:
+    (tmp_path / "policies").mkdir()
+    rules = """@id("ours") forbid (principal is Customer, action == Action::"run.cancel", resource);"""
+    (tmp_path / "policies/ours.cedar").write_text(rules)
+    async with (
+        Runtime.open(tmp_path / "home", agents=[slow(gate)], policies=tmp_path / "policies") as runtime,
+        served(runtime) as url,
+        client(url, key(runtime, "somebody"), MODES[0]) as caller,
+    ):
+        call = asyncio.ensure_future(caller.call_tool("house.slow", {**GO, "conversation": "desk"}))
+        await asyncio.wait_for(gate.came.wait(), 20)
+        call.cancel()
+        await asyncio.wait({call})
+        gate.opened.set()
+        assert await ended(runtime, gate.run) == "completed"
+
+
+@pytest.mark.req("GOA-73.18")
+async def test_customers_cancel_what_they_asked_for_and_nothing_of_others_or_that_another_run_called(
+    runtime: Runtime, gate: Gate
+) -> None:
+    one, other = Customer("customer-7"), Customer("customer-8")
+    run = await runtime.runs.start(ACME, "house.caller", "go", one)
+    await asyncio.wait_for(gate.came.wait(), 20)
+    assert gate.run != run
+    for who, what in ((other, run), (other, gate.run), (one, gate.run)):
+        with pytest.raises(NotFound, match="run_unknown"):
+            await runtime.runs.cancel(ACME, what, who)
+    await runtime.runs.cancel(ACME, run, one)
+    assert (await ended(runtime, run), await ended(runtime, gate.run)) == ("cancelled", "cancelled")
 
 
 @pytest.mark.req("GOA-73.11")

@@ -132,7 +132,9 @@ async def test_a_customer_reads_the_result_of_their_own_runs_only(door: Door) ->
     assert (await mine.get(f"runs/{run}/result?wait_s=10")).status == 200
     assert (await other.get(f"runs/{run}/result")).code == "run_unknown"
     assert (await mine.get(f"runs/{run}")).code == "role_missing"
-    assert (await mine.post(f"runs/{run}/cancel")).code == "role_missing"
+    assert (await mine.post(f"runs/{run}/pause")).code == "role_missing"
+    assert (await mine.post(f"runs/{run}/cancel")).code == "run_finished"
+    assert (await other.post(f"runs/{run}/cancel")).code == "run_unknown"
 
 
 @pytest.mark.req("GOA-29.8")

@@ -35,7 +35,7 @@ _GOVERN: Final[tuple[Action, ...]] = (
 )  # fmt: skip
 
 MAY: Final[Mapping[ActorKind, frozenset[Action]]] = {
-    "customer": frozenset(_TALK),
+    "customer": frozenset((*_TALK, "run.cancel")),
     "operator": frozenset((*_TALK, *_LOOK, *_SEE, *_STEER, *_PROVE, *_KEEP, *_OFFER, *_GOVERN)),
     "service": frozenset((*_TALK, *_LOOK, *_STEER, *_OFFER, "secret.use")),
     "system": frozenset((*_LOOK, *_SEE, *_PROVE, *_KEEP, *_OFFER, *_RUN)),

@@ -53,6 +53,16 @@ def of_run(id: RunId) -> About:
     return About(id, "run", lambda journal: journal.run(id).subject or None, run=id)
 
 
+def of_request(id: RunId) -> About:
+    """A run that somebody asked for, and not one that another run called."""
+
+    def owner(journal: Journal) -> str | None:
+        state = journal.run(id)
+        return (state.subject or None) if state.parent is None else None
+
+    return About(id, "run", owner, run=id)
+
+
 def of_state(state: RunState) -> About:
     """A run that was looked up already."""
     return About(state.id, "run", lambda journal: state.subject or None, run=state.id)

@@ -20,7 +20,7 @@ from lichen.engine.intake.request import Request
 from lichen.engine.journal.journal import Journal
 from lichen.gate.rules.schema import Action
 from lichen.log.records.record import Record
-from lichen.runtime.access.access import EVERYTHING, About, Access, is_channel, of_run, of_state
+from lichen.runtime.access.access import EVERYTHING, About, Access, is_channel, of_request, of_run, of_state
 from lichen.runtime.operations.setting import Known
 from lichen.runtime.operations.talk.feed import Feed
 from lichen.runtime.operations.talk.partials import partials
@@ -262,8 +262,10 @@ class Runs:
         await declassify(request, tuple(sources), reason=reason, run=run)
 
     async def cancel(self, scope: Scope, run: RunId, actor: Actor) -> None:
-        """Ends a run. Cancelling twice is no error; one that ended by itself is a Conflict (`run_finished`)."""
-        request = self._request("run.cancel", scope, run, actor)
+        """Ends a run; customers end their own, which nothing else called. Cancelling twice is no error; one that ended
+        by itself is a Conflict (`run_finished`)."""
+        about = of_request(run) if actor.kind == "customer" else of_run(run)
+        request = Request(self._engine, scope, actor, self._access.ask("run.cancel", scope, actor, about))
         outcome = self._engine.journal(scope).run(run).outcome
         if outcome and outcome != "cancelled":
             raise Conflict(

@@ -251,17 +251,18 @@ class Call:
         return request.cancel_requested.is_set()
 
     async def _cancel(self) -> None:
-        """Gives up what this call set going. Who may not cancel runs closes the session that was for it alone."""
+        """Gives up what this call set going, as far as policy lets its caller cancel runs; a session that was for it
+        alone is closed in any case."""
         if self._session is None or self._saying is None:
             return
         visit = self._visit
         with suppress(LichenError, TimeoutError):
             turn = await asyncio.wait_for(self._saying, STARTING_S)
-            if not self._keeps:
-                await self._session.close()
-                return
             run = await asyncio.wait_for(turn.run(), STARTING_S)
             await visit.runtime.runs.cancel(visit.scope, run, visit.actor)
+        if not self._keeps:
+            with suppress(LichenError):
+                await self._session.close()
 
 
 _STATUS: Final = {
