@@ -57,6 +57,7 @@ ACTION: Mapping[str, str] = {
     "stop.clear": "A stop is taken back.",
     "stop.read": "Stops are listed.",
     "stop.set": "A tool, agent, run or tenant is stopped.",
+    "tool.login": "Somebody signs in at a server, of this name, for calls that are made for them.",
     "tool.look": "A server is asked what it offers.",
     "tool.read": "What servers offer is listed and shown.",
     "tool.review": "What a server offers is accepted or rejected.",
@@ -66,7 +67,7 @@ ACTION: Mapping[str, str] = {
 }
 
 CONTEXT: Mapping[str, tuple[str, str]] = {
-    "context.actor": ("{kind, id, roles}", "Whom it is about in the end: the person an agent acts for."),
+    "context.actor": ("{kind, id, roles, capabilities}", "Whom it is about in the end: the person an agent acts for."),
     "context.label": ("{sources, tainted, secrecy}", "What the asker has read: `tainted` once a third party's words."),
     "context.args": ("by the tool's parameters", "The arguments of the call. Money is in minor units."),
     "context.facts": ("by what `facts` returns", "What your own system says, whatever a model claims."),

@@ -58,3 +58,14 @@ def test_a_tenant_has_the_tools_of_a_server_once_somebody_signed_in(tmp_path: Pa
     kept = b"".join(path.read_bytes() for path in project.home.rglob("*") if path.is_file())
     assert b"access_token" not in kept
     assert project.run("tools", "login", "nothing", *WHO, "--json").error == "server_unknown"
+
+
+@pytest.mark.req("SYM-57.6")
+def test_a_person_signs_in_for_themselves_alone(tmp_path: Path, url: str) -> None:
+    server = f'    [[mcp]]\n    name = "library"\n    url = "{url}"\n    oauth = {{}}\n    tokens = "person"\n'
+    project = Project(tmp_path, {"lichen.toml": f"{SETTINGS}\n{server}"})
+    assert "Signed in at library" in signed_in(project)
+    assert project.run("tools", "look", "library", *WHO).out == "library.find is on.\n"
+    listed = {secret["name"] for secret in project.run("secrets", "list", *WHO, "--json").data}
+    assert "mcp.library.token" not in listed
+    assert any(name.startswith("mcp.library.token/operator_") for name in listed)

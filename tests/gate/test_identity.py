@@ -23,6 +23,7 @@ TALK = {
     "session.open",
     "session.read",
     "session.say",
+    "tool.login",
     "wait.answer",
 }
 LOOK = {

@@ -225,6 +225,7 @@ ENTRIES: dict[str, Entry] = {
     "ServerTools.waiting": Entry("tool.read", lambda w, a: w.runtime.tools.waiting(a.scope, a.actor)),
     "ServerTools.show": Entry("tool.read", lambda w, a: w.runtime.tools.show(a.scope, "files.read", a.actor)),
     "ServerTools.look": Entry("tool.look", lambda w, a: w.runtime.tools.look(a.scope, "files", a.actor)),
+    "SignIns.keep": Entry("tool.login", lambda w, a: w.runtime.sign_ins.keep(a.scope, "files", b"{}", a.actor)),
     "Submissions.submit": Entry(
         "tool.submit", lambda w, a: w.runtime.submissions.submit(a.scope, "files", (), a.actor)
     ),

@@ -228,6 +228,7 @@ class Runtime:
         from lichen.runtime.operations.governing.policies import Policies
         from lichen.runtime.operations.governing.reload import Reload
         from lichen.runtime.operations.governing.secrets import Secrets
+        from lichen.runtime.operations.governing.signins import SignIns
         from lichen.runtime.operations.governing.stops import Stops
         from lichen.runtime.operations.governing.submissions import Submissions
         from lichen.runtime.operations.governing.suspicions import Suspicions
@@ -259,7 +260,9 @@ class Runtime:
         self.handovers = Handovers(wiring.engine, access, self.waits)
         self.records = Records(wiring.engine, access)
         self.proofs = Proofs(wiring.engine, access, home=self.home, volume=wiring.volume, keyring=wiring.keyring)
-        self.people = People(wiring.engine, access, register=wiring.register, new_id=new_id)
+        self.people = People(
+            wiring.engine, access, register=wiring.register, new_id=new_id, forget=wiring.servers.forget
+        )
         self.keys = Keys(wiring.engine, wiring.keyring, access, changes, register=wiring.register)
         self.secrets = Secrets(
             wiring.engine, access, changes, sources=wiring.secrets, known=wiring.secret_names, agents=agents
@@ -271,6 +274,7 @@ class Runtime:
         self.evals = Evals(access, home=self.home)
         suspicions = Suspicions(wiring.servers, own)
         self.tools = ServerTools(wiring.engine, access, wiring.servers, wiring.in_force, suspicions)
+        self.sign_ins = SignIns(access, changes, wiring.servers)
         self.submissions = Submissions(wiring.engine, access, wiring.servers, suspicions)
         self.reload = Reload(
             wiring.engine, access, changes, wiring.in_force, wiring.catalog, self.project, prompts=wiring.prompts

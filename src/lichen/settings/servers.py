@@ -19,6 +19,7 @@ from lichen.core.remote.server import (
     ResourceRules,
     Seconds,
     Server,
+    Tokens,
     ToolTerms,
     Transport,
     Trust,
@@ -41,7 +42,8 @@ class McpTable(CageTerms, frozen=True, forbid_unknown_fields=True, kw_only=True)
     `tools` are, by the names that the server gives them, what is known of them better than it says. `asks`: how it may
     ask whoever a call is for, by a `form` or by a `url` to open; not at all where that is left out. `sampling` is
     the model that it may ask in the midst of a call, which the run pays for; none where it is left out. `resources`
-    and `prompts` are those that may be read; `oauth` says how we sign in; `roots` are folders, from where the file
+    and `prompts` are those that may be read; `oauth` says how we sign in; with `tokens = "person"` each
+    person does, or has a process of a command to themselves; `roots` are folders, from where the file
     lies, that it is told of when it asks. A command is shut in by `cage = "jail"`, with what it is granted.
     `schemapin` is the domain whose key must have signed each tool, `schemapin_from` a folder of `DOMAIN.json` files or
     a trust bundle in which that key stands, where the domain is not to be asked. With `schemapin_dns` the domain's DNS
@@ -67,6 +69,7 @@ class McpTable(CageTerms, frozen=True, forbid_unknown_fields=True, kw_only=True)
     resources: ResourceRules = ResourceRules()
     prompts: PromptRules = PromptRules()
     oauth: OAuth | None = None
+    tokens: Tokens = "tenant"
     roots: tuple[str, ...] = ()
     tenants: tuple[str, ...] = ()
     environments: tuple[str, ...] = ()
@@ -82,6 +85,8 @@ class McpTable(CageTerms, frozen=True, forbid_unknown_fields=True, kw_only=True)
             resolver_place(self.schemapin_dns)
         if self.oauth is not None and not self.url:
             raise ValueError(f"the server {self.name} has `oauth` and no `url` to sign in for")
+        if self.tokens == "person" and self.url and (self.oauth is None or self.oauth.grant != "code"):
+            raise ValueError(f'people sign in at {self.name} themselves: write `oauth = {{}}` with `tokens = "person"`')
         if self.name in RESERVED:
             raise ValueError(f"a server is not called `{self.name}`: actions of the runtime begin so")
         if self.is_caged and not self.command:
@@ -118,6 +123,7 @@ class McpTable(CageTerms, frozen=True, forbid_unknown_fields=True, kw_only=True)
             resources=self.resources,
             prompts=self.prompts,
             oauth=self.oauth,
+            tokens=self.tokens,
             roots=tuple((root / each).resolve().as_uri() for each in self.roots),
         )
 

@@ -71,9 +71,11 @@ def discover(
 @app.command()
 @calling
 def login(caller: Caller, server: Annotated[str, typer.Argument(help="Its name in lichen.toml.")]) -> None:
-    """Signs in at a server for the tenant.
+    """Signs in at a server for the tenant, or for oneself.
 
-    Prints the address to open, waits until somebody signed in there, and keeps what was issued as a secret."""
+    Where its table says `tokens = "person"`, what was issued counts for calls made for whoever --as names, and for
+    nobody else. Prints the address to open, waits until somebody signed in there, and keeps what was issued as a
+    secret."""
     import asyncio
     import time
 
@@ -90,7 +92,11 @@ def login(caller: Caller, server: Annotated[str, typer.Argument(help="Its name i
 
     now_s = time.time  # noqa: TID251 - what is issued expires by the clock of the machine
     signed = asyncio.run(sign_in(found, show, client_secret=own, now_s=now_s))
-    _keep(caller, token_name(server), msgspec.json.encode(signed).decode())
+    token = msgspec.json.encode(signed).decode()
+    if found.tokens == "person":
+        caller.client.post("tools/login", {"server": server, "token": token})
+    else:
+        _keep(caller, token_name(server), token)
     if not caller.screen.data({"server": server, "issuer": signed.issuer}):
         caller.screen.line(f"Signed in at {server}, by {signed.issuer}.")
 

@@ -13,6 +13,7 @@ from lichen.core.ports.call import Effects, Origin
 Transport = Literal["http", "sse"]
 Trust = Literal["first_use", "review"]
 Asks = Literal["form", "url"]
+Tokens = Literal["tenant", "person"]
 SYSTEM_DNS = "system"
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=3_600)]
 
@@ -82,6 +83,7 @@ class Server(msgspec.Struct, frozen=True):
     `schemapin` is the domain whose key must have signed each of its tools; `schemapin_from` is a folder or a trust
     bundle where that key stands, instead of at the domain. `schemapin_dns` is who is asked what the domain's DNS says
     of the key: `system`, the address of a resolver, or nobody.
+    `tokens`: its connection and its tokens are the tenant's, or those of the `person` whom a call is for.
     """
 
     name: str
@@ -105,13 +107,15 @@ class Server(msgspec.Struct, frozen=True):
     resources: ResourceRules = ResourceRules()
     prompts: PromptRules = PromptRules()
     oauth: OAuth | None = None
+    tokens: Tokens = "tenant"
     roots: tuple[str, ...] = ()  # addresses of folders that it is told of
 
     @property
     def secrets(self) -> tuple[str, ...]:
         """The names of the secrets that it is reached with, and of the one that holds what a sign-in brought."""
         values = (value.partition("secret:")[2] for value in (*self.env.values(), *self.headers.values()))
-        signing = () if self.oauth is None else (token_name(self.name), self.oauth.client_secret)
+        shared = "" if self.tokens == "person" else token_name(self.name)
+        signing = () if self.oauth is None else (shared, self.oauth.client_secret)
         return tuple(dict.fromkeys(filter(None, (*values, *signing))))
 
     def terms(self, tool: str) -> ToolTerms:
@@ -119,6 +123,7 @@ class Server(msgspec.Struct, frozen=True):
         return self.tools.get(tool, ToolTerms())
 
 
-def token_name(server: str) -> str:
-    """The name of the secret that holds the tokens for a server."""
-    return f"mcp.{server}.token"
+def token_name(server: str, person: str = "") -> str:
+    """The name of the secret that holds the tokens for a server: the tenant's, or those of a person by their
+    pseudonym."""
+    return f"mcp.{server}.token/{person}" if person else f"mcp.{server}.token"

@@ -14,7 +14,7 @@ from lichen.gate.rules.schema import Action
 
 _TALK: Final[tuple[Action, ...]] = (
     "agent.list", "health.read", "run.result", "run.start", "session.close", "session.open", "session.read",
-    "session.say", "wait.answer",
+    "session.say", "tool.login", "wait.answer",
 )  # fmt: skip
 _LOOK: Final[tuple[Action, ...]] = (
     "agent.list", "agent.read", "eval.list", "eval.read", "health.read", "policy.check", "run.read", "run.result",

@@ -46,7 +46,8 @@ Action = Literal[
     "run.pause", "run.read", "run.result", "run.resume", "run.start", "secret.read", "secret.remove", "secret.set",
     "secret.use",
     "session.close", "session.declassify", "session.list", "session.open", "session.read", "session.say",
-    "stop.clear", "stop.read", "stop.set", "tool.look", "tool.read", "tool.review", "tool.submit",
+    "stop.clear", "stop.read", "stop.set", "tool.login", "tool.look", "tool.read", "tool.review",
+    "tool.submit",
     "wait.answer", "wait.read",
 ]  # fmt: skip
 """What can be asked for besides tool calls. Each of these is asked for by some operation; there are no others."""
@@ -93,6 +94,7 @@ ACTIONS: Final[Mapping[Action, str]] = {
     "stop.clear": "Stop",
     "stop.read": "Stop",
     "stop.set": "Stop",
+    "tool.login": "Server",
     "tool.look": "Server",
     "tool.read": "Definition",
     "tool.review": "Definition",

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import NamedTuple
 
 import msgspec
@@ -28,9 +29,10 @@ from lichen.core.remote.tools import Offer, RemoteTools
 from lichen.core.words.content import RETENTION
 from lichen.core.words.errors import Conflict, ContentErased, Invalid, LichenError, NotFound, Unavailable
 from lichen.core.words.ids import TENANT_STREAM, ToolName
-from lichen.core.words.scope import Scope
+from lichen.core.words.scope import Actor, Scope
 from lichen.engine.journal.journal import Journal
 from lichen.log.log import Log
+from lichen.runtime.given.people import Connections, ForEach, Place
 from lichen.runtime.given.vouching import Voucher, Vouching
 from lichen.tools.mcp.connection import Connection
 from lichen.tools.mcp.definition import SIGNED, Definition, defined, spec_of
@@ -39,6 +41,7 @@ from lichen.tools.mcp.offered.resources import resource_tools
 from lichen.tools.mcp.remote_tool import RemoteTool
 from lichen.tools.vouching.signature import Signature, Vouched, kept, read_kept
 
+NOBODY = "nobody"  # never a pseudonym: nobody signs in so
 LOOK_S = 60.0  # at a server, at the start
 NAMES_MAX = 1_000  # of tools of one server that people submit
 REVOKED = "tool_revoked: The key that signed it was taken back by its owner."
@@ -117,7 +120,7 @@ class Servers:
         self._check = check
         self._changed = changed
         self.vouching = vouching
-        self._connections: dict[tuple[Scope, str], Connection] = {}
+        self._connections = Connections(self._made, self._pseudonym, lambda: asyncio.get_running_loop().time())
         self._accepted: dict[Scope, Accepted] = {}
         self._looking: set[asyncio.Task[object]] = set()
 
@@ -156,13 +159,13 @@ class Servers:
         return known
 
     def _tools(self, scope: Scope, server: Server) -> Mapping[str, Tool]:
-        connection = self.connection(scope, server.name)
+        reached = ForEach(scope, server, self._connections)
         tools: dict[str, Tool] = {}
         for definition in self.pinned(scope, server.name):
             if self.lacks_signature(scope, server.name, self.standing(scope)[f"tool:{definition.name}"].pinned_n):
                 continue
-            tools[definition.tool] = RemoteTool(spec_of(server, definition), definition, connection, self.differs)
-        return {**tools, **resource_tools(server, connection), **prompt_tools(server, connection)}
+            tools[definition.tool] = RemoteTool(spec_of(server, definition), definition, reached, self.differs)
+        return {**tools, **resource_tools(server, reached), **prompt_tools(server, reached)}
 
     def pinned(self, scope: Scope, server: str) -> tuple[Definition, ...]:
         """What is pinned of a server in a scope. One whose words were erased is not there any more."""
@@ -198,27 +201,61 @@ class Servers:
 
     # -- what servers say ----------------------------------------------------------------------------------------
 
-    def connection(self, scope: Scope, server: str) -> Connection:
-        """The connection of a scope to one of its servers. Raises NotFound (`server_unknown`), and Invalid for the
-        model that it may ask."""
-        known = self._connections.get((scope, server))
-        if known is not None:
-            return known
+    def connection(self, scope: Scope, server: str, by: Actor | None = None) -> Connection:
+        """The connection of a scope to one of its servers, or of whoever `by` acts for where each has their own. Raises
+        NotFound (`server_unknown`), Unavailable (`connections_full`), and Invalid for the model that it may ask."""
+        return self._connections.of(scope, self._table(scope, server), by)
+
+    def _table(self, scope: Scope, server: str) -> Server:
         table = self._of(scope).get(server)
         if table is None:
             step = f"It has: {', '.join(sorted(self._of(scope))) or 'none'}. Add [[mcp]] to lichen.toml."
             raise NotFound(f"There is no MCP server {server!r} here.", code="server_unknown", next_step=step)
+        return table
 
+    def _made(self, place: Place, table: Server) -> Connection:
         async def reveal(name: str) -> str:
-            return (await self._secrets.get(scope, name)).reveal()
+            return (await self._secrets.get(place.scope, name)).reveal()
 
-        clock, tokens = asyncio.get_running_loop().time, Kept(self._store, scope, token_name(server))
-        made = self._connections[scope, server] = Connection(table, reveal, clock, tokens, _model_of(table))
-        return made
+        is_nobodys = table.tokens == "person" and not place.person
+        name = token_name(table.name, NOBODY if is_nobodys else place.person)
+        clock, tokens = asyncio.get_running_loop().time, Kept(self._store, place.scope, name)
+        return Connection(table, reveal, clock, tokens, _model_of(table))
 
-    async def look(self, scope: Scope, server: str) -> Seen:
-        """Asks a server what it offers, and writes down what is new. Raises NotFound, Unavailable, Invalid."""
-        offered = await self.connection(scope, server).offered(anew=True)
+    def _pseudonym(self, scope: Scope, actor: Actor) -> str:
+        return self._log_of(scope).pseudonym(actor)
+
+    async def sign_in(self, scope: Scope, server: str, token: bytes, by: Actor) -> None:
+        """Keeps what somebody's own sign-in brought, for calls that are made for them and for nobody else.
+
+        Raises NotFound (`server_unknown`), Invalid (`sign_in_unwanted`, `token_invalid`), Conflict (`secrets_full`).
+        """
+        table = self._table(scope, server)
+        if table.tokens != "person" or table.oauth is None:
+            step = 'Write `tokens = "person"` and `oauth = {}` in its [[mcp]] table, should people sign in themselves.'
+            raise Invalid("People do not sign in at this server themselves.", code="sign_in_unwanted", next_step=step)
+        from lichen.tools.mcp.oauth.bearer import check_token  # which few processes need
+
+        check_token(table, token)
+        person = self._pseudonym(scope, by.subject)
+        name, value = token_name(server, person), Secret(token)
+        try:
+            await self._store.put(scope, name, value, replaces=True)
+        except NotFound:
+            await self._store.put(scope, name, value, replaces=False)
+        await self._connections.end(scope, person, server)
+
+    async def forget(self, scope: Scope, person: str) -> None:
+        """Ends what is open for a person who was erased, and removes what they signed in by."""
+        await self._connections.end(scope, person)
+        for server in self._of(scope):
+            with suppress(NotFound):
+                await self._store.remove(scope, token_name(server, person))
+
+    async def look(self, scope: Scope, server: str, by: Actor | None = None) -> Seen:
+        """Asks a server what it offers, as somebody where each has their own connection, and writes down what is new.
+        Raises NotFound, Unavailable, Invalid."""
+        offered = await self.connection(scope, server, by).offered(anew=True)
         table = self._of(scope)[server]
         voucher = await self.vouching.voucher(table)
         told: dict[str, list[str]] = {"on": [], "waiting": []}
@@ -393,8 +430,7 @@ class Servers:
             task.cancel()
         if self._looking:
             await asyncio.wait(self._looking)
-        for connection in self._connections.values():
-            await connection.close()
+        await self._connections.close()
 
 
 def _model_of(server: Server) -> Model | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import msgspec
 
@@ -44,11 +44,13 @@ class People:
         *,
         register: Register,
         new_id: Callable[[str], str],
+        forget: Callable[[Scope, str], Awaitable[None]],
     ) -> None:
         self._engine = engine
         self._access = access
         self._register = register
         self._new_id = new_id
+        self._forget = forget
 
     async def erase(self, scope: Scope, who: str | Actor, actor: Actor, *, force: bool = False) -> Erasure:
         """Destroys the keys of everything a person said or that was said about them, and says how much that was.
@@ -62,6 +64,7 @@ class People:
         log = journal.log
         await log.durable()  # rows are as of the last commit
         subject = _subject(journal, who, force=force)
+        await self._forget(scope, subject)  # what they signed in by elsewhere, and again where a crash came between
         if journal.is_erased(subject):
             return Erasure(subject, 0, 0, 0, 0, is_repeated=True)
         await end_all(Request(self._engine, scope, actor), subject)

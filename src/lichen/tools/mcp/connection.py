@@ -6,9 +6,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
-from lichen.core.ports.call import NotDone
+from lichen.core.ports.call import CallMeta, NotDone
 from lichen.core.ports.model import Model
 from lichen.core.remote.server import Server
 from lichen.core.words.errors import LichenError, Unavailable
@@ -42,6 +42,14 @@ Reveal = Callable[[str], Awaitable[str]]
 """The value of a secret of the scope, by name."""
 
 
+class Reached(Protocol):
+    """One server, by whichever connection a call has to it."""
+
+    def of(self, meta: CallMeta) -> Connection:
+        """The connection for a call. Raises Unavailable (`connections_full`)."""
+        ...
+
+
 class Connection:
     """One server as one scope reaches it. `reveal` gives its secrets; `clock` counts seconds; `tokens` are those of
     whoever signed in there, and `model` is what it may ask in the midst of a call."""
@@ -67,6 +75,10 @@ class Connection:
         self._listed: Listed | None = None
         self._listed_s = 0.0
         self.calls = Calls()
+
+    def of(self, meta: CallMeta) -> Connection:
+        """Itself, whomever a call is for."""
+        return self
 
     # -- what is asked of it -------------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from lichen.core.ports.call import Issue, NotDone
+from lichen.core.words.errors import LichenError
 
 if TYPE_CHECKING:
     from mcp import MCPError
@@ -43,6 +44,14 @@ def not_done(error: MCPError, *, example: str, schema: str = "") -> NotDone:
 def unavailable(server: str, why: str) -> NotDone:
     """The server could not be reached, so nothing was asked of it."""
     return NotDone(f"The server {server} cannot be reached: {why}", code="unavailable", recovery="replan")
+
+
+def without_sign_in(error: LichenError) -> NotDone | None:
+    """The person whom a call is for has not signed in there, so nothing was asked; None for any other error."""
+    if error.code != "sign_in_needed":
+        return None
+    told = f"{error.message} Nothing was asked of it. To sign in: {error.next_step}"
+    return NotDone(told, code="sign_in_needed", retryable=False, recovery="finish")
 
 
 def refused(text: str) -> NotDone:

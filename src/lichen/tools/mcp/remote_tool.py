@@ -24,9 +24,9 @@ from lichen.core.words.scope import Scope
 from lichen.tools.arguments.described import canonical, read
 from lichen.tools.arguments.example import example_of
 from lichen.tools.mcp.calling import Calling
-from lichen.tools.mcp.connection import Connection, is_broken
+from lichen.tools.mcp.connection import Connection, Reached, is_broken
 from lichen.tools.mcp.definition import Definition
-from lichen.tools.mcp.failures import ServerGone, not_done, unavailable
+from lichen.tools.mcp.failures import ServerGone, not_done, unavailable, without_sign_in
 from lichen.tools.mcp.results import produced_of
 
 Changed = Callable[[Scope, Definition], Awaitable[None]]
@@ -36,10 +36,10 @@ Changed = Callable[[Scope, Definition], Awaitable[None]]
 class RemoteTool:
     """One tool of one server, in one scope. `pinned` is the definition that was accepted there."""
 
-    def __init__(self, spec: ToolSpec, pinned: Definition, connection: Connection, changed: Changed) -> None:
+    def __init__(self, spec: ToolSpec, pinned: Definition, reached: Reached, changed: Changed) -> None:
         self.spec = spec
         self._pinned = pinned
-        self._connection = connection
+        self._reached = reached
         self._changed = changed
 
     def bound(self, resources: Resources) -> RemoteTool:
@@ -62,11 +62,12 @@ class RemoteTool:
         """
         from mcp import MCPError
 
-        client = await self._ready(meta)
+        connection = self._connection(meta)
+        client = await self._ready(connection, meta)
         timeout_s = max(meta.timeout_s, 0.001)
-        calling = Calling(self._connection, client, self._pinned.tool, args.fields, meta)
+        calling = Calling(connection, client, self._pinned.tool, args.fields, meta)
         try:
-            async with self._connection.watched(), asyncio.timeout(timeout_s):
+            async with connection.watched(), asyncio.timeout(timeout_s):
                 made = await calling.made()
         except MCPError as error:
             if is_broken(error):
@@ -77,17 +78,23 @@ class RemoteTool:
             raise made
         return produced_of(made, self._pinned.said.get("outputSchema"))
 
-    async def _ready(self, meta: CallMeta) -> Any:
+    def _connection(self, meta: CallMeta) -> Connection:
+        try:
+            return self._reached.of(meta)
+        except Unavailable as error:
+            raise unavailable(self.spec.name.partition(".")[0], error.message) from error
+
+    async def _ready(self, connection: Connection, meta: CallMeta) -> Any:
         """The client, once the server says of the tool what was accepted. Nothing was asked of the tool yet."""
         from mcp import MCPError
 
         try:
-            now = await self._connection.definition(self.spec.name)
-            client = await self._connection.client()
+            now = await connection.definition(self.spec.name)
+            client = await connection.client()
         except (Unavailable, Invalid) as error:
-            raise unavailable(self._connection.server.name, error.message) from error
+            raise without_sign_in(error) or unavailable(connection.server.name, error.message) from error
         except (MCPError, OSError, TimeoutError) as error:
-            raise unavailable(self._connection.server.name, str(error) or "it does not answer") from error
+            raise unavailable(connection.server.name, str(error) or "it does not answer") from error
         if now is None:
             raise NotDone("The server has no such tool any more.", code="tool_gone", retryable=False, recovery="replan")
         if now.digest != self._pinned.digest:
@@ -102,7 +109,7 @@ class RemoteTool:
 
     def give_up(self, meta: CallMeta) -> None:
         """The call goes on no more while somebody is asked: its server is told so."""
-        self._connection.calls.give_up((meta.run, meta.call))
+        self._reached.of(meta).calls.give_up((meta.run, meta.call))
 
     async def probe(self, args: Arguments, meta: CallMeta) -> Probe:
         """CannotTell: the protocol has no way to ask."""

@@ -131,7 +131,7 @@ class ServerTools:
     async def look(self, scope: Scope, server: str, actor: Actor) -> Seen:
         """Asks a server what it offers now. Raises NotFound (`server_unknown`), Unavailable (`server_unreachable`)."""
         self._access.ask("tool.look", scope, actor, About(server))
-        return await self._servers.look(scope, server)
+        return await self._servers.look(scope, server, actor)
 
     async def accept(self, scope: Scope, name: str, digest: str, actor: Actor, *, reason: str = "") -> ToolStanding:
         """Turns a tool on as the definition with this digest says, which is the one that waits, and which its domain

@@ -10,9 +10,10 @@ from lichen.runtime.given.servers import Seen
 from lichen.runtime.operations.governing.submissions import TOGETHER_MAX, Submission
 from lichen.runtime.operations.governing.tools import ToolOffer, ToolStanding
 from lichen.serve.api.route import ApiRoute
-from lichen.serve.http.exchange import Body, Exchange, Note
+from lichen.serve.http.exchange import Body, Exchange, Note, Nothing
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
+TOKEN_CHARS_MAX = 32_768
 Digest = Annotated[str, msgspec.Meta(min_length=64, max_length=64, pattern="^[0-9a-f]*$")]
 
 
@@ -27,6 +28,13 @@ class Submitting(Body, frozen=True):
 
     server: Name
     tools: Annotated[list[dict[str, Any]], msgspec.Meta(min_length=1, max_length=TOGETHER_MAX)]
+
+
+class SigningIn(Body, frozen=True):
+    """At which server somebody signed in, and what `lichen tools login` got there."""
+
+    server: Name
+    token: Annotated[str, msgspec.Meta(min_length=1, max_length=TOKEN_CHARS_MAX)]
 
 
 class Judging(Body, frozen=True):
@@ -52,6 +60,13 @@ async def look(x: Exchange) -> Seen:
     return await x.runtime.tools.look(x.scope, x.body(Looking).server, x.actor)
 
 
+async def login(x: Exchange) -> Nothing:
+    """Keeps what the caller's own sign-in at a server brought, for calls that are made for them."""
+    wanted = x.body(SigningIn)
+    await x.runtime.sign_ins.keep(x.scope, wanted.server, wanted.token.encode(), x.actor)
+    return Nothing()
+
+
 async def submit(x: Exchange) -> tuple[Submission, ...]:
     """Puts definitions of a server's tools before whoever judges, and says what is suspicious in them."""
     wanted = x.body(Submitting)
@@ -75,6 +90,7 @@ ROUTES = (
     ApiRoute("POST", "tools", "tool.submit", submit, body=Submitting, fails=(404, 409, 429, 503)),
     ApiRoute("GET", "tools/{name}", "tool.read", show, fails=(404,)),
     ApiRoute("POST", "tools/look", "tool.look", look, body=Looking, fails=(404, 503)),
+    ApiRoute("POST", "tools/login", "tool.login", login, body=SigningIn, fails=(404, 409, 503)),
     ApiRoute("POST", "tools/accept", "tool.review", accept, body=Judging, fails=(404, 409, 503)),
     ApiRoute("POST", "tools/reject", "tool.review", reject, body=Judging, fails=(404, 409)),
 )

@@ -18,9 +18,10 @@ import httpx2
 import msgspec
 
 from lichen.core.remote.server import Server
-from lichen.core.words.errors import NotFound, Unavailable
+from lichen.core.words.errors import Invalid, NotFound, Unavailable
 from lichen.tools.mcp.oauth.tokens import Tokens
 
+_AS: Final = {"tenant": "", "person": " --as PERSON"}
 EARLY_S: Final = 30.0  # before it expires a token is renewed
 
 
@@ -60,6 +61,18 @@ def signed(server: Server, context: Any, now_s: float) -> Signed:
         scope=tokens.scope or "",
         expires_s=now_s + tokens.expires_in if tokens.expires_in else 0.0,
     )
+
+
+def check_token(server: Server, data: bytes) -> None:
+    """Raises Invalid (`token_invalid`) for what is no sign-in at this server, as it is reached now."""
+    try:
+        token = msgspec.json.decode(data, type=Signed)
+    except msgspec.DecodeError:
+        token = None
+    wanted = server.oauth.issuer if server.oauth is not None else ""
+    if token is None or token.url != server.url or wanted not in ("", token.issuer):
+        step = f"lichen tools login {server.name} --as PERSON"
+        raise Invalid("This is no sign-in at this server.", code="token_invalid", place=server.name, next_step=step)
 
 
 class Bearer(httpx2.Auth):
@@ -147,7 +160,7 @@ class Bearer(httpx2.Auth):
             f"The MCP server {self._server.name} wants somebody to sign in: {why}.",
             code="sign_in_needed",
             place=f"mcp.{self._server.name}",
-            next_step=f"lichen tools login {self._server.name}",
+            next_step=f"lichen tools login {self._server.name}{_AS[self._server.tokens]}",
         )
 
 

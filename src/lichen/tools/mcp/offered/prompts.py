@@ -13,7 +13,7 @@ from typing import Any, Final, cast
 
 from lichen.core.ports.call import Arguments, NotDone, Produced
 from lichen.core.remote.server import PromptRules, Server
-from lichen.tools.mcp.connection import Connection
+from lichen.tools.mcp.connection import Connection, Reached
 from lichen.tools.mcp.offered.tool import (
     NAME_CHARS_MAX,
     OfferedTool,
@@ -39,7 +39,7 @@ def is_allowed(rules: PromptRules, name: str) -> bool:
     return fits(rules.allow_names, name, exact=True)
 
 
-def prompt_tools(server: Server, connection: Connection) -> Mapping[str, OfferedTool]:
+def prompt_tools(server: Server, reached: Reached) -> Mapping[str, OfferedTool]:
     """Both tools by their names below the server's; none where none of its prompts may be got."""
     if not server.prompts.allow_names:
         return {}
@@ -55,8 +55,8 @@ def prompt_tools(server: Server, connection: Connection) -> Mapping[str, Offered
     listing = spec_of(server, "prompts.list", f"{about} Lists those there are, with their arguments.", {})
     getting = spec_of(server, "prompts.get", f"{about} Gives one that is listed, filled in.", fields, optional=True)
     return {
-        "prompts.list": OfferedTool(listing, connection, _list, EXAMPLE),
-        "prompts.get": OfferedTool(getting, connection, _get, EXAMPLE),
+        "prompts.list": OfferedTool(listing, reached, _list, EXAMPLE),
+        "prompts.get": OfferedTool(getting, reached, _get, EXAMPLE),
     }
 
 

@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 
 from lichen.core.ports.call import Arguments, NotDone, Produced
 from lichen.core.remote.server import ResourceRules, Server
-from lichen.tools.mcp.connection import Connection
+from lichen.tools.mcp.connection import Connection, Reached
 from lichen.tools.mcp.offered.tool import (
     NAME_CHARS_MAX,
     OfferedTool,
@@ -54,7 +54,7 @@ def is_readable(rules: ResourceRules, uri: str, names: Iterable[str]) -> bool:
     return fits(rules.allow_uris, uri, exact=True) or any(fits(rules.allow_names, name, exact=True) for name in listed)
 
 
-def resource_tools(server: Server, connection: Connection) -> Mapping[str, OfferedTool]:
+def resource_tools(server: Server, reached: Reached) -> Mapping[str, OfferedTool]:
     """Both tools by their names below the server's; none where nothing of it may be read."""
     rules = server.resources
     if not (rules.allow_uris or rules.allow_names):
@@ -63,8 +63,8 @@ def resource_tools(server: Server, connection: Connection) -> Mapping[str, Offer
     listing = spec_of(server, "resources.list", f"{about} Lists what may be read there.", {})
     reading = spec_of(server, "resources.read", f"{about} Reads one of what is listed.", {"uri": uri})
     return {
-        "resources.list": OfferedTool(listing, connection, _list, EXAMPLE),
-        "resources.read": OfferedTool(reading, connection, _read, EXAMPLE),
+        "resources.list": OfferedTool(listing, reached, _list, EXAMPLE),
+        "resources.read": OfferedTool(reading, reached, _read, EXAMPLE),
     }
 
 

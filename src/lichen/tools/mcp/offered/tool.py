@@ -28,8 +28,8 @@ from lichen.core.remote.server import Server
 from lichen.core.words.errors import LichenError
 from lichen.core.words.ids import ToolName
 from lichen.tools.arguments.document import dump, parse
-from lichen.tools.mcp.connection import Connection, is_broken
-from lichen.tools.mcp.failures import not_done, shown, unavailable
+from lichen.tools.mcp.connection import Connection, Reached, is_broken
+from lichen.tools.mcp.failures import not_done, shown, unavailable, without_sign_in
 from lichen.tools.mcp.results import ARTIFACTS, CONTENT, Malformed
 from lichen.tools.spec import pinned
 
@@ -67,9 +67,9 @@ def spec_of(server: Server, name: str, about: str, fields: Mapping[str, Any], *,
 class OfferedTool:
     """One of them, in one scope. `example` are arguments that would do."""
 
-    def __init__(self, spec: ToolSpec, connection: Connection, read: Reading, example: str) -> None:
+    def __init__(self, spec: ToolSpec, reached: Reached, read: Reading, example: str) -> None:
         self.spec = spec
-        self._connection, self._read, self._example = connection, read, example
+        self._reached, self._read, self._example = reached, read, example
 
     def bound(self, resources: Resources) -> OfferedTool:
         """Itself: it was made for its scope."""
@@ -94,16 +94,17 @@ class OfferedTool:
         """What the server has. Raises NotDone for what may not be read, or was not."""
         from mcp import MCPError
 
-        connection = self._connection
+        server = self.spec.name.partition(".")[0]
         try:
+            connection = self._reached.of(meta)
             async with connection.watched(), asyncio.timeout(max(meta.timeout_s, 0.001)):
                 return await self._read(connection, args)
         except MCPError as error:
             if is_broken(error):
-                raise unavailable(connection.server.name, shown(error.message)) from error
+                raise unavailable(server, shown(error.message)) from error
             raise not_done(error, example=self._example) from error
         except LichenError as error:
-            raise unavailable(connection.server.name, error.message) from error
+            raise without_sign_in(error) or unavailable(server, error.message) from error
 
     async def probe(self, args: Arguments, meta: CallMeta) -> Probe:
         """CannotTell: it does nothing that could have happened."""
