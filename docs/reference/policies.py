@@ -93,7 +93,10 @@ ANNOTATION: Mapping[str, tuple[str, str]] = {
     "approval": ('@approval("operator")', "Somebody of this role agrees first."),
     "confirm": ('@confirm("Really?")', "Who asks says first that they really want it. Never an approval."),
     "expires": ('@expires("24h")', "How long the answer may take: `s`, `m`, `h` or `d`. A day if left out."),
-    "limit": ('@limit("refunds <= 3")', "Meters may not pass these sums. A request to a model is made to fit."),
+    "limit": (
+        '@limit("refunds <= 3")',
+        "Meters may not pass these sums. A request to a model is made to fit; a run begins while there is room.",
+    ),
     "redact": ('@redact("email,phone")', "Fields of the result that the planner does not see."),
     "declassify": ('@declassify("third_party:web.fetch")', "Sources that the result may go without."),
 }

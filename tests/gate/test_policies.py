@@ -165,7 +165,7 @@ def test_a_forbid_has_no_conditions(annotation: str) -> None:
 @pytest.mark.req("SYM-69.7")
 @pytest.mark.parametrize("annotation", ['@approval("a")', '@limit("refunds <= 3")', '@redact("email")'])
 def test_only_tool_calls_have_conditions(annotation: str) -> None:
-    text = f'{annotation} permit(principal, action in [Action::"message.send", Action::"run.start"], resource);'
+    text = f'{annotation} permit(principal, action in [Action::"message.send", Action::"session.open"], resource);'
     error = refused({"a.cedar": text, "meters.toml": COUNTED})
     assert (error.code, error.place) == ("policy_annotation", "a.cedar:1:1")
     assert loaded(f"{annotation} permit(principal, action, resource);", **{"meters.toml": COUNTED})

@@ -15,7 +15,17 @@ from cedarpy import PolicySet as CedarSet
 from cedarpy import pst
 
 from lichen.core.ports.call import ToolSpec
-from lichen.core.ports.policy import MODEL_METERS, Asking, Check, Evidence, Grant, ModelMeter, Verdict
+from lichen.core.ports.policy import (
+    MODEL_METERS,
+    RUN_METERS,
+    Asking,
+    Check,
+    Evidence,
+    Grant,
+    ModelMeter,
+    RunMeter,
+    Verdict,
+)
 from lichen.core.words.errors import NotFound
 from lichen.core.words.ids import CallId, RunId, SessionId
 from lichen.core.words.label import Label
@@ -25,7 +35,7 @@ from lichen.gate.gate import PolicyGate
 from lichen.gate.label.evidence import evidence_from_text
 from lichen.gate.rules.policies import PolicySet
 from lichen.gate.rules.reading import Effect, Written, applies, written
-from lichen.gate.rules.schema import MODEL_INVOKE, SECRET_USE
+from lichen.gate.rules.schema import MODEL_INVOKE, RUN_START, SECRET_USE
 
 _DIGEST = b"simulated"
 _NESTED = re.compile(r"(?<!\w)\((context(?:\.\w+)*|principal|resource|action|-?\d+|\"[^\"]*\")\)")
@@ -37,7 +47,7 @@ class Case(msgspec.Struct, frozen=True):
     """A call and all that is known around it. `said` are the customer's words, `label` the sources that were read,
     `meters` what is counted already, `approved_by` the role of a person who agreed to it. With `secret` it is asked
     whether the call's tool, or the model, may be handed that one; with `model`, and no tool, whether that one may be
-    asked."""
+    asked; with none of these whether a run of the agent may be started for that person."""
 
     agent: str
     tool: str
@@ -78,6 +88,8 @@ async def simulate(
     """
     if case.model:
         check = _handing(case, scope, case.model) if case.secret else _asking(case, scope, tags)
+    elif not (case.tool or case.secret):
+        check = _starting(case, scope)
     else:
         check = _calling(policies, spec, case, scope)
     seen: list[Request] = []
@@ -120,6 +132,19 @@ def _asking(case: Case, scope: Scope, tags: tuple[str, ...]) -> Check:
         grants=(Grant(case.approved_by, "somebody", _DIGEST),) if case.approved_by else (),
         digest=_DIGEST,
         asking=Asking(lambda: used, tags),
+    )
+
+
+def _starting(case: Case, scope: Scope) -> Check:
+    used: dict[RunMeter, int] = {meter: case.meters.get(meter, 0) for meter in RUN_METERS}
+    return Check(
+        scope=scope,
+        actor=case.person,
+        action=RUN_START,
+        resource=case.agent,
+        session=SessionId("session-simulated"),
+        label=Label(tuple(sorted(case.label)), 0),
+        starting=lambda: used,
     )
 
 

@@ -76,9 +76,9 @@ def check_cases_of(
 
     A file names its tenant and has cases: `[[case]]` with name, agent, tool, for (the person), args, facts, said,
     label, meters, approved_by, secret (whether the tool may be handed it), or a model in the place of a tool (whether
-    it may be asked, or with secret be reached by that), expect (allow, deny or hold) and policies; its environment is
-    the one it names with env, the one in whose folder it lies, else the tenant's first. Nothing has to run, nothing is
-    counted.
+    it may be asked, or with secret be reached by that), or neither (whether a run of the agent may be started), expect
+    (allow, deny or hold) and policies; its environment is the one it names with env, the one in whose folder it lies,
+    else the tenant's first. Nothing has to run, nothing is counted.
     """
     import asyncio
 
@@ -126,7 +126,8 @@ def why(
 ) -> None:
     """Says how a call would be decided, and why: every policy that concerns it, and what it lacks to hold.
 
-    With --model and without a tool: whether the agent may ask that model."""
+    With --model and without a tool: whether the agent may ask that model. With neither: whether a run of the agent may
+    be started for that person."""
     import asyncio
 
     import msgspec

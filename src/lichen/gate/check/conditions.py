@@ -4,7 +4,7 @@ whether it is met."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 from lichen.core.ports.policy import (
     Allow,
@@ -19,6 +19,7 @@ from lichen.core.ports.policy import (
     Deny,
     Meters,
     Redact,
+    RunMeter,
 )
 from lichen.core.speech.template import parse, pick
 from lichen.core.speech.wording import Texts
@@ -123,6 +124,16 @@ def broken_limit(limit: AtMost, claimed: Mapping[str, Claim], meters: Meters) ->
     if used + claim.amount <= limit.limit:
         return None
     return f"limit: meter {limit.meter} is at {used}, this adds {claim.amount}, and the limit is {limit.limit}."
+
+
+def broken_start(limit: AtMost, counted: Mapping[RunMeter, int]) -> str | None:
+    """Why a run may not begin on top of what was counted today, or None. It counts as one run; what its models will
+    take nobody knows, so one of them is begun as long as something is left."""
+    used, adds = counted[cast(RunMeter, limit.meter)], int(limit.meter == "customer_runs")
+    if used + max(1, adds) <= limit.limit:
+        return None
+    adding = f", this adds {adds}," if adds else ""
+    return f"limit: meter {limit.meter} is at {used}{adding} and the limit is {limit.limit}."
 
 
 def is_granted(approval: Approval, check: Check, requester: str | None) -> bool:

@@ -9,6 +9,7 @@ import msgspec
 
 from lichen.core.ports.policy import (
     MODEL_METERS,
+    RUN_METERS,
     Allow,
     AllowWithConditions,
     Approval,
@@ -22,7 +23,7 @@ from lichen.core.ports.policy import (
     Verdict,
 )
 from lichen.core.speech.wording import Texts
-from lichen.gate.check.conditions import broken_limit, is_confirmed, is_granted, own_question
+from lichen.gate.check.conditions import broken_limit, broken_start, is_confirmed, is_granted, own_question
 from lichen.gate.check.meters import reservations
 from lichen.gate.check.question import Question
 
@@ -72,7 +73,11 @@ def _conditional(question: Question, decision: AllowWithConditions, standing: St
             case AtMost() if check.asking is not None and condition.meter in MODEL_METERS:
                 caps = (*caps, condition)  # it is made to fit, once it is known how long it is
             case AtMost():
-                broken = broken_limit(condition, question.claimed, standing.meters)
+                starting = None if check.starting is None else check.starting()
+                if starting is not None and condition.meter in RUN_METERS:
+                    broken = broken_start(condition, starting)
+                else:
+                    broken = broken_limit(condition, question.claimed, standing.meters)
                 if broken is not None:
                     public = decision.public_reason or standing.texts.denied
                     return Verdict("deny", decision.policies, digest, public, broken)

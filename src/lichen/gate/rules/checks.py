@@ -10,7 +10,7 @@ import msgspec
 from cedarpy import pst
 
 from lichen.core.ports.call import ToolSpec
-from lichen.core.ports.policy import MODEL_METERS
+from lichen.core.ports.policy import MODEL_METERS, RUN_METERS
 from lichen.core.words.errors import Invalid
 from lichen.core.words.ids import ToolName
 from lichen.gate.cedar import policyset as cedar
@@ -123,14 +123,20 @@ def check_conditions(policy: pst.Template, part: Statement, terms: Terms, schema
     views = list(_applicable(policy.action, schema))
     tools = [view.tool.spec for view in views if view.tool is not None]
     asks_models = any(view.action.id == MODEL_INVOKE for view in views)
-    if terms.has_conditions and views and not tools and not asks_models:
-        problem = "nothing it applies to is a tool call or asks a model, and nothing else has conditions"
+    starts_runs = any(view.action.id == RUN_START for view in views)
+    if terms.has_conditions and views and not (tools or asks_models or starts_runs):
+        problem = "nothing it applies to is a tool call, asks a model or starts a run, and nothing else has conditions"
+        raise _annotation(terms, problem, "Drop the condition, or write a forbid.", part.place())
+    if starts_runs and not (tools or asks_models) and _has_more_than_limits(terms):
+        problem = "starting a run has no other conditions than limits"
         raise _annotation(terms, problem, "Drop the condition, or write a forbid.", part.place())
     if asks_models and not tools and (terms.confirmation or terms.redact or terms.declassify):
         problem = "asking a model has no other conditions than approval and limits"
         raise _annotation(terms, problem, "Drop the condition, or write a forbid.", part.place())
     for limit in terms.limits:
-        if views and not (tools if limit.meter not in MODEL_METERS else asks_models):
+        of_models, of_runs = limit.meter in MODEL_METERS, limit.meter in RUN_METERS
+        is_counted = (asks_models and of_models) or (starts_runs and of_runs) or (tools and not (of_models or of_runs))
+        if views and not is_counted:
             problem = f"nothing it applies to is counted by the meter {limit.meter}"
             raise _annotation(terms, problem, "Name a meter of what it is about.", annotated_at(part, "limit"))
     declared = [cast(Mapping[str, Any], tool.output_schema.get("properties", {})) for tool in tools]
@@ -139,6 +145,10 @@ def check_conditions(policy: pst.Template, part: Statement, terms: Terms, schema
             problem = f"no tool it applies to returns a field {field}"
             next_step = "Name fields of the result as its schema spells them."
             raise _annotation(terms, problem, next_step, annotated_at(part, "redact"))
+
+
+def _has_more_than_limits(terms: Terms) -> bool:
+    return bool(terms.approval or terms.confirmation or terms.redact or terms.declassify)
 
 
 def _annotation(terms: Terms, problem: str, next_step: str, place: str) -> Invalid:

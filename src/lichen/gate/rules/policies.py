@@ -17,7 +17,7 @@ import msgspec
 from cedarpy import pst
 
 from lichen.core.ports.call import ToolSpec
-from lichen.core.ports.policy import MODEL_METERS, Meter
+from lichen.core.ports.policy import MODEL_METERS, RUN_METERS, Meter
 from lichen.core.words.errors import Invalid
 from lichen.gate.cedar import policyset as cedar
 from lichen.gate.cedar.statements import Statement, statements
@@ -199,7 +199,7 @@ def _parsed(texts: Mapping[str, str], parts: list[Statement]) -> list[pst.Templa
 
 
 def _terms(policies: list[pst.Template], parts: list[Statement], meters: tuple[Meter, ...]) -> tuple[Terms, ...]:
-    names = [*(meter.name for meter in meters), *MODEL_METERS]
+    names = [*(meter.name for meter in meters), *MODEL_METERS, *RUN_METERS]
     found: dict[str, Terms] = {}
     for policy, part in zip(policies, parts, strict=True):
         terms = terms_of(policy, part, meters=names)
