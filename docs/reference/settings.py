@@ -40,6 +40,7 @@ from lichen.settings.mcpfiles import McpFile
 from lichen.settings.models import Models
 from lichen.settings.providers import ProviderTable
 from lichen.settings.routes import Route
+from lichen.settings.schedules.table import Heartbeat, Schedule
 from lichen.settings.secrets import TenantSecrets
 
 SETTINGS: Mapping[str, tuple[type[msgspec.Struct], Mapping[str, str]]] = {
@@ -94,6 +95,7 @@ SETTINGS: Mapping[str, tuple[type[msgspec.Struct], Mapping[str, str]]] = {
             "budgets": "What its requests to models may use.",
             "secrets": "Where what its tools are handed comes from.",
             "models": "How it reaches providers of models: tables as under `[models]`, over those.",
+            "schedules": "What begins by itself.",
             "channels": "Any other table is for the channel of that name, which some package brings.",
         },
     ),
@@ -112,6 +114,39 @@ SETTINGS: Mapping[str, tuple[type[msgspec.Struct], Mapping[str, str]]] = {
             "agent": "The agent that has its conversations.",
             "flow": "The flow that has them; exactly one of the two is named.",
             "double_texting": "What becomes of a message that comes while an earlier one is being answered.",
+        },
+    ),
+    "[[tenants.NAME.schedules]]": (
+        Schedule,
+        {
+            "name": "What it is called, in the log and by `lichen schedules`.",
+            "agent": "The agent that begins.",
+            "flow": "The flow that begins; exactly one of the two is named.",
+            "cron": "When: five fields as crontab has them, or six with the seconds first.",
+            "every_s": "Or so many seconds after one another.",
+            "at": "Or once, at a moment such as `2027-01-01T09:00:00`. Without any of the three, a program begins it.",
+            "timezone": "The time zone of `cron` and `at`.",
+            "jitter_s": "How much later each tick may begin; always as much for one tick.",
+            "catch_up": "Which moments that were missed are made up for: none, the last one, or each, of a hundred.",
+            "overlap": "What becomes of a tick that comes before the one before it ended: left out, or it waits "
+            "(`queue`), or begins beside it (`allow`).",
+            "text": "What is said to the agent.",
+            "data": "What it is given beside the fields of the tick, under `data`.",
+            "retries": "How often a tick that failed is tried again before it is a dead letter.",
+            "retry_s": "How much later the first time; each time after, twice that.",
+            "env": "Its environment, where the tenant has several.",
+            "heartbeat": "Of an agent that looks after something: a table as below.",
+        },
+    ),
+    "heartbeat = { … }": (
+        Heartbeat,
+        {
+            "context": "What it is told of ticks before it: the last twenty answers, the last one (`summary`), none "
+            "(`fresh`).",
+            "all_clear": "What an answer begins with that says that nothing was to be done.",
+            "after": "After so many of these in a row it looks less often.",
+            "factor": "How many times as long its interval is then.",
+            "max_s": "How long the interval may get, also after failures, each of which doubles it.",
         },
     ),
     "[tenants.NAME.webchat]": (

@@ -118,6 +118,7 @@ SAMPLES: tuple[e.Control, ...] = (
     e.Submitted("server", "acme.files", "d5", "d4", "operator_1a", "x1", RULING),
     e.DeadLettered("slack", "5f0a", "body_invalid", "7c1b", SUBJECT),
     e.LetterSettled(12, "replayed", "operator_1a", RULING),
+    e.Ticked("nightly", 1_700_000_000, "failed", 2, RUN, "planner_error", 3, 1_600_000_000, True, "d4", RULING, "5f0a"),
 )
 
 
@@ -132,7 +133,7 @@ def golden(control: e.Control) -> dict[str, str]:
 
 def test_every_record_type_has_a_sample_that_sets_every_field() -> None:
     assert [type(sample) for sample in SAMPLES] == list(e.TYPES.values())
-    assert len(SAMPLES) == 39
+    assert len(SAMPLES) == 40
     for sample in SAMPLES:
         for field in msgspec.structs.fields(sample):
             assert getattr(sample, field.name) != field.default, f"{sample.type}.{field.name}"

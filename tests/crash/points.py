@@ -12,11 +12,14 @@ from lichen.core.deciders.events import (
     Pinned,
     Reviewed,
     Submitted,
+    Ticked,
 )
 
 OF_SERVERS = (Pinned, Reviewed, Submitted)  # nobody offers these lives a tool
 OF_CHANNELS = (DeliveryDoubted, DeliveryResolved, DeadLettered, LetterSettled)  # messages of these lives arrive
-WRITTEN = [name for name, control in TYPES.items() if control not in (*RESERVED, *OF_SERVERS, *OF_CHANNELS)]
+OF_TIME = (Ticked,)  # these lives have no schedule
+OF_OTHERS = (*OF_SERVERS, *OF_CHANNELS, *OF_TIME)
+WRITTEN = [name for name, control in TYPES.items() if control not in (*RESERVED, *OF_OTHERS)]
 EFFECTS = ("shop.pay", "shop.note")
 AFTER_A_CRASH = ("owned",)  # record types that only a life after a death writes
 PROBES = ("probe.after",)

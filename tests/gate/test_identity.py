@@ -35,6 +35,7 @@ LOOK = {
     "policy.check",
     "run.read",
     "run.result",
+    "schedule.read",
     "session.list",
     "session.read",
     "stop.read",
@@ -46,12 +47,14 @@ KEEP = {
     "key.issue", "key.read", "key.revoke", "log.backup", "log.export", "log.read", "log.verify", "policy.read",
     "policy.reload", "secret.read", "secret.remove", "secret.set", "tool.look", "tool.read",
 }  # fmt: skip
+TICK = {"schedule.pause", "schedule.replay", "schedule.resume", "schedule.run"}
+FIRE = {"schedule.fire"}
 OFFER = {"tool.submit"}
 OWN = {"log.erase", "run.declassify", "session.declassify", "stop.clear", "stop.set", "tool.review"}
 MAY: dict[str, set[str]] = {
     "customer": TALK | {"run.cancel"},
-    "operator": TALK | LOOK | SEE | STEER | KEEP | OFFER | OWN,
-    "service": TALK | LOOK | STEER | OFFER | {"secret.use"},
+    "operator": TALK | LOOK | SEE | STEER | TICK | FIRE | KEEP | OFFER | OWN,
+    "service": TALK | LOOK | STEER | FIRE | OFFER | {"secret.use"},
     "system": LOOK | SEE | KEEP | OFFER | {"agent.create", "process.stop", "run.pause", "run.resume"},
     "agent": {"message.send", "model.invoke", "run.start", "secret.use"},
 }  # fmt: skip

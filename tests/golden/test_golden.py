@@ -16,8 +16,23 @@ from tests.golden.volumes import GOLDEN, copy
 from tests.log.busy import SESSION, A, S
 from tests.log.homes import Home
 
-VERSIONS = ("v1", "v1.1", "v1.2", "v1.3", "v1.4", "v1.5", "v1.6", "v1.7", "v1.8", "v1.9", "v1.10", "v1.11", "v1.12")
-NEWEST = VERSIONS[12:]  # those with every record type and every field there is
+VERSIONS = (
+    "v1",
+    "v1.1",
+    "v1.2",
+    "v1.3",
+    "v1.4",
+    "v1.5",
+    "v1.6",
+    "v1.7",
+    "v1.8",
+    "v1.9",
+    "v1.10",
+    "v1.11",
+    "v1.12",
+    "v1.13",
+)
+NEWEST = VERSIONS[13:]  # those with every record type and every field there is
 SINGLE, SEVERAL = "v1.2", "v1.3"  # facts of a record
 CONTROL = 12  # where a record has its control
 FACT_CONTROL = 7  # where one of several facts has its own

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lichen.core.deciders import events as e
+from lichen.core.deciders.schedules import schedule_stream
 from lichen.core.ports.call import Effects
 from lichen.core.ports.policy import Reservation
 from lichen.core.speech.attached import Attached
@@ -156,6 +157,7 @@ def second_day(log: Log) -> None:
     put(log, TENANT_STREAM, e.Draft(e.Submitted("tool", "files.read", "def", "abc", boss, "s-1", ruling), definition))
     put(log, TENANT_STREAM, e.Draft(e.Reviewed("pack", "acme.faq", "abc", "rejected", boss, "review-1", ruling)))
     put(log, TENANT_STREAM, e.Draft(e.Changed("pack", "acme.faq", "abc", "change-2", ruling)))
+    put(log, schedule_stream("nightly"), e.Draft(e.Ticked("nightly", 1, "begun", run=FIRST, ruling=ruling)))
     put(log, TENANT_STREAM, e.Draft(e.Leased("boot-1", 1, log_us(log) + 10_000_000)))
     put(log, TENANT_STREAM, e.Draft(e.Accessed("run", "opening-1"), (Content("resource", RETENTION, b"run-b"),)))
 

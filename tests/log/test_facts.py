@@ -176,7 +176,7 @@ STANDS = {
     "alone": {
         "wait_opened", "wait_closed", "owned", "call_started", "declassified", "refused", "log_opened", "changed",
         "erased", "accessed", "pinned", "reviewed", "submitted", "secret_used",
-        "leased",
+        "leased", "ticked",
     },
     "begins": {
         "call_progressed", "signal", "timer_fired", "message_received", "handover_attended", "delivery_doubted",

@@ -235,6 +235,17 @@ ENTRIES: dict[str, Entry] = {
     "ServerTools.reject": Entry(
         "tool.review", lambda w, a: w.runtime.tools.reject(a.scope, "files.read", DIGEST, a.actor)
     ),
+    "Schedules.list": Entry("schedule.read", lambda w, a: w.runtime.schedules.list(a.scope, a.actor)),
+    "Schedules.show": Entry("schedule.read", lambda w, a: w.runtime.schedules.show(a.scope, "nightly", a.actor)),
+    "Schedules.pause": Entry("schedule.pause", lambda w, a: w.runtime.schedules.pause(a.scope, "nightly", a.actor)),
+    "Schedules.resume": Entry("schedule.resume", lambda w, a: w.runtime.schedules.resume(a.scope, "nightly", a.actor)),
+    "Schedules.run": Entry("schedule.run", lambda w, a: w.runtime.schedules.run(a.scope, "nightly", a.actor)),
+    "Schedules.replay": Entry(
+        "schedule.replay", lambda w, a: w.runtime.schedules.replay(a.scope, "nightly", "1", a.actor)
+    ),
+    "Schedules.fire": Entry(
+        "schedule.fire", lambda w, a: w.runtime.schedules.fire(a.scope, "nightly", a.actor, key="one")
+    ),
     "Reload.__call__": Entry("policy.reload", lambda w, a: w.runtime.reload(a.scope, a.actor)),
     "Policies.reload": Entry("policy.reload", lambda w, a: w.runtime.policies.reload(a.scope, a.actor)),
     "Policies.check": Entry("policy.check", lambda w, a: w.runtime.policies.check(a.scope, a.actor)),

@@ -35,6 +35,7 @@ COMMANDS: Final = {
     "policy": ("trying.policy:app", "The policies that decide what agents may do."),
     "eval": ("trying.evals:app", "Conversations with expectations, held with the agents here."),
     "flow": ("trying.flow:app", "Flows of nodes: .ygtc files."),
+    "schedules": ("timing.schedules:app", "What begins by itself: when, and what became of it."),
     "tools": ("commands.tools:app", "Tools of other people's MCP servers: seen, pinned, judged."),
     "schemapin": ("signing.schemapin:app", "Schemas of tools, signed by the key of a domain."),
     "skill": ("signing.skill:app", "Folders of skills, signed by the key of a domain."),

@@ -51,8 +51,8 @@ class Runtime:
     does not load, Corrupt (`log_rolled_back`) when the log is older than the head that was remembered.
 
     Everything that may be asked of it names a scope and an actor: `sessions`, `runs`, `waits`, `records`, `proofs`,
-    `people`, `keys`, `secrets`, `stops`, `policies`, `agents`, `prompts`, `admin`. Programs that ask for nobody in
-    particular are `SYSTEM`.
+    `people`, `keys`, `secrets`, `stops`, `schedules`, `policies`, `agents`, `prompts`, `admin`. Programs that ask
+    for nobody in particular are `SYSTEM`.
     """
 
     def __init__(
@@ -190,6 +190,8 @@ class Runtime:
 
     async def __aenter__(self) -> Self:
         from lichen.runtime.access.access import Access
+        from lichen.runtime.schedules.ticker import Ticker
+        from lichen.runtime.schedules.ticking import Parts
         from lichen.runtime.wiring import wired
 
         async with AsyncExitStack() as stack:
@@ -197,6 +199,8 @@ class Runtime:
             access = Access(wiring.engine)
             stack.callback(access.close)
             self._hold(wiring)
+            self.ticker = Ticker(self.settings, Parts(wiring.engine, access, wiring.services.sleep))
+            stack.push_async_callback(self.ticker.close)
             self._offer(wiring, access)
             self._stack = stack.pop_all()
         return self
@@ -241,6 +245,7 @@ class Runtime:
         from lichen.runtime.operations.setting import Known
         from lichen.runtime.operations.talk.handovers import Handovers
         from lichen.runtime.operations.talk.sessions import Sessions
+        from lichen.runtime.operations.timing.schedules import Schedules
         from lichen.runtime.operations.waits import Waits
         from lichen.runtime.project.hosting import specs_of
 
@@ -272,6 +277,7 @@ class Runtime:
         self.meters = MeterBooks(wiring.engine, wiring.gate, access)
         self.costs = CostBooks(wiring.engine, access)
         self.evals = Evals(access, home=self.home)
+        self.schedules = Schedules(wiring.engine, access, self.ticker)
         suspicions = Suspicions(wiring.servers, own)
         self.tools = ServerTools(wiring.engine, access, wiring.servers, wiring.in_force, suspicions)
         self.sign_ins = SignIns(access, changes, wiring.servers)
@@ -291,6 +297,7 @@ class Runtime:
 
     async def drain(self, *, grace_s: float = 10.0) -> None:
         """Starts nothing new and lets what is in flight end. Nothing is lost by leaving earlier."""
+        await self.ticker.close()
         await self.engine.drain(grace_s)
 
     async def idle(self) -> None:

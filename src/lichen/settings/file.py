@@ -28,6 +28,7 @@ from lichen.settings.mcpfiles import McpFile
 from lichen.settings.models import Models
 from lichen.settings.providers import PROVIDERS, ProviderTable
 from lichen.settings.routes import Route
+from lichen.settings.schedules.table import SCHEDULES_MAX, Schedule
 from lichen.settings.secrets import TenantSecrets
 from lichen.settings.servers import McpTable, OpenApiTable, servers_of
 
@@ -72,7 +73,8 @@ class Tenant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Without a fitting route they meet `agent`, which may be left out when there is only one. `development` names the
     environments that are for development; only there `self_approval` and `error_text` count. `languages` are spoken to
     customers, the first where they want none of these; `texts` stand, by language, for the runtime's own words.
-    `secrets` says where those of its tools come from, `models` how it reaches providers of models, by their names.
+    `secrets` says where those of its tools come from, `models` how it reaches providers of models, by their names;
+    `schedules` are what begins by itself.
     `channels` are the tables of a tenant that have another name: each is for the channel that is called so, which some
     package brings.
     """
@@ -92,6 +94,7 @@ class Tenant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     budgets: Budgets = Budgets()
     secrets: TenantSecrets = TenantSecrets()
     models: Mapping[str, ProviderTable] = {}
+    schedules: Annotated[tuple[Schedule, ...], msgspec.Meta(max_length=SCHEDULES_MAX)] = ()
     channels: Mapping[str, Mapping[str, Any]] = msgspec.field(default_factory=dict[str, Any], name=CHANNEL)
 
     @property
@@ -260,6 +263,12 @@ class Settings(msgspec.Struct, frozen=True):
     def servers(self, scope: Scope) -> Mapping[str, Server]:
         """The MCP servers that an environment has, by name."""
         return servers_of(self.mcp, scope, self.root, (str(self.home),))
+
+    def schedules(self, scope: Scope) -> tuple[Schedule, ...]:
+        """What begins by itself in an environment."""
+        tenant = self.tenants.get(scope.tenant)
+        found = () if tenant is None else tenant.schedules
+        return tuple(each for each in found if tenant is not None and each.is_in(scope.env, tenant.environments))
 
     def budgets(self, scope: Scope) -> Budgets:
         """What models of an environment may use; one nobody declared has no bounds."""

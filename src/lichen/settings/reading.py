@@ -18,6 +18,7 @@ from lichen.settings.file import FILE, File, Settings, Tenant
 from lichen.settings.mcpfiles import McpFile, Tables, tables_of
 from lichen.settings.places import Step
 from lichen.settings.providers import Providers, wrong_with_providers
+from lichen.settings.schedules.table import wrong_with_schedules
 from lichen.settings.secrets import shared_by_mistake, wrong_with, wrong_with_stores
 from lichen.settings.servers import McpTable, repeated
 
@@ -117,6 +118,9 @@ def _tenant(file: Read, name: str, tenant: Tenant) -> Iterator[Invalid]:
     for wrong in wrong_with(tenant.secrets, tenant.environments):
         place = file.place("tenants", name, "secrets", *wrong.steps)
         yield Invalid(wrong.message, code=wrong.code, next_step=wrong.next_step, place=place)
+    for found in wrong_with_schedules(tenant.schedules, tenant.environments):
+        place = file.place("tenants", name, "schedules", found.number, found.key)
+        yield Invalid(found.message, code=found.code, next_step=found.next_step, place=place)
     if tenant.webchat is not None and tenant.webchat.signed_in and tenant.webchat.env not in tenant.development:
         yield Invalid(
             "Only in a development environment is anybody believed to be a customer without a key.",

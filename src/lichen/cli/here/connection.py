@@ -64,14 +64,15 @@ class Connection:
         """This process as the owner, if it had to become it."""
         return self._owner
 
-    def own(self, port: Port | None = None) -> Owner:
-        """Makes this process the owner, with a port for strangers if one is named; of bare data, to look at it.
+    def own(self, port: Port | None = None, *, stays: bool = False) -> Owner:
+        """Makes this process the owner, with a port for strangers if one is named; of bare data, to look at it. Where
+        it `stays`, what comes due begins.
 
         Raises Unavailable (`data_dir_in_use`) if another process is it, or (`port_in_use`).
         """
         from lichen.cli.here.owner import Owner
 
-        owner = Owner(self.workspace, None if self.workspace.is_bare else self.project, port=port)
+        owner = Owner(self.workspace, None if self.workspace.is_bare else self.project, port=port, stays=stays)
         owner.start()
         self._owner = owner
         return owner

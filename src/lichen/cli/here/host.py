@@ -55,8 +55,8 @@ def _own(connection: Connection, end: threading.Event, port: Port | None) -> Own
     """Owns the directory; a command that owns it for a moment is waited for."""
     for _ in range(int(PATIENCE_S / RETRY_S)):
         try:
-            return connection.own(port)
+            return connection.own(port, stays=True)
         except Unavailable as error:
             if error.code != "data_dir_in_use" or end.wait(RETRY_S):
                 raise
-    return connection.own(port)
+    return connection.own(port, stays=True)

@@ -29,12 +29,15 @@ class Owner:
     """Owns a project's data from `start` to `finish`, or to `leave`, which is quicker and loses nothing either.
 
     Others reach it through the socket, and so does this process: there is one way in. With a `port`, strangers reach
-    the public site there; `port` is then the one that was found. Without a project the data is only looked at.
+    the public site there; `port` is then the one that was found. One that `stays` begins what comes due by itself.
+    Without a project the data is only looked at.
     """
 
-    def __init__(self, workspace: Workspace, project: Project | None, *, port: Port | None = None) -> None:
+    def __init__(
+        self, workspace: Workspace, project: Project | None, *, port: Port | None = None, stays: bool = False
+    ) -> None:
         self._workspace, self._project = workspace, project
-        self.port = port
+        self.port, self._stays = port, stays
         self._thread = threading.Thread(target=self._run, name="lichen-owner", daemon=True)
         self._begun = threading.Event()
         self._error: BaseException | None = None
@@ -112,6 +115,8 @@ class Owner:
                 self._workspace.remember()
             if public is not None:
                 runtime.servers.begin(runtime.engine.scopes)
+            if self._stays:
+                runtime.ticker.begin()
             self.was_stopped = await host(runtime, listeners, self._endings, opened=opened) == "stopped"
 
 

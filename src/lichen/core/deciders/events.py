@@ -34,6 +34,8 @@ from lichen.core.controls.plans import PlannedCall as PlannedCall
 from lichen.core.controls.runs import LimitReached, RunFinished, RunStarted, Signal
 from lichen.core.controls.runs import Parent as Parent
 from lichen.core.controls.runs import Pins as Pins
+from lichen.core.controls.schedules import Ticked
+from lichen.core.controls.schedules import TickStage as TickStage
 from lichen.core.controls.streams import Declassified, Owned, Refused, SecretUsed, TimerFired
 from lichen.core.controls.tenant import Accessed, Changed, Erased, Leased, LogOpened
 from lichen.core.controls.tenant import ChangeKind as ChangeKind
@@ -94,6 +96,7 @@ TenantControl = (
     | Submitted
     | DeadLettered
     | LetterSettled
+    | Ticked
 )
 
 _CONTROLS = (*RunControl.__args__, *MailboxControl.__args__, *TenantControl.__args__)

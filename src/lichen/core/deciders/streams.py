@@ -8,7 +8,7 @@ from typing import Literal, assert_never
 import msgspec
 
 from lichen.core.deciders import events as e
-from lichen.core.deciders import mailbox, run
+from lichen.core.deciders import mailbox, run, schedules
 from lichen.core.deciders.obligation import Obligation
 from lichen.core.words.errors import Corrupt
 from lichen.core.words.ids import RunId, SessionId, StreamId
@@ -42,13 +42,14 @@ class TenantState(msgspec.Struct, frozen=True):
     """The tenant's own stream: what governs it.
 
     `stopped` are kill switches that are on, as `kind:name`, with the position of the record that set each. So are
-    `definitions` named.
+    `definitions` named. `schedule` is of the stream of one.
     """
 
     n: int = 0
     stopped: Mapping[str, int] = {}
     erased: frozenset[str] = frozenset()
     definitions: Mapping[str, Definition] = {}
+    schedule: schedules.ScheduleState = schedules.NONE
 
     @property
     def timers(self) -> dict[str, int]:
@@ -139,6 +140,9 @@ def _evolve_tenant(state: TenantState, event: e.Event) -> TenantState:
             name = f"{control.kind}:{control.name}"
             judged = _judged(state.definitions.get(name, Definition()), control, event.n)
             return msgspec.structs.replace(state, n=event.n + 1, definitions={**state.definitions, name: judged})
+        case e.Ticked() as ticked:
+            moved = schedules.evolve(state.schedule, ticked, at_us=event.ts_us, n=event.n)
+            return msgspec.structs.replace(state, n=event.n + 1, schedule=moved)
         case _:
             return msgspec.structs.replace(state, n=event.n + 1)
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import msgspec
 
 from lichen.core.deciders import events as e
+from lichen.core.deciders import moves
 from lichen.core.ports.overrides import NONE, Overrides, Terms, check, terms
 from lichen.core.ports.overrides import sealed as kept
 from lichen.core.words.errors import Conflict
-from lichen.core.words.ids import AgentName, RunId, run_stream
+from lichen.core.words.ids import AgentName, RunId, StreamId, run_stream
+from lichen.core.words.label import EMPTY, Label
 from lichen.core.words.scope import speaks_as
 from lichen.engine.acts.turn import acting, pins, start_draft
 from lichen.engine.answers.messages import encoded, message
@@ -34,11 +36,14 @@ async def start(
     attributes: Mapping[str, str] = {},
     schema: bytes = b"",
     overrides: Overrides = NONE,
+    label: Label = EMPTY,
+    beside: Callable[[RunId], Mapping[StreamId, moves.Drafts]] = lambda run: {},
 ) -> RunId:
     """Starts one run without a session; returns once it is durable.
 
     `input` is any JSON; with it the text may be empty. `attributes` are for the run's planner and tools. `schema` is
-    what the answer is to fit. `overrides` leave it fewer tools and narrower limits than its agent has.
+    what the answer is to fit. `overrides` leave it fewer tools and narrower limits than its agent has. `label` is of
+    what its input was made from; what is said `beside` is appended with its start or not at all.
 
     Raises NotFound (`agent_unknown`), Invalid (`message_empty`, `message_too_large`, `input_invalid`,
     `input_too_large`, `attributes_invalid`, `attributes_missing`, `overrides_invalid`, `key_invalid`), Conflict
@@ -59,7 +64,8 @@ async def start(
     if journal.state(stream).n == 0:
         first = msgspec.structs.replace(_started(request, agent, under), has_schema=bool(schema))
         started = start_draft(first, messages, acting(agent, actor), own, schema, kept(overrides))
-        request.append({stream: (started,)})
+        labelled = msgspec.structs.replace(started, label=label)
+        request.append({stream: (labelled,), **beside(run)})
     elif journal.log.contents(stream, 0).get("input") != msgspec.json.encode(messages):
         raise Conflict("This idempotency key was used for another run.", code="key_reused")
     await journal.durable(run=run)

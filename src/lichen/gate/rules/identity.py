@@ -18,12 +18,14 @@ _TALK: Final[tuple[Action, ...]] = (
 )  # fmt: skip
 _LOOK: Final[tuple[Action, ...]] = (
     "agent.list", "agent.read", "eval.list", "eval.read", "health.read", "policy.check", "run.read", "run.result",
-    "session.list", "session.read", "stop.read", "wait.read",
+    "schedule.read", "session.list", "session.read", "stop.read", "wait.read",
 )  # fmt: skip
 _RUN: Final[tuple[Action, ...]] = ("agent.create", "process.stop", "run.pause", "run.resume")
 _SEE: Final[tuple[Action, ...]] = ("run.contents",)
 _STEER: Final[tuple[Action, ...]] = ("run.cancel", "run.pause", "run.resume")
 _ACT: Final[tuple[Action, ...]] = ("message.send", "model.invoke", "run.start", "secret.use")
+_TICK: Final[tuple[Action, ...]] = ("schedule.pause", "schedule.replay", "schedule.resume", "schedule.run")
+_FIRE: Final[tuple[Action, ...]] = ("schedule.fire",)
 _PROVE: Final[tuple[Action, ...]] = ("log.backup", "log.export", "log.read", "log.verify")
 _KEEP: Final[tuple[Action, ...]] = (
     "key.issue", "key.read", "key.revoke", "policy.read", "policy.reload", "secret.read", "secret.remove", "secret.set",
@@ -36,8 +38,8 @@ _GOVERN: Final[tuple[Action, ...]] = (
 
 MAY: Final[Mapping[ActorKind, frozenset[Action]]] = {
     "customer": frozenset((*_TALK, "run.cancel")),
-    "operator": frozenset((*_TALK, *_LOOK, *_SEE, *_STEER, *_PROVE, *_KEEP, *_OFFER, *_GOVERN)),
-    "service": frozenset((*_TALK, *_LOOK, *_STEER, *_OFFER, "secret.use")),
+    "operator": frozenset((*_TALK, *_LOOK, *_SEE, *_STEER, *_TICK, *_FIRE, *_PROVE, *_KEEP, *_OFFER, *_GOVERN)),
+    "service": frozenset((*_TALK, *_LOOK, *_STEER, *_OFFER, *_FIRE, "secret.use")),
     "system": frozenset((*_LOOK, *_SEE, *_PROVE, *_KEEP, *_OFFER, *_RUN)),
     "agent": frozenset(_ACT),
 }

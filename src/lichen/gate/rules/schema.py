@@ -43,7 +43,8 @@ Action = Literal[
     "agent.create", "agent.list", "agent.read", "eval.list", "eval.read", "health.read", "key.issue", "key.read",
     "key.revoke", "log.backup", "log.erase", "log.export", "log.read", "log.verify", "message.send", "model.invoke",
     "policy.check", "policy.read", "policy.reload", "process.stop", "run.cancel", "run.contents", "run.declassify",
-    "run.pause", "run.read", "run.result", "run.resume", "run.start", "secret.read", "secret.remove", "secret.set",
+    "run.pause", "run.read", "run.result", "run.resume", "run.start", "schedule.fire", "schedule.pause",
+    "schedule.read", "schedule.replay", "schedule.resume", "schedule.run", "secret.read", "secret.remove", "secret.set",
     "secret.use",
     "session.close", "session.declassify", "session.list", "session.open", "session.read", "session.say",
     "stop.clear", "stop.read", "stop.set", "tool.login", "tool.look", "tool.read", "tool.review",
@@ -81,6 +82,12 @@ ACTIONS: Final[Mapping[Action, str]] = {
     "run.result": "Run",
     "run.resume": "Run",
     "run.start": "Agent",
+    "schedule.fire": "Schedule",
+    "schedule.pause": "Schedule",
+    "schedule.read": "Schedule",
+    "schedule.replay": "Schedule",
+    "schedule.resume": "Schedule",
+    "schedule.run": "Schedule",
     "secret.read": "Secret",
     "secret.remove": "Secret",
     "secret.set": "Secret",
@@ -118,8 +125,8 @@ _TYPES: Final = {
 }
 _TOOL_CALL: Final = "tool.call"
 _PLAIN: Final = (
-    "Channel", "Definition", "Eval", "Key", "Model", "Role", "Run", "Secret", "Server", "Session", "Stop", "Tenant",
-    "Wait",
+    "Channel", "Definition", "Eval", "Key", "Model", "Role", "Run", "Schedule", "Secret", "Server", "Session", "Stop",
+    "Tenant", "Wait",
 )  # fmt: skip
 SECRET_USE: Final = "secret.use"
 MODEL_INVOKE: Final = "model.invoke"

@@ -222,6 +222,10 @@ class Loading:
         for i, route in enumerate(tenant.routes):
             if route.target not in names:
                 yield unknown(what, route.target, "tenants", name, "routes", i, code="route_unknown", known=known)
+        for i, each in enumerate(tenant.schedules):
+            if each.target not in names:
+                at = ("tenants", name, "schedules", i, "flow" if each.agent is None else "agent")
+                yield unknown(what, each.target, *at, code="schedule_target_unknown", known=known)
 
 
 def _is_agent(value: object) -> TypeGuard[Agent]:

@@ -72,6 +72,8 @@ def summary_of(control: Recorded) -> str:
             return control.name + (
                 f" for {control.call}" if control.call else f" to {control.host}" if control.host else ""
             )
+        case e.Ticked():
+            return f"{control.schedule} {control.stage} {control.code}".rstrip()
         case e.Leased():
             return f"epoch {control.epoch} by {control.holder}"
         case _:

@@ -15,7 +15,7 @@ from lichen.core.words.errors import Conflict, Denied, LichenError, Unauthentica
 from lichen.gate.rules.schema import Action
 from lichen.runtime.runtime import Runtime
 from lichen.serve.console import agents, approvals, handovers, health, log, run, runs, sessions, signin
-from lichen.serve.console.governing import costs, evals, keys, meters, policies, tools
+from lichen.serve.console.governing import costs, evals, keys, meters, policies, schedules, tools
 from lichen.serve.console.picture import picture
 from lichen.serve.console.visit import Act, Drawn, Outcome, Page, Visit
 from lichen.serve.http.auth import Caller
@@ -44,6 +44,8 @@ PAGES = (
     Page("policies", "policy.read", policies.show, "console/policies.html"),
     Page("tools", "tool.read", tools.listing, "console/tools.html"),
     Page("tools/{tool}", "tool.read", tools.show, "console/tool.html"),
+    Page("schedules", "schedule.read", schedules.listing, "console/schedules.html", schedules.strips),
+    Page("schedules/{name}", "schedule.read", schedules.show, "console/schedule.html", schedules.drawing),
     Page("keys", "key.read", keys.listing, "console/keys.html"),
     Page("meters", "run.read", meters.listing, "console/meters.html"),
     Page("costs", "run.read", costs.show, "console/costs.html", costs.drawing),
@@ -64,6 +66,7 @@ ACTS = (
     Act("policies/test", "policy.read", policies.test),
     Act("tools/look", "tool.look", tools.look),
     Act("tools/{tool}/judge", "tool.review", tools.judge),
+    Act("schedules/{name}/steer", "schedule.run", schedules.steer),
     Act("keys/issue", "key.issue", keys.issue),
     Act("keys/{id}/revoke", "key.revoke", keys.revoke),
     Act("stops", "stop.set", agents.stop),

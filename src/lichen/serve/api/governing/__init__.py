@@ -1,12 +1,12 @@
 """The routes of what governs a tenant and whoever may changes: its keys, its policies, its secrets, what
-servers offer it, and what its evals came to.
+servers offer it, what begins by itself, and what its evals came to.
 
 Others take `ROUTES`.
 """
 
 from __future__ import annotations
 
-from lichen.serve.api.governing import evals, keys, policies, secrets, tools
+from lichen.serve.api.governing import evals, keys, policies, schedules, secrets, tools
 from lichen.serve.api.route import ApiRoute
 
 ROUTES: tuple[ApiRoute, ...] = (
@@ -14,6 +14,7 @@ ROUTES: tuple[ApiRoute, ...] = (
     *keys.ROUTES,
     *secrets.ROUTES,
     *tools.ROUTES,
+    *schedules.ROUTES,
     *evals.ROUTES,
 )
 

@@ -1,0 +1,4 @@
+"""`lichen schedules`: what begins by itself.
+
+`cli/tree.py` names its commands; others take nothing.
+"""

@@ -1,0 +1,4 @@
+"""What may be asked of what begins by itself.
+
+Others take `Schedules`.
+"""
