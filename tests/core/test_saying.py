@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lichen.core.speech import saying
-from lichen.core.speech.saying import ATTACHMENTS_MAX, CARD_BYTES_MAX, Attachment, Saying, check
+from lichen.core.speech.saying import ATTACHMENTS_MAX, CARD_BYTES_MAX, Attachment, Format, Saying, check
 from lichen.core.words.errors import Invalid
 
 CARD = {"type": "AdaptiveCard", "version": "1.5", "body": [{"type": "TextBlock", "text": "42 EUR"}]}
@@ -58,9 +58,23 @@ JSON: st.SearchStrategy[Any] = st.recursive(
     card=st.none() | st.dictionaries(st.text(), JSON),
     names=st.lists(st.text(), max_size=3),
     part=st.sampled_from(["text", "answer", "say/3"]),
+    style=st.sampled_from(["plain", "markdown"]),
 )
-def test_contents_say_again_what_was_said(text: str, card: dict[str, Any] | None, names: list[str], part: str) -> None:
-    said = Saying(text, card, tuple(Attachment("image/png", "https://e.example/a", name) for name in names))
+def test_contents_say_again_what_was_said(
+    text: str, card: dict[str, Any] | None, names: list[str], part: str, style: Format
+) -> None:
+    said = Saying(text, card, tuple(Attachment("image/png", "https://e.example/a", name) for name in names), style)
     found = {name: data for name, data in saying.parts(said, part) if data}
     assert saying.read(found, part) == said
-    assert all(msgspec.json.decode(data) is not None for name, data in found.items() if name != part)
+    words = {part, saying.beside(part, "format")}
+    assert all(msgspec.json.decode(data) is not None for name, data in found.items() if name not in words)
+
+
+@pytest.mark.req("GRE-63.4")
+def test_a_text_is_plain_or_markdown_and_nothing_else() -> None:
+    unknown: Any = "html"
+    with pytest.raises(Invalid) as refused:
+        check(Saying("x", format=unknown))
+    assert refused.value.code == "saying_invalid"
+    assert [name for name, data in saying.parts(Saying("x"), "text") if data] == ["text"]
+    assert dict(saying.parts(Saying("*x*", format="markdown"), "answer"))["answer/format"] == b"markdown"

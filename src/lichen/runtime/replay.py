@@ -214,7 +214,7 @@ def _fresh(agent: AgentDef, plan: Plan) -> Parts:
 
 
 def _beside(said: Saying) -> Any:
-    return said.card, said.attachments
+    return said.card, said.attachments, said.format
 
 
 def _canonical(agent: AgentDef, call: CallRequest) -> bytes:

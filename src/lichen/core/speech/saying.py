@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, cast
+from typing import Any, Final, Literal, cast, get_args
 from urllib.parse import urlsplit
 
 import msgspec
@@ -16,6 +16,9 @@ CARD_BYTES_MAX: Final = 32 * 1024
 ATTACHMENTS_MAX: Final = 10
 URL_BYTES_MAX: Final = 2_048
 NAME_BYTES_MAX: Final = 256
+
+Format = Literal["plain", "markdown"]
+_FORMATS: Final[tuple[Format, ...]] = get_args(Format)
 
 
 class Attachment(msgspec.Struct, frozen=True, gc=False):
@@ -30,12 +33,14 @@ class Saying(msgspec.Struct, frozen=True, gc=False):
     """One message to a customer.
 
     `card` is an Adaptive Card (https://adaptivecards.io, version 1.6 or older) as a JSON object. A channel that shows
-    none says `text`, which is therefore never empty. `Saying.of("words")` is the plain case.
+    none says `text`, which is therefore never empty. `Saying.of("words")` is the plain case. `format` says what the
+    text is: words alone, whatever stands in them, or CommonMark, which each channel shows in its own markup.
     """
 
     text: str
     card: Mapping[str, Any] | None = None
     attachments: tuple[Attachment, ...] = ()
+    format: Format = "plain"
 
     @staticmethod
     def of(said: str | Saying) -> Saying:
@@ -52,6 +57,8 @@ def check(said: str | Saying) -> None:
     """Raises Invalid for a saying that is larger than the bounds (`saying_too_large`) or not in this form
     (`saying_invalid`)."""
     saying = Saying.of(said)
+    if saying.format not in _FORMATS:
+        raise _invalid("A text is of format `plain` or `markdown`.")
     if len(saying.text.encode()) > TEXT_BYTES_MAX or len(saying.attachments) > ATTACHMENTS_MAX:
         raise _too_large(f"A text has at most {TEXT_BYTES_MAX} bytes and {ATTACHMENTS_MAX} attachments.")
     if (saying.card is not None or saying.attachments) and not saying.text.strip():
@@ -101,7 +108,13 @@ def parts(said: str | Saying, name: str) -> list[tuple[str, bytes]]:
         return [(name, said.encode())]
     card = msgspec.json.encode(said.card) if said.card is not None else b""
     attachments = msgspec.json.encode(said.attachments) if said.attachments else b""
-    return [(name, said.text.encode()), (beside(name, "card"), card), (beside(name, "attachments"), attachments)]
+    written_as = b"" if said.format == "plain" else said.format.encode()
+    return [
+        (name, said.text.encode()),
+        (beside(name, "card"), card),
+        (beside(name, "attachments"), attachments),
+        (beside(name, "format"), written_as),
+    ]
 
 
 def contents(said: str | Saying, subject: str) -> tuple[Content, ...]:
@@ -116,6 +129,7 @@ def read(found: Mapping[str, bytes], name: str = "text") -> Saying:
         found.get(name, b"").decode(),
         cast(dict[str, Any], msgspec.json.decode(card)) if card else None,
         msgspec.json.decode(attachments, type=tuple[Attachment, ...]) if attachments else (),
+        "markdown" if found.get(beside(name, "format")) == b"markdown" else "plain",
     )
 
 

@@ -164,7 +164,7 @@ def _plain(value: Any) -> Any:
 
 
 PARTS: Final[Mapping[str, Held]] = {
-    **dict.fromkeys(("address", "answer", "channel", "public", "reason", "resource", "say", "text"), "text"),
+    **dict.fromkeys(("address", "answer", "channel", "format", "public", "reason", "resource", "say", "text"), "text"),
     **dict.fromkeys(("input", "actor", "attributes", "data", "suggestions", "value", "summary", "done"), "json"),
     **dict.fromkeys(("args", "terms", "redact", "notes", "failure", "issues", "result", "audit"), "json"),
     **dict.fromkeys(("facts", "origins", "meters", "schema", "overrides", "body"), "json"),

@@ -11,7 +11,7 @@ from lichen.core.deciders import events as e
 from lichen.core.deciders.mailbox import MailboxState
 from lichen.core.speech import saying
 from lichen.core.speech.attached import named
-from lichen.core.speech.saying import Attachment, Saying
+from lichen.core.speech.saying import Attachment, Format, Saying
 from lichen.core.words.ids import MessageId, RunId, SessionId, TurnId
 from lichen.log.log import Log
 from lichen.log.projections.sessions import Conversation, SessionRow, conversation
@@ -70,7 +70,7 @@ class SentFile(msgspec.Struct, frozen=True):
 class Said(msgspec.Struct, frozen=True):
     """One message of a conversation. `text` is None once it was erased; `kind` says what it is to its reader.
 
-    `card` and `attachments` stand beside the words for channels that show more.
+    `card` and `attachments` stand beside the words for channels that show more; `format` is that of the text.
 
     `state` is what became of it: `queued`, `joined`, `answered`, `rejected` or `handed` for a customer's, `delivered`,
     `failed`, `in_doubt`, `dropped` or `undelivered` for others. `turn` is the one it belongs to. An operator's is a
@@ -89,6 +89,7 @@ class Said(msgspec.Struct, frozen=True):
     attachments: tuple[Attachment, ...] = ()
     by: str = ""
     files: tuple[FileView, ...] = ()
+    format: Format = "plain"
 
 
 class SessionDetail(SessionSummary, frozen=True, kw_only=True):
@@ -263,7 +264,9 @@ def _said(log: Log, record: Record, turns: Turns, settled: Settled, sight: Sight
 
 
 def _worded(said: Said, words: Saying) -> Said:
-    return msgspec.structs.replace(said, text=words.text, card=words.card, attachments=words.attachments)
+    return msgspec.structs.replace(
+        said, text=words.text, card=words.card, attachments=words.attachments, format=words.format
+    )
 
 
 def files_of(n: int, control: e.MessageReceived, contents: Mapping[str, bytes]) -> tuple[FileView, ...]:

@@ -12,7 +12,7 @@ from lichen.core.ports.answer import AnswerType
 from lichen.core.ports.overrides import NONE, Overrides
 from lichen.core.speech import saying
 from lichen.core.speech.attached import part
-from lichen.core.speech.saying import Attachment
+from lichen.core.speech.saying import Attachment, Format
 from lichen.core.words.ids import MessageId, RunId, SessionId, run_stream, session_stream
 from lichen.core.words.scope import Actor, Scope
 from lichen.core.words.wait import WaitKind
@@ -54,6 +54,7 @@ class Outgoing(msgspec.Struct, frozen=True):
     queued_at_us: int
     card: Mapping[str, Any] | None = None
     attachments: tuple[Attachment, ...] = ()
+    format: Format = "plain"
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -217,7 +218,8 @@ class Session:
         control = event.control
         assert isinstance(control, e.MessageQueued)
         said = saying.read(self._journal.log.contents(self._stream, n))
-        return Outgoing(message, control.kind, said.text, control.run, event.ts_us, said.card, said.attachments)
+        shown = (said.card, said.attachments, said.format)
+        return Outgoing(message, control.kind, said.text, control.run, event.ts_us, *shown)
 
     async def delivered(self, message: MessageId) -> None:
         """The customer has this message. Saying so twice is no error."""
