@@ -21,6 +21,7 @@ from lichen.channels.activities import (
     key_of,
     text_of,
 )
+from lichen.channels.cards.text import marked
 from lichen.channels.port import Arrival, Inbound
 from lichen.channels.tokens import Issued, Tokens, Visitor
 from lichen.core.speech.saying import Saying
@@ -101,7 +102,7 @@ class WebChatChannel:
             "channelId": NAME,
             "timestamp": timestamp(message.queued_at_us),
             "from": self._bot,
-            "text": message.saying.text,
+            "text": marked(message.saying.text, message.saying.format, "plain"),
             "textFormat": "plain",
             "inputHint": "expectingInput" if message.kind == "question" else "acceptingInput",
             "channelData": {"lichen": {"kind": message.kind}},

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final
 import msgspec
 
 from lichen.channels.activities import decode
+from lichen.channels.cards.text import marked
 from lichen.channels.platform.signing import check_recent, check_same, hmac_hex
 from lichen.channels.port import Arrival, ChannelSettings, Guide, Inbound, Question, Setup
 from lichen.core.words.scope import Actor, Customer, Scope
@@ -66,7 +67,8 @@ class DummyChannel:
 
     def render(self, message: Outbound) -> dict[str, Any]:
         """The message as it is kept."""
-        said = {"id": f"{message.session}/{message.id}", "kind": message.kind, "text": message.saying.text}
+        text = marked(message.saying.text, message.saying.format, "plain")
+        said = {"id": f"{message.session}/{message.id}", "kind": message.kind, "text": text}
         return {**said, "to": message.address.decode(), "suggestions": list(message.suggestions)}
 
     async def send(self, scope: Scope, message: Outbound) -> Delivery:
