@@ -30,7 +30,7 @@ from lichen.settings.providers import PROVIDERS, ProviderTable
 from lichen.settings.routes import Route
 from lichen.settings.schedules.table import SCHEDULES_MAX, Schedule
 from lichen.settings.secrets import TenantSecrets
-from lichen.settings.servers import McpTable, OpenApiTable, servers_of
+from lichen.settings.servers import McpTable, OpenApiTable, RegistryTable, servers_of
 
 FILE = "lichen.toml"
 CHANNEL = "<channel>"  # stands for the tables that are named for their channel
@@ -176,6 +176,7 @@ class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     models: Models = Models()
     breakers: Mapping[str, CircuitBreaker] = {}
     mcp: tuple[McpTable, ...] = ()
+    registry: tuple[RegistryTable, ...] = ()
     tools: ToolsTable = ToolsTable()
     openapi: tuple[OpenApiTable, ...] = ()
     agentpin: tuple[AgentPinTable, ...] = ()

@@ -20,7 +20,7 @@ from lichen.settings.places import Step
 from lichen.settings.providers import Providers, wrong_with_providers
 from lichen.settings.schedules.table import wrong_with_schedules
 from lichen.settings.secrets import shared_by_mistake, wrong_with, wrong_with_stores
-from lichen.settings.servers import McpTable, repeated
+from lichen.settings.servers import McpTable, RegistryTable, repeated
 
 T = TypeVar("T")
 
@@ -80,7 +80,7 @@ def _settings(path: Path, file: File, environ: Mapping[str, str]) -> Settings:
         providers=file.providers,
         models=file.models,
         breakers=file.breakers,
-        mcp=file.mcp,
+        mcp=(*file.mcp, *file.registry),
         floor=file.tools.floor,
         openapi=file.openapi,
         agentpin=file.agentpin,
@@ -150,9 +150,11 @@ def _providers(file: Read, tables: Providers, below: Providers, *above: Step) ->
 def _servers(file: Read, settings: Settings, from_files: tuple[McpTable, ...]) -> Iterator[Invalid]:
     """Servers of tenants and environments that nobody declared, and two of one name that a scope would have."""
     known = ", ".join(settings.tenants)
-    count = len(settings.mcp) - len(from_files)
+    registries = sum(isinstance(each, RegistryTable) for each in settings.mcp)
+    count = len(settings.mcp) - len(from_files) - registries
     for number, own in enumerate(settings.mcp):
         at: tuple[Step, ...] = ("mcp", number) if number < count else ("lichen", "mcp_files")
+        at = ("registry", number - count) if isinstance(own, RegistryTable) else at
         for name in own.tenants:
             if name not in settings.tenants:
                 yield file.unknown("tenant", name, *at, "tenants", code="tenant_unknown", known=known)

@@ -128,6 +128,28 @@ class McpTable(CageTerms, frozen=True, forbid_unknown_fields=True, kw_only=True)
         )
 
 
+class RegistryTable(McpTable, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Another Lichen, or a server that makes each call once by its id as one does: its tools are had as those of an
+    MCP server at its `url`, under `name`. Of what it offers those are taken that a pattern of `include` fits (all,
+    where there is none), and none that one of `exclude` does. Its list is read again after `cache_s`.
+    """
+
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    cache_s: Seconds = 300.0
+
+    def __post_init__(self) -> None:
+        if not self.url:
+            raise ValueError(f"the registry {self.name} needs a `url`")
+        super().__post_init__()
+
+    def server(self, root: Path, hides: tuple[str, ...] = ()) -> Server:
+        """The registry as a server."""
+        made = McpTable.server(self, root, hides)
+        more = {"is_registry": True, "include": self.include, "exclude": self.exclude, "listed_s": self.cache_s}
+        return msgspec.structs.replace(made, **more)
+
+
 def servers_of(
     tables: tuple[McpTable, ...], scope: Scope, root: Path, hides: tuple[str, ...] = ()
 ) -> Mapping[str, Server]:

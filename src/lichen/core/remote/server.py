@@ -84,6 +84,8 @@ class Server(msgspec.Struct, frozen=True):
     bundle where that key stands, instead of at the domain. `schemapin_dns` is who is asked what the domain's DNS says
     of the key: `system`, the address of a resolver, or nobody.
     `tokens`: its connection and its tokens are the tenant's, or those of the `person` whom a call is for.
+    What it offers is read again after `listed_s`. A registry executes each call once by its id; of its tools those are
+    taken that a pattern of `include` fits, if there is one, and none of `exclude`.
     """
 
     name: str
@@ -109,6 +111,15 @@ class Server(msgspec.Struct, frozen=True):
     oauth: OAuth | None = None
     tokens: Tokens = "tenant"
     roots: tuple[str, ...] = ()  # addresses of folders that it is told of
+    listed_s: Seconds = 60.0
+    is_registry: bool = False
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+    @property
+    def kind(self) -> str:
+        """What it is, as a tag of each of its tools: `mcp` or `registry`."""
+        return "registry" if self.is_registry else "mcp"
 
     @property
     def secrets(self) -> tuple[str, ...]:

@@ -138,12 +138,27 @@ def _contents(said: Said, subject: str, n: int) -> moves.Contents:
     return (*moves.as_contents(parts, subject), *attached.sealed(said.files, subject))
 
 
-def _repeated(request: Request, session: SessionId, token: str, said: Said) -> Receipt | None:
-    """The receipt of the message that was taken under this token. Raises Conflict (`key_reused`): it was another."""
+def taken(request: Request, session: SessionId, key: str) -> Receipt | None:
+    """The receipt of the message that was taken under a key; None where none was. Raises Invalid (`key_invalid`)."""
+    return _taken_under(request, session, token_of(request, key) or "")
+
+
+def _taken_under(request: Request, session: SessionId, token: str) -> Receipt | None:
     journal, stream = request.journal, session_stream(session)
     n = journal.log.find(stream, f"message_received/{token}")
     if n is None:
         return None
+    control = journal.event(stream, n).control
+    assert isinstance(control, e.MessageReceived)
+    return Receipt(session, control.message, n, control.disposition, control.run, control.wait, is_repeated=True)
+
+
+def _repeated(request: Request, session: SessionId, token: str, said: Said) -> Receipt | None:
+    """The receipt of the message that was taken under this token. Raises Conflict (`key_reused`): it was another."""
+    receipt = _taken_under(request, session, token)
+    if receipt is None:
+        return None
+    journal, stream, n = request.journal, session_stream(session), receipt.n
     contents = journal.log.contents(stream, n)
     kept = (contents.get("text"), *(contents.get(part, b"") for part in ("data", "schema", "overrides")))
     control = journal.event(stream, n).control
@@ -151,7 +166,7 @@ def _repeated(request: Request, session: SessionId, token: str, said: Said) -> R
     is_same = kept == (said.said, attached.told(said.data, said.files, n), said.schema, sealed(said.overrides))
     if not is_same or control.attachments != _named(said):
         raise Conflict("This idempotency key was used for another message.", code="key_reused")
-    return Receipt(session, control.message, n, control.disposition, control.run, control.wait, is_repeated=True)
+    return receipt
 
 
 def _named(said: Said) -> tuple[Attached, ...]:

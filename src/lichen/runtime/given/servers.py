@@ -36,6 +36,7 @@ from lichen.runtime.given.people import Connections, ForEach, Place
 from lichen.runtime.given.vouching import Voucher, Vouching
 from lichen.tools.mcp.connection import Connection
 from lichen.tools.mcp.definition import SIGNED, Definition, defined, spec_of
+from lichen.tools.mcp.listing import takes
 from lichen.tools.mcp.offered.prompts import prompt_tools
 from lichen.tools.mcp.offered.resources import resource_tools
 from lichen.tools.mcp.remote_tool import RemoteTool
@@ -162,6 +163,8 @@ class Servers:
         reached = ForEach(scope, server, self._connections)
         tools: dict[str, Tool] = {}
         for definition in self.pinned(scope, server.name):
+            if not takes(server, definition.tool):
+                continue
             if self.lacks_signature(scope, server.name, self.standing(scope)[f"tool:{definition.name}"].pinned_n):
                 continue
             tools[definition.tool] = RemoteTool(spec_of(server, definition), definition, reached, self.differs)

@@ -1,7 +1,8 @@
 """One call of an agent: what is said to it, what its person is asked meanwhile, and what comes of it.
 
 A call is a message in a session of the caller's. With a `conversation` that session goes on from call to call, without
-one it is for this call alone.
+one it is for this call alone. A call that has an id is made once, however often its caller asks for it: its message is
+taken under that id, so the next asking, in the next process too, follows what the first set going.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from mcp_types import (
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from starlette.requests import Request
 
-from lichen.core.words.errors import Conflict, Denied, Invalid, LichenError
+from lichen.core.words.errors import Conflict, Denied, Invalid, LichenError, NotFound, Unavailable
 from lichen.core.words.ids import RunId
 from lichen.engine.pace.race import race
 from lichen.runtime.operations.talk.session import Asked, Session
@@ -35,7 +36,7 @@ from lichen.runtime.views.run import Outcome
 from lichen.serve.mcp.levels import tell
 from lichen.serve.mcp.questions import ANSWER, KINDS, Answer, answer_of, form, required, state_of
 from lichen.serve.mcp.results import failed, result
-from lichen.serve.mcp.visit import Context, Visit
+from lichen.serve.mcp.visit import Context, Visit, call_id, only_asks
 
 CHANNEL: Final = "mcp"
 CALL_S_MAX: Final = 600.0
@@ -45,6 +46,8 @@ STARTING_S: Final = 1.0
 RUNNING: Final = "running"
 NAME_CHARS_MAX: Final = 128
 PROGRESS_MAX: Final = 1_000  # notifications of one call
+
+OVER: Final = ("completed", "failed", "cancelled")
 
 Result = CallToolResult | InputRequiredResult
 
@@ -66,6 +69,7 @@ class Call:
         self._session: Session | None = None
         self._saying: asyncio.Future[Turn] | None = None
         self._keeps = False  # whether the session is for later calls too
+        self._id = call_id(ctx)
 
     async def made(self, said: Said, params: CallToolRequestParams) -> Result:
         """Says it, or answers what was asked, and follows what comes of that.
@@ -98,14 +102,27 @@ class Call:
 
     async def _begun(self, said: Said) -> Turn:
         self._keeps = bool(said.conversation)
-        self._session = await self._visit.runtime.sessions.open(
-            self._visit.scope,
-            self._visit.actor,
-            agent=self._agent.name,
-            channel=CHANNEL,
-            key=said.conversation or None,
+        visit, agent = self._visit, self._agent.name
+        key = said.conversation or (f"call/{self._id}" if self._id else None)
+        if only_asks(self._ctx):
+            return await self._known(agent, key or "")
+        self._session = await visit.runtime.sessions.open(
+            visit.scope, visit.actor, agent=agent, channel=CHANNEL, key=key
         )
         return await self._say(Answer(said.text, said.input))
+
+    async def _known(self, agent: str, key: str) -> Turn:
+        """What a call set going that was made before. Raises NotFound (`call_unknown`): it never was, and nothing is
+        done now."""
+        visit = self._visit
+        self._session = await visit.runtime.sessions.found(
+            visit.scope, visit.actor, agent=agent, channel=CHANNEL, key=key
+        )
+        turn = await self._session.taken(self._id) if self._session is not None else None
+        if turn is None:
+            step = "Nothing was done under this id: call the agent."
+            raise NotFound("There was no such call.", code="call_unknown", next_step=step)
+        return turn
 
     async def _resumed(self, said: Said, params: CallToolRequestParams) -> Turn | CallToolResult:
         """The turn goes on with the answer to what was asked in it."""
@@ -123,12 +140,13 @@ class Call:
         answer = answer_of(asked, given)
         if answer is None:
             return self._waiting(RunId(asked.id.rpartition(".")[0]), "")
-        return await self._say(answer)
+        return await self._say(answer, about=f"/{state.wait}")
 
-    async def _say(self, answer: Answer) -> Turn:
+    async def _say(self, answer: Answer, *, about: str = "") -> Turn:
         assert self._session is not None
         self._count(answer.text)
-        self._saying = asyncio.ensure_future(self._session.say(answer.text, data=answer.data))
+        key = f"{self._id}{about}" if self._id else None
+        self._saying = asyncio.ensure_future(self._session.say(answer.text, data=answer.data, key=key))
         return await asyncio.shield(self._saying)  # what was begun to be said is said: else nobody knew its run
 
     def _count(self, text: str) -> None:
@@ -145,17 +163,17 @@ class Call:
         for left in reversed(range(ROUNDS_MAX)):
             reply = await self._heard(turn)
             if reply is None:
-                return await self._still_running(turn)
+                return await self._let_go(turn)
             asked = self._session.asked() if reply.outcome == "asked" else None
             if asked is None or asked.kind not in KINDS or not left or not self._may_ask():
-                return await self._ended(reply)
+                return await self._ended(reply, turn)
             question = await self._told(reply)
             if self._ctx.protocol_version in MODERN_PROTOCOL_VERSIONS:
                 return required(self._visit, self._agent.name, self._session.id, asked, question)
             answer = await self._asked(asked, question)
             if answer is None:
                 return self._waiting(reply.run, question)
-            turn = await self._say(answer)
+            turn = await self._say(answer, about=f"/{asked.id}")
         raise AssertionError("the last round ends")
 
     async def _heard(self, turn: Turn) -> Reply | None:
@@ -194,17 +212,31 @@ class Call:
 
     # -- ending --------------------------------------------------------------------------------------------------
 
-    async def _ended(self, reply: Reply) -> CallToolResult:
-        """What came of it. A session that was for this call alone is closed once nothing is owed in it."""
+    async def _ended(self, reply: Reply, turn: Turn) -> CallToolResult:
+        """What came of it. A session that was for this call alone is closed once nothing is owed in it.
+
+        Raises Conflict (`outcome_unknown`) where a call with an id is held up by an effect of which nobody knows.
+        """
         assert self._session is not None
         text = await self._told(reply)
         outcome = None if reply.outcome == "refused" else self._outcome(reply.run)
         status = _STATUS[reply.outcome]
+        if self._id:
+            status, text = self._as_at_first(turn, outcome, status)
         if not self._keeps and status != "waiting":
             await self._session.close()
         has_value = self._agent.answers is not None
         run = "" if outcome is None else str(reply.run)
         return result(status, text, outcome, run=run, has_value=has_value)
+
+    def _as_at_first(self, turn: Turn, outcome: Outcome | None, status: str) -> tuple[str, str]:
+        """What whoever asked first was told, or would be: also by what came of a wait since."""
+        text = "\n\n".join(turn.told())
+        if outcome is None or status != "waiting":
+            return status, text
+        if "reconcile" in outcome.waits_for:
+            raise _unknown(outcome.id)
+        return (outcome.status, outcome.answer or text) if outcome.status in OVER else (status, text)
 
     async def _told(self, reply: Reply) -> str:
         """All that was said since, which counts as received: it is in the result."""
@@ -217,7 +249,12 @@ class Call:
     def _waiting(self, run: RunId, text: str) -> CallToolResult:
         return result("waiting", text, self._outcome(run), run=str(run))
 
-    async def _still_running(self, turn: Turn) -> CallToolResult:
+    async def _let_go(self, turn: Turn) -> CallToolResult:
+        """What is told while it goes on. Raises Unavailable (`lease_lost`) for a call with an id: whoever made it is to
+        know that nobody here tells any more what came of it."""
+        if self._id:
+            step = "Ask for the call again under the same id: it is not made a second time."
+            raise Unavailable("Nobody waits here any more for what goes on.", code="lease_lost", next_step=step)
         run = ""
         with suppress(TimeoutError, LichenError):
             run = str(await asyncio.wait_for(turn.run(), STARTING_S))
@@ -245,10 +282,15 @@ class Call:
         so by closing the stream; else by a notification, which the SDK tells of in no other place."""
         if self._visit.closing.is_set():
             return False
-        if isinstance(self._ctx.request, Request) and self._ctx.protocol_version in MODERN_PROTOCOL_VERSIONS:
-            return True
+        if self._is_over_http:
+            return not self._id  # a call with an id is asked for again
         request: Any = self._ctx.session._request_outbound  # pyright: ignore[reportPrivateUsage]
         return request.cancel_requested.is_set()
+
+    @property
+    def _is_over_http(self) -> bool:
+        """Whether a stream that closes is how its client gives it up."""
+        return isinstance(self._ctx.request, Request) and self._ctx.protocol_version in MODERN_PROTOCOL_VERSIONS
 
     async def _cancel(self) -> None:
         """Gives up what this call set going, as far as policy lets its caller cancel runs; a session that was for it
@@ -289,3 +331,8 @@ async def _beats(turn: Turn) -> AsyncGenerator[RecordView | None]:
     while True:
         await asyncio.sleep(BEAT_S)
         yield None
+
+
+def _unknown(run: RunId) -> Conflict:
+    step = f"A person has to say what happened: `lichen approvals list` names what {run} waits for."
+    return Conflict("Nobody knows whether an effect of it happened.", code="outcome_unknown", next_step=step)

@@ -20,6 +20,9 @@ from lichen.serve.http.state import Site, site_of
 
 Context = ServerRequestContext[Any, HTTPConnection]
 SESSION_HEADER: Final = "mcp-session-id"
+CALL_ID: Final = "lichen.dev/call-id"
+ONLY_KNOWN: Final = "lichen.dev/only-known"
+ID_CHARS_MAX: Final = 200
 
 P = TypeVar("P")
 R = TypeVar("R")
@@ -61,6 +64,24 @@ class Visit(NamedTuple):
 def session_of(connection: HTTPConnection) -> Any:
     """What the messages of one client have in common: its session's id, or its pipe."""
     return connection.headers.get(SESSION_HEADER) or connection
+
+
+def call_id(ctx: Context) -> str:
+    """The id that a client gave a call; empty for none. Raises Invalid (`call_id_invalid`)."""
+    found: object = (ctx.meta or {}).get(CALL_ID, "")
+    if not isinstance(found, str) or len(found) > ID_CHARS_MAX or not found.isprintable():
+        step = f"Give `_meta` a text of at most {ID_CHARS_MAX} characters under {CALL_ID}, or nothing."
+        raise Invalid("This is no id of a call.", code="call_id_invalid", next_step=step)
+    return found
+
+
+def only_asks(ctx: Context) -> bool:
+    """Whether it is only asked what came of a call. Raises Invalid (`call_id_invalid`) where that has no id."""
+    if (ctx.meta or {}).get(ONLY_KNOWN) is not True:
+        return False
+    if not call_id(ctx):
+        raise Invalid("It is not said of which call.", code="call_id_invalid", next_step=f"Name it under {CALL_ID}.")
+    return True
 
 
 def answering(handle: Callable[[Context, P], Awaitable[R]]) -> Callable[[Context, P], Awaitable[R]]:

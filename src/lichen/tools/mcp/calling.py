@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import msgspec
 
 from lichen.core.ports.call import CallMeta, GivenAnswer, NeedsAnswer, NotDone
+from lichen.core.remote.server import Server
 from lichen.tools.mcp.asking import question_of, result_of
 from lichen.tools.mcp.connection import Connection, roots_of
 from lichen.tools.mcp.failures import ServerGone
@@ -29,6 +30,7 @@ ROUNDS_MAX: Final = 10  # of calls that end with what the server needs
 REQUESTS_MAX: Final = 10  # in one of them
 PAUSE_S: Final = 0.1  # before a call that the server wants once more, for nothing
 URL_NEEDED: Final = -32042
+CALL_ID: Final = "lichen.dev/call-id"
 Made = "CallToolResult | NeedsAnswer"
 
 
@@ -89,7 +91,7 @@ class Calling:
                 request_state=state,
                 allow_input_required=True,
                 progress_callback=None if self._meta.beside is None else self._progressed,
-                meta=_told(self._meta),
+                meta=told(self._connection.server, self._meta),
             ),
             self._sampler,
         )
@@ -222,9 +224,10 @@ def _params(said: Mapping[str, Any]) -> ElicitRequestParams:
     return (ElicitRequestURLParams if said.get("mode") == "url" else ElicitRequestFormParams).model_validate(said)
 
 
-def _told(meta: CallMeta) -> dict[str, Any]:
+def told(server: Server, meta: CallMeta) -> dict[str, Any]:
     """What a server may know of a call: a key that is the same on every attempt, and nothing of whom it is for."""
-    return {"lichen.dev/idempotency-key": meta.idempotency_key}
+    call = {CALL_ID: meta.idempotency_key} if server.is_registry else {}
+    return {"lichen.dev/idempotency-key": meta.idempotency_key, **call}
 
 
 def _unmet(message: str) -> NotDone:

@@ -15,7 +15,7 @@ from lichen.core.words.errors import LichenError, Unavailable
 from lichen.core.words.ids import ToolName
 from lichen.tools.mcp.definition import Definition
 from lichen.tools.mcp.failures import CONNECTION_CLOSED, REQUEST_TIMEOUT, ServerGone
-from lichen.tools.mcp.listing import Listed, listed
+from lichen.tools.mcp.listing import Listed, listed, takes
 from lichen.tools.mcp.oauth.tokens import Tokens
 from lichen.tools.mcp.stdio import Errors, process
 from lichen.tools.mcp.underway import Calls
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 OPEN_S: Final = 30.0  # to start and to agree on a protocol
 PAUSE_S: Final = 0.5
 PAUSE_S_MAX: Final = 60.0
-LISTED_S_MAX: Final = 60.0  # before a list that nobody said had changed is read again
 
 Reveal = Callable[[str], Awaitable[str]]
 """The value of a secret of the scope, by name."""
@@ -85,14 +84,15 @@ class Connection:
     async def offered(self, *, anew: bool = False) -> Listed:
         """What the server offers now, as far as it said so. Raises Unavailable (`server_unreachable`), Invalid."""
         client = await self.client()
-        is_old = self._clock() - self._listed_s > LISTED_S_MAX
+        is_old = self._clock() - self._listed_s > self.server.listed_s
         if self._listed is None or is_old or anew:
             try:
                 async with self.watched():
                     found = await asyncio.wait_for(listed(self.server.name, client), OPEN_S)
             except TimeoutError:
                 raise self._unreachable("it does not say what it offers") from None
-            self._listed, self._listed_s = found, self._clock()
+            taken = {name: each for name, each in found.tools.items() if takes(self.server, each.tool)}
+            self._listed, self._listed_s = found._replace(tools=taken), self._clock()
         return self._listed
 
     async def definition(self, name: ToolName) -> Definition | None:

@@ -141,7 +141,8 @@ def spec_of(server: Server, definition: Definition) -> ToolSpec:
             input_schema=written_out(definition.name, said["inputSchema"]),
             output_schema=written_out(definition.name, said.get("outputSchema") or ANYTHING),
             timeout_s=terms.timeout_s or server.timeout_s,
-            tags=("mcp", *terms.tags),
+            tags=(server.kind, *terms.tags),
+            has_probe=server.is_registry and terms.effects != "none",
             origin=terms.origin,
             confirm=terms.confirm,
         )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from lichen.core.ports.call import Issue, NotDone
-from lichen.core.words.errors import LichenError
+from lichen.core.words.errors import LichenError, Unavailable
 
 if TYPE_CHECKING:
     from mcp import MCPError
@@ -52,6 +52,12 @@ def without_sign_in(error: LichenError) -> NotDone | None:
         return None
     told = f"{error.message} Nothing was asked of it. To sign in: {error.next_step}"
     return NotDone(told, code="sign_in_needed", retryable=False, recovery="finish")
+
+
+def lease_lost(server: str, why: str) -> Unavailable:
+    """Whoever executed the call does not answer for it any more: what came of it is asked of them by its id."""
+    step = f"Look at the registry {server}; the call is not made again by itself."
+    return Unavailable(f"Whoever held the call is gone: {shown(why)}", code="lease_lost", place=server, next_step=step)
 
 
 def refused(text: str) -> NotDone:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from lichen.core.remote.server import Server
 from lichen.core.words.errors import Invalid
 from lichen.core.words.ids import ToolName
 from lichen.tools.mcp.definition import Definition, defined
@@ -22,6 +24,12 @@ class Listed(NamedTuple):
 
     tools: Mapping[ToolName, Definition]
     left_out: Mapping[str, str]
+
+
+def takes(server: Server, tool: str) -> bool:
+    """Whether the tool that a server calls so is taken from it at all: none that an entry of `exclude` fits."""
+    wanted = not server.include or any(fnmatchcase(tool, each) for each in server.include)
+    return wanted and not any(fnmatchcase(tool, each) for each in server.exclude)
 
 
 async def listed(server: str, client: Client) -> Listed:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -12,6 +12,8 @@ from lichen.core.ports.call import (
     Arguments,
     CallMeta,
     CannotTell,
+    DidNotHappen,
+    Happened,
     NeedsAnswer,
     NotDone,
     Probe,
@@ -19,18 +21,30 @@ from lichen.core.ports.call import (
     Resources,
     ToolSpec,
 )
-from lichen.core.words.errors import Invalid, Unavailable
+from lichen.core.words.errors import Invalid, LichenError, Unavailable
 from lichen.core.words.scope import Scope
 from lichen.tools.arguments.described import canonical, read
 from lichen.tools.arguments.example import example_of
-from lichen.tools.mcp.calling import Calling
+from lichen.tools.mcp.calling import Calling, told
 from lichen.tools.mcp.connection import Connection, Reached, is_broken
 from lichen.tools.mcp.definition import Definition
-from lichen.tools.mcp.failures import ServerGone, not_done, unavailable, without_sign_in
-from lichen.tools.mcp.results import produced_of
+from lichen.tools.mcp.failures import ServerGone, lease_lost, not_done, unavailable, without_sign_in
+from lichen.tools.mcp.results import error_of, produced_of, status_of
+
+if TYPE_CHECKING:
+    from mcp.types import CallToolResult
 
 Changed = Callable[[Scope, Definition], Awaitable[None]]
 """Told of a definition that is not the one that was accepted."""
+
+
+ONLY_KNOWN: Final = "lichen.dev/only-known"
+UNKNOWN: Final = "call_unknown"
+AGAIN_S: Final = 0.5  # before a registry that does not answer is asked again
+
+
+class NotThere(Exception):
+    """A registry gave no answer to what came of a call."""
 
 
 class RemoteTool:
@@ -70,12 +84,20 @@ class RemoteTool:
             async with connection.watched(), asyncio.timeout(timeout_s):
                 made = await calling.made()
         except MCPError as error:
+            if is_broken(error) and connection.server.is_registry:
+                raise lease_lost(connection.server.name, error.message) from error
             if is_broken(error):
                 raise ServerGone(f"The connection broke: {error.message}") from error
             example, schema = example_of(self.spec).decode(), msgspec.json.encode(self.spec.input_schema).decode()
             raise not_done(error, example=example or "none is known", schema=schema) from error
         if isinstance(made, NeedsAnswer):
             raise made
+        return self._produced(connection, made)
+
+    def _produced(self, connection: Connection, made: CallToolResult) -> Produced:
+        """What a call brought. That the run of a registry failed is what it brought: it was begun, and is not again."""
+        if connection.server.is_registry and status_of(made) in ("failed", "cancelled"):
+            made = made.model_copy(update={"is_error": False})
         return produced_of(made, self._pinned.said.get("outputSchema"))
 
     def _connection(self, meta: CallMeta) -> Connection:
@@ -112,5 +134,35 @@ class RemoteTool:
         self._reached.of(meta).calls.give_up((meta.run, meta.call))
 
     async def probe(self, args: Arguments, meta: CallMeta) -> Probe:
-        """CannotTell: the protocol has no way to ask."""
+        """What a registry says came of the call with this id, as soon as it answers: whoever asks sets the time.
+        Nothing is done by asking. CannotTell of any other server, which cannot be asked.
+
+        A call of which a registry knows nothing did not happen: a request that were still on its way would be the same
+        call as the next one with its id.
+        """
+        connection = self._reached.of(meta)
+        while connection.server.is_registry:
+            try:
+                made = await self._known(connection, args, meta)
+                if error_of(made) == UNKNOWN:
+                    return DidNotHappen()
+                return Happened(self._produced(connection, made).result)
+            except NotDone:
+                return DidNotHappen()
+            except (LichenError, OSError, NotThere) as error:
+                if getattr(error, "code", "") == "outcome_unknown":
+                    return CannotTell()
+                await asyncio.sleep(AGAIN_S)
         return CannotTell()
+
+    async def _known(self, connection: Connection, args: Arguments, meta: CallMeta) -> CallToolResult:
+        """The registry's answer. Raises NotThere and others where it gives none."""
+        from mcp import MCPError
+
+        asked: Any = {**told(connection.server, meta), ONLY_KNOWN: True}
+        client = await connection.client()
+        try:
+            async with connection.watched():
+                return await client.session.call_tool(self._pinned.tool, dict(args.fields), meta=asked)
+        except MCPError as error:
+            raise NotThere from error

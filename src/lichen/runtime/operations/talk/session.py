@@ -21,6 +21,7 @@ from lichen.engine.brief.attached import unknown
 from lichen.engine.engine import Engine
 from lichen.engine.intake.labels import declassify
 from lichen.engine.intake.messages import Coming, Receipt, read, say
+from lichen.engine.intake.messages import taken as taken_under
 from lichen.engine.intake.request import Request
 from lichen.engine.intake.sessions import close_session
 from lichen.engine.journal.journal import Journal
@@ -151,6 +152,15 @@ class Session:
         data, files = await taken(self._engine.services, self._journal, data)
         said = read(text, key=key, data=data, schema=schema, overrides=overrides, files=files)
         return self._turn(await say(Coming(request, self.id, said)), wanted)
+
+    async def taken(self, key: str) -> Turn | None:
+        """What the message set going that was said under this key; None where none was. Says nothing itself.
+
+        Raises Invalid (`key_invalid`), Denied.
+        """
+        await self._journal.log.load(self._stream)
+        receipt = taken_under(self._request("session.read"), self.id, key)
+        return None if receipt is None else self._turn(receipt)
 
     def _turn(self, receipt: Receipt, wanted: AnswerType | None = None) -> Turn:
         return Turn(self._access, self._engine, self.scope, self.id, self.actor, receipt=receipt, wanted=wanted)

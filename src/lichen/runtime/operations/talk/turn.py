@@ -89,6 +89,12 @@ class Turn:
             return reply
         return reply._replace(value=value_of(self._engine, self.scope, run, self._wanted))
 
+    def told(self) -> tuple[str, ...]:
+        """All that was said to the customer since the message, as far as `result` followed it."""
+        contents = self._journal.log.contents
+        queued = [each.n for each in self._seen if isinstance(each.control, e.MessageQueued)]
+        return tuple(contents(self._stream, n)["text"].decode() for n in queued)
+
     def _may_be_typed(self) -> bool:
         """Whether the answer may have a type: a run without one is not looked up again once it is over."""
         agent = self._engine.services.agents.get(self._journal.mailbox(self._session).agent, self.scope)
