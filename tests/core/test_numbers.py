@@ -180,4 +180,5 @@ def test_the_question_is_there_in_every_language_of_the_runtime() -> None:
     assert QUESTIONS.keys() == OR.keys() == BUILT_IN.keys()
     options = [amount_as_written(Decimal(number), "de", "EUR") for number in ("1234", "1.234")]
     assert which(options, "de") == "Meinen Sie 1.234,00 EUR oder 1,23 EUR?"
-    assert which(["1,234.00 EUR", "1.23 EUR"], "fr") == "Do you mean 1,234.00 EUR or 1.23 EUR?"
+    assert which(["1,234.00 EUR", "1.23 EUR"], "cs") == "Do you mean 1,234.00 EUR or 1.23 EUR?"
+    assert which(["1,234.00 EUR", "1.23 EUR"], "ja") == "1,234.00 EUR、または1.23 EURのどちらでしょうか。"

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
-from lichen.core.speech.wording import BUILT_IN, Texts, Wording, tags
+from lichen.core.speech.local import words
+from lichen.core.speech.translations import CUT_OFF
+from lichen.core.speech.wording import BUILT_IN, Texts, Wording, cut_off, tags
 
 BOTH = Wording(("en", "de"))
 
@@ -49,3 +53,31 @@ def test_every_text_is_there_in_every_built_in_language() -> None:
     for language, texts in BUILT_IN.items():
         for name in Texts.__struct_fields__:
             assert language == "en" or getattr(texts, name) != getattr(english, name), (language, name)
+
+
+@pytest.mark.req("GRE-83.1")
+def test_the_runtime_speaks_six_languages_each_with_every_text_and_every_placeholder() -> None:
+    assert set(BUILT_IN) == {"en", "de", "ja", "zh", "es", "fr"} == set(CUT_OFF)
+    for language, texts in BUILT_IN.items():
+        for name in Texts.__struct_fields__:
+            said, english = getattr(texts, name), getattr(BUILT_IN["en"], name)
+            assert said.strip() == said, (language, name)
+            assert sorted(re.findall(r"{\w*}", said)) == sorted(re.findall(r"{\w*}", english)), (language, name)
+    assert len({cut_off(language) for language in BUILT_IN}) == 6
+
+
+@pytest.mark.req("GRE-83.1")
+@pytest.mark.parametrize(
+    ("language", "day", "yes", "none"),
+    [
+        ("en", "7 March 2026", "yes", "none"),
+        ("de", "7. März 2026", "ja", "keine"),
+        ("ja", "2026年3月7日", "はい", "なし"),
+        ("zh", "2026年3月7日", "是", "无"),
+        ("es", "7 de marzo de 2026", "sí", "ninguno"),
+        ("fr", "7 mars 2026", "oui", "aucun"),
+    ],
+)
+def test_values_are_written_as_people_of_each_language_write_them(language: str, day: str, yes: str, none: str) -> None:
+    assert words("2026-03-07", language, ("date",)) == day
+    assert (words(True, language), words([], language)) == (yes, none)

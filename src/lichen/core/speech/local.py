@@ -20,9 +20,21 @@ DECIMAL: Final = "decimal"  # the format of a text that is a number
 SPACED: Final = frozenset(["fr", "sv", "nb", "fi", "pl", "cs", "sk", "hu", "uk", "ru", "bg", "lt", "lv", "et"])
 """Languages that group thousands with a space and write a comma before decimals."""
 
-_YES_NO: Final[Mapping[str, tuple[str, str]]] = {"en": ("yes", "no"), "de": ("ja", "nein")}
-_NONE: Final[Mapping[str, str]] = {"en": "none", "de": "keine"}
-_DAY: Final[Mapping[str, str]] = {"en": "{day} {month} {year}", "de": "{day}. {month} {year}"}
+_YES_NO: Final[Mapping[str, tuple[str, str]]] = {
+    "en": ("yes", "no"), "de": ("ja", "nein"), "ja": ("はい", "いいえ"), "zh": ("是", "否"), "es": ("sí", "no"),
+    "fr": ("oui", "non"),
+}  # fmt: skip
+_NONE: Final[Mapping[str, str]] = {
+    "en": "none", "de": "keine", "ja": "なし", "zh": "无", "es": "ninguno", "fr": "aucun"
+}  # fmt: skip
+_DAY: Final[Mapping[str, str]] = {
+    "en": "{day} {month} {year}",
+    "de": "{day}. {month} {year}",
+    "ja": "{year}年{month}{day}日",
+    "zh": "{year}年{month}{day}日",
+    "es": "{day} de {month} de {year}",
+    "fr": "{day} {month} {year}",
+}
 _MONTHS: Final[Mapping[str, tuple[str, ...]]] = {
     "en": (
         "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
@@ -31,6 +43,15 @@ _MONTHS: Final[Mapping[str, tuple[str, ...]]] = {
     "de": (
         "Januar", "Februar", "März", "April", "Mai", "Juni", "Juli", "August", "September", "Oktober", "November",
         "Dezember",
+    ),
+    **dict.fromkeys(("ja", "zh"), tuple(f"{month}月" for month in range(1, 13))),
+    "es": (
+        "enero", "febrero", "marzo", "abril", "mayo", "junio", "julio", "agosto", "septiembre", "octubre", "noviembre",
+        "diciembre",
+    ),
+    "fr": (
+        "janvier", "février", "mars", "avril", "mai", "juin", "juillet", "août", "septembre", "octobre", "novembre",
+        "décembre",
     ),
 }  # fmt: skip
 

@@ -9,8 +9,17 @@ from typing import Final
 from lichen.core.reading.notation import GROUPS
 from lichen.core.speech.wording import DEFAULT
 
-QUESTIONS: Final[Mapping[str, str]] = {"en": "Do you mean {numbers}?", "de": "Meinen Sie {numbers}?"}
-OR: Final[Mapping[str, str]] = {"en": " or ", "de": " oder "}
+QUESTIONS: Final[Mapping[str, str]] = {
+    "en": "Do you mean {numbers}?",
+    "de": "Meinen Sie {numbers}?",
+    "ja": "{numbers}のどちらでしょうか。",
+    "zh": "您指的是{numbers}？",
+    "es": "¿Quiere decir {numbers}?",
+    "fr": "Voulez-vous dire {numbers} ?",
+}
+OR: Final[Mapping[str, str]] = {
+    "en": " or ", "de": " oder ", "ja": "、または", "zh": "还是", "es": " o ", "fr": " ou "
+}  # fmt: skip
 _CENT: Final = Decimal("0.01")
 _SHOWN_MAX: Final = 4
 
