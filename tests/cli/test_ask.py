@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 
@@ -95,3 +96,37 @@ def test_options_are_the_overrides_of_the_api() -> None:
         "call_s": 3.0,
         "plan_s": 2.0,
     }
+
+
+READS = """
+    from lichen import Agent, ModelReply
+    from lichen.agents import LLMPlanner
+
+
+    class Model:
+        name = "scripted:reads"
+
+        async def generate(self, request, deltas=None):
+            [newest] = [message for message in request.messages if message.role == "user"]
+            seen = ", ".join(f"{each.name} {each.media_type} {len(each.data)}" for each in newest.media)
+            if request.output_schema is not None:
+                return ModelReply('{"order_id":"%s"}' % seen)
+            return ModelReply(f"{newest.text} {seen}")
+
+
+    support = Agent("shop.support", planner=LLMPlanner(Model()))
+"""
+
+
+@pytest.mark.req("LIC-24.81")
+def test_files_go_with_a_question(project: Project) -> None:
+    (project.root / "shop.py").write_text(dedent(READS))
+    (project.root / "policies" / "shop.cedar").write_text("permit (principal, action, resource);")
+    (project.root / "bill.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"1")
+    (project.root / "note.pdf").write_bytes(b"%PDF-1.7 hello")
+    files = ("--attach", "bill.png", "--attach", "note.pdf")
+    told = asked(project, "ask", "Look.", *files)
+    assert (told.code, told.out) == (0, "Look. bill.png image/png 9, note.pdf application/pdf 14\n"), told.err
+    found = asked(project, "ask", "Look.", *files, "--schema", "refund.json")
+    assert json.loads(found.out)["order_id"].startswith("bill.png")
+    assert asked(project, "ask", "Look.", "--attach", "nothing.png").code == 2

@@ -51,7 +51,7 @@ def talk(
     Who names nobody is, where a project is developed, the customer that its `lichen.toml` declares first.
     """
     log_lines(verbose=verbose)
-    files = [_attachment(path) for path in attach or ()]
+    files = [attachment(path) for path in attach or ()]
     developer = caller.as_some_customer()
     opened = caller.client.post("sessions", {"agent": agent, "channel": "cli", "key": conversation})
     chat = Chat(caller.client, caller.screen, opened["id"], developer, overrides=overrides, files=files)
@@ -176,7 +176,7 @@ class Chat:
         sys.stdout.flush()
 
 
-def _attachment(path: Path) -> dict[str, str]:
+def attachment(path: Path) -> dict[str, str]:
     """A file as it goes with a message. Raises Invalid (`file_unreadable`, `attachments_too_large`)."""
     try:
         with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:  # no pipe is waited for

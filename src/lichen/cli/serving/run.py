@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from lichen.cli.commands.chat import attachment
 from lichen.cli.here.caller import Caller, calling
 from lichen.cli.here.client import segment
 from lichen.cli.here.host import hosting
@@ -64,26 +66,59 @@ def ask(
     text: Annotated[str | None, typer.Argument(help="The question; from stdin if left out.", metavar="[TEXT]")] = None,
     agent: Annotated[str | None, typer.Option(help="Another agent than the tenant's own.", metavar="NAME")] = None,
     schema: Schema = None,
+    attach: Annotated[
+        list[Path] | None, typer.Option(help="A file that goes with it; may be repeated.", metavar="FILE")
+    ] = None,
     verbose: Verbose = False,
     *,
     overrides: dict[str, Any] | None = None,
 ) -> None:
     """Asks an agent one question outside of any conversation.
 
-    With --schema the answer is JSON that fits it, or the command fails with the code of why not.
+    With --attach the question, its files and the answer are a conversation of their own. With --schema the answer is
+    JSON that fits it, or the command fails with the code of why not.
 
     Who names nobody is, where a project is developed, the customer that its `lichen.toml` declares first."""
     log_lines(verbose=verbose)
     caller.as_some_customer()
-    _once(caller, agent, text, schema, overrides)
+    _once(caller, agent, text, schema, overrides, [attachment(path) for path in attach or ()])
 
 
 def _once(
-    caller: Caller, agent: str | None, text: str | None, schema: Path | None, overrides: dict[str, Any] | None
+    caller: Caller,
+    agent: str | None,
+    text: str | None,
+    schema: Path | None,
+    overrides: dict[str, Any] | None,
+    files: Sequence[Mapping[str, str]] = (),
 ) -> None:
     said = text if text is not None else sys.stdin.read()
-    body = {"agent": agent, "text": said, "answers": _read(schema), "overrides": overrides}
-    id = caller.client.post("runs", body)["id"]
+    body = {"text": said, "answers": _read(schema), "overrides": overrides}
+    if files:
+        _ended(caller, _said_once(caller, agent, {**body, "attachments": files}))
+    else:
+        _ended(caller, caller.client.post("runs", {"agent": agent, **body})["id"])
+
+
+def _said_once(caller: Caller, agent: str | None, message: dict[str, Any]) -> str:
+    """Says this in a conversation of its own, where files belong to, and returns the run that answers it."""
+    session = caller.client.post("sessions", {"agent": agent, "channel": "cli"})["id"]
+    path = f"sessions/{segment(session)}/messages"
+    run = caller.client.post(path, message)["run"]
+    while run is None:
+        found = caller.client.get(path, wait_s=WAIT_S)
+        replies = found["messages"]
+        for reply in replies:  # what is said of it is told once, below
+            caller.client.post(f"{path}/{segment(reply['id'])}/delivered")
+        run = next((reply["run"] for reply in replies if reply["run"]), None)
+        if run is None and not found["owing"]:
+            note(f"No run came of it. `lichen sessions show {session}{caller.options}` says what did.")
+            raise typer.Exit(1)
+    return run
+
+
+def _ended(caller: Caller, id: str) -> None:
+    """Waits for the end of a run, and tells it."""
     outcome = {"moving": True}
     while outcome["moving"]:
         outcome = caller.client.get(f"runs/{segment(id)}/result", wait_s=WAIT_S)
