@@ -222,6 +222,23 @@ def _untyped(module: str) -> Any:
     return import_module(module)
 
 
+def libraries(provider: str) -> tuple[str, ...]:
+    """The modules that a client of the provider is made with, and its requests by."""
+    kind, adapter = _LIBRARIES[provider]
+    return (f"pydantic_ai.models.{kind}", f"pydantic_ai.providers.{adapter}")
+
+
+_LIBRARIES: Final = {
+    "openai": ("openai", "openai"),
+    "openai-chat": ("openai", "openai"),
+    "openai-compatible": ("openai", "openai_compatible"),
+    "ollama": ("ollama", "ollama"),
+    "azure": ("openai", "azure"),
+    "anthropic": ("anthropic", "anthropic"),
+    "google": ("google", "google"),
+    "mistral": ("mistral", "mistral"),
+    "bedrock": ("bedrock", "bedrock"),
+}
 _MAKERS: Final[Mapping[str, Callable[[Reach], partial[Any]]]] = {
     "openai": _openai,
     "openai-chat": _openai_chat,

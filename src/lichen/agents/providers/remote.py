@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+import threading
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
 from importlib import import_module
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
@@ -102,6 +103,27 @@ class _Reached:
         """One reply. Raises ModelError."""
         connection = await self._connections.of(self._model.provider, self._scope)
         return await self._model.asked(connection, _of_loop(), request, deltas)
+
+
+def load_ahead(models: Iterable[str]) -> threading.Thread | None:
+    """Reads the libraries of these models' providers from disk, in a thread of its own, so that their first answer does
+    not wait for that. None where there are none. What cannot be read is told when a model is asked."""
+    named = dict.fromkeys(name.partition(":")[0] for name in models)
+    wanted = [name for name in named if (facts := PROVIDERS.get(name)) is not None and facts.is_installed]
+    if not wanted:
+        return None
+    thread = threading.Thread(target=_load, args=(wanted,), name="lichen-libraries", daemon=True)
+    thread.start()
+    return thread
+
+
+def _load(providers: Sequence[str]) -> None:
+    with suppress(Exception):
+        import_module("lichen.agents.providers.wire")
+        from lichen.agents.providers.makers import libraries
+
+        for module in dict.fromkeys(module for name in providers for module in libraries(name)):
+            import_module(module)
 
 
 def extra_missing(facts: Facts) -> Invalid:

@@ -53,6 +53,7 @@ def talk(
     log_lines(verbose=verbose)
     files = [attachment(path) for path in attach or ()]
     developer = caller.as_some_customer()
+    caller.client.connection.expect_models()
     opened = caller.client.post("sessions", {"agent": agent, "channel": "cli", "key": conversation})
     chat = Chat(caller.client, caller.screen, opened["id"], developer, overrides=overrides, files=files)
     if sys.stdin.isatty() and caller.screen.is_terminal:

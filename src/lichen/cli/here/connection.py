@@ -51,6 +51,7 @@ class Connection:
         self._owner: Owner | None = None
         self._project: Project | None = None
         self._owning = threading.Lock()
+        self._expects_models = False
 
     @property
     def project(self) -> Project:
@@ -64,6 +65,10 @@ class Connection:
         """This process as the owner, if it had to become it."""
         return self._owner
 
+    def expect_models(self) -> None:
+        """Should this process become the owner, it is about to ask models: it reads their libraries meanwhile."""
+        self._expects_models = True
+
     def own(self, port: Port | None = None, *, stays: bool = False) -> Owner:
         """Makes this process the owner, with a port for strangers if one is named; of bare data, to look at it. Where
         it `stays`, what comes due begins.
@@ -75,6 +80,11 @@ class Connection:
         owner = Owner(self.workspace, None if self.workspace.is_bare else self.project, port=port, stays=stays)
         owner.start()
         self._owner = owner
+        if self._expects_models and not self.workspace.is_bare:
+            from lichen.agents.providers.remote import load_ahead
+
+            planners = [agent.planner for agent in self.project.agents]
+            load_ahead([name for planner in planners for name in getattr(planner, "models", ())])
         return owner
 
     def finish(self) -> None:

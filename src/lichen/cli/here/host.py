@@ -53,6 +53,7 @@ def hosting(connection: Connection, port: Port | None = None) -> Generator[Host]
 
 def _own(connection: Connection, end: threading.Event, port: Port | None) -> Owner:
     """Owns the directory; a command that owns it for a moment is waited for."""
+    connection.expect_models()
     for _ in range(int(PATIENCE_S / RETRY_S)):
         try:
             return connection.own(port, stays=True)

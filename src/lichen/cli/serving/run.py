@@ -92,6 +92,7 @@ def _once(
     overrides: dict[str, Any] | None,
     files: Sequence[Mapping[str, str]] = (),
 ) -> None:
+    caller.client.connection.expect_models()
     said = text if text is not None else sys.stdin.read()
     body = {"text": said, "answers": _read(schema), "overrides": overrides}
     if files:
