@@ -1,4 +1,5 @@
-"""A run whose planner asks models: what is reserved before each request, lost with an attempt, settled with a reply.
+"""A run whose planner asks models, and whose calls may: what is reserved before each request, lost with an attempt or a
+call, settled with a reply.
 
 Beside the run stands what its models may have used, as their provider knows it: of a request that is under way or lost
 all that was reserved for it, of one that was answered what the reply said. What a run has left binds each request.
@@ -23,16 +24,18 @@ REQUEST_TOKENS = 2  # that one request may use
 
 
 class Ledger(NamedTuple):
-    """What models may have used: for attempts that are over, for the one that asked last, and which that is."""
+    """What models may have used: for attempts that are over, for the one that asked last, and which that is; and for
+    requests of calls of which nobody heard yet."""
 
     closed: int = 0
     open: int = 0
     attempt: tuple[int, int] | None = None
+    calls: tuple[tuple[str, int], ...] = ()
 
     @property
     def tokens(self) -> int:
         """All of it."""
-        return self.closed + self.open
+        return self.closed + self.open + sum(tokens for _, tokens in self.calls)
 
     def after(self, controls: Controls) -> Ledger:
         """The same after these records. That an attempt is lost changes nothing: what it used nobody knows."""
@@ -43,6 +46,8 @@ class Ledger(NamedTuple):
                     ledger = ledger._asked(control)
                 case e.Planned(error=error) if error != "lost":
                     ledger = ledger._answered(control)
+                case e.CallAsked():
+                    ledger = ledger._of_call(control)
                 case e.CallFinished() | e.CallProgressed(what="retry"):
                     ledger = ledger._replace(closed=ledger.closed + control.used_tokens)
                 case _:
@@ -52,12 +57,22 @@ class Ledger(NamedTuple):
     def _asked(self, c: e.PlanStarted) -> Ledger:
         at_most = ((c.reserved or NO_USAGE) + (c.used or NO_USAGE)).tokens
         before = 0 if self.attempt == (c.step, c.attempt) else self.open
-        return Ledger(self.closed + before, at_most, (c.step, c.attempt))
+        return self._replace(closed=self.closed + before, open=at_most, attempt=(c.step, c.attempt))
 
     def _answered(self, c: e.Planned) -> Ledger:
         if self.attempt != (c.step, c.attempt):
             return self._replace(closed=self.closed + c.usage.tokens)
-        return Ledger(self.closed + c.usage.tokens)
+        return self._replace(closed=self.closed + c.usage.tokens, open=0, attempt=None)
+
+    def _of_call(self, c: e.CallAsked) -> Ledger:
+        """What a request of a call that is lost used nobody knows: it stays as it was."""
+        name = f"{c.call}/{c.number}"
+        if c.asked is None:
+            return self._replace(calls=tuple(sorted((*self.calls, (name, c.reserved.tokens)))))
+        if c.asked.outcome == "lost":
+            return self
+        others = tuple(each for each in self.calls if each[0] != name)
+        return self._replace(closed=self.closed + c.asked.usage.tokens, calls=others)
 
 
 class Asked(NamedTuple):
@@ -68,10 +83,10 @@ class Asked(NamedTuple):
 
 
 class AskingWorld:
-    """A run whose planner makes at most so many requests for one plan, within bounds."""
+    """A run whose planner makes at most so many requests for one plan, and each of its calls so many, within bounds."""
 
-    def __init__(self, bounds: Bounds, *, asks: int) -> None:
-        self._world = _Run(bounds, asks)
+    def __init__(self, bounds: Bounds, *, asks: int, of_calls: int = 0) -> None:
+        self._world = _Run(bounds, asks, of_calls)
 
     @property
     def started(self) -> e.RunStarted:
@@ -90,9 +105,9 @@ class AskingWorld:
 
 
 class _Run(RunWorld):
-    def __init__(self, bounds: Bounds, asks: int) -> None:
+    def __init__(self, bounds: Bounds, asks: int, of_calls: int) -> None:
         super().__init__(bounds._replace(is_pure=False))
-        self._asks = asks
+        self._asks, self._of_calls = asks, of_calls
 
     def _plan(self, s: RunState, o: Obligation) -> Outcomes:
         """One attempt: it settles what an earlier one lost before it does anything, as the engine does."""
@@ -100,6 +115,9 @@ class _Run(RunWorld):
         if s.asking is not None and not s.wants_plan(s.asking.step, s.asking.attempt):
             yield "is lost", moves.lost(s)
             yield "is heard after all", (e.Draft(_superseded(s, ONE)),)
+            return
+        if s.asks_lost and s.asking is None:
+            yield "is lost", moves.lost(s)
             return
         if not s.is_planning:
             yield "begins", (e.Draft(e.PlanStarted(s.step, s.plan_attempt, s.due)),)
@@ -145,9 +163,21 @@ class _Run(RunWorld):
                 yield batch_name(batch), batch_drafts(s, planned, batch)
 
     def _exec(self, s: RunState, o: Obligation) -> Outcomes:
-        """A child is lent a share of the tokens that are left."""
+        """A child is lent a share of the tokens that are left. A call in this process asks models, and ends once each
+        of its requests did."""
+        call = s.calls[o.call] if o.call is not None else None
+        assert call is not None
+        is_made = call.effects != "child" and (call.phase == "running" or call.effects == "none")
+        under_way = next((each for each in s.asks.values() if each.call == call.id and each.epoch == s.epoch), None)
+        if is_made and under_way is not None:
+            for told, usage in (("for all of it", under_way.usage), ("for little", ONE)):
+                asked = e.ModelAsked("model:", "ok", usage)
+                yield f"is answered {told}", (e.Draft(e.CallAsked(call.id, under_way.number, "model:", asked=asked)),)
+            return
+        if is_made and call.asks < self._of_calls and (room := min(REQUEST_TOKENS, s.tokens_left)):
+            yield "asks", (e.Draft(e.CallAsked(call.id, call.asks, "model:", Usage(output_tokens=room))),)
         for name, drafts in super()._exec(s, o):
-            lent = moves.share(s.tokens_left, s)
+            lent = moves.share(s.tokens_left, s) if call.effects == "child" else 0
             yield name, tuple(_lending(draft, lent) for draft in drafts)
 
     def _unasked(self, s: RunState, call: Call) -> Outcomes:
@@ -157,7 +187,7 @@ class _Run(RunWorld):
             yield f"{name}, all used", tuple(_using(draft, call.reserved_tokens) for draft in drafts)
 
     def _finish(self, s: RunState, o: Obligation) -> Outcomes:
-        if s.asking is not None:
+        if s.asking is not None or s.asks:
             yield "is lost", moves.lost(s)
         else:
             yield "done", moves.finish(s, SAID)
@@ -209,12 +239,12 @@ def fits(asked: Asked) -> bool:
 
 def is_true(asked: Asked) -> bool:
     s = asked.node.state
-    reserved = 0 if s.asking is None else s.asking.usage.tokens
-    return s.tokens_used + reserved == asked.ledger.tokens
+    return s.tokens_used + s.usage_under_way.tokens == asked.ledger.tokens
 
 
 def is_settled(asked: Asked) -> bool:
-    return not asked.node.state.outcome or asked.node.state.asking is None
+    s = asked.node.state
+    return not s.outcome or (s.asking is None and not s.asks)
 
 
 RULES = {FITS: fits, TRUE: is_true, SETTLED: is_settled}

@@ -22,6 +22,7 @@ replace = msgspec.structs.replace
 
 NARROW = Limits(tokens=5)
 DEAD = Bounds(plans=(), limits=NARROW, crashes=2, cancels=1, inputs=1)
+ASKING = Bounds(plans=((Batch(("once",)),),), limits=NARROW, crashes=1, cancels=1)
 WORLDS = {
     "two requests, two deaths": AskingWorld(DEAD, asks=2),
     "a call between requests": AskingWorld(Bounds(plans=((Batch(("once",)),),), limits=NARROW, crashes=1), asks=2),
@@ -30,6 +31,15 @@ WORLDS = {
         Bounds(plans=((Batch(("child",)),),), limits=NARROW, attempts=2, cancels=1), asks=1
     ),
     "two children that use tokens": AskingWorld(Bounds(plans=((Batch(("child", "child")),),), limits=NARROW), asks=1),
+    "a call that asks": AskingWorld(ASKING, asks=1, of_calls=2),
+    "two calls that ask": AskingWorld(
+        Bounds(plans=((Batch(("once", "none")),),), limits=NARROW, cancels=1), asks=1, of_calls=1
+    ),
+    "a plan beside a call that asks": AskingWorld(
+        Bounds(plans=((Batch(("none",), resume="each"),), (Batch(("none",)),)), limits=NARROW, crashes=1),
+        asks=1,
+        of_calls=2,
+    ),
     "a plan beside its calls": AskingWorld(
         Bounds(plans=((Batch(("once", "none"), resume="each"),), (Batch(("none",)),)), limits=NARROW), asks=1
     ),
@@ -54,6 +64,7 @@ class Mutant(NamedTuple):
     name: str
     mutate: Callable[[Any], Any]
     rule: str
+    world: AskingWorld = AskingWorld(DEAD, asks=2)
 
 
 def _for_nothing(lost: Callable[[RunState], moves.Drafts]) -> Callable[[RunState], moves.Drafts]:
@@ -87,7 +98,21 @@ def _drop_void(billed: Callable[[RunState, e.Planned], Any]) -> Callable[[RunSta
     return lambda s, c: billed(s, c) if s.wants_plan(c.step, c.attempt) else {"asking": None}
 
 
+def _lost_for_nothing(lost: Callable[[Any], e.Draft]) -> Callable[[Any], e.Draft]:
+    return lambda each: lost(replace(each, usage=NO_USAGE))
+
+
+def _reserve_nothing_for_calls(left: Any) -> Any:
+    return property(lambda s: left.fget(replace(s, asks={})))
+
+
 MUTANTS = {
+    "a lost request of a call costs nothing": Mutant(
+        moves, "_lost_ask", _lost_for_nothing, TRUE, WORLDS["a call that asks"]
+    ),
+    "requests of calls are not counted": Mutant(
+        RunState, "tokens_left", _reserve_nothing_for_calls, FITS, WORLDS["two calls that ask"]
+    ),
     "a lost attempt costs nothing": Mutant(moves, "lost", _for_nothing, TRUE),
     "of a lost attempt only the last request costs": Mutant(moves, "lost", _for_the_last, TRUE),
     "requests that are under way are not counted": Mutant(RunState, "tokens_left", _reserve_nothing, FITS),
@@ -101,5 +126,5 @@ MUTANTS = {
 def test_a_fault_in_what_is_reserved_is_caught_by_its_rule(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     mutant = MUTANTS[name]
     monkeypatch.setattr(mutant.of, mutant.name, mutant.mutate(getattr(mutant.of, mutant.name)))
-    broken = check_states(explore(AskingWorld(DEAD, asks=2), states_max=20_000), RULES)
+    broken = check_states(explore(mutant.world, states_max=20_000), RULES)
     assert mutant.rule in {each.rule for each in broken}, broken
