@@ -20,8 +20,10 @@ from lichen.engine.asks.beside import ASKS_MAX, TOLD_CHARS_MAX, TOLD_MAX
 from lichen.engine.pace.pieces import Piece, Pieces, Progress
 from lichen.log.projections.costs import day_key, session_key
 from lichen.testing.clock import SimulatedClock
+from tests.agents.ways.remote import Remote
 from tests.engine.asking import Far, Rates, Slow
 from tests.engine.conftest import MakeWorld
+from tests.engine.test_model_keys import NAME, Vault, over, uses
 from tests.engine.test_questions import told
 from tests.engine.world import OPS, SCOPE, FakeTool, World, agent, call
 
@@ -221,6 +223,37 @@ async def test_a_call_that_is_made_again_after_a_crash_goes_on_counting_what_it_
     assert [each.number for each in asks(world, run) if each.asked is None] == list(range(ASKS_MAX))
     assert (await world.answer(run)).count("model_asked_too_often") == 1
     assert world.state(run).asks == {}
+
+
+@pytest.mark.req("LIC-24.77")
+async def test_a_call_asks_with_the_models_key_as_policy_lets_it_and_each_try_that_may_cost_is_the_last(
+    make_world: MakeWorld, clock: SimulatedClock
+) -> None:
+    far = Remote([ModelError("Cut.", code="model_unreachable", usage=Usage(10, 1)), "Here."])
+    world = await sorting(make_world, Sorter(far), **over(clock, Vault()))
+    run = await world.start()
+    await clock.advance(60)
+    assert (world.gate.checked[-1].action, len(uses(world, run))) == ("secret.use", 1)
+    ended = asks(world, run)[-1].asked
+    assert ended is not None
+    assert (ended.outcome, ended.usage.tokens > 0, len(far.requests)) == ("model_unreachable", True, 1)
+
+
+@pytest.mark.req("LIC-24.77")
+async def test_a_call_asks_no_model_whose_key_it_may_not_use_or_once_its_tool_is_stopped(
+    make_world: MakeWorld, clock: SimulatedClock
+) -> None:
+    world = await sorting(make_world, Sorter(Remote(["Here."])), **over(clock, Vault()))
+    world.gate.denied.add(NAME)
+    run = await world.start()
+    assert (await world.answer(run), asks(world, run)) == ('ok {"said":["secret_refused"]}', [])
+    model = Slow(Usage(10, 20))
+    world = await sorting(make_world, Sorter(model, 2))
+    run = await world.start()
+    world.gate.stopped.add(SORT)
+    model.open.set()
+    await world.clock.settle()
+    assert (await world.answer(run), len(model.requests)) == ('ok {"said":["Here you are.","stopped"]}', 1)
 
 
 # -- how far it is -----------------------------------------------------------------------------------------------
