@@ -160,6 +160,7 @@ class Servers:
         return known
 
     def _tools(self, scope: Scope, server: Server) -> Mapping[str, Tool]:
+        self.connection(scope, server.name)  # what is wrong in its table stops the start
         reached = ForEach(scope, server, self._connections)
         tools: dict[str, Tool] = {}
         for definition in self.pinned(scope, server.name):
