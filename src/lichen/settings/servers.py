@@ -11,6 +11,7 @@ import msgspec
 
 from lichen.core.cage.terms import CageTerms
 from lichen.core.remote.api import Api
+from lichen.core.remote.credentials import ShownAs
 from lichen.core.remote.server import (
     SYSTEM_DNS,
     Asks,
@@ -42,9 +43,10 @@ class McpTable(CageTerms, frozen=True, forbid_unknown_fields=True, kw_only=True)
     `tools` are, by the names that the server gives them, what is known of them better than it says. `asks`: how it may
     ask whoever a call is for, by a `form` or by a `url` to open; not at all where that is left out. `sampling` is
     the model that it may ask in the midst of a call, which the run pays for; none where it is left out. `resources`
-    and `prompts` are those that may be read; `oauth` says how we sign in; with `tokens = "person"` each
-    person does, or has a process of a command to themselves; `roots` are folders, from where the file
-    lies, that it is told of when it asks. A command is shut in by `cage = "jail"`, with what it is granted.
+    and `prompts` are those that may be read; `oauth` says how we sign in; with `tokens = "person"` each person
+    does, or has a process of a command to themselves; `agentpin` is the agent of yours that asks. `roots` are folders,
+    from where the file lies, that it is told of when it asks. A command is shut in by `cage = "jail"`, with what it is
+    granted.
     `schemapin` is the domain whose key must have signed each tool, `schemapin_from` a folder of `DOMAIN.json` files or
     a trust bundle in which that key stands, where the domain is not to be asked. With `schemapin_dns` the domain's DNS
     has to name that key too, if it names one: `system` asks the resolver of this machine, an address (`192.0.2.53`,
@@ -70,6 +72,7 @@ class McpTable(CageTerms, frozen=True, forbid_unknown_fields=True, kw_only=True)
     prompts: PromptRules = PromptRules()
     oauth: OAuth | None = None
     tokens: Tokens = "tenant"
+    agentpin: ShownAs | None = None
     roots: tuple[str, ...] = ()
     tenants: tuple[str, ...] = ()
     environments: tuple[str, ...] = ()
@@ -87,11 +90,18 @@ class McpTable(CageTerms, frozen=True, forbid_unknown_fields=True, kw_only=True)
             raise ValueError(f"the server {self.name} has `oauth` and no `url` to sign in for")
         if self.tokens == "person" and self.url and (self.oauth is None or self.oauth.grant != "code"):
             raise ValueError(f'people sign in at {self.name} themselves: write `oauth = {{}}` with `tokens = "person"`')
+        if self.agentpin is not None and (not self.url or self.oauth is not None):
+            raise ValueError(f"`agentpin` of {self.name} is for a `url`, and not beside `oauth`")
         if self.name in RESERVED:
             raise ValueError(f"a server is not called `{self.name}`: actions of the runtime begin so")
         if self.is_caged and not self.command:
             raise ValueError(f"the server {self.name} is not started here, so no cage can shut it in")
         self.check()
+
+    def _shown(self, root: Path) -> ShownAs | None:
+        if self.agentpin is None or not self.agentpin.known:
+            return self.agentpin
+        return msgspec.structs.replace(self.agentpin, known=str(root / self.agentpin.known))
 
     def is_of(self, scope: Scope) -> bool:
         """Whether a scope has it."""
@@ -124,6 +134,7 @@ class McpTable(CageTerms, frozen=True, forbid_unknown_fields=True, kw_only=True)
             prompts=self.prompts,
             oauth=self.oauth,
             tokens=self.tokens,
+            agentpin=self._shown(root),
             roots=tuple((root / each).resolve().as_uri() for each in self.roots),
         )
 

@@ -7,11 +7,10 @@ from typing import Annotated, Final, Literal, NamedTuple
 
 import msgspec
 
-from lichen.core.remote.server import Trust
-
 _DOMAIN: Final = r"([a-z0-9-]+\.)+[a-z][a-z0-9-]*"
 Domain = Annotated[str, msgspec.Meta(pattern=f"^{_DOMAIN}$", max_length=100)]
 Urn = Annotated[str, msgspec.Meta(pattern=f"^urn:agentpin:{_DOMAIN}:[A-Za-z0-9._-]{{1,64}}$", max_length=128)]
+Trust = Literal["first_use", "review"]
 Capability = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._-]+:[A-Za-z0-9._*-]+$", max_length=128)]
 
 
@@ -29,6 +28,29 @@ class OwnAgent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     agent: Urn
     key: str
+
+
+class ShownAs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which agent of one's own asks a server, and what its credentials say.
+
+    `key` names the secret with its key (PEM), `to` the agent there, to which it delegates what it `can` and whose
+    `audience` is its domain where nothing else is said. A credential counts `ttl_s` and once. `proves`: the server
+    first proves that it has the key of that agent, which stands at its domain or, as `DOMAIN.json`, in `known`.
+    """
+
+    agent: Urn
+    key: str
+    to: Urn
+    can: Annotated[tuple[Capability, ...], msgspec.Meta(min_length=1, max_length=100)]
+    audience: Domain | None = None
+    ttl_s: Annotated[int, msgspec.Meta(ge=1, le=3_600)] = 60
+    proves: bool = False
+    known: str = ""
+
+    @property
+    def receiver(self) -> str:
+        """The domain that the credentials are for."""
+        return self.audience or domain_of(self.to)
 
 
 class AgentPinTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -9,9 +9,9 @@ import msgspec
 
 from lichen.core.cage.grant import Grant
 from lichen.core.ports.call import Effects, Origin
+from lichen.core.remote.credentials import ShownAs, Trust
 
 Transport = Literal["http", "sse"]
-Trust = Literal["first_use", "review"]
 Asks = Literal["form", "url"]
 Tokens = Literal["tenant", "person"]
 SYSTEM_DNS = "system"
@@ -84,6 +84,7 @@ class Server(msgspec.Struct, frozen=True):
     bundle where that key stands, instead of at the domain. `schemapin_dns` is who is asked what the domain's DNS says
     of the key: `system`, the address of a resolver, or nobody.
     `tokens`: its connection and its tokens are the tenant's, or those of the `person` whom a call is for.
+    `agentpin`: the agent of ours that asks it, by credentials.
     What it offers is read again after `listed_s`. A registry executes each call once by its id; of its tools those are
     taken that a pattern of `include` fits, if there is one, and none of `exclude`.
     """
@@ -110,6 +111,7 @@ class Server(msgspec.Struct, frozen=True):
     prompts: PromptRules = PromptRules()
     oauth: OAuth | None = None
     tokens: Tokens = "tenant"
+    agentpin: ShownAs | None = None
     roots: tuple[str, ...] = ()  # addresses of folders that it is told of
     listed_s: Seconds = 60.0
     is_registry: bool = False
@@ -127,7 +129,8 @@ class Server(msgspec.Struct, frozen=True):
         values = (value.partition("secret:")[2] for value in (*self.env.values(), *self.headers.values()))
         shared = "" if self.tokens == "person" else token_name(self.name)
         signing = () if self.oauth is None else (shared, self.oauth.client_secret)
-        return tuple(dict.fromkeys(filter(None, (*values, *signing))))
+        own = () if self.agentpin is None else (self.agentpin.key,)
+        return tuple(dict.fromkeys(filter(None, (*values, *signing, *own))))
 
     def terms(self, tool: str) -> ToolTerms:
         """What is known of the tool that the server calls so."""

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 from lichen.core.remote.credentials import AgentPinTable
 from lichen.runtime.access.credentials import DoorTo
 from lichen.settings import Settings
 from lichen.tools.agentpin.cache import FRESH_S, Cached
-from lichen.tools.agentpin.directory import Bundled, Directory, LocalFiles, WellKnown
+from lichen.tools.agentpin.directory import place_of
 from lichen.tools.pins.resolvers import Fetch
 
 FILES_FRESH_S = 2.0  # before files are read again
@@ -25,10 +24,3 @@ def _door(settings: Settings, table: AgentPinTable, fetch: Callable[[], Fetch], 
     fresh_s = FILES_FRESH_S if table.known else FRESH_S
     cached = Cached(place, table.domains, lambda: clock() / 1_000_000, fresh_s=fresh_s)
     return DoorTo(settings.scope(table.tenant, table.env), table, cached)
-
-
-def place_of(known: Path | None, fetch: Callable[[], Fetch]) -> Directory:
-    """A folder, a trust bundle, or the domains themselves."""
-    if known is None:
-        return WellKnown(fetch())
-    return LocalFiles(known) if known.is_dir() else Bundled.read(known.read_bytes())

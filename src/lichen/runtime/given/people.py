@@ -10,6 +10,7 @@ from lichen.core.ports.call import CallMeta
 from lichen.core.remote.server import Server
 from lichen.core.words.errors import Unavailable
 from lichen.core.words.scope import Actor, Scope
+from lichen.runtime.given.showing import lent_to_us
 from lichen.tools.mcp.connection import Connection
 
 PEOPLE_MAX: Final = 100  # with a connection to one server at once
@@ -22,6 +23,7 @@ class Place(NamedTuple):
     scope: Scope
     server: str
     person: str = ""
+    lent: tuple[str, ...] = ()  # the chain by which somebody else's agent delegated to ours
 
 
 class Connections:
@@ -39,10 +41,10 @@ class Connections:
         self._leaving: set[asyncio.Task[None]] = set()
 
     def of(self, scope: Scope, server: Server, by: Actor | None = None) -> Connection:
-        """The connection for whoever `by` acts for. Raises Unavailable (`connections_full`)."""
-        place = Place(scope, server.name, self.person(scope, server, by))
+        """The connection for whoever `by` acts for. Raises Unavailable (`connections_full`, `delegation_refused`)."""
+        place = Place(scope, server.name, self.person(scope, server, by), lent_to_us(server, by))
         if place not in self._open:
-            if place.person:
+            if place.person or place.lent:
                 self._make_room(place)
             self._open[place] = self._make(place, server)
         self._used_s[place] = self._clock()
@@ -54,7 +56,7 @@ class Connections:
 
     def _make_room(self, wanted: Place) -> None:
         """Lets go of the connection that was used least lately, where there are as many as may be."""
-        others = [each for each in self._open if each[:2] == wanted[:2] and each.person]
+        others = [each for each in self._open if each[:2] == wanted[:2] and (each.person or each.lent)]
         if len(others) < PEOPLE_MAX:
             return
         rested = [each for each in others if self._is_at_rest(each)]

@@ -12,7 +12,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -33,6 +33,7 @@ from lichen.core.words.scope import Actor, Scope
 from lichen.engine.journal.journal import Journal
 from lichen.log.log import Log
 from lichen.runtime.given.people import Connections, ForEach, Place
+from lichen.runtime.given.showing import showing
 from lichen.runtime.given.vouching import Voucher, Vouching
 from lichen.tools.mcp.connection import Connection
 from lichen.tools.mcp.definition import SIGNED, Definition, defined, spec_of
@@ -41,6 +42,9 @@ from lichen.tools.mcp.offered.prompts import prompt_tools
 from lichen.tools.mcp.offered.resources import resource_tools
 from lichen.tools.mcp.remote_tool import RemoteTool
 from lichen.tools.vouching.signature import Signature, Vouched, kept, read_kept
+
+if TYPE_CHECKING:
+    import httpx2
 
 NOBODY = "nobody"  # never a pseudonym: nobody signs in so
 LOOK_S = 60.0  # at a server, at the start
@@ -224,7 +228,11 @@ class Servers:
         is_nobodys = table.tokens == "person" and not place.person
         name = token_name(table.name, NOBODY if is_nobodys else place.person)
         clock, tokens = asyncio.get_running_loop().time, Kept(self._store, place.scope, name)
-        return Connection(table, reveal, clock, tokens, _model_of(table))
+
+        async def shows() -> httpx2.Auth:
+            return await showing(table, place.lent, reveal, self.vouching.clock, self._new_id)
+
+        return Connection(table, reveal, clock, tokens, _model_of(table), shows if table.agentpin is not None else None)
 
     def _pseudonym(self, scope: Scope, actor: Actor) -> str:
         return self._log_of(scope).pseudonym(actor)

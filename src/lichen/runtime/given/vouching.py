@@ -47,7 +47,7 @@ class Vouching:
     resolver."""
 
     def __init__(self, fetch: Callable[[], Fetch], clock: Callable[[], int], txt: Callable[[str], Txt] = Dns) -> None:
-        self._fetch, self._clock, self._txt = fetch, clock, txt
+        self._fetch, self.clock, self._txt = fetch, clock, txt
 
     async def voucher(self, server: Server) -> Voucher:
         """Who vouches for a server's tools. Raises Invalid for a trust bundle that is none."""
@@ -66,7 +66,7 @@ class Vouching:
         return await checked(signed, url, self._fetch(), self._now())
 
     def _now(self) -> datetime:
-        return datetime.fromtimestamp(self._clock() / 1_000_000, UTC)
+        return datetime.fromtimestamp(self.clock() / 1_000_000, UTC)
 
 
 def https() -> Fetch:

@@ -5,7 +5,7 @@ Source: AgentPin specification 0.1, discovery document retrieval, revocation che
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -131,3 +131,10 @@ class Chain:
         if failed is not None:
             raise failed
         return None
+
+
+def place_of(known: Path | None, fetch: Callable[[], Fetch]) -> Directory:
+    """A folder, a trust bundle, or the domains themselves. Raises Invalid for a trust bundle that is none."""
+    if known is None:
+        return WellKnown(fetch())
+    return LocalFiles(known) if known.is_dir() else Bundled.read(known.read_bytes())

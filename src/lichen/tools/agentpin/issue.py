@@ -32,8 +32,11 @@ class Granted(msgspec.Struct, frozen=True):
     ttl_s: int = 3_600
 
 
-def issue(key: PrivateKey, agent: Agent, granted: Granted, now: datetime, *, id: str, kid: str = "") -> str:
-    """The credential of an agent; `id` is told from every other one by whoever takes it back.
+def issue(
+    key: PrivateKey, agent: Agent, granted: Granted, now: datetime, *, id: str, kid: str = "", nonce: str = ""
+) -> str:
+    """The credential of an agent; `id` is told from every other one by whoever takes it back, and one with a `nonce` is
+    shown once.
 
     Raises Invalid (`capability_invalid`, `credential_invalid`) for what nobody would take.
     """
@@ -53,6 +56,7 @@ def issue(key: PrivateKey, agent: Agent, granted: Granted, now: datetime, *, id:
         aud=granted.audience,
         constraints=granted.constraints,
         delegation_chain=granted.chain,
+        nonce=nonce,
     )
     return written(claims, kid or jwk_of(key.public_key()).kid, key)
 

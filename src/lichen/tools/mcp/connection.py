@@ -51,7 +51,8 @@ class Reached(Protocol):
 
 class Connection:
     """One server as one scope reaches it. `reveal` gives its secrets; `clock` counts seconds; `tokens` are those of
-    whoever signed in there, and `model` is what it may ask in the midst of a call."""
+    whoever signed in there, and `model` is what it may ask in the midst of a call; `shows` is how
+    else we say who asks."""
 
     def __init__(
         self,
@@ -60,9 +61,10 @@ class Connection:
         clock: Callable[[], float],
         tokens: Tokens | None = None,
         model: Model | None = None,
+        shows: Callable[[], Awaitable[httpx2.Auth]] | None = None,
     ) -> None:
         self.server, self.model = server, model
-        self._tokens = tokens
+        self._tokens, self._shows = tokens, shows
         self._reveal = reveal
         self._clock = clock
         self._errors = Errors()
@@ -194,6 +196,8 @@ class Connection:
 
     async def _auth(self) -> httpx2.Auth | None:
         """As whom the server is asked. Raises Unavailable (`sign_in_needed`)."""
+        if self._shows is not None:
+            return await self._shows()
         oauth = self.server.oauth
         if oauth is None:
             return None

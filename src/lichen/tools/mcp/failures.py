@@ -46,12 +46,15 @@ def unavailable(server: str, why: str) -> NotDone:
     return NotDone(f"The server {server} cannot be reached: {why}", code="unavailable", recovery="replan")
 
 
-def without_sign_in(error: LichenError) -> NotDone | None:
-    """The person whom a call is for has not signed in there, so nothing was asked; None for any other error."""
-    if error.code != "sign_in_needed":
+UNASKED: Final = frozenset(("credential_refused", "delegation_refused", "server_unproved", "sign_in_needed"))
+
+
+def unasked(error: LichenError) -> NotDone | None:
+    """Nothing was asked of the server, for we are nobody there, or it is not whom we mean; None for any other error."""
+    if error.code not in UNASKED:
         return None
-    told = f"{error.message} Nothing was asked of it. To sign in: {error.next_step}"
-    return NotDone(told, code="sign_in_needed", retryable=False, recovery="finish")
+    told = f"{error.message} Nothing was asked of it. {error.next_step}"
+    return NotDone(shown(told), code=error.code, retryable=False, recovery="finish")
 
 
 def lease_lost(server: str, why: str) -> Unavailable:

@@ -28,7 +28,7 @@ from lichen.tools.arguments.example import example_of
 from lichen.tools.mcp.calling import Calling, told
 from lichen.tools.mcp.connection import Connection, Reached, is_broken
 from lichen.tools.mcp.definition import Definition
-from lichen.tools.mcp.failures import ServerGone, lease_lost, not_done, unavailable, without_sign_in
+from lichen.tools.mcp.failures import ServerGone, lease_lost, not_done, unasked, unavailable
 from lichen.tools.mcp.results import error_of, produced_of, status_of
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ class RemoteTool:
         try:
             return self._reached.of(meta)
         except Unavailable as error:
-            raise unavailable(self.spec.name.partition(".")[0], error.message) from error
+            raise unasked(error) or unavailable(self.spec.name.partition(".")[0], error.message) from error
 
     async def _ready(self, connection: Connection, meta: CallMeta) -> Any:
         """The client, once the server says of the tool what was accepted. Nothing was asked of the tool yet."""
@@ -114,7 +114,7 @@ class RemoteTool:
             now = await connection.definition(self.spec.name)
             client = await connection.client()
         except (Unavailable, Invalid) as error:
-            raise without_sign_in(error) or unavailable(connection.server.name, error.message) from error
+            raise unasked(error) or unavailable(connection.server.name, error.message) from error
         except (MCPError, OSError, TimeoutError) as error:
             raise unavailable(connection.server.name, str(error) or "it does not answer") from error
         if now is None:

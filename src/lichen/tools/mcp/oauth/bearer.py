@@ -93,7 +93,7 @@ class Bearer(httpx2.Auth):
 
     async def async_auth_flow(self, request: httpx2.Request) -> AsyncGenerator[httpx2.Request, httpx2.Response]:
         """The request with the token; before it, or after it was refused, one that renews the token."""
-        if _origin(str(request.url)) != _origin(self._server.url):
+        if origin_of(str(request.url)) != origin_of(self._server.url):
             raise self._needed("a request would go to another address")
         async with self._lock:
             token = self._held or await self._loaded()
@@ -171,6 +171,7 @@ class _Renewed(msgspec.Struct, frozen=True):
     expires_in: float | None = None
 
 
-def _origin(url: str) -> tuple[str, str]:
+def origin_of(url: str) -> tuple[str, str]:
+    """Scheme, host and port of an address."""
     parts = urlsplit(url)
     return parts.scheme, parts.netloc

@@ -29,7 +29,7 @@ from lichen.core.words.errors import LichenError
 from lichen.core.words.ids import ToolName
 from lichen.tools.arguments.document import dump, parse
 from lichen.tools.mcp.connection import Connection, Reached, is_broken
-from lichen.tools.mcp.failures import not_done, shown, unavailable, without_sign_in
+from lichen.tools.mcp.failures import not_done, shown, unasked, unavailable
 from lichen.tools.mcp.results import ARTIFACTS, CONTENT, Malformed
 from lichen.tools.spec import pinned
 
@@ -104,7 +104,7 @@ class OfferedTool:
                 raise unavailable(server, shown(error.message)) from error
             raise not_done(error, example=self._example) from error
         except LichenError as error:
-            raise without_sign_in(error) or unavailable(server, error.message) from error
+            raise unasked(error) or unavailable(server, error.message) from error
 
     async def probe(self, args: Arguments, meta: CallMeta) -> Probe:
         """CannotTell: it does nothing that could have happened."""
