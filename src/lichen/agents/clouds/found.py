@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from configparser import ConfigParser
 from configparser import Error as ConfigError
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from lichen.agents.clouds.entra import VARIABLES
 
@@ -33,6 +33,16 @@ _KINDS: Final = {  # of a profile, by what stands in it
 }
 
 
+class Address(NamedTuple):
+    """An address of a provider, and who says it."""
+
+    url: str = ""
+    told_by: str = ""
+
+
+NO_ADDRESS: Final = Address()
+
+
 def found(provider: str, options: Mapping[str, str], environ: Mapping[str, str]) -> str:
     """What a connection without a key of its own is known by; empty where nothing is seen."""
     match provider:
@@ -54,33 +64,70 @@ def may_have_role(environ: Mapping[str, str]) -> bool:
 
 
 def _aws(options: Mapping[str, str], environ: Mapping[str, str]) -> str:
-    profile = options.get("profile") or environ.get("AWS_PROFILE") or environ.get("AWS_DEFAULT_PROFILE") or ""
+    profile = _profile(options, environ)
     if not profile and (name := next((each for each in _AWS if environ.get(each)), "")):
         return name
     home = _home(environ)
-    files = (
-        Path(environ.get("AWS_SHARED_CREDENTIALS_FILE") or home / ".aws" / "credentials"),
-        Path(environ.get("AWS_CONFIG_FILE") or home / ".aws" / "config"),
-    )
-    for file in files:
+    for file in reversed(_files(environ)):
         kind = _kind(file, profile or "default")
         if kind:
             return f"the profile {profile or 'default'} of {_short(file, home)} ({kind})"
     return f"the profile {profile}" if profile else ""
 
 
+def _profile(options: Mapping[str, str], environ: Mapping[str, str]) -> str:
+    return options.get("profile") or environ.get("AWS_PROFILE") or environ.get("AWS_DEFAULT_PROFILE") or ""
+
+
+def _files(environ: Mapping[str, str]) -> tuple[Path, Path]:
+    """AWS's own files: settings and credentials."""
+    folder = _home(environ) / ".aws"
+    config, credentials = environ.get("AWS_CONFIG_FILE"), environ.get("AWS_SHARED_CREDENTIALS_FILE")
+    return Path(config or folder / "config"), Path(credentials or folder / "credentials")
+
+
+def aws_address(options: Mapping[str, str], environ: Mapping[str, str]) -> Address:
+    """The address that the profile in use has for Bedrock in AWS's own files, as AWS's library reads it: the one under
+    `services` first, then `endpoint_url`. Nothing of it where variables say that such addresses do not count."""
+    if environ.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() == "true":
+        return NO_ADDRESS
+    config, credentials = _files(environ)
+    parser, profile = _read(config), _profile(options, environ) or "default"
+    said = {**_section(parser, profile), **_section(_read(credentials), profile)}
+    if said.get("ignore_configured_endpoint_urls", "").lower() == "true":
+        return NO_ADDRESS
+    of_service = _section(parser, f"services {said.get('services', '')}").get("bedrock_runtime", "")
+    url = _nested(of_service).get("endpoint_url") or said.get("endpoint_url", "")
+    return Address(url, f"the profile {profile} of {_short(config, _home(environ))}") if url else NO_ADDRESS
+
+
+def _nested(text: str) -> Mapping[str, str]:
+    """What stands in the lines below a name."""
+    lines = [line.partition("=") for line in text.splitlines() if "=" in line]
+    return {name.strip(): value.strip() for name, _, value in lines}
+
+
 def _kind(file: Path, profile: str) -> str:
     """What a profile of a file knows its caller by; empty where the file has no such profile that does."""
+    said = _section(_read(file), profile)
+    return next((kind for word, kind in _KINDS.items() if word in said), "")
+
+
+def _read(file: Path) -> ConfigParser:
+    """What a file of AWS's says; nothing where it cannot be read."""
     parser = ConfigParser(interpolation=None, strict=False, default_section="\0")
     try:
         with file.open("rb") as opened:
             parser.read_string(opened.read(FILE_BYTES_MAX).decode("utf-8", "replace"))
     except (OSError, ConfigError):
-        return ""
-    for name in (profile, f"profile {profile}"):
-        if parser.has_section(name):
-            return next((kind for word, kind in _KINDS.items() if parser.has_option(name, word)), "")
-    return ""
+        return ConfigParser()
+    return parser
+
+
+def _section(parser: ConfigParser, name: str) -> Mapping[str, str]:
+    """What a file says under this name, or of the profile of it."""
+    found = next((each for each in (name, f"profile {name}") if parser.has_section(each)), None)
+    return {} if found is None else dict(parser.items(found))
 
 
 def _google(environ: Mapping[str, str]) -> str:

@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from lichen.agents.clouds.found import found, may_have_role
+from lichen.agents.clouds.found import aws_address, found, may_have_role
 from lichen.agents.clouds.hosts import home_of, host_of, is_vertex
 from lichen.core.ports.model import Connection
 
@@ -57,7 +57,13 @@ class Facts(msgspec.Struct, frozen=True):
 
     def url_of(self, connection: Connection) -> str:
         """The address of a connection, or what the environment says; empty for the provider's own."""
-        return connection.base_url or _first(self.url_variables(connection.options))
+        url = connection.base_url or _first(self.url_variables(connection.options))
+        return url or (aws_address(connection.options, os.environ).url if self.name == "bedrock" else "")
+
+    def addressed_by(self, options: Mapping[str, str], environ: Mapping[str, str]) -> str:
+        """The variable, or the file of a cloud's own, that says where the provider is; empty where none does."""
+        variable = next((each for each in self.url_variables(options) if environ.get(each)), "")
+        return variable or (aws_address(options, environ).told_by if self.name == "bedrock" else "")
 
     def url_variables(self, options: Mapping[str, str]) -> tuple[str, ...]:
         """The variables that say where the provider is, for a connection with these options."""
@@ -72,7 +78,7 @@ class Facts(msgspec.Struct, frozen=True):
         """Who says where a request over the connection goes, in words; empty where that is the provider's own."""
         if connection.base_url:
             return f"`base_url` under [models.{self.name}] in lichen.toml"
-        return next((each for each in self.url_variables(connection.options) if os.environ.get(each)), "")
+        return self.addressed_by(connection.options, os.environ)
 
     def known_by(self, connection: Connection) -> str:
         """What of the environment, of its options or of this machine's files a connection without a key of its own is

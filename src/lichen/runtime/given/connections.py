@@ -67,9 +67,9 @@ class Reaching:
         facts = PROVIDERS.get(provider)
         if facts is None or not table.secret or table.base_url is not None:
             return
-        variable = next((each for each in facts.url_variables(table.options) if self._environ.get(each)), "")
-        if variable:
-            raise key_elsewhere(provider, variable)
+        said_by = facts.addressed_by(table.options, self._environ)
+        if said_by:
+            raise key_elsewhere(provider, said_by)
 
     async def _key(self, table: ProviderTable, provider: str, scope: Scope) -> tuple[str, HeldKey | None]:
         """The key, and which secret of the scope it is."""
@@ -101,11 +101,11 @@ class Reaching:
         return hmac.new(self._salt, "\0".join((provider, url, key)).encode(), hashlib.sha256).hexdigest()[:16]
 
 
-def key_elsewhere(provider: str, variable: str) -> ModelError:
-    """The error for a secret whose address the environment says."""
+def key_elsewhere(provider: str, said_by: str) -> ModelError:
+    """The error for a secret whose address a variable of the environment says, or a file of the machine."""
     message = (
-        f"The key for {provider} is a secret, and {variable} in the environment says where it would be sent. "
-        f"Say `base_url` beside `key`, under [models.{provider}] in lichen.toml, or unset {variable}."
+        f"The key for {provider} is a secret, and {said_by} says where it would be sent. "
+        f"Say `base_url` beside `key`, under [models.{provider}] in lichen.toml, or take the address out of {said_by}."
     )
     return ModelError(message, code="model_key_elsewhere", tries=0)
 
