@@ -129,6 +129,7 @@ ENTRIES: dict[str, Entry] = {
     ),
     "Session.is_owing": Entry("session.read", lambda w, a: w.session_of(a).is_owing(), True),
     "Session.asked": Entry("session.read", lambda w, a: w.session_of(a).asked(), True),
+    "Session.taken": Entry("session.read", lambda w, a: w.session_of(a).taken("none"), True),
     "Session.pending": Entry("session.read", lambda w, a: w.session_of(a).pending(), True, says=True),
     "Session.delivered": Entry("session.read", lambda w, a: w.session_of(a).delivered(MessageId("o1")), True),
     "Session.file": Entry("session.read", lambda w, a: w.session_of(a).file(1, 0), True, says=True),
@@ -147,6 +148,7 @@ ENTRIES: dict[str, Entry] = {
     ),
     "Turn.run": Entry("session.read", lambda w, a: _then(w.turn_of(a), lambda turn: turn.run()), True),
     "Turn.result": Entry("session.read", lambda w, a: _then(w.turn_of(a), lambda turn: turn.result()), True, says=True),
+    "Turn.told": Entry("session.read", lambda w, a: _then(w.turn_of(a), lambda turn: turn.told()), True, says=True),
     "Turn.partials": Entry(
         "session.read", lambda w, a: _then(w.turn_of(a), lambda turn: _drained(turn.partials())), True, says=True
     ),
@@ -226,6 +228,7 @@ ENTRIES: dict[str, Entry] = {
     "ServerTools.show": Entry("tool.read", lambda w, a: w.runtime.tools.show(a.scope, "files.read", a.actor)),
     "ServerTools.look": Entry("tool.look", lambda w, a: w.runtime.tools.look(a.scope, "files", a.actor)),
     "SignIns.keep": Entry("tool.login", lambda w, a: w.runtime.sign_ins.keep(a.scope, "files", b"{}", a.actor)),
+    "ToolSearch.search": Entry("tool.read", lambda w, a: w.runtime.tool_search.search(a.scope, "pay", a.actor)),
     "Submissions.submit": Entry(
         "tool.submit", lambda w, a: w.runtime.submissions.submit(a.scope, "files", (), a.actor)
     ),

@@ -251,3 +251,23 @@ def test_a_registry_is_at_a_url(tmp_path: Path) -> None:
     project = Project(tmp_path, {"lichen.toml": text, "house.py": AGENTS, "policies/shop.cedar": EVERYBODY})
     with pytest.raises(Invalid, match="registry"):
         load(project.root / "lichen.toml", environ={})
+
+
+@pytest.mark.req("GOA-77.2")
+async def test_tools_of_a_registry_are_found_by_words_with_where_they_come_from_also_while_it_is_away(
+    tmp_path: Path, house: House
+) -> None:
+    project = desk(tmp_path, house, "*.till")
+    async with opened(project) as runtime:
+        (found,) = await runtime.tool_search.search(SCOPE, "quick", OPS)
+        assert (found.name, found.origin, found.has, found.is_old) == (
+            "partner.house_quick", "registry:partner", "offered", False,
+        )  # fmt: skip
+        await runtime.servers.look(SCOPE, "partner")
+        house.end(signal.SIGKILL)
+        await runtime.servers.connection(SCOPE, "partner").close()
+        (away,) = await runtime.tool_search.search(SCOPE, "quick", OPS)
+        assert (away.name, away.has, away.is_old) == ("partner.house_quick", "on", True)
+    async with opened(project) as runtime:
+        names = [each.name for each in await runtime.tool_search.search(SCOPE, "", OPS)]
+        assert names == ["partner.house_quick", "partner.house_slow"]

@@ -223,6 +223,7 @@ class Runtime:
     def _offer(self, wiring: Wiring, access: Access) -> None:
         """Makes everything that may be asked: each operation asks `access` first."""
         from lichen.runtime.access.changes import Changes
+        from lichen.runtime.given.suspicions import Suspicions
         from lichen.runtime.operations.admin import Admin
         from lichen.runtime.operations.agents import Agents
         from lichen.runtime.operations.governing.costs import CostBooks
@@ -231,11 +232,11 @@ class Runtime:
         from lichen.runtime.operations.governing.meters import MeterBooks
         from lichen.runtime.operations.governing.policies import Policies
         from lichen.runtime.operations.governing.reload import Reload
+        from lichen.runtime.operations.governing.search import ToolSearch
         from lichen.runtime.operations.governing.secrets import Secrets
         from lichen.runtime.operations.governing.signins import SignIns
         from lichen.runtime.operations.governing.stops import Stops
         from lichen.runtime.operations.governing.submissions import Submissions
-        from lichen.runtime.operations.governing.suspicions import Suspicions
         from lichen.runtime.operations.governing.tools import ServerTools
         from lichen.runtime.operations.people import People
         from lichen.runtime.operations.prompts import PromptBook
@@ -278,6 +279,7 @@ class Runtime:
         self.costs = CostBooks(wiring.engine, access)
         self.evals = Evals(access, home=self.home)
         self.schedules = Schedules(wiring.engine, access, self.ticker)
+        self.tool_search = ToolSearch(access, wiring.servers, lambda: specs_of(agents()))
         suspicions = Suspicions(wiring.servers, own)
         self.tools = ServerTools(wiring.engine, access, wiring.servers, wiring.in_force, suspicions)
         self.sign_ins = SignIns(access, changes, wiring.servers)

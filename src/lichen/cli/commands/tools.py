@@ -38,6 +38,20 @@ def list_tools(caller: Caller) -> None:
 
 
 @app.command()
+@calling
+def search(caller: Caller, words: Annotated[list[str], typer.Argument(help="Any of them is to fit.")]) -> None:
+    """Searches all tools that there are, of the project and of its servers and registries.
+
+    Each is told with where it comes from; one that is only offered is of no use before somebody accepted it.
+    """
+    found = caller.client.get("tools/search", words=" ".join(words))
+    if caller.screen.data(found):
+        return
+    rows = [(t["name"], t["origin"], t["has"] + (", old" if t["is_old"] else ""), t["description"]) for t in found]
+    caller.screen.table(("tool", "from", "is", "description"), rows, empty="No tool fits.")
+
+
+@app.command()
 def discover(
     as_json: Annotated[bool, typer.Option("--json", help="JSON on stdout and nothing else.")] = False,
 ) -> None:

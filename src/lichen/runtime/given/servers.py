@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     import httpx2
 
 NOBODY = "nobody"  # never a pseudonym: nobody signs in so
+LISTING_S = 5.0  # for whoever only wants to know what there is
 LOOK_S = 60.0  # at a server, at the start
 NAMES_MAX = 1_000  # of tools of one server that people submit
 REVOKED = "tool_revoked: The key that signed it was taken back by its owner."
@@ -67,6 +68,15 @@ class Seen(msgspec.Struct, frozen=True):
     on: tuple[str, ...]
     waiting: tuple[str, ...]
     left_out: Mapping[str, str]
+
+
+class Lists(NamedTuple):
+    """What a server offers: as it says now, or as it said last, where it cannot be asked. `origin` names the server
+    and what it is: `mcp:books`, `registry:partner`."""
+
+    origin: str
+    tools: tuple[Definition, ...]
+    is_old: bool = False
 
 
 class By(NamedTuple):
@@ -127,6 +137,7 @@ class Servers:
         self.vouching = vouching
         self._connections = Connections(self._made, self._pseudonym, lambda: asyncio.get_running_loop().time())
         self._accepted: dict[Scope, Accepted] = {}
+        self._last: dict[tuple[Scope, str], tuple[Definition, ...]] = {}  # what each server said last
         self._looking: set[asyncio.Task[object]] = set()
 
     # -- what agents and policies have ---------------------------------------------------------------------------
@@ -263,6 +274,21 @@ class Servers:
         for server in self._of(scope):
             with suppress(NotFound):
                 await self._store.remove(scope, token_name(server, person))
+
+    async def listed(self, scope: Scope) -> tuple[Lists, ...]:
+        """What every server of a scope offers; those that do not answer in a few seconds, or that nobody signed in at,
+        as they said last, or as is pinned of them. Nothing is written down."""
+        return tuple(await asyncio.gather(*(self._listed(scope, each) for each in self._of(scope).values())))
+
+    async def _listed(self, scope: Scope, server: Server) -> Lists:
+        origin, key = f"{server.kind}:{server.name}", (scope, server.name)
+        try:
+            offered = await asyncio.wait_for(self.connection(scope, server.name).offered(), LISTING_S)
+        except Exception:  # noqa: BLE001 - whatever is wrong with a stranger's server, the others are listed
+            known = self._last.get(key) or self.pinned(scope, server.name)
+            return Lists(origin, tuple(each for each in known if takes(server, each.tool)), is_old=True)
+        self._last[key] = tuple(offered.tools.values())
+        return Lists(origin, self._last[key])
 
     async def look(self, scope: Scope, server: str, by: Actor | None = None) -> Seen:
         """Asks a server what it offers, as somebody where each has their own connection, and writes down what is new.

@@ -222,21 +222,12 @@ class Call:
         outcome = None if reply.outcome == "refused" else self._outcome(reply.run)
         status = _STATUS[reply.outcome]
         if self._id:
-            status, text = self._as_at_first(turn, outcome, status)
+            status, text = _as_at_first("\n\n".join(await turn.told()), outcome, status)
         if not self._keeps and status != "waiting":
             await self._session.close()
         has_value = self._agent.answers is not None
         run = "" if outcome is None else str(reply.run)
         return result(status, text, outcome, run=run, has_value=has_value)
-
-    def _as_at_first(self, turn: Turn, outcome: Outcome | None, status: str) -> tuple[str, str]:
-        """What whoever asked first was told, or would be: also by what came of a wait since."""
-        text = "\n\n".join(turn.told())
-        if outcome is None or status != "waiting":
-            return status, text
-        if "reconcile" in outcome.waits_for:
-            raise _unknown(outcome.id)
-        return (outcome.status, outcome.answer or text) if outcome.status in OVER else (status, text)
 
     async def _told(self, reply: Reply) -> str:
         """All that was said since, which counts as received: it is in the result."""
@@ -331,6 +322,15 @@ async def _beats(turn: Turn) -> AsyncGenerator[RecordView | None]:
     while True:
         await asyncio.sleep(BEAT_S)
         yield None
+
+
+def _as_at_first(text: str, outcome: Outcome | None, status: str) -> tuple[str, str]:
+    """What whoever asked first was told, or would be by now, where a wait ended since."""
+    if outcome is None or status != "waiting":
+        return status, text
+    if "reconcile" in outcome.waits_for:
+        raise _unknown(outcome.id)
+    return (outcome.status, outcome.answer or text) if outcome.status in OVER else (status, text)
 
 
 def _unknown(run: RunId) -> Conflict:

@@ -21,7 +21,7 @@ from lichen.core.words.scope import Actor, Scope
 from lichen.engine.engine import Engine
 from lichen.runtime.access.access import About, Access
 from lichen.runtime.given.servers import By, Servers
-from lichen.runtime.operations.governing.suspicions import Suspicions
+from lichen.runtime.given.suspicions import Suspicions
 from lichen.tools.mcp.definition import Definition, defined
 from lichen.tools.scan.finding import Finding
 

@@ -22,8 +22,8 @@ from lichen.engine.engine import Engine
 from lichen.log.records.record import Record
 from lichen.runtime.access.access import EVERYTHING, About, Access
 from lichen.runtime.given.servers import Seen, Servers
+from lichen.runtime.given.suspicions import Suspicions
 from lichen.runtime.names import name_of
-from lichen.runtime.operations.governing.suspicions import Suspicions
 from lichen.runtime.project.policies import InForce
 from lichen.tools.scan.difference import difference
 from lichen.tools.scan.finding import Finding

@@ -89,9 +89,13 @@ class Turn:
             return reply
         return reply._replace(value=value_of(self._engine, self.scope, run, self._wanted))
 
-    def told(self) -> tuple[str, ...]:
-        """All that was said to the customer since the message, as far as `result` followed it."""
+    async def told(self) -> tuple[str, ...]:
+        """All that was said to the customer since the message, as far as `result` followed it, once durable. Raises
+        Denied."""
+        self._ask()
+        self._access.hear(self.scope, self.actor, of_session(self._session))
         contents = self._journal.log.contents
+        await self._journal.durable(session=self._session)
         queued = [each.n for each in self._seen if isinstance(each.control, e.MessageQueued)]
         return tuple(contents(self._stream, n)["text"].decode() for n in queued)
 

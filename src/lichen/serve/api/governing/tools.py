@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import msgspec
 
 from lichen.runtime.given.servers import Seen
+from lichen.runtime.operations.governing.search import FoundTool
 from lichen.runtime.operations.governing.submissions import TOGETHER_MAX, Submission
 from lichen.runtime.operations.governing.tools import ToolOffer, ToolStanding
 from lichen.serve.api.route import ApiRoute
@@ -21,6 +22,12 @@ class Looking(Body, frozen=True):
     """Which server is asked."""
 
     server: Name
+
+
+class Searching(Body, frozen=True):
+    """Words, any of which is to fit; all tools without one."""
+
+    words: Annotated[str, msgspec.Meta(max_length=500)] = ""
 
 
 class Submitting(Body, frozen=True):
@@ -67,6 +74,11 @@ async def login(x: Exchange) -> Nothing:
     return Nothing()
 
 
+async def search(x: Exchange) -> tuple[FoundTool, ...]:
+    """Every tool that the words fit, of the project and of its servers and registries, the best first."""
+    return await x.runtime.tool_search.search(x.scope, x.query(Searching).words, x.actor)
+
+
 async def submit(x: Exchange) -> tuple[Submission, ...]:
     """Puts definitions of a server's tools before whoever judges, and says what is suspicious in them."""
     wanted = x.body(Submitting)
@@ -88,6 +100,7 @@ async def reject(x: Exchange) -> ToolStanding:
 ROUTES = (
     ApiRoute("GET", "tools", "tool.read", list_tools),
     ApiRoute("POST", "tools", "tool.submit", submit, body=Submitting, fails=(404, 409, 429, 503)),
+    ApiRoute("GET", "tools/search", "tool.read", search, query=Searching),
     ApiRoute("GET", "tools/{name}", "tool.read", show, fails=(404,)),
     ApiRoute("POST", "tools/look", "tool.look", look, body=Looking, fails=(404, 503)),
     ApiRoute("POST", "tools/login", "tool.login", login, body=SigningIn, fails=(404, 409, 503)),
