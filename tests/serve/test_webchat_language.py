@@ -145,3 +145,34 @@ async def test_a_typed_answer_is_said_in_the_language_of_the_conversation(
         await client.generate()
         await client.send("POST", "conversations", {"locale": wanted})
         assert await told(client) == [text]
+
+
+class Breaks:
+    """Fails for good."""
+
+    pure = True
+    digest = "breaks"
+
+    async def plan(self, input: PlanInput) -> Plan:
+        return Plan(failure="order_gone")
+
+
+@pytest.mark.req("GRE-27.4")
+async def test_the_client_is_told_of_which_kind_a_failure_is_beside_words_in_the_customers_language(
+    tmp_path: Path,
+) -> None:
+    project = msgspec.structs.replace(bilingual(tmp_path), agents=(Agent("shop.echo", planner=Breaks()),))
+    async with runtime_of(project) as runtime:
+        client = Client(app_of(runtime))
+        await client.generate()
+        await client.say("Hallo", locale="de")
+        *_, answer = await client.heard(2)
+        assert answer["text"] == GERMAN.failed
+        assert answer["channelData"] == {
+            "lichen": {"kind": "answer"},
+            "metadata": {
+                "error_kind": "agent_execution_failed",
+                "error_message": GERMAN.failed,
+                "flow_id": "shop.echo",
+            },
+        }

@@ -105,7 +105,7 @@ class WebChatChannel:
             "text": marked(message.saying.text, message.saying.format, "plain"),
             "textFormat": "plain",
             "inputHint": "expectingInput" if message.kind == "question" else "acceptingInput",
-            "channelData": {"lichen": {"kind": message.kind}},
+            "channelData": {"lichen": {"kind": message.kind}, **_metadata(message)},
         }
         if attached := attachments(message.saying):
             shown["attachments"] = attached
@@ -144,6 +144,11 @@ class WebChatChannel:
     async def send(self, scope: Scope, message: Outbound) -> Delivery:
         """Nothing is left to do: clients fetch their messages, and fetching is what is recorded."""
         return Delivery("delivered")
+
+
+def _metadata(message: Outbound) -> dict[str, Any]:
+    """What goes with a message beside its words, where clients of bots look for it."""
+    return {"metadata": dict(message.metadata)} if message.metadata else {}
 
 
 def attachments(saying: Saying) -> list[dict[str, Any]]:

@@ -87,6 +87,7 @@ class Outbound(msgspec.Struct, frozen=True):
     conversation's messages go, in its own form; empty where messages are fetched. `reply_to` is the id of the message
     it answers, where the platform shows that, and `suggestions` are what the customer may answer by pressing a button.
     `schema` is the JSON Schema of what a question asks for, empty where words will do; `language` is the customer's.
+    `metadata` says of the answer of a run that failed of which kind the failure is.
     """
 
     id: MessageId
@@ -99,6 +100,7 @@ class Outbound(msgspec.Struct, frozen=True):
     suggestions: tuple[str, ...] = ()
     schema: Mapping[str, Any] = {}
     language: str = ""
+    metadata: Mapping[str, str] = {}
 
 
 class Traits(msgspec.Struct, frozen=True):

@@ -23,6 +23,7 @@ from lichen.core.words.ids import RunId, SessionId, StreamId, run_stream, sessio
 from lichen.engine.act import Act
 from lichen.engine.brief.asking import plan_input
 from lichen.engine.drafts.valued import valued
+from lichen.engine.drafts.worded import worded_plan
 from lichen.engine.journal.journal import Journal
 from lichen.engine.ports import AgentDef, Services, agent_of
 from lichen.log.records.record import Record
@@ -136,7 +137,7 @@ async def _checked(
         past = _Past(journal, state)
         act = Act(services, past, state)
         asked = plan_input(act, agent, now_us=record.ts_us, model=_no_model)
-        plan = valued(act, await agent.planner.plan(asked))
+        plan = worded_plan(act, valued(act, await agent.planner.plan(asked)))
     except ContentErased:
         return msgspec.structs.replace(check, not_replayed="erased")
     except Exception:  # noqa: BLE001 - a planner may raise anything

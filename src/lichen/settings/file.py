@@ -186,7 +186,7 @@ class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Settings(msgspec.Struct, frozen=True):
     """What the file says, and where: the folder it lies in, where data goes, its tenants, and the names of its parts.
 
-    `file` is None for settings that no file says.
+    `file` is None for settings that no file says. `keyed` are the project's own words, by language and key.
     """
 
     root: Path
@@ -203,6 +203,7 @@ class Settings(msgspec.Struct, frozen=True):
     openapi: tuple[OpenApiTable, ...] = ()
     agentpin: tuple[AgentPinTable, ...] = ()
     stores: Stores = Stores()
+    keyed: Mapping[str, Mapping[str, str]] = {}
 
     @property
     def scopes(self) -> tuple[Scope, ...]:
@@ -278,7 +279,7 @@ class Settings(msgspec.Struct, frozen=True):
 
     def wording(self, tenant: str) -> Wording:
         """The languages of a declared tenant, and what the runtime says in them."""
-        return self.tenants[tenant].wording
+        return msgspec.structs.replace(self.tenants[tenant].wording, keyed=self.keyed)
 
     def actor(self, tenant: str, id: str) -> Actor:
         """A declared actor of a tenant. Raises NotFound (`actor_unknown`)."""

@@ -21,6 +21,7 @@ from lichen.settings.providers import Providers, wrong_with_providers
 from lichen.settings.schedules.table import wrong_with_schedules
 from lichen.settings.secrets import shared_by_mistake, wrong_with, wrong_with_stores
 from lichen.settings.servers import McpTable, RegistryTable, repeated
+from lichen.settings.words.files import keyed_in
 
 T = TypeVar("T")
 
@@ -64,8 +65,9 @@ def read(path: Path, *, environ: Mapping[str, str]) -> Read:
         return Read(path, decoded.text, None, decoded.errors)
     settings = _settings(path.resolve(), decoded.file, environ)
     tables, errors = _from_files(settings, environ)
-    settings = msgspec.structs.replace(settings, mcp=(*settings.mcp, *tables))
-    return _checked(path, decoded._replace(errors=(*decoded.errors, *errors)), settings, tables)
+    own = keyed_in(settings.root)
+    settings = msgspec.structs.replace(settings, mcp=(*settings.mcp, *tables), keyed=own.words)
+    return _checked(path, decoded._replace(errors=(*decoded.errors, *errors, *own.errors)), settings, tables)
 
 
 def _settings(path: Path, file: File, environ: Mapping[str, str]) -> Settings:

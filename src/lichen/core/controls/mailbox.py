@@ -84,7 +84,8 @@ class TurnClosed(Control, frozen=True, array_like=True, gc=False):
 
 class MessageQueued(Control, frozen=True, array_like=True, gc=False):
     """Contents: `text`, `card` and `attachments` (JSON), `suggestions` (JSON, of a question: answers it expects),
-    `artifacts` (JSON, of an answer: where those of its run lie that are for the timeline).
+    `artifacts` (JSON, of an answer: where those of its run lie that are for the timeline), `metadata` (JSON, of the
+    answer of a run that failed: of which kind the failure is).
 
     Leaves the process only once this is durable. Its label is that of the run that made it. A `reply` is what a person
     wrote who has the conversation; `by` is their pseudonym.

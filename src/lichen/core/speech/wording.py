@@ -72,10 +72,13 @@ class Greeter(Protocol):
 
 
 class Wording(msgspec.Struct, frozen=True):
-    """The languages of a tenant, the first of which is spoken to whoever wants none of them, and its words in each."""
+    """The languages of a tenant, the first of which is spoken to whoever wants none of them, and its words in each.
+
+    `keyed` are the project's own, by language and key."""
 
     languages: tuple[str, ...] = (DEFAULT,)
     texts: Mapping[str, Texts] = msgspec.field(default_factory=lambda: BUILT_IN)
+    keyed: Mapping[str, Mapping[str, str]] = {}
 
     def chosen(self, wanted: str) -> str:
         """The language for somebody who wants `wanted`: a tag (`de-AT`), or a list as Accept-Language has it."""

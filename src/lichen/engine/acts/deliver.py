@@ -15,6 +15,7 @@ from lichen.core.words.errors import ContentErased, LichenError
 from lichen.core.words.ids import MessageId, run_stream
 from lichen.engine.act import SessionAct
 from lichen.engine.ports import Channel, Delivery, Outbound, Platform, Services, traits_of
+from lichen.engine.sends.failures import metadata_of
 
 _Ended = e.DeliverySettled | e.DeliveryDoubted
 
@@ -74,6 +75,7 @@ def _outbound(act: SessionAct, out: Unsent) -> Outbound:
         suggestions=msgspec.json.decode(contents.get("suggestions", b"[]"), type=tuple[str, ...]),
         schema=_asked(act) if out.kind == "question" else {},
         language=mailbox.language,
+        metadata=metadata_of(contents),
     )
 
 

@@ -20,6 +20,7 @@ from lichen.engine.asks.lost import settle_lost
 from lichen.engine.drafts.artifacts import references
 from lichen.engine.drafts.valued import said
 from lichen.engine.journal.labels import labelled
+from lichen.engine.sends.failures import failed
 from lichen.engine.sends.sends import ruled
 
 WITHDRAWN: Final = "withdrawn"
@@ -123,4 +124,6 @@ def _told_session(act: Act, answer: Saying) -> moves.Drafts:
     if not answer.text:
         return drafts
     said, token = (*saying.contents(answer, state.subject), *references(act)), f"answer/{state.id}"
+    if state.failure and not state.cancel:
+        said = (*said, failed(act, answer.text))
     return (talk.queue(mailbox, "answer", *said, run=state.id, token=token, label=state.label), *drafts)

@@ -33,6 +33,7 @@ from lichen.engine.drafts.planned import Made, append_plan, bill, check_roles, v
 from lichen.engine.drafts.showing import may_show
 from lichen.engine.drafts.telling import release
 from lichen.engine.drafts.valued import sentence_of, valued
+from lichen.engine.drafts.worded import worded_plan
 from lichen.engine.pace.deltas import Partial
 from lichen.engine.pace.pieces import Piece
 from lichen.engine.pace.step import Within
@@ -85,7 +86,7 @@ async def plan(act: Act, *, may_begin: Callable[[], bool]) -> None:
         asker.check_held()  # whatever the planner made of it
         validate(answer, state)
         check_roles(answer, agent)
-        answer = valued(act, answer)
+        answer = worded_plan(act, valued(act, answer))
         check_asks_once(act, answer)
     except TimeoutError:
         return  # the run's own deadline is about to fire and says what follows

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Mapping
 from logging import ERROR, WARNING
 from typing import Final
 
 import msgspec
 
 from lichen.core.ports.call import NotDone
+from lichen.core.ports.plan import Kinded
+from lichen.core.words.content import Content
 from lichen.core.words.errors import LichenError
 from lichen.core.words.failure import PART, Failure
 from lichen.core.words.ids import StreamId
@@ -81,3 +84,22 @@ def line(event: str, fields: Fields) -> str:
 def _value(value: str | int) -> str:
     text = str(value)
     return text if re.fullmatch(r"[\w.:/@+-]+", text) else msgspec.json.encode(text).decode()
+
+
+METADATA: Final = "metadata"
+
+
+def failed(act: Act, public: str) -> Content:
+    """What goes with the answer of a run that failed, for channels and programs: of which kind the failure is, and what
+    the customer is told of it in their language. Source: Greentic, errors of a session flow."""
+    planner = act.agent.planner if act.agent is not None else None
+    is_flow = isinstance(planner, Kinded) and planner.kind == "flow"
+    kind = "flow_execution_failed" if is_flow else "agent_execution_failed"
+    named = {"error_kind": kind, "error_message": public, "flow_id": str(act.state.agent)}
+    return Content(METADATA, act.state.subject, msgspec.json.encode(named))
+
+
+def metadata_of(contents: Mapping[str, bytes]) -> Mapping[str, str]:
+    """The same as a message has it; nothing for any other message."""
+    data = contents.get(METADATA)
+    return msgspec.json.decode(data, type=dict[str, str]) if data else {}

@@ -169,7 +169,7 @@ PARTS: Final[Mapping[str, Held]] = {
     **dict.fromkeys(("args", "terms", "redact", "notes", "failure", "issues", "result", "audit"), "json"),
     **dict.fromkeys(("facts", "origins", "meters", "schema", "overrides", "body"), "json"),
     **dict.fromkeys(("awaits", "card", "attachments", "artifacts", "definition"), "json"),
-    **dict.fromkeys(("asked", "replied", "signature"), "json"),
+    **dict.fromkeys(("asked", "replied", "signature", "metadata"), "json"),
     "attachment": "bytes",
     "operator": "text",
     "hint": "text",

@@ -137,5 +137,12 @@ class Transcript:
         asked = None if line.reply_to is None else activity_id(self.conversation, line.reply_to)
         offered = msgspec.json.decode(line.suggestions, type=tuple[str, ...])
         return Outbound(
-            line.message, self._session, line.kind, line.saying, line.at_us, reply_to=asked, suggestions=offered
+            line.message,
+            self._session,
+            line.kind,
+            line.saying,
+            line.at_us,
+            reply_to=asked,
+            suggestions=offered,
+            metadata=line.metadata,
         )

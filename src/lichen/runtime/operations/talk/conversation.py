@@ -22,6 +22,7 @@ from lichen.core.words.scope import Actor
 from lichen.engine.journal.journal import Journal
 from lichen.engine.pace.deltas import Deltas, Partial
 from lichen.engine.pace.race import race
+from lichen.engine.sends.failures import metadata_of
 from lichen.log.streams import Opened
 from lichen.runtime.access.access import Access, of_session
 from lichen.runtime.operations.talk import artifacts
@@ -67,6 +68,7 @@ class Told(msgspec.Struct, frozen=True, gc=False):
     suggestions: bytes
     reply_to: int | None
     artifacts: tuple[str, ...] = ()
+    metadata: Mapping[str, str] = {}
 
 
 Line = Began | Heard | Told
@@ -209,7 +211,8 @@ class Conversation:
         offered = contents.get("suggestions", b"[]")
         reply_to = None if control.turn is None else await self._question(control.turn, seen)
         said, kinds = saying.read(contents), tuple([each.kind for each in artifacts.named(contents)])
-        return Told(event.n, event.ts_us, control.message, control.kind, said, offered, reply_to, kinds)
+        metadata = metadata_of(contents)
+        return Told(event.n, event.ts_us, control.message, control.kind, said, offered, reply_to, kinds, metadata)
 
     async def _question(self, turn: TurnId, seen: _Seen) -> int | None:
         """The record of the message that opened a turn, if it lies close before it."""
