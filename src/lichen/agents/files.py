@@ -179,12 +179,12 @@ class _Making:
         return tuple(overlaid(tool, overlay) for tool in made)
 
     def _named(self, name: str) -> tuple[Tool, ...]:
-        """The tools of a name; of a manifest beside the agent's file its command."""
+        """The tools of a name; of a manifest beside the agent's file what it stands for."""
         if not name.endswith(".clad.toml"):
             return self._reading.given.matching(name).tools
-        from lichen.tools.clad.loading import manifest_tool  # for agents with commands only
+        from lichen.tools.clad.loading import manifest_tools  # for agents with commands only
 
-        return (manifest_tool(self._path.parent / name, lambda path: self._reading.text(path, FILE_BYTES_MAX, CODE)),)
+        return manifest_tools(self._path.parent / name, lambda path: self._reading.text(path, FILE_BYTES_MAX, CODE))
 
     def _child(self, said: ChildTable) -> tuple[Tool, ...]:
         path = self._path.parent / said.file

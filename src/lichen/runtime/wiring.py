@@ -15,6 +15,7 @@ from lichen.agents.agent import Agent
 from lichen.agents.models.prices import PriceList
 from lichen.agents.providers.remote import clients_held
 from lichen.agents.ways.ways import Ways
+from lichen.core.deciders import events as e
 from lichen.core.ports.call import Resources
 from lichen.core.ports.model import Model
 from lichen.core.ports.secrets import SEALED, Secrets, Source
@@ -23,7 +24,7 @@ from lichen.core.remote.stores import Stores
 from lichen.core.remote.tools import Offer, Remote
 from lichen.core.speech.wording import Wording
 from lichen.core.words.errors import Unavailable
-from lichen.core.words.ids import AgentName
+from lichen.core.words.ids import AgentName, RunId, run_stream
 from lichen.core.words.scope import Actor, Environment, Scope
 from lichen.engine.brief.memory import Memories
 from lichen.engine.engine import Engine
@@ -56,8 +57,9 @@ from lichen.runtime.project.secretkinds import maker
 from lichen.settings.breakers import breaker_of
 from lichen.settings.providers import ProviderTable
 from lichen.tools.clad.backends.server_tool import Passing
-from lichen.tools.clad.jailed import jailed
+from lichen.tools.clad.jailed import begun, jailed
 from lichen.tools.clad.runner import Commands
+from lichen.tools.clad.sessions.sessions import Over, Sessions
 from lichen.tools.egress.reach import Reach
 from lichen.tools.failure import failure_of
 from lichen.tools.guarded import Breakers
@@ -137,6 +139,15 @@ class Book:
         return self._volume.log(scope).pseudonym(actor)
 
 
+def run_over(journal_of: JournalOf) -> Over:
+    """Says when a run that goes on now is over."""
+
+    async def over(scope: Scope, run: RunId) -> None:
+        await journal_of(scope).watch(run_stream(run), e.RunFinished).next()
+
+    return over
+
+
 class Wiring:
     """The adapters of a runtime: `keyring` and `volume` are open, and the engine has not begun."""
 
@@ -160,10 +171,12 @@ class Wiring:
         memories = Memories(journal_of, lambda name, scope: self.catalog.get(name, scope))
         self.reach = Reach()
         commands = Commands(jailed, blueprint.clock, (str(blueprint.home),))
+        self.sessions = Sessions(begun, run_over(journal_of), commands.hides)
         passing = Passing(lambda scope, wanted: self.remote.tools(scope, wanted))
         resources = Resources(
-            workers, StateStore(journal_of), Journals(journal_of), memories, self.reach, commands, passing
-        )
+            workers, StateStore(journal_of), Journals(journal_of), memories, self.reach, commands, passing,
+            self.sessions,
+        )  # fmt: skip
 
         def host(agent: Agent) -> Hosted:
             return hosted(agent, resources, self.breakers)
@@ -362,6 +375,7 @@ async def wired(blueprint: Blueprint) -> AsyncGenerator[Wiring]:
         stack.callback(wiring.vaults.close)
         stack.push_async_callback(wiring.servers.close)
         stack.push_async_callback(wiring.reach.close)
+        stack.push_async_callback(wiring.sessions.close)
         stack.callback(wiring.register.close)
         wiring.begin()
         recovering = asyncio.ensure_future(wiring.recover())

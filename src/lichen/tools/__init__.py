@@ -13,7 +13,7 @@ from lichen.tools.agent_tool import AgentTool, agent_tool  # at once: the functi
 
 if TYPE_CHECKING:
     from lichen.tools.arguments.codec import ResultRefused
-    from lichen.tools.clad.loading import command_tool
+    from lichen.tools.clad.loading import command_tool, session_tools
     from lichen.tools.openapi.toolset import api_tools
     from lichen.tools.python.artifacts import Artifact, WithArtifacts
     from lichen.tools.python.binding import bind
@@ -38,6 +38,7 @@ _HOMES = {
     "api_tools": "openapi.toolset",
     "bind": "python.binding",
     "command_tool": "clad.loading",
+    "session_tools": "clad.loading",
     "tool": "python.tool",
     "tool_schemas": "python.schemas",
 }
@@ -60,6 +61,7 @@ __all__ = [
     "api_tools",
     "bind",
     "command_tool",
+    "session_tools",
     "tool",
     "tool_schemas",
 ]

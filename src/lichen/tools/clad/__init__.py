@@ -1,4 +1,4 @@
-"""Command-line programs as tools: what a ToolClad manifest says of one, which words make its command, what it said.
+"""What a ToolClad manifest stands for as a tool: a command, a request, a tool of a server, a program that goes on.
 
-Others take `command_tool` and `manifest_tool`.
+Others take `command_tool`, `session_tools` and `manifest_tools`.
 """

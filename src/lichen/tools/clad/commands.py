@@ -72,7 +72,7 @@ def planned(manifest: Manifest, types: Mapping[str, CustomType], place: str) -> 
             arguments, words, bool(table.exec), table, fragments, dict(_aliases(table)), manifest.lichen.options,
             any(OUTPUT_FILE in word for word in words),
         )  # fmt: skip
-        if manifest.http is None and manifest.mcp is None:
+        if manifest.command is not None:
             _check(plan, manifest)
         for name, each in arguments.items():
             if each.default is not None and each.default != "":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,11 +26,15 @@ from lichen.tools.clad.manifest import (
     McpTable,
     Ours,
     Risk,
+    SessionCommand,
+    SessionTable,
     invalid,
     read_manifest,
     read_types,
 )
-from lichen.tools.clad.scope import read_scope
+from lichen.tools.clad.scope import Scope, read_scope
+from lichen.tools.clad.sessions.session_tool import ARGUMENT, SessionTool, line_of, opening_of
+from lichen.tools.clad.sessions.terminal import LINE_BYTES_MAX
 from lichen.tools.clad.values import schema
 from lichen.tools.faults import faults
 from lichen.tools.spec import checked_name, pinned, tool_invalid
@@ -38,7 +42,7 @@ from lichen.tools.spec import checked_name, pinned, tool_invalid
 EFFECTS: Final[Mapping[Risk, Effects]] = {"low": "idempotent", "medium": "once", "high": "once"}
 BREAKER: Final = CircuitBreaker(codes=("command_failed",))
 BY_METHOD: Final[Mapping[str, Effects]] = {"GET": "none", "HEAD": "none", "PUT": "idempotent", "DELETE": "idempotent"}
-ManifestTool = CommandTool | HttpTool | ServerTool
+ManifestTool = CommandTool | HttpTool | ServerTool | SessionTool
 
 Text = Callable[[Path], bytes]
 """The bytes of a file. Raises Invalid."""
@@ -49,11 +53,20 @@ def command_tool(path: str | Path) -> ManifestTool:
 
     Raises Invalid (`manifest_invalid`, `manifest_unsupported`, `tool_invalid`).
     """
-    return manifest_tool(Path(path), _text)
+    first = next(iter(manifest_tools(Path(path), _text)))
+    if isinstance(first, SessionTool):
+        raise invalid("It has a session, whose commands are `session_tools` of it.", str(path))
+    return first
 
 
-def manifest_tool(path: Path, text: Text) -> ManifestTool:
-    """The same, its files read by `text`. All that they say is pinned by the tool's contract, by a tag."""
+def session_tools(path: str | Path) -> tuple[ManifestTool, ...]:
+    """The commands of a session in a ToolClad manifest: `session_tools("tools/psql.clad.toml")`. Raises as
+    `command_tool`."""
+    return manifest_tools(Path(path), _text)
+
+
+def manifest_tools(path: Path, text: Text) -> tuple[ManifestTool, ...]:
+    """What a manifest stands for, its files read by `text`. All that they say is pinned by the contracts, by a tag."""
     said = hashlib.sha256()
 
     def noted(file: Path) -> bytes:
@@ -70,15 +83,27 @@ def manifest_tool(path: Path, text: Text) -> ManifestTool:
     inputs = Inputs(plan, scope)
     if inputs.lacks_scope:
         raise invalid("It is pointed at hosts: name the file of their scope under [lichen] scope.", str(path))
-    pin = f"manifest_{said.hexdigest()[:16]}"
+    pin, root = f"manifest_{said.hexdigest()[:16]}", path.resolve().parent
+    secrets = [value.partition("secret:")[2] for value in ours.env.values() if "secret:" in value]
+    if manifest.session is not None:
+        return tuple(_session(manifest, manifest.session, scope, path, pin, secrets))
     if manifest.http is not None:
         request = written(manifest, plan.arguments, str(path))
-        return HttpTool(_spec(manifest, plan, path, pin, request.secrets), manifest, inputs, request)
+        return (HttpTool(_spec(manifest, plan, path, pin, request.secrets), manifest, inputs, request),)
     if manifest.mcp is not None:
         _check_fields(manifest.mcp, plan, path)
-        return ServerTool(_spec(manifest, plan, path, pin, ()), manifest, inputs, manifest.mcp)
-    secrets = [value.partition("secret:")[2] for value in ours.env.values() if "secret:" in value]
-    return CommandTool(_spec(manifest, plan, path, pin, secrets), manifest, inputs, path.resolve().parent)
+        return (ServerTool(_spec(manifest, plan, path, pin, ()), manifest, inputs, manifest.mcp),)
+    return (CommandTool(_spec(manifest, plan, path, pin, secrets), manifest, inputs, root),)
+
+
+def _session(
+    manifest: Manifest, table: SessionTable, scope: Scope | None, path: Path, pin: str, secrets: Sequence[str]
+) -> Iterator[SessionTool]:
+    ready, words = opening_of(manifest, str(path))
+    for name, command in table.commands.items():
+        spec = _spec_of_line(manifest, name, command, path, pin, secrets)
+        line = line_of(command, table, scope, str(path))
+        yield SessionTool(spec, manifest, line, ready, words, pin, path.resolve().parent)
 
 
 def _check_fields(table: McpTable, plan: Plan, path: Path) -> None:
@@ -101,11 +126,7 @@ def _check_grant(ours: Ours, path: Path) -> None:
 
 
 def _spec(manifest: Manifest, plan: Plan, path: Path, pin: str, secrets: Sequence[str]) -> ToolSpec:
-    about, ours, output = manifest.tool, manifest.lichen, manifest.output
-    assert output is not None, "a manifest that was read has an output"
-    problem = flaw(output.schema)
-    if problem is not None:
-        raise invalid(f"output.schema{problem.place}: {problem.message}", str(path))
+    about, ours = manifest.tool, manifest.lichen
     arguments = sorted(plan.arguments.items(), key=lambda item: item[1].position)
     spec = ToolSpec(
         name=checked_name(ours.name or f"command.{about.name.lower()}", str(path)),
@@ -117,17 +138,51 @@ def _spec(manifest: Manifest, plan: Plan, path: Path, pin: str, secrets: Sequenc
             "required": [name for name, _ in arguments if _is_wanted(plan, name)],
             "additionalProperties": False,
         },
-        output_schema=schema_of(output, _more(manifest)) if output.envelope else output.schema,
-        timeout_s=about.timeout_seconds,
-        tags=(
-            _kind(manifest),
-            f"risk_{about.risk_tier}",
-            *ours.tags,
-            *(["human_approval"] * about.human_approval),
-            pin,
-        ),
-        origin=ours.origin,
+        output_schema=_said(manifest),
+        tags=_tags(manifest, about.risk_tier, pin, is_held=about.human_approval),
         confirm=ours.confirm or (f"Run {about.name}?" if about.human_approval else ""),
+    )
+    return _checked(manifest, spec, path, secrets)
+
+
+def _spec_of_line(
+    manifest: Manifest, name: str, command: SessionCommand, path: Path, pin: str, secrets: Sequence[str]
+) -> ToolSpec:
+    about, ours = manifest.tool, manifest.lichen
+    is_held = command.human_approval or about.human_approval
+    is_low = not is_held and command.risk_tier == "low"
+    spec = ToolSpec(
+        name=checked_name(f"{ours.name or about.name.lower()}.{name.lower()}", str(path)),
+        description=command.description,
+        effects=(ours.effects or EFFECTS["low"]) if is_low else "once",
+        input_schema={
+            "type": "object",
+            "properties": {ARGUMENT: {"type": "string", "maxLength": LINE_BYTES_MAX, "pattern": command.pattern}},
+            "required": [ARGUMENT],
+            "additionalProperties": False,
+        },
+        output_schema=_said(manifest),
+        tags=_tags(manifest, command.risk_tier, pin, is_held=is_held),
+        confirm=ours.confirm or (f"Say this to {about.name}?" if is_held else ""),
+    )
+    return _checked(manifest, spec, path, secrets)
+
+
+def _tags(manifest: Manifest, risk: Risk, pin: str, *, is_held: bool) -> tuple[str, ...]:
+    return (_kind(manifest), f"risk_{risk}", *manifest.lichen.tags, *["human_approval"] * is_held, pin)
+
+
+def _checked(manifest: Manifest, spec: ToolSpec, path: Path, secrets: Sequence[str]) -> ToolSpec:
+    """The contract with what is the same for each of a manifest. Raises Invalid."""
+    output = manifest.output
+    assert output is not None, "a manifest that was read has an output"
+    problem = flaw(output.schema)
+    if problem is not None:
+        raise invalid(f"output.schema{problem.place}: {problem.message}", str(path))
+    spec = msgspec.structs.replace(
+        spec,
+        timeout_s=manifest.tool.timeout_seconds,
+        origin=manifest.lichen.origin,
         secrets=SecretNames(call=tuple(dict.fromkeys(secrets))),
         breaker=BREAKER,
     )
@@ -140,11 +195,23 @@ def _spec(manifest: Manifest, plan: Plan, path: Path, pin: str, secrets: Sequenc
 
 
 def _kind(manifest: Manifest) -> str:
-    return "http" if manifest.http is not None else "mcp" if manifest.mcp is not None else "command"
+    kinds = {"http": manifest.http, "mcp": manifest.mcp, "session": manifest.session}
+    return next((name for name, table in kinds.items() if table is not None), "command")
 
 
-def _more(manifest: Manifest) -> Mapping[str, Any]:
-    return OF_REQUESTS if manifest.http is not None else {} if manifest.mcp is not None else OF_COMMANDS
+def _said(manifest: Manifest) -> Mapping[str, Any]:
+    """The schema of its results."""
+    output = manifest.output
+    assert output is not None, "a manifest that was read has an output"
+    if not output.envelope:
+        return output.schema
+    match _kind(manifest):
+        case "http":
+            return schema_of(output, OF_REQUESTS)
+        case "command":
+            return schema_of(output, OF_COMMANDS)
+        case _:
+            return schema_of(output, {})
 
 
 def _effects(manifest: Manifest) -> Effects:

@@ -1,7 +1,7 @@
 """A ToolClad manifest (`*.clad.toml`): what a command takes, how it is run, and what it says.
 
 Every word of it is read, and one that nobody knows is an error. What other runtimes do and this one does not is refused
-by its name: shells, sessions, browsers, and parsers and executors of one's own.
+by its name: shells, browsers, and parsers and executors of one's own.
 
 Source: ToolClad, manifest format and type system; table `[lichen]` is ours.
 """
@@ -134,6 +134,40 @@ class McpTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     field_map: Mapping[str, str] = {}
 
 
+class Interaction(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[session.interaction]`: what is looked at in each line, how much of an answer is kept, and how long one is
+    waited for where that is not the tool's time."""
+
+    input_sanitize: tuple[Literal["injection"], ...] = ()
+    output_max_bytes: Annotated[int, msgspec.Meta(ge=1, le=1024 * 1024)] = 1024 * 1024
+    output_wait_ms: Annotated[int, msgspec.Meta(ge=1, le=3_600_000)] | None = None
+
+
+class SessionCommand(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[session.commands.x]`: lines that may be said, and what may go wrong with them. What they point at has to lie
+    within the scope where `extract_target` says so."""
+
+    pattern: str
+    description: str
+    risk_tier: Risk = "low"
+    human_approval: bool = False
+    extract_target: bool = False
+
+
+class SessionTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[session]`: a program that goes on over several calls of a run, and the lines that may be said to it. It is
+    ready for one where its last line fits `ready_pattern`, of which a group `state` says in what state it is."""
+
+    startup_command: str
+    ready_pattern: str
+    commands: Mapping[Name, SessionCommand]
+    startup_timeout_seconds: Annotated[int, msgspec.Meta(ge=1, le=600)] = 10
+    idle_timeout_seconds: Annotated[int, msgspec.Meta(ge=1, le=86_400)] = 300
+    session_timeout_seconds: Annotated[int, msgspec.Meta(ge=1, le=86_400)] = 1_800
+    max_interactions: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 100
+    interaction: Interaction = Interaction()
+
+
 class Output(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`[output]`: how what it said is read, and the schema that this has to fit."""
 
@@ -177,7 +211,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     command: CommandTable | None = None
     http: HttpTable | None = None
     mcp: McpTable | None = None
-    session: Mapping[str, Any] | None = None
+    session: SessionTable | None = None
     browser: Mapping[str, Any] | None = None
     lichen: Ours = Ours()
 
@@ -195,7 +229,7 @@ def read_manifest(data: bytes, place: str) -> Manifest:
         raise invalid(f"It has more than {ARGUMENTS_MAX} arguments.", place)
     unsupported = _unsupported(manifest)
     if unsupported:
-        step = "Write [command] with `exec`, [http] or [mcp], or leave the manifest out."
+        step = "Write [command] with `exec`, [http], [mcp] or [session], or leave the manifest out."
         message = f"The manifest needs {unsupported}, which is not done here."
         raise Invalid(message, code="manifest_unsupported", place=place, next_step=step)
     _check_backend(manifest, place)
@@ -207,19 +241,22 @@ def read_manifest(data: bytes, place: str) -> Manifest:
 def _check_backend(manifest: Manifest, place: str) -> None:
     """Raises Invalid for a manifest that stands for nothing, or for several things."""
     command = manifest.command if manifest.command is not None and manifest.command != CommandTable() else None
-    said = [each for each in (command, manifest.http, manifest.mcp) if each is not None]
+    said = [each for each in (command, manifest.http, manifest.mcp, manifest.session) if each is not None]
     if len(said) > 1:
-        raise invalid("It has several of [command], [http] and [mcp].", place)
+        raise invalid("It has several of [command], [http], [mcp] and [session].", place)
     if not said or (command is not None and not (command.exec or command.template)):
-        raise invalid("It has no [command] with `exec` or `template`, no [http] and no [mcp].", place)
+        raise invalid("It has no [command] with `exec` or `template`, no [http], no [mcp] and no [session].", place)
+    if (manifest.tool.mode == "session") != (manifest.session is not None):
+        raise invalid('[session] and mode = "session" go together.', place)
+    if manifest.session is not None and (manifest.args or not manifest.session.commands):
+        raise invalid("[session] has [session.commands], each with one argument, and no [args].", place)
 
 
 def _unsupported(manifest: Manifest) -> str:
     """What a manifest wants that is not done here, empty where there is nothing."""
-    for name in ("session", "browser"):
-        if getattr(manifest, name) is not None:
-            return f"[{name}]"
-    if manifest.tool.mode != "oneshot":
+    if manifest.browser is not None:
+        return "[browser]"
+    if manifest.tool.mode == "browser":
         return f'mode = "{manifest.tool.mode}"'
     if manifest.tool.dispatch != "exec":
         return f'dispatch = "{manifest.tool.dispatch}"'
