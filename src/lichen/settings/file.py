@@ -166,6 +166,13 @@ class Parts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     mcp_files: tuple[str | McpFile, ...] = ()
 
 
+class StateTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where what flows and agents keep lies: in each scope's log, or on a Redis at the address in a variable."""
+
+    kind: Literal["log", "redis"] = "log"
+    url: Annotated[str, msgspec.Meta(pattern="^env:[A-Z][A-Z0-9_]{0,127}$")] = "env:REDIS_URL"
+
+
 class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The whole file."""
 
@@ -181,6 +188,7 @@ class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     openapi: tuple[OpenApiTable, ...] = ()
     agentpin: tuple[AgentPinTable, ...] = ()
     secrets: Stores = Stores()
+    state: StateTable = StateTable()
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -204,6 +212,7 @@ class Settings(msgspec.Struct, frozen=True):
     agentpin: tuple[AgentPinTable, ...] = ()
     stores: Stores = Stores()
     keyed: Mapping[str, Mapping[str, str]] = {}
+    state: StateTable = StateTable()
 
     @property
     def scopes(self) -> tuple[Scope, ...]:

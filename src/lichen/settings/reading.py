@@ -87,6 +87,7 @@ def _settings(path: Path, file: File, environ: Mapping[str, str]) -> Settings:
         openapi=file.openapi,
         agentpin=file.agentpin,
         stores=file.secrets,
+        state=file.state,
     )
 
 

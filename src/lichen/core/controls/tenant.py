@@ -27,8 +27,9 @@ ChangeKind = Literal["policy", "stop", "start", "key", "config", "state", "catal
 class Changed(Control, frozen=True, array_like=True, gc=False):
     """Something that governs the tenant changed. `name` is declared in configuration, never free text.
 
-    Contents: `reason` (retention key); of kind `state`, in the stream of its key: `value` (JSON). `catalog` is a new
-    version of an agent or flow, `pack` another revision of a pack.
+    Contents: `reason` (retention key); of kind `state`, in the stream of its key: `value` (JSON) and `until` if it ends
+    (microseconds), neither where it was deleted, and in the stream of its group, once for each key: `key`. `catalog` is
+    a new version of an agent or flow, `pack` another revision of a pack.
     """
 
     stands: ClassVar[Stands] = "alone"

@@ -1,30 +1,28 @@
-"""What flows and agents remember between runs: `state.get` and `state.set`, durable, sealed, and gone when erased.
+"""What flows and agents remember between runs: `state.get`, `state.set` and `state.delete`, sealed, gone when erased.
 
-Each key of a scope is a stream of its own, named by a keyed digest; every set is one `changed` record whose content is
-the value, sealed under the person it is about (a tenant's own values under the tenant's retention key).
+Where it is kept is the project's to say. Values are sealed under the person they are about (a tenant's own values under
+the tenant's retention key).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Annotated, Any, Literal, NamedTuple
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, Literal, TypeVar
 
-import msgspec
 from pydantic import BaseModel, Field
 
-from lichen.core.deciders import events as e
 from lichen.core.ports.call import Arguments, CallMeta, CannotTell, Effects, NotDone, Probe, Resources, Tool, ToolSpec
-from lichen.core.words.content import RETENTION, Content
-from lichen.core.words.errors import ContentErased
-from lichen.core.words.ids import StreamId, ToolName
+from lichen.core.state.port import TTL_S_MAX, Change, StateKey, States
+from lichen.core.words.errors import Invalid
+from lichen.core.words.ids import ToolName
 from lichen.core.words.scope import Scope
 from lichen.engine.journal.journal import Journal
-from lichen.flows.text.reach import MISSING, Path, fields_of, parse_pointer, reach
+from lichen.flows.text.reach import MISSING, reach
+from lichen.runtime.state.values import path_of
 from lichen.tools.arguments.codec import ArgumentCodec, ResultCodec
 from lichen.tools.spec import pinned
 
-VALUE_BYTES_MAX = 64 * 1024
-_PART = "value"
+T = TypeVar("T")
 
 
 class StateGet(BaseModel):
@@ -43,6 +41,7 @@ class StateSet(BaseModel):
     value: Any = None
     pointer: Annotated[str, Field(max_length=512, description="JSON pointer into the value.")] = ""
     scope: Literal["session", "user", "tenant"] = "session"
+    ttl_s: Annotated[int | None, Field(ge=0, le=TTL_S_MAX, description="Seconds until it ends; 0 for never.")] = None
 
 
 class Kept(BaseModel):
@@ -52,98 +51,90 @@ class Kept(BaseModel):
     found: bool
 
 
-class Slot(NamedTuple):
-    """Where a key lies: its stream, and whose key seals it."""
+class StateForget(BaseModel):
+    """What to forget: one value, or with `prefix` every one whose key begins so."""
 
-    stream: StreamId
-    subject: str
+    key: Annotated[str, Field(min_length=1, max_length=256)]
+    scope: Literal["session", "user", "tenant"] = "session"
+    prefix: bool = False
 
 
 class StateStore:
-    """The state of every scope, in its log. `journal_of` opens a scope's journal."""
+    """What the tools keep in `states`. `journal_of` opens a scope's journal, which has names for people."""
 
-    def __init__(self, journal_of: Callable[[Scope], Journal]) -> None:
-        self._journal_of = journal_of
+    def __init__(self, journal_of: Callable[[Scope], Journal], states: States) -> None:
+        self._journal_of, self._states = journal_of, states
 
     async def get(self, asked: StateGet, meta: CallMeta) -> Kept:
         """The value at a key and pointer, else the fallback. What was erased is not there."""
-        journal = self._journal_of(meta.scope)
-        value = _read(journal, _slot(journal, asked.key, asked.scope, meta).stream)
-        found = MISSING if value is MISSING else reach(value, _path(asked.pointer))
+        path = _said(lambda: path_of(asked.pointer))
+        stored = await _told(self._states.get(meta.scope, self._key(asked.key, asked.scope, meta)))
+        found = MISSING if stored is None else reach(stored.value, path)
         return Kept(value=asked.fallback, found=False) if found is MISSING else Kept(value=found, found=True)
 
     async def set(self, asked: StateSet, meta: CallMeta) -> Kept:
-        """Keeps a value, or puts it into the one that is there. Durable when this returns; under one idempotency key it
-        happens once, whatever is set in between."""
-        journal = self._journal_of(meta.scope)
-        slot = _slot(journal, asked.key, asked.scope, meta)
-        changed = e.Changed("state", "", "", meta.idempotency_key)
-        if journal.log.find(slot.stream, changed.key) is None:
-            data = msgspec.json.encode(_updated(_read(journal, slot.stream), _path(asked.pointer), asked.value))
-            if len(data) > VALUE_BYTES_MAX:
-                raise NotDone(f"A value has at most {VALUE_BYTES_MAX} bytes.", code="state_too_large", retryable=False)
-            draft = e.Draft(changed, (Content(_PART, slot.subject, data),))
-            journal.append({slot.stream: (draft,)}, actor=f"agent:{meta.actor.id}", turn=meta.turn)
-        await journal.log.durable_stream(slot.stream)
+        """Keeps a value, or puts it into the one that is there. Under one idempotency key it happens once, whatever is
+        set in between."""
+        change = self._change(meta)._replace(pointer=asked.pointer, ttl_s=asked.ttl_s)
+        await _told(self._states.set(meta.scope, self._key(asked.key, asked.scope, meta), asked.value, change))
         return Kept(found=True)  # an echo would be a record's word, and endorse what was set
 
+    async def forget(self, asked: StateForget, meta: CallMeta) -> Kept:
+        """Forgets a value, or all whose keys begin so."""
+        key, change = self._key(asked.key, asked.scope, meta), self._change(meta)
+        if asked.prefix:
+            await _told(self._states.delete_prefix(meta.scope, key, change))
+        else:
+            await _told(self._states.delete(meta.scope, key, change))
+        return Kept(found=False)
 
-def _slot(journal: Journal, key: str, scope: str, meta: CallMeta) -> Slot:
-    person = journal.log.name(meta.actor.subject)
-    owner = {"session": meta.session or "", "user": person, "tenant": "tenant"}[scope]
-    if not owner:
-        raise NotDone("The run has no session to keep this for.", code="state_no_session", retryable=False)
-    digest = journal.log.digest(f"state\x00{scope}\x00{owner}\x00{key}".encode()).hex()
-    return Slot(StreamId("tenant", f"state-{digest}"), RETENTION if scope == "tenant" else person)
+    def _change(self, meta: CallMeta) -> Change:
+        return Change(once=meta.idempotency_key, by=f"agent:{meta.actor.id}", turn=meta.turn)
+
+    def _key(self, key: str, scope: str, meta: CallMeta) -> StateKey:
+        """Where a key lies, and whose key seals what is there."""
+        person = self._journal_of(meta.scope).log.name(meta.actor.subject)
+        match scope:
+            case "user":
+                return StateKey(meta.scope, "user", key, person, person)
+            case "tenant":
+                return StateKey(meta.scope, "tenant", key)
+            case _ if meta.session:
+                return StateKey(meta.scope, f"session.{meta.session}", key, subject=person)
+            case _:
+                raise NotDone("The run has no session to keep this for.", code="state_no_session", retryable=False)
 
 
-def _read(journal: Journal, stream: StreamId) -> Any:
-    n = journal.state(stream).n
-    if n == 0:
-        return MISSING
+async def _told(work: Awaitable[T]) -> T:
+    """What a store of state gives. What it refuses is a refusal of the tool."""
     try:
-        return msgspec.json.decode(journal.log.contents(stream, n - 1)[_PART])
-    except ContentErased:
-        return MISSING
+        return await work
+    except Invalid as error:
+        raise NotDone(error.message, code=error.code, retryable=False) from None
 
 
-def _path(pointer: str) -> Path:
-    path = parse_pointer(pointer)
-    if path is None:
-        raise NotDone("The pointer is no JSON pointer.", code="state_pointer", retryable=False)
-    return path
-
-
-def _updated(value: Any, path: Path, new: Any) -> Any:
-    """`value` with `new` at `path`; objects on the way are made where there is nothing."""
-    if not path:
-        return new
-    first, rest = path[0], path[1:]
-    if isinstance(value, list) and first.isdecimal() and int(first) < len(value):  # type: ignore[arg-type]
-        items: list[Any] = [*value]
-        items[int(first)] = _updated(items[int(first)], rest, new)
-        return items
-    if value is not MISSING and value is not None and not isinstance(value, dict):
-        raise NotDone("The pointer leads through something that is no object.", code="state_pointer", retryable=False)
-    fields = fields_of(value)
-    return {**fields, first: _updated(fields.get(first, MISSING), rest, new)}
+def _said(make: Callable[[], T]) -> T:
+    try:
+        return make()
+    except Invalid as error:
+        raise NotDone(error.message, code=error.code, retryable=False) from None
 
 
 # -- the tools ---------------------------------------------------------------------------------------------------
 
 
 class StateTool:
-    """`state.get` or `state.set`. A runtime binds it to its logs; before that it cannot be called."""
+    """`state.get`, `state.set` or `state.delete`. A runtime binds it to its store; before that it cannot be called."""
 
-    def __init__(self, name: str, effects: Effects, shape: type[BaseModel], store: StateStore | None = None) -> None:
-        self._shape = shape
+    def __init__(
+        self, name: str, effects: Effects, shape: type[BaseModel], says: str, store: StateStore | None = None
+    ) -> None:
+        self._shape, self._says, self._store = shape, says, store
         self._arguments = ArgumentCodec(shape)
-        self._store = store
-        description = "Reads a value that was kept." if effects == "none" else "Keeps a value for later."
         self.spec = pinned(
             ToolSpec(
                 name=ToolName(name),
-                description=description,
+                description=says,
                 effects=effects,
                 input_schema=self._arguments.schema,
                 output_schema=ResultCodec(Kept).schema,
@@ -153,8 +144,8 @@ class StateTool:
         )
 
     def bound(self, resources: Resources) -> StateTool:
-        """A copy that works on the runtime's logs."""
-        return StateTool(self.spec.name, self.spec.effects, self._shape, resources.get(StateStore))
+        """A copy that works on the runtime's store."""
+        return StateTool(self.spec.name, self.spec.effects, self._shape, self._says, resources.get(StateStore))
 
     def decode(self, args: bytes) -> Arguments:
         """Canonical arguments. Raises InvalidArguments."""
@@ -165,10 +156,18 @@ class StateTool:
         return b"{}"
 
     async def execute(self, args: Arguments, meta: CallMeta) -> bytes:
-        """The value as `{value, found}`. Raises NotDone (`state_no_session`, `state_pointer`, `state_too_large`)."""
-        assert self._store is not None, "a runtime binds state tools to its logs"
-        asked = self._arguments.value(args)
-        kept = await (self._store.set if isinstance(asked, StateSet) else self._store.get)(asked, meta)  # type: ignore[arg-type]
+        """The value as `{value, found}`. Raises NotDone (`state_no_session`, `state_pointer`, `state_too_large`),
+        Unavailable (`state_unavailable`)."""
+        assert self._store is not None, "a runtime binds state tools to its store"
+        match self._arguments.value(args):
+            case StateSet() as asked:
+                kept = await self._store.set(asked, meta)
+            case StateForget() as asked:
+                kept = await self._store.forget(asked, meta)
+            case StateGet() as asked:
+                kept = await self._store.get(asked, meta)
+            case other:
+                raise AssertionError(f"{type(other).__name__} is nothing that is asked of state")
         return kept.model_dump_json().encode()
 
     async def probe(self, args: Arguments, meta: CallMeta) -> Probe:
@@ -177,7 +176,8 @@ class StateTool:
 
 
 STATE_TOOLS: tuple[Tool, ...] = (
-    StateTool("state.get", "none", StateGet),
-    StateTool("state.set", "idempotent", StateSet),
+    StateTool("state.get", "none", StateGet, "Reads a value that was kept."),
+    StateTool("state.set", "idempotent", StateSet, "Keeps a value for later."),
+    StateTool("state.delete", "idempotent", StateForget, "Forgets a value that was kept."),
 )
 """What an agent is given to remember things."""

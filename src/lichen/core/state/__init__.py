@@ -1,0 +1,4 @@
+"""What flows, agents and programs keep between runs, wherever it is kept.
+
+Others take `States`, which keeps it, `StateKey`, which names one value, and `Change`, how it is set.
+"""
