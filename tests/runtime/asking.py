@@ -14,6 +14,7 @@ import pytest
 
 from lichen.core.deciders.events import Ruling
 from lichen.core.ports.secrets import Secret
+from lichen.core.state.replies import ReplyScope
 from lichen.core.words.ids import MessageId, RunId, SessionId
 from lichen.core.words.scope import SYSTEM, Actor, Customer, Operator, Scope, Service
 from lichen.gate.rules.schema import Action
@@ -52,6 +53,9 @@ ASKERS = (
     Asker("an agent", SCOPE, AGENT),
     Asker("the system", SCOPE, SYSTEM),
 )
+
+
+REPLY = ReplyScope("chat-1")
 
 
 class World(NamedTuple):
@@ -94,6 +98,8 @@ class Entry:
     waits: bool = False
     says: bool = False
     also: Action | None = None
+    kind: str = "approval"
+    """Of which kind the wait is that it answers."""
 
 
 def _first(records: AsyncIterator[Any]) -> Any:
@@ -194,6 +200,13 @@ ENTRIES: dict[str, Entry] = {
     ),
     "Waits.approve": Entry("wait.answer", lambda w, a: w.runtime.waits.approve(a.scope, f"{w.held}.w1", a.actor), True),
     "Waits.deny": Entry("wait.answer", lambda w, a: w.runtime.waits.deny(a.scope, f"{w.held}.w1", a.actor), True),
+    "Replies.expect": Entry(
+        "wait.answer", lambda w, a: w.runtime.replies.expect(a.scope, f"{w.held}.w1", REPLY, a.actor), True
+    ),
+    "Replies.find": Entry("wait.answer", lambda w, a: w.runtime.replies.find(a.scope, REPLY, a.actor), kind="external"),
+    "Replies.bring": Entry(
+        "wait.answer", lambda w, a: w.runtime.replies.bring(a.scope, REPLY, a.actor, result={}), kind="external"
+    ),
     "Waits.waiting": Entry("wait.read", lambda w, a: w.runtime.waits.waiting(a.scope, a.actor)),
     "Waits.news": Entry("wait.read", lambda w, a: _first(w.runtime.waits.news(a.scope, a.actor))),
     "Handovers.list": Entry("wait.read", lambda w, a: w.runtime.handovers.list(a.scope, a.actor)),

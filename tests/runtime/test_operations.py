@@ -94,7 +94,7 @@ def _expected(name: str, asker: Asker) -> str:
     """By the table of identities alone, and whose it is."""
     entry = ENTRIES[name]
     is_there = not entry.is_owned or asker.scope == SCOPE
-    kind = "approval" if entry.action == "wait.answer" and is_there else ""
+    kind = entry.kind if entry.action == "wait.answer" and is_there else ""
     if not may(asker.actor, entry.action, kind):
         return "never"
     if entry.is_owned and (not is_there or (asker.actor.kind == "customer" and asker.actor != CUSTOMER)):

@@ -23,7 +23,7 @@ from lichen.runtime.state.connection import Redis
 from lichen.runtime.state.in_log import LogStates
 from lichen.runtime.state.on_redis import RedisStates
 from lichen.runtime.state.sealing import Sealing
-from lichen.testing.state_conformance import ACME, SALES, Opened, StateConformance, key
+from lichen.testing.stores.state_conformance import ACME, SALES, Opened, StateConformance, key
 from tests.cli.projects import Project
 from tests.gate import far
 from tests.runtime.test_state import Silent

@@ -50,9 +50,9 @@ class Runtime:
     Entering raises Unavailable (`data_dir_in_use`) when another process owns the directory, Invalid when a policy
     does not load, Corrupt (`log_rolled_back`) when the log is older than the head that was remembered.
 
-    Everything that may be asked of it names a scope and an actor: `sessions`, `runs`, `waits`, `records`, `proofs`,
-    `people`, `keys`, `secrets`, `stops`, `schedules`, `policies`, `agents`, `prompts`, `admin`. Programs that ask
-    for nobody in particular are `SYSTEM`.
+    Everything that may be asked of it names a scope and an actor: `sessions`, `runs`, `waits`, `replies`, `records`,
+    `proofs`, `people`, `keys`, `secrets`, `stops`, `schedules`, `policies`, `agents`, `prompts`, `admin`. Programs that
+    ask for nobody in particular are `SYSTEM`.
     """
 
     def __init__(
@@ -242,6 +242,7 @@ class Runtime:
         from lichen.runtime.operations.prompts import PromptBook
         from lichen.runtime.operations.proofs import Proofs
         from lichen.runtime.operations.records import Records
+        from lichen.runtime.operations.replies import Replies
         from lichen.runtime.operations.runs import Runs
         from lichen.runtime.operations.setting import Known
         from lichen.runtime.operations.talk.handovers import Handovers
@@ -249,6 +250,7 @@ class Runtime:
         from lichen.runtime.operations.timing.schedules import Schedules
         from lichen.runtime.operations.waits import Waits
         from lichen.runtime.project.hosting import specs_of
+        from lichen.runtime.state.waiting import WaitIndex
 
         new_id = self._blueprint.new_id
         changes = Changes(wiring.engine, new_id)
@@ -263,6 +265,7 @@ class Runtime:
         self.sessions = Sessions(wiring.engine, access, agents)
         self.runs = Runs(wiring.engine, access, known)
         self.waits = Waits(wiring.engine, access, known)
+        self.replies = Replies(wiring.engine, access, self.waits, WaitIndex(wiring.states))
         self.handovers = Handovers(wiring.engine, access, self.waits)
         self.records = Records(wiring.engine, access)
         self.proofs = Proofs(wiring.engine, access, home=self.home, volume=wiring.volume, keyring=wiring.keyring)

@@ -68,6 +68,10 @@ class States(Protocol):
         """The value, or None where there is none, it has ended, or was erased."""
         ...
 
+    async def names(self, scope: Scope, key: StateKey) -> tuple[str, ...]:
+        """The keys of the group that begin so and have a value, in no order."""
+        ...
+
     async def set(self, scope: Scope, key: StateKey, value: Any, change: Change = PLAIN) -> None:
         """Keeps a value, or puts it into the one that is there, in one step. Durable, as the store is, when it returns.
 

@@ -38,6 +38,13 @@ class LogStates:
         journal = self._journal_of(scope)
         return self._stored(journal, stream_of(journal, key))
 
+    async def names(self, scope: Scope, key: StateKey) -> tuple[str, ...]:
+        """The keys of the group that begin so and have a value."""
+        check_key(scope, key, is_prefix=True)
+        journal = self._journal_of(scope)
+        named = ((name, stream_of(journal, key._replace(key=name))) for name in _names(journal, key))
+        return tuple(name for name, stream in named if self._stored(journal, stream) is not None)
+
     async def set(self, scope: Scope, key: StateKey, value: Any, change: Change = PLAIN) -> None:
         """Keeps a value. No other change comes in between, for nothing waits here."""
         check_key(scope, key)

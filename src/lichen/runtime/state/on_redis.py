@@ -48,6 +48,13 @@ class RedisStates:
         check_key(scope, key)
         return self._stored(key, await self._raw(key))
 
+    async def names(self, scope: Scope, key: StateKey) -> tuple[str, ...]:
+        """The keys of the group that begin so and have a value."""
+        check_key(scope, key, is_prefix=True)
+        before = len(fqn(key._replace(key="")).encode())
+        found = {name[before:].decode() async for names in self._named(fqn(key)) for name in names}
+        return tuple(found)
+
     async def set(self, scope: Scope, key: StateKey, value: Any, change: Change = PLAIN) -> None:
         """Keeps a value. Where another change comes first it is made again, on what is there then."""
         check_key(scope, key)

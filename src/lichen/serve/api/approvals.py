@@ -8,8 +8,10 @@ from typing import Annotated, Any, Literal
 import msgspec
 from starlette.responses import Response
 
+from lichen.core.state.replies import ReplyScope
 from lichen.core.words.errors import Invalid
 from lichen.core.words.wait import OUTCOMES, WaitOutcome
+from lichen.runtime.operations.replies import TTL_S_MAX
 from lichen.runtime.operations.waits import FOR_PEOPLE
 from lichen.runtime.views.wait import WaitView
 from lichen.serve.api.route import ApiRoute
@@ -69,6 +71,48 @@ async def answer(x: Exchange) -> Nothing:
     """Brings what a run waits for from outside: a clarification or an external result."""
     given = x.body(Told)
     return await _answer(x, "answered", given.digest, {"result": given.result})
+
+
+class Scoped(Body, frozen=True):
+    """Where an answer comes back: `conversation`, and what tells it from others there. `user` is the customer who
+    answers, if it is one alone."""
+
+    conversation: str
+    thread: str = ""
+    reply_to: str = ""
+    correlation: str = ""
+    user: Annotated[str, msgspec.Meta(max_length=128)] = ""
+
+    @property
+    def reply(self) -> ReplyScope:
+        """The place."""
+        return ReplyScope(self.conversation, self.thread, self.reply_to, self.correlation)
+
+
+class Expected(Scoped, frozen=True):
+    """Where the answer to a wait comes back, and for how many seconds; 0 for as long as it waits."""
+
+    ttl_s: Annotated[int, msgspec.Meta(ge=0, le=TTL_S_MAX)] = 0
+
+
+class Brought(Scoped, frozen=True):
+    """What came back, and where: `result` is handed to the planner of the run that waits for it."""
+
+    result: Mapping[str, Any] = {}
+
+
+async def expect(x: Exchange) -> Nothing:
+    """Has answers that come back there be for a wait for something from outside."""
+    given = x.body(Expected)
+    await x.runtime.replies.expect(x.scope, x.part("wait"), given.reply, x.actor, user=given.user, ttl_s=given.ttl_s)
+    return Nothing()
+
+
+async def bring(x: Exchange) -> Nothing:
+    """Answers the wait that is registered for what comes back there."""
+    given = x.body(Brought)
+    await x.runtime.replies.bring(x.scope, given.reply, x.actor, result=given.result, user=given.user, key=x.key)
+    return Nothing()
 
 
 async def list_waits(x: Exchange) -> tuple[WaitView, ...]:
@@ -138,5 +182,7 @@ ROUTES = (
     ),
     ApiRoute("GET", "waits", "wait.read", list_all),
     ApiRoute("GET", "waits/events", "wait.read", events, media=MEDIA, fails=(429,)),
+    ApiRoute("POST", "waits/replies", "wait.answer", bring, body=Brought, fails=GONE, takes_key=True),
+    ApiRoute("POST", "waits/{wait}/reply-scope", "wait.answer", expect, body=Expected, fails=(409,)),
     ApiRoute("POST", "waits/{wait}/answer", "wait.answer", answer, body=Told, fails=GONE, takes_key=True),
 )

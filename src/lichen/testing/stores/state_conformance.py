@@ -167,7 +167,9 @@ class StateConformance:
         ]  # fmt: skip
         for each in (*gone, *stay):
             await states.set(each.scope, each, each.key)
+        assert sorted(await states.names(ACME, key("cart/"))) == ["cart/*", "cart/1", "cart/2"]
         assert await states.delete_prefix(ACME, key("cart/")) == 3
+        assert await states.names(ACME, key("cart/")) == ()
         assert await states.delete_prefix(ACME, key("cart/")) == 0
         assert [await states.get(each.scope, each) for each in gone] == [None] * 3
         assert None not in [await states.get(each.scope, each) for each in stay]
@@ -195,7 +197,7 @@ class StateConformance:
         await states.set(ACME, key(), 1)
         for work in (
             states.get(other, key()), states.set(other, key(), 2), states.delete(other, key()),
-            states.delete_prefix(other, key("")),
+            states.delete_prefix(other, key("")), states.names(other, key("")),
         ):  # fmt: skip
             with pytest.raises(Denied) as caught:
                 await work
