@@ -114,6 +114,8 @@ SETTINGS: Mapping[str, tuple[type[msgspec.Struct], Mapping[str, str]]] = {
             "agent": "The agent that has its conversations.",
             "flow": "The flow that has them; exactly one of the two is named.",
             "double_texting": "What becomes of a message that comes while an earlier one is being answered.",
+            "path": "What stands behind the tenant in the address of a webhook; any when left out.",
+            "where": 'What stands in the data of a message, by JSON pointer: `{ "/action" = "opened" }`; `*` for any.',
         },
     ),
     "[[tenants.NAME.schedules]]": (
