@@ -174,7 +174,7 @@ WRONG = [
     (BASE + '[http]\nurl = "https://example.com"\n', "manifest_invalid", "several of"),
     (BASE + '[mcp]\nserver = "x"\ntool = "y"\n', "manifest_invalid", "several of"),
     (BASE + "[browser]\n", "manifest_unsupported", r"\[browser\]"),
-    (BASE.replace('version = "1.0.0"', 'version = "1.0.0"\nmode = "session"'), "manifest_unsupported", "session"),
+    (BASE.replace('version = "1.0.0"', 'version = "1.0.0"\nmode = "session"'), "manifest_invalid", "go together"),
     (BASE.replace('exec = ["find", "{where}"]', 'executor = "x.sh"'), "manifest_unsupported", "executor"),
     (BASE.replace("schema =", 'parser = "x.py"\nschema ='), "manifest_unsupported", "parser"),
     (BASE.replace('{ type = "object" }', "{}"), "manifest_invalid", "output.schema"),
