@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     import httpx2
 
 NOBODY = "nobody"  # never a pseudonym: nobody signs in so
-LISTING_S = 5.0  # for whoever only wants to know what there is
+LISTING_S = 20.0  # for whoever only wants to know what there is
 LOOK_S = 60.0  # at a server, at the start
 NAMES_MAX = 1_000  # of tools of one server that people submit
 REVOKED = "tool_revoked: The key that signed it was taken back by its owner."
@@ -276,7 +276,7 @@ class Servers:
                 await self._store.remove(scope, token_name(server, person))
 
     async def listed(self, scope: Scope) -> tuple[Lists, ...]:
-        """What every server of a scope offers; those that do not answer in a few seconds, or that nobody signed in at,
+        """What every server of a scope offers; those that do not answer in their time, or that nobody signed in at,
         as they said last, or as is pinned of them. Nothing is written down."""
         return tuple(await asyncio.gather(*(self._listed(scope, each) for each in self._of(scope).values())))
 
