@@ -19,6 +19,7 @@ from rich.table import Column, Table
 from tests.crash import doors
 from tests.crash.harness import Trial, trial
 from tests.crash.hooked.deaths import play as hooked
+from tests.crash.judged.deaths import play as judged
 from tests.crash.owned import play as own
 from tests.crash.patterned.deaths import play as patterned
 from tests.crash.points import needs_a_death_before, points
@@ -110,6 +111,7 @@ PARTS: dict[str, Callable[[Playing], bool]] = {
     "patterned": patterned,
     "doors": _doors,
     "hooked": hooked,
+    "judged": judged,
 }
 """The parts of the suite: each plays itself, and says whether anything is wrong."""
 

@@ -15,7 +15,7 @@ from lichen.core.deciders.events import (
     Ticked,
 )
 
-OF_SERVERS = (Pinned, Reviewed, Submitted)  # nobody offers these lives a tool
+OF_SERVERS = (Pinned, Reviewed, Submitted)  # of lives of their own: tests/crash/judged
 OF_CHANNELS = (DeliveryDoubted, DeliveryResolved, DeadLettered, LetterSettled)  # messages of these lives arrive
 OF_TIME = (Ticked,)  # these lives have no schedule
 OF_OTHERS = (*OF_SERVERS, *OF_CHANNELS, *OF_TIME)
