@@ -124,6 +124,7 @@ def _project(workspace: Workspace, *, asks: bool) -> Iterator[Finding]:
         yield from _secrets(project, workspace)
         yield from _models(project, workspace, asks=asks)
         yield from _cages(project)
+        yield from _apis(project)
 
 
 def _plugins() -> Iterator[Finding]:
@@ -218,6 +219,13 @@ def _models(project: Project, workspace: Workspace, *, asks: bool) -> Iterator[F
     if asks and not any(each.state == "problem" for each in found):
         yield from (Finding("models", *each) for each in answering(project, workspace.home))
     yield from (Finding("models", *each) for each in left_alone(project, workspace.home))
+
+
+def _apis(project: Project) -> Iterator[Finding]:
+    """What documents of APIs describe and no tool was made of."""
+    from lichen.cli.serving.offering import offered
+
+    yield from (Finding("apis", *each) for each in offered(project))
 
 
 def _cages(project: Project) -> Iterator[Finding]:

@@ -113,6 +113,11 @@ class Entry(NamedTuple):
         """`GET /orders/{id}`."""
         return f"{self.method} {self.path}"
 
+    @property
+    def place(self) -> str:
+        """Where it stands in its document, as a JSON pointer: `#/paths/~1orders~1{id}/get`."""
+        return f"#/paths/{_token(self.path)}/{self.method.lower()}"
+
 
 def entries(document: Document) -> Iterator[Entry]:
     """Every operation that a document lists."""
@@ -129,6 +134,36 @@ def entries(document: Document) -> Iterator[Entry]:
                 operation = cast("dict[str, Any]", item[method])
                 id = operation.get("operationId")
                 yield Entry(id if isinstance(id, str) else "", method.upper(), path, operation, item)
+
+
+def passed_over(document: Document) -> Iterator[tuple[str, str]]:
+    """Where paths and operations stand that are not even listed, as JSON pointers, each with the reason."""
+    paths = cast("dict[str, Any]", document.tree.get("paths", {}))
+    count = 0
+    for path, said in paths.items():
+        place = f"#/paths/{_token(path)}"
+        if path.startswith("x-"):
+            continue  # an extension, which is no path
+        try:
+            item = document.found(said)
+        except Unusable as error:
+            yield place, str(error)
+            continue
+        if not path.startswith("/"):
+            yield place, "A path begins with `/`."
+            continue
+        for method in (each for each in METHODS if each in item):
+            if not isinstance(item[method], dict):
+                yield f"{place}/{method}", "It is no operation."
+                continue
+            count += 1
+            if count > OPERATIONS_MAX:
+                yield f"{place}/{method}", f"An API has {OPERATIONS_MAX} operations at most."
+
+
+def _token(name: str) -> str:
+    """A name as a part of a JSON pointer (RFC 6901)."""
+    return name.replace("~", "~0").replace("/", "~1")
 
 
 def operation(document: Document, entry: Entry) -> Operation:

@@ -19,7 +19,7 @@ from lichen.tools.faults import faults
 from lichen.tools.openapi.credentials import credentials, schemes
 from lichen.tools.openapi.document import Document, Unusable, invalid, read
 from lichen.tools.openapi.operation_tool import OperationTool
-from lichen.tools.openapi.operations import Entry, entries, operation
+from lichen.tools.openapi.operations import Entry, entries, operation, passed_over
 from lichen.tools.spec import NAME_CHARS_MAX, checked_name, pinned, tool_invalid
 
 EFFECTS: Final[Mapping[str, Effects]] = {  # RFC 9110, section 9.2
@@ -31,10 +31,12 @@ _WORDS: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z0-9]+|[0-9]+")
 
 
 class Listed(NamedTuple):
-    """The tools of an API, and why the rest of its operations are none, by `GET /orders/{id}`."""
+    """The tools of an API, and why the rest of its operations are none, by `GET /orders/{id}`. `missing` says the same
+    by JSON pointers, of whatever in the document could not even be listed as well."""
 
     tools: tuple[OperationTool, ...]
     left_out: Mapping[str, str]
+    missing: Mapping[str, str] = {}
 
 
 def api_tools(
@@ -76,7 +78,8 @@ def listed(document: Document, api: Api) -> Listed:
             left_out[entry.title] = str(error)
             if _is_named(entry, (*api.only, *api.operations)):
                 raise invalid(f"{entry.title} is no tool. {error}", document.place, _STEP) from None
-    return Listed(tuple(tools.values()), left_out)
+    missing = {entry.place: left_out[entry.title] for entry in chosen if entry.title in left_out}
+    return Listed(tuple(tools.values()), left_out, {**missing, **dict(passed_over(document))})
 
 
 _STEP: Final = "Leave the operation out, or correct what is said of it in lichen.toml."
