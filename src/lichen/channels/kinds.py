@@ -13,6 +13,7 @@ from lichen.plugins.registry import Registry
 OWN: Final[Mapping[str, str]] = {
     "dummy": "lichen.channels.dummy.channel:DummyChannel",
     "file": "lichen.channels.file.channel:FileChannel",
+    "whatsapp": "lichen.channels.whatsapp.channel:WhatsAppChannel",
     "webhook": "lichen.channels.webhook.channel:WebhookChannel",
 }
 """What makes a channel of each kind. The web chat is ours too, and has doors of its own."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
+from typing import Any, Generic, Literal, Protocol, TypeVar, runtime_checkable
 
 import msgspec
 
@@ -141,6 +141,24 @@ class Fetching(Protocol):
 
     async def fetch(self, scope: Scope, file: FileRef) -> bytes:
         """The file. Raises NotFound (`file_gone`), Invalid (`file_too_large`), Unavailable."""
+        ...
+
+
+class Report(msgspec.Struct, frozen=True):
+    """What a platform says later of a message that it took: it is there, or could not be delivered after all."""
+
+    session: str
+    message: str
+    outcome: Literal["delivered", "failed"]
+    code: str = ""
+
+
+@runtime_checkable
+class Reporting(Protocol):
+    """A channel whose platform reports what became of messages, under the ids that we gave them."""
+
+    def reports(self, scope: Scope, arrival: Arrival) -> tuple[Report, ...]:
+        """The reports in a verified request. Pure, as `parse`."""
         ...
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
-from typing import Any, Final
+from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
 import msgspec
@@ -122,6 +122,12 @@ class Api:
         if (parts.scheme, parts.netloc) != (base.scheme, base.netloc):
             raise NotSent(Delivery("failed", "address_invalid"))
         return path
+
+
+def fields_of(answer: Answer) -> dict[str, Any]:
+    """The fields of the object that a body is; none where it is another thing."""
+    found = answer.json()
+    return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
 
 
 def _noted(breaker: Breaker, era: int, response: Response, now_us: int) -> Breaker:
