@@ -168,7 +168,7 @@ PARTS: Final[Mapping[str, Held]] = {
     **dict.fromkeys(("input", "actor", "attributes", "data", "suggestions", "value", "summary", "done"), "json"),
     **dict.fromkeys(("args", "terms", "redact", "notes", "failure", "issues", "result", "audit"), "json"),
     **dict.fromkeys(("facts", "origins", "meters", "schema", "overrides", "body"), "json"),
-    **dict.fromkeys(("awaits", "card", "attachments", "artifacts", "definition"), "json"),
+    **dict.fromkeys(("awaits", "card", "attachments", "artifacts", "definition", "letter"), "json"),
     **dict.fromkeys(("asked", "replied", "signature", "metadata"), "json"),
     "attachment": "bytes",
     "operator": "text",
