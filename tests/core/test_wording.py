@@ -52,7 +52,8 @@ def test_every_text_is_there_in_every_built_in_language() -> None:
     english = BUILT_IN["en"]
     for language, texts in BUILT_IN.items():
         for name in Texts.__struct_fields__:
-            assert language == "en" or getattr(texts, name) != getattr(english, name), (language, name)
+            is_same = (language, name) == ("es", "no") or language == "en"  # a no is a no in Spanish as well
+            assert is_same or getattr(texts, name) != getattr(english, name), (language, name)
 
 
 @pytest.mark.req("GRE-83.1")

@@ -50,7 +50,9 @@ class Inbound(msgspec.Struct, frozen=True):
     words: `metadata`, `attachments`, the fields of a form. `locale` is the language it is said to be in. `address` is
     where the platform wants replies pushed from now on, in its own form; empty where they are fetched. `files` lie at
     the platform: the gateway lets the channel `fetch` them, and puts them among the attachments. `path` is what stood
-    behind the tenant in the address, for routes that go by it.
+    behind the tenant in the address, for routes that go by it. `pressed` names a choice of a message that was sent
+    before, as `cards.pressed_as` writes it, where the platform's button holds no more: the gateway finds its words and
+    data.
     """
 
     conversation: str
@@ -63,6 +65,7 @@ class Inbound(msgspec.Struct, frozen=True):
     address: bytes = b""
     files: tuple[FileRef, ...] = ()
     path: str = ""
+    pressed: str = ""
 
 
 class ChannelPort(Protocol):

@@ -109,12 +109,14 @@ class Traits(msgspec.Struct, frozen=True):
     `repeats` says what a message that is handed over twice is there: the `same`, since its id is an idempotency key;
     `asks`: the platform can be asked whether it has it; `doubles`: another one, so that a delivery which was cut off is
     in doubt, and `in_doubt` says what becomes of it. `forms` says how several fields are filled in: `whole` where the
-    platform shows a form, else in `steps`, a question for each, or in `lines` of one message.
+    platform shows a form, else in `steps`, a question for each, or in `lines` of one message. Of choices it shows
+    `choices_max` as buttons; more are a numbered list, and a number is understood.
     """
 
     repeats: Literal["same", "asks", "doubles"] = "same"
     in_doubt: Doubt = "hold"
     forms: Literal["whole", "steps", "lines"] = "lines"
+    choices_max: int = 1_000
 
 
 class Channel(Protocol):

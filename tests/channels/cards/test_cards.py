@@ -13,7 +13,7 @@ from lichen.channels.cards.blocks import Card, Facts, Input, Picture, Words, act
 from lichen.channels.cards.capabilities import Capabilities, capabilities_of, kinds
 from lichen.channels.cards.planning import plan, plan_of
 from lichen.channels.cards.reading import DEPTH_MAX, ELEMENTS_MAX, read
-from lichen.channels.cards.showing import choices_of, shown
+from lichen.channels.cards.showing import choice_in, choices_of, shown
 from lichen.core.speech.form import form_of
 from lichen.core.speech.saying import Saying
 from tests.channels.cards.shown import CARDS, saying
@@ -251,3 +251,38 @@ def test_a_form_is_made_of_what_a_person_can_fill_in() -> None:
 )
 def test_what_nobody_can_fill_in_is_no_form(schema: dict[str, Any]) -> None:
     assert form_of(schema) is None
+
+
+TITLES = st.lists(st.text(st.sampled_from("ab Ä日2.(*_<&"), min_size=1, max_size=6), min_size=1, max_size=9)
+BARE = Capabilities()
+
+
+@pytest.mark.req("GRE-63.11")
+@given(TITLES, st.integers(0, 4), st.integers(1, 12))
+def test_what_a_card_lists_as_n_is_what_n_means(titles: list[str], suggested: int, n: int) -> None:
+    buttons = [{"type": "Action.Submit", "title": each, "data": {"i": i}} for i, each in enumerate(titles)]
+    said, more = Saying("Pick.", card(text("Which?"), actions=buttons)), tuple(f"more {i}" for i in range(suggested))
+    (shown_text,) = shown(said, BARE, suggestions=more).pieces(BARE)
+    choices = choices_of(said, more)
+    listed = [line for line in shown_text.split("\n") if line.startswith(f"{n}. ")]
+    found = choice_in(str(n), said, more)
+    if listed:
+        assert found == choices[n - 1]
+        assert listed == [f"{n}. {' '.join(choices[n - 1].title.split())}"]
+    else:
+        assert found is None or found.title.strip(" .(") == str(n)
+    for each in choices:
+        assert choice_in(each.title, said, more) is not None
+
+
+@pytest.mark.req("GRE-63.10")
+def test_choices_are_buttons_as_long_as_there_are_enough() -> None:
+    said = Saying("Which size?")
+    some = shown(said, Capabilities(choices_max=3), suggestions=("S", "M", "L"))
+    assert ([each.title for each in some.choices], some.listed) == (["S", "M", "L"], False)
+    few = shown(said, Capabilities(choices_max=2), suggestions=("S", "M", "L"))
+    assert (few.choices, few.pieces(BARE)) == ((), ("Which size?\n\n1. S\n2. M\n3. L",))
+    numbers = shown(said, BARE, suggestions=("2 items", "10 items"))
+    assert numbers.pieces(BARE) == ("Which size?\n\n• 2 items\n• 10 items",)
+    many = shown(said, BARE, schema={"enum": [f"Size {i}" for i in "abcdefghijk"]})
+    assert "\n11. Size k" in many.pieces(BARE)[0]

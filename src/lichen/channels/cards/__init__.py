@@ -6,7 +6,7 @@ Others take `plan` and `Capabilities` for cards, `marked` and `split` for texts,
 from lichen.channels.cards.capabilities import Capabilities, capabilities_of
 from lichen.channels.cards.forms import card_of
 from lichen.channels.cards.planning import Plan, plan
-from lichen.channels.cards.showing import Choice, Shown, choices_of, shown
+from lichen.channels.cards.showing import Choice, Shown, choices_of, pressed_as, shown
 from lichen.channels.cards.splitting import split
 from lichen.channels.cards.text import marked
 
@@ -20,6 +20,7 @@ __all__ = [
     "choices_of",
     "marked",
     "plan",
+    "pressed_as",
     "shown",
     "split",
 ]

@@ -67,8 +67,7 @@ _OF: Final[Mapping[str, Capabilities]] = {
     "whatsapp": Capabilities(images=True, markup="whatsapp", text_max=4_096, choices_max=10),
     "mattermost": Capabilities(images=True, markup="markdown", text_max=16_383, choices_max=5),
     "email": Capabilities(images=True, html=True, markup="html"),
-    "webhook": Capabilities(markup="markdown"),
-    "nats": Capabilities(markup="markdown"),
+    "dummy": NOTHING,
 }
 
 

@@ -3,7 +3,7 @@ has enough of them and else as a numbered list."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, assert_never
 
 import msgspec
@@ -27,6 +27,7 @@ from lichen.channels.cards.splitting import split_paras
 from lichen.channels.cards.text import paras_of, paras_of_words
 from lichen.channels.cards.writing import Para, Span
 from lichen.core.speech.saying import Saying
+from lichen.engine.answers.listed import chosen, has_numbers, titles_of
 
 
 class Choice(msgspec.Struct, frozen=True):
@@ -37,8 +38,9 @@ class Choice(msgspec.Struct, frozen=True):
 
 
 class Shown(msgspec.Struct, frozen=True):
-    """What is shown of a message. `choices` are buttons; where they are `listed` they stand in the text, numbered, and
-    there are none. `links` are buttons that open an address; where there are no buttons they stand in the text."""
+    """What is shown of a message. `choices` are buttons; where they are `listed` they stand in the text, with numbers
+    where a number can be no answer itself, and there are no buttons. `links` are buttons that open an address; where
+    there are no buttons they stand in the text."""
 
     paras: tuple[Para, ...]
     choices: tuple[Choice, ...] = ()
@@ -52,24 +54,54 @@ class Shown(msgspec.Struct, frozen=True):
         return split_paras(self.paras, capabilities.markup, longest=longest, unit=capabilities.unit)
 
 
-def choices_of(saying: Saying, suggestions: Sequence[str] = ()) -> tuple[Choice, ...]:
+def choices_of(
+    saying: Saying, suggestions: Sequence[str] = (), schema: Mapping[str, Any] | None = None
+) -> tuple[Choice, ...]:
     """What may be chosen of a message, in the order in which it is listed: what the buttons of its card send, then what
-    is suggested."""
+    is suggested, or else what the schema of a question allows."""
     actions = () if saying.card is None else actions_of(read(saying.card).blocks)
     of_card = [Choice(each.title, each.data) for each in actions if each.kind in ("submit", "execute")]
-    return (*of_card, *(Choice(each) for each in suggestions))
+    return (*of_card, *map(Choice, titles_of(suggestions, schema or {})))
 
 
-def shown(saying: Saying, capabilities: Capabilities, *, suggestions: Sequence[str] = ()) -> Shown:
-    """What a platform with these capabilities, which shows no cards, shows of a message."""
-    choices = choices_of(saying, suggestions)
+def pressed_as(message: str, n: int) -> str:
+    """How a button names choice `n`, from 1, of the message with this id, where it can hold little: `o5/2`."""
+    return f"{message}/{n}"
+
+
+def pressed_in(pressed: str) -> tuple[str, int]:
+    """The message and the number that a button names; 0 where it names none."""
+    message, _, n = pressed.partition("/")
+    return message, int(n) if n.isascii() and n.isdigit() and len(n) <= 3 else 0
+
+
+def choice_in(
+    text: str, saying: Saying, suggestions: Sequence[str] = (), schema: Mapping[str, Any] | None = None
+) -> Choice | None:
+    """What a reply to a list chooses: by its number, where it had numbers, or by its words."""
+    choices = choices_of(saying, suggestions, schema)
+    found = chosen(text, [each.title for each in choices], schema or {})
+    return None if found is None else choices[found]
+
+
+def shown(
+    saying: Saying,
+    capabilities: Capabilities,
+    *,
+    suggestions: Sequence[str] = (),
+    schema: Mapping[str, Any] | None = None,
+) -> Shown:
+    """What a platform with these capabilities, which shows no cards, shows of a message: an `Outbound`'s `saying`,
+    `suggestions` and `schema`."""
+    choices = choices_of(saying, suggestions, schema)
+    numbered = has_numbers([each.title for each in choices], schema or {})
     if saying.card is None:
-        return _with_choices(paras_of(saying.text, saying.format), choices, (), (), capabilities)
+        return _with_choices(paras_of(saying.text, saying.format), choices, (), (), capabilities, numbered=numbered)
     blocks = read(saying.card).blocks
     paras = tuple(_tight(_paras(blocks))) or paras_of(saying.text, saying.format)
     links = tuple([each for each in actions_of(blocks) if each.kind == "open"])
     pictures = tuple([each for each in _all(blocks) if isinstance(each, Picture)])
-    return _with_choices(paras, choices, links, pictures, capabilities)
+    return _with_choices(paras, choices, links, pictures, capabilities, numbered=numbered)
 
 
 def _with_choices(
@@ -78,19 +110,22 @@ def _with_choices(
     links: tuple[Action, ...],
     pictures: tuple[Picture, ...],
     capabilities: Capabilities,
+    *,
+    numbered: bool,
 ) -> Shown:
     room = capabilities.choices_max - len(choices)
     if room < 0:
-        paras = (*paras, *_list(choices))
+        paras = (*paras, *_list(choices, numbered=numbered))
     if room < len(links):
         paras = (*paras, *_links(links))
     listed = room < 0
     return Shown(paras, () if listed else choices, () if room < len(links) else links, pictures, listed)
 
 
-def _list(choices: Sequence[Choice]) -> Iterator[Para]:
+def _list(choices: Sequence[Choice], *, numbered: bool) -> Iterator[Para]:
     for i, each in enumerate(choices, 1):
-        yield Para((Span(" ".join(each.title.split())),), prefix=f"{i}. ", indent="   ", is_tight=i > 1)
+        prefix = f"{i}. " if numbered else "• "
+        yield Para((Span(" ".join(each.title.split())),), prefix=prefix, indent="   ", is_tight=i > 1)
 
 
 def _links(links: Sequence[Action]) -> Iterator[Para]:

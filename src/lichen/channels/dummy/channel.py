@@ -8,11 +8,11 @@ from typing import Annotated, Any, Final
 import msgspec
 
 from lichen.channels.activities import decode
-from lichen.channels.cards.text import marked
+from lichen.channels.cards import capabilities_of, shown
 from lichen.channels.platform.signing import check_recent, check_same, hmac_hex
 from lichen.channels.port import Arrival, ChannelSettings, Guide, Inbound, Question, Setup
 from lichen.core.words.scope import Actor, Customer, Scope
-from lichen.engine.ports import Delivery, Outbound
+from lichen.engine.ports import Delivery, Outbound, Traits
 
 KEPT: Final = 1_000
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[ -~]*\Z")]
@@ -49,6 +49,11 @@ class DummyChannel:
         self._setup = setup
         self.sent: deque[dict[str, Any]] = deque(maxlen=KEPT)
 
+    @property
+    def traits(self) -> Traits:
+        """A message under an id that is there is the same; there are neither buttons nor forms."""
+        return Traits("same", self._setup.settings.in_doubt, "steps")
+
     async def verify(self, scope: Scope, arrival: Arrival) -> Actor | None:
         """Nobody in particular, once the signature over time and body is right. Raises Denied."""
         sent, given = arrival.headers.get("dummy-time", ""), arrival.headers.get("dummy-signature", "")
@@ -67,7 +72,8 @@ class DummyChannel:
 
     def render(self, message: Outbound) -> dict[str, Any]:
         """The message as it is kept."""
-        text = marked(message.saying.text, message.saying.format, "plain")
+        found = shown(message.saying, capabilities_of("dummy"), suggestions=message.suggestions, schema=message.schema)
+        text = "".join(found.pieces(capabilities_of("dummy")))
         said = {"id": f"{message.session}/{message.id}", "kind": message.kind, "text": text}
         return {**said, "to": message.address.decode(), "suggestions": list(message.suggestions)}
 

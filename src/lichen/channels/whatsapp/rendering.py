@@ -27,7 +27,7 @@ Json = dict[str, Any]
 
 def rendered(message: Outbound) -> list[Json]:
     """What is posted, in this order."""
-    said = shown(message.saying, CAPABILITIES, suggestions=message.suggestions)
+    said = shown(message.saying, CAPABILITIES, suggestions=message.suggestions, schema=message.schema)
     pictures = [_media("image", each.url) for each in said.pictures]
     return [*pictures, *_words(said, message), *map(_file, message.saying.attachments)]
 

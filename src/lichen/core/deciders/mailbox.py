@@ -14,7 +14,16 @@ from typing import Any, Literal
 import msgspec
 
 from lichen.core.deciders import events as e
-from lichen.core.deciders.mailboxstate import Handover, MailboxState, OpenTurn, Question, Queued, Summarised, Unsent
+from lichen.core.deciders.mailboxstate import (
+    REPLIES_MAX,
+    Handover,
+    MailboxState,
+    OpenTurn,
+    Question,
+    Queued,
+    Summarised,
+    Unsent,
+)
 from lichen.core.deciders.mailboxstate import start_state as start_state
 from lichen.core.deciders.obligation import Obligation
 from lichen.core.words.ids import MessageId, ObligationId
@@ -100,9 +109,17 @@ def _received(s: MailboxState, event: e.Event, c: e.MessageReceived) -> Changes:
     message = Queued(c.message, event.n, c.role, c.by or s.subject)
     if c.disposition == "queued":
         changes["queued"] = (*s.queued, message)
+    elif c.disposition == "answered":
+        changes["questions"] = tuple(_with_reply(question, event, c) for question in s.questions)
     elif c.disposition == "handed" and s.handover is not None:
         changes["handover"] = _with_unread(s.handover, (*s.handover.unread, message))
     return changes
+
+
+def _with_reply(question: Question, event: e.Event, c: e.MessageReceived) -> Question:
+    """The question with a reply that was for it, and left it open."""
+    is_its = (question.run, question.wait) == (c.run, c.wait) and len(question.replies) < REPLIES_MAX
+    return msgspec.structs.replace(question, replies=(*question.replies, event.n)) if is_its else question
 
 
 def _turn_opened(s: MailboxState, event: e.Event, c: e.TurnOpened) -> Changes:

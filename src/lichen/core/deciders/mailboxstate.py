@@ -40,12 +40,22 @@ class Unsent(msgspec.Struct, frozen=True, gc=False):
     is_backing_off: bool = False
     is_doubtful: bool = False  # the attempt was cut off
 
+    @property
+    def was_tried(self) -> bool:
+        """Whether it may be where it is to go."""
+        return self.attempt > 1 or self.is_in_flight or self.is_backing_off or self.is_doubtful
+
+
+REPLIES_MAX = 200  # to one question that are kept in mind
+
 
 class Question(msgspec.Struct, frozen=True, gc=False):
-    """A wait the customer may answer by writing. The newest takes the answer."""
+    """A wait the customer may answer by writing. The newest takes the answer. `replies` are the records of what they
+    wrote that did not answer it, the first REPLIES_MAX of them."""
 
     run: RunId
     wait: WaitId
+    replies: tuple[int, ...] = ()
 
 
 class Handover(msgspec.Struct, frozen=True, gc=False):

@@ -50,7 +50,14 @@ class Form(msgspec.Struct, frozen=True):
     submit: str = "Send"
 
 
-_SUBMIT: Final[Mapping[str, str]] = {"en": "Send", "de": "Absenden"}
+_SUBMIT: Final[Mapping[str, str]] = {
+    "en": "Send",
+    "de": "Absenden",
+    "ja": "送信",
+    "zh": "发送",
+    "es": "Enviar",
+    "fr": "Envoyer",
+}
 
 
 def form_of(schema: Mapping[str, Any], language: str = "") -> Form | None:

@@ -14,6 +14,8 @@ from lichen.core.words import faults
 from lichen.core.words.errors import ContentErased, LichenError
 from lichen.core.words.ids import MessageId, run_stream
 from lichen.engine.act import SessionAct
+from lichen.engine.answers.expected import Expected
+from lichen.engine.answers.steps import replies_to, steps_of
 from lichen.engine.ports import Channel, Delivery, Outbound, Platform, Services, traits_of
 from lichen.engine.sends.failures import metadata_of
 
@@ -80,7 +82,8 @@ def _outbound(act: SessionAct, out: Unsent) -> Outbound:
 
 
 def _asked(act: SessionAct) -> dict[str, Any]:
-    """What the newest open question asks for; nothing where words will do, or nobody asks any more."""
+    """What the newest open question asks for, of a form in steps the field that is asked for; nothing where words will
+    do, or nobody asks any more."""
     if not act.mailbox.questions:
         return {}
     question = act.mailbox.questions[-1]
@@ -88,7 +91,12 @@ def _asked(act: SessionAct) -> dict[str, Any]:
     if wait is None:
         return {}
     contents = act.journal.log.contents(run_stream(question.run), wait.n)
-    return msgspec.json.decode(contents.get("schema", b"{}"), type=dict[str, Any])
+    schema = msgspec.json.decode(contents.get("schema", b"{}"), type=dict[str, Any])
+    steps = steps_of(act.services, act.journal, act.mailbox, Expected(wait.kind, schema))
+    if steps is None:
+        return schema
+    at = steps.progress(replies_to(act.journal, act.mailbox, question)).at
+    return {} if at is None else dict(steps.field(at))
 
 
 # -- how an attempt ended ----------------------------------------------------------------------------------------

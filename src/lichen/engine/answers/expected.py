@@ -10,18 +10,19 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final, NamedTuple, cast
-from unicodedata import normalize
 
 import msgspec
 
 from lichen.core.ports.plan import Awaited, WaitRequest
 from lichen.core.reading.numbers import only_number
+from lichen.core.speech.form import Choice, choices_of
 from lichen.core.speech.which import number_as_written
 from lichen.core.words.content import Content
 from lichen.core.words.errors import ContentErased, Invalid
 from lichen.core.words.wait import Wait, WaitKind
 from lichen.engine.act import Act
 from lichen.engine.answers.forms import fields_of, parts_of, truth
+from lichen.engine.answers.listed import by_words, choices_in, chosen
 from lichen.tools.arguments.problem import Problem
 from lichen.tools.arguments.schema import flaw, problem
 
@@ -82,10 +83,13 @@ def _unusable(message: str, place: str) -> Invalid:
 
 def suggestions(schema: Mapping[str, Any], subject: str) -> tuple[Content, ...]:
     """The few answers that are expected, for a channel to show as buttons: the choices, else the examples."""
-    listed = schema.get("enum") or schema.get("examples") or ()
-    texts = [each for each in listed if isinstance(each, str)]
-    is_few = 0 < len(texts) <= SUGGESTIONS_MAX
-    return (Content("suggestions", subject, msgspec.json.encode(texts)),) if is_few else ()
+    return offered_as(choices_in(schema), subject)
+
+
+def offered_as(titles: Sequence[str], subject: str) -> tuple[Content, ...]:
+    """The few choices as a message offers them."""
+    is_few = 0 < len(titles) <= SUGGESTIONS_MAX
+    return (Content("suggestions", subject, msgspec.json.encode(titles)),) if is_few else ()
 
 
 # -- answers -----------------------------------------------------------------------------------------------------
@@ -171,17 +175,17 @@ def _result_misfit(awaited: Awaited, fields: Mapping[str, Any]) -> Problem | Non
 
 
 def heard(
-    expected: Expected, text: str, data: Any, body: dict[str, Any], *, language: str = ""
+    expected: Expected, text: str, data: Any, body: dict[str, Any], *, language: str = "", numbered: bool = False
 ) -> dict[str, Any] | None:
     """The answer that a message is, made from its `body`; None when it is not what is expected.
 
     A choice is known by its letters alone: case, spaces and punctuation around it do not matter, and the planner gets
     it as it was offered. What else but text is expected is read from the words, or from the form that came with them; a
-    number as it is written in the language.
+    number as it is written in the language. `numbered`: the choices were a list with numbers, which stand for them.
     """
     if not expected.schema and not expected.awaits:
         return body
-    for value in _readings(expected.schema, text, data, language):
+    for value in readings(expected.schema, text, data, language=language, numbered=numbered):
         if _misfit(expected, value) is None:
             return _bearing(expected.kind, value, body)
     return None
@@ -208,11 +212,12 @@ def _as_json(value: Decimal) -> int | float:
     return int(value) if value == value.to_integral_value() else float(value)
 
 
-def _readings(schema: Mapping[str, Any], text: str, data: Any, language: str) -> Iterator[Any]:
+def readings(schema: Mapping[str, Any], text: str, data: Any, *, language: str, numbered: bool) -> Iterator[Any]:
     """Everything that a message may mean, the likeliest first."""
-    if (member := _member(schema.get("enum"), text)) is not None:
-        yield member
-    if (several := _several(schema.get("items"), text)) is not None:
+    choices = _values(schema)
+    if (member := _member(choices, text, schema if numbered else None)) is not None:
+        yield member.value
+    if (several := _several(schema, text, numbered=numbered)) is not None:
         yield several
     yield text
     number = only_number(text.strip(_AROUND), language)
@@ -224,35 +229,41 @@ def _readings(schema: Mapping[str, Any], text: str, data: Any, language: str) ->
         fields = cast("dict[str, Any]", data)
         yield fields.get("result", fields.get("value", fields))
     if parts := parts_of(schema, text):
-        yield _filled(schema, parts, language)
+        yield _filled(schema, parts, language, numbered=numbered)
 
 
-def _filled(schema: Mapping[str, Any], parts: Mapping[str, str], language: str) -> dict[str, Any]:
+def _filled(schema: Mapping[str, Any], parts: Mapping[str, str], language: str, *, numbered: bool) -> dict[str, Any]:
     """A form with what fits in each field, as it was written where nothing does."""
     fields = fields_of(schema)
     filled: dict[str, Any] = {}
     for name, words in parts.items():
-        fitting = (each for each in _readings(fields[name], words, None, language) if not problem(fields[name], each))
-        filled[name] = next(fitting, words)
+        field = fields[name]
+        found = readings(field, words, None, language=language, numbered=numbered and len(fields) == 1)
+        filled[name] = next((each for each in found if not problem(field, each)), words)
     return filled
 
 
-def _member(members: Any, text: str) -> str | None:
-    """The one of the choices that the words are."""
-    choices = [each for each in cast("list[Any]", members or []) if isinstance(each, str)]
-    if text in choices:
-        return text
-    said = _letters(text)
-    return next((each for each in choices if said and _letters(each) == said), None)
+def _values(schema: Mapping[str, Any]) -> tuple[Choice, ...]:
+    """The choices of a schema in the order in which they are listed, examples among them."""
+    if (allowed := choices_of(schema)) is not None:
+        return allowed
+    return tuple([Choice(each, each) for each in choices_in(schema)]) if "examples" in schema else ()
 
 
-def _several(items: Any, text: str) -> list[str] | None:
+def _member(choices: Sequence[Choice], text: str, listed: Mapping[str, Any] | None) -> Choice | None:
+    """The one of the choices that the words are, or the number where they are `listed`, as what is asked for."""
+    titles = [each.title for each in choices]
+    found = by_words(text, titles) if listed is None else chosen(text, titles, listed)
+    return None if found is None else choices[found]
+
+
+def _several(schema: Mapping[str, Any], text: str, *, numbered: bool) -> list[Any] | None:
     """The choices that the words list, where several may be made."""
-    members = cast("dict[str, Any]", items).get("enum") if isinstance(items, dict) else None
-    found = [_member(members, part) for part in _BETWEEN.split(text) if part.strip()] if members else []
-    chosen = [each for each in found if each is not None]
-    return chosen if chosen and len(chosen) == len(found) else None
-
-
-def _letters(text: str) -> str:
-    return "".join(normalize("NFC", text).casefold().strip(_AROUND).split())
+    found: Any = schema.get("items")
+    items = cast("dict[str, Any]", found) if isinstance(found, dict) else {}
+    if not (choices := choices_of(items)):
+        return None
+    parts = [part for part in _BETWEEN.split(text) if part.strip()]
+    taken = [_member(choices, part, items if numbered else None) for part in parts]
+    values = [each.value for each in taken if each is not None]
+    return values if values and len(values) == len(parts) else None

@@ -13,7 +13,8 @@ from lichen.core.words.hidden import HIDDEN
 from lichen.core.words.ids import root_run
 from lichen.core.words.label import join
 from lichen.engine.act import CallAct
-from lichen.engine.answers.expected import suggestions
+from lichen.engine.answers.expected import Expected
+from lichen.engine.answers.steps import asking, steps_of
 from lichen.engine.drafts.ended import break_off, do_not
 from lichen.engine.journal.labels import label_of, labelled
 from lichen.engine.sends.sends import ruled
@@ -89,7 +90,6 @@ def _told(act: CallAct, asked: NeedsAnswer, wait: e.Draft) -> moves.Drafts:
     token = f"asked/{state.id}/{state.waits_made}"
     mailbox = act.journal.mailbox(state.session)
     draft = talk.queue(mailbox, "question", text, run=root_run(state.id), token=token, label=state.label)
-    fields = list(asked.schema.get("properties", {}).values())
-    offered = suggestions(fields[0], state.subject) if len(fields) == 1 else ()
-    draft = msgspec.structs.replace(draft, contents=(*draft.contents, *offered)) if offered else draft
+    expected = Expected("clarification", asked.schema)
+    draft = asking(draft, steps_of(act.services, act.journal, mailbox, expected), expected, state.subject)
     return (draft, *labelled((wait,), state.label))

@@ -15,7 +15,8 @@ from lichen.core.speech.saying import Saying
 from lichen.core.words.content import Content
 from lichen.core.words.ids import root_run
 from lichen.engine.act import Act
-from lichen.engine.answers.expected import suggestions
+from lichen.engine.answers.expected import Expected
+from lichen.engine.answers.steps import asking, steps_of
 from lichen.engine.drafts.handed import Opened
 
 Told = tuple[Literal["say", "question", "notice"], str | Saying]
@@ -96,5 +97,7 @@ def _offering(act: Act, draft: e.Draft, waits: Sequence[WaitRequest]) -> e.Draft
     if wait.kind == "handover":
         offered = (Content("suggestions", act.subject, msgspec.json.encode([act.texts.without_person])),)
     else:
-        offered = suggestions(wait.answer_schema, act.subject)
+        assert act.session is not None
+        expected = Expected(wait.kind, wait.answer_schema)
+        return asking(draft, steps_of(act.services, act.journal, act.session.mailbox, expected), expected, act.subject)
     return msgspec.structs.replace(draft, contents=(*draft.contents, *offered)) if offered else draft

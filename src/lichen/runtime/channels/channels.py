@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
+from msgspec.structs import replace
 
+from lichen.channels.cards.capabilities import capabilities_of, kinds
 from lichen.channels.port import Asking, ChannelPort, Trusted
 from lichen.core.words.errors import LichenError, NotFound, Unavailable
 from lichen.core.words.scope import Scope
@@ -98,7 +100,9 @@ class _Outlet:
             channel = self._channel(scope)
         except LichenError:
             return Traits("doubles")
-        return channel.traits if isinstance(channel, Trusted) else Traits()
+        traits = channel.traits if isinstance(channel, Trusted) else Traits()
+        kind = self._channels.find(self._name, scope.tenant).kind
+        return replace(traits, choices_max=capabilities_of(kind).choices_max) if kind in kinds() else traits
 
     async def has(self, scope: Scope, message: Outbound) -> bool | None:
         """Whether the platform has this message, where it can be asked."""

@@ -6,14 +6,18 @@ from base64 import b64encode
 from collections.abc import Mapping
 from typing import Any, Final, cast
 
+from msgspec.structs import replace
+
 from lichen.channels.port import CHANNEL_DATA_BYTES_MAX, ChannelPort, Fetching, FileRef, Inbound
 from lichen.core.speech.attached import FILES_BYTES_MAX, FILES_MAX
 from lichen.core.words import faults
 from lichen.core.words.errors import Denied, Invalid
 from lichen.core.words.scope import Actor, Scope
+from lichen.engine.ports import Traits, traits_of
 from lichen.runtime.operations.talk.session import Session
 from lichen.runtime.runtime import Runtime
 from lichen.serve.hooks import points
+from lichen.serve.hooks.choosing import meant
 from lichen.serve.http.messages import Messages
 
 CONVERSATION_CHARACTERS_MAX: Final = 256
@@ -40,8 +44,18 @@ class Mailroom:
         data = await self._with_files(message)
         session = await self._session(message)
         faults.hit(points.OPENED)
-        await session.say(message.text, key=message.id, channel_data=message.data, data=data, address=message.address)
+        if (said := await self._meant(session, replace(message, envelope=data))) is not None:
+            channel_data, address = message.data, message.address
+            await session.say(said.text, key=message.id, channel_data=channel_data, data=said.envelope, address=address)
         faults.hit(points.DURABLE)
+
+    async def _meant(self, session: Session, message: Inbound) -> Inbound | None:
+        """The message with what it chooses of what was shown; None where it was taken before."""
+        services = self._runtime.engine.services
+        choices_max = traits_of(services.channels.get(self._channel.name), self._scope).choices_max
+        if not message.pressed and choices_max >= Traits().choices_max:
+            return message  # choices are buttons, which say their own words
+        return await meant(session, message, choices_max=choices_max)
 
     async def _with_files(self, message: Inbound) -> Mapping[str, Any] | None:
         """What a planner may read beside the words, the files that lie at the platform among it.

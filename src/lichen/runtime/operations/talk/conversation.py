@@ -29,6 +29,8 @@ from lichen.runtime.operations.talk import artifacts
 from lichen.runtime.views.session import FileView, files_of
 
 RECORDS = 64  # read at once
+TOLD_RECORDS = 128  # how far back the message is looked for whose choices a reply means
+TOLD_BYTES_MAX = 4 * 1024 * 1024
 QUESTION_RECORDS = 64  # how far back from its turn the message is looked for that a reply answers
 
 _SHOWN: Final = (e.MailboxOpened, e.MessageReceived, e.MessageQueued)
@@ -101,6 +103,25 @@ class Conversation:
         found = await self._page(min(after, end), end, messages_max, bytes_max)
         await self._journal.durable(session=self._id)
         return found
+
+    async def told(self, message: str = "") -> tuple[Told, ...]:
+        """What the customer was told last, everything since they wrote before it, the newest first; or the one message
+        of this id. It lies among the last TOLD_RECORDS records, and what was not handed to the platform is left out.
+
+        Raises NotFound (`session_unknown`), Denied, Unavailable.
+        """
+        await self._journal.log.load(self._stream)
+        self._hear()
+        unseen = {out.message for out in self._mailbox.outbox.values() if not out.was_tried}
+        end = self._mailbox.n
+        page = await self._page(max(0, end - TOLD_RECORDS), end, TOLD_RECORDS, TOLD_BYTES_MAX)
+        found: list[Told] = []
+        for line in reversed(page.lines):
+            if isinstance(line, Told) and line.message not in unseen and message in ("", line.message):
+                found.append(line)
+            elif isinstance(line, Heard) and found:
+                break
+        return tuple(found)
 
     def confirm(self, before: int) -> None:
         """The customer has everything below a place. Saying so twice is no error.
