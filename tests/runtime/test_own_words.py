@@ -15,6 +15,7 @@ from lichen.core.words.ids import session_stream
 from lichen.core.words.scope import SYSTEM
 from lichen.engine.sends.failures import metadata_of
 from lichen.runtime.project.loading import load
+from lichen.runtime.review import review
 from lichen.testing.worlds import World, project_world
 from lichen.testing.worlds.talk import Talk
 
@@ -152,6 +153,17 @@ def test_what_is_wrong_with_a_file_of_words_is_told_with_its_place(
         load(project(tmp_path, **{name: text}), environ={})
     assert caught.value.code == "words_invalid"
     assert str(caught.value.place).endswith(place)
+
+
+@pytest.mark.req("GRE-83.5")
+def test_a_key_that_nobody_wrote_words_for_is_found_at_its_line_before_a_customer_sees_it(tmp_path: Path) -> None:
+    path = project(tmp_path)
+    (tmp_path / "ask.ygtc").write_text(FLOW.replace("order.found", "order.lost"))
+    (tmp_path / "broken.ygtc").write_text(FLOW.replace("shop.ask", "shop.other"))
+    found = {flaw.code: flaw for flaw in review(load(path, environ={})) if flaw.code.startswith("words_")}
+    assert found["words_missing"].place.endswith("ask.ygtc:5")
+    assert found["words_missing"].severity == "problem"
+    assert "i18n:order.found has no words in 'fr'" in found["words_untranslated"].message
 
 
 @pytest.mark.req("GRE-27.5")

@@ -20,6 +20,7 @@ from lichen.runtime.review.contracts import contract_flaws
 from lichen.runtime.review.flaw import Flaw
 from lichen.runtime.review.policies import met, policy_flaws, unpermitted_keys, unread
 from lichen.runtime.review.roles import flow_roles
+from lichen.runtime.review.words import unworded
 from lichen.settings import FILE, Settings
 from lichen.settings.routes import ANY
 
@@ -41,6 +42,7 @@ def review(project: Project) -> tuple[Flaw, ...]:
                 flaws += policy_flaws(place, tenant, policies, agents)
                 flaws += unpermitted_keys(place, settings, policies, agents)
     flaws += unread(settings)
+    flaws += unworded(project)
     return tuple(dict.fromkeys(flaws))
 
 

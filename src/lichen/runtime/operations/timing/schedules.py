@@ -93,7 +93,8 @@ class Schedules:
         ruling = self._access.ask("schedule.fire", scope, actor, About(name))
         ticking = self._ticker.named(scope, name)
         if not 0 < len(key) <= KEY_CHARACTERS_MAX:
-            raise Invalid("An idempotency key has 1-256 characters.", code="key_invalid")
+            step = "Name what happened, such as by the id of a delivery; over HTTP with a header Idempotency-Key."
+            raise Invalid("An idempotency key has 1-256 characters.", code="key_invalid", next_step=step)
         sealed = msgspec.json.encode(data)
         if len(sealed) > DATA_BYTES_MAX:
             raise Invalid(f"Data has at most {DATA_BYTES_MAX} bytes.", code="input_too_large", place="data")

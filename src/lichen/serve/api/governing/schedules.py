@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 import msgspec
 
-from lichen.core.words.errors import Invalid
 from lichen.runtime.schedules.views import ScheduleDetail, ScheduleView, TickView
 from lichen.serve.api.route import ApiRoute
 from lichen.serve.http.exchange import Body, Exchange, Note
@@ -63,10 +62,8 @@ async def replay(x: Exchange) -> TickView:
 
 async def fire(x: Exchange) -> TickView:
     """Begins it once for what the `Idempotency-Key` names."""
-    if x.key is None:
-        step = "Send a header Idempotency-Key with a name for what happened, such as the id of a delivery."
-        raise Invalid("What happened has no name.", code="key_invalid", next_step=step)
-    return await x.runtime.schedules.fire(x.scope, x.part("name"), x.actor, key=x.key, data=x.body(Firing).data)
+    key, data = x.key or "", x.body(Firing).data
+    return await x.runtime.schedules.fire(x.scope, x.part("name"), x.actor, key=key, data=data)
 
 
 ROUTES = (
