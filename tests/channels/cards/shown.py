@@ -28,7 +28,7 @@ SCOPE: Final = Scope("acme", "dev")
 CARDS: Final = tuple(sorted(path.stem for path in (HERE / "fixtures").glob("*.json")))
 PLANS: Final = "plans"
 RENDERED: Final = tuple(sorted(path.name for path in (HERE / "golden").iterdir() if path.name != PLANS))
-ADDRESSES: Final[dict[str, bytes]] = {"whatsapp": b'{"to":"16505551234","at":1749416383}'}
+ADDRESSES: Final[dict[str, bytes]] = {"whatsapp": b'{"to":"16505551234","at":1749416383}', "telegram": b'{"chat":7}'}
 """Where a kind's messages go, for kinds whose rendering says it."""
 SETTINGS: Final[dict[str, dict[str, Any]]] = {"whatsapp": {"phone_number_id": "106540352242922"}}
 """What a kind's table has to say."""

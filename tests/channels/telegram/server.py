@@ -1,0 +1,99 @@
+"""A server that speaks the part of Telegram's Bot API that the channel needs, on loopback."""
+
+from __future__ import annotations
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, NamedTuple
+
+TOKEN = "110201543:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw"
+PICTURE = b"\xff\xd8\xff\xe0" + b"x" * 100
+
+
+class Refusal(NamedTuple):
+    """What the next call is answered with: a status, a description, parameters. 0 cuts it off, 200 lets it be."""
+
+    status: int
+    description: str = "no"
+    parameters: dict[str, Any] | None = None
+
+
+class BotApi:
+    """What was called, the newest last, with its `method`; `refusals` answer the next calls, in order."""
+
+    def __init__(self) -> None:
+        self.called: list[dict[str, Any]] = []
+        self.refusals: list[Refusal] = []
+        self.webhook = ""
+        api = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                is_there = self.path == f"/file/bot{TOKEN}/photos/file_1.jpg"
+                _answer(self, 200 if is_there else 404, PICTURE if is_there else b"")
+
+            def do_POST(self) -> None:
+                api._call(self)
+
+            def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def __enter__(self) -> BotApi:
+        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def _call(self, request: BaseHTTPRequestHandler) -> None:
+        body = json.loads(request.rfile.read(int(request.headers["content-length"])))
+        _, bot, method = request.path.split("/")
+        if bot != f"bot{TOKEN}":
+            _refuse(request, Refusal(401, "Unauthorized"))
+            return
+        refusal = self.refusals.pop(0) if self.refusals else Refusal(200)
+        if refusal.status != 200:
+            _refuse(request, refusal)
+            return
+        self.called.append({"method": method, **body})
+        _answer(request, 200, json.dumps({"ok": True, "result": self._result(method, body)}).encode())
+
+    def _result(self, method: str, body: dict[str, Any]) -> Any:
+        match method:
+            case "getMe":
+                return {"id": 1, "is_bot": True, "first_name": "Acme", "username": "acme_bot"}
+            case "getWebhookInfo":
+                return {"url": self.webhook}
+            case "setWebhook":
+                self.webhook = body["url"]
+                return True
+            case "deleteWebhook":
+                self.webhook = ""
+                return True
+            case "getFile":
+                return {"file_id": body["file_id"], "file_path": "photos/file_1.jpg"} if body["file_id"] == "p1" else {}
+            case _:
+                return {"message_id": len(self.called), "chat": {"id": body.get("chat_id")}, "date": 0}
+
+
+def _refuse(request: BaseHTTPRequestHandler, refusal: Refusal) -> None:
+    if not refusal.status:
+        request.close_connection = True
+        return
+    said: dict[str, Any] = {"ok": False, "error_code": refusal.status, "description": refusal.description}
+    if refusal.parameters is not None:
+        said["parameters"] = refusal.parameters
+    _answer(request, refusal.status, json.dumps(said).encode())
+
+
+def _answer(request: BaseHTTPRequestHandler, status: int, body: bytes) -> None:
+    request.send_response(status)
+    request.send_header("content-type", "application/json")
+    request.send_header("content-length", str(len(body)))
+    request.end_headers()
+    request.wfile.write(body)
