@@ -110,13 +110,13 @@ def _wrong_times(number: int, schedule: Schedule) -> Iterator[Wrong]:
         zone_of(schedule.timezone)
     except ValueError as error:
         step = "Name one as the tz database does, such as Europe/Berlin or UTC."
-        yield Wrong(number, "timezone", sentence(error), "timezone_unknown", step)
+        yield Wrong(number, "timezone", sentence(error), code="timezone_unknown", next_step=step)
     try:
         if schedule.cron is not None:
             check_cron(schedule.cron)
     except ValueError as error:
         step = "Five fields are minute, hour, day of month, month, day of week; a sixth before them are seconds."
-        yield Wrong(number, "cron", sentence(error), "cron_invalid", step)
+        yield Wrong(number, "cron", sentence(error), code="cron_invalid", next_step=step)
 
 
 def sentence(error: Exception) -> str:
@@ -133,11 +133,15 @@ def wrong_with_schedules(schedules: Sequence[Schedule], environments: Sequence[s
     for number, each in enumerate(schedules):
         if any(other.name == each.name for other in schedules[:number]):
             message = f"There are two schedules named {each.name!r}."
-            yield Wrong(number, "name", message, "schedule_twice", "Give one of them another name.")
+            yield Wrong(number, "name", message, code="schedule_twice", next_step="Give one of them another name.")
         if each.env is None and len(environments) > 1:
             message = f"The tenant has several environments, and {each.name!r} names none."
-            yield Wrong(number, "name", message, "env_ambiguous", f"Add env = one of: {known}.")
+            yield Wrong(number, "name", message, code="env_ambiguous", next_step=f"Add env = one of: {known}.")
         if each.env is not None and each.env not in environments:
             yield Wrong(
-                number, "env", f"There is no environment {each.env!r}.", "env_unknown", f"Name one of: {known}."
+                number,
+                "env",
+                f"There is no environment {each.env!r}.",
+                code="env_unknown",
+                next_step=f"Name one of: {known}.",
             )

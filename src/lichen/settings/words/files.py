@@ -18,7 +18,6 @@ KEYS_MAX: Final = 5_000
 TEXT_CHARS_MAX: Final = 8_000
 _LANGUAGE: Final = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})?")
 _KEY: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/-]{0,127}")
-_CODE: Final = "words_invalid"
 
 
 class Found(NamedTuple):
@@ -73,4 +72,4 @@ def _wrong_keys(path: Path, texts: Mapping[str, Any]) -> Iterator[Invalid]:
 
 
 def _wrong(path: Path, message: str, step: str, key: str = "") -> Invalid:
-    return Invalid(message, code=_CODE, next_step=step, place=f"{path}#/{key}" if key else str(path))
+    return Invalid(message, code="words_invalid", next_step=step, place=f"{path}#/{key}" if key else str(path))
