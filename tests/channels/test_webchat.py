@@ -164,3 +164,33 @@ async def test_nothing_is_left_to_send_for_a_channel_that_is_read() -> None:
 def test_a_timestamp_keeps_its_milliseconds() -> None:
     assert timestamp(999) == "1970-01-01T00:00:00.000Z"
     assert timestamp(61_007_000) == "1970-01-01T00:01:01.007Z"
+
+
+@pytest.mark.req("GRE-63.14")
+def test_a_question_with_fields_is_shown_as_a_form() -> None:
+    schema = {
+        "type": "object",
+        "required": ["size"],
+        "properties": {"size": {"enum": ["S", 7]}, "gift": {"type": "boolean"}},
+    }
+    asked = Outbound(MessageId("o1"), SessionId("s"), "question", Saying("Which?"), 0, schema=schema, language="de")
+    shown = CHANNEL.render(asked)
+    (card,) = shown["attachments"]
+    size, gift = card["content"]["body"]
+    assert [each["value"] for each in size["choices"]] == ["S", "7"]
+    assert (size["isRequired"], gift["type"]) == (True, "Input.Toggle")
+    assert card["content"]["actions"] == [{"type": "Action.Submit", "title": "Absenden"}]
+    assert [each["type"] for each in shown["channelData"]["lichen"]["blocks"]] == ["input", "input", "buttons"]
+    own = msgspec.structs.replace(asked, saying=Saying("Which?", {"type": "AdaptiveCard", "body": []}))
+    assert CHANNEL.render(own)["attachments"][0]["content"] == {"type": "AdaptiveCard", "body": []}
+
+
+@pytest.mark.req("GRE-63.4")
+def test_markdown_is_shown_as_markdown_and_plain_text_as_plain() -> None:
+    said = Outbound(MessageId("o1"), SessionId("s"), "say", Saying("*so* <b>", format="markdown"), 0)
+    shown = CHANNEL.render(said)
+    assert (shown["text"], shown["textFormat"]) == ("_so_ \\<b\\>", "markdown")
+    assert shown["channelData"]["lichen"]["paras"][0]["spans"] == [{"text": "so", "italic": True}, {"text": " <b>"}]
+    plain = CHANNEL.render(msgspec.structs.replace(said, saying=Saying("*so* <b>")))
+    assert (plain["text"], plain["textFormat"]) == ("*so* <b>", "plain")
+    assert "paras" not in plain["channelData"]["lichen"]

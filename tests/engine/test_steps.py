@@ -32,6 +32,17 @@ ORDER: Mapping[str, Any] = {
         "gift": {"type": "boolean", "title": "A gift"},
     },
 }
+SENT: Mapping[str, Any] = {
+    "type": "object",
+    "required": ["size", "count"],
+    "additionalProperties": False,
+    "properties": {
+        **ORDER["properties"],
+        "extras": {"type": "array", "items": {"enum": ["card", 7]}},
+        "way": {"oneOf": [{"const": 1, "title": "Post"}, {"const": 2, "title": "Shop"}]},
+        "note": {"type": "string", "minLength": 1},
+    },
+}
 SIZES: Mapping[str, Any] = {"enum": ["Small", "Medium", "Large"]}
 
 
@@ -265,3 +276,15 @@ def test_whatever_is_replied_a_form_is_over_only_when_it_fits(replies: list[str]
         assert 1 <= progress.values["count"] <= 40
     else:
         assert steps.prompt(progress.at).startswith(f"{progress.at + 1} of 4")
+
+
+@pytest.mark.req("GRE-63.14")
+async def test_a_form_is_read_as_its_inputs_send_it(make_world: MakeWorld) -> None:
+    world, session, bare = await asked(make_world, SENT, traits=Traits(forms="whole"))
+    texts = {"size": "Large", "count": "12", "gift": "false", "extras": "card,7", "way": "1", "note": ""}
+    assert await hears(world, session, bare, "Send", data={**texts, "count": "many", "value": texts | {"count": "x"}})
+    assert bare.shown[-1].kind == "question"
+    told = await hears(world, session, bare, "Send", data={**texts, "value": texts})
+    body = msgspec.json.decode(told.removeprefix("answered "))
+    typed = {"size": "Large", "count": 12, "gift": False, "extras": ["card", 7], "way": 1}
+    assert {name: body[name] for name in typed} == typed

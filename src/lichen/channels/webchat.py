@@ -1,6 +1,7 @@
 """WebChat over Bot Framework Direct Line 3.0: what the widget sends and what it is shown, without a network.
 
-Text goes out as `plain`, so nothing that a model or a stranger wrote is ever markup in somebody's page.
+Text goes out as `plain` unless whoever said it says that it is CommonMark; so nothing that a stranger wrote is ever
+markup in somebody's page. What is CommonMark, and cards, go beside it as our own page draws them.
 """
 
 from __future__ import annotations
@@ -21,9 +22,13 @@ from lichen.channels.activities import (
     key_of,
     text_of,
 )
-from lichen.channels.cards.text import marked
+from lichen.channels.cards.drawing import drawn, drawn_text
+from lichen.channels.cards.forms import card_of
+from lichen.channels.cards.reading import read
+from lichen.channels.cards.text import marked, paras_of
 from lichen.channels.port import Arrival, Inbound
 from lichen.channels.tokens import Issued, Tokens, Visitor
+from lichen.core.speech.form import form_of
 from lichen.core.speech.saying import Saying
 from lichen.core.speech.wording import Greeting
 from lichen.core.words.errors import Denied, Invalid
@@ -97,17 +102,18 @@ class WebChatChannel:
 
     def render(self, message: Outbound) -> dict[str, Any]:
         """The message as an activity; `id` and `conversation` are the transcript's to say."""
+        said, card = message.saying, card_in(message)
         shown: dict[str, Any] = {
             "type": "message",
             "channelId": NAME,
             "timestamp": timestamp(message.queued_at_us),
             "from": self._bot,
-            "text": marked(message.saying.text, message.saying.format, "plain"),
-            "textFormat": "plain",
+            "text": marked(said.text, said.format, said.format),
+            "textFormat": said.format,
             "inputHint": "expectingInput" if message.kind == "question" else "acceptingInput",
-            "channelData": {"lichen": {"kind": message.kind}, **_metadata(message)},
+            "channelData": {"lichen": {"kind": message.kind, **_drawn(said, card)}, **_metadata(message)},
         }
-        if attached := attachments(message.saying):
+        if attached := attachments(msgspec.structs.replace(said, card=card)):
             shown["attachments"] = attached
         if message.suggestions:
             shown["suggestedActions"] = suggested(message.suggestions)
@@ -144,6 +150,18 @@ class WebChatChannel:
     async def send(self, scope: Scope, message: Outbound) -> Delivery:
         """Nothing is left to do: clients fetch their messages, and fetching is what is recorded."""
         return Delivery("delivered")
+
+
+def card_in(message: Outbound) -> Mapping[str, Any] | None:
+    """The card of a message, or the form that its question asks for as one."""
+    form = form_of(message.schema, message.language) if message.saying.card is None else None
+    return message.saying.card if form is None else card_of(form)
+
+
+def _drawn(said: Saying, card: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Text with markup and a card, as our own page draws them."""
+    text = {"paras": drawn_text(paras_of(said.text, said.format))} if said.format == "markdown" else {}
+    return text if card is None else {**text, "blocks": drawn(read(card).blocks)}
 
 
 def _metadata(message: Outbound) -> dict[str, Any]:

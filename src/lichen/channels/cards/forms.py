@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, assert_never
 
-import msgspec
-
-from lichen.core.speech.form import Choice, Field, Form
+from lichen.core.speech.form import Field, Form, as_sent
 
 VERSION: Final = "1.3"  # the first with labels and required inputs
 _FEW: Final = 4  # choices that are shown all at once
@@ -76,17 +74,12 @@ def _choices(field: Field) -> dict[str, Any]:
     """The choices; one that is no text is sent as JSON."""
     style = "expanded" if len(field.choices) <= _FEW else "compact"
     shown: dict[str, Any] = {
-        "choices": [{"title": each.title, "value": sent_as(each)} for each in field.choices],
+        "choices": [{"title": each.title, "value": as_sent(each.value)} for each in field.choices],
         "style": style,
     }
     if field.kind == "choices":
         shown["isMultiSelect"] = True
     if field.hint:
         shown["placeholder"] = field.hint
-    chosen = [sent_as(each) for each in field.choices if each.value == field.value]
+    chosen = [as_sent(each.value) for each in field.choices if each.value == field.value]
     return {**shown, "value": chosen[0]} if chosen else shown
-
-
-def sent_as(choice: Choice) -> str:
-    """How a choice comes back from a platform, whose inputs send texts."""
-    return choice.value if isinstance(choice.value, str) else msgspec.json.encode(choice.value).decode()

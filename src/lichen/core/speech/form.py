@@ -124,7 +124,7 @@ def choices_of(schema: Mapping[str, Any]) -> tuple[Choice, ...] | None:
     it names nothing."""
     enum: Any = schema.get("enum")
     if isinstance(enum, Sequence) and not isinstance(enum, str):
-        return tuple([Choice(_shown(each), each) for each in cast("Sequence[Any]", enum)])
+        return tuple([Choice(as_sent(each), each) for each in cast("Sequence[Any]", enum)])
     options: Any = schema.get("oneOf", schema.get("anyOf"))
     if not isinstance(options, Sequence) or not options:
         return None
@@ -133,11 +133,12 @@ def choices_of(schema: Mapping[str, Any]) -> tuple[Choice, ...] | None:
         if not isinstance(each, Mapping) or "const" not in each:
             return None
         option = cast("Mapping[str, Any]", each)
-        found.append(Choice(_text(option.get("title")) or _shown(option["const"]), option["const"]))
+        found.append(Choice(_text(option.get("title")) or as_sent(option["const"]), option["const"]))
     return tuple(found)
 
 
-def _shown(value: Any) -> str:
+def as_sent(value: Any) -> str:
+    """A value as an input sends it: a text as it is, anything else as JSON."""
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 

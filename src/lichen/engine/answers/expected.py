@@ -15,7 +15,7 @@ import msgspec
 
 from lichen.core.ports.plan import Awaited, WaitRequest
 from lichen.core.reading.numbers import only_number
-from lichen.core.speech.form import Choice, choices_of
+from lichen.core.speech.form import Choice, as_sent, choices_of, form_of
 from lichen.core.speech.which import number_as_written
 from lichen.core.words.content import Content
 from lichen.core.words.errors import ContentErased, Invalid
@@ -90,6 +90,12 @@ def offered_as(titles: Sequence[str], subject: str) -> tuple[Content, ...]:
     """The few choices as a message offers them."""
     is_few = 0 < len(titles) <= SUGGESTIONS_MAX
     return (Content("suggestions", subject, msgspec.json.encode(titles)),) if is_few else ()
+
+
+def form_in(schema: Mapping[str, Any], subject: str) -> tuple[Content, ...]:
+    """The schema of a form, beside the message that asks for it, for a channel that shows forms."""
+    is_form = bool(fields_of(schema)) and form_of(schema) is not None
+    return (Content("schema", subject, msgspec.json.encode(schema)),) if is_form else ()
 
 
 # -- answers -----------------------------------------------------------------------------------------------------
@@ -196,7 +202,10 @@ def _bearing(kind: WaitKind, value: Any, body: dict[str, Any]) -> dict[str, Any]
         return {**body, "result": value}
     if isinstance(value, str):
         return {**body, "text": value}
-    return {**cast("dict[str, Any]", value), **body} if isinstance(value, dict) else {**body, "result": value}
+    if not isinstance(value, dict):
+        return {**body, "result": value}
+    fields = cast("dict[str, Any]", value)
+    return {**fields, **{name: each for name, each in body.items() if name == "text" or name not in fields}}
 
 
 def unclear(expected: Expected, text: str, language: str) -> tuple[str, ...]:
@@ -227,9 +236,26 @@ def readings(schema: Mapping[str, Any], text: str, data: Any, *, language: str, 
         yield from truth(text)
     if isinstance(data, dict):
         fields = cast("dict[str, Any]", data)
-        yield fields.get("result", fields.get("value", fields))
+        sent: Any = fields.get("result", fields.get("value", fields))
+        yield sent
+        if isinstance(sent, dict) and fields_of(schema):
+            yield _sent(schema, cast("dict[str, Any]", sent), language)
     if parts := parts_of(schema, text):
         yield _filled(schema, parts, language, numbered=numbered)
+
+
+def _sent(schema: Mapping[str, Any], sent: Mapping[str, Any], language: str) -> dict[str, Any]:
+    """A form as a platform sends it, whose inputs give texts: what fits in each field, as it was sent where nothing
+    does. What was left empty is not there."""
+    filled: dict[str, Any] = {}
+    for name, field in fields_of(schema).items():
+        value: Any = sent.get(name)
+        if value is None or value == "":
+            continue
+        found = readings(field, value, None, language=language, numbered=False) if isinstance(value, str) else ()
+        fitting = (each for each in (value, *found) if not problem(field, each))
+        filled[name] = next(fitting, value)
+    return filled
 
 
 def _filled(schema: Mapping[str, Any], parts: Mapping[str, str], language: str, *, numbered: bool) -> dict[str, Any]:
@@ -254,6 +280,8 @@ def _member(choices: Sequence[Choice], text: str, listed: Mapping[str, Any] | No
     """The one of the choices that the words are, or the number where they are `listed`, as what is asked for."""
     titles = [each.title for each in choices]
     found = by_words(text, titles) if listed is None else chosen(text, titles, listed)
+    if found is None and listed is None:  # as an input sends it
+        found = next((i for i, each in enumerate(choices) if as_sent(each.value) == text), None)
     return None if found is None else choices[found]
 
 

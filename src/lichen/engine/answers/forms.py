@@ -41,6 +41,8 @@ def parts_of(schema: Mapping[str, Any], text: str) -> Mapping[str, str] | None:
 
 def truth(text: str) -> Iterator[bool]:
     """The yes or no that words say, if they do."""
+    if text in ("true", "false"):
+        yield text == "true"
     answer = said(text)
     if answer is not None:
         yield answer == "confirmed"

@@ -15,7 +15,7 @@ from lichen.core.words.ids import StreamId, WaitId, root_run
 from lichen.core.words.wait import Wait, WaitOutcome
 from lichen.engine.act import Act
 from lichen.engine.answers.confirming import said
-from lichen.engine.answers.expected import Expected, expected_of, heard, offered_as, suggestions, unclear
+from lichen.engine.answers.expected import Expected, expected_of, form_in, heard, offered_as, suggestions, unclear
 from lichen.engine.answers.forms import is_choice
 from lichen.engine.answers.messages import answer
 from lichen.engine.answers.steps import Said, Steps, is_listed, replies_to, steps_of
@@ -88,6 +88,7 @@ def _again(act: Act, mailbox: MailboxState, wait: Wait, expected: Expected, repl
     options = unclear(expected, reply.text, act.language)
     asked = which(options, act.language).encode() if options else act.contents(wait.n).get("public", b"")
     offered = suggestions({"examples": options} if options else expected.schema, mailbox.subject)
+    offered = (*offered, *form_in(expected.schema, mailbox.subject))
     return _asked(act, mailbox, reply, asked.decode() or act.texts.unclear, offered)
 
 

@@ -21,7 +21,7 @@ from lichen.core.speech.translations import TRANSLATED
 from lichen.core.speech.which import which
 from lichen.core.words.errors import ContentErased
 from lichen.core.words.ids import session_stream
-from lichen.engine.answers.expected import Expected, offered_as, readings, suggestions, unclear
+from lichen.engine.answers.expected import Expected, form_in, offered_as, readings, suggestions, unclear
 from lichen.engine.answers.forms import fields_of
 from lichen.engine.answers.listed import LISTED_MAX, by_words, choices_in, chosen, letters
 from lichen.engine.journal.journal import Journal
@@ -180,9 +180,11 @@ def is_listed(services: Services, journal: Journal, mailbox: MailboxState, schem
 
 
 def asking(draft: e.Draft, steps: Steps | None, expected: Expected, subject: str) -> e.Draft:
-    """A message that asks for what is expected, with what it offers; of a form in steps it asks for the first field."""
+    """A message that asks for what is expected, with what it offers and its form; of a form in steps it asks for the
+    first field."""
     if steps is None:
-        return msgspec.structs.replace(draft, contents=(*draft.contents, *suggestions(expected.schema, subject)))
+        offered = (*suggestions(expected.schema, subject), *form_in(expected.schema, subject))
+        return msgspec.structs.replace(draft, contents=(*draft.contents, *offered)) if offered else draft
     contents = [
         msgspec.structs.replace(each, data=f"{each.data.decode()}\n\n{steps.prompt(0)}".encode())
         if each.part == "text"

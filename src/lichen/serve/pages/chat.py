@@ -20,7 +20,7 @@ from lichen.serve.pages.accent import stylesheet
 from lichen.serve.pages.words import ENGLISH, WORDS
 from lichen.settings import WebChat
 
-STATIC = ("chat.css", "chat.js", "files.css", "files.js", "mark.svg")
+STATIC = ("cards.css", "cards.js", "chat.css", "chat.js", "files.css", "files.js", "mark.svg")
 DOOR = "/v1/messaging/webchat"
 
 Theme = Literal["dark", "light"]

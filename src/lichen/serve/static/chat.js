@@ -17,7 +17,7 @@ let kept = JSON.parse(localStorage.getItem(slot) ?? "{}"); // user, alias, conve
 let watermark = "";
 let socket = null;
 let attempt = 0; // failures in a row
-let broken = 0; // sockets in a row that never opened
+let broken = 0; // sockets that never opened
 let timer = 0;
 let refreshing = 0;
 let typing = 0;
@@ -86,7 +86,7 @@ async function open() {
   return remember(await ask("POST", `${LINE}/conversations`, { user: { id: kept.user }, locale }));
 }
 
-// -- receiving: a socket, polling where there can be none --
+// -- receiving: a socket, else polling --
 
 let connecting = false;
 
@@ -185,9 +185,9 @@ function again() {
 
 // -- sending: shown at once, kept until the server has it, sent again under the same id --
 
-function say(text, files) {
-  const message = { id: crypto.randomUUID(), text, files: files && true };
-  const attachments = files?.take(message.id);
+function say(text, files, value) {
+  const message = { id: crypto.randomUUID(), text, value, files: files && true };
+  const attachments = files ? files.take(message.id) : [];
   keep({ outbox: [...kept.outbox, message] });
   offer([]);
   draw({ type: "message", from: { id: kept.user }, text, attachments, channelData: { clientActivityID: message.id } }, "sending");
@@ -210,9 +210,9 @@ async function flush() {
   }
 }
 
-async function send({ id, text, files: has }) {
+async function send({ id, text, value, files: has }) {
   const files = has && (await loaded());
-  const activity = { type: "message", from: { id: kept.user }, text, locale, channelData: { clientActivityID: id } };
+  const activity = { type: "message", from: { id: kept.user }, text, value, locale, channelData: { clientActivityID: id } };
   try {
     const line = `${LINE}/conversations/${kept.conversation}`;
     if (files) await files.upload(`${line}/upload`, kept.token, activity, items.get(id), Refused);
@@ -265,7 +265,7 @@ function take({ activities = [], watermark: mark }) {
   if (mark !== undefined && mark !== null) watermark = mark;
 }
 
-// Text that is still being made: the message itself takes its place. A line about what goes on stands beside the dots.
+// Text that is still being made, until the message is there. A line about what goes on stands beside the dots.
 function speak(activity) {
   const doing = activity.channelData?.streamType === "informative" ? activity.text : "";
   wait(doing || !activity.text, doing);
@@ -295,7 +295,7 @@ function draw(activity, state) {
   const small = document.createElement("small");
   if (kind === "reply") item.append(by(spoken.person));
   item.append(text, small);
-  if (activity.attachments?.length) loaded().then((files) => files.show(item, activity.attachments, state));
+  if (activity.attachments?.length || activity.textFormat === "markdown") loaded().then((files) => files.show(item, activity, state, say));
   item.dataset.at = at.toISOString();
   $("said").append(item);
   for (const id of [activity.id, activity.channelData?.clientActivityID]) if (id) items.set(id, item);
@@ -365,7 +365,7 @@ function tell(text, line) {
   else delete document.body.dataset.line;
 }
 
-// What the customer may say by pressing a button, until they say something.
+// What may be said by pressing a button, until something is.
 function offer(texts) {
   $("suggestions").replaceChildren(...texts.map((text) => {
     const button = document.createElement("button");

@@ -1,6 +1,7 @@
 // Files of the chat page, loaded with the first of them: chosen, dropped or pasted, shown, sent, and why one was not taken.
 
 const COUNT_MAX = 10;
+const CARD = "application/vnd.microsoft.card.adaptive";
 const SHOWN = ["image/png", "image/jpeg", "image/gif", "image/webp"];
 
 const $ = (id) => document.getElementById(id);
@@ -76,11 +77,15 @@ export function take(id) {
   return attachments;
 }
 
-// The files of a message in its item: a picture is shown, anything else only named; a click keeps it.
-export function show(item, attachments, state) {
+// What a message shows beside its words: cards, and files, of which a picture is shown, anything else only named; a
+// click keeps it. A card is answered by `say`.
+export function show(item, { attachments = [], channelData }, state, say) {
   const small = item.querySelector("small");
-  for (const file of attachments) if (file.contentUrl || file.name) small.before(drawn(file));
-  if (state !== "sending") return;
+  const made = channelData?.lichen;
+  if (made?.paras || made?.blocks) import("./cards.js").then((cards) => cards.show(item, made, say));
+  const files = attachments.filter(({ contentType }) => contentType !== CARD);
+  for (const file of files) if (file.contentUrl || file.name) small.before(drawn(file));
+  if (state !== "sending" || !files.length) return;
   const bar = document.createElement("progress");
   bar.ariaLabel = spoken.sending;
   small.before(bar);

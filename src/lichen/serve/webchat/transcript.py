@@ -145,4 +145,6 @@ class Transcript:
             reply_to=asked,
             suggestions=offered,
             metadata=line.metadata,
+            schema=msgspec.json.decode(line.schema, type=dict[str, Any]) if line.schema else {},
+            language=self._visitor.language,
         )

@@ -60,7 +60,8 @@ class Heard(msgspec.Struct, frozen=True, gc=False):
 
 class Told(msgspec.Struct, frozen=True, gc=False):
     """What the customer was told. `suggestions` is a JSON list of answers; `reply_to` the record that it answers.
-    `artifacts` are the kinds of what tools gave for people's eyes beside it."""
+    `schema` is the JSON Schema of a form that it asks for. `artifacts` are the kinds of what tools gave for people's
+    eyes beside it."""
 
     n: int
     at_us: int
@@ -71,6 +72,7 @@ class Told(msgspec.Struct, frozen=True, gc=False):
     reply_to: int | None
     artifacts: tuple[str, ...] = ()
     metadata: Mapping[str, str] = {}
+    schema: bytes = b""
 
 
 Line = Began | Heard | Told
@@ -232,8 +234,8 @@ class Conversation:
         offered = contents.get("suggestions", b"[]")
         reply_to = None if control.turn is None else await self._question(control.turn, seen)
         said, kinds = saying.read(contents), tuple([each.kind for each in artifacts.named(contents)])
-        metadata = metadata_of(contents)
-        return Told(event.n, event.ts_us, control.message, control.kind, said, offered, reply_to, kinds, metadata)
+        beside = (kinds, metadata_of(contents), contents.get("schema", b""))
+        return Told(event.n, event.ts_us, control.message, control.kind, said, offered, reply_to, *beside)
 
     async def _question(self, turn: TurnId, seen: _Seen) -> int | None:
         """The record of the message that opened a turn, if it lies close before it."""
