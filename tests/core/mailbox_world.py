@@ -217,6 +217,8 @@ class MailboxWorld:
         if out.is_doubtful:
             settled = e.DeliverySettled(out.message, out.attempt, "delivered")
             yield f"{o.id}: is there", (e.Draft(settled),), node
+            again = e.DeliverySettled(out.message, out.attempt, "retry", "interrupted")
+            yield f"{o.id}: again at once", (e.Draft(again),), node
             yield from self._doubt(node, out.message, out.attempt)
             return
         if not out.is_in_flight:

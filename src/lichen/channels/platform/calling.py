@@ -22,7 +22,7 @@ from lichen.tools.egress.reach import Gone, NotReached, Request, Response
 
 TIMEOUT_S: Final = 15.0
 ANSWER_BYTES_MAX: Final = 1024 * 1024
-PAUSE_S_MAX: Final = 3_600.0
+PAUSE_S_MIN, PAUSE_S_MAX = 0.5, 3_600.0
 TERMS: Final = CircuitBreaker()
 LOCAL: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
@@ -160,7 +160,7 @@ def retry_after_s(answer: Answer, now_us: int) -> float | None:
         pause_s = float(said) if said[:1].isdigit() else parsedate_to_datetime(said).timestamp() - now_us / 1e6
     except (ValueError, TypeError, OverflowError):
         return None
-    return min(max(pause_s, 0.0), PAUSE_S_MAX)
+    return min(max(pause_s, PAUSE_S_MIN), PAUSE_S_MAX)
 
 
 def away(platform: str) -> Unavailable:

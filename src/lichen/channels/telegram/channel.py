@@ -201,7 +201,7 @@ def _delivery(answer: Answer, now_us: int) -> Delivery:
     pause_s = _parameters(answer).get("retry_after")
     match answer.status:
         case 429 if isinstance(pause_s, int):
-            return Delivery("retry", "platform_busy", float(min(max(pause_s, 0), 3_600)))
+            return Delivery("retry", "platform_busy", float(min(max(pause_s, 1), 3_600)))
         case 401 | 404:
             return Delivery("retry", "credentials_refused", CREDENTIALS_S)
         case 403:

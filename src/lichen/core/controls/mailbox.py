@@ -116,7 +116,7 @@ class DeliveryAttempted(Control, frozen=True, array_like=True, gc=False):
 
 
 class DeliverySettled(Control, frozen=True, array_like=True, gc=False):
-    """How the attempt ended. `retry` waits until `due_us`."""
+    """How the attempt ended. `retry` waits until `due_us`; without that the next attempt is made at once."""
 
     message: MessageId
     attempt: int

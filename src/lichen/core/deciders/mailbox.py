@@ -206,6 +206,9 @@ def _doubted(s: MailboxState, event: e.Event, c: e.DeliveryDoubted) -> Changes:
 
 
 def _backing_off(s: MailboxState, c: e.DeliverySettled | e.DeliveryDoubted) -> Changes:
+    """The next attempt is made when it is due: at once where nothing is said of that."""
+    if not c.due_us:
+        return _with_out(s, c.message, attempt=c.attempt + 1, is_in_flight=False, is_doubtful=False)
     timers = {**s.timers, f"deliver/{c.message}/{c.attempt + 1}": c.due_us}
     resting = _with_out(s, c.message, is_in_flight=False, is_doubtful=False, is_backing_off=True)
     return {**resting, "timers": timers}

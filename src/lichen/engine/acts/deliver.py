@@ -36,7 +36,7 @@ async def deliver(act: SessionAct, message: MessageId) -> None:
 async def doubt(act: SessionAct, message: MessageId) -> None:
     """Performs `doubt`: an attempt that a process began and did not end is settled."""
     out = act.mailbox.outbox[message]
-    _note(act, out, await _unsure(act, out, Delivery("unknown", "interrupted")))
+    _note(act, out, await _unsure(act, out, Delivery("unknown", "interrupted", retry_after_s=0.0)))
 
 
 def _note(act: SessionAct, out: Unsent, ended: _Ended) -> None:
@@ -118,13 +118,16 @@ def _again(services: Services, out: Unsent, delivery: Delivery) -> e.DeliverySet
     options = services.options
     if out.attempt >= options.delivery_attempts_max:
         return e.DeliverySettled(out.message, out.attempt, "failed", delivery.code)
-    pause_s = delivery.retry_after_s or _backoff_s(services, out.attempt)
-    due_us = services.clock() + int(pause_s * 1e6)
-    return e.DeliverySettled(out.message, out.attempt, "retry", delivery.code, due_us)
+    return e.DeliverySettled(out.message, out.attempt, "retry", delivery.code, _due_us(services, out, delivery))
 
 
-def _backoff_s(services: Services, attempt: int) -> float:
-    return services.options.delivery_backoff_s * 2 ** (attempt - 1)
+def _due_us(services: Services, out: Unsent, delivery: Delivery) -> int:
+    """When the next attempt is made: when the platform says, else later and later; 0 for at once."""
+    pause_s = delivery.retry_after_s
+    if pause_s == 0.0:
+        return 0
+    pause_s = pause_s or services.options.delivery_backoff_s * 2 ** (out.attempt - 1)
+    return services.clock() + int(pause_s * 1e6)
 
 
 async def _unsure(act: SessionAct, out: Unsent, delivery: Delivery) -> _Ended:
@@ -139,8 +142,7 @@ async def _unsure(act: SessionAct, out: Unsent, delivery: Delivery) -> _Ended:
         return settled if has else _again(services, out, delivery)
     if traits.in_doubt == "hold" or out.attempt >= services.options.delivery_attempts_max:
         return e.DeliveryDoubted(out.message, out.attempt, "hold", delivery.code)
-    due_us = services.clock() + int(_backoff_s(services, out.attempt) * 1e6)
-    return e.DeliveryDoubted(out.message, out.attempt, "repeat", delivery.code, due_us)
+    return e.DeliveryDoubted(out.message, out.attempt, "repeat", delivery.code, _due_us(services, out, delivery))
 
 
 async def _has(act: SessionAct, channel: Channel | None, out: Unsent) -> bool | None:

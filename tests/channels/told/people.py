@@ -1,0 +1,180 @@
+"""Customers of each channel, as their platform would speak for them, and what they are shown."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import time
+from collections.abc import Sequence
+from html import unescape
+from typing import Any, ClassVar, Protocol
+
+import httpx
+
+from tests.channels.telegram import server as telegram
+from tests.channels.told.shop import Shop
+from tests.channels.whatsapp import server as whatsapp
+from tests.served import PATIENCE_S
+
+REASON = "wrong size"
+PNG = b"\x89PNG\r\n\x1a\n" + b"x" * 64
+
+
+class Person(Protocol):
+    """Somebody on one channel."""
+
+    order: str
+
+    def say(self, text: str) -> None:
+        """Writes something."""
+        ...
+
+    def fill(self) -> None:
+        """Fills in the form: the order, and the second of the reasons."""
+        ...
+
+    def send_photo(self) -> None:
+        """Sends a picture."""
+        ...
+
+    def shown(self) -> Sequence[str]:
+        """Everything they were shown, in order."""
+        ...
+
+
+def hear(person: Person, until: str) -> None:
+    """Waits until somebody was shown this."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not any(until in text for text in person.shown()):
+        assert time.monotonic() < deadline, (until, person.shown())
+        time.sleep(0.05)
+
+
+class OnTelegram:
+    """A private chat with the bot."""
+
+    order = "1001"
+    _who: ClassVar[dict[str, Any]] = {"id": 77, "first_name": "Ann"}
+
+    def __init__(self, shop: Shop, api: telegram.BotApi, secret: str) -> None:
+        self._shop, self._api, self._secret, self._sent = shop, api, secret, 0
+
+    def say(self, text: str) -> None:
+        self._bring({"text": text})
+
+    def fill(self) -> None:
+        hear(self, "Order")
+        self.say(self.order)
+        hear(self, "Reason")
+        keyboard = self._api.called[-1]["reply_markup"]
+        button = [each for row in keyboard["inline_keyboard"] for each in row][1]
+        shown = {"message_id": 9, "date": 0, "chat": {"id": 77, "type": "private"}, "reply_markup": keyboard}
+        self._bring_callback({"id": "1", "from": self._who, "message": shown, "data": button["callback_data"]})
+
+    def send_photo(self) -> None:
+        self._bring({"photo": [{"file_id": "p1", "file_size": len(telegram.PICTURE)}]})
+
+    def shown(self) -> Sequence[str]:
+        calls = [each for each in self._api.called if each["method"] == "sendMessage"]
+        return [unescape(each["text"]) for each in calls]
+
+    def _bring(self, said: dict[str, Any]) -> None:
+        who, chat = self._who, {"id": 77, "type": "private"}
+        self._post({"message": {"message_id": self._sent, "date": 0, "chat": chat, "from": who, **said}})
+
+    def _bring_callback(self, callback: dict[str, Any]) -> None:
+        self._post({"callback_query": callback})
+
+    def _post(self, update: dict[str, Any]) -> None:
+        self._sent += 1
+        body = json.dumps({"update_id": self._sent, **update}).encode()
+        headers = {"x-telegram-bot-api-secret-token": self._secret, "content-type": "application/json"}
+        for _ in range(2):  # a platform may bring it twice
+            self._shop.post("/v1/messaging/ingress/telegram/acme", body, headers)
+
+
+class OnWhatsApp:
+    """A number of their own."""
+
+    order = "1002"
+
+    def __init__(self, shop: Shop, meta: whatsapp.Meta, secret: str) -> None:
+        self._shop, self._meta, self._secret, self._sent = shop, meta, secret, 0
+
+    def say(self, text: str) -> None:
+        self._bring({"type": "text", "text": {"body": text}})
+
+    def fill(self) -> None:
+        hear(self, "Order")
+        self.say(self.order)
+        hear(self, "Reason")
+        buttons = self._meta.posted[-1]["interactive"]["action"]["buttons"]
+        reply = buttons[1]["reply"]
+        pressed = {"type": "button_reply", "button_reply": {"id": reply["id"], "title": reply["title"]}}
+        self._bring({"type": "interactive", "interactive": pressed})
+
+    def send_photo(self) -> None:
+        self._bring({"type": "image", "image": {"id": "media-1", "mime_type": "image/png"}})
+
+    def shown(self) -> Sequence[str]:
+        return [
+            each["text"]["body"] if "text" in each else each["interactive"]["body"]["text"]
+            for each in self._meta.posted
+            if "text" in each or "interactive" in each
+        ]
+
+    def _bring(self, said: dict[str, Any]) -> None:
+        self._sent += 1
+        message = {"from": "4917012345", "id": f"wamid.in{self._sent}", "timestamp": str(int(time.time())), **said}
+        value = {"metadata": {"phone_number_id": whatsapp.NUMBER}, "messages": [message]}
+        entry = {"id": "1", "changes": [{"field": "messages", "value": value}]}
+        body = json.dumps({"object": "whatsapp_business_account", "entry": [entry]}).encode()
+        mark = hmac.new(self._secret.encode(), body, hashlib.sha256).hexdigest()
+        for _ in range(2):
+            self._shop.post("/v1/messaging/ingress/whatsapp/acme", body, {"x-hub-signature-256": f"sha256={mark}"})
+
+
+class OnWebChat:
+    """The page of the shop, over plain Direct Line."""
+
+    order = "1003"
+
+    def __init__(self, shop: Shop) -> None:
+        self._shop, self._sent = shop, 0
+        self._path = "/v1/messaging/webchat/acme"
+        token = self._asked("/token", {"user": {"id": "ann"}}, shop.key)["token"]
+        begun = self._asked("/v3/directline/conversations", {}, token)
+        self._token, self._conversation = begun["token"], begun["conversationId"]
+
+    def say(self, text: str) -> None:
+        self._bring({"text": text})
+
+    def fill(self) -> None:
+        hear(self, "What is it about?")
+        self._bring({"text": "", "value": {"order": self.order, "reason": REASON}})
+
+    def send_photo(self) -> None:
+        url = f"data:image/png;base64,{base64.b64encode(PNG).decode()}"
+        self._bring({"text": "here", "attachments": [{"contentType": "image/png", "contentUrl": url, "name": "a.png"}]})
+
+    def shown(self) -> Sequence[str]:
+        path = f"{self._path}/v3/directline/conversations/{self._conversation}/activities"
+        headers = {"authorization": f"Bearer {self._token}"}
+        try:
+            page = httpx.get(f"{self._shop.url}{path}", headers=headers, timeout=PATIENCE_S).raise_for_status().json()
+        except httpx.TransportError:
+            return []
+        return [a["text"] for a in page["activities"] if a["type"] == "message" and a["from"].get("role") == "bot"]
+
+    def _bring(self, said: dict[str, Any]) -> None:
+        self._sent += 1
+        activity = {"type": "message", "id": f"a{self._sent}", "from": {"id": "ann"}, **said}
+        path = f"/v3/directline/conversations/{self._conversation}/activities"
+        for _ in range(2):
+            self._asked(path, activity, self._token)
+
+    def _asked(self, path: str, body: dict[str, Any], token: str) -> Any:
+        headers = {"authorization": f"Bearer {token}", "content-type": "application/json"}
+        return self._shop.post(f"{self._path}{path}", json.dumps(body).encode(), headers).json()
