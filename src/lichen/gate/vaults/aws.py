@@ -11,7 +11,6 @@ from lichen.core.words.errors import Invalid, LichenError
 from lichen.gate.vaults.address import Address, address_of, secret_of
 from lichen.gate.vaults.calls import ANSWER_S, CONNECT_S, library, refused, unknown, unreached
 
-KIND: Final = "aws"
 EXTRA: Final = "aws-secrets"
 WHAT: Final = "AWS Secrets Manager"
 CURRENT: Final = "AWSCURRENT"

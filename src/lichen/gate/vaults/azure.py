@@ -11,7 +11,6 @@ from lichen.core.words.errors import Invalid, LichenError
 from lichen.gate.vaults.address import address_of, secret_of, unusable
 from lichen.gate.vaults.calls import ANSWER_S, CONNECT_S, library, refused, unknown, unreached
 
-KIND: Final = "azure"
 EXTRA: Final = "azure-secrets"
 WHAT: Final = "Azure Key Vault"
 CLIENTS_MAX: Final = 64

@@ -12,7 +12,6 @@ from lichen.core.words.errors import Invalid, LichenError
 from lichen.gate.vaults.address import address_of, secret_of
 from lichen.gate.vaults.calls import ANSWER_S, is_loopback, library, refused, unknown, unreached
 
-KIND: Final = "gcp"
 EXTRA: Final = "gcp-secrets"
 WHAT: Final = "Google Secret Manager"
 LATEST: Final = "latest"

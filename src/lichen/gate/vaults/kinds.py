@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from threading import Lock
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 from lichen.core.ports.secrets import Secret, Source
 from lichen.core.remote.stores import Stores
-from lichen.gate.vaults import aws, azure, gcp, vault
 from lichen.gate.vaults.calls import Threads
 from lichen.gate.vaults.kept import Kept, Terms
 
-KINDS: Final = (aws.KIND, azure.KIND, gcp.KIND, vault.KIND)
+KINDS: Final = ("aws", "azure", "gcp", "vault")
 SECOND_US: Final = 1_000_000
 
 
@@ -24,18 +23,22 @@ class Store(Protocol):
         ...
 
 
+@runtime_checkable
+class Leasing(Protocol):
+    """A store that keeps what it was lent."""
+
+    def forget(self, source: Source, name: str) -> None:
+        """Gives it back."""
+        ...
+
+
 class Vaults:
     """Makes the sources of these kinds. A client is imported and made when a secret is first wanted through it."""
 
     def __init__(self, stores: Stores, environ: Mapping[str, str], clock: Callable[[], int]) -> None:
         self._clock, self._threads = clock, Threads()
         self._terms = Terms(int(stores.fresh_s * SECOND_US), int(stores.stale_s * SECOND_US))
-        self._makes: Mapping[str, Callable[[], Store]] = {
-            aws.KIND: lambda: aws.Aws(stores.aws),
-            azure.KIND: lambda: azure.Azure(stores.azure),
-            gcp.KIND: lambda: gcp.Gcp(stores.gcp),
-            vault.KIND: lambda: vault.Vault(stores.vault, environ, clock),
-        }
+        self._stores, self._environ = stores, environ
         self._making = Lock()
         self._made: dict[str, Store] = {}
 
@@ -55,7 +58,7 @@ class Vaults:
 
         def forget(name: str) -> None:
             store = self._made.get(source.kind)
-            if isinstance(store, vault.Vault):
+            if isinstance(store, Leasing):
                 store.forget(source, name)
 
         return Kept(ask, self._terms, self._clock, forget)
@@ -67,5 +70,26 @@ class Vaults:
     def _store(self, kind: str) -> Store:
         with self._making:
             if kind not in self._made:
-                self._made[kind] = self._makes[kind]()
+                self._made[kind] = self._opened(kind)
             return self._made[kind]
+
+    def _opened(self, kind: str) -> Store:
+        """The store of a kind, whose module is imported now."""
+        stores = self._stores
+        match kind:
+            case "aws":
+                from lichen.gate.vaults.aws import Aws
+
+                return Aws(stores.aws)
+            case "azure":
+                from lichen.gate.vaults.azure import Azure
+
+                return Azure(stores.azure)
+            case "gcp":
+                from lichen.gate.vaults.gcp import Gcp
+
+                return Gcp(stores.gcp)
+            case _:
+                from lichen.gate.vaults.vault import Vault
+
+                return Vault(stores.vault, self._environ, self._clock)

@@ -14,7 +14,6 @@ from lichen.gate.vaults.address import Address, address_of, field_of, unusable
 from lichen.gate.vaults.calls import ANSWER_S, CONNECT_S, is_loopback, library, refused, unknown, unreached
 from lichen.gate.vaults.login import SECOND_US, Login
 
-KIND: Final = "vault"
 EXTRA: Final = "vault"
 WHAT: Final = "Vault"
 FIELD: Final = "value"  # of an entry, where none is said
