@@ -29,6 +29,7 @@ TALK = {
 LOOK = {
     "agent.list",
     "agent.read",
+    "channel.read",
     "eval.list",
     "eval.read",
     "health.read",
@@ -44,6 +45,7 @@ LOOK = {
 SEE = {"run.contents"}
 STEER = {"run.cancel", "run.pause", "run.resume"}
 KEEP = {
+    "channel.check", "channel.register", "channel.test",
     "key.issue", "key.read", "key.revoke", "log.backup", "log.export", "log.read", "log.verify", "policy.read",
     "policy.reload", "secret.read", "secret.remove", "secret.set", "tool.look", "tool.read",
 }  # fmt: skip

@@ -148,6 +148,7 @@ ENTRIES: dict[str, Entry] = {
     "Conversation.page": Entry(
         "session.read", lambda w, a: w.session_of(a).conversation.page(0, messages_max=9, bytes_max=99), True, says=True
     ),
+    "Conversation.told": Entry("session.read", lambda w, a: w.session_of(a).conversation.told(), True, says=True),
     "Conversation.confirm": Entry("session.read", lambda w, a: w.session_of(a).conversation.confirm(1), True),
     "Conversation.partials": Entry(
         "session.read", lambda w, a: _first(w.session_of(a).conversation.partials(10**9)), True, waits=True, says=True
@@ -251,6 +252,16 @@ ENTRIES: dict[str, Entry] = {
     "ServerTools.reject": Entry(
         "tool.review", lambda w, a: w.runtime.tools.reject(a.scope, "files.read", DIGEST, a.actor)
     ),
+    "Platforms.list": Entry("channel.read", lambda w, a: w.runtime.platforms.list(a.scope, a.actor)),
+    "Platforms.check": Entry("channel.check", lambda w, a: w.runtime.platforms.check(a.scope, "pager", a.actor)),
+    "Platforms.register": Entry(
+        "channel.register",
+        lambda w, a: w.runtime.platforms.register(a.scope, "pager", a.actor, public_url="https://shop.example"),
+    ),
+    "Platforms.unregister": Entry(
+        "channel.register", lambda w, a: w.runtime.platforms.unregister(a.scope, "pager", a.actor)
+    ),
+    "Platforms.test": Entry("channel.test", lambda w, a: w.runtime.platforms.test(a.scope, "pager", a.actor, to="1")),
     "Schedules.list": Entry("schedule.read", lambda w, a: w.runtime.schedules.list(a.scope, a.actor)),
     "Schedules.show": Entry("schedule.read", lambda w, a: w.runtime.schedules.show(a.scope, "nightly", a.actor)),
     "Schedules.pause": Entry("schedule.pause", lambda w, a: w.runtime.schedules.pause(a.scope, "nightly", a.actor)),

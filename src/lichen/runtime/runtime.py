@@ -84,7 +84,7 @@ class Runtime:
             agents=tuple(agents),
             policies=policies,
             scopes=tuple(scopes),
-            channels=dict(channels or {}),
+            channels={} if channels is None else channels,
             options=options or Options(),
             wording=self.wording,
             environment=settings.environment if settings is not None else lambda scope: PRODUCTION,
@@ -138,7 +138,7 @@ class Runtime:
 
         settings = project.settings
         source = FromSettings(settings, specs_of(project.agents))
-        outlets = {**project.channels.outlets(), **(channels or {})}
+        outlets = project.channels.outlets(channels or {})
         runtime = cls(
             settings.home,
             project.agents,
@@ -223,9 +223,11 @@ class Runtime:
     def _offer(self, wiring: Wiring, access: Access) -> None:
         """Makes everything that may be asked: each operation asks `access` first."""
         from lichen.runtime.access.changes import Changes
+        from lichen.runtime.channels.channels import Channels
         from lichen.runtime.given.suspicions import Suspicions
         from lichen.runtime.operations.admin import Admin
         from lichen.runtime.operations.agents import Agents
+        from lichen.runtime.operations.channels.platforms import Platforms
         from lichen.runtime.operations.governing.costs import CostBooks
         from lichen.runtime.operations.governing.evals import Evals
         from lichen.runtime.operations.governing.keys import Keys
@@ -273,9 +275,15 @@ class Runtime:
             wiring.engine, access, register=wiring.register, new_id=new_id, forget=wiring.servers.forget
         )
         self.keys = Keys(wiring.engine, wiring.keyring, access, changes, register=wiring.register)
+        handed = Channels() if self.project is None else self.project.channels
+
+        def known_secrets(scope: Scope) -> frozenset[str]:
+            return wiring.secret_names(scope) | handed.secrets(scope)
+
         self.secrets = Secrets(
-            wiring.engine, access, changes, sources=wiring.secrets, known=wiring.secret_names, agents=agents
+            wiring.engine, access, changes, sources=wiring.secrets, known=known_secrets, agents=agents
         )
+        self.platforms = Platforms(access, changes, handed, clock=self._blueprint.clock, new_id=new_id)
         self.stops = Stops(wiring.engine, wiring.gate, access, changes, agents=agents)
         self.policies = Policies(access, changes, wiring.in_force, gate=wiring.gate, project=self.project)
         self.meters = MeterBooks(wiring.engine, wiring.gate, access)

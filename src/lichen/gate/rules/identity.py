@@ -17,8 +17,8 @@ _TALK: Final[tuple[Action, ...]] = (
     "session.say", "tool.login", "wait.answer",
 )  # fmt: skip
 _LOOK: Final[tuple[Action, ...]] = (
-    "agent.list", "agent.read", "eval.list", "eval.read", "health.read", "policy.check", "run.read", "run.result",
-    "schedule.read", "session.list", "session.read", "stop.read", "wait.read",
+    "agent.list", "agent.read", "channel.read", "eval.list", "eval.read", "health.read", "policy.check",
+    "run.read", "run.result", "schedule.read", "session.list", "session.read", "stop.read", "wait.read",
 )  # fmt: skip
 _RUN: Final[tuple[Action, ...]] = ("agent.create", "process.stop", "run.pause", "run.resume")
 _SEE: Final[tuple[Action, ...]] = ("run.contents",)
@@ -28,6 +28,7 @@ _TICK: Final[tuple[Action, ...]] = ("schedule.pause", "schedule.replay", "schedu
 _FIRE: Final[tuple[Action, ...]] = ("schedule.fire",)
 _PROVE: Final[tuple[Action, ...]] = ("log.backup", "log.export", "log.read", "log.verify")
 _KEEP: Final[tuple[Action, ...]] = (
+    "channel.check", "channel.register", "channel.test",
     "key.issue", "key.read", "key.revoke", "policy.read", "policy.reload", "secret.read", "secret.remove", "secret.set",
     "tool.look", "tool.read",
 )  # fmt: skip

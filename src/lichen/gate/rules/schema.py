@@ -40,7 +40,8 @@ if TYPE_CHECKING:
     import cedarpy
 
 Action = Literal[
-    "agent.create", "agent.list", "agent.read", "eval.list", "eval.read", "health.read", "key.issue", "key.read",
+    "agent.create", "agent.list", "agent.read", "channel.check", "channel.read", "channel.register", "channel.test",
+    "eval.list", "eval.read", "health.read", "key.issue", "key.read",
     "key.revoke", "log.backup", "log.erase", "log.export", "log.read", "log.verify", "message.send", "model.invoke",
     "policy.check", "policy.read", "policy.reload", "process.stop", "run.cancel", "run.contents", "run.declassify",
     "run.pause", "run.read", "run.result", "run.resume", "run.start", "schedule.fire", "schedule.pause",
@@ -57,6 +58,10 @@ ACTIONS: Final[Mapping[Action, str]] = {
     "agent.create": "Agent",
     "agent.list": "Agent",
     "agent.read": "Agent",
+    "channel.check": "Channel",
+    "channel.read": "Channel",
+    "channel.register": "Channel",
+    "channel.test": "Channel",
     "eval.list": "Eval",
     "eval.read": "Eval",
     "health.read": "Tenant",

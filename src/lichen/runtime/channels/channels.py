@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, cast
 
 import msgspec
 from msgspec.structs import replace
 
 from lichen.channels.cards.capabilities import capabilities_of, kinds
-from lichen.channels.port import Asking, ChannelPort, Trusted
+from lichen.channels.port import Asking, ChannelPort, ChannelSettings, Source, Trusted
 from lichen.core.words.errors import LichenError, NotFound, Unavailable
 from lichen.core.words.scope import Scope
 from lichen.engine.journal.journal import Journal
@@ -26,6 +27,41 @@ class Opened(msgspec.Struct, frozen=True):
     kind: str = ""
     team: str = ""
     host: ChannelHost | None = None
+    settings: ChannelSettings | None = None
+    table: Mapping[str, Any] = {}
+
+    @property
+    def is_source(self) -> bool:
+        """Whether it listens by itself, and so begins and ends with the process."""
+        return not isinstance(self.channel, LichenError) and isinstance(self.channel, Source)
+
+    @property
+    def path(self) -> str:
+        """Where its platform brings messages, below the address that the world knows."""
+        return f"/v1/messaging/ingress/{self.name}/{self.scope.tenant}" + (f"/{self.team}" if self.team else "")
+
+    def secrets(self) -> tuple[str, ...]:
+        """What its settings refer to as secrets: `secret:NAME`, `env:VARIABLE`."""
+        said = () if self.settings is None else msgspec.structs.astuple(self.settings)
+        texts: list[object] = []
+        for value in said:
+            texts += cast("tuple[object, ...]", value) if isinstance(value, tuple) else (value,)
+        return tuple(text for text in texts if isinstance(text, str) and text.startswith(("secret:", "env:")))
+
+
+class Renewed(NamedTuple):
+    """Which channels are others than before, as `TENANT/NAME`, and which are only after a restart. `are_all`: the file
+    says nothing else than before."""
+
+    changed: tuple[str, ...] = ()
+    later: tuple[str, ...] = ()
+    are_all: bool = False
+
+
+class _Given(NamedTuple):
+    services: Services
+    reach: Reach
+    journal_of: Callable[[Scope], Journal]
 
 
 class Channels:
@@ -33,6 +69,7 @@ class Channels:
 
     def __init__(self, opened: Sequence[Opened] = ()) -> None:
         self._opened: Mapping[tuple[str, str], Opened] = {(each.name, each.scope.tenant): each for each in opened}
+        self._given: _Given | None = None
 
     @property
     def names(self) -> frozenset[str]:
@@ -53,9 +90,36 @@ class Channels:
 
     def begin(self, services: Services, reach: Reach, journal_of: Callable[[Scope], Journal]) -> None:
         """Gives each a runtime."""
+        self._given = _Given(services, reach, journal_of)
         for each in self._opened.values():
             if each.host is not None:
-                each.host.begin(services, reach, journal_of)
+                each.host.begin(*self._given)
+
+    def renew(self, found: Channels, scopes: Collection[Scope]) -> Renewed:
+        """Puts what the tables say now in force, for the `scopes` that there are; what is as before stays as it is."""
+        now, changed, later = dict(self._opened), list[str](), list[str]()
+        for key in sorted({*self._opened, *found._opened}):
+            old, new = self._opened.get(key), found._opened.get(key)
+            if old is not None and new is not None and (old.table, old.scope) == (new.table, new.scope):
+                continue
+            told = f"{key[1]}/{key[0]}"
+            if any(each is not None and each.is_source for each in (old, new)) or (new and new.scope not in scopes):
+                later.append(told)
+                continue
+            changed.append(told)
+            now.pop(key, None)
+            if new is not None:
+                now[key] = new
+            if new is not None and new.host is not None and self._given is not None:
+                new.host.begin(*self._given)
+        self._opened = now
+        return Renewed(tuple(changed), tuple(later))
+
+    def secrets(self, scope: Scope) -> frozenset[str]:
+        """The secrets of a scope that channels are handed, by name."""
+        own = (each for each in self._opened.values() if each.scope == scope)
+        references = (reference.partition(":") for each in own for reference in each.secrets())
+        return frozenset(name for kind, _, name in references if kind == "secret")
 
     def find(self, name: str, tenant: str) -> Opened:
         """A tenant's channel, also one that does not work. Raises NotFound (`channel_unknown`)."""
@@ -75,9 +139,27 @@ class Channels:
             raise Unavailable("This channel does not work.", code="plugin_broken", next_step="Run `lichen doctor`.")
         return found.scope, found.channel
 
-    def outlets(self) -> Mapping[str, Channel]:
-        """The ways out, by the name of the channel."""
-        return {name: _Outlet(self, name) for name in self.names}
+    def outlets(self, more: Mapping[str, Channel] = {}) -> Mapping[str, Channel]:
+        """The ways out, by the name of the channel, as they are whenever one is asked for; `more` come first."""
+        return _Outlets(self, more)
+
+
+class _Outlets(Mapping[str, Channel]):
+    def __init__(self, channels: Channels, more: Mapping[str, Channel]) -> None:
+        self._channels, self._more = channels, dict(more)
+
+    def __getitem__(self, name: str) -> Channel:
+        if name in self._more:
+            return self._more[name]
+        if name not in self._channels.names:
+            raise KeyError(name)
+        return _Outlet(self._channels, name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict.fromkeys((*self._more, *sorted(self._channels.names))))
+
+    def __len__(self) -> int:
+        return len(self._more.keys() | self._channels.names)
 
 
 class _Outlet:

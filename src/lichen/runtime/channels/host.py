@@ -97,6 +97,20 @@ class ChannelHost:
         await self._tell(name, secret, host, ruling_of(check, verdict))
         return secret.reveal()
 
+    async def lacks(self, reference: str) -> str:
+        """Why the value that a setting refers to cannot be had now, as a code; empty where it can. Nobody is handed
+        it, so the log tells of nothing."""
+        kind, _, name = reference.partition(":")
+        if kind == "env":
+            return "" if self._environ.get(name) else "channel_secret_missing"
+        try:
+            if self._begun.gate.decide(self._check(name)).outcome != "allow":
+                return "secret_refused"
+            await self._read(name, reference)
+        except LichenError as error:
+            return error.code
+        return ""
+
     async def _read(self, name: str, reference: str) -> Secret:
         try:
             return await self._begun.secrets.get(self._scope, name)

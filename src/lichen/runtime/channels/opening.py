@@ -60,7 +60,7 @@ def _opened(file: Read, tenant: str, declared: Tenant, channel: str, table: Mapp
         scope = Scope(tenant, settings.env)
         host = ChannelHost(scope, channel, file.path.parent)
         made = _checked(maker(Setup(scope, settings, channel, host)), channel)
-        return Opened(channel, scope, made, kind, settings.team, host)
+        return Opened(channel, scope, made, kind, settings.team, host, settings, table)
 
     if not isinstance(kind, str) or not NAME.fullmatch(channel):
         raise Invalid(f"A channel cannot be called {channel!r}.", code="channel_invalid", next_step=NAMED)
@@ -69,7 +69,7 @@ def _opened(file: Read, tenant: str, declared: Tenant, channel: str, table: Mapp
     except Invalid as error:
         if error.code != "plugin_broken":
             raise
-        return Opened(channel, Scope(tenant, declared.environments[0]), error, kind)
+        return Opened(channel, Scope(tenant, declared.environments[0]), error, kind, table=table)
     if found is None:
         raise _unknown(kind)
     return found

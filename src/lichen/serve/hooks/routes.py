@@ -38,8 +38,8 @@ _MEDIA_TYPE: Final = re.compile(r"[a-z]+/[a-z0-9.+-]+(; ?charset=[a-zA-Z0-9-]+)?
 
 
 def hook_routes(runtime: Runtime, messages: Messages) -> list[BaseRoute]:
-    """The routes of every tenant's channels, over a running runtime; none where no package brings one."""
-    if runtime.project is None or not runtime.project.channels.names:
+    """The routes of every tenant's channels, over a running runtime; none without a project."""
+    if runtime.project is None:
         return []
     door = _Door(runtime, messages)
     paths = ("/{channel}/{tenant}", "/{channel}/{tenant}/{rest:path}")

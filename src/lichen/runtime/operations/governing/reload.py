@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from lichen.core.words.scope import SYSTEM, Actor, Scope
 from lichen.engine.engine import Engine
 from lichen.runtime.access.access import About, Access
 from lichen.runtime.access.changes import Changes
+from lichen.runtime.channels.channels import Renewed
 from lichen.runtime.project.catalog import Catalog
 from lichen.runtime.project.hosting import specs_of
 from lichen.runtime.project.policies import InForce
@@ -23,6 +25,7 @@ from lichen.runtime.project.prompts import Prompts
 
 if TYPE_CHECKING:
     from lichen.runtime.project.project import Project
+    from lichen.settings.file import Settings
 
 
 class Broken(msgspec.Struct, frozen=True):
@@ -36,7 +39,8 @@ class Broken(msgspec.Struct, frozen=True):
 
 class Reloaded(msgspec.Struct, frozen=True):
     """What is in force now. `agents` have a new version, or are new, or are gone; `broken` says what stayed as it was;
-    `needs_restart` names the changed files that only a new process reads; `prompts` say something else now."""
+    `needs_restart` names the changed files that only a new process reads; `prompts` say something else now; `channels`,
+    each as `TENANT/NAME`, are others than before."""
 
     policies: str
     are_policies_new: bool
@@ -44,6 +48,7 @@ class Reloaded(msgspec.Struct, frozen=True):
     broken: tuple[Broken, ...]
     needs_restart: tuple[str, ...]
     prompts: tuple[str, ...] = ()
+    channels: tuple[str, ...] = ()
 
 
 class Reload:
@@ -92,7 +97,11 @@ class Reload:
                 mine = other == scope
                 by, said = (actor, ruling) if mine else (SYSTEM, None)
                 await self._changes.note(other, "catalog", name, by, said, digest=digest)
-        files = self._imported()
+        channels = await self._channels(broken)
+        files = self._imported(are_settings_read=channels.are_all)
+        for name in channels.changed:
+            if name.partition("/")[0] == scope.tenant:
+                await self._changes.note(scope, "config", f"channel:{name.partition('/')[2]}", actor, ruling)
         return Reloaded(
             after,
             after != before,
@@ -100,6 +109,7 @@ class Reload:
             tuple(Broken(error.code, error.message, error.next_step, error.place) for error in broken),
             tuple(str(file) for file in files),
             prompts,
+            channels.changed,
         )
 
     def _changed_prompts(self, broken: list[LichenError]) -> tuple[str, ...]:
@@ -109,6 +119,24 @@ class Reload:
         except LichenError as error:
             broken.append(error)
             return ()
+
+    async def _channels(self, broken: list[LichenError]) -> Renewed:
+        """The tables of channels as they are now. While there is a mistake in the file, all stay as they were."""
+        if self._project is None or self._project.settings.file is None:
+            return Renewed()
+        from lichen.runtime.channels.opening import open_channels
+        from lichen.settings.reading import read
+
+        file = await asyncio.to_thread(read, self._project.settings.file, environ=os.environ)
+        if file.settings is None or file.errors:
+            broken += file.errors
+            return Renewed()
+        found, errors = open_channels(file, file.settings)
+        broken += errors
+        if errors:
+            return Renewed()
+        renewed = self._project.channels.renew(found, self._engine.scopes)
+        return renewed._replace(are_all=not renewed.later and _are_alike(file.settings, self._project.settings))
 
     async def _agents(self, broken: list[LichenError]) -> list[tuple[str, str]]:
         """The agents that changed, each with its digest, empty for one that is gone."""
@@ -147,10 +175,23 @@ class Reload:
         for scope in self._engine.scopes:
             self._in_force.load(scope)
 
-    def _imported(self) -> tuple[Path, ...]:
-        """The Python files that changed since they were imported."""
+    def _imported(self, *, are_settings_read: bool) -> tuple[Path, ...]:
+        """The Python files that changed since they were imported, and the settings where more than channels did."""
         if self._project is None:
             return ()
         from lichen.runtime.project.modules import changed_modules
 
-        return changed_modules(self._project.modules)
+        known = self._project.modules
+        if are_settings_read:
+            known = {file: digest for file, digest in known.items() if file != self._project.settings.file}
+        return changed_modules(known)
+
+
+def _are_alike(now: Settings, before: Settings) -> bool:
+    """Whether nothing but tables of channels changed."""
+    return _without_channels(now, before.home) == _without_channels(before, before.home)
+
+
+def _without_channels(settings: Settings, home: Path) -> Settings:
+    tenants = {name: msgspec.structs.replace(each, channels={}) for name, each in settings.tenants.items()}
+    return msgspec.structs.replace(settings, tenants=tenants, home=home)

@@ -51,7 +51,8 @@ class Secrets:
         self._uses: dict[Scope, Uses] = {}
 
     async def list(self, scope: Scope, actor: Actor) -> tuple[SecretView, ...]:
-        """Every secret that a tool asks for, that `lichen.toml` names or that was kept, by name, without its value."""
+        """Every secret that a tool or a channel asks for, that `lichen.toml` names or that was kept, by name, without
+        its value."""
         self._access.ask("secret.read", scope, actor, EVERYTHING)
         journal = self._engine.journal(scope)
         asked, known = self._asked_by(), await asyncio.to_thread(self._known, scope)
@@ -59,13 +60,14 @@ class Secrets:
         names = sorted({*asked, *known})
         return tuple([await self._view(journal, name, asked.get(name, ()), used.get(name)) for name in names])
 
-    async def set(self, scope: Scope, name: str, value: Secret, actor: Actor) -> SecretView:
-        """Keeps the first value of a secret, durable when this returns. It counts at the next use.
+    async def set(self, scope: Scope, name: str, value: Secret, actor: Actor, *, wanted_by: str = "") -> SecretView:
+        """Keeps the first value of a secret, durable when this returns. It counts at the next use. `wanted_by` says
+        what will ask for it, where nothing does yet.
 
         Raises Invalid (`secret_name_invalid`), NotFound (`secret_unknown`) for a name that nothing here asks for,
         Conflict (`secret_exists`, `secret_elsewhere`), Unavailable (`secret_store_unavailable`, `volume_readonly`).
         """
-        return await self._put(scope, name, value, actor, replaces=False)
+        return await self._put(scope, name, value, actor, replaces=False, is_wanted=bool(wanted_by))
 
     async def rotate(self, scope: Scope, name: str, value: Secret, actor: Actor) -> SecretView:
         """Replaces the value of a secret. It counts at the next use; what is under way has the old one. Raises as
@@ -82,12 +84,15 @@ class Secrets:
         await self._changes.note(scope, "config", f"secret.removed:{name}", actor, ruling)
         await store.remove(scope, name)
 
-    async def _put(self, scope: Scope, name: str, value: Secret, actor: Actor, *, replaces: bool) -> SecretView:
+    async def _put(
+        self, scope: Scope, name: str, value: Secret, actor: Actor, *, replaces: bool, is_wanted: bool = False
+    ) -> SecretView:
         name = named(scope, name)
         ruling = self._access.ask("secret.set", scope, actor, About(name))
         store = self._sources.store(scope, name)
         asked = self._asked_by()
-        await self._check_wanted(scope, name, asked)
+        if not is_wanted:
+            await self._check_wanted(scope, name, asked)
         journal = self._engine.journal(scope)
         if await _has(store, scope, name) == replaces:
             change, mark = "secret.rotated" if replaces else "secret.set", fingerprint(name, value, journal.log.digest)

@@ -1,12 +1,13 @@
 """The routes of what governs a tenant and whoever may changes: its keys, its policies, its secrets, what
-servers offer it, what begins by itself, and what its evals came to.
+servers offer it, what begins by itself, the
+channels it is on, and what its evals came to.
 
 Others take `ROUTES`.
 """
 
 from __future__ import annotations
 
-from lichen.serve.api.governing import evals, keys, policies, schedules, secrets, tools
+from lichen.serve.api.governing import channels, evals, keys, policies, schedules, secrets, tools
 from lichen.serve.api.route import ApiRoute
 
 ROUTES: tuple[ApiRoute, ...] = (
@@ -15,6 +16,7 @@ ROUTES: tuple[ApiRoute, ...] = (
     *secrets.ROUTES,
     *tools.ROUTES,
     *schedules.ROUTES,
+    *channels.ROUTES,
     *evals.ROUTES,
 )
 

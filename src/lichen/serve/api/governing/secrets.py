@@ -18,12 +18,18 @@ SecretValue = Annotated[str, msgspec.Meta(min_length=1, max_length=2 * SECRET_BY
 SecretName = Annotated[str, msgspec.Meta(min_length=1, max_length=NAME_CHARS_MAX)]
 
 
-class Setting(Body, frozen=True):
+class Replacing(Body, frozen=True):
     """The name of a secret and its value, a text; with the encoding `base64` any bytes."""
 
     name: SecretName
     value: SecretValue
     encoding: Literal["text", "base64"] = "text"
+
+
+class Setting(Replacing, frozen=True):
+    """The same for a first value; `wanted_by` says what will ask for it, where nothing does yet."""
+
+    wanted_by: Annotated[str, msgspec.Meta(max_length=64)] = ""
 
 
 class Removing(Body, frozen=True):
@@ -40,12 +46,13 @@ async def list_secrets(x: Exchange) -> tuple[SecretView, ...]:
 async def set_secret(x: Exchange) -> SecretView:
     """Keeps the first value of a secret."""
     wanted = x.body(Setting)
-    return await x.runtime.secrets.set(x.scope, wanted.name, _value(wanted), x.actor)
+    value = _value(wanted)
+    return await x.runtime.secrets.set(x.scope, wanted.name, value, x.actor, wanted_by=wanted.wanted_by)
 
 
 async def rotate(x: Exchange) -> SecretView:
     """Replaces the value of a secret; it counts at the next use."""
-    wanted = x.body(Setting)
+    wanted = x.body(Replacing)
     return await x.runtime.secrets.rotate(x.scope, wanted.name, _value(wanted), x.actor)
 
 
@@ -55,7 +62,7 @@ async def remove(x: Exchange) -> Nothing:
     return Nothing()
 
 
-def _value(wanted: Setting) -> Secret:
+def _value(wanted: Replacing) -> Secret:
     """The value. Raises Invalid (`secret_not_base64`, `secret_size`)."""
     if wanted.encoding == "text":
         return Secret(wanted.value)
@@ -69,6 +76,6 @@ def _value(wanted: Setting) -> Secret:
 ROUTES = (
     ApiRoute("GET", "secrets", "secret.read", list_secrets),
     ApiRoute("POST", "secrets", "secret.set", set_secret, body=Setting, fails=(404, 409)),
-    ApiRoute("POST", "secrets/rotate", "secret.set", rotate, body=Setting, fails=(404, 409)),
+    ApiRoute("POST", "secrets/rotate", "secret.set", rotate, body=Replacing, fails=(404, 409)),
     ApiRoute("POST", "secrets/remove", "secret.remove", remove, body=Removing, fails=(404, 409)),
 )

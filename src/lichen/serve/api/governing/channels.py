@@ -1,0 +1,58 @@
+"""The channels of a tenant: what each lacks, whether its settings are right, and what its platform knows of us."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from lichen.runtime.operations.channels.platforms import Asked, PlatformView, Tried
+from lichen.serve.api.route import ApiRoute
+from lichen.serve.http.exchange import Body, Exchange
+
+
+class Registration(Body, frozen=True):
+    """The https address that the world reaches this server by."""
+
+    public_url: Annotated[str, msgspec.Meta(min_length=1, max_length=1_024)]
+
+
+class Trying(Body, frozen=True):
+    """Where a test message goes, in the channel's own form."""
+
+    to: Annotated[str, msgspec.Meta(max_length=1_024)] = ""
+
+
+async def list_channels(x: Exchange) -> tuple[PlatformView, ...]:
+    """Every channel, with what it lacks."""
+    return await x.runtime.platforms.list(x.scope, x.actor)
+
+
+async def check(x: Exchange) -> Asked:
+    """Asks its platform who we are there."""
+    return await x.runtime.platforms.check(x.scope, x.part("name"), x.actor)
+
+
+async def register(x: Exchange) -> Asked:
+    """Has its platform send to us."""
+    url = x.body(Registration).public_url
+    return await x.runtime.platforms.register(x.scope, x.part("name"), x.actor, public_url=url)
+
+
+async def unregister(x: Exchange) -> Asked:
+    """Has its platform send nothing more."""
+    return await x.runtime.platforms.unregister(x.scope, x.part("name"), x.actor)
+
+
+async def test(x: Exchange) -> Tried:
+    """Sends a test message."""
+    return await x.runtime.platforms.test(x.scope, x.part("name"), x.actor, to=x.body(Trying).to)
+
+
+ROUTES = (
+    ApiRoute("GET", "channels", "channel.read", list_channels),
+    ApiRoute("POST", "channels/{name}/check", "channel.check", check, fails=(404,)),
+    ApiRoute("POST", "channels/{name}/register", "channel.register", register, body=Registration, fails=(404, 409)),
+    ApiRoute("POST", "channels/{name}/unregister", "channel.register", unregister, fails=(404, 409)),
+    ApiRoute("POST", "channels/{name}/test", "channel.test", test, body=Trying, fails=(404,)),
+)
