@@ -13,6 +13,7 @@ from lichen.plugins.registry import Registry
 OWN: Final[Mapping[str, str]] = {
     "dummy": "lichen.channels.dummy.channel:DummyChannel",
     "file": "lichen.channels.file.channel:FileChannel",
+    "slack": "lichen.channels.slack.channel:SlackChannel",
     "telegram": "lichen.channels.telegram.channel:TelegramChannel",
     "whatsapp": "lichen.channels.whatsapp.channel:WhatsAppChannel",
     "webhook": "lichen.channels.webhook.channel:WebhookChannel",

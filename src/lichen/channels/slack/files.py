@@ -1,0 +1,63 @@
+"""Files that lie at Slack, fetched with the bot's token, which goes to Slack's own hosts alone.
+
+Source: Slack, "Working with files", "files.info".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, cast
+from urllib.parse import urlsplit
+
+from lichen.channels.platform.calling import Answer, Api, CutOff, NotSent, away, fields_of
+from lichen.channels.port import FileRef, Host
+from lichen.core.speech.attached import FILES_BYTES_MAX
+from lichen.core.words.errors import Denied, Invalid, NotFound
+
+HOST: Final = "slack.com"
+Headers = Callable[[Api], Awaitable[dict[str, str]]]
+
+
+async def fetched(file: FileRef, host: Host, api: Api, headers: Headers) -> bytes:
+    """The file. Raises NotFound (`file_gone`), Invalid (`file_too_large`), Unavailable, Denied (`address_denied`)."""
+    url = file.ref if file.ref.startswith(("https://", "http://")) else await _address(file, api, headers)
+    at = _where(url, host, api)
+    answer = await _asked(at, url, headers, bytes_max=FILES_BYTES_MAX)
+    is_page = answer.headers.get("content-type", "").startswith("text/html")
+    if not answer.is_ok or (is_page and not file.media_type.startswith("text/html")):
+        raise _gone()  # whoever may not see a file is shown a page to sign in
+    if not answer.body:
+        raise Invalid("The file is empty, or larger than can be taken.", code="file_too_large")
+    return answer.body
+
+
+async def _address(file: FileRef, api: Api, headers: Headers) -> str:
+    """Where a file lies of which only the id is known."""
+    told: Any = fields_of(await _asked(api, f"api/files.info?file={file.ref}", headers)).get("file")
+    fields = cast("dict[str, Any]", told) if isinstance(told, dict) else {}
+    url = fields.get("url_private_download") or fields.get("url_private")
+    if not isinstance(url, str):
+        raise _gone()
+    return url
+
+
+def _where(url: str, host: Host, api: Api) -> Api:
+    """The API of the host that a file lies on, which must be Slack's. Raises Denied (`address_denied`)."""
+    parts, base = urlsplit(url), urlsplit(api.base)
+    if (parts.scheme, parts.netloc) == (base.scheme, base.netloc):
+        return api
+    name = parts.hostname or ""
+    if parts.scheme != "https" or parts.netloc != name or not (name == HOST or name.endswith(f".{HOST}")):
+        raise Denied("The address of this file is not Slack's: no token goes there.", code="address_denied")
+    return Api(host, f"https://{name}")
+
+
+async def _asked(api: Api, path: str, headers: Headers, *, bytes_max: int = 65_536) -> Answer:
+    try:
+        return await api.ask("GET", path, headers=await headers(api), bytes_max=bytes_max)
+    except (NotSent, CutOff):
+        raise away("Slack") from None
+
+
+def _gone() -> NotFound:
+    return NotFound("Slack has this file no more, or the app may not see it.", code="file_gone")
