@@ -140,6 +140,8 @@ def test_suggestions_are_buttons_that_say_their_words() -> None:
     yes, no = buttons(shown("Send it?", suggestions=("Yes", "No")))
     assert [parsed(pressing(each), FORM).text for each in (yes, no)] == ["Yes", "No"]
     assert parsed(pressing(yes), FORM).envelope is None
+    many = buttons(shown("Which?", schema={"enum": [f"choice {n}" for n in range(30)]}))
+    assert [parsed(pressing(each), FORM).text for each in many] == [f"choice {n}" for n in range(30)]
     private: dict[str, Any] = {
         "container": {"type": "message", "message_ts": "1.2", "channel_id": "C1", "is_ephemeral": True}
     }
@@ -253,7 +255,7 @@ async def test_a_choice_of_many_is_in_groups_and_one_that_slack_cannot_show_is_a
     blocks = shown("Which?", schema=many)
     (choice,) = [each for each in blocks if each["type"] == "input"]
     assert [len(each["options"]) for each in choice["element"]["option_groups"]] == [100, 100, 50]
-    long = {"type": "object", "properties": {"n": {"enum": ["x" * 200]}}}
+    long = {"type": "object", "properties": {"n": {"enum": ["x" * 200]}, "m": {"type": "string"}}}
     (message,) = channel().render(outbound("Which?", schema=long))["messages"]
     assert message == {"text": "Which?"}
 

@@ -13,6 +13,8 @@ from typing import Any, ClassVar, Protocol
 
 import httpx
 
+from tests.channels.slack import sent as slack_sent
+from tests.channels.slack import server as slack
 from tests.channels.telegram import server as telegram
 from tests.channels.told.shop import Shop
 from tests.channels.whatsapp import server as whatsapp
@@ -134,6 +136,62 @@ class OnWhatsApp:
         mark = hmac.new(self._secret.encode(), body, hashlib.sha256).hexdigest()
         for _ in range(2):
             self._shop.post("/v1/messaging/ingress/whatsapp/acme", body, {"x-hub-signature-256": f"sha256={mark}"})
+
+
+class OnSlack:
+    """A thread of a channel, begun by a mention."""
+
+    order = "1004"
+    _thread = "1760000000.000001"
+
+    def __init__(self, shop: Shop, api: slack.Slack, secret: str) -> None:
+        self._shop, self._api, self._secret, self._sent = shop, api, secret, 0
+
+    def say(self, text: str) -> None:
+        self._bring({"text": f"<@U0BOT> {text}"})
+
+    def fill(self) -> None:
+        hear(self, "What is it about?")
+        (button,) = self._api.posted[-1]["blocks"][-1]["elements"]
+        self._interact(slack_sent.pressing(button, channel="C1", thread=self._thread))
+        deadline = time.monotonic() + PATIENCE_S
+        while not (opened := self._api.of("views.open")):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        view = opened[0]["view"]
+        order, reason = (each["element"] for each in view["blocks"])
+        values = {
+            "order": {order["action_id"]: {"type": order["type"], "value": self.order}},
+            "reason": {reason["action_id"]: {"type": reason["type"], "selected_option": reason["options"][1]}},
+        }
+        self._interact(slack_sent.submission(view, values))
+
+    def send_photo(self) -> None:
+        file = {"id": "F1", "name": "a.png", "mimetype": "image/png", "url_private": f"{self._api.url}/files/F1"}
+        self._bring({"text": "<@U0BOT>", "subtype": "file_share", "files": [file]})
+
+    def shown(self) -> Sequence[str]:
+        assert all(each["thread_ts"] == self._thread for each in self._api.posted)
+        return [unescape(each["text"]) for each in self._api.posted]
+
+    def _bring(self, said: dict[str, Any]) -> None:
+        self._sent += 1
+        thread = (
+            {"ts": self._thread}
+            if self._sent == 1
+            else {"ts": f"1760000000.{self._sent:06}", "thread_ts": self._thread}
+        )
+        event = {"type": "message", "channel": "C1", "user": "U061F7AUR", "channel_type": "channel", **thread, **said}
+        self._post(slack_sent.callback(event), "application/json")
+
+    def _interact(self, body: bytes) -> None:
+        self._post(body, slack_sent.FORM)
+
+    def _post(self, body: bytes, media_type: str) -> None:
+        for n in range(2):  # with X-Slack-Retry-Num the second time
+            headers = slack_sent.signed(body, sent_s=int(time.time()), secret=self._secret)
+            headers |= {"content-type": media_type, **({"x-slack-retry-num": "1"} if n else {})}
+            self._shop.post("/v1/messaging/ingress/slack/acme", body, headers)
 
 
 class OnWebChat:

@@ -8,14 +8,20 @@ from pathlib import Path
 
 import pytest
 
+from tests.channels.slack import server as slack
 from tests.channels.telegram import server as telegram
-from tests.channels.told.people import REASON, OnTelegram, OnWebChat, OnWhatsApp, Person, hear
+from tests.channels.told.people import REASON, OnSlack, OnTelegram, OnWebChat, OnWhatsApp, Person, hear
 from tests.channels.told.shop import Shop
 from tests.channels.whatsapp import server as whatsapp
 
-HOOK, APP = "a-secret-of-ours_42", "app secret"
+HOOK, APP, SIGNING = "a-secret-of-ours_42", "app secret", "8f742231b10e8888abcd99yyyzzz85a5"
 
 TABLES = """
+[tenants.acme.slack]
+api_base_url = "{slack}"
+bot_token = "env:SLACK_BOT_TOKEN"
+signing_secret = "env:SLACK_SIGNING_SECRET"
+
 [tenants.acme.telegram]
 api_base_url = "{telegram}"
 token = "env:TELEGRAM_TOKEN"
@@ -29,6 +35,8 @@ verify_token = "env:WHATSAPP_VERIFY"
 app_secret = "env:WHATSAPP_APP"
 """
 ENVIRON = {
+    "SLACK_BOT_TOKEN": slack.TOKEN,
+    "SLACK_SIGNING_SECRET": SIGNING,
     "TELEGRAM_TOKEN": telegram.TOKEN,
     "TELEGRAM_HOOK": HOOK,
     "WHATSAPP_TOKEN": whatsapp.TOKEN,
@@ -42,11 +50,13 @@ def told(tmp_path: Path) -> Iterator[tuple[Shop, list[Person]]]:
     """The shop, served, and a customer on each channel."""
     with ExitStack() as stack:
         api, meta = stack.enter_context(telegram.BotApi()), stack.enter_context(whatsapp.Meta())
-        tables = TABLES.format(telegram=api.url, whatsapp=meta.url, number=whatsapp.NUMBER)
+        space = stack.enter_context(slack.Slack())
+        tables = TABLES.format(slack=space.url, telegram=api.url, whatsapp=meta.url, number=whatsapp.NUMBER)
         shop = Shop(tmp_path, tables, ENVIRON)
         shop.start()
         stack.callback(shop.stop)
-        yield shop, [OnTelegram(shop, api, HOOK), OnWhatsApp(shop, meta, APP), OnWebChat(shop)]
+        chats = OnTelegram(shop, api, HOOK), OnWhatsApp(shop, meta, APP), OnSlack(shop, space, SIGNING)
+        yield shop, [*chats, OnWebChat(shop)]
 
 
 @pytest.mark.req("LIC-16.30")
@@ -57,7 +67,7 @@ def test_one_conversation_is_told_on_every_channel_over_a_death_after_each_step(
     for person in people:
         person.say("I want to give something back.")
     for person in people:
-        hear(person, "What is it about?" if isinstance(person, OnWebChat) else "Order")
+        hear(person, "What is it about?" if isinstance(person, OnSlack | OnWebChat) else "Order")
     shop.kill()
     for person in people:
         person.fill()

@@ -32,6 +32,7 @@ from lichen.channels.slack import forms, pressing
 from lichen.channels.slack.words import escaped
 from lichen.core.speech.form import Field, Form, form_of
 from lichen.core.speech.saying import Attachment
+from lichen.engine.answers.listed import titles_of
 from lichen.engine.ports import Outbound
 
 CAPABILITIES: Final = capabilities_of("slack")
@@ -77,15 +78,16 @@ class _Writer:
         """The blocks; none where words alone will do."""
         message, saying = self._message, self._message.saying
         form = _form(message) if saying.card is None else None
+        choices = titles_of(message.suggestions, {} if form is not None else message.schema)
         if saying.card is not None:
             yield from self._card(read(saying.card).blocks)
-        elif message.suggestions or form is not None or saying.attachments:
+        elif choices or form is not None or saying.attachments:
             yield from map(_section, _texts(paras_of(saying.text, saying.format)))
         if form is not None:
             title = form.title or FILL.get(message.language.partition("-")[0], "Fill in")
             blocks = (*map(Input, form.fields), Buttons((Action("submit", title),)))
             yield from self._card(blocks)
-        yield from self._buttons([Action("submit", each) for each in message.suggestions])
+        yield from self._buttons([Action("submit", each) for each in choices])
         yield from _files(saying.attachments)
 
     def _card(self, blocks: tuple[Block, ...]) -> Iterator[Json]:
