@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from docs.reference import codes, commands, flows, models, policies, settings, tools
+from docs.reference import codes, commands, flows, models, policies, settings, shown, tools
 
 PAGES = Path(__file__).parents[1] / "pages"
 PICTURES = Path(__file__).parents[1]
@@ -33,6 +33,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "policy-base": policies.base,
     "policy-context": policies.context,
     "settings": settings.settings,
+    "shown": shown.shown,
     "texts": settings.texts,
     "tool-call": tools.call,
     "tool-options": tools.options,

@@ -183,6 +183,7 @@ llm:
   answer_after: [orders.lookup]
   temperature: 0.5
   thinking: low
+  answer_format: markdown
   reminders_at_once: 2
   reminders:
     - {id: cents, text: Amounts are in cents., tier: safety, max_per_run: 2}
@@ -226,6 +227,7 @@ def test_a_yaml_file_is_the_whole_agent_written_in_python(tmp_path: Path) -> Non
             answer_after=["orders.lookup"],
             temperature=0.5,
             thinking="low",
+            answer_format="markdown",
             reminders_at_once=2,
             reminders=[Reminder("cents", "Amounts are in cents.", tier="safety", max_per_run=2)],
         ),
@@ -355,7 +357,7 @@ def test_whatever_a_file_says_is_the_agent_that_python_makes_of_it(
         ("limits:", "---\nlimits:", CODE, ":17:1"),
         ("file: refunds.yaml", "file: support.yaml", CODE, ":13:5: /children/0/file"),
         ("file: refunds.yaml", "file: gone.yaml", CODE, "/children/0"),
-        ("tier: safety", "tier: safe", CODE, ":34:48: /llm/reminders/0/tier"),
+        ("tier: safety", "tier: safe", CODE, ":35:48: /llm/reminders/0/tier"),
     ],
 )
 def test_a_mistake_in_yaml_is_placed_by_line_and_column(

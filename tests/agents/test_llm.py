@@ -25,6 +25,7 @@ from lichen.core.ports.plan import (
     Plan,
     Step,
 )
+from lichen.core.speech.saying import Saying
 from lichen.core.words.errors import Denied, Invalid
 from lichen.core.words.ids import CallId, ToolName
 from lichen.engine.asks.showing import shown_to
@@ -380,3 +381,16 @@ async def test_words_beside_calls_of_bookkeeping_alone_are_the_answer() -> None:
     assert (await asked.plan(plan_input(HELLO, tools=[LOOKUP, note]))).answer is None
     both = await asked.plan(plan_input(HELLO, tools=[LOOKUP, note]))
     assert (both.answer, both.says) == (None, ("Done.",))
+
+
+@pytest.mark.req("GRE-63.15")
+async def test_what_a_model_says_is_markdown_where_its_planner_says_so() -> None:
+    asked, _ = planner(ModelReply("*Looking*", (CALL,)), "It is **there**.", answer_format="markdown")
+    assert (await asked.plan(plan_input(HELLO, tools=[LOOKUP]))).says == (Saying("*Looking*", format="markdown"),)
+    assert (await asked.plan(plan_input(HELLO))).answer == Saying("It is **there**.", format="markdown")
+    plain, _ = planner("It is **there**.")
+    assert (await plain.plan(plan_input(HELLO))).answer == "It is **there**."
+    assert asked.digest != plain.digest
+    with pytest.raises(Invalid) as refused:
+        planner("x", answer_format="html")
+    assert refused.value.code == "planner_invalid"

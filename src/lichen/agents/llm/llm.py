@@ -21,6 +21,7 @@ from lichen.agents.ways.chain import several
 from lichen.core.ports.call import ToolSpec
 from lichen.core.ports.model import Choice, Effort, Model, ModelMessage, ModelReply, ModelRequest, ToolChoice
 from lichen.core.ports.plan import CallRequest, History, Message, Plan, PlanInput, PlannerKind
+from lichen.core.speech.saying import FORMATS, Format, Saying, text_of
 from lichen.core.speech.wording import cut_off
 from lichen.core.words.errors import Invalid
 from lichen.core.words.ids import ToolName
@@ -45,6 +46,7 @@ class Manner(msgspec.Struct, frozen=True, omit_defaults=True):
     answer_after: tuple[str, ...] = ()
     temperature: float | None = None
     thinking: Effort | None = None
+    answer_format: Format = "plain"
 
 
 class LLMPlanner:
@@ -59,7 +61,9 @@ class LLMPlanner:
     `reminders_at_once` of them at most but every one for safety. `keep` lets the provider keep what requests have in
     common. `tool_choice` is that of a run's first request, `parallel_calls` lets one reply make several calls.
     Once calls of tools named in `answer_after` alone were made and came out well, the model is asked to answer without
-    any tool. `compress` has earlier turns and steps summed up. Raises Invalid (`model_unknown`, `planner_invalid`).
+    any tool. `compress` has earlier turns and steps summed up. What the model says is of `answer_format`: words as they
+    are, or CommonMark, which every channel shows in its own markup. Raises Invalid (`model_unknown`,
+    `planner_invalid`).
     """
 
     kind: PlannerKind = "llm"
@@ -84,6 +88,7 @@ class LLMPlanner:
         temperature: float | None = None,
         thinking: Effort | None = None,
         compress: Compress | None = None,
+        answer_format: Format = "plain",
     ) -> None:
         if (
             min(1 if each is None else each for each in (max_tokens, history_tokens)) < 1
@@ -91,7 +96,7 @@ class LLMPlanner:
         ):
             message = "A reply and a history need at least one token, and turns cannot be negative."
             raise Invalid(message, code="planner_invalid", place=written_at())
-        _check(instructions, temperature)
+        _check(instructions, temperature, answer_format)
         self._model = several(model)
         self._instructions = instructions
         self._compress = compress
@@ -109,6 +114,7 @@ class LLMPlanner:
             answer_after=tuple(sorted(set(answer_after))),
             temperature=temperature,
             thinking=thinking,
+            answer_format=answer_format,
         )
         parts = (self._model.name, words.identity(instructions), self._max_tokens, history_turns)
         more = msgspec.to_builtins(self._manner)
@@ -131,7 +137,7 @@ class LLMPlanner:
         answer that is cut later is gone on with once, and ends with an ellipsis where it is cut then.
         """
         told = await words.told(self._instructions, input)
-        plan = await self._told(told.text, input)
+        plan = self._formatted(await self._told(told.text, input))
         return msgspec.structs.replace(plan, prompts=(told.prompt,)) if told.prompt else plan
 
     async def _told(self, instructions: str, input: PlanInput) -> Plan:
@@ -162,6 +168,16 @@ class LLMPlanner:
         if is_cut(reply):  # the run's story names it `reply_cut`, by the request's `finish`
             return Plan(answer=f"{reply.text.rstrip()}…")
         return Plan(answer=reply.text if reply.text.strip() else cut_off(input.run.language))
+
+    def _formatted(self, plan: Plan) -> Plan:
+        """The plan with what the model said in words as what it is; an answer of a type is no text with markup."""
+        style = self._manner.answer_format
+        if style == "plain" or not (plan.says or plan.answer):
+            return plan
+        says = tuple([Saying(text_of(each), format=style) for each in plan.says])
+        is_text = bool(plan.answer) and not plan.value
+        answer = Saying(text_of(plan.answer), format=style) if is_text else plan.answer
+        return msgspec.structs.replace(plan, says=says, answer=answer)
 
     def _request(self, instructions: str, fitting: Conversation, input: PlanInput) -> ModelRequest:
         """The request of this plan."""
@@ -213,8 +229,11 @@ def _counted(input: PlanInput, history: History) -> PlanInput:
     return msgspec.structs.replace(input, run=run) if sums else input
 
 
-def _check(instructions: object, temperature: float | None) -> None:
+def _check(instructions: object, temperature: float | None, answer_format: str) -> None:
     """Raises Invalid (`planner_invalid`)."""
+    if answer_format not in FORMATS:
+        step = f"Say one of: {', '.join(FORMATS)}."
+        raise Invalid("There is no such format.", code="planner_invalid", next_step=step, place=written_at())
     if not isinstance(instructions, str | words.Prompt) and not callable(instructions):
         message, step = f"Instructions are no {type(instructions).__name__}.", "Pass a str, a Prompt, or a function."
         raise Invalid(message, code="planner_invalid", next_step=step, place=written_at())

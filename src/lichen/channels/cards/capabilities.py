@@ -62,7 +62,7 @@ _OF: Final[Mapping[str, Capabilities]] = {
         choices_max=20,
         card_version="1.3",
     ),
-    "slack": Capabilities(markup="mrkdwn", text_max=3_000, choices_max=25),
+    "slack": Capabilities(images=True, markup="mrkdwn", text_max=3_000, choices_max=25),
     "telegram": Capabilities(images=True, html=True, markup="html", text_max=4_096, unit="utf16", choices_max=24),
     "whatsapp": Capabilities(images=True, markup="whatsapp", text_max=4_096, choices_max=10),
     "mattermost": Capabilities(images=True, markup="markdown", text_max=16_383, choices_max=5),

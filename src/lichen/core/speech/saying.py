@@ -18,7 +18,7 @@ URL_BYTES_MAX: Final = 2_048
 NAME_BYTES_MAX: Final = 256
 
 Format = Literal["plain", "markdown"]
-_FORMATS: Final[tuple[Format, ...]] = get_args(Format)
+FORMATS: Final[tuple[Format, ...]] = get_args(Format)
 
 
 class Attachment(msgspec.Struct, frozen=True, gc=False):
@@ -57,7 +57,7 @@ def check(said: str | Saying) -> None:
     """Raises Invalid for a saying that is larger than the bounds (`saying_too_large`) or not in this form
     (`saying_invalid`)."""
     saying = Saying.of(said)
-    if saying.format not in _FORMATS:
+    if saying.format not in FORMATS:
         raise _invalid("A text is of format `plain` or `markdown`.")
     if len(saying.text.encode()) > TEXT_BYTES_MAX or len(saying.attachments) > ATTACHMENTS_MAX:
         raise _too_large(f"A text has at most {TEXT_BYTES_MAX} bytes and {ATTACHMENTS_MAX} attachments.")
