@@ -243,6 +243,16 @@ def test_what_is_pressed_comes_back_with_the_data_of_the_cards_button(many: bool
 
 
 @pytest.mark.req("GRE-60.3")
+def test_what_is_pressed_and_could_not_hold_its_data_says_where_that_is() -> None:
+    card = {**CARD, "actions": [{"type": "Action.Submit", "title": "Go", "data": {"long": "x" * 300}}]}
+    (*_, last) = channel().render(outbound(Saying("A card.", card)))["messages"]
+    reply = last["interactive"]["action"]["buttons"][0]["reply"]
+    pressed = {"type": "button_reply", "button_reply": {"id": reply["id"], "title": reply["title"]}}
+    message = parsed(of("interactive", interactive=pressed))
+    assert (message.text, message.pressed) == ("Go", "p:o1/1")
+
+
+@pytest.mark.req("GRE-60.3")
 def test_choices_stay_within_what_whatsapp_takes() -> None:
     words = tuple(f"{n} " + "long words " * 20 for n in range(10))
     (shown,) = channel().render(outbound("Which one?", suggestions=words))["messages"]

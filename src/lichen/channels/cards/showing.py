@@ -4,7 +4,7 @@ has enough of them and else as a numbered list."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, assert_never
+from typing import Any, Final, assert_never
 
 import msgspec
 from msgspec.structs import replace
@@ -28,6 +28,8 @@ from lichen.channels.cards.text import paras_of, paras_of_words
 from lichen.channels.cards.writing import Para, Span
 from lichen.core.speech.saying import Saying
 from lichen.engine.answers.listed import chosen, has_numbers, titles_of
+
+_PRESSED: Final = "p:"
 
 
 class Choice(msgspec.Struct, frozen=True):
@@ -65,13 +67,18 @@ def choices_of(
 
 
 def pressed_as(message: str, n: int) -> str:
-    """How a button names choice `n`, from 1, of the message with this id, where it can hold little: `o5/2`."""
-    return f"{message}/{n}"
+    """How a button names choice `n`, from 1, of the message with this id, where it can hold little: `p:o5/2`."""
+    return f"{_PRESSED}{message}/{n}"
+
+
+def is_pressed(data: str) -> bool:
+    """Whether a button names a choice so."""
+    return data.startswith(_PRESSED)
 
 
 def pressed_in(pressed: str) -> tuple[str, int]:
     """The message and the number that a button names; 0 where it names none."""
-    message, _, n = pressed.partition("/")
+    message, _, n = pressed.removeprefix(_PRESSED).partition("/")
     return message, int(n) if n.isascii() and n.isdigit() and len(n) <= 3 else 0
 
 

@@ -6,7 +6,7 @@ from typing import Any, Final, cast
 
 import msgspec
 
-from lichen.channels.cards.showing import Choice
+from lichen.channels.cards.showing import Choice, is_pressed, pressed_as
 
 DATA_BYTES_MAX: Final = 64
 OWN: Final = "l:"
@@ -16,17 +16,18 @@ class _Chosen(msgspec.Struct, frozen=True, omit_defaults=True):
     d: Any = None
 
 
-def data_of(choice: Choice, n: int) -> str:
-    """The data of a choice. What is too long for it stays behind: then the words on the button alone come back."""
+def data_of(choice: Choice, n: int, message: str) -> str:
+    """The data of a choice of this message. Of what is too long for it only where it is found again."""
+    if choice.data is None:
+        return f"n:{n}"
     whole = OWN + msgspec.json.encode(_Chosen(choice.data)).decode()
-    fits = choice.data is not None and len(whole.encode()) <= DATA_BYTES_MAX
-    return whole if fits else f"n:{n}"
+    return whole if len(whole.encode()) <= DATA_BYTES_MAX else pressed_as(message, n)
 
 
 def chosen(data: str, title: str) -> tuple[str, dict[str, Any]]:
     """What somebody says who presses a button with this data and these words on it, and what comes with it."""
     if not data.startswith(OWN):
-        return title or ("" if data.startswith("n:") else data), {}
+        return title or ("" if data.startswith("n:") or is_pressed(data) else data), {}
     try:
         found: Any = msgspec.json.decode(data[len(OWN) :], type=_Chosen).d  # pyright: ignore[reportUnknownMemberType]
     except (msgspec.DecodeError, ValueError, RecursionError):

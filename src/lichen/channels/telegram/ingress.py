@@ -8,8 +8,10 @@ from __future__ import annotations
 from typing import Annotated, Any, Final
 
 import msgspec
+from msgspec.structs import replace
 
 from lichen.channels.activities import decode
+from lichen.channels.cards.showing import is_pressed
 from lichen.channels.port import Arrival, FileRef, Inbound
 from lichen.channels.telegram.choices import chosen
 from lichen.core.words.scope import Customer
@@ -154,7 +156,8 @@ def _pressed(update: Update, callback: _Callback, name: str) -> Inbound | None:
     text, envelope = chosen(callback.data, title)
     if not text:
         return None
-    return _made(update, message, callback.sender, name, text, envelope, ())
+    made = _made(update, message, callback.sender, name, text, envelope, ())
+    return replace(made, pressed=callback.data) if is_pressed(callback.data) else made
 
 
 def _made(

@@ -27,8 +27,8 @@ Json = dict[str, Any]
 
 def rendered(message: Outbound) -> list[Json]:
     """The calls, in order, each with its `method`."""
-    said = shown(message.saying, CAPABILITIES, suggestions=message.suggestions)
-    keyboard = _keyboard(said)
+    said = shown(message.saying, CAPABILITIES, suggestions=message.suggestions, schema=message.schema)
+    keyboard = _keyboard(said, message.id)
     return [*_words(said, keyboard), *map(_file, message.saying.attachments)]
 
 
@@ -58,10 +58,10 @@ def _album(urls: Sequence[str]) -> Json:
     return {"method": "sendMediaGroup", "media": [{"type": "photo", "media": url} for url in urls]}
 
 
-def _keyboard(said: Shown) -> Json:
+def _keyboard(said: Shown, message: str) -> Json:
     """Buttons in rows, as many beside each other as have room."""
     buttons: list[Json] = [
-        {"text": each.title, "callback_data": data_of(each, n)} for n, each in enumerate(said.choices, 1)
+        {"text": each.title, "callback_data": data_of(each, n, message)} for n, each in enumerate(said.choices, 1)
     ]
     buttons += [{"text": each.title, "url": each.url} for each in said.links]
     if not buttons:

@@ -9,8 +9,10 @@ from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Final, cast
 
 import msgspec
+from msgspec.structs import replace
 
 from lichen.channels.activities import decode
+from lichen.channels.cards.showing import is_pressed
 from lichen.channels.port import Arrival, FileRef, Inbound, Report
 from lichen.channels.whatsapp.choices import chosen
 from lichen.core.words.scope import Customer
@@ -168,7 +170,19 @@ def _inbound(message: _Message, name: str, number: str) -> Inbound:
     envelope = {**envelope, "metadata": {"whatsapp.type": message.type[:32], **envelope.get("metadata", {})}}
     conversation = f"{number}:{message.sender}"
     who = Customer(f"{name}:{message.sender}")
-    return Inbound(conversation, who, text, message.id, b"", envelope, None, address, files)
+    inbound = Inbound(conversation, who, text, message.id, b"", envelope, None, address, files)
+    pressed = _id(message)
+    return replace(inbound, pressed=pressed) if is_pressed(pressed) else inbound
+
+
+def _id(message: _Message) -> str:
+    """The id of what was pressed."""
+    if message.button is not None:
+        return message.button.payload
+    pressed = message.interactive
+    if pressed is None:
+        return ""
+    return (pressed.button_reply if pressed.type == "button_reply" else pressed.list_reply).id
 
 
 def _said(message: _Message) -> tuple[str, Words, tuple[FileRef, ...]]:

@@ -55,7 +55,7 @@ def _words(said: Shown, message: Outbound) -> Iterator[Json]:
         parameters = {"display_text": _short(link.title, BUTTON_MAX), "url": link.url}
         yield _interactive("cta_url", header, pieces[-1], {"name": "cta_url", "parameters": parameters})
     elif said.choices:
-        kind, action = _action(said.choices, message.language)
+        kind, action = _action(said.choices, message)
         yield _interactive(kind, header, pieces[-1], action)
     else:
         yield _text(pieces[-1])
@@ -75,20 +75,21 @@ def _links(said: Shown) -> Iterator[Para]:
         yield Para((Span(each.title, href=each.url),), is_tight=True)
 
 
-def _action(choices: Sequence[Choice], language: str) -> tuple[str, Json]:
+def _action(choices: Sequence[Choice], message: Outbound) -> tuple[str, Json]:
     """Buttons where they are few and short, else a list."""
     if len(choices) <= BUTTONS_MAX and all(len(each.title) <= BUTTON_MAX for each in choices):
         replies = [
-            {"id": id_of(each, n, longest=BUTTON_ID_MAX), "title": each.title} for n, each in enumerate(choices, 1)
+            {"id": id_of(each, n, message.id, longest=BUTTON_ID_MAX), "title": each.title}
+            for n, each in enumerate(choices, 1)
         ]
         return "button", {"buttons": [{"type": "reply", "reply": each} for each in _distinct(replies)]}
-    rows = [_row(n, each) for n, each in enumerate(choices, 1)]
-    button = OPEN.get(language.partition("-")[0], "Choose")
+    rows = [_row(n, each, message.id) for n, each in enumerate(choices, 1)]
+    button = OPEN.get(message.language.partition("-")[0], "Choose")
     return "list", {"button": button, "sections": [{"rows": _distinct(rows)}]}
 
 
-def _row(n: int, choice: Choice) -> Json:
-    row = {"id": id_of(choice, n, longest=ROW_ID_MAX), "title": _short(choice.title, ROW_MAX)}
+def _row(n: int, choice: Choice, message: str) -> Json:
+    row = {"id": id_of(choice, n, message, longest=ROW_ID_MAX), "title": _short(choice.title, ROW_MAX)}
     is_short = len(choice.title) <= ROW_MAX
     return row if is_short else {**row, "description": _short(choice.title, DESCRIPTION_MAX)}
 
