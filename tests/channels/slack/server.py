@@ -33,6 +33,7 @@ class Slack:
         self.asked: list[tuple[str, dict[str, Any]]] = []
         self.refusals: list[Refusal] = []
         self.scopes = "chat:write,files:read"
+        self.uploaded: list[bytes] = []
         slack = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -41,6 +42,11 @@ class Slack:
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers.get("content-length", 0)))
+                if self.path == "/upload/v1/abc":
+                    assert "authorization" not in self.headers
+                    slack.uploaded.append(body)
+                    _send_bytes(self, b"OK - 1", 200, {"content-type": "text/plain"})
+                    return
                 is_json = self.headers.get("content-type", "").startswith("application/json")
                 form = {name: value[0] for name, value in parse_qs(body.decode()).items()} if not is_json else {}
                 slack._answer(self, json.loads(body) if is_json and body else form)
@@ -66,6 +72,10 @@ class Slack:
     def _answer(self, request: BaseHTTPRequestHandler, fields: dict[str, Any]) -> None:
         url = urlsplit(request.path)
         fields |= {name: value[0] for name, value in parse_qs(url.query).items()}
+        if url.path.startswith("/ours/"):
+            status = 200 if url.path == "/ours/bill.pdf" else 404
+            _send_bytes(request, PICTURE, status, {"content-type": "application/pdf"})
+            return
         if request.headers["authorization"] != f"Bearer {TOKEN}":
             _send(request, {"ok": False, "error": "invalid_auth"})
             return
@@ -100,6 +110,8 @@ class Slack:
                 thread = fields.get("ts")
                 found = [each for each in self.posted if each.get("thread_ts") == thread and "user" not in each]
                 return self._page(found, int(fields.get("cursor", "0")), int(fields["limit"]))
+            case "files.getUploadURLExternal":
+                return {"ok": True, "upload_url": f"{self.url}/upload/v1/abc", "file_id": "F123ABC456"}
             case "files.info" if fields["file"] == "F1":
                 return {"ok": True, "file": {"id": "F1", "url_private_download": f"{self.url}/files/F1"}}
             case "files.info":

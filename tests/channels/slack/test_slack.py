@@ -16,7 +16,7 @@ from slack_sdk.signature import Clock, SignatureVerifier
 
 from lichen.channels.port import Arrival, FileRef
 from lichen.channels.slack.channel import SlackChannel
-from lichen.core.speech.saying import Saying
+from lichen.core.speech.saying import Attachment, Saying
 from lichen.core.words.errors import Denied, Invalid, NotFound
 from lichen.testing.doors.channel_conformance import ChannelConformance, Received
 from tests.channels.slack.sent import (
@@ -420,3 +420,29 @@ async def test_slacks_own_client_is_understood_by_the_server_that_stands_in_for_
     assert {name: theirs[name] for name in ("channel", "text")} == {name: ours[name] for name in ("channel", "text")}
     assert theirs["blocks"] == ours["blocks"]
     assert theirs["metadata"] == ours["metadata"]
+
+
+@pytest.mark.req("GRE-57.6")
+async def test_a_file_is_uploaded_after_the_words_where_the_settings_say_so() -> None:
+    with Slack() as slack:
+        made = at(slack, files="upload")
+        files = (Attachment("application/pdf", f"{slack.url}/ours/bill.pdf"),)
+        message = outbound(Saying("Your bill.", None, files), {"channel": "C1", "thread": "1.1"})
+        slack.refusals += [FINE, Refusal(0), FINE, Refusal(200, "ratelimited", "3")]
+        waits = [await made.send(SCOPE, message) for _ in range(2)]
+        assert [(each.outcome, each.code) for each in waits] == [
+            ("retry", "file_unreachable"), ("retry", "platform_busy")
+        ]  # fmt: skip
+        assert (await made.send(SCOPE, message)).outcome == "delivered"
+        slack.refusals += [FINE, FINE, Refusal(0)]
+        gone = Attachment("application/pdf", f"{slack.url}/ours/none.pdf")
+        assert (await made.send(SCOPE, msgspec.structs.replace(message, id="o2"))).code == "cut_off"
+        lost = msgspec.structs.replace(message, id="o3", saying=Saying("Your bill.", None, (gone,)))
+        assert (await made.send(SCOPE, lost)).code == "file_gone"
+    assert [each["text"] for each in slack.posted] == ["Your bill."] * 3  # no words twice
+    assert set(slack.uploaded) == {PICTURE}
+    asked, shown = slack.of("files.getUploadURLExternal")[0], slack.of("files.completeUploadExternal")[0]
+    assert asked == {"filename": "bill.pdf", "length": str(len(PICTURE))}
+    assert shown == {
+        "files": [{"id": "F123ABC456", "title": "bill.pdf"}], "channel_id": "C1", "thread_ts": "1.1"
+    }  # fmt: skip

@@ -20,6 +20,7 @@ from lichen.channels.slack.outcomes import delivery, error_of
 from lichen.channels.slack.places import Address
 from lichen.channels.slack.pressing import fields_of as form_of
 from lichen.channels.slack.rendering import rendered
+from lichen.channels.slack.uploading import Upload, Uploader
 from lichen.core.words.errors import Denied
 from lichen.core.words.scope import Actor, Scope
 from lichen.engine.ports import Delivery, Outbound, Traits
@@ -33,14 +34,15 @@ SCOPES: Final = frozenset({"chat:write"})
 class SlackSettings(ChannelSettings, frozen=True, forbid_unknown_fields=True):
     """What `[tenants.NAME.slack]` may say. `bot_token` and `signing_secret` refer to secrets. `workspace` is the only
     one that is listened to (T…, or E… of an organization); `listen`, what of channels with several people is for the
-    agent; `commands`, who sees the answers to slash commands; `default_channel`, where messages go that answer nobody.
-    """
+    agent; `commands`, who sees the answers to slash commands; `files`, whether ours are links or uploaded;
+    `default_channel`, where messages go that answer nobody."""
 
     bot_token: str = "secret:slack-bot-token"
     signing_secret: str = "secret:slack-signing-secret"
     workspace: Annotated[str, msgspec.Meta(pattern=r"^([TE][A-Z0-9]{1,31})?\Z")] = ""
     listen: ingress.Listen = "mentions"
     commands: Literal["ephemeral", "channel"] = "ephemeral"
+    files: Literal["link", "upload"] = "link"
     default_channel: Annotated[str, msgspec.Meta(pattern=r"^([A-Z0-9]{1,32})?\Z")] = ""
     api_base_url: str = API
 
@@ -136,14 +138,14 @@ class SlackChannel:
 
     def render(self, message: Outbound) -> dict[str, Any]:
         """Everything that is posted, in order."""
-        return {"messages": rendered(message)}
+        return {"messages": rendered(message, uploads=self._settings.files == "upload")}
 
     async def send(self, scope: Scope, message: Outbound) -> Delivery:
         """Posts each part, with a mark by which it is found again."""
         address = self._address(message)
         if address is None:
             return Delivery("failed", "address_missing")
-        parts = rendered(message)
+        parts = rendered(message, uploads=self._settings.files == "upload" and not address.only)
         posts = [_post(part, address, Mark.of(message, n, len(parts))) for n, part in enumerate(parts)]
         return await self._parts.send(message, posts, self._posted)
 
@@ -199,6 +201,9 @@ class SlackChannel:
         return Address(self._settings.default_channel) if self._settings.default_channel else None
 
     async def _posted(self, post: dict[str, Any]) -> Delivery:
+        if "upload" in post:
+            address = Address(post["channel"], post.get("thread_ts", ""))
+            return await Uploader(self._host, self._api, self._headers).send(Upload(**post["upload"]), address)
         method = "chat.postEphemeral" if "user" in post else "chat.postMessage"
         try:
             answer = await self._api.ask("POST", f"api/{method}", json=post, headers=await self._headers(self._api))

@@ -21,7 +21,7 @@ Headers = Callable[[Api], Awaitable[dict[str, str]]]
 async def fetched(file: FileRef, host: Host, api: Api, headers: Headers) -> bytes:
     """The file. Raises NotFound (`file_gone`), Invalid (`file_too_large`), Unavailable, Denied (`address_denied`)."""
     url = file.ref if file.ref.startswith(("https://", "http://")) else await _address(file, api, headers)
-    at = _where(url, host, api)
+    at = where(url, host, api)
     answer = await _asked(at, url, headers, bytes_max=FILES_BYTES_MAX)
     is_page = answer.headers.get("content-type", "").startswith("text/html")
     if not answer.is_ok or (is_page and not file.media_type.startswith("text/html")):
@@ -41,8 +41,8 @@ async def _address(file: FileRef, api: Api, headers: Headers) -> str:
     return url
 
 
-def _where(url: str, host: Host, api: Api) -> Api:
-    """The API of the host that a file lies on, which must be Slack's. Raises Denied (`address_denied`)."""
+def where(url: str, host: Host, api: Api) -> Api:
+    """What asks the host that a file lies on, which must be Slack's. Raises Denied (`address_denied`)."""
     parts, base = urlsplit(url), urlsplit(api.base)
     if (parts.scheme, parts.netloc) == (base.scheme, base.netloc):
         return api

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, assert_never
+from urllib.parse import urlsplit
 
 from msgspec.structs import replace
 
@@ -38,6 +39,7 @@ from lichen.engine.ports import Outbound
 CAPABILITIES: Final = capabilities_of("slack")
 BLOCKS_MAX, ELEMENTS_MAX, FIELDS_MAX = 50, 25, 10
 HEADER_MAX, TEXT_MAX, FIELD_MAX, BUTTON_MAX, ALT_MAX, URL_MAX = 150, 3_000, 2_000, 75, 2_000, 3_000
+NAME_MAX: Final = 255
 FILL: Final[Mapping[str, str]] = {
     "de": "Ausfüllen", "es": "Rellenar", "fr": "Remplir", "ja": "入力する", "zh": "填写",
 }  # fmt: skip
@@ -46,14 +48,27 @@ _STYLES: Final[Mapping[str, str]] = {"positive": "primary", "destructive": "dang
 Json = dict[str, Any]
 
 
-def rendered(message: Outbound) -> list[Json]:
-    """What is posted, in this order: of each its text, and its blocks where words alone will not do."""
+def rendered(message: Outbound, *, uploads: bool = False) -> list[Json]:
+    """What is posted, in this order: of each its text, and its blocks where words alone will not do; with `uploads` the
+    files by themselves."""
+    if not uploads or not message.saying.attachments:
+        return _posts(message)
+    files = [{"upload": {"url": each.url, "name": _name(each)}} for each in message.saying.attachments]
+    return [*_posts(replace(message, saying=replace(message.saying, attachments=()))), *files]
+
+
+def _posts(message: Outbound) -> list[Json]:
     blocks = list(_Writer(message).blocks())
     if blocks:
         summary, starts = _summary(message), range(0, len(blocks), BLOCKS_MAX)
         return [{"text": summary, "blocks": blocks[at : at + BLOCKS_MAX]} for at in starts]
     paras = paras_of(message.saying.text, message.saying.format)
     return [{"text": piece} for piece in _texts(paras)] or [{"text": "…"}]
+
+
+def _name(file: Attachment) -> str:
+    """What a file is called: as it is said, else as its address ends."""
+    return (file.name or urlsplit(file.url).path.rpartition("/")[2] or "file")[:NAME_MAX]
 
 
 def _summary(message: Outbound) -> str:
