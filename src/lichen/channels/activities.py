@@ -49,8 +49,14 @@ def text_of(activity: Activity) -> str:
     if not text.strip() and activity.value is not None:
         value: Any = activity.value
         text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    return words_of(text, place="$.text")
+
+
+def words_of(text: str, *, place: str) -> str:
+    """What somebody wrote, without control characters other than newline and tab. Raises Invalid (`text_invalid`) for
+    a NUL."""
     if "\x00" in text:
-        raise Invalid("The text has a NUL character.", code="text_invalid", place="$.text")
+        raise Invalid("The text has a NUL character.", code="text_invalid", place=place)
     return _CONTROLS.sub("", text.replace("\r\n", "\n"))
 
 

@@ -14,6 +14,7 @@ OWN: Final[Mapping[str, str]] = {
     "dummy": "lichen.channels.dummy.channel:DummyChannel",
     "file": "lichen.channels.file.channel:FileChannel",
     "slack": "lichen.channels.slack.channel:SlackChannel",
+    "teams": "lichen.channels.teams.channel:TeamsChannel",
     "telegram": "lichen.channels.telegram.channel:TelegramChannel",
     "whatsapp": "lichen.channels.whatsapp.channel:WhatsAppChannel",
     "webhook": "lichen.channels.webhook.channel:WebhookChannel",
