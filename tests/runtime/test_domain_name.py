@@ -18,10 +18,10 @@ from lichen.core.deciders import moves
 from lichen.core.words.content import RETENTION
 from lichen.core.words.errors import Conflict, Invalid, Unavailable
 from lichen.core.words.ids import TENANT_STREAM
-from lichen.runtime.given import dns as asking
-from lichen.runtime.given.dns import Dns
 from lichen.runtime.project.loading import load
 from lichen.runtime.runtime import Runtime
+from lichen.runtime.servers import dns as asking
+from lichen.runtime.servers.dns import Dns
 from lichen.tools.mcp.definition import defined
 from lichen.tools.pins.keys import fingerprint
 from lichen.tools.vouching.signature import Signature, kept

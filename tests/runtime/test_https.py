@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509.oid import NameOID
 
 from lichen.core.words.errors import Unavailable
-from lichen.runtime.given import https
-from lichen.runtime.given.https import Https, public_addresses
+from lichen.runtime.servers import https
+from lichen.runtime.servers.https import Https, public_addresses
 from lichen.tools.pins.keys import new_key
 
 HOST = "vendor.example"

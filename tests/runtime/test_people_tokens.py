@@ -14,8 +14,8 @@ import pytest
 
 from lichen.core.words.errors import Invalid
 from lichen.core.words.scope import Actor, Customer
-from lichen.runtime.given import people
 from lichen.runtime.runtime import Runtime
+from lichen.runtime.servers import people
 from lichen.tools.mcp.oauth.bearer import Signed
 from tests.cli.projects import Project
 from tests.runtime.test_servers import CLERK, OPS, SCOPE, opened

@@ -14,8 +14,8 @@ from lichen.core.deciders import events as e
 from lichen.core.words.errors import Conflict, Denied, Invalid, NotFound
 from lichen.core.words.ids import TENANT_STREAM
 from lichen.core.words.scope import Customer, Operator, Scope, Service
-from lichen.runtime.given import servers
 from lichen.runtime.runtime import Runtime
+from lichen.runtime.servers import definitions
 from tests.cli.projects import Project
 from tests.runtime.test_servers import CLERK, opened, said, written
 from tests.runtime.test_vouched import TOLD, TOOL, Books
@@ -161,7 +161,7 @@ async def test_only_of_a_server_that_is_configured_and_never_by_a_customer(runti
 
 @pytest.mark.req("SYM-68.8")
 async def test_nobody_fills_a_log_with_names_of_tools(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(servers, "NAMES_MAX", 1)
+    monkeypatch.setattr(definitions, "NAMES_MAX", 1)
     await runtime.submissions.submit(SCOPE, "books", [TOOL], TILL)
     with pytest.raises(Conflict, match="definitions_full"):
         await runtime.submissions.submit(SCOPE, "books", [POISONED, {**TOOL, "name": "other"}], TILL)

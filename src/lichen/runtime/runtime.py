@@ -224,7 +224,6 @@ class Runtime:
         """Makes everything that may be asked: each operation asks `access` first."""
         from lichen.runtime.access.changes import Changes
         from lichen.runtime.channels.channels import Channels
-        from lichen.runtime.given.suspicions import Suspicions
         from lichen.runtime.operations.admin import Admin
         from lichen.runtime.operations.agents import Agents
         from lichen.runtime.operations.channels.platforms import Platforms
@@ -252,6 +251,7 @@ class Runtime:
         from lichen.runtime.operations.timing.schedules import Schedules
         from lichen.runtime.operations.waits import Waits
         from lichen.runtime.project.hosting import specs_of
+        from lichen.runtime.servers.suspicions import Suspicions
         from lichen.runtime.state.waiting import WaitIndex
 
         new_id = self._blueprint.new_id
@@ -272,7 +272,7 @@ class Runtime:
         self.records = Records(wiring.engine, access)
         self.proofs = Proofs(wiring.engine, access, home=self.home, volume=wiring.volume, keyring=wiring.keyring)
         self.people = People(
-            wiring.engine, access, register=wiring.register, new_id=new_id, forget=wiring.servers.forget
+            wiring.engine, access, register=wiring.register, new_id=new_id, forget=wiring.servers.reach.forget
         )
         self.keys = Keys(wiring.engine, wiring.keyring, access, changes, register=wiring.register)
         handed = Channels() if self.project is None else self.project.channels

@@ -44,10 +44,8 @@ from lichen.runtime.access.quota import Quota
 from lichen.runtime.access.register import Credential, Key, Name, Person, Register
 from lichen.runtime.given.connections import Reaching
 from lichen.runtime.given.files import Files
-from lichen.runtime.given.servers import Servers
 from lichen.runtime.given.sharing import Sharing, sharing
 from lichen.runtime.given.state import StateStore
-from lichen.runtime.given.vouching import Vouching, https
 from lichen.runtime.given.withdrawal import JournalOf, Journals
 from lichen.runtime.operations.governing.stops import STOPPED, reason_of, stop_kind
 from lichen.runtime.project.catalog import Catalog
@@ -55,6 +53,8 @@ from lichen.runtime.project.hosting import Hosted, guarded, hosted, specs_of
 from lichen.runtime.project.policies import InForce, PolicySource
 from lichen.runtime.project.prompts import Prompts
 from lichen.runtime.project.secretkinds import maker
+from lichen.runtime.servers.servers import Servers
+from lichen.runtime.servers.vouching import Vouching, https
 from lichen.runtime.state.connection import Redis
 from lichen.runtime.state.in_log import LogStates
 from lichen.runtime.state.on_redis import RedisStates

@@ -108,7 +108,7 @@ def _place(known: Path | None) -> Directory:
     from lichen.tools.agentpin.directory import Bundled, LocalFiles, WellKnown
 
     if known is None:
-        from lichen.runtime.given.https import Https
+        from lichen.runtime.servers.https import Https
 
         return WellKnown(Https())
     return LocalFiles(known) if known.is_dir() else Bundled.read(files.read(known))

@@ -97,7 +97,7 @@ def place_of(known: Path | None) -> Resolver:
     from lichen.tools.pins.resolvers import Bundled, LocalFiles, WellKnown
 
     if known is None:
-        from lichen.runtime.given.https import Https
+        from lichen.runtime.servers.https import Https
 
         return WellKnown(Https())
     return LocalFiles(known) if known.is_dir() else Bundled(read_bundle(read(known)))

@@ -1,6 +1,5 @@
-"""What tools are given beside their arguments, a folder, a state that is kept, the runs of a session to take back; and
-models the connection they are reached over.
+"""What tools are given beside their arguments: a folder, a state that is kept, a session's runs to take back.
 
 Others take `STATE_TOOLS` and `withdraw`, which agents may have, what the two stand on: `StateStore`, `Journals`, and
-`Reaching`.
+`Reaching`, the connection that models are given.
 """

@@ -15,7 +15,7 @@ import msgspec
 from lichen.core.ports.call import ToolSpec
 from lichen.core.words.scope import Actor, Scope
 from lichen.runtime.access.access import EVERYTHING, Access
-from lichen.runtime.given.servers import Servers
+from lichen.runtime.servers.servers import Servers
 
 FOUND_MAX: Final = 100
 TEXT_CHARS_MAX: Final = 300

@@ -5,7 +5,7 @@ from __future__ import annotations
 from lichen.core.words.scope import Actor, Scope
 from lichen.runtime.access.access import About, Access
 from lichen.runtime.access.changes import Changes
-from lichen.runtime.given.servers import Servers
+from lichen.runtime.servers.servers import Servers
 
 
 class SignIns:
@@ -21,5 +21,5 @@ class SignIns:
         (`secrets_full`), Unavailable.
         """
         ruling = self._access.ask("tool.login", scope, actor, About(server))
-        await self._servers.sign_in(scope, server, token, actor)
+        await self._servers.reach.sign_in(scope, server, token, actor)
         await self._changes.note(scope, "key", f"signed_in:{server}", actor, ruling)

@@ -20,8 +20,9 @@ from lichen.core.words.ids import TENANT_STREAM, ToolName
 from lichen.core.words.scope import Actor, Scope
 from lichen.engine.engine import Engine
 from lichen.runtime.access.access import About, Access
-from lichen.runtime.given.servers import By, Servers
-from lichen.runtime.given.suspicions import Suspicions
+from lichen.runtime.servers.definitions import By
+from lichen.runtime.servers.servers import Servers
+from lichen.runtime.servers.suspicions import Suspicions
 from lichen.tools.mcp.definition import Definition, defined
 from lichen.tools.scan.finding import Finding
 
@@ -61,10 +62,10 @@ class Submissions:
         """
         ruling = self._access.ask("tool.submit", scope, actor, About(server))
         self._engine.services.quota(scope, actor)
-        name = self._servers.connection(scope, server).server.name
+        name = self._servers.reach.table(scope, server).name
         definitions = _defined(name, tuple(told))
         by = By(self._engine.journal(scope).log.name(actor), ruling)
-        stands = await self._servers.submit(scope, name, definitions.values(), by)
+        stands = await self._servers.definitions.submit(scope, name, definitions.values(), by)
         return tuple([await self._shown(scope, definitions[name], state) for name, state in stands.items()])
 
     async def _shown(self, scope: Scope, definition: Definition, state: str) -> Submission:

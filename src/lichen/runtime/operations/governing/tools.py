@@ -21,10 +21,10 @@ from lichen.core.words.scope import Actor, Scope
 from lichen.engine.engine import Engine
 from lichen.log.records.record import Record
 from lichen.runtime.access.access import EVERYTHING, About, Access
-from lichen.runtime.given.servers import Seen, Servers
-from lichen.runtime.given.suspicions import Suspicions
 from lichen.runtime.names import name_of
 from lichen.runtime.project.policies import InForce
+from lichen.runtime.servers.servers import Seen, Servers
+from lichen.runtime.servers.suspicions import Suspicions
 from lichen.tools.scan.difference import difference
 from lichen.tools.scan.finding import Finding
 from lichen.tools.vouching.signature import Signature, kept
@@ -125,7 +125,7 @@ class ServerTools:
             name_of(log, pin.actor) if pin is not None else "",
             pin.ts_us if pin is not None else 0,
             wait.ts_us if wait is not None else 0,
-            self._servers.signature(scope, n) if n else None,
+            self._servers.stands.signature(scope, n) if n else None,
         )
 
     async def look(self, scope: Scope, server: str, actor: Actor) -> Seen:
@@ -158,10 +158,10 @@ class ServerTools:
 
     async def _signed(self, scope: Scope, name: str, n: int) -> bytes:
         """The signature of a definition as its domain vouches for it now; empty where none has to."""
-        if self._servers.lacks_signature(scope, name.partition(".")[0], n):
+        if self._servers.stands.lacks_signature(scope, name.partition(".")[0], n):
             step = "Ask its author to sign it, or take `schemapin` out of the server's table in lichen.toml."
             raise Conflict("Its domain did not sign it.", code="signature_missing", place=name, next_step=step)
-        return kept(await self._servers.vouched_anew(scope, name, n))
+        return kept(await self._servers.definitions.vouched_anew(scope, name, n))
 
     async def reject(self, scope: Scope, name: str, digest: str, actor: Actor, *, reason: str = "") -> ToolStanding:
         """Says no to the definition with this digest: to the one that waits, or to the one that is pinned, whose tool

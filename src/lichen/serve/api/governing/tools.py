@@ -6,10 +6,10 @@ from typing import Annotated, Any
 
 import msgspec
 
-from lichen.runtime.given.servers import Seen
 from lichen.runtime.operations.governing.search import FoundTool
 from lichen.runtime.operations.governing.submissions import TOGETHER_MAX, Submission
 from lichen.runtime.operations.governing.tools import ToolOffer, ToolStanding
+from lichen.runtime.servers.servers import Seen
 from lichen.serve.api.route import ApiRoute
 from lichen.serve.http.exchange import Body, Exchange, Note, Nothing
 

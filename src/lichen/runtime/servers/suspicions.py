@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from lichen.core.words.scope import Scope
-from lichen.runtime.given.servers import Servers
+from lichen.runtime.servers.servers import Servers
 from lichen.tools.scan.finding import Finding
 
 KEPT_MAX: Final = 2_000

@@ -10,7 +10,7 @@ from lichen.core.ports.call import CallMeta
 from lichen.core.remote.server import Server
 from lichen.core.words.errors import Unavailable
 from lichen.core.words.scope import Actor, Scope
-from lichen.runtime.given.showing import lent_to_us
+from lichen.runtime.servers.showing import lent_to_us
 from lichen.tools.mcp.connection import Connection
 
 PEOPLE_MAX: Final = 100  # with a connection to one server at once

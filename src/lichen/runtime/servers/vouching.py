@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from lichen.core.remote.server import Server
-from lichen.runtime.given.dns import Dns
+from lichen.runtime.servers.dns import Dns
 from lichen.tools.mcp.definition import Definition
 from lichen.tools.vouching.signature import UNASKED, Signature, Vouched
 
@@ -71,6 +71,6 @@ class Vouching:
 
 def https() -> Fetch:
     """The way to public addresses."""
-    from lichen.runtime.given.https import Https
+    from lichen.runtime.servers.https import Https
 
     return Https()

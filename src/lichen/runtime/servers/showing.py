@@ -13,7 +13,7 @@ import msgspec
 from lichen.core.remote.server import Server
 from lichen.core.words.errors import Unavailable
 from lichen.core.words.scope import Actor
-from lichen.runtime.given.vouching import https
+from lichen.runtime.servers.vouching import https
 
 if TYPE_CHECKING:
     import httpx2
