@@ -12,6 +12,7 @@ from lichen.plugins.registry import Registry
 
 OWN: Final[Mapping[str, str]] = {
     "dummy": "lichen.channels.dummy.channel:DummyChannel",
+    "email": "lichen.channels.email.channel:EmailChannel",
     "file": "lichen.channels.file.channel:FileChannel",
     "slack": "lichen.channels.slack.channel:SlackChannel",
     "teams": "lichen.channels.teams.channel:TeamsChannel",

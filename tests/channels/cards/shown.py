@@ -28,9 +28,14 @@ SCOPE: Final = Scope("acme", "dev")
 CARDS: Final = tuple(sorted(path.stem for path in (HERE / "fixtures").glob("*.json")))
 PLANS: Final = "plans"
 RENDERED: Final = tuple(sorted(path.name for path in (HERE / "golden").iterdir() if path.name != PLANS))
-ADDRESSES: Final[dict[str, bytes]] = {"whatsapp": b'{"to":"16505551234","at":1749416383}', "telegram": b'{"chat":7}'}
+ADDRESSES: Final[dict[str, bytes]] = {
+    "email": b'{"to":"ann@customer.example","thread":"aaaaaaaaaaaaaaaaaaaaaaaa","subject":"Order 17"}',
+    "whatsapp": b'{"to":"16505551234","at":1749416383}',
+    "telegram": b'{"chat":7}',
+}
 """Where a kind's messages go, for kinds whose rendering says it."""
 SETTINGS: Final[dict[str, dict[str, Any]]] = {
+    "email": {"address": "support@shop.example", "smtp_host": "smtp.shop.example"},
     "whatsapp": {"phone_number_id": "106540352242922"},
     "teams": {"app_id": "2f7ad3ee-1c5b-4c0b-9a67-0e5b8a7f5d21"},
 }

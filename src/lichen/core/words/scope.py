@@ -71,7 +71,13 @@ class Actor(msgspec.Struct, frozen=True):
 
 
 CLAIMED = "webchat:"  # begins the ids of customers for whom nobody vouched
+_UNPROVEN = ":claimed:"  # stands in those of others: `email:claimed:ann@example.com`
 CHANNEL = "channel"  # the role of a service that vouches for whom its messages are from
+
+
+def is_claimed(customer: str) -> bool:
+    """Whether nobody vouches for who a customer of this id is."""
+    return customer.startswith(CLAIMED) or _UNPROVEN in customer
 
 
 def speaks_as(actor: Actor) -> Literal["customer", "operator", "service"]:

@@ -11,7 +11,7 @@ from lichen.core.ports.agent import AgentDef
 from lichen.core.ports.call import CallMeta
 from lichen.core.words.errors import Denied
 from lichen.core.words.ids import AgentName, root_run
-from lichen.core.words.scope import CLAIMED, Actor, Scope
+from lichen.core.words.scope import Actor, Scope, is_claimed
 from lichen.engine.act import Act
 from lichen.engine.brief.history import Handed
 from lichen.engine.brief.lookback import Seen, Specs, Wanted, Whose, look_back
@@ -27,7 +27,7 @@ def whose(journal: Journal, state: RunState, actor: Actor, of: MemoryScope) -> W
     if of == "session":
         return Whose(state.agent, state.session)
     person = actor.subject
-    if person.kind != "customer" or person.id.startswith(CLAIMED):
+    if person.kind != "customer" or is_claimed(person.id):
         raise Denied("Nobody vouches for who this conversation is with.", code="memory_denied")
     partner = state.agent if state.session is None else journal.mailbox(state.session).agent
     return Whose(state.agent, state.session, state.subject, partner)

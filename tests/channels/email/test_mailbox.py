@@ -1,0 +1,159 @@
+"""Mails out of a mailbox, over a real IMAP server: each is handed in once, and seen only once it is durable."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from lichen.channels.port import Inbound
+from lichen.core.words.errors import Invalid, LichenError, Unavailable
+from tests.channels.email.mails import mail, with_mailbox
+from tests.channels.email.server import Post
+
+DEADLINE_S = 10.0
+
+
+class Taker:
+    """Takes messages; `refusals` are raised first, in order."""
+
+    def __init__(self, *refusals: LichenError) -> None:
+        self.taken: list[Inbound] = []
+        self.asked = 0
+        self._refusals = list(refusals)
+        self.held: asyncio.Event | None = None
+
+    async def take(self, message: Inbound) -> None:
+        self.asked += 1
+        if self.held is not None:
+            await self.held.wait()
+        if self._refusals:
+            raise self._refusals.pop(0)
+        self.taken.append(message)
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(DEADLINE_S):
+        while not holds():  # noqa: ASYNC110 - it is the server's, in another thread
+            await asyncio.sleep(0.01)
+
+
+def numbered(n: int) -> bytes:
+    return mail(f"Hello {n}", Message_ID=f"<m{n}@customer.example>")
+
+
+@pytest.mark.req("GRE-62.24")
+@pytest.mark.parametrize("security", ["starttls", "tls"])
+async def test_mails_are_handed_in_in_order_and_seen_once_they_are_durable(security: str) -> None:
+    with Post(implicit=security == "tls") as post:
+        post.arrive(numbered(1))
+        made, taker = with_mailbox(post, security=security), Taker()
+        taker.held = asyncio.Event()
+        await made.start(taker)
+        await until(lambda: taker.asked == 1)
+        assert post.flags() == [set()], "it is not durable yet"
+        taker.held.set()
+        post.arrive(numbered(2))
+        await until(lambda: post.flags() == [{"seen"}, {"seen"}])
+        await made.stop()
+        assert [each.text for each in taker.taken] == ["Hello 1", "Hello 2"]
+
+
+@pytest.mark.req("GRE-62.24")
+async def test_a_process_that_ends_before_a_mail_is_durable_brings_it_again() -> None:
+    with Post() as post:
+        post.arrive(numbered(1))
+        for refusal in (Unavailable("not now"), Unavailable("not now")):
+            made, taker = with_mailbox(post), Taker(refusal)
+            await made.start(taker)
+            await until(lambda taker=taker: taker.asked == 1)
+            made.drain()
+            await made.stop()
+            assert post.flags() == [set()]
+        made, taker = with_mailbox(post), Taker()
+        await made.start(taker)
+        await until(lambda: post.flags() == [{"seen"}])
+        await made.stop()
+        assert len(taker.taken) == 1
+
+
+@pytest.mark.req("GRE-62.24")
+async def test_what_cannot_be_taken_now_is_taken_later_by_the_same_process() -> None:
+    with Post() as post:
+        post.arrive(numbered(1))
+        made, taker = with_mailbox(post), Taker(Unavailable("not now"), Unavailable("not now"))
+        await made.start(taker)
+        await until(lambda: post.flags() == [{"seen"}])
+        await made.stop()
+        assert taker.asked == 3
+
+
+@pytest.mark.req("GRE-62.25")
+@pytest.mark.parametrize("raw", [mail(sender="two@a.example, one@b.example"), b"no mail at all"])
+async def test_a_mail_that_can_never_be_taken_is_flagged_for_people_and_holds_nothing_up(raw: bytes) -> None:
+    with Post() as post:
+        post.arrive(raw)
+        post.arrive(numbered(2))
+        post.arrive(numbered(3))
+        made, taker = with_mailbox(post), Taker(Invalid("never"))
+        await made.start(taker)
+        await until(lambda: post.flags() == [{"seen", "flagged"}, {"seen", "flagged"}, {"seen"}])
+        await made.stop()
+        assert [each.text for each in taker.taken] == ["Hello 3"]
+
+
+@pytest.mark.req("GRE-62.25")
+async def test_a_mail_that_no_person_wrote_is_seen_and_not_handed_in() -> None:
+    with Post() as post:
+        post.arrive(mail(Auto_Submitted="auto-replied"))
+        made, taker = with_mailbox(post), Taker()
+        await made.start(taker)
+        await until(lambda: post.flags() == [{"seen"}])
+        await made.stop()
+        assert taker.asked == 0
+
+
+@pytest.mark.req("GRE-62.26")
+async def test_a_server_that_goes_away_is_asked_again_and_a_mailbox_that_was_moved_brings_nothing_twice() -> None:
+    with Post() as post:
+        post.arrive(numbered(1))
+        made, taker = with_mailbox(post), Taker()
+        await made.start(taker)
+        await until(lambda: post.flags() == [{"seen"}])
+        port = post.imap_port
+        post.within(post.end_mailbox)
+        post.within(lambda: post.begin_mailbox(port))  # with other UIDs, and another UIDVALIDITY
+        post.arrive(numbered(1))
+        post.arrive(numbered(2))
+        await until(lambda: post.flags() == [{"seen"}, {"seen"}])
+        await made.stop()
+        first, again, other = (each.id for each in taker.taken)
+        assert first == again != other
+
+
+@pytest.mark.req("GRE-62.26")
+async def test_a_server_that_is_not_there_yet_keeps_nothing_from_starting() -> None:
+    with Post() as post:
+        port = post.imap_port
+        post.within(post.end_mailbox)
+        made, taker = with_mailbox(post), Taker()
+        await made.start(taker)
+        post.within(lambda: post.begin_mailbox(port))
+        post.arrive(numbered(1))
+        await until(lambda: len(taker.taken) == 1)
+        await made.stop()
+
+
+@pytest.mark.req("GRE-62.24")
+async def test_nothing_is_taken_while_a_channel_drains() -> None:
+    with Post() as post:
+        made, taker = with_mailbox(post), Taker()
+        await made.start(taker)
+        made.drain()
+        post.arrive(numbered(1))
+        await made.stop()
+        assert (taker.asked, post.flags()) == (0, [set()])
+        without = with_mailbox(post, imap_host="")
+        await without.start(taker)
+        await without.stop()
