@@ -150,6 +150,8 @@ def second_day(log: Log) -> None:
     dead = log.find(TENANT_STREAM, "dead_lettered/token-9")
     assert dead is not None
     put(log, TENANT_STREAM, e.Draft(e.LetterSettled(dead, "dropped", boss)))
+    unread = (Content("letter", RETENTION, b"{}"), Content("reason", RETENTION, b"It cannot be read."))
+    put(log, TENANT_STREAM, e.Draft(e.DeadLettered("slack", "token-10", "body_invalid"), unread))
     put(log, TENANT_STREAM, e.Draft(e.Changed("stop", "tool:shop.pay", "", "change-1")))
     ruling = e.Ruling("tool.pin", ("p1",), "abc")
     definition = (Content("definition", RETENTION, b'{"name":"files.read"}'),)

@@ -29,6 +29,7 @@ COMMANDS: Final = {
     "sessions": ("commands.sessions:app", "One conversation: what was said, and its end."),
     "approvals": ("commands.approvals:app", "What waits for a person, and the answers."),
     "handovers": ("commands.handovers:app", "Conversations that a person is to have."),
+    "letters": ("letters.letters:app", "Messages that got stuck: seen, tried again, put away."),
     "costs": ("commands.costs:show", "Shows what models cost, day by day."),
     "list": ("commands.listing:app", "What there is: agents, tools, tenants, sessions."),
     "log": ("volumes.log:app", "Read the log, prove it, take it away, back it up."),

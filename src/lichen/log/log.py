@@ -17,10 +17,11 @@ from lichen.core.words.ids import TENANT_STREAM, LogId, Pseudonym, StreamId
 from lichen.core.words.scope import Actor
 from lichen.log.disk.growth import DAY_US, Growth
 from lichen.log.feed import Feed, follow
-from lichen.log.projections import costs, meters, unknowns
+from lichen.log.projections import costs, meters, outbox, unknowns
 from lichen.log.projections.costs import Person, Spent
 from lichen.log.projections.every import Folds
 from lichen.log.projections.meters import OpenReservation
+from lichen.log.projections.outbox import LetterRow
 from lichen.log.projections.unknowns import Unknown
 from lichen.log.records.contents import Sealer
 from lichen.log.records.names import Names
@@ -102,6 +103,7 @@ class Log(Streams):
         self._stage = Staging(self._sealer, log=self.id, number=tip.number, counted=self.folds.counting)
         self._costs = self.folds.of(costs.VIEW)
         self._meters, self._unknowns = self.folds.of(meters.VIEW), self.folds.of(unknowns.VIEW)
+        self._letters = self.folds.of(outbox.DEAD)
 
     # -- append --------------------------------------------------------------------------------------------------
 
@@ -371,6 +373,15 @@ class Log(Streams):
     def is_unknown(self, session: str | None, tool: str, digest: bytes) -> bool:
         """Whether nobody knows the outcome of a call of this tool with these arguments in this session."""
         return self._unknowns.has(session or "", tool, digest)
+
+    def letters(self) -> Mapping[int, LetterRow]:
+        """The dead letters that nobody settled, by their records of the tenant's stream, the oldest first."""
+        return self._letters.open
+
+    def letter_counts(self) -> Mapping[str, int]:
+        """How many dead letters are open, and how many messages got stuck on their way out, by state."""
+        out = self.outbox_counts()
+        return {"dead": len(self.letters()), **{state: out.get(state, 0) for state in outbox.STRANDED}}
 
     def stops(self) -> Mapping[str, int]:
         """The kill switches that are on, as `kind:name`, and the record of the tenant's stream that set each."""

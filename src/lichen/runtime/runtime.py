@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from lichen.log.log import Log
     from lichen.log.volume import VolumeOptions
     from lichen.runtime.access.access import Access
-    from lichen.runtime.operations.admin import Health, Tools, Totals
+    from lichen.runtime.operations.admin import Health, StuckLetters, Tools, Totals
     from lichen.runtime.project.policies import PolicySource
     from lichen.runtime.project.project import Project
     from lichen.runtime.wiring import Wiring
@@ -247,6 +247,7 @@ class Runtime:
         from lichen.runtime.operations.runs import Runs
         from lichen.runtime.operations.setting import Known
         from lichen.runtime.operations.talk.handovers import Handovers
+        from lichen.runtime.operations.talk.letters import Letters
         from lichen.runtime.operations.talk.sessions import Sessions
         from lichen.runtime.operations.timing.schedules import Schedules
         from lichen.runtime.operations.waits import Waits
@@ -269,6 +270,7 @@ class Runtime:
         self.waits = Waits(wiring.engine, access, known)
         self.replies = Replies(wiring.engine, access, self.waits, WaitIndex(wiring.states))
         self.handovers = Handovers(wiring.engine, access, self.waits)
+        self.letters = Letters(wiring.engine, access, self.project, self.sessions)
         self.records = Records(wiring.engine, access)
         self.proofs = Proofs(wiring.engine, access, home=self.home, volume=wiring.volume, keyring=wiring.keyring)
         self.people = People(
@@ -376,7 +378,14 @@ class Runtime:
             plugins=used(),
             models=Models(*self.ways.figures()),
             tools=self._tools(),
+            letters=self._letters(),
         )
+
+    def _letters(self) -> tuple[StuckLetters, ...]:
+        from lichen.runtime.operations.admin import StuckLetters
+
+        counts = [(scope, self.log(scope).letter_counts()) for scope in self.engine.scopes]
+        return tuple(StuckLetters(scope.tenant, scope.env, **each) for scope, each in counts if any(each.values()))
 
     def _tools(self) -> Tools:
         from lichen.runtime.operations.admin import ShutTool, Tools

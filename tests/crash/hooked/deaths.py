@@ -8,8 +8,8 @@ from pathlib import Path
 
 from lichen.core.deciders import events as e
 from lichen.core.words.scope import SYSTEM, Scope
+from lichen.runtime.channels.points import POINTS
 from lichen.runtime.runtime import Runtime
-from lichen.serve.hooks.points import POINTS
 from tests.crash.hooked.gateway import project_of
 from tests.crash.hooked.platform import Exchange, converse
 from tests.crash.mortal import Death

@@ -308,6 +308,13 @@ def _shut(tool: dict[str, Any]) -> Finding:
     )
 
 
+def _stuck(letters: dict[str, Any]) -> Finding:
+    tenant, env = letters["tenant"], letters["env"]
+    what = f"{letters['dead']} dead letters, {letters['failed']} messages undelivered, {letters['in_doubt']} in doubt"
+    mend = f"lichen letters list --tenant {tenant} --env {env}"
+    return Finding("letters", "warning", f"{tenant}/{env}: {what}", mend)
+
+
 def _owned(client: Client, home: Path) -> Iterator[Finding]:
     pid = (home / "lock").read_text(encoding="utf-8").partition("\n")[0]
     yield Finding("owner", "ok", f"process {pid} owns the directory and answers")
@@ -315,6 +322,7 @@ def _owned(client: Client, home: Path) -> Iterator[Finding]:
     if health["status"] != "ok":
         yield Finding("volume", "problem", f"the volume is {health['status']}", f"df -h {home}")
     yield from map(_shut, health["tools"]["shut"])
+    yield from map(_stuck, health["letters"])
     if health["clock_behind_s"] > BEHIND_S:
         hours = health["clock_behind_s"] / 3600
         yield Finding(

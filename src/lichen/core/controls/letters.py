@@ -30,8 +30,10 @@ class DeliveryDoubted(Control, frozen=True, array_like=True, gc=False):
 
 
 class DeliveryResolved(Control, frozen=True, array_like=True, gc=False):
-    """A person said what became of a message whose way had ended undelivered or in doubt after `attempt`: it is there,
-    it goes again, or it is not to go. `n` is the record that holds it, `kind` that record's."""
+    """What became of a message after all, whose way had ended after `attempt`. A person said it of one that was
+    undelivered or in doubt: it is there, it goes again, or it is not to go. Or its platform did: it is there, or it is
+    not (`failed`), of one that it had taken. `n` is the record that holds it, `kind` that record's; contents: `code`,
+    the platform's word for why."""
 
     stands: ClassVar[Stands] = "begins"
 
@@ -39,7 +41,7 @@ class DeliveryResolved(Control, frozen=True, array_like=True, gc=False):
     n: int
     kind: Literal["answer", "say", "question", "notice", "reply"]
     attempt: int
-    decision: Literal["delivered", "again", "dropped"]
+    decision: Literal["delivered", "again", "dropped", "failed"]
     by: str
     ruling: Ruling | None = None
 

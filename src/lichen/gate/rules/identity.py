@@ -17,7 +17,7 @@ _TALK: Final[tuple[Action, ...]] = (
     "session.say", "tool.login", "wait.answer",
 )  # fmt: skip
 _LOOK: Final[tuple[Action, ...]] = (
-    "agent.list", "agent.read", "channel.read", "eval.list", "eval.read", "health.read", "policy.check",
+    "agent.list", "agent.read", "channel.read", "eval.list", "eval.read", "health.read", "letter.read", "policy.check",
     "run.read", "run.result", "schedule.read", "session.list", "session.read", "stop.read", "wait.read",
 )  # fmt: skip
 _RUN: Final[tuple[Action, ...]] = ("agent.create", "process.stop", "run.pause", "run.resume")
@@ -25,6 +25,7 @@ _SEE: Final[tuple[Action, ...]] = ("run.contents",)
 _STEER: Final[tuple[Action, ...]] = ("run.cancel", "run.pause", "run.resume")
 _ACT: Final[tuple[Action, ...]] = ("message.send", "model.invoke", "run.start", "secret.use")
 _TICK: Final[tuple[Action, ...]] = ("schedule.pause", "schedule.replay", "schedule.resume", "schedule.run")
+_MEND: Final[tuple[Action, ...]] = ("letter.drop", "letter.replay")
 _FIRE: Final[tuple[Action, ...]] = ("schedule.fire",)
 _PROVE: Final[tuple[Action, ...]] = ("log.backup", "log.export", "log.read", "log.verify")
 _KEEP: Final[tuple[Action, ...]] = (
@@ -39,7 +40,7 @@ _GOVERN: Final[tuple[Action, ...]] = (
 
 MAY: Final[Mapping[ActorKind, frozenset[Action]]] = {
     "customer": frozenset((*_TALK, "run.cancel")),
-    "operator": frozenset((*_TALK, *_LOOK, *_SEE, *_STEER, *_TICK, *_FIRE, *_PROVE, *_KEEP, *_OFFER, *_GOVERN)),
+    "operator": frozenset((*_TALK, *_LOOK, *_SEE, *_STEER, *_TICK, *_FIRE, *_MEND, *_PROVE, *_KEEP, *_OFFER, *_GOVERN)),
     "service": frozenset((*_TALK, *_LOOK, *_STEER, *_OFFER, *_FIRE, "secret.use")),
     "system": frozenset((*_LOOK, *_SEE, *_PROVE, *_KEEP, *_OFFER, *_RUN)),
     "agent": frozenset(_ACT),

@@ -36,6 +36,7 @@ PROJECTIONS: tuple[AnyProjection, ...] = (
     unknowns.VIEW,
     costs.VIEW,
     leases.VIEW,
+    outbox.DEAD,
     sessions.WHOSE,
 )
 

@@ -1,14 +1,14 @@
-"""Messages on their way out, and how the way of each ended."""
+"""Messages on their way out, and how the way of each ended; and those that came in and could not be taken."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from lichen.core.deciders import events as e
 from lichen.core.deciders.mailbox import MailboxState, Unsent
 from lichen.core.deciders.streams import State, evolve
-from lichen.log.projections.projection import Grown, growing
+from lichen.log.projections.projection import Folding, Grown, Projection, growing
 from lichen.log.projections.streamrow import StreamRow
 from lichen.log.projections.streams import numbered
 from lichen.log.records.record import Record
@@ -17,6 +17,8 @@ from lichen.log.store.selection import rows
 from lichen.log.store.tables import Index, Op, Part, table
 
 _UNDELIVERED = Index("outbox_undelivered", ("log",), part=Part("state", "!=", "delivered"))
+STRANDED = ("failed", "in_doubt")
+"""How the way of a message ends that a person has to look at."""
 OUTBOX = table(
     "outbox",
     "stream INTEGER, message TEXT",
@@ -60,12 +62,16 @@ def _ended(ops: list[Op], row: StreamRow, records: Sequence[Record], state: Stat
     for record in records:
         assert isinstance(state, MailboxState)
         match record.control:
+            case e.DeliverySettled(message=message, code="content_erased") if message in state.outbox:
+                ops.append(_sent(row, state.outbox[message], "dropped"))
             case e.DeliverySettled(message=message, outcome="delivered" | "failed" as how) if message in state.outbox:
                 ops.append(_sent(row, state.outbox[message], how))
             case e.DeliveryDoubted(message=message, decision="hold") if message in state.outbox:
                 ops.append(_sent(row, state.outbox[message], "in_doubt"))
             case e.DeliveryResolved(decision="delivered" | "dropped" as how) as c:
                 ops.append(_sent(row, Unsent(c.message, c.n, c.kind, c.attempt), how))
+            case e.DeliveryResolved(decision="failed") as c:  # what is said of it next is about a later attempt
+                ops.append(_sent(row, Unsent(c.message, c.n, c.kind, c.attempt + 1), "failed"))
             case _:
                 pass
         state = evolve(state, record.event)
@@ -84,3 +90,80 @@ def outbox_rows(reading: Reading, log: int, limit: int) -> list[OutboxRow]:
     found = reading.rows(rows(OUTBOX, log=log).within(_UNDELIVERED).of(*names).by("stream", "n").first(limit))
     sessions = numbered(reading, [number for number, *_ in found])
     return [OutboxRow(sessions[number].id, *rest) for number, *rest in found if number in sessions]
+
+
+def stranded_rows(reading: Reading, log: int, limit: int) -> list[OutboxRow]:
+    """Messages whose way ended undelivered or in doubt, the oldest first."""
+    names = ("stream", "message", "n", "kind", "state", "attempts")
+    which = rows(OUTBOX, log=log).within(_UNDELIVERED).among("state", STRANDED).of(*names).by("stream", "n")
+    found = reading.rows(which.first(limit))
+    sessions = numbered(reading, [number for number, *_ in found])
+    return [OutboxRow(sessions[number].id, *rest) for number, *rest in found if number in sessions]
+
+
+def outbox_row(reading: Reading, stream: int, session: str, message: str) -> OutboxRow | None:
+    """How one message of a session stands."""
+    found = reading.rows(rows(OUTBOX, stream=stream, message=message).of("message", "n", "kind", "state", "attempts"))
+    return OutboxRow(session, *found[0]) if found else None
+
+
+def outbox_counts(reading: Reading, log: int) -> dict[str, int]:
+    """How many messages that are not delivered are in each state."""
+    return reading.totals(rows(OUTBOX, log=log).within(_UNDELIVERED), "state")
+
+
+# -- what could not be taken -------------------------------------------------------------------------------------------
+
+LETTERS = table(
+    "letters", "log INTEGER, n INTEGER", "at_us INTEGER, channel TEXT, code TEXT, conversation TEXT, subject TEXT"
+)
+
+
+class LetterRow(NamedTuple):
+    """A dead letter, record `n` of the tenant's stream."""
+
+    n: int
+    at_us: int
+    channel: str
+    code: str
+    conversation: str
+    subject: str
+
+
+class Letters(Folding):
+    """The open dead letters of one log."""
+
+    def __init__(self, log: int, reading: Reading | None) -> None:
+        self._log = log
+        stored = _unsettled(reading, log) if reading is not None else []
+        self._open = {each.n: each for each in stored}
+
+    @property
+    def open(self) -> Mapping[int, LetterRow]:
+        """Those that nobody settled, by the record of each, the oldest first."""
+        return self._open
+
+    def count(self, event: e.Event, before: State, after: State, /) -> Iterable[Op]:
+        """A letter is entered; settled, or with its sender, it is struck out."""
+        match event.control:
+            case e.DeadLettered() as c:
+                row = LetterRow(event.n, event.ts_us, c.channel, c.code, c.conversation, c.subject)
+                self._open[row.n] = row
+                return ((LETTERS, (self._log, row.n), row[1:]),)
+            case e.LetterSettled(letter=n):
+                return self._struck([n])
+            case e.Erased(subject=subject):
+                return self._struck([n for n, each in self._open.items() if each.subject == subject])
+            case _:
+                return ()
+
+    def _struck(self, letters: list[int]) -> list[Op]:
+        return [(LETTERS, (self._log, n), None) for n in letters if self._open.pop(n, None) is not None]
+
+
+def _unsettled(reading: Reading, log: int) -> list[LetterRow]:
+    names = ("n", "at_us", "channel", "code", "conversation", "subject")
+    return [LetterRow(*row) for row in reading.rows(rows(LETTERS, log=log).of(*names).by("n"))]
+
+
+DEAD = Projection("letters", (LETTERS,), Letters, controls=frozenset({e.DeadLettered, e.LetterSettled, e.Erased}))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 
-from lichen.core.words.ids import CallId, RunId, StreamId, StreamKind
+from lichen.core.words.ids import CallId, RunId, SessionId, StreamId, StreamKind, session_stream
 from lichen.log.projections import costs, meters, outbox, sessions, streams, timers, waits
 from lichen.log.projections.costs import AskedRow, CostRow, TalkedRow
 from lichen.log.projections.outbox import OutboxRow
@@ -104,6 +104,19 @@ class Listings:
     def outbox_rows(self, limit: int = 1_000) -> list[OutboxRow]:
         """Messages that are not delivered, the oldest first."""
         return outbox.outbox_rows(self._reading, self.number, limit)
+
+    def stranded_rows(self, limit: int = 1_000) -> list[OutboxRow]:
+        """Messages whose way ended undelivered or in doubt, the oldest first."""
+        return outbox.stranded_rows(self._reading, self.number, limit)
+
+    def outbox_row(self, session: str, message: str) -> OutboxRow | None:
+        """How one message of a session stands; None where it says none."""
+        stream = self._queries.stream_row(session_stream(SessionId(session)))
+        return None if stream is None else outbox.outbox_row(self._reading, stream.number, session, message)
+
+    def outbox_counts(self) -> dict[str, int]:
+        """How many messages that are not delivered are in each state."""
+        return outbox.outbox_counts(self._reading, self.number)
 
     def checkpoints(self, limit: int) -> list[bytes]:
         """The texts of the last signed tree heads, the newest first."""

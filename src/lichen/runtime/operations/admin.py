@@ -61,10 +61,21 @@ class Tools(msgspec.Struct, frozen=True):
     shut: tuple[ShutTool, ...] = ()
 
 
+class StuckLetters(msgspec.Struct, frozen=True):
+    """What got stuck in an environment and nobody settled: messages that came and could not be taken (`dead`), that
+    could not be delivered (`failed`), and those in doubt."""
+
+    tenant: str
+    env: str
+    dead: int
+    failed: int
+    in_doubt: int
+
+
 class Health(msgspec.Struct, frozen=True):
     """How the runtime is: `ok`, or `readonly` while the volume cannot write. `clock_behind_s`: by how much the clock is
     behind the newest record; the limits of a day count by the later of the two. `plugins` are the parts of other
-    packages that the process was asked for."""
+    packages that the process was asked for. `letters` are those that the asker may know of."""
 
     status: str
     home: str
@@ -78,6 +89,7 @@ class Health(msgspec.Struct, frozen=True):
     plugins: tuple[Used, ...] = ()
     models: Models = Models()
     tools: Tools = Tools()
+    letters: tuple[StuckLetters, ...] = ()
 
 
 class DueTimer(msgspec.Struct, frozen=True):
@@ -148,7 +160,8 @@ class Admin:
         own = () if theirs is None else _notices_of(theirs, found.notices)
         shut = tuple(each for each in found.tools.shut if theirs == Scope(each.tenant, each.env))
         tools = msgspec.structs.replace(found.tools, shut=shut)
-        return msgspec.structs.replace(found, home="", notices=own, plugins=(), tools=tools)
+        letters = tuple(each for each in found.letters if theirs == Scope(each.tenant, each.env))
+        return msgspec.structs.replace(found, home="", notices=own, plugins=(), tools=tools, letters=letters)
 
     def stop(self, scope: Scope | None, actor: Actor) -> None:
         """Asks the process to end in order, as SIGTERM does. Raises Denied: only the owner of the data may."""

@@ -14,6 +14,7 @@ from lichen.engine.engine import Engine
 from lichen.engine.intake.request import Request
 from lichen.engine.intake.subjects import ALL, end_all
 from lichen.engine.journal.journal import Journal
+from lichen.engine.letters.deliveries import drop_all
 from lichen.log.log import Log
 from lichen.runtime.access.access import About, Access
 from lichen.runtime.access.register import Person, Register
@@ -67,7 +68,9 @@ class People:
         await self._forget(scope, subject)  # what they signed in by elsewhere, and again where a crash came between
         if journal.is_erased(subject):
             return Erasure(subject, 0, 0, 0, 0, is_repeated=True)
-        await end_all(Request(self._engine, scope, actor), subject)
+        request = Request(self._engine, scope, actor)
+        await end_all(request, subject)
+        await drop_all(request, subject)
         await log.durable()
         sessions, runs = _streams(log, subject, "session"), _streams(log, subject, "run")
         records = _sealed(log, subject, [*sessions, *runs])

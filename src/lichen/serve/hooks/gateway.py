@@ -1,123 +1,88 @@
-"""From a platform's message to a session: whose it is, what it may weigh, and that it is durable."""
+"""From a platform to the runtime: each message is counted and taken; what cannot be taken is a dead letter."""
 
 from __future__ import annotations
 
-from base64 import b64encode
-from collections.abc import Mapping
-from typing import Any, Final, cast
+from collections.abc import Sequence
+from typing import Final
 
-from msgspec.structs import replace
-
-from lichen.channels.port import CHANNEL_DATA_BYTES_MAX, ChannelPort, Fetching, FileRef, Inbound
-from lichen.core.speech.attached import FILES_BYTES_MAX, FILES_MAX
-from lichen.core.words import faults
-from lichen.core.words.errors import Denied, Invalid
+from lichen.channels.port import Arrival, ChannelPort, Inbound, Report, Reporting
+from lichen.core.words.errors import Conflict, Denied, Expired, Invalid, LichenError, NotFound
+from lichen.core.words.ids import SessionId
 from lichen.core.words.scope import Actor, Scope
-from lichen.engine.ports import Traits, traits_of
-from lichen.runtime.operations.talk.session import Session
+from lichen.engine.letters import dead, deliveries
+from lichen.runtime.channels.kept import Kept, encoded
+from lichen.runtime.operations.talk.taking import Taking, check
 from lichen.runtime.runtime import Runtime
-from lichen.serve.hooks import points
-from lichen.serve.hooks.choosing import meant
 from lichen.serve.http.messages import Messages
 
-CONVERSATION_CHARACTERS_MAX: Final = 256
+REPORTS_MAX: Final = 1_000  # of one request
+FOR_GOOD: Final = (Invalid, NotFound, Denied, Conflict, Expired)
+"""What is refused with one of these would be refused again."""
 
 
 class Mailroom:
     """Takes the messages of one tenant's channel. Implements `Gateway`."""
 
     def __init__(self, runtime: Runtime, scope: Scope, channel: ChannelPort, messages: Messages) -> None:
-        self._runtime, self._scope, self._channel, self._messages = runtime, scope, channel, messages
+        assert runtime.project is not None, "channels are a project's"
+        self._journal = runtime.engine.journal(scope)
+        self._scope, self._channel, self._messages = scope, channel, messages
+        self._taking = Taking(runtime.engine, runtime.project, runtime.sessions, scope, channel)
 
     async def take(self, message: Inbound) -> None:
-        """Says a message in the session of its conversation; returns once it is durable.
+        """Says a message in the session of its conversation; returns once it is durable, there or as a dead letter.
 
-        The same one again is no second message. Raises Denied (`channel_actor`) for somebody the channel cannot speak
-        for, Invalid, Conflict, TooMany, Unavailable.
+        The same one again is no second message. Raises TooMany, Unavailable.
         """
-        check_actor(self._channel, message.sender)
-        _check(message)
-        size = len(message.text.encode()) + len(message.data)
-        # A platform has few addresses for all its customers: each customer counts as one of their own.
-        self._messages.take(self._scope, message.sender.id, conversation=message.conversation, size=size)
-        faults.hit(points.TAKEN)
-        data = await self._with_files(message)
-        session = await self._session(message)
-        faults.hit(points.OPENED)
-        if (said := await self._meant(session, replace(message, envelope=data))) is not None:
-            channel_data, address = message.data, message.address
-            await session.say(said.text, key=message.id, channel_data=channel_data, data=said.envelope, address=address)
-        faults.hit(points.DURABLE)
+        await self.taken(message, Kept(message=message, path=message.path))
 
-    async def _meant(self, session: Session, message: Inbound) -> Inbound | None:
-        """The message with what it chooses of what was shown; None where it was taken before."""
-        services = self._runtime.engine.services
-        choices_max = traits_of(services.channels.get(self._channel.name), self._scope).choices_max
-        if not message.pressed and choices_max >= Traits().choices_max:
-            return message  # choices are buttons, which say their own words
-        return await meant(session, message, choices_max=choices_max)
+    async def take_all(self, messages: Sequence[Inbound], arrival: Arrival, sender: Actor | None, path: str) -> None:
+        """Takes all messages of a request that can be taken, and then raises what the first was refused with that may
+        come again: a platform that sends the whole request again brings nothing twice."""
+        refused: list[LichenError] = []
+        for at, message in enumerate(messages):
+            try:
+                await self.taken(message, Kept(arrival, sender, message, at, path))
+            except LichenError as error:
+                refused.append(error)
+        if refused:
+            raise refused[0]
 
-    async def _with_files(self, message: Inbound) -> Mapping[str, Any] | None:
-        """What a planner may read beside the words, the files that lie at the platform among it.
+    async def taken(self, message: Inbound, kept: Kept) -> None:
+        """As `take`; `kept` is what a letter holds of it."""
+        try:
+            check(self._channel, message)
+            size = len(message.text.encode()) + len(message.data)
+            # A platform has few addresses for all its customers: each customer counts as one of their own.
+            self._messages.take(self._scope, message.sender.id, conversation=message.conversation, size=size)
+            await self._taking.take(message)
+        except FOR_GOOD as error:
+            await self.bury(kept, error)
 
-        Raises Unavailable while one cannot be had: the platform brings the message again.
-        """
-        if not message.files:
-            return message.envelope
-        channel, said = self._channel, dict(message.envelope or {})
-        if not isinstance(channel, Fetching):
-            raise Invalid("This channel takes no files.", code="attachments_unsupported")
-        if len(message.files) > FILES_MAX:
-            raise Invalid(f"A message has at most {FILES_MAX} files.", code="attachments_too_many")
-        left, attached = FILES_BYTES_MAX, list(cast("list[Any]", said.get("attachments", [])))
-        for file in message.files:
-            if file.size_bytes > left:
-                raise Invalid("The files of this message are too large.", code="attachments_too_large")
-            data = await channel.fetch(self._scope, file)
-            left -= len(data)
-            attached.append(_attached(file, data))
-        return {**said, "attachments": attached}
-
-    async def _session(self, message: Inbound) -> Session:
-        runtime, name = self._runtime, self._channel.name
-        assert runtime.project is not None, "channels are a project's"
-        route = runtime.project.route(self._scope.tenant, name, message.path, message.envelope or {})
-        return await runtime.sessions.open(
-            self._scope,
-            message.sender,
-            agent=route.target,
-            channel=name,
-            delivery="push",
-            double_texting=route.double_texting,
-            key=message.conversation,
-            language=message.locale or "",
-            address=message.address,
+    async def bury(self, kept: Kept, error: LichenError) -> None:
+        """Keeps what cannot be taken, until a person has it taken or puts it away. Raises Unavailable."""
+        message = kept.message
+        sender = kept.sender if message is None else message.sender
+        known = sender if sender is not None and sender.kind == "customer" and not sender.roles else None
+        letter = dead.Letter(
+            self._channel.name,
+            kept.same,
+            error.code,
+            error.message,
+            encoded(kept),
+            "" if message is None else message.conversation,
+            known,
         )
+        await dead.put(self._journal, letter)
 
-
-def _attached(file: FileRef, data: bytes) -> dict[str, Any]:
-    url = f"data:{file.media_type};base64,{b64encode(data).decode()}"
-    return {"contentType": file.media_type, "contentUrl": url, "name": file.name}
-
-
-def check_actor(channel: ChannelPort, sender: Actor) -> None:
-    """Raises Denied (`channel_actor`) unless it is a customer by the channel's own name for them: a package may say who
-    its platform says they are, and never that they are an operator, or the customer of a key or of another channel."""
-    if sender.kind != "customer" or not sender.id.startswith(f"{channel.name}:") or sender.roles:
-        raise Denied(
-            "A channel speaks for customers whose ids begin with its name.",
-            code="channel_actor",
-            next_step=f'Correct the package: `Customer("{channel.name}:...")`.',
-        )
-
-
-def _check(message: Inbound) -> None:
-    """Raises Invalid (`message_invalid`) for what no conversation can be called, or is too much to keep."""
-    if not 0 < len(message.conversation) <= CONVERSATION_CHARACTERS_MAX:
-        raise Invalid(
-            f"A conversation has a name of at most {CONVERSATION_CHARACTERS_MAX} characters.", code="message_invalid"
-        )
-    if len(message.data) > CHANNEL_DATA_BYTES_MAX:
-        raise Invalid(
-            f"What is kept with a message has at most {CHANNEL_DATA_BYTES_MAX} bytes.", code="message_invalid"
-        )
+    async def reported(self, arrival: Arrival) -> None:
+        """Notes what the platform says became of messages that it was handed. Raises Invalid, Unavailable."""
+        if not isinstance(self._channel, Reporting):
+            return
+        reports: tuple[Report, ...] = self._channel.reports(self._scope, arrival)
+        if len(reports) > REPORTS_MAX:
+            raise Invalid(f"A request brings at most {REPORTS_MAX} reports.", code="reports_too_many")
+        name = self._channel.name
+        for each in reports:
+            session = SessionId(each.session)
+            await deliveries.reported(self._journal, name, session, each.message, each.outcome, each.code)

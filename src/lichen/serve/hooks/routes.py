@@ -2,7 +2,7 @@
 and with `events` for `messaging`.
 
 A request is verified by its channel before anything else is done with it; it is acknowledged once everything in it is
-durable, and what is brought a second time is taken once.
+durable, in its conversation or as a dead letter, and what is brought a second time is taken once.
 """
 
 from __future__ import annotations
@@ -18,10 +18,12 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route, Router
 
 from lichen.channels.port import Arrival, ChannelPort, Following, Inbound, Reply, Replying
-from lichen.core.words.errors import Denied, Invalid, LichenError, NotFound, Unauthenticated
-from lichen.core.words.scope import Scope
+from lichen.core.words.errors import Denied, Invalid, LichenError, NotFound, TooMany, Unauthenticated, Unavailable
+from lichen.core.words.scope import Actor, Scope
+from lichen.runtime.channels.kept import Kept
+from lichen.runtime.operations.talk.taking import check_actor
 from lichen.runtime.runtime import Runtime
-from lichen.serve.hooks.gateway import Mailroom, check_actor
+from lichen.serve.hooks.gateway import Mailroom
 from lichen.serve.http.errors import INTERNAL, failure
 from lichen.serve.http.exchange import read_body
 from lichen.serve.http.limits import Rates, client_of
@@ -79,8 +81,9 @@ class _Door:
             raise
         if sender is not None:
             check_actor(channel, sender)
-        messages = [replace(each, path=path) for each in channel.parse(scope, arrival, sender)]
-        await self._take(Mailroom(self._runtime, scope, channel, self._messages), messages)
+        mailroom = Mailroom(self._runtime, scope, channel, self._messages)
+        await mailroom.take_all(await _read(mailroom, scope, channel, arrival, sender, path), arrival, sender, path)
+        await mailroom.reported(arrival)
         if isinstance(channel, Following):
             self._follow(channel, scope, arrival)
         return _response(channel.reply(scope, arrival) if isinstance(channel, Replying) else Reply())
@@ -96,19 +99,24 @@ class _Door:
         headers = {name.lower(): value for name, value in request.headers.items()}
         return Arrival(request.method, request.url.path, dict(request.query_params), headers, body, clock())
 
-    async def _take(self, mailroom: Mailroom, messages: Sequence[Inbound]) -> None:
-        """Takes all that can be taken, and then raises what the first was refused with: a platform that sends the
-        whole request again brings nothing twice."""
+
+async def _read(
+    mailroom: Mailroom, scope: Scope, channel: ChannelPort, arrival: Arrival, sender: Actor | None, path: str
+) -> Sequence[Inbound]:
+    """The messages in a verified request; none where what was posted cannot be read: it is a dead letter then."""
+    try:
+        messages = [replace(each, path=path) for each in channel.parse(scope, arrival, sender)]
         if len(messages) > MESSAGES_MAX:
             raise Invalid(f"A request brings at most {MESSAGES_MAX} messages.", code="messages_too_many")
-        refused: list[LichenError] = []
-        for message in messages:
-            try:
-                await mailroom.take(message)
-            except LichenError as error:
-                refused.append(error)
-        if refused:
-            raise refused[0]
+    except Exception as error:
+        if arrival.method == "GET" or isinstance(error, TooMany | Unavailable):
+            raise  # nothing is lost: it can be asked again
+        if not isinstance(error, LichenError):
+            broken("webhook, while it was read", error)
+            error = Invalid("The channel could not read this.", code="channel_failed")
+        await mailroom.bury(Kept(arrival, sender, path=path), error)
+        return ()
+    return messages
 
 
 async def _followed(channel: Following, scope: Scope, arrival: Arrival) -> None:

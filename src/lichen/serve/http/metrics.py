@@ -122,6 +122,10 @@ class _Runtime(Collector):
         for kind in OUTCOMES:
             waits.add_metric((kind,), totals.waits.get(kind, 0))
         yield waits
+        letters = GaugeMetricFamily("lichen_letters", "Messages that got stuck and nobody settled.", labels=("state",))
+        for state in ("dead", "failed", "in_doubt"):
+            letters.add_metric((state,), sum(getattr(each, state) for each in health.letters))
+        yield letters
 
 
 def _places(rooms: Iterable[Room]) -> Metric:

@@ -1,0 +1,327 @@
+"""What got stuck on its way in or out: seen, tried again, put away."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+
+from lichen.channels.port import ChannelPort, Inbound
+from lichen.core.speech import saying
+from lichen.core.words.errors import ContentErased, Invalid, LichenError, NotFound
+from lichen.core.words.ids import TENANT_STREAM, SessionId, session_stream
+from lichen.core.words.scope import Actor, Scope
+from lichen.engine.engine import Engine
+from lichen.engine.intake.request import Request
+from lichen.engine.journal.journal import Journal
+from lichen.engine.letters import dead, deliveries
+from lichen.gate.rules.schema import Action
+from lichen.log.projections.outbox import LetterRow, OutboxRow
+from lichen.runtime.access.access import ALL, EVERYTHING, About, Access
+from lichen.runtime.channels.kept import Kept, decoded
+from lichen.runtime.operations.talk.sessions import Sessions
+from lichen.runtime.operations.talk.taking import Taking
+from lichen.runtime.project.project import Project
+
+TEXT_CHARACTERS_MAX = 200
+PREFIX = "letter-"
+_INGRESS = re.compile(r"letter-(\d{1,12})")
+_EGRESS = re.compile(r"([A-Za-z0-9_-]{1,128})\.([a-z]\d{1,12})")
+_REASONS = {"failed": "The platform does not take it.", "in_doubt": "Nobody knows whether the customer has it."}
+
+Stage = Literal["ingress", "egress"]
+
+
+class LetterView(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that got stuck. `dead`: a message came and could not be taken; `failed`: one could not be delivered;
+    `in_doubt`: nobody knows whether it was.
+
+    `code` says why. `conversation` is the session that a message is of, and the digest of a conversation that none was
+    taken of. `text` is what it says, None for whoever may not read it.
+    """
+
+    id: str
+    stage: Stage
+    state: Literal["dead", "failed", "in_doubt"]
+    channel: str
+    code: str
+    conversation: str
+    at_us: int
+    attempts: int
+    text: str | None
+
+
+class LetterError(msgspec.Struct, frozen=True):
+    """Why a message got stuck, and where."""
+
+    code: str
+    message: str
+    stage: Stage
+
+
+class LetterDetail(msgspec.Struct, frozen=True, kw_only=True):
+    """One of them as a record of a dead letter queue: what it is, the subjects it would be found and tried again under,
+    and `envelope`, what came or was to go, empty for whoever may not read it. `ts` is the time in RFC 3339."""
+
+    id: str
+    tenant: str
+    stage: Stage
+    platform: str
+    msg_id: str
+    retries: int
+    ts: str
+    error: LetterError
+    envelope: dict[str, Any]
+    state: Literal["dead", "failed", "in_doubt"]
+    subject: str
+    replay_subject: str
+
+
+class _In(NamedTuple):
+    n: int
+
+
+class _Out(NamedTuple):
+    session: SessionId
+    message: str
+
+
+class Letters:
+    """The dead letters of a runtime, its messages in doubt and those that could not be delivered.
+
+    Each operation raises Denied, NotFound (`letter_unknown`); of two people who do something one is told that it is
+    done: Conflict (`letter_settled`).
+    """
+
+    def __init__(self, engine: Engine, access: Access, project: Project | None, sessions: Sessions) -> None:
+        self._engine, self._access = engine, access
+        self._project, self._sessions = project, sessions
+
+    async def list(self, scope: Scope, actor: Actor, *, limit: int = 100) -> tuple[LetterView, ...]:
+        """What got stuck and nobody settled, the oldest first; what it says for whoever may read contents."""
+        self._access.ask("letter.read", scope, actor, EVERYTHING)
+        journal, sees = self._engine.journal(scope), self._sees(scope, actor, "letters")
+        await journal.log.durable()  # rows are as of the last commit
+        found = [_dead(journal, row, sees=sees) for row in list(journal.log.letters().values())[:limit]]
+        for row in journal.log.stranded_rows(limit):
+            await journal.log.load(session_stream(SessionId(row.session)))
+            found += _stuck(journal, row, sees=sees)
+        return tuple(sorted(found, key=lambda each: each.at_us)[:limit])
+
+    async def show(self, scope: Scope, id: str, actor: Actor) -> LetterDetail:
+        """One of them, whole for whoever may read contents."""
+        journal = self._engine.journal(scope)
+        match await self._asked("letter.read", scope, id, actor):
+            case (_, _In(n)):
+                row = dead.open_letter(journal, n)
+                return _dead_detail(journal, row, sees=self._sees(scope, actor, id))
+            case (_, _Out(session, message)):
+                row = await deliveries.stranded(journal, session, message)
+                return _stuck_detail(journal, row, sees=self._sees(scope, actor, id))
+
+    async def replay(self, scope: Scope, id: str, actor: Actor) -> None:
+        """Has it taken after all, read as it would be read today, and once; what was to go goes again, and may be there
+        twice.
+
+        Raises what it is refused with again, and Invalid (`letter_cut`) where too little of it was kept.
+        """
+        match await self._asked("letter.replay", scope, id, actor):
+            case (request, _In(n)):
+                await self._taken(request, n)
+            case (request, _Out(session, message)):
+                await deliveries.resolve(request, session, message, "again")
+
+    async def drop(self, scope: Scope, id: str, actor: Actor) -> None:
+        """Puts it away: it is neither taken nor sent any more."""
+        match await self._asked("letter.drop", scope, id, actor):
+            case (request, _In(n)):
+                await dead.settle(request, n, "dropped")
+            case (request, _Out(session, message)):
+                await deliveries.resolve(request, session, message, "dropped")
+
+    async def delivered(self, scope: Scope, id: str, actor: Actor) -> None:
+        """Says that the customer has it, as far as a person can see. Raises Invalid (`letter_invalid`) for a message
+        that came in."""
+        match await self._asked("letter.drop", scope, id, actor):
+            case (_, _In()):
+                raise Invalid("This came in, and was not to be delivered.", code="letter_invalid")
+            case (request, _Out(session, message)):
+                await deliveries.resolve(request, session, message, "delivered")
+
+    async def _asked(self, action: Action, scope: Scope, id: str, actor: Actor) -> tuple[Request, _In | _Out]:
+        """What is asked of which letter, once it may be; whether there is one is told to whoever may know it."""
+        journal, named = self._engine.journal(scope), _parsed(id)
+        match named:
+            case _In(n):
+                row = journal.log.letters().get(n)
+                channel = "" if row is None else row.channel
+            case _Out(session, _):
+                await journal.log.load(session_stream(session))
+                channel = journal.mailbox(session).channel
+            case None:
+                channel = ""
+        ruling = self._access.ask(action, scope, actor, About(channel or ALL))
+        if named is None:
+            raise dead.unknown()
+        return Request(self._engine, scope, actor, ruling), named
+
+    # -- what comes in -------------------------------------------------------------------------------------------
+
+    async def _taken(self, request: Request, n: int) -> None:
+        row = dead.open_letter(request.journal, n)
+        kept = _kept(request.journal, n)
+        if kept.is_cut:
+            step = "Put it away: `lichen letters drop`; and ask the customer to send less."
+            raise Invalid("Only the beginning of this letter was kept.", code="letter_cut", next_step=step)
+        channel, taking = self._channel(request.scope, row.channel)
+        for i, message in enumerate(_read(channel, request.scope, kept)):
+            await taking.take(message, key=f"{PREFIX}{n}-{i}")
+        await dead.settle(request, n, "replayed")
+
+    def _channel(self, scope: Scope, name: str) -> tuple[ChannelPort, Taking]:
+        """The channel that a letter came by. Raises NotFound (`channel_unknown`), Unavailable (`plugin_broken`)."""
+        if self._project is None:
+            raise NotFound("There are no channels here.", code="channel_unknown")
+        own, channel = self._project.channels.get(name, scope.tenant)
+        if own != scope:
+            raise NotFound("The channel is of another environment by now.", code="channel_unknown")
+        return channel, Taking(self._engine, self._project, self._sessions, scope, channel)
+
+    def _sees(self, scope: Scope, actor: Actor, opened: str) -> bool:
+        """Whether the actor sees words, which is noted then."""
+        ruling = self._access.allowed("run.contents", scope, actor, EVERYTHING)
+        if ruling is not None:
+            self._access.openings.note("record", scope, actor, opened, ruling)
+        return ruling is not None
+
+
+def _parsed(id: str) -> _In | _Out | None:
+    if found := _INGRESS.fullmatch(id):
+        return _In(int(found[1]))
+    if found := _EGRESS.fullmatch(id):
+        return _Out(SessionId(found[1]), found[2])
+    return None
+
+
+# -- letters that came in ----------------------------------------------------------------------------------------
+
+
+def _kept(journal: Journal, n: int) -> Kept:
+    """Raises ContentErased, Corrupt (`letter_unreadable`)."""
+    return decoded(journal.log.contents(TENANT_STREAM, n)["letter"])
+
+
+def _read(channel: ChannelPort, scope: Scope, kept: Kept) -> Iterator[Inbound]:
+    """The messages of a letter, read as they are today. Raises what reading them raises, Invalid (`letter_empty`)."""
+    if kept.arrival is None:
+        assert kept.message is not None, "a letter is of a request, or of a message"
+        yield kept.message
+        return
+    try:
+        found = channel.parse(scope, kept.arrival, kept.sender)
+    except LichenError:
+        raise
+    except Exception as error:
+        raise Invalid("The channel still cannot read this.", code="channel_failed") from error
+    here = [msgspec.structs.replace(each, path=kept.path) for i, each in enumerate(found) if _is_it(kept, i, each)]
+    if not here:
+        raise Invalid("There is no message in this letter.", code="letter_empty", next_step="Put it away.")
+    yield from here
+
+
+def _is_it(kept: Kept, at: int, message: Inbound) -> bool:
+    if kept.message is None:
+        return True
+    return at == kept.at if kept.message.id is None else message.id == kept.message.id
+
+
+def _dead(journal: Journal, row: LetterRow, *, sees: bool) -> LetterView:
+    return LetterView(
+        id=f"{PREFIX}{row.n}",
+        stage="ingress",
+        state="dead",
+        channel=row.channel,
+        code=row.code,
+        conversation=row.conversation,
+        at_us=row.at_us,
+        attempts=0,
+        text=_short(_text(journal, row.n)) if sees else None,
+    )
+
+
+def _text(journal: Journal, n: int) -> str | None:
+    try:
+        return _kept(journal, n).text
+    except LichenError:
+        return None
+
+
+def _dead_detail(journal: Journal, row: LetterRow, *, sees: bool) -> LetterDetail:
+    contents = journal.log.contents(TENANT_STREAM, row.n)
+    message = _kept(journal, row.n).message
+    id = message.id or "" if message is not None else ""
+    envelope: dict[str, Any] = msgspec.json.decode(contents["letter"]) if sees else {}
+    return _detail(journal.scope, _dead(journal, row, sees=False), id, contents.get("reason", b"").decode(), envelope)
+
+
+# -- messages that were to go ------------------------------------------------------------------------------------
+
+
+def _stuck(journal: Journal, row: OutboxRow, *, sees: bool) -> Iterator[LetterView]:
+    """The message; nothing where its customer was erased."""
+    session = SessionId(row.session)
+    mailbox = journal.mailbox(session)
+    if journal.is_erased(mailbox.subject):
+        return
+    yield LetterView(
+        id=f"{row.session}.{row.message}",
+        stage="egress",
+        state="in_doubt" if row.state == "in_doubt" else "failed",
+        channel=mailbox.channel,
+        code=deliveries.code_of(journal, row),
+        conversation=row.session,
+        at_us=journal.event(session_stream(session), row.n).ts_us,
+        attempts=row.attempts,
+        text=_short(_said(journal, row)) if sees else None,
+    )
+
+
+def _said(journal: Journal, row: OutboxRow) -> str | None:
+    try:
+        return saying.read(journal.log.contents(session_stream(SessionId(row.session)), row.n)).text
+    except ContentErased:
+        return None
+
+
+def _stuck_detail(journal: Journal, row: OutboxRow, *, sees: bool) -> LetterDetail:
+    view = next(_stuck(journal, row, sees=False), None)
+    if view is None:
+        raise dead.unknown()
+    envelope = {"session_id": row.session, "kind": row.kind, "text": _said(journal, row)} if sees else {}
+    return _detail(journal.scope, view, row.message, _REASONS[row.state], envelope)
+
+
+def _detail(scope: Scope, view: LetterView, msg_id: str, reason: str, envelope: dict[str, Any]) -> LetterDetail:
+    return LetterDetail(
+        id=view.id,
+        tenant=scope.tenant,
+        stage=view.stage,
+        platform=view.channel,
+        msg_id=msg_id,
+        retries=view.attempts,
+        ts=datetime.fromtimestamp(view.at_us / 1e6, UTC).isoformat(),
+        error=LetterError(view.code, reason, view.stage),
+        envelope=envelope,
+        state=view.state,
+        subject=f"dlq.{scope.tenant}.{view.stage}",
+        replay_subject=f"replay.{scope.tenant}.{view.stage}",
+    )
+
+
+def _short(text: str | None) -> str | None:
+    if text is None or len(text) <= TEXT_CHARACTERS_MAX:
+        return text
+    return f"{text[: TEXT_CHARACTERS_MAX - 1]}…"

@@ -1,0 +1,124 @@
+"""From a platform's message to a session: whose it is, what it may weigh, and that it is durable."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Mapping
+from typing import Any, Final, cast
+
+from msgspec.structs import replace
+
+from lichen.channels.port import CHANNEL_DATA_BYTES_MAX, ChannelPort, Fetching, FileRef, Inbound
+from lichen.core.speech.attached import FILES_BYTES_MAX, FILES_MAX
+from lichen.core.words import faults
+from lichen.core.words.errors import Denied, Invalid
+from lichen.core.words.scope import Actor, Scope
+from lichen.engine.engine import Engine
+from lichen.engine.ports import Traits, traits_of
+from lichen.runtime.channels import points
+from lichen.runtime.operations.talk.choosing import meant
+from lichen.runtime.operations.talk.session import Session
+from lichen.runtime.operations.talk.sessions import Sessions
+from lichen.runtime.project.project import Project
+
+CONVERSATION_CHARACTERS_MAX: Final = 256
+
+
+class Taking:
+    """Takes the messages of one tenant's channel, for whoever counted them."""
+
+    def __init__(
+        self, engine: Engine, project: Project, sessions: Sessions, scope: Scope, channel: ChannelPort
+    ) -> None:
+        self._engine, self._project, self._sessions = engine, project, sessions
+        self._scope, self._channel = scope, channel
+
+    async def take(self, message: Inbound, *, key: str | None = None) -> None:
+        """Says a message in the session of its conversation; returns once it is durable.
+
+        The same one again is no second message; `key` is what one goes by that has no id. Raises Denied
+        (`channel_actor`) for somebody the channel cannot speak for, Invalid, Conflict, TooMany, Unavailable.
+        """
+        check(self._channel, message)
+        faults.hit(points.TAKEN)
+        data = await self._with_files(message)
+        session = await self._session(message)
+        faults.hit(points.OPENED)
+        if (said := await self._meant(session, replace(message, envelope=data))) is not None:
+            channel_data, address, key = message.data, message.address, message.id or key
+            await session.say(said.text, key=key, channel_data=channel_data, data=said.envelope, address=address)
+        faults.hit(points.DURABLE)
+
+    async def _meant(self, session: Session, message: Inbound) -> Inbound | None:
+        """The message with what it chooses of what was shown; None where it was taken before."""
+        services = self._engine.services
+        choices_max = traits_of(services.channels.get(self._channel.name), self._scope).choices_max
+        if not message.pressed and choices_max >= Traits().choices_max:
+            return message  # choices are buttons, which say their own words
+        return await meant(session, message, choices_max=choices_max)
+
+    async def _with_files(self, message: Inbound) -> Mapping[str, Any] | None:
+        """What a planner may read beside the words, the files that lie at the platform among it.
+
+        Raises Unavailable while one cannot be had: the platform brings the message again.
+        """
+        if not message.files:
+            return message.envelope
+        channel, said = self._channel, dict(message.envelope or {})
+        if not isinstance(channel, Fetching):
+            raise Invalid("This channel takes no files.", code="attachments_unsupported")
+        if len(message.files) > FILES_MAX:
+            raise Invalid(f"A message has at most {FILES_MAX} files.", code="attachments_too_many")
+        left, attached = FILES_BYTES_MAX, list(cast("list[Any]", said.get("attachments", [])))
+        for file in message.files:
+            if file.size_bytes > left:
+                raise Invalid("The files of this message are too large.", code="attachments_too_large")
+            data = await channel.fetch(self._scope, file)
+            left -= len(data)
+            attached.append(_attached(file, data))
+        return {**said, "attachments": attached}
+
+    async def _session(self, message: Inbound) -> Session:
+        name = self._channel.name
+        route = self._project.route(self._scope.tenant, name, message.path, message.envelope or {})
+        return await self._sessions.open(
+            self._scope,
+            message.sender,
+            agent=route.target,
+            channel=name,
+            delivery="push",
+            double_texting=route.double_texting,
+            key=message.conversation,
+            language=message.locale or "",
+            address=message.address,
+        )
+
+
+def _attached(file: FileRef, data: bytes) -> dict[str, Any]:
+    url = f"data:{file.media_type};base64,{b64encode(data).decode()}"
+    return {"contentType": file.media_type, "contentUrl": url, "name": file.name}
+
+
+def check_actor(channel: ChannelPort, sender: Actor) -> None:
+    """Raises Denied (`channel_actor`) unless it is a customer by the channel's own name for them: a package may say who
+    its platform says they are, and never that they are an operator, or the customer of a key or of another channel."""
+    if sender.kind != "customer" or not sender.id.startswith(f"{channel.name}:") or sender.roles:
+        raise Denied(
+            "A channel speaks for customers whose ids begin with its name.",
+            code="channel_actor",
+            next_step=f'Correct the package: `Customer("{channel.name}:...")`.',
+        )
+
+
+def check(channel: ChannelPort, message: Inbound) -> None:
+    """Raises Denied (`channel_actor`), and Invalid (`message_invalid`) for what no conversation can be called, or is
+    too much to keep."""
+    check_actor(channel, message.sender)
+    if not 0 < len(message.conversation) <= CONVERSATION_CHARACTERS_MAX:
+        raise Invalid(
+            f"A conversation has a name of at most {CONVERSATION_CHARACTERS_MAX} characters.", code="message_invalid"
+        )
+    if len(message.data) > CHANNEL_DATA_BYTES_MAX:
+        raise Invalid(
+            f"What is kept with a message has at most {CHANNEL_DATA_BYTES_MAX} bytes.", code="message_invalid"
+        )
