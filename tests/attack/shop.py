@@ -38,7 +38,7 @@ class Treasure(NamedTuple):
         return {
             "session": self.session, "run": self.run, "wait": self.wait, "message": self.message,
             "agent": "shop.support", "name": "shop.support", "id": "00000000", "eval": "eval-0",
-            "tool": "files.read",
+            "tool": "files.read", "letter": "letter-1",
             "n": "1", "i": "0",
         }  # fmt: skip
 

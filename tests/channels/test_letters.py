@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 import pytest
@@ -16,9 +16,9 @@ import pytest
 from lichen import Runtime, Scope
 from lichen.channels.dummy.channel import DummyChannel
 from lichen.channels.platform.signing import hmac_hex
-from lichen.channels.port import Inbound
+from lichen.channels.port import Arrival, Inbound, Report
 from lichen.core.words.errors import Conflict, Denied, LichenError, NotFound, Unavailable
-from lichen.core.words.scope import SYSTEM, Customer, Operator, Service
+from lichen.core.words.scope import SYSTEM, Actor, Customer, Operator, Service
 from lichen.engine.letters import dead
 from lichen.engine.ports import Delivery, Outbound, Traits
 from lichen.runtime.operations.admin import StuckLetters
@@ -82,7 +82,7 @@ async def idle(runtime: Runtime) -> None:
 # -- what comes in -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.req("GRE-52.1", "LIC-16.30")
+@pytest.mark.req("GRE-52.1", "LIC-16.40")
 async def test_what_cannot_be_read_is_one_letter_however_often_it_comes_and_the_platform_stops(tmp_path: Path) -> None:
     async with opened(tmp_path) as (runtime, client):
         for _ in range(5):
@@ -94,7 +94,7 @@ async def test_what_cannot_be_read_is_one_letter_however_often_it_comes_and_the_
         assert await runtime.sessions.list(ACME, SYSTEM) == ()
 
 
-@pytest.mark.req("LIC-16.31")
+@pytest.mark.req("LIC-16.41")
 async def test_a_letter_keeps_no_proof_of_the_request(tmp_path: Path) -> None:
     async with opened(tmp_path) as (runtime, client):
         await post(client, {"id": "m1"})
@@ -119,7 +119,7 @@ async def test_a_letter_is_shown_as_the_record_of_a_dead_letter_queue(tmp_path: 
         assert (await runtime.letters.list(ACME, Service("crm")))[0].text is None
 
 
-@pytest.mark.req("GRE-52.3", "LIC-16.32")
+@pytest.mark.req("GRE-52.3", "LIC-16.42")
 async def test_a_replay_reads_with_the_code_of_today_and_takes_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -146,7 +146,7 @@ async def test_a_replay_reads_with_the_code_of_today_and_takes_once(
             await runtime.letters.drop(ACME, letter.id, OPS)
 
 
-@pytest.mark.req("LIC-16.33")
+@pytest.mark.req("LIC-16.43")
 async def test_a_letter_that_is_dropped_or_not_there_is_told_and_only_operators_do_either(tmp_path: Path) -> None:
     async with opened(tmp_path) as (runtime, client):
         await post(client, said(""))
@@ -163,7 +163,7 @@ async def test_a_letter_that_is_dropped_or_not_there_is_told_and_only_operators_
         assert await runtime.letters.list(ACME, OPS) == ()  # it is the same one
 
 
-@pytest.mark.req("LIC-16.34")
+@pytest.mark.req("LIC-16.44")
 async def test_a_person_who_is_erased_takes_their_letters_with_them(tmp_path: Path) -> None:
     async with opened(tmp_path) as (runtime, client):
         assert await post(client, said("")) == 200
@@ -173,7 +173,7 @@ async def test_a_person_who_is_erased_takes_their_letters_with_them(tmp_path: Pa
         assert await runtime.letters.list(ACME, OPS) == ()
 
 
-@pytest.mark.req("LIC-16.35")
+@pytest.mark.req("LIC-16.45")
 async def test_what_may_come_again_is_no_letter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with opened(tmp_path) as (runtime, client):
         monkeypatch.setattr(dead, "LETTERS_MAX", 1)
@@ -189,7 +189,7 @@ async def test_what_may_come_again_is_no_letter(tmp_path: Path, monkeypatch: pyt
         assert len(await runtime.letters.list(ACME, OPS)) == 1
 
 
-@pytest.mark.req("LIC-16.36")
+@pytest.mark.req("LIC-16.46")
 async def test_what_a_source_hands_in_and_cannot_be_taken_is_a_letter_too(tmp_path: Path) -> None:
     async with opened(tmp_path) as (runtime, _):
         mailroom = Mailroom(runtime, ACME, channel_of(runtime), Messages(runtime.settings))
@@ -208,9 +208,12 @@ async def test_what_a_source_hands_in_and_cannot_be_taken_is_a_letter_too(tmp_pa
 class Cut(DummyChannel):
     """A platform that shows what it is sent and hangs up, as long as `cuts`."""
 
-    traits = Traits("doubles", "hold")
     cuts = True
     refuses = False
+
+    @property
+    def traits(self) -> Traits:
+        return Traits("doubles", "hold")
 
     async def send(self, scope: Scope, message: Outbound) -> Delivery:
         await super().send(scope, message)
@@ -236,7 +239,7 @@ async def stuck(folder: Path, **fields: bool) -> AsyncGenerator[tuple[Runtime, C
         yield runtime, channel, letter.id
 
 
-@pytest.mark.req("LIC-16.37")
+@pytest.mark.req("LIC-16.47")
 @pytest.mark.parametrize(
     ("refuses", "state", "code"), [(False, "in_doubt", "exception_TimeoutError"), (True, "failed", "channel_archived")]
 )
@@ -254,7 +257,7 @@ async def test_a_message_that_got_stuck_is_a_letter_with_its_state(
         assert runtime.admin.health(ACME, Customer("dummy:bea")).letters == ()
 
 
-@pytest.mark.req("LIC-16.38")
+@pytest.mark.req("LIC-16.48")
 @pytest.mark.parametrize(
     ("decision", "times", "state"), [("replay", 2, "delivered"), ("drop", 1, "dropped"), ("delivered", 1, "delivered")]
 )
@@ -263,7 +266,7 @@ async def test_of_two_people_who_settle_a_message_one_is_told_that_it_is_done(
 ) -> None:
     async with stuck(tmp_path) as (runtime, channel, id):
         channel.cuts = False
-        settle = getattr(runtime.letters, decision)
+        settle: Callable[[Scope, str, Actor], Awaitable[None]] = getattr(runtime.letters, decision)
         done = await asyncio.gather(settle(ACME, id, OPS), settle(ACME, id, Operator("mia")), return_exceptions=True)
         assert sorted(type(each).__name__ for each in done) == ["Conflict", "NoneType"]
         await idle(runtime)
@@ -274,9 +277,83 @@ async def test_of_two_people_who_settle_a_message_one_is_told_that_it_is_done(
         assert detail.transcript[-1].state == state
 
 
-@pytest.mark.req("LIC-16.34")
+@pytest.mark.req("LIC-16.44")
 async def test_a_person_who_is_erased_takes_messages_in_doubt_with_them(tmp_path: Path) -> None:
     async with stuck(tmp_path) as (runtime, _, _):
         await runtime.people.erase(ACME, "dummy:bea", OPS)
         assert await runtime.letters.list(ACME, OPS) == ()
         assert runtime.totals().health.letters == ()
+
+
+class Tells(Cut):
+    """A platform that reports what became of messages: in a request that says `report`, of `reported`."""
+
+    reported: tuple[Report, ...] = ()
+
+    def reports(self, scope: Scope, arrival: Arrival) -> tuple[Report, ...]:
+        return self.reported
+
+    def parse(self, scope: Scope, arrival: Arrival, sender: Actor | None) -> tuple[Inbound, ...]:
+        return () if arrival.body == b"report" else super().parse(scope, arrival, sender)
+
+
+@pytest.mark.req("LIC-16.49")
+@pytest.mark.parametrize(
+    ("cuts", "outcome", "before", "after"),
+    [
+        (True, "delivered", "in_doubt", "delivered"),
+        (True, "failed", "in_doubt", "failed"),
+        (False, "failed", "delivered", "failed"),
+        (False, "delivered", "delivered", "delivered"),
+    ],
+)
+async def test_what_a_platform_reports_settles_a_doubt_or_makes_a_letter_and_never_twice(
+    tmp_path: Path, cuts: bool, outcome: Literal["delivered", "failed"], before: str, after: str
+) -> None:
+    async with opened(tmp_path) as (runtime, client):
+        channel = channel_of(runtime)
+        channel.__class__ = Tells
+        assert isinstance(channel, Tells)
+        channel.cuts = cuts
+        await post(client, said("Hello?"))
+        await idle(runtime)
+        (session,) = await runtime.sessions.list(ACME, SYSTEM)
+        talk = runtime.sessions.get(ACME, session.id, OPS)
+        assert (await talk.detail()).transcript[-1].state == before
+        told = Report(session.id, "o1", outcome, "131026")
+        channel.reported = (told, told, Report(session.id, "o9", outcome), Report("nobody", "o1", outcome))
+        assert await post(client, b"report") == 200
+        seq = runtime.log(ACME).last_seq
+        assert await post(client, b"report") == 200
+        assert runtime.log(ACME).last_seq == seq
+        assert (await talk.detail()).transcript[-1].state == after
+        letters = await runtime.letters.list(ACME, OPS)
+        assert [(each.state, each.code) for each in letters] == ([("failed", "131026")] if after == "failed" else [])
+        if letters:
+            channel.cuts = False
+            await runtime.letters.replay(ACME, letters[0].id, OPS)
+            await idle(runtime)
+            assert [each["text"] for each in channel.sent] == ["Hello?", "Hello?"]
+            assert await runtime.letters.list(ACME, OPS) == ()
+
+
+# -- over HTTP and on the command line ---------------------------------------------------------------------------
+
+
+@pytest.mark.req("GRE-52.4")
+async def test_letters_are_listed_shown_and_settled_over_the_api(tmp_path: Path) -> None:
+    async with opened(tmp_path) as (runtime, client):
+        await post(client, said(""))
+        key = await runtime.keys.issue(ACME, OPS, OPS)
+        client.headers["authorization"] = f"Bearer {key}"
+        (letter,) = (await client.get("/api/v1/letters")).json()
+        assert letter["code"] == "message_empty"
+        path = f"/api/v1/letters/{letter['id']}"
+        assert (await client.get(path)).json()["subject"] == "dlq.acme.ingress"
+        again = await client.post(f"{path}/replay")
+        assert (again.status_code, again.json()["error"]["code"]) == (400, "message_empty")
+        assert (await client.post(f"{path}/delivered")).status_code == 400
+        assert (await client.post(f"{path}/drop")).status_code == 200
+        assert (await client.post(f"{path}/drop")).status_code == 409
+        assert (await client.get("/api/v1/letters/letter-99")).status_code == 404
+        assert "lichen_letters" in (await client.get("/metrics")).text
