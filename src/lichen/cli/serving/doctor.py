@@ -311,8 +311,8 @@ def _shut(tool: dict[str, Any]) -> Finding:
 def _stuck(letters: dict[str, Any]) -> Finding:
     tenant, env = letters["tenant"], letters["env"]
     what = f"{letters['dead']} dead letters, {letters['failed']} messages undelivered, {letters['in_doubt']} in doubt"
-    mend = f"lichen letters list --tenant {tenant} --env {env}"
-    return Finding("letters", "warning", f"{tenant}/{env}: {what}", mend)
+    whose = f" --tenant {tenant} --env {env}"
+    return Finding("letters", "warning", f"{tenant}/{env}: {what}", f"lichen letters list{whose}")
 
 
 def _owned(client: Client, home: Path) -> Iterator[Finding]:
