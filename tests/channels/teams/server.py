@@ -17,6 +17,7 @@ APP = "2f7ad3ee-1c5b-4c0b-9a67-0e5b8a7f5d21"
 TENANT = "72f988bf-86f1-41af-91ab-2d7cd011db47"
 PASSWORD = "the bot's password"
 ISSUER = "https://api.botframework.com"
+CARD = "application/vnd.microsoft.card.adaptive"
 PICTURE = b"\x89PNG\r\n\x1a\n" + b"x" * 100
 
 

@@ -15,6 +15,8 @@ import httpx
 
 from tests.channels.slack import sent as slack_sent
 from tests.channels.slack import server as slack
+from tests.channels.teams import server as teams
+from tests.channels.teams import speaking
 from tests.channels.telegram import server as telegram
 from tests.channels.told.shop import Shop
 from tests.channels.whatsapp import server as whatsapp
@@ -192,6 +194,45 @@ class OnSlack:
             headers = slack_sent.signed(body, sent_s=int(time.time()), secret=self._secret)
             headers |= {"content-type": media_type, **({"x-slack-retry-num": "1"} if n else {})}
             self._shop.post("/v1/messaging/ingress/slack/acme", body, headers)
+
+
+class OnTeams:
+    """A personal chat with the bot."""
+
+    order = "1005"
+
+    def __init__(self, shop: Shop, microsoft: teams.Microsoft) -> None:
+        self._shop, self._microsoft, self._sent = shop, microsoft, 0
+
+    def say(self, text: str) -> None:
+        self._bring(text=text)
+
+    def fill(self) -> None:
+        hear(self, "What is it about?")
+        cards = [each.activity["attachments"][0]["content"] for each in self._microsoft.posted if self._has_card(each)]
+        reason = next(each for each in cards[-1]["body"] if each["id"] == "reason")
+        filled = {"order": self.order, "reason": reason["choices"][1]["value"]}
+        self._bring(text=None, value={**cards[-1]["actions"][0].get("data", {}), **filled})
+
+    def send_photo(self) -> None:
+        url = f"{self._microsoft.service}v3/attachments/a1/views/original"
+        self._bring(text=None, attachments=[{"contentType": "image/*", "contentUrl": url}])
+
+    def shown(self) -> Sequence[str]:
+        return [each.activity["text"] for each in self._microsoft.posted if "text" in each.activity]
+
+    @staticmethod
+    def _has_card(sent: teams.Sent) -> bool:
+        return any(each["contentType"] == teams.CARD for each in sent.activity.get("attachments", ()))
+
+    def _bring(self, **said: Any) -> None:
+        self._sent += 1
+        now_s = int(time.time())
+        bearer = speaking.token(speaking.claims(self._microsoft, nbf=now_s, exp=now_s + 3_600))
+        body = json.dumps(speaking.activity(self._microsoft, id=str(1_785_000_000_000 + self._sent), **said)).encode()
+        headers = {"authorization": f"Bearer {bearer}", "content-type": "application/json"}
+        for _ in range(2):  # a platform may bring it twice
+            self._shop.post("/v1/messaging/ingress/teams/acme", body, headers)
 
 
 class OnWebChat:

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.channels.slack import server as slack
+from tests.channels.teams import server as teams
 from tests.channels.telegram import server as telegram
-from tests.channels.told.people import REASON, OnSlack, OnTelegram, OnWebChat, OnWhatsApp, Person, hear
+from tests.channels.told.people import REASON, OnSlack, OnTeams, OnTelegram, OnWebChat, OnWhatsApp, Person, hear
 from tests.channels.told.shop import Shop
 from tests.channels.whatsapp import server as whatsapp
 
@@ -21,6 +22,12 @@ TABLES = """
 api_base_url = "{slack}"
 bot_token = "env:SLACK_BOT_TOKEN"
 signing_secret = "env:SLACK_SIGNING_SECRET"
+
+[tenants.acme.teams]
+app_id = "{app}"
+app_password = "env:TEAMS_PASSWORD"
+login_base_url = "{teams}"
+openid_metadata_url = "{metadata}"
 
 [tenants.acme.telegram]
 api_base_url = "{telegram}"
@@ -37,6 +44,7 @@ app_secret = "env:WHATSAPP_APP"
 ENVIRON = {
     "SLACK_BOT_TOKEN": slack.TOKEN,
     "SLACK_SIGNING_SECRET": SIGNING,
+    "TEAMS_PASSWORD": teams.PASSWORD,
     "TELEGRAM_TOKEN": telegram.TOKEN,
     "TELEGRAM_HOOK": HOOK,
     "WHATSAPP_TOKEN": whatsapp.TOKEN,
@@ -51,11 +59,25 @@ def told(tmp_path: Path) -> Iterator[tuple[Shop, list[Person]]]:
     with ExitStack() as stack:
         api, meta = stack.enter_context(telegram.BotApi()), stack.enter_context(whatsapp.Meta())
         space = stack.enter_context(slack.Slack())
-        tables = TABLES.format(slack=space.url, telegram=api.url, whatsapp=meta.url, number=whatsapp.NUMBER)
+        microsoft = stack.enter_context(teams.Microsoft())
+        tables = TABLES.format(
+            slack=space.url,
+            app=teams.APP,
+            teams=microsoft.url,
+            metadata=microsoft.metadata,
+            telegram=api.url,
+            whatsapp=meta.url,
+            number=whatsapp.NUMBER,
+        )
         shop = Shop(tmp_path, tables, ENVIRON)
         shop.start()
         stack.callback(shop.stop)
-        chats = OnTelegram(shop, api, HOOK), OnWhatsApp(shop, meta, APP), OnSlack(shop, space, SIGNING)
+        chats = (
+            OnTelegram(shop, api, HOOK),
+            OnWhatsApp(shop, meta, APP),
+            OnSlack(shop, space, SIGNING),
+            OnTeams(shop, microsoft),
+        )
         yield shop, [*chats, OnWebChat(shop)]
 
 
@@ -67,7 +89,7 @@ def test_one_conversation_is_told_on_every_channel_over_a_death_after_each_step(
     for person in people:
         person.say("I want to give something back.")
     for person in people:
-        hear(person, "What is it about?" if isinstance(person, OnSlack | OnWebChat) else "Order")
+        hear(person, "What is it about?" if isinstance(person, OnSlack | OnTeams | OnWebChat) else "Order")
     shop.kill()
     for person in people:
         person.fill()
