@@ -22,7 +22,7 @@ from lichen.core.words.scope import Customer, Operator, Scope
 from lichen.runtime.runtime import Runtime
 from lichen.serve.http.state import of_app
 from lichen.serve.listen.tcp import listening
-from lichen.serve.mcp import calls, tools
+from lichen.serve.mcp import telling, tools
 from lichen.serve.site import make_site
 from tests.serve.mcp import ACCEPT, INITIALIZE, MODES, Mode, client, key, served, text_of
 
@@ -186,7 +186,7 @@ def _raw() -> dict[str, Any]:
 async def test_progress_tells_what_happens_to_whoever_may_read_it(
     runtime: Runtime, url: str, gate: Gate, mode: Mode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(calls, "BEAT_S", 0.05)
+    monkeypatch.setattr(telling, "BEAT_S", 0.05)
     told: dict[str, list[str]] = {"operator": [], "customer": []}
     for kind, heard in told.items():
         gate.opened.clear()

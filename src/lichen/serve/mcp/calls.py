@@ -8,8 +8,8 @@ taken under that id, so the next asking, in the next process too, follows what t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Coroutine
-from contextlib import aclosing, suppress
+from collections.abc import Coroutine
+from contextlib import suppress
 from typing import Annotated, Any, Final
 
 import anyio
@@ -31,23 +31,17 @@ from lichen.engine.pace.race import race
 from lichen.runtime.operations.talk.session import Asked, Session
 from lichen.runtime.operations.talk.turn import Reply, Turn
 from lichen.runtime.views.agent import AgentOffer
-from lichen.runtime.views.record import RecordView
 from lichen.runtime.views.run import Outcome
-from lichen.serve.mcp.levels import tell
 from lichen.serve.mcp.questions import ANSWER, KINDS, Answer, answer_of, form, required, state_of
-from lichen.serve.mcp.results import failed, result
+from lichen.serve.mcp.results import STATUS_OF, as_at_first, failed, result
+from lichen.serve.mcp.telling import telling
 from lichen.serve.mcp.visit import Context, Visit, call_id, only_asks
 
 CHANNEL: Final = "mcp"
 CALL_S_MAX: Final = 600.0
 ROUNDS_MAX: Final = 16  # questions of one call
-BEAT_S: Final = 5.0
 STARTING_S: Final = 1.0
-RUNNING: Final = "running"
 NAME_CHARS_MAX: Final = 128
-PROGRESS_MAX: Final = 1_000  # notifications of one call
-
-OVER: Final = ("completed", "failed", "cancelled")
 
 Result = CallToolResult | InputRequiredResult
 
@@ -185,30 +179,15 @@ class Call:
                 "closing": self._visit.closing.wait(),
                 "ended": ended.wait(),
             }
-            telling = asyncio.ensure_future(self._tell(turn))
+            told = asyncio.ensure_future(telling(self._ctx, turn, hears=self._hears))
             try:
                 first = await race(works, timeout_s=CALL_S_MAX)
             finally:
-                telling.cancel()
-                await asyncio.gather(telling, return_exceptions=True)
+                told.cancel()
+                await asyncio.gather(told, return_exceptions=True)
                 if not replying.done():
                     replying.cancel()
         return replying.result() if first == "reply" else None
-
-    async def _tell(self, turn: Turn) -> None:
-        """Progress while it goes on: what happens, for whoever may read that; else that it still does."""
-        if not (self._ctx.meta or {}).get("progress_token") and not self._hears:
-            return
-        n = 0
-        async with aclosing(_beats(turn)) as beats:
-            async for record in beats:
-                n += 1
-                message = RUNNING if record is None else f"{record.type} {record.summary}".strip()
-                await self._ctx.session.report_progress(n, message=message)
-                if record is not None and self._hears:
-                    await tell(self._ctx, record)
-                if n >= PROGRESS_MAX:
-                    return
 
     # -- ending --------------------------------------------------------------------------------------------------
 
@@ -220,9 +199,9 @@ class Call:
         assert self._session is not None
         text = await self._told(reply)
         outcome = None if reply.outcome == "refused" else self._outcome(reply.run)
-        status = _STATUS[reply.outcome]
+        status = STATUS_OF[reply.outcome]
         if self._id:
-            status, text = _as_at_first("\n\n".join(await turn.told()), outcome, status)
+            status, text = as_at_first("\n\n".join(await turn.told()), outcome, status)
         if not self._keeps and status != "waiting":
             await self._session.close()
         has_value = self._agent.answers is not None
@@ -298,41 +277,5 @@ class Call:
                 await self._session.close()
 
 
-_STATUS: Final = {
-    "answered": "completed",
-    "asked": "waiting",
-    "released": "waiting",
-    "handed": "waiting",
-    "failed": "failed",
-    "cancelled": "cancelled",
-    "refused": "refused",
-}
-
-
 async def _settled(work: asyncio.Future[Any]) -> None:
     await asyncio.wait({work})
-
-
-async def _beats(turn: Turn) -> AsyncGenerator[RecordView | None]:
-    """Everything that happens, for whoever may read it; else that it goes on, every few seconds."""
-    with suppress(Denied):
-        async for record in turn.records():
-            yield record
-        return
-    while True:
-        await asyncio.sleep(BEAT_S)
-        yield None
-
-
-def _as_at_first(text: str, outcome: Outcome | None, status: str) -> tuple[str, str]:
-    """What whoever asked first was told, or would be by now, where a wait ended since."""
-    if outcome is None or status != "waiting":
-        return status, text
-    if "reconcile" in outcome.waits_for:
-        raise _unknown(outcome.id)
-    return (outcome.status, outcome.answer or text) if outcome.status in OVER else (status, text)
-
-
-def _unknown(run: RunId) -> Conflict:
-    step = f"A person has to say what happened: `lichen approvals list` names what {run} waits for."
-    return Conflict("Nobody knows whether an effect of it happened.", code="outcome_unknown", next_step=step)

@@ -7,11 +7,23 @@ from typing import Any, Final
 
 from mcp_types import CallToolResult, TextContent
 
-from lichen.core.words.errors import LichenError
+from lichen.core.words.errors import Conflict, LichenError
+from lichen.core.words.ids import RunId
 from lichen.core.words.wait import ABOUT_EFFECTS
 from lichen.runtime.views.run import Outcome
 
 STATUSES: Final = ("completed", "waiting", "running", "failed", "cancelled", "refused")
+OVER: Final = ("completed", "failed", "cancelled")
+STATUS_OF: Final[Mapping[str, str]] = {
+    "answered": "completed",
+    "asked": "waiting",
+    "released": "waiting",
+    "handed": "waiting",
+    "failed": "failed",
+    "cancelled": "cancelled",
+    "refused": "refused",
+}
+"""What the result of a call says where its reply has this outcome."""
 
 _WAIT: Final[Mapping[str, Any]] = {
     "type": "object",
@@ -61,6 +73,23 @@ def _announced(outcome: Outcome) -> list[str]:
     where = " and ".join(f"`lichen approvals show {id}`" for id in held)
     told = f"This needs approval by somebody else, who signs in for it: {where}, or the console's page of approvals."
     return [f"{told} It cannot be given here. `run_result` with run {outcome.id} tells what came of it."]
+
+
+def as_at_first(text: str, outcome: Outcome | None, status: str) -> tuple[str, str]:
+    """What whoever asked first was told, or would be by now, where a wait ended since.
+
+    Raises Conflict (`outcome_unknown`) where it is held up by an effect of which nobody knows.
+    """
+    if outcome is None or status != "waiting":
+        return status, text
+    if "reconcile" in outcome.waits_for:
+        raise _unknown(outcome.id)
+    return (outcome.status, outcome.answer or text) if outcome.status in OVER else (status, text)
+
+
+def _unknown(run: RunId) -> Conflict:
+    step = f"A person has to say what happened: `lichen approvals list` names what {run} waits for."
+    return Conflict("Nobody knows whether an effect of it happened.", code="outcome_unknown", next_step=step)
 
 
 def failed(error: LichenError) -> CallToolResult:

@@ -8,8 +8,8 @@ from typing import Any, Final
 from mcp.server.lowlevel import Server
 from mcp_types import SetLevelRequestParams
 
-from lichen.serve.mcp.levels import Levels
 from lichen.serve.mcp.reading import Prompts, Resources, Subscriptions
+from lichen.serve.mcp.telling import Levels
 from lichen.serve.mcp.tools import Tools
 from lichen.serve.mcp.visit import House, answering
 

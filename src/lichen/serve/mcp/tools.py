@@ -26,9 +26,9 @@ from lichen.runtime.views.run import Outcome
 from lichen.serve.http.limits import Slots
 from lichen.serve.mcp import symbi
 from lichen.serve.mcp.calls import NAME_CHARS_MAX, Call, Result, Said
-from lichen.serve.mcp.levels import Levels
 from lichen.serve.mcp.reading.resources import rules_of
 from lichen.serve.mcp.results import failed, output_schema, result
+from lichen.serve.mcp.telling import Levels
 from lichen.serve.mcp.visit import Context, House, Visit
 
 CALLS_MAX, CALLS_MAX_EACH = 1_000, 32  # under way at once, in all and of one caller
