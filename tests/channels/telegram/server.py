@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any, NamedTuple
+
+from tests.channels.loopback import Loopback, body_of, cut_off, respond
 
 TOKEN = "110201543:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw"
 PICTURE = b"\xff\xd8\xff\xe0" + b"x" * 100
@@ -19,39 +20,23 @@ class Refusal(NamedTuple):
     parameters: dict[str, Any] | None = None
 
 
-class BotApi:
+class BotApi(Loopback):
     """What was called, the newest last, with its `method`; `refusals` answer the next calls, in order."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.called: list[dict[str, Any]] = []
         self.refusals: list[Refusal] = []
         self.webhook = ""
-        api = self
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                is_there = self.path == f"/file/bot{TOKEN}/photos/file_1.jpg"
-                _answer(self, 200 if is_there else 404, PICTURE if is_there else b"")
+    def get(self, request: BaseHTTPRequestHandler) -> None:
+        """A file."""
+        is_there = request.path == f"/file/bot{TOKEN}/photos/file_1.jpg"
+        respond(request, 200 if is_there else 404, PICTURE if is_there else b"")
 
-            def do_POST(self) -> None:
-                api._call(self)
-
-            def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-
-    def __enter__(self) -> BotApi:
-        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
-    def _call(self, request: BaseHTTPRequestHandler) -> None:
-        body = json.loads(request.rfile.read(int(request.headers["content-length"])))
+    def post(self, request: BaseHTTPRequestHandler) -> None:
+        """A call of a method."""
+        body = json.loads(body_of(request))
         _, bot, method = request.path.split("/")
         if bot != f"bot{TOKEN}":
             _refuse(request, Refusal(401, "Unauthorized"))
@@ -61,7 +46,7 @@ class BotApi:
             _refuse(request, refusal)
             return
         self.called.append({"method": method, **body})
-        _answer(request, 200, json.dumps({"ok": True, "result": self._result(method, body)}).encode())
+        respond(request, 200, json.dumps({"ok": True, "result": self._result(method, body)}).encode())
 
     def _result(self, method: str, body: dict[str, Any]) -> Any:
         match method:
@@ -83,17 +68,9 @@ class BotApi:
 
 def _refuse(request: BaseHTTPRequestHandler, refusal: Refusal) -> None:
     if not refusal.status:
-        request.close_connection = True
+        cut_off(request)
         return
     said: dict[str, Any] = {"ok": False, "error_code": refusal.status, "description": refusal.description}
     if refusal.parameters is not None:
         said["parameters"] = refusal.parameters
-    _answer(request, refusal.status, json.dumps(said).encode())
-
-
-def _answer(request: BaseHTTPRequestHandler, status: int, body: bytes) -> None:
-    request.send_response(status)
-    request.send_header("content-type", "application/json")
-    request.send_header("content-length", str(len(body)))
-    request.end_headers()
-    request.wfile.write(body)
+    respond(request, refusal.status, json.dumps(said).encode())

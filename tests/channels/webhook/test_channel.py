@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import msgspec
@@ -22,6 +21,7 @@ from lichen.core.words.ids import MessageId, SessionId
 from lichen.core.words.scope import Scope
 from lichen.engine.ports import Outbound
 from lichen.testing.doors.channel_conformance import ChannelConformance, Received
+from tests.channels.loopback import Loopback, body_of, cut_off, respond
 
 NOW_S = 1_760_000_000
 KEY = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -42,40 +42,23 @@ def delivery(body: bytes, id: str = "msg-1", **headers: str) -> Arrival:
     return Arrival("POST", "/", {}, {**proofs, **headers}, body, NOW_S * 1_000_000)
 
 
-class Receiver:
+class Receiver(Loopback):
     """Where answers are posted to. `says` are the statuses it answers with, the last one for all that follow."""
 
     def __init__(self, says: Sequence[int] = (200,), headers: dict[str, str] | None = None) -> None:
+        super().__init__()
+        self.url = f"{self.url}/answers"
         self.got: list[tuple[dict[str, str], bytes]] = []
-        receiver, statuses = self, list(says)
+        self._statuses, self._headers = list(says), headers
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["content-length"]))
-                receiver.got.append(({name.lower(): value for name, value in self.headers.items()}, body))
-                status = statuses.pop(0) if len(statuses) > 1 else statuses[0]
-                if not status:
-                    self.close_connection = True
-                    return
-                self.send_response(status)
-                for name, value in (headers or {}).items():
-                    self.send_header(name, value)
-                self.send_header("content-length", "0")
-                self.end_headers()
-
-            def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/answers"
-
-    def __enter__(self) -> Receiver:
-        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+    def post(self, request: BaseHTTPRequestHandler) -> None:
+        """An answer."""
+        self.got.append(({name.lower(): value for name, value in request.headers.items()}, body_of(request)))
+        status = self._statuses.pop(0) if len(self._statuses) > 1 else self._statuses[0]
+        if status:
+            respond(request, status, headers=self._headers)
+        else:
+            cut_off(request)
 
 
 class TestWebhook(ChannelConformance):
