@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from docs.reference.markdown import table
-from lichen.channels.cards.capabilities import Capabilities, Dialect, capabilities_of, kinds
+from lichen.channels.cards.capabilities import ALL, Capabilities, Dialect, capabilities_of, kinds
 from lichen.channels.cards.planning import tier_of
 
 MARKUP: Final[dict[Dialect, str]] = {
@@ -28,4 +28,5 @@ def _row(kind: str, found: Capabilities) -> tuple[str, ...]:
     longest = f"{found.text_max:,} {UNITS[found.unit]}" if found.text_max else "any"
     cards = f"up to {found.card_version}" if found.cards else "as text and buttons"
     pictures = "shown" if found.images else "left out"
-    return (kind, tier_of(found), cards, MARKUP[found.markup], longest, str(found.choices_max or "none"), pictures)
+    buttons = "all" if found.choices_max >= ALL else str(found.choices_max or "none")
+    return (kind, tier_of(found), cards, MARKUP[found.markup], longest, buttons, pictures)

@@ -34,12 +34,13 @@ class Capabilities(msgspec.Struct, frozen=True):
     card_version: str = ""
 
 
+ALL: Final = 1_000  # choices: more are never offered
 NOTHING: Final = Capabilities()
 """What a platform can show of which nothing is known: words."""
 
 _OF: Final[Mapping[str, Capabilities]] = {
     "webchat": Capabilities(
-        cards=True, buttons=True, images=True, html=True, markup="markdown", choices_max=50, card_version="1.6"
+        cards=True, buttons=True, images=True, html=True, markup="markdown", choices_max=ALL, card_version="1.6"
     ),
     "teams": Capabilities(
         cards=True,
@@ -62,7 +63,7 @@ _OF: Final[Mapping[str, Capabilities]] = {
         choices_max=20,
         card_version="1.3",
     ),
-    "slack": Capabilities(images=True, markup="mrkdwn", text_max=3_000, choices_max=25),
+    "slack": Capabilities(images=True, markup="mrkdwn", text_max=3_000, choices_max=ALL),
     "telegram": Capabilities(images=True, html=True, markup="html", text_max=4_096, unit="utf16", choices_max=24),
     "whatsapp": Capabilities(images=True, markup="whatsapp", text_max=4_096, choices_max=10),
     "mattermost": Capabilities(images=True, markup="markdown", text_max=16_383, choices_max=5),
