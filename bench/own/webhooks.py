@@ -32,6 +32,9 @@ BOUNDS = (
     "messages_per_minute_tenant",
     "bytes_per_day",
     "bytes_per_day_address",
+    "webhooks_per_second",
+    "webhooks_burst",
+    "webhook_bytes_per_minute",
 )
 
 TENANT = """

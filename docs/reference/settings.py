@@ -96,6 +96,8 @@ SETTINGS: Mapping[str, tuple[type[msgspec.Struct], Mapping[str, str]]] = {
             "secrets": "Where what its tools are handed comes from.",
             "models": "How it reaches providers of models: tables as under `[models]`, over those.",
             "schedules": "What begins by itself.",
+            "hosts": "Names of hosts that are this tenant's alone: a webhook whose address names no tenant is that of "
+            "the one whose host it comes to.",
             "channels": "Any other table is for the channel of that name, which some package brings.",
         },
     ),
@@ -171,6 +173,10 @@ SETTINGS: Mapping[str, tuple[type[msgspec.Struct], Mapping[str, str]]] = {
             "messages_per_minute": "Of one conversation.",
             "messages_per_minute_address": "Of one address.",
             "messages_per_minute_tenant": "Of the whole tenant.",
+            "webhooks_per_second": "Proven requests that platforms bring to all its channels; beyond it they are "
+            "answered 429, and come again.",
+            "webhooks_burst": "So many of them at once.",
+            "webhook_bytes_per_minute": "What they weigh together.",
             "bytes_per_day": "What its log may grow by in a day, UTC, in each environment.",
             "bytes_per_day_address": "What one address may cause of that.",
             "file_bytes": "What the files of one message may have together.",

@@ -67,6 +67,9 @@ class WebChat(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     signed_in: tuple[str, ...] = ()
 
 
+HostName = Annotated[str, msgspec.Meta(max_length=253, pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?\Z")]
+
+
 class Tenant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One tenant: environments, policy directory, declared actors, and which agent or flow its customers meet where.
 
@@ -74,7 +77,8 @@ class Tenant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     environments that are for development; only there `self_approval` and `error_text` count. `languages` are spoken to
     customers, the first where they want none of these; `texts` stand, by language, for the runtime's own words.
     `secrets` says where those of its tools come from, `models` how it reaches providers of models, by their names;
-    `schedules` are what begins by itself.
+    `schedules` are what begins by itself. `hosts` are the names under which only this tenant is reached: webhooks whose
+    addresses name no tenant are the one's whose host they come to.
     `channels` are the tables of a tenant that have another name: each is for the channel that is called so, which some
     package brings.
     """
@@ -95,6 +99,7 @@ class Tenant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     secrets: TenantSecrets = TenantSecrets()
     models: Mapping[str, ProviderTable] = {}
     schedules: Annotated[tuple[Schedule, ...], msgspec.Meta(max_length=SCHEDULES_MAX)] = ()
+    hosts: tuple[HostName, ...] = ()
     channels: Mapping[str, Mapping[str, Any]] = msgspec.field(default_factory=dict[str, Any], name=CHANNEL)
 
     @property

@@ -76,7 +76,7 @@ class Shop:
         (folder / "lichen.toml").write_text(
             '[lichen]\nagents = ["shop.py:RETURNS"]\nhome = "data"\n\n'
             '[tenants.acme]\ndevelopment = ["dev"]\nactors = [{id = "ops", kind = "operator"}]\n'
-            f"[tenants.acme.quotas]\n\n[tenants.acme.webchat]\n{tables}"
+            f"[tenants.acme.quotas]\nwebhooks_burst = 1_000\n\n[tenants.acme.webchat]\n{tables}"
         )
         self.key = self._said("keys", "create", "ops", "--tenant", "acme", "--as", "ops").split()[-1]
 

@@ -34,6 +34,10 @@ home = "data"
 agent = "crash.main"
 policies = "policies"
 
+[tenants.acme.quotas]
+webhooks_per_second = 100_000
+webhooks_burst = 100_000
+
 [tenants.acme.pager]
 env = "dev"
 """

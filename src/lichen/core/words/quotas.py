@@ -17,13 +17,17 @@ class Quotas(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Bounds of what customers and services of a tenant have written; operators have none.
 
     `bytes_per_day` is what the tenant's log may grow by in a day (UTC) in each environment. What one address may cause
-    of that, in a day, is estimated from its messages. `file_bytes` is what the files of one message may have together,
-    `file_bytes_per_day` those of all messages of a day.
+    of that, in a day, is estimated from its messages. `webhooks_per_second` and `webhooks_burst` are proven requests
+    that platforms bring to all channels of the tenant, `webhook_bytes_per_minute` what they weigh. `file_bytes` is what
+    the files of one message may have together, `file_bytes_per_day` those of all messages of a day.
     """
 
     messages_per_minute: Count = 120  # of one conversation
     messages_per_minute_address: Count = 1_200
     messages_per_minute_tenant: Count = 60_000
+    webhooks_per_second: Count = 5
+    webhooks_burst: Count = 10
+    webhook_bytes_per_minute: Count = 64 * MIB
     bytes_per_day: Count = 20 * GIB
     bytes_per_day_address: Count = GIB
     file_bytes: Annotated[int, msgspec.Meta(ge=1, le=8 * MIB)] = 8 * MIB

@@ -129,6 +129,14 @@ class Channels:
             raise NotFound("There is no such channel here.", code="channel_unknown", next_step=step)
         return found
 
+    def of_kind(self, kind: str, tenant: str) -> Opened:
+        """The channel of a kind that a tenant has; where it has several, the one that is called as its kind is.
+
+        Raises NotFound (`channel_unknown`).
+        """
+        found = [each for each in self._opened.values() if each.scope.tenant == tenant and each.kind == kind]
+        return found[0] if len(found) == 1 else self.find(kind, tenant)
+
     def get(self, name: str, tenant: str) -> tuple[Scope, ChannelPort]:
         """A tenant's channel, and where its conversations belong.
 

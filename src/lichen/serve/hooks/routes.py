@@ -1,5 +1,5 @@
 """Webhooks: `/v1/messaging/ingress/CHANNEL/TENANT[/TEAM]`, and whatever a platform adds to it; the same without `/v1`,
-and with `events` for `messaging`.
+and with `events` for `messaging`. At addresses that name no tenant (`UNNAMED`) the host does.
 
 A request is verified by its channel before anything else is done with it; it is acknowledged once everything in it is
 durable, in its conversation or as a dead letter, and what is brought a second time is taken once.
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from msgspec.structs import replace
@@ -20,6 +20,7 @@ from starlette.routing import BaseRoute, Mount, Route, Router
 from lichen.channels.port import Arrival, ChannelPort, Following, Inbound, Reply, Replying
 from lichen.core.words.errors import Denied, Invalid, LichenError, NotFound, TooMany, Unauthenticated, Unavailable
 from lichen.core.words.scope import Actor, Scope
+from lichen.runtime.channels.channels import Opened
 from lichen.runtime.channels.kept import Kept
 from lichen.runtime.operations.talk.taking import check_actor
 from lichen.runtime.runtime import Runtime
@@ -31,6 +32,16 @@ from lichen.serve.http.lines import broken
 from lichen.serve.http.messages import Messages
 
 PREFIXES: Final = tuple(f"{v}/{domain}/ingress" for v in ("/v1", "") for domain in ("messaging", "events"))
+UNNAMED: Final = {
+    "/messaging/telegram/webhook": "telegram",
+    "/slack/events": "slack",
+    "/slack/interactive": "slack",
+    "/teams/activities": "teams",
+    "/whatsapp/webhook": "whatsapp",
+    "/webex/webhook": "webex",
+    "/webhook/{rest}": "webhook",
+}
+"""Addresses that name no tenant, and the kind of channel that each is of."""
 METHODS: Final = ("GET", "POST")
 MESSAGES_MAX: Final = 100  # of one request
 FOLLOW_S: Final = 10.0
@@ -46,7 +57,8 @@ def hook_routes(runtime: Runtime, messages: Messages) -> list[BaseRoute]:
     door = _Door(runtime, messages)
     paths = ("/{channel}/{tenant}", "/{channel}/{tenant}/{rest:path}")
     router = Router([Route(path, door.answer, methods=METHODS) for path in paths], redirect_slashes=False)
-    return [Mount(prefix, app=router) for prefix in PREFIXES]
+    named = [Mount(prefix, app=router) for prefix in PREFIXES]
+    return [*named, *(Route(path, door.by_host(kind), methods=METHODS) for path, kind in UNNAMED.items())]
 
 
 class _Door:
@@ -60,10 +72,35 @@ class _Door:
         self._following: set[asyncio.Future[None]] = set()
 
     async def answer(self, request: Request) -> Response:
-        """What the channel's platform is answered. Nothing a package raises leaves but in our own words."""
+        """What the channel's platform is answered."""
+        named = request.path_params
+        return await self._answer(request, lambda: self._channels.find(named["channel"], named["tenant"]))
+
+    def by_host(self, kind: str) -> Callable[[Request], Awaitable[Response]]:
+        """What answers at an address that names no tenant: the host does, and that tenant's own secret proves it."""
+
+        async def answer(request: Request) -> Response:
+            return await self._answer(request, lambda: self._channels.of_kind(kind, self._tenant_of(request)))
+
+        return answer
+
+    def _tenant_of(self, request: Request) -> str:
+        """Whose host a request came to; the only tenant where there is one. Raises NotFound (`host_unknown`)."""
+        assert self._runtime.settings is not None
+        tenants = self._runtime.settings.tenants
+        name = request.url.hostname
+        found = [each for each, tenant in tenants.items() if name in tenant.hosts]
+        if not found and len(tenants) == 1:
+            found = [each for each, tenant in tenants.items() if not tenant.hosts]
+        if len(found) != 1:
+            step = "Name it in `hosts` of [tenants.NAME], or use the address that names the tenant."
+            raise NotFound("No tenant is reached by this name of the host.", code="host_unknown", next_step=step)
+        return found[0]
+
+    async def _answer(self, request: Request, find: Callable[[], Opened]) -> Response:
+        """The answer. Nothing a package raises leaves but in our own words."""
         try:
-            named = request.path_params
-            opened = self._channels.find(named["channel"], named["tenant"])
+            named, opened = request.path_params, find()
             scope, channel = self._channels.get(opened.name, opened.scope.tenant)
             return await self._answered(request, scope, channel, _behind(opened.team, named.get("rest", "")))
         except LichenError as error:
@@ -81,6 +118,7 @@ class _Door:
             raise
         if sender is not None:
             check_actor(channel, sender)
+        self._messages.webhook(scope, len(arrival.body))
         mailroom = Mailroom(self._runtime, scope, channel, self._messages)
         await mailroom.take_all(await _read(mailroom, scope, channel, arrival, sender, path), arrival, sender, path)
         await mailroom.reported(arrival)

@@ -23,6 +23,8 @@ class _Tenant(NamedTuple):
     addresses: Rates
     tenant: Rates
     bytes: Rates
+    webhooks: Rates
+    webhook_bytes: Rates
 
 
 class Messages:
@@ -48,6 +50,15 @@ class Messages:
             rate.take(name, code="messages_too_many")
         self.weigh(scope, client, size=size, files=files)
 
+    def webhook(self, scope: Scope, size: int) -> None:
+        """Counts a proven request of `size` bytes that a platform brings to any channel of the tenant.
+
+        Raises TooMany: `webhooks_too_many`, `webhook_bytes`.
+        """
+        rates = self._rates(scope)
+        rates.webhooks.take("", code="webhooks_too_many")
+        rates.webhook_bytes.take("", size, code="webhook_bytes")
+
     def weigh(self, scope: Scope, client: str, *, size: int, files: int = 0) -> None:
         """Counts what else is written for an address. Raises TooMany (`address_bytes`)."""
         if client:
@@ -67,6 +78,8 @@ class Messages:
             self._of(quotas.messages_per_minute_address, 60),
             self._of(quotas.messages_per_minute_tenant, 60),
             self._of(quotas.bytes_per_day_address, DAY_S),
+            Rates(per_s=quotas.webhooks_per_second, burst=quotas.webhooks_burst, clock=self._clock),
+            self._of(quotas.webhook_bytes_per_minute, 60),
         )
 
     def _of(self, count: int, period_s: int) -> Rates:
