@@ -122,6 +122,7 @@ def _project(workspace: Workspace, *, asks: bool) -> Iterator[Finding]:
         yield from _policies(project)
         yield from _reviewed(project)
         yield from _secrets(project, workspace)
+        yield from _channels(project, workspace)
         yield from _models(project, workspace, asks=asks)
         yield from _cages(project)
         yield from _apis(project)
@@ -198,6 +199,15 @@ def _secrets(project: Project, workspace: Workspace) -> Iterator[Finding]:
         yield Finding("secrets", flaw.severity, f"{flaw.place}: {flaw.message} ({flaw.code})", flaw.mend)
     if not flaws:
         yield Finding("secrets", "ok", f"{', '.join(asked)}: every environment has what its tools need")
+
+
+def _channels(project: Project, workspace: Workspace) -> Iterator[Finding]:
+    """The channels of tenants, and the secrets that they cannot be handed."""
+    if not project.channels.all:
+        return
+    from lichen.cli.channels.doctor import found_in
+
+    yield from (Finding(*each) for each in found_in(project, _lacks(project, workspace)))
 
 
 def _lacks(project: Project, workspace: Workspace) -> Lacks:

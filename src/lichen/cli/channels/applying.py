@@ -1,0 +1,147 @@
+"""A planned channel put in place: secrets first, then the file, then the platform. Nothing is half done in silence."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec.structs
+
+from lichen.channels.port import ChannelMaker, Guide
+from lichen.cli.channels.answers import Given
+from lichen.cli.channels.doctor import mend_of
+from lichen.cli.channels.planning import Plan, texts_of
+from lichen.cli.channels.project import ChannelFile, Declared, put_in_force
+from lichen.cli.here.caller import Caller
+from lichen.cli.here.client import Client
+from lichen.cli.show.screen import note
+from lichen.core.words.errors import Conflict, LichenError
+
+
+class Wanted(NamedTuple):
+    """What is to be put in place: a plan, how its kind is set up, and where the world reaches us."""
+
+    plan: Plan
+    guide: Guide
+    url: str
+    is_there: bool
+
+
+def set_up(caller: Caller, file: ChannelFile, wanted: Wanted, given: Given) -> None:
+    """Puts it in place. What was done when something fails is said."""
+    for each in given.unused:
+        note(f"{each} is not needed here")
+    plan, client, done = wanted.plan, file.client(wanted.plan), list[str]()
+    with _told(done):
+        for secret, value in plan.secrets.items():
+            _keep(client, plan, secret, value)
+            done.append(f"secret {secret} is kept")
+        is_new = file.write(plan, is_there=wanted.is_there)
+        done.append(f"{plan.name} is in {file.path.name}")
+        is_in_force = put_in_force(client, plan.name, plan.tenant)
+        view = view_of(file, plan) if is_in_force else None
+        webhook, said = _registered(file, plan, view, wanted.url)
+    found = _outcome(wanted, view, webhook) | {"said": said, "changed": is_new, "in_force": is_in_force}
+    if not caller.screen.data(found):
+        _say(caller, found, done)
+
+
+def _outcome(wanted: Wanted, view: Mapping[str, Any] | None, told: str) -> dict[str, Any]:
+    """What became of it, and what a person has to do still."""
+    plan = wanted.plan
+    path = view["webhook"] if view is not None else f"/v1/messaging/ingress/{plan.name}/{plan.tenant}"
+    webhook = told or f"{wanted.url.rstrip('/') or 'https://YOUR-HOST'}{path}"
+    steps = [each.replace("{webhook}", webhook).replace("{name}", plan.name) for each in wanted.guide.steps]
+    return {
+        "name": plan.name,
+        "kind": plan.kind,
+        "tenant": plan.tenant,
+        "env": plan.env,
+        "webhook": webhook,
+        "steps": [] if told else steps,
+        "lacks": [each["reference"] for each in view["lacks"]] if view is not None else [],
+        "secrets": sorted(plan.secrets),
+    }
+
+
+def _say(caller: Caller, found: Mapping[str, Any], done: Sequence[str]) -> None:
+    for line in filter(None, (*done, found["said"])):
+        caller.screen.line(line, "green")
+    for n, line in enumerate(found["steps"], 1):
+        caller.screen.line(f"{n}. {line}")
+    for each in found["lacks"]:
+        note(f"{each} is missing: `{mend_of(each, found['tenant'], found['env'])}`")
+    caller.screen.line(f"`lichen channel test {found['name']}` asks its platform.", "dim")
+
+
+@contextmanager
+def _told(done: list[str]) -> Generator[None]:
+    """Says what was done already when something fails, and that doing it again is right."""
+    try:
+        yield
+    except LichenError as error:
+        for each in done:
+            note(f"done: {each}")
+        error.next_step = f"{error.next_step} Then run this again: what is done is not done twice."
+        raise
+
+
+def _keep(client: Client, plan: Plan, secret: str, value: str) -> None:
+    try:
+        client.post("secrets", {"name": secret, "value": value, "wanted_by": f"channel:{plan.name}"})
+    except Conflict as error:
+        if error.code != "secret_exists":
+            raise
+        client.post("secrets/rotate", {"name": secret, "value": value})
+
+
+def _registered(file: ChannelFile, plan: Plan, view: Mapping[str, Any] | None, url: str) -> tuple[str, str]:
+    """The address that the platform was told, and what it said; nothing where a person has to tell it."""
+    if view is None or not view["registers"]:
+        return "", ""
+    if not url:
+        note(f"its platform was not told where we are: `lichen channel update {plan.name} --public-url https://…`")
+        return "", ""
+    found = file.client(plan).post(f"channels/{plan.name}/register", {"public_url": url})
+    return found["webhook"], found["said"]
+
+
+def say_dry(caller: Caller, plan: Plan, url: str) -> None:
+    """Says what would be done."""
+    told = {"name": plan.name, "kind": plan.kind, "tenant": plan.tenant, "env": plan.env}
+    found = {**told, "table": plan.table, "secrets": sorted(plan.secrets), "public_url": url}
+    if caller.screen.data(found):
+        return
+    caller.screen.line(f"[tenants.{plan.tenant}.{plan.name}]")
+    for key, value in plan.table.items():
+        caller.screen.line(f"{key} = {json.dumps(value, ensure_ascii=False)}")
+    for each in sorted(plan.secrets):
+        caller.screen.line(f"secret {each} would be kept", "dim")
+    caller.screen.line("Nothing was changed.", "dim")
+
+
+def view_of(file: ChannelFile, channel: Declared | Plan) -> Mapping[str, Any] | None:
+    """What the runtime says of a channel, None where it does not have it."""
+    found: list[Mapping[str, Any]] = file.client(channel).get("channels")
+    return next((each for each in found if each["name"] == channel.name), None)
+
+
+def emit(path: Path, maker: ChannelMaker, guide: Guide, given: Given, plan: Plan) -> None:
+    """Writes the answers so that they can be given again: secrets by what refers to them."""
+    defaults = {each.name: each.default for each in msgspec.structs.fields(maker.settings)}
+    found: dict[str, Any] = {key: value for key, value in plan.table.items() if key not in ("kind", "env")}
+    for each in guide.questions:
+        if each.secret and (each.key in given.secrets or each.key in given.settings):
+            found[each.key] = _first(plan.table.get(each.key, defaults[each.key]))
+    found |= {"public_base_url": given.public_url} if given.public_url else {}
+    data = json.dumps(found, indent=2, ensure_ascii=False).encode() + b"\n"
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as file:
+        file.write(data)
+
+
+def _first(value: object) -> str:
+    return next(iter(texts_of(value)), "")

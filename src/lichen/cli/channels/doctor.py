@@ -1,0 +1,143 @@
+"""What is wrong with channels: mistakes in their tables, secrets, what their platforms say, and the way to us."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from urllib.parse import urlsplit
+
+from lichen.cli.channels.project import ChannelFile, Declared, mistakes
+from lichen.core.words.errors import LichenError
+
+if TYPE_CHECKING:
+    from lichen.core.words.scope import Scope
+    from lichen.runtime.project.project import Project
+    from lichen.runtime.review.secrets import Lacks
+
+SKEW_S_MAX: Final = 60.0  # platforms' proofs count for five minutes
+ASK_S: Final = 10.0
+
+
+class Finding(NamedTuple):
+    """What was found of one channel: `ok`, `warning` or `problem`; what it is, and what mends it."""
+
+    channel: str
+    state: str
+    what: str
+    mend: str = ""
+
+
+def examined(file: ChannelFile, *, public_url: str = "") -> Iterator[Finding]:
+    """Every finding of every channel."""
+    for error in mistakes(file.path):
+        yield Finding("-", "problem", f"{error.place or ''}: {error.message} ({error.code})", error.next_step)
+    for channel in file.channels:
+        try:
+            yield from _channel(file, channel, public_url)
+        except LichenError as error:
+            yield _failure(channel, error)
+
+
+def _channel(file: ChannelFile, channel: Declared, public_url: str) -> Iterator[Finding]:
+    named, client = f"{channel.tenant}/{channel.name}", file.client(channel)
+    views: list[Mapping[str, Any]] = client.get("channels")
+    view = next((each for each in views if each["name"] == channel.name), None)
+    if view is None:
+        yield Finding(named, "warning", "the running server does not have it", "lichen reload, or start it again")
+        return
+    if view["code"]:
+        yield Finding(named, "problem", f"{view['message']} ({view['code']})", "lichen doctor")
+        return
+    for lack in view["lacks"]:
+        yield Finding(named, "problem", f"{lack['reference']} cannot be had ({lack['code']})", _mend(channel, lack))
+    if not view["lacks"]:
+        try:
+            said = client.post(f"channels/{channel.name}/check")["said"]
+        except LichenError as error:
+            yield _failure(channel, error)
+        else:
+            yield Finding(named, "ok", said or "its secrets are there")
+    if public_url:
+        yield from _reached(named, f"{public_url.rstrip('/')}{view['webhook']}")
+
+
+def found_in(project: Project, lacks: Lacks) -> Iterator[Finding]:
+    """What the channels of a project cannot be handed, as far as that is known without asking their platforms."""
+    for each in project.channels.all:
+        tenant, env = each.scope.tenant, each.scope.env
+        missing = [one for one in each.secrets() if _is_missing(one, each.scope, lacks)]
+        for one in missing:
+            what = f"{tenant}/{each.name}: {one} cannot be had (channel_secret_missing)"
+            yield Finding("channels", "problem", what, mend_of(one, tenant, env))
+        if not missing:
+            yield Finding("channels", "ok", f"{tenant}/{each.name}: {each.kind}, its secrets are there")
+
+
+def _is_missing(reference: str, scope: Scope, lacks: Lacks) -> bool:
+    kind, _, name = reference.partition(":")
+    return bool(lacks(scope, name)) if kind == "secret" else not os.environ.get(name)
+
+
+def mend_of(reference: str, tenant: str, env: str) -> str:
+    """What mends that a secret is not there."""
+    kind, _, name = reference.partition(":")
+    return f"lichen secrets set {name} --tenant {tenant} --env {env}" if kind == "secret" else f"export {name}=…"
+
+
+def _mend(channel: Declared, lack: Mapping[str, str]) -> str:
+    """What mends a secret that a channel cannot be handed."""
+    if lack["code"] == "secret_refused":
+        name = lack["reference"].partition(":")[2]
+        return f"permit secret.use of {name} for channel:{channel.name} in a policy"
+    return mend_of(lack["reference"], channel.tenant, channel.env)
+
+
+def _reached(named: str, webhook: str) -> Iterator[Finding]:
+    """Whether the world gets to us by this address, and whether its clock is ours."""
+    import httpx2 as httpx
+
+    if urlsplit(webhook).scheme != "https":
+        yield Finding(named, "problem", f"{webhook} is not https", "name the https address with --public-url")
+        return
+    try:
+        answer = httpx.post(webhook, content=b"", timeout=ASK_S)
+    except httpx.HTTPError as error:
+        what = f"nobody answers at {webhook} ({type(error).__name__})"
+        yield Finding(named, "problem", what, "point its name and its proxy at this server")
+        return
+    yield arrived(named, webhook, answer.status_code, answer.content)
+    skew_s = skew_of(answer.headers.get("date", ""), time.time())  # noqa: TID251 - this machine's clock is examined
+    if skew_s > SKEW_S_MAX:
+        yield Finding(named, "problem", f"the clocks differ by {skew_s:.0f} s", "timedatectl set-ntp true")
+
+
+def arrived(named: str, webhook: str, status: int, body: bytes) -> Finding:
+    """What an answer to a request without a proof says: ours refuses it in our words."""
+    import msgspec
+
+    try:
+        code: str = msgspec.json.decode(body)["error"]["code"]
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, LookupError, TypeError):
+        what = f"{webhook} is answered by something else (status {status})"
+        return Finding(named, "problem", what, "point its name and its proxy at this server")
+    if code == "channel_unknown":
+        return Finding(named, "problem", f"{webhook} does not have this channel", "start the server there again")
+    return Finding(named, "ok", f"{webhook} reaches us")
+
+
+def skew_of(date: str, now_s: float) -> float:
+    """How far a `Date` header is from the time; nothing where there is none."""
+    try:
+        said: datetime = parsedate_to_datetime(date)
+    except (ValueError, TypeError):
+        return 0.0
+    return abs(said.timestamp() - now_s)
+
+
+def _failure(channel: Declared, error: LichenError) -> Finding:
+    named = f"{channel.tenant}/{channel.name}"
+    return Finding(named, "problem", f"{error.message} ({error.code})", error.next_step)

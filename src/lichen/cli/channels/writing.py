@@ -1,0 +1,195 @@
+"""`lichen.toml` changed by a program: one table of it, and not a letter of anything else.
+
+The new text is read again before it takes the place of the old one, at once; whatever it would say besides what was
+meant, it does not take its place.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import tomllib
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, cast
+
+from lichen.core.words.errors import Conflict, Invalid, LichenError, Unavailable
+
+_HEADER: Final = re.compile(r"^\s*\[")
+
+Steps = tuple[str, ...]
+Check = Callable[[Path], Sequence[LichenError]]
+
+
+def with_table(text: str, steps: Steps, table: Mapping[str, Any]) -> str:
+    """The text with a table more, at its end."""
+    import tomlkit
+
+    written = tomlkit.document()
+    for key, value in table.items():
+        written.add(key, value)
+    head = f"[{'.'.join(map(_key, steps))}]"
+    before = text if not text or text.endswith("\n") else f"{text}\n"
+    return _meant(text, f"{before}\n{head}\n{_nested(tomlkit.dumps(written), steps)}", steps, table)
+
+
+def with_values(text: str, steps: Steps, table: Mapping[str, Any]) -> str:
+    """The text in which the table at `steps` says this."""
+    import tomlkit
+    from tomlkit.exceptions import TOMLKitError
+
+    try:
+        document: Any = tomlkit.parse(text)
+        found: Any = document
+        for step in steps:
+            found = found[step]
+        for key in [key for key in found if key not in table]:
+            del found[key]
+        plain: dict[str, Any] = found.unwrap()
+        for key, value in table.items():
+            if plain.get(key) != value or key not in plain:
+                found[key] = value
+        written = tomlkit.dumps(document)
+    except (TOMLKitError, KeyError, TypeError) as error:
+        raise _by_hand(steps) from error
+    return _meant(text, written, steps, table)
+
+
+def without_table(text: str, steps: Steps) -> str:
+    """The text without the table at `steps` and those in it. What stands before the next table stays."""
+    lines = text.splitlines(keepends=True)
+    kept: list[str] = []
+    dropped: list[str] = []
+    is_inside = False
+    for line in lines:
+        if _HEADER.match(line):
+            kept += _remarks(dropped, kept) if is_inside else []
+            dropped = []
+            is_inside = _steps_of(line)[: len(steps)] == steps
+        (dropped if is_inside else kept).append(line)
+    kept += _remarks(dropped, kept) if is_inside else []
+    left = "".join(kept)
+    return _meant(text, f"{left.rstrip()}\n" if is_inside else left, steps, None)
+
+
+def replace(path: Path, change: Callable[[str], str], check: Check) -> bool:
+    """Puts the changed text in the place of the file, durably and at once. Tells whether there was a change.
+
+    Raises Invalid where the new text has a mistake that the old one does not have, Conflict (`file_changed`) where
+    somebody else changed it meanwhile, Unavailable (`file_unwritable`); the file is as it was then.
+    """
+    real = path.resolve()
+    try:
+        with _alone(real.parent):
+            before = real.read_bytes()
+            after = change(before.decode()).encode()
+            if after == before:
+                return False
+            _replace(real, before, after, check)
+    except OSError as error:
+        step = "Make it and its folder writable for whoever runs this."
+        raise Unavailable(
+            f"{path.name} cannot be written: {error.strerror}.", code="file_unwritable", next_step=step
+        ) from None
+    return True
+
+
+def _replace(path: Path, before: bytes, after: bytes, check: Check) -> None:
+    beside = path.with_name(f".{path.name}.new")
+    mode = path.stat().st_mode & 0o777
+    beside.unlink(missing_ok=True)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        with os.fdopen(os.open(beside, flags, 0o600), "wb") as file:
+            file.write(after)
+            file.flush()
+            os.fchmod(file.fileno(), mode)
+            os.fsync(file.fileno())
+        known = {(each.code, each.message) for each in check(path)}
+        for each in check(beside):
+            if (each.code, each.message) not in known:
+                each.place = (each.place or "").replace(str(beside), str(path)) or None
+                raise each
+        if path.read_bytes() != before:
+            raise Conflict(f"{path.name} was changed meanwhile.", code="file_changed", next_step="Run this again.")
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+@contextmanager
+def _alone(folder: Path) -> Generator[None]:
+    """One command after the other."""
+    held = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(held)
+
+
+def _meant(before: str, after: str, steps: Steps, table: Mapping[str, Any] | None) -> str:
+    """The new text, once it says what the old one says and this of the table. Raises Conflict (`file_by_hand`)."""
+    try:
+        expected, found = tomllib.loads(before), tomllib.loads(after)
+    except tomllib.TOMLDecodeError as error:
+        raise _by_hand(steps) from error
+    above: Any = expected
+    for step in steps[:-1]:
+        above = above.setdefault(step, {})
+    above.pop(steps[-1], None)
+    if table is not None:
+        above[steps[-1]] = dict(table)
+    if found != expected:
+        raise _by_hand(steps)
+    return after
+
+
+def _by_hand(steps: Steps) -> Invalid:
+    step = f"Change [{'.'.join(steps)}] with an editor."
+    return Invalid("The file is written in a way that no program changes.", code="file_by_hand", next_step=step)
+
+
+def _remarks(lines: list[str], kept: list[str]) -> list[str]:
+    """Remarks and empty lines at the end of a table that is dropped: they belong to what follows."""
+    at = len(lines)
+    while at > 1 and (not lines[at - 1].strip() or lines[at - 1].lstrip().startswith("#")):
+        at -= 1
+    while at < len(lines) and not lines[at].strip() and kept and not kept[-1].strip():
+        at += 1  # there is an empty line already
+    return lines[at:]
+
+
+def _steps_of(header: str) -> Steps:
+    """Where the table of a header is; nowhere for a line that only looks like one."""
+    try:
+        found: Any = tomllib.loads(header)
+    except tomllib.TOMLDecodeError:
+        return ()
+    steps: list[str] = []
+    while isinstance(found, (dict, list)) and found:
+        if isinstance(found, list):
+            found = cast("list[Any]", found)[0]
+            continue
+        name, found = next(iter(cast("dict[str, Any]", found).items()))
+        steps.append(name)
+    return tuple(steps)
+
+
+def _key(name: str) -> str:
+    import tomlkit
+
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else tomlkit.key(name).as_string()
+
+
+def _nested(text: str, steps: Steps) -> str:
+    """Tables within the table under their whole names."""
+    above = ".".join(map(_key, steps))
+    return re.sub(r"^\[(?=[^\]]*\]$)", f"[{above}.", text, flags=re.MULTILINE)
