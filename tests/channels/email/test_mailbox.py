@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from lichen.channels.port import Inbound
-from lichen.core.words.errors import Invalid, LichenError, Unavailable
+from lichen.core.words.errors import Invalid, LichenError, TooMany, Unavailable
 from tests.channels.email.mails import mail, with_mailbox
 from tests.channels.email.server import Post
 
@@ -87,6 +87,18 @@ async def test_what_cannot_be_taken_now_is_taken_later_by_the_same_process() -> 
         await until(lambda: post.flags() == [{"seen"}])
         await made.stop()
         assert taker.asked == 3
+
+
+@pytest.mark.req("GRE-62.25")
+async def test_whoever_writes_too_much_holds_nobody_else_up() -> None:
+    with Post() as post:
+        post.arrive(numbered(1))
+        post.arrive(numbered(2))
+        made, taker = with_mailbox(post), Taker(TooMany("slowly"))
+        await made.start(taker)
+        await until(lambda: post.flags() == [{"seen"}, {"seen"}])
+        await made.stop()
+        assert [each.text for each in taker.taken] == ["Hello 2", "Hello 1"]
 
 
 @pytest.mark.req("GRE-62.25")

@@ -6,6 +6,7 @@ Sources: RFC 5322; RFC 3834, which says how an automatic answer is marked so tha
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from email.charset import QP, Charset
 from email.header import Header
@@ -17,10 +18,13 @@ from html import escape
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from msgspec.structs import replace
+
 from lichen.channels.cards.capabilities import capabilities_of
 from lichen.channels.cards.showing import Shown, shown
-from lichen.channels.cards.writing import write
+from lichen.channels.cards.writing import Para, Span, write
 from lichen.channels.email.threads import Address, message_id
+from lichen.core.speech.form import form_of
 from lichen.core.speech.saying import Attachment
 from lichen.engine.ports import Outbound
 
@@ -40,6 +44,7 @@ Json = dict[str, Any]
 def rendered(message: Outbound, address: Address, domain: str) -> Json:
     """What the mail says, and how it is found."""
     said = shown(message.saying, CAPABILITIES, suggestions=message.suggestions, schema=message.schema)
+    said = replace(said, paras=(*said.paras, *_form(message)))
     files = message.saying.attachments
     references = [*address.references, *([address.about] if address.about else [])]
     return {
@@ -51,6 +56,15 @@ def rendered(message: Outbound, address: Address, domain: str) -> Json:
         "text": write(said.paras, "plain") + "".join(f"\n\n{_named(each)}" for each in files),
         "html": _html(said, files),
     }
+
+
+def _form(message: Outbound) -> Iterator[Para]:
+    """A line for each field of a form, to be filled in in the answer. A single field is answered without its name."""
+    form = form_of(message.schema, message.language)
+    fields = form.fields if form is not None and len(form.fields) > 1 else ()
+    for i, each in enumerate(fields):
+        choices = ", ".join(choice.title for choice in each.choices)
+        yield Para((Span(f"{each.label}: …" + (f" ({choices})" if choices else "")),), is_tight=i > 0)
 
 
 def _subject(asked: str) -> str:

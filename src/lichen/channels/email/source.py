@@ -17,10 +17,10 @@ from lichen.core.words.errors import Conflict, LichenError, TooMany, Unavailable
 from lichen.engine.sends.failures import Fields, line
 from lichen.tools.failure import raised_at
 
-MAILS_MAX: Final = 20  # of one round
+MAILS_MAX: Final = 200  # of one round
 PAUSE_S_MAX: Final = 300.0
-LATER: Final = (Conflict, TooMany, Unavailable)
-"""What a mail is refused with that is taken later."""
+LATER: Final = (Conflict, TooMany)
+"""What one mail is refused with that is taken later; of Unavailable the others would be refused as well."""
 
 _log = logging.getLogger("lichen.channels.email")
 
@@ -70,13 +70,18 @@ class Collecting:
     async def _round(self, gateway: Gateway) -> bool:
         """Hands in what is new; whether there is more."""
         mailbox = self._mailbox = self._mailbox or await self._open()
-        uids = await asyncio.to_thread(mailbox.unseen, MAILS_MAX)
+        uids, left = await asyncio.to_thread(mailbox.unseen, MAILS_MAX), 0
         for uid in uids:
             if self._ends.is_set():
                 return False
-            is_taken = await self._take(mailbox, uid, gateway)
-            await asyncio.to_thread(mailbox.see, uid, is_refused=not is_taken)
-        return len(uids) == MAILS_MAX
+            try:
+                is_taken = await self._take(mailbox, uid, gateway)
+            except LATER as error:
+                self._tell(error)
+                left += 1
+            else:
+                await asyncio.to_thread(mailbox.see, uid, is_refused=not is_taken)
+        return len(uids) == MAILS_MAX and not left
 
     async def _take(self, mailbox: Mailbox, uid: str, gateway: Gateway) -> bool:
         """Whether a mail is taken, or there is nothing in it to take. Raises what passes."""
@@ -86,7 +91,7 @@ class Collecting:
         try:
             for message in await asyncio.to_thread(self._read, raw):
                 await gateway.take(message)
-        except LATER:
+        except (*LATER, Unavailable):
             raise
         except LichenError as error:
             self._tell(error)
