@@ -63,6 +63,7 @@ class Microsoft:
         self.signed_in: list[dict[str, str]] = []
         self.seen: list[tuple[str, str | None]] = []  # paths below /v3 and files, with what they were authorized by
         self.keys = [public("k1", "msteams", "webchat")]
+        self.uploaded: list[tuple[str, str, bytes, str | None]] = []
         self.keys_read = 0
         self.is_away = False
         microsoft = self
@@ -73,6 +74,9 @@ class Microsoft:
 
             def do_POST(self) -> None:
                 microsoft._post(self)
+
+            def do_PUT(self) -> None:
+                microsoft._put(self)
 
             def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
                 pass
@@ -139,6 +143,14 @@ class Microsoft:
         assert (before, after) == ("/emea", "activities"), path
         self.posted.append(Sent(conversation, said))
         _answer(request, 201, {"id": str(1_700_000_000_000 + len(self.posted))})
+
+    def _put(self, request: BaseHTTPRequestHandler) -> None:
+        body = request.rfile.read(int(request.headers["content-length"]))
+        if request.path == "/upload/full":
+            _answer(request, 507, {})
+            return
+        self.uploaded.append((request.path, request.headers["content-range"], body, request.headers["authorization"]))
+        _answer(request, 201, {})
 
     def _sign_in(self, request: BaseHTTPRequestHandler, tenant: str, body: bytes) -> None:
         form = {name: values[0] for name, values in parse_qs(body.decode()).items()}

@@ -30,7 +30,7 @@ with warnings.catch_warnings():
     from microsoft_teams.api import ActivityTypeAdapter, MessageActivityInput
     from microsoft_teams.api.clients.conversation import ConversationActivityClient
     from microsoft_teams.apps.auth.token_validator import JwtValidationOptions, TokenValidator
-    from microsoft_teams.cards import AdaptiveCard
+    from microsoft_teams.cards.core import AdaptiveCard
     from microsoft_teams.common.http import Client, ClientOptions
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of the SDK's own
@@ -48,7 +48,8 @@ def _microsoft() -> Generator[Microsoft]:
     [
         ({}, {}), ({}, {"signer": "k-forged"}), ({}, {"kid": "k-other"}), ({"aud": "other"}, {}), ({"aud": None}, {}),
         ({"iss": "https://evil.example"}, {}), ({"iss": None}, {}), ({"exp": -301}, {}), ({"exp": -290}, {}),
-        ({"nbf": 310}, {}), ({"nbf": 290}, {}), ({"serviceurl": "https://evil.example"}, {}), ({"serviceurl": None}, {}),
+        ({"nbf": 310}, {}), ({"nbf": 290}, {}), ({"serviceurl": "https://evil.example"}, {}),
+        ({"serviceurl": None}, {}),
     ],
 )  # fmt: skip
 async def test_microsofts_sdk_takes_and_refuses_the_same_tokens(

@@ -97,7 +97,8 @@ def test_a_message_is_read_as_documented(microsoft: Microsoft) -> None:
     assert (message.sender.id, message.conversation) == (f"teams:{ANN}", PERSONAL)
     assert message.envelope["metadata"]["teams.tenantId"] == TENANT
     assert msgspec.json.decode(message.address) == {
-        "url": microsoft.service, "bot": BOT, "user": ANN, "to": PERSONAL, "tenant": TENANT
+        "url": microsoft.service, "bot": BOT, "user": ANN, "to": PERSONAL, "tenant": TENANT,
+        "is_personal": True,
     }  # fmt: skip
 
 
@@ -316,6 +317,86 @@ def test_pictures_are_shown_and_of_other_files_there_are_links(microsoft: Micros
         {"contentType": "image/png", "contentUrl": "https://e.com/a.png", "name": "image"}
     ]
     assert links["text"] == "[b\\_1.pdf](<https://e.com/b_1.pdf>)"
+
+
+BILL = Attachment("application/pdf", "https://e.com/bill.pdf", "bill.pdf")
+WHERE = {"is_personal": True}
+
+
+async def offer(microsoft: Microsoft, made: TeamsChannel, url: str) -> dict[str, Any]:
+    """What a card that offers a file keeps for us."""
+    file = Attachment("application/pdf", url, "bill.pdf")
+    assert (
+        await made.send(SCOPE, outbound(microsoft, Saying("Here.", None, (file,)), address=WHERE))
+    ).outcome == "delivered"
+    (attached,) = microsoft.posted[-1].activity["attachments"]
+    assert attached["contentType"] == "application/vnd.microsoft.teams.card.file.consent"
+    return attached["content"]["acceptContext"]
+
+
+def consents(microsoft: Microsoft, context: Any, upload: str, action: str = "accept", **more: Any) -> Arrival:
+    """https://learn.microsoft.com/microsoftteams/platform/bots/how-to/bots-filesv4"""
+    info = {
+        "contentUrl": "https://contoso.sharepoint.com/personal/johnadams_contoso_com/Documents/bill.pdf",
+        "name": "bill.pdf",
+        "uploadUrl": upload,
+        "uniqueId": "1150D938-8870-4044-9F2C-5BBDEBA70C8C",
+        "fileType": "pdf",
+        "etag": "123",
+    }
+    value = {"type": "fileUpload", "action": action, "context": context, "uploadInfo": info}
+    said = {"type": "invoke", "name": "fileConsent/invoke", "text": None, "value": value, **more}
+    return arrival(microsoft, activity(microsoft, **said))
+
+
+@pytest.mark.req("GRE-58.11")
+async def test_a_file_that_somebody_accepts_is_put_into_their_onedrive_once(microsoft: Microsoft) -> None:
+    made = channel(microsoft, files="offers")
+    context = await offer(microsoft, made, f"{microsoft.url}/files/f1")
+    said = consents(microsoft, context, f"{microsoft.url}/upload/u1")
+    assert made.parse(SCOPE, said, None) == ()
+    for _ in range(2):
+        await made.follow(SCOPE, said)
+    assert microsoft.uploaded == [("/upload/u1", f"bytes 0-{len(PICTURE) - 1}/{len(PICTURE)}", PICTURE, None)]
+    (info,) = microsoft.posted[-1].activity["attachments"]
+    assert info["contentType"] == "application/vnd.microsoft.teams.card.file.info"
+    assert info["content"] == {"uniqueId": "1150D938-8870-4044-9F2C-5BBDEBA70C8C", "fileType": "pdf"}
+    assert len(microsoft.posted) == 3
+
+
+@pytest.mark.req("GRE-58.11")
+async def test_a_file_that_we_did_not_offer_there_is_not_fetched(microsoft: Microsoft) -> None:
+    made = channel(microsoft, files="offers")
+    context = await offer(microsoft, made, f"{microsoft.url}/files/f1")
+    upload = f"{microsoft.url}/upload/u1"
+    other: dict[str, Any] = {"conversation": {"id": "a:other", "conversationType": "personal"}}
+    for forged in (
+        consents(microsoft, {**context, "url": f"{microsoft.url}/files/f2"}, upload),
+        consents(microsoft, {**context, "mark": ""}, upload),
+        consents(microsoft, context, upload, **other),
+        consents(microsoft, context, "https://evil.example/upload"),
+    ):
+        with pytest.raises(Denied):
+            await made.follow(SCOPE, forged)
+    await made.follow(SCOPE, consents(microsoft, {}, upload, "decline"))
+    assert microsoft.uploaded == []
+    assert microsoft.seen == []
+
+
+@pytest.mark.req("GRE-58.11")
+async def test_of_a_file_that_cannot_be_handed_over_there_is_a_link(microsoft: Microsoft) -> None:
+    made = channel(microsoft, files="offers")
+    for url, upload in (("files/gone", "upload/u1"), ("files/f1", "upload/full")):
+        context = await offer(microsoft, made, f"{microsoft.url}/{url}")
+        await made.follow(SCOPE, consents(microsoft, context, f"{microsoft.url}/{upload}", id=url))
+        assert microsoft.posted[-1].activity["text"] == f"[bill.pdf](<{microsoft.url}/{url}>)"
+
+
+@pytest.mark.req("GRE-58.11")
+def test_in_a_group_files_are_links(microsoft: Microsoft) -> None:
+    made = channel(microsoft, files="offers")
+    _, shown = made.render(outbound(microsoft, Saying("Here.", None, (BILL,)), address={"to": THREAD}))["activities"]
+    assert shown["text"] == "[bill.pdf](<https://e.com/bill.pdf>)"
 
 
 # -- out ---------------------------------------------------------------------------------------------------------

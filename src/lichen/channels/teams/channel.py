@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import Annotated, Any, Final, cast
-from urllib.parse import quote
+from typing import Annotated, Any, Final, Literal, cast
+from urllib.parse import quote, urlsplit
 
 import msgspec
 from msgspec.structs import replace
@@ -12,12 +12,13 @@ from msgspec.structs import replace
 from lichen.channels.platform.calling import Answer, Api, CutOff, NotSent, away, delivery_of, fields_of
 from lichen.channels.platform.parts import Parts
 from lichen.channels.port import Arrival, ChannelSettings, FileRef, Guide, Inbound, Question, Reply, Setup
-from lichen.channels.teams import rendering
+from lichen.channels.teams import consent, rendering
 from lichen.channels.teams.clouds import CLOUDS, Cloud, CloudName, is_within, origin_of
 from lichen.channels.teams.granting import Grant
 from lichen.channels.teams.ingress import CARD_ACTION, Activity, Address, activity_of, address_of, inbound
 from lichen.channels.teams.proving import Claims, Entra, Proofs
 from lichen.core.speech.attached import FILES_BYTES_MAX
+from lichen.core.speech.saying import Attachment
 from lichen.core.words.errors import Denied, Invalid, NotFound
 from lichen.core.words.scope import Actor, Scope
 from lichen.engine.ports import Delivery, Outbound, Traits
@@ -39,7 +40,8 @@ class TeamsSettings(ChannelSettings, frozen=True, forbid_unknown_fields=True):
 
     `app_password` refers to the secret that the bot signs in with, in its `tenant_id` unless it is one for several.
     `team_id` and `channel_id` keep it to one team, or one channel, beside personal chats. `greeting` is said where the
-    bot has just come to. Nothing goes to other hosts than those of the `cloud`, `service_hosts` and `file_hosts`.
+    bot has just come to. Of `files` other than pictures there are links, or in personal chats offers to put them into
+    the customer's OneDrive. Nothing goes to other hosts than those of the `cloud`, `service_hosts` and `file_hosts`.
     `entra_callers` are apps whose tokens of `tenant_id` prove requests, beside those of the Bot Connector. The two
     addresses stand in for the cloud's own.
     """
@@ -51,6 +53,7 @@ class TeamsSettings(ChannelSettings, frozen=True, forbid_unknown_fields=True):
     team_id: str = ""
     channel_id: str = ""
     greeting: Annotated[str, msgspec.Meta(max_length=4_000)] = ""
+    files: Literal["links", "offers"] = "links"
     service_hosts: tuple[str, ...] = ()
     file_hosts: tuple[str, ...] = ()
     entra_callers: tuple[Guid, ...] = ()
@@ -143,12 +146,43 @@ class TeamsChannel:
         return Reply(msgspec.json.encode(told))
 
     async def follow(self, scope: Scope, arrival: Arrival) -> None:
-        """Greets where the bot has just come to."""
+        """Greets where the bot has just come to, and hands a file over that somebody accepted."""
         activity = activity_of(arrival)
+        if activity.type == "invoke" and activity.name == consent.INVOKE:
+            await self._hand_over(activity)
+            return
         if not (activity.begins and self._settings.greeting and self._is_ours(activity)) or self._knows(activity.id):
             return
         to = msgspec.json.decode(address_of(activity), type=Address)
         await self._post(to, rendering.text(self._settings.greeting))
+
+    async def _hand_over(self, activity: Activity) -> None:
+        """Puts a file into somebody's OneDrive and shows it there; where that fails, links to it."""
+        to = msgspec.json.decode(address_of(activity), type=Address)
+        accepted = consent.accepted(activity, await self._secret())
+        if accepted is None or self._knows(f"{to.to} {activity.id}"):
+            return
+        is_there = await self._uploaded(accepted)
+        file = Attachment("application/octet-stream", accepted.offer.url, accepted.offer.name)
+        shown = {"type": "message", "attachments": [accepted.info]} if is_there else rendering.link(file)
+        await self._post(to, shown)
+
+    async def _uploaded(self, accepted: consent.Accepted) -> bool:
+        """Whether the file is at OneDrive now. Only what lies there is written to, without our token."""
+        if not self._is_of_files(accepted.upload_url):
+            raise _denied("The address that the file would go to is not Microsoft's.")
+        offer = accepted.offer
+        try:
+            found = await Api(self._host, origin_of(offer.url)).ask("GET", offer.url, bytes_max=FILES_BYTES_MAX)
+            if not found.is_ok or not found.body:
+                return False
+            size = len(found.body)
+            ranged = {"Content-Range": f"bytes 0-{size - 1}/{size}"}
+            api, kind = self._api(accepted.upload_url), "application/octet-stream"
+            put = await api.ask("PUT", accepted.upload_url, content=found.body, media_type=kind, headers=ranged)
+        except (NotSent, CutOff, Invalid):
+            return False
+        return put.is_ok
 
     async def fetch(self, scope: Scope, file: FileRef) -> bytes:
         """A file that a customer sent: what is at Teams with our token, what is at OneDrive without.
@@ -188,7 +222,11 @@ class TeamsChannel:
 
     def render(self, message: Outbound) -> dict[str, Any]:
         """Everything that is posted, in order."""
-        return {"activities": rendering.rendered(message)}
+        return {"activities": self._rendered(message)}
+
+    def _rendered(self, message: Outbound) -> list[dict[str, Any]]:
+        is_personal = message.address and msgspec.json.decode(message.address, type=Address).is_personal
+        return rendering.rendered(message, offers=self._settings.files == "offers" and bool(is_personal))
 
     async def send(self, scope: Scope, message: Outbound) -> Delivery:
         """Posts each activity where the customer last wrote; to somebody who has no chat with us yet, in a new one."""
@@ -198,7 +236,7 @@ class TeamsChannel:
                 address = replace(address, to=await self._begun(address))
             except NotSent as refused:
                 return refused.delivery
-        return await self._parts.send(message, rendering.rendered(message), lambda part: self._post(address, part))
+        return await self._parts.send(message, self._rendered(message), lambda part: self._post(address, part))
 
     async def typing(self, scope: Scope, address: bytes) -> None:
         """Shows for some seconds that an answer is being written."""
@@ -233,6 +271,8 @@ class TeamsChannel:
         return id
 
     async def _post(self, address: Address, activity: dict[str, Any]) -> Delivery:
+        if consent.is_offer(activity):
+            activity = consent.signed(activity, await self._secret(), address.to)
         to = {"from": {"id": address.bot}, "conversation": {"id": address.to}, "recipient": {"id": address.user}}
         try:
             path = f"v3/conversations/{quote(address.to, safe='')}/activities"
@@ -242,6 +282,10 @@ class TeamsChannel:
         except CutOff:
             return Delivery("unknown", "cut_off")
         return self._delivery(answer)
+
+    async def _secret(self) -> str:
+        """What the bot signs in with, and offers of files are signed with."""
+        return await self._host.secret(self._settings.app_password, urlsplit(self._cloud.login).hostname or "")
 
     async def _asked(self, url: str, path: str, body: dict[str, Any]) -> Answer:
         """Raises NotSent, CutOff."""

@@ -132,6 +132,7 @@ class Address(msgspec.Struct, frozen=True, omit_defaults=True):
     user: str
     to: str = ""
     tenant: str = ""
+    is_personal: bool = False
 
 
 def activity_of(arrival: Arrival) -> Activity:
@@ -165,7 +166,12 @@ def inbound(activity: Activity, name: str) -> Inbound | None:
 def address_of(activity: Activity) -> bytes:
     """Where replies to an activity go."""
     to = Address(
-        activity.service_url, activity.recipient.id, activity.sender.id, activity.conversation.id, activity.tenant
+        activity.service_url,
+        activity.recipient.id,
+        activity.sender.id,
+        activity.conversation.id,
+        activity.tenant,
+        activity.is_personal,
     )
     return msgspec.json.encode(to)
 

@@ -14,6 +14,7 @@ from lichen.channels.cards.capabilities import capabilities_of
 from lichen.channels.cards.forms import card_of
 from lichen.channels.cards.showing import Choice, shown
 from lichen.channels.cards.writing import Para, Span, write
+from lichen.channels.teams.consent import offered
 from lichen.channels.teams.pressing import marked_card
 from lichen.core.speech.form import form_of
 from lichen.core.speech.saying import Attachment
@@ -28,8 +29,8 @@ SUMMARY_MAX: Final = 200
 Json = dict[str, Any]
 
 
-def rendered(message: Outbound) -> list[Json]:
-    """What is posted, in this order."""
+def rendered(message: Outbound, *, offers: bool = False) -> list[Json]:
+    """What is posted, in this order. `offers`: files other than pictures are offered for the customer's OneDrive."""
     card = _card_in(message)
     if card is not None:
         suggested = _buttons([Choice(each) for each in message.suggestions], ())
@@ -38,7 +39,7 @@ def rendered(message: Outbound) -> list[Json]:
         words = _words_above(message)
     else:
         said, words = [], list(_words(message))
-    return [*words, *said, *_files(message.saying.attachments)]
+    return [*words, *said, *_files(message.saying.attachments, offers=offers)]
 
 
 def typing() -> Json:
@@ -122,8 +123,8 @@ def _attached(card: Mapping[str, Any]) -> Json:
     return {"contentType": CARD, "content": dict(card)}
 
 
-def _files(attachments: Sequence[Attachment]) -> Iterator[Json]:
-    """Pictures are shown; of other files there are links."""
+def _files(attachments: Sequence[Attachment], *, offers: bool) -> Iterator[Json]:
+    """Pictures are shown; other files are offered, or there are links to them."""
     pictures = [each for each in attachments if each.content_type.startswith("image/")]
     others = [each for each in attachments if each not in pictures]
     if pictures:
@@ -132,9 +133,16 @@ def _files(attachments: Sequence[Attachment]) -> Iterator[Json]:
             for each in pictures
         ]
         yield {"type": "message", "attachments": shown}
-    if others:
-        paras = [Para((Span(each.name or each.url, href=each.url),), is_tight=True) for each in others]
-        yield {"type": "message", "text": write(paras, "markdown"), "textFormat": "markdown"}
+    if offers:
+        yield from map(offered, others)
+    elif others:
+        yield link(*others)
+
+
+def link(*files: Attachment) -> Json:
+    """Links to files."""
+    paras = [Para((Span(each.name or each.url, href=each.url),), is_tight=True) for each in files]
+    return {"type": "message", "text": write(paras, "markdown"), "textFormat": "markdown"}
 
 
 def _number(version: str) -> tuple[int, ...]:
