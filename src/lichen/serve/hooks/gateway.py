@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from lichen.channels.port import Arrival, ChannelPort, Inbound, Report, Reporting
+from lichen.channels.port import Arrival, ChannelPort, Inbound, Report, Reporting, Typing
 from lichen.core.words.errors import Conflict, Denied, Expired, Invalid, LichenError, NotFound
 from lichen.core.words.ids import SessionId
 from lichen.core.words.scope import Actor, Scope
@@ -13,6 +13,7 @@ from lichen.engine.letters import dead, deliveries
 from lichen.runtime.channels.kept import Kept, encoded
 from lichen.runtime.operations.talk.taking import Taking, check
 from lichen.runtime.runtime import Runtime
+from lichen.serve.hooks.composing import Composing
 from lichen.serve.http.messages import Messages
 
 REPORTS_MAX: Final = 1_000  # of one request
@@ -23,7 +24,15 @@ FOR_GOOD: Final = (Invalid, NotFound, Denied, Conflict, Expired)
 class Mailroom:
     """Takes the messages of one tenant's channel. Implements `Gateway`."""
 
-    def __init__(self, runtime: Runtime, scope: Scope, channel: ChannelPort, messages: Messages) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        scope: Scope,
+        channel: ChannelPort,
+        messages: Messages,
+        composing: Composing | None = None,
+    ) -> None:
+        self._composing = composing
         assert runtime.project is not None, "channels are a project's"
         self._journal = runtime.engine.journal(scope)
         self._scope, self._channel, self._messages = scope, channel, messages
@@ -55,9 +64,20 @@ class Mailroom:
             size = len(message.text.encode()) + len(message.data)
             # A platform has few addresses for all its customers: each customer counts as one of their own.
             self._messages.take(self._scope, message.sender.id, conversation=message.conversation, size=size)
-            await self._taking.take(message)
+            session = await self._taking.take(message)
         except FOR_GOOD as error:
             await self.bury(kept, error)
+        else:
+            self._compose(session, message.address)
+
+    def _compose(self, session: SessionId, address: bytes) -> None:
+        """Shows that an answer is being written, as long as one is owed."""
+
+        def is_owed() -> bool:
+            return self._journal.mailbox(session).is_owing_customer
+
+        if self._composing is not None and isinstance(self._channel, Typing):
+            self._composing.begin(self._channel, self._scope, address, of=session, is_owed=is_owed)
 
     async def bury(self, kept: Kept, error: LichenError) -> None:
         """Keeps what cannot be taken, until a person has it taken or puts it away. Raises Unavailable."""

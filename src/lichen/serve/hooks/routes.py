@@ -24,6 +24,7 @@ from lichen.runtime.channels.channels import Opened
 from lichen.runtime.channels.kept import Kept
 from lichen.runtime.operations.talk.taking import check_actor
 from lichen.runtime.runtime import Runtime
+from lichen.serve.hooks.composing import Composing
 from lichen.serve.hooks.gateway import Mailroom
 from lichen.serve.http.errors import INTERNAL, failure
 from lichen.serve.http.exchange import read_body
@@ -69,6 +70,7 @@ class _Door:
         self._runtime, self._messages = runtime, messages
         self._channels = runtime.project.channels
         self._forgeries = Rates(per_s=FORGERIES_PER_S, burst=FORGERIES_BURST)
+        self._composing = Composing(runtime.engine.services.sleep)
         self._following: set[asyncio.Future[None]] = set()
 
     async def answer(self, request: Request) -> Response:
@@ -119,7 +121,7 @@ class _Door:
         if sender is not None:
             check_actor(channel, sender)
         self._messages.webhook(scope, len(arrival.body))
-        mailroom = Mailroom(self._runtime, scope, channel, self._messages)
+        mailroom = Mailroom(self._runtime, scope, channel, self._messages, self._composing)
         await mailroom.take_all(await _read(mailroom, scope, channel, arrival, sender, path), arrival, sender, path)
         await mailroom.reported(arrival)
         if isinstance(channel, Following):

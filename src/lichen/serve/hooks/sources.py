@@ -5,6 +5,7 @@ from __future__ import annotations
 from lichen.channels.port import ChannelPort, Source
 from lichen.core.words.scope import Scope
 from lichen.runtime.runtime import Runtime
+from lichen.serve.hooks.composing import Composing
 from lichen.serve.hooks.gateway import Mailroom
 from lichen.serve.http.lines import broken
 from lichen.serve.http.messages import Messages
@@ -20,15 +21,15 @@ class ChannelSources:
         """Starts each."""
         if runtime.project is None:
             return
-        messages = Messages(runtime.settings)
+        messages, composing = Messages(runtime.settings), Composing(runtime.engine.services.sleep)
         for scope, channel in runtime.project.channels.working:
             if isinstance(channel, Source):
-                await self._start(runtime, scope, channel, messages)
+                await self._start(runtime, channel, Mailroom(runtime, scope, channel, messages, composing), scope)
 
-    async def _start(self, runtime: Runtime, scope: Scope, channel: ChannelPort, messages: Messages) -> None:
+    async def _start(self, runtime: Runtime, channel: ChannelPort, mailroom: Mailroom, scope: Scope) -> None:
         assert isinstance(channel, Source)
         try:
-            await channel.start(Mailroom(runtime, scope, channel, messages))
+            await channel.start(mailroom)
         except Exception as error:  # noqa: BLE001 - a package may raise anything; the log has its place
             broken(f"start of channel {channel.name} of {scope.tenant}", error)
             notice = (

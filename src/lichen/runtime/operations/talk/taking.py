@@ -12,6 +12,7 @@ from lichen.channels.port import CHANNEL_DATA_BYTES_MAX, ChannelPort, Fetching, 
 from lichen.core.speech.attached import FILES_BYTES_MAX, FILES_MAX
 from lichen.core.words import faults
 from lichen.core.words.errors import Denied, Invalid
+from lichen.core.words.ids import SessionId
 from lichen.core.words.scope import Actor, Scope
 from lichen.engine.engine import Engine
 from lichen.engine.ports import Traits, traits_of
@@ -33,8 +34,8 @@ class Taking:
         self._engine, self._project, self._sessions = engine, project, sessions
         self._scope, self._channel = scope, channel
 
-    async def take(self, message: Inbound, *, key: str | None = None) -> None:
-        """Says a message in the session of its conversation; returns once it is durable.
+    async def take(self, message: Inbound, *, key: str | None = None) -> SessionId:
+        """Says a message in the session of its conversation, whose id it returns once it is durable.
 
         The same one again is no second message; `key` is what one goes by that has no id. Raises Denied
         (`channel_actor`) for somebody the channel cannot speak for, Invalid, Conflict, TooMany, Unavailable.
@@ -48,6 +49,7 @@ class Taking:
             channel_data, address, key = message.data, message.address, message.id or key
             await session.say(said.text, key=key, channel_data=channel_data, data=said.envelope, address=address)
         faults.hit(points.DURABLE)
+        return session.id
 
     async def _meant(self, session: Session, message: Inbound) -> Inbound | None:
         """The message with what it chooses of what was shown; None where it was taken before."""
