@@ -14,6 +14,7 @@ OWN: Final[Mapping[str, str]] = {
     "dummy": "lichen.channels.dummy.channel:DummyChannel",
     "email": "lichen.channels.email.channel:EmailChannel",
     "file": "lichen.channels.file.channel:FileChannel",
+    "mattermost": "lichen.channels.mattermost.channel:MattermostChannel",
     "slack": "lichen.channels.slack.channel:SlackChannel",
     "teams": "lichen.channels.teams.channel:TeamsChannel",
     "telegram": "lichen.channels.telegram.channel:TelegramChannel",

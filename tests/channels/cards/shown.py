@@ -38,6 +38,7 @@ SETTINGS: Final[dict[str, dict[str, Any]]] = {
     "email": {"address": "support@shop.example", "smtp_host": "smtp.shop.example"},
     "whatsapp": {"phone_number_id": "106540352242922"},
     "teams": {"app_id": "2f7ad3ee-1c5b-4c0b-9a67-0e5b8a7f5d21"},
+    "mattermost": {"api_base_url": "https://chat.example", "username": "helper", "webhook_url": "https://e.com/hook"},
 }
 """What a kind's table has to say."""
 

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Protocol
 
 import httpx
 
+from tests.channels.mattermost import server as mattermost
 from tests.channels.slack import sent as slack_sent
 from tests.channels.slack import server as slack
 from tests.channels.teams import server as teams
@@ -233,6 +234,38 @@ class OnTeams:
         headers = {"authorization": f"Bearer {bearer}", "content-type": "application/json"}
         for _ in range(2):  # a platform may bring it twice
             self._shop.post("/v1/messaging/ingress/teams/acme", body, headers)
+
+
+class OnMattermost:
+    """A channel with an outgoing webhook, by the bot's name."""
+
+    order = "1006"
+
+    def __init__(self, shop: Shop, api: mattermost.Mattermost, token: str) -> None:
+        self._shop, self._api, self._token, self._sent = shop, api, token, 0
+
+    def say(self, text: str) -> None:
+        self._bring({"text": f"@helper {text}"})
+
+    def fill(self) -> None:
+        hear(self, "Order")
+        self.say(self.order)
+        hear(self, "Reason")
+        self.say("2")
+
+    def send_photo(self) -> None:
+        self._bring({"text": "@helper", "file_ids": mattermost.FILE})
+
+    def shown(self) -> Sequence[str]:
+        return [each["message"].replace("\\", "") for each in self._api.posted]
+
+    def _bring(self, said: dict[str, Any]) -> None:
+        self._sent += 1
+        who = {"user_id": "rnina9994bde8mua79zqcg5hmo", "user_name": "ann", "trigger_word": "@helper"}
+        where = {"team_id": "t1", "channel_id": "c1", "post_id": f"post{self._sent}"}
+        body = json.dumps({"token": self._token, **who, **where, **said}).encode()
+        for _ in range(2):
+            self._shop.post("/v1/messaging/ingress/mattermost/acme", body, {"content-type": "application/json"})
 
 
 class OnWebChat:

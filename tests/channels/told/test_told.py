@@ -8,16 +8,33 @@ from pathlib import Path
 
 import pytest
 
+from tests.channels.mattermost import server as mattermost
 from tests.channels.slack import server as slack
 from tests.channels.teams import server as teams
 from tests.channels.telegram import server as telegram
-from tests.channels.told.people import REASON, OnSlack, OnTeams, OnTelegram, OnWebChat, OnWhatsApp, Person, hear
+from tests.channels.told.people import (
+    REASON,
+    OnMattermost,
+    OnSlack,
+    OnTeams,
+    OnTelegram,
+    OnWebChat,
+    OnWhatsApp,
+    Person,
+    hear,
+)
 from tests.channels.told.shop import Shop
 from tests.channels.whatsapp import server as whatsapp
 
 HOOK, APP, SIGNING = "a-secret-of-ours_42", "app secret", "8f742231b10e8888abcd99yyyzzz85a5"
 
 TABLES = """
+[tenants.acme.mattermost]
+api_base_url = "{mattermost}"
+username = "helper"
+bot_token = "env:MATTERMOST_BOT"
+tokens = ["env:MATTERMOST_HOOK"]
+
 [tenants.acme.slack]
 api_base_url = "{slack}"
 bot_token = "env:SLACK_BOT_TOKEN"
@@ -42,6 +59,8 @@ verify_token = "env:WHATSAPP_VERIFY"
 app_secret = "env:WHATSAPP_APP"
 """
 ENVIRON = {
+    "MATTERMOST_BOT": mattermost.TOKEN,
+    "MATTERMOST_HOOK": HOOK,
     "SLACK_BOT_TOKEN": slack.TOKEN,
     "SLACK_SIGNING_SECRET": SIGNING,
     "TEAMS_PASSWORD": teams.PASSWORD,
@@ -58,9 +77,11 @@ def told(tmp_path: Path) -> Iterator[tuple[Shop, list[Person]]]:
     """The shop, served, and a customer on each channel."""
     with ExitStack() as stack:
         api, meta = stack.enter_context(telegram.BotApi()), stack.enter_context(whatsapp.Meta())
+        team = stack.enter_context(mattermost.Mattermost())
         space = stack.enter_context(slack.Slack())
         microsoft = stack.enter_context(teams.Microsoft())
         tables = TABLES.format(
+            mattermost=team.url,
             slack=space.url,
             app=teams.APP,
             teams=microsoft.url,
@@ -77,6 +98,7 @@ def told(tmp_path: Path) -> Iterator[tuple[Shop, list[Person]]]:
             OnWhatsApp(shop, meta, APP),
             OnSlack(shop, space, SIGNING),
             OnTeams(shop, microsoft),
+            OnMattermost(shop, team, HOOK),
         )
         yield shop, [*chats, OnWebChat(shop)]
 

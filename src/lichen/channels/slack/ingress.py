@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from lichen.channels.activities import decode
+from lichen.channels.cards.showing import is_pressed
 from lichen.channels.port import Arrival, FileRef, Inbound
 from lichen.channels.slack import pressing, words
 from lichen.channels.slack.forms import CALLBACK, Values, filled
@@ -248,7 +249,8 @@ def _of_button(pressed: Interaction, reading: Reading) -> Inbound | None:
     if bears.here:
         text, beside = _answered(bears.title, bears.data, pressed.state.values)
     id = f"{at.message_ts or ''}:{button.action_ts}"
-    return _inbound(reading, place, text, id, about=at.message_ts or "", beside=beside, is_private=at.is_ephemeral)
+    made = _inbound(reading, place, text, id, about=at.message_ts or "", beside=beside, is_private=at.is_ephemeral)
+    return msgspec.structs.replace(made, pressed=bears.of) if is_pressed(bears.of) else made
 
 
 def place_of(pressed: Interaction) -> Place:

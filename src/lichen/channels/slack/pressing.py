@@ -9,18 +9,18 @@ import msgspec
 from lichen.core.speech.form import Field
 
 VALUE_MAX: Final = 2_000
-BARE: Final = "lichen"
-"""The value of a button whose data is too long for one: then its words alone come back."""
+TITLE_MAX: Final = 200  # of what is kept where the rest is too long
 
 
 class Press(msgspec.Struct, frozen=True, omit_defaults=True, rename={"title": "t", "data": "d", "fields": "f"}):
     """A button. `fields` are what a form asks for that opens when it is pressed; with `here` they stand in the message
-    itself."""
+    itself. Where the data is too long, `of` names the choice by which it is found again."""
 
     title: str
     data: Any = None
     fields: tuple[dict[str, Any], ...] = ()
     here: bool = False
+    of: str = ""
 
 
 _PLAIN: Final = msgspec.to_builtins(Field(""))
@@ -44,8 +44,13 @@ def written(button: Press) -> str | None:
     return value if len(value) <= VALUE_MAX else None
 
 
+def short(button: Press, of: str) -> str:
+    """The value of a button that is too long for one: only where it is found again."""
+    return msgspec.json.encode(Press(button.title[:TITLE_MAX], here=button.here, of=of)).decode()
+
+
 def read(value: str, title: str) -> Press:
-    """What a pressed button bears. One that is not ours, or whose data was too long, says its title."""
+    """What a pressed button bears. One that is not ours says its title."""
     try:
         return msgspec.json.decode(value, type=Press)
     except (msgspec.DecodeError, ValueError, RecursionError):

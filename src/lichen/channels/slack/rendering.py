@@ -26,6 +26,7 @@ from lichen.channels.cards.blocks import (
 from lichen.channels.cards.capabilities import capabilities_of
 from lichen.channels.cards.planning import plan
 from lichen.channels.cards.reading import read
+from lichen.channels.cards.showing import Choice, choices_of, pressed_as
 from lichen.channels.cards.splitting import split_paras
 from lichen.channels.cards.text import paras_of, paras_of_words
 from lichen.channels.cards.writing import Para, Span, write
@@ -189,12 +190,16 @@ class _Writer:
         shown: Json = {"type": "button", "text": _plain(action.title, BUTTON_MAX), **style}
         if action.kind == "open":
             return {**shown, "action_id": f"ac_url_{self._n}", "url": action.url}
-        value = self._written(action)
-        return {**shown, "action_id": f"ac_action_{self._n}", "value": pressing.BARE if value is None else value}
+        return {**shown, "action_id": f"ac_action_{self._n}", "value": self._value(action)}
 
-    def _written(self, action: Action) -> str | None:
-        """What a button bears; None where it is too much."""
-        return pressing.written(pressing.press(action.title, action.data, self._fields, here=self._is_here))
+    def _value(self, action: Action) -> str:
+        """What a button bears, or the place where that is found again."""
+        button = pressing.press(action.title, action.data, self._fields, here=self._is_here)
+        if (whole := pressing.written(button)) is not None:
+            return whole
+        message, choice = self._message, Choice(action.title, action.data)
+        n = choices_of(message.saying, message.suggestions, message.schema).index(choice) + 1
+        return pressing.short(button, pressed_as(message.id, n))
 
 
 def _fields(blocks: Sequence[Block], above: tuple[Field, ...]) -> tuple[Field, ...]:

@@ -192,7 +192,9 @@ class _Outlet:
             return Traits("doubles")
         traits = channel.traits if isinstance(channel, Trusted) else Traits()
         kind = self._channels.find(self._name, scope.tenant).kind
-        return replace(traits, choices_max=capabilities_of(kind).choices_max) if kind in kinds() else traits
+        if kind not in kinds():
+            return traits
+        return replace(traits, choices_max=min(traits.choices_max, capabilities_of(kind).choices_max))
 
     async def has(self, scope: Scope, message: Outbound) -> bool | None:
         """Whether the platform has this message, where it can be asked."""

@@ -1,0 +1,105 @@
+"""A server that speaks the part of Mattermost's REST API that a channel needs, on loopback."""
+
+from __future__ import annotations
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+TOKEN, BOT = "bot-token", "helper"
+ROOT, REPLY, FILE = "axdygg1957njfe5pu38saikdho", "bxdygg1957njfe5pu38saikdho", "cxdygg1957njfe5pu38saikdho"
+PICTURE = b"\x89PNG\r\n\x1a\n" + b"x" * 100
+
+
+class Refusal(NamedTuple):
+    """What the next post is answered with: a status. 0 cuts it off, 201 lets it be; the post is there if `is_kept`."""
+
+    status: int = 201
+    reset: str = ""
+    is_kept: bool = False
+
+
+FINE = Refusal()
+
+
+class Mattermost:
+    """What was posted, the newest last; `refusals` answer the next posts, in order. A post whose pending id is known is
+    the same."""
+
+    def __init__(self) -> None:
+        self.posted: list[dict[str, Any]] = []
+        self.typed: list[dict[str, Any]] = []
+        self.refusals: list[Refusal] = []
+        server = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                server._answer(self, None)
+
+            def do_POST(self) -> None:
+                server._answer(self, json.loads(self.rfile.read(int(self.headers["content-length"]))))
+
+            def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def __enter__(self) -> Mattermost:
+        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def _answer(self, request: BaseHTTPRequestHandler, body: Any) -> None:
+        path = urlsplit(request.path).path.removeprefix("/api/v4/")
+        if request.headers["authorization"] != f"Bearer {TOKEN}":
+            _send(request, 401, {"id": "api.context.session_expired.app_error", "status_code": 401})
+            return
+        match path.split("/"):
+            case ["posts"]:
+                self._post(request, body)
+            case ["posts", id] if id != "gone":
+                _send(request, 200, {"id": id, "root_id": ROOT if id == REPLY else ""})
+            case ["channels", channel, "posts"]:
+                found = {each["id"]: each for each in self.posted if each["channel_id"] == channel}
+                _send(request, 200, {"order": list(found), "posts": found})
+            case ["files", id] if id == FILE:
+                _send_bytes(request, 200, PICTURE, {"content-type": "image/png"})
+            case ["users", "me"]:
+                _send(request, 200, {"id": "u1", "username": BOT})
+            case ["users", "me", "typing"]:
+                self.typed.append(body)
+                _send(request, 200, {"status": "OK"})
+            case _:
+                _send(request, 404, {"id": "store.sql_post.get.app_error", "status_code": 404})
+
+    def _post(self, request: BaseHTTPRequestHandler, body: dict[str, Any]) -> None:
+        refusal = self.refusals.pop(0) if self.refusals else FINE
+        known = [each for each in self.posted if each["pending_post_id"] == body["pending_post_id"]]
+        if not known and (refusal == FINE or refusal.is_kept):
+            self.posted.append({**body, "id": f"post{len(self.posted)}"})
+        if not refusal.status:
+            request.close_connection = True
+            return
+        headers = {"x-ratelimit-reset": refusal.reset} if refusal.reset else {}
+        said = (known or self.posted)[-1] if refusal == FINE else {"id": "odd", "status_code": refusal.status}
+        _send(request, refusal.status, said, headers)
+
+
+def _send(
+    request: BaseHTTPRequestHandler, status: int, said: dict[str, Any], headers: dict[str, str] | None = None
+) -> None:
+    _send_bytes(request, status, json.dumps(said).encode(), {"content-type": "application/json", **(headers or {})})
+
+
+def _send_bytes(request: BaseHTTPRequestHandler, status: int, body: bytes, headers: dict[str, str]) -> None:
+    request.send_response(status)
+    for name, value in {**headers, "content-length": str(len(body))}.items():
+        request.send_header(name, value)
+    request.end_headers()
+    request.wfile.write(body)
