@@ -92,7 +92,8 @@ def plain_of(sent: Sent) -> str:
     "sender",
     [
         "ann@customer.example", "Ann <ann@customer.example>", '"Ann, of Customer" <Ann@Customer.example>',
-        "=?utf-8?q?=C3=84nn?= <ann@customer.example>",
+        "=?utf-8?q?=C3=84nn?= <ann@customer.example>", "Änn (of Customer) <ann@customer.example>",
+        "ann@customer.example (Ann)", '"bob@x.example" <ann@customer.example>', "<ann@customer.example>",
     ],
 )  # fmt: skip
 def test_a_mail_is_from_the_one_address_in_it(sender: str) -> None:
@@ -105,6 +106,7 @@ def test_a_mail_is_from_the_one_address_in_it(sender: str) -> None:
     [
         "", "Ann", "<>", "ann@", "@customer.example", "a@b.example, c@d.example", "a@b.example <c@d.example>",
         "<a@b.example> <c@d.example>", "alice@example.org)bob@evil.example", "Team: ann@customer.example;",
+        "(bob@customer.example) ann@customer.example", "bob (<ann@customer.example>",
         "ann@customer.example\r\nFrom: bob@customer.example", f"{'a' * 300}@customer.example", "ann@[10.0.0.1]",
         '"ann@customer.example" <bob>', "ann@customer.example (bob@customer.example", "änn@customer.example",
     ],

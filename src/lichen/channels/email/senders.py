@@ -38,8 +38,8 @@ def sender_of(headers: Headers) -> str:
     if len(given) != 1:
         raise _invalid("A mail is from one address: it has one `From`.")
     said = _QUOTED.sub("", given[0]).strip()
-    bare = re.fullmatch(r"[^<>@,;:()]*<\s*([^<>\s]+)\s*>", said)
-    address = bare[1] if bare else said
+    bare = re.fullmatch(r"(?:[^<>@,;:()]|\([^()<>@,;:]*\))*<\s*([^<>\s]+)\s*>", said)
+    address = bare[1] if bare else re.sub(r"\s*\([^()<>@,;:]*\)$", "", said)
     if len(address) > 254 or not _ADDRESS.fullmatch(address):
         raise _invalid("A mail is from one address, written as usual.")
     return address.lower()
