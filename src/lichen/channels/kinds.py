@@ -18,6 +18,7 @@ OWN: Final[Mapping[str, str]] = {
     "slack": "lichen.channels.slack.channel:SlackChannel",
     "teams": "lichen.channels.teams.channel:TeamsChannel",
     "telegram": "lichen.channels.telegram.channel:TelegramChannel",
+    "webex": "lichen.channels.webex.channel:WebexChannel",
     "whatsapp": "lichen.channels.whatsapp.channel:WhatsAppChannel",
     "webhook": "lichen.channels.webhook.channel:WebhookChannel",
 }

@@ -16,8 +16,8 @@ from typing import Annotated, Any, Final, cast
 import msgspec
 
 from lichen.channels.activities import decode, words_of
+from lichen.channels.cards.pressing import pressed
 from lichen.channels.port import Arrival, FileRef, Inbound
-from lichen.channels.teams.pressing import pressed
 from lichen.core.words.scope import Customer
 
 ID_MAX: Final = 256

@@ -12,10 +12,10 @@ import msgspec
 
 from lichen.channels.cards.capabilities import capabilities_of
 from lichen.channels.cards.forms import card_of
+from lichen.channels.cards.pressing import marked_card
 from lichen.channels.cards.showing import Choice, shown
 from lichen.channels.cards.writing import Para, Span, write
 from lichen.channels.teams.consent import offered
-from lichen.channels.teams.pressing import marked_card
 from lichen.core.speech.form import form_of
 from lichen.core.speech.saying import Attachment
 from lichen.engine.ports import Outbound

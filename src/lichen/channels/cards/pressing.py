@@ -1,6 +1,6 @@
 """What the buttons of our cards send: the data of the card, and beside it the words on the button.
 
-Teams brings back what an action's `data` holds and not its title, so the title goes along under a key of ours.
+A platform brings back what an action's `data` holds and not its title, so the title goes along under a key of ours.
 """
 
 from __future__ import annotations
