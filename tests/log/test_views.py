@@ -5,6 +5,7 @@ from datetime import date
 import pytest
 
 from lichen.core.deciders import events as e
+from lichen.core.deciders.schedules import schedule_stream
 from lichen.core.ports.policy import Reservation
 from lichen.core.words.ids import TENANT_STREAM, MessageId, RunId, StreamId, WaitId, run_stream
 from lichen.log.log import Log
@@ -83,9 +84,10 @@ async def test_the_next_page_of_streams_begins_where_the_last_one_ended(log: Log
 
 async def test_sessions_and_the_tenant_have_rows_of_their_own(log: Log) -> None:
     (session,) = log.stream_rows("session")
-    (tenant,) = log.stream_rows("tenant")
+    schedule, tenant = sorted(log.stream_rows("tenant"), key=lambda row: row.stream != schedule_stream("nightly"))
     assert (session.id, session.agent, session.session) == (SESSION, AGENT, None)
     assert (tenant.stream, tenant.standing) == (TENANT_STREAM, "waiting")
+    assert schedule.stream == schedule_stream("nightly")
 
 
 async def test_a_stream_stands_as_its_last_durable_record_left_it(log: Log) -> None:
