@@ -90,6 +90,9 @@ def test_adding_it_again_changes_nothing_and_another_of_its_name_is_refused(shop
     before = shop.file.read_text()
     again = shop.add("beacon", "--public-url", URL, "--json", harbour="kiel", secret=TOKEN)
     assert (again.error, again.data["changed"], shop.file.read_text()) == (None, False, before)
+    shop.file.write_text(before := before.replace('"kiel"', '"kiel"\nenv = "dev"  # as if it said so'))
+    assert shop.add("beacon", harbour="kiel", secret=TOKEN).error is None
+    assert shop.file.read_text() == before
     other = shop.add("beacon", harbour="bremen", secret=TOKEN)
     assert other.error is not None
     assert (other.error.code, other.code, shop.file.read_text()) == ("channel_exists", 3, before)

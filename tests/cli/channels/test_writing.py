@@ -41,12 +41,15 @@ def said(text: str) -> Any:
 
 
 @pytest.mark.req("GRE-64.5")
-@pytest.mark.parametrize("before", ["[tenants.acme]", "[tenants.acme]\n", "[tenants.acme]\n\n[lichen]\nagents = []\n"])
-def test_a_new_table_stands_at_the_end(before: str) -> None:
+@pytest.mark.parametrize("after", ["", "\n# of the house\n[lichen]\nagents = []\n", "\n[tenants.acmes]\n"])
+@pytest.mark.parametrize("before", ["[tenants.acme]\n", "[tenants.acme]\n\n# routes\n[[tenants.acme.routes]]\na = 1\n"])
+def test_a_new_table_stands_after_the_others_of_its_tenant(before: str, after: str) -> None:
     table = {"kind": "slack", "n": 5, "on": True, "many": ["a", 'b"\n'], "data": {"by": "/who", "é": "/x"}}
-    after = with_table(before, STEPS, table)
-    assert after.startswith(before)
-    assert said(after)["slack"] == table
+    found = with_table(before + after, STEPS, table)
+    assert found.startswith(f"{before}\n[tenants.acme.slack]\n")
+    assert found.endswith(after)
+    assert said(found)["slack"] == table
+    assert said(with_table("[tenants.acme]", STEPS, table))["slack"] == table
 
 
 @pytest.mark.req("GRE-64.5")

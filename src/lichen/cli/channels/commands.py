@@ -14,7 +14,7 @@ from lichen.cli.channels.answers import ANSWERS_BYTES_MAX, checked, read_documen
 from lichen.cli.channels.applying import Wanted, emit, say_dry, set_up, view_of
 from lichen.cli.channels.asking import ask
 from lichen.cli.channels.doctor import examined
-from lichen.cli.channels.planning import check_free, guide_of_kind, planned, references
+from lichen.cli.channels.planning import already, guide_of_kind, planned, references
 from lichen.cli.channels.project import ChannelFile, Declared, put_in_force
 from lichen.cli.here.caller import Caller, calling
 from lichen.cli.show.screen import note
@@ -91,7 +91,8 @@ def add(
     document = _document(answers) if answers else ask(maker, guide, every, {})
     given = checked(kind, maker, guide, document, public_url=public_url)
     plan = planned(kind, maker, guide, given, name=name or kind, tenant=tenant, env=env)
-    is_there = check_free(declared, plan)
+    there = already(declared, plan, maker)
+    plan, is_there = there or plan, there is not None
     file.try_out(plan, is_there=is_there)
     if emit_answers:
         emit(Path(emit_answers), maker, guide, given, plan)

@@ -112,15 +112,26 @@ def env_of(tenant: Tenant, named: str | None, *, otherwise: str) -> str:
     raise NotFound(f"There is no environment {named!r}.", code="env_unknown", next_step=step)
 
 
-def check_free(tenant: Tenant, plan: Plan) -> bool:
-    """Whether the channel is there already, as planned. Raises Conflict (`channel_exists`) for another of its name."""
+def already(tenant: Tenant, plan: Plan, maker: ChannelMaker) -> Plan | None:
+    """The channel as it is there already, where that means the same as planned; None where there is none.
+
+    Raises Conflict (`channel_exists`) for another of its name.
+    """
     there = tenant.channels.get(plan.name)
     if there is None:
-        return False
-    if dict(there) == dict(plan.table):
-        return True
+        return None
+    if _meaning(there, maker) == _meaning(plan.table, maker):
+        return msgspec.structs.replace(plan, table=there)
     step = f"Change it with `lichen channel update {plan.name}`, or give this one another --name."
     raise Conflict(f"There is a channel {plan.name} already.", code="channel_exists", next_step=step)
+
+
+def _meaning(table: Mapping[str, Any], maker: ChannelMaker) -> object:
+    """What the table says, with what it leaves out; the table as it is where the settings do not take it."""
+    try:
+        return msgspec.convert({"kind": "", **table}, maker.settings)
+    except msgspec.ValidationError:
+        return dict(table)
 
 
 def guide_of_kind(kind: str) -> tuple[ChannelMaker, Guide]:

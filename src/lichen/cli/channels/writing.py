@@ -24,15 +24,15 @@ Check = Callable[[Path], Sequence[LichenError]]
 
 
 def with_table(text: str, steps: Steps, table: Mapping[str, Any]) -> str:
-    """The text with a table more, at its end."""
+    """The text with a table more, after the last of those beside it."""
     import tomlkit
 
     written = tomlkit.document()
     for key, value in table.items():
         written.add(key, value)
     head = f"[{'.'.join(map(_key, steps))}]"
-    before = text if not text or text.endswith("\n") else f"{text}\n"
-    return _meant(text, f"{before}\n{head}\n{_nested(tomlkit.dumps(written), steps)}", steps, table)
+    before, after = _parted(text if not text or text.endswith("\n") else f"{text}\n", steps[:-1])
+    return _meant(text, f"{before}\n{head}\n{_nested(tomlkit.dumps(written), steps)}{after}", steps, table)
 
 
 def with_values(text: str, steps: Steps, table: Mapping[str, Any]) -> str:
@@ -133,6 +133,19 @@ def _alone(folder: Path) -> Generator[None]:
         yield
     finally:
         os.close(held)
+
+
+def _parted(text: str, above: Steps) -> tuple[str, str]:
+    """The text up to the end of the last table within `above`, and what follows with its remarks."""
+    lines = text.splitlines(keepends=True)
+    heads = [n for n, line in enumerate(lines) if _HEADER.match(line)]
+    own = [n for n in heads if _steps_of(lines[n])[: len(above)] == above]
+    if not own:
+        return text, ""
+    end = next((n for n in heads if n > own[-1]), len(lines))
+    while end < len(lines) and (not lines[end - 1].strip() or lines[end - 1].lstrip().startswith("#")):
+        end -= 1
+    return "".join(lines[:end]), "".join(lines[end:])
 
 
 def _meant(before: str, after: str, steps: Steps, table: Mapping[str, Any] | None) -> str:
