@@ -22,7 +22,7 @@ from lichen.core.words.errors import Denied
 class BeaconSettings(ChannelSettings, frozen=True, forbid_unknown_fields=True):
     harbour: Annotated[str, msgspec.Meta(pattern=r"^[a-z]{1,20}\\Z")]
     secret: str = "secret:beacon-secret"
-    secrets: tuple[str, ...] = ()
+    secrets: Annotated[tuple[str, ...], msgspec.Meta(max_length=3)] = ()
     colour: str = "white"
     seconds: int = 5
     api_base_url: str = "https://beacon.example"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any, Final, cast, get_origin
+from typing import Annotated, Any, Final, cast, get_args, get_origin
 
 import msgspec
 import msgspec.structs
@@ -266,4 +266,5 @@ def _fields(settings: type[ChannelSettings]) -> Mapping[str, msgspec.structs.Fie
 
 
 def _is_tuple(settings: type[ChannelSettings], key: str) -> bool:
-    return get_origin(_fields(settings)[key].type) is tuple
+    shape: Any = _fields(settings)[key].type
+    return get_origin(get_args(shape)[0] if get_origin(shape) is Annotated else shape) is tuple
