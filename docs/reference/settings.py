@@ -35,7 +35,7 @@ from lichen.core.remote.credentials import AgentPinTable, AgentTerms
 from lichen.core.remote.stores import AwsStore, AzureStore, GcpStore, Stores, VaultStore
 from lichen.core.speech.wording import BUILT_IN, Texts
 from lichen.core.words.quotas import Budgets, Quotas
-from lichen.settings.file import DeclaredActor, FlowFile, Parts, Serve, ServeMcp, StateTable, Tenant, WebChat
+from lichen.settings.file import BusTable, DeclaredActor, FlowFile, Parts, Serve, ServeMcp, StateTable, Tenant, WebChat
 from lichen.settings.mcpfiles import McpFile
 from lichen.settings.models import Models
 from lichen.settings.providers import ProviderTable
@@ -247,6 +247,13 @@ SETTINGS: Mapping[str, tuple[type[msgspec.Struct], Mapping[str, str]]] = {
         {
             "kind": "Where what flows keep lies: in each tenant's log, or on a Redis or Valkey.",
             "url": "The variable with its address, such as `rediss://user:password@host:6379/0`.",
+        },
+    ),
+    "[bus]": (
+        BusTable,
+        {
+            "kind": "What joins `lichen serve --only gateway`, `runner` and `egress`.",
+            "url": "The variable with its address, such as `tls://user:password@host:4222`.",
         },
     ),
     "[models.PROVIDER]": (

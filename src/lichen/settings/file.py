@@ -178,6 +178,14 @@ class StateTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     url: Annotated[str, msgspec.Meta(pattern="^env:[A-Z][A-Z0-9_]{0,127}$")] = "env:REDIS_URL"
 
 
+class BusTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What joins gateway, runner and egress where they are processes of their own: a NATS server with JetStream, at the
+    address in a variable. `lichen serve` as one process needs none."""
+
+    kind: Literal["nats"] = "nats"
+    url: Annotated[str, msgspec.Meta(pattern="^env:[A-Z][A-Z0-9_]{0,127}$")] = "env:NATS_URL"
+
+
 class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The whole file."""
 
@@ -194,6 +202,7 @@ class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     agentpin: tuple[AgentPinTable, ...] = ()
     secrets: Stores = Stores()
     state: StateTable = StateTable()
+    bus: BusTable | None = None
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -218,6 +227,7 @@ class Settings(msgspec.Struct, frozen=True):
     stores: Stores = Stores()
     keyed: Mapping[str, Mapping[str, str]] = {}
     state: StateTable = StateTable()
+    bus: BusTable | None = None
 
     @property
     def scopes(self) -> tuple[Scope, ...]:

@@ -88,6 +88,7 @@ def _settings(path: Path, file: File, environ: Mapping[str, str]) -> Settings:
         agentpin=file.agentpin,
         stores=file.secrets,
         state=file.state,
+        bus=file.bus,
     )
 
 

@@ -69,15 +69,16 @@ class Connection:
         """Should this process become the owner, it is about to ask models: it reads their libraries meanwhile."""
         self._expects_models = True
 
-    def own(self, port: Port | None = None, *, stays: bool = False) -> Owner:
+    def own(self, port: Port | None = None, *, stays: bool = False, on_bus: bool = False) -> Owner:
         """Makes this process the owner, with a port for strangers if one is named; of bare data, to look at it. Where
-        it `stays`, what comes due begins.
+        it `stays`, what comes due begins; `on_bus`, it is the runner between gateway and egress.
 
         Raises Unavailable (`data_dir_in_use`) if another process is it, or (`port_in_use`).
         """
         from lichen.cli.here.owner import Owner
 
-        owner = Owner(self.workspace, None if self.workspace.is_bare else self.project, port=port, stays=stays)
+        project = None if self.workspace.is_bare else self.project
+        owner = Owner(self.workspace, project, port=port, stays=stays, on_bus=on_bus)
         owner.start()
         self._owner = owner
         if self._expects_models and not self.workspace.is_bare:

@@ -36,7 +36,7 @@ class Host(NamedTuple):
 
 
 @contextmanager
-def hosting(connection: Connection, port: Port | None = None) -> Generator[Host]:
+def hosting(connection: Connection, port: Port | None = None, *, on_bus: bool = False) -> Generator[Host]:
     """Owns the data directory within the context, then drains.
 
     Raises Unavailable (`data_dir_in_use`, `port_in_use`) and what opening raises.
@@ -44,20 +44,20 @@ def hosting(connection: Connection, port: Port | None = None) -> Generator[Host]
     end = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda number, frame: end.set())
-    owner = _own(connection, end, port)
+    owner = _own(connection, end, port, on_bus=on_bus)
     try:
         yield Host(owner, end)
     finally:
         owner.leave()
 
 
-def _own(connection: Connection, end: threading.Event, port: Port | None) -> Owner:
+def _own(connection: Connection, end: threading.Event, port: Port | None, *, on_bus: bool) -> Owner:
     """Owns the directory; a command that owns it for a moment is waited for."""
     connection.expect_models()
     for _ in range(int(PATIENCE_S / RETRY_S)):
         try:
-            return connection.own(port, stays=True)
+            return connection.own(port, stays=True, on_bus=on_bus)
         except Unavailable as error:
             if error.code != "data_dir_in_use" or end.wait(RETRY_S):
                 raise
-    return connection.own(port, stays=True)
+    return connection.own(port, stays=True, on_bus=on_bus)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -13,6 +14,7 @@ from lichen.cli.here.workspace import Workspace
 if TYPE_CHECKING:
     from lichen.runtime.project.project import Project
     from lichen.runtime.runtime import Runtime
+    from lichen.serve.apart.runner import BusRunner
     from lichen.serve.host import Endings
 
 JOIN_S = 60.0
@@ -29,15 +31,22 @@ class Owner:
     """Owns a project's data from `start` to `finish`, or to `leave`, which is quicker and loses nothing either.
 
     Others reach it through the socket, and so does this process: there is one way in. With a `port`, strangers reach
-    the public site there; `port` is then the one that was found. One that `stays` begins what comes due by itself.
+    the public site there; `port` is then the one that was found. One that `stays` begins what comes due by itself; one
+    `on_bus` takes what a gateway puts there, and sends over an egress.
     Without a project the data is only looked at.
     """
 
     def __init__(
-        self, workspace: Workspace, project: Project | None, *, port: Port | None = None, stays: bool = False
+        self,
+        workspace: Workspace,
+        project: Project | None,
+        *,
+        port: Port | None = None,
+        stays: bool = False,
+        on_bus: bool = False,
     ) -> None:
         self._workspace, self._project = workspace, project
-        self.port, self._stays = port, stays
+        self.port, self._stays, self._on_bus = port, stays, on_bus
         self._thread = threading.Thread(target=self._run, name="lichen-owner", daemon=True)
         self._begun = threading.Event()
         self._error: BaseException | None = None
@@ -92,6 +101,18 @@ class Owner:
 
         return Runtime.looking(self._workspace.home) if self._project is None else Runtime.of(self._project)
 
+    def _bus(self) -> BusRunner | None:
+        """What takes from the bus; the ways out lead over it from now on. Raises Invalid (`bus_unset`)."""
+        if not self._on_bus or self._project is None:
+            return None
+        from lichen.serve.apart.processes import bus_of, check_ways
+        from lichen.serve.apart.runner import BusRunner
+
+        check_ways(self._project.channels)
+        runner = BusRunner(bus_of(self._project.settings, os.environ))
+        self._project.channels.send_over(runner.outlet(self._project.channels))
+        return runner
+
     async def _own(self) -> None:
         from lichen.serve.hooks.sources import ChannelSources
         from lichen.serve.host import Endings, Listener, host
@@ -100,9 +121,10 @@ class Owner:
         self._loop = asyncio.get_running_loop()
         self._endings = Endings()
         public = None if self.port is None else PublicPort(*self.port)
+        bus = self._bus()
         listeners: list[Listener] = [OwnerSocket(self._workspace.socket)]
         if public is not None:
-            listeners += (public, ChannelSources())
+            listeners += (public, ChannelSources() if bus is None else bus)
 
         def opened() -> None:
             if public is not None:

@@ -29,6 +29,7 @@ LogLevel = Annotated[
     Literal["debug", "info", "warning", "error"],
     typer.Option("--log-level", help="What is the least that goes into it."),
 ]
+Only = Literal["gateway", "runner", "egress"]
 ANYWHERE = ("0.0.0.0", "::")  # stand for every address of the machine
 FAR = {"0.0.0.0": "192.0.2.1", "::": "2001:db8::1"}  # nobody's: asking how to get there tells from where
 PLAIN = (
@@ -45,6 +46,9 @@ def serve(
     demo: Annotated[
         bool, typer.Option("--demo", help="Serve the demo shop if there is no project, with keys to try it.")
     ] = False,
+    only: Annotated[
+        Only | None, typer.Option("--only", help="Serve one of three processes that meet at the bus of lichen.toml.")
+    ] = None,
     log_format: LogFormat = "text",
     log_level: LogLevel = "info",
     as_json: Annotated[bool, typer.Option("--json", help="JSON on stdout and nothing else.")] = False,
@@ -59,9 +63,14 @@ def serve(
     screen = Screen(as_json=as_json)
     workspace = demo_or(locate()) if demo else locate()
     allow_files()
+    if only in ("gateway", "egress"):
+        from lichen.cli.serving.apart import serve_apart
+
+        serve_apart(only, screen, workspace, host, port, lines=(log_format, log_level))
+        return
     connection = Connection(workspace)
     write_lines(connection.project.settings, log_format, log_level)
-    with hosting(connection, Port(host, port)) as found:
+    with hosting(connection, Port(host, port), on_bus=only == "runner") as found:
         assert found.owner.port is not None
         url = _url(found.owner.port)
         keys = _keys(connection, url) if demo else None

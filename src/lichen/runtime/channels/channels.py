@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from lichen.channels.cards.capabilities import capabilities_of, kinds
 from lichen.channels.port import Asking, ChannelPort, ChannelSettings, Source, Trusted
 from lichen.core.words.errors import LichenError, NotFound, Unavailable
-from lichen.core.words.scope import Scope
+from lichen.core.words.scope import Environment, Scope
 from lichen.engine.journal.journal import Journal
 from lichen.engine.ports import Channel, Delivery, Outbound, Services, Traits
 from lichen.runtime.channels.host import ChannelHost
@@ -70,6 +70,7 @@ class Channels:
     def __init__(self, opened: Sequence[Opened] = ()) -> None:
         self._opened: Mapping[tuple[str, str], Opened] = {(each.name, each.scope.tenant): each for each in opened}
         self._given: _Given | None = None
+        self._over: Callable[[str, Channel], Channel] = lambda name, outlet: outlet
 
     @property
     def names(self) -> frozenset[str]:
@@ -121,6 +122,16 @@ class Channels:
         references = (reference.partition(":") for each in own for reference in each.secrets())
         return frozenset(name for kind, _, name in references if kind == "secret")
 
+    def begin_apart(self, reach: Reach, environment: Callable[[Scope], Environment], clock: Callable[[], int]) -> None:
+        """Gives each what it needs where there is no runtime."""
+        for each in self._opened.values():
+            if each.host is not None:
+                each.host.begin_apart(reach, environment, clock)
+
+    def send_over(self, over: Callable[[str, Channel], Channel]) -> None:
+        """Has every way out that is made from now on lead over another one, which is made of its name and itself."""
+        self._over = over
+
     def find(self, name: str, tenant: str) -> Opened:
         """A tenant's channel, also one that does not work. Raises NotFound (`channel_unknown`)."""
         found = self._opened.get((name, tenant))
@@ -147,6 +158,10 @@ class Channels:
             raise Unavailable("This channel does not work.", code="plugin_broken", next_step="Run `lichen doctor`.")
         return found.scope, found.channel
 
+    def outlet(self, name: str) -> Channel:
+        """The way out of a channel for every tenant that has one of this name."""
+        return self._over(name, _Outlet(self, name))
+
     def outlets(self, more: Mapping[str, Channel] = {}) -> Mapping[str, Channel]:
         """The ways out, by the name of the channel, as they are whenever one is asked for; `more` come first."""
         return _Outlets(self, more)
@@ -161,7 +176,7 @@ class _Outlets(Mapping[str, Channel]):
             return self._more[name]
         if name not in self._channels.names:
             raise KeyError(name)
-        return _Outlet(self._channels, name)
+        return self._channels.outlet(name)
 
     def __iter__(self) -> Iterator[str]:
         return iter(dict.fromkeys((*self._more, *sorted(self._channels.names))))

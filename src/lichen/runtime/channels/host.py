@@ -43,11 +43,17 @@ class ChannelHost:
         self._reach: Reach | None = None
         self._journal_of: Callable[[Scope], Journal] | None = None
         self._told: set[tuple[str, str, str]] = set()
+        self._apart: tuple[Callable[[Scope], Environment], Callable[[], int]] | None = None
 
     def begin(self, services: Services, reach: Reach, journal_of: Callable[[Scope], Journal]) -> None:
         """Gives the channel a runtime."""
         self._services, self._reach, self._journal_of = services, reach, journal_of
         self._told.clear()
+
+    def begin_apart(self, reach: Reach, environment: Callable[[Scope], Environment], clock: Callable[[], int]) -> None:
+        """Gives the channel what it needs in a process that has no log: there it has secrets of variables alone, since
+        of the others policy would be asked and the log told."""
+        self._reach, self._apart = reach, (environment, clock)
 
     @property
     def reach(self) -> Reach:
@@ -63,7 +69,7 @@ class ChannelHost:
 
     @property
     def _environment(self) -> Environment:
-        return self._begun.environment(self._scope)
+        return self._apart[0](self._scope) if self._apart is not None else self._begun.environment(self._scope)
 
     @property
     def _begun(self) -> Services:
@@ -73,7 +79,7 @@ class ChannelHost:
 
     def now_us(self) -> int:
         """The time of the runtime."""
-        return self._begun.clock()
+        return self._apart[1]() if self._apart is not None else self._begun.clock()
 
     async def secret(self, reference: str, host: str) -> str:
         """The value that a setting refers to. Of a secret of the scope policy is asked first, and the log tells of each
@@ -89,6 +95,12 @@ class ChannelHost:
             return value
         if kind != "secret":
             raise missing(reference)
+        if self._apart is not None:
+            raise Unavailable(
+                "A process without the log uses no secret that the log would tell of.",
+                code="channel_secret_apart",
+                next_step="Refer to it as env:VARIABLE in lichen.toml, and set that where gateway and egress run.",
+            )
         check = self._check(name)
         verdict = self._begun.gate.decide(check)
         if verdict.outcome != "allow":

@@ -7,8 +7,6 @@ durable, in its conversation or as a dead letter, and what is brought a second t
 
 from __future__ import annotations
 
-import asyncio
-import re
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
@@ -24,6 +22,7 @@ from lichen.runtime.channels.channels import Opened
 from lichen.runtime.channels.kept import Kept
 from lichen.runtime.operations.talk.taking import check_actor
 from lichen.runtime.runtime import Runtime
+from lichen.serve.hooks.answers import Afterwards, behind, response
 from lichen.serve.hooks.composing import Composing
 from lichen.serve.hooks.gateway import Mailroom
 from lichen.serve.http.errors import INTERNAL, failure
@@ -45,10 +44,7 @@ UNNAMED: Final = {
 """Addresses that name no tenant, and the kind of channel that each is of."""
 METHODS: Final = ("GET", "POST")
 MESSAGES_MAX: Final = 100  # of one request
-FOLLOW_S: Final = 10.0
-REPLY_BYTES_MAX: Final = 64 * 1024
 FORGERIES_PER_S, FORGERIES_BURST = 1.0, 60  # of one address
-_MEDIA_TYPE: Final = re.compile(r"[a-z]+/[a-z0-9.+-]+(; ?charset=[a-zA-Z0-9-]+)?")
 
 
 def hook_routes(runtime: Runtime, messages: Messages) -> list[BaseRoute]:
@@ -71,7 +67,7 @@ class _Door:
         self._channels = runtime.project.channels
         self._forgeries = Rates(per_s=FORGERIES_PER_S, burst=FORGERIES_BURST)
         self._composing = Composing(runtime.engine.services.sleep)
-        self._following: set[asyncio.Future[None]] = set()
+        self._afterwards = Afterwards()
 
     async def answer(self, request: Request) -> Response:
         """What the channel's platform is answered."""
@@ -104,7 +100,7 @@ class _Door:
         try:
             named, opened = request.path_params, find()
             scope, channel = self._channels.get(opened.name, opened.scope.tenant)
-            return await self._answered(request, scope, channel, _behind(opened.team, named.get("rest", "")))
+            return await self._answered(request, scope, channel, behind(opened.team, named.get("rest", "")))
         except LichenError as error:
             return failure(error)
         except Exception as error:  # noqa: BLE001 - a package may raise anything; the log has its place
@@ -125,14 +121,8 @@ class _Door:
         await mailroom.take_all(await _read(mailroom, scope, channel, arrival, sender, path), arrival, sender, path)
         await mailroom.reported(arrival)
         if isinstance(channel, Following):
-            self._follow(channel, scope, arrival)
-        return _response(channel.reply(scope, arrival) if isinstance(channel, Replying) else Reply())
-
-    def _follow(self, channel: Following, scope: Scope, arrival: Arrival) -> None:
-        """Lets the channel do at its platform what nothing depends on, while the platform is answered already."""
-        following = asyncio.ensure_future(_followed(channel, scope, arrival))
-        self._following.add(following)
-        following.add_done_callback(self._following.discard)
+            self._afterwards.follow(channel, scope, arrival)
+        return response(channel.reply(scope, arrival) if isinstance(channel, Replying) else Reply())
 
     def _arrival(self, request: Request, body: bytes) -> Arrival:
         clock = self._runtime.engine.services.clock
@@ -157,29 +147,3 @@ async def _read(
         await mailroom.bury(Kept(arrival, sender, path=path), error)
         return ()
     return messages
-
-
-async def _followed(channel: Following, scope: Scope, arrival: Arrival) -> None:
-    try:
-        async with asyncio.timeout(FOLLOW_S):
-            await channel.follow(scope, arrival)
-    except Exception as error:  # noqa: BLE001 - a package may raise anything; the log has its place
-        broken("webhook, afterwards", error)
-
-
-def _behind(team: str, rest: str) -> str:
-    """What stands behind tenant and team. Raises NotFound (`channel_unknown`) for another team than the channel's."""
-    first, _, behind = rest.partition("/")
-    if not team:
-        return behind if first == "default" else rest
-    if first not in ("", team):
-        raise NotFound("There is no such channel here.", code="channel_unknown", next_step="Correct the address.")
-    return behind
-
-
-def _response(reply: Reply) -> Response:
-    """The channel's own answer, which can neither set headers nor be a page."""
-    if len(reply.body) > REPLY_BYTES_MAX or not 200 <= reply.status < 300:
-        raise ValueError("the reply of the channel is too long, or no success")
-    is_page = not _MEDIA_TYPE.fullmatch(reply.media_type) or "html" in reply.media_type or "xml" in reply.media_type
-    return Response(reply.body, reply.status, media_type="text/plain" if is_page else reply.media_type)
