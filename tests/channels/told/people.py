@@ -20,6 +20,7 @@ from tests.channels.teams import server as teams
 from tests.channels.teams import speaking
 from tests.channels.telegram import server as telegram
 from tests.channels.told.shop import Shop
+from tests.channels.webex import server as webex
 from tests.channels.whatsapp import server as whatsapp
 from tests.served import PATIENCE_S
 
@@ -266,6 +267,46 @@ class OnMattermost:
         body = json.dumps({"token": self._token, **who, **where, **said}).encode()
         for _ in range(2):
             self._shop.post("/v1/messaging/ingress/mattermost/acme", body, {"content-type": "application/json"})
+
+
+class OnWebex:
+    """A room with the bot alone."""
+
+    order = "1006"
+
+    def __init__(self, shop: Shop, space: webex.Webex) -> None:
+        self._shop, self._space, self._sent = shop, space, 0
+
+    def say(self, text: str) -> None:
+        self._bring("messages", "messages", {"roomType": "direct", "text": text})
+
+    def fill(self) -> None:
+        hear(self, "What is it about?")
+        shown = self._space.posted[-1]["attachments"][0]["content"]
+        reason = next(each for each in shown["body"] if each["id"] == "reason")
+        filled = {"order": self.order, "reason": reason["choices"][1]["value"]}
+        self._space.said["messages/shown"] = {"id": "shown", "roomId": "room", "personId": "bot", "roomType": "direct"}
+        inputs = {**shown["actions"][0].get("data", {}), **filled}
+        pressed = {"type": "submit", "messageId": "shown", "inputs": inputs}
+        self._bring("attachmentActions", "attachment/actions", pressed)
+
+    def send_photo(self) -> None:
+        photo = {"roomType": "direct", "files": [f"{self._space.url}/v1/contents/f1"]}
+        self._bring("messages", "messages", photo)
+
+    def shown(self) -> Sequence[str]:
+        return [each["text"] for each in self._space.posted if "text" in each]
+
+    def _bring(self, resource: str, path: str, said: dict[str, Any]) -> None:
+        self._sent += 1
+        who = {"id": f"said{self._sent}", "roomId": "room", "personId": "ann"}
+        self._space.said[f"{path}/{who['id']}"] = {**who, **said}
+        notice = {"resource": resource, "event": "created", "createdBy": "bot", "data": who}
+        body = json.dumps(notice).encode()
+        mark = hmac.new(webex.SECRET.encode(), body, hashlib.sha256).hexdigest()
+        headers = {"x-webex-signature": f"sha256={mark}", "content-type": "application/json"}
+        for _ in range(2):  # a platform may bring it twice
+            self._shop.post("/v1/messaging/ingress/webex/acme", body, headers)
 
 
 class OnWebChat:

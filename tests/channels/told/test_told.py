@@ -19,11 +19,13 @@ from tests.channels.told.people import (
     OnTeams,
     OnTelegram,
     OnWebChat,
+    OnWebex,
     OnWhatsApp,
     Person,
     hear,
 )
 from tests.channels.told.shop import Shop
+from tests.channels.webex import server as webex
 from tests.channels.whatsapp import server as whatsapp
 
 HOOK, APP, SIGNING = "a-secret-of-ours_42", "app secret", "8f742231b10e8888abcd99yyyzzz85a5"
@@ -51,6 +53,11 @@ api_base_url = "{telegram}"
 token = "env:TELEGRAM_TOKEN"
 webhook_secret = "env:TELEGRAM_HOOK"
 
+[tenants.acme.webex]
+api_base_url = "{webex}"
+token = "env:WEBEX_TOKEN"
+webhook_secret = "env:WEBEX_SECRET"
+
 [tenants.acme.whatsapp]
 phone_number_id = "{number}"
 api_base_url = "{whatsapp}"
@@ -66,6 +73,8 @@ ENVIRON = {
     "TEAMS_PASSWORD": teams.PASSWORD,
     "TELEGRAM_TOKEN": telegram.TOKEN,
     "TELEGRAM_HOOK": HOOK,
+    "WEBEX_TOKEN": webex.TOKEN,
+    "WEBEX_SECRET": webex.SECRET,
     "WHATSAPP_TOKEN": whatsapp.TOKEN,
     "WHATSAPP_VERIFY": "words",
     "WHATSAPP_APP": APP,
@@ -79,7 +88,7 @@ def told(tmp_path: Path) -> Iterator[tuple[Shop, list[Person]]]:
         api, meta = stack.enter_context(telegram.BotApi()), stack.enter_context(whatsapp.Meta())
         team = stack.enter_context(mattermost.Mattermost())
         space = stack.enter_context(slack.Slack())
-        microsoft = stack.enter_context(teams.Microsoft())
+        microsoft, rooms = stack.enter_context(teams.Microsoft()), stack.enter_context(webex.Webex())
         tables = TABLES.format(
             mattermost=team.url,
             slack=space.url,
@@ -87,6 +96,7 @@ def told(tmp_path: Path) -> Iterator[tuple[Shop, list[Person]]]:
             teams=microsoft.url,
             metadata=microsoft.metadata,
             telegram=api.url,
+            webex=rooms.url,
             whatsapp=meta.url,
             number=whatsapp.NUMBER,
         )
@@ -100,7 +110,7 @@ def told(tmp_path: Path) -> Iterator[tuple[Shop, list[Person]]]:
             OnTeams(shop, microsoft),
             OnMattermost(shop, team, HOOK),
         )
-        yield shop, [*chats, OnWebChat(shop)]
+        yield shop, [*chats, OnWebex(shop, rooms), OnWebChat(shop)]
 
 
 @pytest.mark.req("LIC-16.30")
@@ -111,7 +121,7 @@ def test_one_conversation_is_told_on_every_channel_over_a_death_after_each_step(
     for person in people:
         person.say("I want to give something back.")
     for person in people:
-        hear(person, "What is it about?" if isinstance(person, OnSlack | OnTeams | OnWebChat) else "Order")
+        hear(person, "What is it about?" if isinstance(person, OnSlack | OnTeams | OnWebChat | OnWebex) else "Order")
     shop.kill()
     for person in people:
         person.fill()
