@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 import subprocess
 import sys
@@ -22,7 +23,8 @@ from tests.runtime.test_servers import CLERK, OPS, SCOPE, opened
 from tests.served import free_port
 from tests.tools.mcp.test_http import wait_for
 
-MINE = Path(__file__).parents[1] / "tools/mcp/mine.py"
+SERVERS = Path(__file__).parents[1] / "tools/mcp"
+MINE, TOLD = SERVERS / "mine.py", SERVERS / "told.py"
 ANNA, BEN = Customer("anna-of-the-north"), Customer("ben-of-the-south")
 SETTINGS = """
     [lichen]
@@ -44,7 +46,7 @@ SETTINGS = """
 POLICY = '@id("all") permit (principal is Agent, action, resource);'
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def url() -> Generator[str]:
     port = free_port()
     process = subprocess.Popen([sys.executable, str(MINE), str(port)], stderr=subprocess.DEVNULL)
@@ -54,6 +56,13 @@ def url() -> Generator[str]:
     finally:
         process.kill()
         process.wait(10)
+
+
+def with_processes(folder: Path) -> Project:
+    """A project whose server is a command."""
+    project = project_of(folder, f'command = ["{sys.executable}", "{TOLD}", "whose.json"]')
+    project.write(**{"whose.json": json.dumps([{"name": "whose", "inputSchema": {"type": "object"}}])})
+    return project
 
 
 def project_of(folder: Path, way: str) -> Project:
@@ -127,8 +136,7 @@ async def test_what_a_person_signed_in_by_ends_with_their_erasure(project: Proje
 
 @pytest.mark.req("SYM-57.8")
 async def test_each_person_has_a_process_of_a_command_to_themselves(tmp_path: Path) -> None:
-    project = project_of(tmp_path, f'command = ["{sys.executable}", "{MINE}"]')
-    async with opened(project) as runtime:
+    async with opened(with_processes(tmp_path)) as runtime:
         await runtime.tools.look(SCOPE, "strange", OPS)
         told = [await said(runtime, who) for who in (ANNA, BEN, ANNA)]
         assert told[0] == told[2] != told[1]
@@ -141,8 +149,7 @@ async def test_so_many_people_have_a_connection_at_once_and_who_rests_gives_way(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(people, "PEOPLE_MAX", 2)
-    project = project_of(tmp_path, f'command = ["{sys.executable}", "{MINE}"]')
-    async with opened(project) as runtime:
+    async with opened(with_processes(tmp_path)) as runtime:
         await runtime.tools.look(SCOPE, "strange", OPS)
         first = await said(runtime, ANNA)
         assert "unavailable" in await said(runtime, BEN)

@@ -1,8 +1,12 @@
-"""A server that offers what a file says, as it is at that moment: `python told.py FILE`, on its standard streams."""
+"""A server that offers what a file says, as it is at that moment: `python told.py FILE`, on its standard streams.
+
+A call of `whose` says which process it is.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,7 +21,8 @@ def answer(method: str, params: dict[str, Any]) -> dict[str, Any] | None:
         case "tools/list":
             return {"tools": json.loads(Path(sys.argv[1]).read_text())}
         case "tools/call":
-            return {"content": [{"type": "text", "text": "done"}]}
+            said = f"process {os.getpid()}" if params["name"] == "whose" else "done"
+            return {"content": [{"type": "text", "text": said}]}
         case _:
             return None
 
