@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from tests.crash import doors
+from tests.crash.apart.deaths import play as apart
 from tests.crash.harness import Trial, trial
 from tests.crash.hooked.deaths import play as hooked
 from tests.crash.judged.deaths import play as judged
@@ -112,6 +113,7 @@ PARTS: dict[str, Callable[[Playing], bool]] = {
     "doors": _doors,
     "hooked": hooked,
     "judged": judged,
+    "apart": apart,
 }
 """The parts of the suite: each plays itself, and says whether anything is wrong."""
 
