@@ -146,7 +146,8 @@ class Letters:
         """Says that the customer has it, as far as a person can see. Raises Invalid (`letter_invalid`) for a message
         that came in."""
         match await self._asked("letter.drop", scope, id, actor):
-            case (_, _In()):
+            case (request, _In(n)):
+                dead.open_letter(request.journal, n)
                 raise Invalid("This came in, and was not to be delivered.", code="letter_invalid")
             case (request, _Out(session, message)):
                 await deliveries.resolve(request, session, message, "delivered")
