@@ -14,6 +14,7 @@ from lichen.core.words.errors import Denied, Invalid
 from lichen.core.words.ids import MessageId, SessionId
 from lichen.core.words.scope import Scope
 from lichen.engine.ports import Outbound
+from lichen.runtime.project.loading import examine
 from tests.channels.webhook.test_channel import delivery
 
 SCOPE = Scope("acme", "dev")
@@ -93,3 +94,17 @@ async def test_a_link_that_leads_elsewhere_is_not_written_through(tmp_path: Path
 async def test_nothing_comes_in_by_a_file(tmp_path: Path) -> None:
     with pytest.raises(Denied):
         await sink(tmp_path).verify(SCOPE, delivery(b"{}"))
+
+
+@pytest.mark.req("LIC-16.51")
+def test_no_two_channels_write_to_one_file_also_by_another_name_of_it(tmp_path: Path) -> None:
+    (tmp_path / "echo.toml").write_text('name = "shop.echo"\n[llm]\nmodel = "echo:"\n')
+    paths = {"acme": "out/a.jsonl", "globex": "out/../out/a.jsonl", "initech": "out/b.jsonl"}
+    tables = [f'[tenants.{name}.reports]\nkind = "file"\npath = "{path}"\n' for name, path in paths.items()]
+    (tmp_path / "lichen.toml").write_text('[lichen]\nagents = ["echo.toml"]\n' + "".join(tables))
+    (error,) = examine(tmp_path / "lichen.toml", environ={}).errors
+    assert (error.code, "acme" in str(error), "tenants.globex.reports" in (error.place or "")) == (
+        "path_taken",
+        True,
+        True,
+    )

@@ -94,6 +94,23 @@ async def test_what_cannot_be_read_is_one_letter_however_often_it_comes_and_the_
         assert await runtime.sessions.list(ACME, SYSTEM) == ()
 
 
+@pytest.mark.req("LIC-16.50")
+async def test_what_cannot_be_read_is_not_followed_at_its_platform(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    followed: list[bytes] = []
+
+    async def follow(channel: DummyChannel, scope: Scope, arrival: Arrival) -> None:
+        followed.append(arrival.body)
+
+    monkeypatch.setattr(DummyChannel, "follow", follow, raising=False)
+    async with opened(tmp_path) as (_, client):
+        assert await post(client, b"garbage") == 200
+        assert await post(client, said("Hello?")) == 200
+        await asyncio.sleep(0)
+    assert followed == [json.dumps(said("Hello?")).encode()]
+
+
 @pytest.mark.req("LIC-16.41")
 async def test_a_letter_keeps_no_proof_of_the_request(tmp_path: Path) -> None:
     async with opened(tmp_path) as (runtime, client):

@@ -34,7 +34,7 @@ class FileChannel:
     def __init__(self, setup: Setup[FileSettings]) -> None:
         self.name = setup.name or "file"
         self.traits = Traits("asks", setup.settings.in_doubt)
-        self._path = _within(setup.host.root, setup.settings.path)
+        self.writes_to = _within(setup.host.root, setup.settings.path)
         self._bytes_max = setup.settings.bytes_max
         self._turn = asyncio.Lock()
 
@@ -71,9 +71,9 @@ class FileChannel:
     # -- in a thread ---------------------------------------------------------------------------------------------
 
     def _add(self, line: bytes) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self.writes_to.parent.mkdir(parents=True, exist_ok=True)
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
-        with os.fdopen(os.open(self._path, flags, 0o600), "ab") as file:
+        with os.fdopen(os.open(self.writes_to, flags, 0o600), "ab") as file:
             if file.tell() and not self._is_whole():
                 line = b"\n" + line  # a death cut the last one off
             file.write(line)
@@ -81,20 +81,20 @@ class FileChannel:
             os.fsync(file.fileno())
             is_full = file.tell() >= self._bytes_max
         if is_full:
-            self._path.replace(self._path.with_name(f"{self._path.name}.1"))
+            self.writes_to.replace(self.writes_to.with_name(f"{self.writes_to.name}.1"))
 
     def _is_whole(self) -> bool:
         return self._end(1) == b"\n"
 
     def _ends_with(self, id: bytes) -> bool:
-        aside = self._path.with_name(f"{self._path.name}.1")
+        aside = self.writes_to.with_name(f"{self.writes_to.name}.1")
         wanted = b'"id":"' + id + b'"'
         lines = (self._end(LOOKED_BACK) + b"\n" + self._end(LOOKED_BACK, aside)).splitlines()
         return any(wanted in line and line.endswith(b"}") for line in lines)
 
     def _end(self, size: int, path: Path | None = None) -> bytes:
         try:
-            with (path or self._path).open("rb") as file:
+            with (path or self.writes_to).open("rb") as file:
                 file.seek(max(0, file.seek(0, os.SEEK_END) - size))
                 return file.read(size)
         except FileNotFoundError:

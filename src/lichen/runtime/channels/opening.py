@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
-from typing import Any, Final
+from pathlib import Path
+from typing import Any, Final, Protocol, runtime_checkable
 
 import msgspec
 
@@ -34,7 +35,32 @@ def open_channels(file: Read, settings: Settings) -> tuple[Channels, tuple[Liche
             except LichenError as error:
                 error.place = error.place or file.place("tenants", name, channel)
                 errors.append(error)
+    errors += _shared(file, opened)
     return Channels(opened), tuple(errors)
+
+
+@runtime_checkable
+class _Writes(Protocol):
+    """A channel that adds what it sends to a file."""
+
+    writes_to: Path
+
+
+def _shared(file: Read, opened: list[Opened]) -> Iterator[LichenError]:
+    """The channels that write to a file which another one has already; they are taken out, for tenants lie apart."""
+    taken: dict[Path, Opened] = {}
+    for each in tuple(opened):
+        if not isinstance(each.channel, _Writes):
+            continue
+        first = taken.setdefault(each.channel.writes_to.resolve(), each)
+        if first is not each:
+            opened.remove(each)
+            yield Invalid(
+                f"The channel {first.name} of {first.scope.tenant} writes to this file already.",
+                code="path_taken",
+                place=file.place("tenants", each.scope.tenant, each.name, "path"),
+                next_step="Name a file of its own: no two channels write to one.",
+            )
 
 
 def _ambiguous(file: Read, name: str, tenant: Tenant) -> Iterator[LichenError]:

@@ -118,9 +118,10 @@ class _Door:
             check_actor(channel, sender)
         self._messages.webhook(scope, len(arrival.body))
         mailroom = Mailroom(self._runtime, scope, channel, self._messages, self._composing)
-        await mailroom.take_all(await _read(mailroom, scope, channel, arrival, sender, path), arrival, sender, path)
+        messages = await _read(mailroom, scope, channel, arrival, sender, path)
+        await mailroom.take_all(messages or (), arrival, sender, path)
         await mailroom.reported(arrival)
-        if isinstance(channel, Following):
+        if messages is not None and isinstance(channel, Following):
             self._afterwards.follow(channel, scope, arrival)
         return response(channel.reply(scope, arrival) if isinstance(channel, Replying) else Reply())
 
@@ -132,8 +133,8 @@ class _Door:
 
 async def _read(
     mailroom: Mailroom, scope: Scope, channel: ChannelPort, arrival: Arrival, sender: Actor | None, path: str
-) -> Sequence[Inbound]:
-    """The messages in a verified request; none where what was posted cannot be read: it is a dead letter then."""
+) -> Sequence[Inbound] | None:
+    """The messages in a verified request; None where what was posted cannot be read: it is a dead letter then."""
     try:
         messages = [replace(each, path=path) for each in channel.parse(scope, arrival, sender)]
         if len(messages) > MESSAGES_MAX:
@@ -145,5 +146,5 @@ async def _read(
             broken("webhook, while it was read", error)
             error = Invalid("The channel could not read this.", code="channel_failed")
         await mailroom.bury(Kept(arrival, sender, path=path), error)
-        return ()
+        return None
     return messages
