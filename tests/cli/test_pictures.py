@@ -66,6 +66,8 @@ RUN: dict[str, Any] = {
         "summary": "It is done.",
         "who": "customer-7",
         "asked": ["A refund, please."],
+        "files": [],
+        "prompts": [],
         "answer": "Done.",
         "value": None,
         "calls": [],

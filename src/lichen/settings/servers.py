@@ -28,8 +28,8 @@ from lichen.core.remote.server import (
 from lichen.core.words.scope import Scope
 
 RESERVED = frozenset(
-    ("agent", "channel", "eval", "health", "key", "lichen", "log", "message", "model", "person", "policy", "process")
-) | frozenset(("run", "schedule", "secret", "session", "stop", "tool", "wait"))
+    ("agent", "channel", "eval", "health", "key", "letter", "lichen", "log", "message", "model", "person", "policy")
+) | frozenset(("process", "run", "schedule", "secret", "session", "stop", "tool", "wait"))
 """What actions and tools of the runtime begin with."""
 
 Name = Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9_]{0,23}$")]

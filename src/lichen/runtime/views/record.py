@@ -164,7 +164,9 @@ def _plain(value: Any) -> Any:
 
 
 PARTS: Final[Mapping[str, Held]] = {
-    **dict.fromkeys(("address", "answer", "channel", "format", "public", "reason", "resource", "say", "text"), "text"),
+    **dict.fromkeys(
+        ("address", "answer", "channel", "code", "format", "key", "public", "reason", "resource", "say"), "text"
+    ),
     **dict.fromkeys(("input", "actor", "attributes", "data", "suggestions", "value", "summary", "done"), "json"),
     **dict.fromkeys(("args", "terms", "redact", "notes", "failure", "issues", "result", "audit"), "json"),
     **dict.fromkeys(("facts", "origins", "meters", "schema", "overrides", "body"), "json"),
@@ -172,6 +174,8 @@ PARTS: Final[Mapping[str, Held]] = {
     **dict.fromkeys(("asked", "replied", "signature", "metadata"), "json"),
     "attachment": "bytes",
     "operator": "text",
+    "text": "text",
+    "until": "text",
     "hint": "text",
     "recovery": "text",
     "tool": "text",
