@@ -79,8 +79,9 @@ def add(
 ) -> None:
     """Asks what a channel needs, keeps it, and tells its platform where we are.
 
-    Secrets are kept as `lichen secrets` keeps them; lichen.toml refers to them. The answers are checked before anything
-    is changed, and running it again changes nothing."""
+    Secrets are kept as `lichen secrets` keeps them; lichen.toml refers to them. The form of every answer is checked
+    before anything is changed; whether a secret is right, the platform says afterwards. Running it again is safe.
+    """
     maker, guide = guide_of_kind(kind)
     if schema_:
         sys.stdout.write(json.dumps(schema(kind, maker, guide), indent=2) + "\n")
