@@ -94,7 +94,7 @@ def test_marks_are_those_of_cldr_in_every_language() -> None:
 
 @pytest.mark.req("GOA-61.15")
 def test_a_date_in_a_language_whose_months_are_not_known_stays_as_it_is_and_no_date_does() -> None:
-    assert words("2026-03-05", "fr", {"date"}) == "2026-03-05"
+    assert words("2026-03-05", "pl", {"date"}) == "2026-03-05"
     assert words("2026-13-05", "en", {"date"}) == "2026-13-05"
     assert words("soon", "en", {"date-time"}) == "soon"
     assert words("2026-03-05T08:00:00+02:00", "en", {"date-time"}) == "5 March 2026, 08:00 UTC+0200"

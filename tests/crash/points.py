@@ -5,6 +5,7 @@ from __future__ import annotations
 from lichen.core.deciders.events import (
     RESERVED,
     TYPES,
+    CallAsked,
     DeadLettered,
     DeliveryDoubted,
     DeliveryResolved,
@@ -18,7 +19,8 @@ from lichen.core.deciders.events import (
 OF_SERVERS = (Pinned, Reviewed, Submitted)  # of lives of their own: tests/crash/judged
 OF_CHANNELS = (DeliveryDoubted, DeliveryResolved, DeadLettered, LetterSettled)  # messages of these lives arrive
 OF_TIME = (Ticked,)  # these lives have no schedule
-OF_OTHERS = (*OF_SERVERS, *OF_CHANNELS, *OF_TIME)
+OF_MODELS = (CallAsked,)  # no call of these lives asks a model
+OF_OTHERS = (*OF_SERVERS, *OF_CHANNELS, *OF_TIME, *OF_MODELS)
 WRITTEN = [name for name, control in TYPES.items() if control not in (*RESERVED, *OF_OTHERS)]
 EFFECTS = ("shop.pay", "shop.note")
 AFTER_A_CRASH = ("owned",)  # record types that only a life after a death writes
