@@ -94,7 +94,7 @@ class ChannelPort(Protocol):
     async def send(self, scope: Scope, message: Outbound) -> Delivery:
         """Hands one message over, under its own id. For a platform that fetches its messages nothing is left to do.
 
-        What it raises counts as `unknown`: a message that certainly did not leave is a `retry` or `failed`.
+        A LichenError that it raises counts as `retry`, since nothing left; anything else as `unknown`.
         """
         ...
 
@@ -190,7 +190,7 @@ class Gateway(Protocol):
     async def take(self, message: Inbound) -> None:
         """Returns once the message is durable; the same one may be handed in again.
 
-        Raises what a request with it would be refused with: Invalid, Denied, Conflict, TooMany, Unavailable.
+        What cannot be taken for good is kept as a letter, and taken so. Raises TooMany, Unavailable: bring it again.
         """
         ...
 

@@ -123,7 +123,7 @@ class Channel(Protocol):
     """A way out for messages."""
 
     async def send(self, scope: Scope, message: Outbound) -> Delivery:
-        """Hands one message over. An exception counts as `unknown`."""
+        """Hands one message over. A LichenError counts as `retry`: nothing left; any other exception as `unknown`."""
         ...
 
 

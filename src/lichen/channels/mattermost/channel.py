@@ -13,11 +13,12 @@ from lichen.channels.mattermost.ingress import Address, Pressed, message, reques
 from lichen.channels.mattermost.marks import Context, mark_of
 from lichen.channels.mattermost.rendering import CAPABILITIES, rendered
 from lichen.channels.platform.calling import PAUSE_S_MAX, Answer, Api, CutOff, NotSent, away, delivery_of, fields_of
+from lichen.channels.platform.files import file_in
 from lichen.channels.platform.parts import Parts
 from lichen.channels.platform.signing import check_same
 from lichen.channels.port import Arrival, ChannelSettings, FileRef, Guide, Inbound, Question, Reply, Setup
 from lichen.core.speech.attached import FILES_BYTES_MAX
-from lichen.core.words.errors import Denied, Invalid, NotFound
+from lichen.core.words.errors import Denied
 from lichen.core.words.scope import Actor, Scope
 from lichen.engine.ports import Delivery, Outbound, Traits
 
@@ -103,11 +104,7 @@ class MattermostChannel:
     async def fetch(self, scope: Scope, file: FileRef) -> bytes:
         """A file that a customer sent. Raises NotFound (`file_gone`), Invalid (`file_too_large`), Unavailable."""
         answer = await self._asked("GET", f"files/{file.ref}", bytes_max=FILES_BYTES_MAX)
-        if not answer.is_ok:
-            raise NotFound("Mattermost has this file no more, or the bot may not see it.", code="file_gone")
-        if not answer.body:
-            raise Invalid("The file is empty, or larger than can be taken.", code="file_too_large")
-        return answer.body
+        return file_in(answer, "Mattermost")
 
     # -- out -----------------------------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, TypeVar
 
+from lichen.core.words.errors import LichenError
 from lichen.engine.ports import Delivery, Outbound
 
 KEPT: Final = 10_000  # messages of which some parts are there
@@ -24,7 +25,11 @@ class Parts:
         what became of the message."""
         key = (message.session, message.id)
         for i in range(self._done.pop(key, 0), len(parts)):
-            delivery = await post(parts[i])
+            try:
+                delivery = await post(parts[i])
+            except LichenError:  # raised before anything left
+                self._keep(key, i)
+                raise
             if delivery.outcome == "retry":
                 self._keep(key, i)
             if delivery.outcome != "delivered":

@@ -10,9 +10,10 @@ from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
 from lichen.channels.platform.calling import Answer, Api, CutOff, NotSent, away, fields_of
+from lichen.channels.platform.files import file_in, gone
 from lichen.channels.port import FileRef, Host
 from lichen.core.speech.attached import FILES_BYTES_MAX
-from lichen.core.words.errors import Denied, Invalid, NotFound
+from lichen.core.words.errors import Denied
 
 HOST: Final = "slack.com"
 Headers = Callable[[Api], Awaitable[dict[str, str]]]
@@ -24,11 +25,9 @@ async def fetched(file: FileRef, host: Host, api: Api, headers: Headers) -> byte
     at = where(url, host, api)
     answer = await _asked(at, url, headers, bytes_max=FILES_BYTES_MAX)
     is_page = answer.headers.get("content-type", "").startswith("text/html")
-    if not answer.is_ok or (is_page and not file.media_type.startswith("text/html")):
-        raise _gone()  # whoever may not see a file is shown a page to sign in
-    if not answer.body:
-        raise Invalid("The file is empty, or larger than can be taken.", code="file_too_large")
-    return answer.body
+    if answer.is_ok and is_page and not file.media_type.startswith("text/html"):
+        raise gone("Slack")  # whoever may not see a file is shown a page to sign in
+    return file_in(answer, "Slack")
 
 
 async def _address(file: FileRef, api: Api, headers: Headers) -> str:
@@ -37,7 +36,7 @@ async def _address(file: FileRef, api: Api, headers: Headers) -> str:
     fields = cast("dict[str, Any]", told) if isinstance(told, dict) else {}
     url = fields.get("url_private_download") or fields.get("url_private")
     if not isinstance(url, str):
-        raise _gone()
+        raise gone("Slack")
     return url
 
 
@@ -57,7 +56,3 @@ async def _asked(api: Api, path: str, headers: Headers, *, bytes_max: int = 65_5
         return await api.ask("GET", path, headers=await headers(api), bytes_max=bytes_max)
     except (NotSent, CutOff):
         raise away("Slack") from None
-
-
-def _gone() -> NotFound:
-    return NotFound("Slack has this file no more, or the app may not see it.", code="file_gone")

@@ -10,6 +10,7 @@ import msgspec
 from msgspec.structs import replace
 
 from lichen.channels.platform.calling import Answer, Api, CutOff, NotSent, away, delivery_of, fields_of
+from lichen.channels.platform.files import file_in
 from lichen.channels.platform.parts import Parts
 from lichen.channels.port import Arrival, ChannelSettings, FileRef, Guide, Inbound, Question, Reply, Setup
 from lichen.channels.teams import consent, rendering
@@ -19,7 +20,7 @@ from lichen.channels.teams.ingress import CARD_ACTION, Activity, Address, activi
 from lichen.channels.teams.proving import Claims, Entra, Proofs
 from lichen.core.speech.attached import FILES_BYTES_MAX
 from lichen.core.speech.saying import Attachment
-from lichen.core.words.errors import Denied, Invalid, NotFound
+from lichen.core.words.errors import Denied, Invalid
 from lichen.core.words.scope import Actor, Scope
 from lichen.engine.ports import Delivery, Outbound, Traits
 
@@ -197,11 +198,7 @@ class TeamsChannel:
             answer = await self._api(file.ref).ask("GET", file.ref, headers=headers, bytes_max=FILES_BYTES_MAX)
         except (NotSent, CutOff):
             raise away("Teams") from None
-        if not answer.is_ok:
-            raise NotFound("Teams has this file no more.", code="file_gone")
-        if not answer.body:
-            raise Invalid("The file is empty, or larger than can be taken.", code="file_too_large")
-        return answer.body
+        return file_in(answer, "Teams")
 
     def _is_ours(self, activity: Activity) -> bool:
         """Whether it was said in the team and channel that the settings name, or to the bot alone."""

@@ -8,13 +8,14 @@ from urllib.parse import urlsplit
 import msgspec
 
 from lichen.channels.platform.calling import Answer, Api, CutOff, NotSent, away, delivery_of, fields_of
+from lichen.channels.platform.files import check_there, file_in, gone
 from lichen.channels.platform.parts import Parts
 from lichen.channels.platform.signing import check_same
 from lichen.channels.port import Arrival, ChannelSettings, FileRef, Guide, Inbound, Question, Reply, Setup
 from lichen.channels.telegram.ingress import Address, inbound, update_of
 from lichen.channels.telegram.rendering import rendered
 from lichen.core.speech.attached import FILES_BYTES_MAX
-from lichen.core.words.errors import Denied, Invalid, NotFound
+from lichen.core.words.errors import Denied, Invalid
 from lichen.core.words.scope import Actor, Scope
 from lichen.engine.ports import Delivery, Outbound, Traits
 
@@ -87,20 +88,19 @@ class TelegramChannel:
 
     async def fetch(self, scope: Scope, file: FileRef) -> bytes:
         """A file that a customer sent. Raises NotFound (`file_gone`), Invalid (`file_too_large`), Unavailable."""
-        told = await self._asked("getFile", {"file_id": file.ref})
+        told, _ = await self._call("getFile", {"file_id": file.ref})
+        if told is None:
+            raise away("Telegram")
+        check_there(told, "Telegram")
         path = _result(told).get("file_path")
         if not isinstance(path, str) or ".." in path:
-            raise NotFound("Telegram has this file no more.", code="file_gone")
+            raise gone("Telegram")
         token = await self._token()
         try:
             answer = await self._api.ask("GET", f"file/bot{token}/{path}", bytes_max=FILES_BYTES_MAX)
         except (NotSent, CutOff):
             raise away("Telegram") from None
-        if not answer.is_ok:
-            raise NotFound("Telegram has this file no more.", code="file_gone")
-        if not answer.body:
-            raise Invalid("The file is empty, or larger than can be taken.", code="file_too_large")
-        return answer.body
+        return file_in(answer, "Telegram")
 
     # -- out -----------------------------------------------------------------------------------------------------
 
@@ -171,10 +171,10 @@ class TelegramChannel:
         answer, _ = await self._call(method, body)
         if answer is None or answer.status >= 500:
             raise away("Telegram")
-        if answer.status in (401, 404) and method != "getFile":
+        if answer.status in (401, 404):
             step = "Give it the token that @BotFather shows: `lichen channel update`."
             raise Denied("Telegram does not accept the token.", code="credentials_refused", next_step=step)
-        if not answer.is_ok and method != "getFile":
+        if not answer.is_ok:
             said = str(fields_of(answer).get("description", ""))[:200]
             raise Invalid(f"Telegram refuses {method}: {said}", code="platform_refused")
         return answer

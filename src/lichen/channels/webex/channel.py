@@ -8,13 +8,14 @@ from typing import Any, Final, cast
 import msgspec
 
 from lichen.channels.platform.calling import Answer, Api, CutOff, NotSent, away, delivery_of, fields_of
+from lichen.channels.platform.files import file_in
 from lichen.channels.platform.parts import Parts
 from lichen.channels.platform.signing import check_same, hmac_hex
 from lichen.channels.port import Arrival, ChannelSettings, FileRef, Guide, Inbound, Question, Setup
 from lichen.channels.webex.ingress import Address, Said, inbound, notice_of
 from lichen.channels.webex.rendering import rendered
 from lichen.core.speech.attached import FILES_BYTES_MAX
-from lichen.core.words.errors import Denied, Invalid, NotFound
+from lichen.core.words.errors import Denied, Invalid
 from lichen.core.words.scope import Actor, Scope
 from lichen.engine.ports import Delivery, Outbound, Traits
 
@@ -111,13 +112,7 @@ class WebexChannel:
             raise away("Webex") from None
         except CutOff:
             raise away("Webex") from None
-        if answer.status in (423, 429) or answer.status >= 500:
-            raise away("Webex")  # it looks for malware first
-        if not answer.is_ok:
-            raise NotFound("Webex has this file no more.", code="file_gone")
-        if not answer.body:
-            raise Invalid("The file is empty, or larger than can be taken.", code="file_too_large")
-        return answer.body
+        return file_in(answer, "Webex")
 
     # -- out -----------------------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from lichen.channels.platform.calling import Answer, Api, CutOff, NotSent, away, delivery_of, fields_of
+from lichen.channels.platform.files import check_there, file_in, gone
 from lichen.channels.platform.parts import Parts
 from lichen.channels.platform.signing import check_same, hmac_hex
 from lichen.channels.port import (
@@ -24,7 +25,7 @@ from lichen.channels.port import (
 from lichen.channels.whatsapp.ingress import Address, messages, reports
 from lichen.channels.whatsapp.rendering import rendered, template
 from lichen.core.speech.attached import FILES_BYTES_MAX
-from lichen.core.words.errors import Denied, Invalid, NotFound
+from lichen.core.words.errors import Denied
 from lichen.core.words.scope import Actor, Scope
 from lichen.engine.ports import Delivery, Outbound, Traits
 
@@ -119,15 +120,12 @@ class WhatsAppChannel:
         Raises NotFound (`file_gone`), Invalid (`file_too_large`), Unavailable, Denied (`address_denied`).
         """
         told = await self._asked("GET", f"{self._settings.api_version}/{file.ref}")
-        url = fields_of(told).get("url") if told.is_ok else None
+        check_there(told, "WhatsApp")
+        url = fields_of(told).get("url")
         if not isinstance(url, str):
-            raise NotFound("WhatsApp has this file no more.", code="file_gone")
+            raise gone("WhatsApp")
         answer = await self._asked("GET", url, api=self._where(url), bytes_max=FILES_BYTES_MAX)
-        if not answer.is_ok:
-            raise NotFound("WhatsApp has this file no more.", code="file_gone")
-        if not answer.body:
-            raise Invalid("The file is empty, or larger than can be taken.", code="file_too_large")
-        return answer.body
+        return file_in(answer, "WhatsApp")
 
     def _where(self, url: str) -> Api:
         """The API of the host that a file lies on, which must be Meta's. Raises Denied (`address_denied`)."""
