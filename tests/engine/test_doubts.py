@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 
 from lichen.core.deciders import events as e
+from lichen.core.ports.plan import Plan, PlanInput, WaitRequest
 from lichen.core.words.scope import Scope
 from lichen.engine.ports import Delivery, Options, Outbound, Traits
 from lichen.testing.clock import SimulatedClock
 from tests.engine.conftest import MakeWorld
 from tests.engine.test_sessions import echo
-from tests.engine.world import agent
+from tests.engine.world import OPS, SCOPE, Post, agent
 
 
 class Mute:
@@ -53,6 +54,37 @@ async def told(make_world: MakeWorld, clock: SimulatedClock, post: Mute, **optio
     ends = (e.DeliverySettled, e.DeliveryDoubted)
     found = [c for c in world.session_controls(session) if isinstance(c, ends)]
     return [(c.message, c.decision if isinstance(c, e.DeliveryDoubted) else c.outcome) for c in found]
+
+
+LETTER, NUMBER = {"type": "string", "enum": ["a", "b"]}, {"type": "string", "enum": ["one", "two"]}
+
+
+def asking(input: PlanInput) -> Plan:
+    """Of the first run waits for somebody else and then asks for a letter; of the next asks for a number."""
+    if input.run.step == 0 and input.input[0].text == "first":
+        return Plan(waits=(WaitRequest("external", "One moment.", may_answer=("operator",)),))
+    letter = bool(input.answers) and input.answers[-1].kind == "external"
+    words, schema = ("Which letter?", LETTER) if letter else ("Which number?", NUMBER)
+    return Plan(waits=(WaitRequest("clarification", words, answer_schema=schema),))
+
+
+@pytest.mark.req("LIC-16.54")
+async def test_a_question_that_waited_for_its_platform_bears_what_it_asks_for_and_not_what_is_asked_since(
+    make_world: MakeWorld, clock: SimulatedClock
+) -> None:
+    post = Post()
+    world = await make_world(agent("shop.bot", [asking]), channels={"post": post})
+    session = await world.session(channel="post", delivery="push")
+    await session.say("first")
+    await clock.settle()
+    post.failures = 1
+    await session.say("second")
+    await clock.settle()
+    (wait,) = world.waits.list(SCOPE, OPS, kinds=("external",))
+    await world.waits.answer(SCOPE, wait.id, "answered", OPS, body={"text": "yes"})
+    await clock.advance(100)
+    asked = [(each.saying.text, each.schema) for each in post.received if each.kind == "question"]
+    assert asked == [("Which number?", NUMBER), ("Which letter?", LETTER)]
 
 
 @pytest.mark.req("LIC-16.20")

@@ -12,7 +12,7 @@ from lichen.core.deciders.mailbox import Unsent
 from lichen.core.speech import saying
 from lichen.core.words import faults
 from lichen.core.words.errors import ContentErased, LichenError
-from lichen.core.words.ids import MessageId, run_stream
+from lichen.core.words.ids import MessageId, root_run, run_stream
 from lichen.engine.act import SessionAct
 from lichen.engine.answers.expected import Expected
 from lichen.engine.answers.steps import replies_to, steps_of
@@ -75,18 +75,22 @@ def _outbound(act: SessionAct, out: Unsent) -> Outbound:
         act.journal.log.event(act.stream, out.n).ts_us,
         b"" if mailbox.address_n is None else act.contents(mailbox.address_n)["address"],
         suggestions=msgspec.json.decode(contents.get("suggestions", b"[]"), type=tuple[str, ...]),
-        schema=_asked(act) if out.kind == "question" else {},
+        schema=_asked(act, out),
         language=mailbox.language,
         metadata=metadata_of(contents),
     )
 
 
-def _asked(act: SessionAct) -> dict[str, Any]:
-    """What the newest open question asks for, of a form in steps the field that is asked for; nothing where words will
-    do, or nobody asks any more."""
-    if not act.mailbox.questions:
+def _asked(act: SessionAct, out: Unsent) -> dict[str, Any]:
+    """What a question asks for, of a form in steps the field that is asked for; nothing where words will do, or its run
+    asks no more."""
+    control = act.journal.log.event(act.stream, out.n).control
+    if not isinstance(control, e.MessageQueued) or control.kind != "question":
         return {}
-    question = act.mailbox.questions[-1]
+    of_run = (each for each in reversed(act.mailbox.questions) if root_run(each.run) == control.run)
+    question = next(of_run, None)
+    if question is None:
+        return {}
     wait = act.journal.run(question.run).waits.get(question.wait)
     if wait is None:
         return {}
