@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from lichen.log.log import Log
     from lichen.log.volume import VolumeOptions
     from lichen.runtime.access.access import Access
+    from lichen.runtime.access.changes import Changes
     from lichen.runtime.operations.admin import Health, StuckLetters, Tools, Totals
     from lichen.runtime.project.policies import PolicySource
     from lichen.runtime.project.project import Project
@@ -223,26 +224,16 @@ class Runtime:
     def _offer(self, wiring: Wiring, access: Access) -> None:
         """Makes everything that may be asked: each operation asks `access` first."""
         from lichen.runtime.access.changes import Changes
-        from lichen.runtime.channels.channels import Channels
-        from lichen.runtime.operations.admin import Admin
-        from lichen.runtime.operations.agents import Agents
-        from lichen.runtime.operations.channels.platforms import Platforms
-        from lichen.runtime.operations.governing.costs import CostBooks
-        from lichen.runtime.operations.governing.evals import Evals
-        from lichen.runtime.operations.governing.keys import Keys
-        from lichen.runtime.operations.governing.meters import MeterBooks
-        from lichen.runtime.operations.governing.policies import Policies
-        from lichen.runtime.operations.governing.reload import Reload
-        from lichen.runtime.operations.governing.search import ToolSearch
-        from lichen.runtime.operations.governing.secrets import Secrets
-        from lichen.runtime.operations.governing.signins import SignIns
-        from lichen.runtime.operations.governing.stops import Stops
-        from lichen.runtime.operations.governing.submissions import Submissions
-        from lichen.runtime.operations.governing.tools import ServerTools
-        from lichen.runtime.operations.people import People
-        from lichen.runtime.operations.prompts import PromptBook
-        from lichen.runtime.operations.proofs import Proofs
-        from lichen.runtime.operations.records import Records
+
+        changes = Changes(wiring.engine, self._blueprint.new_id)
+        self._offer_work(wiring, access)
+        self._offer_proofs(wiring, access, changes)
+        self._offer_rules(wiring, access, changes)
+        self._offer_tools(wiring, access, changes)
+        self._offer_platforms(wiring, access, changes)
+
+    def _offer_work(self, wiring: Wiring, access: Access) -> None:
+        """Conversations, runs, and whoever they wait for."""
         from lichen.runtime.operations.replies import Replies
         from lichen.runtime.operations.runs import Runs
         from lichen.runtime.operations.setting import Known
@@ -251,58 +242,88 @@ class Runtime:
         from lichen.runtime.operations.talk.sessions import Sessions
         from lichen.runtime.operations.timing.schedules import Schedules
         from lichen.runtime.operations.waits import Waits
-        from lichen.runtime.project.hosting import specs_of
-        from lichen.runtime.servers.suspicions import Suspicions
         from lichen.runtime.state.waiting import WaitIndex
 
-        new_id = self._blueprint.new_id
-        changes = Changes(wiring.engine, new_id)
-
-        def agents() -> tuple[Agent, ...]:
-            return wiring.catalog.agents
-
-        def own() -> Sequence[str]:
-            return [spec.name for spec in specs_of(agents())]
-
-        known = Known(agents, wiring.gate.meters_of)
-        self.sessions = Sessions(wiring.engine, access, agents)
+        known = Known(wiring.hosted, wiring.gate.meters_of)
+        self.sessions = Sessions(wiring.engine, access, wiring.hosted)
         self.runs = Runs(wiring.engine, access, known)
         self.waits = Waits(wiring.engine, access, known)
         self.replies = Replies(wiring.engine, access, self.waits, WaitIndex(wiring.states))
         self.handovers = Handovers(wiring.engine, access, self.waits)
         self.letters = Letters(wiring.engine, access, self.project, self.sessions)
+        self.schedules = Schedules(wiring.engine, access, self.ticker)
+
+    def _offer_proofs(self, wiring: Wiring, access: Access, changes: Changes) -> None:
+        """The log, the people in it, who may come, and what it cost."""
+        from lichen.runtime.operations.admin import Admin
+        from lichen.runtime.operations.governing.costs import CostBooks
+        from lichen.runtime.operations.governing.evals import Evals
+        from lichen.runtime.operations.governing.keys import Keys
+        from lichen.runtime.operations.governing.meters import MeterBooks
+        from lichen.runtime.operations.people import People
+        from lichen.runtime.operations.proofs import Proofs
+        from lichen.runtime.operations.records import Records
+
+        register, forget = wiring.register, wiring.servers.reach.forget
         self.records = Records(wiring.engine, access)
         self.proofs = Proofs(wiring.engine, access, home=self.home, volume=wiring.volume, keyring=wiring.keyring)
-        self.people = People(
-            wiring.engine, access, register=wiring.register, new_id=new_id, forget=wiring.servers.reach.forget
-        )
-        self.keys = Keys(wiring.engine, wiring.keyring, access, changes, register=wiring.register)
-        handed = Channels() if self.project is None else self.project.channels
-
-        def known_secrets(scope: Scope) -> frozenset[str]:
-            return wiring.secret_names(scope) | handed.secrets(scope)
-
-        self.secrets = Secrets(
-            wiring.engine, access, changes, sources=wiring.secrets, known=known_secrets, agents=agents
-        )
-        self.platforms = Platforms(access, changes, handed, clock=self._blueprint.clock, new_id=new_id)
-        self.stops = Stops(wiring.engine, wiring.gate, access, changes, agents=agents)
-        self.policies = Policies(access, changes, wiring.in_force, gate=wiring.gate, project=self.project)
+        self.people = People(wiring.engine, access, register=register, new_id=self._blueprint.new_id, forget=forget)
+        self.keys = Keys(wiring.engine, wiring.keyring, access, changes, register=register)
         self.meters = MeterBooks(wiring.engine, wiring.gate, access)
         self.costs = CostBooks(wiring.engine, access)
         self.evals = Evals(access, home=self.home)
-        self.schedules = Schedules(wiring.engine, access, self.ticker)
-        self.tool_search = ToolSearch(access, wiring.servers, lambda: specs_of(agents()))
-        suspicions = Suspicions(wiring.servers, own)
-        self.tools = ServerTools(wiring.engine, access, wiring.servers, wiring.in_force, suspicions)
-        self.sign_ins = SignIns(access, changes, wiring.servers)
-        self.submissions = Submissions(wiring.engine, access, wiring.servers, suspicions)
+        self.admin = Admin(wiring.engine, wiring.volume, access, self._health, self.ending.set)
+
+    def _offer_rules(self, wiring: Wiring, access: Access, changes: Changes) -> None:
+        """What is in force: policies, stops, agents, prompts, and all of it anew."""
+        from lichen.runtime.operations.agents import Agents
+        from lichen.runtime.operations.governing.policies import Policies
+        from lichen.runtime.operations.governing.reload import Reload
+        from lichen.runtime.operations.governing.stops import Stops
+        from lichen.runtime.operations.prompts import PromptBook
+
+        self.stops = Stops(wiring.engine, wiring.gate, access, changes, agents=wiring.hosted)
+        self.policies = Policies(access, changes, wiring.in_force, gate=wiring.gate, project=self.project)
         self.reload = Reload(
             wiring.engine, access, changes, wiring.in_force, wiring.catalog, self.project, prompts=wiring.prompts
         )
-        self.agents = Agents(access, agents)
+        self.agents = Agents(access, wiring.hosted)
         self.prompts = PromptBook(access, wiring.prompts)
-        self.admin = Admin(wiring.engine, wiring.volume, access, self._health, self.ending.set)
+
+    def _offer_tools(self, wiring: Wiring, access: Access, changes: Changes) -> None:
+        """Tools of other people: looked for, submitted, judged, signed in to."""
+        from lichen.runtime.operations.governing.search import ToolSearch
+        from lichen.runtime.operations.governing.signins import SignIns
+        from lichen.runtime.operations.governing.submissions import Submissions
+        from lichen.runtime.operations.governing.tools import ServerTools
+        from lichen.runtime.project.hosting import specs_of
+        from lichen.runtime.servers.suspicions import Suspicions
+
+        def own() -> Sequence[str]:
+            return [spec.name for spec in specs_of(wiring.hosted())]
+
+        suspicions = Suspicions(wiring.servers, own)
+        self.tool_search = ToolSearch(access, wiring.servers, lambda: specs_of(wiring.hosted()))
+        self.tools = ServerTools(wiring.engine, access, wiring.servers, wiring.in_force, suspicions)
+        self.sign_ins = SignIns(access, changes, wiring.servers)
+        self.submissions = Submissions(wiring.engine, access, wiring.servers, suspicions)
+
+    def _offer_platforms(self, wiring: Wiring, access: Access, changes: Changes) -> None:
+        """Channels, and the secrets that they and tools use."""
+        from lichen.runtime.channels.channels import Channels
+        from lichen.runtime.operations.channels.platforms import Platforms
+        from lichen.runtime.operations.governing.secrets import Secrets
+
+        channels = Channels() if self.project is None else self.project.channels
+
+        def known(scope: Scope) -> frozenset[str]:
+            return wiring.secret_names(scope) | channels.secrets(scope)
+
+        self.secrets = Secrets(
+            wiring.engine, access, changes, sources=wiring.secrets, known=known, agents=wiring.hosted
+        )
+        blueprint = self._blueprint
+        self.platforms = Platforms(access, changes, channels, clock=blueprint.clock, new_id=blueprint.new_id)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

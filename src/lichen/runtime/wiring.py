@@ -273,6 +273,10 @@ class Wiring:
         named = settings.secret_names(scope) if settings is not None else ()
         return frozenset(named) | self.sealed.names(scope)
 
+    def hosted(self) -> tuple[Agent, ...]:
+        """The agents that are hosted now."""
+        return self.catalog.agents
+
     def add(self, agent: Agent) -> None:
         """Hosts one agent more. Raises Conflict (`registration_closed`)."""
         self.catalog.register(agent)
