@@ -9,7 +9,7 @@ from typing import Self
 
 
 class Loopback:
-    """Serves between `with` and its end, at `url`; a platform says what it does with a `get` and a `post`."""
+    """Serves between `with` and its end, at `url`; a platform says what it does with a `get`, a `post` and so on."""
 
     def __init__(self) -> None:
         platform = self
@@ -20,6 +20,12 @@ class Loopback:
 
             def do_POST(self) -> None:
                 platform.post(self)
+
+            def do_PUT(self) -> None:
+                platform.put(self)
+
+            def do_DELETE(self) -> None:
+                platform.delete(self)
 
             def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
                 pass
@@ -42,6 +48,14 @@ class Loopback:
     def post(self, request: BaseHTTPRequestHandler) -> None:
         """What is posted: nobody takes it."""
         respond(request, 405)
+
+    def put(self, request: BaseHTTPRequestHandler) -> None:
+        """What is put there: nobody takes it."""
+        respond(request, 405)
+
+    def delete(self, request: BaseHTTPRequestHandler) -> None:
+        """What is to go: nothing is here."""
+        respond(request, 404)
 
 
 def body_of(request: BaseHTTPRequestHandler) -> bytes:

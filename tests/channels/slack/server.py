@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
+
+from tests.channels.loopback import Loopback, body_of
 
 TOKEN = "xoxb-token"
 PICTURE = b"\x89PNG\r\n\x1a\n" + b"x" * 100
@@ -25,45 +26,30 @@ class Refusal(NamedTuple):
 FINE = Refusal()
 
 
-class Slack:
+class Slack(Loopback):
     """What was posted, opened and shown, the newest last; `refusals` answer the next requests, in order."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.posted: list[dict[str, Any]] = []
         self.asked: list[tuple[str, dict[str, Any]]] = []
         self.refusals: list[Refusal] = []
         self.scopes = "chat:write,files:read"
         self.uploaded: list[bytes] = []
-        slack = self
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                slack._answer(self, {})
+    def get(self, request: BaseHTTPRequestHandler) -> None:
+        self._answer(request, {})
 
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers.get("content-length", 0)))
-                if self.path == "/upload/v1/abc":
-                    assert "authorization" not in self.headers
-                    slack.uploaded.append(body)
-                    _send_bytes(self, b"OK - 1", 200, {"content-type": "text/plain"})
-                    return
-                is_json = self.headers.get("content-type", "").startswith("application/json")
-                form = {name: value[0] for name, value in parse_qs(body.decode()).items()} if not is_json else {}
-                slack._answer(self, json.loads(body) if is_json and body else form)
-
-            def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-
-    def __enter__(self) -> Slack:
-        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+    def post(self, request: BaseHTTPRequestHandler) -> None:
+        body = body_of(request)
+        if request.path == "/upload/v1/abc":
+            assert "authorization" not in request.headers
+            self.uploaded.append(body)
+            _send_bytes(request, b"OK - 1", 200, {"content-type": "text/plain"})
+            return
+        is_json = request.headers.get("content-type", "").startswith("application/json")
+        form = {name: value[0] for name, value in parse_qs(body.decode()).items()} if not is_json else {}
+        self._answer(request, json.loads(body) if is_json and body else form)
 
     def of(self, method: str) -> list[dict[str, Any]]:
         """What one method was asked, in order."""

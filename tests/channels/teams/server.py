@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-import threading
 from base64 import urlsafe_b64encode
 from functools import cache
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+
+from tests.channels.loopback import Loopback
 
 APP = "2f7ad3ee-1c5b-4c0b-9a67-0e5b8a7f5d21"
 TENANT = "72f988bf-86f1-41af-91ab-2d7cd011db47"
@@ -53,10 +54,11 @@ class Sent(NamedTuple):
     activity: dict[str, Any]
 
 
-class Microsoft:
+class Microsoft(Loopback):
     """What was posted, the newest last; `refusals` answer the next posts, in order; `keys` are the connector's."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.posted: list[Sent] = []
         self.begun: list[dict[str, Any]] = []
         self.refusals: list[Refusal] = []
@@ -66,31 +68,6 @@ class Microsoft:
         self.uploaded: list[tuple[str, str, bytes, str | None]] = []
         self.keys_read = 0
         self.is_away = False
-        microsoft = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                microsoft._get(self)
-
-            def do_POST(self) -> None:
-                microsoft._post(self)
-
-            def do_PUT(self) -> None:
-                microsoft._put(self)
-
-            def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-
-    def __enter__(self) -> Microsoft:
-        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
 
     @property
     def metadata(self) -> str:
@@ -102,7 +79,7 @@ class Microsoft:
         """The service's address, as activities name it."""
         return f"{self.url}/emea/"
 
-    def _get(self, request: BaseHTTPRequestHandler) -> None:
+    def get(self, request: BaseHTTPRequestHandler) -> None:
         path = urlsplit(request.path).path
         if path in ("/v1/.well-known/openidconfiguration", f"/{TENANT}/v2.0/.well-known/openid-configuration"):
             if self.is_away:
@@ -121,7 +98,7 @@ class Microsoft:
         else:
             _answer(request, 404, {})
 
-    def _post(self, request: BaseHTTPRequestHandler) -> None:
+    def post(self, request: BaseHTTPRequestHandler) -> None:
         body = request.rfile.read(int(request.headers["content-length"]))
         path = unquote(urlsplit(request.path).path)
         if path.endswith("/oauth2/v2.0/token"):
@@ -144,7 +121,7 @@ class Microsoft:
         self.posted.append(Sent(conversation, said))
         _answer(request, 201, {"id": str(1_700_000_000_000 + len(self.posted))})
 
-    def _put(self, request: BaseHTTPRequestHandler) -> None:
+    def put(self, request: BaseHTTPRequestHandler) -> None:
         body = request.rfile.read(int(request.headers["content-length"]))
         if request.path == "/upload/full":
             _answer(request, 507, {})

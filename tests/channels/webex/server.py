@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
+
+from tests.channels.loopback import Loopback
 
 TOKEN, SECRET = "bot token", "a secret of ours"
 PICTURE = b"\x89PNG\r\n\x1a\n" + b"x" * 100
@@ -19,42 +20,18 @@ class Refusal(NamedTuple):
     retry_after: str = ""
 
 
-class Webex:
+class Webex(Loopback):
     """What was posted, the newest last; `said` is what may be asked for, by its path; `refusals` answer posts."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.posted: list[dict[str, Any]] = []
         self.said: dict[str, dict[str, Any]] = {}
         self.asked: list[str] = []
         self.webhooks: dict[str, dict[str, Any]] = {}
         self.refusals: list[Refusal] = []
-        webex = self
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                webex._get(self)
-
-            def do_POST(self) -> None:
-                webex._post(self)
-
-            def do_DELETE(self) -> None:
-                webex._delete(self)
-
-            def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-
-    def __enter__(self) -> Webex:
-        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
-    def _get(self, request: BaseHTTPRequestHandler) -> None:
+    def get(self, request: BaseHTTPRequestHandler) -> None:
         path = urlsplit(request.path).path.removeprefix("/v1/")
         self.asked.append(path)
         if not _is_ours(request):
@@ -72,7 +49,7 @@ class Webex:
         else:
             _answer(request, 404, {"message": "The requested resource could not be found."})
 
-    def _post(self, request: BaseHTTPRequestHandler) -> None:
+    def post(self, request: BaseHTTPRequestHandler) -> None:
         body = json.loads(request.rfile.read(int(request.headers["content-length"])))
         refusal = self.refusals.pop(0) if self.refusals else Refusal(200)
         if not _is_ours(request):
@@ -90,7 +67,7 @@ class Webex:
             self.posted.append(body)
             _answer(request, 200, {"id": f"m{len(self.posted)}"})
 
-    def _delete(self, request: BaseHTTPRequestHandler) -> None:
+    def delete(self, request: BaseHTTPRequestHandler) -> None:
         del self.webhooks[request.path.removeprefix("/v1/webhooks/")]
         request.send_response(204)
         request.end_headers()
