@@ -10,10 +10,12 @@ from asyncio.subprocess import PIPE
 from pathlib import Path
 
 import pytest
+import uvloop
 
-from lichen.core.cage.grant import Grant
+from lichen.core.cage.grant import Grant, Tier
 from lichen.core.words.errors import NotFound
 from lichen.tools.cage.groups import places, sweep
+from lichen.tools.cage.oneshot import run
 from lichen.tools.cage.port import Cage, Caged, Command
 from tests.runtime.world import until
 from tests.tools.cage.prisons import CAGES, ESCAPES, attempt, bare, below, lives, said_by
@@ -129,3 +131,34 @@ async def test_a_jail_that_is_broken_off_while_it_is_made_leaves_nothing(cage: C
             await starting.result().end()
         assert below(os.getpid()) == []
     assert said_by(str(ESCAPES)) == []
+
+
+class Gone:
+    """A cage whose commands have ended when they are to be told something."""
+
+    def __init__(self, cage: Cage) -> None:
+        self._cage = cage
+
+    @property
+    def name(self) -> str:
+        return self._cage.name
+
+    @property
+    def tier(self) -> Tier:
+        return self._cage.tier
+
+    async def start(self, command: Command, grant: Grant) -> Caged:
+        caged = await self._cage.start(command, grant)
+        assert caged.process.stdin is not None
+        await caged.process.wait()
+        await until(caged.process.stdin.is_closing)
+        return caged
+
+
+@pytest.mark.req("SYM-31.25")
+def test_a_command_that_ended_before_it_was_told_anything_is_only_one_that_did_not_want_to_know(cage: Cage) -> None:
+    async def end() -> None:
+        ran = await run(Gone(cage), Command(("/bin/true",)), Grant(), timeout_s=ENDS_S, stdin=b"x" * 1024 * 1024)
+        assert (ran.exit_code, ran.exceeded) == (0, "")
+
+    uvloop.run(end())

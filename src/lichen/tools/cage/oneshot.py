@@ -64,7 +64,7 @@ async def _told(caged: Caged, stdin: bytes) -> None:
         caged.process.stdin.write(stdin)
         await caged.process.stdin.drain()
         caged.process.stdin.close()
-    except ConnectionError:  # it does not want to know
+    except (ConnectionError, RuntimeError):  # it does not want to know; RuntimeError: uvloop, of one that ended
         return
 
 

@@ -99,7 +99,7 @@ class WorkerProcess:
             if size > FRAME_BYTES_MAX:
                 raise _crashed("sent an oversized answer")
             return unpack_answer(await self._stdout.readexactly(size))
-        except (OSError, asyncio.IncompleteReadError):
+        except (OSError, RuntimeError, asyncio.IncompleteReadError):  # RuntimeError: a pipe of uvloop that has closed
             raise _crashed("ended before it answered") from None
 
     def kill(self) -> None:

@@ -101,7 +101,7 @@ class Terminal:
         try:
             stdin.write(line.encode() + b"\n")
             await stdin.drain()
-        except ConnectionError:
+        except (ConnectionError, RuntimeError):  # as a pipe of uvloop says it
             raise Ended from None
         return await self.answer(line)
 
