@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import random
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from tests.attack.section import Outcome, Size
 from tests.crash import doors
-from tests.crash.harness import Trial, trial
+from tests.crash.harness import LIFE, Trial, trial
+from tests.crash.nest import Nests, nests
 from tests.crash.points import needs_a_death_before, points
 from tests.crash.visitor import Transport
 
@@ -38,8 +40,8 @@ class Talk(NamedTuple):
 def attack(size: Size, chance: random.Random, folder: Path) -> Outcome:
     """Dies, lives again, and lets the judge of the crash suite look at what is left."""
     lives, talks = (2, 1) if size == "small" else (60, 30)
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        trials = list(pool.map(_die, _lives(chance, folder, lives)))
+    with ThreadPoolExecutor(AT_ONCE) as pool, nests(LIFE) as born:
+        trials = list(pool.map(partial(_die, born), _lives(chance, folder, lives)))
         passages = list(pool.map(_leave, _talks(chance, folder, talks)))
     found = [f"{each.point} probe={each.has_probe}: {each.trouble or each.unknown}" for each in trials if each.is_wrong]
     found += [f"{each.point} by {each.transport}: {each.trouble}" for each in passages if each.trouble]
@@ -58,10 +60,10 @@ def _lives(chance: random.Random, folder: Path, count: int) -> list[Life]:
     ]
 
 
-def _die(life: Life) -> Trial:
+def _die(born: Nests, life: Life) -> Trial:
     life.home.mkdir()
     prelude = needs_a_death_before(life.point)
-    return trial(life.home, life.point, has_probe=life.has_probe, nth=life.nth, prelude=prelude)
+    return trial(born, life.home, life.point, has_probe=life.has_probe, nth=life.nth, prelude=prelude)
 
 
 def _talks(chance: random.Random, folder: Path, count: int) -> list[Talk]:

@@ -18,9 +18,10 @@ from rich.table import Column, Table
 
 from tests.crash import doors
 from tests.crash.apart.deaths import play as apart
-from tests.crash.harness import Trial, trial
+from tests.crash.harness import LIFE, Trial, trial
 from tests.crash.hooked.deaths import play as hooked
 from tests.crash.judged.deaths import play as judged
+from tests.crash.nest import Nests, nests
 from tests.crash.owned import play as own
 from tests.crash.patterned.deaths import play as patterned
 from tests.crash.points import needs_a_death_before, points
@@ -47,7 +48,8 @@ def main() -> int:
 
 def _runs(playing: Playing) -> bool:
     """Deaths in the midst of runs, with and without a probe."""
-    trials = all_of(_trials(playing), playing, "runs")
+    with nests(LIFE) as lives:
+        trials = all_of(_trials(lives, playing), playing, "runs")
     _print(playing.console, trials)
     bad = [t for t in trials if t.is_wrong]
     never = sorted({t.point for t in trials} - {t.point for t in trials if t.was_hit})
@@ -59,10 +61,10 @@ def _runs(playing: Playing) -> bool:
     return bool(bad or never)
 
 
-def _trials(playing: Playing) -> list[Callable[[Path], Trial]]:
+def _trials(lives: Nests, playing: Playing) -> list[Callable[[Path], Trial]]:
     def die(point: str, has_probe: bool, *, nth: int) -> Callable[[Path], Trial]:
         prelude = needs_a_death_before(point)
-        return lambda home: trial(home, point, has_probe=has_probe, nth=nth, prelude=prelude)
+        return lambda home: trial(lives, home, point, has_probe=has_probe, nth=nth, prelude=prelude)
 
     each = [(point, has_probe) for point in points() for has_probe in (True, False)]
     nths = [1 if i == 0 else playing.chance.randint(1, 6) for _ in each for i in range(playing.rounds)]

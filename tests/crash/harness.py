@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import NamedTuple
 
 from tests.crash.judge import left_started
+from tests.crash.nest import Nests
 
-ROOT = Path(__file__).resolve().parents[2]
+LIFE = "tests.crash.life"
 PRELUDE = "effect.after/shop.pay"  # a death that leaves something to take over
-LIFE_S = 90
 
 
 class Trial(NamedTuple):
@@ -31,24 +28,17 @@ class Trial(NamedTuple):
         return bool(self.trouble) or self.unknown > (0 if self.has_probe else self.in_doubt)
 
 
-def life(home: Path, *, has_probe: bool, point: str = "", nth: int = 1) -> subprocess.CompletedProcess[str]:
-    """One life in a process of its own."""
-    command = [sys.executable, "-m", "tests.crash.life", str(home), "--point", point, "--nth", str(nth)]
-    command += ["--probe"] if has_probe else []
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=LIFE_S, check=False)
-
-
-def trial(home: Path, point: str, *, has_probe: bool, nth: int = 1, prelude: bool = False) -> Trial:
+def trial(lives: Nests, home: Path, point: str, *, has_probe: bool, nth: int = 1, prelude: bool = False) -> Trial:
     """Dies at the point, then lives to the end; the last life judges."""
+    argv = [str(home), *(("--probe",) if has_probe else ())]
     in_doubt = 0
     if prelude:
-        life(home, has_probe=has_probe, point=PRELUDE)
+        lives.live([*argv, "--point", PRELUDE])
         in_doubt = left_started(home)
-    died = life(home, has_probe=has_probe, point=point, nth=nth)
-    was_hit = died.returncode == -signal.SIGKILL
-    if not was_hit and died.returncode != 0:
-        return Trial(point, has_probe, False, 0, 0, died.stderr[-2000:])
+    died = lives.live([*argv, "--point", point, "--nth", str(nth)])
+    if not died.was_killed and died.code:
+        return Trial(point, has_probe, False, 0, 0, died.trouble)
     in_doubt += left_started(home)
-    after = life(home, has_probe=has_probe)
-    unknown = after.stdout.count("unknown ")
-    return Trial(point, has_probe, was_hit, in_doubt, unknown, after.stderr[-2000:] if after.returncode else "")
+    after = lives.live(argv)
+    unknown = sum(line.startswith("unknown ") for line in after.said.splitlines())
+    return Trial(point, has_probe, died.was_killed, in_doubt, unknown, after.trouble)

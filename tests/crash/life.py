@@ -9,7 +9,6 @@ import argparse
 import asyncio
 import os
 import signal
-import sys
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
@@ -120,13 +119,12 @@ def _state(runtime: Runtime, run: RunId) -> RunState:
     return runtime.engine.journal(SCOPE).run(run)
 
 
-async def live(home: Path, *, has_probe: bool, point: str, nth: int) -> Counter[str]:
+async def live(home: Path, *, has_probe: bool, point: str, nth: int) -> None:
     """One life from opening the data to closing it."""
-    seen: Counter[str] = Counter()
     policies = home / "policies"
     policies.mkdir(parents=True, exist_ok=True)
     (policies / "crash.cedar").write_text(POLICY)
-    install(point, nth, seen)
+    install(point, nth, Counter())
     runtime = Runtime.open(home, agents=agents(has_probe=has_probe), policies=policies, channels={"post": Post(home)})
     async with runtime, asyncio.timeout(DEADLINE_S):
         answers = await play(runtime, home)
@@ -134,7 +132,6 @@ async def live(home: Path, *, has_probe: bool, point: str, nth: int) -> Counter[
         await judge(runtime, home, answers, has_probe=has_probe)
         for attempt in unknown_outcomes(runtime.log(SCOPE)):
             print(f"unknown {attempt}")
-    return seen
 
 
 def main() -> None:
@@ -143,12 +140,8 @@ def main() -> None:
     parser.add_argument("--probe", action="store_true")
     parser.add_argument("--point", default="")
     parser.add_argument("--nth", type=int, default=1)
-    parser.add_argument("--seen", type=Path, help="write the points that were passed, one a line")
     args = parser.parse_args()
-    seen = asyncio.run(live(args.home, has_probe=args.probe, point=args.point, nth=args.nth))
-    if args.seen:
-        args.seen.write_text("".join(f"{name}\n" for name in sorted(seen)))
-    sys.exit(0)
+    asyncio.run(live(args.home, has_probe=args.probe, point=args.point, nth=args.nth))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 
 A life is a process of its own, and a kill -9 ends it as it ends any other. `python -m tests.crash.nest MODULE` reads a
 line of JSON for each life, what its `main` finds in `sys.argv` and a file for what it says, and writes how it ended.
-A module's `warm` does before what every life of it would.
+A module's `warm` does before what every life of it would; what of ours a life that did not die had to import, those
+after it find imported.
 """
 
 from __future__ import annotations
@@ -16,13 +17,14 @@ import sys
 import tempfile
 import threading
 import traceback
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Sequence, Set
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.crash.harness import LIFE_S, ROOT
+ROOT = Path(__file__).resolve().parents[2]
+LIFE_S = 90
 
 
 class Ended(NamedTuple):
@@ -107,15 +109,22 @@ def serve(module: str) -> None:
     assert threading.active_count() == 1, "a fork takes no other thread with it"
     for line in sys.stdin:
         asked = json.loads(line)
+        read, write = os.pipe()
         pid = os.fork()
         if not pid:
-            _live(main, asked["argv"], asked["said"])
+            _live(main, asked["argv"], asked["said"], write)
+        os.close(write)
+        with os.fdopen(read) as told:
+            needed = told.read().split()
         _, status = os.waitpid(pid, 0)
+        for name in needed:
+            import_module(name)
+        assert threading.active_count() == 1, "a fork takes no other thread with it"
         print(os.waitstatus_to_exitcode(status), flush=True)
 
 
-def _live(main: Callable[[], None], argv: list[str], said: str) -> None:
-    code = 1
+def _live(main: Callable[[], None], argv: list[str], said: str, told: int) -> None:
+    code, known = 1, set(sys.modules)
     try:
         signal.alarm(LIFE_S)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
@@ -124,6 +133,7 @@ def _live(main: Callable[[], None], argv: list[str], said: str) -> None:
         os.dup2(out, 2)
         sys.argv = ["life", *argv]
         main()
+        _tell(told, known)
         code = 0
     except SystemExit as ended:
         code = ended.code if isinstance(ended.code, int) else int(bool(ended.code))
@@ -133,6 +143,13 @@ def _live(main: Callable[[], None], argv: list[str], said: str) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
+
+
+def _tell(told: int, known: Set[str]) -> None:
+    """Says which modules of ours were not imported yet, in the order in which they were."""
+    needed = [name for name in sys.modules if name.startswith("lichen.") and name not in known]
+    with os.fdopen(told, "w") as pipe:
+        pipe.write("\n".join(needed))
 
 
 if __name__ == "__main__":

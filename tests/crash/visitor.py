@@ -16,7 +16,7 @@ import httpx
 from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 
-from tests.crash.harness import ROOT
+from tests.crash.nest import ROOT
 
 Transport = Literal["polling", "stream"]
 PATH = "/v1/messaging/webchat/acme/v3/directline"

@@ -21,8 +21,8 @@ from lichen.runtime import Runtime
 from lichen.runtime.project.loading import load
 from lichen.tools.mcp.definition import defined
 from tests.crash.bills import Wrong
-from tests.crash.harness import ROOT
 from tests.crash.life import install
+from tests.crash.nest import ROOT
 
 SCOPE = Scope("acme", "dev")
 OPS, TILL = Operator("ops", ("operator",)), Service("till")

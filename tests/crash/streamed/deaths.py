@@ -9,9 +9,8 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.crash.harness import ROOT
 from tests.crash.mortal import Death, Mortal
-from tests.crash.nest import Nests, nests
+from tests.crash.nest import ROOT, Nests, nests
 from tests.crash.rounds import Passing, Playing, all_of, every, several, summed_up
 
 LIFE = "tests.crash.streamed.life"
