@@ -14,7 +14,9 @@ from lichen.core.words.errors import Denied, Invalid
 from lichen.core.words.ids import MessageId, SessionId
 from lichen.core.words.scope import Scope
 from lichen.engine.ports import Outbound
+from lichen.runtime.channels.opening import open_channels
 from lichen.runtime.project.loading import examine
+from lichen.settings.reading import read as read_settings
 from tests.channels.webhook.test_channel import delivery
 
 SCOPE = Scope("acme", "dev")
@@ -108,3 +110,75 @@ def test_no_two_channels_write_to_one_file_also_by_another_name_of_it(tmp_path: 
         True,
         True,
     )
+
+
+RESERVED = {
+    "lichen.toml": "lichen.toml",
+    "out/../lichen.toml": "lichen.toml",
+    "data/log.jsonl": "data directory",
+    "da": "data directory",  # a link to it
+    "echo.toml": "part of the project",
+    "till.py": "part of the project",
+    "flows/hello.ygtc": "flow",
+    "prompts/new.md": "prompts",
+    "policies/acme/late.cedar": "policies",
+    "policies": "policies",  # what they lie in
+    "keys/late": "secrets",
+    "i18n/fr.json": "words",
+    "api.json": "document",
+    ".env": "dot",
+    "out/.git/hooks/post-commit": "dot",
+    "notes.md": "no channel wrote",
+    "linked.jsonl": "no channel wrote",  # another name of lichen.toml
+    "brim": "no channel wrote",  # brim.1 is where it is put aside
+}
+
+
+def project_with_sink(root: Path, path: str) -> Path:
+    for folder in ("data", "flows", "prompts", "policies/acme", "keys", "out/.git/hooks"):
+        (root / folder).mkdir(parents=True)
+    (root / "echo.toml").write_text('name = "shop.echo"\n[llm]\nmodel = "echo:"\n')
+    for name in ("till.py", "notes.md", "brim.1"):
+        (root / name).write_text("# Somebody's.\n")
+    flow = {"id": "hello", "type": "messaging", "start": "a", "nodes": {"a": {"template": {"text": "Hi"}}}}
+    (root / "flows/hello.ygtc").write_bytes(msgspec.json.encode(flow) + b"\n")
+    (root / "api.json").write_text("{}")
+    (root / "da").symlink_to(root / "data")
+    file = root / "lichen.toml"
+    file.write_text(
+        '[lichen]\nagents = ["echo.toml"]\ntools = ["till.py:till"]\nflows = ["flows/*.ygtc"]\nprompts = "prompts"\n'
+        'home = "data"\n[[openapi]]\nname = "far"\nurl = "https://far.example"\ndocument = "api.json"\n'
+        f'[tenants.acme]\npolicies = "policies/acme"\n[tenants.acme.secrets]\nsource = "mounted:{root / "keys"}"\n'
+        f'[tenants.acme.reports]\nkind = "file"\npath = "{path}"\n'
+    )
+    (root / "linked.jsonl").hardlink_to(file)
+    return file
+
+
+@pytest.mark.req("LIC-16.60")
+@pytest.mark.parametrize("path", RESERVED)
+def test_a_channel_writes_to_nothing_that_the_project_is_made_of(tmp_path: Path, path: str) -> None:
+    read = read_settings(project_with_sink(tmp_path, path), environ={})
+    assert read.settings is not None
+    channels, errors = open_channels(read, read.settings)
+    (error,) = errors
+    assert (error.code, RESERVED[path] in error.message) == ("path_reserved", True)
+    assert f"lichen.toml:{line_of(read.text, 'path = ')}" in (error.place or "")
+    assert channels.all == ()
+
+
+@pytest.mark.req("LIC-16.60")
+async def test_what_the_channel_wrote_itself_is_its_own_also_where_a_death_cut_it_off(tmp_path: Path) -> None:
+    file = project_with_sink(tmp_path, "out/answers.jsonl")
+    await sink(tmp_path, "out/answers.jsonl").send(SCOPE, message("o1"))
+    own = tmp_path / "out/answers.jsonl"
+    whole = own.read_bytes()
+    for found in (whole, b"", whole[:-9], whole[:-9] + b"\n" + whole):
+        own.write_bytes(found)
+        read = read_settings(file, environ={})
+        assert read.settings is not None
+        assert open_channels(read, read.settings)[1] == ()
+
+
+def line_of(text: str, beginning: str) -> int:
+    return next(n for n, line in enumerate(text.splitlines(), 1) if line.startswith(beginning))

@@ -198,3 +198,26 @@ def test_the_line_of_anything_in_a_toml_text(steps: tuple[str | int, ...], line:
         "after = 1\n"
     )
     assert line_of(text, steps) == line
+
+
+@pytest.mark.req("GRE-55.3")
+def test_two_tenants_cannot_be_reached_by_one_host_and_both_places_are_named(tmp_path: Path) -> None:
+    files = {
+        "lichen.toml": """
+            [lichen]
+            agents = ["echo.toml"]
+            [tenants.acme]
+            hosts = ["bots.example", "acme.example"]
+            [tenants.globex]
+            hosts = [
+                "globex.example",
+                "acme.example",
+            ]
+        """,
+        "echo.toml": 'name = "shop.echo"\n[llm]\nmodel = "echo:"\n',
+    }
+    _, (error,) = examine(Project(tmp_path, files).root / "lichen.toml", environ={})
+    text = (tmp_path / "lichen.toml").read_text()
+    first, second = (n for n, line in enumerate(text.splitlines(), 1) if "acme.example" in line)
+    assert (error.code, f"lichen.toml:{second}: tenants.globex.hosts[1]" in (error.place or "")) == ("host_taken", True)
+    assert f"lichen.toml:{first}: tenants.acme.hosts[1]" in error.message

@@ -104,6 +104,7 @@ def _checked(path: Path, decoded: Decoded, settings: Settings, from_files: tuple
     found = Read(path, decoded.text, settings, decoded.errors)
     more = [error for name, tenant in settings.tenants.items() for error in _tenant(found, name, tenant)]
     more += _shared_secrets(found, settings)
+    more += _shared_hosts(found, settings)
     more += _stores(found, settings)
     more += _providers(found, settings.providers, {}, "models")
     more += _servers(found, settings, from_files)
@@ -216,6 +217,22 @@ def _shared_secrets(file: Read, settings: Settings) -> Iterator[Invalid]:
             next_step="Give each tenant variables that begin differently, or a folder beside the others'.",
             place=file.place("tenants", wide.tenant, "secrets", *wide.steps),
         )
+
+
+def _shared_hosts(file: Read, settings: Settings) -> Iterator[Invalid]:
+    """Names of hosts that two tenants claim: by the host alone it is known whose a webhook is."""
+    taken: dict[str, tuple[str, str]] = {}
+    for tenant, declared in settings.tenants.items():
+        for number, host in enumerate(declared.hosts):
+            place = file.place("tenants", tenant, "hosts", number)
+            owner, at = taken.setdefault(host, (tenant, place))
+            if owner != tenant:
+                yield Invalid(
+                    f"The host {host} is {owner}'s already, at {at}.",
+                    code="host_taken",
+                    next_step="Leave it to one of them: the other's webhooks may name their tenant in the address.",
+                    place=place,
+                )
 
 
 def _spelt(file: Read, tenant: str, env: str) -> Iterator[Invalid]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from hashlib import sha256
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
@@ -12,11 +13,12 @@ import msgspec
 import pytest
 from standardwebhooks.webhooks import Webhook
 
+from lichen.channels.platform.signing import hmac_hex
 from lichen.channels.port import Arrival, Setup, Unhosted
 from lichen.channels.webhook.channel import WebhookChannel, WebhookSettings
-from lichen.channels.webhook.schemes import standard_signature
+from lichen.channels.webhook.schemes import PROOFS, Scheme, standard_signature
 from lichen.core.speech.saying import Saying
-from lichen.core.words.errors import Invalid
+from lichen.core.words.errors import Denied, Invalid
 from lichen.core.words.ids import MessageId, SessionId
 from lichen.core.words.scope import Scope
 from lichen.engine.ports import Outbound
@@ -109,6 +111,30 @@ def parsed(channel: WebhookChannel, arrival: Arrival) -> Any:
     return message
 
 
+def documented(scheme: Scheme) -> tuple[str, Arrival]:
+    """A delivery that a scheme proves, and its secret."""
+    body, secret, sent = b'{"id":"evt_1","type":"charge.succeeded"}', KEY, str(NOW_S)
+    if scheme == "github":
+        # The secret and headers of https://docs.github.com/en/webhooks/webhook-events-and-payloads#delivery-headers
+        secret, body = "It's a Secret to Everybody", b'{"action":"opened","issue":{"number":1347,"node_id":"evt_1"}}'
+        headers = {"x-github-event": "issues", "x-github-delivery": "72d3162e-cc78-11e3-81ab-4c9367dc0958"}
+        headers |= {"x-hub-signature-256": f"sha256={hmac_hex(secret, body)}", "content-type": "application/json"}
+        return secret, Arrival("POST", "/", {}, headers, body, NOW_S * 1_000_000)
+    if scheme == "standard":
+        return secret, delivery(body)
+    if scheme == "slack":
+        body = b'{"type":"event_callback","event_id":"evt_1","event":{"type":"message"}}'
+        signed = hmac_hex(secret, b"v0:", sent.encode(), b":", body)
+        headers = {"x-slack-request-timestamp": sent, "x-slack-signature": f"v0={signed}"}
+    elif scheme == "stripe":
+        headers = {"stripe-signature": f"t={sent},v1={hmac_hex(secret, sent.encode(), b'.', body)}"}
+    elif scheme == "bearer":
+        headers = {"authorization": f"Bearer {secret}"}
+    else:
+        headers = {"x-signature": hmac_hex(secret, body)}
+    return secret, Arrival("POST", "/", {}, headers, body, NOW_S * 1_000_000)
+
+
 PUSH = msgspec.json.encode(
     {"ref": "refs/heads/main", "repository": {"full_name": "octo/hello"}, "pusher": {"name": "octocat"}}
 )
@@ -119,9 +145,42 @@ def test_a_delivery_without_a_place_for_its_conversation_is_one_of_its_own() -> 
     channel = made(scheme="github", data={"repository": "/repository/full_name", "by": "/pusher/name"})
     headers = {"x-github-event": "push", "x-github-delivery": "72d3162e-cc78-11e3-81ab-4c9367dc0958"}
     message = parsed(channel, Arrival("POST", "/", {}, headers, PUSH, 0))
-    assert (message.text, message.id, message.sender.id) == ("push", headers["x-github-delivery"], "webhook:github")
+    assert (message.text, message.id, message.sender.id) == ("push", sha256(PUSH).hexdigest(), "webhook:github")
     assert message.conversation == message.id
     assert message.envelope == {"repository": "octo/hello", "by": "octocat"}
+
+
+@pytest.mark.req("SYM-92.2")
+@pytest.mark.parametrize("scheme", sorted(PROOFS))
+async def test_a_proven_delivery_is_the_same_whatever_its_unsigned_headers_say(scheme: Scheme) -> None:
+    """Whoever captured one brings it again under another id, as another event, in another form."""
+    secret, first = documented(scheme)
+    host = Unhosted({"secret:webhook-secret": secret}, clock=lambda: first.now_us)
+    channel = WebhookChannel(Setup(SCOPE, WebhookSettings(scheme=scheme), host=host))
+    known = parsed(channel, first).id
+    for unsigned in (
+        {"x-github-delivery": "another"},
+        {"x-github-event": "deployment"},
+        {"content-type": "application/x-www-form-urlencoded"},
+        {"x-request-id": "another", "idempotency-key": "another", "x-slack-retry-num": "1"},
+        {"webhook-id": "another"} if scheme != "standard" else {},
+    ):
+        again = msgspec.structs.replace(first, headers={**first.headers, **unsigned}, query={"id": "another"})
+        assert await channel.verify(SCOPE, again) is None
+        assert parsed(channel, again).id == known
+    other = msgspec.structs.replace(first, body=first.body.replace(b"evt_1", b"evt_2"))
+    assert parsed(channel, other).id != known or scheme == "standard"
+
+
+@pytest.mark.req("SYM-92.2")
+async def test_the_id_of_a_standard_webhook_is_signed_with_it() -> None:
+    secret, first = documented("standard")
+    host = Unhosted({"secret:webhook-secret": secret}, clock=lambda: first.now_us)
+    channel = WebhookChannel(Setup(SCOPE, WebhookSettings(), host=host))
+    again = msgspec.structs.replace(first, headers={**first.headers, "webhook-id": "msg-2"})
+    with pytest.raises(Denied) as refused:
+        await channel.verify(SCOPE, again)
+    assert refused.value.code == "signature_invalid"
 
 
 @pytest.mark.req("SYM-92.1")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, assert_never
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -21,10 +21,7 @@ from lichen.engine.ports import Delivery, Outbound, Traits
 ID_MAX: Final = 256
 SENDER_MAX: Final = 96
 _FORM: Final = "application/x-www-form-urlencoded"
-_NAMES: Final[Mapping[Scheme, str]] = {
-    "github": "x-github-delivery",
-    "standard": "webhook-id",
-}
+_JSON: Final = (b"{", b"[", b'"')
 _EVENTS: Final = ("x-github-event", "x-gitlab-event", "x-event-type")
 
 
@@ -104,11 +101,19 @@ class WebhookChannel:
         return (Inbound(conversation, Customer(f"{self.name}:{who}"), text, id, envelope=envelope, address=address),)
 
     def _id(self, arrival: Arrival, body: Any) -> str:
-        """What makes a delivery the same when it comes again: what the sender calls it, else all that it says."""
+        """What makes a delivery the same when it comes again: only what its proof covers, so that whoever captured one
+        cannot bring it as another. GitHub signs the body alone, and has no id in it."""
         if self._settings.id:
             return required(body, self._settings.id, characters_max=ID_MAX)
-        named = arrival.headers.get(_NAMES.get(self._settings.scheme, ""), "")
-        given = named or words_at(body, "/event_id") or words_at(body, "/id")
+        match self._settings.scheme:
+            case "github":
+                given = ""
+            case "standard":
+                given = arrival.headers.get("webhook-id", "")
+            case "stripe" | "slack" | "bearer" | "hmac":
+                given = words_at(body, "/event_id") or words_at(body, "/id")
+            case _:
+                assert_never(self._settings.scheme)
         return given if 0 < len(given) <= ID_MAX else hashlib.sha256(arrival.body).hexdigest()
 
     def reply(self, scope: Scope, arrival: Arrival) -> Reply:
@@ -153,8 +158,10 @@ class WebhookChannel:
 
 
 def _body(arrival: Arrival) -> Any:
-    """The body as JSON: also of a form, and where a form has it in its field `payload`. Raises Invalid."""
-    if not arrival.headers.get("content-type", "").startswith(_FORM):
+    """The body as JSON: also of a form, and where a form has it in its field `payload`. What begins as JSON is JSON,
+    whatever the unproven header says: else it could be brought again as something else. Raises Invalid."""
+    is_form = arrival.headers.get("content-type", "").startswith(_FORM)
+    if not is_form or arrival.body.lstrip().startswith(_JSON):
         return decode(arrival.body, object)
     try:
         form = dict(parse_qsl(arrival.body.decode(), keep_blank_values=True, max_num_fields=1_000))

@@ -16,6 +16,7 @@ from lichen.core.words.errors import Invalid, LichenError
 from lichen.core.words.scope import Scope
 from lichen.runtime.channels.channels import Channels, Opened
 from lichen.runtime.channels.host import ChannelHost
+from lichen.runtime.channels.reserved import wrong_with_target
 from lichen.settings.file import FILE, Settings, Tenant
 from lichen.settings.reading import Read
 
@@ -36,6 +37,7 @@ def open_channels(file: Read, settings: Settings) -> tuple[Channels, tuple[Liche
                 error.place = error.place or file.place("tenants", name, channel)
                 errors.append(error)
     errors += _shared(file, opened)
+    errors += _reserved(file, opened, settings)
     return Channels(opened), tuple(errors)
 
 
@@ -61,6 +63,17 @@ def _shared(file: Read, opened: list[Opened]) -> Iterator[LichenError]:
                 place=file.place("tenants", each.scope.tenant, each.name, "path"),
                 next_step="Name a file of its own: no two channels write to one.",
             )
+
+
+def _reserved(file: Read, opened: list[Opened], settings: Settings) -> Iterator[LichenError]:
+    """The channels that would write to what the project is made of; they are taken out."""
+    for each in tuple(opened):
+        if isinstance(each.channel, _Writes):
+            wrong = wrong_with_target(each.channel.writes_to, settings)
+            if wrong is not None:
+                opened.remove(each)
+                wrong.place = file.place("tenants", each.scope.tenant, each.name, "path")
+                yield wrong
 
 
 def _ambiguous(file: Read, name: str, tenant: Tenant) -> Iterator[LichenError]:
