@@ -17,7 +17,7 @@ from lichen import Runtime, Scope
 from lichen.channels.cards import pressed_as
 from lichen.channels.platform.signing import hmac_hex
 from lichen.channels.port import Inbound
-from lichen.core.words.scope import Customer
+from lichen.core.words.scope import SYSTEM, Customer, Operator
 from lichen.runtime.project.loading import load
 from lichen.serve.hooks.gateway import Mailroom
 from lichen.serve.http.messages import Messages
@@ -140,3 +140,33 @@ async def test_a_button_that_holds_little_names_its_message_and_its_number(
         await runtime.idle()
         told = [msgspec.json.decode(each["text"]) for each in list(dummy(runtime).sent)[2:]]
         assert told == [said("Send it", {"way": "post", "days": [1, 2]}), *[said("a button", None)] * 3]
+
+
+@pytest.mark.req("LIC-16.61")
+async def test_a_button_of_a_closed_conversation_says_what_stood_on_it_and_not_what_the_next_one_shows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DUMMY_SECRET", "between us")
+    async with opened(tmp_path) as (runtime, client):
+        await says(runtime, client, "m1", "ways")
+        (first,) = await runtime.sessions.list(ACME, SYSTEM)
+        await runtime.sessions.get(ACME, first.id, Operator("ops")).close()
+        mailroom = Mailroom(runtime, ACME, dummy(runtime), Messages(runtime.settings))
+        for id, pressed in (
+            ("b1", pressed_as("o1", 1, first.id)),
+            ("b2", "p:o1/1"),
+            ("b3", pressed_as("o1", 2, first.id)),
+        ):
+            await mailroom.take(Inbound("c1", Customer("dummy:ann"), "a button", id, address=b"c1", pressed=pressed))
+            await runtime.idle()
+        await says(runtime, client, "m2", "ways")
+        second = (await runtime.sessions.list(ACME, SYSTEM))[0]
+        assert second.id != first.id
+        of_both = [("b4", pressed_as("o4", 2, second.id)), ("b5", pressed_as("o1", 1, first.id)), ("b6", "p:o4/1")]
+        for id, pressed in of_both:
+            await mailroom.take(Inbound("c1", Customer("dummy:ann"), "a button", id, address=b"c1", pressed=pressed))
+            await runtime.idle()
+        post = said("Send it", {"way": "post", "days": [1, 2]})
+        shop, nothing = said("Fetch it", {"way": "shop"}), said("a button", None)
+        told = [msgspec.json.decode(each["text"]) for each in dummy(runtime).sent if each["text"].startswith("[")]
+        assert told == [post, post, shop, shop, post, nothing]

@@ -154,12 +154,12 @@ def test_a_button_with_too_much_data_says_where_it_is_and_one_of_others_its_word
     actions = [{"type": "Action.Submit", "title": title, "data": {"x": title * 1_000}} for title in ("Go", "No")]
     _, no = buttons(shown(Saying("A card.", {**BUTTONS, "actions": actions}), suggestions=("Stop",)))[:2]
     assert len(no["value"]) <= 2_000
-    assert (parsed(pressing(no), FORM).text, parsed(pressing(no), FORM).pressed) == ("No", "p:o1/2")
+    assert (parsed(pressing(no), FORM).text, parsed(pressing(no), FORM).pressed) == ("No", "p:o1~ses-1/2")
     here = {**CARD, "actions": actions[:1]}
     (*_, go) = buttons(shown(Saying("A card.", here)))
     state = {"values": {"note": {"text": {"type": "plain_text_input", "value": "Ring."}}}}
     message = parsed(pressing(go, state=state), FORM)
-    assert (message.text, message.envelope["note"], message.pressed) == ("Ring.", "Ring.", "p:o1/1")
+    assert (message.text, message.envelope["note"], message.pressed) == ("Ring.", "Ring.", "p:o1~ses-1/1")
     other = {"type": "button", "action_id": "WaXA", "text": {"type": "plain_text", "text": "View"}, "value": "click_1"}
     assert parsed(pressing(other), FORM).text == "View"
     pick = {"type": "static_select", "action_id": "s", "selected_option": {"value": "a"}}

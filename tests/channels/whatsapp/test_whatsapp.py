@@ -249,7 +249,7 @@ def test_what_is_pressed_and_could_not_hold_its_data_says_where_that_is() -> Non
     reply = last["interactive"]["action"]["buttons"][0]["reply"]
     pressed = {"type": "button_reply", "button_reply": {"id": reply["id"], "title": reply["title"]}}
     message = parsed(of("interactive", interactive=pressed))
-    assert (message.text, message.pressed) == ("Go", "p:o1/1")
+    assert (message.text, message.pressed) == ("Go", "p:o1~ses-1/1")
 
 
 @pytest.mark.req("GRE-60.3")

@@ -4,7 +4,7 @@ has enough of them and else as a numbered list."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final, assert_never
+from typing import Any, Final, NamedTuple, assert_never
 
 import msgspec
 from msgspec.structs import replace
@@ -30,6 +30,7 @@ from lichen.core.speech.saying import Saying
 from lichen.engine.answers.listed import chosen, has_numbers, titles_of
 
 _PRESSED: Final = "p:"
+_TAG: Final = 6  # characters
 
 
 class Choice(msgspec.Struct, frozen=True):
@@ -66,9 +67,12 @@ def choices_of(
     return (*of_card, *map(Choice, titles_of(suggestions, schema or {})))
 
 
-def pressed_as(message: str, n: int) -> str:
-    """How a button names choice `n`, from 1, of the message with this id, where it can hold little: `p:o5/2`."""
-    return f"{_PRESSED}{message}/{n}"
+def pressed_as(message: str, n: int, session: str = "") -> str:
+    """How a button names choice `n`, from 1, of the message with this id, where it can hold little: `p:o5~3fa2c1/2`.
+
+    A session is named by the end of its id: a conversation may be several, one after the other.
+    """
+    return f"{_PRESSED}{message}{f'~{session[-_TAG:]}' if session else ''}/{n}"
 
 
 def is_pressed(data: str) -> bool:
@@ -76,10 +80,24 @@ def is_pressed(data: str) -> bool:
     return data.startswith(_PRESSED)
 
 
-def pressed_in(pressed: str) -> tuple[str, int]:
-    """The message and the number that a button names; 0 where it names none."""
-    message, _, n = pressed.removeprefix(_PRESSED).partition("/")
-    return message, int(n) if n.isascii() and n.isdigit() and len(n) <= 3 else 0
+class Pressed(NamedTuple):
+    """What a button names: the end of its session's id, empty where it names none, a message, and a number; 0 for
+    none."""
+
+    session: str
+    message: str
+    n: int
+
+    def is_of(self, session: str, *, is_first: bool) -> bool:
+        """Whether it is one of this session, the first of its conversation or a later one."""
+        return session[-_TAG:] == self.session if self.session else is_first
+
+
+def pressed_in(pressed: str) -> Pressed:
+    """What a button names."""
+    of, _, n = pressed.removeprefix(_PRESSED).partition("/")
+    message, _, session = of.partition("~")
+    return Pressed(session, message, int(n) if n.isascii() and n.isdigit() and len(n) <= 3 else 0)
 
 
 def choice_in(

@@ -199,7 +199,7 @@ class _Writer:
             return whole
         message, choice = self._message, Choice(action.title, action.data)
         n = choices_of(message.saying, message.suggestions, message.schema).index(choice) + 1
-        return pressing.short(button, pressed_as(message.id, n))
+        return pressing.short(button, pressed_as(message.id, n, message.session))
 
 
 def _fields(blocks: Sequence[Block], above: tuple[Field, ...]) -> tuple[Field, ...]:

@@ -7,6 +7,7 @@ from typing import Any, Final, cast
 import msgspec
 
 from lichen.channels.cards.showing import Choice, is_pressed, pressed_as
+from lichen.engine.ports import Outbound
 
 DATA_BYTES_MAX: Final = 64
 OWN: Final = "l:"
@@ -16,12 +17,12 @@ class _Chosen(msgspec.Struct, frozen=True, omit_defaults=True):
     d: Any = None
 
 
-def data_of(choice: Choice, n: int, message: str) -> str:
+def data_of(choice: Choice, n: int, message: Outbound) -> str:
     """The data of a choice of this message. Of what is too long for it only where it is found again."""
     if choice.data is None:
         return f"n:{n}"
     whole = OWN + msgspec.json.encode(_Chosen(choice.data)).decode()
-    return whole if len(whole.encode()) <= DATA_BYTES_MAX else pressed_as(message, n)
+    return whole if len(whole.encode()) <= DATA_BYTES_MAX else pressed_as(message.id, n, message.session)
 
 
 def chosen(data: str, title: str) -> tuple[str, dict[str, Any]]:

@@ -28,7 +28,7 @@ Json = dict[str, Any]
 def rendered(message: Outbound) -> list[Json]:
     """The calls, in order, each with its `method`."""
     said = shown(message.saying, CAPABILITIES, suggestions=message.suggestions, schema=message.schema)
-    keyboard = _keyboard(said, message.id)
+    keyboard = _keyboard(said, message)
     return [*_words(said, keyboard), *map(_file, message.saying.attachments)]
 
 
@@ -58,7 +58,7 @@ def _album(urls: Sequence[str]) -> Json:
     return {"method": "sendMediaGroup", "media": [{"type": "photo", "media": url} for url in urls]}
 
 
-def _keyboard(said: Shown, message: str) -> Json:
+def _keyboard(said: Shown, message: Outbound) -> Json:
     """Buttons in rows, as many beside each other as have room."""
     buttons: list[Json] = [
         {"text": each.title, "callback_data": data_of(each, n, message)} for n, each in enumerate(said.choices, 1)

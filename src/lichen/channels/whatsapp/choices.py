@@ -7,6 +7,7 @@ from typing import Any, Final, cast
 import msgspec
 
 from lichen.channels.cards.showing import Choice, pressed_as
+from lichen.engine.ports import Outbound
 
 OWN: Final = "l:"
 
@@ -16,10 +17,10 @@ class _Chosen(msgspec.Struct, frozen=True, omit_defaults=True):
     d: Any = None
 
 
-def id_of(choice: Choice, n: int, message: str, *, longest: int) -> str:
+def id_of(choice: Choice, n: int, message: Outbound, *, longest: int) -> str:
     """The id of a choice of this message. Of data that is too long for it only where it is found again."""
     whole = OWN + msgspec.json.encode(_Chosen(choice.title, choice.data)).decode()
-    return whole if len(whole) <= longest else pressed_as(message, n)
+    return whole if len(whole) <= longest else pressed_as(message.id, n, message.session)
 
 
 def chosen(id: str, title: str) -> tuple[str, dict[str, Any]]:

@@ -79,16 +79,16 @@ def _action(choices: Sequence[Choice], message: Outbound) -> tuple[str, Json]:
     """Buttons where they are few and short, else a list."""
     if len(choices) <= BUTTONS_MAX and all(len(each.title) <= BUTTON_MAX for each in choices):
         replies = [
-            {"id": id_of(each, n, message.id, longest=BUTTON_ID_MAX), "title": each.title}
+            {"id": id_of(each, n, message, longest=BUTTON_ID_MAX), "title": each.title}
             for n, each in enumerate(choices, 1)
         ]
         return "button", {"buttons": [{"type": "reply", "reply": each} for each in _distinct(replies)]}
-    rows = [_row(n, each, message.id) for n, each in enumerate(choices, 1)]
+    rows = [_row(n, each, message) for n, each in enumerate(choices, 1)]
     button = OPEN.get(message.language.partition("-")[0], "Choose")
     return "list", {"button": button, "sections": [{"rows": _distinct(rows)}]}
 
 
-def _row(n: int, choice: Choice, message: str) -> Json:
+def _row(n: int, choice: Choice, message: Outbound) -> Json:
     row = {"id": id_of(choice, n, message, longest=ROW_ID_MAX), "title": _short(choice.title, ROW_MAX)}
     is_short = len(choice.title) <= ROW_MAX
     return row if is_short else {**row, "description": _short(choice.title, DESCRIPTION_MAX)}

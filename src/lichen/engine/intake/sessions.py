@@ -34,14 +34,15 @@ class Opening(msgspec.Struct, frozen=True):
     address: bytes = b""
 
 
-def session_id(request: Request, agent: AgentName, *, channel: str, key: str | None) -> SessionId:
-    """The id of a session that is to be opened; with a `key` always the same for this actor, agent and channel.
+def session_id(request: Request, agent: AgentName, *, channel: str, key: str | None, generation: int = 0) -> SessionId:
+    """The id of a session that is to be opened; with a `key` always the same for this actor, agent and channel, and so
+    many `generation`s of it that were closed.
 
     Raises NotFound (`agent_unknown`), Invalid (`key_invalid`).
     """
     request.agent(agent)
-    actor = request.actor
-    return SessionId(id_of(request, "ses", key, salt=f"{actor.kind}:{actor.id}:{agent}:{channel}"))
+    actor, later = request.actor, f"#{generation}" if generation else ""
+    return SessionId(id_of(request, "ses", key, salt=f"{actor.kind}:{actor.id}:{agent}:{channel}{later}"))
 
 
 async def open_session(request: Request, session: SessionId, opening: Opening, *, is_fresh: bool = False) -> bool:

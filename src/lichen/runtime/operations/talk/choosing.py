@@ -17,15 +17,18 @@ from lichen.runtime.operations.talk.conversation import Told
 from lichen.runtime.operations.talk.session import Session
 
 
-async def meant(session: Session, message: Inbound, *, choices_max: int) -> Inbound | None:
+async def meant(session: Session, message: Inbound, *, choices_max: int, is_first: bool = True) -> Inbound | None:
     """The message with the words and the data of what it chooses; as it is where it chooses nothing, and None where it
     was taken before. More than `choices_max` choices were a list. What answers an open question the engine reads.
+    `is_first`: the session is the first one of its conversation.
     """
     if message.id is not None and await session.taken(message.id) is not None:
         return None
     if message.pressed:
-        id, n = pressed_in(message.pressed)
-        return _choosing(message, _pressed(await session.conversation.told(id), n))
+        button = pressed_in(message.pressed)
+        if not button.is_of(session.id, is_first=is_first):
+            return message
+        return _choosing(message, _pressed(await session.conversation.told(button.message), button.n))
     if session.asked() is not None:
         return message
     return _choosing(message, _listed(message.text, await session.conversation.told(), choices_max))

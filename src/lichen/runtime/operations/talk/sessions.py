@@ -37,6 +37,7 @@ class Sessions:
         delivery: Literal["pull", "push"] = "pull",
         double_texting: e.DoubleTexting = "enqueue",
         key: str | None = None,
+        generation: int = 0,
         attributes: Mapping[str, str] = {},
         language: str = "",
         address: bytes = b"",
@@ -48,13 +49,14 @@ class Sessions:
 
         `delivery="push"` sends replies through the runtime's channel of this name, to the `address` it gave; else they
         are fetched.
-        With a `key` it is always the same session for this actor, agent and channel. `attributes` reach the planner
+        With a `key` it is always the same session for this actor, agent and channel; so many `generation`s of it were
+        closed. `attributes` reach the planner
         and the tools of every run of the session.
         Raises NotFound (`agent_unknown`), Invalid (`attributes_invalid`, `attributes_missing`), Denied, Unavailable.
         """
         given = self._agents()
         name = AgentName(agent or (given[0].name if len(given) == 1 else ""))
-        id = session_id(Request(self._engine, scope, actor), name, channel=channel, key=key)
+        id = session_id(Request(self._engine, scope, actor), name, channel=channel, key=key, generation=generation)
         if key is not None and await self._is_open(scope, id):
             return self.get(scope, id, actor)
         opening = Opening(name, channel, delivery, double_texting, attributes, language, address)

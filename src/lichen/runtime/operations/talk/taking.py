@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from lichen.channels.port import CHANNEL_DATA_BYTES_MAX, ChannelPort, Fetching, FileRef, Inbound
 from lichen.core.speech.attached import FILES_BYTES_MAX, FILES_MAX
 from lichen.core.words import faults
-from lichen.core.words.errors import Denied, Invalid
+from lichen.core.words.errors import Conflict, Denied, Invalid
 from lichen.core.words.ids import SessionId
 from lichen.core.words.scope import Actor, Scope
 from lichen.engine.engine import Engine
@@ -35,29 +35,51 @@ class Taking:
         self._scope, self._channel = scope, channel
 
     async def take(self, message: Inbound, *, key: str | None = None) -> SessionId:
-        """Says a message in the session of its conversation, whose id it returns once it is durable.
+        """Says a message in the session of its conversation, whose id it returns once it is durable: the next one,
+        where that was closed.
 
-        The same one again is no second message; `key` is what one goes by that has no id. Raises Denied
-        (`channel_actor`) for somebody the channel cannot speak for, Invalid, Conflict, TooMany, Unavailable.
+        The same one again is no second message, in whichever of them it was taken; `key` is what one goes by that has
+        no id. Raises Denied (`channel_actor`) for somebody the channel cannot speak for, Invalid, Conflict, TooMany,
+        Unavailable.
         """
         check(self._channel, message)
         faults.hit(points.TAKEN)
-        data = await self._with_files(message)
-        session = await self._session(message)
-        faults.hit(points.OPENED)
-        if (said := await self._meant(session, replace(message, envelope=data))) is not None:
-            channel_data, address, key = message.data, message.address, message.id or key
-            await session.say(said.text, key=key, channel_data=channel_data, data=said.envelope, address=address)
-        faults.hit(points.DURABLE)
-        return session.id
+        message = replace(message, envelope=await self._with_files(message), files=())
+        generation = 0
+        while True:
+            session = await self._session(message, generation)
+            faults.hit(points.OPENED)
+            meaning = await self._meant(session, message, is_first=generation == 0)
+            if meaning is None or await self._is_said(session, meaning, key):
+                faults.hit(points.DURABLE)
+                return session.id
+            message = meaning if message.pressed else message  # what a button of it says is known here alone
+            generation += 1
 
-    async def _meant(self, session: Session, message: Inbound) -> Inbound | None:
+    async def _is_said(self, session: Session, message: Inbound, key: str | None) -> bool:
+        """Says it; False where the session was closed before."""
+        key = message.id or key
+        try:
+            await session.say(
+                message.text,
+                key=key,
+                channel_data=message.data,
+                data=message.envelope,
+                address=message.address,
+            )
+        except Conflict as error:
+            if error.code != "session_closed":
+                raise
+            return False
+        return True
+
+    async def _meant(self, session: Session, message: Inbound, *, is_first: bool) -> Inbound | None:
         """The message with what it chooses of what was shown; None where it was taken before."""
         services = self._engine.services
         choices_max = traits_of(services.channels.get(self._channel.name), self._scope).choices_max
         if not message.pressed and choices_max >= Traits().choices_max:
             return message  # choices are buttons, which say their own words
-        return await meant(session, message, choices_max=choices_max)
+        return await meant(session, message, choices_max=choices_max, is_first=is_first)
 
     async def _with_files(self, message: Inbound) -> Mapping[str, Any] | None:
         """What a planner may read beside the words, the files that lie at the platform among it.
@@ -80,7 +102,7 @@ class Taking:
             attached.append(_attached(file, data))
         return {**said, "attachments": attached}
 
-    async def _session(self, message: Inbound) -> Session:
+    async def _session(self, message: Inbound, generation: int) -> Session:
         name = self._channel.name
         route = self._project.route(self._scope.tenant, name, message.path, message.envelope or {})
         return await self._sessions.open(
@@ -91,6 +113,7 @@ class Taking:
             delivery="push",
             double_texting=route.double_texting,
             key=message.conversation,
+            generation=generation,
             language=message.locale or "",
             address=message.address,
         )
