@@ -22,6 +22,7 @@ from tests.crash.harness import LIFE, Trial, trial
 from tests.crash.hooked.deaths import play as hooked
 from tests.crash.judged.deaths import play as judged
 from tests.crash.nest import Nests, nests
+from tests.crash.others.deaths import play as others
 from tests.crash.owned import play as own
 from tests.crash.patterned.deaths import play as patterned
 from tests.crash.points import needs_a_death_before, points
@@ -115,6 +116,7 @@ PARTS: dict[str, Callable[[Playing], bool]] = {
     "doors": _doors,
     "hooked": hooked,
     "judged": judged,
+    "others": others,
     "apart": apart,
 }
 """The parts of the suite: each plays itself, and says whether anything is wrong."""

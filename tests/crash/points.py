@@ -16,10 +16,10 @@ from lichen.core.deciders.events import (
     Ticked,
 )
 
-OF_SERVERS = (Pinned, Reviewed, Submitted)  # of lives of their own: tests/crash/judged
-OF_CHANNELS = (DeliveryDoubted, DeliveryResolved, DeadLettered, LetterSettled)  # messages of these lives arrive
-OF_TIME = (Ticked,)  # these lives have no schedule
-OF_MODELS = (CallAsked,)  # no call of these lives asks a model
+OF_SERVERS = (Pinned, Reviewed, Submitted)  # of lives of their own: tests/crash/judged, and tests/crash/others:
+OF_CHANNELS = (DeliveryDoubted, DeliveryResolved, DeadLettered, LetterSettled)
+OF_TIME = (Ticked,)
+OF_MODELS = (CallAsked,)
 OF_OTHERS = (*OF_SERVERS, *OF_CHANNELS, *OF_TIME, *OF_MODELS)
 WRITTEN = [name for name, control in TYPES.items() if control not in (*RESERVED, *OF_OTHERS)]
 EFFECTS = ("shop.pay", "shop.note")
