@@ -38,6 +38,7 @@ class Batch(NamedTuple):
     resume: Resume = "all"
     role: ToolRole = "work"
     answers: bool = False  # it has an answer, beside calls of bookkeeping
+    withdraws: int = 0  # of the waits that are open, the first ones
 
 
 class Bounds(NamedTuple):
@@ -279,14 +280,16 @@ def batch_drafts(s: RunState, planned: e.Planned, batch: Batch) -> moves.Drafts:
         e.WaitOpened(s.id, moves.next_wait(s, i), kind, expires_at_us=1, on_expiry=batch.on_expiry)
         for i, kind in enumerate(batch.waits)
     )
-    return (*moves.admit(s, planned, SAID, refused), *(e.Draft(wait) for wait in waits))
+    withdrawn = moves.withdraw(s, list(s.waits)[: batch.withdraws])
+    return (*moves.admit(s, planned, SAID, refused), *(e.Draft(wait) for wait in waits), *withdrawn)
 
 
 def batch_name(batch: Batch) -> str:
     """What the batch asks for."""
     refused = f" ({batch.refused} refused)" if batch.refused else ""
     beside = f" as {batch.role}{' beside an answer' * batch.answers}" if batch.role != "work" else ""
-    return "+".join((*batch.calls, *batch.waits)) + refused + beside
+    less = f" and withdraws {batch.withdraws}" if batch.withdraws else ""
+    return "+".join((*batch.calls, *batch.waits)) + refused + beside + less
 
 
 def evolved(state: RunState, drafts: moves.Drafts) -> RunState:

@@ -95,6 +95,15 @@ WORLDS = {
         cancels=1,
         is_pure=False,
     ),
+    "a plan that waits for whatever is over next": Bounds(
+        plans=(
+            (Batch(("none",), ("external", "timer"), resume="each"),),
+            (Batch((), resume="each"), Batch((), withdraws=1, resume="each")),
+            (Batch((), withdraws=1, resume="each"),),
+        ),
+        crashes=1,
+        cancels=1,
+    ),
     "a model that a person has to agree to": Bounds(
         plans=((Batch(("once",)),),), holds=2, inputs=1, crashes=1, cancels=1, pauses=1, is_pure=False
     ),

@@ -215,6 +215,50 @@ async def test_a_timer_wakes_its_run_even_when_it_came_due_while_nobody_was_ther
     assert await world.answer(run) == "expired"
 
 
+# -- several at once ---------------------------------------------------------------------------------------------
+
+
+TWO = Plan(
+    waits=(WaitRequest("external", may_answer=("operator",)), WaitRequest("clarification", "Which order?")),
+    resume="each",
+)
+
+
+@pytest.mark.req("GRE-24.1")
+async def test_a_plan_may_wait_for_whatever_is_over_next_and_knows_it_by_the_id_it_would_get(
+    make_world: MakeWorld,
+) -> None:
+    script = Script([TWO, Plan(resume="each"), lambda input: Plan(answer=input.answers[0].wait)])
+    world = await make_world(agent("shop.bot", script))
+    session = await world.session()
+    turn = await session.say("refund")
+    assert (await turn.result()).outcome == "asked"
+    await session.say("1042")
+    (wait,) = world.waits.list(SCOPE, OPS, kinds=("external",))
+    await world.waits.answer(SCOPE, wait.id, "answered", OPS, body={"text": "yes"})
+    assert await world.answer(await turn.run()) == "w1"
+    assert [(seen.calls_made, seen.waits_made) for seen in script.seen] == [(0, 0), (0, 2), (0, 2)]
+    assert [[each.wait for each in seen.answers] for seen in script.seen] == [[], ["w2"], ["w1"]]
+
+
+@pytest.mark.req("GRE-24.2")
+async def test_a_question_that_its_planner_withdraws_takes_no_message_any_more(make_world: MakeWorld) -> None:
+    less = Plan(withdraws=(WaitId("w2"), WaitId("w2"), WaitId("w9")), resume="each")
+    script = Script([TWO, less, Plan(calls=(call("shop.look"),)), Plan(answer="Done."), Plan(answer="Another order?")])
+    world = await make_world(agent("shop.bot", script, [FakeTool("shop.look")]))
+    session = await world.session()
+    turn = await session.say("refund")
+    assert (await turn.result()).outcome == "asked"
+    (wait,) = world.waits.list(SCOPE, OPS, kinds=("external",))
+    await world.waits.answer(SCOPE, wait.id, "answered", OPS, body={"text": "yes"})
+    run = await turn.run()
+    assert await world.answer(run) == "Done."
+    closed = [(c.wait, c.outcome) for c in world.controls(run) if isinstance(c, e.WaitClosed)]
+    assert closed == [("w1", "answered"), ("w2", "cancelled")]
+    assert [(c.wait, c.outcome) for c in world.session_controls(session) if isinstance(c, e.WaitClosed)] == closed[1:]
+    assert (await session.say("1042")).disposition == "queued"
+
+
 # -- pause -------------------------------------------------------------------------------------------------------
 
 

@@ -180,6 +180,12 @@ def close_wait(
     return finish_call(s, finished, result, also=(closed,), label=label)
 
 
+def withdraw(s: RunState, waits: Iterable[WaitId]) -> Drafts:
+    """The end of waits that their planner does not need any more; of those that are over, nothing."""
+    ended = (s.waits[id] for id in dict.fromkeys(waits) if id in s.waits)
+    return tuple(_close_waits(s, filter(s.is_planners, ended)))
+
+
 def next_wait(s: RunState, offset: int = 0) -> WaitId:
     """The id the next wait of the run gets."""
     return WaitId(f"w{s.waits_made + 1 + offset}")

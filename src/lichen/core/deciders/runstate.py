@@ -183,6 +183,16 @@ class RunState(msgspec.Struct, frozen=True, gc=False):
         return any(wait.kind in HALTING for wait in self.waits.values())
 
     @property
+    def has_open(self) -> bool:
+        """Whether something is open that a planner asked for: a call, or a wait of its own."""
+        return bool(self.calls) or any(map(self.is_planners, self.waits.values()))
+
+    @staticmethod
+    def is_planners(wait: Wait) -> bool:
+        """Whether a planner asked for this wait."""
+        return wait.call is None and wait.kind not in HALTING and not wait.holds_plan
+
+    @property
     def is_held(self) -> bool:
         """Whether no plan may be asked for, since a person has to agree that a model is asked."""
         return any(wait.holds_plan for wait in self.waits.values())

@@ -78,8 +78,9 @@ class WaitRequest(msgspec.Struct, frozen=True):
 class Plan(msgspec.Struct, frozen=True, gc=False):
     """What to do next: calls, waits, messages to send meanwhile, or the answer that ends the run.
 
-    `state` is recorded and handed back. `resume="each"` asks for a plan after every finished call instead of the last;
-    as long as calls are open, such a plan may say nothing and wait for the next of them. A plan with an answer has no
+    `state` is recorded and handed back. `resume="each"` asks for a plan after every call and wait that is over instead
+    of the last; as long as some are open, such a plan may say nothing and wait for the next of them. `withdraws` are
+    waits of earlier plans that nobody needs to answer any more. A plan with an answer has no
     calls or waits; any other plan with nothing at all is an error. `failure` ends the run as failed with this code,
     which goes into the records and so holds nothing a stranger wrote; such a plan has only `says` and `notes` besides,
     and `because`, why it failed, which is sealed and for operators.
@@ -109,6 +110,7 @@ class Plan(msgspec.Struct, frozen=True, gc=False):
     prompts: tuple[str, ...] = ()
     summary: Summary | None = None
     because: Failure | None = None
+    withdraws: tuple[WaitId, ...] = ()
 
 
 class Message(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
@@ -244,7 +246,8 @@ class PlanInput(msgspec.Struct, frozen=True):
     `deltas` takes the pieces of a reply as they come, for whoever looks on. `answer_type` is what the answer has to be.
     `prompt` gives what the run's scope has in the place of a planner's own prompt of that name. `memory` is what
     happened before the run, read when it is asked. `file` gives the bytes of a file that came with a message, by the
-    `contentUrl` of its attachment: they are read from the log then, and held by nobody.
+    `contentUrl` of its attachment: they are read from the log then, and held by nobody. `calls_made` and `waits_made`
+    count those of the run so far: the calls and waits of the plan get the ids that follow, `c<n>` and `w<n>` in order.
     """
 
     run: RunContext
@@ -264,6 +267,8 @@ class PlanInput(msgspec.Struct, frozen=True):
     prompt: Callable[[str], PromptText | None] = lambda name: None
     memory: Memory = NO_MEMORY
     file: Callable[[str], Awaitable[bytes]] = no_file
+    calls_made: int = 0
+    waits_made: int = 0
 
 
 PlannerKind = Literal["rules", "llm", "flow", "own"]

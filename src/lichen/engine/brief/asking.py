@@ -49,6 +49,8 @@ def plan_input(
         prompt=lambda name: act.services.prompts(act.journal.scope, name),
         memory=Past(act, handed, may_remember),
         file=partial(read_file, act),
+        calls_made=state.calls_made,
+        waits_made=state.waits_made,
     )
 
 

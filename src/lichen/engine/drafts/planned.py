@@ -37,6 +37,7 @@ from lichen.engine.drafts.handed import opened
 from lichen.engine.drafts.missing import asking, missing_in
 from lichen.engine.drafts.telling import told_session
 from lichen.engine.journal.labels import labelled
+from lichen.engine.journal.tree import mirror
 from lichen.engine.ports import AgentDef
 from lichen.engine.sends.failures import sealed
 from lichen.engine.sends.sends import ruled
@@ -57,7 +58,7 @@ def validate(plan: Plan, state: RunState) -> None:
         raise Invalid("A plan without calls asks to answer after them.", code="plan_contradicts_itself")
     if plan.stops and (plan.answer is None or plan.calls):
         raise Invalid("Only an answer without calls ends what is open.", code="plan_contradicts_itself")
-    waits_on = plan.resume == "each" and bool(state.calls)  # for the next of the calls that are open
+    waits_on = plan.resume == "each" and state.has_open  # for the next of what is open
     if plan.answer is None and not (
         plan.calls or plan.waits or plan.failure or plan.blocks or plan.summary or waits_on
     ):
@@ -163,11 +164,12 @@ def append_plan(act: Act, agent: AgentDef, made: Made, follow: Follow = lambda a
     asked = () if is_limited else tuple(_wait(act, wait, i) for i, wait in enumerate(plan.waits))
     waits = opened(act, () if is_limited else plan.waits, labelled(asked, label))
     sends = ruled(act, told_session(act, plan, waits))
+    withdrawn = moves.withdraw(state, plan.withdraws)
     appended: dict[StreamId, moves.Drafts] = {
-        act.stream: (*made.started, drafts[0], *waits.run, *drafts[1:], *sends.refused)
+        act.stream: (*made.started, drafts[0], *waits.run, *drafts[1:], *withdrawn, *sends.refused)
     }
     if state.session is not None:
-        appended[session_stream(state.session)] = sends.session
+        appended[session_stream(state.session)] = (*mirror(act.journal, state, withdrawn), *sends.session)
     act.append(follow(act, appended, calls.decoded))
     _keep(act, calls.decoded)
 

@@ -42,13 +42,14 @@ def asked_again(s: RunState) -> Changes:
 
 
 def settled(s: RunState, changes: Changes) -> Changes:
-    """Adds what follows when a call or wait closed: the planner is due once nothing it asked for is open."""
+    """Adds what follows when a call or wait closed: the planner is due once nothing it asked for is open, and is asked
+    once more if it was due already."""
     calls = changes.get("calls", s.calls)
     waits = changes.get("waits", s.waits)
     blocked = bool(calls) or any(w.call is None and w.kind not in HALTING for w in waits.values())
     is_answered = changes.get("answer", s.answer) is not None
     if s.cancel or s.failure or is_answered or changes.get("failure"):
         return changes
-    if not blocked or (s.resume == "each" and not s.limit):
+    if not blocked or (s.resume == "each" and not s.limit) or s.due is not None:
         changes |= {"due": "finalize" if s.limit else "resume", **asked_again(s)}
     return changes

@@ -52,7 +52,7 @@ def _planned(s: RunState, event: e.Event, c: e.Planned) -> Changes:
         "answers": (),
         "inputs": (),
     }
-    if not (c.calls or c.waits or c.has_answer) and not (s.calls and c.resume == "each"):
+    if not (c.calls or c.waits or c.has_answer) and not (s.has_open and c.resume == "each"):
         changes["due"] = "finalize" if s.limit else "resume"  # it only kept what it has so far, and goes on
     if c.has_state:
         changes["planner_state"] = Ref(event.n, "state")
