@@ -100,6 +100,20 @@ SHOWN: tuple[Shown, ...] = (
         "again:\n  flow.goto: { flow_id: shop.other }\n",
     ),
     Shown(
+        "Do several things at once",
+        ("flow.parallel",),
+        "Begins a branch at each of these nodes and goes on when all are over, with `results` in their order.",
+        "both:\n  flow.parallel: { branches: [stock, price] }\n  routing: [{ to: bye }]\n"
+        "stock:\n  text: three left\nprice:\n  text: 80 USD each\n",
+    ),
+    Shown(
+        "Do something for each item",
+        ("flow.each",),
+        "Begins a branch at `do` for each item of a list, one after the other or `at_once` so many.",
+        "every:\n  flow.each: { items: '{{entry.items}}', do: name, at_once: 4 }\n  routing: [{ to: bye }]\n"
+        "name:\n  text: 'Item {{item.sku}}'\n",
+    ),
+    Shown(
         "End a called flow",
         ("flow.return",),
         "Ends this flow with the payload as its output.",

@@ -61,6 +61,8 @@ class Talk:
         self._actor = Actor("agent", "shop.flow", on_behalf_of=Customer("customer-7"))
         self._session = SessionId(session) if session else None
         self._turn = TurnId(turn)
+        self.calls_made = self.waits_made = 0
+        self.now_us = STARTED_US
 
     @property
     def last(self) -> Plan:
@@ -83,22 +85,22 @@ class Talk:
         return json.loads(self.last.calls[0].args)
 
     def begin(self, text: str = "hello", *, role: Any = "customer") -> Talk:
-        return self._plan("start", messages=(Message(role, text),))
+        return self.planned("start", messages=(Message(role, text),))
 
     def returns(
         self, value: Any = None, outcome: Outcome = "ok", code: str = "", reason: str = "", **more: Any
     ) -> Talk:
         data = json.dumps(value).encode() if outcome == "ok" else b""
         result = CallResult(CallId("c1"), self.last.calls[0].tool, b"{}", outcome, data, code, reason)
-        return self._plan("resume", results=(result,), **more)
+        return self.planned("resume", results=(result,), **more)
 
     def answers(
         self, text: str = "", *, outcome: WaitOutcome = "answered", kind: WaitKind = "clarification", **body: Any
     ) -> Talk:
         told = json.dumps({"text": text, **body}).encode() if outcome != "expired" else b""
-        return self._plan("resume", answers=(WaitAnswer(WaitId("w1"), kind, outcome, told),))
+        return self.planned("resume", answers=(WaitAnswer(WaitId("w1"), kind, outcome, told),))
 
-    def _plan(
+    def planned(
         self,
         reason: PlanReason,
         *,
@@ -116,6 +118,7 @@ class Talk:
             turn=self._turn,
             step=len(self.plans),
             started_at_us=STARTED_US,
+            now_us=self.now_us,
         )
         input = PlanInput(
             run=run,
@@ -130,6 +133,8 @@ class Talk:
             limit=limit,
             model=_no_model,
             history=_no_history,
+            calls_made=self.calls_made,
+            waits_made=self.waits_made,
         )
         self.plans.append(asyncio.run(self.planner.plan(input)))
         return self

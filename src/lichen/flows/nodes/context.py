@@ -68,7 +68,8 @@ def _envelope(run: RunContext) -> dict[str, Any]:
 
 class Context:
     """The values around one node. `extra` are further roots; `spread` are fields that stand at the root as well, behind
-    everything else."""
+    everything else. `nodes` are those that ran, where that are more than the frame's own: a branch has those before
+    it, and the roots `item` and `index`."""
 
     def __init__(
         self,
@@ -79,8 +80,10 @@ class Context:
         latest: Mapping[str, Any],
         extra: Mapping[str, Any] | None = None,
         spread: Any = None,
+        nodes: Mapping[str, Output] | None = None,
     ) -> None:
         self._frame = frame
+        self._outputs = frame.nodes if nodes is None else nodes
         self._extra = extra or {}
         self._spread = spread
         self._roots: dict[str, Any] = {
@@ -94,6 +97,8 @@ class Context:
             "now": around.now,
             "session": around.session,
         }
+        if frame.is_branch:
+            self._roots |= {"item": frame.item, "index": frame.index}
         self._envelope = around.envelope
         self._tenant = around.tenant
 
@@ -107,12 +112,12 @@ class Context:
             return self._besides(first, rest) if found is MISSING and first in _ENTRY else found
         match first:
             case "node":
-                return self._node(rest) if rest else {id: output.payload for id, output in self._frame.nodes.items()}
+                return self._node(rest) if rest else {id: output.payload for id, output in self._outputs.items()}
             case "prev":
                 return self._node((self._frame.prev, *rest))
             case "state":
                 return self._state(rest)
-            case _ if first in self._frame.nodes:
+            case _ if first in self._outputs:
                 return self._node(path)
             case "context":
                 return reach(self._tenant, rest)
@@ -132,7 +137,7 @@ class Context:
 
     def _node(self, path: Path) -> Any:
         """A node's payload; its fields also under `payload`, `output` and `data`, and how the node ended."""
-        output = self._frame.nodes.get(path[0])
+        output = self._outputs.get(path[0])
         if output is None:
             return MISSING
         found = reach(output.payload, path[1:])
@@ -153,13 +158,13 @@ class Context:
             case "nodes" if len(path) == 1:
                 return self._nodes()
             case "nodes":
-                output = self._frame.nodes.get(path[1])
+                output = self._outputs.get(path[1])
                 return MISSING if output is None else reach(_recorded(output), path[2:])
             case _:
                 return MISSING
 
     def _nodes(self) -> dict[str, Any]:
-        return {id: _recorded(output) for id, output in self._frame.nodes.items()}
+        return {id: _recorded(output) for id, output in self._outputs.items()}
 
 
 def described(output: Output) -> dict[str, Any]:

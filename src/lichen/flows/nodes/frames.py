@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from copy import deepcopy
 from typing import Any, Final
 
 import msgspec
 
-from lichen.core.ports.plan import STATE_BYTES_MAX
+from lichen.core.ports.plan import STATE_BYTES_MAX, WaitRequest
 
-FRAMES_MAX: Final = 8  # flows that call each other
+FRAMES_MAX: Final = 8  # flows and branches within each other
 
 
 class Output(msgspec.Struct, array_like=True, omit_defaults=True):
@@ -30,7 +32,9 @@ class Output(msgspec.Struct, array_like=True, omit_defaults=True):
 class Frame(msgspec.Struct, array_like=True):
     """One flow under way. `at` is the node it is at; `local` is that node's own, until it is left.
 
-    `parked` holds while the node is done and its routes wait for a message that fits one of them.
+    `parked` holds while the node is done and its routes wait for a message that fits one of them. `strands` are the
+    branches of a node that does several things at once, those that have begun. The first frame of a branch is of the
+    same flow: `index` says which branch it is, and it reads what the frame below it has.
     """
 
     flow: str
@@ -46,36 +50,83 @@ class Frame(msgspec.Struct, array_like=True):
     latest: dict[str, Any] = {}  # what came in since this flow began
     due_us: int = 0  # when the time of the node that called this flow is over; 0 for never
     is_fixed: bool = False  # something was done or said that is not done again
+    strands: list[Strand] = []
+    index: int = -1
+    item: Any = None
+
+    @property
+    def is_branch(self) -> bool:
+        """Whether this is the first frame of a branch."""
+        return self.index >= 0
 
     def go(self, node: str) -> None:
         """Stands at `node` from now on."""
-        self.at, self.local, self.parked, self.said = node, {}, 0, False
+        self.at, self.local, self.parked, self.said, self.strands = node, {}, 0, False, []
 
 
-class Progress(msgspec.Struct, array_like=True):
-    """The frames, the one that is walked last. `later` is what was said meanwhile."""
+class Strand(msgspec.Struct, array_like=True):
+    """One line of work: flows that call each other, the one that is walked last. The whole run is one, and each branch.
+
+    It `waits_for` a call or a wait, by its id. `held` is a wait that it asks for once others are over. A branch that
+    is over has an `output`.
+    """
 
     frames: list[Frame]
+    waits_for: str = ""
+    takes_talk: bool = False  # what it waits for is said in the conversation
+    held: WaitRequest | None = None
+    output: Output | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether a branch has come to its end."""
+        return self.output is not None
+
+
+class Progress:
+    """The run's own strand, with those below it. `later` is what was said meanwhile; `stale` are calls that nobody
+    waits for any more."""
+
+    def __init__(self, trunk: Strand, later: str = "", stale: tuple[str, ...] = ()) -> None:
+        self.trunk = trunk
+        self.later = later
+        self.stale = list(stale)
+
+    @property
+    def frames(self) -> list[Frame]:
+        """The flows of the run's own strand."""
+        return self.trunk.frames
+
+    def strands(self) -> Iterator[tuple[Strand, tuple[Strand, ...]]]:
+        """Every strand that is not over, each before those below it, with those above it."""
+        waiting: list[tuple[Strand, tuple[Strand, ...]]] = [(self.trunk, ())]
+        while waiting:
+            strand, above = waiting.pop()
+            yield strand, above
+            below = [each for frame in strand.frames for each in frame.strands if not each.is_over]
+            waiting += [(each, (*above, strand)) for each in reversed(below)]
+
+
+class _Kept(msgspec.Struct, array_like=True):
+    frames: list[Frame]
     later: str = ""
-
-    def hear(self, body: dict[str, Any]) -> None:
-        """Something came in: every flow under way has it for its input."""
-        for frame in self.frames:
-            frame.latest = body
-
-    def fix(self) -> None:
-        """Something is done or said that is not done again: no flow under way is tried again."""
-        for frame in self.frames:
-            frame.is_fixed = True
+    waits_for: str = ""
+    stale: tuple[str, ...] = ()
+    takes_talk: bool = False
+    held: WaitRequest | None = None
 
 
-_DECODER = msgspec.msgpack.Decoder(Progress)
+_DECODER = msgspec.msgpack.Decoder(_Kept)
 
 
 def encode(progress: Progress) -> bytes | None:
-    """The progress as a planner's state, or None when it does not fit into one."""
+    """The progress as a planner's state, or None when it does not fit into one. Nothing is walked after that."""
+    trunk = progress.trunk
+    for base, below in reversed(_branches(progress)):
+        _thin(base, below)
+    kept = _Kept(trunk.frames, progress.later, trunk.waits_for, tuple(progress.stale), trunk.takes_talk, trunk.held)
     try:
-        data = msgspec.msgpack.encode(progress)
+        data = msgspec.msgpack.encode(kept)
     except (OverflowError, RecursionError, ValueError):
         return None
     return data if len(data) <= STATE_BYTES_MAX else None
@@ -84,6 +135,33 @@ def encode(progress: Progress) -> bytes | None:
 def decode(state: bytes) -> Progress | None:
     """The progress in `state`, or None when there is none that can be read."""
     try:
-        return _DECODER.decode(state) if state else None
+        kept = _DECODER.decode(state) if state else None
     except (msgspec.DecodeError, RecursionError):
         return None
+    if kept is None:
+        return None
+    progress = Progress(Strand(kept.frames, kept.waits_for, kept.takes_talk, kept.held), kept.later, kept.stale)
+    for base, below in _branches(progress):
+        fill(base, below)
+    return progress
+
+
+def _branches(progress: Progress) -> list[tuple[Frame, Frame]]:
+    """The first frame of every branch that is not over, each with the frame below it; outer ones first."""
+    found = [(strand.frames[0], above[-1].frames[-1]) for strand, above in progress.strands() if above]
+    return [(base, below) for base, below in found if base.is_branch]
+
+
+def fill(base: Frame, below: Frame) -> None:
+    """Gives a branch what it has from the frame below it and does not have of its own: that was not kept twice."""
+    base.entry = base.entry or below.entry
+    base.latest = base.latest or below.latest
+    base.vars = base.vars or deepcopy(below.vars)
+    base.slots = base.slots or deepcopy(below.slots)
+
+
+def _thin(base: Frame, below: Frame) -> None:
+    base.entry = {} if base.entry == below.entry else base.entry
+    base.latest = {} if base.latest == below.latest else base.latest
+    base.vars = {} if base.vars == below.vars else base.vars
+    base.slots = {} if base.slots == below.slots else base.slots

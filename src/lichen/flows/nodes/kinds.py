@@ -10,6 +10,7 @@ What upstream's runner (greentic-runner) does otherwise, and why not here:
 - Its output is the list of all it said; here what was said last is the answer, and nothing is said twice.
 - `state.get` and `state.set` are the tenant's there; here the session's unless `scope` says `user` or `tenant`.
 - The configuration of a component is an argument of its tool here, `config`.
+- `flow.parallel` and `flow.each` are Lichen's own.
 - `card` and other components are not built in; they are tools that the runtime must be given.
 As upstream: `flow.goto` at most three times at once, and a node none of whose conditions fits waits for a message.
 """
@@ -23,6 +24,7 @@ from lichen.flows.ir import Node
 from lichen.flows.nodes import ask as nodes_ask
 from lichen.flows.nodes import call as nodes_call
 from lichen.flows.nodes import flow as nodes_flow
+from lichen.flows.nodes import fork as nodes_fork
 from lichen.flows.nodes import say as nodes_say
 from lichen.flows.nodes.steps import Kind
 from lichen.flows.syntax.shape import EXEC
@@ -50,6 +52,8 @@ _KINDS: Final[Mapping[str, Kind]] = {
     "flow.call": nodes_flow.CALL,
     "flow.goto": nodes_flow.GOTO,
     "flow.return": nodes_flow.RETURN,
+    nodes_fork.PARALLEL_NODE: nodes_fork.PARALLEL,
+    nodes_fork.EACH_NODE: nodes_fork.EACH,
 }
 
 

@@ -70,7 +70,27 @@ class Leave(NamedTuple):
     payload: Any
 
 
-Step = Done | Failed | Wait | Invoke | Enter | Jump | Leave
+class Fork(NamedTuple):
+    """The node begins branches, `at_once` of them at a time, and is done when `need` of them are well: one at each of
+    the `nodes`, or where there are `items`, one for each item at the only node.
+
+    `collects`: one that fails only has no result, and the node is done when all of them are over. Else the one that
+    leaves too few fails the node.
+    """
+
+    nodes: tuple[str, ...]
+    items: tuple[Any, ...] | None
+    at_once: int
+    need: int
+    collects: bool = False
+
+    @property
+    def branches(self) -> int:
+        """How many branches there are."""
+        return len(self.nodes if self.items is None else self.items)
+
+
+Step = Done | Failed | Wait | Invoke | Enter | Jump | Leave | Fork
 
 
 class Heard(NamedTuple):

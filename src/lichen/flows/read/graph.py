@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal, NamedTuple
 
 from lichen.flows.ir import Custom, Flow, Node, Reply
+from lichen.flows.read.forks import branches_of
 from lichen.flows.read.lower_routing import exits, targets
 from lichen.flows.syntax.shape import EXEC
 from lichen.flows.text.reach import fields_of
@@ -60,7 +61,7 @@ def graph_of(flow: Flow) -> Graph:
     ends = [mark for node in flow.nodes.values() for mark in _ends(node)]
     labels: dict[tuple[str, str], list[str]] = {}
     for node in flow.nodes.values():
-        for target, label in targets(node.routing):
+        for target, label in (*((first, "branch") for first in branches_of(node)), *targets(node.routing)):
             labels.setdefault((node.id, target), []).append(label)
     ways = tuple(Way(source, target, _joined(said)) for (source, target), said in labels.items())
     return Graph(nodes, (*starts, *ends), ways)
@@ -74,7 +75,8 @@ def reachable(flow: Flow) -> frozenset[str]:
         node_id = open_ends.pop()
         if node_id not in found:
             found.add(node_id)
-            open_ends.extend(to for to, _ in targets(flow.nodes[node_id].routing))
+            node = flow.nodes[node_id]
+            open_ends.extend((*branches_of(node), *(to for to, _ in targets(node.routing))))
     return frozenset(found)
 
 

@@ -10,6 +10,7 @@ from lichen.flows.ir import End, Flow, Node, Reply
 from lichen.flows.nodes.ask import WAIT
 from lichen.flows.nodes.flow import GOTO
 from lichen.flows.nodes.kinds import kind_of, operation_of
+from lichen.flows.read.forks import FORKS, warn_of_branches
 from lichen.flows.read.graph import reachable
 from lichen.flows.read.lint_texts import check_conditions, check_texts
 from lichen.flows.syntax.document import Document
@@ -29,6 +30,7 @@ def examine(flow: Flow, document: Document, report: Report) -> None:
             step = "Route a node to it, name it in `entrypoints`, or remove it."
             report.warn("Routing", "node_unreachable", message, at=node.place, next_step=step)
         _check_target(node, flow, report)
+        warn_of_branches(node, flow, report)
         _check_wait(node, report)
         _check_terms(node, report)
         _check_payload(node, document, report)
@@ -54,9 +56,10 @@ def _check_terms(node: Node, report: Report) -> None:
     """`retry` and `timeout` mean something where the node calls a tool, an agent or a flow; a wait may end in time."""
     kind = kind_of(operation_of(node))
     does = kind.target and kind is not GOTO
+    may_take = does or kind.heard is not None or operation_of(node) in FORKS
     for key, is_said, is_meant in (
         ("retry", node.retry.attempts > 1, does),
-        ("timeout", node.timeout_s is not None, does or kind.heard is not None),
+        ("timeout", node.timeout_s is not None, may_take),
     ):
         if is_said and not is_meant:
             message = f"`{key}` of node {node.id!r} has no effect: the node calls no tool, agent or flow."

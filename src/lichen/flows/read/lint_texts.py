@@ -17,7 +17,7 @@ from lichen.flows.text.template import TemplateError, parse_template
 
 ROOTS: Final = (
     *("entry", "in", "input", "inputs", "node", "prev", "state", "vars", "slots", "parameters", "now", "session"),
-    *("context", "this", "@index", "@key", "@first", "@last"),
+    *("context", "this", "@index", "@key", "@first", "@last", "item", "index"),
 )
 _RESULT: Final = ("result", "output", "response", "error")
 _STATE: Final = ("entry", "input", "nodes")

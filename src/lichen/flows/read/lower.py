@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any, Final, cast
 
 from lichen.flows.ir import Component, Flow, FlowKind, Metadata, Node
+from lichen.flows.read.forks import FORKS, check_fork
 from lichen.flows.read.legacy import version_of
 from lichen.flows.read.lower_routing import check_condition, routing_of
 from lichen.flows.syntax import timing
@@ -129,6 +130,8 @@ def _node(node_id: str, node: Mapping[str, Any], nodes: Mapping[str, Any], docum
     rest = parts.rest
     if parts.operation == MCP:
         _check_mcp(node_id, parts.payload, document, report)
+    if parts.operation in FORKS:
+        check_fork(node_id, parts.operation, parts.payload, nodes, document, report)
     if parts.operation in QUESTIONS:
         check_questions(node_id, parts.operation, parts.payload, document, report)
     _warn_of_keys(node_id, parts, document, report)

@@ -1,7 +1,8 @@
-"""Where a plan of a flow stands: its frames, and the values around the node that each is at."""
+"""Where a plan of a flow stands: on which strand, its frames, and the values around the node that each is at."""
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from lichen.core.ports.plan import PlanInput
 from lichen.flows.nodes import frames
 from lichen.flows.nodes.context import Context, around
-from lichen.flows.nodes.frames import FRAMES_MAX, Frame, Output, Progress
+from lichen.flows.nodes.frames import FRAMES_MAX, Frame, Output, Progress, Strand
 from lichen.flows.nodes.steps import Failed, Visit
 from lichen.flows.text.mapping import Filling
 from lichen.flows.walk.compiled import Ready, ReadyFlow
@@ -23,14 +24,30 @@ class Position:
     def __init__(self, flows: Mapping[str, ReadyFlow], input: PlanInput, missed: Callable[[Frame, str], None]) -> None:
         self.flows = flows
         self.input = input
-        self.progress = Progress([])
+        self.progress = Progress(Strand([]))
+        self.strand = self.progress.trunk
+        self.above: tuple[Strand, ...] = ()
         self._around = around(input.run)
         self._missed = missed
 
     @property
     def frames(self) -> list[Frame]:
-        """The flows under way, the one that is walked last."""
-        return self.progress.frames
+        """The flows under way on this strand, the one that is walked last."""
+        return self.strand.frames
+
+    @property
+    def path(self) -> list[Frame]:
+        """The same, behind those of the strands above."""
+        return [frame for strand in (*self.above, self.strand) for frame in strand.frames]
+
+    def stand_on(self, strand: Strand, above: tuple[Strand, ...]) -> None:
+        """Walks this strand from now on."""
+        self.strand, self.above = strand, above
+
+    def begin(self) -> None:
+        """Forgets everything: the flow begins."""
+        self.progress = Progress(Strand([]))
+        self.stand_on(self.progress.trunk, ())
 
     # -- frames --------------------------------------------------------------------------------------------------
 
@@ -40,13 +57,25 @@ class Position:
         if progress is None or not progress.frames:
             return False
         self.progress = progress
+        self.stand_on(progress.trunk, ())
         return True
+
+    def hear(self, body: dict[str, Any]) -> None:
+        """Something came in: every flow under way here has it for its input."""
+        for frame in self.path:
+            frame.latest = body
+
+    def fix(self) -> None:
+        """Something is done or said that is not done again: no flow under way here is tried again."""
+        for frame in self.path:
+            frame.is_fixed = True
 
     def enter(self, flow: str, entry: dict[str, Any], node: str = "") -> Failed | None:
         """Puts a frame for `flow` on top, at its start or at `node`. Failed when a variable it requires is missing."""
         ready = self.flows.get(flow)
-        if ready is None or (node and node not in ready.nodes) or len(self.frames) >= FRAMES_MAX:
-            code = "flow_depth" if len(self.frames) >= FRAMES_MAX else "flow_unknown"
+        is_deep = len(self.path) >= FRAMES_MAX
+        if ready is None or (node and node not in ready.nodes) or is_deep:
+            code = "flow_depth" if is_deep else "flow_unknown"
             return Failed(code, f"{flow} {node}".strip())
         values, missing = first_vars(ready.flow, entry)
         if missing:
@@ -96,7 +125,19 @@ class Position:
         """What the node's texts and conditions may read."""
         parameters = self.flows[frame.flow].flow.parameters
         latest = frame.latest or frame.entry
-        return Context(frame, self._around, parameters=parameters, latest=latest, extra=extra, spread=spread)
+        nodes = self._nodes() if frame.is_branch else None
+        return Context(
+            frame, self._around, parameters=parameters, latest=latest, extra=extra, spread=spread, nodes=nodes
+        )
+
+    def _nodes(self) -> Mapping[str, Output]:
+        """What ran on this branch and on those that it branched off from."""
+        found = [self.frames[0].nodes]
+        for strand in reversed(self.above):
+            found.append(strand.frames[-1].nodes)
+            if not strand.frames[-1].is_branch:
+                break
+        return ChainMap(*found)
 
     def filling(self, frame: Frame, values: Context, result: Any = None) -> Filling:
         """Fills the node's texts with these values."""

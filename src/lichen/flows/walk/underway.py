@@ -1,13 +1,13 @@
 """The flows of a plan that are under way: how long each may take, whether it may be tried again, and what it gives.
 
-A node that calls a flow may say how long that takes (`timeout`) and how often it is tried (`retry`). The time is that
-of the run's records, and shortens every call and wait within. A flow in which something was done or said that is not
-done twice is not tried again.
+A node that calls a flow, or begins branches, may say how long that takes (`timeout`), and one that calls a flow how
+often it is tried (`retry`). The time is that of the run's records, and shortens every call and wait within. A flow in
+which something was done or said that is not done twice is not tried again.
 """
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -24,16 +24,27 @@ from lichen.flows.walk.position import Position
 OUTPUT_CHARS_MAX: Final = 64_000  # of a result that is said as JSON
 
 
-def overdue(position: Position) -> Failed | None:
-    """The failure of a node that called a flow whose time is over: whatever that flow was at is left."""
-    frames, now_us = position.frames, position.input.run.now_us
-    depth = next((i for i, frame in enumerate(frames) if 0 < frame.due_us <= now_us), None)
-    if depth is None:
-        return None
-    left = frames[depth:]
-    del frames[depth:]
-    frames[-1].local["fixed"] = any(frame.is_fixed for frame in left)
-    return Failed("timeout", "The flow took too long.", "timeout")
+class Overdue(NamedTuple):
+    """A node whose time is over: the number of its strand, the run's own being 0, and the flows that it left behind."""
+
+    strand: int
+    left: tuple[Frame, ...]
+    message: str
+
+
+def overdue(position: Position) -> Overdue | None:
+    """The node whose time is over that is farthest out, which called a flow or began branches."""
+    now_us, strands = position.input.run.now_us, (*position.above, position.strand)
+    for number, strand in enumerate(strands):
+        depth = next((i for i, frame in enumerate(strand.frames) if 0 < frame.due_us <= now_us), None)
+        if depth == 0:
+            return Overdue(number - 1, (), "The branches took too long.")
+        if depth is not None:
+            left = tuple(strand.frames[depth:])
+            del strand.frames[depth:]
+            strand.frames[-1].local["fixed"] = any(frame.is_fixed for frame in left)
+            return Overdue(number, left, "The flow took too long.")
+    return None
 
 
 def again(frame: Frame, ready: Ready, failed: Failed) -> Wait | None:
@@ -62,7 +73,7 @@ def wait_of(position: Position, request: WaitRequest) -> WaitRequest:
 
 def _within(position: Position, seconds: float | None) -> float | None:
     """So many seconds, or as many as are left to the flow that has the least."""
-    left = [(frame.due_us - position.input.run.now_us) / 1e6 for frame in position.frames if frame.due_us]
+    left = [(frame.due_us - position.input.run.now_us) / 1e6 for frame in position.path if frame.due_us]
     return min((time_s for time_s in (seconds, *left) if time_s is not None), default=None)
 
 
@@ -71,10 +82,12 @@ def given(position: Position, payload: Any, text: str, *, has_said: bool) -> tup
     what has no words is said as JSON. Raises RenderError."""
     frame = position.frames[-1]
     outputs = position.flows[frame.flow].outputs
+    if frame.is_branch:
+        return payload, text
     if outputs is not None:
         payload = outputs.fill(position.filling(frame, position.context(frame)))
         text = text_of(payload)
-    is_last = len(position.frames) == 1 and position.input.run.session is None
+    is_last = len(position.path) == 1 and position.input.run.session is None
     if is_last and not text.strip() and not has_said and payload not in (None, "", {}, []):
         text = written(payload)
         if len(text) > OUTPUT_CHARS_MAX:
