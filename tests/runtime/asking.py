@@ -189,6 +189,7 @@ ENTRIES: dict[str, Entry] = {
     "Secrets.list": Entry("secret.read", lambda w, a: w.runtime.secrets.list(a.scope, a.actor)),
     "Secrets.set": Entry("secret.set", lambda w, a: w.runtime.secrets.set(a.scope, "a", Secret("value"), a.actor)),
     "Secrets.rotate": Entry("secret.set", lambda w, a: w.runtime.secrets.rotate(a.scope, "a", Secret("v"), a.actor)),
+    "Secrets.mark": Entry("secret.set", lambda w, a: w.runtime.secrets.mark(a.scope, "a", Secret("v"), a.actor)),
     "Secrets.remove": Entry("secret.remove", lambda w, a: w.runtime.secrets.remove(a.scope, "a", a.actor)),
     "Waits.list": Entry("wait.read", lambda w, a: w.runtime.waits.list(a.scope, a.actor)),
     "Waits.show": Entry("wait.read", lambda w, a: w.runtime.waits.show(a.scope, f"{w.held}.w1", a.actor), True),
@@ -259,6 +260,9 @@ ENTRIES: dict[str, Entry] = {
     ),
     "Platforms.list": Entry("channel.read", lambda w, a: w.runtime.platforms.list(a.scope, a.actor)),
     "Platforms.check": Entry("channel.check", lambda w, a: w.runtime.platforms.check(a.scope, "pager", a.actor)),
+    "Platforms.check_candidate": Entry(
+        "channel.check", lambda w, a: w.runtime.platforms.check_candidate(a.scope, "pager", a.actor, secrets={})
+    ),
     "Platforms.register": Entry(
         "channel.register",
         lambda w, a: w.runtime.platforms.register(a.scope, "pager", a.actor, public_url="https://shop.example"),

@@ -323,7 +323,14 @@ class Runtime:
             wiring.engine, access, changes, sources=wiring.secrets, known=known, agents=wiring.hosted
         )
         blueprint = self._blueprint
-        self.platforms = Platforms(access, changes, channels, clock=blueprint.clock, new_id=blueprint.new_id)
+        self.platforms = Platforms(
+            access,
+            changes,
+            channels,
+            folder=None if self.project is None else self.project.settings.root,
+            clock=blueprint.clock,
+            new_id=blueprint.new_id,
+        )
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

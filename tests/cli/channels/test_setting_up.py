@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from lichen.cli.app import app
 from lichen.cli.channels.doctor import arrived, skew_of
+from lichen.cli.channels.writing import Draft
 from lichen.cli.here.client import Client
 from lichen.cli.here.connection import Connection
 from lichen.cli.here.workspace import locate
@@ -135,18 +136,165 @@ def test_a_document_that_is_none_is_refused(shop: Harbour, text: str) -> None:
     assert done.error.code == "answers_invalid"
 
 
-@pytest.mark.req("GRE-64.7")
-def test_a_platform_that_refuses_leaves_a_channel_that_is_whole_and_says_what_is_done(shop: Harbour) -> None:
+@pytest.mark.req("GRE-64.15")
+def test_a_platform_that_refuses_what_is_added_leaves_nothing_unless_it_is_added_anyway(shop: Harbour) -> None:
     done = shop.add("beacon", "--public-url", URL, harbour="kiel", secret=WRONG)
     assert done.error is not None
-    assert done.error.code == "credentials_refused"
-    assert "done: secret beacon-secret is kept" in done.err
-    assert "done: beacon is in lichen.toml" in done.err
-    assert "not done twice" in done.error.next_step
-    assert (tables(shop)["beacon"], shop.platform) == ({"harbour": "kiel"}, None)
-    mended = shop.run("update", "beacon", "--answers", "-", "--public-url", URL, text=json.dumps({"secret": TOKEN}))
-    assert mended.error is None
-    assert shop.platform == {"webhook": WEBHOOK}
+    assert (done.error.code, shop.file.read_text(), shop.platform) == ("credentials_refused", FILE, None)
+    assert "Nothing was changed; --anyway" in done.error.next_step
+    assert WRONG not in f"{done.out}{done.err}{done.error}"
+    assert "beacon-secret" not in kept(shop)
+    late = shop.add("beacon", "--anyway", harbour="kiel", secret=WRONG)
+    assert (late.error, "credentials_refused" in late.err, "beacon" in tables(shop)) == (None, True, True)
+
+
+@pytest.mark.req("GRE-64.15")
+def test_what_the_platform_does_not_take_replaces_nothing_that_works(shop: Harbour) -> None:
+    shop.add("beacon", "--public-url", URL, harbour="kiel", secret=TOKEN)
+    before = kept(shop)
+    for answers in ({"secret": WRONG}, {"secret": WRONG, "harbour": "bremen"}, {"secret": "secret:nobody"}):
+        done = shop.run("update", "beacon", "--answers", "-", text=json.dumps(answers))
+        assert done.error is not None
+        assert done.error.code in ("credentials_refused", "channel_secret_missing")
+        assert (tables(shop)["beacon"], kept(shop)) == ({"harbour": "kiel"}, before)
+        assert shop.run("test", "beacon", "--json").data["said"] == "harbour kiel"
+    assert shop.run("update", "beacon", "--answers", "-", "--anyway", text=json.dumps({"secret": WRONG})).error is None
+    assert shop.run("test", "beacon").error is not None
+
+
+def kept(shop: Harbour) -> dict[str, str]:
+    """The version of every secret that is kept."""
+    done = CliRunner().invoke(app, ["secrets", "list", "--json", "--tenant", "acme", "--env", "dev"])
+    return {each["name"]: each["version"] for each in json.loads(done.stdout) if each["version"]}
+
+
+class Killed(BaseException):
+    """Stands for the death of the process."""
+
+
+@pytest.mark.req("GRE-64.16")
+@pytest.mark.parametrize("dies_at", [3, 4, 5, 6, 7, 99])  # before each secret, the file, what follows; and never
+def test_an_update_is_in_force_whole_or_not_at_all_wherever_it_is_ended(
+    shop: Harbour, monkeypatch: pytest.MonkeyPatch, dies_at: int
+) -> None:
+    spare, owner = "beacon-5a5a", Connection(locate()).own()
+    try:
+        updated_but_ended(shop, monkeypatch, dies_at, spare)
+    finally:
+        owner.leave()
+
+
+def updated_but_ended(shop: Harbour, monkeypatch: pytest.MonkeyPatch, dies_at: int, spare: str) -> None:
+    shop.add("beacon", "--public-url", URL, harbour="kiel", secret=TOKEN, secrets=spare)
+    old = referred(shop)
+    answers = {"harbour": "bremen", "secret": f"{TOKEN}00", "secrets": f"{spare}00"}
+    with monkeypatch.context() as patched:
+        steps = dying(patched, dies_at)
+        try:
+            shop.run("update", "beacon", "--answers", "-", text=json.dumps(answers))
+        except Killed:
+            assert len(steps) == dies_at
+        else:
+            assert steps == ["mark", "mark", "candidate", "secrets", "secrets", "put", "reload", "remove", "remove"]
+    now = referred(shop)
+    if now["harbour"] == "kiel":
+        assert now == old
+    else:
+        assert now["harbour"] == "bremen"
+        assert all(now[key] and now[key] != old[key] for key in ("secret", "secrets"))
+    assert shop.run("test", "beacon").error is None
+    needed, found = {now["names"], now["more"]}, set(kept(shop))
+    told = [each["mend"] for each in shop.run("doctor", "--json").data if each["state"] == "warning"]
+    assert all(any(f"remove {name} " in each for each in told) for name in found - needed)
+    again = shop.run("update", "beacon", "--answers", "-", text=json.dumps(answers))
+    assert (again.error, tables(shop)["beacon"]["harbour"]) == (None, "bremen")
+
+
+def referred(shop: Harbour) -> dict[str, str]:
+    """What the table says, and the versions of the secrets that it refers to."""
+    table, found = tables(shop)["beacon"], kept(shop)
+    names = table.get("secret", "secret:beacon-secret"), table["secrets"][0]
+    first, more = (each.removeprefix("secret:") for each in names)
+    return {"harbour": table["harbour"], "secret": found[first], "secrets": found[more], "names": first, "more": more}
+
+
+def dying(monkeypatch: pytest.MonkeyPatch, at: int) -> list[str]:
+    """Has the process die before the step of this number: of what it asks of the runtime, and of the file's change."""
+    steps: list[str] = []
+
+    def step(do: Any) -> Any:
+        def done(self: Any, *given: Any) -> Any:
+            if len(steps) == at:
+                raise Killed
+            steps.append(given[0].rpartition("/")[2] if given else "put")
+            return do(self, *given)
+
+        return done
+
+    monkeypatch.setattr(Client, "post", step(Client.post))
+    monkeypatch.setattr(Draft, "put", step(Draft.put))
+    return steps
+
+
+@pytest.mark.req("GRE-64.16")
+def test_a_new_file_that_a_death_left_beside_the_old_one_is_told_and_in_nobodys_way(shop: Harbour) -> None:
+    shop.add("beacon", harbour="kiel", secret=TOKEN)
+    (shop.root / ".lichen.toml.new").write_text("half of")
+    assert any(".lichen.toml.new" in each["what"] for each in shop.run("doctor", "--json").data)
+    assert shop.run("update", "beacon", "--answers", "-", text='{"harbour": "bremen"}').error is None
+    assert not (shop.root / ".lichen.toml.new").exists()
+
+
+@pytest.mark.req("GRE-64.17")
+def test_a_secret_that_is_kept_already_is_not_replaced_unasked(shop: Harbour) -> None:
+    shop.add("beacon", harbour="kiel", secret=TOKEN)
+    before = kept(shop)
+    other = shop.add("lamp", harbour="kiel", secret="secret:beacon-secret")  # the same one
+    assert other.error is None
+    shop.run("remove", "beacon", "--yes")
+    done = shop.add("beacon", harbour="kiel", secret=f"{TOKEN}00")
+    assert done.error is not None
+    assert (done.error.code, "beacon" in tables(shop), kept(shop)) == ("secret_exists", False, before)
+    assert "lamp would be handed the new one" in done.error.message
+    assert ('"secret:beacon-secret"' in done.error.next_step, "--yes" in done.error.next_step) == (True, True)
+    assert TOKEN not in f"{done.out}{done.err}{done.error}{done.error.next_step}"
+    assert shop.add("beacon", harbour="kiel", secret=TOKEN).error is None  # the same value is no other
+    assert kept(shop) == before
+    shop.run("remove", "beacon", "--yes")
+    agreed = shop.add("beacon", "--yes", harbour="kiel", secret=f"{TOKEN}00")
+    assert (agreed.error, "lamp is handed beacon-secret, too" in agreed.err) == (None, True)
+    assert "secret beacon-secret is replaced" in agreed.out
+    assert kept(shop) != before
+
+
+@pytest.mark.req("GRE-64.9")
+def test_removing_names_the_routes_that_nothing_comes_by_any_more(shop: Harbour) -> None:
+    shop.add("beacon", harbour="kiel", secret=TOKEN)
+    with shop.file.open("a") as file:
+        file.write('[[tenants.acme.routes]]\nchannel = "beacon"\nagent = "shop.echo"\n')
+    at = shop.file.read_text().splitlines().index('channel = "beacon"')
+    done = shop.run("remove", "beacon", "--yes")
+    assert f"lichen.toml:{at}: tenants.acme.routes[0]" in done.err
+    assert "its secrets are kept still: beacon-secret" in done.out
+
+
+@pytest.mark.req("GRE-64.18")
+def test_a_list_says_what_is_wrong_with_the_file_and_where(shop: Harbour) -> None:
+    shop.add("dummy", secret="between us")
+    with shop.file.open("a") as file:
+        file.write('[tenants.acme.beacon]\nharbour = "Kiel!"\n[tenants.acme.beacn]\n')
+    lines = shop.file.read_text().splitlines()
+    done = shop.run("list", "--json")
+    assert {each["name"]: each["state"] for each in done.data} == {
+        "dummy": "not asked",
+        "beacon": "settings_invalid",
+        "beacn": "channel_unknown",
+    }
+    said = "".join(done.err.split())
+    wrong = lines.index('harbour = "Kiel!"') + 1
+    assert f"lichen.toml:{wrong}:tenants.acme.beacon.harbour" in said
+    assert f"lichen.toml:{lines.index('[tenants.acme.beacn]') + 1}:tenants.acme.beacn" in said
+    assert done.code == 1
 
 
 @pytest.mark.req("GRE-64.7")
@@ -194,7 +342,7 @@ def test_a_secret_that_another_channel_uses_is_not_forgotten_with_this_one(shop:
 
 @pytest.mark.req("GRE-64.9")
 def test_a_platform_that_cannot_be_told_keeps_its_channel_unless_it_is_removed_anyway(shop: Harbour) -> None:
-    shop.add("beacon", harbour="kiel", secret=WRONG)
+    shop.add("beacon", "--anyway", harbour="kiel", secret=WRONG)
     done = shop.run("remove", "beacon", "--yes")
     assert done.error is not None
     assert (done.error.code, "beacon" in tables(shop)) == ("credentials_refused", True)
@@ -290,6 +438,8 @@ def test_a_person_is_asked_again_after_a_wrong_answer_and_what_is_secret_is_type
     shown, code = at_terminal(shop, ["channel", "update", "beacon", "harbour"], ["bremen"])
     assert (code, "(kiel)" in shown) == (0, True), shown
     assert tables(shop)["beacon"] == {"harbour": "bremen"}
+    shown, code = at_terminal(shop, ["channel", "add", "beacon", "--name", "beacon"], ["bremen", "", "", "", ""])
+    assert (code, "Token (Enter leaves it as it is)" in shown) == (0, True), shown
     shown, code = at_terminal(shop, ["channel", "remove", "beacon"], ["n"])
     assert (code, "beacon" in tables(shop)) == (1, True)
 

@@ -1,10 +1,11 @@
-"""A planned channel put in place: secrets first, then the file, then the platform. Nothing is half done in silence."""
+"""A planned channel put in place: the platform is asked, then the secrets are kept, then the file is written, then the
+platform is told. Nothing is half done in silence."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,40 +15,108 @@ import msgspec.structs
 from lichen.channels.port import ChannelMaker, Guide
 from lichen.cli.channels.answers import Given
 from lichen.cli.channels.doctor import mend_of
-from lichen.cli.channels.planning import Plan, texts_of
+from lichen.cli.channels.keeping import (
+    Kept,
+    check_replaced,
+    differing,
+    forget,
+    keep,
+    kept_in,
+    used_beside,
+    users_of,
+)
+from lichen.cli.channels.planning import Plan, references, switched, texts_of
 from lichen.cli.channels.project import ChannelFile, Declared, put_in_force
 from lichen.cli.here.caller import Caller
 from lichen.cli.here.client import Client
 from lichen.cli.show.screen import note
-from lichen.core.words.errors import Conflict, LichenError
+from lichen.core.words.errors import LichenError, Unavailable
 
 
 class Wanted(NamedTuple):
-    """What is to be put in place: a plan, how its kind is set up, and where the world reaches us."""
+    """What is to be put in place: a plan, how its kind is set up, and where the world reaches us. `before` is the table
+    that an update changes. `yes`: what is kept already may be replaced; `anyway`: also where the platform refuses."""
 
     plan: Plan
+    maker: ChannelMaker
     guide: Guide
     url: str
     is_there: bool
+    before: Mapping[str, Any] | None = None
+    yes: bool = False
+    anyway: bool = False
 
 
 def set_up(caller: Caller, file: ChannelFile, wanted: Wanted, given: Given) -> None:
     """Puts it in place. What was done when something fails is said."""
     for each in given.unused:
         note(f"{each} is not needed here")
-    plan, client, done = wanted.plan, file.client(wanted.plan), list[str]()
+    client, done = file.client(wanted.plan), list[str]()
+    kept = kept_in(client)
+    wanted = wanted._replace(plan=_settled(file, client, wanted, kept))
+    plan = wanted.plan
     with _told(done):
-        for secret, value in plan.secrets.items():
-            _keep(client, plan, secret, value)
-            done.append(f"secret {secret} is kept")
-        is_new = file.write(plan, is_there=wanted.is_there)
-        done.append(f"{plan.name} is in {file.path.name}")
+        is_new = _put(file, client, wanted, kept, done)
         is_in_force = put_in_force(client, plan.name, plan.tenant)
         view = view_of(file, plan) if is_in_force else None
+        if wanted.before is not None:
+            done += _cleared(file, client, wanted, kept, is_in_force=is_in_force)
         webhook, said = _registered(file, plan, view, wanted.url)
     found = _outcome(wanted, view, webhook) | {"said": said, "changed": is_new, "in_force": is_in_force}
     if not caller.screen.data(found):
         _say(caller, found, done)
+
+
+def _settled(file: ChannelFile, client: Client, wanted: Wanted, kept: Kept) -> Plan:
+    """The plan with what changes alone: nobody's secret is replaced unasked, and an update takes effect at once."""
+    plan = differing(client, wanted.plan, kept)
+    if wanted.before is None:
+        check_replaced(file, plan, kept, is_agreed=wanted.yes)
+        return plan
+    return switched(plan, wanted.before, wanted.maker, {name: each["source"] for name, each in kept.items()})
+
+
+def _put(file: ChannelFile, client: Client, wanted: Wanted, kept: Kept, done: list[str]) -> bool:
+    """Keeps the secrets and writes the table, once the platform took both. Tells whether that changed the file."""
+    plan = wanted.plan
+    with file.draft(plan, is_there=wanted.is_there) as made:
+        if plan.secrets or made.is_change:
+            _ask_platform(client, wanted, is_replacing=wanted.is_there or any(each in kept for each in plan.secrets))
+        for secret in plan.secrets:
+            keep(client, plan, secret)
+            done.append(f"secret {secret} is {'replaced' if secret in kept else 'kept'}")
+            for user in users_of(file, plan, kept[secret]) if secret in kept else ():
+                note(f"{user} is handed {secret}, too: it has the new one now")
+        is_new = made.put()
+    done.append(f"{plan.name} is in {file.path.name}")
+    return is_new
+
+
+def _ask_platform(client: Client, wanted: Wanted, *, is_replacing: bool) -> None:
+    """Has the platform say whether it takes what is not in force yet. Where nothing that works would be replaced, it is
+    enough that it does not refuse: it may be away, or a secret may come later."""
+    plan = wanted.plan
+    try:
+        client.post(f"channels/{plan.name}/candidate", {"secrets": plan.secrets})
+    except LichenError as error:
+        if not (wanted.anyway or (isinstance(error, Unavailable) and not is_replacing)):
+            error.next_step = f"{error.next_step} Nothing was changed; --anyway changes it all the same."
+            raise
+        note(f"its platform did not take this: {error.message} ({error.code})")
+
+
+def _cleared(file: ChannelFile, client: Client, wanted: Wanted, kept: Kept, *, is_in_force: bool) -> Iterator[str]:
+    """Forgets the secrets that an update put others in the place of, unless somebody is handed them still."""
+    assert wanted.before is not None, "only an update puts another in the place of one"
+    settings, plan = wanted.maker.settings, wanted.plan
+    now = {*references(settings, plan.table), *used_beside(file, plan)}
+    for name in references(settings, wanted.before):
+        if name in now or name not in kept or kept[name]["tools"]:
+            continue
+        if not is_in_force:
+            note(f"after the restart nothing needs the secret {name}: `lichen channel doctor` names it then")
+        elif forget(client, name):
+            yield f"secret {name} is forgotten"
 
 
 def _outcome(wanted: Wanted, view: Mapping[str, Any] | None, told: str) -> dict[str, Any]:
@@ -86,17 +155,9 @@ def _told(done: list[str]) -> Generator[None]:
     except LichenError as error:
         for each in done:
             note(f"done: {each}")
-        error.next_step = f"{error.next_step} Then run this again: what is done is not done twice."
+        if done:
+            error.next_step = f"{error.next_step} Then run this again: what is done is not done twice."
         raise
-
-
-def _keep(client: Client, plan: Plan, secret: str, value: str) -> None:
-    try:
-        client.post("secrets", {"name": secret, "value": value, "wanted_by": f"channel:{plan.name}"})
-    except Conflict as error:
-        if error.code != "secret_exists":
-            raise
-        client.post("secrets/rotate", {"name": secret, "value": value})
 
 
 def _registered(file: ChannelFile, plan: Plan, view: Mapping[str, Any] | None, url: str) -> tuple[str, str]:

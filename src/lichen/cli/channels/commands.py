@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from lichen.cli.channels.answers import ANSWERS_BYTES_MAX, checked, read_document, schema
+from lichen.channels.port import ChannelMaker, Guide
+from lichen.cli.channels.answers import ANSWERS_BYTES_MAX, Given, checked, read_document, schema
 from lichen.cli.channels.applying import Wanted, emit, say_dry, set_up, view_of
-from lichen.cli.channels.asking import ask
+from lichen.cli.channels.asking import ask, check_terminal
 from lichen.cli.channels.doctor import examined
-from lichen.cli.channels.planning import already, guide_of_kind, planned, references
-from lichen.cli.channels.project import ChannelFile, Declared, put_in_force
+from lichen.cli.channels.keeping import forget, kept_in, secrets_of, users_of
+from lichen.cli.channels.planning import already, guide_of_kind, planned, secret_of
+from lichen.cli.channels.project import ChannelFile, Declared, mistakes, put_in_force
 from lichen.cli.here.caller import Caller, calling
 from lichen.cli.show.screen import note
 from lichen.core.words.errors import Invalid, LichenError, NotFound
+from lichen.settings.file import FILE
 
 app = typer.Typer(name="channel", help="The platforms that customers write from.", no_args_is_help=True)
 
@@ -31,6 +35,7 @@ PublicUrl = Annotated[
     str,
     typer.Option("--public-url", envvar="LICHEN_PUBLIC_URL", help="Where the world reaches us, https.", metavar="URL"),
 ]
+Anyway = Annotated[bool, typer.Option("--anyway", help="Also where its platform does not take it.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Says what would be done, and does nothing.")]
 
 
@@ -56,11 +61,16 @@ def kinds(caller: Caller) -> None:
 def list_channels(caller: Caller) -> None:
     """Lists the channels that lichen.toml declares, the address of each, and what it lacks."""
     file = ChannelFile(caller)
-    states = _states(file)
-    found = [_row(each, states.get((each.tenant, each.name))) for each in file.channels]
+    faults = mistakes(file.path)
+    states = _states(file, faults)
+    found = [_row(each, states.get((each.tenant, each.name)), faults) for each in file.channels]
     if not caller.screen.data(found):
         heads = ("name", "kind", "tenant", "env", "webhook", "state")
         caller.screen.table(heads, [tuple(row.values()) for row in found], empty="There is no channel.")
+    for fault in faults:
+        note(f"{fault.place or FILE}: {fault.message} ({fault.code}) {fault.next_step}")
+    if faults:
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -75,12 +85,14 @@ def add(
         str, typer.Option("--emit-answers", help="Writes the answers, without secrets, to a file.", metavar="FILE")
     ] = "",
     public_url: PublicUrl = "",
+    yes: Annotated[bool, typer.Option("--yes", help="Replaces secrets that are kept already.")] = False,
+    anyway: Anyway = False,
     dry_run: DryRun = False,
 ) -> None:
     """Asks what a channel needs, keeps it, and tells its platform where we are.
 
-    Secrets are kept as `lichen secrets` keeps them; lichen.toml refers to them. The form of every answer is checked
-    before anything is changed; whether a secret is right, the platform says afterwards. Running it again is safe.
+    Secrets are kept as `lichen secrets` keeps them; lichen.toml refers to them. The form of every answer is checked,
+    and the platform asked whether it takes them, before anything is changed. Running it again is safe.
     """
     maker, guide = guide_of_kind(kind)
     if schema_:
@@ -88,8 +100,7 @@ def add(
         return
     file = ChannelFile(caller)
     tenant, declared, env = file.place("dev")
-    every = tuple(each.key for each in guide.questions)
-    document = _document(answers) if answers else ask(maker, guide, every, {})
+    document = _document(answers) if answers else _asked(file, (kind, name or kind, tenant, env), maker, guide)
     given = checked(kind, maker, guide, document, public_url=public_url)
     plan = planned(kind, maker, guide, given, name=name or kind, tenant=tenant, env=env)
     there = already(declared, plan, maker)
@@ -100,7 +111,7 @@ def add(
     if dry_run:
         say_dry(caller, plan, given.public_url)
         return
-    set_up(caller, file, Wanted(plan, guide, given.public_url, is_there), given)
+    set_up(caller, file, Wanted(plan, maker, guide, given.public_url, is_there, yes=yes, anyway=anyway), given)
 
 
 @app.command()
@@ -111,9 +122,13 @@ def update(
     keys: Annotated[list[str] | None, typer.Argument(help="Which answers; else all.", metavar="KEY")] = None,
     answers: Answers = "",
     public_url: PublicUrl = "",
+    anyway: Anyway = False,
     dry_run: DryRun = False,
 ) -> None:
-    """Changes answers of a channel; those that are not named stay as they are."""
+    """Changes answers of a channel; those that are not named stay as they are.
+
+    The platform is asked first: what it does not take changes nothing. All of it takes effect at once, or none does.
+    """
     file = ChannelFile(caller)
     channel = file.find(name)
     maker, guide = guide_of_kind(channel.kind)
@@ -125,7 +140,8 @@ def update(
     if answers or (public_url and not keys):
         document: Mapping[str, Any] = _document(answers) if answers else {}
     else:
-        typed = ask(maker, guide, tuple(keys or every), channel.table)
+        secret = {each.key: "" for each in guide.questions if each.secret}
+        typed = ask(maker, guide, tuple(keys or every), {**channel.table, **secret}, kept=secret)
         document = {key: value for key, value in typed.items() if value}
     given = checked(channel.kind, maker, guide, document, public_url=public_url, is_whole=False)
     plan = planned(
@@ -135,7 +151,8 @@ def update(
     if dry_run:
         say_dry(caller, plan, given.public_url)
         return
-    set_up(caller, file, Wanted(plan, guide, given.public_url, True), given)
+    wanted = Wanted(plan, maker, guide, given.public_url, True, before=channel.table, anyway=anyway)
+    set_up(caller, file, wanted, given)
 
 
 @app.command()
@@ -164,13 +181,15 @@ def remove(
                 error.next_step = f"{error.next_step} Or add --anyway; nothing was removed."
                 raise
             note(f"the platform was not told: {error.message}")
-    secrets = _secrets_of(channel)
+    secrets = secrets_of(channel)
     file.drop(channel)
     put_in_force(client, name, channel.tenant)
-    own = [each for each in secrets if each not in _used_in(ChannelFile(caller), channel)]
-    forgotten = [each for each in own if with_secrets and _forgot(file, channel, each)]
+    now, kept, routes = ChannelFile(caller), kept_in(client), list(file.routes_of(channel))
+    own = [each for each in secrets if each in kept and not users_of(now, channel, kept[each])]
+    forgotten = [each for each in own if with_secrets and forget(client, each)]
     stays = [each for each in own if each not in forgotten]
-    if caller.screen.data({"name": name, "removed": True, "said": said, "forgotten": forgotten, "kept": stays}):
+    found = {"name": name, "removed": True, "said": said, "forgotten": forgotten, "kept": stays, "routes": routes}
+    if caller.screen.data(found):
         return
     for line in said:
         caller.screen.line(line)
@@ -178,7 +197,10 @@ def remove(
     if forgotten:
         caller.screen.line(f"forgotten: {', '.join(forgotten)}")
     if stays:
-        caller.screen.line(f"its secrets may be there still: {', '.join(stays)}", "dim")
+        caller.screen.line(f"its secrets are kept still: {', '.join(stays)}", "dim")
+        caller.screen.line(f"`lichen secrets remove {stays[0]}` forgets one; --with-secrets does it at once.", "dim")
+    for place in routes:
+        note(f"{place}: this route is for {name} alone, and nothing comes by it any more: take it out")
 
 
 @app.command("test")
@@ -236,19 +258,27 @@ def _document(named: str) -> Mapping[str, Any]:
 # -- what there is -----------------------------------------------------------------------------------------------
 
 
-def _states(file: ChannelFile) -> Mapping[tuple[str, str], Mapping[str, Any]]:
-    """What the runtime says of each channel, by tenant and name."""
+def _states(file: ChannelFile, faults: Sequence[LichenError]) -> Mapping[tuple[str, str], Mapping[str, Any]]:
+    """What the runtime says of each channel, by tenant and name. With a fault in the file none can begin, and only one
+    that runs already says anything."""
     places = {(each.tenant, each.env): each for each in file.channels}
     found: dict[tuple[str, str], Mapping[str, Any]] = {}
-    for (tenant, _), one in places.items():
-        found |= {(tenant, each["name"]): each for each in file.client(one).get("channels")}
+    try:
+        for (tenant, _), one in places.items():
+            found |= {(tenant, each["name"]): each for each in file.client(one).get("channels")}
+    except LichenError:
+        if not faults:
+            raise
     return found
 
 
-def _row(channel: Declared, view: Mapping[str, Any] | None) -> dict[str, str]:
-    state = "ok"
-    if view is None:
-        state = "after a restart"
+def _row(channel: Declared, view: Mapping[str, Any] | None, faults: Sequence[LichenError]) -> dict[str, str]:
+    state, own = "ok", re.compile(rf"tenants\.{channel.tenant}\.{channel.name}(\.|$)")
+    wrong = next((each for each in faults if own.search(each.place or "")), None)
+    if wrong is not None:
+        state = wrong.code
+    elif view is None:
+        state = "not asked" if faults else "after a restart"
     elif view["code"]:
         state = view["code"]
     elif view["lacks"]:
@@ -258,24 +288,14 @@ def _row(channel: Declared, view: Mapping[str, Any] | None) -> dict[str, str]:
             "webhook": webhook, "state": state}  # fmt: skip
 
 
-def _secrets_of(channel: Declared) -> tuple[str, ...]:
-    try:
-        maker, _ = guide_of_kind(channel.kind)
-    except LichenError:
-        return ()
-    return references(maker.settings, channel.table)
-
-
-def _used_in(file: ChannelFile, gone: Declared) -> frozenset[str]:
-    """The secrets that other channels of the same scope refer to."""
-    others = (each for each in file.channels if (each.tenant, each.env) == (gone.tenant, gone.env))
-    return frozenset(secret for each in others for secret in _secrets_of(each))
-
-
-def _forgot(file: ChannelFile, channel: Declared, secret: str) -> bool:
-    try:
-        file.client(channel).post("secrets/remove", {"name": secret})
-    except LichenError as error:
-        note(f"{secret} is not forgotten: {error.message}")
-        return error.code == "secret_unknown"
-    return True
+def _asked(file: ChannelFile, named: tuple[str, str, str, str], maker: ChannelMaker, guide: Guide) -> Mapping[str, Any]:
+    """What a person answers. Nothing typed for a secret that is kept already means that one."""
+    kind, name, tenant, env = named
+    blank = Given({}, {each.key: "" for each in guide.questions if each.secret})
+    plan = planned(kind, maker, guide, blank, name=name, tenant=tenant, env=env)
+    check_terminal()
+    there = kept_in(file.client(plan))
+    names = {key: secret_of(plan, maker, key) for key in blank.secrets}
+    kept = {key: f"secret:{each}" for key, each in names.items() if each in there}
+    every = tuple(each.key for each in guide.questions)
+    return ask(maker, guide, every, {}, kept=kept)

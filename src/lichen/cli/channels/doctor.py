@@ -10,7 +10,9 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
+from lichen.cli.channels.keeping import kept_in, unneeded
 from lichen.cli.channels.project import ChannelFile, Declared, mistakes
+from lichen.cli.channels.writing import beside_of
 from lichen.core.words.errors import LichenError
 
 if TYPE_CHECKING:
@@ -35,11 +37,16 @@ def examined(file: ChannelFile, *, public_url: str = "") -> Iterator[Finding]:
     """Every finding of every channel."""
     for error in mistakes(file.path):
         yield Finding("-", "problem", f"{error.place or ''}: {error.message} ({error.code})", error.next_step)
+    if beside_of(file.path.resolve()).exists():
+        what = f"{beside_of(file.path).name} was left by a command that was ended; {file.path.name} is as it was before"
+        yield Finding("-", "warning", what, "run that command again")
     for channel in file.channels:
         try:
             yield from _channel(file, channel, public_url)
         except LichenError as error:
             yield _failure(channel, error)
+    for first in {(each.tenant, each.env): each for each in file.channels}.values():
+        yield from _left_over(file, first)
 
 
 def _channel(file: ChannelFile, channel: Declared, public_url: str) -> Iterator[Finding]:
@@ -63,6 +70,18 @@ def _channel(file: ChannelFile, channel: Declared, public_url: str) -> Iterator[
             yield Finding(named, "ok", said or "its secrets are there")
     if public_url:
         yield from _reached(named, f"{public_url.rstrip('/')}{view['webhook']}")
+
+
+def _left_over(file: ChannelFile, channel: Declared) -> Iterator[Finding]:
+    """The secrets of a scope that are kept for nothing."""
+    try:
+        kept = kept_in(file.client(channel))
+    except LichenError:
+        return  # whoever looks may not see secrets
+    for name in unneeded(file, channel, kept):
+        what = f"{channel.tenant}: nothing refers to the secret {name}, which is kept"
+        mend = f"lichen secrets remove {name} --tenant {channel.tenant} --env {channel.env}"
+        yield Finding("-", "warning", what, mend)
 
 
 def found_in(project: Project, lacks: Lacks) -> Iterator[Finding]:

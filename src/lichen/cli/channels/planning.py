@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from itertools import count
 from typing import Any, cast
 
 import msgspec
@@ -10,6 +11,7 @@ import msgspec.structs
 
 from lichen.channels.port import ChannelMaker, ChannelSettings, Guide
 from lichen.cli.channels.answers import Given
+from lichen.core.ports.secrets import SEALED
 from lichen.core.words.errors import Conflict, Invalid, NotFound
 from lichen.settings.file import FILE, Settings, Tenant
 
@@ -49,6 +51,29 @@ def planned(
     return Plan(kind, name, tenant, env, table, secrets)
 
 
+def switched(plan: Plan, channel: Mapping[str, Any], maker: ChannelMaker, kept: Mapping[str, str]) -> Plan:
+    """The plan with secrets under new names wherever more than one thing would change: then the table takes it all into
+    force at once, and a death in between leaves the old as it was. `kept` are sources of those that there are."""
+    replaced = [each for each in plan.secrets if kept.get(each) == SEALED.kind]
+    if not replaced or len(replaced) + (plan.table != channel) <= 1:
+        return plan
+    names = {each: _free(each, kept) for each in replaced}
+    said = {each.name: plan.table.get(each.name, each.default) for each in msgspec.structs.fields(maker.settings)}
+    table = dict(plan.table)
+    for key, value in said.items():
+        name = names.get(_reference(value).removeprefix("secret:"))
+        if name is not None:
+            table[key] = [f"secret:{name}", *value[1:]] if isinstance(value, (list, tuple)) else f"secret:{name}"
+    return msgspec.structs.replace(plan, table=table, secrets={names.get(k, k): v for k, v in plan.secrets.items()})
+
+
+def _free(name: str, kept: Collection[str]) -> str:
+    """The name of the next one of a secret: `slack-bot-token`, `slack-bot-token-2`."""
+    stem, _, number = name.rpartition("-")
+    stem = stem if stem and number.isascii() and number.isdecimal() else name
+    return next(each for n in count(2) if (each := f"{stem}-{n}") not in kept)
+
+
 def _is_many(default: object) -> bool:
     return isinstance(default, tuple)
 
@@ -68,6 +93,12 @@ def _named(kind: str, name: str, key: str, default: object) -> str:
     """What a secret of a channel is called: as its kind says, and after the channel where that has another name."""
     said = _reference(default).removeprefix("secret:") or f"{kind}-{key.replace('_', '-')}"
     return f"secret:{said}" if name == kind else f"secret:{name}-{said.removeprefix(f'{kind}-')}"
+
+
+def secret_of(plan: Plan, maker: ChannelMaker, key: str) -> str:
+    """The name of the secret that a setting of a channel refers to."""
+    fields = {each.name: each.default for each in msgspec.structs.fields(maker.settings)}
+    return _reference(plan.table.get(key, fields[key])).removeprefix("secret:")
 
 
 def references(settings: type[ChannelSettings], table: Mapping[str, Any]) -> tuple[str, ...]:

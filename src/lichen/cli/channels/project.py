@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 from lichen.cli.channels.planning import Plan, env_of, tenant_of
-from lichen.cli.channels.writing import replace, with_table, with_values, without_table
+from lichen.cli.channels.writing import Draft, draft, replace, with_table, with_values, without_table
 from lichen.cli.here.caller import Caller
 from lichen.cli.here.client import Client
 from lichen.cli.show.screen import note
@@ -39,6 +40,7 @@ class ChannelFile:
         if found.settings is None:
             raise found.errors[0]
         self.settings: Settings = found.settings
+        self._read = found
 
     @property
     def channels(self) -> tuple[Declared, ...]:
@@ -74,15 +76,21 @@ class ChannelFile:
 
     # -- changes -------------------------------------------------------------------------------------------------
 
-    def write(self, plan: Plan, *, is_there: bool) -> bool:
-        """Puts the table of a channel into the file. Tells whether that changed it."""
+    def draft(self, plan: Plan, *, is_there: bool) -> AbstractContextManager[Draft]:
+        """The file with the table of a channel in it, beside the one in force."""
         steps, change = ("tenants", plan.tenant, plan.name), with_values if is_there else with_table
-        return replace(self.path, lambda text: change(text, steps, plan.table), mistakes)
+        return draft(self.path, lambda text: change(text, steps, plan.table), mistakes)
 
     def try_out(self, plan: Plan, *, is_there: bool) -> str:
         """The text of the file as it would be. Raises Invalid where it cannot be, or the table has a mistake."""
         steps, change = ("tenants", plan.tenant, plan.name), with_values if is_there else with_table
         return change(self.path.read_text(encoding="utf-8"), steps, plan.table)
+
+    def routes_of(self, channel: Declared) -> Iterator[str]:
+        """Where the file sends what comes by a channel."""
+        for number, route in enumerate(self.settings.tenants[channel.tenant].routes):
+            if route.channel == channel.name:
+                yield self._read.place("tenants", channel.tenant, "routes", number)
 
     def drop(self, channel: Declared) -> None:
         """Takes the table of a channel out of the file."""

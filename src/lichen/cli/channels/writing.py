@@ -11,7 +11,7 @@ import os
 import re
 import tomllib
 from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -74,54 +74,88 @@ def without_table(text: str, steps: Steps) -> str:
     return _meant(text, f"{left.rstrip()}\n" if is_inside else left, steps, None)
 
 
-def replace(path: Path, change: Callable[[str], str], check: Check) -> bool:
-    """Puts the changed text in the place of the file, durably and at once. Tells whether there was a change.
+class Draft:
+    """A changed text that lies beside the file, checked, and takes its place at once, or not at all."""
 
-    Raises Invalid where the new text has a mistake that the old one does not have, Conflict (`file_changed`) where
-    somebody else changed it meanwhile, Unavailable (`file_unwritable`); the file is as it was then.
+    def __init__(self, path: Path, before: bytes, after: bytes) -> None:
+        self.beside = beside_of(path)
+        self.is_change = after != before
+        self._path, self._before, self._after = path, before, after
+
+    def lay(self, check: Check) -> None:
+        """Writes it. Raises Invalid where it has a mistake that the file does not have."""
+        mode = self._path.stat().st_mode & 0o777
+        self.beside.unlink(missing_ok=True)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        with os.fdopen(os.open(self.beside, flags, 0o600), "wb") as file:
+            file.write(self._after)
+            file.flush()
+            os.fchmod(file.fileno(), mode)
+            os.fsync(file.fileno())
+        known = {(each.code, each.message) for each in check(self._path)}
+        for each in check(self.beside):
+            if (each.code, each.message) not in known:
+                each.place = (each.place or "").replace(str(self.beside), str(self._path)) or None
+                raise each
+
+    def put(self) -> bool:
+        """Puts it in the place of the file, durably. Tells whether that changed it.
+
+        Raises Conflict (`file_changed`) where somebody else changed it meanwhile.
+        """
+        if not self.is_change:
+            return False
+        with _writable(self._path):
+            if self._path.read_bytes() != self._before:
+                message = f"{self._path.name} was changed meanwhile."
+                raise Conflict(message, code="file_changed", next_step="Run this again.")
+            self.beside.replace(self._path)
+            folder = os.open(self._path.parent, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+        return True
+
+
+def beside_of(path: Path) -> Path:
+    """Where the new text of a file lies before it takes its place."""
+    return path.with_name(f".{path.name}.new")
+
+
+@contextmanager
+def draft(path: Path, change: Callable[[str], str], check: Check) -> Generator[Draft]:
+    """The changed text beside the file, for as long as this lasts; one command after the other.
+
+    Raises Invalid where the new text has a mistake that the old one does not have, Unavailable (`file_unwritable`).
     """
     real = path.resolve()
-    try:
-        with _alone(real.parent):
+    with ExitStack() as held:
+        with _writable(real):
+            held.enter_context(_alone(real.parent))
             before = real.read_bytes()
-            after = change(before.decode()).encode()
-            if after == before:
-                return False
-            _replace(real, before, after, check)
+            made = Draft(real, before, change(before.decode()).encode())
+            held.callback(made.beside.unlink, missing_ok=True)
+            made.lay(check)
+        yield made
+
+
+def replace(path: Path, change: Callable[[str], str], check: Check) -> bool:
+    """Puts the changed text in the place of the file, durably and at once. Tells whether there was a change. Raises as
+    `draft` and its `put`; the file is as it was then."""
+    with draft(path, change, check) as made:
+        return made.put()
+
+
+@contextmanager
+def _writable(path: Path) -> Generator[None]:
+    try:
+        yield
     except OSError as error:
         step = "Make it and its folder writable for whoever runs this."
         raise Unavailable(
             f"{path.name} cannot be written: {error.strerror}.", code="file_unwritable", next_step=step
         ) from None
-    return True
-
-
-def _replace(path: Path, before: bytes, after: bytes, check: Check) -> None:
-    beside = path.with_name(f".{path.name}.new")
-    mode = path.stat().st_mode & 0o777
-    beside.unlink(missing_ok=True)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    try:
-        with os.fdopen(os.open(beside, flags, 0o600), "wb") as file:
-            file.write(after)
-            file.flush()
-            os.fchmod(file.fileno(), mode)
-            os.fsync(file.fileno())
-        known = {(each.code, each.message) for each in check(path)}
-        for each in check(beside):
-            if (each.code, each.message) not in known:
-                each.place = (each.place or "").replace(str(beside), str(path)) or None
-                raise each
-        if path.read_bytes() != before:
-            raise Conflict(f"{path.name} was changed meanwhile.", code="file_changed", next_step="Run this again.")
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 @contextmanager

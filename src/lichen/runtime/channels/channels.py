@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from lichen.channels.cards.capabilities import capabilities_of, kinds
 from lichen.channels.port import Asking, ChannelPort, ChannelSettings, Source, Trusted
+from lichen.core.ports.secrets import Secret
 from lichen.core.words.errors import LichenError, NotFound, Unavailable
 from lichen.core.words.scope import Environment, Scope
 from lichen.engine.journal.journal import Journal
@@ -95,6 +96,12 @@ class Channels:
         for each in self._opened.values():
             if each.host is not None:
                 each.host.begin(*self._given)
+
+    def lend(self, opened: Opened, secrets: Mapping[str, Secret]) -> None:
+        """Gives a channel that is none of these a runtime, and values that count for it before those that are kept."""
+        if opened.host is not None and self._given is not None:
+            opened.host.begin(*self._given)
+            opened.host.lend(secrets)
 
     def renew(self, found: Channels, scopes: Collection[Scope]) -> Renewed:
         """Puts what the tables say now in force, for the `scopes` that there are; what is as before stays as it is."""

@@ -43,12 +43,17 @@ class ChannelHost:
         self._reach: Reach | None = None
         self._journal_of: Callable[[Scope], Journal] | None = None
         self._told: set[tuple[str, str, str]] = set()
+        self._lent: Mapping[str, Secret] = {}
         self._apart: tuple[Callable[[Scope], Environment], Callable[[], int]] | None = None
 
     def begin(self, services: Services, reach: Reach, journal_of: Callable[[Scope], Journal]) -> None:
         """Gives the channel a runtime."""
         self._services, self._reach, self._journal_of = services, reach, journal_of
         self._told.clear()
+
+    def lend(self, secrets: Mapping[str, Secret]) -> None:
+        """Has these values, by name, stand for those that are kept: they are tried before they are."""
+        self._lent = dict(secrets)
 
     def begin_apart(self, reach: Reach, environment: Callable[[Scope], Environment], clock: Callable[[], int]) -> None:
         """Gives the channel what it needs in a process that has no log: there it has secrets of variables alone, since
@@ -124,6 +129,8 @@ class ChannelHost:
         return ""
 
     async def _read(self, name: str, reference: str) -> Secret:
+        if name in self._lent:
+            return self._lent[name]
         try:
             return await self._begun.secrets.get(self._scope, name)
         except NotFound:

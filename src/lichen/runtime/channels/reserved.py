@@ -36,7 +36,7 @@ def wrong_with_target(target: Path, settings: Settings) -> Invalid | None:
 def _reserved(settings: Settings) -> Iterator[tuple[Path, str]]:
     """Every file and folder that the project is made of, and what it is."""
     root, parts = settings.root, settings.parts
-    yield settings.file or root / FILE, FILE
+    yield from ((path, FILE) for path in (settings.file, root / FILE) if path is not None)
     yield settings.home, "the data directory"
     yield root / WORDS, "the project's own words"
     for name in (*parts.agents, *parts.tools):

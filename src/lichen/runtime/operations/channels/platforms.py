@@ -4,21 +4,25 @@ of us, and a message to try it out."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
 import msgspec
 
 from lichen.channels.port import ChannelPort, Checking, Registering
+from lichen.core.ports.secrets import Secret
 from lichen.core.speech.saying import Saying
 from lichen.core.words.errors import Conflict, Invalid, LichenError, NotFound, Unavailable
 from lichen.core.words.ids import MessageId, SessionId
 from lichen.core.words.scope import Actor, Scope
 from lichen.engine.ports import Outbound
+from lichen.gate.secrets.sources import named
 from lichen.runtime.access.access import EVERYTHING, About, Access
 from lichen.runtime.access.changes import Changes
 from lichen.runtime.channels.channels import Channels, Opened
+from lichen.runtime.operations.channels.candidate import candidate_of
 
 ANSWER_S: Final = 20.0
 SAID_CHARACTERS_MAX: Final = 500
@@ -75,11 +79,13 @@ class Platforms:
         changes: Changes,
         channels: Channels,
         *,
+        folder: Path | None,
         clock: Callable[[], int],
         new_id: Callable[[str], str],
     ) -> None:
         self._access, self._changes, self._channels = access, changes, channels
         self._clock, self._new_id = clock, new_id
+        self._folder = folder
 
     async def list(self, scope: Scope, actor: Actor) -> tuple[PlatformView, ...]:
         """Every channel of the scope, by name."""
@@ -94,12 +100,22 @@ class Platforms:
         """
         self._access.ask("channel.check", scope, actor, About(name))
         opened, channel = self._find(scope, name)
-        if isinstance(channel, Checking):
-            return Asked(name, await _answer(channel.check()))
-        for lack in await _lacks(opened):
-            step = f"`lichen secrets set {lack.reference.partition(':')[2]}`, or `lichen channel update {name}`."
-            raise Unavailable(f"{lack.reference} cannot be had.", code=lack.code, next_step=step)
-        return Asked(name, "")
+        return Asked(name, await _checked(opened, channel, name))
+
+    async def check_candidate(self, scope: Scope, name: str, actor: Actor, *, secrets: Mapping[str, Secret]) -> Asked:
+        """Asks the platform of a channel as `check` does before its table and `secrets`, by name, take effect: the
+        table is that of the settings that lie beside those in force. Nothing is kept.
+
+        Raises NotFound (`candidate_missing`, `channel_unknown`), and as `check`.
+        """
+        self._access.ask("channel.check", scope, actor, About(name))
+        for each in secrets:
+            self._access.ask("secret.set", scope, actor, About(named(scope, each)))
+        if self._folder is None:
+            raise NotFound("There is no project here.", code="candidate_missing", next_step="Run `lichen init`.")
+        opened, channel = await asyncio.to_thread(candidate_of, self._folder, scope, name)
+        self._channels.lend(opened, secrets)
+        return Asked(name, await _checked(opened, channel, name))
 
     async def register(self, scope: Scope, name: str, actor: Actor, *, public_url: str) -> Asked:
         """Has the platform send to us, who are at `public_url` for the world. Repeated, it is registered once.
@@ -184,6 +200,16 @@ async def _answer(asking: Awaitable[str]) -> str:
         raise Unavailable(
             f"The channel failed: {type(error).__name__}.", code="channel_failed", next_step=step
         ) from error
+
+
+async def _checked(opened: Opened, channel: ChannelPort, name: str) -> str:
+    """What the platform says of us; nothing for a channel that cannot ask, once its secrets can be had."""
+    if isinstance(channel, Checking):
+        return await _answer(channel.check())
+    for lack in await _lacks(opened):
+        step = f"`lichen secrets set {lack.reference.partition(':')[2]}`, or `lichen channel update {name}`."
+        raise Unavailable(f"{lack.reference} cannot be had.", code=lack.code, next_step=step)
+    return ""
 
 
 async def _lacks(opened: Opened) -> tuple[Lack, ...]:

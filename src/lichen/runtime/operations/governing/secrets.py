@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 
+import msgspec
+
 from lichen.agents.agent import Agent
 from lichen.core.deciders import events as e
 from lichen.core.ports.secrets import Secret, SecretStore, fingerprint
@@ -23,6 +25,12 @@ from lichen.runtime.views.tenant import SecretUse, SecretView, secret_view
 LOOKED_BACK_MAX = 10_000  # records in which the last use of each is looked for
 PAGE = 500
 NAMES_TOLD_MAX = 20
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """What versions of a secret with the same value have in common: how they end."""
+
+    mark: str
 
 
 class Secrets:
@@ -73,6 +81,15 @@ class Secrets:
         """Replaces the value of a secret. It counts at the next use; what is under way has the old one. Raises as
         `set`, and NotFound (`secret_unknown`) where there is none."""
         return await self._put(scope, name, value, actor, replaces=True)
+
+    async def mark(self, scope: Scope, name: str, value: Secret, actor: Actor) -> Mark:
+        """What a version of a secret with this value ends with: so whoever may set it sees whether that changes it.
+
+        Raises Invalid (`secret_name_invalid`).
+        """
+        name = named(scope, name)
+        self._access.ask("secret.set", scope, actor, About(name))
+        return Mark(fingerprint(name, value, self._engine.journal(scope).log.digest))
 
     async def remove(self, scope: Scope, name: str, actor: Actor) -> None:
         """Forgets a secret, at once. Raises NotFound (`secret_unknown`), Conflict (`secret_elsewhere`), Unavailable."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
 import msgspec
 
+from lichen.core.ports.secrets import Secret
 from lichen.runtime.operations.channels.platforms import Asked, PlatformView, Tried
+from lichen.serve.api.governing.secrets import SecretName, SecretValue
 from lichen.serve.api.route import ApiRoute
 from lichen.serve.http.exchange import Body, Exchange
 
@@ -15,6 +18,12 @@ class Registration(Body, frozen=True):
     """The https address that the world reaches this server by."""
 
     public_url: Annotated[str, msgspec.Meta(min_length=1, max_length=1_024)]
+
+
+class Candidate(Body, frozen=True):
+    """Values of secrets, by name, that are tried before they are kept."""
+
+    secrets: Annotated[Mapping[SecretName, SecretValue], msgspec.Meta(max_length=20)] = {}
 
 
 class Trying(Body, frozen=True):
@@ -31,6 +40,12 @@ async def list_channels(x: Exchange) -> tuple[PlatformView, ...]:
 async def check(x: Exchange) -> Asked:
     """Asks its platform who we are there."""
     return await x.runtime.platforms.check(x.scope, x.part("name"), x.actor)
+
+
+async def check_candidate(x: Exchange) -> Asked:
+    """Asks its platform who we would be there with settings and secrets that are not in force yet."""
+    secrets = {name: Secret(value) for name, value in x.body(Candidate).secrets.items()}
+    return await x.runtime.platforms.check_candidate(x.scope, x.part("name"), x.actor, secrets=secrets)
 
 
 async def register(x: Exchange) -> Asked:
@@ -52,6 +67,7 @@ async def test(x: Exchange) -> Tried:
 ROUTES = (
     ApiRoute("GET", "channels", "channel.read", list_channels),
     ApiRoute("POST", "channels/{name}/check", "channel.check", check, fails=(404,)),
+    ApiRoute("POST", "channels/{name}/candidate", "channel.check", check_candidate, body=Candidate, fails=(404,)),
     ApiRoute("POST", "channels/{name}/register", "channel.register", register, body=Registration, fails=(404, 409)),
     ApiRoute("POST", "channels/{name}/unregister", "channel.register", unregister, fails=(404, 409)),
     ApiRoute("POST", "channels/{name}/test", "channel.test", test, body=Trying, fails=(404,)),

@@ -10,6 +10,7 @@ import msgspec
 
 from lichen.core.ports.secrets import NAME_CHARS_MAX, SECRET_BYTES_MAX, Secret
 from lichen.core.words.errors import Invalid
+from lichen.runtime.operations.governing.secrets import Mark
 from lichen.runtime.views.tenant import SecretView
 from lichen.serve.api.route import ApiRoute
 from lichen.serve.http.exchange import Body, Exchange, Nothing
@@ -56,6 +57,12 @@ async def rotate(x: Exchange) -> SecretView:
     return await x.runtime.secrets.rotate(x.scope, wanted.name, _value(wanted), x.actor)
 
 
+async def mark(x: Exchange) -> Mark:
+    """What a version of a secret with this value ends with; nothing is kept."""
+    wanted = x.body(Replacing)
+    return await x.runtime.secrets.mark(x.scope, wanted.name, _value(wanted), x.actor)
+
+
 async def remove(x: Exchange) -> Nothing:
     """Forgets a secret."""
     await x.runtime.secrets.remove(x.scope, x.body(Removing).name, x.actor)
@@ -77,5 +84,6 @@ ROUTES = (
     ApiRoute("GET", "secrets", "secret.read", list_secrets),
     ApiRoute("POST", "secrets", "secret.set", set_secret, body=Setting, fails=(404, 409)),
     ApiRoute("POST", "secrets/rotate", "secret.set", rotate, body=Replacing, fails=(404, 409)),
+    ApiRoute("POST", "secrets/mark", "secret.set", mark, body=Replacing),
     ApiRoute("POST", "secrets/remove", "secret.remove", remove, body=Removing, fails=(404, 409)),
 )
