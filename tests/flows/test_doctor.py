@@ -10,6 +10,7 @@ import pytest
 from blake3 import blake3
 
 from lichen.core.words.errors import Invalid, NotFound
+from lichen.flows.read import hosting
 from lichen.flows.read.catalog import Catalog, read_catalog
 from lichen.flows.read.doctor import as_json, diagnose
 from lichen.flows.read.load import parse
@@ -181,13 +182,14 @@ def test_a_sidecar_names_the_component_of_an_operation_and_a_broken_one_is_warne
     [
         (257, "orders.lookup: {}", ["flow_too_long"]),
         (256, "orders.lookup: {}", []),
-        (1001, "text: hi", ["flow_too_long"]),
-        (1000, "text: hi", []),
+        (41, "text: hi", ["flow_too_long"]),
+        (40, "text: hi", []),
     ],
 )
 def test_a_flow_that_no_run_is_long_enough_for_is_warned_of(
-    nodes: int, node: str, codes: list[str], tmp_path: Path
+    nodes: int, node: str, codes: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(hosting, "VISITS_ON_MAX", 40)
     chain = "".join(f"  n{i}: {{{node}, routing: [{{to: n{i + 1}}}]}}\n" for i in range(nodes - 1))
     path = tmp_path / "a.ygtc"
     path.write_text(f"id: shop.a\ntype: job\nnodes:\n{chain}  n{nodes - 1}: {{{node}, routing: out}}\n")

@@ -15,7 +15,7 @@ from lichen.flows.read.load import load, parse
 from lichen.flows.walk.compiled import ready
 from lichen.flows.walk.planner import FlowPlanner
 from lichen.flows.walk.trail import taken
-from lichen.flows.walk.walker import JUMPS_MAX, PARKED_MAX, VISITS_MAX
+from lichen.flows.walk.walker import JUMPS_MAX, PARKED_MAX, VISITS_MAX, VISITS_ON_MAX
 from tests.flows.walking import Talk, flow
 
 FIXTURES = Path(__file__).parent / "fixtures" / "accepted"
@@ -366,11 +366,26 @@ def test_what_a_node_is_about_is_fixed_before_anybody_speaks(node: str, code: st
 # -- bounds ------------------------------------------------------------------------------------------------------
 
 
-def test_a_plan_visits_a_bounded_number_of_nodes() -> None:
+def test_a_plan_visits_a_bounded_number_of_nodes_and_so_many_follow_each_other() -> None:
     loop = flow("a: {var.set: {x: 1}, routing: [{to: b}]}\nb: {var.set: {x: 2}, routing: [{to: a}]}")
     talk = Talk(loop).begin()
+    while not talk.last.failure:
+        assert (talk.last.blocks, talk.last.calls, talk.last.waits, talk.last.answer) == (b"on", (), (), None)
+        talk.goes_on()
     assert talk.last.failure == "flow_too_long"
-    assert len(talk.path) == VISITS_MAX
+    assert [len(taken(plan.notes)) for plan in talk.plans] == [VISITS_MAX] * (VISITS_ON_MAX // VISITS_MAX)
+
+
+@pytest.mark.req("GRE-26.7")
+def test_a_flow_of_ten_thousand_nodes_ends_and_what_it_keeps_does_not_grow() -> None:
+    nodes = 10_000
+    chain = [f"n{i}: {{text: 'node {i} {{{{node.n0.text}}}}', routing: [{{to: n{i + 1}}}]}}" for i in range(nodes - 1)]
+    talk = Talk(flow("\n".join((*chain, f"n{nodes - 1}: {{text: '{{{{prev.text}}}}'}}")))).begin()
+    while talk.last.blocks:
+        talk.goes_on()
+    assert talk.last.answer == f"node {nodes - 2} node 0 "
+    assert len(talk.path) == nodes
+    assert {len(plan.state) for plan in talk.plans[:-1]} <= set(range(150))
 
 
 @pytest.mark.req("GRE-23.3")

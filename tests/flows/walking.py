@@ -94,6 +94,9 @@ class Talk:
         result = CallResult(CallId("c1"), self.last.calls[0].tool, b"{}", outcome, data, code, reason)
         return self.planned("resume", results=(result,), **more)
 
+    def goes_on(self) -> Talk:
+        return self.planned("resume")
+
     def answers(
         self, text: str = "", *, outcome: WaitOutcome = "answered", kind: WaitKind = "clarification", **body: Any
     ) -> Talk:

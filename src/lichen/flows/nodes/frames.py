@@ -85,12 +85,13 @@ class Strand(msgspec.Struct, array_like=True):
 
 class Progress:
     """The run's own strand, with those below it. `later` is what was said meanwhile; `stale` are calls that nobody
-    waits for any more."""
+    waits for any more. `visits` counts those since something came from outside."""
 
-    def __init__(self, trunk: Strand, later: str = "", stale: tuple[str, ...] = ()) -> None:
+    def __init__(self, trunk: Strand, later: str = "", stale: tuple[str, ...] = (), visits: int = 0) -> None:
         self.trunk = trunk
         self.later = later
         self.stale = list(stale)
+        self.visits = visits
 
     @property
     def frames(self) -> list[Frame]:
@@ -114,6 +115,7 @@ class _Kept(msgspec.Struct, array_like=True):
     stale: tuple[str, ...] = ()
     takes_talk: bool = False
     held: WaitRequest | None = None
+    visits: int = 0
 
 
 _DECODER = msgspec.msgpack.Decoder(_Kept)
@@ -124,7 +126,8 @@ def encode(progress: Progress) -> bytes | None:
     trunk = progress.trunk
     for base, below in reversed(_branches(progress)):
         _thin(base, below)
-    kept = _Kept(trunk.frames, progress.later, trunk.waits_for, tuple(progress.stale), trunk.takes_talk, trunk.held)
+    asks = trunk.takes_talk, trunk.held
+    kept = _Kept(trunk.frames, progress.later, trunk.waits_for, tuple(progress.stale), *asks, progress.visits)
     try:
         data = msgspec.msgpack.encode(kept)
     except (OverflowError, RecursionError, ValueError):
@@ -140,7 +143,8 @@ def decode(state: bytes) -> Progress | None:
         return None
     if kept is None:
         return None
-    progress = Progress(Strand(kept.frames, kept.waits_for, kept.takes_talk, kept.held), kept.later, kept.stale)
+    trunk = Strand(kept.frames, kept.waits_for, kept.takes_talk, kept.held)
+    progress = Progress(trunk, kept.later, kept.stale, kept.visits)
     for base, below in _branches(progress):
         fill(base, below)
     return progress

@@ -14,7 +14,7 @@ from lichen.flows.nodes.kinds import kind_of, operation_of
 from lichen.flows.read.lower_routing import exits, targets
 from lichen.flows.syntax.findings import Finding, Report
 from lichen.flows.syntax.naming import components_of, hosted_name, is_tool_name, tool_names
-from lichen.flows.walk.walker import VISITS_MAX
+from lichen.flows.walk.walker import VISITS_ON_MAX
 
 CALLS_MAX: Final = 256  # of a flow's run, as the runtime hosts it
 
@@ -74,8 +74,8 @@ def _check_length(flow: Flow, report: Report) -> None:
     calls = _shortest(flow, lambda id: int(bool(kind_of(operation_of(flow.nodes[id])).target)))
     if calls is not None and calls > CALLS_MAX:
         message = f"Every way through the flow makes at least {calls} calls; a run may make {CALLS_MAX}."
-    elif steps is not None and steps > VISITS_MAX and calls == 0:
-        message = f"Every way through the flow visits at least {steps} nodes; a plan may visit {VISITS_MAX}."
+    elif steps is not None and steps > VISITS_ON_MAX and calls == 0:
+        message = f"Every way through the flow visits at least {steps} nodes; a run may visit {VISITS_ON_MAX} at once."
     else:
         return
     step = "Split the flow into several that are started one after the other."

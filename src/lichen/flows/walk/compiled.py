@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, TypeVar
 
 from lichen.core.words.errors import Invalid
@@ -35,13 +35,14 @@ class Ready(NamedTuple):
 
 class ReadyFlow(NamedTuple):
     """A flow ready to be walked. `strict`: a missing value is an error, not an empty text. `keeps_inputs`: something
-    reads what nodes were given."""
+    reads what nodes were given. `read` are the nodes whose outputs some text or condition may read; None for all."""
 
     flow: Flow
     nodes: Mapping[str, Ready]
     strict: bool
     outputs: Mapped | None = None
     keeps_inputs: bool = False
+    read: frozenset[str] | None = None
 
 
 class Need(NamedTuple):
@@ -62,9 +63,9 @@ def ready(flow: Flow, targets: Mapping[str, str] | None = None) -> ReadyFlow:
     extra = flow.metadata.extra
     is_strict = (flow.parameters.get("strict"), extra.get("strict"), fields_of(extra.get("meta")).get("strict"))
     outputs = None if flow.outputs is None else _outputs(flow)
-    read = {path[:2] for mapped in _mappings(nodes, outputs) for path in mapped.paths}
-    keeps = any((id, "input") in read for id in nodes)
-    return ReadyFlow(flow, nodes, True in is_strict, outputs, keeps)
+    paths = tuple(_paths(nodes, outputs))
+    keeps = any(path[0] in nodes and path[1:2] == ("input",) for path in paths)
+    return ReadyFlow(flow, nodes, True in is_strict, outputs, keeps, _read(paths))
 
 
 def _outputs(flow: Flow) -> Mapped:
@@ -75,9 +76,25 @@ def _outputs(flow: Flow) -> Mapped:
         raise Invalid(f"`outputs`: {error}.", code="flow_invalid", next_step=step, place=flow.path) from None
 
 
-def _mappings(nodes: Mapping[str, Ready], outputs: Mapped | None) -> Iterator[Mapped]:
+def _paths(nodes: Mapping[str, Ready], outputs: Mapped | None) -> Iterator[Path]:
+    """Every value that the flow's texts and conditions read."""
+    yield from () if outputs is None else outputs.paths
     for one in nodes.values():
-        yield from (found for found in (one.input, one.output, one.errors, outputs) if found is not None)
+        for mapped in (one.input, one.output, one.errors, *one.vars_out.values()):
+            yield from () if mapped is None else mapped.paths
+        for condition in (one.when, *one.conditions):
+            yield from () if condition is None else condition.paths
+
+
+def _read(paths: Iterable[Path]) -> frozenset[str] | None:
+    """The nodes among what is read, by all the names that they have there."""
+    found: set[str] = set()
+    for path in paths:
+        named = path[1:] if path[0] == "node" else path[2:] if path[:2] == ("state", "nodes") else path
+        if not named or path == ("state",):
+            return None
+        found.add(str(named[0]))
+    return frozenset(found)
 
 
 def needs(flow: Flow) -> tuple[Need, ...]:

@@ -143,6 +143,13 @@ class Position:
         """Fills the node's texts with these values."""
         return Filling(values, self.flows[frame.flow].strict, result, partial(self._missed, frame))
 
+    def keep(self, frame: Frame, output: Output) -> None:
+        """Keeps the output of the node that a frame is at; what the node before gave only where something reads it."""
+        read, before = self.flows[frame.flow].read, frame.prev
+        if read is not None and before not in read and before != frame.at:
+            frame.nodes.pop(before, None)
+        frame.nodes[frame.at], frame.prev = output, frame.at
+
     def mapped(self, frame: Frame, ready: Ready, output: Output) -> Any:
         """The payload as the node's output mapping has it, after `vars_out` took what they keep. Raises RenderError."""
         result = output.payload

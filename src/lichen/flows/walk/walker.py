@@ -30,6 +30,7 @@ from lichen.flows.walk.transcript import Transcript, code_of
 from lichen.flows.walk.underway import Overdue, again, call_of, given, overdue, wait_of
 
 VISITS_MAX: Final = 1_000  # nodes of one plan
+VISITS_ON_MAX: Final = 20_000  # of plans that follow each other with nothing from outside
 JUMPS_MAX: Final = 3  # `flow.goto` of one plan, as upstream
 PARKED_MAX: Final = 16  # messages in a row that fit no route
 SAYS_MAX: Final = 100  # messages of one plan
@@ -42,6 +43,7 @@ class Pause(Enum):
 
 
 PAUSE: Final = Pause.PAUSE
+ON: Final = "on"  # what a run waits for that only rests
 Move = Step | Plan | Pause | None
 """What follows on a strand: a step, the end of the run, a pause, or the visit of the node that it is at."""
 
@@ -86,9 +88,18 @@ class Walk:
             if isinstance(move, Plan):
                 return move
             if move is None and self._visits == VISITS_MAX:
-                return self._transcript.failed(Failed("flow_too_long"))
+                return self._rested()
             move = self._take(move if move is not None else self._visit())
         return None
+
+    def _rested(self) -> Plan:
+        """A plan that asks for nothing: the next one goes on, so that others have their turn. Branches do not rest."""
+        progress, strand = self._position.progress, self._position.strand
+        progress.visits += self._visits
+        if self._position.above or self._ready or progress.visits >= VISITS_ON_MAX:
+            return self._transcript.failed(Failed("flow_too_long"))
+        strand.waits_for = ON
+        return self._transcript.paused(Plan(blocks=ON.encode()), progress)
 
     def _paused(self) -> Plan:
         position = self._position
@@ -108,6 +119,11 @@ class Walk:
         progress = self._position.progress
         meanwhile = said(self._input.input)
         progress.later = "\n".join(text for text in (progress.later, meanwhile) if text)
+        if progress.trunk.waits_for == ON:
+            progress.trunk.waits_for = ""
+            self._ready.append((progress.trunk, (), lambda: None))
+        else:
+            progress.visits = 0
         for result in self._input.results:
             self._wake(result.call, result)
         for answer in self._input.answers:
@@ -330,7 +346,7 @@ class Walk:
         """Keeps the output and takes the way that fits. A failure with a mapping of errors counts as dealt with where
         no route is about it."""
         output.input = frame.local.get("input")
-        frame.nodes[frame.at], frame.prev = output, frame.at
+        self._position.keep(frame, output)
         way = routing.way(self._position, frame, ready, output, event)
         if isinstance(way, routing.Nowhere) and ready.errors is not None:
             way = routing.way(self._position, frame, ready, output)
