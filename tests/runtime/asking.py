@@ -235,6 +235,7 @@ ENTRIES: dict[str, Entry] = {
     "Keys.list": Entry("key.read", lambda w, a: w.runtime.keys.list(a.scope, a.actor)),
     "Keys.revoke": Entry("key.revoke", lambda w, a: w.runtime.keys.revoke(a.scope, "00000000", a.actor)),
     "Letters.list": Entry("letter.read", lambda w, a: w.runtime.letters.list(a.scope, a.actor)),
+    "Letters.waiting": Entry("letter.read", lambda w, a: w.runtime.letters.waiting(a.scope, a.actor)),
     "Letters.show": Entry("letter.read", lambda w, a: w.runtime.letters.show(a.scope, "letter-1", a.actor)),
     "Letters.replay": Entry("letter.replay", lambda w, a: w.runtime.letters.replay(a.scope, "letter-1", a.actor)),
     "Letters.drop": Entry("letter.drop", lambda w, a: w.runtime.letters.drop(a.scope, "letter-1", a.actor)),
@@ -259,6 +260,8 @@ ENTRIES: dict[str, Entry] = {
         "tool.review", lambda w, a: w.runtime.tools.reject(a.scope, "files.read", DIGEST, a.actor)
     ),
     "Platforms.list": Entry("channel.read", lambda w, a: w.runtime.platforms.list(a.scope, a.actor)),
+    "ChannelHealths.list": Entry("channel.read", lambda w, a: w.runtime.channel_health.list(a.scope, a.actor)),
+    "Conversations.list": Entry("session.list", lambda w, a: w.runtime.conversations.list(a.scope, a.actor)),
     "Platforms.check": Entry("channel.check", lambda w, a: w.runtime.platforms.check(a.scope, "pager", a.actor)),
     "Platforms.check_candidate": Entry(
         "channel.check", lambda w, a: w.runtime.platforms.check_candidate(a.scope, "pager", a.actor, secrets={})

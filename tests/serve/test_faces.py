@@ -211,7 +211,17 @@ async def _same_waits(faces: Faces) -> None:
 
 async def _same_sessions(faces: Faces) -> None:
     rows = await faces.api("sessions")
-    assert rows == (await faces.twin("sessions"))["sessions"] == await faces.command("list", "sessions")
+    assert rows == await faces.command("list", "sessions")
+    book = await faces.api("conversations")
+    assert book["conversations"] == (await faces.twin("sessions"))["sessions"]
+    assert book == await faces.command("sessions", "list")
+    assert {each["id"] for each in book["conversations"]} == {each["id"] for each in rows}
+    for each in book["conversations"]:
+        assert next(row for row in rows if row["id"] == each["id"]).items() <= each.items()
+    assert (
+        await faces.api("letters") == (await faces.twin("letters"))["letters"] == await faces.command("letters", "list")
+    )
+    assert await faces.api("channels/health") == (await faces.twin("channels"))["channels"]
     for row in rows:
         told = await faces.api(f"sessions/{row['id']}")
         assert told == (await faces.twin(f"sessions/{row['id']}"))["session"]

@@ -26,7 +26,7 @@ COMMANDS: Final = {
     "reload": ("commands.reload:reload", "Puts policies, agents, flows, prompts and channels in force as they are."),
     "doctor": ("serving.doctor:examine", "Names every problem and what mends it."),
     "runs": ("commands.runs:app", "What the agents are doing and did."),
-    "sessions": ("commands.sessions:app", "One conversation: what was said, and its end."),
+    "sessions": ("commands.sessions:app", "Conversations: what was said, and how far it came."),
     "approvals": ("commands.approvals:app", "What waits for a person, and the answers."),
     "handovers": ("commands.handovers:app", "Conversations that a person is to have."),
     "letters": ("letters.letters:app", "Messages that got stuck: seen, tried again, put away."),

@@ -311,6 +311,8 @@ class Runtime:
     def _offer_platforms(self, wiring: Wiring, access: Access, changes: Changes) -> None:
         """Channels, and the secrets that they and tools use."""
         from lichen.runtime.channels.channels import Channels
+        from lichen.runtime.operations.channels.conversations import Conversations
+        from lichen.runtime.operations.channels.health import ChannelHealths
         from lichen.runtime.operations.channels.platforms import Platforms
         from lichen.runtime.operations.governing.secrets import Secrets
 
@@ -331,6 +333,8 @@ class Runtime:
             clock=blueprint.clock,
             new_id=blueprint.new_id,
         )
+        self.channel_health = ChannelHealths(wiring.engine, self.platforms, channels, self.settings)
+        self.conversations = Conversations(wiring.engine, access)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

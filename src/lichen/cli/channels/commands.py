@@ -20,6 +20,7 @@ from lichen.cli.channels.keeping import forget, kept_in, secrets_of, users_of
 from lichen.cli.channels.planning import already, guide_of_kind, planned, secret_of
 from lichen.cli.channels.project import ChannelFile, Declared, mistakes, put_in_force
 from lichen.cli.here.caller import Caller, calling
+from lichen.cli.show.moments import moment
 from lichen.cli.show.screen import note
 from lichen.core.words.errors import Invalid, LichenError, NotFound
 from lichen.settings.file import FILE
@@ -71,6 +72,29 @@ def list_channels(caller: Caller) -> None:
         note(f"{fault.place or FILE}: {fault.message} ({fault.code}) {fault.next_step}")
     if faults:
         raise typer.Exit(1)
+
+
+@app.command()
+@calling
+def health(caller: Caller) -> None:
+    """Says how each channel is, as the log knows it: what came and went, what waits. No platform is asked."""
+    found = caller.client.get("channels/health")
+    if caller.screen.data(found):
+        return
+    rows = [
+        (
+            each["name"],
+            each["state"],
+            "-" if each["last_in_us"] is None else moment(each["last_in_us"]),
+            "-" if each["last_out_us"] is None else moment(each["last_out_us"]),
+            str(each["waiting"]),
+            str(each["failed"] + each["in_doubt"] + each["letters"]),
+            "; ".join(finding["what"] for finding in each["findings"]),
+        )
+        for each in found
+    ]
+    heads = ("name", "is", "last in", "last out", "on the way", "stuck", "what")
+    caller.screen.table(heads, rows, empty="There is no channel.")
 
 
 @app.command()

@@ -1,8 +1,10 @@
-"""`lichen sessions`: one conversation, what is vouched for in it, and its end. `lichen list sessions` lists them."""
+"""`lichen sessions`: conversations, one of them, what is vouched for in it, and its end. `lichen list sessions` lists
+them in the order in which they began."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any
+from urllib.parse import urlencode
 
 import typer
 
@@ -11,26 +13,70 @@ from lichen.cli.here.client import segment
 from lichen.cli.show.moments import moment, usd
 from lichen.cli.show.screen import Screen
 
-app = typer.Typer(name="sessions", help="One conversation: what was said, and its end.", no_args_is_help=True)
+app = typer.Typer(name="sessions", help="Conversations: what was said, and how far it came.", no_args_is_help=True)
 
+Channel = Annotated[str, typer.Option("--channel", help="Only those by this channel.", metavar="NAME")]
+Stands = Annotated[
+    str,
+    typer.Option(
+        "--standing", help="Only those that stand so: busy, handed, asked, waiting, quiet, closed.", metavar="STANDING"
+    ),
+]
+Limit = Annotated[int, typer.Option("--limit", help="So many at most.", min=1, max=200)]
 Session = Annotated[str, typer.Argument(help="The id of a session.", metavar="SESSION")]
 Sources = Annotated[list[str], typer.Option("--source", help="A source, such as third_party:web.fetch; repeatable.")]
 Why = Annotated[str, typer.Option("--reason", help="Why you vouch for it; part of the record.")]
 
 
+@app.command("list")
+@calling
+def list_all(caller: Caller, channel: Channel = "", standing: Stands = "", limit: Limit = 50) -> None:
+    """Lists conversations, the last to say something first: who said what, and what waits for a person."""
+    wanted = {"channel": channel, "standing": standing}
+    query = {"limit": str(limit), **{name: value for name, value in wanted.items() if value}}
+    book = caller.client.get(f"conversations?{urlencode(query)}")
+    if caller.screen.data(book):
+        return
+    rows = [
+        (moment(each["last_at_us"]), each["id"], each["channel"], each["standing"], _stuck(each), _said(each))
+        for each in book["conversations"]
+    ]
+    heads = ("at", "session", "channel", "stands", "stuck", "said last")
+    caller.screen.table(heads, rows, empty="Nobody has said anything yet.")
+
+
+def _stuck(each: dict[str, Any]) -> str:
+    """What of it waits for a person."""
+    counts = (("unread", each["unread"]), ("in doubt", each["in_doubt"]), ("not delivered", each["failed"]))
+    return ", ".join(f"{count} {what}" for what, count in counts if count)
+
+
+def _said(each: dict[str, Any]) -> str:
+    said = each["said"]
+    if said is None:
+        return ""
+    unread = "(not for you to read)" if each["is_sealed"] else "(erased)"
+    return f"{said['by'] or said['role']}: {unread if said['text'] is None else said['text']}"
+
+
 @app.command()
 @calling
 def show(caller: Caller, session: Session) -> None:
-    """Shows the last of what was said in a session, and what it cost."""
+    """Shows the last of what was said in a session, how far each reply came, and what it cost."""
     detail = caller.client.get(f"sessions/{segment(session)}")
     if caller.screen.data(detail):
         return
     caller.screen.line(f"{detail['id']}  {detail['agent']}, {detail['channel']}, {detail['customer']}", "bold")
     unread = "(not for you to read)" if detail["is_sealed"] else "(erased)"
-    rows = [(moment(said["at_us"]), said["role"], said["text"] or unread) for said in detail["transcript"]]
-    caller.screen.table(("at", "who", "said"), rows, empty="Nothing was said yet.")
+    rows = [(moment(said["at_us"]), said["role"], said["text"] or unread, _way(said)) for said in detail["transcript"]]
+    caller.screen.table(("at", "who", "said", "is"), rows, empty="Nothing was said yet.")
     if detail["cost"] and detail["cost"]["models"]:
         _tell_cost(caller.screen, detail["cost"])
+
+
+def _way(said: dict[str, Any]) -> str:
+    """How far a reply came; nothing for what the customer said."""
+    return "" if said["delivery"] is None else said["delivery"]["summary"]
 
 
 def _tell_cost(screen: Screen, cost: dict[str, Any]) -> None:

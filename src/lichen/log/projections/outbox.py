@@ -19,6 +19,7 @@ from lichen.log.store.tables import Index, Op, Part, table
 _UNDELIVERED = Index("outbox_undelivered", ("log",), part=Part("state", "!=", "delivered"))
 STRANDED = ("failed", "in_doubt")
 """How the way of a message ends that a person has to look at."""
+OPEN = ("queued", "in_flight", *STRANDED)
 OUTBOX = table(
     "outbox",
     "stream INTEGER, message TEXT",
@@ -94,8 +95,17 @@ def outbox_rows(reading: Reading, log: int, limit: int) -> list[OutboxRow]:
 
 def stranded_rows(reading: Reading, log: int, limit: int) -> list[OutboxRow]:
     """Messages whose way ended undelivered or in doubt, the oldest first."""
+    return _rows_in(reading, log, STRANDED, limit)
+
+
+def open_rows(reading: Reading, log: int, limit: int) -> list[OutboxRow]:
+    """Messages that are on their way, and those whose way ended undelivered or in doubt, the oldest first."""
+    return _rows_in(reading, log, OPEN, limit)
+
+
+def _rows_in(reading: Reading, log: int, states: tuple[str, ...], limit: int) -> list[OutboxRow]:
     names = ("stream", "message", "n", "kind", "state", "attempts")
-    which = rows(OUTBOX, log=log).within(_UNDELIVERED).among("state", STRANDED).of(*names).by("stream", "n")
+    which = rows(OUTBOX, log=log).within(_UNDELIVERED).among("state", states).of(*names).by("stream", "n")
     found = reading.rows(which.first(limit))
     sessions = numbered(reading, [number for number, *_ in found])
     return [OutboxRow(sessions[number].id, *rest) for number, *rest in found if number in sessions]

@@ -21,6 +21,8 @@ SESSIONS = table(
 )
 PEOPLE = table("people", "log INTEGER, subject TEXT, opened_us INTEGER, session TEXT", "agent TEXT")
 
+_FILTERS = {"channel", "standing"}
+
 Conversation = Literal["closed", "handed", "asked", "busy", "waiting", "quiet"]
 """A session is over, is handed over to a person, its customer was asked something, is owed something, waits for
 somebody else, or none of it."""
@@ -63,6 +65,33 @@ def session_rows(reading: Reading, numbers: Sequence[int]) -> dict[int, SessionR
     """The rows of these sessions by their streams' numbers."""
     found = reading.rows(rows(SESSIONS).among("stream", numbers)) if numbers else []
     return {row[0]: SessionRow(*row) for row in found}
+
+
+def recent_rows(
+    reading: Reading, log: int, *, limit: int, before_us: int | None = None, **equal: str | None
+) -> list[SessionRow]:
+    """Sessions of a log, the one that something happened in last first; with `before_us` those in which nothing did
+    since: the next page. Of those that share the last moment of a page none is left for the next.
+
+    `equal` names columns (`channel`, `standing`) and what they must hold, None for anything. Every row of the log is
+    looked at: for a thread of its own.
+    """
+    wanted = {name: value for name, value in equal.items() if value is not None}
+    assert wanted.keys() <= _FILTERS
+    which = rows(SESSIONS, log=log, **wanted).backwards("last_us", "stream").first(limit)
+    if before_us is not None:
+        which = which.bound("last_us", "<", before_us)
+    found = [SessionRow(*row) for row in reading.rows(which)]
+    if len(found) < limit:
+        return found
+    same = rows(SESSIONS, log=log, **wanted, last_us=found[-1].last_us).backwards("stream")
+    seen = {row.number for row in found}
+    return found + [row for each in reading.rows(same) if (row := SessionRow(*each)).number not in seen]
+
+
+def channel_counts(reading: Reading, log: int) -> dict[str, int]:
+    """How many conversations a log has by each channel. Every row of the log is looked at."""
+    return reading.totals(rows(SESSIONS, log=log), "channel")
 
 
 class People(Folding):

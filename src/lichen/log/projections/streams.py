@@ -54,6 +54,19 @@ def stream_rows(
     return [StreamRow(*row) for row in reading.rows(which)]
 
 
+def rows_of(reading: Reading, numbers: Sequence[int]) -> dict[int, StreamRow]:
+    """The rows of the streams with these numbers."""
+    found = reading.rows(rows(STREAMS).among("stream", dict.fromkeys(numbers))) if numbers else []
+    return {row[0]: StreamRow(*row) for row in found}
+
+
+def sessions_named(reading: Reading, log: int, ids: Iterable[str]) -> list[StreamRow]:
+    """The rows of the sessions with these ids."""
+    wanted = tuple(dict.fromkeys(ids))
+    found = reading.rows(rows(STREAMS, log=log, kind="session").among("id", wanted)) if wanted else []
+    return [StreamRow(*row) for row in found]
+
+
 def owing(reading: Reading, log: int) -> list[StreamRow]:
     """Streams that somebody must drive, the oldest first."""
     return [StreamRow(*row) for row in reading.rows(rows(STREAMS, log=log).within(_OWING).by("stream"))]

@@ -16,6 +16,7 @@ from lichen.core.words.scope import Environment, Scope
 from lichen.engine.journal.journal import Journal
 from lichen.engine.ports import Channel, Delivery, Outbound, Services, Traits
 from lichen.runtime.channels.host import ChannelHost
+from lichen.runtime.channels.traffic import Counted, Sent, Traffic
 from lichen.tools.egress.reach import Reach
 
 
@@ -72,6 +73,7 @@ class Channels:
         self._opened: Mapping[tuple[str, str], Opened] = {(each.name, each.scope.tenant): each for each in opened}
         self._given: _Given | None = None
         self._over: Callable[[str, Channel], Channel] = lambda name, outlet: outlet
+        self._traffic: Traffic | None = None
 
     @property
     def names(self) -> frozenset[str]:
@@ -92,7 +94,7 @@ class Channels:
 
     def begin(self, services: Services, reach: Reach, journal_of: Callable[[Scope], Journal]) -> None:
         """Gives each a runtime."""
-        self._given = _Given(services, reach, journal_of)
+        self._given, self._traffic = _Given(services, reach, journal_of), Traffic(services.clock)
         for each in self._opened.values():
             if each.host is not None:
                 each.host.begin(*self._given)
@@ -167,7 +169,12 @@ class Channels:
 
     def outlet(self, name: str) -> Channel:
         """The way out of a channel for every tenant that has one of this name."""
-        return self._over(name, _Outlet(self, name))
+        outlet = self._over(name, _Outlet(self, name))
+        return outlet if self._traffic is None else Counted(name, outlet, self._traffic)
+
+    def sent(self, scope: Scope, name: str) -> Sent:
+        """What a channel of a scope was handed since the process began."""
+        return Sent() if self._traffic is None else self._traffic.of(scope, name)
 
     def outlets(self, more: Mapping[str, Channel] = {}) -> Mapping[str, Channel]:
         """The ways out, by the name of the channel, as they are whenever one is asked for; `more` come first."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import msgspec
 
@@ -20,6 +20,7 @@ from lichen.log.records.record import Record
 from lichen.runtime.redaction import nothing_hidden
 from lichen.runtime.views.models.costs import SessionCost
 from lichen.runtime.views.record import WHOLE, Sight, sight
+from lichen.runtime.views.talks.delivery import DeliveryView, Ways, deliveries
 from lichen.runtime.views.wait import WaitView
 
 TRANSCRIPT_MAX = 200
@@ -75,6 +76,9 @@ class Said(msgspec.Struct, frozen=True):
     `state` is what became of it: `queued`, `joined`, `answered`, `rejected` or `handed` for a customer's, `delivered`,
     `failed`, `in_doubt`, `dropped` or `undelivered` for others. `turn` is the one it belongs to. An operator's is a
     person's who had the conversation; `by` is the name they go by. `files` came with a customer's message.
+
+    `delivery` is how far a message to the customer came; `choices` are what it let them choose from. `filled` are the
+    fields of a form, or the data of a button, that came with a customer's words.
     """
 
     id: MessageId
@@ -90,6 +94,9 @@ class Said(msgspec.Struct, frozen=True):
     by: str = ""
     files: tuple[FileView, ...] = ()
     format: Format = "plain"
+    delivery: DeliveryView | None = None
+    choices: tuple[str, ...] = ()
+    filled: Mapping[str, Any] = {}
 
 
 class SessionDetail(SessionSummary, frozen=True, kw_only=True):
@@ -198,12 +205,13 @@ def session_detail(
     """A session and the last messages of it, in the order they came and went."""
     spoken = [record for record in records if isinstance(record.control, (e.MessageReceived, e.MessageQueued))]
     turns, settled = _turns(records), _settled(records)
+    ways = deliveries(mailbox.id, records, is_pushed=mailbox.delivery == "push")
     shown = spoken[-TRANSCRIPT_MAX:]
     return SessionDetail(
         **msgspec.structs.asdict(session_summary(mailbox, records[0], records[-1])),
         is_owing=mailbox.is_owing_customer,
         earlier=len(spoken) - len(shown),
-        transcript=tuple(_said(log, record, turns, settled, sight) for record in shown),
+        transcript=tuple(_with_way(_said(log, record, turns, settled, sight), ways) for record in shown),
         cost=cost,
         is_sealed=sight.is_sealed,
     )
@@ -251,22 +259,38 @@ def _said(log: Log, record: Record, turns: Turns, settled: Settled, sight: Sight
             turn, run = turns.get(control.message, (None, control.run))
             kind = state = control.disposition
             said = Said(control.message, "customer", kind, None, run, record.ts_us, state, turn)
-            if each.parts is not None and control.attachments:
-                said = msgspec.structs.replace(said, files=files_of(record.n, control, each.parts))
+            if each.parts is not None:
+                files = files_of(record.n, control, each.parts) if control.attachments else ()
+                said = msgspec.structs.replace(said, files=files, filled=_filled(each.parts))
         case e.MessageQueued() as control:
             state = settled.get(control.message, "undelivered")
             said = Said(control.message, "agent", control.kind, None, control.run, record.ts_us, state, control.turn)
             if control.kind == "reply":
                 said = msgspec.structs.replace(said, role="operator", by=sight.name_of(log, control.by))
+            if each.parts is not None and "suggestions" in each.parts:
+                choices = msgspec.json.decode(each.parts["suggestions"], type=tuple[str, ...])
+                said = msgspec.structs.replace(said, choices=choices)
         case _:
             raise AssertionError("a transcript is made of messages")
     return said if words is None else _worded(said, words)
+
+
+def _with_way(said: Said, ways: Ways) -> Said:
+    way = None if said.role == "customer" else ways.get(said.id)
+    return said if way is None else msgspec.structs.replace(said, delivery=way)
 
 
 def _worded(said: Said, words: Saying) -> Said:
     return msgspec.structs.replace(
         said, text=words.text, card=words.card, attachments=words.attachments, format=words.format
     )
+
+
+def _filled(contents: Mapping[str, bytes]) -> Mapping[str, Any]:
+    """What was filled in or pressed, without the rest of what a channel brings beside the words."""
+    data: Any = msgspec.json.decode(contents.get("data", b"null"))
+    fields: Any = data.get("value") if isinstance(data, dict) else None  # type: ignore[misc]
+    return cast("dict[str, Any]", fields) if isinstance(fields, dict) else {}
 
 
 def files_of(n: int, control: e.MessageReceived, contents: Mapping[str, bytes]) -> tuple[FileView, ...]:

@@ -16,7 +16,8 @@ from lichen.core.words.errors import Invalid
 from lichen.core.words.ids import MessageId, RunId, SessionId, WaitId
 from lichen.runtime.operations.talk.session import Outgoing, Session
 from lichen.runtime.operations.talk.turn import Turn
-from lichen.runtime.views.session import SessionDetail, SessionSummary
+from lichen.runtime.views.session import SessionDetail, SessionSummary, Standing
+from lichen.runtime.views.talks.conversation import ConversationBook
 from lichen.serve.api.route import ApiRoute
 from lichen.serve.api.runs import FIELDS
 from lichen.serve.files.download import PLAIN, download
@@ -24,6 +25,7 @@ from lichen.serve.http.exchange import Body, Exchange, Name, Nothing, Position, 
 from lichen.settings.routes import ANY
 
 LISTED_MAX = 1000
+CONVERSATIONS_MAX = 200
 MESSAGE_BYTES_MAX = FILES_BYTES_MAX * 4 // 3 + 256 * 1024  # with its files in base64
 BUILT_IN = ("api", "cli", webchat.NAME)
 
@@ -47,6 +49,16 @@ class Listing(Body, frozen=True):
     limit: Annotated[int, msgspec.Meta(ge=1, le=LISTED_MAX)] = 100
     before: Position | None = None
     agent: Name | None = None
+
+
+class Looking(Body, frozen=True):
+    """A page of conversations by a channel, that stand so: those in which nothing happened since the moment `before`,
+    which the page before says as `next_before`."""
+
+    channel: Name | None = None
+    standing: Standing | None = None
+    limit: Annotated[int, msgspec.Meta(ge=1, le=CONVERSATIONS_MAX)] = 50
+    before: Position | None = None
 
 
 class Opened(msgspec.Struct, frozen=True):
@@ -150,6 +162,19 @@ async def list_sessions(x: Exchange) -> tuple[SessionSummary, ...]:
     return await x.runtime.sessions.list(x.scope, x.actor, limit=wanted.limit, before=wanted.before, agent=wanted.agent)
 
 
+async def list_conversations(x: Exchange) -> ConversationBook:
+    """Conversations, the one that something happened in last first, with what was said last."""
+    wanted = x.query(Looking)
+    return await x.runtime.conversations.list(
+        x.scope,
+        x.actor,
+        channel=wanted.channel,
+        standing=wanted.standing,
+        limit=wanted.limit,
+        before=wanted.before,
+    )
+
+
 async def show(x: Exchange) -> SessionDetail:
     """A session and the last of what was said in it."""
     return await _session(x).detail()
@@ -204,6 +229,7 @@ def _session(x: Exchange) -> Session:
 
 ROUTES = (
     ApiRoute("POST", "sessions", "session.open", open_session, body=Opening, fails=(404, 409), takes_key=True),
+    ApiRoute("GET", "conversations", "session.list", list_conversations, query=Looking),
     ApiRoute("GET", "sessions", "session.list", list_sessions, query=Listing),
     ApiRoute("GET", "sessions/{session}", "session.read", show),
     ApiRoute(

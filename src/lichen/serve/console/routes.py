@@ -15,6 +15,7 @@ from lichen.core.words.errors import Conflict, Denied, LichenError, Unauthentica
 from lichen.gate.rules.schema import Action
 from lichen.runtime.runtime import Runtime
 from lichen.serve.console import agents, approvals, handovers, health, log, run, runs, sessions, signin
+from lichen.serve.console.channels import channels, letters
 from lichen.serve.console.governing import costs, evals, keys, meters, policies, schedules, tools
 from lichen.serve.console.picture import picture
 from lichen.serve.console.visit import Act, Drawn, Outcome, Page, Visit
@@ -38,6 +39,10 @@ PAGES = (
     Page("handovers/{wait}", "wait.read", handovers.show, "console/handover.html"),
     Page("sessions", "session.list", sessions.listing, "console/sessions.html"),
     Page("sessions/{session}", "session.read", sessions.show, "console/session.html"),
+    Page("letters", "letter.read", letters.listing, "console/letters.html"),
+    Page("letters/{letter}", "letter.read", letters.show, "console/letter.html"),
+    Page("channels", "channel.read", channels.listing, "console/channels.html", channels.strips),
+    Page("channels/{name}", "channel.read", channels.show, "console/channel.html", channels.drawing),
     Page("log", "log.read", log.show, "console/log.html"),
     Page("agents", "agent.read", agents.listing, "console/agents.html"),
     Page("agents/{name}", "agent.read", agents.show, "console/agent.html", agents.drawing),
@@ -60,6 +65,7 @@ ACTS = (
     Act("approvals/{wait}/answer", "wait.answer", approvals.answer),
     Act("handovers/{wait}/take", "wait.answer", handovers.take),
     Act("handovers/{wait}/reply", "wait.answer", handovers.reply),
+    Act("letters/{letter}/settle", "letter.replay", letters.settle),
     Act("sessions/{session}/erase", "log.erase", sessions.erase),
     Act("log/verify", "log.verify", log.verify),
     Act("policies/why", "policy.read", policies.why),
@@ -196,6 +202,7 @@ class _Console:
             "now": self._runtime.engine.services.clock(),
             "waiting": _known(lambda: runtime.waits.waiting(scope, actor), None),
             "offered": _known(lambda: runtime.tools.waiting(scope, actor), 0),
+            "stuck": _known(lambda: runtime.letters.waiting(scope, actor), 0),
             "readonly": _known(lambda: runtime.admin.health(scope, actor).status == "readonly", False),
             "stops": _known(lambda: runtime.stops.list(scope, actor), ()),
         }

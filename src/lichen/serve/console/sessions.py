@@ -8,7 +8,8 @@ import msgspec
 from starlette.responses import Response
 
 from lichen.core.words.ids import SessionId
-from lichen.runtime.views.session import HandoverView, SessionDetail, SessionSummary
+from lichen.runtime.views.session import HandoverView, SessionDetail, Standing
+from lichen.runtime.views.talks.conversation import ChannelCount, ConversationView
 from lichen.serve.console.visit import Outcome, Query, Visit
 from lichen.serve.files.download import download
 
@@ -16,15 +17,21 @@ PAGE = 50
 
 
 class Wanted(Query, frozen=True):
-    """Sessions that began before record `before`, or the newest."""
+    """Conversations by a channel, that stand so, in which nothing happened since the moment `before`; else the
+    newest."""
 
+    channel: Annotated[str, msgspec.Meta(max_length=64)] | None = None
+    standing: Standing | None = None
     before: Annotated[int, msgspec.Meta(ge=1)] | None = None
 
 
 class SessionList(msgspec.Struct, frozen=True):
-    """A page of conversations, the newest first."""
+    """A page of conversations, the one that something happened in last first."""
 
-    sessions: tuple[SessionSummary, ...]
+    sessions: tuple[ConversationView, ...]
+    channels: tuple[ChannelCount, ...]
+    channel: str | None
+    standing: Standing | None
     next_before: int | None
 
 
@@ -37,9 +44,11 @@ class SessionPage(msgspec.Struct, frozen=True):
 
 async def listing(visit: Visit) -> SessionList:
     """The conversations of this scope."""
-    before = visit.query(Wanted).before
-    found = await visit.runtime.sessions.list(visit.scope, visit.actor, limit=PAGE, before=before)
-    return SessionList(found, found[-1].first_seq if len(found) == PAGE else None)
+    wanted, conversations = visit.query(Wanted), visit.runtime.conversations
+    book = await conversations.list(
+        visit.scope, visit.actor, channel=wanted.channel, standing=wanted.standing, limit=PAGE, before=wanted.before
+    )
+    return SessionList(book.conversations, book.channels, wanted.channel, wanted.standing, book.next_before)
 
 
 async def show(visit: Visit) -> SessionPage:

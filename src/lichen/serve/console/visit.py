@@ -49,6 +49,11 @@ class Visit:
         return self.runtime.engine.services.clock()
 
     @property
+    def origin(self) -> str:
+        """The address by which the visitor reaches this server."""
+        return f"{self._request.url.scheme}://{self._request.url.netloc}"
+
+    @property
     def is_draining(self) -> bool:
         """Whether the process is about to end."""
         return site_of(self._request).draining

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
+import msgspec
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.responses import HTMLResponse, Response
 
+from lichen.channels.cards import reading as cards
 from lichen.core.words.hidden import HIDDEN
 from lichen.serve.page import assets, words
 
@@ -23,6 +26,11 @@ def visible(value: Any) -> Any:
     return HIDDEN.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", value)
 
 
+def blocks(card: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What a card says, block by block, each with its `type`; nothing of it can be pressed."""
+    return msgspec.to_builtins(cards.read(card).blocks)
+
+
 @cache
 def _environment() -> Environment:
     environment: Any = Environment(
@@ -34,6 +42,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(words.FILTERS)
+    environment.filters["blocks"] = blocks
     environment.globals["static"] = assets.address
     return cast(Environment, environment)
 

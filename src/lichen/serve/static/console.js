@@ -78,7 +78,7 @@ document.addEventListener("change", (event) => {
 
 // -- keys --
 
-const PLACES = { r: "runs", a: "approvals", o: "handovers", s: "sessions", l: "log", e: "agents", p: "policies", t: "tools", i: "schedules", m: "meters", c: "costs", v: "evals", k: "keys", h: "health" };
+const PLACES = { r: "runs", a: "approvals", o: "handovers", s: "sessions", d: "letters", n: "channels", l: "log", e: "agents", p: "policies", t: "tools", i: "schedules", m: "meters", c: "costs", v: "evals", k: "keys", h: "health" };
 let going = false;
 
 function rows() {

@@ -40,7 +40,7 @@ class LetterView(msgspec.Struct, frozen=True, kw_only=True):
     `in_doubt`: nobody knows whether it was.
 
     `code` says why. `conversation` is the session that a message is of, and the digest of a conversation that none was
-    taken of. `text` is what it says, None for whoever may not read it.
+    taken of. `text` is what it says, None for whoever may not read it. `summary` is what happened, in a line.
     """
 
     id: str
@@ -52,6 +52,7 @@ class LetterView(msgspec.Struct, frozen=True, kw_only=True):
     at_us: int
     attempts: int
     text: str | None
+    summary: str = ""
 
 
 class LetterError(msgspec.Struct, frozen=True):
@@ -64,7 +65,8 @@ class LetterError(msgspec.Struct, frozen=True):
 
 class LetterDetail(msgspec.Struct, frozen=True, kw_only=True):
     """One of them as a record of a dead letter queue: what it is, the subjects it would be found and tried again under,
-    and `envelope`, what came or was to go, empty for whoever may not read it. `ts` is the time in RFC 3339."""
+    and `envelope`, what came or was to go, empty for whoever may not read it, as is `text`, what it says. `ts` is the
+    time in RFC 3339, `session` the conversation that a message was to go to, `summary` what happened, in a line."""
 
     id: str
     tenant: str
@@ -78,6 +80,10 @@ class LetterDetail(msgspec.Struct, frozen=True, kw_only=True):
     state: Literal["dead", "failed", "in_doubt"]
     subject: str
     replay_subject: str
+    at_us: int = 0
+    session: SessionId | None = None
+    text: str | None = None
+    summary: str = ""
 
 
 class _In(NamedTuple):
@@ -110,6 +116,11 @@ class Letters:
             await journal.log.load(session_stream(SessionId(row.session)))
             found += _stuck(journal, row, sees=sees)
         return tuple(sorted(found, key=lambda each: each.at_us)[:limit])
+
+    def waiting(self, scope: Scope, actor: Actor) -> int:
+        """How many wait for a person."""
+        self._access.ask("letter.read", scope, actor, EVERYTHING)
+        return sum(self._engine.journal(scope).log.letter_counts().values())
 
     async def show(self, scope: Scope, id: str, actor: Actor) -> LetterDetail:
         """One of them, whole for whoever may read contents."""
@@ -250,6 +261,7 @@ def _dead(journal: Journal, row: LetterRow, *, sees: bool) -> LetterView:
         at_us=row.at_us,
         attempts=0,
         text=_short(_text(journal, row.n)) if sees else None,
+        summary=_summary("dead", row.channel, row.code),
     )
 
 
@@ -265,7 +277,9 @@ def _dead_detail(journal: Journal, row: LetterRow, *, sees: bool) -> LetterDetai
     message = _kept(journal, row.n).message
     id = message.id or "" if message is not None else ""
     envelope: dict[str, Any] = msgspec.json.decode(contents["letter"]) if sees else {}
-    return _detail(journal.scope, _dead(journal, row, sees=False), id, contents.get("reason", b"").decode(), envelope)
+    reason = contents.get("reason", b"").decode()
+    found = _detail(journal.scope, _dead(journal, row, sees=False), id, reason, envelope)
+    return msgspec.structs.replace(found, text=_text(journal, row.n) if sees else None)
 
 
 # -- messages that were to go ------------------------------------------------------------------------------------
@@ -277,16 +291,18 @@ def _stuck(journal: Journal, row: OutboxRow, *, sees: bool) -> Iterator[LetterVi
     mailbox = journal.mailbox(session)
     if journal.is_erased(mailbox.subject):
         return
+    state, code = ("in_doubt" if row.state == "in_doubt" else "failed"), deliveries.code_of(journal, row)
     yield LetterView(
         id=f"{row.session}.{row.message}",
         stage="egress",
-        state="in_doubt" if row.state == "in_doubt" else "failed",
+        state=state,
         channel=mailbox.channel,
-        code=deliveries.code_of(journal, row),
+        code=code,
         conversation=row.session,
         at_us=journal.event(session_stream(session), row.n).ts_us,
         attempts=row.attempts,
         text=_short(_said(journal, row)) if sees else None,
+        summary=_summary(state, mailbox.channel, code),
     )
 
 
@@ -302,7 +318,9 @@ def _stuck_detail(journal: Journal, row: OutboxRow, *, sees: bool) -> LetterDeta
     if view is None:
         raise dead.unknown()
     envelope = {"session_id": row.session, "kind": row.kind, "text": _said(journal, row)} if sees else {}
-    return _detail(journal.scope, view, row.message, _REASONS[row.state], envelope)
+    found = _detail(journal.scope, view, row.message, _REASONS[row.state], envelope)
+    text = _said(journal, row) if sees else None
+    return msgspec.structs.replace(found, session=SessionId(row.session), text=text)
 
 
 def _detail(scope: Scope, view: LetterView, msg_id: str, reason: str, envelope: dict[str, Any]) -> LetterDetail:
@@ -319,7 +337,20 @@ def _detail(scope: Scope, view: LetterView, msg_id: str, reason: str, envelope: 
         state=view.state,
         subject=f"dlq.{scope.tenant}.{view.stage}",
         replay_subject=f"replay.{scope.tenant}.{view.stage}",
+        at_us=view.at_us,
+        summary=view.summary,
     )
+
+
+def _summary(state: Literal["dead", "failed", "in_doubt"], channel: str, code: str) -> str:
+    match state:
+        case "dead":
+            what = "came in and could not be taken"
+        case "failed":
+            what = "could not be delivered"
+        case "in_doubt":
+            what = "went out, and nobody knows whether it is there"
+    return f"{channel}: {what} ({code or 'no reason given'})"
 
 
 def _short(text: str | None) -> str | None:

@@ -8,6 +8,7 @@ from typing import Annotated
 import msgspec
 
 from lichen.core.ports.secrets import Secret
+from lichen.runtime.operations.channels.health import ChannelHealth
 from lichen.runtime.operations.channels.platforms import Asked, PlatformView, Tried
 from lichen.serve.api.governing.secrets import SecretName, SecretValue
 from lichen.serve.api.route import ApiRoute
@@ -35,6 +36,11 @@ class Trying(Body, frozen=True):
 async def list_channels(x: Exchange) -> tuple[PlatformView, ...]:
     """Every channel, with what it lacks."""
     return await x.runtime.platforms.list(x.scope, x.actor)
+
+
+async def health(x: Exchange) -> tuple[ChannelHealth, ...]:
+    """How every channel is: what came and went last, what waits, what is amiss. No platform is asked."""
+    return await x.runtime.channel_health.list(x.scope, x.actor)
 
 
 async def check(x: Exchange) -> Asked:
@@ -66,6 +72,7 @@ async def test(x: Exchange) -> Tried:
 
 ROUTES = (
     ApiRoute("GET", "channels", "channel.read", list_channels),
+    ApiRoute("GET", "channels/health", "channel.read", health),
     ApiRoute("POST", "channels/{name}/check", "channel.check", check, fails=(404,)),
     ApiRoute("POST", "channels/{name}/candidate", "channel.check", check_candidate, body=Candidate, fails=(404,)),
     ApiRoute("POST", "channels/{name}/register", "channel.register", register, body=Registration, fails=(404, 409)),
