@@ -42,6 +42,15 @@ class FileRef(msgspec.Struct, frozen=True):
     size_bytes: int = 0  # as the platform says; 0 where it does not
 
 
+class Fetched(msgspec.Struct, frozen=True):
+    """A file with the name and the media type that its platform gives it only there; empty where it gives none, so that
+    those of the FileRef hold."""
+
+    data: bytes
+    name: str = ""
+    media_type: str = ""
+
+
 class Inbound(msgspec.Struct, frozen=True):
     """One message of a customer. `id` is the platform's, the same when it sends the message again.
 
@@ -142,8 +151,11 @@ class Asking(Protocol):
 class Fetching(Protocol):
     """A channel whose customers send files that lie at the platform."""
 
-    async def fetch(self, scope: Scope, file: FileRef) -> bytes:
-        """The file. Raises NotFound (`file_gone`), Invalid (`file_too_large`), Unavailable."""
+    async def fetch(self, scope: Scope, file: FileRef) -> bytes | Fetched:
+        """The file, with its name and media type where the message did not say them.
+
+        Raises NotFound (`file_gone`), Invalid (`file_too_large`), Unavailable.
+        """
         ...
 
 

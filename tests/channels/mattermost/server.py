@@ -12,6 +12,10 @@ from tests.channels.loopback import Loopback, body_of
 TOKEN, BOT = "bot-token", "helper"
 ROOT, REPLY, FILE = "axdygg1957njfe5pu38saikdho", "bxdygg1957njfe5pu38saikdho", "cxdygg1957njfe5pu38saikdho"
 PICTURE = b"\x89PNG\r\n\x1a\n" + b"x" * 100
+# as `WriteFileResponse` of mattermost/server/channels/web has it: escaped in both
+DISPOSITION = (
+    "inline;filename=\"Gr%C3%BC%C3%9Fe%20%F0%9F%90%88.png\"; filename*=UTF-8''Gr%C3%BC%C3%9Fe%20%F0%9F%90%88.png"
+)
 
 
 class Refusal(NamedTuple):
@@ -55,7 +59,7 @@ class Mattermost(Loopback):
                 found = {each["id"]: each for each in self.posted if each["channel_id"] == channel}
                 _send(request, 200, {"order": list(found), "posts": found})
             case ["files", id] if id == FILE:
-                _send_bytes(request, 200, PICTURE, {"content-type": "image/png"})
+                _send_bytes(request, 200, PICTURE, {"content-type": "image/png", "content-disposition": DISPOSITION})
             case ["users", "me"]:
                 _send(request, 200, {"id": "u1", "username": BOT})
             case ["users", "me", "typing"]:

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from lichen.channels.mattermost.channel import MattermostChannel, MattermostSettings
-from lichen.channels.port import Arrival, FileRef, Setup, Unhosted
+from lichen.channels.port import Arrival, Fetched, FileRef, Setup, Unhosted
 from lichen.core.speech.saying import Attachment, Saying
 from lichen.core.words.errors import Denied, Invalid, NotFound
 from lichen.core.words.ids import MessageId, SessionId
@@ -172,7 +172,7 @@ def test_a_command_says_its_text_or_itself() -> None:
 async def test_files_are_fetched_by_their_ids() -> None:
     assert parsed(posted(file_ids=f"{FILE},x1")).files == (FileRef(FILE), FileRef("x1"))
     with Mattermost() as server:
-        assert await at(server).fetch(SCOPE, FileRef(FILE)) == PICTURE
+        assert await at(server).fetch(SCOPE, FileRef(FILE)) == Fetched(PICTURE, "Grüße \N{CAT}.png", "image/png")
         with pytest.raises(NotFound):
             await at(server).fetch(SCOPE, FileRef("x1"))
 

@@ -99,7 +99,15 @@ class Slack(Loopback):
             case "files.getUploadURLExternal":
                 return {"ok": True, "upload_url": f"{self.url}/upload/v1/abc", "file_id": "F123ABC456"}
             case "files.info" if fields["file"] == "F1":
-                return {"ok": True, "file": {"id": "F1", "url_private_download": f"{self.url}/files/F1"}}
+                return {
+                    "ok": True,
+                    "file": {
+                        "id": "F1",
+                        "name": "invoice.png",
+                        "mimetype": "image/png",
+                        "url_private_download": f"{self.url}/files/F1",
+                    },
+                }
             case "files.info":
                 return {"ok": False, "error": "file_not_found"}
             case _:

@@ -14,7 +14,7 @@ import pytest
 from slack_sdk import WebClient
 from slack_sdk.signature import Clock, SignatureVerifier
 
-from lichen.channels.port import Arrival, FileRef
+from lichen.channels.port import Arrival, Fetched, FileRef
 from lichen.channels.slack.channel import SlackChannel
 from lichen.core.speech.saying import Attachment, Saying
 from lichen.core.words.errors import Denied, Invalid, NotFound
@@ -396,8 +396,8 @@ ELSEWHERE = (
 async def test_a_file_is_fetched_from_slacks_hosts_alone_and_a_page_to_sign_in_is_none() -> None:
     with Slack() as slack:
         made = at(slack)
-        assert await made.fetch(SCOPE, FileRef(f"{slack.url}/files/F1", media_type="image/png")) == PICTURE
-        assert await made.fetch(SCOPE, FileRef("F1", media_type="image/png")) == PICTURE
+        assert await made.fetch(SCOPE, FileRef(f"{slack.url}/files/F1", media_type="image/png")) == Fetched(PICTURE)
+        assert await made.fetch(SCOPE, FileRef("F1")) == Fetched(PICTURE, "invoice.png", "image/png")
         for gone in ("F9", f"{slack.url}/files/F9"):
             with pytest.raises(NotFound):
                 await made.fetch(SCOPE, FileRef(gone, media_type="image/png"))

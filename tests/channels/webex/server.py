@@ -11,6 +11,8 @@ from tests.channels.loopback import Loopback
 
 TOKEN, SECRET = "bot token", "a secret of ours"
 PICTURE = b"\x89PNG\r\n\x1a\n" + b"x" * 100
+# https://developer.webex.com/docs/basics, "Message attachments"
+PICTURE_HEADERS = {"content-type": "image/png", "content-disposition": 'attachment; filename="invoice.png"'}
 
 
 class Refusal(NamedTuple):
@@ -41,7 +43,7 @@ class Webex(Loopback):
         elif path == "webhooks":
             _answer(request, 200, {"items": [{**each, "id": id} for id, each in self.webhooks.items()]})
         elif path == "contents/f1":
-            _answer(request, 200, PICTURE)
+            _answer(request, 200, PICTURE, headers=PICTURE_HEADERS)
         elif path == "contents/checked":
             _answer(request, 423, {})
         elif path in self.said:
@@ -77,11 +79,19 @@ def _is_ours(request: BaseHTTPRequestHandler) -> bool:
     return request.headers["authorization"] == f"Bearer {TOKEN}"
 
 
-def _answer(request: BaseHTTPRequestHandler, status: int, said: Any, retry_after: str = "") -> None:
+def _answer(
+    request: BaseHTTPRequestHandler,
+    status: int,
+    said: Any,
+    retry_after: str = "",
+    *,
+    headers: dict[str, str] | None = None,
+) -> None:
     body = said if isinstance(said, bytes) else json.dumps(said).encode()
     request.send_response(status)
     if retry_after:
         request.send_header("retry-after", retry_after)
-    request.send_header("content-length", str(len(body)))
+    for name, value in {**(headers or {}), "content-length": str(len(body))}.items():
+        request.send_header(name, value)
     request.end_headers()
     request.wfile.write(body)

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from lichen.channels.platform.signing import hmac_hex
-from lichen.channels.port import Arrival, FileRef, Setup, Unhosted
+from lichen.channels.port import Arrival, Fetched, FileRef, Setup, Unhosted
 from lichen.channels.webex.channel import WebexChannel, WebexSettings
 from lichen.core.speech.saying import Attachment, Saying
 from lichen.core.words.errors import Denied, Invalid, NotFound, Unavailable
@@ -234,7 +234,9 @@ def test_texts_stay_within_what_webex_takes(webex: Webex) -> None:
 @pytest.mark.req("GRE-62.43")
 async def test_a_file_is_fetched_from_webex_alone_and_once_it_was_checked(webex: Webex) -> None:
     made = channel(webex)
-    assert await made.fetch(SCOPE, FileRef(f"{webex.url}/v1/contents/f1")) == PICTURE
+    assert await made.fetch(SCOPE, FileRef(f"{webex.url}/v1/contents/f1")) == Fetched(
+        PICTURE, "invoice.png", "image/png"
+    )
     with pytest.raises(Unavailable):
         await made.fetch(SCOPE, FileRef(f"{webex.url}/v1/contents/checked"))
     with pytest.raises(NotFound):

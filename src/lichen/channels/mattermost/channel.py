@@ -13,10 +13,10 @@ from lichen.channels.mattermost.ingress import Address, Pressed, message, reques
 from lichen.channels.mattermost.marks import Context, mark_of
 from lichen.channels.mattermost.rendering import CAPABILITIES, rendered
 from lichen.channels.platform.calling import PAUSE_S_MAX, Answer, Api, CutOff, NotSent, away, delivery_of, fields_of
-from lichen.channels.platform.files import file_in
+from lichen.channels.platform.files import named_file
 from lichen.channels.platform.parts import Parts
 from lichen.channels.platform.signing import check_same
-from lichen.channels.port import Arrival, ChannelSettings, FileRef, Guide, Inbound, Question, Reply, Setup
+from lichen.channels.port import Arrival, ChannelSettings, Fetched, FileRef, Guide, Inbound, Question, Reply, Setup
 from lichen.core.speech.attached import FILES_BYTES_MAX
 from lichen.core.words.errors import Denied
 from lichen.core.words.scope import Actor, Scope
@@ -101,10 +101,13 @@ class MattermostChannel:
         """Nothing, which posts nothing."""
         return Reply()
 
-    async def fetch(self, scope: Scope, file: FileRef) -> bytes:
-        """A file that a customer sent. Raises NotFound (`file_gone`), Invalid (`file_too_large`), Unavailable."""
+    async def fetch(self, scope: Scope, file: FileRef) -> Fetched:
+        """A file that a customer sent, with its name.
+
+        Raises NotFound (`file_gone`), Invalid (`file_too_large`), Unavailable.
+        """
         answer = await self._asked("GET", f"files/{file.ref}", bytes_max=FILES_BYTES_MAX)
-        return file_in(answer, "Mattermost")
+        return named_file(answer, "Mattermost")
 
     # -- out -----------------------------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ import msgspec
 from lichen.channels.platform.calling import Answer, Api, CutOff, NotSent, away, fields_of
 from lichen.channels.platform.parts import Parts
 from lichen.channels.platform.signing import check_recent, check_same, hmac_hex
-from lichen.channels.port import Arrival, ChannelSettings, FileRef, Guide, Inbound, Question, Reply, Setup
+from lichen.channels.port import Arrival, ChannelSettings, Fetched, FileRef, Guide, Inbound, Question, Reply, Setup
 from lichen.channels.slack import ingress
 from lichen.channels.slack.files import fetched
 from lichen.channels.slack.forms import PRIVATE_MAX, view
@@ -127,7 +127,7 @@ class SlackChannel:
         if code := error_of(answer):
             raise Denied(f"Slack did not open a form: {code}.", code="form_refused")
 
-    async def fetch(self, scope: Scope, file: FileRef) -> bytes:
+    async def fetch(self, scope: Scope, file: FileRef) -> Fetched:
         """A file that a customer sent, from Slack's hosts alone.
 
         Raises NotFound (`file_gone`), Invalid (`file_too_large`), Unavailable, Denied (`address_denied`).

@@ -8,10 +8,10 @@ from typing import Any, Final, cast
 import msgspec
 
 from lichen.channels.platform.calling import Answer, Api, CutOff, NotSent, away, delivery_of, fields_of
-from lichen.channels.platform.files import file_in
+from lichen.channels.platform.files import named_file
 from lichen.channels.platform.parts import Parts
 from lichen.channels.platform.signing import check_same, hmac_hex
-from lichen.channels.port import Arrival, ChannelSettings, FileRef, Guide, Inbound, Question, Setup
+from lichen.channels.port import Arrival, ChannelSettings, Fetched, FileRef, Guide, Inbound, Question, Setup
 from lichen.channels.webex.ingress import Address, Said, inbound, notice_of
 from lichen.channels.webex.rendering import rendered
 from lichen.core.speech.attached import FILES_BYTES_MAX
@@ -102,8 +102,11 @@ class WebexChannel:
             raise away("Webex")
         return (inbound(said, self.name, notice.created_by),)
 
-    async def fetch(self, scope: Scope, file: FileRef) -> bytes:
-        """A file that a customer sent. Raises NotFound (`file_gone`), Invalid (`file_too_large`), Unavailable."""
+    async def fetch(self, scope: Scope, file: FileRef) -> Fetched:
+        """A file that a customer sent, with its name.
+
+        Raises NotFound (`file_gone`), Invalid (`file_too_large`), Unavailable.
+        """
         try:
             answer = await self._api.ask("GET", file.ref, headers=await self._headers(), bytes_max=FILES_BYTES_MAX)
         except NotSent as refused:
@@ -112,7 +115,7 @@ class WebexChannel:
             raise away("Webex") from None
         except CutOff:
             raise away("Webex") from None
-        return file_in(answer, "Webex")
+        return named_file(answer, "Webex")
 
     # -- out -----------------------------------------------------------------------------------------------------
 

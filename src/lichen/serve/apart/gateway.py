@@ -3,7 +3,6 @@ here, and acknowledged once it is durable on the bus."""
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from typing import Any, Final, cast
@@ -18,7 +17,8 @@ from starlette.routing import Mount, Route, Router
 from lichen.channels.bus.connection import Bus
 from lichen.channels.bus.envelopes import written
 from lichen.channels.bus.subjects import TEAM, Way
-from lichen.channels.port import Arrival, ChannelPort, Fetching, FileRef, Following, Inbound, Reply, Replying
+from lichen.channels.platform.files import attachment_of
+from lichen.channels.port import Arrival, ChannelPort, Fetched, Fetching, Following, Inbound, Reply, Replying
 from lichen.core.speech.attached import FILES_BYTES_MAX, FILES_MAX
 from lichen.core.words import faults
 from lichen.core.words.errors import Denied, Invalid, LichenError, Unauthenticated
@@ -73,11 +73,11 @@ class BusMailroom:
         said: dict[str, Any] = dict(message.envelope or {})
         attached, left = list(cast("list[Any]", said.get("attachments", []))), FILES_BYTES_MAX
         for file in message.files:
-            data = await self._channel.fetch(self._scope, file)
-            left -= len(data)
+            got = await self._channel.fetch(self._scope, file)
+            left -= len(got.data if isinstance(got, Fetched) else got)
             if left < 0:
                 raise Invalid("The files of this message are too large.", code="attachments_too_large")
-            attached.append(_attached(file, data))
+            attached.append(attachment_of(file, got))
         return replace(message, envelope={**said, "attachments": attached}, files=())
 
 
@@ -157,8 +157,3 @@ def make_gateway(door: BusDoor, bus: Bus) -> Starlette:
 def _arrival(request: Request, body: bytes, now_us: int) -> Arrival:
     headers = {name.lower(): value for name, value in request.headers.items()}
     return Arrival(request.method, request.url.path, dict(request.query_params), headers, body, now_us)
-
-
-def _attached(file: FileRef, data: bytes) -> dict[str, Any]:
-    url = f"data:{file.media_type};base64,{b64encode(data).decode()}"
-    return {"contentType": file.media_type, "contentUrl": url, "name": file.name}

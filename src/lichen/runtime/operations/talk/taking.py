@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Mapping
 from typing import Any, Final, cast
 
 from msgspec.structs import replace
 
-from lichen.channels.port import CHANNEL_DATA_BYTES_MAX, ChannelPort, Fetching, FileRef, Inbound
+from lichen.channels.platform.files import attachment_of
+from lichen.channels.port import CHANNEL_DATA_BYTES_MAX, ChannelPort, Fetched, Fetching, Inbound
 from lichen.core.speech.attached import FILES_BYTES_MAX, FILES_MAX
 from lichen.core.words import faults
 from lichen.core.words.errors import Conflict, Denied, Invalid
@@ -97,9 +97,9 @@ class Taking:
         for file in message.files:
             if file.size_bytes > left:
                 raise Invalid("The files of this message are too large.", code="attachments_too_large")
-            data = await channel.fetch(self._scope, file)
-            left -= len(data)
-            attached.append(_attached(file, data))
+            got = await channel.fetch(self._scope, file)
+            left -= len(got.data if isinstance(got, Fetched) else got)
+            attached.append(attachment_of(file, got))
         return {**said, "attachments": attached}
 
     async def _session(self, message: Inbound, generation: int) -> Session:
@@ -117,11 +117,6 @@ class Taking:
             language=message.locale or "",
             address=message.address,
         )
-
-
-def _attached(file: FileRef, data: bytes) -> dict[str, Any]:
-    url = f"data:{file.media_type};base64,{b64encode(data).decode()}"
-    return {"contentType": file.media_type, "contentUrl": url, "name": file.name}
 
 
 def check_actor(channel: ChannelPort, sender: Actor) -> None:
