@@ -1,0 +1,54 @@
+"""What a compiled component exports and imports, read once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+from wasmtime.component import Component, ComponentInstanceType, FuncType
+
+from lichen.tools.wasm.running.engine import engine
+
+BARE: Final = ""  # the name under which stand functions of no interface
+
+Signatures = Mapping[str, Mapping[str, FuncType]]
+
+
+class Offered(msgspec.Struct, frozen=True):
+    """Implements `Exports`, with the types of everything that can be called, here and there."""
+
+    exported: Signatures
+    imported: Signatures
+    others: tuple[str, ...] = ()
+
+    @property
+    def interfaces(self) -> Mapping[str, tuple[str, ...]]:
+        """The functions of each exported interface; those of none are under ""."""
+        return {name: tuple(functions) for name, functions in self.exported.items()}
+
+    @property
+    def imports(self) -> tuple[str, ...]:
+        """The names of what it imports."""
+        bare = self.imported.get(BARE, {})
+        return (*(name for name in self.imported if name != BARE), *bare, *self.others)
+
+
+def offered(component: Component) -> Offered:
+    """The exports and imports of a component."""
+    kind = component.type
+    imports = {name: each.ty for name, each in kind.imports(engine()).items()}
+    others = tuple(name for name, item in imports.items() if not isinstance(item, FuncType | ComponentInstanceType))
+    exports = {name: each.ty for name, each in kind.exports(engine()).items()}
+    return Offered(_functions(exports), _functions(imports), others)
+
+
+def _functions(items: Mapping[str, object]) -> Signatures:
+    found: dict[str, dict[str, FuncType]] = {}
+    for name, item in items.items():
+        if isinstance(item, FuncType):
+            found.setdefault(BARE, {})[name] = item
+        elif isinstance(item, ComponentInstanceType):
+            inside = {each: entry.ty for each, entry in item.exports(engine()).items()}
+            found[name] = {each: kind for each, kind in inside.items() if isinstance(kind, FuncType)}
+    return found
