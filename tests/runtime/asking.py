@@ -235,7 +235,7 @@ ENTRIES: dict[str, Entry] = {
     "Keys.list": Entry("key.read", lambda w, a: w.runtime.keys.list(a.scope, a.actor)),
     "Keys.revoke": Entry("key.revoke", lambda w, a: w.runtime.keys.revoke(a.scope, "00000000", a.actor)),
     "Letters.list": Entry("letter.read", lambda w, a: w.runtime.letters.list(a.scope, a.actor)),
-    "Letters.waiting": Entry("letter.read", lambda w, a: w.runtime.letters.waiting(a.scope, a.actor)),
+    "Letters.counts": Entry("letter.read", lambda w, a: w.runtime.letters.counts(a.scope, a.actor)),
     "Letters.show": Entry("letter.read", lambda w, a: w.runtime.letters.show(a.scope, "letter-1", a.actor)),
     "Letters.replay": Entry("letter.replay", lambda w, a: w.runtime.letters.replay(a.scope, "letter-1", a.actor)),
     "Letters.drop": Entry("letter.drop", lambda w, a: w.runtime.letters.drop(a.scope, "letter-1", a.actor)),

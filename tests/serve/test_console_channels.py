@@ -213,7 +213,7 @@ async def test_what_could_not_be_taken_is_taken_after_all_or_put_away(
 
 
 @pytest.mark.req("LIC-16.63")
-async def test_letters_are_shown_by_state(shop: Platforms) -> None:
+async def test_letters_are_shown_by_state_and_channel(shop: Platforms, monkeypatch: pytest.MonkeyPatch) -> None:
     shop.of("kiosk").ends.extend([TimeoutError(), Delivery("failed", "gone")])
     await shop.say("kiosk", "one", who="ann")
     await shop.say("kiosk", "two", who="bob")
@@ -223,7 +223,19 @@ async def test_letters_are_shown_by_state(shop: Platforms) -> None:
         assert book["counts"] == {"dead": 1, "failed": 1, "in_doubt": 1}
         assert [(each["state"], each["text"]) for each in book["letters"]] == [("failed", "You said: two")]
         assert [each["summary"] for each in book["letters"]] == ["kiosk: could not be delivered (gone)"]
+        for which, words in (
+            ("state=dead", ["garbage"]),
+            ("state=in_doubt&channel=kiosk", ["You said: one"]),
+            ("channel=post", []),
+        ):
+            book = (await client.get(f"/console/letters.json?{which}")).json()
+            assert [each["text"] for each in book["letters"]] == words, which
+        assert "Nothing is stuck by post." in (await client.get("/console/letters?channel=post")).text
         assert (await client.get("/console/letters?state=lost")).status_code == 400
+        monkeypatch.setattr("lichen.serve.console.channels.letters.LISTED_MAX", 2)
+        page = await client.get("/console/letters")
+        assert "These are the 2 oldest" in page.text
+        assert "all 3" in page.text
 
 
 # -- channels ----------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated, Any
+from urllib.parse import urlencode
 
 import typer
 
@@ -13,14 +14,17 @@ from lichen.cli.show.moments import moment
 app = typer.Typer(name="letters", help="Messages that got stuck: seen, tried again, put away.", no_args_is_help=True)
 
 Id = Annotated[str, typer.Argument(help="The id of a letter, from `letters list`.", metavar="ID")]
+State = Annotated[str, typer.Option("--state", help="Only those that are dead, failed or in_doubt.", metavar="STATE")]
+Channel = Annotated[str, typer.Option("--channel", help="Only those of this channel.", metavar="NAME")]
 Delivered = Annotated[bool, typer.Option("--delivered", help="It was sent: the customer has it.")]
 
 
 @app.command("list")
 @calling
-def list_all(caller: Caller) -> None:
+def list_all(caller: Caller, state: State = "", channel: Channel = "") -> None:
     """Lists what got stuck, the oldest first: since when, how, why, and what it says."""
-    found = caller.client.get("letters")
+    wanted = {name: value for name, value in (("state", state), ("channel", channel)) if value}
+    found = caller.client.get(f"letters?{urlencode(wanted)}" if wanted else "letters")
     if caller.screen.data(found):
         return
     rows = [

@@ -74,6 +74,10 @@ class Durable:
         """Messages that are on their way, and those whose way ended undelivered or in doubt, the oldest first."""
         return outbox.open_rows(self._reading, self._number, limit)
 
+    def stranded_rows(self, limit: int) -> list[OutboxRow]:
+        """Messages whose way ended undelivered or in doubt, the oldest first."""
+        return outbox.stranded_rows(self._reading, self._number, limit)
+
     def channels_of(self, ids: Iterable[str]) -> dict[str, str]:
         """The channel of each of these sessions."""
         numbers = {row.number: row.id for row in streams.sessions_named(self._reading, self._number, ids)}

@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
-from lichen.runtime.operations.talk.letters import LetterDetail, LetterView
-from lichen.serve.api.route import ApiRoute
-from lichen.serve.http.exchange import Exchange, Nothing
+from typing import Annotated
 
+import msgspec
+
+from lichen.runtime.views.talks.letter import LetterDetail, LetterState, LetterView
+from lichen.serve.api.route import ApiRoute
+from lichen.serve.http.exchange import Body, Exchange, Name, Nothing
+
+LISTED_MAX = 1_000
 GONE = (409, 410, 503)  # somebody was first, it is refused again, or it cannot be taken now
+
+
+class Wanted(Body, frozen=True):
+    """Which letters: those in a state, of a channel; so many of the oldest at most."""
+
+    state: LetterState | None = None
+    channel: Name | None = None
+    limit: Annotated[int, msgspec.Meta(ge=1, le=LISTED_MAX)] = 100
 
 
 async def list_all(x: Exchange) -> tuple[LetterView, ...]:
     """What got stuck in this scope and nobody settled, the oldest first; what it says for whoever may read contents."""
-    return await x.runtime.letters.list(x.scope, x.actor)
+    wanted = x.query(Wanted)
+    return await x.runtime.letters.list(
+        x.scope, x.actor, limit=wanted.limit, state=wanted.state, channel=wanted.channel
+    )
 
 
 async def show(x: Exchange) -> LetterDetail:
@@ -38,7 +54,7 @@ async def delivered(x: Exchange) -> Nothing:
 
 
 ROUTES = (
-    ApiRoute("GET", "letters", "letter.read", list_all),
+    ApiRoute("GET", "letters", "letter.read", list_all, query=Wanted),
     ApiRoute("GET", "letters/{letter}", "letter.read", show, fails=(409,)),
     ApiRoute("POST", "letters/{letter}/replay", "letter.replay", replay, fails=GONE),
     ApiRoute("POST", "letters/{letter}/drop", "letter.drop", drop, fails=(409,)),

@@ -202,7 +202,7 @@ class _Console:
             "now": self._runtime.engine.services.clock(),
             "waiting": _known(lambda: runtime.waits.waiting(scope, actor), None),
             "offered": _known(lambda: runtime.tools.waiting(scope, actor), 0),
-            "stuck": _known(lambda: runtime.letters.waiting(scope, actor), 0),
+            "stuck": _known(lambda: sum(runtime.letters.counts(scope, actor).values()), 0),
             "readonly": _known(lambda: runtime.admin.health(scope, actor).status == "readonly", False),
             "stops": _known(lambda: runtime.stops.list(scope, actor), ()),
         }

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -20,70 +20,19 @@ from lichen.engine.journal.journal import Journal
 from lichen.engine.letters import dead, deliveries
 from lichen.gate.rules.schema import Action
 from lichen.log.projections.outbox import LetterRow, OutboxRow
+from lichen.log.views.durable import Durable
 from lichen.runtime.access.access import ALL, EVERYTHING, About, Access
 from lichen.runtime.channels.kept import Kept, decoded
 from lichen.runtime.operations.talk.sessions import Sessions
 from lichen.runtime.operations.talk.taking import Taking
 from lichen.runtime.project.project import Project
+from lichen.runtime.views.talks.letter import LetterDetail, LetterError, LetterState, LetterView, letter_line
 
 TEXT_CHARACTERS_MAX = 200
 PREFIX = "letter-"
 _INGRESS = re.compile(r"letter-(\d{1,12})")
 _EGRESS = re.compile(r"([A-Za-z0-9_-]{1,128})\.([a-z]\d{1,12})")
 _REASONS = {"failed": "The platform does not take it.", "in_doubt": "Nobody knows whether the customer has it."}
-
-Stage = Literal["ingress", "egress"]
-
-
-class LetterView(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that got stuck. `dead`: a message came and could not be taken; `failed`: one could not be delivered;
-    `in_doubt`: nobody knows whether it was.
-
-    `code` says why. `conversation` is the session that a message is of, and the digest of a conversation that none was
-    taken of. `text` is what it says, None for whoever may not read it. `summary` is what happened, in a line.
-    """
-
-    id: str
-    stage: Stage
-    state: Literal["dead", "failed", "in_doubt"]
-    channel: str
-    code: str
-    conversation: str
-    at_us: int
-    attempts: int
-    text: str | None
-    summary: str = ""
-
-
-class LetterError(msgspec.Struct, frozen=True):
-    """Why a message got stuck, and where."""
-
-    code: str
-    message: str
-    stage: Stage
-
-
-class LetterDetail(msgspec.Struct, frozen=True, kw_only=True):
-    """One of them as a record of a dead letter queue: what it is, the subjects it would be found and tried again under,
-    and `envelope`, what came or was to go, empty for whoever may not read it, as is `text`, what it says. `ts` is the
-    time in RFC 3339, `session` the conversation that a message was to go to, `summary` what happened, in a line."""
-
-    id: str
-    tenant: str
-    stage: Stage
-    platform: str
-    msg_id: str
-    retries: int
-    ts: str
-    error: LetterError
-    envelope: dict[str, Any]
-    state: Literal["dead", "failed", "in_doubt"]
-    subject: str
-    replay_subject: str
-    at_us: int = 0
-    session: SessionId | None = None
-    text: str | None = None
-    summary: str = ""
 
 
 class _In(NamedTuple):
@@ -106,21 +55,31 @@ class Letters:
         self._engine, self._access = engine, access
         self._project, self._sessions = project, sessions
 
-    async def list(self, scope: Scope, actor: Actor, *, limit: int = 100) -> tuple[LetterView, ...]:
-        """What got stuck and nobody settled, the oldest first; what it says for whoever may read contents."""
+    async def list(
+        self,
+        scope: Scope,
+        actor: Actor,
+        *,
+        limit: int = 100,
+        state: LetterState | None = None,
+        channel: str | None = None,
+    ) -> tuple[LetterView, ...]:
+        """What got stuck and nobody settled, the oldest first; what it says for whoever may read contents. `state` and
+        `channel` leave out the others."""
         self._access.ask("letter.read", scope, actor, EVERYTHING)
         journal, sees = self._engine.journal(scope), self._sees(scope, actor, "letters")
-        await journal.log.durable()  # rows are as of the last commit
-        found = [_dead(journal, row, sees=sees) for row in list(journal.log.letters().values())[:limit]]
-        for row in journal.log.stranded_rows(limit):
+        dead_ones = journal.log.letters().values() if state in (None, "dead") else ()
+        came = [_dead(journal, row, sees=sees) for row in dead_ones if channel in (None, row.channel)]
+        went: list[LetterView] = []
+        for row in await _stranded(journal, limit, state, channel):
             await journal.log.load(session_stream(SessionId(row.session)))
-            found += _stuck(journal, row, sees=sees)
-        return tuple(sorted(found, key=lambda each: each.at_us)[:limit])
+            went += _stuck(journal, row, sees=sees)
+        return tuple(sorted([*came[:limit], *went], key=lambda each: each.at_us)[:limit])
 
-    def waiting(self, scope: Scope, actor: Actor) -> int:
-        """How many wait for a person."""
+    def counts(self, scope: Scope, actor: Actor) -> Mapping[str, int]:
+        """How many wait for a person, by state."""
         self._access.ask("letter.read", scope, actor, EVERYTHING)
-        return sum(self._engine.journal(scope).log.letter_counts().values())
+        return self._engine.journal(scope).log.letter_counts()
 
     async def show(self, scope: Scope, id: str, actor: Actor) -> LetterDetail:
         """One of them, whole for whoever may read contents."""
@@ -261,7 +220,7 @@ def _dead(journal: Journal, row: LetterRow, *, sees: bool) -> LetterView:
         at_us=row.at_us,
         attempts=0,
         text=_short(_text(journal, row.n)) if sees else None,
-        summary=_summary("dead", row.channel, row.code),
+        summary=letter_line("dead", row.channel, row.code),
     )
 
 
@@ -285,6 +244,20 @@ def _dead_detail(journal: Journal, row: LetterRow, *, sees: bool) -> LetterDetai
 # -- messages that were to go ------------------------------------------------------------------------------------
 
 
+async def _stranded(journal: Journal, limit: int, state: LetterState | None, channel: str | None) -> list[OutboxRow]:
+    """The oldest messages that got stuck on their way out: nothing is folded for it."""
+    if state == "dead":
+        return []
+    rows, channels = await journal.log.looked_back(_looked)
+    found = [row for row in rows if state in (None, row.state) and channel in (None, channels.get(row.session))]
+    return found[:limit]
+
+
+def _looked(durable: Durable) -> tuple[list[OutboxRow], Mapping[str, str]]:
+    rows = durable.stranded_rows(deliveries.ALL)
+    return rows, durable.channels_of(row.session for row in rows)
+
+
 def _stuck(journal: Journal, row: OutboxRow, *, sees: bool) -> Iterator[LetterView]:
     """The message; nothing where its customer was erased."""
     session = SessionId(row.session)
@@ -302,7 +275,7 @@ def _stuck(journal: Journal, row: OutboxRow, *, sees: bool) -> Iterator[LetterVi
         at_us=journal.event(session_stream(session), row.n).ts_us,
         attempts=row.attempts,
         text=_short(_said(journal, row)) if sees else None,
-        summary=_summary(state, mailbox.channel, code),
+        summary=letter_line(state, mailbox.channel, code),
     )
 
 
@@ -340,17 +313,6 @@ def _detail(scope: Scope, view: LetterView, msg_id: str, reason: str, envelope: 
         at_us=view.at_us,
         summary=view.summary,
     )
-
-
-def _summary(state: Literal["dead", "failed", "in_doubt"], channel: str, code: str) -> str:
-    match state:
-        case "dead":
-            what = "came in and could not be taken"
-        case "failed":
-            what = "could not be delivered"
-        case "in_doubt":
-            what = "went out, and nobody knows whether it is there"
-    return f"{channel}: {what} ({code or 'no reason given'})"
 
 
 def _short(text: str | None) -> str | None:

@@ -2,36 +2,39 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal, get_args
+from typing import Annotated, Final, Literal
 
 import msgspec
 
 from lichen.core.words.errors import Invalid
 from lichen.core.words.ids import SessionId
-from lichen.runtime.operations.talk.letters import LetterDetail, LetterView
+from lichen.runtime.views.talks.letter import LetterDetail, LetterState, LetterView
 from lichen.serve.console.visit import Outcome, Query, Visit
 
 LISTED_MAX: Final = 200
 
-State = Literal["dead", "failed", "in_doubt"]
 Done = Literal["taken", "again", "delivered", "dropped"]
 """What was done: a message was taken after all, goes again, is there as a person says, was put away."""
 
 
 class Wanted(Query, frozen=True):
-    """Which letters; `done` and `letter` say what was done just now."""
+    """Which letters, in a state, of a channel; `done` and `letter` say what was done just now."""
 
-    state: State | None = None
+    state: LetterState | None = None
+    channel: Annotated[str, msgspec.Meta(max_length=64)] | None = None
     done: Done | None = None
     letter: Annotated[str, msgspec.Meta(max_length=160)] = ""
 
 
 class LetterBook(msgspec.Struct, frozen=True):
-    """What waits for a person, the oldest first, and how many in each state."""
+    """What waits for a person, the oldest first, and how many in each state in all channels. `is_cut`: there is more
+    of what is shown."""
 
     letters: tuple[LetterView, ...]
     counts: dict[str, int]
-    state: State | None
+    state: LetterState | None
+    channel: str | None
+    is_cut: bool
     done: Done | None
     letter: str
     session: SessionId | None
@@ -54,12 +57,18 @@ ACTS: Final[dict[str, tuple[Done, ...]]] = {
 async def listing(visit: Visit) -> LetterBook:
     """What got stuck and nobody settled."""
     wanted = visit.query(Wanted)
-    found = await visit.runtime.letters.list(visit.scope, visit.actor, limit=LISTED_MAX)
-    counts = {state: sum(each.state == state for each in found) for state in get_args(State)}
-    shown = tuple(each for each in found if wanted.state in (None, each.state))
+    letters, scope, actor = visit.runtime.letters, visit.scope, visit.actor
+    found = await letters.list(scope, actor, limit=LISTED_MAX, state=wanted.state, channel=wanted.channel)
     session, dot, _ = wanted.letter.partition(".")
     return LetterBook(
-        shown, counts, wanted.state, wanted.done, wanted.letter, SessionId(session) if wanted.done and dot else None
+        letters=found,
+        counts=dict(letters.counts(scope, actor)),
+        state=wanted.state,
+        channel=wanted.channel,
+        is_cut=len(found) == LISTED_MAX,
+        done=wanted.done,
+        letter=wanted.letter,
+        session=SessionId(session) if wanted.done and dot else None,
     )
 
 
