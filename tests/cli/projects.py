@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from textwrap import dedent
 
-from tests.cli.shop import LICHEN, Ended
+from tests.cli.shop import Ended
+from tests.forge import FORGE
 
 SETTINGS = """
     [lichen]
@@ -73,14 +73,4 @@ class Project:
 
     def run(self, *arguments: str, text: str = "", **environ: str) -> Ended:
         """The command, ended."""
-        done = subprocess.run(
-            [*LICHEN, *arguments],
-            input=text,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-            cwd=self.root,
-            env={**self.environ, **environ},
-        )
-        return Ended(done.returncode, done.stdout, done.stderr)
+        return Ended(*FORGE.run(arguments, self.root, {**self.environ, **environ}, text=text))

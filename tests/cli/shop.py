@@ -13,6 +13,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tests.forge import FORGE
+
 DEMO = Path(__file__).parents[2] / "demo"
 LICHEN = (sys.executable, "-m", "lichen.cli")
 LARGE = "I want a refund of 80 EUR for order 1042."
@@ -48,17 +50,7 @@ class Shop:
         self._hosts: list[subprocess.Popen[str]] = []
 
     def run(self, *arguments: str, text: str = "", **environ: str) -> Ended:
-        done = subprocess.run(
-            [*LICHEN, *arguments],
-            input=text,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-            cwd=self.root,
-            env={**self.environ, **environ},
-        )
-        return Ended(done.returncode, done.stdout, done.stderr)
+        return Ended(*FORGE.run(arguments, self.root, {**self.environ, **environ}, text=text))
 
     def chat(self, text: str = "", actor: str = "customer-7", tenant: str = "acme") -> list[str]:
         ended = self.run("chat", "--tenant", tenant, "--as", actor, text=text)

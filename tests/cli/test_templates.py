@@ -12,6 +12,7 @@ import pytest
 
 from lichen.cli.serving.init import TEMPLATES, files_of
 from tests.cli.shop import LICHEN, Ended
+from tests.forge import FORGE
 
 SAID = {
     "demo": (("chat", "--tenant", "acme", "--as", "customer-7"), "Where is order 1042?", "arrives tomorrow"),
@@ -24,6 +25,8 @@ LINES_MAX = 100
 def run(folder: Path, *arguments: str, text: str = "", environ: Mapping[str, str] = {}) -> Ended:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("LICHEN_", "PYTEST_"))}
     environ = {**kept, **environ}
+    if arguments[: len(LICHEN)] == LICHEN:
+        return Ended(*FORGE.run(arguments[len(LICHEN) :], folder, environ, text=text))
     done = subprocess.run(
         arguments, input=text, capture_output=True, text=True, timeout=120, check=False, cwd=folder, env=environ
     )

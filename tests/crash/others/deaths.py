@@ -44,9 +44,10 @@ def _play(mortal: Mortal, kind: str, playing: Playing) -> bool:
     def die(passings: Sequence[Passing]) -> Callable[[Path], Death]:
         return lambda home: mortal.die(home, passings)
 
-    everywhere = mortal.passed()
-    passed = {point: everywhere[point] for point in points(kind) if point in everywhere}
-    if never := set(points(kind)) - set(passed):
+    passed = mortal.passed()
+    own = {point: passed[point] for point in points(kind) if point in passed}
+    if never := set(points(kind)) - set(own):
         playing.console.print(f"[red]{kind}, never passed: {', '.join(sorted(never))}")
-    plan = [*every(passed), *several(everywhere, playing.chance, SEVERAL * playing.rounds)]
+    beside = [(Passing(point),) for point in passed if point not in own]
+    plan = [*every(own), *beside, *several(passed, playing.chance, SEVERAL * playing.rounds)]
     return summed_up(all_of([die(each) for each in plan], playing, kind), kind, playing) or bool(never)
