@@ -6,19 +6,23 @@ from lichen.core.deciders import events as e
 from lichen.core.deciders import moves, talk
 from lichen.core.deciders.mailbox import MailboxState
 from lichen.core.deciders.run import RunState
-from lichen.core.words.ids import StreamId, session_stream
+from lichen.core.words.ids import SessionId, StreamId, session_stream
 from lichen.engine.act import Act, SessionAct
 from lichen.engine.drafts.handed import returned
 from lichen.engine.journal.journal import Journal
 from lichen.engine.journal.tree import mirror
+from lichen.engine.pace.held import DELIVER
 from lichen.engine.pace.timers import Wheel
 from lichen.engine.ports import Services
 
 
-def take_over(journal: Journal, wheel: Wheel) -> int:
+def take_over(services: Services, journal: Journal, wheel: Wheel) -> int:
     """Sets the timers of a log and takes over every stream that owes something, under a new epoch. Returns how many."""
     for stream, timers in journal.log.timers().items():
         wheel.set(journal.scope, stream, timers)
+        for timer, due_us in timers.items() if stream.kind == "session" else ():
+            if timer.startswith(DELIVER):
+                services.held.remember(journal.scope, SessionId(stream.id), due_us, services.clock())
     owing = journal.log.load_owing()
     for stream in owing:
         state = journal.state(stream)
@@ -31,6 +35,8 @@ def fire(services: Services, journal: Journal, stream: StreamId, timer: str) -> 
     """Appends what a due timer means, to the run and, if it ends a question, to the session."""
     state = journal.state(stream)
     if isinstance(state, MailboxState):
+        if timer.startswith(DELIVER):
+            services.held.let_go(journal.scope, state.id)
         if timer in state.timers:
             _fire_of_session(SessionAct(services, journal, state), timer)
         return

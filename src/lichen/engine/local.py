@@ -55,7 +55,7 @@ class LocalEngine:
     def start(self, scopes: tuple[Scope, ...]) -> int:
         """Takes over everything these scopes owe. Returns how many streams that is."""
         self._keep(asyncio.get_running_loop().create_task(self._wheel.run(), name=WHEEL))
-        return sum(take_over(self.journal(scope), self._wheel) for scope in scopes)
+        return sum(take_over(self.services, self.journal(scope), self._wheel) for scope in scopes)
 
     async def drain(self, grace_s: float = 10.0) -> None:
         """Starts nothing new, gives what is in flight `grace_s` to end, then lets go. Nothing is lost: what was cut
@@ -200,4 +200,4 @@ class LocalEngine:
         """The volume accepts records again: takes over what the disk says is owed."""
         for journal in self._journals.values():
             journal.set_broken(False)
-        return sum(take_over(journal, self._wheel) for journal in self._journals.values())
+        return sum(take_over(self.services, journal, self._wheel) for journal in self._journals.values())

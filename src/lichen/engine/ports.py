@@ -25,6 +25,7 @@ from lichen.core.words.quotas import Budgets
 from lichen.core.words.scope import PRODUCTION, Actor, Environment, Scope
 from lichen.engine.pace.deltas import Deltas
 from lichen.engine.pace.fair import Turns
+from lichen.engine.pace.held import HeldReplies
 from lichen.engine.pace.pieces import Pieces
 from lichen.tools.workers.placement import Workers
 
@@ -227,4 +228,5 @@ class Services(msgspec.Struct, frozen=True):
     budgets: Callable[[Scope], Budgets] = lambda scope: UNBOUNDED
     tags: Callable[[str], tuple[str, ...]] = lambda model: ()  # of a model, for policies
     patience_s: float = PATIENCE_S  # of a customer, with models that fail
+    held: HeldReplies = msgspec.field(default_factory=HeldReplies)
     keeps_requests: bool = True  # what models were sent, sealed in the log

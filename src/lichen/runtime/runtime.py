@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from lichen.log.volume import VolumeOptions
     from lichen.runtime.access.access import Access
     from lichen.runtime.access.changes import Changes
-    from lichen.runtime.operations.admin import Health, StuckLetters, Tools, Totals
+    from lichen.runtime.operations.admin import Health, StuckLetters, Tools, Totals, WaitingReplies
     from lichen.runtime.project.policies import PolicySource
     from lichen.runtime.project.project import Project
     from lichen.runtime.wiring import Wiring
@@ -411,6 +411,27 @@ class Runtime:
             models=Models(*self.ways.figures()),
             tools=self._tools(),
             letters=self._letters(),
+            replies=self._waiting(),
+        )
+
+    def _waiting(self) -> tuple[WaitingReplies, ...]:
+        from lichen.runtime.operations.admin import WaitingReplies
+
+        own = () if self.project is None else self.project.channels.all
+        kinds = {(each.scope, each.name): each.kind for each in own}
+        groups = self.engine.services.held.groups(lambda scope, id: self.engine.journal(scope).unsent(id))
+        return tuple(
+            WaitingReplies(
+                each.scope.tenant,
+                each.scope.env,
+                each.channel,
+                kinds.get((each.scope, each.channel), ""),
+                each.code,
+                each.count,
+                each.since_us,
+                each.until_us,
+            )
+            for each in sorted(groups, key=lambda each: each.since_us)
         )
 
     def _letters(self) -> tuple[StuckLetters, ...]:

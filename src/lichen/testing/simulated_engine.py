@@ -72,7 +72,7 @@ class SimulatedEngine:
     def start(self, scopes: tuple[Scope, ...], /) -> int:
         """Takes over everything these scopes owe. Returns how many streams that is."""
         self._serving = [asyncio.ensure_future(self._wheel.run()), asyncio.ensure_future(self._look_again())]
-        return sum(take_over(self.journal(scope), self._wheel) for scope in scopes)
+        return sum(take_over(self.services, self.journal(scope), self._wheel) for scope in scopes)
 
     async def drain(self, grace_s: float, /) -> None:
         """Starts nothing new, gives what is in flight so long to end, then lets go."""
@@ -98,7 +98,7 @@ class SimulatedEngine:
         """The volume accepts records again: takes over what the disk says is owed. Returns how many streams that is."""
         for journal in self._journals.values():
             journal.set_broken(False)
-        return sum(take_over(journal, self._wheel) for journal in self._journals.values())
+        return sum(take_over(self.services, journal, self._wheel) for journal in self._journals.values())
 
     async def idle(self) -> None:
         """Returns once nothing is owed."""

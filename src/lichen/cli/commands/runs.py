@@ -12,6 +12,7 @@ from lichen.cli.here.caller import Caller, calling
 from lichen.cli.here.client import Client, segment
 from lichen.cli.here.narrowing import narrowing
 from lichen.cli.show.moments import moment
+from lichen.cli.show.waiting import tell_waiting
 from lichen.core.words.errors import Invalid, NotFound
 
 ASKED_CHARS: Final = 48
@@ -64,6 +65,7 @@ def show(
         from lichen.cli.show.timeline import show_run
 
         show_run(caller.screen, detail)
+        tell_waiting(caller.screen, detail["replies"])
 
 
 def _follow(caller: Caller, run: str) -> None:
@@ -102,6 +104,7 @@ def explain(caller: Caller, run: Run) -> None:
         caller.screen.line(f"  child       {child}")
     for timer in explanation["timers"]:
         caller.screen.line(f"  due         {timer['timer']} at {moment(timer['due_at_us'])}", "dim")
+    tell_waiting(caller.screen, explanation["replies"])
     from lichen.cli.show.account import tell_failures
 
     tell_failures(caller.screen, explanation["story"])

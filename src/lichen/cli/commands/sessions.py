@@ -12,6 +12,7 @@ from lichen.cli.here.caller import Caller, calling
 from lichen.cli.here.client import segment
 from lichen.cli.show.moments import moment, usd
 from lichen.cli.show.screen import Screen
+from lichen.cli.show.waiting import tell_waiting
 
 app = typer.Typer(name="sessions", help="Conversations: what was said, and how far it came.", no_args_is_help=True)
 
@@ -70,6 +71,7 @@ def show(caller: Caller, session: Session) -> None:
     unread = "(not for you to read)" if detail["is_sealed"] else "(erased)"
     rows = [(moment(said["at_us"]), said["role"], said["text"] or unread, _way(said)) for said in detail["transcript"]]
     caller.screen.table(("at", "who", "said", "is"), rows, empty="Nothing was said yet.")
+    tell_waiting(caller.screen, detail["waiting"])
     if detail["cost"] and detail["cost"]["models"]:
         _tell_cost(caller.screen, detail["cost"])
 

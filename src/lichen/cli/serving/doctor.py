@@ -17,6 +17,7 @@ from lichen.cli.here.client import Client
 from lichen.cli.here.connection import Connection
 from lichen.cli.here.entrance import entrance
 from lichen.cli.here.workspace import Workspace, locate
+from lichen.cli.show.moments import moment
 from lichen.cli.show.screen import Screen
 from lichen.cli.volumes.proof import read
 from lichen.core.words.errors import LichenError
@@ -325,6 +326,18 @@ def _stuck(letters: dict[str, Any]) -> Finding:
     return Finding("letters", "warning", f"{tenant}/{env}: {what}", f"lichen letters list{whose}")
 
 
+def _held(waiting: dict[str, Any]) -> Finding:
+    """Replies that wait for their channel."""
+    from lichen.runtime.views.story.replies import REASONS
+
+    tenant, env, code = waiting["tenant"], waiting["env"], waiting["code"]
+    reason = REASONS.get(code, ("Its channel could not send it.", ""))[0]
+    until = moment(waiting["until_us"])
+    what = f"{waiting['count']} replies wait at {waiting['channel']}, the next until {until}: {reason} ({code})"
+    whose = f" --tenant {tenant} --env {env}"
+    return Finding("replies", "warning", f"{tenant}/{env}: {what}", f"lichen channel doctor{whose}")
+
+
 def _owned(client: Client, home: Path) -> Iterator[Finding]:
     pid = (home / "lock").read_text(encoding="utf-8").partition("\n")[0]
     yield Finding("owner", "ok", f"process {pid} owns the directory and answers")
@@ -333,6 +346,7 @@ def _owned(client: Client, home: Path) -> Iterator[Finding]:
         yield Finding("volume", "problem", f"the volume is {health['status']}", f"df -h {home}")
     yield from map(_shut, health["tools"]["shut"])
     yield from map(_stuck, health["letters"])
+    yield from map(_held, health["replies"])
     if health["clock_behind_s"] > BEHIND_S:
         hours = health["clock_behind_s"] / 3600
         yield Finding(

@@ -16,6 +16,7 @@ from lichen.core.words.ids import MessageId, root_run, run_stream
 from lichen.engine.act import SessionAct
 from lichen.engine.answers.expected import Expected
 from lichen.engine.answers.steps import replies_to, steps_of
+from lichen.engine.pace.held import Held
 from lichen.engine.ports import Channel, Delivery, Outbound, Platform, Services, traits_of
 from lichen.engine.sends.failures import metadata_of
 
@@ -42,6 +43,19 @@ async def doubt(act: SessionAct, message: MessageId) -> None:
 def _note(act: SessionAct, out: Unsent, ended: _Ended) -> None:
     if out.message in act.journal.mailbox(act.mailbox.id).outbox:
         act.note(e.Draft(ended))
+    _watch(act, out, ended)
+
+
+def _watch(act: SessionAct, out: Unsent, ended: _Ended) -> None:
+    """Has whoever watches see that a message waits, and why; or that it waits no more."""
+    scope, mailbox, held = act.journal.scope, act.mailbox, act.services.held
+    is_over = ended.outcome != "retry" if isinstance(ended, e.DeliverySettled) else ended.decision != "repeat"
+    if is_over or not ended.due_us:
+        held.let_go(scope, mailbox.id)
+        return
+    since_us = act.journal.log.event(act.stream, out.n).ts_us
+    behind = len(act.journal.mailbox(mailbox.id).outbox) - 1
+    held.keep(scope, mailbox.id, Held(mailbox.channel, ended.code, since_us, ended.due_us, behind))
 
 
 async def _send(act: SessionAct, out: Unsent) -> Delivery:

@@ -60,6 +60,11 @@ class Journal:
         assert isinstance(state, MailboxState)
         return state
 
+    def unsent(self, session: SessionId) -> int | None:
+        """How many messages of a session are on their way out; None for one that is not in memory."""
+        live = self._lives.get(session_stream(session))
+        return len(live.state.outbox) if live is not None and isinstance(live.state, MailboxState) else None
+
     def is_erased(self, subject: str) -> bool:
         """Whether nothing may be written about this subject any more."""
         return subject in self.erased

@@ -72,10 +72,24 @@ class StuckLetters(msgspec.Struct, frozen=True):
     in_doubt: int
 
 
+class WaitingReplies(msgspec.Struct, frozen=True):
+    """Messages of an environment that wait for another attempt at one channel, for one reason: how many, since when the
+    oldest does, and when the first is tried again. `kind` is the channel's, empty where there is none of its name."""
+
+    tenant: str
+    env: str
+    channel: str
+    kind: str
+    code: str
+    count: int
+    since_us: int
+    until_us: int
+
+
 class Health(msgspec.Struct, frozen=True):
     """How the runtime is: `ok`, or `readonly` while the volume cannot write. `clock_behind_s`: by how much the clock is
     behind the newest record; the limits of a day count by the later of the two. `plugins` are the parts of other
-    packages that the process was asked for. `letters` are those that the asker may know of."""
+    packages that the process was asked for. `letters` and `replies` are those that the asker may know of."""
 
     status: str
     home: str
@@ -90,6 +104,7 @@ class Health(msgspec.Struct, frozen=True):
     models: Models = Models()
     tools: Tools = Tools()
     letters: tuple[StuckLetters, ...] = ()
+    replies: tuple[WaitingReplies, ...] = ()
 
 
 class DueTimer(msgspec.Struct, frozen=True):
@@ -161,7 +176,9 @@ class Admin:
         shut = tuple(each for each in found.tools.shut if theirs == Scope(each.tenant, each.env))
         tools = msgspec.structs.replace(found.tools, shut=shut)
         letters = tuple(each for each in found.letters if theirs == Scope(each.tenant, each.env))
-        return msgspec.structs.replace(found, home="", notices=own, plugins=(), tools=tools, letters=letters)
+        replies = tuple(each for each in found.replies if theirs == Scope(each.tenant, each.env))
+        seen = {"tools": tools, "letters": letters, "replies": replies}
+        return msgspec.structs.replace(found, home="", notices=own, plugins=(), **seen)
 
     def stop(self, scope: Scope | None, actor: Actor) -> None:
         """Asks the process to end in order, as SIGTERM does. Raises Denied: only the owner of the data may."""

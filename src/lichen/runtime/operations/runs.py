@@ -10,7 +10,7 @@ from lichen.core.deciders import events as e
 from lichen.core.deciders.run import RunState, decide
 from lichen.core.ports.overrides import NONE, Overrides
 from lichen.core.words.errors import Conflict, Denied
-from lichen.core.words.ids import AgentName, RunId, run_stream
+from lichen.core.words.ids import AgentName, RunId, SessionId, run_stream
 from lichen.core.words.scope import Actor, Scope
 from lichen.core.words.wait import WaitKind
 from lichen.engine.engine import Engine
@@ -42,6 +42,7 @@ from lichen.runtime.views.run import (
     seen,
     status_of,
 )
+from lichen.runtime.views.story.replies import WaitingReply, waiting_replies
 from lichen.tools.arguments.answer import answer_type
 
 
@@ -221,6 +222,7 @@ class Runs:
             records_of=lambda child: self._records(journal, child, actor),
             now_us=self._engine.services.clock(),
             sight=view,
+            replies=_replies(journal, state, actor),
         )
         return detail(journal.log, state, journal.log.records(run_stream(run)), around)
 
@@ -251,7 +253,8 @@ class Runs:
         journal = self._engine.journal(scope)
         state, log = journal.run(run), journal.log
         records = tuple(seen(log, log.records(run_stream(run)), sees))
-        return explanation(state, records, self._known.setting(journal, state.agent, sees))
+        setting = self._known.setting(journal, state.agent, sees)
+        return explanation(state, records, setting, _replies(journal, state, actor))
 
     async def declassify(self, scope: Scope, run: RunId, sources: Sequence[str], actor: Actor, *, reason: str) -> None:
         """Lets what the run has read go without these sources of its label, and its session's turns to come.
@@ -295,6 +298,13 @@ class Runs:
 def _answer(journal: Journal, state: RunState) -> str:
     """The answer of a finished run. Raises ContentErased."""
     return journal.log.contents(run_stream(state.id), state.n - 1).get("answer", b"").decode()
+
+
+def _replies(journal: Journal, state: RunState, actor: Actor) -> tuple[WaitingReply, ...]:
+    """What a run says that has not left yet; its customer is told nothing of why."""
+    if state.session is None or actor.kind == "customer":
+        return ()
+    return waiting_replies(journal.log, journal.mailbox(SessionId(state.session)), state.id)
 
 
 def _family(journal: Journal, run: RunId) -> list[RunState]:

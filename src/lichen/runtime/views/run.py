@@ -23,6 +23,7 @@ from lichen.runtime.views.asked import Setting
 from lichen.runtime.views.decision import GateDecision, decisions
 from lichen.runtime.views.models.requests import ModelRequestView, requests
 from lichen.runtime.views.record import Opened, RecordView, Sight, view_of
+from lichen.runtime.views.story.replies import WaitingReply
 from lichen.runtime.views.story.story import brief, story
 from lichen.runtime.views.story.teller import Story
 from lichen.runtime.views.story.tree import Branch, tree
@@ -77,7 +78,7 @@ class DueTimer(msgspec.Struct, frozen=True):
 
 class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     """Why a run is where it is: one sentence, then what is owed, waited for and due. `is_sealed`: whoever reads it
-    may not read what was said, sent and returned."""
+    may not read what was said, sent and returned. `replies` are what it says that has not left yet, and why."""
 
     id: RunId
     status: RunStatus
@@ -88,6 +89,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     timers: tuple[DueTimer, ...]
     story: Story
     is_sealed: bool = False
+    replies: tuple[WaitingReply, ...] = ()
 
 
 class Cost(msgspec.Struct, frozen=True):
@@ -176,6 +178,7 @@ class Around(msgspec.Struct, frozen=True):
     records_of: RecordsOf
     now_us: int
     sight: Sight
+    replies: tuple[WaitingReply, ...] = ()
 
 
 def status_of(state: RunState) -> RunStatus:
@@ -208,21 +211,24 @@ def run_summary(log: Log, row: StreamRow, records: Sequence[Record], sight: Sigh
     )
 
 
-def explanation(state: RunState, records: Sequence[Opened], setting: Setting) -> Explanation:
-    """Why a run is where it is."""
+def explanation(
+    state: RunState, records: Sequence[Opened], setting: Setting, replies: tuple[WaitingReply, ...] = ()
+) -> Explanation:
+    """Why a run is where it is; `replies` are those of it that wait to leave."""
     told = story(records, status_of(state), setting)
     owed = tuple(obligation.id for obligation in decide(state))
     children = tuple(call.child for call in state.calls.values() if call.child is not None)
     return Explanation(
         id=state.id,
         status=status_of(state),
-        summary=_summary(state, owed, children, told),
+        summary=f"{_summary(state, owed, children, told)}{_unsent(replies)}",
         obligations=owed,
         waits=tuple(_open_wait(state, wait) for wait in state.waits.values()),
         children=children,
         timers=tuple(DueTimer(id, due) for id, due in state.timers.items()),
         story=told,
         is_sealed=records[0].is_sealed,
+        replies=replies,
     )
 
 
@@ -230,7 +236,7 @@ def detail(log: Log, state: RunState, records: Sequence[Record], around: Around)
     """All of a run, contents opened, without what its flow hides."""
     each = tuple(seen(log, records, around.sight))
     records_of = cache(around.records_of)
-    why = explanation(state, each, around.setting)
+    why = explanation(state, each, around.setting, around.replies)
     begun = records[0].control
     assert isinstance(begun, e.RunStarted)
     people = {call.id: call.people for call in why.story.calls}
@@ -328,6 +334,14 @@ def _summary(state: RunState, owed: tuple[str, ...], children: tuple[str, ...], 
     if children:
         return f"It waits for its child run {', '.join(children)}."
     return "It waits for a timer."
+
+
+def _unsent(replies: tuple[WaitingReply, ...]) -> str:
+    """That what it says has not left, and why."""
+    if not replies:
+        return ""
+    how_many = "A message of it has" if len(replies) == 1 else f"{len(replies)} messages of it have"
+    return f" {how_many} not left yet: {replies[0].reason}"
 
 
 def _ended(state: RunState, told: Story) -> str:

@@ -20,6 +20,7 @@ from lichen.log.records.record import Record
 from lichen.runtime.redaction import nothing_hidden
 from lichen.runtime.views.models.costs import SessionCost
 from lichen.runtime.views.record import WHOLE, Sight, sight
+from lichen.runtime.views.story.replies import WaitingReply, waiting_replies
 from lichen.runtime.views.talks.delivery import DeliveryView, Ways, deliveries
 from lichen.runtime.views.wait import WaitView
 
@@ -101,13 +102,15 @@ class Said(msgspec.Struct, frozen=True):
 
 class SessionDetail(SessionSummary, frozen=True, kw_only=True):
     """A session and the last of what was said, oldest first. `earlier` says how much was said before that. `cost` is
-    None for customers, whom it does not concern. `is_sealed`: whoever reads it may not read what was said."""
+    None for customers, whom it does not concern. `is_sealed`: whoever reads it may not read what was said. `waiting`
+    are messages to the customer that have not left yet, and why; empty for customers."""
 
     is_owing: bool
     earlier: int
     transcript: tuple[Said, ...]
     cost: SessionCost | None
     is_sealed: bool = False
+    waiting: tuple[WaitingReply, ...] = ()
 
 
 class HandoverView(msgspec.Struct, frozen=True):
@@ -214,6 +217,7 @@ def session_detail(
         transcript=tuple(_with_way(_said(log, record, turns, settled, sight), ways) for record in shown),
         cost=cost,
         is_sealed=sight.is_sealed,
+        waiting=() if cost is None else waiting_replies(log, mailbox),
     )
 
 

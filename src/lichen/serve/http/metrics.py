@@ -5,6 +5,7 @@ No label holds anything a tenant or a stranger chose, so the number of series is
 
 from __future__ import annotations
 
+from collections import Counter as Counted
 from collections.abc import Iterable
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -17,8 +18,9 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lichen.core.words.wait import OUTCOMES
-from lichen.runtime.operations.admin import Models, Room, Tools
+from lichen.runtime.operations.admin import Models, Room, Tools, WaitingReplies
 from lichen.runtime.runtime import Runtime
+from lichen.runtime.views.story.replies import REASONS
 from lichen.serve.http.limits import loop_time
 
 UNMATCHED = "unmatched"
@@ -126,6 +128,29 @@ class _Runtime(Collector):
         for state in ("dead", "failed", "in_doubt"):
             letters.add_metric((state,), sum(getattr(each, state) for each in health.letters))
         yield letters
+        yield from _replies(health.replies, self._runtime.engine.services.clock())
+
+
+def _replies(waiting: Iterable[WaitingReplies], now_us: int) -> Iterable[Metric]:
+    """Messages that wait for another attempt, by kinds of channels and reasons of our own."""
+    count: Counted[tuple[str, str]] = Counted()
+    oldest_us: dict[tuple[str, str], int] = {}
+    resting: Counted[str] = Counted()
+    for each in waiting:
+        key = each.kind or "none", each.code if each.code in REASONS else "other"
+        count[key] += each.count
+        oldest_us[key] = min(oldest_us.get(key, each.since_us), each.since_us)
+        resting[key[0]] += each.code == "platform_resting"
+    labels = ("channel", "reason")
+    pending = GaugeMetricFamily("lichen_replies_waiting", "Replies that wait for another attempt.", labels=labels)
+    ages = GaugeMetricFamily("lichen_replies_oldest_seconds", "How long the oldest of them does.", labels=labels)
+    for key, waits in count.items():
+        pending.add_metric(key, waits)
+        ages.add_metric(key, max(0, now_us - oldest_us[key]) / 1e6)
+    shut = GaugeMetricFamily("lichen_channels_resting", "Channels whose platform is left alone.", labels=("channel",))
+    for kind, channels in resting.items():
+        shut.add_metric((kind,), channels)
+    yield from (pending, ages, shut)
 
 
 def _places(rooms: Iterable[Room]) -> Metric:
