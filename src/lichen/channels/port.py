@@ -208,6 +208,15 @@ class Gateway(Protocol):
 
 
 @runtime_checkable
+class Noting(Protocol):
+    """A gateway that also takes what a platform says later of messages, as `Reporting` does of requests."""
+
+    async def note(self, report: Report) -> None:
+        """Returns once it is durable; what is no news is none. Raises Unavailable."""
+        ...
+
+
+@runtime_checkable
 class Source(Protocol):
     """A channel that listens by itself: a queue, a poll, a socket of its own. Started, drained and stopped once."""
 

@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from proxyprotocol.reader import ProxyProtocolReader
 from pymap.backend.dict import Config, DictBackend, Login
+from pymap.config import BackendCapability
 from pymap.imap import IMAPServer
 from pymap.parsing.message import AppendMessage
 from pymap.parsing.specials.flag import Flag
@@ -75,6 +76,12 @@ def certificates(name: str) -> Certificates:
     return Certificates(authority, context)
 
 
+class _WithoutIdle(Config):
+    @property
+    def backend_capability(self) -> BackendCapability:
+        return BackendCapability(idle=False, object_id=True, multi_append=True)
+
+
 class Refusal(NamedTuple):
     """What the next command of this name is answered with; an empty reply cuts the connection off."""
 
@@ -98,14 +105,15 @@ class Sent(NamedTuple):
 class Post:
     """Both servers. `sent` is what was taken over SMTP; `refusals` answer the next commands that they name."""
 
-    def __init__(self, *, tls: bool = True, implicit: bool = False, name: str = HERE) -> None:
+    def __init__(self, *, tls: bool = True, implicit: bool = False, name: str = HERE, can_idle: bool = True) -> None:
+        self._can_idle = can_idle
         self.sent: list[Sent] = []
         self.refusals: list[Refusal] = []
         self._tls = certificates(name).context if tls else None
         self._implicit = implicit
         self._loop = asyncio.new_event_loop()
         self.smtp_port = self.imap_port = 0
-        self.logins = 0
+        self.logins = self.mailbox_logins = 0
         self._spoken_with: list[asyncio.StreamWriter] = []
 
     def __enter__(self) -> Post:
@@ -153,7 +161,8 @@ class Post:
 
     async def begin_mailbox(self, port: int = 0) -> None:
         """A server of mailboxes with one that is empty."""
-        config = Config(
+        kind = Config if self._can_idle else _WithoutIdle
+        config = kind(
             HASHED, host="127.0.0.1", port=0, demo_data=False, demo_user=USER, demo_password=PASSWORD,
             hash_context=BuiltinHash(hash_name="sha256", salt_len=8, rounds=1),
             ssl_context=certificates(HERE).context, tls_enabled=not self._implicit, invalid_user_sleep=0.0,
@@ -165,6 +174,7 @@ class Post:
 
         async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             self._spoken_with.append(writer)
+            self.mailbox_logins += 1
             await speak(reader, writer)
 
         self._config, self._login = config, login

@@ -110,13 +110,13 @@ class Site:
 
 
 @asynccontextmanager
-async def opened(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[Site]:
+async def opened(folder: Path, monkeypatch: pytest.MonkeyPatch, more: str = "") -> AsyncGenerator[Site]:
     monkeypatch.setenv("MAIL_PASSWORD", PASSWORD)
     monkeypatch.setenv("MAIL_SECRET", KEY)
     with Post() as post:
         (folder / "shop.py").write_text(SHOP)
         table = PROJECT.format(user=USER, smtp=post.smtp_port, imap=post.imap_port)
-        (folder / "lichen.toml").write_text(table)
+        (folder / "lichen.toml").write_text(f"{table}{more}\n")
         shutil.copy(certificates(HERE).authority, folder / "ca.pem")
         async with Runtime.of(load(folder / "lichen.toml", environ={})) as runtime:
             transport = httpx.ASGITransport(make_site(runtime), client=("203.0.113.7", 1))

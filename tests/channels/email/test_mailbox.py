@@ -7,6 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
+from lichen.channels.email import source
+from lichen.channels.email.imap import Mailbox
 from lichen.channels.port import Inbound
 from lichen.core.words.errors import Invalid, LichenError, TooMany, Unavailable
 from tests.channels.email.mails import mail, with_mailbox
@@ -151,6 +153,98 @@ async def test_a_server_that_is_not_there_yet_keeps_nothing_from_starting() -> N
         post.within(post.end_mailbox)
         made, taker = with_mailbox(post), Taker()
         await made.start(taker)
+        post.within(lambda: post.begin_mailbox(port))
+        post.arrive(numbered(1))
+        await until(lambda: len(taker.taken) == 1)
+        await made.stop()
+
+
+# -- IDLE --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def listened(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Every time that a server was asked to say what comes: whether it was still to do so."""
+    asked: list[bool] = []
+    listen = Mailbox.listen
+
+    def noted(mailbox: Mailbox) -> int | None:
+        descriptor = listen(mailbox)
+        asked.append(descriptor is not None)
+        return descriptor
+
+    monkeypatch.setattr(Mailbox, "listen", noted)
+    return asked
+
+
+@pytest.mark.req("GRE-62.28")
+@pytest.mark.parametrize("security", ["starttls", "tls"])
+async def test_a_server_that_can_says_when_a_mail_comes(security: str, listened: list[bool]) -> None:
+    with Post(implicit=security == "tls") as post:
+        made, taker = with_mailbox(post, security=security, poll_s=3_600), Taker()
+        await made.start(taker)
+        for n in range(1, 4):
+            await until(lambda n=n: listened.count(True) == n)
+            post.arrive(numbered(n))
+            await until(lambda n=n: len(taker.taken) == n)
+        await until(lambda: listened.count(True) == 4)
+        await made.stop()  # at once, although nothing comes
+        assert [each.text for each in taker.taken] == ["Hello 1", "Hello 2", "Hello 3"]
+        assert post.flags() == [{"seen"}] * 3
+
+
+@pytest.mark.req("GRE-62.28")
+async def test_what_comes_while_others_are_taken_is_not_waited_for(listened: list[bool]) -> None:
+    with Post() as post:
+        post.arrive(numbered(1))
+        made, taker = with_mailbox(post, poll_s=3_600), Taker()
+        taker.held = asyncio.Event()
+        await made.start(taker)
+        await until(lambda: taker.asked == 1)
+        post.arrive(numbered(2))  # the server says so with its next answer, and then no more
+        taker.held.set()
+        await until(lambda: len(taker.taken) == 2)
+        await made.stop()
+
+
+@pytest.mark.req("GRE-62.28")
+async def test_the_server_is_asked_again_before_it_lets_go_of_us(
+    listened: list[bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert source.LISTEN_S_MAX < 29 * 60, "RFC 2177: at least every 29 minutes"
+    monkeypatch.setattr(source, "LISTEN_S_MAX", 0.02)
+    with Post() as post:
+        made, taker = with_mailbox(post, poll_s=3_600), Taker()
+        await made.start(taker)
+        await until(lambda: listened.count(True) >= 4)
+        post.arrive(numbered(1))
+        await until(lambda: len(taker.taken) == 1)
+        await made.stop()
+        assert post.logins == 0, "over SMTP nobody signed in"
+        assert post.mailbox_logins == 1, "the mailbox stayed open"
+
+
+@pytest.mark.req("GRE-62.28")
+async def test_into_a_mailbox_whose_server_cannot_say_it_is_looked_now_and_then(listened: list[bool]) -> None:
+    with Post(can_idle=False) as post:
+        made, taker = with_mailbox(post), Taker()
+        await made.start(taker)
+        post.arrive(numbered(1))
+        await until(lambda: len(taker.taken) == 1)
+        post.arrive(numbered(2))
+        await until(lambda: len(taker.taken) == 2)
+        await made.stop()
+        assert listened == []
+
+
+@pytest.mark.req("GRE-62.28")
+async def test_a_server_that_goes_away_while_it_is_listened_to_is_asked_again(listened: list[bool]) -> None:
+    with Post() as post:
+        made, taker = with_mailbox(post, poll_s=0.05), Taker()
+        await made.start(taker)
+        await until(lambda: listened.count(True) == 1)
+        port = post.imap_port
+        post.within(post.end_mailbox)
         post.within(lambda: post.begin_mailbox(port))
         post.arrive(numbered(1))
         await until(lambda: len(taker.taken) == 1)

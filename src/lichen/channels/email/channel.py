@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
+from lichen.channels.email.bounces import reports_in
 from lichen.channels.email.imap import Mailbox
 from lichen.channels.email.reading import Mail, read
 from lichen.channels.email.rendering import mail_of, rendered
@@ -19,7 +20,7 @@ from lichen.channels.email.smtp import Security, Server, greet, submit
 from lichen.channels.email.source import Collecting
 from lichen.channels.email.threads import REFERENCES_MAX, Address, conversation_of, ids_in, is_own, thread_of
 from lichen.channels.platform.calling import LOCAL, away
-from lichen.channels.port import Arrival, ChannelSettings, Gateway, Guide, Inbound, Question, Setup
+from lichen.channels.port import Arrival, ChannelSettings, Gateway, Guide, Inbound, Question, Report, Setup
 from lichen.channels.webhook.schemes import Scheme, check
 from lichen.core.deciders.events import Doubt
 from lichen.core.words.errors import Denied, Invalid, LichenError, Unavailable
@@ -121,6 +122,13 @@ class EmailChannel:
         """The mail that is the body. Raises Invalid (`mail_invalid`, `mail_too_large`, `sender_invalid`)."""
         return self._read(arrival.body)
 
+    def reports(self, scope: Scope, arrival: Arrival) -> tuple[Report, ...]:
+        """What a report of delivery that is the body says became of a mail of ours."""
+        return self._reports(arrival.body)
+
+    def _reports(self, raw: bytes) -> tuple[Report, ...]:
+        return reports_in(raw, self._domain)
+
     def _read(self, raw: bytes) -> tuple[Inbound, ...]:
         """The message in a mail; none where no person waits for an answer. Raises Invalid, Denied."""
         mail = read(raw)
@@ -161,7 +169,8 @@ class EmailChannel:
     async def start(self, gateway: Gateway) -> None:
         """Looks into the mailbox from now on, where there is one."""
         if self._settings.imap_host:
-            self._collecting = Collecting(self._mailbox, self._read, pause_s=self._settings.poll_s)
+            pause_s = self._settings.poll_s
+            self._collecting = Collecting(self._mailbox, self._read, self._reports, pause_s=pause_s)
             self._collecting.start(gateway)
 
     def drain(self) -> None:

@@ -65,10 +65,10 @@ class Mail(msgspec.Struct, frozen=True):
 
 def read(raw: bytes) -> Mail:
     """The mail. Raises Invalid (`mail_invalid`, `mail_too_large`)."""
-    _check(raw)
+    check(raw)
     try:
         message = message_from_bytes(raw)
-        parts = list(_leaves(message))
+        parts = list(leaves(message))
         headers = _headers(message)
         kept, left_out = _files(parts)
         subject = _decoded(next(iter(headers.get("subject", ())), ""))[:SUBJECT_MAX]
@@ -77,7 +77,8 @@ def read(raw: bytes) -> Mail:
         raise _invalid("This is no mail that can be read.") from None
 
 
-def _check(raw: bytes) -> None:
+def check(raw: bytes) -> None:
+    """Raises Invalid (`mail_invalid`, `mail_too_large`) for what is no mail, or more than is parsed."""
     if len(raw) > MAIL_BYTES_MAX:
         step = "Send less at once."
         raise Invalid("The mail is too large.", code="mail_too_large", next_step=step, place="$")
@@ -96,7 +97,7 @@ def _headers(message: Part) -> Headers:
     return found
 
 
-def _leaves(part: Part, depth: int = 0, seen: list[int] | None = None) -> Iterator[Part]:
+def leaves(part: Part, depth: int = 0, seen: list[int] | None = None) -> Iterator[Part]:
     """The parts that are no containers. A mail within a mail is one."""
     seen = [0] if seen is None else seen
     seen[0] += 1
@@ -105,7 +106,7 @@ def _leaves(part: Part, depth: int = 0, seen: list[int] | None = None) -> Iterat
     inner: Any = part.get_payload()
     if part.get_content_maintype() == "multipart" and isinstance(inner, list):
         for each in cast("list[Part]", inner):
-            yield from _leaves(each, depth + 1, seen)
+            yield from leaves(each, depth + 1, seen)
     else:
         yield part
 

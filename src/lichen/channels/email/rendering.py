@@ -14,6 +14,7 @@ from email.mime.multipart import MIMEMultipart
 from email.mime.nonmultipart import MIMENonMultipart
 from email.policy import compat32
 from email.utils import format_datetime, formataddr
+from hashlib import sha256
 from html import escape
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -99,7 +100,7 @@ def _broken(html: str) -> str:
 
 def mail_of(said: Json, sender: str, sender_name: str, queued_at_us: int) -> bytes:
     """The mail, byte for byte the same for the same message."""
-    mark = said["id"].partition("@")[0].rpartition(".")[2]
+    mark = sha256(said["id"].encode()).hexdigest()[:32]
     html = f"<html><body>{said['html']}</body></html>"
     parts = (_part(said["text"], "plain"), _part(html, "html"))
     mail = MIMEMultipart("alternative", f"lichen-{mark}", parts, policy=_POLICY)

@@ -15,7 +15,9 @@ import msgspec
 ID_MAX: Final = 250
 REFERENCES_MAX: Final = 20
 _ID: Final = re.compile(r"<([\x21-\x3b\x3d\x3f-\x7e]{1,250})>")
-_OWN: Final = re.compile(r"lichen\.([0-9a-f]{24})\.[0-9a-f]{32}@[A-Za-z0-9.-]{1,253}")
+_OWN: Final = re.compile(
+    r"lichen\.([0-9a-f]{24})\.(?:[0-9a-f]{32}|([A-Za-z0-9_-]{1,64})\.([A-Za-z0-9_-]{1,32}))@([A-Za-z0-9.-]{1,253})"
+)
 
 
 class Address(msgspec.Struct, frozen=True):
@@ -48,13 +50,22 @@ def conversation_of(thread: str, sender: str) -> str:
 
 
 def message_id(thread: str, session: str, message: str, domain: str) -> str:
-    """What our mail is called, the same for the same message."""
-    return f"lichen.{thread}.{_digest(f'{session}/{message}')[:32]}@{domain}"
+    """What our mail is called, the same for the same message. Whoever has the mail can say what became of it: the id of
+    a session is nobody's to guess."""
+    named = f"lichen.{thread}.{session}.{message}@{domain}"
+    return named if message_of(named, domain) else f"lichen.{thread}.{_digest(f'{session}/{message}')[:32]}@{domain}"
+
+
+def message_of(id: str, domain: str) -> tuple[str, str] | None:
+    """The session and the message that a mail of ours is; None for another's."""
+    found = _OWN.fullmatch(id)
+    return (found[2], found[3]) if found and found[2] and found[4] == domain else None
 
 
 def is_own(id: str, domain: str) -> bool:
     """Whether a mail is one that we sent."""
-    return bool(_OWN.fullmatch(id)) and id.endswith(f"@{domain}")
+    found = _OWN.fullmatch(id)
+    return found is not None and found[4] == domain
 
 
 def _digest(text: str) -> str:

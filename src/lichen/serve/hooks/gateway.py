@@ -22,7 +22,7 @@ FOR_GOOD: Final = (Invalid, NotFound, Denied, Conflict, Expired)
 
 
 class Mailroom:
-    """Takes the messages of one tenant's channel. Implements `Gateway`."""
+    """Takes the messages of one tenant's channel. Implements `Gateway` and `Noting`."""
 
     def __init__(
         self,
@@ -102,7 +102,10 @@ class Mailroom:
         reports: tuple[Report, ...] = self._channel.reports(self._scope, arrival)
         if len(reports) > REPORTS_MAX:
             raise Invalid(f"A request brings at most {REPORTS_MAX} reports.", code="reports_too_many")
-        name = self._channel.name
         for each in reports:
-            session = SessionId(each.session)
-            await deliveries.reported(self._journal, name, session, each.message, each.outcome, each.code)
+            await self.note(each)
+
+    async def note(self, report: Report) -> None:
+        """Notes what the platform says became of one message. Raises Unavailable."""
+        name, session = self._channel.name, SessionId(report.session)
+        await deliveries.reported(self._journal, name, session, report.message, report.outcome, report.code)
