@@ -202,8 +202,9 @@ async def test_what_could_not_be_taken_is_taken_after_all_or_put_away(
         assert (await settle(client, address, "taken")).status_code == 303
         await shop.runtime.idle()
         assert [each["text"] for each in (await talk(client, "kiosk"))[1]] == ["Hello <b>", "You said: Hello <b>"]
-        await shop.post("kiosk", b"garbage")
+        await shop.say("kiosk", " ")
         address, _ = await open_letter(client)
+        assert "(no words)</a>" in (await client.get("/console/letters")).text, "there is something to click on"
         refused = await settle(client, address, "taken")
         assert refused.status_code == 400
         assert "To the letters" in refused.text
