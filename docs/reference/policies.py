@@ -67,6 +67,7 @@ ACTION: Mapping[str, str] = {
     "session.open": "A conversation with an agent is opened.",
     "session.read": "A conversation is read.",
     "session.say": "Something is said in a conversation.",
+    "session.tell": "Somebody writes to a conversation, or begins one, who was not asked.",
     "stop.clear": "A stop is taken back.",
     "stop.read": "Stops are listed.",
     "stop.set": "A tool, agent, run or tenant is stopped.",

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from lichen.core.words.ids import CallId, RunId, SessionId, TurnId
     from lichen.core.words.limits import Limits, Usage
     from lichen.core.words.scope import Actor, Customer, Operator, Scope, Service, TenantCtx
+    from lichen.runtime.given.telling import tell
     from lichen.runtime.given.withdrawal import withdraw
     from lichen.runtime.runtime import Runtime
     from lichen.tools.python.tool import tool
@@ -92,6 +93,7 @@ _HOMES = {
     "TurnId": "core.words.ids",
     "Usage": "core.words.limits",
     "WaitRequest": "core.ports.plan",
+    "tell": "runtime.given.telling",
     "tool": "tools.python.tool",
     "withdraw": "runtime.given.withdrawal",
 }
@@ -143,6 +145,7 @@ __all__ = [
     "TurnId",
     "Usage",
     "WaitRequest",
+    "tell",
     "tool",
     "withdraw",
 ]

@@ -42,9 +42,9 @@ secret = "env:DUMMY_SECRET"
 
 
 @asynccontextmanager
-async def opened(folder: Path) -> AsyncGenerator[tuple[Runtime, httpx.AsyncClient]]:
+async def opened(folder: Path, project: str = PROJECT) -> AsyncGenerator[tuple[Runtime, httpx.AsyncClient]]:
     (folder / "echo.toml").write_text('name = "shop.echo"\n[llm]\nmodel = "echo:"\n')
-    (folder / "lichen.toml").write_text(PROJECT)
+    (folder / "lichen.toml").write_text(project)
     async with Runtime.of(load(folder / "lichen.toml", environ={})) as runtime:
         transport = httpx.ASGITransport(make_site(runtime), client=("203.0.113.7", 1))
         async with httpx.AsyncClient(transport=transport, base_url="http://shop") as client:

@@ -51,16 +51,17 @@ KEEP = {
     "policy.reload", "secret.read", "secret.remove", "secret.set", "tool.look", "tool.read",
 }  # fmt: skip
 TICK = {"schedule.pause", "schedule.replay", "schedule.resume", "schedule.run"}
+TELL = {"session.tell"}
 MEND = {"letter.drop", "letter.replay"}
 FIRE = {"schedule.fire"}
 OFFER = {"tool.submit"}
 OWN = {"log.erase", "run.declassify", "session.declassify", "stop.clear", "stop.set", "tool.review"}
 MAY: dict[str, set[str]] = {
     "customer": TALK | {"run.cancel"},
-    "operator": TALK | LOOK | SEE | STEER | TICK | FIRE | MEND | KEEP | OFFER | OWN,
-    "service": TALK | LOOK | STEER | FIRE | OFFER | {"secret.use"},
+    "operator": TALK | TELL | LOOK | SEE | STEER | TICK | FIRE | MEND | KEEP | OFFER | OWN,
+    "service": TALK | TELL | LOOK | STEER | FIRE | OFFER | {"secret.use"},
     "system": LOOK | SEE | KEEP | OFFER | {"agent.create", "process.stop", "run.pause", "run.resume"},
-    "agent": {"message.send", "model.invoke", "run.start", "secret.use"},
+    "agent": {"message.send", "model.invoke", "run.start", "secret.use"} | TELL,
 }  # fmt: skip
 
 

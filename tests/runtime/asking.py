@@ -274,6 +274,10 @@ ENTRIES: dict[str, Entry] = {
         "channel.register", lambda w, a: w.runtime.platforms.unregister(a.scope, "pager", a.actor)
     ),
     "Platforms.test": Entry("channel.test", lambda w, a: w.runtime.platforms.test(a.scope, "pager", a.actor, to="1")),
+    "Telling.tell": Entry(
+        "session.tell", lambda w, a: w.runtime.telling.tell(a.scope, w.session, "Hello.", a.actor), is_owned=True
+    ),
+    "Telling.begin": Entry("session.tell", lambda w, a: w.runtime.telling.begin(a.scope, "post:1", "Hi.", a.actor)),
     "Schedules.list": Entry("schedule.read", lambda w, a: w.runtime.schedules.list(a.scope, a.actor)),
     "Schedules.show": Entry("schedule.read", lambda w, a: w.runtime.schedules.show(a.scope, "nightly", a.actor)),
     "Schedules.pause": Entry("schedule.pause", lambda w, a: w.runtime.schedules.pause(a.scope, "nightly", a.actor)),

@@ -159,6 +159,46 @@ class Fetching(Protocol):
         ...
 
 
+class Wanted(msgspec.Struct, frozen=True):
+    """Somebody to begin a conversation with. `customer` is who they are at the platform: a customer's id, without the
+    channel's name in front. `last` is the address of their newest conversation, empty where there was none. `subject`
+    is what it is about, in a line. `token` is the same when the same is asked for again."""
+
+    customer: str
+    last: bytes = b""
+    subject: str = ""
+    token: str = ""
+
+
+class Reached(msgspec.Struct, frozen=True):
+    """Where somebody is: the key of the conversation that their answer comes in, and the address of messages to it."""
+
+    conversation: str
+    address: bytes
+
+
+@runtime_checkable
+class Reaching(Protocol):
+    """A channel that can begin a conversation. Of one that cannot, people write first."""
+
+    async def address_of(self, scope: Scope, wanted: Wanted) -> Reached:
+        """Where they are, the same for the same person. Asks the platform where nothing else says it.
+
+        Raises Invalid (`customer_invalid`), NotFound (`customer_unreachable`) where the platform lets nobody write to
+        them, Conflict (`window_closed`), Denied, Unavailable.
+        """
+        ...
+
+
+@runtime_checkable
+class Limiting(Protocol):
+    """A channel whose platform does not take everything that nobody asked for."""
+
+    def check_address(self, scope: Scope, address: bytes) -> None:
+        """Raises Conflict (`window_closed`) while nothing may be written there."""
+        ...
+
+
 class Report(msgspec.Struct, frozen=True):
     """What a platform says later of a message that it took: it is there, or could not be delivered after all."""
 

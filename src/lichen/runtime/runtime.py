@@ -314,6 +314,7 @@ class Runtime:
         from lichen.runtime.operations.channels.conversations import Conversations
         from lichen.runtime.operations.channels.health import ChannelHealths
         from lichen.runtime.operations.channels.platforms import Platforms
+        from lichen.runtime.operations.channels.telling import Telling
         from lichen.runtime.operations.governing.secrets import Secrets
 
         channels = Channels() if self.project is None else self.project.channels
@@ -335,6 +336,7 @@ class Runtime:
         )
         self.channel_health = ChannelHealths(wiring.engine, self.platforms, channels, self.settings)
         self.conversations = Conversations(wiring.engine, access)
+        self.telling = wiring.tellers.one = Telling(wiring.engine, access, self.project, self.sessions)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -46,6 +46,7 @@ from lichen.runtime.given.connections import Reaching
 from lichen.runtime.given.files import Files
 from lichen.runtime.given.sharing import Sharing, sharing
 from lichen.runtime.given.state import StateStore
+from lichen.runtime.given.telling import Tellers
 from lichen.runtime.given.withdrawal import JournalOf, Journals
 from lichen.runtime.operations.governing.stops import STOPPED, reason_of, stop_kind
 from lichen.runtime.project.catalog import Catalog
@@ -180,9 +181,10 @@ class Wiring:
         passing = Passing(lambda scope, wanted: self.remote.tools(scope, wanted))
         self.redis = Redis("" if blueprint.settings is None else blueprint.settings.state.url, os.environ)
         self.states = self._states(journal_of)
+        self.tellers = Tellers()
         resources = Resources(
             workers, StateStore(journal_of, self.states), Journals(journal_of), memories, self.reach, commands,
-            passing, self.sessions,
+            passing, self.sessions, self.tellers,
         )  # fmt: skip
 
         def host(agent: Agent) -> Hosted:

@@ -38,6 +38,7 @@ class Mattermost(Loopback):
         self.posted: list[dict[str, Any]] = []
         self.typed: list[dict[str, Any]] = []
         self.refusals: list[Refusal] = []
+        self.direct: list[list[str]] = []
 
     def get(self, request: BaseHTTPRequestHandler) -> None:
         self._answer(request, None)
@@ -60,6 +61,9 @@ class Mattermost(Loopback):
                 _send(request, 200, {"order": list(found), "posts": found})
             case ["files", id] if id == FILE:
                 _send_bytes(request, 200, PICTURE, {"content-type": "image/png", "content-disposition": DISPOSITION})
+            case ["channels", "direct"] if len(set(body[1])) > 1:
+                self.direct.append(body)
+                _send(request, 201, {"id": f"direct{len(self.direct)}"})
             case ["users", "me"]:
                 _send(request, 200, {"id": "u1", "username": BOT})
             case ["users", "me", "typing"]:

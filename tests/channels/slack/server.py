@@ -96,6 +96,8 @@ class Slack(Loopback):
                 thread = fields.get("ts")
                 found = [each for each in self.posted if each.get("thread_ts") == thread and "user" not in each]
                 return self._page(found, int(fields.get("cursor", "0")), int(fields["limit"]))
+            case "conversations.open":
+                return {"ok": True, "channel": {"id": "D024BE91L"}}
             case "files.getUploadURLExternal":
                 return {"ok": True, "upload_url": f"{self.url}/upload/v1/abc", "file_id": "F123ABC456"}
             case "files.info" if fields["file"] == "F1":

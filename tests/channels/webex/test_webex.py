@@ -147,7 +147,7 @@ async def test_a_message_is_asked_for_by_its_id_once(webex: Webex) -> None:
         await made.verify(SCOPE, arrival(notice()))
     (found,) = made.parse(SCOPE, arrival(notice()), None)
     assert (found.text, found.id, found.sender.id) == ("Hello?", ASKED, f"webex:{ANN}")
-    assert found.conversation == ROOM
+    assert found.conversation == f"direct:{ANN}"
     assert msgspec.json.decode(found.address) == {"room": ROOM}
     assert found.files == (FileRef(f"{webex.url}/v1/contents/f1", "file"),)
     assert webex.asked == [f"messages/{ASKED}"]

@@ -10,7 +10,7 @@ import msgspec
 from lichen.channels.activities import decode
 from lichen.channels.cards import capabilities_of, shown
 from lichen.channels.platform.signing import check_recent, check_same, hmac_hex
-from lichen.channels.port import Arrival, ChannelSettings, Guide, Inbound, Question, Setup
+from lichen.channels.port import Arrival, ChannelSettings, Guide, Inbound, Question, Reached, Setup, Wanted
 from lichen.core.words.scope import Actor, Customer, Scope
 from lichen.engine.ports import Delivery, Outbound, Traits
 
@@ -76,6 +76,10 @@ class DummyChannel:
         text = "".join(found.pieces(capabilities_of("dummy")))
         said = {"id": f"{message.session}/{message.id}", "kind": message.kind, "text": text}
         return {**said, "to": message.address.decode(), "suggestions": list(message.suggestions)}
+
+    async def address_of(self, scope: Scope, wanted: Wanted) -> Reached:
+        """A conversation that is called as they are."""
+        return Reached(wanted.customer, wanted.customer.encode())
 
     async def send(self, scope: Scope, message: Outbound) -> Delivery:
         """Keeps it."""

@@ -15,12 +15,24 @@ from lichen.channels.email.bounces import reports_in
 from lichen.channels.email.imap import Mailbox
 from lichen.channels.email.reading import Mail, read
 from lichen.channels.email.rendering import mail_of, rendered
-from lichen.channels.email.senders import ADDRESS, is_automatic, is_proven, named, sender_of
+from lichen.channels.email.senders import ADDRESS, ADDRESS_MAX, is_automatic, is_proven, named, sender_of
 from lichen.channels.email.smtp import Security, Server, greet, submit
 from lichen.channels.email.source import Collecting
-from lichen.channels.email.threads import REFERENCES_MAX, Address, conversation_of, ids_in, is_own, thread_of
+from lichen.channels.email.threads import REFERENCES_MAX, Address, begun, conversation_of, ids_in, is_own, thread_of
 from lichen.channels.platform.calling import LOCAL, away
-from lichen.channels.port import Arrival, ChannelSettings, Gateway, Guide, Inbound, Question, Report, Setup
+from lichen.channels.platform.reaching import check_customer
+from lichen.channels.port import (
+    Arrival,
+    ChannelSettings,
+    Gateway,
+    Guide,
+    Inbound,
+    Question,
+    Reached,
+    Report,
+    Setup,
+    Wanted,
+)
 from lichen.channels.webhook.schemes import Scheme, check
 from lichen.core.deciders.events import Doubt
 from lichen.core.words.errors import Denied, Invalid, LichenError, Unavailable
@@ -205,6 +217,20 @@ class EmailChannel:
         except LichenError as error:
             return Delivery("failed", error.code)
         return await asyncio.to_thread(submit, server, self._settings.address, said["to"], mail)
+
+    async def address_of(self, scope: Scope, wanted: Wanted) -> Reached:
+        """A new thread with an address. Raises Invalid (`customer_invalid`)."""
+        address = wanted.customer.removeprefix("claimed:")
+        check_customer(address, ADDRESS, f"{self.name}:ann@example.com")
+        if address != address.lower() or len(address) > ADDRESS_MAX:
+            raise Invalid("An address is written small.", code="customer_invalid", place="customer")
+        if address == wanted.customer and not self._settings.trusted_host:
+            step = f"Name them {self.name}:claimed:{address}, as who answers is called, or give a `trusted_host`."
+            raise Invalid("No sender is proven here.", code="customer_invalid", next_step=step, place="customer")
+        who = f"{self.name}:{wanted.customer}"
+        thread = begun(wanted.token, who)
+        to = Address(address, thread, wanted.subject, is_begun=True)
+        return Reached(conversation_of(thread, who), msgspec.json.encode(to))
 
     async def check(self) -> str:
         """Speaks with both servers. Raises Denied (`credentials_refused`), Unavailable (`platform_unreachable`)."""

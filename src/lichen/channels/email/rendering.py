@@ -49,8 +49,9 @@ def rendered(message: Outbound, address: Address, domain: str) -> Json:
     files = message.saying.attachments
     references = [*address.references, *([address.about] if address.about else [])]
     return {
+        **({"is_begun": True} if address.is_begun else {}),
         "to": address.to,
-        "subject": _subject(address.subject),
+        "subject": _subject(address),
         "id": message_id(address.thread, message.session, message.id, domain),
         "in_reply_to": address.about,
         "references": references,
@@ -68,7 +69,10 @@ def _form(message: Outbound) -> Iterator[Para]:
         yield Para((Span(f"{each.label}: …" + (f" ({choices})" if choices else "")),), is_tight=i > 0)
 
 
-def _subject(asked: str) -> str:
+def _subject(address: Address) -> str:
+    asked = address.subject
+    if address.is_begun:
+        return asked or "A message for you"
     if not asked:
         return "Re: your message"
     return asked if _REPLIES.match(asked) else f"Re: {asked}"
@@ -112,7 +116,7 @@ def mail_of(said: Json, sender: str, sender_name: str, queued_at_us: int) -> byt
     if said["in_reply_to"]:
         mail["In-Reply-To"] = f"<{said['in_reply_to']}>"
         mail["References"] = "\r\n ".join(f"<{each}>" for each in said["references"])
-    mail["Auto-Submitted"] = "auto-replied"
+    mail["Auto-Submitted"] = "auto-generated" if said.get("is_begun") else "auto-replied"
     mail["X-Auto-Response-Suppress"] = "All"
     return mail.as_bytes()
 

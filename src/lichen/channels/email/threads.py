@@ -28,6 +28,7 @@ class Address(msgspec.Struct, frozen=True):
     subject: str = ""
     about: str = ""
     references: tuple[str, ...] = ()
+    is_begun: bool = False  # by us
 
 
 def ids_in(header: str) -> tuple[str, ...]:
@@ -47,6 +48,11 @@ def thread_of(references: Sequence[str], own: str) -> str:
 def conversation_of(thread: str, sender: str) -> str:
     """The key of a session: everybody in a thread has one of their own."""
     return f"{thread}-{_digest(sender)[:24]}"
+
+
+def begun(token: str, sender: str) -> str:
+    """The name of a thread that we begin."""
+    return _digest(f"begun/{token}/{sender}")[:24]
 
 
 def message_id(thread: str, session: str, message: str, domain: str) -> str:

@@ -9,14 +9,27 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from lichen.channels.mattermost.ingress import Address, Pressed, message, request
+from lichen.channels.mattermost.ingress import Address, Pressed, conversation_of, message, request
 from lichen.channels.mattermost.marks import Context, mark_of
 from lichen.channels.mattermost.rendering import CAPABILITIES, rendered
 from lichen.channels.platform.calling import PAUSE_S_MAX, Answer, Api, CutOff, NotSent, away, delivery_of, fields_of
 from lichen.channels.platform.files import named_file
 from lichen.channels.platform.parts import Parts
+from lichen.channels.platform.reaching import check_customer, refused
 from lichen.channels.platform.signing import check_same
-from lichen.channels.port import Arrival, ChannelSettings, Fetched, FileRef, Guide, Inbound, Question, Reply, Setup
+from lichen.channels.port import (
+    Arrival,
+    ChannelSettings,
+    Fetched,
+    FileRef,
+    Guide,
+    Inbound,
+    Question,
+    Reached,
+    Reply,
+    Setup,
+    Wanted,
+)
 from lichen.core.speech.attached import FILES_BYTES_MAX
 from lichen.core.words.errors import Denied
 from lichen.core.words.scope import Actor, Scope
@@ -144,6 +157,24 @@ class MattermostChannel:
         if not parts:
             return False if len(posts) < POSTS_MAX else None
         return True if len(parts) == marks[0][2] else None
+
+    async def address_of(self, scope: Scope, wanted: Wanted) -> Reached:
+        """The direct channel with somebody, which is made where there is none.
+
+        Raises Invalid (`customer_invalid`), NotFound (`customer_unreachable`), Denied, Unavailable.
+        """
+        who = check_customer(wanted.customer, r"[a-z0-9]{26}", "mattermost:4xp9fdt77pncbef59f4k1qe83o")
+        me = self._id_in(await self._asked("GET", "users/me"))
+        channel = self._id_in(await self._asked("POST", "channels/direct", [me, who]))
+        return Reached(conversation_of(channel, who), msgspec.json.encode(Address(channel)))
+
+    def _id_in(self, answer: Answer) -> str:
+        """The id of what was asked for. Raises NotFound (`customer_unreachable`), Denied, Unavailable."""
+        found = fields_of(answer).get("id") if answer.is_ok else None
+        if isinstance(found, str) and found.isalnum():
+            return found
+        code = "credentials_refused" if answer.status in (401, 403) else ""
+        raise refused("Mattermost", Delivery("retry", code) if code else delivery_of(answer, self._host.now_us()))
 
     async def typing(self, scope: Scope, address: bytes) -> None:
         """Shows for some seconds that an answer is being written."""

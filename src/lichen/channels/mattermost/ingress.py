@@ -125,10 +125,15 @@ def _inbound(
     files: tuple[FileRef, ...] = (),
 ) -> Inbound:
     who = Customer(f"{name}:{found.user_id}")
-    conversation = f"{found.channel_id}:{found.user_id}"
+    conversation = conversation_of(found.channel_id, found.user_id)
     return Inbound(
         conversation, who, text, id, envelope=beside or None, address=msgspec.json.encode(address), files=files
     )
+
+
+def conversation_of(channel: str, user: str) -> str:
+    """The key of the session of one person in one channel."""
+    return f"{channel}:{user}"
 
 
 def _beside(data: Any) -> dict[str, Any]:

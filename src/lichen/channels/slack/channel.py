@@ -10,14 +10,27 @@ import msgspec
 
 from lichen.channels.platform.calling import Answer, Api, CutOff, NotSent, away, fields_of
 from lichen.channels.platform.parts import Parts
+from lichen.channels.platform.reaching import check_customer, refused, unreachable
 from lichen.channels.platform.signing import check_recent, check_same, hmac_hex
-from lichen.channels.port import Arrival, ChannelSettings, Fetched, FileRef, Guide, Inbound, Question, Reply, Setup
+from lichen.channels.port import (
+    Arrival,
+    ChannelSettings,
+    Fetched,
+    FileRef,
+    Guide,
+    Inbound,
+    Question,
+    Reached,
+    Reply,
+    Setup,
+    Wanted,
+)
 from lichen.channels.slack import ingress
 from lichen.channels.slack.files import fetched
 from lichen.channels.slack.forms import PRIVATE_MAX, view
 from lichen.channels.slack.history import Mark, Seen, seen
 from lichen.channels.slack.outcomes import delivery, error_of
-from lichen.channels.slack.places import Address
+from lichen.channels.slack.places import Address, Place
 from lichen.channels.slack.pressing import fields_of as form_of
 from lichen.channels.slack.rendering import rendered
 from lichen.channels.slack.uploading import Upload, Uploader
@@ -73,6 +86,7 @@ class SlackChannel:
             "Subscribe to bot events: `app_mention`, `message.im`; `message.channels` if it listens to `threads`.",
             "Interactivity & Shortcuts: on, Request URL {webhook}.",
             "Slash Commands, if you want one: Request URL {webhook}.",
+            "If people are to be written to who did not write: scope `im:write` as well.",
             "App Home, Messages Tab: let users send messages from it.",
         ),
     )  # fmt: skip
@@ -165,6 +179,24 @@ class SlackChannel:
                 return found.is_whole
         return True if found.is_whole else None
 
+    async def address_of(self, scope: Scope, wanted: Wanted) -> Reached:
+        """The direct messages with somebody, `T…:U…`, which Slack opens, or finds.
+
+        Raises Invalid (`customer_invalid`), NotFound (`customer_unreachable`), Denied, Unavailable.
+        """
+        who = check_customer(wanted.customer, r"[TE][A-Z0-9]{1,31}:[UW][A-Z0-9]{1,31}", "slack:T024BE7LD:U023BECGF")
+        workspace, _, user = who.partition(":")
+        if self._settings.workspace not in ("", workspace):
+            raise unreachable("They are of another workspace.", "Name somebody of this channel's `workspace`.")
+        answer = await self._asked("conversations.open", {"users": user})
+        if (code := error_of(answer)) == "missing_scope":
+            step = "Add it under OAuth & Permissions and install the app again."
+            raise Denied("The app may not im:write.", code="scope_missing", next_step=step)
+        if code:
+            raise refused("Slack", delivery(answer, self._host.now_us()))
+        place = Place(workspace, fields_of(answer)["channel"]["id"], user)
+        return Reached(place.conversation, place.address())
+
     async def typing(self, scope: Scope, address: bytes) -> None:
         """Shows in the thread that an answer is being written, for up to two minutes."""
         at = msgspec.json.decode(address, type=Address)
@@ -217,7 +249,7 @@ class SlackChannel:
         """The answer to a question: fields as JSON, or as a form where there is no JSON taken. Raises Unavailable."""
         headers, path = await self._headers(self._api), f"api/{method}"
         try:
-            if method.startswith("conversations."):
+            if method in ("conversations.history", "conversations.replies"):
                 return await self._api.ask("GET", f"{path}?{urlencode(fields)}", headers=headers)
             return await self._api.ask("POST", path, json=dict(fields), headers=headers)
         except (NotSent, CutOff):

@@ -12,11 +12,31 @@ from msgspec.structs import replace
 from lichen.channels.platform.calling import Answer, Api, CutOff, NotSent, away, delivery_of, fields_of
 from lichen.channels.platform.files import file_in
 from lichen.channels.platform.parts import Parts
-from lichen.channels.port import Arrival, ChannelSettings, FileRef, Guide, Inbound, Question, Reply, Setup
+from lichen.channels.platform.reaching import refused, unreachable
+from lichen.channels.port import (
+    Arrival,
+    ChannelSettings,
+    FileRef,
+    Guide,
+    Inbound,
+    Question,
+    Reached,
+    Reply,
+    Setup,
+    Wanted,
+)
 from lichen.channels.teams import consent, rendering
 from lichen.channels.teams.clouds import CLOUDS, Cloud, CloudName, is_within, origin_of
 from lichen.channels.teams.granting import Grant
-from lichen.channels.teams.ingress import CARD_ACTION, Activity, Address, activity_of, address_of, inbound
+from lichen.channels.teams.ingress import (
+    CARD_ACTION,
+    Activity,
+    Address,
+    activity_of,
+    address_of,
+    conversation_of,
+    inbound,
+)
 from lichen.channels.teams.proving import Claims, Entra, Proofs
 from lichen.core.speech.attached import FILES_BYTES_MAX
 from lichen.core.speech.saying import Attachment
@@ -234,6 +254,22 @@ class TeamsChannel:
             except NotSent as refused:
                 return refused.delivery
         return await self._parts.send(message, self._rendered(message), lambda part: self._post(address, part))
+
+    async def address_of(self, scope: Scope, wanted: Wanted) -> Reached:
+        """The chat with somebody alone, from the reference of where they wrote before: Microsoft names no other.
+
+        Raises NotFound (`customer_unreachable`), Denied, Unavailable.
+        """
+        if not wanted.last:
+            step = "Have them write to the bot, or mention it in a channel, once."
+            raise unreachable("Teams says where somebody is only once they wrote to the bot.", step)
+        known = msgspec.json.decode(wanted.last, type=Address)
+        if not known.is_personal:
+            try:
+                known = replace(known, to=await self._begun(replace(known, to="")), is_personal=True)
+            except NotSent as not_sent:
+                raise refused("Teams", not_sent.delivery) from None
+        return Reached(conversation_of(known.to), msgspec.json.encode(known))
 
     async def typing(self, scope: Scope, address: bytes) -> None:
         """Shows for some seconds that an answer is being written."""

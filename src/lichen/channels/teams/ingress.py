@@ -208,8 +208,12 @@ def _unmentioned(activity: Activity) -> str:
 def _conversation(activity: Activity) -> str:
     """The key of the session: the chat, in a group or a thread with who writes."""
     place = activity.conversation.id
-    key = place if activity.is_personal else f"{place}:{activity.sender.id}"
-    return _short(key, "", CONVERSATION_MAX)
+    return conversation_of(place if activity.is_personal else f"{place}:{activity.sender.id}")
+
+
+def conversation_of(place: str) -> str:
+    """The key of the session of a place that one person writes in."""
+    return _short(place, "", CONVERSATION_MAX)
 
 
 def _short(key: str, prefix: str, longest: int) -> str:

@@ -10,8 +10,20 @@ import msgspec
 from lichen.channels.platform.calling import Answer, Api, CutOff, NotSent, away, delivery_of, fields_of
 from lichen.channels.platform.files import check_there, file_in, gone
 from lichen.channels.platform.parts import Parts
+from lichen.channels.platform.reaching import check_customer, unreachable
 from lichen.channels.platform.signing import check_same
-from lichen.channels.port import Arrival, ChannelSettings, FileRef, Guide, Inbound, Question, Reply, Setup
+from lichen.channels.port import (
+    Arrival,
+    ChannelSettings,
+    FileRef,
+    Guide,
+    Inbound,
+    Question,
+    Reached,
+    Reply,
+    Setup,
+    Wanted,
+)
 from lichen.channels.telegram.ingress import Address, inbound, update_of
 from lichen.channels.telegram.rendering import rendered
 from lichen.core.speech.attached import FILES_BYTES_MAX
@@ -112,6 +124,17 @@ class TelegramChannel:
         """Makes each call. A group that became another one is written to there."""
         address = msgspec.json.decode(message.address, type=Address)
         return await self._parts.send(message, rendered(message), lambda part: self._part(part, address))
+
+    async def address_of(self, scope: Scope, wanted: Wanted) -> Reached:
+        """The chat with somebody alone, once they wrote somewhere: Telegram lets bots write to nobody else.
+
+        Raises Invalid (`customer_invalid`), NotFound (`customer_unreachable`).
+        """
+        who = check_customer(wanted.customer, r"[1-9][0-9]{0,15}", "telegram:77")
+        if not wanted.last:
+            step = f"Let them write to the bot first: https://t.me/{self._settings.username}"
+            raise unreachable("Telegram lets a bot write to nobody who did not write before.", step.rstrip("/"))
+        return Reached(who, msgspec.json.encode(Address(int(who), 0, 0)))
 
     async def _part(self, part: dict[str, Any], address: Address) -> Delivery:
         method = part["method"]

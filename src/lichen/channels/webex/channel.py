@@ -10,9 +10,21 @@ import msgspec
 from lichen.channels.platform.calling import Answer, Api, CutOff, NotSent, away, delivery_of, fields_of
 from lichen.channels.platform.files import named_file
 from lichen.channels.platform.parts import Parts
+from lichen.channels.platform.reaching import check_customer
 from lichen.channels.platform.signing import check_same, hmac_hex
-from lichen.channels.port import Arrival, ChannelSettings, Fetched, FileRef, Guide, Inbound, Question, Setup
-from lichen.channels.webex.ingress import Address, Said, inbound, notice_of
+from lichen.channels.port import (
+    Arrival,
+    ChannelSettings,
+    Fetched,
+    FileRef,
+    Guide,
+    Inbound,
+    Question,
+    Reached,
+    Setup,
+    Wanted,
+)
+from lichen.channels.webex.ingress import Address, Said, conversation_of, direct, inbound, notice_of
 from lichen.channels.webex.rendering import rendered
 from lichen.core.speech.attached import FILES_BYTES_MAX
 from lichen.core.words.errors import Denied, Invalid
@@ -126,8 +138,15 @@ class WebexChannel:
     async def send(self, scope: Scope, message: Outbound) -> Delivery:
         """Posts each message into the thread."""
         address = msgspec.json.decode(message.address, type=Address)
-        to = {"roomId": address.room, **({"parentId": address.thread} if address.thread else {})}
+        to = {"roomId": address.room} if address.room else {"toPersonId": address.person}
+        to |= {"parentId": address.thread} if address.thread else {}
         return await self._parts.send(message, rendered(message), lambda part: self._post({**to, **part}))
+
+    async def address_of(self, scope: Scope, wanted: Wanted) -> Reached:
+        """The room with somebody alone, which Webex makes with the first message. Raises Invalid
+        (`customer_invalid`)."""
+        who = check_customer(wanted.customer, r"[A-Za-z0-9_=-]{16,112}", "webex:Y2lzY29zcGFyazovL3VzL1BFT1BMRS8x")
+        return Reached(conversation_of(direct(who)), msgspec.json.encode(Address("", "", who)))
 
     async def _post(self, body: dict[str, Any]) -> Delivery:
         try:

@@ -70,10 +70,11 @@ class Said(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Address(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Where replies go: the room, and there the thread."""
+    """Where replies go: the room, and there the thread; without a room, the one with a `person` alone."""
 
     room: str
     thread: str = ""
+    person: str = ""
 
 
 def notice_of(arrival: Arrival) -> Notice:
@@ -87,10 +88,10 @@ def inbound(said: Said, name: str, bot: str) -> Inbound:
     text, beside = _words(said, bot), {}
     if said.inputs is not None:
         text, beside = pressed(said.inputs)
-    key = said.room_id if said.is_direct else f"{said.room_id}:{thread}:{said.person_id}"
+    key = direct(said.person_id) if said.is_direct else f"{said.room_id}:{thread}:{said.person_id}"
     about = {"webex.roomType": said.room_type[:32], "webex.roomId": said.room_id}
     return Inbound(
-        _short(key, "", CONVERSATION_MAX),
+        conversation_of(key),
         Customer(_short(f"{name}:{said.person_id}", f"{name}:", WHO_MAX)),
         words_of(text, place="$.text"),
         said.id,
@@ -98,6 +99,16 @@ def inbound(said: Said, name: str, bot: str) -> Inbound:
         address=msgspec.json.encode(Address(said.room_id, thread)),
         files=tuple(FileRef(url, "file") for url in said.files),
     )
+
+
+def direct(person: str) -> str:
+    """The room with somebody alone, which exists once something is said in it."""
+    return f"direct:{person}"
+
+
+def conversation_of(place: str) -> str:
+    """The key of the session of a place that one person writes in."""
+    return _short(place, "", CONVERSATION_MAX)
 
 
 def _words(said: Said, bot: str) -> str:

@@ -10,6 +10,7 @@ import msgspec
 from lichen.channels.platform.calling import Answer, Api, CutOff, NotSent, away, delivery_of, fields_of
 from lichen.channels.platform.files import check_there, file_in, gone
 from lichen.channels.platform.parts import Parts
+from lichen.channels.platform.reaching import check_customer, window_closed
 from lichen.channels.platform.signing import check_same, hmac_hex
 from lichen.channels.port import (
     Arrival,
@@ -18,9 +19,11 @@ from lichen.channels.port import (
     Guide,
     Inbound,
     Question,
+    Reached,
     Reply,
     Report,
     Setup,
+    Wanted,
 )
 from lichen.channels.whatsapp.ingress import Address, messages, reports
 from lichen.channels.whatsapp.rendering import rendered, template
@@ -147,12 +150,31 @@ class WhatsAppChannel:
         """Posts each part. Later than 24 hours after the customer's last words only a template may be sent."""
         address = msgspec.json.decode(message.address, type=Address)
         parts = rendered(message)
-        if self._host.now_us() // 1_000_000 - address.at > WINDOW_S:
+        if self._is_late(address):
             if not self._settings.template:
                 return Delivery("failed", "window_closed")
             parts = template(message, self._settings.template, self._settings.template_language)
         head = _head(message, address)
         return await self._parts.send(message, parts, lambda part: self._post({**head, **part}))
+
+    async def address_of(self, scope: Scope, wanted: Wanted) -> Reached:
+        """Their number. Who did not write for 24 hours, or never, gets the template.
+
+        Raises Invalid (`customer_invalid`), Conflict (`window_closed`) where no template is named.
+        """
+        who = check_customer(wanted.customer, r"[1-9][0-9]{5,14}", "whatsapp:4917012345")
+        address = wanted.last or msgspec.json.encode(Address(who, 0))
+        self.check_address(scope, address)
+        return Reached(f"{self._settings.phone_number_id}:{who}", address)
+
+    def check_address(self, scope: Scope, address: bytes) -> None:
+        """Raises Conflict (`window_closed`): later than 24 hours after somebody's words Meta takes templates alone."""
+        if self._is_late(msgspec.json.decode(address, type=Address)) and not self._settings.template:
+            step = "Have a template approved by Meta and name it: `lichen channel update` asks for it."
+            raise window_closed("They did not write in the last 24 hours, and no template is named.", step)
+
+    def _is_late(self, address: Address) -> bool:
+        return self._host.now_us() // 1_000_000 - address.at > WINDOW_S
 
     async def typing(self, scope: Scope, address: bytes) -> None:
         """Marks the message as read, and shows that an answer is being written."""

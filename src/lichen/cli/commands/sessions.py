@@ -1,5 +1,5 @@
-"""`lichen sessions`: conversations, one of them, what is vouched for in it, and its end. `lichen list sessions` lists
-them in the order in which they began."""
+"""`lichen sessions`: conversations, one of them, what is told to it and vouched for in it, and its end. `lichen list
+sessions` lists them in the order in which they began."""
 
 from __future__ import annotations
 
@@ -26,6 +26,10 @@ Stands = Annotated[
 Limit = Annotated[int, typer.Option("--limit", help="So many at most.", min=1, max=200)]
 Session = Annotated[str, typer.Argument(help="The id of a session.", metavar="SESSION")]
 Sources = Annotated[list[str], typer.Option("--source", help="A source, such as third_party:web.fetch; repeatable.")]
+Text = Annotated[str, typer.Argument(help="What the customer reads.")]
+Customer = Annotated[str, typer.Argument(help="Who: the channel and the platform's name for them.", metavar="CUSTOMER")]
+Subject = Annotated[str, typer.Option("--subject", help="What it is about, for mail; left out, its first line.")]
+Once = Annotated[str | None, typer.Option("--once", help="A word for this message: twice under one is once.")]
 Why = Annotated[str, typer.Option("--reason", help="Why you vouch for it; part of the record.")]
 
 
@@ -109,6 +113,30 @@ def declassify(caller: Caller, session: Session, source: Sources, reason: Why) -
     caller.client.post(f"sessions/{segment(session)}/declassify", {"sources": source, "reason": reason})
     if not caller.screen.data({"id": session, "declassified": source}):
         caller.screen.line(f"{session} goes on without {', '.join(source)}.")
+
+
+@app.command()
+@calling
+def tell(caller: Caller, session: Session, text: Text, once: Once = None) -> None:
+    """Writes to the customer of a session, who did not ask."""
+    told = caller.client.post(f"sessions/{segment(session)}/tell", {"text": text}, key=once)
+    _tell_told(caller.screen, told)
+
+
+@app.command()
+@calling
+def begin(caller: Caller, customer: Customer, text: Text, subject: Subject = "", once: Once = None) -> None:
+    """Writes to somebody whom a channel can reach, in a conversation that need not be open yet."""
+    channel, _, who = customer.partition(":")
+    fields = {"to": who, "text": text, "subject": subject}
+    told = caller.client.post(f"channels/{segment(channel)}/tell", fields, key=once)
+    _tell_told(caller.screen, told)
+
+
+def _tell_told(screen: Screen, told: dict[str, Any]) -> None:
+    if not screen.data(told):
+        before = ", as it was before" if told["is_repeated"] else ""
+        screen.line(f"{told['message']} is on its way in {told['session']}{before}.", "green")
 
 
 @app.command()

@@ -64,6 +64,16 @@ def announced(session: SessionAct, actor: Actor, drafts: moves.Drafts) -> moves.
     return (*sends.session, *sends.refused)
 
 
+def volunteered(session: SessionAct, actor: Actor, drafts: moves.Drafts, *, label: Label = EMPTY) -> Sends:
+    """The drafts of what somebody outside of a session has to say to it, as policy lets `actor` send them. `label` is
+    that of what they are made from."""
+    scope, mailbox = session.journal.scope, session.mailbox
+    check = Check(
+        scope, actor, "message.send", mailbox.channel, session=mailbox.id, label=label, language=mailbox.language
+    )
+    return _as_allowed(session, check, drafts)
+
+
 def _as_allowed(session: SessionAct, check: Check, drafts: moves.Drafts) -> Sends:
     verdict = session.services.gate.decide(check)
     if verdict.outcome == "allow":

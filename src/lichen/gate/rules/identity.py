@@ -26,7 +26,7 @@ _STEER: Final[tuple[Action, ...]] = ("run.cancel", "run.pause", "run.resume")
 _ACT: Final[tuple[Action, ...]] = ("message.send", "model.invoke", "run.start", "secret.use")
 _TICK: Final[tuple[Action, ...]] = ("schedule.pause", "schedule.replay", "schedule.resume", "schedule.run")
 _MEND: Final[tuple[Action, ...]] = ("letter.drop", "letter.replay")
-_FIRE: Final[tuple[Action, ...]] = ("schedule.fire",)
+_BEGIN: Final[tuple[Action, ...]] = ("schedule.fire", "session.tell")
 _PROVE: Final[tuple[Action, ...]] = ("log.backup", "log.export", "log.read", "log.verify")
 _KEEP: Final[tuple[Action, ...]] = (
     "channel.check", "channel.register", "channel.test",
@@ -40,10 +40,12 @@ _GOVERN: Final[tuple[Action, ...]] = (
 
 MAY: Final[Mapping[ActorKind, frozenset[Action]]] = {
     "customer": frozenset((*_TALK, "run.cancel")),
-    "operator": frozenset((*_TALK, *_LOOK, *_SEE, *_STEER, *_TICK, *_FIRE, *_MEND, *_PROVE, *_KEEP, *_OFFER, *_GOVERN)),
-    "service": frozenset((*_TALK, *_LOOK, *_STEER, *_OFFER, *_FIRE, "secret.use")),
+    "operator": frozenset(
+        (*_TALK, *_LOOK, *_SEE, *_STEER, *_TICK, *_BEGIN, *_MEND, *_PROVE, *_KEEP, *_OFFER, *_GOVERN)
+    ),
+    "service": frozenset((*_TALK, *_LOOK, *_STEER, *_OFFER, *_BEGIN, "secret.use")),
     "system": frozenset((*_LOOK, *_SEE, *_PROVE, *_KEEP, *_OFFER, *_RUN)),
-    "agent": frozenset(_ACT),
+    "agent": frozenset((*_ACT, "session.tell")),
 }
 """What each kind of actor may ask for. Customers see what is theirs alone: that is no matter of kinds."""
 

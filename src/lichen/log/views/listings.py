@@ -55,6 +55,10 @@ class Listings:
         found = sessions.session_rows(self._reading, [row.number for row in page])
         return [(row, found[row.number]) for row in page if row.number in found]
 
+    def sessions_of(self, subject: str, agent: str, limit: int) -> list[SessionId]:
+        """A person's conversations with an agent, the one that began last first."""
+        return sessions.sessions_of(self._reading, self.number, subject, agent, limit=limit)
+
     def records_telling(self, runs: Sequence[StreamRow]) -> dict[int, list[Record]]:
         """The records of these runs that tell what became of them, by the numbers in their rows; nothing is folded.
 

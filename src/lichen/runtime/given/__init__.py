@@ -1,5 +1,5 @@
-"""What tools are given beside their arguments: a folder, a state that is kept, a session's runs to take back.
+"""What tools are given beside their arguments: a folder, a state, runs to take back, customers to write to.
 
-Others take `STATE_TOOLS` and `withdraw`, which agents may have, what the two stand on: `StateStore`, `Journals`, and
-`Reaching`, the connection that models are given.
+Others take `STATE_TOOLS`, `withdraw` and `tell`, which agents may have, what they stand on: `StateStore`, `Journals`,
+`Tellers`, and `Reaching`, the connection that models are given.
 """

@@ -18,6 +18,7 @@ from lichen.flows.syntax.naming import agent_names, components_of, hosted_name, 
 from lichen.flows.walk.compiled import Need, invalid, needs
 from lichen.flows.walk.planner import FlowPlanner
 from lichen.runtime.given.state import STATE_TOOLS
+from lichen.runtime.given.telling import tell
 from lichen.runtime.given.withdrawal import withdraw
 
 MONTH_S: Final = 30 * 86_400.0
@@ -69,7 +70,7 @@ class _House:
         self._known = known
         self._agents = {agent.name: agent for agent in agents}
         self._own = {tool.spec.name: tool for agent in agents for tool in agent.tools.values()}
-        self._tools = {**{tool.spec.name: tool for tool in (*STATE_TOOLS, withdraw)}, **self._own, **tools}
+        self._tools = {**{tool.spec.name: tool for tool in (*STATE_TOOLS, withdraw, tell)}, **self._own, **tools}
         self._parts = {name: self._part(name, one) for name, one in known.items()}
 
     def parts(self, name: str) -> tuple[Part, ...]:

@@ -22,6 +22,7 @@ from lichen.flows.syntax.findings import Finding
 from lichen.flows.syntax.naming import agent_names, pack_of
 from lichen.flows.text.template import TemplateError, parse_template
 from lichen.runtime.given.state import STATE_TOOLS
+from lichen.runtime.given.telling import tell
 from lichen.runtime.given.withdrawal import withdraw
 from lichen.runtime.project.project import Project
 from lichen.runtime.review.contracts import flow_flaws
@@ -57,7 +58,7 @@ def unhosted(diagnosis: Diagnosis, project: Project) -> tuple[Finding, ...]:
 def _known(file: Path, flow: Flow, project: Project) -> Known:
     agents = [agent for agent in project.agents if agent.name not in project.flows]
     own = [tool for agent in agents for tool in agent.tools.values()]
-    tools: dict[str, Tool] = {tool.spec.name: tool for tool in (*STATE_TOOLS, withdraw, *own, *project.tools)}
+    tools: dict[str, Tool] = {tool.spec.name: tool for tool in (*STATE_TOOLS, withdraw, tell, *own, *project.tools)}
     said = [each if isinstance(each, FlowFile) else FlowFile(each) for each in project.settings.parts.flows]
     files = {path.resolve(): each for each in said for path in project.settings.root.glob(each.file)}
     ids = {id for path in files if (id := _id(path))}

@@ -10,10 +10,12 @@ from starlette.responses import Response
 from lichen.channels import webchat
 from lichen.core.deciders.events import DoubleTexting
 from lichen.core.ports.overrides import NONE, Overrides
+from lichen.core.speech import saying as speech
 from lichen.core.speech.attached import FILES_BYTES_MAX, FILES_MAX, weight
 from lichen.core.speech.wording import WANTED_CHARS_MAX
 from lichen.core.words.errors import Invalid
 from lichen.core.words.ids import MessageId, RunId, SessionId, WaitId
+from lichen.engine.intake.sessions import Told
 from lichen.runtime.operations.talk.session import Outgoing, Session
 from lichen.runtime.operations.talk.turn import Turn
 from lichen.runtime.views.session import SessionDetail, SessionSummary, Standing
@@ -41,6 +43,13 @@ class Opening(Body, frozen=True):
     double_texting: DoubleTexting = "enqueue"
     key: str | None = None
     language: Annotated[str, msgspec.Meta(max_length=WANTED_CHARS_MAX)] = ""
+
+
+class Telling(Body, frozen=True):
+    """What the customer reads, who did not ask. `card` is an Adaptive Card, for channels that show one."""
+
+    text: str
+    card: dict[str, Any] | None = None
 
 
 class Listing(Body, frozen=True):
@@ -188,6 +197,12 @@ async def say(x: Exchange) -> Taken:
     return Taken(receipt.message, receipt.disposition, receipt.run, receipt.wait, receipt.is_repeated)
 
 
+async def tell(x: Exchange) -> Told:
+    """Writes to the customer, who did not ask; a repeated idempotency key is the same message."""
+    said, session = x.body(Telling), SessionId(x.part("session"))
+    return await x.runtime.telling.tell(x.scope, session, speech.Saying(said.text, said.card), x.actor, key=x.key)
+
+
 async def _said(session: Session, said: Saying, key: str | None) -> Turn:
     if said.answers is None and said.overrides == NONE:
         return await session.say(said.text, key=key, data=said.data)
@@ -245,5 +260,6 @@ ROUTES = (
     ApiRoute("GET", "sessions/{session}/attachments/{n}/{i}", "session.read", file, media=PLAIN),
     ApiRoute("GET", "sessions/{session}/messages", "session.read", replies, query=Polling),
     ApiRoute("POST", "sessions/{session}/messages/{message}/delivered", "session.read", delivered),
+    ApiRoute("POST", "sessions/{session}/tell", "session.tell", tell, body=Telling, fails=(409, 503), takes_key=True),
     ApiRoute("POST", "sessions/{session}/close", "session.close", close),
 )

@@ -41,6 +41,7 @@ class Sessions:
         attributes: Mapping[str, str] = {},
         language: str = "",
         address: bytes = b"",
+        by: Actor | None = None,
     ) -> Session:
         """A session of `actor` with an agent (may be left out when the runtime has one).
 
@@ -50,7 +51,7 @@ class Sessions:
         `delivery="push"` sends replies through the runtime's channel of this name, to the `address` it gave; else they
         are fetched.
         With a `key` it is always the same session for this actor, agent and channel; so many `generation`s of it were
-        closed. `attributes` reach the planner
+        closed. `by`: who opens it, where it is begun with somebody who did not ask. `attributes` reach the planner
         and the tools of every run of the session.
         Raises NotFound (`agent_unknown`), Invalid (`attributes_invalid`, `attributes_missing`), Denied, Unavailable.
         """
@@ -61,7 +62,8 @@ class Sessions:
             return self.get(scope, id, actor)
         opening = Opening(name, channel, delivery, double_texting, attributes, language, address)
         ruling = self._permit(scope, actor, opening)
-        is_new = await open_session(Request(self._engine, scope, actor, ruling), id, opening, is_fresh=key is None)
+        request = Request(self._engine, scope, actor, ruling)
+        is_new = await open_session(request, id, opening, is_fresh=key is None, by=by)
         return Session(self._access, self._engine, scope, id, actor, is_new=is_new)
 
     def permit(self, scope: Scope, actor: Actor, *, agent: str, channel: str, language: str = "") -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 
 from lichen.core.ports.secrets import Secret
+from lichen.core.speech.saying import Saying
+from lichen.engine.intake.sessions import Told
 from lichen.runtime.operations.channels.health import ChannelHealth
 from lichen.runtime.operations.channels.platforms import Asked, PlatformView, Tried
 from lichen.serve.api.governing.secrets import SecretName, SecretValue
@@ -31,6 +33,15 @@ class Trying(Body, frozen=True):
     """Where a test message goes, in the channel's own form."""
 
     to: Annotated[str, msgspec.Meta(max_length=1_024)] = ""
+
+
+class Beginning(Body, frozen=True):
+    """Whom to write to, as the platform calls them, and what they read; `subject` for channels that show one."""
+
+    to: Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
+    text: str
+    card: dict[str, Any] | None = None
+    subject: Annotated[str, msgspec.Meta(max_length=200)] = ""
 
 
 async def list_channels(x: Exchange) -> tuple[PlatformView, ...]:
@@ -70,6 +81,14 @@ async def test(x: Exchange) -> Tried:
     return await x.runtime.platforms.test(x.scope, x.part("name"), x.actor, to=x.body(Trying).to)
 
 
+async def tell(x: Exchange) -> Told:
+    """Writes to somebody who did not ask, in the conversation that they and the channel have alone; a repeated
+    idempotency key is the same message."""
+    said = x.body(Beginning)
+    who, saying = f"{x.part('name')}:{said.to}", Saying(said.text, said.card)
+    return await x.runtime.telling.begin(x.scope, who, saying, x.actor, key=x.key, subject=said.subject)
+
+
 ROUTES = (
     ApiRoute("GET", "channels", "channel.read", list_channels),
     ApiRoute("GET", "channels/health", "channel.read", health),
@@ -78,4 +97,7 @@ ROUTES = (
     ApiRoute("POST", "channels/{name}/register", "channel.register", register, body=Registration, fails=(404, 409)),
     ApiRoute("POST", "channels/{name}/unregister", "channel.register", unregister, fails=(404, 409)),
     ApiRoute("POST", "channels/{name}/test", "channel.test", test, body=Trying, fails=(404,)),
+    ApiRoute(
+        "POST", "channels/{name}/tell", "session.tell", tell, body=Beginning, fails=(404, 409, 503), takes_key=True
+    ),
 )
