@@ -1,4 +1,4 @@
-"""`lichen flow`: whether flows load, and how they look. Works on the files alone."""
+"""`lichen flow`: whether flows load, how they look, and how they are changed. Works on the files alone."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import typer
 
 from lichen.cli.here.trust import check_trust, nearest
 from lichen.cli.show.screen import Screen, note
+from lichen.cli.trying import steps
 from lichen.core.words.errors import LichenError, NotFound
 
 if TYPE_CHECKING:
@@ -23,6 +24,13 @@ if TYPE_CHECKING:
     from lichen.runtime.project.project import Project
 
 app = typer.Typer(name="flow", help="Flows of nodes: .ygtc files.", no_args_is_help=True)
+
+
+app.command("new")(steps.new)
+app.command("add-step")(steps.add_step)
+app.command("update-step")(steps.update_step)
+app.command("delete-step")(steps.delete_step)
+app.command("bind-component")(steps.bind_component)
 
 
 class Format(StrEnum):

@@ -43,6 +43,11 @@ class ConfiguredNode(msgspec.Struct, frozen=True):
     node: Mapping[str, Any]
 
 
+def is_placeholder(node_id: str) -> bool:
+    """Whether this stands for an id that somebody has yet to give."""
+    return _PLACEHOLDER.fullmatch(node_id) is not None
+
+
 def fields(flow: Flow) -> tuple[Field, ...]:
     """What a config flow asks, in the order it asks. Raises Invalid `config_flow_invalid`."""
     asked: list[Field] = []
@@ -66,7 +71,7 @@ def configured(flow: Flow, answers: Mapping[str, Any], *, following: str | None 
     if not isinstance(made, dict) or set(cast(dict[str, Any], made)) != {"node_id", "node"}:
         raise _invalid("The template gives no {node_id, node}.", flow, template)
     node_id, node = cast(Any, made)["node_id"], cast(Any, made)["node"]
-    if not isinstance(node_id, str) or not _IDENTIFIER.fullmatch(node_id) or _PLACEHOLDER.fullmatch(node_id):
+    if not isinstance(node_id, str) or not _IDENTIFIER.fullmatch(node_id) or is_placeholder(node_id):
         raise Invalid(
             f"The node id {node_id!r} is a placeholder or no id.",
             code="node_id_placeholder",
