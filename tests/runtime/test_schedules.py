@@ -14,6 +14,7 @@ import pytest
 from lichen.core.words.errors import Conflict, Denied, Invalid, NotFound
 from lichen.core.words.ids import RunId, run_stream
 from lichen.core.words.scope import Customer, Service
+from lichen.runtime.operations.governing.reload import Reloaded
 from lichen.runtime.project.loading import load
 from lichen.runtime.schedules.views import ScheduleDetail, TickView
 from lichen.settings.schedules.times import jitter_us
@@ -492,3 +493,101 @@ def test_what_is_wrong_with_a_schedule_is_told_with_its_place(
         load(project(tmp_path, toml=TOML.replace(old, new)), environ={})
     assert caught.value.code == code
     assert f"lichen.toml{place}" in str(caught.value.place)
+
+
+# -- as lichen.toml says now -------------------------------------------------------------------------------------
+
+SECOND = """
+[[tenants.acme.schedules]]
+name = "other"
+agent = "shop.looker"
+every_s = 60
+"""
+
+
+def rewrite(folder: Path, extra: str = "", *, toml: str = TOML) -> None:
+    (folder / "lichen.toml").write_text(toml + extra)
+
+
+async def reloaded(w: World) -> Reloaded:
+    found = await w.runtime.reload(w.scope, w.operator)
+    await w.settle()
+    return found
+
+
+@pytest.mark.req("SYM-88.11")
+async def test_a_schedule_that_is_new_in_the_file_begins_without_a_restart(tmp_path: Path) -> None:
+    async with ticking(tmp_path) as w:
+        rewrite(tmp_path, SECOND)
+        found = await reloaded(w)
+        assert (found.schedules, found.broken, found.needs_restart) == (("acme/other",), (), ())
+        assert (await reloaded(w)).schedules == (), "it is as it was"
+        await w.clock.advance(3 * 60)
+        assert stages(w, "other") == ["completed"] * 3
+        assert stages(w) == ["completed"] * 3
+
+
+@pytest.mark.req("SYM-88.11")
+async def test_a_schedule_that_is_gone_from_the_file_begins_nothing_more_and_owes_nothing_when_it_comes_back(
+    tmp_path: Path,
+) -> None:
+    async with ticking(tmp_path, SECOND) as w:
+        await w.clock.advance(60)
+        rewrite(tmp_path)
+        assert (await reloaded(w)).schedules == ("acme/other",)
+        with pytest.raises(NotFound):
+            shown(w, "other")
+        await w.clock.advance(HOUR)
+        rewrite(tmp_path, SECOND)
+        await reloaded(w)
+        assert stages(w, "other") == ["completed"], "its past is known, and the hour is not made up for"
+        await w.clock.advance(60)
+        assert stages(w, "other") == ["completed"] * 2
+
+
+@pytest.mark.req("SYM-88.11")
+async def test_a_schedule_that_is_another_owes_nothing_of_the_old_and_what_has_begun_goes_on(tmp_path: Path) -> None:
+    slow = TOML.replace('agent = "shop.looker"\nevery_s = 60', 'agent = "shop.slow"\nevery_s = 60')
+    async with ticking(tmp_path, toml=slow) as w:
+        await w.clock.advance(61)
+        assert stages(w) == ["begun"]
+        rewrite(tmp_path, toml=slow.replace("every_s = 60", "every_s = 3600"))
+        assert (await reloaded(w)).schedules == ("acme/tick",)
+        await w.clock.advance(10 * 60)
+        assert stages(w) == ["completed"], "the run that was under way ended, and nothing else began"
+        await w.clock.advance(HOUR)
+        assert stages(w) == ["completed", "completed"]
+
+
+@pytest.mark.req("SYM-88.11")
+async def test_what_is_paused_stays_so_although_it_is_another_while_a_tick_is_due(tmp_path: Path) -> None:
+    async with ticking(tmp_path, "jitter_s = 50\n") as w:
+        await w.clock.advance(59)
+        await w.runtime.schedules.pause(w.scope, "tick", w.operator)
+        rewrite(tmp_path, "jitter_s = 10\n")
+        await reloaded(w)
+        await w.clock.advance(HOUR)
+        assert (stages(w), shown(w).schedule.state) == ([], "paused")
+        await w.runtime.schedules.resume(w.scope, "tick", w.operator)
+        await w.clock.advance(80)
+        assert stages(w) == ["completed"]
+
+
+@pytest.mark.req("SYM-88.11")
+async def test_while_there_is_a_mistake_in_the_file_schedules_stay_as_they_were(tmp_path: Path) -> None:
+    async with ticking(tmp_path) as w:
+        rewrite(tmp_path, SECOND.replace("every_s = 60", 'cron = "never"'))
+        found = await reloaded(w)
+        assert (found.schedules, [each.code for each in found.broken]) == ((), ["cron_invalid"])
+        await w.clock.advance(60)
+        assert stages(w) == ["completed"]
+
+
+@pytest.mark.req("SYM-88.11")
+async def test_where_nobody_serves_a_new_schedule_is_shown_and_begins_nothing(tmp_path: Path) -> None:
+    async with project_world(project(tmp_path)) as w:
+        rewrite(tmp_path, SECOND)
+        await reloaded(w)
+        await w.clock.advance(HOUR)
+        assert stages(w, "other") == []
+        assert shown(w, "other").schedule.next_us

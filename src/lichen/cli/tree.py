@@ -23,7 +23,10 @@ COMMANDS: Final = {
     "stop": ("commands.stop:stop", "Stops a tool, agent, run or tenant, or ends the process."),
     "start": ("commands.stop:start", "Takes a stop back."),
     "stops": ("commands.stop:stops", "Lists what is stopped now, by whom and why."),
-    "reload": ("commands.reload:reload", "Puts policies, agents, flows, prompts and channels in force as they are."),
+    "reload": (
+        "commands.reload:reload",
+        "Puts policies, agents, flows, prompts, channels and schedules in force as they are.",
+    ),
     "doctor": ("serving.doctor:examine", "Names every problem and what mends it."),
     "runs": ("commands.runs:app", "What the agents are doing and did."),
     "sessions": ("commands.sessions:app", "Conversations: what was said, and how far it came."),

@@ -285,7 +285,14 @@ class Runtime:
         self.stops = Stops(wiring.engine, wiring.gate, access, changes, agents=wiring.hosted)
         self.policies = Policies(access, changes, wiring.in_force, gate=wiring.gate, project=self.project)
         self.reload = Reload(
-            wiring.engine, access, changes, wiring.in_force, wiring.catalog, self.project, prompts=wiring.prompts
+            wiring.engine,
+            access,
+            changes,
+            wiring.in_force,
+            wiring.catalog,
+            self.project,
+            prompts=wiring.prompts,
+            ticker=self.ticker,
         )
         self.agents = Agents(access, wiring.hosted)
         self.prompts = PromptBook(access, wiring.prompts)

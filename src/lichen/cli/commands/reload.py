@@ -9,7 +9,7 @@ from lichen.cli.here.caller import Caller, calling
 
 @calling
 def reload(caller: Caller) -> None:
-    """Puts policies, agents, flows, prompts and channels in force as they are.
+    """Puts policies, agents, flows, prompts, channels and schedules in force as they are.
 
     Policies count at once; a run under way keeps the agent or flow it began with. What is broken leaves the old in
     force and is named, exit code 2. Python files need a restart, and the changed ones are named."""
@@ -23,6 +23,8 @@ def reload(caller: Caller) -> None:
             caller.screen.line(f"prompt {name} says something else", "green")
         for name in found["channels"]:
             caller.screen.line(f"channel {name} is as lichen.toml says now", "green")
+        for name in found["schedules"]:
+            caller.screen.line(f"schedule {name} is as lichen.toml says now", "green")
         for broken in found["broken"]:
             place = f"{broken['place']}: " if broken["place"] else ""
             caller.screen.line(f"{broken['code']}: {place}{broken['message']}  {broken['next_step']}", "bold red")

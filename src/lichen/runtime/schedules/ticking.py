@@ -153,6 +153,11 @@ class Ticking:
         if self.state.digest != digest:
             self._append(e.Ticked(self.schedule.name, self._now_us, "armed", digest=digest))
 
+    def disarm(self) -> None:
+        """Has no moment count any more, until it is named again. Raises Unavailable."""
+        if self.state.digest:
+            self._append(e.Ticked(self.schedule.name, self._now_us, "armed"))
+
     # -- a tick's run --------------------------------------------------------------------------------------------
 
     async def _start(self, tick: Tick) -> None:

@@ -1,4 +1,5 @@
-"""Files that changed, put in force without a restart: policies at once, agents and flows for runs that begin now."""
+"""Files that changed, put in force without a restart: policies, channels and schedules at once, agents and flows for
+runs that begin now."""
 
 from __future__ import annotations
 
@@ -25,7 +26,9 @@ from lichen.runtime.project.prompts import Prompts
 
 if TYPE_CHECKING:
     from lichen.runtime.project.project import Project
+    from lichen.runtime.schedules.ticker import Ticker
     from lichen.settings.file import Settings
+    from lichen.settings.reading import Read
 
 
 class Broken(msgspec.Struct, frozen=True):
@@ -40,7 +43,7 @@ class Broken(msgspec.Struct, frozen=True):
 class Reloaded(msgspec.Struct, frozen=True):
     """What is in force now. `agents` have a new version, or are new, or are gone; `broken` says what stayed as it was;
     `needs_restart` names the changed files that only a new process reads; `prompts` say something else now; `channels`,
-    each as `TENANT/NAME`, are others than before."""
+    and `schedules`, each as `TENANT/NAME`, are others than before."""
 
     policies: str
     are_policies_new: bool
@@ -49,6 +52,7 @@ class Reloaded(msgspec.Struct, frozen=True):
     needs_restart: tuple[str, ...]
     prompts: tuple[str, ...] = ()
     channels: tuple[str, ...] = ()
+    schedules: tuple[str, ...] = ()
 
 
 class Reload:
@@ -64,6 +68,7 @@ class Reload:
         project: Project | None,
         *,
         prompts: Prompts,
+        ticker: Ticker,
     ) -> None:
         self._engine = engine
         self._access = access
@@ -72,6 +77,7 @@ class Reload:
         self._catalog = catalog
         self._project = project
         self._prompts = prompts
+        self._ticker = ticker
 
     async def __call__(self, scope: Scope, actor: Actor) -> Reloaded:
         """Puts the files as they are now in force: the policies of the scope, the agents and flows of the runtime.
@@ -97,11 +103,14 @@ class Reload:
                 mine = other == scope
                 by, said = (actor, ruling) if mine else (SYSTEM, None)
                 await self._changes.note(other, "catalog", name, by, said, digest=digest)
-        channels = await self._channels(broken)
+        file = await self._file(broken)
+        schedules = await self._schedules(file)
+        channels = self._channels(file, broken)
         files = self._imported(are_settings_read=channels.are_all)
-        for name in channels.changed:
+        tables = [("channel", each) for each in channels.changed] + [("schedule", each) for each in schedules]
+        for kind, name in tables:
             if name.partition("/")[0] == scope.tenant:
-                await self._changes.note(scope, "config", f"channel:{name.partition('/')[2]}", actor, ruling)
+                await self._changes.note(scope, "config", f"{kind}:{name.partition('/')[2]}", actor, ruling)
         return Reloaded(
             after,
             after != before,
@@ -110,6 +119,7 @@ class Reload:
             tuple(str(file) for file in files),
             prompts,
             channels.changed,
+            schedules,
         )
 
     def _changed_prompts(self, broken: list[LichenError]) -> tuple[str, ...]:
@@ -120,23 +130,34 @@ class Reload:
             broken.append(error)
             return ()
 
-    async def _channels(self, broken: list[LichenError]) -> Renewed:
-        """The tables of channels as they are now. While there is a mistake in the file, all stay as they were."""
+    async def _file(self, broken: list[LichenError]) -> Read | None:
+        """The settings as their file has them now. While there is a mistake in it, nothing of it is in force."""
         if self._project is None or self._project.settings.file is None:
-            return Renewed()
-        from lichen.runtime.channels.opening import open_channels
+            return None
         from lichen.settings.reading import read
 
         file = await asyncio.to_thread(read, self._project.settings.file, environ=os.environ)
-        if file.settings is None or file.errors:
-            broken += file.errors
+        broken += file.errors
+        return None if file.errors else file
+
+    def _channels(self, file: Read | None, broken: list[LichenError]) -> Renewed:
+        """The tables of channels as they are now."""
+        if self._project is None or file is None or file.settings is None:
             return Renewed()
+        from lichen.runtime.channels.opening import open_channels
+
         found, errors = open_channels(file, file.settings)
         broken += errors
         if errors:
             return Renewed()
         renewed = self._project.channels.renew(found, self._engine.scopes)
         return renewed._replace(are_all=not renewed.later and _are_alike(file.settings, self._project.settings))
+
+    async def _schedules(self, file: Read | None) -> tuple[str, ...]:
+        """The schedules as they are now."""
+        if file is None or file.settings is None:
+            return ()
+        return await self._ticker.renew(file.settings, self._engine.scopes)
 
     async def _agents(self, broken: list[LichenError]) -> list[tuple[str, str]]:
         """The agents that changed, each with its digest, empty for one that is gone."""
@@ -188,10 +209,12 @@ class Reload:
 
 
 def _are_alike(now: Settings, before: Settings) -> bool:
-    """Whether nothing but tables of channels changed."""
-    return _without_channels(now, before.home) == _without_channels(before, before.home)
+    """Whether nothing but tables of channels and schedules changed."""
+    return _without_tables(now, before.home) == _without_tables(before, before.home)
 
 
-def _without_channels(settings: Settings, home: Path) -> Settings:
-    tenants = {name: msgspec.structs.replace(each, channels={}) for name, each in settings.tenants.items()}
+def _without_tables(settings: Settings, home: Path) -> Settings:
+    tenants = {
+        name: msgspec.structs.replace(each, channels={}, schedules=()) for name, each in settings.tenants.items()
+    }
     return msgspec.structs.replace(settings, tenants=tenants, home=home)
