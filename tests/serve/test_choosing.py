@@ -170,3 +170,24 @@ async def test_a_button_of_a_closed_conversation_says_what_stood_on_it_and_not_w
         shop, nothing = said("Fetch it", {"way": "shop"}), said("a button", None)
         told = [msgspec.json.decode(each["text"]) for each in dummy(runtime).sent if each["text"].startswith("[")]
         assert told == [post, post, shop, shop, post, nothing]
+
+
+@pytest.mark.req("GRE-63.30")
+async def test_what_a_platform_shows_with_less_stands_with_the_delivery(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DUMMY_SECRET", "between us")
+    async with opened(tmp_path) as (runtime, client):
+        await says(runtime, client, "m1", "ways")
+        await says(runtime, client, "m2", "hello")
+    async with opened(tmp_path) as (runtime, _):
+        (session,) = await runtime.sessions.list(ACME, SYSTEM)
+        detail = await runtime.sessions.get(ACME, session.id, Operator("ops")).detail()
+        card, words = (each.delivery for each in detail.transcript if each.role == "agent")
+        assert card is not None
+        assert words is not None
+        assert (card.warnings, words.warnings) == (("adaptive_card_downsampled",), ())
+        assert card.summary == "delivered, shown with less (adaptive_card_downsampled)"
+        assert words.summary == "delivered"
+        settled = [each for each in await runtime.records.page(ACME, SYSTEM) if each.type == "delivery_settled"]
+        assert [sorted(each.sizes) for each in settled] == [["warnings"], []]

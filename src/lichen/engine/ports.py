@@ -74,11 +74,12 @@ class Briefing(Protocol):
 
 class Delivery(msgspec.Struct, frozen=True):
     """What became of one attempt to send: `retry` after `retry_after_s`, or as the engine thinks fit; `unknown` where
-    it was cut off when the platform may have had it."""
+    it was cut off when the platform may have had it. `warnings` are codes of what is shown there with less."""
 
     outcome: Literal["delivered", "retry", "failed", "unknown"]
     code: str = ""
     retry_after_s: float | None = None
+    warnings: tuple[str, ...] = ()
 
 
 class Outbound(msgspec.Struct, frozen=True):

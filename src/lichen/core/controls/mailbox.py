@@ -116,7 +116,8 @@ class DeliveryAttempted(Control, frozen=True, array_like=True, gc=False):
 
 
 class DeliverySettled(Control, frozen=True, array_like=True, gc=False):
-    """How the attempt ended. `retry` waits until `due_us`; without that the next attempt is made at once."""
+    """How the attempt ended. `retry` waits until `due_us`; without that the next attempt is made at once. Contents,
+    of a message that is there: `warnings` (JSON: codes of what its platform shows with less)."""
 
     message: MessageId
     attempt: int

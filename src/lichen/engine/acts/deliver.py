@@ -3,7 +3,8 @@ where a delivery was cut off, it is settled what becomes of it before it may go 
 
 from __future__ import annotations
 
-from typing import Any, assert_never
+import re
+from typing import Any, Final, assert_never
 
 import msgspec
 
@@ -11,6 +12,7 @@ from lichen.core.deciders import events as e
 from lichen.core.deciders.mailbox import Unsent
 from lichen.core.speech import saying
 from lichen.core.words import faults
+from lichen.core.words.content import RETENTION, Content
 from lichen.core.words.errors import ContentErased, LichenError
 from lichen.core.words.ids import MessageId, root_run, run_stream
 from lichen.engine.act import SessionAct
@@ -20,6 +22,8 @@ from lichen.engine.pace.held import Held
 from lichen.engine.ports import Channel, Delivery, Outbound, Platform, Services, traits_of
 from lichen.engine.sends.failures import metadata_of
 
+WARNINGS_MAX: Final = 16
+_CODE: Final = re.compile(r"[a-z0-9_]{1,64}")
 _Ended = e.DeliverySettled | e.DeliveryDoubted
 
 
@@ -31,7 +35,7 @@ async def deliver(act: SessionAct, message: MessageId) -> None:
     faults.hit("deliver.before")
     delivery = await _send(act, out)
     faults.hit("deliver.after")
-    _note(act, out, await _ended(act, out, delivery))
+    _note(act, out, await _ended(act, out, delivery), delivery.warnings)
 
 
 async def doubt(act: SessionAct, message: MessageId) -> None:
@@ -40,9 +44,13 @@ async def doubt(act: SessionAct, message: MessageId) -> None:
     _note(act, out, await _unsure(act, out, Delivery("unknown", "interrupted", retry_after_s=0.0)))
 
 
-def _note(act: SessionAct, out: Unsent, ended: _Ended) -> None:
+def _note(act: SessionAct, out: Unsent, ended: _Ended, warnings: tuple[str, ...] = ()) -> None:
+    """Notes how an attempt ended, and of what is there what was shown with less."""
+    is_there = isinstance(ended, e.DeliverySettled) and ended.outcome == "delivered"
+    codes = msgspec.json.encode([each for each in warnings[:WARNINGS_MAX] if _CODE.fullmatch(each)])
+    kept = (Content("warnings", RETENTION, codes),) if is_there and codes != b"[]" else ()
     if out.message in act.journal.mailbox(act.mailbox.id).outbox:
-        act.note(e.Draft(ended))
+        act.note(e.Draft(ended, kept))
     _watch(act, out, ended)
 
 

@@ -9,6 +9,7 @@ import msgspec
 from msgspec.structs import replace
 
 from lichen.channels.cards.capabilities import capabilities_of, kinds
+from lichen.channels.cards.planning import plan
 from lichen.channels.port import Asking, ChannelPort, ChannelSettings, Source, Trusted
 from lichen.core.ports.secrets import Secret
 from lichen.core.words.errors import LichenError, NotFound, Unavailable
@@ -211,7 +212,10 @@ class _Outlet:
             channel = self._channel(scope)
         except LichenError as error:
             return Delivery("retry", error.code)
-        return await channel.send(scope, message)
+        delivery = await channel.send(scope, message)
+        if delivery.outcome != "delivered" or delivery.warnings:
+            return delivery
+        return replace(delivery, warnings=_lost(self._channels.find(self._name, scope.tenant).kind, message))
 
     def traits(self, scope: Scope) -> Traits:
         """What may be relied on at the platform; of a channel that is not there, nothing is."""
@@ -236,3 +240,10 @@ class _Outlet:
         if own != scope:
             raise NotFound("The channel is of another environment by now.", code="channel_unknown")
         return channel
+
+
+def _lost(kind: str, message: Outbound) -> tuple[str, ...]:
+    """What a platform shows of a message with less; nothing is said of a kind of which nothing is known."""
+    if message.saying.card is None or kind not in kinds():
+        return ()
+    return plan(message.saying, capabilities_of(kind)).warnings

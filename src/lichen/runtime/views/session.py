@@ -21,7 +21,7 @@ from lichen.runtime.redaction import nothing_hidden
 from lichen.runtime.views.models.costs import SessionCost
 from lichen.runtime.views.record import WHOLE, Sight, sight
 from lichen.runtime.views.story.replies import WaitingReply, waiting_replies
-from lichen.runtime.views.talks.delivery import DeliveryView, Ways, deliveries
+from lichen.runtime.views.talks.delivery import DeliveryView, Lost, Ways, deliveries
 from lichen.runtime.views.wait import WaitView
 
 TRANSCRIPT_MAX = 200
@@ -208,7 +208,7 @@ def session_detail(
     """A session and the last messages of it, in the order they came and went."""
     spoken = [record for record in records if isinstance(record.control, (e.MessageReceived, e.MessageQueued))]
     turns, settled = _turns(records), _settled(records)
-    ways = deliveries(mailbox.id, records, is_pushed=mailbox.delivery == "push")
+    ways = deliveries(mailbox.id, records, is_pushed=mailbox.delivery == "push", lost=_lost(log, sight))
     shown = spoken[-TRANSCRIPT_MAX:]
     return SessionDetail(
         **msgspec.structs.asdict(session_summary(mailbox, records[0], records[-1])),
@@ -237,6 +237,18 @@ def _turns(records: Iterable[Record]) -> Turns:
         if isinstance(turn, e.TurnOpened)
         for message in turn.messages
     }
+
+
+def _lost(log: Log, sight: Sight) -> Lost:
+    """What platforms show with less, for whoever may read what was said."""
+
+    def lost(record: Record) -> tuple[str, ...]:
+        if not record.contents:
+            return ()
+        parts = sight.opened(log, record, nothing_hidden).parts
+        return msgspec.json.decode((parts or {}).get("warnings", b"[]"), type=tuple[str, ...])
+
+    return lost
 
 
 def _settled(records: Iterable[Record]) -> Settled:

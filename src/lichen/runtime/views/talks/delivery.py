@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Literal
 
 import msgspec
@@ -31,7 +31,7 @@ STRANDED: tuple[Way, ...] = ("failed", "in_doubt")
 class DeliveryView(msgspec.Struct, frozen=True):
     """How far a message came. `attempts` were made; `code` says why the last one did not succeed, `next_us` when the
     next is made, `at_us` when the state began. `letter` is the id by which a person settles it, empty where nothing is
-    to be settled."""
+    to be settled. `warnings` are codes of what the platform shows with less."""
 
     state: Way
     attempts: int
@@ -40,6 +40,7 @@ class DeliveryView(msgspec.Struct, frozen=True):
     next_us: int | None
     letter: str
     summary: str
+    warnings: tuple[str, ...] = ()
 
 
 class _Way(msgspec.Struct):
@@ -50,21 +51,28 @@ class _Way(msgspec.Struct):
     attempts: int = 0
     code: str = ""
     next_us: int | None = None
+    warnings: tuple[str, ...] = ()
 
 
 Ways = dict[MessageId, DeliveryView]
 
 
-def deliveries(session: SessionId, records: Iterable[Record], *, is_pushed: bool) -> Ways:
+Lost = Callable[[Record], tuple[str, ...]]
+"""What a platform shows with less, by the record of the delivery."""
+
+
+def deliveries(
+    session: SessionId, records: Iterable[Record], *, is_pushed: bool, lost: Lost = lambda record: ()
+) -> Ways:
     """The way of each message of a session."""
     begun: Way = "queued" if is_pushed else "unfetched"
     ways: dict[MessageId, _Way] = {}
     for record in records:
-        _read(ways, record, begun)
+        _read(ways, record, begun, lost)
     return {message: _view(session, message, way) for message, way in ways.items()}
 
 
-def _read(ways: dict[MessageId, _Way], record: Record, begun: Way) -> None:
+def _read(ways: dict[MessageId, _Way], record: Record, begun: Way, lost: Lost) -> None:
     at_us = record.ts_us
     match record.control:
         case e.MessageQueued(message=message):
@@ -74,7 +82,7 @@ def _read(ways: dict[MessageId, _Way], record: Record, begun: Way) -> None:
             ways[message] = _Way(state, at_us, attempt)
         case e.DeliverySettled(message=message) as c if message in ways:
             state = "dropped" if c.code == "content_erased" else c.outcome
-            ways[message] = _Way(state, at_us, c.attempt, c.code, c.due_us or None)
+            ways[message] = _Way(state, at_us, c.attempt, c.code, c.due_us or None, lost(record))
         case e.DeliveryDoubted(message=message) as c if message in ways:
             state = "in_doubt" if c.decision == "hold" else "retry"
             ways[message] = _Way(state, at_us, c.attempt, c.code, c.due_us or None)
@@ -92,5 +100,6 @@ def _read(ways: dict[MessageId, _Way], record: Record, begun: Way) -> None:
 def _view(session: SessionId, message: MessageId, way: _Way) -> DeliveryView:
     letter = f"{session}.{message}" if way.state in STRANDED else ""
     why = f" ({way.code})" if way.code and way.state != "delivered" else ""
-    summary = f"{SUMMARIES[way.state]}{why}"
-    return DeliveryView(way.state, way.attempts, way.code, way.at_us, way.next_us, letter, summary)
+    less = f", shown with less ({', '.join(way.warnings)})" if way.warnings else ""
+    summary = f"{SUMMARIES[way.state]}{why}{less}"
+    return DeliveryView(way.state, way.attempts, way.code, way.at_us, way.next_us, letter, summary, way.warnings)
