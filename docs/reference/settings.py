@@ -38,6 +38,7 @@ from lichen.core.words.quotas import Budgets, Quotas
 from lichen.settings.file import BusTable, DeclaredActor, FlowFile, Parts, Serve, ServeMcp, StateTable, Tenant, WebChat
 from lichen.settings.mcpfiles import McpFile
 from lichen.settings.models import Models
+from lichen.settings.packs.table import PacksTable, TrustTable
 from lichen.settings.providers import ProviderTable
 from lichen.settings.routes import Route
 from lichen.settings.schedules.table import Heartbeat, Schedule
@@ -254,6 +255,23 @@ SETTINGS: Mapping[str, tuple[type[msgspec.Struct], Mapping[str, str]]] = {
         {
             "kind": "What joins `lichen serve --only gateway`, `runner` and `egress`.",
             "url": "The variable with its address, such as `tls://user:password@host:4222`.",
+        },
+    ),
+    "[packs]": (
+        PacksTable,
+        {
+            "trust": "Whose packs count: tables `[[packs.trust]]`.",
+            "denied": "What counts nowhere: digests of packs (`sha256:…`), fingerprints and ids of keys.",
+        },
+    ),
+    "[[packs.trust]]": (
+        TrustTable,
+        {
+            "name": "Who they are, as `lichen pack verify` names them.",
+            "key": "The PEM file of their public key, or of a certificate that issued theirs.",
+            "tenants": "The tenants they count for; all where none is named.",
+            "environments": "The environments they count in; all where none is named.",
+            "until": "The last day they count, such as `2027-12-31`.",
         },
     ),
     "[models.PROVIDER]": (

@@ -26,6 +26,7 @@ from lichen.core.words.scope import PRODUCTION, Actor, ActorKind, Environment, S
 from lichen.settings.breakers import breaker_of
 from lichen.settings.mcpfiles import McpFile
 from lichen.settings.models import Models
+from lichen.settings.packs.table import PacksTable
 from lichen.settings.providers import PROVIDERS, ProviderTable
 from lichen.settings.routes import Route
 from lichen.settings.schedules.table import SCHEDULES_MAX, Schedule
@@ -203,6 +204,7 @@ class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     secrets: Stores = Stores()
     state: StateTable = StateTable()
     bus: BusTable | None = None
+    packs: PacksTable = PacksTable()
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -228,6 +230,7 @@ class Settings(msgspec.Struct, frozen=True):
     keyed: Mapping[str, Mapping[str, str]] = {}
     state: StateTable = StateTable()
     bus: BusTable | None = None
+    packs: PacksTable = PacksTable()
 
     @property
     def scopes(self) -> tuple[Scope, ...]:

@@ -16,6 +16,7 @@ from lichen.core.words.scope import Scope
 from lichen.settings.decoding import Decoded, decode, place_in, table
 from lichen.settings.file import FILE, File, Settings, Tenant
 from lichen.settings.mcpfiles import McpFile, Tables, tables_of
+from lichen.settings.packs.table import unknown_in
 from lichen.settings.places import Step
 from lichen.settings.providers import Providers, wrong_with_providers
 from lichen.settings.schedules.table import wrong_with_schedules
@@ -89,6 +90,7 @@ def _settings(path: Path, file: File, environ: Mapping[str, str]) -> Settings:
         stores=file.secrets,
         state=file.state,
         bus=file.bus,
+        packs=file.packs,
     )
 
 
@@ -110,6 +112,7 @@ def _checked(path: Path, decoded: Decoded, settings: Settings, from_files: tuple
     more += _servers(found, settings, from_files)
     more += _apis(found, settings)
     more += _doors(found, settings)
+    more += _packs(found, settings)
     return found._replace(errors=(*decoded.errors, *more))
 
 
@@ -253,3 +256,14 @@ def _environments(file: Read, name: str, tenant: Tenant) -> Iterator[Invalid]:
         if env not in tenant.environments:
             what = f"environment of {name}"
             yield file.unknown(what, env, "tenants", name, *steps, code="env_unknown", known=known)
+
+
+def _packs(file: Read, settings: Settings) -> Iterator[Invalid]:
+    """Tenants and environments that trust is given in and nobody declared."""
+    declared = {name: tenant.environments for name, tenant in settings.tenants.items()}
+    for each in unknown_in(settings.packs, declared):
+        what = "tenant" if each.key == "tenants" else "environment"
+        environments = sorted({env for names in declared.values() for env in names})
+        known = ", ".join(declared if what == "tenant" else environments)
+        at = ("packs", "trust", each.number, each.key)
+        yield file.unknown(what, each.name, *at, code="pack_trust_unknown", known=known)
