@@ -19,7 +19,9 @@ from lichen.channels.email.senders import ADDRESS, ADDRESS_MAX, is_automatic, is
 from lichen.channels.email.smtp import Security, Server, greet, submit
 from lichen.channels.email.source import Collecting
 from lichen.channels.email.threads import REFERENCES_MAX, Address, begun, conversation_of, ids_in, is_own, thread_of
-from lichen.channels.platform.calling import LOCAL, away
+from lichen.channels.graph.granting import Account
+from lichen.channels.graph.mailing import Graph
+from lichen.channels.platform.calling import LOCAL, NotSent, away
 from lichen.channels.platform.reaching import check_customer
 from lichen.channels.port import (
     Arrival,
@@ -33,6 +35,7 @@ from lichen.channels.port import (
     Setup,
     Wanted,
 )
+from lichen.channels.port import Host as ChannelHost
 from lichen.channels.webhook.schemes import Scheme, check
 from lichen.core.deciders.events import Doubt
 from lichen.core.words.errors import Denied, Invalid, LichenError, Unavailable
@@ -40,8 +43,8 @@ from lichen.core.words.scope import Actor, Customer, Scope
 from lichen.engine.ports import Delivery, Outbound, Traits
 from lichen.tools.egress.addresses import Host, addresses_of, reached
 
-Name = Annotated[str, msgspec.Meta(min_length=1, max_length=253, pattern=r"^[A-Za-z0-9.:-]+\Z")]
 HostName = Annotated[str, msgspec.Meta(max_length=253, pattern=r"^[A-Za-z0-9.:-]*\Z")]
+GraphName = Annotated[str, msgspec.Meta(max_length=253, pattern=r"^[A-Za-z0-9.-]*\Z")]
 Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
 _SMTP_PORTS: Final[dict[Security, int]] = {"tls": 465, "starttls": 587, "none": 25}
 _IMAP_PORTS: Final[dict[Security, int]] = {"tls": 993, "starttls": 143, "none": 143}
@@ -53,13 +56,15 @@ class EmailSettings(ChannelSettings, frozen=True, forbid_unknown_fields=True, kw
     `address` is whom customers write to, `name` what stands beside it. Mails leave by `smtp_host`, over TLS from the
     start (`tls`), or from the command STARTTLS on (`starttls`); `none` is for development. They come from the folder
     `imap_folder` of `imap_host`, looked into every `poll_s`, and, raw, by webhook, proven as `scheme` says with one of
-    `secrets`. `user` and `password` are of both servers, where `imap_user` and `imap_password` are not given. A mail is
-    from whom it says if the host `trusted_host` found `dmarc=pass`; of others the sender is claimed, and with
-    `senders = "proven"` they are refused. `ca_file` has the certificates of authorities of your own.
+    `secrets`. With `graph_client_id` they leave by Microsoft Graph instead, for the application of `graph_tenant` that
+    `graph_client_secret` proves, or with `graph_refresh_token` for the person who signed in once. `user` and `password`
+    are of both servers, where `imap_user` and `imap_password` are not given. A mail is from whom it says if the host
+    `trusted_host` found `dmarc=pass`; of others the sender is claimed, and with `senders = "proven"` they are refused.
+    `ca_file` has the certificates of authorities of your own.
     """
 
     address: Annotated[str, msgspec.Meta(pattern=rf"^{ADDRESS}\Z", max_length=254)]
-    smtp_host: Name
+    smtp_host: HostName = ""
     smtp_port: Port = 0
     smtp_security: Security = "starttls"
     imap_host: HostName = ""
@@ -78,11 +83,21 @@ class EmailSettings(ChannelSettings, frozen=True, forbid_unknown_fields=True, kw
     secrets: tuple[str, ...] = ("secret:email-webhook-secret",)
     header: str = ""
     ca_file: str = ""
+    graph_tenant: GraphName = ""
+    graph_client_id: GraphName = ""
+    graph_client_secret: str = "secret:ms-graph-client-secret"
+    graph_refresh_token: str = ""
+    graph_api_base_url: str = "https://graph.microsoft.com"
+    graph_login_base_url: str = "https://login.microsoftonline.com"
     in_doubt: Doubt = "repeat"
 
     def __post_init__(self) -> None:
         if not self.secrets:
             raise ValueError("a webhook is proven with at least one secret")
+        if bool(self.smtp_host) == bool(self.graph_client_id):
+            raise ValueError("mails leave either by `smtp_host` or, with `graph_client_id`, by Microsoft Graph")
+        if bool(self.graph_tenant) != bool(self.graph_client_id):
+            raise ValueError("`graph_tenant` and `graph_client_id` are named together")
         if self.senders == "proven" and not self.trusted_host:
             raise ValueError("`senders` are proven by a `trusted_host`: name it")
         if self.imap_host and not (self.imap_user or self.user):
@@ -97,13 +112,23 @@ class EmailChannel:
         "E-mail",
         (
             Question("address", "Address that customers write to", "Of a mailbox of its own.", pattern=f"^{ADDRESS}$"),
-            Question("smtp_host", "Server that sends", "Such as smtp.example.com."),
+            Question("smtp_host", "Server that sends", "Such as smtp.example.com; none where Microsoft Graph does.",
+                     required=False),
             Question("smtp_security", "How it is spoken to", "starttls (port 587) or tls (port 465)",
                      default="starttls", pattern="^(starttls|tls)$"),
             Question("imap_host", "Server of the mailbox", "Such as imap.example.com; none where mails are posted.",
                      required=False),
-            Question("user", "User", "Of both servers, often the address."),
-            Question("password", "Password", "Often one for this application, which the provider makes.", secret=True),
+            Question("user", "User", "Of both servers, often the address.", required=False),
+            Question("password", "Password", "Often one for this application, which the provider makes.", secret=True,
+                     required=False),
+            Question("graph_tenant", "Directory (tenant) ID", "Microsoft Entra, App registrations, where Graph sends.",
+                     required=False),
+            Question("graph_client_id", "Application (client) ID", "Microsoft Entra, App registrations.",
+                     required=False),
+            Question("graph_client_secret", "Client secret", "Certificates & secrets of that application.",
+                     required=False, secret=True),
+            Question("graph_refresh_token", "Refresh token", "Of a person who signed in, for their mailbox alone.",
+                     required=False, secret=True),
             Question("trusted_host", "Host whose Authentication-Results count",
                      "The first word of that header in a mail that you got there.", required=False),
         ),
@@ -116,7 +141,9 @@ class EmailChannel:
 
     def __init__(self, setup: Setup[EmailSettings]) -> None:
         self.name = setup.name or "email"
-        self.traits = Traits("doubles", setup.settings.in_doubt, forms="lines")
+        self._graph = _graph(setup.host, setup.settings)
+        repeats = "doubles" if self._graph is None else "asks"
+        self.traits = Traits(repeats, setup.settings.in_doubt, forms="lines")
         self._settings, self._host = setup.settings, setup.host
         self._own = (setup.settings.address.lower(),)
         self._domain = setup.settings.address.partition("@")[2].lower()
@@ -210,6 +237,8 @@ class EmailChannel:
         """Hands the mail to the server that sends it."""
         said = self.render(message)
         mail = mail_of(said, self._settings.address, self._settings.from_name, message.queued_at_us)
+        if self._graph is not None:
+            return await self._graph.submit(mail)
         try:
             server = await self._smtp()
         except Unavailable as error:
@@ -232,16 +261,16 @@ class EmailChannel:
         to = Address(address, thread, wanted.subject, is_begun=True)
         return Reached(conversation_of(thread, who), msgspec.json.encode(to))
 
+    async def has(self, scope: Scope, message: Outbound) -> bool | None:
+        """Whether the mail was sent, where Microsoft Graph says so; a server of SMTP cannot be asked."""
+        return None if self._graph is None else await self._graph.has(self.render(message)["id"])
+
     async def check(self) -> str:
         """Speaks with both servers. Raises Denied (`credentials_refused`), Unavailable (`platform_unreachable`)."""
-        said = await asyncio.to_thread(greet, await self._smtp())
-        if said.code == "credentials_refused":
-            raise _unknown("The server that sends does not accept user and password.")
-        if said.outcome != "delivered":
-            step = "Look at `smtp_host`, `smtp_port` and `smtp_security`."
-            raise Unavailable(f"The server that sends says: {said.code}.", code=said.code, next_step=step)
+        await self._check_out()
+        by = self._settings.smtp_host or "Microsoft Graph"
         if not self._settings.imap_host:
-            return f"{self._settings.address}, by {self._settings.smtp_host}"
+            return f"{self._settings.address}, by {by}"
         try:
             mailbox = await self._mailbox()
         except PermissionError:
@@ -249,7 +278,19 @@ class EmailChannel:
         except OSError:
             raise away("The server of the mailbox") from None
         await asyncio.to_thread(mailbox.close)
-        return f"{self._settings.address}, by {self._settings.smtp_host}, from {self._settings.imap_host}"
+        return f"{self._settings.address}, by {by}, from {self._settings.imap_host}"
+
+    async def _check_out(self) -> None:
+        """Speaks with what sends."""
+        if self._graph is not None:
+            await _check_graph(self._graph)
+            return
+        said = await asyncio.to_thread(greet, await self._smtp())
+        if said.code == "credentials_refused":
+            raise _unknown("The server that sends does not accept user and password.")
+        if said.outcome != "delivered":
+            step = "Look at `smtp_host`, `smtp_port` and `smtp_security`."
+            raise Unavailable(f"The server that sends says: {said.code}.", code=said.code, next_step=step)
 
     # -- servers -------------------------------------------------------------------------------------------------
 
@@ -276,6 +317,24 @@ class EmailChannel:
 
     def _authorities(self) -> str:
         return str((self._host.root or Path()) / self._settings.ca_file) if self._settings.ca_file else ""
+
+
+def _graph(host: ChannelHost, says: EmailSettings) -> Graph | None:
+    """Microsoft Graph, where mails leave by it."""
+    if not says.graph_client_id:
+        return None
+    secret, refresh = says.graph_client_secret, says.graph_refresh_token
+    where = (says.graph_login_base_url, says.graph_api_base_url)
+    return Graph(host, Account(says.graph_tenant, says.graph_client_id, secret, refresh, *where), says.address)
+
+
+async def _check_graph(graph: Graph) -> None:
+    try:
+        await graph.check()
+    except NotSent as refused:
+        if refused.delivery.code == "credentials_refused":
+            raise _unknown("Microsoft does not accept the application's secret, or the refresh token.") from None
+        raise away("Microsoft") from None
 
 
 def _words(mail: Mail, *, is_first: bool) -> str:
