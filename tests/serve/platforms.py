@@ -124,6 +124,7 @@ class Platforms:
         body = {"id": f"m{self._ids}", "sender": who, "text": text, "conversation": f"with-{who}", "value": value}
         await self.post(name, json.dumps(body).encode())
         await self.runtime.idle()
+        await self.runtime.log(Scope("acme", "dev")).durable()
 
     async def post(self, name: str, data: bytes) -> None:
         """What a platform brings, signed."""
