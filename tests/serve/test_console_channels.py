@@ -94,6 +94,7 @@ async def test_each_reply_says_how_far_it_came_and_what_is_stuck_leads_to_its_le
     assert f'href="/console/letters/{session}.o2"' in page
     assert f'href="/console/letters/{session}.o3"' in page
     assert "goes again in 9 min" in page
+    assert "A reply waits: Its channel could not send it." in page
     assert all(each["delivery"] is None for each in told if each["role"] == "customer")
 
 
@@ -124,6 +125,8 @@ async def test_cards_choices_and_what_was_pressed_are_shown_as_what_they_are_and
     await shop.say("kiosk", "Small", value={"size": "Small <i>"})
     async with signed_in(shop.runtime) as client:
         _, told, page = await talk(client, "kiosk")
+    assert told[1]["delivery"]["warnings"] == ["text_sanitized", "adaptive_card_downsampled"]
+    assert "shown with less: without markup, its card as text" in page
     assert told[1]["card"]["type"] == "AdaptiveCard"
     assert told[3]["choices"] == ["Small", "Large"]
     assert told[4]["filled"] == {"size": "Small <i>"}
@@ -266,9 +269,10 @@ async def test_each_channel_says_what_came_and_went_what_waits_and_what_it_lacks
         assert sent["rests_us"] > shop.runtime.engine.services.clock()
         assert kiosk["last_in_us"] > kiosk["last_out_us"] > 0
         assert [each["what"] for each in kiosk["findings"]] == [
-            "its platform is left alone (platform_resting)",
+            "1 message waits (platform_resting): Its platform failed again and again, and is left alone.",
             "2 messages wait for a person",
         ]
+        assert kiosk["findings"][0]["until_us"] >= sent["rests_us"] - 1_000_000
         assert (fax["state"], fax["findings"][0]["mend"]) == (
             "problem",
             "lichen secrets set fax-secret --tenant acme --env dev",
@@ -276,7 +280,7 @@ async def test_each_channel_says_what_came_and_went_what_waits_and_what_it_lacks
         assert (post["state"], post["last_in_us"]) == ("ok", None)
         page = (await client.get("/console/channels/kiosk")).text
         assert "/v1/messaging/ingress/kiosk/acme" in page
-        assert "its platform is left alone" in page
+        assert "failed again and again, and is left alone" in page
         assert "The last hour: 1 delivered, 2 not" in page
         assert "secret:fax-secret cannot be had" in (await client.get("/console/channels")).text
         assert (await client.get("/console/channels/pigeon")).status_code == 404

@@ -16,6 +16,7 @@ from lichen.log.views.durable import Durable
 from lichen.runtime.channels.channels import Channels
 from lichen.runtime.channels.traffic import Sent
 from lichen.runtime.operations.channels.platforms import Lack, Platforms, PlatformView
+from lichen.runtime.views.story.replies import reason_of
 from lichen.settings import Settings
 
 OPEN_MAX: Final = 10_000  # messages that are counted
@@ -28,11 +29,13 @@ State = Literal["ok", "warning", "problem"]
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """What is to be said of a channel, and what mends it; empty where nothing has to be."""
+    """What is to be said of a channel, and what mends it; empty where nothing has to be done. It is so until
+    `until_us`, where that is known."""
 
     state: State
     what: str
     mend: str = ""
+    until_us: int | None = None
 
 
 class ChannelHealth(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,7 +96,7 @@ class ChannelHealths:
         sent, ways = self._channels.sent(scope, name), facts.open.get(name, {})
         waiting = ways.get("queued", 0) + ways.get("in_flight", 0)
         stuck = ways.get("failed", 0) + ways.get("in_doubt", 0) + letters
-        findings = (*self._findings(scope, name, platform), *_of_messages(sent, stuck))
+        findings = (*self._findings(scope, name, platform), *self._waiting(scope, name, sent), *_stuck(stuck))
         last = facts.last.get(name, _Last(None, None))
         kind = platform.kind if platform is not None else name if name in BUILT_IN else ""
         return ChannelHealth(
@@ -124,6 +127,21 @@ class ChannelHealths:
         for lack in platform.lacks:
             yield Finding("problem", f"{lack.reference} cannot be had ({lack.code})", _mend(scope, name, lack))
 
+    def _waiting(self, scope: Scope, name: str, sent: Sent) -> Iterator[Finding]:
+        """Why messages wait that are to be tried again, as far as this process knows; else that its platform rests."""
+        journal, groups = self._engine.journal(scope), self._engine.services.held
+        codes: set[str] = set()
+        for each in groups.groups(lambda of, id: journal.unsent(id) if of == scope else None):
+            if (each.scope, each.channel) != (scope, name):
+                continue
+            codes.add(each.code)
+            reason, step = reason_of(each.code)
+            messages = "1 message waits" if each.count == 1 else f"{each.count} messages wait"
+            yield Finding("warning", f"{messages} ({each.code}): {reason}", step, each.until_us)
+        if sent.rests_us is not None and sent.code not in codes:
+            reason, step = reason_of(sent.code)
+            yield Finding("warning", f"its platform is left alone ({sent.code}): {reason}", step, sent.rests_us)
+
     def _is_known(self, scope: Scope, name: str) -> bool:
         """Whether messages may come by a channel of this name without a table of its own."""
         tenant = self._settings.tenants.get(scope.tenant) if self._settings is not None else None
@@ -146,11 +164,9 @@ def _mend(scope: Scope, channel: str, lack: Lack) -> str:
     return f"export {name}=…"
 
 
-def _of_messages(sent: Sent, stuck: int) -> Iterator[Finding]:
-    if sent.rests_us is not None:
-        yield Finding("warning", f"its platform is left alone ({sent.code})", "")
-    if stuck:
-        messages = "1 message waits" if stuck == 1 else f"{stuck} messages wait"
+def _stuck(count: int) -> Iterator[Finding]:
+    if count:
+        messages = "1 message waits" if count == 1 else f"{count} messages wait"
         yield Finding("warning", f"{messages} for a person", "lichen letters list")
 
 

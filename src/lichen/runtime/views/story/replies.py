@@ -75,11 +75,16 @@ def waiting_replies(log: Log, mailbox: MailboxState, run: RunId | None = None) -
     return tuple(one for one in each if run is None or one.run == run)
 
 
+def reason_of(code: str) -> tuple[str, str]:
+    """Why a message waits with this code, and what helps."""
+    return REASONS.get(code, _OTHER)
+
+
 def _waiting(log: Log, mailbox: MailboxState, out: Unsent, code: str) -> WaitingReply:
     record = log.record(session_stream(mailbox.id), out.n)
     queued = record.control
     assert isinstance(queued, e.MessageQueued), "what goes out was put there"
-    reason, next_step = REASONS.get(code, _OTHER)
+    reason, next_step = reason_of(code)
     return WaitingReply(
         out.message,
         mailbox.id,
