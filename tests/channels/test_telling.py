@@ -304,3 +304,23 @@ async def test_a_beginning_that_was_cut_off_is_one_message_when_it_is_asked_for_
         await runtime.telling.begin(ACME, "dummy:bea", "Shall we?", OPS, key="k1")
         await idle(runtime)
         assert shown(runtime) == [("bea", "Shall we?")]
+
+
+@pytest.mark.req("GRE-50.6")
+async def test_what_is_sent_says_which_message_of_the_platform_it_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[tuple[str, str | None]] = []
+
+    async def send(channel: DummyChannel, scope: Scope, message: Outbound) -> Delivery:
+        sent.append((message.saying.text, message.reply_to))
+        return Delivery("delivered")
+
+    monkeypatch.setattr(DummyChannel, "send", send)
+    async with opened(tmp_path) as (runtime, client):
+        for n in (1, 2):
+            assert await post(client, said(f"Number {n}", f"m{n}")) == 200
+        await idle(runtime)
+        await runtime.telling.tell(ACME, await only_session(runtime), "Nobody asked.", OPS)
+        await idle(runtime)
+        assert sent == [("Number 1", "m1"), ("Number 2", "m2"), ("Nobody asked.", None)]

@@ -39,6 +39,8 @@ agent = "shop.reader"
 messages_per_minute = 100000
 messages_per_minute_address = 100000
 messages_per_minute_tenant = 100000
+webhooks_per_second = 100000
+webhooks_burst = 100000
 
 [tenants.acme.whatsapp]
 phone_number_id = "{NUMBER}"

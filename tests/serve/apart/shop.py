@@ -82,7 +82,12 @@ def world(url: str) -> World:
 def posted(text: str, *, id: str, conversation: str = "c-1", tenant: str = "acme") -> dict[str, Any]:
     """A message to the dummy of a tenant, as httpx posts it."""
     said = {"id": id, "sender": f"u-{conversation}", "text": text, "conversation": conversation}
-    body, sent = json.dumps(said).encode(), str(int(time.time()))
+    return signed(json.dumps(said).encode(), tenant)
+
+
+def signed(body: bytes, tenant: str = "acme") -> dict[str, Any]:
+    """A request of the dummy's platform, as httpx posts it."""
+    sent = str(int(time.time()))
     headers = {"dummy-time": sent, "dummy-signature": hmac_hex(SIGNS[tenant], sent.encode(), b".", body)}
     return {"url": f"/v1/messaging/ingress/dummy/{tenant}", "content": body, "headers": headers}
 

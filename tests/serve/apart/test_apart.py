@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,12 @@ from typing import Any
 import pytest
 
 from lichen.channels.bus.connection import DLQ
-from lichen.core.words.scope import Scope
+from lichen.channels.dummy.channel import DummyChannel
+from lichen.channels.platform.signing import hmac_hex
+from lichen.channels.port import Arrival, Inbound, Report
+from lichen.core.words.ids import SessionId
+from lichen.core.words.scope import Actor, Operator, Scope
+from lichen.engine.ports import Delivery, Outbound, Traits
 from lichen.gate.secrets.sources import Sources
 from tests.channels.bus.server import Nats
 from tests.serve.apart.shop import (
@@ -25,6 +31,7 @@ from tests.serve.apart.shop import (
     laid,
     posted,
     runner,
+    signed,
     until,
 )
 
@@ -164,3 +171,105 @@ async def test_a_secret_that_is_said_to_have_changed_is_asked_for_anew_in_its_en
 
         await until(lambda: asyncio.ensure_future(say()))
     assert set(forgotten) == {(SCOPE, "shop.key")}
+
+
+@pytest.mark.req("GRE-50.6")
+async def test_a_message_over_http_comes_back_on_egress_with_its_correlation_id(nats: Nats, tmp_path: Path) -> None:
+    file, seen = laid(tmp_path / "shop"), list[dict[str, Any]]()
+    async with gateway(file, nats.url) as door, egress(file, nats.url) as sent:
+        await connected(door)
+        await until(lambda: sent.bus.is_connected)
+        await sent.bus.listen("greentic.messaging.>", lambda subject, data: seen.append(json.loads(data)))
+        async with runner(file, nats.url):
+            for id in ("m-1", "m-2"):
+                assert (await door.post(**posted("Hello?", id=id))).status_code == 200
+            await until(lambda: len(sent.of("acme")) == 2)
+    came, went = [each for each in seen if each.get("from")], [each for each in seen if not each["from"]]
+    assert [each["correlation_id"] for each in came] == ["m-1", "m-2"]
+    assert [each["correlation_id"] for each in went] == ["m-1", "m-2"]
+
+
+@pytest.mark.req("GRE-50.7")
+async def test_what_a_gateway_proves_and_cannot_read_is_one_letter_in_the_log_of_the_runner(
+    nats: Nats, tmp_path: Path
+) -> None:
+    file, ops = laid(tmp_path / "shop"), Operator("ops")
+    async with gateway(file, nats.url) as door:
+        await connected(door)
+        body, sent = b'{"id": "m-1", "words": "Hello?"}', str(int(time.time()))
+        proof = {"dummy-time": sent, "dummy-signature": hmac_hex(SIGNS["acme"], sent.encode(), b".", body)}
+        where = "/v1/messaging/ingress/dummy/acme"
+        for _ in range(3):
+            assert (await door.post(where, content=body, headers=proof)).status_code == 200
+        long = posted("x", id="m" * 65)
+        assert (await door.post(**long)).status_code == 200
+        async with runner(file, nats.url) as runtime:
+            await until(lambda: len(runtime.log(SCOPE).letters()) == 2)
+            found = await runtime.letters.list(SCOPE, ops)
+            assert [(each.state, each.channel, each.code) for each in found] == [("dead", "dummy", "body_invalid")] * 2
+            assert "Hello?" in (found[0].text or "")
+            detail = await runtime.letters.show(SCOPE, found[0].id, ops)
+            assert "signature" not in json.dumps(detail.envelope)
+            forged = {**proof, "dummy-signature": "0" * 64}
+            assert (await door.post(where, content=b"{}", headers=forged)).status_code == 403
+            assert (await door.post(**posted("Hi.", id="m-2"))).status_code == 200
+            await until(lambda: len(runtime.log(SCOPE).stream_rows("session")) == 1)
+            assert len(await runtime.letters.list(SCOPE, ops)) == 2
+
+
+class Tells(DummyChannel):
+    """A platform that reports in a request what became of a message."""
+
+    def reports(self, scope: Scope, arrival: Arrival) -> tuple[Report, ...]:
+        told = json.loads(arrival.body).get("report")
+        return () if told is None else (Report(*told),)
+
+    def parse(self, scope: Scope, arrival: Arrival, sender: Actor | None) -> tuple[Inbound, ...]:
+        return () if b"report" in arrival.body else super().parse(scope, arrival, sender)
+
+    async def send(self, scope: Scope, message: Outbound) -> Delivery:
+        await super().send(scope, message)
+        return Delivery("unknown", "cut_off")
+
+    @property
+    def traits(self) -> Traits:
+        return Traits("doubles", "hold")
+
+
+@pytest.mark.req("GRE-50.8")
+async def test_what_a_platform_reports_to_a_gateway_settles_a_doubt_of_the_runner(
+    nats: Nats, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lichen.channels.dummy.channel.DummyChannel", Tells)
+    file, ops = laid(tmp_path / "shop"), Operator("ops")
+    async with gateway(file, nats.url) as door, runner(file, nats.url) as runtime, egress(file, nats.url):
+        await connected(door)
+        assert (await door.post(**posted("Hello?", id="m-1"))).status_code == 200
+        await until(lambda: len(runtime.log(SCOPE).stranded_rows(9)) == 1)
+        (row,) = runtime.log(SCOPE).stranded_rows(9)
+        body = json.dumps({"report": [row.session, row.message, "delivered", ""]}).encode()
+        for _ in range(2):
+            assert (await door.post(**signed(body))).status_code == 200
+        await until(lambda: not runtime.log(SCOPE).stranded_rows(9))
+        detail = await runtime.sessions.get(SCOPE, SessionId(row.session), ops).detail()
+        assert detail.transcript[-1].state == "delivered"
+
+
+@pytest.mark.req("GRE-50.9")
+async def test_a_gateway_answers_at_the_addresses_that_name_no_tenant(
+    nats: Nats, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOOK", "s3")
+    hooks = '\n[tenants.acme.hooks]\nkind = "webhook"\nscheme = "hmac"\nsecrets = ["env:HOOK"]\ntext = "/text"\n'
+    hosts = PROJECT.replace("[tenants.acme]\n", '[tenants.acme]\nhosts = ["127.0.0.1"]\n')
+    file = laid(tmp_path / "shop", hosts + hooks)
+    async with gateway(file, nats.url) as door, runner(file, nats.url) as runtime:
+        await connected(door)
+        body = b'{"text": "Order 7"}'
+        signed = {"x-signature": hmac_hex("s3", body), "x-signature-256": hmac_hex("s3", body)}
+        assert (await door.post("/webhook/orders", content=body, headers=signed)).status_code == 200
+        await until(lambda: len(runtime.log(SCOPE).stream_rows("session")) == 1)
+        elsewhere = {**signed, "host": "elsewhere.example"}
+        refused = await door.post("/webhook/orders", content=body, headers=elsewhere)
+        assert (refused.status_code, refused.json()["error"]["code"]) == (404, "host_unknown")
+        assert (await door.post("/slack/events", content=b"{}")).status_code == 404

@@ -11,13 +11,15 @@ from typing import Any, Final, cast
 import msgspec
 
 from lichen.channels.bus.subjects import TEAM, Way
-from lichen.channels.port import Inbound
+from lichen.channels.port import Inbound, Report
 from lichen.core.reading.misfits import read_as
 from lichen.core.words.errors import Invalid, LichenError
 from lichen.core.words.scope import Customer
 from lichen.engine.ports import Outbound
 
-OWN: Final = "lichen"  # our extension
+OWN: Final = "lichen"  # our extensions
+REPORT: Final = "lichen.report"
+LETTER: Final = "lichen.letter"
 _FILE: Final = {"contentType", "contentUrl", "name"}
 
 
@@ -77,6 +79,14 @@ class _In(msgspec.Struct, frozen=True, omit_defaults=True):
     address: bytes = b""
     path: str = ""
     pressed: str = ""
+
+
+class Unread(msgspec.Struct, frozen=True):
+    """What a platform brought, proven, and could not be taken: why, and what is kept of it."""
+
+    code: str
+    reason: str
+    kept: bytes
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -139,6 +149,32 @@ def inbound(way: Way, data: bytes) -> Inbound:
         found.session_id, Customer(found.sender.id), found.text or "", found.id, own.data, said, found.tenant.i18n_id,
         own.address, path=own.path, pressed=own.pressed,
     )  # fmt: skip
+
+
+def noted(way: Way, report: Report, id: str) -> bytes:
+    """What a platform says later of a message that it was handed."""
+    return _beside(way, report.session, id, REPORT, report)
+
+
+def unread(way: Way, letter: Unread, id: str) -> bytes:
+    """What cannot be taken as it is, on its way to the runner's log."""
+    return _beside(way, "", id, LETTER, letter)
+
+
+def _beside(way: Way, session: str, id: str, name: str, what: Report | Unread) -> bytes:
+    tenant = Tenant(way.env, way.tenant, way.tenant, 0, way.team, way.team, session_id=session or None)
+    found = Envelope(id, tenant, way.channel, session, correlation_id=id, extensions={name: msgspec.to_builtins(what)})
+    return msgspec.json.encode(found)
+
+
+def brought(way: Way, data: bytes) -> Inbound | Report | Unread:
+    """What a gateway put there. Raises Invalid (`envelope_invalid`), also where it is another channel's."""
+    extensions = _read(way, data).extensions
+    if REPORT in extensions:
+        return read_as(lambda: msgspec.convert(extensions[REPORT], Report), "envelope_invalid", place="$.extensions")
+    if LETTER in extensions:
+        return read_as(lambda: msgspec.convert(extensions[LETTER], Unread), "envelope_invalid", place="$.extensions")
+    return inbound(way, data)
 
 
 def posted(way: Way, job: Job) -> bytes:

@@ -27,7 +27,8 @@ class MailboxOpened(Control, frozen=True, array_like=True, gc=False):
 
 
 class MessageReceived(Control, frozen=True, array_like=True, gc=False):
-    """Contents: `text`, `data` (JSON that came with it), `channel` (what its channel keeps with it), `address` (where
+    """Contents: `text`, `data` (JSON that came with it), `channel` (what its channel keeps with it), `id` (what its
+    platform calls it), `address` (where
     messages go from now on), `schema` (JSON Schema that the answer is to fit), `overrides`
     (JSON: what its turn is held to), `attachment/<i>` (the bytes of a file that came with it).
 

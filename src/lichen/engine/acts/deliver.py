@@ -23,6 +23,7 @@ from lichen.engine.ports import Channel, Delivery, Outbound, Platform, Services,
 from lichen.engine.sends.failures import metadata_of
 
 WARNINGS_MAX: Final = 16
+ANSWERED_RECORDS: Final = 64  # how far back the message is looked for that is answered
 _CODE: Final = re.compile(r"[a-z0-9_]{1,64}")
 _Ended = e.DeliverySettled | e.DeliveryDoubted
 
@@ -96,11 +97,37 @@ def _outbound(act: SessionAct, out: Unsent) -> Outbound:
         saying.read(contents),
         act.journal.log.event(act.stream, out.n).ts_us,
         b"" if mailbox.address_n is None else act.contents(mailbox.address_n)["address"],
+        _answered(act, out),
         suggestions=msgspec.json.decode(contents.get("suggestions", b"[]"), type=tuple[str, ...]),
         schema=_asked(act, out),
         language=mailbox.language,
         metadata=metadata_of(contents),
     )
+
+
+def _answered(act: SessionAct, out: Unsent) -> str | None:
+    """What the platform calls the message that this one answers: the last that its run has of the customer. Looked for
+    close before it; None where there is none, it has no such name, or it was erased."""
+    control = act.journal.log.event(act.stream, out.n).control
+    if not isinstance(control, e.MessageQueued) or control.run is None:
+        return None
+    root, taken = root_run(control.run), frozenset[MessageId]()
+    for n in range(out.n - 1, max(-1, out.n - 1 - ANSWERED_RECORDS), -1):
+        match act.journal.log.event(act.stream, n).control:
+            case e.TurnOpened(run=run, messages=messages) if run == root:
+                taken = frozenset(messages)
+            case e.MessageReceived() as c if c.message in taken or (c.run is not None and root_run(c.run) == root):
+                return _origin(act, n)
+            case _:
+                pass
+    return None
+
+
+def _origin(act: SessionAct, n: int) -> str | None:
+    try:
+        return act.contents(n).get("id", b"").decode() or None
+    except ContentErased:
+        return None
 
 
 def _asked(act: SessionAct, out: Unsent) -> dict[str, Any]:

@@ -50,6 +50,7 @@ class Said(NamedTuple):
     schema: bytes = b""
     overrides: Overrides = NONE
     files: tuple[File, ...] = ()
+    origin: str = ""
 
     @property
     def is_own_turn(self) -> bool:
@@ -75,13 +76,15 @@ def read(
     schema: bytes = b"",
     overrides: Overrides = NONE,
     files: tuple[File, ...] = (),
+    origin: str = "",
 ) -> Said:
     """What somebody says, as it is kept.
 
     `channel_data` is kept with the message for its channel alone. `data`, any JSON, goes to the planner with the
     words: what a channel knows beside them. `address` is where the channel pushes replies to from now on. `schema` is
     what the answer is to fit, `overrides` what the run is held to; with either the message has a turn of its own.
-    `files` were taken out of the data before (`attached.taken`); their names are what a message says that has no words.
+    `origin` is what its platform calls it. `files` were taken out of the data before (`attached.taken`); their names
+    are what a message says that has no words.
 
     Raises Invalid (`message_too_large`, `message_empty`, `input_too_large`, `input_invalid`, `address_too_large`).
     """
@@ -89,7 +92,7 @@ def read(
         text = attached.names(data)
     said, beside = text_of(text), encoded(data)
     check_address(address)
-    return Said(text, said, beside, channel_data, address, key, schema, overrides, files)
+    return Said(text, said, beside, channel_data, address, key, schema, overrides, files, origin)
 
 
 async def say(coming: Coming) -> Receipt:
@@ -134,7 +137,7 @@ def _contents(said: Said, subject: str, n: int) -> moves.Contents:
     """What a message says that is record `n` of its session."""
     data = attached.told(said.data, said.files, n)
     parts = [("text", said.said), ("data", data), ("channel", said.channel_data), ("address", said.address)]
-    parts += [("schema", said.schema), ("overrides", sealed(said.overrides))]
+    parts += [("schema", said.schema), ("overrides", sealed(said.overrides)), ("id", said.origin.encode())]
     return (*moves.as_contents(parts, subject), *attached.sealed(said.files, subject))
 
 

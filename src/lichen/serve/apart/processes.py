@@ -65,7 +65,7 @@ async def as_gateway(
 ) -> None:
     """Answers platforms until it is told to end. Raises Unavailable (`port_in_use`), Invalid."""
     async with parts_of(file, world) as parts:
-        door = BusDoor(parts.bus, parts.channels, parts.settings, world.new_id)
+        door = BusDoor(parts.bus, parts.channels, parts.settings, world.new_id, world.clock)
         app = make_gateway(door, parts.bus)
         async with listening_as(app, host, port, parts.settings) as number, _started(door, parts.channels):
             opened(number)

@@ -16,6 +16,7 @@ from lichen.channels.bus.connection import BUCKET, INGRESS, Bus
 from lichen.channels.bus.outlet import BusOutlet, Reports
 from lichen.channels.bus.sending import reports
 from lichen.channels.bus.subjects import TEAM, Way
+from lichen.channels.port import Report
 from lichen.core.words import faults
 from lichen.core.words.errors import (
     Conflict,
@@ -30,6 +31,7 @@ from lichen.core.words.errors import (
 from lichen.core.words.scope import Scope
 from lichen.engine.ports import Channel
 from lichen.runtime.channels.channels import Channels
+from lichen.runtime.channels.kept import decoded
 from lichen.runtime.runtime import Runtime
 from lichen.serve.apart.pulling import Pulling, Queue, acknowledge, beating, told
 from lichen.serve.hooks.gateway import Mailroom
@@ -204,7 +206,14 @@ class _Taking:
         scope, channel = self._channels.get(way.channel, way.tenant)
         if scope != self._scope or (found.team or TEAM) != way.team:
             raise NotFound("There is no such channel here.", code="channel_unknown")
-        await Mailroom(self._runtime, scope, channel, self._messages).take(envelopes.inbound(way, data))
+        mailroom = Mailroom(self._runtime, scope, channel, self._messages)
+        match envelopes.brought(way, data):
+            case envelopes.Unread(code=code, reason=reason, kept=kept):
+                await mailroom.bury(decoded(kept), LichenError(reason, code=code))
+            case Report() as report:
+                await mailroom.note(report)
+            case message:
+                await mailroom.take(message)
 
     async def _bury(self, message: Any, error: LichenError, tries: int) -> None:
         """Makes a dead letter of a message; as long as that cannot be, the message stays where it is."""

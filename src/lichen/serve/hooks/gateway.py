@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
-
-from lichen.channels.port import Arrival, ChannelPort, Inbound, Report, Reporting, Typing
-from lichen.core.words.errors import Conflict, Denied, Expired, Invalid, LichenError, NotFound
+from lichen.channels.port import ChannelPort, Inbound, Report, Typing
+from lichen.core.words.errors import LichenError
 from lichen.core.words.ids import SessionId
-from lichen.core.words.scope import Actor, Scope
+from lichen.core.words.scope import Scope
 from lichen.engine.letters import dead, deliveries
 from lichen.runtime.channels.kept import Kept, encoded
-from lichen.runtime.operations.talk.taking import Taking, check
+from lichen.runtime.operations.talk.taking import Taking
 from lichen.runtime.runtime import Runtime
 from lichen.serve.hooks.composing import Composing
+from lichen.serve.hooks.room import Room
 from lichen.serve.http.messages import Messages
 
-REPORTS_MAX: Final = 1_000  # of one request
-FOR_GOOD: Final = (Invalid, NotFound, Denied, Conflict, Expired)
-"""What is refused with one of these would be refused again."""
 
-
-class Mailroom:
-    """Takes the messages of one tenant's channel. Implements `Gateway` and `Noting`."""
+class Mailroom(Room):
+    """Puts what comes by one tenant's channel into its log."""
 
     def __init__(
         self,
@@ -32,43 +26,19 @@ class Mailroom:
         messages: Messages,
         composing: Composing | None = None,
     ) -> None:
+        super().__init__(scope, channel)
         self._composing = composing
         assert runtime.project is not None, "channels are a project's"
         self._journal = runtime.engine.journal(scope)
-        self._scope, self._channel, self._messages = scope, channel, messages
+        self._messages = messages
         self._taking = Taking(runtime.engine, runtime.project, runtime.sessions, scope, channel)
 
-    async def take(self, message: Inbound) -> None:
-        """Says a message in the session of its conversation; returns once it is durable, there or as a dead letter.
-
-        The same one again is no second message. Raises TooMany, Unavailable.
-        """
-        await self.taken(message, Kept(message=message, path=message.path))
-
-    async def take_all(self, messages: Sequence[Inbound], arrival: Arrival, sender: Actor | None, path: str) -> None:
-        """Takes all messages of a request that can be taken, and then raises what the first was refused with that may
-        come again: a platform that sends the whole request again brings nothing twice."""
-        refused: list[LichenError] = []
-        for at, message in enumerate(messages):
-            try:
-                await self.taken(message, Kept(arrival, sender, message, at, path))
-            except LichenError as error:
-                refused.append(error)
-        if refused:
-            raise refused[0]
-
-    async def taken(self, message: Inbound, kept: Kept) -> None:
-        """As `take`; `kept` is what a letter holds of it."""
-        try:
-            check(self._channel, message)
-            size = len(message.text.encode()) + len(message.data)
-            # A platform has few addresses for all its customers: each customer counts as one of their own.
-            self._messages.take(self._scope, message.sender.id, conversation=message.conversation, size=size)
-            session = await self._taking.take(message)
-        except FOR_GOOD as error:
-            await self.bury(kept, error)
-        else:
-            self._compose(session, message.address)
+    async def put(self, message: Inbound) -> None:
+        """Says a message in the session of its conversation. Raises LichenError."""
+        size = len(message.text.encode()) + len(message.data)
+        # A platform has few addresses for all its customers: each customer counts as one of their own.
+        self._messages.take(self._scope, message.sender.id, conversation=message.conversation, size=size)
+        self._compose(await self._taking.take(message), message.address)
 
     def _compose(self, session: SessionId, address: bytes) -> None:
         """Shows that an answer is being written, as long as one is owed."""
@@ -94,16 +64,6 @@ class Mailroom:
             known,
         )
         await dead.put(self._journal, letter)
-
-    async def reported(self, arrival: Arrival) -> None:
-        """Notes what the platform says became of messages that it was handed. Raises Invalid, Unavailable."""
-        if not isinstance(self._channel, Reporting):
-            return
-        reports: tuple[Report, ...] = self._channel.reports(self._scope, arrival)
-        if len(reports) > REPORTS_MAX:
-            raise Invalid(f"A request brings at most {REPORTS_MAX} reports.", code="reports_too_many")
-        for each in reports:
-            await self.note(each)
 
     async def note(self, report: Report) -> None:
         """Notes what the platform says became of one message. Raises Unavailable."""

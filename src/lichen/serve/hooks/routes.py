@@ -18,18 +18,20 @@ from starlette.routing import BaseRoute, Mount, Route, Router
 from lichen.channels.port import Arrival, ChannelPort, Following, Inbound, Reply, Replying
 from lichen.core.words.errors import Denied, Invalid, LichenError, NotFound, TooMany, Unauthenticated, Unavailable
 from lichen.core.words.scope import Actor, Scope
-from lichen.runtime.channels.channels import Opened
+from lichen.runtime.channels.channels import Channels, Opened
 from lichen.runtime.channels.kept import Kept
 from lichen.runtime.operations.talk.taking import check_actor
 from lichen.runtime.runtime import Runtime
 from lichen.serve.hooks.answers import Afterwards, behind, response
 from lichen.serve.hooks.composing import Composing
 from lichen.serve.hooks.gateway import Mailroom
+from lichen.serve.hooks.room import Room
 from lichen.serve.http.errors import INTERNAL, failure
 from lichen.serve.http.exchange import read_body
 from lichen.serve.http.limits import Rates, client_of
 from lichen.serve.http.lines import broken
 from lichen.serve.http.messages import Messages
+from lichen.settings import Settings
 
 PREFIXES: Final = tuple(f"{v}/{domain}/ingress" for v in ("/v1", "") for domain in ("messaging", "events"))
 UNNAMED: Final = {
@@ -49,25 +51,39 @@ FORGERIES_PER_S, FORGERIES_BURST = 1.0, 60  # of one address
 
 def hook_routes(runtime: Runtime, messages: Messages) -> list[BaseRoute]:
     """The routes of every tenant's channels, over a running runtime; none without a project."""
-    if runtime.project is None:
+    if runtime.project is None or runtime.settings is None:
         return []
-    door = _Door(runtime, messages)
-    paths = ("/{channel}/{tenant}", "/{channel}/{tenant}/{rest:path}")
-    router = Router([Route(path, door.answer, methods=METHODS) for path in paths], redirect_slashes=False)
-    named = [Mount(prefix, app=router) for prefix in PREFIXES]
-    return [*named, *(Route(path, door.by_host(kind), methods=METHODS) for path, kind in UNNAMED.items())]
+    composing = Composing(runtime.engine.services.sleep)
+
+    def room_of(opened: Opened, scope: Scope, channel: ChannelPort) -> Room:
+        return Mailroom(runtime, scope, channel, messages, composing)
+
+    channels = runtime.project.channels
+    return Door(channels, runtime.settings, messages, room_of, clock=runtime.engine.services.clock).routes
 
 
-class _Door:
+RoomOf = Callable[[Opened, Scope, ChannelPort], Room]
+"""Where what comes by a channel goes."""
+
+
+class Door:
     """Answers what platforms send."""
 
-    def __init__(self, runtime: Runtime, messages: Messages) -> None:
-        assert runtime.project is not None, "channels are a project's"
-        self._runtime, self._messages = runtime, messages
-        self._channels = runtime.project.channels
+    def __init__(
+        self, channels: Channels, settings: Settings, messages: Messages, room_of: RoomOf, *, clock: Callable[[], int]
+    ) -> None:
+        self._channels, self._tenants, self._messages = channels, settings.tenants, messages
+        self._room_of, self._clock = room_of, clock
         self._forgeries = Rates(per_s=FORGERIES_PER_S, burst=FORGERIES_BURST)
-        self._composing = Composing(runtime.engine.services.sleep)
         self._afterwards = Afterwards()
+
+    @property
+    def routes(self) -> list[BaseRoute]:
+        """Where channels are brought to: at addresses that name a tenant, and at those that do not."""
+        paths = ("/{channel}/{tenant}", "/{channel}/{tenant}/{rest:path}")
+        router = Router([Route(path, self.answer, methods=METHODS) for path in paths], redirect_slashes=False)
+        named = [Mount(prefix, app=router) for prefix in PREFIXES]
+        return [*named, *(Route(path, self.by_host(kind), methods=METHODS) for path, kind in UNNAMED.items())]
 
     async def answer(self, request: Request) -> Response:
         """What the channel's platform is answered."""
@@ -84,8 +100,7 @@ class _Door:
 
     def _tenant_of(self, request: Request) -> str:
         """Whose host a request came to; the only tenant where there is one. Raises NotFound (`host_unknown`)."""
-        assert self._runtime.settings is not None
-        tenants = self._runtime.settings.tenants
+        tenants = self._tenants
         name = request.url.hostname
         found = [each for each, tenant in tenants.items() if name in tenant.hosts]
         if not found and len(tenants) == 1:
@@ -100,14 +115,16 @@ class _Door:
         try:
             named, opened = request.path_params, find()
             scope, channel = self._channels.get(opened.name, opened.scope.tenant)
-            return await self._answered(request, scope, channel, behind(opened.team, named.get("rest", "")))
+            path = behind(opened.team, named.get("rest", ""))
+            return await self._answered(request, self._room_of(opened, scope, channel), (scope, channel), path)
         except LichenError as error:
             return failure(error)
         except Exception as error:  # noqa: BLE001 - a package may raise anything; the log has its place
             broken("webhook", error)
             return failure(INTERNAL)
 
-    async def _answered(self, request: Request, scope: Scope, channel: ChannelPort, path: str) -> Response:
+    async def _answered(self, request: Request, room: Room, of: tuple[Scope, ChannelPort], path: str) -> Response:
+        scope, channel = of
         arrival = self._arrival(request, await read_body(request))
         try:
             sender = await channel.verify(scope, arrival)
@@ -117,22 +134,20 @@ class _Door:
         if sender is not None:
             check_actor(channel, sender)
         self._messages.webhook(scope, len(arrival.body))
-        mailroom = Mailroom(self._runtime, scope, channel, self._messages, self._composing)
-        messages = await _read(mailroom, scope, channel, arrival, sender, path)
-        await mailroom.take_all(messages or (), arrival, sender, path)
-        await mailroom.reported(arrival)
+        messages = await _read(room, scope, channel, arrival, sender, path)
+        await room.take_all(messages or (), arrival, sender, path)
+        await room.reported(arrival)
         if messages is not None and isinstance(channel, Following):
             self._afterwards.follow(channel, scope, arrival)
         return response(channel.reply(scope, arrival) if isinstance(channel, Replying) else Reply())
 
     def _arrival(self, request: Request, body: bytes) -> Arrival:
-        clock = self._runtime.engine.services.clock
         headers = {name.lower(): value for name, value in request.headers.items()}
-        return Arrival(request.method, request.url.path, dict(request.query_params), headers, body, clock())
+        return Arrival(request.method, request.url.path, dict(request.query_params), headers, body, self._clock())
 
 
 async def _read(
-    mailroom: Mailroom, scope: Scope, channel: ChannelPort, arrival: Arrival, sender: Actor | None, path: str
+    room: Room, scope: Scope, channel: ChannelPort, arrival: Arrival, sender: Actor | None, path: str
 ) -> Sequence[Inbound] | None:
     """The messages in a verified request; None where what was posted cannot be read: it is a dead letter then."""
     try:
@@ -145,6 +160,6 @@ async def _read(
         if not isinstance(error, LichenError):
             broken("webhook, while it was read", error)
             error = Invalid("The channel could not read this.", code="channel_failed")
-        await mailroom.bury(Kept(arrival, sender, path=path), error)
+        await room.bury(Kept(arrival, sender, path=path), error)
         return None
     return messages

@@ -76,6 +76,7 @@ class NewMessage(NamedTuple):
     channel_data: bytes = b""
     data: Any = None
     address: bytes = b""
+    origin: str = ""
 
 
 class Session:
@@ -113,18 +114,20 @@ class Session:
         channel_data: bytes = b"",
         data: Any = None,
         address: bytes = b"",
+        origin: str = "",
     ) -> Turn:
         """Takes one message; returns, once it is durable, the turn it opens, joins or continues.
 
         `channel_data` is kept with it for the channel it came through. `data`, any JSON, goes to the planner with the
         words; files in it, `attachments` whose `contentUrl` is a `data:` URL, are kept with the message, and the data
-        refers to them. `address` is where the channel pushes replies to from now on.
+        refers to them. `address` is where the channel pushes replies to from now on, `origin` what the platform calls
+        the message.
 
         Raises Invalid (`message_empty`, `message_too_large`, `input_too_large`, `address_too_large`,
         `attachment_invalid`, `attachment_mismatch`, `attachments_too_many`, `attachments_too_large`), NotFound,
         Conflict, Denied, TooMany (`file_bytes`), Unavailable.
         """
-        message = NewMessage(self, text, key, channel_data, data, address)
+        message = NewMessage(self, text, key, channel_data, data, address, origin)
         receipt = await say(await self.prepared(message))
         return self._turn(receipt)
 
@@ -169,9 +172,9 @@ class Session:
         """A message that may be said in this session, read and bounded. Raises as `say`, but for what is appended."""
         await self._journal.log.load(self._stream)
         request = self._request("session.say")
-        _, text, key, channel_data, data, address = message
+        _, text, key, channel_data, data, address, origin = message
         data, files = await taken(self._engine.services, self._journal, data)
-        said = read(text, key=key, channel_data=channel_data, data=data, address=address, files=files)
+        said = read(text, key=key, channel_data=channel_data, data=data, address=address, files=files, origin=origin)
         return Coming(request, self.id, said)
 
     async def close(self) -> None:

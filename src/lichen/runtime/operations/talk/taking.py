@@ -66,6 +66,7 @@ class Taking:
                 channel_data=message.data,
                 data=message.envelope,
                 address=message.address,
+                origin=message.id or "",
             )
         except Conflict as error:
             if error.code != "session_closed":
