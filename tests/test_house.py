@@ -265,6 +265,38 @@ asyncio.run(opened())
 """
 
 
+PROJECT = """
+import asyncio, tempfile
+from pathlib import Path
+from lichen.runtime import Runtime
+from lichen.runtime.project.loading import load
+async def opened():
+    with tempfile.TemporaryDirectory() as home:
+        Path(home, "echo.toml").write_text('name = "shop.echo"\\n[llm]\\nmodel = "echo:"\\n')
+        settings = Path(home, "lichen.toml")
+        settings.write_text('[lichen]\\nagents = ["echo.toml"]\\nhome = "data"\\n[tenants.acme]\\n')
+        async with Runtime.of(load(settings, environ={})):
+            pass
+asyncio.run(opened())
+"""
+UNASKED = (
+    "markdown_it", "mcp", "redis", "nats", "httpx2", "cryptography.x509", "lichen.tools.cage",
+    "lichen.tools.mcp.connection", "lichen.tools.mcp.offered", "lichen.tools.egress.proxy",
+    "lichen.runtime.state.on_redis", "lichen.runtime.trials",
+    "lichen.runtime.operations.talk.letters", "lichen.runtime.operations.timing", "lichen.runtime.operations.channels",
+    "lichen.channels.slack", "lichen.serve",
+)  # fmt: skip
+"""What only channels, letters, schedules, evals, jails, servers of others and state on Redis need."""
+
+
+@pytest.mark.req("HOUSE-1.3")
+@pytest.mark.parametrize("statement", [OPENED, PROJECT], ids=["of code", "of a project"])
+def test_a_runtime_opens_without_what_its_settings_do_not_ask_for(statement: str) -> None:
+    loaded = _loaded(statement)
+    assert {name for name in loaded if f"{name}.".startswith(tuple(f"{each}." for each in UNASKED))} == set()
+    assert "lichen.engine.local" in loaded
+
+
 @pytest.mark.req("HOUSE-1.3")
 def test_a_runtime_opens_without_what_only_flows_rule_tables_channels_and_reviews_need() -> None:
     loaded = _loaded(OPENED)

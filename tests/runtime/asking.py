@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import pytest
@@ -339,7 +340,8 @@ VALUES = ("Turn.disposition",)  # of what the holder was told already
 
 def operations(runtime: Runtime) -> Iterator[str]:
     """`Class.method` of every public method and property of the runtime's operations and of their handles."""
-    held: list[object] = list(vars(runtime).values())
+    late = [name for name, each in inspect.getmembers_static(Runtime) if isinstance(each, cached_property)]
+    held: list[object] = [*vars(runtime).values(), *(getattr(runtime, name) for name in late)]
     rooms: set[type] = {each.__class__ for each in held if _is_room(each.__class__)}
     for kind in sorted({*rooms, Session, Conversation, Turn, Feed}, key=lambda each: each.__name__):
         for name, member in inspect.getmembers_static(kind):

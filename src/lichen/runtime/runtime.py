@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -33,7 +34,15 @@ if TYPE_CHECKING:
     from lichen.log.volume import VolumeOptions
     from lichen.runtime.access.access import Access
     from lichen.runtime.access.changes import Changes
+    from lichen.runtime.channels.channels import Channels
     from lichen.runtime.operations.admin import Health, StuckLetters, Tools, Totals, WaitingReplies
+    from lichen.runtime.operations.channels.conversations import Conversations
+    from lichen.runtime.operations.channels.health import ChannelHealths
+    from lichen.runtime.operations.channels.platforms import Platforms
+    from lichen.runtime.operations.channels.telling import Telling
+    from lichen.runtime.operations.governing.evals import Evals
+    from lichen.runtime.operations.talk.letters import Letters
+    from lichen.runtime.operations.timing.schedules import Schedules
     from lichen.runtime.project.policies import PolicySource
     from lichen.runtime.project.project import Project
     from lichen.runtime.wiring import Wiring
@@ -225,12 +234,13 @@ class Runtime:
         """Makes everything that may be asked: each operation asks `access` first."""
         from lichen.runtime.access.changes import Changes
 
-        changes = Changes(wiring.engine, self._blueprint.new_id)
+        self._access, self._changes = access, Changes(wiring.engine, self._blueprint.new_id)
+        changes = self._changes
         self._offer_work(wiring, access)
         self._offer_proofs(wiring, access, changes)
         self._offer_rules(wiring, access, changes)
         self._offer_tools(wiring, access, changes)
-        self._offer_platforms(wiring, access, changes)
+        self._offer_secrets(wiring, access, changes)
 
     def _offer_work(self, wiring: Wiring, access: Access) -> None:
         """Conversations, runs, and whoever they wait for."""
@@ -238,9 +248,7 @@ class Runtime:
         from lichen.runtime.operations.runs import Runs
         from lichen.runtime.operations.setting import Known
         from lichen.runtime.operations.talk.handovers import Handovers
-        from lichen.runtime.operations.talk.letters import Letters
         from lichen.runtime.operations.talk.sessions import Sessions
-        from lichen.runtime.operations.timing.schedules import Schedules
         from lichen.runtime.operations.waits import Waits
         from lichen.runtime.state.waiting import WaitIndex
 
@@ -250,14 +258,11 @@ class Runtime:
         self.waits = Waits(wiring.engine, access, known)
         self.replies = Replies(wiring.engine, access, self.waits, WaitIndex(wiring.states))
         self.handovers = Handovers(wiring.engine, access, self.waits)
-        self.letters = Letters(wiring.engine, access, self.project, self.sessions)
-        self.schedules = Schedules(wiring.engine, access, self.ticker)
 
     def _offer_proofs(self, wiring: Wiring, access: Access, changes: Changes) -> None:
         """The log, the people in it, who may come, and what it cost."""
         from lichen.runtime.operations.admin import Admin
         from lichen.runtime.operations.governing.costs import CostBooks
-        from lichen.runtime.operations.governing.evals import Evals
         from lichen.runtime.operations.governing.keys import Keys
         from lichen.runtime.operations.governing.meters import MeterBooks
         from lichen.runtime.operations.people import People
@@ -271,7 +276,6 @@ class Runtime:
         self.keys = Keys(wiring.engine, wiring.keyring, access, changes, register=register)
         self.meters = MeterBooks(wiring.engine, wiring.gate, access)
         self.costs = CostBooks(wiring.engine, access)
-        self.evals = Evals(access, home=self.home)
         self.admin = Admin(wiring.engine, wiring.volume, access, self._health, self.ending.set)
 
     def _offer_rules(self, wiring: Wiring, access: Access, changes: Changes) -> None:
@@ -315,35 +319,82 @@ class Runtime:
         self.sign_ins = SignIns(access, changes, wiring.servers)
         self.submissions = Submissions(wiring.engine, access, wiring.servers, suspicions)
 
-    def _offer_platforms(self, wiring: Wiring, access: Access, changes: Changes) -> None:
-        """Channels, and the secrets that they and tools use."""
-        from lichen.runtime.channels.channels import Channels
-        from lichen.runtime.operations.channels.conversations import Conversations
-        from lichen.runtime.operations.channels.health import ChannelHealths
-        from lichen.runtime.operations.channels.platforms import Platforms
-        from lichen.runtime.operations.channels.telling import Telling
+    def _offer_secrets(self, wiring: Wiring, access: Access, changes: Changes) -> None:
+        """The secrets that tools and channels use."""
         from lichen.runtime.operations.governing.secrets import Secrets
 
-        channels = Channels() if self.project is None else self.project.channels
-
         def known(scope: Scope) -> frozenset[str]:
-            return wiring.secret_names(scope) | channels.secrets(scope)
+            of_channels = frozenset[str]() if self.project is None else self.project.channels.secrets(scope)
+            return wiring.secret_names(scope) | of_channels
 
         self.secrets = Secrets(
             wiring.engine, access, changes, sources=wiring.secrets, known=known, agents=wiring.hosted
         )
-        blueprint = self._blueprint
-        self.platforms = Platforms(
-            access,
-            changes,
-            channels,
+        wiring.tellers.made = lambda: self.telling
+
+    # -- what is made when it is first asked for: most processes never do ----------------------------------------
+
+    @cached_property
+    def letters(self) -> Letters:
+        """What got stuck on its way in or out."""
+        from lichen.runtime.operations.talk.letters import Letters
+
+        return Letters(self._wiring.engine, self._access, self.project, self.sessions)
+
+    @cached_property
+    def schedules(self) -> Schedules:
+        """What begins by itself."""
+        from lichen.runtime.operations.timing.schedules import Schedules
+
+        return Schedules(self._wiring.engine, self._access, self.ticker)
+
+    @cached_property
+    def evals(self) -> Evals:
+        """Results of evals."""
+        from lichen.runtime.operations.governing.evals import Evals
+
+        return Evals(self._access, home=self.home)
+
+    @cached_property
+    def platforms(self) -> Platforms:
+        """The channels of a tenant, set up and looked at."""
+        from lichen.runtime.operations.channels.platforms import Platforms
+
+        return Platforms(
+            self._access,
+            self._changes,
+            self._channels,
             folder=None if self.project is None else self.project.settings.root,
-            clock=blueprint.clock,
-            new_id=blueprint.new_id,
+            clock=self._blueprint.clock,
+            new_id=self._blueprint.new_id,
         )
-        self.channel_health = ChannelHealths(wiring.engine, self.platforms, channels, self.settings)
-        self.conversations = Conversations(wiring.engine, access)
-        self.telling = wiring.tellers.one = Telling(wiring.engine, access, self.project, self.sessions)
+
+    @cached_property
+    def channel_health(self) -> ChannelHealths:
+        """How the channels of a tenant are."""
+        from lichen.runtime.operations.channels.health import ChannelHealths
+
+        return ChannelHealths(self._wiring.engine, self.platforms, self._channels, self.settings)
+
+    @cached_property
+    def conversations(self) -> Conversations:
+        """The conversations of a channel."""
+        from lichen.runtime.operations.channels.conversations import Conversations
+
+        return Conversations(self._wiring.engine, self._access)
+
+    @cached_property
+    def telling(self) -> Telling:
+        """What is written to customers who did not ask."""
+        from lichen.runtime.operations.channels.telling import Telling
+
+        return Telling(self._wiring.engine, self._access, self.project, self.sessions)
+
+    @property
+    def _channels(self) -> Channels:
+        from lichen.runtime.channels.channels import Channels
+
+        return Channels() if self.project is None else self.project.channels
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -58,8 +58,6 @@ from lichen.runtime.servers.servers import Servers
 from lichen.runtime.servers.vouching import Vouching, https
 from lichen.runtime.state.connection import Redis
 from lichen.runtime.state.in_log import LogStates
-from lichen.runtime.state.on_redis import RedisStates
-from lichen.runtime.state.sealing import Sealing
 from lichen.settings.breakers import breaker_of
 from lichen.settings.providers import ProviderTable
 from lichen.tools.clad.backends.server_tool import Passing
@@ -265,6 +263,9 @@ class Wiring:
             case "log":
                 return LogStates(journal_of, self.blueprint.clock)
             case "redis":
+                from lichen.runtime.state.on_redis import RedisStates
+                from lichen.runtime.state.sealing import Sealing
+
                 return RedisStates(self.redis, Sealing(self.keyring))
             case _:
                 assert_never(kind)

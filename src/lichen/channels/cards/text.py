@@ -7,17 +7,20 @@ by a zero-width space. Links lead to http, https and mailto alone. HTML in Commo
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final, Literal
+from functools import cache
+from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
-from markdown_it import MarkdownIt
-from markdown_it.token import Token
 
 from lichen.channels.cards.blocks import Run, Words
 from lichen.channels.cards.capabilities import Dialect
 from lichen.channels.cards.reading import address
 from lichen.channels.cards.writing import Para, Span, write
 from lichen.core.speech.saying import Format
+
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
+    from markdown_it.token import Token
 
 MARKDOWN_CHARACTERS_MAX: Final = 16 * 1024
 BRACKETS_MAX: Final = 1_000
@@ -33,7 +36,7 @@ def paras_of(text: str, style: Format) -> tuple[Para, ...]:
     """A text as paragraphs: one that is plain is one paragraph."""
     if style == "plain" or not _is_readable(text):
         return (Para((Span(text),)),) if text else ()
-    return tuple(_Reader(_PARSER.parse(text)).paras())
+    return tuple(_Reader(_parser().parse(text)).paras())
 
 
 def _is_readable(text: str) -> bool:
@@ -56,13 +59,14 @@ def _span(run: Run) -> Span:
     return Span(run.text, run.bold, run.italic, run.strike, href=run.href)
 
 
+@cache
 def _parser() -> MarkdownIt:
+    """The reader of CommonMark, made when something is marked up: a process that shows nothing has no use for it."""
+    from markdown_it import MarkdownIt
+
     parser = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
     parser.validateLink = lambda url: bool(address(url))  # another link stays the text that it is
     return parser
-
-
-_PARSER: Final = _parser()
 
 
 class _Reader:

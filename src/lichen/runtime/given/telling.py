@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 import msgspec
@@ -37,7 +38,12 @@ class Tellers:
     """Who writes for the tools of a runtime, from when it runs."""
 
     def __init__(self) -> None:
-        self.one: Teller | None = None
+        self.made: Callable[[], Teller] | None = None
+
+    @property
+    def one(self) -> Teller | None:
+        """Who writes, made when somebody first does."""
+        return None if self.made is None else self.made()
 
 
 class Words(BaseModel):

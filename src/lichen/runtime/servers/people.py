@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from lichen.core.ports.call import CallMeta
 from lichen.core.remote.server import Server
 from lichen.core.words.errors import Unavailable
 from lichen.core.words.scope import Actor, Scope
 from lichen.runtime.servers.showing import lent_to_us
-from lichen.tools.mcp.connection import Connection
+
+if TYPE_CHECKING:
+    from lichen.tools.mcp.connection import Connection
 
 PEOPLE_MAX: Final = 100  # with a connection to one server at once
 IDLE_S: Final = 60.0  # before somebody else may have the place of a connection

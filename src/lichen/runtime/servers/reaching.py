@@ -16,10 +16,11 @@ from lichen.core.words.scope import Actor, Scope
 from lichen.log.log import Log
 from lichen.runtime.servers.people import Connections, ForEach, Place
 from lichen.runtime.servers.showing import showing
-from lichen.tools.mcp.connection import Connection
 
 if TYPE_CHECKING:
     import httpx2
+
+    from lichen.tools.mcp.connection import Connection
 
 NOBODY: Final = "nobody"  # never a pseudonym: nobody signs in so
 
@@ -78,6 +79,8 @@ class Reach:
         return ForEach(scope, server, self._connections)
 
     def _made(self, place: Place, table: Server) -> Connection:
+        from lichen.tools.mcp.connection import Connection
+
         async def reveal(name: str) -> str:
             return (await self._secrets.get(place.scope, name)).reveal()
 

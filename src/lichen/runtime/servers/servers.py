@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
@@ -25,12 +25,10 @@ from lichen.runtime.servers.definitions import Definitions
 from lichen.runtime.servers.reaching import Reach
 from lichen.runtime.servers.standing import Standings
 from lichen.runtime.servers.vouching import Vouching
-from lichen.tools.mcp.connection import Connection
 from lichen.tools.mcp.definition import Definition, defined, spec_of
-from lichen.tools.mcp.listing import takes
-from lichen.tools.mcp.offered.prompts import prompt_tools
-from lichen.tools.mcp.offered.resources import resource_tools
-from lichen.tools.mcp.remote_tool import RemoteTool
+
+if TYPE_CHECKING:
+    from lichen.tools.mcp.connection import Connection
 
 LISTING_S: Final = 20.0  # for whoever only wants to know what there is
 LOOK_S: Final = 60.0  # at a server, at the start
@@ -132,6 +130,11 @@ class Servers:
         return known
 
     def _tools(self, scope: Scope, server: Server) -> Mapping[str, Tool]:
+        from lichen.tools.mcp.listing import takes
+        from lichen.tools.mcp.offered.prompts import prompt_tools
+        from lichen.tools.mcp.offered.resources import resource_tools
+        from lichen.tools.mcp.remote_tool import RemoteTool
+
         self.connection(scope, server.name)  # what is wrong in its table stops the start
         reached = self.reach.for_each(scope, server)
         tools: dict[str, Tool] = {}
@@ -158,6 +161,8 @@ class Servers:
         return tuple(await asyncio.gather(*(self._listed(scope, each) for each in self._of(scope).values())))
 
     async def _listed(self, scope: Scope, server: Server) -> Lists:
+        from lichen.tools.mcp.listing import takes
+
         origin, key = f"{server.kind}:{server.name}", (scope, server.name)
         try:
             offered = await asyncio.wait_for(self.connection(scope, server.name).offered(), LISTING_S)

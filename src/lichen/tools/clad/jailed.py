@@ -4,28 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import Final
+from functools import cache
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from lichen.core.cage.grant import Grant
 from lichen.core.ports.call import NotDone
 from lichen.core.words.errors import LichenError
-from lichen.tools.cage.choice import Cages
-from lichen.tools.cage.oneshot import run
-from lichen.tools.cage.port import Caged, Command
 from lichen.tools.clad.runner import OUTPUT_BYTES_MAX, Job, Said
 
-CAGES: Final = Cages()
+if TYPE_CHECKING:  # of use only where there are commands
+    from lichen.tools.cage.choice import Cages
+    from lichen.tools.cage.port import Caged, Command
+
+
+@cache
+def cages() -> Cages:
+    """The jails of this process."""
+    from lichen.tools.cage.choice import Cages
+
+    return Cages()
 
 
 async def jailed(job: Job, timeout_s: float, /) -> Said:
     """What became of a command in its jail. Raises NotDone where it was not started: no jail works here, its grant
     would open it, or there is no such program."""
+    from lichen.tools.cage.oneshot import run
+
     with _not_started():
         ran = await run(
-            await CAGES.of("jail"),
-            Command(job.words, job.cwd, job.env, job.hides),
+            await cages().of("jail"),
+            _command(job),
             _granted(job),
             timeout_s=timeout_s,
             output_bytes_max=OUTPUT_BYTES_MAX,
@@ -36,8 +46,14 @@ async def jailed(job: Job, timeout_s: float, /) -> Said:
 async def begun(job: Job, /) -> Caged:
     """A program in its jail that goes on. Raises NotDone as `jailed`."""
     with _not_started():
-        cage = await CAGES.of("jail")
-        return await cage.start(Command(job.words, job.cwd, job.env, job.hides), _granted(job))
+        cage = await cages().of("jail")
+        return await cage.start(_command(job), _granted(job))
+
+
+def _command(job: Job) -> Command:
+    from lichen.tools.cage.port import Command
+
+    return Command(job.words, job.cwd, job.env, job.hides)
 
 
 def _granted(job: Job) -> Grant:
