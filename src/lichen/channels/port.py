@@ -352,6 +352,16 @@ def missing(reference: str) -> Unavailable:
     return Unavailable("A secret of this channel is not there.", code="channel_secret_missing", next_step=step)
 
 
+def mend_of(reference: str, scope: Scope, *, channel: str, code: str = "") -> str:
+    """What mends that a channel of a scope cannot be handed what its settings refer to; `code` says why it cannot."""
+    kind, _, name = reference.partition(":")
+    if code == "secret_refused":
+        return f"permit secret.use of {name} for channel:{channel} in a policy"
+    if kind == "secret":
+        return f"lichen secrets set {name} --tenant {scope.tenant} --env {scope.env}"
+    return f"export {name}=…"
+
+
 class Setup(msgspec.Struct, Generic[S], frozen=True):
     """What a channel is made with: whose it is, what its table says, what it is called, and what it is given."""
 

@@ -12,9 +12,8 @@ from typing import Any, NamedTuple
 
 import msgspec.structs
 
-from lichen.channels.port import ChannelMaker, Guide
+from lichen.channels.port import ChannelMaker, Guide, mend_of
 from lichen.cli.channels.answers import Given
-from lichen.cli.channels.doctor import mend_of
 from lichen.cli.channels.keeping import (
     Kept,
     check_replaced,
@@ -31,6 +30,7 @@ from lichen.cli.here.caller import Caller
 from lichen.cli.here.client import Client
 from lichen.cli.show.screen import note
 from lichen.core.words.errors import LichenError, Unavailable
+from lichen.core.words.scope import Scope
 
 
 class Wanted(NamedTuple):
@@ -142,8 +142,9 @@ def _say(caller: Caller, found: Mapping[str, Any], done: Sequence[str]) -> None:
         caller.screen.line(line, "green")
     for n, line in enumerate(found["steps"], 1):
         caller.screen.line(f"{n}. {line}")
+    scope = Scope(found["tenant"], found["env"])
     for each in found["lacks"]:
-        note(f"{each} is missing: `{mend_of(each, found['tenant'], found['env'])}`")
+        note(f"{each} is missing: `{mend_of(each, scope, channel=found['name'])}`")
     caller.screen.line(f"`lichen channel test {found['name']}` asks its platform.", "dim")
 
 

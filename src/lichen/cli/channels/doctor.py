@@ -10,13 +10,14 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
+from lichen.channels.port import mend_of
 from lichen.cli.channels.keeping import kept_in, unneeded
 from lichen.cli.channels.project import ChannelFile, Declared, mistakes
 from lichen.cli.channels.writing import beside_of
 from lichen.core.words.errors import LichenError
+from lichen.core.words.scope import Scope
 
 if TYPE_CHECKING:
-    from lichen.core.words.scope import Scope
     from lichen.runtime.project.project import Project
     from lichen.runtime.review.secrets import Lacks
 
@@ -87,11 +88,11 @@ def _left_over(file: ChannelFile, channel: Declared) -> Iterator[Finding]:
 def found_in(project: Project, lacks: Lacks) -> Iterator[Finding]:
     """What the channels of a project cannot be handed, as far as that is known without asking their platforms."""
     for each in project.channels.all:
-        tenant, env = each.scope.tenant, each.scope.env
+        tenant = each.scope.tenant
         missing = [one for one in each.secrets() if _is_missing(one, each.scope, lacks)]
         for one in missing:
             what = f"{tenant}/{each.name}: {one} cannot be had (channel_secret_missing)"
-            yield Finding("channels", "problem", what, mend_of(one, tenant, env))
+            yield Finding("channels", "problem", what, mend_of(one, each.scope, channel=each.name))
         if not missing:
             yield Finding("channels", "ok", f"{tenant}/{each.name}: {each.kind}, its secrets are there")
 
@@ -101,18 +102,10 @@ def _is_missing(reference: str, scope: Scope, lacks: Lacks) -> bool:
     return bool(lacks(scope, name)) if kind == "secret" else not os.environ.get(name)
 
 
-def mend_of(reference: str, tenant: str, env: str) -> str:
-    """What mends that a secret is not there."""
-    kind, _, name = reference.partition(":")
-    return f"lichen secrets set {name} --tenant {tenant} --env {env}" if kind == "secret" else f"export {name}=…"
-
-
 def _mend(channel: Declared, lack: Mapping[str, str]) -> str:
     """What mends a secret that a channel cannot be handed."""
-    if lack["code"] == "secret_refused":
-        name = lack["reference"].partition(":")[2]
-        return f"permit secret.use of {name} for channel:{channel.name} in a policy"
-    return mend_of(lack["reference"], channel.tenant, channel.env)
+    scope = Scope(channel.tenant, channel.env)
+    return mend_of(lack["reference"], scope, channel=channel.name, code=lack["code"])
 
 
 def _reached(named: str, webhook: str) -> Iterator[Finding]:

@@ -9,13 +9,14 @@ from typing import Final, Literal, NamedTuple
 
 import msgspec
 
+from lichen.channels.port import mend_of
 from lichen.core.deciders import events as e
 from lichen.core.words.scope import Actor, Scope
 from lichen.engine.engine import Engine
 from lichen.log.views.durable import Durable
 from lichen.runtime.channels.channels import Channels
 from lichen.runtime.channels.traffic import Sent
-from lichen.runtime.operations.channels.platforms import Lack, Platforms, PlatformView
+from lichen.runtime.operations.channels.platforms import Platforms, PlatformView
 from lichen.runtime.views.story.replies import reason_of
 from lichen.settings import Settings
 
@@ -125,7 +126,8 @@ class ChannelHealths:
         if platform.code:
             yield Finding("problem", f"{platform.message} ({platform.code})", "lichen doctor")
         for lack in platform.lacks:
-            yield Finding("problem", f"{lack.reference} cannot be had ({lack.code})", _mend(scope, name, lack))
+            mend = mend_of(lack.reference, scope, channel=name, code=lack.code)
+            yield Finding("problem", f"{lack.reference} cannot be had ({lack.code})", mend)
 
     def _waiting(self, scope: Scope, name: str, sent: Sent) -> Iterator[Finding]:
         """Why messages wait that are to be tried again, as far as this process knows; else that its platform rests."""
@@ -152,16 +154,6 @@ class ChannelHealths:
 def _worst(findings: Iterable[Finding]) -> State:
     states = {each.state for each in findings}
     return "problem" if "problem" in states else "warning" if "warning" in states else "ok"
-
-
-def _mend(scope: Scope, channel: str, lack: Lack) -> str:
-    """What mends that a secret cannot be had."""
-    kind, _, name = lack.reference.partition(":")
-    if lack.code == "secret_refused":
-        return f"permit secret.use of {name} for channel:{channel} in a policy"
-    if kind == "secret":
-        return f"lichen secrets set {name} --tenant {scope.tenant} --env {scope.env}"
-    return f"export {name}=…"
 
 
 def _stuck(count: int) -> Iterator[Finding]:
