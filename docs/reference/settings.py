@@ -38,7 +38,7 @@ from lichen.core.words.quotas import Budgets, Quotas
 from lichen.settings.file import BusTable, DeclaredActor, FlowFile, Parts, Serve, ServeMcp, StateTable, Tenant, WebChat
 from lichen.settings.mcpfiles import McpFile
 from lichen.settings.models import Models
-from lichen.settings.packs.table import PacksTable, TrustTable
+from lichen.settings.packs.table import PackFile, PacksTable, TrustTable
 from lichen.settings.providers import ProviderTable
 from lichen.settings.routes import Route
 from lichen.settings.schedules.table import Heartbeat, Schedule
@@ -56,6 +56,15 @@ SETTINGS: Mapping[str, tuple[type[msgspec.Struct], Mapping[str, str]]] = {
             "home": "Where data lies; `LICHEN_HOME` overrides it.",
             "mcp_files": "Files in which other programs are told of MCP servers, `.mcp.json`, or tables that also say "
             "which variables these may read.",
+            "packs": "Packs whose flows and agents it has, as files and folders, or as tables that also pin them.",
+        },
+    ),
+    "packs = [{ … }]": (
+        PackFile,
+        {
+            "file": "The pack's file, or its folder.",
+            "digest": "What it is pinned to, `sha256:…`; another pack is not loaded.",
+            "statement": "A file that `lichen pack sign` wrote beside the pack, where that is what is signed.",
         },
     ),
     "flows = [{ … }]": (

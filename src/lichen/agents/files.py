@@ -33,10 +33,17 @@ CODE = written.CODE
 T = TypeVar("T")
 
 
-def load_agent(path: str | Path, tools: Iterable[Tool | Toolset] = (), *, root: Path | None = None) -> Agent:
+def load_agent(
+    path: str | Path,
+    tools: Iterable[Tool | Toolset] = (),
+    *,
+    root: Path | None = None,
+    files: Mapping[str, bytes] | None = None,
+) -> Agent:
     """The agent in the file at `path`, with the prompts and children that it names, which lie beside it. It sees those
     of `tools` that the file lists, and no others. What it names lies in `root`, the folder of its project: without it
-    the nearest above the file with a `lichen.toml`, else the file's own.
+    the nearest above the file with a `lichen.toml`, else the file's own. `files` are what is read instead of the disk,
+    by their paths.
 
     Raises Invalid (`agent_file_invalid`, `rule_invalid`, `tool_unknown`, `tool_invalid`, `prompt_invalid`,
     `agent_invalid`, `model_unknown`, `path_outside`) whose place is `file:line:column`, with the JSON pointer of what
@@ -49,7 +56,7 @@ def load_agent(path: str | Path, tools: Iterable[Tool | Toolset] = (), *, root: 
         agent = reading.agent(Path(path), ())
         return agent.from_source(Source(reading.files, again, given.tools))
 
-    return again({})
+    return again({str(Path(name).resolve()): data for name, data in (files or {}).items()})
 
 
 class _Reading:

@@ -26,7 +26,7 @@ from lichen.core.words.scope import PRODUCTION, Actor, ActorKind, Environment, S
 from lichen.settings.breakers import breaker_of
 from lichen.settings.mcpfiles import McpFile
 from lichen.settings.models import Models
-from lichen.settings.packs.table import PacksTable
+from lichen.settings.packs.table import PackFile, PacksTable
 from lichen.settings.providers import PROVIDERS, ProviderTable
 from lichen.settings.routes import Route
 from lichen.settings.schedules.table import SCHEDULES_MAX, Schedule
@@ -162,7 +162,7 @@ class FlowFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Parts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a project is made of. `agents` are `file.py:name` or agent files; `tools`, as `file.py:name`, are for agent
     files and flows; `flows` are paths and globs, or tables that also say names; `prompts` is a folder; `mcp_files` name
-    MCP servers as other programs have them."""
+    MCP servers as other programs have them; `packs` are files and folders, or tables that also pin them."""
 
     agents: tuple[str, ...]
     flows: tuple[str | FlowFile, ...] = ()
@@ -170,6 +170,7 @@ class Parts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     home: str = ".lichen"
     prompts: str | None = None
     mcp_files: tuple[str | McpFile, ...] = ()
+    packs: Annotated[tuple[str | PackFile, ...], msgspec.Meta(max_length=256)] = ()
 
 
 class StateTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

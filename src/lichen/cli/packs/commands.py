@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lichen.cli.packs import making
-from lichen.cli.packs.files import Json, Pack, opened
+from lichen.cli.packs.files import Json, opened
 from lichen.cli.show.screen import Screen
 from lichen.cli.signing.files import now, read
 
@@ -31,7 +31,7 @@ making.add(app)
 
 @app.command()
 def verify(
-    pack: Pack,
+    pack: Annotated[Path, typer.Argument(help="The pack's file, or its folder.")],
     key: Annotated[
         list[Path] | None,
         typer.Option("--key", help="Trust this public key or certificate, instead of whom lichen.toml trusts."),
@@ -42,11 +42,16 @@ def verify(
     as_json: Json = False,
 ) -> None:
     """Says whether a pack may be loaded, and who signed it; exit code 5 if it may not."""
+    from lichen.packs.building.folder import read_folder
     from lichen.packs.manifests.reading import read_manifest
-    from lichen.packs.proofs.trust import judged, proven
+    from lichen.packs.proofs.trust import judged, proven, proven_folder
 
     archive = opened(pack)
-    proof = proven(archive, read_manifest(archive), statement=None if statement is None else read(statement))
+    manifest = read_manifest(archive)
+    if pack.is_dir():
+        proof = proven_folder(archive, manifest, read_folder(pack).files)
+    else:
+        proof = proven(archive, manifest, statement=None if statement is None else read(statement))
     rings = _rings(key or [], tenant, env)
     verdicts = {name: judged(proof, ring, now()) for name, ring in rings.items()}
     is_ok = all(each.is_ok for each in verdicts.values())

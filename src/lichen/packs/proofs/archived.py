@@ -68,7 +68,7 @@ def check(archive: Archive, sbom: Sbom, signature: ArchiveSignature, key: Public
         raise _wrong("It was made for other files.", place)
     if signature.key_fingerprint != fingerprint(key):
         raise _wrong("It names another key than the certificate beside it.", place)
-    sig = _decoded(signature.sig)
+    sig = decoded(signature.sig)
     if sig is None or not is_signed(digest, sig, key):
         raise _wrong("It is not the key's signature.", place)
 
@@ -86,7 +86,7 @@ def sign(archive: Archive, sbom: Sbom, key: PrivateKey, at: datetime) -> bytes:
     return json.dumps(said, indent=2).encode()
 
 
-def _decoded(text: str) -> bytes | None:
+def decoded(text: str) -> bytes | None:
     """A signature in base64url without padding, spelled the one way there is."""
     try:
         found = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)

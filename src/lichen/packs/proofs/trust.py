@@ -11,7 +11,7 @@ older model and validates no chain, ours covers every pack.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Final, Literal
 
@@ -20,9 +20,9 @@ import msgspec
 from lichen.core.words.errors import Denied, Invalid, LichenError
 from lichen.packs.container.archive import Archive
 from lichen.packs.manifests.words import Manifest
-from lichen.packs.proofs import archived, dsse, signedmanifest
+from lichen.packs.proofs import archived, dsse, folder, signedmanifest
 from lichen.packs.proofs.chain import Certificate, Chain, read_chain, root_of, wrong_time
-from lichen.packs.proofs.keys import PublicKey, fingerprint, key_id
+from lichen.packs.proofs.keys import PublicKey, fingerprint, is_signed, key_id
 from lichen.packs.proofs.sbom import Differs, differences, read_sbom
 
 Scheme = Literal["archive", "statement", "folder"]
@@ -94,6 +94,25 @@ def proven(archive: Archive, manifest: Manifest | None = None, *, statement: byt
         return _with_archive(archive, proof)
     except LichenError as error:
         return msgspec.structs.replace(proof, broken=error)
+
+
+def proven_folder(archive: Archive, manifest: Manifest, files: Mapping[str, bytes]) -> Proof:
+    """What the folder of a pack proves of itself: `archive` is what it builds, `files` are what lies in it."""
+    proof = proven(archive, manifest)
+    data, place = files.get(folder.FILE), f"{archive.name}/{folder.FILE}"
+    if data is None:
+        return proof
+    try:
+        signature = folder.read_source_signature(data, place)
+    except Invalid as error:
+        return msgspec.structs.replace(proof, broken=error)
+    digest = folder.digest_of(files)
+    if signature.digest != digest.hex():
+        message = "Its signature does not count: it was made for other files."
+        error = Invalid(message, code="pack_signature_invalid", place=place, next_step=_SIGN)
+        return msgspec.structs.replace(proof, broken=error)
+    signed = (digest, archived.decoded(signature.sig) or b"")
+    return msgspec.structs.replace(proof, folder_key=signature.key_id.lower(), folder_signed=signed)
 
 
 def _with_archive(archive: Archive, proof: Proof) -> Proof:
@@ -211,8 +230,6 @@ def _signer(proof: Proof, ring: Ring, at: datetime) -> Verdict | LichenError:
 def _by_folder(
     proof: Proof, signed: tuple[bytes, bytes], known: dict[str, tuple[Root, PublicKey]]
 ) -> Verdict | LichenError:
-    from lichen.packs.proofs.keys import is_signed
-
     found = known.get(proof.folder_key)
     if found is None:
         return _unknown(proof.name)

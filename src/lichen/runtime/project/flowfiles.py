@@ -10,21 +10,28 @@ from lichen.agents.agent import Agent, Source
 from lichen.core.ports.call import Tool
 from lichen.core.words.errors import Invalid
 from lichen.flows.read.load import parse, text_of
-from lichen.flows.syntax.naming import pack_of
+from lichen.flows.syntax.naming import hosted_name, pack_of
 from lichen.runtime.project.flows import Hosting, flow_agents
 from lichen.settings.file import FlowFile
 
 
 class FlowFiles(NamedTuple):
-    """The flow files of a project by path, with what it says of each, and the agents and tools their nodes may name."""
+    """The flow files of a project by path, with what it says of each, and the agents and tools their nodes may name.
+
+    `packs` are the packs that files lie in which are nowhere on the disk; their flows are always named after those.
+    """
 
     root: Path
     said: Mapping[str, FlowFile]
     agents: Sequence[Agent]
     tools: Sequence[Tool]
+    packs: Mapping[str, str] = {}
 
     def hosting(self, path: str, text: bytes) -> Hosting:
         """The flow of a text as the project hosts it. Raises Invalid with file, line and column."""
+        if path in self.packs:
+            flow, pack = parse(text.decode(), path).flow, pack_of(f"{self.packs[path]}/flow")
+            return Hosting(flow, hosted_name(flow, pack, is_shared=True), pack)
         said = self.said.get(path, FlowFile(path))
         pack = pack_of(str(Path(path).relative_to(self.root)))
         return Hosting(parse(text.decode(), path).flow, said.name, pack, said.tools, said.agents)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple, TypeGuard, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeGuard, TypeVar
 
 from lichen.agents.agent import Agent
 from lichen.agents.document import check_within
@@ -19,11 +19,15 @@ from lichen.runtime.project.modules import own_modules, referred
 from lichen.runtime.project.project import Project
 from lichen.runtime.project.secretkinds import kinds
 from lichen.settings.file import FILE, FlowFile, Settings
+from lichen.settings.packs.table import PackFile
 from lichen.settings.places import with_line
 from lichen.settings.providers import Providers
 from lichen.settings.reading import Read, read
 from lichen.settings.secrets import sources_in
 from lichen.settings.servers import OpenApiTable
+
+if TYPE_CHECKING:
+    from lichen.runtime.packs.opening import Opened
 
 AGENT_FILES = (".toml", ".json", ".yaml", ".yml")
 
@@ -71,15 +75,27 @@ class Loading:
         settings, parts = self._settings, self._settings.parts
         own = [tool for i, name in enumerate(parts.tools) for tool in self._tools(i, name)]
         tools = (*own, *(tool for i, table in enumerate(settings.openapi) for tool in self._operations(i, table)))
-        agents = tuple(agent for i, name in enumerate(parts.agents) for agent in self._agents(i, name, tools))
-        flows = self.flows(agents, tools)
+        own_agents = tuple(agent for i, name in enumerate(parts.agents) for agent in self._agents(i, name, tools))
+        packs = self.packs()
+        packed = self.packed(packs, tools)
+        agents = (*own_agents, *packed)
+        flows = self.flows(agents, tools, packs)
         assert settings.file is not None, "what is loaded is named by a file"
         modules = own_modules(self._root, settings.file)
         self._prompts()
         self._check([agent.name for agent in (*agents, *flows)])
         channels, errors = open_channels(self._file, settings)
         self.errors += errors
-        return Project(settings, (*agents, *flows), tuple(flow.name for flow in flows), tools, modules, channels)
+        return Project(
+            settings,
+            (*agents, *flows),
+            tuple(flow.name for flow in flows),
+            tools,
+            modules,
+            channels,
+            tuple(agent.name for agent in packed),
+            tuple(warning for pack in packs for warning in pack.warnings),
+        )
 
     def _guarded(self, make: Callable[[], T], otherwise: T, at: str) -> T:
         try:
@@ -128,18 +144,50 @@ class Loading:
         check_within(self._root / named, self._root, place=place)
         return self._root / named
 
+    # -- packs ---------------------------------------------------------------------------------------------------
+
+    def packs(self) -> tuple[Opened, ...]:
+        """The packs that the settings name, without those that may not be loaded."""
+        named = self._settings.parts.packs
+        if not named:
+            return ()
+        from lichen.runtime.packs.opening import open_pack  # for projects with packs only
+
+        found: list[Opened] = []
+        for i, one in enumerate(named):
+            said, place = PackFile(one) if isinstance(one, str) else one, self._file.place("lichen", "packs", i)
+
+            def opened(said: PackFile = said, place: str = place) -> Opened:
+                self._inside(said.file, place)
+                return open_pack(self._settings, said)
+
+            pack = self._guarded(opened, None, place)
+            found += [] if pack is None else [pack]
+        return tuple(found)
+
+    def packed(self, packs: Sequence[Opened], tools: Sequence[Tool]) -> tuple[Agent, ...]:
+        """The agents of packs."""
+        if not packs:
+            return ()
+        from lichen.runtime.packs.agents import agents_of  # for projects with packs only
+
+        made = (self._guarded(lambda pack=pack: tuple(agents_of(pack, tools)), (), str(pack.root)) for pack in packs)
+        return tuple(agent for agents in made for agent in agents)
+
     # -- flows ---------------------------------------------------------------------------------------------------
 
-    def flows(self, agents: Sequence[Agent], tools: Sequence[Tool]) -> tuple[Agent, ...]:
-        """The flows that the settings' paths and globs name, as agents; without those in which something is wrong."""
-        named = self._settings.parts.flows
-        if not named:
+    def flows(self, agents: Sequence[Agent], tools: Sequence[Tool], packs: Sequence[Opened] = ()) -> tuple[Agent, ...]:
+        """The flows that the settings' paths and globs name, and those of packs, as agents; without those in which
+        something is wrong."""
+        named, brought = self._settings.parts.flows, {path: text for pack in packs for path, text in pack.flows.items()}
+        if not named and not brought:
             return ()
         from lichen.runtime.project.flowfiles import FlowFiles, text_in, without_broken  # for projects with flows only
 
-        files = FlowFiles(self._root, self._said(named), agents, tools)
+        lie_in = {path: pack.manifest.pack_id for pack in packs for path in pack.flows}
+        files = FlowFiles(self._root, self._said(named), agents, tools, lie_in)
         read = {path: self._guarded(lambda path=path: text_in(path), None, path) for path in files.said}
-        texts = {path: text for path, text in read.items() if text is not None}
+        texts = {path: text for path, text in read.items() if text is not None} | brought
         hosted = [
             self._guarded(lambda path=path, text=text: files.hosting(path, text), None, path)
             for path, text in texts.items()

@@ -11,7 +11,7 @@ import msgspec
 from lichen.agents.agent import Agent
 from lichen.core.ports.call import Tool
 from lichen.core.speech.wording import Greeter, Greeting
-from lichen.core.words.errors import Invalid
+from lichen.core.words.errors import Invalid, LichenError
 from lichen.runtime.channels.channels import Channels
 from lichen.settings.file import FILE, Settings
 from lichen.settings.routes import Route, find
@@ -21,7 +21,8 @@ class Project(msgspec.Struct, frozen=True):
     """The settings of a project with the agents and tools they name.
 
     Flows are among the agents; `flows` names them. `modules` are the project's own Python files that were loaded, each
-    with the digest of what it held; `channels` are what packages brought for the tables of tenants.
+    with the digest of what it held; `channels` are what packages brought for the tables of tenants. `packed` are the
+    agents that packs brought, and `warnings` what is odd about these packs.
     """
 
     settings: Settings
@@ -30,6 +31,8 @@ class Project(msgspec.Struct, frozen=True):
     tools: tuple[Tool, ...] = ()
     modules: Mapping[Path, str] = {}
     channels: Channels = Channels()
+    packed: tuple[str, ...] = ()
+    warnings: tuple[LichenError, ...] = ()
 
     def agent_for(self, tenant: str) -> Agent:
         """The agent the customers of a tenant meet: the one it names, else the only one there is besides flows.

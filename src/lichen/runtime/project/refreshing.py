@@ -18,19 +18,25 @@ from lichen.settings.reading import read
 def refreshed(project: Project) -> tuple[tuple[Agent, ...], tuple[LichenError, ...]]:
     """The agents of a project with those that are files as the files are now, and what is wrong with these.
 
-    An agent or flow whose files are wrong stays as it is. Python files, and what else the settings say, are not looked
-    at.
+    An agent or flow whose files are wrong, or whose pack may not be loaded, stays as it is. Python files, and what else
+    the settings say, are not looked at.
     """
     known: dict[str, Agent] = {agent.name: agent for agent in project.agents}
     before = {name: known[name] for name in project.flows if name in known}
-    agents, errors = _made_again(agent for agent in project.agents if agent.name not in project.flows)
+    packed = {name: known[name] for name in project.packed if name in known}
+    agents, errors = _made_again(agent for agent in project.agents if agent.name not in (*before, *packed))
     if project.settings.file is None:
-        return (*agents, *before.values()), tuple(errors)
+        return (*agents, *packed.values(), *before.values()), tuple(errors)
     file = read(project.settings.file, environ={})
     if file.settings is None:
-        return (*agents, *before.values()), (*errors, *file.errors)
+        return (*agents, *packed.values(), *before.values()), (*errors, *file.errors)
     loading = Loading(file, project.settings)
-    flows: dict[str, Agent] = {flow.name: flow for flow in loading.flows(agents, project.tools)}
+    packs = loading.packs()
+    brought: dict[str, Agent] = {agent.name: agent for agent in loading.packed(packs, project.tools)}
+    if loading.errors:  # what the broken pack held is in force still
+        brought = {**packed, **brought}
+    agents = [*agents, *brought.values()]
+    flows: dict[str, Agent] = {flow.name: flow for flow in loading.flows(agents, project.tools, packs)}
     if loading.errors:  # what the broken file held is in force still
         flows = {**before, **flows}
     return (*agents, *flows.values()), (*errors, *loading.errors)

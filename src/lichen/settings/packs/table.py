@@ -12,6 +12,14 @@ Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._@-]{0,63}\
 Denied = Annotated[str, msgspec.Meta(pattern=r"^(sha256:)?[0-9a-f]{32,64}\Z")]
 
 
+class PackFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A pack: its file or its folder, the digest it is pinned to, and the file of a signed statement about it."""
+
+    file: Annotated[str, msgspec.Meta(min_length=1, max_length=1_024)]
+    digest: Annotated[str, msgspec.Meta(pattern=r"^(sha256:[0-9a-f]{64})?\Z")] = ""
+    statement: str = ""
+
+
 class TrustTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Somebody whose packs count: the file of their public key, or of a certificate that issued theirs. They count in
     these `environments` of these `tenants`, everywhere where none is named, and `until` a day."""
