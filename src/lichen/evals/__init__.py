@@ -4,6 +4,7 @@ Others take these names.
 """
 
 from lichen.evals.document import Suite, read, suite_files
+from lichen.evals.flowtests import flow_tests, flows_tried, junit
 from lichen.evals.holding import tried
 from lichen.evals.recorded import case_of, written
 from lichen.evals.report import Report, read_report
@@ -13,6 +14,9 @@ __all__ = [
     "Report",
     "Suite",
     "case_of",
+    "flow_tests",
+    "flows_tried",
+    "junit",
     "read",
     "read_report",
     "scope_of",

@@ -67,6 +67,10 @@ def _turn(turn: Turn, happened: Happened) -> Found:
     if turn.outcome and turn.outcome != happened.outcome:
         yield "/outcome", f"Expected {turn.outcome}, was {happened.outcome or 'silence'}."
     yield from _answer(turn.answer, happened.text)
+    if turn.told is not None and tuple(turn.told) != happened.texts:
+        yield "/told", f"The customer was told {_listed(happened.texts)}."
+    if turn.visits is not None and tuple(turn.visits) != happened.visits:
+        yield "/visits", f"Went {' > '.join(happened.visits) or 'nowhere'}."
     for number, expected in enumerate(turn.calls):
         problem_of = _call(expected, happened.calls)
         if problem_of:
@@ -75,6 +79,10 @@ def _turn(turn: Turn, happened: Happened) -> Found:
         made = [call for call in happened.calls if call.tool == tool and call.outcome != "denied"]
         if made:
             yield f"/no_calls/{number}", f"{tool} was called with {_args(made[0])}."
+
+
+def _listed(texts: Sequence[str]) -> str:
+    return ", then ".join(repr(text) for text in texts) or "nothing"
 
 
 def _answer(answer: Answer, text: str) -> Found:

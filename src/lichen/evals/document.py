@@ -79,12 +79,14 @@ class CallMade(Record, frozen=True):
 
 
 class Turn(Record, frozen=True):
-    """One thing that happens: the customer `says` something, or keeps silent for `waits_s`, or somebody `approves` or
-    `denies` what waits. Then what is expected of it. Each of `calls` must have been made in this turn, and none of
-    `no_calls`.
+    """One thing that happens: the customer `says` something, with the fields that a form `sends` or these alone, or
+    keeps silent for `waits_s`, or somebody `approves` or `denies` what waits. Then what is expected of it. Each of
+    `calls` must have been made in this turn, and none of `no_calls`; `told` is all that the customer is told in it, and
+    `visits` the nodes of flows that were visited, in order.
     """
 
     says: str | None = None
+    sends: Mapping[str, Any] | None = None
     approves: str | None = None
     denies: str | None = None
     waits_s: float | None = None
@@ -93,6 +95,15 @@ class Turn(Record, frozen=True):
     calls: Sequence[CallMade] = ()
     no_calls: Sequence[str] = ()
     judged: Part | None = None  # at least
+    told: Sequence[str] | None = None
+    visits: Sequence[str] | None = None
+
+    @property
+    def words(self) -> str | None:
+        """What the customer says; the form as JSON where only that is sent, None where they say nothing."""
+        if self.says is None and self.sends is not None:
+            return msgspec.json.encode(self.sends).decode()
+        return self.says
 
 
 class Most(Record, frozen=True):
@@ -241,9 +252,9 @@ def _check(case: Case, place: str, *, has_judge: bool) -> None:
     if not case.turn:
         raise _wrong("A case has at least one turn.", f"{place}/turn", "Add [[case.turn]] with `says`.")
     for number, turn in enumerate(case.turn):
-        given = [each for each in (turn.says, turn.approves, turn.denies, turn.waits_s) if each is not None]
+        given = [each for each in (turn.words, turn.approves, turn.denies, turn.waits_s) if each is not None]
         if len(given) != 1:
-            step = "Give it exactly one of `says`, `approves`, `denies`, `waits_s`."
+            step = "Give it exactly one of `says` (or `sends`), `approves`, `denies`, `waits_s`."
             raise _wrong("A turn is one thing that happens.", f"{place}/turn/{number}", step)
         if turn.judged is not None and not has_judge:
             raise _wrong("There is no judge to ask.", f"{place}/turn/{number}/judged", "Add [judge] with a model.")

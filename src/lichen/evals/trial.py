@@ -16,13 +16,14 @@ from lichen.testing.worlds import Talk, World
 
 class Happened(msgspec.Struct, frozen=True):
     """What a turn brought. `calls` are those that it made or that it changed, as they stand after it; `error` is the
-    code of an operation that was refused."""
+    code of an operation that was refused; `visits` are the nodes of flows that were visited."""
 
     said: str
     texts: tuple[str, ...] = ()
     outcome: str = ""
     calls: tuple[Call, ...] = ()
     error: str = ""
+    visits: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
@@ -48,18 +49,24 @@ async def held(world: World, case: Case) -> Held:
 
 
 async def _happened(world: World, talk: Talk, turn: Turn) -> Happened:
-    before = world.calls()
+    before, visited = world.calls(), len(_visits(world))
     try:
         said = await _happen(world, talk, turn)
     except LichenError as error:
-        return Happened(_name(turn), error=error.code, calls=_moved(before, world.calls()))
-    return msgspec.structs.replace(said, calls=_moved(before, world.calls()))
+        said = Happened(_name(turn), error=error.code)
+    return msgspec.structs.replace(said, calls=_moved(before, world.calls()), visits=_visits(world)[visited:])
+
+
+def _visits(world: World) -> tuple[str, ...]:
+    """The nodes that all runs of a world visited, run by run. One that waited is there again when it goes on."""
+    shown = (world.runtime.runs.show(world.scope, run, SYSTEM).walk for run in world.runs())
+    return tuple(step.node for walk in shown if walk is not None for step in walk.steps)
 
 
 async def _happen(world: World, talk: Talk, turn: Turn) -> Happened:
-    if turn.says is not None:
-        reply = await talk.say(turn.says)
-        return Happened(turn.says, reply.texts, reply.outcome)
+    if turn.words is not None:
+        reply = await talk.say(turn.words, data=turn.sends)
+        return Happened(_name(turn), reply.texts, reply.outcome)
     if turn.approves is not None:
         await world.approve(by=turn.approves)
     elif turn.denies is not None:
@@ -74,8 +81,8 @@ async def _happen(world: World, talk: Talk, turn: Turn) -> Happened:
 
 
 def _name(turn: Turn) -> str:
-    if turn.says is not None:
-        return turn.says
+    if turn.words is not None:
+        return turn.words
     if turn.approves is not None:
         return f"({turn.approves} approves)"
     return f"({turn.denies} denies)" if turn.denies is not None else f"({turn.waits_s:g} s pass)"

@@ -94,6 +94,31 @@ def graph(
     note(f"{flow.id} is drawn in {output}.")
 
 
+@app.command("test")
+def hold(
+    paths: Annotated[list[Path] | None, typer.Argument(help="Flows, files of tests, or directories.")] = None,
+    junit: Annotated[Path | None, typer.Option("--junit", help="Write what came of it here, as JUnit's XML.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON on stdout and nothing else.")] = False,
+) -> None:
+    """Plays the conversations of NAME.test.toml against the flow NAME.ygtc, and says what differs; exit code 1 then.
+
+    No project and no server are needed: tools and agents are what the stubs of a case say.
+    """
+    import asyncio
+
+    from lichen.cli.trying.results import tell
+    from lichen.evals import flow_tests, flows_tried
+    from lichen.evals import junit as as_junit
+
+    report = asyncio.run(flows_tried(flow_tests(paths or [Path()])))
+    if junit is not None:
+        junit.parent.mkdir(parents=True, exist_ok=True)
+        junit.write_bytes(as_junit(report))
+    tell(Screen(as_json=as_json), report, ())
+    if not report.is_met:
+        raise typer.Exit(1)
+
+
 def _diagnoses(paths: list[Path], catalog: Catalog | None) -> list[Diagnosis]:
     """Of the flows at these paths, or without any of the one on stdin."""
     from lichen.flows.read.doctor import diagnose, diagnose_bytes
