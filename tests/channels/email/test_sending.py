@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Any
 
 import msgspec
 import pytest
 
+from lichen.channels.email.smtp import Server
 from lichen.channels.email.threads import Address
 from lichen.core.speech.saying import Attachment, Saying
 from lichen.core.words.errors import Denied, Unavailable
@@ -30,6 +32,14 @@ async def sent(said: Outbound, **settings: Any) -> Any:
         assert (await channel(post, **settings).send(SCOPE, said)).outcome == "delivered"
         (found,) = post.sent
         return found
+
+
+def test_what_is_said_to_a_server_waits_for_no_acknowledgement() -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listening,
+        Server("mail.example", listening.getsockname()[1], "127.0.0.1", "none").connected(5) as connected,
+    ):
+        assert connected.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 @pytest.mark.req("GRE-62.19")

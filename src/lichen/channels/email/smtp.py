@@ -48,6 +48,7 @@ class Server(msgspec.Struct, frozen=True):
     def connected(self, timeout_s: float) -> socket.socket:
         """A connection, over TLS from the start where that is said. Raises OSError."""
         plain = socket.create_connection((self.at, self.port), timeout_s)
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # what follows a handshake waits for no other end
         if self.security != "tls":
             return plain
         try:
