@@ -13,7 +13,7 @@ from functools import partial
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from bench import asking, building, engine, fair, flying, jails, messages, servers, start, webhooks
+from bench import asking, building, channels, engine, fair, flying, jails, messages, servers, start, webhooks
 from bench.figure import ROOT, Figure, run_own
 from bench.show import history, picture, readme, table
 
@@ -43,6 +43,7 @@ def plan(run: history.Run) -> list[tuple[str, Callable[[], list[Figure]]]]:
         ("webhooks accepted", webhooks.accepted),
         ("webhook to answer", webhooks.answered),
         ("webhooks beside a flood", webhooks.beside_a_flood),
+        ("messages on channels", channels.figures),
         ("beside a flood", fair.figures),
         ("start", start.figures),
         ("a jail", jails.figures),
