@@ -36,6 +36,7 @@ from lichen.core.remote.stores import AwsStore, AzureStore, GcpStore, Stores, Va
 from lichen.core.speech.wording import BUILT_IN, Texts
 from lichen.core.words.quotas import Budgets, Quotas
 from lichen.settings.file import BusTable, DeclaredActor, FlowFile, Parts, Serve, ServeMcp, StateTable, Tenant, WebChat
+from lichen.settings.issuers.table import IssuerTable
 from lichen.settings.mcpfiles import McpFile
 from lichen.settings.models import Models
 from lichen.settings.packs.table import PackFile, PacksTable, TrustTable
@@ -356,6 +357,24 @@ SETTINGS: Mapping[str, tuple[type[msgspec.Struct], Mapping[str, str]]] = {
             "skew_s": "How many seconds clocks may differ.",
             "ttl_s_max": "How many seconds a credential may last.",
             "own": 'Who you are there: `{ agent = "urn:agentpin:DOMAIN:NAME", key = "SECRET" }`.',
+        },
+    ),
+    "[[issuer]]": (
+        IssuerTable,
+        {
+            "issuer": "Who makes the tokens, as their `iss` says.",
+            "audience": "Whom they are for, as their `aud` says.",
+            "tenants": "The tenants that it may name; `*` for all.",
+            "keys_url": "The https address of its JWKS.",
+            "keys": "Instead of it a file of the project: a JWKS, or a public key in PEM.",
+            "algorithms": "How its tokens may be signed.",
+            "tenant": "The claim that names the tenant, or a JSON pointer into the claims. Empty: the only one of "
+            "`tenants`.",
+            "env": "The claim that names the environment; without it any.",
+            "team": "The claim that names the team; without it any.",
+            "header": "The header that bears the token; one that is not `authorization` has `token`, `auth` or `jwt` "
+            "in its name.",
+            "skew_s": "How many seconds clocks may differ.",
         },
     ),
     '[agentpin.agents."URN"]': (

@@ -24,6 +24,7 @@ from lichen.core.words.errors import Invalid, NotFound
 from lichen.core.words.quotas import Budgets, Quotas
 from lichen.core.words.scope import PRODUCTION, Actor, ActorKind, Environment, Scope
 from lichen.settings.breakers import breaker_of
+from lichen.settings.issuers.table import IssuerTable
 from lichen.settings.mcpfiles import McpFile
 from lichen.settings.models import Models
 from lichen.settings.packs.table import PackFile, PacksTable
@@ -202,6 +203,7 @@ class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tools: ToolsTable = ToolsTable()
     openapi: tuple[OpenApiTable, ...] = ()
     agentpin: tuple[AgentPinTable, ...] = ()
+    issuer: tuple[IssuerTable, ...] = ()
     secrets: Stores = Stores()
     state: StateTable = StateTable()
     bus: BusTable | None = None
@@ -232,6 +234,7 @@ class Settings(msgspec.Struct, frozen=True):
     state: StateTable = StateTable()
     bus: BusTable | None = None
     packs: PacksTable = PacksTable()
+    issuers: tuple[IssuerTable, ...] = ()
 
     @property
     def scopes(self) -> tuple[Scope, ...]:

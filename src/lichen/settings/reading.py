@@ -15,6 +15,7 @@ from lichen.core.words.errors import Invalid, NotFound
 from lichen.core.words.scope import Scope
 from lichen.settings.decoding import Decoded, decode, place_in, table
 from lichen.settings.file import FILE, File, Settings, Tenant
+from lichen.settings.issuers.table import wrong_with_issuers
 from lichen.settings.mcpfiles import McpFile, Tables, tables_of
 from lichen.settings.packs.table import unknown_in
 from lichen.settings.places import Step
@@ -91,6 +92,7 @@ def _settings(path: Path, file: File, environ: Mapping[str, str]) -> Settings:
         state=file.state,
         bus=file.bus,
         packs=file.packs,
+        issuers=file.issuer,
     )
 
 
@@ -113,6 +115,7 @@ def _checked(path: Path, decoded: Decoded, settings: Settings, from_files: tuple
     more += _apis(found, settings)
     more += _doors(found, settings)
     more += _packs(found, settings)
+    more += _issuers(found, settings)
     return found._replace(errors=(*decoded.errors, *more))
 
 
@@ -207,6 +210,13 @@ def _doors(file: Read, settings: Settings) -> Iterator[Invalid]:
     tenants = {name: tenant.environments for name, tenant in settings.tenants.items()}
     for wrong in wrong_with_doors(settings.agentpin, tenants):
         place = file.place("agentpin", wrong.number, wrong.field)
+        yield Invalid(wrong.message, code=wrong.code, next_step=wrong.next_step, place=place)
+
+
+def _issuers(file: Read, settings: Settings) -> Iterator[Invalid]:
+    """Issuers of tokens for tenants that nobody declared, and one that is named twice."""
+    for wrong in wrong_with_issuers(settings.issuers, settings.tenants):
+        place = file.place("issuer", wrong.number, wrong.field)
         yield Invalid(wrong.message, code=wrong.code, next_step=wrong.next_step, place=place)
 
 

@@ -73,6 +73,7 @@ class Channels:
     def __init__(self, opened: Sequence[Opened] = ()) -> None:
         self._opened: Mapping[tuple[str, str], Opened] = {(each.name, each.scope.tenant): each for each in opened}
         self._given: _Given | None = None
+        self._apart: Reach | None = None
         self._over: Callable[[str, Channel], Channel] = lambda name, outlet: outlet
         self._traffic: Traffic | None = None
 
@@ -106,6 +107,12 @@ class Channels:
             opened.host.begin(*self._given)
             opened.host.lend(secrets)
 
+    def reach(self) -> Reach:
+        """How the channels ask others, once they have begun."""
+        found = self._apart if self._given is None else self._given.reach
+        assert found is not None, "whoever asks has begun them"
+        return found
+
     def renew(self, found: Channels, scopes: Collection[Scope]) -> Renewed:
         """Puts what the tables say now in force, for the `scopes` that there are; what is as before stays as it is."""
         now, changed, later = dict(self._opened), list[str](), list[str]()
@@ -134,6 +141,7 @@ class Channels:
 
     def begin_apart(self, reach: Reach, environment: Callable[[Scope], Environment], clock: Callable[[], int]) -> None:
         """Gives each what it needs where there is no runtime."""
+        self._apart = reach
         for each in self._opened.values():
             if each.host is not None:
                 each.host.begin_apart(reach, environment, clock)

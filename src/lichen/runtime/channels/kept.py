@@ -15,7 +15,7 @@ from lichen.core.words.scope import Actor
 
 LETTER_BYTES_MAX: Final = 256 * 1024
 TEXT_CHARACTERS_MAX: Final = 4_096
-PROOFS: Final = ("auth", "cookie", "secret", "token", "signature", "password", "api-key", "apikey", "hmac")
+PROOFS: Final = ("auth", "cookie", "secret", "token", "signature", "password", "api-key", "apikey", "hmac", "jwt")
 """What is in the name of a header or field that may hold a secret: it is not kept."""
 
 

@@ -1,5 +1,5 @@
 """Webhooks: `/v1/messaging/ingress/CHANNEL/TENANT[/TEAM]`, and whatever a platform adds to it; the same without `/v1`,
-and with `events` for `messaging`. At addresses that name no tenant (`UNNAMED`) the host does.
+and with `events` for `messaging`. At addresses that name no tenant (`UNNAMED`) a verified token does, or the host.
 
 A request is verified by its channel before anything else is done with it; it is acknowledged once everything in it is
 durable, in its conversation or as a dead letter, and what is brought a second time is taken once.
@@ -26,6 +26,7 @@ from lichen.serve.hooks.answers import Afterwards, behind, response
 from lichen.serve.hooks.composing import Composing
 from lichen.serve.hooks.gateway import Mailroom
 from lichen.serve.hooks.room import Room
+from lichen.serve.hooks.tokens import Claimed, Tokens
 from lichen.serve.http.errors import INTERNAL, failure
 from lichen.serve.http.exchange import read_body
 from lichen.serve.http.limits import Rates, client_of
@@ -76,6 +77,7 @@ class Door:
         self._room_of, self._clock = room_of, clock
         self._forgeries = Rates(per_s=FORGERIES_PER_S, burst=FORGERIES_BURST)
         self._afterwards = Afterwards()
+        self._tokens = Tokens(settings.issuers, settings.root, channels.reach, clock)
 
     @property
     def routes(self) -> list[BaseRoute]:
@@ -88,13 +90,31 @@ class Door:
     async def answer(self, request: Request) -> Response:
         """What the channel's platform is answered."""
         named = request.path_params
-        return await self._answer(request, lambda: self._channels.find(named["channel"], named["tenant"]))
+
+        def find(claimed: Claimed | None) -> Opened:
+            found = self._channels.find(named["channel"], named["tenant"])
+            if claimed is not None:
+                claimed.check(found)
+            return found
+
+        return await self._answer(request, find)
 
     def by_host(self, kind: str) -> Callable[[Request], Awaitable[Response]]:
-        """What answers at an address that names no tenant: the host does, and that tenant's own secret proves it."""
+        """What answers at an address that names no tenant: a verified token does, else the host, and that tenant's own
+        secret proves it. Where both name one, it is the same."""
+
+        def find(request: Request, claimed: Claimed | None) -> Opened:
+            if claimed is None:
+                return self._channels.of_kind(kind, self._tenant_of(request))
+            found, name = claimed.pick(kind, self._channels.all), request.url.hostname
+            owner = next((each for each, tenant in self._tenants.items() if name in tenant.hosts), claimed.tenant)
+            if owner != claimed.tenant:
+                step = "Use the host of the tenant that the token is for, or one that is nobody's."
+                raise Denied("The token is for another tenant than the host.", code="tenant_other", next_step=step)
+            return found
 
         async def answer(request: Request) -> Response:
-            return await self._answer(request, lambda: self._channels.of_kind(kind, self._tenant_of(request)))
+            return await self._answer(request, lambda claimed: find(request, claimed))
 
         return answer
 
@@ -110,18 +130,27 @@ class Door:
             raise NotFound("No tenant is reached by this name of the host.", code="host_unknown", next_step=step)
         return found[0]
 
-    async def _answer(self, request: Request, find: Callable[[], Opened]) -> Response:
+    async def _answer(self, request: Request, find: Callable[[Claimed | None], Opened]) -> Response:
         """The answer. Nothing a package raises leaves but in our own words."""
         try:
-            named, opened = request.path_params, find()
+            named, opened = request.path_params, find(await self._claimed(request))
             scope, channel = self._channels.get(opened.name, opened.scope.tenant)
-            path = behind(opened.team, named.get("rest", ""))
+            rest = named.get("rest", "")
+            path = behind(opened.team, rest) if "tenant" in named else rest
             return await self._answered(request, self._room_of(opened, scope, channel), (scope, channel), path)
         except LichenError as error:
             return failure(error)
         except Exception as error:  # noqa: BLE001 - a package may raise anything; the log has its place
             broken("webhook", error)
             return failure(INTERNAL)
+
+    async def _claimed(self, request: Request) -> Claimed | None:
+        """What a verified token of the request says; None where it bears none of ours."""
+        try:
+            return await self._tokens.claimed(request.headers)
+        except (Denied, Unauthenticated):
+            self._forgeries.take(client_of(request))
+            raise
 
     async def _answered(self, request: Request, room: Room, of: tuple[Scope, ChannelPort], path: str) -> Response:
         scope, channel = of
