@@ -107,3 +107,32 @@ def test_what_is_no_component_is_refused_by_name() -> None:
         with pytest.raises(Invalid) as refused:
             compiled(data, "x.wasm")
         assert (refused.value.code, refused.value.place) == ("component_invalid", "x.wasm")
+
+
+SEEDED = """
+(component
+  (import "wasi:random/insecure-seed@VERSION" (instance $seed
+    (export "insecure-seed" (func (result (tuple u64 u64))))))
+  (core module $m
+    (import "held" "memory" (memory 1))
+    (import "seed" "take" (func $take (param i32)))
+    (func (export "same") (result i32)
+      (call $take (i32.const 0))
+      (call $take (i32.const 16))
+      (i64.eq (i64.load (i32.const 0)) (i64.load (i32.const 16)))))
+  (core module $held (memory (export "memory") 1))
+  (core instance $h (instantiate $held))
+  (alias core export $h "memory" (core memory $memory))
+  (core func $take (canon lower (func $seed "insecure-seed") (memory $memory)))
+  (core instance $i (instantiate $m
+    (with "held" (instance $h)) (with "seed" (instance (export "take" (func $take))))))
+  (func (export "same") (result bool) (canon lift (core func $i "same")))
+)
+"""
+
+
+@pytest.mark.req("GRE-46.1")
+@pytest.mark.parametrize("version", ["0.2.0", "0.2.3", "0.2.6"])
+def test_wasi_is_there_in_whichever_version_is_asked_for(version: str) -> None:
+    held = program(SEEDED.replace("VERSION", version))
+    assert held.instance(CallLimits(time_s=1)).call("", "same") is True

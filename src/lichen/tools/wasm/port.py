@@ -43,6 +43,10 @@ class Exports(Protocol):
         """The names of what it imports."""
         ...
 
+    def takes(self, interface: str, function: str) -> int:
+        """How many arguments an exported function takes; 0 for one that is not there."""
+        ...
+
 
 class Instance(Protocol):
     """One fresh store and instance, of one call; gone after it. Values are canonical (`values.canonical`)."""

@@ -1,4 +1,4 @@
 """The ABI families of components: each module is an adapter that implements `Family`, and knows no other.
 
-Others take nothing yet.
+Others take `spoken` of the table.
 """

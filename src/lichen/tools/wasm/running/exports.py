@@ -33,6 +33,11 @@ class Offered(msgspec.Struct, frozen=True):
         bare = self.imported.get(BARE, {})
         return (*(name for name in self.imported if name != BARE), *bare, *self.others)
 
+    def takes(self, interface: str, function: str) -> int:
+        """How many arguments an exported function takes."""
+        found = self.exported.get(interface, {}).get(function)
+        return 0 if found is None else len(found.params)
+
 
 def offered(component: Component) -> Offered:
     """The exports and imports of a component."""

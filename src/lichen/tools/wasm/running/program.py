@@ -52,7 +52,9 @@ class Program:
         if link is not None:
             self._linker.allow_shadowing = True
             link(self._linker, self.exports)
-        self._linker.define_unknown_imports_as_traps(component)
+        if not all(name.startswith(WASI) for name in self.exports.imports):
+            # would take the place of WASI, too, where its version is another than the linker's
+            self._linker.define_unknown_imports_as_traps(component)
 
     def instance(self, limits: CallLimits, watch: Watch | None = None) -> Guest:
         """A fresh instance, which knows nothing of any other. Raises Trapped where that begins with a trap."""
@@ -93,6 +95,6 @@ def _nothing(watch: Watch) -> WasiConfig:
     def write(data: bytes) -> Any:
         watch.write(data)
 
-    config.stdout_custom(write)
-    config.stderr_custom(write)
+    config.stdout_custom = write
+    config.stderr_custom = write
     return config
