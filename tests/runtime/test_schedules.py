@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 
 from lichen.core.words.errors import Conflict, Denied, Invalid, NotFound
-from lichen.core.words.ids import RunId, run_stream
+from lichen.core.words.ids import RunId, StreamId, run_stream
 from lichen.core.words.scope import Customer, Service
+from lichen.log.streams import Streams
+from lichen.log.views.live import Live
 from lichen.runtime.operations.governing.reload import Reloaded
 from lichen.runtime.project.loading import load
 from lichen.runtime.schedules.views import ScheduleDetail, TickView
@@ -447,6 +449,9 @@ async def test_a_heartbeat_with_nothing_to_do_looks_less_often_until_there_is_so
     async with ticking(tmp_path, beating("fresh")) as w:
         await w.clock.advance(120)
         assert stages(w) == ["clear", "clear"]
+        shown_as = shown(w).schedule
+        assert shown_as.when == "every 60 s, heartbeat, now 240 s"
+        assert shown_as.next_us[0] == w.clock.now_us() + 240_000_000
         await w.clock.advance(239)
         assert len(w.runs()) == 2
         await w.clock.advance(1)
@@ -493,6 +498,25 @@ def test_what_is_wrong_with_a_schedule_is_told_with_its_place(
         load(project(tmp_path, toml=TOML.replace(old, new)), environ={})
     assert caught.value.code == code
     assert f"lichen.toml{place}" in str(caught.value.place)
+
+
+@pytest.mark.req("SYM-88.12")
+async def test_the_past_of_a_schedule_is_read_by_a_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A schedule may have ticked for years: whoever is served meanwhile does not wait."""
+    async with ticking(tmp_path) as w:
+        await w.clock.advance(60)
+        log = w.runtime.engine.journal(w.scope).log
+        (schedule,) = w.runtime.ticker.of(w.scope)
+        log.park(schedule.stream)
+        load = Streams._load  # pyright: ignore[reportPrivateUsage]
+
+        def seen(streams: Streams, stream: StreamId) -> Live:
+            assert stream != schedule.stream, "it is folded while nobody else goes on"
+            return load(streams, stream)
+
+        monkeypatch.setattr(Streams, "_load", seen)
+        await w.clock.advance(60)
+        assert stages(w) == ["completed", "completed"]
 
 
 # -- as lichen.toml says now -------------------------------------------------------------------------------------

@@ -218,6 +218,16 @@ class Reporting(Protocol):
 
 
 @runtime_checkable
+class Firing(Protocol):
+    """A channel whose messages may be no part of a conversation: each begins a schedule once, as an event."""
+
+    @property
+    def fires(self) -> str:
+        """The schedule's name; empty where messages are said in conversations."""
+        ...
+
+
+@runtime_checkable
 class Following(Protocol):
     """A channel that does something at its platform once everything of a request is durable: it opens a form, takes the
     clock off a button. Nothing depends on it, and it has seconds."""

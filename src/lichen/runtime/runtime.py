@@ -339,7 +339,7 @@ class Runtime:
         """What got stuck on its way in or out."""
         from lichen.runtime.operations.talk.letters import Letters
 
-        return Letters(self._wiring.engine, self._access, self.project, self.sessions)
+        return Letters(self._wiring.engine, self._access, self.project, self.sessions, schedules=lambda: self.schedules)
 
     @cached_property
     def schedules(self) -> Schedules:

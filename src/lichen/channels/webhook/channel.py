@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from typing import Any, Final, assert_never
+from typing import Annotated, Any, Final, assert_never
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -32,7 +32,8 @@ class WebhookSettings(ChannelSettings, frozen=True, forbid_unknown_fields=True):
     one that bears the proof, for `bearer` and `hmac`. The others are JSON pointers into the body: `text` are the words,
     `conversation` and `sender` whose they are, `id` what makes a delivery the same, `data` by name what a planner reads
     beside the words; without `data` that is the whole body. Answers are posted to `url`, signed with `url_secret` as a
-    Standard Webhook; without it nobody is told.
+    Standard Webhook; without it nobody is told. With `schedule` a delivery is no message: it begins the schedule of
+    this name, once.
     """
 
     scheme: Scheme = "standard"
@@ -45,6 +46,7 @@ class WebhookSettings(ChannelSettings, frozen=True, forbid_unknown_fields=True):
     data: Mapping[str, str] = {}
     url: str = ""
     url_secret: str = ""
+    schedule: Annotated[str, msgspec.Meta(pattern="^([a-z][a-z0-9-]{0,47})?$")] = ""
 
     def __post_init__(self) -> None:
         pointers = (self.text, self.conversation, self.sender, self.id, *self.data.values())
@@ -52,6 +54,8 @@ class WebhookSettings(ChannelSettings, frozen=True, forbid_unknown_fields=True):
             raise ValueError("a place in the body is a JSON pointer: it begins with /")
         if not self.secrets:
             raise ValueError("a webhook is proven with at least one secret")
+        if self.schedule and (self.url or self.conversation):
+            raise ValueError("what begins a `schedule` is in no `conversation`, and answered to no `url`")
         if bool(self.url) != bool(self.url_secret):
             raise ValueError("answers are posted to `url` and signed with `url_secret`: name both, or none")
 
@@ -77,6 +81,11 @@ class WebhookChannel:
         self.traits = Traits("same", setup.settings.in_doubt)
         self._settings, self._host = setup.settings, setup.host
         self._api: Api | None = None
+
+    @property
+    def fires(self) -> str:
+        """The schedule that deliveries begin, where they are no messages."""
+        return self._settings.schedule
 
     async def verify(self, scope: Scope, arrival: Arrival) -> Actor | None:
         """Nobody in particular, once one of the secrets proves the delivery.

@@ -21,7 +21,7 @@ class Ticked(Control, frozen=True, array_like=True, gc=False):
     `count` ticks from `first_us` to `due_us`. `is_asked`: somebody wanted it beside the moments of the schedule, and
     `token` is a keyed digest of what they called it. Of `armed`, `digest` is that of the moments that count.
 
-    Contents, of one that a program wanted: `data` (JSON; retention key).
+    Contents, of one that a program wanted: `data` (JSON), and `source`, the stranger whose words it is (retention key).
     """
 
     stands: ClassVar[Stands] = "alone"

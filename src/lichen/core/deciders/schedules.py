@@ -64,13 +64,17 @@ def evolve(state: ScheduleState, ticked: Ticked, *, at_us: int, n: int) -> Sched
         return msgspec.structs.replace(state, digest=ticked.digest, last_us=due_us)
     tick = _noted(state, ticked, at_us, n)
     opened = {each: known for each, known in state.open.items() if each != due_us}
-    dead = {each: known for each, known in state.dead.items() if each != due_us}
+    dead = state.dead
+    if due_us in dead:
+        dead = {each: known for each, known in dead.items() if each != due_us}
     recent = state.recent
     match ticked.stage:
         case "queued" | "begun" | "failed":
             opened[due_us] = tick
         case "dead":
-            dead = dict(list({**dead, due_us: tick}.items())[-DEAD_MAX:])
+            dead = {**dead, due_us: tick}
+            if len(dead) > DEAD_MAX:
+                del dead[next(iter(dead))]
         case "missed" | "skipped" | "completed" | "clear" | "cancelled":
             pass
     if due_us not in opened:

@@ -13,7 +13,7 @@ import msgspec
 from lichen.core.deciders.schedules import ScheduleState, Tick, schedule_stream
 from lichen.core.words.errors import ContentErased, NotFound
 from lichen.core.words.ids import run_stream
-from lichen.core.words.label import EMPTY, Label, join
+from lichen.core.words.label import EMPTY, THIRD_PARTY, Label, join
 from lichen.engine.journal.journal import Journal
 from lichen.settings.schedules.table import Schedule
 from lichen.settings.schedules.times import as_moment
@@ -30,9 +30,16 @@ class Given(NamedTuple):
     label: Label = EMPTY
 
 
+class Asked(NamedTuple):
+    """What a tick was wanted with."""
+
+    data: dict[str, Any]
+    label: Label = EMPTY
+
+
 def given(journal: Journal, schedule: Schedule, state: ScheduleState, tick: Tick) -> Given:
     """The fields of a tick, with the schedule's own data under `data`, and what ticks before it answered."""
-    scope = journal.scope
+    scope, asked = journal.scope, _asked(journal, schedule, tick)
     fields: dict[str, Any] = {
         "v": 1,
         "domain": "events",
@@ -44,13 +51,13 @@ def given(journal: Journal, schedule: Schedule, state: ScheduleState, tick: Tick
         "interval_seconds": schedule.every_s,
         "last_run": moment(state.ran_us) if state.ran_us else None,
         "attempt": tick.attempt,
-        "data": {**schedule.data, **_asked(journal, schedule, tick)},
+        "data": {**schedule.data, **asked.data},
     }
     if schedule.heartbeat is None or schedule.heartbeat.context == "fresh":
-        return Given(fields)
+        return Given(fields, asked.label)
     count = BEFORE_MAX if schedule.heartbeat.context == "full" else 1
     before = list(_before(journal, state, count))
-    label = EMPTY
+    label = asked.label
     for _, each in before:
         label = join(label, each)
     return Given({**fields, "before": [said for said, _ in before]}, label)
@@ -61,15 +68,17 @@ def moment(us: int) -> str:
     return as_moment(us).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
-def _asked(journal: Journal, schedule: Schedule, tick: Tick) -> dict[str, Any]:
-    """What whoever wanted the tick gave it."""
+def _asked(journal: Journal, schedule: Schedule, tick: Tick) -> Asked:
+    """What whoever wanted the tick gave it, and which stranger's words that is."""
     if tick.asked_n < 0:
-        return {}
+        return Asked({})
     try:
-        data = journal.log.contents(schedule_stream(schedule.name), tick.asked_n).get("data", b"{}")
+        contents = journal.log.contents(schedule_stream(schedule.name), tick.asked_n)
     except ContentErased:
-        return {}
-    return msgspec.json.decode(data, type=dict[str, Any])
+        return Asked({})
+    data = msgspec.json.decode(contents.get("data", b"{}"), type=dict[str, Any])
+    source = contents.get("source", b"").decode()
+    return Asked(data, Label((f"{THIRD_PARTY}{source}",)) if source else EMPTY)
 
 
 def _before(journal: Journal, state: ScheduleState, count: int) -> Iterator[tuple[dict[str, str], Label]]:

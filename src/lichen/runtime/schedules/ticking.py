@@ -118,6 +118,7 @@ class Ticking:
 
     async def look(self) -> float:
         """Does what is owed now. Returns in how many seconds there may be more. Raises Unavailable."""
+        await self._engine.journal(self.scope).log.load(self._stream)  # by a thread: its past may be long
         self._settle()
         if self.is_paused:
             await self.begin_asked()

@@ -8,7 +8,7 @@ import msgspec
 
 from lichen.core.controls.schedules import TickStage
 from lichen.core.deciders.schedules import Tick
-from lichen.runtime.schedules.owed import ahead
+from lichen.runtime.schedules.owed import ahead, stretch
 from lichen.runtime.schedules.ticking import Ticking
 from lichen.settings.schedules.table import CatchUp, Overlap, Schedule
 
@@ -94,7 +94,7 @@ def schedule_view(ticking: Ticking, now_us: int) -> ScheduleView:
     return ScheduleView(
         schedule.name,
         schedule.target,
-        when(schedule),
+        when(schedule, stretch(schedule, state)),
         schedule.timezone,
         stands,
         schedule.catch_up,
@@ -104,7 +104,7 @@ def schedule_view(ticking: Ticking, now_us: int) -> ScheduleView:
         None if last is None else tick_view(last),
         len(state.open),
         len(state.dead),
-        f"{schedule.name} begins {schedule.target} {when(schedule)}",
+        f"{schedule.name} begins {schedule.target} {when(schedule, stretch(schedule, state))}",
     )
 
 
@@ -123,12 +123,14 @@ def schedule_detail(ticking: Ticking, now_us: int) -> ScheduleDetail:
     )
 
 
-def when(schedule: Schedule) -> str:
-    """When it begins, in a few words."""
+def when(schedule: Schedule, times: int = 1) -> str:
+    """When it begins, in a few words; of a heartbeat also how often by now, which is so many `times` its interval."""
     if schedule.cron is not None:
         return f"at {schedule.cron} ({schedule.timezone})"
     if schedule.every_s is not None:
-        return f"every {schedule.every_s} s"
+        beat = "" if schedule.heartbeat is None else ", heartbeat"
+        now = f", now {schedule.every_s * times} s" if times > 1 else ""
+        return f"every {schedule.every_s} s{beat}{now}"
     if schedule.at is not None:
         return f"at {schedule.at.isoformat()}"
     return "when a program says so"

@@ -31,14 +31,18 @@ class Mailroom(Room):
         assert runtime.project is not None, "channels are a project's"
         self._journal = runtime.engine.journal(scope)
         self._messages = messages
-        self._taking = Taking(runtime.engine, runtime.project, runtime.sessions, scope, channel)
+        self._taking = Taking(
+            runtime.engine, runtime.project, runtime.sessions, scope, channel, schedules=lambda: runtime.schedules
+        )
 
     async def put(self, message: Inbound) -> None:
-        """Says a message in the session of its conversation. Raises LichenError."""
+        """Says a message in the session of its conversation, or begins what it is an event for. Raises LichenError."""
         size = len(message.text.encode()) + len(message.data)
         # A platform has few addresses for all its customers: each customer counts as one of their own.
         self._messages.take(self._scope, message.sender.id, conversation=message.conversation, size=size)
-        self._compose(await self._taking.take(message), message.address)
+        session = await self._taking.take(message)
+        if session is not None:
+            self._compose(session, message.address)
 
     def _compose(self, session: SessionId, address: bytes) -> None:
         """Shows that an answer is being written, as long as one is owed."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
@@ -27,6 +27,9 @@ from lichen.runtime.operations.talk.sessions import Sessions
 from lichen.runtime.operations.talk.taking import Taking
 from lichen.runtime.project.project import Project
 from lichen.runtime.views.talks.letter import LetterDetail, LetterError, LetterState, LetterView, letter_line
+
+if TYPE_CHECKING:
+    from lichen.runtime.operations.timing.schedules import Schedules
 
 TEXT_CHARACTERS_MAX = 200
 PREFIX = "letter-"
@@ -51,9 +54,17 @@ class Letters:
     done: Conflict (`letter_settled`).
     """
 
-    def __init__(self, engine: Engine, access: Access, project: Project | None, sessions: Sessions) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        access: Access,
+        project: Project | None,
+        sessions: Sessions,
+        *,
+        schedules: Callable[[], Schedules],
+    ) -> None:
         self._engine, self._access = engine, access
-        self._project, self._sessions = project, sessions
+        self._project, self._sessions, self._schedules = project, sessions, schedules
 
     async def list(
         self,
@@ -159,7 +170,8 @@ class Letters:
         own, channel = self._project.channels.get(name, scope.tenant)
         if own != scope:
             raise NotFound("The channel is of another environment by now.", code="channel_unknown")
-        return channel, Taking(self._engine, self._project, self._sessions, scope, channel)
+        taking = Taking(self._engine, self._project, self._sessions, scope, channel, schedules=self._schedules)
+        return channel, taking
 
     def _sees(self, scope: Scope, actor: Actor, opened: str) -> bool:
         """Whether the actor sees words, which is noted then."""

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final, cast
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from msgspec.structs import replace
 
 from lichen.channels.platform.files import attachment_of
-from lichen.channels.port import CHANNEL_DATA_BYTES_MAX, ChannelPort, Fetched, Fetching, Inbound
+from lichen.channels.port import CHANNEL_DATA_BYTES_MAX, ChannelPort, Fetched, Fetching, Firing, Inbound
 from lichen.core.speech.attached import FILES_BYTES_MAX, FILES_MAX
 from lichen.core.words import faults
 from lichen.core.words.errors import Conflict, Denied, Invalid
 from lichen.core.words.ids import SessionId
-from lichen.core.words.scope import Actor, Scope
+from lichen.core.words.scope import CHANNEL, Actor, Scope
 from lichen.engine.engine import Engine
 from lichen.engine.ports import Traits, traits_of
 from lichen.runtime.channels import points
@@ -22,6 +22,9 @@ from lichen.runtime.operations.talk.session import Session
 from lichen.runtime.operations.talk.sessions import Sessions
 from lichen.runtime.project.project import Project
 
+if TYPE_CHECKING:
+    from lichen.runtime.operations.timing.schedules import Schedules
+
 CONVERSATION_CHARACTERS_MAX: Final = 256
 
 
@@ -29,14 +32,21 @@ class Taking:
     """Takes the messages of one tenant's channel, for whoever counted them."""
 
     def __init__(
-        self, engine: Engine, project: Project, sessions: Sessions, scope: Scope, channel: ChannelPort
+        self,
+        engine: Engine,
+        project: Project,
+        sessions: Sessions,
+        scope: Scope,
+        channel: ChannelPort,
+        *,
+        schedules: Callable[[], Schedules],
     ) -> None:
-        self._engine, self._project, self._sessions = engine, project, sessions
+        self._engine, self._project, self._sessions, self._schedules = engine, project, sessions, schedules
         self._scope, self._channel = scope, channel
 
-    async def take(self, message: Inbound, *, key: str | None = None) -> SessionId:
+    async def take(self, message: Inbound, *, key: str | None = None) -> SessionId | None:
         """Says a message in the session of its conversation, whose id it returns once it is durable: the next one,
-        where that was closed.
+        where that was closed. None for one that is in no conversation, and begins a schedule.
 
         The same one again is no second message, in whichever of them it was taken; `key` is what one goes by that has
         no id. Raises Denied (`channel_actor`) for somebody the channel cannot speak for, Invalid, Conflict, TooMany,
@@ -45,6 +55,10 @@ class Taking:
         check(self._channel, message)
         faults.hit(points.TAKEN)
         message = replace(message, envelope=await self._with_files(message), files=())
+        if isinstance(self._channel, Firing) and self._channel.fires:
+            await self._fire(self._channel.fires, message, message.id or key or "")
+            faults.hit(points.DURABLE)
+            return None
         generation = 0
         while True:
             session = await self._session(message, generation)
@@ -73,6 +87,14 @@ class Taking:
                 raise
             return False
         return True
+
+    async def _fire(self, schedule: str, message: Inbound, key: str) -> None:
+        """Begins a schedule, once for this key, with what the message says as the event of its channel."""
+        name = self._channel.name
+        event = {"provider": name, "id": key, "text": message.text, "path": message.path, **(message.envelope or {})}
+        by = Actor("service", f"channel:{name}", (CHANNEL,), auth="system")
+        key, data = f"{name}/{key}", {"event": event}
+        await self._schedules().fire(self._scope, schedule, by, key=key, data=data, source=name)
 
     async def _meant(self, session: Session, message: Inbound, *, is_first: bool) -> Inbound | None:
         """The message with what it chooses of what was shown; None where it was taken before."""

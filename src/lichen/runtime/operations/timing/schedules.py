@@ -84,9 +84,12 @@ class Schedules:
         queued = e.Ticked(name, dead.due_us, "queued", dead.attempt + 1, dead.run, is_asked=True, ruling=ruling)
         return await self._ask(ticking, queued, actor)
 
-    async def fire(self, scope: Scope, name: str, actor: Actor, *, key: str, data: Mapping[str, Any] = {}) -> TickView:
+    async def fire(
+        self, scope: Scope, name: str, actor: Actor, *, key: str, data: Mapping[str, Any] = {}, source: str = ""
+    ) -> TickView:
         """Begins it once for this `key`, with this `data` beside its own: what a program does when something happened
-        that it is told of. Durable when this returns; repeated with the same key it is the same tick.
+        that it is told of. Durable when this returns; repeated with the same key it is the same tick. `source` names
+        the stranger whose words the data are, where nobody vouches for them: the run is labelled with it.
 
         Raises Invalid (`key_invalid`, `input_too_large`), Conflict (`key_reused`) where the data is another.
         """
@@ -103,7 +106,8 @@ class Schedules:
         queued = e.Ticked(name, self._free_us(ticking), "queued", is_asked=True, ruling=ruling, token=token)
         n = log.find(ticking.stream, queued.key)
         if n is None:
-            return await self._ask(ticking, queued, actor, ("data", sealed))
+            from_whom = (("source", source.encode()),) if source else ()
+            return await self._ask(ticking, queued, actor, ("data", sealed), *from_whom)
         if log.contents(ticking.stream, n).get("data") != sealed:
             raise Conflict("This key was used for other data.", code="key_reused", next_step="Use a new key.")
         await log.durable_stream(ticking.stream)
