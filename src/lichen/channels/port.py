@@ -430,6 +430,22 @@ class Checking(Protocol):
         ...
 
 
+class Pointed(msgspec.Struct, frozen=True):
+    """What a platform knows of us: the addresses it sends to, and what it says is wrong with that, in its own words."""
+
+    urls: tuple[str, ...] = ()
+    trouble: tuple[str, ...] = ()
+
+
+@runtime_checkable
+class Pointing(Protocol):
+    """A channel that can ask its platform where that sends."""
+
+    async def pointed(self) -> Pointed:
+        """Where it sends to for this channel. Raises Unavailable, Denied, with what to do."""
+        ...
+
+
 class ChannelMaker(Protocol):
     """What an entry point of `lichen.channels` refers to: a class, or a function with `settings` beside it; `guide`, a
     Guide, where people can set one up with `lichen channel add`."""

@@ -15,7 +15,7 @@ from typing import Annotated
 import msgspec
 
 from lichen.channels.dummy.channel import DummyChannel
-from lichen.channels.port import ChannelSettings, Delivery, Guide, Question
+from lichen.channels.port import ChannelSettings, Delivery, Guide, Pointed, Question
 from lichen.core.words.errors import Denied
 
 
@@ -59,6 +59,12 @@ class Beacon(DummyChannel):
         await self._signed_in()
         self._platform.unlink(missing_ok=True)
         return "The beacon points nowhere."
+
+    async def pointed(self):
+        if not self._platform.exists():
+            return Pointed()
+        known = json.loads(self._platform.read_text())
+        return Pointed((known["webhook"],), tuple(known.get("trouble", ())))
 
     async def _signed_in(self):
         if await self._setup.host.secret(self._setup.settings.secret, "beacon.example") == "WRONG":

@@ -28,6 +28,7 @@ class BotApi(Loopback):
         self.called: list[dict[str, Any]] = []
         self.refusals: list[Refusal] = []
         self.webhook = ""
+        self.info: dict[str, Any] = {}
 
     def get(self, request: BaseHTTPRequestHandler) -> None:
         """A file."""
@@ -53,7 +54,7 @@ class BotApi(Loopback):
             case "getMe":
                 return {"id": 1, "is_bot": True, "first_name": "Acme", "username": "acme_bot"}
             case "getWebhookInfo":
-                return {"url": self.webhook}
+                return {"url": self.webhook, **self.info}
             case "setWebhook":
                 self.webhook = body["url"]
                 return True

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from lichen.channels.port import Arrival, FileRef, Setup, Unhosted
+from lichen.channels.port import Arrival, FileRef, Pointed, Setup, Unhosted
 from lichen.channels.telegram.channel import TelegramChannel, TelegramSettings
 from lichen.core.speech.saying import Attachment, Saying
 from lichen.core.words.errors import Denied, Invalid, NotFound
@@ -321,6 +321,21 @@ async def test_telegram_is_told_where_we_are_with_our_secret_and_for_what_we_rea
         assert await made.check() == "@acme_bot, sends to nowhere"
         with pytest.raises(Denied):
             await _channel(api, token="1:wrong").check()
+
+
+@pytest.mark.req("GRE-65.3")
+async def test_telegram_says_where_it_sends_and_what_went_wrong_with_that_of_late() -> None:
+    with BotApi() as api:
+        made = _channel(api)
+        assert await made.pointed() == Pointed()
+        await made.register("https://acme.example/hook")
+        assert await made.pointed() == Pointed(("https://acme.example/hook",))
+        # https://core.telegram.org/bots/api#webhookinfo
+        wrong = "Wrong response from the webhook: 403 Forbidden"
+        api.info = {"last_error_date": -60, "last_error_message": wrong, "allowed_updates": ["message"]}  # it is 0 now
+        assert (await made.pointed()).trouble == (wrong, "it sends no callback_query")
+        api.info = {"last_error_date": -7_200, "last_error_message": wrong}
+        assert (await made.pointed()).trouble == ()
 
 
 async def test_that_somebody_writes_is_shown() -> None:

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from lichen.channels.platform.signing import hmac_hex
-from lichen.channels.port import Arrival, Fetched, FileRef, Setup, Unhosted
+from lichen.channels.port import Arrival, Fetched, FileRef, Pointed, Setup, Unhosted
 from lichen.channels.webex.channel import WebexChannel, WebexSettings
 from lichen.core.speech.saying import Attachment, Saying
 from lichen.core.words.errors import Denied, Invalid, NotFound, Unavailable
@@ -299,7 +299,14 @@ async def test_webex_is_told_where_to_send_and_no_longer(webex: Webex) -> None:
         ("messages", "created", SECRET),
         ("attachmentActions", "created", SECRET),
     ]
+    assert await made.pointed() == Pointed(("https://shop.example/hook",))
+    ours[0]["status"] = "inactive"  # https://developer.webex.com/docs/api/guides/webhooks#webhook-status
+    assert (await made.pointed()).trouble == ("its webhook for messages is switched off",)
+    ours[1]["name"] = "of somebody else"
+    assert "it has no webhook for attachmentActions" in (await made.pointed()).trouble
+    ours[1]["name"] = "lichen webex"
     await made.unregister()
+    assert await made.pointed() == Pointed()
     assert list(webex.webhooks) == ["other"]
 
 

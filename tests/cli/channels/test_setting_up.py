@@ -404,6 +404,22 @@ def test_doctor_knows_from_an_answer_whether_the_world_reaches_us(
     assert (found.state, words in found.what) == (state, True)
 
 
+@pytest.mark.req("GRE-64.19")
+def test_doctor_names_a_platform_that_sends_nowhere_elsewhere_or_in_vain(shop: Harbour) -> None:
+    shop.add("beacon", harbour="kiel", secret=TOKEN)
+    mend = "lichen channel update beacon --public-url https://HOST"
+    for known, words in (
+        (None, "sends nowhere"),
+        ({"webhook": "https://old.example/hook"}, f"sends to https://old.example/hook, which is not {WEBHOOK[20:]}"),
+        ({"webhook": WEBHOOK, "trouble": ["Wrong response: 403 Forbidden"]}, "says: Wrong response: 403 Forbidden"),
+        ({"webhook": WEBHOOK}, ""),
+    ):
+        if known is not None:
+            (shop.root / "platform.json").write_text(json.dumps(known))
+        found = [each for each in shop.run("doctor", "--json").data if each["state"] == "problem"]
+        assert [(words in each["what"], each["mend"]) for each in found] == [(True, mend)] * bool(words)
+
+
 @pytest.mark.req("GRE-64.10")
 def test_doctor_tells_how_far_two_clocks_are_apart() -> None:
     assert skew_of("Thu, 01 Jan 1970 00:10:00 GMT", 590.0) == 10.0

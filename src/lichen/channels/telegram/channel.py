@@ -18,6 +18,7 @@ from lichen.channels.port import (
     FileRef,
     Guide,
     Inbound,
+    Pointed,
     Question,
     Reached,
     Reply,
@@ -34,6 +35,7 @@ from lichen.engine.ports import Delivery, Outbound, Traits
 API: Final = "https://api.telegram.org"
 UPDATES: Final = ("message", "callback_query")
 CREDENTIALS_S: Final = 60.0
+TROUBLE_S: Final = 3_600  # what went wrong before is over
 
 
 class TelegramSettings(ChannelSettings, frozen=True, forbid_unknown_fields=True):
@@ -167,6 +169,18 @@ class TelegramChannel:
         me = _result(await self._asked("getMe", {}))
         hook = _result(await self._asked("getWebhookInfo", {}))
         return f"@{me.get('username', '')}, sends to {hook.get('url') or 'nowhere'}"
+
+    async def pointed(self) -> Pointed:
+        """Where Telegram sends, and what went wrong with that in the last hour. Raises as `check`."""
+        hook = _result(await self._asked("getWebhookInfo", {}))
+        url, at_s = hook.get("url"), hook.get("last_error_date")
+        trouble: list[str] = []
+        if isinstance(at_s, int) and self._host.now_us() / 1e6 - at_s < TROUBLE_S:
+            trouble.append(str(hook.get("last_error_message", "")))
+        allowed: Any = hook.get("allowed_updates")
+        if isinstance(allowed, list) and allowed and (lacks := set(UPDATES) - set(cast("list[Any]", allowed))):
+            trouble.append(f"it sends no {', '.join(sorted(lacks))}")
+        return Pointed((url,) if isinstance(url, str) and url else (), tuple(filter(None, trouble)))
 
     # -- calls ---------------------------------------------------------------------------------------------------
 

@@ -19,6 +19,7 @@ from lichen.channels.port import (
     FileRef,
     Guide,
     Inbound,
+    Pointed,
     Question,
     Reached,
     Setup,
@@ -177,11 +178,25 @@ class WebexChannel:
 
     async def unregister(self) -> str:
         """Has Webex send nowhere for us. Raises Denied, Unavailable."""
-        listed = fields_of(await self._done("GET", f"webhooks?max={WEBHOOKS_MAX}")).get("items")
-        for each in cast("list[dict[str, Any]]", listed) if isinstance(listed, list) else ():
+        for each in await self._webhooks():
             if each.get("name") == self._mark and isinstance(each.get("id"), str):
                 await self._done("DELETE", f"webhooks/{each['id']}")
         return "Webex sends nowhere any more."
+
+    async def pointed(self) -> Pointed:
+        """Where Webex sends for us, and which of our webhooks it switched off or lacks. Raises Denied, Unavailable."""
+        own = [each for each in await self._webhooks() if each.get("name") == self._mark]
+        off = {str(each.get("resource")) for each in own if each.get("status") == "inactive"}
+        there = {str(each.get("resource")) for each in own}
+        trouble = [f"its webhook for {each} is switched off" for each in sorted(off)]
+        trouble += [f"it has no webhook for {each}" for each in RESOURCES if own and each not in there]
+        urls = dict.fromkeys(str(each.get("targetUrl")) for each in own)
+        return Pointed(tuple(urls), tuple(trouble))
+
+    async def _webhooks(self) -> list[dict[str, Any]]:
+        listed: Any = fields_of(await self._done("GET", f"webhooks?max={WEBHOOKS_MAX}")).get("items")
+        found = cast("list[Any]", listed) if isinstance(listed, list) else []
+        return [each for each in found if isinstance(each, dict)]
 
     @property
     def _mark(self) -> str:

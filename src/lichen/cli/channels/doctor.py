@@ -64,13 +64,27 @@ def _channel(file: ChannelFile, channel: Declared, public_url: str) -> Iterator[
         yield Finding(named, "problem", f"{lack['reference']} cannot be had ({lack['code']})", _mend(channel, lack))
     if not view["lacks"]:
         try:
-            said = client.post(f"channels/{channel.name}/check")["said"]
+            found = client.post(f"channels/{channel.name}/check")
         except LichenError as error:
             yield _failure(channel, error)
         else:
-            yield Finding(named, "ok", said or "its secrets are there")
+            yield Finding(named, "ok", found["said"] or "its secrets are there")
+            yield from _pointed(named, channel, found, f"{public_url.rstrip('/')}{view['webhook']}")
     if public_url:
         yield from _reached(named, f"{public_url.rstrip('/')}{view['webhook']}")
+
+
+def _pointed(named: str, channel: Declared, found: Mapping[str, Any], webhook: str) -> Iterator[Finding]:
+    """Whether its platform sends to us: to this address, or one that ends so, where nobody said the whole of it."""
+    mend = f"lichen channel update {channel.name} --public-url https://HOST"
+    if found["sends_to"] == []:
+        yield Finding(named, "problem", "its platform sends nowhere", mend)
+    urls: list[str] = found["sends_to"] or []
+    for url in urls:
+        if url != webhook and not (webhook.startswith("/") and urlsplit(url).path == webhook):
+            yield Finding(named, "problem", f"its platform sends to {url}, which is not {webhook}", mend)
+    for trouble in found["trouble"]:
+        yield Finding(named, "problem", f"its platform says: {trouble}", mend)
 
 
 def _left_over(file: ChannelFile, channel: Declared) -> Iterator[Finding]:

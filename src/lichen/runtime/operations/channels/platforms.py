@@ -4,14 +4,14 @@ of us, and a message to try it out."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
 
-from lichen.channels.port import ChannelPort, Checking, Registering
+from lichen.channels.port import ChannelPort, Checking, Pointing, Registering
 from lichen.core.ports.secrets import Secret
 from lichen.core.speech.saying import Saying
 from lichen.core.words.errors import Conflict, Invalid, LichenError, NotFound, Unavailable
@@ -26,6 +26,8 @@ from lichen.runtime.operations.channels.candidate import candidate_of
 
 ANSWER_S: Final = 20.0
 SAID_CHARACTERS_MAX: Final = 500
+SAID_MAX: Final = 10
+T = TypeVar("T")
 WORDS: Final = "This is a test of the channel {name}. Nobody has to answer it."
 
 
@@ -55,11 +57,14 @@ class PlatformView(msgspec.Struct, frozen=True):
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """What came of asking a platform, in its own words. `webhook` is the address that it was told."""
+    """What came of asking a platform, in its own words. `webhook` is the address that it was told. `sends_to` are those
+    that it sends to, None where it cannot be asked, and `trouble` what it says is wrong with that."""
 
     name: str
     said: str
     webhook: str = ""
+    sends_to: tuple[str, ...] | None = None
+    trouble: tuple[str, ...] = ()
 
 
 class Tried(msgspec.Struct, frozen=True):
@@ -100,7 +105,11 @@ class Platforms:
         """
         self._access.ask("channel.check", scope, actor, About(name))
         opened, channel = self._find(scope, name)
-        return Asked(name, await _checked(opened, channel, name))
+        said = await _checked(opened, channel, name)
+        if not isinstance(channel, Pointing):
+            return Asked(name, said)
+        found = await _answer(channel.pointed())
+        return Asked(name, said, "", _short(found.urls), _short(found.trouble))
 
     async def check_candidate(self, scope: Scope, name: str, actor: Actor, *, secrets: Mapping[str, Secret]) -> Asked:
         """Asks the platform of a channel as `check` does before its table and `secrets`, by name, take effect: the
@@ -127,7 +136,7 @@ class Platforms:
         webhook = webhook_of(public_url, opened)
         if not isinstance(channel, Registering):
             raise _by_hand(name)
-        said = await _answer(channel.register(webhook))
+        said = (await _answer(channel.register(webhook)))[:SAID_CHARACTERS_MAX]
         await self._changes.note(scope, "config", f"channel.registered:{name}", actor, ruling)
         return Asked(name, said, webhook)
 
@@ -137,7 +146,7 @@ class Platforms:
         _, channel = self._find(scope, name)
         if not isinstance(channel, Registering):
             raise _by_hand(name)
-        said = await _answer(channel.unregister())
+        said = (await _answer(channel.unregister()))[:SAID_CHARACTERS_MAX]
         await self._changes.note(scope, "config", f"channel.unregistered:{name}", actor, ruling)
         return Asked(name, said)
 
@@ -185,11 +194,15 @@ def _by_hand(name: str) -> Conflict:
     return Conflict("Its platform is told by a person where we are.", code="channel_by_hand", next_step=step)
 
 
-async def _answer(asking: Awaitable[str]) -> str:
+def _short(said: Iterable[str]) -> tuple[str, ...]:
+    return tuple(each[:SAID_CHARACTERS_MAX] for each in said)[:SAID_MAX]
+
+
+async def _answer(asking: Awaitable[T]) -> T:
     """What the platform said. Nothing a package raises leaves but in our own words."""
     try:
         async with asyncio.timeout(ANSWER_S):
-            return (await asking)[:SAID_CHARACTERS_MAX]
+            return await asking
     except LichenError:
         raise
     except TimeoutError:
@@ -205,7 +218,7 @@ async def _answer(asking: Awaitable[str]) -> str:
 async def _checked(opened: Opened, channel: ChannelPort, name: str) -> str:
     """What the platform says of us; nothing for a channel that cannot ask, once its secrets can be had."""
     if isinstance(channel, Checking):
-        return await _answer(channel.check())
+        return (await _answer(channel.check()))[:SAID_CHARACTERS_MAX]
     for lack in await _lacks(opened):
         step = f"`lichen secrets set {lack.reference.partition(':')[2]}`, or `lichen channel update {name}`."
         raise Unavailable(f"{lack.reference} cannot be had.", code=lack.code, next_step=step)
