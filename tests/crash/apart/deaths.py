@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,11 +26,13 @@ CUSTOMERS, MESSAGES, KILLS = 20, 50, 12
 
 
 class Load(NamedTuple):
-    """How many customers write how many messages each, one after the other, and who is killed meanwhile, in turn."""
+    """How many customers write how many messages each, one after the other, and who is killed meanwhile, in turn.
+    `points` are where the first lives of each die by themselves."""
 
     customers: int
     messages: int
-    kills: Sequence[Name]
+    kills: Sequence[Name] = ()
+    points: Mapping[Name, Sequence[str]] = {}
 
 
 class Outcome(NamedTuple):
@@ -51,7 +53,8 @@ async def killed(home: Path, load_of: Load, chance: random.Random) -> Outcome:
         with Processes(home / "shop", nats.url) as processes:
             writing = [_write(processes.url, each, said, acknowledged) for each, said in texts.items()]
             total = load_of.customers * load_of.messages
-            await asyncio.gather(*writing, _kill(processes, load_of.kills, acknowledged, total, chance))
+            keeping = [_keep(processes, name, load_of.points.get(name, ())) for name in NAMES]
+            await asyncio.gather(*writing, *keeping, _kill(processes, load_of.kills, acknowledged, total, chance))
             await _rest(meta, total)
         async with Runtime.of(load(file, environ=environ(nats.url))) as runtime:
             stuck = await runtime.letters.list(SCOPE, OPS, limit=10_000)
@@ -73,6 +76,18 @@ async def _write(url: str, customer: str, texts: Sequence[str], acknowledged: li
                     break
                 assert response.status_code == 503, response.text
                 await asyncio.sleep(AGAIN_S)
+
+
+async def _keep(processes: Processes, name: Name, points: Sequence[str]) -> None:
+    """Begins one again whenever it died, at each of the points once, and then for good."""
+    for point in points:
+        processes.begin(name, point)
+        for _ in range(int(SETTLED_S / LOOK_S)):
+            if processes.is_dead(name):
+                break
+            await asyncio.sleep(LOOK_S)
+        assert processes.is_dead(name), f"{name} never passed {point}"
+    processes.begin(name)
 
 
 async def _kill(

@@ -18,6 +18,7 @@ from tests.channels.whatsapp.server import NUMBER, TOKEN
 from tests.served import free_port
 
 LICHEN = str(Path(sys.executable).with_name("lichen"))
+ROOT = Path(__file__).parents[3]
 SECRET = "app secret"
 INGRESS = "/v1/messaging/ingress/whatsapp/acme"
 Name = Literal["gateway", "runner", "egress"]
@@ -71,7 +72,7 @@ def laid(home: Path, meta: str) -> Path:
 def environ(nats: str) -> dict[str, str]:
     """What each process finds in its environment."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("LICHEN_")}
-    return {**kept, "NATS_URL": nats, "WHATSAPP_TOKEN": TOKEN, "WHATSAPP_SECRET": SECRET}
+    return {**kept, "PYTHONPATH": str(ROOT), "NATS_URL": nats, "WHATSAPP_TOKEN": TOKEN, "WHATSAPP_SECRET": SECRET}
 
 
 def notified(customer: str, text: str) -> dict[str, Any]:
@@ -100,8 +101,6 @@ class Processes:
         self.url = f"http://127.0.0.1:{self._ports['gateway']}"
 
     def __enter__(self) -> Processes:
-        for name in NAMES:
-            self.begin(name)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -113,15 +112,20 @@ class Processes:
             except subprocess.TimeoutExpired:
                 life.kill()
 
-    def begin(self, name: Name) -> None:
-        """Begins one; it may take a while until it works."""
+    def begin(self, name: Name, point: str = "") -> None:
+        """Begins one; it may take a while until it works. With a `point` it dies when it passes that."""
         port = ("--port", str(self._ports[name])) if name in self._ports else ()
+        command = [sys.executable, "-m", "tests.crash.apart.mortal", point] if point else [LICHEN]
         self._lives[name] = subprocess.Popen(
-            [LICHEN, "serve", "--only", name, *port, "--log-level", "error"],
+            [*command, "serve", "--only", name, *port, "--log-level", "error"],
             cwd=self._home,
             env=self._environ,
             stdout=subprocess.DEVNULL,
         )
+
+    def is_dead(self, name: Name) -> bool:
+        """Whether the newest life of one is over."""
+        return self._lives[name].poll() is not None
 
     def kill(self, name: Name) -> None:
         """Ends one at once, whatever it does."""
