@@ -144,3 +144,14 @@ def test_trust_in_a_tenant_that_nobody_declared_is_told_with_its_line(built: She
         ("pack_trust_unknown", "packs.trust[0].tenants"),
         ("pack_trust_unknown", "packs.trust[0].environments"),
     ]
+
+
+@pytest.mark.req("GRE-38.3")
+def test_the_doctor_of_packs_ends_with_2_where_something_must_be_mended(built: Shell) -> None:
+    assert built.data("doctor", "desk.gtpack") == {"ok": True, "diagnostics": []}
+    assert [each["code"] for each in built.data("doctor", "desk")["diagnostics"]] == ["PACK_UNSIGNED"]
+    (built.root / "cut.gtpack").write_bytes((built.root / "desk.gtpack").read_bytes()[:-1])
+    told = built.data("doctor", "cut.gtpack", code=2)
+    assert [(each["severity"], each["code"]) for each in told["diagnostics"]] == [("error", "PACK_CONTAINER_INVALID")]
+    assert "pack_truncated" in built.run("doctor", "cut.gtpack").stdout
+    assert built.refused("doctor", "none.gtpack").code == "file_missing"

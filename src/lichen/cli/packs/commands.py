@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+import msgspec
 import typer
 
 from lichen.cli.packs import making
-from lichen.cli.packs.files import Json, opened
+from lichen.cli.packs.files import Json, opened, read_pack
 from lichen.cli.show.screen import Screen
 from lichen.cli.signing.files import now, read
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from lichen.packs.proofs.trust import Ring, Verdict
 
 app = typer.Typer(name="pack", no_args_is_help=True, help="Packs: flows, agents and components in one signed file.")
-NOT_ALLOWED = 5
+WRONG, NOT_ALLOWED = 2, 5
 Tenant = Annotated[str | None, typer.Option("--tenant", help="Ask for this tenant alone.")]
 Env = Annotated[str | None, typer.Option("--env", help="Ask for this environment alone.")]
 
@@ -109,6 +110,29 @@ def _say(screen: Screen, name: str, verdict: Verdict) -> None:
         screen.line(f"  {each.code}: {each.place}: {each.message} {each.next_step}")
     for each in verdict.warnings:
         screen.line(f"  warning: {each.code}: {each.place}: {each.message}")
+
+
+@app.command()
+def doctor(
+    pack: Annotated[Path, typer.Argument(help="The pack's file, or its folder.")],
+    strict: Annotated[
+        bool, typer.Option("--strict", envvar="GREENTIC_PACK_STRICT_EXTENSIONS", help="Unknown extensions are errors.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Names everything that is wrong with a pack, by its code; exit code 2 if something must be mended."""
+    from lichen.packs.checking.doctor import examined
+
+    data = opened(pack).data if pack.is_dir() else read_pack(pack)
+    found = examined(pack.name, data, strict=strict)
+    is_ok = not any(each.severity == "error" for each in found)
+    screen = Screen(as_json=as_json)
+    if not screen.data({"ok": is_ok, "diagnostics": [msgspec.to_builtins(each) for each in found]}):
+        for each in found:
+            screen.line(f"{each.severity} {each.code} {each.path}: {each.message} {each.hint}")
+        screen.line("Nothing is wrong with it." if not found else f"{len(found)} found.")
+    if not is_ok:
+        raise typer.Exit(WRONG)
 
 
 @app.command()

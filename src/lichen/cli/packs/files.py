@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lichen.cli.signing.files import read
-from lichen.core.words.errors import Conflict
+from lichen.core.words.errors import Conflict, NotFound
 
 if TYPE_CHECKING:
     from lichen.packs.container.archive import Archive
@@ -30,6 +30,17 @@ def opened(path: Path) -> Archive:
     from lichen.packs.building.folder import read_folder
 
     return opened_bytes(f"{path.resolve().name}.gtpack", build(read_folder(path)).data)
+
+
+def read_pack(path: Path) -> bytes:
+    """The bytes of a file that may be a pack. Raises NotFound (`file_missing`)."""
+    from lichen.packs.container.limits import LIMITS
+
+    try:
+        with path.open("rb") as file:
+            return file.read(LIMITS.archive_bytes + 1)
+    except OSError:
+        raise NotFound("There is no such file.", code="file_missing", place=str(path)) from None
 
 
 def signing_key(path: Path) -> PrivateKey:
