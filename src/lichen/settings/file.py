@@ -24,6 +24,7 @@ from lichen.core.words.errors import Invalid, NotFound
 from lichen.core.words.quotas import Budgets, Quotas
 from lichen.core.words.scope import PRODUCTION, Actor, ActorKind, Environment, Scope
 from lichen.settings.breakers import breaker_of
+from lichen.settings.components.table import ComponentTable
 from lichen.settings.issuers.table import IssuerTable
 from lichen.settings.mcpfiles import McpFile
 from lichen.settings.models import Models
@@ -202,6 +203,7 @@ class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     registry: tuple[RegistryTable, ...] = ()
     tools: ToolsTable = ToolsTable()
     openapi: tuple[OpenApiTable, ...] = ()
+    component: tuple[ComponentTable, ...] = ()
     agentpin: tuple[AgentPinTable, ...] = ()
     issuer: tuple[IssuerTable, ...] = ()
     secrets: Stores = Stores()
@@ -228,6 +230,7 @@ class Settings(msgspec.Struct, frozen=True):
     mcp: tuple[McpTable, ...] = ()
     floor: Tier = "process"
     openapi: tuple[OpenApiTable, ...] = ()
+    components: tuple[ComponentTable, ...] = ()
     agentpin: tuple[AgentPinTable, ...] = ()
     stores: Stores = Stores()
     keyed: Mapping[str, Mapping[str, str]] = {}

@@ -13,6 +13,7 @@ from lichen.core.remote.credentials import wrong_with_doors
 from lichen.core.speech.wording import Texts
 from lichen.core.words.errors import Invalid, NotFound
 from lichen.core.words.scope import Scope
+from lichen.settings.components.table import alike
 from lichen.settings.decoding import Decoded, decode, place_in, table
 from lichen.settings.file import FILE, File, Settings, Tenant
 from lichen.settings.issuers.table import wrong_with_issuers
@@ -87,6 +88,7 @@ def _settings(path: Path, file: File, environ: Mapping[str, str]) -> Settings:
         mcp=(*file.mcp, *file.registry),
         floor=file.tools.floor,
         openapi=file.openapi,
+        components=file.component,
         agentpin=file.agentpin,
         stores=file.secrets,
         state=file.state,
@@ -113,6 +115,7 @@ def _checked(path: Path, decoded: Decoded, settings: Settings, from_files: tuple
     more += _providers(found, settings.providers, {}, "models")
     more += _servers(found, settings, from_files)
     more += _apis(found, settings)
+    more += _components(found, settings)
     more += _doors(found, settings)
     more += _packs(found, settings)
     more += _issuers(found, settings)
@@ -202,6 +205,18 @@ def _apis(file: Read, settings: Settings) -> Iterator[Invalid]:
             code="api_twice",
             next_step="Give one of them another name.",
             place=file.place("openapi", number, "name"),
+        )
+
+
+def _components(file: Read, settings: Settings) -> Iterator[Invalid]:
+    """Components that are called as another one, a server or an API."""
+    others = frozenset(own.name for own in (*settings.mcp, *settings.openapi))
+    for number in alike(settings.components, others):
+        yield Invalid(
+            f"There are two that are named {settings.components[number].name!r}, whose tools would be called alike.",
+            code="component_twice",
+            next_step="Give one of them another name.",
+            place=file.place("component", number, "name"),
         )
 
 

@@ -48,10 +48,10 @@ def test_what_a_guest_echoes_is_what_it_was_given_both_ways(data: some.DataObjec
 
 
 def _is_ambiguous(kind: Type) -> bool:
-    """Untagged variants of the library take a boolean for a number, which it is in Python."""
-    return any("bool" in text and "(variant" in text for text in kind.definitions) or (
-        "(result" in f"{kind.text}{kind.definitions}" and "bool" in f"{kind.text}{kind.definitions}"
-    )
+    """The library tells cases that bear no tag by their Python classes: a boolean is a number there, and a case without
+    a payload anything at all, so that of variants in variants it takes one for another."""
+    said = f"{kind.text}{kind.definitions}"
+    return sum(said.count(each) for each in ("(variant", "(result", "(option")) > 1 or "bool" in said
 
 
 @pytest.mark.req("GRE-46.1")
@@ -59,8 +59,8 @@ def _is_ambiguous(kind: Type) -> bool:
     ("text", "value"),
     [
         ("u32", [2**32]), ("u32", [-1]), ("u32", ["1"]), ("u32", [True]), ("bool", [1]), ("char", ["ab"]),
-        ("char", ["\ud800"]), ("string", ["\ud800"]), ("string", [b"x"]), ("(option u8)", ["x"]), ("(tuple u8 u8)", [(1,)]),
-        ("(result u8)", [1]), ("(list u8)", ["x"]), ("string", "x"), ("u32", None),
+        ("char", ["\ud800"]), ("string", ["\ud800"]), ("string", [b"x"]), ("(option u8)", ["x"]),
+        ("(tuple u8 u8)", [(1,)]), ("(result u8)", [1]), ("(list u8)", ["x"]), ("string", "x"), ("u32", None),
     ],
 )  # fmt: skip
 def test_a_value_that_does_not_fit_never_reaches_the_guest(text: str, value: Any) -> None:

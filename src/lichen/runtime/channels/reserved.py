@@ -51,6 +51,8 @@ def _reserved(settings: Settings) -> Iterator[tuple[Path, str]]:
     yield from _of_tenants(settings)
     for api in settings.openapi:
         yield root / api.document, "the document of an API"
+    for component in settings.components:
+        yield root / component.file, "a component"
     yield from ((root / each.keys, "keys of an issuer") for each in settings.issuers if each.keys)
     yield from ((root / each.key, "a key of packs") for each in settings.packs.trust)
     known = (each.known for each in settings.agentpin)

@@ -18,6 +18,7 @@ from lichen.runtime.channels.opening import open_channels
 from lichen.runtime.project.modules import own_modules, referred
 from lichen.runtime.project.project import Project
 from lichen.runtime.project.secretkinds import kinds
+from lichen.settings.components.table import ComponentTable
 from lichen.settings.file import FILE, FlowFile, Settings
 from lichen.settings.packs.table import PackFile
 from lichen.settings.places import with_line
@@ -74,7 +75,12 @@ class Loading:
         """What could be loaded."""
         settings, parts = self._settings, self._settings.parts
         own = [tool for i, name in enumerate(parts.tools) for tool in self._tools(i, name)]
-        tools = (*own, *(tool for i, table in enumerate(settings.openapi) for tool in self._operations(i, table)))
+        apis = [tool for i, table in enumerate(settings.openapi) for tool in self._operations(i, table)]
+        tools = (
+            *own,
+            *apis,
+            *(tool for i, each in enumerate(settings.components) for tool in self._component(i, each)),
+        )
         own_agents = tuple(agent for i, name in enumerate(parts.agents) for agent in self._agents(i, name, tools))
         packs = self.packs()
         packed = self.packed(packs, tools)
@@ -121,6 +127,14 @@ class Loading:
 
         place = self._file.place("openapi", i, "document")
         return self._guarded(found, (), place)
+
+    def _component(self, i: int, table: ComponentTable) -> tuple[Tool, ...]:
+        """The operations of a component as tools."""
+        from lichen.runtime.project.components import component_tools  # for projects with components only
+
+        place = self._file.place("component", i, "file")
+        home = self._settings.home
+        return self._guarded(lambda: component_tools(self._inside(table.file, place), table.terms, home), (), place)
 
     def _agents(self, i: int, reference: str, tools: Sequence[Tool]) -> tuple[Agent, ...]:
         def found() -> tuple[Agent, ...]:

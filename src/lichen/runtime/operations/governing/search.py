@@ -25,7 +25,7 @@ Has = Literal["on", "offered"]
 
 
 class FoundTool(msgspec.Struct, frozen=True):
-    """A tool that fits. `origin` is `own`, `command`, or `mcp`, `registry` and `openapi` with a name, as in
+    """A tool that fits. `origin` is `own`, `command`, or `mcp`, `registry`, `openapi` or `component` with a name, as in
     `registry:partner`. `relevance` is between 0 and 1; `is_old` where its server could not be asked now, and this is
     what it said last."""
 
@@ -78,7 +78,8 @@ class ToolSearch:
 
 def _of_spec(spec: ToolSpec) -> _Known:
     first = spec.tags[0] if spec.tags else ""
-    origin = f"openapi:{spec.name.partition('.')[0]}" if first == "openapi" else first if first == "command" else "own"
+    named = f"{first}:{spec.name.partition('.')[0]}"
+    origin = named if first in ("openapi", "component") else first if first == "command" else "own"
     return _Known(spec.name, spec.description, origin, "on")
 
 

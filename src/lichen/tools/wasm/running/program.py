@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
@@ -11,6 +11,7 @@ from wasmtime.component import Component, ExportIndex, Linker
 
 from lichen.core.components.limits import CallLimits
 from lichen.core.words.errors import Invalid
+from lichen.tools.wasm.running.asked import EMPTY, Answers, link
 from lichen.tools.wasm.running.engine import engine
 from lichen.tools.wasm.running.exports import BARE, Offered, offered
 from lichen.tools.wasm.running.guest import Guest, Plan
@@ -18,8 +19,6 @@ from lichen.tools.wasm.running.watch import Watch
 from lichen.tools.wasm.values.plans import planned
 
 WASI = "wasi:"
-
-Link = Callable[[Linker, Offered], None]
 
 
 def compiled(data: bytes, place: str | None = None) -> Component:
@@ -40,21 +39,17 @@ def invalid(message: str, place: str | None) -> Invalid:
 
 
 class Program:
-    """A component ready to run. `link` gives it what it imports. Used by many threads at once."""
+    """A component ready to run. `answers` are those to what it asks of us. Used by many threads at once."""
 
-    def __init__(self, component: Component, link: Link | None = None) -> None:
+    def __init__(self, component: Component, answers: Answers = EMPTY) -> None:
         self._component = component
         self.exports: Offered = offered(component)
         self._linker = Linker(engine())
         self._has_wasi = any(name.startswith(WASI) for name in self.exports.imports)
         if self._has_wasi:
             self._linker.add_wasip2()
-        if link is not None:
-            self._linker.allow_shadowing = True
-            link(self._linker, self.exports)
-        if not all(name.startswith(WASI) for name in self.exports.imports):
-            # would take the place of WASI, too, where its version is another than the linker's
-            self._linker.define_unknown_imports_as_traps(component)
+        link(self._linker, self.exports, answers)
+        self._linker.define_unknown_imports_as_traps(component)
 
     def instance(self, limits: CallLimits, watch: Watch | None = None) -> Guest:
         """A fresh instance, which knows nothing of any other. Raises Trapped where that begins with a trap."""

@@ -27,10 +27,12 @@ CONTINUE: Final = 0
 
 
 class Watch:
-    """One call, as far as it is bounded. `cancel` may be called from any thread."""
+    """One call, as far as it is bounded. `host` is what answers of ours are given. `cancel` may be called from any
+    thread."""
 
-    def __init__(self, limits: CallLimits) -> None:
+    def __init__(self, limits: CallLimits, host: Any = None) -> None:
         self.limits = limits
+        self.host = host
         self.stopped: TrapKind | None = None
         self.detail = ""
         self.is_cancelled = False

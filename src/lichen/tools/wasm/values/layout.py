@@ -1,4 +1,4 @@
-"""How values lie in memory where the C API of wasmtime takes and gives them: sizes, offsets, and the number of each kind.
+"""How values lie in memory where the C API of wasmtime takes and gives them: sizes, offsets, the number of each kind.
 
 Source: wasmtime/component/val.h of the C API.
 """
@@ -10,18 +10,23 @@ from __future__ import annotations
 
 import struct
 from ctypes import addressof, c_char, sizeof
-from typing import Final
+from typing import Any, Final
 
 from wasmtime import _ffi as ffi
 from wasmtime.component import Bool, Char, ValType
 from wasmtime.component._types import F32, F64, S8, S16, S32, S64, U8, U16, U32, U64
 
+
+def _offset(structure: Any) -> int:
+    return structure.val.offset
+
+
 VALUE: Final = sizeof(ffi.wasmtime_component_val_t)
 BODY: Final = ffi.wasmtime_component_val_t.of.offset
 ENTRY: Final = sizeof(ffi.wasmtime_component_valrecord_entry_t)
 ENTRY_VALUE: Final = ffi.wasmtime_component_valrecord_entry_t.val.offset
-VARIANT_VALUE: Final = BODY + ffi.wasmtime_component_valvariant_t.val.offset
-RESULT_VALUE: Final = BODY + ffi.wasmtime_component_valresult_t.val.offset
+VARIANT_VALUE: Final[int] = BODY + _offset(ffi.wasmtime_component_valvariant_t)
+RESULT_VALUE: Final[int] = BODY + _offset(ffi.wasmtime_component_valresult_t)
 NAME: Final = sizeof(ffi.wasm_name_t)
 
 STRING: Final = ffi.WASMTIME_COMPONENT_STRING.value

@@ -112,7 +112,7 @@ def _char() -> Write:
 
     def write(buffer: bytearray, at: int, value: Any, kept: Kept) -> None:
         code = ord(value)
-        if 0xD800 <= code < 0xE000:  # noqa: PLR2004 - surrogates are no characters (Unicode, D91)
+        if 0xD800 <= code < 0xE000:
             raise Unfit("half a character is none")
         buffer[at] = number
         body.pack_into(buffer, at + BODY, code)
@@ -144,9 +144,9 @@ def _bytes(buffer: bytearray, at: int, value: Any, kept: Kept) -> None:
 
 def _list(element: Write) -> Write:
     def write(buffer: bytearray, at: int, value: Any, kept: Kept) -> None:
-        if not isinstance(value, list | tuple):
-            raise Unfit("a list is a list")
         items: Any = value
+        if not isinstance(value, list):
+            raise Unfit("a list is a list")
         inner = bytearray(max(1, len(items)) * VALUE)
         for number, each in enumerate(items):
             element(inner, number * VALUE, each, kept)

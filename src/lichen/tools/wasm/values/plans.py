@@ -19,7 +19,7 @@ from wasmtime import _bindings as bindings
 from wasmtime import _ffi as ffi
 from wasmtime.component import Func, FuncType
 
-from lichen.tools.wasm.values.layout import VALUE, Unfit, Unsupported, address
+from lichen.tools.wasm.values.layout import VALUE, Unfit, Unsupported
 from lichen.tools.wasm.values.lifting import Room, reader
 from lichen.tools.wasm.values.lowering import Kept, writer
 from lichen.tools.wasm.values.stock import from_stock, to_stock

@@ -1,0 +1,45 @@
+"""The compiled code of components, in the data directory: where it lies, and the key that says that it is ours."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from lichen.log.disk.files import write_new_file
+
+COMPILED: Final = "components"  # in the data directory
+KEY: Final = "components.key"  # in the directory of the keys
+KEY_BYTES: Final = 32
+
+
+def component_key(home: Path, random: Callable[[int], bytes]) -> bytes:
+    """The key, made by whoever needs it first; empty where it cannot be kept."""
+    keys = home / "keys"
+    with suppress(OSError):
+        _make(keys / KEY, random)
+    return found_key(home)
+
+
+def found_key(home: Path) -> bytes:
+    """The key, empty where there is none yet."""
+    try:
+        kept = (home / "keys" / KEY).read_bytes()
+    except OSError:
+        return b""
+    return kept if len(kept) == KEY_BYTES else b""
+
+
+def _make(path: Path, random: Callable[[int], bytes]) -> None:
+    """Makes the file whole or not at all, whoever else does the same."""
+    if path.exists():
+        return
+    made = path.with_name(f"{KEY}.{random(8).hex()}")
+    write_new_file(made, random(KEY_BYTES))
+    try:
+        with suppress(FileExistsError):
+            os.link(made, path)
+    finally:
+        made.unlink()

@@ -1,0 +1,107 @@
+"""A component that a project names: its code, the family it is of, what it was granted; linked at first use."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from lichen.core.components.capabilities import Capabilities
+from lichen.core.components.limits import CallLimits
+from lichen.core.ports.call import CallMeta
+from lichen.core.state.port import States
+from lichen.tools.egress.reach import Reach
+from lichen.tools.wasm.port import Answered, Described, Family, Invocation
+
+if TYPE_CHECKING:  # what runs guests is loaded when one is
+    from wasmtime.component import Component as Compiled
+
+    from lichen.tools.wasm.imports.host import HostCall
+    from lichen.tools.wasm.running.cache import Cache
+    from lichen.tools.wasm.running.program import Program
+
+PREFIX: Final = "component."  # before the name of a component, in the names of its state
+
+
+class Named(NamedTuple):
+    """What a project says of a component, as far as its calls need it."""
+
+    name: str
+    granted: Capabilities
+    limits: CallLimits
+    config: Any = None
+    is_private: bool = False
+
+
+class Component:
+    """One component. Its instances share its code and nothing else."""
+
+    def __init__(self, compiled: Compiled, named: Named, family: Family, digest: str) -> None:
+        self.family, self.digest = family, digest
+        self._compiled, self._named = compiled, named
+        self._lock = threading.Lock()
+        self._program: Program | None = None
+
+    @property
+    def config(self) -> Any:
+        """What it is configured with."""
+        return self._named.config
+
+    @property
+    def program(self) -> Program:
+        """It with what answers it; whoever comes first waits for that."""
+        with self._lock:
+            if self._program is None:
+                self._program = _linked(self._compiled)
+            return self._program
+
+    def keep(self, cache: Cache) -> None:
+        """Keeps its compiled code, unless that is there already."""
+        cache.keep(self.digest, self._compiled)
+
+    def call(
+        self, meta: CallMeta, loop: asyncio.AbstractEventLoop, states: States | None, reach: Reach | None
+    ) -> HostCall:
+        """What a call has of us."""
+        from lichen.tools.wasm.imports.host import Granted, HostCall, Services
+
+        named = self._named
+        return HostCall(
+            Granted(named.granted, f"{PREFIX}{named.name}", named.is_private),
+            Services(states, reach),
+            scope=meta.scope,
+            loop=loop,
+            secrets=meta.secrets,
+            idempotency_key=meta.idempotency_key,
+            timeout_s=max(meta.timeout_s, 0.001),
+        )
+
+    def ask(self, call: HostCall, asked: Invocation) -> Answered:
+        """What came of a question. Runs the guest where it is called. Raises Trapped, Invalid."""
+        from lichen.tools.wasm.running.watch import Watch
+
+        program = self.program
+        call.watch = Watch(self._named.limits, call)
+        if call.gave_up:
+            call.watch.cancel()
+        instance = program.instance(self._named.limits, call.watch)
+        try:
+            return self.family.invoke(instance, program.exports, asked)
+        finally:
+            instance.close()
+
+    def describe(self) -> Described:
+        """What it says of itself, asked with nothing granted. Raises Trapped, Invalid."""
+        program = self.program
+        instance = program.instance(self._named.limits)
+        try:
+            return self.family.describe(instance, program.exports)
+        finally:
+            instance.close()
+
+
+def _linked(compiled: Compiled) -> Program:
+    from lichen.tools.wasm.imports.answers import ANSWERS
+    from lichen.tools.wasm.running.program import Program
+
+    return Program(compiled, ANSWERS)
