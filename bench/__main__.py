@@ -13,7 +13,20 @@ from functools import partial
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from bench import asking, building, channels, engine, fair, flying, jails, messages, servers, start, webhooks
+from bench import (
+    asking,
+    building,
+    channels,
+    components,
+    engine,
+    fair,
+    flying,
+    jails,
+    messages,
+    servers,
+    start,
+    webhooks,
+)
 from bench.figure import ROOT, Figure, run_own
 from bench.show import history, picture, readme, table
 
@@ -47,6 +60,7 @@ def plan(run: history.Run) -> list[tuple[str, Callable[[], list[Figure]]]]:
         ("beside a flood", fair.figures),
         ("start", start.figures),
         ("a jail", jails.figures),
+        ("components", components.figures),
         ("servers", servers.figures),
         ("agents built", building.figures),
         ("requests to a model", asking.figures),

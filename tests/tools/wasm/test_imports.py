@@ -307,3 +307,15 @@ async def test_a_guest_may_ask_whether_anybody_still_waits(ask: Asking) -> None:
     assert program.instance(call.watch.limits, call.watch).call("", "run") is False
     call.gave_up = True  # what is asked is the call, before the guest is stopped
     assert program.instance(call.watch.limits, Watch(call.watch.limits, call)).call("", "run") is True
+
+
+@pytest.mark.req("GRE-46.11")
+async def test_a_guest_of_wasi_finds_no_variables_arguments_or_folders(ask: Asking) -> None:
+    strings = "(result (list string))"
+    environment = {"get-environment": ("", f"(result {PAIRS})", 0), "get-arguments": ("", strings, 0)}
+    program = Program(compiled(binary(forwarding("wasi:cli/environment@0.2.0", {}, environment))), ANSWERS)
+    call = ask.begun(EVERYTHING)
+    assert call.watch is not None
+    instance = program.instance(call.watch.limits, call.watch)
+    assert instance.call("", "get-environment") == []
+    assert instance.call("", "get-arguments") == []

@@ -36,7 +36,7 @@ class Echo:
         return way(self._kind)(func, store, (value,), bytes_max)
 
 
-@pytest.mark.req("GRE-46.1")
+@pytest.mark.req("GRE-46.10")
 @given(some.data())
 def test_what_a_guest_echoes_is_what_it_was_given_both_ways(data: some.DataObject) -> None:
     kind = data.draw(types())
@@ -54,7 +54,7 @@ def _is_ambiguous(kind: Type) -> bool:
     return sum(said.count(each) for each in ("(variant", "(result", "(option")) > 1 or "bool" in said
 
 
-@pytest.mark.req("GRE-46.1")
+@pytest.mark.req("GRE-46.10")
 @pytest.mark.parametrize(
     ("text", "value"),
     [

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import itertools
+import zlib
 from collections.abc import Callable, Mapping
 from ctypes import addressof, byref
 from typing import Any, Final, NamedTuple
@@ -17,7 +18,7 @@ from typing import Any, Final, NamedTuple
 from wasmtime import WasmtimeError
 from wasmtime import _bindings as bindings
 from wasmtime import _ffi as ffi
-from wasmtime.component import FuncType, Linker, ResultType
+from wasmtime.component import FuncType, Linker, ResourceType, ResultType
 
 from lichen.tools.wasm.port import Trapped
 from lichen.tools.wasm.running.exports import BARE, Offered
@@ -46,19 +47,36 @@ class Line(NamedTuple):
     result: ResultType | None
 
 
+GIVEN: Final = ("wasi:cli/", "wasi:clocks/", "wasi:filesystem/", "wasi:io/", "wasi:random/", "wasi:sockets/")
+"""What the library itself answers, from a world in which there is nothing."""
+
 _lines: dict[int, Line] = {}
 _numbers = itertools.count(1)
 
 
 def link(linker: Linker, offered: Offered, answers: Answers) -> None:
-    """Links those of its imports to which there are answers, each function of them."""
+    """Links all of its imports but those of WASI, each function of them: to an answer, or to nobody's."""
     for interface, functions in offered.imported.items():
-        known = answers.get(interface)
-        if known is None or interface == BARE:
+        if interface.startswith(GIVEN):
             continue
-        with linker.root() as root, root.add_instance(interface) as instance:
-            for name, kind in functions.items():
-                _add(instance, name, _line(known.get(name, nobody), kind))
+        known = answers.get(interface, {})
+        with linker.root() as root:
+            if interface == BARE:
+                _link(root, functions, known)
+                continue
+            with root.add_instance(interface) as instance:
+                for name in offered.resources.get(interface, ()):
+                    instance.add_resource(name, ResourceType.host(zlib.crc32(name.encode())), _let_go)
+                _link(instance, functions, known)
+
+
+def _link(instance: Any, functions: Mapping[str, FuncType], known: Mapping[str, Answer]) -> None:
+    for name, kind in functions.items():
+        _add(instance, name, _line(known.get(name, nobody), kind))
+
+
+def _let_go(*_: Any) -> None:
+    """What nobody gave needs no end."""
 
 
 def nobody(host: Any, *args: Any) -> Any:

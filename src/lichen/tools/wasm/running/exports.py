@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 import msgspec
-from wasmtime.component import Component, ComponentInstanceType, FuncType
+from wasmtime.component import Component, ComponentInstanceType, FuncType, ResourceType
 
 from lichen.tools.wasm.running.engine import engine
 
@@ -21,6 +21,7 @@ class Offered(msgspec.Struct, frozen=True):
     exported: Signatures
     imported: Signatures
     others: tuple[str, ...] = ()
+    resources: Mapping[str, tuple[str, ...]] = {}
 
     @property
     def interfaces(self) -> Mapping[str, tuple[str, ...]]:
@@ -45,7 +46,15 @@ def offered(component: Component) -> Offered:
     imports = {name: each.ty for name, each in kind.imports(engine()).items()}
     others = tuple(name for name, item in imports.items() if not isinstance(item, FuncType | ComponentInstanceType))
     exports = {name: each.ty for name, each in kind.exports(engine()).items()}
-    return Offered(_functions(exports), _functions(imports), others)
+    return Offered(_functions(exports), _functions(imports), others, _resources(imports))
+
+
+def _resources(items: Mapping[str, object]) -> Mapping[str, tuple[str, ...]]:
+    found = {name: item.exports(engine()) for name, item in items.items() if isinstance(item, ComponentInstanceType)}
+    return {
+        name: tuple(each for each, entry in inside.items() if isinstance(entry.ty, ResourceType))
+        for name, inside in found.items()
+    }
 
 
 def _functions(items: Mapping[str, object]) -> Signatures:

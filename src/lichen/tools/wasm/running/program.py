@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any
 
 from wasmtime import Store, WasiConfig, WasmtimeError
 from wasmtime.component import Component, ExportIndex, Linker
@@ -49,7 +48,6 @@ class Program:
         if self._has_wasi:
             self._linker.add_wasip2()
         link(self._linker, self.exports, answers)
-        self._linker.define_unknown_imports_as_traps(component)
 
     def instance(self, limits: CallLimits, watch: Watch | None = None) -> Guest:
         """A fresh instance, which knows nothing of any other. Raises Trapped where that begins with a trap."""
@@ -86,10 +84,6 @@ class Program:
 def _nothing(watch: Watch) -> WasiConfig:
     """A world without files, network, arguments or variables; what is written there is bounded."""
     config = WasiConfig()
-
-    def write(data: bytes) -> Any:
-        watch.write(data)
-
-    config.stdout_custom = write
-    config.stderr_custom = write
+    config.stdout_custom = watch.write
+    config.stderr_custom = watch.write
     return config
