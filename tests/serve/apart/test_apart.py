@@ -180,6 +180,7 @@ async def test_a_message_over_http_comes_back_on_egress_with_its_correlation_id(
         await connected(door)
         await until(lambda: sent.bus.is_connected)
         await sent.bus.listen("greentic.messaging.>", lambda subject, data: seen.append(json.loads(data)))
+        await sent.bus.ask(lambda streams: streams.stream_info(DLQ))  # answered: it is listened by now
         async with runner(file, nats.url):
             for id in ("m-1", "m-2"):
                 assert (await door.post(**posted("Hello?", id=id))).status_code == 200
