@@ -44,6 +44,12 @@ class Mute:
         return self._has
 
 
+class Closed(Mute):
+    """One that cannot be asked what it has, though it says what may be relied on."""
+
+    has = None  # type: ignore[assignment]
+
+
 async def told(make_world: MakeWorld, clock: SimulatedClock, post: Mute, **options: Any) -> list[tuple[str, str]]:
     """What a session that says `one` and `two` over the platform tells of how the way of its messages went."""
     world = await make_world(agent("shop.bot", [echo]), channels={"post": post}, options=Options(**options))
@@ -92,6 +98,15 @@ async def test_where_a_platform_doubles_a_message_in_doubt_is_held_and_the_next_
     make_world: MakeWorld, clock: SimulatedClock
 ) -> None:
     post = Mute(Traits("doubles", "hold"))
+    assert await told(make_world, clock, post) == [("o1", "hold"), ("o2", "delivered")]
+    assert post.there == ["one", "two"]
+
+
+@pytest.mark.req("LIC-16.20")
+async def test_what_a_channel_says_of_its_platform_counts_also_where_that_cannot_be_asked(
+    make_world: MakeWorld, clock: SimulatedClock
+) -> None:
+    post = Closed(Traits("doubles", "hold"))
     assert await told(make_world, clock, post) == [("o1", "hold"), ("o2", "delivered")]
     assert post.there == ["one", "two"]
 

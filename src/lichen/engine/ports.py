@@ -130,12 +130,17 @@ class Channel(Protocol):
 
 
 @runtime_checkable
-class Platform(Channel, Protocol):
+class Stated(Channel, Protocol):
     """A way out that says what may be relied on there. One that does not say has the traits of `Traits()`."""
 
     def traits(self, scope: Scope) -> Traits:
         """What may be relied on."""
         ...
+
+
+@runtime_checkable
+class Platform(Stated, Protocol):
+    """A way out whose platform can be asked what it has."""
 
     async def has(self, scope: Scope, message: Outbound) -> bool | None:
         """Whether the platform has this message; None where it does not say now."""
@@ -144,7 +149,7 @@ class Platform(Channel, Protocol):
 
 def traits_of(channel: Channel | None, scope: Scope) -> Traits:
     """What may be relied on at a channel's platform."""
-    return channel.traits(scope) if isinstance(channel, Platform) else Traits()
+    return channel.traits(scope) if isinstance(channel, Stated) else Traits()
 
 
 class NoSecrets:
