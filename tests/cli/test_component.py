@@ -107,6 +107,21 @@ def test_the_manifest_beside_a_component_is_held_against_it(file: Path) -> None:
     assert data("doctor", file, code=1)["components"][0]["findings"][0]["code"] == "component_manifest_invalid"
 
 
+@pytest.mark.req("GRE-81.2")
+def test_the_doctor_warns_of_what_nobody_answers(tmp_path: Path) -> None:
+    path = tmp_path / "asks.wasm"
+    known = '(import "greentic:state/state-store@1.0.0" (instance (export "read" (func))))'
+    path.write_bytes(binary(f'(component {known} (import "acme:own/x@1.0.0" (instance (export "f" (func)))))'))
+    (found,) = [
+        each
+        for each in data("doctor", path, code=1)["components"][0]["findings"]
+        if each["code"] == "component_import_unanswered"
+    ]
+    assert found["severity"] == "warning"
+    assert "acme:own/x@1.0.0" in found["message"]
+    assert "state-store" not in found["message"]
+
+
 @pytest.mark.req("GRE-81.1")
 @pytest.mark.parametrize("place", ["nothing.wasm", "empty"])
 def test_a_place_without_a_component_is_refused(tmp_path: Path, place: str) -> None:

@@ -80,7 +80,8 @@ def doctor(
         is_ok = is_ok and is_good(held)
         findings = [{name: getattr(each, name) for name in each.__struct_fields__} for each in held.findings]
         told.append({"place": str(path), "ok": is_good(held), "family": held.family, "findings": findings})
-        screen.line(f"{path}: {held.family or 'of no family that is known'}, {len(held.operations)} operations")
+        names = ", ".join(each.name for each in held.operations) or "no operation that it names"
+        screen.line(f"{path}: {held.family or 'of no family that is known'}: {names}")
         _say(screen, held)
     screen.data({"ok": is_ok, "components": told})
     if not is_ok:

@@ -82,6 +82,7 @@ def seen(path: Path) -> Seen:
     program = Program(compiled(data, str(path)))
     found = spoken(program.exports)
     manifest, findings = _manifest(path, data)
+    findings = (*findings, *_unanswered(program.exports.imports))
     held = Seen(
         str(path),
         len(data),
@@ -150,21 +151,34 @@ def _unknown(held: Seen) -> Finding:
 
 def _manifest(path: Path, data: bytes) -> tuple[ComponentManifest | None, tuple[Finding, ...]]:
     """The manifest beside a component, and what does not fit of it."""
-    file = path.parent / MANIFEST
-    if not file.is_file() or file.stat().st_size > MANIFEST_BYTES_MAX:
+    beside = (path.with_suffix(".manifest.json"), path.with_name(MANIFEST))
+    file = next((each for each in beside if each.is_file()), None)
+    if file is None or file.stat().st_size > MANIFEST_BYTES_MAX:
         return None, ()
     try:
         manifest = manifest_of(msgspec.json.decode(file.read_bytes()), str(file))
     except (msgspec.DecodeError, RecursionError):
-        return None, (Finding("problem", "component_manifest_invalid", f"{MANIFEST} is no JSON.", "Correct it."),)
+        return None, (Finding("problem", "component_manifest_invalid", f"{file.name} is no JSON.", "Correct it."),)
     except LichenError as error:
         return None, (Finding("problem", error.code, error.message, error.next_step),)
     said = manifest.hashes.get("component_wasm", "").removeprefix("blake3:")
     if said and said != blake3(data).hexdigest():
-        message = f"{MANIFEST} was written for another file: its hash is not this one's."
+        message = f"{file.name} was written for another file: its hash is not this one's."
         step = f"Build both again, or write blake3:{blake3(data).hexdigest()} where it says `component_wasm`."
         return manifest, (Finding("problem", "component_hash", message, step),)
     return manifest, ()
+
+
+def _unanswered(imports: tuple[str, ...]) -> tuple[Finding, ...]:
+    """What it would ask that nobody answers: asking it ends the call."""
+    from lichen.tools.wasm.imports.answers import ANSWERS
+
+    names = [each for each in imports if each not in ANSWERS and not each.startswith("wasi:")]
+    if not names:
+        return ()
+    message = f"Nobody answers what it asks of {', '.join(names[:10])}: a call that asks it ends there."
+    step = "Use only operations that do not ask it, or a component that does without."
+    return (Finding("warning", "component_import_unanswered", message, step),)
 
 
 def _compared(held: Seen) -> tuple[Finding, ...]:
@@ -176,8 +190,8 @@ def _compared(held: Seen) -> tuple[Finding, ...]:
     named = {each.name for each in held.described.operations} if held.described is not None else set[str]()
     for each in held.operations:
         if named and each.name not in named:
-            message = f"{MANIFEST} names the operation {each.name!r}, which the component does not."
-            found.append(Finding("warning", "component_operation_unknown", message, f"Correct {MANIFEST}."))
+            message = f"Its manifest names the operation {each.name!r}, which the component does not."
+            found.append(Finding("warning", "component_operation_unknown", message, "Correct the manifest."))
     bare = [each.name for each in held.operations if not each.input_schema]
     if bare:
         message = f"What it takes is not said: {', '.join(bare[:10])}."

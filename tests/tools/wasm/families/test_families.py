@@ -323,10 +323,10 @@ def test_a_result_that_is_an_error_is_a_failure_with_its_words() -> None:
 
 
 @pytest.mark.req("GRE-47.4")
-def test_what_a_tool_wants_to_ask_a_person_is_told() -> None:
+def test_a_tool_that_wants_to_ask_a_person_first_is_not_done() -> None:
     request = {"title": "Size", "message": "Which?", "schema": '{"type":"object"}'}
     said = ask(router(Ok(Case("elicit", request))), "echo", {})
-    assert said.payload is None
+    assert said.failure == Reported("component_asks", "It asks something first: Which?")
     assert said.metadata == {"elicit": {"title": "Size", "message": "Which?", "schema": {"type": "object"}}}
 
 

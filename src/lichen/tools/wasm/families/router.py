@@ -1,7 +1,7 @@
 """wasix:mcp/router@25.6.18 and 0.0.5: the tools, resources and prompts of an MCP server that is a component.
 
 A tool is an operation of its own name; `list-resources`, `read-resource`, `list-prompts` and `get-prompt` are asked
-under theirs. What it wants to ask a person (`elicit`) stands in the metadata, for whoever called it to ask.
+under theirs. A tool that wants to ask a person first (`elicit`) was not done; what it asks stands in the metadata.
 
 Source: wasix:mcp@25.6.18 and 0.0.5, interface router; greentic-mcp, its error codes.
 """
@@ -21,6 +21,7 @@ from lichen.tools.wasm.values.canonical import Case
 
 MCP_ROUTER_ERROR: Final = "MCP_ROUTER_ERROR"
 MCP_CONFIG_ERROR: Final = "MCP_CONFIG_ERROR"
+ASKS: Final = "component_asks"
 MESSAGE_CHARS_MAX: Final = 4_000
 _STATUS: Final = {"invalid-parameters": 400, "not-found": 404, "schema-error": 422}
 _OTHERS: Final = ("list-resources", "read-resource", "list-prompts", "get-prompt")
@@ -101,7 +102,9 @@ def _answered(said: Any) -> Answered:
     if tag == "completed" and fields:
         return _completed(fields)
     if tag == "elicit":
-        return Answered(metadata={"elicit": {**table(_tree(fields)), "schema": _json(fields.get("schema"))}})
+        told = {**table(_tree(fields)), "schema": _json(fields.get("schema"))}
+        message = f"It asks something first: {fields.get('message', '')}"
+        return Answered(failure=Reported(ASKS, message[:MESSAGE_CHARS_MAX]), metadata={"elicit": told})
     return Answered(failure=Reported(MCP_ROUTER_ERROR, "The router answers what no result is."))
 
 
