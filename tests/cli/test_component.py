@@ -14,12 +14,35 @@ from typer.testing import CliRunner, Result
 from lichen.cli.app import app
 from lichen.core.words.errors import LichenError
 from lichen.tools.wasm.values.canonical import Case
-from tests.tools.wasm.families.guests import SAYS, as_json, completed, descriptor, node_json, router
+from tests.tools.wasm.families.guests import SAYS, as_json, completed, descriptor, node_json, reported, router
 from tests.tools.wasm.families.shapes import BYTES, Function, Trap, guest
 from tests.tools.wasm.guests import binary
 
 ECHO = binary(guest({**node_json("0.4.0", Case("ok", SAYS)), **router(completed())}))
 STRANGE = binary(guest({"acme:own/thing@1.0.0": {"go": Function({}, "string", "x")}}))
+READING = binary("""
+(component
+  (import "greentic:secrets-store/secrets-store@1.0.0" (instance $store
+    (type $error (enum "not-found" "denied" "invalid-key" "internal"))
+    (export "secrets-error" (type $named (eq $error)))
+    (export "get" (func (param "key" string) (result (result (option (list u8)) (error $named)))))))
+  (core module $held
+    (memory (export "memory") 1)
+    (data (i32.const 64) "weather.key")
+    (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 1024)))
+  (core instance $h (instantiate $held))
+  (alias core export $h "memory" (core memory $memory))
+  (alias core export $h "realloc" (core func $realloc))
+  (core func $get (canon lower (func $store "get") (memory $memory) (realloc $realloc)))
+  (core module $m
+    (import "host" "get" (func $get (param i32 i32 i32)))
+    (func (export "run") (result i32)
+      (call $get (i32.const 64) (i32.const 11) (i32.const 0))
+      (i32.const 8)))
+  (core instance $i (instantiate $m (with "host" (instance (export "get" (func $get))))))
+  (func (export "run") (result string) (canon lift (core func $i "run") (memory $memory)))
+)
+""")
 BROKEN = binary(guest({"greentic:component/component-descriptor@0.6.0": {"describe": Function({}, BYTES, Trap())}}))
 LYING = binary(guest(descriptor("0.6.0", as_json({"operations": 3}))))
 
@@ -120,6 +143,37 @@ def test_the_doctor_warns_of_what_nobody_answers(tmp_path: Path) -> None:
     assert found["severity"] == "warning"
     assert "acme:own/x@1.0.0" in found["message"]
     assert "state-store" not in found["message"]
+
+
+@pytest.mark.req("GRE-81.4")
+def test_a_component_is_asked_once_and_what_came_of_it_is_shown(file: Path) -> None:
+    said = data("test", file, "--op", "process", "--input", '{"a":1}', "--config", '{"b":2}')
+    assert (said["ok"], said["payload"], said["state"]) == (True, {"a": 1, "config": {"b": 2}}, {})
+    wrong = run("test", file, "--op", "process", "--input", "{")
+    assert isinstance(wrong.exception, LichenError)
+    assert wrong.exception.code == "input_invalid"
+
+
+@pytest.mark.req("GRE-81.4")
+def test_a_component_that_is_tried_reads_the_secrets_of_a_file_and_no_other(tmp_path: Path) -> None:
+    path, secrets = tmp_path / "reading.wasm", tmp_path / "secrets.json"
+    path.write_bytes(READING)
+    secrets.write_text('{"weather.key": "sunny"}')
+    assert data("test", path, "--op", "run", "--secrets", secrets)["payload"] == "sunny"
+    said = data("test", path, "--op", "run")
+    assert said["payload"] != "sunny"
+    assert said["refused"] == ["refused: a secret that it was not granted"]
+
+
+@pytest.mark.req("GRE-81.4")
+def test_a_component_that_fails_or_gives_up_is_shown_and_ends_with_1(tmp_path: Path) -> None:
+    path = tmp_path / "held.wasm"
+    path.write_bytes(binary(guest(node_json("0.5.0", Case("err", reported())))))
+    assert data("test", path, "--op", "x", code=1)["failure"]["code"] == "BUSY"
+    path.write_bytes(binary(guest(node_json("0.5.0", Trap()))))
+    assert data("test", path, "--op", "x", code=1)["failure"]["code"] == "component_unreachable"
+    path.write_bytes(STRANGE)
+    assert isinstance(run("test", path, "--op", "x").exception, LichenError)
 
 
 @pytest.mark.req("GRE-81.1")

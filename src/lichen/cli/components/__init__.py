@@ -1,4 +1,4 @@
-"""`lichen component`: components seen and examined, each as a file, outside of any project.
+"""`lichen component`: components seen, examined and tried, each as a file, outside of any project.
 
 `cli/tree.py` names its commands; others take nothing.
 """

@@ -1,4 +1,4 @@
-"""`lichen component`: what a component is, how it is asked, and what is wrong with it."""
+"""`lichen component`: what a component is, what is wrong with it, and what it answers."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from lichen.cli.show.screen import Screen
-from lichen.core.words.errors import LichenError, NotFound
+from lichen.cli.signing.files import read
+from lichen.core.words.errors import Invalid, LichenError, NotFound
 
 if TYPE_CHECKING:
     from lichen.cli.components.looking import Seen
 
-app = typer.Typer(name="component", no_args_is_help=True, help="WASM components: seen and examined.")
+app = typer.Typer(name="component", no_args_is_help=True, help="WASM components: seen, examined and tried.")
 FILES_MAX: Final = 1_000
 Json = Annotated[bool, typer.Option("--json", help="JSON on stdout and nothing else.")]
 File = Annotated[Path, typer.Argument(help="The component's .wasm file.", metavar="FILE")]
@@ -21,7 +22,7 @@ File = Annotated[Path, typer.Argument(help="The component's .wasm file.", metava
 
 @app.callback()
 def group() -> None:
-    """WASM components: seen and examined."""
+    """WASM components: seen, examined and tried."""
 
 
 @app.command()
@@ -86,6 +87,49 @@ def doctor(
     screen.data({"ok": is_ok, "components": told})
     if not is_ok:
         raise typer.Exit(1)
+
+
+@app.command("test")
+def ask_once(
+    file: File,
+    operation: Annotated[str, typer.Option("--op", help="Which operation.", metavar="OPERATION")],
+    given: Annotated[str, typer.Option("--input", help="What it is asked, JSON.", metavar="JSON")] = "{}",
+    config: Annotated[str, typer.Option("--config", help="How it is configured, JSON.", metavar="JSON")] = "null",
+    secrets: Annotated[
+        Path | None, typer.Option("--secrets", help="A JSON file of the secrets it may read.", metavar="FILE")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Asks a component once, with state in memory and no network; exit code 1 if it fails."""
+    import msgspec
+
+    from lichen.cli.components.trying import invocation, tried
+
+    values: dict[str, str] = {} if secrets is None else _parsed(read(secrets), "--secrets", dict[str, str])
+    asked = invocation(operation, _parsed(given, "--input", object), _parsed(config, "--config", object))
+    came = tried(file, asked, values)
+    screen = Screen(as_json=as_json)
+    if not screen.data(msgspec.to_builtins(came)):
+        screen.line(_json(msgspec.to_builtins(came.payload)))
+        if came.failure is not None:
+            screen.line(f"failed: {came.failure.code}: {came.failure.message}")
+        for line in (*came.log.splitlines(), *came.refused):
+            screen.line(f"  {line}")
+    if not came.ok:
+        raise typer.Exit(1)
+
+
+def _parsed(text: str | bytes, option: str, kind: Any) -> Any:
+    """The JSON of an option. Raises Invalid (`input_invalid`)."""
+    import msgspec
+
+    try:
+        return msgspec.json.decode(text, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        step = f"Give {option} JSON of the right kind."
+        raise Invalid(
+            "This is not what is to be read here.", code="input_invalid", next_step=step, place=option
+        ) from error
 
 
 def _files(place: Path) -> list[Path]:

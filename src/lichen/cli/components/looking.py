@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 from blake3 import blake3
@@ -13,6 +13,10 @@ from blake3 import blake3
 from lichen.core.components.manifest import ComponentManifest, Operation, manifest_of
 from lichen.core.words.errors import Invalid, LichenError, NotFound
 from lichen.tools.wasm.port import Described, Trapped
+
+if TYPE_CHECKING:  # what runs guests is loaded when one is
+    from lichen.tools.wasm.families.table import Spoken
+    from lichen.tools.wasm.running.program import Program
 
 FILE_BYTES_MAX: Final = 128 * 1024 * 1024
 MANIFEST: Final = "component.manifest.json"
@@ -72,15 +76,7 @@ def seen(path: Path) -> Seen:
     Raises NotFound (`file_missing`, `extra_missing`), Invalid (`component_invalid`).
     """
     data = read(path)
-    try:
-        from lichen.tools.wasm.families.table import spoken
-        from lichen.tools.wasm.running.program import Program, compiled
-    except ImportError as error:
-        step = f"Install Lichen with its extra `{EXTRA}`, in a clone with `pip install '.[{EXTRA}]'`."
-        message = "Components need a library that is not installed."
-        raise NotFound(message, code="extra_missing", next_step=step) from error
-    program = Program(compiled(data, str(path)))
-    found = spoken(program.exports)
+    program, found = opened(data, path)
     manifest, findings = _manifest(path, data)
     findings = (*findings, *_unanswered(program.exports.imports))
     held = Seen(
@@ -99,6 +95,30 @@ def seen(path: Path) -> Seen:
     described, problem = _asked(lambda: _describe(program, found.family))
     held = msgspec.structs.replace(held, described=described)
     return _with(held, *(() if problem is None else (problem,)), *_compared(held))
+
+
+def opened(data: bytes, path: Path) -> tuple[Program, Spoken | None]:
+    """A component with what it would be answered, and how it is asked. Raises NotFound (`extra_missing`), Invalid."""
+    try:
+        from lichen.tools.wasm.families.table import spoken
+        from lichen.tools.wasm.imports.answers import ANSWERS
+        from lichen.tools.wasm.running.program import Program, compiled
+    except ImportError as error:
+        step = f"Install Lichen with its extra `{EXTRA}`, in a clone with `pip install '.[{EXTRA}]'`."
+        message = "Components need a library that is not installed."
+        raise NotFound(message, code="extra_missing", next_step=step) from error
+    program = Program(compiled(data, str(path)), ANSWERS)
+    return program, spoken(program.exports)
+
+
+def spoken_with(data: bytes, path: Path) -> tuple[Program, Spoken]:
+    """The same of one that can be asked. Raises Invalid (`component_unknown_abi`) for another."""
+    program, found = opened(data, path)
+    if found is None:
+        step = "`lichen component inspect FILE` shows what it exports."
+        message = "No way of asking this component is known."
+        raise Invalid(message, code="component_unknown_abi", next_step=step, place=str(path))
+    return program, found
 
 
 def told(held: Seen) -> dict[str, Any]:
