@@ -15,7 +15,7 @@ LOCK := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --g
 ensure_venv = $(1)/bin/python -c 'import sys, pip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	|| $(PYTHON) -m venv --clear $(1)
 
-.PHONY: setup dev run test check docs bench crash attack pictures lock clean
+.PHONY: setup dev run test check docs bench crash attack fuzz pictures lock clean
 
 # What running needs, and what testing needs beside it: one environment, two locks that agree.
 setup: $(VENV)/.ready
@@ -79,6 +79,10 @@ crash: dev
 # Everything somebody who means harm might try, at full size; the tests try it at a small one.
 attack: dev
 	$(VENV)/bin/python -m tests.attack
+
+# Bytes of strangers, nearly right, a minute for each parser; the tests try a few.
+fuzz: dev
+	$(VENV)/bin/python -m tests.fuzz
 
 # The pictures of the README: the terminal's, and those the test takes that plays the story in a browser.
 pictures: dev

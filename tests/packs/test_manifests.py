@@ -63,6 +63,13 @@ def test_an_older_pack_v1_names_itself_in_words() -> None:
     assert read_manifest(manifest(v1_value(pack_id="plain.name"))).pack_id == "plain.name"
 
 
+@pytest.mark.req("GRE-29.4")
+def test_a_pack_v1_without_flows_and_components_is_one() -> None:
+    bare = {key: each for key, each in v1_value().items() if key not in ("flows", "components", "extensions")}
+    found = read_manifest(manifest(bare))
+    assert (found.pack_id, found.flows, found.components, found.extensions) == ("shop.v1", (), (), {})
+
+
 @pytest.mark.req("GRE-29.5")
 def test_a_flow_of_which_only_the_intermediate_form_is_there_is_a_document_again() -> None:
     graph = read_manifest(pack(v1_pack())).flows[0].compiled

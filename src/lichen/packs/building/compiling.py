@@ -67,11 +67,11 @@ def _route(route: Route) -> dict[str, Any]:
 
 
 def source_of(flow: Mapping[str, Any]) -> dict[str, Any]:
-    """The document of a flow of which a pack holds only the intermediate form, to be loaded as any other."""
-    metadata: Mapping[str, Any] = flow.get("metadata") or {}
-    extra: Mapping[str, Any] = metadata.get("extra") or {}
+    """The document of a flow of which a pack holds only the intermediate form, to be loaded as any other. What is of
+    another type than it should be is left out; whoever loads the document says what is missing then."""
+    metadata, entrypoints = _table(flow.get("metadata")), _table(flow.get("entrypoints"))
+    extra = _table(metadata.get("extra"))
     optional = {key: metadata.get(key) for key in ("title", "description")}
-    entrypoints: Mapping[str, Any] = flow.get("entrypoints") or {}
     return {
         "id": flow["id"],
         "type": flow["kind"],
@@ -84,22 +84,19 @@ def source_of(flow: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _source_node(node: Mapping[str, Any]) -> dict[str, Any]:
-    component: Mapping[str, Any] = node["component"]
-    told, operation, key = {}, component.get("operation"), component["id"]
+    component = _table(node["component"])
+    told, operation, key = {}, component.get("operation"), component.get("id")
     if key == "component.exec" and operation:
         key = operation
     elif operation:
         told["operation"] = operation
-    output: Mapping[str, Any] = node.get("output") or {}
-    mapped: Any = output.get("mapping")
-    errors: Mapping[str, Any] = node.get("err_map") or {}
-    given: Mapping[str, Any] = node.get("input") or {}
-    payload: Any = given.get("mapping")
+    payload = _table(node.get("input")).get("mapping")
+    output, errors = _table(node.get("output")).get("mapping"), _table(node.get("err_map")).get("mapping")
     return {
-        key: payload if payload is not None else {},
+        str(key): payload if payload is not None else {},
         **told,
-        **({"output": mapped} if mapped else {}),
-        **({"err_map": errors["mapping"]} if errors.get("mapping") else {}),
+        **({"output": output} if output else {}),
+        **({"err_map": errors} if errors else {}),
         "routing": _source_routing(node.get("routing", "End")),
     }
 
@@ -107,15 +104,18 @@ def _source_node(node: Mapping[str, Any]) -> dict[str, Any]:
 def _source_routing(routing: Any) -> Any:
     if routing == "Reply":
         return "reply"
-    if not isinstance(routing, dict):
+    table = _table(routing)
+    if not table:
         return "out"
-    table = cast("dict[str, Any]", routing)
     if "Next" in table:
-        return [{"to": table["Next"]["node_id"]}]
+        return [{"to": _table(table["Next"]).get("node_id")}]
     if "Custom" in table:
         return table["Custom"]
-    branch: Mapping[str, Any] = table.get("Branch") or {}
-    ways: Mapping[str, Any] = branch.get("on_status") or {}
-    found: list[Any] = [{"status": status, "to": to} for status, to in ways.items()]
+    branch = _table(table.get("Branch"))
+    found: list[Any] = [{"status": status, "to": to} for status, to in _table(branch.get("on_status")).items()]
     default = branch.get("default")
     return [*found, *([{"to": default}] if default is not None else [])]
+
+
+def _table(value: Any) -> Mapping[str, Any]:
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}

@@ -96,17 +96,17 @@ def _flows(value: Table) -> Iterator[Diagnostic]:
 
 
 def _nodes(value: Table, graph: Table, above: Steps) -> Iterator[Diagnostic]:
-    aliases = {_table(each).get("alias") for each in _list(value.get("dependencies"))}
-    components = {_table(each).get("id") for each in _list(value.get("components"))}
+    aliases = _texts(value, "dependencies", "alias")
+    components = _texts(value, "components", "id")
     for i, each in enumerate(_list(graph.get("nodes"))):
         component, at = _table(_table(each).get("component")), (*above, "nodes", i, "component")
         id, alias = component.get("id"), component.get("pack_alias")
         if not id:
             yield _found("PACK_FLOW_COMPONENT_MISSING", "The node has no component.", *at)
-        elif alias is None and id not in components and is_component(id):
+        elif alias is None and is_component(id) and id not in components:
             message = f"The manifest does not list the component {id!r}."
             yield _found("PACK_COMPONENT_NOT_EXPLICIT", message, *at, "id", severity="warn")
-        if alias is not None and alias not in aliases:
+        if alias is not None and not _is_one_of(alias, aliases):
             message = f"No pack that is needed is called {alias!r} here."
             yield _found("PACK_FLOW_DEPENDENCY_ALIAS_MISSING", message, *at, "pack_alias")
 
@@ -120,23 +120,23 @@ def is_component(id: Any) -> bool:
 
 
 def _configurators(value: Table) -> Iterator[Diagnostic]:
-    flows = {_table(each).get("id") for each in _list(value.get("flows"))}
+    flows = _texts(value, "flows", "id")
     for i, each in enumerate(_list(value.get("components"))):
         for mode, flow in _table(_table(each).get("configurators")).items():
-            if flow is not None and flow not in flows:
+            if flow is not None and not _is_one_of(flow, flows):
                 message = f"There is no flow {flow!r} to configure it by."
                 yield _found("PACK_COMPONENT_CONFIG_FLOW_MISSING", message, "components", i, "configurators", mode)
 
 
 def _extensions(value: Table) -> Iterator[Diagnostic]:
     """Components that extensions name."""
-    components = {_table(each).get("id") for each in _list(value.get("components"))}
+    components = _texts(value, "components", "id")
     for name, each in _table(value.get("extensions")).items():
         inline = _table(_table(each).get("inline"))
         for key, part in (("providers", "runtime"), ("offers", "provider")):
             for i, one in enumerate(_list(inline.get(key))):
                 ref: Any = _table(_table(one).get(part)).get("component_ref")
-                if ref is not None and ref not in components:
+                if ref is not None and not _is_one_of(ref, components):
                     message = f"The manifest does not list the component {ref!r}."
                     at = ("extensions", name, "inline", key, i, part, "component_ref")
                     yield _found("PACK_MISSING_COMPONENT_REFERENCE", message, *at)
@@ -153,3 +153,13 @@ def _table(value: Any) -> Table:
 
 def _list(value: Any) -> list[Any]:
     return cast("list[Any]", value) if isinstance(value, list) else []
+
+
+def _texts(value: Table, key: str, name: str) -> set[str]:
+    """The texts that the maps of a list have under a name."""
+    found = (_table(each).get(name) for each in _list(value.get(key)))
+    return {each for each in found if isinstance(each, str)}
+
+
+def _is_one_of(value: Any, names: set[str]) -> bool:
+    return isinstance(value, str) and value in names

@@ -223,7 +223,7 @@ class _V1(msgspec.Struct, frozen=True):
 
 
 def _from_v1(document: Document, said: _V1) -> Manifest:
-    graphs: Any = resolved(document.value, "")["flows"]
+    graphs: Any = resolved(document.value, "").get("flows", ())
     return Manifest(
         "pack-v1",
         said.pack_id,

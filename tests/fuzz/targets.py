@@ -1,0 +1,85 @@
+"""What is given bytes of strangers, each with seeds: it takes them or refuses them with an error of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, cast
+
+from lichen.core.words.errors import LichenError
+from lichen.flows.read.load import decoded as text_of
+from lichen.flows.read.load import parse
+from lichen.flows.text.expr import ExprError, parse_condition
+from lichen.flows.text.template import TemplateError, parse_template
+from lichen.packs.building.compiling import source_of
+from lichen.packs.checking.doctor import examined
+from lichen.packs.checking.structure import manifest_errors
+from lichen.packs.container.archive import opened
+from lichen.packs.manifests.cbor import decoded
+from lichen.packs.manifests.reading import manifest_of
+from tests.packs.making import FLOW, cbor, meta_files, meta_pack, v1_pack, v1_value
+
+
+class Target(NamedTuple):
+    """A parser, what it is begun with, and words that mean something to it."""
+
+    parse: Callable[[bytes], object]
+    seeds: tuple[bytes, ...]
+    words: tuple[bytes, ...]
+
+
+def pack(data: bytes) -> None:
+    archive = opened("x.gtpack", data)
+    for path in archive:
+        archive.read(path)
+    examined("x.gtpack", data)
+
+
+def manifest(data: bytes) -> None:
+    document = decoded(data, "m")
+    for each in manifest_of(document, "m").flows:
+        if each.compiled is not None:
+            source_of(each.compiled)
+    value: Any = document.value
+    if isinstance(value, dict):
+        list(manifest_errors(cast("dict[str, Any]", value)))
+
+
+def flow(data: bytes) -> None:
+    parse(text_of(data, "a.ygtc"), "a.ygtc")
+
+
+def expression(data: bytes) -> None:
+    text = data.decode("utf-8", "replace")
+    for read in (parse_condition, parse_template):
+        try:
+            read(text)
+        except (ExprError, TemplateError):
+            continue
+
+
+LONG = b"""id: long
+type: messaging
+parameters: {a: 1}
+nodes:
+  ask:
+    session.wait: {}
+    routing: [{condition: 'in.x == "1" and not (vars.y >= 2)', to: say}, {out: true}]
+  say:
+    text: 'Hello {{ in.name }} {{json node.ask}}'
+    retry: {attempts: 2}
+"""
+TARGETS: Mapping[str, Target] = {
+    "pack": Target(pack, (meta_pack(), v1_pack()), (b"PK\x03\x04", b"PK\x01\x02", b"PK\x05\x06", b"\xff\xff\xff\xff")),
+    "manifest": Target(
+        manifest,
+        (cbor(v1_value()), meta_files()["manifest.cbor"]),
+        (b"\xbf", b"\x9f", b"\xff", b"\xd9\xd9\xf7", b"\x1b"),
+    ),
+    "flow": Target(flow, (FLOW, LONG), (b"nodes:", b"- ", b"&a ", b"*a", b"<<: ", b"{", b"[", b": ", b"!!", b"\n  ")),
+    "expression": Target(
+        expression,
+        (b'in.x == "1" and not (vars.y >= 2)', b"Hello {{ in.name }} {{json node.ask}} {{#each x}}{{/each}}"),
+        (b"{{", b"}}", b"(", b"not ", b" and ", b'"', b"[0]", b"..", b"contains", b"{{{"),
+    ),
+}
+REFUSALS = (LichenError,)
