@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from docs.reference import codes, commands, flows, models, policies, settings, shown, tools
+from docs.reference import codes, commands, flows, models, packs, policies, settings, shown, tools
 
 PAGES = Path(__file__).parents[1] / "pages"
 PICTURES = Path(__file__).parents[1]
@@ -28,6 +28,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "model-failures": models.failures,
     "model-meters": policies.model_meters,
     "run-meters": policies.run_meters,
+    "packs": packs.page,
     "policy-actions": policies.actions,
     "policy-annotations": policies.annotated,
     "policy-base": policies.base,
