@@ -318,6 +318,58 @@ def test_time_of_the_node_bounds_what_its_branches_wait_for_and_leaves_them() ->
     assert run.say("w1", outcome="expired").last.answer == "too late"
 
 
+LEFT = """
+fan: {flow.parallel: {branches: [slow, quick, ask], join: any}, routing: [{to: again}]}
+slow: {shop.slow: {}}
+quick: {shop.quick: {}}
+ask: {session.wait: {prompt: Which?}}
+again: {shop.again: {}, routing: [{to: then}]}
+then: {shop.then: {}, routing: [{to: tell}]}
+tell: {text: "{{node.then.n}}"}
+"""
+
+
+@pytest.mark.req("GRE-24.13")
+def test_what_is_left_and_over_at_once_with_what_is_waited_for_is_not_taken_for_what_comes_next() -> None:
+    again = CallResult(CallId("c3"), ToolName("shop.again"), b"{}", "ok", b'{"n":1}')
+    slow = CallResult(CallId("c1"), ToolName("shop.slow"), b"{}", "ok", b'{"n":9}')
+    asked = WaitAnswer(WaitId("w1"), "clarification", "cancelled")
+    for results, answers in (((again, slow), ()), ((again,), (asked,)), ((again, slow), (asked,))):
+        run = Run(flow(LEFT))
+        run.begin()
+        run.end("c2", {})
+        run.planned("resume", results=results, answers=answers)
+        assert [call.tool for call in run.last.calls] == ["shop.then"]
+        assert run.end("c4", {"n": 2}).last.answer == "2"
+
+
+@pytest.mark.req("GRE-24.13")
+def test_a_question_is_withdrawn_where_the_flow_rests_before_it_asks_for_anything_else() -> None:
+    many = "".join(f"m{i}: {{var.set: {{n: 1}}, routing: [{{to: m{i + 1}}}]}}\n" for i in range(1_100))
+    run = Run(flow(LEFT.replace("[{to: again}]", "[{to: m0}]") + many + "m1100: {shop.end: {}}"))
+    run.begin()
+    run.end("c2", {})
+    assert (run.last.blocks, run.last.withdraws) == (b"on", ("w1",))
+    assert run.goes_on().last.withdraws == ()
+
+
+@pytest.mark.req("GRE-24.13")
+def test_a_branch_whose_time_is_over_before_it_could_ask_does_not_ask() -> None:
+    run = Run(
+        flow("""
+fan: {flow.parallel: {branches: [a, b]}, routing: [{to: tell}]}
+a: {session.wait: {prompt: A?}}
+b: {flow.parallel: {branches: [c]}, timeout: 10, routing: [{status: timeout, to: late}]}
+c: {session.wait: {prompt: C?}}
+late: {text: too late}
+tell: {text: "{{node.fan.results[0].text}}, {{node.fan.results[1].text}}"}
+""")
+    )
+    run.begin()
+    run.now_us += 20_000_000
+    assert run.say("w1", "x").last.answer == "x, too late"
+
+
 # -- within each other -------------------------------------------------------------------------------------------
 
 

@@ -85,13 +85,15 @@ class Strand(msgspec.Struct, array_like=True):
 
 class Progress:
     """The run's own strand, with those below it. `later` is what was said meanwhile; `stale` are calls that nobody
-    waits for any more. `visits` counts those since something came from outside."""
+    waits for any more. `visits` counts those since something came from outside. `is_older` where an older plan did not
+    say what the run waits for."""
 
     def __init__(self, trunk: Strand, later: str = "", stale: tuple[str, ...] = (), visits: int = 0) -> None:
         self.trunk = trunk
         self.later = later
         self.stale = list(stale)
         self.visits = visits
+        self.is_older = not (trunk.waits_for or trunk.held or (trunk.frames and trunk.frames[-1].strands))
 
     @property
     def frames(self) -> list[Frame]:

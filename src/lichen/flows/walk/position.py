@@ -45,8 +45,8 @@ class Position:
         self.strand, self.above = strand, above
 
     def begin(self) -> None:
-        """Forgets everything: the flow begins."""
-        self.progress = Progress(Strand([]))
+        """Forgets everything but what is still open: the flow begins."""
+        self.progress = Progress(Strand([]), stale=tuple(self.progress.stale))
         self.stand_on(self.progress.trunk, ())
 
     # -- frames --------------------------------------------------------------------------------------------------

@@ -33,8 +33,7 @@ class Strands:
     def waiting_for(self, progress: Progress, id: str) -> tuple[Strand, Above] | None:
         """The strand that waits for a call or wait; the run's own where an older plan did not say what it waits for."""
         for strand, above in progress.strands():
-            is_older = not strand.waits_for and not above and not strand.held and not strand.frames[-1].strands
-            if strand.waits_for == id or is_older:
+            if strand.waits_for == id or (progress.is_older and not above):
                 return strand, above
         if id in progress.stale:
             progress.stale.remove(id)
@@ -55,6 +54,11 @@ class Strands:
             return
         self._waits.append((strand, request))
         strand.takes_talk = takes_talk
+
+    @property
+    def withdraws(self) -> tuple[WaitId, ...]:
+        """What nobody waits for any more."""
+        return tuple(self._withdraws)
 
     def held(self, progress: Progress) -> Iterator[tuple[Strand, Above, WaitRequest]]:
         """Each strand that wants to ask for something, which may be its turn now."""
@@ -89,5 +93,5 @@ class Strands:
             calls=tuple(request for _, request in self._calls),
             waits=tuple(request for _, request in self._waits),
             resume="each" if waits_for > 1 or progress.stale or self._withdraws or not asks else "all",
-            withdraws=tuple(self._withdraws),
+            withdraws=self.withdraws,
         )

@@ -32,6 +32,11 @@ class Overdue(NamedTuple):
     message: str
 
 
+def is_overdue(position: Position) -> bool:
+    """Whether the time of a node is over that called a flow or began branches."""
+    return any(0 < frame.due_us <= position.input.run.now_us for frame in position.path)
+
+
 def overdue(position: Position) -> Overdue | None:
     """The node whose time is over that is farthest out, which called a flow or began branches."""
     now_us, strands = position.input.run.now_us, (*position.above, position.strand)

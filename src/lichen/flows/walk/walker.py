@@ -27,7 +27,7 @@ from lichen.flows.walk.entry import body_of, entry_of, said
 from lichen.flows.walk.position import Position
 from lichen.flows.walk.strands import Above, Strands
 from lichen.flows.walk.transcript import Transcript, code_of
-from lichen.flows.walk.underway import Overdue, again, call_of, given, overdue, wait_of
+from lichen.flows.walk.underway import Overdue, again, call_of, given, is_overdue, overdue, wait_of
 
 VISITS_MAX: Final = 1_000  # nodes of one plan
 VISITS_ON_MAX: Final = 20_000  # of plans that follow each other with nothing from outside
@@ -99,7 +99,7 @@ class Walk:
         if self._position.above or self._ready or progress.visits >= VISITS_ON_MAX:
             return self._transcript.failed(Failed("flow_too_long"))
         strand.waits_for = ON
-        return self._transcript.paused(Plan(blocks=ON.encode()), progress)
+        return self._transcript.paused(Plan(blocks=ON.encode(), withdraws=self._strands.withdraws), progress)
 
     def _paused(self) -> Plan:
         position = self._position
@@ -124,6 +124,7 @@ class Walk:
             self._ready.append((progress.trunk, (), lambda: None))
         else:
             progress.visits = 0
+        self._end_overdue()
         for result in self._input.results:
             self._wake(result.call, result)
         for answer in self._input.answers:
@@ -131,6 +132,20 @@ class Walk:
         if not (self._ready or self._input.results or self._input.answers):
             self._ready.append((progress.trunk, (), lambda: Failed("interrupted", "", "cancelled")))
         return None
+
+    def _end_overdue(self) -> None:
+        """Strands that have yet to ask for something, and whose time is over by now, do not ask for it any more."""
+        for strand, above in list(self._position.progress.strands()):
+            self._position.stand_on(strand, above)
+            if strand.held is not None and is_overdue(self._position):
+                strand.held = None
+                self._ready.append((strand, above, self._ended_late))
+        self._position.stand_on(self._position.progress.trunk, ())
+
+    def _ended_late(self) -> Move:
+        late = overdue(self._position)
+        assert late is not None
+        return self._back_at(late)
 
     def _begin_with(self, entry: dict[str, Any]) -> None:
         self._position.begin()
