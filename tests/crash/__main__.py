@@ -18,6 +18,7 @@ from rich.table import Column, Table
 
 from tests.crash import doors
 from tests.crash.apart.deaths import play as apart
+from tests.crash.flowed.deaths import play as flowed
 from tests.crash.harness import LIFE, Trial, trial
 from tests.crash.hooked.deaths import play as hooked
 from tests.crash.judged.deaths import play as judged
@@ -113,6 +114,7 @@ PARTS: dict[str, Callable[[Playing], bool]] = {
     "own": own,
     "streamed": streamed,
     "patterned": patterned,
+    "flowed": flowed,
     "doors": _doors,
     "hooked": hooked,
     "judged": judged,
