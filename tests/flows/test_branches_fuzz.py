@@ -39,7 +39,8 @@ def graphs(draw: st.DrawFn, id: str, *, calm: bool = False, calls: str = "") -> 
 def _node(draw: st.DrawFn, i: int, count: int, calm: bool, calls: str) -> dict[str, Any]:
     later = [f"n{n}" for n in range(i + 1, count)]
     kinds = ["text", "call", "once", "wait", "approval", *(["each", "parallel"] * 2 if later else [])]
-    kind = draw(st.sampled_from([*kinds, *(["sub"] if calls else [])]))
+    kinds += ["sub"] if calls else []
+    kind = draw(st.sampled_from(kinds))
     node = _operation(draw, kind, later, calm, calls)
     routes: list[dict[str, Any]] = []
     if later and draw(st.booleans()):
@@ -133,7 +134,7 @@ class Driven(Talk):
         self.planned("resume", results=tuple(results), answers=tuple(answers))
 
     def _result(self, id: str, chance: random.Random) -> CallResult:
-        outcome = "ok" if self._calm else chance.choice(["ok", "ok", "failed", "denied", "timed_out", "cancelled"])
+        outcome: Any = "ok" if self._calm else chance.choice(["ok", "ok", "failed", "denied", "timed_out", "cancelled"])
         tool, args = self.open[id]
         data = args if outcome == "ok" else b""
         return CallResult(CallId(id), ToolName(tool), args, outcome, data, "" if outcome == "ok" else "gone")
