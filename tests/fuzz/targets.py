@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 from lichen.core.words.errors import LichenError
+from lichen.flows.draw.mermaid import mermaid
+from lichen.flows.draw.svg import svg
+from lichen.flows.read.doctor import as_json, diagnose_bytes
 from lichen.flows.read.load import decoded as text_of
 from lichen.flows.read.load import parse
-from lichen.flows.text.expr import ExprError, parse_condition
+from lichen.flows.text.expr import ExprError, holds, parse_condition
+from lichen.flows.text.rendering import RenderError
 from lichen.flows.text.template import TemplateError, parse_template
+from lichen.flows.walk.planner import FlowPlanner
 from lichen.packs.building.compiling import source_of
 from lichen.packs.checking.doctor import examined
 from lichen.packs.checking.structure import manifest_errors
 from lichen.packs.container.archive import opened
 from lichen.packs.manifests.cbor import decoded
 from lichen.packs.manifests.reading import manifest_of
+from tests.flows.test_template import TREE, Values
 from tests.packs.making import FLOW, cbor, meta_files, meta_pack, v1_pack, v1_value
 
 
@@ -45,18 +53,25 @@ def manifest(data: bytes) -> None:
 
 
 def flow(data: bytes) -> None:
-    parse(text_of(data, "a.ygtc"), "a.ygtc")
+    """Read, diagnosed, drawn, and made ready to be walked. A diagnosis refuses nothing: it is what tells."""
+    as_json(diagnose_bytes(data, "a.ygtc"))
+    found = parse(text_of(data, "a.ygtc"), "a.ygtc").flow
+    mermaid(found)
+    svg(found)
+    FlowPlanner(found)
 
 
 def expression(data: bytes) -> None:
+    """Read, and asked of values of every kind."""
     text = data.decode("utf-8", "replace")
-    for read in (parse_condition, parse_template):
-        try:
-            read(text)
-        except (ExprError, TemplateError):
-            continue
+    with suppress(ExprError):
+        holds(parse_condition(text), Values(TREE))
+    with suppress(TemplateError, RenderError):
+        parse_template(text).text(Values(TREE))
 
 
+FIXTURES = Path(__file__).parents[1] / "flows" / "fixtures"
+WRITTEN = tuple(each.read_bytes() for each in sorted(FIXTURES.rglob("*.ygtc")) if each.stat().st_size < 4096)
 LONG = b"""id: long
 type: messaging
 parameters: {a: 1}
@@ -75,7 +90,9 @@ TARGETS: Mapping[str, Target] = {
         (cbor(v1_value()), meta_files()["manifest.cbor"]),
         (b"\xbf", b"\x9f", b"\xff", b"\xd9\xd9\xf7", b"\x1b"),
     ),
-    "flow": Target(flow, (FLOW, LONG), (b"nodes:", b"- ", b"&a ", b"*a", b"<<: ", b"{", b"[", b": ", b"!!", b"\n  ")),
+    "flow": Target(
+        flow, (FLOW, LONG, *WRITTEN), (b"nodes:", b"- ", b"&a ", b"*a", b"<<: ", b"{", b"[", b": ", b"!!", b"\n  ")
+    ),
     "expression": Target(
         expression,
         (b'in.x == "1" and not (vars.y >= 2)', b"Hello {{ in.name }} {{json node.ask}} {{#each x}}{{/each}}"),
