@@ -22,12 +22,14 @@ from lichen.packs.building.signing import signed_pack
 from lichen.packs.proofs.folder import FILE, sign_folder
 from lichen.packs.proofs.keys import public_pem
 from lichen.runtime.packs.opening import open_pack
-from lichen.runtime.project.loading import load
+from lichen.runtime.project.loading import examine, load
 from lichen.runtime.runtime import Runtime
 from lichen.settings.packs.table import PackFile
 from lichen.settings.reading import read
 from tests.cli.projects import Project
 from tests.packs.making import cbor, v1_pack, v1_value
+from tests.tools.wasm.guests import CLERK as CLERK_GUEST
+from tests.tools.wasm.guests import binary
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 OTHER = Ed25519PrivateKey.from_private_bytes(bytes(range(1, 33)))
@@ -278,3 +280,41 @@ async def test_what_waits_keeps_the_version_of_a_pack_it_began_with_over_reload_
     async with opened(desk) as runtime:
         assert await told(runtime) == "second"
         assert await answered(runtime, other, other_wait) == answer
+
+
+# -- components --------------------------------------------------------------------------------------------------
+
+ECHOING = """id: echoing
+type: messaging
+nodes:
+  ask:
+    acme.clerk.execute: {content: "hello from a pack"}
+    routing: [{to: say}]
+  say:
+    text: "{{node.ask.data}}"
+    routing: out
+"""
+
+
+@pytest.mark.req("GRE-35.14")
+async def test_a_node_of_a_packs_flow_asks_a_component_of_the_pack(desk: Desk) -> None:
+    desk.write(**{"flows/echoing.ygtc": ECHOING})
+    (desk.folder / "components").mkdir()
+    (desk.folder / "components" / "acme.clerk.wasm").write_bytes(binary(CLERK_GUEST))
+    desk.ship()
+    project = load(desk.root / "lichen.toml", environ={})
+    assert [tool.spec.name for tool in project.tools] == ["orders.lookup", "acme.clerk.execute"]
+    async with Runtime.of(project) as runtime:
+        run = await runtime.runs.start(SCOPE, "shop_desk.echoing", "hello", CUSTOMER)
+        assert await asyncio.wait_for(runtime.runs.result(SCOPE, run, SYSTEM), 10) == "hello from a pack"
+
+
+@pytest.mark.req("GRE-35.14")
+def test_a_component_of_a_pack_takes_no_name_that_a_tool_has(desk: Desk) -> None:
+    (desk.folder / "components").mkdir()
+    (desk.folder / "components" / "acme.clerk.wasm").write_bytes(binary(CLERK_GUEST))
+    desk.ship()
+    text = (desk.root / "lichen.toml").read_text()
+    (desk.root / "other.gtpack").write_bytes((desk.root / "desk.gtpack").read_bytes())
+    (desk.root / "lichen.toml").write_text(text.replace('"desk.gtpack"]', '"desk.gtpack", "other.gtpack"]'))
+    assert "tool_twice" in {error.code for error in examine(desk.root / "lichen.toml", environ={}).errors}

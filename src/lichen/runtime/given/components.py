@@ -6,9 +6,12 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from lichen.log.disk.files import write_new_file
+
+if TYPE_CHECKING:
+    from lichen.tools.wasm.loading import Compile
 
 COMPILED: Final = "components"  # in the data directory
 KEY: Final = "components.key"  # in the directory of the keys
@@ -30,6 +33,18 @@ def found_key(home: Path) -> bytes:
     except OSError:
         return b""
     return kept if len(kept) == KEY_BYTES else b""
+
+
+def compiling(home: Path) -> Compile:
+    """What compiles components: once, where this data directory has a key. Raises NotFound (`extra_missing`)."""
+    from lichen.tools.wasm.loading import compiler  # for projects with components only
+
+    compile_now, key = compiler(), found_key(home)
+    if not key:
+        return compile_now
+    from lichen.tools.wasm.running.cache import Cache
+
+    return Cache(home / COMPILED, key).compiled
 
 
 def _make(path: Path, random: Callable[[int], bytes]) -> None:

@@ -9,6 +9,7 @@ from typing import Final
 
 import msgspec
 
+from lichen.core.components.terms import Allowed
 from lichen.core.words.errors import Denied, Invalid, LichenError
 from lichen.packs.building.building import build
 from lichen.packs.building.folder import read_folder
@@ -16,13 +17,20 @@ from lichen.packs.building.texts import flow_texts
 from lichen.packs.container.archive import Archive, opened, opened_file
 from lichen.packs.manifests.extensions import contents_of
 from lichen.packs.manifests.reading import read_manifest
-from lichen.packs.manifests.words import Manifest
+from lichen.packs.manifests.words import Component, Manifest
 from lichen.packs.proofs.ring import ring_of
 from lichen.packs.proofs.trust import Proof, judged, proven, proven_folder
 from lichen.settings.file import Settings
 from lichen.settings.packs.table import PackFile
 
 STATEMENT_BYTES_MAX: Final = 256 * 1024
+
+
+class PackedComponent(msgspec.Struct, frozen=True):
+    """A component that lies in a pack: what the pack says of it, and its bytes."""
+
+    said: Component
+    data: bytes
 
 
 class Opened(msgspec.Struct, frozen=True):
@@ -35,6 +43,8 @@ class Opened(msgspec.Struct, frozen=True):
     agents: tuple[str, ...]
     files: dict[str, bytes]
     warnings: tuple[LichenError, ...] = ()
+    components: tuple[PackedComponent, ...] = ()
+    allow: Allowed = Allowed()
 
 
 def open_pack(settings: Settings, said: PackFile, *, at: datetime | None = None) -> Opened:
@@ -48,7 +58,7 @@ def open_pack(settings: Settings, said: PackFile, *, at: datetime | None = None)
         raise Denied(message, code="pack_digest_differs", place=str(path), next_step=step)
     now = at or datetime.now(UTC)  # noqa: TID251 - whether a certificate counts depends on today, as a TLS client's does
     warnings = tuple(_judged(settings, proof, now))
-    return _taken_apart(archive, manifest, proof, path, warnings)
+    return msgspec.structs.replace(_taken_apart(archive, manifest, proof, path, warnings), allow=said.allow)
 
 
 def _proven(settings: Settings, path: Path, said: PackFile) -> tuple[Archive, Manifest, Proof]:
@@ -102,4 +112,5 @@ def _taken_apart(
         tuple(str(root / name) for name in contents.agents),
         {str(root / name): archive.read(name) for name in files},
         warnings,
+        tuple(PackedComponent(each, archive.read(each.file)) for each in manifest.components if each.file in archive),
     )

@@ -11,9 +11,9 @@ from lichen.core.components.manifest import ComponentManifest, manifest_of
 from lichen.core.components.terms import ComponentTerms
 from lichen.core.ports.call import Tool
 from lichen.core.words.errors import Invalid
-from lichen.runtime.given.components import COMPILED, found_key
+from lichen.runtime.given.components import compiling
 from lichen.tools.wasm.families.table import FAMILIES
-from lichen.tools.wasm.loading import FILE_BYTES_MAX, Compile, compiler, loaded
+from lichen.tools.wasm.loading import FILE_BYTES_MAX, loaded
 
 MANIFEST: Final = "component.manifest.json"
 MANIFEST_BYTES_MAX: Final = 4 * 1024 * 1024
@@ -25,17 +25,7 @@ def component_tools(path: Path, terms: ComponentTerms, home: Path) -> tuple[Tool
     Raises Invalid and NotFound as `loaded`, Invalid (`component_missing`, `component_manifest_invalid`).
     """
     data = _read(path, FILE_BYTES_MAX)
-    return loaded(data, terms, FAMILIES, place=str(path), manifest=_manifest(path), compiling=_compiling(home)).tools
-
-
-def _compiling(home: Path) -> Compile:
-    compile_now = compiler()
-    key = found_key(home)
-    if not key:
-        return compile_now
-    from lichen.tools.wasm.running.cache import Cache
-
-    return Cache(home / COMPILED, key).compiled
+    return loaded(data, terms, FAMILIES, place=str(path), manifest=_manifest(path), compiling=compiling(home)).tools
 
 
 def _manifest(path: Path) -> ComponentManifest | None:

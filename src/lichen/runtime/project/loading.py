@@ -83,6 +83,7 @@ class Loading:
         )
         own_agents = tuple(agent for i, name in enumerate(parts.agents) for agent in self._agents(i, name, tools))
         packs = self.packs()
+        tools = (*tools, *self._components_of(packs, tools))
         packed = self.packed(packs, tools)
         agents = (*own_agents, *packed)
         flows = self.flows(agents, tools, packs)
@@ -178,6 +179,25 @@ class Loading:
             pack = self._guarded(opened, None, place)
             found += [] if pack is None else [pack]
         return tuple(found)
+
+    def _components_of(self, packs: Sequence[Opened], tools: Sequence[Tool]) -> Iterator[Tool]:
+        """The operations of the components of packs. Names that a tool has already are an error, never taken over."""
+        taken = {tool.spec.name for tool in tools}
+        for pack in packs:
+            if not pack.components:
+                continue
+            from lichen.runtime.packs.components import component_tools_of  # for packs with components only
+
+            home, place = self._settings.home, str(pack.root)
+            made = self._guarded(lambda pack=pack, home=home: tuple(component_tools_of(pack, home)), (), place)
+            for tool in made:
+                if tool.spec.name in taken:
+                    message = f"There is a tool {tool.spec.name} already."
+                    step = "Rename the other one, or leave the pack out."
+                    self.errors.append(Invalid(message, code="tool_twice", next_step=step, place=place))
+                    continue
+                taken.add(tool.spec.name)
+                yield tool
 
     def packed(self, packs: Sequence[Opened], tools: Sequence[Tool]) -> tuple[Agent, ...]:
         """The agents of packs."""

@@ -8,16 +8,20 @@ from typing import Annotated, NamedTuple
 
 import msgspec
 
+from lichen.core.components.terms import Allowed
+
 Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._@-]{0,63}\Z")]
 Denied = Annotated[str, msgspec.Meta(pattern=r"^(sha256:)?[0-9a-f]{32,64}\Z")]
 
 
 class PackFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A pack: its file or its folder, the digest it is pinned to, and the file of a signed statement about it."""
+    """A pack: its file or its folder, the digest it is pinned to, and the file of a signed statement about it. `allow`
+    is what its components are granted of what they want."""
 
     file: Annotated[str, msgspec.Meta(min_length=1, max_length=1_024)]
     digest: Annotated[str, msgspec.Meta(pattern=r"^(sha256:[0-9a-f]{64})?\Z")] = ""
     statement: str = ""
+    allow: Allowed = Allowed()
 
 
 class TrustTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
