@@ -43,11 +43,11 @@ def fuzzed(target: Target, chance: random.Random, *, tries: float = math.inf, se
 def changed(data: bytes, target: Target, chance: random.Random) -> bytes:
     """Some bytes with a few things done to them."""
     made = bytearray(data)
-    for _ in range(chance.randint(1, 6)):
+    for _ in range(chance.choice((1, 1, 2, 3, 6))):
         at, length = chance.randint(0, len(made)), chance.choice((1, 2, 4, 16, 64))
         match chance.randrange(6):
             case 0 if made:
-                made[at % len(made)] = chance.randrange(256)
+                made[at % len(made)] = chance.choice(target.alphabet)
             case 1:
                 made[at:at] = chance.choice(target.words)
             case 2:
@@ -59,5 +59,5 @@ def changed(data: bytes, target: Target, chance: random.Random) -> bytes:
                 begin = chance.randint(0, len(other))
                 made[at : at + length] = other[begin : begin + length]
             case _:
-                made[at:at] = bytes(chance.randrange(256) for _ in range(length))
+                made[at:at] = bytes(chance.choices(target.alphabet, k=length))
     return bytes(made[:BYTES_MAX])

@@ -28,11 +28,13 @@ from tests.packs.making import FLOW, cbor, meta_files, meta_pack, v1_pack, v1_va
 
 
 class Target(NamedTuple):
-    """A parser, what it is begun with, and words that mean something to it."""
+    """A parser, what it is begun with, words that mean something to it, and the bytes that are put among them: of a
+    parser of texts those of texts, or hardly anything would come further than its first look."""
 
     parse: Callable[[bytes], object]
     seeds: tuple[bytes, ...]
     words: tuple[bytes, ...]
+    alphabet: bytes = bytes(range(256))
 
 
 def pack(data: bytes) -> None:
@@ -72,6 +74,7 @@ def expression(data: bytes) -> None:
 
 FIXTURES = Path(__file__).parents[1] / "flows" / "fixtures"
 WRITTEN = tuple(each.read_bytes() for each in sorted(FIXTURES.rglob("*.ygtc")) if each.stat().st_size < 4096)
+TEXT = bytes([*range(32, 127), 10])
 LONG = b"""id: long
 type: messaging
 parameters: {a: 1}
@@ -91,12 +94,16 @@ TARGETS: Mapping[str, Target] = {
         (b"\xbf", b"\x9f", b"\xff", b"\xd9\xd9\xf7", b"\x1b"),
     ),
     "flow": Target(
-        flow, (FLOW, LONG, *WRITTEN), (b"nodes:", b"- ", b"&a ", b"*a", b"<<: ", b"{", b"[", b": ", b"!!", b"\n  ")
+        flow,
+        (FLOW, LONG, *WRITTEN),
+        (b"nodes:", b"- ", b"&a ", b"*a", b"<<: ", b"{", b"[", b": ", b"!!", b"\n  ", b"flow.each"),
+        TEXT,
     ),
     "expression": Target(
         expression,
         (b'in.x == "1" and not (vars.y >= 2)', b"Hello {{ in.name }} {{json node.ask}} {{#each x}}{{/each}}"),
         (b"{{", b"}}", b"(", b"not ", b" and ", b'"', b"[0]", b"..", b"contains", b"{{{"),
+        TEXT,
     ),
 }
 REFUSALS = (LichenError,)
