@@ -66,6 +66,7 @@ SETTINGS: Mapping[str, tuple[type[msgspec.Struct], Mapping[str, str]]] = {
             "file": "The pack's file, or its folder.",
             "digest": "What it is pinned to, `sha256:…`; another pack is not loaded.",
             "statement": "A file that `lichen pack sign` wrote beside the pack, where that is what is signed.",
+            "allow": "What its components are granted of what they want: `allow` as of `[[component]]`.",
         },
     ),
     "flows = [{ … }]": (
