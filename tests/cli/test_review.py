@@ -249,6 +249,8 @@ def test_a_flow_that_calls_a_tool_otherwise_than_it_takes_is_found_with_its_line
 def test_a_route_for_a_channel_that_is_not_there_is_found(tmp_path: Path) -> None:
     routed = f'{SETTINGS}\n    [[tenants.acme.routes]]\n    channel = "slack"\n    agent = "shop.support"\n'
     assert flaws(Project(tmp_path, {"lichen.toml": routed}))["channel_unknown"][0] == "problem"
+    elsewhere = f'{routed}\n    [tenants.globex]\n    agent = "shop.support"\n    [tenants.globex.slack]\n'
+    assert "'slack'" in flaws(Project(tmp_path, {"lichen.toml": elsewhere}))["channel_unknown"][1]
 
 
 @pytest.mark.req("LIC-29.1")

@@ -112,7 +112,7 @@ def answer_of(question: Question, settings: type[ChannelSettings], value: object
         if question.secret and is_reference(text):
             continue
         if question.pattern and not re.fullmatch(_python(question.pattern), text):
-            return _wrong(f"{question.label} does not look like that. {question.help}".rstrip(), place)
+            return _wrong(f"{question.label} does not look like that. {_help(question)}".rstrip(), place)
     if question.secret:
         return cast("str", texts[0])
     found: object = tuple(texts) if _is_tuple(settings, question.key) else texts[0]
@@ -120,6 +120,12 @@ def answer_of(question: Question, settings: type[ChannelSettings], value: object
         return msgspec.to_builtins(msgspec.convert(found, shape, strict=False))
     except msgspec.ValidationError:
         return _wrong(f"{question.label} does not look like that. {question.help}".rstrip(), place)
+
+
+def _help(question: Question) -> str:
+    """What is said of a question, and how an address begins that may be one of TLS only."""
+    begins = "It begins with https://." if question.pattern.startswith("^https://") else ""
+    return f"{question.help} {begins}".strip()
 
 
 def is_reference(text: object) -> bool:

@@ -82,6 +82,10 @@ class Channels:
         """Which channels somebody has."""
         return frozenset(name for name, _ in self._opened)
 
+    def names_of(self, tenant: str) -> frozenset[str]:
+        """The channels of a tenant."""
+        return frozenset(name for name, of in self._opened if of == tenant)
+
     @property
     def working(self) -> tuple[tuple[Scope, ChannelPort], ...]:
         """Those that can be used, each with the scope of its conversations."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -31,7 +31,7 @@ def review(project: Project) -> tuple[Flaw, ...]:
     """Everything that loads and will fail when it runs. Policies that do not load are not this one's matter."""
     settings = project.settings
     flaws: list[Flaw] = [flaw for agent in project.agents for flaw in contract_flaws(agent)]
-    flaws += _routes(settings, (webchat.NAME, *sorted(project.channels.names), ANY))
+    flaws += _routes(settings, project.channels.names_of)
     agents: dict[str, Agent] = {agent.name: agent for agent in project.agents}
     specs = specs_of(project.agents)
     for name, tenant in settings.tenants.items():
@@ -93,13 +93,14 @@ def _placed(error: LichenError, directory: Path) -> LichenError:
     return error
 
 
-def _routes(settings: Settings, channels: Sequence[str]) -> Iterator[Flaw]:
-    """Routes that nothing comes by: `channels` are those that this project has, or any of them."""
+def _routes(settings: Settings, names_of: Callable[[str], Iterable[str]]) -> Iterator[Flaw]:
+    """Routes that nothing comes by: `names_of` are the channels that a tenant has."""
     for name, tenant in settings.tenants.items():
+        channels = (webchat.NAME, *sorted(names_of(name)), ANY)
         for i, route in enumerate(tenant.routes):
             place = f"{settings.file or FILE}: tenants.{name}.routes[{i}]"
             if route.channel not in channels:
-                message = f"A route of {name} is for the channel {route.channel!r}, which this runtime does not have."
+                message = f"A route of {name} is for the channel {route.channel!r}, which it does not have."
                 mend = f"Name one of: {', '.join(channels)}."
                 yield Flaw("channel_unknown", "problem", message, mend, place)
             elif route.channel == webchat.NAME and tenant.webchat is None:
