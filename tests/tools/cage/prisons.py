@@ -81,14 +81,21 @@ def said_by(word: str) -> list[int]:
     return found
 
 
+def _forks(pid: str) -> bool:
+    try:
+        return b"tests.forge" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+
+
 def below(pid: int) -> list[int]:
-    """The processes that a process started, and those below them."""
+    """The processes that a process started, and those below them, without what tests fork their own commands from."""
     found: list[int] = []
     left = [pid]
     while left:
         for children in Path(f"/proc/{left.pop()}/task").glob("*/children"):
             try:
-                here = [int(child) for child in children.read_text().split() if lives(int(child))]
+                here = [int(child) for child in children.read_text().split() if lives(int(child)) and not _forks(child)]
             except OSError:
                 continue
             found += here

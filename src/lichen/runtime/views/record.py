@@ -165,13 +165,13 @@ def _plain(value: Any) -> Any:
 
 PARTS: Final[Mapping[str, Held]] = {
     **dict.fromkeys(
-        ("address", "answer", "channel", "code", "format", "key", "public", "reason", "resource", "say"), "text"
+        ("address", "answer", "channel", "code", "format", "id", "key", "public", "reason", "resource", "say"), "text"
     ),
     **dict.fromkeys(("input", "actor", "attributes", "data", "suggestions", "value", "summary", "done"), "json"),
     **dict.fromkeys(("args", "terms", "redact", "notes", "failure", "issues", "result", "audit"), "json"),
     **dict.fromkeys(("facts", "origins", "meters", "schema", "overrides", "body"), "json"),
     **dict.fromkeys(("awaits", "card", "attachments", "artifacts", "definition", "letter"), "json"),
-    **dict.fromkeys(("asked", "replied", "signature", "metadata"), "json"),
+    **dict.fromkeys(("asked", "replied", "signature", "metadata", "warnings"), "json"),
     "attachment": "bytes",
     "operator": "text",
     "text": "text",
