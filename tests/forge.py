@@ -193,7 +193,9 @@ def _take_place(asked: Asked, said_in: Sequence[str]) -> None:
 
 def _tell(told: int, known: Set[str]) -> None:
     """Says what was imported that was not yet, in the order in which it was: of ours, and of what is installed."""
-    found = [(name, getattr(each, "__file__", None) or "") for name, each in sys.modules.items() if name not in known]
+    found = [
+        (name, getattr(each, "__file__", None) or "") for name, each in list(sys.modules.items()) if name not in known
+    ]
     needed = [name for name, file in found if name.startswith("lichen.") or "site-packages" in file]
     with os.fdopen(told, "w") as pipe:
         pipe.write("\n".join(needed))

@@ -147,7 +147,7 @@ def _live(main: Callable[[], None], argv: list[str], said: str, told: int) -> No
 
 def _tell(told: int, known: Set[str]) -> None:
     """Says which modules of ours were not imported yet, in the order in which they were."""
-    needed = [name for name in sys.modules if name.startswith("lichen.") and name not in known]
+    needed = [name for name in list(sys.modules) if name.startswith("lichen.") and name not in known]
     with os.fdopen(told, "w") as pipe:
         pipe.write("\n".join(needed))
 
