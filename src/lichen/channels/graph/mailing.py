@@ -13,8 +13,9 @@ from collections.abc import Mapping
 from typing import Any, Final, cast
 from urllib.parse import quote
 
-from lichen.channels.graph.granting import CREDENTIALS_S, Account, Grant
+from lichen.channels.graph.granting import Account, grant_of
 from lichen.channels.platform.calling import Answer, Api, CutOff, NotSent, delivery_of, fields_of
+from lichen.channels.platform.granting import CREDENTIALS_S
 from lichen.channels.port import Host
 from lichen.engine.ports import Delivery
 
@@ -33,7 +34,7 @@ class Graph:
     """Graph, asked for one mailbox: that of `user`, or of the person who signed in."""
 
     def __init__(self, host: Host, account: Account, user: str) -> None:
-        self._host, self._grant = host, Grant(host, account)
+        self._host, self._grant = host, grant_of(host, account)
         self._account = account
         self._of = "v1.0/me" if account.refresh else f"v1.0/users/{quote(user, safe='@')}"
         self._made: Api | None = None

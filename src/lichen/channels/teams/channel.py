@@ -27,7 +27,7 @@ from lichen.channels.port import (
 )
 from lichen.channels.teams import consent, rendering
 from lichen.channels.teams.clouds import CLOUDS, Cloud, CloudName, is_within, origin_of
-from lichen.channels.teams.granting import Grant
+from lichen.channels.teams.granting import grant_of
 from lichen.channels.teams.ingress import (
     CARD_ACTION,
     Activity,
@@ -118,7 +118,7 @@ class TeamsChannel:
         callers = tuple(each.lower() for each in said.entra_callers)
         entra = Entra(said.tenant_id, callers) if callers else None
         self._proofs = Proofs(setup.host, self._cloud, said.app_id, entra)
-        self._grant = Grant(setup.host, self._cloud, said.tenant_id, said.app_id, said.app_password)
+        self._grant = grant_of(setup.host, self._cloud, said.tenant_id, said.app_id, said.app_password)
         self._apis: dict[str, Api] = {}
         self._parts = Parts()
         self._greeted: OrderedDict[str, None] = OrderedDict()

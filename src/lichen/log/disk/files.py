@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -10,6 +11,20 @@ def write_new_file(path: Path, data: bytes) -> None:
     """Makes `path` with `data`, mode 0600, durable with its name. Raises FileExistsError rather than overwrite."""
     write_unnamed(path, data)
     sync_directory(path.parent)
+
+
+def write_once(path: Path, data: bytes, *, mark: str) -> None:
+    """Makes `path` whole or not at all, unless it is there: of several who do the same, one's counts. `mark` is nobody
+    else's word. Raises OSError."""
+    if path.exists():
+        return
+    made = path.with_name(f"{path.name}.{mark}")
+    write_new_file(made, data)
+    try:
+        with suppress(FileExistsError):
+            os.link(made, path)
+    finally:
+        made.unlink()
 
 
 def write_unnamed(path: Path, data: bytes) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from lichen.log.disk.files import write_new_file
+from lichen.log.disk.files import write_once
 
 if TYPE_CHECKING:
     from lichen.tools.wasm.loading import Compile
@@ -22,7 +21,7 @@ def component_key(home: Path, random: Callable[[int], bytes]) -> bytes:
     """The key, made by whoever needs it first; empty where it cannot be kept."""
     keys = home / "keys"
     with suppress(OSError):
-        _make(keys / KEY, random)
+        write_once(keys / KEY, random(KEY_BYTES), mark=random(8).hex())
     return found_key(home)
 
 
@@ -45,16 +44,3 @@ def compiling(home: Path) -> Compile:
     from lichen.tools.wasm.running.cache import Cache
 
     return Cache(home / COMPILED, key).compiled
-
-
-def _make(path: Path, random: Callable[[int], bytes]) -> None:
-    """Makes the file whole or not at all, whoever else does the same."""
-    if path.exists():
-        return
-    made = path.with_name(f"{KEY}.{random(8).hex()}")
-    write_new_file(made, random(KEY_BYTES))
-    try:
-        with suppress(FileExistsError):
-            os.link(made, path)
-    finally:
-        made.unlink()

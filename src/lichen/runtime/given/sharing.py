@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from lichen.agents.lanes.file import MeetingFile
 from lichen.agents.lanes.shared import Shared
 from lichen.agents.lanes.window import InMemory, Windows
-from lichen.log.disk.files import write_new_file
+from lichen.log.disk.files import write_once
 
 SALT_BYTES: Final = 32
 SALT: Final = "ways.salt"  # in the directory of the keys: with it and a list of keys one could be told in the file
@@ -44,7 +44,7 @@ async def sharing(
 def salt(keys: Path, random: Random) -> bytes:
     """The salt of an installation, made by whoever needs it first. One that cannot be kept is this process's own."""
     with suppress(OSError):
-        _make(keys / SALT, random)
+        write_once(keys / SALT, random(SALT_BYTES), mark=random(8).hex())
     return found(keys, random)
 
 
@@ -55,16 +55,3 @@ def found(keys: Path, random: Random) -> bytes:
     except OSError:
         kept = b""
     return kept if len(kept) == SALT_BYTES else random(SALT_BYTES)
-
-
-def _make(path: Path, random: Random) -> None:
-    """Makes the file whole or not at all, whoever else does the same."""
-    if path.exists():
-        return
-    made = path.with_name(f"{SALT}.{random(8).hex()}")
-    write_new_file(made, random(SALT_BYTES))
-    try:
-        with suppress(FileExistsError):
-            os.link(made, path)
-    finally:
-        made.unlink()
