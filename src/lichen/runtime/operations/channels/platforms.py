@@ -4,9 +4,9 @@ of us, and a message to try it out."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 from urllib.parse import urlsplit
 
 import msgspec
@@ -22,12 +22,11 @@ from lichen.gate.secrets.sources import named
 from lichen.runtime.access.access import EVERYTHING, About, Access
 from lichen.runtime.access.changes import Changes
 from lichen.runtime.channels.channels import Channels, Opened
+from lichen.runtime.operations.channels.answering import ANSWER_S, answered
 from lichen.runtime.operations.channels.candidate import candidate_of
 
-ANSWER_S: Final = 20.0
 SAID_CHARACTERS_MAX: Final = 500
 SAID_MAX: Final = 10
-T = TypeVar("T")
 WORDS: Final = "This is a test of the channel {name}. Nobody has to answer it."
 
 
@@ -108,7 +107,7 @@ class Platforms:
         said = await _checked(opened, channel, name)
         if not isinstance(channel, Pointing):
             return Asked(name, said)
-        found = await _answer(channel.pointed())
+        found = await answered(channel.pointed())
         return Asked(name, said, "", _short(found.urls), _short(found.trouble))
 
     async def check_candidate(self, scope: Scope, name: str, actor: Actor, *, secrets: Mapping[str, Secret]) -> Asked:
@@ -136,7 +135,7 @@ class Platforms:
         webhook = webhook_of(public_url, opened)
         if not isinstance(channel, Registering):
             raise _by_hand(name)
-        said = (await _answer(channel.register(webhook)))[:SAID_CHARACTERS_MAX]
+        said = (await answered(channel.register(webhook)))[:SAID_CHARACTERS_MAX]
         await self._changes.note(scope, "config", f"channel.registered:{name}", actor, ruling)
         return Asked(name, said, webhook)
 
@@ -146,7 +145,7 @@ class Platforms:
         _, channel = self._find(scope, name)
         if not isinstance(channel, Registering):
             raise _by_hand(name)
-        said = (await _answer(channel.unregister()))[:SAID_CHARACTERS_MAX]
+        said = (await answered(channel.unregister()))[:SAID_CHARACTERS_MAX]
         await self._changes.note(scope, "config", f"channel.unregistered:{name}", actor, ruling)
         return Asked(name, said)
 
@@ -198,27 +197,10 @@ def _short(said: Iterable[str]) -> tuple[str, ...]:
     return tuple(each[:SAID_CHARACTERS_MAX] for each in said)[:SAID_MAX]
 
 
-async def _answer(asking: Awaitable[T]) -> T:
-    """What the platform said. Nothing a package raises leaves but in our own words."""
-    try:
-        async with asyncio.timeout(ANSWER_S):
-            return await asking
-    except LichenError:
-        raise
-    except TimeoutError:
-        step = "Look whether this machine reaches it, and its status page; then try again."
-        raise Unavailable("The platform does not answer.", code="platform_unreachable", next_step=step) from None
-    except Exception as error:
-        step = "Install a version of the package that works; the process's log has its place."
-        raise Unavailable(
-            f"The channel failed: {type(error).__name__}.", code="channel_failed", next_step=step
-        ) from error
-
-
 async def _checked(opened: Opened, channel: ChannelPort, name: str) -> str:
     """What the platform says of us; nothing for a channel that cannot ask, once its secrets can be had."""
     if isinstance(channel, Checking):
-        return (await _answer(channel.check()))[:SAID_CHARACTERS_MAX]
+        return (await answered(channel.check()))[:SAID_CHARACTERS_MAX]
     for lack in await _lacks(opened):
         step = f"`lichen secrets set {lack.reference.partition(':')[2]}`, or `lichen channel update {name}`."
         raise Unavailable(f"{lack.reference} cannot be had.", code=lack.code, next_step=step)

@@ -3,7 +3,6 @@ channel can reach."""
 
 from __future__ import annotations
 
-import asyncio
 from typing import Final
 
 from lichen.channels.port import ChannelPort, Limiting, Reached, Reaching, Wanted
@@ -17,11 +16,11 @@ from lichen.engine.intake.keys import token_of
 from lichen.engine.intake.request import Request
 from lichen.engine.intake.sessions import Told, tell
 from lichen.runtime.access.access import EVERYTHING, Access, of_session
+from lichen.runtime.operations.channels.answering import answered
 from lichen.runtime.operations.talk.sessions import Sessions
 from lichen.runtime.operations.talk.taking import CONVERSATION_CHARACTERS_MAX
 from lichen.runtime.project.project import Project
 
-ANSWER_S: Final = 20.0
 CUSTOMER_CHARACTERS_MAX: Final = 256
 SUBJECT_CHARACTERS_MAX: Final = 78
 LOOKED_MAX: Final = 50  # conversations of theirs in which an address is looked for
@@ -185,21 +184,9 @@ def _first_line(saying: Saying) -> str:
 
 
 async def _reached(channel: ChannelPort | Reaching, scope: Scope, wanted: Wanted) -> Reached:
-    """Where somebody is. Nothing a package raises leaves but in our own words."""
+    """Where somebody is."""
     assert isinstance(channel, Reaching)
-    try:
-        async with asyncio.timeout(ANSWER_S):
-            reached = await channel.address_of(scope, wanted)
-    except LichenError:
-        raise
-    except TimeoutError:
-        step = "Look whether this machine reaches it, and its status page; then try again."
-        raise Unavailable("The platform does not answer.", code="platform_unreachable", next_step=step) from None
-    except Exception as error:
-        step = "Install a version of the package that works; the process's log has its place."
-        raise Unavailable(
-            f"The channel failed: {type(error).__name__}.", code="channel_failed", next_step=step
-        ) from error
+    reached = await answered(channel.address_of(scope, wanted))
     if not 0 < len(reached.conversation) <= CONVERSATION_CHARACTERS_MAX:
         raise Unavailable("The channel names no conversation.", code="channel_failed")
     return reached
