@@ -283,7 +283,7 @@ def test_whatever_comes_is_answered_as_the_routes_answer_it(tmp_path: Path) -> N
     short_taken = compared = 0
 
     @settings(max_examples=40, deadline=None, phases=[Phase.generate], suppress_health_check=[HealthCheck.too_slow])
-    @given(st.lists(LIKELY | ANY, min_size=4, max_size=16))
+    @given(st.lists(LIKELY | ANY, min_size=10, max_size=16))
     def holds(requests: list[Asked]) -> None:
         nonlocal short_taken
         short_taken += loop.run_until_complete(same(requests))
