@@ -74,3 +74,33 @@ tell: {text: "{{node.again.slept}}"}
     ended = [(c.call, c.outcome) for c in world.controls(run) if isinstance(c, e.CallFinished)]
     assert ended == [("c2", "ok"), ("c3", "ok"), ("c1", "ok")]
     assert json.loads(await world.answer(run)) == 1
+
+
+@pytest.mark.req("GRE-21.5")
+@pytest.mark.parametrize("cut_s", [None, 5.0, 10.0])
+async def test_a_question_behind_another_branchs_question_is_timed_out_when_its_time_is_over(
+    make_world: MakeWorld, clock: SimulatedClock, cut_s: float | None
+) -> None:
+    late = FakeTool("shop.late", "once", has_probe=True)
+    held = flow(
+        """
+fan: {flow.parallel: {branches: [name, quick]}, routing: [{to: tell}]}
+name: {session.wait: {prompt: Your name?}}
+quick: {flow.parallel: {branches: [size]}, timeout: 10, routing: [{status: timeout, to: late}]}
+size: {session.wait: {prompt: Your size?}}
+late: {shop.late: {}}
+tell: {text: "{{node.fan.results[0].text}}"}
+"""
+    )
+    world = await make_world(agent("shop.flow", FlowPlanner(held), [late]))
+    session = await world.session(key="s")
+    turn = await session.say("go")
+    run = await turn.run()
+    if cut_s is not None:
+        await clock.advance(cut_s)
+        await world.reopen()
+    await clock.advance(11)
+    assert sorted(late.effects.values()) == [1], "the branch went on while the other still asks"
+    session = await world.session(key="s")
+    await session.say("Ada")
+    assert await world.answer(run) == "Ada"

@@ -370,6 +370,46 @@ tell: {text: "{{node.fan.results[0].text}}, {{node.fan.results[1].text}}"}
     assert run.say("w1", "x").last.answer == "x, too late"
 
 
+HELD = """
+fan: {flow.parallel: {branches: [a, b, c]}, routing: [{to: tell}]}
+a: {session.wait: {prompt: A?}}
+b: {flow.parallel: {branches: [d]}, timeout: 10, routing: [{status: timeout, to: late}]}
+c: {flow.parallel: {branches: [e]}, timeout: 30, routing: [{status: timeout, to: late}]}
+d: {session.wait: {prompt: D?}}
+e: {session.wait: {prompt: E?}}
+late: {text: too late}
+tell: {text: "{{node.fan.results[0].text}}, {{node.fan.results[1].text}}, {{node.fan.results[2].text}}"}
+"""
+
+
+@pytest.mark.req("GRE-21.5")
+def test_a_branch_that_has_yet_to_ask_is_left_when_its_time_is_over_though_nobody_says_anything() -> None:
+    run = Run(flow(HELD))
+    run.begin()
+    assert [(wait.kind, wait.expires_s) for wait in run.last.waits] == [("clarification", 86_400.0), ("timer", 10.0)]
+    run.now_us += 10_000_000
+    run.say("w2", outcome="expired", kind="timer")
+    assert [(wait.kind, wait.expires_s) for wait in run.last.waits] == [("timer", 20.0)], "the next one's time"
+    run.now_us += 20_000_000
+    run.say("w3", outcome="expired", kind="timer")
+    assert run.open == {"w1": "A?"}, "nobody has to be woken any more"
+    assert run.say("w1", "x").last.answer == "x, too late, too late"
+
+
+@pytest.mark.req("GRE-21.5")
+def test_a_timer_that_nobody_needs_any_more_is_withdrawn() -> None:
+    run = Run(flow(HELD))
+    run.begin()
+    run.now_us += 1_000_000
+    run.say("w1", "x")
+    assert run.last.withdraws == ("w2",), "what is asked now is over as soon"
+    assert [(wait.public_text, wait.expires_s) for wait in run.last.waits] == [("D?", 9.0)]
+    run.say("w3", "y")
+    assert [(wait.public_text, wait.expires_s) for wait in run.last.waits] == [("E?", 29.0)]
+    assert run.say("w4", "z").last.answer is not None
+    assert run.open == {}
+
+
 # -- within each other -------------------------------------------------------------------------------------------
 
 

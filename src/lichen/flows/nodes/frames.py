@@ -85,14 +85,26 @@ class Strand(msgspec.Struct, array_like=True):
 
 class Progress:
     """The run's own strand, with those below it. `later` is what was said meanwhile; `stale` are calls that nobody
-    waits for any more. `visits` counts those since something came from outside. `is_older` where an older plan did not
-    say what the run waits for."""
+    waits for any more. `visits` counts those since something came from outside. `alarm` is the timer that wakes the run
+    at `alarm_us`, when a strand's time is over that has yet to ask. `is_older` where an older plan did not say what the
+    run waits for."""
 
-    def __init__(self, trunk: Strand, later: str = "", stale: tuple[str, ...] = (), visits: int = 0) -> None:
+    def __init__(
+        self,
+        trunk: Strand,
+        later: str = "",
+        stale: tuple[str, ...] = (),
+        visits: int = 0,
+        *,
+        alarm: str = "",
+        alarm_us: int = 0,
+    ) -> None:
         self.trunk = trunk
         self.later = later
         self.stale = list(stale)
         self.visits = visits
+        self.alarm = alarm
+        self.alarm_us = alarm_us
         self.is_older = not (trunk.waits_for or trunk.held or (trunk.frames and trunk.frames[-1].strands))
 
     @property
@@ -118,6 +130,8 @@ class _Kept(msgspec.Struct, array_like=True):
     takes_talk: bool = False
     held: WaitRequest | None = None
     visits: int = 0
+    alarm: str = ""
+    alarm_us: int = 0
 
 
 _DECODER = msgspec.msgpack.Decoder(_Kept)
@@ -129,7 +143,8 @@ def encode(progress: Progress) -> bytes | None:
     for base, below in reversed(_branches(progress)):
         _thin(base, below)
     asks = trunk.takes_talk, trunk.held
-    kept = _Kept(trunk.frames, progress.later, trunk.waits_for, tuple(progress.stale), *asks, progress.visits)
+    rest = progress.visits, progress.alarm, progress.alarm_us
+    kept = _Kept(trunk.frames, progress.later, trunk.waits_for, tuple(progress.stale), *asks, *rest)
     try:
         data = msgspec.msgpack.encode(kept)
     except (OverflowError, RecursionError, ValueError):
@@ -146,7 +161,7 @@ def decode(state: bytes) -> Progress | None:
     if kept is None:
         return None
     trunk = Strand(kept.frames, kept.waits_for, kept.takes_talk, kept.held)
-    progress = Progress(trunk, kept.later, kept.stale, kept.visits)
+    progress = Progress(trunk, kept.later, kept.stale, kept.visits, alarm=kept.alarm, alarm_us=kept.alarm_us)
     for base, below in _branches(progress):
         fill(base, below)
     return progress

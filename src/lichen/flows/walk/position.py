@@ -46,7 +46,9 @@ class Position:
 
     def begin(self) -> None:
         """Forgets everything but what is still open: the flow begins."""
-        self.progress = Progress(Strand([]), stale=tuple(self.progress.stale))
+        open_still = self.progress
+        alarm, alarm_us = open_still.alarm, open_still.alarm_us
+        self.progress = Progress(Strand([]), stale=tuple(open_still.stale), alarm=alarm, alarm_us=alarm_us)
         self.stand_on(self.progress.trunk, ())
 
     # -- frames --------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from lichen.core.words.ids import WaitId
 from lichen.core.words.wait import WaitKind
 from lichen.flows.nodes.frames import Progress, Strand
 
-WAITS_MAX: Final = 16  # that are open at once
+WAITS_MAX: Final = 15  # that are open at once, and a timer beside them
 _TALK: Final[tuple[WaitKind, ...]] = ("clarification", "confirmation", "handover")
 _WAIT: Final = "w"
 
@@ -29,6 +29,7 @@ class Strands:
         self._calls: list[tuple[Strand, CallRequest]] = []
         self._waits: list[tuple[Strand, WaitRequest]] = []
         self._withdraws: list[WaitId] = []
+        self._alarm: WaitRequest | None = None
 
     def waiting_for(self, progress: Progress, id: str) -> tuple[Strand, Above] | None:
         """The strand that waits for a call or wait; the run's own where an older plan did not say what it waits for."""
@@ -37,6 +38,8 @@ class Strands:
                 return strand, above
         if id in progress.stale:
             progress.stale.remove(id)
+        if id == progress.alarm:
+            progress.alarm, progress.alarm_us = "", 0
         return None
 
     def call(self, strand: Strand, request: CallRequest) -> None:
@@ -67,6 +70,29 @@ class Strands:
                 strand.held = None
                 yield strand, above, request
 
+    def wind(self, progress: Progress) -> None:
+        """Sees to it that the run is woken when the time of a strand is over that has yet to ask for something: by a
+        timer, unless a wait of another strand is over by then."""
+        held, asked = list[int](), list[int]()
+        for strand, above in progress.strands():
+            due_us = min(
+                (frame.due_us for each in (*above, strand) for frame in each.frames if frame.due_us), default=0
+            )
+            is_asked = strand.waits_for.startswith(_WAIT) or any(each is strand for each, _ in self._waits)
+            if due_us and (strand.held is not None or is_asked):
+                (asked if is_asked else held).append(due_us)
+        due_us = min(held, default=0)
+        if due_us >= min(asked, default=due_us + 1):
+            due_us = 0
+        if due_us == progress.alarm_us:
+            return
+        if progress.alarm:
+            self._withdraws.append(WaitId(progress.alarm))
+        progress.alarm, progress.alarm_us = "", due_us
+        if due_us:
+            left_s = max(0.001, (due_us - self._input.run.now_us) / 1e6)
+            self._alarm = WaitRequest("timer", may_answer=(), expires_s=left_s)
+
     def drop(self, progress: Progress, strand: Strand) -> None:
         """Nothing of a strand, and of those below it, is asked for or waited for any more."""
         waiting = [strand]
@@ -87,11 +113,15 @@ class Strands:
             strand.waits_for = f"c{number}"
         for number, (strand, _) in enumerate(self._waits, self._input.waits_made + 1):
             strand.waits_for = f"{_WAIT}{number}"
+        if self._alarm is not None:
+            progress.alarm = f"{_WAIT}{self._input.waits_made + len(self._waits) + 1}"
         waits_for = sum(bool(strand.waits_for) for strand, _ in progress.strands())
         asks = bool(self._calls or self._waits)
+        alarm = () if self._alarm is None else (self._alarm,)
+        is_each = waits_for > 1 or progress.stale or progress.alarm or self._withdraws or not asks
         return Plan(
             calls=tuple(request for _, request in self._calls),
-            waits=tuple(request for _, request in self._waits),
-            resume="each" if waits_for > 1 or progress.stale or self._withdraws or not asks else "all",
+            waits=(*(request for _, request in self._waits), *alarm),
+            resume="each" if is_each else "all",
             withdraws=self.withdraws,
         )

@@ -106,6 +106,7 @@ class Walk:
         for strand, above, request in self._strands.held(position.progress):
             position.stand_on(strand, above)
             self._strands.ask(position.progress, strand, wait_of(position, request))
+        self._strands.wind(position.progress)
         return self._transcript.paused(self._strands.plan(position.progress), position.progress)
 
     # -- beginning -----------------------------------------------------------------------------------------------
